@@ -1,0 +1,76 @@
+"""What an isolation backend is: something that turns a box's contents into a command line.
+
+Adding a backend is one file that provides `Backend` and one line in `backend_named`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from grader.errors import BoxError
+from grader.records import Limits
+
+ENGINE = "/box/engine"  # where the box sees grader/in_box
+PROBE = "/box/probe"  # where it sees the exercise's in_box
+MNIST = "/box/mnist"  # where it sees the folder that holds MNIST/raw
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a box holds besides the operating system and the Python environment; all of it read-only."""
+
+    folders: Mapping[str, Path]  # path in the box -> folder outside
+
+
+class Backend(Protocol):
+    """Builds the command that runs the in-box runner with its frames on standard input and output."""
+
+    name: str
+
+    def inside(self, path: str, contents: Contents) -> str:
+        """Where the box sees the folder that `contents` puts at that path."""
+
+    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> tuple[list[str], dict[str, str]]:
+        """The argument list and the environment of the box's outermost process."""
+
+
+def backend_named(name: str) -> Backend:
+    """The backend of that name.
+
+    Raises:
+        BoxError: for a name that is none, or a backend that this machine lacks.
+    """
+    from grader.box.bubblewrap import Bubblewrap
+    from grader.box.unconfined import Unconfined
+
+    backends: dict[str, type[Bubblewrap | Unconfined]] = {"bubblewrap": Bubblewrap, "none": Unconfined}
+    if name not in backends:
+        raise BoxError(f"isolation {name!r}: expected one of {', '.join(backends)}")
+    return backends[name]()
+
+
+def box_environment(backend: Backend, contents: Contents, home: str, temporary: str) -> dict[str, str]:
+    """A clean environment: nothing of the caller's but what is named here."""
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": home,
+        "USER": "student",
+        "LOGNAME": "student",
+        "LANG": "C.UTF-8",
+        "TMPDIR": temporary,
+        "IPYTHONDIR": f"{temporary}/.ipython",
+        "JUPYTER_RUNTIME_DIR": f"{temporary}/.jupyter",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        # There is no network: a download has to fail at once, not after a minute of retries.
+        "PIP_NO_INDEX": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "HF_HUB_OFFLINE": "1",
+        "WANDB_MODE": "disabled",
+        "TQDM_MININTERVAL": "1",
+        **{f"BOX_{Path(path).name.upper()}": backend.inside(path, contents) for path in contents.folders},
+    }

@@ -1,0 +1,33 @@
+"""The backend for a laptop without Linux: no isolation at all, only ever used when asked for by name.
+
+Every report of such a run says so. The student's code can read and change whatever the person who grades can.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from grader.box.backend import ENGINE, Contents, box_environment
+from grader.records import Limits
+
+
+class Unconfined:
+    """Runs the runner as an ordinary process."""
+
+    name = "none"
+
+    def inside(self, path: str, contents: Contents) -> str:
+        """See `Backend`."""
+        return str(contents.folders[path])
+
+    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> tuple[list[str], dict[str, str]]:
+        """See `Backend`; the student's home is a temporary folder that is left to the system to clean."""
+        root = Path(tempfile.mkdtemp(prefix="box-"))
+        home = root / "home"
+        home.mkdir()
+        environment = box_environment(self, contents, str(home), str(root))
+        environment["PATH"] = os.environ.get("PATH", environment["PATH"])
+        return [sys.executable, f"{self.inside(ENGINE, contents)}/runner.py"], environment

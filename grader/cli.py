@@ -1,0 +1,71 @@
+"""The command line: `python -m grader grade x.ipynb`. Exit codes: 0 graded, 1 graded but a person must look, 2 not graded."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grader.errors import GraderError
+
+app = typer.Typer(add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+GRADED, LOOK, NOT_GRADED = 0, 1, 2
+
+
+@app.callback()
+def _verbs() -> None:
+    """Grades notebooks, keeping student code away from the code that grades it."""
+
+
+@app.command()
+def grade(
+    submission: Annotated[Path, typer.Argument(help="the notebook, for instance reference/vae_mnist.ipynb")],
+    rubric: Annotated[Path, typer.Option(help="the rubric")] = Path("rubric.yaml"),
+    out: Annotated[Path | None, typer.Option(help="the run's folder; runs/<name of the notebook> if not given")] = None,
+    seed: Annotated[str | None, typer.Option(help="a run's seed from its report, to repeat its questions")] = None,
+    isolation: Annotated[str, typer.Option(help="bubblewrap, or none: student code then runs as you")] = "bubblewrap",
+) -> None:
+    """Grades one notebook. Example: python -m grader grade reference/vae_mnist.ipynb"""
+    from rich.console import Console
+
+    from grader.pipeline import Options, grade
+    from grader.report.terminal import print_report
+
+    if seed is not None and (len(seed) != 32 or any(digit not in "0123456789abcdef" for digit in seed)):
+        raise GraderError(f"--seed: expected the 32 hexadecimal digits of a report's seed, got {seed[:40]!r}")
+    options = Options(seed=seed, isolation=isolation)
+    report, folder = grade(submission, rubric, out, options, _Progress())
+    print_report(report, Console(), folder)
+    raise typer.Exit(LOOK if report.needs_person else GRADED)
+
+
+class _Progress:
+    """Says on standard error what is running, with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        from grader.report.plain import plain
+
+        typer.echo(f"[{time.monotonic() - self._started:5.0f} s] {plain(text, 100)}", err=True)
+
+
+def main() -> None:
+    """Runs the command line; our own errors become one line and exit code 2."""
+    try:
+        app()
+    except GraderError as error:
+        typer.echo(f"not graded: {error}", err=True)
+        sys.exit(NOT_GRADED)
+    except KeyboardInterrupt:
+        typer.echo("not graded: interrupted", err=True)
+        sys.exit(NOT_GRADED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What the engine wants from an exercise; the rubric names the package, the engine imports none by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, cast, runtime_checkable
+
+import numpy as np
+
+from grader.errors import RubricError
+from grader.evidence import AnswerSpec
+from grader.judging import Check
+from grader.records import Array, Evidence, Figure
+
+Questions = dict[str, dict[str, Array]]  # stage -> name -> array
+Say = Callable[[str], None]
+
+
+@runtime_checkable
+class Exercise(Protocol):
+    """A wing of the grader: its questions, its specification of answers, its checks and its pictures.
+
+    Stages are named `<kind>.<part>`: `components` is asked before a part's training, `trained` and `quality` after it, in
+    this order, and `decode` in a second box that holds the trained numbers but none of the earlier questions.
+    """
+
+    parts: Sequence[str]
+    names: Sequence[str]  # the interface's names, which a rubric may map
+    train_functions: Mapping[str, str]  # part -> the function whose call trains it
+    sizes: Sequence[str]  # what the rubric must size
+    checks: Mapping[str, Check]
+    in_box: Path
+
+    def prepare(self, say: Say) -> Mapping[str, Path]:
+        """Fetches what the exercise needs; returns the folders that its boxes see, by their path inside."""
+
+    def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
+        """Fresh questions of every stage but `decode`."""
+
+    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[str, AnswerSpec]:
+        """What each answer, by `stage/question`, may hold."""
+
+    def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
+        """The questions of `decode.<part>`; raises `NotAnswered` where there is nothing to ask."""
+
+    def figures(self, evidence: Evidence) -> list[Figure]:
+        """Pictures for the report; never raises for missing evidence."""
+
+    def reasons_for_person(self, evidence: Evidence) -> list[str]:
+        """Why a person should look, one sentence each."""
+
+
+def load_exercise(package: str) -> Exercise:
+    """The exercise of that package.
+
+    Raises:
+        RubricError: where there is none.
+    """
+    try:
+        module = importlib.import_module(package)
+    except ImportError as error:
+        raise RubricError(f"exercise {package!r}: cannot be imported ({error}); expected a package") from None
+    exercise = getattr(module, "exercise", None)
+    if exercise is None:
+        raise RubricError(f"exercise {package!r}: the package has no function `exercise()`")
+    return cast(Exercise, exercise())

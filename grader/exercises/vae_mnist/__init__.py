@@ -1,0 +1,12 @@
+"""The exercise: a variational autoencoder and a conditional one on MNIST."""
+
+from __future__ import annotations
+
+from grader.exercise import Exercise
+
+
+def exercise() -> Exercise:
+    """The exercise's questions, specification, checks and pictures."""
+    from grader.exercises.vae_mnist.wing import VaeMnist  # torch and scikit-learn take a second to import
+
+    return VaeMnist()

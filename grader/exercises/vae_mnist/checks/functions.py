@@ -1,0 +1,254 @@
+"""Checks of the reparameterization and of the loss, by their statistics and gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grader.exercises.vae_mnist.checks.reading import answer, expect_shape, halves, verdict
+from grader.records import Array, Evidence, Finding
+
+BATCHES = ("random", "digits", "shifted", "small")
+
+
+# Reparameterization
+
+
+def _noise(evidence: Evidence, part: str) -> Array:
+    """The standardized draws (z - mu) / sigma, `(draws, rows, D)`."""
+    source = f"components.{part}/reparameterize"
+    draws, z = answer(evidence, source, "draws", "z")
+    questions = f"components.{part}"
+    mu, logvar = evidence.questions[f"{questions}/mu"], evidence.questions[f"{questions}/logvar"]
+    size = z.shape[-1]
+    count = int(evidence.questions[f"{questions}/draws"])
+    draws = expect_shape(draws, (count, len(mu), size), "z")
+    noise: Array = (draws - mu[:, :size]) / np.exp(logvar[:, :size] / 2)
+    return noise
+
+
+def mean_is_mu(evidence: Evidence, part: str, *, max_error: float) -> Finding:
+    """The mean of many draws is mu."""
+    error = float(np.sqrt((_noise(evidence, part).mean(axis=0) ** 2).mean()))
+    return verdict(
+        error <= max_error,
+        "draws are centred on mu",
+        "the mean of many draws for the same row is not mu",
+        "What should z be when the noise happens to be zero?",
+        {"error of the mean, in sigmas": error},
+    )
+
+
+def spread_is_sigma(evidence: Evidence, part: str, *, max_error: float) -> Finding:
+    """The spread of many draws is sigma, the square root of the variance whose logarithm is given."""
+    spread = _noise(evidence, part).std(axis=0)
+    error = float(np.sqrt(((spread - 1) ** 2).mean()))
+    none = float(spread.max()) < 1e-6
+    return verdict(
+        error <= max_error,
+        "draws spread as sigma says",
+        "all draws for a row are the same" if none else "the spread of many draws for the same row is not sigma",
+        "logvar is the logarithm of the variance: how does one get the standard deviation from it?",
+        {"error of the spread, in sigmas": error},
+    )
+
+
+def noise_is_normal(evidence: Evidence, part: str, *, max_kurtosis_error: float) -> Finding:
+    """The noise is normally distributed."""
+    noise = _noise(evidence, part)
+    spread = noise.std(axis=0)
+    if spread.min() < 1e-6:
+        return Finding(0.0, "there is no noise", "Is anything random in z?")
+    standard = (noise - noise.mean(axis=0)) / spread
+    kurtosis = float((standard**4).mean())
+    return verdict(
+        abs(kurtosis - 3) <= max_kurtosis_error,
+        "the noise is normal",
+        "the noise is random but not normally distributed",
+        "Which distribution does your noise come from, and which one does the text ask for?",
+        {"kurtosis (normal: 3, uniform: 1.8)": kurtosis},
+    )
+
+
+def draws_are_independent(evidence: Evidence, part: str, *, max_correlation: float) -> Finding:
+    """Every row and every number of a code gets its own noise, anew in each call."""
+    noise = _noise(evidence, part)
+    noise = noise - noise.mean(axis=0)
+    spread = noise.std(axis=0)
+    if spread.min() < 1e-6:
+        return Finding(0.0, "z is the same in every call", "Is anything random in z?")
+    noise = noise / spread
+    rows = abs(float(np.mean(noise[:, 0] * noise[:, 1])))
+    columns = abs(float(np.mean(noise[:, :, 0] * noise[:, :, -1]))) if noise.shape[2] > 1 else 0.0
+    results = {
+        "rows": "" if rows <= max_correlation else "all rows of a batch get the same noise",
+        "columns": "" if columns <= max_correlation else "all numbers of a code get the same noise",
+    }
+    measured = {"correlation between rows": rows, "correlation between latents": columns}
+    return halves(results, "every number has noise of its own", "What shape must the noise have?", measured)
+
+
+def gradient_reaches_mu_and_logvar(evidence: Evidence, part: str, *, max_error: float) -> Finding:
+    """The gradient flows through z to mu and to logvar."""
+    source = f"components.{part}/reparameterize"
+    z, grad_mu, grad_logvar = answer(evidence, source, "z", "grad_mu", "grad_logvar")
+    size = z.shape[-1]
+    mu = evidence.questions[f"components.{part}/mu"][:, :size]
+    weights = evidence.questions[f"components.{part}/weights"][:, :size]
+    error_mu = _relative_error(grad_mu, weights)
+    error_logvar = _relative_error(grad_logvar, weights * (z - mu) / 2)
+    noisy = float(np.abs(z - mu).max()) > 1e-6
+    results = {
+        "mu": "" if error_mu <= max_error else _gradient_fault("mu", grad_mu),
+        "logvar": "" if error_logvar <= max_error and noisy else _gradient_fault("logvar", grad_logvar),
+    }
+    return halves(
+        results,
+        "the gradient of z with respect to mu and logvar is right",
+        "z must be computed from mu and logvar by operations that autograd can follow.",
+        {"error for mu": error_mu, "error for logvar": error_logvar},
+    )
+
+
+def _gradient_fault(name: str, gradient: Array) -> str:
+    if not np.abs(gradient).max() > 0:
+        return f"no gradient reaches {name}"
+    return f"the gradient of z with respect to {name} is not the right one"
+
+
+def _relative_error(got: Array, expected: Array) -> float:
+    if got.shape != expected.shape:
+        return float("inf")
+    return float(np.linalg.norm(got - expected) / (np.linalg.norm(expected) + 1e-12))
+
+
+# Loss. Gradients separate right from wrong in every form, up to one positive factor that averaging or summing decides.
+
+
+def _cosine(a: Array, b: Array) -> float:
+    a, b = a.reshape(-1).astype(np.float64), b.reshape(-1).astype(np.float64)
+    if a.shape != b.shape:
+        return 0.0
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-30))
+
+
+def _factor(got: Array, expected: Array) -> float:
+    """The factor that brings `expected` closest to `got`."""
+    e = expected.reshape(-1).astype(np.float64)
+    return float(got.reshape(-1).astype(np.float64) @ e / (e @ e + 1e-30))
+
+
+def _loss_batch(evidence: Evidence, batch: str) -> dict[str, Array]:
+    names = ("grad_x_hat", "grad_mu", "grad_logvar", "parts")
+    arrays = answer(evidence, "components.vae/loss", *(f"{batch}_{name}" for name in names))
+    found = dict(zip(names, arrays, strict=True))
+    for name in ("x_hat", "x", "mu", "logvar"):
+        found[name] = evidence.questions[f"components.vae/{batch}_{name}"]
+    return found
+
+
+def _expected_reconstruction(batch: dict[str, Array]) -> dict[str, Array]:
+    difference = batch["x_hat"] - batch["x"]
+    return {
+        "binary cross-entropy": difference / (batch["x_hat"] * (1 - batch["x_hat"])),
+        "squared error": difference,
+    }
+
+
+def _reconstruction_kind(evidence: Evidence) -> tuple[str, float]:
+    """The form whose gradient is closest over all batches, and the worst batch's cosine with it."""
+    kinds = ("binary cross-entropy", "squared error")
+    batches = [_loss_batch(evidence, name) for name in BATCHES]
+    worst = {
+        kind: min(_cosine(batch["grad_x_hat"], _expected_reconstruction(batch)[kind]) for batch in batches)
+        for kind in kinds
+    }
+    best = max(kinds, key=lambda kind: worst[kind])
+    return best, worst[best]
+
+
+def reconstruction_compares_the_images(evidence: Evidence, part: str, *, min_cosine: float) -> Finding:
+    """The reconstruction term is a binary cross-entropy or a squared error of x_hat and x."""
+    kind, cosine = _reconstruction_kind(evidence)
+    return verdict(
+        cosine >= min_cosine,
+        f"the reconstruction term is a {kind}",
+        "the gradient with respect to x_hat is that of neither a binary cross-entropy nor a squared error",
+        "Which of its arguments does your reconstruction term compare, and in which order?",
+        {"cosine with the right gradient": cosine},
+    )
+
+
+def kl_matches_closed_form(evidence: Evidence, part: str, *, min_cosine: float) -> Finding:
+    """The KL term is the divergence of N(mu, sigma^2) from N(0, 1)."""
+    cosines = {"mu": 1.0, "logvar": 1.0, "both": 1.0}
+    for name in BATCHES:
+        batch = _loss_batch(evidence, name)
+        expected = {"mu": batch["mu"], "logvar": (np.exp(batch["logvar"]) - 1) / 2}
+        got = {"mu": batch["grad_mu"], "logvar": batch["grad_logvar"]}
+        for key in ("mu", "logvar"):
+            cosines[key] = min(cosines[key], _cosine(got[key], expected[key]))
+        both = _cosine(np.stack([got["mu"], got["logvar"]]), np.stack([expected["mu"], expected["logvar"]]))
+        cosines["both"] = min(cosines["both"], both)
+    wrong = [key for key in ("mu", "logvar") if cosines[key] < min_cosine]
+    no = f"the KL term's gradient with respect to {' and '.join(wrong)} is not the right one"
+    if not wrong:
+        no = "the KL term weighs mu and logvar differently than it should"
+    return verdict(
+        cosines["both"] >= min_cosine,
+        "the KL term matches the closed form",
+        no,
+        "Write the closed form down term by term, with logvar = log sigma^2, and compare.",
+        {f"cosine for {key}": value for key, value in cosines.items()},
+    )
+
+
+def terms_are_in_proportion(
+    evidence: Evidence, part: str, *, tolerance: float, squared_error_low: float, squared_error_high: float
+) -> Finding:
+    """The two terms are summed over pixels and latents and averaged over the batch alike."""
+    kind, _ = _reconstruction_kind(evidence)
+    ratios = []
+    for name in BATCHES:
+        batch = _loss_batch(evidence, name)
+        reconstruction = _factor(batch["grad_x_hat"], _expected_reconstruction(batch)[kind])
+        ratios.append(reconstruction / (_factor(batch["grad_mu"], batch["mu"]) or 1e-30))
+    low, high = min(ratios), max(ratios)
+    allowed = (1.0, 1.0) if kind == "binary cross-entropy" else (squared_error_low, squared_error_high)
+    right = allowed[0] * (1 - tolerance) <= low and high <= allowed[1] * (1 + tolerance)
+    steady = low > 0 and high / low <= 1 + tolerance
+    no = "the reconstruction term weighs too much against the KL term"
+    if low <= 0:
+        no = "one of the two terms pulls in the wrong direction"
+    elif not steady:
+        no = "the weight of one term against the other changes with the batch size"
+    elif high < allowed[0]:
+        no = "the reconstruction term weighs too little against the KL term"
+    return verdict(
+        right and steady,
+        "the two terms are in proportion",
+        no,
+        "For each term: over what is it summed, and over what is it averaged?",
+        {"smallest proportion": low, "largest proportion": high, "form": kind},
+    )
+
+
+def parts_add_up(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
+    """The loss is returned with its two parts, and is their sum."""
+    batches = {name: _loss_batch(evidence, name) for name in BATCHES}
+    if any(batch["parts"].size != 3 for batch in batches.values()):
+        return Finding(
+            0.0, "expected three numbers (loss, reconstruction, kl), got something else", "Compare with the docstring."
+        )
+    worst, order = 0.0, 0.0
+    for batch in batches.values():
+        loss, reconstruction, kl = (float(v) for v in batch["parts"])
+        worst = max(worst, abs(loss - reconstruction - kl) / (abs(loss) + 1e-6))
+    # `random` and `shifted` share their images: only the KL part may differ between them, in the same proportion
+    first, second = batches["random"]["parts"], batches["shifted"]["parts"]
+    order = abs(float(first[1] - second[1])) / (abs(float(first[0] - second[0])) + 1e-6)
+    results = {
+        "sum": "" if worst <= tolerance else "the loss is not the sum of the two parts that are returned",
+        "order": "" if order <= 10 * tolerance else "the reconstruction part changes with mu and logvar alone",
+    }
+    measured = {"largest relative difference": worst, "change of the reconstruction part": order}
+    return halves(results, "loss = reconstruction + kl", "Compare what you return with the docstring.", measured)

@@ -1,0 +1,67 @@
+"""How checks read evidence: answers that are missing end the check with the reason, numbers become findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NoReturn
+
+import numpy as np
+
+from grader.judging import NotAnswered
+from grader.records import Array, Evidence, Fault, Finding, Measured
+
+UNANSWERED = Fault("student", "the notebook did not get as far as this")
+
+
+def answer(evidence: Evidence, source: str, *names: str) -> list[Array]:
+    """The arrays of the answer `stage/question`.
+
+    Raises:
+        NotAnswered: where the box gave none, with the reason.
+    """
+    found = [evidence.answers.get(f"{source}/{name}") for name in names]
+    if any(array is None for array in found):
+        raise NotAnswered(evidence.faults.get(source, UNANSWERED))
+    return [array for array in found if array is not None]
+
+
+def number(evidence: Evidence, source: str, name: str) -> int:
+    """An answer that is one whole number."""
+    (array,) = answer(evidence, source, name)
+    if array.size != 1:
+        give_up(f"expected one number, got {array.size}")
+    return int(array.reshape(-1)[0])
+
+
+def give_up(message: str) -> NoReturn:
+    """Ends the check: the answer cannot be used, and the message says why."""
+    raise NotAnswered(Fault("student", message))
+
+
+def expect_shape(array: Array, shape: tuple[int, ...], what: str) -> Array:
+    """The array, if it has the shape or can be reshaped to it without mixing rows; else the check ends."""
+    if array.size != np.prod(shape) or (array.ndim > 1 and array.shape[0] != shape[0]):
+        give_up(f"expected {what} of shape {shape}, got {array.shape}")
+    return array.reshape(shape)
+
+
+def between(value: float, *, zero_at: float, full_at: float) -> float:
+    """Partial credit: 0 at `zero_at`, 1 at `full_at`, linear between; either may be the larger."""
+    return float(np.clip((value - zero_at) / (full_at - zero_at), 0.0, 1.0))
+
+
+def verdict(right: bool, yes: str, no: str, hint: str = "", measured: Measured | None = None) -> Finding:
+    """A finding that is all or nothing."""
+    return Finding(1.0 if right else 0.0, yes if right else no, "" if right else hint, measured or {})
+
+
+def halves(results: Mapping[str, str], good: str, hint: str, measured: Measured | None = None) -> Finding:
+    """Equal shares for several demands: each key is a demand, its value is "" or what is wrong with it."""
+    wrong = [text for text in results.values() if text]
+    score = 1 - len(wrong) / len(results)
+    return Finding(score, good if not wrong else "; ".join(wrong), hint if wrong else "", measured or {})
+
+
+def shape_text(array: Array) -> str:
+    """The shape as a student would write it."""
+    return str(tuple(int(n) for n in array.shape))

@@ -1,0 +1,104 @@
+"""Checks of the sampling code, tried with a toy model whose decoder remembers what it was given."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grader.exercises.vae_mnist.checks.reading import answer, halves, number, shape_text, verdict
+from grader.records import Array, Evidence, Finding
+
+
+def _source(part: str) -> str:
+    return f"components.{part}/sampling"
+
+
+def codes_come_from_the_prior(
+    evidence: Evidence,
+    part: str,
+    *,
+    max_mean: float,
+    min_spread: float,
+    max_spread: float,
+    min_kurtosis: float,
+    min_distinct_share: float,
+) -> Finding:
+    """New images are decoded from codes drawn from N(0, I), one for each image."""
+    (codes,) = answer(evidence, _source(part), "codes")
+    if codes.ndim != 2 or len(codes) < 50:
+        return Finding(
+            0.0, "the decoder was not asked for one code an image", "Where do the codes of new images come from?"
+        )
+    mean = float(np.abs(codes.mean(axis=0)).max() if codes.shape[1] == 1 else abs(codes.mean()))
+    spread = float(np.sqrt(((codes - codes.mean(axis=0)) ** 2).mean()))
+    standard = (codes - codes.mean()) / (codes.std() + 1e-9)
+    kurtosis = float((standard**4).mean())
+    distinct = len(np.unique(np.round(codes, 5), axis=0)) / len(codes)
+    from_images = number(evidence, _source(part), "encoder_calls") > 0
+    results = {
+        "mean": "" if mean <= max_mean else f"the codes are centred on {mean:.2f}, not on 0",
+        "spread": "" if min_spread <= spread <= max_spread else f"the codes have a spread of {spread:.2f}, not of 1",
+        "shape": "" if kurtosis >= min_kurtosis else "the codes are not normally distributed",
+        "distinct": "" if distinct >= min_distinct_share else f"only {distinct:.0%} of the codes are different",
+        "source": "" if not from_images else "the codes come from the encoder, that is, from images",
+    }
+    wrong = [text for text in results.values() if text]
+    return Finding(
+        0.0 if wrong else 1.0,
+        "; ".join(wrong) or "the codes come from the prior",
+        "From which distribution should the codes of new images be drawn?" if wrong else "",
+        {"mean": mean, "spread": spread, "kurtosis": kurtosis, "share of different codes": distinct},
+    )
+
+
+def samples_are_decoded(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
+    """The function returns the decoder's images, as many as asked for, in the right shape and range."""
+    images, decoded, shapes = answer(evidence, _source(part), "images", "decoded", "shapes")
+    counts = evidence.questions[f"components.{part}/sample_counts"]
+    expected = np.array([[count, 1, 28, 28] for count in counts])
+    right_shape = shapes.shape == expected.shape and bool((shapes == expected).all())
+    shape = "" if right_shape else _shape_fault(shapes, expected)
+    values = ""
+    if images.shape != decoded.shape or not len(images):
+        values = "the images do not come from the decoder"
+    elif images.min() < -tolerance or images.max() > 1 + tolerance:
+        values = f"expected values in [0, 1], got values from {images.min():.2f} to {images.max():.2f}"
+    elif np.abs(images - decoded).max() > tolerance and not _are_draws(images, decoded):
+        values = "the images are not those that the decoder gave"
+    return halves(
+        {"shape": shape, "values": values},
+        "the decoder's images are returned",
+        "What should be returned for n = 1 and n = 7, and who makes the images?",
+    )
+
+
+def _are_draws(images: Array, decoded: Array) -> bool:
+    """Whether the images could be black-and-white draws with the decoded values as probabilities."""
+    black_and_white = bool(((images < 1e-3) | (images > 1 - 1e-3)).all())
+    error = float(abs((images - decoded).mean()))
+    correlation = float(np.corrcoef(images.reshape(-1), decoded.reshape(-1))[0, 1]) if images.std() > 0 else 0.0
+    return black_and_white and error < 0.05 and correlation > 0.1
+
+
+def _shape_fault(shapes: Array, expected: Array) -> str:
+    if shapes.shape != expected.shape:
+        return f"expected four answers, got {shape_text(shapes)}"
+    row = int(np.flatnonzero((shapes != expected).any(axis=1))[0])
+    got = tuple(int(n) for n in shapes[row] if n)
+    return f"expected shape {tuple(int(n) for n in expected[row])}, got {got}"
+
+
+def labels_reach_the_decoder(evidence: Evidence, part: str) -> Finding:
+    """The decoder gets the requested labels, in their order."""
+    (labels,) = answer(evidence, _source(part), "labels")
+    counts = evidence.questions[f"components.{part}/sample_counts"]
+    asked = evidence.questions[f"components.{part}/sample_labels"]
+    expected = np.concatenate([asked[: int(count)] for count in counts])
+    same = labels.shape == expected.shape
+    share = float((labels == expected).mean()) if same else 0.0
+    return verdict(
+        share == 1,
+        "the decoder gets the requested labels",
+        f"{share:.0%} of the images are decoded with the label that was asked for",
+        "What happens in your function to the labels that it is given?",
+        {"share of right labels": share},
+    )

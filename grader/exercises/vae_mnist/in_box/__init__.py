@@ -1,0 +1,1 @@
+"""Code that runs in the box beside the student's; `stand_in` is also imported by the keeper."""

@@ -1,0 +1,63 @@
+"""Questions for the reparameterization and the loss."""
+
+import numpy as np
+import torch
+
+from .asking import NoAnswer, latent_dim, named, names, one, tensor
+
+
+def ask_reparameterize(part, student, given):
+    """Many draws for a few rows, and the gradient of one draw; on a real model, or on a bare one if that cannot be built."""
+    size = latent_dim(student)
+    cls = named(student, part.model)
+    try:
+        model = part.build(student, part.model, size)
+    except Exception:
+        model = cls.__new__(cls)
+        torch.nn.Module.__init__(model)
+        model.latent_dim, model.num_classes = size, 10
+    model.train()
+    method = names.get("reparameterize", "reparameterize")
+    if not hasattr(model, method):
+        raise NoAnswer(f"{part.model} has no method `{method}`")
+    what = f"{part.model}.{method}"
+    draw = getattr(model, method)
+    torch.manual_seed(int(given["draw_seed"]))
+    mu, logvar = tensor(given["mu"][:, :size], student), tensor(given["logvar"][:, :size], student)
+    draws = torch.stack(
+        [one(draw(mu.clone(), logvar.clone()), what).detach().cpu() for _ in range(int(given["draws"]))]
+    )
+    mu, logvar = mu.clone().requires_grad_(), logvar.clone().requires_grad_()
+    z = one(draw(mu * 1.0, logvar * 1.0), what)
+    weights = tensor(given["weights"][:, :size], student)
+    if z.shape != weights.shape:
+        raise NoAnswer(f"expected {what} to return shape {tuple(weights.shape)}, got {tuple(z.shape)}")
+    grads = [None, None]
+    if z.requires_grad:
+        grads = torch.autograd.grad((z * weights).sum(), (mu, logvar), allow_unused=True)
+    grad_mu, grad_logvar = (torch.zeros_like(mu) if grad is None else grad for grad in grads)
+    return {"draws": draws, "z": z, "grad_mu": grad_mu, "grad_logvar": grad_logvar}
+
+
+def ask_loss(student, given):
+    """The loss's values and gradients on four batches."""
+    vae_loss = named(student, "vae_loss")
+    answer = {}
+    for batch in ("random", "digits", "shifted", "small"):
+        x_hat, x, mu, logvar = (tensor(given[f"{batch}_{key}"], student) for key in ("x_hat", "x", "mu", "logvar"))
+        inputs = [t.clone().requires_grad_() for t in (x_hat, mu, logvar)]
+        value = vae_loss(inputs[0] * 1.0, x.clone(), inputs[1] * 1.0, inputs[2] * 1.0)
+        parts = list(value) if isinstance(value, tuple | list) else [value]
+        if not parts:
+            raise NoAnswer("expected vae_loss to return (loss, reconstruction, kl), got nothing")
+        loss = one(parts[0], "vae_loss")
+        if loss.numel() != 1:
+            raise NoAnswer(f"expected the loss to be one number, got shape {tuple(loss.shape)}")
+        numbers = [float(p) for p in parts[:3] if np.size(p.detach().cpu() if hasattr(p, "detach") else p) == 1]
+        grads = [None] * 3
+        if loss.requires_grad:
+            grads = torch.autograd.grad(loss.reshape(()), inputs, allow_unused=True)
+        for key, source, grad in zip(("x_hat", "mu", "logvar"), inputs, grads, strict=True):
+            answer[f"{batch}_grad_{key}"] = torch.zeros_like(source) if grad is None else grad
+        answer[f"{batch}_parts"] = np.array(numbers, dtype=np.float32)
+    return answer

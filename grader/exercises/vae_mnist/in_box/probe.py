@@ -1,0 +1,45 @@
+"""Asks the student's VAE and CVAE the keeper's questions, inside the box; records raw arrays and judges nothing.
+
+Each question is a function `(part, student, given) -> {name: array}`: `student` holds the notebook's variables, `given` the
+stage's question arrays. The recorder imports this folder as a package of its own and reads `STAGES`."""
+
+from .asking import PARTS, NoAnswer, names
+from .functions import ask_loss, ask_reparameterize
+from .modules import ask_decoder, ask_encoder, ask_other_sizes, ask_parameters
+from .sampling import ask_sampling
+from .trained import (
+    ask_decode,
+    ask_device,
+    ask_encode,
+    ask_here,
+    ask_history,
+    ask_samples,
+    ask_trained,
+)
+from .training import ask_training
+
+__all__ = ["STAGES", "NoAnswer", "names"]
+
+
+def _bound(function, part):
+    return lambda student, given: function(part, student, given)
+
+
+STAGES = {}
+for _part in PARTS:
+    for _stage, _questions in {
+        "components": {
+            "encoder": ask_encoder,
+            "decoder": ask_decoder,
+            "sizes": ask_other_sizes,
+            "parameters": ask_parameters,
+            "reparameterize": ask_reparameterize,
+            "training": ask_training,
+            "sampling": ask_sampling,
+        },
+        "trained": {"state": ask_trained, "history": ask_history, "device": ask_device},
+        "quality": {"encode": ask_encode, "samples": ask_samples, "here": ask_here},
+        "decode": {"decode": ask_decode},
+    }.items():
+        STAGES[f"{_stage}.{_part.name}"] = {key: _bound(f, _part) for key, f in _questions.items()}
+STAGES["components.vae"]["loss"] = ask_loss

@@ -1,0 +1,88 @@
+"""Questions for the trained model."""
+
+import numpy as np
+import torch
+
+from .asking import NoAnswer, latent_dim, named, one, pair, tensor
+
+
+def ask_trained(part, student, given):
+    """The trained model's parameters and buffers, flattened; asked before any question about pictures is known."""
+    model = named(student, part.trained)
+    if not isinstance(model, torch.nn.Module):
+        raise NoAnswer(f"`{part.trained}` is not a model")
+    state = {key: value for key, value in model.decoder.state_dict().items() if isinstance(value, torch.Tensor)}
+    return {"decoder/" + key: value for key, value in state.items()}
+
+
+def ask_history(part, student, given):
+    """The loss curve of the notebook's own training."""
+    try:
+        return {"history": np.array([float(v) for v in named(student, part.history)][:1000], dtype=np.float32)}
+    except (TypeError, ValueError):
+        raise NoAnswer(f"`{part.history}` is not a list of numbers") from None
+
+
+def ask_device(part, student, given):
+    """Where the trained model lives."""
+    parameter = next(iter(named(student, part.trained).parameters()))
+    return {"cuda": int(parameter.is_cuda)}
+
+
+def ask_encode(part, student, given):
+    """The codes of the hidden images, in eval mode, one batch after the other."""
+    model = named(student, part.trained).eval()
+    mus, logvars = [], []
+    with torch.no_grad():
+        for start in range(0, len(given["x"]), 500):
+            x, y = given["x"][start : start + 500], given["y"][start : start + 500]
+            mu, logvar = pair(model.encoder(tensor(x, student), *part.labels(y, student)), part.encoder)
+            mus.append(mu.cpu())
+            logvars.append(logvar.cpu())
+    return {"mu": torch.cat(mus), "logvar": torch.cat(logvars)}
+
+
+def ask_samples(part, student, given):
+    """New images from the trained model, by the student's sampling function, in a few calls."""
+    model, sample = named(student, part.trained).eval(), named(student, part.sample)
+    torch.manual_seed(int(given["draw_seed"]))
+    images = []
+    for start in range(0, len(given["labels"]), 500):
+        labels = given["labels"][start : start + 500]
+        result = one(sample(model, tensor(labels, student) if part.conditional else len(labels)), part.sample)
+        images.append(result.detach().cpu().float())
+    return {"images": torch.cat(images)}
+
+
+def decode(decoder, part, student, codes, labels):
+    """Images of the codes, in eval mode."""
+    images = []
+    decoder.eval()
+    with torch.no_grad():
+        for start in range(0, len(codes), 500):
+            y = part.labels(labels[start : start + 500], student)
+            images.append(one(decoder(tensor(codes[start : start + 500], student), *y), part.decoder).cpu())
+    return {"images": torch.cat(images)}
+
+
+def ask_decode(part, student, given):
+    """Images of given codes by a freshly built decoder that holds the trained numbers and has seen no image."""
+    codes = given["codes"]
+    decoder = part.build(student, part.decoder, codes.shape[1])
+    prefix = "decoder/"
+    state = {key[len(prefix) :]: tensor(v, student) for key, v in given.items() if key.startswith(prefix)}
+    try:
+        decoder.load_state_dict(state)
+    except RuntimeError as error:
+        raise NoAnswer(f"the trained numbers do not fit a freshly built {part.decoder}: {error}") from None
+    return decode(decoder, part, student, codes, given["labels"])
+
+
+def ask_here(part, student, given):
+    """Reconstructions by the trained model itself, codes slightly moved: used only where `ask_decode` cannot be."""
+    model, size = named(student, part.trained), latent_dim(student)
+    mu = ask_encode(part, student, given)["mu"]
+    if mu.shape != (len(given["x"]), size):
+        raise NoAnswer(f"expected codes of shape {(len(given['x']), size)}, got {tuple(mu.shape)}")
+    codes = mu.numpy() + given["noise"][:, :size]
+    return decode(model.decoder, part, student, codes, given["y"])

@@ -1,0 +1,138 @@
+"""What is asked, drawn afresh for each run from its secret seed; made outside the box and copied in.
+
+Hidden images are test images moved and turned a little, so that no table of known answers helps. Every stage's questions are
+a dictionary of float32 and int64 arrays; `sizes` comes from the rubric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import ndimage
+
+from grader.data.mnist import Mnist
+from grader.records import Array
+
+PARTS = ("vae", "cvae")
+MAX_LATENT = 512
+Questions = dict[str, dict[str, Array]]  # stage -> name -> array
+
+
+def make_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mnist) -> Questions:
+    """The questions of every stage but `decode`, which depends on the box's own codes."""
+    questions: Questions = {}
+    for part in PARTS:
+        components = _component_questions(rng, sizes, mnist)
+        if part == "vae":
+            components |= _loss_questions(rng, mnist)
+        questions[f"components.{part}"] = components
+        questions[f"trained.{part}"] = {"nothing": np.zeros(1, dtype=np.int64)}
+        questions[f"quality.{part}"] = _quality_questions(rng, sizes, mnist)
+    return questions
+
+
+def decode_questions(codes: Array, quality: Mapping[str, Array], state: Mapping[str, Array]) -> dict[str, Array]:
+    """What a fresh box is asked: images of slightly moved codes, then of codes from the prior.
+
+    `codes` `(N, D)` are the box's own for the hidden images; no image is among the questions.
+    """
+    size = codes.shape[1]
+    moved = codes + quality["noise"][: len(codes), :size]
+    prior = quality["prior"][:, :size]
+    labels = np.concatenate([quality["y"], quality["prior_labels"]])
+    return {"codes": np.concatenate([moved, prior]).astype(np.float32), "labels": labels, **state}
+
+
+def hidden_images(rng: np.random.Generator, images: Array, count: int) -> tuple[Array, Array]:
+    """`count` of the images, moved by up to one pixel and turned by up to six degrees, and their indices.
+
+    images `(M, 28, 28)` uint8 -> `(count, 1, 28, 28)` float32 in [0, 1].
+    """
+    chosen = rng.choice(len(images), size=count, replace=False)
+    made = np.empty((count, 1, 28, 28), dtype=np.float32)
+    centre = np.array([13.5, 13.5])
+    for row, index in enumerate(chosen):
+        angle = np.deg2rad(rng.uniform(-6, 6))
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        offset = centre - turn @ (centre + rng.uniform(-1, 1, size=2))
+        picture = images[index].astype(np.float32) / 255
+        made[row, 0] = ndimage.affine_transform(picture, turn, offset=offset, order=1)
+    return np.clip(made, 0, 1), chosen
+
+
+def _normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> Array:
+    return (scale * rng.standard_normal(shape)).astype(np.float32)
+
+
+def _uniform(rng: np.random.Generator, low: float, high: float, *shape: int) -> Array:
+    return rng.uniform(low, high, shape).astype(np.float32)
+
+
+def _integer(value: int) -> Array:
+    return np.array(value, dtype=np.int64)
+
+
+def _component_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mnist) -> dict[str, Array]:
+    rows, draws_rows = 7, sizes["draw_rows"]
+    x, chosen = hidden_images(rng, mnist.test_images, rows)
+    y = mnist.test_labels[chosen]
+    first, second = _uniform(rng, 0, 0.5, 2, 1, 28, 28)
+    code_a, code_b = _normal(rng, 2, MAX_LATENT)
+    batch, batches = sizes["train_batch"], sizes["train_batches"]
+    train_x, train_chosen = hidden_images(rng, mnist.test_images, batch * batches - batch // 2)
+    return {
+        "x": x,
+        "y": y,
+        "z": _normal(rng, rows, MAX_LATENT),
+        # f is affine exactly if f(a + b) - f(a) - f(b) + f(0) is zero
+        "line_images": np.stack([0 * first, first, second, first + second]),
+        "line_codes": np.stack([0 * code_a, code_a, code_b, code_a + code_b]),
+        "mu": _normal(rng, draws_rows, MAX_LATENT, scale=2.0),
+        "logvar": _uniform(rng, -3, 2, draws_rows, MAX_LATENT),
+        "weights": _normal(rng, draws_rows, MAX_LATENT),
+        "draws": _integer(sizes["draws"]),
+        "draw_seed": _integer(int(rng.integers(1 << 31))),
+        "train_x": train_x,
+        "train_y": mnist.test_labels[train_chosen],
+        "train_batch": _integer(batch),
+        "train_epochs": _integer(sizes["train_epochs"]),
+        "train_lr": np.array(0.05, dtype=np.float32),
+        "sample_counts": np.array([sizes["toy_samples"], 1, 7, sizes["toy_samples"]], dtype=np.int64),
+        "sample_labels": rng.integers(0, 10, sizes["toy_samples"]),
+    }
+
+
+def _loss_questions(rng: np.random.Generator, mnist: Mnist) -> dict[str, Array]:
+    questions: dict[str, Array] = {}
+    latents = 6
+    digits, _ = hidden_images(rng, mnist.test_images, 9)
+    noise = _uniform(rng, 0, 1, 5, 1, 28, 28)
+    x_hat = _uniform(rng, 0.05, 0.95, 5, 1, 28, 28)
+    batches = {
+        "random": (x_hat, noise),
+        "digits": (_uniform(rng, 0.05, 0.95, 9, 1, 28, 28), digits),
+        "shifted": (x_hat, noise),  # as `random`, with other codes: only the KL term differs
+        "small": (_uniform(rng, 0.05, 0.95, 2, 1, 28, 28), digits[:2]),
+    }
+    for name, (guess, x) in batches.items():
+        questions[f"{name}_x_hat"] = guess
+        questions[f"{name}_x"] = x
+        questions[f"{name}_mu"] = _normal(rng, len(x), latents, scale=1.5)
+        questions[f"{name}_logvar"] = _uniform(rng, -2.5, 1.5, len(x), latents)
+    return questions
+
+
+def _quality_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mnist) -> dict[str, Array]:
+    x, chosen = hidden_images(rng, mnist.test_images, sizes["reconstructions"])
+    labels = np.arange(sizes["samples"], dtype=np.int64) % 10
+    prior_labels = np.arange(sizes["prior_samples"], dtype=np.int64) % 10
+    return {
+        "x": x,
+        "y": mnist.test_labels[chosen],
+        "labels": rng.permutation(labels),
+        "draw_seed": _integer(int(rng.integers(1 << 31))),
+        "noise": _normal(rng, sizes["reconstructions"], MAX_LATENT, scale=0.05),
+        "prior": _normal(rng, sizes["prior_samples"], MAX_LATENT),
+        "prior_labels": rng.permutation(prior_labels),
+    }

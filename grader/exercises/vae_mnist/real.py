@@ -1,0 +1,53 @@
+"""Real digits, as the quality checks compare with them: loaded once, on the trusted side only."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from grader.classifier.judgement import Judgement, judge
+from grader.data.mnist import Mnist, find_mnist, load_mnist
+from grader.errors import DataError
+from grader.metrics.copies import CopyBank, copy_bank
+from grader.records import Array
+
+COMPARED = 5000  # real images in each comparison of distributions
+
+
+@lru_cache(maxsize=1)
+def mnist() -> Mnist:
+    """The verified data set.
+
+    Raises:
+        DataError: where it has not been fetched yet.
+    """
+    root = find_mnist()
+    if root is None:
+        raise DataError("MNIST is not here; run `make setup`")
+    return load_mnist(root)
+
+
+@lru_cache(maxsize=1)
+def mean_image() -> Array:
+    """The mean training image, `(1, 28, 28)` in [0, 1]."""
+    return np.asarray(mnist().train_images.mean(axis=0, dtype=np.float64) / 255, dtype=np.float32)[None]
+
+
+@lru_cache(maxsize=1)
+def digits() -> tuple[Array, Array]:
+    """Test images `(N, 1, 28, 28)` in [0, 1] and their labels."""
+    images = mnist().test_images[:COMPARED, None].astype(np.float32) / 255
+    return images, mnist().test_labels[:COMPARED]
+
+
+@lru_cache(maxsize=1)
+def digit_judgement() -> Judgement:
+    """What the classifier sees on the test images."""
+    return judge(digits()[0], device="auto")
+
+
+@lru_cache(maxsize=1)
+def training_bank() -> CopyBank:
+    """The training images, ready to be searched for copies."""
+    return copy_bank(mnist().train_images)

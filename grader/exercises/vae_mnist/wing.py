@@ -1,0 +1,79 @@
+"""The exercise as the engine sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from grader.box.backend import MNIST
+from grader.data.mnist import ensure_mnist
+from grader.evidence import AnswerSpec
+from grader.exercise import Questions, Say
+from grader.exercises.vae_mnist import figures, questions, real
+from grader.exercises.vae_mnist.checks import CHECKS
+from grader.exercises.vae_mnist.checks.quality import fresh_decoder_answered
+from grader.exercises.vae_mnist.evidence_spec import answer_specs
+from grader.judging import NotAnswered
+from grader.records import Array, Evidence, Fault, Figure
+
+
+class VaeMnist:
+    """See `grader.exercise.Exercise`."""
+
+    parts = questions.PARTS
+    names = (
+        *("LATENT_DIM", "EPOCHS", "BATCH_SIZE", "LEARNING_RATE", "DEVICE"),
+        *("Encoder", "Decoder", "VAE", "reparameterize", "vae_loss", "train_vae", "sample_vae"),
+        *("ConditionalEncoder", "ConditionalDecoder", "CVAE", "train_cvae", "sample_cvae"),
+        *("vae", "cvae", "vae_history", "cvae_history"),
+    )
+    train_functions: Mapping[str, str] = {"vae": "train_vae", "cvae": "train_cvae"}
+    sizes = (
+        *("draws", "draw_rows", "train_batch", "train_batches", "train_epochs", "toy_samples"),
+        *("reconstructions", "samples", "prior_samples"),
+    )
+    checks = CHECKS
+    in_box = Path(__file__).parent / "in_box"
+
+    def prepare(self, say: Say) -> Mapping[str, Path]:
+        """MNIST is here; the box sees it read-only."""
+        return {MNIST: ensure_mnist(say)}
+
+    def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
+        """See `questions.make_questions`."""
+        return questions.make_questions(rng, sizes, real.mnist())
+
+    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[str, AnswerSpec]:
+        """See `evidence_spec`."""
+        return answer_specs(sizes)
+
+    def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
+        """The hidden images' codes, slightly moved, and codes from the prior."""
+        codes = evidence.answers.get(f"quality.{part}/encode/mu")
+        x = evidence.questions[f"quality.{part}/x"]
+        if codes is None or not state:
+            raise NotAnswered(evidence.faults.get(f"quality.{part}/encode", Fault("student", "there are no codes")))
+        if codes.ndim != 2 or len(codes) != len(x) or codes.shape[1] > questions.MAX_LATENT:
+            raise NotAnswered(Fault("student", f"expected one code an image, got shape {codes.shape}"))
+        prefix = f"quality.{part}/"
+        quality = {key.removeprefix(prefix): q for key, q in evidence.questions.items() if key.startswith(prefix)}
+        return questions.decode_questions(codes, quality, state)
+
+    def figures(self, evidence: Evidence) -> list[Figure]:
+        """Reconstructions, samples, the conditional grid and the loss curves."""
+        return figures.draw(evidence)
+
+    def reasons_for_person(self, evidence: Evidence) -> list[str]:
+        """A decoder that could not be rebuilt was asked in the process that had seen the images."""
+        reasons = []
+        for part in self.parts:
+            if f"quality.{part}/here/images" in evidence.answers and not fresh_decoder_answered(evidence, part):
+                fault = evidence.faults.get(f"decode.{part}/decode")
+                why = f" ({fault.message})" if fault else ""
+                reasons.append(
+                    f"{part}: the trained decoder could not be rebuilt in a fresh box{why}; its reconstructions were "
+                    "made beside the encoder, where the one could have remembered what the other saw"
+                )
+        return reasons

@@ -1,0 +1,55 @@
+"""Turns what two boxes sent back into evidence: answers read against the specification, everything else a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from grader.box.inbox import Inbox
+from grader.evidence import AnswerSpec, Rejected, read_answer, read_tensors
+from grader.exercise import Questions
+from grader.records import Array, Evidence, Fault, Status
+
+
+def gather(inbox: Inbox, specs: Mapping[str, AnswerSpec], questions: Questions, status: Status, event: str) -> Evidence:
+    """The evidence in a box's frames. What is not there is the run's fault, and ours only if the box broke."""
+    answers: dict[str, Array] = {}
+    faults: dict[str, Fault] = {}
+    for source, spec in specs.items():
+        stage, _, question = source.partition("/")
+        data = inbox.answers.get((stage, question))
+        if data is not None:
+            try:
+                answers |= {f"{source}/{name}": array for name, array in read_answer(data, spec).items()}
+            except Rejected as rejected:
+                faults[source] = Fault("student", str(rejected))
+        elif (stage, question) in inbox.notes:
+            message, ours = inbox.notes[stage, question]
+            faults[source] = Fault("ours" if ours else "student", message)
+        elif status is Status.BOX_ERROR or inbox.faults:
+            faults[source] = Fault("ours", (inbox.faults or [event])[0])
+        else:
+            faults[source] = Fault("student", event or "the notebook's process ended before this could be asked")
+    flat = {f"{stage}/{name}": array for stage, asked in questions.items() for name, array in asked.items()}
+    return Evidence(flat, answers, faults)
+
+
+def trained_state(inbox: Inbox, part: str, max_mb: float) -> dict[str, Array]:
+    """The trained decoder's numbers as plain arrays, empty where there are none that can be used."""
+    data = inbox.answers.get((f"trained.{part}", "state"))
+    if data is None or len(data) > max_mb * 1e6:
+        return {}
+    try:
+        return {name: array for name, array in read_tensors(data).items() if name.startswith("decoder/")}
+    except Rejected:
+        return {}
+
+
+def merged(first: Evidence, second: Evidence) -> Evidence:
+    """Both boxes' evidence; the second's word counts where both speak."""
+    faults = {**first.faults, **second.faults}
+    answered = {name.rpartition("/")[0] for name in {**first.answers, **second.answers}}
+    return Evidence(
+        {**first.questions, **second.questions},
+        {**first.answers, **second.answers},
+        {source: fault for source, fault in faults.items() if source not in answered},
+    )

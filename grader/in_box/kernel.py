@@ -1,0 +1,146 @@
+"""One Jupyter kernel in the box: started over `ipc`, fed one cell at a time, its output bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import nbformat
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
+
+STARTUP_S = 120
+INTERRUPT_GRACE_S = 8
+MAX_ERROR = 400
+
+
+@dataclass
+class Ran:
+    """How one piece of code ended: `ok`, `error`, `timeout`, `died` or `skipped`."""
+
+    status: str
+    seconds: float
+    error: str
+    outputs: list[dict[str, Any]]
+
+    def as_json(self) -> dict[str, Any]:
+        """The frame's content."""
+        return {
+            "status": self.status,
+            "seconds": round(self.seconds, 3),
+            "error": self.error,
+            "outputs": self.outputs,
+        }
+
+
+class BoundedClient(NotebookClient):  # type: ignore[misc]  # nbclient's traits are untyped
+    """Drops what a cell prints or shows beyond a number of bytes, so that a flood fills no memory."""
+
+    max_bytes = 1 << 22
+    used = 0
+
+    def output(self, outs: list[Any], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:
+        """Appends the message's output, merges streams, or drops it when the cell has said enough."""
+        content = msg["content"]
+        size = len(content.get("text", "")) if msg["msg_type"] == "stream" else len(str(content.get("data", "")))
+        if self.used >= self.max_bytes:
+            return None
+        self.used += size + 64
+        if msg["msg_type"] == "stream":
+            text = content["text"][: self.max_bytes]
+            if outs and outs[-1]["output_type"] == "stream" and outs[-1]["name"] == content["name"]:
+                outs[-1]["text"] = without_overwritten(outs[-1]["text"] + text)
+                return outs[-1]
+            content = {**content, "text": without_overwritten(text)}
+            msg = {**msg, "content": content}
+        elif size > self.max_bytes:
+            return None
+        out = super().output(outs, msg, display_id, cell_index)
+        if self.used >= self.max_bytes:
+            note = "\n[the rest of this cell's output was dropped: it printed or showed too much]\n"
+            outs.append(nbformat.v4.new_output("stream", name="stderr", text=note))
+        return out
+
+
+def without_overwritten(text: str) -> str:
+    """Keeps of a progress bar's lines only what a terminal would still show; only the tail can change."""
+    head, newline, tail = text.rpartition("\n")
+    if "\r" in tail[:-1]:
+        tail = tail[tail.rstrip("\r").rfind("\r") + 1 :]
+    return head + newline + tail
+
+
+class Kernel:
+    """A kernel with a beginning and an end; `alive` turns false when it dies or cannot be interrupted."""
+
+    def __init__(self, max_output_bytes: int) -> None:
+        self.alive = False
+        self._max_output_bytes = max_output_bytes
+        self._client: Any = None
+
+    async def start(self, folder: str) -> None:
+        """A kernel is ready for its first cell, in that folder."""
+        log = logging.getLogger("kernel")
+        log.setLevel(logging.CRITICAL)
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("")])
+        manager = AsyncKernelManager(kernel_name="python3", transport="ipc", log=log)
+        client = BoundedClient(
+            notebook,
+            km=manager,
+            allow_errors=True,
+            timeout=None,
+            startup_timeout=STARTUP_S,
+            store_widget_state=False,
+            log=log,
+        )
+        client.max_bytes = self._max_output_bytes
+        client.extra_arguments = ["--HistoryManager.enabled=False"]
+        await client.async_start_new_kernel(cwd=folder)
+        await client.async_start_new_kernel_client()
+        self._client = client
+        self.alive = True
+
+    async def execute(self, source: str, timeout_s: float) -> Ran:
+        """Runs one cell; interrupts it after `timeout_s` and gives the kernel up if that does not help."""
+        cell = nbformat.v4.new_code_cell(source)
+        client = self._client
+        client.used = 0
+        client.nb.cells[0] = cell
+        started = time.monotonic()
+        task = asyncio.ensure_future(client.async_execute_cell(cell, 0))
+        finished, _ = await asyncio.wait({task}, timeout=timeout_s)
+        timed_out = not finished
+        if timed_out:
+            await client.km.interrupt_kernel()
+            finished, _ = await asyncio.wait({task}, timeout=INTERRUPT_GRACE_S)
+            if not finished:
+                await client.km.shutdown_kernel(now=True)
+                await asyncio.wait({task}, timeout=INTERRUPT_GRACE_S)
+                self.alive = False
+        seconds = time.monotonic() - started
+        if not task.done():
+            task.cancel()
+        elif isinstance(task.exception(), DeadKernelError):
+            self.alive = False
+        elif (fault := task.exception()) is not None and not timed_out:
+            raise fault
+        outputs = [dict(output) for output in cell.outputs]
+        if timed_out:
+            return Ran("timeout", seconds, f"stopped after {timeout_s:.0f} s", outputs)
+        if not self.alive:
+            return Ran("died", seconds, "the Python process ended", outputs)
+        error = next((o for o in outputs if o.get("output_type") == "error"), None)
+        if error is not None:
+            return Ran("error", seconds, f"{error.get('ename')}: {error.get('evalue')}"[:MAX_ERROR], outputs)
+        return Ran("ok", seconds, "", outputs)
+
+    async def stop(self) -> None:
+        """The kernel is gone, dead or alive before."""
+        self.alive = False
+        if self._client is not None:
+            self._client.kc.stop_channels()
+            await self._client.km.shutdown_kernel(now=True)

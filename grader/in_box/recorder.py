@@ -1,0 +1,120 @@
+"""Executed in the student's kernel by the runner: asks a stage's questions and writes down the answers.
+
+It records and judges nothing. An exception in student code becomes a note; an exception of the probe's own code is marked as
+ours by the frame it was raised in. The names `student` (the notebook's variables) and `request` are put here by the runner.
+"""
+
+import builtins
+import contextlib
+import importlib
+import importlib.util
+import io
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+
+import numpy as np
+from safetensors.numpy import load_file, save
+
+STUDENT = student  # type: ignore[name-defined]  # noqa: F821
+REQUEST = request  # type: ignore[name-defined]  # noqa: F821
+MAX_MESSAGE = 400
+
+
+class TooSlow(BaseException):
+    """A question took longer than it may; not an Exception, so that `except Exception` does not swallow it."""
+
+
+def _alarm(*_):
+    raise TooSlow(f"did not finish within {REQUEST['question_s']:.0f} s")
+
+
+def _plain(value):
+    """A contiguous numpy array from a tensor, number or array."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    value = np.ascontiguousarray(value)
+    if value.dtype.kind == "f":
+        value = value.astype(np.float32)
+    elif value.dtype.kind in "iub":
+        value = value.astype(np.int64)
+    else:
+        raise TypeError(f"expected numbers, got {value.dtype}")
+    return value
+
+
+def _write(name, data):
+    folder = os.path.join(REQUEST["folder"], "answers")
+    partial = os.path.join(folder, "." + name)
+    with builtins.open(partial, "wb") as stream:
+        stream.write(data)
+    os.replace(partial, os.path.join(folder, name))
+
+
+def _note(question, error, ours):
+    _write(question + ".json", json.dumps({"error": error[:MAX_MESSAGE], "ours": ours}).encode())
+
+
+def _raised_in_student_code(error):
+    """True when, of the frames that are a notebook cell's or the probe's, the innermost is a cell's."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.startswith(REQUEST["probe"]):
+            return False
+        if "ipykernel_" in frame.filename or frame.filename.startswith("<ipython"):
+            return True
+    return False
+
+
+def _load_probe():
+    """The exercise's `in_box` folder as a package under a name of its own."""
+    folder = REQUEST["probe"]
+    spec = importlib.util.spec_from_file_location(
+        "exercise_probe", folder + "/__init__.py", submodule_search_locations=[folder]
+    )
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["exercise_probe"] = package
+    spec.loader.exec_module(package)
+    probe = importlib.import_module("exercise_probe.probe")
+    probe.names.update(REQUEST["names"])
+    return probe
+
+
+def _ask(question, function, questions, no_answer):
+    given = {key: value.copy() for key, value in questions.items()}  # the student may change what they are given
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            answer = function(STUDENT, given)
+        _write(question + ".safetensors", save({key: _plain(value) for key, value in answer.items()}))
+    except (no_answer, TooSlow) as error:
+        _note(question, str(error), False)
+    except BaseException as error:
+        text = f"{type(error).__name__}: {error}"
+        _note(question, text, not _raised_in_student_code(error))
+
+
+def record():
+    """Every question of the stage that is not to be skipped has an answer or a note."""
+    probe = _load_probe()
+    questions = load_file(os.path.join(REQUEST["folder"], "questions.safetensors"))
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    for question, function in probe.STAGES[REQUEST["stage"]].items():
+        if question in REQUEST["skip"] or (REQUEST["only"] and question not in REQUEST["only"]):
+            continue
+        with builtins.open(os.path.join(REQUEST["folder"], "asking"), "w") as stream:
+            stream.write(question)
+        if in_main_thread:
+            signal.signal(signal.SIGALRM, _alarm)
+            signal.setitimer(signal.ITIMER_REAL, REQUEST["question_s"])
+        try:
+            _ask(question, function, questions, probe.NoAnswer)
+        except TooSlow as error:  # the alarm rang between the answer and its end
+            _note(question, str(error), False)
+        finally:
+            if in_main_thread:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+record()

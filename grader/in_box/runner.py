@@ -1,0 +1,191 @@
+"""Runs inside the box: drives a Jupyter kernel through the keeper's plan and sends back what happened.
+
+It shares the box with the student's code, so the keeper believes none of it. It reads one frame, `plan`, then executes the
+plan's steps: notebook cells, and stages of the probe, whose questions it asks the keeper for only when their turn has come.
+A kernel that dies is started again and the quick cells are replayed, so that one fatal cell costs only what depends on it.
+
+Frames sent: `at` (what is running), `cell/<index>`, `answer/<stage>/<question>`, `note/<stage>/<question>`, `stage/<stage>`,
+`want/<stage>`, `event` and `done`. Frames read: `plan`, `questions/<stage>`, `refused/<stage>`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+sys.path.insert(0, str(Path(__file__).parent))
+from kernel import Kernel, Ran
+from wire import read_frame, write_frame
+
+WORK = Path(os.environ.get("TMPDIR", "/tmp")) / ".box"
+MAX_QUESTIONS_BYTES = 1 << 28
+
+
+class Channel:
+    """The two pipes to the keeper, taken away from everything that is started later."""
+
+    def __init__(self) -> None:
+        self.incoming: BinaryIO = os.fdopen(os.dup(0), "rb")
+        self.outgoing: BinaryIO = os.fdopen(os.dup(1), "wb")
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123  # a descriptor is wanted
+            os.dup2(nothing.fileno(), 0)
+        os.dup2(2, 1)  # whatever prints to descriptor 1 from now on goes to the log
+
+    def send(self, name: str, data: bytes | dict[str, Any] = b"") -> None:
+        write_frame(self.outgoing, name, data if isinstance(data, bytes) else json.dumps(data).encode())
+
+    def receive(self) -> tuple[str, bytes]:
+        frame = read_frame(self.incoming, MAX_QUESTIONS_BYTES)
+        if frame is None:
+            raise SystemExit("the keeper has closed the channel")
+        return frame
+
+
+class Runner:
+    """Executes a plan; see the module's text."""
+
+    def __init__(self, channel: Channel, plan: dict[str, Any]) -> None:
+        self.channel = channel
+        self.plan = plan
+        self.kernel: Kernel | None = None
+        self.restarts_left: int = plan["kernel_restarts"]
+        self.replayable: list[str] = []
+
+    async def run(self) -> None:
+        """Every step has been executed or reported as skipped."""
+        for step in self.plan["steps"]:
+            if step["kind"] == "cell":
+                await self.run_cell(step)
+            else:
+                await self.run_stage(step)
+        self.channel.send("done")
+        if self.kernel is not None:
+            await self.kernel.stop()
+
+    async def living_kernel(self) -> Kernel | None:
+        """A kernel that has seen the prelude and, after a death, the quick cells again; None when there are none left."""
+        if self.kernel is not None and self.kernel.alive:
+            return self.kernel
+        if self.kernel is not None:
+            if self.restarts_left == 0:
+                return None
+            self.restarts_left -= 1
+            await self.kernel.stop()
+        kernel = Kernel(self.plan["cell_output_bytes"])
+        await kernel.start(os.environ["HOME"])
+        self.kernel = kernel
+        for folder in (os.environ["BOX_ENGINE"], os.environ["BOX_PROBE"]):
+            prelude = Path(folder, "prelude.py")
+            ran = await kernel.execute(prelude.read_text() if prelude.exists() else "", 60)
+            if ran.status != "ok":
+                self.channel.send("event", {"ours": f"the prelude of {folder} failed: {ran.error}"})
+        for source in list(self.replayable):
+            ran = await kernel.execute(source, self.plan["replay_max_s"] * 4 + 5)
+            if not kernel.alive:  # never replay what kills; the next call starts over without it
+                self.replayable.remove(source)
+                return await self.living_kernel()
+        return kernel
+
+    async def run_cell(self, step: dict[str, Any]) -> None:
+        index = step["index"]
+        self.channel.send("at", {"cell": index})
+        kernel = await self.living_kernel()
+        if kernel is None:
+            self.channel.send(f"cell/{index}", Ran("skipped", 0.0, "", []).as_json())
+            return
+        ran = await kernel.execute(step["source"], step["timeout_s"])
+        if ran.status in {"ok", "error"} and step["replay"] and ran.seconds <= self.plan["replay_max_s"]:
+            self.replayable.append(step["source"])
+        self.channel.send(f"cell/{index}", ran.as_json())
+
+    async def run_stage(self, step: dict[str, Any]) -> None:
+        """Asks a stage's questions; one that kills the kernel is left out and the rest asked again."""
+        stage = step["stage"]
+        self.channel.send("at", {"stage": stage})
+        self.channel.send(f"want/{stage}")
+        name, questions = self.channel.receive()
+        if name != f"questions/{stage}":
+            return
+        folder = WORK / stage
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "answers").mkdir(parents=True)
+        (folder / "questions.safetensors").write_bytes(questions)
+        done: set[str] = set()
+        while True:
+            kernel = await self.living_kernel()
+            if kernel is None:
+                self.channel.send(f"stage/{stage}", {"status": "skipped"})
+                return
+            request = {
+                **step,
+                "folder": str(folder),
+                "skip": sorted(done),
+                "probe": os.environ["BOX_PROBE"],
+                "names": self.plan["names"],
+            }
+            asking = asyncio.ensure_future(kernel.execute(recorder_call(request), step["timeout_s"]))
+            while not asking.done():
+                await asyncio.wait({asking}, timeout=0.5)
+                self.forward(stage, folder, done)
+            ran = asking.result()
+            if kernel.alive:
+                status = {"status": ran.status, "error": ran.error}
+                self.channel.send(f"stage/{stage}", status)
+                return
+            current = folder / "asking"
+            question = current.read_text() if current.exists() else ""
+            what = "did not finish in time" if ran.status == "timeout" else "ended the whole Python process"
+            if not question or question in done:
+                self.channel.send(f"stage/{stage}", {"status": "died"})
+                return
+            self.channel.send(f"note/{stage}/{question}", {"error": f"your code {what}"})
+            done.add(question)
+
+    def forward(self, stage: str, folder: Path, done: set[str]) -> None:
+        """Sends the answers and notes that are complete; the recorder renames a file when it is."""
+        for path in sorted((folder / "answers").glob("*.*")):
+            question, kind = path.stem, path.suffix
+            if kind == ".safetensors":
+                self.channel.send(f"answer/{stage}/{question}", path.read_bytes())
+            elif kind == ".json":
+                self.channel.send(f"note/{stage}/{question}", path.read_bytes())
+            else:
+                continue
+            done.add(question)
+            path.unlink()
+
+
+def recorder_call(request: dict[str, Any]) -> str:
+    """The code that asks a stage's questions in the student's kernel."""
+    recorder = Path(__file__).with_name("recorder.py")
+    return (
+        f"exec(compile(open({str(recorder)!r}).read(), {str(recorder)!r}, 'exec'),"
+        f" {{'__name__': 'recorder', 'student': globals(), 'request': {request!r}}})"
+    )
+
+
+def main() -> None:
+    """Reads the plan, runs it, and reports the runner's own faults as such."""
+    channel = Channel()
+    name, data = channel.receive()
+    if name != "plan":
+        raise SystemExit(f"expected the plan, got {name!r}")
+    started = time.monotonic()
+    try:
+        asyncio.run(Runner(channel, json.loads(data)).run())
+    except Exception as error:
+        channel.send(
+            "event",
+            {"ours": f"runner: {type(error).__name__}: {error} after {time.monotonic() - started:.0f} s"},
+        )
+        raise
+
+
+if __name__ == "__main__":
+    main()

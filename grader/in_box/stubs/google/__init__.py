@@ -1,0 +1,1 @@
+"""Holds the stand-ins for what only Colab has."""

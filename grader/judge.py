@@ -1,0 +1,103 @@
+"""Evidence and rubric in, verdicts out: pure, fast, and the only place where points are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from grader.judging import Check, NotAnswered
+from grader.records import (
+    CheckSpec,
+    CheckVerdict,
+    Evidence,
+    Finding,
+    ItemVerdict,
+    Outcome,
+    Rubric,
+    RubricItem,
+)
+
+
+def judge(evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check]) -> tuple[ItemVerdict, ...]:
+    """Every item of the rubric has a verdict; a check that breaks gives `needs_review`, never zero points."""
+    return tuple(_item(evidence, item, checks) for item in rubric.items)
+
+
+def title_of(check: Check) -> str:
+    """The sentence that is true when the check passes: the first line of its docstring."""
+    return (check.__doc__ or check.__name__.replace("_", " ")).strip().splitlines()[0]
+
+
+def _item(evidence: Evidence, item: RubricItem, checks: Mapping[str, Check]) -> ItemVerdict:
+    verdicts: dict[str, CheckVerdict] = {}
+    for spec in item.checks:
+        lost = [name for name in spec.requires if verdicts[name].points_milli == 0]
+        if lost:
+            verdicts[spec.check] = _skipped(spec, checks, verdicts[lost[0]])
+        else:
+            verdicts[spec.check] = _weighed(spec, checks[spec.check], _finding(evidence, item, spec, checks))
+    made = tuple(verdicts.values())
+    return ItemVerdict(
+        id=item.id,
+        title=item.title,
+        outcome=_outcome_of(made),
+        points_milli=sum(verdict.points_milli for verdict in made),
+        max_points_milli=item.points_milli,
+        checks=made,
+    )
+
+
+def _finding(evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check]) -> Finding:
+    part = item.id.partition(".")[0]
+    try:
+        finding = checks[spec.check](evidence, part, **spec.params)
+    except NotAnswered as missing:
+        ours = missing.fault.blame == "ours"
+        prefix = "the grader could not ask this: " if ours else ""
+        return Finding(None if ours else 0.0, prefix + missing.fault.message)
+    except Exception as error:  # a broken check is our fault, whatever it is
+        return Finding(None, f"the check itself failed ({type(error).__name__}: {error}); a person decides")
+    if finding.score is not None and not 0 <= finding.score <= 1:
+        return Finding(None, f"the check gave a score of {finding.score}; a person decides", measured=finding.measured)
+    return finding
+
+
+def _weighed(spec: CheckSpec, check: Check, finding: Finding) -> CheckVerdict:
+    score = finding.score or 0.0
+    points = round(score * spec.points_milli)
+    outcome = Outcome.NEEDS_REVIEW if finding.score is None else _outcome(points, spec.points_milli)
+    hint = finding.hint if outcome is not Outcome.PASSED else ""
+    return CheckVerdict(
+        id=spec.check,
+        title=title_of(check),
+        outcome=outcome,
+        points_milli=points,
+        max_points_milli=spec.points_milli,
+        message=finding.message,
+        hint=hint,
+        measured=finding.measured,
+    )
+
+
+def _skipped(spec: CheckSpec, checks: Mapping[str, Check], cause: CheckVerdict) -> CheckVerdict:
+    undecided = cause.outcome is Outcome.NEEDS_REVIEW
+    return CheckVerdict(
+        id=spec.check,
+        title=title_of(checks[spec.check]),
+        outcome=Outcome.NEEDS_REVIEW if undecided else Outcome.SKIPPED,
+        points_milli=0,
+        max_points_milli=spec.points_milli,
+        message=f"not judged, because this one failed: {cause.title}",
+    )
+
+
+def _outcome(points: int, of: int) -> Outcome:
+    if points == of:
+        return Outcome.PASSED
+    return Outcome.PARTIAL if points else Outcome.FAILED
+
+
+def _outcome_of(verdicts: tuple[CheckVerdict, ...]) -> Outcome:
+    if any(verdict.outcome is Outcome.NEEDS_REVIEW for verdict in verdicts):
+        return Outcome.NEEDS_REVIEW
+    points = sum(verdict.points_milli for verdict in verdicts)
+    return _outcome(points, sum(verdict.max_points_milli for verdict in verdicts))

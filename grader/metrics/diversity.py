@@ -1,0 +1,104 @@
+"""How varied a set of samples is: over the classes, within a class, and from sample to sample."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from grader.records import Array
+
+
+class Spread(NamedTuple):
+    """Ratios to real digits, at least 0; about 1 for real digits, 0 for one picture a class."""
+
+    mean: float
+    worst: float
+    worst_class: int
+
+
+def class_shares(labels: Array, *, classes: int = 10) -> Array:
+    """The share of each class among `labels` `(N,)`: `(classes,)`, sums to 1.
+
+    Raises: ValueError where there are no labels or one lies outside 0..classes-1.
+
+    >>> class_shares(np.array([0, 1, 1, 1]), classes=3).tolist()
+    [0.25, 0.75, 0.0]
+    """
+    if not len(labels) or labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"class_shares: expected labels 0..{classes - 1}, got {len(labels)} labels or others")
+    shares: Array = np.bincount(labels, minlength=classes) / len(labels)
+    return shares
+
+
+def class_entropy(labels: Array, *, classes: int = 10) -> float:
+    """How evenly `labels` `(N,)` fill the classes: 1 all alike, 0 a single class.
+
+    `-sum p log p / log K`, the entropy of the class shares over its maximum (Shannon, 1948; Pielou, 1966).
+
+    Raises: ValueError where there are no labels, one lies outside 0..classes-1, or classes is below 2.
+
+    >>> class_entropy(np.array([0, 1, 2, 3]), classes=4)
+    1.0
+    """
+    if classes < 2:
+        raise ValueError(f"class_entropy: expected at least 2 classes, got {classes}")
+    shares = class_shares(labels, classes=classes)
+    present = shares[shares > 0]
+    return float(abs((present * np.log(present)).sum()) / math.log(classes))
+
+
+def within_class_spread(
+    images: Array, labels: Array, real_images: Array, real_labels: Array, *, least: int = 2
+) -> Spread:
+    """How much samples of one class differ, as a ratio to real digits: mean and worst over the classes.
+
+    Per class, the standard deviation of each pixel over the images, averaged over the pixels, divided by the
+    same of the real images (the pixel-space reading of mode collapse; compare intra-class diversity in Odena
+    et al., Conditional Image Synthesis with Auxiliary Classifier GANs, 2017). Images `(N, ...)`, labels
+    `(N,)`. A class with fewer than `least` images (at least 2) on either side is left out.
+
+    Raises: ValueError where the lengths differ, `least` is below 2, or no class is left.
+
+    >>> real, labels = np.array([[0.0], [1.0], [0.0], [1.0]]), np.array([0, 0, 1, 1])
+    >>> within_class_spread(np.array([[0.0], [0.5], [0.2], [0.2]]), labels, real, labels)
+    Spread(mean=0.25, worst=0.0, worst_class=1)
+    """
+    if len(images) != len(labels) or len(real_images) != len(real_labels) or least < 2:
+        raise ValueError("within_class_spread: expected one label an image and least of at least 2")
+    ratios: dict[int, float] = {}
+    for label in np.unique(labels):
+        mine, real = images[labels == label], real_images[real_labels == label]
+        if min(len(mine), len(real)) < least:
+            continue
+        scale = _pixel_deviation(real)
+        if scale > 0:
+            ratios[int(label)] = _pixel_deviation(mine) / scale
+    if not ratios:
+        raise ValueError(f"within_class_spread: expected a class with {least} images that vary, got none")
+    worst_class = min(ratios, key=lambda label: ratios[label])
+    return Spread(float(np.mean(list(ratios.values()))), ratios[worst_class], worst_class)
+
+
+def distinct_share(images: Array, *, tolerance: float) -> float:
+    """The share of `images` `(N, ...)` that are no near-duplicate of another one; in [0, 1], N at least 2.
+
+    `mean_j [min_(i != j) rms(x_j - x_i) > tolerance]`, with rms the root of the mean squared pixel
+    difference.
+
+    Raises: ValueError where there are fewer than 2 images or the tolerance is negative.
+
+    >>> distinct_share(np.array([[0.0], [0.01], [1.0], [0.5]]), tolerance=0.1)
+    0.5
+    """
+    if len(images) < 2 or tolerance < 0:
+        raise ValueError(f"distinct_share: expected 2 images and a tolerance, got {len(images)}, {tolerance}")
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(flat).kneighbors()[0][:, 0]
+    return float((nearest / math.sqrt(flat.shape[1]) > tolerance).mean())
+
+
+def _pixel_deviation(images: Array) -> float:
+    return float(images.reshape(len(images), -1).astype(np.float64).std(axis=0, ddof=1).mean())

@@ -1,0 +1,81 @@
+"""A trusted notebook on disk and in memory: loading, writing, cell sources, titles and checksums.
+
+For notebooks of our own only (reference, template): a student's file goes through `read_submission`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from grader.errors import GraderError
+from grader.records import Notebook
+
+_HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*)$", re.MULTILINE)
+_NEAR_CELLS = 30  # how far up a heading is looked for
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff]+")
+
+
+def load_notebook(path: Path) -> Notebook:
+    """The notebook in `path`, a file of our own.
+
+    Raises: GraderError when the file is missing or is not an nbformat 4 notebook.
+    """
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise GraderError(f"{path}: expected a notebook of ours, got {one_line(str(error), 200)}") from None
+    if not isinstance(notebook, dict) or notebook.get("nbformat") != 4:
+        raise GraderError(f"{path}: expected an nbformat 4 notebook; save it in a current Jupyter")
+    return notebook
+
+
+def dump_notebook(notebook: Notebook) -> str:
+    """The notebook as JSON text, the same bytes every time: sorted keys, one source line a line."""
+    cells = [{**cell, "source": source_of(cell).splitlines(keepends=True)} for cell in notebook.get("cells", [])]
+    return json.dumps({**notebook, "cells": cells}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def source_of(cell: Mapping[str, Any]) -> str:
+    """The cell's source as one string, whether it is stored as a string or as lines."""
+    source = cell.get("source", "")
+    if isinstance(source, list):
+        source = "".join(line for line in source if isinstance(line, str))
+    return source if isinstance(source, str) else ""
+
+
+def is_code(cell: Mapping[str, Any]) -> bool:
+    """Whether the cell is run."""
+    return cell.get("cell_type") == "code"
+
+
+def normalise(source: str) -> str:
+    """The source without what editors change by themselves: line ends, trailing spaces and blank lines."""
+    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines).rstrip("\n")
+
+
+def checksum(source: str) -> str:
+    """The SHA-256 of the normalised source, in hexadecimal."""
+    return hashlib.sha256(normalise(source).encode("utf-8", "replace")).hexdigest()
+
+
+def one_line(text: str, limit: int = 60) -> str:
+    """The text on one printable line of at most `limit` characters."""
+    text = " ".join(_UNPRINTABLE.sub(" ", text).split())
+    return text if len(text) <= limit else text[: limit - 3].rstrip() + "..."
+
+
+def cell_title(cells: Sequence[Mapping[str, Any]], index: int) -> str:
+    """What a person calls the cell: the last Markdown heading above it, else its first line of source."""
+    for cell in reversed(cells[max(0, index - _NEAR_CELLS) : index]):
+        if cell.get("cell_type") == "markdown":
+            headings = _HEADING.findall(source_of(cell)[:20_000])
+            if headings:
+                return one_line(headings[-1].rstrip(" #"))
+    lines = [line for line in source_of(cells[index])[:20_000].splitlines() if line.strip()]
+    return one_line(lines[0]) if lines else "empty cell"

@@ -1,0 +1,176 @@
+"""Which template cell each submitted cell is: by id, by source, by names, by likeness, in this order.
+
+Metadata is a hint, never proof: editors strip it, students copy it along with a cell. A template cell without
+a cell of its own may still be *covered*: its names live in cells the student merged or split.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grader.errors import GraderError
+from grader.notebook.format import is_code, source_of
+from grader.notebook.statements import MAX_PARSED_CHARS, Code, read_code
+
+_ALIKE = 0.6  # likeness at which two cells are taken for the same without further reason
+_SANE = 0.3  # likeness below which an equal id is not believed
+_MOST_NAMES = 0.5  # share of a template cell's own names that makes another cell its successor
+_MAX_ALL_CHARS = 1_000_000  # parsed in one submission, about 1 s
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_COMPARED_CHARS = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateCell:
+    """One code cell of the template and what tells it from the others."""
+
+    cell: Mapping[str, Any]
+    role: str
+    id: str | None
+    part: str | None
+    index: int  # in the template notebook
+    code: Code
+    own_names: frozenset[str]  # bound by this template cell, or its solution, and by no other
+    trains: frozenset[str]  # functions whose call makes this a train cell
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Positions of template cells -> indices of submitted cells."""
+
+    primary: Mapping[int, int]  # the one cell that is this template cell
+    covered: Mapping[int, tuple[int, ...]]  # cells that hold it among other things
+
+
+def read_template(template: Mapping[str, Any]) -> tuple[TemplateCell, ...]:
+    """The template's code cells with their roles, names and checksummed ids.
+
+    Raises: GraderError when a code cell has no role: not a template of ours.
+    """
+    cells = [(index, cell) for index, cell in enumerate(template["cells"]) if is_code(cell)]
+    codes = [read_code(source_of(cell)) for _, cell in cells]
+    marks = [cell.get("metadata", {}).get("grader", {}) for _, cell in cells]
+    for (index, _), mark in zip(cells, marks, strict=True):
+        if "role" not in mark:
+            raise GraderError(f"template: cell {index + 1} has no metadata.grader.role; make the template again")
+    binds = [code.binds | set(mark.get("names", ())) for code, mark in zip(codes, marks, strict=True)]
+    bound = Counter(itertools.chain.from_iterable(binds))
+    functions = frozenset(
+        name
+        for code, mark in zip(codes, marks, strict=True)
+        for statement in (code.statements or ())
+        if mark["role"] == "task" and statement.kind == "function"
+        for name in statement.binds
+    )
+    return tuple(
+        TemplateCell(
+            cell=cell,
+            role=mark["role"],
+            id=mark.get("id") or cell.get("id"),
+            part=mark.get("part"),
+            index=index,
+            code=code,
+            own_names=frozenset(name for name in names if bound[name] == 1),
+            trains=code.calls & functions if mark["role"] == "train" else frozenset(),
+        )
+        for (index, cell), code, mark, names in zip(cells, codes, marks, binds, strict=True)
+    )
+
+
+def read_codes(cells: Sequence[Mapping[str, Any]]) -> dict[int, Code]:
+    """The code cells' codes by index; what is parsed in total is bounded."""
+    left = _MAX_ALL_CHARS
+    codes = {}
+    for index, cell in enumerate(cells):
+        if is_code(cell):
+            source = source_of(cell)
+            codes[index] = read_code(source, max_chars=min(MAX_PARSED_CHARS, left))
+            left = max(0, left - len(source))
+    return codes
+
+
+def match_cells(
+    template: Sequence[TemplateCell], cells: Sequence[Mapping[str, Any]], codes: Mapping[int, Code]
+) -> Match:
+    """Each submitted cell is at most one template cell's primary, and each template cell has at most one."""
+    primary: dict[int, int] = {}
+
+    def assign(scored: Iterator[tuple[float, int, int]]) -> None:
+        for _, t, s in sorted(scored, key=lambda entry: (-entry[0], entry[1], entry[2])):
+            if t not in primary and s not in primary.values():
+                primary[t] = s
+
+    def free(score: Callable[[TemplateCell, Code], float], least: float) -> Iterator[tuple[float, int, int]]:
+        taken = set(primary.values())
+        for t, cell in enumerate(template):
+            for s, code in codes.items() if t not in primary else ():
+                if s not in taken and (value := score(cell, code)) >= least:
+                    yield value, t, s
+
+    assign(_by_id(template, cells, codes))
+    assign(free(lambda cell, code: float(cell.code.means_same_as(code)), 1.0))
+    assign(free(_name_score, _MOST_NAMES))
+    every_name = frozenset[str]().union(*(cell.own_names for cell in template))
+
+    def alike(cell: TemplateCell, code: Code) -> float:
+        # A cell that binds another template cell's own names belongs to that one, whatever it looks like.
+        return 0.0 if code.binds & (every_name - cell.own_names) else likeness(cell.code.source, code.source)
+
+    assign(free(alike, _ALIKE))
+    covered = {t: _covering(cell, codes) for t, cell in enumerate(template) if t not in primary}
+    return Match(primary, {t: cells for t, cells in covered.items() if cells})
+
+
+def _by_id(
+    template: Sequence[TemplateCell], cells: Sequence[Mapping[str, Any]], codes: Mapping[int, Code]
+) -> Iterator[tuple[float, int, int]]:
+    positions = {cell.id: t for t, cell in enumerate(template) if cell.id}
+    for s, code in codes.items():
+        for identity in (cells[s].get("metadata", {}).get("grader", {}).get("id"), cells[s].get("id")):
+            t = positions.get(str(identity))
+            if t is not None and _sane(template[t], code):
+                yield 1.0, t, s
+
+
+def _sane(cell: TemplateCell, code: Code) -> bool:
+    return (
+        bool(cell.own_names & code.binds or cell.trains & code.calls)
+        or cell.code.means_same_as(code)
+        or likeness(cell.code.source, code.source) >= _SANE
+    )
+
+
+def _name_score(cell: TemplateCell, code: Code) -> float:
+    if cell.trains:  # of several cells that train, the one most like the given cell
+        return 1 + likeness(cell.code.source, code.source) if cell.trains & code.calls else 0.0
+    return len(cell.own_names & code.binds) / len(cell.own_names) if cell.own_names else 0.0
+
+
+def _covering(cell: TemplateCell, codes: Mapping[int, Code]) -> tuple[int, ...]:
+    """The submitted cells that together hold what the template cell brings; none if a part is missing."""
+    if cell.trains:
+        return tuple(s for s, code in codes.items() if cell.trains & code.calls)
+    if cell.own_names:
+        found = {s: code.binds & cell.own_names for s, code in codes.items() if code.binds & cell.own_names}
+        return tuple(found) if cell.own_names <= frozenset[str]().union(*found.values()) else ()
+    keys = set(cell.code.keys or ())
+    return tuple(s for s, code in codes.items() if keys and keys <= set(code.keys or ()))[:1]
+
+
+def likeness(one: str, other: str) -> float:
+    """Dice's coefficient of the sources' token pairs, in [0, 1]; linear in length, unlike an alignment."""
+    pairs, others = _pairs(one[:_COMPARED_CHARS]), _pairs(other[:_COMPARED_CHARS])
+    total = pairs.total() + others.total()
+    return 2 * (pairs & others).total() / total if total else 0.0
+
+
+@functools.lru_cache(maxsize=2048)
+def _pairs(source: str) -> Counter[tuple[str, str]]:
+    tokens = ["", *_TOKEN.findall(source)]
+    return Counter(itertools.pairwise(tokens))

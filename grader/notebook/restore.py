@@ -1,0 +1,258 @@
+"""A submission with the template's given code put back, and a report of what the student did to it.
+
+The student's own code is not lost: definitions added to a given cell move into a cell after it, extra cells
+and the student's order stay, constants keep the student's values. Runs nothing; hostile sources are fine.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from grader.notebook.format import cell_title, is_code, one_line, source_of
+from grader.notebook.match import Match, TemplateCell, match_cells, read_codes, read_template
+from grader.notebook.split import additions, cut_training
+from grader.notebook.statements import Code, Statement
+from grader.records import Notebook, Remark
+
+_RESTORED_ROLES = ("given", "train", "show")
+_MAX_CHANGES = 5  # of one constant that are reported
+_ROLE_ORDER = ("train", "task", "constants", "given", "show")  # of a cell that is several: the strongest
+
+
+@dataclass(frozen=True, slots=True)
+class CellRole:
+    """What a cell of the restored notebook is."""
+
+    role: str  # given | constants | task | train | show | extra | text
+    id: str | None = None  # the template cell it is
+    part: str | None = None  # of a train cell: which model it trains
+    submitted: int | None = None  # index of the submitted cell it comes from; None when reinserted
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The notebook to run, the role of each of its cells, and what a person should know."""
+
+    notebook: Notebook
+    roles: tuple[CellRole, ...]
+    remarks: tuple[Remark, ...]
+
+
+def restore_given(submission: Notebook, template: Notebook) -> Restored:
+    """The submission with changed given, train and show cells as in the template and deleted ones reinserted.
+
+    Raises: GraderError when `template` is not a template of ours.
+    """
+    return _Restoration(submission["cells"], read_template(template), template["cells"]).result(submission)
+
+
+@dataclass
+class _Restoration:
+    cells: Sequence[Mapping[str, Any]]
+    template: Sequence[TemplateCell]
+    template_cells: Sequence[Mapping[str, Any]]
+    remarks: list[Remark] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.codes: dict[int, Code] = read_codes(self.cells)
+        self.match: Match = match_cells(self.template, self.cells, self.codes)
+        # Which template cells a submitted cell is: its own and those merged into it.
+        self.parts_of: dict[int, list[TemplateCell]] = {}
+        found = [(t, (s,)) for t, s in self.match.primary.items()] + list(self.match.covered.items())
+        for t, holders in sorted(found):
+            for s in holders:
+                self.parts_of.setdefault(s, []).append(self.template[t])
+        self.known = 3 * len(found) >= len(self.template)
+        self.all_keys = _keys(self.codes.values())
+        for s in set(self.match.primary.values()):
+            self.parts_of[s] += self._trained_too(s)
+
+    def _trained_too(self, s: int) -> list[TemplateCell]:
+        """What a task cell trains beside its task although another cell is the train cell."""
+        parts, calls = self.parts_of[s], self.codes[s].calls
+        if _role(parts, s).role != "task":
+            return []
+        return [cell for cell in self.template if cell.trains & calls and cell not in parts]
+
+    def result(self, submission: Notebook) -> Restored:
+        made: list[tuple[dict[str, Any], CellRole]] = []
+        inserted = self._missing() if self.known else {}
+        if not self.known:
+            count = len(self.match.primary) + len(self.match.covered)
+            self.remarks.append(
+                Remark(
+                    "not_from_template",
+                    f"Only {count} of the template's {len(self.template)} code cells were found: "
+                    "the notebook does not come from this template, and nothing was restored.",
+                )
+            )
+        for s in range(-1, len(self.cells)):
+            made += self._cell(s) if s >= 0 else []
+            made += [_inserted(cell) for cell in inserted.get(s, ())]
+        self._compare_constants()
+        self._compare_order()
+        cells = _with_unique_ids([cell for cell, _ in made])
+        remarks = sorted(self.remarks, key=lambda remark: -1 if remark.cell is None else remark.cell)
+        return Restored({**submission, "cells": cells}, tuple(role for _, role in made), tuple(remarks))
+
+    def _cell(self, s: int) -> list[tuple[dict[str, Any], CellRole]]:
+        cell = dict(self.cells[s])
+        if not is_code(cell):
+            return [(cell, CellRole("text", submitted=s))]
+        parts = self.parts_of.get(s, [])
+        role = _role(parts, s) if parts else self._role_of_extra(s)
+        changed = self.known and any(self._is_changed(part, s) for part in parts)
+        if self._is_mixed(s):
+            if changed:
+                self._remark("given_cell_changed", s, "holds given code that was merged and changed; it was run as is")
+            return self._pieces(cell, s, role)
+        if not changed:
+            return [(cell, role)]
+        (part,) = parts
+        kept = additions(self.codes[s], part)
+        names = sorted(frozenset[str]().union(*(statement.binds for statement in kept)) - part.code.binds)
+        also = f"; what the student added ({one_line(', '.join(names), 80)}) runs after it" if kept else ""
+        self._remark("given_cell_changed", s, f"is given code that was changed; the template's was run instead{also}")
+        restored = [({**cell, "source": source_of(part.cell)}, role)]
+        if kept:
+            lines = self.codes[s].source.split("\n")
+            numbers = sorted({n for statement in kept for n in range(statement.start, statement.stop)})
+            source = "\n".join(lines[n] for n in numbers)
+            restored.append((_code_cell(f"{cell.get('id', s)}-kept", source), CellRole("extra", submitted=s)))
+        return restored
+
+    def _pieces(self, cell: dict[str, Any], s: int, role: CellRole) -> list[tuple[dict[str, Any], CellRole]]:
+        pieces = cut_training(self.codes[s], self.parts_of[s])
+        if len(pieces) < 2:
+            return [(cell, role)]
+        others = [part for part in self.parts_of[s] if part.role != "train"]
+        made = [
+            (_code_cell(f"{cell.get('id', s)}-{n}", source), _role([trainer] if trainer else others, s))
+            for n, (source, trainer) in enumerate(pieces)
+        ]
+        made[-1] = ({**cell, "source": pieces[-1][0]}, made[-1][1])  # the outputs stay with the last one
+        return made
+
+    def _is_changed(self, part: TemplateCell, s: int) -> bool:
+        if part.role not in _RESTORED_ROLES or part.code.means_same_as(self.codes[s]):
+            return False
+        wanted = Counter(part.code.keys or ())
+        here = Counter(self.codes[s].keys or ())
+        if self._is_mixed(s):
+            return bool(wanted - self.all_keys)
+        added_only = not wanted - here
+        return added_only or not self._found_in_pieces(part, wanted, here)
+
+    def _is_mixed(self, s: int) -> bool:
+        """Whether the cell holds parts of several template cells, or of one that stands in several cells."""
+        parts = self.parts_of.get(s, [])
+        return len(parts) > 1 or (len(parts) == 1 and s not in self.match.primary.values())
+
+    def _found_in_pieces(self, part: TemplateCell, wanted: Counter[str], here: Counter[str]) -> bool:
+        """Whether the student split the cell: the rest of it stands in cells that are nothing else."""
+        loose = (code for s, code in self.codes.items() if s not in self.parts_of and not code.means_same_as(part.code))
+        return bool(wanted & here) and not wanted - here - _keys(loose)
+
+    def _role_of_extra(self, s: int) -> CellRole:
+        code = self.codes[s]
+        for cell in self.template:
+            if cell.trains & code.calls:
+                return CellRole("train", None, cell.part, s)
+        for cell in self.template:
+            piece = bool(code.binds) and code.binds <= cell.own_names and not code.means_same_as(cell.code)
+            if piece and (cell.role == "task" or set(code.keys or ("",)) <= set(cell.code.keys or ())):
+                return CellRole(cell.role, cell.id, cell.part, s)
+        return CellRole("extra", submitted=s)
+
+    def _missing(self) -> dict[int, list[TemplateCell]]:
+        """Template cells to reinsert, by the submitted cell they follow (-1: at the top)."""
+        inserted: dict[int, list[TemplateCell]] = {}
+        after = -1
+        for t, cell in enumerate(self.template):
+            holders = (self.match.primary[t],) if t in self.match.primary else self.match.covered.get(t, ())
+            if holders:
+                after = max(holders)
+                continue
+            title = cell_title(self.template_cells, cell.index)
+            where = f"The {cell.role} cell '{title}' ({cell.id}) of the template is missing"
+            if cell.role in ("given", "constants", "train"):
+                inserted.setdefault(after, []).append(cell)
+                self.remarks.append(Remark("given_cell_missing", f"{where}; it was put back."))
+            else:
+                self.remarks.append(Remark(f"{cell.role}_cell_missing", f"{where}."))
+        return inserted
+
+    def _compare_constants(self) -> None:
+        for t, cell in enumerate(self.template):
+            if cell.role != "constants" or not self.known:
+                continue
+            for given in cell.code.statements or ():
+                for name in sorted(given.binds):
+                    self._compare_constant(name, given, present=t in self.match.primary or t in self.match.covered)
+
+    def _compare_constant(self, name: str, given: Statement, *, present: bool) -> None:
+        changes = [
+            (s, one_line(statement.value or "another expression", 40))
+            for s, code in self.codes.items()
+            if name in code.binds
+            for statement in code.statements or ()
+            if name in statement.binds and statement.value != given.value
+        ]
+        for s, new in changes[:_MAX_CHANGES]:
+            self._remark("constant_changed", s, f"sets {name} to {new}; the template gives {given.value}")
+        if present and not any(name in code.binds for code in self.codes.values()):
+            message = f"The constant {name} = {given.value} was removed."
+            self.remarks.append(Remark("constant_changed", message))
+
+    def _compare_order(self) -> None:
+        order = sorted((s, t) for t, s in self.match.primary.items())
+        for (_, before), (s, t) in itertools.pairwise(order):
+            if t < before and self.known:
+                title = cell_title(self.template_cells, self.template[before].index)
+                self._remark(
+                    "cells_reordered",
+                    s,
+                    f"stands after '{title}', unlike in the template; the order was kept",
+                )
+                return
+
+    def _remark(self, kind: str, s: int, what: str) -> None:
+        message = f"Cell {s + 1} ('{cell_title(self.cells, s)}') {what}."
+        self.remarks.append(Remark(kind, message, cell=s))
+
+
+def _role(parts: Sequence[TemplateCell], s: int) -> CellRole:
+    if not parts:
+        return CellRole("extra", submitted=s)
+    part = min(parts, key=lambda part: _ROLE_ORDER.index(part.role))
+    return CellRole(part.role, part.id, part.part, s)
+
+
+def _keys(codes: Iterable[Code]) -> Counter[str]:
+    return Counter(key for code in codes for key in code.keys or ())
+
+
+def _inserted(cell: TemplateCell) -> tuple[dict[str, Any], CellRole]:
+    return _code_cell(str(cell.id), source_of(cell.cell)), CellRole(cell.role, cell.id, cell.part)
+
+
+def _code_cell(identity: str, source: str) -> dict[str, Any]:
+    fresh: dict[str, Any] = {"cell_type": "code", "id": identity, "metadata": {}, "source": source}
+    return {**fresh, "execution_count": None, "outputs": []}
+
+
+def _with_unique_ids(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    taken: set[str] = set()
+    made = []
+    for index, cell in enumerate(cells):
+        wanted = str(cell.get("id") or f"cell-{index}")[:56]
+        identity = wanted if wanted not in taken else f"{wanted[:40]}-{index}"
+        while identity in taken:
+            identity += "-"
+        taken.add(identity)
+        made.append({**cell, "id": identity})
+    return made

@@ -1,0 +1,166 @@
+"""What a code cell says, read without running it: its top-level statements, the names they bind and call.
+
+The source may be hostile or broken: reading is bounded and never raises. A cell that is not Python, or is too
+long to parse, has `statements` None and its names guessed from the beginnings of its lines. IPython's magics
+and shell lines are understood as far as they have to be.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from grader.notebook.format import normalise
+
+MAX_PARSED_CHARS = 100_000  # one cell; parsing costs about 1 s for each million
+_HARMLESS_CELL_MAGICS = ("%%time", "%%capture")
+_MAGIC_LINE = re.compile(r"^([ \t]*)([%!?].*)$")
+_HELP_LINE = re.compile(r"^([ \t]*)([\w.]+\?{1,2})[ \t]*$")
+_MAGIC_VALUE = re.compile(r"^([^=]*=[ \t]*)([!%].*)$")
+_LINE_DEFINES = re.compile(r"^(?:class|def)[ \t]+(\w+)|^(\w+)[ \t]*=(?!=)", re.MULTILINE)
+_LINE_CALLS = re.compile(r"^(?:\w+[ \t]*=[ \t]*)?(\w+)\(", re.MULTILINE)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One top-level statement; equal `key`s mean the same code up to comments, docstrings and layout."""
+
+    key: str
+    start: int  # first line, 0-based
+    stop: int  # one past the last line
+    binds: frozenset[str]
+    calls: frozenset[str]  # plain names called when the cell runs, not inside a function's body
+    kind: str  # class | function | other
+    value: str | None  # the right-hand side of `NAME = ...`
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code cell's normalised source and what was understood of it."""
+
+    source: str
+    statements: tuple[Statement, ...] | None  # None: not Python, or not parsable
+    binds: frozenset[str]
+    calls: frozenset[str]
+
+    @property
+    def keys(self) -> tuple[str, ...] | None:
+        """The statements' keys in order; equal for cells that mean the same."""
+        return None if self.statements is None else tuple(s.key for s in self.statements)
+
+    def means_same_as(self, other: Code) -> bool:
+        """Whether the two differ at most in comments, docstrings, blank lines and formatting."""
+        return self.source == other.source or (self.keys is not None and self.keys == other.keys)
+
+
+def read_code(source: str, *, max_chars: int = MAX_PARSED_CHARS) -> Code:
+    """The cell's statements and names; nothing is run and nothing is raised."""
+    source = normalise(source)
+    python = _without_cell_magic(source)
+    if python is None:
+        return Code(source, None, frozenset(), frozenset())
+    if len(python) <= max_chars:
+        for text in (python, _without_magics(python)):
+            try:
+                statements = tuple(_statements(text))
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
+            binds = frozenset[str]().union(*(s.binds for s in statements))
+            return Code(source, statements, binds, frozenset[str]().union(*(s.calls for s in statements)))
+    head = python[:max_chars]
+    binds = frozenset(name for pair in _LINE_DEFINES.findall(head) for name in pair if name)
+    return Code(source, None, binds, frozenset(_LINE_CALLS.findall(head)))
+
+
+def _without_cell_magic(source: str) -> str | None:
+    """The source with a harmless cell magic blanked out; None when the magic makes it another language."""
+    lines = source.split("\n")
+    for number, line in enumerate(lines):
+        if line.startswith("%%"):
+            if not line.startswith(_HARMLESS_CELL_MAGICS):
+                return None
+            lines[number] = ""
+            return "\n".join(lines)
+        if line.strip():
+            break
+    return source
+
+
+def _without_magics(source: str) -> str:
+    """Magics and shell lines turned into strings: the cell parses, and a changed magic is still a change."""
+    lines = []
+    continued = False
+    for line in source.split("\n"):
+        found = _MAGIC_LINE.match(line) or _HELP_LINE.match(line) or _MAGIC_VALUE.match(line)
+        if continued or not found:
+            lines.append("" if continued else line)
+        else:
+            lines.append(found[1] + repr(found[2]))
+        continued = (continued or bool(found)) and line.endswith("\\")
+    return "\n".join(lines)
+
+
+def _statements(python: str) -> Iterator[Statement]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an invalid escape in student code is no warning of ours
+        tree = ast.parse(python)
+    _drop_docstrings(tree)
+    for node in tree.body:
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        names = list(_names(node))
+        yield Statement(
+            key=hashlib.sha256(ast.dump(node).encode("utf-8", "replace")).hexdigest(),
+            start=first - 1,
+            stop=node.end_lineno or node.lineno,
+            binds=frozenset(name for name, bound in names if bound),
+            calls=frozenset(name for name, bound in names if not bound),
+            kind=_kind(node),
+            value=_value(node),
+        )
+
+
+def _drop_docstrings(tree: ast.Module) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, _DEFINITIONS) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+
+
+def _names(statement: ast.stmt) -> Iterator[tuple[str, bool]]:
+    """Pairs (name, True when bound, False when called) of what runs at the top level."""
+    todo: list[tuple[ast.AST, bool]] = [(statement, True)]
+    while todo:
+        node, binding = todo.pop()
+        if isinstance(node, _DEFINITIONS):
+            yield node.name, True
+            continue
+        if isinstance(node, ast.Lambda):
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((alias.asname or alias.name.split(".")[0], True) for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and binding:
+            yield node.id, True
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield node.func.id, False
+        binding = binding and not isinstance(node, ast.comprehension)
+        todo.extend((child, binding) for child in ast.iter_child_nodes(node))
+
+
+def _kind(node: ast.stmt) -> str:
+    if isinstance(node, ast.ClassDef):
+        return "class"
+    return "function" if isinstance(node, _DEFINITIONS) else "other"
+
+
+def _value(node: ast.stmt) -> str | None:
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target, value = node.targets[0], node.value
+    elif isinstance(node, ast.AnnAssign) and node.value is not None:
+        target, value = node.target, node.value
+    else:
+        return None
+    return ast.unparse(value) if isinstance(target, ast.Name) else None

@@ -1,0 +1,148 @@
+"""The student template, made from the reference notebook: solutions out, TODOs in, given cells signed.
+
+`python -m grader.notebook.template REFERENCE TEMPLATE [--check]` writes the template, or with `--check` says
+whether the one on disk is stale. Refuses to make a template that leaks a line of the solution.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from grader.errors import GraderError
+from grader.notebook.format import (
+    cell_title,
+    checksum,
+    dump_notebook,
+    is_code,
+    load_notebook,
+    normalise,
+    one_line,
+    source_of,
+)
+from grader.notebook.regions import Region, replace_regions, solution_regions, strip_markers
+from grader.notebook.statements import read_code
+from grader.records import Notebook
+
+__all__ = ["Region", "main", "make_template", "replace_regions", "solution_regions", "strip_markers"]
+
+SIGNED_ROLES = ("given", "constants", "train", "show")  # a student has no reason to change these
+CODE_ROLES = (*SIGNED_ROLES, "task")
+_LEAK_CHARS = 20  # a solution line longer than this in the template is no coincidence
+# Storing an argument under its own name solves nothing, and given cells do it as well.
+_BOILERPLATE = re.compile(r"self\.(\w+) = \1")
+_METADATA: Mapping[str, Any] = {
+    "accelerator": "GPU",
+    "colab": {"provenance": []},
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def make_template(reference: Notebook) -> Notebook:
+    """The notebook students start from: every solution region is a TODO, no outputs, given cells signed.
+
+    Raises: GraderError for malformed markers, a code cell without role or id, or a solution that would leak.
+    """
+    cells: Sequence[Mapping[str, Any]] = reference["cells"]
+    regions = solution_regions(reference)
+    made = []
+    for index, cell in enumerate(cells):
+        inside = {name: region for name, region in regions.items() if region.cell == index}
+        source = normalise(_with_todos(source_of(cell), inside, cell_title(cells, index)))
+        made.append(_template_cell(index, cell, source, has_regions=bool(inside)))
+    template = {"cells": made, "metadata": dict(_METADATA), "nbformat": 4, "nbformat_minor": 5}
+    _refuse_leaks(made, regions)
+    return template
+
+
+def _with_todos(source: str, regions: Mapping[str, Region], title: str) -> str:
+    lines = source.split("\n")
+    for name, region in reversed(list(regions.items())):
+        message = f"{name} is not implemented yet: see '{title}'"
+        todo = [
+            f"# TODO {name}: replace the next line with your code",
+            f"raise NotImplementedError({_quoted(message)})",
+        ]
+        lines[region.start : region.end + 1] = [region.indent + line for line in todo]
+    return "\n".join(lines)
+
+
+def _template_cell(index: int, cell: Mapping[str, Any], source: str, *, has_regions: bool) -> dict[str, Any]:
+    where = f"cell {index + 1}"
+    grader = dict(cell.get("metadata", {}).get("grader", {}))
+    if not cell.get("id"):
+        raise GraderError(f"{where}: expected a cell id, got none; save the reference as nbformat 4.5")
+    made: dict[str, Any] = {"cell_type": cell["cell_type"], "id": cell["id"], "source": source}
+    if is_code(cell):
+        role = grader.get("role")
+        if role not in CODE_ROLES:
+            raise GraderError(f"{where}: expected metadata.grader.role in {', '.join(CODE_ROLES)}; got {role!r}")
+        if (role == "task") != has_regions:
+            fix = "give it one" if role == "task" else "make its role 'task'"
+            raise GraderError(f"{where}: only cells of role 'task' hold solution regions, got {role!r}; {fix}")
+        if read_code(source).statements is None:
+            raise GraderError(f"{where}: does not parse once its solution is taken out; move the markers")
+        grader["id"] = cell["id"]
+        # What only a solution defines: without its names, the student's cell could not be recognised.
+        names = read_code(source_of(cell)).binds - read_code(source).binds
+        if names:
+            grader["names"] = sorted(names)
+        if role in SIGNED_ROLES:
+            grader["sha256"] = checksum(source)
+        made |= {"execution_count": None, "outputs": []}
+    made["metadata"] = {"grader": grader} if grader else {}
+    return made
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _refuse_leaks(cells: Sequence[Mapping[str, Any]], regions: Mapping[str, Region]) -> None:
+    for index, cell in enumerate(cells):
+        text = _squeezed(source_of(cell))
+        if "SOLUTION" in text:
+            raise GraderError(f"cell {index + 1}: the word SOLUTION is left in the template; reword or fix the marker")
+        for name, region in regions.items():
+            for line in map(_squeezed, region.source.split("\n")):
+                if len(line) > _LEAK_CHARS and line in text and not _BOILERPLATE.fullmatch(line):
+                    raise GraderError(
+                        f"cell {index + 1}: the template still shows a line of the solution of '{name}': "
+                        f"{one_line(line)!r}; reword one of the two"
+                    )
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0: the template is written or fresh; 1: stale (`--check`); 2: the reference is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m grader.notebook.template", description=main.__doc__)
+    parser.add_argument("reference", type=Path)
+    parser.add_argument("template", type=Path)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the template is stale")
+    options = parser.parse_args(arguments)
+    try:
+        text = dump_notebook(make_template(load_notebook(options.reference)))
+        if options.check:
+            fresh = options.template.is_file() and options.template.read_bytes() == text.encode("utf-8")
+            if not fresh:
+                print(f"{options.template}: stale, {options.reference} makes another one; run without --check")
+            return 0 if fresh else 1
+        partial = options.template.with_name(options.template.name + ".partial")
+        partial.write_bytes(text.encode("utf-8"))
+        partial.replace(options.template)
+    except (GraderError, OSError) as error:
+        print(f"{options.reference}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""The whole story of grading one submission: read, run in the box, gather evidence, judge, report.
+
+Three paths in, files out. Running ends in an evidence file; judging reads that file and nothing else, so a report can be made
+again at any time without running the notebook.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+import grader
+from grader.errors import GraderError
+from grader.evidence import load_evidence, save_evidence
+from grader.exercise import Exercise
+from grader.fingerprint import grader_checksum, questions_checksum
+from grader.judge import judge
+from grader.notebook.format import dump_notebook, load_notebook
+from grader.notebook.read import read_submission
+from grader.notebook.restore import Restored, restore_given
+from grader.records import Execution, GradeReport, Outcome, Remark, Rubric, Status, Submission
+from grader.report.files import write_atomically
+from grader.report.gradescope import results_json
+from grader.report.html import report_html
+from grader.report.report_json import dump, dump_json
+from grader.rubric import load_rubric
+from grader.running import Ran, run_submission
+
+Say = Callable[[str], None]
+PACKAGES = ("torch", "torchvision", "numpy", "ipykernel", "nbclient", "safetensors")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to grade, beside what the rubric says."""
+
+    seed: str | None = None  # 32 hexadecimal digits: repeats a run's questions
+    isolation: str = "bubblewrap"
+    train: bool = True  # False: components only
+
+
+def grade(
+    submission_path: Path,
+    rubric_path: Path,
+    run_dir: Path | None = None,
+    options: Options | None = None,
+    say: Say = print,
+) -> tuple[GradeReport, Path]:
+    """The submission is graded and its run folder holds every output; returns the report and the folder.
+
+    Raises:
+        GraderError: where nothing could be graded: one line that says why.
+    """
+    options = options or Options()
+    rubric, exercise = load_rubric(rubric_path)
+    template = load_notebook(rubric_path.parent / rubric.template)
+    limits = rubric.limits
+    submission = read_submission(submission_path, max_mb=limits.notebook_mb, max_cells=limits.cells)
+    restored = restore_given(submission.notebook, template)
+    folder = run_dir or Path("runs") / submission.name
+    folder.mkdir(parents=True, exist_ok=True)
+    folders = exercise.prepare(say)
+    seed = options.seed or secrets.token_hex(16)
+    questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
+    ran = run_submission(restored, rubric, exercise, questions, folders, options.isolation, say)
+    write_atomically(folder / "evidence.safetensors", save_evidence(ran.evidence))
+    write_atomically(folder / "executed.ipynb", dump_notebook(ran.notebook).encode())
+    write_atomically(folder / "execution.json", dump_json(asdict(ran.execution)))
+    checksums = {
+        "notebook": submission.sha256,
+        "rubric": rubric.sha256,
+        "grader": grader_checksum(),
+        "questions": questions_checksum(questions),
+    }
+    report = make_report(folder, rubric, exercise, ran.execution, _remarks(submission, restored), seed, checksums)
+    report = replace(report, submission=submission.name)
+    write_report(folder, report, exercise)
+    return report, folder
+
+
+def make_report(
+    folder: Path,
+    rubric: Rubric,
+    exercise: Exercise,
+    execution: Execution,
+    remarks: tuple[Remark, ...],
+    seed: str,
+    checksums: dict[str, str],
+) -> GradeReport:
+    """The verdicts on the folder's stored evidence."""
+    evidence = load_evidence(folder / "evidence.safetensors")
+    items = judge(evidence, rubric, exercise.checks)
+    remarks += tuple(Remark("look", reason, needs_person=True) for reason in exercise.reasons_for_person(evidence))
+    unsure = any(item.outcome is Outcome.NEEDS_REVIEW for item in items)
+    return GradeReport(
+        submission=folder.name,
+        points_milli=sum(item.points_milli for item in items),
+        max_points_milli=rubric.points_milli,
+        device=execution.device,
+        status=execution.status,
+        isolation=execution.isolation,
+        needs_person=unsure
+        or execution.status is Status.BOX_ERROR
+        or any(remark.needs_person for remark in remarks)
+        or execution.isolation == "none",
+        items=items,
+        remarks=remarks,
+        events=execution.events,
+        seed=seed,
+        checksums=checksums,
+        versions=versions(),
+        wall_s=execution.wall_s,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def write_report(folder: Path, report: GradeReport, exercise: Exercise) -> None:
+    """The folder holds the report in every form."""
+    figures = exercise.figures(load_evidence(folder / "evidence.safetensors"))
+    write_atomically(folder / "results.json", dump_json(results_json(report)))
+    write_atomically(folder / "report.html", report_html(report, figures).encode())
+    write_atomically(folder / "report.json", dump(report))
+
+
+def versions() -> dict[str, str]:
+    """The versions that matter for a grade."""
+    found = {"grader": grader.__version__, "python": platform.python_version()}
+    return found | {package: version(package) for package in PACKAGES}
+
+
+def _remarks(submission: Submission, restored: Restored) -> tuple[Remark, ...]:
+    return (*submission.remarks, *restored.remarks)
+
+
+def read_execution(path: Path) -> dict[str, object]:
+    """The execution record of a run folder, as JSON.
+
+    Raises:
+        GraderError: where it is missing or not JSON.
+    """
+    try:
+        content: dict[str, object] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        raise GraderError(f"{path}: no execution record; grade again") from None
+    return content
+
+
+__all__ = ["Options", "Ran", "grade", "make_report", "write_report"]

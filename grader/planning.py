@@ -1,0 +1,122 @@
+"""The order in which a box runs a notebook's cells and is asked the probe's questions.
+
+Components are asked just before a part's training, so that a training cell that crashes or never ends costs no component;
+a part's quality is asked before the next part trains, for the same reason. At the end comes a sweep: what is still unanswered,
+and the components of a part whose names were defined once more after they were asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from grader.exercise import Exercise
+from grader.notebook.format import is_code, source_of
+from grader.notebook.restore import Restored
+from grader.notebook.statements import read_code
+from grader.records import CellRun, Limits, Notebook
+
+Step = dict[str, Any]
+
+
+def first_plan(restored: Restored, exercise: Exercise, names: Mapping[str, str], limits: Limits) -> list[Step]:
+    """Every cell, with the stages of each part at their places; a sweep at the end."""
+    steps: list[Step] = []
+    asked: dict[str, int] = {}  # part -> step at which its components were asked
+    trained: list[str] = []
+    for index, cell in enumerate(restored.notebook["cells"]):
+        if not is_code(cell):
+            continue
+        part = training_part(restored, index, exercise, names)
+        if part is not None:
+            for other in trained:
+                if other != part:
+                    steps += [_stage(f"{kind}.{other}", limits) for kind in ("trained", "quality")]
+            trained = [other for other in trained if other == part]
+            if part not in asked:
+                asked[part] = len(steps)
+                steps.append(_stage(f"components.{part}", limits))
+            if part not in trained:
+                trained.append(part)
+        quick = part is None and restored.roles[index].role != "show"
+        steps.append(_cell(index, source_of(cell), limits.cell_s, replay=quick))
+    for part in exercise.parts:
+        again = part in asked and _redefined(steps[asked[part] :], exercise, names)
+        steps.append(_stage(f"components.{part}", limits, again=again))
+        steps += [_stage(f"{kind}.{part}", limits) for kind in ("trained", "quality")]
+    return steps
+
+
+def second_plan(
+    restored: Restored,
+    exercise: Exercise,
+    names: Mapping[str, str],
+    limits: Limits,
+    runs: Mapping[int, CellRun],
+    stages: Sequence[str],
+) -> list[Step]:
+    """The cells that define things, which ran quickly the first time, and then the stages; no training, no pictures."""
+    steps = []
+    for index, cell in enumerate(restored.notebook["cells"]):
+        run = runs.get(index)
+        if not is_code(cell) or run is None or run.status not in {"ok", "error"} or run.seconds > limits.replay_s:
+            continue
+        if restored.roles[index].role == "show" or training_part(restored, index, exercise, names) is not None:
+            continue
+        steps.append(_cell(index, source_of(cell), 4 * limits.replay_s + 5, replay=False))
+    return steps + [_stage(stage, limits) for stage in stages]
+
+
+def plan_frame(steps: Sequence[Step], names: Mapping[str, str], limits: Limits) -> dict[str, Any]:
+    """The plan as the runner reads it."""
+    return {
+        "steps": list(steps),
+        "names": dict(names),
+        "kernel_restarts": limits.kernel_restarts,
+        "replay_max_s": limits.replay_s,
+        "cell_output_bytes": int(limits.cell_output_mb * 1e6),
+    }
+
+
+def training_part(restored: Restored, index: int, exercise: Exercise, names: Mapping[str, str]) -> str | None:
+    """The part that the cell trains: by its role in the template, else by the function it calls at top level."""
+    role = restored.roles[index]
+    if role.role == "train" and role.part in exercise.parts:
+        return role.part
+    called = read_code(source_of(restored.notebook["cells"][index])).calls
+    for part, function in exercise.train_functions.items():
+        if names.get(function, function) in called:
+            return part
+    return None
+
+
+def _redefined(steps: Sequence[Step], exercise: Exercise, names: Mapping[str, str]) -> bool:
+    """Whether a later cell defines a class or function of the interface."""
+    wanted = {names.get(name, name) for name in exercise.names}
+    for step in steps:
+        statements = read_code(step["source"]).statements if step["kind"] == "cell" else None
+        if any(s.kind in {"class", "function"} and s.binds & wanted for s in statements or ()):
+            return True
+    return False
+
+
+def _cell(index: int, source: str, timeout_s: float, *, replay: bool) -> Step:
+    return {"kind": "cell", "index": index, "source": source, "timeout_s": timeout_s, "replay": replay}
+
+
+def _stage(stage: str, limits: Limits, *, again: bool = False) -> Step:
+    timing = {"timeout_s": limits.probe_s, "question_s": limits.question_s}
+    return {"kind": "stage", "stage": stage, "again": again, "only": [], **timing}
+
+
+def executed(notebook: Notebook, runs: Mapping[int, CellRun], outputs: Mapping[int, list[Any]]) -> Notebook:
+    """The notebook with the outputs of this run instead of the submitted ones."""
+    cells = []
+    count = 0
+    for index, cell in enumerate(notebook["cells"]):
+        if is_code(cell):
+            ran = index in runs and runs[index].status != "skipped"
+            count += ran
+            cell = {**cell, "outputs": outputs.get(index, []), "execution_count": count if ran else None}
+        cells.append(cell)
+    return {**notebook, "cells": cells}

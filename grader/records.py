@@ -1,0 +1,232 @@
+"""Every noun of the grader, as frozen dataclasses without I/O.
+
+Points are integers of a thousandth (`*_milli`), so that sums are exact. Arrays follow the notebook's
+interface: images are `(N, 1, 28, 28)` in [0, 1], labels `(N,)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Notebook = dict[str, Any]  # a notebook in nbformat 4 JSON form
+Measured = Mapping[str, float | int | str]
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class Status(StrEnum):
+    """How a run in the box ended; the last value is ours, never the student's."""
+
+    OK = "ok"
+    CELL_ERROR = "cell_error"
+    TIMEOUT = "timeout"
+    KILLED = "killed"
+    BOX_ERROR = "box_error"
+
+
+class Outcome(StrEnum):
+    """What became of a check or an item; the last value is ours, never the student's."""
+
+    PASSED = "passed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    NEEDS_REVIEW = "needs_review"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """One check of an item: its name in the exercise, its worth and its numbers."""
+
+    check: str
+    points_milli: int
+    params: Mapping[str, Any]
+    requires: tuple[str, ...] = ()  # checks of the same item that must have earned something first
+    measured: Measured = field(default_factory=lambda: _EMPTY)  # what stands behind the numbers, by model
+
+
+@dataclass(frozen=True, slots=True)
+class RubricItem:
+    """One line of the points table."""
+
+    id: str
+    title: str
+    points_milli: int
+    checks: tuple[CheckSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run in the box may use; every number comes from `rubric.yaml`."""
+
+    wall_s: float  # the whole run
+    cell_s: float  # one cell, after which it is interrupted
+    probe_s: float  # one stage of the probe
+    question_s: float  # one question of it
+    replay_s: float  # a cell slower than this is not run again in a second kernel
+    kernel_restarts: int  # how often a dead kernel is started again
+    memory_mb: int
+    processes: int
+    disk_mb: int  # each writable folder of the box
+    output_mb: float  # everything the cells print or show
+    cell_output_mb: float  # what one cell prints or shows
+    evidence_mb: float  # everything the probe records
+    notebook_mb: float  # the submitted file
+    cells: int  # in the submitted file
+
+
+@dataclass(frozen=True, slots=True)
+class Rubric:
+    """`rubric.yaml`, validated and bound to an exercise."""
+
+    title: str
+    exercise: str  # the exercise's package, for instance "grader.exercises.vae_mnist"
+    template: str  # path of the student template, relative to the rubric
+    items: tuple[RubricItem, ...]
+    limits: Limits
+    names: Mapping[str, str]  # the interface's name -> the notebook's name
+    sizes: Mapping[str, int]  # how much is asked: draws, images, samples
+    sha256: str
+
+    @property
+    def points_milli(self) -> int:
+        """All points there are."""
+        return sum(item.points_milli for item in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something a person should know about a submission that costs no points by itself."""
+
+    kind: str  # for instance "given_cell_changed"
+    message: str  # one sentence for the instructor
+    cell: int | None = None  # index in the submitted notebook
+    needs_person: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A readable notebook and what was noticed while reading it."""
+
+    name: str  # safe as a folder name
+    path: str
+    sha256: str
+    notebook: Notebook
+    remarks: tuple[Remark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CellRun:
+    """How one cell ended."""
+
+    index: int
+    status: str  # ok | error | timeout | died | skipped
+    seconds: float
+    error: str = ""  # "NameError: ...", at most a few hundred characters
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One run in the box, measured from outside."""
+
+    status: Status
+    exit_code: int | None
+    wall_s: float
+    cpu_s: float
+    peak_memory_mb: float
+    device: str
+    isolation: str
+    cells: tuple[CellRun, ...] = ()
+    events: tuple[str, ...] = ()  # one sentence each, in order: what happened
+    log_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an answer is not there: `student` (their code raised, hung or answered nonsense) or `ours`."""
+
+    blame: str  # student | ours
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Our questions and the box's answers, read against the specification; nothing is executed to read it."""
+
+    questions: Mapping[str, Array]
+    answers: Mapping[str, Array]
+    faults: Mapping[str, Fault] = field(default_factory=lambda: _EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check saw; it knows no points. `score` None means the grader itself could not tell."""
+
+    score: float | None  # in [0, 1]
+    message: str  # for the student: what was expected, what was got
+    hint: str = ""  # where to look, never the answer
+    measured: Measured = field(default_factory=lambda: _EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckVerdict:
+    """A finding weighed by its points."""
+
+    id: str
+    title: str  # the sentence that is true when the check passes
+    outcome: Outcome
+    points_milli: int
+    max_points_milli: int
+    message: str
+    hint: str = ""
+    measured: Measured = field(default_factory=lambda: _EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemVerdict:
+    """One line of the report."""
+
+    id: str
+    title: str
+    outcome: Outcome
+    points_milli: int
+    max_points_milli: int
+    checks: tuple[CheckVerdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GradeReport:
+    """Everything a report of any form shows."""
+
+    submission: str
+    points_milli: int
+    max_points_milli: int
+    device: str
+    status: Status
+    isolation: str
+    needs_person: bool
+    items: tuple[ItemVerdict, ...]
+    remarks: tuple[Remark, ...]
+    events: tuple[str, ...]
+    seed: str  # the run's secret, in hexadecimal
+    checksums: Mapping[str, str]  # notebook, rubric, grader, questions
+    versions: Mapping[str, str]
+    wall_s: float
+    created: str  # ISO 8601, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture for the report, drawn by us from evidence."""
+
+    id: str
+    title: str
+    caption: str
+    png: bytes

@@ -1,0 +1,133 @@
+"""`report.json`: the whole report for machines, written so that it can be read back for a regrade."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from grader.errors import GraderError
+from grader.records import CheckVerdict, GradeReport, ItemVerdict, Measured
+from grader.report.points import milli_of, points_number
+
+FORMAT = 1  # raised when an old reader would misread a new file
+
+_REPORT: TypeAdapter[GradeReport] = TypeAdapter(GradeReport)
+
+
+def report_json(report: GradeReport) -> dict[str, Any]:
+    """The report as plain JSON values; points are exact numbers with at most three decimals."""
+    return {
+        "format": FORMAT,
+        "submission": report.submission,
+        "points": points_number(report.points_milli),
+        "max_points": points_number(report.max_points_milli),
+        "device": report.device,
+        "status": str(report.status),
+        "isolation": report.isolation,
+        "needs_person": report.needs_person,
+        "items": [_item(item) for item in report.items],
+        "remarks": [
+            {"kind": r.kind, "message": r.message, "cell": r.cell, "needs_person": r.needs_person}
+            for r in report.remarks
+        ],
+        "events": list(report.events),
+        "seed": report.seed,
+        "checksums": dict(report.checksums),
+        "versions": dict(report.versions),
+        "wall_s": report.wall_s,
+        "created": report.created,
+    }
+
+
+def dump(report: GradeReport) -> bytes:
+    """The bytes of `report.json`: pure ASCII, so that showing the file can do nothing to a terminal.
+
+    Raises:
+        ValueError: `wall_s` is not finite.
+    """
+    return dump_json(report_json(report))
+
+
+def dump_json(values: Mapping[str, Any]) -> bytes:
+    """JSON values as indented ASCII with a newline at the end.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    return (json.dumps(values, indent=2, allow_nan=False, ensure_ascii=True) + "\n").encode("ascii")
+
+
+def read_report_json(data: bytes) -> GradeReport:
+    """The report that `dump` wrote; numbers that were not finite come back as strings.
+
+    Raises:
+        GraderError: the bytes are not a report of this format.
+    """
+    try:
+        values = json.loads(data, parse_constant=_refuse)
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise GraderError(f"report.json: expected an object with format {FORMAT}; grade the submission again")
+        weighed = _weighed(values)
+        weighed["items"] = [
+            _weighed(item) | {"checks": [_weighed(check) for check in item["checks"]]} for item in values["items"]
+        ]
+        return _REPORT.validate_python(weighed)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise GraderError(f"report.json: {where[:200]}: {first['msg'][:200]}") from error
+    except KeyError as error:
+        raise GraderError(f"report.json: {str(error)[:80]} is missing; grade the submission again") from error
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise GraderError(f"report.json: not a report ({type(error).__name__}); grade again") from error
+
+
+def _item(item: ItemVerdict) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "title": item.title,
+        "points": points_number(item.points_milli),
+        "max_points": points_number(item.max_points_milli),
+        "outcome": str(item.outcome),
+        "checks": [_check(check) for check in item.checks],
+    }
+
+
+def _check(check: CheckVerdict) -> dict[str, Any]:
+    return {
+        "id": check.id,
+        "title": check.title,
+        "outcome": str(check.outcome),
+        "points": points_number(check.points_milli),
+        "max_points": points_number(check.max_points_milli),
+        "message": check.message,
+        "hint": check.hint,
+        "measured": _finite(check.measured),
+    }
+
+
+def _finite(measured: Measured) -> dict[str, float | int | str]:
+    told: dict[str, float | int | str] = {}
+    for name, value in measured.items():
+        if isinstance(value, str | int):
+            told[name] = value
+        else:
+            number = float(value)  # also a numpy scalar
+            told[name] = number if math.isfinite(number) else str(number)
+    return told
+
+
+def _weighed(values: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in values.items() if name not in ("points", "max_points")}
+    return rest | {
+        "points_milli": milli_of(values["points"]),
+        "max_points_milli": milli_of(values["max_points"]),
+    }
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(constant)

@@ -1,0 +1,97 @@
+"""The report on a terminal or in a pipe: a table of items, what else was noticed, and the points last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from grader.records import GradeReport, ItemVerdict, Outcome, Remark
+from grader.report.plain import plain
+from grader.report.points import of_points
+from grader.report.words import LONGEST, OUTCOME_WORDS, STATUS_WORDS, is_lost, reasons_for_person, summary
+
+_STYLES = {
+    Outcome.PASSED: "green",
+    Outcome.PARTIAL: "yellow",
+    Outcome.FAILED: "red",
+    Outcome.SKIPPED: "dim",
+    Outcome.NEEDS_REVIEW: "bold magenta",
+}
+_MOST = 40  # remarks or events shown; all of them are in report.json
+_Line = tuple[str, str]  # text and style
+
+
+def print_report(report: GradeReport, console: Console, folder: Path | None = None) -> None:
+    """The report is printed and its last line is the points, for instance `87.5 / 100`, and nothing else.
+
+    Colours follow the console (none in a pipe or with NO_COLOR); text is never read as markup, and a
+    character that the console's encoding lacks becomes a question mark.
+    """
+    name = plain(report.submission, LONGEST["name"])
+    console.print(_text(name, "bold", console), _text(summary(report), "", console), sep="\n")
+    console.print()
+    console.print(_table(report, console))
+    console.print()
+    for text, style in _notes(report, folder):
+        console.print(_text(text, style, console))
+    console.print(Text(of_points(report.points_milli, report.max_points_milli)))
+
+
+def _table(report: GradeReport, console: Console) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("Item", overflow="fold", max_width=24)
+    table.add_column("Points", justify="right", no_wrap=True)
+    table.add_column("Why", overflow="fold")
+    for item in report.items:
+        table.add_row(
+            _text(plain(item.id, LONGEST["id"]), "", console),
+            _text(of_points(item.points_milli, item.max_points_milli), _STYLES[item.outcome], console),
+            _why(item, console),
+        )
+    return table
+
+
+def _why(item: ItemVerdict, console: Console) -> Text:
+    told = _text(plain(item.title, LONGEST["title"]), "", console)
+    lost = [check for check in item.checks if is_lost(check)]
+    for check in lost:
+        reason = plain(check.message or check.title or check.id, LONGEST["message"])
+        told.append("\n" + OUTCOME_WORDS[check.outcome], style=_STYLES[check.outcome])
+        told.append_text(_text(f": {reason}", "", console))
+    if item.outcome is Outcome.NEEDS_REVIEW and not lost:
+        told.append("\n" + OUTCOME_WORDS[item.outcome], style=_STYLES[item.outcome])
+    return told
+
+
+def _notes(report: GradeReport, folder: Path | None) -> Iterator[_Line]:
+    if report.needs_person:
+        yield from _listed("A person has to look:", reasons_for_person(report), "bold magenta")
+    yield from _listed("Remarks:", [_remark(remark) for remark in report.remarks], "bold")
+    yield from _listed("Events:", report.events, "bold")
+    if report.isolation.startswith("none"):
+        yield "No isolation: the submission could read and change whatever this account can.", "bold red"
+    yield f"Notebook {STATUS_WORDS[report.status]}. Device: {plain(report.device, LONGEST['title'])}.", ""
+    if folder is not None:
+        yield f"Files: {plain(str(folder), 1000)}", ""
+
+
+def _listed(heading: str, entries: Sequence[str], style: str) -> Iterator[_Line]:
+    if entries:
+        yield heading, style
+    for entry in entries[:_MOST]:
+        yield f"- {plain(entry, LONGEST['message'])}", ""
+    if len(entries) > _MOST:
+        yield f"- and {len(entries) - _MOST} more in report.json", ""
+
+
+def _remark(remark: Remark) -> str:
+    return remark.message if remark.cell is None else f"cell {remark.cell}: {remark.message}"
+
+
+def _text(text: str, style: str, console: Console) -> Text:
+    return Text(text.encode(console.encoding, "replace").decode(console.encoding), style=style)

@@ -1,0 +1,76 @@
+"""The words in which every form of the report says the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Status
+from grader.report.points import points_text
+
+OUTCOME_WORDS: Mapping[Outcome, str] = MappingProxyType(
+    {
+        Outcome.PASSED: "passed",
+        Outcome.PARTIAL: "partly",
+        Outcome.FAILED: "not yet",
+        Outcome.SKIPPED: "not tried",
+        Outcome.NEEDS_REVIEW: "needs review",
+    }
+)
+OUTCOME_MARKS: Mapping[Outcome, str] = MappingProxyType(
+    {
+        Outcome.PASSED: "✓",
+        Outcome.PARTIAL: "◐",
+        Outcome.FAILED: "✗",
+        Outcome.SKIPPED: "–",
+        Outcome.NEEDS_REVIEW: "?",
+    }
+)
+STATUS_WORDS: Mapping[Status, str] = MappingProxyType(
+    {
+        Status.OK: "ran to its end",
+        Status.CELL_ERROR: "ran, with an error in a cell",
+        Status.TIMEOUT: "ran out of time",
+        Status.KILLED: "was stopped by a limit or died",
+        Status.BOX_ERROR: "did not run: the grader's own fault",
+    }
+)
+LONGEST = MappingProxyType({"name": 120, "id": 80, "title": 200, "message": 600, "number": 60})  # characters
+
+
+def is_lost(check: CheckVerdict) -> bool:
+    """True for a check of which a reader wants the reason."""
+    return check.outcome is not Outcome.PASSED or check.points_milli < check.max_points_milli
+
+
+def undecided_milli(item: ItemVerdict) -> int:
+    """The thousandths of an item that a person may still give: what the grader could not tell."""
+    if item.outcome is not Outcome.NEEDS_REVIEW:
+        return 0
+    open_checks = [c for c in item.checks if c.outcome in (Outcome.NEEDS_REVIEW, Outcome.SKIPPED)]
+    if not open_checks:
+        return item.max_points_milli - item.points_milli
+    return sum(check.max_points_milli - check.points_milli for check in open_checks)
+
+
+def summary(report: GradeReport) -> str:
+    """One or two sentences: how many items are whole, what was lost, what waits for a person."""
+    if not report.items:
+        return "Nothing was graded."
+    count = len(report.items)
+    whole = sum(item.points_milli >= item.max_points_milli for item in report.items)
+    undecided = sum(undecided_milli(item) for item in report.items)
+    lost = report.max_points_milli - report.points_milli - undecided
+    if whole == count:
+        return f"All {count} items earned their full points."
+    told = f"{whole or 'None'} of {'the ' if not whole else ''}{count} items earned full points"
+    told += f"; {points_text(lost)} points were lost." if lost > 0 else "."
+    if undecided:
+        told += f" {points_text(undecided)} points are undecided until a person has looked."
+    return told
+
+
+def reasons_for_person(report: GradeReport) -> tuple[str, ...]:
+    """Why a person has to look, one sentence each; for staff."""
+    items = [f"{item.id}: the grader could not tell." for item in report.items if undecided_milli(item)]
+    return (*(remark.message for remark in report.remarks if remark.needs_person), *items)

@@ -1,0 +1,183 @@
+"""Runs one notebook in two boxes: one executes it and answers the questions, a fresh one decodes codes it has never seen.
+
+The order in which questions are given away is part of the wall: a part's trained numbers are taken, and can no longer change,
+before its pictures are known to the box; the second box gets those numbers and the codes, but no picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import save
+
+from grader.box.backend import ENGINE, PROBE, Backend, Contents, backend_named
+from grader.box.inbox import Inbox
+from grader.box.keeper import Keeper, Kept
+from grader.exercise import Exercise, Questions
+from grader.gathering import gather, merged, trained_state
+from grader.judging import NotAnswered
+from grader.notebook.clean import clean_outputs
+from grader.notebook.format import cell_title
+from grader.notebook.restore import Restored
+from grader.planning import Step, executed, first_plan, plan_frame, second_plan
+from grader.records import Evidence, Execution, Notebook, Rubric, Status
+
+ENGINE_FOLDER = Path(__file__).parent / "in_box"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run leaves: evidence, the executed notebook, and how it went."""
+
+    evidence: Evidence
+    notebook: Notebook
+    execution: Execution
+
+
+def run_submission(
+    restored: Restored,
+    rubric: Rubric,
+    exercise: Exercise,
+    questions: Questions,
+    folders: Mapping[str, Path],
+    isolation: str,
+    say: Say,
+) -> Ran:
+    """The notebook has run to its end or to a limit, and what it answered is evidence.
+
+    Raises:
+        BoxError: where no box could be built on this machine.
+    """
+    boxes = _Boxes(backend_named(isolation), restored, rubric, exercise, dict(folders))
+    first = boxes.run(first_plan(restored, exercise, rubric.names, rubric.limits), _Giver(exercise, questions), say)
+    specs = exercise.answer_specs(rubric.sizes)
+    evidence = gather(first.inbox, specs, questions, first.status, first.event)
+    second = _second_box(boxes, first, evidence, questions, say)
+    if second is not None:
+        kept, asked = second
+        later = {source: spec for source, spec in specs.items() if source.partition("/")[0] in asked}
+        evidence = merged(evidence, gather(kept.inbox, later, {}, kept.status, kept.event))
+    outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
+    notebook = executed(restored.notebook, first.inbox.cells, outputs)
+    return Ran(evidence, notebook, _execution(first, restored, evidence, exercise, isolation))
+
+
+class _Boxes:
+    """Everything that the boxes of one submission have in common."""
+
+    def __init__(
+        self, backend: Backend, restored: Restored, rubric: Rubric, exercise: Exercise, folders: dict[str, Path]
+    ) -> None:
+        self.backend, self.restored, self.rubric, self.exercise = backend, restored, rubric, exercise
+        self.contents = Contents({ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders})
+        self.gpu = Path("/dev/nvidiactl").exists()
+
+    def run(self, steps: list[Step], giver: _Giver, say: Say) -> Kept:
+        """One box has run the steps."""
+        cells = self.restored.notebook["cells"]
+
+        def running(at: dict[str, Any]) -> None:
+            if (index := at.get("cell")) is not None and isinstance(index, int) and 0 <= index < len(cells):
+                say(f"cell {index + 1} of {len(cells)}: {cell_title(cells, index)}")
+            elif "stage" in at:
+                say(f"asking about {str(at['stage'])[:40]}")
+
+        keeper = Keeper(self.backend, self.contents, self.rubric.limits, gpu=self.gpu)
+        giver.again = {step["stage"] for step in steps if step["kind"] == "stage" and step["again"]}
+        return keeper.keep(plan_frame(steps, self.rubric.names, self.rubric.limits), giver, running)
+
+
+class _Giver:
+    """Gives each stage's questions when the box asks for them, in an order that the box cannot choose."""
+
+    def __init__(self, exercise: Exercise, questions: Questions) -> None:
+        self._exercise, self._questions = exercise, questions
+        self._given: dict[str, int] = {}
+        self.again: set[str] = set()
+
+    def __call__(self, stage: str, inbox: Inbox) -> bytes | None:
+        """The questions as a tensor file; None where they are unknown, answered, or not to be had yet."""
+        kind, _, part = stage.partition(".")
+        if stage not in self._questions:
+            return None
+        times = self._given.get(stage, 0)
+        asked_again = stage in self.again and times == 1
+        unanswered = any(noted == stage for noted, _ in inbox.notes) or stage not in inbox.stages
+        if times >= 3 or (times and not asked_again and not unanswered):
+            return None
+        if kind == "quality":
+            inbox.sealed.add(f"trained.{part}")
+        self._given[stage] = times + 1
+        return save(self._questions[stage])
+
+
+def _second_box(
+    boxes: _Boxes, first: Kept, evidence: Evidence, questions: Questions, say: Say
+) -> tuple[Kept, list[str]] | None:
+    """A fresh box with the trained numbers and the codes, or None where there is nothing to ask."""
+    asked: Questions = {}
+    for part in boxes.exercise.parts:
+        state = trained_state(first.inbox, part, boxes.rubric.limits.evidence_mb)
+        try:
+            asked[f"decode.{part}"] = boxes.exercise.second_questions(part, evidence, state)
+        except NotAnswered:
+            continue
+    if not asked:
+        return None
+    limits, names = boxes.rubric.limits, boxes.rubric.names
+    steps = second_plan(boxes.restored, boxes.exercise, names, limits, first.inbox.cells, list(asked))
+    return boxes.run(steps, _Giver(boxes.exercise, asked), say), list(asked)
+
+
+def _execution(first: Kept, restored: Restored, evidence: Evidence, exercise: Exercise, isolation: str) -> Execution:
+    cells = tuple(first.inbox.cells[index] for index in sorted(first.inbox.cells))
+    events = []
+    for run in cells:
+        title = cell_title(restored.notebook["cells"], run.index) if run.index < len(restored.roles) else ""
+        where = f"cell {run.index + 1} ({title})"
+        if run.status == "error":
+            events.append(f"{where} raised {run.error}")
+        elif run.status == "timeout":
+            events.append(f"{where} did not finish: {run.error}")
+        elif run.status == "died":
+            events.append(f"{where} ended the Python process; the cells after it ran in a new one")
+        elif run.status == "skipped":
+            events.append(f"{where} was not run, because the Python process could not be started again")
+    if first.event:
+        at = first.inbox.running
+        index = at.get("cell")
+        where = f" while cell {index + 1} was running" if isinstance(index, int) else ""
+        events.append(first.event + where)
+    status = first.status
+    if status is Status.OK and any(run.status != "ok" for run in cells):
+        status = Status.CELL_ERROR
+    if first.inbox.faults:
+        status = Status.BOX_ERROR
+        events += [f"a fault of the grader's: {fault}" for fault in first.inbox.faults]
+    return Execution(
+        status=status,
+        exit_code=first.exit_code,
+        wall_s=round(first.wall_s, 1),
+        cpu_s=round(first.cpu_s, 1),
+        peak_memory_mb=round(first.peak_memory_mb),
+        device=_device(evidence, exercise),
+        isolation=isolation,
+        cells=cells,
+        events=tuple(events),
+        log_tail=first.log_tail[-4000:],
+    )
+
+
+def _device(evidence: Evidence, exercise: Exercise) -> str:
+    """The device on which the trained models live, as far as the evidence says."""
+    for part in exercise.parts:
+        answer = evidence.answers.get(f"trained.{part}/device/cuda")
+        if answer is not None and answer.size == 1 and answer.reshape(-1)[0] == 1:
+            import torch
+
+            return f"cuda ({torch.cuda.get_device_name(0)})" if torch.cuda.is_available() else "cuda"
+    return "cpu"

@@ -1,0 +1,111 @@
+"""The judge knows digits, also blurred ones, says the same twice, and refuses strange weights and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from grader.classifier import judge
+from grader.classifier.augment import Strength, augmented
+from grader.classifier.published import FOLDER, PUBLISHED
+from grader.data import ensure_mnist, load_mnist
+from grader.errors import ClassifierError
+
+Images = NDArray[np.float32]
+judging = import_module("grader.classifier.judge")  # the package's own `judge` is the function
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Images, NDArray[np.int64]]:
+    data = load_mnist(ensure_mnist(print))
+    return (data.test_images[:, None] / 255).astype(np.float32), data.test_labels
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_digits_are_recognised(name: str, digits: tuple[Images, NDArray[np.int64]]) -> None:
+    images, labels = digits[0][:1500], digits[1][:1500]
+    judgement = judge(images, name=name)
+    assert (judgement.labels == labels).mean() > 0.99
+    assert judgement.labels.dtype == np.int64
+    np.testing.assert_allclose(judgement.probabilities.sum(axis=1), 1, atol=1e-5)
+    assert judgement.features.shape == (1500, PUBLISHED[name].widths[-1])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_the_whole_test_set_reaches_the_promised_accuracy(name: str, digits: tuple[Images, NDArray[np.int64]]) -> None:
+    assert (judge(digits[0], name=name).labels == digits[1]).mean() >= 0.995
+
+
+def test_blurred_and_faint_digits_are_recognised(digits: tuple[Images, NDArray[np.int64]]) -> None:
+    images = gaussian_filter(digits[0][:1000], (0, 0, 1, 1)) * np.float32(0.8)
+    assert (judge(images).labels == digits[1][:1000]).mean() > 0.98
+
+
+def test_the_same_pictures_give_the_same_numbers(digits: tuple[Images, NDArray[np.int64]]) -> None:
+    first, second = judge(digits[0][:700]), judge(digits[0][:700])
+    assert np.array_equal(first.features, second.features)
+    np.testing.assert_allclose(judge(digits[0][600:700]).features, first.features[600:], atol=1e-4)
+
+
+def test_no_pictures_give_no_labels() -> None:
+    judgement = judge(np.empty((0, 1, 28, 28), dtype=np.float32))
+    assert judgement.labels.shape == (0,)
+    assert judgement.probabilities.shape == (0, 10)
+
+
+@pytest.mark.parametrize(
+    ("images", "word"),
+    [
+        (np.full((1, 1, 28, 28), np.nan, dtype=np.float32), "finite"),
+        (np.full((1, 1, 28, 28), 1.5, dtype=np.float32), "1.5"),
+        (np.zeros((1, 1, 28, 28)), "float32"),
+        (np.zeros((1, 28, 28), dtype=np.float32), "shape"),
+    ],
+)
+def test_other_pictures_are_refused(images: Images, word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        judge(images)
+
+
+def test_unknown_missing_and_changed_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = np.empty((0, 1, 28, 28), dtype=np.float32)
+    with pytest.raises(ClassifierError, match="expected one of judge"):
+        judge(empty, name="oracle")
+    monkeypatch.setattr(judging, "FOLDER", tmp_path)
+    judging._network.cache_clear()
+    with pytest.raises(ClassifierError, match="missing"):
+        judge(empty)
+    content = bytearray((FOLDER / PUBLISHED["judge"].file).read_bytes())
+    content[-1] ^= 1
+    (tmp_path / PUBLISHED["judge"].file).write_bytes(content)
+    with pytest.raises(ClassifierError, match="SHA-256"):
+        judge(empty)
+    monkeypatch.setitem(PUBLISHED, "judge", replace(PUBLISHED["judge"], widths=(8, 8, 8)))
+    monkeypatch.setattr(judging, "FOLDER", FOLDER)
+    with pytest.raises(ClassifierError, match="not the weights"):
+        judge(empty)
+    judging._network.cache_clear()
+
+
+def test_both_networks_stay_below_a_megabyte_and_carry_a_card() -> None:
+    assert sum((FOLDER / weights.file).stat().st_size for weights in PUBLISHED.values()) < 1_000_000
+    card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert all(weights.sha256 in card for weights in PUBLISHED.values())
+
+
+def test_augmented_pictures_keep_shape_and_range() -> None:
+    x = torch.rand(16, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    strength = Strength(2.0, 15, 0.1, 0.5, 1.0, 0.25)
+    y = augmented(x, strength, torch.Generator().manual_seed(1))
+    assert y.shape == x.shape
+    assert y.min() >= 0
+    assert y.max() <= 1 + 1e-6
+    assert torch.equal(y, augmented(x, strength, torch.Generator().manual_seed(1)))

@@ -93,7 +93,7 @@ def save_evidence(evidence: Evidence) -> bytes:
     for prefix, source in (("q", evidence.questions), ("a", evidence.answers)):
         for name, array in source.items():
             large = array.dtype == np.float32 and array.size >= 100_000
-            arrays[f"{prefix}:{name}"] = np.ascontiguousarray(array.astype(np.float16) if large else array)
+            arrays[f"{prefix}:{name}"] = np.array(array, dtype=np.float16 if large else array.dtype, order="C")
     faults = {name: [fault.blame, fault.message] for name, fault in evidence.faults.items()}
     return save(arrays, metadata={"faults": json.dumps(faults)})
 

@@ -36,7 +36,7 @@ def _plain(value):
     """A contiguous numpy array from a tensor, number or array."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
-    value = np.ascontiguousarray(value)
+    value = np.array(value, order="C")
     if value.dtype.kind == "f":
         value = value.astype(np.float32)
     elif value.dtype.kind in "iub":

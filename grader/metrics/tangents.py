@@ -32,7 +32,7 @@ def prepared(images: Array) -> Array:
 
 def flat(pictures: Array) -> Array:
     """`(N, 28, 28)` -> `(N, 784)`, each row of mean 0 and length 1 (or 0): brightness and background are gone."""
-    rows = pictures.reshape(len(pictures), -1)
+    rows = pictures.reshape(len(pictures), SIDE * SIDE)
     return unit(rows - rows.mean(axis=1, keepdims=True))
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from grader.classifier.judgement import Judgement, judge
+from grader.classifier import Judgement, judge
 from grader.data.mnist import Mnist, find_mnist, load_mnist
 from grader.errors import DataError
 from grader.metrics.copies import CopyBank, copy_bank

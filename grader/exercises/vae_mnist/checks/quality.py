@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.classifier.judgement import Judgement, judge
+from grader.classifier import Judgement, judge
 from grader.exercises.vae_mnist import real
 from grader.exercises.vae_mnist.checks.reading import answer, between, give_up, halves, shape_text
 from grader.judging import NotAnswered

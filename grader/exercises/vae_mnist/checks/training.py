@@ -52,7 +52,7 @@ class _Steps:
         torch.nn.utils.vector_to_parameters(torch.from_numpy(self.before[step].copy()), model.parameters())
         value = loss(*_output(model, x, y))
         gradients = torch.autograd.grad(value, list(model.parameters()))
-        return stand_in.flat(gradients).numpy(), float(value)
+        return stand_in.flat(gradients).numpy(), float(value.detach())
 
 
 def _output(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -53,7 +53,7 @@ def ask_loss(student, given):
         loss = one(parts[0], "vae_loss")
         if loss.numel() != 1:
             raise NoAnswer(f"expected the loss to be one number, got shape {tuple(loss.shape)}")
-        numbers = [float(p) for p in parts[:3] if np.size(p.detach().cpu() if hasattr(p, "detach") else p) == 1]
+        numbers = [float(p) for p in parts[:3] if torch.as_tensor(p).numel() == 1]
         grads = [None] * 3
         if loss.requires_grad:
             grads = torch.autograd.grad(loss.reshape(()), inputs, allow_unused=True)

@@ -1,4 +1,7 @@
-"""The command line: `python -m grader grade x.ipynb`. Exit codes: 0 graded, 1 graded but a person must look, 2 not graded."""
+"""The command line: `python -m grader grade x.ipynb`.
+
+Exit codes: 0 graded, 1 graded but a person must look, 2 not graded.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,9 @@ def grade(
     rubric: Annotated[Path, typer.Option(help="the rubric")] = Path("rubric.yaml"),
     out: Annotated[Path | None, typer.Option(help="the run's folder; runs/<name of the notebook> if not given")] = None,
     seed: Annotated[str | None, typer.Option(help="a run's seed from its report, to repeat its questions")] = None,
+    components_only: Annotated[
+        bool, typer.Option("--components-only", help="no training: code alone, in seconds")
+    ] = False,
     isolation: Annotated[str, typer.Option(help="bubblewrap, or none: student code then runs as you")] = "bubblewrap",
 ) -> None:
     """Grades one notebook. Example: python -m grader grade reference/vae_mnist.ipynb"""
@@ -37,7 +43,7 @@ def grade(
 
     if seed is not None and (len(seed) != 32 or any(digit not in "0123456789abcdef" for digit in seed)):
         raise GraderError(f"--seed: expected the 32 hexadecimal digits of a report's seed, got {seed[:40]!r}")
-    options = Options(seed=seed, isolation=isolation)
+    options = Options(seed=seed, isolation=isolation, train=not components_only)
     report, folder = grade(submission, rubric, out, options, _Progress())
     print_report(report, Console(), folder)
     raise typer.Exit(LOOK if report.needs_person else GRADED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
@@ -22,14 +22,14 @@ Say = Callable[[str], None]
 class Exercise(Protocol):
     """A wing of the grader: its questions, its specification of answers, its checks and its pictures.
 
-    Stages are named `<kind>.<part>`: `components` is asked before a part's training, `trained` and `quality` after it, in
-    this order, and `decode` in a second box that holds the trained numbers but none of the earlier questions.
+    Stages are named `<kind>.<part>`: `components` is asked before a part's training, `trained` and `quality` after
+    it, in this order, and `decode` in a second box that holds the trained numbers but none of the earlier questions.
     """
 
-    parts: Sequence[str]
-    names: Sequence[str]  # the interface's names, which a rubric may map
+    parts: tuple[str, ...]
+    names: tuple[str, ...]  # the interface's names, which a rubric may map
     train_functions: Mapping[str, str]  # part -> the function whose call trains it
-    sizes: Sequence[str]  # what the rubric must size
+    sizes: tuple[str, ...]  # what the rubric must size
     checks: Mapping[str, Check]
     in_box: Path
 

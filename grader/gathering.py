@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from grader.box.inbox import Inbox
 from grader.evidence import AnswerSpec, Rejected, read_answer, read_tensors
 from grader.exercise import Questions
 from grader.records import Array, Evidence, Fault, Status
 
+NOT_ASKED = Fault("nobody", "not judged: only the components were asked for")
 
-def gather(inbox: Inbox, specs: Mapping[str, AnswerSpec], questions: Questions, status: Status, event: str) -> Evidence:
-    """The evidence in a box's frames. What is not there is the run's fault, and ours only if the box broke."""
+
+def gather(
+    inbox: Inbox,
+    specs: Mapping[str, AnswerSpec],
+    questions: Questions,
+    status: Status,
+    event: str,
+    kinds: Sequence[str] | None = None,
+) -> Evidence:
+    """The evidence in a box's frames. What is not there is the run's fault, and ours only if the box broke.
+
+    `kinds` are the kinds of stages that were to be asked, all of them where it is None.
+    """
     answers: dict[str, Array] = {}
     faults: dict[str, Fault] = {}
     for source, spec in specs.items():
         stage, _, question = source.partition("/")
         data = inbox.answers.get((stage, question))
-        if data is not None:
+        if kinds is not None and stage.partition(".")[0] not in kinds:
+            faults[source] = NOT_ASKED
+        elif data is not None:
             try:
                 answers |= {f"{source}/{name}": array for name, array in read_answer(data, spec).items()}
             except Rejected as rejected:

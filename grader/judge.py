@@ -32,7 +32,7 @@ def _item(evidence: Evidence, item: RubricItem, checks: Mapping[str, Check]) -> 
     for spec in item.checks:
         lost = [name for name in spec.requires if verdicts[name].points_milli == 0]
         if lost:
-            verdicts[spec.check] = _skipped(spec, checks, verdicts[lost[0]])
+            verdicts[spec.check] = _after(verdicts[lost[0]], spec, checks)
         else:
             verdicts[spec.check] = _weighed(spec, checks[spec.check], _finding(evidence, item, spec, checks))
     made = tuple(verdicts.values())
@@ -46,14 +46,18 @@ def _item(evidence: Evidence, item: RubricItem, checks: Mapping[str, Check]) -> 
     )
 
 
-def _finding(evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check]) -> Finding:
+def _finding(evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check]) -> Finding | Outcome:
+    """What the check found; an outcome instead where it is not the check that decides."""
     part = item.id.partition(".")[0]
     try:
         finding = checks[spec.check](evidence, part, **spec.params)
     except NotAnswered as missing:
-        ours = missing.fault.blame == "ours"
-        prefix = "the grader could not ask this: " if ours else ""
-        return Finding(None if ours else 0.0, prefix + missing.fault.message)
+        message = missing.fault.message
+        if missing.fault.blame == "nobody":
+            return Outcome.SKIPPED
+        if missing.fault.blame == "ours":
+            return Finding(None, f"the grader could not ask this: {message}")
+        return Finding(0.0, message)
     except Exception as error:  # a broken check is our fault, whatever it is
         return Finding(None, f"the check itself failed ({type(error).__name__}: {error}); a person decides")
     if finding.score is not None and not 0 <= finding.score <= 1:
@@ -61,11 +65,11 @@ def _finding(evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapp
     return finding
 
 
-def _weighed(spec: CheckSpec, check: Check, finding: Finding) -> CheckVerdict:
-    score = finding.score or 0.0
-    points = round(score * spec.points_milli)
+def _weighed(spec: CheckSpec, check: Check, finding: Finding | Outcome) -> CheckVerdict:
+    if isinstance(finding, Outcome):
+        return _unjudged(spec, check, finding, "not judged: only the components were asked for")
+    points = round((finding.score or 0.0) * spec.points_milli)
     outcome = Outcome.NEEDS_REVIEW if finding.score is None else _outcome(points, spec.points_milli)
-    hint = finding.hint if outcome is not Outcome.PASSED else ""
     return CheckVerdict(
         id=spec.check,
         title=title_of(check),
@@ -73,20 +77,26 @@ def _weighed(spec: CheckSpec, check: Check, finding: Finding) -> CheckVerdict:
         points_milli=points,
         max_points_milli=spec.points_milli,
         message=finding.message,
-        hint=hint,
+        hint=finding.hint if outcome is not Outcome.PASSED else "",
         measured=finding.measured,
     )
 
 
-def _skipped(spec: CheckSpec, checks: Mapping[str, Check], cause: CheckVerdict) -> CheckVerdict:
+def _after(cause: CheckVerdict, spec: CheckSpec, checks: Mapping[str, Check]) -> CheckVerdict:
+    """The verdict on a check whose requirement was lost, or could not be judged."""
     undecided = cause.outcome is Outcome.NEEDS_REVIEW
+    outcome = Outcome.NEEDS_REVIEW if undecided else Outcome.SKIPPED
+    return _unjudged(spec, checks[spec.check], outcome, f"not judged, because this one failed: {cause.title}")
+
+
+def _unjudged(spec: CheckSpec, check: Check, outcome: Outcome, message: str) -> CheckVerdict:
     return CheckVerdict(
         id=spec.check,
-        title=title_of(checks[spec.check]),
-        outcome=Outcome.NEEDS_REVIEW if undecided else Outcome.SKIPPED,
+        title=title_of(check),
+        outcome=outcome,
         points_milli=0,
         max_points_milli=spec.points_milli,
-        message=f"not judged, because this one failed: {cause.title}",
+        message=message,
     )
 
 
@@ -99,5 +109,7 @@ def _outcome(points: int, of: int) -> Outcome:
 def _outcome_of(verdicts: tuple[CheckVerdict, ...]) -> Outcome:
     if any(verdict.outcome is Outcome.NEEDS_REVIEW for verdict in verdicts):
         return Outcome.NEEDS_REVIEW
+    if all(verdict.outcome is Outcome.SKIPPED for verdict in verdicts):
+        return Outcome.SKIPPED
     points = sum(verdict.points_milli for verdict in verdicts)
     return _outcome(points, sum(verdict.max_points_milli for verdict in verdicts))

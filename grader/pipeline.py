@@ -1,7 +1,7 @@
 """The whole story of grading one submission: read, run in the box, gather evidence, judge, report.
 
-Three paths in, files out. Running ends in an evidence file; judging reads that file and nothing else, so a report can be made
-again at any time without running the notebook.
+Three paths in, files out. Running ends in an evidence file; judging reads that file and nothing else, so a report can
+be made again at any time without running the notebook.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def grade(
     folders = exercise.prepare(say)
     seed = options.seed or secrets.token_hex(16)
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
-    ran = run_submission(restored, rubric, exercise, questions, folders, options.isolation, say)
+    ran = run_submission(restored, rubric, exercise, questions, folders, options.isolation, say, train=options.train)
     write_atomically(folder / "evidence.safetensors", save_evidence(ran.evidence))
     write_atomically(folder / "executed.ipynb", dump_notebook(ran.notebook).encode())
     write_atomically(folder / "execution.json", dump_json(asdict(ran.execution)))

@@ -1,8 +1,8 @@
 """The order in which a box runs a notebook's cells and is asked the probe's questions.
 
-Components are asked just before a part's training, so that a training cell that crashes or never ends costs no component;
-a part's quality is asked before the next part trains, for the same reason. At the end comes a sweep: what is still unanswered,
-and the components of a part whose names were defined once more after they were asked.
+Components are asked just before a part's training, so that a training cell that crashes or never ends costs no
+component; a part's quality is asked before the next part trains, for the same reason. At the end comes a sweep: what
+is still unanswered, and the components of a part whose names were defined once more after they were asked.
 """
 
 from __future__ import annotations
@@ -17,6 +17,17 @@ from grader.notebook.statements import read_code
 from grader.records import CellRun, Limits, Notebook
 
 Step = dict[str, Any]
+
+
+def components_plan(restored: Restored, exercise: Exercise, names: Mapping[str, str], limits: Limits) -> list[Step]:
+    """Every cell but those that train or show, then the components of each part."""
+    steps: list[Step] = []
+    for index, cell in enumerate(restored.notebook["cells"]):
+        if not is_code(cell) or restored.roles[index].role == "show":
+            continue
+        if training_part(restored, index, exercise, names) is None:
+            steps.append(_cell(index, source_of(cell), limits.cell_s, replay=True))
+    return steps + [_stage(f"components.{part}", limits) for part in exercise.parts]
 
 
 def first_plan(restored: Restored, exercise: Exercise, names: Mapping[str, str], limits: Limits) -> list[Step]:

@@ -150,9 +150,9 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why an answer is not there: `student` (their code raised, hung or answered nonsense) or `ours`."""
+    """Why an answer is not there: whose fault that is, and what happened."""
 
-    blame: str  # student | ours
+    blame: str  # student: their code raised, hung or answered nonsense | ours | nobody: it was not to be asked
     message: str
 
 

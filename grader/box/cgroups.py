@@ -1,4 +1,4 @@
-"""Control groups for one box, where this machine lets us make any: memory and number of processes, enforced by the kernel.
+"""Control groups for one box: memory and number of processes, enforced by the kernel where this machine lets us.
 
 Where it does not (an ordinary user without delegation), the keeper's own watching is the fallback.
 """

@@ -6,6 +6,7 @@ them. When `keep` returns, every process of the box is dead and has been seen to
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 import psutil
 
@@ -67,10 +68,8 @@ class Keeper:
         `say` hears what is running, for a progress display.
         """
         started = time.monotonic()
-        stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
-        assert stdin is not None
-        assert stdout is not None
-        assert stderr is not None
+        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        stdin, stdout, stderr = (cast(BinaryIO, pipe) for pipe in pipes)  # all three were asked for
         reader = threading.Thread(target=self._read_frames, args=(stdin, stdout, plan, questions, say), daemon=True)
         logger = threading.Thread(target=self._read_log, args=(stderr,), daemon=True)
         reader.start()
@@ -118,8 +117,8 @@ class Keeper:
 
     def _read_frames(
         self,
-        stdin: IO[bytes],
-        stdout: IO[bytes],
+        stdin: BinaryIO,
+        stdout: BinaryIO,
         plan: dict[str, Any],
         questions: Questioner,
         say: Callable[[dict[str, Any]], None],
@@ -143,7 +142,7 @@ class Keeper:
         except (OSError, ValueError):  # the pipe is closed: the box has ended
             return
 
-    def _read_log(self, stderr: IO[bytes]) -> None:
+    def _read_log(self, stderr: BinaryIO) -> None:
         while chunk := os.read(stderr.fileno(), 1 << 16):
             self._log += chunk
             del self._log[:-LOG_BYTES]
@@ -182,15 +181,11 @@ class Keeper:
     def _kill(self) -> None:
         """Every process of the box is dead: the namespace's first process is watched until it is gone."""
         family = []
-        try:
+        with contextlib.suppress(psutil.Error):
             family = psutil.Process(self._process.pid).children(recursive=True)
-        except psutil.Error:
-            pass
         if self.inbox.finished:  # an orderly end may take a moment
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                pass
         self._process.kill()
         for process in family:
             try:

@@ -37,13 +37,13 @@ class Ran:
         }
 
 
-class BoundedClient(NotebookClient):  # type: ignore[misc]  # nbclient's traits are untyped
+class BoundedClient(NotebookClient):
     """Drops what a cell prints or shows beyond a number of bytes, so that a flood fills no memory."""
 
     max_bytes = 1 << 22
     used = 0
 
-    def output(self, outs: list[Any], msg: dict[str, Any], display_id: str, cell_index: int) -> Any:
+    def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
         """Appends the message's output, merges streams, or drops it when the cell has said enough."""
         content = msg["content"]
         size = len(content.get("text", "")) if msg["msg_type"] == "stream" else len(str(content.get("data", "")))

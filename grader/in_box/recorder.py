@@ -1,7 +1,8 @@
 """Executed in the student's kernel by the runner: asks a stage's questions and writes down the answers.
 
-It records and judges nothing. An exception in student code becomes a note; an exception of the probe's own code is marked as
-ours by the frame it was raised in. The names `student` (the notebook's variables) and `request` are put here by the runner.
+It records and judges nothing. An exception in student code becomes a note; an exception of the probe's own code is
+marked as ours by the frame it was raised in. The names `student` (the notebook's variables) and `request` are put
+here by the runner.
 """
 
 import builtins

@@ -1,11 +1,12 @@
 """Runs inside the box: drives a Jupyter kernel through the keeper's plan and sends back what happened.
 
-It shares the box with the student's code, so the keeper believes none of it. It reads one frame, `plan`, then executes the
-plan's steps: notebook cells, and stages of the probe, whose questions it asks the keeper for only when their turn has come.
-A kernel that dies is started again and the quick cells are replayed, so that one fatal cell costs only what depends on it.
+It shares the box with the student's code, so the keeper believes none of it. It reads one frame, `plan`, then
+executes the plan's steps: notebook cells, and stages of the probe, whose questions it asks the keeper for only when
+their turn has come. A kernel that dies is started again and the quick cells are replayed, so that one fatal cell
+costs only what depends on it.
 
-Frames sent: `at` (what is running), `cell/<index>`, `answer/<stage>/<question>`, `note/<stage>/<question>`, `stage/<stage>`,
-`want/<stage>`, `event` and `done`. Frames read: `plan`, `questions/<stage>`, `refused/<stage>`.
+Frames sent: `at` (what is running), `cell/<index>`, `answer/<stage>/<question>`, `note/<stage>/<question>`,
+`stage/<stage>`, `want/<stage>`, `event` and `done`. Frames read: `plan`, `questions/<stage>`, `refused/<stage>`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Channel:
     def __init__(self) -> None:
         self.incoming: BinaryIO = os.fdopen(os.dup(0), "rb")
         self.outgoing: BinaryIO = os.fdopen(os.dup(1), "wb")
-        with open(os.devnull, "rb") as nothing:  # noqa: PTH123  # a descriptor is wanted
+        with open(os.devnull, "rb") as nothing:  # a descriptor is wanted
             os.dup2(nothing.fileno(), 0)
         os.dup2(2, 1)  # whatever prints to descriptor 1 from now on goes to the log
 
@@ -41,7 +42,7 @@ class Channel:
         write_frame(self.outgoing, name, data if isinstance(data, bytes) else json.dumps(data).encode())
 
     def receive(self) -> tuple[str, bytes]:
-        frame = read_frame(self.incoming, MAX_QUESTIONS_BYTES)
+        frame: tuple[str, bytes] | None = read_frame(self.incoming, MAX_QUESTIONS_BYTES)
         if frame is None:
             raise SystemExit("the keeper has closed the channel")
         return frame
@@ -69,7 +70,7 @@ class Runner:
             await self.kernel.stop()
 
     async def living_kernel(self) -> Kernel | None:
-        """A kernel that has seen the prelude and, after a death, the quick cells again; None when there are none left."""
+        """A kernel that has seen the prelude and, after a death, the quick cells again; None when none is left."""
         if self.kernel is not None and self.kernel.alive:
             return self.kernel
         if self.kernel is not None:

@@ -1,7 +1,7 @@
 """Frames: named byte strings on a pipe, the only thing that crosses the wall in either direction.
 
-A frame is an 8-byte header (name length, data length; big-endian unsigned), the UTF-8 name and the data. The same file is
-imported by the keeper and copied into the box; the keeper trusts nothing that it reads with it.
+A frame is an 8-byte header (name length, data length; big-endian unsigned), the UTF-8 name and the data. The same
+file is imported by the keeper and copied into the box; the keeper trusts nothing that it reads with it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from grader.exercises.vae_mnist.checks import quality
+from grader.exercises.vae_mnist.checks.reading import answer
 from grader.judging import NotAnswered
 from grader.records import Array, Evidence, Figure
 
@@ -28,7 +29,7 @@ def draw(evidence: Evidence) -> list[Figure]:
 
 
 def _losses(evidence: Evidence, part: str) -> Figure:
-    (history,) = quality.answer(evidence, f"trained.{part}/history", "history")
+    (history,) = answer(evidence, f"trained.{part}/history", "history")
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.add_subplot()

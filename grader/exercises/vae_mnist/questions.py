@@ -1,7 +1,7 @@
 """What is asked, drawn afresh for each run from its secret seed; made outside the box and copied in.
 
-Hidden images are test images moved and turned a little, so that no table of known answers helps. Every stage's questions are
-a dictionary of float32 and int64 arrays; `sizes` comes from the rubric.
+Hidden images are test images moved and turned a little, so that no table of known answers helps. Every stage's
+questions are a dictionary of float32 and int64 arrays; `sizes` comes from the rubric.
 """
 
 from __future__ import annotations

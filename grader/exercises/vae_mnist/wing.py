@@ -15,27 +15,27 @@ from grader.exercises.vae_mnist import figures, questions, real
 from grader.exercises.vae_mnist.checks import CHECKS
 from grader.exercises.vae_mnist.checks.quality import fresh_decoder_answered
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
-from grader.judging import NotAnswered
+from grader.judging import Check, NotAnswered
 from grader.records import Array, Evidence, Fault, Figure
 
 
 class VaeMnist:
     """See `grader.exercise.Exercise`."""
 
-    parts = questions.PARTS
-    names = (
+    parts: tuple[str, ...] = questions.PARTS
+    names: tuple[str, ...] = (
         *("LATENT_DIM", "EPOCHS", "BATCH_SIZE", "LEARNING_RATE", "DEVICE"),
         *("Encoder", "Decoder", "VAE", "reparameterize", "vae_loss", "train_vae", "sample_vae"),
         *("ConditionalEncoder", "ConditionalDecoder", "CVAE", "train_cvae", "sample_cvae"),
         *("vae", "cvae", "vae_history", "cvae_history"),
     )
     train_functions: Mapping[str, str] = {"vae": "train_vae", "cvae": "train_cvae"}
-    sizes = (
+    sizes: tuple[str, ...] = (
         *("draws", "draw_rows", "train_batch", "train_batches", "train_epochs", "toy_samples"),
         *("reconstructions", "samples", "prior_samples"),
     )
-    checks = CHECKS
-    in_box = Path(__file__).parent / "in_box"
+    checks: Mapping[str, Check] = CHECKS
+    in_box: Path = Path(__file__).parent / "in_box"
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """MNIST is here; the box sees it read-only."""

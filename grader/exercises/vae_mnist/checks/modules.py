@@ -216,7 +216,8 @@ def latent_size_is_obeyed(evidence: Evidence, part: str) -> Finding:
 
 def parameters_are_registered(evidence: Evidence, part: str, *, min_reached_share: float) -> Finding:
     """The layers' parameters belong to the modules and are reached by the gradient."""
-    results, measured = {}, {}
+    results: dict[str, str] = {}
+    measured: dict[str, int] = {}
     for what in ("encoder", "decoder"):
         (counts,) = answer(evidence, f"components.{part}/parameters", what)
         if counts.size != 3:

@@ -1,7 +1,7 @@
 """Checks of the training loop, tried with a toy model, a toy loss and a recording optimizer.
 
-Each recorded step is compared with what a right loop would have done from the same parameters on the same batch; the toys
-are imported from the very file that the box uses.
+Each recorded step is compared with what a right loop would have done from the same parameters on the same batch; the
+toys are imported from the very file that the box uses.
 """
 
 from __future__ import annotations

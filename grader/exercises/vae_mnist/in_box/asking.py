@@ -6,7 +6,7 @@ import torch
 
 MAX_LATENT = 512
 
-names = {}  # the interface's name -> the notebook's; filled by the recorder
+names: dict[str, str] = {}  # the interface's name -> the notebook's; filled by the recorder
 
 
 class NoAnswer(Exception):

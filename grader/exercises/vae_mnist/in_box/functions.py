@@ -7,7 +7,7 @@ from .asking import NoAnswer, latent_dim, named, names, one, tensor
 
 
 def ask_reparameterize(part, student, given):
-    """Many draws for a few rows, and the gradient of one draw; on a real model, or on a bare one if that cannot be built."""
+    """Many draws for a few rows, and the gradient of one; on a real model, or a bare one if that cannot be built."""
     size = latent_dim(student)
     cls = named(student, part.model)
     try:

@@ -137,6 +137,10 @@ def leaves(outputs):
     return found
 
 
+def _numbers(parameters):
+    return sum(p.numel() for p in parameters)
+
+
 def ask_parameters(part, student, given):
     """How many numbers are registered as parameters, reached by the gradient, and reached without being registered."""
     answer = {}
@@ -150,12 +154,11 @@ def ask_parameters(part, student, given):
         module = build(part, student, 500, size, source, given["y"]).train()
         reached = leaves(call(module))
         registered = {id(p): p for p in module.parameters()}
-        count = lambda parameters: sum(p.numel() for p in parameters)
         answer[what] = np.array(
             [
-                count(registered.values()),
-                count(p for key, p in registered.items() if key in reached),
-                count(p for key, p in reached.items() if key not in registered),
+                _numbers(registered.values()),
+                _numbers(p for key, p in registered.items() if key in reached),
+                _numbers(p for key, p in reached.items() if key not in registered),
             ]
         )
     return answer

@@ -1,4 +1,4 @@
-"""Runs in a fresh kernel before the notebook: `torchvision.datasets.MNIST` finds its files under any root, without a network."""
+"""Runs in a fresh kernel before the notebook: torchvision finds MNIST under any root, without a network."""
 
 import importlib.abc
 import importlib.machinery

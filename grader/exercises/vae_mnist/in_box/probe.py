@@ -1,7 +1,7 @@
 """Asks the student's VAE and CVAE the keeper's questions, inside the box; records raw arrays and judges nothing.
 
-Each question is a function `(part, student, given) -> {name: array}`: `student` holds the notebook's variables, `given` the
-stage's question arrays. The recorder imports this folder as a package of its own and reads `STAGES`."""
+Each question is a function `(part, student, given) -> {name: array}`: `student` holds the notebook's variables,
+`given` the stage's question arrays. The recorder imports this folder as a package of its own and reads `STAGES`."""
 
 from .asking import PARTS, NoAnswer, names
 from .functions import ask_loss, ask_reparameterize

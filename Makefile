@@ -1,0 +1,66 @@
+# Every target sets up what it needs by itself; the second time that costs nothing.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+RUBRIC ?= rubric.yaml
+WORKERS ?= 2
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup grade check test test-long lint template template-check reference classifier trials bench-data clean
+
+help: ## this list
+	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## the environment and MNIST
+	@$(RUN) -m grader.data
+
+$(STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
+	@test -x $(RUN) || { echo "setup: making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "setup: installing the pinned packages (about 5 GB the first time, a few minutes)"
+	@$(RUN) -m pip install --disable-pip-version-check --quiet --progress-bar on -r requirements.lock
+	@touch $@
+	@echo "setup: done"
+
+grade: setup ## grades SUBMISSION=x.ipynb (RUBRIC=..., OPTIONS="--seed ...")
+	@test -n "$(SUBMISSION)" || { echo "not graded: no notebook given; use make grade SUBMISSION=x.ipynb" >&2; exit 2; }
+	@$(RUN) -m grader grade "$(SUBMISSION)" --rubric $(RUBRIC) $(OPTIONS)
+
+check: setup ## grades the components of SUBMISSION=x.ipynb alone, without training, in seconds
+	@test -n "$(SUBMISSION)" || { echo "not graded: no notebook given; use make check SUBMISSION=x.ipynb" >&2; exit 2; }
+	@$(RUN) -m grader grade "$(SUBMISSION)" --rubric $(RUBRIC) --components-only $(OPTIONS)
+
+test: setup lint template-check ## the everyday tests, with coverage
+	@$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal -m "not long" --cov=grader --cov-report=term
+
+test-long: setup ## every test, also those that train
+	@$(RUN) -m pytest -q -m "long or not long"
+
+lint: $(STAMP) ## ruff and mypy
+	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check --quiet . && $(RUN) -m mypy
+
+template: $(STAMP) ## student_template/ from reference/
+	@$(RUN) -m grader.notebook.template reference/vae_mnist.ipynb student_template/vae_mnist.ipynb
+
+template-check: $(STAMP) ## fails where the template is not what the reference makes
+	@$(RUN) -m grader.notebook.template reference/vae_mnist.ipynb student_template/vae_mnist.ipynb --check
+
+reference: setup ## runs the reference notebook in place, so that it shows its pictures
+	@cd reference && ../$(RUN) -m nbconvert --to notebook --execute --inplace vae_mnist.ipynb && rm -rf data
+
+classifier: setup ## trains the classifier again (about 15 minutes on two cores)
+	@$(RUN) -m grader.classifier.train
+
+trials: setup ## grades the marked right and wrong solutions in full, about two minutes each; writes docs/trials.csv
+	@$(RUN) -m tests.trials
+
+bench-data: setup ## the reference's batches against a DataLoader, one epoch each
+	@$(RUN) benchmarks/data_path.py
+
+clean: ## removes what the other targets made, but not runs/ or the cache
+	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .coverage

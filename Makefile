@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 RUBRIC ?= rubric.yaml
 WORKERS ?= 2
 export PYTHONUNBUFFERED := 1
+export SUBMISSION
 
 .DEFAULT_GOAL := help
 .PHONY: help setup grade check test test-long lint template template-check reference classifier trials bench-data clean
@@ -28,12 +29,12 @@ $(STAMP): requirements.lock
 	@echo "setup: done"
 
 grade: setup ## grades SUBMISSION=x.ipynb (RUBRIC=..., OPTIONS="--seed ...")
-	@test -n "$(SUBMISSION)" || { echo "not graded: no notebook given; use make grade SUBMISSION=x.ipynb" >&2; exit 2; }
-	@$(RUN) -m grader grade "$(SUBMISSION)" --rubric $(RUBRIC) $(OPTIONS)
+	@test -n "$$SUBMISSION" || { echo "not graded: no notebook given; use make grade SUBMISSION=x.ipynb" >&2; exit 2; }
+	@$(RUN) -m grader grade "$$SUBMISSION" --rubric "$(RUBRIC)" $(OPTIONS)
 
 check: setup ## grades the components of SUBMISSION=x.ipynb alone, without training, in seconds
-	@test -n "$(SUBMISSION)" || { echo "not graded: no notebook given; use make check SUBMISSION=x.ipynb" >&2; exit 2; }
-	@$(RUN) -m grader grade "$(SUBMISSION)" --rubric $(RUBRIC) --components-only $(OPTIONS)
+	@test -n "$$SUBMISSION" || { echo "not graded: no notebook given; use make check SUBMISSION=x.ipynb" >&2; exit 2; }
+	@$(RUN) -m grader grade "$$SUBMISSION" --rubric "$(RUBRIC)" --components-only $(OPTIONS)
 
 test: setup lint template-check ## the everyday tests, with coverage
 	@$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal -m "not long" --cov=grader --cov-report=term
@@ -50,8 +51,9 @@ template: $(STAMP) ## student_template/ from reference/
 template-check: $(STAMP) ## fails where the template is not what the reference makes
 	@$(RUN) -m grader.notebook.template reference/vae_mnist.ipynb student_template/vae_mnist.ipynb --check
 
-reference: setup ## runs the reference notebook in place, so that it shows its pictures
-	@cd reference && ../$(RUN) -m nbconvert --to notebook --execute --inplace vae_mnist.ipynb && rm -rf data
+reference: setup ## runs the reference notebook and keeps its pictures in it
+	@$(RUN) -m grader grade reference/vae_mnist.ipynb --out runs/reference
+	@$(RUN) -m grader.notebook.outputs runs/reference/executed.ipynb reference/vae_mnist.ipynb
 
 classifier: setup ## trains the classifier again (about 15 minutes on two cores)
 	@$(RUN) -m grader.classifier.train
@@ -60,7 +62,7 @@ trials: setup ## grades the marked right and wrong solutions in full, about two 
 	@$(RUN) -m tests.trials
 
 bench-data: setup ## the reference's batches against a DataLoader, one epoch each
-	@$(RUN) benchmarks/data_path.py
+	@$(RUN) -m benchmarks.data_path
 
 clean: ## removes what the other targets made, but not runs/ or the cache
 	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .coverage

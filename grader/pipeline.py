@@ -6,10 +6,9 @@ be made again at any time without running the notebook.
 
 from __future__ import annotations
 
-import json
 import platform
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,13 +25,13 @@ from grader.judge import judge
 from grader.notebook.format import dump_notebook, load_notebook
 from grader.notebook.read import read_submission
 from grader.notebook.restore import Restored, restore_given
-from grader.records import Execution, GradeReport, Outcome, Remark, Rubric, Status, Submission
+from grader.records import Execution, GradeReport, ItemVerdict, Outcome, Remark, Rubric, Status, Submission
 from grader.report.files import write_atomically
 from grader.report.gradescope import results_json
 from grader.report.html import report_html
-from grader.report.report_json import dump, dump_json
+from grader.report.report_json import dump, dump_json, read_report_json
 from grader.rubric import load_rubric
-from grader.running import Ran, run_submission
+from grader.running import run_submission
 
 Say = Callable[[str], None]
 PACKAGES = ("torch", "torchvision", "numpy", "ipykernel", "nbclient", "safetensors")
@@ -86,6 +85,39 @@ def grade(
     return report, folder
 
 
+def regrade(folder: Path, rubric_path: Path) -> GradeReport:
+    """The folder's stored evidence is judged under the rubric as it is now; no notebook runs.
+
+    Raises:
+        GradeError: where the folder holds no finished run.
+    """
+    rubric, exercise = load_rubric(rubric_path)
+    exercise.prepare(lambda _: None)
+    try:
+        old = read_report_json((folder / "report.json").read_bytes())
+    except OSError:
+        raise GraderError(f"{folder}: holds no report; grade the notebook first") from None
+    evidence = load_evidence(folder / "evidence.safetensors")
+    items = judge(evidence, rubric, exercise.checks)
+    report = replace(
+        old,
+        items=items,
+        points_milli=sum(item.points_milli for item in items),
+        max_points_milli=rubric.points_milli,
+        needs_person=_needs_person(items, old.remarks, old.status, old.isolation),
+        checksums={**old.checksums, "rubric": rubric.sha256, "grader": grader_checksum()},
+        versions=versions(),
+    )
+    write_report(folder, report, exercise)
+    return report
+
+
+def _needs_person(items: Sequence[ItemVerdict], remarks: Sequence[Remark], status: Status, isolation: str) -> bool:
+    unsure = any(item.outcome is Outcome.NEEDS_REVIEW for item in items)
+    told = any(remark.needs_person for remark in remarks)
+    return unsure or told or status is Status.BOX_ERROR or isolation == "none"
+
+
 def make_report(
     folder: Path,
     rubric: Rubric,
@@ -99,7 +131,6 @@ def make_report(
     evidence = load_evidence(folder / "evidence.safetensors")
     items = judge(evidence, rubric, exercise.checks)
     remarks += tuple(Remark("look", reason, needs_person=True) for reason in exercise.reasons_for_person(evidence))
-    unsure = any(item.outcome is Outcome.NEEDS_REVIEW for item in items)
     return GradeReport(
         submission=folder.name,
         points_milli=sum(item.points_milli for item in items),
@@ -107,10 +138,7 @@ def make_report(
         device=execution.device,
         status=execution.status,
         isolation=execution.isolation,
-        needs_person=unsure
-        or execution.status is Status.BOX_ERROR
-        or any(remark.needs_person for remark in remarks)
-        or execution.isolation == "none",
+        needs_person=_needs_person(items, remarks, execution.status, execution.isolation),
         items=items,
         remarks=remarks,
         events=execution.events,
@@ -138,19 +166,3 @@ def versions() -> dict[str, str]:
 
 def _remarks(submission: Submission, restored: Restored) -> tuple[Remark, ...]:
     return (*submission.remarks, *restored.remarks)
-
-
-def read_execution(path: Path) -> dict[str, object]:
-    """The execution record of a run folder, as JSON.
-
-    Raises:
-        GraderError: where it is missing or not JSON.
-    """
-    try:
-        content: dict[str, object] = json.loads(path.read_text())
-    except (OSError, ValueError):
-        raise GraderError(f"{path}: no execution record; grade again") from None
-    return content
-
-
-__all__ = ["Options", "Ran", "grade", "make_report", "write_report"]

@@ -26,7 +26,7 @@ def components_plan(restored: Restored, exercise: Exercise, names: Mapping[str, 
         if not is_code(cell) or restored.roles[index].role == "show":
             continue
         if training_part(restored, index, exercise, names) is None:
-            steps.append(_cell(index, source_of(cell), limits.cell_s, replay=True))
+            steps.append(_cell(index, source_of(cell), limits.cell_s, replay=_replay(restored, index, None)))
     return steps + [_stage(f"components.{part}", limits) for part in exercise.parts]
 
 
@@ -49,8 +49,7 @@ def first_plan(restored: Restored, exercise: Exercise, names: Mapping[str, str],
                 steps.append(_stage(f"components.{part}", limits))
             if part not in trained:
                 trained.append(part)
-        quick = part is None and restored.roles[index].role != "show"
-        steps.append(_cell(index, source_of(cell), limits.cell_s, replay=quick))
+        steps.append(_cell(index, source_of(cell), limits.cell_s, replay=_replay(restored, index, part)))
     for part in exercise.parts:
         again = part in asked and _redefined(steps[asked[part] :], exercise, names)
         steps.append(_stage(f"components.{part}", limits, again=again))
@@ -70,11 +69,11 @@ def second_plan(
     steps = []
     for index, cell in enumerate(restored.notebook["cells"]):
         run = runs.get(index)
-        if not is_code(cell) or run is None or run.status not in {"ok", "error"} or run.seconds > limits.replay_s:
+        if not is_code(cell) or run is None or run.status not in {"ok", "error"}:
             continue
-        if restored.roles[index].role == "show" or training_part(restored, index, exercise, names) is not None:
-            continue
-        steps.append(_cell(index, source_of(cell), 4 * limits.replay_s + 5, replay=False))
+        replay = _replay(restored, index, training_part(restored, index, exercise, names))
+        if replay == "always" or (replay == "quick" and run.seconds <= limits.replay_s):
+            steps.append(_cell(index, source_of(cell), limits.probe_s, replay="never"))
     return steps + [_stage(stage, limits) for stage in stages]
 
 
@@ -85,6 +84,7 @@ def plan_frame(steps: Sequence[Step], names: Mapping[str, str], limits: Limits) 
         "names": dict(names),
         "kernel_restarts": limits.kernel_restarts,
         "replay_max_s": limits.replay_s,
+        "replay_timeout_s": limits.probe_s,
         "cell_output_bytes": int(limits.cell_output_mb * 1e6),
     }
 
@@ -111,7 +111,22 @@ def _redefined(steps: Sequence[Step], exercise: Exercise, names: Mapping[str, st
     return False
 
 
-def _cell(index: int, source: str, timeout_s: float, *, replay: bool) -> Step:
+def _replay(restored: Restored, index: int, part: str | None) -> str:
+    """Whether a second kernel runs the cell: "always" where it defines things, "quick" if it was quick, or "never".
+
+    Not by time alone: on a loaded machine importing torch is slower than any sensible limit.
+    """
+    role = restored.roles[index].role
+    if part is not None or role == "show":
+        return "never"
+    if role in {"given", "constants", "task"}:
+        return "always"
+    statements = read_code(source_of(restored.notebook["cells"][index])).statements or ()
+    defines = any(s.kind in {"class", "function", "import"} for s in statements)
+    return "always" if defines else "quick"
+
+
+def _cell(index: int, source: str, timeout_s: float, *, replay: str) -> Step:
     return {"kind": "cell", "index": index, "source": source, "timeout_s": timeout_s, "replay": replay}
 
 

@@ -87,7 +87,7 @@ class Runner:
             if ran.status != "ok":
                 self.channel.send("event", {"ours": f"the prelude of {folder} failed: {ran.error}"})
         for source in list(self.replayable):
-            ran = await kernel.execute(source, self.plan["replay_max_s"] * 4 + 5)
+            ran = await kernel.execute(source, self.plan["replay_timeout_s"])
             if not kernel.alive:  # never replay what kills; the next call starts over without it
                 self.replayable.remove(source)
                 return await self.living_kernel()
@@ -101,7 +101,8 @@ class Runner:
             self.channel.send(f"cell/{index}", Ran("skipped", 0.0, "", []).as_json())
             return
         ran = await kernel.execute(step["source"], step["timeout_s"])
-        if ran.status in {"ok", "error"} and step["replay"] and ran.seconds <= self.plan["replay_max_s"]:
+        quick = ran.seconds <= self.plan["replay_max_s"]
+        if ran.status in {"ok", "error"} and (step["replay"] == "always" or (step["replay"] == "quick" and quick)):
             self.replayable.append(step["source"])
         self.channel.send(f"cell/{index}", ran.as_json())
 

@@ -1,0 +1,71 @@
+"""A second exercise, as small as one can be: two parts, each a factor to multiply by and a number to learn.
+
+It lies outside the grader and needs no torch, so that every test of the engine that runs on it proves that the engine
+knows no exercise by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from toy_exercise.checks import CHECKS
+
+from grader.evidence import AnswerSpec, ArraySpec
+from grader.exercise import Exercise, Questions, Say
+from grader.judging import Check, NotAnswered
+from grader.records import Array, Evidence, Fault, Figure
+
+FOLDER = Path(__file__).parent
+
+
+class Toy:
+    """See `grader.exercise.Exercise`."""
+
+    parts: Sequence[str] = ("one", "two")
+    names: Sequence[str] = ("STEPS", "double", "triple", "train_one", "train_two", "one", "two")
+    train_functions: Mapping[str, str] = {"one": "train_one", "two": "train_two"}
+    sizes: Sequence[str] = ("numbers",)
+    checks: Mapping[str, Check] = CHECKS
+    in_box = FOLDER / "in_box"
+
+    def prepare(self, say: Say) -> Mapping[str, Path]:
+        """Nothing is needed."""
+        return {}
+
+    def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
+        """Random numbers `(N,)` float32 for every stage."""
+        stages = [f"{kind}.{part}" for kind in ("components", "trained", "quality") for part in self.parts]
+        return {stage: {"x": rng.standard_normal(sizes["numbers"]).astype(np.float32)} for stage in stages}
+
+    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[str, AnswerSpec]:
+        """As many numbers as were asked about; a short history."""
+        numbers = {"y": ArraySpec("float", sizes["numbers"])}
+        specs: dict[str, AnswerSpec] = {}
+        for part in self.parts:
+            specs[f"components.{part}/function"] = numbers
+            specs[f"trained.{part}/history"] = {"history": ArraySpec("float", 100)}
+            specs[f"quality.{part}/apply"] = numbers
+            specs[f"decode.{part}/apply"] = numbers
+        return specs
+
+    def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
+        """The first box's answers go into the second, with the trained number."""
+        codes = evidence.answers.get(f"quality.{part}/apply/y")
+        if codes is None or not state:
+            raise NotAnswered(Fault("student", "there is nothing to decode"))
+        return {"x": codes, **state}
+
+    def figures(self, evidence: Evidence) -> list[Figure]:
+        """None."""
+        return []
+
+    def reasons_for_person(self, evidence: Evidence) -> list[str]:
+        """None."""
+        return []
+
+
+def exercise() -> Exercise:
+    """The toy."""
+    return Toy()

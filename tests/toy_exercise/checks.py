@@ -1,0 +1,44 @@
+"""The toy's three checks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grader.judging import Check, NotAnswered
+from grader.records import Array, Evidence, Fault, Finding
+
+FACTORS = {"one": 2, "two": 3}
+
+
+def _answer(evidence: Evidence, source: str, name: str) -> Array:
+    if f"{source}/{name}" not in evidence.answers:
+        raise NotAnswered(evidence.faults.get(source, Fault("student", "the notebook did not get as far as this")))
+    return evidence.answers[f"{source}/{name}"]
+
+
+def function_multiplies(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
+    """The function multiplies by the part's factor."""
+    y = _answer(evidence, f"components.{part}/function", "y")
+    right = np.allclose(y, FACTORS[part] * evidence.questions[f"components.{part}/x"], atol=tolerance)
+    return Finding(float(right), "multiplies" if right else "does not multiply")
+
+
+def training_lowers_the_loss(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
+    """The last loss is a small share of the first."""
+    history = _answer(evidence, f"trained.{part}/history", "history")
+    share = float(history[-1] / history[0])
+    return Finding(float(np.clip((share - zero_at) / (full_at - zero_at), 0, 1)), f"{share:.2f} of the loss is left")
+
+
+def fresh_process_agrees(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
+    """The trained number means the same in a process that has not trained it."""
+    once = _answer(evidence, f"quality.{part}/apply", "y")
+    twice = _answer(evidence, f"decode.{part}/apply", "y")
+    x = evidence.questions[f"quality.{part}/x"]
+    right = np.allclose(twice * x, once * once, atol=tolerance)
+    return Finding(float(right), "agrees" if right else "does not agree")
+
+
+CHECKS: dict[str, Check] = {
+    check.__name__: check for check in (function_multiplies, training_lowers_the_loss, fresh_process_agrees)
+}

@@ -1,0 +1,54 @@
+"""Runs submissions of the toy in a real box."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import toy_exercise
+from toy_exercise import notebook
+
+from grader.notebook.restore import Restored, restore_given
+from grader.records import CellRun, Notebook, Rubric
+from grader.rubric import load_rubric
+from grader.running import Ran, run_submission
+
+
+def write_exercise(folder: Path) -> Path:
+    """The folder holds the toy's rubric and template; returns the rubric's path."""
+    rubric = folder / "rubric.yaml"
+    rubric.write_text((toy_exercise.FOLDER / "rubric.yaml").read_text())
+    (folder / "template.ipynb").write_text(json.dumps(notebook.template()))
+    return rubric
+
+
+def rubric(**limits: float) -> Rubric:
+    """The toy's rubric with other limits."""
+    loaded, _ = load_rubric(toy_exercise.FOLDER / "rubric.yaml")
+    return replace(loaded, limits=replace(loaded.limits, **limits))
+
+
+def restored(submission: Notebook) -> Restored:
+    """The submission as it is run."""
+    return restore_given(submission, notebook.template())
+
+
+def run(before: Sequence[str] = (), *, train: bool = True, changed: Mapping[str, str] | None = None, **limits: Any) -> Ran:
+    """A right solution with these cells before its own has run in a real box."""
+    exercise = toy_exercise.Toy()
+    settings = rubric(**limits)
+    questions = exercise.questions(np.random.default_rng(1), settings.sizes)
+    submission = restored(notebook.submission(before, **(changed or {})))
+    return run_submission(submission, settings, exercise, questions, {}, "bubblewrap", lambda _: None, train=train)
+
+
+def own(ran: Ran, number: int) -> tuple[CellRun, str]:
+    """How the student's own cell of that number went, and all that it printed."""
+    index = next(i for i, cell in enumerate(ran.notebook["cells"]) if cell["id"] == f"own-{number}")
+    outputs = ran.notebook["cells"][index]["outputs"]
+    text = "".join(o.get("text", "") + "\n".join(o.get("traceback", [])) for o in outputs)
+    return next(cell for cell in ran.execution.cells if cell.index == index), text

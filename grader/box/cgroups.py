@@ -60,6 +60,11 @@ class Cgroups:
         return [str(folder / "cgroup.procs") for folder in self.folders]
 
     @property
+    def limits_memory(self) -> bool:
+        """Whether the kernel counts the memory, so that nobody else has to."""
+        return self._peak is not None
+
+    @property
     def peak_memory_mb(self) -> float:
         """The most memory the group has held, in MB; 0 where nobody counted."""
         try:

@@ -22,6 +22,7 @@ import psutil
 from grader.box.backend import Backend, Contents
 from grader.box.cgroups import Cgroups
 from grader.box.inbox import Inbox
+from grader.box.usage import usage
 from grader.errors import BoxError
 from grader.in_box.wire import WireError, read_frame, write_frame
 from grader.records import Limits, Status
@@ -102,6 +103,9 @@ class Keeper:
 
     def _natural_end(self, killed_for_memory: bool) -> tuple[Status, str]:
         if self.inbox.finished:
+            if killed_for_memory:
+                limit_mb = self._limits.memory_mb
+                return Status.OK, f"a process of the notebook was ended: it used more than {limit_mb} MB of memory"
             return Status.OK, ""
         if killed_for_memory:
             return (
@@ -153,30 +157,15 @@ class Keeper:
             return Status.TIMEOUT, f"the run was ended: it took longer than {limits.wall_s:.0f} s"
         if not self.inbox.started and wall_s > START_GRACE_S:
             return Status.BOX_ERROR, f"the box did not start within {START_GRACE_S} s"
-        memory, cpu, count = self._usage()
-        self._peak_mb, self._cpu_s = max(self._peak_mb, memory), max(self._cpu_s, cpu)
-        if memory > limits.memory_mb:
-            return Status.KILLED, f"the run was ended: it used more than {limits.memory_mb} MB of memory"
-        if count > limits.processes + 4:
+        used = usage(self._process.pid, limits.memory_mb)
+        self._cpu_s = max(self._cpu_s, used.cpu_s)
+        if not self._cgroups.limits_memory:
+            self._peak_mb = max(self._peak_mb, used.memory_mb)
+            if used.memory_mb > limits.memory_mb:
+                return Status.KILLED, f"the run was ended: it used more than {limits.memory_mb} MB of memory"
+        if used.processes > limits.processes + 4:
             return Status.KILLED, f"the run was ended: it started more than {limits.processes} processes"
         return None
-
-    def _usage(self) -> tuple[float, float, int]:
-        """Resident memory in MB (shared pages counted once a process), CPU seconds, and the number of processes."""
-        try:
-            family = psutil.Process(self._process.pid).children(recursive=True)
-        except psutil.Error:
-            return 0.0, 0.0, 0
-        memory, cpu = 0.0, 0.0
-        for process in family:
-            try:
-                with process.oneshot():
-                    info, times = process.memory_info(), process.cpu_times()
-            except psutil.Error:
-                continue
-            memory += (info.rss - info.shared) / 1e6
-            cpu += times.user + times.system + times.children_user + times.children_system
-        return memory, cpu, len(family)
 
     def _kill(self) -> None:
         """Every process of the box is dead: the namespace's first process is watched until it is gone."""

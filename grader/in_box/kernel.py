@@ -49,17 +49,19 @@ class BoundedClient(NotebookClient):
         size = len(content.get("text", "")) if msg["msg_type"] == "stream" else len(str(content.get("data", "")))
         if self.used >= self.max_bytes:
             return None
+        room = self.max_bytes - self.used
         self.used += size + 64
+        out = None
         if msg["msg_type"] == "stream":
-            text = content["text"][: self.max_bytes]
+            text = content["text"][:room]
             if outs and outs[-1]["output_type"] == "stream" and outs[-1]["name"] == content["name"]:
-                outs[-1]["text"] = without_overwritten(outs[-1]["text"] + text)
-                return outs[-1]
-            content = {**content, "text": without_overwritten(text)}
-            msg = {**msg, "content": content}
-        elif size > self.max_bytes:
-            return None
-        out = super().output(outs, msg, display_id, cell_index)
+                out = outs[-1]
+                out["text"] = without_overwritten(out["text"] + text)
+            else:
+                content = {**content, "text": without_overwritten(text)}
+                out = super().output(outs, {**msg, "content": content}, display_id, cell_index)
+        elif size <= room:
+            out = super().output(outs, msg, display_id, cell_index)
         if self.used >= self.max_bytes:
             note = "\n[the rest of this cell's output was dropped: it printed or showed too much]\n"
             outs.append(nbformat.v4.new_output("stream", name="stderr", text=note))

@@ -35,7 +35,7 @@ class Statement:
     stop: int  # one past the last line
     binds: frozenset[str]
     calls: frozenset[str]  # plain names called when the cell runs, not inside a function's body
-    kind: str  # class | function | other
+    kind: str  # class | function | import | other
     value: str | None  # the right-hand side of `NAME = ...`
 
 
@@ -153,6 +153,8 @@ def _names(statement: ast.stmt) -> Iterator[tuple[str, bool]]:
 def _kind(node: ast.stmt) -> str:
     if isinstance(node, ast.ClassDef):
         return "class"
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return "import"
     return "function" if isinstance(node, _DEFINITIONS) else "other"
 
 

@@ -22,8 +22,9 @@ Say = Callable[[str], None]
 class Exercise(Protocol):
     """A wing of the grader: its questions, its specification of answers, its checks and its pictures.
 
-    Stages are named `<kind>.<part>`: `components` is asked before a part's training, `trained` and `quality` after
-    it, in this order, and `decode` in a second box that holds the trained numbers but none of the earlier questions.
+    Stages are named `<kind>.<part>`: `components` is asked before a part's training, `sampling`, `trained` and
+    `quality` after it, in this order, and `decode` in a second box that holds the trained numbers but none of the
+    earlier questions.
     """
 
     parts: tuple[str, ...]

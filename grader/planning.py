@@ -17,6 +17,8 @@ from grader.notebook.statements import read_code
 from grader.records import CellRun, Limits, Notebook
 
 Step = dict[str, Any]
+AFTER_TRAINING = ("sampling", "trained", "quality")  # sampling code is usually written after the training cell
+WITHOUT_TRAINING = ("components", "sampling")
 
 
 def components_plan(restored: Restored, exercise: Exercise, names: Mapping[str, str], limits: Limits) -> list[Step]:
@@ -27,7 +29,7 @@ def components_plan(restored: Restored, exercise: Exercise, names: Mapping[str, 
             continue
         if training_part(restored, index, exercise, names) is None:
             steps.append(_cell(index, source_of(cell), limits.cell_s, replay=_replay(restored, index, None)))
-    return steps + [_stage(f"components.{part}", limits) for part in exercise.parts]
+    return steps + [_stage(f"{kind}.{part}", limits) for part in exercise.parts for kind in WITHOUT_TRAINING]
 
 
 def first_plan(restored: Restored, exercise: Exercise, names: Mapping[str, str], limits: Limits) -> list[Step]:
@@ -42,7 +44,7 @@ def first_plan(restored: Restored, exercise: Exercise, names: Mapping[str, str],
         if part is not None:
             for other in trained:
                 if other != part:
-                    steps += [_stage(f"{kind}.{other}", limits) for kind in ("trained", "quality")]
+                    steps += [_stage(f"{kind}.{other}", limits) for kind in AFTER_TRAINING]
             trained = [other for other in trained if other == part]
             if part not in asked:
                 asked[part] = len(steps)
@@ -53,7 +55,7 @@ def first_plan(restored: Restored, exercise: Exercise, names: Mapping[str, str],
     for part in exercise.parts:
         again = part in asked and _redefined(steps[asked[part] :], exercise, names)
         steps.append(_stage(f"components.{part}", limits, again=again))
-        steps += [_stage(f"{kind}.{part}", limits) for kind in ("trained", "quality")]
+        steps += [_stage(f"{kind}.{part}", limits) for kind in AFTER_TRAINING]
     return steps
 
 

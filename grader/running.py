@@ -22,7 +22,7 @@ from grader.judging import NotAnswered
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import cell_title
 from grader.notebook.restore import Restored
-from grader.planning import Step, components_plan, executed, first_plan, plan_frame, second_plan
+from grader.planning import WITHOUT_TRAINING, Step, components_plan, executed, first_plan, plan_frame, second_plan
 from grader.records import Evidence, Execution, Notebook, Rubric, Status
 
 ENGINE_FOLDER = Path(__file__).parent / "in_box"
@@ -60,7 +60,7 @@ def run_submission(
     plan = first_plan if train else components_plan
     first = boxes.run(plan(restored, exercise, rubric.names, rubric.limits), _Giver(questions), say)
     specs = exercise.answer_specs(rubric.sizes)
-    kinds = None if train else ("components",)
+    kinds = None if train else WITHOUT_TRAINING
     evidence = gather(first.inbox, specs, questions, first.status, first.event, kinds)
     second = _second_box(boxes, first, evidence, say) if train else None
     if second is not None:

@@ -63,7 +63,17 @@ class Bubblewrap:
             arguments += ["--ro-bind", str(outside), inside]
         if gpu:
             arguments += gpu_arguments()
-        arguments += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", HOME, "--", sys.executable, f"{ENGINE}/runner.py"]
+        arguments += [
+            "--remount-ro",
+            "/dev",
+            "--remount-ro",
+            "/",
+            "--chdir",
+            HOME,
+            "--",
+            sys.executable,
+            f"{ENGINE}/runner.py",
+        ]
         return arguments, box_environment(self, contents, HOME, "/tmp")
 
 

@@ -6,10 +6,17 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from grader.notebook.format import one_line
 from grader.records import CellRun, Limits
 
 CELL_STATUSES = {"ok", "error", "timeout", "died", "skipped"}
 MAX_TEXT = 400
+MAX_NAMES = 1000  # of answers, notes and stages
+MAX_CELLS = 100_000
+MAX_SECONDS = 1e6
+MAX_SMALL = 20_000  # bytes of a frame that holds a sentence; parsed JSON is many times as large
+MAX_CELL_FACTOR = 6  # bytes that JSON may take for one character
+MAX_CELL_EXTRA = 500_000  # for the error and the structure
 
 
 @dataclass
@@ -44,47 +51,63 @@ class Inbox:
         kind, _, rest = name.partition("/")
         stage, _, question = rest.partition("/")
         if kind == "answer" and question:
-            self._evidence_bytes += len(data)
-            if stage not in self.sealed and self._evidence_bytes <= self.limits.evidence_mb * 1e6:
-                self.answers[stage, question] = data
-                self.notes.pop((stage, question), None)
-            return None
-        if kind == "done":
+            self._put_answer(stage, question, data)
+        elif kind == "done":
             self.finished = True
-            return None
-        content = _object(data)
-        if content is None:
+        elif kind == "cell" and rest.isascii() and rest.isdigit():
+            self._output_bytes += len(data)
+            limit = MAX_CELL_FACTOR * self.limits.cell_output_mb * 1e6 + MAX_CELL_EXTRA
+            self._put_cell(int(rest), _object(data, limit))
+        elif (content := _object(data, MAX_SMALL)) is None:
             self.malformed += 1
         elif kind == "at":
-            self.running = {key: value for key, value in content.items() if isinstance(value, str | int)}
-            return self.running
-        elif kind == "cell" and rest.isdigit():
-            self._output_bytes += len(data)
-            self._put_cell(int(rest), content)
+            return self._put_running(content)
         elif kind == "note" and question:
-            message = str(content.get("error", ""))[:MAX_TEXT]
-            if stage not in self.sealed and len(self.notes) < 1000 and (stage, question) not in self.answers:
-                self.notes[stage, question] = (message, content.get("ours") is True)
-        elif kind == "stage" and len(self.stages) < 1000:
-            self.stages[stage] = str(content.get("status", ""))[:20]
+            if stage not in self.sealed and len(self.notes) < MAX_NAMES and (stage, question) not in self.answers:
+                self.notes[stage, question] = (_text(content.get("error")), content.get("ours") is True)
+        elif kind == "stage" and len(self.stages) < MAX_NAMES:
+            self.stages[stage] = _text(content.get("status"))
         elif kind == "event" and len(self.faults) < 20:
-            self.faults.append(str(content.get("ours", ""))[:MAX_TEXT])
+            self.faults.append(_text(content.get("ours")))
         return None
 
-    def _put_cell(self, index: int, content: dict[str, Any]) -> None:
-        status, seconds = content.get("status"), content.get("seconds")
-        if index > 10 * self.limits.cells or status not in CELL_STATUSES or not isinstance(seconds, int | float):
+    def _put_answer(self, stage: str, question: str, data: bytes) -> None:
+        self._evidence_bytes += len(data)
+        if self._evidence_bytes > self.limits.evidence_mb * 1e6 or len(self.answers) >= MAX_NAMES:
+            return
+        if stage not in self.sealed:
+            self.answers[stage, question] = data
+            self.notes.pop((stage, question), None)
+
+    def _put_running(self, content: dict[str, Any]) -> dict[str, Any]:
+        self.running = {}
+        if isinstance(cell := content.get("cell"), int) and 0 <= cell < MAX_CELLS:
+            self.running["cell"] = cell
+        elif "stage" in content:
+            self.running["stage"] = _text(content["stage"])
+        return self.running
+
+    def _put_cell(self, index: int, content: dict[str, Any] | None) -> None:
+        status, seconds = (content or {}).get("status"), (content or {}).get("seconds")
+        plausible = isinstance(seconds, int | float) and 0 <= seconds < MAX_SECONDS  # NaN is not
+        if content is None or index > 10 * self.limits.cells or status not in CELL_STATUSES or not plausible:
             self.malformed += 1
             return
-        error = str(content.get("error", ""))[:MAX_TEXT]
-        self.cells[index] = CellRun(index=index, status=str(status), seconds=float(seconds), error=error)
+        self.cells[index] = CellRun(index, str(status), float(content["seconds"]), _text(content.get("error")))
         outputs = content.get("outputs")
         if isinstance(outputs, list) and self._output_bytes <= self.limits.output_mb * 1e6:
             self.outputs[index] = outputs
 
 
-def _object(data: bytes) -> dict[str, Any] | None:
-    """The JSON object in the bytes, or None."""
+def _text(value: object) -> str:
+    """The text on one line without control characters or lone surrogates: it is printed and written to files."""
+    return one_line(value[: 4 * MAX_TEXT], MAX_TEXT) if isinstance(value, str) else ""
+
+
+def _object(data: bytes, limit: float) -> dict[str, Any] | None:
+    """The JSON object in the bytes, or None; also where they are more than `limit`."""
+    if len(data) > limit:
+        return None
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):

@@ -7,13 +7,14 @@ them. When `keep` returns, every process of the box is dead and has been seen to
 from __future__ import annotations
 
 import contextlib
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -86,6 +87,9 @@ class Keeper:
             self._kill()
             reader.join(timeout=10)
             logger.join(timeout=10)
+            for thread, streams in ((reader, (stdin, stdout)), (logger, (stderr,))):
+                if not thread.is_alive():  # else the stream is locked by its reader
+                    _close(streams)
         peak = max(self._peak_mb, self._cgroups.peak_memory_mb)
         killed_for_memory = self._cgroups.killed_for_memory
         self._cgroups.remove()
@@ -185,6 +189,12 @@ class Keeper:
         _, alive = psutil.wait_procs(family, timeout=20)
         if alive:
             raise BoxError(f"{len(alive)} processes of the box could not be ended; nothing of this run is used")
+
+
+def _close(streams: Sequence[IO[bytes]]) -> None:
+    for stream in streams:
+        with contextlib.suppress(OSError):  # what was still to be written has no reader any more
+            stream.close()
 
 
 class Kept:

@@ -16,6 +16,10 @@ from nbclient.exceptions import DeadKernelError
 STARTUP_S = 120
 INTERRUPT_GRACE_S = 8
 MAX_ERROR = 400
+MAX_LINE = 4000  # characters of one entry of a traceback, which is a whole frame
+MAX_LINES = 20  # entries kept at either end of a traceback
+ERROR_BYTES = 200_000
+DROPPED = "\n[the rest of this cell's output was dropped: it printed or showed too much]\n"
 
 
 @dataclass
@@ -45,14 +49,16 @@ class BoundedClient(NotebookClient):
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
         """Appends the message's output, merges streams, or drops it when the cell has said enough."""
-        content = msg["content"]
-        size = len(content.get("text", "")) if msg["msg_type"] == "stream" else len(str(content.get("data", "")))
-        if self.used >= self.max_bytes:
-            return None
+        kind, content = msg["msg_type"], msg["content"]
+        if kind == "error":
+            content = shortened(content)
+        size = len(content.get("text", "")) if kind == "stream" else len(str(content))
         room = self.max_bytes - self.used
+        if room + (ERROR_BYTES if kind == "error" else 0) <= 0:  # how a cell ended is kept in any case
+            return None
         self.used += size + 64
         out = None
-        if msg["msg_type"] == "stream":
+        if kind == "stream":
             text = content["text"][:room]
             if outs and outs[-1]["output_type"] == "stream" and outs[-1]["name"] == content["name"]:
                 out = outs[-1]
@@ -60,12 +66,23 @@ class BoundedClient(NotebookClient):
             else:
                 content = {**content, "text": without_overwritten(text)}
                 out = super().output(outs, {**msg, "content": content}, display_id, cell_index)
-        elif size <= room:
-            out = super().output(outs, msg, display_id, cell_index)
-        if self.used >= self.max_bytes:
-            note = "\n[the rest of this cell's output was dropped: it printed or showed too much]\n"
-            outs.append(nbformat.v4.new_output("stream", name="stderr", text=note))
+        elif size <= room or kind == "error":
+            out = super().output(outs, {**msg, "content": content}, display_id, cell_index)
+        if room > 0 >= self.max_bytes - self.used:
+            outs.append(nbformat.v4.new_output("stream", name="stderr", text=DROPPED))
         return out
+
+
+def shortened(error: dict[str, Any]) -> dict[str, Any]:
+    """The error message's content with what a person would read of it."""
+    traceback = [str(line)[:MAX_LINE] for line in error.get("traceback", [])]
+    if len(traceback) > 2 * MAX_LINES:
+        traceback = [*traceback[:MAX_LINES], "...", *traceback[-MAX_LINES:]]
+    return {
+        "ename": str(error.get("ename"))[:100],
+        "evalue": str(error.get("evalue"))[:MAX_LINE],
+        "traceback": traceback,
+    }
 
 
 def without_overwritten(text: str) -> str:
@@ -116,6 +133,7 @@ class Kernel:
         task = asyncio.ensure_future(client.async_execute_cell(cell, 0))
         finished, _ = await asyncio.wait({task}, timeout=timeout_s)
         timed_out = not finished
+        ended_itself = timed_out and not await client.km.is_alive()
         if timed_out:
             await client.km.interrupt_kernel()
             finished, _ = await asyncio.wait({task}, timeout=INTERRUPT_GRACE_S)
@@ -131,7 +149,7 @@ class Kernel:
         elif (fault := task.exception()) is not None and not timed_out:
             raise fault
         outputs = [dict(output) for output in cell.outputs]
-        if timed_out:
+        if timed_out and not ended_itself:
             return Ran("timeout", seconds, f"stopped after {timeout_s:.0f} s", outputs)
         if not self.alive:
             return Ran("died", seconds, "the Python process ended", outputs)

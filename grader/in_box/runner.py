@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 sys.path.insert(0, str(Path(__file__).parent))
-from kernel import Kernel, Ran
+from kernel import DROPPED, ERROR_BYTES, Kernel, Ran
 from wire import read_frame, write_frame
 
 WORK = Path(os.environ.get("TMPDIR", "/tmp")) / ".box"
 MAX_QUESTIONS_BYTES = 1 << 28
+MAX_ESCAPED = 6  # bytes that JSON may take for one character
 
 
 class Channel:
@@ -104,7 +105,10 @@ class Runner:
         quick = ran.seconds <= self.plan["replay_max_s"]
         if ran.status in {"ok", "error"} and (step["replay"] == "always" or (step["replay"] == "quick" and quick)):
             self.replayable.append(step["source"])
-        self.channel.send(f"cell/{index}", ran.as_json())
+        content = ran.as_json()
+        if len(json.dumps(content)) > MAX_ESCAPED * self.plan["cell_output_bytes"] + ERROR_BYTES:
+            content["outputs"] = [{"output_type": "stream", "name": "stderr", "text": DROPPED}]
+        self.channel.send(f"cell/{index}", content)
 
     async def run_stage(self, step: dict[str, Any]) -> None:
         """Asks a stage's questions; one that kills the kernel is left out and the rest asked again."""
@@ -137,6 +141,10 @@ class Runner:
                 self.forward(stage, folder, done)
             ran = asking.result()
             if kernel.alive:
+                if (
+                    ran.status == "error"
+                ):  # the recorder catches what student code raises: this is its own or the probe's
+                    self.channel.send("event", {"ours": f"asking {stage} failed: {ran.error}"})
                 status = {"status": ran.status, "error": ran.error}
                 self.channel.send(f"stage/{stage}", status)
                 return

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from toy_exercise.checks import CHECKS
 
 from grader.evidence import AnswerSpec, ArraySpec
 from grader.exercise import Exercise, Questions, Say
 from grader.judging import Check, NotAnswered
 from grader.records import Array, Evidence, Fault, Figure
+from toy_exercise.checks import CHECKS
 
 FOLDER = Path(__file__).parent
 

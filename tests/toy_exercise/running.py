@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import toy_exercise
-from toy_exercise import notebook
 
+import toy_exercise
 from grader.notebook.restore import Restored, restore_given
 from grader.records import CellRun, Notebook, Rubric
 from grader.rubric import load_rubric
 from grader.running import Ran, run_submission
+from toy_exercise import notebook
 
 
 def write_exercise(folder: Path) -> Path:
@@ -37,7 +37,9 @@ def restored(submission: Notebook) -> Restored:
     return restore_given(submission, notebook.template())
 
 
-def run(before: Sequence[str] = (), *, train: bool = True, changed: Mapping[str, str] | None = None, **limits: Any) -> Ran:
+def run(
+    before: Sequence[str] = (), *, train: bool = True, changed: Mapping[str, str] | None = None, **limits: Any
+) -> Ran:
     """A right solution with these cells before its own has run in a real box."""
     exercise = toy_exercise.Toy()
     settings = rubric(**limits)

@@ -54,7 +54,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[str, AnswerSpec]:
             | _floats(2000 * steps, "before", "grads")
             | _floats(1000, "history")
             | _ints(10_000, "batch", "batches_served", "modes", "labels"),
-            f"components.{part}/sampling": _floats(count * LATENTS, "codes")
+            f"sampling.{part}/sampling": _floats(count * LATENTS, "codes")
             | _floats(count * PIXELS, "decoded", "images")
             | _ints(count, "labels", "encoder_calls")
             | _ints(16, "shapes"),

@@ -27,6 +27,7 @@ def make_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mn
         if part == "vae":
             components |= _loss_questions(rng, mnist)
         questions[f"components.{part}"] = components
+        questions[f"sampling.{part}"] = _sampling_questions(rng, sizes)
         questions[f"trained.{part}"] = {"nothing": np.zeros(1, dtype=np.int64)}
         questions[f"quality.{part}"] = _quality_questions(rng, sizes, mnist)
     return questions
@@ -98,6 +99,12 @@ def _component_questions(rng: np.random.Generator, sizes: Mapping[str, int], mni
         "train_batch": _integer(batch),
         "train_epochs": _integer(sizes["train_epochs"]),
         "train_lr": np.array(0.05, dtype=np.float32),
+    }
+
+
+def _sampling_questions(rng: np.random.Generator, sizes: Mapping[str, int]) -> dict[str, Array]:
+    return {
+        "draw_seed": _integer(int(rng.integers(1 << 31))),
         "sample_counts": np.array([sizes["toy_samples"], 1, 7, sizes["toy_samples"]], dtype=np.int64),
         "sample_labels": rng.integers(0, 10, sizes["toy_samples"]),
     }

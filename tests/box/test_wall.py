@@ -1,0 +1,330 @@
+"""What a notebook finds when it looks around in a real box, and what is left of one that misbehaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from toy_exercise import running
+
+from grader.box.cgroups import Cgroups
+from grader.records import Status
+from grader.running import Ran
+
+REPOSITORY = Path(__file__).parents[2]
+MARK = "daemon-of-the-wall-test"
+
+NETWORK = """
+import json, socket, time
+def tried(act):
+    try:
+        act()
+        return "worked"
+    except OSError as error:
+        return type(error).__name__
+started = time.monotonic()
+found = {
+    "loopback": tried(lambda: socket.create_connection(("127.0.0.1", PORT), 5)),
+    "outside": tried(lambda: socket.create_connection(("192.0.2.1", 80), 5)),
+    "name": tried(lambda: socket.getaddrinfo("dataset.invalid", 443)),
+    "interfaces": [name for _, name in socket.if_nameindex()],
+}
+print(json.dumps(found | {"seconds": time.monotonic() - started}))
+"""
+SIGHT = """
+import importlib.util, json, os
+print(json.dumps({
+    "grader": importlib.util.find_spec("grader") is not None,
+    "seen": [path for path in PATHS if os.path.exists(path)],
+    "environment": dict(os.environ),
+    "processes": {p: open(f"/proc/{p}/cmdline").read() for p in os.listdir("/proc") if p.isdigit()},
+    "parent_environment": open(f"/proc/{os.getppid()}/environ").read(),
+}))
+"""
+POWER = """
+import ctypes, json, os, sys
+def writable(path):
+    try:
+        with open(path + "/x", "w"):
+            return True
+    except OSError:
+        return False
+folders = ["/", "/usr/lib", "/etc", "/dev", "/box", "/box/engine", "/box/probe", "/home", "/proc/sys/kernel"]
+folders += [sys.prefix] + [path for path in sys.path if os.path.isdir(path) and path]
+status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines() if ":" in line)
+links = [os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")]
+print(json.dumps({
+    "writable": [path for path in folders if writable(path)],
+    "status": {key: value.strip() for key, value in status.items()},
+    "descriptors": links,
+    "user_namespace": ctypes.CDLL(None).unshare(0x10000000),
+    "mount": ctypes.CDLL(None).mount(b"none", b"/tmp", b"tmpfs", 0, None),
+}))
+"""
+DISK = """
+import json, os
+def room(folder):
+    written = 0
+    try:
+        for n in range(40):
+            with open(f"{folder}/{n}", "wb") as stream:
+                stream.write(bytes(1_000_000))
+            written += 1
+    except OSError:
+        pass
+    for n in range(40):
+        if os.path.exists(f"{folder}/{n}"):
+            os.remove(f"{folder}/{n}")
+    return written
+def large():
+    try:
+        os.truncate(os.open("/tmp/large", os.O_CREAT | os.O_WRONLY), 10**9)
+        return True
+    except OSError:
+        return False
+print(json.dumps({"room": [room(f) for f in ("/tmp", "/home/student", "/content", "/dev/shm")], "large": large()}))
+"""
+DAEMON = f"""
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execv("/bin/sh", ["{MARK}", "-c", "while true; do sleep 1; done"])
+    os._exit(0)
+"""
+CELLS = {
+    "network": NETWORK,
+    "sight": SIGHT,
+    "power": POWER,
+    "disk": DISK,
+    "one line": "print('x' * 60_000_000)",
+    "many lines": "for n in range(100_000): print('line', n)",
+    "many pictures": "for _ in range(2000): display({'text/plain': 'p' * 999}, raw=True)",
+    "long error": "raise ValueError('e' * 30_000_000)",
+    "endless": "while True: pass",
+    "after endless": "value = 1\nprint('here')",
+    "stubborn": "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: time.sleep(1)",
+    "after stubborn": "print('here', value)",
+    "ended": "import os\nos._exit(0)",
+    "crashed": "import ctypes\nctypes.string_at(0)",
+    "exit": "exit()",
+    "input": "print('asked', repr(input('? ')))",
+    "system exit": "import sys\nsys.exit(1)",
+    "daemon": DAEMON,
+    "last": "print('here', value)",
+}
+
+
+@pytest.fixture(scope="module")
+def accepted() -> Any:
+    """A listener on the loopback of the machine that grades, and who has connected to it."""
+    connections: list[object] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_accept, args=(server, connections), daemon=True).start()
+        yield server.getsockname()[1], connections
+
+
+def _accept(server: socket.socket, connections: list[object]) -> None:
+    try:
+        while True:
+            connections.append(server.accept())
+    except OSError:
+        return
+
+
+@pytest.fixture(scope="module")
+def looked(accepted: Any, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """One run of all the cells above."""
+    secret = tmp_path_factory.mktemp("secret") / "gradebook.csv"
+    secret.write_text("secret")
+    hidden = [
+        secret,
+        Path.home() / ".bashrc",
+        Path.home() / ".ssh",
+        REPOSITORY / "rubric.yaml",
+        REPOSITORY / "reference",
+    ]
+    hidden += [REPOSITORY / "grader" / "classifier", REPOSITORY / "tests", REPOSITORY / ".git", Path("/etc/shadow")]
+    sources = [source.replace("PORT", str(accepted[0])) for source in CELLS.values()]
+    sources = [source.replace("PATHS", repr([str(path) for path in hidden])) for source in sources]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COURSE_TOKEN", "a-secret-of-the-caller")
+        return running.run(sources, train=False)
+
+
+def told(ran: Ran, cell: str) -> Any:
+    return json.loads(running.own(ran, list(CELLS).index(cell))[1])
+
+
+def went(ran: Ran, cell: str) -> tuple[str, str]:
+    run, text = running.own(ran, list(CELLS).index(cell))
+    return run.status, text
+
+
+def test_there_is_no_network_and_trying_takes_no_time(looked: Ran, accepted: Any) -> None:
+    found = told(looked, "network")
+    assert found["loopback"] != "worked"
+    assert found["outside"] != "worked"
+    assert found["name"] != "worked"
+    assert set(found["interfaces"]) <= {"lo"}
+    assert found["seconds"] < 2
+    assert accepted[1] == []
+
+
+def test_nothing_of_the_grader_or_of_the_person_who_grades_is_in_sight(looked: Ran) -> None:
+    found = told(looked, "sight")
+    assert not found["grader"]
+    assert found["seen"] == []
+
+
+def test_the_environment_holds_nothing_of_the_callers(looked: Ran) -> None:
+    found = told(looked, "sight")
+    assert "COURSE_TOKEN" not in found["environment"]
+    assert "a-secret-of-the-caller" not in found["parent_environment"]
+    assert found["environment"]["HOME"] == "/home/student"
+
+
+def test_no_process_of_the_machine_is_in_sight(looked: Ran) -> None:
+    processes = told(looked, "sight")["processes"]
+    assert len(processes) <= 4
+    assert not any("pytest" in command for command in processes.values())
+
+
+def test_the_system_is_read_only(looked: Ran) -> None:
+    assert told(looked, "power")["writable"] == []
+
+
+def test_there_are_no_powers_to_be_had(looked: Ran) -> None:
+    found = told(looked, "power")
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(found["status"][kind], 16) == 0
+    assert found["status"]["NoNewPrivs"] == "1"
+    assert found["status"]["Uid"].split() == ["1000"] * 4
+    assert found["user_namespace"] == -1
+    assert found["mount"] == -1
+
+
+def test_no_descriptor_is_inherited(looked: Ran) -> None:
+    allowed = ("socket:", "pipe:", "anon_inode:", "/dev/null", "/tmp/", "/home/student/")
+    assert [link for link in told(looked, "power")["descriptors"] if not link.startswith(allowed)] == []
+
+
+def test_writable_folders_are_small(looked: Ran) -> None:
+    found = told(looked, "disk")
+    assert all(10 <= room <= 20 for room in found["room"])
+    assert not found["large"]
+
+
+@pytest.mark.parametrize("cell", ["one line", "many lines", "many pictures"])
+def test_a_flood_of_output_is_cut_off(looked: Ran, cell: str) -> None:
+    status, text = went(looked, cell)
+    assert status == "ok"
+    assert len(text) < 600_000
+    assert text.endswith("it printed or showed too much]\n")
+
+
+def test_a_huge_error_is_cut_off_and_still_an_error(looked: Ran) -> None:
+    status, text = went(looked, "long error")
+    assert status == "error"
+    assert len(text) < 100_000
+
+
+def test_an_endless_cell_is_interrupted_and_the_rest_runs(looked: Ran) -> None:
+    assert went(looked, "endless")[0] == "timeout"
+    assert went(looked, "after endless") == ("ok", "here\n")
+
+
+def test_a_cell_that_cannot_be_interrupted_costs_the_kernel_but_not_what_came_before(looked: Ran) -> None:
+    assert went(looked, "stubborn")[0] == "timeout"
+    assert went(looked, "after stubborn") == ("ok", "here 1\n")
+
+
+def test_cells_that_end_the_process_cost_only_themselves(looked: Ran) -> None:
+    assert went(looked, "ended")[0] == "died"
+    assert went(looked, "crashed")[0] == "died"
+    assert went(looked, "system exit")[0] == "error"
+    assert went(looked, "exit")[0] == "ok"
+    assert went(looked, "last") == ("ok", "here 1\n")
+
+
+def test_input_is_answered_with_nothing(looked: Ran) -> None:
+    assert went(looked, "input") == ("ok", "? \nasked ''\n")
+
+
+def test_the_components_of_such_a_notebook_are_graded_all_the_same(looked: Ran) -> None:
+    assert looked.execution.status is Status.CELL_ERROR
+    assert {"components.one/function/y", "components.two/function/y"} <= set(looked.evidence.answers)
+
+
+def test_no_process_outlives_the_run(looked: Ran) -> None:
+    assert went(looked, "daemon")[0] == "ok"
+    left = [p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if MARK in (p.info["cmdline"] or [])]
+    assert left == []
+
+
+def test_memory_is_bounded_by_the_kernel_where_it_can_be() -> None:
+    hog = "hoard = []\nwhile True: hoard.append(bytearray(10_000_000))"
+    ran = running.run([hog, "print('here')"], train=False, memory_mb=300)
+    assert any("more than 300 MB of memory" in event for event in ran.execution.events)
+    assert ran.execution.peak_memory_mb < 400
+    if ran.execution.status is not Status.KILLED:  # where there are control groups, only the kernel process dies
+        assert running.own(ran, 1)[1] == "here\n"
+
+
+@pytest.fixture
+def no_cgroups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for an ordinary user on most machines."""
+    monkeypatch.setattr(Cgroups, "_make", lambda *_: None)
+
+
+@pytest.mark.usefixtures("no_cgroups")
+def test_without_control_groups_memory_is_watched_also_where_it_is_shared() -> None:
+    hog = "import mmap, time\nhoard = []\nfor _ in range(60):\n    hoard.append(mmap.mmap(-1, 10_000_000))\n"
+    hog += "    hoard[-1].write(bytes(10_000_000))\n    time.sleep(0.02)"
+    ran = running.run([hog], train=False, memory_mb=300)
+    assert ran.execution.status is Status.KILLED
+    assert ran.execution.events == ("the run was ended: it used more than 300 MB of memory while cell 3 was running",)
+
+
+@pytest.mark.usefixtures("no_cgroups")
+def test_without_control_groups_processes_are_counted_and_their_memory_is_counted_once() -> None:
+    fork = "import os, time\nhoard = bytes(100_000_000)\nfor _ in range(COUNT):\n"
+    fork += "    if os.fork() == 0:\n        time.sleep(30)\n        os._exit(0)\ntime.sleep(1)"
+    ran = running.run([fork.replace("COUNT", "10")], train=False, memory_mb=500)
+    assert ran.execution.status is Status.OK
+    ran = running.run([fork.replace("COUNT", "90")], train=False, memory_mb=2000)
+    assert ran.execution.events == ("the run was ended: it started more than 60 processes while cell 3 was running",)
+
+
+def test_a_fork_bomb_is_bounded() -> None:
+    bomb = "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
+    ran = running.run([bomb, "print('here')"], train=False, cell_s=2)
+    assert ran.execution.status in {Status.CELL_ERROR, Status.KILLED}
+    assert len([p for p in psutil.Process().children(recursive=True) if p.name() == "python"]) < 5
+
+
+@pytest.mark.parametrize("act", ["os.kill(os.getppid(), 9)", "os.kill(-1, 9)"])
+def test_what_was_recorded_counts_when_the_notebook_kills_its_runner(act: str) -> None:
+    ran = running.run(changed={"train_two": f"def train_two(model, steps):\n    {act}"})
+    assert ran.execution.status is Status.KILLED
+    assert ran.execution.events == (
+        "the run ended before its last cell: something in the notebook ended the process that runs it "
+        "while cell 9 was running",
+    )
+    assert "quality.one/apply/y" in ran.evidence.answers
+    assert "components.two/function/y" in ran.evidence.answers
+    assert ran.evidence.faults["trained.two/history"].blame == "student"
+
+
+def test_answers_are_not_the_students_fault_when_the_box_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", os.devnull)
+    ran = running.run()
+    assert ran.execution.status is Status.BOX_ERROR
+    assert {fault.blame for fault in ran.evidence.faults.values()} == {"ours"}

@@ -7,7 +7,6 @@ them. When `keep` returns, every process of the box is dead and has been seen to
 from __future__ import annotations
 
 import contextlib
-import contextlib
 import json
 import os
 import subprocess
@@ -90,9 +89,9 @@ class Keeper:
             for thread, streams in ((reader, (stdin, stdout)), (logger, (stderr,))):
                 if not thread.is_alive():  # else the stream is locked by its reader
                     _close(streams)
-        peak = max(self._peak_mb, self._cgroups.peak_memory_mb)
-        killed_for_memory = self._cgroups.killed_for_memory
-        self._cgroups.remove()
+            peak = max(self._peak_mb, self._cgroups.peak_memory_mb)
+            killed_for_memory = self._cgroups.killed_for_memory
+            self._cgroups.remove()
         status, event = self._end or self._natural_end(killed_for_memory)
         return Kept(
             inbox=self.inbox,
@@ -191,7 +190,7 @@ class Keeper:
             raise BoxError(f"{len(alive)} processes of the box could not be ended; nothing of this run is used")
 
 
-def _close(streams: Sequence[IO[bytes]]) -> None:
+def _close(streams: Sequence[BinaryIO]) -> None:
     for stream in streams:
         with contextlib.suppress(OSError):  # what was still to be written has no reader any more
             stream.close()

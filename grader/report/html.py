@@ -32,6 +32,7 @@ from grader.report.words import (
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 _MOST = 100  # remarks, events or measured numbers shown; all of them are in report.json
+_MOST_REASONS = 8  # in the banner, which only points at what stands below
 
 
 def report_html(report: GradeReport, figures: Sequence[Figure] = ()) -> str:
@@ -46,6 +47,7 @@ def report_html(report: GradeReport, figures: Sequence[Figure] = ()) -> str:
         summary=summary(report),
         reasons=reasons_for_person(report),
         most=_MOST,
+        most_reasons=_MOST_REASONS,
     )
 
 

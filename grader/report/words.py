@@ -11,9 +11,9 @@ from grader.report.points import points_text
 OUTCOME_WORDS: Mapping[Outcome, str] = MappingProxyType(
     {
         Outcome.PASSED: "passed",
-        Outcome.PARTIAL: "partly",
-        Outcome.FAILED: "not yet",
-        Outcome.SKIPPED: "not tried",
+        Outcome.PARTIAL: "partial",
+        Outcome.FAILED: "failed",
+        Outcome.SKIPPED: "skipped",
         Outcome.NEEDS_REVIEW: "needs review",
     }
 )
@@ -54,23 +54,32 @@ def undecided_milli(item: ItemVerdict) -> int:
 
 
 def summary(report: GradeReport) -> str:
-    """One or two sentences: how many items are whole, what was lost, what waits for a person."""
+    """A few short sentences: how many items are whole, what was lost, what waits for a person."""
     if not report.items:
         return "Nothing was graded."
     count = len(report.items)
     whole = sum(item.points_milli >= item.max_points_milli for item in report.items)
+    if whole == count:
+        return f"All {_counted(count, 'item')} earned full points."
     undecided = sum(undecided_milli(item) for item in report.items)
     lost = report.max_points_milli - report.points_milli - undecided
-    if whole == count:
-        return f"All {count} items earned their full points."
-    told = f"{whole or 'None'} of {'the ' if not whole else ''}{count} items earned full points"
-    told += f"; {points_text(lost)} points were lost." if lost > 0 else "."
-    if undecided:
-        told += f" {points_text(undecided)} points are undecided until a person has looked."
-    return told
+    told = [f"{whole or 'None'} of {_counted(count, 'item')} earned full points."]
+    if lost > 0:
+        told.append(f"Lost: {_points(lost)}.")
+    if undecided > 0:
+        told.append(f"Undecided until a person has looked: {_points(undecided)}.")
+    return " ".join(told)
 
 
 def reasons_for_person(report: GradeReport) -> tuple[str, ...]:
     """Why a person has to look, one sentence each; for staff."""
     items = [f"{item.id}: the grader could not tell." for item in report.items if undecided_milli(item)]
     return (*(remark.message for remark in report.remarks if remark.needs_person), *items)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _points(milli: int) -> str:
+    return f"{points_text(milli)} {'point' if milli == 1000 else 'points'}"

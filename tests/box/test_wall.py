@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from toy_exercise import running
+from toy_exercise import Toy, running
 
 from grader.box.cgroups import Cgroups
 from grader.records import Status
@@ -323,8 +321,18 @@ def test_what_was_recorded_counts_when_the_notebook_kills_its_runner(act: str) -
     assert ran.evidence.faults["trained.two/history"].blame == "student"
 
 
-def test_answers_are_not_the_students_fault_when_the_box_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", os.devnull)
+def test_a_box_that_does_not_start_is_our_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("grader.running.ENGINE_FOLDER", tmp_path)
     ran = running.run()
     assert ran.execution.status is Status.BOX_ERROR
     assert {fault.blame for fault in ran.evidence.faults.values()} == {"ours"}
+
+
+def test_a_probe_that_breaks_is_our_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").touch()
+    (tmp_path / "probe.py").write_text("import no_such_package")
+    monkeypatch.setattr(Toy, "in_box", tmp_path)
+    ran = running.run(train=False)
+    assert ran.execution.status is Status.BOX_ERROR
+    assert ran.evidence.faults["components.one/function"].blame == "ours"
+    assert ran.execution.events[0].startswith("a fault of the grader's: asking components.one failed: ModuleNotFound")

@@ -1,0 +1,123 @@
+"""The corpus: right and wrong solutions as changes to the reference notebook, one entry a solution.
+
+`tests/corpus/wrong/` and `tests/corpus/honest/` hold them by subject. An entry is checked when it is loaded: a region
+that the reference does not have, a text that no cell holds or an unknown item is an error, not a silent reference.
+"""
+
+from __future__ import annotations
+
+import copy
+import textwrap
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from grader.notebook.format import is_code, load_notebook, source_of
+from grader.notebook.regions import replace_regions, solution_regions, strip_markers
+from grader.records import Notebook
+
+ROOT = Path(__file__).parents[1]
+CORPUS = Path(__file__).parent / "corpus"
+REFERENCE = "reference"
+KINDS = ("honest", "wrong")
+
+
+@dataclass(frozen=True)
+class Solution:
+    """One entry of the corpus."""
+
+    name: str
+    kind: str  # one of KINDS
+    story: str
+    regions: dict[str, str] = field(default_factory=dict)  # solution region -> code
+    replace: list[list[str]] = field(default_factory=list)  # [old, new]: plain text in the sources of code cells
+    loses: list[str] = field(default_factory=list)  # items that lose points on their component checks
+    touches: list[str] = field(default_factory=list)  # items that may lose points too once the model is trained
+    train: bool = False  # graded in full by `make trials`
+    everyday: bool = False  # graded by the everyday tests; the others are marked long
+
+
+@cache
+def solutions() -> dict[str, Solution]:
+    """Every entry by name.
+
+    Raises:
+        ValueError: for an entry that does not fit the reference or the rubric.
+    """
+    found: dict[str, Solution] = {}
+    for kind in KINDS:
+        for path in sorted((CORPUS / kind).glob("*.yaml")):
+            for name, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+                if name in found or name == REFERENCE:
+                    raise ValueError(f"{path}: {name}: the name is taken; choose another")
+                found[name] = _checked(path, Solution(name, kind, **entry))
+    return found
+
+
+def names(kind: str, *, train: bool | None = None, everyday: bool | None = None) -> list[str]:
+    """The names of one kind, of all or only of those (not) marked `train` or `everyday`."""
+    return [
+        name
+        for name, solution in solutions().items()
+        if solution.kind == kind and train in (None, solution.train) and everyday in (None, solution.everyday)
+    ]
+
+
+def build(name: str) -> Notebook:
+    """The notebook a student with this solution would hand in, without outputs; "reference" is the right one."""
+    regions = {} if name == REFERENCE else solutions()[name].regions
+    notebook = strip_markers(replace_regions(_reference(), regions))
+    for cell in filter(is_code, notebook["cells"]):
+        cell["outputs"], cell["execution_count"] = [], None
+    for old, new in [] if name == REFERENCE else solutions()[name].replace:
+        substitute(notebook, old, new)
+    return notebook
+
+
+def substitute(notebook: Notebook, old: str, new: str) -> None:
+    """Every code cell has `new` where it had `old`.
+
+    Raises:
+        ValueError: where no code cell holds `old`.
+    """
+    cells = [cell for cell in filter(is_code, notebook["cells"]) if old in source_of(cell)]
+    if not cells:
+        raise ValueError(f"no code cell holds {old!r}")
+    for cell in cells:
+        cell["source"] = source_of(cell).replace(old, new)
+
+
+@cache
+def _original() -> Notebook:
+    return load_notebook(ROOT / "reference" / "vae_mnist.ipynb")
+
+
+def _reference() -> Notebook:
+    return copy.deepcopy(_original())
+
+
+@cache
+def _items() -> set[str]:
+    rubric: dict[str, Any] = yaml.safe_load((ROOT / "rubric.yaml").read_text(encoding="utf-8"))
+    return {item["id"] for item in rubric["items"]}
+
+
+def _checked(path: Path, solution: Solution) -> Solution:
+    where = f"{path}: {solution.name}"
+    regions = solution_regions(_original())
+    for name, code in solution.regions.items():
+        if name not in regions:
+            raise ValueError(f"{where}: unknown region {name!r}; expected one of {', '.join(regions)}")
+        if textwrap.dedent(code).strip() == regions[name].source.strip():
+            raise ValueError(f"{where}: region {name!r} is the reference's own")
+    for old, _ in solution.replace:
+        if not any(old in source_of(cell) for cell in filter(is_code, _original()["cells"])):
+            raise ValueError(f"{where}: no code cell of the reference holds {old!r}")
+    if unknown := {*solution.loses, *solution.touches} - _items():
+        raise ValueError(f"{where}: unknown items {sorted(unknown)}")
+    if (solution.kind == "wrong") != bool(solution.loses):
+        raise ValueError(f"{where}: a wrong solution loses something, an honest one nothing")
+    return solution

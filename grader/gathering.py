@@ -9,6 +9,7 @@ from grader.evidence import AnswerSpec, Rejected, read_answer, read_tensors
 from grader.exercise import Questions
 from grader.records import Array, Evidence, Fault, Status
 
+ENDED_BY_STUDENT = {"timeout", "died", "skipped"}  # how a stage ends when the kernel is lost
 NOT_ASKED = Fault("nobody", "not judged: only the components were asked for")
 
 
@@ -41,6 +42,8 @@ def gather(
             faults[source] = Fault("ours" if ours else "student", message)
         elif status is Status.BOX_ERROR or inbox.faults:
             faults[source] = Fault("ours", (inbox.faults or [event])[0])
+        elif inbox.finished and inbox.stages.get(stage) not in ENDED_BY_STUDENT:
+            faults[source] = Fault("ours", f"the probe gave no answer to {source}")
         else:
             faults[source] = Fault("student", event or "the notebook's process ended before this could be asked")
     flat = {f"{stage}/{name}": array for stage, asked in questions.items() for name, array in asked.items()}

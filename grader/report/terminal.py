@@ -23,6 +23,7 @@ _STYLES = {
     Outcome.NEEDS_REVIEW: "bold magenta",
 }
 _MOST = 40  # remarks or events shown; all of them are in report.json
+_LONGEST = 300  # characters of a message; half of what the page shows
 _Line = tuple[str, str]  # text and style
 
 
@@ -37,9 +38,11 @@ def print_report(report: GradeReport, console: Console, folder: Path | None = No
     console.print()
     console.print(_table(report, console))
     console.print()
-    for text, style in _notes(report, folder):
+    for text, style in _notes(report):
         console.print(_text(text, style, console))
-    console.print(Text(of_points(report.points_milli, report.max_points_milli)))
+    if folder is not None:  # unwrapped, so that it can be copied
+        console.print(_text(f"Files: {plain(str(folder), 1000)}", "", console), soft_wrap=True)
+    console.print(Text(of_points(report.points_milli, report.max_points_milli)), soft_wrap=True)
 
 
 def _table(report: GradeReport, console: Console) -> Table:
@@ -60,7 +63,7 @@ def _why(item: ItemVerdict, console: Console) -> Text:
     told = _text(plain(item.title, LONGEST["title"]), "", console)
     lost = [check for check in item.checks if is_lost(check)]
     for check in lost:
-        reason = plain(check.message or check.title or check.id, LONGEST["message"])
+        reason = plain(check.message or check.title or check.id, _LONGEST)
         told.append("\n" + OUTCOME_WORDS[check.outcome], style=_STYLES[check.outcome])
         told.append_text(_text(f": {reason}", "", console))
     if item.outcome is Outcome.NEEDS_REVIEW and not lost:
@@ -68,23 +71,22 @@ def _why(item: ItemVerdict, console: Console) -> Text:
     return told
 
 
-def _notes(report: GradeReport, folder: Path | None) -> Iterator[_Line]:
+def _notes(report: GradeReport) -> Iterator[_Line]:
+    others = [_remark(remark) for remark in report.remarks if not remark.needs_person]
     if report.needs_person:
         yield from _listed("A person has to look:", reasons_for_person(report), "bold magenta")
-    yield from _listed("Remarks:", [_remark(remark) for remark in report.remarks], "bold")
+    yield from _listed("Remarks:", others, "bold")
     yield from _listed("Events:", report.events, "bold")
     if report.isolation.startswith("none"):
         yield "No isolation: the submission could read and change whatever this account can.", "bold red"
     yield f"Notebook {STATUS_WORDS[report.status]}. Device: {plain(report.device, LONGEST['title'])}.", ""
-    if folder is not None:
-        yield f"Files: {plain(str(folder), 1000)}", ""
 
 
 def _listed(heading: str, entries: Sequence[str], style: str) -> Iterator[_Line]:
     if entries:
         yield heading, style
     for entry in entries[:_MOST]:
-        yield f"- {plain(entry, LONGEST['message'])}", ""
+        yield f"- {plain(entry, _LONGEST)}", ""
     if len(entries) > _MOST:
         yield f"- and {len(entries) - _MOST} more in report.json", ""
 

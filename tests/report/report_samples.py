@@ -34,8 +34,10 @@ EVIL = (
 def check(item: str, milli: int, share: float, outcome: Outcome | None = None, **more: object) -> CheckVerdict:
     earned = round(milli * share)
     fallen = Outcome.PASSED if share == 1 else Outcome.PARTIAL if share else Outcome.FAILED
-    message = "The closed form and your KL agree." if share == 1 else (
-        "Your KL differs from the closed form: for mu = 0 and logvar = 1 it should be 0.36 a latent, got 0.86."
+    message = (
+        "The closed form and your KL agree."
+        if share == 1
+        else ("Your KL differs from the closed form: for mu = 0 and logvar = 1 it should be 0.36 a latent, got 0.86.")
     )
     values: dict[str, object] = {
         "id": f"kl_matches_closed_form_{milli}",

@@ -1,0 +1,80 @@
+"""`report.json` holds everything, exactly, and is read back as it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from report_samples import check, empty, hostile, middling, perfect
+
+from grader.errors import GraderError
+from grader.records import GradeReport, ItemVerdict, Outcome
+from grader.report.report_json import dump, read_report_json, report_json
+
+
+@pytest.mark.parametrize("sample", [perfect, middling, empty])
+def test_reading_gives_the_report_back(sample: Callable[[], GradeReport]) -> None:
+    assert read_report_json(dump(sample())) == sample()
+
+
+def test_the_promised_fields_are_there() -> None:
+    values = report_json(middling())
+    assert {"submission", "points", "max_points", "device", "items"} <= values.keys()
+    for item in values["items"]:
+        assert {"id", "title", "points", "max_points", "outcome", "checks"} <= item.keys()
+        for one in item["checks"]:
+            wanted = {"id", "outcome", "points", "max_points", "message", "hint", "measured"}
+            assert wanted <= one.keys()
+
+
+def test_whole_points_are_written_whole_and_add_up() -> None:
+    written = dump(middling()).decode()
+    assert '"max_points": 100,' in written
+    assert '"points": 79.5,' in written
+    values = json.loads(written)
+    assert sum(item["points"] for item in values["items"]) == values["points"]
+
+
+def test_numbers_that_are_none_become_words() -> None:
+    measured = {"a": float("nan"), "b": float("-inf"), "c": np.float32(0.5), "d": 7, "e": "word"}
+    one = check("x", 1000, 1, measured=measured)
+    report = replace(perfect(), items=(ItemVerdict("x", "X", Outcome.PASSED, 1000, 1000, (one,)),))
+    back = read_report_json(dump(report)).items[0].checks[0].measured
+    assert back == {"a": "nan", "b": "-inf", "c": 0.5, "d": 7, "e": "word"}
+
+
+def test_a_hostile_report_is_pure_ascii_and_complete() -> None:
+    data = dump(hostile())
+    assert data.isascii()
+    assert b"\x1b" not in data
+    assert read_report_json(data).items[0].checks[0].message == hostile().items[0].checks[0].message
+
+
+def _without(values: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+        json.dumps(report_json(perfect()) | {"points": "100"}).encode(),
+        json.dumps(report_json(perfect()) | {"points": 0.00001}).encode(),
+        json.dumps(report_json(perfect()) | {"items": 3}).encode(),
+        json.dumps(report_json(perfect()) | {"status": "splendid"}).encode(),
+        json.dumps(report_json(perfect()) | {"wall_s": float("nan")}).encode(),
+        json.dumps(_without(report_json(perfect()), "seed")).encode(),
+    ],
+)
+def test_what_is_no_report_is_refused_in_one_line(broken: bytes) -> None:
+    with pytest.raises(GraderError) as refused:
+        read_report_json(broken)
+    assert len(str(refused.value).splitlines()) == 1

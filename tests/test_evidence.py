@@ -1,0 +1,166 @@
+"""Hostile tensor files are rejected in one way only; evidence survives its file."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save
+
+from grader.errors import GraderError
+from grader.evidence import (
+    MAX_HEADER,
+    ArraySpec,
+    Rejected,
+    load_evidence,
+    read_answer,
+    read_tensors,
+    save_evidence,
+)
+from grader.records import Evidence, Fault
+
+GOOD = save({"x": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array([7], dtype=np.int64)})
+SPEC = {"x": ArraySpec("float", 6), "n": ArraySpec("int", 1)}
+
+
+def file(header: Any, data: bytes = b"", size: int | None = None) -> bytes:
+    """A tensor file with any header."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if size is None else size) + text + data
+
+
+def entry(dtype: Any = "F32", shape: Any = (1,), offsets: Any = (0, 4)) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+
+
+def rejected_or_sound(data: bytes) -> None:
+    """The property: any bytes are an answer of the right kind, or `Rejected` with one line."""
+    try:
+        arrays = read_answer(data, SPEC)
+    except Rejected as reason:
+        assert "\n" not in str(reason)
+        assert len(str(reason)) < 300
+    else:
+        assert arrays.keys() == SPEC.keys()
+        assert all(np.isfinite(array).all() for array in arrays.values())
+        assert arrays["x"].dtype == np.float32
+        assert arrays["n"].dtype == np.int64
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=400))
+def test_any_bytes(data: bytes) -> None:
+    rejected_or_sound(data)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=4), st.integers(0, len(GOOD)))
+def test_a_good_file_with_bytes_changed_or_cut_off(changes: list[tuple[int, int]], length: int) -> None:
+    data = bytearray(GOOD)
+    for place, value in changes:
+        data[place] = value
+    rejected_or_sound(bytes(data))
+    rejected_or_sound(bytes(data[:length]))
+
+
+_NUMBERS = st.one_of(st.integers(-(2**70), 2**70), st.integers(0, 30), st.floats(), st.none())
+_VALUES = st.recursive(_NUMBERS | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3), max_leaves=6)
+_ENTRIES = st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from(["F32", "I64", "F16", "BOOL", "F8_E4M3"]) | _VALUES,
+        "shape": st.lists(_NUMBERS, max_size=4) | _VALUES,
+        "data_offsets": st.lists(_NUMBERS, max_size=3) | _VALUES,
+    }
+)
+
+
+@settings(max_examples=200)
+@given(st.dictionaries(st.sampled_from(["x", "n", "__metadata__", ""]), _ENTRIES | _VALUES), st.binary(max_size=64))
+def test_any_header(header: dict[str, Any], data: bytes) -> None:
+    rejected_or_sound(file(header, data))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        file({}, size=2**63),
+        file({}, size=MAX_HEADER + 1),
+        file(b" " * (MAX_HEADER + 1)),
+        file(b"[" * 50_000),
+        file(b'{"x": ' * 5000),
+        file([]),
+        file(b"null"),
+        file(b"\xff\xfe{}"),
+        file({"x": entry(), "y": entry()}, bytes(4)),  # both the same four bytes
+        file({"x": entry(), "y": entry(offsets=(2, 6))}, bytes(6)),
+        file({"x": entry(offsets=(4, 0))}, bytes(4)),
+        file({"x": entry(offsets=(0, 400))}, bytes(4)),
+        file({"x": entry(shape=(2**40, 2**40))}, bytes(4)),
+        file({"x": entry(shape=(-1,))}, bytes(4)),
+        file({"x": entry(dtype=["F32"])}, bytes(4)),
+        file({"x": {"dtype": "F32"}}, bytes(4)),
+        file({"x": entry()}, bytes(8)),
+    ],
+)
+def test_broken_files_are_rejected(data: bytes) -> None:
+    with pytest.raises(Rejected):
+        read_tensors(data)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.ones(6, dtype=np.float64)}, "expected 32-bit floats or 64-bit integers, got F64"),
+        ({"x": np.ones(6, dtype=np.float32)}, "the answer is incomplete"),
+        ({"x": np.ones(6, dtype=np.int64)}, "expected x to be float numbers, got int64"),
+        ({"n": np.ones(1, dtype=np.float32)}, "expected n to be int numbers, got float32"),
+        ({"x": np.ones(7, dtype=np.float32)}, "x has 7 numbers in 1 dimensions, more than can be asked for"),
+        ({"x": np.ones((1,) * 6, dtype=np.float32)}, "x has 1 numbers in 6 dimensions, more than can be asked for"),
+        ({"x": np.array([np.nan], dtype=np.float32)}, "x contains NaN or infinity"),
+        ({"x": np.array([-np.inf], dtype=np.float32)}, "x contains NaN or infinity"),
+        ({"more": np.ones(1, dtype=np.float32)}, "the answer is incomplete"),
+    ],
+)
+def test_an_answer_of_another_kind_says_what_was_expected(arrays: dict[str, Any], message: str) -> None:
+    right = {"x": np.ones(6, dtype=np.float32), "n": np.ones(1, dtype=np.int64)}
+    if message != "the answer is incomplete" or "more" in arrays:
+        arrays = {**right, **arrays}
+    with pytest.raises(Rejected) as reason:
+        read_answer(save(arrays), SPEC)
+    assert str(reason.value) == message
+
+
+def test_evidence_survives_its_file(tmp_path: Path) -> None:
+    large = np.random.default_rng(0).random((2000, 60), dtype=np.float32)
+    evidence = Evidence(
+        {"components.one/x": np.arange(5), "components.one/scalar": np.array(3, dtype=np.int64)},
+        {"components.one/function/y": np.array([[1.5, 2.5]], dtype=np.float32), "quality.one/images/x": large},
+        {"trained.one/history": Fault("student", "raised 'é\ud800'"), "decode.one/apply": Fault("ours", "")},
+    )
+    (tmp_path / "evidence.safetensors").write_bytes(save_evidence(evidence))
+    loaded = load_evidence(tmp_path / "evidence.safetensors")
+    assert dict(loaded.faults) == dict(evidence.faults)
+    for got, kept in ((loaded.questions, evidence.questions), (loaded.answers, evidence.answers)):
+        assert got.keys() == kept.keys()
+        for name in kept:
+            assert (got[name].dtype, got[name].shape) == (kept[name].dtype, kept[name].shape)
+            assert np.allclose(got[name], kept[name], atol=1e-3 if kept[name].size > 10_000 else 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", GOOD, save({}, metadata={"faults": "not JSON"})])
+def test_a_file_that_is_no_evidence_is_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "evidence.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(GraderError, match="evidence file of this grader; grade again$"):
+        load_evidence(path)
+
+
+def test_missing_evidence_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(GraderError, match="grade again$"):
+        load_evidence(tmp_path / "nothing")

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
 from grader.errors import GraderError
+from grader.notebook.format import one_line
 from grader.records import Array, Evidence, Fault
 
 MAX_HEADER = 1 << 20
@@ -56,8 +57,8 @@ def read_tensors(data: bytes) -> dict[str, Array]:
     try:
         header = json.loads(data[_HEADER.size : _HEADER.size + size])
         kinds = {entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
-        if not kinds <= {"F32", "I64"}:
-            raise Rejected(f"expected 32-bit floats or 64-bit integers, got {', '.join(map(str, kinds))}")
+        if others := sorted(kinds - {"F32", "I64"}):
+            raise Rejected(f"expected 32-bit floats or 64-bit integers, got {one_line(', '.join(others))}")
         return dict(load(data))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError, SafetensorError, OverflowError):
         raise Rejected("the answer is not a tensor file") from None

@@ -6,7 +6,7 @@ change, before its pictures are known to the box; the second box gets those numb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from safetensors.numpy import save
 from grader.box.backend import ENGINE, PROBE, Backend, Contents, backend_named
 from grader.box.inbox import Inbox
 from grader.box.keeper import Keeper, Kept
+from grader.evidence import AnswerSpec
 from grader.exercise import Exercise, Questions
 from grader.gathering import gather, merged, trained_state
 from grader.judging import NotAnswered
@@ -61,15 +62,19 @@ def run_submission(
     first = boxes.run(plan(restored, exercise, rubric.names, rubric.limits), _Giver(questions), say)
     specs = exercise.answer_specs(rubric.sizes)
     kinds = None if train else WITHOUT_TRAINING
-    evidence = gather(first.inbox, specs, questions, first.status, first.event, kinds)
+    asked_first = _of_stages(specs, questions)
+    evidence = gather(first.inbox, asked_first, questions, first.status, first.event, kinds)
     second = _second_box(boxes, first, evidence, say) if train else None
     if second is not None:
         kept, asked = second
-        later = {source: spec for source, spec in specs.items() if source.partition("/")[0] in asked}
-        evidence = merged(evidence, gather(kept.inbox, later, {}, kept.status, kept.event))
+        evidence = merged(evidence, gather(kept.inbox, _of_stages(specs, asked), {}, kept.status, kept.event))
     outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
     notebook = executed(restored.notebook, first.inbox.cells, outputs)
     return Ran(evidence, notebook, _execution(first, restored, evidence, exercise, isolation))
+
+
+def _of_stages(specs: Mapping[str, AnswerSpec], stages: Collection[str]) -> dict[str, AnswerSpec]:
+    return {source: spec for source, spec in specs.items() if source.partition("/")[0] in stages}
 
 
 class _Boxes:

@@ -21,9 +21,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from grader.errors import RubricError
 from grader.exercise import Exercise, load_exercise
 from grader.judging import Check
+from grader.notebook.format import one_line
 from grader.records import CheckSpec, Limits, Rubric, RubricItem
 
 MAX_BYTES = 1_000_000
+HUGE = 1e15  # no number of a rubric is larger; infinity and "not a number" are not smaller either
 RESERVED = ("points", "requires", "measured")
 
 
@@ -63,9 +65,9 @@ def load_rubric(path: Path) -> tuple[Rubric, Exercise]:
     except OSError as error:
         raise RubricError(f"{path}: cannot be read ({error.strerror}); give the path of a rubric") from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "")
         where = f", line {mark.line + 1}" if mark else ""
-        raise RubricError(f"{path.name}{where}: not YAML ({getattr(error, 'problem', error)})") from None
+        raise RubricError(f"{path.name}{where}: not YAML ({one_line(str(problem or error), 100)})") from None
     try:
         file = _File.model_validate(content)
     except ValidationError as error:
@@ -84,6 +86,8 @@ class _UniqueKeys(yaml.SafeLoader):
         """The mapping, if its keys are different."""
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key that is no name", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
             seen.add(key.value)
@@ -91,10 +95,13 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
+    problems = error.errors()
+    problem = next(
+        (p for p in problems if p["type"] == "extra_forbidden"), problems[0]
+    )  # a misspelt key is also missing
     where = ".".join(str(part) for part in problem["loc"]) or "the file"
     if problem["type"] == "extra_forbidden":
-        known = [field for field in _File.model_fields if field] + list(_Item.model_fields)
+        known = (_File if len(problem["loc"]) == 1 else _Item).model_fields
         return f"{where}: unknown key{_nearest(str(problem['loc'][-1]), known)}"
     got = "" if problem["type"] == "missing" else f", got {problem['input']!r:.60}"
     return f"{where}: {problem['msg'].lower()}{got}"
@@ -162,7 +169,7 @@ def _check(where: str, name: str, settings: Mapping[str, Any], check: Check, ear
     for key, value in params.items():
         if key not in takes:
             raise RubricError(f"{where}: takes no number {key!r}{_nearest(key, [*takes, *RESERVED])}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < HUGE:
             raise RubricError(f"{where}: {key}: expected a number, got {value!r}")
     for key in takes:
         if key not in params:
@@ -170,6 +177,8 @@ def _check(where: str, name: str, settings: Mapping[str, Any], check: Check, ear
     if params.get("zero_at", 0) == params.get("full_at", 1):
         raise RubricError(f"{where}: zero_at and full_at are both {params['zero_at']}; expected two different numbers")
     requires = settings.get("requires", [])
+    if not isinstance(requires, list) or not all(isinstance(required, str) for required in requires):
+        raise RubricError(f"{where}: requires: expected a list of earlier checks, got {requires!r:.60}")
     for required in requires:
         if required not in earlier:
             raise RubricError(f"{where}: requires {required!r}, which is no earlier check{_nearest(required, earlier)}")
@@ -202,7 +211,7 @@ def _limits(values: Mapping[str, float]) -> Limits:
     for key, value in values.items():
         if key not in known:
             raise RubricError(f"limits: unknown limit {key!r}{_nearest(key, known)}")
-        if value < 0 or (value == 0 and key != "kernel_restarts"):
+        if not 0 <= value < HUGE or (value == 0 and key != "kernel_restarts"):
             raise RubricError(f"limits: {key}: expected a positive number, got {value:g}")
     for key in known:
         if key not in values:

@@ -6,8 +6,8 @@ that the reference does not have, a text that no cell holds or an unknown item i
 
 from __future__ import annotations
 
-import copy
 import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -68,11 +68,17 @@ def names(kind: str, *, train: bool | None = None, everyday: bool | None = None)
 
 def build(name: str) -> Notebook:
     """The notebook a student with this solution would hand in, without outputs; "reference" is the right one."""
-    regions = {} if name == REFERENCE else solutions()[name].regions
-    notebook = strip_markers(replace_regions(_reference(), regions))
+    if name == REFERENCE:
+        return changed({})
+    return changed(solutions()[name].regions, solutions()[name].replace)
+
+
+def changed(regions: Mapping[str, str], replace: Iterable[Sequence[str]] = ()) -> Notebook:
+    """The reference with other code in some regions and other text in its cells, without markers and outputs."""
+    notebook = strip_markers(replace_regions(_original(), regions))
     for cell in filter(is_code, notebook["cells"]):
         cell["outputs"], cell["execution_count"] = [], None
-    for old, new in [] if name == REFERENCE else solutions()[name].replace:
+    for old, new in replace:
         substitute(notebook, old, new)
     return notebook
 
@@ -93,10 +99,6 @@ def substitute(notebook: Notebook, old: str, new: str) -> None:
 @cache
 def _original() -> Notebook:
     return load_notebook(ROOT / "reference" / "vae_mnist.ipynb")
-
-
-def _reference() -> Notebook:
-    return copy.deepcopy(_original())
 
 
 @cache

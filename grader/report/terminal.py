@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -62,10 +63,10 @@ def _table(report: GradeReport, console: Console) -> Table:
 def _why(item: ItemVerdict, console: Console) -> Text:
     told = _text(plain(item.title, LONGEST["title"]), "", console)
     lost = [check for check in item.checks if is_lost(check)]
-    for check in lost:
-        reason = plain(check.message or check.title or check.id, _LONGEST)
-        told.append("\n" + OUTCOME_WORDS[check.outcome], style=_STYLES[check.outcome])
-        told.append_text(_text(f": {reason}", "", console))
+    reasons = Counter((check.outcome, plain(check.message or check.title or check.id, _LONGEST)) for check in lost)
+    for (outcome, reason), count in reasons.items():  # one unwritten function fails many checks with one message
+        told.append("\n" + OUTCOME_WORDS[outcome], style=_STYLES[outcome])
+        told.append_text(_text(f": {reason}" + (f" ({count} checks)" if count > 1 else ""), "", console))
     if item.outcome is Outcome.NEEDS_REVIEW and not lost:
         told.append("\n" + OUTCOME_WORDS[item.outcome], style=_STYLES[item.outcome])
     return told

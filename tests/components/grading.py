@@ -1,0 +1,48 @@
+"""Grades notebooks of the corpus for the tests of this folder, components alone, and says what was lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from grader.exercises.vae_mnist.checks import CHECKS
+from grader.notebook.format import dump_notebook
+from grader.pipeline import Options, grade
+from grader.records import GradeReport, Notebook, Outcome
+from tests import corpus_notebooks as corpus
+
+RUBRIC = corpus.ROOT / "rubric.yaml"
+SEED = f"{7:032x}"
+QUALITY = {name for name, check in CHECKS.items() if check.__module__.endswith(".quality")}
+
+
+def entries(kind: str) -> list[ParameterSet]:
+    """Every entry of a kind as a test's parameter; those that are not for every day are marked long."""
+    everyday = set(corpus.names(kind, everyday=True))
+    return [pytest.param(n, marks=() if n in everyday else pytest.mark.long) for n in corpus.names(kind)]
+
+
+def graded(notebook: Notebook, folder: Path, *, train: bool = False, rubric: Path = RUBRIC) -> GradeReport:
+    """The report on the notebook, graded in a real box with the same questions every time."""
+    return graded_text(dump_notebook(notebook), folder, train=train, rubric=rubric)
+
+
+def graded_text(text: str, folder: Path, *, train: bool = False, rubric: Path = RUBRIC) -> GradeReport:
+    """The same for a notebook file's text."""
+    path = folder / "submission.ipynb"
+    path.write_text(text, encoding="utf-8")
+    report, _ = grade(path, rubric, folder / "run", Options(seed=SEED, train=train), lambda _: None)
+    return report
+
+
+def lost(report: GradeReport) -> dict[str, list[str]]:
+    """Item -> what its component checks found wrong, where they did not give all their points."""
+    found: dict[str, list[str]] = {}
+    for item in report.items:
+        for check in item.checks:
+            if check.id not in QUALITY and check.outcome is not Outcome.PASSED:
+                text = f"{check.id}: {check.outcome}: {check.message} {dict(check.measured)}"
+                found.setdefault(item.id, []).append(text)
+    return found

@@ -1,0 +1,59 @@
+"""The corpus is loaded strictly: what does not fit the reference is an error, not a silent copy of it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from grader.notebook.format import is_code, source_of
+from tests import corpus_notebooks as corpus
+
+DOES_NOT_PARSE = {"encoder_does_not_parse"}
+FAULTS = {
+    "regions: {Decodr.forward: 'return z'}": "unknown region 'Decodr.forward'",
+    "regions: {VAE.reparameterize: 'return mu'}\n  loses: [vae.luck]": "unknown items",
+    "replace: [[LATENT_SIZE, LATENT_DIM]]": "no code cell of the reference holds 'LATENT_SIZE'",
+    "loses: [vae.loss]": "a wrong solution loses something",
+}
+
+
+@pytest.mark.parametrize("entry", FAULTS)
+def test_an_entry_that_does_not_fit_is_refused(entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "honest").mkdir()
+    (tmp_path / "honest" / "some.yaml").write_text(f"bad:\n  story: a slip\n  {entry}\n")
+    monkeypatch.setattr(corpus, "CORPUS", tmp_path)
+    corpus.solutions.cache_clear()
+    try:
+        with pytest.raises(ValueError, match=re.escape(FAULTS[entry])):
+            corpus.solutions()
+    finally:
+        corpus.solutions.cache_clear()
+
+
+@pytest.mark.parametrize("kind", corpus.KINDS)
+def test_every_notebook_can_be_built(kind: str) -> None:
+    for name in corpus.names(kind):
+        notebook = corpus.build(name)
+        sources = [source_of(cell) for cell in filter(is_code, notebook["cells"])]
+        assert not any("SOLUTION" in source for source in sources)
+        broken = [source for source in sources if not _parses(source)]
+        assert bool(broken) == (name in DOES_NOT_PARSE), (name, broken)
+
+
+def test_every_component_item_is_lost_by_several_solutions() -> None:
+    lost = [item for solution in corpus.solutions().values() for item in solution.loses]
+    for item in ("encoder_decoder", "reparameterization", "training", "generation"):
+        assert lost.count(f"vae.{item}") >= 5
+        assert lost.count(f"cvae.{item}") >= 5
+    assert lost.count("vae.loss") >= 10
+
+
+def _parses(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        return False
+    return True

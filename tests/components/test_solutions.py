@@ -1,0 +1,27 @@
+"""Every wrong solution of the corpus loses its own item on component checks and no other; honest ones lose nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from grading import entries, graded, lost
+
+from grader.records import Outcome
+from tests import corpus_notebooks as corpus
+
+
+@pytest.mark.parametrize("name", entries("honest"))
+def test_an_honest_solution_loses_nothing(name: str, tmp_path: Path) -> None:
+    report = graded(corpus.build(name), tmp_path)
+    assert lost(report) == {}, report.events
+    assert not report.needs_person
+
+
+@pytest.mark.parametrize("name", entries("wrong"))
+def test_a_wrong_solution_loses_its_own_item_and_no_other(name: str, tmp_path: Path) -> None:
+    report = graded(corpus.build(name), tmp_path)
+    found = lost(report)
+    assert sorted(found) == sorted(corpus.solutions()[name].loses), (found, report.events)
+    assert not any(item.outcome is Outcome.NEEDS_REVIEW for item in report.items)
+    assert not report.needs_person

@@ -60,6 +60,8 @@ def _finding(evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapp
         return Finding(0.0, message)
     except Exception as error:  # a broken check is our fault, whatever it is
         return Finding(None, f"the check itself failed ({type(error).__name__}: {error}); a person decides")
+    if not isinstance(finding, Finding):
+        return Finding(None, f"the check gave a {type(finding).__name__}, not a finding; a person decides")
     if finding.score is not None and not 0 <= finding.score <= 1:
         return Finding(None, f"the check gave a score of {finding.score}; a person decides", measured=finding.measured)
     return finding
@@ -86,6 +88,8 @@ def _after(cause: CheckVerdict, spec: CheckSpec, checks: Mapping[str, Check]) ->
     """The verdict on a check whose requirement was lost, or could not be judged."""
     undecided = cause.outcome is Outcome.NEEDS_REVIEW
     outcome = Outcome.NEEDS_REVIEW if undecided else Outcome.SKIPPED
+    if cause.outcome is Outcome.SKIPPED:
+        return _unjudged(spec, checks[spec.check], outcome, cause.message)
     return _unjudged(spec, checks[spec.check], outcome, f"not judged, because this one failed: {cause.title}")
 
 

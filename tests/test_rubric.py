@@ -1,4 +1,4 @@
-"""The shipped rubric is the exercise sheet's, and every way to break a rubric is refused in one line that says where."""
+"""The shipped rubric is the exercise sheet's; every way to break a rubric is refused in one line that says where."""
 
 from __future__ import annotations
 

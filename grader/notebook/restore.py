@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from grader.notebook.format import cell_title, is_code, one_line, source_of
-from grader.notebook.match import Match, TemplateCell, match_cells, read_codes, read_template
+from grader.notebook.match import Match, TemplateCell, likeness, match_cells, read_codes, read_template
 from grader.notebook.split import additions, cut_training
 from grader.notebook.statements import Code, Statement
 from grader.records import Notebook, Remark
 
+LIKE_GIVEN = 0.6  # likeness at which a cell is taken for a changed given one
 _RESTORED_ROLES = ("given", "train", "show")
 _MAX_CHANGES = 5  # of one constant that are reported
 _ROLE_ORDER = ("train", "task", "constants", "given", "show")  # of a cell that is several: the strongest
@@ -66,10 +67,20 @@ class _Restoration:
         for t, holders in sorted(found):
             for s in holders:
                 self.parts_of.setdefault(s, []).append(self.template[t])
-        self.known = 3 * len(found) >= len(self.template)
+        self.known = self._comes_from_template(found)
         self.all_keys = _keys(self.codes.values())
         for s in set(self.match.primary.values()):
             self.parts_of[s] += self._trained_too(s)
+
+    def _comes_from_template(self, found: Iterable[tuple[int, tuple[int, ...]]]) -> bool:
+        """Whether a third of the given cells is there as given, in whatever cells.
+
+        Not by names: a notebook written for the same interface by itself must be left as it is.
+        """
+        given = [t for t, cell in enumerate(self.template) if cell.role in _RESTORED_ROLES]
+        holders = dict(found)
+        kept = [t for t in given if any(_holds(self.codes[s], self.template[t].code) for s in holders.get(t, ()))]
+        return 3 * len(kept) >= len(given)
 
     def _trained_too(self, s: int) -> list[TemplateCell]:
         """What a task cell trains beside its task although another cell is the train cell."""
@@ -82,11 +93,10 @@ class _Restoration:
         made: list[tuple[dict[str, Any], CellRole]] = []
         inserted = self._missing() if self.known else {}
         if not self.known:
-            count = len(self.match.primary) + len(self.match.covered)
             self.remarks.append(
                 Remark(
                     "not_from_template",
-                    f"Only {count} of the template's {len(self.template)} code cells were found: "
+                    "Most of the template's given cells are not there: "
                     "the notebook does not come from this template, and nothing was restored.",
                 )
             )
@@ -230,6 +240,13 @@ def _role(parts: Sequence[TemplateCell], s: int) -> CellRole:
         return CellRole("extra", submitted=s)
     part = min(parts, key=lambda part: _ROLE_ORDER.index(part.role))
     return CellRole(part.role, part.id, part.part, s)
+
+
+def _holds(code: Code, given: Code) -> bool:
+    """Whether half of the given cell's statements, or a text much like it, are in the code."""
+    wanted = set(given.keys or ())
+    same = len(wanted & set(code.keys or ()))
+    return 2 * same >= max(1, len(wanted)) or likeness(given.source, code.source) >= LIKE_GIVEN
 
 
 def _keys(codes: Iterable[Code]) -> Counter[str]:

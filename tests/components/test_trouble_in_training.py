@@ -39,9 +39,9 @@ while len(loader) > 100:
         ("if len(loader) > 100:\n    import os\n    os._exit(0)\n", 600, "ended the Python process"),
         (ENDLESS, 25, "did not finish: stopped after 25 s"),
         pytest.param(STUBBORN, 25, "did not finish: stopped after 25 s", marks=pytest.mark.long),
-        pytest.param("if len(loader) > 100:\n    exit()\n", 600, "of 1 epochs", marks=pytest.mark.long),
+        pytest.param("if len(loader) > 100:\n    raise SystemExit\n", 600, "SystemExit", marks=pytest.mark.long),
     ],
-    ids=["raise", "exit", "endless", "stubborn", "quit"],
+    ids=["raise", "end", "endless", "stubborn", "exit"],
 )
 def test_training_that_fails_costs_no_component(trouble: str, cell_s: float, said: str, tmp_path: Path) -> None:
     report = trained_with(trouble, cell_s, tmp_path)

@@ -157,12 +157,27 @@ def test_a_removed_constant_is_reported() -> None:
     assert [remark.message for remark in restored.remarks] == ["The constant RATE = 0.001 was removed."]
 
 
-def test_deleted_cells_are_put_back_in_place_and_shows_are_not() -> None:
+def test_a_deleted_show_cell_is_reported_and_stays_away() -> None:
+    notebook = handed_in()
+    del notebook["cells"][index_of(notebook, "show-history")]
+    assert kinds(restore(notebook)) == ["show_cell_missing"]
+
+
+def test_a_notebook_written_by_itself_for_the_same_interface_is_left_as_it_is() -> None:
     notebook = handed_in()
     for identity in ("setup", "constants", "data", "train-model", "show-history"):
         del notebook["cells"][index_of(notebook, identity)]
+    restored = restore(notebook)
+    assert kinds(restored) == ["not_from_template"]
+    assert len(restored.notebook["cells"]) == len(notebook["cells"])
+
+
+def test_deleted_given_cells_are_put_back_in_place() -> None:
+    notebook = handed_in()
+    for identity in ("setup", "constants", "train-model"):
+        del notebook["cells"][index_of(notebook, identity)]
     for restored in both_ways(notebook):
-        assert kinds(restored) == ["given_cell_missing"] * 4 + ["show_cell_missing"]
+        assert kinds(restored) == ["given_cell_missing"] * 3
         roles = [role.role for role in restored.roles if role.role != "text"]
         assert roles == ["given", "constants", "given", "task", "task", "train", "task", "show"]
         exec(compile(script(restored), "toy", "exec"), {})

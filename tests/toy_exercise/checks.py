@@ -26,6 +26,8 @@ def function_multiplies(evidence: Evidence, part: str, *, tolerance: float) -> F
 def training_lowers_the_loss(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """The last loss is a small share of the first."""
     history = _answer(evidence, f"trained.{part}/history", "history")
+    if history.size < 2:
+        raise NotAnswered(Fault("student", "expected a loss for every step"))
     share = float(history[-1] / history[0])
     return Finding(float(np.clip((share - zero_at) / (full_at - zero_at), 0, 1)), f"{share:.2f} of the loss is left")
 

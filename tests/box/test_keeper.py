@@ -167,5 +167,5 @@ def test_what_a_box_may_send_is_bounded_in_bytes_and_in_number() -> None:
 
 
 def test_an_unknown_backend_is_one_line() -> None:
-    with pytest.raises(BoxError, match="^isolation 'docker': expected one of bubblewrap, none$"):
+    with pytest.raises(BoxError, match=r"^isolation 'docker': expected one of bubblewrap, none$"):
         backend_named("docker")

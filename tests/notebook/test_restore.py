@@ -179,7 +179,7 @@ def test_deleted_given_cells_are_put_back_in_place() -> None:
     for restored in both_ways(notebook):
         assert kinds(restored) == ["given_cell_missing"] * 3
         roles = [role.role for role in restored.roles if role.role != "text"]
-        assert roles == ["given", "constants", "given", "task", "task", "train", "task", "show"]
+        assert roles == ["given", "constants", "given", "task", "task", "train", "show", "task", "show"]
         exec(compile(script(restored), "toy", "exec"), {})
 
 

@@ -1,0 +1,165 @@
+"""The shape of the package: who may import whom, what may never appear, and that every number is in the rubric.
+
+`FLOORS` is the one place that says which file stands on which floor: a file imports lower floors, its own folder, and
+nothing else of the grader. A new file belongs to a floor or this test fails.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grader.exercises.vae_mnist.checks import CHECKS
+from grader.judging import Check
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "grader"
+
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("", "errors", "in_box"),  # in_box: runs beside the student's code; the keeper reads its wire format
+    ("records",),
+    ("judging", "metrics", "data", "notebook"),
+    ("evidence", "classifier"),
+    ("exercise", "box", "report"),
+    ("rubric", "fingerprint"),
+    ("judge", "gathering", "planning"),
+    ("running",),
+    ("pipeline",),
+    ("batch", "audit", "bench"),
+    ("cli",),
+    ("__main__",),
+)
+WING = "exercises"  # questions, checks and pictures of one exercise: stands beside the floors below
+WING_IMPORTS = frozenset(
+    {"errors", "records", "judging", "evidence", "exercise", "metrics", "classifier", "data", "box.backend", WING}
+)
+FORBIDDEN = re.compile(
+    r"\b(pickle|dill|joblib|cloudpickle|marshal|shelve)\b|torch\.load\(|(?<![\w.])eval\(|allow_pickle|shell=True|os\.system\("
+)
+HOSTS = re.compile(r"pypi\.|pythonhosted|anaconda\.|proxy\.golang|npmjs|/artifactory/|index-url", re.IGNORECASE)
+HOMES = re.compile(r"(?<![\w.])/(?:home|Users)/(?!student\b)\w+|(?<![\w.])/root\b|/work/")
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
+
+
+def name_of(path: Path) -> str:
+    """The module's name below `grader`, for instance "box.keeper"."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
+
+
+def unit_of(name: str) -> str:
+    """The top-level module or folder that has a floor."""
+    return name.partition(".")[0]
+
+
+def in_box(path: Path) -> bool:
+    """Whether the file runs beside the student's code."""
+    return "in_box" in path.relative_to(PACKAGE).parts
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules of the grader that the file names in an import anywhere, without `grader.`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        found: list[str] = []
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in found:
+            if name.partition(".")[0] == "grader":
+                yield name.removeprefix("grader").removeprefix(".")
+
+
+def code_of(path: Path) -> str:
+    """The file without docstrings and comments."""
+    text = re.sub(r'""".*?"""', "", path.read_text(), flags=re.DOTALL)
+    return "\n".join(line.partition("#")[0] for line in text.splitlines())
+
+
+def identity(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=identity)
+def test_a_file_imports_lower_floors_or_its_own_folder(path: Path) -> None:
+    unit = unit_of(name_of(path))
+    if in_box(path):
+        assert list(imports(path)) == []
+    elif unit == WING:
+        own = ".".join(name_of(path).split(".")[:2])
+        for name in imports(path):
+            allowed = any(name == known or name.startswith(f"{known}.") for known in WING_IMPORTS)
+            assert allowed, name
+            assert unit_of(name) != WING or name.startswith(own) or own == WING, f"{name} is another exercise's"
+    else:
+        assert unit in FLOOR_OF, f"{identity(path)}: give it a floor in {Path(__file__).name}"
+        for name in imports(path):
+            other = unit_of(name)
+            assert other != WING, f"the engine names an exercise: {name}"
+            other = other if other in FLOOR_OF else ""  # `from grader import __version__`
+            assert other == unit or FLOOR_OF[other] < FLOOR_OF[unit], f"{unit} (below) imports {name}"
+
+
+def test_every_floor_is_of_something() -> None:
+    planned = {"batch", "audit", "bench"}
+    units = {unit_of(name_of(path)) for path in SOURCES} - {WING}
+    assert set(FLOOR_OF) - planned <= units
+    assert len(set(itertools.chain(*FLOORS))) == sum(map(len, FLOORS))
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if not in_box(path)], ids=identity)
+def test_only_the_rubric_names_an_exercise(path: Path) -> None:
+    if unit_of(name_of(path)) != WING:
+        assert "vae_mnist" not in code_of(path)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=identity)
+def test_a_file_is_small_says_what_it_is_for_and_does_nothing_dangerous(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 300
+    assert not text or ast.get_docstring(ast.parse(text)), "a module says what it is for"
+    assert path.stem not in {"utils", "util", "helpers", "common", "base", "core", "manager"}
+    assert not (found := FORBIDDEN.search(code_of(path))), found.group()
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS.items(), ids=CHECKS.keys())
+def test_a_check_has_no_hidden_numbers_and_is_named_by_a_sentence(name: str, check: Check) -> None:
+    evidence, part, *numbers = inspect.signature(check).parameters.values()
+    assert (check.__name__, evidence.name, part.name) == (name, "evidence", "part")
+    for number in numbers:
+        assert number.kind is inspect.Parameter.KEYWORD_ONLY, number
+        assert number.default is inspect.Parameter.empty, f"{number.name} has a number in the code"
+    sentence = (check.__doc__ or "").strip().splitlines()[0]
+    assert sentence.endswith(".")
+    assert len(sentence) <= 120
+    assert sentence.count(". ") == 0
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[Path]:
+    """The files of the repository, except notebooks' pictures and other binary ones."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    paths = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    return [path for path in paths if path.is_file() and path != Path(__file__)]
+
+
+def test_no_tracked_file_names_a_home_or_a_package_registry(tracked: list[Path]) -> None:
+    found = []
+    for path in tracked:
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        for pattern in (HOSTS, HOMES):
+            found += [f"{identity(path)}: {match.group()}" for match in pattern.finditer(text)]
+    assert found == []

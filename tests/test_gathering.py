@@ -1,0 +1,125 @@
+"""What boxes sent becomes evidence, and whose fault it is when something is missing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+from toy_exercise import Toy, running
+
+from grader.box.inbox import Inbox
+from grader.evidence import ArraySpec
+from grader.gathering import gather, merged, trained_state
+from grader.records import Evidence, Fault, Status
+from grader.running import _Giver
+
+SPECS = {"components.one/function": {"y": ArraySpec("float", 3)}, "quality.one/apply": {"y": ArraySpec("float", 3)}}
+NUMBERS = save({"y": np.ones(3, dtype=np.float32)})
+
+
+def inbox(**frames: bytes) -> Inbox:
+    """A box that has sent these frames; `__` stands for a slash, `_DOT_` for a dot."""
+    box = Inbox(running.rubric().limits)
+    for name, data in frames.items():
+        box.put(name.replace("__", "/").replace("_DOT_", "."), data)
+    return box
+
+
+def fault_of(box: Inbox, status: Status = Status.OK, event: str = "") -> Fault:
+    return gather(box, SPECS, {}, status, event).faults["components.one/function"]
+
+
+def test_answers_become_evidence_beside_the_questions() -> None:
+    questions = {"components.one": {"x": np.zeros(2)}}
+    evidence = gather(inbox(answer__components_DOT_one__function=NUMBERS), SPECS, questions, Status.OK, "")
+    assert evidence.answers["components.one/function/y"].tolist() == [1, 1, 1]
+    assert evidence.questions["components.one/x"].tolist() == [0, 0]
+    assert list(evidence.faults) == ["quality.one/apply"]
+
+
+@pytest.mark.parametrize(
+    ("frames", "status", "event", "fault"),
+    [
+        ({}, Status.OK, "", Fault("student", "the notebook's process ended before this could be asked")),
+        ({}, Status.TIMEOUT, "took too long", Fault("student", "took too long")),
+        ({}, Status.BOX_ERROR, "the box did not start", Fault("ours", "the box did not start")),
+        ({"event": b'{"ours": "broke"}'}, Status.OK, "", Fault("ours", "broke")),
+        (
+            {"note__components_DOT_one__function": b'{"error": "raised"}', "event": b'{"ours": "broke"}'},
+            Status.OK,
+            "",
+            Fault("student", "raised"),
+        ),
+        (
+            {"note__components_DOT_one__function": b'{"error": "raised", "ours": true}'},
+            Status.OK,
+            "",
+            Fault("ours", "raised"),
+        ),
+        (
+            {"answer__components_DOT_one__function": b"junk"},
+            Status.OK,
+            "",
+            Fault("student", "the answer is not a tensor file"),
+        ),
+        (
+            {"answer__components_DOT_one__other": NUMBERS},
+            Status.OK,
+            "",
+            Fault("student", "the notebook's process ended before this could be asked"),
+        ),
+    ],
+)
+def test_what_is_missing_is_somebodys_fault(frames: dict[str, bytes], status: Status, event: str, fault: Fault) -> None:
+    assert fault_of(inbox(**frames), status, event) == fault
+
+
+def test_what_was_not_to_be_asked_is_nobodys_fault() -> None:
+    box = inbox(answer__components_DOT_one__function=NUMBERS)
+    evidence = gather(box, SPECS, {}, Status.OK, "", kinds=("components",))
+    assert evidence.faults["quality.one/apply"].blame == "nobody"
+    assert "components.one/function/y" in evidence.answers
+
+
+def test_trained_numbers_are_taken_with_care() -> None:
+    state = save({"decoder/weight": np.ones(2, dtype=np.float32), "other": np.ones(1, dtype=np.float32)})
+    box = inbox(answer__trained_DOT_one__state=state)
+    assert list(trained_state(box, "one", 1)) == ["decoder/weight"]
+    assert trained_state(box, "two", 1) == {}
+    assert trained_state(box, "one", 1e-6) == {}
+    assert trained_state(inbox(answer__trained_DOT_one__state=b"junk"), "one", 1) == {}
+
+
+def test_the_second_box_adds_answers_and_replaces_faults() -> None:
+    one = Evidence({"q": np.zeros(1)}, {"a/b/y": np.zeros(1)}, {"c/d": Fault("student", "first")})
+    two = Evidence({}, {"c/d/y": np.ones(1)}, {"a/b": Fault("student", "second"), "e/f": Fault("ours", "third")})
+    both = merged(one, two)
+    assert set(both.answers) == {"a/b/y", "c/d/y"}
+    assert dict(both.faults) == {"e/f": Fault("ours", "third")}
+
+
+def test_trained_numbers_are_sealed_before_the_questions_about_quality_are_given() -> None:
+    toy = Toy()
+    giver = _Giver(toy.questions(np.random.default_rng(0), {"numbers": 4}))
+    box = inbox(answer__trained_DOT_one__state=b"first")
+    assert giver("components.one", box) is not None
+    assert giver("trained.one", box) is not None
+    assert box.sealed == set()
+    assert giver("quality.one", box) is not None
+    assert box.sealed == {"trained.one"}
+    box.put("answer/trained.one/state", b"forged")
+    assert box.answers["trained.one", "state"] == b"first"
+
+
+def test_questions_are_given_again_only_for_what_is_unanswered_and_at_most_three_times() -> None:
+    giver = _Giver(Toy().questions(np.random.default_rng(0), {"numbers": 4}))
+    box = inbox()
+    assert giver("decode.one", box) is None
+    assert giver("nonsense", box) is None
+    assert giver("components.one", box) is not None
+    box.put("stage/components.one", b'{"status": "ok"}')
+    assert giver("components.one", box) is None
+    box.put("note/components.one/function", b'{"error": "raised"}')
+    assert giver("components.one", box) is not None
+    assert giver("components.one", box) is not None
+    assert giver("components.one", box) is None

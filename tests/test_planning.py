@@ -1,0 +1,142 @@
+"""When a notebook is asked what, decided before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from toy_exercise import Toy, notebook, running
+
+from grader.notebook.format import source_of
+from grader.planning import Step, components_plan, executed, first_plan, plan_frame, second_plan
+from grader.records import CellRun, Notebook
+
+LIMITS = running.rubric().limits
+
+
+def names(steps: Sequence[Step], submission: Notebook) -> list[str]:
+    """The steps in order: ids of cells, and stages."""
+    cells = running.restored(submission).notebook["cells"]
+    return [cells[step["index"]]["id"] if step["kind"] == "cell" else step["stage"] for step in steps]
+
+
+def first(submission: Notebook, **mapped: str) -> list[str]:
+    return names(first_plan(running.restored(submission), Toy(), mapped, LIMITS), submission)
+
+
+def before(order: list[str], *wanted: str) -> bool:
+    """Whether these come in this order, each where it is first."""
+    places = [order.index(name) for name in wanted]
+    return places == sorted(places)
+
+
+def foreign(*sources: str) -> Notebook:
+    """A notebook that has nothing to do with the template."""
+    cells = [notebook.code_cell(source, f"own-{n}") for n, source in enumerate(sources)]
+    return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def test_components_are_asked_before_training_and_quality_before_the_next_part_trains() -> None:
+    order = first(notebook.submission())
+    assert before(
+        order, "train-one", "components.one", "run-one", "trained.one", "quality.one", "run-two", "trained.two"
+    )
+    assert before(order, "triple", "components.two", "run-two", "quality.two")
+    assert before(order, "show-one", "trained.one")
+
+
+def test_the_trained_numbers_are_asked_for_before_the_questions_about_quality() -> None:
+    order = first(notebook.submission())
+    for part in ("one", "two"):
+        assert before(order, f"trained.{part}", f"quality.{part}")
+
+
+def test_everything_is_asked_again_at_the_end_for_what_is_missing() -> None:
+    order = first(notebook.submission())
+    last = order[order.index("show-two") + 1 :]
+    for kind in ("components", "trained", "quality"):
+        assert {f"{kind}.one", f"{kind}.two"} <= set(last)
+
+
+def again(*late: str) -> set[str]:
+    """The stages that are asked once more, whatever the answers, when these cells come last."""
+    submission = notebook.submission()
+    submission["cells"] += [notebook.code_cell(source, f"late-{n}") for n, source in enumerate(late)]
+    steps = first_plan(running.restored(submission), Toy(), {}, LIMITS)
+    return {step["stage"] for step in steps if step["kind"] == "stage" and step["again"]}
+
+
+def test_components_defined_anew_after_training_are_asked_again() -> None:
+    assert "components.one" in again("def double(x):\n    return x + x")
+
+
+@pytest.mark.xfail(strict=True, reason="a part's components are asked twice because of the next part's definitions")
+def test_components_are_asked_again_for_nothing_else() -> None:
+    assert again() == set()
+    assert again("one = {'weight': 5.0}") == set()
+
+
+def test_a_foreign_notebook_is_asked_where_it_trains_or_at_the_end() -> None:
+    order = first(foreign("def double(x): return 2 * x", "train_one(m, 1)", "print(1)"))
+    assert order[:3] == ["own-0", "components.one", "own-1"]
+    assert {"components.two", "trained.one", "quality.one"} <= set(order[4:])
+    order = first(foreign("print(1)"))
+    assert order[0] == "own-0"
+    assert before(order, "components.one", "trained.one", "quality.one", "components.two")
+
+
+def test_a_course_with_names_of_its_own_is_asked_where_its_function_is_called() -> None:
+    order = first(foreign("fit(m)", "print(1)"), train_one="fit")
+    assert order[:2] == ["components.one", "own-0"]
+
+
+def test_unparsable_cells_are_run_like_any_other() -> None:
+    order = first(foreign("def double(x:", "train_one(m, 1)"))
+    assert order[:3] == ["own-0", "components.one", "own-1"]
+
+
+def test_without_training_nothing_trains_or_shows() -> None:
+    submission = notebook.submission()
+    order = names(components_plan(running.restored(submission), Toy(), {}, LIMITS), submission)
+    assert {"run-one", "run-two", "show-one", "show-two"}.isdisjoint(order)
+    assert {"double", "train-one", "components.one", "components.two"} <= set(order)
+    assert not [name for name in order if name.startswith(("trained", "quality", "decode"))]
+
+
+def test_the_second_box_runs_definitions_that_ran_and_no_training() -> None:
+    submission = notebook.submission(["import time\ntime.sleep(100)", "1 / 0", "import os\nos._exit(1)"])
+    restored = running.restored(submission)
+    statuses = {"own-0": ("ok", LIMITS.replay_s + 1), "own-1": ("error", 0.1), "own-2": ("died", 0.1)}
+    runs = {
+        index: CellRun(index, *statuses.get(cell["id"], ("ok", 0.1)))
+        for index, cell in enumerate(restored.notebook["cells"])
+    }
+    steps = second_plan(restored, Toy(), {}, LIMITS, runs, ["decode.one"])
+    order = names(steps, submission)
+    assert order[-1] == "decode.one"
+    assert {"setup", "constants", "own-1", "double", "triple"} <= set(order)
+    assert {"own-2", "run-one", "run-two", "show-one"}.isdisjoint(order)
+
+
+def test_a_plan_is_plain_data_with_the_cells_sources() -> None:
+    submission = notebook.submission()
+    restored = running.restored(submission)
+    frame = plan_frame(first_plan(restored, Toy(), {}, LIMITS), {"double": "twice"}, LIMITS)
+    cells = restored.notebook["cells"]
+    for step in frame["steps"]:
+        assert step["timeout_s"] == (LIMITS.cell_s if step["kind"] == "cell" else LIMITS.probe_s)
+        if step["kind"] == "cell":
+            assert step["source"] == source_of(cells[step["index"]])
+    assert frame["names"] == {"double": "twice"}
+
+
+def test_the_executed_notebook_shows_this_run_only() -> None:
+    submission = notebook.submission(["print(1)", "print(2)"])
+    submission["cells"][2]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "old"}]
+    new = [{"output_type": "stream", "name": "stdout", "text": "new"}]
+    made = executed(submission, {2: CellRun(2, "ok", 0.1), 3: CellRun(3, "skipped", 0.0)}, {2: new})
+    assert made["cells"][2]["outputs"] == new
+    assert made["cells"][2]["execution_count"] == 1
+    assert made["cells"][3]["outputs"] == []
+    assert made["cells"][3]["execution_count"] is None
+    assert submission["cells"][2]["outputs"][0]["text"] == "old"

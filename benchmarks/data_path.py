@@ -1,4 +1,4 @@
-"""One epoch of the reference notebook's `Batches` against a torchvision `DataLoader` with `ToTensor`, the data side alone.
+"""One epoch of the reference's `Batches` against a torchvision `DataLoader` with `ToTensor`, the data side alone.
 
 Alternates the two in one process and prints medians and their ratio. Run by `make bench-data`.
 """

@@ -51,12 +51,12 @@ def gather(
 
 
 def trained_state(inbox: Inbox, part: str, max_mb: float) -> dict[str, Array]:
-    """The trained decoder's numbers as plain arrays, empty where there are none that can be used."""
+    """The trained numbers as plain arrays, empty where there are none that can be used."""
     data = inbox.answers.get((f"trained.{part}", "state"))
     if data is None or len(data) > max_mb * 1e6:
         return {}
     try:
-        return {name: array for name, array in read_tensors(data).items() if name.startswith("decoder/")}
+        return read_tensors(data)
     except Rejected:
         return {}
 

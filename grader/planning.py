@@ -53,7 +53,7 @@ def first_plan(restored: Restored, exercise: Exercise, names: Mapping[str, str],
                 trained.append(part)
         steps.append(_cell(index, source_of(cell), limits.cell_s, replay=_replay(restored, index, part)))
     for part in exercise.parts:
-        again = part in asked and _redefined(steps[asked[part] :], exercise, names)
+        again = part in asked and _redefined(steps, asked[part], exercise, names)
         steps.append(_stage(f"components.{part}", limits, again=again))
         steps += [_stage(f"{kind}.{part}", limits) for kind in AFTER_TRAINING]
     return steps
@@ -103,14 +103,21 @@ def training_part(restored: Restored, index: int, exercise: Exercise, names: Map
     return None
 
 
-def _redefined(steps: Sequence[Step], exercise: Exercise, names: Mapping[str, str]) -> bool:
-    """Whether a later cell defines a class or function of the interface."""
+def _redefined(steps: Sequence[Step], asked_at: int, exercise: Exercise, names: Mapping[str, str]) -> bool:
+    """Whether a cell after the asking defines once more what a cell before it had defined for the interface."""
     wanted = {names.get(name, name) for name in exercise.names}
+    return bool(_defined(steps[:asked_at]) & _defined(steps[asked_at:]) & wanted)
+
+
+def _defined(steps: Sequence[Step]) -> set[str]:
+    """The names of the classes and functions that the cells define."""
+    found: set[str] = set()
     for step in steps:
         statements = read_code(step["source"]).statements if step["kind"] == "cell" else None
-        if any(s.kind in {"class", "function"} and s.binds & wanted for s in statements or ()):
-            return True
-    return False
+        for statement in statements or ():
+            if statement.kind in {"class", "function"}:
+                found |= statement.binds
+    return found
 
 
 def _replay(restored: Restored, index: int, part: str | None) -> str:

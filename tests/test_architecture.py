@@ -118,7 +118,7 @@ def test_every_floor_is_of_something() -> None:
 @pytest.mark.parametrize("path", [path for path in SOURCES if not in_box(path)], ids=identity)
 def test_only_the_rubric_names_an_exercise(path: Path) -> None:
     if unit_of(name_of(path)) != WING:
-        assert "vae_mnist" not in code_of(path)
+        assert not re.search(r"vae_mnist(?!\.ipynb)", code_of(path))  # an example's file name is none
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=identity)

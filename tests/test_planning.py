@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pytest
 from toy_exercise import Toy, notebook, running
 
 from grader.notebook.format import source_of
@@ -70,7 +69,6 @@ def test_components_defined_anew_after_training_are_asked_again() -> None:
     assert "components.one" in again("def double(x):\n    return x + x")
 
 
-@pytest.mark.xfail(strict=True, reason="a part's components are asked twice because of the next part's definitions")
 def test_components_are_asked_again_for_nothing_else() -> None:
     assert again() == set()
     assert again("one = {'weight': 5.0}") == set()

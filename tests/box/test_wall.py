@@ -11,113 +11,13 @@ from typing import Any
 import psutil
 import pytest
 from toy_exercise import Toy, running
+from wall_cells import CELLS, MARK
 
 from grader.box.cgroups import Cgroups
 from grader.records import Status
 from grader.running import Ran
 
 REPOSITORY = Path(__file__).parents[2]
-MARK = "daemon-of-the-wall-test"
-
-NETWORK = """
-import json, socket, time
-def tried(act):
-    try:
-        act()
-        return "worked"
-    except OSError as error:
-        return type(error).__name__
-started = time.monotonic()
-found = {
-    "loopback": tried(lambda: socket.create_connection(("127.0.0.1", PORT), 5)),
-    "outside": tried(lambda: socket.create_connection(("192.0.2.1", 80), 5)),
-    "name": tried(lambda: socket.getaddrinfo("dataset.invalid", 443)),
-    "interfaces": [name for _, name in socket.if_nameindex()],
-}
-print(json.dumps(found | {"seconds": time.monotonic() - started}))
-"""
-SIGHT = """
-import importlib.util, json, os
-print(json.dumps({
-    "grader": importlib.util.find_spec("grader") is not None,
-    "seen": [path for path in PATHS if os.path.exists(path)],
-    "environment": dict(os.environ),
-    "processes": {p: open(f"/proc/{p}/cmdline").read() for p in os.listdir("/proc") if p.isdigit()},
-    "parent_environment": open(f"/proc/{os.getppid()}/environ").read(),
-}))
-"""
-POWER = """
-import ctypes, json, os, sys
-def writable(path):
-    try:
-        with open(path + "/x", "w"):
-            return True
-    except OSError:
-        return False
-folders = ["/", "/usr/lib", "/etc", "/dev", "/box", "/box/engine", "/box/probe", "/home", "/proc/sys/kernel"]
-folders += [sys.prefix] + [path for path in sys.path if os.path.isdir(path) and path]
-status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines() if ":" in line)
-links = [os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")]
-print(json.dumps({
-    "writable": [path for path in folders if writable(path)],
-    "status": {key: value.strip() for key, value in status.items()},
-    "descriptors": links,
-    "user_namespace": ctypes.CDLL(None).unshare(0x10000000),
-    "mount": ctypes.CDLL(None).mount(b"none", b"/tmp", b"tmpfs", 0, None),
-}))
-"""
-DISK = """
-import json, os
-def room(folder):
-    written = 0
-    try:
-        for n in range(40):
-            with open(f"{folder}/{n}", "wb") as stream:
-                stream.write(bytes(1_000_000))
-            written += 1
-    except OSError:
-        pass
-    for n in range(40):
-        if os.path.exists(f"{folder}/{n}"):
-            os.remove(f"{folder}/{n}")
-    return written
-def large():
-    try:
-        os.truncate(os.open("/tmp/large", os.O_CREAT | os.O_WRONLY), 10**9)
-        return True
-    except OSError:
-        return False
-print(json.dumps({"room": [room(f) for f in ("/tmp", "/home/student", "/content", "/dev/shm")], "large": large()}))
-"""
-DAEMON = f"""
-import os, time
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        os.execv("/bin/sh", ["{MARK}", "-c", "while true; do sleep 1; done"])
-    os._exit(0)
-"""
-CELLS = {
-    "network": NETWORK,
-    "sight": SIGHT,
-    "power": POWER,
-    "disk": DISK,
-    "one line": "print('x' * 60_000_000)",
-    "many lines": "for n in range(100_000): print('line', n)",
-    "many pictures": "for _ in range(2000): display({'text/plain': 'p' * 999}, raw=True)",
-    "long error": "raise ValueError('e' * 30_000_000)",
-    "endless": "while True: pass",
-    "after endless": "value = 1\nprint('here')",
-    "stubborn": "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: time.sleep(1)",
-    "after stubborn": "print('here', value)",
-    "ended": "import os\nos._exit(0)",
-    "crashed": "import ctypes\nctypes.string_at(0)",
-    "exit": "exit()",
-    "input": "print('asked', repr(input('? ')))",
-    "system exit": "import sys\nsys.exit(1)",
-    "daemon": DAEMON,
-    "last": "print('here', value)",
-}
 
 
 @pytest.fixture(scope="module")
@@ -294,7 +194,7 @@ def test_without_control_groups_memory_is_watched_also_where_it_is_shared() -> N
 @pytest.mark.usefixtures("no_cgroups")
 def test_without_control_groups_processes_are_counted_and_their_memory_is_counted_once() -> None:
     fork = "import os, time\nhoard = bytes(100_000_000)\nfor _ in range(COUNT):\n"
-    fork += "    if os.fork() == 0:\n        time.sleep(30)\n        os._exit(0)\ntime.sleep(1)"
+    fork += "    if os.fork() == 0:\n        time.sleep(30)\n        os._exit(0)\ntime.sleep(0.6)"
     ran = running.run([fork.replace("COUNT", "10")], train=False, memory_mb=500)
     assert ran.execution.status is Status.OK
     ran = running.run([fork.replace("COUNT", "90")], train=False, memory_mb=2000)
@@ -308,9 +208,8 @@ def test_a_fork_bomb_is_bounded() -> None:
     assert len([p for p in psutil.Process().children(recursive=True) if p.name() == "python"]) < 5
 
 
-@pytest.mark.parametrize("act", ["os.kill(os.getppid(), 9)", "os.kill(-1, 9)"])
-def test_what_was_recorded_counts_when_the_notebook_kills_its_runner(act: str) -> None:
-    ran = running.run(changed={"train_two": f"def train_two(model, steps):\n    {act}"})
+def test_what_was_recorded_counts_when_the_notebook_kills_its_runner() -> None:
+    ran = running.run(changed={"train_two": "def train_two(model, steps):\n    os.kill(os.getppid(), 9)"})
     assert ran.execution.status is Status.KILLED
     assert ran.execution.events == (
         "the run ended before its last cell: something in the notebook ended the process that runs it "

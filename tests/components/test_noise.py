@@ -73,7 +73,9 @@ def test_colab_habits(tmp_path: Path) -> None:
         "torch.save({'x': torch.zeros(2)}, 'model.pt')\nopen('/content/notes.txt', 'w').write('done')",
     ]
     notebook["cells"][first + 1 : first + 1] = [cell(source) for source in extra]
-    corpus.substitute(notebook, "    loss, _, _ = vae_loss", "    assert x.min() >= 0\n            loss, _, _ = vae_loss")
+    corpus.substitute(
+        notebook, "    loss, _, _ = vae_loss", "    assert x.min() >= 0\n            loss, _, _ = vae_loss"
+    )
     nothing_is_lost(graded(notebook, tmp_path))
 
 

@@ -6,7 +6,7 @@ knows no exercise by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +23,10 @@ FOLDER = Path(__file__).parent
 class Toy:
     """See `grader.exercise.Exercise`."""
 
-    parts: Sequence[str] = ("one", "two")
-    names: Sequence[str] = ("STEPS", "double", "triple", "train_one", "train_two", "one", "two")
+    parts: tuple[str, ...] = ("one", "two")
+    names: tuple[str, ...] = ("STEPS", "double", "triple", "train_one", "train_two", "one", "two")
     train_functions: Mapping[str, str] = {"one": "train_one", "two": "train_two"}
-    sizes: Sequence[str] = ("numbers",)
+    sizes: tuple[str, ...] = ("numbers",)
     checks: Mapping[str, Check] = CHECKS
     in_box = FOLDER / "in_box"
 

@@ -42,7 +42,7 @@ def decode_questions(codes: Array, quality: Mapping[str, Array], state: Mapping[
     moved = codes + quality["noise"][: len(codes), :size]
     prior = quality["prior"][:, :size]
     labels = np.concatenate([quality["y"], quality["prior_labels"]])
-    return {"codes": np.concatenate([moved, prior]).astype(np.float32), "labels": labels, **state}
+    return {**state, "codes": np.concatenate([moved, prior]).astype(np.float32), "labels": labels}
 
 
 def hidden_images(rng: np.random.Generator, images: Array, count: int) -> tuple[Array, Array]:

@@ -59,7 +59,8 @@ class VaeMnist:
             raise NotAnswered(Fault("student", f"expected one code an image, got shape {codes.shape}"))
         prefix = f"quality.{part}/"
         quality = {key.removeprefix(prefix): q for key, q in evidence.questions.items() if key.startswith(prefix)}
-        return questions.decode_questions(codes, quality, state)
+        decoder = {name: array for name, array in state.items() if name.startswith("decoder/")}
+        return questions.decode_questions(codes, quality, decoder)
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """Reconstructions, samples, the conditional grid and the loss curves."""

@@ -149,14 +149,14 @@ def trains_in_train_mode(evidence: Evidence, part: str) -> Finding:
     """The model is in training mode while it learns."""
     (modes,) = answer(evidence, _source(part), "modes")
     if not modes.size:
-        return Finding(0.0, "the model was never called", "The loop must call the model it is given.")
+        return Finding(0.0, "the optimizer never made a step", "The loop must train the model it is given.")
     share = float((modes != 0).mean())
     return verdict(
         share > 0.5,
         "the model trains in training mode",
         "the model is in eval mode while it trains",
         "Which mode does your loop leave the model in?",
-        {"share of calls in training mode": share},
+        {"share of steps in training mode": share},
     )
 
 

@@ -64,14 +64,13 @@ class ToyModel(nn.Module):
         self.latent_dim, self.num_classes, self.conditional = latent_dim, LABELS, conditional
         self.encoder = ToyEncoder(latent_dim, conditional)
         self.decoder = ToyDecoder(latent_dim, conditional)
-        self.modes, self.labels = [], []
+        self.labels = []
 
     def reparameterize(self, mu, logvar):
         """Returns mu + 0.1 logvar: both heads matter and nothing is random."""
         return mu + 0.1 * logvar
 
     def forward(self, x, y=None):
-        self.modes.append(self.training)
         condition = ()
         if self.conditional:
             self.labels.append(as_labels(y).detach().tolist())

@@ -29,6 +29,7 @@ class Recorder(torch.optim.SGD):
 
     def __init__(self, model, loader, lr, limit):
         super().__init__(model.parameters(), lr=lr)
+        self.model, self.modes = model, []  # the mode at each step: a loop may also validate in eval mode
         self.watched, self.loader, self.limit = list(model.parameters()), loader, limit
         self.before, self.grads, self.batch = [], [], []
 
@@ -38,6 +39,7 @@ class Recorder(torch.optim.SGD):
             self.before.append(stand_in.flat(self.watched))
             self.grads.append(stand_in.flat([torch.zeros_like(p) if p.grad is None else p.grad for p in self.watched]))
             self.batch.append(self.loader.current)
+            self.modes.append(self.model.training)
         super().step()
         return loss
 
@@ -75,7 +77,7 @@ def ask_training(part, student, given):
         "grads": torch.stack(optimizer.grads) if optimizer.grads else torch.zeros(0, size),
         "batch": np.array(optimizer.batch, dtype=np.int64),
         "batches_served": loader.served,
-        "modes": np.array(model.modes[:1000], dtype=np.int64),
+        "modes": np.array(optimizer.modes, dtype=np.int64),
         "labels": np.array([y for call in model.labels[:1000] for y in call], dtype=np.int64),
         "history": reported[:1000],
     }

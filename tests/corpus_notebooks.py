@@ -37,7 +37,7 @@ class Solution:
     loses: list[str] = field(default_factory=list)  # items that lose points on their component checks
     touches: list[str] = field(default_factory=list)  # items that may lose points too once the model is trained
     train: bool = False  # graded in full by `make trials`
-    everyday: bool = False  # graded by the everyday tests; the others are marked long
+    everyday: bool = False  # graded by itself in the everyday tests; the others are marked long
 
 
 @cache
@@ -66,11 +66,28 @@ def names(kind: str, *, train: bool | None = None, everyday: bool | None = None)
     ]
 
 
-def build(name: str) -> Notebook:
-    """The notebook a student with this solution would hand in, without outputs; "reference" is the right one."""
-    if name == REFERENCE:
-        return changed({})
-    return changed(solutions()[name].regions, solutions()[name].replace)
+def build(*chosen: str) -> Notebook:
+    """The notebook a student with these solutions would hand in, without outputs; "reference" changes nothing."""
+    entries = [solutions()[name] for name in chosen if name != REFERENCE]
+    regions = {name: code for entry in entries for name, code in entry.regions.items()}
+    return changed(regions, [pair for entry in entries for pair in entry.replace])
+
+
+def packs(kind: str) -> list[list[str]]:
+    """All entries of a kind in few groups, so that no two of a group change the same class, function or text."""
+    made: list[tuple[set[str], list[str]]] = []
+    for name in names(kind):
+        touched = _touched(solutions()[name])
+        taken, pack = next((found for found in made if not found[0] & touched), (set(), []))
+        if not pack:
+            made.append((taken, pack))
+        taken |= touched
+        pack.append(name)
+    return [pack for _, pack in made]
+
+
+def _touched(solution: Solution) -> set[str]:
+    return {region.partition(".")[0] for region in solution.regions} | {old for old, _ in solution.replace}
 
 
 def changed(regions: Mapping[str, str], replace: Iterable[Sequence[str]] = ()) -> Notebook:

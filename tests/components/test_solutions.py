@@ -1,4 +1,7 @@
-"""Every wrong solution of the corpus loses its own item on component checks and no other; honest ones lose nothing."""
+"""Every wrong solution of the corpus loses its own item on component checks and no other; honest ones lose nothing.
+
+Every day honest solutions that change different things share a notebook; each by itself is a long test.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,15 @@ from grader.records import Outcome
 from tests import corpus_notebooks as corpus
 
 
-@pytest.mark.parametrize("name", entries("honest"))
+@pytest.mark.parametrize("pack", corpus.packs("honest"), ids=lambda pack: pack[0])
+def test_honest_solutions_together_lose_nothing(pack: list[str], tmp_path: Path) -> None:
+    report = graded(corpus.build(*pack), tmp_path)
+    assert lost(report) == {}, (pack, report.events)
+    assert not report.needs_person
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", corpus.names("honest"))
 def test_an_honest_solution_loses_nothing(name: str, tmp_path: Path) -> None:
     report = graded(corpus.build(name), tmp_path)
     assert lost(report) == {}, report.events

@@ -11,7 +11,7 @@ from grader.classifier import Judgement, judge
 from grader.exercises.vae_mnist import real
 from grader.exercises.vae_mnist.checks.reading import answer, between, give_up, halves, shape_text
 from grader.judging import NotAnswered
-from grader.metrics.agreement import label_agreement
+from grader.metrics.agreement import Agreement, label_agreement
 from grader.metrics.copies import copy_share
 from grader.metrics.diversity import class_entropy, distinct_share, within_class_spread
 from grader.metrics.frechet import normalised_frechet_distance
@@ -71,6 +71,19 @@ def prior_images(evidence: Evidence, part: str) -> Array | None:
     return _pictures(images, len(evidence.questions[f"quality.{part}/x"]) + prior, "images")[-prior:]
 
 
+def drawn(evidence: Evidence, part: str) -> list[tuple[Array, Array]]:
+    """The images a quality of drawing must show, with their labels: the samples, and what the decoder makes of our codes.
+
+    The worse of the two counts. Samples alone would pay copies and collapsed models that hide behind them, the
+    decoder alone would pay sampling code that does not use it.
+    """
+    sets = [samples(evidence, part)]
+    expected = prior_images(evidence, part)
+    if expected is not None:
+        sets.append((expected, evidence.questions[f"quality.{part}/prior_labels"]))
+    return sets
+
+
 def reconstructions_resemble_the_images(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """Reconstructions of hidden test images are close to the images."""
     x, x_hat = reconstructions(evidence, part)
@@ -97,8 +110,8 @@ def reconstructions_keep_their_digit(evidence: Evidence, part: str, *, zero_at: 
 
 def samples_resemble_digits(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """Samples look like handwritten digits."""
-    images, _ = samples(evidence, part)
-    distance = normalised_frechet_distance(_judged(images).features, real.digit_judgement().features)
+    digits = real.digit_judgement().features
+    distance = max(normalised_frechet_distance(_judged(images).features, digits) for images, _ in drawn(evidence, part))
     return Finding(
         between(distance, zero_at=zero_at, full_at=full_at),
         _level(-distance, -zero_at, -full_at, "samples look like digits"),
@@ -109,8 +122,7 @@ def samples_resemble_digits(evidence: Evidence, part: str, *, zero_at: float, fu
 
 def samples_show_all_digits(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """Samples show all ten digits."""
-    images, _ = samples(evidence, part)
-    entropy = class_entropy(_judged(images).labels)
+    entropy = min(class_entropy(_judged(images).labels) for images, _ in drawn(evidence, part))
     return Finding(
         between(entropy, zero_at=zero_at, full_at=full_at),
         _level(entropy, zero_at, full_at, "all digits appear among the samples"),
@@ -121,8 +133,7 @@ def samples_show_all_digits(evidence: Evidence, part: str, *, zero_at: float, fu
 
 def samples_differ(evidence: Evidence, part: str, *, tolerance: float, zero_at: float, full_at: float) -> Finding:
     """Samples differ from each other."""
-    images, _ = samples(evidence, part)
-    distinct = distinct_share(images, tolerance=tolerance)
+    distinct = min(distinct_share(images, tolerance=tolerance) for images, _ in drawn(evidence, part))
     return Finding(
         between(distinct, zero_at=zero_at, full_at=full_at),
         _level(distinct, zero_at, full_at, "samples differ from each other"),
@@ -131,10 +142,14 @@ def samples_differ(evidence: Evidence, part: str, *, tolerance: float, zero_at: 
     )
 
 
+def _requested(evidence: Evidence, part: str) -> Agreement:
+    found = [label_agreement(labels, _judged(images).labels) for images, labels in drawn(evidence, part)]
+    return min(found, key=lambda agreement: agreement.overall)
+
+
 def samples_show_the_requested_digit(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """A conditional sample shows the digit that was asked for."""
-    images, labels = samples(evidence, part)
-    agreement = label_agreement(labels, _judged(images).labels)
+    agreement = _requested(evidence, part)
     return Finding(
         between(agreement.overall, zero_at=zero_at, full_at=full_at),
         _level(agreement.overall, zero_at, full_at, "samples show the requested digit"),
@@ -145,8 +160,7 @@ def samples_show_the_requested_digit(evidence: Evidence, part: str, *, zero_at: 
 
 def every_digit_can_be_requested(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """No digit is drawn much worse on request than the others."""
-    images, labels = samples(evidence, part)
-    agreement = label_agreement(labels, _judged(images).labels)
+    agreement = _requested(evidence, part)
     return Finding(
         between(agreement.worst, zero_at=zero_at, full_at=full_at),
         _level(agreement.worst, zero_at, full_at, "every digit can be requested"),
@@ -157,9 +171,8 @@ def every_digit_can_be_requested(evidence: Evidence, part: str, *, zero_at: floa
 
 def samples_of_a_digit_differ(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """Samples of the same digit differ as handwriting does."""
-    images, labels = samples(evidence, part)
-    real_images, real_labels = real.digits()
-    spread = within_class_spread(images, labels, real_images, real_labels)
+    spreads = [within_class_spread(images, labels, *real.digits()) for images, labels in drawn(evidence, part)]
+    spread = min(spreads, key=lambda found: found.mean)
     return Finding(
         between(spread.mean, zero_at=zero_at, full_at=full_at),
         _level(spread.mean, zero_at, full_at, "samples of one digit differ from each other"),

@@ -37,7 +37,7 @@ check: setup ## grades the components of SUBMISSION=x.ipynb alone, without train
 	@$(RUN) -m grader grade "$$SUBMISSION" --rubric "$(RUBRIC)" --components-only $(OPTIONS)
 
 test: setup lint template-check ## the everyday tests, with coverage
-	@$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal -m "not long" --cov=grader --cov-report=term
+	@$(RUN) -m pytest -q -n $(WORKERS) --dist loadfile -m "not long" --cov=grader --cov-report=term
 
 test-long: setup ## every test, also those that train
 	@$(RUN) -m pytest -q -m "long or not long"

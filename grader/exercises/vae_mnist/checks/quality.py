@@ -72,9 +72,9 @@ def prior_images(evidence: Evidence, part: str) -> Array | None:
 
 
 def drawn(evidence: Evidence, part: str) -> list[tuple[Array, Array]]:
-    """The images a quality of drawing must show, with their labels: the samples, and what the decoder makes of our codes.
+    """Sets of drawn images with their labels: the samples, and what the decoder makes of our own codes.
 
-    The worse of the two counts. Samples alone would pay copies and collapsed models that hide behind them, the
+    The worse of the two counts. Samples alone would pay copies and collapsed models that hide behind them; the
     decoder alone would pay sampling code that does not use it.
     """
     sets = [samples(evidence, part)]

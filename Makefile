@@ -24,7 +24,7 @@ $(STAMP): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
 	@test -x $(RUN) || { echo "setup: making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "setup: installing the pinned packages (about 5 GB the first time, a few minutes)"
-	@$(RUN) -m pip install --disable-pip-version-check --quiet --progress-bar on -r requirements.lock
+	@$(RUN) -m pip install --disable-pip-version-check -r requirements.lock
 	@touch $@
 	@echo "setup: done"
 

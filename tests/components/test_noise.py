@@ -79,7 +79,7 @@ def test_colab_habits(tmp_path: Path) -> None:
     nothing_is_lost(graded(notebook, tmp_path))
 
 
-@pytest.mark.parametrize("newline", ["\r\n", "\r"])
+@pytest.mark.parametrize("newline", ["\r\n", pytest.param("\r", marks=pytest.mark.long)])
 def test_what_editors_do_to_cells(newline: str, tmp_path: Path) -> None:
     notebook = corpus.build("reference")
     for name in ("class Encoder", "def vae_loss", "class CVAE", "import torch"):  # cells pasted twice

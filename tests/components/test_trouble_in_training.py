@@ -65,7 +65,7 @@ def trained_with(vae: str, cvae: str, cell_s: float, folder: Path) -> GradeRepor
     rubric = yaml.safe_load(RUBRIC.read_text(encoding="utf-8"))
     rubric["limits"]["cell_s"] = cell_s
     rubric["template"] = str(corpus.ROOT / rubric["template"])
-    (folder / "rubric.yaml").write_text(yaml.safe_dump(rubric), encoding="utf-8")
+    (folder / "rubric.yaml").write_text(yaml.safe_dump(rubric, sort_keys=False), encoding="utf-8")
     regions = {
         "train_vae": vae + RIGHT.format(call="model(x)"),
         "train_cvae": cvae + RIGHT.format(call="model(x, y)"),

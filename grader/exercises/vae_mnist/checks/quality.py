@@ -14,7 +14,7 @@ from grader.judging import NotAnswered
 from grader.metrics.agreement import Agreement, label_agreement
 from grader.metrics.copies import copy_share
 from grader.metrics.diversity import class_entropy, distinct_share, within_class_spread
-from grader.metrics.frechet import normalised_frechet_distance
+from grader.metrics.frechet import frechet_distance, normalised_frechet_distance
 from grader.metrics.reconstruction import explained_variance
 from grader.records import Array, Evidence, Finding
 
@@ -193,7 +193,7 @@ def samples_are_new(
     if expected is not None:
         if ((images < 1e-3) | (images > 1 - 1e-3)).mean() > 0.999:  # black and white: draws, compared with draws
             expected = (np.random.default_rng(0).random(expected.shape) < expected).astype(np.float32)
-        distance = normalised_frechet_distance(_judged(images).features, _judged(expected).features)
+        distance = _distance(images, expected)
         measured["distance from the decoder's own images"] = distance
         results["decoder"] = (
             "" if distance <= max_distance else "the samples are not what the trained decoder draws from the prior"
@@ -201,6 +201,17 @@ def samples_are_new(
     return halves(
         results, "the samples are the decoder's own", "Who draws the samples, and from which codes?", measured
     )
+
+
+def _distance(images: Array, expected: Array) -> float:
+    """The Fréchet distance of two sets of pictures, in units of the expected ones' variance.
+
+    A collapsed decoder draws one picture, whose variance is nothing to divide by; real digits' is taken instead.
+    """
+    features, wanted = _judged(images).features.astype(np.float64), _judged(expected).features.astype(np.float64)
+    moments = [(found.mean(axis=0), np.cov(found, rowvar=False)) for found in (features, wanted)]
+    scale = max(np.trace(moments[1][1]), 0.1 * np.trace(np.cov(real.digit_judgement().features, rowvar=False)))
+    return frechet_distance(*moments[0], *moments[1]) / float(scale)
 
 
 def _level(value: float, zero_at: float, full_at: float, good: str) -> str:

@@ -24,6 +24,7 @@ from grader.records import Array, Evidence, Fault
 
 MAX_HEADER = 1 << 20
 MAX_FILE = 1 << 30
+LARGE = 500_000  # numbers: thousands of pictures, where half precision is finer than a grey level
 _HEADER = struct.Struct("<Q")
 
 
@@ -94,7 +95,7 @@ def save_evidence(evidence: Evidence) -> bytes:
     arrays: dict[str, Array] = {}
     for prefix, source in (("q", evidence.questions), ("a", evidence.answers)):
         for name, array in source.items():
-            large = array.dtype == np.float32 and array.size >= 100_000
+            large = array.dtype == np.float32 and array.size >= LARGE
             arrays[f"{prefix}:{name}"] = np.array(array, dtype=np.float16 if large else array.dtype, order="C")
     faults = {name: [fault.blame, fault.message] for name, fault in evidence.faults.items()}
     return save(arrays, metadata={"faults": json.dumps(faults)})

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import grader
+from grader.box.backend import backend_named
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
 from grader.exercise import Exercise
@@ -59,6 +60,7 @@ def grade(
         GraderError: where nothing could be graded: one line that says why.
     """
     options = options or Options()
+    backend_named(options.isolation)  # a machine that cannot isolate is told before anything is prepared
     rubric, exercise = load_rubric(rubric_path)
     template = load_notebook(rubric_path.parent / rubric.template)
     limits = rubric.limits

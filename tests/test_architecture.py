@@ -43,7 +43,10 @@ WING_IMPORTS = frozenset(
 FORBIDDEN = re.compile(
     r"\b(pickle|dill|joblib|cloudpickle|marshal|shelve)\b|torch\.load\(|(?<![\w.])eval\(|allow_pickle|shell=True|os\.system\("
 )
-HOSTS = re.compile(r"pypi\.|pythonhosted|anaconda\.|proxy\.golang|npmjs|/artifactory/|index-url", re.IGNORECASE)
+# Written in two halves, so that this file does not hold what it forbids.
+HOSTS = re.compile(
+    r"py" r"pi\.|python" r"hosted|anaconda\.|proxy\.golang|npm" r"js|/artifactory/|index-" r"url", re.IGNORECASE
+)
 HOMES = re.compile(r"(?<![\w.])/(?:home|Users)/(?!student\b)\w+|(?<![\w.])/root\b|/work/")
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -25,8 +25,8 @@ from grader.fingerprint import grader_checksum, questions_checksum
 from grader.judge import judge
 from grader.notebook.format import dump_notebook, load_notebook
 from grader.notebook.read import read_submission
-from grader.notebook.restore import Restored, restore_given
-from grader.records import Execution, GradeReport, ItemVerdict, Outcome, Remark, Rubric, Status, Submission
+from grader.notebook.restore import restore_given
+from grader.records import Execution, GradeReport, ItemVerdict, Outcome, Remark, Rubric, Status
 from grader.report.files import write_atomically
 from grader.report.gradescope import results_json
 from grader.report.html import report_html
@@ -81,8 +81,8 @@ def grade(
         "grader": grader_checksum(),
         "questions": questions_checksum(questions),
     }
-    report = make_report(folder, rubric, exercise, ran.execution, _remarks(submission, restored), seed, checksums)
-    report = replace(report, submission=submission.name)
+    remarks = (*submission.remarks, *restored.remarks)
+    report = make_report(submission.name, folder, rubric, exercise, ran.execution, remarks, seed, checksums)
     write_report(folder, report, exercise)
     return report, folder
 
@@ -121,6 +121,7 @@ def _needs_person(items: Sequence[ItemVerdict], remarks: Sequence[Remark], statu
 
 
 def make_report(
+    name: str,
     folder: Path,
     rubric: Rubric,
     exercise: Exercise,
@@ -134,7 +135,7 @@ def make_report(
     items = judge(evidence, rubric, exercise.checks)
     remarks += tuple(Remark("look", reason, needs_person=True) for reason in exercise.reasons_for_person(evidence))
     return GradeReport(
-        submission=folder.name,
+        submission=name,
         points_milli=sum(item.points_milli for item in items),
         max_points_milli=rubric.points_milli,
         device=execution.device,
@@ -164,7 +165,3 @@ def versions() -> dict[str, str]:
     """The versions that matter for a grade."""
     found = {"grader": grader.__version__, "python": platform.python_version()}
     return found | {package: version(package) for package in PACKAGES}
-
-
-def _remarks(submission: Submission, restored: Restored) -> tuple[Remark, ...]:
-    return (*submission.remarks, *restored.remarks)

@@ -141,7 +141,7 @@ def _cell(index: int, source: str, timeout_s: float, *, replay: str) -> Step:
 
 def _stage(stage: str, limits: Limits, *, again: bool = False) -> Step:
     timing = {"timeout_s": limits.probe_s, "question_s": limits.question_s}
-    return {"kind": "stage", "stage": stage, "again": again, "only": [], **timing}
+    return {"kind": "stage", "stage": stage, "again": again, **timing}
 
 
 def executed(notebook: Notebook, runs: Mapping[int, CellRun], outputs: Mapping[int, list[Any]]) -> Notebook:

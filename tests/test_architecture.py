@@ -151,7 +151,7 @@ def tracked() -> list[Path]:
     """The files of the repository, except notebooks' pictures and other binary ones."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:
-        pytest.skip("not a git checkout")
+        pytest.skip("not a git checkout")  # a downloaded archive has no list of tracked files
     paths = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
     return [path for path in paths if path.is_file() and path != Path(__file__)]
 

@@ -84,7 +84,7 @@ def test_what_was_not_to_be_asked_is_nobodys_fault() -> None:
 def test_trained_numbers_are_taken_with_care() -> None:
     state = save({"decoder/weight": np.ones(2, dtype=np.float32), "other": np.ones(1, dtype=np.float32)})
     box = inbox(answer__trained_DOT_one__state=state)
-    assert list(trained_state(box, "one", 1)) == ["decoder/weight", "other"]
+    assert set(trained_state(box, "one", 1)) == {"decoder/weight", "other"}
     assert trained_state(box, "two", 1) == {}
     assert trained_state(box, "one", 1e-6) == {}
     assert trained_state(inbox(answer__trained_DOT_one__state=b"junk"), "one", 1) == {}

@@ -104,7 +104,7 @@ def record():
     questions = load_file(os.path.join(REQUEST["folder"], "questions.safetensors"))
     in_main_thread = threading.current_thread() is threading.main_thread()
     for question, function in probe.STAGES[REQUEST["stage"]].items():
-        if question in REQUEST["skip"] or (REQUEST["only"] and question not in REQUEST["only"]):
+        if question in REQUEST["skip"]:
             continue
         with builtins.open(os.path.join(REQUEST["folder"], "asking"), "w") as stream:
             stream.write(question)

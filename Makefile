@@ -10,7 +10,7 @@ export PYTHONUNBUFFERED := 1
 export SUBMISSION
 
 .DEFAULT_GOAL := help
-.PHONY: help setup grade check test test-long lint template template-check reference classifier trials bench-data clean
+.PHONY: help setup grade check test test-long lint template template-check reference classifier audit audit-full calibrate bench-data clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -58,8 +58,14 @@ reference: setup ## runs the reference notebook and keeps its pictures in it
 classifier: setup ## trains the classifier again (about 15 minutes on two cores)
 	@$(RUN) -m grader.classifier.train
 
-trials: setup ## grades the marked right and wrong solutions in full, about two minutes each; writes docs/trials.csv
-	@$(RUN) -m tests.trials
+audit: setup ## tries the rubric on every right and wrong solution of corpus/, components alone, in minutes
+	@$(RUN) -m grader audit --rubric "$(RUBRIC)" $(OPTIONS)
+
+audit-full: setup ## the same with training: hours the first time, then only what changed
+	@$(RUN) -m grader audit --full --rubric "$(RUBRIC)" --jobs $(WORKERS) $(OPTIONS)
+
+calibrate: setup ## measures honest and defective models; writes docs/calibration*, an hour or two the first time
+	@$(RUN) -m grader calibrate --rubric "$(RUBRIC)" --jobs $(WORKERS)
 
 bench-data: setup ## the reference's batches against a DataLoader, one epoch each
 	@$(RUN) -m benchmarks.data_path

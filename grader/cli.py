@@ -43,10 +43,49 @@ def grade(
 
     if seed is not None and (len(seed) != 32 or any(digit not in "0123456789abcdef" for digit in seed)):
         raise GraderError(f"--seed: expected the 32 hexadecimal digits of a report's seed, got {seed[:40]!r}")
-    options = Options(seed=seed, isolation=isolation, train=not components_only)
+    options = Options(seed=seed, isolation=isolation, parts=() if components_only else None)
     report, folder = grade(submission, rubric, out, options, _Progress())
     print_report(report, Console(), folder)
     raise typer.Exit(LOOK if report.needs_person else GRADED)
+
+
+@app.command()
+def audit(
+    only: Annotated[list[str] | None, typer.Option(help="a solution of corpus/; may be repeated")] = None,
+    out: Annotated[Path, typer.Option(help="the folder for the page and the tables")] = Path("runs/audit"),
+    rubric: Annotated[Path, typer.Option(help="the rubric")] = Path("rubric.yaml"),
+    jobs: Annotated[int, typer.Option(min=1, help="processes at once")] = 2,
+    what_if: Annotated[
+        list[str] | None, typer.Option(help="<item>.<check>.<number>=<value>: who would gain or lose; may be repeated")
+    ] = None,
+    graded: Annotated[Path, typer.Option(help="with --what-if: the folder of graded submissions")] = Path("runs"),
+    full: Annotated[bool, typer.Option("--full", help="train every solution: hours the first time")] = False,
+) -> None:
+    """Tries the rubric on right and wrong solutions. Example: python -m grader audit --only uniform_prior"""
+    from rich.console import Console
+
+    from grader.audit.command import ask_what_if, audit_components, audit_in_full
+
+    if what_if:
+        ask_what_if(what_if, graded, rubric, out, Console())
+        return
+    form = audit_in_full if full else audit_components
+    sound = form(only or [], rubric, out, jobs, Console(), _Progress())
+    raise typer.Exit(GRADED if sound else LOOK)
+
+
+@app.command()
+def calibrate(
+    rubric: Annotated[Path, typer.Option(help="the rubric")] = Path("rubric.yaml"),
+    jobs: Annotated[int, typer.Option(min=1, help="boxes at once, a core each")] = 2,
+) -> None:
+    """Measures honest and defective models and writes docs/calibration*. Example: python -m grader calibrate"""
+    from grader.audit.calibrate import calibrate as measure
+
+    faults = measure(rubric, jobs, _Progress())
+    for fault in faults:
+        typer.echo(fault)
+    raise typer.Exit(LOOK if faults else GRADED)
 
 
 class _Progress:

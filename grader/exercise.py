@@ -29,10 +29,16 @@ class Exercise(Protocol):
 
     parts: tuple[str, ...]
     names: tuple[str, ...]  # the interface's names, which a rubric may map
+    arguments: Mapping[str, tuple[str, ...]]  # function -> its arguments, which a rubric may give another order
+    returns: Mapping[str, tuple[str, ...]]  # function -> the values it returns, likewise
+    options: Mapping[str, tuple[str, ...]]  # option -> what a rubric may choose, the interface's own way first
     train_functions: Mapping[str, str]  # part -> the function whose call trains it
     sizes: tuple[str, ...]  # what the rubric must size
     checks: Mapping[str, Check]
     in_box: Path
+    asks_for: Mapping[str, tuple[str, ...]]  # item -> the interface's names a student writes for it
+    spoilt_by: Mapping[str, tuple[str, ...]]  # item -> the earlier items whose mistakes spoil it
+    spoilt_checks: frozenset[str]  # the checks that depend on what was trained
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """Fetches what the exercise needs; returns the folders that its boxes see, by their path inside."""

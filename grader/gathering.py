@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from grader.box.inbox import Inbox
 from grader.evidence import AnswerSpec, Rejected, read_answer, read_tensors
@@ -10,7 +10,7 @@ from grader.exercise import Questions
 from grader.records import Array, Evidence, Fault, Status
 
 ENDED_BY_STUDENT = {"timeout", "died", "skipped"}  # how a stage ends when the kernel is lost
-NOT_ASKED = Fault("nobody", "not judged: only the components were asked for")
+NOT_ASKED = Fault("nobody", "not judged: this run left it out")
 
 
 def gather(
@@ -19,18 +19,18 @@ def gather(
     questions: Questions,
     status: Status,
     event: str,
-    kinds: Sequence[str] | None = None,
+    stages: Collection[str] | None = None,
 ) -> Evidence:
     """The evidence in a box's frames. What is not there is the run's fault, and ours only if the box broke.
 
-    `kinds` are the kinds of stages that were to be asked, all of them where it is None.
+    `stages` are those that were to be asked, all of them where it is None.
     """
     answers: dict[str, Array] = {}
     faults: dict[str, Fault] = {}
     for source, spec in specs.items():
         stage, _, question = source.partition("/")
         data = inbox.answers.get((stage, question))
-        if kinds is not None and stage.partition(".")[0] not in kinds:
+        if stages is not None and stage not in stages:
             faults[source] = NOT_ASKED
         elif data is not None:
             try:

@@ -19,7 +19,7 @@ from grader.records import (
 
 def judge(evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check]) -> tuple[ItemVerdict, ...]:
     """Every item of the rubric has a verdict; a check that breaks gives `needs_review`, never zero points."""
-    return tuple(_item(evidence, item, checks) for item in rubric.items)
+    return tuple(_item(evidence, item, checks, rubric.points_step_milli) for item in rubric.items)
 
 
 def title_of(check: Check) -> str:
@@ -27,14 +27,23 @@ def title_of(check: Check) -> str:
     return (check.__doc__ or check.__name__.replace("_", " ")).strip().splitlines()[0]
 
 
-def _item(evidence: Evidence, item: RubricItem, checks: Mapping[str, Check]) -> ItemVerdict:
+def stepped(points_milli: float, step_milli: int) -> int:
+    """The points in whole steps, the nearest; a half goes up.
+
+    >>> stepped(1130, 250), stepped(1120, 250)
+    (1250, 1000)
+    """
+    return int(points_milli / step_milli + 0.5) * step_milli
+
+
+def _item(evidence: Evidence, item: RubricItem, checks: Mapping[str, Check], step: int) -> ItemVerdict:
     verdicts: dict[str, CheckVerdict] = {}
     for spec in item.checks:
         lost = [name for name in spec.requires if verdicts[name].points_milli == 0]
         if lost:
             verdicts[spec.check] = _after(verdicts[lost[0]], spec, checks)
         else:
-            verdicts[spec.check] = _weighed(spec, checks[spec.check], _finding(evidence, item, spec, checks))
+            verdicts[spec.check] = _weighed(spec, checks[spec.check], _finding(evidence, item, spec, checks), step)
     made = tuple(verdicts.values())
     return ItemVerdict(
         id=item.id,
@@ -67,10 +76,10 @@ def _finding(evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapp
     return finding
 
 
-def _weighed(spec: CheckSpec, check: Check, finding: Finding | Outcome) -> CheckVerdict:
+def _weighed(spec: CheckSpec, check: Check, finding: Finding | Outcome, step: int) -> CheckVerdict:
     if isinstance(finding, Outcome):
-        return _unjudged(spec, check, finding, "not judged: only the components were asked for")
-    points = round((finding.score or 0.0) * spec.points_milli)
+        return _unjudged(spec, check, finding, "not judged: this run left it out")
+    points = _points(finding.score or 0.0, spec.points_milli, step)
     outcome = Outcome.NEEDS_REVIEW if finding.score is None else _outcome(points, spec.points_milli)
     return CheckVerdict(
         id=spec.check,
@@ -81,7 +90,14 @@ def _weighed(spec: CheckSpec, check: Check, finding: Finding | Outcome) -> Check
         message=finding.message,
         hint=finding.hint if outcome is not Outcome.PASSED else "",
         measured=finding.measured,
+        level=finding.level,
+        borderline=finding.borderline,
     )
+
+
+def _points(score: float, of: int, step: int) -> int:
+    """Partial credit in steps; all of it only for a score of 1, so that "passed" means that nothing was wrong."""
+    return of if score == 1 else min(stepped(score * of, step), of - step)
 
 
 def _after(cause: CheckVerdict, spec: CheckSpec, checks: Mapping[str, Check]) -> CheckVerdict:

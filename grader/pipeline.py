@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import platform
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,20 +19,22 @@ import numpy as np
 import grader
 from grader.box.backend import backend_named
 from grader.errors import GraderError
-from grader.evidence import load_evidence, save_evidence
-from grader.exercise import Exercise
+from grader.exercise import Exercise, Questions
 from grader.fingerprint import grader_checksum, questions_checksum
+from grader.following import Followed, replacement_questions, to_replace
 from grader.judge import judge
-from grader.notebook.format import dump_notebook, load_notebook
+from grader.notebook.definitions import definitions
+from grader.notebook.format import load_notebook
 from grader.notebook.read import read_submission
-from grader.notebook.restore import restore_given
+from grader.notebook.restore import Restored, restore_given
 from grader.records import Execution, GradeReport, ItemVerdict, Outcome, Remark, Rubric, Status
 from grader.report.files import write_atomically
 from grader.report.gradescope import results_json
 from grader.report.html import report_html
 from grader.report.report_json import dump, dump_json, read_report_json
 from grader.rubric import load_rubric
-from grader.running import run_submission
+from grader.run_folder import store_followed, store_run, stored_evidence, stored_followed, verdicts
+from grader.running import run_replaced, run_submission
 
 Say = Callable[[str], None]
 PACKAGES = ("torch", "torchvision", "numpy", "ipykernel", "nbclient", "safetensors")
@@ -44,7 +46,7 @@ class Options:
 
     seed: str | None = None  # 32 hexadecimal digits: repeats a run's questions
     isolation: str = "bubblewrap"
-    train: bool = True  # False: components only
+    parts: tuple[str, ...] | None = None  # those to train; None: all of them, (): components only
 
 
 def grade(
@@ -71,10 +73,10 @@ def grade(
     folders = exercise.prepare(say)
     seed = options.seed or secrets.token_hex(16)
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
-    ran = run_submission(restored, rubric, exercise, questions, folders, options.isolation, say, train=options.train)
-    write_atomically(folder / "evidence.safetensors", save_evidence(ran.evidence))
-    write_atomically(folder / "executed.ipynb", dump_notebook(ran.notebook).encode())
-    write_atomically(folder / "execution.json", dump_json(asdict(ran.execution)))
+    ran = run_submission(restored, rubric, exercise, questions, folders, options.isolation, say, parts=options.parts)
+    store_run(folder, ran)
+    reference = rubric_path.parent / rubric.reference
+    follow(folder, reference, restored, rubric, exercise, questions, folders, options.isolation, say)
     checksums = {
         "notebook": submission.sha256,
         "rubric": rubric.sha256,
@@ -85,6 +87,30 @@ def grade(
     report = make_report(submission.name, folder, rubric, exercise, ran.execution, remarks, seed, checksums)
     write_report(folder, report, exercise)
     return report, folder
+
+
+def follow(
+    folder: Path,
+    reference: Path,
+    restored: Restored,
+    rubric: Rubric,
+    exercise: Exercise,
+    questions: Questions,
+    folders: Mapping[str, Path],
+    isolation: str,
+    say: Say,
+) -> None:
+    """Each part whose later items an earlier one spoilt has been trained once more with sound parts, and is stored."""
+    items = judge(stored_evidence(folder), rubric, exercise.checks)
+    for part, lost in to_replace(items, rubric, exercise).items():
+        known = stored_followed(folder).get(part)
+        if known is not None and known.replaced == lost:
+            continue
+        titles = {item.id: item.title for item in rubric.items}
+        say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in lost)}")
+        told = replacement_questions(lost, exercise, rubric.interface.names, definitions(load_notebook(reference)))
+        evidence = run_replaced(restored, rubric, exercise, questions, folders, isolation, part, told, say)
+        store_followed(folder, part, Followed(lost, evidence))
 
 
 def regrade(folder: Path, rubric_path: Path) -> GradeReport:
@@ -99,8 +125,7 @@ def regrade(folder: Path, rubric_path: Path) -> GradeReport:
         old = read_report_json((folder / "report.json").read_bytes())
     except OSError:
         raise GraderError(f"{folder}: holds no report; grade the notebook first") from None
-    evidence = load_evidence(folder / "evidence.safetensors")
-    items = judge(evidence, rubric, exercise.checks)
+    items = verdicts(folder, rubric, exercise)
     report = replace(
         old,
         items=items,
@@ -131,9 +156,9 @@ def make_report(
     checksums: dict[str, str],
 ) -> GradeReport:
     """The verdicts on the folder's stored evidence."""
-    evidence = load_evidence(folder / "evidence.safetensors")
-    items = judge(evidence, rubric, exercise.checks)
-    remarks += tuple(Remark("look", reason, needs_person=True) for reason in exercise.reasons_for_person(evidence))
+    items = verdicts(folder, rubric, exercise)
+    reasons = exercise.reasons_for_person(stored_evidence(folder))
+    remarks += tuple(Remark("look", reason, needs_person=True) for reason in reasons)
     return GradeReport(
         submission=name,
         points_milli=sum(item.points_milli for item in items),
@@ -155,7 +180,7 @@ def make_report(
 
 def write_report(folder: Path, report: GradeReport, exercise: Exercise) -> None:
     """The folder holds the report in every form."""
-    figures = exercise.figures(load_evidence(folder / "evidence.safetensors"))
+    figures = exercise.figures(stored_evidence(folder))
     write_atomically(folder / "results.json", dump_json(results_json(report)))
     write_atomically(folder / "report.html", report_html(report, figures).encode())
     write_atomically(folder / "report.json", dump(report))

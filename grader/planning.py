@@ -7,33 +7,32 @@ is still unanswered, and the components of a part whose names were defined once 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from grader.exercise import Exercise
 from grader.notebook.format import is_code, source_of
 from grader.notebook.restore import Restored
 from grader.notebook.statements import read_code
-from grader.records import CellRun, Limits, Notebook
+from grader.records import CellRun, Interface, Limits, Notebook
 
 Step = dict[str, Any]
 AFTER_TRAINING = ("sampling", "trained", "quality")  # sampling code is usually written after the training cell
-WITHOUT_TRAINING = ("components", "sampling")
+WITHOUT_TRAINING = ("sampling",)
 
 
-def components_plan(restored: Restored, exercise: Exercise, names: Mapping[str, str], limits: Limits) -> list[Step]:
-    """Every cell but those that train or show, then the components of each part."""
-    steps: list[Step] = []
-    for index, cell in enumerate(restored.notebook["cells"]):
-        if not is_code(cell) or restored.roles[index].role == "show":
-            continue
-        if training_part(restored, index, exercise, names) is None:
-            steps.append(_cell(index, source_of(cell), limits.cell_s, replay=_replay(restored, index, None)))
-    return steps + [_stage(f"{kind}.{part}", limits) for part in exercise.parts for kind in WITHOUT_TRAINING]
+def first_plan(
+    restored: Restored,
+    exercise: Exercise,
+    names: Mapping[str, str],
+    limits: Limits,
+    parts: Collection[str] | None = None,
+) -> list[Step]:
+    """Every cell, with the stages of each part at their places; a sweep at the end.
 
-
-def first_plan(restored: Restored, exercise: Exercise, names: Mapping[str, str], limits: Limits) -> list[Step]:
-    """Every cell, with the stages of each part at their places; a sweep at the end."""
+    Where only some `parts` are to be trained, cells that train another one or only show something are left out.
+    """
+    chosen = exercise.parts if parts is None else parts
     steps: list[Step] = []
     asked: dict[str, int] = {}  # part -> step at which its components were asked
     trained: list[str] = []
@@ -41,6 +40,8 @@ def first_plan(restored: Restored, exercise: Exercise, names: Mapping[str, str],
         if not is_code(cell):
             continue
         part = training_part(restored, index, exercise, names)
+        if parts is not None and (restored.roles[index].role == "show" or part not in (None, *chosen)):
+            continue
         if part is not None:
             for other in trained:
                 if other != part:
@@ -55,8 +56,32 @@ def first_plan(restored: Restored, exercise: Exercise, names: Mapping[str, str],
     for part in exercise.parts:
         again = part in asked and _redefined(steps, asked[part], exercise, names)
         steps.append(_stage(f"components.{part}", limits, again=again))
-        steps += [_stage(f"{kind}.{part}", limits) for kind in AFTER_TRAINING]
+        steps += [_stage(f"{kind}.{part}", limits) for kind in kinds_asked(part, chosen)]
     return steps
+
+
+def replaced_plan(
+    restored: Restored, exercise: Exercise, names: Mapping[str, str], limits: Limits, part: str
+) -> list[Step]:
+    """The plan of a part that is trained once more: sound parts are put in just before its first training cell.
+
+    Empty where no cell trains the part.
+    """
+    steps: list[Step] = []
+    before: list[Step] = [_stage(f"replace.{part}", limits)]
+    for step in first_plan(restored, exercise, names, limits, (part,)):
+        if step["kind"] == "stage":
+            continue
+        if training_part(restored, step["index"], exercise, names) is not None:
+            steps += before
+            before = []
+        steps.append(step)
+    return [] if before else steps + [_stage(f"{kind}.{part}", limits) for kind in ("trained", "quality")]
+
+
+def kinds_asked(part: str, trained: Collection[str]) -> tuple[str, ...]:
+    """What a part is asked after its components: all of it only where it is trained."""
+    return AFTER_TRAINING if part in trained else WITHOUT_TRAINING
 
 
 def second_plan(
@@ -79,11 +104,16 @@ def second_plan(
     return steps + [_stage(stage, limits) for stage in stages]
 
 
-def plan_frame(steps: Sequence[Step], names: Mapping[str, str], limits: Limits) -> dict[str, Any]:
-    """The plan as the runner reads it."""
+def plan_frame(steps: Sequence[Step], interface: Interface, limits: Limits) -> dict[str, Any]:
+    """The plan as the runner reads it; what the interface means is the probe's business."""
     return {
         "steps": list(steps),
-        "names": dict(names),
+        "interface": {
+            "names": dict(interface.names),
+            "arguments": {function: list(order) for function, order in interface.arguments.items()},
+            "returns": {function: list(order) for function, order in interface.returns.items()},
+            "options": dict(interface.options),
+        },
         "kernel_restarts": limits.kernel_restarts,
         "replay_max_s": limits.replay_s,
         "replay_timeout_s": limits.probe_s,

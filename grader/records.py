@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from numpy.typing import NDArray
@@ -17,8 +16,6 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Notebook = dict[str, Any]  # a notebook in nbformat 4 JSON form
 Measured = Mapping[str, float | int | str]
-
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Status(StrEnum):
@@ -49,7 +46,7 @@ class CheckSpec:
     points_milli: int
     params: Mapping[str, Any]
     requires: tuple[str, ...] = ()  # checks of the same item that must have earned something first
-    measured: Measured = field(default_factory=lambda: _EMPTY)  # what stands behind the numbers, by model
+    measured: Measured = field(default_factory=dict)  # what stands behind the numbers, by model
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +80,38 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Interface:
+    """How a notebook's own names and habits differ from the exercise's interface; everything absent is as there."""
+
+    names: Mapping[str, str] = field(default_factory=dict)  # the interface's name -> the notebook's
+    arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # function -> its order of them
+    returns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # function -> its order of values
+    options: Mapping[str, str] = field(default_factory=dict)  # for instance labels: one_hot
+
+
+@dataclass(frozen=True, slots=True)
+class FollowThrough:
+    """Whether a later item is judged once more where an earlier one spoilt it, and what that may give."""
+
+    enabled: bool = False
+    max_replaced: int = 1  # items of a part that may be replaced by sound ones, the costliest first
+    share: float = 1.0  # of the later item's points that the second judging may give
+
+
+@dataclass(frozen=True, slots=True)
 class Rubric:
     """`rubric.yaml`, validated and bound to an exercise."""
 
     title: str
     exercise: str  # the exercise's package, for instance "grader.exercises.vae_mnist"
     template: str  # path of the student template, relative to the rubric
+    reference: str  # path of the solution notebook, likewise; follow-through takes sound parts from it
     items: tuple[RubricItem, ...]
     limits: Limits
-    names: Mapping[str, str]  # the interface's name -> the notebook's name
+    interface: Interface
     sizes: Mapping[str, int]  # how much is asked: draws, images, samples
+    follow_through: FollowThrough
+    points_step_milli: int  # partial credit is given in steps of this
     sha256: str
 
     @property
@@ -162,7 +181,18 @@ class Evidence:
 
     questions: Mapping[str, Array]
     answers: Mapping[str, Array]
-    faults: Mapping[str, Fault] = field(default_factory=lambda: _EMPTY)
+    faults: Mapping[str, Fault] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where a measured quality stands between the two ends of partial credit; `zero_at` may be the larger."""
+
+    name: str  # what was measured, for instance "explained variance"
+    value: float
+    standard_error: float  # of the value: how far other images and draws would move it
+    zero_at: float
+    full_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +202,9 @@ class Finding:
     score: float | None  # in [0, 1]
     message: str  # for the student: what was expected, what was got
     hint: str = ""  # where to look, never the answer
-    measured: Measured = field(default_factory=lambda: _EMPTY)
+    measured: Measured = field(default_factory=dict)
+    level: Level | None = None
+    borderline: bool = False  # within its own sampling error of a threshold; the better side was given
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +218,9 @@ class CheckVerdict:
     max_points_milli: int
     message: str
     hint: str = ""
-    measured: Measured = field(default_factory=lambda: _EMPTY)
+    measured: Measured = field(default_factory=dict)
+    level: Level | None = None
+    borderline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +232,9 @@ class ItemVerdict:
     outcome: Outcome
     points_milli: int
     max_points_milli: int
-    checks: tuple[CheckVerdict, ...]
+    checks: tuple[CheckVerdict, ...]  # on the submission as it is
+    lost_in: tuple[str, ...] = ()  # earlier items that were replaced before this one was judged once more
+    gained_milli: int = 0  # what that gave, part of `points_milli` and beside the sum of the checks
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from grader.judging import NotAnswered
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import cell_title
 from grader.notebook.restore import Restored
-from grader.planning import WITHOUT_TRAINING, Step, components_plan, executed, first_plan, plan_frame, second_plan
-from grader.records import Evidence, Execution, Notebook, Rubric, Status
+from grader.planning import Step, executed, first_plan, plan_frame, replaced_plan, second_plan
+from grader.records import Array, Evidence, Execution, Fault, Notebook, Rubric, Status
 
 ENGINE_FOLDER = Path(__file__).parent / "in_box"
 Say = Callable[[str], None]
@@ -48,29 +48,60 @@ def run_submission(
     isolation: str,
     say: Say,
     *,
-    train: bool = True,
+    parts: Collection[str] | None = None,
 ) -> Ran:
     """The notebook has run to its end or to a limit, and what it answered is evidence.
 
-    Without `train`, the cells that train and show are left out, and only components are asked.
+    Where only some `parts` are to be trained, cells that train another or show something are left out, and of the
+    others only components are asked.
 
     Raises:
         BoxError: where no box could be built on this machine.
     """
     boxes = _Boxes(backend_named(isolation), restored, rubric, exercise, dict(folders))
-    plan = first_plan if train else components_plan
-    first = boxes.run(plan(restored, exercise, rubric.names, rubric.limits), _Giver(questions), say)
+    steps = first_plan(restored, exercise, rubric.interface.names, rubric.limits, parts)
+    first = boxes.run(steps, _Giver(questions), say)
     specs = exercise.answer_specs(rubric.sizes)
-    kinds = None if train else WITHOUT_TRAINING
     asked_first = _of_stages(specs, questions)
-    evidence = gather(first.inbox, asked_first, questions, first.status, first.event, kinds)
-    second = _second_box(boxes, first, evidence, say) if train else None
-    if second is not None:
-        kept, asked = second
-        evidence = merged(evidence, gather(kept.inbox, _of_stages(specs, asked), {}, kept.status, kept.event))
+    stages = {step["stage"] for step in steps if step["kind"] == "stage"}
+    evidence = gather(first.inbox, asked_first, questions, first.status, first.event, stages)
+    evidence = _with_second_box(boxes, first, evidence, say)
     outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
     notebook = executed(restored.notebook, first.inbox.cells, outputs)
     return Ran(evidence, notebook, _execution(first, restored, evidence, exercise, isolation))
+
+
+def run_replaced(
+    restored: Restored,
+    rubric: Rubric,
+    exercise: Exercise,
+    questions: Questions,
+    folders: Mapping[str, Path],
+    isolation: str,
+    part: str,
+    replacement: Mapping[str, Array],
+    say: Say,
+) -> Evidence:
+    """What the part's trained model answers where sound parts stood in the place of some of the student's.
+
+    Only the answers of the stages that depend on training are there. Outputs, events and logs of these boxes are
+    dropped: they hold parts of a solution.
+
+    Raises:
+        BoxError: where no box could be built on this machine.
+    """
+    boxes = _Boxes(backend_named(isolation), restored, rubric, exercise, dict(folders))
+    replace = {f"replace.{part}": dict(replacement)}
+    asked = {stage: given for stage, given in questions.items() if stage in {f"trained.{part}", f"quality.{part}"}}
+    steps = replaced_plan(restored, exercise, rubric.interface.names, rubric.limits, part)
+    first = boxes.run(steps, _Giver(replace | asked), say)
+    specs = _of_stages(exercise.answer_specs(rubric.sizes), asked)
+    evidence = gather(first.inbox, specs, asked, first.status, first.event)
+    if (note := first.inbox.notes.get((f"replace.{part}", "replaced"))) is not None:
+        fault = Fault("ours", f"a sound part could not be put in: {note[0]}")
+        return Evidence({}, {}, dict.fromkeys(specs, fault))
+    evidence = _with_second_box(boxes, first, evidence, say, replace)
+    return Evidence({}, evidence.answers, evidence.faults)
 
 
 def _of_stages(specs: Mapping[str, AnswerSpec], stages: Collection[str]) -> dict[str, AnswerSpec]:
@@ -99,7 +130,7 @@ class _Boxes:
 
         keeper = Keeper(self.backend, self.contents, self.rubric.limits, gpu=self.gpu)
         giver.again = {step["stage"] for step in steps if step["kind"] == "stage" and step["again"]}
-        return keeper.keep(plan_frame(steps, self.rubric.names, self.rubric.limits), giver, running)
+        return keeper.keep(plan_frame(steps, self.rubric.interface, self.rubric.limits), giver, running)
 
 
 class _Giver:
@@ -126,20 +157,30 @@ class _Giver:
         return save(self._questions[stage])
 
 
-def _second_box(boxes: _Boxes, first: Kept, evidence: Evidence, say: Say) -> tuple[Kept, list[str]] | None:
-    """A fresh box with the trained numbers and the codes, or None where there is nothing to ask."""
+def _with_second_box(
+    boxes: _Boxes, first: Kept, evidence: Evidence, say: Say, before: Mapping[str, dict[str, Array]] | None = None
+) -> Evidence:
+    """The evidence, with what a fresh box answers that holds the trained numbers and the codes but no picture.
+
+    `before` are stages that the fresh box is told first.
+    """
     asked: Questions = {}
     for part in boxes.exercise.parts:
+        if (f"trained.{part}", "state") not in first.inbox.answers:
+            continue
         state = trained_state(first.inbox, part, boxes.rubric.limits.evidence_mb)
         try:
             asked[f"decode.{part}"] = boxes.exercise.second_questions(part, evidence, state)
         except NotAnswered:
             continue
     if not asked:
-        return None
-    limits, names = boxes.rubric.limits, boxes.rubric.names
-    steps = second_plan(boxes.restored, boxes.exercise, names, limits, first.inbox.cells, list(asked))
-    return boxes.run(steps, _Giver(asked), say), list(asked)
+        return evidence
+    told = {**(before or {}), **asked}
+    limits, names = boxes.rubric.limits, boxes.rubric.interface.names
+    steps = second_plan(boxes.restored, boxes.exercise, names, limits, first.inbox.cells, list(told))
+    kept = boxes.run(steps, _Giver(told), say)
+    specs = _of_stages(boxes.exercise.answer_specs(boxes.rubric.sizes), asked)
+    return merged(evidence, gather(kept.inbox, specs, {}, kept.status, kept.event))
 
 
 def _execution(first: Kept, restored: Restored, evidence: Evidence, exercise: Exercise, isolation: str) -> Execution:

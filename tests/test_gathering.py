@@ -76,7 +76,7 @@ def test_what_is_missing_is_somebodys_fault(frames: dict[str, bytes], status: St
 
 def test_what_was_not_to_be_asked_is_nobodys_fault() -> None:
     box = inbox(answer__components_DOT_one__function=NUMBERS)
-    evidence = gather(box, SPECS, {}, Status.OK, "", kinds=("components",))
+    evidence = gather(box, SPECS, {}, Status.OK, "", stages={"components.one"})
     assert evidence.faults["quality.one/apply"].blame == "nobody"
     assert "components.one/function/y" in evidence.answers
 

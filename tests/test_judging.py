@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,8 +28,7 @@ def judged(*checks: tuple[Any, int, tuple[str, ...]]) -> ItemVerdict:
 
 
 def _rubric(*items: RubricItem) -> Rubric:
-    toy = toy_rubric()
-    return Rubric(toy.title, toy.exercise, toy.template, items, toy.limits, {}, {}, "")
+    return replace(toy_rubric(), items=items, points_step_milli=250)
 
 
 def _check(what: Any) -> Callable[..., Any]:
@@ -52,7 +52,8 @@ def _check(what: Any) -> Callable[..., Any]:
         (0.5, 750, Outcome.PARTIAL),
         (1 / 3, 500, Outcome.PARTIAL),
         (0.0001, 0, Outcome.FAILED),
-        (0.99999, 1500, Outcome.PASSED),
+        (0.99999, 1250, Outcome.PARTIAL),  # "passed" means that nothing was wrong
+        (0.45, 750, Outcome.PARTIAL),
         (None, 0, Outcome.NEEDS_REVIEW),
     ],
 )
@@ -63,7 +64,7 @@ def test_a_score_becomes_points(score: float | None, points: int, outcome: Outco
     assert verdict.checks[0].title == "What is found is found."
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 20_000)), min_size=1, max_size=8))
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 80).map(lambda steps: 250 * steps)), min_size=1, max_size=8))
 def test_sums_are_exact_and_within_the_item(checks: list[tuple[float, int]]) -> None:
     verdict = judged(*[(score, milli, ()) for score, milli in checks])
     assert verdict.points_milli == sum(check.points_milli for check in verdict.checks)
@@ -108,8 +109,8 @@ def test_a_check_whose_requirement_is_lost_is_skipped() -> None:
 
 
 def test_a_check_whose_requirement_was_partly_met_is_judged() -> None:
-    verdict = judged((0.1, 1000, ()), (1.0, 500, ("check_0",)))
-    assert verdict.points_milli == 600
+    verdict = judged((0.2, 1000, ()), (1.0, 500, ("check_0",)))
+    assert verdict.points_milli == 750
 
 
 def test_a_check_whose_requirement_is_for_a_person_is_so_too() -> None:

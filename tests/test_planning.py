@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from toy_exercise import Toy, notebook, running
 
 from grader.notebook.format import source_of
-from grader.planning import Step, components_plan, executed, first_plan, plan_frame, second_plan
-from grader.records import CellRun, Notebook
+from grader.planning import Step, executed, first_plan, plan_frame, second_plan
+from grader.records import CellRun, Interface, Notebook
 
 LIMITS = running.rubric().limits
 
@@ -95,7 +95,7 @@ def test_unparsable_cells_are_run_like_any_other() -> None:
 
 def test_without_training_nothing_trains_or_shows() -> None:
     submission = notebook.submission()
-    order = names(components_plan(running.restored(submission), Toy(), {}, LIMITS), submission)
+    order = names(first_plan(running.restored(submission), Toy(), {}, LIMITS, ()), submission)
     assert {"run-one", "run-two", "show-one", "show-two"}.isdisjoint(order)
     assert {"double", "train-one", "components.one", "components.two"} <= set(order)
     assert not [name for name in order if name.startswith(("trained", "quality", "decode"))]
@@ -119,13 +119,13 @@ def test_the_second_box_runs_definitions_that_ran_and_no_training() -> None:
 def test_a_plan_is_plain_data_with_the_cells_sources() -> None:
     submission = notebook.submission()
     restored = running.restored(submission)
-    frame = plan_frame(first_plan(restored, Toy(), {}, LIMITS), {"double": "twice"}, LIMITS)
+    frame = plan_frame(first_plan(restored, Toy(), {}, LIMITS), Interface(names={"double": "twice"}), LIMITS)
     cells = restored.notebook["cells"]
     for step in frame["steps"]:
         assert step["timeout_s"] == (LIMITS.cell_s if step["kind"] == "cell" else LIMITS.probe_s)
         if step["kind"] == "cell":
             assert step["source"] == source_of(cells[step["index"]])
-    assert frame["names"] == {"double": "twice"}
+    assert frame["interface"]["names"] == {"double": "twice"}
 
 
 def test_the_executed_notebook_shows_this_run_only() -> None:

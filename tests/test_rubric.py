@@ -8,6 +8,7 @@ import pytest
 from toy_exercise import FOLDER
 
 from grader.errors import RubricError
+from grader.records import FollowThrough, Interface
 from grader.rubric import load_rubric
 
 SHIPPED = Path(__file__).parents[1] / "rubric.yaml"
@@ -78,16 +79,28 @@ WRONG = {
     "negative points": ("{points: 1, zero_at", "{points: -1, zero_at", ["item 'two.training'", "-1"]),
     "no points": ("{points: 1, zero_at", "{points: 0, zero_at", ["item 'two.training'", "positive"]),
     "points too fine": ("{points: 1, zero_at", "{points: 0.99999, zero_at", ["item 'two.training'", "0.99999"]),
+    "points between steps": (
+        "points_step: 0.5",
+        "points_step: 0.8",
+        ["item 'one.function'", "'function_multiplies'", "multiple of points_step, 0.8, got 2"],
+    ),
+    "no step": ("points_step: 0.5", "points_step: 0", ["points_step", "positive", "0"]),
+    "step missing": ("points_step: 0.5\n", "", ["points_step", "required"]),
     "negative item": ("    points: 4\n", "    points: -4\n", ["items.1.points", "-4"]),
     "zero is full": (
         "{points: 1, zero_at: 1.0, full_at: 0.1}",
         "{points: 1, zero_at: 0.1, full_at: 0.1}",
         ["item 'two.training'", "zero_at and full_at are both 0.1"],
     ),
+    "thresholds reversed": (
+        "{points: 1, zero_at: 1.0, full_at: 0.1}",
+        "{points: 1, zero_at: 0.1, full_at: 1.0}",
+        ["item 'two.training'", "zero_at above full_at", "smaller number is better", "0.1 and 1.0"],
+    ),
     "duplicate id": ("id: two.function", "id: one.function", ["one.function", "twice"]),
     "unknown part": ("id: two.training", "id: tow.training", ["item 'tow.training'", "'tow'", "did you mean 'two'?"]),
     "bad id": ("id: two.training", "id: Two Training", ["items.3.id", "Two Training"]),
-    "duplicate key": ("  disk_mb: 20\n", "  disk_mb: 20\n  disk_mb: 30\n", ["line 17", "'disk_mb' is given twice"]),
+    "duplicate key": ("  disk_mb: 20\n", "  disk_mb: 20\n  disk_mb: 30\n", ["line 18", "'disk_mb' is given twice"]),
     "unknown limit": ("  disk_mb: 20", "  disc_mb: 20", ["limits", "'disc_mb'", "did you mean 'disk_mb'?"]),
     "limit missing": ("  disk_mb: 20\n", "", ["limits: disk_mb is missing"]),
     "zero limit": ("  disk_mb: 20", "  disk_mb: 0", ["limits: disk_mb", "got 0"]),
@@ -96,8 +109,60 @@ WRONG = {
     "size missing": ("{numbers: 16}", "{}", ["sizes: numbers is missing"]),
     "size zero": ("{numbers: 16}", "{numbers: 0}", ["sizes: numbers", "got 0"]),
     "size not whole": ("{numbers: 16}", "{numbers: 1.5}", ["sizes.numbers", "1.5"]),
-    "unknown name": ("sizes:", "interface: {doubel: d}\nsizes:", ["interface", "'doubel'", "did you mean 'double'?"]),
-    "not a name": ("sizes:", "interface: {double: a b}\nsizes:", ["interface: double", "'a b'"]),
+    "limit not whole": ("  disk_mb: 20", "  disk_mb: 20.5", ["limits: disk_mb", "whole", "20.5"]),
+    "flat names": ("sizes:", "interface: {double: d}\nsizes:", ["interface", "`interface: {names: {double: d}}`"]),
+    "unknown name": (
+        "sizes:",
+        "interface: {names: {doubel: d}}\nsizes:",
+        ["interface: names", "'doubel'", "did you mean 'double'?"],
+    ),
+    "not a name": ("sizes:", "interface: {names: {double: a b}}\nsizes:", ["names: double", "Python name", "'a b'"]),
+    "a keyword": ("sizes:", "interface: {names: {double: class}}\nsizes:", ["names: double", "'class'"]),
+    "unknown section": ("sizes:", "interface: {nams: {}}\nsizes:", ["interface", "'nams'", "did you mean 'names'?"]),
+    "names no mapping": ("sizes:", "interface: {names: [double]}\nsizes:", ["interface: names", "mapping"]),
+    "unknown function": (
+        "sizes:",
+        "interface: {arguments: {train_on: [steps, model]}}\nsizes:",
+        ["interface: arguments", "'train_on'", "did you mean 'train_one'?"],
+    ),
+    "unknown argument": (
+        "sizes:",
+        "interface: {arguments: {train_one: [step, model]}}\nsizes:",
+        ["arguments: train_one", "'step'", "did you mean 'steps'?"],
+    ),
+    "no permutation": (
+        "sizes:",
+        "interface: {arguments: {train_one: [model, model]}}\nsizes:",
+        ["arguments: train_one", "each of model, steps once", "got model, model"],
+    ),
+    "a value dropped": (
+        "sizes:",
+        "interface: {arguments: {train_one: [model]}}\nsizes:",
+        ["each of model, steps once"],
+    ),
+    "no list": ("sizes:", "interface: {arguments: {train_one: model}}\nsizes:", ["train_one", "list", "'model'"]),
+    "nothing returned": ("sizes:", "interface: {returns: {double: [y]}}\nsizes:", ["interface: returns", "'double'"]),
+    "unknown option": ("sizes:", "interface: {number: lists}\nsizes:", ["interface", "did you mean 'numbers'?"]),
+    "unknown choice": (
+        "sizes:",
+        "interface: {numbers: list}\nsizes:",
+        ["interface: numbers", "'list'", "did you mean 'lists'?"],
+    ),
+    "following too far": (
+        "sizes:",
+        "follow_through: {enabled: true, max_replaced: 1, share: 1.5}\nsizes:",
+        ["follow_through.share", "1.5"],
+    ),
+    "following nobody": (
+        "sizes:",
+        "follow_through: {enabled: true, max_replaced: 0, share: 1}\nsizes:",
+        ["follow_through.max_replaced", "0"],
+    ),
+    "following misspelt": (
+        "sizes:",
+        "follow_through: {enabled: true, max_replaced: 1, shared: 1}\nsizes:",
+        ["follow_through.shared", "did you mean 'share'?"],
+    ),
     "requires a later check": (
         "function_multiplies: {points: 2, tolerance: 1.0e-5}",
         "function_multiplies: {points: 2, tolerance: 1.0e-5, requires: [fresh_process_agrees]}",
@@ -110,7 +175,7 @@ WRONG = {
     ),
     "settings are no mapping": ("{points: 1, zero_at: 1.0, full_at: 0.1}", "5", ["training_lowers_the_loss", "5"]),
     "not YAML": ("limits:\n", "limits: [\n", ["line", "not YAML"]),
-    "a tab": ("  disk_mb: 20", "\tdisk_mb: 20", ["line 16", "not YAML"]),
+    "a tab": ("  disk_mb: 20", "\tdisk_mb: 20", ["line 17", "not YAML"]),
     "a list as key": ("sizes:", "? [a, b]\n: 1\nsizes:", ["rubric.yaml"]),
 }
 
@@ -152,7 +217,58 @@ def test_a_folder_a_missing_file_and_a_huge_one_are_one_line(tmp_path: Path) -> 
     assert "is this the rubric?" in refusal(tmp_path / "large.yaml")
 
 
-def test_names_of_the_course_are_mapped(tmp_path: Path) -> None:
-    path = tmp_path / "rubric.yaml"
-    path.write_text((FOLDER / "rubric.yaml").read_text() + "\ninterface: {double: twice}\n")
-    assert load_rubric(path)[0].names == {"double": "twice"}
+def written(folder: Path, more: str) -> Path:
+    path = folder / "rubric.yaml"
+    path.write_text((FOLDER / "rubric.yaml").read_text() + "\n" + more + "\n")
+    return path
+
+
+def test_what_the_course_does_differently_is_kept_and_nothing_else(tmp_path: Path) -> None:
+    settings = "names: {double: twice, triple: triple}, arguments: {train_one: [steps, model]}, numbers: lists"
+    interface = load_rubric(written(tmp_path, f"interface: {{{settings}}}"))[0].interface
+    assert interface.names == {"double": "twice"}
+    assert interface.arguments == {"train_one": ("steps", "model")}
+    assert (interface.returns, interface.options) == ({}, {"numbers": "lists"})
+    plain = load_rubric(written(tmp_path, "interface: {arguments: {train_one: [model, steps]}, numbers: arrays}"))[0]
+    assert plain.interface == Interface({}, {}, {}, {})
+
+
+def test_follow_through_is_off_unless_it_is_asked_for(tmp_path: Path) -> None:
+    assert load_rubric(FOLDER / "rubric.yaml")[0].follow_through == FollowThrough(enabled=False)
+    more = "reference: reference.ipynb\nfollow_through: {enabled: true, max_replaced: 2, share: 0.5}"
+    assert load_rubric(written(tmp_path, more))[0].follow_through == FollowThrough(True, 2, 0.5)
+
+
+def test_a_rubric_extends_another_by_whole_keys(tmp_path: Path) -> None:
+    whole = written(tmp_path, "interface: {names: {double: twice}}")
+    (tmp_path / "course").mkdir()
+    path = tmp_path / "course" / "rubric.yaml"
+    path.write_text("extends: ../rubric.yaml\ntitle: Other\nsizes: {numbers: 5}\n")
+    rubric, (other, _) = load_rubric(path)[0], load_rubric(whole)
+    assert (rubric.title, rubric.sizes, rubric.template) == ("Other", {"numbers": 5}, "../template.ipynb")
+    assert (rubric.items, rubric.limits, rubric.interface) == (other.items, other.limits, other.interface)
+    before = rubric.sha256
+    whole.write_text(whole.read_text() + "# changed\n")
+    assert load_rubric(path)[0].sha256 != before
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("extends: ../rubric.yaml\ntitel: Other", "titel"),
+        ("extends: 5", "relative"),
+        ("extends: /rubric.yaml", "relative"),
+        ("extends: ../missing.yaml", "cannot be read"),
+        ("extends: rubric.yaml", "extends 'rubric.yaml' itself"),
+        ("extends: list.yaml", "no rubric"),
+    ],
+)
+def test_what_cannot_be_extended_is_refused(tmp_path: Path, line: str, said: str) -> None:
+    written(tmp_path, "")
+    (tmp_path / "course").mkdir()
+    path = tmp_path / "course" / "rubric.yaml"
+    path.write_text(line)
+    (tmp_path / "course" / "list.yaml").write_text("- a")
+    message = refusal(path)
+    assert message.startswith("rubric.yaml")
+    assert said in message

@@ -133,7 +133,7 @@ class Runner:
                 "folder": str(folder),
                 "skip": sorted(done),
                 "probe": os.environ["BOX_PROBE"],
-                "names": self.plan["names"],
+                "interface": self.plan["interface"],
             }
             asking = asyncio.ensure_future(kernel.execute(recorder_call(request), step["timeout_s"]))
             while not asking.done():

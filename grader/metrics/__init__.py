@@ -3,16 +3,26 @@
 from grader.metrics.agreement import Agreement, label_agreement
 from grader.metrics.bootstrap import mean_standard_error, share_standard_error, standard_error
 from grader.metrics.copies import CopyBank, copy_bank, copy_ratios, copy_share
-from grader.metrics.diversity import Spread, class_entropy, class_shares, distinct_share, within_class_spread
-from grader.metrics.frechet import frechet_distance, normalised_frechet_distance
+from grader.metrics.diversity import (
+    Spread,
+    class_deviations,
+    class_entropy,
+    class_shares,
+    distinct_share,
+    spread_against,
+    within_class_spread,
+)
+from grader.metrics.frechet import Moments, frechet_distance, moments, normalised_frechet_distance
 from grader.metrics.neighbours import Neighbourhood, nearest_distance, neighbourhood
-from grader.metrics.reconstruction import explained_variance, mean_squared_error
+from grader.metrics.reconstruction import explained_variance, explained_variance_error, mean_squared_error
 
 __all__ = [
     "Agreement",
     "CopyBank",
+    "Moments",
     "Neighbourhood",
     "Spread",
+    "class_deviations",
     "class_entropy",
     "class_shares",
     "copy_bank",
@@ -20,14 +30,17 @@ __all__ = [
     "copy_share",
     "distinct_share",
     "explained_variance",
+    "explained_variance_error",
     "frechet_distance",
     "label_agreement",
     "mean_squared_error",
     "mean_standard_error",
+    "moments",
     "nearest_distance",
     "neighbourhood",
     "normalised_frechet_distance",
     "share_standard_error",
+    "spread_against",
     "standard_error",
     "within_class_spread",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -66,16 +67,29 @@ def within_class_spread(
     >>> within_class_spread(np.array([[0.0], [0.5], [0.2], [0.2]]), labels, real, labels)
     Spread(mean=0.25, worst=0.0, worst_class=1)
     """
-    if len(images) != len(labels) or len(real_images) != len(real_labels) or least < 2:
-        raise ValueError("within_class_spread: expected one label an image and least of at least 2")
-    ratios: dict[int, float] = {}
-    for label in np.unique(labels):
-        mine, real = images[labels == label], real_images[real_labels == label]
-        if min(len(mine), len(real)) < least:
-            continue
-        scale = _pixel_deviation(real)
-        if scale > 0:
-            ratios[int(label)] = _pixel_deviation(mine) / scale
+    return spread_against(images, labels, class_deviations(real_images, real_labels, least=least), least=least)
+
+
+def class_deviations(images: Array, labels: Array, *, least: int = 2) -> dict[int, float]:
+    """Class -> the standard deviation of a pixel over the class's images, averaged over the pixels.
+
+    Images `(N, ...)`, labels `(N,)`; a class with fewer than `least` images (at least 2) is left out.
+
+    Raises: ValueError where the lengths differ or `least` is below 2.
+    """
+    if len(images) != len(labels) or least < 2:
+        raise ValueError("class_deviations: expected one label an image and least of at least 2")
+    classes = {int(label): images[labels == label] for label in np.unique(labels)}
+    return {label: _pixel_deviation(mine) for label, mine in classes.items() if len(mine) >= least}
+
+
+def spread_against(images: Array, labels: Array, real: Mapping[int, float], *, least: int = 2) -> Spread:
+    """`within_class_spread` where the real images' `class_deviations` are known.
+
+    Raises: ValueError where the lengths differ, `least` is below 2, or no class is left.
+    """
+    mine = class_deviations(images, labels, least=least)
+    ratios = {label: deviation / real[label] for label, deviation in mine.items() if real.get(label, 0) > 0}
     if not ratios:
         raise ValueError(f"within_class_spread: expected a class with {least} images that vary, got none")
     worst_class = min(ratios, key=lambda label: ratios[label])

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from grader.records import Array
+
+
+class Moments(NamedTuple):
+    """All that the distance sees of a set of features."""
+
+    mean: Array  # (F,)
+    covariance: Array  # (F, F)
 
 
 def frechet_distance(mean_a: Array, covariance_a: Array, mean_b: Array, covariance_b: Array) -> float:
@@ -31,31 +40,38 @@ def frechet_distance(mean_a: Array, covariance_a: Array, mean_b: Array, covarian
     return max(0.0, float(((mean_a - mean_b) ** 2).sum() + trace))
 
 
-def normalised_frechet_distance(features: Array, real_features: Array) -> float:
+def normalised_frechet_distance(
+    features: Array | Moments, real: Array | Moments, *, least_variance: float = 0.0
+) -> float:
     """The Fréchet distance of two feature sets over the total variance of the real one: 0 alike, 1 far off.
 
     `frechet_distance / tr(C_real)`; by the division it does not depend on the scale of the features. A single
-    point at the real mean scores exactly 1. `features` `(N, F)`, `real_features` `(M, F)`, N and M at least
-    2; compare only values of the same N and M, since a covariance of few samples makes the distance larger.
+    point at the real mean scores exactly 1. `features` `(N, F)` and `real` `(M, F)`, or their moments, N and
+    M at least 2; compare only values of the same N and M, since a covariance of few samples makes the distance
+    larger. A total variance below `least_variance` counts as that.
 
-    Raises: ValueError where the shapes do not fit, a value is not finite, or the real features are constant.
+    Raises: ValueError where the shapes do not fit, a value is not finite, or there is no variance to divide by.
 
     >>> real = np.array([[0.0], [2.0], [4.0]])
     >>> round(normalised_frechet_distance(np.full((5, 1), 2.0), real), 6)
     1.0
     """
-    mean, covariance = _moments(features)
-    real_mean, real_covariance = _moments(real_features)
-    total = float(np.trace(real_covariance))
+    found = features if isinstance(features, Moments) else moments(features)
+    wanted = real if isinstance(real, Moments) else moments(real)
+    total = max(float(np.trace(wanted.covariance)), least_variance)
     if total <= 0:
         raise ValueError("normalised_frechet_distance: expected real features that vary, got constant ones")
-    return frechet_distance(mean, covariance, real_mean, real_covariance) / total
+    return frechet_distance(*found, *wanted) / total
 
 
-def _moments(features: Array) -> tuple[Array, Array]:
+def moments(features: Array) -> Moments:
+    """The mean and the covariance, divided by N - 1, of `features` `(N, F)`, N at least 2.
+
+    Raises: ValueError where the shape is another or a value is not finite.
+    """
     if features.ndim != 2 or len(features) < 2:
         raise ValueError(f"features: expected shape (N, F) with N at least 2, got {features.shape}")
     exact = features.astype(np.float64)
     if not np.isfinite(exact).all():
         raise ValueError("features: expected finite values, got NaN or infinity")
-    return exact.mean(axis=0), np.atleast_2d(np.cov(exact, rowvar=False))
+    return Moments(exact.mean(axis=0), np.atleast_2d(np.cov(exact, rowvar=False)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from grader.records import Array
@@ -39,3 +41,26 @@ def explained_variance(x: Array, x_hat: Array, mean_image: Array) -> float:
     if baseline == 0:
         raise ValueError("explained_variance: expected images that differ from the mean image, got none")
     return 1 - mean_squared_error(x, x_hat) / baseline
+
+
+def explained_variance_error(x: Array, x_hat: Array, mean_image: Array) -> float:
+    """The standard error of `explained_variance` over other images; at least 0.
+
+    The delta method for a ratio of means (Cochran, Sampling Techniques, 1977, section 6.4): with a_i and b_i
+    the squared distances of image i from its reconstruction and from the mean image and `q = mean a / mean b`,
+    `s(a_i - q b_i) / (mean b sqrt(N))`. Shapes as there, N at least 2.
+
+    Raises: ValueError where the shapes do not fit, N is below 2, or every image is the mean image.
+    """
+    if len(x) < 2:
+        raise ValueError(f"explained_variance_error: expected at least 2 images, got {len(x)}")
+    unexplained = 1 - explained_variance(x, x_hat, mean_image)
+    errors, baselines = _squares(x, x_hat), _squares(x, np.broadcast_to(mean_image, x.shape))
+    spread = (errors - unexplained * baselines).std(ddof=1)
+    return float(spread / (baselines.mean() * math.sqrt(len(x))))
+
+
+def _squares(x: Array, other: Array) -> Array:
+    """The squared distance of each image from its counterpart, over the pixels: `(N,)`."""
+    squares: Array = ((x.astype(np.float64) - other) ** 2).reshape(len(x), -1).mean(axis=1)
+    return squares

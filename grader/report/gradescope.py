@@ -7,13 +7,13 @@ No measured number, seed, path or threshold leaves through this file.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Status
 from grader.report.plain import plain, without_paths
 from grader.report.points import of_points, points_number
-from grader.report.words import LONGEST, OUTCOME_MARKS, STATUS_WORDS, summary, undecided_milli
+from grader.report.words import LONGEST, OUTCOME_MARKS, STATUS_WORDS, follow_notes, summary, undecided_milli
 
 _PERSON = "A person will look at this submission; the points may still change."
 _UNDECIDED = "The grader could not decide this by itself: a person will look, and the points may rise."
@@ -30,7 +30,7 @@ def results_json(report: GradeReport) -> dict[str, Any]:
         "test_name_format": "text",
         "visibility": "visible",
         "stdout_visibility": "hidden",
-        "tests": [_test(number, item) for number, item in enumerate(report.items, start=1)],
+        "tests": [_test(number, item, report.items) for number, item in enumerate(report.items, start=1)],
         "extra_data": {
             "created": report.created,
             "grader": report.versions.get("grader", ""),
@@ -52,9 +52,10 @@ def _overview(report: GradeReport) -> Iterator[str]:
         yield f"Run on {_told(report.device, 'title')}."
 
 
-def _test(number: int, item: ItemVerdict) -> dict[str, Any]:
+def _test(number: int, item: ItemVerdict, items: Sequence[ItemVerdict]) -> dict[str, Any]:
     passed = item.outcome is Outcome.PASSED and item.points_milli >= item.max_points_milli
-    undecided = [_UNDECIDED] if undecided_milli(item) else []
+    notes = [_UNDECIDED] if undecided_milli(item) else []
+    notes += [_told(note, "message") for note in follow_notes(item, items)]
     return {
         "name": f"{_told(item.title, 'title')} ({_told(item.id, 'id')})",
         "name_format": "text",
@@ -62,7 +63,7 @@ def _test(number: int, item: ItemVerdict) -> dict[str, Any]:
         "score": points_number(item.points_milli),
         "max_score": points_number(item.max_points_milli),
         "status": "passed" if passed else "failed",
-        "output": "\n".join([*undecided, *(line for check in item.checks for line in _lines(check))]),
+        "output": "\n".join([*notes, *(line for check in item.checks for line in _lines(check))]),
         "output_format": "text",
         "visibility": "visible",
     }

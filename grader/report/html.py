@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from grader.records import Figure, GradeReport, Measured
+from grader.records import CheckVerdict, Figure, GradeReport, Measured
 from grader.report.plain import plain
 from grader.report.points import of_points, points_text
 from grader.report.words import (
@@ -24,6 +24,7 @@ from grader.report.words import (
     OUTCOME_MARKS,
     OUTCOME_WORDS,
     STATUS_WORDS,
+    follow_notes,
     is_lost,
     reasons_for_person,
     summary,
@@ -62,6 +63,7 @@ def _template() -> Template:
     )
     environment.filters |= {
         "data_uri": _data_uri,
+        "measurements": _measurements,
         "numbers": _numbers,
         "plain": _plain,
         "points": points_text,
@@ -72,6 +74,7 @@ def _template() -> Template:
         "MARKS": OUTCOME_MARKS,
         "STATUS": STATUS_WORDS,
         "WORDS": OUTCOME_WORDS,
+        "follow_notes": follow_notes,
         "is_lost": is_lost,
         "of_points": of_points,
         "undecided": undecided_milli,
@@ -90,6 +93,15 @@ def _plain(text: str, kind: str = "message") -> str:
 def _numbers(measured: Measured | Mapping[str, Any]) -> list[tuple[str, str]]:
     """Names and values as they are shown: four significant digits."""
     return [(plain(name, LONGEST["id"]), _number(value)) for name, value in list(measured.items())[:_MOST]]
+
+
+def _measurements(check: CheckVerdict) -> Measured:
+    """What was measured, and where the level stands between its two ends."""
+    if check.level is None:
+        return check.measured
+    level = check.level
+    ends = {"standard error": level.standard_error, "nothing at": level.zero_at, "full at": level.full_at}
+    return {level.name: level.value, **check.measured, **ends}
 
 
 def _number(value: float | int | str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -73,7 +74,9 @@ def read_report_json(data: bytes) -> GradeReport:
             raise GraderError(f"report.json: expected an object with format {FORMAT}; grade the submission again")
         weighed = _weighed(values)
         weighed["items"] = [
-            _weighed(item) | {"checks": [_weighed(check) for check in item["checks"]]} for item in values["items"]
+            _weighed(item)
+            | {"checks": [_weighed(check) for check in item["checks"]], "gained_milli": milli_of(item["gained"])}
+            for item in values["items"]
         ]
         return _REPORT.validate_python(weighed)
     except ValidationError as error:
@@ -94,6 +97,8 @@ def _item(item: ItemVerdict) -> dict[str, Any]:
         "max_points": points_number(item.max_points_milli),
         "outcome": str(item.outcome),
         "checks": [_check(check) for check in item.checks],
+        "lost_in": list(item.lost_in),
+        "gained": points_number(item.gained_milli),
     }
 
 
@@ -107,6 +112,8 @@ def _check(check: CheckVerdict) -> dict[str, Any]:
         "message": check.message,
         "hint": check.hint,
         "measured": _finite(check.measured),
+        "level": None if check.level is None else _finite(asdict(check.level)),
+        "borderline": check.borderline,
     }
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from grader.records import GradeReport, ItemVerdict, Outcome, Remark
 from grader.report.plain import plain
 from grader.report.points import of_points
-from grader.report.words import LONGEST, OUTCOME_WORDS, STATUS_WORDS, is_lost, reasons_for_person, summary
+from grader.report.words import LONGEST, OUTCOME_WORDS, STATUS_WORDS, follow_notes, is_lost, reasons_for_person, summary
 
 _STYLES = {
     Outcome.PASSED: "green",
@@ -55,18 +55,24 @@ def _table(report: GradeReport, console: Console) -> Table:
         table.add_row(
             _text(plain(item.id, LONGEST["id"]), "", console),
             _text(of_points(item.points_milli, item.max_points_milli), _STYLES[item.outcome], console),
-            _why(item, console),
+            _why(item, report.items, console),
         )
     return table
 
 
-def _why(item: ItemVerdict, console: Console) -> Text:
+def _why(item: ItemVerdict, items: Sequence[ItemVerdict], console: Console) -> Text:
     told = _text(plain(item.title, LONGEST["title"]), "", console)
     lost = [check for check in item.checks if is_lost(check)]
     reasons = Counter((check.outcome, plain(check.message or check.title or check.id, _LONGEST)) for check in lost)
     for (outcome, reason), count in reasons.items():  # one unwritten function fails many checks with one message
         told.append("\n" + OUTCOME_WORDS[outcome], style=_STYLES[outcome])
         told.append_text(_text(f": {reason}" + (f" ({count} checks)" if count > 1 else ""), "", console))
+    for check in item.checks:
+        if check.borderline:
+            told.append("\nborderline", style="cyan")
+            told.append_text(_text(f": {plain(check.title or check.id, _LONGEST)}", "", console))
+    for note in follow_notes(item, items):
+        told.append_text(_text(f"\n{plain(note, _LONGEST)}", "cyan", console))
     if item.outcome is Outcome.NEEDS_REVIEW and not lost:
         told.append("\n" + OUTCOME_WORDS[item.outcome], style=_STYLES[item.outcome])
     return told

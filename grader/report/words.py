@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Status
@@ -75,6 +75,22 @@ def reasons_for_person(report: GradeReport) -> tuple[str, ...]:
     """Why a person has to look, one sentence each; for staff."""
     items = [f"{item.id}: the grader could not tell." for item in report.items if undecided_milli(item)]
     return (*(remark.message for remark in report.remarks if remark.needs_person), *items)
+
+
+def follow_notes(item: ItemVerdict, items: Sequence[ItemVerdict]) -> tuple[str, ...]:
+    """What follow-through has to say about the item, one sentence each: what it was given back, what it cost others."""
+    titles = {other.id: f"“{other.title}”" for other in items}
+    notes = []
+    if item.gained_milli:
+        causes = " and ".join(titles.get(cause, cause) for cause in item.lost_in)
+        notes.append(
+            f"Lost in {causes}, not counted again here: with a sound version of that in its place, your code earned "
+            f"{_points(item.gained_milli)} more than the lines below say."
+        )
+    spared = [titles[other.id] for other in items if other.gained_milli and item.id in other.lost_in]
+    if spared:
+        notes.append(f"Lost here, not counted again in {' and '.join(spared)}.")
+    return tuple(notes)
 
 
 def _counted(count: int, noun: str) -> str:

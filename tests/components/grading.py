@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
+from grader.audit import corpus
 from grader.exercises.vae_mnist.checks import CHECKS
 from grader.notebook.format import dump_notebook
 from grader.pipeline import Options, grade
 from grader.records import GradeReport, Notebook, Outcome
-from tests import corpus_notebooks as corpus
 
 RUBRIC = corpus.ROOT / "rubric.yaml"
 SEED = f"{7:032x}"
@@ -33,7 +33,7 @@ def graded_text(text: str, folder: Path, *, train: bool = False, rubric: Path = 
     """The same for a notebook file's text."""
     path = folder / "submission.ipynb"
     path.write_text(text, encoding="utf-8")
-    report, _ = grade(path, rubric, folder / "run", Options(seed=SEED, train=train), lambda _: None)
+    report, _ = grade(path, rubric, folder / "run", Options(seed=SEED, parts=None if train else ()), lambda _: None)
     return report
 
 

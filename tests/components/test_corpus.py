@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from grader.audit import corpus
 from grader.notebook.format import is_code, source_of
-from tests import corpus_notebooks as corpus
 
 DOES_NOT_PARSE = {"encoder_does_not_parse"}
 FAULTS = {

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from grading import graded, graded_text, lost
 
+from grader.audit import corpus
 from grader.notebook.format import dump_notebook, is_code, source_of
 from grader.records import GradeReport, Notebook
-from tests import corpus_notebooks as corpus
 
 NOISY = {
     "Encoder.forward": """

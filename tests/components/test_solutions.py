@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from grading import entries, graded, lost
 
+from grader.audit import corpus
 from grader.records import Outcome
-from tests import corpus_notebooks as corpus
 
 
 @pytest.mark.parametrize("pack", corpus.packs("honest"), ids=lambda pack: pack[0])

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from grading import RUBRIC, graded, lost
 
+from grader.audit import corpus
 from grader.records import GradeReport
-from tests import corpus_notebooks as corpus
 
 RIGHT = """\
 x_hat, mu, logvar = {call}

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import entropy
 
-from grader.metrics import class_entropy, class_shares, distinct_share, within_class_spread
+from grader.metrics import (
+    class_deviations,
+    class_entropy,
+    class_shares,
+    distinct_share,
+    spread_against,
+    within_class_spread,
+)
 from grader.records import Array
 
 labels = arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 9))
@@ -55,6 +62,15 @@ def test_classes_with_too_few_images_are_left_out() -> None:
     assert within_class_spread(real, classes, real, classes).worst_class == 0
     with pytest.raises(ValueError, match="got none"):
         within_class_spread(real[20:], classes[20:], real, classes)
+
+
+def test_known_deviations_of_the_real_images_give_the_same_spread() -> None:
+    random = np.random.default_rng(0)
+    images, real = random.random((60, 4)), random.random((90, 4))
+    labels, real_labels = np.arange(60) % 3, np.arange(90) % 3
+    known = class_deviations(real, real_labels)
+    assert set(known) == {0, 1, 2}
+    assert spread_against(images, labels, known) == within_class_spread(images, labels, real, real_labels)
 
 
 def test_distinct_share_agrees_with_plain_loops() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from grader.metrics import frechet_distance, normalised_frechet_distance
+from grader.metrics import moments as moments_of
 from grader.records import Array
 
 
@@ -52,6 +53,13 @@ def test_constant_and_rank_deficient_features_are_safe() -> None:
     flat[:, 3:] = 0
     assert np.isfinite(normalised_frechet_distance(flat, real))
     assert normalised_frechet_distance(flat, flat) == pytest.approx(0, abs=1e-6)
+
+
+def test_moments_stand_for_features_and_a_small_variance_can_be_bounded() -> None:
+    one, other = cloud(1), cloud(2)
+    assert normalised_frechet_distance(moments_of(one), moments_of(other)) == normalised_frechet_distance(one, other)
+    still = np.ones((5, 6))
+    assert normalised_frechet_distance(still + 1, still, least_variance=3.0) == pytest.approx(2.0)  # 6 of distance
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, r2_score, recall_score
 
-from grader.metrics import explained_variance, label_agreement, mean_squared_error
+from grader.metrics import (
+    explained_variance,
+    explained_variance_error,
+    label_agreement,
+    mean_squared_error,
+    standard_error,
+)
 from grader.records import Array
 
 pixels = arrays(np.float32, (6, 1, 4, 4), elements=st.floats(0, 1, width=32))
@@ -28,6 +34,22 @@ def test_explained_variance_is_sklearns_r2_about_its_own_mean() -> None:
     random = np.random.default_rng(0)
     x, x_hat = random.random((50, 1)), random.random((50, 1))
     assert explained_variance(x, x_hat, x.mean(axis=0)) == pytest.approx(r2_score(x, x_hat))
+
+
+def test_the_error_of_explained_variance_agrees_with_the_bootstrap() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 12)) * random.uniform(0.5, 2, size=(400, 1))  # images of unlike contrast
+    x_hat = x + random.normal(scale=0.5, size=x.shape)
+    mean = np.zeros(12)
+
+    def explained(rows: Array, rows_hat: Array) -> float:
+        return explained_variance(rows, rows_hat, mean)
+
+    resampled = standard_error(explained, x, x_hat, seed=0, resamples=500)
+    assert explained_variance_error(x, x_hat, mean) == pytest.approx(resampled, rel=0.15)
+    assert explained_variance_error(x, x, mean) == 0
+    with pytest.raises(ValueError, match="at least 2"):
+        explained_variance_error(x[:1], x_hat[:1], mean)
 
 
 def test_perfect_is_one_and_the_mean_image_is_zero() -> None:

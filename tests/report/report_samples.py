@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 
-from grader.records import CheckVerdict, Figure, GradeReport, ItemVerdict, Outcome, Remark, Status
+from grader.records import CheckVerdict, Figure, GradeReport, ItemVerdict, Level, Outcome, Remark, Status
 
 ITEMS = (
     ("vae.encoder_decoder", 20, "Implement VAE Encoder and Decoder"),
@@ -100,6 +100,18 @@ def middling() -> GradeReport:
         ),
         events=("Cell 12 raised NameError: name 'plt' is not defined.", "The kernel was started again once."),
     )
+
+
+def borderline() -> GradeReport:
+    level = Level("share of right digits", 0.7391, 0.0137, 0.3, 0.75)
+    near = check("x", 2000, 1, level=level, borderline=True, measured={"share of right digits": 0.7391})
+    one = ItemVerdict("vae.reconstruction", "Reconstruct", Outcome.PASSED, 2000, 2000, (near,))
+    gained = ItemVerdict(
+        *("vae.generation", "Generate", Outcome.PARTIAL, 1500, 2000, (check("y", 2000, 0),)),
+        lost_in=("vae.loss",),
+        gained_milli=1500,
+    )
+    return report_of((one, gained))
 
 
 def empty() -> GradeReport:

@@ -12,12 +12,12 @@ from importlib.resources import files
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_samples import EVIL, empty, figures, hostile, middling, perfect, report_of
+from report_samples import EVIL, borderline, empty, figures, hostile, middling, perfect, report_of
 
 from grader.records import GradeReport, Remark
 from grader.report.html import report_html
 
-SAMPLES = [perfect, middling, empty, hostile]
+SAMPLES = [perfect, middling, empty, hostile, borderline]
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 
 
@@ -145,3 +145,11 @@ def luminance(colour: str) -> float:
 
 def _style() -> str:
     return files("grader.report").joinpath("page.css").read_text(encoding="utf-8")
+
+
+def test_staff_see_a_borderline_mark_and_where_the_level_stands() -> None:
+    text = Page(report_html(borderline())).text
+    assert "≈\xa0borderline" in text
+    for name, value in {"share of right digits": "0.7391", "standard error": "0.0137", "full at": "0.75"}.items():
+        assert f"{name}{value}" in text  # a term and its value are neighbours
+    assert "≈\xa0borderline" not in Page(report_html(perfect())).text

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_samples import check, empty, hostile, middling, perfect
+from report_samples import borderline, check, empty, hostile, middling, perfect
 
 from grader.errors import GraderError
 from grader.records import GradeReport, ItemVerdict, Outcome
 from grader.report.report_json import dump, read_report_json, report_json
 
 
-@pytest.mark.parametrize("sample", [perfect, middling, empty])
+@pytest.mark.parametrize("sample", [perfect, middling, empty, borderline])
 def test_reading_gives_the_report_back(sample: Callable[[], GradeReport]) -> None:
     assert read_report_json(dump(sample())) == sample()
 
@@ -27,7 +27,7 @@ def test_the_promised_fields_are_there() -> None:
     for item in values["items"]:
         assert {"id", "title", "points", "max_points", "outcome", "checks"} <= item.keys()
         for one in item["checks"]:
-            wanted = {"id", "outcome", "points", "max_points", "message", "hint", "measured"}
+            wanted = {"id", "outcome", "points", "max_points", "message", "hint", "measured", "level", "borderline"}
             assert wanted <= one.keys()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from report_samples import empty, hostile, middling, perfect
+from report_samples import borderline, empty, hostile, middling, perfect
 from rich.console import Console
 
 from grader.records import GradeReport
@@ -36,6 +36,11 @@ def test_a_reader_finds_what_was_lost_and_why() -> None:
                  "Files: runs/mustermann_erika", "cell 4: A given cell", "Cell 12 raised"):  # fmt: skip
         assert part in flat
     assert max(map(len, told.splitlines())) <= 80
+
+
+def test_a_borderline_mark_is_shown() -> None:
+    assert "borderline: The KL term matches" in " ".join(printed(borderline(), width=200).split())
+    assert "borderline" not in printed(middling())
 
 
 def test_hostile_text_is_neither_markup_nor_escape() -> None:

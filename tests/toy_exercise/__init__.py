@@ -25,10 +25,16 @@ class Toy:
 
     parts: tuple[str, ...] = ("one", "two")
     names: tuple[str, ...] = ("STEPS", "double", "triple", "train_one", "train_two", "one", "two")
+    arguments: Mapping[str, tuple[str, ...]] = {"train_one": ("model", "steps"), "train_two": ("model", "steps")}
+    returns: Mapping[str, tuple[str, ...]] = {}
+    options: Mapping[str, tuple[str, ...]] = {"numbers": ("arrays", "lists")}
     train_functions: Mapping[str, str] = {"one": "train_one", "two": "train_two"}
     sizes: tuple[str, ...] = ("numbers",)
     checks: Mapping[str, Check] = CHECKS
     in_box = FOLDER / "in_box"
+    asks_for: Mapping[str, tuple[str, ...]] = {"one.function": ("double",), "two.function": ("triple",)}
+    spoilt_by: Mapping[str, tuple[str, ...]] = {"one.training": ("one.function",), "two.training": ("two.function",)}
+    spoilt_checks: frozenset[str] = frozenset({"training_lowers_the_loss", "fresh_process_agrees"})
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """Nothing is needed."""

@@ -32,6 +32,9 @@ def training_lowers_the_loss(evidence: Evidence, part: str, *, zero_at: float, f
     return Finding(float(np.clip((share - zero_at) / (full_at - zero_at), 0, 1)), f"{share:.2f} of the loss is left")
 
 
+training_lowers_the_loss.smaller_is_better = True  # type: ignore[attr-defined]
+
+
 def fresh_process_agrees(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The trained number means the same in a process that has not trained it."""
     once = _answer(evidence, f"quality.{part}/apply", "y")

@@ -17,11 +17,14 @@ from grader.rubric import load_rubric
 from grader.running import Ran, run_submission
 from toy_exercise import notebook
 
+FOLLOW = "\nreference: reference.ipynb\nfollow_through: {enabled: true, max_replaced: 1, share: 1.0}\n"
 
-def write_exercise(folder: Path) -> Path:
-    """The folder holds the toy's rubric and template; returns the rubric's path."""
+
+def write_exercise(folder: Path, *, follow: bool = False) -> Path:
+    """The folder holds the toy's rubric, template and reference; returns the rubric's path."""
     rubric = folder / "rubric.yaml"
-    rubric.write_text((toy_exercise.FOLDER / "rubric.yaml").read_text())
+    rubric.write_text((toy_exercise.FOLDER / "rubric.yaml").read_text() + (FOLLOW if follow else ""))
+    (folder / "reference.ipynb").write_text(json.dumps(notebook.reference()))
     (folder / "template.ipynb").write_text(json.dumps(notebook.template()))
     return rubric
 
@@ -45,7 +48,8 @@ def run(
     settings = rubric(**limits)
     questions = exercise.questions(np.random.default_rng(1), settings.sizes)
     submission = restored(notebook.submission(before, **(changed or {})))
-    return run_submission(submission, settings, exercise, questions, {}, "bubblewrap", lambda _: None, train=train)
+    parts = None if train else ()
+    return run_submission(submission, settings, exercise, questions, {}, "bubblewrap", lambda _: None, parts=parts)
 
 
 def own(ran: Ran, number: int) -> tuple[CellRun, str]:

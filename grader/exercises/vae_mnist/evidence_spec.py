@@ -38,7 +38,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[str, AnswerSpec]:
         encoder = _floats(100 * LATENTS, *heads, *lines, *labels) | _ints(1, "latent_dim")
         images = ("x_hat", "far", "again", "single", "line", "train", *(("by_label",) if conditional else ()))
         decoder = _floats(100 * PIXELS, *images) | _ints(1, "latent_dim")
-        decoder |= _floats(2 * (LATENTS + 1) * PIXELS, "moves")
+        decoder |= _floats(2 * (LATENTS + 1) * PIXELS, "still", "moves")
         draws = sizes["draw_rows"] * LATENTS
         steps = 4 * sizes["train_epochs"] * sizes["train_batches"]
         count = 3 * sizes["toy_samples"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from grader.exercises.vae_mnist.checks import quality
+from grader.exercises.vae_mnist.checks import pictures
 from grader.exercises.vae_mnist.checks.reading import answer
 from grader.judging import NotAnswered
 from grader.records import Array, Evidence, Figure
@@ -43,7 +43,7 @@ def _losses(evidence: Evidence, part: str) -> Figure:
 
 
 def _reconstructions(evidence: Evidence, part: str) -> Figure:
-    x, x_hat = quality.reconstructions(evidence, part)
+    x, x_hat = pictures.reconstructions(evidence, part)
     columns = 12
     rows = np.concatenate([x[:columns], x_hat[:columns], x[columns : 2 * columns], x_hat[columns : 2 * columns]])
     caption = "Hidden test images, moved a little, above what the trained model makes of them."
@@ -51,7 +51,7 @@ def _reconstructions(evidence: Evidence, part: str) -> Figure:
 
 
 def _samples(evidence: Evidence, part: str) -> Figure:
-    images, labels = quality.samples(evidence, part)
+    images, labels = pictures.samples(evidence, part)
     if part == "vae":
         return _grid("vae-samples", "VAE: samples", "New images drawn by the sampling code.", images[:48], 12, [])
     rows = np.concatenate([images[labels == digit][:12] for digit in range(10)])

@@ -12,9 +12,10 @@ from grader.data.mnist import ensure_mnist
 from grader.evidence import AnswerSpec
 from grader.exercise import Questions, Say
 from grader.exercises.vae_mnist import figures, questions, real
-from grader.exercises.vae_mnist.checks import CHECKS
-from grader.exercises.vae_mnist.checks.quality import fresh_decoder_answered
+from grader.exercises.vae_mnist.checks import CHECKS, quality
+from grader.exercises.vae_mnist.checks.pictures import fresh_decoder_answered
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
+from grader.exercises.vae_mnist.in_box import interface
 from grader.judging import Check, NotAnswered
 from grader.records import Array, Evidence, Fault, Figure
 
@@ -23,12 +24,10 @@ class VaeMnist:
     """See `grader.exercise.Exercise`."""
 
     parts: tuple[str, ...] = questions.PARTS
-    names: tuple[str, ...] = (
-        *("LATENT_DIM", "EPOCHS", "BATCH_SIZE", "LEARNING_RATE", "DEVICE"),
-        *("Encoder", "Decoder", "VAE", "reparameterize", "vae_loss", "train_vae", "sample_vae"),
-        *("ConditionalEncoder", "ConditionalDecoder", "CVAE", "train_cvae", "sample_cvae"),
-        *("vae", "cvae", "vae_history", "cvae_history"),
-    )
+    names: tuple[str, ...] = (*interface.NAMES, *interface.ATTRIBUTES)
+    arguments: Mapping[str, tuple[str, ...]] = interface.ARGUMENTS
+    returns: Mapping[str, tuple[str, ...]] = interface.RETURNS
+    options: Mapping[str, tuple[str, ...]] = interface.OPTIONS
     train_functions: Mapping[str, str] = {"vae": "train_vae", "cvae": "train_cvae"}
     sizes: tuple[str, ...] = (
         *("draws", "draw_rows", "train_batch", "train_batches", "train_epochs", "toy_samples"),
@@ -36,6 +35,23 @@ class VaeMnist:
     )
     checks: Mapping[str, Check] = CHECKS
     in_box: Path = Path(__file__).parent / "in_box"
+    asks_for: Mapping[str, tuple[str, ...]] = {
+        "vae.encoder_decoder": ("Encoder", "Decoder"),
+        "vae.reparameterization": ("VAE.reparameterize",),
+        "vae.loss": ("vae_loss",),
+        "vae.training": ("train_vae",),
+        "cvae.encoder_decoder": ("ConditionalEncoder", "ConditionalDecoder"),
+        "cvae.reparameterization": ("CVAE.reparameterize",),
+        "cvae.training": ("train_cvae",),
+    }
+    spoilt_by: Mapping[str, tuple[str, ...]] = {
+        f"{part}.{item}": (f"{part}.encoder_decoder", f"{part}.reparameterization", "vae.loss", f"{part}.training")
+        for part in questions.PARTS
+        for item in ("reconstruction", "generation")
+    }
+    spoilt_checks: frozenset[str] = frozenset(
+        name for name, check in CHECKS.items() if check.__module__ == quality.__name__
+    )
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """MNIST is here; the box sees it read-only."""
@@ -58,9 +74,9 @@ class VaeMnist:
         if codes.ndim != 2 or len(codes) != len(x) or codes.shape[1] > questions.MAX_LATENT:
             raise NotAnswered(Fault("student", f"expected one code an image, got shape {codes.shape}"))
         prefix = f"quality.{part}/"
-        quality = {key.removeprefix(prefix): q for key, q in evidence.questions.items() if key.startswith(prefix)}
+        asked = {key.removeprefix(prefix): q for key, q in evidence.questions.items() if key.startswith(prefix)}
         decoder = {name: array for name, array in state.items() if name.startswith("decoder/")}
-        return questions.decode_questions(codes, quality, decoder)
+        return questions.decode_questions(codes, asked, decoder)
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """Reconstructions, samples, the conditional grid and the loss curves."""

@@ -1,8 +1,8 @@
-"""Asks the toy's questions inside the box; the recorder reads `STAGES`, `NoAnswer` and `names`."""
+"""Asks the toy's questions inside the box; the recorder reads `STAGES`, `NoAnswer` and `interface`."""
 
 import numpy as np
 
-names = {}
+interface = {"names": {}}
 
 
 class NoAnswer(Exception):
@@ -11,7 +11,7 @@ class NoAnswer(Exception):
 
 def named(student, name):
     """The notebook's object of that interface name."""
-    actual = names.get(name, name)
+    actual = interface["names"].get(name, name)
     if actual not in student:
         raise NoAnswer(f"`{actual}` is not defined")
     return student[actual]

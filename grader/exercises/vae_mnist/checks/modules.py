@@ -154,11 +154,11 @@ def decoder_uses_every_latent(
     evidence: Evidence, part: str, *, min_change: float, zero_at: float, full_at: float
 ) -> Finding:
     """The image changes with every number of the code."""
-    (moves,) = answer(evidence, _decoder(part), "moves")
+    still, moves = answer(evidence, _decoder(part), "still", "moves")
     size = number(evidence, _decoder(part), "latent_dim")
-    if moves.ndim != 3 or moves.shape[1] != size + 1:
+    if moves.ndim != 3 or moves.shape[1] != size + 1 or still.shape != moves.shape:
         give_up("the decoder does not give one image a code")
-    changes = np.abs(moves[:, 1:] - moves[:, :1]).max(axis=(0, 2))  # (D,)
+    changes = np.abs(moves - still)[:, 1:].max(axis=(0, 2))  # (D,)
     used = int((changes > min_change).sum())
     return Finding(
         between(used / size, zero_at=zero_at, full_at=full_at),

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import torch
 
-MAX_LATENT = 512
+from .interface import actual, call, in_our_order, one_hot
 
-names: dict[str, str] = {}  # the interface's name -> the notebook's; filled by the recorder
+MAX_LATENT = 512
 
 
 class NoAnswer(Exception):
@@ -15,15 +15,14 @@ class NoAnswer(Exception):
 
 def named(student, name):
     """The notebook's object of that interface name."""
-    actual = names.get(name, name)
-    if actual not in student:
-        raise NoAnswer(f"`{actual}` is not defined")
-    return student[actual]
+    if actual(name) not in student:
+        raise NoAnswer(f"`{actual(name)}` is not defined")
+    return student[actual(name)]
 
 
 def device_of(student):
     """Where the notebook works: its DEVICE if it is one, else CUDA when there is any."""
-    device = student.get(names.get("DEVICE", "DEVICE"), "cuda" if torch.cuda.is_available() else "cpu")
+    device = student.get(actual("DEVICE"), "cuda" if torch.cuda.is_available() else "cpu")
     try:
         return torch.device(device)
     except (TypeError, RuntimeError):
@@ -34,7 +33,7 @@ def latent_dim(student):
     """The notebook's LATENT_DIM, which must be a number of latents."""
     value = named(student, "LATENT_DIM")
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_LATENT:
-        raise NoAnswer(f"LATENT_DIM is {value!r}, expected a whole number from 1 to {MAX_LATENT}")
+        raise NoAnswer(f"{actual('LATENT_DIM')} is {value!r}, expected a whole number from 1 to {MAX_LATENT}")
     return value
 
 
@@ -43,12 +42,13 @@ def tensor(array, student):
     return torch.as_tensor(array).to(device_of(student))
 
 
-def pair(value, what):
-    """Two tensors from a tuple or list of two."""
+def pair(value, name):
+    """(mu, logvar) from the tuple or list of two that the notebook's encoder of that interface name returned."""
     if isinstance(value, Mapping) or not isinstance(value, tuple | list) or len(value) != 2:
         got = f"{len(value)} values" if isinstance(value, tuple | list) else type(value).__name__
-        raise NoAnswer(f"expected {what} to return two tensors, got {got}")
-    return one(value[0], what), one(value[1], what)
+        raise NoAnswer(f"expected {actual(name)} to return two tensors, got {got}")
+    first, second = in_our_order(name, value)
+    return one(first, actual(name)), one(second, actual(name))
 
 
 def one(value, what):
@@ -71,12 +71,29 @@ class Part:
         arguments = (size, 10) if self.conditional else (size,)
         module = named(student, kind)(*arguments)
         if not isinstance(module, torch.nn.Module):
-            raise NoAnswer(f"expected {kind}(...) to be a torch.nn.Module, got {type(module).__name__}")
+            raise NoAnswer(f"expected {actual(kind)}(...) to be a torch.nn.Module, got {type(module).__name__}")
         return module.to(device_of(student))
 
     def labels(self, y, student):
-        """The extra arguments of a conditional module."""
-        return (tensor(y, student),) if self.conditional else ()
+        """The extra arguments of a conditional module: labels in the form that the notebook's parts take."""
+        if not self.conditional:
+            return ()
+        y = tensor(y, student)
+        return (torch.nn.functional.one_hot(y.long(), 10).float() if one_hot() else y,)
+
+    def encode(self, encoder, x, y, student):
+        """(mu, logvar) that the encoder gives for images and labels, arrays or tensors."""
+        return pair(call(encoder, self.encoder, tensor(x, student), *self.labels(y, student)), self.encoder)
+
+    def decode(self, decoder, z, y, student):
+        """The images that the decoder gives for codes and labels, arrays or tensors."""
+        value = call(decoder, self.decoder, tensor(z, student), *self.labels(y, student))
+        return one(value, actual(self.decoder))
+
+    def draw(self, student, model, count, labels):
+        """Images by the notebook's sampling function: `count` of them, or one for each label."""
+        asked = self.labels(labels, student)[0] if self.conditional else count
+        return one(call(named(student, self.sample), self.sample, model, asked), actual(self.sample))
 
 
 PARTS = (

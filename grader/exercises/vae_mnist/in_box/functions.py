@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from .asking import NoAnswer, latent_dim, named, names, one, tensor
+from .asking import NoAnswer, latent_dim, named, one, tensor
+from .interface import actual, call, in_our_order, returned_order
 
 
 def ask_reparameterize(part, student, given):
@@ -15,20 +16,22 @@ def ask_reparameterize(part, student, given):
     except Exception:
         model = cls.__new__(cls)
         torch.nn.Module.__init__(model)
-        model.latent_dim, model.num_classes = size, 10
+        setattr(model, actual("latent_dim"), size)
+        setattr(model, actual("num_classes"), 10)
     model.train()
-    method = names.get("reparameterize", "reparameterize")
+    method = actual("reparameterize")
     if not hasattr(model, method):
-        raise NoAnswer(f"{part.model} has no method `{method}`")
-    what = f"{part.model}.{method}"
-    draw = getattr(model, method)
+        raise NoAnswer(f"{actual(part.model)} has no method `{method}`")
+    what = f"{actual(part.model)}.{method}"
+
+    def draw(mu, logvar):
+        return one(call(getattr(model, method), "reparameterize", mu, logvar), what)
+
     torch.manual_seed(int(given["draw_seed"]))
     mu, logvar = tensor(given["mu"][:, :size], student), tensor(given["logvar"][:, :size], student)
-    draws = torch.stack(
-        [one(draw(mu.clone(), logvar.clone()), what).detach().cpu() for _ in range(int(given["draws"]))]
-    )
+    draws = torch.stack([draw(mu.clone(), logvar.clone()).detach().cpu() for _ in range(int(given["draws"]))])
     mu, logvar = mu.clone().requires_grad_(), logvar.clone().requires_grad_()
-    z = one(draw(mu * 1.0, logvar * 1.0), what)
+    z = draw(mu * 1.0, logvar * 1.0)
     weights = tensor(given["weights"][:, :size], student)
     if z.shape != weights.shape:
         raise NoAnswer(f"expected {what} to return shape {tuple(weights.shape)}, got {tuple(z.shape)}")
@@ -46,11 +49,12 @@ def ask_loss(student, given):
     for batch in ("random", "digits", "shifted", "small"):
         x_hat, x, mu, logvar = (tensor(given[f"{batch}_{key}"], student) for key in ("x_hat", "x", "mu", "logvar"))
         inputs = [t.clone().requires_grad_() for t in (x_hat, mu, logvar)]
-        value = vae_loss(inputs[0] * 1.0, x.clone(), inputs[1] * 1.0, inputs[2] * 1.0)
-        parts = list(value) if isinstance(value, tuple | list) else [value]
+        value = call(vae_loss, "vae_loss", inputs[0] * 1.0, x.clone(), inputs[1] * 1.0, inputs[2] * 1.0)
+        parts = in_our_order("vae_loss", value if isinstance(value, tuple | list) else [value])
         if not parts:
-            raise NoAnswer("expected vae_loss to return (loss, reconstruction, kl), got nothing")
-        loss = one(parts[0], "vae_loss")
+            order = ", ".join(returned_order("vae_loss"))
+            raise NoAnswer(f"expected {actual('vae_loss')} to return ({order}), got nothing")
+        loss = one(parts[0], actual("vae_loss"))
         if loss.numel() != 1:
             raise NoAnswer(f"expected the loss to be one number, got shape {tuple(loss.shape)}")
         numbers = [float(p) for p in parts[:3] if torch.as_tensor(p).numel() == 1]

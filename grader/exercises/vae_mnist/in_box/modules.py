@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from .asking import NoAnswer, latent_dim, one, pair, tensor
+from .asking import NoAnswer, latent_dim, tensor
+from .interface import actual, call
 
 INSTANCES = 3  # fresh modules asked, so that one unlucky initialization decides nothing
 
@@ -18,12 +19,19 @@ def perturbed(module, seed):
     return module
 
 
+def by_the_same_chance(function, *arguments):
+    """What the call gives with freshly seeded random numbers: what differs between two such calls is no chance."""
+    torch.manual_seed(17)
+    np.random.seed(17)
+    return function(*arguments)
+
+
 def fresh_encoder(part, student, seed, size, x, y):
     """A fresh encoder, after one call that lets lazy layers take their shape; in eval mode."""
     torch.manual_seed(seed)
     module = part.build(student, part.encoder, size)
     with torch.no_grad():
-        module(tensor(x[:2], student), *part.labels(y[:2], student))
+        call(module, part.encoder, tensor(x[:2], student), *part.labels(y[:2], student))
     return module.eval()
 
 
@@ -32,7 +40,7 @@ def fresh_decoder(part, student, seed, size, z, y):
     torch.manual_seed(seed)
     module = part.build(student, part.decoder, size)
     with torch.no_grad():
-        module(tensor(z[:2, :size], student), *part.labels(y[:2], student))
+        call(module, part.decoder, tensor(z[:2, :size], student), *part.labels(y[:2], student))
     return module.eval()
 
 
@@ -41,34 +49,31 @@ def ask_encoder(part, student, given):
     x, y, size = given["x"], given["y"], latent_dim(student)
     answer = {"latent_dim": size}
 
-    def call(module, images, labels):
+    def encode(module, images, labels):
         with torch.no_grad():
-            return pair(module(tensor(images, student), *part.labels(labels, student)), part.encoder)
+            return part.encode(module, images, labels, student)
 
     outputs, moved = [], []
     for k in range(INSTANCES):
         module = fresh_encoder(part, student, 100 + k, size, x, y)
-        outputs.append(call(module, x, y))
+        outputs.append(encode(module, x, y))
         if k == 0:
-            answer["mu_again"], answer["logvar_again"] = call(module, x, y)
-            answer["mu_single"], answer["logvar_single"] = call(module, x[:1], y[:1])
+            answer["mu_again"], answer["logvar_again"] = encode(module, x, y)
+            answer["mu_single"], answer["logvar_single"] = encode(module, x[:1], y[:1])
             lines, same = given["line_images"], np.repeat(y[:1], len(given["line_images"]))
-            answer["line_mu"], answer["line_logvar"] = call(module, lines, same)
+            answer["line_mu"], answer["line_logvar"] = encode(module, lines, same)
             if part.conditional:
-                every = np.arange(10)
-                answer["label_mu"], answer["label_logvar"] = call(module, np.repeat(x[:1], 10, 0), every)
-        moved.append(call(perturbed(module, 200 + k), x, y))
+                heads = [by_the_same_chance(encode, module, x[:1], np.array([label])) for label in range(10)]
+                answer["label_mu"], answer["label_logvar"] = (torch.cat(head) for head in zip(*heads, strict=True))
+        moved.append(encode(perturbed(module, 200 + k), x, y))
     for key, several in (("", outputs), ("moved_", moved)):
         if len({(m.shape, v.shape) for m, v in several}) > 1:
-            raise NoAnswer(f"{part.encoder} gave different shapes for the same images")
+            raise NoAnswer(f"{actual(part.encoder)} gave different shapes for the same images")
         answer[key + "mu"] = torch.stack([m for m, _ in several])
         answer[key + "logvar"] = torch.stack([v for _, v in several])
     torch.manual_seed(100)
     module = part.build(student, part.encoder, size).train()
-    with torch.no_grad():
-        answer["train_mu"], answer["train_logvar"] = pair(
-            module(tensor(x, student), *part.labels(y, student)), part.encoder
-        )
+    answer["train_mu"], answer["train_logvar"] = encode(module, x, y)
     return answer
 
 
@@ -77,35 +82,35 @@ def ask_decoder(part, student, given):
     z, y, size = given["z"], given["y"], latent_dim(student)
     answer = {"latent_dim": size}
 
-    def call(module, codes, labels):
+    def decode(module, codes, labels):
         with torch.no_grad():
-            codes = tensor(np.ascontiguousarray(codes[:, :size]), student)
-            return one(module(codes, *part.labels(labels, student)), part.decoder)
+            return part.decode(module, np.ascontiguousarray(codes[:, :size]), labels, student)
 
-    images, far, moves = [], [], []
+    images, far, still, moves = [], [], [], []
     for k in range(INSTANCES):
         module = fresh_decoder(part, student, 300 + k, size, z, y)
-        images.append(call(module, z, y))
-        far.append(call(module, 10 * z, y))
+        images.append(decode(module, z, y))
+        far.append(decode(module, 10 * z, y))
         if k < 2:
             steps = np.repeat(z[:1, :size], size + 1, 0)
             steps[np.arange(1, size + 1), np.arange(size)] += 2.0
-            moves.append(call(module, steps, np.repeat(y[:1], size + 1)).reshape(size + 1, -1))
+            same = np.repeat(y[:1], size + 1)
+            still.append(by_the_same_chance(decode, module, np.repeat(z[:1], size + 1, 0), same).reshape(size + 1, -1))
+            moves.append(by_the_same_chance(decode, module, steps, same).reshape(size + 1, -1))
         if k == 0:
-            answer["again"] = call(module, z, y)
-            answer["single"] = call(module, z[:1], y[:1])
-            answer["line"] = call(module, given["line_codes"], np.repeat(y[:1], len(given["line_codes"])))
+            answer["again"] = decode(module, z, y)
+            answer["single"] = decode(module, z[:1], y[:1])
+            answer["line"] = decode(module, given["line_codes"], np.repeat(y[:1], len(given["line_codes"])))
             if part.conditional:
-                answer["by_label"] = call(module, np.repeat(z[:1], 10, 0), np.arange(10))
+                every = [by_the_same_chance(decode, module, z[:1], np.array([label])) for label in range(10)]
+                answer["by_label"] = torch.cat(every)
     if len({tuple(image.shape) for image in images + far}) > 1:
-        raise NoAnswer(f"{part.decoder} gave different shapes for the same codes")
+        raise NoAnswer(f"{actual(part.decoder)} gave different shapes for the same codes")
     torch.manual_seed(300)
     module = part.build(student, part.decoder, size).train()
-    with torch.no_grad():
-        answer["train"] = one(
-            module(tensor(np.ascontiguousarray(z[:, :size]), student), *part.labels(y, student)), part.decoder
-        )
-    return {**answer, "x_hat": torch.stack(images), "far": torch.stack(far), "moves": torch.stack(moves)}
+    answer["train"] = decode(module, z, y)
+    answer |= {"still": torch.stack(still), "moves": torch.stack(moves)}
+    return {**answer, "x_hat": torch.stack(images), "far": torch.stack(far)}
 
 
 def ask_other_sizes(part, student, given):
@@ -113,11 +118,9 @@ def ask_other_sizes(part, student, given):
     size = 5 if latent_dim(student) != 5 else 6
     encoder = fresh_encoder(part, student, 400, size, given["x"], given["y"])
     decoder = fresh_decoder(part, student, 400, size, given["z"], given["y"])
-    y = part.labels(given["y"], student)
     with torch.no_grad():
-        mu, logvar = pair(encoder(tensor(given["x"], student), *y), part.encoder)
-        codes = tensor(np.ascontiguousarray(given["z"][:, :size]), student)
-        x_hat = one(decoder(codes, *y), part.decoder)
+        mu, logvar = part.encode(encoder, given["x"], given["y"], student)
+        x_hat = part.decode(decoder, np.ascontiguousarray(given["z"][:, :size]), given["y"], student)
     return {"size": size, "mu": mu, "logvar": logvar, "x_hat": x_hat}
 
 
@@ -144,15 +147,15 @@ def _numbers(parameters):
 def ask_parameters(part, student, given):
     """How many numbers are registered as parameters, reached by the gradient, and reached without being registered."""
     answer = {}
-    size, y = latent_dim(student), part.labels(given["y"], student)
-    codes = tensor(np.ascontiguousarray(given["z"][:, :size]), student)
-    for what, build, call in (
-        ("encoder", fresh_encoder, lambda m: pair(m(tensor(given["x"], student), *y), part.encoder)),
-        ("decoder", fresh_decoder, lambda m: (one(m(codes, *y), part.decoder),)),
+    size, y = latent_dim(student), given["y"]
+    codes = np.ascontiguousarray(given["z"][:, :size])
+    for what, build, outputs in (
+        ("encoder", fresh_encoder, lambda m: part.encode(m, given["x"], y, student)),
+        ("decoder", fresh_decoder, lambda m: (part.decode(m, codes, y, student),)),
     ):
         source = given["x"] if what == "encoder" else given["z"]
         module = build(part, student, 500, size, source, given["y"]).train()
-        reached = leaves(call(module))
+        reached = leaves(outputs(module))
         registered = {id(p): p for p in module.parameters()}
         answer[what] = np.array(
             [

@@ -3,8 +3,9 @@
 Each question is a function `(part, student, given) -> {name: array}`: `student` holds the notebook's variables,
 `given` the stage's question arrays. The recorder imports this folder as a package of its own and reads `STAGES`."""
 
-from .asking import PARTS, NoAnswer, names
+from .asking import PARTS, NoAnswer
 from .functions import ask_loss, ask_reparameterize
+from .interface import interface
 from .modules import ask_decoder, ask_encoder, ask_other_sizes, ask_parameters
 from .sampling import ask_sampling
 from .trained import (
@@ -18,7 +19,7 @@ from .trained import (
 )
 from .training import ask_training
 
-__all__ = ["STAGES", "NoAnswer", "names"]
+__all__ = ["STAGES", "NoAnswer", "interface"]
 
 
 def _bound(function, part):

@@ -4,12 +4,11 @@ import numpy as np
 import torch
 
 from . import stand_in
-from .asking import device_of, latent_dim, named, one, tensor
+from .asking import device_of, latent_dim
 
 
 def ask_sampling(part, student, given):
     """The student's sampling function with a toy model: what reaches the decoder and what comes back."""
-    sample = named(student, part.sample)
     size = latent_dim(student)
     model = stand_in.fill(stand_in.ToyModel(size, part.conditional), 11).to(device_of(student)).eval()
     with torch.no_grad():
@@ -20,7 +19,7 @@ def ask_sampling(part, student, given):
         count = int(count)
         model.decoder.codes, model.decoder.labels, model.decoder.images = [], [], []
         asked = given["sample_labels"][:count]
-        result = one(sample(model, tensor(asked, student) if part.conditional else count), part.sample).detach()
+        result = part.draw(student, model, count, asked).detach()
         shapes.append([*result.shape, 0, 0, 0, 0][:4])
         seen = [code for code in model.decoder.codes if code.ndim == 2 and code.shape[1] == size]
         if sum(map(len, seen)) == count and result.numel() == count * 784:

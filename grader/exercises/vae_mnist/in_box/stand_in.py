@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .interface import ATTRIBUTES, RETURNS, actual, interface
+
 PIXELS = 16  # 4 x 4 average-pooled pixels
 LABELS = 10
 
@@ -27,7 +29,12 @@ class ToyEncoder(nn.Module):
         self.linear = nn.Linear(PIXELS + LABELS * conditional, 2 * latent_dim)
         self.calls = 0
 
-    def forward(self, x, y=None):
+    def forward(self, *args, **kwargs):
+        name = "ConditionalEncoder" if self.conditional else "Encoder"
+        return as_notebook(self.encode, name)(*args, **kwargs)
+
+    def encode(self, x, y=None):
+        """(mu, logvar)."""
         self.calls += 1
         h = F.avg_pool2d(x.reshape(-1, 1, 28, 28), 7).flatten(1)  # (N, 16)
         if self.conditional:
@@ -44,7 +51,12 @@ class ToyDecoder(nn.Module):
         self.linear = nn.Linear(latent_dim + LABELS * conditional, PIXELS)
         self.codes, self.labels, self.images = [], [], []
 
-    def forward(self, z, y=None):
+    def forward(self, *args, **kwargs):
+        name = "ConditionalDecoder" if self.conditional else "Decoder"
+        return as_notebook(self.decode, name)(*args, **kwargs)
+
+    def decode(self, z, y=None):
+        """x_hat."""
         h = z.reshape(len(z), -1)
         if self.conditional:
             self.labels.append(as_labels(y).detach())
@@ -65,18 +77,25 @@ class ToyModel(nn.Module):
         self.encoder = ToyEncoder(latent_dim, conditional)
         self.decoder = ToyDecoder(latent_dim, conditional)
         self.labels = []
+        for name in ATTRIBUTES:
+            if actual(name) != name:
+                setattr(self, actual(name), getattr(self, name))
 
-    def reparameterize(self, mu, logvar):
+    def reparameterize(self, *args, **kwargs):
         """Returns mu + 0.1 logvar: both heads matter and nothing is random."""
-        return mu + 0.1 * logvar
+        return as_notebook(lambda mu, logvar: mu + 0.1 * logvar, "reparameterize")(*args, **kwargs)
 
-    def forward(self, x, y=None):
+    def forward(self, *args, **kwargs):
+        return as_notebook(self.reconstruct, "CVAE" if self.conditional else "VAE")(*args, **kwargs)
+
+    def reconstruct(self, x, y=None):
+        """(x_hat, mu, logvar)."""
         condition = ()
         if self.conditional:
             self.labels.append(as_labels(y).detach().tolist())
             condition = (y,)
-        mu, logvar = self.encoder(x, *condition)
-        return self.decoder(self.reparameterize(mu, logvar), *condition), mu, logvar
+        mu, logvar = self.encoder.encode(x, *condition)
+        return self.decoder.decode(mu + 0.1 * logvar, *condition), mu, logvar
 
 
 def fill(model, seed):
@@ -100,3 +119,22 @@ def toy_loss(x_hat, x, mu, logvar, *args, **kwargs):
     reconstruction = (1 - torch.cos(x_hat - x)).sum() / n
     kl = 0.3 * (mu.pow(4).sum() + logvar.pow(2).sum()) / n
     return reconstruction + kl, reconstruction, kl
+
+
+def as_notebook(function, name):
+    """A function of ours as the notebook's code calls it, arguments and values in the notebook's order."""
+    takes, gives = interface["arguments"].get(name), interface["returns"].get(name)
+    if takes is None and gives is None:
+        return function
+
+    def called(*args, **kwargs):
+        if takes is not None:
+            kwargs = {**dict(zip(takes, args, strict=False)), **kwargs}  # like the toys, more arguments do no harm
+            args = ()
+        values = function(*args, **kwargs)
+        if gives is not None:
+            found = dict(zip(RETURNS[name], values, strict=True))
+            values = tuple(found[key] for key in gives)
+        return values
+
+    return called

@@ -3,15 +3,20 @@
 import numpy as np
 import torch
 
-from .asking import NoAnswer, latent_dim, named, one, pair, tensor
+from .asking import NoAnswer, latent_dim, named, tensor
+from .interface import actual
 
 
 def ask_trained(part, student, given):
     """The trained model's parameters and buffers, flattened; asked before any question about pictures is known."""
     model = named(student, part.trained)
     if not isinstance(model, torch.nn.Module):
-        raise NoAnswer(f"`{part.trained}` is not a model")
-    state = {key: value for key, value in model.decoder.state_dict().items() if isinstance(value, torch.Tensor)}
+        raise NoAnswer(f"`{actual(part.trained)}` is not a model")
+    state = {
+        key: value
+        for key, value in getattr(model, actual("decoder")).state_dict().items()
+        if isinstance(value, torch.Tensor)
+    }
     return {"decoder/" + key: value for key, value in state.items()}
 
 
@@ -20,7 +25,7 @@ def ask_history(part, student, given):
     try:
         return {"history": np.array([float(v) for v in named(student, part.history)][:1000], dtype=np.float32)}
     except (TypeError, ValueError):
-        raise NoAnswer(f"`{part.history}` is not a list of numbers") from None
+        raise NoAnswer(f"`{actual(part.history)}` is not a list of numbers") from None
 
 
 def ask_device(part, student, given):
@@ -31,12 +36,12 @@ def ask_device(part, student, given):
 
 def ask_encode(part, student, given):
     """The codes of the hidden images, in eval mode, one batch after the other."""
-    model = named(student, part.trained).eval()
+    encoder = getattr(named(student, part.trained).eval(), actual("encoder"))
     mus, logvars = [], []
     with torch.no_grad():
         for start in range(0, len(given["x"]), 500):
             x, y = given["x"][start : start + 500], given["y"][start : start + 500]
-            mu, logvar = pair(model.encoder(tensor(x, student), *part.labels(y, student)), part.encoder)
+            mu, logvar = part.encode(encoder, x, y, student)
             mus.append(mu.cpu())
             logvars.append(logvar.cpu())
     return {"mu": torch.cat(mus), "logvar": torch.cat(logvars)}
@@ -44,12 +49,12 @@ def ask_encode(part, student, given):
 
 def ask_samples(part, student, given):
     """New images from the trained model, by the student's sampling function, in a few calls."""
-    model, sample = named(student, part.trained).eval(), named(student, part.sample)
+    model = named(student, part.trained).eval()
     torch.manual_seed(int(given["draw_seed"]))
     images = []
     for start in range(0, len(given["labels"]), 500):
         labels = given["labels"][start : start + 500]
-        result = one(sample(model, tensor(labels, student) if part.conditional else len(labels)), part.sample)
+        result = part.draw(student, model, len(labels), labels)
         images.append(result.detach().cpu().float())
     return {"images": torch.cat(images)}
 
@@ -60,8 +65,8 @@ def decode(decoder, part, student, codes, labels):
     decoder.eval()
     with torch.no_grad():
         for start in range(0, len(codes), 500):
-            y = part.labels(labels[start : start + 500], student)
-            images.append(one(decoder(tensor(codes[start : start + 500], student), *y), part.decoder).cpu())
+            z, y = codes[start : start + 500], labels[start : start + 500]
+            images.append(part.decode(decoder, z, y, student).cpu())
     return {"images": torch.cat(images)}
 
 
@@ -74,7 +79,7 @@ def ask_decode(part, student, given):
     try:
         decoder.load_state_dict(state)
     except RuntimeError as error:
-        raise NoAnswer(f"the trained numbers do not fit a freshly built {part.decoder}: {error}") from None
+        raise NoAnswer(f"the trained numbers do not fit a freshly built {actual(part.decoder)}: {error}") from None
     return decode(decoder, part, student, codes, given["labels"])
 
 
@@ -85,4 +90,4 @@ def ask_here(part, student, given):
     if mu.shape != (len(given["x"]), size):
         raise NoAnswer(f"expected codes of shape {(len(given['x']), size)}, got {tuple(mu.shape)}")
     codes = mu.numpy() + given["noise"][:, :size]
-    return decode(model.decoder, part, student, codes, given["y"])
+    return decode(getattr(model, actual("decoder")), part, student, codes, given["y"])

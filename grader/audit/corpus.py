@@ -1,0 +1,176 @@
+"""The corpus: right and wrong solutions as changes to the reference notebook, one entry a solution.
+
+`corpus/honest/` and `corpus/wrong/` hold what students write, by subject; `corpus/models/` what only calibration wants:
+other seeds, constants and defects that no single region makes. An entry is checked when it is loaded: a region that the
+reference does not have, a text that no cell holds or an unknown item is an error, not a silent reference.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from grader.notebook.format import is_code, load_notebook, source_of
+from grader.notebook.regions import replace_regions, solution_regions, strip_markers
+from grader.records import Notebook
+
+ROOT = Path(__file__).parents[2]
+CORPUS = ROOT / "corpus"
+REFERENCE = "reference"
+KINDS = ("honest", "wrong", "models")
+PARTS = ("vae", "cvae")
+GROUPS = ("honest", "varied", "defective")
+CONDITIONAL = ("Conditional", "CVAE", "train_cvae", "sample_cvae")  # how the regions of the second part begin
+SHARED = ("vae_loss",)  # regions that both parts use
+
+
+@dataclass(frozen=True)
+class Solution:
+    """One entry of the corpus."""
+
+    name: str
+    kind: str  # one of KINDS
+    story: str
+    regions: dict[str, str] = field(default_factory=dict)  # solution region -> code
+    replace: list[list[str]] = field(default_factory=list)  # [old, new]: plain text in the sources of code cells
+    loses: list[str] = field(default_factory=list)  # items that lose points, and no other does
+    touches: list[str] = field(default_factory=list)  # items that may lose points too once the model is trained
+    train: bool = False  # of an honest one: it changes what is learnt, so `make calibrate` measures it
+    everyday: bool = False  # graded by itself in the everyday tests; the others are marked long
+    parts: list[str] = field(default_factory=list)  # those it changes; worked out from the regions where not given
+    group: str = ""  # of a model: honest with the given constants, varied (honest with others), or defective
+    caught_by: list[str] = field(default_factory=list)  # of a model: quality checks that must give it nothing
+
+
+@cache
+def solutions() -> dict[str, Solution]:
+    """Every entry by name.
+
+    Raises:
+        ValueError: for an entry that does not fit the reference or the rubric.
+    """
+    found: dict[str, Solution] = {}
+    for kind in KINDS:
+        for path in sorted((CORPUS / kind).glob("*.yaml")):
+            for name, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+                if name in found or name == REFERENCE:
+                    raise ValueError(f"{path}: {name}: the name is taken; choose another")
+                found[name] = _checked(path, Solution(name, kind, **entry))
+    return found
+
+
+def entry(name: str) -> Solution:
+    """The entry of that name; the reference is an honest one that changes nothing."""
+    return Solution(REFERENCE, "honest", "the reference itself") if name == REFERENCE else solutions()[name]
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """The parts whose training the entry may change; the other part's verdicts are the reference's."""
+    if name == REFERENCE:
+        return PARTS
+    solution = solutions()[name]
+    if solution.parts:
+        return tuple(solution.parts)
+    if solution.replace or any(region in SHARED for region in solution.regions):
+        return PARTS
+    conditional = {region.startswith(CONDITIONAL) for region in solution.regions}
+    return tuple(part for part, wanted in (("vae", False), ("cvae", True)) if wanted in conditional)
+
+
+def names(kind: str, *, train: bool | None = None, everyday: bool | None = None) -> list[str]:
+    """The names of one kind, of all or only of those (not) marked `train` or `everyday`."""
+    return [
+        name
+        for name, solution in solutions().items()
+        if solution.kind == kind and train in (None, solution.train) and everyday in (None, solution.everyday)
+    ]
+
+
+def build(*chosen: str) -> Notebook:
+    """The notebook a student with these solutions would hand in, without outputs; "reference" changes nothing."""
+    entries = [solutions()[name] for name in chosen if name != REFERENCE]
+    regions = {name: code for entry in entries for name, code in entry.regions.items()}
+    return changed(regions, [pair for entry in entries for pair in entry.replace])
+
+
+def narrow(notebook: Notebook) -> Notebook:
+    """The notebook with hidden layers of 128 instead of 512 units, an honest choice that trains in half the time."""
+    substitute(notebook, "512", "128")
+    return notebook
+
+
+def packs(kind: str) -> list[list[str]]:
+    """All entries of a kind in few groups, so that no two of a group change the same class, function or text."""
+    made: list[tuple[set[str], list[str]]] = []
+    for name in names(kind):
+        touched = _touched(solutions()[name])
+        taken, pack = next((found for found in made if not found[0] & touched), (set(), []))
+        if not pack:
+            made.append((taken, pack))
+        taken |= touched
+        pack.append(name)
+    return [pack for _, pack in made]
+
+
+def _touched(solution: Solution) -> set[str]:
+    return {region.partition(".")[0] for region in solution.regions} | {old for old, _ in solution.replace}
+
+
+def changed(regions: Mapping[str, str], replace: Iterable[Sequence[str]] = ()) -> Notebook:
+    """The reference with other code in some regions and other text in its cells, without markers and outputs."""
+    notebook = strip_markers(replace_regions(_original(), regions))
+    for cell in filter(is_code, notebook["cells"]):
+        cell["outputs"], cell["execution_count"] = [], None
+    for old, new in replace:
+        substitute(notebook, old, new)
+    return notebook
+
+
+def substitute(notebook: Notebook, old: str, new: str) -> None:
+    """Every code cell has `new` where it had `old`.
+
+    Raises:
+        ValueError: where no code cell holds `old`.
+    """
+    cells = [cell for cell in filter(is_code, notebook["cells"]) if old in source_of(cell)]
+    if not cells:
+        raise ValueError(f"no code cell holds {old!r}")
+    for cell in cells:
+        cell["source"] = source_of(cell).replace(old, new)
+
+
+@cache
+def _original() -> Notebook:
+    return load_notebook(ROOT / "reference" / "vae_mnist.ipynb")
+
+
+@cache
+def _items() -> set[str]:
+    rubric: dict[str, Any] = yaml.safe_load((ROOT / "rubric.yaml").read_text(encoding="utf-8"))
+    return {item["id"] for item in rubric["items"]}
+
+
+def _checked(path: Path, solution: Solution) -> Solution:
+    where = f"{path}: {solution.name}"
+    regions = solution_regions(_original())
+    for name, code in solution.regions.items():
+        if name not in regions:
+            raise ValueError(f"{where}: unknown region {name!r}; expected one of {', '.join(regions)}")
+        if textwrap.dedent(code).strip() == regions[name].source.strip():
+            raise ValueError(f"{where}: region {name!r} is the reference's own")
+    for old, _ in solution.replace:
+        if not any(old in source_of(cell) for cell in filter(is_code, _original()["cells"])):
+            raise ValueError(f"{where}: no code cell of the reference holds {old!r}")
+    if unknown := {*solution.loses, *solution.touches} - _items():
+        raise ValueError(f"{where}: unknown items {sorted(unknown)}")
+    if (solution.kind == "wrong") != bool(solution.loses):
+        raise ValueError(f"{where}: a wrong solution loses something, an honest one nothing")
+    if (solution.kind == "models") != (solution.group in GROUPS) or not set(solution.parts) <= set(PARTS):
+        raise ValueError(f"{where}: a model, and nothing else, has a group {GROUPS}; parts are of {PARTS}")
+    return solution

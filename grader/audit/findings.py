@@ -1,0 +1,159 @@
+"""What is wrong with a rubric, said in one sentence each; and what an audit could not see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+from grader.audit.records import ItemUse, Row, State, Trouble
+from grader.records import ItemVerdict, Rubric
+from grader.report.points import points_text
+
+TOTAL_MILLI = 100_000  # the whole sheet; its parts are worth the same
+NAMED_SHARE = 0.98  # of the wrong solutions that name their checks, how many must lose exactly those
+
+HEADINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "points": "Points that do not add up",
+        "broken": "Solutions that could not be judged",
+        "undecided": "Verdicts that need a person",
+        "honest": "Honest solutions that lose points",
+        "survivor": "Wrong solutions that survive",
+        "kept": "Items that a wrong solution should have lost",
+        "unexpected": "Points lost on items that should not be touched",
+        "imprecise": "Solutions that do not lose the checks named for them",
+        "untested_item": "Items that no wrong solution loses",
+        "untested_check": "Checks that no wrong solution loses",
+        "margin": "Thresholds without their margin",
+    }
+)
+
+
+def troubles_of(
+    rows: Sequence[Row],
+    items: Sequence[ItemUse],
+    results: Mapping[str, Sequence[ItemVerdict]],
+    rubric: Rubric,
+    broken: Mapping[str, str],
+    *,
+    whole: bool,
+) -> tuple[Trouble, ...]:
+    """Everything that is wrong, in the order of `HEADINGS`.
+
+    What no solution loses is only wrong where the `whole` corpus was tried.
+    """
+    found = [
+        *_points(rubric, results),
+        *(Trouble("broken", name, why) for name, why in broken.items()),
+        *(trouble for row in rows for trouble in _of_row(row)),
+        *_imprecise(rows),
+        *(_untested(items) if whole else ()),
+        *_margins(items),
+    ]
+    order = list(HEADINGS)
+    return tuple(sorted(found, key=lambda trouble: order.index(trouble.kind)))
+
+
+def notes_of(rows: Sequence[Row], items: Sequence[ItemUse], *, whole: bool, calibrated: bool) -> tuple[str, ...]:
+    """What the audit could not see, and how precise the corpus is, one sentence each."""
+    notes = []
+    if not whole:
+        notes.append("Only some solutions of the corpus were tried, so nothing is said about what no solution loses.")
+    unjudged = [use.id for use in items if rows and not any(_was_judged(row, use.id) for row in rows)]
+    if unjudged:
+        notes.append(f"Not judged here, because no model was trained: {', '.join(unjudged)}.")
+    waiting = [row.name for row in rows if row.kind == "wrong" and not _was_tried(row)]
+    if waiting:
+        notes.append(f"Wrong only once they are trained, and not tried here: {', '.join(waiting)}.")
+    named = [row for row in rows if row.to_the_check is not None]
+    wrong = sum(row.kind == "wrong" for row in rows)
+    if named:
+        exact = sum(bool(row.to_the_check) for row in named)
+        share = 100 * exact / len(named)
+        notes.append(
+            f"Caught to the check: {exact} of {len(named)} wrong solutions that name their checks ({share:.1f} %; "
+            f"at least {100 * NAMED_SHARE:.0f} % are expected); {wrong - len(named)} name none."
+        )
+    elif wrong:
+        notes.append("No wrong solution names the checks that it must lose, so none is held to the check.")
+    if not calibrated:
+        notes.append("The quality thresholds have not been calibrated yet, so nothing is said about their margins.")
+    return tuple(notes)
+
+
+def _points(rubric: Rubric, results: Mapping[str, Sequence[ItemVerdict]]) -> Iterator[Trouble]:
+    parts: dict[str, int] = {}
+    for item in rubric.items:
+        part = item.id.partition(".")[0]
+        parts[part] = parts.get(part, 0) + item.points_milli
+        total = sum(spec.points_milli for spec in item.checks)
+        if total != item.points_milli:
+            of = points_text(item.points_milli)
+            yield Trouble("points", item.id, f"its checks add up to {points_text(total)}, the item has {of}")
+    if sum(parts.values()) != TOTAL_MILLI:
+        total_text = points_text(sum(parts.values()))
+        yield Trouble("points", "total", f"expected {points_text(TOTAL_MILLI)} points, got {total_text}")
+    for part, milli in parts.items():
+        if milli * len(parts) != TOTAL_MILLI:
+            share = points_text(TOTAL_MILLI // len(parts))
+            yield Trouble("points", part, f"expected {share} points, got {points_text(milli)}")
+    for name, verdicts in results.items():
+        for verdict in verdicts:
+            total = sum(check.points_milli for check in verdict.checks) + verdict.gained_milli
+            if total != verdict.points_milli or not 0 <= total <= verdict.max_points_milli:
+                text = f"{verdict.id}: checks and follow-through give {points_text(total)}"
+                yield Trouble("points", name, f"{text}, the item {points_text(verdict.points_milli)}")
+
+
+def _of_row(row: Row) -> Iterator[Trouble]:
+    for loss in row.undecided:
+        yield Trouble("undecided", row.name, f"{loss.item}: {loss.check}: {loss.message}")
+    if row.kind == "honest":
+        for loss in row.losses:
+            text = f"{loss.item}: {loss.check} loses {points_text(loss.lost_milli)}: {loss.message}"
+            yield Trouble("honest", row.name, text)
+        return
+    if row.survives:
+        yield Trouble("survivor", row.name, f"loses nothing on {', '.join(row.foretold)}: {row.story}")
+    for square in row.squares:
+        if square.state is State.KEPT and not row.survives:
+            yield Trouble("kept", row.name, f"keeps every point of {square.item}")
+        if square.state is State.UNEXPECTED:
+            for loss in row.losses:
+                if loss.item == square.item:
+                    text = f"{loss.item}: {loss.check} loses {points_text(loss.lost_milli)}: {loss.message}"
+                    yield Trouble("unexpected", row.name, text)
+
+
+def _imprecise(rows: Sequence[Row]) -> Iterator[Trouble]:
+    named = [row for row in rows if row.to_the_check is not None]
+    missed = [row for row in named if not row.to_the_check]
+    if len(named) - len(missed) >= NAMED_SHARE * len(named):
+        return
+    for row in missed:
+        lost = ", ".join(dict.fromkeys(loss.check for loss in row.losses if loss.component)) or "nothing"
+        yield Trouble("imprecise", row.name, f"expected {', '.join(row.named_checks)}, got {lost}")
+
+
+def _untested(items: Sequence[ItemUse]) -> Iterator[Trouble]:
+    for item in items:
+        if item.judged and not item.lost_by:
+            yield Trouble("untested_item", item.id, f"{item.title}: judged {item.judged} times, never lost")
+        for check in item.checks:
+            if check.judged and not check.lost_by:
+                yield Trouble("untested_check", f"{item.id}: {check.id}", check.title)
+
+
+def _margins(items: Sequence[ItemUse]) -> Iterator[Trouble]:
+    for item in items:
+        for check in item.checks:
+            if check.margin is not None and check.margin.fault:
+                yield Trouble("margin", f"{item.id}: {check.id}", check.margin.fault)
+
+
+def _was_tried(row: Row) -> bool:
+    return any(_was_judged(row, item) for item in row.foretold)
+
+
+def _was_judged(row: Row, item: str) -> bool:
+    return any(square.item == item and square.state is not State.UNJUDGED for square in row.squares)

@@ -1,0 +1,180 @@
+"""The rubric on trial: what each solution of the corpus lost against what was foretold. Pure: verdicts in, audit out.
+
+Squares that were not judged in a run (skipped checks) say nothing: they count neither as kept nor as lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+
+from grader.audit.corpus import REFERENCE, Solution, solutions
+from grader.audit.findings import notes_of, troubles_of
+from grader.audit.margins import Margin
+from grader.audit.records import Audit, CheckUse, ItemUse, Loss, Row, Square, State
+from grader.exercise import Exercise
+from grader.judge import title_of
+from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Outcome, Rubric, RubricItem
+
+Parts = Callable[[str], tuple[str, ...]]
+
+
+def audit(
+    results: Mapping[str, Sequence[ItemVerdict]],
+    rubric: Rubric,
+    exercise: Exercise,
+    parts: Parts | None = None,
+    *,
+    broken: Mapping[str, str] | None = None,
+    margins: Mapping[str, Margin] | None = None,
+    entries: Mapping[str, Solution] | None = None,
+) -> Audit:
+    """What the results say about the rubric.
+
+    results: entry -> its verdicts; models and unknown names are left out. parts: entry -> the parts that were trained
+    for it, None where only components were judged. broken: entry -> why it has no verdicts. margins: by
+    "<item>: <check>", None where nothing was calibrated.
+    """
+    known = _tried(solutions() if entries is None else entries)
+    rows = tuple(_row(known[name], results[name], rubric, exercise, parts) for name in results if name in known)
+    items = tuple(_item_use(item, rows, results, exercise, margins or {}) for item in rubric.items)
+    whole = set(known) <= set(results) | set(broken or {})
+    troubles = troubles_of(rows, items, results, rubric, broken or {}, whole=whole)
+    notes = notes_of(rows, items, whole=whole, calibrated=margins is not None)
+    return Audit(rubric.title, whole, parts is not None, rows, items, troubles, notes, margins is not None)
+
+
+def _tried(entries: Mapping[str, Solution]) -> dict[str, Solution]:
+    """What the rubric is tried on: the reference, and the honest and the wrong solutions."""
+    reference = Solution(REFERENCE, "honest", "the reference itself")
+    return {REFERENCE: reference} | {name: one for name, one in entries.items() if one.kind in {"honest", "wrong"}}
+
+
+def component(check: str, exercise: Exercise) -> bool:
+    """Whether a check is judged without training."""
+    return check not in exercise.spoilt_checks
+
+
+def judged(item: RubricItem, verdict: ItemVerdict) -> list[tuple[CheckSpec, CheckVerdict]]:
+    """The checks that were judged: all but the skipped, unless they were skipped because an earlier one was lost."""
+    made: dict[str, CheckVerdict] = {}
+    found = {check.id: check for check in verdict.checks}
+    for spec in item.checks:
+        check = found.get(spec.check)
+        if check is not None and (
+            check.outcome is not Outcome.SKIPPED or any(made[r].points_milli == 0 for r in spec.requires if r in made)
+        ):
+            made[spec.check] = check
+    return [(spec, made[spec.check]) for spec in item.checks if spec.check in made]
+
+
+def _row(
+    solution: Solution,
+    verdicts: Sequence[ItemVerdict],
+    rubric: Rubric,
+    exercise: Exercise,
+    parts: Parts | None,
+) -> Row:
+    by_id = {verdict.id: verdict for verdict in verdicts}
+    trained = parts(solution.name) if parts is not None else exercise.parts
+    losses: list[Loss] = []
+    undecided: list[Loss] = []
+    squares = []
+    for item in rubric.items:
+        verdict = by_id.get(item.id)
+        checks = [] if verdict is None or verdict.outcome is Outcome.SKIPPED else judged(item, verdict)
+        for spec, check in checks:
+            lost = spec.points_milli - check.points_milli
+            loss = Loss(item.id, spec.check, lost, check.message, component(spec.check, exercise))
+            if check.outcome is Outcome.NEEDS_REVIEW:
+                undecided.append(loss)
+            elif lost:
+                losses.append(loss)
+        of = sum(spec.points_milli for spec, _ in checks)
+        gained = verdict.gained_milli if verdict is not None else 0
+        lost = max(0, sum(loss.lost_milli for loss in losses if loss.item == item.id) - gained)
+        unsure = verdict is not None and verdict.outcome is Outcome.NEEDS_REVIEW
+        state = _state(solution, item.id, lost, bool(checks), unsure)
+        if state is State.UNTOUCHED and item.id.partition(".")[0] not in trained:
+            state = State.UNJUDGED  # the reference's own, judged in its row
+        squares.append(Square(item.id, state, lost, of))
+    squares = [_without_training(square, squares, rubric, solution) for square in squares]
+    named = tuple(getattr(solution, "checks", ()) or ())
+    return Row(
+        name=solution.name,
+        kind=solution.kind,
+        story=solution.story,
+        foretold=tuple(solution.loses),
+        squares=tuple(squares),
+        losses=tuple(losses),
+        undecided=tuple(undecided),
+        named_checks=named,
+        to_the_check=_exact(named, losses, exercise) if named else None,
+    )
+
+
+def _state(solution: Solution, item: str, lost: int, was_judged: bool, unsure: bool) -> State:
+    if unsure:
+        return State.UNDECIDED
+    if not was_judged:
+        return State.UNJUDGED
+    if item in solution.loses:
+        return State.LOST if lost else State.KEPT
+    if not lost:
+        return State.UNTOUCHED
+    return State.ALLOWED if item in solution.touches else State.UNEXPECTED
+
+
+def _without_training(square: Square, squares: Sequence[Square], rubric: Rubric, solution: Solution) -> Square:
+    """The square, unjudged where what was foretold shows only in a trained model.
+
+    So it is where some of the item's checks were left out and another foretold item of the part was left out whole.
+    """
+    part = square.item.partition(".")[0]
+    whole = {item.id: item.points_milli for item in rubric.items}
+    left_out = [s for s in squares if s.item in solution.loses and s.item.partition(".")[0] == part and not s.max_milli]
+    if square.state is State.KEPT and square.max_milli < whole[square.item] and left_out:
+        return replace(square, state=State.UNJUDGED)
+    return square
+
+
+def _exact(named: Collection[str], losses: Sequence[Loss], exercise: Exercise) -> bool:
+    """Whether the component checks that were lost are the named ones: by their name, or as `item.check`."""
+    wanted = {name for name in named if component(name.rpartition(".")[2], exercise)}
+    lost = [{loss.check, f"{loss.item}.{loss.check}"} for loss in losses if loss.component]
+    return all(names & wanted for names in lost) and wanted <= set[str]().union(*lost)
+
+
+def _item_use(
+    item: RubricItem,
+    rows: Sequence[Row],
+    results: Mapping[str, Sequence[ItemVerdict]],
+    exercise: Exercise,
+    margins: Mapping[str, Margin],
+) -> ItemUse:
+    wrong = [row for row in rows if row.kind == "wrong"]
+    tried: dict[str, int] = {}
+    for row in wrong:
+        for verdict in results[row.name]:
+            if verdict.id == item.id:
+                for spec, _ in judged(item, verdict):
+                    tried[spec.check] = tried.get(spec.check, 0) + 1
+    uses = tuple(
+        CheckUse(
+            id=spec.check,
+            title=title_of(exercise.checks[spec.check]),
+            points_milli=spec.points_milli,
+            numbers=spec.params,
+            measured=spec.measured,
+            judged=tried.get(spec.check, 0),
+            lost_by=tuple(row.name for row in wrong if _lost(row, item.id, spec.check)),
+            margin=margins.get(f"{item.id}: {spec.check}"),
+        )
+        for spec in item.checks
+    )
+    lost_by = tuple(row.name for row in wrong if any(s.item == item.id and s.lost_milli for s in row.squares))
+    return ItemUse(item.id, item.title, item.points_milli, uses, max(tried.values(), default=0), lost_by)
+
+
+def _lost(row: Row, item: str, check: str) -> bool:
+    return any(loss.item == item and loss.check == check for loss in row.losses)

@@ -1,0 +1,123 @@
+"""Runs entries of the corpus in boxes, each once: what was run for the same notebook and questions is kept.
+
+A folder a run under `runs/audit/`, as the grader makes it, and `key`, which names everything the evidence depends on.
+Judging is not part of it, so a moved threshold costs no run, but where it makes another follow-through necessary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from grader.audit import corpus
+from grader.fingerprint import questions_checksum
+from grader.notebook.format import dump_notebook
+from grader.notebook.restore import restore_given
+from grader.pipeline import follow
+from grader.records import ItemVerdict, Notebook
+from grader.report.files import write_atomically
+from grader.rubric import load_rubric
+from grader.run_folder import store_run, verdicts
+from grader.running import run_submission
+
+RUNS = Path("runs/audit")
+SEED = f"{7:032x}"
+ISOLATION = "bubblewrap"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One run: an entry of the corpus, the parts to train, and the secret seed of its questions."""
+
+    name: str
+    parts: tuple[str, ...]
+    seed: str = SEED
+    narrow: bool = False  # see `corpus.narrow`
+    followed: bool = False  # whether follow-through belongs to it
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept."""
+        kind = "components" if not self.parts else "full"
+        return RUNS / kind / (self.name if self.seed == SEED else f"{self.name}-{int(self.seed, 16)}")
+
+
+def key_of(notebook: Notebook, wanted: Wanted, questions: str, in_box: Sequence[Path]) -> str:
+    """Names everything that the evidence of a run depends on."""
+    digest = hashlib.sha256()
+    for part in (dump_notebook(notebook), wanted.seed, " ".join(wanted.parts), questions):
+        digest.update(part.encode() + b"\0")
+    for folder in in_box:
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one run: its verdicts, or why there are none."""
+
+    wanted: Wanted
+    items: tuple[ItemVerdict, ...] = ()
+    error: str = ""
+
+
+def planned(name: str) -> Wanted:
+    """How an entry is run in full: models and honest networks as they are, everything else on a narrow network."""
+    entry = corpus.entry(name)
+    measured = name == corpus.REFERENCE or entry.kind == "models" or entry.train
+    return Wanted(name, corpus.parts_of(name), narrow=not measured, followed=entry.kind != "models")
+
+
+def run_once(wanted: Wanted, rubric_path: Path) -> tuple[ItemVerdict, ...]:
+    """The folder holds the run's evidence and its verdicts are returned; what was run before is only judged."""
+    rubric, exercise = load_rubric(rubric_path)
+    folders = exercise.prepare(lambda _: None)
+    notebook = corpus.build(wanted.name)
+    if wanted.narrow:
+        notebook = corpus.narrow(notebook)
+    questions = exercise.questions(np.random.default_rng(int(wanted.seed, 16)), rubric.sizes)
+    key = key_of(notebook, wanted, questions_checksum(questions), [exercise.in_box])
+    stored = wanted.folder / "key"
+    restored = restore_given(notebook, notebook)  # models change given cells, too
+    new = not stored.exists() or stored.read_text() != key
+    if new:
+        ran = run_submission(restored, rubric, exercise, questions, folders, ISOLATION, _silent, parts=wanted.parts)
+        store_run(wanted.folder, ran)
+        write_atomically(stored, key.encode())
+    if wanted.followed:
+        reference = rubric_path.parent / rubric.reference
+        follow(wanted.folder, reference, restored, rubric, exercise, questions, folders, ISOLATION, _silent)
+    return verdicts(wanted.folder, rubric, exercise)
+
+
+def _silent(text: str) -> None:
+    """Says nothing."""
+
+
+def run_all(wanted: Sequence[Wanted], rubric_path: Path, jobs: int, say: Callable[[str], None]) -> Iterator[Result]:
+    """The results as they come; several runs at once, each on a core of its own."""
+    context = multiprocessing.get_context("spawn")
+    cores = context.Queue()
+    for core in sorted(os.sched_getaffinity(0))[:jobs]:
+        cores.put(core)
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_pin, initargs=(cores,)) as pool:
+        waiting = {pool.submit(run_once, one, rubric_path): one for one in wanted}
+        for done, future in enumerate(as_completed(waiting), 1):
+            one = waiting[future]
+            error = future.exception()
+            why = "" if error is None else f"{type(error).__name__}: {error}"
+            say(f"{done} of {len(wanted)}: {one.name}" + (f": {why}" if why else ""))
+            yield Result(one, error=why) if why else Result(one, future.result())
+
+
+def _pin(cores: multiprocessing.Queue[int]) -> None:
+    """This worker and its boxes keep to one core, where single-threaded kernels are fastest together."""
+    os.sched_setaffinity(0, {cores.get()})

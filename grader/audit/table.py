@@ -1,0 +1,96 @@
+"""The audit as a table for spreadsheets, and as a summary on a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from grader.audit.findings import HEADINGS
+from grader.audit.records import Audit, Row, State
+from grader.audit.whatif import Change, Shift, moves
+from grader.audit.words import summary
+from grader.report.plain import plain
+from grader.report.points import points_number, points_text
+
+_MOST = 12  # troubles of a kind, or submissions of a table, shown; all of them are in the files
+_LONGEST = 220  # characters of one line
+
+
+def audit_csv(audit: Audit) -> bytes:
+    """The matrix: one row a solution, one column an item with the points lost ("?" undecided, empty not judged)."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    items = [item.id for item in audit.items]
+    writer.writerow(["solution", "kind", "foretold", *items, "not_as_foretold", "checks_lost", "to_the_check", "story"])
+    for row in audit.rows:
+        writer.writerow(
+            [
+                row.name,
+                row.kind,
+                " ".join(row.foretold),
+                *_points_lost(row),
+                " ".join(f"{s.item}:{s.state}" for s in row.squares if s.state in _NOT_AS_FORETOLD),
+                " ".join(f"{loss.item}.{loss.check}" for loss in row.losses),
+                "" if row.to_the_check is None else "yes" if row.to_the_check else "no",
+                plain(row.story, _LONGEST) if row.story else "",
+            ]
+        )
+    return stream.getvalue().encode()
+
+
+_NOT_AS_FORETOLD = {State.KEPT, State.UNEXPECTED, State.UNDECIDED}
+
+
+def _points_lost(row: Row) -> list[int | float | str]:
+    special = {State.UNDECIDED: "?", State.UNJUDGED: ""}
+    return [special.get(square.state, points_number(square.lost_milli)) for square in row.squares]
+
+
+def print_audit(audit: Audit, console: Console, files: Sequence[Path] = ()) -> None:
+    """What is wrong is printed by kind, then what could not be seen; the last line is the summary."""
+    for kind, troubles in groupby(audit.troubles, key=lambda trouble: trouble.kind):
+        found = list(troubles)
+        _print(console, f"{HEADINGS[kind]} ({len(found)})", "bold red")
+        for trouble in found[:_MOST]:
+            _print(console, f"- {trouble.subject}: {trouble.text}")
+        if len(found) > _MOST:
+            _print(console, f"- and {len(found) - _MOST} more on the page")
+    for note in audit.notes:
+        _print(console, note, "dim")
+    for path in files:  # unwrapped, so that it can be copied
+        console.print(Text(f"File: {path}"), soft_wrap=True)
+    _print(console, summary(audit), "green" if audit.sound else "bold red")
+
+
+def print_shifts(shifts: Sequence[Shift], changes: Sequence[Change], console: Console) -> None:
+    """Who would gain or lose how much, and how many would not; the last line says that nothing was changed."""
+    _print(console, f"With {', '.join(map(str, changes))}:", "bold")
+    moved = [shift for shift in shifts if shift.items]
+    for shift in moved[: 4 * _MOST]:
+        sign = "+" if shift.gain_milli > 0 else ""
+        points = (
+            f"{points_text(shift.old_milli)} -> {points_text(shift.new_milli)} ({sign}{points_text(shift.gain_milli)})"
+        )
+        _print(console, f"- {shift.submission}: {points}: {'; '.join(moves(shift))}")
+    if len(moved) > 4 * _MOST:
+        _print(console, f"- and {len(moved) - 4 * _MOST} more in the table")
+    if stale := sum(shift.reported_milli != shift.old_milli for shift in shifts):
+        _print(
+            console, f"{stale} of {len(shifts)} reports say other points than the rubric gives now; regrade them first."
+        )
+    gain = sum(shift.gain_milli > 0 for shift in shifts)
+    lose = sum(shift.gain_milli < 0 for shift in shifts)
+    told = f"{gain} of {len(shifts)} would gain, {lose} would lose, {len(shifts) - gain - lose} would stay"
+    unsure = sum(shift.undecided for shift in shifts)
+    _print(console, f"{told}{f'; {unsure} wait for a person' if unsure else ''}. No report was changed.")
+
+
+def _print(console: Console, text: str, style: str = "") -> None:
+    line = plain(text, 3 * _LONGEST).encode(console.encoding, "replace").decode(console.encoding)
+    console.print(Text(line, style=style), soft_wrap=True)

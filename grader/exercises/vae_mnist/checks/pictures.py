@@ -1,0 +1,153 @@
+"""What the quality checks look at: pictures in the evidence, how a classifier sees them, and numbers on them.
+
+Nothing here knows a threshold. What costs time is remembered by the pictures' content: several checks look at one set,
+and a second judging meets the first one's pictures again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from grader.classifier import Judgement, judge
+from grader.exercises.vae_mnist import real
+from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
+from grader.judging import NotAnswered
+from grader.metrics.bootstrap import standard_error
+from grader.metrics.diversity import class_deviations
+from grader.metrics.frechet import Moments, moments
+from grader.records import Array, Evidence
+
+RESAMPLES = 25  # a standard error of them is right to about a seventh
+SEED = 0  # the same evidence always gives the same standard error
+MOST = 64  # results remembered: a class of submissions is judged in one process
+T = TypeVar("T")
+_remembered: dict[str, Any] = {}
+
+
+class Measure(NamedTuple):
+    """A number and its standard error."""
+
+    value: float
+    standard_error: float
+
+
+def remembered(name: str, make: Callable[[], T], *arrays: Array) -> T:
+    """What `make` gives, made once for each `name` and content of `arrays`."""
+    digest = hashlib.sha256(name.encode())
+    for array in arrays:
+        digest.update(f"|{array.shape}{array.dtype}|".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    key = digest.hexdigest()
+    if key not in _remembered:
+        made = make()
+        if len(_remembered) >= MOST:
+            _remembered.clear()
+        _remembered[key] = made
+    found: T = _remembered[key]
+    return found
+
+
+def judged(images: Array) -> Judgement:
+    """What the classifier sees on `images` `(N, 1, 28, 28)` in [0, 1]."""
+    return remembered("judgement", lambda: judge(images, device="auto"), images)
+
+
+def error_of(metric: Callable[..., float], *arrays: Array) -> float:
+    """The bootstrap standard error of `metric(*arrays)` over the arrays' rows."""
+    return standard_error(metric, *arrays, seed=SEED, resamples=RESAMPLES)
+
+
+def worst(
+    name: str, metric: Callable[..., float], sets: Sequence[tuple[Array, ...]], by: Callable[..., float]
+) -> Measure:
+    """The measure of the set where `metric` is worst: `by` is `min` or `max`."""
+    values = [remembered(name, partial(metric, *rows), *rows) for rows in sets]
+    decides = sets[values.index(by(values))]
+    error = remembered(f"{name}, its standard error", partial(error_of, metric, *decides), *decides)
+    return Measure(by(values), error)
+
+
+@lru_cache(maxsize=1)
+def digit_moments() -> Moments:
+    """The mean and the covariance of what the classifier sees on real digits."""
+    return moments(real.digit_judgement().features)
+
+
+def ink(images: Array) -> Array:
+    """Where `images` `(N, 1, 28, 28)` are bright: the means of 49 squares of 4 by 4 pixels, `(N, 49)`."""
+    squares: Array = images.reshape(len(images), 7, 4, 7, 4).mean(axis=(2, 4)).reshape(len(images), 49)
+    return squares
+
+
+@lru_cache(maxsize=1)
+def ink_moments() -> Moments:
+    """The mean and the covariance of real digits' `ink`."""
+    return moments(ink(real.digits()[0]))
+
+
+@lru_cache(maxsize=1)
+def digit_deviations() -> dict[int, float]:
+    """How much real digits of each class differ."""
+    return class_deviations(*real.digits())
+
+
+def fresh_decoder_answered(evidence: Evidence, part: str) -> bool:
+    """Whether the freshly built decoder has answered, rather than the trained one in its own process."""
+    return f"decode.{part}/decode/images" in evidence.answers
+
+
+def reconstructions(evidence: Evidence, part: str) -> tuple[Array, Array]:
+    """The hidden images and what became of them, `(N, 1, 28, 28)` each."""
+    x = evidence.questions[f"quality.{part}/x"]
+    if fresh_decoder_answered(evidence, part):
+        return x, _decoded(evidence, part)[: len(x)]
+    if (fault := evidence.faults.get(f"decode.{part}/decode")) is not None and fault.blame == "ours":
+        raise NotAnswered(fault)
+    (images,) = answer(evidence, f"quality.{part}/here", "images")
+    return x, _pictures(images, len(x), "reconstructions")
+
+
+def samples(evidence: Evidence, part: str) -> tuple[Array, Array]:
+    """The model's samples `(N, 1, 28, 28)` and the labels that were requested."""
+    (images,) = answer(evidence, f"quality.{part}/samples", "images")
+    labels = evidence.questions[f"quality.{part}/labels"]
+    return _pictures(images, len(labels), "samples"), labels
+
+
+def prior_images(evidence: Evidence, part: str) -> Array | None:
+    """What the trained decoder makes of our own codes from the prior, or None where it was not asked."""
+    if not fresh_decoder_answered(evidence, part):
+        return None
+    return _decoded(evidence, part)[len(evidence.questions[f"quality.{part}/x"]) :]
+
+
+def drawn(evidence: Evidence, part: str) -> list[tuple[Array, Array]]:
+    """Sets of drawn images with their labels: the samples, and what the decoder makes of our own codes.
+
+    The worse of the two counts. Samples alone would pay copies and collapsed models that hide behind them; the
+    decoder alone would pay sampling code that does not use it.
+    """
+    sets = [samples(evidence, part)]
+    expected = prior_images(evidence, part)
+    if expected is not None:
+        sets.append((expected, evidence.questions[f"quality.{part}/prior_labels"]))
+    return sets
+
+
+def _decoded(evidence: Evidence, part: str) -> Array:
+    """The fresh decoder's images: of the hidden images' codes, then of our own from the prior."""
+    (images,) = answer(evidence, f"decode.{part}/decode", "images")
+    count = len(evidence.questions[f"quality.{part}/x"]) + len(evidence.questions[f"quality.{part}/prior"])
+    return _pictures(images, count, "images")
+
+
+def _pictures(array: Array, count: int, what: str) -> Array:
+    """`(count, 1, 28, 28)` float32 in [0, 1]; values outside are cut off, their cost is another check's matter."""
+    if array.size != count * 784:
+        give_up(f"expected {count} {what}, got an array of shape {shape_text(array)}")
+    return np.clip(array.reshape(count, 1, 28, 28), 0, 1).astype(np.float32)

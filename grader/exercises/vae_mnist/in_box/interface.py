@@ -1,0 +1,67 @@
+"""The exercise's interface, and what a course's notebook does differently: its names, orders and form of labels.
+
+Inside the box the recorder fills `interface`; outside nobody does, so there everything is the exercise's own. A call
+of the notebook's code goes through `call`; what the notebook's code calls is wrapped by `stand_in.as_notebook`.
+"""
+
+NAMES = (
+    *("LATENT_DIM", "EPOCHS", "BATCH_SIZE", "LEARNING_RATE", "DEVICE"),
+    *("Encoder", "Decoder", "VAE", "vae_loss", "train_vae", "sample_vae"),
+    *("ConditionalEncoder", "ConditionalDecoder", "CVAE", "train_cvae", "sample_cvae"),
+    *("vae", "cvae", "vae_history", "cvae_history"),
+)
+ATTRIBUTES = ("reparameterize", "encoder", "decoder", "latent_dim", "num_classes")  # of the models
+ARGUMENTS = {  # a class stands for its `forward`
+    "reparameterize": ("mu", "logvar"),
+    "vae_loss": ("x_hat", "x", "mu", "logvar"),
+    "train_vae": ("model", "loader", "optimizer", "epochs"),
+    "train_cvae": ("model", "loader", "optimizer", "epochs"),
+    "sample_vae": ("model", "n"),
+    "sample_cvae": ("model", "labels"),
+    "ConditionalEncoder": ("x", "y"),
+    "ConditionalDecoder": ("z", "y"),
+    "CVAE": ("x", "y"),
+}
+RETURNS = {
+    "Encoder": ("mu", "logvar"),
+    "ConditionalEncoder": ("mu", "logvar"),
+    "VAE": ("x_hat", "mu", "logvar"),
+    "CVAE": ("x_hat", "mu", "logvar"),
+    "vae_loss": ("loss", "reconstruction", "kl"),
+}
+OPTIONS = {"labels": ("numbers", "one_hot")}
+
+interface: dict[str, dict[str, object]] = {"names": {}, "arguments": {}, "returns": {}, "options": {}}
+
+
+def actual(name):
+    """The notebook's own name for that name of the interface."""
+    return interface["names"].get(name, name)
+
+
+def one_hot():
+    """Whether the notebook's conditional parts take rows `(N, 10)` instead of numbers `(N,)`."""
+    return interface["options"].get("labels") == "one_hot"
+
+
+def returned_order(name):
+    """The values of that function in the order in which the notebook returns them."""
+    return tuple(interface["returns"].get(name, RETURNS[name]))
+
+
+def call(function, name, *arguments):
+    """What the notebook's function returns for these arguments of the interface, given in the notebook's order."""
+    order = interface["arguments"].get(name)
+    if order is not None:
+        given = dict(zip(ARGUMENTS[name], arguments, strict=True))
+        arguments = [given[key] for key in order]
+    return function(*arguments)
+
+
+def in_our_order(name, values):
+    """The values that the notebook's function returned, in the interface's order; a wrong number of them as it is."""
+    order = interface["returns"].get(name)
+    if order is None or len(values) != len(order):
+        return list(values)
+    found = dict(zip(order, values, strict=True))
+    return [found[key] for key in RETURNS[name]]

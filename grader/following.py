@@ -1,0 +1,120 @@
+"""Follow-through: a later item that an earlier mistake spoilt is judged once more with the broken part replaced.
+
+The second judging never takes points away, and nothing of its run but the points reaches a student: beside the sound
+parts their code could print, draw or raise whatever those hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from grader.exercise import Exercise
+from grader.judge import judge, stepped
+from grader.records import Array, Evidence, ItemVerdict, Outcome, Rubric
+
+SPOILT_STAGES = ("trained", "quality", "decode")  # whose answers depend on what was trained
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A part that was trained once more with sound parts in the place of some items."""
+
+    replaced: tuple[str, ...]  # item ids
+    evidence: Evidence  # the answers of the stages that depend on training
+
+
+def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise) -> dict[str, tuple[str, ...]]:
+    """Part -> the earlier items to replace, for each part where they may have spoilt a later one."""
+    settings = rubric.follow_through
+    by_id = {item.id: item for item in items}
+    found: dict[str, tuple[str, ...]] = {}
+    for item in items if settings.enabled else ():
+        earlier = [by_id[name] for name in exercise.spoilt_by.get(item.id, ()) if name in by_id]
+        lost = sorted((other for other in earlier if _lost(other)), key=_share)
+        if lost and _spoilt(item, exercise):
+            found[item.id.partition(".")[0]] = tuple(other.id for other in lost[: settings.max_replaced])
+    return found
+
+
+def with_followed(
+    items: Sequence[ItemVerdict],
+    rubric: Rubric,
+    exercise: Exercise,
+    evidence: Evidence,
+    followed: Mapping[str, Followed],
+) -> tuple[ItemVerdict, ...]:
+    """The verdicts, and what the second judging gives back where it applies under this rubric."""
+    made = {item.id: item for item in items}
+    for part in to_replace(items, rubric, exercise):
+        run = followed.get(part)
+        if run is None or not set(run.replaced) <= {item.id for item in items if _lost(item)}:
+            continue
+        second = judge(_overlaid(evidence, run.evidence, part), rubric, exercise.checks)
+        for item in second:
+            own = made[item.id]
+            if item.id.startswith(f"{part}.") and _spoilt(own, exercise):
+                made[item.id] = _given_back(own, item, run.replaced, rubric)
+    return tuple(made.values())
+
+
+def _given_back(own: ItemVerdict, second: ItemVerdict, replaced: tuple[str, ...], rubric: Rubric) -> ItemVerdict:
+    if second.outcome is Outcome.NEEDS_REVIEW:
+        return replace(own, outcome=Outcome.NEEDS_REVIEW, lost_in=replaced)
+    worth = stepped(rubric.follow_through.share * second.points_milli, rubric.points_step_milli)
+    gained = max(0, worth - own.points_milli)
+    if not gained:
+        return own
+    points = own.points_milli + gained
+    outcome = Outcome.PASSED if points == own.max_points_milli else Outcome.PARTIAL
+    return replace(own, points_milli=points, gained_milli=gained, lost_in=replaced, outcome=outcome)
+
+
+def _overlaid(first: Evidence, second: Evidence, part: str) -> Evidence:
+    """The first run's evidence with the second's word on everything that depends on training."""
+
+    def kept(source: str) -> bool:
+        kind, _, rest = source.partition(".")
+        return kind not in SPOILT_STAGES or rest.partition("/")[0] != part
+
+    return Evidence(
+        first.questions,
+        {name: array for name, array in first.answers.items() if kept(name)} | dict(second.answers),
+        {source: fault for source, fault in first.faults.items() if kept(source)} | dict(second.faults),
+    )
+
+
+def _lost(item: ItemVerdict) -> bool:
+    return item.outcome in {Outcome.FAILED, Outcome.PARTIAL} and not item.lost_in
+
+
+def _share(item: ItemVerdict) -> float:
+    return item.points_milli / item.max_points_milli
+
+
+def _spoilt(item: ItemVerdict, exercise: Exercise) -> bool:
+    """Whether the item lost something in a check that depends on what was trained."""
+    lost = {Outcome.FAILED, Outcome.PARTIAL}
+    trained = [check for check in item.checks if check.id in exercise.spoilt_checks]
+    return item.id in exercise.spoilt_by and any(check.outcome in lost for check in trained)
+
+
+def replaced_names(items: Iterable[str], exercise: Exercise, names: Mapping[str, str]) -> list[str]:
+    """The notebook's names of what the items ask for, `Class.method` for a method."""
+    wanted = [name for item in items for name in exercise.asks_for[item]]
+    return [".".join(names.get(part, part) for part in name.split(".")) for name in wanted]
+
+
+def replacement_questions(
+    items: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str
+) -> dict[str, Array]:
+    """What a box is told: the sound source, the names to take from it, and the names of the whole interface."""
+    told = {
+        "source": source,
+        "replaced": json.dumps(replaced_names(items, exercise, names)),
+        "interface": json.dumps([names.get(name, name) for name in exercise.names]),
+    }
+    return {key: np.frombuffer(text.encode(), dtype=np.uint8).copy() for key, text in told.items()}

@@ -1,0 +1,141 @@
+"""A rubric's YAML as data of the right shape; what the names in it mean is not known here.
+
+`extends: <path>` at the top takes another rubric's keys; keys that are given replace the other's whole. The other
+rubric extends none itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from grader.errors import RubricError
+from grader.notebook.format import one_line
+from grader.rubric.wording import nearest
+
+MAX_BYTES = 1_000_000
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class FileItem(_Strict):
+    """One item as it is written."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
+    title: str
+    points: float = Field(gt=0)
+    checks: dict[str, dict[str, Any]]
+
+
+class FileFollowThrough(_Strict):
+    """The section `follow_through`."""
+
+    enabled: bool
+    max_replaced: int = Field(ge=1)
+    share: float = Field(gt=0, le=1)
+
+
+class RubricFile(_Strict):
+    """The whole file; `template` and `reference` are relative to its folder."""
+
+    title: str
+    exercise: str
+    template: str
+    reference: str = ""
+    points: dict[str, float]
+    points_step: float
+    limits: dict[str, float]
+    sizes: dict[str, int]
+    interface: dict[str, Any] = {}
+    follow_through: FileFollowThrough | None = None
+    items: list[FileItem]
+
+
+def read_file(path: Path) -> tuple[RubricFile, str]:
+    """The file, joined with the one it extends, and a checksum of both.
+
+    Raises:
+        RubricError: one line that begins with the name of the file.
+    """
+    data, content = _parsed(path)
+    if isinstance(content, dict) and "extends" in content:
+        extended, whole = _extended(path, content.pop("extends"))
+        for key in ("template", "reference"):
+            if key in whole and key not in content:
+                content[key] = _moved(whole[key], path, extended)
+        content = {**whole, **content}
+        data += b"\0" + extended.read_bytes()
+    try:
+        return RubricFile.model_validate(content), hashlib.sha256(data).hexdigest()
+    except ValidationError as error:
+        raise RubricError(f"{path.name}: {_first_problem(error)}") from None
+
+
+def _extended(path: Path, other: object) -> tuple[Path, dict[str, Any]]:
+    where = f"{path.name}: extends"
+    if not isinstance(other, str) or not other.endswith(".yaml") or Path(other).is_absolute():
+        raise RubricError(f"{where}: expected another rubric's path relative to this one, got {other!r:.60}")
+    extended = path.parent / other
+    try:
+        _, content = _parsed(extended)
+    except RubricError as error:
+        raise RubricError(f"{where}: {error}") from None
+    if not isinstance(content, dict):
+        raise RubricError(f"{where}: {other} is no rubric")
+    if "extends" in content:
+        raise RubricError(f"{where}: {other} extends {content['extends']!r:.60} itself; extend that one instead")
+    return extended, content
+
+
+def _moved(notebook: object, path: Path, extended: Path) -> object:
+    """The extended rubric's notebook, relative to the folder of the extending one."""
+    return os.path.relpath(extended.parent / notebook, path.parent) if isinstance(notebook, str) else notebook
+
+
+def _parsed(path: Path) -> tuple[bytes, Any]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise RubricError(f"{path.name}: larger than {MAX_BYTES // 1000} kB; is this the rubric?")
+        data = path.read_bytes()
+        return data, yaml.load(data, Loader=_UniqueKeys)
+    except OSError as error:
+        raise RubricError(f"{path}: cannot be read ({error.strerror}); give the path of a rubric") from None
+    except yaml.YAMLError as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "")
+        where = f", line {mark.line + 1}" if mark else ""
+        raise RubricError(f"{path.name}{where}: not YAML ({one_line(str(problem or error), 100)})") from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML that refuses a key given twice, where the last one would win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping, if its keys are different."""
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key that is no name", key.start_mark)
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors()
+    # a misspelt key is also missing
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    where = ".".join(str(part) for part in problem["loc"]) or "the file"
+    if problem["type"] == "extra_forbidden":
+        nested: dict[str, type[BaseModel]] = {"items": FileItem, "follow_through": FileFollowThrough}
+        shape = nested.get(str(problem["loc"][0]), RubricFile) if len(problem["loc"]) > 1 else RubricFile
+        return f"{where}: unknown key{nearest(str(problem['loc'][-1]), shape.model_fields)}"
+    got = "" if problem["type"] == "missing" else f", got {problem['input']!r:.60}"
+    return f"{where}: {problem['msg'].lower()}{got}"

@@ -1,0 +1,100 @@
+"""The rubric bound to the exercise it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from grader.errors import RubricError
+from grader.exercise import Exercise, load_exercise
+from grader.records import FollowThrough, Limits, Rubric, RubricItem
+from grader.rubric.file import RubricFile, read_file
+from grader.rubric.interface import bound_interface
+from grader.rubric.items import HUGE, bound_item, milli
+from grader.rubric.wording import nearest, points_text
+
+
+def load_rubric(path: Path) -> tuple[Rubric, Exercise]:
+    """The rubric and the exercise it grades.
+
+    Raises:
+        RubricError: one line: what, where, expected, got, and the nearest right name.
+    """
+    file, sha256 = read_file(path)
+    try:
+        exercise = load_exercise(file.exercise)
+        return _bound(file, exercise, sha256), exercise
+    except RubricError as error:
+        raise RubricError(f"{path.name}: {error}") from None
+
+
+def _bound(file: RubricFile, exercise: Exercise, sha256: str) -> Rubric:
+    step = milli(file.points_step, "points_step")
+    items = tuple(bound_item(item, exercise.checks, step) for item in file.items)
+    seen: set[str] = set()
+    for item in items:
+        if item.id in seen:
+            raise RubricError(f"item {item.id!r}: the id is used twice")
+        seen.add(item.id)
+    _add_up(items, file.points, exercise)
+    follow = file.follow_through
+    if follow and follow.enabled and not file.reference:
+        raise RubricError("reference is missing; follow_through takes sound parts from the solution that it names")
+    return Rubric(
+        title=file.title,
+        exercise=file.exercise,
+        template=file.template,
+        reference=file.reference,
+        items=items,
+        limits=_limits(file.limits),
+        interface=bound_interface(file.interface, exercise),
+        sizes=_sizes(file.sizes, exercise),
+        follow_through=FollowThrough(**follow.model_dump()) if follow else FollowThrough(),
+        points_step_milli=step,
+        sha256=sha256,
+    )
+
+
+def _add_up(items: tuple[RubricItem, ...], points: Mapping[str, float], exercise: Exercise) -> None:
+    """The items of each part add up to the part's points."""
+    sums: dict[str, int] = {}
+    for item in items:
+        part = item.id.partition(".")[0]
+        if part not in exercise.parts:
+            raise RubricError(f"item {item.id!r}: unknown part {part!r}{nearest(part, exercise.parts)}")
+        sums[part] = sums.get(part, 0) + item.points_milli
+    expected = {part: milli(value, f"points of {part}") for part, value in points.items()}
+    for part in sorted(set(sums) | set(expected)):
+        if sums.get(part, 0) != expected.get(part, 0):
+            raise RubricError(
+                f"points: {part}: expected its items to add up to {points_text(expected.get(part, 0))}, "
+                f"got {points_text(sums.get(part, 0))}"
+            )
+
+
+def _limits(values: Mapping[str, float]) -> Limits:
+    known = {field.name: field.type for field in fields(Limits)}
+    for key, value in values.items():
+        if key not in known:
+            raise RubricError(f"limits: unknown limit {key!r}{nearest(key, known)}")
+        if not 0 <= value < HUGE or (value == 0 and key != "kernel_restarts"):
+            raise RubricError(f"limits: {key}: expected a positive number, got {value:g}")
+        if known[key] == "int" and value != int(value):
+            raise RubricError(f"limits: {key}: expected a whole number, got {value:g}")
+    for key in known:
+        if key not in values:
+            raise RubricError(f"limits: {key} is missing")
+    return Limits(**{key: int(v) if known[key] == "int" else v for key, v in values.items()})  # type: ignore[arg-type]
+
+
+def _sizes(values: Mapping[str, int], exercise: Exercise) -> Mapping[str, int]:
+    for key, value in values.items():
+        if key not in exercise.sizes:
+            raise RubricError(f"sizes: unknown size {key!r}{nearest(key, exercise.sizes)}")
+        if value < 1:
+            raise RubricError(f"sizes: {key}: expected a positive whole number, got {value}")
+    for key in exercise.sizes:
+        if key not in values:
+            raise RubricError(f"sizes: {key} is missing")
+    return dict(values)

@@ -1,0 +1,111 @@
+"""A made-up rubric of two parts, an exercise that only has its checks, and verdicts on made-up solutions."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from types import SimpleNamespace
+from typing import Any, cast
+
+from grader.audit.corpus import Solution
+from grader.audit.matrix import audit
+from grader.audit.records import Audit
+from grader.exercise import Exercise
+from grader.records import (
+    CheckSpec,
+    CheckVerdict,
+    FollowThrough,
+    Interface,
+    ItemVerdict,
+    Limits,
+    Outcome,
+    Rubric,
+    RubricItem,
+)
+
+EVIL = "</style><script>alert(1)</script>"
+
+
+def turns_left() -> None:
+    """It turns left."""
+
+
+def turns_right() -> None:
+    """It turns right."""
+
+
+def draws_well() -> None:
+    """It draws well."""
+
+
+EXERCISE = cast(
+    Exercise,
+    SimpleNamespace(
+        checks={check.__name__: check for check in (turns_left, turns_right, draws_well)},
+        spoilt_checks=frozenset({"draws_well"}),
+        parts=("one", "two"),
+    ),
+)
+
+
+def rubric(left_milli: int = 20_000) -> Rubric:
+    items = [
+        RubricItem(
+            f"{part}.{item}",
+            f"Implement {item} of {part}",
+            sum(spec.points_milli for spec in specs),
+            specs,
+        )
+        for part in ("one", "two")
+        for item, specs in {
+            "turn": (CheckSpec("turns_left", left_milli, {"tolerance": 0.1}), CheckSpec("turns_right", 10_000, {})),
+            "draw": (CheckSpec("draws_well", 20_000, {"zero_at": 0.2, "full_at": 0.6}, (), {"reference": 0.9}),),
+        }.items()
+    ]
+    return Rubric(
+        title="Turning",
+        exercise="none",
+        template="none",
+        reference="none",
+        items=tuple(items),
+        limits=Limits(*[1] * len(fields(Limits))),
+        interface=Interface(),
+        sizes={},
+        follow_through=FollowThrough(),
+        points_step_milli=250,
+        sha256="",
+    )
+
+
+def verdicts(lost: dict[str, int] | None = None, trained: bool = False, undecided: str = "") -> tuple[ItemVerdict, ...]:
+    """Full points but for what is lost, thousandths by "item: check"; drawing is skipped where nothing was trained."""
+    made = []
+    for item in rubric().items:
+        checks = []
+        for spec in item.checks:
+            minus = (lost or {}).get(f"{item.id}: {spec.check}", 0)
+            outcome = Outcome.PARTIAL if minus else Outcome.PASSED
+            if spec.check == "draws_well" and not trained:
+                outcome, minus = Outcome.SKIPPED, spec.points_milli
+            if undecided == f"{item.id}: {spec.check}":
+                outcome, minus = Outcome.NEEDS_REVIEW, spec.points_milli
+            points = spec.points_milli - minus
+            checks.append(CheckVerdict(spec.check, "", outcome, points, spec.points_milli, EVIL))
+        outcomes = {check.outcome for check in checks}
+        whole = next(
+            (o for o in (Outcome.NEEDS_REVIEW, Outcome.PARTIAL, Outcome.SKIPPED) if o in outcomes), Outcome.PASSED
+        )
+        points = sum(check.points_milli for check in checks)
+        made.append(ItemVerdict(item.id, item.title, whole, points, item.points_milli, tuple(checks)))
+    return tuple(made)
+
+
+def wrong(name: str, *loses: str, touches: tuple[str, ...] = (), story: str = "a slip") -> Solution:
+    return Solution(name, "wrong", story, loses=list(loses), touches=list(touches))
+
+
+LEFT = {"one.turn: turns_left": 4_000}
+
+
+def audited(solutions: list[Solution], results: dict[str, tuple[ItemVerdict, ...]], **more: Any) -> Audit:
+    entries = {solution.name: solution for solution in solutions}
+    return audit(results, rubric(), EXERCISE, entries=entries, **more)

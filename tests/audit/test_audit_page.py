@@ -1,0 +1,52 @@
+"""The page is whole in itself and shows text as text; the table has one row a solution."""
+
+from __future__ import annotations
+
+import csv
+import io
+from html import unescape
+
+from audit_samples import EVIL, LEFT, audited, verdicts, wrong
+from rich.console import Console
+
+from grader.audit.page import audit_html
+from grader.audit.records import Audit
+from grader.audit.table import audit_csv, print_audit
+from grader.audit.words import MARKS, summary
+
+
+def sample() -> Audit:
+    slips = [wrong("slip", "one.turn"), wrong("blind", "two.turn", story=EVIL)]
+    return audited(slips, {"reference": verdicts(), "slip": verdicts(LEFT), "blind": verdicts()})
+
+
+def test_the_page_loads_nothing_and_escapes_everything() -> None:
+    page = audit_html(sample())
+    assert EVIL not in page
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "default-src 'none'" in unescape(page)
+    assert not [word for word in (" style=", " onload=", "http://", "https://", "url(") if word in page]
+
+
+def test_every_state_has_a_mark_beside_its_colour() -> None:
+    seen = [mark for mark in MARKS.values() if mark]
+    assert len(seen) == len(set(seen)) == len(MARKS) - 1
+
+
+def test_the_table_holds_points_lost_by_item() -> None:
+    rows = list(csv.DictReader(io.StringIO(audit_csv(sample()).decode())))
+    assert [(row["solution"], row["one.turn"], row["one.draw"]) for row in rows] == [
+        ("reference", "0", ""),
+        ("slip", "4", ""),
+        ("blind", "0", ""),
+    ]
+    assert rows[2]["not_as_foretold"] == "two.turn:kept"
+
+
+def test_the_terminal_ends_with_the_summary() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    print_audit(sample(), console)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[-1] == summary(sample())
+    assert "1 of 2 wrong solutions" in lines[-1]

@@ -1,0 +1,38 @@
+"""Margins compare what the calibration measured with the rubric as it is now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from audit_samples import rubric
+
+from grader.audit.margins import read_margins
+from grader.errors import GraderError
+
+
+def test_no_calibration_is_no_margins(tmp_path: Path) -> None:
+    assert read_margins(tmp_path / "calibration.csv", rubric()) is None
+
+
+def test_a_table_is_read_against_the_rubrics_own_thresholds(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.csv"
+    path.write_text(
+        "item,check,honest_worst,best_defect,zero_at,full_at,standard_error\n"
+        "one.draw,draws_well,0.9,0.1,0.3,0.5,0.01\n"
+        "two.draw,draws_well,0.9,0.3,0.3,0.5,0.01\n"
+        "one.draw,gone,0.9,0.1,0.3,0.5,0.01\n"
+    )
+    margins = read_margins(path, rubric())
+    assert margins is not None
+    assert list(margins) == ["one.draw: draws_well", "two.draw: draws_well"]
+    assert margins["one.draw: draws_well"].gap == pytest.approx(0.3)  # full_at is 0.6 in the rubric
+    assert margins["one.draw: draws_well"].fault == ""
+    assert "pays the best defect" in margins["two.draw: draws_well"].fault
+
+
+def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.csv"
+    path.write_text("metric,honest_worst,standard_error\none.draw: draws_well,much,0\n")
+    with pytest.raises(GraderError, match="calibrate again"):
+        read_margins(path, rubric())

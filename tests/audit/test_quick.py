@@ -1,0 +1,59 @@
+"""The quick form gives the verdicts of a box, and does not hide an entry that cannot be judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grader.audit import corpus, forks
+from grader.audit.quick import quick_results
+from grader.audit.runs import SEED
+from grader.judge import judge
+from grader.notebook.restore import restore_given
+from grader.records import ItemVerdict
+from grader.rubric import load_rubric
+from grader.running import run_submission
+
+RUBRIC = corpus.ROOT / "rubric.yaml"
+ENTRIES = ("decoder_ignores_z", "labels_shuffled", "uniform_prior")
+
+
+def points(items: Iterable[ItemVerdict]) -> dict[str, tuple[str, int, str]]:
+    return {f"{i.id}: {c.id}": (c.outcome, c.points_milli, c.message) for i in items for c in i.checks}
+
+
+def test_quick_verdicts_are_those_of_a_box() -> None:
+    quick = quick_results(ENTRIES, RUBRIC)
+    assert quick.broken == {}
+    rubric, exercise = load_rubric(RUBRIC)
+    folders = exercise.prepare(lambda _: None)
+    questions = exercise.questions(np.random.default_rng(int(SEED, 16)), rubric.sizes)
+    for name in ENTRIES:
+        notebook = corpus.build(name)
+        restored = restore_given(notebook, notebook)
+        ran = run_submission(restored, rubric, exercise, questions, folders, "bubblewrap", lambda _: None, parts=())
+        boxed = points(judge(ran.evidence, rubric, exercise.checks))
+        assert points(quick.results[name]) == boxed, name
+        assert "failed" in {outcome for outcome, _, _ in boxed.values()}
+
+
+def test_a_child_that_ends_by_itself_leaves_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ends(*_: object) -> None:
+        raise SystemExit("no evidence")
+
+    monkeypatch.setattr(forks, "_warm", [None])
+    monkeypatch.setattr(forks, "_evidence", ends)
+    why = forks.answer_in_child("uniform_prior", tmp_path / "evidence.safetensors")
+    assert why.startswith("the child ended with exit code 1")
+
+
+def test_a_child_that_takes_too_long_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forks, "_warm", [None])
+    monkeypatch.setattr(forks, "CHILD_S", 0.3)
+    monkeypatch.setattr(forks, "_evidence", lambda *_: time.sleep(60))
+    why = forks.answer_in_child("uniform_prior", tmp_path / "evidence.safetensors")
+    assert why == "did not finish within 0.3 s"

@@ -1,0 +1,204 @@
+"""Quality checks: what a level earns near a threshold, which set decides, and what each check catches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.exercises.vae_mnist import real
+from grader.exercises.vae_mnist.checks import CHECKS, pictures, quality
+from grader.exercises.vae_mnist.checks.reading import BORDERLINE, CLOSE, graded, levelled
+from grader.metrics import copy_bank, share_standard_error
+from grader.records import Array, Evidence, Finding, Level
+
+COUNT = 200
+ENDS = {"zero_at": 0.2, "full_at": 0.8}
+DOWNWARD = {"zero_at": 0.8, "full_at": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("value", "score", "borderline"),
+    [
+        (0.95, 1.0, False),
+        (0.82, 1.0, True),  # full by itself, and near the limit
+        (0.80, 1.0, True),
+        (0.77, 1.0, True),  # full by the rule
+        (0.74, 0.9, False),
+        (0.50, 0.5, False),
+        (0.23, 2 * 0.02 / 0.6, True),  # no less than a worse value earns
+        (0.20, 2 * 0.02 / 0.6, True),
+        (0.18, 0.02 / 0.6, True),
+        (0.15, 0.0, False),
+        (-3.0, 0.0, False),
+    ],
+)
+@pytest.mark.parametrize("downward", [False, True])
+def test_a_value_near_a_limit_is_given_the_better_side(
+    value: float, score: float, borderline: bool, downward: bool
+) -> None:
+    value = 1 - value if downward else value
+    got = graded(Level("share", value, 0.02, **(DOWNWARD if downward else ENDS)))
+    assert got == (pytest.approx(score, abs=1e-9), borderline)
+
+
+@pytest.mark.parametrize(("value", "score"), [(0.8, 1.0), (0.2, 0.0), (0.35, 0.25)])
+def test_without_an_error_nothing_is_borderline(value: float, score: float) -> None:
+    assert graded(Level("share", value, 0.0, **ENDS)) == (pytest.approx(score), False)
+    assert graded(Level("share", 1 - value, 0.0, **DOWNWARD)) == (pytest.approx(score), False)
+
+
+@given(st.floats(-1, 2), st.floats(0, 0.5), st.floats(0, 0.6), st.booleans())
+def test_a_better_value_never_earns_less(value: float, more: float, error: float, downward: bool) -> None:
+    ends = {name: -end for name, end in ENDS.items()} if downward else ENDS
+    sign = -1 if downward else 1
+    worse, better = (graded(Level("share", sign * v, error, **ends)) for v in (value, value + more))
+    assert 0 <= worse[0] <= better[0] + 1e-12 <= 1 + 2e-12
+    if value + BORDERLINE * error < ENDS["zero_at"]:
+        assert worse == (0.0, False)
+
+
+def test_a_message_holds_no_number_and_says_that_it_was_close() -> None:
+    for value in np.linspace(0, 1, 41):
+        found = levelled(Level("share", float(value), 0.02, **ENDS), "they differ", "Look.")
+        assert not re.search(r"\d", found.message)
+        assert (CLOSE in found.message) is found.borderline
+        assert bool(found.hint) is (found.score != 1)
+
+
+def test_checks_whose_number_is_better_when_smaller_are_marked() -> None:
+    marked = {name for name, check in CHECKS.items() if getattr(check, "smaller_is_better", False)}
+    assert marked == {
+        "samples_resemble_digits",
+        "samples_spread_their_ink_as_digits_do",
+        "samples_are_new",
+        "samples_are_the_decoders_own",
+    }
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    pictures._remembered.clear()
+    yield
+    pictures._remembered.clear()
+
+
+def digits(start: int = 0) -> tuple[Array, Array]:
+    """Real digits, as a very good model would draw them."""
+    images, labels = real.digits()
+    return images[start : start + COUNT], labels[start : start + COUNT]
+
+
+def evidence(drawn: Array | None = None, prior: Array | None = None, *, decoded: bool = True) -> Evidence:
+    """A model whose reconstructions are perfect; it draws real digits where nothing else is given."""
+    images, labels = digits()
+    others, other_labels = digits(COUNT)
+    x, y = digits(2 * COUNT)
+    questions = {"x": x, "y": y, "labels": labels, "prior_labels": other_labels, "prior": np.zeros((COUNT, 2))}
+    answers = {"quality.cvae/samples/images": images if drawn is None else drawn, "quality.cvae/here/images": x}
+    if decoded:
+        answers["decode.cvae/decode/images"] = np.concatenate([x, others if prior is None else prior])
+    return Evidence({f"quality.cvae/{name}": array for name, array in questions.items()}, answers)
+
+
+def found(name: str, given: Evidence, **numbers: float) -> Finding:
+    return CHECKS[name](given, "cvae", **numbers)
+
+
+LEVELS: list[tuple[str, dict[str, float]]] = [
+    ("reconstructions_resemble_the_images", ENDS),
+    ("reconstructions_keep_their_digit", ENDS),
+    ("samples_resemble_digits", DOWNWARD),
+    ("samples_spread_their_ink_as_digits_do", DOWNWARD),
+    ("samples_show_all_digits", ENDS),
+    ("samples_differ", ENDS | {"tolerance": 0.005}),
+    ("samples_show_the_requested_digit", ENDS),
+    ("every_digit_can_be_requested", ENDS),
+    ("samples_of_a_digit_differ", ENDS),
+    ("samples_are_new", DOWNWARD | {"copy_ratio": 0.4, "examined": 50}),
+    ("samples_are_the_decoders_own", DOWNWARD),
+]
+
+
+@pytest.fixture
+def _small_bank(monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = copy_bank(real.mnist().train_images[:400])
+    monkeypatch.setattr(real, "training_bank", lambda: bank)
+
+
+@pytest.mark.usefixtures("_small_bank")
+def test_real_digits_pass_every_check_and_each_states_its_level_and_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "RESAMPLES", 5)
+    quality_checks = {name for name, check in CHECKS.items() if check.__module__ == quality.__name__}
+    assert {name for name, _ in LEVELS} == quality_checks
+    first = {name: found(name, evidence(), **numbers) for name, numbers in LEVELS}
+    for name, one in first.items():
+        assert one.score == 1, name
+        assert one.level is not None
+        assert one.measured[one.level.name] == one.level.value
+        assert 0 <= one.level.standard_error < 0.2
+        assert not one.borderline
+    pictures._remembered.clear()
+    assert first == {name: found(name, evidence(), **numbers) for name, numbers in LEVELS}
+
+
+@pytest.mark.usefixtures("_small_bank")
+def test_copies_of_training_images_are_not_new() -> None:
+    copies = real.mnist().train_images[:COUNT, None].astype(np.float32) / 255
+    assert found("samples_are_new", evidence(copies), **dict(LEVELS)["samples_are_new"]).score == 0
+
+
+def test_samples_from_elsewhere_are_not_the_decoders_own() -> None:
+    name, limits = "samples_are_the_decoders_own", {"zero_at": 0.3, "full_at": 0.2}
+    assert found(name, evidence(1 - digits()[0]), **limits).score == 0
+    draws = (np.random.default_rng(1).random(digits()[0].shape) < digits()[0]).astype(np.float32)
+    assert found(name, evidence(draws), **limits).score == 1  # black and white is compared with black and white
+    alone = found(name, evidence(1 - digits()[0], decoded=False), **limits)
+    assert (alone.score, alone.level) == (1.0, None)
+    assert "nothing" not in alone.message
+    assert "no images of the decoder's own" in alone.message
+
+
+def test_digits_all_in_one_corner_have_their_ink_elsewhere() -> None:
+    corner = np.roll(digits()[0], (7, 7), axis=(2, 3))
+    limits = {"zero_at": 0.4, "full_at": 0.2}
+    assert found("samples_spread_their_ink_as_digits_do", evidence(corner), **limits).score == 0
+    assert found("samples_spread_their_ink_as_digits_do", evidence(), **limits).score == 1
+
+
+def test_the_worse_of_two_sets_decides_and_the_error_is_its_own() -> None:
+    images, labels = digits()
+    wrong = images[(labels == 3).nonzero()[0][:1].repeat(COUNT)]
+    for drawn, prior in ((wrong, None), (None, wrong)):
+        given = evidence(drawn, prior)
+        requested = found("samples_show_the_requested_digit", given, **ENDS)
+        wanted = labels if prior is None else digits(COUNT)[1]
+        share = float((wanted == 3).mean())
+        assert requested.level is not None
+        assert requested.level.value == pytest.approx(share)
+        assert requested.level.standard_error == pytest.approx(share_standard_error(share, COUNT))
+        assert found("samples_of_a_digit_differ", given, **ENDS).score == 0
+        assert found("samples_show_all_digits", given, **ENDS).score == 0
+        far = found("samples_resemble_digits", given, **DOWNWARD)
+        assert far.score == 0
+        assert far.level is not None
+        assert far.level.standard_error == pytest.approx(0, abs=1e-9)  # one picture, drawn again, is the same one
+
+
+def test_a_set_of_pictures_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    judge = pictures.judge
+
+    def counting(images: Array, **more: str) -> pictures.Judgement:
+        looked.append(len(images))
+        return judge(images, **more)
+
+    monkeypatch.setattr(pictures, "judge", counting)
+    for _ in range(2):
+        for name in ("samples_resemble_digits", "samples_are_the_decoders_own"):
+            found(name, evidence(), **DOWNWARD)
+    assert looked == [COUNT, COUNT]

@@ -1,0 +1,112 @@
+"""An earlier mistake is paid once: what it spoilt later is judged again with a sound part in its place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_exercise import Toy, notebook, running
+
+from grader.following import Followed, replacement_questions, to_replace, with_followed
+from grader.notebook.definitions import definitions
+from grader.pipeline import Options, grade, regrade
+from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
+from grader.report.words import follow_notes
+
+SETTINGS = FollowThrough(enabled=True, max_replaced=1, share=1.0)
+
+
+def item(identity: str, points: int, of: int, check: str = "") -> ItemVerdict:
+    outcome = Outcome.PASSED if points == of else Outcome.PARTIAL if points else Outcome.FAILED
+    checks = (CheckVerdict(check, check, outcome, points, of, ""),) if check else ()
+    return ItemVerdict(identity, identity.title(), outcome, points, of, checks)
+
+
+def wanted(*items: ItemVerdict, **settings: Any) -> dict[str, tuple[str, ...]]:
+    rubric = replace(running.rubric(), follow_through=replace(SETTINGS, **settings))
+    return to_replace(items, rubric, Toy())
+
+
+LOST = item("one.function", 0, 2000, "function_multiplies")
+SPOILT = item("one.training", 0, 4000, "training_lowers_the_loss")
+
+
+def test_a_spoilt_item_is_followed_only_where_an_earlier_one_was_lost() -> None:
+    assert wanted(LOST, SPOILT) == {"one": ("one.function",)}
+    assert wanted(item("one.function", 2000, 2000), SPOILT) == {}
+    assert wanted(LOST, item("one.training", 4000, 4000, "training_lowers_the_loss")) == {}
+
+
+def test_it_can_be_switched_off() -> None:
+    assert wanted(LOST, SPOILT, enabled=False) == {}
+
+
+def test_what_does_not_depend_on_training_is_not_followed() -> None:
+    assert wanted(LOST, item("one.training", 0, 4000, "function_multiplies")) == {}
+
+
+def test_definitions_are_taken_and_nothing_that_runs() -> None:
+    source = definitions(notebook.reference())
+    assert "def double(x):" in source
+    assert "SOLUTION" not in source
+    assert "STEPS = 4" not in source
+    assert "train_one(one, STEPS)" not in source
+
+
+def test_a_box_is_told_the_notebooks_own_names() -> None:
+    told = replacement_questions(["one.function"], Toy(), {"double": "twice"}, "x = 1")
+    assert json.loads(bytes(told["replaced"])) == ["twice"]
+    assert "twice" in json.loads(bytes(told["interface"]))
+
+
+def test_the_second_judging_never_takes_points_and_may_be_worth_less() -> None:
+    partly = item("one.training", 1000, 4000, "training_lowers_the_loss")
+    evidence = Evidence({}, {}, {})
+    followed = {"one": Followed(("one.function",), evidence)}
+    toy = running.rubric()
+    rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
+    assert with_followed([LOST, partly], rubric, Toy(), evidence, followed) == (LOST, partly)
+
+
+def graded(folder: Path, **cells: str) -> Any:
+    path = folder / "someone.ipynb"
+    path.write_text(json.dumps(notebook.submission(**cells)))
+    report, _ = grade(path, running.write_exercise(folder, follow=True), folder / "run", Options(), lambda _: None)
+    return report
+
+
+@pytest.mark.parametrize("function", ["def double(x):\n    return -9 * x", "def double(x:"])
+def test_a_broken_function_costs_its_own_item_alone(function: str, tmp_path: Path) -> None:
+    report = graded(tmp_path, **{"double": function, "train_one": TRAIN})
+    one, training = report.items[:2]
+    assert (one.points_milli, training.points_milli, training.gained_milli) == (0, 4000, 4000)
+    assert training.lost_in == ("one.function",)
+    assert "not counted again here" in follow_notes(training, report.items)[0]
+    assert "Lost here, not counted again" in follow_notes(one, report.items)[0]
+    assert regrade(tmp_path / "run", tmp_path / "rubric.yaml").points_milli == report.points_milli
+
+
+def test_what_the_second_run_prints_never_reaches_a_report(tmp_path: Path) -> None:
+    loud = TRAIN + "\n    if double(1) == 2:\n        print('GIVEN ' + 'AWAY', double.__code__.co_consts)"
+    loud += "\n        raise ValueError('GIVEN ' + 'AWAY')"
+    report = graded(tmp_path, **{"double": "def double(x):\n    return -9 * x", "train_one": loud})
+    assert report.items[0].points_milli == 0
+    for name in ("report.html", "report.json", "results.json", "executed.ipynb", "execution.json"):
+        assert "GIVEN AWAY" not in (tmp_path / "run" / name).read_text()
+
+
+def test_a_wrong_training_loop_is_not_paid_for_by_a_sound_function(tmp_path: Path) -> None:
+    wrong = TRAIN.replace("-= double", "+= double")
+    report = graded(tmp_path, **{"double": "def double(x):\n    return 9 * x", "train_one": wrong})
+    assert report.items[1].points_milli == 0
+    assert report.items[1].gained_milli == 0
+
+
+TRAIN = (
+    "def train_one(model, steps):\n    model['history'] = []\n    for _ in range(steps):\n"
+    "        loss = (model['weight'] - 5.0) ** 2\n        model['weight'] -= double(0.2 * (model['weight'] - 5.0))\n"
+    "        model['history'].append(loss)"
+)

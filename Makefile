@@ -6,11 +6,12 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 RUBRIC ?= rubric.yaml
 WORKERS ?= 2
+REPEATED ?= reference deep_and_narrow kl_with_wrong_sign decoder_ignores_z no_zero_grad one_picture_a_class uniform_noise
 export PYTHONUNBUFFERED := 1
 export SUBMISSION
 
 .DEFAULT_GOAL := help
-.PHONY: help setup grade check test test-long lint template template-check reference classifier audit audit-full calibrate bench-data clean
+.PHONY: help setup grade check test test-long lint template template-check reference classifier audit audit-full audit-seeds calibrate bench-data clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -63,6 +64,9 @@ audit: setup ## tries the rubric on every right and wrong solution of corpus/, c
 
 audit-full: setup ## the same with training: hours the first time, then only what changed
 	@$(RUN) -m grader audit --full --rubric "$(RUBRIC)" --jobs $(WORKERS) $(OPTIONS)
+
+audit-seeds: setup ## grades seven solutions with ten seeds each: the points must be the same
+	@$(RUN) -m grader audit --full --seeds 10 --rubric "$(RUBRIC)" --jobs $(WORKERS) $(addprefix --only ,$(REPEATED))
 
 calibrate: setup ## measures honest and defective models; writes docs/calibration*, an hour or two the first time
 	@$(RUN) -m grader calibrate --rubric "$(RUBRIC)" --jobs $(WORKERS)

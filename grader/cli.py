@@ -60,15 +60,19 @@ def audit(
     ] = None,
     graded: Annotated[Path, typer.Option(help="with --what-if: the folder of graded submissions")] = Path("runs"),
     full: Annotated[bool, typer.Option("--full", help="train every solution: hours the first time")] = False,
+    seeds: Annotated[int, typer.Option(min=0, help="judge each solution with so many seeds instead")] = 0,
 ) -> None:
     """Tries the rubric on right and wrong solutions. Example: python -m grader audit --only uniform_prior"""
     from rich.console import Console
 
-    from grader.audit.command import ask_what_if, audit_components, audit_in_full
+    from grader.audit.command import ask_what_if, audit_components, audit_in_full, audit_seeds
 
     if what_if:
         ask_what_if(what_if, graded, rubric, out, Console())
         return
+    if seeds:
+        same = audit_seeds(only or [], seeds, rubric, out, jobs, Console(), _Progress(), full=full)
+        raise typer.Exit(GRADED if same else LOOK)
     form = audit_in_full if full else audit_components
     sound = form(only or [], rubric, out, jobs, Console(), _Progress())
     raise typer.Exit(GRADED if sound else LOOK)

@@ -14,6 +14,7 @@ from grader.audit.matrix import audit
 from grader.audit.page import audit_html
 from grader.audit.quick import quick_results
 from grader.audit.records import Audit
+from grader.audit.repeat import repeat, repeat_csv
 from grader.audit.runs import planned, run_all
 from grader.audit.table import audit_csv, print_audit, print_shifts
 from grader.audit.whatif import changed, graded_folders, judged_with, parse_change, reported, shifts, shifts_csv
@@ -60,6 +61,24 @@ def audit_in_full(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, 
     made = audit(results, rubric, exercise, corpus.parts_of, broken=broken, margins=margins)
     print_audit(made, console, write_audit(made, out))
     return made.sound
+
+
+def audit_seeds(
+    only: Sequence[str], seeds: int, rubric_path: Path, out: Path, jobs: int, console: Console, say: Say, *, full: bool
+) -> bool:
+    """The solutions were judged with so many seeds each; returns whether their points are always the same.
+
+    Raises:
+        GraderError: for a solution that the corpus does not have.
+    """
+    found = repeat(chosen(only), seeds, rubric_path, jobs, say, full=full)
+    out.mkdir(parents=True, exist_ok=True)
+    table = out / "seeds.csv"
+    write_atomically(table, repeat_csv(found))
+    faults = [fault for one in found for fault in one.faults]
+    for text in [*faults, f"File: {table}", f"{len(found)} solutions, {seeds} seeds each: {len(faults)} differences."]:
+        console.print(text, soft_wrap=True, markup=False, highlight=False)
+    return not faults
 
 
 def write_audit(made: Audit, out: Path) -> tuple[Path, Path]:

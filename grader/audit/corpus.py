@@ -40,6 +40,7 @@ class Solution:
     regions: dict[str, str] = field(default_factory=dict)  # solution region -> code
     replace: list[list[str]] = field(default_factory=list)  # [old, new]: plain text in the sources of code cells
     loses: list[str] = field(default_factory=list)  # items that lose points, and no other does
+    checks: list[str] = field(default_factory=list)  # the component checks that must lose points, and no other does
     touches: list[str] = field(default_factory=list)  # items that may lose points too once the model is trained
     train: bool = False  # of an honest one: it changes what is learnt, so `make calibrate` measures it
     everyday: bool = False  # graded by itself in the everyday tests; the others are marked long

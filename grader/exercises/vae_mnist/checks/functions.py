@@ -80,12 +80,12 @@ def draws_are_independent(evidence: Evidence, part: str, *, max_correlation: flo
     noise = noise / spread
     rows = abs(float(np.mean(noise[:, 0] * noise[:, 1])))
     columns = abs(float(np.mean(noise[:, :, 0] * noise[:, :, -1]))) if noise.shape[2] > 1 else 0.0
-    results = {
-        "rows": "" if rows <= max_correlation else "all rows of a batch get the same noise",
-        "columns": "" if columns <= max_correlation else "all numbers of a code get the same noise",
-    }
+    wrong = "all rows of a batch get the same noise" if rows > max_correlation else ""
+    if columns > max_correlation:
+        wrong = "all numbers of a code get the same noise"
     measured = {"correlation between rows": rows, "correlation between latents": columns}
-    return halves(results, "every number has noise of its own", "What shape must the noise have?", measured)
+    right = "every number has noise of its own"
+    return verdict(not wrong, right, wrong, "What shape must the noise have?", measured)
 
 
 def gradient_reaches_mu_and_logvar(evidence: Evidence, part: str, *, max_error: float) -> Finding:

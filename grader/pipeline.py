@@ -65,6 +65,7 @@ def grade(
     backend_named(options.isolation)  # a machine that cannot isolate is told before anything is prepared
     rubric, exercise = load_rubric(rubric_path)
     template = load_notebook(rubric_path.parent / rubric.template)
+    sound = sound_source(rubric_path, rubric)
     limits = rubric.limits
     submission = read_submission(submission_path, max_mb=limits.notebook_mb, max_cells=limits.cells)
     restored = restore_given(submission.notebook, template)
@@ -75,8 +76,7 @@ def grade(
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
     ran = run_submission(restored, rubric, exercise, questions, folders, options.isolation, say, parts=options.parts)
     store_run(folder, ran)
-    reference = rubric_path.parent / rubric.reference
-    follow(folder, reference, restored, rubric, exercise, questions, folders, options.isolation, say)
+    follow(folder, sound, restored, rubric, exercise, questions, folders, options.isolation, say)
     checksums = {
         "notebook": submission.sha256,
         "rubric": rubric.sha256,
@@ -89,9 +89,20 @@ def grade(
     return report, folder
 
 
+def sound_source(rubric_path: Path, rubric: Rubric) -> str:
+    """What follow-through takes sound parts from: the reference's definitions; nothing where it is switched off.
+
+    Raises:
+        GraderError: where the reference cannot be read.
+    """
+    if not rubric.follow_through.enabled:
+        return ""
+    return definitions(load_notebook(rubric_path.parent / rubric.reference))
+
+
 def follow(
     folder: Path,
-    reference: Path,
+    sound: str,
     restored: Restored,
     rubric: Rubric,
     exercise: Exercise,
@@ -108,7 +119,7 @@ def follow(
             continue
         titles = {item.id: item.title for item in rubric.items}
         say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in lost)}")
-        told = replacement_questions(lost, exercise, rubric.interface.names, definitions(load_notebook(reference)))
+        told = replacement_questions(lost, exercise, rubric.interface.names, sound)
         evidence = run_replaced(restored, rubric, exercise, questions, folders, isolation, part, told, say)
         store_followed(folder, part, Followed(lost, evidence))
 

@@ -106,23 +106,6 @@ def narrow(notebook: Notebook) -> Notebook:
     return notebook
 
 
-def packs(kind: str) -> list[list[str]]:
-    """All entries of a kind in few groups, so that no two of a group change the same class, function or text."""
-    made: list[tuple[set[str], list[str]]] = []
-    for name in names(kind):
-        touched = _touched(solutions()[name])
-        taken, pack = next((found for found in made if not found[0] & touched), (set(), []))
-        if not pack:
-            made.append((taken, pack))
-        taken |= touched
-        pack.append(name)
-    return [pack for _, pack in made]
-
-
-def _touched(solution: Solution) -> set[str]:
-    return {region.partition(".")[0] for region in solution.regions} | {old for old, _ in solution.replace}
-
-
 def changed(regions: Mapping[str, str], replace: Iterable[Sequence[str]] = ()) -> Notebook:
     """The reference with other code in some regions and other text in its cells, without markers and outputs."""
     notebook = strip_markers(replace_regions(_original(), regions))

@@ -20,7 +20,7 @@ from grader.audit import corpus
 from grader.fingerprint import questions_checksum
 from grader.notebook.format import dump_notebook
 from grader.notebook.restore import restore_given
-from grader.pipeline import follow
+from grader.pipeline import follow, sound_source
 from grader.records import ItemVerdict, Notebook
 from grader.report.files import write_atomically
 from grader.rubric import load_rubric
@@ -93,8 +93,8 @@ def run_once(wanted: Wanted, rubric_path: Path) -> tuple[ItemVerdict, ...]:
         store_run(wanted.folder, ran)
         write_atomically(stored, key.encode())
     if wanted.followed:
-        reference = rubric_path.parent / rubric.reference
-        follow(wanted.folder, reference, restored, rubric, exercise, questions, folders, ISOLATION, _silent)
+        sound = sound_source(rubric_path, rubric)
+        follow(wanted.folder, sound, restored, rubric, exercise, questions, folders, ISOLATION, _silent)
     return verdicts(wanted.folder, rubric, exercise)
 
 

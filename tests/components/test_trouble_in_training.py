@@ -64,7 +64,8 @@ def trained_with(vae: str, cvae: str, cell_s: float, folder: Path) -> GradeRepor
     """The report on a full run in which both training loops meet trouble."""
     rubric = yaml.safe_load(RUBRIC.read_text(encoding="utf-8"))
     rubric["limits"]["cell_s"] = cell_s
-    rubric["template"] = str(corpus.ROOT / rubric["template"])
+    for notebook_of in ("template", "reference"):
+        rubric[notebook_of] = str(corpus.ROOT / rubric[notebook_of])
     (folder / "rubric.yaml").write_text(yaml.safe_dump(rubric, sort_keys=False), encoding="utf-8")
     regions = {
         "train_vae": vae + RIGHT.format(call="model(x)"),

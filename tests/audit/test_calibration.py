@@ -1,0 +1,89 @@
+"""Thresholds follow from the worst honest model and the best defect, and the rubric is held to them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from toy_exercise.running import rubric as toy_rubric
+
+from grader.audit.calibration import Measurement, Threshold, thresholds
+from grader.audit.pictures import strip_plot
+from grader.audit.repeat import Repeated, repeat_csv
+from grader.exercises.vae_mnist.checks import CHECKS
+from grader.records import CheckSpec, Rubric, RubricItem
+
+ITEM = "one.quality"
+
+
+def measured(model: str, group: str, value: float, error: float = 0.001) -> Measurement:
+    return Measurement(model, group, ITEM, "level", value, error)
+
+
+def rubric(zero_at: float, full_at: float) -> Rubric:
+    spec = CheckSpec("level", 1000, {"zero_at": zero_at, "full_at": full_at})
+    return replace(toy_rubric(), items=(RubricItem(ITEM, "Quality", 1000, (spec,)),))
+
+
+def row(models: list[Measurement], zero_at: float, full_at: float, *, smaller: bool = False) -> Threshold:
+    (found,) = thresholds(models, rubric(zero_at, full_at), lambda _: smaller, frozenset({"level"}))
+    return found
+
+
+LARGER = [
+    measured("good", "honest", 0.9),
+    measured("weak", "honest", 0.8),
+    measured("odd", "varied", 0.1),
+    measured("bad", "caught", 0.2),
+    measured("worse", "caught", 0.0),
+    measured("pretty", "other", 0.7),
+]
+
+
+def test_the_rule_cuts_between_the_worst_honest_model_and_the_best_defect() -> None:
+    found = row(LARGER, 0.26, 0.5)
+    assert (found.zero_at, found.full_at) == (0.26, 0.5)
+    assert (found.honest_worst_model, found.best_defect_model) == ("weak", "bad")
+    assert found.margin == pytest.approx(0.3)
+    assert found.overlaps == ("pretty",)
+    assert found.faults == []
+
+
+def test_the_rule_works_where_smaller_is_better() -> None:
+    models = [replace(m, value=-m.value) for m in LARGER]
+    found = row(models, -0.26, -0.5, smaller=True)
+    assert (found.zero_at, found.full_at, found.overlaps) == (-0.26, -0.5, ("pretty",))
+    assert found.margin == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ends", "fault"),
+    [
+        ({}, (0.26, 0.85), "the honest weak loses points"),
+        ({}, (0.1, 0.5), "bad earns points"),
+        ({"weak": {"standard_error": 0.1}}, (0.26, 0.5), "more than a fifth of its margin"),
+        ({"bad": {"value": 0.85}}, (0.9, 0.5), "bad is as good as weak"),
+    ],
+)
+def test_a_rubric_off_its_margins_is_named(changes: dict[str, Any], ends: tuple[float, float], fault: str) -> None:
+    models = [replace(m, **changes.get(m.model, {})) for m in LARGER]
+    assert any(fault in text for text in row(models, *ends).faults)
+
+
+def test_a_check_has_a_picture() -> None:
+    assert strip_plot(row(LARGER, 0.26, 0.5), LARGER).startswith(b"\x89PNG")
+
+
+def test_the_checks_in_which_smaller_is_better_say_so() -> None:
+    smaller = {name for name, check in CHECKS.items() if getattr(check, "smaller_is_better", False)}
+    assert {"samples_resemble_digits", "samples_are_new", "samples_are_the_decoders_own"} <= smaller
+    assert "reconstructions_resemble_the_images" not in smaller
+
+
+def test_points_that_depend_on_the_seed_are_named() -> None:
+    one, two = (("vae.loss", 5000),), (("vae.loss", 4500),)
+    assert Repeated("same", {"1": one, "2": one}, {}).faults == []
+    moved = Repeated("moved", {"1": one, "2": two}, {"3": "no box"})
+    assert moved.faults == ["moved: seed 3: no box", "moved: vae.loss: 4.5, 5 points, depending on the seed"]
+    assert b"moved,2,4.5" in repeat_csv([moved])

@@ -82,11 +82,12 @@ def audit(
 def calibrate(
     rubric: Annotated[Path, typer.Option(help="the rubric")] = Path("rubric.yaml"),
     jobs: Annotated[int, typer.Option(min=1, help="boxes at once, a core each")] = 2,
+    stored: Annotated[bool, typer.Option("--stored", help="only models that were run before")] = False,
 ) -> None:
     """Measures honest and defective models and writes docs/calibration*. Example: python -m grader calibrate"""
     from grader.audit.calibrate import calibrate as measure
 
-    faults = measure(rubric, jobs, _Progress())
+    faults = measure(rubric, jobs, _Progress(), stored=stored)
     for fault in faults:
         typer.echo(fault)
     raise typer.Exit(LOOK if faults else GRADED)

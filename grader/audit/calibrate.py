@@ -31,11 +31,14 @@ def zoo() -> list[Wanted]:
     return [planned(name) for name in names]
 
 
-def calibrate(rubric_path: Path, jobs: int, say: Say) -> list[str]:
-    """The tables and pictures are written; returns what is wrong, one sentence each."""
+def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -> list[str]:
+    """The tables and pictures are written; returns what is wrong, one sentence each.
+
+    With `stored`, only models that were run before are judged, and none is run.
+    """
     rubric, exercise = load_rubric(rubric_path)
     exercise.prepare(say)
-    wanted = zoo()
+    wanted = [one for one in zoo() if not stored or (one.folder / "key").exists()]
     results = {result.wanted.name: result for result in run_all(wanted, rubric_path, jobs, say)}
     faults = [f"{name}: {result.error}" for name, result in results.items() if result.error]
     found: list[Measurement] = []

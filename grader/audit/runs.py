@@ -50,7 +50,10 @@ class Wanted:
 
 
 def key_of(notebook: Notebook, wanted: Wanted, questions: str, in_box: Sequence[Path]) -> str:
-    """Names everything that the evidence of a run depends on."""
+    """Names what the evidence of a run depends on, but for the engine's own code in the box.
+
+    A change of what `grader/in_box` records or of the box's limits asks for an empty `runs/audit/`.
+    """
     digest = hashlib.sha256()
     for part in (dump_notebook(notebook), wanted.seed, " ".join(wanted.parts), questions):
         digest.update(part.encode() + b"\0")

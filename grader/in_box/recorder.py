@@ -119,15 +119,16 @@ def _replace(given):
     replaced = json.loads(told["replaced"])
     sound = dict(STUDENT)
     exec(compile(told["source"], "<sound parts>", "exec"), sound)
+    parts = {name.partition(".")[0]: sound[name.partition(".")[0]] for name in replaced}
     for name in json.loads(told["interface"]):
         if name not in replaced and name in STUDENT:
             sound[name] = STUDENT[name]
     for name in replaced:
         owner, _, method = name.partition(".")
         if method and isinstance(STUDENT.get(owner), type):
-            setattr(STUDENT[owner], method, getattr(sound[owner], method))
+            setattr(STUDENT[owner], method, getattr(parts[owner], method))
         else:
-            STUDENT[owner] = sound[owner]
+            STUDENT[owner] = parts[owner]
 
 
 def record():

@@ -1,0 +1,30 @@
+"""A mistake in one component keeps what comes after it: the later items are judged with a sound part in its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from grading import RUBRIC, SEED
+
+from grader.audit import corpus
+from grader.notebook.format import dump_notebook
+from grader.pipeline import Options, grade
+
+LONG = ("encoder_unfinished", "kl_with_wrong_sign", "training_unfinished", "conditional_decoder_unfinished")
+
+
+@pytest.mark.parametrize(
+    "name", ["reparameterization_unfinished", *(pytest.param(name, marks=pytest.mark.long) for name in LONG)]
+)
+def test_a_single_mistake_keeps_the_later_items(name: str, tmp_path: Path) -> None:
+    notebook = corpus.narrow(corpus.build(name))
+    corpus.substitute(notebook, "EPOCHS = 10", "EPOCHS = 3")
+    path = tmp_path / "submission.ipynb"
+    path.write_text(dump_notebook(notebook), encoding="utf-8")
+    part = corpus.parts_of(name)[0]
+    report, _ = grade(path, RUBRIC, tmp_path / "run", Options(seed=SEED, parts=(part,)), lambda _: None)
+    reconstruction = next(item for item in report.items if item.id == f"{part}.reconstruction")
+    assert reconstruction.points_milli == reconstruction.max_points_milli == reconstruction.gained_milli
+    assert reconstruction.lost_in == tuple(corpus.entry(name).loses)
+    assert sum(check.points_milli for check in reconstruction.checks) == 0

@@ -3,6 +3,7 @@
 `corpus/honest/` and `corpus/wrong/` hold what students write, by subject; `corpus/models/` what only calibration wants:
 other seeds, constants and defects that no single region makes. An entry is checked when it is loaded: a region that the
 reference does not have, a text that no cell holds or an unknown item is an error, not a silent reference.
+`corpus/settings.yaml` names the reference and says which part a region belongs to.
 """
 
 from __future__ import annotations
@@ -24,10 +25,8 @@ ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "corpus"
 REFERENCE = "reference"
 KINDS = ("honest", "wrong", "models")
-PARTS = ("vae", "cvae")
 GROUPS = ("honest", "varied", "defective")
-CONDITIONAL = ("Conditional", "CVAE", "train_cvae", "sample_cvae")  # how the regions of the second part begin
-SHARED = ("vae_loss",)  # regions that both parts use
+SETTINGS = "settings.yaml"
 
 
 @dataclass(frozen=True)
@@ -73,15 +72,14 @@ def entry(name: str) -> Solution:
 
 def parts_of(name: str) -> tuple[str, ...]:
     """The parts whose training the entry may change; the other part's verdicts are the reference's."""
+    belongs: dict[str, list[str]] = _settings()["parts"]
     if name == REFERENCE:
-        return PARTS
+        return tuple(belongs)
     solution = solutions()[name]
     if solution.parts:
         return tuple(solution.parts)
-    if solution.replace or any(region in SHARED for region in solution.regions):
-        return PARTS
-    conditional = {region.startswith(CONDITIONAL) for region in solution.regions}
-    return tuple(part for part, wanted in (("vae", False), ("cvae", True)) if wanted in conditional)
+    heads = {region.partition(".")[0] for region in solution.regions}
+    return tuple(part for part, names in belongs.items() if solution.replace or heads & set(names))
 
 
 def names(kind: str, *, train: bool | None = None, everyday: bool | None = None) -> list[str]:
@@ -101,8 +99,9 @@ def build(*chosen: str) -> Notebook:
 
 
 def narrow(notebook: Notebook) -> Notebook:
-    """The notebook with hidden layers of 128 instead of 512 units, an honest choice that trains in half the time."""
-    substitute(notebook, "512", "128")
+    """The notebook with narrower hidden layers, an honest choice that trains in half the time."""
+    old, new = _settings()["narrow"]
+    substitute(notebook, old, new)
     return notebook
 
 
@@ -130,13 +129,19 @@ def substitute(notebook: Notebook, old: str, new: str) -> None:
 
 
 @cache
+def _settings() -> dict[str, Any]:
+    settings: dict[str, Any] = yaml.safe_load((ROOT / "corpus" / SETTINGS).read_text(encoding="utf-8"))
+    return settings
+
+
+@cache
 def _original() -> Notebook:
-    return load_notebook(ROOT / "reference" / "vae_mnist.ipynb")
+    return load_notebook(ROOT / _settings()["reference"])
 
 
 @cache
 def _items() -> set[str]:
-    rubric: dict[str, Any] = yaml.safe_load((ROOT / "rubric.yaml").read_text(encoding="utf-8"))
+    rubric: dict[str, Any] = yaml.safe_load((ROOT / _settings()["rubric"]).read_text(encoding="utf-8"))
     return {item["id"] for item in rubric["items"]}
 
 
@@ -155,6 +160,10 @@ def _checked(path: Path, solution: Solution) -> Solution:
         raise ValueError(f"{where}: unknown items {sorted(unknown)}")
     if (solution.kind == "wrong") != bool(solution.loses):
         raise ValueError(f"{where}: a wrong solution loses something, an honest one nothing")
-    if (solution.kind == "models") != (solution.group in GROUPS) or not set(solution.parts) <= set(PARTS):
-        raise ValueError(f"{where}: a model, and nothing else, has a group {GROUPS}; parts are of {PARTS}")
+    if (solution.kind == "models") != (solution.group in GROUPS) or not set(solution.parts) <= set(
+        _settings()["parts"]
+    ):
+        raise ValueError(
+            f"{where}: a model, and nothing else, has a group {GROUPS}; parts are of {[*_settings()['parts']]}"
+        )
     return solution

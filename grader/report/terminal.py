@@ -62,6 +62,8 @@ def _table(report: GradeReport, console: Console) -> Table:
 
 def _why(item: ItemVerdict, items: Sequence[ItemVerdict], console: Console) -> Text:
     told = _text(plain(item.title, LONGEST["title"]), "", console)
+    for note in follow_notes(item, items):
+        told.append_text(_text(f"\n{plain(note, _LONGEST)}", "cyan", console))
     lost = [check for check in item.checks if is_lost(check)]
     reasons = Counter((check.outcome, plain(check.message or check.title or check.id, _LONGEST)) for check in lost)
     for (outcome, reason), count in reasons.items():  # one unwritten function fails many checks with one message
@@ -71,8 +73,6 @@ def _why(item: ItemVerdict, items: Sequence[ItemVerdict], console: Console) -> T
         if check.borderline:
             told.append("\nborderline", style="cyan")
             told.append_text(_text(f": {plain(check.title or check.id, _LONGEST)}", "", console))
-    for note in follow_notes(item, items):
-        told.append_text(_text(f"\n{plain(note, _LONGEST)}", "cyan", console))
     if item.outcome is Outcome.NEEDS_REVIEW and not lost:
         told.append("\n" + OUTCOME_WORDS[item.outcome], style=_STYLES[item.outcome])
     return told

@@ -85,9 +85,9 @@ def follow_notes(item: ItemVerdict, items: Sequence[ItemVerdict]) -> tuple[str, 
         causes = " and ".join(titles.get(cause, cause) for cause in item.lost_in)
         notes.append(
             f"Lost in {causes}, not counted again here: with a sound version of that in its place, your code earned "
-            f"{_points(item.gained_milli)} more than the lines below say."
+            f"{_points(item.gained_milli)} more than its own checks say."
         )
-    spared = [titles[other.id] for other in items if other.gained_milli and item.id in other.lost_in]
+    spared = dict.fromkeys(titles[other.id] for other in items if other.gained_milli and item.id in other.lost_in)
     if spared:
         notes.append(f"Lost here, not counted again in {' and '.join(spared)}.")
     return tuple(notes)

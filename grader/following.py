@@ -47,17 +47,19 @@ def with_followed(
     evidence: Evidence,
     followed: Mapping[str, Followed],
 ) -> tuple[ItemVerdict, ...]:
-    """The verdicts, and what the second judging gives back where it applies under this rubric."""
+    """The verdicts, and what the second judging gives back where it applies under this rubric.
+
+    Where a moved number makes a second judging due that was never run, a person decides: that is no student's fault.
+    """
     made = {item.id: item for item in items}
-    for part in to_replace(items, rubric, exercise):
+    for part, lost in to_replace(items, rubric, exercise).items():
+        spoilt = [item for item in items if item.id.startswith(f"{part}.") and _spoilt(item, exercise)]
         run = followed.get(part)
         if run is None or not set(run.replaced) <= {item.id for item in items if _lost(item)}:
+            made |= {item.id: replace(item, outcome=Outcome.NEEDS_REVIEW, lost_in=lost) for item in spoilt}
             continue
-        second = judge(_overlaid(evidence, run.evidence, part), rubric, exercise.checks)
-        for item in second:
-            own = made[item.id]
-            if item.id.startswith(f"{part}.") and _spoilt(own, exercise):
-                made[item.id] = _given_back(own, item, run.replaced, rubric)
+        second = {i.id: i for i in judge(_overlaid(evidence, run.evidence, part), rubric, exercise.checks)}
+        made |= {own.id: _given_back(own, second[own.id], run.replaced, rubric) for own in spoilt}
     return tuple(made.values())
 
 
@@ -88,7 +90,7 @@ def _overlaid(first: Evidence, second: Evidence, part: str) -> Evidence:
 
 
 def _lost(item: ItemVerdict) -> bool:
-    return item.outcome in {Outcome.FAILED, Outcome.PARTIAL} and not item.lost_in
+    return item.outcome in {Outcome.FAILED, Outcome.PARTIAL}
 
 
 def _share(item: ItemVerdict) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,14 +19,14 @@ import numpy as np
 import grader
 from grader.box.backend import backend_named
 from grader.errors import GraderError
-from grader.exercise import Exercise, Questions
+from grader.exercise import Exercise
 from grader.fingerprint import grader_checksum, questions_checksum
 from grader.following import Followed, replacement_questions, to_replace
 from grader.judge import judge
 from grader.notebook.definitions import definitions
 from grader.notebook.format import load_notebook
 from grader.notebook.read import read_submission
-from grader.notebook.restore import Restored, restore_given
+from grader.notebook.restore import restore_given
 from grader.records import Execution, GradeReport, ItemVerdict, Outcome, Remark, Rubric, Status
 from grader.report.files import write_atomically
 from grader.report.gradescope import results_json
@@ -34,7 +34,7 @@ from grader.report.html import report_html
 from grader.report.report_json import dump, dump_json, read_report_json
 from grader.rubric import load_rubric
 from grader.run_folder import store_followed, store_run, stored_evidence, stored_followed, verdicts
-from grader.running import run_replaced, run_submission
+from grader.running import Case, run_replaced, run_submission
 
 Say = Callable[[str], None]
 PACKAGES = ("torch", "torchvision", "numpy", "ipykernel", "nbclient", "safetensors")
@@ -74,9 +74,10 @@ def grade(
     folders = exercise.prepare(say)
     seed = options.seed or secrets.token_hex(16)
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
-    ran = run_submission(restored, rubric, exercise, questions, folders, options.isolation, say, parts=options.parts)
+    case = Case(restored, rubric, exercise, questions, folders, options.isolation)
+    ran = run_submission(case, say, parts=options.parts)
     store_run(folder, ran)
-    follow(folder, sound, restored, rubric, exercise, questions, folders, options.isolation, say)
+    follow(folder, sound, case, say)
     checksums = {
         "notebook": submission.sha256,
         "rubric": rubric.sha256,
@@ -100,18 +101,9 @@ def sound_source(rubric_path: Path, rubric: Rubric) -> str:
     return definitions(load_notebook(rubric_path.parent / rubric.reference))
 
 
-def follow(
-    folder: Path,
-    sound: str,
-    restored: Restored,
-    rubric: Rubric,
-    exercise: Exercise,
-    questions: Questions,
-    folders: Mapping[str, Path],
-    isolation: str,
-    say: Say,
-) -> None:
+def follow(folder: Path, sound: str, case: Case, say: Say) -> None:
     """Each part whose later items an earlier one spoilt has been trained once more with sound parts, and is stored."""
+    rubric, exercise = case.rubric, case.exercise
     items = judge(stored_evidence(folder), rubric, exercise.checks)
     for part, lost in to_replace(items, rubric, exercise).items():
         known = stored_followed(folder).get(part)
@@ -120,8 +112,7 @@ def follow(
         titles = {item.id: item.title for item in rubric.items}
         say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in lost)}")
         told = replacement_questions(lost, exercise, rubric.interface.names, sound)
-        evidence = run_replaced(restored, rubric, exercise, questions, folders, isolation, part, told, say)
-        store_followed(folder, part, Followed(lost, evidence))
+        store_followed(folder, part, Followed(lost, run_replaced(case, part, told, say)))
 
 
 def regrade(folder: Path, rubric_path: Path) -> GradeReport:

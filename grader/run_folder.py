@@ -24,7 +24,8 @@ FOLLOWED = "followed.json"  # part -> the items that were replaced; staff only
 def store_run(folder: Path, ran: Ran) -> None:
     """The folder holds the run's evidence, executed notebook and execution record, and nothing of an older run's."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FOLLOWED).unlink(missing_ok=True)
+    for old in (folder / FOLLOWED, *folder.glob("followed-*.safetensors")):
+        old.unlink(missing_ok=True)
     write_atomically(folder / EVIDENCE, save_evidence(ran.evidence))
     write_atomically(folder / "executed.ipynb", dump_notebook(ran.notebook).encode())
     write_atomically(folder / "execution.json", dump_json(asdict(ran.execution)))

@@ -13,7 +13,7 @@ from typing import Any
 
 from safetensors.numpy import save
 
-from grader.box.backend import ENGINE, PROBE, Backend, Contents, backend_named
+from grader.box.backend import ENGINE, PROBE, Contents, backend_named
 from grader.box.inbox import Inbox
 from grader.box.keeper import Keeper, Kept
 from grader.evidence import AnswerSpec
@@ -31,6 +31,18 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Case:
+    """Everything that the boxes of one submission have in common."""
+
+    restored: Restored
+    rubric: Rubric
+    exercise: Exercise
+    questions: Questions
+    folders: Mapping[str, Path]  # what the boxes see, by its path inside
+    isolation: str
+
+
+@dataclass(frozen=True)
 class Ran:
     """What a run leaves: evidence, the executed notebook, and how it went."""
 
@@ -39,17 +51,7 @@ class Ran:
     execution: Execution
 
 
-def run_submission(
-    restored: Restored,
-    rubric: Rubric,
-    exercise: Exercise,
-    questions: Questions,
-    folders: Mapping[str, Path],
-    isolation: str,
-    say: Say,
-    *,
-    parts: Collection[str] | None = None,
-) -> Ran:
+def run_submission(case: Case, say: Say, *, parts: Collection[str] | None = None) -> Ran:
     """The notebook has run to its end or to a limit, and what it answered is evidence.
 
     Where only some `parts` are to be trained, cells that train another or show something are left out, and of the
@@ -58,30 +60,19 @@ def run_submission(
     Raises:
         BoxError: where no box could be built on this machine.
     """
-    boxes = _Boxes(backend_named(isolation), restored, rubric, exercise, dict(folders))
-    steps = first_plan(restored, exercise, rubric.interface.names, rubric.limits, parts)
-    first = boxes.run(steps, _Giver(questions), say)
-    specs = exercise.answer_specs(rubric.sizes)
-    asked_first = _of_stages(specs, questions)
+    boxes = _Boxes(case)
+    steps = first_plan(case.restored, case.exercise, boxes.names, boxes.limits, parts)
+    first = boxes.run(steps, _Giver(case.questions), say)
     stages = {step["stage"] for step in steps if step["kind"] == "stage"}
-    evidence = gather(first.inbox, asked_first, questions, first.status, first.event, stages)
+    asked = boxes.specs(case.questions)
+    evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
     evidence = _with_second_box(boxes, first, evidence, say)
     outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
-    notebook = executed(restored.notebook, first.inbox.cells, outputs)
-    return Ran(evidence, notebook, _execution(first, restored, evidence, exercise, isolation))
+    notebook = executed(case.restored.notebook, first.inbox.cells, outputs)
+    return Ran(evidence, notebook, _execution(first, case, evidence))
 
 
-def run_replaced(
-    restored: Restored,
-    rubric: Rubric,
-    exercise: Exercise,
-    questions: Questions,
-    folders: Mapping[str, Path],
-    isolation: str,
-    part: str,
-    replacement: Mapping[str, Array],
-    say: Say,
-) -> Evidence:
+def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -> Evidence:
     """What the part's trained model answers where sound parts stood in the place of some of the student's.
 
     Only the answers of the stages that depend on training are there. Outputs, events and logs of these boxes are
@@ -90,12 +81,12 @@ def run_replaced(
     Raises:
         BoxError: where no box could be built on this machine.
     """
-    boxes = _Boxes(backend_named(isolation), restored, rubric, exercise, dict(folders))
+    boxes = _Boxes(case)
     replace = {f"replace.{part}": dict(replacement)}
-    asked = {stage: given for stage, given in questions.items() if stage in {f"trained.{part}", f"quality.{part}"}}
-    steps = replaced_plan(restored, exercise, rubric.interface.names, rubric.limits, part)
+    asked = {stage: case.questions[stage] for stage in (f"trained.{part}", f"quality.{part}")}
+    steps = replaced_plan(case.restored, case.exercise, boxes.names, boxes.limits, part)
     first = boxes.run(steps, _Giver(replace | asked), say)
-    specs = _of_stages(exercise.answer_specs(rubric.sizes), asked)
+    specs = boxes.specs(asked)
     evidence = gather(first.inbox, specs, asked, first.status, first.event)
     if (note := first.inbox.notes.get((f"replace.{part}", "replaced"))) is not None:
         fault = Fault("ours", f"a sound part could not be put in: {note[0]}")
@@ -104,23 +95,23 @@ def run_replaced(
     return Evidence({}, evidence.answers, evidence.faults)
 
 
-def _of_stages(specs: Mapping[str, AnswerSpec], stages: Collection[str]) -> dict[str, AnswerSpec]:
-    return {source: spec for source, spec in specs.items() if source.partition("/")[0] in stages}
-
-
 class _Boxes:
-    """Everything that the boxes of one submission have in common."""
+    """Starts one box after the other for a case."""
 
-    def __init__(
-        self, backend: Backend, restored: Restored, rubric: Rubric, exercise: Exercise, folders: dict[str, Path]
-    ) -> None:
-        self.backend, self.restored, self.rubric, self.exercise = backend, restored, rubric, exercise
-        self.contents = Contents({ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders})
+    def __init__(self, case: Case) -> None:
+        self.case, self.limits, self.names = case, case.rubric.limits, case.rubric.interface.names
+        self.backend = backend_named(case.isolation)
+        self.contents = Contents({ENGINE: ENGINE_FOLDER, PROBE: case.exercise.in_box, **case.folders})
         self.gpu = Path("/dev/nvidiactl").exists()
+
+    def specs(self, stages: Collection[str]) -> dict[str, AnswerSpec]:
+        """What the answers of these stages may hold."""
+        specs = self.case.exercise.answer_specs(self.case.rubric.sizes)
+        return {source: spec for source, spec in specs.items() if source.partition("/")[0] in stages}
 
     def run(self, steps: list[Step], giver: _Giver, say: Say) -> Kept:
         """One box has run the steps."""
-        cells = self.restored.notebook["cells"]
+        cells = self.case.restored.notebook["cells"]
 
         def running(at: dict[str, Any]) -> None:
             if (index := at.get("cell")) is not None and isinstance(index, int) and 0 <= index < len(cells):
@@ -128,9 +119,9 @@ class _Boxes:
             elif "stage" in at:
                 say(f"asking about {str(at['stage'])[:40]}")
 
-        keeper = Keeper(self.backend, self.contents, self.rubric.limits, gpu=self.gpu)
+        keeper = Keeper(self.backend, self.contents, self.limits, gpu=self.gpu)
         giver.again = {step["stage"] for step in steps if step["kind"] == "stage" and step["again"]}
-        return keeper.keep(plan_frame(steps, self.rubric.interface, self.rubric.limits), giver, running)
+        return keeper.keep(plan_frame(steps, self.case.rubric.interface, self.limits), giver, running)
 
 
 class _Giver:
@@ -165,29 +156,29 @@ def _with_second_box(
     `before` are stages that the fresh box is told first.
     """
     asked: Questions = {}
-    for part in boxes.exercise.parts:
+    exercise = boxes.case.exercise
+    for part in exercise.parts:
         if (f"trained.{part}", "state") not in first.inbox.answers:
             continue
-        state = trained_state(first.inbox, part, boxes.rubric.limits.evidence_mb)
+        state = trained_state(first.inbox, part, boxes.limits.evidence_mb)
         try:
-            asked[f"decode.{part}"] = boxes.exercise.second_questions(part, evidence, state)
+            asked[f"decode.{part}"] = exercise.second_questions(part, evidence, state)
         except NotAnswered:
             continue
     if not asked:
         return evidence
     told = {**(before or {}), **asked}
-    limits, names = boxes.rubric.limits, boxes.rubric.interface.names
-    steps = second_plan(boxes.restored, boxes.exercise, names, limits, first.inbox.cells, list(told))
+    steps = second_plan(boxes.case.restored, exercise, boxes.names, boxes.limits, first.inbox.cells, list(told))
     kept = boxes.run(steps, _Giver(told), say)
-    specs = _of_stages(boxes.exercise.answer_specs(boxes.rubric.sizes), asked)
-    return merged(evidence, gather(kept.inbox, specs, {}, kept.status, kept.event))
+    return merged(evidence, gather(kept.inbox, boxes.specs(asked), {}, kept.status, kept.event))
 
 
-def _execution(first: Kept, restored: Restored, evidence: Evidence, exercise: Exercise, isolation: str) -> Execution:
+def _execution(first: Kept, case: Case, evidence: Evidence) -> Execution:
     cells = tuple(first.inbox.cells[index] for index in sorted(first.inbox.cells))
     events = []
     for run in cells:
-        title = cell_title(restored.notebook["cells"], run.index) if run.index < len(restored.roles) else ""
+        known = run.index < len(case.restored.roles)
+        title = cell_title(case.restored.notebook["cells"], run.index) if known else ""
         where = f"cell {run.index + 1} ({title})"
         if run.status == "error":
             events.append(f"{where} raised {run.error}")
@@ -214,8 +205,8 @@ def _execution(first: Kept, restored: Restored, evidence: Evidence, exercise: Ex
         wall_s=round(first.wall_s, 1),
         cpu_s=round(first.cpu_s, 1),
         peak_memory_mb=round(first.peak_memory_mb),
-        device=_device(evidence, exercise),
-        isolation=isolation,
+        device=_device(evidence, case.exercise),
+        isolation=case.isolation,
         cells=cells,
         events=tuple(events),
         log_tail=first.log_tail[-4000:],

@@ -71,6 +71,14 @@ def test_the_second_judging_never_takes_points_and_may_be_worth_less() -> None:
     assert with_followed([LOST, partly], rubric, Toy(), evidence, followed) == (LOST, partly)
 
 
+def test_a_second_judging_that_was_never_run_is_a_persons_matter() -> None:
+    toy = running.rubric()
+    rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
+    _, training = with_followed([LOST, SPOILT], rubric, Toy(), Evidence({}, {}, {}), {})
+    assert training.outcome is Outcome.NEEDS_REVIEW
+    assert training.lost_in == ("one.function",)
+
+
 def graded(folder: Path, **cells: str) -> Any:
     path = folder / "someone.ipynb"
     path.write_text(json.dumps(notebook.submission(**cells)))

@@ -6,7 +6,6 @@ and one picture a check in `docs/calibration/`. A model whose evidence is stored
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,7 @@ from grader.audit.pictures import strip_plot
 from grader.audit.runs import Wanted, planned, run_all
 from grader.pipeline import versions
 from grader.records import Rubric
-from grader.report.files import write_atomically
+from grader.report.files import csv_bytes, write_atomically
 from grader.rubric import load_rubric
 
 DOCS = Path("docs")
@@ -45,20 +44,15 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
     for one in wanted:
         items = results[one.name].items
         found += measurements(corpus.entry(one.name), one.parts, items, exercise.spoilt_checks)
-    rows = thresholds(found, rubric, lambda check: smaller_is_better(exercise.checks[check]), exercise.spoilt_checks)
+    rows = thresholds(found, rubric, exercise.spoilt_checks)
     _write(rows, found, rubric, DOCS)
-    return faults + [fault for row in rows for fault in row.faults]
-
-
-def smaller_is_better(check: object) -> bool:
-    """Whether the check's number gets better as it gets smaller."""
-    return bool(getattr(check, "smaller_is_better", False))
+    return faults + [f"{row.item}: {row.check}: {row.margin.fault}" for row in rows if row.margin.fault]
 
 
 def _write(rows: Sequence[Threshold], found: Sequence[Measurement], rubric: Rubric, docs: Path) -> None:
     (docs / "calibration").mkdir(parents=True, exist_ok=True)
-    _csv(docs / "calibration.csv", [_plain(row) for row in rows])
-    _csv(docs / "calibration_models.csv", _by_model(found))
+    write_atomically(docs / "calibration.csv", csv_bytes([_plain(row) for row in rows]))
+    write_atomically(docs / "calibration_models.csv", csv_bytes(_by_model(found)))
     for row in rows:
         here = [m for m in found if (m.item, m.check) == (row.item, row.check)]
         write_atomically(docs / "calibration" / f"{row.item}.{row.check}.png", strip_plot(row, here))
@@ -66,7 +60,7 @@ def _write(rows: Sequence[Threshold], found: Sequence[Measurement], rubric: Rubr
 
 
 def _plain(row: Threshold) -> dict[str, object]:
-    values = asdict(row) | {"margin": row.margin, "overlaps": " ".join(row.overlaps)}
+    values = asdict(row) | {"margin": row.margin.gap, "overlaps": " ".join(row.overlaps)}
     return {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in values.items()}
 
 
@@ -78,16 +72,6 @@ def _by_model(found: Sequence[Measurement]) -> list[dict[str, object]]:
         row[f"{m.item}: {m.check}"] = f"{m.value:.4g}"
         row[f"{m.item}: {m.check}: standard error"] = f"{m.standard_error:.2g}"
     return list(rows.values())
-
-
-def _csv(path: Path, rows: Sequence[dict[str, object]]) -> None:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(path)
 
 
 def _page(rows: Sequence[Threshold], found: Sequence[Measurement], rubric: Rubric) -> str:
@@ -110,7 +94,7 @@ def _page(rows: Sequence[Threshold], found: Sequence[Measurement], rubric: Rubri
         lines.append(
             f"| {row.item}: {row.check} | {row.honest_worst:.3g} {row.honest_worst_model} "
             f"| {row.best_defect:.3g} {row.best_defect_model} | {row.zero_at:g}, {row.full_at:g} "
-            f"| {row.rubric_zero_at:g}, {row.rubric_full_at:g} | {row.margin:.2g} | {row.standard_error:.2g} "
+            f"| {row.rubric_zero_at:g}, {row.rubric_full_at:g} | {row.margin.gap:.2g} | {row.standard_error:.2g} "
             f"| {', '.join(row.overlaps) or 'none'} |"
         )
     lines += ["", *[f"![{row.item}: {row.check}](calibration/{row.item}.{row.check}.png)" for row in rows], ""]

@@ -12,14 +12,14 @@ Other defects are listed as overlaps where they stand above `zero_at`: a compone
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from grader.audit.corpus import Solution
+from grader.audit.margins import Margin
 from grader.records import ItemVerdict, Rubric
 
 FULL_SHARE, ZERO_SHARE = 0.5, 0.1
-MAX_ERROR_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,6 @@ class Threshold:
 
     item: str
     check: str
-    measured: str  # what the number is
-    smaller_is_better: bool
     honest: int  # how many models
     honest_worst: float
     honest_worst_model: str
@@ -57,30 +55,10 @@ class Threshold:
     overlaps: tuple[str, ...]  # defects that the check is not there to catch, standing above the rubric's zero_at
 
     @property
-    def margin(self) -> float:
-        """How far the worst honest model stands from full marks under the rubric; negative where it loses."""
-        return self.sign * (self.honest_worst - self.rubric_full_at)
-
-    @property
-    def sign(self) -> int:
-        """1 where larger is better, else -1."""
-        return -1 if self.smaller_is_better else 1
-
-    @property
-    def faults(self) -> list[str]:
-        """What is wrong with the rubric's numbers, one sentence each."""
-        where = f"{self.item}: {self.check}"
-        found = []
-        if self.sign * (self.honest_worst - self.best_defect) <= 0:
-            found.append(f"{where}: {self.best_defect_model} is as good as {self.honest_worst_model}")
-        if self.margin <= 0:
-            found.append(f"{where}: the honest {self.honest_worst_model} loses points")
-        elif self.standard_error > MAX_ERROR_SHARE * self.margin:
-            error, margin = f"{self.standard_error:.2g}", f"{self.margin:.2g}"
-            found.append(f"{where}: a standard error of {error} is more than a fifth of its margin of {margin}")
-        if self.sign * (self.best_defect - self.rubric_zero_at) > 0:
-            found.append(f"{where}: {self.best_defect_model} earns points, though it is there to be caught")
-        return found
+    def margin(self) -> Margin:
+        """The rubric's numbers beside the worst honest model and the best defect."""
+        ends = (self.rubric_zero_at, self.rubric_full_at)
+        return Margin(*ends, self.honest_worst, self.standard_error, self.best_defect)
 
 
 def measurements(
@@ -104,9 +82,7 @@ def _group(solution: Solution, check: str) -> str:
     return "caught" if check in solution.caught_by else "other"
 
 
-def thresholds(
-    found: Sequence[Measurement], rubric: Rubric, smaller_is_better: Callable[[str], bool], trained: frozenset[str]
-) -> list[Threshold]:
+def thresholds(found: Sequence[Measurement], rubric: Rubric, trained: frozenset[str]) -> list[Threshold]:
     """One row for each quality check of the rubric that has both honest models and defects to catch."""
     rows = []
     for item in rubric.items:
@@ -117,7 +93,7 @@ def thresholds(
             if spec.check in trained and honest and caught:
                 other = [m for m in here if m.group == "other"]
                 params = (float(spec.params["zero_at"]), float(spec.params["full_at"]))
-                rows.append(_threshold(honest, caught, other, smaller_is_better(spec.check), params))
+                rows.append(_threshold(honest, caught, other, *params))
     return rows
 
 
@@ -125,19 +101,16 @@ def _threshold(
     honest: Sequence[Measurement],
     caught: Sequence[Measurement],
     other: Sequence[Measurement],
-    smaller: bool,
-    in_rubric: tuple[float, float],
+    zero_at: float,
+    full_at: float,
 ) -> Threshold:
-    sign = -1 if smaller else 1
+    sign = 1 if full_at > zero_at else -1  # the rubric refuses ends that stand the wrong way round
     ranked = sorted(honest, key=lambda m: sign * m.value)
     worst, best = ranked[0], max(caught, key=lambda m: sign * m.value)
     gap = worst.value - best.value
-    zero_at, full_at = in_rubric
     return Threshold(
         item=worst.item,
         check=worst.check,
-        measured=worst.check,
-        smaller_is_better=smaller,
         honest=len(honest),
         honest_worst=worst.value,
         honest_worst_model=worst.model,

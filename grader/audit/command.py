@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from grader.audit.whatif import changed, graded_folders, judged_with, parse_chan
 from grader.errors import GraderError
 from grader.report.files import write_atomically
 from grader.rubric import load_rubric
+from grader.rubric.wording import nearest
 
 CALIBRATION = Path("docs/calibration.csv")  # beside the rubric
 Say = Callable[[str], None]
@@ -118,7 +118,5 @@ def chosen(only: Sequence[str]) -> list[str]:
     known = [corpus.REFERENCE, *corpus.names("honest"), *corpus.names("wrong")]
     for name in only:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            near = f"did you mean {close[0]!r}?" if close else "the folder corpus/ lists them"
-            raise GraderError(f"--only: unknown solution {name[:80]!r}; {near}")
+            raise GraderError(f"--only: unknown solution {name[:80]!r}{nearest(name, known)}")
     return list(dict.fromkeys(only)) or known

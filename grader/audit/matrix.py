@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from grader.audit.corpus import REFERENCE, Solution, solutions
+from grader.audit.corpus import REFERENCE, Solution, entry, solutions
 from grader.audit.findings import notes_of, troubles_of
 from grader.audit.margins import Margin
 from grader.audit.records import Audit, CheckUse, ItemUse, Loss, Row, Square, State
@@ -46,8 +46,9 @@ def audit(
 
 def _tried(entries: Mapping[str, Solution]) -> dict[str, Solution]:
     """What the rubric is tried on: the reference, and the honest and the wrong solutions."""
-    reference = Solution(REFERENCE, "honest", "the reference itself")
-    return {REFERENCE: reference} | {name: one for name, one in entries.items() if one.kind in {"honest", "wrong"}}
+    return {REFERENCE: entry(REFERENCE)} | {
+        name: one for name, one in entries.items() if one.kind in {"honest", "wrong"}
+    }
 
 
 def component(check: str, exercise: Exercise) -> bool:
@@ -99,7 +100,7 @@ def _row(
             state = State.UNJUDGED  # the reference's own, judged in its row
         squares.append(Square(item.id, state, lost, of))
     squares = [_without_training(square, squares, rubric, solution) for square in squares]
-    named = tuple(getattr(solution, "checks", ()) or ())
+    named = tuple(solution.checks)
     return Row(
         name=solution.name,
         kind=solution.kind,

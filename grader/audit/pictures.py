@@ -35,8 +35,7 @@ def strip_plot(row: Threshold, found: Sequence[Measurement]) -> bytes:
         axes.text(value, len(GROUPS) - 0.42, f"{text} {value:g}", ha="center", va="bottom", fontsize=8)
     axes.set_ylim(-0.5, len(GROUPS) - 0.4)
     axes.set_yticks([])
-    direction = "smaller is better" if row.smaller_is_better else "larger is better"
-    axes.set_xlabel(f"{row.measured} ({direction})")
+    axes.set_xlabel("larger is better" if row.rubric_full_at > row.rubric_zero_at else "smaller is better")
     axes.set_title(f"{row.item}: {row.check}", fontsize=10, pad=16)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 from grader.audit.quick import quick_results
 from grader.audit.runs import planned, run_all
 from grader.records import ItemVerdict
+from grader.report.files import csv_bytes
 
 Points = tuple[tuple[str, int], ...]  # (item, thousandths)
 
@@ -67,11 +66,7 @@ def repeat_csv(found: Sequence[Repeated]) -> bytes:
         for one in found
         for seed, points in sorted(one.by_seed.items())
     ]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue().encode()
+    return csv_bytes(rows)
 
 
 def _points(items: Sequence[ItemVerdict]) -> Points:

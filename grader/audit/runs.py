@@ -25,7 +25,7 @@ from grader.records import ItemVerdict, Notebook
 from grader.report.files import write_atomically
 from grader.rubric import load_rubric
 from grader.run_folder import store_run, verdicts
-from grader.running import run_submission
+from grader.running import Case, run_submission
 
 RUNS = Path("runs/audit")
 SEED = f"{7:032x}"
@@ -45,8 +45,7 @@ class Wanted:
     @property
     def folder(self) -> Path:
         """Where it is kept."""
-        kind = "components" if not self.parts else "full"
-        return RUNS / kind / (self.name if self.seed == SEED else f"{self.name}-{int(self.seed, 16)}")
+        return RUNS / "full" / (self.name if self.seed == SEED else f"{self.name}-{int(self.seed, 16)}")
 
 
 def key_of(notebook: Notebook, wanted: Wanted, questions: str, in_box: Sequence[Path]) -> str:
@@ -90,14 +89,12 @@ def run_once(wanted: Wanted, rubric_path: Path) -> tuple[ItemVerdict, ...]:
     key = key_of(notebook, wanted, questions_checksum(questions), [exercise.in_box])
     stored = wanted.folder / "key"
     restored = restore_given(notebook, notebook)  # models change given cells, too
-    new = not stored.exists() or stored.read_text() != key
-    if new:
-        ran = run_submission(restored, rubric, exercise, questions, folders, ISOLATION, _silent, parts=wanted.parts)
-        store_run(wanted.folder, ran)
+    case = Case(restored, rubric, exercise, questions, folders, ISOLATION)
+    if not stored.exists() or stored.read_text() != key:
+        store_run(wanted.folder, run_submission(case, _silent, parts=wanted.parts))
         write_atomically(stored, key.encode())
     if wanted.followed:
-        sound = sound_source(rubric_path, rubric)
-        follow(wanted.folder, sound, restored, rubric, exercise, questions, folders, ISOLATION, _silent)
+        follow(wanted.folder, sound_source(rubric_path, rubric), case, _silent)
     return verdicts(wanted.folder, rubric, exercise)
 
 

@@ -6,7 +6,6 @@ The rubric is changed in memory only; folders of runs are read and never written
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from grader.exercise import Exercise
 from grader.records import CheckSpec, ItemVerdict, Rubric, RubricItem
 from grader.report.points import points_number, points_text
 from grader.report.report_json import read_report_json
+from grader.rubric.wording import nearest
 from grader.run_folder import EVIDENCE, verdicts
 
 REPORT = "report.json"
@@ -145,9 +145,7 @@ def shifts_csv(shifts: Sequence[Shift]) -> bytes:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["submission", "old_points", "new_points", "gain", "items", "needs_review", "reported"])
     for shift in shifts:
-        items = "; ".join(
-            f"{item} {points_text(was)} -> {points_text(now)}" for item, (was, now) in shift.items.items()
-        )
+        items = "; ".join(moves(shift))
         reported_points = points_number(shift.reported_milli)
         numbers = [points_number(milli) for milli in (shift.old_milli, shift.new_milli, shift.gain_milli)]
         writer.writerow([_cell(shift.submission), *numbers, items, "yes" if shift.undecided else "", reported_points])
@@ -162,9 +160,7 @@ def moves(shift: Shift) -> list[str]:
 def _known(name: str, known: Mapping[str, Known], what: str) -> Known:
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    near = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known) or 'none'}"
-    raise GraderError(f"--what-if: {what} {name[:80]!r} is unknown; {near}")
+    raise GraderError(f"--what-if: {what} {name[:80]!r} is unknown{nearest(name, known)}")
 
 
 def _changed_item(item: RubricItem, change: Change) -> RubricItem:

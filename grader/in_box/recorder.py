@@ -119,7 +119,8 @@ def _replace(given):
     replaced = json.loads(told["replaced"])
     sound = dict(STUDENT)
     exec(compile(told["source"], "<sound parts>", "exec"), sound)
-    parts = {name.partition(".")[0]: sound[name.partition(".")[0]] for name in replaced}
+    owners = {name.partition(".")[0] for name in replaced}
+    parts = {owner: sound[owner] for owner in owners}  # before a class whose method alone is replaced is the student's
     for name in json.loads(told["interface"]):
         if name not in replaced and name in STUDENT:
             sound[name] = STUDENT[name]

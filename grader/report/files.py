@@ -1,10 +1,22 @@
-"""Writes a file whole or not at all."""
+"""Tables as bytes, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+
+def csv_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
+    """The rows as CSV under the columns of all of them, in the order in which they first appear."""
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue().encode()
 
 
 def write_atomically(path: Path, data: bytes) -> None:

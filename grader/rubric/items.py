@@ -10,8 +10,9 @@ from typing import Any
 from grader.errors import RubricError
 from grader.judging import Check
 from grader.records import CheckSpec, RubricItem
+from grader.report.points import points_text
 from grader.rubric.file import FileItem
-from grader.rubric.wording import nearest, points_text
+from grader.rubric.wording import nearest
 
 HUGE = 1e15  # no number of a rubric is larger; infinity and "not a number" are not smaller either
 RESERVED = ("points", "requires", "measured")

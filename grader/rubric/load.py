@@ -9,10 +9,11 @@ from pathlib import Path
 from grader.errors import RubricError
 from grader.exercise import Exercise, load_exercise
 from grader.records import FollowThrough, Limits, Rubric, RubricItem
+from grader.report.points import points_text
 from grader.rubric.file import RubricFile, read_file
 from grader.rubric.interface import bound_interface
 from grader.rubric.items import HUGE, bound_item, milli
-from grader.rubric.wording import nearest, points_text
+from grader.rubric.wording import nearest
 
 
 def load_rubric(path: Path) -> tuple[Rubric, Exercise]:

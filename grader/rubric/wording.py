@@ -10,8 +10,3 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a refusal: the known name that is most like the given one, or all of them."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(sorted(known))}"
-
-
-def points_text(milli: int) -> str:
-    """Thousandths of a point as a person writes points."""
-    return f"{milli / 1000:g}"

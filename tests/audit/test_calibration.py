@@ -26,8 +26,8 @@ def rubric(zero_at: float, full_at: float) -> Rubric:
     return replace(toy_rubric(), items=(RubricItem(ITEM, "Quality", 1000, (spec,)),))
 
 
-def row(models: list[Measurement], zero_at: float, full_at: float, *, smaller: bool = False) -> Threshold:
-    (found,) = thresholds(models, rubric(zero_at, full_at), lambda _: smaller, frozenset({"level"}))
+def row(models: list[Measurement], zero_at: float, full_at: float) -> Threshold:
+    (found,) = thresholds(models, rubric(zero_at, full_at), frozenset({"level"}))
     return found
 
 
@@ -45,30 +45,30 @@ def test_the_rule_cuts_between_the_worst_honest_model_and_the_best_defect() -> N
     found = row(LARGER, 0.26, 0.5)
     assert (found.zero_at, found.full_at) == (0.26, 0.5)
     assert (found.honest_worst_model, found.best_defect_model) == ("weak", "bad")
-    assert found.margin == pytest.approx(0.3)
+    assert found.margin.gap == pytest.approx(0.3)
     assert found.overlaps == ("pretty",)
-    assert found.faults == []
+    assert found.margin.fault == ""
 
 
 def test_the_rule_works_where_smaller_is_better() -> None:
     models = [replace(m, value=-m.value) for m in LARGER]
-    found = row(models, -0.26, -0.5, smaller=True)
+    found = row(models, -0.26, -0.5)
     assert (found.zero_at, found.full_at, found.overlaps) == (-0.26, -0.5, ("pretty",))
-    assert found.margin == pytest.approx(0.3)
+    assert found.margin.gap == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(
     ("changes", "ends", "fault"),
     [
-        ({}, (0.26, 0.85), "the honest weak loses points"),
-        ({}, (0.1, 0.5), "bad earns points"),
-        ({"weak": {"standard_error": 0.1}}, (0.26, 0.5), "more than a fifth of its margin"),
-        ({"bad": {"value": 0.85}}, (0.9, 0.5), "bad is as good as weak"),
+        ({}, (0.26, 0.85), "not met by the worst honest model"),
+        ({}, (0.1, 0.5), "pays the best defect"),
+        ({"weak": {"standard_error": 0.1}}, (0.26, 0.5), "is large beside the margin"),
+        ({"bad": {"value": 0.85}}, (0.26, 0.5), "pays the best defect"),
     ],
 )
 def test_a_rubric_off_its_margins_is_named(changes: dict[str, Any], ends: tuple[float, float], fault: str) -> None:
     models = [replace(m, **changes.get(m.model, {})) for m in LARGER]
-    assert any(fault in text for text in row(models, *ends).faults)
+    assert fault in row(models, *ends).margin.fault
 
 
 def test_a_check_has_a_picture() -> None:

@@ -54,7 +54,7 @@ def looked(accepted: Any, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     sources = [source.replace("PATHS", repr([str(path) for path in hidden])) for source in sources]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSE_TOKEN", "a-secret-of-the-caller")
-        return running.run(sources, train=False)
+        return running.run(sources, train=False, cell_s=6)
 
 
 def told(ran: Ran, cell: str) -> Any:

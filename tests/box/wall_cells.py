@@ -89,7 +89,7 @@ CELLS = {
     "disk": DISK,
     "one line": "print('x' * 60_000_000)",
     "many lines": "for n in range(40_000): print('one more line', n)",
-    "many pictures": "for _ in range(2000): display({'text/plain': 'p' * 999}, raw=True)",
+    "many pictures": "for _ in range(700): display({'text/plain': 'p' * 999}, raw=True)",
     "long error": "raise ValueError('e' * 30_000_000)",
     "endless": "while True: pass",
     "after endless": "value = 1\nprint('here')",

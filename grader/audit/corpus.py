@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from grader.errors import GraderError
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.regions import replace_regions, solution_regions, strip_markers
 from grader.records import Notebook
+from grader.rubric.wording import nearest
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "corpus"
@@ -53,15 +55,15 @@ def solutions() -> dict[str, Solution]:
     """Every entry by name.
 
     Raises:
-        ValueError: for an entry that does not fit the reference or the rubric.
+        GraderError: for a file that is no such table, or an entry that does not fit the reference or the rubric.
     """
     found: dict[str, Solution] = {}
     for kind in KINDS:
         for path in sorted((CORPUS / kind).glob("*.yaml")):
-            for name, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+            for name, entry in _table(path).items():
                 if name in found or name == REFERENCE:
-                    raise ValueError(f"{path}: {name}: the name is taken; choose another")
-                found[name] = _checked(path, Solution(name, kind, **entry))
+                    raise GraderError(f"{path}: {name}: the name is taken; choose another")
+                found[name] = _checked(path, _solution(path, name, kind, entry))
     return found
 
 
@@ -119,11 +121,11 @@ def substitute(notebook: Notebook, old: str, new: str) -> None:
     """Every code cell has `new` where it had `old`.
 
     Raises:
-        ValueError: where no code cell holds `old`.
+        GraderError: where no code cell holds `old`.
     """
     cells = [cell for cell in filter(is_code, notebook["cells"]) if old in source_of(cell)]
     if not cells:
-        raise ValueError(f"no code cell holds {old!r}")
+        raise GraderError(f"no code cell holds {old!r}")
     for cell in cells:
         cell["source"] = source_of(cell).replace(old, new)
 
@@ -145,25 +147,49 @@ def _items() -> set[str]:
     return {item["id"] for item in rubric["items"]}
 
 
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        table = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise GraderError(f"{path}: line {line}: not YAML: {error.problem}; quote a text that holds ': '") from None
+    if not isinstance(table, dict):
+        raise GraderError(f"{path}: expected a table of entries by name, got {type(table).__name__}")
+    return table
+
+
+def _solution(path: Path, name: str, kind: str, entry: object) -> Solution:
+    known = {field.name: field.type for field in fields(Solution)}
+    if not isinstance(entry, dict) or "story" not in entry:
+        raise GraderError(f"{path}: {name}: expected fields, at least a story")
+    for key, value in entry.items():
+        if key not in known or key in {"name", "kind"}:
+            raise GraderError(f"{path}: {name}: unknown field {key!r}{nearest(str(key), known)}")
+        wanted = str(known[key]).partition("[")[0]
+        if type(value).__name__ != wanted:
+            raise GraderError(f"{path}: {name}: {key}: expected {wanted}, got {value!r:.60}")
+    return Solution(name, kind, **entry)
+
+
 def _checked(path: Path, solution: Solution) -> Solution:
     where = f"{path}: {solution.name}"
     regions = solution_regions(_original())
     for name, code in solution.regions.items():
         if name not in regions:
-            raise ValueError(f"{where}: unknown region {name!r}; expected one of {', '.join(regions)}")
+            raise GraderError(f"{where}: unknown region {name!r}; expected one of {', '.join(regions)}")
         if textwrap.dedent(code).strip() == regions[name].source.strip():
-            raise ValueError(f"{where}: region {name!r} is the reference's own")
+            raise GraderError(f"{where}: region {name!r} is the reference's own")
     for old, _ in solution.replace:
         if not any(old in source_of(cell) for cell in filter(is_code, _original()["cells"])):
-            raise ValueError(f"{where}: no code cell of the reference holds {old!r}")
+            raise GraderError(f"{where}: no code cell of the reference holds {old!r}")
     if unknown := {*solution.loses, *solution.touches} - _items():
-        raise ValueError(f"{where}: unknown items {sorted(unknown)}")
+        raise GraderError(f"{where}: unknown items {sorted(unknown)}")
     if (solution.kind == "wrong") != bool(solution.loses):
-        raise ValueError(f"{where}: a wrong solution loses something, an honest one nothing")
+        raise GraderError(f"{where}: a wrong solution loses something, an honest one nothing")
     if (solution.kind == "models") != (solution.group in GROUPS) or not set(solution.parts) <= set(
         _settings()["parts"]
     ):
-        raise ValueError(
+        raise GraderError(
             f"{where}: a model, and nothing else, has a group {GROUPS}; parts are of {[*_settings()['parts']]}"
         )
     return solution

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from grader.audit import corpus
+from grader.errors import GraderError
 from grader.notebook.format import is_code, source_of
 
 DOES_NOT_PARSE = {"encoder_does_not_parse"}
@@ -17,6 +18,9 @@ FAULTS = {
     "regions: {VAE.reparameterize: 'return mu'}\n  loses: [vae.luck]": "unknown items",
     "replace: [[LATENT_SIZE, LATENT_DIM]]": "no code cell of the reference holds 'LATENT_SIZE'",
     "loses: [vae.loss]": "a wrong solution loses something",
+    "regoins: {}": "unknown field 'regoins'; did you mean 'regions'?",
+    "loses: vae.loss": "loses: expected list, got 'vae.loss'",
+    "checks: [a: b: c]": "line 3: not YAML",
 }
 
 
@@ -27,7 +31,7 @@ def test_an_entry_that_does_not_fit_is_refused(entry: str, tmp_path: Path, monke
     monkeypatch.setattr(corpus, "CORPUS", tmp_path)
     corpus.solutions.cache_clear()
     try:
-        with pytest.raises(ValueError, match=re.escape(FAULTS[entry])):
+        with pytest.raises(GraderError, match=re.escape(FAULTS[entry])):
             corpus.solutions()
     finally:
         corpus.solutions.cache_clear()

@@ -12,15 +12,14 @@ from pathlib import Path
 
 from grader.audit import corpus
 from grader.audit.calibration import Measurement, Threshold, measurements, thresholds
+from grader.audit.calibration_page import Defect, defect, page
 from grader.audit.pictures import strip_plot
 from grader.audit.runs import Wanted, planned, run_all
-from grader.pipeline import versions
 from grader.records import Rubric
 from grader.report.files import csv_bytes, write_atomically
 from grader.rubric import load_rubric
 
 DOCS = Path("docs")
-COMMAND = "make calibrate"
 Say = Callable[[str], None]
 
 
@@ -41,11 +40,15 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
     results = {result.wanted.name: result for result in run_all(wanted, rubric_path, jobs, say)}
     faults = [f"{name}: {result.error}" for name, result in results.items() if result.error]
     found: list[Measurement] = []
+    defects: list[Defect] = []
     for one in wanted:
-        items = results[one.name].items
-        found += measurements(corpus.entry(one.name), one.parts, items, exercise.spoilt_checks)
+        solution, items = corpus.entry(one.name), results[one.name].items
+        found += measurements(solution, one.parts, items, exercise.spoilt_checks)
+        if solution.group == "defective":
+            defects.append(defect(solution, one.parts, items, exercise.spoilt_checks))
     rows = thresholds(found, rubric, exercise.spoilt_checks)
     _write(rows, found, rubric, DOCS)
+    write_atomically(DOCS / "calibration.md", page(rows, found, defects, rubric).encode())
     return faults + [f"{row.item}: {row.check}: {row.margin.fault}" for row in rows if row.margin.fault]
 
 
@@ -56,7 +59,6 @@ def _write(rows: Sequence[Threshold], found: Sequence[Measurement], rubric: Rubr
     for row in rows:
         here = [m for m in found if (m.item, m.check) == (row.item, row.check)]
         write_atomically(docs / "calibration" / f"{row.item}.{row.check}.png", strip_plot(row, here))
-    write_atomically(docs / "calibration.md", _page(rows, found, rubric).encode())
 
 
 def _plain(row: Threshold) -> dict[str, object]:
@@ -72,41 +74,3 @@ def _by_model(found: Sequence[Measurement]) -> list[dict[str, object]]:
         row[f"{m.item}: {m.check}"] = f"{m.value:.4g}"
         row[f"{m.item}: {m.check}: standard error"] = f"{m.standard_error:.2g}"
     return list(rows.values())
-
-
-def _page(rows: Sequence[Threshold], found: Sequence[Measurement], rubric: Rubric) -> str:
-    known = ", ".join(f"{name} {number}" for name, number in versions().items())
-    models = {group: len({m.model for m in found if m.group in names}) for group, names in _GROUPS.items()}
-    sizes = ", ".join(f"{count} {name}" for name, count in rubric.sizes.items() if name in _COUNTED)
-    lines = [
-        "# Calibration of the quality checks",
-        "",
-        f"Made by `{COMMAND}` with {known}; {sizes}. "
-        + ", ".join(f"{count} {group} models" for group, count in models.items())
-        + ". Values of every model: `calibration_models.csv`; this table in full: `calibration.csv`.",
-        "",
-        *_RULE,
-        "",
-        "| check | worst honest | best defect | rule: zero at, full at | rubric | margin | standard error | overlaps |",
-        "| --- | --- | --- | --- | --- | ---: | ---: | --- |",
-    ]
-    for row in rows:
-        lines.append(
-            f"| {row.item}: {row.check} | {row.honest_worst:.3g} {row.honest_worst_model} "
-            f"| {row.best_defect:.3g} {row.best_defect_model} | {row.zero_at:g}, {row.full_at:g} "
-            f"| {row.rubric_zero_at:g}, {row.rubric_full_at:g} | {row.margin.gap:.2g} | {row.standard_error:.2g} "
-            f"| {', '.join(row.overlaps) or 'none'} |"
-        )
-    lines += ["", *[f"![{row.item}: {row.check}](calibration/{row.item}.{row.check}.png)" for row in rows], ""]
-    return "\n".join(lines)
-
-
-_GROUPS = {"honest": {"honest"}, "honest with other constants": {"varied"}, "defective": {"caught", "other"}}
-_COUNTED = ("reconstructions", "samples", "prior_samples")
-_RULE = (
-    "The rule, in the direction in which a number gets better: with `H` the worst honest model that has the given",
-    "constants and `B` the best of the defects that the check is there to catch, `full_at` lies half way from `B` to",
-    "`H` and `zero_at` a tenth of the way. The margin is the distance from `full_at` to `H`; the standard error (the",
-    "largest of an honest model's) stays below a fifth of it. Overlaps are other defective models above `zero_at`;",
-    "component checks catch those, or nobody would call them wrong by their pictures.",
-)

@@ -9,10 +9,12 @@ import pytest
 from toy_exercise.running import rubric as toy_rubric
 
 from grader.audit.calibration import Measurement, Threshold, thresholds
+from grader.audit.calibration_page import defect, page
+from grader.audit.corpus import Solution
 from grader.audit.pictures import strip_plot
 from grader.audit.repeat import Repeated, repeat_csv
 from grader.exercises.vae_mnist.checks import CHECKS
-from grader.records import CheckSpec, Rubric, RubricItem
+from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Outcome, Rubric, RubricItem
 
 ITEM = "one.quality"
 
@@ -87,3 +89,19 @@ def test_points_that_depend_on_the_seed_are_named() -> None:
     moved = Repeated("moved", {"1": one, "2": two}, {"3": "no box"})
     assert moved.faults == ["moved: seed 3: no box", "moved: vae.loss: 4.5, 5 points, depending on the seed"]
     assert b"moved,2,4.5" in repeat_csv([moved])
+
+
+def test_the_page_says_what_catches_each_defect() -> None:
+    checks = (
+        CheckVerdict("component", "", Outcome.FAILED, 0, 1000, "", ""),
+        CheckVerdict("level", "", Outcome.PARTIAL, 500, 1000, "", ""),
+        CheckVerdict("other", "", Outcome.PASSED, 1000, 1000, "", ""),
+    )
+    item = ItemVerdict(ITEM, "Quality", Outcome.PARTIAL, 1500, 3000, checks)
+    solution = Solution("pretty", "models", "a pretty one", group="defective")
+    found = defect(solution, ("one",), (item,), frozenset({"level"}))
+    assert (found.components, found.pictures) == ((f"{ITEM}: component",), (f"{ITEM}: level",))
+    assert defect(solution, ("two",), (item,), frozenset({"level"})).components == ()
+    text = page([row(LARGER, 0.26, 0.5)], LARGER, [found], rubric(0.26, 0.5))
+    assert f"| pretty | a pretty one | {ITEM}: component | {ITEM}: level |" in text
+    assert "2 honest models, 1 honest ones with other constants, 3 defective ones" in text

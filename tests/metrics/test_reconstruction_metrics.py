@@ -66,6 +66,23 @@ def test_label_agreement_is_sklearns_accuracy_and_worst_recall(wanted: Array, pr
     assert agreement.overall == pytest.approx(accuracy_score(wanted, predicted))
     assert agreement.worst == pytest.approx(recalls.min())
     assert agreement.worst <= agreement.overall
+    assert agreement.worst * (1 - 1e-9) <= agreement.even <= recalls.mean() + 1e-9
+
+
+def test_a_missing_class_leaves_nothing_even() -> None:
+    labels = np.repeat(np.arange(10), 20)
+    assert label_agreement(labels, np.where(labels == 3, 5, labels)).even == 0
+    assert label_agreement(labels, labels).even == 1
+
+
+def test_the_error_of_the_harmonic_mean_is_what_repeated_draws_spread() -> None:
+    rng = np.random.default_rng(0)
+    labels, shares = np.repeat(np.arange(10), 200), np.linspace(0.3, 0.8, 10)
+    found = [
+        label_agreement(labels, np.where(rng.random(len(labels)) < shares[labels], labels, 99)) for _ in range(300)
+    ]
+    spread = np.std([one.even for one in found])
+    assert np.mean([one.even_error for one in found]) == pytest.approx(spread, rel=0.15)
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:

@@ -128,14 +128,13 @@ def samples_show_the_requested_digit(evidence: Evidence, part: str, *, zero_at: 
 
 
 def every_digit_can_be_requested(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
-    """No digit is drawn much worse on request than the others."""
-    agreement, labels = _requested(evidence, part)
-    error = share_standard_error(agreement.worst, int((labels == agreement.worst_class).sum()))
+    """No digit is drawn much worse on request than the others: one that never comes costs all of it."""
+    agreement, _ = _requested(evidence, part)
     return levelled(
-        Level("worst share", agreement.worst, error, zero_at, full_at),
+        Level("evenness of requested digits", agreement.even, agreement.even_error, zero_at, full_at),
         "every digit can be requested",
         f"Look at the row of the {agreement.worst_class} in your picture.",
-        {"worst digit": agreement.worst_class},
+        {"worst digit": agreement.worst_class, "its share": agreement.worst},
     )
 
 

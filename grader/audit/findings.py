@@ -72,7 +72,7 @@ def notes_of(rows: Sequence[Row], items: Sequence[ItemUse], *, whole: bool, cali
         share = 100 * exact / len(named)
         notes.append(
             f"Caught to the check: {exact} of {len(named)} wrong solutions that name their checks ({share:.1f} %; "
-            f"at least {100 * NAMED_SHARE:.0f} % are expected); {wrong - len(named)} name none."
+            f"at least {100 * NAMED_SHARE:.0f} % are expected); {wrong - len(named)} name none that was judged here."
         )
     elif wrong:
         notes.append("No wrong solution names the checks that it must lose, so none is held to the check.")

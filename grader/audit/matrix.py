@@ -81,9 +81,11 @@ def _row(
     losses: list[Loss] = []
     undecided: list[Loss] = []
     squares = []
+    judged_checks: set[str] = set()
     for item in rubric.items:
         verdict = by_id.get(item.id)
         checks = [] if verdict is None or verdict.outcome is Outcome.SKIPPED else judged(item, verdict)
+        judged_checks.update(f"{item.id}.{spec.check}" for spec, _ in checks)
         for spec, check in checks:
             lost = spec.points_milli - check.points_milli
             loss = Loss(item.id, spec.check, lost, check.message, component(spec.check, exercise))
@@ -99,8 +101,9 @@ def _row(
         if state is State.UNTOUCHED and item.id.partition(".")[0] not in trained:
             state = State.UNJUDGED  # the reference's own, judged in its row
         squares.append(Square(item.id, state, lost, of))
-    squares = [_without_training(square, squares, rubric, solution) for square in squares]
+    squares = [_without_training(square, judged_checks, rubric, solution) for square in squares]
     named = tuple(solution.checks)
+    of_foretold = [check for check in judged_checks if check.rpartition(".")[0] in solution.loses]
     return Row(
         name=solution.name,
         kind=solution.kind,
@@ -110,7 +113,7 @@ def _row(
         losses=tuple(losses),
         undecided=tuple(undecided),
         named_checks=named,
-        to_the_check=_exact(named, losses, exercise) if named else None,
+        to_the_check=_exact(named, losses, of_foretold),
     )
 
 
@@ -126,24 +129,30 @@ def _state(solution: Solution, item: str, lost: int, was_judged: bool, unsure: b
     return State.ALLOWED if item in solution.touches else State.UNEXPECTED
 
 
-def _without_training(square: Square, squares: Sequence[Square], rubric: Rubric, solution: Solution) -> Square:
-    """The square, unjudged where what was foretold shows only in a trained model.
-
-    So it is where some of the item's checks were left out and another foretold item of the part was left out whole.
-    """
-    part = square.item.partition(".")[0]
-    whole = {item.id: item.points_milli for item in rubric.items}
-    left_out = [s for s in squares if s.item in solution.loses and s.item.partition(".")[0] == part and not s.max_milli]
-    if square.state is State.KEPT and square.max_milli < whole[square.item] and left_out:
+def _without_training(square: Square, judged_checks: Collection[str], rubric: Rubric, solution: Solution) -> Square:
+    """The square, unjudged where what was foretold shows only in a check that was left out without training."""
+    (item,) = (item for item in rubric.items if item.id == square.item)
+    named = {f"{item.id}.{spec.check}" for spec in item.checks if _names(solution.checks, item.id, spec.check)}
+    if square.state is State.KEPT and named - set(judged_checks):
         return replace(square, state=State.UNJUDGED)
     return square
 
 
-def _exact(named: Collection[str], losses: Sequence[Loss], exercise: Exercise) -> bool:
-    """Whether the component checks that were lost are the named ones: by their name, or as `item.check`."""
-    wanted = {name for name in named if component(name.rpartition(".")[2], exercise)}
-    lost = [{loss.check, f"{loss.item}.{loss.check}"} for loss in losses if loss.component]
-    return all(names & wanted for names in lost) and wanted <= set[str]().union(*lost)
+def _names(named: Collection[str], item: str, check: str) -> bool:
+    """Whether a check is among the named, by its name or as `item.check`."""
+    return check in named or f"{item}.{check}" in named
+
+
+def _exact(named: Collection[str], losses: Sequence[Loss], judged_checks: Collection[str]) -> bool | None:
+    """Whether the lost component checks are the named ones, and every named check of a trained model was lost.
+
+    judged_checks: `item.check` of the foretold items. None where no named check was judged. Spoilt pictures may lose
+    more of the checks that are made on pictures.
+    """
+    known = {name for name in named if any(full == name or full.endswith(f".{name}") for full in judged_checks)}
+    lost = {name for loss in losses for name in (loss.check, f"{loss.item}.{loss.check}")}
+    unnamed = [loss for loss in losses if loss.component and not _names(known, loss.item, loss.check)]
+    return known <= lost and not unnamed if known else None
 
 
 def _item_use(

@@ -54,6 +54,16 @@ def test_what_only_a_trained_model_shows_is_not_taken_for_kept_where_none_was_tr
     assert told(audited(entries, {"grey": verdicts(trained=True)})) == {"survivor": ["grey"]}
 
 
+def test_an_item_judged_without_its_named_check_says_nothing_yet() -> None:
+    slip = Named("slip", "wrong", "", loses=["one.turn"], checks=["turns_right"])
+    first, *rest = verdicts()
+    unasked = replace(first, checks=(first.checks[0], replace(first.checks[1], outcome=Outcome.SKIPPED)))
+    made = audited([slip], {"slip": (unasked, *rest)})
+    assert states(made, "slip")["one.turn"] == State.UNJUDGED
+    assert made.rows[0].to_the_check is None
+    assert told(audited([slip], {"slip": verdicts()})) == {"survivor": ["slip"], "imprecise": ["slip"]}
+
+
 def test_losses_that_nobody_foretold_are_told_unless_training_may_cause_them() -> None:
     lost = {**LEFT, "one.draw: draws_well": 500, "two.turn: turns_right": 250}
     slip = wrong("slip", "one.turn", touches=("one.draw",))

@@ -7,6 +7,8 @@ import numpy as np
 from grader.exercises.vae_mnist.checks.reading import answer, number, shape_text, verdict
 from grader.records import Array, Evidence, Finding
 
+SPREAD_ERRORS = 4.0  # so many standard errors off is still chance
+
 
 def _source(part: str) -> str:
     return f"sampling.{part}/sampling"
@@ -29,14 +31,17 @@ def codes_come_from_the_prior(
             0.0, "the decoder was not asked for one code an image", "Where do the codes of new images come from?"
         )
     mean = float(np.abs(codes.mean(axis=0)).max() if codes.shape[1] == 1 else abs(codes.mean()))
-    spread = float(np.sqrt(((codes - codes.mean(axis=0)) ** 2).mean()))
+    spread = float(np.sqrt(((codes - codes.mean(axis=0)) ** 2).sum() / ((len(codes) - 1) * codes.shape[1])))
+    chance = SPREAD_ERRORS / np.sqrt(2 * (len(codes) - 1) * codes.shape[1])  # standard error of a normal's spread
     standard = (codes - codes.mean()) / (codes.std() + 1e-9)
     kurtosis = float((standard**4).mean())
     distinct = len(np.unique(np.round(codes, 5), axis=0)) / len(codes)
     from_images = number(evidence, _source(part), "encoder_calls") > 0
     results = {
         "mean": "" if mean <= max_mean else f"the codes are centred on {mean:.2f}, not on 0",
-        "spread": "" if min_spread <= spread <= max_spread else f"the codes have a spread of {spread:.2f}, not of 1",
+        "spread": ""
+        if min_spread - chance <= spread <= max_spread + chance
+        else f"the codes have a spread of {spread:.2f}, not of 1",
         "shape": "" if kurtosis >= min_kurtosis else "the codes are not normally distributed",
         "distinct": "" if distinct >= min_distinct_share else f"only {distinct:.0%} of the codes are different",
         "source": "" if not from_images else "the codes come from the encoder, that is, from images",

@@ -44,6 +44,15 @@ def fresh_decoder(part, student, seed, size, z, y):
     return module.eval()
 
 
+def one_a_code(images, count, decoder):
+    """The images, `(count, pixels)`, where there is one for each code."""
+    if images.ndim == 0 or len(images) != count:
+        raise NoAnswer(
+            f"expected {actual(decoder)} to give one image for each of {count} codes, got {tuple(images.shape)}"
+        )
+    return images.reshape(count, -1)
+
+
 def ask_encoder(part, student, given):
     """Fresh encoders on digits, on moved parameters, one by one, twice, and along sums of images."""
     x, y, size = given["x"], given["y"], latent_dim(student)
@@ -95,8 +104,9 @@ def ask_decoder(part, student, given):
             steps = np.repeat(z[:1, :size], size + 1, 0)
             steps[np.arange(1, size + 1), np.arange(size)] += 2.0
             same = np.repeat(y[:1], size + 1)
-            still.append(by_the_same_chance(decode, module, np.repeat(z[:1], size + 1, 0), same).reshape(size + 1, -1))
-            moves.append(by_the_same_chance(decode, module, steps, same).reshape(size + 1, -1))
+            unmoved = by_the_same_chance(decode, module, np.repeat(z[:1], size + 1, 0), same)
+            still.append(one_a_code(unmoved, size + 1, part.decoder))
+            moves.append(one_a_code(by_the_same_chance(decode, module, steps, same), size + 1, part.decoder))
         if k == 0:
             answer["again"] = decode(module, z, y)
             answer["single"] = decode(module, z[:1], y[:1])

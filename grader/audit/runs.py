@@ -6,9 +6,11 @@ Judging is not part of it, so a moved threshold costs no run, but where it makes
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from grader.rubric import load_rubric
 from grader.run_folder import store_run, verdicts
 from grader.running import Case, run_submission
 
+PR_SET_PDEATHSIG = 1
 RUNS = Path("runs/audit")
 SEED = f"{7:032x}"
 ISOLATION = "bubblewrap"
@@ -119,5 +122,9 @@ def run_all(wanted: Sequence[Wanted], rubric_path: Path, jobs: int, say: Callabl
 
 
 def _pin(cores: multiprocessing.Queue[int]) -> None:
-    """This worker and its boxes keep to one core, where single-threaded kernels are fastest together."""
+    """This worker and its boxes keep to one core, where single-threaded kernels are fastest together.
+
+    It ends with the audit, and its boxes with it.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.sched_setaffinity(0, {cores.get()})

@@ -42,7 +42,6 @@ class Solution:
     replace: list[list[str]] = field(default_factory=list)  # [old, new]: plain text in the sources of code cells
     loses: list[str] = field(default_factory=list)  # items that lose points, and no other does
     checks: list[str] = field(default_factory=list)  # the component checks that must lose points, and no other does
-    touches: list[str] = field(default_factory=list)  # items that may lose points too once the model is trained
     train: bool = False  # of an honest one: it changes what is learnt, so `make calibrate` measures it
     everyday: bool = False  # graded by itself in the everyday tests; the others are marked long
     parts: list[str] = field(default_factory=list)  # those it changes; worked out from the regions where not given
@@ -182,7 +181,7 @@ def _checked(path: Path, solution: Solution) -> Solution:
     for old, _ in solution.replace:
         if not any(old in source_of(cell) for cell in filter(is_code, _original()["cells"])):
             raise GraderError(f"{where}: no code cell of the reference holds {old!r}")
-    if unknown := {*solution.loses, *solution.touches} - _items():
+    if unknown := set(solution.loses) - _items():
         raise GraderError(f"{where}: unknown items {sorted(unknown)}")
     if (solution.kind == "wrong") != bool(solution.loses):
         raise GraderError(f"{where}: a wrong solution loses something, an honest one nothing")

@@ -126,7 +126,7 @@ def _state(solution: Solution, item: str, lost: int, was_judged: bool, unsure: b
         return State.LOST if lost else State.KEPT
     if not lost:
         return State.UNTOUCHED
-    return State.ALLOWED if item in solution.touches else State.UNEXPECTED
+    return State.UNEXPECTED
 
 
 def _without_training(square: Square, judged_checks: Collection[str], rubric: Rubric, solution: Solution) -> Square:

@@ -16,7 +16,6 @@ class State(StrEnum):
     LOST = "lost"  # foretold, and lost
     KEPT = "kept"  # foretold, but every point was given
     UNEXPECTED = "unexpected"  # lost, though nobody foretold it
-    ALLOWED = "allowed"  # lost, as an item that the mistake may spoil once the model is trained
     UNTOUCHED = "untouched"  # nothing foretold, nothing lost
     UNDECIDED = "undecided"  # the grader could not tell
     UNJUDGED = "unjudged"  # left out of this run

@@ -17,11 +17,9 @@ from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.records import CheckSpec, ItemVerdict, Rubric, RubricItem
 from grader.report.points import points_number, points_text
-from grader.report.report_json import read_report_json
 from grader.rubric.wording import nearest
-from grader.run_folder import EVIDENCE, verdicts
+from grader.run_folder import EVIDENCE, REPORT, stored_report, verdicts
 
-REPORT = "report.json"
 Judged = Callable[[Path, Rubric], Sequence[ItemVerdict]]
 Known = TypeVar("Known")
 
@@ -114,7 +112,7 @@ def reported(folders: Mapping[str, Path]) -> dict[str, int]:
     Raises:
         GraderError: for a report that cannot be read.
     """
-    return {name: read_report_json((folder / REPORT).read_bytes()).points_milli for name, folder in folders.items()}
+    return {name: stored_report(folder).points_milli for name, folder in folders.items()}
 
 
 def shifts(

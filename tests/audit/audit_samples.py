@@ -99,8 +99,8 @@ def verdicts(lost: dict[str, int] | None = None, trained: bool = False, undecide
     return tuple(made)
 
 
-def wrong(name: str, *loses: str, touches: tuple[str, ...] = (), story: str = "a slip") -> Solution:
-    return Solution(name, "wrong", story, loses=list(loses), touches=list(touches))
+def wrong(name: str, *loses: str, story: str = "a slip") -> Solution:
+    return Solution(name, "wrong", story, loses=list(loses))
 
 
 LEFT = {"one.turn: turns_left": 4_000}

@@ -64,12 +64,12 @@ def test_an_item_judged_without_its_named_check_says_nothing_yet() -> None:
     assert told(audited([slip], {"slip": verdicts()})) == {"survivor": ["slip"], "imprecise": ["slip"]}
 
 
-def test_losses_that_nobody_foretold_are_told_unless_training_may_cause_them() -> None:
-    lost = {**LEFT, "one.draw: draws_well": 500, "two.turn: turns_right": 250}
-    slip = wrong("slip", "one.turn", touches=("one.draw",))
+def test_losses_that_nobody_foretold_are_told() -> None:
+    lost = {**LEFT, "two.turn: turns_right": 250}
+    slip = wrong("slip", "one.turn")
     made = audited([slip], {"slip": verdicts(lost, trained=True)}, parts=lambda _: ("one",))
     assert told(made) == {"unexpected": ["slip"]}
-    assert states(made, "slip")["one.draw"] == State.ALLOWED
+    assert states(made, "slip")["one.draw"] == State.UNTOUCHED
     assert states(made, "slip")["two.turn"] == State.UNEXPECTED
     assert states(made, "slip")["two.draw"] == State.UNJUDGED  # the reference's, judged in its own row
 
@@ -104,9 +104,9 @@ def test_a_check_skipped_because_an_earlier_one_was_lost_is_lost_too() -> None:
 
 def test_solutions_that_name_their_checks_are_held_to_them_exactly() -> None:
     def slip(*checks: str) -> Solution:
-        return Named("slip", "wrong", "", loses=["one.turn"], touches=["one.draw"], checks=list(checks))
+        return Named("slip", "wrong", "", loses=["one.turn"], checks=list(checks))
 
-    lost = verdicts({**LEFT, "one.draw: draws_well": 500}, trained=True)
+    lost = verdicts(LEFT)
     for checks, right in {("turns_left",): True, ("one.turn.turns_left",): True, ("turns_right",): False}.items():
         made = audited([slip(*checks)], {"slip": lost})
         assert made.rows[0].to_the_check is right

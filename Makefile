@@ -11,7 +11,7 @@ export PYTHONUNBUFFERED := 1
 export SUBMISSION
 
 .DEFAULT_GOAL := help
-.PHONY: help setup grade check test test-long lint template template-check reference classifier audit audit-full audit-seeds calibrate bench-data clean
+.PHONY: help setup grade check doctor test attacks test-long lint template template-check reference classifier audit audit-full audit-seeds calibrate bench-data bench-wall clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -37,8 +37,14 @@ check: setup ## grades the components of SUBMISSION=x.ipynb alone, without train
 	@test -n "$$SUBMISSION" || { echo "not graded: no notebook given; use make check SUBMISSION=x.ipynb" >&2; exit 2; }
 	@$(RUN) -m grader grade "$$SUBMISSION" --rubric "$(RUBRIC)" --components-only $(OPTIONS)
 
+doctor: setup ## says whether this machine can grade untrusted notebooks, by trying from inside real boxes
+	@$(RUN) -m grader doctor --rubric "$(RUBRIC)" $(OPTIONS)
+
 test: setup lint template-check ## the everyday tests, with coverage
-	@$(RUN) -m pytest -q -n $(WORKERS) --dist loadfile -m "not long" --cov=grader --cov-report=term
+	@$(RUN) -m pytest -q -n $(WORKERS) --dist loadfile -m "not long and not attack" --cov=grader --cov-report=term
+
+attacks: setup ## hands in hostile notebooks, the fast form: no training
+	@$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal -m "attack and not long" tests/attacks
 
 test-long: setup ## every test, also those that train
 	@$(RUN) -m pytest -q -m "long or not long"
@@ -73,6 +79,9 @@ calibrate: setup ## measures honest and defective models; writes docs/calibratio
 
 bench-data: setup ## the reference's batches against a DataLoader, one epoch each
 	@$(RUN) -m benchmarks.data_path
+
+bench-wall: setup ## the reference's run in the box against the same run outside it
+	@$(RUN) -m benchmarks.wall_cost
 
 clean: ## removes what the other targets made, but not runs/ or the cache
 	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -5,10 +5,12 @@ Exit codes: 0 graded, 1 graded but a person must look, 2 not graded.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -33,7 +35,9 @@ def grade(
     components_only: Annotated[
         bool, typer.Option("--components-only", help="no training: code alone, in seconds")
     ] = False,
-    isolation: Annotated[str, typer.Option(help="bubblewrap, or none: student code then runs as you")] = "bubblewrap",
+    isolation: Annotated[
+        str, typer.Option(help="bubblewrap, container, or none: student code then runs as you")
+    ] = "bubblewrap",
 ) -> None:
     """Grades one notebook. Example: python -m grader grade reference/vae_mnist.ipynb"""
     from rich.console import Console
@@ -79,6 +83,23 @@ def audit(
 
 
 @app.command()
+def doctor(
+    rubric: Annotated[Path, typer.Option(help="the rubric")] = Path("rubric.yaml"),
+    isolation: Annotated[str, typer.Option(help="the isolation to examine")] = "bubblewrap",
+) -> None:
+    """Says whether this machine can grade untrusted notebooks. Example: python -m grader doctor"""
+    from rich.console import Console
+
+    from grader.doctor.examination import examine
+    from grader.doctor.findings import State
+    from grader.doctor.screen import show
+
+    found = examine(rubric, isolation, _Progress())
+    show(found, Console())
+    raise typer.Exit(NOT_GRADED if any(one.state is State.BROKEN for one in found) else GRADED)
+
+
+@app.command()
 def calibrate(
     rubric: Annotated[Path, typer.Option(help="the rubric")] = Path("rubric.yaml"),
     jobs: Annotated[int, typer.Option(min=1, help="boxes at once, a core each")] = 2,
@@ -102,19 +123,34 @@ class _Progress:
     def __call__(self, text: str) -> None:
         from grader.report.plain import plain
 
-        typer.echo(f"[{time.monotonic() - self._started:5.0f} s] {plain(text, 100)}", err=True)
+        with contextlib.suppress(OSError):  # nobody listens, or the disk of a log is full
+            typer.echo(f"[{time.monotonic() - self._started:5.0f} s] {plain(text, 100)}", err=True)
 
 
 def main() -> None:
-    """Runs the command line; our own errors become one line and exit code 2."""
+    """Runs the command line; whatever goes wrong becomes one line and exit code 2."""
     try:
         app()
     except GraderError as error:
-        typer.echo(f"not graded: {error}", err=True)
-        sys.exit(NOT_GRADED)
+        _not_graded(str(error))
     except KeyboardInterrupt:
-        typer.echo("not graded: interrupted", err=True)
-        sys.exit(NOT_GRADED)
+        _not_graded("interrupted")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _not_graded(f"{where}{error.strerror or error}; no points were given; make room or rights, and grade again")
+    except Exception as error:  # whatever it is, exit code 1 would say that there is a grade
+        if os.environ.get("VAE_GRADER_TRACEBACK"):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        _not_graded(f"a fault of the grader's own, not the submission's: {what}; VAE_GRADER_TRACEBACK=1 shows where")
+
+
+def _not_graded(reason: str) -> NoReturn:
+    from grader.report.plain import plain
+
+    with contextlib.suppress(OSError):
+        typer.echo(f"not graded: {plain(reason, 600)}", err=True)
+    sys.exit(NOT_GRADED)
 
 
 if __name__ == "__main__":

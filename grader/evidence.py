@@ -2,29 +2,37 @@
 
 A box's answer is the bytes of a safetensors file. Its header is bounded before it is parsed, and only the arrays that
 the specification names, of the right kind, number and finiteness, become evidence; anything else is a fault of the
-answer.
+answer. A stored file is read with no less care: its folder may have come by mail.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError
 from grader.notebook.format import one_line
 from grader.records import Array, Evidence, Fault
 
 MAX_HEADER = 1 << 20
-MAX_FILE = 1 << 30
+MAX_FILE = 1 << 29
+MAX_TENSORS = 4096  # of one file; the state of a deep network has some hundreds
+MAX_NAME = 400  # characters of a tensor's name
+MAX_FAULT = 2000  # characters of a fault's message
 LARGE = 500_000  # numbers: thousands of pictures, where half precision is finer than a grey level
+_HALF_UP_TO = 2.0  # above it half precision is coarser than that, and far above it infinite
+_ANSWERED = {"F32", "I64"}
+_STORED = {"F16", "F32", "F64", "I64", "I32", "U8", "BOOL"}
+_BLAMED = ("student", "ours", "nobody")
 _HEADER = struct.Struct("<Q")
 
 
@@ -40,6 +48,9 @@ class ArraySpec:
 AnswerSpec = Mapping[str, ArraySpec]
 
 
+_NO_FILE = "the answer is not a tensor file"
+
+
 class Rejected(Exception):
     """The bytes are no answer to the question; the message says why, for the student."""
 
@@ -50,19 +61,45 @@ def read_tensors(data: bytes) -> dict[str, Array]:
     Raises:
         Rejected: for bytes that are not such a file.
     """
+    kinds, _ = _header(data)
+    if others := sorted(kinds - _ANSWERED):
+        raise Rejected(f"expected 32-bit floats or 64-bit integers, got {one_line(', '.join(others))}")
+    return _tensors(data)
+
+
+def _header(data: bytes) -> tuple[set[str], dict[str, Any]]:
+    """The kinds of the arrays and the file's own notes, from a header of bounded size and count."""
     if len(data) < _HEADER.size:
-        raise Rejected("the answer is not a tensor file")
+        raise Rejected(_NO_FILE)
     (size,) = _HEADER.unpack(data[: _HEADER.size])
     if size > min(MAX_HEADER, len(data) - _HEADER.size):
-        raise Rejected("the answer is not a tensor file")
+        raise Rejected(_NO_FILE)
     try:
-        header = json.loads(data[_HEADER.size : _HEADER.size + size])
-        kinds = {entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
-        if others := sorted(kinds - {"F32", "I64"}):
-            raise Rejected(f"expected 32-bit floats or 64-bit integers, got {one_line(', '.join(others))}")
+        header = json.loads(data[_HEADER.size : _HEADER.size + size], object_pairs_hook=_unique)
+        notes = header.pop("__metadata__", None) or {}
+        kinds = {entry["dtype"] for entry in header.values()}
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        raise Rejected(_NO_FILE) from None
+    if len(header) > MAX_TENSORS or any(len(name) > MAX_NAME for name in header):
+        raise Rejected("the answer holds too many arrays, or names that are too long")
+    if not all(isinstance(kind, str) for kind in kinds) or not isinstance(notes, dict):
+        raise Rejected(_NO_FILE)
+    return kinds, notes
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object, if its keys are different: of two entries, two readers may take a different one."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key is given twice")
+    return made
+
+
+def _tensors(data: bytes) -> dict[str, Array]:
+    try:
         return dict(load(data))
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError, SafetensorError, OverflowError):
-        raise Rejected("the answer is not a tensor file") from None
+    except (ValueError, KeyError, TypeError, SafetensorError, OverflowError):
+        raise Rejected(_NO_FILE) from None
 
 
 def read_answer(data: bytes, spec: AnswerSpec) -> dict[str, Array]:
@@ -95,7 +132,7 @@ def save_evidence(evidence: Evidence) -> bytes:
     arrays: dict[str, Array] = {}
     for prefix, source in (("q", evidence.questions), ("a", evidence.answers)):
         for name, array in source.items():
-            large = array.dtype == np.float32 and array.size >= LARGE
+            large = array.dtype == np.float32 and array.size >= LARGE and np.abs(array).max() <= _HALF_UP_TO
             arrays[f"{prefix}:{name}"] = np.array(array, dtype=np.float16 if large else array.dtype, order="C")
     faults = {name: [fault.blame, fault.message] for name, fault in evidence.faults.items()}
     return save(arrays, metadata={"faults": json.dumps(faults)})
@@ -108,18 +145,37 @@ def load_evidence(path: Path) -> Evidence:
         GraderError: for a file that is missing, too large or not evidence.
     """
     try:
-        if path.stat().st_size > MAX_FILE:
-            raise GraderError(f"{path}: larger than any evidence; delete it and grade again")
-        with safe_open(path, framework="numpy") as file:
-            faults: dict[str, list[str]] = json.loads((file.metadata() or {})["faults"])
-            arrays = {name: _full(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    except (OSError, SafetensorError, ValueError, KeyError):
-        raise GraderError(f"{path}: not an evidence file of this grader; grade again") from None
+        data = file_bytes(path, MAX_FILE)
+        kinds, notes = _header(data)
+        if not kinds <= _STORED:
+            raise Rejected("other kinds of numbers")
+        faults = _faults(notes)
+        arrays = {name: _full(array) for name, array in _tensors(data).items()}
+    except (Unreadable, Rejected) as reason:
+        what = f"not an evidence file of this grader ({one_line(str(reason), 100)})"
+        raise GraderError(f"{one_line(str(path), 120)}: {what}; grade again") from None
 
     def part(prefix: str) -> dict[str, Any]:
         return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
-    return Evidence(part("q:"), part("a:"), {name: Fault(*fault) for name, fault in faults.items()})
+    return Evidence(part("q:"), part("a:"), faults)
+
+
+def _faults(notes: Mapping[str, Any]) -> dict[str, Fault]:
+    """The faults among the file's notes.
+
+    Raises:
+        Rejected: where they are not what `save_evidence` wrote.
+    """
+    try:
+        listed: Collection[tuple[str, tuple[str, str]]] = json.loads(notes["faults"], object_pairs_hook=_unique).items()
+        faults = {source: Fault(blame, message) for source, (blame, message) in listed}
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        raise Rejected("its faults cannot be read") from None
+    for fault in faults.values():
+        if fault.blame not in _BLAMED or not isinstance(fault.message, str) or len(fault.message) > MAX_FAULT:
+            raise Rejected("its faults cannot be read")
+    return faults
 
 
 def _full(array: Array) -> Array:

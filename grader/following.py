@@ -14,6 +14,7 @@ import numpy as np
 
 from grader.exercise import Exercise
 from grader.judge import judge, stepped
+from grader.notebook.definitions import needed
 from grader.records import Array, Evidence, ItemVerdict, Outcome, Rubric
 
 SPOILT_STAGES = ("trained", "quality", "decode")  # whose answers depend on what was trained
@@ -113,10 +114,13 @@ def replaced_names(items: Iterable[str], exercise: Exercise, names: Mapping[str,
 def replacement_questions(
     items: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str
 ) -> dict[str, Array]:
-    """What a box is told: the sound source, the names to take from it, and the names of the whole interface."""
+    """What a box is told: the sound parts' source, the names to take from it, and the names of the whole interface."""
+    replaced = replaced_names(items, exercise, names)
+    interface = [names.get(name, name) for name in exercise.names]
+    owners = {name.partition(".")[0] for name in replaced}
     told = {
-        "source": source,
-        "replaced": json.dumps(replaced_names(items, exercise, names)),
-        "interface": json.dumps([names.get(name, name) for name in exercise.names]),
+        "source": needed(source, owners, set(interface) - owners),
+        "replaced": json.dumps(replaced),
+        "interface": json.dumps(interface),
     }
     return {key: np.frombuffer(text.encode(), dtype=np.uint8).copy() for key, text in told.items()}

@@ -9,7 +9,12 @@ from grader.evidence import AnswerSpec, Rejected, read_answer, read_tensors
 from grader.exercise import Questions
 from grader.records import Array, Evidence, Fault, Status
 
-ENDED_BY_STUDENT = {"timeout", "died", "skipped"}  # how a stage ends when the kernel is lost
+# How a stage ends when the notebook has left nothing to ask in, or no way to ask.
+LOST = {
+    **dict.fromkeys(("timeout", "died", "skipped"), "the notebook's process ended before this could be asked"),
+    "spoilt": "the grader's questions could not be put down: your code filled the box's disk or changed its folders",
+    "interrupted": "the grader's questions were interrupted: your code leaves no threads or open files to the grader",
+}
 NOT_ASKED = Fault("nobody", "not judged: this run left it out")
 
 
@@ -42,10 +47,10 @@ def gather(
             faults[source] = Fault("ours" if ours else "student", message)
         elif status is Status.BOX_ERROR or inbox.faults:
             faults[source] = Fault("ours", (inbox.faults or [event])[0])
-        elif inbox.finished and inbox.stages.get(stage) not in ENDED_BY_STUDENT:
+        elif inbox.finished and inbox.stages.get(stage) not in LOST:
             faults[source] = Fault("ours", f"the probe gave no answer to {source}")
         else:
-            faults[source] = Fault("student", event or "the notebook's process ended before this could be asked")
+            faults[source] = Fault("student", event or LOST.get(inbox.stages.get(stage, ""), LOST["died"]))
     flat = {f"{stage}/{name}": array for stage, asked in questions.items() for name, array in asked.items()}
     return Evidence(flat, answers, faults)
 

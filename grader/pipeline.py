@@ -18,7 +18,6 @@ import numpy as np
 
 import grader
 from grader.box.backend import backend_named
-from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.fingerprint import grader_checksum, questions_checksum
 from grader.following import Followed, replacement_questions, to_replace
@@ -27,13 +26,24 @@ from grader.notebook.definitions import definitions
 from grader.notebook.format import load_notebook
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
+from grader.notebook.saved import compare_saved
 from grader.records import Execution, GradeReport, ItemVerdict, Outcome, Remark, Rubric, Status
 from grader.report.files import write_atomically
 from grader.report.gradescope import results_json
 from grader.report.html import report_html
-from grader.report.report_json import dump, dump_json, read_report_json
+from grader.report.report_json import dump, dump_json
+from grader.report.words import isolated
 from grader.rubric import load_rubric
-from grader.run_folder import store_followed, store_run, stored_evidence, stored_followed, verdicts
+from grader.run_folder import (
+    EVIDENCE_CHECKSUM,
+    evidence_checksum,
+    store_followed,
+    store_run,
+    stored_evidence,
+    stored_followed,
+    stored_report,
+    verdicts,
+)
 from grader.running import Case, run_replaced, run_submission
 
 Say = Callable[[str], None]
@@ -83,8 +93,10 @@ def grade(
         "rubric": rubric.sha256,
         "grader": grader_checksum(),
         "questions": questions_checksum(questions),
+        EVIDENCE_CHECKSUM: evidence_checksum(folder),
     }
-    remarks = (*submission.remarks, *restored.remarks)
+    differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
+    remarks = (*submission.remarks, *restored.remarks, *differing)
     report = make_report(submission.name, folder, rubric, exercise, ran.execution, remarks, seed, checksums)
     write_report(folder, report, exercise)
     return report, folder
@@ -123,10 +135,7 @@ def regrade(folder: Path, rubric_path: Path) -> GradeReport:
     """
     rubric, exercise = load_rubric(rubric_path)
     exercise.prepare(lambda _: None)
-    try:
-        old = read_report_json((folder / "report.json").read_bytes())
-    except OSError:
-        raise GraderError(f"{folder}: holds no report; grade the notebook first") from None
+    old = stored_report(folder)
     items = verdicts(folder, rubric, exercise)
     report = replace(
         old,
@@ -144,7 +153,7 @@ def regrade(folder: Path, rubric_path: Path) -> GradeReport:
 def _needs_person(items: Sequence[ItemVerdict], remarks: Sequence[Remark], status: Status, isolation: str) -> bool:
     unsure = any(item.outcome is Outcome.NEEDS_REVIEW for item in items)
     told = any(remark.needs_person for remark in remarks)
-    return unsure or told or status is Status.BOX_ERROR or isolation == "none"
+    return unsure or told or status is Status.BOX_ERROR or not isolated(isolation)
 
 
 def make_report(

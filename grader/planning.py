@@ -118,6 +118,7 @@ def plan_frame(steps: Sequence[Step], interface: Interface, limits: Limits) -> d
         "replay_max_s": limits.replay_s,
         "replay_timeout_s": limits.probe_s,
         "cell_output_bytes": int(limits.cell_output_mb * 1e6),
+        "answer_bytes": int(limits.evidence_mb * 1e6),
     }
 
 

@@ -121,6 +121,15 @@ class Rubric:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """One thing that the handed-in notebook shows, beside what the run of the grader's shows."""
+
+    what: str  # for instance "loss, 10 of 10"
+    saved: str
+    again: str
+
+
+@dataclass(frozen=True, slots=True)
 class Remark:
     """Something a person should know about a submission that costs no points by itself."""
 
@@ -128,6 +137,8 @@ class Remark:
     message: str  # one sentence for the instructor
     cell: int | None = None  # index in the submitted notebook
     needs_person: bool = False
+    diff: tuple[str, ...] = ()  # lines with a sign: `-` only in the template, `+` only as handed in
+    beside: tuple[Comparison, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +263,7 @@ class GradeReport:
     remarks: tuple[Remark, ...]
     events: tuple[str, ...]
     seed: str  # the run's secret, in hexadecimal
-    checksums: Mapping[str, str]  # notebook, rubric, grader, questions
+    checksums: Mapping[str, str]  # notebook, rubric, grader, questions, evidence
     versions: Mapping[str, str]
     wall_s: float
     created: str  # ISO 8601, UTC

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "grader"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("", "errors", "in_box"),  # in_box: runs beside the student's code; the keeper reads its wire format
+    ("", "bounded", "errors", "in_box"),  # in_box: runs beside the student's code; the keeper reads its wire format
     ("records",),
     ("judging", "metrics", "data", "notebook"),
     ("evidence", "classifier"),
@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("running", "following"),
     ("run_folder",),
     ("pipeline",),
-    ("batch", "audit", "bench"),
+    ("batch", "audit", "bench", "doctor"),
     ("cli",),
     ("__main__",),
 )

@@ -54,7 +54,7 @@ def test_the_reference_gets_all_points_and_needs_nobody(reference: Any) -> None:
 def test_the_report_holds_what_a_gradebook_and_a_complaint_need(reference: Any) -> None:
     _, report, folder = reference
     assert report["seed"] == SEED
-    assert set(report["checksums"]) == {"notebook", "rubric", "grader", "questions"}
+    assert set(report["checksums"]) == {"notebook", "rubric", "grader", "questions", "evidence"}
     assert report["device"].startswith(("cpu", "cuda"))
     assert len(report["items"]) == 11
     for item in report["items"]:

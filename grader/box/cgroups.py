@@ -7,52 +7,62 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 from pathlib import Path
 
+import psutil
+
 ROOT = Path("/sys/fs/cgroup")
+PREFIX = "vae-autograder"
+END_S = 5.0  # for the kernel to let go of the last process of a group
+LEFT_BEHIND_S = 60.0  # a younger group may be that of a keeper whom we cannot see, and not yet joined
 
 
 class Cgroups:
-    """The groups of one box; empty where none could be made."""
+    """The groups of one box; empty where none could be made, or none is `wanted`."""
 
-    def __init__(self, memory_mb: int, processes: int) -> None:
+    def __init__(self, memory_mb: int, processes: int, *, wanted: bool = True) -> None:
         self.folders: list[Path] = []
         self._peak: Path | None = None
-        name = f"vae-autograder-{os.getpid()}-{time.monotonic_ns()}"
+        if not wanted:
+            return
+        name = f"{PREFIX}-{os.getpid()}-{time.monotonic_ns()}"
         if (ROOT / "cgroup.controllers").exists():
-            self._make(
-                _own("", ROOT) / name,
-                {"memory.max": memory_mb << 20, "memory.swap.max": 0, "pids.max": processes},
-            )
             peak = "memory.peak"
+            settings = {"memory.max": memory_mb << 20, "memory.swap.max": 0, "pids.max": processes}
+            # A group with processes in it, as our own is, seldom hands its controllers on: one further up may.
+            own = _own("", ROOT)
+            above = [parent for parent in own.parents if parent.is_relative_to(ROOT)]
+            places = [place for place in (own, *above) if os.access(place / "cgroup.procs", os.W_OK)]
+            next((place for place in places if self._make(place / name, settings)), None)
         else:
-            memory = {
-                "memory.limit_in_bytes": memory_mb << 20,
-                "memory.memsw.limit_in_bytes": memory_mb << 20,
-            }
+            peak = "memory.max_usage_in_bytes"
+            memory = dict.fromkeys(("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), memory_mb << 20)
             self._make(_own("memory", ROOT / "memory") / name, memory)
             self._make(_own("pids", ROOT / "pids") / name, {"pids.max": processes})
-            peak = "memory.max_usage_in_bytes"
         for folder in self.folders:
             if (folder / peak).exists():
                 self._peak = folder / peak
 
-    def _make(self, folder: Path, settings: dict[str, int]) -> None:
+    def _make(self, folder: Path, settings: dict[str, int]) -> bool:
+        """Whether the group is there, with at least the first of the settings."""
         required = next(iter(settings))
+        _remove_left_behind(folder.parent)
         try:
             folder.mkdir()
         except OSError:
-            return
+            return False
         try:
             (folder / required).write_text(str(settings[required]))
         except OSError:
             folder.rmdir()
-            return
+            return False
         for key in list(settings)[1:]:  # swap accounting is not everywhere
             with contextlib.suppress(OSError):
                 (folder / key).write_text(str(settings[key]))
         self.folders.append(folder)
+        return True
 
     @property
     def join(self) -> list[str]:
@@ -84,16 +94,57 @@ class Cgroups:
                             return True
         return False
 
+    def kill(self) -> bool:
+        """Every process in the groups is dead, wherever it stands in the tree of processes; False where one is not."""
+        deadline = time.monotonic() + END_S
+        while members := {pid for folder in self.folders for pid in _members(folder)}:
+            for pid in members:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
     def remove(self) -> None:
         """The groups are gone, if every process in them is."""
+        deadline = time.monotonic() + END_S
         for folder in self.folders:
-            for _ in range(50):
+            while folder.exists():
                 with contextlib.suppress(OSError):
                     folder.rmdir()
-                if not folder.exists():
+                    break
+                if time.monotonic() > deadline:
                     break
                 time.sleep(0.02)
         self.folders = []
+
+
+def can_be_made() -> bool:
+    """Whether this account may make groups that limit memory."""
+    groups = Cgroups(64, 64)
+    try:
+        files = ("memory.max", "memory.limit_in_bytes")
+        return any((folder / file).exists() for folder in groups.folders for file in files)
+    finally:
+        groups.remove()
+
+
+def _members(folder: Path) -> list[int]:
+    try:
+        return [int(line) for line in (folder / "cgroup.procs").read_text().split()]
+    except OSError:
+        return []
+
+
+def _remove_left_behind(parent: Path) -> None:
+    """No empty group is left of a keeper that was killed before it could tidy up."""
+    for folder in parent.glob(f"{PREFIX}-*-*"):
+        keeper = folder.name.removeprefix(f"{PREFIX}-").partition("-")[0]
+        if keeper.isdigit() and not psutil.pid_exists(int(keeper)):
+            with contextlib.suppress(OSError):  # a group with a process in it stays
+                if time.time() - folder.stat().st_mtime >= LEFT_BEHIND_S:
+                    folder.rmdir()
 
 
 def _own(controller: str, root: Path) -> Path:

@@ -14,36 +14,47 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import psutil
 
-from grader.box.backend import Backend, Contents
+from grader.box.backend import SPARE_TASKS, Backend, Contents
 from grader.box.cgroups import Cgroups
 from grader.box.inbox import Inbox
-from grader.box.usage import usage
+from grader.box.rlimits import rlimits
+from grader.box.watch import End, Watch
 from grader.errors import BoxError
 from grader.in_box.wire import WireError, read_frame, write_frame
 from grader.records import Limits, Status
 
 TICK_S = 0.1
 LOG_BYTES = 20_000
-START_GRACE_S = 120  # a machine under load may take long to import Jupyter
-OPEN_FILES = 4096
+END_S = 20.0  # for killed processes to be gone
 
 Questioner = Callable[[str, "Inbox"], bytes | None]
 
 
 class Keeper:
-    """One run of one box."""
+    """One run of one box.
+
+    Raises:
+        BoxError: where the box could not be started.
+    """
 
     def __init__(self, backend: Backend, contents: Contents, limits: Limits, *, gpu: bool) -> None:
         self._limits = limits
-        self._cgroups = Cgroups(limits.memory_mb, limits.processes + 8)
-        command, environment = backend.command(contents, limits, gpu=gpu)
-        rlimits = {"CORE": 0, "NOFILE": OPEN_FILES, "FSIZE": limits.disk_mb * 1_000_000}
-        request = {"cgroups": self._cgroups.join, "limits": rlimits, "command": command}
+        absent = backend.without | ({"cgroups", "rlimits", "watch"} if backend.limits_itself else set())
+        self._command = backend.command(contents, limits, gpu=gpu)
+        self._cgroups = Cgroups(limits.memory_mb, limits.processes + SPARE_TASKS, wanted="cgroups" not in absent)
+        request = {
+            "keeper": os.getpid(),
+            "cgroups": self._cgroups.join,
+            "limits": {} if "rlimits" in absent else rlimits(limits),
+            "descriptors": {number: content.hex() for number, content in self._command.descriptors.items()},
+            "command": list(self._command.arguments),
+        }
         launcher = str(Path(__file__).with_name("launch.py"))
         try:
             self._process = subprocess.Popen(
@@ -51,22 +62,28 @@ class Keeper:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=environment,
+                env=dict(self._command.environment),
                 start_new_session=True,
+                close_fds="descriptors" not in absent,
             )
         except OSError as error:
             self._cgroups.remove()
+            self._command.end()
             raise BoxError(f"the box could not be started: {error}") from None
+        counted, folders = self._cgroups.limits_memory, self._command.memory_folders
+        self._watch = Watch(self._process.pid, limits, folders, counted=counted, limited="watch" not in absent)
         self.inbox = Inbox(limits)
         self._log = bytearray()
-        self._end: tuple[Status, str] | None = None
-        self._peak_mb, self._cpu_s = 0.0, 0.0
+        self._end: End | None = None
 
     def keep(self, plan: dict[str, Any], questions: Questioner, say: Callable[[dict[str, Any]], None]) -> Kept:
         """Runs the plan to its end or to a limit.
 
         `questions(stage, inbox)` gives a stage's questions when the box asks for them, or None to refuse;
         `say` hears what is running, for a progress display.
+
+        Raises:
+            BoxError: where something of the box could not be ended: nothing of the run may be used.
         """
         started = time.monotonic()
         pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
@@ -78,20 +95,23 @@ class Keeper:
         try:
             while self._process.poll() is None:
                 time.sleep(TICK_S)
-                if self._end is None:
-                    self._end = self._over_limit(time.monotonic() - started)
+                end = self._watch.look(time.monotonic() - started, started=self.inbox.started)
+                self._end = self._end or end  # the reader may have set it meanwhile
                 if self._end is not None or self.inbox.finished:
                     break
         finally:
-            self._kill()
+            alive = self._kill()
             reader.join(timeout=10)
             logger.join(timeout=10)
             for thread, streams in ((reader, (stdin, stdout)), (logger, (stderr,))):
                 if not thread.is_alive():  # else the stream is locked by its reader
                     _close(streams)
-            peak = max(self._peak_mb, self._cgroups.peak_memory_mb)
+            peak = max(self._watch.peak_mb, self._cgroups.peak_memory_mb)
             killed_for_memory = self._cgroups.killed_for_memory
             self._cgroups.remove()
+            self._command.end()
+        if alive:
+            raise BoxError(f"{alive} processes of the box could not be ended; nothing of this run is used")
         status, event = self._end or self._natural_end(killed_for_memory)
         return Kept(
             inbox=self.inbox,
@@ -99,7 +119,7 @@ class Keeper:
             event=event,
             exit_code=self._process.returncode,
             wall_s=time.monotonic() - started,
-            cpu_s=self._cpu_s,
+            cpu_s=self._watch.cpu_s,
             peak_memory_mb=peak,
             log_tail=bytes(self._log).decode(errors="replace"),
         )
@@ -139,55 +159,55 @@ class Keeper:
                     asked = questions(stage, self.inbox)
                     write_frame(stdin, f"{'refused' if asked is None else 'questions'}/{stage}", asked or b"")
                 elif (running := self.inbox.put(name, data)) is not None:
-                    say(running)
+                    with contextlib.suppress(OSError):  # nobody listens any more, or a log's disk is full
+                        say(running)
         except WireError as error:
             if self._end is None:
                 self._end = (
                     Status.KILLED,
                     f"the run was ended: it sent back more than it may, or nonsense ({error})",
                 )
-        except (OSError, ValueError):  # the pipe is closed: the box has ended
+        except OSError:  # the pipe is closed: the box has ended
             return
+        except Exception as error:  # ours: the box would wait for its questions until its time is over
+            if self._process.poll() is None:
+                self._end = self._end or (Status.BOX_ERROR, f"the keeper failed ({type(error).__name__}: {error})")
 
     def _read_log(self, stderr: BinaryIO) -> None:
         while chunk := os.read(stderr.fileno(), 1 << 16):
             self._log += chunk
             del self._log[:-LOG_BYTES]
 
-    def _over_limit(self, wall_s: float) -> tuple[Status, str] | None:
-        limits = self._limits
-        if wall_s > limits.wall_s:
-            return Status.TIMEOUT, f"the run was ended: it took longer than {limits.wall_s:.0f} s"
-        if not self.inbox.started and wall_s > START_GRACE_S:
-            return Status.BOX_ERROR, f"the box did not start within {START_GRACE_S} s"
-        used = usage(self._process.pid, limits.memory_mb)
-        self._cpu_s = max(self._cpu_s, used.cpu_s)
-        if not self._cgroups.limits_memory:
-            self._peak_mb = max(self._peak_mb, used.memory_mb)
-            if used.memory_mb > limits.memory_mb:
-                return Status.KILLED, f"the run was ended: it used more than {limits.memory_mb} MB of memory"
-        if used.processes > limits.processes + 4:
-            return Status.KILLED, f"the run was ended: it started more than {limits.processes} processes"
-        return None
+    def _kill(self) -> int:
+        """Every process of the box is dead and has been seen to be dead; returns how many are not.
 
-    def _kill(self) -> None:
-        """Every process of the box is dead: the namespace's first process is watched until it is gone."""
-        family = []
-        with contextlib.suppress(psutil.Error):
-            family = psutil.Process(self._process.pid).children(recursive=True)
+        The namespace's first process takes the others with it. Those that are known by name or stand in the control
+        groups are killed besides, so that the box is over also where it had no process namespace.
+        """
+        family = self._watch.family()
         if self.inbox.finished:  # an orderly end may take a moment
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=5)
         self._process.kill()
         for process in family:
-            try:
+            with contextlib.suppress(psutil.Error):
                 process.kill()
-            except psutil.Error:
-                continue
         self._process.wait()
-        _, alive = psutil.wait_procs(family, timeout=20)
-        if alive:
-            raise BoxError(f"{len(alive)} processes of the box could not be ended; nothing of this run is used")
+        emptied = self._cgroups.kill()
+        deadline = time.monotonic() + END_S
+        while alive := [process for process in family if _is_alive(process)]:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.01)
+        return len(alive) or int(not emptied)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; one that has ended and waits to be buried, as the system's first process pleases, does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _close(streams: Sequence[BinaryIO]) -> None:
@@ -196,20 +216,15 @@ def _close(streams: Sequence[BinaryIO]) -> None:
             stream.close()
 
 
+@dataclass(frozen=True, slots=True)
 class Kept:
     """What is left of a run: the frames, and what was measured from outside."""
 
-    def __init__(
-        self,
-        *,
-        inbox: Inbox,
-        status: Status,
-        event: str,
-        exit_code: int | None,
-        wall_s: float,
-        cpu_s: float,
-        peak_memory_mb: float,
-        log_tail: str,
-    ) -> None:
-        self.inbox, self.status, self.event, self.exit_code = inbox, status, event, exit_code
-        self.wall_s, self.cpu_s, self.peak_memory_mb, self.log_tail = wall_s, cpu_s, peak_memory_mb, log_tail
+    inbox: Inbox
+    status: Status
+    event: str
+    exit_code: int | None
+    wall_s: float
+    cpu_s: float
+    peak_memory_mb: float
+    log_tail: str

@@ -6,11 +6,13 @@ Every report of such a run says so. The student's code can read and change whate
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
-from grader.box.backend import ENGINE, Contents, box_environment
+from grader.box.backend import ENGINE, Command, Contents, box_environment
 from grader.records import Limits
 
 
@@ -18,16 +20,19 @@ class Unconfined:
     """Runs the runner as an ordinary process."""
 
     name = "none"
+    without: frozenset[str] = frozenset()
+    limits_itself = False
 
     def inside(self, path: str, contents: Contents) -> str:
         """See `Backend`."""
         return str(contents.folders[path])
 
-    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> tuple[list[str], dict[str, str]]:
-        """See `Backend`; the student's home is a temporary folder that is left to the system to clean."""
+    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
+        """See `Backend`; the student's home is in a temporary folder, which is removed in the end."""
         root = Path(tempfile.mkdtemp(prefix="box-"))
         home = root / "home"
         home.mkdir()
         environment = box_environment(self, contents, str(home), str(root))
         environment["PATH"] = os.environ.get("PATH", environment["PATH"])
-        return [sys.executable, f"{self.inside(ENGINE, contents)}/runner.py"], environment
+        arguments = [sys.executable, f"{self.inside(ENGINE, contents)}/runner.py"]
+        return Command(arguments, environment, end=partial(shutil.rmtree, root, ignore_errors=True))

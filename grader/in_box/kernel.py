@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +54,10 @@ class BoundedClient(NotebookClient):
         kind, content = msg["msg_type"], msg["content"]
         if kind == "error":
             content = shortened(content)
-        size = len(content.get("text", "")) if kind == "stream" else len(str(content))
+        try:
+            size = len(content.get("text", "")) if kind == "stream" else len(json.dumps(content))
+        except (ValueError, TypeError, RecursionError):  # nested deeper than can be sent on
+            size = self.max_bytes
         room = self.max_bytes - self.used
         if room + (ERROR_BYTES if kind == "error" else 0) <= 0:  # how a cell ended is kept in any case
             return None
@@ -100,9 +105,11 @@ class Kernel:
         self.alive = False
         self._max_output_bytes = max_output_bytes
         self._client: Any = None
+        self._reply: dict[str, Any] = {}
 
     async def start(self, folder: str) -> None:
         """A kernel is ready for its first cell, in that folder."""
+        os.chdir(folder)  # the names of the sockets between us are relative to where each of us stands
         log = logging.getLogger("kernel")
         log.setLevel(logging.CRITICAL)
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("")])
@@ -117,6 +124,7 @@ class Kernel:
             log=log,
         )
         client.max_bytes = self._max_output_bytes
+        client.on_cell_executed = self._replied
         client.extra_arguments = ["--HistoryManager.enabled=False"]
         await client.async_start_new_kernel(cwd=folder)
         await client.async_start_new_kernel_client()
@@ -128,6 +136,7 @@ class Kernel:
         cell = nbformat.v4.new_code_cell(source)
         client = self._client
         client.used = 0
+        self._reply = {}
         client.nb.cells[0] = cell
         started = time.monotonic()
         task = asyncio.ensure_future(client.async_execute_cell(cell, 0))
@@ -153,10 +162,14 @@ class Kernel:
             return Ran("timeout", seconds, f"stopped after {timeout_s:.0f} s", outputs)
         if not self.alive:
             return Ran("died", seconds, "the Python process ended", outputs)
-        error = next((o for o in outputs if o.get("output_type") == "error"), None)
+        failed = self._reply if self._reply.get("status") == "error" else None  # also where no traceback was shown
+        error = next((o for o in outputs if o.get("output_type") == "error"), failed)
         if error is not None:
             return Ran("error", seconds, f"{error.get('ename')}: {error.get('evalue')}"[:MAX_ERROR], outputs)
         return Ran("ok", seconds, "", outputs)
+
+    def _replied(self, *, execute_reply: dict[str, Any], **_: Any) -> None:
+        self._reply = execute_reply["content"]
 
     async def stop(self) -> None:
         """The kernel is gone, dead or alive before."""

@@ -19,6 +19,7 @@ import threading
 import traceback
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 STUDENT = student  # type: ignore[name-defined]  # noqa: F821
@@ -34,26 +35,53 @@ def _alarm(*_):
     raise TooSlow(f"did not finish within {REQUEST['question_s']:.0f} s")
 
 
+class NotNumbers(Exception):
+    """What the student's code returned is nothing to compute with."""
+
+
+class Spoilt(Exception):
+    """Our files are in the notebook's reach: its code has changed them, or filled the disk that they are on."""
+
+
+@contextlib.contextmanager
+def _our_files():
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or "not what was put there"
+        raise Spoilt(f"the disk is full, or your code has changed the grader's files ({why})") from error
+
+
 def _plain(value):
     """A contiguous numpy array from a tensor, number or array."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    value = np.array(value, order="C")
+    kind = type(value).__name__
+    try:
+        if hasattr(value, "detach"):
+            value = value.detach().cpu()
+            value = (value.float() if value.is_floating_point() else value).numpy()  # numpy knows no bfloat16
+        value = np.array(value, order="C")
+    except Exception as error:
+        raise NotNumbers(f"expected numbers, got {kind} ({error})") from error
     if value.dtype.kind == "f":
         value = value.astype(np.float32)
     elif value.dtype.kind in "iub":
         value = value.astype(np.int64)
     else:
-        raise TypeError(f"expected numbers, got {value.dtype}")
+        raise NotNumbers(f"expected numbers, got {kind} of {value.dtype}")
     return value
 
 
 def _write(name, data):
     folder = os.path.join(REQUEST["folder"], "answers")
     partial = os.path.join(folder, "." + name)
-    with builtins.open(partial, "wb") as stream:
-        stream.write(data)
-    os.replace(partial, os.path.join(folder, name))
+    with _our_files():
+        try:
+            with builtins.open(partial, "wb") as stream:
+                stream.write(data)
+        except OSError:
+            os.remove(partial)  # what did not fit takes no room from the next answer
+            raise
+        os.replace(partial, os.path.join(folder, name))
 
 
 def _note(question, error, ours):
@@ -92,11 +120,12 @@ def _ask(question, function, questions, no_answer):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             answer = function(STUDENT, given)
         _write(question + ".safetensors", save({key: _plain(value) for key, value in answer.items()}))
-    except (no_answer, TooSlow) as error:
+    except (no_answer, TooSlow, NotNumbers, Spoilt) as error:
         _note(question, str(error), False)
     except BaseException as error:
-        text = f"{type(error).__name__}: {error}"
-        _note(question, text, not _raised_in_student_code(error))
+        interrupted = isinstance(error, KeyboardInterrupt) and not error.args  # by the runner: the stage's time is over
+        text = "did not finish in time" if interrupted else f"{type(error).__name__}: {error}"
+        _note(question, text, not interrupted and not _raised_in_student_code(error))
 
 
 @contextlib.contextmanager
@@ -134,7 +163,8 @@ def _replace(given):
 
 def record():
     """Every question of the stage that is not to be skipped has an answer or a note."""
-    questions = load_file(os.path.join(REQUEST["folder"], "questions.safetensors"))
+    with _our_files():
+        questions = load_file(os.path.join(REQUEST["folder"], "questions.safetensors"))
     if REQUEST["stage"].startswith("replace."):
         try:
             _replace(questions)
@@ -146,7 +176,7 @@ def record():
     for question, function in probe.STAGES[REQUEST["stage"]].items():
         if question in REQUEST["skip"]:
             continue
-        with builtins.open(os.path.join(REQUEST["folder"], "asking"), "w") as stream:
+        with _our_files(), builtins.open(os.path.join(REQUEST["folder"], "asking"), "w") as stream:
             stream.write(question)
         if in_main_thread:
             signal.signal(signal.SIGALRM, _alarm)

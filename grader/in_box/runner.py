@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import shutil
 import sys
 import time
@@ -22,7 +23,7 @@ from typing import Any, BinaryIO
 
 sys.path.insert(0, str(Path(__file__).parent))
 from kernel import DROPPED, ERROR_BYTES, Kernel, Ran
-from wire import read_frame, write_frame
+from wire import WireError, read_frame, write_frame
 
 WORK = Path(os.environ.get("TMPDIR", "/tmp")) / ".box"
 MAX_QUESTIONS_BYTES = 1 << 28
@@ -74,18 +75,25 @@ class Runner:
         """A kernel that has seen the prelude and, after a death, the quick cells again; None when none is left."""
         if self.kernel is not None and self.kernel.alive:
             return self.kernel
+        first = self.kernel is None
         if self.kernel is not None:
             if self.restarts_left == 0:
                 return None
             self.restarts_left -= 1
             await self.kernel.stop()
         kernel = Kernel(self.plan["cell_output_bytes"])
-        await kernel.start(os.environ["HOME"])
+        try:
+            await kernel.start(os.environ["HOME"])
+        except Exception:
+            if first:
+                raise
+            self.restarts_left = 0  # the first one started: what keeps this one from it, the notebook left here
+            return None
         self.kernel = kernel
         for folder in (os.environ["BOX_ENGINE"], os.environ["BOX_PROBE"]):
             prelude = Path(folder, "prelude.py")
             ran = await kernel.execute(prelude.read_text() if prelude.exists() else "", 60)
-            if ran.status != "ok":
+            if ran.status != "ok" and first:
                 self.channel.send("event", {"ours": f"the prelude of {folder} failed: {ran.error}"})
         for source in list(self.replayable):
             ran = await kernel.execute(source, self.plan["replay_timeout_s"])
@@ -118,16 +126,24 @@ class Runner:
         name, questions = self.channel.receive()
         if name != f"questions/{stage}":
             return
+        try:
+            status = await self.ask(step, stage, questions)
+        except (OSError, UnicodeError, WireError):  # nobody but the notebook shares the box's disk with us
+            status = {"status": "spoilt"}
+        self.channel.send(f"stage/{stage}", status)
+
+    async def ask(self, step: dict[str, Any], stage: str, questions: bytes) -> dict[str, str]:
+        """How the stage ended, once what it answers has been sent."""
         folder = WORK / stage
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "answers").mkdir(parents=True)
         (folder / "questions.safetensors").write_bytes(questions)
         done: set[str] = set()
+        interrupted = 0
         while True:
             kernel = await self.living_kernel()
             if kernel is None:
-                self.channel.send(f"stage/{stage}", {"status": "skipped"})
-                return
+                return {"status": "skipped"}
             request = {
                 **step,
                 "folder": str(folder),
@@ -136,32 +152,44 @@ class Runner:
                 "interface": self.plan["interface"],
             }
             asking = asyncio.ensure_future(kernel.execute(recorder_call(request), step["timeout_s"]))
-            while not asking.done():
-                await asyncio.wait({asking}, timeout=0.5)
-                self.forward(stage, folder, done)
-            ran = asking.result()
+            try:
+                while not asking.done():
+                    await asyncio.wait({asking}, timeout=0.5)
+                    self.forward(stage, folder, done)
+            finally:
+                ran = await asking
             if kernel.alive:
-                if (
-                    ran.status == "error"
-                ):  # the recorder catches what student code raises: this is its own or the probe's
+                if ran.status == "error" and ran.error.startswith("Spoilt:"):
+                    return {"status": "spoilt"}
+                if ran.status == "error" and ran.error.startswith(("KeyboardInterrupt", "OSError: [Errno 24]")):
+                    interrupted += 1  # a late one, meant for a cell; or numpy's, which finds no room for its threads
+                    if interrupted == 2:
+                        return {"status": "interrupted"}
+                    continue
+                if ran.status == "error":  # the recorder catches what student code raises: this is its or the probe's
                     self.channel.send("event", {"ours": f"asking {stage} failed: {ran.error}"})
-                status = {"status": ran.status, "error": ran.error}
-                self.channel.send(f"stage/{stage}", status)
-                return
+                return {"status": ran.status, "error": ran.error}
             current = folder / "asking"
             question = current.read_text() if current.exists() else ""
             what = "did not finish in time" if ran.status == "timeout" else "ended the whole Python process"
             if not question or question in done:
-                self.channel.send(f"stage/{stage}", {"status": "died"})
-                return
+                return {"status": "died"}
             self.channel.send(f"note/{stage}/{question}", {"error": f"your code {what}"})
             done.add(question)
 
     def forward(self, stage: str, folder: Path, done: set[str]) -> None:
         """Sends the answers and notes that are complete; the recorder renames a file when it is."""
-        for path in sorted((folder / "answers").glob("*.*")):
+        most = self.plan["answer_bytes"]
+        for path in sorted((folder / "answers").glob("[!.]*.*")):
             question, kind = path.stem, path.suffix
-            if kind == ".safetensors":
+            if not path.is_file():  # a pipe would have us wait for ever
+                continue
+            if path.stat().st_size > most:  # would end the whole run
+                error = (
+                    f"the answer has {path.stat().st_size / 1e6:.0f} MB, more than the {most / 1e6:g} MB that are taken"
+                )
+                self.channel.send(f"note/{stage}/{question}", {"error": error})
+            elif kind == ".safetensors":
                 self.channel.send(f"answer/{stage}/{question}", path.read_bytes())
             elif kind == ".json":
                 self.channel.send(f"note/{stage}/{question}", path.read_bytes())
@@ -174,14 +202,17 @@ class Runner:
 def recorder_call(request: dict[str, Any]) -> str:
     """The code that asks a stage's questions in the student's kernel."""
     recorder = Path(__file__).with_name("recorder.py")
+    own = "__import__('builtins')"  # a notebook may have a function `compile` or `open` of its own
     return (
-        f"exec(compile(open({str(recorder)!r}).read(), {str(recorder)!r}, 'exec'),"
-        f" {{'__name__': 'recorder', 'student': globals(), 'request': {request!r}}})"
+        f"{own}.exec({own}.compile({own}.open({str(recorder)!r}).read(), {str(recorder)!r}, 'exec'),"
+        f" {{'__name__': 'recorder', 'student': {own}.globals(), 'request': {request!r}}})"
     )
 
 
 def main() -> None:
     """Reads the plan, runs it, and reports the runner's own faults as such."""
+    if tasks := int(os.environ.get("BOX_TASKS", 0)):  # here, for inside it counts the box's own tasks alone
+        resource.setrlimit(resource.RLIMIT_NPROC, (tasks, tasks))
     channel = Channel()
     name, data = channel.receive()
     if name != "plan":

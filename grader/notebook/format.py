@@ -12,12 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import GraderError
 from grader.records import Notebook
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*)$", re.MULTILINE)
 _NEAR_CELLS = 30  # how far up a heading is looked for
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff]+")
+_MAX_BYTES = 200_000_000  # of a notebook of ours, outputs included
+_MAX_VALUES = 5_000_000
+_READ_AHEAD = 8  # of a text that is shortened, so many times the characters that are kept are looked at
 
 
 def load_notebook(path: Path) -> Notebook:
@@ -25,11 +28,11 @@ def load_notebook(path: Path) -> Notebook:
 
     Raises: GraderError when the file is missing or is not an nbformat 4 notebook.
     """
-    try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise GraderError(f"{path}: expected a notebook of ours, got {one_line(str(error), 200)}") from None
-    if not isinstance(notebook, dict) or notebook.get("nbformat") != 4:
+    try:  # a template may be a link: staff lay out their folders as they like
+        notebook = json_value(file_bytes(path.resolve(), _MAX_BYTES), most_values=_MAX_VALUES, lenient=True)
+    except (Unreadable, OSError, RuntimeError) as reason:  # the last two: a link that leads to itself
+        raise GraderError(f"{path}: expected a notebook of ours: {one_line(str(reason), 200)}") from None
+    if not isinstance(notebook, dict) or notebook.get("nbformat") != 4 or not isinstance(notebook.get("cells"), list):
         raise GraderError(f"{path}: expected an nbformat 4 notebook; save it in a current Jupyter")
     return notebook
 
@@ -66,8 +69,9 @@ def checksum(source: str) -> str:
 
 def one_line(text: str, limit: int = 60) -> str:
     """The text on one printable line of at most `limit` characters."""
-    text = " ".join(_UNPRINTABLE.sub(" ", text).split())
-    return text if len(text) <= limit else text[: limit - 3].rstrip() + "..."
+    head = text[: _READ_AHEAD * limit]
+    line = " ".join("".join(character if character.isprintable() else " " for character in head).split())
+    return line if len(line) <= limit and len(head) == len(text) else line[: limit - 3].rstrip() + "..."
 
 
 def cell_title(cells: Sequence[Mapping[str, Any]], index: int) -> str:

@@ -153,14 +153,19 @@ def _name_score(cell: TemplateCell, code: Code) -> float:
 
 
 def _covering(cell: TemplateCell, codes: Mapping[int, Code]) -> tuple[int, ...]:
-    """The submitted cells that together hold what the template cell brings; none if a part is missing."""
+    """The submitted cells that together hold what the template cell brings, or most of its names."""
     if cell.trains:
         return tuple(s for s, code in codes.items() if cell.trains & code.calls)
     if cell.own_names:
         found = {s: code.binds & cell.own_names for s, code in codes.items() if code.binds & cell.own_names}
-        return tuple(found) if cell.own_names <= frozenset[str]().union(*found.values()) else ()
+        share = len(frozenset[str]().union(*found.values())) / len(cell.own_names)
+        return tuple(found) if share >= _MOST_NAMES else ()
     keys = set(cell.code.keys or ())
-    return tuple(s for s, code in codes.items() if keys and keys <= set(code.keys or ()))[:1]
+    for s, code in codes.items():
+        if keys and keys <= set(code.keys or ()):
+            return (s,)
+    holders = {s: keys & set(code.keys or ()) for s, code in codes.items() if keys & set(code.keys or ())}
+    return tuple(holders) if keys and keys <= set[str]().union(*holders.values()) else ()
 
 
 def likeness(one: str, other: str) -> float:

@@ -8,29 +8,45 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import json
-import math
 import os
 import re
-import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
+from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import SubmissionError
 from grader.notebook.clean import clean_cells, clean_text
 from grader.notebook.format import is_code, one_line
 from grader.records import Remark, Submission
 
 _MAX_NAME = 80
-# An empty list costs twenty times its bytes in memory. Brackets in printed text count too, hence so many.
-_MAX_CONTAINERS = 5_000_000
+_DIGEST = 12  # hexadecimal digits: too many for a second name with the same ones to be found
+_DIGESTED = re.compile(rf"-[0-9a-f]{{{_DIGEST}}}$")
+_MAX_PATH, _MAX_REASON = 100, 190  # characters of each in an error
+_MAX_PICTURES = 20_000
+_MAX_VALUES = 2_000_000  # numbers, texts, lists and objects: a few hundred megabytes of memory at worst
+_MAX_CODE = 2_000_000  # characters in all code cells; honest notebooks have a few ten thousand
+# Pictures are most of a large notebook, and nothing reads a submitted one: they go before JSON is parsed. In a cell's
+# source these quotes would be escaped.
+_BASE64 = rb'"[A-Za-z0-9+/=]*+(?:\\n[A-Za-z0-9+/=]*+)*+"'
+_LISTED = rb"\[(?:\s*+%b\s*+,?+)*+\s*+\]" % _BASE64
+_PICTURE = re.compile(rb'("image/(?:png|jpeg|gif|webp)"\s*+:\s*+)(?:%b|%b)' % (_BASE64, _LISTED))
 _LOOKS_LIKE = (
     (b"<", "a web page: download the notebook itself (File > Download > Download .ipynb)"),
     (b"%PDF", "a PDF: hand in the .ipynb file"),
-    (b"PK\x03\x04", "a zip archive: hand in the .ipynb file inside it"),
+    (b"PK", "a zip archive: hand in the .ipynb file inside it"),
+    (b"\x1f\x8b", "a packed file: hand in the .ipynb file inside it"),
     (b"\xff\xfe", "UTF-16 text: save the notebook as UTF-8"),
     (b"\xfe\xff", "UTF-16 text: save the notebook as UTF-8"),
 )
+_ADVICE = {
+    " MB": "; clear large outputs and save again",
+    "too many": "; clear large outputs and save again",
+    "0 bytes": "; hand the notebook in again",
+    "UTF-8": "; save the notebook again in Jupyter or Colab",
+    "too deep": "; save the notebook again in Jupyter or Colab",
+    "JSON": ", so no notebook; a script, a cut-off download? hand in the .ipynb file",
+}
 
 
 def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
@@ -39,15 +55,18 @@ def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
     Raises: SubmissionError (one line) when the file cannot be read or is no Python notebook of nbformat 4
     with at least one code cell, at most `max_mb` megabytes and at most `max_cells` cells.
     """
-    shown = one_line(os.fspath(path).encode("utf-8", "replace").decode(), 300)
+    shown = _shown(path)
     try:
-        content = _read_bytes(path, max_mb)
+        content = file_bytes(path, int(max_mb * 1_000_000))
         raw = _parse(content)
         _check_format(raw)
         _check_kernel(raw.get("metadata"))
         cells, remarks = _read_cells(raw.get("cells"), max_cells)
+    except Unreadable as reason:
+        advice = next((advice for word, advice in _ADVICE.items() if word in str(reason)), "")
+        raise SubmissionError(f"{shown}: {one_line(str(reason), _MAX_REASON - len(advice))}{advice}") from None
     except SubmissionError as error:
-        raise SubmissionError(f"{shown}: {one_line(str(error), 400)}") from None
+        raise SubmissionError(f"{shown}: {one_line(str(error), _MAX_REASON)}") from None
     notebook = {
         "cells": cells,
         "metadata": {
@@ -64,46 +83,21 @@ def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
 def safe_name(path: Path) -> str:
     """The file's stem as a folder name: ASCII letters, digits and `._-`, 1 to 80 characters, never hidden.
 
-    A name that had to be changed carries a hash of the original, so that two students never share a folder.
+    A name that had to be changed carries a hash of the original, and one that looks as if it did is changed, so
+    that no two files share a folder, not by choice either.
     """
     stem = path.stem
     safe = re.sub(r"^[.-]+", "_", re.sub(r"[^A-Za-z0-9._-]", "_", stem))
-    if safe == stem and 0 < len(safe) <= _MAX_NAME:
+    if safe == stem and 0 < len(safe) <= _MAX_NAME and not _DIGESTED.search(safe):
         return safe
-    digest = hashlib.sha256(path.name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{safe[: _MAX_NAME - 9] or '_'}-{digest}"
+    digest = hashlib.sha256(path.name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+    return f"{safe[: _MAX_NAME - _DIGEST - 1] or '_'}-{digest}"
 
 
-def _read_bytes(path: Path, max_mb: float) -> bytes:
-    limit = int(max_mb * 1_000_000)
-    try:
-        _check_file(path.lstat(), limit)
-        # Between the two looks the file may have become a pipe: do not wait for a writer.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
-        with open(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:  # noqa: PTH123
-            _check_file(os.fstat(file.fileno()), limit)
-            content = file.read(limit + 1)
-    except FileNotFoundError:
-        _refuse("no such file; check the path")
-    except (OSError, ValueError) as error:
-        _refuse(f"cannot be read: {getattr(error, 'strerror', None) or error}")
-    if len(content) > limit:
-        _refuse(f"larger than the {max_mb:g} MB that are read; clear large outputs and save again")
-    return content
-
-
-def _check_file(status: os.stat_result, limit: int) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        _refuse("is a folder; give the notebook file in it")
-    if stat.S_ISLNK(status.st_mode):
-        _refuse("is a symbolic link; give the notebook file itself")
-    if not stat.S_ISREG(status.st_mode):
-        _refuse("is not a regular file (a pipe, socket or device); give a notebook file")
-    if status.st_size == 0:
-        _refuse("is empty (0 bytes); hand the notebook in again")
-    if status.st_size > limit:
-        size, most = status.st_size / 1e6, limit / 1e6
-        _refuse(f"has {size:.1f} MB, more than the {most:g} MB that are read; clear large outputs and save again")
+def _shown(path: Path) -> str:
+    """The path for an error; of a long one its end, which tells more than its beginning."""
+    shown = one_line(os.fspath(path).encode("utf-8", "replace").decode(), 10_000)
+    return shown if len(shown) <= _MAX_PATH else "..." + shown[3 - _MAX_PATH :]
 
 
 def _parse(content: bytes) -> dict[str, Any]:
@@ -112,24 +106,14 @@ def _parse(content: bytes) -> dict[str, Any]:
     for magic, what in _LOOKS_LIKE:
         if head.startswith(magic):
             _refuse(f"expected a notebook, got {what}")
-    if body.count(b"[") + body.count(b"{") > _MAX_CONTAINERS:
-        _refuse("holds too many lists and objects for a notebook; clear large outputs and save again")
-    try:
-        raw = json.loads(body.decode("utf-8"), parse_constant=lambda _: None, parse_float=_finite)
-    except UnicodeDecodeError as error:
-        _refuse(f"is not UTF-8 text (byte {error.start}); save the notebook again in Jupyter or Colab")
-    except RecursionError:
-        _refuse("is nested too deep for a notebook; save it again in Jupyter or Colab")
-    except ValueError as error:
-        _refuse(f"is not JSON, so no notebook ({error}); a script, a cut-off download? hand in the .ipynb file")
+    if not body.strip(b"\0 \t\r\n"):
+        _refuse("holds nothing but blanks or zero bytes, as after a failed download; hand the notebook in again")
+    if b"\0" in head:
+        _refuse("expected a notebook, got UTF-16 text: save the notebook as UTF-8")
+    raw = json_value(_PICTURE.sub(rb'\1""', body, count=_MAX_PICTURES), most_values=_MAX_VALUES, lenient=True)
     if not isinstance(raw, dict):
         _refuse(f"is JSON but no notebook: expected an object, got {type(raw).__name__}; hand in the .ipynb file")
     return raw
-
-
-def _finite(text: str) -> float | None:
-    value = float(text)
-    return value if math.isfinite(value) else None
 
 
 def _check_format(raw: dict[str, Any]) -> None:
@@ -162,6 +146,10 @@ def _read_cells(cells: Any, max_cells: int) -> tuple[list[dict[str, Any]], list[
     if len(cells) > max_cells:
         _refuse(f"has {len(cells)} cells, more than the {max_cells} that are read; remove what is not yours")
     made, remarks = clean_cells(cells)
+    code = sum(len(cell["source"]) for cell in made if is_code(cell))
+    if code > _MAX_CODE:
+        most = f"the {_MAX_CODE / 1e6:g} that are read"
+        _refuse(f"has {code / 1e6:.1f} million characters of code, more than {most}; remove data pasted into cells")
     if not any(map(is_code, made)):
         _refuse(f"has {len(made)} cells but no code cell; hand in the notebook with your code")
     return made, remarks

@@ -12,15 +12,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from grader.notebook.cells import code_cell, with_unique_ids
+from grader.notebook.changes import changed_lines
+from grader.notebook.constants import changed_constants
 from grader.notebook.format import cell_title, is_code, one_line, source_of
 from grader.notebook.match import Match, TemplateCell, likeness, match_cells, read_codes, read_template
+from grader.notebook.mend import mended
+from grader.notebook.order import Placed, working_order
+from grader.notebook.shadow import shadows
 from grader.notebook.split import additions, cut_training
-from grader.notebook.statements import Code, Statement
+from grader.notebook.statements import Code, read_code
 from grader.records import Notebook, Remark
 
 LIKE_GIVEN = 0.6  # likeness at which a cell is taken for a changed given one
+SIGNED = ("given", "constants", "train", "show")
 _RESTORED_ROLES = ("given", "train", "show")
-_MAX_CHANGES = 5  # of one constant that are reported
+_MAX_SHADOWS = 10  # cells that are reported
+_FOREIGN = (
+    "Most of the template's given cells are not there: the notebook does not come from this template, "
+    "and nothing was restored."
+)
+_MOVED = {
+    True: "stands below cells that need it, unlike in the template; it was run above them",
+    False: "stands above cells that it needs, unlike in the template; it was run below them",
+}
 _ROLE_ORDER = ("train", "task", "constants", "given", "show")  # of a cell that is several: the strongest
 
 
@@ -51,10 +66,13 @@ def restore_given(submission: Notebook, template: Notebook) -> Restored:
     return _Restoration(submission["cells"], read_template(template), template["cells"]).result(submission)
 
 
+_Made = tuple[dict[str, Any], CellRole]
+
+
 @dataclass
 class _Restoration:
     cells: Sequence[Mapping[str, Any]]
-    template: Sequence[TemplateCell]
+    template: tuple[TemplateCell, ...]
     template_cells: Sequence[Mapping[str, Any]]
     remarks: list[Remark] = field(default_factory=list)
 
@@ -69,6 +87,7 @@ class _Restoration:
                 self.parts_of.setdefault(s, []).append(self.template[t])
         self.known = self._comes_from_template(found)
         self.all_keys = _keys(self.codes.values())
+        self.given_keys = {key for cell in self.template if cell.role in SIGNED for key in cell.code.keys or ()}
         for s in set(self.match.primary.values()):
             self.parts_of[s] += self._trained_too(s)
 
@@ -90,58 +109,67 @@ class _Restoration:
         return [cell for cell in self.template if cell.trains & calls and cell not in parts]
 
     def result(self, submission: Notebook) -> Restored:
-        made: list[tuple[dict[str, Any], CellRole]] = []
+        made: list[_Made] = []
         inserted = self._missing() if self.known else {}
         if not self.known:
-            self.remarks.append(
-                Remark(
-                    "not_from_template",
-                    "Most of the template's given cells are not there: "
-                    "the notebook does not come from this template, and nothing was restored.",
-                )
-            )
+            self.remarks.append(Remark("not_from_template", _FOREIGN, needs_person=True))
         for s in range(-1, len(self.cells)):
             made += self._cell(s) if s >= 0 else []
             made += [_inserted(cell) for cell in inserted.get(s, ())]
-        self._compare_constants()
-        self._compare_order()
-        cells = _with_unique_ids([cell for cell, _ in made])
+        if self.known:
+            self._tell_constants()
+            self._tell_duplicates()
+            made = self._in_order(made)
+        cells = with_unique_ids([cell for cell, _ in made])
         remarks = sorted(self.remarks, key=lambda remark: -1 if remark.cell is None else remark.cell)
         return Restored({**submission, "cells": cells}, tuple(role for _, role in made), tuple(remarks))
 
-    def _cell(self, s: int) -> list[tuple[dict[str, Any], CellRole]]:
+    def _cell(self, s: int) -> list[_Made]:
         cell = dict(self.cells[s])
         if not is_code(cell):
             return [(cell, CellRole("text", submitted=s))]
         parts = self.parts_of.get(s, [])
         role = _role(parts, s) if parts else self._role_of_extra(s)
-        changed = self.known and any(self._is_changed(part, s) for part in parts)
+        changed = [part for part in parts if self.known and self._is_changed(part, s)]
         if self._is_mixed(s):
-            if changed:
-                self._remark("given_cell_changed", s, "holds given code that was merged and changed; it was run as is")
-            return self._pieces(cell, s, role)
+            return self._pieces(self._mended(cell, s, changed) if changed else cell, s, role)
         if not changed:
             return [(cell, role)]
         (part,) = parts
         kept = additions(self.codes[s], part)
         names = sorted(frozenset[str]().union(*(statement.binds for statement in kept)) - part.code.binds)
         also = f"; what the student added ({one_line(', '.join(names), 80)}) runs after it" if kept else ""
-        self._remark("given_cell_changed", s, f"is given code that was changed; the template's was run instead{also}")
+        what = f"is given code that was changed; the template's was run instead{also}"
+        self._remark("given_cell_changed", s, what, diff=changed_lines(source_of(part.cell), self.codes[s].source))
         restored = [({**cell, "source": source_of(part.cell)}, role)]
         if kept:
             lines = self.codes[s].source.split("\n")
             numbers = sorted({n for statement in kept for n in range(statement.start, statement.stop)})
             source = "\n".join(lines[n] for n in numbers)
-            restored.append((_code_cell(f"{cell.get('id', s)}-kept", source), CellRole("extra", submitted=s)))
+            restored.append((code_cell(f"{cell.get('id', s)}-kept", source), CellRole("extra", submitted=s)))
         return restored
 
-    def _pieces(self, cell: dict[str, Any], s: int, role: CellRole) -> list[tuple[dict[str, Any], CellRole]]:
+    def _mended(self, cell: dict[str, Any], s: int, changed: Sequence[TemplateCell]) -> dict[str, Any]:
+        """The mixed cell with its given statements as in the template, where there is a place for them."""
+        code = self.codes[s]
+        source = mended(code, changed, self.all_keys, self.given_keys)
+        if source is None:
+            what = "holds given code that was merged and changed; it could not be put back, and the cell was run as is"
+            self._remark("given_cell_changed", s, what, needs_person=True)
+            return cell
+        self.codes[s] = read_code(source)
+        self.all_keys = _keys(self.codes.values())
+        what = "holds given code that was merged and changed; the template's was put back, and the rest was kept"
+        self._remark("given_cell_changed", s, what, diff=changed_lines(source, code.source))
+        return {**cell, "source": source}
+
+    def _pieces(self, cell: dict[str, Any], s: int, role: CellRole) -> list[_Made]:
         pieces = cut_training(self.codes[s], self.parts_of[s])
         if len(pieces) < 2:
             return [(cell, role)]
         others = [part for part in self.parts_of[s] if part.role != "train"]
         made = [
-            (_code_cell(f"{cell.get('id', s)}-{n}", source), _role([trainer] if trainer else others, s))
+            (code_cell(f"{cell.get('id', s)}-{n}", source), _role([trainer] if trainer else others, s))
             for n, (source, trainer) in enumerate(pieces)
         ]
         made[-1] = ({**cell, "source": pieces[-1][0]}, made[-1][1])  # the outputs stay with the last one
@@ -163,8 +191,9 @@ class _Restoration:
         return len(parts) > 1 or (len(parts) == 1 and s not in self.match.primary.values())
 
     def _found_in_pieces(self, part: TemplateCell, wanted: Counter[str], here: Counter[str]) -> bool:
-        """Whether the student split the cell: the rest of it stands in cells that are nothing else."""
-        loose = (code for s, code in self.codes.items() if s not in self.parts_of and not code.means_same_as(part.code))
+        """Whether the student split the cell: the rest of it stands in cells that are no template cell themselves."""
+        own = set(self.match.primary.values())
+        loose = (code for s, code in self.codes.items() if s not in own and not code.means_same_as(part.code))
         return bool(wanted & here) and not wanted - here - _keys(loose)
 
     def _role_of_extra(self, s: int) -> CellRole:
@@ -196,43 +225,55 @@ class _Restoration:
                 self.remarks.append(Remark(f"{cell.role}_cell_missing", f"{where}."))
         return inserted
 
-    def _compare_constants(self) -> None:
-        for t, cell in enumerate(self.template):
-            if cell.role != "constants" or not self.known:
-                continue
-            for given in cell.code.statements or ():
-                for name in sorted(given.binds):
-                    self._compare_constant(name, given, present=t in self.match.primary or t in self.match.covered)
+    def _tell_constants(self) -> None:
+        for s, what in changed_constants(self.template, self.codes, self.match):
+            if s is None:
+                self.remarks.append(Remark("constant_changed", what))
+            else:
+                self._remark("constant_changed", s, what)
 
-    def _compare_constant(self, name: str, given: Statement, *, present: bool) -> None:
-        changes = [
-            (s, one_line(statement.value or "another expression", 40))
-            for s, code in self.codes.items()
-            if name in code.binds
-            for statement in code.statements or ()
-            if name in statement.binds and statement.value != given.value
+    def _tell_duplicates(self) -> None:
+        copied = [cell for cell in self.template if cell.role in SIGNED and cell.code.keys]
+        for s, code in self.codes.items():
+            if s not in self.parts_of and any(code.means_same_as(cell.code) for cell in copied):
+                self._remark("given_cell_duplicated", s, "is a copy of a given cell; it was run once more where it is")
+
+    def _in_order(self, made: Sequence[_Made]) -> list[_Made]:
+        """The cells in an order that works; tells what was moved and what shadows given code."""
+        positions = {cell.id: t for t, cell in enumerate(self.template)}
+        codes = [read_code(source_of(cell)) if is_code(cell) else None for cell, _ in made]
+        placed = [
+            Placed(i, code, positions.get(role.id) if role.id else None)
+            for i, (code, (_, role)) in enumerate(zip(codes, made, strict=True))
         ]
-        for s, new in changes[:_MAX_CHANGES]:
-            self._remark("constant_changed", s, f"sets {name} to {new}; the template gives {given.value}")
-        if present and not any(name in code.binds for code in self.codes.values()):
-            message = f"The constant {name} = {given.value} was removed."
-            self.remarks.append(Remark("constant_changed", message))
+        order, moves = working_order(placed, self.template)
+        for move in moves:
+            s = made[move.index][1].submitted
+            if s is not None:
+                self._remark("cells_reordered", s, _MOVED[move.up])
+        if not moves:
+            self._compare_order()
+        for shadow in shadows([codes[i] for i in order], self.template)[:_MAX_SHADOWS]:
+            s = made[order[shadow.index]][1].submitted
+            if s is not None:
+                names = one_line(", ".join(shadow.names), 80)
+                what = f"defines or changes {names}, which given code defines; it was kept"
+                trains = ", and training may depend on it" if shadow.trains else ""
+                self._remark("given_name_redefined", s, what + trains, needs_person=shadow.trains)
+        return [made[i] for i in order]
 
     def _compare_order(self) -> None:
         order = sorted((s, t) for t, s in self.match.primary.items())
         for (_, before), (s, t) in itertools.pairwise(order):
-            if t < before and self.known:
+            if t < before:
                 title = cell_title(self.template_cells, self.template[before].index)
-                self._remark(
-                    "cells_reordered",
-                    s,
-                    f"stands after '{title}', unlike in the template; the order was kept",
-                )
+                what = f"stands after '{title}', unlike in the template; the order was kept"
+                self._remark("cells_reordered", s, what)
                 return
 
-    def _remark(self, kind: str, s: int, what: str) -> None:
+    def _remark(self, kind: str, s: int, what: str, *, needs_person: bool = False, diff: tuple[str, ...] = ()) -> None:
         message = f"Cell {s + 1} ('{cell_title(self.cells, s)}') {what}."
-        self.remarks.append(Remark(kind, message, cell=s))
+        self.remarks.append(Remark(kind, message, cell=s, needs_person=needs_person, diff=diff))
 
 
 def _role(parts: Sequence[TemplateCell], s: int) -> CellRole:
@@ -253,23 +294,5 @@ def _keys(codes: Iterable[Code]) -> Counter[str]:
     return Counter(key for code in codes for key in code.keys or ())
 
 
-def _inserted(cell: TemplateCell) -> tuple[dict[str, Any], CellRole]:
-    return _code_cell(str(cell.id), source_of(cell.cell)), CellRole(cell.role, cell.id, cell.part)
-
-
-def _code_cell(identity: str, source: str) -> dict[str, Any]:
-    fresh: dict[str, Any] = {"cell_type": "code", "id": identity, "metadata": {}, "source": source}
-    return {**fresh, "execution_count": None, "outputs": []}
-
-
-def _with_unique_ids(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    taken: set[str] = set()
-    made = []
-    for index, cell in enumerate(cells):
-        wanted = str(cell.get("id") or f"cell-{index}")[:56]
-        identity = wanted if wanted not in taken else f"{wanted[:40]}-{index}"
-        while identity in taken:
-            identity += "-"
-        taken.add(identity)
-        made.append({**cell, "id": identity})
-    return made
+def _inserted(cell: TemplateCell) -> _Made:
+    return code_cell(str(cell.id), source_of(cell.cell)), CellRole(cell.role, cell.id, cell.part)

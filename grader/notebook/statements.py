@@ -8,6 +8,7 @@ and shell lines are understood as far as they have to be.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import re
 import warnings
@@ -35,6 +36,9 @@ class Statement:
     stop: int  # one past the last line
     binds: frozenset[str]
     calls: frozenset[str]  # plain names called when the cell runs, not inside a function's body
+    reads: frozenset[str]  # global names used anywhere in it, also inside a function's body
+    changes: frozenset[str]  # names of which an item or attribute is assigned
+    imports: frozenset[tuple[str, str]]  # (name bound, what it stands for) of each import in it
     kind: str  # class | function | import | other
     value: str | None  # the right-hand side of `NAME = ...`
 
@@ -58,6 +62,7 @@ class Code:
         return self.source == other.source or (self.keys is not None and self.keys == other.keys)
 
 
+@functools.lru_cache(maxsize=256)  # the same cells are read by matching, restoring and planning
 def read_code(source: str, *, max_chars: int = MAX_PARSED_CHARS) -> Code:
     """The cell's statements and names; nothing is run and nothing is raised."""
     source = normalise(source)
@@ -113,12 +118,16 @@ def _statements(python: str) -> Iterator[Statement]:
     for node in tree.body:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         names = list(_names(node))
+        reads, changes, imports = _uses(node)
         yield Statement(
             key=hashlib.sha256(ast.dump(node).encode("utf-8", "replace")).hexdigest(),
             start=first - 1,
             stop=node.end_lineno or node.lineno,
             binds=frozenset(name for name, bound in names if bound),
             calls=frozenset(name for name, bound in names if not bound),
+            reads=reads,
+            changes=changes,
+            imports=imports,
             kind=_kind(node),
             value=_value(node),
         )
@@ -148,6 +157,51 @@ def _names(statement: ast.stmt) -> Iterator[tuple[str, bool]]:
             yield node.func.id, False
         binding = binding and not isinstance(node, ast.comprehension)
         todo.extend((child, binding) for child in ast.iter_child_nodes(node))
+
+
+def _uses(statement: ast.stmt) -> tuple[frozenset[str], frozenset[str], frozenset[tuple[str, str]]]:
+    """What the statement reads, changes and imports, in one walk."""
+    reads: set[str] = set()
+    changes: set[str] = set()
+    imports: set[tuple[str, str]] = set()
+    # A function's own names are no global ones; a function inside another counts as part of it.
+    todo: list[tuple[ast.AST, frozenset[str] | None]] = [(statement, None)]
+    while todo:
+        node, local = todo.pop()
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Load) and not (local and node.id in local):
+                reads.add(node.id)
+            continue
+        if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            base: ast.AST = node
+            while isinstance(base, ast.Attribute | ast.Subscript):
+                base = base.value
+            if isinstance(base, ast.Name):
+                changes.add(base.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            imports.update(_imported(node))
+        elif local is None and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            local = frozenset(_own_names(node))
+        todo.extend((child, local) for child in ast.iter_child_nodes(node))
+    return frozenset(reads), frozenset(changes), frozenset(imports)
+
+
+def _own_names(function: ast.AST) -> Iterator[str]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
+    if isinstance(node, ast.ImportFrom):
+        origin = "." * node.level + (node.module or "")
+        yield from ((alias.asname or alias.name, f"{origin}.{alias.name}") for alias in node.names)
+        return
+    for alias in node.names:  # `import a.b` binds `a` itself, whatever follows the point
+        whole = alias.name if alias.asname else alias.name.split(".")[0]
+        yield alias.asname or whole, whole
 
 
 def _kind(node: ast.stmt) -> str:

@@ -13,9 +13,20 @@ from typing import Any
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Status
 from grader.report.plain import plain, without_paths
 from grader.report.points import of_points, points_number
-from grader.report.words import LONGEST, OUTCOME_MARKS, STATUS_WORDS, follow_notes, summary, undecided_milli
+from grader.report.words import (
+    LONGEST,
+    NO_ISOLATION,
+    OUTCOME_MARKS,
+    STATUS_WORDS,
+    follow_notes,
+    isolated,
+    summary,
+    told_student,
+    undecided_milli,
+)
 
 _PERSON = "A person will look at this submission; the points may still change."
+_OPEN = f"{NO_ISOLATION.upper()}. These points are not final: the grader was told to run the notebook unprotected."
 _UNDECIDED = "The grader could not decide this by itself: a person will look, and the points may rise."
 
 
@@ -33,6 +44,7 @@ def results_json(report: GradeReport) -> dict[str, Any]:
         "tests": [_test(number, item, report.items) for number, item in enumerate(report.items, start=1)],
         "extra_data": {
             "created": report.created,
+            "isolated": isolated(report.isolation),
             "grader": report.versions.get("grader", ""),
             "max_score": points_number(report.max_points_milli),
             "needs_person": report.needs_person,
@@ -43,11 +55,14 @@ def results_json(report: GradeReport) -> dict[str, Any]:
 
 
 def _overview(report: GradeReport) -> Iterator[str]:
+    if not isolated(report.isolation):
+        yield _OPEN
     yield summary(report)
     if report.status is not Status.OK:
         yield f"The notebook {STATUS_WORDS[report.status]}."
     if report.needs_person or any(undecided_milli(item) for item in report.items):
         yield _PERSON
+    yield from told_student(report)
     if report.device:
         yield f"Run on {_told(report.device, 'title')}."
 

@@ -26,6 +26,7 @@ from grader.report.words import (
     STATUS_WORDS,
     follow_notes,
     is_lost,
+    isolation_warning,
     reasons_for_person,
     summary,
     undecided_milli,
@@ -33,6 +34,9 @@ from grader.report.words import (
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 _MOST = 100  # remarks, events or measured numbers shown; all of them are in report.json
+_MOST_ROWS = 32  # of a comparison or a diff
+_MOST_SHOWN = 12  # remarks with their comparison or diff; the others are in report.json
+_DEEPEST = 40  # spaces of indentation
 _MOST_REASONS = 8  # in the banner, which only points at what stands below
 
 
@@ -47,6 +51,9 @@ def report_html(report: GradeReport, figures: Sequence[Figure] = ()) -> str:
         policy=_POLICY.format(digest=digest),
         summary=summary(report),
         reasons=reasons_for_person(report),
+        warning=isolation_warning(report),
+        most_rows=_MOST_ROWS,
+        most_shown=_MOST_SHOWN,
         most=_MOST,
         most_reasons=_MOST_REASONS,
     )
@@ -62,6 +69,8 @@ def _template() -> Template:
         keep_trailing_newline=True,
     )
     environment.filters |= {
+        "capitalized": lambda text: text[:1].upper() + text[1:],
+        "code": _code,
         "data_uri": _data_uri,
         "measurements": _measurements,
         "numbers": _numbers,
@@ -88,6 +97,13 @@ def _file(name: str) -> str:
 
 def _plain(text: str, kind: str = "message") -> str:
     return plain(text, LONGEST[kind])
+
+
+def _code(line: str) -> str:
+    """A line of a diff: its sign, its indentation, and what may be shown of the rest."""
+    sign, rest = line[:1], line[1:]
+    depth = len(rest) - len(rest.lstrip(" \t"))
+    return plain(sign, 1) + " " * (min(depth, _DEEPEST) + (sign not in ("+", "-"))) + plain(rest, LONGEST["name"])
 
 
 def _numbers(measured: Measured | Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -10,11 +10,16 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from grader.bounded import Unreadable, json_value
 from grader.errors import GraderError
-from grader.records import CheckVerdict, GradeReport, ItemVerdict, Measured
+from grader.notebook.format import one_line
+from grader.records import CheckVerdict, GradeReport, ItemVerdict, Measured, Remark
 from grader.report.points import milli_of, points_number
+from grader.report.words import isolation_warning
 
 FORMAT = 1  # raised when an old reader would misread a new file
+MAX_BYTES = 200_000_000
+MAX_VALUES = 1_000_000
 
 _REPORT: TypeAdapter[GradeReport] = TypeAdapter(GradeReport)
 
@@ -29,12 +34,10 @@ def report_json(report: GradeReport) -> dict[str, Any]:
         "device": report.device,
         "status": str(report.status),
         "isolation": report.isolation,
+        "warnings": [warning] if (warning := isolation_warning(report)) else [],
         "needs_person": report.needs_person,
         "items": [_item(item) for item in report.items],
-        "remarks": [
-            {"kind": r.kind, "message": r.message, "cell": r.cell, "needs_person": r.needs_person}
-            for r in report.remarks
-        ],
+        "remarks": [_remark(remark) for remark in report.remarks],
         "events": list(report.events),
         "seed": report.seed,
         "checksums": dict(report.checksums),
@@ -69,7 +72,9 @@ def read_report_json(data: bytes) -> GradeReport:
         GraderError: the bytes are not a report of this format.
     """
     try:
-        values = json.loads(data, parse_constant=_refuse)
+        if len(data) > MAX_BYTES:
+            raise Unreadable(f"larger than {MAX_BYTES / 1e6:g} MB")
+        values = json_value(data, most_values=MAX_VALUES)
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise GraderError(f"report.json: expected an object with format {FORMAT}; grade the submission again")
         weighed = _weighed(values)
@@ -78,15 +83,30 @@ def read_report_json(data: bytes) -> GradeReport:
             | {"checks": [_weighed(check) for check in item["checks"]], "gained_milli": milli_of(item["gained"])}
             for item in values["items"]
         ]
-        return _REPORT.validate_python(weighed)
+        report = _REPORT.validate_python(weighed)
+    except Unreadable as reason:
+        raise GraderError(f"report.json: not a report ({one_line(str(reason), 120)}); grade again") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise GraderError(f"report.json: {where[:200]}: {first['msg'][:200]}") from error
+        raise GraderError(f"report.json: {one_line(where, 100)}: {one_line(first['msg'], 150)}") from error
     except KeyError as error:
-        raise GraderError(f"report.json: {str(error)[:80]} is missing; grade the submission again") from error
+        raise GraderError(f"report.json: {one_line(str(error), 80)} is missing; grade the submission again") from error
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise GraderError(f"report.json: not a report ({type(error).__name__}); grade again") from error
+    _refuse_impossible(report)
+    return report
+
+
+def _refuse_impossible(report: GradeReport) -> None:
+    """Refuses what the records allow, but no grader writes."""
+    if not math.isfinite(report.wall_s):
+        raise GraderError("report.json: wall_s is not finite; grade the submission again")
+    for item in report.items:
+        if not 0 <= item.points_milli <= item.max_points_milli:
+            raise GraderError(f"report.json: {one_line(item.id, 80)}: more points than there are, or less than none")
+    if report.points_milli != sum(item.points_milli for item in report.items):
+        raise GraderError("report.json: the items' points do not add up to the report's; grade the submission again")
 
 
 def _item(item: ItemVerdict) -> dict[str, Any]:
@@ -99,6 +119,17 @@ def _item(item: ItemVerdict) -> dict[str, Any]:
         "checks": [_check(check) for check in item.checks],
         "lost_in": list(item.lost_in),
         "gained": points_number(item.gained_milli),
+    }
+
+
+def _remark(remark: Remark) -> dict[str, Any]:
+    return {
+        "kind": remark.kind,
+        "message": remark.message,
+        "cell": remark.cell,
+        "needs_person": remark.needs_person,
+        "diff": list(remark.diff),
+        "beside": [asdict(row) for row in remark.beside],
     }
 
 
@@ -134,7 +165,3 @@ def _weighed(values: Mapping[str, Any]) -> dict[str, Any]:
         "points_milli": milli_of(values["points"]),
         "max_points_milli": milli_of(values["max_points"]),
     }
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(constant)

@@ -14,7 +14,16 @@ from rich.text import Text
 from grader.records import GradeReport, ItemVerdict, Outcome, Remark
 from grader.report.plain import plain
 from grader.report.points import of_points
-from grader.report.words import LONGEST, OUTCOME_WORDS, STATUS_WORDS, follow_notes, is_lost, reasons_for_person, summary
+from grader.report.words import (
+    LONGEST,
+    OUTCOME_WORDS,
+    STATUS_WORDS,
+    follow_notes,
+    is_lost,
+    isolation_warning,
+    reasons_for_person,
+    summary,
+)
 
 _STYLES = {
     Outcome.PASSED: "green",
@@ -35,6 +44,9 @@ def print_report(report: GradeReport, console: Console, folder: Path | None = No
     character that the console's encoding lacks becomes a question mark.
     """
     name = plain(report.submission, LONGEST["name"])
+    warning = isolation_warning(report)
+    if warning:
+        console.print(_text(warning, "bold red", console))
     console.print(_text(name, "bold", console), _text(summary(report), "", console), sep="\n")
     console.print()
     console.print(_table(report, console))
@@ -84,8 +96,8 @@ def _notes(report: GradeReport) -> Iterator[_Line]:
         yield from _listed("A person has to look:", reasons_for_person(report), "bold magenta")
     yield from _listed("Remarks:", others, "bold")
     yield from _listed("Events:", report.events, "bold")
-    if report.isolation.startswith("none"):
-        yield "No isolation: the submission could read and change whatever this account can.", "bold red"
+    if warning := isolation_warning(report):  # once more: the first line has scrolled away
+        yield warning, "bold red"
     yield f"Notebook {STATUS_WORDS[report.status]}. Device: {plain(report.device, LONGEST['title'])}.", ""
 
 
@@ -99,7 +111,8 @@ def _listed(heading: str, entries: Sequence[str], style: str) -> Iterator[_Line]
 
 
 def _remark(remark: Remark) -> str:
-    return remark.message if remark.cell is None else f"cell {remark.cell}: {remark.message}"
+    named = remark.cell is None or remark.message.startswith(f"Cell {remark.cell + 1} ")
+    return remark.message if named else f"cell {(remark.cell or 0) + 1}: {remark.message}"
 
 
 def _text(text: str, style: str, console: Console) -> Text:

@@ -35,7 +35,39 @@ STATUS_WORDS: Mapping[Status, str] = MappingProxyType(
         Status.BOX_ERROR: "did not run: the grader's own fault",
     }
 )
+NO_ISOLATION = "Graded without isolation"
+_TOLD = (  # kinds of remarks, and what a student reads where there is one of them
+    (
+        {"given_cell_changed", "given_cell_missing"},
+        "Some given cells had been changed or deleted. They were run as handed out, which costs no points by itself.",
+    ),
+    (
+        {"outputs_differ", "error_differs", "outputs_missing", "cells_run_out_of_order"},
+        "Some saved outputs are missing or differ from those of the graded run, which costs no points by itself.",
+    ),
+)
 LONGEST = MappingProxyType({"name": 120, "id": 80, "title": 200, "message": 600, "number": 60})  # characters
+
+
+def isolated(isolation: str) -> bool:
+    """Whether the box had walls at all; every report says loudly where it had none."""
+    return not isolation.startswith("none")
+
+
+def isolation_warning(report: GradeReport) -> str:
+    """What every report says where the box had no walls, for staff; empty where it had."""
+    if isolated(report.isolation):
+        return ""
+    return (
+        f"{NO_ISOLATION}: the submission could read and change whatever the grader's account can. "
+        "Believe these points only for code you trust."
+    )
+
+
+def told_student(report: GradeReport) -> tuple[str, ...]:
+    """What a student reads of the remarks: one neutral sentence on each subject."""
+    kinds = {remark.kind for remark in report.remarks}
+    return tuple(sentence for those, sentence in _TOLD if those & kinds)
 
 
 def is_lost(check: CheckVerdict) -> bool:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from toy_exercise import running
 
-from grader.box.backend import Contents, backend_named
+from grader.box.backend import Command, Contents, backend_named
 from grader.box.inbox import Inbox
 from grader.box.keeper import Keeper, Kept
 from grader.errors import BoxError
@@ -34,12 +34,14 @@ class FakeBackend:
 
     script: str
     name: str = "fake"
+    without: frozenset[str] = frozenset()
+    limits_itself: bool = False
 
     def inside(self, path: str, contents: Contents) -> str:
         return path
 
-    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> tuple[list[str], dict[str, str]]:
-        return [sys.executable, "-S", "-c", START + self.script], {}
+    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
+        return Command([sys.executable, "-S", "-c", START + self.script], {})
 
 
 def kept(script: str, questions: dict[str, bytes] | None = None, **limits: float) -> Kept:
@@ -167,5 +169,5 @@ def test_what_a_box_may_send_is_bounded_in_bytes_and_in_number() -> None:
 
 
 def test_an_unknown_backend_is_one_line() -> None:
-    with pytest.raises(BoxError, match=r"^isolation 'docker': expected one of bubblewrap, none$"):
-        backend_named("docker")
+    with pytest.raises(BoxError, match=r"^isolation 'jail': expected one of bubblewrap, container, none$"):
+        backend_named("jail")

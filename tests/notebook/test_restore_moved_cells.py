@@ -73,12 +73,18 @@ def test_a_flood_of_changes_is_reported_in_a_few_remarks() -> None:
     assert kinds(restore(notebook)) == ["constant_changed"] * 5
 
 
-def test_changed_given_code_in_a_merged_cell_is_reported_and_run_as_is() -> None:
+def test_changed_given_code_in_a_merged_cell_is_put_back_and_the_rest_is_kept() -> None:
     notebook = edit(merge(handed_in(), "data", "model"), "data", "range(n)", "range(2 * n)")
     for restored in both_ways(notebook):
         assert kinds(restored) == ["given_cell_changed"]
-        assert "run as is" in restored.remarks[0].message
-        assert "range(2 * n)" in script(restored)
+        assert "the template's was put back" in restored.remarks[0].message
+        assert restored.remarks[0].diff == (
+            " def load(n):",
+            "-    return list(range(n))",
+            "+    return list(range(2 * n))",
+            " ",
+        )
+        assert script(restored) == script(restore(merge(handed_in(), "data", "model")))
 
 
 @pytest.mark.parametrize(("identity", "first_lines"), [("data", 7), ("setup", 3), ("train-model", 1), ("model", 1)])
@@ -105,7 +111,8 @@ def test_duplicates_are_kept_and_named() -> None:
         copied["id"] = f"copy-{identity}"  # an editor copies the metadata along
         notebook["cells"].insert(index + 1, copied)
     for restored in both_ways(notebook):
-        assert restored.remarks == ()
+        assert kinds(restored) == ["given_cell_duplicated"] * 2
+        assert [remark.cell for remark in restored.remarks] == [5, 10]
         assert [role.role for role in restored.roles if role.role in ("given", "train", "extra")] == [
             "given", "given", "extra", "train", "train",
         ]  # fmt: skip
@@ -123,12 +130,38 @@ def test_an_extra_cell_that_trains_has_role_train() -> None:
         assert restored.remarks == ()
 
 
-def test_moved_cells_stay_where_the_student_put_them() -> None:
+def test_moved_cells_that_work_where_they_are_stay_there() -> None:
     notebook = handed_in()
-    notebook["cells"].append(notebook["cells"].pop(index_of(notebook, "model")))
+    notebook["cells"].insert(2, notebook["cells"].pop(index_of(notebook, "train")))
     for restored in both_ways(notebook):
         assert kinds(restored) == ["cells_reordered"]
-        assert restored.roles[-1].id == "model"
+        assert "the order was kept" in restored.remarks[0].message
+        assert restored.roles[2].id == "train"
+
+
+@pytest.mark.parametrize("identity", ["constants", "data", "model", "train"])
+def test_what_later_cells_need_is_run_above_them(identity: str) -> None:
+    notebook = handed_in()
+    index = index_of(notebook, identity)
+    notebook["cells"].append(notebook["cells"].pop(index))
+    for restored in both_ways(notebook):
+        assert kinds(restored) == ["cells_reordered"]
+        assert "it was run above them" in restored.remarks[0].message
+        assert restored.remarks[0].cell == len(notebook["cells"]) - 1
+        exec(compile(script(restored), "toy", "exec"), {})
+
+
+def test_training_above_what_it_needs_is_run_below_it() -> None:
+    notebook = handed_in()
+    helper = code_cell("def squared(x):\n    return x ** 2")
+    edit(notebook, "train", "model.forward(epoch) ** 2", "squared(model.forward(epoch))")
+    trained = notebook["cells"].pop(index_of(notebook, "train-model"))
+    notebook["cells"][index_of(notebook, "model") : index_of(notebook, "model")] = [trained]
+    notebook["cells"].insert(index_of(notebook, "train"), helper)
+    for restored in both_ways(notebook):
+        assert set(kinds(restored)) == {"cells_reordered"}
+        assert any("it was run below them" in remark.message for remark in restored.remarks)
+        exec(compile(script(restored), "toy", "exec"), {})
 
 
 def test_an_id_on_other_code_is_not_believed() -> None:

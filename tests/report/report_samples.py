@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 
-from grader.records import CheckVerdict, Figure, GradeReport, ItemVerdict, Level, Outcome, Remark, Status
+from grader.records import CheckVerdict, Comparison, Figure, GradeReport, ItemVerdict, Level, Outcome, Remark, Status
 
 ITEMS = (
     ("vae.encoder_decoder", 20, "Implement VAE Encoder and Decoder"),
@@ -94,8 +94,14 @@ def middling() -> GradeReport:
         device="cpu",
         isolation="none: this machine has no user namespaces",
         remarks=(
-            Remark("given_cell_changed", "A given cell was changed and restored: the constants.", 4),
-            Remark("outputs_differ", "The output kept in the notebook is not what the re-run shows.", 17, True),
+            Remark(
+                *("given_cell_changed", "A given cell was changed and restored: the data.", 4),
+                diff=(" def load_mnist(train):", "-    return mnist(train)", "+    return mnist(False)"),
+            ),
+            Remark(
+                *("outputs_differ", "The output kept in the notebook is not what the re-run shows.", 17, True),
+                beside=(Comparison("loss, 10 of 10", "61.02", "106.03"),),
+            ),
             Remark("outputs_missing", "3 of 24 code cells carry no output."),
         ),
         events=("Cell 12 raised NameError: name 'plt' is not defined.", "The kernel was started again once."),
@@ -130,7 +136,8 @@ def hostile() -> GradeReport:
         device=EVIL,
         isolation="none" + EVIL,
         needs_person=True,
-        remarks=(Remark(EVIL, EVIL * 100, 1, True),) * 300,
+        remarks=(Remark(EVIL, EVIL * 100, 1, True, ("+    " + EVIL,) * 50, (Comparison(EVIL, EVIL, EVIL),) * 50),)
+        * 300,
         events=(EVIL * 100,) * 300,
         versions={EVIL: EVIL},
         checksums={EVIL: EVIL},

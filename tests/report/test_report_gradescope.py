@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from report_samples import ITEMS, check, empty, hostile, middling, perfect
 
-from grader.records import GradeReport, ItemVerdict, Outcome
+from grader.records import GradeReport, ItemVerdict, Outcome, Remark
 from grader.report.gradescope import results_json
 
 # https://gradescope-autograders.readthedocs.io/en/latest/specs/
@@ -75,3 +75,19 @@ def test_hostile_text_is_cut_and_cleaned() -> None:
     for test in results["tests"]:
         assert len(test["output"]) < 3000
         assert not set("\x1b\x9b\u202e\x00\r") & set(test["name"] + test["output"])
+
+
+def test_a_run_without_isolation_is_told_loudly() -> None:
+    open_run, walled = results_json(middling()), results_json(perfect())
+    assert open_run["output"].startswith("GRADED WITHOUT ISOLATION. ")
+    assert (open_run["extra_data"]["isolated"], walled["extra_data"]["isolated"]) == (False, True)
+    assert "ISOLATION" not in walled["output"]
+
+
+def test_a_student_reads_one_neutral_sentence_on_each_subject() -> None:
+    remarks = (*middling().remarks, Remark("error_differs", "secret", 3, True), Remark("given_cell_missing", "secret"))
+    told = results_json(replace(perfect(), remarks=remarks))["output"]
+    assert told.count("which costs no points by itself.") == 2
+    for word in ("secret", "61.02", "106.03", "look is worth", "mnist"):
+        assert word not in told
+    assert "by itself" not in results_json(perfect())["output"]

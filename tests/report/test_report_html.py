@@ -153,3 +153,16 @@ def test_staff_see_a_borderline_mark_and_where_the_level_stands() -> None:
     for name, value in {"share of right digits": "0.7391", "standard error": "0.0137", "full at": "0.75"}.items():
         assert f"{name}{value}" in text  # a term and its value are neighbours
     assert "≈\xa0borderline" not in Page(report_html(perfect())).text
+
+
+def test_staff_see_both_sides_and_what_was_changed() -> None:
+    page = Page(report_html(middling()))
+    assert "loss, 10 of 1061.02106.03" in page.text.replace("\n", "").replace("  ", "")
+    assert "+    return mnist(False)" in page.text
+    assert "cell 5" in page.text
+    assert [span["class"] for span in page.all("span") if span.get("class") in ("gone", "added")] == ["gone", "added"]
+
+
+def test_the_first_thing_on_the_page_says_that_there_was_no_isolation() -> None:
+    html = report_html(middling())
+    assert html.index("Graded without isolation") < html.index("A person has to look")

@@ -42,7 +42,8 @@ def test_whole_points_are_written_whole_and_add_up() -> None:
 def test_numbers_that_are_none_become_words() -> None:
     measured = {"a": float("nan"), "b": float("-inf"), "c": np.float32(0.5), "d": 7, "e": "word"}
     one = check("x", 1000, 1, measured=measured)
-    report = replace(perfect(), items=(ItemVerdict("x", "X", Outcome.PASSED, 1000, 1000, (one,)),))
+    items = (ItemVerdict("x", "X", Outcome.PASSED, 1000, 1000, (one,)),)
+    report = replace(perfect(), items=items, points_milli=1000, max_points_milli=1000)
     back = read_report_json(dump(report)).items[0].checks[0].measured
     assert back == {"a": "nan", "b": "-inf", "c": 0.5, "d": 7, "e": "word"}
 
@@ -78,3 +79,15 @@ def test_what_is_no_report_is_refused_in_one_line(broken: bytes) -> None:
     with pytest.raises(GraderError) as refused:
         read_report_json(broken)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_run_without_isolation_is_told_loudly() -> None:
+    (warning,) = report_json(middling())["warnings"]
+    assert warning.startswith("Graded without isolation: ")
+    assert report_json(perfect())["warnings"] == []
+
+
+def test_both_sides_and_the_changes_are_there_for_programs() -> None:
+    changed, differs, _ = report_json(middling())["remarks"]
+    assert changed["diff"][1:] == ["-    return mnist(train)", "+    return mnist(False)"]
+    assert differs["beside"] == [{"what": "loss, 10 of 10", "saved": "61.02", "again": "106.03"}]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from report_samples import borderline, empty, hostile, middling, perfect
 from rich.console import Console
 
-from grader.records import GradeReport
+from grader.records import Comparison, GradeReport, Remark
 from grader.report.terminal import print_report
 
 
@@ -32,10 +34,33 @@ def test_the_last_line_is_the_points(sample: Callable[[], GradeReport], last: st
 def test_a_reader_finds_what_was_lost_and_why() -> None:
     told = printed(middling(), Path("runs/mustermann_erika"))
     flat = " ".join(told.split())
-    for part in ("3.5 / 5", "needs review", "A person has to look", "No isolation", "Device: cpu",
-                 "Files: runs/mustermann_erika", "cell 4: A given cell", "Cell 12 raised"):  # fmt: skip
+    for part in ("3.5 / 5", "needs review", "A person has to look", "Device: cpu",
+                 "Files: runs/mustermann_erika", "cell 5: A given cell", "Cell 12 raised"):  # fmt: skip
         assert part in flat
     assert max(map(len, told.splitlines())) <= 80
+
+
+def test_a_run_without_isolation_is_told_first_and_again_before_the_points() -> None:
+    told = printed(middling())
+    assert told.startswith("Graded without isolation: ")
+    assert told.count("Graded without isolation: ") == 2
+    assert "Graded without isolation" not in printed(perfect())
+
+
+def test_a_cell_is_named_once_and_counted_as_people_count() -> None:
+    remarks = (Remark("k", "Cell 5 ('Data') is changed.", 4), Remark("k", "Something is changed.", 4))
+    told = printed(replace(perfect(), remarks=remarks))
+    assert "- Cell 5 ('Data') is changed." in told
+    assert "- cell 5: Something is changed." in told
+
+
+def test_no_control_or_bidi_character_reaches_the_terminal() -> None:
+    evil = "".join(chr(code) for code in range(0x11000) if unicodedata.category(chr(code)) in {"Cc", "Cf"})
+    word = f"\x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b]8;;https://x.invalid\x1b\\link {evil} end"
+    remark = Remark(word, word, 1, False, (f"+{word}",), (Comparison(word, word, word),))
+    report = replace(hostile(), submission=word, device=word, remarks=(remark,), events=(word,))
+    told = printed(report, Path(word.replace("\0", "")))
+    assert [c for c in told if unicodedata.category(c) in {"Cc", "Cf"} and c != "\n"] == []
 
 
 def test_a_borderline_mark_is_shown() -> None:

@@ -1,0 +1,119 @@
+"""Files and JSON from elsewhere, read within limits of size, count and depth.
+
+What cannot be read is one reason in plain words. Nothing is followed, waited for or executed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+_MAX_DIGITS = 400  # of a whole number; Python itself refuses more than some thousands
+_CHUNK = 1 << 20
+_SEPARATORS = b",[{"
+_OTHERS = bytes(set(range(256)) - set(_SEPARATORS) - set(b'"'))
+
+
+class Unreadable(Exception):
+    """The bytes cannot be used; the text says why in a few words, to be put behind the name of the file."""
+
+
+def file_bytes(path: Path, most_bytes: int) -> bytes:
+    """All bytes of a regular file of at most `most_bytes`.
+
+    Raises:
+        Unreadable: for a file that is missing, empty, too large, a link, or no regular file.
+    """
+    try:
+        _check_file(path.lstat(), most_bytes)
+        # Between the two looks the file may have become a pipe: do not wait for a writer.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+        with open(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:  # noqa: PTH123
+            _check_file(os.fstat(file.fileno()), most_bytes)
+            content = file.read(most_bytes + 1)
+    except FileNotFoundError:
+        raise Unreadable("no such file; check the path") from None
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > most_bytes:  # it grew meanwhile
+        raise Unreadable(f"has more than the {most_bytes / 1e6:g} MB that are read")
+    return content
+
+
+def json_value(data: bytes, *, most_values: int, lenient: bool = False) -> Any:
+    """The JSON value in UTF-8 bytes with or without a byte order mark, of at most about `most_values` values.
+
+    Numbers that are not finite, or have hundreds of digits, are refused; where it is `lenient`, they are None.
+
+    Raises:
+        Unreadable: for bytes that are no such JSON, hold too many values, or are nested too deep.
+    """
+    body = data.removeprefix(codecs.BOM_UTF8)
+    if sum(map(body.count, (b",", b"[", b"{"))) > most_values and values_in(body, most_values) > most_values:
+        raise Unreadable("holds too many lists, objects and numbers")
+    none = _none if lenient else _refuse
+    finite = _finite_or_none if lenient else _finite
+    try:
+        text = body.decode("utf-8")
+        try:
+            return json.loads(text, parse_constant=none, parse_float=finite)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # a number: looked at one by one only here, since that is slow
+            return json.loads(text, parse_constant=none, parse_float=finite, parse_int=none if lenient else _refuse)
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"is not UTF-8 text (byte {error.start})") from None
+    except RecursionError:
+        raise Unreadable("is nested too deep") from None
+    except ValueError as error:
+        raise Unreadable(f"is not JSON ({error})") from None
+
+
+def values_in(data: bytes, most: int) -> int:
+    """How many values the JSON holds, at most two for each that is there; stops counting somewhere above `most`."""
+    plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")  # every quote that is left begins or ends a string
+    count, inside = 0, 0
+    for start in range(0, len(plain), _CHUNK):
+        pieces = plain[start : start + _CHUNK].translate(None, _OTHERS).split(b'"')
+        count += sum(map(len, pieces[inside::2]))
+        inside = (inside + len(pieces) - 1) % 2
+        if count > most:
+            break
+    return count
+
+
+def _check_file(status: os.stat_result, most_bytes: int) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise Unreadable("is a folder; give the file in it")
+    if stat.S_ISLNK(status.st_mode):
+        raise Unreadable("is a symbolic link; give the file itself")
+    if not stat.S_ISREG(status.st_mode):
+        raise Unreadable("is not a regular file (a pipe, socket or device)")
+    if status.st_size == 0:
+        raise Unreadable("is empty (0 bytes)")
+    if status.st_size > most_bytes:
+        size, most = status.st_size / 1e6, most_bytes / 1e6
+        raise Unreadable(f"has {size:.1f} MB, more than the {most:g} MB that are read")
+
+
+def _none(text: str) -> int | None:
+    return None if len(text) > _MAX_DIGITS or not text.lstrip("-").isdigit() else int(text)
+
+
+def _refuse(text: str) -> int:
+    if len(text) <= _MAX_DIGITS and text.lstrip("-").isdigit():
+        return int(text)
+    raise ValueError("a number that is not finite, or has hundreds of digits")
+
+
+def _finite(text: str) -> float:
+    return value if math.isfinite(value := float(text)) else _refuse("inf")
+
+
+def _finite_or_none(text: str) -> float | None:
+    return value if math.isfinite(value := float(text)) else None

@@ -1,0 +1,91 @@
+"""Runs the doctor's cells in boxes and keeps what they told and how they ended."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.box.backend import ENGINE, PROBE, Backend, Contents
+from grader.box.keeper import Keeper, Kept
+from grader.planning import Step, plan_frame
+from grader.records import Interface, Limits
+from grader.running import ENGINE_FOLDER
+
+LIMITS = Limits(
+    wall_s=300,
+    cell_s=60,
+    probe_s=60,
+    question_s=60,
+    replay_s=0,
+    kernel_restarts=4,
+    memory_mb=4000,
+    processes=100,
+    disk_mb=20,
+    output_mb=8,
+    cell_output_mb=0.5,
+    evidence_mb=1,
+    notebook_mb=1,
+    cells=100,
+)
+BUSY_S = 3  # after which a busy cell is interrupted
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What one cell printed, if that was one JSON object, and how it ended."""
+
+    status: str
+    told: Mapping[str, Any]
+    printed: int  # characters
+
+
+@dataclass(frozen=True)
+class Boxed:
+    """One box: its cells by name, and how the run ended as the keeper saw it."""
+
+    cells: Mapping[str, Tried]
+    kept: Kept
+
+
+def run_box(backend: Backend, cells: Mapping[str, str], limits: Limits = LIMITS, *, gpu: bool = False) -> Boxed:
+    """The cells have run, one after the other, in a box that holds nothing but the engine's own files.
+
+    Raises:
+        BoxError: where no box could be built.
+    """
+    steps: list[Step] = [
+        {"kind": "cell", "index": index, "source": source, "timeout_s": _seconds(name, limits), "replay": "never"}
+        for index, (name, source) in enumerate(cells.items())
+    ]
+    with tempfile.TemporaryDirectory(prefix="doctor-") as empty:
+        contents = Contents({ENGINE: ENGINE_FOLDER, PROBE: Path(empty)})
+        keeper = Keeper(backend, contents, limits, gpu=gpu)
+        kept = keeper.keep(plan_frame(steps, Interface(), limits), lambda *_: None, lambda _: None)
+    return Boxed({name: _tried(kept, index) for index, name in enumerate(cells)}, kept)
+
+
+def _seconds(name: str, limits: Limits) -> float:
+    return BUSY_S if name in {"busy", "stubborn"} else limits.cell_s
+
+
+def _tried(kept: Kept, index: int) -> Tried:
+    run = kept.inbox.cells.get(index)
+    texts = [
+        output["text"]
+        for output in kept.inbox.outputs.get(index, [])
+        if isinstance(output, dict) and isinstance(output.get("text"), str)
+    ]
+    text = "".join(texts)
+    return Tried("missing" if run is None else run.status, _object(text), len(text))
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -1,0 +1,158 @@
+"""What the doctor has a box try: code cells that look around or overstep, and print one JSON object each.
+
+`TOLD` is replaced by what the cells are told: the host's listeners, and paths that must not be seen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+MARK = "vae-autograder-doctor"  # the name of the process that tries to outlive its box
+
+_SETTING = """
+import json, os, sys, time
+told = json.loads(TOLD)
+def tried(act):
+    try:
+        act()
+        return "worked"
+    except Exception as error:
+        return type(error).__name__
+"""
+_NETWORK = """
+import socket
+def send(family, kind, address, text=b"here"):
+    with socket.socket(family, kind) as plug:
+        plug.settimeout(3)
+        plug.connect(address)
+        plug.sendall(text)
+inet, unix, stream, packets = socket.AF_INET, socket.AF_UNIX, socket.SOCK_STREAM, socket.SOCK_DGRAM
+started = time.monotonic()
+print(json.dumps({
+    "tcp": tried(lambda: send(inet, stream, ("127.0.0.1", told["tcp"]))),
+    "udp": tried(lambda: send(inet, packets, ("127.0.0.1", told["udp"]))),
+    "dns": tried(lambda: socket.getaddrinfo("doctor.invalid", 443)),
+    "abstract": tried(lambda: send(unix, stream, "\\0" + told["abstract"])),
+    "socket_file": tried(lambda: send(unix, stream, told["socket_file"])),
+    "interfaces": [name for _, name in socket.if_nameindex()],
+    "seconds": time.monotonic() - started,
+}))
+"""
+_SIGHT = """
+import importlib.util
+print(json.dumps({
+    "grader": importlib.util.find_spec("grader") is not None,
+    "seen": [path for path in told["hidden"] if os.path.exists(path)],
+    "environment": told["secret"] in str(dict(os.environ)) + open(f"/proc/{os.getppid()}/environ").read(),
+    "processes": len([name for name in os.listdir("/proc") if name.isdigit()]),
+}))
+"""
+_POWERS = """
+import ctypes
+def writable(path):
+    name = os.path.join(path, "doctor-was-here")
+    try:
+        with open(name, "w"):
+            pass
+    except OSError:
+        return False
+    os.unlink(name)
+    return True
+folders = ["/", "/usr/lib", "/etc", "/dev", "/box/engine", "/proc/sys/kernel", sys.prefix]
+status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines() if ":" in line)
+libc = ctypes.CDLL(None)
+place = os.path.join(os.environ["HOME"], "mounted")
+os.mkdir(place)
+NEW_USER = 0x10000000
+print(json.dumps({
+    "writable": [path for path in folders if os.path.isdir(path) and writable(path)],
+    "capabilities": any(int(status[kind], 16) for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")),
+    "no_new_privileges": status["NoNewPrivs"].strip() == "1",
+    "root": 0 in os.getresuid(),
+    "seccomp": status.get("Seccomp", "0").strip() == "2",
+    "user_namespace": libc.unshare(NEW_USER) == 0,
+    "mount": libc.mount(b"none", os.fsencode(place), b"tmpfs", 0, None) == 0,
+    "descriptors": sum(os.path.exists(f"/proc/self/fd/{n}") and not os.readlink(f"/proc/self/fd/{n}").startswith(
+        ("socket:", "pipe:", "anon_inode:", "/dev/null", "/tmp/", "/home/student/"))
+        for n in os.listdir("/proc/self/fd")),
+}))
+"""
+_DISK = """
+def fill(folder):
+    wrote, name = 0, os.path.join(folder, "filling")
+    try:
+        with open(name, "wb") as stream:
+            while wrote < told["too_much_bytes"]:
+                wrote += stream.write(bytes(1_000_000))
+    except OSError:
+        pass
+    if os.path.exists(name):
+        os.unlink(name)
+    return wrote
+folders = (os.environ["HOME"], os.environ["TMPDIR"], "/dev/shm")
+print(json.dumps({"wrote": {folder: fill(folder) for folder in folders}}))
+"""
+_FILES = """
+opened = []
+try:
+    while len(opened) < 100_000:
+        opened.append(os.dup(0))
+except OSError:
+    pass
+for number in opened:
+    os.close(number)
+print(json.dumps({"opened": len(opened)}))
+"""
+_PROCESSES = """
+children = []
+try:
+    while len(children) < told["too_many"]:
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+        children.append(child)
+except OSError:
+    pass
+for child in children:
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+print(json.dumps({"started": len(children)}))
+"""
+_DAEMON = f"""
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execv("/bin/sh", ["{MARK}", "-c", "while true; do sleep 1; done"])
+    os._exit(0)
+print(json.dumps({{"left": True}}))
+"""
+_GPU = """
+import torch
+seen = torch.cuda.is_available()
+name = torch.cuda.get_device_name(0) if seen else ""
+print(json.dumps({"seen": seen, "name": name, "cuda": torch.version.cuda or ""}))
+"""
+_FLOOD = "print('x' * 60_000_000)"
+_BUSY = "while True: pass"
+_STUBBORN = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
+_HOARD = "hoard = []\nwhile True: hoard.append(bytearray(10_000_000))"
+
+_LOOKS = {"network": _NETWORK, "sight": _SIGHT, "powers": _POWERS, "disk": _DISK, "files": _FILES, "daemon": _DAEMON}
+_ENDING = {"flood": _FLOOD, "busy": _BUSY, "stubborn": _STUBBORN}
+
+
+def first_box(told: Mapping[str, object], *, gpu: bool) -> dict[str, str]:
+    """The cells of the box that looks around, by name; the last ones are interrupted."""
+    looks = _LOOKS | ({"gpu": _GPU} if gpu else {})
+    return {name: _with(told, source) for name, source in looks.items()} | _ENDING
+
+
+def hungry_boxes(told: Mapping[str, object]) -> dict[str, str]:
+    """One cell each for boxes of their own: what eats until its box is ended, or part of it."""
+    return {"memory": _HOARD, "processes": _with(told, _PROCESSES), "wall": _BUSY}
+
+
+def _with(told: Mapping[str, object], source: str) -> str:
+    return _SETTING.replace("TOLD", repr(json.dumps(dict(told)))) + source

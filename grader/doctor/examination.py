@@ -1,0 +1,112 @@
+"""The examination: boxes are built, try what they must not be able to do, and every promise gets a finding."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import grader
+from grader.box.backend import Backend, backend_named
+from grader.box.layers import missing_here
+from grader.box.rlimits import OPEN_FILES
+from grader.doctor import cells, findings
+from grader.doctor.boxes import LIMITS, run_box
+from grader.doctor.findings import Finding, State
+from grader.doctor.host import groups_left, host, processes_left
+from grader.errors import BoxError, GraderError
+from grader.exercise import load_exercise
+from grader.records import Status
+from grader.rubric import load_rubric
+
+TOO_MUCH_BYTES = 3 * LIMITS.disk_mb * 1_000_000
+MOST_PROCESSES = 60
+WALL_S = 8.0
+MEMORY_MB = 300
+Say = Callable[[str], None]
+
+_START = (
+    "on Ubuntu 24.04 and later: allow user namespaces with `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; "
+    "in a container: start it with user namespaces allowed; elsewhere: `sysctl user.max_user_namespaces` must not be 0"
+)
+
+
+def examine(rubric_path: Path, isolation: str, say: Say) -> list[Finding]:
+    """One finding a promise, in the order of the screen.
+
+    Raises:
+        BoxError: for an isolation that is none, or that this machine lacks.
+    """
+    if platform.system() != "Linux":
+        return [Finding("a box starts", State.BROKEN, "this is not Linux", "grade on Linux, or in a virtual machine")]
+    backend = backend_named(isolation)
+    if isolation == "none":  # trying would only harm: nothing stands in the way
+        open_door = "student code runs as you, and reads and changes whatever you can"
+        return [Finding("isolation", State.BROKEN, open_door, findings.ISOLATE)]
+    gpu = Path("/dev/nvidiactl").exists()
+    with host(hidden_paths(rubric_path)) as outside:
+        told = outside.told | {"too_much_bytes": TOO_MUCH_BYTES, "too_many": 3 * MOST_PROCESSES}
+        say("a box that looks around")
+        try:
+            box = run_box(backend, cells.first_box(told, gpu=gpu), gpu=gpu)
+        except BoxError as error:
+            return [Finding("a box starts", State.BROKEN, str(error), _START)]
+        if box.kept.status is Status.BOX_ERROR:
+            last = (box.kept.log_tail.strip().splitlines() or [box.kept.event])[-1]
+            return [Finding("a box starts", State.BROKEN, f"{box.kept.event}: {last[:200]}", _START)]
+        found = [Finding("a box starts", State.HOLDS, f"{isolation}, in {box.kept.wall_s:.0f} s with all it tried")]
+        found += findings.network(box.cells["network"].told, outside.heard)
+        found += findings.sight(box.cells["sight"].told, outside.hidden)
+        found += findings.powers(box.cells["powers"].told)
+        found.append(findings.filtered(box.cells["powers"].told, missing_here().get("seccomp", "")))
+    found += findings.disk_and_files(box.cells["disk"].told, box.cells["files"].told, OPEN_FILES)
+    found += findings.endings(box)
+    found += _hungry(backend, told, say)
+    found.append(findings.nothing_left(processes_left(), groups_left()))
+    found.append(findings.gpu(box, device=gpu))
+    say("what grading needs besides a box")
+    return [*found, _prepared(rubric_path, say)]
+
+
+def _hungry(backend: Backend, told: Mapping[str, object], say: Say) -> list[Finding]:
+    """What the boxes that eat end with; each is a box of its own."""
+    sources = cells.hungry_boxes(told)
+    say("a box that hoards memory")
+    hoarder = run_box(backend, {"memory": sources["memory"]}, replace(LIMITS, memory_mb=MEMORY_MB, cell_s=120))
+    say("a box that starts processes")
+    forks = replace(LIMITS, processes=MOST_PROCESSES)
+    forker = run_box(backend, {"processes": sources["processes"]}, forks)
+    say("a box that never ends")
+    endless = run_box(backend, {"wall": sources["wall"]}, replace(LIMITS, wall_s=WALL_S))
+    return [
+        findings.memory(hoarder, missing_here().get("cgroups", "")),
+        findings.processes(forker, MOST_PROCESSES + 8),
+        findings.wall_time(endless),
+    ]
+
+
+def hidden_paths(rubric_path: Path) -> dict[str, str]:
+    """What a box must not see, with the words for it; only what exists proves anything."""
+    package = Path(grader.__file__).parent
+    paths = {
+        package: "the grader",
+        package / "classifier" / "weights": "its classifier",
+        rubric_path.absolute(): "the rubric",
+        rubric_path.absolute().parent / "reference": "the reference solution",
+        Path("runs").absolute(): "graded submissions",
+        Path.home() / ".bashrc": "your home",
+        Path.home() / ".ssh": "your keys",
+        Path("/etc/shadow"): "passwords",
+    }
+    return {str(path): words for path, words in paths.items() if path.exists()}
+
+
+def _prepared(rubric_path: Path, say: Say) -> Finding:
+    """Whether the rubric binds and what its exercise needs is there and whole."""
+    try:
+        rubric, _ = load_rubric(rubric_path)
+        load_exercise(rubric.exercise).prepare(say)
+    except GraderError as error:
+        return Finding("rubric and data", State.BROKEN, str(error), "mend what it names; `make setup` fetches MNIST")
+    return Finding("rubric and data", State.HOLDS, f"{rubric.title}: {len(rubric.items)} items; its data are whole")

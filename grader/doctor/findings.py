@@ -1,0 +1,214 @@
+"""What the doctor makes of what its boxes told: one finding a promise, each with its fix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from grader.doctor.boxes import BUSY_S, LIMITS, Boxed
+from grader.records import Status
+
+
+class State(StrEnum):
+    """Whether a promise is kept; `weak`: kept in a weaker way that does not stop the grading."""
+
+    HOLDS = "holds"
+    WEAK = "weak"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One promise of the box, what was found, and what to do where it does not hold."""
+
+    title: str
+    state: State
+    found: str
+    fix: str = ""
+
+
+def _of(title: str, holds: bool, good: str, bad: str, fix: str) -> Finding:
+    return Finding(title, State.HOLDS, good) if holds else Finding(title, State.BROKEN, bad, fix)
+
+
+WAYS_OUT = {
+    "tcp": "TCP to this machine",
+    "udp": "UDP to this machine",
+    "dns": "DNS",
+    "abstract": "an abstract socket of this machine",
+    "socket_file": "a socket file of this machine",
+}
+ISOLATE = "choose --isolation bubblewrap; if this is bubblewrap, report it as in SECURITY.md"
+QUICK_S = 5  # a download that cannot work has to fail sooner than this
+
+
+def network(told: Mapping[str, Any], heard: Sequence[str]) -> list[Finding]:
+    """Nothing on this machine or beyond answers the box; `heard` are the listeners that were reached."""
+    if not told:
+        return [_silent("no network")]
+    sent = [way for way in WAYS_OUT if told.get(way) == "worked" and way != "udp"]  # UDP is sent to anyone, or no one
+    open_ways = [words for way, words in WAYS_OUT.items() if way in sent or way in heard]
+    open_ways += [f"interface {name}" for name in told.get("interfaces", ()) if name != "lo"]
+    findings = [
+        _of(
+            "no network",
+            not open_ways,
+            "TCP, UDP, DNS, abstract and filesystem sockets all fail",
+            f"the box reaches {', '.join(map(str, open_ways))}",
+            ISOLATE,
+        )
+    ]
+    if not open_ways and told.get("seconds", 0) > QUICK_S:
+        slow = f"they take {told['seconds']:.0f} s to fail, so a notebook that downloads grades slowly"
+        findings.append(Finding("no network", State.WEAK, slow, "look at the resolver settings in /etc/resolv.conf"))
+    return findings
+
+
+def sight(told: Mapping[str, Any], hidden: Mapping[str, str]) -> list[Finding]:
+    """Nothing of the grader or of its user is to be seen; `hidden` says what each path is."""
+    if not told:
+        return [_silent("nothing secret in sight")]
+    seen = [hidden.get(str(path), str(path)) for path in told.get("seen", ())]
+    seen += ["the package grader"] * bool(told.get("grader"))
+    alone = told.get("processes", 99) <= 6  # init, runner, kernel and what starts them
+    return [
+        _of(
+            "nothing secret in sight",
+            not seen,
+            f"not in the box: {', '.join(hidden.values())}",
+            f"the box sees {', '.join(seen)}",
+            ISOLATE,
+        ),
+        _of("clean environment", not told.get("environment"), "no variable of yours", "it sees yours", ISOLATE),
+        _of("own processes only", alone, "it sees its own", "it sees this machine's processes", ISOLATE),
+    ]
+
+
+def powers(told: Mapping[str, Any]) -> list[Finding]:
+    """The system is read-only, and the box has no power to change that."""
+    if not told:
+        return [_silent("read-only system")]
+    writable = ", ".join(map(str, told.get("writable", ())))
+    gained = [
+        words
+        for key, words in (
+            ("capabilities", "has capabilities"),
+            ("user_namespace", "can make user namespaces"),
+            ("mount", "can mount"),
+            ("descriptors", "inherits open files"),
+            ("root", "runs as root"),
+        )
+        if told.get(key)
+    ]
+    gained += ["may gain privileges"] * (not told.get("no_new_privileges"))
+    return [
+        _of("read-only system", not writable, "nothing but its own folders", f"it writes to {writable}", ISOLATE),
+        _of(
+            "no powers",
+            not gained,
+            "no capabilities, new privileges, namespaces, mounts or open files",
+            f"it {', '.join(gained)}",
+            ISOLATE,
+        ),
+    ]
+
+
+def filtered(told: Mapping[str, Any], weaker: str) -> Finding:
+    """Calls that no notebook needs are refused by number; `weaker` says why they are not on this machine."""
+    title = "system calls filtered"
+    if told.get("seccomp"):
+        return Finding(title, State.HOLDS, "those that no notebook needs are refused")
+    if weaker:
+        return Finding(title, State.WEAK, weaker, "nothing to do: the other layers hold")
+    return Finding(title, State.BROKEN, "no filter is in force", ISOLATE)
+
+
+def disk_and_files(disk: Mapping[str, Any], files: Mapping[str, Any], most_files: int) -> list[Finding]:
+    """Writable folders and open files are bounded."""
+    wrote = disk.get("wrote", {})
+    limit = 1.2 * LIMITS.disk_mb * 1e6
+    over = {folder: amount for folder, amount in wrote.items() if amount > limit}
+    most = max(wrote.values(), default=0) / 1e6
+    return [
+        _of(
+            "disk limit",
+            bool(wrote) and not over,
+            f"full after {most:.0f} MB of {LIMITS.disk_mb} allowed",
+            f"it wrote more than {LIMITS.disk_mb} MB to {', '.join(over) or 'an unknown folder'}",
+            ISOLATE,
+        ),
+        _of(
+            "open files",
+            0 < files.get("opened", 0) <= most_files,
+            f"refused after {files.get('opened')}",
+            f"not bounded at {most_files}",
+            "raise nothing by hand: look at the messages of `ulimit -Hn`",
+        ),
+    ]
+
+
+def endings(box: Boxed) -> list[Finding]:
+    """Output is cut, and a cell that goes on for ever is interrupted, or its process ended."""
+    flood, busy, stubborn = (box.cells[name] for name in ("flood", "busy", "stubborn"))
+    cut = flood.status == "ok" and 0 < flood.printed < 2e6
+    stopped = busy.status == "timeout" and stubborn.status == "timeout"
+    return [
+        _of("output limit", cut, f"60 MB cut to {flood.printed / 1e6:.1f}", f"a flood: {flood.status}", _OURS),
+        _of("CPU of a cell", stopped, f"a busy cell is stopped after {BUSY_S} s", "a busy cell goes on", _OURS),
+    ]
+
+
+_OURS = "run the doctor again on an idle machine; if it persists, report it as in SECURITY.md"
+_CGROUPS = (
+    "grade as root or inside `systemd-run --user --scope -p Delegate=yes`, so that the kernel counts; until then one "
+    "notebook at a time"
+)
+
+
+def memory(box: Boxed, weaker: str) -> Finding:
+    """A hoarder is ended by the kernel or, where it does not count for us, by the watching keeper: `weaker` says so."""
+    ended = box.kept.status is Status.KILLED or "memory" in box.kept.event
+    if not ended:
+        return Finding("memory limit", State.BROKEN, "a hoarder goes on", _CGROUPS)
+    if weaker:
+        return Finding("memory limit", State.WEAK, f"a hoarder ends, but {weaker}", _CGROUPS)
+    return Finding("memory limit", State.HOLDS, f"a hoarder ends at {box.kept.peak_memory_mb:.0f} MB")
+
+
+def processes(box: Boxed, most: int) -> Finding:
+    """A cell that forks without end is refused or ended."""
+    started = box.cells["processes"].told.get("started", 0)
+    bounded = box.kept.status is Status.KILLED or 0 < started <= most
+    how = "the box was ended" if box.kept.status is Status.KILLED else f"refused after {started}"
+    return _of("process limit", bounded, how, f"{started} were started", _CGROUPS)
+
+
+def wall_time(box: Boxed) -> Finding:
+    """A run that takes too long is ended."""
+    ended = box.kept.status is Status.TIMEOUT
+    return _of("time of a run", ended, f"ended after {box.kept.wall_s:.0f} s", f"it went on: {box.kept.status}", _OURS)
+
+
+def nothing_left(processes: Sequence[str], folders: Sequence[str]) -> Finding:
+    """No process, control group or file outlives the boxes."""
+    left = [*processes, *folders]
+    return _of("nothing left behind", not left, "no process, no file", f"left: {', '.join(left)}", _OURS)
+
+
+def gpu(box: Boxed, *, device: bool) -> Finding:
+    """Whether a box sees the GPU, and why not; without one everything runs on the CPU."""
+    if not device:
+        none = "this machine shows no NVIDIA device, so notebooks run on the CPU"
+        return Finding("GPU", State.HOLDS, none)
+    told = box.cells["gpu"].told
+    if told.get("seen"):
+        return Finding("GPU", State.HOLDS, f"{str(told.get('name'))[:60]}, CUDA {str(told.get('cuda'))[:20]}")
+    why = f"there is a device, but PyTorch for CUDA {str(told.get('cuda'))[:20]} does not see it in the box"
+    fix = "make `nvidia-smi` work outside, with a driver that suits that CUDA, and look for /dev/nvidia-uvm"
+    return Finding("GPU", State.WEAK, why, fix)
+
+
+def _silent(title: str) -> Finding:
+    return Finding(title, State.BROKEN, "the box could not say", _OURS)

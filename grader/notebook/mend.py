@@ -1,0 +1,86 @@
+"""Given code put back statement by statement, in cells that hold a student's code as well."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from grader.notebook.match import TemplateCell, likeness
+from grader.notebook.statements import Code, Statement
+
+_ALIKE = 0.5  # likeness at which a statement that binds nothing is taken for a changed given one
+
+
+def mended(code: Code, parts: Sequence[TemplateCell], present: Counter[str], given: Collection[str]) -> str | None:
+    """The source with each given statement of `parts` that the notebook lacks put back in its place.
+
+    `present` counts the statements of the whole notebook by their keys, `given` are those of the template's given
+    code. What the student wrote in the place of a given statement goes; everything else stays. None where the
+    source cannot be cut between its statements, or has no place for what is missing.
+    """
+    statements = code.statements
+    if statements is None or any(after.start < before.stop for before, after in itertools.pairwise(statements)):
+        return None
+    mending = _Mending(code, [statement for statement in statements if statement.key not in given])
+    return mending.source() if all(mending.put_back(part, present) for part in parts) else None
+
+
+@dataclass
+class _Mending:
+    code: Code
+    mine: list[Statement]  # the student's own that still stand
+    dropped: set[int] = field(default_factory=set)  # lines
+    added: dict[int, list[str]] = field(default_factory=dict)  # what is put before a line
+
+    def put_back(self, part: TemplateCell, present: Counter[str]) -> bool:
+        """Whether every missing statement of the part has found a place."""
+        places = {statement.key: statement for statement in self.code.statements or ()}
+        missing = Counter(part.code.keys or ()) - present
+        waiting: list[str] = []  # what comes before the part's first statement that has a place here
+        at: int | None = None  # the line before which the next missing statement goes
+        for given in part.code.statements or ():
+            if missing[given.key] <= 0:
+                if (place := places.get(given.key)) is not None:
+                    self._add(place.start, waiting)
+                    waiting, at = [], place.stop
+                continue
+            missing[given.key] -= 1
+            text = part.code.source.split("\n")[given.start : given.stop]
+            instead = self._instead_of(given, "\n".join(text), part)
+            if instead:
+                self._drop(instead)
+                self._add(instead[0].start, [*waiting, *text])
+                waiting, at = [], instead[0].stop
+            elif at is None:
+                waiting += text
+            else:
+                self._add(at, text)
+        return not waiting
+
+    def source(self) -> str:
+        """The cell as it is now."""
+        lines = self.code.source.split("\n")
+        made = []
+        for number in range(len(lines) + 1):
+            made += self.added.get(number, [])
+            made += [lines[number]] if number < len(lines) and number not in self.dropped else []
+        return "\n".join(made)
+
+    def _add(self, line: int, text: list[str]) -> None:
+        if text:
+            self.added.setdefault(line, []).extend(text)
+
+    def _drop(self, statements: Sequence[Statement]) -> None:
+        for statement in statements:
+            self.dropped.update(range(statement.start, statement.stop))
+            self.mine.remove(statement)
+
+    def _instead_of(self, given: Statement, text: str, part: TemplateCell) -> list[Statement]:
+        """The student's statements that stand where the given one did: they bind its names, or look like it."""
+        if given.binds:
+            return [s for s in self.mine if s.binds & given.binds and s.binds <= part.code.binds]
+        lines = self.code.source.split("\n")
+        scored = [(likeness(text, "\n".join(lines[s.start : s.stop])), s) for s in self.mine if not s.binds]
+        return [max(scored, key=lambda entry: entry[0])[1]] if scored and max(scored)[0] >= _ALIKE else []

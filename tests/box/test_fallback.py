@@ -1,0 +1,80 @@
+"""A machine or an account without control groups: the keeper watches instead, and says so."""
+
+from __future__ import annotations
+
+import pytest
+from small_box import kept, told
+from toy_exercise import running
+
+from grader.box import layers, watch
+from grader.box.cgroups import Cgroups
+from grader.box.rlimits import rlimits
+from grader.records import Status
+
+FILES = """
+for n in range(COUNT):
+    with open(f"/dev/shm/{n}", "wb") as stream:
+        stream.write(bytes(10_000_000))
+time.sleep(1.5)
+tell(1)
+"""
+SHARED = """
+import mmap
+for n in range(10):
+    with open(f"/dev/shm/{n}", "w+b") as stream:
+        stream.write(bytes(10_000_000))
+        stream.flush()
+        kept = globals().setdefault("kept", [])
+        kept.append(mmap.mmap(stream.fileno(), 10_000_000))
+        kept[-1].write(bytes(10_000_000))
+time.sleep(1.5)
+tell(1)
+"""
+MANY = """
+for n in range(2000):
+    open(f"/tmp/{n}", "w").close()
+time.sleep(1.5)
+tell(1)
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_cgroups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for an ordinary user on most machines."""
+    monkeypatch.setattr(Cgroups, "_make", lambda *_: False)
+
+
+def test_files_in_memory_are_memory() -> None:
+    run = kept(FILES.replace("COUNT", "25"), memory_mb=200, disk_mb=400)
+    assert (run.status, run.event) == (Status.KILLED, "the run was ended: it used more than 200 MB of memory")
+    assert kept(FILES.replace("COUNT", "12"), memory_mb=200, disk_mb=400).status is Status.OK
+
+
+def test_shared_memory_that_is_a_file_is_counted_once() -> None:
+    assert kept(SHARED, memory_mb=180, disk_mb=400).status is Status.OK
+
+
+def test_a_great_many_empty_files_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "MAX_FILES", 1000)
+    run = kept(MANY)
+    assert (run.status, run.event) == (Status.KILLED, "the run was ended: it made more than 1000 files")
+
+
+def test_what_is_weaker_is_said() -> None:
+    assert "watched ten times a second" in layers.missing_here()["cgroups"]
+
+
+def test_a_machine_whose_calls_are_unknown_is_said_and_gets_a_box_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    assert "riscv64" in layers.missing_here()["seccomp"]
+    assert kept("tell(1)").status is Status.OK
+
+
+def test_limits_of_a_process_are_those_of_the_rubric() -> None:
+    found = rlimits(running.rubric(disk_mb=20, wall_s=60).limits)
+    assert (found["CORE"], found["FSIZE"]) == (0, 20_000_000)
+    assert found["CPU"] >= 60
+    script = "import resource\ntell({n: resource.getrlimit(getattr(resource, f'RLIMIT_{n}')) for n in NAMES})"
+    for name, (soft, hard) in told(script.replace("NAMES", repr(list(found)))).items():
+        assert soft == hard
+        assert 0 <= hard <= found[name]  # less where the machine gives less

@@ -1,0 +1,124 @@
+"""The doctor finds what does not hold: by hand-made answers, in a real box, and where there is no wall at all."""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from toy_exercise.running import write_exercise
+
+from grader.doctor import examination, findings
+from grader.doctor.findings import Finding, State
+from grader.doctor.host import host
+from grader.doctor.screen import show, verdict
+
+QUIET = {"tcp": "OSError", "udp": "worked", "dns": "gaierror", "abstract": "OSError", "socket_file": "OSError"}
+QUIET_TOLD = QUIET | {"interfaces": ["lo"], "seconds": 0.1}
+TAME = {"writable": [], "no_new_privileges": True, "seccomp": True}
+
+
+def states(found: list[Finding]) -> dict[str, State]:
+    return {one.title: one.state for one in found}
+
+
+@pytest.mark.parametrize("way", ["tcp", "dns", "abstract", "socket_file"])
+def test_each_way_out_breaks_the_promise_and_is_named(way: str) -> None:
+    (one,) = findings.network(QUIET_TOLD | {way: "worked"}, [])
+    assert one.state is State.BROKEN
+    assert findings.WAYS_OUT[way] in one.found
+
+
+def test_a_datagram_counts_only_where_it_was_heard() -> None:
+    assert states(findings.network(QUIET_TOLD, []))["no network"] is State.HOLDS
+    assert states(findings.network(QUIET_TOLD, ["udp"]))["no network"] is State.BROKEN
+
+
+def test_a_network_that_fails_slowly_is_said() -> None:
+    found = findings.network(QUIET_TOLD | {"seconds": 30}, [])
+    assert [one.state for one in found] == [State.HOLDS, State.WEAK]
+
+
+def test_another_interface_breaks_the_promise() -> None:
+    (one,) = findings.network(QUIET_TOLD | {"interfaces": ["lo", "eth0"]}, [])
+    assert one.found == "the box reaches interface eth0"
+
+
+@pytest.mark.parametrize("gain", ["capabilities", "user_namespace", "mount", "descriptors", "root"])
+def test_each_power_breaks_the_promise(gain: str) -> None:
+    assert states(findings.powers(TAME))["no powers"] is State.HOLDS
+    assert states(findings.powers(TAME | {gain: True}))["no powers"] is State.BROKEN
+
+
+def test_a_writable_system_breaks_the_promise() -> None:
+    found = states(findings.powers(TAME | {"writable": ["/usr/lib"]}))
+    assert found == {"read-only system": State.BROKEN, "no powers": State.HOLDS}
+
+
+def test_a_missing_filter_is_weaker_only_where_the_machine_cannot_have_one() -> None:
+    assert findings.filtered({"seccomp": True}, "").state is State.HOLDS
+    assert findings.filtered({"seccomp": False}, "no numbers").state is State.WEAK
+    assert findings.filtered({"seccomp": False}, "").state is State.BROKEN
+
+
+def test_what_is_seen_is_named_by_what_it_is() -> None:
+    told = {"seen": ["/somewhere/rubric.yaml"], "processes": 4}
+    found = findings.sight(told, {"/somewhere/rubric.yaml": "the rubric"})
+    assert found[0].found == "the box sees the rubric"
+    assert [one.state for one in found] == [State.BROKEN, State.HOLDS, State.HOLDS]
+
+
+def test_a_box_that_says_nothing_keeps_no_promise() -> None:
+    silent = findings.network({}, []) + findings.sight({}, {}) + findings.powers({})
+    silent += findings.disk_and_files({}, {}, 100)
+    assert {one.state for one in silent} == {State.BROKEN}
+
+
+def test_the_screen_gives_each_fix_and_ends_with_the_verdict() -> None:
+    console = Console(width=100, record=True, file=io.StringIO())
+    found = [Finding("a", State.HOLDS, "well"), Finding("b", State.BROKEN, "ill", "take two of these")]
+    show(found, console)
+    lines = console.export_text().splitlines()
+    assert "b: take two of these" in lines
+    assert lines[-1] == "do not grade untrusted notebooks here: 1 of 2 promises are broken"
+    assert verdict(found[:1]) == "this machine can grade untrusted notebooks: all 1 promises hold"
+
+
+def test_the_hosts_listeners_hear_who_gets_through() -> None:
+    with host({}) as outside:
+        with socket.create_connection(("127.0.0.1", int(str(outside.told["tcp"]))), 5):
+            pass
+        with socket.socket(socket.AF_UNIX) as plug:
+            plug.connect(str(outside.told["socket_file"]))
+        for _ in range(100):
+            if len(outside.heard) == 2:
+                break
+            time.sleep(0.05)
+    assert sorted(outside.heard) == ["socket_file", "tcp"]
+
+
+def test_this_machine_keeps_its_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "WALL_S", 2.0)
+    found = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
+    assert [one for one in found if one.state is State.BROKEN] == []
+    assert len(found) >= 18
+
+
+def test_without_isolation_the_doctor_says_so_and_tries_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examination, "run_box", None)
+    (one,) = examination.examine(write_exercise(tmp_path), "none", lambda _: None)
+    assert one.state is State.BROKEN
+    assert "student code runs as you" in one.found
+
+
+def test_a_box_that_does_not_start_is_said_with_its_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grader.doctor.boxes.ENGINE_FOLDER", tmp_path)
+    (one,) = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
+    assert one.state is State.BROKEN
+    assert one.found.startswith("the box did not start")
+    assert "user namespaces" in one.fix

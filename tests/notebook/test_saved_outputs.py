@@ -1,0 +1,227 @@
+"""Saved outputs against the graded run: contradictions are told with both sides, ordinary noise never."""
+
+from __future__ import annotations
+
+import copy
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from handed_in_notebook import handed_in, restore
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy_notebook import index_of
+from whole_notebook import ROOT, TEMPLATE
+
+from grader.notebook.curves import contradictions, printed, read_curves
+from grader.notebook.format import is_code
+from grader.notebook.read import read_submission
+from grader.notebook.restore import restore_given
+from grader.notebook.saved import compare_saved
+from grader.records import CellRun, Notebook, Remark
+
+CURVE = [158.2, 119.05, 113.6, 111.03, 109.46, 108.37, 107.59, 106.91, 106.44, 106.03]
+TRAIN = "train-model"
+
+
+def stdout(text: str) -> dict[str, Any]:
+    return {"output_type": "stream", "name": "stdout", "text": text}
+
+
+def error(name: str = "NameError") -> dict[str, Any]:
+    return {"output_type": "error", "ename": name, "evalue": "name 'x' is not defined", "traceback": []}
+
+
+def curve(values: list[float], line: str = "epoch {n:2d}/{of}: loss {value:.2f}") -> str:
+    lines = [line.format(n=n, of=len(values), value=value) for n, value in enumerate(values, start=1)]
+    return "\n".join(lines) + "\n"
+
+
+def run_once(saved: dict[str, list[dict[str, Any]]]) -> Notebook:
+    """The toy notebook as handed in, run from top to bottom with these outputs."""
+    notebook = handed_in()
+    for count, cell in enumerate(filter(is_code, notebook["cells"]), start=1):
+        cell |= {"execution_count": count, "outputs": saved.get(cell["id"], [])}
+    return notebook
+
+
+def remarks(
+    saved: Notebook, again: dict[str, list[dict[str, Any]]], statuses: dict[str, str] | None = None
+) -> tuple[Remark, ...]:
+    restored = restore(copy.deepcopy(saved))
+    executed = copy.deepcopy(restored.notebook)
+    runs = []
+    for index, cell in enumerate(executed["cells"]):
+        if is_code(cell) and (status := (statuses or {}).get(cell["id"], "ok")) != "left out":
+            cell["outputs"] = again.get(cell["id"], [])
+            runs.append(CellRun(index, status, 1.0))
+    return compare_saved(saved, restored, executed, runs)
+
+
+def told(saved: str, again: str, status: str = "ok") -> tuple[Remark, ...]:
+    return remarks(run_once({TRAIN: [stdout(saved)]}), {TRAIN: [stdout(again)]}, {TRAIN: status})
+
+
+def test_the_reference_s_own_outputs_fit_a_run_with_other_seeds(tmp_path: Path) -> None:
+    submission = read_submission(ROOT / "reference" / "vae_mnist.ipynb", max_mb=20, max_cells=100)
+    restored = restore_given(submission.notebook, TEMPLATE)
+    runs = [CellRun(i, "ok", 1.0) for i, cell in enumerate(restored.notebook["cells"]) if is_code(cell)]
+    assert compare_saved(submission.notebook, restored, restored.notebook, runs) == ()
+    executed = copy.deepcopy(restored.notebook)
+    for cell in executed["cells"]:
+        for output in cell.get("outputs", []):
+            if "epoch  1/10: loss 15" in output.get("text", ""):  # a run with another seed, as measured
+                output["text"] = curve([157.33, 118.9, 113.4, 110.9, 109.37, 108.3, 107.6, 107.0, 106.5, 106.12])
+    # The same curve for both parts: the conditional one ends 4 % lower, which is no contradiction either.
+    assert compare_saved(submission.notebook, restored, executed, runs) == ()
+    for cell in executed["cells"]:
+        if cell["id"] == "train-vae":
+            cell["outputs"] = [stdout(curve([value * 1.5 for value in CURVE]))]
+    (remark,) = compare_saved(submission.notebook, restored, executed, runs)
+    assert (remark.kind, remark.needs_person) == ("outputs_differ", True)
+    assert "106.03 was handed in at the end, the run ended at 159.05" in remark.message
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        [value * 1.03 for value in CURVE],
+        [CURVE[0] * 1.2, *CURVE[1:]],  # one unlucky epoch
+        [*CURVE[:4], 130.0, *CURVE[5:]],
+    ],
+)
+def test_noise_is_no_contradiction(again: list[float]) -> None:
+    assert told(curve(CURVE), curve(again)) == ()
+
+
+@pytest.mark.parametrize(
+    ("saved", "again", "says"),
+    [
+        (CURVE, [value * 1.3 for value in CURVE], "106.03 was handed in at the end, the run ended at 137.84"),
+        ([60.0] * 10, CURVE, "60.00 was handed in at the end, the run ended at 106.03"),
+        (CURVE, [206.0] * 9 + [float("nan")], "the run ended at nan"),
+        ([400.0 - 29.4 * n for n in range(11)], [*CURVE, 106.0], "the way there differs at"),
+        (CURVE, CURVE[:3], "10 values were handed in, the run printed 3"),
+        (CURVE[:3], CURVE, "3 values were handed in, the run printed 10"),
+        (CURVE, [], "the run printed nothing of that kind"),
+    ],
+)
+def test_contradictions_are_told_with_both_sides(saved: list[float], again: list[float], says: str) -> None:
+    (remark,) = told(curve(saved), curve(again))
+    assert (remark.kind, remark.cell, remark.needs_person) == ("outputs_differ", index_of(handed_in(), TRAIN), True)
+    assert says in remark.message
+    assert remark.message.endswith("; a look is worth it.")
+    assert (remark.beside[0].what, remark.beside[0].saved) == (
+        f"loss, 1 of {max(len(saved), len(again))}",
+        f"{saved[0]:.2f}",
+    )
+    assert {row.again for row in remark.beside} >= {f"{value:.2f}" for value in again[-1:]}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Epoch {n} | recon {value:.4f} | time 3.2s",
+        "[{n}/{of}] train_loss={value:.3f}",
+        "{n}: KLD {value:.1f}",
+        "epoch {n}: -elbo = {value:e}",
+    ],
+)
+def test_a_student_s_own_way_of_printing_is_understood(line: str) -> None:
+    half = [value / 2 for value in CURVE]
+    assert told(curve(CURVE, line), curve(CURVE, line)) == ()
+    assert [remark.kind for remark in told(curve(CURVE, line), curve(half, line))] == ["outputs_differ"]
+
+
+@pytest.mark.parametrize(
+    ("saved", "again"),
+    [
+        ("", curve(CURVE)),
+        ("done in 12.5 s\n", "done in 99.1 s\n"),
+        ("epoch 1, 3.1 s\nepoch 2, 3.2 s\n", "epoch 1, 9.1 s\nepoch 2, 9.9 s\n"),
+        ("loss after 10 epochs\n", "loss after 20 epochs\n"),
+        ("accuracy 0.91\n", "accuracy 0.31\n"),
+        ("\n".join(f"kl {value:.7f}" for value in (25.0, 3e-5, 2e-6)), "kl 25.1\nkl 0.0000004\nkl 0.000009"),
+    ],
+)
+def test_what_is_no_loss_gives_no_contradiction(saved: str, again: str) -> None:
+    assert [remark.kind for remark in told(saved, again) if remark.kind == "outputs_differ"] == []
+
+
+def test_a_final_number_is_compared_more_loosely() -> None:
+    assert told("final loss: 106.0\n", "final loss: 120.0\n") == ()
+    (remark,) = told("final loss: 106.0\n", "final loss: 180.0\n")
+    assert [(row.what, row.saved, row.again) for row in remark.beside] == [("final loss", "106.0", "180.0")]
+
+
+def test_a_run_that_was_cut_short_is_compared_as_far_as_it_came() -> None:
+    assert told(curve(CURVE), curve(CURVE)[:60], "timeout") == ()
+    assert [r.kind for r in told(curve(CURVE), curve([900.0] * 3, "epoch {n:2d}/10: loss {value:.2f}"), "timeout")] == [
+        "outputs_differ"
+    ]
+    assert told(curve(CURVE), "", "died") == ()
+
+
+def test_cells_that_were_left_out_of_the_run_are_not_compared() -> None:
+    assert told(curve(CURVE), "", "left out") == ()
+
+
+def test_errors_on_one_side_alone_are_told() -> None:
+    saved, bare = run_once({TRAIN: [error()]}), run_once({TRAIN: [stdout(curve(CURVE))]})
+    (remark,) = remarks(saved, {TRAIN: [stdout("x")]})
+    assert (remark.kind, remark.needs_person) == ("error_differs", False)
+    assert "was handed in with an error (NameError: name 'x' is not defined) that the run does not" in remark.message
+    (remark,) = remarks(bare, {TRAIN: [error("ModuleNotFoundError")]}, {TRAIN: "error"})
+    assert (remark.kind, remark.needs_person) == ("error_differs", True)
+    assert (remark.beside[0].saved, remark.beside[0].again.split(":")[0]) == ("none", "ModuleNotFoundError")
+    assert remarks(saved, {TRAIN: [error()]}, {TRAIN: "error"}) == ()
+
+
+def test_outputs_that_were_cleared_or_never_made_are_told_once() -> None:
+    notebook = run_once({})
+    (remark,) = remarks(notebook, {TRAIN: [stdout("x")], "setup": [stdout("on cpu")]})
+    assert remark.message == "Cells 2, 9 were handed in without the outputs that the run shows."
+    notebook["cells"][index_of(notebook, TRAIN)]["execution_count"] = None
+    (remark,) = remarks(notebook, {TRAIN: [stdout("x")]})
+    assert remark.message == "Cell 9 was handed in without having been run; the run shows outputs."
+    for cell in filter(is_code, notebook["cells"]):
+        cell["execution_count"] = None
+    assert remarks(notebook, {TRAIN: [stdout("x")]}) == ()  # the reader of the file has said so already
+
+
+@pytest.mark.parametrize("counts", [(3, 2), (2, 2)])
+def test_execution_counts_out_of_order_are_told_and_cost_nobody_time(counts: tuple[int, int]) -> None:
+    notebook = run_once({})
+    first, second = (cell for cell in notebook["cells"] if cell["id"] in ("model", "train"))
+    first["execution_count"], second["execution_count"] = counts
+    first_told = next(r for r in remarks(notebook, {}) if r.kind == "cells_run_out_of_order")
+    assert "do not come from one run from top to bottom" in first_told.message
+    assert not first_told.needs_person
+
+
+def test_gaps_between_execution_counts_are_nothing() -> None:
+    notebook = run_once({})
+    for cell in filter(is_code, notebook["cells"]):
+        cell["execution_count"] *= 7
+    assert remarks(notebook, {}) == ()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=400) | st.text("loss 0123456789.e-+#\r\n/:naif", max_size=400), st.booleans())
+def test_no_text_breaks_the_comparison(text: str, complete: bool) -> None:
+    found = list(contradictions(read_curves(text), read_curves(text[::-1]), complete=complete))
+    assert all(len(one.beside) <= 9 for one in found)
+    assert list(contradictions(read_curves(text), read_curves(text), complete=complete)) == []
+
+
+def test_a_flood_costs_neither_time_nor_space() -> None:
+    started = time.perf_counter()
+    floods = ["loss 1.5\n" * 2_000_000, "9" * 20_000_000, "loss 1.5 " * 2_000_000, "\r" * 20_000_000, "1e" * 10_000_000]
+    for flood in floods:
+        text, whole = printed([stdout(flood)])
+        assert not whole
+        assert sum(map(len, read_curves(text).values())) <= 5000
+    many = "\n".join(f"{chr(97 + n % 26) * (n // 26 + 1)} loss 1.5" for n in range(3000))
+    assert len(read_curves(many)) <= 40
+    assert time.perf_counter() - started < 20

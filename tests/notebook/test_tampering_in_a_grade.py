@@ -1,0 +1,71 @@
+"""One graded notebook, without isolation, changed and with invented outputs: every report says all three."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from toy_exercise import notebook, running
+
+from grader.pipeline import Options, grade, regrade
+from grader.records import GradeReport
+from grader.report.terminal import print_report
+
+Graded = tuple[GradeReport, Path]
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
+    folder = tmp_path_factory.mktemp("graded")
+    handed_in = notebook.submission(
+        before=["print('final loss: 5.0')"], show_one="print('weight', 'which I like better \x1b[2J<script>')"
+    )
+    invented: dict[str, Any] = {"output_type": "stream", "name": "stdout", "text": "final loss: 0.01\n"}
+    handed_in["cells"][2] |= {"outputs": [invented], "execution_count": 3}
+    path = folder / "someone.ipynb"
+    path.write_text(json.dumps(handed_in))
+    options = Options(isolation="none", parts=())
+    return grade(path, running.write_exercise(folder), folder / "run", options, say=lambda _: None)
+
+
+def test_it_costs_nothing_and_calls_a_person(graded: Graded) -> None:
+    report, _ = graded
+    assert [item.points_milli for item in report.items if item.id.endswith("function")] == [2000, 2000]
+    assert report.needs_person
+    kinds = [remark.kind for remark in report.remarks]
+    assert kinds.count("outputs_differ") == kinds.count("given_cell_changed") == 1
+
+
+def test_both_sides_stand_in_the_page_and_for_programs(graded: Graded) -> None:
+    page = (graded[1] / "report.html").read_text()
+    for part in ("final loss", "0.01", "5.0", "Graded without isolation", "which I like better &lt;script&gt;"):
+        assert part in page
+    values = json.loads((graded[1] / "report.json").read_bytes())
+    (differs,) = [remark for remark in values["remarks"] if remark["kind"] == "outputs_differ"]
+    assert differs["beside"] == [{"what": "final loss", "saved": "0.01", "again": "5.0"}]
+    assert values["warnings"][0].startswith("Graded without isolation")
+
+
+def test_the_student_reads_neutral_sentences_and_no_numbers(graded: Graded) -> None:
+    told = json.loads((graded[1] / "results.json").read_bytes())["output"]
+    assert told.startswith("GRADED WITHOUT ISOLATION")
+    assert told.count("which costs no points by itself.") == 2
+    assert "0.01" not in told
+
+
+def test_the_terminal_says_it_without_control_characters(graded: Graded) -> None:
+    console = Console(width=200, record=True, file=(graded[1] / "terminal.txt").open("w"))
+    print_report(graded[0], console, graded[1])
+    told = console.export_text()
+    console.file.close()
+    assert "'final loss', 0.01 was handed in at the end, the run ended at 5.0; a look is worth it." in told
+    assert told.count("Graded without isolation") == 2
+    assert "\x1b" not in told
+
+
+def test_a_regrade_keeps_what_was_seen(graded: Graded) -> None:
+    report, folder = graded
+    assert regrade(folder, folder.parent / "rubric.yaml").remarks == report.remarks

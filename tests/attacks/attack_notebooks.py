@@ -1,0 +1,77 @@
+"""Builds the notebook of an entry: the base it starts from, with the attack's code in the places it names.
+
+Places: `first` is a cell above everything, `before` one above the solution, `after` one at the end, which has still run
+before the grader asks about components; any other place is a solution's (`double`, `VAE.reparameterize`), whose code
+the attack's takes. `@MARK@` stands for a word that no other run uses, `@PORT@` for the test's own listener.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from attack_entries import Attack
+from toy_exercise import notebook as toy
+
+from grader.audit import corpus
+from grader.notebook.format import is_code, source_of
+from grader.notebook.regions import strip_markers
+from grader.records import Notebook
+
+OWN = ("first", "before", "after")  # places that are cells of the student's own
+PLAIN_WRONG = "def double(x):\n    return 9 * x"
+WRONG_REGIONS = {"VAE.reparameterize": "return mu"}
+TOO_SMALL = ("decoder_of_two_units", "conditional_decoder_of_two_units")  # of the corpus
+
+
+def built(attack: Attack, words: Mapping[str, str]) -> Notebook:
+    """The notebook with the attack in it."""
+    code = {place: _filled(source, words) for place, source in attack.code.items()}
+    return _toy(attack.base, code) if attack.exercise == "toy" else _vae(attack.base, code)
+
+
+def base(exercise: str, name: str) -> Notebook:
+    """The same notebook without the attack."""
+    return _toy(name, {}) if exercise == "toy" else _vae(name, {})
+
+
+def _filled(source: str, words: Mapping[str, str]) -> str:
+    for word, value in words.items():
+        source = source.replace(word, value)
+    return source
+
+
+def _toy(name: str, code: Mapping[str, str]) -> Notebook:
+    made = toy.template() if name == "template" else strip_markers(toy.reference())
+    regions = {place: source for place, source in code.items() if place not in OWN}
+    if name == "half":
+        regions = {"double": PLAIN_WRONG, **regions}
+    cells = made["cells"]
+    for place, source in regions.items():
+        cell = next(cell for cell in cells if cell["id"] == place.replace("_", "-"))
+        cell["source"] = source
+    return _with_own(made, code, 2)
+
+
+def _vae(name: str, code: Mapping[str, str]) -> Notebook:
+    regions = {place: source for place, source in code.items() if place not in OWN}
+    if name == "half":
+        regions = {**WRONG_REGIONS, **regions}
+    if name == "weak":
+        regions = {
+            **{place: code for small in TOO_SMALL for place, code in corpus.entry(small).regions.items()},
+            **regions,
+        }
+    made = copy.deepcopy(corpus.changed(regions))
+    task = next(i for i, cell in enumerate(made["cells"]) if is_code(cell) and "class Encoder" in source_of(cell))
+    return _with_own(made, code, task)
+
+
+def _with_own(notebook: Notebook, code: Mapping[str, str], solution: int) -> Notebook:
+    cells: list[dict[str, Any]] = list(notebook["cells"])
+
+    def own(place: str) -> list[dict[str, Any]]:
+        return [toy.code_cell(code[place], f"attack-{place}")] if place in code else []
+
+    return {**notebook, "cells": [*own("first"), *cells[:solution], *own("before"), *cells[solution:], *own("after")]}

@@ -1,0 +1,89 @@
+"""What came of a submission, in the words of the entries: its outcome class, its points, and what a student reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.records import GradeReport, Outcome, Status
+
+GOT = "got it"  # an attack prints this when it has reached what it wanted
+LIMITS = re.compile(
+    r"longer than|more than (the )?\d+ (MB|processes|files|bytes)|did not finish|stopped after|sent back more|asked for"
+    r"|printed or showed too much|frames\b"
+)
+# What is ours and of no use to a student: files and modules of the grader, tracebacks, paths in the box.
+INTERNALS = re.compile(r"Traceback|/box/|\bsafetensors\b|recorder\.py|runner\.py|\bgrader[./]|0x[0-9a-f]{6,}")
+
+
+@dataclass(frozen=True)
+class Came:
+    """What is left of one submission: a report and the folder it lies in, or the line that refused the file."""
+
+    report: GradeReport | None
+    refused: str
+    folder: Path
+
+    @property
+    def points_milli(self) -> int:
+        """Its points; a file that is refused has none."""
+        return self.report.points_milli if self.report else 0
+
+    @property
+    def printed(self) -> str:
+        """Everything that its cells printed or raised in the box."""
+        if self.report is None:
+            return ""
+        executed = json.loads((self.folder / "executed.ipynb").read_text())
+        outputs = [output for cell in executed["cells"] for output in cell.get("outputs", [])]
+        return "\n".join(str(output.get("text", "")) + str(output.get("evalue", "")) for output in outputs)
+
+    def messages(self) -> dict[str, str]:
+        """Item and check -> what the report says of it."""
+        items = self.report.items if self.report else ()
+        return {f"{item.id}/{check.id}": check.message for item in items for check in item.checks}
+
+    def sentences(self) -> list[str]:
+        """Everything of ours that is told, to the student or to the person who grades them."""
+        if self.report is None:
+            return [self.refused]
+        told = [*self.messages().values(), *self.report.events, *(remark.message for remark in self.report.remarks)]
+        results: dict[str, Any] = json.loads((self.folder / "results.json").read_text())
+        return [*told, results["output"], *(test["output"] for test in results["tests"])]
+
+    def says(self, fragment: str) -> bool:
+        """Whether the fragment is told in the report, or where the cell's own output ends."""
+        return any(fragment in sentence for sentence in (*self.sentences(), self.printed))
+
+    def told_beside(self, without: Came) -> list[str]:
+        """What is told of this submission and not of the other; for the person who reads a failed test."""
+        changed = [
+            f"{check}: {text}" for check, text in self.messages().items() if text != without.messages().get(check)
+        ]
+        points = f"{self.points_milli} instead of {without.points_milli}"
+        return [points, self.refused, *changed, *(self.report.events if self.report else ()), self.printed[-2000:]]
+
+
+def outcome_of(came: Came, without: Came) -> str:
+    """The outcome class, given what came of the same notebook without the attack."""
+    if came.report is None:
+        return "bad_input"
+    report = came.report
+    if report.status is Status.BOX_ERROR or any(item.outcome is Outcome.NEEDS_REVIEW for item in report.items):
+        return "ours"
+    if report.needs_person:
+        return "tamper"
+    changed = [text for check, text in came.messages().items() if text != without.messages().get(check)]
+    told = [*report.events, *changed]
+    if report.status is Status.TIMEOUT or any(LIMITS.search(text) for text in (*told, *_cut_off(came))):
+        return "limit"
+    return "student_fault" if told else "scored"
+
+
+def _cut_off(came: Came) -> Iterator[str]:
+    """The mark of a cell's output that was dropped."""
+    yield came.printed[-1_000_000:]

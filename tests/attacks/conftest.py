@@ -1,0 +1,15 @@
+"""The arena that the attacks of one test process share, so that each is graded by the process that graded the last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from attack_arena import Arena
+
+
+@pytest.fixture(scope="session")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    made = Arena(tmp_path_factory.mktemp("arena"))
+    yield made
+    made.close()

@@ -18,6 +18,7 @@ from nbclient.exceptions import DeadKernelError
 STARTUP_S = 120
 INTERRUPT_GRACE_S = 8
 MAX_ERROR = 400
+MAX_DEPTH = 100  # of what a cell shows, as JSON
 MAX_LINE = 4000  # characters of one entry of a traceback, which is a whole frame
 MAX_LINES = 20  # entries kept at either end of a traceback
 ERROR_BYTES = 200_000
@@ -54,10 +55,10 @@ class BoundedClient(NotebookClient):
         kind, content = msg["msg_type"], msg["content"]
         if kind == "error":
             content = shortened(content)
-        try:
-            size = len(content.get("text", "")) if kind == "stream" else len(json.dumps(content))
-        except (ValueError, TypeError, RecursionError):  # nested deeper than can be sent on
+        if too_deep(content):
             size = self.max_bytes
+        else:
+            size = len(content.get("text", "")) if kind == "stream" else len(json.dumps(content))
         room = self.max_bytes - self.used
         if room + (ERROR_BYTES if kind == "error" else 0) <= 0:  # how a cell ended is kept in any case
             return None
@@ -76,6 +77,20 @@ class BoundedClient(NotebookClient):
         if room > 0 >= self.max_bytes - self.used:
             outs.append(nbformat.v4.new_output("stream", name="stderr", text=DROPPED))
         return out
+
+
+def too_deep(content: Any) -> bool:
+    """Whether JSON content is nested deeper than is passed on; deeper content overflows whoever walks it."""
+    level = [content]
+    for _ in range(MAX_DEPTH):
+        level = [child for value in level if isinstance(value, dict | list) for child in _children(value)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: dict[str, Any] | list[Any]) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value
 
 
 def shortened(error: dict[str, Any]) -> dict[str, Any]:
@@ -155,6 +170,8 @@ class Kernel:
             task.cancel()
         elif isinstance(task.exception(), DeadKernelError):
             self.alive = False
+        elif isinstance(task.exception(), RecursionError):  # a message nested too deep to be read at all
+            return Ran("error", seconds, "RecursionError: what the cell showed is nested too deep", [])
         elif (fault := task.exception()) is not None and not timed_out:
             raise fault
         outputs = [dict(output) for output in cell.outputs]

@@ -13,7 +13,8 @@ from grader.records import GradeReport, Outcome, Status
 
 GOT = "got it"  # an attack prints this when it has reached what it wanted
 LIMITS = re.compile(
-    r"longer than|more than (the )?\d+ (MB|processes|files|bytes)|did not finish|stopped after|sent back more|asked for"
+    r"longer than|more than (the )?\d+ (MB|processes|files|bytes)|did not finish|stopped after|sent back more"
+    r"|more than can be asked for"
     r"|printed or showed too much|frames\b"
 )
 # What is ours and of no use to a student: files and modules of the grader, tracebacks, paths in the box.

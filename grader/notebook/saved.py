@@ -122,7 +122,7 @@ def _missing(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Iter
 def _out_of_order(cells: Sequence[Mapping[str, Any]]) -> Iterator[Remark]:
     counts = [(s, count) for s, cell in enumerate(cells) if isinstance(count := cell.get("execution_count"), int)]
     for (before, count), (s, smaller) in itertools.pairwise(counts):
-        if smaller <= count:
+        if smaller < count:
             message = (
                 f"{_named(cells, s)} was run as number {smaller}, the cell {before + 1} above it as number {count}: "
                 "the saved outputs do not come from one run from top to bottom."

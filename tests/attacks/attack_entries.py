@@ -25,7 +25,7 @@ FAMILIES = {
     "f": "honest_trouble",
 }
 OUTCOMES = ("scored", "student_fault", "limit", "tamper", "bad_input", "ours")
-# A wrong answer in its first item and right in all else; all right; unfinished; right, but with networks too small.
+# Wrong in its first item and right in all else; all right; unfinished; right, but too small and hardly trained.
 BASES = ("half", "right", "template", "weak")
 EXERCISES = ("toy", "vae")
 

@@ -39,6 +39,7 @@ class Exercise(Protocol):
     asks_for: Mapping[str, tuple[str, ...]]  # item -> the interface's names a student writes for it
     spoilt_by: Mapping[str, tuple[str, ...]]  # item -> the earlier items whose mistakes spoil it
     spoilt_checks: frozenset[str]  # the checks that depend on what was trained
+    harmless_checks: frozenset[str]  # checks of earlier items whose loss alone spoils nothing later
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """Fetches what the exercise needs; returns the folders that its boxes see, by their path inside."""

@@ -35,7 +35,7 @@ def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise)
     found: dict[str, tuple[str, ...]] = {}
     for item in items if settings.enabled else ():
         earlier = [by_id[name] for name in exercise.spoilt_by.get(item.id, ()) if name in by_id]
-        lost = sorted((other for other in earlier if _lost(other)), key=_share)
+        lost = sorted((other for other in earlier if _spoils(other, exercise)), key=_share)
         if lost and _spoilt(item, exercise):
             found[item.id.partition(".")[0]] = tuple(other.id for other in lost[: settings.max_replaced])
     return found
@@ -92,6 +92,15 @@ def _overlaid(first: Evidence, second: Evidence, part: str) -> Evidence:
 
 def _lost(item: ItemVerdict) -> bool:
     return item.outcome in {Outcome.FAILED, Outcome.PARTIAL}
+
+
+def _spoils(item: ItemVerdict, exercise: Exercise) -> bool:
+    """Whether the item lost something that can have spoilt a later one.
+
+    A sound part is worth a whole item; it is not to be had for a slip that costs half a point and spoils nothing.
+    """
+    lost = (check for check in item.checks if check.outcome in {Outcome.FAILED, Outcome.PARTIAL})
+    return _lost(item) and any(check.id not in exercise.harmless_checks for check in lost)
 
 
 def _share(item: ItemVerdict) -> float:

@@ -48,6 +48,14 @@ def test_what_does_not_depend_on_training_is_not_followed() -> None:
     assert wanted(LOST, item("one.training", 0, 4000, "function_multiplies")) == {}
 
 
+def test_a_slip_that_spoils_nothing_brings_no_sound_part() -> None:
+    class Forgiving(Toy):
+        harmless_checks = frozenset({"function_multiplies"})
+
+    rubric = replace(running.rubric(), follow_through=SETTINGS)
+    assert to_replace([LOST, SPOILT], rubric, Forgiving()) == {}
+
+
 def test_definitions_are_taken_and_nothing_that_runs() -> None:
     source = definitions(notebook.reference())
     assert "def double(x):" in source

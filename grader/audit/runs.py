@@ -109,9 +109,10 @@ def run_all(wanted: Sequence[Wanted], rubric_path: Path, jobs: int, say: Callabl
     """The results as they come; several runs at once, each on a core of its own."""
     context = multiprocessing.get_context("spawn")
     cores = context.Queue()
-    for core in sorted(os.sched_getaffinity(0))[:jobs]:
+    allowed = sorted(os.sched_getaffinity(0))[:jobs]  # a worker more than there are cores would wait for one for ever
+    for core in allowed:
         cores.put(core)
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_pin, initargs=(cores,)) as pool:
+    with ProcessPoolExecutor(len(allowed), mp_context=context, initializer=_pin, initargs=(cores,)) as pool:
         waiting = {pool.submit(run_once, one, rubric_path): one for one in wanted}
         for done, future in enumerate(as_completed(waiting), 1):
             one = waiting[future]

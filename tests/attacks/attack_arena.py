@@ -30,6 +30,7 @@ CHECKOUT = Path(__file__).parents[2]
 SEED = secrets.token_hex(16)  # as fresh as a real run's, and the same with and without an attack
 PR_SET_CHILD_SUBREAPER = 36
 PATIENT = {"cell_s": 40, "wall_s": 240}  # a loaded machine is slow, and only some attacks are after time
+PARTS = ("one", "vae", "cvae")
 EXPECTED = {"report.html", "report.json", "results.json", "executed.ipynb", "evidence.safetensors", "execution.json"}
 
 
@@ -115,7 +116,8 @@ def graded(path: Path, folder: Path, attack: Attack) -> Came:
         report, found = grade(path, _rubric(folder, attack), run, options, lambda _: None)
     except GraderError as error:
         return Came(None, str(error), run)
-    allowed = EXPECTED | ({"followed.json", "followed-one.safetensors"} if attack.follow else set())
+    follows = attack.follow or attack.exercise == "vae"
+    allowed = EXPECTED | ({"followed.json", *(f"followed-{part}.safetensors" for part in PARTS)} if follows else set())
     assert {entry.name for entry in found.iterdir()} <= allowed
     return Came(report, "", found)
 

@@ -1,4 +1,4 @@
-"""The audit's workers end with the audit, however it ends."""
+"""The audit's workers: as many as there are cores, and none left when the audit ends, however it ends."""
 
 from __future__ import annotations
 
@@ -22,6 +22,25 @@ if __name__ == "__main__":
         print(pool.submit(os.getpid).result(), flush=True)
         pool.submit(time.sleep, 600).result()
 """
+
+CROWD = """
+import os
+from pathlib import Path
+from grader.audit.runs import Wanted, run_all
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    wanted = [Wanted(name, ()) for name in ("nobody", "no_one", "none")]
+    print([result.error for result in run_all(wanted, Path("no-such-rubric.yaml"), 8, lambda _: None)])
+"""
+
+
+def test_more_jobs_than_cores_do_not_wait_for_ever(tmp_path: Path) -> None:
+    script = tmp_path / "audit.py"
+    script.write_text(CROWD)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, timeout=120)
+    assert ran.stdout.count("no-such-rubric.yaml") == 3, ran.stderr
 
 
 def test_a_killed_audit_leaves_no_worker(tmp_path: Path) -> None:

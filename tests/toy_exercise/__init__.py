@@ -35,6 +35,7 @@ class Toy:
     asks_for: Mapping[str, tuple[str, ...]] = {"one.function": ("double",), "two.function": ("triple",)}
     spoilt_by: Mapping[str, tuple[str, ...]] = {"one.training": ("one.function",), "two.training": ("two.function",)}
     spoilt_checks: frozenset[str] = frozenset({"training_lowers_the_loss", "fresh_process_agrees"})
+    harmless_checks: frozenset[str] = frozenset()
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """Nothing is needed."""

@@ -13,7 +13,7 @@ from grader.evidence import AnswerSpec
 from grader.exercise import Questions, Say
 from grader.exercises.vae_mnist import figures, questions, real
 from grader.exercises.vae_mnist.checks import CHECKS, quality
-from grader.exercises.vae_mnist.checks.pictures import fresh_decoder_answered
+from grader.exercises.vae_mnist.checks.pictures import black_and_white, fresh_decoder_answered
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
 from grader.exercises.vae_mnist.in_box import interface
 from grader.judging import Check, NotAnswered
@@ -52,6 +52,7 @@ class VaeMnist:
     spoilt_checks: frozenset[str] = frozenset(
         name for name, check in CHECKS.items() if check.__module__ == quality.__name__
     )
+    harmless_checks: frozenset[str] = frozenset({"latent_size_is_obeyed", "eval_is_deterministic"})
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """MNIST is here; the box sees it read-only."""
@@ -83,9 +84,16 @@ class VaeMnist:
         return figures.draw(evidence)
 
     def reasons_for_person(self, evidence: Evidence) -> list[str]:
-        """A decoder that could not be rebuilt was asked in the process that had seen the images."""
+        """A decoder that was asked beside what it must not see, or that draws what no training can have made of it."""
         reasons = []
         for part in self.parts:
+            if fresh_decoder_answered(evidence, part) and black_and_white(
+                evidence.answers[f"decode.{part}/decode/images"]
+            ):
+                reasons.append(
+                    f"{part}: in evaluation mode the decoder draws nothing but black and white, through which no "
+                    "gradient can have come; the pictures that it was trained on may have been others"
+                )
             if f"quality.{part}/here/images" in evidence.answers and not fresh_decoder_answered(evidence, part):
                 fault = evidence.faults.get(f"decode.{part}/decode")
                 why = f" ({fault.message})" if fault else ""

@@ -96,6 +96,12 @@ def digit_deviations() -> dict[int, float]:
     return class_deviations(*real.digits())
 
 
+def black_and_white(images: Array) -> bool:
+    """Whether nearly every pixel of `images` in [0, 1] is 0 or 1: the edges of what a sigmoid draws are grey."""
+    extreme = (images < 1e-3) | (images > 1 - 1e-3)
+    return bool(extreme.sum() > 0.999 * images.size)
+
+
 def fresh_decoder_answered(evidence: Evidence, part: str) -> bool:
     """Whether the freshly built decoder has answered, rather than the trained one in its own process."""
     return f"decode.{part}/decode/images" in evidence.answers

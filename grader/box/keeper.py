@@ -107,7 +107,7 @@ class Keeper:
                 if not thread.is_alive():  # else the stream is locked by its reader
                     _close(streams)
             peak = max(self._watch.peak_mb, self._cgroups.peak_memory_mb)
-            killed_for_memory = self._cgroups.killed_for_memory
+            killed_for_memory = self._cgroups.killed_for_memory or self._watch.ended_for_memory > 0
             self._cgroups.remove()
             self._command.end()
         if alive:

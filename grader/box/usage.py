@@ -61,6 +61,11 @@ def files_in_memory(pid: int, folders: Collection[str]) -> tuple[float, int]:
     return megabytes, files
 
 
+def resident_mb(process: psutil.Process) -> float:
+    """What the process holds of memory, its own and shared."""
+    return sum(_resident_mb(process))
+
+
 def _resident_mb(process: psutil.Process) -> tuple[float, float]:
     """Memory that no file on a disk stands behind: the process's own, and shared."""
     found = _megabytes(Path(f"/proc/{process.pid}/status"), ("RssAnon", "RssShmem"))

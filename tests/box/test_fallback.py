@@ -78,3 +78,9 @@ def test_limits_of_a_process_are_those_of_the_rubric() -> None:
     for name, (soft, hard) in told(script.replace("NAMES", repr(list(found)))).items():
         assert soft == hard
         assert 0 <= hard <= found[name]  # less where the machine gives less
+
+
+def test_a_process_that_eats_memory_is_ended_and_the_run_goes_on() -> None:
+    ran = running.run(["hoard = []\nwhile True:\n    hoard.append(bytearray(10_000_000))"], train=False, memory_mb=400)
+    assert "components.two/function/y" in ran.evidence.answers
+    assert any("more than 400 MB of memory" in event for event in ran.execution.events)

@@ -29,20 +29,29 @@ def file_bytes(path: Path, most_bytes: int) -> bytes:
     Raises:
         Unreadable: for a file that is missing, empty, too large, a link, or no regular file.
     """
+    content = leading_bytes(path, most_bytes, most_bytes + 1)
+    if len(content) > most_bytes:  # it grew meanwhile
+        raise Unreadable(f"has more than the {most_bytes / 1e6:g} MB that are read")
+    return content
+
+
+def leading_bytes(path: Path, most_bytes: int, count: int) -> bytes:
+    """The first `count` bytes of a regular file of at most `most_bytes`, or all of a shorter one.
+
+    Raises:
+        Unreadable: as `file_bytes` does.
+    """
     try:
         _check_file(path.lstat(), most_bytes)
         # Between the two looks the file may have become a pipe: do not wait for a writer.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
         with open(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:  # noqa: PTH123
             _check_file(os.fstat(file.fileno()), most_bytes)
-            content = file.read(most_bytes + 1)
+            return file.read(count)
     except FileNotFoundError:
         raise Unreadable("no such file; check the path") from None
     except (OSError, ValueError) as error:
         raise Unreadable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > most_bytes:  # it grew meanwhile
-        raise Unreadable(f"has more than the {most_bytes / 1e6:g} MB that are read")
-    return content
 
 
 def json_value(data: bytes, *, most_values: int, lenient: bool = False) -> Any:

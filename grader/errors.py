@@ -23,3 +23,7 @@ class ClassifierError(GraderError):
 
 class BoxError(GraderError):
     """The box could not be built or started: our fault or the machine's, never the student's."""
+
+
+class EvidenceError(GraderError):
+    """Stored evidence is missing or not what this grader wrote; the notebook must be graded again."""

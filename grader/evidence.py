@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
-from grader.bounded import Unreadable, file_bytes
-from grader.errors import GraderError
+from grader.bounded import Unreadable, leading_bytes
+from grader.errors import EvidenceError
 from grader.notebook.format import one_line
 from grader.records import Array, Evidence, Fault
 
@@ -139,26 +139,116 @@ def save_evidence(evidence: Evidence) -> bytes:
 
 
 def load_evidence(path: Path) -> Evidence:
-    """The evidence of a file that this grader has written.
+    """The evidence of a file that this grader has written; an array is read when it is looked at.
 
     Raises:
-        GraderError: for a file that is missing, too large or not evidence.
+        EvidenceError: for a file that is missing, too large or not evidence; later, where it has changed meanwhile.
     """
     try:
-        data = file_bytes(path, MAX_FILE)
+        data = leading_bytes(path, MAX_FILE, _HEADER.size + MAX_HEADER)
         kinds, notes = _header(data)
         if not kinds <= _STORED:
             raise Rejected("other kinds of numbers")
         faults = _faults(notes)
-        arrays = {name: _full(array) for name, array in _tensors(data).items()}
-    except (Unreadable, Rejected) as reason:
-        what = f"not an evidence file of this grader ({one_line(str(reason), 100)})"
-        raise GraderError(f"{one_line(str(path), 120)}: {what}; grade again") from None
+        with safe_open(path, "np") as opened:
+            names = list(opened.keys())
+    except (Unreadable, Rejected, SafetensorError, OSError) as reason:
+        raise _not_evidence(path, reason) from None
 
-    def part(prefix: str) -> dict[str, Any]:
-        return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    def part(prefix: str) -> Mapping[str, Array]:
+        return _Arrays(path, prefix, [name.removeprefix(prefix) for name in names if name.startswith(prefix)])
 
     return Evidence(part("q:"), part("a:"), faults)
+
+
+class _Arrays(Mapping[str, Array]):
+    """Some of a file's arrays by name, each read when it is first looked at: most checks look at a few of many MB."""
+
+    def __init__(self, path: Path, prefix: str, names: Collection[str]) -> None:
+        self._path, self._prefix, self._names = path, prefix, dict.fromkeys(names)
+        self._read: dict[str, Array] = {}
+
+    def __getitem__(self, key: str) -> Array:
+        if key not in self._names:
+            raise KeyError(key)
+        if key not in self._read:
+            try:
+                with safe_open(self._path, "np") as opened:
+                    self._read[key] = _full(opened.get_tensor(self._prefix + key))
+            except (SafetensorError, OSError, ValueError) as reason:
+                raise _not_evidence(self._path, reason) from None
+        return self._read[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _not_evidence(path: Path, reason: Exception) -> EvidenceError:
+    what = f"not an evidence file of this grader ({one_line(str(reason), 100)})"
+    return EvidenceError(f"{one_line(str(path), 120)}: {what}; grade again")
+
+
+def read_later(load: Callable[[], Evidence]) -> Evidence:
+    """The evidence that `load` gives, once something of it is looked at."""
+    made: list[Evidence] = []
+
+    def part(name: str) -> Mapping[str, Any]:
+        return _Later(lambda: getattr(_once(made, load), name))
+
+    return Evidence(part("questions"), part("answers"), part("faults"))
+
+
+def _once(made: list[Evidence], load: Callable[[], Evidence]) -> Evidence:
+    if not made:
+        made.append(load())
+    return made[0]
+
+
+def overlay(below: Mapping[str, Any], above: Mapping[str, Any], kept: Callable[[str], bool]) -> Mapping[str, Any]:
+    """The entries `above`, and those `below` whose names are kept; none of them is read before it is asked for."""
+    return _Overlay({**{name: below for name in below if kept(name)}, **dict.fromkeys(above, above)})
+
+
+class _Overlay(Mapping[str, Any]):
+    def __init__(self, holders: Mapping[str, Mapping[str, Any]]) -> None:
+        self._holders = holders
+
+    def __getitem__(self, key: str) -> Any:
+        return self._holders[key][key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._holders
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._holders)
+
+    def __len__(self) -> int:
+        return len(self._holders)
+
+
+class _Later(Mapping[str, Any]):
+    """A mapping that is made when it is first asked."""
+
+    def __init__(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        self._make = make
+
+    def __getitem__(self, key: str) -> Any:
+        return self._make()[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._make()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._make())
+
+    def __len__(self) -> int:
+        return len(self._make())
 
 
 def _faults(notes: Mapping[str, Any]) -> dict[str, Fault]:

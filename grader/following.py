@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from grader.evidence import overlay, read_later
 from grader.exercise import Exercise
 from grader.judge import judge, stepped
+from grader.memory import Memory
 from grader.notebook.definitions import needed
 from grader.records import Array, Evidence, ItemVerdict, Outcome, Rubric
 
@@ -47,9 +50,11 @@ def with_followed(
     exercise: Exercise,
     evidence: Evidence,
     followed: Mapping[str, Followed],
+    memories: Mapping[str, Memory] | None = None,
 ) -> tuple[ItemVerdict, ...]:
     """The verdicts, and what the second judging gives back where it applies under this rubric.
 
+    `memories` are what is known of the second judging's evidence, by part.
     Where a moved number makes a second judging due that was never run, a person decides: that is no student's fault.
     """
     made = {item.id: item for item in items}
@@ -59,7 +64,8 @@ def with_followed(
         if run is None or not set(run.replaced) <= {item.id for item in items if _lost(item)}:
             made |= {item.id: replace(item, outcome=Outcome.NEEDS_REVIEW, lost_in=lost) for item in spoilt}
             continue
-        second = {i.id: i for i in judge(_overlaid(evidence, run.evidence, part), rubric, exercise.checks)}
+        overlaid = read_later(partial(_overlaid, evidence, run.evidence, part))
+        second = {i.id: i for i in judge(overlaid, rubric, exercise.checks, (memories or {}).get(part))}
         made |= {own.id: _given_back(own, second[own.id], run.replaced, rubric) for own in spoilt}
     return tuple(made.values())
 
@@ -85,8 +91,8 @@ def _overlaid(first: Evidence, second: Evidence, part: str) -> Evidence:
 
     return Evidence(
         first.questions,
-        {name: array for name, array in first.answers.items() if kept(name)} | dict(second.answers),
-        {source: fault for source, fault in first.faults.items() if kept(source)} | dict(second.faults),
+        overlay(first.answers, second.answers, kept),
+        overlay(first.faults, second.faults, kept),
     )
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from grader.errors import EvidenceError
 from grader.judging import Check, NotAnswered
+from grader.levels import Measurement, weighed
+from grader.memory import Memory, asked
 from grader.records import (
     CheckSpec,
     CheckVerdict,
@@ -17,9 +20,18 @@ from grader.records import (
 )
 
 
-def judge(evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check]) -> tuple[ItemVerdict, ...]:
-    """Every item of the rubric has a verdict; a check that breaks gives `needs_review`, never zero points."""
-    return tuple(_item(evidence, item, checks, rubric.points_step_milli) for item in rubric.items)
+def judge(
+    evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check], memory: Memory | None = None
+) -> tuple[ItemVerdict, ...]:
+    """Every item of the rubric has a verdict; a check that breaks gives `needs_review`, never zero points.
+
+    With a `memory` of this evidence, what it holds is not measured again, and it holds what was measured now.
+
+    Raises:
+        EvidenceError: where the evidence is only read now, and cannot be.
+    """
+    memory = memory or Memory()
+    return tuple(_item(evidence, item, checks, rubric.points_step_milli, memory) for item in rubric.items)
 
 
 def title_of(check: Check) -> str:
@@ -36,14 +48,16 @@ def stepped(points_milli: float, step_milli: int) -> int:
     return int(points_milli / step_milli + 0.5) * step_milli
 
 
-def _item(evidence: Evidence, item: RubricItem, checks: Mapping[str, Check], step: int) -> ItemVerdict:
+def _item(evidence: Evidence, item: RubricItem, checks: Mapping[str, Check], step: int, memory: Memory) -> ItemVerdict:
     verdicts: dict[str, CheckVerdict] = {}
     for spec in item.checks:
         lost = [name for name in spec.requires if verdicts[name].points_milli == 0]
         if lost:
             verdicts[spec.check] = _after(verdicts[lost[0]], spec, checks)
         else:
-            verdicts[spec.check] = _weighed(spec, checks[spec.check], _finding(evidence, item, spec, checks), step)
+            verdicts[spec.check] = _weighed(
+                spec, checks[spec.check], _finding(evidence, item, spec, checks, memory), step
+            )
     made = tuple(verdicts.values())
     return ItemVerdict(
         id=item.id,
@@ -55,11 +69,15 @@ def _item(evidence: Evidence, item: RubricItem, checks: Mapping[str, Check], ste
     )
 
 
-def _finding(evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check]) -> Finding | Outcome:
+def _finding(
+    evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check], memory: Memory
+) -> Finding | Outcome:
     """What the check found; an outcome instead where it is not the check that decides."""
     part = item.id.partition(".")[0]
     try:
-        finding = checks[spec.check](evidence, part, **spec.params)
+        finding = _asked(evidence, part, spec, checks[spec.check], memory)
+    except EvidenceError:
+        raise
     except NotAnswered as missing:
         message = missing.fault.message
         if missing.fault.blame == "nobody":
@@ -74,6 +92,18 @@ def _finding(evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapp
     if finding.score is not None and not 0 <= finding.score <= 1:
         return Finding(None, f"the check gave a score of {finding.score}; a person decides", measured=finding.measured)
     return finding
+
+
+def _asked(evidence: Evidence, part: str, spec: CheckSpec, check: Check, memory: Memory) -> Finding:
+    """The check's finding; of a check that weighs a level, only the level is asked for, and remembered."""
+    measure = getattr(check, "measure", None)
+    if measure is None:
+        made = memory.recall(asked(part, spec.check, spec.params), lambda: check(evidence, part, **spec.params))
+        return made if not isinstance(made, Measurement) else check(evidence, part, **spec.params)
+    ends = {name: spec.params[name] for name in ("zero_at", "full_at")}
+    shape = {name: value for name, value in spec.params.items() if name not in ends}
+    found = memory.recall(asked(part, spec.check, shape), lambda: measure(evidence, part, **shape))
+    return weighed(found, **ends) if isinstance(found, Measurement) else found
 
 
 def _weighed(spec: CheckSpec, check: Check, finding: Finding | Outcome, step: int) -> CheckVerdict:

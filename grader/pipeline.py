@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import platform
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,24 +20,27 @@ import numpy as np
 import grader
 from grader.box.backend import backend_named
 from grader.exercise import Exercise
-from grader.fingerprint import grader_checksum, questions_checksum
+from grader.fingerprint import grader_checksum, questions_checksum, run_checksum
 from grader.following import Followed, replacement_questions, to_replace
-from grader.judge import judge
 from grader.notebook.definitions import definitions
 from grader.notebook.format import load_notebook
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
 from grader.notebook.saved import compare_saved
-from grader.records import Execution, GradeReport, ItemVerdict, Outcome, Remark, Rubric, Status
+from grader.overrides import NAME as OVERRIDES
+from grader.overrides import decisions_in, read_overrides, with_overrides
+from grader.records import Execution, GradeReport, Remark, Rubric
 from grader.report.files import write_atomically
 from grader.report.gradescope import results_json
 from grader.report.html import report_html
 from grader.report.report_json import dump, dump_json
-from grader.report.words import isolated
+from grader.report.words import needs_person
 from grader.rubric import load_rubric
 from grader.run_folder import (
     EVIDENCE_CHECKSUM,
     evidence_checksum,
+    figures,
+    own_verdicts,
     store_followed,
     store_run,
     stored_evidence,
@@ -57,6 +61,7 @@ class Options:
     seed: str | None = None  # 32 hexadecimal digits: repeats a run's questions
     isolation: str = "bubblewrap"
     parts: tuple[str, ...] | None = None  # those to train; None: all of them, (): components only
+    remarks: tuple[Remark, ...] = ()  # what was noticed before the file was read
 
 
 def grade(
@@ -93,10 +98,11 @@ def grade(
         "rubric": rubric.sha256,
         "grader": grader_checksum(),
         "questions": questions_checksum(questions),
+        "run": run_checksum(rubric, exercise, template, options.parts, options.isolation),
         EVIDENCE_CHECKSUM: evidence_checksum(folder),
     }
     differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
-    remarks = (*submission.remarks, *restored.remarks, *differing)
+    remarks = (*options.remarks, *submission.remarks, *restored.remarks, *differing)
     report = make_report(submission.name, folder, rubric, exercise, ran.execution, remarks, seed, checksums)
     write_report(folder, report, exercise)
     return report, folder
@@ -116,7 +122,7 @@ def sound_source(rubric_path: Path, rubric: Rubric) -> str:
 def follow(folder: Path, sound: str, case: Case, say: Say) -> None:
     """Each part whose later items an earlier one spoilt has been trained once more with sound parts, and is stored."""
     rubric, exercise = case.rubric, case.exercise
-    items = judge(stored_evidence(folder), rubric, exercise.checks)
+    items = own_verdicts(folder, rubric, exercise)
     for part, lost in to_replace(items, rubric, exercise).items():
         known = stored_followed(folder).get(part)
         if known is not None and known.replaced == lost:
@@ -130,30 +136,35 @@ def follow(folder: Path, sound: str, case: Case, say: Say) -> None:
 def regrade(folder: Path, rubric_path: Path) -> GradeReport:
     """The folder's stored evidence is judged under the rubric as it is now; no notebook runs.
 
+    A person's decisions stand: those in the folder's own `overrides.yaml`, or those that the report has.
+
     Raises:
-        GradeError: where the folder holds no finished run.
+        GraderError: where the folder holds no finished run, or its `overrides.yaml` is wrong.
     """
     rubric, exercise = load_rubric(rubric_path)
-    exercise.prepare(lambda _: None)
     old = stored_report(folder)
-    items = verdicts(folder, rubric, exercise)
+    report = judged_again(folder, old, rubric, exercise)
+    if (folder / OVERRIDES).exists():
+        names = {old.submission: old.submission, folder.name: old.submission}
+        report = with_overrides(report, read_overrides(folder / OVERRIDES, rubric, names).get(old.submission))
+    write_report(folder, report, exercise)
+    return report
+
+
+def judged_again(folder: Path, old: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
+    """The report that the folder's evidence gets under this rubric, decisions kept; nothing is written but what
+    judging again may remember."""
+    items = verdicts(folder, rubric, exercise, keep=True)
     report = replace(
         old,
         items=items,
         points_milli=sum(item.points_milli for item in items),
         max_points_milli=rubric.points_milli,
-        needs_person=_needs_person(items, old.remarks, old.status, old.isolation),
+        needs_person=needs_person(items, old.remarks, old.status, old.isolation),
         checksums={**old.checksums, "rubric": rubric.sha256, "grader": grader_checksum()},
         versions=versions(),
     )
-    write_report(folder, report, exercise)
-    return report
-
-
-def _needs_person(items: Sequence[ItemVerdict], remarks: Sequence[Remark], status: Status, isolation: str) -> bool:
-    unsure = any(item.outcome is Outcome.NEEDS_REVIEW for item in items)
-    told = any(remark.needs_person for remark in remarks)
-    return unsure or told or status is Status.BOX_ERROR or not isolated(isolation)
+    return with_overrides(report, decisions_in(old))
 
 
 def make_report(
@@ -167,7 +178,7 @@ def make_report(
     checksums: dict[str, str],
 ) -> GradeReport:
     """The verdicts on the folder's stored evidence."""
-    items = verdicts(folder, rubric, exercise)
+    items = verdicts(folder, rubric, exercise, keep=True)
     reasons = exercise.reasons_for_person(stored_evidence(folder))
     remarks += tuple(Remark("look", reason, needs_person=True) for reason in reasons)
     return GradeReport(
@@ -177,7 +188,7 @@ def make_report(
         device=execution.device,
         status=execution.status,
         isolation=execution.isolation,
-        needs_person=_needs_person(items, remarks, execution.status, execution.isolation),
+        needs_person=needs_person(items, remarks, execution.status, execution.isolation),
         items=items,
         remarks=remarks,
         events=execution.events,
@@ -191,12 +202,12 @@ def make_report(
 
 def write_report(folder: Path, report: GradeReport, exercise: Exercise) -> None:
     """The folder holds the report in every form."""
-    figures = exercise.figures(stored_evidence(folder))
     write_atomically(folder / "results.json", dump_json(results_json(report)))
-    write_atomically(folder / "report.html", report_html(report, figures).encode())
+    write_atomically(folder / "report.html", report_html(report, figures(folder, exercise)).encode())
     write_atomically(folder / "report.json", dump(report))
 
 
+@cache
 def versions() -> dict[str, str]:
     """The versions that matter for a grade."""
     found = {"grader": grader.__version__, "python": platform.python_version()}

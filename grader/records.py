@@ -235,6 +235,18 @@ class CheckVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """A person's decision about an item, on top of the grader's verdict."""
+
+    points_milli: int
+    reason: str
+    by: str
+    when: str = ""
+    was_milli: int = 0  # what the grader gave
+    was_outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ItemVerdict:
     """One line of the report."""
 
@@ -246,6 +258,7 @@ class ItemVerdict:
     checks: tuple[CheckVerdict, ...]  # on the submission as it is
     lost_in: tuple[str, ...] = ()  # earlier items that were replaced before this one was judged once more
     gained_milli: int = 0  # what that gave, part of `points_milli` and beside the sum of the checks
+    override: Override | None = None  # a person decided; `points_milli` and `outcome` are theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,3 +290,4 @@ class Figure:
     title: str
     caption: str
     png: bytes
+    on_wall: bool = False  # shows what a model draws, beside those of others

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from grader.bounded import Unreadable, file_bytes, json_value
-from grader.errors import GraderError
-from grader.evidence import MAX_FILE, load_evidence, save_evidence
+from grader.errors import EvidenceError, GraderError
+from grader.evidence import MAX_FILE, load_evidence, read_later, save_evidence
 from grader.exercise import Exercise
+from grader.fingerprint import judging_checksum
 from grader.following import Followed, with_followed
 from grader.judge import judge
+from grader.memory import MAX_BYTES as MAX_MEMORY
+from grader.memory import Memory, dump_memory, read_memory
 from grader.notebook.format import dump_notebook, one_line
-from grader.records import Evidence, GradeReport, ItemVerdict, Rubric
+from grader.records import Evidence, Figure, GradeReport, ItemVerdict, Rubric
 from grader.report.files import write_atomically
 from grader.report.report_json import MAX_BYTES, dump_json, read_report_json
+from grader.report.wall import wall_strip
 from grader.running import Ran
 
 EVIDENCE = "evidence.safetensors"
 FOLLOWED = "followed.json"  # part -> the items that were replaced; staff only
 REPORT = "report.json"
 REPORTS = (REPORT, "report.html", "results.json")
+JUDGED = "judged.json"  # what the checks found, so that judging again measures nothing again
+FIGURES = "figures.json"  # the report's pictures, likewise
+WALL = "wall.webp"  # the same in one small image, for the page of a class
+SEEN = "evidence.json"  # the evidence files' checksums, and the files that they were taken of
 EVIDENCE_CHECKSUM = "evidence"  # its name among a report's checksums
 _PART = re.compile(r"[A-Za-z0-9_]{1,80}")  # it becomes part of a file's name
 _MAX_FOLLOWED = 1_000_000  # bytes
@@ -37,7 +49,7 @@ def store_run(folder: Path, ran: Ran) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / EVIDENCE, save_evidence(ran.evidence))
-    older = [folder / name for name in (*REPORTS, FOLLOWED)]
+    older = [folder / name for name in (*REPORTS, FOLLOWED, JUDGED, FIGURES, WALL, SEEN)]
     for old in (*older, *folder.glob("followed-*.safetensors")):
         old.unlink(missing_ok=True)
     write_atomically(folder / "executed.ipynb", dump_notebook(ran.notebook).encode())
@@ -76,16 +88,52 @@ def evidence_checksum(folder: Path) -> str:
     """The SHA-256 of all that the folder's submission answered.
 
     Raises:
-        GraderError: where the folder holds no evidence.
+        EvidenceError: where the folder holds no evidence.
     """
     total = hashlib.sha256()
-    for name in (EVIDENCE, *(followed_file(part) for part in sorted(_followed_items(folder)))):
-        try:
-            content = file_bytes(folder / name, MAX_FILE)
-        except Unreadable as reason:
-            raise GraderError(f"{_shown(folder / name)}: {reason}; grade the notebook again") from None
-        total.update(f"{name}\0".encode() + hashlib.sha256(content).digest())
+    for name, checksum in _checksums(folder).items():
+        total.update(f"{name}\0".encode() + bytes.fromhex(checksum))
     return total.hexdigest()
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file of evidence; one that was not written since the last time is not read again.
+
+    Raises:
+        EvidenceError: where one of them is missing.
+    """
+    names = [EVIDENCE, *(followed_file(part) for part in sorted(_followed_items(folder)))]
+    stamps = {name: _stamp(folder / name) for name in names}
+    try:
+        seen = json_value(file_bytes(folder / SEEN, _MAX_FOLLOWED), most_values=_MAX_FOLLOWED)
+        known = {name: seen[name][1] for name in names if name in seen and seen[name][0] == stamps[name]}
+    except (Unreadable, KeyError, TypeError, IndexError):
+        known = {}
+    made = {name: known[name] if _is_checksum(known.get(name)) else _checksum(folder / name) for name in names}
+    if made != known:
+        with contextlib.suppress(OSError):  # it is only a shortcut, and the folder may be one to read
+            write_atomically(folder / SEEN, dump_json({name: [stamps[name], made[name]] for name in names}))
+    return made
+
+
+def _is_checksum(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
+
+
+def _checksum(path: Path) -> str:
+    try:
+        return hashlib.sha256(file_bytes(path, MAX_FILE)).hexdigest()
+    except Unreadable as reason:
+        raise EvidenceError(f"{_shown(path)}: {reason}; grade the notebook again") from None
+
+
+def _stamp(path: Path) -> list[int]:
+    try:
+        status = path.lstat()
+    except OSError as error:
+        why = "no such file; check the path" if isinstance(error, FileNotFoundError) else error.strerror
+        raise EvidenceError(f"{_shown(path)}: {why}; grade the notebook again") from None
+    return [status.st_size, status.st_mtime_ns, status.st_ino]
 
 
 def followed_file(part: str) -> str:
@@ -101,26 +149,89 @@ def store_followed(folder: Path, part: str, followed: Followed) -> None:
 
 
 def stored_followed(folder: Path) -> dict[str, Followed]:
-    """Part -> what it answered when it was trained once more; empty where nothing was.
+    """Part -> what it answered when it was trained once more, read when it is needed; empty where nothing was.
 
     Raises:
         GraderError: where what stands there is not what `store_followed` wrote.
     """
     return {
-        part: Followed(tuple(items), load_evidence(folder / followed_file(part)))
+        part: Followed(tuple(items), read_later(partial(load_evidence, folder / followed_file(part))))
         for part, items in _followed_items(folder).items()
     }
 
 
-def verdicts(folder: Path, rubric: Rubric, exercise: Exercise) -> tuple[ItemVerdict, ...]:
+def own_verdicts(folder: Path, rubric: Rubric, exercise: Exercise) -> tuple[ItemVerdict, ...]:
+    """The verdicts on the run as it was, before anything is given back; the folder remembers what was measured."""
+    return _Stored(folder, rubric, exercise).own(keep=True)
+
+
+def verdicts(folder: Path, rubric: Rubric, exercise: Exercise, *, keep: bool = False) -> tuple[ItemVerdict, ...]:
     """The verdicts on the folder's stored evidence under the rubric; no notebook runs.
+
+    What the folder remembers is not measured again; where `keep`, it remembers what is measured now.
 
     Raises:
         GraderError: where the folder holds no finished run.
     """
-    evidence = stored_evidence(folder)
-    items = judge(evidence, rubric, exercise.checks)
-    return with_followed(items, rubric, exercise, evidence, stored_followed(folder))
+    return _Stored(folder, rubric, exercise).all(keep=keep)
+
+
+class _Stored:
+    """A folder's evidence, read when it is needed, and what is remembered of it."""
+
+    def __init__(self, folder: Path, rubric: Rubric, exercise: Exercise) -> None:
+        self._folder, self._rubric, self._exercise = folder, rubric, exercise
+        self._checksums = _checksums(folder)
+        self._belongs_to = {"judging": judging_checksum(exercise.in_box.parent)}
+        self._memory = _memory(folder, self._belongs_to)
+        self._evidence = read_later(partial(stored_evidence, folder))
+
+    def own(self, *, keep: bool) -> tuple[ItemVerdict, ...]:
+        memory = self._memory.beside(f"{self._checksums[EVIDENCE][:16]}/")
+        items = judge(self._evidence, self._rubric, self._exercise.checks, memory)
+        self._keep(keep)
+        return items
+
+    def all(self, *, keep: bool) -> tuple[ItemVerdict, ...]:
+        followed = stored_followed(self._folder)
+        memories = {part: self._memory.beside(self._both(part)) for part in followed}
+        items = self.own(keep=False)
+        made = with_followed(items, self._rubric, self._exercise, self._evidence, followed, memories)
+        self._keep(keep)
+        return made
+
+    def _both(self, part: str) -> str:
+        """Names the evidence of a second judging: some of it is the first run's."""
+        return f"{self._checksums[EVIDENCE][:16]}+{self._checksums[followed_file(part)][:16]}/"
+
+    def _keep(self, keep: bool) -> None:
+        if keep and self._memory.grown:
+            write_atomically(self._folder / JUDGED, dump_memory(self._memory, self._belongs_to))
+            self._memory.grown.clear()
+
+
+def figures(folder: Path, exercise: Exercise) -> list[Figure]:
+    """The pictures of the folder's evidence, drawn once and kept."""
+    belongs_to = {"evidence": evidence_checksum(folder), "judging": judging_checksum(exercise.in_box.parent)}
+    try:
+        known = json_value(file_bytes(folder / FIGURES, MAX_FILE), most_values=_MAX_FOLLOWED)
+        if known["belongs_to"] == belongs_to:
+            return [Figure(**{**one, "png": base64.b64decode(one["png"])}) for one in known["figures"]]
+    except (Unreadable, KeyError, TypeError, ValueError):
+        pass  # then they are drawn again
+    drawn = exercise.figures(stored_evidence(folder))
+    if strip := wall_strip(drawn):
+        write_atomically(folder / WALL, strip)
+    told = [{**asdict(figure), "png": base64.b64encode(figure.png).decode()} for figure in drawn]
+    write_atomically(folder / FIGURES, dump_json({"belongs_to": belongs_to, "figures": told}))
+    return drawn
+
+
+def _memory(folder: Path, belongs_to: Mapping[str, str]) -> Memory:
+    try:
+        return read_memory(file_bytes(folder / JUDGED, MAX_MEMORY), belongs_to)
+    except Unreadable:
+        return Memory()
 
 
 def _followed_items(folder: Path) -> dict[str, list[str]]:

@@ -26,11 +26,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("", "bounded", "errors", "in_box"),  # in_box: runs beside the student's code; the keeper reads its wire format
     ("records",),
     ("judging", "metrics", "data", "notebook"),
+    ("levels",),
     ("evidence", "classifier"),
     ("exercise", "box", "report"),
-    ("rubric", "fingerprint"),
+    ("rubric", "fingerprint", "memory"),
     ("judge", "gathering", "planning"),
-    ("running", "following"),
+    ("running", "following", "overrides"),
     ("run_folder",),
     ("pipeline",),
     ("batch", "audit", "bench", "doctor"),
@@ -39,7 +40,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 WING = "exercises"  # questions, checks and pictures of one exercise: stands beside the floors below
 WING_IMPORTS = frozenset(
-    {"errors", "records", "judging", "evidence", "exercise", "metrics", "classifier", "data", "box.backend", WING}
+    {"errors", "records", "judging", "levels", "evidence", "exercise", "metrics", "classifier", "data", "box.backend"}
+    | {WING}
 )
 FORBIDDEN = re.compile(
     r"\b(pickle|dill|joblib|cloudpickle|marshal|shelve)\b|torch\.load\(|(?<![\w.])eval\(|allow_pickle|shell=True|os\.system\("

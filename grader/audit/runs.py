@@ -98,7 +98,7 @@ def run_once(wanted: Wanted, rubric_path: Path) -> tuple[ItemVerdict, ...]:
         write_atomically(stored, key.encode())
     if wanted.followed:
         follow(wanted.folder, sound_source(rubric_path, rubric), case, _silent)
-    return verdicts(wanted.folder, rubric, exercise)
+    return verdicts(wanted.folder, rubric, exercise, keep=True)
 
 
 def _silent(text: str) -> None:

@@ -17,9 +17,11 @@ from grader.audit.whatif import Change, Shift, moves
 from grader.audit.words import summary
 from grader.report.plain import plain
 from grader.report.points import points_number, points_text
+from grader.report.spreadsheet import cell
 
 _MOST = 12  # troubles of a kind, or submissions of a table, shown; all of them are in the files
 _LONGEST = 220  # characters of one line
+_LIST = 10_000  # characters of a list in the table
 
 
 def audit_csv(audit: Audit) -> bytes:
@@ -31,14 +33,14 @@ def audit_csv(audit: Audit) -> bytes:
     for row in audit.rows:
         writer.writerow(
             [
-                row.name,
-                row.kind,
-                " ".join(row.foretold),
+                cell(row.name),
+                cell(row.kind),
+                cell(" ".join(row.foretold)),
                 *_points_lost(row),
-                " ".join(f"{s.item}:{s.state}" for s in row.squares if s.state in _NOT_AS_FORETOLD),
-                " ".join(f"{loss.item}.{loss.check}" for loss in row.losses),
+                cell(" ".join(f"{s.item}:{s.state}" for s in row.squares if s.state in _NOT_AS_FORETOLD), _LIST),
+                cell(" ".join(f"{loss.item}.{loss.check}" for loss in row.losses), _LIST),
                 "" if row.to_the_check is None else "yes" if row.to_the_check else "no",
-                plain(row.story, _LONGEST) if row.story else "",
+                cell(row.story, _LONGEST),
             ]
         )
     return stream.getvalue().encode()

@@ -8,16 +8,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load
 
-from grader.classifier.network import Network
 from grader.classifier.published import FOLDER, PUBLISHED
 from grader.errors import ClassifierError
+
+if TYPE_CHECKING:  # torch takes seconds to load, and is not needed where nothing is looked at
+    from grader.classifier.network import Network
 
 BATCH = 500
 
@@ -40,6 +41,8 @@ def judge(images: NDArray[np.float32], *, device: str = "cpu", name: str = "judg
     Raises: ValueError where the shape, dtype or range is another or a value is not finite; ClassifierError
     where the weights are missing or not the published ones.
     """
+    import torch
+
     _check(images)
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     network = _network(name, place)
@@ -58,6 +61,10 @@ def judge(images: NDArray[np.float32], *, device: str = "cpu", name: str = "judg
 
 @lru_cache(maxsize=8)
 def _network(name: str, device: str) -> Network:
+    from safetensors.torch import load
+
+    from grader.classifier.network import Network
+
     if name not in PUBLISHED:
         raise ClassifierError(f"classifier: network {name!r}: expected one of {', '.join(PUBLISHED)}")
     published = PUBLISHED[name]

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 
 from grader.records import Array
 
@@ -110,6 +109,8 @@ def distinct_share(images: Array, *, tolerance: float) -> float:
     if len(images) < 2 or tolerance < 0:
         raise ValueError(f"distinct_share: expected 2 images and a tolerance, got {len(images)}, {tolerance}")
     flat = images.reshape(len(images), -1).astype(np.float64)
+    from sklearn.neighbors import NearestNeighbors
+
     nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(flat).kneighbors()[0][:, 0]
     return float((nearest / math.sqrt(flat.shape[1]) > tolerance).mean())
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import pairwise_distances
-from sklearn.neighbors import NearestNeighbors
 
 from grader.records import Array
 
@@ -36,6 +34,8 @@ def neighbourhood(features: Array, real_features: Array, *, k: int = 5) -> Neigh
         raise ValueError(f"neighbourhood: expected (N, F), (M, F), got {features.shape}, {real_features.shape}")
     if min(len(features), len(real_features)) <= k:
         raise ValueError(f"neighbourhood: expected more than {k} points, got {len(features)}, {len(real_features)}")
+    from sklearn.metrics import pairwise_distances
+
     radii, real_radii = _radii(features, k), _radii(real_features, k)
     inside = np.zeros(len(features), dtype=np.int64)  # how many real balls hold f_j
     covered = np.zeros(len(real_features), dtype=bool)
@@ -67,6 +67,8 @@ def nearest_distance(x: Array, bank: Array) -> Array:
     """
     if not len(x):
         return np.empty(0)
+    from sklearn.neighbors import NearestNeighbors
+
     search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(bank.reshape(len(bank), -1))
     distances: Array = search.kneighbors(x.reshape(len(x), -1))[0]
     return distances[:, 0]
@@ -74,6 +76,8 @@ def nearest_distance(x: Array, bank: Array) -> Array:
 
 def _radii(features: Array, k: int) -> Array:
     """The distance from each point to its k-th neighbour, itself not counted: `(N,)`."""
+    from sklearn.neighbors import NearestNeighbors
+
     search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(features)
     distances: Array = search.kneighbors()[0]  # without an argument, a point is no neighbour of itself
     return distances[:, -1]

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from grader.bounded import Unreadable, json_value
 from grader.errors import GraderError
 from grader.notebook.format import one_line
-from grader.records import CheckVerdict, GradeReport, ItemVerdict, Measured, Remark
+from grader.records import CheckVerdict, GradeReport, ItemVerdict, Measured, Override, Remark
 from grader.report.points import milli_of, points_number
 from grader.report.words import isolation_warning
 
@@ -81,6 +81,7 @@ def read_report_json(data: bytes) -> GradeReport:
         weighed["items"] = [
             _weighed(item)
             | {"checks": [_weighed(check) for check in item["checks"]], "gained_milli": milli_of(item["gained"])}
+            | {"override": _read_override(item.get("override"))}
             for item in values["items"]
         ]
         report = _REPORT.validate_python(weighed)
@@ -119,7 +120,26 @@ def _item(item: ItemVerdict) -> dict[str, Any]:
         "checks": [_check(check) for check in item.checks],
         "lost_in": list(item.lost_in),
         "gained": points_number(item.gained_milli),
+        "override": None if item.override is None else _override(item.override),
     }
+
+
+def _override(override: Override) -> dict[str, Any]:
+    return {
+        "points": points_number(override.points_milli),
+        "reason": override.reason,
+        "by": override.by,
+        "when": override.when,
+        "was": points_number(override.was_milli),
+        "was_outcome": override.was_outcome,
+    }
+
+
+def _read_override(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if values is None:
+        return None
+    milli = {"points_milli": milli_of(values["points"]), "was_milli": milli_of(values["was"])}
+    return {**{name: values[name] for name in ("reason", "by", "when", "was_outcome")}, **milli}
 
 
 def _remark(remark: Remark) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Status
+from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Remark, Status
 from grader.report.points import points_text
 
 OUTCOME_WORDS: Mapping[Outcome, str] = MappingProxyType(
@@ -35,6 +35,7 @@ STATUS_WORDS: Mapping[Status, str] = MappingProxyType(
         Status.BOX_ERROR: "did not run: the grader's own fault",
     }
 )
+LOOKED_AT = "looked_at"  # the kind of a remark: a person has looked, and says so
 NO_ISOLATION = "Graded without isolation"
 _TOLD = (  # kinds of remarks, and what a student reads where there is one of them
     (
@@ -52,6 +53,15 @@ LONGEST = MappingProxyType({"name": 120, "id": 80, "title": 200, "message": 600,
 def isolated(isolation: str) -> bool:
     """Whether the box had walls at all; every report says loudly where it had none."""
     return not isolation.startswith("none")
+
+
+def needs_person(items: Sequence[ItemVerdict], remarks: Sequence[Remark], status: Status, isolation: str) -> bool:
+    """Whether somebody must look before the points are final; a remark that somebody has looked ends that."""
+    if any(remark.kind == LOOKED_AT for remark in remarks):
+        return False
+    unsure = any(item.outcome is Outcome.NEEDS_REVIEW for item in items)
+    told = any(remark.needs_person for remark in remarks)
+    return unsure or told or status is Status.BOX_ERROR or not isolated(isolation)
 
 
 def isolation_warning(report: GradeReport) -> str:
@@ -110,9 +120,12 @@ def reasons_for_person(report: GradeReport) -> tuple[str, ...]:
 
 
 def follow_notes(item: ItemVerdict, items: Sequence[ItemVerdict]) -> tuple[str, ...]:
-    """What follow-through has to say about the item, one sentence each: what it was given back, what it cost others."""
+    """What stands above an item's checks, one sentence each: a person's decision, what was given back, what it cost."""
     titles = {other.id: f"“{other.title}”" for other in items}
     notes = []
+    if item.override is not None:
+        given, was = _points(item.override.points_milli), points_text(item.override.was_milli)
+        notes.append(f"A person decided this item: {given} where the grader gave {was}. Reason: {item.override.reason}")
     if item.gained_milli:
         causes = " and ".join(titles.get(cause, cause) for cause in item.lost_in)
         notes.append(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from grader.exercises.vae_mnist import real
 from grader.exercises.vae_mnist.checks import CHECKS, pictures, quality
-from grader.exercises.vae_mnist.checks.reading import BORDERLINE, CLOSE, graded, levelled
+from grader.levels import BORDERLINE, CLOSE, Measurement, graded, weighed
 from grader.metrics import copy_bank, share_standard_error
 from grader.records import Array, Evidence, Finding, Level
 
@@ -64,7 +64,7 @@ def test_a_better_value_never_earns_less(value: float, more: float, error: float
 
 def test_a_message_holds_no_number_and_says_that_it_was_close() -> None:
     for value in np.linspace(0, 1, 41):
-        found = levelled(Level("share", float(value), 0.02, **ENDS), "they differ", "Look.")
+        found = weighed(Measurement("share", float(value), 0.02, "they differ", "Look."), **ENDS)
         assert not re.search(r"\d", found.message)
         assert (CLOSE in found.message) is found.borderline
         assert bool(found.hint) is (found.score != 1)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure as Canvas
 
 from grader.exercises.vae_mnist.checks import pictures
 from grader.exercises.vae_mnist.checks.reading import answer
 from grader.judging import NotAnswered
 from grader.records import Array, Evidence, Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
 
 NAMES = {"vae": "VAE", "cvae": "CVAE"}
 
@@ -74,8 +77,10 @@ def _grid(id: str, title: str, caption: str, images: Array, columns: int, row_la
 
 
 def _figure(id: str, title: str, caption: str, size: tuple[float, float], paint: Callable[[Canvas], None]) -> Figure:
+    from matplotlib.figure import Figure as Canvas
+
     canvas = Canvas(figsize=size, dpi=110, layout=None)
     paint(canvas)
     buffer = io.BytesIO()
     canvas.savefig(buffer, format="png", bbox_inches="tight" if id.endswith("loss") else None)
-    return Figure(id, title, caption, buffer.getvalue())
+    return Figure(id, title, caption, buffer.getvalue(), on_wall=not id.endswith("loss"))

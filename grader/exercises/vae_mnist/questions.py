@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import ndimage
 
 from grader.data.mnist import Mnist
 from grader.records import Array
@@ -50,6 +49,8 @@ def hidden_images(rng: np.random.Generator, images: Array, count: int) -> tuple[
 
     images `(M, 28, 28)` uint8 -> `(count, 1, 28, 28)` float32 in [0, 1].
     """
+    from scipy import ndimage
+
     chosen = rng.choice(len(images), size=count, replace=False)
     made = np.empty((count, 1, 28, 28), dtype=np.float32)
     centre = np.array([13.5, 13.5])

@@ -26,37 +26,44 @@ from grader.exercises.vae_mnist.checks.pictures import (
     samples,
     worst,
 )
-from grader.exercises.vae_mnist.checks.reading import levelled, smaller_is_better
+from grader.exercises.vae_mnist.checks.reading import smaller_is_better
+from grader.levels import Measurement, levelled_check
 from grader.metrics.agreement import Agreement, label_agreement
 from grader.metrics.bootstrap import share_standard_error
 from grader.metrics.copies import copy_share
 from grader.metrics.diversity import class_entropy, distinct_share, spread_against
 from grader.metrics.frechet import moments, normalised_frechet_distance
 from grader.metrics.reconstruction import explained_variance, explained_variance_error
-from grader.records import Array, Evidence, Finding, Level
+from grader.records import Array, Evidence, Finding
 
 LEAST_VARIANCE = 0.1  # of real digits': a collapsed decoder draws one picture, whose own is nothing to divide by
 
 
-def reconstructions_resemble_the_images(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
+@levelled_check
+def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measurement:
     """Reconstructions of hidden test images are close to the images."""
     x, x_hat = reconstructions(evidence, part)
     explained = explained_variance(x, x_hat, real.mean_image())
     error = explained_variance_error(x, x_hat, real.mean_image())
-    return levelled(
-        Level("explained variance", explained, error, zero_at, full_at),
+    return Measurement(
+        "explained variance",
+        explained,
+        error,
         "reconstructions are close to the images",
         "Compare the two kinds of rows in your own picture of reconstructions.",
     )
 
 
-def reconstructions_keep_their_digit(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
+@levelled_check
+def reconstructions_keep_their_digit(evidence: Evidence, part: str) -> Measurement:
     """Reconstructions of hidden test images show the digit that the image shows."""
     _, x_hat = reconstructions(evidence, part)
     agreement = label_agreement(evidence.questions[f"quality.{part}/y"], judged(x_hat).labels)
     error = share_standard_error(agreement.overall, len(x_hat))
-    return levelled(
-        Level("share of right digits", agreement.overall, error, zero_at, full_at),
+    return Measurement(
+        "share of right digits",
+        agreement.overall,
+        error,
         "reconstructions show the right digit",
         "Which digits turn into others in your picture of reconstructions?",
         {"worst digit": agreement.worst},
@@ -64,44 +71,51 @@ def reconstructions_keep_their_digit(evidence: Evidence, part: str, *, zero_at: 
 
 
 @smaller_is_better
-def samples_resemble_digits(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
+@levelled_check
+def samples_resemble_digits(evidence: Evidence, part: str) -> Measurement:
     """Samples look like handwritten digits."""
     features = [(judged(images).features,) for images, _ in drawn(evidence, part)]
     distance = worst("Fréchet distance", _distance_from_digits, features, max)
-    return levelled(
-        Level("Fréchet distance", *distance, zero_at, full_at),
+    return Measurement(
+        "Fréchet distance",
+        *distance,
         "samples look like digits",
         "Look at your samples: are they blurred, broken, or all alike?",
     )
 
 
 @smaller_is_better
-def samples_spread_their_ink_as_digits_do(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
+@levelled_check
+def samples_spread_their_ink_as_digits_do(evidence: Evidence, part: str) -> Measurement:
     """Samples spread their ink over the picture as handwritten digits do.
 
     A classifier looks at strokes and forgives codes that hardly vary, or a decoder far off its prior; this does not.
     """
     squares = [(ink(images),) for images, _ in drawn(evidence, part)]
     distance = worst("Fréchet distance of ink", _distance_of_ink, squares, max)
-    return levelled(
-        Level("Fréchet distance of ink", *distance, zero_at, full_at),
+    return Measurement(
+        "Fréchet distance of ink",
+        *distance,
         "samples have their ink where digits have it",
         "Look at many samples at once: do they differ in place, slant and weight as handwriting does?",
     )
 
 
-def samples_show_all_digits(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
+@levelled_check
+def samples_show_all_digits(evidence: Evidence, part: str) -> Measurement:
     """Samples show all ten digits."""
     labels = [(judged(images).labels,) for images, _ in drawn(evidence, part)]
     evenness = worst("evenness of digits", class_entropy, labels, min)
-    return levelled(
-        Level("evenness of digits", *evenness, zero_at, full_at),
+    return Measurement(
+        "evenness of digits",
+        *evenness,
         "all digits appear among the samples",
         "Count the digits in your picture of samples.",
     )
 
 
-def samples_differ(evidence: Evidence, part: str, *, tolerance: float, zero_at: float, full_at: float) -> Finding:
+@levelled_check
+def samples_differ(evidence: Evidence, part: str, *, tolerance: float) -> Measurement:
     """Samples differ from each other."""
     name = f"share of pictures further than {tolerance} from all others"
 
@@ -110,41 +124,50 @@ def samples_differ(evidence: Evidence, part: str, *, tolerance: float, zero_at: 
         return Measure(found, share_standard_error(found, len(images)))  # rows drawn twice would be near-duplicates
 
     distinct = min(share(images) for images, _ in drawn(evidence, part))
-    return levelled(
-        Level("share of different samples", *distinct, zero_at, full_at),
+    return Measurement(
+        "share of different samples",
+        *distinct,
         "samples differ from each other",
         "How many different pictures are there among your samples?",
     )
 
 
-def samples_show_the_requested_digit(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
+@levelled_check
+def samples_show_the_requested_digit(evidence: Evidence, part: str) -> Measurement:
     """A conditional sample shows the digit that was asked for."""
     agreement, labels = _requested(evidence, part)
     error = share_standard_error(agreement.overall, len(labels))
-    return levelled(
-        Level("share of requested digits", agreement.overall, error, zero_at, full_at),
+    return Measurement(
+        "share of requested digits",
+        agreement.overall,
+        error,
         "samples show the requested digit",
         "In your picture, does each row show the digit written beside it?",
     )
 
 
-def every_digit_can_be_requested(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
+@levelled_check
+def every_digit_can_be_requested(evidence: Evidence, part: str) -> Measurement:
     """No digit is drawn much worse on request than the others: one that never comes costs all of it."""
     agreement, _ = _requested(evidence, part)
-    return levelled(
-        Level("evenness of requested digits", agreement.even, agreement.even_error, zero_at, full_at),
+    return Measurement(
+        "evenness of requested digits",
+        agreement.even,
+        agreement.even_error,
         "every digit can be requested",
         f"Look at the row of the {agreement.worst_class} in your picture.",
         {"worst digit": agreement.worst_class, "its share": agreement.worst},
     )
 
 
-def samples_of_a_digit_differ(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
+@levelled_check
+def samples_of_a_digit_differ(evidence: Evidence, part: str) -> Measurement:
     """Samples of the same digit differ as handwriting does."""
     spread = worst("spread within a digit", _mean_spread, drawn(evidence, part), min)
     least = min(spread_against(*rows, digit_deviations()).worst for rows in drawn(evidence, part))
-    return levelled(
-        Level("spread within a digit", *spread, zero_at, full_at),
+    return Measurement(
+        "spread within a digit",
+        *spread,
         "samples of one digit differ from each other",
         "Look along a row of your picture: is it always the same handwriting?",
         {"smallest spread": least},
@@ -152,22 +175,24 @@ def samples_of_a_digit_differ(evidence: Evidence, part: str, *, zero_at: float, 
 
 
 @smaller_is_better
-def samples_are_new(
-    evidence: Evidence, part: str, *, copy_ratio: float, examined: int, zero_at: float, full_at: float
-) -> Finding:
+@levelled_check
+def samples_are_new(evidence: Evidence, part: str, *, copy_ratio: float, examined: int) -> Measurement:
     """Samples are new pictures, not copies of training images."""
     images = samples(evidence, part)[0][:examined]
     name = f"share of copies below {copy_ratio}"
     copies = remembered(name, lambda: copy_share(images, real.training_bank(), ratio=copy_ratio), images)
-    return levelled(
-        Level("share of copies", copies, share_standard_error(copies, len(images)), zero_at, full_at),
+    return Measurement(
+        "share of copies",
+        copies,
+        share_standard_error(copies, len(images)),
         "samples are new pictures, not copies of training images",
         "Who draws the samples?",
     )
 
 
 @smaller_is_better
-def samples_are_the_decoders_own(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
+@levelled_check
+def samples_are_the_decoders_own(evidence: Evidence, part: str) -> Measurement | Finding:
     """Samples are what the trained decoder draws from the prior.
 
     Where the decoder could not be asked apart there is nothing to compare with, and nothing is lost: a person
@@ -179,8 +204,9 @@ def samples_are_the_decoders_own(evidence: Evidence, part: str, *, zero_at: floa
         return Finding(1.0, "there were no images of the decoder's own to compare the samples with")
     if black_and_white(images):  # draws, compared with draws
         expected = (np.random.default_rng(0).random(expected.shape) < expected).astype(np.float32)
-    return levelled(
-        Level("distance from the decoder's own images", *_distance(images, expected), zero_at, full_at),
+    return Measurement(
+        "distance from the decoder's own images",
+        *_distance(images, expected),
         "the samples are what the trained decoder draws from the prior",
         "Who draws the samples, and from which codes?",
     )

@@ -8,10 +8,8 @@ from typing import NoReturn, TypeVar
 import numpy as np
 
 from grader.judging import NotAnswered
-from grader.records import Array, Evidence, Fault, Finding, Level, Measured
+from grader.records import Array, Evidence, Fault, Finding, Measured
 
-BORDERLINE = 2.0  # standard errors: another draw would hardly move a value further
-CLOSE = "; this is close to the limit, and the better side was given"
 C = TypeVar("C", bound=Callable[..., Finding])
 
 UNANSWERED = Fault("student", "the notebook did not get as far as this")
@@ -58,51 +56,6 @@ def smaller_is_better(check: C) -> C:
     """The check, marked as one whose `zero_at` lies above its `full_at`."""
     vars(check)["smaller_is_better"] = True
     return check
-
-
-def graded(level: Level) -> tuple[float, bool]:
-    """The score in [0, 1] that a level earns, and whether it is borderline.
-
-    Linear between `zero_at` and `full_at`, except within `BORDERLINE` standard errors of either, where the
-    better side is given and the level is borderline: by `full_at` the score is 1; by `zero_at` it is that of
-    the value moved `BORDERLINE` standard errors to the better, at most that of `zero_at` so moved. A better
-    value never earns less.
-
-    >>> graded(Level("share", 0.48, 0.02, zero_at=0.1, full_at=0.5))
-    (1.0, True)
-    """
-    better = 1 if level.full_at > level.zero_at else -1
-    span = abs(level.full_at - level.zero_at)
-    room = BORDERLINE * level.standard_error
-    above = better * (level.value - level.zero_at)  # how far it is from earning nothing
-    if above >= span - room:
-        return 1.0, 0 < room >= above - span
-    if -room < above <= room:
-        return min(above + room, room) / span, True
-    return max(0.0, above / span), False
-
-
-def levelled(level: Level, good: str, hint: str, more: Measured | None = None) -> Finding:
-    """The finding on a level; its message holds no number that a student could aim at.
-
-    `good` is the clause that is true where nothing is lost, about "they"; `more` is measured beside the level.
-    """
-    score, borderline = graded(level)
-    message = good if score == 1 else f"expected: {good}; they are {_standing(score)}"
-    return Finding(
-        score,
-        message + CLOSE if borderline else message,
-        "" if score == 1 else hint,
-        {level.name: level.value, **(more or {})},
-        level,
-        borderline,
-    )
-
-
-def _standing(score: float) -> str:
-    if score == 0:
-        return "far from it"
-    return f"{'nearly' if score > 0.6 else 'partly'} there"
 
 
 def verdict(right: bool, yes: str, no: str, hint: str = "", measured: Measured | None = None) -> Finding:

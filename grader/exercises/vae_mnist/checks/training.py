@@ -1,109 +1,38 @@
 """Checks of the training loop, tried with a toy model, a toy loss and a recording optimizer.
 
-Each recorded step is compared with what a right loop would have done from the same parameters on the same batch; the
-toys are imported from the very file that the box uses.
+Each recorded step is compared with what a right loop would have done from the same parameters on the same batch: see
+`steps`, which is loaded when the first check needs it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
-import torch
-from torch.nn import functional as F
 
-from grader.exercises.vae_mnist.checks.reading import answer, between, give_up, number, verdict
-from grader.exercises.vae_mnist.in_box import stand_in
+from grader.exercises.vae_mnist.checks.reading import answer, between, number, verdict
 from grader.records import Array, Evidence, Finding
-
-Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-def _kl(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
-    return 0.5 * (mu.pow(2) + logvar.exp() - 1 - logvar).sum()
-
-
-# A loop that computes the exercise's loss by itself instead of calling the function is right, too.
-LOSSES: dict[str, Loss] = {
-    "the given loss": lambda x_hat, x, mu, logvar: stand_in.toy_loss(x_hat, x, mu, logvar)[0],
-    "cross-entropy": lambda x_hat, x, mu, logvar: (
-        (F.binary_cross_entropy(x_hat, x, reduction="sum") + _kl(mu, logvar)) / len(x)
-    ),
-    "squared error": lambda x_hat, x, mu, logvar: ((x_hat - x).pow(2).sum() + _kl(mu, logvar)) / len(x),
-}
-
-
-@dataclass(frozen=True)
-class _Steps:
-    """The recorded steps and the batches they were made on."""
-
-    batches: list[tuple[torch.Tensor, torch.Tensor]]
-    before: Array  # (S, P)
-    grads: Array  # (S, P)
-    batch: Array  # (S,)
-    epochs: int
-    conditional: bool
-
-    def right(self, step: int, loss: Loss) -> tuple[Array, float]:
-        """The gradient and the value of the loss at the step's parameters, on its batch."""
-        x, y = self.batches[int(self.batch[step])]
-        model = stand_in.ToyModel(4, self.conditional)
-        torch.nn.utils.vector_to_parameters(torch.from_numpy(self.before[step].copy()), model.parameters())
-        value = loss(*_output(model, x, y))
-        gradients = torch.autograd.grad(value, list(model.parameters()))
-        return stand_in.flat(gradients).numpy(), float(value.detach())
-
-
-def _output(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    x_hat, mu, logvar = model(x, y)
-    return x_hat, x, mu, logvar
 
 
 def _source(part: str) -> str:
     return f"components.{part}/training"
 
 
-def _steps(evidence: Evidence, part: str) -> _Steps:
-    before, grads, batch = answer(evidence, _source(part), "before", "grads", "batch")
-    asked = {
-        name: evidence.questions[f"components.{part}/{name}"]
-        for name in ("train_x", "train_y", "train_batch", "train_epochs")
-    }
-    size = int(asked["train_batch"])
-    x, y = torch.from_numpy(asked["train_x"]).split(size), torch.from_numpy(asked["train_y"]).split(size)
-    width = stand_in.flat(stand_in.ToyModel(4, part == "cvae").parameters()).numel()
-    if before.shape != (len(batch), width) or grads.shape != before.shape or batch.ndim != 1:
-        give_up("the recorded steps do not fit the toy model")
-    if len(batch) and not (batch.min() >= 0 and batch.max() < len(x)):
-        give_up("steps were made before the first batch was taken")
-    return _Steps(list(zip(x, y, strict=True)), before, grads, batch, int(asked["train_epochs"]), part == "cvae")
-
-
-def _share_right(steps: _Steps, loss: Loss, min_cosine: float) -> float:
-    right = 0
-    for step, got in enumerate(steps.grads.astype(np.float64)):
-        expected = steps.right(step, loss)[0].astype(np.float64)
-        cosine = got @ expected / (np.linalg.norm(got) * np.linalg.norm(expected) + 1e-30)
-        right += bool(cosine >= min_cosine)
-    return right / len(steps.grads)
-
-
 def steps_follow_the_gradient(
     evidence: Evidence, part: str, *, min_cosine: float, zero_at: float, full_at: float
 ) -> Finding:
     """Each step follows the gradient of its own batch's loss."""
-    steps = _steps(evidence, part)
+    from grader.exercises.vae_mnist.checks.steps import LOSSES, first_only, recorded_steps, share_right
+
+    steps = recorded_steps(evidence, part)
     if not len(steps.grads):
         return Finding(0.0, "the optimizer never made a step", "Which three calls turn a loss into a step?")
-    shares = {name: _share_right(steps, loss, min_cosine) for name, loss in LOSSES.items()}
+    shares = {name: share_right(steps, loss, min_cosine) for name, loss in LOSSES.items()}
     best = max(shares, key=lambda name: shares[name])
     share = shares[best]
-    first_only = share < 1 and _share_right(_first(steps), LOSSES[best], min_cosine) == 1
+    only_first = share < 1 and share_right(first_only(steps), LOSSES[best], min_cosine) == 1
     message = "every step follows its batch's gradient"
     if not np.abs(steps.grads).max() > 0:
         message = "steps are made with gradients that are zero or missing"
-    elif first_only:
+    elif only_first:
         message = "the first step is right, later ones also contain the gradients of earlier batches"
     elif share < 1:
         message = f"{share:.0%} of the steps follow the gradient of their batch's loss"
@@ -111,13 +40,11 @@ def steps_follow_the_gradient(
     return Finding(between(share, zero_at=zero_at, full_at=full_at), message, hint, {"share of right steps": share})
 
 
-def _first(steps: _Steps) -> _Steps:
-    return _Steps(steps.batches, steps.before[:1], steps.grads[:1], steps.batch[:1], steps.epochs, steps.conditional)
-
-
 def every_batch_is_used(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """Every epoch makes a step on every batch."""
-    steps = _steps(evidence, part)
+    from grader.exercises.vae_mnist.checks.steps import recorded_steps
+
+    steps = recorded_steps(evidence, part)
     counts = np.bincount(steps.batch, minlength=len(steps.batches))
     share = float(np.minimum(counts, steps.epochs).sum() / (steps.epochs * len(steps.batches)))
     return Finding(
@@ -130,8 +57,10 @@ def every_batch_is_used(evidence: Evidence, part: str, *, zero_at: float, full_a
 
 def given_optimizer_moves_the_model(evidence: Evidence, part: str) -> Finding:
     """The optimizer that is passed in moves the model's parameters."""
+    from grader.exercises.vae_mnist.checks.steps import recorded_steps
+
     start, end = answer(evidence, _source(part), "start", "end")
-    steps = len(_steps(evidence, part).batch)
+    steps = len(recorded_steps(evidence, part).batch)
     moved = start.shape == end.shape and bool(np.abs(end - start).max() > 0)
     no = "the parameters are the same after training"
     if moved and not steps:
@@ -162,8 +91,10 @@ def trains_in_train_mode(evidence: Evidence, part: str) -> Finding:
 
 def reported_loss_is_the_mean(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The function returns one number an epoch, in proportion to the mean loss."""
+    from grader.exercises.vae_mnist.checks.steps import LOSSES, recorded_steps
+
     (history,) = answer(evidence, _source(part), "history")
-    steps = _steps(evidence, part)
+    steps = recorded_steps(evidence, part)
     if history.shape != (steps.epochs,):
         return Finding(
             0.0,
@@ -193,13 +124,15 @@ def reported_loss_is_the_mean(evidence: Evidence, part: str, *, tolerance: float
 
 def labels_reach_the_model(evidence: Evidence, part: str) -> Finding:
     """Each batch's labels reach the model together with its images."""
+    from grader.exercises.vae_mnist.checks.steps import LOSSES, recorded_steps, share_right
+
     (labels,) = answer(evidence, _source(part), "labels")
-    steps = _steps(evidence, part)
+    steps = recorded_steps(evidence, part)
     taken = [steps.batches[int(index)][1].numpy() for index in steps.batch]
     expected = np.concatenate(taken) if taken else np.zeros(0, dtype=np.int64)
     right = expected.size > 0 and labels.shape == expected.shape and bool((labels == expected).all())
     if not right and expected.size:  # pieces called by hand pass labels twice, or not through the model itself
-        right = _share_right(steps, LOSSES["the given loss"], 0.999) == 1
+        right = share_right(steps, LOSSES["the given loss"], 0.999) == 1
     return verdict(
         right,
         "the labels reach the model",

@@ -1,0 +1,158 @@
+"""A person's decisions on top of the grader's verdicts: `overrides.yaml`, which the grader reads and never writes.
+
+student0003:
+  vae.loss: {points: 5, reason: the loss returns a vector whose mean is right, by: A. Lovelace, when: 2026-11-23}
+  looked_at: {reason: the changed cell only adds a print, by: A. Lovelace}
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from grader.bounded import Unreadable, file_bytes
+from grader.errors import GraderError
+from grader.notebook.format import one_line
+from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric
+from grader.report.points import milli_of, points_text
+from grader.report.words import LOOKED_AT, needs_person
+from grader.rubric.wording import nearest
+
+NAME = "overrides.yaml"
+_LOOKED_BY = "looked at by "
+MAX_BYTES = 5_000_000
+MAX_REASON = 500
+LONGEST_LIST = 200  # characters
+FIELDS = ("points", "reason", "by", "when")
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What a person decided about one submission."""
+
+    items: Mapping[str, Override]
+    looked_at: Override | None = None  # its points mean nothing
+
+
+def read_overrides(path: Path, rubric: Rubric, submissions: Mapping[str, str]) -> dict[str, Decisions]:
+    """Submission -> decisions; empty where there is no such file.
+
+    `submissions` are the names that the file may use, a key or a student's id, and the key of each.
+
+    Raises:
+        GraderError: one line: what is wrong and where, what was expected, the nearest right name.
+    """
+    if not path.exists() and not path.is_symlink():
+        return {}
+    shown = one_line(str(path), 120)
+    try:
+        told = yaml.safe_load(file_bytes(path, MAX_BYTES).decode())
+    except Unreadable as reason:
+        if "0 bytes" in str(reason):
+            return {}
+        raise GraderError(f"{shown}: {reason}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise GraderError(f"{shown}: {where}not YAML; quote a text that holds ': '") from None
+    found: dict[str, Decisions] = {}
+    for name, entries in _table(told or {}, shown).items():
+        if name not in submissions:
+            close = nearest(name, submissions)
+            close = close if len(close) < LONGEST_LIST else "; class.json lists them all"
+            raise GraderError(f"{shown}: {one_line(name, 60)}: no such submission{close}")
+        where = f"{shown}: {one_line(name, 60)}"
+        found[submissions[name]] = _decisions(_table(entries, where), where, rubric)
+    return found
+
+
+def with_overrides(report: GradeReport, decisions: Decisions | None) -> GradeReport:
+    """The report under these decisions and no earlier ones; sums follow, and the grader's own points stay beside."""
+    chosen = decisions or Decisions({})
+    items = tuple(_decided(_undecided(item), chosen.items.get(item.id)) for item in report.items)
+    remarks = tuple(remark for remark in report.remarks if remark.kind != LOOKED_AT)
+    if chosen.looked_at is not None:
+        remarks += (Remark(LOOKED_AT, f"{_LOOKED_BY}{chosen.looked_at.by}: {chosen.looked_at.reason}"),)
+    return replace(
+        report,
+        items=items,
+        remarks=remarks,
+        points_milli=sum(item.points_milli for item in items),
+        needs_person=needs_person(items, remarks, report.status, report.isolation),
+    )
+
+
+def decisions_in(report: GradeReport) -> Decisions:
+    """The decisions that a report was made with."""
+    items = {item.id: item.override for item in report.items if item.override is not None}
+    looked = next((remark for remark in report.remarks if remark.kind == LOOKED_AT), None)
+    by, _, reason = looked.message.removeprefix(_LOOKED_BY).partition(": ") if looked else ("", "", "")
+    return Decisions(items, Override(0, reason, by) if looked else None)
+
+
+def _undecided(item: ItemVerdict) -> ItemVerdict:
+    """The item as the grader left it."""
+    own = item.override
+    if own is None:
+        return item
+    return replace(item, points_milli=own.was_milli, outcome=Outcome(own.was_outcome), override=None)
+
+
+def _decided(item: ItemVerdict, override: Override | None) -> ItemVerdict:
+    if override is None:
+        return item
+    points = override.points_milli
+    outcome = Outcome.PASSED if points == item.max_points_milli else Outcome.PARTIAL if points else Outcome.FAILED
+    told = replace(override, was_milli=item.points_milli, was_outcome=str(item.outcome))
+    return replace(item, points_milli=points, outcome=outcome, override=told)
+
+
+def _table(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise GraderError(f"{where}: expected a table, got {type(value).__name__}")
+    return {str(key): entry for key, entry in value.items()}
+
+
+def _decisions(entries: Mapping[str, Any], where: str, rubric: Rubric) -> Decisions:
+    known = {item.id: item for item in rubric.items}
+    made: dict[str, Override] = {}
+    looked = None
+    for name, entry in entries.items():
+        at = f"{where}: {one_line(name, 60)}"
+        fields = _table(entry, at)
+        if unknown := [field for field in fields if field not in FIELDS]:
+            raise GraderError(f"{at}: unknown field {unknown[0][:40]!r}{nearest(unknown[0], FIELDS)}")
+        if name == LOOKED_AT:
+            looked = Override(0, *_said(fields, at))
+            continue
+        if name not in known:
+            raise GraderError(f"{at}: no such item{nearest(name, [*known, LOOKED_AT])}")
+        most = known[name].points_milli
+        points = milli_of(fields.get("points"))
+        if not 0 <= points <= most:
+            raise GraderError(f"{at}: points: expected 0 to {points_text(most)}, got {points_text(points)}")
+        made[name] = Override(points, *_said(fields, at))
+    return Decisions(made, looked)
+
+
+def _said(fields: Mapping[str, Any], where: str) -> tuple[str, str, str]:
+    """Why, who and when."""
+    for needed in ("reason", "by"):
+        if not isinstance(fields.get(needed), str) or not fields[needed].strip():
+            raise GraderError(f"{where}: expected {needed}, a text; a decision without it cannot be answered for")
+    when = fields.get("when", "")
+    if not isinstance(when, str | datetime.date):
+        raise GraderError(f"{where}: when: expected a date, for instance 2026-11-23")
+    return one_line(fields["reason"].strip(), MAX_REASON), one_line(fields["by"].strip(), 100), one_line(str(when), 40)
+
+
+def names_of(keys: Mapping[str, str | None], also: Collection[str] = ()) -> dict[str, str]:
+    """Every name by which a decision may mean a submission: its key, and its student's id."""
+    students = [student for student in keys.values() if student]
+    ids = {student: key for key, student in keys.items() if student and students.count(student) == 1}
+    return ids | {key: key for key in (*keys, *also)}

@@ -8,10 +8,10 @@ RUBRIC ?= rubric.yaml
 WORKERS ?= 2
 REPEATED ?= reference deep_and_narrow kl_with_wrong_sign decoder_ignores_z no_zero_grad one_picture_a_class uniform_noise
 export PYTHONUNBUFFERED := 1
-export SUBMISSION
+export SUBMISSION SUBMISSIONS CLASS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup grade check doctor test attacks test-long lint template template-check reference classifier audit audit-full audit-seeds calibrate bench-data bench-wall clean
+.PHONY: help setup grade grade-class regrade check doctor test attacks test-slurm test-long lint template template-check reference classifier audit audit-full audit-seeds calibrate bench-data bench-wall bench-class clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -33,6 +33,14 @@ grade: setup ## grades SUBMISSION=x.ipynb (RUBRIC=..., OPTIONS="--seed ...")
 	@test -n "$$SUBMISSION" || { echo "not graded: no notebook given; use make grade SUBMISSION=x.ipynb" >&2; exit 2; }
 	@$(RUN) -m grader grade "$$SUBMISSION" --rubric "$(RUBRIC)" $(OPTIONS)
 
+grade-class: setup ## grades SUBMISSIONS=dir-or-zip, several at once; run again, only what is missing or changed
+	@test -n "$$SUBMISSIONS" || { echo "not graded: no folder given; use make grade-class SUBMISSIONS=dir" >&2; exit 2; }
+	@$(RUN) -m grader grade-class "$$SUBMISSIONS" --rubric "$(RUBRIC)" $(OPTIONS)
+
+regrade: setup ## judges CLASS=runs/dir again from stored evidence, under the rubric as it is now
+	@test -n "$$CLASS" || { echo "not judged: no folder given; use make regrade CLASS=runs/submissions" >&2; exit 2; }
+	@$(RUN) -m grader regrade "$$CLASS" $(OPTIONS)
+
 check: setup ## grades the components of SUBMISSION=x.ipynb alone, without training, in seconds
 	@test -n "$$SUBMISSION" || { echo "not graded: no notebook given; use make check SUBMISSION=x.ipynb" >&2; exit 2; }
 	@$(RUN) -m grader grade "$$SUBMISSION" --rubric "$(RUBRIC)" --components-only $(OPTIONS)
@@ -41,13 +49,17 @@ doctor: setup ## says whether this machine can grade untrusted notebooks, by try
 	@$(RUN) -m grader doctor --rubric "$(RUBRIC)" $(OPTIONS)
 
 test: setup lint template-check ## the everyday tests, with coverage
-	@$(RUN) -m pytest -q -n $(WORKERS) --dist loadfile -m "not long and not attack" --cov=grader --cov-report=term
+	@$(RUN) -m pytest -q -n $(WORKERS) --dist loadfile -m "not long and not attack and not slurm" --cov=grader --cov-report=term
 
 attacks: setup ## hands in hostile notebooks, the fast form: no training
 	@$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal -m "attack and not long" tests/attacks
 
+test-slurm: setup ## grades a class on a real Slurm of one node, started and stopped for it (Debian: slurm-wlm, munge)
+	@$(RUN) -m pip install --disable-pip-version-check -q submitit
+	@$(RUN) -m pytest -q -m slurm tests/slurm
+
 test-long: setup ## every test, also those that train
-	@$(RUN) -m pytest -q -m "long or not long"
+	@$(RUN) -m pytest -q -m "not slurm"
 
 lint: $(STAMP) ## ruff and mypy
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check --quiet . && $(RUN) -m mypy
@@ -82,6 +94,9 @@ bench-data: setup ## the reference's batches against a DataLoader, one epoch eac
 
 bench-wall: setup ## the reference's run in the box against the same run outside it
 	@$(RUN) -m benchmarks.wall_cost
+
+bench-class: setup ## a class of toy submissions: one at a time against several, the keeper's memory, a regrade
+	@$(RUN) -m benchmarks.class_of_toys
 
 clean: ## removes what the other targets made, but not runs/ or the cache
 	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -9,6 +9,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -45,12 +46,65 @@ def grade(
     from grader.pipeline import Options, grade
     from grader.report.terminal import print_report
 
-    if seed is not None and (len(seed) != 32 or any(digit not in "0123456789abcdef" for digit in seed)):
-        raise GraderError(f"--seed: expected the 32 hexadecimal digits of a report's seed, got {seed[:40]!r}")
+    _refuse_bad_seed(seed)
     options = Options(seed=seed, isolation=isolation, parts=() if components_only else None)
     report, folder = grade(submission, rubric, out, options, _Progress())
     print_report(report, Console(), folder)
     raise typer.Exit(LOOK if report.needs_person else GRADED)
+
+
+@app.command("grade-class")
+def grade_class(
+    submissions: Annotated[Path, typer.Argument(help="a folder or a zip: flat, a folder a student, or a download")],
+    rubric: Annotated[Path, typer.Option(help="the rubric")] = Path("rubric.yaml"),
+    out: Annotated[Path | None, typer.Option(help="the class's folder; runs/<name of the submissions>")] = None,
+    roster: Annotated[
+        Path | None, typer.Option(help="a CSV of the students, for instance a gradebook's export")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="submissions at once; as many as fit if not given")] = None,
+    executor: Annotated[str, typer.Option(help="local or slurm", envvar="EXECUTOR")] = "local",
+    cluster: Annotated[Path, typer.Option(help="with slurm: partition, time, memory")] = Path("slurm.yaml"),
+    seed: Annotated[str | None, typer.Option(help="of everybody's questions; a new class draws one")] = None,
+    components_only: Annotated[bool, typer.Option("--components-only", help="no training: code alone")] = False,
+    isolation: Annotated[str, typer.Option(help="as for grade")] = "bubblewrap",
+) -> None:
+    """Grades a class; run again, only what is missing or changed. Example: python -m grader grade-class submissions"""
+    from rich.console import Console
+
+    from grader.batch.grading import Wishes, grade_class
+
+    _refuse_bad_seed(seed)
+    parts = () if components_only else None
+    wishes = Wishes(rubric, out, roster, workers, isolation, parts, seed, executor, cluster)
+    graded = grade_class(submissions, wishes, Console(stderr=True), _Progress())
+    _tell_class(graded.out, graded.remarks)
+    raise typer.Exit(GRADED if graded.all_sure else LOOK)
+
+
+@app.command()
+def regrade(
+    out: Annotated[Path, typer.Argument(help="a class's folder, or a single run's")],
+    rubric: Annotated[Path | None, typer.Option(help="the rubric; for a class, the one it was graded with")] = None,
+    reason: Annotated[str, typer.Option(help="why, for the history")] = "",
+    workers: Annotated[int, typer.Option(min=1, help="processes at once")] = 2,
+) -> None:
+    """Judges again, from stored evidence, running nothing. Example: python -m grader regrade runs/submissions"""
+    from rich.console import Console
+
+    from grader.batch.regrading import moves_table, regrade_class
+
+    console = Console()
+    if not (out / "class.json").exists():
+        from grader.pipeline import regrade as regrade_one
+        from grader.report.terminal import print_report
+
+        report = regrade_one(out, rubric or Path("rubric.yaml"))
+        print_report(report, console, out)
+        raise typer.Exit(LOOK if report.needs_person else GRADED)
+    again = regrade_class(out, rubric, reason, workers, _Progress())
+    console.print(moves_table(again))
+    _tell_class(out, again.remarks)
+    raise typer.Exit(GRADED if again.all_sure else LOOK)
 
 
 @app.command()
@@ -112,6 +166,20 @@ def calibrate(
     for fault in faults:
         typer.echo(fault)
     raise typer.Exit(LOOK if faults else GRADED)
+
+
+def _refuse_bad_seed(seed: str | None) -> None:
+    if seed is not None and (len(seed) != 32 or any(digit not in "0123456789abcdef" for digit in seed)):
+        raise GraderError(f"--seed: expected the 32 hexadecimal digits of a report's seed, got {seed[:40]!r}")
+
+
+def _tell_class(out: Path, remarks: Sequence[str]) -> None:
+    """Where the results lie, and what a person should know of them."""
+    from grader.report.plain import plain
+
+    for remark in remarks:
+        typer.echo(f"note: {plain(remark, 300)}")
+    typer.echo(f"{out}/class.html, gradebook.csv")
 
 
 class _Progress:

@@ -1,0 +1,79 @@
+"""`gradebook-canvas.csv`: what Canvas's gradebook takes in.
+
+The Instructor Guide ("How do I import grades in the Gradebook?", https://community.canvaslms.com) wants the form of the
+export: `Student`, `ID`, `SIS User ID`, `SIS Login ID`, `Section`, then assignments as "Name (id)", and a second row
+`Points Possible`. Canvas looks a student up by ID, SIS user id, login and name, in this order
+(https://github.com/instructure/canvas-lms, lib/gradebook_importer.rb). A byte order mark is an option of its export,
+off by default, and the import needs none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from grader.batch.gradebooks.entries import GradebookSettings, column, csv_file, has_columns, points, with_points
+from grader.batch.records import Row
+from grader.batch.roster import folded
+from grader.records import Rubric
+from grader.report.points import points_text
+from grader.report.spreadsheet import cell
+
+NAME = "gradebook-canvas.csv"
+HEADS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
+_ASSIGNMENT = re.compile(r"(?P<name>.*) \((?P<id>[0-9]+)\)")
+
+
+def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
+    """One row for each student who has points, under Canvas's own ids where the roster is its export."""
+    assignment = _assignment(rows, settings)
+    heading = f"{settings.assignment} ({assignment})" if assignment else settings.assignment
+    table = [[*HEADS, cell(heading)], ["    Points Possible", "", "", "", "", points_text(rubric.points_milli)]]
+    for row in with_points(rows, settings):
+        if row.student is not None:
+            name = column(row, "student") if _of_canvas(row) else ""
+            shown = (name or row.student.name, _id(row), *_sis(row), column(row, "section"))
+            table.append([*map(cell, shown), points(row, settings)])
+    return {NAME: csv_file(table)}
+
+
+def remarks(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]:
+    """Which of Canvas's own ids are not known."""
+    known = [row for row in with_points(rows, settings) if row.student]
+    without = sum(not _id(row) for row in known)
+    if without:
+        return (
+            f"{NAME} lacks Canvas's own ids for {without} of {len(known)} students; "
+            "with Canvas's exported gradebook as the roster it has them",
+        )
+    if known and not _assignment(rows, settings):
+        return (
+            f"{NAME}: the roster has no assignment of this name; "
+            "before the import, name the last column as Canvas's export does: Name (id)",
+        )
+    return ()
+
+
+def _of_canvas(row: Row) -> bool:
+    return has_columns(row, "id", "sisloginid", "section")
+
+
+def _id(row: Row) -> str:
+    own = column(row, "id") if _of_canvas(row) else ""
+    return own if re.fullmatch(r"[0-9]+", own) else ""
+
+
+def _sis(row: Row) -> tuple[str, str]:
+    if _of_canvas(row) or row.student is None:
+        return column(row, "sisuserid"), column(row, "sisloginid")
+    return column(row, "sisuserid") or row.student.id, column(row, "sisloginid", "username", "login")
+
+
+def _assignment(rows: Sequence[Row], settings: GradebookSettings) -> str:
+    """Canvas's id of the assignment: as a person said, else that of the one column of the roster with its name."""
+    if settings.canvas_assignment_id:
+        return settings.canvas_assignment_id
+    exported = next((row.student.columns for row in rows if row.student and _of_canvas(row)), {})
+    found = [match for heading in exported if (match := _ASSIGNMENT.fullmatch(heading))]
+    named = [match["id"] for match in found if folded(match["name"]) == folded(settings.assignment)]
+    return named[0] if len(named) == 1 else ""

@@ -1,0 +1,37 @@
+"""`gradebook-gradescope.csv`: the columns of Gradescope's "Download Grades", for whatever reads such an export.
+
+Gradescope takes no points from a file; there, points come from the autograder. Its guides (https://guides.gradescope.com)
+list no columns, so they are as its exports have them, for instance `1: Honor Pledge (0.0 pts)` for a question. What
+only Gradescope knows is empty. Its exports have no byte order mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, points
+from grader.batch.records import Row, State
+from grader.records import Rubric
+from grader.report.points import points_text
+from grader.report.spreadsheet import cell
+
+NAME = "gradebook-gradescope.csv"
+PERSON = ["First Name", "Last Name", "SID", "Email"]
+TOTAL = ["Total Score", "Max Points", "Status"]
+ONLY_THEIRS = ["Submission ID", "Submission Time", "Lateness (H:M:S)", "View Count", "Submission Count"]
+
+
+def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
+    """One row a student, graded or not, and one column an item."""
+    questions = [f"{n}: {item.title} ({item.points_milli / 1000} pts)" for n, item in enumerate(rubric.items, 1)]
+    table = [[*PERSON, *TOTAL, *ONLY_THEIRS, *map(cell, questions)]]
+    for row in rows:
+        if row.student is None:
+            continue
+        total = points(row, settings)
+        status = "Missing" if row.state is State.MISSING else "Graded" if total else "Ungraded"
+        earned = {item.id: points_text(item.points_milli) for item in row.report.items} if row.report and total else {}
+        person = map(cell, (*first_last(row), row.student.id, row.student.email))
+        known = [*person, total, points_text(rubric.points_milli), status, *([""] * len(ONLY_THEIRS))]
+        table.append([*known, *(earned.get(item.id, "") for item in rubric.items)])
+    return {NAME: csv_file(table)}

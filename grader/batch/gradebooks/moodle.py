@@ -1,0 +1,110 @@
+"""Moodle's two doors: the course's grade import, and the assignment's grading worksheet.
+
+`gradebook-moodle.csv` is for the grade import: a row of headings, a column that tells users apart (email address, ID
+number or username), one of grades and one of feedback, mapped by hand: https://docs.moodle.org/311/en/Grade_import.
+`gradebook-moodle-worksheet.csv` is an "offline grading worksheet": `Identifier`, `Grade` and `Last modified (grade)`
+must be there, `Feedback comments` may (https://github.com/moodle/moodle, mod/assign/feedback/offline). It
+needs Moodle's number of each participant, which its own worksheet and its download of submissions name.
+
+Neither wants a byte order mark; Moodle drops one (lib/csvlib.class.php).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from grader.batch.gradebooks.entries import (
+    GradebookSettings,
+    Table,
+    column,
+    csv_file,
+    feedback,
+    has_columns,
+    points,
+    with_points,
+)
+from grader.batch.records import Row, Student
+from grader.records import Rubric
+from grader.report.points import points_text
+from grader.report.spreadsheet import cell
+
+NAME = "gradebook-moodle.csv"
+WORKSHEET = "gradebook-moodle-worksheet.csv"
+_DOWNLOADED = re.compile(r"(?:[^/]*/)??[^/_]+_([0-9]+)_assignsubmission_")  # no underscore in Moodle's form of a name
+_IDENTIFIER = re.compile(r"\S+ ?[0-9]+")
+
+
+def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
+    """The grade import, and the worksheet where Moodle's numbers are known."""
+    ready = with_points(rows, settings)
+    made = {NAME: csv_file(_import(ready, settings))}
+    if _told_apart(identifiers := [_identifier(row) for row in ready]):
+        made[WORKSHEET] = csv_file(_worksheet(dict(zip(identifiers, ready, strict=True)), rubric, settings))
+    return made
+
+
+def remarks(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]:
+    """What the import lacks."""
+    ready = [row for row in with_points(rows, settings) if row.student]
+    if not ready or _identities(ready):
+        return ()
+    return (
+        f"{NAME} is empty: no column of the roster tells all students apart; "
+        "take Moodle's participants or grades, exported, as the roster",
+    )
+
+
+def _import(ready: Sequence[Row], settings: GradebookSettings) -> Table:
+    """Only columns that tell everybody apart are in it.
+
+    Where the column that somebody maps has an empty cell, Moodle gives that row's grade to the student of the row
+    above; an unknown user stops the whole import (grade/import/csv/classes/load_data.php).
+    """
+    known = [row for row in ready if row.student]
+    identities = _identities(known)
+    table = [[*identities, "Full name", cell(settings.assignment), f"{cell(settings.assignment)} (Feedback)"]]
+    if identities:
+        for number, row in enumerate(known):
+            shown = (*(identity[number] for identity in identities.values()), row.student.name if row.student else "")
+            table.append([*map(cell, shown), points(row, settings), cell(feedback(row))])
+    return table
+
+
+def _identities(known: Sequence[Row]) -> dict[str, list[str]]:
+    numbered = any(has_columns(row, "idnumber") for row in known)
+    students = [(row, row.student) for row in known if row.student]
+    found = {
+        "Email address": [student.email for _, student in students],
+        "ID number": [column(row, "idnumber") if numbered else _own(student) for row, student in students],
+        "Username": [column(row, "username") for row, _ in students],
+    }
+    return {heading: values for heading, values in found.items() if _told_apart(values)}
+
+
+def _own(student: Student) -> str:
+    """The id, where the roster does not just use the address as one."""
+    return "" if student.id == student.email else student.id
+
+
+def _told_apart(values: Sequence[str]) -> bool:
+    return bool(values) and all(values) and len(set(values)) == len(values)
+
+
+def _worksheet(ready: dict[str, Row], rubric: Rubric, settings: GradebookSettings) -> Table:
+    heads = ["Identifier", "Full name", "Email address", "Grade", "Maximum grade", "Last modified (grade)"]
+    table = [[*heads, "Feedback comments"]]
+    for identifier, row in ready.items():
+        person = (row.student.name, row.student.email) if row.student else ("", "")
+        modified = column(row, "lastmodifiedgrade").strip("-")  # Moodle writes a dash for never
+        grade = [points(row, settings), points_text(rubric.points_milli)]
+        table.append([*map(cell, (identifier, *person)), *grade, cell(modified), cell(feedback(row))])
+    return table
+
+
+def _identifier(row: Row) -> str:
+    """ "Participant 4002", as Moodle's worksheet or the name of the downloaded folder has it."""
+    if _IDENTIFIER.fullmatch(named := column(row, "identifier")):
+        return named
+    downloaded = _DOWNLOADED.match(row.handed_in.shown) if row.handed_in else None
+    return f"Participant {downloaded[1]}" if downloaded else ""

@@ -1,0 +1,31 @@
+"""`gradebook-nbgrader.csv`: the columns that `nbgrader export` writes, for whatever reads such a file.
+
+`CsvExportPlugin` (https://github.com/jupyter/nbgrader, nbgrader/plugins/export.py); its file has no byte order mark. It
+writes 0.0 for whoever handed in nothing; here that is an empty cell unless the course says zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, points
+from grader.batch.records import Row
+from grader.records import Rubric
+from grader.report.points import points_text
+from grader.report.spreadsheet import cell
+
+NAME = "gradebook-nbgrader.csv"
+PERSON = ["assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"]
+SCORES = ["raw_score", "late_submission_penalty", "score", "max_score"]
+
+
+def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
+    """One row for everybody; without a roster, the student is the folder's name, as it is for nbgrader."""
+    table = [[*PERSON, *SCORES]]
+    for row in rows:
+        first, last = first_last(row)
+        who = (row.student.id, last, first, row.student.email) if row.student else (row.key, last, first, "")
+        got = points(row, settings)
+        scores = [got, "0" if got else "", got, points_text(rubric.points_milli)]
+        table.append([cell(settings.assignment), "", "", *map(cell, who), *scores])
+    return {NAME: csv_file(table)}

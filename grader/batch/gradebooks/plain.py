@@ -1,0 +1,76 @@
+"""`gradebook.csv`: everything about everybody, for the staff; no system reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from grader.batch.gradebooks.entries import GradebookSettings, csv_file, points
+from grader.batch.records import Row, State
+from grader.records import GradeReport, Remark, Rubric
+from grader.report.points import points_text
+from grader.report.spreadsheet import cell
+from grader.report.words import reasons_for_person
+
+NAME = "gradebook.csv"
+OF_THE_FILE = ("late", "other_notebook")  # remarks on how it was handed in, told in a column of their own
+WHO = ["key", "student id", "name", "email", "state", "points", "max", "percent"]
+WHAT = ["needs a person because", "remarks", "decided by a person", "decided items", "about the file", "file"]
+HOW = ["device", "seconds", "graded at", "rubric", "grader", "reason"]
+SHORT = 12  # digits of a checksum
+
+
+def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
+    """One row for everybody. All text is in quotes and no number is, so that an id such as 007 can stay text."""
+    settings = replace(settings, hold_provisional=False)  # here they are shown, and marked by the state
+    items = [item.id for item in rubric.items]
+    table: list[list[str | Decimal]] = [[*WHO, *items, *WHAT, *HOW]]
+    table += [
+        [*_who(row, rubric, settings), *_earned(row, items), *_what(row), *_how(row.report), cell(row.reason)]
+        for row in rows
+    ]
+    return {NAME: csv_file(table, quoted=True)}
+
+
+def _number(text: str) -> str | Decimal:
+    return Decimal(text) if text else ""
+
+
+def _who(row: Row, rubric: Rubric, settings: GradebookSettings) -> list[str | Decimal]:
+    student = [row.student.id, row.student.name, row.student.email] if row.student else ["", "", ""]
+    most = row.report.max_points_milli if row.report else rubric.points_milli
+    got = points(row, settings)
+    percent = f"{100 * Decimal(got) * 1000 / most:.2f}" if got and most else ""
+    numbers = (got, points_text(most), percent)
+    return [*map(cell, (row.key, *student)), str(row.state), *map(_number, numbers)]
+
+
+def _earned(row: Row, items: Sequence[str]) -> list[str | Decimal]:
+    earned = {item.id: points_text(item.points_milli) for item in row.report.items} if row.report else {}
+    return [_number(earned.get(item, "")) for item in items]
+
+
+def _what(row: Row) -> list[str | Decimal]:
+    report = row.report
+    found = (row.handed_in.remarks if row.handed_in else ()) + (report.remarks if report else ())
+    decided = [item.id for item in report.items if item.override] if report else []
+    return [
+        cell("; ".join(reasons_for_person(report))) if report and row.state is State.LOOK else "",
+        _joined(remark for remark in found if not remark.needs_person and remark.kind not in OF_THE_FILE),
+        Decimal(len(decided)) if report else "",
+        cell(", ".join(decided)),
+        _joined(remark for remark in found if remark.kind in OF_THE_FILE),
+        cell(row.handed_in.shown) if row.handed_in else "",
+    ]
+
+
+def _joined(remarks: Iterable[Remark]) -> str:
+    return cell("; ".join(dict.fromkeys(remark.message for remark in remarks)))
+
+
+def _how(report: GradeReport | None) -> list[str | Decimal]:
+    if report is None:
+        return [""] * 5
+    checksums = [cell(report.checksums.get(of, ""))[:SHORT] for of in ("rubric", "grader")]
+    return [cell(report.device, 80), Decimal(round(report.wall_s)), cell(report.created, 40), *checksums]

@@ -1,0 +1,155 @@
+"""`history.jsonl`: whose points changed, when, by whom and why; lines are only ever added."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from grader.batch.lock import user
+from grader.batch.records import Row
+from grader.notebook.format import one_line
+from grader.records import GradeReport
+from grader.report.points import points_text
+
+NAME = "history.jsonl"
+MAX_LINE = 100_000
+MAX_BYTES = 200_000_000
+MAX_REASON = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One submission's points became others."""
+
+    when: str  # ISO 8601, UTC
+    who: str  # the login name
+    what: str  # graded | judged again | decided
+    submission: str
+    old_milli: int | None  # None where there were none
+    new_milli: int | None
+    items: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # item -> old and new, where both are known
+    why: str = ""
+    rubric: str = ""
+    grader: str = ""
+
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def changes(before: Sequence[Row], after: Sequence[Row], why: str) -> list[Event]:
+    """An event for each submission whose points or decisions are others than before."""
+    old = {row.key: row.report for row in before}
+    when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
+    made = []
+    for row in after:
+        was, now = old.get(row.key), row.report
+        if _same(was, now):
+            continue
+        decided = _reasons(now) if _decisions(was) != _decisions(now) else ""
+        sums = now.checksums if now else {}
+        made.append(
+            Event(
+                when=when,
+                who=who,
+                what=_what(was, now, decided=bool(decided)),
+                submission=row.key,
+                old_milli=was.points_milli if was else None,
+                new_milli=now.points_milli if now else None,
+                items=_moved(was, now),
+                why=one_line("; ".join(filter(None, (why, decided, row.reason))), MAX_REASON),
+                rubric=sums.get("rubric", "")[:12],
+                grader=sums.get("grader", "")[:12],
+            )
+        )
+    return made
+
+
+def append(out: Path, events: Sequence[Event]) -> None:
+    """The history ends with the events, each one a line, and they are on the disk."""
+    if not events:
+        return
+    handle = os.open(out / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
+        if os.fstat(handle).st_size and not _ends_whole(out / NAME):
+            os.write(handle, b"\n")  # a torn line, of a run that was killed, stays one by itself
+        for event in events:
+            os.write(handle, json.dumps(asdict(event)).encode() + b"\n")
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_history(out: Path, submission: str | None = None) -> list[Event]:
+    """The events, all or one submission's, oldest first; torn or foreign lines are left out."""
+    path = out / NAME
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
+        return []
+    found = []
+    with path.open("rb") as lines:
+        while line := lines.readline(MAX_LINE):
+            try:
+                event = _EVENT.validate_json(line)
+            except ValidationError:
+                continue
+            if submission in {None, event.submission}:
+                found.append(event)
+    return found
+
+
+def told(event: Event) -> str:
+    """The event as a line to read."""
+    moved = ", ".join(f"{item} {points_text(was)} -> {points_text(now)}" for item, (was, now) in event.items.items())
+    why = f" ({event.why})" if event.why else ""
+    return (
+        f"{event.when[:16].replace('T', ' ')} {event.who}: {event.submission} {event.what}: "
+        f"{_text(event.old_milli)} -> {_text(event.new_milli)}{': ' + moved if moved else ''}{why}"
+    )
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _same(was: GradeReport | None, now: GradeReport | None) -> bool:
+    if was is None or now is None:
+        return was is now
+    return not _moved(was, now) and was.points_milli == now.points_milli and _decisions(was) == _decisions(now)
+
+
+def _what(was: GradeReport | None, now: GradeReport | None, *, decided: bool) -> str:
+    if decided:
+        return "decided"
+    again = was is not None and now is not None and was.checksums.get("evidence") == now.checksums.get("evidence")
+    return "judged again" if again else "graded" if now is not None else "lost its report"
+
+
+def _moved(was: GradeReport | None, now: GradeReport | None) -> dict[str, tuple[int, int]]:
+    if was is None or now is None:
+        return {}
+    old = {item.id: item.points_milli for item in was.items}
+    return {
+        item.id: (old[item.id], item.points_milli)
+        for item in now.items
+        if item.id in old and old[item.id] != item.points_milli
+    }
+
+
+def _decisions(report: GradeReport | None) -> dict[str, tuple[int, str, str]]:
+    items = report.items if report else ()
+    return {i.id: (i.override.points_milli, i.override.reason, i.override.by) for i in items if i.override}
+
+
+def _reasons(report: GradeReport | None) -> str:
+    return "; ".join(f"{item}: {by}: {reason}" for item, (_, reason, by) in _decisions(report).items())
+
+
+def _text(milli: int | None) -> str:
+    return "none" if milli is None else points_text(milli)

@@ -1,0 +1,147 @@
+"""Grades several submissions at once on this machine: a worker process a slot, each on cores of its own.
+
+A worker that dies takes one submission with it, which is tried once more; one that ran short of memory beside others
+is tried once more alone, before anybody is blamed for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import IO
+
+from pydantic import ValidationError
+
+from grader.batch.records import Ended, Job, State
+from grader.batch.worker import ENDED, JOB, command
+
+TRIES = 2  # of a job whose worker died
+
+
+class LocalExecutor:
+    """See `grader.batch.executor.Executor`; one worker for each set of cores, an empty set for any of them."""
+
+    def __init__(self, slots: Sequence[frozenset[int]], log: Path) -> None:
+        self._slots = tuple(slots) or (frozenset(),)
+        self._log = log
+
+    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[Ended], None]) -> None:
+        """Every job has been tried; `ended` was called for each, in any order, in the caller's own thread."""
+        again = self._round(jobs, self._slots[: len(jobs)], started, ended, keep_short=len(self._slots) > 1)
+        if again:
+            self._round(again, self._slots[:1], started, ended, keep_short=False)
+
+    def _round(
+        self,
+        jobs: Sequence[Job],
+        slots: Sequence[frozenset[int]],
+        started: Callable[[str], None],
+        ended: Callable[[Ended], None],
+        *,
+        keep_short: bool,
+    ) -> list[Job]:
+        """Tries the jobs; returns those that ran short of memory, if they are to be kept for a try alone."""
+        waiting, told = deque(jobs), SimpleQueue[Ended | str | None]()
+        known = {job.key: job for job in jobs}
+        workers = [_Worker(cores, self._log) for cores in slots]
+        threads = [threading.Thread(target=_serve, args=(w, waiting, told), daemon=True) for w in workers]
+        for thread in threads:
+            thread.start()
+        again, left = [], len(threads)
+        try:
+            while left:
+                news = told.get()
+                if news is None:
+                    left -= 1
+                elif isinstance(news, str):
+                    started(news)
+                elif keep_short and news.short_of_memory:
+                    again.append(known[news.key])
+                else:
+                    ended(news)
+        finally:
+            waiting.clear()
+            for worker in workers:
+                worker.stop()
+            for thread in threads:
+                thread.join(timeout=10)
+        return again
+
+
+def _serve(worker: _Worker, waiting: deque[Job], told: SimpleQueue[Ended | str | None]) -> None:
+    try:
+        while True:
+            try:
+                job = waiting.popleft()
+            except IndexError:
+                return
+            told.put(job.key)
+            told.put(worker.grade(job))
+    finally:
+        told.put(None)
+
+
+class _Worker:
+    """One process at a time, started when it is first needed and again when it has died."""
+
+    def __init__(self, cores: frozenset[int], log: Path) -> None:
+        self._cores, self._log = cores, log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+        self._starting = threading.Lock()
+
+    def grade(self, job: Job) -> Ended:
+        """What became of the job."""
+        why = ""
+        for _ in range(TRIES):
+            with self._starting:
+                if self._stopped:
+                    break
+                if self._process is None:
+                    self._process = self._start()
+            process = self._process
+            try:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write(JOB.dump_json(job) + b"\n")
+                process.stdin.flush()
+                line = process.stdout.readline()
+                if line:
+                    return ENDED.validate_json(line)
+            except (OSError, ValidationError, ValueError) as error:
+                why = f" ({type(error).__name__})"
+            self._bury()
+        reason = f"the process that graded it ended before it was done{why}; run the same command again"
+        return Ended(job.key, State.FAILED, reason)
+
+    def stop(self) -> None:
+        """The worker is gone, and its boxes with it."""
+        with self._starting:
+            self._stopped = True
+        self._bury()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                command(self._cores), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
+
+    def _bury(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            _close(stream)
+
+
+def _close(stream: IO[bytes] | None) -> None:
+    if stream is not None:
+        with contextlib.suppress(OSError, ValueError):  # what was still to be written has no reader any more
+            stream.close()

@@ -1,0 +1,74 @@
+"""`class.json`: who handed in what, and where it lies; what the gradebook, the page and a regrade start from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from grader.batch.records import HandedIn, Student
+from grader.bounded import Unreadable, file_bytes, json_value
+from grader.errors import GraderError
+from grader.notebook.format import one_line
+from grader.report.files import write_atomically
+
+NAME = "class.json"
+FORMAT = 1
+MAX_BYTES = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A class as it was found the last time."""
+
+    title: str
+    submissions: Path
+    rubric: Path
+    seed: str  # of every submission's questions: nobody had harder ones; a secret of the staff
+    isolation: str
+    parts: tuple[str, ...] | None
+    layout: str
+    handed_in: tuple[HandedIn, ...]
+    missing: tuple[Student, ...]
+    remarks: tuple[str, ...] = ()  # for the person who runs it
+    format: int = FORMAT
+
+
+_MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
+
+
+def write_manifest(out: Path, manifest: Manifest) -> None:
+    """`OUT/class.json` holds the manifest; the file is as it was where nothing has changed."""
+    content = json.dumps(_MANIFEST.dump_python(manifest, mode="json"), indent=1).encode() + b"\n"
+    path = out / NAME
+    if not path.exists() or path.read_bytes() != content:
+        write_atomically(path, content)
+
+
+def read_manifest(out: Path) -> Manifest:
+    """What `write_manifest` wrote.
+
+    Raises:
+        GraderError: where the folder holds none, or another format's.
+    """
+    path = out / NAME
+    try:
+        values = json_value(file_bytes(path, MAX_BYTES), most_values=10_000_000)
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise Unreadable(f"expected format {FORMAT}")
+        return _MANIFEST.validate_python(values)
+    except Unreadable as reason:
+        why = one_line(str(reason), 120)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        why = one_line(".".join(map(str, first["loc"])) + ": " + first["msg"], 200)
+    raise GraderError(f"{one_line(str(path), 120)}: {why}; grade the class first: make grade-class SUBMISSIONS=dir")
+
+
+def folders(out: Path, manifest: Manifest) -> Iterator[tuple[HandedIn, Path]]:
+    """Each submission with its run folder."""
+    for handed_in in manifest.handed_in:
+        yield handed_in, out / "submissions" / handed_in.key

@@ -1,0 +1,167 @@
+"""One self-contained page of a class: nothing is loaded from elsewhere, every word is escaped, no script is needed.
+
+Sorting, searching and filtering are the page's own few lines of script, which the page's policy knows by their digest.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from statistics import fmean
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from grader.batch.page import figures_of_class
+from grader.batch.records import Row, State
+from grader.batch.similar import Alike
+from grader.records import CheckVerdict, ItemVerdict, Rubric
+from grader.report.plain import plain
+from grader.report.points import of_points, points_text
+from grader.report.words import LONGEST, OUTCOME_MARKS, OUTCOME_WORDS, follow_notes, is_lost, reasons_for_person
+
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
+    "base-uri 'none'; form-action 'none'"
+)
+_MOST_FAILED = 15
+_MOST_ALIKE = 40
+_MOST_LINES = 120  # of a region that is shown
+STATE_WORDS: Mapping[State, str] = {
+    State.GRADED: "graded",
+    State.LOOK: "needs a look",
+    State.REFUSED: "not gradable",
+    State.FAILED: "failed",
+    State.WAITING: "waiting",
+    State.MISSING: "nothing handed in",
+}
+
+COUNTED: Mapping[State, str] = {**STATE_WORDS, State.LOOK: "to look at", State.MISSING: "who handed in nothing"}
+
+
+def class_page(
+    rows: Sequence[Row],
+    rubric: Rubric,
+    title: str,
+    similar: Sequence[Alike] = (),
+    pictures: Mapping[str, bytes] | None = None,
+) -> str:
+    """The page; `pictures` are WebP images of what each submission's models draw, by key."""
+    style, script = _file("class.css"), _file("class.js")
+    ordered = sorted(rows, key=lambda row: (_name(row).casefold(), row.key))
+    graded = [row for row in rows if row.report is not None]
+    return _template().render(
+        title=title,
+        rows=ordered,
+        items=rubric.items,
+        max_milli=rubric.points_milli,
+        parts=_parts(rubric),
+        counts=figures_of_class.counts(rows),
+        spread=figures_of_class.spread(rows),
+        bars=figures_of_class.histogram(rows, rubric),
+        failed=figures_of_class.failed_most(rows)[:_MOST_FAILED],
+        mixed=figures_of_class.mixed(rows),
+        looks=[row for row in ordered if row.state in {State.LOOK, State.FAILED, State.REFUSED}],
+        similar=similar[:_MOST_ALIKE],
+        names={row.key: _name(row) for row in rows},
+        pictures=pictures or {},
+        seconds=[row.report.wall_s for row in graded if row.report],
+        style=Markup(style),  # ours, from beside this file
+        script=Markup(script),
+        policy=_POLICY.format(style=_digest(style), script=_digest(script)),
+    )
+
+
+def _parts(rubric: Rubric) -> list[tuple[str, int]]:
+    """Each part with how many items it has, in order."""
+    found: dict[str, int] = {}
+    for item in rubric.items:
+        part = item.id.partition(".")[0]
+        found[part] = found.get(part, 0) + 1
+    return list(found.items())
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {
+        "plain": _plain,
+        "points": points_text,
+        "rounded": lambda milli: f"{milli / 1000:.1f}",
+        "webp": lambda data: "data:image/webp;base64," + base64.b64encode(data).decode(),
+        "short": lambda identity: identity.partition(".")[2].replace("_", " "),
+        "clock": _clock,
+    }
+    environment.globals |= {
+        "STATES": STATE_WORDS,
+        "COUNTED": COUNTED,
+        "MARKS": OUTCOME_MARKS,
+        "WORDS": OUTCOME_WORDS,
+        "LOST": _lost,
+        "flags": _flags,
+        "follow_notes": follow_notes,
+        "mean": fmean,
+        "name": _name,
+        "numbered": _numbered,
+        "of_points": of_points,
+        "reasons": _reasons,
+    }
+    return environment.from_string(_file("class.html.j2"))
+
+
+def _file(name: str) -> str:
+    return files("grader.batch.page").joinpath(name).read_text(encoding="utf-8")
+
+
+def _plain(text: object, kind: str = "message") -> str:
+    return plain(str(text), LONGEST[kind])
+
+
+def _name(row: Row) -> str:
+    return row.student.name if row.student and row.student.name else row.key
+
+
+def _reasons(row: Row) -> tuple[str, ...]:
+    """Why a person has to look."""
+    found = reasons_for_person(row.report) if row.report else ()
+    return found or ((row.reason,) if row.reason else ())
+
+
+def _lost(item: ItemVerdict) -> list[CheckVerdict]:
+    return [check for check in item.checks if is_lost(check)]
+
+
+def _flags(row: Row) -> str:
+    """What the page can be filtered by."""
+    found = ["look"] if row.state in {State.LOOK, State.FAILED, State.REFUSED} else []
+    if row.report is not None:
+        checks = [check for item in row.report.items for check in item.checks]
+        found += ["borderline"] if any(check.borderline for check in checks) else []
+        found += ["override"] if any(item.override for item in row.report.items) else []
+        found += ["remark"] if row.report.remarks else []
+    return " ".join(found)
+
+
+def _numbered(source: str, marked: frozenset[int]) -> list[tuple[str, bool]]:
+    """The lines of a region as they may be shown, and whether the other one has them too."""
+    lines = source.split("\n")[:_MOST_LINES]
+    made = []
+    for number, line in enumerate(lines):
+        depth = len(line) - len(line.lstrip(" \t"))
+        made.append((" " * min(depth, 40) + plain(line, 160), number in marked))
+    return made
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

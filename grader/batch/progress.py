@@ -1,0 +1,134 @@
+"""What is known of a class while it is graded: a live display on a terminal, a line for each event elsewhere.
+
+The log always gets the lines, whole and without colours, so that it can be read while and after the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+from grader.batch.machine import gpu
+from grader.batch.records import Ended, State
+from grader.report.plain import plain
+from grader.report.points import of_points
+
+WORDS = {State.GRADED: "graded", State.LOOK: "to look at", State.REFUSED: "refused", State.FAILED: "failed"}
+SHOWN = 6  # running submissions
+EVERY_S = 1.0
+LONGEST = 60
+
+
+class Progress:
+    """Counts what has started and ended, and shows it; a context manager."""
+
+    def __init__(self, total: int, slots: int, console: Console, log: Path, *, before: int = 0) -> None:
+        self._total, self._slots, self._before = total, max(1, slots), before
+        self._console, self._log = console, log
+        self._running: dict[str, float] = {}
+        self._counts: Counter[State] = Counter()
+        self._points = self._max_points = 0
+        self._seconds = 0.0
+        self._began = time.monotonic()
+        self._guard = threading.Lock()
+        self._over = threading.Event()
+        self._live: Live | None = None
+        self._use = ""
+
+    def __enter__(self) -> Progress:
+        self._write(f"{self._total} to grade, {self._slots} at once; {self._before} are as they should be already")
+        if self._console.is_terminal and self._total:
+            self._live = Live(self._display(), console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+            threading.Thread(target=self._refresh, daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._over.set()
+        if self._live is not None:
+            self._live.stop()
+        self._write(f"{self.summary()}; {_clock(time.monotonic() - self._began)} in all")
+
+    def started(self, key: str) -> None:
+        """The submission is being graded."""
+        with self._guard:
+            self._running[key] = time.monotonic()
+        if self._live is None:
+            self._write(f"started  {plain(key, LONGEST)}", only_log=True)
+
+    def ended(self, came: Ended) -> None:
+        """The submission is done."""
+        with self._guard:
+            self._running.pop(came.key, None)
+            self._counts[came.state] += 1
+            self._seconds += came.seconds
+            self._points += came.points_milli
+            self._max_points += came.max_points_milli
+        told = of_points(came.points_milli, came.max_points_milli) if came.max_points_milli else plain(came.reason, 160)
+        look = " (a person must look)" if came.state is State.LOOK else ""
+        kind = "failed: " if came.state is State.FAILED else "refused: " if came.state is State.REFUSED else ""
+        self._write(f"{self.summary()} | {plain(came.key, LONGEST)}: {kind}{told}{look}, {came.seconds:.0f} s")
+
+    def summary(self) -> str:
+        """How far it is, in one line."""
+        with self._guard:
+            done = sum(self._counts.values())
+            counted = [f"{count} {WORDS[state]}" for state, count in self._counts.items() if state is not State.GRADED]
+            mean = f"mean {self._points / self._max_points:.1%}" if self._max_points else ""
+            left = self._left(done)
+            parts = [f"{done} of {self._total} done", f"{len(self._running)} running" if self._running else ""]
+        return ", ".join(part for part in (*parts, *counted, mean, left) if part)
+
+    def _left(self, done: int) -> str:
+        waiting = self._total - done
+        if not done or not waiting:
+            return ""
+        return f"about {_clock(waiting * (time.monotonic() - self._began) / done)} left"
+
+    def _write(self, text: str, *, only_log: bool = False) -> None:
+        line = f"[{time.monotonic() - self._began:6.0f} s] {text}"
+        with contextlib.suppress(OSError), self._log.open("a", encoding="utf-8") as log:  # a full disk stops no grading
+            log.write(line + "\n")
+        if not only_log:
+            with contextlib.suppress(OSError):  # nobody listens
+                self._console.print(Text(line), soft_wrap=True, highlight=False)
+
+    def _refresh(self) -> None:
+        psutil.cpu_percent()
+        while not self._over.wait(EVERY_S):
+            card = gpu()
+            self._use = f"CPU {psutil.cpu_percent():.0f} %"
+            self._use += f", GPU {card.busy_percent} %, {card.free_mb} MB of it free" if card is not None else ""
+            if self._live is not None:
+                self._live.update(self._display(), refresh=True)
+
+    def _display(self) -> Group:
+        done = sum(self._counts.values())
+        return Group(ProgressBar(total=self._total, completed=done, width=60), *self._lines())
+
+    def _lines(self) -> Iterator[Text]:
+        yield Text(f"{self.summary()}{', ' + self._use if self._use else ''}")
+        now = time.monotonic()
+        with self._guard:
+            running = [(key, now - since) for key, since in self._running.items()]
+        for key, seconds in running[:SHOWN]:
+            yield Text(f"  {plain(key, LONGEST)}: {seconds:.0f} s")
+        if len(running) > SHOWN:
+            yield Text(f"  and {len(running) - SHOWN} more")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

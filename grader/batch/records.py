@@ -1,0 +1,96 @@
+"""The nouns of a class: students, what they handed in, the work to do, and the lines of a gradebook.
+
+The folder of a class, `OUT`, is `runs/<name of the submissions' folder>` unless told otherwise:
+
+    OUT/class.json               who handed in what, and where it lies
+    OUT/submissions/<key>/       one run folder a submission, as `grade` leaves it
+    OUT/unpacked/<key>/          notebooks that came out of archives
+    OUT/gradebook*.csv  OUT/class.html  OUT/history.jsonl  OUT/overrides.yaml
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from grader.records import GradeReport, Remark
+
+
+class State(StrEnum):
+    """Where a submission stands."""
+
+    GRADED = "graded"
+    LOOK = "look"  # graded, and a person must look
+    REFUSED = "refused"  # the file cannot be graded: no notebook, no JSON, too large; no points were given
+    FAILED = "failed"  # the grader's own fault; the next run tries again
+    WAITING = "waiting"  # not graded yet
+    MISSING = "missing"  # on the roster, but nothing was handed in
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """Somebody who takes the course."""
+
+    id: str  # by which the course's systems know them
+    name: str = ""
+    email: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)  # all that the roster says, by its own headings
+
+
+@dataclass(frozen=True, slots=True)
+class HandedIn:
+    """One submission, as it was found."""
+
+    key: str  # safe as a folder's name, unique in its class, the same in every run
+    path: Path  # the notebook, or the file that is none
+    shown: str  # where a person finds it, below the submissions' folder: "archive.zip: work/vae.ipynb"
+    student: Student | None = None
+    remarks: tuple[Remark, ...] = ()  # for instance that an older notebook lay beside it
+    refused: str = ""  # why there is nothing to grade, one line for the student; then `path` is what was found
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One submission to grade: everything a worker needs, on this machine or another one."""
+
+    key: str
+    notebook: Path
+    folder: Path  # the run folder; its report says that the work is done
+    rubric: Path
+    isolation: str = "bubblewrap"
+    parts: tuple[str, ...] | None = None  # those to train; None: all of them, (): components only
+    seed: str | None = None  # 32 hexadecimal digits
+    remarks: tuple[Remark, ...] = ()  # what was noticed while it was found
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of a job; `State` GRADED, LOOK, REFUSED or FAILED."""
+
+    key: str
+    state: State
+    reason: str = ""  # one line, for REFUSED and FAILED
+    seconds: float = 0.0
+    points_milli: int = 0
+    max_points_milli: int = 0
+    short_of_memory: bool = False  # beside others it may have been the others': it is tried again alone
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a gradebook: a student, what they handed in, and its report."""
+
+    key: str  # the submission's, or the student's id where nothing was handed in
+    state: State
+    student: Student | None = None
+    handed_in: HandedIn | None = None
+    report: GradeReport | None = None  # with a person's decisions applied; None where nothing was graded
+    folder: Path | None = None  # the run folder
+    reason: str = ""
+
+    @property
+    def points_milli(self) -> int | None:
+        """The points, or None where none were given; somebody who handed in nothing has none, not zero."""
+        return None if self.report is None else self.report.points_milli

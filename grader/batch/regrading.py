@@ -1,0 +1,116 @@
+"""A class is judged again from its stored evidence: a moved threshold, a changed weight, a person's decision."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import signal
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from grader.batch.history import Event, append, changes
+from grader.batch.lock import locked
+from grader.batch.manifest import folders, read_manifest, write_manifest
+from grader.batch.records import Row, State
+from grader.batch.results import decisions_of, read_rows, write_results
+from grader.errors import GraderError
+from grader.exercise import Exercise
+from grader.overrides import Decisions, with_overrides
+from grader.pipeline import judged_again, write_report
+from grader.records import Rubric
+from grader.report.plain import plain
+from grader.report.points import points_text
+from grader.report.report_json import dump
+from grader.rubric import load_rubric
+from grader.run_folder import REPORT, stored_report
+
+PR_SET_PDEATHSIG = 1
+CHUNK = 8
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Regraded:
+    """What came of judging a class again."""
+
+    rows: tuple[Row, ...]
+    events: tuple[Event, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def all_sure(self) -> bool:
+        """Whether everybody who handed something in has points that no person must look at."""
+        return all(row.state in {State.GRADED, State.MISSING} for row in self.rows)
+
+
+def regrade_class(out: Path, rubric_path: Path | None, reason: str, jobs: int, say: Say) -> Regraded:
+    """Every stored run is judged under the rubric and the decisions as they are now, and the results are written anew.
+
+    Raises:
+        GraderError: where nothing could be started: no class here, a wrong rubric or override, a grader at work.
+    """
+    manifest = read_manifest(out)
+    path = rubric_path or manifest.rubric
+    rubric, exercise = load_rubric(path)
+    with locked(out):
+        decisions = decisions_of(out, manifest, rubric)
+        before = read_rows(out, manifest)
+        write_manifest(out, replace(manifest, rubric=path))
+        graded = {one.key: folder for one, folder in folders(out, manifest) if (folder / REPORT).exists()}
+        say(f"{len(graded)} to judge again")
+        wrong = _judge_all(graded, path, decisions, jobs)
+        rows = read_rows(out, manifest)
+        events = changes(before, rows, reason)
+        append(out, events)
+        remarks = write_results(out, manifest, rows, rubric, exercise)
+    return Regraded(rows, tuple(events), (*wrong, *remarks))
+
+
+def _judge_all(graded: Mapping[str, Path], rubric: Path, decisions: Mapping[str, Decisions], jobs: int) -> list[str]:
+    """Each folder's reports are made anew; returns a line for each that could not be."""
+    work = [(key, folder, rubric, decisions.get(key)) for key, folder in graded.items()]
+    if jobs == 1 or len(work) < 2 * CHUNK:
+        return [line for line in map(_judge_one, work) if line]
+    context = multiprocessing.get_context("fork")  # nothing here has started a thread, and nothing heavy is loaded
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
+        return [line for line in pool.map(_judge_one, work, chunksize=CHUNK) if line]
+
+
+def _judge_one(work: tuple[str, Path, Path, Decisions | None]) -> str:
+    key, folder, rubric_path, decisions = work
+    try:
+        rubric, exercise = _loaded(rubric_path)
+        old = stored_report(folder)
+        report = with_overrides(judged_again(folder, old, rubric, exercise), decisions)
+        if dump(report) != (folder / REPORT).read_bytes():
+            write_report(folder, report, exercise)
+    except (GraderError, OSError) as error:
+        return f"{plain(key, 60)}: not judged again: {plain(str(error), 200)}"
+    return ""
+
+
+@cache
+def _loaded(rubric: Path) -> tuple[Rubric, Exercise]:
+    return load_rubric(rubric)
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def moves_table(again: Regraded) -> Table:
+    """Who gains or loses what, on which items and why, largest loss first."""
+    table = Table(title=f"{len(again.rows)} submissions, {len(again.events)} changed", title_justify="left")
+    for head in ("submission", "was", "now", "items", "why"):
+        table.add_column(head, justify="right" if head in {"was", "now"} else "left")
+    for event in sorted(again.events, key=lambda e: ((e.new_milli or 0) - (e.old_milli or 0), e.submission)):
+        items = ", ".join(f"{item} {points_text(was)} → {points_text(now)}" for item, (was, now) in event.items.items())
+        points = ["–" if milli is None else points_text(milli) for milli in (event.old_milli, event.new_milli)]
+        table.add_row(*map(Text, [plain(event.submission, 60), *points, items, plain(event.why or event.what, 120)]))
+    return table

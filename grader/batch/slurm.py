@@ -1,0 +1,199 @@
+"""Grades a class on a Slurm cluster: an array of tasks for what is missing, watched until the last one is done.
+
+`submitit` writes the batch script and starts the tasks; the queue is asked with `squeue`, which every cluster has, and
+results are read from the run folders, never from what a task sends back. A task that the scheduler ends (preempted, out
+of time, node lost, cancelled) is submitted again, a few times. A submitting command that is killed loses nothing: the
+next one finds its tasks in the queue and goes on watching.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from grader.batch.records import Ended, Job, State
+from grader.batch.slurm_task import grade_chunk
+from grader.batch.work import ENDED, outcome
+from grader.batch.worker import JOB
+from grader.bounded import Unreadable, file_bytes, json_value
+from grader.errors import GraderError
+from grader.notebook.format import one_line
+from grader.report.files import write_atomically
+from grader.report.report_json import dump_json
+from grader.run_folder import REPORT
+
+FOLDER = "slurm"  # below the class's folder: scripts, logs, and which task grades whom
+QUEUE = "queue.json"
+TRIES = 3
+POLL_S = 3.0
+GRACE_POLLS = 2  # a shared file system may show a report later than the queue loses its task
+
+
+@dataclass(frozen=True)
+class SlurmConfig:
+    """`slurm.yaml`: what the cluster is to give each task."""
+
+    partition: str | None = None
+    account: str | None = None
+    time_min: int = 60
+    cpus: int = 2
+    mem_gb: float = 8
+    gpus: int = 0
+    at_once: int = 50  # tasks of the array that may run together
+    chunk: int = 1  # submissions a task grades one after the other
+    extra: Mapping[str, str] = field(default_factory=dict)  # further options of sbatch, by name
+
+
+_CONFIG: TypeAdapter[SlurmConfig] = TypeAdapter(SlurmConfig)
+
+
+def read_config(path: Path) -> SlurmConfig:
+    """The configuration; the defaults where there is no such file.
+
+    Raises:
+        GraderError: for what is no such file, in one line.
+    """
+    if not path.exists():
+        return SlurmConfig()
+    shown = one_line(str(path), 120)
+    try:
+        told = yaml.safe_load(file_bytes(path, 100_000).decode()) or {}
+        if not isinstance(told, dict):
+            raise Unreadable("expected a table")
+        if unknown := sorted(set(map(str, told)) - set(SlurmConfig.__dataclass_fields__)):
+            raise Unreadable(f"{unknown[0][:40]!r} is unknown; expected {', '.join(SlurmConfig.__dataclass_fields__)}")
+        config = _CONFIG.validate_python(told)
+    except (Unreadable, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise GraderError(f"{shown}: {one_line(str(error), 200)}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise GraderError(f"{shown}: {'.'.join(map(str, first['loc']))}: {one_line(first['msg'], 150)}") from None
+    for name in ("time_min", "cpus", "mem_gb", "at_once", "chunk"):
+        if getattr(config, name) <= 0:
+            raise GraderError(f"{shown}: {name}: expected more than 0, got {getattr(config, name)}")
+    return config
+
+
+class SlurmExecutor:
+    """See `grader.batch.executor.Executor`."""
+
+    def __init__(self, out: Path, config: SlurmConfig) -> None:
+        self._folder = out.resolve() / FOLDER
+        self._config = config
+        self._name = f"grade-{hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:10]}"
+        self.at_once = config.at_once
+
+    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[Ended], None]) -> None:
+        """Every job has been tried; `ended` was called for each."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        waiting = {job.key: _absolute(job) for job in jobs}
+        marks = {key: _mark(job) for key, job in waiting.items()}
+        began: dict[str, float] = {}
+        tries: Counter[str] = Counter()
+        gone: Counter[str] = Counter()  # polls since a submission was last seen in the queue
+        while waiting:
+            states = self._states()
+            tasks = {task: keys for task, keys in self._known().items() if task in states}
+            queued = {key for keys in tasks.values() for key in keys}
+            for task, keys in tasks.items():
+                for key in keys if states[task] == "RUNNING" else ():
+                    if key in waiting and key not in began:
+                        began[key] = time.monotonic()
+                        started(key)
+            for key in [key for key, job in waiting.items() if _mark(job) != marks[key]]:
+                if (came := outcome(waiting[key])) is not None:
+                    ended(replace(came, seconds=time.monotonic() - began.get(key, time.monotonic())))
+                    del waiting[key]
+            gone = Counter({key: gone[key] + 1 for key in waiting if key not in queued})
+            lost = [key for key, polls in gone.items() if polls > GRACE_POLLS or not tries[key]]
+            if lost and set(states) <= set(tasks):  # a task of an earlier command that nobody knows may be theirs
+                for key in [key for key in lost if tries[key] >= TRIES]:
+                    ended(Ended(key, State.FAILED, self._given_up()))
+                    del waiting[key]
+                self._submit([waiting[key] for key in lost if key in waiting], tasks)
+                tries.update(lost)
+                gone.clear()
+            if waiting:
+                time.sleep(POLL_S)
+
+    def _given_up(self) -> str:
+        return f"the scheduler ended its task {TRIES} times before it was graded; the logs are in {self._folder.name}/"
+
+    def _states(self) -> dict[str, str]:
+        """The state of each of this class's tasks that the scheduler still has."""
+        line = ["squeue", "--me", "--noheader", "--array", f"--name={self._name}", "--format=%i %T"]
+        try:
+            asked = subprocess.run(line, capture_output=True, text=True, timeout=120, check=True)
+        except FileNotFoundError:
+            raise GraderError("executor slurm: expected squeue and sbatch on the PATH; is this a login node?") from None
+        except (OSError, subprocess.SubprocessError) as error:
+            told = getattr(error, "stderr", "") or str(error)
+            raise GraderError(f"executor slurm: the queue cannot be asked: {one_line(str(told), 200)}") from None
+        pairs = (line.split() for line in asked.stdout.splitlines())
+        return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+
+    def _known(self) -> dict[str, list[str]]:
+        """Which task grades whom."""
+        try:
+            known = json_value(file_bytes(self._folder / QUEUE, 50_000_000), most_values=5_000_000)
+            return {str(task): [str(key) for key in keys] for task, keys in known.items()}
+        except (Unreadable, AttributeError, TypeError):
+            return {}
+
+    def _submit(self, jobs: Sequence[Job], tasks: Mapping[str, list[str]]) -> None:
+        """The scheduler has an array of tasks for the jobs, and the folder says which is whose."""
+        if not jobs:
+            return
+        try:
+            import submitit
+        except ImportError:
+            raise GraderError("executor slurm: submitit is missing; pip install 'vae-autograder[slurm]'") from None
+        config, size = self._config, self._config.chunk
+        executor = submitit.SlurmExecutor(folder=str(self._folder), max_num_timeout=0)
+        wishes = {
+            "job_name": self._name,
+            "partition": config.partition,
+            "account": config.account,
+            "time": config.time_min,
+            "cpus_per_task": config.cpus,
+            "mem": f"{int(config.mem_gb * 1024)}MB",
+            "gpus_per_node": config.gpus or None,
+            "array_parallelism": config.at_once,
+            "additional_parameters": dict(config.extra) or None,
+            "stderr_to_stdout": True,
+            "use_srun": False,
+        }
+        executor.update_parameters(**{name: value for name, value in wishes.items() if value is not None})
+        chunks = [list(jobs[start : start + size]) for start in range(0, len(jobs), size)]
+        try:
+            made = executor.map_array(grade_chunk, [[JOB.dump_json(job).decode() for job in c] for c in chunks])
+        except Exception as error:  # whatever sbatch said
+            raise GraderError(f"executor slurm: the tasks were not taken: {one_line(str(error), 300)}") from None
+        known = {**tasks, **{str(one.job_id): [job.key for job in c] for one, c in zip(made, chunks, strict=True)}}
+        write_atomically(self._folder / QUEUE, dump_json(known))
+
+
+def _absolute(job: Job) -> Job:
+    """The job for another machine and another working directory."""
+    return replace(job, notebook=job.notebook.resolve(), folder=job.folder.resolve(), rubric=job.rubric.resolve())
+
+
+def _mark(job: Job) -> tuple[object, ...]:
+    """Changes when the folder gets another outcome."""
+    return tuple(_stamp(job.folder / name) for name in (REPORT, ENDED))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino

@@ -1,0 +1,113 @@
+"""Archives are as hostile as notebooks: nothing lands outside the folder, and nothing is larger than allowed."""
+
+from __future__ import annotations
+
+import io
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from downloads import NOTEBOOK, write_zip
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from grader.batch.archives import MAX_MEMBERS, Unusable, unpack
+
+
+def unpacked(archive: Path, into: Path, max_mb: float = 1, total_mb: float = 3) -> list[tuple[str, bool, str]]:
+    files = unpack(archive, into, max_mb=max_mb, total_mb=total_mb, nested=False)
+    return [("/".join(file.parts), file.path is not None, file.wrong) for file in files]
+
+
+def test_only_notebooks_are_written(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "a.zip", {"x/vae.ipynb": NOTEBOOK, "x/run.sh": "rm -rf /", "y/VAE.IPYNB": "{}"})
+    assert unpacked(archive, tmp_path / "into") == [
+        ("x/vae.ipynb", True, ""),
+        ("x/run.sh", False, ""),
+        ("y/VAE.IPYNB", True, ""),
+    ]
+    assert sorted(path.name for path in (tmp_path / "into").rglob("*.*")) == ["VAE.IPYNB", "vae.ipynb"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../out.ipynb", "/etc/out.ipynb", "a/../../out.ipynb", "C:\\out.ipynb", "..\\out.ipynb", "\\out.ipynb"]
+)
+def test_a_name_that_leads_elsewhere_is_left_out(name: str, tmp_path: Path) -> None:
+    assert unpacked(write_zip(tmp_path / "a.zip", {name: "{}"}), tmp_path / "into") == []
+    assert not list(tmp_path.rglob("out.ipynb"))
+
+
+def test_a_declared_size_is_not_believed(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "a.zip", {"bomb.ipynb": "0" * 3_000_000, "vae.ipynb": NOTEBOOK})
+    data = archive.read_bytes().replace((3_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+    archive.write_bytes(data)
+    (_, bomb, why), (_, sound, _) = unpacked(archive, tmp_path / "into")
+    assert (bomb, sound) == (False, True)
+    assert why
+    assert sum(path.stat().st_size for path in (tmp_path / "into").rglob("*") if path.is_file()) < 100_000
+
+
+def test_a_bomb_ends_the_archive(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "a.zip", {f"{n}.ipynb": "0" * 900_000 for n in range(9)})
+    with pytest.raises(Unusable, match="holds more than 3 MB"):
+        unpacked(archive, tmp_path / "into")
+
+
+def test_links_and_passwords_are_told_and_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        link = zipfile.ZipInfo("link.ipynb")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    ((_, written, why),) = unpacked(path, tmp_path / "into")
+    assert not written
+    assert "link" in why
+
+
+def test_a_tar_is_read_the_same_way(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        info = tarfile.TarInfo("x/vae.ipynb")
+        info.size = len(NOTEBOOK)
+        archive.addfile(info, io.BytesIO(NOTEBOOK.encode()))
+        link = tarfile.TarInfo("x/link.ipynb")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+        device = tarfile.TarInfo("../dev.ipynb")
+        device.type = tarfile.CHRTYPE
+        archive.addfile(device)
+    came = unpacked(path, tmp_path / "into")
+    assert [(name, written) for name, written, _ in came] == [("x/vae.ipynb", True), ("x/link.ipynb", False)]
+
+
+def test_what_is_no_archive_is_one_reason(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"PK\x03\x04 not really")
+    with pytest.raises(Unusable, match="is no archive that can be read"):
+        unpacked(path, tmp_path / "into")
+
+
+def test_too_many_files_end_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for number in range(MAX_MEMBERS + 1):
+            archive.writestr(f"{number}.txt", "")
+    with pytest.raises(Unusable, match="holds more than"):
+        unpacked(tmp_path / "a.zip", tmp_path / "into")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(names=st.lists(st.text(min_size=1, max_size=300).filter(lambda n: "\x00" not in n), min_size=1, max_size=4))
+def test_no_name_gets_out_or_raises_anything_else(names: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "fuzz.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in dict.fromkeys(names):
+            try:
+                archive.writestr(name + ".ipynb", "{}")
+            except (UnicodeEncodeError, UserWarning):
+                return
+    into = tmp_path / "fuzzed"
+    for file in unpack(path, into, max_mb=1, total_mb=3, nested=False):
+        assert file.path is None or file.path.resolve().is_relative_to(into.resolve())
+        assert all(part not in {"", ".", ".."} and len(part.encode()) <= 130 for part in file.parts)

@@ -1,0 +1,267 @@
+"""Everybody's points, as each system documents that it takes them in, and no cell that a spreadsheet would compute."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy_exercise import running
+
+from grader.batch.gradebooks import GradebookSettings, gradebooks
+from grader.batch.records import HandedIn, Row, State, Student
+from grader.errors import GraderError
+from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Status
+from grader.report.spreadsheet import cell
+
+RUBRIC = running.rubric()
+OF_CANVAS = {"SIS User ID": "", "Section": "CV 1", "VAE (77)": "EX", "Quiz (78)": "3"}
+ADA = Student("101", "Ada Lovelace", "ada@uni.example", {"First name": "Ada", "Last name": "Lovelace"})
+ZOE = Student("103", "Zoë Müller", "zoe@uni.example", {"Username": "zoe", "Group": "B"})
+FULL = tuple(item.points_milli for item in RUBRIC.items)
+LESS = (FULL[0] - 750, *FULL[1:])
+
+
+def of_canvas(student: Student, number: str, login: str) -> Student:
+    last, first = student.name.split()[-1], student.name.split()[0]
+    known = {"Student": f"{last}, {first}", "ID": number, "SIS Login ID": login, **OF_CANVAS}
+    return replace(student, columns=known)
+
+
+def report(points: Sequence[int], *, look: bool = False, decided: bool = False) -> GradeReport:
+    override = Override(0, "a complaint was right", "B. Boss", "2026-11-02", 0, "failed")
+    items = [
+        ItemVerdict(item.id, item.title, Outcome.PARTIAL, milli, item.points_milli, ())
+        for item, milli in zip(RUBRIC.items, points, strict=True)
+    ]
+    if decided:
+        items[0] = replace(items[0], override=override)
+    remarks = (Remark("late", "the download marks this submission as late"), Remark("outputs_missing", "no outputs"))
+    return GradeReport(
+        submission="x",
+        points_milli=sum(points),
+        max_points_milli=RUBRIC.points_milli,
+        device="cpu",
+        status=Status.OK,
+        isolation="bubblewrap",
+        needs_person=look,
+        items=tuple(items),
+        remarks=(*remarks, Remark("shadow", "a given name was taken", needs_person=True)) if look else remarks,
+        events=(),
+        seed="0" * 32,
+        checksums={"rubric": "ab" * 32, "grader": "cd" * 32},
+        versions={},
+        wall_s=12.3,
+        created="2026-11-01T10:00:00+00:00",
+    )
+
+
+def row(student: Student | None, state: State, points: Sequence[int] | None = None, shown: str = "x.ipynb") -> Row:
+    key = student.id if student else shown
+    told = None if points is None else report(points, look=state is State.LOOK, decided=points is LESS)
+    handed_in = HandedIn(key, running.Path(shown), shown, student, told.remarks[:1] if told else ())
+    return Row(key, state, student, handed_in, told, None, "" if told else "no JSON")
+
+
+ROWS = (
+    row(ZOE, State.LOOK, LESS),
+    row(ADA, State.GRADED, FULL),
+    row(replace(ADA, id="104", name="=cmd()", email="104@uni.example"), State.FAILED),
+    Row("105", State.MISSING, Student("105", "Nobody Here", "105@uni.example")),
+)
+
+
+def read(data: bytes) -> list[dict[str, str]]:
+    rows = list(csv.DictReader(io.StringIO(data.decode()), strict=True))
+    assert not any(None in row or None in row.values() for row in rows)  # as many cells as headings
+    return rows
+
+
+def tables(rows: Sequence[Row] = ROWS, **wishes: Any) -> dict[str, list[dict[str, str]]]:
+    files = gradebooks(rows, RUBRIC, GradebookSettings("VAE", **wishes)).files
+    return {name: read(data) for name, data in files.items()}
+
+
+def moodle_imports(data: bytes, mapfrom: str, grades: str) -> dict[str, str | None]:
+    """What Moodle's grade import makes of a file: a row without a user is the last row's, an empty grade a zero."""
+    found: dict[str, str | None] = {}
+    user = ""
+    for line in read(data):
+        user = line[mapfrom] or user
+        found[user] = line[grades] or "0"
+    return found
+
+
+def canvas_imports(data: bytes, ids: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """What Canvas's import makes of a file: the assignment's heading, and grades by its own number of a student."""
+    head, possible, *rows = csv.reader(io.StringIO(data.decode()))
+    assert head[:5] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
+    assert "Points Possible" in possible[0]
+    assert possible[5] == "9"
+    return head[5], {line[1] or ids[line[2]]: line[5] for line in rows}
+
+
+def test_the_plain_one_says_everything_about_everybody() -> None:
+    came = {line["key"]: line for line in tables()["gradebook.csv"]}
+    ada, zoe = came["101"], came["103"]
+    assert (ada["points"], ada["percent"], ada[RUBRIC.items[0].id]) == ("9", "100.00", "2")
+    assert (zoe["points"], zoe["percent"], zoe["state"]) == ("8.25", "91.67", "look")
+    assert (zoe["needs a person because"], zoe["remarks"]) == ("a given name was taken", "no outputs")
+    assert (zoe["decided by a person"], zoe["decided items"]) == ("1", RUBRIC.items[0].id)
+    assert zoe["about the file"] == "the download marks this submission as late"
+    assert (zoe["device"], zoe["seconds"], zoe["rubric"]) == ("cpu", "12", "ab" * 6)
+    assert (came["104"]["state"], came["104"]["points"], came["104"]["reason"]) == ("failed", "", "no JSON")
+    assert (came["105"]["state"], came["105"]["points"], came["105"]["max"]) == ("missing", "", "9")
+
+
+def test_in_the_plain_one_an_id_is_a_text_and_points_are_a_number() -> None:
+    rows = [row(replace(ADA, id="007"), State.GRADED, FULL)]
+    data = gradebooks(rows, RUBRIC, GradebookSettings()).files["gradebook.csv"]
+    heads, line = csv.reader(io.StringIO(data.decode()), quoting=csv.QUOTE_NONNUMERIC)
+    found: dict[str, object] = dict(zip(heads, line, strict=True))
+    assert (found["student id"], found["points"]) == ("007", 9.0)
+
+
+def test_canvas_gets_its_own_ids_where_its_own_export_is_the_roster() -> None:
+    rows = [row(of_canvas(ADA, "4001", "ada"), State.GRADED, FULL), row(of_canvas(ZOE, "4002", "zoe"), State.FAILED)]
+    made = gradebooks(rows, RUBRIC, GradebookSettings("VAE"))
+    assert canvas_imports(made.files["gradebook-canvas.csv"], {}) == ("VAE (77)", {"4001": "9"})
+    assert read(made.files["gradebook-canvas.csv"])[1]["Student"] == "Lovelace, Ada"
+    assert not any("Canvas's own ids" in remark for remark in made.remarks)
+    named = gradebooks(rows, RUBRIC, GradebookSettings("VAE", canvas_assignment_id="78")).files
+    assert canvas_imports(named["gradebook-canvas.csv"], {})[0] == "VAE (78)"
+    with pytest.raises(GraderError, match="expected the number"):
+        GradebookSettings("VAE", canvas_assignment_id="x78")
+
+
+def test_canvas_goes_by_the_student_id_where_its_own_is_not_known_and_a_person_is_told() -> None:
+    made = gradebooks(ROWS, RUBRIC, GradebookSettings("VAE"))
+    ids = {"101": "4001", "103": "4002"}
+    assert canvas_imports(made.files["gradebook-canvas.csv"], ids) == ("VAE", {"4001": "9", "4002": "8.25"})
+    assert any("lacks Canvas's own ids for 2 of 2 students" in remark for remark in made.remarks)
+
+
+def test_moodles_import_gives_everybody_their_own_points_by_whatever_column() -> None:
+    data = gradebooks(ROWS, RUBRIC, GradebookSettings("VAE")).files["gradebook-moodle.csv"]
+    assert moodle_imports(data, "ID number", "VAE") == {"101": "9", "103": "8.25"}
+    assert moodle_imports(data, "Email address", "VAE") == {"ada@uni.example": "9", "zoe@uni.example": "8.25"}
+    zoe = next(line for line in read(data) if line["ID number"] == "103")
+    assert "Username" not in zoe  # only one of them has one
+    assert zoe["VAE (Feedback)"] == (
+        "Points were lost in: Multiply by two (1.25 of 2). A person decided some of these points. "
+        "A person will look at this, and the points may still change."
+    )
+
+
+def test_moodles_worksheet_has_the_numbers_of_its_download_or_its_own_worksheet() -> None:
+    assert "gradebook-moodle-worksheet.csv" not in tables()
+    folder = "Zoë Müller_4002_assignsubmission_file_"
+    nobody = row(None, State.GRADED, FULL, f"{folder}/Fake_1_assignsubmission_file_/vae.ipynb")
+    assert tables([nobody])["gradebook-moodle-worksheet.csv"][0]["Identifier"] == "Participant 4002"
+    theirs = {"Identifier": "Participant 17", "Last modified (grade)": "Sunday, 1 November 2026, 9:00 AM"}
+    came = tables([row(replace(ADA, columns=theirs), State.GRADED, FULL)])["gradebook-moodle-worksheet.csv"][0]
+    assert (came["Identifier"], came["Grade"], came["Maximum grade"]) == ("Participant 17", "9", "9")
+    assert came["Last modified (grade)"] == theirs["Last modified (grade)"]
+    assert came["Feedback comments"] == "Full points."
+    twice = [nobody, row(None, State.GRADED, LESS, f"{folder}/2.ipynb")]
+    assert "gradebook-moodle-worksheet.csv" not in tables(twice)
+
+
+def test_nbgrader_and_gradescope_have_the_columns_that_they_write() -> None:
+    came = tables()
+    heads = "assignment duedate timestamp student_id last_name first_name email raw_score late_submission_penalty score"
+    assert list(came["gradebook-nbgrader.csv"][0]) == [*heads.split(), "max_score"]
+    zoe = next(line for line in came["gradebook-gradescope.csv"] if line["SID"] == "103")
+    assert list(zoe)[:7] == ["First Name", "Last Name", "SID", "Email", "Total Score", "Max Points", "Status"]
+    assert list(zoe.items())[12] == ("1: Multiply by two (2.0 pts)", "1.25")
+    assert (zoe["First Name"], zoe["Last Name"], zoe["Total Score"], zoe["Status"]) == (
+        "Zoë",
+        "Müller",
+        "8.25",
+        "Graded",
+    )
+    assert [line["Status"] for line in came["gradebook-gradescope.csv"]] == ["Ungraded", "Graded", "Missing", "Graded"]
+    assert [line["score"] for line in came["gradebook-nbgrader.csv"]] == ["", "9", "", "8.25"]
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "parts"),
+    [
+        ("Ada Lovelace", {}, ("Ada", "Lovelace")),
+        ("Jan Peter van der Berg", {}, ("Jan Peter", "van der Berg")),
+        ("王小明", {}, ("", "王小明")),
+        ("", {}, ("", "")),
+        ("Gabriel García Márquez", {"Name": "García Márquez, Gabriel"}, ("Gabriel", "García Márquez")),
+        ("x", {"First Name": "Mary Ann", "Surname": "O'Neil"}, ("Mary Ann", "O'Neil")),
+    ],
+)
+def test_a_name_is_parted_as_the_roster_parts_it(name: str, columns: dict[str, str], parts: tuple[str, str]) -> None:
+    line = tables([row(Student("1", name, "", columns), State.GRADED, FULL)])["gradebook-gradescope.csv"][0]
+    assert (line["First Name"], line["Last Name"]) == parts
+
+
+def test_a_fault_of_ours_is_never_a_zero_and_a_wish_decides_about_the_others() -> None:
+    def total(**wishes: Any) -> dict[str, str]:
+        return {line["SID"]: line["Total Score"] for line in tables(**wishes)["gradebook-gradescope.csv"]}
+
+    assert total() == {"101": "9", "103": "8.25", "104": "", "105": ""}
+    assert total(missing_is_zero=True) == {"101": "9", "103": "8.25", "104": "", "105": "0"}
+    assert total(hold_provisional=True) == {"101": "9", "103": "", "104": "", "105": ""}
+    stale = replace(row(ADA, State.GRADED, FULL), state=State.WAITING)
+    assert tables([stale])["gradebook-nbgrader.csv"][0]["score"] == ""
+    plain = {
+        line["key"]: line["points"] for line in tables(missing_is_zero=True, hold_provisional=True)["gradebook.csv"]
+    }
+    assert plain == {"101": "9", "103": "8.25", "104": "", "105": "0"}
+
+
+def test_whoever_has_no_points_is_left_out_where_an_empty_cell_would_clear_a_grade() -> None:
+    made = gradebooks(ROWS, RUBRIC, GradebookSettings("VAE", missing_is_zero=True))
+    assert [line["ID number"] for line in read(made.files["gradebook-moodle.csv"])] == ["101", "105", "103"]
+    assert any("1 of 4 students have no points" in remark for remark in made.remarks)
+
+
+def test_the_same_rows_in_any_order_are_the_same_bytes_by_name_then_id() -> None:
+    wish = GradebookSettings("VAE")
+    twins = (*ROWS, row(replace(ADA, id="100"), State.GRADED, LESS))
+    assert gradebooks(twins, RUBRIC, wish) == gradebooks(twins[::-1], RUBRIC, wish)
+    assert [line["key"] for line in tables(twins)["gradebook.csv"]] == ["104", "100", "101", "105", "103"]
+
+
+def test_without_a_roster_the_files_have_their_headings_and_a_person_is_told() -> None:
+    made = gradebooks([row(None, State.GRADED, FULL)], RUBRIC, GradebookSettings())
+    assert read(made.files["gradebook.csv"])[0]["points"] == "9"
+    assert read(made.files["gradebook-moodle.csv"]) == []
+    assert f"{RUBRIC.title}\n".encode() in made.files["gradebook-canvas.csv"]  # the rubric's title, if nothing is said
+    assert any("without a roster" in remark for remark in made.remarks)
+
+
+NAMES = st.text(max_size=60) | st.sampled_from(
+    ["=1+1", "\t=1", "＝1", "'-1", '"@a', " +2", "-", "Jean-Luc", "O'Neil", "van der Berg", "\u202eabc", "x" * 5000]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(NAMES, NAMES)
+def test_no_name_is_a_formula_and_none_is_lost(name: str, login: str) -> None:
+    known = {"Username": login, "Section": login, "Student": name, "Identifier": name}
+    student = Student("007", name, login, known)
+    rows = (row(student, State.GRADED, FULL), Row(name or "x", State.MISSING, replace(student, id="008")))
+    files = gradebooks(rows, RUBRIC, GradebookSettings("=VAE()", missing_is_zero=True)).files
+    for content in files.values():
+        for line in csv.reader(io.StringIO(content.decode()), strict=True):
+            for text in line:
+                assert (
+                    text.startswith("'")
+                    or text.lstrip(" \"'")[:1] not in {"=", "+", "@", "-", "＝"}
+                    or cell(text) == text
+                )
+                assert text.startswith("    Points Possible") or cell(text) == text
+    shown = {line["student id"]: line for line in read(files["gradebook.csv"])}
+    assert shown["007"]["name"].removeprefix("'") == cell(name).removeprefix("'")
+    assert shown["007"]["email"] == cell(login)

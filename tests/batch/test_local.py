@@ -1,0 +1,103 @@
+"""Several submissions at once on this machine: each gets what it would get alone, and nobody stops the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from toy_class import KINDS, environment, jobs, write_class
+
+from grader.batch.local import LocalExecutor
+from grader.batch.records import Ended, State
+from grader.batch.work import is_current, outcome, work
+
+CORES = sorted(os.sched_getaffinity(0))
+
+
+@pytest.fixture(autouse=True)
+def _found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+
+
+def run(executor: LocalExecutor, todo: list) -> tuple[dict[str, Ended], list[str]]:  # type: ignore[type-arg]
+    came: dict[str, Ended] = {}
+    began: list[str] = []
+    executor.run(todo, began.append, lambda ended: came.update({ended.key: ended}))
+    return came, began
+
+
+def test_each_gets_what_it_gets_alone_and_the_folder_says_the_same(tmp_path: Path) -> None:
+    submissions, rubric = write_class(tmp_path, len(KINDS))
+    todo = jobs(tmp_path, submissions, rubric)
+    came, began = run(LocalExecutor([frozenset({core}) for core in CORES[:2]], tmp_path / "log"), todo)
+    assert sorted(came) == sorted(began) == [job.key for job in todo]
+    for job, kind in zip(todo, KINDS, strict=True):
+        alone = work(jobs(tmp_path / "alone", submissions, rubric)[KINDS.index(kind)])
+        assert (came[job.key].state, came[job.key].points_milli) == (alone.state, alone.points_milli)
+        found = outcome(job)
+        assert found is not None
+        assert (found.state, found.points_milli) == (alone.state, alone.points_milli)
+    assert came["student0000"].points_milli == 9000
+    assert came["student0004"].state is State.REFUSED
+    assert [is_current(job) for job in todo] == [kind != "no_json" for kind in KINDS]
+
+
+def test_a_worker_that_is_killed_costs_one_try_and_the_class_goes_on(tmp_path: Path) -> None:
+    submissions, rubric = write_class(tmp_path, 3, ["right"])
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        deadline = time.monotonic() + 60
+        while not killed and time.monotonic() < deadline:
+            for child in psutil.Process().children():
+                if "grader.batch.worker" in child.cmdline() and (tmp_path / "runs" / "student0000").exists():
+                    os.kill(child.pid, signal.SIGKILL)
+                    killed.append(child.pid)
+                    return
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=kill_one)
+    thread.start()
+    came, _ = run(LocalExecutor([frozenset()], tmp_path / "log"), jobs(tmp_path, submissions, rubric))
+    thread.join()
+    assert killed
+    assert [came[key].points_milli for key in sorted(came)] == [9000, 9000, 9000]
+
+
+def test_no_worker_is_left(tmp_path: Path) -> None:
+    submissions, rubric = write_class(tmp_path, 1, ["right"])
+    run(LocalExecutor([frozenset()] * 3, tmp_path / "log"), jobs(tmp_path, submissions, rubric))
+    assert not [child for child in psutil.Process().children() if "grader.batch.worker" in child.cmdline()]
+
+
+def test_what_ran_short_of_memory_beside_others_is_tried_again_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from grader.batch import local
+
+    tries: list[tuple[str, int]] = []
+
+    class Small:
+        alive = 0
+
+        def __init__(self, cores: frozenset[int], log: Path) -> None:
+            Small.alive += 1
+
+        def grade(self, job: local.Job) -> Ended:
+            tries.append((job.key, Small.alive))
+            beside = Small.alive > 1
+            return Ended(job.key, State.GRADED, points_milli=0 if beside else 9000, short_of_memory=beside)
+
+        def stop(self) -> None:
+            Small.alive -= 1
+
+    monkeypatch.setattr(local, "_Worker", Small)
+    submissions, rubric = write_class(tmp_path, 2, ["right"])
+    came, _ = run(LocalExecutor([frozenset()] * 2, tmp_path / "log"), jobs(tmp_path, submissions, rubric))
+    assert [came[key].points_milli for key in sorted(came)] == [9000, 9000]
+    assert sorted(tries) == [("student0000", 1), ("student0000", 2), ("student0001", 1), ("student0001", 2)]

@@ -1,0 +1,69 @@
+"""One grader a folder, and the class as it was found the last time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toy_class import environment
+
+from grader.batch.lock import NAME, locked
+from grader.batch.manifest import Manifest, read_manifest, write_manifest
+from grader.batch.records import HandedIn, Student
+from grader.errors import GraderError
+from grader.records import Remark
+
+HOLDER = "import sys, time\nfrom pathlib import Path\nfrom grader.batch.lock import locked\n"
+HOLDER += "with locked(Path(sys.argv[1])):\n    print('mine', flush=True)\n    time.sleep(600)\n"
+ADA = Student("101", "Ada", "ada@uni.example", {"Group": "A"})
+MANIFEST = Manifest(
+    title="Toy",
+    submissions=Path("submissions"),
+    rubric=Path("rubric.yaml"),
+    seed="0" * 32,
+    isolation="bubblewrap",
+    parts=None,
+    layout="a file a student",
+    handed_in=(HandedIn("101", Path("x.ipynb"), "x.ipynb", ADA, (Remark("late", "late"),)),),
+    missing=(Student("102"),),
+    remarks=("one",),
+)
+
+
+def test_a_second_grader_is_told_who_is_at_work_and_a_killed_one_leaves_nothing_locked(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True, env=environment()
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "mine\n"
+        at_work = rf"another grader is at work here \(process {holder.pid} of"
+        with pytest.raises(GraderError, match=at_work), locked(tmp_path):
+            pass
+        holder.kill()
+    with locked(tmp_path):
+        assert (tmp_path / NAME).exists()
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("kept")
+    (tmp_path / NAME).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"), locked(tmp_path):
+        pass
+    assert (tmp_path / "elsewhere").read_text() == "kept"
+
+
+def test_a_manifest_comes_back_as_it_was(tmp_path: Path) -> None:
+    write_manifest(tmp_path, MANIFEST)
+    assert read_manifest(tmp_path) == MANIFEST
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{", '{"format": 2}', '{"format": 1, "title": 3}'])
+def test_another_file_in_its_place_is_one_line(damage: str, tmp_path: Path) -> None:
+    (tmp_path / "class.json").write_text(damage)
+    with pytest.raises(GraderError, match="grade the class first") as error:
+        read_manifest(tmp_path)
+    assert "\n" not in str(error.value)
+    assert json.dumps(str(error.value)).isascii()

@@ -1,0 +1,89 @@
+"""A roster in whatever form a system writes it, and whom a submission's name means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from downloads import ROSTER
+
+from grader.batch.roster import Roster, read_roster
+from grader.errors import GraderError
+
+FORMS = {
+    "plain": ROSTER.encode(),
+    "bom": b"\xef\xbb\xbf" + ROSTER.encode(),
+    "utf16": ROSTER.encode("utf-16"),
+    "latin": ROSTER.encode("latin-1"),
+    "semicolons": ROSTER.replace(",", ";").encode(),
+    "tabs": ROSTER.replace(",", "\t").encode(),
+    "crlf": ROSTER.replace("\n", "\r\n").encode(),
+}
+CANVAS = (
+    "Student,ID,SIS User ID,SIS Login ID,Section\n    Points Possible,,,,\n"
+    '"Lovelace, Ada",4001,101,ada,"CV 1"\n"Müller, Zoë",4002,103,zoe,"CV 1"\n'
+)
+
+
+def read(data: bytes, tmp_path: Path) -> Roster:
+    path = tmp_path / "roster.csv"
+    path.write_bytes(data)
+    return read_roster(path)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_usual_form_is_read(form: str, tmp_path: Path) -> None:
+    roster = read(FORMS[form], tmp_path)
+    assert [(s.id, s.name) for s in roster.students] == [
+        ("101", "Ada Lovelace"),
+        ("102", "Jean-Luc O'Neil"),
+        ("103", "Zoë Müller"),
+    ]
+    assert roster.students[2].columns["Group"] == "B"
+
+
+def test_canvas_own_export_is_a_roster(tmp_path: Path) -> None:
+    ada, zoe = read(CANVAS.encode(), tmp_path).students
+    assert (ada.id, ada.name, ada.columns["ID"]) == ("101", "Ada Lovelace", "4001")
+    assert zoe.name == "Zoë Müller"
+
+
+@pytest.mark.parametrize(
+    ("clue", "student"),
+    [
+        ("101", "101"),
+        ("ADA@uni.example", "101"),
+        ("ada", "101"),
+        ("Lovelace, Ada", "101"),
+        ("lovelaceada", "101"),
+        ("adalovelace", "101"),
+        ("oneil jean luc", "102"),
+        ("Zoe Muller", "103"),
+        ("müller_zoë", "103"),
+        ("nobody", None),
+        ("", None),
+    ],
+)
+def test_a_clue_names_a_student_or_nobody(clue: str, student: str | None, tmp_path: Path) -> None:
+    found = read(ROSTER.encode(), tmp_path).match(clue)
+    assert (found.id if found else None) == student
+
+
+def test_two_of_one_name_are_not_guessed(tmp_path: Path) -> None:
+    roster = read(b"id,name\n1,Wei Li\n2,Wei Li\n", tmp_path)
+    assert roster.match("Wei Li") is None
+    assert roster.match("2") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("id,name\n1,A\n1,B\n", "line 3: the id '1' stands in line 2 already"),
+        ("colour,size\nred,1\n", "expected a heading for an id"),
+        ("\n\n", "expected a row of headings"),
+    ],
+)
+def test_a_wrong_roster_is_one_line(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(GraderError, match=says) as error:
+        read(text.encode(), tmp_path)
+    assert "\n" not in str(error.value)

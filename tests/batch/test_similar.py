@@ -1,0 +1,75 @@
+"""A copy is found through what a copier changes; work of one's own, and what everybody writes, is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from grader.audit import corpus
+from grader.batch.similar import alike
+from grader.exercises.vae_mnist import exercise
+from grader.notebook.format import load_notebook
+from grader.notebook.regions import strip_markers
+from grader.records import Notebook
+
+TEMPLATE = load_notebook(corpus.ROOT / "student_template" / "vae_mnist.ipynb")
+ASKS = exercise().asks_for
+HONEST = corpus.names("honest")
+
+
+def notebook(name: str) -> Notebook:
+    return strip_markers(corpus.build(name))
+
+
+def changed(notebook: Notebook, *swaps: tuple[str, str]) -> Notebook:
+    cells = []
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        for old, new in swaps:
+            source = source.replace(old, new)
+        cells.append({**cell, "source": source})
+    return {**notebook, "cells": cells}
+
+
+@pytest.fixture(scope="module")
+def crowd() -> dict[str, Notebook]:
+    return {name: notebook(name) for name in HONEST}
+
+
+def test_a_renamed_and_reformatted_copy_is_found(crowd: dict[str, Notebook]) -> None:
+    swaps = (
+        ("self.layers", "self.net_of_mine"),
+        ("h = ", "hidden_state  =  "),
+        ("h)", "hidden_state)"),
+        ("# ", "# my "),
+    )
+    copy = changed(crowd["residual_blocks"], *swaps)
+    found = alike({**crowd, "copier": copy}, TEMPLATE, ASKS)
+    assert ("copier", "residual_blocks") in {(pair.first, pair.second) for pair in found}
+    pair = next(pair for pair in found if {"copier", "residual_blocks"} == {pair.first, pair.second})
+    assert pair.similarity > 0.7
+    assert all(pair.lines)
+
+
+def test_the_template_and_what_everybody_writes_are_nobodys(crowd: dict[str, Notebook]) -> None:
+    many = {f"student{number}": notebook("reference") for number in range(12)} | {"one": TEMPLATE, "two": TEMPLATE}
+    found = alike({**crowd, **many}, TEMPLATE, ASKS)
+    assert not {pair.first for pair in found} & set(many)
+    assert not {pair.second for pair in found} & set(many)
+
+
+def test_hostile_code_is_read_and_not_run(crowd: dict[str, Notebook]) -> None:
+    hostile = {
+        "deep": "def vae_loss(x_hat, x, mu, logvar):\n    return " + "(" * 5000,
+        "long": "def vae_loss(x_hat, x, mu, logvar):\n    return '" + "x" * 1_000_000 + "'",
+        "broken": "class Encoder(\n\x00",
+        "runs": "raise SystemExit\nclass Encoder:\n    raise SystemExit",
+    }
+    made = {
+        name: {**TEMPLATE, "cells": [{"cell_type": "code", "id": "x", "metadata": {}, "source": source, "outputs": []}]}
+        for name, source in hostile.items()
+    }
+    assert alike(made, TEMPLATE, ASKS) == []
+
+
+def test_nobody_alone_is_alike() -> None:
+    assert alike({"one": notebook("reference")}, TEMPLATE, ASKS) == []

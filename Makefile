@@ -11,7 +11,7 @@ export PYTHONUNBUFFERED := 1
 export SUBMISSION SUBMISSIONS CLASS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup grade grade-class regrade check doctor test attacks test-slurm test-long lint template template-check reference classifier audit audit-full audit-seeds calibrate bench-data bench-wall bench-class clean
+.PHONY: help setup grade grade-class regrade gradescope check doctor test attacks test-slurm test-long lint template template-check reference classifier audit audit-full audit-seeds calibrate bench-data bench-wall bench-class clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -40,6 +40,9 @@ grade-class: setup ## grades SUBMISSIONS=dir-or-zip, several at once; run again,
 regrade: setup ## judges CLASS=runs/dir again from stored evidence, under the rubric as it is now
 	@test -n "$$CLASS" || { echo "not judged: no folder given; use make regrade CLASS=runs/submissions" >&2; exit 2; }
 	@$(RUN) -m grader regrade "$$CLASS" $(OPTIONS)
+
+gradescope: $(STAMP) ## the zip for Gradescope, in runs/gradescope/
+	@$(RUN) -m grader gradescope --rubric "$(RUBRIC)" $(OPTIONS)
 
 check: setup ## grades the components of SUBMISSION=x.ipynb alone, without training, in seconds
 	@test -n "$$SUBMISSION" || { echo "not graded: no notebook given; use make check SUBMISSION=x.ipynb" >&2; exit 2; }

@@ -108,6 +108,20 @@ def regrade(
 
 
 @app.command()
+def gradescope(
+    rubric: Annotated[Path, typer.Option(help="the rubric")] = Path("rubric.yaml"),
+    out: Annotated[Path, typer.Option(help="the zip to upload")] = Path("runs/gradescope/autograder.zip"),
+    isolation: Annotated[str, typer.Option(help="bubblewrap, or none where the platform allows no box")] = "bubblewrap",
+    pip_options: Annotated[str, typer.Option(help="for pip at set-up, for instance where a CPU build lies")] = "",
+) -> None:
+    """Writes the autograder for Gradescope. Example: python -m grader gradescope"""
+    from grader.gradescope.bundle import write_bundle
+
+    bundle = write_bundle(rubric, out, isolation=isolation, pip_options=pip_options)
+    typer.echo(f"{bundle.path}: {bundle.size / 1e6:.1f} MB, {len(bundle.files)} files")
+
+
+@app.command()
 def audit(
     only: Annotated[list[str] | None, typer.Option(help="a solution of corpus/; may be repeated")] = None,
     out: Annotated[Path, typer.Option(help="the folder for the page and the tables")] = Path("runs/audit"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import re
 from collections.abc import Mapping
@@ -109,11 +108,15 @@ def _checksums(folder: Path) -> dict[str, str]:
         known = {name: seen[name][1] for name in names if name in seen and seen[name][0] == stamps[name]}
     except (Unreadable, KeyError, TypeError, IndexError):
         known = {}
-    made = {name: known[name] if _is_checksum(known.get(name)) else _checksum(folder / name) for name in names}
-    if made != known:
-        with contextlib.suppress(OSError):  # it is only a shortcut, and the folder may be one to read
-            write_atomically(folder / SEEN, dump_json({name: [stamps[name], made[name]] for name in names}))
-    return made
+    return {name: known[name] if _is_checksum(known.get(name)) else _checksum(folder / name) for name in names}
+
+
+def _remember_checksums(folder: Path, made: Mapping[str, str]) -> None:
+    """The files are not read again for their checksums while nobody writes them."""
+    seen = dump_json({name: [_stamp(folder / name), checksum] for name, checksum in made.items()})
+    path = folder / SEEN
+    if not path.is_file() or path.read_bytes() != seen:
+        write_atomically(path, seen)
 
 
 def _is_checksum(value: object) -> bool:
@@ -205,6 +208,8 @@ class _Stored:
         return f"{self._checksums[EVIDENCE][:16]}+{self._checksums[followed_file(part)][:16]}/"
 
     def _keep(self, keep: bool) -> None:
+        if keep:
+            _remember_checksums(self._folder, self._checksums)
         if keep and self._memory.grown:
             write_atomically(self._folder / JUDGED, dump_memory(self._memory, self._belongs_to))
             self._memory.grown.clear()

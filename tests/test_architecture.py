@@ -35,6 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("run_folder",),
     ("pipeline",),
     ("batch", "audit", "bench", "doctor"),
+    ("gradescope",),
     ("cli",),
     ("__main__",),
 )

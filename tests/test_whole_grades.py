@@ -20,6 +20,7 @@ from grader.rubric import load_rubric
 ROOT = Path(__file__).parents[1]
 SEED = "0123456789abcdef0123456789abcdef"
 OUTPUTS = {"report.html", "report.json", "results.json", "executed.ipynb", "evidence.safetensors", "execution.json"}
+OUTPUTS |= {"judged.json", "figures.json", "evidence.json", "wall.webp"}  # what judging again needs not make again
 
 
 def graded(notebook: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
@@ -54,7 +55,7 @@ def test_the_reference_gets_all_points_and_needs_nobody(reference: Any) -> None:
 def test_the_report_holds_what_a_gradebook_and_a_complaint_need(reference: Any) -> None:
     _, report, folder = reference
     assert report["seed"] == SEED
-    assert set(report["checksums"]) == {"notebook", "rubric", "grader", "questions", "evidence"}
+    assert set(report["checksums"]) == {"notebook", "rubric", "grader", "questions", "run", "evidence"}
     assert report["device"].startswith(("cpu", "cuda"))
     assert len(report["items"]) == 11
     for item in report["items"]:

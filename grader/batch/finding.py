@@ -73,6 +73,22 @@ def find(submissions: Path, unpacked: Path, roster: Roster | None, *, max_mb: fl
     return Found(tuple(one for one in handed_in if one is not None), missing, layout, tuple(remarks))
 
 
+def alone(folder: Path, unpacked: Path, *, max_mb: float, usual: str = "") -> HandedIn:
+    """All that lies in the folder as one student's submission; `usual` is the file name that is preferred.
+
+    Raises:
+        GraderError: where there is no such folder.
+    """
+    if not folder.is_dir():
+        raise GraderError(f"{one_line(str(folder), 120)}: no such folder; expected one submission's files")
+    files = [file for file in sorted(_walk(folder), key=lambda file: file.parts) if not ignored(file)]
+    if not files:
+        return HandedIn("submission", folder, "", refused="nothing was handed in")
+    owner = Owner("submission", ())
+    found = _handed_in("submission", _Pile(owner, None, [(f, owner) for f in files]), unpacked, max_mb, usual.lower())
+    return found or HandedIn("submission", folder, "", refused="nothing was handed in")
+
+
 def _files(submissions: Path, unpacked: Path, shown: str, max_mb: float) -> list[File]:
     if submissions.is_dir():
         return sorted(_walk(submissions), key=lambda file: file.parts)

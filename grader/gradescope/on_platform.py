@@ -1,0 +1,124 @@
+"""What runs on Gradescope for each submission: the notebook is graded, and `results.json` is left in every case.
+
+Where the grader itself fails, the file has words and no score: a fault of ours is no zero in anybody's record.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from grader.batch.finding import alone
+from grader.errors import GraderError, SubmissionError
+from grader.gradescope.bundle import SETTINGS
+from grader.report.files import write_atomically
+from grader.report.plain import plain, without_paths
+from grader.report.report_json import dump_json
+from grader.rubric import load_rubric
+
+OUR_FAULT = "The grader could not grade this. That is not your fault and costs no points: the course staff will look."
+TOO_LONG = "Grading took longer than the platform allows. The course staff will look; nothing is lost by it yet."
+NOTHING = "No points were given, because there is no notebook to grade. Hand in the .ipynb file."
+SHOWN = 300
+
+
+def main(arguments: list[str]) -> int:
+    """The command line: `[--prepare] ROOT`."""
+    root = Path(arguments[-1])
+    source = root / "source"
+    settings = json.loads((source / SETTINGS).read_text(encoding="utf-8"))
+    rubric = source / settings["rubric"]
+    if arguments[0] == "--prepare":
+        load_rubric(rubric)[1].prepare(lambda text: print(text, flush=True))
+        return 0
+    results = root / "results" / "results.json"
+    results.parent.mkdir(parents=True, exist_ok=True)
+    _write(results, _words(OUR_FAULT))  # what stands there if the platform ends everything
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    worker = multiprocessing.get_context("fork").Process(target=_grade, args=(root, rubric, settings, sender))
+    worker.start()
+    sender.close()
+    came: dict[str, Any] = _words(OUR_FAULT)
+    try:
+        came = receiver_json(receiver) if receiver.poll(settings["deadline_s"]) else _words(TOO_LONG)
+    except (EOFError, ValueError):
+        print("the process that graded ended before it was done", file=sys.stderr)
+    finally:
+        _end(worker.pid)
+        worker.join()
+    _write(results, came)
+    return 0
+
+
+def receiver_json(receiver: Connection) -> dict[str, Any]:
+    """What the worker says, as JSON: nothing that it sends is unpacked into objects."""
+    found: dict[str, Any] = json.loads(receiver.recv_bytes())
+    return found
+
+
+def _grade(root: Path, rubric: Path, settings: dict[str, Any], sender: Connection) -> None:
+    os.setsid()  # so that it and its boxes can be ended together
+    sender.send_bytes(json.dumps(_graded(root, rubric, settings)).encode())
+    sender.close()
+
+
+def _graded(root: Path, rubric: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    from grader.pipeline import Options, grade
+
+    limits = load_rubric(rubric)[0].limits
+    try:
+        handed_in = alone(
+            root / "submission", root / "run" / "unpacked", max_mb=limits.notebook_mb, usual=settings["template"]
+        )
+        if handed_in.refused:
+            return _refused(f"{NOTHING} ({without_paths(plain(handed_in.refused, SHOWN))})")
+        options = Options(isolation=settings["isolation"], remarks=handed_in.remarks)
+        _, folder = grade(handed_in.path, rubric, root / "run" / "graded", options, _say)
+        found: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        return found
+    except SubmissionError as error:
+        return _refused(f"The file cannot be graded: {without_paths(plain(str(error), SHOWN))}")
+    except (GraderError, OSError) as error:
+        print(f"not graded: {plain(str(error), 600)}", file=sys.stderr, flush=True)  # staff see it
+        return _words(OUR_FAULT)
+
+
+def _refused(text: str) -> dict[str, Any]:
+    """A file that is the student's to mend: no points yet, and they can hand in again."""
+    return {**_words(text), "score": 0}
+
+
+def _words(text: str) -> dict[str, Any]:
+    return {
+        "output": text,
+        "output_format": "text",
+        "visibility": "visible",
+        "stdout_visibility": "hidden",
+        "extra_data": {"graded": False},
+    }
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    write_atomically(path, dump_json(values))
+
+
+def _say(text: str) -> None:
+    print(plain(text, 120), file=sys.stderr, flush=True)
+
+
+def _end(pid: int | None) -> None:
+    if pid is not None:
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

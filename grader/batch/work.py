@@ -18,7 +18,7 @@ from grader.errors import GraderError, SubmissionError
 from grader.fingerprint import grader_checksum, run_checksum
 from grader.notebook.format import load_notebook, one_line
 from grader.pipeline import Options, grade, regrade
-from grader.records import GradeReport, Status
+from grader.records import GradeReport, Outcome, Status
 from grader.report.files import write_atomically
 from grader.report.report_json import dump_json
 from grader.rubric import load_rubric
@@ -65,7 +65,9 @@ def _graded(job: Job, say: Say) -> GradeReport:
     if standing == "current" and report is not None:
         return report
     if standing == "judge again":
-        return regrade(job.folder, job.rubric)
+        again = regrade(job.folder, job.rubric)
+        if not any(item.outcome is Outcome.NEEDS_REVIEW and item.lost_in for item in again.items):
+            return again  # else a second judging is due that was never run
     options = Options(seed=job.seed, isolation=job.isolation, parts=job.parts, remarks=job.remarks)
     return grade(job.notebook, job.rubric, job.folder, options, say)[0]
 

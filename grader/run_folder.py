@@ -21,7 +21,7 @@ from grader.memory import MAX_BYTES as MAX_MEMORY
 from grader.memory import Memory, dump_memory, read_memory
 from grader.notebook.format import dump_notebook, one_line
 from grader.records import Evidence, Figure, GradeReport, ItemVerdict, Rubric
-from grader.report.files import write_atomically
+from grader.report.files import sweep, write_atomically
 from grader.report.report_json import MAX_BYTES, dump_json, read_report_json
 from grader.report.wall import wall_strip
 from grader.running import Ran
@@ -47,6 +47,7 @@ def store_run(folder: Path, ran: Ran) -> None:
             then usually stays whole.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
     write_atomically(folder / EVIDENCE, save_evidence(ran.evidence))
     older = [folder / name for name in (*REPORTS, FOLLOWED, JUDGED, FIGURES, WALL, SEEN)]
     for old in (*older, *folder.glob("followed-*.safetensors")):

@@ -19,7 +19,7 @@ from grader.overrides import NAME as OVERRIDES
 from grader.overrides import Decisions, names_of, read_overrides, with_overrides
 from grader.pipeline import write_report
 from grader.records import GradeReport, Rubric, Status
-from grader.report.files import write_atomically
+from grader.report.files import sweep, write_atomically
 from grader.run_folder import REPORT, WALL, stored_report
 
 PAGE = "class.html"
@@ -65,8 +65,9 @@ def write_results(
 ) -> tuple[str, ...]:
     """The class's folder holds its gradebooks and its page; returns what a person should know of them.
 
-    A file whose content would be the same is not touched.
+    A file whose content would be the same is not touched; what a killed grader left half written is swept away.
     """
+    sweep(out)
     books = gradebooks(rows, rubric, GradebookSettings(assignment=manifest.title))
     similar = similar_work(out, manifest, rubric, exercise)
     page = class_page(rows, rubric, manifest.title, similar, _pictures(rows))

@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+_ASIDE_BYTES = 8  # of chance, in the name of a file that is still being written
+_ASIDE = re.compile(rf"\.[0-9a-f]{{{2 * _ASIDE_BYTES}}}\.tmp")
 
 
 def csv_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
@@ -28,7 +32,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         OSError: the folder is missing, full or not writable; `path` is as it was.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{secrets.token_hex(_ASIDE_BYTES)}.tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -39,3 +43,11 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def sweep(folder: Path) -> None:
+    """What writers killed on the way left in the folder, and below it, is gone; for when nobody writes there."""
+    for where, _, names in os.walk(folder):
+        for name in names:
+            if _ASIDE.fullmatch(name):
+                Path(where, name).unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.report.files import write_atomically
+from grader.report.files import sweep, write_atomically
 
 
 def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
@@ -41,3 +41,23 @@ def test_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
     assert secret.read_bytes() == b"kept"
     assert path.read_bytes() == b"new"
     assert not path.is_symlink()
+
+
+def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    below = tmp_path / "submissions" / "ada"
+    below.mkdir(parents=True)
+
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        patched.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(SystemExit):
+            write_atomically(below / "report.json", b"half")
+    others = {below / ".notes.tmp", below / "0123456789abcdef.tmp", tmp_path / "report.json"}
+    for other in others:
+        other.write_bytes(b"kept")
+    assert len(list(below.glob(".*.tmp"))) == 2
+    sweep(tmp_path)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == others

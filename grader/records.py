@@ -70,6 +70,7 @@ class Limits:
     replay_s: float  # a cell slower than this is not run again in a second kernel
     kernel_restarts: int  # how often a dead kernel is started again
     memory_mb: int
+    gpu_memory_mb: int  # of the GPU, for each process of the box
     processes: int
     disk_mb: int  # each writable folder of the box
     output_mb: float  # everything the cells print or show

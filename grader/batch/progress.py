@@ -19,8 +19,8 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from grader.batch.machine import gpu
 from grader.batch.records import Ended, State
+from grader.box.gpu import gpu
 from grader.report.plain import plain
 from grader.report.points import of_points
 

@@ -27,6 +27,7 @@ from grader.run_folder import REPORT, stored_report
 ENDED = "ended.json"  # why there is no report; beside a report it would be an older run's
 MAX_ENDED = 100_000
 MEMORY = ("out of memory", "mb of memory", "ended the process that runs it")  # what events say where it ran short
+GPU_MEMORY = "cuda out of memory"  # PyTorch's own words
 Say = Callable[[str], None]
 
 
@@ -108,7 +109,8 @@ def _ended(key: str, report: GradeReport, seconds: float) -> Ended:
 def _short_of_memory(report: GradeReport) -> bool:
     """Whether the run may have ended for want of memory, which its neighbours may have taken."""
     events = " ".join(report.events).lower()
-    return report.status is not Status.OK and any(word in events for word in MEMORY)
+    by_event = report.status is not Status.OK and any(word in events for word in MEMORY)
+    return by_event or GPU_MEMORY in repr(report.items).lower()  # an answer can fall short of it, too
 
 
 def _without_report(job: Job, state: State, reason: str, started: float) -> Ended:

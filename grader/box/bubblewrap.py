@@ -14,6 +14,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from grader.box.backend import ENGINE, SPARE_TASKS, Command, Contents, box_environment
+from grader.box.gpu import memory_share
 from grader.box.layers import checked
 from grader.box.rlimits import counts_tasks_by_box
 from grader.box.seccomp import kernel_filter
@@ -88,7 +89,7 @@ class Bubblewrap:
             arguments += ["--seccomp", str(FILTER)]
             descriptors[FILTER] = kernel
         arguments += ["--chdir", HOME, "--", python_program(), f"{ENGINE}/runner.py"]
-        environment = box_environment(self, contents, HOME, "/tmp")
+        environment = box_environment(self, contents, HOME, "/tmp") | (memory_share(limits) if gpu else {})
         if self._with("rlimits") and counts_tasks_by_box():
             environment["BOX_TASKS"] = str(limits.processes + SPARE_TASKS)
         if not self._with("environment"):

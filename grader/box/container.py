@@ -24,6 +24,7 @@ from pathlib import Path
 
 from grader.box.backend import ENGINE, SPARE_TASKS, Command, Contents, box_environment
 from grader.box.bubblewrap import HOME, PASSWD, SETTINGS, SYSTEM, WRITABLE, python_folders, python_program
+from grader.box.gpu import memory_share
 from grader.box.rlimits import rlimits
 from grader.box.seccomp import engine_profile
 from grader.errors import BoxError
@@ -92,7 +93,7 @@ class Container:
         arguments += mounts
         if gpu:
             arguments += ["--device", "nvidia.com/gpu=all"] if podman else ["--gpus", "all"]
-        environment = box_environment(self, contents, HOME, "/tmp")
+        environment = box_environment(self, contents, HOME, "/tmp") | (memory_share(limits) if gpu else {})
         environment |= {name: "" for proxy in PROXIES for name in (proxy, proxy.upper())}
         for key, value in environment.items():
             arguments += ["--env", f"{key}={value}"]

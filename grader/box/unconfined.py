@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from grader.box.backend import ENGINE, Command, Contents, box_environment
+from grader.box.gpu import memory_share
 from grader.records import Limits
 
 
@@ -32,7 +33,7 @@ class Unconfined:
         root = Path(tempfile.mkdtemp(prefix="box-"))
         home = root / "home"
         home.mkdir()
-        environment = box_environment(self, contents, str(home), str(root))
+        environment = box_environment(self, contents, str(home), str(root)) | (memory_share(limits) if gpu else {})
         environment["PATH"] = os.environ.get("PATH", environment["PATH"])
         arguments = [sys.executable, f"{self.inside(ENGINE, contents)}/runner.py"]
         return Command(arguments, environment, end=partial(shutil.rmtree, root, ignore_errors=True))

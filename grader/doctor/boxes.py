@@ -23,6 +23,7 @@ LIMITS = Limits(
     replay_s=0,
     kernel_restarts=4,
     memory_mb=4000,
+    gpu_memory_mb=2000,
     processes=100,
     disk_mb=20,
     output_mb=8,

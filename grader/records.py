@@ -292,3 +292,5 @@ class Figure:
     caption: str
     png: bytes
     on_wall: bool = False  # shows what a model draws, beside those of others
+    for_staff: bool = False  # shows what students must not see: hidden images, thresholds
+    alt: str = ""  # what it shows, for those who cannot see it; the title if not given

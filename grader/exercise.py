@@ -37,6 +37,9 @@ class Exercise(Protocol):
     checks: Mapping[str, Check]
     in_box: Path
     asks_for: Mapping[str, tuple[str, ...]]  # item -> the interface's names a student writes for it
+    beside: Mapping[
+        str, tuple[str, ...]
+    ]  # item -> where its remarks stand, if elsewhere; `name()` is where it is called
     spoilt_by: Mapping[str, tuple[str, ...]]  # item -> the earlier items whose mistakes spoil it
     spoilt_checks: frozenset[str]  # the checks that depend on what was trained
     harmless_checks: frozenset[str]  # checks of earlier items whose loss alone spoils nothing later

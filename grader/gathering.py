@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from grader.box.inbox import Inbox
 from grader.evidence import AnswerSpec, Rejected, read_answer, read_tensors
 from grader.exercise import Questions
-from grader.records import Array, Evidence, Fault, Status
+from grader.records import LEFT_OUT, Array, Evidence, Fault, Status
 
 # How a stage ends when the notebook has left nothing to ask in, or no way to ask.
 LOST = {
@@ -15,7 +15,7 @@ LOST = {
     "spoilt": "the grader's questions could not be put down: your code filled the box's disk or changed its folders",
     "interrupted": "the grader's questions were interrupted: your code leaves no threads or open files to the grader",
 }
-NOT_ASKED = Fault("nobody", "not judged: this run left it out")
+NOT_ASKED = Fault("nobody", LEFT_OUT)
 
 
 def gather(

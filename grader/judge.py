@@ -9,6 +9,7 @@ from grader.judging import Check, NotAnswered
 from grader.levels import Measurement, weighed
 from grader.memory import Memory, asked
 from grader.records import (
+    LEFT_OUT,
     CheckSpec,
     CheckVerdict,
     Evidence,
@@ -108,7 +109,7 @@ def _asked(evidence: Evidence, part: str, spec: CheckSpec, check: Check, memory:
 
 def _weighed(spec: CheckSpec, check: Check, finding: Finding | Outcome, step: int) -> CheckVerdict:
     if isinstance(finding, Outcome):
-        return _unjudged(spec, check, finding, "not judged: this run left it out")
+        return _unjudged(spec, check, finding, LEFT_OUT)
     points = _points(finding.score or 0.0, spec.points_milli, step)
     outcome = Outcome.NEEDS_REVIEW if finding.score is None else _outcome(points, spec.points_milli)
     return CheckVerdict(

@@ -30,16 +30,11 @@ from grader.notebook.saved import compare_saved
 from grader.overrides import NAME as OVERRIDES
 from grader.overrides import decisions_in, read_overrides, with_overrides
 from grader.records import Execution, GradeReport, Remark, Rubric
-from grader.report.files import write_atomically
-from grader.report.gradescope import results_json
-from grader.report.html import report_html
-from grader.report.report_json import dump, dump_json
 from grader.report.words import needs_person
 from grader.rubric import load_rubric
 from grader.run_folder import (
     EVIDENCE_CHECKSUM,
     evidence_checksum,
-    figures,
     own_verdicts,
     store_followed,
     store_run,
@@ -48,6 +43,7 @@ from grader.run_folder import (
     stored_report,
     verdicts,
 )
+from grader.run_pages import write_report
 from grader.running import Case, run_replaced, run_submission
 
 Say = Callable[[str], None]
@@ -104,7 +100,7 @@ def grade(
     differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
     remarks = (*options.remarks, *submission.remarks, *restored.remarks, *differing)
     report = make_report(submission.name, folder, rubric, exercise, ran.execution, remarks, seed, checksums)
-    write_report(folder, report, exercise)
+    write_report(folder, report, exercise, rubric)
     return report, folder
 
 
@@ -147,7 +143,7 @@ def regrade(folder: Path, rubric_path: Path) -> GradeReport:
     if (folder / OVERRIDES).exists():
         names = {old.submission: old.submission, folder.name: old.submission}
         report = with_overrides(report, read_overrides(folder / OVERRIDES, rubric, names).get(old.submission))
-    write_report(folder, report, exercise)
+    write_report(folder, report, exercise, rubric)
     return report
 
 
@@ -198,13 +194,6 @@ def make_report(
         wall_s=execution.wall_s,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-
-def write_report(folder: Path, report: GradeReport, exercise: Exercise) -> None:
-    """The folder holds the report in every form."""
-    write_atomically(folder / "results.json", dump_json(results_json(report)))
-    write_atomically(folder / "report.html", report_html(report, figures(folder, exercise)).encode())
-    write_atomically(folder / "report.json", dump(report))
 
 
 @cache

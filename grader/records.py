@@ -179,6 +179,9 @@ class Execution:
     log_tail: str = ""
 
 
+LEFT_OUT = "not judged: this run left it out"  # what a verdict says of what a run of components alone does not ask
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why an answer is not there: whose fault that is, and what happened."""

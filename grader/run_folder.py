@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from collections.abc import Mapping
@@ -20,16 +19,18 @@ from grader.judge import judge
 from grader.memory import MAX_BYTES as MAX_MEMORY
 from grader.memory import Memory, dump_memory, read_memory
 from grader.notebook.format import dump_notebook, one_line
-from grader.records import Evidence, Figure, GradeReport, ItemVerdict, Rubric
+from grader.records import Evidence, GradeReport, ItemVerdict, Rubric
 from grader.report.files import sweep, write_atomically
 from grader.report.report_json import MAX_BYTES, dump_json, read_report_json
-from grader.report.wall import wall_strip
 from grader.running import Ran
 
 EVIDENCE = "evidence.safetensors"
 FOLLOWED = "followed.json"  # part -> the items that were replaced; staff only
 REPORT = "report.json"
-REPORTS = (REPORT, "report.html", "results.json")
+REPORTS = (REPORT, "report.html", "results.json", "feedback.html", "feedback.txt")
+EXECUTED = "executed.ipynb"
+EXECUTION = "execution.json"  # how the run went: time, memory, device, each cell
+NOTEBOOK = "notebook.json"  # the executed notebook as its pages show it
 JUDGED = "judged.json"  # what the checks found, so that judging again measures nothing again
 FIGURES = "figures.json"  # the report's pictures, likewise
 WALL = "wall.webp"  # the same in one small image, for the page of a class
@@ -49,11 +50,11 @@ def store_run(folder: Path, ran: Ran) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     write_atomically(folder / EVIDENCE, save_evidence(ran.evidence))
-    older = [folder / name for name in (*REPORTS, FOLLOWED, JUDGED, FIGURES, WALL, SEEN)]
+    older = [folder / name for name in (*REPORTS, FOLLOWED, JUDGED, FIGURES, WALL, SEEN, NOTEBOOK)]
     for old in (*older, *folder.glob("followed-*.safetensors")):
         old.unlink(missing_ok=True)
-    write_atomically(folder / "executed.ipynb", dump_notebook(ran.notebook).encode())
-    write_atomically(folder / "execution.json", dump_json(asdict(ran.execution)))
+    write_atomically(folder / EXECUTED, dump_notebook(ran.notebook).encode())
+    write_atomically(folder / EXECUTION, dump_json(asdict(ran.execution)))
 
 
 def stored_evidence(folder: Path) -> Evidence:
@@ -214,23 +215,6 @@ class _Stored:
         if keep and self._memory.grown:
             write_atomically(self._folder / JUDGED, dump_memory(self._memory, self._belongs_to))
             self._memory.grown.clear()
-
-
-def figures(folder: Path, exercise: Exercise) -> list[Figure]:
-    """The pictures of the folder's evidence, drawn once and kept."""
-    belongs_to = {"evidence": evidence_checksum(folder), "judging": judging_checksum(exercise.in_box.parent)}
-    try:
-        known = json_value(file_bytes(folder / FIGURES, MAX_FILE), most_values=_MAX_FOLLOWED)
-        if known["belongs_to"] == belongs_to:
-            return [Figure(**{**one, "png": base64.b64decode(one["png"])}) for one in known["figures"]]
-    except (Unreadable, KeyError, TypeError, ValueError):
-        pass  # then they are drawn again
-    drawn = exercise.figures(stored_evidence(folder))
-    if strip := wall_strip(drawn):
-        write_atomically(folder / WALL, strip)
-    told = [{**asdict(figure), "png": base64.b64encode(figure.png).decode()} for figure in drawn]
-    write_atomically(folder / FIGURES, dump_json({"belongs_to": belongs_to, "figures": told}))
-    return drawn
 
 
 def _memory(folder: Path, belongs_to: Mapping[str, str]) -> Memory:

@@ -33,6 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("judge", "gathering", "planning"),
     ("running", "following", "overrides"),
     ("run_folder",),
+    ("run_pages",),
     ("pipeline",),
     ("batch", "audit", "bench", "doctor"),
     ("gradescope",),

@@ -22,7 +22,7 @@ import toy_exercise
 from faulty_grading import WHOLE, Grade
 from toy_exercise import notebook, running
 
-from grader import pipeline, run_folder
+from grader import pipeline, run_folder, run_pages
 from grader.box.inbox import Inbox
 from grader.report.files import write_atomically
 
@@ -101,7 +101,9 @@ def test_the_keepers_own_code_fails(grade: Grade, monkeypatch: pytest.MonkeyPatc
     assert "AttributeError: a bug" in came.items["two.training"]["checks"][0]["message"]
 
 
-@pytest.mark.parametrize("file", ["evidence.safetensors", "execution.json", "report.html", "report.json"])
+@pytest.mark.parametrize(
+    "file", ["evidence.safetensors", "execution.json", "feedback.html", "report.html", "report.json"]
+)
 def test_the_disk_is_full(file: str, grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, data: bytes) -> None:
         if path.name == file:
@@ -109,7 +111,7 @@ def test_the_disk_is_full(file: str, grade: Grade, monkeypatch: pytest.MonkeyPat
         write_atomically(path, data)
 
     monkeypatch.setattr(run_folder, "write_atomically", full)
-    monkeypatch.setattr(pipeline, "write_atomically", full)
+    monkeypatch.setattr(run_pages, "write_atomically", full)
     came = grade()
     came.is_refused(NO_SPACE, file)
     if (results := came.folder / "results.json").exists():  # written before: with the right points
@@ -190,6 +192,16 @@ def test_the_keeper_is_killed(tmp_path: Path, grade: Grade) -> None:
     assert not any(folder.glob("*.json"))
     came = grade()  # into the same folder
     assert (came.code, came.points) == (0, WHOLE)
+
+
+def test_a_notebook_that_cannot_be_shown_costs_nothing(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RecursionError("a bug")
+
+    monkeypatch.setattr(run_pages, "make_view", broken)
+    came = grade()
+    assert came.code == 0
+    assert "The notebook cannot be shown here" in (came.folder / "feedback.html").read_text()
 
 
 def test_a_fault_nobody_thought_of(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:

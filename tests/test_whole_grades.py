@@ -20,7 +20,15 @@ from grader.rubric import load_rubric
 ROOT = Path(__file__).parents[1]
 SEED = "0123456789abcdef0123456789abcdef"
 OUTPUTS = {"report.html", "report.json", "results.json", "executed.ipynb", "evidence.safetensors", "execution.json"}
-OUTPUTS |= {"judged.json", "figures.json", "evidence.json", "wall.webp"}  # what judging again needs not make again
+OUTPUTS |= {
+    "judged.json",
+    "figures.json",
+    "evidence.json",
+    "wall.webp",
+    "notebook.json",
+    "feedback.html",
+    "feedback.txt",
+}  # what judging again needs not make again
 
 
 def graded(notebook: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:

@@ -11,14 +11,14 @@ from rich.console import Console
 
 from grader.batch.executor import Executor
 from grader.batch.finding import Found, find
-from grader.batch.history import append, changes
+from grader.batch.history import Standing, append, changes, standings
 from grader.batch.local import LocalExecutor
 from grader.batch.lock import locked
 from grader.batch.machine import slots
 from grader.batch.manifest import Manifest, read_manifest, write_manifest
 from grader.batch.progress import Progress
 from grader.batch.records import Job, Row, State
-from grader.batch.results import apply_decisions, decisions_of, read_rows, write_results
+from grader.batch.results import apply_decisions, decisions_of, each_row, read_rows, write_results
 from grader.batch.roster import read_roster
 from grader.batch.work import ENDED, folder_of, is_current
 from grader.box.backend import backend_named
@@ -74,7 +74,7 @@ def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -
     rubric, exercise = load_rubric(wishes.rubric)
     out = wishes.out or Path("runs") / safe_name(submissions.resolve())
     with locked(out):
-        before = _rows_before(out)
+        before = _before(out)
         manifest = _found(submissions, out, wishes, rubric)
         write_manifest(out, manifest)
         decisions_of(out, manifest, rubric)  # a mistake in them is told before anything runs
@@ -109,11 +109,11 @@ def _found(submissions: Path, out: Path, wishes: Wishes, rubric: Rubric) -> Mani
     )
 
 
-def _rows_before(out: Path) -> tuple[Row, ...]:
+def _before(out: Path) -> dict[str, Standing]:
     try:
-        return read_rows(out, read_manifest(out))
+        return standings(each_row(out, read_manifest(out)))
     except GraderError:
-        return ()
+        return {}
 
 
 def _earlier_seed(out: Path) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,17 +42,34 @@ class Event:
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
-def changes(before: Sequence[Row], after: Sequence[Row], why: str) -> list[Event]:
+Decided = Mapping[str, tuple[int, str, str]]  # item -> points, reason, by whom
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the history compares of a report; a class's reports themselves would fill the memory."""
+
+    points_milli: int
+    items: Mapping[str, int]
+    decided: Decided
+    evidence: str
+
+
+def standings(rows: Iterable[Row]) -> dict[str, Standing]:
+    """Where each submission with a report stands, by key."""
+    return {row.key: _standing(row.report) for row in rows if row.report is not None}
+
+
+def changes(before: Mapping[str, Standing], after: Sequence[Row], why: str) -> list[Event]:
     """An event for each submission whose points or decisions are others than before."""
-    old = {row.key: row.report for row in before}
     when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
     made = []
     for row in after:
-        was, now = old.get(row.key), row.report
-        if _same(was, now):
+        was, now = before.get(row.key), _standing(row.report) if row.report else None
+        if was == now or (was and now and _same(was, now)):
             continue
-        decided = _reasons(now) if _decisions(was) != _decisions(now) else ""
-        sums = now.checksums if now else {}
+        decided = _reasons(now.decided) if now and (was.decided if was else {}) != now.decided else ""
+        sums = row.report.checksums if row.report else {}
         made.append(
             Event(
                 when=when,
@@ -118,37 +135,35 @@ def _ends_whole(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def _same(was: GradeReport | None, now: GradeReport | None) -> bool:
-    if was is None or now is None:
-        return was is now
-    return not _moved(was, now) and was.points_milli == now.points_milli and _decisions(was) == _decisions(now)
+def _standing(report: GradeReport) -> Standing:
+    return Standing(
+        report.points_milli,
+        {item.id: item.points_milli for item in report.items},
+        {i.id: (i.override.points_milli, i.override.reason, i.override.by) for i in report.items if i.override},
+        report.checksums.get("evidence", ""),
+    )
 
 
-def _what(was: GradeReport | None, now: GradeReport | None, *, decided: bool) -> str:
+def _same(was: Standing, now: Standing) -> bool:
+    return not _moved(was, now) and was.points_milli == now.points_milli and was.decided == now.decided
+
+
+def _what(was: Standing | None, now: Standing | None, *, decided: bool) -> str:
     if decided:
         return "decided"
-    again = was is not None and now is not None and was.checksums.get("evidence") == now.checksums.get("evidence")
+    again = was is not None and now is not None and was.evidence == now.evidence
     return "judged again" if again else "graded" if now is not None else "lost its report"
 
 
-def _moved(was: GradeReport | None, now: GradeReport | None) -> dict[str, tuple[int, int]]:
+def _moved(was: Standing | None, now: Standing | None) -> dict[str, tuple[int, int]]:
     if was is None or now is None:
         return {}
-    old = {item.id: item.points_milli for item in was.items}
-    return {
-        item.id: (old[item.id], item.points_milli)
-        for item in now.items
-        if item.id in old and old[item.id] != item.points_milli
-    }
+    both = {item: (was.items[item], milli) for item, milli in now.items.items() if item in was.items}
+    return {item: (old, new) for item, (old, new) in both.items() if old != new}
 
 
-def _decisions(report: GradeReport | None) -> dict[str, tuple[int, str, str]]:
-    items = report.items if report else ()
-    return {i.id: (i.override.points_milli, i.override.reason, i.override.by) for i in items if i.override}
-
-
-def _reasons(report: GradeReport | None) -> str:
-    return "; ".join(f"{item}: {by}: {reason}" for item, (_, reason, by) in _decisions(report).items())
+def _reasons(decided: Decided) -> str:
+    return "; ".join(f"{item}: {by}: {reason}" for item, (_, reason, by) in decided.items())
 
 
 def _text(milli: int | None) -> str:

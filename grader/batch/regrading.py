@@ -14,21 +14,22 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from grader.batch.history import Event, append, changes
+from grader.batch.history import Event, append, changes, standings
 from grader.batch.lock import locked
 from grader.batch.manifest import folders, read_manifest, write_manifest
 from grader.batch.records import Row, State
-from grader.batch.results import decisions_of, read_rows, write_results
+from grader.batch.results import decisions_of, each_row, read_rows, write_results
 from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.overrides import Decisions, with_overrides
-from grader.pipeline import judged_again, write_report
+from grader.pipeline import judged_again
 from grader.records import Rubric
 from grader.report.plain import plain
 from grader.report.points import points_text
 from grader.report.report_json import dump
 from grader.rubric import load_rubric
 from grader.run_folder import REPORT, stored_report
+from grader.run_pages import write_report
 
 PR_SET_PDEATHSIG = 1
 CHUNK = 8
@@ -60,7 +61,7 @@ def regrade_class(out: Path, rubric_path: Path | None, reason: str, jobs: int, s
     rubric, exercise = load_rubric(path)
     with locked(out):
         decisions = decisions_of(out, manifest, rubric)
-        before = read_rows(out, manifest)
+        before = standings(each_row(out, manifest))
         write_manifest(out, replace(manifest, rubric=path))
         graded = {one.key: folder for one, folder in folders(out, manifest) if (folder / REPORT).exists()}
         say(f"{len(graded)} to judge again")
@@ -89,7 +90,7 @@ def _judge_one(work: tuple[str, Path, Path, Decisions | None]) -> str:
         old = stored_report(folder)
         report = with_overrides(judged_again(folder, old, rubric, exercise), decisions)
         if dump(report) != (folder / REPORT).read_bytes():
-            write_report(folder, report, exercise)
+            write_report(folder, report, exercise, rubric)
     except (GraderError, OSError) as error:
         return f"{plain(key, 60)}: not judged again: {plain(str(error), 200)}"
     return ""

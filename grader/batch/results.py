@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from grader.batch.gradebooks import GradebookSettings, gradebooks
@@ -17,10 +17,10 @@ from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.overrides import NAME as OVERRIDES
 from grader.overrides import Decisions, names_of, read_overrides, with_overrides
-from grader.pipeline import write_report
 from grader.records import GradeReport, Rubric, Status
 from grader.report.files import sweep, write_atomically
 from grader.run_folder import REPORT, WALL, stored_report
+from grader.run_pages import write_report
 
 PAGE = "class.html"
 MAX_WALL = 500_000
@@ -28,9 +28,15 @@ MAX_WALL = 500_000
 
 def read_rows(out: Path, manifest: Manifest) -> tuple[Row, ...]:
     """A row for everybody: who handed in, graded or not, and who did not."""
-    handed = [_row(handed_in, folder) for handed_in, folder in folders(out, manifest)]
-    missing = [Row(student.id, State.MISSING, student, reason="nothing was handed in") for student in manifest.missing]
-    return (*handed, *missing)
+    return tuple(each_row(out, manifest))
+
+
+def each_row(out: Path, manifest: Manifest) -> Iterator[Row]:
+    """The same rows, one after the other."""
+    for handed_in, folder in folders(out, manifest):
+        yield _row(handed_in, folder)
+    for student in manifest.missing:
+        yield Row(student.id, State.MISSING, student, reason="nothing was handed in")
 
 
 def apply_decisions(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exercise) -> None:
@@ -47,7 +53,7 @@ def apply_decisions(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exe
             report = stored_report(folder)
             decided = with_overrides(report, decisions.get(handed_in.key))
             if decided != report:
-                write_report(folder, decided, exercise)
+                write_report(folder, decided, exercise, rubric)
 
 
 def decisions_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Decisions]:

@@ -1,102 +1,51 @@
 """The report as one page for staff: no script, nothing loaded from elsewhere, nothing believed.
 
-Every string passes `plain` and then the template's own escaping;
-what slipped through would meet the page's policy.
+Students read `feedback.html`; this page adds what was measured, how the run went, and how to see it again.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
-
-from grader.records import CheckVerdict, Figure, GradeReport, Measured
+from grader.records import CheckVerdict, Execution, Figure, GradeReport, Measured
+from grader.report.bars import level_bar
+from grader.report.page_environment import page_style, page_template
 from grader.report.plain import plain
-from grader.report.points import of_points, points_text
-from grader.report.words import (
-    LONGEST,
-    OUTCOME_MARKS,
-    OUTCOME_WORDS,
-    STATUS_WORDS,
-    follow_notes,
-    is_lost,
-    isolation_warning,
-    reasons_for_person,
-    summary,
-    undecided_milli,
-)
+from grader.report.reproduce import commands
+from grader.report.words import LONGEST, isolation_warning, reasons_for_person, summary
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 _MOST = 100  # remarks, events or measured numbers shown; all of them are in report.json
 _MOST_ROWS = 32  # of a comparison or a diff
 _MOST_SHOWN = 12  # remarks with their comparison or diff; the others are in report.json
+_MOST_LOG = 60  # lines
 _DEEPEST = 40  # spaces of indentation
 _MOST_REASONS = 8  # in the banner, which only points at what stands below
 
 
-def report_html(report: GradeReport, figures: Sequence[Figure] = ()) -> str:
+def report_html(report: GradeReport, figures: Sequence[Figure] = (), execution: Execution | None = None) -> str:
     """One self-contained HTML page: points, reasons, measured numbers, pictures, remarks and conditions."""
-    style = _file("page.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return _template().render(
+    style, policy = page_style("page.css", "staff.css")
+    return page_template("page.html.j2").render(
         r=report,
         figures=figures,
-        style=Markup(style),  # ours, from beside this file
-        policy=_POLICY.format(digest=digest),
+        style=style,
+        policy=policy,
         summary=summary(report),
         reasons=reasons_for_person(report),
         warning=isolation_warning(report),
+        execution=execution,
+        commands=commands(report),
+        bar=level_bar,
+        code=_code,
+        log_lines=_log_lines,
+        measurements=_measurements,
+        numbers=_numbers,
         most_rows=_MOST_ROWS,
         most_shown=_MOST_SHOWN,
         most=_MOST,
         most_reasons=_MOST_REASONS,
     )
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "capitalized": lambda text: text[:1].upper() + text[1:],
-        "code": _code,
-        "data_uri": _data_uri,
-        "measurements": _measurements,
-        "numbers": _numbers,
-        "plain": _plain,
-        "points": points_text,
-        "seconds": _seconds,
-    }
-    environment.globals |= {
-        "LONGEST": LONGEST,
-        "MARKS": OUTCOME_MARKS,
-        "STATUS": STATUS_WORDS,
-        "WORDS": OUTCOME_WORDS,
-        "follow_notes": follow_notes,
-        "is_lost": is_lost,
-        "of_points": of_points,
-        "undecided": undecided_milli,
-    }
-    return environment.from_string(_file("page.html.j2"))
-
-
-def _file(name: str) -> str:
-    return files("grader.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _plain(text: str, kind: str = "message") -> str:
-    return plain(text, LONGEST[kind])
 
 
 def _code(line: str) -> str:
@@ -128,12 +77,6 @@ def _number(value: float | int | str) -> str:
     return f"{float(value):.4g}"
 
 
-def _seconds(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
-
-
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def _log_lines(log: str) -> list[str]:
+    """The last lines of what was written to the box's log, each as one safe line."""
+    return [plain(line, LONGEST["title"]) for line in log.splitlines()[-_MOST_LOG:]]

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from grader.records import GradeReport, ItemVerdict, Outcome, Remark
 from grader.report.plain import plain
-from grader.report.points import of_points
 from grader.report.words import (
     LONGEST,
     OUTCOME_WORDS,
@@ -21,7 +20,10 @@ from grader.report.words import (
     follow_notes,
     is_lost,
     isolation_warning,
+    item_points,
+    judged_points,
     reasons_for_person,
+    shown_outcome,
     summary,
 )
 
@@ -55,7 +57,7 @@ def print_report(report: GradeReport, console: Console, folder: Path | None = No
         console.print(_text(text, style, console))
     if folder is not None:  # unwrapped, so that it can be copied
         console.print(_text(f"Files: {plain(str(folder), 1000)}", "", console), soft_wrap=True)
-    console.print(Text(of_points(report.points_milli, report.max_points_milli)), soft_wrap=True)
+    console.print(Text(judged_points(report)), soft_wrap=True)
 
 
 def _table(report: GradeReport, console: Console) -> Table:
@@ -66,7 +68,7 @@ def _table(report: GradeReport, console: Console) -> Table:
     for item in report.items:
         table.add_row(
             _text(plain(item.id, LONGEST["id"]), "", console),
-            _text(of_points(item.points_milli, item.max_points_milli), _STYLES[item.outcome], console),
+            _text(item_points(item), _STYLES[shown_outcome(item)], console),
             _why(item, report.items, console),
         )
     return table

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Remark, Status
-from grader.report.points import points_text
+from grader.records import LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome, Remark, Status
+from grader.report.points import of_points, points_text
 
 OUTCOME_WORDS: Mapping[Outcome, str] = MappingProxyType(
     {
@@ -82,35 +82,97 @@ def told_student(report: GradeReport) -> tuple[str, ...]:
 
 def is_lost(check: CheckVerdict) -> bool:
     """True for a check of which a reader wants the reason."""
-    return check.outcome is not Outcome.PASSED or check.points_milli < check.max_points_milli
+    short = check.outcome is not Outcome.PASSED or check.points_milli < check.max_points_milli
+    return short and not is_left_out(check)
 
 
 def undecided_milli(item: ItemVerdict) -> int:
     """The thousandths of an item that a person may still give: what the grader could not tell."""
     if item.outcome is not Outcome.NEEDS_REVIEW:
         return 0
-    open_checks = [c for c in item.checks if c.outcome in (Outcome.NEEDS_REVIEW, Outcome.SKIPPED)]
+    unsure = (Outcome.NEEDS_REVIEW, Outcome.SKIPPED)
+    open_checks = [c for c in item.checks if c.outcome in unsure and not is_left_out(c)]
     if not open_checks:
         return item.max_points_milli - item.points_milli
     return sum(check.max_points_milli - check.points_milli for check in open_checks)
 
 
+def left_out_milli(items: Sequence[ItemVerdict]) -> int:
+    """The thousandths that the run did not judge at all, such as what is trained in a run of components alone."""
+    checks = [check for item in items if item.override is None for check in item.checks]
+    return sum(check.max_points_milli for check in checks if is_left_out(check))
+
+
+def is_left_out(check: CheckVerdict) -> bool:
+    """Whether the run was told not to ask for this."""
+    return check.outcome is Outcome.SKIPPED and check.message == LEFT_OUT
+
+
+def judged_points(report: GradeReport) -> str:
+    """Points out of what was judged, for instance "60 / 60" where 40 more would need training."""
+    return of_points(report.points_milli, report.max_points_milli - left_out_milli(report.items))
+
+
+def item_points(item: ItemVerdict) -> str:
+    """The same for one item; a dash where nothing of it was judged."""
+    rest = item.max_points_milli - left_out_milli([item])
+    return of_points(item.points_milli, rest) if rest > 0 or not item.checks else "–"
+
+
+def by_part(items: Sequence[ItemVerdict]) -> list[tuple[str, str, list[tuple[int, ItemVerdict]]]]:
+    """The items with their numbers from 1, by part, as their ids `part.item` say: the part's name, its points, them.
+
+    Two parts may have items of the same title; a part without a name has no points of its own.
+    """
+    groups: dict[str, list[tuple[int, ItemVerdict]]] = {}
+    for number, item in enumerate(items, start=1):
+        part, dot, _ = item.id.partition(".")
+        groups.setdefault(part.upper() if dot else "", []).append((number, item))
+    return [(name, _sum_of([item for _, item in those]) if name else "", those) for name, those in groups.items()]
+
+
+def _sum_of(items: Sequence[ItemVerdict]) -> str:
+    most = sum(item.max_points_milli for item in items) - left_out_milli(items)
+    return of_points(sum(item.points_milli for item in items), most)
+
+
+def shown_outcome(item: ItemVerdict) -> Outcome:
+    """The item's outcome as far as this run judged it."""
+    partly = item.outcome is Outcome.PARTIAL and left_out_milli([item]) > 0
+    return Outcome.PASSED if partly and not any(map(is_lost, item.checks)) else item.outcome
+
+
+_IDENTIFIERS = frozenset({"mu", "logvar", "kl", "elbo"})
+
+
+def sentence(text: str) -> str:
+    """The message as a sentence: a capital, unless it begins with a name of code, and a full stop."""
+    first = text.partition(" ")[0].rstrip(":,;")
+    if first.isalpha() and first.islower() and len(first) > 1 and first not in _IDENTIFIERS:
+        text = text[0].upper() + text[1:]
+    return text if not text or text[-1] in ".!?…:" else text + "."
+
+
 def summary(report: GradeReport) -> str:
-    """A few short sentences: how many items are whole, what was lost, what waits for a person."""
+    """A few short sentences: how many items are whole, what was lost, what was not judged, what waits for a person."""
     if not report.items:
         return "Nothing was graded."
-    count = len(report.items)
-    whole = sum(item.points_milli >= item.max_points_milli for item in report.items)
+    left_out = left_out_milli(report.items)
+    judged = [item for item in report.items if item_points(item) != "–"]
+    count = len(judged)
+    whole = sum(item.points_milli >= item.max_points_milli - left_out_milli([item]) for item in judged)
+    rest = [f"Not judged in this run: {_points(left_out)}."] if left_out else []
     if whole == count:
-        return f"All {_counted(count, 'item')} earned full points."
+        earned = f"All {_counted(count, 'item')} earned full points." if count else ""
+        return " ".join(filter(None, [earned, *rest]))
     undecided = sum(undecided_milli(item) for item in report.items)
-    lost = report.max_points_milli - report.points_milli - undecided
+    lost = report.max_points_milli - left_out - report.points_milli - undecided
     told = [f"{whole or 'None'} of {_counted(count, 'item')} earned full points."]
     if lost > 0:
         told.append(f"Lost: {_points(lost)}.")
     if undecided > 0:
         told.append(f"Undecided until a person has looked: {_points(undecided)}.")
-    return " ".join(told)
+    return " ".join([*told, *rest])
 
 
 def reasons_for_person(report: GradeReport) -> tuple[str, ...]:

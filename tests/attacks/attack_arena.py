@@ -32,7 +32,15 @@ PR_SET_CHILD_SUBREAPER = 36
 PATIENT = {"cell_s": 40, "wall_s": 240}  # a loaded machine is slow, and only some attacks are after time
 PARTS = ("one", "vae", "cvae")
 EXPECTED = {"report.html", "report.json", "results.json", "executed.ipynb", "evidence.safetensors", "execution.json"}
-EXPECTED |= {"judged.json", "figures.json", "evidence.json", "wall.webp"}
+EXPECTED |= {
+    "judged.json",
+    "figures.json",
+    "evidence.json",
+    "wall.webp",
+    "notebook.json",
+    "feedback.html",
+    "feedback.txt",
+}
 
 
 class Arena:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toy_reports import ADA, FULL, LESS, row
 
-from grader.batch.history import NAME, append, changes, read_history, told
+from grader.batch.history import NAME, append, changes, read_history, standings, told
 from grader.batch.records import State
 from grader.records import Override
 
@@ -17,10 +17,10 @@ BEFORE = (row("ada", State.GRADED, ADA, LESS), row("zoe", State.GRADED, None, FU
 
 def test_only_what_changed_is_an_event(tmp_path: Path) -> None:
     after = (row("ada", State.GRADED, ADA, FULL), BEFORE[1])
-    (event,) = changes(BEFORE, after, "the threshold was too strict")
+    (event,) = changes(standings(BEFORE), after, "the threshold was too strict")
     assert (event.submission, event.old_milli, event.new_milli) == ("ada", sum(LESS), sum(FULL))
     assert list(event.items.values()) == [(LESS[0], FULL[0])]
-    assert changes(BEFORE, BEFORE, "") == []
+    assert changes(standings(BEFORE), BEFORE, "") == []
     append(tmp_path, [event])
     assert read_history(tmp_path) == [event]
     assert read_history(tmp_path, "zoe") == []
@@ -30,19 +30,19 @@ def test_only_what_changed_is_an_event(tmp_path: Path) -> None:
 
 
 def test_a_first_grade_and_a_decision_say_what_they_are() -> None:
-    first = changes((), BEFORE, "")
+    first = changes({}, BEFORE, "")
     assert [(event.what, event.old_milli) for event in first] == [("graded", None)] * 2
     assert BEFORE[0].report is not None
     items = list(BEFORE[0].report.items)
     items[0] = replace(items[0], override=Override(LESS[0], "checked by hand", "A. Turing"))
     decided = replace(BEFORE[0], report=replace(BEFORE[0].report, items=tuple(items)))
-    (event,) = changes(BEFORE, (decided, BEFORE[1]), "")
+    (event,) = changes(standings(BEFORE), (decided, BEFORE[1]), "")
     assert event.what == "decided"
     assert "A. Turing: checked by hand" in event.why
 
 
 def test_a_torn_line_is_left_out_and_what_comes_after_it_is_whole(tmp_path: Path) -> None:
-    (first, second) = changes((), BEFORE, "")
+    (first, second) = changes({}, BEFORE, "")
     append(tmp_path, [first])
     with (tmp_path / NAME).open("ab") as file:
         file.write(b'{"when": "2026-11')
@@ -54,6 +54,6 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("kept\n")
     (tmp_path / NAME).symlink_to("elsewhere")
     with contextlib.suppress(OSError):
-        append(tmp_path, changes((), BEFORE, ""))
+        append(tmp_path, changes({}, BEFORE, ""))
     assert (tmp_path / "elsewhere").read_text() == "kept\n"
     assert read_history(tmp_path) == []

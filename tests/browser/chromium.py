@@ -97,9 +97,14 @@ class Browser:
             event = {"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, **text}
             self.ask("Input.dispatchKeyEvent", event)
 
-    def screenshot(self, path: Path) -> None:
-        """The picture of what is seen is in the file."""
-        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", {"format": "png"})["data"]))
+    def screenshot(self, path: Path, *, whole: bool = False) -> None:
+        """The picture of what is seen, or of the whole page, is in the file."""
+        wish = {"format": "png", "captureBeyondViewport": whole}
+        if whole:
+            size = self.ask("Page.getLayoutMetrics")["cssContentSize"]
+            wish["clip"] = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 9000), "scale": 1}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", wish)["data"]))
 
     def _ask(self, method: str, params: dict[str, Any] | None = None, session: str | None = None) -> dict[str, Any]:
         self._number += 1

@@ -24,7 +24,7 @@ from grader import pipeline
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
 from grader.following import Followed
-from grader.pipeline import make_report, regrade, write_report
+from grader.pipeline import make_report, regrade
 from grader.records import Execution, Fault, GradeReport, Outcome, Remark, Status
 from grader.report.report_json import dump, read_report_json
 from grader.rubric import load_rubric
@@ -39,6 +39,7 @@ from grader.run_folder import (
     stored_report,
     verdicts,
 )
+from grader.run_pages import write_report
 from grader.running import Ran
 
 SECOND = f"followed-one{Path(EVIDENCE).suffix}"
@@ -65,7 +66,7 @@ def graded(exercise: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     checksums = {"notebook": "a" * 64, EVIDENCE_CHECKSUM: evidence_checksum(folder)}
     remarks = (Remark("given_cell_changed", "Cell 3 was changed.", 3),)
     report = make_report("someone", folder, rubric, toy, execution, remarks, "0" * 32, checksums)
-    write_report(folder, report, toy)
+    write_report(folder, report, toy, rubric)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 

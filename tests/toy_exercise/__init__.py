@@ -33,6 +33,7 @@ class Toy:
     checks: Mapping[str, Check] = CHECKS
     in_box = FOLDER / "in_box"
     asks_for: Mapping[str, tuple[str, ...]] = {"one.function": ("double",), "two.function": ("triple",)}
+    beside: Mapping[str, tuple[str, ...]] = {"one.training": ("train_one()",), "two.training": ("train_two()",)}
     spoilt_by: Mapping[str, tuple[str, ...]] = {"one.training": ("one.function",), "two.training": ("two.function",)}
     spoilt_checks: frozenset[str] = frozenset({"training_lowers_the_loss", "fresh_process_agrees"})
     harmless_checks: frozenset[str] = frozenset()

@@ -44,6 +44,12 @@ class VaeMnist:
         "cvae.reparameterization": ("CVAE.reparameterize",),
         "cvae.training": ("train_cvae",),
     }
+    beside: Mapping[str, tuple[str, ...]] = {
+        "vae.reconstruction": ("train_vae()",),
+        "vae.generation": ("sample_vae",),
+        "cvae.reconstruction": ("train_cvae()",),
+        "cvae.generation": ("sample_cvae",),
+    }
     spoilt_by: Mapping[str, tuple[str, ...]] = {
         f"{part}.{item}": (f"{part}.encoder_decoder", f"{part}.reparameterization", "vae.loss", f"{part}.training")
         for part in questions.PARTS

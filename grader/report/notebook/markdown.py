@@ -1,0 +1,127 @@
+"""A notebook's Markdown as HTML that can do nothing: nbconvert's own renderer, then a short list of tags."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+import secrets
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+TAGS = frozenset(
+    {"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "em", "strong", "del", "code", "pre", "blockquote"}
+    | {"hr", "br", "table", "thead", "tbody", "tr", "th", "td"}
+)
+LONGEST = 20_000  # characters of a cell; the renderer's time must stay bounded
+LONGEST_FORMULA = 1500
+MOST_IMAGE = 2_000_000  # bytes
+_MATH_TAG = re.compile(r'<(?:/m[a-z]{1,14}|m[a-z]{1,14}(?: [a-z]{1,20}="[\w\s.#%;:-]{0,60}")* ?/?)>')
+_IMAGE_URL = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=\s]+")
+
+
+def markdown_html(text: str, attachments: Mapping[str, Any] | None = None) -> str:
+    """The Markdown as HTML of a few tags without attributes; formulas as MathML, pictures only from within the text.
+
+    Tags that the text brings along are shown as text.
+    """
+    if len(text) > LONGEST:
+        return f"<pre>{html.escape(text[:LONGEST])}…</pre>"
+    import bleach
+    from nbconvert.filters.markdown_mistune import MarkdownWithMath
+
+    kept = _Kept(attachments or {})
+    try:
+        made = str(MarkdownWithMath(renderer=_renderer()(kept)).render(text))
+    except Exception:  # whatever text makes the renderer stumble can still be read
+        return f"<pre>{html.escape(text)}</pre>"
+    return kept.put_back(bleach.clean(made, tags=TAGS, attributes={}, strip=False))
+
+
+class _Kept:
+    """Pieces of HTML made here, which stand in the text as marks until everything else is cleaned."""
+
+    def __init__(self, attachments: Mapping[str, Any]) -> None:
+        self.attachments = attachments
+        self._mark = f"kept{secrets.token_hex(8)}n"
+        self._pieces: list[str] = []
+
+    def keep(self, piece: str) -> str:
+        self._pieces.append(piece)
+        return f"{self._mark}{len(self._pieces) - 1}e"
+
+    def put_back(self, text: str) -> str:
+        return re.sub(rf"{self._mark}(\d+)e", lambda found: self._pieces[int(found[1])], text)
+
+
+@cache
+def _renderer() -> Any:
+    from nbconvert.filters.markdown_mistune import IPythonRenderer
+
+    class Renderer(IPythonRenderer):
+        """Hands formulas and pictures to `kept`, and shows tags as text."""
+
+        def __init__(self, kept: _Kept) -> None:
+            super().__init__(escape=True, exclude_anchor_links=True)
+            self._kept = kept
+
+        def block_code(self, code: str, info: str | None = None) -> str:
+            return f"<pre>{html.escape(code)}</pre>"
+
+        def block_math(self, body: str) -> str:
+            return self._kept.keep(f'<div class="formula" tabindex="0">{formula_html(body, block=True)}</div>')
+
+        def inline_math(self, body: str) -> str:
+            return self._kept.keep(formula_html(body, block=False))
+
+        def latex_environment(self, name: str, body: str) -> str:
+            return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
+
+        def link(self, text: str, url: str, title: str | None = None) -> str:
+            return text  # a page that loads nothing leads nowhere either
+
+        def image(self, text: str, url: str, title: str | None = None) -> str:
+            if url.startswith("attachment:"):
+                bundle = self._kept.attachments.get(url.removeprefix("attachment:"), {})
+                url = next((f"data:{kind};base64,{bundle[kind]}" for kind in IMAGES if kind in bundle), "")
+            piece = image_html(url, text)
+            return self._kept.keep(piece) if piece else html.escape(text)
+
+    return Renderer
+
+
+IMAGES = ("image/png", "image/jpeg")
+
+
+def image_html(url: str, alt: str) -> str:
+    """The picture of a `data:` address; nothing where it is none, too large, or of another kind than PNG and JPEG."""
+    if len(url) > MOST_IMAGE * 4 // 3 + 100 or not _IMAGE_URL.fullmatch(url):
+        return ""
+    kind, _, content = url.partition(";base64,")
+    try:
+        picture = base64.b64decode("".join(content.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return ""
+    if not picture.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
+        return ""
+    told = base64.b64encode(picture).decode()
+    return f'<img src="{kind};base64,{told}" alt="{html.escape(alt[:300], quote=True)}">'
+
+
+def formula_html(tex: str, *, block: bool) -> str:
+    """The formula as MathML, which browsers draw by themselves; as code where it cannot be read."""
+    tex = tex.strip()
+    as_code = f"<code>{html.escape(tex[:LONGEST_FORMULA])}</code>"
+    if len(tex) > LONGEST_FORMULA:
+        return as_code
+    from latex2mathml.converter import convert
+
+    try:
+        made = str(convert(tex, display="block" if block else "inline"))
+    except Exception:  # a formula of a student's may be anything
+        return as_code
+    made = made.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
+    rest = _MATH_TAG.sub("", made)
+    return as_code if "<" in rest or ">" in rest else made

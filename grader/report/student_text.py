@@ -1,0 +1,84 @@
+"""What a student reads, in words alone; Gradescope's file and the feedback page say the same.
+
+No measured number, seed, path, threshold or detail of the machine is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Status
+from grader.report.plain import plain, without_paths
+from grader.report.points import of_points
+from grader.report.words import (
+    LONGEST,
+    NO_ISOLATION,
+    OUTCOME_MARKS,
+    STATUS_WORDS,
+    by_part,
+    follow_notes,
+    isolated,
+    item_points,
+    judged_points,
+    summary,
+    told_student,
+    undecided_milli,
+)
+
+PERSON = "A person will look at this submission; the points may still change."
+OPEN = f"{NO_ISOLATION.upper()}. These points are not final: the grader was told to run the notebook unprotected."
+UNDECIDED = "The grader could not decide this by itself: a person will look, and the points may rise."
+
+
+def feedback_text(report: GradeReport) -> str:
+    """The whole feedback for systems that show only text."""
+    lines = [f"{told(report.submission, 'name')}: {judged_points(report)}", ""]
+    lines += [*overview(report), ""]
+    for part, points, items in by_part(report.items):
+        lines += [f"{told(part, 'id')}: {points}", ""] if part else []
+        for _, item in items:
+            lines.append(f"{told(item.title, 'title')}: {item_points(item)}")
+            lines += [f"  {line}" for line in item_lines(item, report.items)]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def overview(report: GradeReport) -> Iterator[str]:
+    """A few sentences on the whole."""
+    if not isolated(report.isolation):
+        yield OPEN
+    yield summary(report)
+    if report.status is not Status.OK:
+        yield f"The notebook {STATUS_WORDS[report.status]}."
+    if report.needs_person or any(undecided_milli(item) for item in report.items):
+        yield PERSON
+    yield from told_student(report)
+    if report.device:
+        yield f"Run on a {'GPU' if report.device.startswith('cuda') else 'CPU'}."
+
+
+def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict]) -> Iterator[str]:
+    """An item's checks, each with its points, its reason and where to look."""
+    if undecided_milli(item):
+        yield UNDECIDED
+    for note in follow_notes(item, items):
+        yield told(note, "message")
+    for check in item.checks:
+        yield from _check_lines(check)
+
+
+def told(text: str, kind: str) -> str:
+    """The text as one safe line without paths."""
+    limit = LONGEST[kind]
+    return plain(without_paths(plain(text, 4 * limit)), limit)  # paths first: a cut must not leave half of one
+
+
+def _check_lines(check: CheckVerdict) -> Iterator[str]:
+    points = of_points(check.points_milli, check.max_points_milli)
+    if check.outcome is Outcome.NEEDS_REVIEW:
+        points = "undecided"
+    yield f"{OUTCOME_MARKS[check.outcome]} {told(check.title or check.id, 'title')} ({points})"
+    if check.message:
+        yield f"    {told(check.message, 'message')}"
+    if check.hint and check.outcome is not Outcome.PASSED:
+        yield f"    Hint: {told(check.hint, 'message')}"

@@ -1,0 +1,115 @@
+"""The pages of a run in a real browser: both readers, four submissions, two widths, light and dark."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from accessibility import SERIOUS, axe
+from chromium import FOUND, Browser
+
+from grader.exercises.vae_mnist.wing import VaeMnist
+from grader.notebook.format import load_notebook
+from grader.records import CellRun, Execution, Status
+from grader.report.feedback import feedback_html
+from grader.report.html import report_html
+from grader.report.notebook.view import make_view
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
+import report_samples
+
+pytestmark = pytest.mark.skipif(FOUND is None, reason="no Chromium on the PATH")
+ROOT = Path(__file__).parents[2]
+SHOTS = os.environ.get("VAE_GRADER_SCREENSHOTS")  # a folder, to look at
+SAMPLES = ("perfect", "middling", "empty", "hostile")
+READERS = ("feedback", "report")
+WIDTHS = (360, 1280)
+EXECUTION = Execution(
+    Status.OK, 0, 80.5, 140.0, 900, "cpu", "bubblewrap", log_tail="a line\n" * 3 + "<script>x</script>"
+)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pages")
+    names = {**VaeMnist.asks_for, **VaeMnist.beside}
+    runs = (CellRun(18, "error", 3.0, "RuntimeError: mat1 and mat2 shapes cannot be multiplied (128x784 and 28x400)"),)
+    view = make_view(load_notebook(ROOT / "reference" / "vae_mnist.ipynb"), names, runs)
+    for sample in SAMPLES:
+        report = getattr(report_samples, sample)()
+        pictures = report_samples.figures(3)
+        pictures = (*pictures[:2], replace(pictures[2], for_staff=True))
+        (folder / f"feedback-{sample}.html").write_text(feedback_html(report, pictures, view, names), encoding="utf-8")
+        (folder / f"report-{sample}.html").write_text(report_html(report, pictures, EXECUTION), encoding="utf-8")
+    near = report_samples.borderline()
+    (folder / "report-borderline.html").write_text(report_html(near), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("profile")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("name", [f"{reader}-{sample}" for reader, sample in itertools.product(READERS, SAMPLES)])
+def test_it_asks_for_nothing_and_needs_no_sideways_scroll(pages: Path, browser: Browser, name: str) -> None:
+    script = axe()
+    for width, dark in itertools.product(WIDTHS, (False, True)):
+        browser.problems.clear()
+        browser.requests.clear()
+        browser.open(pages / f"{name}.html", width=width, dark=dark)
+        wide = "[...document.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
+        wide += (
+            ".filter(e => !e.closest('pre, .formula, .source, math, svg, .hidden')).map(e => e.outerHTML.slice(0, 90))"
+        )
+        assert browser.run("document.documentElement.scrollWidth <= innerWidth"), browser.run(wide)
+        assert browser.problems == []
+        assert [url for url in browser.requests if not url.startswith(("file:", "data:"))] == []
+        if script is not None:
+            browser.run(script + "; 0")
+            assert browser.run(SERIOUS) == []
+        if SHOTS:
+            tone = "dark" if dark else "light"
+            browser.screenshot(Path(SHOTS) / f"{name}-{'phone' if width < 600 else 'desktop'}-{tone}.png", whole=True)
+
+
+def test_a_click_and_a_key_fold_an_item(pages: Path, browser: Browser) -> None:
+    browser.open(pages / "feedback-middling.html")
+    is_open = "document.querySelectorAll('details')[0].open"
+    before = browser.run(is_open)
+    browser.run("document.querySelectorAll('summary')[0].click()")
+    assert browser.run(is_open) is not before
+    browser.run("document.querySelectorAll('summary')[0].focus()")
+    browser.press("Enter", 13)
+    assert browser.run(is_open) is before
+
+
+def test_a_remark_leads_to_its_item_and_back(pages: Path, browser: Browser) -> None:
+    browser.open(pages / "feedback-middling.html")
+    browser.run("document.querySelector('.where a').click()")
+    cell = browser.run("location.hash")
+    assert cell.startswith("#cell-")
+    browser.run(f"document.querySelector('{cell} .remark a').click()")
+    item = browser.run("location.hash")
+    assert item.startswith("#item-")
+    assert browser.run(f"document.querySelector('{item}').tagName") == "DETAILS"
+
+
+def test_a_bar_is_drawn_where_a_level_was_measured(pages: Path, browser: Browser) -> None:
+    browser.open(pages / "report-borderline.html")
+    assert browser.run("document.querySelector('svg.bar').getBoundingClientRect().width") > 200
+    assert browser.run("getComputedStyle(document.querySelector('svg.bar .good')).fill") != "rgb(0, 0, 0)"
+
+
+def test_what_is_printed_is_unfolded(pages: Path, browser: Browser) -> None:
+    browser.open(pages / "feedback-perfect.html")
+    browser.ask("Emulation.setEmulatedMedia", {"media": "print"})
+    height = "document.querySelector('details:not([open]) .body').getBoundingClientRect().height"
+    assert browser.run(height) > 20
+    browser.ask("Emulation.setEmulatedMedia", {"media": "screen"})

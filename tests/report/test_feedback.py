@@ -1,0 +1,211 @@
+"""A student's page says what was lost and why, beside the cell, and tells nothing that it must not."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from page_reader import Page
+from PIL import Image
+from report_samples import EVIL, borderline, check, empty, figures, hostile, item, middling, perfect, report_of
+
+from grader.records import LEFT_OUT, CellRun, GradeReport, ItemVerdict, Notebook, Outcome
+from grader.report.feedback import feedback_html
+from grader.report.html import report_html
+from grader.report.notebook.view import make_view
+from grader.report.student_text import feedback_text
+
+NAMES = {"vae.encoder_decoder": ("Encoder", "Decoder"), "vae.loss": ("vae_loss",)}
+
+
+def code(source: str, *outputs: dict[str, object]) -> dict[str, object]:
+    return {"cell_type": "code", "metadata": {}, "source": source, "outputs": list(outputs), "execution_count": 1}
+
+
+def notebook(*cells: dict[str, object]) -> Notebook:
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": list(cells)}
+
+
+def encoder_lost() -> GradeReport:
+    checks = (
+        check("vae", 2000, 0, id="encoder_gives_mu_and_logvar", message="expected two tensors, got 1"),
+        check(
+            "vae",
+            3000,
+            0,
+            id="decoder_gives_images",
+            message="expected values in [0, 1]",
+            hint="What ends the decoder?",
+        ),
+        check("layers_are_nonlinear", 1000, 1),
+    )
+    one = ItemVerdict("vae.encoder_decoder", "Encoder and decoder", Outcome.PARTIAL, 1000, 6000, checks)
+    return report_of((one, item("vae.loss", 5, "Losses", (1, 1))))
+
+
+VIEW = make_view(
+    notebook(
+        {"cell_type": "markdown", "metadata": {}, "source": "# Networks\n$\\mu$ and more"},
+        code("class Encoder(nn.Module):\n    pass"),
+        code("class Decoder(nn.Module):\n    pass"),
+        code("def vae_loss(x):\n    return x"),
+        code("1 / 0"),
+    ),
+    NAMES,
+    (CellRun(4, "error", 0.1, "ZeroDivisionError: division by zero"),),
+)
+
+
+@pytest.mark.parametrize("sample", [perfect, middling, empty, hostile, borderline, encoder_lost])
+def test_nothing_is_loaded_nothing_runs_and_ids_are_unique(sample: Callable[[], GradeReport]) -> None:
+    page = Page(feedback_html(sample(), figures(1), VIEW, NAMES))
+    assert page.is_inert()
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {link["href"][1:] for link in page.all("a")} <= set(ids)
+
+
+def test_each_remark_stands_beside_its_cell() -> None:
+    html = feedback_html(encoder_lost(), (), VIEW, NAMES)
+    cells = [piece.partition('id="cell-')[2] for piece in html.split('<div class="cell ')[1:]]
+    assert [cell[0] for cell in cells] == list("12345")
+    assert "Expected two tensors, got 1." in cells[1]
+    assert "Expected values in [0, 1]." in cells[2]
+    assert "two tensors" not in cells[2]
+    assert "1 / 6" in cells[1]
+    assert "1 / 6" not in cells[2]
+    assert "All right." in cells[3]
+    assert "This cell raised ZeroDivisionError: division by zero." in cells[4]
+    assert 'class="remarks"' not in cells[0]
+
+
+def test_every_reason_is_told_once_with_its_hint() -> None:
+    same = [check(f"c{n}", 1000, 0, message="not written yet", hint="Fill it in.") for n in range(3)]
+    one = ItemVerdict("x", "X", Outcome.FAILED, 0, 3000, tuple(same))
+    html = feedback_html(report_of((one,)))
+    assert html.count("Not written yet.") == 1
+    assert html.count("Fill it in.") == 1
+    assert html.count("0 / 1") == 3
+
+
+@pytest.mark.parametrize("sample", [middling, borderline, perfect])
+def test_no_number_seed_or_place_that_staff_see_is_told(sample: Callable[[], GradeReport]) -> None:
+    report = replace(sample(), device="cuda (NVIDIA H100 80GB)", seed="0123456789abcdef" * 2)
+    told = feedback_html(report, figures(1), VIEW, NAMES) + feedback_text(report)
+    levels = [c.level for i in report.items for c in i.checks if c.level]
+    hidden = [report.seed, "H100", *report.checksums.values()]
+    hidden += [name for i in report.items for c in i.checks for name in c.measured if "_" in name]
+    hidden += [f"{end:.4g}" for level in levels for end in (level.value, level.standard_error)]
+    assert levels or sample is not borderline
+    for secret in hidden:
+        assert secret not in told, secret
+    assert "full at" not in told
+
+
+def test_paths_of_the_machine_do_not_leave_it() -> None:
+    where = "/srv/courses/grader/.venv/lib/python3.11/site-packages/torch/nn/modules/module.py"
+    lost = check("x", 1000, 0, message=f"raised ValueError in {where}")
+    one = ItemVerdict("x", "X", Outcome.FAILED, 0, 1000, (lost,))
+    shown = {"output_type": "stream", "name": "stderr", "text": f"  File {where}, line 3\n"}
+    view = make_view(notebook(code("x", shown)), {}, (CellRun(0, "error", 0.1, f"OSError: {where}"),))
+    told = feedback_html(report_of((one,)), (), view) + feedback_text(report_of((one,)))
+    assert "/srv" not in told
+    assert "module.py" in told
+
+
+def test_pictures_for_staff_are_not_shown_to_students() -> None:
+    open_one, secret = figures(2)
+    secret = replace(secret, for_staff=True, title="Nearest training images")
+    html = feedback_html(perfect(), (open_one, secret))
+    assert open_one.title in html
+    assert secret.title not in html
+    assert secret.title in report_html(perfect(), (open_one, secret))
+
+
+def test_what_was_not_judged_is_no_loss() -> None:
+    left_out = replace(check("y", 4000, 0), outcome=Outcome.SKIPPED, message=LEFT_OUT)
+    part = ItemVerdict("p", "Partly", Outcome.PARTIAL, 1000, 5000, (check("x", 1000, 1), left_out))
+    none = ItemVerdict("n", "Not at all", Outcome.SKIPPED, 0, 4000, (left_out,))
+    report = report_of((part, none))
+    told = feedback_text(report)
+    assert told.startswith(f"{report.submission}: 1 / 1\n")
+    assert "All 1 item earned full points. Not judged in this run: 8 points." in told
+    assert "Partly: 1 / 1" in told
+    assert "Not at all: –" in told
+    page = Page(feedback_html(report))
+    assert "1 of 1 points" in " ".join(page.text.split())
+    assert "◐" not in page.text
+    assert not any("open" in one for one in page.all("details"))
+
+
+def test_the_text_form_says_the_same() -> None:
+    told = feedback_text(encoder_lost())
+    for part in ("6 / 11", "Encoder and decoder: 1 / 6", "expected two tensors, got 1", "Hint: What ends the decoder?"):
+        assert part in told
+    assert max(map(len, told.splitlines())) < 700
+    assert "\x1b" not in feedback_text(hostile())
+
+
+def evil_cells() -> list[dict[str, object]]:
+    buffer = io.BytesIO()
+    Image.new("L", (3, 3)).save(buffer, "PNG")
+    picture = base64.b64encode(buffer.getvalue()).decode()
+
+    def shown(kind: str, content: object) -> dict[str, object]:
+        return {"output_type": "display_data", "metadata": {}, "data": {kind: content}}
+
+    markdown = [
+        "<script>alert(1)</script><img src=x onerror=alert(1)>",
+        "[a](javascript:alert(1)) ![b](https://example.invalid/x.png) <https://example.invalid>",
+        "![c](data:text/html;base64,PHNjcmlwdD4=) ![d](data:image/svg+xml;base64,PHN2Zz4=)",
+        "$\\text{<script>alert(1)</script>}$ $$\\href{javascript:alert(1)}{x}$$ $" + "{" * 900 + "$",
+        "<style>*{display:none}</style></div></section></body>",
+        "kept0e " + EVIL,
+        "```html\n<script>alert(2)</script>\n```\n\n| a | <b onclick=x> |\n|---|---|\n| 1 | 2 |",
+    ]
+    return [
+        *({"cell_type": "markdown", "metadata": {}, "source": text} for text in markdown),
+        {"cell_type": "raw", "metadata": {}, "source": "<script>alert(3)</script>"},
+        {
+            "cell_type": "markdown",
+            "metadata": {},
+            "source": "![x](attachment:a.png) ![y](attachment:b) ![z](attachment:none)",
+            "attachments": {"a.png": {"image/png": picture}, "b": {"text/html": "PHNjcmlwdD4="}},
+        },
+        code(
+            "'</pre><script>alert(4)</script>'",
+            shown("text/html", "<script>alert(5)</script>"),
+            shown("image/svg+xml", "<svg onload=alert(6)>"),
+            shown("image/png", '"><script>alert(7)</script>'),
+            shown("image/png", base64.b64encode(b"<script>").decode()),
+            shown("image/png", [picture]),
+            shown("image/jpeg", 7),
+            shown("text/plain", "</pre><script>alert(8)</script>"),
+            {"output_type": "stream", "text": "\x1b]0;title\x07" + EVIL + "x" * 100_000},
+            {"output_type": "error", "ename": "</pre><b>", "evalue": EVIL, "traceback": ["<b>"]},
+            {"output_type": "stream"},
+        ),
+    ]
+
+
+def test_a_hostile_notebook_is_shown_as_text() -> None:
+    view = make_view(notebook(*evil_cells()), NAMES, ())
+    html = feedback_html(perfect(), (), view, NAMES)
+    page = Page(html)
+    assert page.is_inert()
+    assert len(page.all("img")) == 2
+    assert "alert(4)" in page.text
+    assert "alert(5)" not in page.text
+    assert "\x1b" not in html
+    assert len(html) < 200_000
+
+
+def test_too_many_and_too_large_pictures_are_left_out() -> None:
+    large = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"x" * 1_500_000).decode()
+    shown = {"output_type": "display_data", "metadata": {}, "data": {"image/png": large}}
+    view = make_view(notebook(code("x", *[shown] * 8)), {}, ())
+    assert view.cells[0].count("<img") == 3
+    assert view.cells[0].count("A picture is left out") == 5

@@ -11,7 +11,7 @@ export PYTHONUNBUFFERED := 1
 export SUBMISSION SUBMISSIONS CLASS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup grade grade-class regrade gradescope check doctor test attacks test-slurm test-long lint template template-check reference classifier audit audit-full audit-seeds calibrate bench-data bench-wall bench-class clean
+.PHONY: help setup grade grade-class regrade gradescope check doctor test attacks screenshots test-slurm test-long lint template template-check reference classifier audit audit-full audit-seeds calibrate bench-data bench-wall bench-class clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -56,6 +56,11 @@ test: setup lint template-check ## the everyday tests, with coverage
 
 attacks: setup ## hands in hostile notebooks, the fast form: no training
 	@$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal -m "attack and not long" tests/attacks
+
+screenshots: setup ## opens every page in a headless Chromium, checks it, and leaves its pictures in build/screenshots/
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { echo "no Chromium on the PATH; Debian: apt install chromium" >&2; exit 2; }
+	@VAE_GRADER_SCREENSHOTS=build/screenshots $(RUN) -m pytest -q tests/browser
+	@echo "build/screenshots/"
 
 test-slurm: setup ## grades a class on a real Slurm of one node, started and stopped for it (Debian: slurm-wlm, munge)
 	@$(RUN) -m pip install --disable-pip-version-check -q submitit

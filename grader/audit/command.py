@@ -17,7 +17,9 @@ from grader.audit.repeat import repeat, repeat_csv
 from grader.audit.runs import planned, run_all
 from grader.audit.table import audit_csv, print_audit, print_shifts
 from grader.audit.whatif import changed, graded_folders, judged_with, parse_change, reported, shifts, shifts_csv
+from grader.audit.wording import answers_of
 from grader.errors import GraderError
+from grader.notebook.format import load_notebook
 from grader.report.files import write_atomically
 from grader.rubric import load_rubric
 from grader.rubric.wording import nearest
@@ -38,7 +40,8 @@ def audit_components(
     rubric, exercise = load_rubric(rubric_path)
     quick = quick_results(names, rubric_path, jobs=jobs, say=say)
     margins = read_margins(rubric_path.parent / CALIBRATION, rubric)
-    made = audit(quick.results, rubric, exercise, broken=quick.broken, margins=margins)
+    answers = answers_of(load_notebook(rubric_path.parent / rubric.reference))
+    made = audit(quick.results, rubric, exercise, broken=quick.broken, margins=margins, answers=answers)
     print_audit(made, console, write_audit(made, out))
     return made.sound
 
@@ -58,7 +61,16 @@ def audit_in_full(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, 
     results = {name: found[name].items for name in names if not found[name].error}
     broken = {name: found[name].error for name in names if found[name].error}
     margins = read_margins(rubric_path.parent / CALIBRATION, rubric)
-    made = audit(results, rubric, exercise, corpus.parts_of, broken=broken, margins=margins)
+    answers = answers_of(load_notebook(rubric_path.parent / rubric.reference))
+    made = audit(
+        results,
+        rubric,
+        exercise,
+        corpus.parts_of,
+        broken=broken,
+        margins=margins,
+        answers=answers,
+    )
     print_audit(made, console, write_audit(made, out))
     return made.sound
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from grader.audit.records import ItemUse, Row, State, Trouble
+from grader.audit.wording import wording_faults
 from grader.records import ItemVerdict, Rubric
 from grader.report.points import points_text
 
@@ -25,6 +26,7 @@ HEADINGS: Mapping[str, str] = MappingProxyType(
         "untested_item": "Items that no wrong solution loses",
         "untested_check": "Checks that no wrong solution loses",
         "margin": "Thresholds without their margin",
+        "wording": "Feedback that is too long, names an internal or gives the solution",
     }
 )
 
@@ -37,10 +39,11 @@ def troubles_of(
     broken: Mapping[str, str],
     *,
     whole: bool,
+    answers: Collection[str] = (),
 ) -> tuple[Trouble, ...]:
     """Everything that is wrong, in the order of `HEADINGS`.
 
-    What no solution loses is only wrong where the `whole` corpus was tried.
+    What no solution loses is only wrong where the `whole` corpus was tried; `answers` are the lines of the solution.
     """
     found = [
         *_points(rubric, results),
@@ -49,6 +52,7 @@ def troubles_of(
         *_imprecise(rows),
         *(_untested(items) if whole else ()),
         *_margins(items),
+        *(Trouble("wording", name, why) for name, why in wording_faults(results, answers)),
     ]
     order = list(HEADINGS)
     return tuple(sorted(found, key=lambda trouble: order.index(trouble.kind)))

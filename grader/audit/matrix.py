@@ -28,18 +28,19 @@ def audit(
     broken: Mapping[str, str] | None = None,
     margins: Mapping[str, Margin] | None = None,
     entries: Mapping[str, Solution] | None = None,
+    answers: Collection[str] = (),
 ) -> Audit:
     """What the results say about the rubric.
 
     results: entry -> its verdicts; models and unknown names are left out. parts: entry -> the parts that were trained
     for it, None where only components were judged. broken: entry -> why it has no verdicts. margins: by
-    "<item>: <check>", None where nothing was calibrated.
+    "<item>: <check>", None where nothing was calibrated. answers: the solution's lines, which no feedback may hold.
     """
     known = _tried(solutions() if entries is None else entries)
     rows = tuple(_row(known[name], results[name], rubric, exercise, parts) for name in results if name in known)
     items = tuple(_item_use(item, rows, results, exercise, margins or {}) for item in rubric.items)
     whole = set(known) <= set(results) | set(broken or {})
-    troubles = troubles_of(rows, items, results, rubric, broken or {}, whole=whole)
+    troubles = troubles_of(rows, items, results, rubric, broken or {}, whole=whole, answers=answers)
     notes = notes_of(rows, items, whole=whole, calibrated=margins is not None)
     return Audit(rubric.title, whole, parts is not None, rows, items, troubles, notes, margins is not None)
 

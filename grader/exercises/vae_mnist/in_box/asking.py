@@ -45,7 +45,9 @@ def tensor(array, student):
 def pair(value, name):
     """(mu, logvar) from the tuple or list of two that the notebook's encoder of that interface name returned."""
     if isinstance(value, Mapping) or not isinstance(value, tuple | list) or len(value) != 2:
-        got = f"{len(value)} values" if isinstance(value, tuple | list) else type(value).__name__
+        got = (
+            f"{len(value)} value{'s' * (len(value) != 1)}" if isinstance(value, tuple | list) else type(value).__name__
+        )
         raise NoAnswer(f"expected {actual(name)} to return two tensors, got {got}")
     first, second = in_our_order(name, value)
     return one(first, actual(name)), one(second, actual(name))

@@ -1,0 +1,82 @@
+"""Feedback is held to its rules: short, about the student's work, and never the answer."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from grader.audit import corpus
+from grader.audit.wording import answers_of, faults_of, wording_faults
+from grader.exercises.vae_mnist.checks import CHECKS
+from grader.judge import title_of
+from grader.notebook.format import load_notebook
+from grader.records import CheckVerdict, ItemVerdict, Outcome
+
+REFERENCE = load_notebook(corpus.ROOT / "reference" / "vae_mnist.ipynb")
+ANSWERS = answers_of(REFERENCE)
+WING = corpus.ROOT / "grader" / "exercises" / "vae_mnist"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("One. Two. Three! Four?", "has 4 sentences"),
+        ("x" * 601, "has 601 characters"),
+        ("components.vae/encode is missing", "names an internal ('components.vae')"),
+        ("the value is below zero_at", "names an internal ('zero_at')"),
+        ("<class 'torch.Tensor'>", "names an internal"),
+        ("see /usr/lib/python3", "names an internal"),
+        ("write std = torch.exp(0.5 * logvar)", "gives the solution"),
+        ("write std=torch.exp( 0.5*logvar )", "gives the solution"),
+    ],
+)
+def test_a_text_that_breaks_a_rule_is_named(text: str, why: str) -> None:
+    assert any(found.startswith(why) for found in faults_of(text, ANSWERS))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Two things, e.g. 0.5 and 3.2. The second one!",
+        "expected shape (4, 16), got (16, 4)",
+        "Is anything random in z?",
+    ],
+)
+def test_a_good_text_is_left_alone(text: str) -> None:
+    assert list(faults_of(text, ANSWERS)) == []
+
+
+def test_the_solution_has_lines_that_no_feedback_may_hold() -> None:
+    assert 20 < len(ANSWERS) < 300
+    assert all(" " not in line for line in ANSWERS)
+
+
+def test_a_text_is_named_once_with_who_reads_it() -> None:
+    check = CheckVerdict("c", "A title", Outcome.FAILED, 0, 1000, "in grader.judge", "A hint.")
+    item = ItemVerdict("vae.loss", "Losses", Outcome.FAILED, 0, 1000, (check,))
+    found = list(wording_faults({"first": [item], "second": [item]}, ANSWERS))
+    assert found == [("first", "vae.loss: c: the message names an internal ('grader.'): in grader.judge")]
+
+
+def test_no_sentence_in_the_checks_own_source_breaks_a_rule() -> None:
+    for check in CHECKS.values():
+        assert list(faults_of(title_of(check), ANSWERS)) == [], title_of(check)
+    seen = 0
+    for path in sorted((WING / "checks").glob("*.py")):
+        for text in _sentences(path):
+            seen += 1
+            assert list(faults_of(text, ANSWERS)) == [], f"{path.name}: {text}"
+    assert seen > 100
+
+
+def _sentences(path: Path) -> list[str]:
+    """The plain texts with spaces in a check's code, but for docstrings."""
+    tree = ast.parse(path.read_text())
+    documented = (ast.Module, ast.FunctionDef, ast.ClassDef)
+    first = [node.body[0] for node in ast.walk(tree) if isinstance(node, documented) and node.body]
+    docs = {id(statement.value) for statement in first if isinstance(statement, ast.Expr)}
+    strings = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [node.value.strip() for node in strings if id(node) not in docs and node.value.count(" ") >= 2]

@@ -1,7 +1,8 @@
 """How many submissions this machine grades at once, and on which cores.
 
-On a CPU each worker keeps to one core, where PyTorch's kernels run in one thread: side by side that is faster than
-kernels that share all cores (docs/measurements.md). On a GPU memory decides, and cores are left alone.
+On a CPU there is a worker for each core, where PyTorch's kernels run in one thread: side by side that is faster than
+kernels that share all cores (docs/measurements.md). Fewer workers have several cores each. On a GPU memory decides, and
+cores are left alone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ def slots(wanted: int | None, limits: Limits) -> list[frozenset[int]]:
     if (card := gpu()) is not None:
         fit = min(room, len(allowed) // CORES_A_GPU_BOX, card.free_mb // (limits.gpu_memory_mb + CONTEXT_MB))
         return [frozenset()] * (wanted or max(1, fit))
-    if wanted is not None and wanted > len(allowed):
-        return [frozenset()] * wanted
-    return [frozenset({core}) for core in allowed[: wanted or room]]
+    count = wanted or min(room, len(allowed))
+    if count > len(allowed):
+        return [frozenset()] * count
+    return [frozenset(allowed[number::count]) for number in range(count)]

@@ -65,6 +65,14 @@ def test_a_card_that_cannot_be_asked_is_none(tmp_path: Path, monkeypatch: pytest
     assert slots(None, LIMITS) == [frozenset({core}) for core in range(16)]
 
 
+@pytest.mark.parametrize(("workers", "cores"), [(1, [16]), (3, [6, 5, 5]), (16, [1] * 16), (17, [0] * 17)])
+def test_workers_divide_the_cores_among_them(monkeypatch: pytest.MonkeyPatch, workers: int, cores: list[int]) -> None:
+    monkeypatch.setattr("grader.batch.machine.gpu", lambda: None)
+    found = slots(workers, LIMITS)
+    assert [len(slot) for slot in found] == cores
+    assert sum(cores) in {0, len(frozenset().union(*found))}
+
+
 def test_without_a_driver_nobody_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card(tmp_path, monkeypatch, "81559, 80000, 7")
     monkeypatch.setattr(gpu, "DRIVER", tmp_path / "absent")

@@ -11,7 +11,7 @@ export PYTHONUNBUFFERED := 1
 export SUBMISSION SUBMISSIONS CLASS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup grade grade-class regrade gradescope check doctor test attacks screenshots test-slurm test-long lint template template-check reference classifier audit audit-full audit-seeds calibrate bench-data bench-wall bench-class clean
+.PHONY: help setup grade grade-class regrade gradescope check doctor test attacks screenshots test-slurm test-long lint template template-check reference classifier audit audit-full audit-seeds calibrate bench bench-data bench-wall bench-class clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -102,6 +102,9 @@ bench-data: setup ## the reference's batches against a DataLoader, one epoch eac
 
 bench-wall: setup ## the reference's run in the box against the same run outside it
 	@$(RUN) -m benchmarks.wall_cost
+
+bench: setup ## what grading costs beside the notebook alone, Otter-Grader and nbgrader; writes docs/benchmarks.md (PARTS="whole short class data")
+	@mkdir -p build && $(RUN) -m benchmarks.bench $(PARTS)
 
 bench-class: setup ## a class of toy submissions: one at a time against several, the keeper's memory, a regrade
 	@$(RUN) -m benchmarks.class_of_toys

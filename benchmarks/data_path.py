@@ -23,6 +23,15 @@ ROUNDS, BATCH_SIZE = 5, 128
 
 def main() -> None:
     """Prints one line a path and the ratio."""
+    times = measure()
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    for name, values in times.items():
+        print(f"{name:10} median {medians[name]:.3f} s an epoch, from {min(values):.3f} to {max(values):.3f} s")
+    print(f"ratio      {medians['DataLoader'] / medians['Batches']:.1f}")
+
+
+def measure() -> dict[str, list[float]]:
+    """Seconds an epoch of each path, the data side alone."""
     root = ensure_mnist(print)
     notebook = json.loads(Path("reference/vae_mnist.ipynb").read_text())
     (cell,) = (cell for cell in notebook["cells"] if cell.get("id") == "data")
@@ -40,10 +49,7 @@ def main() -> None:
     for _ in range(ROUNDS):
         for name, batches in paths.items():
             times[name].append(_seconds(lambda batches=batches: sum(float(x[0, 0, 0, 0]) for x, _ in batches)))
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    for name, values in times.items():
-        print(f"{name:10} median {medians[name]:.3f} s an epoch, from {min(values):.3f} to {max(values):.3f} s")
-    print(f"ratio      {medians['DataLoader'] / medians['Batches']:.1f}")
+    return times
 
 
 def _seconds(run: Callable[[], Any]) -> float:

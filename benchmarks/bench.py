@@ -1,0 +1,230 @@
+"""What grading costs beside running the notebook, and beside other graders; `make bench` writes docs/benchmarks.md.
+
+Those to be compared alternate in one run; medians and spreads are told, and ratios are what to read: a machine that is
+shared is slower in one hour than in another.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import torch
+
+from benchmarks import data_path
+from benchmarks.other_graders import nbgrader, otter, passed
+from benchmarks.public_tests import TESTS
+from benchmarks.timing import Measured, Run, alternate
+from benchmarks.write_up import write_up
+from grader.audit import corpus
+from grader.batch.manifest import Manifest, write_manifest
+from grader.batch.records import HandedIn
+from grader.data.mnist import ensure_mnist
+from grader.records import Notebook
+
+ROOT = Path(__file__).parents[1]
+RUBRIC = ROOT / "rubric.yaml"
+GRADER = [sys.executable, "-m", "grader"]
+PARTS = ("whole", "short", "class", "data")
+CLASS = 8
+COLUMNS = ("part", "what", "median_s", "spread_s", "rounds", "keeper_mb", "note", "when")
+STORED = 200
+
+
+def main(chosen: Sequence[str]) -> None:
+    """The chosen parts, or all, were measured; the others keep the figures of their last run."""
+    for part in chosen:
+        if part not in PARTS:
+            raise SystemExit(f"unknown part {part!r}: expected some of {', '.join(PARTS)}")
+    table = ROOT / "docs" / "benchmarks.csv"
+    rows = _known(table)
+    with tempfile.TemporaryDirectory(dir=ROOT / "build") as temporary:
+        folder = Path(temporary)
+        for part in chosen or PARTS:
+            kept = [row for row in rows if row["part"] != part]
+            rows = [*kept, *_measured(part, folder)]
+    rows.sort(key=lambda row: PARTS.index(row["part"]))
+    with table.open("w", newline="") as written:
+        writer = csv.DictWriter(
+            written, ("part", "what", "median_s", "spread_s", "rounds", "keeper_mb", "note", "when")
+        )
+        writer.writeheader()
+        writer.writerows(rows)
+    write_up(rows, machine(), ROOT / "docs")
+
+
+def machine() -> str:
+    """One line on what it was measured on."""
+    memory = psutil.virtual_memory().total / 1e9
+    cpu = next((line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), "unknown CPU")
+    card = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU"
+    told = f"{len(os.sched_getaffinity(0))} cores of {cpu}, {memory:.0f} GB, {card}, Python {platform.python_version()}"
+    return f"{told}, torch {torch.__version__}"
+
+
+def _measured(part: str, folder: Path) -> list[dict[str, str]]:
+    when = datetime.now(UTC).date().isoformat()
+    found = {"whole": _whole, "short": _short, "class": _class, "data": _data}[part](folder)
+    return [
+        {
+            "part": part,
+            "what": what,
+            "median_s": f"{one.median:.3f}" if one.median < 1 else f"{one.median:.1f}",
+            "spread_s": one.spread,
+            "rounds": str(len(one.seconds)),
+            "keeper_mb": f"{one.peak_mb:.0f}" if one.peak_mb else "",
+            "note": note,
+            "when": when,
+        }
+        for what, one, note in found
+    ]
+
+
+def _whole(folder: Path) -> list[tuple[str, Measured, str]]:
+    """The notebook alone, this project's grade of it, and other graders with public tests."""
+    notebook = _finished()
+    rivals = [make(notebook, _made(folder / make.__name__)) for make in (otter, nbgrader)]
+    bare = _made(folder / "bare")
+    (bare / "vae.ipynb").write_text(json.dumps(notebook))
+    execute = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute", "vae.ipynb"]
+    runs = {
+        "the notebook alone": Run([*execute, "--ExecutePreprocessor.timeout=3000", "--output", "ran.ipynb"], bare),
+        "this grader": _grade(_submission(folder), folder / "graded"),
+    }
+    runs |= {
+        rival.name: Run(rival.command, rival.folder, environment=_first(Path(rival.command[0]).parent))
+        for rival in rivals
+    }
+    found = alternate(runs, 3)
+    notes = {rival.name: f"{rival.versions}, {passed(rival)} of {len(TESTS)} public tests pass" for rival in rivals}
+    notes["this grader"] = "all checks, follow-through, report"
+    return [(name, one, notes.get(name, "")) for name, one in found.items()]
+
+
+def _short(folder: Path) -> list[tuple[str, Measured, str]]:
+    """What takes no training: components, the template, judging stored evidence, the help."""
+    submission, graded = _submission(folder), folder / "graded"
+    if not (graded / "report.json").exists():
+        alternate({"one grade": _grade(submission, graded)}, 1)
+    template = ROOT / "student_template" / "vae_mnist.ipynb"
+    again = [*GRADER, "regrade", str(graded), "--rubric", str(RUBRIC)]
+
+    def forget() -> None:
+        for name in ("judged.json", "figures.json", "notebook.json", "evidence.json"):
+            (graded / name).unlink(missing_ok=True)
+
+    found = alternate(
+        {
+            "components alone": _grade(submission, folder / "components", "--components-only"),
+            "the untouched template": _grade(template, folder / "template"),
+            "judging stored evidence anew": Run(again, ROOT, forget),
+            "judging it again": Run(again, ROOT),
+            "--help": Run([*GRADER, "--help"], ROOT),
+        },
+        5,
+    )
+    stored = _stored(graded, folder / "class")
+    moved = folder / "moved.yaml"
+    text = RUBRIC.read_text().replace("full_at: 0.25", "full_at: 0.26")
+    text = text.replace("template: ", f"template: {ROOT}/").replace(
+        "reference: reference/", f"reference: {ROOT}/reference/"
+    )
+    moved.write_text(text)
+    line = [*GRADER, "regrade", str(stored), "--workers", "2", "--rubric"]
+    rubrics = iter([str(moved), str(RUBRIC)] * 10)
+    for _ in range(3):
+        once = alternate({"regrade": Run([*line, next(rubrics)], ROOT, codes=(0, 1))}, 1)["regrade"]
+        name = f"regrade of {STORED} under a moved threshold"
+        found.setdefault(name, Measured()).seconds += once.seconds
+        found[name].peak_mb = max(found[name].peak_mb, once.peak_mb)
+    return [(name, one, "") for name, one in found.items()]
+
+
+def _class(folder: Path) -> list[tuple[str, Measured, str]]:
+    """A class, one at a time with all cores each, and side by side."""
+    submissions = _made(folder / "submissions")
+    for number in range(CLASS):
+        notebook = _finished(number)
+        (submissions / f"student{number}.ipynb").write_text(json.dumps(notebook))
+    line = [*GRADER, "grade-class", str(submissions), "--rubric", str(RUBRIC)]
+    runs = {
+        f"{CLASS} submissions, one at a time": Run([*line, "--workers", "1", "--out", str(folder / "serial")], ROOT),
+        f"{CLASS} submissions side by side": Run([*line, "--out", str(folder / "parallel")], ROOT),
+    }
+    return [(name, one, "") for name, one in alternate(runs, 1).items()]
+
+
+def _data(folder: Path) -> list[tuple[str, Measured, str]]:
+    """One epoch's batches, the data side alone."""
+    return [(name, Measured(times), "") for name, times in data_path.measure().items()]
+
+
+def _grade(submission: Path, out: Path, *more: str) -> Run:
+    line = [*GRADER, "grade", str(submission), "--rubric", str(RUBRIC), "--out", str(out), *more]
+    return Run(line, ROOT, lambda: shutil.rmtree(out, ignore_errors=True))
+
+
+def _submission(folder: Path) -> Path:
+    path = folder / "submission.ipynb"
+    path.write_text(json.dumps(corpus.build(corpus.REFERENCE)))
+    return path
+
+
+def _finished(number: int = 0) -> Notebook:
+    """The reference as a student hands it in, with MNIST where it is on this machine."""
+    notebook = corpus.build(corpus.REFERENCE)
+    if number:
+        corpus.substitute(notebook, "torch.manual_seed(0)", f"torch.manual_seed(0)  # {number}")
+        return notebook
+    corpus.substitute(notebook, 'datasets.MNIST("data"', f'datasets.MNIST("{ensure_mnist(print)}"')
+    return notebook
+
+
+def _stored(graded: Path, out: Path) -> Path:
+    """A class of copies of one run; their large files are links to the same bytes."""
+    handed_in = []
+    submissions = _made(out.parent / "handed in")
+    for number in range(STORED):
+        key = f"student{number:04d}"
+        run = _made(out / "submissions" / key)
+        for path in graded.iterdir():
+            (os.link if path.stat().st_size > 1_000_000 else shutil.copy2)(path, run / path.name)
+        shutil.copy(graded / "executed.ipynb", submissions / f"{key}.ipynb")
+        handed_in.append(HandedIn(key, submissions / f"{key}.ipynb", f"{key}.ipynb"))
+    told = Manifest("bench", submissions, RUBRIC, "0" * 32, "bubblewrap", None, "flat", tuple(handed_in), ())
+    write_manifest(out, told)
+    return out
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _first(programs: Path) -> dict[str, str]:
+    return {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _known(table: Path) -> list[dict[str, str]]:
+    if not table.exists():
+        return []
+    with table.open(newline="") as written:
+        return list(csv.DictReader(written))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,96 @@
+"""Otter-Grader and nbgrader, each in an environment of its own, and the commands that grade the reference with them.
+
+Their environments see this project's PyTorch through one line of a `.pth` file, so that it is not installed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.public_tests import TESTS, with_nbgrader_tests, write_otter_tests
+
+ENVIRONMENTS = Path("build/bench")
+PACKAGES = {"otter": "otter-grader", "nbgrader": "nbgrader"}
+CELL_S = 1200
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A way to run the reference notebook: a command, where it runs, and what says that it did its work."""
+
+    name: str
+    command: list[str]
+    folder: Path
+    done: Path  # a file that the command writes
+    versions: str = ""
+
+
+def environment(name: str) -> Path:
+    """The folder of programs of the environment, made where it is missing."""
+    home = ENVIRONMENTS / name
+    programs = (home / "bin").resolve()
+    if not (programs / name).exists():
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+        subprocess.run([str(programs / "pip"), "install", "-q", PACKAGES[name]], check=True)
+        (found,) = home.glob("lib/python*/site-packages")
+        (found / "zz_project.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    return programs
+
+
+def otter(notebook: dict[str, Any], folder: Path) -> Contender:
+    """`otter run`: outside any container, which is its fastest form."""
+    programs = environment("otter")
+    write_otter_tests(folder / "tests")
+    (folder / "config.json").write_text("{}")
+    (folder / "out").mkdir()
+    submission = folder / "submission.ipynb"
+    submission.write_text(json.dumps(notebook))
+    made = [str(programs / "otter"), "generate", "-t", "tests", "-c", "config.json", "-o", "autograder.zip"]
+    subprocess.run([*made, "--no-requirements", "--no-environment"], cwd=folder, check=True, capture_output=True)
+    line = [str(programs / "otter"), "run", "--no-logo", "-a", "autograder.zip", "-o", "out", submission.name]
+    return Contender("Otter-Grader", line, folder, folder / "out" / "results.json", _version(programs, "otter-grader"))
+
+
+def nbgrader(notebook: dict[str, Any], folder: Path) -> Contender:
+    """`nbgrader autograde` of one student."""
+    programs = environment("nbgrader")
+    made = json.dumps(with_nbgrader_tests(notebook))
+    for path in (folder / "source" / "lab", folder / "submitted" / "ada" / "lab"):
+        path.mkdir(parents=True)
+        (path / "lab.ipynb").write_text(made)
+    program = str(programs / "nbgrader")
+    settings = {"Execute": {"timeout": CELL_S}, "ExecutePreprocessor": {"timeout": CELL_S}}
+    (folder / "nbgrader_config.json").write_text(json.dumps({**settings, "CourseDirectory": {"course_id": "bench"}}))
+    release = [program, "generate_assignment", "lab", "--create", "--force"]
+    subprocess.run(release, cwd=folder, check=True, capture_output=True, env=_own(programs))
+    line = [program, "autograde", "lab", "--force"]
+    return Contender(
+        "nbgrader", line, folder, folder / "autograded" / "ada" / "lab" / "lab.ipynb", _version(programs, "nbgrader")
+    )
+
+
+def passed(contender: Contender) -> int:
+    """How many of the public tests passed in its last run."""
+    told = json.loads(contender.done.read_text())
+    if contender.name == "Otter-Grader":
+        return sum(test.get("score", 0) == 1 for test in told["tests"] if test["name"] in TESTS)
+    graded = [cell for cell in told["cells"] if cell["metadata"].get("nbgrader", {}).get("grade")]
+    return sum(not any(o["output_type"] == "error" for o in cell["outputs"]) for cell in graded)
+
+
+def _own(programs: Path) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+
+
+def _version(programs: Path, package: str) -> str:
+    asked = f"from importlib.metadata import version; print(version({package!r}))"
+    return subprocess.run(
+        [str(programs / "python"), "-c", asked], capture_output=True, text=True, check=True
+    ).stdout.strip()

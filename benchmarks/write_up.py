@@ -1,0 +1,86 @@
+"""`docs/benchmarks.md` and its picture, from the rows of `docs/benchmarks.csv`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+HEADINGS = {
+    "whole": "The whole notebook: alone, graded here, graded by others",
+    "short": "What takes no training",
+    "class": "A class of eight",
+    "data": "Serving one epoch of MNIST, the data side alone",
+}
+NOTES = {
+    "whole": "Alternating, in one run. The other graders run eleven public tests of shapes, ranges and losses, without "
+    "a box, without a classifier and without a second look; their environments are their own.",
+    "short": "Each is a process of its own, so the interpreter's start and the imports are in it.",
+    "class": "One at a time means with all cores for each; side by side each keeps to one core.",
+    "data": "The notebook's own `Batches` against torchvision's `DataLoader` with `ToTensor` in one process.",
+}
+HEAD = """# Benchmarks
+
+`make bench` measures, writes `benchmarks.csv` beside this page, and draws it; `make bench PARTS="short data"` measures
+again only some.
+
+Measured on {machine}.
+Read the ratios: times of a shared machine differ from hour to hour.
+
+![All of it](benchmarks.svg)"""
+BASES = {"whole": "the notebook alone", "class": "8 submissions, one at a time", "data": "DataLoader"}
+Row = Mapping[str, str]
+
+
+def write_up(rows: Sequence[Row], machine: str, docs: Path) -> None:
+    """The page and the picture show the rows."""
+    lines = [HEAD.format(machine=machine)]
+    for part, heading in HEADINGS.items():
+        of_part = [row for row in rows if row["part"] == part]
+        if of_part:
+            lines += ["", f"## {heading}", "", NOTES[part], "", *_table(part, of_part)]
+    (docs / "benchmarks.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _picture(rows, docs / "benchmarks.svg")
+
+
+def ratios(part: str, rows: Sequence[Row]) -> dict[str, float]:
+    """What each row took against its part's base; empty where there is none."""
+    base = next((float(row["median_s"]) for row in rows if row["what"] == BASES.get(part)), None)
+    return {row["what"]: float(row["median_s"]) / base for row in rows} if base else {}
+
+
+def _table(part: str, rows: Sequence[Row]) -> list[str]:
+    against = ratios(part, rows)
+    memory = any(row["keeper_mb"] for row in rows)
+    heads = ["what", "median s", "from, to", "rounds"]
+    heads += [*(["ratio"] if against else []), *(["MB"] if memory else []), "note"]
+    lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 2) + " --- |"]
+    for row in rows:
+        cells = [row["what"], row["median_s"], row["spread_s"], row["rounds"]]
+        cells += [f"**{against[row['what']]:.2f}**"] if against else []
+        cells += [row["keeper_mb"]] if memory else []
+        lines.append(f"| {' | '.join([*cells, row['note']])} |")
+    days = sorted({row["when"] for row in rows})
+    return [*lines, "", f"Taken on {' and '.join(days)}." + (" MB: the peak of the process itself." if memory else "")]
+
+
+def _picture(rows: Sequence[Row], path: Path) -> None:
+    from matplotlib import rcParams
+    from matplotlib.figure import Figure
+
+    rcParams["svg.hashsalt"] = "benchmarks"  # the same figures draw the same file
+    parts = [part for part in HEADINGS if any(row["part"] == part for row in rows)]
+    counts = [sum(row["part"] == part for row in rows) for part in parts]
+    figure = Figure(figsize=(8, 0.42 * sum(counts) + 0.9 * len(parts)), layout="constrained")
+    panels = figure.subplots(len(parts), 1, squeeze=False, height_ratios=counts)[:, 0]
+    for axes, part in zip(panels, parts, strict=True):
+        of_part = [row for row in rows if row["part"] == part][::-1]
+        seconds = [float(row["median_s"]) for row in of_part]
+        ours = [row["what"] not in {"Otter-Grader", "nbgrader", "DataLoader"} for row in of_part]
+        axes.barh([row["what"] for row in of_part], seconds, color=["#35618e" if own else "#b9bec6" for own in ours])
+        axes.bar_label(axes.containers[0], [f" {row['median_s']} s" for row in of_part], fontsize=8)
+        axes.set_title(HEADINGS[part], loc="left", fontsize=9, fontweight="bold")
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+        axes.set_xticks([])
+        axes.set_xlim(0, max(seconds) * 1.15)
+        axes.tick_params(labelsize=8, length=0)
+    figure.savefig(path, format="svg", metadata={"Date": None})

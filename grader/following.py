@@ -20,6 +20,7 @@ from grader.memory import Memory
 from grader.notebook.definitions import needed
 from grader.records import Array, Evidence, ItemVerdict, Outcome, Rubric
 
+UNWRITTEN, UNDEFINED = "NotImplementedError", "is not defined"  # what verdicts say of code that is not there
 SPOILT_STAGES = ("trained", "quality", "decode")  # whose answers depend on what was trained
 
 
@@ -39,8 +40,9 @@ def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise)
     for item in items if settings.enabled else ():
         earlier = [by_id[name] for name in exercise.spoilt_by.get(item.id, ()) if name in by_id]
         lost = sorted((other for other in earlier if _spoils(other, exercise)), key=_share)
-        if lost and _spoilt(item, exercise):
-            found[item.id.partition(".")[0]] = tuple(other.id for other in lost[: settings.max_replaced])
+        replaced, rest = lost[: settings.max_replaced], lost[settings.max_replaced :]
+        if replaced and _spoilt(item, exercise) and not any(map(_unwritten, rest)):
+            found[item.id.partition(".")[0]] = tuple(other.id for other in replaced)
     return found
 
 
@@ -107,6 +109,12 @@ def _spoils(item: ItemVerdict, exercise: Exercise) -> bool:
     """
     lost = (check for check in item.checks if check.outcome in {Outcome.FAILED, Outcome.PARTIAL})
     return _lost(item) and any(check.id not in exercise.harmless_checks for check in lost)
+
+
+def _unwritten(item: ItemVerdict) -> bool:
+    """Whether the student left it open: then nothing is trained, whatever else is replaced."""
+    told = [check.message for check in item.checks]
+    return item.points_milli == 0 and all(one.startswith(UNWRITTEN) or one.endswith(UNDEFINED) for one in told)
 
 
 def _share(item: ItemVerdict) -> float:

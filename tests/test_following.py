@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -38,6 +39,21 @@ def test_a_spoilt_item_is_followed_only_where_an_earlier_one_was_lost() -> None:
     assert wanted(LOST, SPOILT) == {"one": ("one.function",)}
     assert wanted(item("one.function", 2000, 2000), SPOILT) == {}
     assert wanted(LOST, item("one.training", 4000, 4000, "training_lowers_the_loss")) == {}
+
+
+@pytest.mark.parametrize(
+    ("message", "followed"), [("NotImplementedError: triple", False), ("`triple` is not defined", False), ("no", True)]
+)
+def test_where_another_part_was_never_written_nothing_is_trained_again(message: str, followed: bool) -> None:
+    class Both(Toy):
+        spoilt_by = MappingProxyType({"one.training": ("one.function", "two.function")})
+
+    open_one = item("two.function", 0, 1000, "function_multiplies")
+    open_one = replace(open_one, checks=(replace(open_one.checks[0], message=message),))
+    rubric = replace(running.rubric(), follow_through=SETTINGS)
+    assert bool(to_replace([LOST, open_one, SPOILT], rubric, Both())) is followed
+    both = replace(SETTINGS, max_replaced=2)
+    assert to_replace([LOST, open_one, SPOILT], replace(rubric, follow_through=both), Both())
 
 
 def test_it_can_be_switched_off() -> None:

@@ -13,7 +13,7 @@ from grader.exercise import Exercise, Questions
 from grader.notebook.format import dump_notebook
 from grader.records import Notebook, Rubric
 
-SUFFIXES = {".py", ".j2", ".css", ".safetensors"}
+SUFFIXES = {".py", ".j2", ".css", ".json", ".safetensors"}
 ROOT = Path(__file__).parent
 RUNNING = ("in_box", "box", "notebook", "evidence.py", "gathering.py", "planning.py", "running.py", "following.py")
 JUDGING = ("checks", "figures")  # modules of an exercise that decide nothing about what a box is asked

@@ -2,7 +2,7 @@
 
 from grader.metrics.agreement import Agreement, label_agreement
 from grader.metrics.bootstrap import mean_standard_error, share_standard_error, standard_error
-from grader.metrics.copies import CopyBank, copy_bank, copy_ratios, copy_share
+from grader.metrics.copies import CopyBank, CopySearch, copy_bank, copy_ratios, copy_search, copy_share
 from grader.metrics.diversity import (
     Spread,
     class_deviations,
@@ -19,6 +19,7 @@ from grader.metrics.reconstruction import explained_variance, explained_variance
 __all__ = [
     "Agreement",
     "CopyBank",
+    "CopySearch",
     "Moments",
     "Neighbourhood",
     "Spread",
@@ -27,6 +28,7 @@ __all__ = [
     "class_shares",
     "copy_bank",
     "copy_ratios",
+    "copy_search",
     "copy_share",
     "distinct_share",
     "explained_variance",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,6 +43,13 @@ def copy_bank(train_images: Array) -> CopyBank:
     return CopyBank(pictures, coarse, basis)
 
 
+class CopySearch(NamedTuple):
+    """For each of N samples, how near the nearest training image is, and which one that is."""
+
+    ratios: Array  # (N,), see `copy_ratios`
+    nearest: Array  # (N,), rows of the training images
+
+
 def copy_ratios(samples: Array, bank: CopyBank) -> Array:
     """How much nearer each sample is to its nearest training image than to the rivals: `(N,)` in [0, 1].
 
@@ -54,19 +62,28 @@ def copy_ratios(samples: Array, bank: CopyBank) -> Array:
 
     Raises: ValueError where the shape is not `(N, 28, 28)` or `(N, 1, 28, 28)`.
     """
+    return copy_search(samples, bank).ratios
+
+
+def copy_search(samples: Array, bank: CopyBank) -> CopySearch:
+    """The `copy_ratios` of the samples, and the training image that each is nearest to.
+
+    Raises: as `copy_ratios`.
+    """
     pictures = prepared(samples)
-    ratios = np.ones(len(pictures))
+    ratios, nearest = np.ones(len(pictures)), np.zeros(len(pictures), dtype=np.int64)
     size = len(bank.coarse) // _GROUPS
     firsts = np.arange(_GROUPS) * size
     for start in range(0, len(pictures), _ROWS):
         part = pictures[start : start + _ROWS]
         likeness = (flat(part) @ bank.basis) @ bank.coarse.T  # (rows, M)
         found = likeness.reshape(len(part), _GROUPS, size).argmax(axis=2) + firsts
-        rivals = bank.pictures[found.clip(max=len(bank.pictures) - 1)]  # (rows, groups, 784)
-        distances = _outside(rivals, tangents(part))
+        found = found.clip(max=len(bank.pictures) - 1)
+        distances = _outside(bank.pictures[found], tangents(part))  # (rows, groups)
+        nearest[start : start + _ROWS] = found[np.arange(len(part)), distances.argmin(axis=1)]
         ratios[start : start + _ROWS] = distances.min(axis=1) / np.median(distances, axis=1).clip(min=1e-9)
     ratios[~flat(pictures).any(axis=1)] = 1
-    return ratios
+    return CopySearch(ratios, nearest)
 
 
 def copy_share(samples: Array, train_images: Array | CopyBank, *, ratio: float) -> float:

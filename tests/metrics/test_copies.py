@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
 from grader.data import ensure_mnist, load_mnist
-from grader.metrics import CopyBank, copy_bank, copy_ratios, copy_share
+from grader.metrics import CopyBank, copy_bank, copy_ratios, copy_search, copy_share
 from grader.metrics.tangents import prepared
 from grader.records import Array
 
@@ -77,3 +77,11 @@ def test_what_has_no_answer_is_refused(bank: CopyBank) -> None:
         copy_ratios(np.zeros((2, 3, 28, 28)), bank)
     with pytest.raises(ValueError, match="16"):
         copy_bank(np.zeros((15, 28, 28)))
+
+
+def test_a_copy_is_traced_to_its_original(train_images: Array, bank: CopyBank) -> None:
+    rows = np.array([3, 77, 150])
+    moved = np.roll(train_images[rows], (1, 2), axis=(1, 2))
+    search = copy_search(moved, bank)
+    assert search.nearest.tolist() == rows.tolist()
+    assert (search.ratios == copy_ratios(moved, bank)).all()

@@ -86,7 +86,7 @@ class VaeMnist:
         return questions.decode_questions(codes, asked, decoder)
 
     def figures(self, evidence: Evidence) -> list[Figure]:
-        """Reconstructions, samples, the conditional grid and the loss curves."""
+        """See `figures`."""
         return figures.draw(evidence)
 
     def reasons_for_person(self, evidence: Evidence) -> list[str]:

@@ -18,6 +18,7 @@ from grader.exercises.vae_mnist import real
 from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
 from grader.judging import NotAnswered
 from grader.metrics.bootstrap import standard_error
+from grader.metrics.copies import CopySearch, copy_search
 from grader.metrics.diversity import class_deviations
 from grader.metrics.frechet import Moments, moments
 from grader.records import Array, Evidence
@@ -55,6 +56,11 @@ def remembered(name: str, make: Callable[[], T], *arrays: Array) -> T:
 def judged(images: Array) -> Judgement:
     """What the classifier sees on `images` `(N, 1, 28, 28)` in [0, 1]."""
     return remembered("judgement", lambda: judge(images, device="auto"), images)
+
+
+def searched(images: Array) -> CopySearch:
+    """How near each of `images` is to the training images, and which one is the nearest."""
+    return remembered("nearest training images", lambda: copy_search(images, real.training_bank()), images)
 
 
 def error_of(metric: Callable[..., float], *arrays: Array) -> float:

@@ -24,13 +24,13 @@ from grader.exercises.vae_mnist.checks.pictures import (
     reconstructions,
     remembered,
     samples,
+    searched,
     worst,
 )
 from grader.exercises.vae_mnist.checks.reading import smaller_is_better
 from grader.levels import Measurement, levelled_check
 from grader.metrics.agreement import Agreement, label_agreement
 from grader.metrics.bootstrap import share_standard_error
-from grader.metrics.copies import copy_share
 from grader.metrics.diversity import class_entropy, distinct_share, spread_against
 from grader.metrics.frechet import moments, normalised_frechet_distance
 from grader.metrics.reconstruction import explained_variance, explained_variance_error
@@ -179,8 +179,7 @@ def samples_of_a_digit_differ(evidence: Evidence, part: str) -> Measurement:
 def samples_are_new(evidence: Evidence, part: str, *, copy_ratio: float, examined: int) -> Measurement:
     """Samples are new pictures, not copies of training images."""
     images = samples(evidence, part)[0][:examined]
-    name = f"share of copies below {copy_ratio}"
-    copies = remembered(name, lambda: copy_share(images, real.training_bank(), ratio=copy_ratio), images)
+    copies = float((searched(images).ratios < copy_ratio).mean())
     return Measurement(
         "share of copies",
         copies,

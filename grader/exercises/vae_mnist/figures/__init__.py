@@ -1,0 +1,51 @@
+"""Pictures for the report, drawn on the trusted side from stored evidence; they decide nothing.
+
+One module a kind of picture. No threshold is drawn: what a picture compares with is what the reference notebook gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from grader.errors import GraderError
+from grader.exercises.vae_mnist.figures.codes import code_map
+from grader.exercises.vae_mnist.figures.copies import nearest_training_images
+from grader.exercises.vae_mnist.figures.losses import loss_curve
+from grader.exercises.vae_mnist.figures.reconstructions import first_reconstructions, worst_reconstructions
+from grader.exercises.vae_mnist.figures.requests import digits_on_request, digits_read
+from grader.exercises.vae_mnist.figures.samples import new_images
+from grader.judging import NotAnswered
+from grader.records import Evidence, Figure
+
+Picture = Callable[[Evidence, str], Figure]
+
+PICTURES: dict[str, tuple[Picture, ...]] = {
+    "vae": (
+        *(loss_curve, first_reconstructions, worst_reconstructions, new_images),
+        *(code_map, nearest_training_images),
+    ),
+    "cvae": (
+        *(loss_curve, first_reconstructions, worst_reconstructions, digits_on_request, digits_read),
+        *(code_map, nearest_training_images),
+    ),
+}
+
+
+def draw(evidence: Evidence) -> list[Figure]:
+    """Every picture that the evidence allows, VAE first.
+
+    Raises:
+        GraderError: where the evidence, MNIST or the classifier cannot be read.
+    """
+    return [made for part, pictures in PICTURES.items() for one in pictures if (made := _made(one, evidence, part))]
+
+
+def _made(picture: Picture, evidence: Evidence, part: str) -> Figure | None:
+    try:
+        return picture(evidence, part)
+    except NotAnswered:
+        return None
+    except GraderError:
+        raise
+    except Exception:  # what a submission answered may be anything, and no answer may cost the whole report
+        return None

@@ -1,0 +1,64 @@
+"""Makes `reference.json` from stored runs of the reference notebook: the pictures' level to stand beside.
+
+    .venv/bin/python -m grader.exercises.vae_mnist.figures.make_reference runs/vae_mnist/evidence.safetensors ...
+
+Several runs, with different seeds of the questions, give steadier levels than one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from grader.evidence import load_evidence
+from grader.exercises.vae_mnist import real
+from grader.exercises.vae_mnist.checks import pictures
+from grader.exercises.vae_mnist.checks.reading import answer
+from grader.exercises.vae_mnist.figures.copies import EXAMINED
+from grader.exercises.vae_mnist.figures.drawing import NAMES
+from grader.exercises.vae_mnist.figures.reconstructions import errors_of, worst_rows
+from grader.exercises.vae_mnist.figures.reference import FILE
+from grader.metrics.reconstruction import explained_variance
+from grader.records import Evidence
+
+
+def levels(runs: Sequence[Evidence], part: str) -> dict[str, object]:
+    """What `Reference` holds of a part: means over the runs, and the nearest sample of all.
+
+    Raises:
+        NotAnswered: where a run has not got as far as its pictures.
+    """
+    losses, kept, worst, nearest, read = [], [], [], [], []
+    for evidence in runs:
+        losses.append(answer(evidence, f"trained.{part}/history", "history")[0].reshape(-1))
+        x, x_hat = pictures.reconstructions(evidence, part)
+        kept.append(explained_variance(x, x_hat, real.mean_image()))
+        errors = errors_of(x, x_hat)
+        rows = worst_rows(errors, evidence.questions[f"quality.{part}/y"])
+        worst.append([errors[rows[digit]] for digit in range(10)])
+        images, labels = pictures.samples(evidence, part)
+        nearest.append(pictures.searched(images[:EXAMINED]).ratios.min())
+        if part == "cvae":
+            read.append((pictures.judged(images).labels == labels).mean())
+    made = {
+        "loss": [round(float(value), 2) for value in np.mean(losses, axis=0)],
+        "kept": round(float(np.mean(kept)), 3),
+        "worst": [round(float(value), 3) for value in np.mean(worst, axis=0)],
+        "nearest": round(float(np.min(nearest)), 3),
+    }
+    return made | ({"read_as_asked": round(float(np.mean(read)), 3)} if read else {})
+
+
+def main(paths: Sequence[str]) -> None:
+    """`reference.json` holds the levels of these files of evidence."""
+    runs = [load_evidence(Path(path)) for path in paths]
+    told = {part: levels(runs, part) for part in NAMES}
+    FILE.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

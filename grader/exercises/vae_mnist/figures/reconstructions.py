@@ -1,0 +1,106 @@
+"""Hidden images above what the trained model makes of them: the first ones, and each digit's worst."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grader.exercises.vae_mnist import real
+from grader.exercises.vae_mnist.checks import pictures
+from grader.exercises.vae_mnist.checks.reading import give_up
+from grader.exercises.vae_mnist.figures.drawing import NAMES, QUIET, SMALL, clean, figure, write
+from grader.exercises.vae_mnist.figures.reference import reference
+from grader.exercises.vae_mnist.figures.sheet import GAP, TILE, Sheet
+from grader.metrics.reconstruction import explained_variance
+from grader.records import Array, Evidence, Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+COLUMNS = 12
+PAIRS = 2 * (TILE + GAP) + 12  # the height of a row of images, the row below it, and the space under both
+
+
+def first_reconstructions(evidence: Evidence, part: str) -> Figure:
+    """The first hidden images, above what became of them."""
+    x, x_hat = _both(evidence, part)
+    kept = explained_variance(x, x_hat, real.mean_image())
+    shown = min(len(x), 2 * COLUMNS)
+    sheet = Sheet((0, TILE + GAP, PAIRS, PAIRS + TILE + GAP)[: 2 * -(-shown // COLUMNS)], COLUMNS)
+    images = {}
+    for index in range(shown):
+        row, column = divmod(index, COLUMNS)
+        images[2 * row, column], images[2 * row + 1, column] = x[index], x_hat[index]
+    return figure(
+        f"{part}-reconstructions",
+        f"{NAMES[part]}: reconstructions",
+        caption="Hidden test images, moved a little, above what the trained model makes of them. It keeps "
+        f"{max(kept, 0):.0%} of what tells all of them from the mean of all digits (the reference notebook: "
+        f"{reference(part).kept:.0%}).",
+        alt=f"Pairs of digits: {shown} hidden test images, each above its reconstruction by the {NAMES[part]}.",
+        size=sheet.size,
+        paint=lambda canvas: sheet.paint(canvas, images),
+        on_wall=True,
+    )
+
+
+def worst_reconstructions(evidence: Evidence, part: str) -> Figure:
+    """For each digit the hidden image whose reconstruction has the largest error."""
+    x, x_hat = _both(evidence, part)
+    errors = errors_of(x, x_hat)
+    rows = worst_rows(errors, evidence.questions[f"quality.{part}/y"])
+    usual = reference(part).worst
+    sheet = Sheet((36, 36 + TILE + GAP), 10, left=118, below=70)
+    images = {}
+    for digit, row in rows.items():
+        images[0, digit], images[1, digit] = x[row], x_hat[row]
+
+    def paint(canvas: Canvas) -> None:
+        axes = sheet.paint(canvas, images)
+        sheet.name_rows(axes, ["image", "made of it"])
+        numbers, levels = sheet.size[1] - 48, sheet.size[1] - 18
+        write(axes, (sheet.left - 10, numbers), "error", size=SMALL, ha="right")
+        write(axes, (sheet.left - 10, levels), "reference", size=SMALL, ha="right", color=QUIET)
+        for digit, row in rows.items():
+            middle = sheet.corner((0, digit))[0] + TILE / 2
+            write(axes, (middle, 16), str(digit), weight="bold")
+            write(axes, (middle, numbers), _told(errors[row]), size=SMALL)
+            write(axes, (middle, levels), _told(usual[digit]), size=SMALL, color=QUIET)
+
+    most = max(rows, key=lambda digit: float(errors[rows[digit]]))
+    return figure(
+        f"{part}-worst",
+        f"{NAMES[part]}: each digit's worst reconstruction",
+        caption="Of the hidden test images, moved a little, the one of each digit that came back worst. An error of 0 "
+        "is the image itself, 1 as far off as the mean of all digits; in grey, the reference notebook's worst.",
+        alt=f"The worst reconstruction of each of {len(rows)} digits under its image; the worst of all is a picture of "
+        f"digit {most}, with an error of {_told(errors[rows[most]])}.",
+        size=sheet.size,
+        paint=paint,
+    )
+
+
+def errors_of(x: Array, x_hat: Array) -> Array:
+    """The squared distance of each reconstruction from its image, in units of the mean image's: `(N,)`, 0 or more."""
+    own = ((x - x_hat).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
+    whole = ((x - real.mean_image()).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
+    shares: Array = own / np.maximum(whole, 1.0)  # no digit is as near to the mean image as that
+    return shares
+
+
+def worst_rows(errors: Array, labels: Array) -> dict[int, int]:
+    """For each digit among the labels, the row of the largest error."""
+    rows = {digit: np.flatnonzero(labels == digit) for digit in range(10)}
+    return {digit: int(own[errors[own].argmax()]) for digit, own in rows.items() if own.size}
+
+
+def _both(evidence: Evidence, part: str) -> tuple[Array, Array]:
+    x, x_hat = pictures.reconstructions(evidence, part)
+    if not len(x):
+        give_up("there are no hidden images")
+    return clean(x), clean(x_hat)
+
+
+def _told(error: float) -> str:
+    return f"{min(error, 9.99):.2f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,15 +61,15 @@ def alternate(runs: Mapping[str, Run], rounds: int, say: Callable[[str], object]
 
 
 def _timed(name: str, run: Run) -> tuple[float, float]:
-    log = run.folder / "bench.log"
-    with log.open("wb") as written:
+    with tempfile.TemporaryFile() as log:
         began = time.perf_counter()
         environment = {**os.environ, **run.environment}
-        with subprocess.Popen(run.command, cwd=run.folder, env=environment, stdout=written, stderr=written) as started:
+        with subprocess.Popen(run.command, cwd=run.folder, env=environment, stdout=log, stderr=log) as started:
             peak = _watched(started)
         seconds = time.perf_counter() - began
+        log.seek(0)
+        tail = log.read()[-2000:].decode(errors="replace")
     if started.returncode not in run.codes:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
         raise SystemExit(f"{name}: ended with {started.returncode}\n{tail}")
     return seconds, peak
 

@@ -37,7 +37,8 @@ def work(job: Job, say: Say = lambda _: None) -> Ended:
     try:
         report = _graded(job, say)
     except SubmissionError as error:
-        return _without_report(job, State.REFUSED, str(error), started)
+        reason = str(error).removeprefix(f"{job.notebook}: ")  # whose it is, stands beside it
+        return _without_report(job, State.REFUSED, reason, started)
     except Exception as error:  # whatever it is: one bad submission must not stop the class
         told = str(error) if isinstance(error, GraderError) else f"{type(error).__name__}: {error}"
         return _without_report(job, State.FAILED, told, started)

@@ -6,21 +6,18 @@ be made again at any time without running the notebook.
 
 from __future__ import annotations
 
-import platform
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-import grader
 from grader.box.backend import backend_named
+from grader.errors import GraderError
 from grader.exercise import Exercise
-from grader.fingerprint import grader_checksum, questions_checksum, run_checksum
+from grader.fingerprint import questions_checksum, run_checksum
 from grader.following import Followed, replacement_questions, to_replace
 from grader.notebook.definitions import definitions
 from grader.notebook.format import load_notebook
@@ -36,6 +33,7 @@ from grader.report.html import report_html
 from grader.report.report_json import dump, dump_json
 from grader.report.words import needs_person
 from grader.rubric import load_rubric
+from grader.rubric.wording import nearest
 from grader.run_folder import (
     EVIDENCE_CHECKSUM,
     evidence_checksum,
@@ -49,9 +47,9 @@ from grader.run_folder import (
     verdicts,
 )
 from grader.running import Case, run_replaced, run_submission
+from grader.versions import grader_checksum, versions
 
 Say = Callable[[str], None]
-PACKAGES = ("torch", "torchvision", "numpy", "ipykernel", "nbclient", "safetensors")
 
 
 @dataclass(frozen=True)
@@ -79,6 +77,7 @@ def grade(
     options = options or Options()
     backend_named(options.isolation)  # a machine that cannot isolate is told before anything is prepared
     rubric, exercise = load_rubric(rubric_path)
+    refuse_unknown_parts(options.parts, exercise)
     template = load_notebook(rubric_path.parent / rubric.template)
     sound = sound_source(rubric_path, rubric)
     limits = rubric.limits
@@ -90,6 +89,7 @@ def grade(
     seed = options.seed or secrets.token_hex(16)
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
     case = Case(restored, rubric, exercise, questions, folders, options.isolation)
+    say("building a box")
     ran = run_submission(case, say, parts=options.parts)
     store_run(folder, ran)
     follow(folder, sound, case, say)
@@ -101,11 +101,23 @@ def grade(
         "run": run_checksum(rubric, exercise, template, options.parts, options.isolation),
         EVIDENCE_CHECKSUM: evidence_checksum(folder),
     }
+    say("judging the answers")
     differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
     remarks = (*options.remarks, *submission.remarks, *restored.remarks, *differing)
     report = make_report(submission.name, folder, rubric, exercise, ran.execution, remarks, seed, checksums)
     write_report(folder, report, exercise)
     return report, folder
+
+
+def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> None:
+    """Every part is one of the exercise's.
+
+    Raises:
+        GraderError: for another one, with the nearest name.
+    """
+    for part in parts or ():
+        if part not in exercise.parts:
+            raise GraderError(f"--parts: unknown part {part[:40]!r}{nearest(part, exercise.parts)}")
 
 
 def sound_source(rubric_path: Path, rubric: Rubric) -> str:
@@ -205,10 +217,3 @@ def write_report(folder: Path, report: GradeReport, exercise: Exercise) -> None:
     write_atomically(folder / "results.json", dump_json(results_json(report)))
     write_atomically(folder / "report.html", report_html(report, figures(folder, exercise)).encode())
     write_atomically(folder / "report.json", dump(report))
-
-
-@cache
-def versions() -> dict[str, str]:
-    """The versions that matter for a grade."""
-    found = {"grader": grader.__version__, "python": platform.python_version()}
-    return found | {package: version(package) for package in PACKAGES}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -12,17 +12,10 @@ from pathlib import Path
 from grader.exercise import Exercise, Questions
 from grader.notebook.format import dump_notebook
 from grader.records import Notebook, Rubric
+from grader.versions import ROOT, files_checksum, grader_checksum
 
-SUFFIXES = {".py", ".j2", ".css", ".json", ".safetensors"}
-ROOT = Path(__file__).parent
 RUNNING = ("in_box", "box", "notebook", "evidence.py", "gathering.py", "planning.py", "running.py", "following.py")
 JUDGING = ("checks", "figures")  # modules of an exercise that decide nothing about what a box is asked
-
-
-@cache
-def grader_checksum() -> str:
-    """SHA-256 over the grader's own files, so that a changed grader is visible in a report."""
-    return _checksum(ROOT, (path for path in ROOT.rglob("*") if path.suffix in SUFFIXES))
 
 
 def run_checksum(
@@ -49,7 +42,7 @@ def run_checksum(
 @cache
 def judging_checksum(wing: Path) -> str:
     """SHA-256 over everything that decides what is found on evidence: the grader, and the exercise at this folder."""
-    return hashlib.sha256((grader_checksum() + _checksum(wing, wing.rglob("*.py"))).encode()).hexdigest()
+    return hashlib.sha256((grader_checksum() + files_checksum(wing, wing.rglob("*.py"))).encode()).hexdigest()
 
 
 @cache
@@ -57,15 +50,7 @@ def _code(wing: Path) -> str:
     """SHA-256 over the files of the grader and of an exercise that run a notebook."""
     own = [path for name in RUNNING for path in (ROOT / name, *(ROOT / name).rglob("*")) if path.suffix == ".py"]
     asked = [path for path in wing.rglob("*.py") if path.relative_to(wing).with_suffix("").parts[0] not in JUDGING]
-    return _checksum(ROOT, own) + _checksum(wing, asked)
-
-
-def _checksum(root: Path, paths: Iterable[Path]) -> str:
-    total = hashlib.sha256()
-    for path in sorted(paths):
-        total.update(path.relative_to(root).as_posix().encode() + b"\0")
-        total.update(hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()
+    return files_checksum(ROOT, own) + files_checksum(wing, asked)
 
 
 def questions_checksum(questions: Questions) -> str:

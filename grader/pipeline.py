@@ -6,21 +6,18 @@ be made again at any time without running the notebook.
 
 from __future__ import annotations
 
-import platform
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-import grader
 from grader.box.backend import backend_named
+from grader.errors import GraderError
 from grader.exercise import Exercise
-from grader.fingerprint import grader_checksum, questions_checksum, run_checksum
+from grader.fingerprint import questions_checksum, run_checksum
 from grader.following import Followed, replacement_questions, to_replace
 from grader.notebook.definitions import definitions
 from grader.notebook.format import load_notebook
@@ -32,6 +29,7 @@ from grader.overrides import decisions_in, read_overrides, with_overrides
 from grader.records import Execution, GradeReport, Remark, Rubric
 from grader.report.words import needs_person
 from grader.rubric import load_rubric
+from grader.rubric.wording import nearest
 from grader.run_folder import (
     EVIDENCE_CHECKSUM,
     evidence_checksum,
@@ -45,9 +43,9 @@ from grader.run_folder import (
 )
 from grader.run_pages import write_report
 from grader.running import Case, run_replaced, run_submission
+from grader.versions import grader_checksum, versions
 
 Say = Callable[[str], None]
-PACKAGES = ("torch", "torchvision", "numpy", "ipykernel", "nbclient", "safetensors")
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,7 @@ def grade(
     options = options or Options()
     backend_named(options.isolation)  # a machine that cannot isolate is told before anything is prepared
     rubric, exercise = load_rubric(rubric_path)
+    refuse_unknown_parts(options.parts, exercise)
     template = load_notebook(rubric_path.parent / rubric.template)
     sound = sound_source(rubric_path, rubric)
     limits = rubric.limits
@@ -86,6 +85,7 @@ def grade(
     seed = options.seed or secrets.token_hex(16)
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
     case = Case(restored, rubric, exercise, questions, folders, options.isolation)
+    say("building a box")
     ran = run_submission(case, say, parts=options.parts)
     store_run(folder, ran)
     follow(folder, sound, case, say)
@@ -97,11 +97,23 @@ def grade(
         "run": run_checksum(rubric, exercise, template, options.parts, options.isolation),
         EVIDENCE_CHECKSUM: evidence_checksum(folder),
     }
+    say("judging the answers")
     differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
     remarks = (*options.remarks, *submission.remarks, *restored.remarks, *differing)
     report = make_report(submission.name, folder, rubric, exercise, ran.execution, remarks, seed, checksums)
     write_report(folder, report, exercise, rubric)
     return report, folder
+
+
+def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> None:
+    """Every part is one of the exercise's.
+
+    Raises:
+        GraderError: for another one, with the nearest name.
+    """
+    for part in parts or ():
+        if part not in exercise.parts:
+            raise GraderError(f"--parts: unknown part {part[:40]!r}{nearest(part, exercise.parts)}")
 
 
 def sound_source(rubric_path: Path, rubric: Rubric) -> str:
@@ -194,10 +206,3 @@ def make_report(
         wall_s=execution.wall_s,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-
-@cache
-def versions() -> dict[str, str]:
-    """The versions that matter for a grade."""
-    found = {"grader": grader.__version__, "python": platform.python_version()}
-    return found | {package: version(package) for package in PACKAGES}

@@ -24,7 +24,7 @@ PACKAGE = ROOT / "grader"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("", "bounded", "errors", "in_box"),  # in_box: runs beside the student's code; the keeper reads its wire format
-    ("records",),
+    ("records", "versions"),
     ("judging", "metrics", "data", "notebook"),
     ("levels",),
     ("evidence", "classifier"),

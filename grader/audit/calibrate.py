@@ -39,6 +39,7 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
     wanted = [one for one in zoo() if not stored or (one.folder / "key").exists()]
     results = {result.wanted.name: result for result in run_all(wanted, rubric_path, jobs, say)}
     faults = [f"{name}: {result.error}" for name, result in results.items() if result.error]
+    say("thresholds, tables and pictures")
     found: list[Measurement] = []
     defects: list[Defect] = []
     for one in wanted:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from grader.audit.calibration import Measurement, Threshold
 from grader.audit.corpus import Solution
-from grader.pipeline import versions
 from grader.records import ItemVerdict, Outcome, Rubric
+from grader.versions import versions
 
 COMMAND = "make calibrate"
 _LOST = (Outcome.FAILED, Outcome.PARTIAL)

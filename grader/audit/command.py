@@ -1,11 +1,14 @@
-"""What the command line's `audit` does: the fast form of the audit, and the question what if."""
+"""What the command line's `audit` does: the rubric on trial, with or without training, and the question what if.
+
+Nothing is printed here: what came of it is returned, and where its files lie.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-from rich.console import Console
 
 from grader.audit import corpus
 from grader.audit.margins import read_margins
@@ -13,25 +16,67 @@ from grader.audit.matrix import audit
 from grader.audit.page import audit_html
 from grader.audit.quick import quick_results
 from grader.audit.records import Audit
-from grader.audit.repeat import repeat, repeat_csv
+from grader.audit.repeat import Repeated, repeat, repeat_csv
 from grader.audit.runs import planned, run_all
-from grader.audit.table import audit_csv, print_audit, print_shifts
-from grader.audit.whatif import changed, graded_folders, judged_with, parse_change, reported, shifts, shifts_csv
+from grader.audit.table import audit_csv
+from grader.audit.whatif import (
+    Change,
+    Judged,
+    Shift,
+    changed,
+    graded_folders,
+    judged_with,
+    parse_change,
+    reported,
+    shifts,
+    shifts_csv,
+)
 from grader.audit.wording import answers_of
 from grader.errors import GraderError
 from grader.notebook.format import load_notebook
+from grader.records import ItemVerdict, Rubric
 from grader.report.files import write_atomically
 from grader.rubric import load_rubric
 from grader.rubric.wording import nearest
 
 CALIBRATION = Path("docs/calibration.csv")  # beside the rubric
+EVERY_S = 2.0  # how often it is said how far it is
 Say = Callable[[str], None]
 
 
-def audit_components(
-    only: Sequence[str], rubric_path: Path, out: Path, jobs: int, console: Console, say: Say = lambda _: None
-) -> bool:
-    """The corpus, or only the named solutions, was judged on components; returns whether nothing is wrong.
+@dataclass(frozen=True)
+class Tried:
+    """An audit, and its page and table."""
+
+    audit: Audit
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class TriedAgain:
+    """Solutions with several seeds each, and the table of their points."""
+
+    found: tuple[Repeated, ...]
+    seeds: int
+    table: Path
+
+    @property
+    def faults(self) -> list[str]:
+        """Whose points depend on the seed, one sentence each."""
+        return [fault for one in self.found for fault in one.faults]
+
+
+@dataclass(frozen=True)
+class Supposed:
+    """What changed numbers would do to graded submissions, and the table of it."""
+
+    changes: tuple[Change, ...]
+    shifts: tuple[Shift, ...]
+    table: Path
+
+
+def audit_components(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, say: Say) -> Tried:
+    """The corpus, or only the named solutions, was judged on components.
 
     Raises:
         GraderError: for a solution that the corpus does not have.
@@ -42,12 +87,11 @@ def audit_components(
     margins = read_margins(rubric_path.parent / CALIBRATION, rubric)
     answers = answers_of(load_notebook(rubric_path.parent / rubric.reference))
     made = audit(quick.results, rubric, exercise, broken=quick.broken, margins=margins, answers=answers)
-    print_audit(made, console, write_audit(made, out))
-    return made.sound
+    return Tried(made, write_audit(made, out))
 
 
-def audit_in_full(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, console: Console, say: Say) -> bool:
-    """The corpus, or only the named solutions, was trained and judged; returns whether nothing is wrong.
+def audit_in_full(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, say: Say) -> Tried:
+    """The corpus, or only the named solutions, was trained and judged.
 
     What was run before for the same notebook and questions is only judged again.
 
@@ -62,23 +106,14 @@ def audit_in_full(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, 
     broken = {name: found[name].error for name in names if found[name].error}
     margins = read_margins(rubric_path.parent / CALIBRATION, rubric)
     answers = answers_of(load_notebook(rubric_path.parent / rubric.reference))
-    made = audit(
-        results,
-        rubric,
-        exercise,
-        corpus.parts_of,
-        broken=broken,
-        margins=margins,
-        answers=answers,
-    )
-    print_audit(made, console, write_audit(made, out))
-    return made.sound
+    made = audit(results, rubric, exercise, corpus.parts_of, broken=broken, margins=margins, answers=answers)
+    return Tried(made, write_audit(made, out))
 
 
 def audit_seeds(
-    only: Sequence[str], seeds: int, rubric_path: Path, out: Path, jobs: int, console: Console, say: Say, *, full: bool
-) -> bool:
-    """The solutions were judged with so many seeds each; returns whether their points are always the same.
+    only: Sequence[str], seeds: int, rubric_path: Path, out: Path, jobs: int, say: Say, *, full: bool
+) -> TriedAgain:
+    """The solutions were judged with so many seeds each.
 
     Raises:
         GraderError: for a solution that the corpus does not have.
@@ -87,10 +122,7 @@ def audit_seeds(
     out.mkdir(parents=True, exist_ok=True)
     table = out / "seeds.csv"
     write_atomically(table, repeat_csv(found))
-    faults = [fault for one in found for fault in one.faults]
-    for text in [*faults, f"File: {table}", f"{len(found)} solutions, {seeds} seeds each: {len(faults)} differences."]:
-        console.print(text, soft_wrap=True, markup=False, highlight=False)
-    return not faults
+    return TriedAgain(tuple(found), seeds, table)
 
 
 def write_audit(made: Audit, out: Path) -> tuple[Path, Path]:
@@ -102,8 +134,8 @@ def write_audit(made: Audit, out: Path) -> tuple[Path, Path]:
     return page, table
 
 
-def ask_what_if(texts: Sequence[str], graded: Path, rubric_path: Path, out: Path, console: Console) -> None:
-    """It is printed and written who would gain or lose how much under the changed numbers; nothing ran.
+def ask_what_if(texts: Sequence[str], graded: Path, rubric_path: Path, out: Path, say: Say) -> Supposed:
+    """It is written who would gain or lose how much under the changed numbers; nothing ran.
 
     Raises:
         GraderError: for an unknown number, or where nothing was graded.
@@ -112,13 +144,28 @@ def ask_what_if(texts: Sequence[str], graded: Path, rubric_path: Path, out: Path
     changes = [parse_change(text, rubric) for text in texts]
     other = changed(rubric, changes)
     folders = graded_folders(graded)
-    exercise.prepare(lambda _: None)
-    moved = shifts(folders, rubric, other, judged_with(exercise), reported(folders))
+    exercise.prepare(say)
+    say(f"{len(folders)} graded submissions, each judged under both rubrics")
+    moved = shifts(folders, rubric, other, _counted(judged_with(exercise), 2 * len(folders), say), reported(folders))
     out.mkdir(parents=True, exist_ok=True)
     table = out / "what_if.csv"
     write_atomically(table, shifts_csv(moved))
-    print_shifts(moved, changes, console)
-    console.print(f"File: {table}", soft_wrap=True, markup=False, highlight=False)
+    return Supposed(tuple(changes), tuple(moved), table)
+
+
+def _counted(judged: Judged, count: int, say: Say) -> Judged:
+    """The same judging, which says how far it is."""
+    done, said = 0, time.monotonic()
+
+    def counting(folder: Path, rubric: Rubric) -> Sequence[ItemVerdict]:
+        nonlocal done, said
+        done += 1
+        if time.monotonic() - said > EVERY_S:
+            said = time.monotonic()
+            say(f"judging {done} of {count}: {folder.name}")
+        return judged(folder, rubric)
+
+    return counting
 
 
 def chosen(only: Sequence[str]) -> list[str]:

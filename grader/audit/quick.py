@@ -43,6 +43,7 @@ def quick_results(
     """Every named entry has verdicts on its components or a reason why not; items that need training are skipped."""
     rubric, exercise = load_rubric(rubric_path)
     exercise.prepare(say)
+    say(f"{len(names)} to try; each process warms up first")
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
     flat = {f"{stage}/{name}": array for stage, asked in questions.items() for name, array in asked.items()}
     results: dict[str, tuple[ItemVerdict, ...]] = {}

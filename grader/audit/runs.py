@@ -113,6 +113,7 @@ def run_all(wanted: Sequence[Wanted], rubric_path: Path, jobs: int, say: Callabl
     for core in allowed:
         cores.put(core)
     with ProcessPoolExecutor(len(allowed), mp_context=context, initializer=_pin, initargs=(cores,)) as pool:
+        say(f"{len(wanted)} to run or to judge again, {len(allowed)} at once")
         waiting = {pool.submit(run_once, one, rubric_path): one for one in wanted}
         for done, future in enumerate(as_completed(waiting), 1):
             one = waiting[future]

@@ -70,6 +70,18 @@ def print_audit(audit: Audit, console: Console, files: Sequence[Path] = ()) -> N
     _print(console, summary(audit), "green" if audit.sound else "bold red")
 
 
+def print_seeds(faults: Sequence[str], solutions: int, seeds: int, console: Console, file: Path) -> None:
+    """Each solution whose points depend on the seed; the last line counts them."""
+    for text in [*faults, f"File: {file}"]:
+        console.print(Text(text), soft_wrap=True)
+    _print(console, seeds_line(faults, solutions, seeds), "bold red" if faults else "green")
+
+
+def seeds_line(faults: Sequence[str], solutions: int, seeds: int) -> str:
+    """How many solutions depend on the seed."""
+    return f"{solutions} solutions, {seeds} seeds each: {len(faults)} differences."
+
+
 def print_shifts(shifts: Sequence[Shift], changes: Sequence[Change], console: Console) -> None:
     """Who would gain or lose how much, and how many would not; the last line says that nothing was changed."""
     _print(console, f"With {', '.join(map(str, changes))}:", "bold")
@@ -86,11 +98,16 @@ def print_shifts(shifts: Sequence[Shift], changes: Sequence[Change], console: Co
         _print(
             console, f"{stale} of {len(shifts)} reports say other points than the rubric gives now; regrade them first."
         )
+    _print(console, shifts_line(shifts))
+
+
+def shifts_line(shifts: Sequence[Shift]) -> str:
+    """How many would gain and lose, and that nothing was changed."""
     gain = sum(shift.gain_milli > 0 for shift in shifts)
     lose = sum(shift.gain_milli < 0 for shift in shifts)
     told = f"{gain} of {len(shifts)} would gain, {lose} would lose, {len(shifts) - gain - lose} would stay"
     unsure = sum(shift.undecided for shift in shifts)
-    _print(console, f"{told}{f'; {unsure} wait for a person' if unsure else ''}. No report was changed.")
+    return f"{told}{f'; {unsure} wait for a person' if unsure else ''}. No report was changed."
 
 
 def _print(console: Console, text: str, style: str = "") -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
 from grader.batch.executor import Executor
 from grader.batch.finding import Found, find
-from grader.batch.history import Standing, append, changes, standings
+from grader.batch.gradebooks import GradebookSettings, GradebookWishes
+from grader.batch.history import append, changes, standings
 from grader.batch.local import LocalExecutor
 from grader.batch.lock import locked
 from grader.batch.machine import slots
@@ -24,6 +25,7 @@ from grader.batch.work import ENDED, folder_of, is_current
 from grader.box.backend import backend_named
 from grader.errors import GraderError
 from grader.notebook.read import safe_name
+from grader.pipeline import refuse_unknown_parts
 from grader.records import Rubric
 from grader.report.files import write_atomically
 from grader.report.report_json import dump_json
@@ -48,6 +50,7 @@ class Wishes:
     seed: str | None = None  # of everybody's questions; a fresh one for a new class if not given
     executor: str = "local"
     cluster: Path = Path("slurm.yaml")  # what a Slurm cluster is to give each task
+    gradebook: GradebookWishes = field(default_factory=GradebookWishes)
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,12 @@ def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -
     """
     backend_named(wishes.isolation)  # a machine that cannot isolate is told before anything is prepared
     rubric, exercise = load_rubric(wishes.rubric)
+    refuse_unknown_parts(wishes.parts, exercise)
     out = wishes.out or Path("runs") / safe_name(submissions.resolve())
     with locked(out):
-        before = _before(out)
-        manifest = _found(submissions, out, wishes, rubric)
+        earlier = _earlier(out)
+        before = standings(each_row(out, earlier)) if earlier else {}
+        manifest = _found(submissions, out, wishes, rubric, earlier)
         write_manifest(out, manifest)
         decisions_of(out, manifest, rubric)  # a mistake in them is told before anything runs
         jobs = _jobs(out, manifest)
@@ -86,39 +91,35 @@ def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -
             executor.run(todo, progress.started, progress.ended)
         apply_decisions(out, manifest, rubric, exercise)
         rows = read_rows(out, manifest)
+        say("gradebooks and the page of the class")
         append(out, changes(before, rows, ""))
         remarks = (*manifest.remarks, *write_results(out, manifest, rows, rubric, exercise))
     return Graded(out, rows, remarks)
 
 
-def _found(submissions: Path, out: Path, wishes: Wishes, rubric: Rubric) -> Manifest:
-    """The class as it lies there now, with the secret of its earlier run."""
+def _found(submissions: Path, out: Path, wishes: Wishes, rubric: Rubric, earlier: Manifest | None) -> Manifest:
+    """The class as it lies there now, with the secret and the gradebooks' settings of its earlier run."""
+    gradebook = wishes.gradebook.over(earlier.gradebook if earlier else GradebookSettings())
     roster = read_roster(wishes.roster) if wishes.roster else None
     found: Found = find(submissions, out / "unpacked", roster, max_mb=rubric.limits.notebook_mb)
     return Manifest(
         title=rubric.title,
         submissions=submissions,
         rubric=wishes.rubric,
-        seed=wishes.seed or _earlier_seed(out) or secrets.token_hex(16),
+        seed=wishes.seed or (earlier.seed if earlier else secrets.token_hex(16)),
         isolation=wishes.isolation,
         parts=wishes.parts,
         layout=found.layout,
         handed_in=found.handed_in,
         missing=found.missing,
         remarks=found.remarks,
+        gradebook=gradebook,
     )
 
 
-def _before(out: Path) -> dict[str, Standing]:
+def _earlier(out: Path) -> Manifest | None:
     try:
-        return standings(each_row(out, read_manifest(out)))
-    except GraderError:
-        return {}
-
-
-def _earlier_seed(out: Path) -> str | None:
-    try:
-        return read_manifest(out).seed
+        return read_manifest(out)
     except GraderError:
         return None
 

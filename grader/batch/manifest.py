@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from grader.batch.gradebooks.entries import GradebookSettings
 from grader.batch.records import HandedIn, Student
 from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import GraderError
@@ -34,6 +35,7 @@ class Manifest:
     handed_in: tuple[HandedIn, ...]
     missing: tuple[Student, ...]
     remarks: tuple[str, ...] = ()  # for the person who runs it
+    gradebook: GradebookSettings = field(default_factory=GradebookSettings)  # as last asked for; later runs keep them
     format: int = FORMAT
 
 

@@ -48,7 +48,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self._write(f"{self._total} to grade, {self._slots} at once; {self._before} are as they should be already")
-        if self._console.is_terminal and self._total:
+        if self._console.is_interactive and self._total:
             self._live = Live(self._display(), console=self._console, auto_refresh=False, transient=True)
             self._live.start()
             threading.Thread(target=self._refresh, daemon=True).start()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import signal
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,6 +15,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from grader.batch.gradebooks import GradebookWishes
 from grader.batch.history import Event, append, changes, standings
 from grader.batch.lock import locked
 from grader.batch.manifest import folders, read_manifest, write_manifest
@@ -33,6 +35,8 @@ from grader.run_pages import write_report
 
 PR_SET_PDEATHSIG = 1
 CHUNK = 8
+AS_BEFORE = GradebookWishes()
+EVERY_S = 2.0  # how often it is said how far it is
 Say = Callable[[str], None]
 
 
@@ -43,14 +47,22 @@ class Regraded:
     rows: tuple[Row, ...]
     events: tuple[Event, ...]
     remarks: tuple[str, ...]
+    wrong: tuple[str, ...] = ()  # which could not be judged again, and why: their points are the ones from before
 
     @property
     def all_sure(self) -> bool:
-        """Whether everybody who handed something in has points that no person must look at."""
-        return all(row.state in {State.GRADED, State.MISSING} for row in self.rows)
+        """Whether everybody who handed something in has points of this rubric that no person must look at."""
+        return not self.wrong and all(row.state in {State.GRADED, State.MISSING} for row in self.rows)
 
 
-def regrade_class(out: Path, rubric_path: Path | None, reason: str, jobs: int, say: Say) -> Regraded:
+def regrade_class(
+    out: Path,
+    rubric_path: Path | None,
+    reason: str,
+    jobs: int,
+    say: Say,
+    wanted: GradebookWishes = AS_BEFORE,
+) -> Regraded:
     """Every stored run is judged under the rubric and the decisions as they are now, and the results are written anew.
 
     Raises:
@@ -58,29 +70,45 @@ def regrade_class(out: Path, rubric_path: Path | None, reason: str, jobs: int, s
     """
     manifest = read_manifest(out)
     path = rubric_path or manifest.rubric
+    manifest = replace(manifest, rubric=path, gradebook=wanted.over(manifest.gradebook))
     rubric, exercise = load_rubric(path)
     with locked(out):
         decisions = decisions_of(out, manifest, rubric)
         before = standings(each_row(out, manifest))
-        write_manifest(out, replace(manifest, rubric=path))
+        write_manifest(out, manifest)
         graded = {one.key: folder for one, folder in folders(out, manifest) if (folder / REPORT).exists()}
         say(f"{len(graded)} to judge again")
-        wrong = _judge_all(graded, path, decisions, jobs)
+        wrong = _judge_all(graded, path, decisions, jobs, say)
         rows = read_rows(out, manifest)
         events = changes(before, rows, reason)
         append(out, events)
+        say("gradebooks and the page of the class")
         remarks = write_results(out, manifest, rows, rubric, exercise)
-    return Regraded(rows, tuple(events), (*wrong, *remarks))
+    return Regraded(rows, tuple(events), remarks, tuple(wrong))
 
 
-def _judge_all(graded: Mapping[str, Path], rubric: Path, decisions: Mapping[str, Decisions], jobs: int) -> list[str]:
+def _judge_all(
+    graded: Mapping[str, Path], rubric: Path, decisions: Mapping[str, Decisions], jobs: int, say: Say
+) -> list[str]:
     """Each folder's reports are made anew; returns a line for each that could not be."""
     work = [(key, folder, rubric, decisions.get(key)) for key, folder in graded.items()]
     if jobs == 1 or len(work) < 2 * CHUNK:
-        return [line for line in map(_judge_one, work) if line]
+        return _told(map(_judge_one, work), len(work), say)
     context = multiprocessing.get_context("fork")  # nothing here has started a thread, and nothing heavy is loaded
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
-        return [line for line in pool.map(_judge_one, work, chunksize=CHUNK) if line]
+        return _told(pool.map(_judge_one, work, chunksize=CHUNK), len(work), say)
+
+
+def _told(lines: Iterable[str], count: int, say: Say) -> list[str]:
+    """The lines that say something; how far it is has been said meanwhile."""
+    found, said = [], time.monotonic()
+    for done, line in enumerate(lines, 1):
+        if line:
+            found.append(line)
+        if time.monotonic() - said > EVERY_S:
+            said = time.monotonic()
+            say(f"{done} of {count} judged again")
+    return found
 
 
 def _judge_one(work: tuple[str, Path, Path, Decisions | None]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from grader.batch.gradebooks import GradebookSettings, gradebooks
+from grader.batch.gradebooks import gradebooks
 from grader.batch.manifest import Manifest, folders
 from grader.batch.page import class_page
 from grader.batch.records import HandedIn, Row, State
@@ -74,7 +75,8 @@ def write_results(
     A file whose content would be the same is not touched; what a killed grader left half written is swept away.
     """
     sweep(out)
-    books = gradebooks(rows, rubric, GradebookSettings(assignment=manifest.title))
+    assignment = manifest.gradebook.assignment or manifest.title
+    books = gradebooks(rows, rubric, replace(manifest.gradebook, assignment=assignment))
     similar = similar_work(out, manifest, rubric, exercise)
     page = class_page(rows, rubric, manifest.title, similar, _pictures(rows))
     for old in set(out.glob("gradebook*.csv")) - {out / name for name in books.files}:

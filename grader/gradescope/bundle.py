@@ -11,7 +11,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,14 @@ class Bundle:
     files: tuple[str, ...]
 
 
-def write_bundle(rubric_path: Path, out: Path, *, isolation: str = "bubblewrap", pip_options: str = "") -> Bundle:
+def write_bundle(
+    rubric_path: Path,
+    out: Path,
+    *,
+    isolation: str = "bubblewrap",
+    pip_options: str = "",
+    say: Callable[[str], None] = lambda _: None,
+) -> Bundle:
     """`out` is the zip to upload; the same bytes for the same grader, course and choices.
 
     `isolation` is what keeps student code from the grader on the platform: "none" is an instructor's explicit choice
@@ -75,6 +82,7 @@ def write_bundle(rubric_path: Path, out: Path, *, isolation: str = "bubblewrap",
     inside |= {path.name: path.read_bytes() for path in FILES.iterdir() if path.is_file()}
     inside |= dict(_package(PACKAGE, "grader"))
     inside |= dict(_exercise(rubric.exercise))
+    say(f"packing {len(inside)} files")
     out.parent.mkdir(parents=True, exist_ok=True)
     data = _zipped(inside)
     if len(data) > MAX_MB * 1_000_000:

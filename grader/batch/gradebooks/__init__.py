@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from grader.batch.gradebooks import canvas, gradescope, moodle, nbgrader, plain
-from grader.batch.gradebooks.entries import GradebookSettings, with_points
+from grader.batch.gradebooks.entries import GradebookSettings, GradebookWishes, with_points
 from grader.batch.records import Row
 from grader.records import Rubric
 
-__all__ = ["GradebookSettings", "Gradebooks", "gradebooks"]
+__all__ = ["GradebookSettings", "GradebookWishes", "Gradebooks", "gradebooks"]
 
 SYSTEMS = (plain, moodle, canvas, gradescope, nbgrader)
 

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
 from grader.batch.records import Row, State
@@ -37,6 +37,24 @@ class GradebookSettings:
                 f"canvas_assignment_id: expected the number at the end of the assignment's address in Canvas, "
                 f"got {self.canvas_assignment_id[:40]!r}"
             )
+
+
+@dataclass(frozen=True)
+class GradebookWishes:
+    """What somebody wants other than before; None: as it was."""
+
+    assignment: str | None = None
+    canvas_assignment_id: str | None = None
+    missing_is_zero: bool | None = None
+    hold_provisional: bool | None = None
+
+    def over(self, before: GradebookSettings) -> GradebookSettings:
+        """The settings from before, with what is wanted.
+
+        Raises:
+            GraderError: Canvas's id is no number.
+        """
+        return replace(before, **{name: value for name, value in asdict(self).items() if value is not None})
 
 
 def points(row: Row, settings: GradebookSettings) -> str:

@@ -1,0 +1,8 @@
+"""The command line: `python -m grader grade x.ipynb`.
+
+Exit codes: 0 graded, 1 graded but a person must look, 2 not graded.
+"""
+
+from grader.cli.entry import main
+
+__all__ = ["main"]

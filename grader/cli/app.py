@@ -1,0 +1,64 @@
+"""The verbs, in the order and under the headings in which help shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from grader.cli import classes, machine, submission, trials
+from grader.cli.help import WIDEST, Verb, Verbs
+
+VERBS: dict[str, dict[str, Callable[..., None]]] = {
+    "One notebook": {"grade": submission.grade, "check": submission.check},
+    "A class": {"grade-class": classes.grade_class, "regrade": classes.regrade, "history": classes.history},
+    "This machine and others": {"doctor": machine.doctor, "gradescope": machine.gradescope},
+    "The rubric on trial": {"audit": trials.audit, "calibrate": trials.calibrate},
+}
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST}
+
+
+def command() -> Any:
+    """The whole command line, as typer's own kind of command."""
+    app = typer.Typer(cls=Verbs, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=SETTINGS)
+    app.callback(subcommand_metavar="VERB ...")(_grader)
+    for heading, verbs in VERBS.items():
+        for name, verb in verbs.items():
+            app.command(name, cls=Verb, rich_help_panel=heading, context_settings=SETTINGS)(verb)
+    return typer.main.get_command(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from grader.cli.version import version_lines
+
+        for line in version_lines():
+            typer.echo(line)
+        raise typer.Exit
+
+
+def _grader(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="the versions and checksums that matter for a grade", is_eager=True, callback=_version
+        ),
+    ] = False,
+) -> None:
+    """Grades notebooks, keeping student code away from the code that grades it. Each verb's --help has examples.
+
+    Exit codes:
+
+      0 graded   1 graded, but a person must look   2 not graded, with one line that says why
+      `make` turns both 1 and 2 into its own 2.
+
+    Tab completion:
+
+      .venv/bin/python -m pip install --no-deps -e .    puts the command vae-grader into .venv/bin
+      .venv/bin/vae-grader --install-completion         teaches your shell its verbs, options and names
+
+    Colours:
+
+      none with NO_COLOR=1, in a pipe or with TERM=dumb; always with FORCE_COLOR=1
+    """

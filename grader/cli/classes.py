@@ -1,0 +1,213 @@
+"""The verbs for a class: grade-class, regrade and history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grader.cli import completion, options, outcome
+from grader.cli.options import (
+    EXECUTORS,
+    Assignment,
+    CanvasId,
+    ComponentsOnly,
+    HoldProvisional,
+    Isolation,
+    Jobs,
+    Json,
+    MissingIsZero,
+    Parts,
+    Quiet,
+    Seed,
+)
+from grader.cli.outcome import GRADED, LOOK
+from grader.cli.refusals import existing, one_of
+from grader.cli.screen import Screen, notes
+from grader.errors import GraderError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_executor = typer.Option(
+    help="local or slurm",
+    envvar="EXECUTOR",
+    metavar="NAME",
+    callback=lambda name: one_of("--executor", name, EXECUTORS),
+    autocompletion=lambda: list(EXECUTORS),
+)
+
+
+def grade_class(
+    submissions: Annotated[
+        Path, typer.Argument(help="a folder or a zip: flat, a folder a student, or a download", callback=existing)
+    ],
+    rubric: options.Rubric = Path("rubric.yaml"),
+    out: Annotated[
+        Path | None, typer.Option(help="the class's folder; runs/<name of the submissions>", metavar="PATH")
+    ] = None,
+    roster: Annotated[
+        Path | None,
+        typer.Option(
+            help="a CSV of the students, for instance a gradebook's export", metavar="PATH", callback=existing
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="submissions at once; as many as fit if not given", metavar="N")
+    ] = None,
+    executor: Annotated[str, _executor] = "local",
+    cluster: Annotated[
+        Path | None,
+        typer.Option(
+            help="with slurm: partition, time, memory; slurm.yaml if not given", metavar="PATH", callback=existing
+        ),
+    ] = None,
+    seed: Seed = None,
+    components_only: ComponentsOnly = False,
+    parts: Parts = None,
+    isolation: Isolation = "bubblewrap",
+    assignment: Assignment = None,
+    canvas_assignment_id: CanvasId = None,
+    missing_is_zero: MissingIsZero = None,
+    hold_provisional: HoldProvisional = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Grades a class; run again, only what is missing or changed.
+
+    Several submissions at once, as many as fit the machine. One bad submission stops nobody, and killing the command
+    loses only what was in flight.
+
+    Examples:
+
+      python -m grader grade-class submissions --roster students.csv
+
+      python -m grader grade-class moodle.zip --out runs/week3 --missing-is-zero
+
+      EXECUTOR=slurm python -m grader grade-class submissions --cluster slurm.yaml
+    """
+    screen = Screen(quiet, json)
+    wanted = options.parts_wanted(parts, components_only=components_only)
+    screen.say(f"{submissions}: looking for submissions")
+    from grader.batch.gradebooks import GradebookWishes
+    from grader.batch.grading import Wishes, grade_class
+    from grader.batch.records import State
+
+    gradebook = GradebookWishes(assignment, canvas_assignment_id, missing_is_zero, hold_provisional)
+    config = cluster or Path("slurm.yaml")
+    wishes = Wishes(rubric, out, roster, workers, isolation, wanted, seed, executor, config, gradebook)
+    graded = grade_class(submissions, wishes, screen.errors(), screen.say)
+    for row in graded.rows:
+        if quiet and row.state in {State.FAILED, State.REFUSED}:  # else the lines of progress have said it
+            screen.wrong(f"{row.state}: {row.key}: {row.reason}")
+    where = _where(graded.out)
+    screen.result(lambda: outcome.class_values(graded), notes(graded.remarks, where), lambda: where)
+    raise typer.Exit(GRADED if graded.all_sure else LOOK)
+
+
+def regrade(
+    out: Annotated[Path, typer.Argument(help="a class's folder, or a single run's", callback=existing)],
+    rubric: options.OtherRubric = None,
+    reason: Annotated[str, typer.Option(help="why, for the history", metavar="TEXT")] = "",
+    workers: Jobs = 2,
+    assignment: Assignment = None,
+    canvas_assignment_id: CanvasId = None,
+    missing_is_zero: MissingIsZero = None,
+    hold_provisional: HoldProvisional = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Judges again from stored evidence, running nothing.
+
+    It shows who gains or loses what. A class is judged under the rubric as it is now and the decisions in its
+    overrides.yaml.
+
+    Examples:
+
+      python -m grader regrade runs/submissions --reason "question 3 was unclear"
+
+      python -m grader regrade runs/submissions --missing-is-zero
+
+      python -m grader regrade runs/vae_mnist
+    """
+    screen = Screen(quiet, json)
+    given = (assignment, canvas_assignment_id, missing_is_zero, hold_provisional)
+    screen.say(f"{out}: to be judged again")
+    if not (out / "class.json").exists():
+        if any(value is not None for value in given):
+            raise GraderError(f"{out}: a single run has no gradebook; give the folder of a class")
+        _regrade_one(out, rubric or Path("rubric.yaml"), screen)
+    from grader.batch.gradebooks import GradebookWishes
+    from grader.batch.regrading import moves_table, regrade_class
+
+    again = regrade_class(out, rubric, reason, workers, screen.say, GradebookWishes(*given))
+    for line in again.wrong:
+        screen.wrong(line)
+    where = _where(out)
+
+    def show(console: Console) -> None:
+        console.print(moves_table(again))
+        notes(again.remarks, where)(console)
+
+    last = f"{len(again.rows)} submissions, {len(again.events)} changed: {where}"
+    screen.result(lambda: outcome.regrade_values(out, again), show, lambda: last)
+    raise typer.Exit(GRADED if again.all_sure else LOOK)
+
+
+def history(
+    out: Annotated[Path, typer.Argument(help="a class's folder", callback=existing)],
+    student: Annotated[
+        str | None,
+        typer.Option(
+            help="only one submission's, by its key or its student's id",
+            metavar="KEY",
+            autocompletion=completion.submissions,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Shows whose points changed, when, by whom and why.
+
+    Oldest first.
+
+    Examples:
+
+      python -m grader history runs/submissions
+
+      python -m grader history runs/submissions --student ada
+    """
+    from grader.batch.history import told
+    from grader.cli.past import events_of
+
+    events = events_of(out, student)
+
+    def show(_: Console) -> None:
+        from grader.report.plain import plain
+
+        for event in events:
+            print(plain(told(event), 1000))
+        print(f"{len(events)} changes")
+
+    Screen(json=json).result(lambda: outcome.history_values(events), show, str)
+
+
+def _regrade_one(folder: Path, rubric: Path, screen: Screen) -> None:
+    """A single run was judged again; ends the verb."""
+    existing(rubric)
+    from grader.pipeline import regrade
+    from grader.report.points import of_points
+    from grader.report.report_json import report_json
+    from grader.report.terminal import print_report
+
+    report = regrade(folder, rubric)
+    screen.result(
+        lambda: report_json(report),
+        lambda console: print_report(report, console, folder),
+        lambda: of_points(report.points_milli, report.max_points_milli),
+    )
+    raise typer.Exit(LOOK if report.needs_person else GRADED)
+
+
+def _where(out: Path) -> str:
+    return f"{out}/class.html, gradebook.csv"

@@ -1,0 +1,65 @@
+"""What a shell offers at Tab: names read from files as text, since nothing heavy may be loaded between two keys.
+
+A wrong or missing file offers nothing: the verb itself says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+CORPUS = Path(__file__).parents[2] / "corpus"
+TRIED = ("honest", "wrong")  # what an audit tries, beside the reference
+_ENTRY = re.compile(r"^([a-z][a-z0-9_]*):", re.MULTILINE)
+_EXTENDS = re.compile(r"^extends:[ \t]*[\"']?([^\"'#\n]+?)[\"']?[ \t]*(?:#.*)?$", re.MULTILINE)
+_POINTS = re.compile(r"^points:[ \t]*\{([^}\n]*)\}", re.MULTILINE)
+
+
+def parts_of(context: typer.Context) -> list[str]:
+    """The parts of the exercise, as the rubric of this line counts their points."""
+    found = _POINTS.search(rubric_text(Path(context.params.get("rubric") or "rubric.yaml")))
+    return [part.partition(":")[0].strip() for part in found[1].split(",")] if found else []
+
+
+def rubric_text(path: Path) -> str:
+    """The rubric's text, followed by that of the one that it extends; empty where it cannot be read."""
+    try:
+        other = extended(path)
+        return path.read_text(encoding="utf-8") + (other.read_text(encoding="utf-8") if other else "")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def extended(path: Path) -> Path | None:
+    """The rubric that this one extends.
+
+    Raises:
+        OSError: where the file cannot be read.
+    """
+    found = _EXTENDS.search(path.read_text(encoding="utf-8", errors="replace"))
+    return path.parent / found[1].strip() if found else None
+
+
+def solutions() -> list[tuple[str, str]]:
+    """What `audit --only` takes, with each one's story."""
+    return [("reference", "the reference itself"), *_entries()]
+
+
+def submissions(context: typer.Context) -> list[str]:
+    """The submissions of the class on this line."""
+    given = context.params.get("out") or next(iter(context.args), "")  # not bound yet while an option lacks its value
+    try:
+        return sorted(entry.name for entry in (Path(given) / "submissions").iterdir() if entry.is_dir())
+    except OSError:
+        return []
+
+
+def _entries() -> Iterator[tuple[str, str]]:
+    for path in sorted(path for kind in TRIED for path in (CORPUS / kind).glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        for entry in _ENTRY.finditer(text):
+            story = re.compile(r"\s*story: *(.*)").match(text, entry.end())
+            yield entry[1], story[1] if story else ""

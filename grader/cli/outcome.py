@@ -1,0 +1,174 @@
+"""The exit codes, and the JSON that verbs give with `--json`. Points are exact numbers, null where there are none.
+
+`grade`, `check`, `regrade` of a single run: the keys of `report.json`
+
+`grade-class`: out, rows, remarks, all_sure
+    a row: key, state, student_id, name, points, max_points, reason, folder
+    a state: graded, look, refused, failed, waiting or missing
+
+`regrade` of a class: out, submissions, changes, not_judged_again, remarks, all_sure
+
+`history`: changes
+    a change: when, who, what, submission, old_points, new_points, items, why, rubric, grader
+    items: by id, those whose points moved: [old, new]
+
+`doctor`: fit, verdict, promises
+    a promise: title, state (holds, weak or broken), found, fix
+
+`audit`: sound, summary, troubles, notes, solutions, files
+    a trouble: kind, subject, text
+    a solution: name, kind, foretold, lost (by item, in points)
+
+`audit --seeds`: same, solutions (by name, seed and item: points), faults, files
+
+`audit --what-if`: changes, submissions, files
+    a submission: submission, old_points, new_points, reported_points, items, undecided
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grader.audit.command import Supposed, Tried, TriedAgain
+    from grader.batch.grading import Graded
+    from grader.batch.history import Event
+    from grader.batch.records import Row
+    from grader.batch.regrading import Regraded
+    from grader.doctor.findings import Finding
+
+Values = dict[str, Any]
+GRADED, LOOK, NOT_GRADED = 0, 1, 2
+
+
+def class_values(graded: Graded) -> Values:
+    """What came of a class."""
+    rows = [_row(row) for row in graded.rows]
+    return {
+        "out": str(graded.out),
+        "rows": rows,
+        "remarks": list(graded.remarks),
+        "all_sure": graded.all_sure,
+    }
+
+
+def regrade_values(out: Path, again: Regraded) -> Values:
+    """Whose points became others."""
+    return {
+        "out": str(out),
+        "submissions": len(again.rows),
+        "changes": [_event(event) for event in again.events],
+        "not_judged_again": list(again.wrong),
+        "remarks": list(again.remarks),
+        "all_sure": again.all_sure,
+    }
+
+
+def history_values(events: Iterable[Event]) -> Values:
+    """Who changed what, when and why."""
+    return {"changes": [_event(event) for event in events]}
+
+
+def doctor_values(found: Sequence[Finding]) -> Values:
+    """Which promises hold."""
+    from grader.doctor.findings import State
+    from grader.doctor.screen import verdict
+
+    promises = [{"title": o.title, "state": str(o.state), "found": o.found, "fix": o.fix} for o in found]
+    fit = not any(one.state is State.BROKEN for one in found)
+    return {"fit": fit, "verdict": verdict(found), "promises": promises}
+
+
+def audit_values(tried: Tried) -> Values:
+    """Whether the rubric holds, and what each solution lost."""
+    from grader.audit.words import summary
+
+    made = tried.audit
+    return {
+        "sound": made.sound,
+        "summary": summary(made),
+        "troubles": [{"kind": t.kind, "subject": t.subject, "text": t.text} for t in made.troubles],
+        "notes": list(made.notes),
+        "solutions": [
+            {
+                "name": row.name,
+                "kind": row.kind,
+                "foretold": list(row.foretold),
+                "lost": {square.item: _number(square.lost_milli) for square in row.squares if square.lost_milli},
+            }
+            for row in made.rows
+        ],
+        "files": [str(path) for path in tried.files],
+    }
+
+
+def seeds_values(again: TriedAgain) -> Values:
+    """Whether points depend on the seed."""
+    return {
+        "same": not again.faults,
+        "solutions": {
+            one.name: {seed: {item: _number(milli) for item, milli in got} for seed, got in one.by_seed.items()}
+            for one in again.found
+        },
+        "faults": again.faults,
+        "files": [str(again.table)],
+    }
+
+
+def what_if_values(supposed: Supposed) -> Values:
+    """Who would gain or lose what."""
+    return {
+        "changes": [str(change) for change in supposed.changes],
+        "submissions": [
+            {
+                "submission": shift.submission,
+                "old_points": _number(shift.old_milli),
+                "new_points": _number(shift.new_milli),
+                "reported_points": _number(shift.reported_milli),
+                "items": _items(shift.items),
+                "undecided": shift.undecided,
+            }
+            for shift in supposed.shifts
+        ],
+        "files": [str(supposed.table)],
+    }
+
+
+def _row(row: Row) -> Values:
+    return {
+        "key": row.key,
+        "state": str(row.state),
+        "student_id": row.student.id if row.student else None,
+        "name": row.student.name if row.student else None,
+        "points": _number(row.points_milli),
+        "max_points": _number(row.report.max_points_milli if row.report else None),
+        "reason": row.reason,
+        "folder": str(row.folder) if row.folder else None,
+    }
+
+
+def _event(event: Event) -> Values:
+    return {
+        "when": event.when,
+        "who": event.who,
+        "what": event.what,
+        "submission": event.submission,
+        "old_points": _number(event.old_milli),
+        "new_points": _number(event.new_milli),
+        "items": _items(event.items),
+        "why": event.why,
+        "rubric": event.rubric,
+        "grader": event.grader,
+    }
+
+
+def _items(moved: Mapping[str, tuple[int, int]]) -> dict[str, list[int | float | None]]:
+    return {item: [_number(was), _number(now)] for item, (was, now) in moved.items()}
+
+
+def _number(milli: int | None) -> int | float | None:
+    from grader.report.points import points_number
+
+    return None if milli is None else points_number(milli)

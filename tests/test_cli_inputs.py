@@ -65,7 +65,7 @@ def test_bad_input_gives_one_line_and_exit_code_2(
         (["nowhere.ipynb"], "nowhere.ipynb: no such file"),
         (["grader"], "grader: is a folder"),
         (["reference/vae_mnist.ipynb", "--rubric", "nowhere.yaml"], "nowhere.yaml"),
-        (["reference/vae_mnist.ipynb", "--isolation", "prayer"], "'prayer': expected one of bubblewrap, con"),
+        (["reference/vae_mnist.ipynb", "--isolation", "prayer"], "'prayer': unknown; expected one of bubblewrap, con"),
     ],
 )
 def test_the_command_itself_ends_with_one_line_and_exit_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:

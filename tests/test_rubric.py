@@ -100,7 +100,7 @@ WRONG = {
     "duplicate id": ("id: two.function", "id: one.function", ["one.function", "twice"]),
     "unknown part": ("id: two.training", "id: tow.training", ["item 'tow.training'", "'tow'", "did you mean 'two'?"]),
     "bad id": ("id: two.training", "id: Two Training", ["items.3.id", "Two Training"]),
-    "duplicate key": ("  disk_mb: 20\n", "  disk_mb: 20\n  disk_mb: 30\n", ["line 18", "'disk_mb' is given twice"]),
+    "duplicate key": ("  disk_mb: 20\n", "  disk_mb: 20\n  disk_mb: 30\n", ["line 19", "'disk_mb' is given twice"]),
     "unknown limit": ("  disk_mb: 20", "  disc_mb: 20", ["limits", "'disc_mb'", "did you mean 'disk_mb'?"]),
     "limit missing": ("  disk_mb: 20\n", "", ["limits: disk_mb is missing"]),
     "zero limit": ("  disk_mb: 20", "  disk_mb: 0", ["limits: disk_mb", "got 0"]),
@@ -175,7 +175,7 @@ WRONG = {
     ),
     "settings are no mapping": ("{points: 1, zero_at: 1.0, full_at: 0.1}", "5", ["training_lowers_the_loss", "5"]),
     "not YAML": ("limits:\n", "limits: [\n", ["line", "not YAML"]),
-    "a tab": ("  disk_mb: 20", "\tdisk_mb: 20", ["line 17", "not YAML"]),
+    "a tab": ("  disk_mb: 20", "\tdisk_mb: 20", ["line 18", "not YAML"]),
     "a list as key": ("sizes:", "? [a, b]\n: 1\nsizes:", ["rubric.yaml"]),
 }
 

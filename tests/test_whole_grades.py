@@ -78,7 +78,9 @@ def test_the_report_holds_what_a_gradebook_and_a_complaint_need(reference: Any) 
 def test_the_page_shows_pictures_and_the_notebook_its_outputs(reference: Any) -> None:
     _, _, folder = reference
     page = (folder / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 6
+    assert page.count("data:image/png;base64,") == 13
+    student = (folder / "feedback.html").read_text().partition('<section class="notebook"')[0]
+    assert student.count("data:image/png;base64,") == 11  # two are for staff
     executed = load_notebook(folder / "executed.ipynb")
     shown = [output for cell in executed["cells"] for output in cell.get("outputs", [])]
     assert sum("image/png" in output.get("data", {}) for output in shown) >= 8

@@ -80,7 +80,6 @@ def _grade(
     isolation: str,
     screen: Screen,
 ) -> None:
-    screen.say(f"{submission}: to be graded by {rubric}")
     from grader.pipeline import Options, grade
     from grader.report.points import of_points
     from grader.report.report_json import report_json

@@ -1,0 +1,110 @@
+"""The command line as people and programs use it: help, nearest names, quiet and JSON forms, colours, a class's past."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toy_exercise import notebook, running
+
+ROOT = Path(__file__).parents[2]
+VERBS = ("grade", "check", "grade-class", "regrade", "history", "doctor", "gradescope", "audit", "calibrate")
+
+
+def said(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(ROOT / "tests"), str(ROOT)])
+    kept = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "FORCE_COLOR"}}
+    command = [sys.executable, "-m", "grader", *map(str, arguments)]
+    return subprocess.run(
+        command,
+        env={**kept, "PYTHONPATH": path, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A rubric, and a folder with a right notebook and one with a wrong function."""
+    folder = tmp_path_factory.mktemp("toy")
+    submissions = folder / "submissions"
+    submissions.mkdir()
+    (submissions / "ada.ipynb").write_text(json.dumps(notebook.submission()))
+    wrong = notebook.submission(double="def double(x):\n    return -9 * x")
+    (submissions / "niels.ipynb").write_text(json.dumps(wrong))
+    return running.write_exercise(folder), submissions
+
+
+def test_help_names_every_verb_and_each_verb_shows_an_example() -> None:
+    shown = said("--help").stdout
+    for verb in VERBS:
+        assert f"\n  {verb} " in shown
+        own = said(verb, "--help").stdout
+        assert "Examples:" in own
+        assert f"python -m grader {verb} " in own
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["grad", "x.ipynb"], "verb 'grad': unknown; did you mean 'grade'?"),
+        (["grade", "reference/vae_mnist.ipnb"], "no such file; did you mean 'vae_mnist.ipynb'?"),
+        (["grade", "reference/vae_mnist.ipynb", "--isolation", "bublewrap"], "did you mean 'bubblewrap'?"),
+        (["grade", "reference/vae_mnist.ipynb", "--sed", "1"], "--seed"),
+        (["history", "runs/none-there"], "none-there"),
+    ],
+)
+def test_a_wrong_word_gets_one_line_with_the_nearest_right_one(arguments: list[str], line: str) -> None:
+    came = subprocess.run(
+        [sys.executable, "-m", "grader", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert came.returncode == 2
+    assert came.stdout == ""
+    assert came.stderr.startswith("not graded: ")
+    assert line in came.stderr
+    assert len(came.stderr.splitlines()) == 1
+
+
+def test_versions_are_told_without_loading_them() -> None:
+    came = said("--version")
+    lines = dict(line.split(maxsplit=1) for line in came.stdout.splitlines()[:4])
+    assert {"grader", "python", "torch", "torchvision"} <= set(lines)
+
+
+def test_json_is_all_of_the_output_and_quiet_is_its_last_line(toy: tuple[Path, Path], tmp_path: Path) -> None:
+    rubric, submissions = toy
+    line = ("grade", submissions / "niels.ipynb", "--rubric", rubric)
+    told = json.loads(said(*line, "--json", "--out", tmp_path / "a").stdout)
+    assert told == json.loads((tmp_path / "a" / "report.json").read_text())
+    quiet = said(*line, "--quiet", "--out", tmp_path / "b")
+    assert (quiet.stdout, quiet.stderr) == (f"{told['points']} / {told['max_points']}\n", "")
+
+
+def test_colours_only_where_they_are_wanted(toy: tuple[Path, Path], tmp_path: Path) -> None:
+    rubric, submissions = toy
+    line = ("grade", submissions / "niels.ipynb", "--rubric", rubric, "--out", tmp_path / "run")
+    assert "\x1b[" not in said(*line).stdout
+    assert "\x1b[" in said(*line, FORCE_COLOR="1").stdout
+    assert "\x1b[3" not in said(*line, FORCE_COLOR="1", NO_COLOR="1").stdout
+
+
+def test_a_class_tells_programs_its_rows_and_people_its_past(toy: tuple[Path, Path], tmp_path: Path) -> None:
+    rubric, submissions = toy
+    out = tmp_path / "class"
+    rows = json.loads(said("grade-class", submissions, "--rubric", rubric, "--out", out, "--json").stdout)
+    text = json.dumps(rows)
+    assert "ada" in text
+    assert "niels" in text
+    decision = "niels:\n  one.function: {points: 1, reason: nearly right, by: A. Turing}\n"
+    (out / "overrides.yaml").write_text(decision)
+    moved = said("regrade", out, "--rubric", rubric, "--reason", "question 3", "--json")
+    assert "niels" in json.dumps(json.loads(moved.stdout))
+    past = said("history", out, "--student", "niels")
+    assert "A. Turing: nearly right" in past.stdout
+    assert "ada" not in past.stdout

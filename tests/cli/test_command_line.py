@@ -1,4 +1,4 @@
-"""The command line as people and programs use it: help, nearest names, quiet and JSON forms, colours, a class's past."""
+"""The command line as people and programs use it: help, nearest names, quiet and JSON forms, colours, a past."""
 
 from __future__ import annotations
 

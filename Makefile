@@ -8,10 +8,10 @@ RUBRIC ?= rubric.yaml
 WORKERS ?= 2
 REPEATED ?= reference deep_and_narrow kl_with_wrong_sign decoder_ignores_z no_zero_grad one_picture_a_class uniform_noise
 export PYTHONUNBUFFERED := 1
-export SUBMISSION SUBMISSIONS CLASS
+export SUBMISSION SUBMISSIONS CLASS NAME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup grade grade-class regrade gradescope check doctor test attacks screenshots test-slurm test-long lint template template-check reference classifier audit audit-full audit-seeds calibrate bench bench-data bench-wall bench-class clean
+.PHONY: help setup grade grade-class regrade gradescope check doctor test attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-seeds calibrate bench bench-data bench-wall bench-class clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -81,6 +81,19 @@ template-check: $(STAMP) ## fails where the template is not what the reference m
 reference: setup ## runs the reference notebook and keeps its pictures in it
 	@$(RUN) -m grader grade reference/vae_mnist.ipynb --out runs/reference
 	@$(RUN) -m grader.notebook.outputs runs/reference/executed.ipynb reference/vae_mnist.ipynb
+
+practice: $(STAMP) ## a small class to practise on, in build/practice/: right, wrong, unfinished, and no notebook
+	@$(RUN) -m grader.audit.practice build/practice
+
+new-exercise: $(STAMP) ## writes a second exercise that grades at once, to be changed: NAME=straight_line
+	@test -n "$$NAME" || { echo "not written: no name given; use make new-exercise NAME=straight_line" >&2; exit 2; }
+	@$(RUN) -m grader.skeleton "$$NAME"
+
+guide: $(STAMP) ## the instructor's guide as pages for a browser, in build/guide/
+	@$(RUN) -m docs.making.guide
+
+guide-pictures: setup ## grades the practice class and photographs its pages for the guide, with a headless Chromium
+	@$(RUN) -m docs.making.pictures $(OPTIONS)
 
 classifier: setup ## trains the classifier again (about 15 minutes on two cores)
 	@$(RUN) -m grader.classifier.train

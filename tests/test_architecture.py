@@ -35,7 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("run_folder",),
     ("run_pages",),
     ("pipeline",),
-    ("batch", "audit", "bench", "doctor"),
+    ("batch", "audit", "bench", "doctor", "skeleton"),
     ("gradescope",),
     ("cli",),
     ("__main__",),

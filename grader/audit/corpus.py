@@ -129,6 +129,12 @@ def substitute(notebook: Notebook, old: str, new: str) -> None:
         cell["source"] = source_of(cell).replace(old, new)
 
 
+def practice() -> dict[str, list[str]]:
+    """A made-up student -> the solutions that their notebook is made of; none for a file that is no notebook."""
+    students: dict[str, list[str]] = _settings()["practice"]
+    return students
+
+
 @cache
 def _settings() -> dict[str, Any]:
     settings: dict[str, Any] = yaml.safe_load((ROOT / "corpus" / SETTINGS).read_text(encoding="utf-8"))

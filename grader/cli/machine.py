@@ -10,13 +10,13 @@ import typer
 from grader.cli import options, outcome
 from grader.cli.options import ON_GRADESCOPE, Isolation, Json, Quiet
 from grader.cli.outcome import GRADED, NOT_GRADED
-from grader.cli.refusals import one_of
+from grader.cli.refusals import isolation_of
 from grader.cli.screen import Screen
 
 _isolation = typer.Option(
     help="bubblewrap, or none where the platform allows no box",
     metavar="NAME",
-    callback=lambda name: one_of("--isolation", name, ON_GRADESCOPE),
+    callback=lambda name: isolation_of(name, ON_GRADESCOPE),
     autocompletion=lambda: list(ON_GRADESCOPE),
 )
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from grader.cli import completion
-from grader.cli.refusals import existing, one_of, seed_of
+from grader.cli.refusals import existing, isolation_of, seed_of
 
 ISOLATIONS = ("bubblewrap", "container", "none")  # those of `grader.box.backend.backend_named`
 EXECUTORS = ("local", "slurm")
@@ -19,7 +19,7 @@ GRADEBOOK = "Gradebooks (kept for later runs of the same class)"
 _isolation = typer.Option(
     help="bubblewrap, container, or none: student code then runs as you",
     metavar="NAME",
-    callback=lambda name: one_of("--isolation", name, ISOLATIONS),
+    callback=lambda name: isolation_of(name, ISOLATIONS),
     autocompletion=lambda: list(ISOLATIONS),
 )
 Rubric = Annotated[Path, typer.Option(help="the rubric", metavar="PATH", callback=existing)]

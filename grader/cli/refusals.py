@@ -25,6 +25,15 @@ def one_of(what: str, name: str, known: Collection[str]) -> str:
     return name
 
 
+def isolation_of(name: str, known: Collection[str]) -> str:
+    """The name, likewise; `none` is named only among all, for nobody should come to it by a slip of the pen."""
+    if name not in known and "did you mean" in (hint := _nearest(name, set(known) - {"none"})):
+        raise GraderError(f"--isolation {name[:40]!r}: unknown{hint}")
+    if name not in known:
+        raise GraderError(f"--isolation {name[:40]!r}: unknown; expected one of {', '.join(known)}")
+    return name
+
+
 def existing(path: Path | None) -> Path | None:
     """The path, or None where none was given.
 

@@ -1,0 +1,141 @@
+"""Markdown pages as data: their fenced blocks, links and headings. What is shown, run and checked is read here alone.
+
+The words after a fence's language say what a block is: a path, the file that it is (`yaml`) or changes (`diff`);
+`long`, a command that trains; `fails`, one that is shown because it ends with an error; `elsewhere`, one that needs
+what a test does not have.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs" / "guide"
+INDEX = GUIDE / "README.md"
+WORDS = frozenset({"long", "fails", "elsewhere"})
+PROMPT = "$ "
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block."""
+
+    page: Path
+    line: int  # of the fence, from 1
+    language: str
+    words: frozenset[str]  # of `WORDS`
+    path: str  # of the file that it is or changes; empty where it is none
+    text: str
+
+    @property
+    def commands(self) -> list[str]:
+        """What is typed: every line after a prompt, with the lines that a backslash carries on; all of `sh`."""
+        if self.language == "sh":
+            return [self.text.strip()]
+        if self.language != "console":
+            return []
+        found: list[str] = []
+        open_line = False
+        for line in self.text.splitlines():
+            if line.startswith(PROMPT):
+                found.append(line.removeprefix(PROMPT))
+            elif open_line:
+                found[-1] += "\n" + line
+            open_line = bool(found) and found[-1].endswith("\\") and (line.startswith(PROMPT) or open_line)
+        return found
+
+    @property
+    def shown(self) -> list[str]:
+        """The lines of output below the prompts."""
+        if self.language != "console":
+            return []
+        typed = {line for command in self.commands for line in command.split("\n")}
+        return [line for line in self.text.splitlines() if line.removeprefix(PROMPT) not in typed]
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where a link or a picture leads."""
+
+    page: Path
+    line: int
+    target: str
+
+    @property
+    def external(self) -> bool:
+        """Whether it leads out of the project."""
+        return bool(re.match(r"[a-z][a-z0-9+.-]*:", self.target))
+
+    @property
+    def path(self) -> Path:
+        """The file that a link within the project leads to."""
+        name = self.target.partition("#")[0]
+        return (self.page.parent / name).resolve() if name else self.page.resolve()
+
+    @property
+    def anchor(self) -> str:
+        """The heading's name after the `#`; empty where there is none."""
+        return self.target.partition("#")[2]
+
+
+def parser() -> MarkdownIt:
+    """Markdown as it is written here: CommonMark with tables, and no HTML."""
+    return MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+def tokens(page: Path) -> list[Token]:
+    """The page, parsed; the caller may change what it gets."""
+    return parser().parse(page.read_text(encoding="utf-8"))
+
+
+def blocks(page: Path) -> list[Block]:
+    """The page's fenced blocks, in order."""
+    found = []
+    for token in tokens(page):
+        if token.type == "fence":
+            language, *rest = token.info.split() or [""]
+            words = frozenset(rest) & WORDS
+            path = " ".join(word for word in rest if word not in WORDS)
+            found.append(Block(page, (token.map or [0])[0] + 1, language, words, path, token.content))
+    return found
+
+
+def links(page: Path) -> list[Link]:
+    """Every link and picture of the page."""
+    found = []
+    for token in tokens(page):
+        for child in token.children or ():
+            target = child.attrGet("href") if child.type == "link_open" else child.attrGet("src")
+            if isinstance(target, str) and child.type in {"link_open", "image"}:
+                found.append(Link(page, (token.map or [0])[0] + 1, target))
+    return found
+
+
+def headings(page: Path) -> Iterator[tuple[int, str, str]]:
+    """Level, text and anchor of each heading; the anchor as code hosts make it."""
+    seen: Counter[str] = Counter()
+    for opening, inline in itertools.pairwise(tokens(page)):
+        if opening.type == "heading_open":
+            text = "".join(child.content for child in inline.children or ())
+            slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+            yield int(opening.tag[1]), text, f"{slug}-{seen[slug]}" if seen[slug] else slug
+            seen[slug] += 1
+
+
+def title(page: Path) -> str:
+    """The page's first heading."""
+    return next((text for _, text, _ in headings(page)), page.stem)
+
+
+def guide_pages() -> list[Path]:
+    """The pages of the guide in the order of its index, which comes first."""
+    listed = [link.path for link in links(INDEX) if link.path.parent == GUIDE and link.path.suffix == ".md"]
+    return list(dict.fromkeys([INDEX, *listed]))

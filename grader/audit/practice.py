@@ -1,0 +1,68 @@
+"""`python -m grader.audit.practice FOLDER [NAME ...]`: solutions of the corpus as notebooks that are handed in.
+
+Without names, the practice class of `corpus/settings.yaml`; with names, one notebook for each solution.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from grader.audit import corpus
+from grader.audit.command import chosen
+from grader.errors import GraderError
+from grader.notebook.format import dump_notebook
+
+NO_NOTEBOOK = "%PDF-1.7: a student may hand in anything\n"
+
+
+def write_solutions(folder: Path, names: Sequence[str]) -> tuple[Path, ...]:
+    """The folder holds `<name>.ipynb` for each solution, without outputs.
+
+    Raises:
+        GraderError: for a solution that the corpus does not have.
+    """
+    return tuple(_written(folder / f"{name}.ipynb", dump_notebook(corpus.build(name))) for name in chosen(names))
+
+
+def write_class(folder: Path) -> tuple[Path, ...]:
+    """The folder holds a notebook for each student of the practice class."""
+    return tuple(_written(folder / f"{name}.ipynb", _handed_in(made_of)) for name, made_of in corpus.practice().items())
+
+
+def _handed_in(made_of: Sequence[str]) -> str:
+    """What the student's file holds; narrower where it can be, so that a class for practice trains in half the time."""
+    if not made_of:
+        return NO_NOTEBOOK
+    try:
+        return dump_notebook(corpus.narrow(corpus.build(*made_of)))
+    except GraderError:
+        return dump_notebook(corpus.build(*made_of))
+
+
+def _written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0: the notebooks are there; 2: they are not, and one line says why."""
+    parser = argparse.ArgumentParser(prog="python -m grader.audit.practice", description=main.__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*", help="solutions of corpus/; the practice class if none is given")
+    options = parser.parse_args(arguments)
+    try:
+        written = write_solutions(options.folder, options.names) if options.names else write_class(options.folder)
+    except (GraderError, OSError) as error:
+        print(f"not written: {error}", file=sys.stderr)
+        return 2
+    for path in written:
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What runs beside the student's code: it asks, records raw numbers, and judges nothing."""

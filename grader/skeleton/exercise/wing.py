@@ -1,0 +1,61 @@
+"""The exercise as the engine sees it; `grader.exercise.Exercise` says what each attribute is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from grader.evidence import AnswerSpec
+from grader.exercise import Questions, Say
+from grader.judging import Check, NotAnswered
+from grader.records import Array, Evidence, Fault, Figure
+
+from . import checks, evidence_spec, questions
+from .in_box import interface
+
+
+class StraightLine:
+    """One part, `line`. A notebook that trains several things has several parts, each with its own training cell."""
+
+    parts: tuple[str, ...] = questions.PARTS
+    names: tuple[str, ...] = interface.NAMES
+    arguments: Mapping[str, tuple[str, ...]] = interface.ARGUMENTS
+    returns: Mapping[str, tuple[str, ...]] = interface.RETURNS
+    options: Mapping[str, tuple[str, ...]] = {}  # what else a course's notebook may do in another way
+    train_functions: Mapping[str, str] = {"line": "fit"}
+    sizes: tuple[str, ...] = ("points",)
+    checks: Mapping[str, Check] = checks.CHECKS
+    in_box: Path = Path(__file__).parent / "in_box"
+    asks_for: Mapping[str, tuple[str, ...]] = {"line.loss": ("mean_squared_error",), "line.training": ("fit",)}
+    beside: Mapping[str, tuple[str, ...]] = {}  # remarks stand beside what is asked for
+    # Nothing here is spoilt by an earlier mistake. Where a wrong loss spoils what is learnt, name the items here, and
+    # a sound part is put in its place before the later item is judged: see vae_mnist.
+    spoilt_by: Mapping[str, tuple[str, ...]] = {}
+    spoilt_checks: frozenset[str] = frozenset()
+    harmless_checks: frozenset[str] = frozenset()
+
+    def prepare(self, say: Say) -> Mapping[str, Path]:
+        """Nothing to fetch. An exercise with data returns its folder here, and the box sees it read-only."""
+        return {}
+
+    def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
+        """See `questions.make_questions`."""
+        return questions.make_questions(rng, sizes)
+
+    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[str, AnswerSpec]:
+        """See `evidence_spec.answer_specs`."""
+        return evidence_spec.answer_specs(sizes)
+
+    def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
+        """Nothing: the engine asks only where the probe answers `trained.<part>/state`, for a second, fresh box."""
+        raise NotAnswered(Fault("nobody", "this exercise has no second box"))
+
+    def figures(self, evidence: Evidence) -> list[Figure]:
+        """None. Draw from evidence what a student should see: `Figure(id, title, caption, png)`."""
+        return []
+
+    def reasons_for_person(self, evidence: Evidence) -> list[str]:
+        """None. A sentence for each thing in the evidence that only a person can decide."""
+        return []

@@ -1,0 +1,44 @@
+"""The practice class and single solutions, as notebooks that a student could hand in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grader.audit import corpus
+from grader.audit.practice import main, write_class, write_solutions
+from grader.errors import GraderError
+from grader.notebook.format import dump_notebook, load_notebook
+from grader.notebook.read import read_submission
+
+
+def test_the_class_has_right_wrong_and_unfinished_work_and_a_file_that_is_no_notebook(tmp_path: Path) -> None:
+    written = {path.stem: path for path in write_class(tmp_path)}
+    made_of = corpus.practice()
+    assert list(written) == list(made_of)
+    kinds = {corpus.entry(name).kind for names in made_of.values() for name in names}
+    assert kinds == {"honest", "wrong"}
+    for student, names in made_of.items():
+        if names:
+            load_notebook(written[student])
+        else:
+            with pytest.raises(GraderError, match="expected a notebook"):
+                read_submission(written[student], max_mb=10, max_cells=100)
+
+
+def test_a_solution_is_written_under_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path), "kl_without_log", "reference"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        str(tmp_path / f"{n}.ipynb") for n in ("kl_without_log", "reference")
+    ]
+    text = (tmp_path / "kl_without_log.ipynb").read_text(encoding="utf-8")
+    assert text == dump_notebook(corpus.build("kl_without_log"))
+
+
+def test_an_unknown_solution_is_refused_with_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(GraderError, match="did you mean 'kl_without_log'"):
+        write_solutions(tmp_path, ["kl_wihtout_log"])
+    assert main([str(tmp_path), "kl_wihtout_log"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

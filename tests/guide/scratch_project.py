@@ -1,0 +1,104 @@
+"""A copy of the project in which the guide's blocks are carried out, one after the other, as a reader would."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from docs.making.reading import ROOT, Block, blocks, guide_pages
+
+LEFT_OUT = {".git", ".venv", "runs", "build"}  # of the project's own folder: what was made in it
+MADE = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis", ".coverage*")
+OURS = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "SUBMISSION", "SUBMISSIONS", "CLASS", "NAME", "PYTHONPATH", "EXECUTOR")
+# What another run, another machine or another width of its text changes.
+VARYING = re.compile(r"\[ *\d+ s\]|\d+ (?:s|min)\b|\s+|[─━│┃]+")
+
+
+class Unlike(AssertionError):
+    """The project does not do what the page says."""
+
+
+class ScratchProject:
+    """Carries out the guide's pages in order; with `long`, also what trains."""
+
+    def __init__(self, folder: Path, *, long: bool) -> None:
+        self.folder, self.long = folder / "project", long
+        self._left = guide_pages()
+        copy_project(self.folder)
+
+    def read_up_to(self, page: Path) -> None:
+        """That page, and every earlier one that was not carried out yet, has been: pages build on each other.
+
+        Raises:
+            Unlike: with the page, the line, what was typed and what came.
+        """
+        while page in self._left:
+            for block in blocks(self._left.pop(0)):
+                self.carry_out(block)
+
+    def carry_out(self, block: Block) -> None:
+        """The block's file is written or changed, or its commands have run and printed what it shows."""
+        if block.language == "yaml" and block.path:
+            path = self.folder / block.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        elif block.language == "diff":
+            change(self.folder / block.path, block.text)
+        elif block.commands and "elsewhere" not in block.words and (self.long or "long" not in block.words):
+            self._type(block)
+
+    def _type(self, block: Block) -> None:
+        script = "\n".join(block.commands)
+        ran = run(["bash", "-c", f"set -e\n{script}"], self.folder)
+        where = f"{block.page.name}:{block.line}: {script}\ncame, with exit code {ran.returncode}:\n{ran.stdout}"
+        if (ran.returncode != 0) != ("fails" in block.words):
+            raise Unlike(where)
+        if (missing := first_missing(block.shown, ran.stdout)) is not None:
+            raise Unlike(f"not printed: {missing}\n{where}")
+
+
+def copy_project(folder: Path) -> None:
+    """The folder is a copy of the project, with its environment."""
+
+    def ignored(where: str, names: list[str]) -> set[str]:
+        return MADE(where, names) | (LEFT_OUT if Path(where) == ROOT else set())
+
+    shutil.copytree(ROOT, folder, ignore=ignored)
+    (folder / ".venv").symlink_to(Path(sys.prefix).resolve())
+    os.utime(folder / "requirements.lock", (0, 0))  # older than the environment, which is not to be installed again
+
+
+def run(line: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """What the command did; its output and errors as they came."""
+    environment = {name: value for name, value in os.environ.items() if name not in OURS} | {"COLUMNS": "80"}
+    return subprocess.run(
+        line, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=3000
+    )
+
+
+def change(path: Path, diff: str) -> None:
+    """The file has the lines with `+` in the place of those with `-`; lines with a blank say where."""
+    lines = diff.splitlines()
+    old, new = ("".join(f"{line[1:]}\n" for line in lines if line[:1] != left) for left in "+-")
+    text = path.read_text(encoding="utf-8")
+    if text.count(old) != 1:
+        raise Unlike(f"{path.name}: expected these lines once, found them {text.count(old)} times:\n{old}")
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def first_missing(shown: list[str], came: str) -> str | None:
+    """The first shown line that did not come, in its place; `…` stands for anything, and times do not count."""
+    lines = iter(came.splitlines())
+    for line in shown:
+        pattern = ".*".join(re.escape(_plain(piece)) for piece in line.split("…"))
+        if line.strip() not in {"", "…"} and not any(re.fullmatch(pattern, _plain(one)) for one in lines):
+            return line
+    return None
+
+
+def _plain(line: str) -> str:
+    return VARYING.sub(lambda found: "" if found[0].isspace() else "~", line)

@@ -1,0 +1,106 @@
+"""The documents hold together: no dead link, no snippet that is no YAML, and a guide of one shape."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from docs.making.reading import GUIDE, INDEX, ROOT, WORDS, Block, blocks, guide_pages, headings, links, title
+from grader.batch.slurm import read_config
+from grader.errors import GraderError
+from grader.overrides import read_overrides
+from grader.rubric import load_rubric
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = [page for page in guide_pages() if page != INDEX]
+LARGEST_PICTURE = 120_000  # bytes
+LONGEST_PAGE = 700  # words
+YAML = [block for page in DOCUMENTS for block in blocks(page) if block.language == "yaml"]
+
+
+def identity(value: object) -> str:
+    if isinstance(value, Block):
+        return f"{value.page.stem}:{value.line}"
+    return value.relative_to(ROOT).as_posix() if isinstance(value, Path) else str(value)
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=identity)
+def test_no_link_is_dead(page: Path) -> None:
+    for link in links(page):
+        where = f"{identity(page)}:{link.line}: {link.target}"
+        if link.external:
+            parts = urlsplit(link.target)
+            assert parts.scheme in {"http", "https", "mailto"}, where
+            assert parts.netloc or parts.scheme == "mailto", where
+            assert not set(link.target) & set(" <>\"'"), where
+            continue
+        assert link.path.exists(), where
+        assert link.path.is_relative_to(ROOT), where
+        if link.anchor:
+            assert link.anchor in {anchor for _, _, anchor in headings(link.path)}, where
+
+
+def test_headings_are_named_as_code_hosts_name_them(tmp_path: Path) -> None:
+    page = tmp_path / "x.md"
+    page.write_text("# A & b's `c_d` (e)\n\n## Twice\n\n## Twice\n")
+    assert [anchor for _, _, anchor in headings(page)] == ["a--bs-c_d-e", "twice", "twice-1"]
+
+
+def test_the_index_lists_every_page_of_the_guide() -> None:
+    assert set(guide_pages()) == set(GUIDE.glob("*.md"))
+    assert any(link.path == INDEX for link in links(ROOT / "README.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identity)
+def test_a_page_begins_with_the_command_and_ends_with_what_can_go_wrong(page: Path) -> None:
+    first = page.read_text(encoding="utf-8").splitlines()[:3]
+    assert first[0] == f"# {title(page)}"
+    assert first[2].startswith("```console")
+    assert [text for level, text, _ in headings(page) if level > 1][-1] == "What can go wrong"
+    assert len(page.read_text(encoding="utf-8").split()) <= LONGEST_PAGE
+
+
+@pytest.mark.parametrize("page", [INDEX, *PAGES], ids=identity)
+def test_a_block_is_marked_with_words_that_mean_something(page: Path) -> None:
+    for block in blocks(page):
+        assert block.language in {"console", "diff", "yaml"}, block
+        assert " " not in block.path, f"{block.path}: expected a path and {', '.join(sorted(WORDS))}"
+        assert bool(block.path) == (block.language != "console"), block
+
+
+def test_pictures_are_small_and_each_is_shown() -> None:
+    shown = {link.path for page in PAGES for link in links(page) if link.path.parent.name == "pictures"}
+    assert shown == set((GUIDE / "pictures").iterdir())
+    for picture in shown:
+        assert picture.stat().st_size < LARGEST_PICTURE, picture
+
+
+@pytest.mark.parametrize("block", YAML, ids=identity)
+def test_a_snippet_is_yaml(block: Block) -> None:
+    assert isinstance(yaml.safe_load(block.text), dict)
+
+
+@pytest.mark.parametrize("block", [block for block in YAML if block.path], ids=identity)
+def test_a_snippet_that_is_a_file_is_a_right_one(block: Block, tmp_path: Path) -> None:
+    """Or a wrong one, where the page says so."""
+    shutil.copy(ROOT / "rubric.yaml", tmp_path)
+    path = tmp_path / block.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(block.text, encoding="utf-8")
+    if "fails" in block.words:
+        with pytest.raises(GraderError):
+            read(path)
+    else:
+        read(path)
+
+
+def read(path: Path) -> object:
+    """The file, read by what reads files of that name."""
+    if path.name == "overrides.yaml":
+        rubric, _ = load_rubric(ROOT / "rubric.yaml")
+        return read_overrides(path, rubric, {name: name for name in yaml.safe_load(path.read_text())})
+    return read_config(path) if path.name == "slurm.yaml" else load_rubric(path)

@@ -1,0 +1,110 @@
+"""What a newcomer is given grades at once, in full, and passes the project's own lint and types."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader.errors import GraderError
+from grader.exercise import Exercise
+from grader.notebook.format import dump_notebook, is_code, load_notebook
+from grader.notebook.regions import replace_regions, strip_markers
+from grader.notebook.template import make_template
+from grader.pipeline import grade
+from grader.rubric import load_rubric
+from grader.skeleton.__main__ import main
+from grader.skeleton.writing import write_skeleton
+
+ROOT = Path(__file__).parents[2]
+NAME = "falling_stone"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project's folder with one more exercise, whose package can be imported."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "grader" / "exercises").mkdir(parents=True)
+    (folder / "rubric.yaml").write_text((ROOT / "rubric.yaml").read_text())
+    write_skeleton(folder, NAME)
+    return folder
+
+
+@pytest.fixture
+def rubric(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    import grader.exercises
+
+    folder = str(project / "grader" / "exercises")
+    monkeypatch.setattr(grader.exercises, "__path__", [*grader.exercises.__path__, folder])
+    return project / "exercises" / NAME / "rubric.yaml"
+
+
+def points(notebook: Path, rubric: Path, folder: Path) -> dict[str, int]:
+    report, _ = grade(notebook, rubric, folder, None, lambda _: None)
+    assert not report.needs_person
+    return {item.id: item.points_milli for item in report.items}
+
+
+def test_the_exercise_is_one(rubric: Path) -> None:
+    loaded, exercise = load_rubric(rubric)
+    assert isinstance(exercise, Exercise)
+    assert loaded.exercise == f"grader.exercises.{NAME}"
+    assert {item.id.partition(".")[0] for item in loaded.items} == set(exercise.parts)
+    assert set(exercise.asks_for) == {item.id for item in loaded.items}
+    assert {spec.check for item in loaded.items for spec in item.checks} == set(exercise.checks)
+
+
+def test_the_reference_earns_everything(rubric: Path, tmp_path: Path) -> None:
+    assert points(rubric.parent / "reference.ipynb", rubric, tmp_path) == {"line.loss": 2000, "line.training": 3000}
+
+
+def test_a_wrong_solution_loses_what_it_must(rubric: Path, tmp_path: Path) -> None:
+    wrong = {"mean_squared_error": "return np.sum((y_hat - y) ** 2)", "fit": "slope, intercept = 2.0, 1.0"}
+    notebook = tmp_path / "wrong.ipynb"
+    reference = load_notebook(rubric.parent / "reference.ipynb")
+    for cell in filter(is_code, reference["cells"]):
+        cell["outputs"] = []  # those of the right solution
+    notebook.write_text(dump_notebook(strip_markers(replace_regions(reference, wrong))))
+    assert points(notebook, rubric, tmp_path / "run") == {"line.loss": 0, "line.training": 1500}
+
+
+def test_the_template_is_what_the_reference_makes(project: Path) -> None:
+    course = project / "exercises" / NAME
+    made = dump_notebook(make_template(load_notebook(course / "reference.ipynb")))
+    assert (course / "template.ipynb").read_text(encoding="utf-8") == made
+
+
+def test_ruff_is_content_under_any_name(project: Path) -> None:
+    for verb in (["check"], ["format", "--check"]):
+        line = [sys.executable, "-m", "ruff", *verb, "--no-cache", "--config", str(ROOT / "pyproject.toml"), "."]
+        ran = subprocess.run(line, cwd=project, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stdout
+
+
+@pytest.mark.parametrize("name", ["", "Straight", "two words", "../up", "class", "1st", "x" * 60])
+def test_a_name_that_no_package_can_have_is_refused(name: str, project: Path) -> None:
+    with pytest.raises(GraderError, match="expected small letters") as error:
+        write_skeleton(project, name)
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_is_written_over(project: Path) -> None:
+    with pytest.raises(GraderError, match="exists already"):
+        write_skeleton(project, NAME)
+
+
+def test_the_command_says_what_it_wrote_and_what_to_try(
+    tmp_path: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["another", "--into", str(tmp_path)]) == 2
+    assert "expected the project's folder" in capsys.readouterr().err
+    (tmp_path / "grader" / "exercises").mkdir(parents=True)
+    assert main(["another", "--into", str(tmp_path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert all((tmp_path / line).exists() for line in said[:-1])
+    assert (
+        said[-1]
+        == "Try it: make grade SUBMISSION=exercises/another/reference.ipynb RUBRIC=exercises/another/rubric.yaml"
+    )

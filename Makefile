@@ -73,12 +73,15 @@ lint: $(STAMP) ## ruff and mypy
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check --quiet . && $(RUN) -m mypy
 
 template: $(STAMP) ## student_template/ from reference/
+	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb
 	@$(RUN) -m grader.notebook.template reference/vae_mnist.ipynb student_template/vae_mnist.ipynb
 
 template-check: $(STAMP) ## fails where the template is not what the reference makes
+	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb --check
 	@$(RUN) -m grader.notebook.template reference/vae_mnist.ipynb student_template/vae_mnist.ipynb --check
 
 reference: setup ## runs the reference notebook and keeps its pictures in it
+	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb
 	@$(RUN) -m grader grade reference/vae_mnist.ipynb --out runs/reference
 	@$(RUN) -m grader.notebook.outputs runs/reference/executed.ipynb reference/vae_mnist.ipynb
 

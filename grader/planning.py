@@ -19,6 +19,7 @@ from grader.records import CellRun, Interface, Limits, Notebook
 Step = dict[str, Any]
 AFTER_TRAINING = ("sampling", "trained", "quality")  # sampling code is usually written after the training cell
 WITHOUT_TRAINING = ("sampling",)
+IDLE = ("show", "check")  # roles of cells that define nothing which another one needs
 
 
 def first_plan(
@@ -40,7 +41,7 @@ def first_plan(
         if not is_code(cell):
             continue
         part = training_part(restored, index, exercise, names)
-        if parts is not None and (restored.roles[index].role == "show" or part not in (None, *chosen)):
+        if parts is not None and (restored.roles[index].role in IDLE or part not in (None, *chosen)):
             continue
         if part is not None:
             for other in trained:
@@ -157,7 +158,7 @@ def _replay(restored: Restored, index: int, part: str | None) -> str:
     Not by time alone: on a loaded machine importing torch is slower than any sensible limit.
     """
     role = restored.roles[index].role
-    if part is not None or role == "show":
+    if part is not None or role in IDLE:
         return "never"
     if role in {"given", "constants", "task"}:
         return "always"

@@ -83,4 +83,5 @@ class _Mending:
             return [s for s in self.mine if s.binds & given.binds and s.binds <= part.code.binds]
         lines = self.code.source.split("\n")
         scored = [(likeness(text, "\n".join(lines[s.start : s.stop])), s) for s in self.mine if not s.binds]
-        return [max(scored, key=lambda entry: entry[0])[1]] if scored and max(scored)[0] >= _ALIKE else []
+        score, nearest = max(scored, key=lambda entry: entry[0], default=(0.0, None))
+        return [nearest] if nearest is not None and score >= _ALIKE else []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from grader.notebook.match import TemplateCell
 from grader.notebook.statements import Code, Statement
 
-_LATE = ("show", "train")  # they need what stands before them; the others are needed by what follows
+_LATE = ("show", "check", "train")  # they need what stands before them; the others are needed by what follows
 
 
 @dataclass(frozen=True, slots=True)

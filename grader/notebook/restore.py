@@ -36,14 +36,14 @@ _MOVED = {
     True: "stands below cells that need it, unlike in the template; it was run above them",
     False: "stands above cells that it needs, unlike in the template; it was run below them",
 }
-_ROLE_ORDER = ("train", "task", "constants", "given", "show")  # of a cell that is several: the strongest
+_ROLE_ORDER = ("train", "task", "constants", "given", "show", "check")  # of a cell that is several: the strongest
 
 
 @dataclass(frozen=True, slots=True)
 class CellRole:
     """What a cell of the restored notebook is."""
 
-    role: str  # given | constants | task | train | show | extra | text
+    role: str  # given | constants | task | train | show | check | extra | text
     id: str | None = None  # the template cell it is
     part: str | None = None  # of a train cell: which model it trains
     submitted: int | None = None  # index of the submitted cell it comes from; None when reinserted
@@ -221,7 +221,7 @@ class _Restoration:
             if cell.role in ("given", "constants", "train"):
                 inserted.setdefault(after, []).append(cell)
                 self.remarks.append(Remark("given_cell_missing", f"{where}; it was put back."))
-            else:
+            elif cell.role != "check":  # nobody needs to keep what only told the student something
                 self.remarks.append(Remark(f"{cell.role}_cell_missing", f"{where}."))
         return inserted
 

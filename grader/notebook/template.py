@@ -30,11 +30,12 @@ from grader.records import Notebook
 
 __all__ = ["Region", "main", "make_template", "replace_regions", "solution_regions", "strip_markers"]
 
-SIGNED_ROLES = ("given", "constants", "train", "show")  # a student has no reason to change these
+SIGNED_ROLES = ("given", "constants", "train", "show", "check")  # a student has no reason to change these
 CODE_ROLES = (*SIGNED_ROLES, "task")
 _LEAK_CHARS = 20  # a solution line longer than this in the template is no coincidence
 # Storing an argument under its own name solves nothing, and given cells do it as well.
 _BOILERPLATE = re.compile(r"self\.(\w+) = \1")
+_FOLDED = ("cellView", "jupyter")  # what makes Colab and Jupyter show a long given cell as one line
 _METADATA: Mapping[str, Any] = {
     "accelerator": "GPU",
     "colab": {"provenance": []},
@@ -88,6 +89,7 @@ def _template_cell(index: int, cell: Mapping[str, Any], source: str, *, has_regi
         if read_code(source).statements is None:
             raise GraderError(f"{where}: does not parse once its solution is taken out; move the markers")
         grader["id"] = cell["id"]
+        grader.pop("files", None)  # see `included`; the text itself is here
         # What only a solution defines: without its names, the student's cell could not be recognised.
         names = read_code(source_of(cell)).binds - read_code(source).binds
         if names:
@@ -95,7 +97,8 @@ def _template_cell(index: int, cell: Mapping[str, Any], source: str, *, has_regi
         if role in SIGNED_ROLES:
             grader["sha256"] = checksum(source)
         made |= {"execution_count": None, "outputs": []}
-    made["metadata"] = {"grader": grader} if grader else {}
+    made["metadata"] = {key: value for key, value in cell.get("metadata", {}).items() if key in _FOLDED}
+    made["metadata"] |= {"grader": grader} if grader else {}
     return made
 
 

@@ -1,0 +1,83 @@
+"""A given cell that holds the text of our own Python files: one source, which is linted, typed and tested as files.
+
+`python -m grader.notebook.included NOTEBOOK [--check]` writes the cells anew, or with `--check` says if one is stale.
+Such a cell names its files, relative to the notebook, in `metadata.grader.files`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from grader.errors import GraderError
+from grader.notebook.format import dump_notebook, is_code, load_notebook, source_of
+from grader.records import Notebook
+
+
+def with_files(notebook: Notebook, folder: Path) -> Notebook:
+    """The notebook whose cells hold the texts of the files that they name, below the comments that they begin with.
+
+    Raises: GraderError for a file that is missing or is not Python.
+    """
+    return {**notebook, "cells": [_with_files(cell, folder) for cell in notebook["cells"]]}
+
+
+def one_text(sources: Sequence[str]) -> str:
+    """The sources as one: each import once and at the top, without docstrings of modules and imports of the grader."""
+    imports: dict[str, None] = {}
+    bodies = []
+    for source in sources:
+        lines = source.split("\n")
+        for node in ast.parse(source).body:
+            docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            if not (docstring or isinstance(node, ast.Import | ast.ImportFrom)):
+                continue
+            if not docstring and not (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("grader.")):
+                imports[ast.unparse(node)] = None
+            for number in range(node.lineno - 1, node.end_lineno or node.lineno):
+                lines[number] = ""
+        bodies.append("\n".join(lines).strip("\n"))
+    order = sorted(imports, key=lambda line: (line.startswith("from"), line))
+    return "\n".join([*order, "\n", "\n\n\n".join(bodies)])
+
+
+def _with_files(cell: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    names = cell.get("metadata", {}).get("grader", {}).get("files", []) if is_code(cell) else []
+    if not names:
+        return cell
+    try:
+        text = one_text([(folder / name).read_text(encoding="utf-8") for name in names])
+    except (OSError, SyntaxError) as error:
+        raise GraderError(f"cell {cell.get('id')!r}: expected the files {', '.join(names)}: {error}") from None
+    lines = source_of(cell).split("\n")
+    head = lines[: next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))]
+    return {**cell, "source": "\n".join([*head, "", text])}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0: the cells are written or fresh; 1: one is stale (`--check`); 2: a file is missing."""
+    parser = argparse.ArgumentParser(prog="python -m grader.notebook.included", description=main.__doc__)
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a cell is stale")
+    options = parser.parse_args(arguments)
+    try:
+        notebook = load_notebook(options.notebook)
+        made = with_files(notebook, options.notebook.parent)
+    except GraderError as error:
+        print(f"{options.notebook}: {error}", file=sys.stderr)
+        return 2
+    fresh = [source_of(cell) for cell in made["cells"]] == [source_of(cell) for cell in notebook["cells"]]
+    if fresh or options.check:
+        if not fresh:
+            print(f"{options.notebook}: a cell is not what its files say; run without --check")
+        return 0 if fresh else 1
+    options.notebook.write_text(dump_notebook(made), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""What stands in the notebook beside the tasks: the rubric's points, pictures in the text, texts of our own files."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from whole_notebook import ROOT, cell_of, template
+
+from grader.errors import GraderError
+from grader.notebook.format import is_code, load_notebook, source_of
+from grader.notebook.included import main, one_text, with_files
+
+RUBRIC = yaml.safe_load((ROOT / "rubric.yaml").read_text(encoding="utf-8"))
+HEADINGS = {  # cell with the heading -> item
+    "encoder-text": "vae.encoder_decoder",
+    "reparameterize-text": "vae.reparameterization",
+    "loss-text": "vae.loss",
+    "train-text": "vae.training",
+    "reconstruction-text": "vae.reconstruction",
+    "sampling-text": "vae.generation",
+    "conditional-encoder-text": "cvae.encoder_decoder",
+    "conditional-reparameterize-text": "cvae.reparameterization",
+    "conditional-train-text": "cvae.training",
+    "conditional-reconstruction-text": "cvae.reconstruction",
+    "conditional-sampling-text": "cvae.generation",
+}
+POINTS = {item["id"]: item["points"] for item in RUBRIC["items"]}
+PICTURE = re.compile(r"!\[([^\]]*)\]\(data:image/png;base64,([^)]*)\)")
+
+
+def test_every_item_has_a_heading_with_its_points() -> None:
+    assert {identity: POINTS[item] for identity, item in HEADINGS.items()} == {
+        identity: int(re.search(r"^## .*\((\d+) points\)$", source_of(cell_of(template(), identity)), re.MULTILINE)[1])  # type: ignore[index]
+        for identity in HEADINGS
+    }
+    assert set(HEADINGS.values()) == set(POINTS)
+
+
+def test_the_table_at_the_top_is_the_rubric() -> None:
+    rows = re.findall(r"^\|(.*)\|(.*)\|(.*)\|(.*)\|$", source_of(cell_of(template(), "title")), re.MULTILINE)[2:]
+    for column, part in ((0, "vae"), (2, "cvae")):
+        listed = {row[column].strip(): row[column + 1].strip() for row in rows if row[column].strip()}
+        wanted = {item["title"]: str(item["points"]) for item in RUBRIC["items"] if item["id"].startswith(f"{part}.")}
+        assert listed == wanted | {"**Sum**": f"**{RUBRIC['points'][part]}**"}
+
+
+def test_beside_every_todo_stand_the_points_of_its_item() -> None:
+    cells = template()["cells"]
+    todo = 0
+    item = ""
+    for cell in cells:
+        item = HEADINGS.get(cell["id"], item)
+        lines = source_of(cell).split("\n") if is_code(cell) else []
+        for above, line in itertools.pairwise(lines):
+            if "# TODO" in line:
+                todo += 1
+                assert re.findall(r"\d+", above.partition("(")[2]) == [str(POINTS[item])], line
+    assert todo == 15
+
+
+def test_the_pictures_in_the_text_are_small_and_described() -> None:
+    pictures = [found for cell in template()["cells"] for found in PICTURE.findall(source_of(cell))]
+    assert len(pictures) == 4
+    assert sum(len(data) for _, data in pictures) < 60_000
+    for described, data in pictures:
+        assert len(described) > 60
+        assert base64.b64decode(data, validate=True).startswith(b"\x89PNG")
+
+
+def test_the_notebook_holds_its_files_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(ROOT / "reference" / "vae_mnist.ipynb"), "--check"]) == 0
+    notebook = load_notebook(ROOT / "reference" / "vae_mnist.ipynb")
+    cell = next(cell for cell in notebook["cells"] if "files" in cell.get("metadata", {}).get("grader", {}))
+    text = source_of(cell)
+    for name in cell["metadata"]["grader"]["files"]:
+        file = (ROOT / "reference" / name).read_text(encoding="utf-8")
+        assert file.partition("\n\n\nclass ")[2].rstrip() in text
+    assert "files" not in cell_of(template(), cell["id"])["metadata"]["grader"]
+
+
+def test_several_files_become_one_text_without_what_binds_them() -> None:
+    one = '"""What it is for."""\n\nimport sys\nfrom typing import (\n    Any,\n)\n\nLEAST = 2\n'
+    two = '"""More."""\n\nimport sys\nimport abc\n\nfrom grader.one import LEAST\n\n\ndef most():\n    return LEAST\n'
+    wanted = "import abc\nimport sys\nfrom typing import Any\n\n\nLEAST = 2\n\n\ndef most():\n    return LEAST"
+    assert one_text([one, two]) == wanted
+
+
+def test_a_stale_cell_is_told_and_written_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "part.py").write_text("X = 1\n")
+    path = tmp_path / "some.ipynb"
+    path.write_text(
+        '{"cells": [{"cell_type": "code", "id": "a", "metadata": {"grader": {"role": "given", "files": ["part.py"]}},'
+        ' "source": "# Given.\\nX = 0", "outputs": []}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+    )
+    assert main([str(path), "--check"]) == 1
+    assert "run without --check" in capsys.readouterr().out
+    assert main([str(path)]) == 0
+    assert main([str(path), "--check"]) == 0
+    assert source_of(load_notebook(path)["cells"][0]).split() == ["#", "Given.", "X", "=", "1"]
+    (tmp_path / "part.py").unlink()
+    assert main([str(path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(GraderError, match=r"part\.py"):
+        with_files(load_notebook(path), tmp_path)

@@ -1,0 +1,197 @@
+"""The self-checks that stand in the notebook: no false alarm, most mistakes seen, and nothing else touched by them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from self_checked import ASKS, ITEMS, REFERENCE, ROOT, flagged, said, variables
+from whole_notebook import cell_of, handed_in, solved, template
+
+from grader.audit import corpus
+from grader.notebook.format import is_code, load_notebook, source_of
+from grader.notebook.regions import replace_regions, strip_markers
+
+UNSEEN = {  # right in form, wrong in size
+    *("logvar_taken_for_log_sigma", "kl_without_half", "kl_turned_down"),
+    *("reconstruction_alone_is_trained", "first_image_of_a_batch", "centred_uniform_prior", "noise_added_to_samples"),
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def sound() -> dict[str, Any]:
+    return variables(corpus.build(corpus.REFERENCE))
+
+
+def with_regions(**regions: str) -> dict[str, Any]:
+    return variables(strip_markers(replace_regions(REFERENCE, regions)))
+
+
+@pytest.mark.parametrize("item", ITEMS)
+def test_the_reference_is_as_expected_in_every_line_and_quickly(sound: dict[str, Any], item: str) -> None:
+    start = time.process_time()
+    text = said(sound, item)
+    assert time.process_time() - start < 2
+    first, *lines = text.splitlines()
+    assert first == f"{item}: {len(lines)} of {len(lines)} as expected"
+    assert all(line.startswith("  ✓ ") and ": expected " in line and "; got " in line for line in lines)
+
+
+@pytest.mark.parametrize("name", corpus.names("honest"))
+def test_an_honest_solution_raises_no_alarm(name: str) -> None:
+    assert flagged(name) == []
+
+
+def of_code() -> list[str]:
+    """The wrong solutions that lose something without any training."""
+    trained = {"reconstruction", "generation"}
+    drawn = {"vae.generation", "cvae.generation"}
+    found = []
+    for name in corpus.names("wrong"):
+        entry = corpus.entry(name)
+        sampling = set(entry.loses) <= drawn and any(region.startswith("sample") for region in entry.regions)
+        if sampling or not {item.partition(".")[2] for item in entry.loses} & trained:
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("name", of_code())
+def test_a_mistake_in_the_code_is_seen(name: str) -> None:
+    assert bool(flagged(name)) == (name not in UNSEEN)
+
+
+def test_what_is_not_filled_yet_is_said_and_nothing_else() -> None:
+    names = variables(template())
+    for item in ITEMS:
+        (line,) = said(names, item).splitlines()
+        assert line.startswith(f"{item}: – not filled yet: ")
+    nothing = with_regions(**{"VAE.reparameterize": "pass", "vae_loss": "pass"})
+    assert said(nothing, "vae.reparameterization") == (
+        "vae.reparameterization: – not filled yet: reparameterize returns nothing yet\n"
+    )
+    assert "– not filled yet" in said(nothing, "vae.loss")
+
+
+def test_each_task_is_tried_without_those_that_are_still_open(sound: dict[str, Any]) -> None:
+    for name, item in {"VAE.reparameterize": "vae.reparameterization", "vae_loss": "vae.loss"}.items():
+        source = cell_of(corpus.build(corpus.REFERENCE), "vae" if "." in name else "loss")
+        names = variables(template())
+        exec(source_of(source), names)
+        assert "✗" not in said(names, item)
+        assert "–" not in said(names, item)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("raise ValueError('no\\nway')", "✗ running it: expected no error; got ValueError: no way (in "),
+        ("import sys; sys.exit(3)", "✗ running it: expected no error; got SystemExit: 3"),
+        ("return 7", "expected (256, 16); got int"),
+        ("return mu.double()", "✗"),
+        ("return mu.long()", "got (256, 16) of torch.int64"),
+    ],
+)
+def test_whatever_the_code_does_is_a_line_and_no_error(code: str, says: str) -> None:
+    assert says in said(with_regions(**{"VAE.reparameterize": code}), "vae.reparameterization")
+
+
+def test_an_endless_loop_is_stopped() -> None:
+    names = with_regions(train_vae="while True:\n    pass")
+    names["_LONGEST_S"] = 0.5
+    assert "expected an end within 0.5 s; got it was stopped" in said(names, "vae.training")
+
+
+def test_an_unknown_item_is_answered_with_the_known_ones(sound: dict[str, Any]) -> None:
+    assert said(sound, "vae.los").strip() == "self_check knows " + ", ".join(ASKS.values())
+
+
+def test_random_numbers_and_switches_are_left_alone(sound: dict[str, Any]) -> None:
+    def state() -> tuple[Any, ...]:
+        numpy: Any = np.random.get_state()
+        return random.getstate(), numpy[1].tolist(), numpy[2:], torch.get_rng_state().tolist()
+
+    torch.manual_seed(5)
+    before = state()
+    with torch.no_grad():
+        for item in ITEMS:
+            said(sound, item)
+            assert not torch.is_grad_enabled()
+    assert state() == before
+
+
+def test_the_same_code_is_told_the_same_twice(sound: dict[str, Any]) -> None:
+    for item in ("vae.encoder", "cvae.training"):
+        assert said(sound, item) == said(sound, item)
+
+
+def test_what_the_code_prints_is_left_out(capfd: pytest.CaptureFixture[str]) -> None:
+    names = with_regions(vae_loss="print('loss 3')\nraise NotImplementedError")
+    assert "loss 3" not in said(names, "vae.loss") + "".join(capfd.readouterr())
+
+
+def test_no_name_of_the_students_is_taken(sound: dict[str, Any]) -> None:
+    names: dict[str, Any] = {}
+    exec(source_of(cell_of(template(), "self-check")), names)
+    assert {name for name in names if not name.startswith("_")} == {"self_check"}
+
+
+def test_no_entry_of_the_corpus_changes_the_self_checks() -> None:
+    given = source_of(cell_of(template(), "self-check"))
+    for name in [*corpus.names("honest"), *corpus.names("wrong"), *corpus.names("models")]:
+        assert source_of(cell_of(corpus.build(name), "self-check")) == given, name
+    assert source_of(cell_of(corpus.narrow(corpus.build(corpus.REFERENCE)), "self-check")) == given
+
+
+def test_each_task_has_its_check_in_the_next_cell() -> None:
+    cells = [cell for cell in template()["cells"] if is_code(cell)]
+    roles = [cell["metadata"]["grader"]["role"] for cell in cells]
+    asked = []
+    for n, role in enumerate(roles):
+        assert (role == "task") == (roles[min(n + 1, len(roles) - 1)] == "check")
+        asked += [source_of(cells[n])] if role == "check" else []
+    assert asked == [f'self_check("{item}")' for item in ITEMS]
+
+
+def without_checks(cell: dict[str, Any]) -> bool:
+    return not cell["id"].startswith("check-")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda cells: [cell for cell in cells if without_checks(cell)],
+        lambda cells: [cell if without_checks(cell) else {**cell, "source": "print(3)"} for cell in cells],
+        lambda cells: [twin for cell in cells for twin in ([cell] if without_checks(cell) else [cell, cell])],
+        lambda cells: [
+            cell if without_checks(cell) else {**cell, "outputs": [{"output_type": "error", "ename": "No"}]}
+            for cell in cells
+        ],
+    ],
+    ids=["deleted", "changed", "twice", "outputs"],
+)
+def test_what_becomes_of_the_calls_is_nobodys_business(
+    damage: Callable[[list[dict[str, Any]]], list[dict[str, Any]]], tmp_path: Any
+) -> None:
+    notebook = solved()
+    notebook["cells"] = damage(notebook["cells"])
+    _, restored = handed_in(notebook, tmp_path)
+    assert restored.remarks == ()
+
+
+def test_editors_are_told_to_fold_the_long_cell() -> None:
+    metadata = cell_of(load_notebook(ROOT / "student_template" / "vae_mnist.ipynb"), "self-check")["metadata"]
+    assert metadata["cellView"] == "form"
+    assert metadata["jupyter"] == {"source_hidden": True}

@@ -187,7 +187,9 @@ def follow_notes(item: ItemVerdict, items: Sequence[ItemVerdict]) -> tuple[str, 
     notes = []
     if item.override is not None:
         given, was = _points(item.override.points_milli), points_text(item.override.was_milli)
-        notes.append(f"A person decided this item: {given} where the grader gave {was}. Reason: {item.override.reason}")
+        who = ", ".join(filter(None, (item.override.by, item.override.when)))
+        why = f"{item.override.reason} ({who})"
+        notes.append(f"A person decided this item: {given} where the grader gave {was}. Reason: {why}")
     if item.gained_milli:
         causes = " and ".join(titles.get(cause, cause) for cause in item.lost_in)
         notes.append(

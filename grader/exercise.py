@@ -56,6 +56,9 @@ class Exercise(Protocol):
     def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
         """The questions of `decode.<part>`; raises `NotAnswered` where there is nothing to ask."""
 
+    def ahead(self, evidence: Evidence) -> None:
+        """Loads and remembers what judging will need, while the second box runs; decides nothing and may raise."""
+
     def figures(self, evidence: Evidence) -> list[Figure]:
         """Pictures for the report; never raises for missing evidence."""
 

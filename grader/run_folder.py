@@ -13,6 +13,7 @@ from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import EvidenceError, GraderError
 from grader.evidence import MAX_FILE, load_evidence, read_later, save_evidence
 from grader.exercise import Exercise
+from grader.files import sweep, write_atomically
 from grader.fingerprint import judging_checksum
 from grader.following import Followed, with_followed
 from grader.judge import judge
@@ -20,7 +21,6 @@ from grader.memory import MAX_BYTES as MAX_MEMORY
 from grader.memory import Memory, dump_memory, read_memory
 from grader.notebook.format import dump_notebook, one_line
 from grader.records import Evidence, GradeReport, ItemVerdict, Rubric
-from grader.report.files import sweep, write_atomically
 from grader.report.report_json import MAX_BYTES, dump_json, read_report_json
 from grader.running import Ran
 

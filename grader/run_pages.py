@@ -12,11 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 from grader.bounded import Unreadable, file_bytes, json_value
 from grader.evidence import MAX_FILE
 from grader.exercise import Exercise
+from grader.files import write_atomically
 from grader.fingerprint import judging_checksum
 from grader.notebook.format import load_notebook
 from grader.records import Execution, Figure, GradeReport, Rubric
 from grader.report.feedback import feedback_html
-from grader.report.files import write_atomically
 from grader.report.gradescope import results_json
 from grader.report.html import report_html
 from grader.report.notebook.view import NotebookView, make_view, store_view, stored_view

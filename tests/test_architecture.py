@@ -23,7 +23,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "grader"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("", "bounded", "errors", "in_box"),  # in_box: runs beside the student's code; the keeper reads its wire format
+    # in_box: runs beside the student's code; the keeper reads its wire format
+    ("", "bounded", "errors", "files", "in_box"),
     ("records", "versions"),
     ("judging", "metrics", "data", "notebook"),
     ("levels",),
@@ -42,8 +43,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 WING = "exercises"  # questions, checks and pictures of one exercise: stands beside the floors below
 WING_IMPORTS = frozenset(
-    {"errors", "records", "judging", "levels", "evidence", "exercise", "metrics", "classifier", "data", "box.backend"}
-    | {WING}
+    {"errors", "records", "versions", "judging", "levels", "evidence", "exercise", "metrics", "classifier", "data"}
+    | {"box.backend", WING}
 )
 FORBIDDEN = re.compile(
     r"\b(pickle|dill|joblib|cloudpickle|marshal|shelve)\b|torch\.load\(|(?<![\w.])eval\(|allow_pickle|shell=True|os\.system\("

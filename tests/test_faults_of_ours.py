@@ -24,7 +24,7 @@ from toy_exercise import notebook, running
 
 from grader import pipeline, run_folder, run_pages
 from grader.box.inbox import Inbox
-from grader.report.files import write_atomically
+from grader.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
 COMMAND = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]; from grader.cli import main; main()"

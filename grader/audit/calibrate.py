@@ -15,8 +15,8 @@ from grader.audit.calibration import Measurement, Threshold, measurements, thres
 from grader.audit.calibration_page import Defect, defect, page
 from grader.audit.pictures import strip_plot
 from grader.audit.runs import Wanted, planned, run_all
+from grader.files import csv_bytes, write_atomically
 from grader.records import Rubric
-from grader.report.files import csv_bytes, write_atomically
 from grader.rubric import load_rubric
 
 DOCS = Path("docs")

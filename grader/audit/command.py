@@ -33,9 +33,9 @@ from grader.audit.whatif import (
 )
 from grader.audit.wording import answers_of
 from grader.errors import GraderError
+from grader.files import write_atomically
 from grader.notebook.format import load_notebook
 from grader.records import ItemVerdict, Rubric
-from grader.report.files import write_atomically
 from grader.rubric import load_rubric
 from grader.rubric.wording import nearest
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from grader.audit.quick import quick_results
 from grader.audit.runs import planned, run_all
+from grader.files import csv_bytes
 from grader.records import ItemVerdict
-from grader.report.files import csv_bytes
 
 Points = tuple[tuple[str, int], ...]  # (item, thousandths)
 

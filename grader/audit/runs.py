@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from grader.audit import corpus
+from grader.files import write_atomically
 from grader.fingerprint import questions_checksum
 from grader.notebook.format import dump_notebook
 from grader.notebook.restore import restore_given
 from grader.pipeline import follow, sound_source
 from grader.records import ItemVerdict, Notebook
-from grader.report.files import write_atomically
 from grader.rubric import load_rubric
 from grader.run_folder import store_run, verdicts
 from grader.running import Case, run_submission

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from grader.files import write_atomically
 from grader.notebook.format import one_line
-from grader.report.files import write_atomically
 
 MAX_MEMBERS = 50_000
 MAX_DEPTH = 30  # folders in a member's name

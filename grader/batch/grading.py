@@ -24,10 +24,10 @@ from grader.batch.roster import read_roster
 from grader.batch.work import ENDED, folder_of, is_current
 from grader.box.backend import backend_named
 from grader.errors import GraderError
+from grader.files import write_atomically
 from grader.notebook.read import safe_name
 from grader.pipeline import refuse_unknown_parts
 from grader.records import Rubric
-from grader.report.files import write_atomically
 from grader.report.report_json import dump_json
 from grader.rubric import load_rubric
 from grader.run_folder import REPORT

@@ -13,8 +13,8 @@ from grader.batch.gradebooks.entries import GradebookSettings
 from grader.batch.records import HandedIn, Student
 from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import GraderError
+from grader.files import write_atomically
 from grader.notebook.format import one_line
-from grader.report.files import write_atomically
 
 NAME = "class.json"
 FORMAT = 1

@@ -16,10 +16,10 @@ from grader.batch.work import ENDED, MAX_ENDED
 from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import GraderError
 from grader.exercise import Exercise
+from grader.files import sweep, write_atomically
 from grader.overrides import NAME as OVERRIDES
 from grader.overrides import Decisions, names_of, read_overrides, with_overrides
 from grader.records import GradeReport, Rubric, Status
-from grader.report.files import sweep, write_atomically
 from grader.run_folder import REPORT, WALL, stored_report
 from grader.run_pages import write_report
 

@@ -14,10 +14,10 @@ from grader.batch.similar import Alike, alike
 from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import GraderError
 from grader.exercise import Exercise
+from grader.files import write_atomically
 from grader.notebook.format import load_notebook
 from grader.notebook.read import read_submission
 from grader.records import Notebook, Rubric
-from grader.report.files import write_atomically
 
 NAME = "similar.json"
 MAX_BYTES = 50_000_000

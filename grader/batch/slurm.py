@@ -25,8 +25,8 @@ from grader.batch.work import ENDED, outcome
 from grader.batch.worker import JOB
 from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import GraderError
+from grader.files import write_atomically
 from grader.notebook.format import one_line
-from grader.report.files import write_atomically
 from grader.report.report_json import dump_json
 from grader.run_folder import REPORT
 

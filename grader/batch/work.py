@@ -15,11 +15,11 @@ from pathlib import Path
 from grader.batch.records import Ended, Job, State
 from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import GraderError, SubmissionError
+from grader.files import write_atomically
 from grader.fingerprint import run_checksum
 from grader.notebook.format import load_notebook, one_line
 from grader.pipeline import Options, grade, regrade
 from grader.records import GradeReport, Outcome, Status
-from grader.report.files import write_atomically
 from grader.report.report_json import dump_json
 from grader.rubric import load_rubric
 from grader.run_folder import REPORT, stored_report

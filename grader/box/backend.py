@@ -15,7 +15,7 @@ from grader.records import Limits
 
 ENGINE = "/box/engine"  # where the box sees grader/in_box
 PROBE = "/box/probe"  # where it sees the exercise's in_box
-MNIST = "/box/mnist"  # where it sees the folder that holds MNIST/raw
+MNIST = "/box/mnist"  # where it sees MNIST's raw files, and nothing else of the cache
 SPARE_TASKS = 8  # the box's own, beside what the notebook may have
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
 
 CLASSES = 10
 
@@ -36,6 +37,13 @@ class Network(nn.Module):
         )
         self.head = nn.Linear(at_7, CLASSES)
         self.to(memory_format=torch.channels_last)  # twice as fast on a CPU
+
+    def fused(self) -> Network:
+        """Each batch norm inside the convolution before it, for inference: twice as fast, the same but for rounding."""
+        for block in self.convolutions:
+            assert isinstance(block, nn.Sequential)
+            block[0], block[1] = fuse_conv_bn_eval(block[0], block[1]), nn.Identity()  # type: ignore[type-var, arg-type]
+        return self.to(memory_format=torch.channels_last)
 
     def features(self, x: Tensor) -> Tensor:
         """`x` `(N, 1, 28, 28)` in [0, 1] -> the last hidden layer, `(N, F)`, at least 0."""

@@ -52,7 +52,7 @@ def find_mnist() -> Path | None:
     if named:
         return _root_from(Path(named).expanduser().absolute())
     root = cache_root()
-    return root if idx.problem_with(root / "MNIST" / "raw") is None else None
+    return root if idx.problem_with(raw_folder(root)) is None else None
 
 
 def ensure_mnist(say: Say) -> Path:
@@ -89,13 +89,18 @@ def load_mnist(root: Path) -> Mnist:
 
     Raises: DataError where a file is missing or has another size; checksums are `ensure_mnist`'s.
     """
-    folder = root / "MNIST" / "raw"
+    folder = raw_folder(root)
     return Mnist(
         train_images=_images(folder / idx.TRAIN_IMAGES),
         train_labels=_labels(folder / idx.TRAIN_LABELS),
         test_images=_images(folder / idx.TEST_IMAGES),
         test_labels=_labels(folder / idx.TEST_LABELS),
     )
+
+
+def raw_folder(root: Path) -> Path:
+    """Where `root` holds the four files."""
+    return root / "MNIST" / "raw"
 
 
 def _root_from(named: Path) -> Path:

@@ -18,8 +18,8 @@ from pathlib import Path
 import yaml
 
 from grader.errors import GraderError
+from grader.files import write_atomically
 from grader.notebook.format import load_notebook, one_line
-from grader.report.files import write_atomically
 from grader.rubric import load_rubric
 
 FILES = Path(__file__).parent / "files"

@@ -16,8 +16,8 @@ from typing import Any
 
 from grader.batch.finding import alone
 from grader.errors import GraderError, SubmissionError
+from grader.files import write_atomically
 from grader.gradescope.bundle import SETTINGS
-from grader.report.files import write_atomically
 from grader.report.plain import plain, without_paths
 from grader.report.report_json import dump_json
 from grader.rubric import load_rubric

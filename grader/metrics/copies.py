@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,30 +16,50 @@ _ROWS = 250  # samples at once: bounds the memory
 _BANK_ROWS = 500  # training images at once: stays in the processor's cache
 
 
-@dataclass(frozen=True, slots=True)
 class CopyBank:
-    """M training images made ready for the search; about 200 MB for the whole training set."""
+    """M training images made ready for the search; 15 MB beside the images for the whole training set.
 
-    pictures: Array  # (M, 784), rows of mean 0 and length 1
-    coarse: Array  # (M or a few more, 64), rows of length 1, filled up to whole groups with zeros
-    basis: Array  # (784, 64)
+    Candidates are looked for in `coarse` `(M or a few more, 64)`, rows of length 1, filled up to whole groups with
+    zeros, and `basis` `(784, 64)`. The pictures themselves are prepared when they become candidates.
+    """
+
+    def __init__(self, train_images: Array, coarse: Array, basis: Array) -> None:
+        count = len(train_images)
+        if coarse.shape != (count + -count % _GROUPS, _COARSE) or basis.shape != (SIDE * SIDE, _COARSE):
+            raise ValueError(f"CopyBank: the index is another bank's: {coarse.shape}, {basis.shape} for {count} images")
+        self.coarse, self.basis = coarse, basis
+        self._images = train_images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def pictures(self, rows: Array) -> Array:
+        """The training images of these rows `(...)`, each of mean 0 and length 1: `(..., 784)`."""
+        wanted, where = np.unique(rows, return_inverse=True)
+        found = np.empty((len(wanted), SIDE * SIDE), dtype=np.float32)
+        for start in range(0, len(wanted), _BANK_ROWS):
+            found[start : start + _BANK_ROWS] = flat(prepared(self._images[wanted[start : start + _BANK_ROWS]]))
+        shown: Array = found[where.reshape(rows.shape)]
+        return shown
 
 
 def copy_bank(train_images: Array) -> CopyBank:
     """The bank of `train_images` `(M, 28, 28)` or `(M, 1, 28, 28)`, uint8 or in [0, 1]; make it once, use it often.
 
+    Its `coarse` and `basis` may be kept, for a `CopyBank` of the same images.
+
     Raises: ValueError where the shape is another or there are fewer than 16 images.
     """
     if len(train_images) < _GROUPS:
         raise ValueError(f"copy_bank: expected at least {_GROUPS} training images, got {len(train_images)}")
-    pictures = np.empty((len(train_images), SIDE * SIDE), dtype=np.float32)
-    for start in range(0, len(pictures), _BANK_ROWS):
-        pictures[start : start + _BANK_ROWS] = flat(prepared(train_images[start : start + _BANK_ROWS]))
-    some = pictures[::_BASIS_STRIDE] if len(pictures) > _BASIS_STRIDE * _COARSE else pictures
+    count = len(train_images)
+    some = flat(prepared(train_images[::_BASIS_STRIDE] if count > _BASIS_STRIDE * _COARSE else train_images))
     basis = np.linalg.eigh(some.T @ some)[1][:, -_COARSE:]
-    fill = -len(pictures) % _GROUPS
-    coarse = np.pad(unit(pictures @ basis), ((0, fill), (0, 0)))
-    return CopyBank(pictures, coarse, basis)
+    coarse = np.zeros((count + -count % _GROUPS, _COARSE), dtype=np.float32)
+    for start in range(0, count, _BANK_ROWS):
+        stop = min(start + _BANK_ROWS, count)
+        coarse[start:stop] = unit(flat(prepared(train_images[start:stop])) @ basis)
+    return CopyBank(train_images, coarse, basis)
 
 
 class CopySearch(NamedTuple):
@@ -78,8 +97,8 @@ def copy_search(samples: Array, bank: CopyBank) -> CopySearch:
         part = pictures[start : start + _ROWS]
         likeness = (flat(part) @ bank.basis) @ bank.coarse.T  # (rows, M)
         found = likeness.reshape(len(part), _GROUPS, size).argmax(axis=2) + firsts
-        found = found.clip(max=len(bank.pictures) - 1)
-        distances = _outside(bank.pictures[found], tangents(part))  # (rows, groups)
+        found = found.clip(max=len(bank) - 1)
+        distances = _outside(bank.pictures(found), tangents(part))  # (rows, groups)
         nearest[start : start + _ROWS] = found[np.arange(len(part)), distances.argmin(axis=1)]
         ratios[start : start + _ROWS] = distances.min(axis=1) / np.median(distances, axis=1).clip(min=1e-9)
     ratios[~flat(pictures).any(axis=1)] = 1

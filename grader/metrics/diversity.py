@@ -10,6 +10,8 @@ import numpy as np
 
 from grader.records import Array
 
+_ROWS = 500  # pictures compared with all others at once: bounds the memory
+
 
 class Spread(NamedTuple):
     """Ratios to real digits, at least 0; about 1 for real digits, 0 for one picture a class."""
@@ -108,11 +110,15 @@ def distinct_share(images: Array, *, tolerance: float) -> float:
     """
     if len(images) < 2 or tolerance < 0:
         raise ValueError(f"distinct_share: expected 2 images and a tolerance, got {len(images)}, {tolerance}")
-    flat = images.reshape(len(images), -1).astype(np.float64)
-    from sklearn.neighbors import NearestNeighbors
-
-    nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(flat).kneighbors()[0][:, 0]
-    return float((nearest / math.sqrt(flat.shape[1]) > tolerance).mean())
+    flat = images.reshape(len(images), -1).astype(np.float64)  # so that differences of squares keep their digits
+    squares = (flat * flat).sum(axis=1)
+    nearest = np.empty(len(flat))
+    for start in range(0, len(flat), _ROWS):
+        rows = slice(start, start + _ROWS)
+        distances = squares[rows, None] + squares - 2 * flat[rows] @ flat.T  # squared, (rows, N)
+        distances[np.arange(len(distances)), np.arange(start, start + len(distances))] = np.inf
+        nearest[rows] = distances.min(axis=1)
+    return float((nearest > tolerance**2 * flat.shape[1]).mean())
 
 
 def _pixel_deviation(images: Array) -> float:

@@ -79,6 +79,15 @@ def test_what_has_no_answer_is_refused(bank: CopyBank) -> None:
         copy_bank(np.zeros((15, 28, 28)))
 
 
+def test_a_bank_can_be_made_of_what_was_kept(train_images: Array, bank: CopyBank) -> None:
+    again = CopyBank(train_images, bank.coarse, bank.basis)
+    rows = np.array([[5, 9], [9, 12_000]])
+    assert (again.pictures(rows) == copy_bank(train_images).pictures(rows)).all()
+    assert (copy_ratios(train_images[:40], again) == copy_ratios(train_images[:40], bank)).all()
+    with pytest.raises(ValueError, match="another bank's"):
+        CopyBank(train_images, bank.coarse[:-1], bank.basis)
+
+
 def test_a_copy_is_traced_to_its_original(train_images: Array, bank: CopyBank) -> None:
     rows = np.array([3, 77, 150])
     moved = np.roll(train_images[rows], (1, 2), axis=(1, 2))

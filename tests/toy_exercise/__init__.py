@@ -65,6 +65,9 @@ class Toy:
             raise NotAnswered(Fault("student", "there is nothing to decode"))
         return {"x": codes, **state}
 
+    def ahead(self, evidence: Evidence) -> None:
+        """Nothing: judging takes no time here."""
+
     def figures(self, evidence: Evidence) -> list[Figure]:
         """None."""
         return []

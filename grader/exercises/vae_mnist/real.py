@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
 from functools import lru_cache
 
 import numpy as np
 
 from grader.classifier import Judgement, judge
+from grader.data.derived import derived
 from grader.data.mnist import Mnist, find_mnist, load_mnist
 from grader.errors import DataError
 from grader.metrics.copies import CopyBank, copy_bank
 from grader.records import Array
+from grader.versions import ROOT, files_checksum, versions
 
 COMPARED = 5000  # real images in each comparison of distributions
 
@@ -44,10 +48,27 @@ def digits() -> tuple[Array, Array]:
 @lru_cache(maxsize=1)
 def digit_judgement() -> Judgement:
     """What the classifier sees on the test images."""
-    return judge(digits()[0], device="auto")
+
+    def make() -> dict[str, Array]:
+        found = judge(digits()[0])  # on the CPU, so that what is kept is the same with and without a GPU
+        return {"probabilities": found.probabilities, "labels": found.labels, "features": found.features}
+
+    return Judgement(**derived("digit-judgement", _made_by("classifier"), make))
 
 
 @lru_cache(maxsize=1)
 def training_bank() -> CopyBank:
     """The training images, ready to be searched for copies."""
-    return copy_bank(mnist().train_images)
+
+    def make() -> dict[str, Array]:
+        bank = copy_bank(mnist().train_images)
+        return {"coarse": bank.coarse, "basis": bank.basis}
+
+    return CopyBank(mnist().train_images, **derived("training-bank", _made_by("metrics"), make))
+
+
+def _made_by(folder: str) -> str:
+    """A checksum of what decides the derived arrays: that folder of the grader, the data's own, and versions."""
+    code = files_checksum(ROOT, [*(ROOT / folder).rglob("*.*"), *(ROOT / "data").rglob("*.py")])
+    told = f"{code} {COMPARED} {versions()} {platform.machine()}"
+    return hashlib.sha256(told.encode()).hexdigest()

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from grader.box.backend import MNIST
-from grader.data.mnist import ensure_mnist
+from grader.data.mnist import ensure_mnist, raw_folder
 from grader.evidence import AnswerSpec
 from grader.exercise import Questions, Say
 from grader.exercises.vae_mnist import figures, questions, real
 from grader.exercises.vae_mnist.checks import CHECKS, quality
-from grader.exercises.vae_mnist.checks.pictures import black_and_white, fresh_decoder_answered
+from grader.exercises.vae_mnist.checks.pictures import (
+    black_and_white,
+    digit_moments,
+    fresh_decoder_answered,
+    judged,
+    samples,
+)
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
 from grader.exercises.vae_mnist.in_box import interface
 from grader.judging import Check, NotAnswered
@@ -62,7 +69,7 @@ class VaeMnist:
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """MNIST is here; the box sees it read-only."""
-        return {MNIST: ensure_mnist(say)}
+        return {MNIST: raw_folder(ensure_mnist(say))}
 
     def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
         """See `questions.make_questions`."""
@@ -84,6 +91,16 @@ class VaeMnist:
         asked = {key.removeprefix(prefix): q for key, q in evidence.questions.items() if key.startswith(prefix)}
         decoder = {name: array for name, array in state.items() if name.startswith("decoder/")}
         return questions.decode_questions(codes, asked, decoder)
+
+    def ahead(self, evidence: Evidence) -> None:
+        """The classifier has looked at what was drawn already; real digits and the pictures' tools are loaded."""
+        import matplotlib.backends.backend_agg  # noqa: F401  # what is imported now is not waited for later
+
+        for part in self.parts:
+            with suppress(NotAnswered):
+                judged(samples(evidence, part)[0])
+        real.training_bank()
+        digit_moments()
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """See `figures`."""

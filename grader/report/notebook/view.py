@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.bounded import Unreadable, file_bytes, json_value
+from grader.files import write_atomically
 from grader.records import CellRun, Notebook
-from grader.report.files import write_atomically
 from grader.report.notebook.cells import cells_html
 from grader.report.notebook.marks import places, troubles
 

@@ -52,6 +52,9 @@ class StraightLine:
         """Nothing: the engine asks only where the probe answers `trained.<part>/state`, for a second, fresh box."""
         raise NotAnswered(Fault("nobody", "this exercise has no second box"))
 
+    def ahead(self, evidence: Evidence) -> None:
+        """Nothing: judging takes no time here."""
+
     def figures(self, evidence: Evidence) -> list[Figure]:
         """None. Draw from evidence what a student should see: `Figure(id, title, caption, png)`."""
         return []

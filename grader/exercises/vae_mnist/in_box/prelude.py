@@ -33,7 +33,7 @@ def _teach(mnist):
         if type(self).__name__ == "MNIST" and not exists(self):
             raw = Path(self.raw_folder)
             raw.mkdir(parents=True, exist_ok=True)
-            for file in Path(os.environ["BOX_MNIST"], "MNIST", "raw").glob("*-ubyte"):
+            for file in Path(os.environ["BOX_MNIST"]).glob("*-ubyte"):
                 if not (raw / file.name).exists():
                     (raw / file.name).symlink_to(file)
         return exists(self)

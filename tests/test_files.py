@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.report.files import sweep, write_atomically
+from grader.files import sweep, write_atomically
 
 
 def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ MAX_DEPTH = 100  # of what a cell shows, as JSON
 MAX_LINE = 4000  # characters of one entry of a traceback, which is a whole frame
 MAX_LINES = 20  # entries kept at either end of a traceback
 ERROR_BYTES = 200_000
+FLOOD = 64  # times what is kept of a cell's output: then the cell is stopped
 DROPPED = "\n[the rest of this cell's output was dropped: it printed or showed too much]\n"
 
 
@@ -45,10 +46,15 @@ class Ran:
 
 
 class BoundedClient(NotebookClient):
-    """Drops what a cell prints or shows beyond a number of bytes, so that a flood fills no memory."""
+    """Drops what a cell prints or shows beyond a number of bytes, so that a flood fills no memory.
+
+    `flooded` is set where a cell goes on and on: what it does besides is not worth twenty minutes of printing.
+    """
 
     max_bytes = 1 << 22
     used = 0
+    said = 0  # with what was dropped
+    flooded: asyncio.Event
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
         """Appends the message's output, merges streams, or drops it when the cell has said enough."""
@@ -59,6 +65,9 @@ class BoundedClient(NotebookClient):
             size = self.max_bytes
         else:
             size = len(content.get("text", "")) if kind == "stream" else len(json.dumps(content))
+        self.said += size
+        if self.said > FLOOD * self.max_bytes:
+            self.flooded.set()
         room = self.max_bytes - self.used
         if room + (ERROR_BYTES if kind == "error" else 0) <= 0:  # how a cell ended is kept in any case
             return None
@@ -139,6 +148,7 @@ class Kernel:
             log=log,
         )
         client.max_bytes = self._max_output_bytes
+        client.flooded = asyncio.Event()
         client.on_cell_executed = self._replied
         client.extra_arguments = ["--HistoryManager.enabled=False"]
         await client.async_start_new_kernel(cwd=folder)
@@ -147,16 +157,19 @@ class Kernel:
         self.alive = True
 
     async def execute(self, source: str, timeout_s: float) -> Ran:
-        """Runs one cell; interrupts it after `timeout_s` and gives the kernel up if that does not help."""
+        """Runs one cell; interrupts it after `timeout_s` or in a flood, gives the kernel up if that does not help."""
         cell = nbformat.v4.new_code_cell(source)
         client = self._client
-        client.used = 0
+        client.used = client.said = 0
+        client.flooded.clear()
         self._reply = {}
         client.nb.cells[0] = cell
         started = time.monotonic()
         task = asyncio.ensure_future(client.async_execute_cell(cell, 0))
-        finished, _ = await asyncio.wait({task}, timeout=timeout_s)
-        timed_out = not finished
+        flood = asyncio.ensure_future(client.flooded.wait())
+        await asyncio.wait({task, flood}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        flood.cancel()
+        timed_out = not task.done()
         ended_itself = timed_out and not await client.km.is_alive()
         if timed_out:
             await client.km.interrupt_kernel()
@@ -176,7 +189,9 @@ class Kernel:
             raise fault
         outputs = [dict(output) for output in cell.outputs]
         if timed_out and not ended_itself:
-            return Ran("timeout", seconds, f"stopped after {timeout_s:.0f} s", outputs)
+            much = FLOOD * client.max_bytes / 1e6
+            why = f"it had printed more than {much:.0f} MB" if client.flooded.is_set() else f"{timeout_s:.0f} s"
+            return Ran("timeout", seconds, f"stopped after {why}", outputs)
         if not self.alive:
             return Ran("died", seconds, "the Python process ended", outputs)
         failed = self._reply if self._reply.get("status") == "error" else None  # also where no traceback was shown

@@ -129,6 +129,14 @@ def test_a_flood_of_output_is_cut_off(looked: Ran, cell: str) -> None:
     assert text.endswith("it printed or showed too much]\n")
 
 
+def test_a_cell_that_prints_on_and_on_is_stopped_before_its_time_is_over(looked: Ran) -> None:
+    run, text = running.own(looked, list(CELLS).index("printing on and on"))
+    assert run.status == "timeout"
+    assert "it had printed more than" in run.error
+    assert len(text) < 600_000
+    assert went(looked, "after printing") == ("ok", "here\n")
+
+
 def test_a_huge_error_is_cut_off_and_still_an_error(looked: Ran) -> None:
     status, text = went(looked, "long error")
     assert status == "error"

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import data_path
+from benchmarks import data_path, growth
 from benchmarks.other_graders import nbgrader, otter, passed
 from benchmarks.public_tests import TESTS
 from benchmarks.timing import Measured, Run, alternate
@@ -34,7 +34,7 @@ from grader.records import Notebook
 ROOT = Path(__file__).parents[1]
 RUBRIC = ROOT / "rubric.yaml"
 GRADER = [sys.executable, "-m", "grader"]
-PARTS = ("whole", "short", "class", "data")
+PARTS = ("whole", "short", "class", "data", "growth")
 CLASS = 8
 COLUMNS = ("part", "what", "median_s", "spread_s", "rounds", "keeper_mb", "note", "when")
 STORED = 200
@@ -73,7 +73,7 @@ def machine() -> str:
 
 def _measured(part: str, folder: Path) -> list[dict[str, str]]:
     when = datetime.now(UTC).date().isoformat()
-    found = {"whole": _whole, "short": _short, "class": _class, "data": _data}[part](folder)
+    found = {"whole": _whole, "short": _short, "class": _class, "data": _data, "growth": _growth}[part](folder)
     return [
         {
             "part": part,
@@ -166,6 +166,11 @@ def _class(folder: Path) -> list[tuple[str, Measured, str]]:
 def _data(folder: Path) -> list[tuple[str, Measured, str]]:
     """One epoch's batches, the data side alone."""
     return [(name, Measured(times), "") for name, times in data_path.measure().items()]
+
+
+def _growth(folder: Path) -> list[tuple[str, Measured, str]]:
+    """What grows with how much of what there is."""
+    return [(f"{much:g} {what}", Measured([s]), "") for what, points in growth.measure().items() for much, s in points]
 
 
 def _grade(submission: Path, out: Path, *more: str) -> Run:

@@ -10,6 +10,7 @@ HEADINGS = {
     "short": "What takes no training",
     "class": "A class of eight",
     "data": "Serving one epoch of MNIST, the data side alone",
+    "growth": "How cost grows",
 }
 NOTES = {
     "whole": "Alternating, in one run. The other graders run eleven public tests of shapes, ranges and losses, without "
@@ -17,6 +18,9 @@ NOTES = {
     "short": "Each is a process of its own, so the interpreter's start and the imports are in it.",
     "class": "One at a time means with all cores for each; side by side each keeps to one core.",
     "data": "The notebook's own `Batches` against torchvision's `DataLoader` with `ToTensor` in one process.",
+    "growth": "Scoring is what `cvae.generation` costs, which looks at most; reading is reading a notebook with saved "
+    "outputs, restoring what was given and comparing the outputs with the run's. The more, the less a piece: no line "
+    "bends upwards. What a class costs beside its submissions grows likewise: `make bench-class`.",
 }
 HEAD = """# Benchmarks
 
@@ -40,6 +44,7 @@ def write_up(rows: Sequence[Row], machine: str, docs: Path) -> None:
             lines += ["", f"## {heading}", "", NOTES[part], "", *_table(part, of_part)]
     (docs / "benchmarks.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     _picture(rows, docs / "benchmarks.svg")
+    _curves([row for row in rows if row["part"] == "growth"], docs / "benchmarks_growth.svg")
 
 
 def ratios(part: str, rows: Sequence[Row]) -> dict[str, float]:
@@ -59,6 +64,8 @@ def _table(part: str, rows: Sequence[Row]) -> list[str]:
         cells += [f"**{against[row['what']]:.2f}**"] if against else []
         cells += [row["keeper_mb"]] if memory else []
         lines.append(f"| {' | '.join([*cells, row['note']])} |")
+    if part == "growth":
+        lines += ["", "![Seconds against pictures scored, and against megabytes of outputs](benchmarks_growth.svg)"]
     days = sorted({row["when"] for row in rows})
     return [*lines, "", f"Taken on {' and '.join(days)}." + (" MB: the peak of the process itself." if memory else "")]
 
@@ -68,7 +75,7 @@ def _picture(rows: Sequence[Row], path: Path) -> None:
     from matplotlib.figure import Figure
 
     rcParams["svg.hashsalt"] = "benchmarks"  # the same figures draw the same file
-    parts = [part for part in HEADINGS if any(row["part"] == part for row in rows)]
+    parts = [part for part in HEADINGS if part != "growth" and any(row["part"] == part for row in rows)]
     counts = [sum(row["part"] == part for row in rows) for part in parts]
     figure = Figure(figsize=(8, 0.42 * sum(counts) + 0.9 * len(parts)), layout="constrained")
     panels = figure.subplots(len(parts), 1, squeeze=False, height_ratios=counts)[:, 0]
@@ -83,4 +90,30 @@ def _picture(rows: Sequence[Row], path: Path) -> None:
         axes.set_xticks([])
         axes.set_xlim(0, max(seconds) * 1.15)
         axes.tick_params(labelsize=8, length=0)
+    figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def _curves(rows: Sequence[Row], path: Path) -> None:
+    """A panel for each thing that grows: seconds against how much of it there is."""
+    from matplotlib import rcParams
+    from matplotlib.figure import Figure
+
+    if not rows:
+        return
+    rcParams["svg.hashsalt"] = "benchmarks"
+    told = [row["what"].partition(" ") for row in rows]
+    kinds = list(dict.fromkeys(what for _, _, what in told))
+    figure = Figure(figsize=(8, 2.8), layout="constrained")
+    for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
+        points = [
+            (float(n), float(row["median_s"])) for (n, _, what), row in zip(told, rows, strict=True) if what == kind
+        ]
+        axes.plot(*zip(*points, strict=True), marker="o", color="#35618e")
+        axes.set_ylim(0)
+        axes.set_xlim(0)
+        axes.set_xlabel(kind, fontsize=9)
+        axes.set_ylabel("seconds", fontsize=9)
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.3)
     figure.savefig(path, format="svg", metadata={"Date": None})

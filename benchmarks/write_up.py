@@ -19,8 +19,8 @@ NOTES = {
     "class": "One at a time means with all cores for each; side by side each keeps to one core.",
     "data": "The notebook's own `Batches` against torchvision's `DataLoader` with `ToTensor` in one process.",
     "growth": "Scoring is what `cvae.generation` costs, which looks at most; reading is reading a notebook with saved "
-    "outputs, restoring what was given and comparing the outputs with the run's. The more, the less a piece: no line "
-    "bends upwards. What a class costs beside its submissions grows likewise: `make bench-class`.",
+    "outputs, restoring what was given and comparing the outputs with the run's. Both are straight lines. What a class "
+    "costs beside its submissions: `make bench-class`.",
 }
 HEAD = """# Benchmarks
 

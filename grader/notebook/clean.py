@@ -61,10 +61,16 @@ def _clean_cell(cell: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _clean_metadata(metadata: Any) -> dict[str, Any]:
-    # Only our own marks: tags would steer the runner (skip-execution, raises-exception).
-    grader = metadata.get("grader") if isinstance(metadata, dict) else None
-    identity = grader.get("id") if isinstance(grader, dict) else None
-    return {"grader": {"id": identity}} if _is_id(identity) else {}
+    # Only our own marks, and whether an editor folds the cell: tags would steer the runner (skip-execution,
+    # raises-exception).
+    told = metadata if isinstance(metadata, dict) else {}
+    grader, jupyter = told.get("grader"), told.get("jupyter")
+    kept: dict[str, Any] = {}
+    if _is_id(identity := grader.get("id") if isinstance(grader, dict) else None):
+        kept["grader"] = {"id": identity}
+    if told.get("cellView") == "form" or (isinstance(jupyter, dict) and jupyter.get("source_hidden") is True):
+        kept["jupyter"] = {"source_hidden": True}
+    return kept
 
 
 def _is_id(value: Any) -> bool:

@@ -8,6 +8,7 @@ import time
 import pytest
 from page_reader import Page
 
+from grader.notebook.clean import clean_cells
 from grader.records import Level
 from grader.report.bars import level_bar
 from grader.report.notebook.cells import MOST_CELLS, cells_html
@@ -46,6 +47,16 @@ def test_every_cell_has_a_piece_and_a_notebook_of_thousands_stays_small() -> Non
     pieces = cells_html({"cells": cells})
     assert len(pieces) == len(cells)
     assert "too many cells" in pieces[-1]
+
+
+@pytest.mark.parametrize("metadata", [{"cellView": "form"}, {"jupyter": {"source_hidden": True}}])
+def test_what_an_editor_folds_is_folded_here(metadata: dict[str, object]) -> None:
+    cells = [{"cell_type": "code", "source": "#@title Checks <b>\nx = 1", "outputs": [], "metadata": metadata}]
+    (piece,) = cells_html({"cells": clean_cells(cells)[0]})
+    assert Page(piece).is_inert()
+    assert piece.strip().startswith('<details class="folded"><summary>Checks &lt;b&gt; (2 lines)</summary>')
+    open_still = [{**cells[0], "metadata": {"jupyter": [True], "cellView": None}}]
+    assert "details" not in cells_html({"cells": clean_cells(open_still)[0]})[0]
 
 
 SLOW = (

@@ -20,6 +20,7 @@ MOST_IMAGES = 6_000_000  # bytes of a notebook's pictures; a page has to open on
 MOST_TEXT = 6000  # characters of an output
 MOST_SOURCE = 20_000  # characters of a cell that are coloured
 MOST_CELLS = 400
+MOST_TITLE = 120  # characters of a folded cell's first line
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[^\[]|[\x00-\x08\x0b-\x1f\x7f]")
 _OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")  # what a progress bar draws over
 
@@ -56,11 +57,24 @@ def _prepared(cell: Mapping[str, Any], budget: _Budget) -> dict[str, Any]:
     kind, source = cell["cell_type"], source_of(cell).replace(_BETWEEN, "")
     if kind == "code":
         outputs = [{"output_type": "stream", "name": "stdout", "text": piece} for piece in _outputs(cell, budget)]
-        return {"cell_type": kind, "source": source, "metadata": {}, "outputs": outputs, "execution_count": None}
+        told = {"folded": _summary(source)} if _is_folded(cell) else {}
+        return {"cell_type": kind, "source": source, "metadata": told, "outputs": outputs, "execution_count": None}
     attachments = cell.get("attachments")
     made = markdown_html(source, attachments if isinstance(attachments, dict) else None)
     text = made if kind == "markdown" else f"<pre>{html.escape(source)}</pre>"
     return {"cell_type": "markdown", "source": text, "metadata": {}}
+
+
+def _is_folded(cell: Mapping[str, Any]) -> bool:
+    """Whether Colab or Jupyter would show the cell as one line, as `clean` has kept it."""
+    return "jupyter" in cell.get("metadata", {})
+
+
+def _summary(source: str) -> str:
+    """The folded cell's own title, else its first line, and how long it is."""
+    lines = source.strip().splitlines() or [""]
+    title = re.sub(r"^#\s*(@title)?\s*", "", lines[0])[:MOST_TITLE] or "A folded cell"
+    return f"{title} ({len(lines)} lines)"
 
 
 def _outputs(cell: Mapping[str, Any], budget: _Budget) -> Iterator[str]:

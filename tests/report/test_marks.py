@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import time
 
@@ -57,6 +58,14 @@ def test_what_an_editor_folds_is_folded_here(metadata: dict[str, object]) -> Non
     assert piece.strip().startswith('<details class="folded"><summary>Checks &lt;b&gt; (2 lines)</summary>')
     open_still = [{**cells[0], "metadata": {"jupyter": [True], "cellView": None}}]
     assert "details" not in cells_html({"cells": clean_cells(open_still)[0]})[0]
+
+
+def test_a_large_picture_within_a_text_leaves_the_text_readable() -> None:
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(60_000)).decode()
+    made = markdown_html(f"**Bold**\n\n![A digit](data:image/png;base64,{picture})\n\nand (data:image/png;base64,AA)")
+    assert "<strong>Bold</strong>" in made
+    assert f'<img src="data:image/png;base64,{picture}" alt="A digit">' in made
+    assert Page(f"<div>{made}</div>").is_inert()
 
 
 SLOW = (

@@ -19,6 +19,7 @@ LONGEST = 20_000  # characters of a cell; the renderer's time must stay bounded
 LONGEST_FORMULA = 1500
 MOST_IMAGE = 2_000_000  # bytes
 _MATH_TAG = re.compile(r'<(?:/m[a-z]{1,14}|m[a-z]{1,14}(?: [a-z]{1,20}="[\w\s.#%;:-]{0,60}")* ?/?)>')
+_WITHIN = re.compile(r"\(data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/=]+)\)")
 _IMAGE_URL = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=\s]+")
 
 
@@ -27,17 +28,30 @@ def markdown_html(text: str, attachments: Mapping[str, Any] | None = None) -> st
 
     Tags that the text brings along are shown as text.
     """
+    text, within = _without_pictures(text)
     if len(text) > LONGEST:
         return f"<pre>{html.escape(text[:LONGEST])}…</pre>"
     import bleach
     from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
-    kept = _Kept(attachments or {})
+    kept = _Kept({**(attachments or {}), **within})
     try:
         made = str(MarkdownWithMath(renderer=_renderer()(kept)).render(text))
     except Exception:  # whatever text makes the renderer stumble can still be read
         return f"<pre>{html.escape(text)}</pre>"
     return kept.put_back(bleach.clean(made, tags=TAGS, attributes={}, strip=False))
+
+
+def _without_pictures(text: str) -> tuple[str, dict[str, dict[str, str]]]:
+    """The text with pictures that stand within it as attachments: to the renderer they would be very long words."""
+    found: dict[str, dict[str, str]] = {}
+
+    def attached(address: re.Match[str]) -> str:
+        name = f"within-{secrets.token_hex(8)}"
+        found[name] = {address[1]: address[2]}
+        return f"(attachment:{name})"
+
+    return _WITHIN.sub(attached, text), found
 
 
 class _Kept:

@@ -134,7 +134,7 @@ seen = torch.cuda.is_available()
 name = torch.cuda.get_device_name(0) if seen else ""
 print(json.dumps({"seen": seen, "name": name, "cuda": torch.version.cuda or ""}))
 """
-_FLOOD = "print('x' * 60_000_000)"
+_FLOOD = "print('x' * 20_000_000)"
 _BUSY = "while True: pass"
 _STUBBORN = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
 _HOARD = "hoard = []\nwhile True: hoard.append(bytearray(10_000_000))"

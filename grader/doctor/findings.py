@@ -155,7 +155,7 @@ def endings(box: Boxed) -> list[Finding]:
     cut = flood.status == "ok" and 0 < flood.printed < 2e6
     stopped = busy.status == "timeout" and stubborn.status == "timeout"
     return [
-        _of("output limit", cut, f"60 MB cut to {flood.printed / 1e6:.1f}", f"a flood: {flood.status}", _OURS),
+        _of("output limit", cut, f"20 MB cut to {flood.printed / 1e6:.1f}", f"a flood: {flood.status}", _OURS),
         _of("CPU of a cell", stopped, f"a busy cell is stopped after {BUSY_S} s", "a busy cell goes on", _OURS),
     ]
 

@@ -36,6 +36,7 @@ class Exercise(Protocol):
     sizes: tuple[str, ...]  # what the rubric must size
     checks: Mapping[str, Check]
     in_box: Path
+    imports: tuple[str, ...]  # modules that a solution imports anyway; a second box may load them in advance
     asks_for: Mapping[str, tuple[str, ...]]  # item -> the interface's names a student writes for it
     beside: Mapping[
         str, tuple[str, ...]

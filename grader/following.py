@@ -18,9 +18,10 @@ from grader.exercise import Exercise
 from grader.judge import judge, stepped
 from grader.memory import Memory
 from grader.notebook.definitions import needed
+from grader.planning import UNWRITTEN
 from grader.records import Array, Evidence, ItemVerdict, Outcome, Rubric
 
-UNWRITTEN, UNDEFINED = "NotImplementedError", "is not defined"  # what verdicts say of code that is not there
+UNDEFINED = "is not defined"  # what verdicts say, beside UNWRITTEN, of code that is not there
 SPOILT_STAGES = ("trained", "quality", "decode")  # whose answers depend on what was trained
 
 

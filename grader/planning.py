@@ -19,6 +19,7 @@ from grader.records import CellRun, Interface, Limits, Notebook
 Step = dict[str, Any]
 AFTER_TRAINING = ("sampling", "trained", "quality")  # sampling code is usually written after the training cell
 WITHOUT_TRAINING = ("sampling",)
+UNWRITTEN = "NotImplementedError"  # what the template's functions raise
 IDLE = ("show", "check")  # roles of cells that define nothing which another one needs
 
 
@@ -133,6 +134,13 @@ def training_part(restored: Restored, index: int, exercise: Exercise, names: Map
         if names.get(function, function) in called:
             return part
     return None
+
+
+def will_train(restored: Restored, exercise: Exercise, names: Mapping[str, str]) -> bool:
+    """Whether some part's training function seems to be written, so that there will be something to decode."""
+    cells = [read_code(source_of(cell)) for cell in restored.notebook["cells"] if is_code(cell)]
+    functions = {names.get(function, function) for function in exercise.train_functions.values()}
+    return any(functions & code.binds and UNWRITTEN not in code.source for code in cells)
 
 
 def _redefined(steps: Sequence[Step], asked_at: int, exercise: Exercise, names: Mapping[str, str]) -> bool:

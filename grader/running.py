@@ -26,7 +26,7 @@ from grader.judging import NotAnswered
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import cell_title
 from grader.notebook.restore import Restored
-from grader.planning import Step, executed, first_plan, plan_frame, replaced_plan, second_plan
+from grader.planning import Step, executed, first_plan, plan_frame, replaced_plan, second_plan, will_train
 from grader.records import Array, Evidence, Execution, Fault, Notebook, Rubric, Status
 
 ENGINE_FOLDER = Path(__file__).parent / "in_box"
@@ -65,11 +65,12 @@ def run_submission(case: Case, say: Say, *, parts: Collection[str] | None = None
     """
     boxes = _Boxes(case)
     steps = first_plan(case.restored, case.exercise, boxes.names, boxes.limits, parts)
-    first = boxes.run(steps, _Giver(case.questions), say)
-    stages = {step["stage"] for step in steps if step["kind"] == "stage"}
-    asked = boxes.specs(case.questions)
-    evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
-    evidence = _with_second_box(boxes, first, evidence, say)
+    with boxes.second_ahead(wanted=parts is None and will_train(case.restored, case.exercise, boxes.names)):
+        first = boxes.run(steps, _Giver(case.questions), say)
+        stages = {step["stage"] for step in steps if step["kind"] == "stage"}
+        asked = boxes.specs(case.questions)
+        evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
+        evidence = _with_second_box(boxes, first, evidence, say)
     outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
     notebook = executed(case.restored.notebook, first.inbox.cells, outputs)
     return Ran(evidence, notebook, _execution(first, case, evidence))
@@ -106,14 +107,32 @@ class _Boxes:
         self.backend = backend_named(case.isolation)
         self.contents = Contents({ENGINE: ENGINE_FOLDER, PROBE: case.exercise.in_box, **case.folders})
         self.gpu = Path("/dev/nvidiactl").exists()
+        self._ahead: Keeper | None = None
 
     def specs(self, stages: Collection[str]) -> dict[str, AnswerSpec]:
         """What the answers of these stages may hold."""
         specs = self.case.exercise.answer_specs(self.case.rubric.sizes)
         return {source: spec for source, spec in specs.items() if source.partition("/")[0] in stages}
 
-    def run(self, steps: list[Step], giver: _Giver, say: Say) -> Kept:
-        """One box has run the steps."""
+    @contextmanager
+    def second_ahead(self, *, wanted: bool) -> Iterator[None]:
+        """A second box imports beside the first, which leaves a core idle while it does the same; then it waits."""
+        ahead = self._keeper() if wanted else None
+        if ahead is not None:
+            ahead.warm(self.case.exercise.imports, self.limits)
+            self._ahead = ahead
+        try:
+            yield
+        finally:
+            if self._ahead is not None:  # there was nothing to decode
+                self._ahead.end()
+                self._ahead = None
+
+    def _keeper(self) -> Keeper:
+        return Keeper(self.backend, self.contents, self.limits, gpu=self.gpu)
+
+    def run(self, steps: list[Step], giver: _Giver, say: Say, *, second: bool = False) -> Kept:
+        """One box has run the steps; a `second` one may have been started ahead."""
         cells = self.case.restored.notebook["cells"]
 
         def running(at: dict[str, Any]) -> None:
@@ -122,7 +141,10 @@ class _Boxes:
             elif "stage" in at:
                 say(f"asking about {str(at['stage'])[:40]}")
 
-        keeper = Keeper(self.backend, self.contents, self.limits, gpu=self.gpu)
+        if second and self._ahead is not None:
+            keeper, self._ahead = self._ahead, None
+        else:
+            keeper = self._keeper()
         giver.again = {step["stage"] for step in steps if step["kind"] == "stage" and step["again"]}
         return keeper.keep(plan_frame(steps, self.case.rubric.interface, self.limits), giver, running)
 
@@ -173,7 +195,7 @@ def _with_second_box(
     told = {**(before or {}), **asked}
     steps = second_plan(boxes.case.restored, exercise, boxes.names, boxes.limits, first.inbox.cells, list(told))
     with _meanwhile(partial(exercise.ahead, evidence)):
-        kept = boxes.run(steps, _Giver(told), say)
+        kept = boxes.run(steps, _Giver(told), say, second=True)
     return merged(evidence, gather(kept.inbox, boxes.specs(asked), {}, kept.status, kept.event))
 
 

@@ -76,6 +76,30 @@ class Keeper:
         self._log = bytearray()
         self._end: End | None = None
 
+    def warm(self, imports: Sequence[str], limits: Limits) -> None:
+        """The box starts a kernel and imports modules while it waits for its plan; `keep` or `end` must follow.
+
+        Nothing of a submission is in it yet, so nothing is watched, and no time counts.
+        """
+        told = {"imports": list(imports), "cell_output_bytes": int(limits.cell_output_mb * 1e6)}
+        with contextlib.suppress(OSError):  # a box that is gone says so when it is kept
+            write_frame(cast(BinaryIO, self._process.stdin), "warm", json.dumps(told).encode())
+
+    def end(self) -> None:
+        """The box is gone, though nothing was run in it.
+
+        Raises:
+            BoxError: where something of it could not be ended.
+        """
+        try:
+            alive = self._kill()
+            _close([cast(BinaryIO, pipe) for pipe in (self._process.stdin, self._process.stdout, self._process.stderr)])
+        finally:
+            self._cgroups.remove()
+            self._command.end()
+        if alive:
+            raise BoxError(f"{alive} processes of a box that was not needed could not be ended")
+
     def keep(self, plan: dict[str, Any], questions: Questioner, say: Callable[[dict[str, Any]], None]) -> Kept:
         """Runs the plan to its end or to a limit.
 

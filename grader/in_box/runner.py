@@ -6,7 +6,8 @@ their turn has come. A kernel that dies is started again and the quick cells are
 costs only what depends on it.
 
 Frames sent: `at` (what is running), `cell/<index>`, `answer/<stage>/<question>`, `note/<stage>/<question>`,
-`stage/<stage>`, `want/<stage>`, `event` and `done`. Frames read: `plan`, `questions/<stage>`, `refused/<stage>`.
+`stage/<stage>`, `want/<stage>`, `event` and `done`. Frames read: `plan`, `questions/<stage>`, `refused/<stage>`; and
+before the plan perhaps `warm`, upon which a kernel is started and modules are imported, while nothing is known yet.
 """
 
 from __future__ import annotations
@@ -53,15 +54,26 @@ class Channel:
 class Runner:
     """Executes a plan; see the module's text."""
 
-    def __init__(self, channel: Channel, plan: dict[str, Any]) -> None:
+    def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self.plan = plan
+        self.plan: dict[str, Any] = {}
         self.kernel: Kernel | None = None
-        self.restarts_left: int = plan["kernel_restarts"]
+        self.restarts_left = 0
         self.replayable: list[str] = []
 
     async def run(self) -> None:
         """Every step has been executed or reported as skipped."""
+        name, data = self.channel.receive()
+        if name == "warm":
+            self.plan = json.loads(data)
+            if (kernel := await self.living_kernel()) is not None:
+                for module in self.plan["imports"]:
+                    await kernel.execute(f"__import__('importlib').import_module({module!r}) and None", 120)
+            name, data = self.channel.receive()
+        if name != "plan":
+            raise SystemExit(f"expected the plan, got {name!r}")
+        self.plan = json.loads(data)
+        self.restarts_left = self.plan["kernel_restarts"]
         for step in self.plan["steps"]:
             if step["kind"] == "cell":
                 await self.run_cell(step)
@@ -214,12 +226,9 @@ def main() -> None:
     if tasks := int(os.environ.get("BOX_TASKS", 0)):  # here, for inside it counts the box's own tasks alone
         resource.setrlimit(resource.RLIMIT_NPROC, (tasks, tasks))
     channel = Channel()
-    name, data = channel.receive()
-    if name != "plan":
-        raise SystemExit(f"expected the plan, got {name!r}")
     started = time.monotonic()
     try:
-        asyncio.run(Runner(channel, json.loads(data)).run())
+        asyncio.run(Runner(channel).run())
     except Exception as error:
         channel.send(
             "event",

@@ -32,6 +32,7 @@ class Toy:
     sizes: tuple[str, ...] = ("numbers",)
     checks: Mapping[str, Check] = CHECKS
     in_box = FOLDER / "in_box"
+    imports: tuple[str, ...] = ("json",)
     asks_for: Mapping[str, tuple[str, ...]] = {"one.function": ("double",), "two.function": ("triple",)}
     beside: Mapping[str, tuple[str, ...]] = {"one.training": ("train_one()",), "two.training": ("train_two()",)}
     spoilt_by: Mapping[str, tuple[str, ...]] = {"one.training": ("one.function",), "two.training": ("two.function",)}

@@ -36,6 +36,7 @@ class VaeMnist:
     returns: Mapping[str, tuple[str, ...]] = interface.RETURNS
     options: Mapping[str, tuple[str, ...]] = interface.OPTIONS
     train_functions: Mapping[str, str] = {"vae": "train_vae", "cvae": "train_cvae"}
+    imports: tuple[str, ...] = ("torch", "torchvision", "matplotlib.pyplot")
     sizes: tuple[str, ...] = (
         *("draws", "draw_rows", "train_batch", "train_batches", "train_epochs", "toy_samples"),
         *("reconstructions", "samples", "prior_samples"),

@@ -28,6 +28,7 @@ class StraightLine:
     sizes: tuple[str, ...] = ("points",)
     checks: Mapping[str, Check] = checks.CHECKS
     in_box: Path = Path(__file__).parent / "in_box"
+    imports: tuple[str, ...] = ()  # nothing that takes time
     asks_for: Mapping[str, tuple[str, ...]] = {"line.loss": ("mean_squared_error",), "line.training": ("fit",)}
     beside: Mapping[str, tuple[str, ...]] = {}  # remarks stand beside what is asked for
     # Nothing here is spoilt by an earlier mistake. Where a wrong loss spoils what is learnt, name the items here, and

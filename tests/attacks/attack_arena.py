@@ -23,6 +23,7 @@ from toy_exercise import running
 
 from grader.audit import corpus
 from grader.box.cgroups import PREFIX
+from grader.box.cgroups import ROOT as CGROUPS
 from grader.errors import GraderError
 from grader.pipeline import Options, grade
 
@@ -76,7 +77,11 @@ class Arena:
     def left_behind(self) -> list[str]:
         """What the boxes so far have left on the machine: processes, control groups, files, callers, a changed file."""
         found = [f"process {name}" for name in self._processes()]
-        found += [f"control group {path}" for path in Path("/sys/fs/cgroup").rglob(f"{PREFIX}-{os.getpid()}-*")]
+        mine = f"{PREFIX}-{os.getpid()}-"
+        folders = (
+            path for path, _, _ in os.walk(CGROUPS)
+        )  # it passes over those that another process has just removed
+        found += [f"control group {path}" for path in folders if Path(path).name.startswith(mine)]
         found += [f"file {path}" for path in self._files()]
         found += [f"a call from {caller}" for caller in self.callers]
         if self.secret.read_text() != f"secret-{self.mark}\n":

@@ -16,7 +16,7 @@ from grader.audit import corpus
 from grader.notebook.restore import restore_given
 from grader.records import Status
 from grader.rubric import load_rubric
-from grader.running import Case, run_submission
+from grader.running import Case, run_submission, supply
 
 ROUNDS = {"components alone": 5, "whole notebook": 3}
 SEED = 7
@@ -33,9 +33,11 @@ def main() -> None:
         times: dict[str, list[float]] = {"bubblewrap": [], "none": []}
         for _ in range(rounds):
             for isolation, taken in times.items():
-                case = Case(restore_given(notebook, notebook), rubric, exercise, questions, folders, isolation)
+                restored = restore_given(notebook, notebook)
                 started = time.perf_counter()
-                run = run_submission(case, lambda _: None, parts=parts)
+                with supply(exercise, rubric.limits, folders, isolation) as boxes:
+                    case = Case(restored, rubric, exercise, questions, boxes)
+                    run = run_submission(case, lambda _: None, parts=parts)
                 taken.append(time.perf_counter() - started)
                 if run.execution.status is not Status.OK:
                     raise SystemExit(f"{kind}, {isolation}: the run ended with {run.execution.status}")

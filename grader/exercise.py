@@ -36,7 +36,7 @@ class Exercise(Protocol):
     sizes: tuple[str, ...]  # what the rubric must size
     checks: Mapping[str, Check]
     in_box: Path
-    imports: tuple[str, ...]  # modules that a solution imports anyway; a second box may load them in advance
+    imports: tuple[str, ...]  # modules that a solution imports anyway; a box may load them before it is told one
     asks_for: Mapping[str, tuple[str, ...]]  # item -> the interface's names a student writes for it
     beside: Mapping[
         str, tuple[str, ...]
@@ -44,6 +44,9 @@ class Exercise(Protocol):
     spoilt_by: Mapping[str, tuple[str, ...]]  # item -> the earlier items whose mistakes spoil it
     spoilt_checks: frozenset[str]  # the checks that depend on what was trained
     harmless_checks: frozenset[str]  # checks of earlier items whose loss alone spoils nothing later
+
+    def load(self) -> None:
+        """What judging and drawing need is in memory; called in a thread of its own while a box starts."""
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """Fetches what the exercise needs; returns the folders that its boxes see, by their path inside."""
@@ -56,9 +59,6 @@ class Exercise(Protocol):
 
     def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
         """The questions of `decode.<part>`; raises `NotAnswered` where there is nothing to ask."""
-
-    def ahead(self, evidence: Evidence) -> None:
-        """Loads and remembers what judging will need, while the second box runs; decides nothing and may raise."""
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """Pictures for the report; never raises for missing evidence."""

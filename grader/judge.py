@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from grader.errors import EvidenceError
 from grader.judging import Check, NotAnswered
@@ -33,6 +34,15 @@ def judge(
     """
     memory = memory or Memory()
     return tuple(_item(evidence, item, checks, rubric.points_step_milli, memory) for item in rubric.items)
+
+
+def of_checks(rubric: Rubric, names: Collection[str]) -> Rubric:
+    """The rubric with these checks alone, each asked for whatever became of others."""
+
+    def alone(item: RubricItem) -> RubricItem:
+        return replace(item, checks=tuple(replace(spec, requires=()) for spec in item.checks if spec.check in names))
+
+    return replace(rubric, items=tuple(map(alone, rubric.items)))
 
 
 def title_of(check: Check) -> str:

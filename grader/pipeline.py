@@ -19,6 +19,7 @@ from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.fingerprint import questions_checksum, run_checksum
 from grader.following import Followed, replacement_questions, to_replace
+from grader.meanwhile import ahead, meanwhile
 from grader.notebook.definitions import definitions
 from grader.notebook.format import load_notebook
 from grader.notebook.read import read_submission
@@ -41,8 +42,8 @@ from grader.run_folder import (
     stored_report,
     verdicts,
 )
-from grader.run_pages import write_report
-from grader.running import Case, run_replaced, run_submission
+from grader.run_pages import draw, load_pages, write_report
+from grader.running import Case, run_replaced, run_submission, supply
 from grader.versions import grader_checksum, versions
 
 Say = Callable[[str], None]
@@ -74,21 +75,25 @@ def grade(
     backend_named(options.isolation)  # a machine that cannot isolate is told before anything is prepared
     rubric, exercise = load_rubric(rubric_path)
     refuse_unknown_parts(options.parts, exercise)
-    template = load_notebook(rubric_path.parent / rubric.template)
-    sound = sound_source(rubric_path, rubric)
     limits = rubric.limits
-    submission = read_submission(submission_path, max_mb=limits.notebook_mb, max_cells=limits.cells)
-    restored = restore_given(submission.notebook, template)
-    folder = run_dir or Path("runs") / submission.name
-    folder.mkdir(parents=True, exist_ok=True)
-    folders = exercise.prepare(say)
-    seed = options.seed or secrets.token_hex(16)
-    questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
-    case = Case(restored, rubric, exercise, questions, folders, options.isolation)
-    say("building a box")
-    ran = run_submission(case, say, parts=options.parts)
-    store_run(folder, ran)
-    follow(folder, sound, case, say)
+    with supply(exercise, limits, exercise.prepare(say), options.isolation) as boxes:
+        say("building a box")
+        boxes.ready(1)
+        template = load_notebook(rubric_path.parent / rubric.template)
+        sound = sound_source(rubric_path, rubric)
+        submission = read_submission(submission_path, max_mb=limits.notebook_mb, max_cells=limits.cells)
+        restored = restore_given(submission.notebook, template)
+        folder = run_dir or Path("runs") / submission.name
+        folder.mkdir(parents=True, exist_ok=True)
+        seed = options.seed or secrets.token_hex(16)
+        questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
+        ahead(exercise.load, load_pages, behind=True)
+        case = Case(restored, rubric, exercise, questions, boxes)
+        ran = run_submission(case, say, parts=options.parts)
+        store_run(folder, ran)
+        say("judging the answers")
+        with meanwhile(lambda: draw(folder, exercise, rubric)):
+            follow(folder, sound, case, say)
     checksums = {
         "notebook": submission.sha256,
         "rubric": rubric.sha256,
@@ -97,10 +102,10 @@ def grade(
         "run": run_checksum(rubric, exercise, template, options.parts, options.isolation),
         EVIDENCE_CHECKSUM: evidence_checksum(folder),
     }
-    say("judging the answers")
     differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
     remarks = (*options.remarks, *submission.remarks, *restored.remarks, *differing)
     report = make_report(submission.name, folder, rubric, exercise, ran.execution, remarks, seed, checksums)
+    say("writing the report")
     write_report(folder, report, exercise, rubric)
     return report, folder
 

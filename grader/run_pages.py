@@ -42,6 +42,17 @@ def write_report(folder: Path, report: GradeReport, exercise: Exercise, rubric: 
     _write(folder / REPORT, dump(report))
 
 
+def draw(folder: Path, exercise: Exercise, rubric: Rubric) -> None:
+    """The folder keeps its pictures and its notebook as pages show them: `write_report` finds them there."""
+    figures(folder, exercise)
+    notebook_view(folder, exercise, written_names(exercise, rubric), stored_execution(folder))
+
+
+def load_pages() -> None:
+    """What only a report needs is in memory."""
+    import pygments.formatters  # noqa: F401
+
+
 def written_names(exercise: Exercise, rubric: Rubric) -> dict[str, tuple[str, ...]]:
     """Item -> the notebook's own names beside which its remarks stand, in the rubric's order."""
     own = rubric.interface.names

@@ -6,11 +6,8 @@ change, before its pictures are known to the box; the second box gets those numb
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +15,19 @@ from safetensors.numpy import save
 
 from grader.box.backend import ENGINE, PROBE, Contents, backend_named
 from grader.box.inbox import Inbox
-from grader.box.keeper import Keeper, Kept
-from grader.evidence import AnswerSpec
+from grader.box.keeper import Kept
+from grader.box.supply import Supply
+from grader.evidence import AnswerSpec, as_stored
 from grader.exercise import Exercise, Questions
 from grader.gathering import gather, merged, trained_state
+from grader.judge import judge, of_checks
 from grader.judging import NotAnswered
+from grader.meanwhile import ahead
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import cell_title
 from grader.notebook.restore import Restored
 from grader.planning import Step, executed, first_plan, plan_frame, replaced_plan, second_plan, will_train
-from grader.records import Array, Evidence, Execution, Fault, Notebook, Rubric, Status
+from grader.records import Array, Evidence, Execution, Fault, Limits, Notebook, Rubric, Status
 
 ENGINE_FOLDER = Path(__file__).parent / "in_box"
 Say = Callable[[str], None]
@@ -41,8 +41,7 @@ class Case:
     rubric: Rubric
     exercise: Exercise
     questions: Questions
-    folders: Mapping[str, Path]  # what the boxes see, by its path inside
-    isolation: str
+    boxes: Supply
 
 
 @dataclass(frozen=True)
@@ -63,14 +62,16 @@ def run_submission(case: Case, say: Say, *, parts: Collection[str] | None = None
     Raises:
         BoxError: where no box could be built on this machine.
     """
-    boxes = _Boxes(case)
-    steps = first_plan(case.restored, case.exercise, boxes.names, boxes.limits, parts)
-    with boxes.second_ahead(wanted=parts is None and will_train(case.restored, case.exercise, boxes.names)):
-        first = boxes.run(steps, _Giver(case.questions), say)
-        stages = {step["stage"] for step in steps if step["kind"] == "stage"}
-        asked = boxes.specs(case.questions)
-        evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
-        evidence = _with_second_box(boxes, first, evidence, say)
+    names = case.rubric.interface.names
+    steps = first_plan(case.restored, case.exercise, names, case.rubric.limits, parts)
+    second = parts is None and will_train(case.restored, case.exercise, names)
+    case.boxes.ready(1 + second)  # the second one imports while the first one leaves a core idle
+    first = _run(case, steps, _Giver(case.questions), say)
+    stages = {step["stage"] for step in steps if step["kind"] == "stage"}
+    asked = _specs(case, case.questions)
+    evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
+    evidence = _with_second_box(case, first, evidence, say)
+    case.boxes.end()  # where there was nothing to decode
     outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
     notebook = executed(case.restored.notebook, first.inbox.cells, outputs)
     return Ran(evidence, notebook, _execution(first, case, evidence))
@@ -85,68 +86,49 @@ def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: S
     Raises:
         BoxError: where no box could be built on this machine.
     """
-    boxes = _Boxes(case)
     replace = {f"replace.{part}": dict(replacement)}
     asked = {stage: case.questions[stage] for stage in (f"trained.{part}", f"quality.{part}")}
-    steps = replaced_plan(case.restored, case.exercise, boxes.names, boxes.limits, part)
-    first = boxes.run(steps, _Giver(replace | asked), say)
-    specs = boxes.specs(asked)
+    steps = replaced_plan(case.restored, case.exercise, case.rubric.interface.names, case.rubric.limits, part)
+    case.boxes.ready(2)
+    first = _run(case, steps, _Giver(replace | asked), say)
+    specs = _specs(case, asked)
     evidence = gather(first.inbox, specs, asked, first.status, first.event)
     if (note := first.inbox.notes.get((f"replace.{part}", "replaced"))) is not None:
         fault = Fault("ours", f"a sound part could not be put in: {note[0]}")
         return Evidence({}, {}, dict.fromkeys(specs, fault))
-    evidence = _with_second_box(boxes, first, evidence, say, replace)
+    evidence = _with_second_box(case, first, evidence, say, replace)
+    case.boxes.end()
     return Evidence({}, evidence.answers, evidence.faults)
 
 
-class _Boxes:
-    """Starts one box after the other for a case."""
+def supply(exercise: Exercise, limits: Limits, folders: Mapping[str, Path], isolation: str) -> Supply:
+    """Boxes for submissions of the exercise; `folders` are what they see besides, by its path inside.
 
-    def __init__(self, case: Case) -> None:
-        self.case, self.limits, self.names = case, case.rubric.limits, case.rubric.interface.names
-        self.backend = backend_named(case.isolation)
-        self.contents = Contents({ENGINE: ENGINE_FOLDER, PROBE: case.exercise.in_box, **case.folders})
-        self.gpu = Path("/dev/nvidiactl").exists()
-        self._ahead: Keeper | None = None
+    Raises:
+        BoxError: for an isolation that is none, or that this machine lacks.
+    """
+    contents = Contents({ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders})
+    return Supply(backend_named(isolation), contents, limits, exercise.imports)
 
-    def specs(self, stages: Collection[str]) -> dict[str, AnswerSpec]:
-        """What the answers of these stages may hold."""
-        specs = self.case.exercise.answer_specs(self.case.rubric.sizes)
-        return {source: spec for source, spec in specs.items() if source.partition("/")[0] in stages}
 
-    @contextmanager
-    def second_ahead(self, *, wanted: bool) -> Iterator[None]:
-        """A second box imports beside the first, which leaves a core idle while it does the same; then it waits."""
-        ahead = self._keeper() if wanted else None
-        if ahead is not None:
-            ahead.warm(self.case.exercise.imports, self.limits)
-            self._ahead = ahead
-        try:
-            yield
-        finally:
-            if self._ahead is not None:  # there was nothing to decode
-                self._ahead.end()
-                self._ahead = None
+def _specs(case: Case, stages: Collection[str]) -> dict[str, AnswerSpec]:
+    """What the answers of these stages may hold."""
+    specs = case.exercise.answer_specs(case.rubric.sizes)
+    return {source: spec for source, spec in specs.items() if source.partition("/")[0] in stages}
 
-    def _keeper(self) -> Keeper:
-        return Keeper(self.backend, self.contents, self.limits, gpu=self.gpu)
 
-    def run(self, steps: list[Step], giver: _Giver, say: Say, *, second: bool = False) -> Kept:
-        """One box has run the steps; a `second` one may have been started ahead."""
-        cells = self.case.restored.notebook["cells"]
+def _run(case: Case, steps: list[Step], giver: _Giver, say: Say) -> Kept:
+    """One box has run the steps."""
+    cells = case.restored.notebook["cells"]
 
-        def running(at: dict[str, Any]) -> None:
-            if (index := at.get("cell")) is not None and isinstance(index, int) and 0 <= index < len(cells):
-                say(f"cell {index + 1} of {len(cells)}: {cell_title(cells, index)}")
-            elif "stage" in at:
-                say(f"asking about {str(at['stage'])[:40]}")
+    def running(at: dict[str, Any]) -> None:
+        if (index := at.get("cell")) is not None and isinstance(index, int) and 0 <= index < len(cells):
+            say(f"cell {index + 1} of {len(cells)}: {cell_title(cells, index)}")
+        elif "stage" in at:
+            say(f"asking about {str(at['stage'])[:40]}")
 
-        if second and self._ahead is not None:
-            keeper, self._ahead = self._ahead, None
-        else:
-            keeper = self._keeper()
-        giver.again = {step["stage"] for step in steps if step["kind"] == "stage" and step["again"]}
-        return keeper.keep(plan_frame(steps, self.case.rubric.interface, self.limits), giver, running)
+    giver.again = {step["stage"] for step in steps if step["kind"] == "stage" and step["again"]}
+    return case.boxes.take().keep(plan_frame(steps, case.rubric.interface, case.rubric.limits), giver, running)
 
 
 class _Giver:
@@ -174,43 +156,32 @@ class _Giver:
 
 
 def _with_second_box(
-    boxes: _Boxes, first: Kept, evidence: Evidence, say: Say, before: Mapping[str, dict[str, Array]] | None = None
+    case: Case, first: Kept, evidence: Evidence, say: Say, before: Mapping[str, dict[str, Array]] | None = None
 ) -> Evidence:
     """The evidence, with what a fresh box answers that holds the trained numbers and the codes but no picture.
 
     `before` are stages that the fresh box is told first.
     """
     asked: Questions = {}
-    exercise = boxes.case.exercise
+    exercise, limits = case.exercise, case.rubric.limits
     for part in exercise.parts:
         if (f"trained.{part}", "state") not in first.inbox.answers:
             continue
-        state = trained_state(first.inbox, part, boxes.limits.evidence_mb)
+        state = trained_state(first.inbox, part, limits.evidence_mb)
         try:
             asked[f"decode.{part}"] = exercise.second_questions(part, evidence, state)
         except NotAnswered:
             continue
     if not asked:
         return evidence
+    say("decoding in a fresh box")
     told = {**(before or {}), **asked}
-    steps = second_plan(boxes.case.restored, exercise, boxes.names, boxes.limits, first.inbox.cells, list(told))
-    with _meanwhile(partial(exercise.ahead, evidence)):
-        kept = boxes.run(steps, _Giver(told), say, second=True)
-    return merged(evidence, gather(kept.inbox, boxes.specs(asked), {}, kept.status, kept.event))
-
-
-@contextmanager
-def _meanwhile(work: Callable[[], None]) -> Iterator[None]:
-    """The work is done beside what is in the block: a second box mostly imports, on one core."""
-
-    def quietly() -> None:
-        with suppress(Exception):  # judging meets the fault again, and says so
-            work()
-
-    thread = threading.Thread(target=quietly, daemon=True)
-    thread.start()
-    yield
-    thread.join()
+    names = case.rubric.interface.names
+    steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(told))
+    quality = of_checks(case.rubric, exercise.spoilt_checks)
+    ahead(lambda: judge(as_stored(evidence), quality, exercise.checks))  # what it measures of pictures is remembered
+    kept = _run(case, steps, _Giver(told), say)
+    return merged(evidence, gather(kept.inbox, _specs(case, asked), {}, kept.status, kept.event))
 
 
 def _execution(first: Kept, case: Case, evidence: Evidence) -> Execution:
@@ -246,7 +217,7 @@ def _execution(first: Kept, case: Case, evidence: Evidence) -> Execution:
         cpu_s=round(first.cpu_s, 1),
         peak_memory_mb=round(first.peak_memory_mb),
         device=_device(evidence, case.exercise),
-        isolation=case.isolation,
+        isolation=case.boxes.isolation,
         cells=cells,
         events=tuple(events),
         log_tail=first.log_tail[-4000:],

@@ -24,7 +24,7 @@ PACKAGE = ROOT / "grader"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     # in_box: runs beside the student's code; the keeper reads its wire format
-    ("", "bounded", "errors", "files", "in_box"),
+    ("", "bounded", "errors", "files", "in_box", "meanwhile"),
     ("records", "versions"),
     ("judging", "metrics", "data", "notebook"),
     ("levels",),

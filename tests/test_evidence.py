@@ -15,9 +15,11 @@ from safetensors.numpy import save
 
 from grader.errors import GraderError
 from grader.evidence import (
+    LARGE,
     MAX_HEADER,
     ArraySpec,
     Rejected,
+    as_stored,
     load_evidence,
     read_answer,
     read_tensors,
@@ -165,3 +167,23 @@ def test_a_file_that_is_no_evidence_is_one_line(tmp_path: Path, content: bytes) 
 def test_missing_evidence_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(GraderError, match=r"grade again$"):
         load_evidence(tmp_path / "nothing")
+
+
+def test_evidence_as_stored_is_what_its_file_gives(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {
+        "pictures": rng.random(LARGE, dtype=np.float32).reshape(-1, 100),
+        "large numbers": rng.normal(0, 1e6, LARGE).astype(np.float32),
+        "few": rng.random(10, dtype=np.float32),
+        "integers": np.arange(7),
+    }
+    evidence = Evidence({"q/x": arrays["pictures"]}, arrays, {"a/b": Fault("student", "no")})
+    (tmp_path / "e").write_bytes(save_evidence(evidence))
+    read, made = load_evidence(tmp_path / "e"), as_stored(evidence)
+    for ours, theirs in ((made.questions, read.questions), (made.answers, read.answers)):
+        assert ours.keys() == theirs.keys()
+        for name, array in ours.items():
+            assert array.dtype == theirs[name].dtype
+            np.testing.assert_array_equal(array, theirs[name])
+    assert made.faults == read.faults
+    assert (made.answers["pictures"] != arrays["pictures"]).any()

@@ -27,7 +27,7 @@ from grader.pipeline import follow, sound_source
 from grader.records import ItemVerdict, Notebook
 from grader.rubric import load_rubric
 from grader.run_folder import store_run, verdicts
-from grader.running import Case, run_submission
+from grader.running import Case, run_submission, supply
 
 PR_SET_PDEATHSIG = 1
 RUNS = Path("runs/audit")
@@ -84,7 +84,7 @@ def planned(name: str) -> Wanted:
 def run_once(wanted: Wanted, rubric_path: Path) -> tuple[ItemVerdict, ...]:
     """The folder holds the run's evidence and its verdicts are returned; what was run before is only judged."""
     rubric, exercise = load_rubric(rubric_path)
-    folders = exercise.prepare(lambda _: None)
+    boxes = supply(exercise, rubric.limits, exercise.prepare(_silent), ISOLATION)
     notebook = corpus.build(wanted.name)
     if wanted.narrow:
         notebook = corpus.narrow(notebook)
@@ -92,12 +92,13 @@ def run_once(wanted: Wanted, rubric_path: Path) -> tuple[ItemVerdict, ...]:
     key = key_of(notebook, wanted, questions_checksum(questions), [exercise.in_box])
     stored = wanted.folder / "key"
     restored = restore_given(notebook, notebook)  # models change given cells, too
-    case = Case(restored, rubric, exercise, questions, folders, ISOLATION)
-    if not stored.exists() or stored.read_text() != key:
-        store_run(wanted.folder, run_submission(case, _silent, parts=wanted.parts))
-        write_atomically(stored, key.encode())
-    if wanted.followed:
-        follow(wanted.folder, sound_source(rubric_path, rubric), case, _silent)
+    case = Case(restored, rubric, exercise, questions, boxes)
+    with boxes:
+        if not stored.exists() or stored.read_text() != key:
+            store_run(wanted.folder, run_submission(case, _silent, parts=wanted.parts))
+            write_atomically(stored, key.encode())
+        if wanted.followed:
+            follow(wanted.folder, sound_source(rubric_path, rubric), case, _silent)
     return verdicts(wanted.folder, rubric, exercise, keep=True)
 
 

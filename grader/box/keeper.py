@@ -30,6 +30,7 @@ from grader.in_box.wire import WireError, read_frame, write_frame
 from grader.records import Limits, Status
 
 TICK_S = 0.1
+COUNTED_TICK_S = 0.3  # where the kernel itself holds the limits: each look takes the notebook's cores for a moment
 LOG_BYTES = 20_000
 END_S = 20.0  # for killed processes to be gone
 
@@ -74,7 +75,9 @@ class Keeper:
         self._watch = Watch(self._process.pid, limits, folders, counted=counted, limited="watch" not in absent)
         self.inbox = Inbox(limits)
         self._log = bytearray()
+        self._tick_s = COUNTED_TICK_S if counted else TICK_S
         self._end: End | None = None
+        self._over = threading.Event()  # the reader has seen why this run is over
 
     def warm(self, imports: Sequence[str], limits: Limits) -> None:
         """The box starts a kernel and imports modules while it waits for its plan; `keep` or `end` must follow.
@@ -118,7 +121,7 @@ class Keeper:
         logger.start()
         try:
             while self._process.poll() is None:
-                time.sleep(TICK_S)
+                self._over.wait(self._tick_s)
                 end = self._watch.look(time.monotonic() - started, started=self.inbox.started)
                 self._end = self._end or end  # the reader may have set it meanwhile
                 if self._end is not None or self.inbox.finished:
@@ -185,17 +188,21 @@ class Keeper:
                 elif (running := self.inbox.put(name, data)) is not None:
                     with contextlib.suppress(OSError):  # nobody listens any more, or a log's disk is full
                         say(running)
+                elif self.inbox.finished:
+                    self._over.set()
         except WireError as error:
             if self._end is None:
                 self._end = (
                     Status.KILLED,
                     f"the run was ended: it sent back more than it may, or nonsense ({error})",
                 )
+                self._over.set()
         except OSError:  # the pipe is closed: the box has ended
             return
         except Exception as error:  # ours: the box would wait for its questions until its time is over
             if self._process.poll() is None:
                 self._end = self._end or (Status.BOX_ERROR, f"the keeper failed ({type(error).__name__}: {error})")
+                self._over.set()
 
     def _read_log(self, stderr: BinaryIO) -> None:
         while chunk := os.read(stderr.fileno(), 1 << 16):

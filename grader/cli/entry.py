@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
@@ -34,6 +35,19 @@ def main() -> None:
         _not_graded(f"a fault of the grader's own, not the submission's: {what}; VAE_GRADER_TRACEBACK=1 shows where")
     if code == INTERRUPTED:
         _not_graded("interrupted")
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """The process ends; where PyTorch is loaded, without a second spent on taking it apart."""
+    if "torch" in sys.modules:
+        atexit._run_exitfuncs()
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except OSError:  # nobody listens any more; the interpreter says so in its own way
+            sys.exit(code)
+        os._exit(code)
     sys.exit(code)
 
 

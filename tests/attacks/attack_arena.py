@@ -78,9 +78,7 @@ class Arena:
         """What the boxes so far have left on the machine: processes, control groups, files, callers, a changed file."""
         found = [f"process {name}" for name in self._processes()]
         mine = f"{PREFIX}-{os.getpid()}-"
-        folders = (
-            path for path, _, _ in os.walk(CGROUPS)
-        )  # it passes over those that another process has just removed
+        folders = (path for path, _, _ in os.walk(CGROUPS))  # passes over what another process removes
         found += [f"control group {path}" for path in folders if Path(path).name.startswith(mine)]
         found += [f"file {path}" for path in self._files()]
         found += [f"a call from {caller}" for caller in self.callers]

@@ -16,7 +16,7 @@ from grader.judge import judge
 from grader.notebook.restore import restore_given
 from grader.records import ItemVerdict
 from grader.rubric import load_rubric
-from grader.running import Case, run_submission
+from grader.running import Case, run_submission, supply
 
 RUBRIC = corpus.ROOT / "rubric.yaml"
 ENTRIES = ("decoder_ignores_z", "labels_shuffled", "uniform_prior")
@@ -35,8 +35,8 @@ def test_quick_verdicts_are_those_of_a_box() -> None:
     for name in ENTRIES:
         notebook = corpus.build(name)
         restored = restore_given(notebook, notebook)
-        case = Case(restored, rubric, exercise, questions, folders, "bubblewrap")
-        ran = run_submission(case, lambda _: None, parts=())
+        with supply(exercise, rubric.limits, folders, "bubblewrap") as boxes:
+            ran = run_submission(Case(restored, rubric, exercise, questions, boxes), lambda _: None, parts=())
         boxed = points(judge(ran.evidence, rubric, exercise.checks))
         assert points(quick.results[name]) == boxed, name
         assert "failed" in {outcome for outcome, _, _ in boxed.values()}

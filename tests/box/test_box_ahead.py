@@ -1,9 +1,10 @@
-"""A second box that is started while the first one imports: it waits with nothing in it, and goes when not needed."""
+"""Boxes that are started before it is known what they will run: they wait with nothing in them, and go unneeded."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import ClassVar
 
 import psutil
 import pytest
@@ -11,6 +12,7 @@ import toy_exercise
 from toy_exercise import running
 
 from grader import running as engine
+from grader.box import supply as boxes
 from grader.box.backend import ENGINE, PROBE, Contents
 from grader.box.bubblewrap import Bubblewrap
 from grader.box.keeper import Keeper
@@ -58,10 +60,13 @@ def test_a_box_that_nobody_needs_is_gone_with_all_that_it_started() -> None:
     assert psutil.Process().num_fds() <= before
 
 
+TWO = ["warm", "warm"]
+
+
 class Counted(Keeper):
     """Remembers which boxes were started, warmed and ended unneeded."""
 
-    told: list[str]
+    told: ClassVar[list[str]] = []
 
     def warm(self, imports: Sequence[str], limits: Limits) -> None:
         self.told.append("warm")
@@ -75,19 +80,42 @@ class Counted(Keeper):
 @pytest.mark.parametrize(
     ("changed", "train", "told"),
     [
-        ({}, True, ["warm"]),
-        ({}, False, []),
-        ({"train_one": UNWRITTEN.format("train_one"), "train_two": UNWRITTEN.format("train_two")}, True, []),
-        ({"train_one": UNWRITTEN.format("train_one")}, True, ["warm"]),
-        ({"setup": "import os\nos._exit(0)"}, True, ["warm"]),
-        ({"train_one": SPOILING.format("train_one"), "train_two": SPOILING.format("train_two")}, True, ["warm", "end"]),
+        ({}, True, TWO),
+        ({}, False, ["warm"]),
+        ({"train_one": UNWRITTEN.format("train_one"), "train_two": UNWRITTEN.format("train_two")}, True, ["warm"]),
+        ({"train_one": UNWRITTEN.format("train_one")}, True, TWO),
+        ({"setup": "import os\nos._exit(0)"}, True, TWO),
+        ({"train_one": SPOILING.format("train_one"), "train_two": SPOILING.format("train_two")}, True, [*TWO, "end"]),
     ],
     ids=["right", "components", "unwritten", "one part", "dies", "nothing to decode"],
 )
 def test_it_is_started_where_something_may_be_decoded(
     changed: dict[str, str], train: bool, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Counted, "told", [], raising=False)
-    monkeypatch.setattr(engine, "Keeper", Counted)
+    Counted.told.clear()
+    monkeypatch.setattr(boxes, "Keeper", Counted)
     running.run(train=train, changed=changed)
     assert Counted.told == told
+
+
+def test_a_supply_gives_the_box_that_waits_and_ends_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    Counted.told.clear()
+    monkeypatch.setattr(boxes, "Keeper", Counted)
+    limits = running.rubric().limits
+    before = psutil.Process().num_fds()
+    with engine.supply(toy_exercise.Toy(), limits, {}, "bubblewrap") as supply:
+        supply.ready(1)
+        supply.ready(3)
+        assert printed(supply.take(), limits, "import sys\nprint('json' in sys.modules)") == "True\n"
+    assert Counted.told == ["warm", "warm", "warm", "end", "end"]
+    assert psutil.Process().num_fds() <= before
+
+
+def test_boxes_that_wait_are_ended_by_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    Counted.told.clear()
+    monkeypatch.setattr(boxes, "Keeper", Counted)
+    supply = engine.supply(toy_exercise.Toy(), running.rubric().limits, {}, "bubblewrap")
+    supply.ready(1)
+    with pytest.raises(KeyError), supply:
+        raise KeyError("a notebook that cannot be read")
+    assert Counted.told == ["warm", "end"]

@@ -39,6 +39,9 @@ class Toy:
     spoilt_checks: frozenset[str] = frozenset({"training_lowers_the_loss", "fresh_process_agrees"})
     harmless_checks: frozenset[str] = frozenset()
 
+    def load(self) -> None:
+        """Nothing takes time to load."""
+
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """Nothing is needed."""
         return {}
@@ -65,9 +68,6 @@ class Toy:
         if codes is None or not state:
             raise NotAnswered(Fault("student", "there is nothing to decode"))
         return {"x": codes, **state}
-
-    def ahead(self, evidence: Evidence) -> None:
-        """Nothing: judging takes no time here."""
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """None."""

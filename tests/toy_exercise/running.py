@@ -14,7 +14,7 @@ import toy_exercise
 from grader.notebook.restore import Restored, restore_given
 from grader.records import CellRun, Notebook, Rubric
 from grader.rubric import load_rubric
-from grader.running import Case, Ran, run_submission
+from grader.running import Case, Ran, run_submission, supply
 from toy_exercise import notebook
 
 FOLLOW = "\nreference: reference.ipynb\nfollow_through: {enabled: true, max_replaced: 1, share: 1.0}\n"
@@ -49,8 +49,9 @@ def run(
     questions = exercise.questions(np.random.default_rng(1), settings.sizes)
     submission = restored(notebook.submission(before, **(changed or {})))
     parts = None if train else ()
-    case = Case(submission, settings, exercise, questions, {}, "bubblewrap")
-    return run_submission(case, lambda _: None, parts=parts)
+    with supply(exercise, settings.limits, {}, "bubblewrap") as boxes:
+        case = Case(submission, settings, exercise, questions, boxes)
+        return run_submission(case, lambda _: None, parts=parts)
 
 
 def own(ran: Ran, number: int) -> tuple[CellRun, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,7 @@ from grader.exercises.vae_mnist import figures, questions, real
 from grader.exercises.vae_mnist.checks import CHECKS, quality
 from grader.exercises.vae_mnist.checks.pictures import (
     black_and_white,
-    digit_moments,
     fresh_decoder_answered,
-    judged,
-    samples,
 )
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
 from grader.exercises.vae_mnist.in_box import interface
@@ -68,6 +64,18 @@ class VaeMnist:
     )
     harmless_checks: frozenset[str] = frozenset({"latent_size_is_obeyed", "eval_is_deterministic"})
 
+    def load(self) -> None:
+        """PyTorch, which judges, and matplotlib, which draws."""
+        import matplotlib.backends.backend_agg
+        import matplotlib.figure  # noqa: F401
+        import torch
+        from threadpoolctl import threadpool_limits
+
+        import grader.classifier.network  # noqa: F401
+
+        torch.set_num_threads(1)  # judging and drawing go side by side: more threads would wait for each other
+        threadpool_limits(1, user_api="blas")
+
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """MNIST is here; the box sees it read-only."""
         return {MNIST: raw_folder(ensure_mnist(say))}
@@ -92,16 +100,6 @@ class VaeMnist:
         asked = {key.removeprefix(prefix): q for key, q in evidence.questions.items() if key.startswith(prefix)}
         decoder = {name: array for name, array in state.items() if name.startswith("decoder/")}
         return questions.decode_questions(codes, asked, decoder)
-
-    def ahead(self, evidence: Evidence) -> None:
-        """The classifier has looked at what was drawn already; real digits and the pictures' tools are loaded."""
-        import matplotlib.backends.backend_agg  # noqa: F401  # what is imported now is not waited for later
-
-        for part in self.parts:
-            with suppress(NotAnswered):
-                judged(samples(evidence, part)[0])
-        real.training_bank()
-        digit_moments()
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """See `figures`."""

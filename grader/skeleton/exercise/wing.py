@@ -37,6 +37,9 @@ class StraightLine:
     spoilt_checks: frozenset[str] = frozenset()
     harmless_checks: frozenset[str] = frozenset()
 
+    def load(self) -> None:
+        """Nothing takes time to load."""
+
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """Nothing to fetch. An exercise with data returns its folder here, and the box sees it read-only."""
         return {}
@@ -52,9 +55,6 @@ class StraightLine:
     def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
         """Nothing: the engine asks only where the probe answers `trained.<part>/state`, for a second, fresh box."""
         raise NotAnswered(Fault("nobody", "this exercise has no second box"))
-
-    def ahead(self, evidence: Evidence) -> None:
-        """Nothing: judging takes no time here."""
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """None. Draw from evidence what a student should see: `Figure(id, title, caption, png)`."""

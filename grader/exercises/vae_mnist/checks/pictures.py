@@ -7,7 +7,9 @@ and a second judging meets the first one's pictures again.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,7 +29,8 @@ RESAMPLES = 25  # a standard error of them is right to about a seventh
 SEED = 0  # the same evidence always gives the same standard error
 MOST = 64  # results remembered: a class of submissions is judged in one process
 T = TypeVar("T")
-_remembered: dict[str, Any] = {}
+_remembered: dict[str, Future[Any]] = {}
+_remembering = threading.Lock()
 
 
 class Measure(NamedTuple):
@@ -38,18 +41,28 @@ class Measure(NamedTuple):
 
 
 def remembered(name: str, make: Callable[[], T], *arrays: Array) -> T:
-    """What `make` gives, made once for each `name` and content of `arrays`."""
+    """What `make` gives, made once for each `name` and content of `arrays`; who asks meanwhile waits for it."""
     digest = hashlib.sha256(name.encode())
     for array in arrays:
         digest.update(f"|{array.shape}{array.dtype}|".encode())
         digest.update(np.ascontiguousarray(array).data)
     key = digest.hexdigest()
-    if key not in _remembered:
-        made = make()
-        if len(_remembered) >= MOST:
-            _remembered.clear()
-        _remembered[key] = made
-    found: T = _remembered[key]
+    with _remembering:
+        known = _remembered.get(key)
+        if known is None:
+            if len(_remembered) >= MOST:
+                _remembered.clear()
+            _remembered[key] = making = Future[Any]()
+    if known is None:
+        try:
+            making.set_result(make())
+        except BaseException as error:
+            with _remembering:
+                _remembered.pop(key, None)
+            making.set_exception(error)
+            raise
+        known = making
+    found: T = known.result()
     return found
 
 

@@ -1,0 +1,48 @@
+"""Work that is done beside other work: what would be waited for later is had by then."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+BEHIND = 5  # the niceness of what is not waited for yet
+
+
+@contextmanager
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
+    """The work is done in a thread beside what is in the block, and over when the block is left.
+
+    A fault in it is dropped: whoever needs what it makes does it once more, meets the fault again, and says so.
+    """
+    thread = _started(work)
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def ahead(*works: Callable[[], object], behind: bool = False) -> None:
+    """The works are begun in a thread, for whoever will need what they make; a fault in one is dropped likewise.
+
+    What is done `behind` gives way to everything else on this machine.
+    """
+
+    def step_back() -> None:
+        if sys.platform == "linux":  # elsewhere it would be the whole process that steps back
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BEHIND)
+
+    _started(*([step_back] if behind else []), *works)
+
+
+def _started(*works: Callable[[], object]) -> threading.Thread:
+    def quietly() -> None:
+        for work in works:
+            with suppress(Exception):
+                work()
+
+    thread = threading.Thread(target=quietly, daemon=True)
+    thread.start()
+    return thread

@@ -119,7 +119,7 @@ bench-data: setup ## the reference's batches against a DataLoader, one epoch eac
 bench-wall: setup ## the reference's run in the box against the same run outside it
 	@$(RUN) -m benchmarks.wall_cost
 
-bench: setup ## what grading costs beside the notebook alone, Otter-Grader and nbgrader; writes docs/benchmarks.md (PARTS="whole short class data")
+bench: setup ## what grading costs beside the notebook alone, Otter-Grader and nbgrader; writes docs/benchmarks.md (PARTS="whole short class data growth starts gpu")
 	@mkdir -p build && $(RUN) -m benchmarks.bench $(PARTS)
 
 bench-class: setup ## a class of toy submissions: one at a time against several, the keeper's memory, a regrade

@@ -13,18 +13,19 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import torch
 
-from benchmarks import data_path, growth
+from benchmarks import data_path, growth, on_gpu, starts
 from benchmarks.other_graders import nbgrader, otter, passed
+from benchmarks.phases import PHASES, phases
 from benchmarks.public_tests import TESTS
 from benchmarks.timing import Measured, Run, alternate
-from benchmarks.write_up import write_up
+from benchmarks.write_up import HEADINGS, write_up
 from grader.audit import corpus
 from grader.batch.manifest import Manifest, write_manifest
 from grader.batch.records import HandedIn
@@ -34,10 +35,13 @@ from grader.records import Notebook
 ROOT = Path(__file__).parents[1]
 RUBRIC = ROOT / "rubric.yaml"
 GRADER = [sys.executable, "-m", "grader"]
-PARTS = ("whole", "short", "class", "data", "growth")
+PARTS = ("whole", "short", "class", "data", "growth", "starts", "gpu")
+WRITES = {"whole": ("whole", "profile")}  # where it is more than the part itself
 CLASS = 8
+GPU_CLASS = 32
 COLUMNS = ("part", "what", "median_s", "spread_s", "rounds", "keeper_mb", "note", "when")
 STORED = 200
+Rows = list[tuple[str, Measured, str]]
 
 
 def main(chosen: Sequence[str]) -> None:
@@ -50,9 +54,11 @@ def main(chosen: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as temporary:
         folder = Path(temporary)
         for part in chosen or PARTS:
-            kept = [row for row in rows if row["part"] != part]
-            rows = [*kept, *_measured(part, folder)]
-    rows.sort(key=lambda row: PARTS.index(row["part"]))
+            if measured := _measured(part, folder):
+                rows = [row for row in rows if row["part"] not in WRITES.get(part, (part,))] + measured
+    if not rows:
+        return
+    rows.sort(key=lambda row: list(HEADINGS).index(row["part"]))
     with table.open("w", newline="") as written:
         writer = csv.DictWriter(
             written, ("part", "what", "median_s", "spread_s", "rounds", "keeper_mb", "note", "when")
@@ -73,10 +79,14 @@ def machine() -> str:
 
 def _measured(part: str, folder: Path) -> list[dict[str, str]]:
     when = datetime.now(UTC).date().isoformat()
-    found = {"whole": _whole, "short": _short, "class": _class, "data": _data, "growth": _growth}[part](folder)
+    works: dict[str, Callable[[Path], Rows | dict[str, Rows]]] = {
+        **{"whole": _whole, "short": _short, "class": _class, "data": _data},
+        **{"growth": _growth, "starts": _starts, "gpu": _gpu},
+    }
+    found = works[part](folder)
     return [
         {
-            "part": part,
+            "part": name,
             "what": what,
             "median_s": f"{one.median:.3f}" if one.median < 1 else f"{one.median:.1f}",
             "spread_s": one.spread,
@@ -85,12 +95,13 @@ def _measured(part: str, folder: Path) -> list[dict[str, str]]:
             "note": note,
             "when": when,
         }
-        for what, one, note in found
+        for name, rows in (found if isinstance(found, dict) else {part: found}).items()
+        for what, one, note in rows
     ]
 
 
-def _whole(folder: Path) -> list[tuple[str, Measured, str]]:
-    """The notebook alone, this project's grade of it, and other graders with public tests."""
+def _whole(folder: Path) -> dict[str, Rows]:
+    """The notebook alone, this project's grade of it and where its seconds go, and other graders with public tests."""
     notebook = _finished()
     rivals = [make(notebook, _made(folder / make.__name__)) for make in (otter, nbgrader)]
     bare = _made(folder / "bare")
@@ -107,10 +118,15 @@ def _whole(folder: Path) -> list[tuple[str, Measured, str]]:
     found = alternate(runs, 3)
     notes = {rival.name: f"{rival.versions}, {passed(rival)} of {len(TESTS)} public tests pass" for rival in rivals}
     notes["this grader"] = "all checks, follow-through, report"
-    return [(name, one, notes.get(name, "")) for name, one in found.items()]
+    rounds = [phases(*told) for told in found["this grader"].told]
+    profile = {phase: Measured([one[phase] for one in rounds]) for phase in PHASES}
+    return {
+        "whole": [(name, one, notes.get(name, "")) for name, one in found.items()],
+        "profile": [(phase, one, "") for phase, one in profile.items()],
+    }
 
 
-def _short(folder: Path) -> list[tuple[str, Measured, str]]:
+def _short(folder: Path) -> Rows:
     """What takes no training: components, the template, judging stored evidence, the help."""
     submission, graded = _submission(folder), folder / "graded"
     if not (graded / "report.json").exists():
@@ -149,13 +165,9 @@ def _short(folder: Path) -> list[tuple[str, Measured, str]]:
     return [(name, one, "") for name, one in found.items()]
 
 
-def _class(folder: Path) -> list[tuple[str, Measured, str]]:
+def _class(folder: Path) -> Rows:
     """A class, one at a time with all cores each, and side by side."""
-    submissions = _made(folder / "submissions")
-    for number in range(CLASS):
-        notebook = _finished(number)
-        (submissions / f"student{number}.ipynb").write_text(json.dumps(notebook))
-    line = [*GRADER, "grade-class", str(submissions), "--rubric", str(RUBRIC)]
+    line = _class_line(folder, CLASS)
     runs = {
         f"{CLASS} submissions, one at a time": Run([*line, "--workers", "1", "--out", str(folder / "serial")], ROOT),
         f"{CLASS} submissions side by side": Run([*line, "--out", str(folder / "parallel")], ROOT),
@@ -163,12 +175,35 @@ def _class(folder: Path) -> list[tuple[str, Measured, str]]:
     return [(name, one, "") for name, one in alternate(runs, 1).items()]
 
 
-def _data(folder: Path) -> list[tuple[str, Measured, str]]:
+def _class_line(folder: Path, size: int) -> list[str]:
+    submissions = _made(folder / "submissions")
+    for number in range(size):
+        (submissions / f"student{number}.ipynb").write_text(json.dumps(_finished(number)))
+    return [*GRADER, "grade-class", str(submissions), "--rubric", str(RUBRIC)]
+
+
+def _data(folder: Path) -> Rows:
     """One epoch's batches, the data side alone."""
     return [(name, Measured(times), "") for name, times in data_path.measure().items()]
 
 
-def _growth(folder: Path) -> list[tuple[str, Measured, str]]:
+def _starts(folder: Path) -> Rows:
+    """What could stand in the place of a kernel."""
+    return [(name, Measured(seconds), "") for name, seconds in starts.measure().items()]
+
+
+def _gpu(folder: Path) -> Rows:
+    """On a GPU: one grade, then a class with more and more boxes at once."""
+    line = _class_line(folder, GPU_CLASS)
+
+    def at_once(boxes: int) -> Run:
+        out = folder / f"gpu{boxes}"
+        return Run([*line, "--workers", str(boxes), "--out", str(out)], ROOT, codes=(0, 1))
+
+    return on_gpu.measure(_grade(_submission(folder), folder / "gpu"), at_once, GPU_CLASS)
+
+
+def _growth(folder: Path) -> Rows:
     """What grows with how much of what there is."""
     return [(f"{much:g} {what}", Measured([s]), "") for what, points in growth.measure().items() for much, s in points]
 

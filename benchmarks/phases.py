@@ -1,18 +1,28 @@
-"""Where the seconds of one grade go, from the lines that its command writes while it works."""
+"""Where the seconds of one grade go, from the lines that its command writes while it works.
+
+`python -m benchmarks.phases OTHER-CHECKOUT` grades the reference with this checkout and with another one by turns and
+prints both: what a change has gained or lost.
+"""
 
 from __future__ import annotations
 
 import re
 import statistics
+import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
-Line = tuple[float, str]  # seconds since the command was started, and what it wrote
-START, CELLS, TRAINING = "start, to the first cell", "other cells", "training cells"
-COMPONENTS, TRAINED = "asking about components", "asking about what was trained"
-SECOND, JUDGING, PAGES = "the fresh box", "judging", "pages and the end"
+from benchmarks.timing import Line, Run, alternate
+
+ROOT = Path(__file__).parents[1]
+ROUNDS = 3
+START, CELLS, TRAINING = "start, up to the first cell", "other cells", "training cells"
+COMPONENTS, TRAINED = "questions about components", "questions about what was trained"
+SECOND, JUDGING, PAGES = "decoding in a fresh box", "judging, and drawing beside it", "pages, and the end"
 PHASES = (START, CELLS, TRAINING, COMPONENTS, TRAINED, SECOND, JUDGING, PAGES)
 _MARKS: Sequence[tuple[str, str]] = (
-    (r"cell \d+ of \d+: .*[Tt]rain", TRAINING),
+    (r"cell \d+ of \d+: .*[Tt]raining", TRAINING),
     (r"cell \d+ of \d+:", CELLS),
     (r"asking about components", COMPONENTS),
     (r"asking about (sampling|trained|quality)", TRAINED),
@@ -20,14 +30,18 @@ _MARKS: Sequence[tuple[str, str]] = (
     (r"judging the answers", JUDGING),
     (r"writing the report", PAGES),
 )
+_LAST = "asking about quality.cvae"
 
 
 def phases(lines: Iterable[Line], total: float) -> dict[str, float]:
-    """Seconds of each phase of one grade that took `total` seconds."""
+    """Seconds of each phase of one grade of the reference that took `total` seconds."""
     spent = dict.fromkeys(PHASES, 0.0)
-    now, since = START, 0.0
+    now, since, trained = START, 0.0, False
     for at, text in lines:
         following = next((phase for mark, phase in _MARKS if re.search(mark, text)), None)
+        if trained and following == CELLS:
+            following = SECOND  # cells after the last question are the fresh box's
+        trained = trained or _LAST in text
         if following is None or (now == SECOND and following not in {JUDGING, PAGES}):
             continue
         spent[now] += at - since
@@ -39,3 +53,25 @@ def phases(lines: Iterable[Line], total: float) -> dict[str, float]:
 def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Of each phase, over the rounds."""
     return {phase: statistics.median(one[phase] for one in rounds) for phase in PHASES}
+
+
+def main(others: Sequence[str]) -> None:
+    """Prints seconds of each phase, a column for each checkout, this one last."""
+    checkouts = [*map(Path, others), ROOT]
+    with tempfile.TemporaryDirectory() as folder:
+        runs = {
+            str(number): Run(
+                [sys.executable, "-m", "grader", "grade", "reference/vae_mnist.ipynb", "--out", f"{folder}/{number}"],
+                checkout,
+            )
+            for number, checkout in enumerate(checkouts)
+        }
+        found = alternate(runs, ROUNDS)
+    columns = [medians([phases(*one) for one in measured.told]) for measured in found.values()]
+    columns = [{**column, "all": measured.median} for column, measured in zip(columns, found.values(), strict=True)]
+    for phase in (*PHASES, "all"):
+        print(f"{phase:34}" + "".join(f"{column[phase]:8.1f}" for column in columns))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -5,21 +5,30 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
-import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
+
+Line = tuple[float, str]  # seconds since the command was started, and what it wrote
 
 
 @dataclass
 class Measured:
-    """Seconds of each round, and the peak memory in MB of the process that was started, without its children."""
+    """Seconds and lines of each round, and peak memory in MB of the process that was started alone."""
 
     seconds: list[float] = field(default_factory=list)
     peak_mb: float = 0.0
+    lines: list[list[Line]] = field(default_factory=list)
+
+    @property
+    def told(self) -> list[tuple[list[Line], float]]:
+        """Each round's lines with its seconds."""
+        return list(zip(self.lines, self.seconds, strict=True))
 
     @property
     def median(self) -> float:
@@ -53,25 +62,34 @@ def alternate(runs: Mapping[str, Run], rounds: int, say: Callable[[str], object]
     for number in range(rounds):
         for name, run in runs.items():
             run.before()
-            seconds, peak = _timed(name, run)
+            seconds, peak, lines = _timed(name, run)
             found[name].seconds.append(seconds)
+            found[name].lines.append(lines)
             found[name].peak_mb = max(found[name].peak_mb, peak)
             say(f"round {number + 1} of {rounds}: {name}: {seconds:.1f} s")
     return found
 
 
-def _timed(name: str, run: Run) -> tuple[float, float]:
-    with tempfile.TemporaryFile() as log:
-        began = time.perf_counter()
-        environment = {**os.environ, **run.environment}
-        with subprocess.Popen(run.command, cwd=run.folder, env=environment, stdout=log, stderr=log) as started:
-            peak = _watched(started)
+def _timed(name: str, run: Run) -> tuple[float, float, list[Line]]:
+    began = time.perf_counter()
+    lines: list[Line] = []
+    environment = {**os.environ, **run.environment}
+    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(run.command, cwd=run.folder, env=environment, **out) as started:  # type: ignore[call-overload]
+        reader = threading.Thread(target=_read, args=(started.stdout, began, lines))
+        reader.start()
+        peak = _watched(started)
         seconds = time.perf_counter() - began
-        log.seek(0)
-        tail = log.read()[-2000:].decode(errors="replace")
+        reader.join()
     if started.returncode not in run.codes:
+        tail = "\n".join(text for _, text in lines[-30:])
         raise SystemExit(f"{name}: ended with {started.returncode}\n{tail}")
-    return seconds, peak
+    return seconds, peak, lines
+
+
+def _read(written: IO[bytes], began: float, lines: list[Line]) -> None:
+    for line in written:
+        lines.append((time.perf_counter() - began, line.decode(errors="replace").rstrip()))
 
 
 def _watched(started: subprocess.Popen[bytes]) -> float:

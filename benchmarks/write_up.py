@@ -7,20 +7,27 @@ from pathlib import Path
 
 HEADINGS = {
     "whole": "The whole notebook: alone, graded here, graded by others",
+    "profile": "Where the seconds of this grader's grade go",
     "short": "What takes no training",
     "class": "A class of eight",
     "data": "Serving one epoch of MNIST, the data side alone",
     "growth": "How cost grows",
+    "starts": "What starting takes",
+    "gpu": "On a GPU",
 }
 NOTES = {
     "whole": "Alternating, in one run. The other graders run eleven public tests of shapes, ranges and losses, without "
     "a box, without a classifier and without a second look; their environments are their own.",
+    "profile": "From the lines that the same grades write while they work. The notebook alone spends the same on "
+    "its training cells, and about seven seconds on starting, importing and reading MNIST.",
     "short": "Each is a process of its own, so the interpreter's start and the imports are in it.",
     "class": "One at a time means with all cores for each; side by side each keeps to one core.",
+    "starts": "What could stand in the place of a kernel. A grade starts its kernels while it reads the notebook.",
+    "gpu": "One grade by phase, then a class with more and more boxes at once.",
     "data": "The notebook's own `Batches` against torchvision's `DataLoader` with `ToTensor` in one process.",
     "growth": "Scoring is what `cvae.generation` costs, which looks at most; reading is reading a notebook with saved "
-    "outputs, restoring what was given and comparing the outputs with the run's. Both are straight lines. What a class "
-    "costs beside its submissions: `make bench-class`.",
+    "outputs, restoring what was given and comparing the outputs with the run's. Both are straight lines or better. "
+    "What a class costs beside its submissions: `make bench-class`.",
 }
 HEAD = """# Benchmarks
 
@@ -75,7 +82,9 @@ def _picture(rows: Sequence[Row], path: Path) -> None:
     from matplotlib.figure import Figure
 
     rcParams["svg.hashsalt"] = "benchmarks"  # the same figures draw the same file
-    parts = [part for part in HEADINGS if part != "growth" and any(row["part"] == part for row in rows)]
+    parts = [
+        part for part in HEADINGS if part not in {"growth", "profile"} and any(row["part"] == part for row in rows)
+    ]
     counts = [sum(row["part"] == part for row in rows) for part in parts]
     figure = Figure(figsize=(8, 0.42 * sum(counts) + 0.9 * len(parts)), layout="constrained")
     panels = figure.subplots(len(parts), 1, squeeze=False, height_ratios=counts)[:, 0]

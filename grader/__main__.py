@@ -1,5 +1,5 @@
 """`python -m grader` is the command line."""
 
-from grader.cli import main
+from grader.cli import program
 
-main()
+program()

@@ -3,6 +3,6 @@
 Exit codes: 0 graded, 1 graded but a person must look, 2 not graded.
 """
 
-from grader.cli.entry import main
+from grader.cli.entry import main, program
 
-__all__ = ["main"]
+__all__ = ["main", "program"]

@@ -35,20 +35,25 @@ def main() -> None:
         _not_graded(f"a fault of the grader's own, not the submission's: {what}; VAE_GRADER_TRACEBACK=1 shows where")
     if code == INTERRUPTED:
         _not_graded("interrupted")
-    _leave(code)
-
-
-def _leave(code: int) -> NoReturn:
-    """The process ends; where PyTorch is loaded, without a second spent on taking it apart."""
-    if "torch" in sys.modules:
-        atexit._run_exitfuncs()
-        try:
-            sys.stdout.flush()
-            sys.stderr.flush()
-        except OSError:  # nobody listens any more; the interpreter says so in its own way
-            sys.exit(code)
-        os._exit(code)
     sys.exit(code)
+
+
+def program() -> None:
+    """Runs the command line and ends the process, without a second spent on taking PyTorch apart.
+
+    Raises:
+        SystemExit: where PyTorch is not loaded, or nobody listens any more: the interpreter says so in its own way.
+    """
+    try:
+        main()
+    except SystemExit as ended:
+        if "torch" in sys.modules and isinstance(ended.code, int):
+            atexit._run_exitfuncs()
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(ended.code)
+        raise
 
 
 def _run(given: list[str]) -> int:

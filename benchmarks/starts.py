@@ -1,0 +1,96 @@
+"""What starting takes: a box, a kernel in it, and what could stand in a kernel's place.
+
+`python -m benchmarks.starts` prints what `make bench PARTS=starts` writes down.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from grader.box.backend import ENGINE, PROBE, Contents
+from grader.box.bubblewrap import Bubblewrap
+from grader.box.keeper import Keeper
+from grader.exercise import Exercise
+from grader.planning import plan_frame
+from grader.records import Rubric
+from grader.rubric import load_rubric
+from grader.running import ENGINE_FOLDER
+
+ROOT = Path(__file__).parents[1]
+ROUNDS = 7
+NOTHING = """
+import sys
+sys.path.insert(0, "/box/engine")
+from wire import write_frame
+write_frame(sys.stdout.buffer, "done", b"")
+"""
+IMPORTS = "import torch, torchvision, matplotlib.pyplot"
+SHELL = "from IPython.core.interactiveshell import InteractiveShell as S; S.instance().run_cell('pass')"
+FORKS = f"""
+import os, time
+{IMPORTS}
+began = time.perf_counter()
+for _ in range(20):
+    if not (child := os.fork()):
+        exec("pass")
+        os._exit(0)
+    os.waitpid(child, 0)
+print((time.perf_counter() - began) / 20)
+"""
+
+
+def measure(say: Callable[[str], object] = print) -> dict[str, list[float]]:
+    """What is started -> seconds of each round, all of them by turns."""
+    rubric, exercise = load_rubric(ROOT / "rubric.yaml")
+    works: dict[str, Callable[[], float]] = {
+        "an interpreter that does nothing": lambda: _command("pass"),
+        "a box around one": lambda: _box(rubric, exercise, kernel=False),
+        "a box with a Jupyter kernel and an empty cell": lambda: _box(rubric, exercise, kernel=True),
+        "an IPython shell in an interpreter": lambda: _command(SHELL),
+        "an interpreter with the notebook's imports": lambda: _command(IMPORTS),
+        "a fork of that one": _fork,
+    }
+    found: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(ROUNDS):
+        for name, work in works.items():
+            found[name].append(work())
+    for name, seconds in found.items():
+        say(f"{name}: {sorted(seconds)[ROUNDS // 2]:.3f} s")
+    return found
+
+
+def _command(source: str) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", source], check=True)
+    return time.perf_counter() - began
+
+
+def _fork() -> float:
+    told = subprocess.run([sys.executable, "-c", FORKS], check=True, capture_output=True, text=True)
+    return float(told.stdout)
+
+
+def _box(rubric: Rubric, exercise: Exercise, *, kernel: bool) -> float:
+    step = {"kind": "cell", "index": 0, "source": "pass", "timeout_s": 20, "replay": "never"}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        folder.chmod(0o755)
+        (folder / "runner.py").write_text(NOTHING)
+        (folder / "wire.py").write_text((ENGINE_FOLDER / "wire.py").read_text())
+        began = time.perf_counter()
+        contents = Contents({ENGINE: ENGINE_FOLDER if kernel else folder, PROBE: exercise.in_box})
+        keeper = Keeper(Bubblewrap(), contents, rubric.limits, gpu=False)
+        kept = keeper.keep(plan_frame([step], rubric.interface, rubric.limits), lambda *_: None, lambda _: None)
+        seconds = time.perf_counter() - began
+    if not kept.inbox.finished:
+        raise SystemExit(f"the box did not do its work: {kept.event} {kept.log_tail[-300:]}")
+    return seconds
+
+
+if __name__ == "__main__":
+    measure()

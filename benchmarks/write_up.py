@@ -22,7 +22,7 @@ NOTES = {
     "its training cells, and about seven seconds on starting, importing and reading MNIST.",
     "short": "Each is a process of its own, so the interpreter's start and the imports are in it.",
     "class": "One at a time means with all cores for each; side by side each keeps to one core.",
-    "starts": "What could stand in the place of a kernel. A grade starts its kernels while it reads the notebook.",
+    "starts": "What could stand in the place of a kernel. A grade starts its kernels while it makes the questions.",
     "gpu": "One grade by phase, then a class with more and more boxes at once.",
     "data": "The notebook's own `Batches` against torchvision's `DataLoader` with `ToTensor` in one process.",
     "growth": "Scoring is what `cvae.generation` costs, which looks at most; reading is reading a notebook with saved "

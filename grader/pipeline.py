@@ -76,12 +76,12 @@ def grade(
     rubric, exercise = load_rubric(rubric_path)
     refuse_unknown_parts(options.parts, exercise)
     limits = rubric.limits
+    submission = read_submission(submission_path, max_mb=limits.notebook_mb, max_cells=limits.cells)
     with supply(exercise, limits, exercise.prepare(say), options.isolation) as boxes:
         say("building a box")
         boxes.ready(1)
         template = load_notebook(rubric_path.parent / rubric.template)
         sound = sound_source(rubric_path, rubric)
-        submission = read_submission(submission_path, max_mb=limits.notebook_mb, max_cells=limits.cells)
         restored = restore_given(submission.notebook, template)
         folder = run_dir or Path("runs") / submission.name
         folder.mkdir(parents=True, exist_ok=True)

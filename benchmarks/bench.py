@@ -34,7 +34,8 @@ from grader.records import Notebook
 
 ROOT = Path(__file__).parents[1]
 RUBRIC = ROOT / "rubric.yaml"
-GRADER = [sys.executable, "-m", "grader"]
+PYTHON = [sys.executable, "-m"]
+GRADER = [*PYTHON, "grader"]
 PARTS = ("whole", "short", "class", "data", "growth", "starts", "gpu")
 WRITES = {"whole": ("whole", "profile")}  # where it is more than the part itself
 CLASS = 8
@@ -142,7 +143,8 @@ def _short(folder: Path) -> Rows:
         {
             "components alone": _grade(submission, folder / "components", "--components-only"),
             "the untouched template": _grade(template, folder / "template"),
-            "judging stored evidence anew": Run(again, ROOT, forget),
+            "scoring both models from stored evidence": Run([*PYTHON, "benchmarks.scoring", str(graded)], ROOT),
+            "judging it anew, pictures and pages included": Run(again, ROOT, forget),
             "judging it again": Run(again, ROOT),
             "--help": Run([*GRADER, "--help"], ROOT),
         },

@@ -38,7 +38,8 @@ class Measured:
     @property
     def spread(self) -> str:
         """The fastest and the slowest round, in seconds."""
-        return f"{min(self.seconds):.1f} to {max(self.seconds):.1f}"
+        digits = 1 if self.median >= 1 else 3
+        return f"{min(self.seconds):.{digits}f} to {max(self.seconds):.{digits}f}"
 
 
 @dataclass(frozen=True)

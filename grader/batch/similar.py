@@ -28,6 +28,7 @@ MAX_SOURCE = 200_000  # characters of a region
 LEAST_RARE = 8  # fingerprints that hardly anybody else has: shorter regions are idioms
 ALIKE = 0.7  # of the shorter region's rare fingerprints
 COMMON = 0.08  # of the class: what more have is how one writes it
+MOST_SHARE = 40  # however large the class: pairs grow with the square of it
 MOST = 200  # pairs told
 
 
@@ -61,7 +62,7 @@ def alike(notebooks: Mapping[str, Notebook], template: Notebook, asks_for: Mappi
 
 def _pairs(item: str, regions: Mapping[str, _Region], given: set[int]) -> Iterator[Alike]:
     users = Counter(mark for region in regions.values() for mark in region.marks)
-    most = max(3, int(COMMON * len(regions)))
+    most = max(3, min(MOST_SHARE, int(COMMON * len(regions))))
     rare = {
         key: {mark for mark in region.marks if mark not in given and users[mark] <= most}
         for key, region in regions.items()

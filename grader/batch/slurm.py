@@ -34,6 +34,8 @@ FOLDER = "slurm"  # below the class's folder: scripts, logs, and which task grad
 QUEUE = "queue.json"
 TRIES = 3
 POLL_S = 3.0
+POLL_EACH_S = 0.005  # and so much more for each submission: a shared file system is asked for all of them
+MOST_TASKS = 1000  # of one array: a scheduler's own limit is 1001 unless its settings say otherwise
 GRACE_POLLS = 2  # a shared file system may show a report later than the queue loses its task
 
 
@@ -114,6 +116,9 @@ class SlurmExecutor:
                     del waiting[key]
             gone = Counter({key: gone[key] + 1 for key in waiting if key not in queued})
             lost = [key for key, polls in gone.items() if polls > GRACE_POLLS or not tries[key]]
+            if len(tasks) >= self.at_once:  # the next array only when this one is nearly through
+                lost = [key for key in lost if tries[key]]
+            lost = lost[: MOST_TASKS * self._config.chunk]
             if lost and set(states) <= set(tasks):  # a task of an earlier command that nobody knows may be theirs
                 for key in [key for key in lost if tries[key] >= TRIES]:
                     ended(Ended(key, State.FAILED, self._given_up()))
@@ -122,7 +127,7 @@ class SlurmExecutor:
                 tries.update(lost)
                 gone.clear()
             if waiting:
-                time.sleep(POLL_S)
+                time.sleep(POLL_S + POLL_EACH_S * len(waiting))
 
     def _given_up(self) -> str:
         return f"the scheduler ended its task {TRIES} times before it was graded; the logs are in {self._folder.name}/"

@@ -1,0 +1,23 @@
+"""Scores a stored run anew from its evidence, without pictures or pages: `python -m benchmarks.scoring FOLDER`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from grader.rubric import load_rubric
+from grader.run_folder import JUDGED, verdicts
+
+ROOT = Path(__file__).parents[1]
+
+
+def main(folder: Path) -> None:
+    """Prints the points; what the folder remembers of earlier scoring is forgotten before."""
+    rubric, exercise = load_rubric(ROOT / "rubric.yaml")
+    (folder / JUDGED).unlink(missing_ok=True)
+    items = verdicts(folder, rubric, exercise)
+    print(sum(item.points_milli for item in items) / 1000)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -15,7 +15,7 @@ from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.files import write_atomically
-from grader.notebook.format import load_notebook
+from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.read import read_submission
 from grader.records import Notebook, Rubric
 
@@ -45,7 +45,8 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
         try:
             if not one.refused:
                 read = read_submission(one.path, max_mb=limits.notebook_mb, max_cells=limits.cells)
-                notebooks[one.key] = {"cells": [c for c in read.notebook["cells"] if c["cell_type"] == "code"]}
+                code = filter(is_code, read.notebook["cells"])  # without outputs, which may be most of a file
+                notebooks[one.key] = {"cells": [{"cell_type": "code", "source": source_of(cell)} for cell in code]}
         except GraderError:
             continue
     template = load_notebook(manifest.rubric.parent / rubric.template)

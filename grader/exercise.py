@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
@@ -45,8 +45,11 @@ class Exercise(Protocol):
     spoilt_checks: frozenset[str]  # the checks that depend on what was trained
     harmless_checks: frozenset[str]  # checks of earlier items whose loss alone spoils nothing later
 
-    def load(self) -> None:
-        """What judging and drawing need is in memory; called in a thread of its own while a box starts."""
+    def to_load(self) -> Sequence[Callable[[], object]]:
+        """Works of a fraction of a second each, after which what judging and drawing need is in memory.
+
+        They are done in a thread of its own beside the notebook's cells, and wait while it trains.
+        """
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """Fetches what the exercise needs; returns the folders that its boxes see, by their path inside."""

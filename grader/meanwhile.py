@@ -37,6 +37,29 @@ def ahead(*works: Callable[[], object], behind: bool = False) -> None:
     _started(*([step_back] if behind else []), *works)
 
 
+class Beside:
+    """Works that a thread does one after the other, none begun while they are told to pause.
+
+    For what will be needed later and would be in the way now; a fault in one is dropped, as with `ahead`. Whoever
+    makes one says `go` at the end, so that no thread waits for ever.
+    """
+
+    def __init__(self, *works: Callable[[], object]) -> None:
+        self._may, self._begun = threading.Event(), False
+        self._works = [work for real in works for work in (self._may.wait, real)]
+
+    def go(self) -> None:
+        """The next work may begin."""
+        self._may.set()
+        if not self._begun:
+            self._begun = True
+            ahead(*self._works, behind=True)
+
+    def pause(self) -> None:
+        """No further work begins until `go`."""
+        self._may.clear()
+
+
 def _started(*works: Callable[[], object]) -> threading.Thread:
     def quietly() -> None:
         for work in works:

@@ -19,7 +19,7 @@ from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.fingerprint import questions_checksum, run_checksum
 from grader.following import Followed, replacement_questions, to_replace
-from grader.meanwhile import ahead, meanwhile
+from grader.meanwhile import Beside, meanwhile
 from grader.notebook.definitions import definitions
 from grader.notebook.format import load_notebook
 from grader.notebook.read import read_submission
@@ -87,9 +87,12 @@ def grade(
         folder.mkdir(parents=True, exist_ok=True)
         seed = options.seed or secrets.token_hex(16)
         questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
-        ahead(exercise.load, load_pages, behind=True)
         case = Case(restored, rubric, exercise, questions, boxes)
-        ran = run_submission(case, say, parts=options.parts)
+        loading = Beside(*exercise.to_load(), load_pages)
+        try:
+            ran = run_submission(case, say, parts=options.parts, beside=loading)
+        finally:
+            loading.go()
         store_run(folder, ran)
         say("judging the answers")
         with meanwhile(lambda: draw(folder, exercise, rubric)):

@@ -15,7 +15,7 @@ from grader.exercise import Exercise
 from grader.files import write_atomically
 from grader.fingerprint import judging_checksum
 from grader.notebook.format import load_notebook
-from grader.records import Execution, Figure, GradeReport, Rubric
+from grader.records import Execution, Figure, GradeReport, Notebook, Rubric
 from grader.report.feedback import feedback_html
 from grader.report.gradescope import results_json
 from grader.report.html import report_html
@@ -49,8 +49,10 @@ def draw(folder: Path, exercise: Exercise, rubric: Rubric) -> None:
 
 
 def load_pages() -> None:
-    """What only a report needs is in memory."""
-    import pygments.formatters  # noqa: F401
+    """What only a report needs is in memory: a small notebook has been rendered."""
+    text = {"cell_type": "markdown", "metadata": {}, "source": "*$x$*"}
+    code: Notebook = {"cell_type": "code", "metadata": {}, "source": "x = 1", "outputs": [], "execution_count": None}
+    make_view({"cells": [text, code], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}, {}, ())
 
 
 def written_names(exercise: Exercise, rubric: Rubric) -> dict[str, tuple[str, ...]]:

@@ -14,6 +14,7 @@ from typing import Any
 from safetensors.numpy import save
 
 from grader.box.backend import ENGINE, PROBE, Contents, backend_named
+from grader.box.gpu import gpu
 from grader.box.inbox import Inbox
 from grader.box.keeper import Kept
 from grader.box.supply import Supply
@@ -22,11 +23,20 @@ from grader.exercise import Exercise, Questions
 from grader.gathering import gather, merged, trained_state
 from grader.judge import judge, of_checks
 from grader.judging import NotAnswered
-from grader.meanwhile import ahead
+from grader.meanwhile import Beside, ahead
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import cell_title
 from grader.notebook.restore import Restored
-from grader.planning import Step, executed, first_plan, plan_frame, replaced_plan, second_plan, will_train
+from grader.planning import (
+    Step,
+    executed,
+    first_plan,
+    plan_frame,
+    replaced_plan,
+    second_plan,
+    training_part,
+    will_train,
+)
 from grader.records import Array, Evidence, Execution, Fault, Limits, Notebook, Rubric, Status
 
 ENGINE_FOLDER = Path(__file__).parent / "in_box"
@@ -53,11 +63,12 @@ class Ran:
     execution: Execution
 
 
-def run_submission(case: Case, say: Say, *, parts: Collection[str] | None = None) -> Ran:
+def run_submission(case: Case, say: Say, *, parts: Collection[str] | None = None, beside: Beside | None = None) -> Ran:
     """The notebook has run to its end or to a limit, and what it answered is evidence.
 
     Where only some `parts` are to be trained, cells that train another or show something are left out, and of the
-    others only components are asked.
+    others only components are asked. What is done `beside` goes on from the first cell, when the boxes have imported,
+    and pauses while a cell trains, which takes every core.
 
     Raises:
         BoxError: where no box could be built on this machine.
@@ -66,7 +77,7 @@ def run_submission(case: Case, say: Say, *, parts: Collection[str] | None = None
     steps = first_plan(case.restored, case.exercise, names, case.rubric.limits, parts)
     second = parts is None and will_train(case.restored, case.exercise, names)
     case.boxes.ready(1 + second)  # the second one imports while the first one leaves a core idle
-    first = _run(case, steps, _Giver(case.questions), say)
+    first = _run(case, steps, _Giver(case.questions), say, beside)
     stages = {step["stage"] for step in steps if step["kind"] == "stage"}
     asked = _specs(case, case.questions)
     evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
@@ -117,11 +128,16 @@ def _specs(case: Case, stages: Collection[str]) -> dict[str, AnswerSpec]:
     return {source: spec for source, spec in specs.items() if source.partition("/")[0] in stages}
 
 
-def _run(case: Case, steps: list[Step], giver: _Giver, say: Say) -> Kept:
+def _run(case: Case, steps: list[Step], giver: _Giver, say: Say, beside: Beside | None = None) -> Kept:
     """One box has run the steps."""
     cells = case.restored.notebook["cells"]
+    names = case.rubric.interface.names
+    known = [step["index"] for step in steps if step["kind"] == "cell"]
+    training = {index for index in known if training_part(case.restored, index, case.exercise, names) is not None}
 
     def running(at: dict[str, Any]) -> None:
+        if beside is not None:
+            (beside.pause if at.get("cell") in training else beside.go)()
         if (index := at.get("cell")) is not None and isinstance(index, int) and 0 <= index < len(cells):
             say(f"cell {index + 1} of {len(cells)}: {cell_title(cells, index)}")
         elif "stage" in at:
@@ -229,7 +245,6 @@ def _device(evidence: Evidence, exercise: Exercise) -> str:
     for part in exercise.parts:
         answer = evidence.answers.get(f"trained.{part}/device/cuda")
         if answer is not None and answer.size == 1 and answer.reshape(-1)[0] == 1:
-            import torch
-
-            return f"cuda ({torch.cuda.get_device_name(0)})" if torch.cuda.is_available() else "cuda"
+            card = gpu()
+            return "cuda" if card is None else f"cuda ({card.name})"
     return "cpu"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import grader
 
-PACKAGES = ("torch", "torchvision", "numpy", "ipykernel", "nbclient", "safetensors")
+PACKAGES = ("torch", "torchvision", "numpy", "ipykernel", "nbclient", "onnxruntime", "safetensors")
 ROOT = Path(__file__).parent
-SUFFIXES = {".py", ".j2", ".css", ".json", ".safetensors"}
+SUFFIXES = {".py", ".j2", ".css", ".json", ".onnx"}
 
 
 @cache

@@ -69,7 +69,7 @@ def quality_of(evidence: Evidence) -> dict[str, Outcome]:
 
 
 @pytest.mark.usefixtures("_nothing_remembered")
-@pytest.mark.parametrize("fault", ["corrupt", "missing", "no tensor file"])
+@pytest.mark.parametrize("fault", ["corrupt", "missing", "no network"])
 def test_the_classifiers_weights_are_not_as_published(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,7 +77,7 @@ def test_the_classifiers_weights_are_not_as_published(
     classifier._network.cache_clear()
     weights = tmp_path / "weights"
     shutil.copytree(FOLDER, weights)
-    for path in weights.glob("*.safetensors"):
+    for path in weights.glob("*.onnx"):
         {"corrupt": changed, "missing": Path.unlink}.get(fault, lambda path: path.write_bytes(b"?"))(path)
     monkeypatch.setattr(classifier, "FOLDER", weights)
     outcomes = quality_of(evidence)

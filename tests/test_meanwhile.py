@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from grader.exercises.vae_mnist.checks import pictures
-from grader.meanwhile import BEHIND, ahead, meanwhile
+from grader.meanwhile import BEHIND, Beside, ahead, meanwhile
 
 
 def fails() -> None:
@@ -104,3 +104,24 @@ def test_forgetting_leaves_what_is_being_made() -> None:
     for number in range(3 * pictures.MOST):
         assert pictures.remembered(f"number {number}", lambda number=number: number) == number  # type: ignore[misc]
     assert len(pictures._remembered) <= pictures.MOST
+
+
+def test_works_beside_wait_while_they_must() -> None:
+    first, second, third = threading.Event(), threading.Event(), threading.Event()
+    paused = threading.Event()
+
+    def work() -> None:
+        first.set()
+        until(paused)
+
+    beside = Beside(work, fails, second.set, third.set)
+    assert not first.wait(0.1), "nothing begins by itself"
+    beside.go()
+    until(first)
+    beside.pause()
+    paused.set()
+    assert not second.wait(0.2), "what is being done goes on, the next waits"
+    beside.go()
+    until(third)
+    beside.go()  # once more is no harm
+    assert second.is_set()

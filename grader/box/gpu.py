@@ -10,7 +10,7 @@ from pathlib import Path
 from grader.records import Limits
 
 DRIVER = Path("/dev/nvidiactl")  # there where NVIDIA's driver is loaded
-QUERY = ("--query-gpu=memory.total,memory.free,utilization.gpu", "--format=csv,noheader,nounits")
+QUERY = ("--query-gpu=memory.total,memory.free,utilization.gpu,name", "--format=csv,noheader,nounits")
 CONTEXT_MB = 700  # what CUDA and its libraries take for a process, beside what PyTorch gives out
 
 
@@ -21,6 +21,7 @@ class Gpu:
     total_mb: int
     free_mb: int
     busy_percent: int
+    name: str
 
 
 def gpu() -> Gpu | None:
@@ -30,8 +31,8 @@ def gpu() -> Gpu | None:
         return None
     try:
         asked = subprocess.run([tool, *QUERY], capture_output=True, text=True, timeout=20, check=True)
-        total, free, busy = asked.stdout.splitlines()[0].split(",")
-        return Gpu(int(total), int(free), int(busy))
+        total, free, busy, name = asked.stdout.splitlines()[0].split(",", 3)
+        return Gpu(int(total), int(free), int(busy), name.strip())
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None
 

@@ -1,6 +1,7 @@
 """What digits a pretrained network sees on pictures: class probabilities and features, never a verdict.
 
-Weights are read as safetensors and only when their checksum is the published one.
+The networks are ONNX files, read only when their checksum is the published one, and run on the processor: a judge
+that needs no PyTorch starts two seconds sooner in a gigabyte less, and leaves the GPU to the box.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from grader.classifier.published import FOLDER, PUBLISHED
 from grader.errors import ClassifierError
 
-if TYPE_CHECKING:  # torch takes seconds to load, and is not needed where nothing is looked at
-    from grader.classifier.network import Network
+if TYPE_CHECKING:  # takes a moment to load, and is not needed where nothing is looked at
+    from onnxruntime import InferenceSession
 
 BATCH = 200  # what a layer gives for so many pictures stays in a processor's cache
 
@@ -32,38 +32,28 @@ class Judgement:
     features: NDArray[np.float32]  # (N, F), the last hidden layer
 
 
-def judge(images: NDArray[np.float32], *, device: str = "cpu", name: str = "judge") -> Judgement:
+def judge(images: NDArray[np.float32], *, name: str = "judge") -> Judgement:
     """The network `name` has looked at `images` `(N, 1, 28, 28)` float32 in [0, 1]; N may be 0.
 
-    The same pictures in the same order give the same numbers on the same machine. `device` is a torch device
-    or "auto", which takes CUDA where there is one.
+    The same pictures in the same order give the same numbers on the same machine, with and without a GPU.
 
     Raises: ValueError where the shape, dtype or range is another or a value is not finite; ClassifierError
     where the weights are missing or not the published ones.
     """
-    import torch
-
     _check(images)
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    network = _network(name, place)
-    width = network.head.in_features
-    probabilities = np.empty((len(images), 10), dtype=np.float32)
+    network = _network(name)
+    width, classes = (output.shape[1] for output in network.get_outputs())
     features = np.empty((len(images), width), dtype=np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(images), BATCH):
-            stop = min(start + BATCH, len(images))
-            x = torch.from_numpy(np.array(images[start:stop])).to(place)  # a copy: the array may be read-only
-            hidden = network.features(x)
-            features[start:stop] = hidden.cpu().numpy()
-            probabilities[start:stop] = network.head(hidden).softmax(dim=1).cpu().numpy()
+    probabilities = np.empty((len(images), classes), dtype=np.float32)
+    for start in range(0, len(images), BATCH):
+        part = slice(start, start + BATCH)
+        features[part], probabilities[part] = network.run(None, {"x": np.ascontiguousarray(images[part])})
     return Judgement(probabilities, probabilities.argmax(axis=1).astype(np.int64), features)
 
 
-@lru_cache(maxsize=8)
-def _network(name: str, device: str) -> Network:
-    from safetensors.torch import load
-
-    from grader.classifier.network import Network
+@lru_cache(maxsize=len(PUBLISHED))
+def _network(name: str) -> InferenceSession:
+    import onnxruntime
 
     if name not in PUBLISHED:
         raise ClassifierError(f"classifier: network {name!r}: expected one of {', '.join(PUBLISHED)}")
@@ -77,12 +67,12 @@ def _network(name: str, device: str) -> Network:
         raise ClassifierError(
             f"{path}: expected SHA-256 {published.sha256[:12]}..., got {got[:12]}...; restore the file"
         )
-    network = Network(published.widths)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # other work goes on beside it
     try:
-        network.load_state_dict(load(content))
-    except (SafetensorError, RuntimeError) as error:
-        raise ClassifierError(f"{path}: not the weights of this network: {str(error)[:120]}") from None
-    return network.eval().requires_grad_(False).fused().to(device)
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own errors have no common class
+        raise ClassifierError(f"{path}: not a network that can be run: {str(error)[:120]}") from None
 
 
 def _check(images: NDArray[np.float32]) -> None:

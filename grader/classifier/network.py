@@ -1,6 +1,6 @@
 """The judge's network: a small convolutional classifier of digits; its last hidden layer gives features.
 
-Only the shape of the network; weights and their checksums are `published.py`, their use is `judge.py`.
+Only the shape of the network, for training; `export.py` makes of a trained one what `judge.py` runs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Network(nn.Module):
         self.to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
     def fused(self) -> Network:
-        """Each batch norm inside the convolution before it, for inference: twice as fast, the same but for rounding."""
+        """Each batch norm inside the convolution before it, for inference: the same but for rounding."""
         for block in self.convolutions:
             assert isinstance(block, nn.Sequential)
             block[0], block[1] = fuse_conv_bn_eval(block[0], block[1]), nn.Identity()  # type: ignore[type-var, arg-type]

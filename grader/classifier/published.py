@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """One trained network: its shape and the SHA-256 its file must have."""
+    """One trained network: its channels at 28, 14 and 7 pixels, and the SHA-256 its file must have."""
 
     file: str
     widths: tuple[int, int, int]
@@ -18,11 +18,9 @@ class Weights:
 
 
 PUBLISHED = {
-    "judge": Weights(
-        "judge.safetensors", (24, 48, 96), "37c152cc94e093969c3bb7d5745205addd8175cfaddc1d5afd72d1a5f6c5f292"
-    ),
+    "judge": Weights("judge.onnx", (24, 48, 96), "32acc61af84b1af4de5aad67ada08a514be5943f21735dadd36a04dce5a27a95"),
     # Narrower, other seed, other augmentation, no label smoothing: for cross checks, never for points alone.
     "judge_b": Weights(
-        "judge_b.safetensors", (16, 32, 64), "3d999d3380ad50f421523d4805be8e34b23cc549463fa6e562bb956f61ccef2e"
+        "judge_b.onnx", (16, 32, 64), "796dd070dbae14942fdac7edded401aad9edc4530ee82b558aa8f6ba831e7944"
     ),
 }

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
 from grader.classifier.augment import Strength, augmented
+from grader.classifier.export import as_onnx
 from grader.classifier.network import Network
 from grader.classifier.published import FOLDER, PUBLISHED
 from grader.data import ensure_mnist, load_mnist
@@ -105,7 +105,7 @@ def main() -> None:
         )
         arguments.out.mkdir(parents=True, exist_ok=True)
         path = arguments.out / PUBLISHED[name].file
-        save_file({key: value.contiguous() for key, value in network.state_dict().items()}, path)
+        path.write_bytes(as_onnx(network))
         accuracy = report(network, _tensor(data.test_images), torch.tensor(data.test_labels))
         print(f"{name}: test accuracy {accuracy}")
         print(f"{name}: {path.stat().st_size} bytes, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}")

@@ -39,15 +39,15 @@ def main() -> None:
 
 
 def program() -> None:
-    """Runs the command line and ends the process, without a second spent on taking PyTorch apart.
+    """Runs the command line and ends the process, without a moment spent on taking large libraries apart.
 
     Raises:
-        SystemExit: where PyTorch is not loaded, or nobody listens any more: the interpreter says so in its own way.
+        SystemExit: where none is loaded, or nobody listens any more: the interpreter says so in its own way.
     """
     try:
         main()
     except SystemExit as ended:
-        if "torch" in sys.modules and isinstance(ended.code, int):
+        if "numpy" in sys.modules and isinstance(ended.code, int):
             atexit._run_exitfuncs()
             with contextlib.suppress(OSError):
                 sys.stdout.flush()

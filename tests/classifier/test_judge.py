@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
+import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -14,10 +17,13 @@ from scipy.ndimage import gaussian_filter
 
 from grader.classifier import judge
 from grader.classifier.augment import Strength, augmented
-from grader.classifier.published import FOLDER, PUBLISHED
+from grader.classifier.export import as_onnx
+from grader.classifier.network import Network
+from grader.classifier.published import FOLDER, PUBLISHED, Weights
 from grader.data import ensure_mnist, load_mnist
 from grader.errors import ClassifierError
 
+ROOT = Path(__file__).parents[2]
 Images = NDArray[np.float32]
 judging = import_module("grader.classifier.judge")  # the package's own `judge` is the function
 
@@ -88,11 +94,41 @@ def test_unknown_missing_and_changed_weights_are_refused(tmp_path: Path, monkeyp
     (tmp_path / PUBLISHED["judge"].file).write_bytes(content)
     with pytest.raises(ClassifierError, match="SHA-256"):
         judge(empty)
-    monkeypatch.setitem(PUBLISHED, "judge", replace(PUBLISHED["judge"], widths=(8, 8, 8)))
-    monkeypatch.setattr(judging, "FOLDER", FOLDER)
-    with pytest.raises(ClassifierError, match="not the weights"):
+    (tmp_path / PUBLISHED["judge"].file).write_bytes(b"no network")
+    other = replace(PUBLISHED["judge"], sha256=hashlib.sha256(b"no network").hexdigest())
+    monkeypatch.setitem(PUBLISHED, "judge", other)
+    with pytest.raises(ClassifierError, match="not a network"):
         judge(empty)
     judging._network.cache_clear()
+
+
+def test_an_exported_network_says_what_the_trained_one_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = (4, 6, 8)
+    network = Network(widths)
+    x = torch.rand(300, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    network.train()(x)  # running means that are no longer those of the start
+    network.eval()
+    content = as_onnx(network)
+    (tmp_path / "small.onnx").write_bytes(content)
+    monkeypatch.setattr(judging, "FOLDER", tmp_path)
+    monkeypatch.setitem(PUBLISHED, "small", Weights("small.onnx", widths, hashlib.sha256(content).hexdigest()))
+    judgement = judge(x.numpy(), name="small")
+    with torch.inference_mode():
+        features, logits = network.features(x), network(x)
+    np.testing.assert_allclose(judgement.features, features.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(judgement.probabilities, logits.softmax(dim=1).numpy(), rtol=1e-4, atol=1e-6)
+    assert network.training is False
+    assert isinstance(network.convolutions[0][1], torch.nn.BatchNorm2d), "exporting leaves the network as it was"
+    assert as_onnx(network) == content
+
+
+def test_judging_needs_no_pytorch() -> None:
+    asked = (
+        "import sys; import numpy as np; from grader.classifier import judge; "
+        "judge(np.zeros((3, 1, 28, 28), np.float32)); print('torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stdout.split() == ["False"]
 
 
 def test_both_networks_stay_below_a_megabyte_and_carry_a_card() -> None:

@@ -6,7 +6,7 @@ knows no exercise by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +39,9 @@ class Toy:
     spoilt_checks: frozenset[str] = frozenset({"training_lowers_the_loss", "fresh_process_agrees"})
     harmless_checks: frozenset[str] = frozenset()
 
-    def load(self) -> None:
+    def to_load(self) -> Sequence[Callable[[], object]]:
         """Nothing takes time to load."""
+        return ()
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """Nothing is needed."""

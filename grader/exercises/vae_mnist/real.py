@@ -50,7 +50,7 @@ def digit_judgement() -> Judgement:
     """What the classifier sees on the test images."""
 
     def make() -> dict[str, Array]:
-        found = judge(digits()[0])  # on the CPU, so that what is kept is the same with and without a GPU
+        found = judge(digits()[0])
         return {"probabilities": found.probabilities, "labels": found.labels, "features": found.features}
 
     return Judgement(**derived("digit-judgement", _made_by("classifier"), make))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from grader.box.backend import MNIST
+from grader.classifier import judge
 from grader.data.mnist import ensure_mnist, raw_folder
 from grader.evidence import AnswerSpec
 from grader.exercise import Questions, Say
@@ -15,7 +16,10 @@ from grader.exercises.vae_mnist import figures, questions, real
 from grader.exercises.vae_mnist.checks import CHECKS, quality
 from grader.exercises.vae_mnist.checks.pictures import (
     black_and_white,
+    digit_deviations,
+    digit_moments,
     fresh_decoder_answered,
+    ink_moments,
 )
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
 from grader.exercises.vae_mnist.in_box import interface
@@ -64,17 +68,10 @@ class VaeMnist:
     )
     harmless_checks: frozenset[str] = frozenset({"latent_size_is_obeyed", "eval_is_deterministic"})
 
-    def load(self) -> None:
-        """PyTorch, which judges, and matplotlib, which draws."""
-        import matplotlib.backends.backend_agg
-        import matplotlib.figure  # noqa: F401
-        import torch
-        from threadpoolctl import threadpool_limits
-
-        import grader.classifier.network  # noqa: F401
-
-        torch.set_num_threads(1)  # judging and drawing go side by side: more threads would wait for each other
-        threadpool_limits(1, user_api="blas")
+    def to_load(self) -> Sequence[Callable[[], object]]:
+        """The classifier, what it sees on real digits, the training images' index, and matplotlib, which draws."""
+        measures = (real.mean_image, digit_moments, digit_deviations, ink_moments, real.training_bank)
+        return (_one_thread_each, lambda: judge(real.digits()[0][:1]), *measures, _import_matplotlib)
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """MNIST is here; the box sees it read-only."""
@@ -124,3 +121,15 @@ class VaeMnist:
                     "made beside the encoder, where the one could have remembered what the other saw"
                 )
         return reasons
+
+
+def _one_thread_each() -> None:
+    """Judging and drawing go side by side: more threads would wait for each other."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1, user_api="blas")
+
+
+def _import_matplotlib() -> None:
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401

@@ -68,7 +68,7 @@ def remembered(name: str, make: Callable[[], T], *arrays: Array) -> T:
 
 def judged(images: Array) -> Judgement:
     """What the classifier sees on `images` `(N, 1, 28, 28)` in [0, 1]."""
-    return remembered("judgement", lambda: judge(images, device="auto"), images)
+    return remembered("judgement", lambda: judge(images), images)
 
 
 def searched(images: Array) -> CopySearch:

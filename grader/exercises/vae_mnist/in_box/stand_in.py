@@ -1,7 +1,7 @@
 """Toys that stand in for the student's other parts, so that each part is judged by itself.
 
-The keeper imports this very file to work out what a right training loop does with the toys, so the two sides cannot
-drift apart. The toys are no solution: the encoder sees a 4 x 4 summary of the image, the decoder is one layer, and
+Judging works out by hand what a right training loop does with the toys (`checks/steps.py`), and a test holds it to this
+file. The toys are no solution: the encoder sees a 4 x 4 summary of the image, the decoder is one layer, and
 nothing is random.
 """
 

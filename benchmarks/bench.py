@@ -23,7 +23,7 @@ import torch
 from benchmarks import data_path, growth, on_gpu, starts
 from benchmarks.other_graders import nbgrader, otter, passed
 from benchmarks.phases import PHASES, phases
-from benchmarks.public_tests import TESTS
+from benchmarks.public_tests import SCORED, SEEN
 from benchmarks.timing import Measured, Run, alternate
 from benchmarks.write_up import HEADINGS, write_up
 from grader.audit import corpus
@@ -104,7 +104,12 @@ def _measured(part: str, folder: Path) -> list[dict[str, str]]:
 def _whole(folder: Path) -> dict[str, Rows]:
     """The notebook alone, this project's grade of it and where its seconds go, and other graders with public tests."""
     notebook = _finished()
-    rivals = [make(notebook, _made(folder / make.__name__)) for make in (otter, nbgrader)]
+    rivals = {
+        f"{rival.name}{seen}": rival
+        for tests, seen in ((SCORED, ""), (SEEN, ", no quality scored"))
+        for make in (otter, nbgrader)
+        for rival in [make(notebook, tests, _made(folder / f"{make.__name__}{seen}"))]
+    }
     bare = _made(folder / "bare")
     (bare / "vae.ipynb").write_text(json.dumps(notebook))
     execute = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute", "vae.ipynb"]
@@ -113,11 +118,14 @@ def _whole(folder: Path) -> dict[str, Rows]:
         "this grader": _grade(_submission(folder), folder / "graded"),
     }
     runs |= {
-        rival.name: Run(rival.command, rival.folder, environment=_first(Path(rival.command[0]).parent))
-        for rival in rivals
+        name: Run(rival.command, rival.folder, environment=_first(Path(rival.command[0]).parent))
+        for name, rival in rivals.items()
     }
     found = alternate(runs, 3)
-    notes = {rival.name: f"{rival.versions}, {passed(rival)} of {len(TESTS)} public tests pass" for rival in rivals}
+    notes = {
+        name: f"{rival.version}, {passed(rival)} of {len(rival.tests)} public tests pass"
+        for name, rival in rivals.items()
+    }
     notes["this grader"] = "all checks, follow-through, report"
     rounds = [phases(*told) for told in found["this grader"].told]
     profile = {phase: Measured([one[phase] for one in rounds]) for phase in PHASES}

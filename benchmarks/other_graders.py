@@ -1,6 +1,6 @@
 """Otter-Grader and nbgrader, each in an environment of its own, and the commands that grade the reference with them.
 
-Their environments see this project's PyTorch through one line of a `.pth` file, so that it is not installed again.
+Their environments see this project and its PyTorch through a `.pth` file, so that nothing is installed again.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.public_tests import TESTS, with_nbgrader_tests, write_otter_tests
+from benchmarks.public_tests import with_nbgrader_tests, write_otter_tests
 
+ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = Path("build/bench")
 PACKAGES = {"otter": "otter-grader", "nbgrader": "nbgrader"}
 CELL_S = 1200
@@ -29,7 +31,8 @@ class Contender:
     command: list[str]
     folder: Path
     done: Path  # a file that the command writes
-    versions: str = ""
+    tests: Mapping[str, str]
+    version: str
 
 
 def environment(name: str) -> Path:
@@ -40,14 +43,14 @@ def environment(name: str) -> Path:
         subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
         subprocess.run([str(programs / "pip"), "install", "-q", PACKAGES[name]], check=True)
         (found,) = home.glob("lib/python*/site-packages")
-        (found / "zz_project.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+        (found / "zz_project.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n{ROOT}\n")
     return programs
 
 
-def otter(notebook: dict[str, Any], folder: Path) -> Contender:
+def otter(notebook: dict[str, Any], tests: Mapping[str, str], folder: Path) -> Contender:
     """`otter run`: outside any container, which is its fastest form."""
     programs = environment("otter")
-    write_otter_tests(folder / "tests")
+    write_otter_tests(tests, folder / "tests")
     (folder / "config.json").write_text("{}")
     (folder / "out").mkdir()
     submission = folder / "submission.ipynb"
@@ -55,13 +58,14 @@ def otter(notebook: dict[str, Any], folder: Path) -> Contender:
     made = [str(programs / "otter"), "generate", "-t", "tests", "-c", "config.json", "-o", "autograder.zip"]
     subprocess.run([*made, "--no-requirements", "--no-environment"], cwd=folder, check=True, capture_output=True)
     line = [str(programs / "otter"), "run", "--no-logo", "-a", "autograder.zip", "-o", "out", submission.name]
-    return Contender("Otter-Grader", line, folder, folder / "out" / "results.json", _version(programs, "otter-grader"))
+    done = folder / "out" / "results.json"
+    return Contender("Otter-Grader", line, folder, done, tests, _version(programs, "otter-grader"))
 
 
-def nbgrader(notebook: dict[str, Any], folder: Path) -> Contender:
+def nbgrader(notebook: dict[str, Any], tests: Mapping[str, str], folder: Path) -> Contender:
     """`nbgrader autograde` of one student."""
     programs = environment("nbgrader")
-    made = json.dumps(with_nbgrader_tests(notebook))
+    made = json.dumps(with_nbgrader_tests(tests, notebook))
     for path in (folder / "source" / "lab", folder / "submitted" / "ada" / "lab"):
         path.mkdir(parents=True)
         (path / "lab.ipynb").write_text(made)
@@ -71,16 +75,15 @@ def nbgrader(notebook: dict[str, Any], folder: Path) -> Contender:
     release = [program, "generate_assignment", "lab", "--create", "--force"]
     subprocess.run(release, cwd=folder, check=True, capture_output=True, env=_own(programs))
     line = [program, "autograde", "lab", "--force"]
-    return Contender(
-        "nbgrader", line, folder, folder / "autograded" / "ada" / "lab" / "lab.ipynb", _version(programs, "nbgrader")
-    )
+    done = folder / "autograded" / "ada" / "lab" / "lab.ipynb"
+    return Contender("nbgrader", line, folder, done, tests, _version(programs, "nbgrader"))
 
 
 def passed(contender: Contender) -> int:
     """How many of the public tests passed in its last run."""
     told = json.loads(contender.done.read_text())
     if contender.name == "Otter-Grader":
-        return sum(test.get("score", 0) == 1 for test in told["tests"] if test["name"] in TESTS)
+        return sum(test.get("score", 0) == 1 for test in told["tests"] if test["name"] in contender.tests)
     graded = [cell for cell in told["cells"] if cell["metadata"].get("nbgrader", {}).get("grade")]
     return sum(not any(o["output_type"] == "error" for o in cell["outputs"]) for cell in graded)
 

@@ -16,8 +16,10 @@ HEADINGS = {
     "gpu": "On a GPU",
 }
 NOTES = {
-    "whole": "Alternating, in one run. The other graders run eleven public tests of shapes, ranges and losses, without "
-    "a box, without a classifier and without a second look; their environments are their own.",
+    "whole": "Alternating, in one run. The other graders run eleven public tests, one for each item of the rubric, in "
+    "the student's own process: once with the quality of reconstructions and samples scored as here, by the same "
+    "classifier on as many pictures, and once with shapes and ranges in the place of quality. They have no box, no "
+    "second process that decodes anew, no pictures and no pages; their environments are their own.",
     "profile": "From the lines that the same grades write while they work. The notebook alone spends the same on "
     "its training cells, and about seven seconds on starting, importing and reading MNIST.",
     "short": "Each is a process of its own, so the interpreter's start and the imports are in it.",

@@ -17,8 +17,8 @@ HEADINGS = {
 }
 NOTES = {
     "whole": "Alternating, in one run. The other graders run eleven public tests, one for each item of the rubric, in "
-    "the student's own process: once with the quality of reconstructions and samples scored as here, by the same "
-    "classifier on as many pictures, and once with shapes and ranges in the place of quality. They have no box, no "
+    "the student's own process: with the quality of reconstructions and samples scored as here, by the same classifier "
+    "on as many pictures; and, in a single round afterwards, with shapes and ranges in its place. They have no box, no "
     "second process that decodes anew, no pictures and no pages; their environments are their own.",
     "profile": "From the lines that the same grades write while they work. The notebook alone spends the same on "
     "its training cells, and about seven seconds on starting, importing and reading MNIST.",
@@ -36,17 +36,17 @@ HEAD = """# Benchmarks
 `make bench` measures, writes `benchmarks.csv` beside this page, and draws it; `make bench PARTS="short data"` measures
 again only some.
 
-Measured on {machine}.
-Read the ratios: times of a shared machine differ from hour to hour.
+Under each table stands when and on what it was taken. Read the ratios: times of a shared machine differ from hour to
+hour, and compare within a table.
 
 ![All of it](benchmarks.svg)"""
 BASES = {"whole": "the notebook alone", "class": "8 submissions, one at a time", "data": "DataLoader"}
 Row = Mapping[str, str]
 
 
-def write_up(rows: Sequence[Row], machine: str, docs: Path) -> None:
+def write_up(rows: Sequence[Row], docs: Path) -> None:
     """The page and the picture show the rows."""
-    lines = [HEAD.format(machine=machine)]
+    lines = [HEAD]
     for part, heading in HEADINGS.items():
         of_part = [row for row in rows if row["part"] == part]
         if of_part:
@@ -75,8 +75,9 @@ def _table(part: str, rows: Sequence[Row]) -> list[str]:
         lines.append(f"| {' | '.join([*cells, row['note']])} |")
     if part == "growth":
         lines += ["", "![Seconds against pictures scored, and against megabytes of outputs](benchmarks_growth.svg)"]
-    days = sorted({row["when"] for row in rows})
-    return [*lines, "", f"Taken on {' and '.join(days)}." + (" MB: the peak of the process itself." if memory else "")]
+    taken = sorted({f"{row['when']} on {row['machine']}" for row in rows})
+    more = " MB: the peak of the process itself." if memory else ""
+    return [*lines, "", f"Taken on {'; and on '.join(taken)}.{more}"]
 
 
 def _picture(rows: Sequence[Row], path: Path) -> None:
@@ -93,7 +94,7 @@ def _picture(rows: Sequence[Row], path: Path) -> None:
     for axes, part in zip(panels, parts, strict=True):
         of_part = [row for row in rows if row["part"] == part][::-1]
         seconds = [float(row["median_s"]) for row in of_part]
-        ours = [row["what"] not in {"Otter-Grader", "nbgrader", "DataLoader"} for row in of_part]
+        ours = [not row["what"].startswith(("Otter-Grader", "nbgrader", "DataLoader")) for row in of_part]
         axes.barh([row["what"] for row in of_part], seconds, color=["#35618e" if own else "#b9bec6" for own in ours])
         axes.bar_label(axes.containers[0], [f" {row['median_s']} s" for row in of_part], fontsize=8)
         axes.set_title(HEADINGS[part], loc="left", fontsize=9, fontweight="bold")

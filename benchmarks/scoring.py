@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from grader.rubric import load_rubric
-from grader.run_folder import JUDGED, verdicts
+from grader.run_files import JUDGED
+from grader.run_folder import verdicts
 
 ROOT = Path(__file__).parents[1]
 

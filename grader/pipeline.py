@@ -6,8 +6,10 @@ be made again at any time without running the notebook.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +27,14 @@ from grader.notebook.format import load_notebook
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
 from grader.notebook.saved import compare_saved
+from grader.our_faults import refuse_broken, refuse_undecided
 from grader.overrides import NAME as OVERRIDES
-from grader.overrides import decisions_in, read_overrides, with_overrides
-from grader.records import Execution, GradeReport, Remark, Rubric
-from grader.report.words import needs_person
+from grader.overrides import Decisions, decisions_in, read_overrides, with_overrides
+from grader.records import Execution, GradeReport, Remark, Rubric, Submission
+from grader.report.words import judged_points, needs_person
 from grader.rubric import load_rubric
 from grader.rubric.wording import nearest
+from grader.run_files import aside, put_in_place
 from grader.run_folder import (
     EVIDENCE_CHECKSUM,
     evidence_checksum,
@@ -43,6 +47,7 @@ from grader.run_folder import (
     verdicts,
 )
 from grader.run_pages import draw, load_pages, write_report
+from grader.run_place import REPLACE, earlier_report, is_weaker, own_folder, refuse_less
 from grader.running import Case, run_replaced, run_submission, supply
 from grader.versions import grader_checksum, versions
 
@@ -57,6 +62,8 @@ class Options:
     isolation: str = "bubblewrap"
     parts: tuple[str, ...] | None = None  # those to train; None: all of them, (): components only
     remarks: tuple[Remark, ...] = ()  # what was noticed before the file was read
+    replace: bool = False  # a run may take the place of another notebook's, or of a stronger one
+    held: bool = False  # the folder is the caller's, such as a class's: whose it is was decided, and nobody else writes
 
 
 def grade(
@@ -68,8 +75,12 @@ def grade(
 ) -> tuple[GradeReport, Path]:
     """The submission is graded and its run folder holds every output; returns the report and the folder.
 
+    Without `run_dir` the folder is chosen: see `grader.run_place`. A run takes the place of the folder's earlier one
+    when all of it is written; decisions of a person in the folder stand.
+
     Raises:
-        GraderError: where nothing could be graded: one line that says why.
+        GraderError: where nothing could be graded, or the folder holds what this run would make worse: one line that
+            says why. The folder is then as it was.
     """
     options = options or Options()
     backend_named(options.isolation)  # a machine that cannot isolate is told before anything is prepared
@@ -77,19 +88,63 @@ def grade(
     refuse_unknown_parts(options.parts, exercise)
     limits = rubric.limits
     submission = read_submission(submission_path, max_mb=limits.notebook_mb, max_cells=limits.cells)
-    with supply(exercise, limits, exercise.prepare(say), options.isolation) as boxes:
+    if options.held and run_dir is not None:
+        place: AbstractContextManager[Path] = nullcontext(run_dir)
+    else:
+        place = own_folder(submission_path, submission, run_dir, options.parts, replace=options.replace)
+    with place as folder:
+        if not options.replace:
+            refuse_less(folder, options.parts)
+        work = _Work(submission, rubric_path, rubric, exercise, options)
+        with aside(folder) as finished:
+            return _graded(work, folder, finished, say), folder
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is graded, and how."""
+
+    submission: Submission
+    rubric_path: Path
+    rubric: Rubric
+    exercise: Exercise
+    options: Options
+
+
+def _graded(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
+    """The folder holds the submission's run, which was written into `finished` first."""
+    submission, rubric, exercise = work.submission, work.rubric, work.exercise
+    old = earlier_report(folder)
+    same_text = old is not None and old.checksums.get("notebook") == submission.sha256
+    decisions = _decisions(folder, submission, rubric, old if same_text else None, held=work.options.held)
+    report = with_overrides(_run(work, finished, say), decisions)
+    if old is not None and not work.options.replace and (why := is_weaker(report, old)):
+        raise GraderError(f"{folder}: the earlier run stands, {judged_points(old)}: {why}; {REPLACE}")
+    say("writing the report")
+    write_report(finished, report, exercise, rubric)
+    put_in_place(folder, finished, keep_as=_moment(old.created) if old is not None and not same_text else "")
+    return report
+
+
+def _run(work: _Work, folder: Path, say: Say) -> GradeReport:
+    """The folder holds a run of the submission and what its pages show; returns the report on it.
+
+    Raises:
+        GraderError: the box failed, or nothing of the submission could be judged.
+    """
+    submission, rubric, exercise, options = work.submission, work.rubric, work.exercise, work.options
+    with supply(exercise, rubric.limits, exercise.prepare(say), options.isolation) as boxes:
         say("building a box")
         boxes.ready(1)
-        template = load_notebook(rubric_path.parent / rubric.template)
-        sound = sound_source(rubric_path, rubric)
+        template = load_notebook(work.rubric_path.parent / rubric.template)
+        sound = sound_source(work.rubric_path, rubric)
         restored = restore_given(submission.notebook, template)
-        folder = run_dir or Path("runs") / submission.name
-        folder.mkdir(parents=True, exist_ok=True)
         seed = options.seed or secrets.token_hex(16)
         questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
         case = Case(restored, rubric, exercise, questions, boxes)
         with Beside(*exercise.to_load(), load_pages) as loading:
             ran = run_submission(case, say, parts=options.parts, beside=loading)
+        refuse_broken(ran)
         store_run(folder, ran)
         say("judging the answers")
         with meanwhile(lambda: draw(folder, exercise, rubric)):
@@ -105,9 +160,29 @@ def grade(
     differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
     remarks = (*options.remarks, *submission.remarks, *restored.remarks, *differing)
     report = make_report(submission.name, folder, rubric, exercise, ran.execution, remarks, seed, checksums)
-    say("writing the report")
-    write_report(folder, report, exercise, rubric)
-    return report, folder
+    refuse_undecided(report)
+    return report
+
+
+def _decisions(
+    folder: Path, submission: Submission, rubric: Rubric, old: GradeReport | None, *, held: bool
+) -> Decisions | None:
+    """A person's decisions on this notebook: of the folder's own file, else of the earlier report, if there is one.
+
+    In a folder that is `held` by a class, the class's file decides.
+
+    Raises:
+        GraderError: the file is wrong.
+    """
+    if (folder / OVERRIDES).exists() and not held:
+        names = {submission.name: submission.name, folder.name: submission.name}
+        return read_overrides(folder / OVERRIDES, rubric, names).get(submission.name)
+    return None if old is None else decisions_in(old)
+
+
+def _moment(created: str) -> str:
+    """A report's time as a folder's name, "2026-11-23T10-15-00"."""
+    return re.sub(r"[^0-9T]", "-", created[:19]) or "undated"
 
 
 def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> None:

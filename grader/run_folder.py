@@ -13,7 +13,7 @@ from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import EvidenceError, GraderError
 from grader.evidence import MAX_FILE, load_evidence, read_later, save_evidence
 from grader.exercise import Exercise
-from grader.files import sweep, write_atomically
+from grader.files import write_atomically
 from grader.fingerprint import judging_checksum
 from grader.following import Followed, with_followed
 from grader.judge import judge
@@ -22,19 +22,9 @@ from grader.memory import Memory, dump_memory, read_memory
 from grader.notebook.format import dump_notebook, one_line
 from grader.records import Evidence, GradeReport, ItemVerdict, Rubric
 from grader.report.report_json import MAX_BYTES, dump_json, read_report_json
+from grader.run_files import EVIDENCE, EXECUTED, EXECUTION, FOLLOWED, JUDGED, REPORT, SEEN, settle, written
 from grader.running import Ran
 
-EVIDENCE = "evidence.safetensors"
-FOLLOWED = "followed.json"  # part -> the items that were replaced; staff only
-REPORT = "report.json"
-REPORTS = (REPORT, "report.html", "results.json", "feedback.html", "feedback.txt")
-EXECUTED = "executed.ipynb"
-EXECUTION = "execution.json"  # how the run went: time, memory, device, each cell
-NOTEBOOK = "notebook.json"  # the executed notebook as its pages show it
-JUDGED = "judged.json"  # what the checks found, so that judging again measures nothing again
-FIGURES = "figures.json"  # the report's pictures, likewise
-WALL = "wall.webp"  # the same in one small image, for the page of a class
-SEEN = "evidence.json"  # the evidence files' checksums, and the files that they were taken of
 EVIDENCE_CHECKSUM = "evidence"  # its name among a report's checksums
 _PART = re.compile(r"[A-Za-z0-9_]{1,80}")  # it becomes part of a file's name
 _MAX_FOLLOWED = 1_000_000  # bytes
@@ -44,15 +34,12 @@ def store_run(folder: Path, ran: Ran) -> None:
     """The folder holds the run's evidence, executed notebook and execution record, and nothing of an older run's.
 
     Raises:
-        OSError: where it cannot be written, as on a full disk. The largest file comes first, so that an older run
-            then usually stays whole.
+        OSError: where it cannot be written, as on a full disk.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sweep(folder)
-    write_atomically(folder / EVIDENCE, save_evidence(ran.evidence))
-    older = [folder / name for name in (*REPORTS, FOLLOWED, JUDGED, FIGURES, WALL, SEEN, NOTEBOOK)]
-    for old in (*older, *folder.glob("followed-*.safetensors")):
+    for old in written(folder):
         old.unlink(missing_ok=True)
+    write_atomically(folder / EVIDENCE, save_evidence(ran.evidence))
     write_atomically(folder / EXECUTED, dump_notebook(ran.notebook).encode())
     write_atomically(folder / EXECUTION, dump_json(asdict(ran.execution)))
 
@@ -72,6 +59,7 @@ def stored_report(folder: Path) -> GradeReport:
     Raises:
         GraderError: where the folder holds none, or its evidence is another one's or damaged.
     """
+    settle(folder)
     try:
         content = file_bytes(folder / REPORT, MAX_BYTES)
     except Unreadable as reason:

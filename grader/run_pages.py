@@ -23,7 +23,8 @@ from grader.report.notebook.view import NotebookView, make_view, store_view, sto
 from grader.report.report_json import dump, dump_json
 from grader.report.student_text import feedback_text
 from grader.report.wall import wall_strip
-from grader.run_folder import EXECUTED, EXECUTION, FIGURES, REPORT, WALL, evidence_checksum, stored_evidence
+from grader.run_files import EXECUTED, EXECUTION, FIGURES, REPORT, WALL
+from grader.run_folder import evidence_checksum, stored_evidence
 
 FEEDBACK = "feedback.html"
 _MAX_VALUES = 1_000_000

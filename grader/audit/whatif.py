@@ -18,7 +18,8 @@ from grader.exercise import Exercise
 from grader.records import CheckSpec, ItemVerdict, Rubric, RubricItem
 from grader.report.points import points_number, points_text
 from grader.rubric.wording import nearest
-from grader.run_folder import EVIDENCE, REPORT, stored_report, verdicts
+from grader.run_files import EARLIER, EVIDENCE, REPORT
+from grader.run_folder import stored_report, verdicts
 
 Judged = Callable[[Path, Rubric], Sequence[ItemVerdict]]
 Known = TypeVar("Known")
@@ -96,10 +97,13 @@ def changed(rubric: Rubric, changes: Sequence[Change]) -> Rubric:
 def graded_folders(root: Path) -> dict[str, Path]:
     """Every folder below `root`, or itself, that holds a report and its evidence, by its path from there.
 
+    Runs that a later one has replaced are not among them.
+
     Raises:
         GraderError: where there is none.
     """
-    folders = sorted(path.parent for path in root.rglob(REPORT) if (path.parent / EVIDENCE).is_file())
+    reports = (path.parent for path in root.rglob(REPORT) if EARLIER not in path.relative_to(root).parts)
+    folders = sorted(folder for folder in reports if (folder / EVIDENCE).is_file())
     found = {(folder if folder == root else folder.relative_to(root)).as_posix(): folder for folder in folders}
     if not found:
         raise GraderError(f"{root}: expected folders with {REPORT} and {EVIDENCE}, found none; grade something first")

@@ -14,23 +14,22 @@ from grader.batch.finding import Found, find
 from grader.batch.gradebooks import GradebookSettings, GradebookWishes
 from grader.batch.history import append, changes, standings
 from grader.batch.local import LocalExecutor
-from grader.batch.lock import locked
 from grader.batch.machine import slots
 from grader.batch.manifest import Manifest, read_manifest, write_manifest
 from grader.batch.progress import Progress
 from grader.batch.records import Job, Row, State
 from grader.batch.results import apply_decisions, decisions_of, each_row, read_rows, write_results
 from grader.batch.roster import read_roster
-from grader.batch.work import ENDED, folder_of, is_current
+from grader.batch.work import FailedTry, folder_of, is_current, store_failed_try
 from grader.box.backend import backend_named
 from grader.errors import GraderError
-from grader.files import write_atomically
-from grader.notebook.read import safe_name
+from grader.exercise import Exercise
+from grader.lock import locked
+from grader.notebook.format import one_line
 from grader.pipeline import refuse_unknown_parts
 from grader.records import Rubric
-from grader.report.report_json import dump_json
 from grader.rubric import load_rubric
-from grader.run_folder import REPORT
+from grader.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run
 
 LOG = "grading.log"
 WORKERS_LOG = "workers.log"
@@ -42,7 +41,7 @@ class Wishes:
     """How to grade a class, beside what the rubric says."""
 
     rubric: Path = Path("rubric.yaml")
-    out: Path | None = None  # runs/<name of the submissions' folder> if not given
+    out: Path | None = None  # below runs/, by the submissions' name, if not given
     roster: Path | None = None
     workers: int | None = None  # as many as fit the machine if not given
     isolation: str = "bubblewrap"
@@ -51,6 +50,7 @@ class Wishes:
     executor: str = "local"
     cluster: Path = Path("slurm.yaml")  # what a Slurm cluster is to give each task
     gradebook: GradebookWishes = field(default_factory=GradebookWishes)
+    replace: bool = False  # weaker runs may take the place of stronger ones
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,17 @@ def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -
     backend_named(wishes.isolation)  # a machine that cannot isolate is told before anything is prepared
     rubric, exercise = load_rubric(wishes.rubric)
     refuse_unknown_parts(wishes.parts, exercise)
-    out = wishes.out or Path("runs") / safe_name(submissions.resolve())
+    out = wishes.out or class_folder(submissions, wishes.parts)
+    refuse_run(out)
     with locked(out):
         earlier = _earlier(out)
+        if earlier and not wishes.replace:
+            _refuse_less(out, earlier, wishes, exercise)
         before = standings(each_row(out, earlier)) if earlier else {}
         manifest = _found(submissions, out, wishes, rubric, earlier)
         write_manifest(out, manifest)
         decisions_of(out, manifest, rubric)  # a mistake in them is told before anything runs
-        jobs = _jobs(out, manifest)
+        jobs = _jobs(out, manifest, replace=wishes.replace)
         exercise.prepare(say)
         todo = [job for job in jobs if not is_current(job)]
         executor, at_once = _executor(wishes, out, rubric)
@@ -124,16 +127,26 @@ def _earlier(out: Path) -> Manifest | None:
         return None
 
 
-def _jobs(out: Path, manifest: Manifest) -> list[Job]:
+def _refuse_less(out: Path, earlier: Manifest, wishes: Wishes, exercise: Exercise) -> None:
+    """The class was graded to no greater extent before.
+
+    Raises:
+        GraderError: it was, so that these runs would leave out what is there.
+    """
+    if lost := lost_parts(earlier.parts, wishes.parts, exercise.parts):
+        raise GraderError(
+            f"{one_line(str(out), 120)}: holds a class whose training of {listed(lost)} was graded, "
+            f"which this would leave out; {REPLACE}"
+        )
+
+
+def _jobs(out: Path, manifest: Manifest, *, replace: bool) -> list[Job]:
     """What can be graded; the folder of what cannot says why."""
     jobs = []
     for handed_in in manifest.handed_in:
         folder = folder_of(out, handed_in.key)
         if handed_in.refused:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / REPORT).unlink(missing_ok=True)
-            refused = {"state": str(State.REFUSED), "reason": handed_in.refused}
-            write_atomically(folder / ENDED, dump_json(refused))
+            store_failed_try(folder, FailedTry(State.REFUSED, handed_in.refused, ""))
             continue
         jobs.append(
             Job(
@@ -145,6 +158,7 @@ def _jobs(out: Path, manifest: Manifest) -> list[Job]:
                 parts=manifest.parts,
                 seed=manifest.seed,
                 remarks=handed_in.remarks,
+                replace=replace,
             )
         )
     return jobs

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from grader.batch.lock import user
 from grader.batch.records import Row
+from grader.lock import user
 from grader.notebook.format import one_line
 from grader.records import GradeReport
 from grader.report.points import points_text

@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from grader.records import GradeReport, Remark
+from grader.report.words import judged_milli
 
 
 class State(StrEnum):
@@ -63,6 +64,7 @@ class Job:
     parts: tuple[str, ...] | None = None  # those to train; None: all of them, (): components only
     seed: str | None = None  # 32 hexadecimal digits
     remarks: tuple[Remark, ...] = ()  # what was noticed while it was found
+    replace: bool = False  # a weaker run may take the place of a stronger one
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Ended:
     reason: str = ""  # one line, for REFUSED and FAILED
     seconds: float = 0.0
     points_milli: int = 0
-    max_points_milli: int = 0
+    max_points_milli: int = 0  # of what was judged; 0 where nothing was
     short_of_memory: bool = False  # beside others it may have been the others': it is tried again alone
 
 
@@ -94,3 +96,8 @@ class Row:
     def points_milli(self) -> int | None:
         """The points, or None where none were given; somebody who handed in nothing has none, not zero."""
         return None if self.report is None else self.report.points_milli
+
+    @property
+    def judged_milli(self) -> int | None:
+        """What the points are out of: what was judged; None where nothing was."""
+        return None if self.report is None else judged_milli(self.report.items)

@@ -17,12 +17,12 @@ from rich.text import Text
 
 from grader.batch.gradebooks import GradebookWishes
 from grader.batch.history import Event, append, changes, standings
-from grader.batch.lock import locked
 from grader.batch.manifest import folders, read_manifest, write_manifest
 from grader.batch.records import Row, State
 from grader.batch.results import decisions_of, each_row, read_rows, write_results
 from grader.errors import GraderError
 from grader.exercise import Exercise
+from grader.lock import locked
 from grader.overrides import Decisions, with_overrides
 from grader.pipeline import judged_again
 from grader.records import Rubric
@@ -30,7 +30,8 @@ from grader.report.plain import plain
 from grader.report.points import points_text
 from grader.report.report_json import dump
 from grader.rubric import load_rubric
-from grader.run_folder import REPORT, stored_report
+from grader.run_files import REPORT
+from grader.run_folder import stored_report
 from grader.run_pages import write_report
 
 PR_SET_PDEATHSIG = 1

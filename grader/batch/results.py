@@ -12,15 +12,16 @@ from grader.batch.manifest import Manifest, folders
 from grader.batch.page import class_page
 from grader.batch.records import HandedIn, Row, State
 from grader.batch.similarity import similar_work
-from grader.batch.work import ENDED, MAX_ENDED
-from grader.bounded import Unreadable, file_bytes, json_value
+from grader.batch.work import failed_try
+from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.files import sweep, write_atomically
 from grader.overrides import NAME as OVERRIDES
 from grader.overrides import Decisions, names_of, read_overrides, with_overrides
 from grader.records import GradeReport, Rubric, Status
-from grader.run_folder import REPORT, WALL, stored_report
+from grader.run_files import REPORT, WALL
+from grader.run_folder import stored_report
 from grader.run_pages import write_report
 
 PAGE = "class.html"
@@ -101,15 +102,17 @@ def _row(handed_in: HandedIn, folder: Path) -> Row:
     def row(state: State, reason: str = "", report: GradeReport | None = None) -> Row:
         return Row(handed_in.key, state, handed_in.student, handed_in, report, folder, reason)
 
+    tried = failed_try(folder)
     try:
-        if (folder / REPORT).exists():
-            report = stored_report(folder)
-            if report.status is Status.BOX_ERROR:
-                return row(State.FAILED, "; ".join(report.events[-1:]))
-            return row(State.LOOK if report.needs_person else State.GRADED, report=report)
-        told = json_value(file_bytes(folder / ENDED, MAX_ENDED), most_values=100)
-        return row(State(told["state"]), str(told["reason"])[:1000])
-    except Unreadable:
-        return row(State.WAITING, "not graded yet")
-    except (GraderError, KeyError, TypeError, ValueError) as error:
+        report = stored_report(folder) if (folder / REPORT).exists() else None
+    except GraderError as error:
         return row(State.FAILED, f"its folder cannot be read ({str(error)[:300]}); grade it again")
+    if report is not None and report.status is Status.BOX_ERROR:  # of a version that made reports of such runs
+        return row(State.FAILED, "; ".join(report.events[-1:]))
+    if tried is not None and report is not None and tried.notebook == report.checksums.get("notebook"):
+        return row(State.LOOK, f"the latest run failed, so these points are of the run before: {tried.reason}", report)
+    if tried is not None:
+        return row(tried.state, tried.reason)
+    if report is None:
+        return row(State.WAITING, "not graded yet")
+    return row(State.LOOK if report.needs_person else State.GRADED, report=report)

@@ -21,14 +21,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from grader.batch.records import Ended, Job, State
 from grader.batch.slurm_task import grade_chunk
-from grader.batch.work import ENDED, outcome
+from grader.batch.work import outcome
 from grader.batch.worker import JOB
 from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import GraderError
 from grader.files import write_atomically
 from grader.notebook.format import one_line
 from grader.report.report_json import dump_json
-from grader.run_folder import REPORT
+from grader.run_files import ENDED, REPORT
 
 FOLDER = "slurm"  # below the class's folder: scripts, logs, and which task grades whom
 QUEUE = "queue.json"

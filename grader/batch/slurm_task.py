@@ -11,10 +11,10 @@ def grade_chunk(jobs: Sequence[str]) -> None:
 
     A submission that another task is at work on, or has finished, is left alone.
     """
-    from grader.batch.lock import locked
     from grader.batch.work import is_current, work
     from grader.batch.worker import JOB
     from grader.errors import GraderError
+    from grader.lock import locked
 
     for text in jobs:
         job = JOB.validate_json(text)

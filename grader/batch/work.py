@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from grader.batch.records import Ended, Job, State
@@ -18,15 +19,18 @@ from grader.errors import GraderError, SubmissionError
 from grader.files import write_atomically
 from grader.fingerprint import run_checksum
 from grader.notebook.format import load_notebook, one_line
+from grader.our_faults import OURS
 from grader.pipeline import Options, grade, regrade
 from grader.records import GradeReport, Outcome, Status
 from grader.report.report_json import dump_json
+from grader.report.words import judged_milli
 from grader.rubric import load_rubric
-from grader.run_folder import REPORT, stored_report
+from grader.run_files import ENDED
+from grader.run_folder import stored_report
 from grader.versions import grader_checksum
 
-ENDED = "ended.json"  # why there is no report; beside a report it would be an older run's
 MAX_ENDED = 100_000
+MAX_NOTEBOOK = 2_000_000_000  # bytes; a rubric's own limit is far below
 MEMORY = ("out of memory", "mb of memory", "ended the process that runs it")  # what events say where it ran short
 GPU_MEMORY = "cuda out of memory"  # PyTorch's own words
 Say = Callable[[str], None]
@@ -41,7 +45,7 @@ def work(job: Job, say: Say = lambda _: None) -> Ended:
         reason = str(error).removeprefix(f"{job.notebook}: ")  # whose it is, stands beside it
         return _without_report(job, State.REFUSED, reason, started)
     except Exception as error:  # whatever it is: one bad submission must not stop the class
-        told = str(error) if isinstance(error, GraderError) else f"{type(error).__name__}: {error}"
+        told = str(error) if isinstance(error, GraderError) else f"{OURS}: {type(error).__name__}: {error}"
         return _without_report(job, State.FAILED, told, started)
     (job.folder / ENDED).unlink(missing_ok=True)
     return _ended(job.key, report, time.monotonic() - started)
@@ -49,18 +53,46 @@ def work(job: Job, say: Say = lambda _: None) -> Ended:
 
 def outcome(job: Job) -> Ended | None:
     """What the job's folder says of its last run; None where it was never finished."""
+    if (tried := failed_try(job.folder)) is not None:
+        return Ended(job.key, tried.state, tried.reason)
     try:
-        if (job.folder / REPORT).exists():
-            return _ended(job.key, stored_report(job.folder), 0.0)
-        told = json_value(file_bytes(job.folder / ENDED, MAX_ENDED), most_values=100)
-        return Ended(job.key, State(told["state"]), str(told["reason"])[:1000])
-    except (GraderError, Unreadable, KeyError, TypeError, ValueError):
+        return _ended(job.key, stored_report(job.folder), 0.0)
+    except GraderError:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTry:
+    """Why the latest try to grade a submission left no report."""
+
+    state: State  # REFUSED or FAILED
+    reason: str
+    notebook: str  # the SHA-256 of what was tried; empty where there was no such file
+
+
+def failed_try(folder: Path) -> FailedTry | None:
+    """What the folder says of its latest try; None where that left a report, or there was none."""
+    try:
+        told = json_value(file_bytes(folder / ENDED, MAX_ENDED), most_values=100)
+        return FailedTry(State(told["state"]), str(told["reason"])[:1000], str(told.get("notebook", "")))
+    except (Unreadable, KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def store_failed_try(folder: Path, failed: FailedTry) -> None:
+    """The folder says why the latest try left no report; what an earlier run left stays.
+
+    Raises:
+        OSError: where it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    told = {"state": str(failed.state), "reason": failed.reason, "notebook": failed.notebook}
+    write_atomically(folder / ENDED, dump_json(told))
 
 
 def is_current(job: Job) -> bool:
     """Whether the folder's report is the one that grading the job now would give."""
-    return _standing(job)[0] == "current"
+    return failed_try(job.folder) is None and _standing(job)[0] == "current"
 
 
 def _graded(job: Job, say: Say) -> GradeReport:
@@ -71,7 +103,7 @@ def _graded(job: Job, say: Say) -> GradeReport:
         again = regrade(job.folder, job.rubric)
         if not any(item.outcome is Outcome.NEEDS_REVIEW and item.lost_in for item in again.items):
             return again  # else a second judging is due that was never run
-    options = Options(seed=job.seed, isolation=job.isolation, parts=job.parts, remarks=job.remarks)
+    options = Options(job.seed, job.isolation, job.parts, job.remarks, replace=job.replace, held=True)
     return grade(job.notebook, job.rubric, job.folder, options, say)[0]
 
 
@@ -82,9 +114,9 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
         rubric, exercise = load_rubric(job.rubric)
         template = load_notebook(job.rubric.parent / rubric.template)
         wanted = run_checksum(rubric, exercise, template, job.parts, job.isolation)
-        notebook = hashlib.sha256(file_bytes(job.notebook, int(rubric.limits.notebook_mb * 1_000_000))).hexdigest()
-    except (GraderError, Unreadable):
+    except GraderError:
         return "run", None
+    notebook = _checksum(job)
     kept = report.checksums
     same_run = kept.get("run") == wanted and kept.get("notebook") == notebook and job.seed in {None, report.seed}
     if not same_run or report.status is Status.BOX_ERROR or not set(job.remarks) <= set(report.remarks):
@@ -103,7 +135,7 @@ def _ended(key: str, report: GradeReport, seconds: float) -> Ended:
         "; ".join(report.events[-1:]) if state is State.FAILED else "",
         seconds,
         report.points_milli,
-        report.max_points_milli,
+        judged_milli(report.items),
         short_of_memory=_short_of_memory(report),
     )
 
@@ -116,15 +148,21 @@ def _short_of_memory(report: GradeReport) -> bool:
 
 
 def _without_report(job: Job, state: State, reason: str, started: float) -> Ended:
-    """The folder says why there is no report; an older one's points would be another notebook's."""
+    """The folder says why this try left no report."""
     reason = one_line(reason, 600)
     try:
-        job.folder.mkdir(parents=True, exist_ok=True)
-        (job.folder / REPORT).unlink(missing_ok=True)
-        write_atomically(job.folder / ENDED, dump_json({"state": str(state), "reason": reason}))
+        store_failed_try(job.folder, FailedTry(state, reason, _checksum(job)))
     except OSError as error:
         state, reason = State.FAILED, f"{reason}; and the folder cannot be written: {error.strerror or error}"
     return Ended(job.key, state, reason, time.monotonic() - started)
+
+
+def _checksum(job: Job) -> str:
+    """The SHA-256 of the job's notebook; empty where it cannot be read."""
+    try:
+        return hashlib.sha256(file_bytes(job.notebook, MAX_NOTEBOOK)).hexdigest()
+    except Unreadable:
+        return ""
 
 
 def folder_of(out: Path, key: str) -> Path:

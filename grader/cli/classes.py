@@ -20,7 +20,9 @@ from grader.cli.options import (
     MissingIsZero,
     Parts,
     Quiet,
+    Replace,
     Seed,
+    UploadPartial,
 )
 from grader.cli.outcome import GRADED, LOOK
 from grader.cli.refusals import existing, one_of
@@ -45,7 +47,7 @@ def grade_class(
     ],
     rubric: options.Rubric = Path("rubric.yaml"),
     out: Annotated[
-        Path | None, typer.Option(help="the class's folder; runs/<name of the submissions>", metavar="PATH")
+        Path | None, typer.Option(help="the class's folder; below runs/, by the submissions' name", metavar="PATH")
     ] = None,
     roster: Annotated[
         Path | None,
@@ -67,10 +69,12 @@ def grade_class(
     components_only: ComponentsOnly = False,
     parts: Parts = None,
     isolation: Isolation = "bubblewrap",
+    replace: Replace = False,
     assignment: Assignment = None,
     canvas_assignment_id: CanvasId = None,
     missing_is_zero: MissingIsZero = None,
     hold_provisional: HoldProvisional = None,
+    upload_partial: UploadPartial = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -94,9 +98,9 @@ def grade_class(
     from grader.batch.grading import Wishes, grade_class
     from grader.batch.records import State
 
-    gradebook = GradebookWishes(assignment, canvas_assignment_id, missing_is_zero, hold_provisional)
+    gradebook = GradebookWishes(assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
     config = cluster or Path("slurm.yaml")
-    wishes = Wishes(rubric, out, roster, workers, isolation, wanted, seed, executor, config, gradebook)
+    wishes = Wishes(rubric, out, roster, workers, isolation, wanted, seed, executor, config, gradebook, replace)
     graded = grade_class(submissions, wishes, screen.errors(), screen.say)
     for row in graded.rows:
         if quiet and row.state in {State.FAILED, State.REFUSED}:  # else the lines of progress have said it
@@ -115,6 +119,7 @@ def regrade(
     canvas_assignment_id: CanvasId = None,
     missing_is_zero: MissingIsZero = None,
     hold_provisional: HoldProvisional = None,
+    upload_partial: UploadPartial = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -132,7 +137,7 @@ def regrade(
       python -m grader regrade runs/vae_mnist
     """
     screen = Screen(quiet, json)
-    given = (assignment, canvas_assignment_id, missing_is_zero, hold_provisional)
+    given = (assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
     screen.say(f"{out}: to be judged again")
     if not (out / "class.json").exists():
         if any(value is not None for value in given):
@@ -195,16 +200,18 @@ def history(
 def _regrade_one(folder: Path, rubric: Path, screen: Screen) -> None:
     """A single run was judged again; ends the verb."""
     existing(rubric)
+    from grader.lock import locked
     from grader.pipeline import regrade
-    from grader.report.points import of_points
     from grader.report.report_json import report_json
     from grader.report.terminal import print_report
+    from grader.report.words import judged_points
 
-    report = regrade(folder, rubric)
+    with locked(folder):
+        report = regrade(folder, rubric)
     screen.result(
         lambda: report_json(report),
         lambda console: print_report(report, console, folder),
-        lambda: of_points(report.points_milli, report.max_points_milli),
+        lambda: judged_points(report),
     )
     raise typer.Exit(LOOK if report.needs_person else GRADED)
 

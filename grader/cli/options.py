@@ -41,6 +41,9 @@ Parts = Annotated[
     ),
 ]
 ComponentsOnly = Annotated[bool, typer.Option("--components-only", help="no training: code alone, as check does")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="let this run take the place of a stronger one, or of another notebook's")
+]
 Jobs = Annotated[int, typer.Option(min=1, help="processes at once", metavar="N")]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="only the last line, and what went wrong", rich_help_panel=OUTPUT)
@@ -76,6 +79,14 @@ HoldProvisional = Annotated[
     typer.Option(
         "--hold-provisional/--show-provisional",
         help="leave out points that a person must still look at, or give them out (at first)",
+        rich_help_panel=GRADEBOOK,
+    ),
+]
+UploadPartial = Annotated[
+    bool | None,
+    typer.Option(
+        "--upload-partial/--no-upload-partial",
+        help="of a class that was not graded in full, also write the files for Canvas, Moodle and the others",
         rich_help_panel=GRADEBOOK,
     ),
 ]

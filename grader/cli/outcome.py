@@ -143,7 +143,7 @@ def _row(row: Row) -> Values:
         "student_id": row.student.id if row.student else None,
         "name": row.student.name if row.student else None,
         "points": _number(row.points_milli),
-        "max_points": _number(row.report.max_points_milli if row.report else None),
+        "max_points": _number(row.judged_milli),
         "reason": row.reason,
         "folder": str(row.folder) if row.folder else None,
     }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from grader.cli import options
-from grader.cli.options import ComponentsOnly, Isolation, Json, Parts, Quiet, Seed
+from grader.cli.options import ComponentsOnly, Isolation, Json, Parts, Quiet, Replace, Seed
 from grader.cli.outcome import GRADED, LOOK
 from grader.cli.refusals import existing
 from grader.cli.screen import Screen
@@ -17,7 +17,8 @@ Submission = Annotated[
     Path, typer.Argument(help="the notebook, for instance reference/vae_mnist.ipynb", callback=existing)
 ]
 Out = Annotated[
-    Path | None, typer.Option(help="the run's folder; runs/<name of the notebook> if not given", metavar="PATH")
+    Path | None,
+    typer.Option(help="the run's folder; below runs/, by the notebook's name, if not given", metavar="PATH"),
 ]
 
 
@@ -29,6 +30,7 @@ def grade(
     components_only: ComponentsOnly = False,
     parts: Parts = None,
     isolation: Isolation = "bubblewrap",
+    replace: Replace = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -46,7 +48,7 @@ def grade(
       python -m grader grade x.ipynb --json | jq .points
     """
     wanted = options.parts_wanted(parts, components_only=components_only)
-    _grade(submission, rubric, out, seed, wanted, isolation, Screen(quiet, json))
+    _grade(submission, rubric, out, Screen(quiet, json), seed=seed, parts=wanted, isolation=isolation, replace=replace)
 
 
 def check(
@@ -55,12 +57,13 @@ def check(
     out: Out = None,
     seed: Seed = None,
     isolation: Isolation = "bubblewrap",
+    replace: Replace = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Tries one notebook's code alone, without training.
 
-    Ten seconds. What needs training is left out of the points. The output is that of grade.
+    Ten seconds. What needs training is left out of the points. The output is that of grade, in a folder of its own.
 
     Examples:
 
@@ -68,27 +71,20 @@ def check(
 
       python -m grader check x.ipynb --quiet
     """
-    _grade(submission, rubric, out, seed, (), isolation, Screen(quiet, json))
+    _grade(submission, rubric, out, Screen(quiet, json), seed=seed, parts=(), isolation=isolation, replace=replace)
 
 
-def _grade(
-    submission: Path,
-    rubric: Path,
-    out: Path | None,
-    seed: str | None,
-    parts: tuple[str, ...] | None,
-    isolation: str,
-    screen: Screen,
-) -> None:
+def _grade(submission: Path, rubric: Path, out: Path | None, screen: Screen, **how: Any) -> None:
+    """The notebook was graded; `how` are the options of `grader.pipeline.Options`."""
     from grader.pipeline import Options, grade
-    from grader.report.points import of_points
     from grader.report.report_json import report_json
     from grader.report.terminal import print_report
+    from grader.report.words import judged_points
 
-    report, folder = grade(submission, rubric, out, Options(seed=seed, isolation=isolation, parts=parts), screen.say)
+    report, folder = grade(submission, rubric, out, Options(**how), screen.say)
     screen.result(
         lambda: report_json(report),
         lambda console: print_report(report, console, folder),
-        lambda: of_points(report.points_milli, report.max_points_milli),
+        lambda: judged_points(report),
     )
     raise typer.Exit(LOOK if report.needs_person else GRADED)

@@ -15,9 +15,10 @@ from grader.errors import GraderError
 from grader.notebook.format import one_line
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Measured, Override, Remark
 from grader.report.points import milli_of, points_number
-from grader.report.words import isolation_warning
+from grader.report.words import is_judged, isolation_warning, judged_milli, trained_parts
 
-FORMAT = 1  # raised when an old reader would misread a new file
+FORMAT = 2  # raised when an old reader would misread a new file
+READABLE = (1, FORMAT)  # in the first, `max_points` were the rubric's, also of what was not judged
 MAX_BYTES = 200_000_000
 MAX_VALUES = 1_000_000
 
@@ -25,12 +26,18 @@ _REPORT: TypeAdapter[GradeReport] = TypeAdapter(GradeReport)
 
 
 def report_json(report: GradeReport) -> dict[str, Any]:
-    """The report as plain JSON values; points are exact numbers with at most three decimals."""
+    """The report as plain JSON values; points are exact numbers with at most three decimals.
+
+    `max_points` is what was judged, of the report and of each item; `rubric_points` is all that there is. An item of
+    which nothing was judged has no points: null.
+    """
     return {
         "format": FORMAT,
         "submission": report.submission,
         "points": points_number(report.points_milli),
-        "max_points": points_number(report.max_points_milli),
+        "max_points": points_number(judged_milli(report.items)),
+        "rubric_points": points_number(report.max_points_milli),
+        "trained": sorted(trained_parts(report)),
         "device": report.device,
         "status": str(report.status),
         "isolation": report.isolation,
@@ -75,7 +82,7 @@ def read_report_json(data: bytes) -> GradeReport:
         if len(data) > MAX_BYTES:
             raise Unreadable(f"larger than {MAX_BYTES / 1e6:g} MB")
         values = json_value(data, most_values=MAX_VALUES)
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
+        if not isinstance(values, dict) or values.get("format") not in READABLE:
             raise GraderError(f"report.json: expected an object with format {FORMAT}; grade the submission again")
         weighed = _weighed(values)
         weighed["items"] = [
@@ -114,8 +121,9 @@ def _item(item: ItemVerdict) -> dict[str, Any]:
     return {
         "id": item.id,
         "title": item.title,
-        "points": points_number(item.points_milli),
-        "max_points": points_number(item.max_points_milli),
+        "points": points_number(item.points_milli) if is_judged(item) else None,
+        "max_points": points_number(judged_milli([item])),
+        "rubric_points": points_number(item.max_points_milli),
         "outcome": str(item.outcome),
         "checks": [_check(check) for check in item.checks],
         "lost_in": list(item.lost_in),
@@ -180,8 +188,9 @@ def _finite(measured: Measured) -> dict[str, float | int | str]:
 
 
 def _weighed(values: Mapping[str, Any]) -> dict[str, Any]:
-    rest = {name: value for name, value in values.items() if name not in ("points", "max_points")}
+    numbers = ("points", "max_points", "rubric_points")
+    rest = {name: value for name, value in values.items() if name not in numbers}
     return rest | {
-        "points_milli": milli_of(values["points"]),
-        "max_points_milli": milli_of(values["max_points"]),
+        "points_milli": 0 if values["points"] is None else milli_of(values["points"]),
+        "max_points_milli": milli_of(values.get("rubric_points", values["max_points"])),
     }

@@ -17,6 +17,7 @@ from grader.report.words import (
     STATUS_WORDS,
     by_part,
     follow_notes,
+    is_left_out,
     isolated,
     item_points,
     judged_points,
@@ -41,6 +42,12 @@ def feedback_text(report: GradeReport) -> str:
             lines += [f"  {line}" for line in item_lines(item, report.items)]
             lines.append("")
     return "\n".join(lines)
+
+
+def judged_so_far(report: GradeReport) -> str:
+    """What stands in the place of a score where something was left out."""
+    points, _, of = judged_points(report).partition(" / ")
+    return f"No score yet: {points} of {of} points so far; the rest was not graded in this run."
 
 
 def overview(report: GradeReport) -> Iterator[str]:
@@ -75,7 +82,9 @@ def told(text: str, kind: str) -> str:
 
 def _check_lines(check: CheckVerdict) -> Iterator[str]:
     points = of_points(check.points_milli, check.max_points_milli)
-    if check.outcome is Outcome.NEEDS_REVIEW:
+    if is_left_out(check):
+        points = "not judged"
+    elif check.outcome is Outcome.NEEDS_REVIEW:
         points = "undecided"
     yield f"{OUTCOME_MARKS[check.outcome]} {told(check.title or check.id, 'title')} ({points})"
     if check.message:

@@ -108,15 +108,35 @@ def is_left_out(check: CheckVerdict) -> bool:
     return check.outcome is Outcome.SKIPPED and check.message == LEFT_OUT
 
 
+def trained_parts(report: GradeReport) -> frozenset[str]:
+    """The parts of which everything was to be judged, also what needs training."""
+    parts = {item.id.partition(".")[0] for item in report.items}
+    return frozenset(parts - {item.id.partition(".")[0] for item in report.items if any(map(is_left_out, item.checks))})
+
+
+def judged_milli(items: Sequence[ItemVerdict]) -> int:
+    """The thousandths that were judged: all but what the run left out and what waits for a person."""
+    return sum(item.max_points_milli - undecided_milli(item) for item in items) - left_out_milli(items)
+
+
+def is_complete(report: GradeReport) -> bool:
+    """Whether the run left nothing of the rubric out, so that the sum is a grade."""
+    return left_out_milli(report.items) == 0
+
+
 def judged_points(report: GradeReport) -> str:
     """Points out of what was judged, for instance "60 / 60" where 40 more would need training."""
-    return of_points(report.points_milli, report.max_points_milli - left_out_milli(report.items))
+    return of_points(report.points_milli, judged_milli(report.items))
+
+
+def is_judged(item: ItemVerdict) -> bool:
+    """Whether at least something of the item was judged; else it has no points, not even none."""
+    return judged_milli([item]) > 0 or not item.checks
 
 
 def item_points(item: ItemVerdict) -> str:
-    """The same for one item; a dash where nothing of it was judged."""
-    rest = item.max_points_milli - left_out_milli([item])
-    return of_points(item.points_milli, rest) if rest > 0 or not item.checks else "–"
+    """An item's points out of what was judged of it; a dash where nothing was."""
+    return of_points(item.points_milli, judged_milli([item])) if is_judged(item) else "–"
 
 
 def by_part(items: Sequence[ItemVerdict]) -> list[tuple[str, str, list[tuple[int, ItemVerdict]]]]:
@@ -132,8 +152,7 @@ def by_part(items: Sequence[ItemVerdict]) -> list[tuple[str, str, list[tuple[int
 
 
 def _sum_of(items: Sequence[ItemVerdict]) -> str:
-    most = sum(item.max_points_milli for item in items) - left_out_milli(items)
-    return of_points(sum(item.points_milli for item in items), most)
+    return of_points(sum(item.points_milli for item in items), judged_milli(items))
 
 
 def shown_outcome(item: ItemVerdict) -> Outcome:
@@ -157,21 +176,19 @@ def summary(report: GradeReport) -> str:
     """A few short sentences: how many items are whole, what was lost, what was not judged, what waits for a person."""
     if not report.items:
         return "Nothing was graded."
-    left_out = left_out_milli(report.items)
-    judged = [item for item in report.items if item_points(item) != "–"]
+    left_out, undecided = left_out_milli(report.items), sum(map(undecided_milli, report.items))
+    judged = [item for item in report.items if is_judged(item)]
     count = len(judged)
-    whole = sum(item.points_milli >= item.max_points_milli - left_out_milli([item]) for item in judged)
-    rest = [f"Not judged in this run: {_points(left_out)}."] if left_out else []
+    whole = sum(item.points_milli >= judged_milli([item]) for item in judged)
+    rest = [f"{_points(undecided)} {'awaits' if undecided == 1000 else 'await'} manual review."] if undecided else []
+    rest += [f"Not judged in this run: {_points(left_out)}."] if left_out else []
     if whole == count:
         earned = f"All {_counted(count, 'item')} earned full points." if count else ""
         return " ".join(filter(None, [earned, *rest]))
-    undecided = sum(undecided_milli(item) for item in report.items)
     lost = report.max_points_milli - left_out - report.points_milli - undecided
     told = [f"{whole or 'None'} of {_counted(count, 'item')} earned full points."]
     if lost > 0:
         told.append(f"Lost: {_points(lost)}.")
-    if undecided > 0:
-        told.append(f"Undecided until a person has looked: {_points(undecided)}.")
     return " ".join([*told, *rest])
 
 

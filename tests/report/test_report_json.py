@@ -12,7 +12,7 @@ import pytest
 from report_samples import borderline, check, empty, hostile, middling, perfect
 
 from grader.errors import GraderError
-from grader.records import GradeReport, ItemVerdict, Outcome
+from grader.records import LEFT_OUT, GradeReport, ItemVerdict, Outcome
 from grader.report.report_json import dump, read_report_json, report_json
 
 
@@ -33,10 +33,32 @@ def test_the_promised_fields_are_there() -> None:
 
 def test_whole_points_are_written_whole_and_add_up() -> None:
     written = dump(middling()).decode()
-    assert '"max_points": 100,' in written
+    assert '"rubric_points": 100,' in written
+    assert '"max_points": 91,' in written  # 9 more wait for a person
     assert '"points": 79.5,' in written
     values = json.loads(written)
-    assert sum(item["points"] for item in values["items"]) == values["points"]
+    assert sum(item["points"] or 0 for item in values["items"]) == values["points"]
+    assert sum(item["max_points"] for item in values["items"]) == values["max_points"]
+
+
+def test_what_was_not_judged_has_no_points_and_says_so() -> None:
+    left = check("q", 5000, 0, Outcome.SKIPPED, message=LEFT_OUT)
+    items = (*perfect().items[:1], ItemVerdict("vae.quality", "Quality", Outcome.SKIPPED, 0, 5000, (left,)))
+    earned = items[0].points_milli
+    report = replace(perfect(), items=items, points_milli=earned, max_points_milli=earned + 5000)
+    values = report_json(report)
+    assert (values["points"], values["max_points"], values["rubric_points"]) == (20, 20, 25)
+    assert (values["items"][1]["points"], values["items"][1]["max_points"]) == (None, 0)
+    assert read_report_json(dump(report)) == report
+
+
+def test_a_report_of_the_first_format_is_still_read() -> None:
+    values = report_json(perfect())
+    for one in (values, *values["items"]):
+        one["max_points"] = one.pop("rubric_points")
+    values["format"] = 1
+    del values["trained"]
+    assert read_report_json(json.dumps(values).encode()) == perfect()
 
 
 def test_numbers_that_are_none_become_words() -> None:

@@ -9,13 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from grader.batch.gradebooks import canvas, gradescope, moodle, nbgrader, plain
-from grader.batch.gradebooks.entries import GradebookSettings, GradebookWishes, with_points
+from grader.batch.gradebooks.entries import (
+    GradebookSettings,
+    GradebookWishes,
+    extent_of,
+    out_of,
+    with_points,
+)
 from grader.batch.records import Row
 from grader.records import Rubric
+from grader.report.points import points_text
 
 __all__ = ["GradebookSettings", "GradebookWishes", "Gradebooks", "gradebooks"]
 
-SYSTEMS = (plain, moodle, canvas, gradescope, nbgrader)
+SYSTEMS = (moodle, canvas, gradescope, nbgrader)
 
 
 @dataclass(frozen=True)
@@ -27,13 +34,35 @@ class Gradebooks:
 
 
 def gradebooks(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> Gradebooks:
-    """A file for each system, by name then id: the same bytes for the same rows, in whatever order they come."""
+    """A file for each system, by name then id: the same bytes for the same rows, in whatever order they come.
+
+    Of a class that was not graded in full there is only the file for the staff, unless the settings say otherwise;
+    the names of the others then say what they hold.
+    """
     settings = replace(settings, assignment=settings.assignment or rubric.title)
     ordered = sorted(rows, key=_by_name)
-    files: dict[str, bytes] = {}
+    files = plain.files(ordered, rubric, settings)
+    extent = extent_of(ordered)
+    if extent and not settings.upload_partial:
+        judged, most = points_text(out_of(ordered, rubric)), points_text(rubric.points_milli)
+        told = f"files for Canvas, Moodle and other systems were not written: this class was graded {_said(extent)}"
+        return Gradebooks(files, (f"{told}, {judged} of {most} points; --upload-partial writes them all the same",))
     for system in SYSTEMS:
-        files |= system.files(ordered, rubric, settings)
+        made = system.files(ordered, rubric, settings)
+        files |= {_named(name, extent): content for name, content in made.items()}
     return Gradebooks(files, (*_remarks(ordered, rubric, settings), *_of_systems(ordered, settings)))
+
+
+def _named(name: str, extent: str) -> str:
+    """The file's name, which says what the file holds if that is not everything."""
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem}-{extent}{dot}{suffix}" if extent else name
+
+
+def _said(extent: str) -> str:
+    """`extent_of` in words: "by its components only", "by vae only"."""
+    what = extent.removesuffix("-only").replace("-", " and ")
+    return f"for {what} only"
 
 
 def _by_name(row: Row) -> tuple[str, str, str]:
@@ -55,8 +84,8 @@ def _remarks(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -
         )
     if without := len(known) - len(ready):
         found.append(
-            f"{without} of {len(known)} students have no points; they are left out for Moodle and Canvas, "
-            "where an empty cell would clear what is there"
+            f"{without} of {len(known)} students have no points, or not all of theirs were judged; they are left out "
+            "for Moodle and Canvas, where an empty cell would clear what is there"
         )
     if others := sum(row.report.max_points_milli != rubric.points_milli for row in rows if row.report):
         found.append(f"{others} reports are out of other points than the rubric's; regrade before you import anything")

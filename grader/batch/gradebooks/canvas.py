@@ -12,7 +12,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from grader.batch.gradebooks.entries import GradebookSettings, column, csv_file, has_columns, points, with_points
+from grader.batch.gradebooks.entries import (
+    GradebookSettings,
+    column,
+    csv_file,
+    has_columns,
+    out_of,
+    points,
+    with_points,
+)
 from grader.batch.records import Row
 from grader.batch.roster import folded
 from grader.records import Rubric
@@ -28,7 +36,7 @@ def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> d
     """One row for each student who has points, under Canvas's own ids where the roster is its export."""
     assignment = _assignment(rows, settings)
     heading = f"{settings.assignment} ({assignment})" if assignment else settings.assignment
-    table = [[*HEADS, cell(heading)], ["    Points Possible", "", "", "", "", points_text(rubric.points_milli)]]
+    table = [[*HEADS, cell(heading)], ["    Points Possible", "", "", "", "", points_text(out_of(rows, rubric))]]
     for row in with_points(rows, settings):
         if row.student is not None:
             name = column(row, "student") if _of_canvas(row) else ""

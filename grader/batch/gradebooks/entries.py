@@ -12,7 +12,10 @@ from functools import lru_cache
 from grader.batch.records import Row, State
 from grader.batch.roster import folded
 from grader.errors import GraderError
+from grader.records import Rubric
 from grader.report.points import points_text
+from grader.report.words import is_judged, judged_milli, judged_points, left_out_milli, trained_parts, undecided_milli
+from grader.run_place import extent_name
 
 Table = list[list[str]]
 _folded = lru_cache(maxsize=1000)(folded)  # the same headings for everybody
@@ -30,6 +33,7 @@ class GradebookSettings:
     canvas_assignment_id: str = ""  # the number in the assignment's address; empty: as the roster says, if it does
     missing_is_zero: bool = False  # somebody who handed in nothing: no points, or 0
     hold_provisional: bool = False  # leave out the points that a person must still look at
+    upload_partial: bool = False  # files for other systems also of a class that was not graded in full
 
     def __post_init__(self) -> None:
         if self.canvas_assignment_id and not re.fullmatch(r"[0-9]{1,20}", self.canvas_assignment_id):
@@ -47,6 +51,7 @@ class GradebookWishes:
     canvas_assignment_id: str | None = None
     missing_is_zero: bool | None = None
     hold_provisional: bool | None = None
+    upload_partial: bool | None = None
 
     def over(self, before: GradebookSettings) -> GradebookSettings:
         """The settings from before, with what is wanted.
@@ -58,13 +63,37 @@ class GradebookWishes:
 
 
 def points(row: Row, settings: GradebookSettings) -> str:
-    """The points to import, or nothing: no fault of ours is a zero in somebody's record."""
+    """The points to import, or nothing: neither a fault of ours nor what was not judged is a zero in a record."""
     if row.state is State.MISSING and settings.missing_is_zero:
         return "0"
-    if row.points_milli is None or row.state not in (State.GRADED, State.LOOK):
+    if row.report is None or row.state not in (State.GRADED, State.LOOK):
         return ""
-    held = row.state is State.LOOK and settings.hold_provisional
-    return "" if held else points_text(row.points_milli)
+    if row.state is State.LOOK and settings.hold_provisional:
+        return ""
+    incomplete = any(map(undecided_milli, row.report.items)) or (left_out(row) and not settings.upload_partial)
+    return "" if incomplete else points_text(row.report.points_milli)
+
+
+def left_out(row: Row) -> int:
+    """The thousandths that the row's run was told not to judge, such as what needs training."""
+    return left_out_milli(row.report.items) if row.report else 0
+
+
+def extent_of(rows: Iterable[Row]) -> str:
+    """What a class was graded to if not in full, as it stands in a file's name: "components-only", "vae-only".
+
+    Empty where at least one submission was graded in full, or none at all.
+    """
+    reports = [row.report for row in rows if row.report is not None]
+    if not reports or not all(left_out_milli(report.items) for report in reports):
+        return ""
+    return extent_name(sorted(frozenset.intersection(*map(trained_parts, reports))))
+
+
+def out_of(rows: Iterable[Row], rubric: Rubric) -> int:
+    """The thousandths that the points of a class are out of: the rubric's, or what was judged of them."""
+    left = [left_out(row) for row in rows if row.report is not None]
+    return rubric.points_milli - (min(left) if left else 0)
 
 
 def with_points(rows: Iterable[Row], settings: GradebookSettings) -> list[Row]:
@@ -102,12 +131,17 @@ def first_last(row: Row) -> tuple[str, str]:
 
 
 def feedback(row: Row) -> str:
-    """What the student reads beside the points, in at most three sentences."""
+    """What the student reads beside the points, in a few sentences."""
     if row.report is None:
-        return "Nothing was handed in."
-    lost = [item for item in row.report.items if item.points_milli < item.max_points_milli]
-    told = ", ".join(f"{i.title} ({points_text(i.points_milli)} of {points_text(i.max_points_milli)})" for i in lost)
-    sentences = [f"Points were lost in: {told}." if told else "Full points."]
+        return "No submission." if row.state is State.MISSING else "Not graded yet."
+    judged = [(item, judged_milli([item])) for item in row.report.items if is_judged(item)]
+    lost = [(item, most) for item, most in judged if item.points_milli < most]
+    told = ", ".join(f"{item.title} ({points_text(item.points_milli)} of {points_text(most)})" for item, most in lost)
+    whole = "No points were lost in what was graded." if left_out(row) else "Full points."
+    sentences = [f"Points were lost in: {told}." if told else whole]
+    if left_out(row):
+        graded, _, of = judged_points(row.report).partition(" / ")
+        sentences.append(f"Graded so far: {graded} of {of} points; the rest is not graded yet.")
     if any(item.override for item in row.report.items):
         sentences.append("A person decided some of these points.")
     if row.state is State.LOOK:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, points
+from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, out_of, points
 from grader.batch.records import Row, State
 from grader.records import Rubric
 from grader.report.points import points_text
 from grader.report.spreadsheet import cell
+from grader.report.words import is_judged
 
 NAME = "gradebook-gradescope.csv"
 PERSON = ["First Name", "Last Name", "SID", "Email"]
@@ -30,8 +31,9 @@ def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> d
             continue
         total = points(row, settings)
         status = "Missing" if row.state is State.MISSING else "Graded" if total else "Ungraded"
-        earned = {item.id: points_text(item.points_milli) for item in row.report.items} if row.report and total else {}
+        items = row.report.items if row.report and total else ()
+        earned = {item.id: points_text(item.points_milli) for item in items if is_judged(item)}
         person = map(cell, (*first_last(row), row.student.id, row.student.email))
-        known = [*person, total, points_text(rubric.points_milli), status, *([""] * len(ONLY_THEIRS))]
+        known = [*person, total, points_text(out_of(rows, rubric)), status, *([""] * len(ONLY_THEIRS))]
         table.append([*known, *(earned.get(item.id, "") for item in rubric.items)])
     return {NAME: csv_file(table)}

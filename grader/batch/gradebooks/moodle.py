@@ -21,6 +21,7 @@ from grader.batch.gradebooks.entries import (
     csv_file,
     feedback,
     has_columns,
+    out_of,
     points,
     with_points,
 )
@@ -40,7 +41,9 @@ def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> d
     ready = with_points(rows, settings)
     made = {NAME: csv_file(_import(ready, settings))}
     if _told_apart(identifiers := [_identifier(row) for row in ready]):
-        made[WORKSHEET] = csv_file(_worksheet(dict(zip(identifiers, ready, strict=True)), rubric, settings))
+        made[WORKSHEET] = csv_file(
+            _worksheet(dict(zip(identifiers, ready, strict=True)), out_of(rows, rubric), settings)
+        )
     return made
 
 
@@ -91,13 +94,13 @@ def _told_apart(values: Sequence[str]) -> bool:
     return bool(values) and all(values) and len(set(values)) == len(values)
 
 
-def _worksheet(ready: dict[str, Row], rubric: Rubric, settings: GradebookSettings) -> Table:
+def _worksheet(ready: dict[str, Row], most_milli: int, settings: GradebookSettings) -> Table:
     heads = ["Identifier", "Full name", "Email address", "Grade", "Maximum grade", "Last modified (grade)"]
     table = [[*heads, "Feedback comments"]]
     for identifier, row in ready.items():
         person = (row.student.name, row.student.email) if row.student else ("", "")
         modified = column(row, "lastmodifiedgrade").strip("-")  # Moodle writes a dash for never
-        grade = [points(row, settings), points_text(rubric.points_milli)]
+        grade = [points(row, settings), points_text(most_milli)]
         table.append([*map(cell, (identifier, *person)), *grade, cell(modified), cell(feedback(row))])
     return table
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, points
+from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, out_of, points
 from grader.batch.records import Row
 from grader.records import Rubric
 from grader.report.points import points_text
@@ -26,6 +26,6 @@ def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> d
         first, last = first_last(row)
         who = (row.student.id, last, first, row.student.email) if row.student else (row.key, last, first, "")
         got = points(row, settings)
-        scores = [got, "0" if got else "", got, points_text(rubric.points_milli)]
+        scores = [got, "0" if got else "", got, points_text(out_of(rows, rubric))]
         table.append([cell(settings.assignment), "", "", *map(cell, who), *scores])
     return {NAME: csv_file(table)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from decimal import Decimal
 
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, points
@@ -11,7 +10,7 @@ from grader.batch.records import Row, State
 from grader.records import GradeReport, Remark, Rubric
 from grader.report.points import points_text
 from grader.report.spreadsheet import cell
-from grader.report.words import reasons_for_person
+from grader.report.words import is_judged, reasons_for_person
 
 NAME = "gradebook.csv"
 OF_THE_FILE = ("late", "other_notebook")  # remarks on how it was handed in, told in a column of their own
@@ -23,7 +22,6 @@ SHORT = 12  # digits of a checksum
 
 def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
     """One row for everybody. All text is in quotes and no number is, so that an id such as 007 can stay text."""
-    settings = replace(settings, hold_provisional=False)  # here they are shown, and marked by the state
     items = [item.id for item in rubric.items]
     table: list[list[str | Decimal]] = [[*WHO, *items, *WHAT, *HOW]]
     table += [
@@ -38,16 +36,19 @@ def _number(text: str) -> str | Decimal:
 
 
 def _who(row: Row, rubric: Rubric, settings: GradebookSettings) -> list[str | Decimal]:
+    """Points here are out of what was judged, whatever still waits for a person: the state says so."""
     student = [row.student.id, row.student.name, row.student.email] if row.student else ["", "", ""]
-    most = row.report.max_points_milli if row.report else rubric.points_milli
-    got = points(row, settings)
+    most = row.judged_milli if row.report else rubric.points_milli
+    got = points_text(row.report.points_milli) if row.report and most else points(row, settings)
     percent = f"{100 * Decimal(got) * 1000 / most:.2f}" if got and most else ""
-    numbers = (got, points_text(most), percent)
+    numbers = (got, points_text(most or 0), percent)
     return [*map(cell, (row.key, *student)), str(row.state), *map(_number, numbers)]
 
 
 def _earned(row: Row, items: Sequence[str]) -> list[str | Decimal]:
-    earned = {item.id: points_text(item.points_milli) for item in row.report.items} if row.report else {}
+    """Each item's points; an empty cell where nothing of it was judged."""
+    judged = filter(is_judged, row.report.items) if row.report else ()
+    earned = {item.id: points_text(item.points_milli) for item in judged}
     return [_number(earned.get(item, "")) for item in items]
 
 

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from grader.batch.gradebooks.entries import out_of
 from grader.batch.records import Row, State
 from grader.records import GradeReport, Outcome, Rubric
 
@@ -56,8 +57,8 @@ def spread(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def histogram(rows: Sequence[Row], rubric: Rubric) -> list[Bar]:
-    """How many submissions have how many points, in bars of equal width from none to all of them."""
-    most = rubric.points_milli
+    """How many submissions have how many points, in bars of equal width from none to all that were judged."""
+    most = out_of(rows, rubric)
     found = Counter(min(BINS - 1, report.points_milli * BINS // most) for report in reports(rows))
     return [Bar(n * most / BINS / 1000, (n + 1) * most / BINS / 1000, found[n]) for n in range(BINS)]
 

@@ -15,13 +15,26 @@ from statistics import fmean
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from grader.batch.gradebooks.entries import extent_of, out_of
 from grader.batch.page import figures_of_class
 from grader.batch.records import Row, State
 from grader.batch.similar import Alike
 from grader.records import CheckVerdict, ItemVerdict, Rubric
 from grader.report.plain import plain
 from grader.report.points import of_points, points_text
-from grader.report.words import LONGEST, OUTCOME_MARKS, OUTCOME_WORDS, follow_notes, is_lost, reasons_for_person
+from grader.report.words import (
+    LONGEST,
+    OUTCOME_MARKS,
+    OUTCOME_WORDS,
+    follow_notes,
+    is_judged,
+    is_lost,
+    item_points,
+    judged_milli,
+    judged_points,
+    reasons_for_person,
+    shown_outcome,
+)
 
 _POLICY = (
     "default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
@@ -57,7 +70,8 @@ def class_page(
         title=title,
         rows=ordered,
         items=rubric.items,
-        max_milli=rubric.points_milli,
+        max_milli=out_of(rows, rubric),
+        partial=_partial(rows, rubric),
         parts=_parts(rubric),
         counts=figures_of_class.counts(rows),
         spread=figures_of_class.spread(rows),
@@ -73,6 +87,14 @@ def class_page(
         script=Markup(script),
         policy=_POLICY.format(style=_digest(style), script=_digest(script)),
     )
+
+
+def _partial(rows: Sequence[Row], rubric: Rubric) -> str:
+    """What a reader must know of a class that was not graded in full; empty where it was."""
+    if not extent_of(rows):
+        return ""
+    judged, most = points_text(out_of(rows, rubric)), points_text(rubric.points_milli)
+    return f"Not graded in full: points are out of {judged}, not {most}. A dash marks what was not judged."
 
 
 def _parts(rubric: Rubric) -> list[tuple[str, int]]:
@@ -108,12 +130,17 @@ def _template() -> Template:
         "WORDS": OUTCOME_WORDS,
         "LOST": _lost,
         "flags": _flags,
+        "item_points": item_points,
+        "judged": lambda item: judged_milli([item]),
+        "is_judged": is_judged,
+        "judged_points": judged_points,
         "follow_notes": follow_notes,
         "mean": fmean,
         "name": _name,
         "numbered": _numbered,
         "of_points": of_points,
         "reasons": _reasons,
+        "shown_outcome": shown_outcome,
     }
     return environment.from_string(_file("class.html.j2"))
 
@@ -133,7 +160,7 @@ def _name(row: Row) -> str:
 def _reasons(row: Row) -> tuple[str, ...]:
     """Why a person has to look."""
     found = reasons_for_person(row.report) if row.report else ()
-    return found or ((row.reason,) if row.reason else ())
+    return ((row.reason,) if row.reason else ()) + found
 
 
 def _lost(item: ItemVerdict) -> list[CheckVerdict]:

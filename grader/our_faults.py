@@ -1,0 +1,40 @@
+"""Faults of the grader or its machine: nothing of such a run becomes points, and one line says why."""
+
+from __future__ import annotations
+
+from grader.errors import BoxError, GraderError
+from grader.notebook.format import one_line
+from grader.records import GradeReport, Outcome, Status
+from grader.report.words import is_judged
+from grader.running import Ran
+
+OURS = "a fault of the grader's or of this machine, not the submission's"
+MAX_CAUSE = 300  # characters
+
+
+def refuse_broken(ran: Ran) -> None:
+    """The box has not failed: where it has, nothing of the run may become points.
+
+    Raises:
+        BoxError: it has; with the cause, as far as it is known, and who can say more.
+    """
+    if ran.execution.status is not Status.BOX_ERROR:
+        return
+    cause = one_line("; ".join(ran.execution.events[-1:]) or "the box failed", MAX_CAUSE)
+    if not ran.execution.cells:  # what the box said is still the machine's word, not a notebook's
+        last = next((line for line in reversed(ran.execution.log_tail.splitlines()) if line.strip()), "")
+        cause = ": ".join(filter(None, (cause, one_line(last.strip(), MAX_CAUSE))))
+    raise BoxError(f"{OURS}: {cause}; `python -m grader doctor` says what this machine lacks")
+
+
+def refuse_undecided(report: GradeReport) -> None:
+    """Something of the submission was judged: where nothing was, there are no points, not even none.
+
+    Raises:
+        GraderError: the grader could tell nothing at all.
+    """
+    undecided = [item for item in report.items if item.outcome is Outcome.NEEDS_REVIEW]
+    if not undecided or any(is_judged(item) for item in report.items):
+        return
+    unsure = next(c for item in undecided for c in item.checks if c.outcome is Outcome.NEEDS_REVIEW)
+    raise GraderError(f"{OURS}: {one_line(unsure.message, MAX_CAUSE)}; `python -m grader doctor` tries this machine")

@@ -1,0 +1,166 @@
+"""Which folder a run of a single notebook goes into, and when a run may take the place of the one before it.
+
+A folder belongs to one notebook file, and to one extent of grading: a run of components alone has a folder of its own.
+A weaker run never takes the place of a stronger one: one that judged less, or that was stopped where the other went on
+to its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from grader.bounded import Unreadable, file_bytes, json_value
+from grader.errors import GraderError
+from grader.files import write_atomically
+from grader.lock import locked
+from grader.notebook.format import one_line
+from grader.notebook.read import safe_name
+from grader.records import GradeReport, Status, Submission
+from grader.report.report_json import dump_json
+from grader.report.words import trained_parts
+from grader.run_files import REPORT
+from grader.run_folder import stored_report
+
+RUNS = Path("runs")
+SOURCE = ".source"  # which notebook, or which class's submissions, the folder belongs to
+CLASS = "class.json"  # what the folder of a class has
+_MAX_SOURCE = 20_000
+_STOPPED = (Status.TIMEOUT, Status.KILLED)
+REPLACE = "give another folder with --out, or --replace to replace it"
+
+
+def extent_name(parts: Sequence[str] | None) -> str:
+    """What is added to a folder's or file's name where not everything is graded; empty where everything is."""
+    return "" if parts is None else "components-only" if not parts else "-".join((*parts, "only"))
+
+
+@contextlib.contextmanager
+def own_folder(
+    notebook: Path, submission: Submission, out: Path | None, parts: Sequence[str] | None, *, replace: bool
+) -> Iterator[Path]:
+    """The folder for the notebook's run, held against other graders; without `out` it is chosen below `RUNS`.
+
+    Raises:
+        GraderError: `out` belongs to another notebook or a class, or another grader is at work there.
+    """
+    owner = str(notebook.resolve())
+    free = (path for path in _choices(submission.name, owner, parts) if not _of_another(path, owner, submission))
+    folder = out or next(free, RUNS / submission.name)
+    _refuse_another(folder, owner, submission, replace=replace)
+    with locked(folder):
+        _refuse_another(folder, owner, submission, replace=replace)  # it may have been chosen meanwhile
+        write_atomically(folder / SOURCE, dump_json({"of": owner}))
+        yield folder
+
+
+def class_folder(submissions: Path, parts: Sequence[str] | None) -> Path:
+    """The folder below `RUNS` for a class that is graded to this extent, noted as that of these submissions."""
+    owner = str(submissions.resolve())
+    choices = list(_choices(safe_name(Path(owner)), owner, parts))
+    folder = next((path for path in choices if _source(path) == owner or _is_free(path)), choices[-1])
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / SOURCE, dump_json({"of": owner}))
+    return folder
+
+
+def refuse_run(out: Path) -> None:
+    """The folder is no single notebook's.
+
+    Raises:
+        GraderError: it is.
+    """
+    if (out / REPORT).exists() and not (out / CLASS).exists():
+        raise GraderError(f"{_shown(out)}: holds the run of a single notebook; give another folder with --out")
+
+
+def lost_parts(old: Collection[str] | None, new: Collection[str] | None, every: Collection[str]) -> frozenset[str]:
+    """The parts that were trained and would not be; None stands for every part."""
+    return frozenset(every if old is None else old) - frozenset(every if new is None else new)
+
+
+def refuse_less(folder: Path, parts: Collection[str] | None) -> None:
+    """The folder's run, if there is one, judged nothing that a run of these parts would leave out.
+
+    Raises:
+        GraderError: it did: before anything runs.
+    """
+    old = earlier_report(folder)
+    lost = trained_parts(old) - set(parts) if old is not None and parts is not None else frozenset()
+    if lost:
+        raise GraderError(
+            f"{_shown(folder)}: holds a run that also graded the training of {listed(lost)}, "
+            f"which this one would leave out; {REPLACE}"
+        )
+
+
+def is_weaker(new: GradeReport, old: GradeReport) -> str:
+    """Why the new report must not take the place of the old one, in a few words; empty where it may."""
+    if lost := trained_parts(old) - trained_parts(new):
+        return f"it also graded the training of {listed(lost)}"
+    alike = all(new.checksums.get(name) == old.checksums.get(name) for name in ("notebook", "run"))
+    if alike and new.status in _STOPPED and old.status not in _STOPPED:
+        return "it ran to its end, and this one was stopped"
+    return ""
+
+
+def earlier_report(folder: Path) -> GradeReport | None:
+    """The report of the folder's run; None where there is none that can be read."""
+    with contextlib.suppress(GraderError):
+        return stored_report(folder)
+    return None
+
+
+def _choices(name: str, owner: str, parts: Sequence[str] | None) -> Iterator[Path]:
+    """Folders of the notebook's name, the plain one first; the last one is no other file's."""
+    ending = f"-{extent}" if (extent := extent_name(parts)) else ""
+    digest = hashlib.sha256(os.fsencode(owner)).hexdigest()[:8]
+    for chosen in (name, f"{safe_name(Path(owner).parent)}-{name}", f"{name}-{digest}"):
+        yield RUNS / f"{chosen}{ending}"
+
+
+def _refuse_another(folder: Path, owner: str, submission: Submission, *, replace: bool) -> None:
+    other = _of_another(folder, owner, submission)
+    if other and (not replace or (folder / CLASS).exists()):
+        raise GraderError(f"{_shown(folder)}: holds {other}; {REPLACE}")
+
+
+def _of_another(folder: Path, owner: str, submission: Submission) -> str:
+    """What the folder holds that is not the notebook's; empty where it is free.
+
+    A folder from before files were noted is the notebook's where its run was of the same text.
+    """
+    if (folder / CLASS).exists():
+        return "a class"
+    if noted := _source(folder):
+        return "" if noted == owner else f"the run of {one_line(noted, 200)}"
+    if not (folder / REPORT).exists():
+        return ""
+    old = earlier_report(folder)
+    alike = old is not None and old.checksums.get("notebook") == submission.sha256
+    return "" if alike else "the run of another notebook"
+
+
+def _source(folder: Path) -> str:
+    """Whose the folder is, as noted in it; empty where nothing is."""
+    try:
+        noted = json_value(file_bytes(folder / SOURCE, _MAX_SOURCE), most_values=10)["of"]
+    except (Unreadable, KeyError, TypeError):
+        return ""
+    return noted if isinstance(noted, str) else ""
+
+
+def _is_free(folder: Path) -> bool:
+    return not _source(folder) and not (folder / CLASS).exists() and not (folder / REPORT).exists()
+
+
+def listed(parts: Collection[str]) -> str:
+    """Parts as they are named in a sentence."""
+    return " and ".join(sorted(parts))
+
+
+def _shown(path: Path) -> str:
+    return one_line(str(path), 120)

@@ -1,0 +1,158 @@
+"""What was not judged is a dash, out of what was judged, wherever points are shown or handed on; never a zero."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from toy_reports import ADA, RUBRIC, ZOE, row
+
+from grader.batch.gradebooks import GradebookSettings, gradebooks
+from grader.batch.page import class_page
+from grader.batch.records import Row, State
+from grader.cli.outcome import class_values
+from grader.records import LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome
+from grader.report.feedback import feedback_html
+from grader.report.gradescope import results_json
+from grader.report.html import report_html
+from grader.report.report_json import report_json
+from grader.report.student_text import feedback_text
+
+FULL = {item.id: item.points_milli for item in RUBRIC.items}
+UPLOADS = ("canvas", "moodle", "gradescope", "nbgrader")
+PARTIAL = GradebookSettings(upload_partial=True)
+
+
+def judged(*trained: str, needs_review: str = "") -> GradeReport:
+    """A perfect report of a run that trained these parts; one item may wait for a person."""
+    items = []
+    for item in RUBRIC.items:
+        part, _, name = item.id.partition(".")
+        left = name == "training" and part not in trained
+        outcome = Outcome.SKIPPED if left else Outcome.NEEDS_REVIEW if item.id == needs_review else Outcome.PASSED
+        points = item.points_milli if outcome is Outcome.PASSED else 0
+        one = CheckVerdict("c", "It is so.", outcome, points, item.points_milli, LEFT_OUT if left else "")
+        items.append(ItemVerdict(item.id, item.title, outcome, points, item.points_milli, (one,)))
+    report = row("x", State.GRADED, ADA, tuple(FULL.values())).report
+    assert report is not None
+    return replace(report, items=tuple(items), points_milli=sum(i.points_milli for i in items), remarks=())
+
+
+def rows(*reports: GradeReport) -> list[Row]:
+    made = [row("101", State.GRADED, ADA, tuple(FULL.values())), row("103", State.GRADED, ZOE, tuple(FULL.values()))]
+    return [replace(one, report=report) for one, report in zip(made, reports, strict=True)]
+
+
+COMPONENTS = rows(judged(), judged())
+
+
+def table(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data.decode())))
+
+
+def test_every_form_of_a_report_says_out_of_what_was_judged() -> None:
+    report = judged()
+    page, student = report_html(report), feedback_html(report, (), None)
+    for text in (feedback_text(report), page, student):
+        assert "4 / 4" in text or "4</span><span" in text
+        assert "Not judged in this run: 5 points." in text
+        assert not re.search(r"\b0 / \d|\b0 of \d|4 / 9|of 9\b", text)
+    values = report_json(report)
+    assert (values["points"], values["max_points"], values["rubric_points"], values["trained"]) == (4, 4, 9, [])
+    assert [item["points"] for item in values["items"]] == [2, None, 2, None]
+
+
+def test_gradescope_gets_no_number_for_a_part_of_the_rubric() -> None:
+    results = results_json(judged("one"))
+    assert "score" not in results
+    assert results["extra_data"]["max_score"] is None
+    for test in results["tests"]:
+        assert {"score", "max_score", "status"}.isdisjoint(test)
+    assert "No score yet: 8 of 8 points so far" in results["output"]
+    assert results["tests"][3]["output"].startswith("–")
+    whole = results_json(judged("one", "two"))
+    assert (whole["score"], [test["score"] for test in whole["tests"]]) == (9, [2, 4, 2, 1])
+
+
+@pytest.mark.parametrize(
+    ("trained", "name", "points"),
+    [((), "components-only", "4"), (("one",), "one-only", "8"), (("two",), "two-only", "5")],
+)
+def test_files_for_other_systems_are_written_only_when_asked_for_and_say_so(
+    trained: tuple[str, ...], name: str, points: str
+) -> None:
+    class_rows = rows(judged(*trained), judged(*trained))
+    plain = gradebooks(class_rows, RUBRIC, GradebookSettings())
+    assert list(plain.files) == ["gradebook.csv"]
+    assert any(f"{points} of 9 points" in remark and "--upload-partial" in remark for remark in plain.remarks)
+    asked = gradebooks(class_rows, RUBRIC, PARTIAL)
+    others = {file for file in asked.files if file != "gradebook.csv"}
+    assert len(others) >= len(UPLOADS)
+    assert all(file.endswith(f"-{name}.csv") for file in others)
+    canvas = table(asked.files[f"gradebook-canvas-{name}.csv"])
+    assert [list(line.values())[-1] for line in canvas] == [points, points, points]  # the first: points possible
+    (moodle, _) = table(asked.files[f"gradebook-moodle-{name}.csv"])
+    assert f"Graded so far: {points} of {points} points" in moodle["Toy (Feedback)"]
+    assert "Points were lost" not in moodle["Toy (Feedback)"]
+    theirs = table(asked.files[f"gradebook-gradescope-{name}.csv"])[0]
+    assert (theirs["Total Score"], theirs["Max Points"]) == (points, points)
+    assert [bool(value) for head, value in theirs.items() if " pts)" in head] == [
+        True,
+        "one" in trained,
+        True,
+        "two" in trained,
+    ]
+    assert {line["max_score"] for line in table(asked.files[f"gradebook-nbgrader-{name}.csv"])} == {points}
+
+
+def test_the_staffs_table_is_out_of_what_was_judged() -> None:
+    line = table(gradebooks(COMPONENTS, RUBRIC, GradebookSettings()).files["gradebook.csv"])[0]
+    assert (line["points"], line["max"], line["percent"]) == ("4", "4", "100.00")
+    assert [line[item] for item in FULL] == ["2", "", "2", ""]
+
+
+def test_the_page_of_the_class_shows_dashes_and_says_why() -> None:
+    page = class_page(COMPONENTS, RUBRIC, "Toy")
+    text = page.partition("</style>")[2]
+    assert "points are out of 4, not 9" in text
+    assert text.count('<td class="cell none" data-value="-1">–') == 4
+    assert "0 / " not in text
+    assert "<dt>out of</dt><dd>4</dd>" in text
+    whole = class_page(rows(judged("one", "two"), judged("one", "two")), RUBRIC, "Toy").partition("</style>")[2]
+    assert "cell none" not in whole
+    assert "Not graded in full" not in whole
+
+
+def test_who_is_judged_in_full_is_uploaded_beside_somebody_who_is_not_yet() -> None:
+    books = gradebooks(rows(judged("one", "two"), judged()), RUBRIC, GradebookSettings())
+    lines = table(books.files["gradebook-canvas.csv"])
+    assert [line["Student"] for line in lines[1:]] == ["Lovelace, Ada"]
+    assert list(lines[0].values())[-1] == "9"
+    assert any("not all of theirs were judged" in remark for remark in books.remarks)
+    assert [line["points"] for line in table(books.files["gradebook.csv"])] == ["9", "4"]
+
+
+def test_what_waits_for_a_person_is_no_zero_in_a_record() -> None:
+    waiting = judged("one", "two", needs_review="two.function")
+    assert report_json(waiting)["items"][2]["points"] is None
+    assert (report_json(waiting)["points"], report_json(waiting)["max_points"]) == (7, 7)
+    books = gradebooks(rows(waiting, judged("one", "two")), RUBRIC, GradebookSettings())
+    assert [line["Student"] for line in table(books.files["gradebook-canvas.csv"])[1:]] == ["Zoë Müller"]
+    assert "2 points await manual review" in feedback_text(waiting)
+
+
+def test_programs_read_the_same() -> None:
+    from pathlib import Path
+
+    from grader.batch.grading import Graded
+
+    values: dict[str, Any] = class_values(Graded(Path("runs/x"), tuple(COMPONENTS), ()))
+    assert [(one["points"], one["max_points"]) for one in values["rows"]] == [(4, 4), (4, 4)]
+    assert json.dumps(values, default=str)
+    assert Decimal(values["rows"][0]["points"]) == 4

@@ -3,7 +3,7 @@
 `grade`, `check`, `regrade` of a single run: the keys of `report.json`
 
 `grade-class`: out, rows, remarks, all_sure
-    a row: key, state, student_id, name, points, max_points, reason, folder
+    a row: key, state, student_id, name, points, max_points (what was judged), reason, folder
     a state: graded, look, refused, failed, waiting or missing
 
 `regrade` of a class: out, submissions, changes, not_judged_again, remarks, all_sure

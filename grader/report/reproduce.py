@@ -5,14 +5,15 @@ from __future__ import annotations
 import shlex
 
 from grader.records import GradeReport
-from grader.report.words import isolated
+from grader.report.words import isolated, trained_parts
 
 
 def commands(report: GradeReport) -> tuple[tuple[str, str], ...]:
     """What each does, and the command as it is typed in the project's folder: seconds first, then a whole run."""
+    verb = "grade" if trained_parts(report) else "check"
     name = shlex.quote(f"{report.submission}.ipynb")
     options = f"--seed {report.seed}" + ("" if isolated(report.isolation) else " --isolation none")
     return (
         ("Judge what this run answered again, under the rubric as it is now", "python -m grader regrade <this folder>"),
-        ("Run the notebook again with the same questions", f'make grade SUBMISSION={name} OPTIONS="{options}"'),
+        ("Run the notebook again with the same questions", f'make {verb} SUBMISSION={name} OPTIONS="{options}"'),
     )

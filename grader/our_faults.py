@@ -8,7 +8,7 @@ from grader.records import GradeReport, Outcome, Status
 from grader.report.words import is_judged
 from grader.running import Ran
 
-OURS = "a fault of the grader's or of this machine, not the submission's"
+OURS = "a fault of the grader's or of this machine"
 MAX_CAUSE = 300  # characters
 
 

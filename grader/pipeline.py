@@ -48,7 +48,7 @@ from grader.run_folder import (
 )
 from grader.run_pages import draw, load_pages, write_report
 from grader.run_place import REPLACE, earlier_report, is_weaker, own_folder, refuse_less
-from grader.running import Case, run_replaced, run_submission, supply
+from grader.running import BOX_SAYS, Case, run_replaced, run_submission, supply
 from grader.versions import grader_checksum, versions
 
 Say = Callable[[str], None]
@@ -267,7 +267,8 @@ def make_report(
 ) -> GradeReport:
     """The verdicts on the folder's stored evidence."""
     items = verdicts(folder, rubric, exercise, keep=True)
-    reasons = exercise.reasons_for_person(stored_evidence(folder))
+    reported = [event for event in execution.events if event.startswith(BOX_SAYS)]
+    reasons = [*reported, *exercise.reasons_for_person(stored_evidence(folder))]
     remarks += tuple(Remark("look", reason, needs_person=True) for reason in reasons)
     return GradeReport(
         submission=name,

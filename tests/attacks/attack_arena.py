@@ -24,7 +24,7 @@ from toy_exercise import running
 from grader.audit import corpus
 from grader.box.cgroups import PREFIX
 from grader.box.cgroups import ROOT as CGROUPS
-from grader.errors import GraderError
+from grader.errors import GraderError, SubmissionError
 from grader.pipeline import Options, grade
 
 CHECKOUT = Path(__file__).parents[2]
@@ -41,6 +41,8 @@ EXPECTED |= {
     "notebook.json",
     "feedback.html",
     "feedback.txt",
+    ".source",
+    ".lock",
 }
 
 
@@ -126,8 +128,10 @@ def graded(path: Path, folder: Path, attack: Attack) -> Came:
     run = folder / "run"
     try:
         report, found = grade(path, _rubric(folder, attack), run, options, lambda _: None)
-    except GraderError as error:
+    except SubmissionError as error:
         return Came(None, str(error), run)
+    except GraderError as error:
+        return Came(None, str(error), run, ours=True)
     follows = attack.follow or attack.exercise == "vae"
     allowed = EXPECTED | ({"followed.json", *(f"followed-{part}.safetensors" for part in PARTS)} if follows else set())
     assert {entry.name for entry in found.iterdir()} <= allowed

@@ -28,6 +28,7 @@ class Came:
     report: GradeReport | None
     refused: str
     folder: Path
+    ours: bool = False  # it was not graded for a fault of the grader's
 
     @property
     def points_milli(self) -> int:
@@ -72,9 +73,9 @@ class Came:
 def outcome_of(came: Came, without: Came) -> str:
     """The outcome class, given what came of the same notebook without the attack."""
     if came.report is None:
-        return "bad_input"
+        return "ours" if came.ours else "bad_input"
     report = came.report
-    if report.status is Status.BOX_ERROR or any(item.outcome is Outcome.NEEDS_REVIEW for item in report.items):
+    if any(item.outcome is Outcome.NEEDS_REVIEW for item in report.items):
         return "ours"
     if report.needs_person:
         return "tamper"

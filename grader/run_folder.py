@@ -53,6 +53,12 @@ def stored_evidence(folder: Path) -> Evidence:
     return load_evidence(folder / EVIDENCE)
 
 
+def has_report(folder: Path) -> bool:
+    """Whether the folder holds a report; one that was on its way into its place is there now."""
+    settle(folder)
+    return (folder / REPORT).exists()
+
+
 def stored_report(folder: Path) -> GradeReport:
     """The report in the folder, made from the evidence in it.
 

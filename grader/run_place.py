@@ -23,7 +23,7 @@ from grader.records import GradeReport, Status, Submission
 from grader.report.report_json import dump_json
 from grader.report.words import trained_parts
 from grader.run_files import REPORT
-from grader.run_folder import stored_report
+from grader.run_folder import has_report, stored_report
 
 RUNS = Path("runs")
 SOURCE = ".source"  # which notebook, or which class's submissions, the folder belongs to
@@ -137,7 +137,7 @@ def _of_another(folder: Path, owner: str, submission: Submission) -> str:
         return "a class"
     if noted := _source(folder):
         return "" if noted == owner else f"the run of {one_line(noted, 200)}"
-    if not (folder / REPORT).exists():
+    if not has_report(folder):
         return ""
     old = earlier_report(folder)
     alike = old is not None and old.checksums.get("notebook") == submission.sha256
@@ -154,7 +154,7 @@ def _source(folder: Path) -> str:
 
 
 def _is_free(folder: Path) -> bool:
-    return not _source(folder) and not (folder / CLASS).exists() and not (folder / REPORT).exists()
+    return not _source(folder) and not (folder / CLASS).exists() and not has_report(folder)
 
 
 def listed(parts: Collection[str]) -> str:

@@ -31,6 +31,7 @@ from grader.gathering import NOT_ASKED
 from grader.pipeline import Options, grade, regrade
 from grader.records import CellRun, Evidence, Execution, Fault, GradeReport, Status
 from grader.report.words import trained_parts
+from grader.run_files import settle
 from grader.run_folder import stored_evidence, stored_report
 from grader.running import Case, Ran
 
@@ -132,6 +133,8 @@ class World:
     def reports(self) -> dict[str, GradeReport]:
         """Every run that can be read, by its folder; evidence and report belong together."""
         found = {}
+        for ready in (self.folder / "runs").rglob(".ready"):
+            settle(ready.parent)  # as every reader does
         for path in sorted((self.folder / "runs").rglob("evidence.safetensors")):
             if any(part.startswith(".") for part in path.relative_to(self.folder).parts):
                 continue

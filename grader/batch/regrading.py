@@ -31,7 +31,7 @@ from grader.report.points import points_text
 from grader.report.report_json import dump
 from grader.rubric import load_rubric
 from grader.run_files import REPORT
-from grader.run_folder import stored_report
+from grader.run_folder import has_report, stored_report
 from grader.run_pages import write_report
 
 PR_SET_PDEATHSIG = 1
@@ -77,7 +77,7 @@ def regrade_class(
         decisions = decisions_of(out, manifest, rubric)
         before = standings(each_row(out, manifest))
         write_manifest(out, manifest)
-        graded = {one.key: folder for one, folder in folders(out, manifest) if (folder / REPORT).exists()}
+        graded = {one.key: folder for one, folder in folders(out, manifest) if has_report(folder)}
         say(f"{len(graded)} to judge again")
         wrong = _judge_all(graded, path, decisions, jobs, say)
         rows = read_rows(out, manifest)

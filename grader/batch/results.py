@@ -20,8 +20,8 @@ from grader.files import sweep, write_atomically
 from grader.overrides import NAME as OVERRIDES
 from grader.overrides import Decisions, names_of, read_overrides, with_overrides
 from grader.records import GradeReport, Rubric, Status
-from grader.run_files import REPORT, WALL
-from grader.run_folder import stored_report
+from grader.run_files import WALL
+from grader.run_folder import has_report, stored_report
 from grader.run_pages import write_report
 
 PAGE = "class.html"
@@ -49,7 +49,7 @@ def apply_decisions(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exe
     """
     decisions = decisions_of(out, manifest, rubric)
     for handed_in, folder in folders(out, manifest):
-        if not (folder / REPORT).exists():
+        if not has_report(folder):
             continue
         with contextlib.suppress(GraderError):  # a folder that cannot be read is told with the rows
             report = stored_report(folder)
@@ -104,7 +104,7 @@ def _row(handed_in: HandedIn, folder: Path) -> Row:
 
     tried = failed_try(folder)
     try:
-        report = stored_report(folder) if (folder / REPORT).exists() else None
+        report = stored_report(folder) if has_report(folder) else None
     except GraderError as error:
         return row(State.FAILED, f"its folder cannot be read ({str(error)[:300]}); grade it again")
     if report is not None and report.status is Status.BOX_ERROR:  # of a version that made reports of such runs

@@ -25,7 +25,7 @@ from grader.records import GradeReport, Outcome, Status
 from grader.report.report_json import dump_json
 from grader.report.words import judged_milli
 from grader.rubric import load_rubric
-from grader.run_files import ENDED
+from grader.run_files import ENDED, settle
 from grader.run_folder import stored_report
 from grader.versions import grader_checksum
 
@@ -72,6 +72,7 @@ class FailedTry:
 
 def failed_try(folder: Path) -> FailedTry | None:
     """What the folder says of its latest try; None where that left a report, or there was none."""
+    settle(folder)
     try:
         told = json_value(file_bytes(folder / ENDED, MAX_ENDED), most_values=100)
         return FailedTry(State(told["state"]), str(told["reason"])[:1000], str(told.get("notebook", "")))

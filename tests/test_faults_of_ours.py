@@ -60,6 +60,24 @@ def test_a_bug_in_the_probe(grade: Grade, probe: Path) -> None:
     assert "KeyError" in came.items["one.function"]["checks"][0]["message"]
 
 
+def test_a_stand_in_that_stops_right_code(grade: Grade, probe: Path) -> None:
+    text = probe.read_text()
+    right = 'lambda student, given: {"y": named(student, name)(given["x"])}'
+    assert right in text
+    stopped = """
+def _stopped(student, given):
+    error = NoAnswer("it works with your own model")
+    error.ours = True
+    raise error
+
+
+def _function"""
+    probe.write_text(text.replace(right, "_stopped").replace("\ndef _function", stopped, 1))
+    came = grade()
+    came.is_looked_at("one.function", "two.function")
+    assert "could not ask this: it works with your own" in came.items["one.function"]["checks"][0]["message"]
+
+
 def test_a_probe_that_cannot_be_read(grade: Grade, probe: Path) -> None:
     probe.write_text("def broken(")
     grade().is_refused("a fault of the grader's or of this machine", "doctor")

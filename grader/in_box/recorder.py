@@ -121,7 +121,7 @@ def _ask(question, function, questions, no_answer):
             answer = function(STUDENT, given)
         _write(question + ".safetensors", save({key: _plain(value) for key, value in answer.items()}))
     except (no_answer, TooSlow, NotNumbers, Spoilt) as error:
-        _note(question, str(error), False)
+        _note(question, str(error), getattr(error, "ours", False) is True)
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt) and not error.args  # by the runner: the stage's time is over
         text = "did not finish in time" if interrupted else f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""Checks of the sampling code, tried with a toy model whose decoder remembers what it was given."""
+"""Checks of the sampling code, tried with toy networks whose decoder remembers what it was given."""
 
 from __future__ import annotations
 

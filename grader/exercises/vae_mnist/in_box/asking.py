@@ -10,7 +10,14 @@ MAX_LATENT = 512
 
 
 class NoAnswer(Exception):
-    """The student's code gave something that is not an answer; the message says what was expected."""
+    """The student's code gave something that is not an answer; the message says what was expected.
+
+    `ours` marks the fault of a stand-in: a person looks, and nothing is lost.
+    """
+
+    def __init__(self, message, *, ours=False):
+        super().__init__(message)
+        self.ours = ours
 
 
 def named(student, name):

@@ -21,13 +21,13 @@ def as_labels(y):
 
 
 class ToyEncoder(nn.Module):
-    """Maps `(N, 1, 28, 28)` (and labels) to mu and logvar, `(N, D)` each."""
+    """Maps `(N, 1, 28, 28)` (and labels) to mu and logvar, `(N, D)` each, and remembers the codes they stand for."""
 
     def __init__(self, latent_dim, conditional):
         super().__init__()
         self.conditional = conditional
         self.linear = nn.Linear(PIXELS + LABELS * conditional, 2 * latent_dim)
-        self.calls = 0
+        self.calls, self.codes = 0, []
 
     def forward(self, *args, **kwargs):
         name = "ConditionalEncoder" if self.conditional else "Encoder"
@@ -39,7 +39,9 @@ class ToyEncoder(nn.Module):
         h = F.avg_pool2d(x.reshape(-1, 1, 28, 28), 7).flatten(1)  # (N, 16)
         if self.conditional:
             h = torch.cat([h, F.one_hot(as_labels(y), LABELS).float()], dim=1)
-        return self.linear(h).chunk(2, dim=1)
+        mu, logvar = self.linear(h).chunk(2, dim=1)
+        self.codes.append((mu + 0.1 * logvar).detach())
+        return mu, logvar
 
 
 class ToyDecoder(nn.Module):

@@ -1,4 +1,4 @@
-"""Questions for the training loop: a toy model, a toy loss and a recording optimizer."""
+"""Questions for the training loop: toy networks, a toy loss and a recording optimizer."""
 
 import numpy as np
 import torch
@@ -6,6 +6,9 @@ import torch
 from . import stand_in
 from .asking import device_of, named, tensor
 from .interface import actual, call
+from .own_model import PastTheToy, around, first_answer, rebound
+
+LATENTS = 4
 
 
 class Loader:
@@ -26,12 +29,12 @@ class Loader:
 
 
 class Recorder(torch.optim.SGD):
-    """Plain gradient descent that writes down the parameters and gradients of each step."""
+    """Plain gradient descent on the toy's parameters that writes down these and their gradients at each step."""
 
-    def __init__(self, model, loader, lr, limit):
-        super().__init__(model.parameters(), lr=lr)
+    def __init__(self, model, toy, loader, lr, limit):
+        super().__init__(toy.parameters(), lr=lr)
         self.model, self.modes = model, []  # the mode at each step: a loop may also validate in eval mode
-        self.watched, self.loader, self.limit = list(model.parameters()), loader, limit
+        self.watched, self.loader, self.limit = list(toy.parameters()), loader, limit
         self.before, self.grads, self.batch = [], [], []
 
     def step(self, closure=None):
@@ -46,26 +49,59 @@ class Recorder(torch.optim.SGD):
 
 
 def ask_training(part, student, given):
-    """The student's loop with a toy model, a toy loss, a recording optimizer and a few batches."""
+    """The student's loop with toy networks, a toy loss, a recording optimizer and a few batches."""
     train = named(student, part.train)
-    x, y = tensor(given["train_x"], student), tensor(given["train_y"], student)
-    model = stand_in.ToyModel(4, part.conditional)
-    stand_in.fill(model, 7).to(device_of(student)).train()
-    loader = Loader(x, y, int(given["train_batch"]))
-    epochs = int(given["train_epochs"])
-    optimizer = Recorder(model, loader, float(given["train_lr"]), 4 * epochs * len(loader))
-    loss_name = actual("vae_loss")
+    data = tensor(given["train_x"], student), tensor(given["train_y"], student)
+    size, epochs, lr = int(given["train_batch"]), int(given["train_epochs"]), float(given["train_lr"])
     variables = getattr(train, "__globals__", student)
-    own_loss, had_loss = variables.get(loss_name), loss_name in variables
-    start = stand_in.flat(model.parameters())
-    variables[loss_name] = stand_in.as_notebook(stand_in.toy_loss, "vae_loss")
-    try:
-        history = call(train, part.train, model, loader, optimizer, epochs)
-    finally:
-        if had_loss:
-            variables[loss_name] = own_loss
-        else:
-            del variables[loss_name]
+    toy_loss = {actual("vae_loss"): stand_in.as_notebook(stand_in.toy_loss, "vae_loss")}
+
+    def recorded(model, toy):
+        loader = Loader(*data, size)
+        optimizer = Recorder(model, toy, loader, lr, 4 * epochs * len(loader))
+        start = stand_in.flat(toy.parameters())
+        with rebound(variables, toy_loss):
+            history = call(train, part.train, model, loader, optimizer, epochs)
+        return _answer(toy, start, loader, optimizer, history)
+
+    def in_own_model():
+        toy = _toy(part, student)
+        answer = recorded(around(part, student, toy, noise=False).train(), toy)
+        if not _followed(toy):
+            raise PastTheToy
+        return answer
+
+    def alone():
+        toy = _toy(part, student)
+        return recorded(toy, toy)
+
+    def with_own_model(model):
+        loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*data), batch_size=size)
+        loader.images, loader.labels = data  # as the notebook's own batches have them
+        call(train, part.train, model.train(), loader, torch.optim.Adam(model.parameters(), lr=1e-3), epochs)
+
+    def with_toy_loss(model):
+        with rebound(variables, toy_loss):
+            with_own_model(model)
+
+    return first_answer(part, student, (in_own_model, alone), (with_toy_loss, with_own_model))
+
+
+def _toy(part, student):
+    return stand_in.fill(stand_in.ToyModel(LATENTS, part.conditional), 7).to(device_of(student)).train()
+
+
+def _followed(toy):
+    """Whether all that the decoder was given came from the encoder by the toy's reparameterization.
+
+    A method of the student's that draws noise of its own is right as well, but its steps cannot be worked out.
+    """
+    made, taken = ([code.float().cpu().numpy().tobytes() for code in net.codes] for net in (toy.encoder, toy.decoder))
+    return bool(taken) and set(taken) <= set(made)
+
+
+def _answer(toy, start, loader, optimizer, history):
+    """What is recorded of a run of the loop."""
     size = len(start)
     try:
         reported = np.array([float(value) for value in history], dtype=np.float32)
@@ -73,12 +109,12 @@ def ask_training(part, student, given):
         reported = np.zeros(0, dtype=np.float32)
     return {
         "start": start,
-        "end": stand_in.flat(model.parameters()),
+        "end": stand_in.flat(toy.parameters()),
         "before": torch.stack(optimizer.before) if optimizer.before else torch.zeros(0, size),
         "grads": torch.stack(optimizer.grads) if optimizer.grads else torch.zeros(0, size),
         "batch": np.array(optimizer.batch, dtype=np.int64),
         "batches_served": loader.served,
         "modes": np.array(optimizer.modes, dtype=np.int64),
-        "labels": np.array([y for call in model.labels[:1000] for y in call], dtype=np.int64),
+        "labels": np.array([y for call in toy.labels[:1000] for y in call], dtype=np.int64),
         "history": reported[:1000],
     }

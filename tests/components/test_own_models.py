@@ -15,6 +15,7 @@ from grading import graded
 from grader.audit import corpus
 from grader.exercises.vae_mnist.in_box.asking import PARTS, NoAnswer
 from grader.exercises.vae_mnist.in_box.functions import ask_reparameterize
+from grader.exercises.vae_mnist.in_box.interface import interface
 from grader.exercises.vae_mnist.in_box.sampling import ask_sampling
 from grader.exercises.vae_mnist.in_box.training import ask_training
 from grader.records import Outcome
@@ -88,6 +89,7 @@ def train_vae(model, loader, optimizer, epochs):
     return history
 """
 FORWARD = "x_hat, mu, logvar = model(x)"
+THREE = "self.decoder(self.reparameterize(mu, logvar)), mu, logvar"
 DECODE = "return model.decoder(z)"
 ENCODER_STOPS = ("self.net = nn.Sequential(nn.Flatten(),", "self.net = no_such_thing(nn.Flatten(),")
 NOT_WITH_OURS = """
@@ -122,17 +124,22 @@ SAMPLERS = {
     "the reference": (DECODE, DECODE),
     "a method": (DECODE, "return model.decode(z)"),
     "a layer's size": ("model.latent_dim)", "model.decoder.net[0].in_features)"),
+    "half of a layer's size": ("model.latent_dim)", "model.encoder.net[-1].out_features // 2)"),
     "its class": (DECODE, "assert isinstance(model, VAE)\n    return model.decode(z)"),
     "an attribute": (DECODE, "return model.decoder(z * 2 * model.scale)"),
 }
 
 
-@pytest.mark.parametrize("change", SAMPLERS.values(), ids=SAMPLERS)
-@pytest.mark.parametrize("broken", [(), (ENCODER_STOPS,)], ids=["sound", "broken encoder"])
-def test_sampling_code_may_use_its_own_model(change: tuple[str, str], broken: tuple[tuple[str, str], ...]) -> None:
-    if broken and "net[0]" in change[1]:
-        return  # no layer of a model that cannot be built
-    answer, expected = sampled(change, *broken), sampled()
+LAYERLESS = {name: change for name, change in SAMPLERS.items() if ".net[" not in change[1]}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [*([change] for change in SAMPLERS.values()), *([change, ENCODER_STOPS] for change in LAYERLESS.values())],
+    ids=[*SAMPLERS, *(f"{name}, with an encoder that stops" for name in LAYERLESS)],
+)
+def test_sampling_code_may_use_its_own_model(changes: list[tuple[str, str]]) -> None:
+    answer, expected = sampled(*changes), sampled()
     for name in ("codes", "decoded", "images", "shapes"):
         assert np.array_equal(answer[name], expected[name]), name
     assert len(answer["codes"]) == 68
@@ -214,8 +221,32 @@ def test_a_loop_that_fits_only_its_own_loss_is_no_mistake_of_the_loop() -> None:
 STUDENTS = {
     "a method that is not there": (sampled, (DECODE, "return model.generate(z)"), "'VAE' object has no attribute"),
     "a misspelt attribute": (sampled, ("model.latent_dim)", "model.latents)"), "'VAE' object has no attribute"),
-    "codes of another size": (sampled, ("model.latent_dim)", "3)"), "mat1 and mat2"),
+    "codes of another size": (
+        sampled,
+        ("model.latent_dim)", "3)"),
+        "expected codes of 16 numbers each, got shape (60, 3)",
+    ),
     "an index": (sampled, (DECODE, "return model[0](z)"), "'VAE' object is not subscriptable"),
+    "codes that only its own decoder takes": (
+        lambda *changes: sampled(*changes, ("nn.Linear(latent_dim, 784)", "nn.Linear(40, 784)")),
+        ("model.latent_dim)", "40)"),
+        "expected codes of 16 numbers each, got shape (60, 40)",
+    ),
+    "the same in a method": (
+        lambda *changes: sampled(*changes, ("nn.Linear(latent_dim, 784)", "nn.Linear(40, 784)")),
+        ("    return model.decoder(z)", "    return model.decode(torch.randn(n, 40))"),
+        "expected codes of 16 numbers each, got shape (60, 40)",
+    ),
+    "a model that returns a fourth value": (
+        lambda *changes: trained(*changes, ("(mu, logvar)), mu, logvar", "(mu, logvar)), mu, logvar, 0")),
+        (FORWARD, "x_hat, mu, logvar, _ = model(x)"),
+        "expected VAE to return (x_hat, mu, logvar), got 4 values",
+    ),
+    "a model that returns a dictionary": (
+        lambda *changes: trained(*changes, (f"return {THREE}", f"return dict(zip('xml', ({THREE})))")),
+        (FORWARD, "x_hat, mu, logvar = (model(x)[key] for key in 'xml')"),
+        "expected VAE to return (x_hat, mu, logvar), got dict",
+    ),
     "no tensor": (sampled, (DECODE, "return list(model.decoder(z))"), "expected sample_vae to return a tensor"),
     "unwritten": (sampled, (DECODE, "raise NotImplementedError('sample_vae')"), "sample_vae"),
     "a loop with a method that is not there": (trained, (FORWARD, "x_hat, mu, logvar = model.step(x)"), "'VAE' object"),
@@ -283,6 +314,27 @@ def test_the_toy_alone_is_asked_where_there_is_no_class() -> None:
     for alone, expected in ((trained(student=student), trained()), (sampled(student=student), sampled())):
         assert alone.keys() == expected.keys()
         assert all(np.array_equal(alone[name], expected[name]) for name in expected)
+
+
+def test_another_courses_names_and_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = trained()
+    monkeypatch.setitem(interface, "names", {"encoder": "enc", "decoder": "dec", "reparameterize": "draw"})
+    monkeypatch.setitem(interface, "arguments", {"reparameterize": ["logvar", "mu"]})
+    monkeypatch.setitem(interface, "returns", {"Encoder": ["logvar", "mu"], "VAE": ["mu", "logvar", "x_hat"]})
+    changes = (
+        ("self.encoder, self.decoder", "self.enc, self.dec"),
+        ("self.encoder", "self.enc"),
+        ("self.decoder", "self.dec"),
+        ("reparameterize(self, mu, logvar)", "draw(self, logvar, mu)"),
+        ("self.reparameterize(mu, logvar)), mu, logvar", "self.draw(logvar, mu)), mu, logvar"),
+        ("        return mu, logvar\n", "        return logvar, mu\n"),
+        ("mu, logvar = self.enc(x)", "logvar, mu = self.enc(x)"),
+        (DECODE, "return model.decode(z)"),
+        (FORWARD, "logvar, mu = model.enc(x); x_hat = model.decode(model.draw(logvar, mu))"),
+    )
+    answer = trained(*changes)
+    assert all(np.array_equal(answer[name], expected[name]) for name in expected if name != "labels")
+    assert len(sampled(*changes)["codes"]) == 68
 
 
 @pytest.mark.long

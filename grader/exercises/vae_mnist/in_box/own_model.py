@@ -11,7 +11,7 @@ import copy
 import torch
 
 from .asking import NoAnswer, latent_dim, named
-from .interface import actual
+from .interface import RETURNS, actual, interface, returned_order
 
 NETWORKS = ("encoder", "decoder")
 SHOWN = {  # names of stand-ins, which mean nothing to a student, and what is shown instead
@@ -95,7 +95,7 @@ def first_answer(part, student, toys, own):
     Raises:
         NoAnswer: as ours, where the code works with the student's own model, or their model cannot show whose fault
             it is.
-        Exception: what the student's code raised with the student's own model.
+        Exception: what the student's code raised with the student's own model, or was told with it.
     """
     errors, theirs = [], []
     for ask in toys:
@@ -105,7 +105,7 @@ def first_answer(part, student, toys, own):
             errors.append(error)
     for ask in own:
         try:
-            model = copy.deepcopy(part.build(student, part.model, latent_dim(student)))
+            model = _as_handed_out(part, student)
         except Exception:
             break
         try:
@@ -119,10 +119,38 @@ def first_answer(part, student, toys, own):
     raise _fault(errors, theirs)
 
 
+def _as_handed_out(part, student):
+    """A fresh model of the student's that raises where it is not used as in the notebook that was handed out.
+
+    There it returns three values, and a code has LATENT_DIM numbers: who changes that cannot blame a toy for it.
+    """
+    size = latent_dim(student)
+    model = copy.deepcopy(part.build(student, part.model, size))
+    order = interface["arguments"].get(part.decoder, ("z", "y"))
+
+    def takes(decoder, args, kwargs):
+        z = {**dict(zip(order, args, strict=False)), **kwargs}.get("z")
+        if isinstance(z, torch.Tensor) and z.numel() != len(z) * size:
+            raise NoAnswer(f"expected codes of {size} numbers each, got shape {tuple(z.shape)}")
+
+    def gives(model, args, values):
+        if not isinstance(values, tuple | list) or len(values) != len(RETURNS[part.model]):
+            wanted = ", ".join(returned_order(part.model))
+            got = f"{len(values)} values" if isinstance(values, tuple | list) else type(values).__name__
+            raise NoAnswer(f"expected {actual(part.model)} to return ({wanted}), got {got}")
+
+    decoder = getattr(model, actual("decoder"), None)
+    if isinstance(decoder, torch.nn.Module):
+        decoder.register_forward_pre_hook(takes, with_kwargs=True)
+    model.register_forward_hook(gives)
+    return model
+
+
 def _fault(errors, theirs):
-    """The student's error; ours where a stand-in raised one and the student's model none of that kind."""
+    """The student's error; ours where a stand-in raised one and the student's model none that is like any of ours."""
     by_toys = [error for error in errors if names_stand_in(error)]
-    if by_toys and not any(type(error) is type(by_toys[-1]) for error in theirs):
+    alike = {NoAnswer, *map(type, errors)}
+    if by_toys and not any(type(error) in alike for error in theirs):
         return needs_review(by_toys[-1], "and it could not be tried to its end with your own")
     return next((error for error in theirs if not names_stand_in(error)), (theirs or errors)[-1])
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from grader.batch.export import MAX_BYTES, METADATA
 from grader.files import write_atomically
 from grader.notebook.format import one_line
 
@@ -26,10 +27,10 @@ MAX_MEMBERS = 50_000
 MAX_DEPTH = 30  # folders in a member's name
 MAX_COMPONENT = 120  # bytes of one of them; a file system allows 255
 CHUNK = 1 << 20
+UTF8 = 0x800  # the flag of a member of a zip whose name is UTF-8
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
 KEPT = (".ipynb",)
-TOLD = {"submission_metadata.yml", "timestamp.txt"}  # small files in which a system says who and when
-MAX_TOLD = 20_000_000
+TOLD = {METADATA}  # the file in which a system says who
 _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\\:*?\"<>|]")
 
 
@@ -86,14 +87,14 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
                 parts = _parts(member.name)
                 if not parts:
                     continue
-                told = parts[-1] in TOLD
+                told = nested and parts[-1] in TOLD  # in a student's own archive it tells nothing
                 if not told and not parts[-1].lower().endswith(keep):
                     found.append(File(parts, None, member.changed))
                     continue
                 if not member.plain:
                     found.append(File(parts, None, member.changed, "is a link, a device, or needs a password"))
                     continue
-                limit = MAX_TOLD if told else max_mb * 1e6 * (4 if is_archive(parts[-1]) else 1)
+                limit = MAX_BYTES if told else max_mb * 1e6 * (4 if is_archive(parts[-1]) else 1)
                 data, why, read = _content(member, limit)
                 left -= read
                 if left <= 0:
@@ -160,7 +161,14 @@ class _ZipMember:
 
     @property
     def name(self) -> str:
-        return self.info.filename
+        """The name; macOS writes UTF-8 without the flag that says so, which zipfile then takes for code page 437."""
+        name = self.info.filename
+        if self.info.flag_bits & UTF8:
+            return name
+        try:
+            return name.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            return name
 
     @property
     def changed(self) -> float:

@@ -8,14 +8,17 @@ import re
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.batch.archives import File, Unusable, component, is_archive, unpack
-from grader.batch.layouts import Owner, ignored, owners
+from grader.batch.choosing import MAX_READ, Work, chosen, code_of, is_solved, plain_name
+from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
+from grader.batch.matching import Match, matches, names_one
 from grader.batch.records import HandedIn, Student
 from grader.batch.roster import Roster
+from grader.batch.wrappers import unwrapped
 from grader.errors import GraderError
 from grader.notebook.format import one_line
 from grader.records import Remark
@@ -26,6 +29,7 @@ CLASS_MB = 50_000  # out of one archive with a whole class in it
 LONGEST_KEY = 60
 SHOWN = 200
 TOLD = 5  # names in a remark
+MOST_TOLD = 100  # remarks on doubtful matches; each of them is with its submission, too
 UNREADABLE = "is a symbolic link"
 
 
@@ -44,36 +48,60 @@ class _Pile:
     """All that one person handed in."""
 
     owner: Owner
-    student: Student | None
-    files: list[tuple[File, Owner]]
+    match: Match
+    files: list[tuple[File, Owner]] = field(default_factory=list)
+
+    @property
+    def identity(self) -> str:
+        """What no other pile has."""
+        return f"student {self.match.student.id}" if self.match.student else f"owner {self.owner.id}"
+
+    @property
+    def key(self) -> str:
+        """A folder's name, as far as no other pile has the same."""
+        return _safe(self.match.student.id if self.match.student else self.owner.id)
 
 
-def find(submissions: Path, unpacked: Path, roster: Roster | None, *, max_mb: float) -> Found:
+@dataclass(frozen=True)
+class _Exercise:
+    """What tells a student's own notebook from others beside it."""
+
+    name: str = ""  # the notebook's usual file name, in small letters
+    template: frozenset[str] = frozenset()  # the checksums of its code cells as handed out
+    max_mb: float = 100.0
+
+
+def find(
+    submissions: Path, unpacked: Path, roster: Roster | None, *, max_mb: float, template: Path | None = None
+) -> Found:
     """Everybody's submission, the same in every run.
 
     `submissions` is a folder or an archive; what comes out of archives lies below `unpacked`, nothing else is written.
+    `template` is the notebook that students got: a copy of it that nobody changed is not graded where a solved
+    notebook lies beside it.
 
     Raises:
         GraderError: where there is no such folder, or nothing in it that could be a submission.
     """
     shown = one_line(str(submissions), 120)
-    files = [file for file in _files(submissions, unpacked, shown, max_mb) if not ignored(file)]
-    layout, owner_of = owners(files)
-    piles, strangers = _piles(files, owner_of, roster)
-    handed_in = [_handed_in(key, pile, unpacked / key, max_mb, _usual(files)) for key, pile in _keyed(piles)]
-    handed_in = [one for one in handed_in if one is not None]
+    files = unwrapped(
+        _files(submissions, unpacked, shown, max_mb), lambda text: bool(roster and names_one(text, roster))
+    )
+    layout = layout_of(files)
+    owned = [(file, owner) for file in files for owner in layout.owners(file)]
+    exercise = _exercise(owned, template, max_mb)
+    piles = _piles(owned, roster, exercise)
+    usable = [pile for pile in piles if _is_submission(pile, layout)]
+    handed_in = tuple(_handed_in(key, pile, unpacked / key, exercise) for key, pile in _keyed(usable, roster))
     if not handed_in:
         raise GraderError(f"{shown}: expected notebooks (.ipynb), folders with notebooks, or a download; found none")
-    there = {one.student.id for one in handed_in if one is not None and one.student is not None}
+    there = {one.student.id for one in handed_in if one.student is not None}
     missing = tuple(s for s in (roster.students if roster else ()) if s.id not in there)
-    remarks = []
-    if roster and strangers:
-        named = ", ".join(plain(name, 60) for name in sorted(strangers)[:TOLD])
-        remarks.append(f"{len(strangers)} not found on the roster, or not one alone: {named}")
-    return Found(tuple(one for one in handed_in if one is not None), missing, layout, tuple(remarks))
+    remarks = (*layout.remarks, *_told(usable, roster), *_aside([pile for pile in piles if pile not in usable]))
+    return Found(handed_in, missing, layout.words, remarks)
 
 
-def alone(folder: Path, unpacked: Path, *, max_mb: float, usual: str = "") -> HandedIn:
+def alone(folder: Path, unpacked: Path, *, max_mb: float, usual: str = "", template: Path | None = None) -> HandedIn:
     """All that lies in the folder as one student's submission; `usual` is the file name that is preferred.
 
     Raises:
@@ -84,9 +112,9 @@ def alone(folder: Path, unpacked: Path, *, max_mb: float, usual: str = "") -> Ha
     files = [file for file in sorted(_walk(folder), key=lambda file: file.parts) if not ignored(file)]
     if not files:
         return HandedIn("submission", folder, "", refused="nothing was handed in")
-    owner = Owner("submission", ())
-    found = _handed_in("submission", _Pile(owner, None, [(f, owner) for f in files]), unpacked, max_mb, usual.lower())
-    return found or HandedIn("submission", folder, "", refused="nothing was handed in")
+    owner = Owner("submission")
+    exercise = _Exercise(usual.lower(), _code(template, max_mb), max_mb)
+    return _handed_in("submission", _Pile(owner, Match(), [(file, owner) for file in files]), unpacked, exercise)
 
 
 def _files(submissions: Path, unpacked: Path, shown: str, max_mb: float) -> list[File]:
@@ -100,8 +128,6 @@ def _files(submissions: Path, unpacked: Path, shown: str, max_mb: float) -> list
         files = unpack(submissions, unpacked / "download", max_mb=max_mb, total_mb=CLASS_MB, nested=True)
     except Unusable as reason:
         raise GraderError(f"{shown}: {reason}; download it again") from None
-    while len({file.parts[0] for file in files}) == 1 and all(len(file.parts) > 1 for file in files):
-        files = [File(file.parts[1:], file.path, file.changed, file.wrong) for file in files]  # one folder around all
     return sorted(files, key=lambda file: file.parts)
 
 
@@ -122,36 +148,80 @@ def _walk(root: Path) -> Iterator[File]:
                 yield File((*inside, name), None, 0.0, UNREADABLE)
 
 
-def _piles(files: Sequence[File], owner_of: object, roster: Roster | None) -> tuple[list[_Pile], set[str]]:
-    """What each person handed in, and the names that nobody on the roster has."""
+def _exercise(owned: Sequence[tuple[File, Owner]], template: Path | None, max_mb: float) -> _Exercise:
+    """The notebook's usual name is the template's, or else the one that most people's files have."""
+    pairs = {(owner.id, plain_name(owner.named or file.name)) for file, owner in owned if is_work(file)}
+    names = Counter(name for _, name in sorted(pairs) if name.endswith(".ipynb"))
+    usual = max(sorted(names), key=names.__getitem__, default="")
+    if template and plain_name(template.name) in names:
+        usual = plain_name(template.name)
+    return _Exercise(usual, _code(template, max_mb), max_mb)
+
+
+def _code(template: Path | None, max_mb: float) -> frozenset[str]:
+    return frozenset((template and code_of(template.resolve(), max_mb)) or ())
+
+
+def _piles(owned: Sequence[tuple[File, Owner]], roster: Roster | None, exercise: _Exercise) -> list[_Pile]:
+    """What each person handed in."""
+    owners = {owner.id: owner for _, owner in reversed(owned)}
+    work = {owner.id for file, owner in owned if is_work(file)}
+    known = matches(owners, work, roster, exercise.name) if roster else {}
     piles: dict[str, _Pile] = {}
-    students: dict[str, Student | None] = {}
-    for file in files:
-        for owner in owner_of(file):  # type: ignore[operator]  # of `layouts.owners`
-            if owner.id not in students:
-                students[owner.id] = roster.match(*owner.clues) if roster else None
-            student = students[owner.id]
-            whose = f"student {student.id}" if student else f"owner {owner.id}"
-            pile = piles.setdefault(whose, _Pile(owner, student, []))
-            pile.files.append((file, owner))
-    usable = [pile for pile in piles.values() if any(_wanted(file) or len(file.parts) > 1 for file, _ in pile.files)]
-    strangers = {pile.owner.name or pile.owner.id for pile in usable if pile.student is None}
-    return usable, strangers
+    for file, owner in owned:
+        pile = _Pile(owners[owner.id], known.get(owner.id, Match()))
+        piles.setdefault(pile.identity, pile).files.append((file, owner))
+    return list(piles.values())
 
 
-def _wanted(file: File) -> bool:
-    return file.name.lower().endswith(".ipynb") or is_archive(file.name)
+def _is_submission(pile: _Pile, layout: Layout) -> bool:
+    """Whether somebody handed this in, and did not just leave it beside the others."""
+    if pile.match.student or pile.owner.number or any(is_work(file) or len(file.parts) > 1 for file, _ in pile.files):
+        return True
+    return any(_is_attempt(file, layout.flat) for file, _ in pile.files)
 
 
-def _keyed(piles: Iterable[_Pile]) -> list[tuple[str, _Pile]]:
-    """A folder's name for each pile; where two would be the same, both are told apart by what they were made of."""
-    wished = [(_safe(pile.student.id if pile.student else pile.owner.id), pile) for pile in piles]
-    times = Counter(key.casefold() for key, _ in wished)
-    made = []
-    for key, pile in wished:
-        origin = pile.student.id if pile.student else pile.owner.id
-        made.append((key if times[key.casefold()] == 1 else f"{key}-{_digest(origin)}", pile))
-    return sorted(made, key=lambda pair: pair[0])
+def _is_attempt(file: File, flat: bool) -> bool:
+    """Whether the file looks as if it was handed in in the place of a notebook: a PDF, a script, vae.ipynb.txt."""
+    name = file.name.lower()
+    return ".ipynb." in name or (flat and not file.wrong and "." in name and not name.endswith(ASIDE))
+
+
+def _told(piles: Sequence[_Pile], roster: Roster | None) -> tuple[str, ...]:
+    """Who is not known, and every match that is in doubt."""
+    if not roster:
+        return ()
+    strangers = sorted({plain(pile.owner.name or pile.owner.id, 60) for pile in piles if pile.match.student is None})
+    named = ", ".join(strangers[:TOLD])
+    remarks = [f"{len(strangers)} not found on the roster, or not one alone: {named}"] if strangers else []
+    doubtful = sorted((pile for pile in piles if pile.match.doubt), key=lambda pile: pile.identity)
+    for pile in doubtful[:MOST_TOLD]:
+        whose = plain(pile.match.student.name or pile.match.student.id, 60) if pile.match.student else "given to nobody"
+        remarks.append(f"{plain(pile.owner.name or pile.owner.id, 60)}: {pile.match.doubt}; {whose}")
+    if len(doubtful) > MOST_TOLD:
+        remarks.append(f"{len(doubtful) - MOST_TOLD} more doubtful matches; the gradebook tells each")
+    return tuple(remarks)
+
+
+def _aside(piles: Sequence[_Pile]) -> tuple[str, ...]:
+    names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files)
+    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+    return (f"taken for nobody's submission: {', '.join(names[:TOLD])}{more}",) if names else ()
+
+
+def _keyed(piles: Sequence[_Pile], roster: Roster | None) -> list[tuple[str, _Pile]]:
+    """A folder's name for each pile, no two alike; a student's id is theirs, whether they handed in or not."""
+    ids = Counter(_safe(student.id).casefold() for student in (roster.students if roster else ()))
+    others = Counter(pile.key.casefold() for pile in piles if not pile.match.student)
+    made: dict[str, _Pile] = {}
+    for pile in sorted(piles, key=lambda pile: pile.identity):
+        key, folded = pile.key, pile.key.casefold()
+        apart = ids[folded] == 1 if pile.match.student else not ids[folded] and others[folded] == 1
+        key = key if apart else f"{key}-{_digest(pile.identity)}"
+        while key.casefold() in {known.casefold() for known in made}:
+            key += "x"  # somebody called their folder as another's key would be
+        made[key] = pile
+    return sorted(made.items())
 
 
 def _safe(text: str) -> str:
@@ -168,56 +238,56 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
-def _usual(files: Sequence[File]) -> str:
-    """The file name that most of the class has: the exercise's own."""
-    names = Counter(file.name.lower() for file in files if file.name.lower().endswith(".ipynb"))
-    return max(sorted(names), key=names.__getitem__, default="")
-
-
-def _handed_in(key: str, pile: _Pile, into: Path, max_mb: float, usual: str) -> HandedIn | None:
-    """The pile's notebook, or why there is none; None for files that are nobody's submission."""
-    notebooks, remarks = [(f, o) for f, o in pile.files if f.name.lower().endswith(".ipynb")], []
-    packed = [(f, o) for f, o in pile.files if is_archive(f.name)]
-    reasons = [f"{file.name} {file.wrong}" for file, _ in [*notebooks, *packed] if file.wrong]
-    notebooks = [(file, owner) for file, owner in notebooks if not file.wrong]
-    inside: dict[File, str] = {}
-    for file, owner in [] if notebooks else packed:
-        if file.path is None:
-            continue
-        try:
-            for one in unpack(file.path, into, max_mb=max_mb, total_mb=8 * max_mb, nested=False):
-                if one.name.lower().endswith(".ipynb") and not ignored(one):
-                    if one.path is None:
-                        reasons.append(f"{one.name} in {file.name} {one.wrong}")
-                    else:
-                        notebooks.append((one, owner))
-                        inside[one] = "/".join(file.parts) + ": "
-        except Unusable as reason:
-            reasons.append(f"{file.name} {reason}")
-    if not notebooks:
-        return _refused(key, pile, reasons)
-
-    def rank(pair: tuple[File, Owner]) -> tuple[int, bool, float, tuple[str, ...]]:
-        file, owner = pair
-        return owner.again, file.name.lower() == usual, file.changed, file.parts
-
-    chosen, owner = max(notebooks, key=rank)
-    others = [plain("/".join(file.parts), 80) for file, _ in notebooks if file is not chosen]
-    if others:
-        more = f" and {len(others) - TOLD} more" if len(others) > TOLD else ""
-        told = f"{plain(chosen.name, 80)} was graded; left out: {', '.join(sorted(others)[:TOLD])}{more}"
-        remarks.append(Remark("other_notebook", told))
-    if owner.late:
+def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise) -> HandedIn:
+    """The pile's notebook, or why there is none."""
+    wanted = [(file, owner) for file, owner in pile.files if is_work(file)]
+    packed = [(file, owner) for file, owner in wanted if is_archive(file.name) and file.path is not None]
+    reasons = [f"{file.name} {file.wrong}" for file, _ in wanted if file.wrong]
+    works = [
+        Work(file, owner, "/".join(file.parts), owner.named or file.name)
+        for file, owner in wanted
+        if not is_archive(file.name) and not file.wrong
+    ]
+    if packed and not any(is_solved(one.file, exercise.template, exercise.max_mb) for one in works[:MAX_READ]):
+        works += [work for file, owner in packed for work in _inside(file, owner, into, exercise.max_mb, reasons)]
+    remarks = _doubt(pile)
+    if not works:
+        return _refused(key, pile, reasons, remarks)
+    work, choice = chosen(works, exercise.name, exercise.template, exercise.max_mb)
+    if work.owner.late:
         remarks.append(Remark("late", "the download marks this submission as late"))
-    assert chosen.path is not None
-    shown = plain(inside.get(chosen, "") + "/".join(chosen.parts), SHOWN)
-    return HandedIn(key, chosen.path, shown, pile.student, tuple(remarks))
+    assert work.file.path is not None
+    shown = plain(work.shown, SHOWN)
+    return HandedIn(key, work.file.path, shown, pile.match.student, (*choice, *remarks))
 
 
-def _refused(key: str, pile: _Pile, reasons: Sequence[str]) -> HandedIn | None:
-    first = pile.files[0][0]
-    found = ", ".join(plain(file.name, 60) for file, _ in pile.files[:TOLD])
+def _inside(file: File, owner: Owner, into: Path, max_mb: float, reasons: list[str]) -> list[Work]:
+    """The notebooks in an archive; why others there cannot be used is added to the reasons."""
+    assert file.path is not None
+    try:
+        found = unpack(file.path, into, max_mb=max_mb, total_mb=8 * max_mb, nested=False)
+    except Unusable as reason:
+        reasons.append(f"{file.name} {reason}")
+        return []
+    notebooks = [one for one in found if is_work(one) and not is_archive(one.name)]
+    reasons += [f"{one.name} in {file.name} {one.wrong}" for one in notebooks if one.path is None]
+    place = "/".join(file.parts) + ": "
+    return [Work(one, owner, place + "/".join(one.parts), one.name) for one in notebooks if one.path is not None]
+
+
+def _doubt(pile: _Pile) -> list[Remark]:
+    """For the staff; no other student's name is in it."""
+    if not pile.match.doubt:
+        return []
+    whose = "" if pile.match.student else "; no student was given it"
+    return [Remark("whose", f"whose submission this is: {pile.match.doubt}{whose}", needs_person=True)]
+
+
+def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Remark]) -> HandedIn:
+    files = [file for file, _ in pile.files]
+    files = [file for file in files if not ignored(file)] or files
+    first, found = files[0], ", ".join(plain(file.name, 60) for file in files[:TOLD])
     why = "; ".join(plain(reason, 160) for reason in reasons[:TOLD]) or f"found: {found}"
     told = f"no notebook (.ipynb) that can be read was handed in; {why}"
     path = first.path or Path(component(first.name))
-    return HandedIn(key, path, plain("/".join(first.parts), SHOWN), pile.student, (), told)
+    return HandedIn(key, path, plain("/".join(first.parts), SHOWN), pile.match.student, tuple(remarks), told)

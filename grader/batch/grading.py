@@ -104,7 +104,8 @@ def _found(submissions: Path, out: Path, wishes: Wishes, rubric: Rubric, earlier
     """The class as it lies there now, with the secret and the gradebooks' settings of its earlier run."""
     gradebook = wishes.gradebook.over(earlier.gradebook if earlier else GradebookSettings())
     roster = read_roster(wishes.roster) if wishes.roster else None
-    found: Found = find(submissions, out / "unpacked", roster, max_mb=rubric.limits.notebook_mb)
+    template = wishes.rubric.parent / rubric.template
+    found: Found = find(submissions, out / "unpacked", roster, max_mb=rubric.limits.notebook_mb, template=template)
     return Manifest(
         title=rubric.title,
         submissions=submissions,

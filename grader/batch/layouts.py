@@ -1,32 +1,65 @@
 """Who handed in which file, told from where it lies: the layouts that courses' systems write, and those people make.
 
-Sources: Moodle's "Download all submissions" names folders (or files) `Full name_12345_assignsubmission_file_`; Canvas's
-"Download Submissions" names files `lastfirst_LATE_userid_fileid_name-1.ipynb`; Gradescope's "Export Submissions" writes
-`submission_12345/` and one `submission_metadata.yml`; nbgrader's exchange has `submitted/<student>/<assignment>/`
-with a `timestamp.txt` (nbgrader.readthedocs.io, "The exchange directory").
+Only what stands at the root of a download says what it is, and each entry there speaks for itself alone: nothing that
+a student puts into their own folder changes whose another's is. What each system writes:
+
+Moodle: `Full name_12345_assignsubmission_file_/` (or, flat, `..._file_name.ipynb`), `_onlinetext_` for a typed text.
+The number is the participant's of this assignment, a group's where groups hand in, and none for those without a group.
+No underscore is in the name, and "Participant" stands for it in blind marking (github.com/moodle/moodle,
+mod/assign/classes/downloader.php; earlier in mod/assign/locallib.php).
+Canvas: `lastfirst_LATE_userid_fileid_name.ipynb`, `lastfirst_userid_text.html` and `_link.html` for what is typed, and
+`anon_x5F3a` in the place of name and id where students are anonymous (github.com/instructure/canvas-lms,
+lib/content_zipper.rb). It adds -1, -2, ... before the suffix of a name that the student used before
+(app/models/attachment.rb, `make_unique_filename`); a later file has a higher file id.
+Gradescope: folders and `submission_metadata.yml`, see `export.py`.
+nbgrader: `submitted/<student>/<assignment>/` (nbgrader.readthedocs.io, "The exchange directory").
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-import yaml
+from grader.batch.archives import File, is_archive
+from grader.batch.export import METADATA, Submitter, read_submitters
+from grader.batch.roster import Kind
+from grader.bounded import Unreadable
 
-from grader.batch.archives import File
-from grader.bounded import Unreadable, file_bytes
-from grader.notebook.format import one_line
+SUBMITTED = "submitted"
+_MOODLE = re.compile(r"(?P<name>[^_]+)(?:_(?P<id>\d+))?_assignsubmission_(?P<kind>[a-z]+)(?:_(?P<rest>.*))?", re.DOTALL)
+_WHO = r"(?:(?P<late_anon>LATE_)?(?P<anon>anon_[A-Za-z0-9]{3,8})|(?P<name>\w+?)_(?P<late>LATE_)?(?P<id>\d+))"
+_CANVAS = re.compile(_WHO + r"_(?:(?P<file>\d+)_(?P<rest>.+)|(?P<typed>(?:text|link)\.html))", re.DOTALL)
+_AGAIN = re.compile(r"(?P<stem>.+)-\d{1,3}(?P<suffix>(?:\.[A-Za-z][A-Za-z0-9]*)*\.[A-Za-z0-9]+)", re.DOTALL)
+_GRADESCOPE = re.compile(r"submission_\d+")
+_LEFT_IN = {".ipynb_checkpoints", "__MACOSX", ".git", "__pycache__", ".Trash", ".Trashes", ".AppleDouble"}
+_LEFT_IN |= {".Spotlight-V100", ".fseventsd", ".TemporaryItems", "$RECYCLE.BIN", "System Volume Information"}
+_LEFT = {".DS_Store", "Thumbs.db", "desktop.ini", "Icon\r", "Icon_", ".directory", ".localized"}
+# What staff leave beside submissions, and what is no attempt at one unless its name is a student's.
+ASIDE = (
+    ".txt",
+    ".md",
+    ".csv",
+    ".tsv",
+    ".xls",
+    ".xlsx",
+    ".ods",
+    ".yml",
+    ".yaml",
+    ".toml",
+    ".json",
+    ".log",
+    ".ini",
+    ".lnk",
+)
 
-METADATA = "submission_metadata.yml"
-MAX_METADATA = 20_000_000
-MAX_TEAM = 20
-MAX_TEXT = 200
-_MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)_?(?P<rest>.*)")
-_CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<file>\d+)_(?P<rest>.+)")
-_CANVAS_AGAIN = re.compile(r"-(?P<again>\d{1,3})\.ipynb$", re.IGNORECASE)
-_GRADESCOPE = re.compile(r"submission_(\d+)")
-CHECKPOINTS = {".ipynb_checkpoints", "__MACOSX", ".git", "__pycache__", ".Trash"}
+
+class Clue(NamedTuple):
+    """A text by which a system knows somebody, and what it is."""
+
+    kind: Kind
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,118 +67,153 @@ class Owner:
     """Whose a file is: a name that is the same in every run, and what a roster may know them by."""
 
     id: str  # stable; the key is made of it
-    clues: tuple[str, ...]
-    again: int = 0  # the how manieth time this was handed in, where the layout says so
-    late: bool = False
+    clues: tuple[Clue, ...] = ()  # of a system
+    text: str = ""  # of a person: the name they gave a folder or a file
+    number: str = ""  # the system's own: two of them are two people
     name: str = ""  # as the layout writes it
+    late: bool = False
+    named: str = ""  # the file's name as it was handed in, without what a system adds
+    order: int = 0  # what was handed in later has a higher one, where the layout says so
+
+
+Owners = Callable[[File], tuple[Owner, ...]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a download is, in words, and whose each file is; nobody's for what is none."""
+
+    words: str
+    owners: Owners
+    remarks: tuple[str, ...] = ()
+    of_system: bool = True
+    flat: bool = False  # every entry is a file, so that one without a notebook in it may be a submission, too
 
 
 def ignored(file: File) -> bool:
     """Whether no person made the file: checkpoints, what an archiver or an editor leaves."""
-    inside = any(part in CHECKPOINTS for part in file.parts[:-1])
-    name = file.name
-    return inside or name.startswith(("._", "~$")) or name in {".DS_Store", "Thumbs.db"} or "-checkpoint." in name
+    return any(part in _LEFT_IN for part in file.parts[:-1]) or _litter(file.name)
 
 
-def owners(files: Sequence[File]) -> tuple[str, Callable[[File], tuple[Owner, ...]]]:
-    """The layout in words, and the function that says whose a file is; nobody's for what is none."""
-    exported = next((file for file in files if file.name == METADATA and file.path is not None), None)
-    if exported is not None:
-        return "Gradescope's export", _gradescope(_metadata(exported), len(exported.parts) - 1)
-    if any(file.name == "timestamp.txt" for file in files) or any("submitted" in file.parts[:-3] for file in files):
-        return "nbgrader's folder of submissions", _nbgrader
-    if any(_moodle(part) for file in files for part in file.parts):
-        return "Moodle's download", _moodle_owner
-    flat = [file for file in files if len(file.parts) == 1]
-    if flat and sum(_CANVAS.fullmatch(file.name) is not None for file in flat) * 2 > len(flat):
-        return "Canvas's download", _canvas_owner
-    nested = any(len(file.parts) > 1 for file in files)
-    return ("a folder a student" if nested else "a file a student"), _plain_owner
+def left_at_root(file: File) -> bool:
+    """Whether it is a system's litter at the root of a download, and so nobody's."""
+    return file.parts[0] in _LEFT_IN or (len(file.parts) == 1 and _litter(file.name))
 
 
-def _plain_owner(file: File) -> tuple[Owner, ...]:
-    name = file.parts[0] if len(file.parts) > 1 else _stem(file.name)
-    return (Owner(name, _clues(name), name=name),)
+def is_systems(name: str) -> bool:
+    """Whether a system gives such a name to the folder of one submission."""
+    return bool(_MOODLE.fullmatch(name) or _GRADESCOPE.fullmatch(name))
 
 
-def _stem(name: str) -> str:
-    return re.sub(r"(\.tar)?\.[A-Za-z0-9]{1,6}$", "", name) or name
+def is_work(file: File) -> bool:
+    """Whether a notebook may be in it."""
+    return not ignored(file) and (file.name.lower().endswith(".ipynb") or is_archive(file.name))
 
 
-def _clues(name: str) -> tuple[str, ...]:
-    """The whole name, and its pieces: `vae_mueller_12345` names the student 12345 as well."""
-    pieces = [piece for piece in re.split(r"[_\s,;()\[\]]+", name) if len(piece) > 2]
-    return (name, *sorted(pieces, key=lambda piece: not piece.isdigit()))
+def stem_of(name: str) -> str:
+    """The name without its suffixes: `ada` of ada.ipynb, ada.tar.gz and ada.ipynb.txt."""
+    return re.sub(r"((\.tar)?|(\.ipynb)?)\.[A-Za-z0-9]{1,6}$", "", name, flags=re.IGNORECASE) or name
 
 
-def _moodle(part: str) -> re.Match[str] | None:
-    return _MOODLE.fullmatch(part)
+def layout_of(files: Sequence[File]) -> Layout:
+    """The layout of the files, whose first part is an entry at the root."""
+    export = next((file for file in files if file.parts == (METADATA,)), None)
+    entries = {file.parts[0] for file in files} - {METADATA}
+    known, remarks = _submitters(export) if export else ({}, ())
+    if export and (entries & known.keys() or any(map(_GRADESCOPE.fullmatch, entries))):
+        return Layout("Gradescope's export", _gradescope(known), remarks)
+    if any(file.parts[0] == SUBMITTED and len(file.parts) > 2 for file in files):
+        return Layout("nbgrader's folder of submissions", _nbgrader, remarks)
+    return replace(_by_entries(files), remarks=remarks)
 
 
-def _moodle_owner(file: File) -> tuple[Owner, ...]:
-    for part in file.parts:
-        if (found := _moodle(part)) is not None:
-            if found["kind"] != "file":  # the text a student typed beside the file
-                return ()
-            owner = f"{found['name']}_{found['id']}"
-            return (Owner(owner, (found["name"], found["id"]), name=found["name"]),)
-    return _plain_owner(file)
+def _litter(name: str) -> bool:
+    return name.startswith(("._", "~$")) or name in _LEFT or "-checkpoint." in name
 
 
-def _canvas_owner(file: File) -> tuple[Owner, ...]:
-    found = _CANVAS.fullmatch(file.parts[0])
-    if found is None:
-        return _plain_owner(file)
-    again = _CANVAS_AGAIN.search(found["rest"])
-    count = int(again["again"]) if again else 0
-    clues = (found["id"], found["name"])
-    return (Owner(f"{found['name']}_{found['id']}", clues, count, bool(found["late"]), found["name"]),)
+def _submitters(export: File) -> tuple[Mapping[str, tuple[Submitter, ...]], tuple[str, ...]]:
+    try:
+        if export.path is None:
+            raise Unreadable(export.wrong or "cannot be read")
+        return read_submitters(export.path), ()
+    except Unreadable as reason:
+        return {}, (f"{METADATA}: {reason}; it names nobody",)
+
+
+def _gradescope(known: Mapping[str, tuple[Submitter, ...]]) -> Owners:
+    def owners(file: File) -> tuple[Owner, ...]:
+        entry = file.parts[0]
+        if file.parts == (METADATA,):
+            return ()
+        if entry not in known:
+            return (Owner(entry, number=entry, name=entry),)
+        return tuple(_submitter(entry, one) for one in known[entry])
+
+    return owners
+
+
+def _submitter(entry: str, one: Submitter) -> Owner:
+    clues = (Clue(Kind.NUMBER, one.sid), Clue(Kind.EMAIL, one.email), Clue(Kind.NAME, one.name))
+    own = one.sid or one.email
+    return Owner(own or f"{one.name} {entry}", clues, number=own or entry, name=one.name or own)
 
 
 def _nbgrader(file: File) -> tuple[Owner, ...]:
-    parts = file.parts[:-1]
-    if "submitted" in parts:
-        parts = parts[parts.index("submitted") + 1 :]
-    if not parts:
-        return _plain_owner(file)
-    return (Owner(parts[0], (parts[0],), name=parts[0]),)
+    """The student's folder; what lies beside `submitted` is the course's own."""
+    return _chosen(file.parts[1:]) if file.parts[0] == SUBMITTED and len(file.parts) > 2 else ()
 
 
-def _gradescope(known: Mapping[str, tuple[Owner, ...]], depth: int) -> Callable[[File], tuple[Owner, ...]]:
-    def owner(file: File) -> tuple[Owner, ...]:
-        if len(file.parts) < depth + 2:
-            return ()
-        folder = file.parts[depth]
-        return known.get(folder, (Owner(folder, (), name=folder),) if _GRADESCOPE.fullmatch(folder) else ())
+def _by_entries(files: Sequence[File]) -> Layout:
+    """Each entry by itself: Moodle's, Canvas's where most files are, else a name that a person chose."""
+    entries = {file.parts[0] for file in files}
+    flat = {file.name for file in files if len(file.parts) == 1}
+    moodle = sum(_MOODLE.fullmatch(entry) is not None for entry in entries)
+    of_canvas = {name: found for name in flat if (found := _canvas(name)) and not _MOODLE.fullmatch(name)}
+    canvas = len(of_canvas)
+    if canvas * 2 <= len(flat):
+        of_canvas = {}  # names that people chose may look like this
+    own = {found["rest"] for found in of_canvas.values() if found["rest"]}
 
-    return owner
+    def owners(file: File) -> tuple[Owner, ...]:
+        if (found := _MOODLE.fullmatch(file.parts[0])) is not None:
+            return (_of_moodle(found, file),)
+        if len(file.parts) == 1 and file.name in of_canvas:
+            return (_of_canvas(of_canvas[file.name], own),)
+        return _chosen(file.parts)
 
-
-def _metadata(file: File) -> dict[str, tuple[Owner, ...]]:
-    """Each folder's submitters, as far as the export says; a file that cannot be read names nobody."""
-    try:
-        data = file_bytes(file.path, MAX_METADATA) if file.path else b""
-        values = yaml.safe_load(data.decode("utf-8", errors="replace"))
-    except (Unreadable, yaml.YAMLError, RecursionError, ValueError):
-        return {}
-    found: dict[str, tuple[Owner, ...]] = {}
-    for folder, entry in values.items() if isinstance(values, dict) else ():
-        listed = _get(entry, "submitters")
-        people = [_person(one) for one in listed[:MAX_TEAM]] if isinstance(listed, list) else []
-        found[str(folder)] = tuple(
-            Owner(identity or name, tuple(filter(None, (identity, email, name))), name=name)
-            for identity, email, name in people
-            if identity or name
-        )
-    return {folder: people for folder, people in found.items() if people}
+    all_files = len(flat) == len(entries)
+    if moodle * 2 > len(entries):
+        return Layout("Moodle's download", owners)
+    if canvas * 2 > len(entries):
+        return Layout("Canvas's download", owners)
+    return Layout(f"a {'file' if all_files else 'folder'} a student", owners, of_system=False, flat=all_files)
 
 
-def _get(entry: object, key: str) -> object:
-    """A value of a mapping; the export's keys begin with a colon."""
-    return entry.get(f":{key}", entry.get(key)) if isinstance(entry, dict) else None
+def _canvas(name: str) -> re.Match[str] | None:
+    """The parts of a name that Canvas writes; it writes people's names in small letters."""
+    found = _CANVAS.fullmatch(name)
+    return found if found and (found["anon"] or found["name"] == found["name"].lower()) else None
 
 
-def _person(entry: object) -> tuple[str, str, str]:
-    texts = [_get(entry, key) for key in ("sid", "email", "name")]
-    sid, email, name = (one_line(str(text).strip(), MAX_TEXT) if text is not None else "" for text in texts)
-    return sid or email, email, name
+def _chosen(parts: Sequence[str]) -> tuple[Owner, ...]:
+    name = parts[0] if len(parts) > 1 else stem_of(parts[0])
+    return (Owner(name, text=name, name=name, named=parts[-1]),)
+
+
+def _of_moodle(found: re.Match[str], file: File) -> Owner:
+    name, number = found["name"], found["id"] or ""
+    clues = (Clue(Kind.PARTICIPANT, number), Clue(Kind.NAME, name))
+    named = file.name if len(file.parts) > 1 else found["rest"] or file.name
+    return Owner("_".join(filter(None, (name, number))), clues, number=number or name, name=name, named=named)
+
+
+def _of_canvas(found: re.Match[str], own: set[str]) -> Owner:
+    named, order = found["rest"] or found["typed"], int(found["file"] or 0)
+    again = _AGAIN.fullmatch(named)
+    if again and again["stem"] + again["suffix"] in own:
+        named = again["stem"] + again["suffix"]
+    if found["anon"]:
+        return Owner(found["anon"], (), "", found["anon"], found["anon"], bool(found["late_anon"]), named, order)
+    name, number = found["name"], found["id"]
+    clues = (Clue(Kind.CANVAS, number), Clue(Kind.NAME, name))
+    return Owner(f"{name}_{number}", clues, "", number, name, bool(found["late"]), named, order)

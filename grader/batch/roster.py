@@ -1,4 +1,8 @@
-"""The students of a course, from a CSV in whatever form a course's systems write it."""
+"""The students of a course, from a CSV in whatever form a course's systems write it, and by what each is known.
+
+A number means something only in its own column: Moodle's number of a participant, Canvas's of a user and a student id
+are three things, and the same digits may be three people's.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,11 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 from grader.batch.records import Student
@@ -24,6 +31,25 @@ NAME = ("student", "fullname", "name", "studentname", "displayname")
 FIRST = ("firstname", "givenname", "forename", "first")
 LAST = ("lastname", "surname", "familyname", "last")
 EMAIL = ("email", "emailaddress", "mail")
+NUMBERS = ("sisuserid", "studentid", "sid", "idnumber", "id")
+LOGINS = ("username", "sisloginid", "netid", "user", "login")
+OF_CANVAS = {"id", "sisloginid"}  # in Canvas's exported gradebook, `ID` is Canvas's own number of the user
+PARTICIPANT = "identifier"  # in Moodle's grading worksheet: "Participant 4002", in whatever language
+# Some languages write these letters out where a system takes none but a to z.
+_SPELLED = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "æ": "ae", "œ": "oe", "đ": "d", "ł": "l"}
+)
+
+
+class Kind(StrEnum):
+    """What a name or number is, and so with which column of the roster it is compared."""
+
+    NUMBER = "student id"
+    LOGIN = "login"
+    EMAIL = "email address"
+    NAME = "name"
+    CANVAS = "Canvas's user id"
+    PARTICIPANT = "Moodle's participant number"
 
 
 @dataclass(frozen=True)
@@ -32,19 +58,49 @@ class Roster:
 
     students: tuple[Student, ...]
 
+    def known(self, kind: Kind, text: str) -> frozenset[str]:
+        """The ids of all students whom the text names in the columns of this kind."""
+        key = folded(text) if kind is Kind.NAME else exact(text)
+        return self._index[kind].get(key, frozenset())
+
+    def has(self, kind: Kind, student: str) -> bool:
+        """Whether the roster says what this kind of number of the student is."""
+        return any(student in students for students in self._index[kind].values())
+
     def match(self, *clues: str) -> Student | None:
         """The one student whom the first telling clue names: an id, a login, an address or a name in either order.
 
         None where nobody, or more than one, is meant.
         """
         for clue in clues:
-            for known in (_exact, _names):
-                found = {s.id: s for s in self.students if clue and folded(clue) in known(s)}
-                if len(found) == 1:
-                    return next(iter(found.values()))
-                if found:
-                    return None
+            kinds = (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL, Kind.NAME)
+            if found := frozenset[str]().union(*(self.known(kind, clue) for kind in kinds)):
+                return self.by_id[next(iter(found))] if len(found) == 1 else None
         return None
+
+    @cached_property
+    def by_id(self) -> dict[str, Student]:
+        """The students by their ids."""
+        return {student.id: student for student in self.students}
+
+    @cached_property
+    def words(self) -> dict[str, frozenset[str]]:
+        """Each word of a name, with the students in whose name it is."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for student in self.students:
+            for word in name_words(student):
+                if len(word) > 1:
+                    found[word].add(student.id)
+        return {word: frozenset(ids) for word, ids in found.items()}
+
+    @cached_property
+    def _index(self) -> dict[Kind, dict[str, frozenset[str]]]:
+        found: dict[Kind, dict[str, set[str]]] = {kind: defaultdict(set) for kind in Kind}
+        for student in self.students:
+            for kind, key in _keys(student):
+                if key:
+                    found[kind][key].add(student.id)
+        return {kind: {key: frozenset(ids) for key, ids in keys.items()} for kind, keys in found.items()}
 
 
 def folded(text: str) -> str:
@@ -57,17 +113,47 @@ def folded(text: str) -> str:
     return "".join(c for c in plain.casefold() if c.isalnum())
 
 
-def _exact(student: Student) -> set[str]:
-    columns = {folded(heading): value for heading, value in student.columns.items()}
-    logins = [columns.get(name, "") for name in ID]
-    address = student.email
-    return {folded(text) for text in (student.id, address, address.partition("@")[0], *logins)} - {""}
+def exact(text: str) -> str:
+    """An id, a login or an address as it is compared: its case alone does not matter."""
+    return unicodedata.normalize("NFKC", text).casefold().strip()
 
 
-def _names(student: Student) -> set[str]:
+def spelled(text: str) -> str:
+    """The name as it is spelled without accents: Müller as mueller."""
+    return unicodedata.normalize("NFC", text).casefold().translate(_SPELLED)
+
+
+def name_words(student: Student) -> frozenset[str]:
+    """Each word of the student's name, folded, in both spellings."""
+    words = [*re.findall(r"[^\s,]+", student.name), *re.findall(r"[^\W_]+", student.name)]
+    return frozenset(folded(way) for word in words for way in (word, spelled(word))) - {""}
+
+
+def participant_word(student: Student) -> str:
+    """ "Participant", as Moodle's worksheet says it in the course's language; it stands for a name in blind marking."""
+    return folded(re.sub(r"\d+\s*$", "", _columns(student).get(PARTICIPANT, "")))
+
+
+def _columns(student: Student) -> dict[str, str]:
+    return {folded(heading): value for heading, value in reversed(list(student.columns.items()))}
+
+
+def _keys(student: Student) -> Iterator[tuple[Kind, str]]:
+    columns = _columns(student)
+    of_canvas = columns.keys() >= OF_CANVAS
+    numbers = [columns.get(name, "") for name in NUMBERS if name != "id" or not of_canvas]
+    logins = [columns.get(name, "") for name in LOGINS] + [student.email.partition("@")[0]]
+    if student.id not in {*columns.values(), student.email}:
+        numbers.append(student.id)
+    for kind, texts in ((Kind.NUMBER, numbers), (Kind.LOGIN, logins), (Kind.EMAIL, [student.email])):
+        yield from ((kind, key) for text in texts for key in (exact(text), folded(text)))
+    if of_canvas:
+        yield Kind.CANVAS, exact(columns["id"])
+    if number := re.search(r"\d+\s*$", columns.get(PARTICIPANT, "")):
+        yield Kind.PARTICIPANT, exact(number.group())
     words = re.findall(r"[^\s,]+", student.name)
-    turned = [words[-1:] + words[:-1], words[1:] + words[:1]]
-    return {folded(student.name), *(folded("".join(order)) for order in turned)} - {""}
+    for turn in range(max(len(words), 1)):
+        yield Kind.NAME, folded("".join(words[turn:] + words[:turn]))
 
 
 def read_roster(path: Path) -> Roster:

@@ -71,10 +71,14 @@ def _grade(root: Path, rubric: Path, settings: dict[str, Any], sender: Connectio
 def _graded(root: Path, rubric: Path, settings: dict[str, Any]) -> dict[str, Any]:
     from grader.pipeline import Options, grade
 
-    limits = load_rubric(rubric)[0].limits
+    told = load_rubric(rubric)[0]
     try:
         handed_in = alone(
-            root / "submission", root / "run" / "unpacked", max_mb=limits.notebook_mb, usual=settings["template"]
+            root / "submission",
+            root / "run" / "unpacked",
+            max_mb=told.limits.notebook_mb,
+            usual=settings["template"],
+            template=rubric.parent / told.template,
         )
         if handed_in.refused:
             return _refused(f"{NOTHING} ({without_paths(plain(handed_in.refused, SHOWN))})")

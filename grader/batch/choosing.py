@@ -1,0 +1,125 @@
+"""Which of a student's notebooks is graded: one that is not the untouched template, of the exercise's name, the newest.
+
+Where another one might as well be meant, a person is asked to look.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.batch.archives import File
+from grader.batch.layouts import Owner
+from grader.bounded import Unreadable, file_bytes, json_value
+from grader.notebook.format import checksum, is_code, source_of
+from grader.records import Remark
+from grader.report.plain import plain
+
+MAX_READ = 20  # notebooks of one student that are looked into
+MAX_VALUES = 2_000_000
+SAME_TIME_S = 60.0  # files that were unpacked together differ by less
+TOLD = 5
+_COPIED = re.compile(
+    r"^(?:copy|kopie|copie|copia) (?:of|von|de|di) |(?:[ _-]*(?:\(\d+\)|copy ?\d*|kopie ?\d*))+(?=\.ipynb$)",
+    re.IGNORECASE,
+)
+
+Code = tuple[str, ...]  # the checksums of a notebook's code cells
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A notebook that one student handed in."""
+
+    file: File
+    owner: Owner
+    shown: str  # where a person finds it
+    named: str  # as they called it
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    work: Work
+    code: Code | None  # None where it cannot be read
+    changed: int  # code cells that are not the template's
+    likeness: int  # 2: the exercise's own name, or a copy's; 1: a name with it inside; 0: another one
+
+    @property
+    def newest(self) -> tuple[int, float, tuple[str, ...]]:
+        return self.work.owner.order, self.work.file.changed, self.work.file.parts
+
+
+def code_of(path: Path, max_mb: float) -> Code | None:
+    """The checksums of the notebook's code cells that are not empty; None where it cannot be read."""
+    try:
+        raw = json_value(file_bytes(path, int(max_mb * 1e6)), most_values=MAX_VALUES, lenient=True)
+    except Unreadable:
+        return None
+    cells = raw.get("cells") if isinstance(raw, dict) else None
+    if not isinstance(cells, list):
+        return None
+    sources = [source_of(cell) for cell in cells if isinstance(cell, dict) and is_code(cell)]
+    return tuple(checksum(source) for source in sources if source.strip())
+
+
+def plain_name(name: str) -> str:
+    """The name without what a copy adds: `vae.ipynb` of "Copy of vae (1).ipynb", in small letters."""
+    return _COPIED.sub("", name).lower()
+
+
+def is_solved(file: File, template: frozenset[str], max_mb: float) -> bool:
+    """Whether any code in the notebook is not the template's."""
+    return file.path is not None and bool(set(code_of(file.path, max_mb) or ()) - template)
+
+
+def chosen(works: Sequence[Work], usual: str, template: frozenset[str], max_mb: float) -> tuple[Work, list[Remark]]:
+    """The notebook that is graded, of one or more, and what a person should know of the choice."""
+    if len(works) == 1:
+        return works[0], []
+    looked = sorted(works, key=lambda work: (-_likeness(work, usual), work.file.parts))
+    read = [_read(work, usual, template, max_mb) for work in looked[:MAX_READ]]
+    solved = [one for one in read if one.changed] or [one for one in read if one.code is not None] or read
+    best = max(one.likeness for one in solved)
+    pool = [one for one in solved if one.likeness == best]
+    winner = max(pool, key=lambda one: one.newest)
+    left = [one for one in read if one is not winner]
+    others = [_told(one) for one in left] + [plain(work.shown, 80) for work in looked[MAX_READ:]]
+    more = f" and {len(others) - TOLD} more" if len(others) > TOLD else ""
+    told = f"{plain(winner.work.file.name, 80)} was graded; left out: {', '.join(sorted(others)[:TOLD])}{more}"
+    doubtful = _is_doubtful(winner, [one for one in solved if one is not winner], read)
+    if doubtful:
+        told += "; another one may be meant"
+    return winner.work, [Remark("other_notebook", told, needs_person=doubtful)]
+
+
+def _likeness(work: Work, usual: str) -> int:
+    name = plain_name(work.named)
+    return 2 if name == usual else int(bool(usual) and usual.removesuffix(".ipynb") in name)
+
+
+def _read(work: Work, usual: str, template: frozenset[str], max_mb: float) -> _Read:
+    code = code_of(work.file.path, max_mb) if work.file.path else None
+    return _Read(work, code, len(set(code or ()) - template), _likeness(work, usual))
+
+
+def _told(one: _Read) -> str:
+    why = " (cannot be read)" if one.code is None else "" if one.changed else " (nothing solved)"
+    return plain(one.work.shown, 80) + why
+
+
+def _is_doubtful(winner: _Read, others: Sequence[_Read], read: Sequence[_Read]) -> bool:
+    """Whether one of the other solved notebooks may be meant, or the one that could not be read."""
+    if not winner.changed:
+        return any(one.code is None for one in read) and len(read) > 1
+    for one in others:
+        if one.code == winner.code:
+            continue
+        ordered = one.work.owner.order or winner.work.owner.order
+        near = not ordered and abs(one.work.file.changed - winner.work.file.changed) < SAME_TIME_S
+        if one.likeness == winner.likeness and (near or not winner.likeness or one.changed > winner.changed):
+            return True
+        if one.likeness == 1 and winner.likeness == 2 and one.newest > winner.newest:
+            return True
+    return False

@@ -1,0 +1,177 @@
+"""Whose a submission is: what its place in a download says, compared with the roster; nobody's where it is in doubt.
+
+Work under another student's name is worse than work under none. So a number is compared with its own column alone,
+where name and number disagree nobody is meant, and two people who seem to be one student are neither.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from grader.batch.layouts import Clue, Owner
+from grader.batch.records import Student
+from grader.batch.roster import Kind, Roster, exact, folded, name_words, participant_word, spelled
+
+SHORTEST = 3  # characters of a piece of a file's name that can name a student
+MOST_WORDS = 12  # of a file's name that are looked at, and of a name in it
+_STRONG = {Kind.NUMBER, Kind.LOGIN, Kind.EMAIL}  # these are told whatever a person calls themself
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Whom an owner's clues mean."""
+
+    student: Student | None = None
+    sure: bool = False  # by a number, a login or an address, which no two people share
+    doubt: str = ""  # why nobody is meant though something fits, or what should be checked
+
+
+def matches(owners: Mapping[str, Owner], work: Collection[str], roster: Roster, exercise: str) -> dict[str, Match]:
+    """Each owner's match by the owner's id; `work` are those who handed in a notebook, `exercise` is its file name."""
+    usual = _words(exercise)
+    common = _shared(owners.values()) | set(usual)
+    found = {key: _match(owner, roster, common, usual) for key, owner in owners.items()}
+    claims: dict[str, list[str]] = {}
+    for key, match in found.items():
+        if match.student:
+            claims.setdefault(match.student.id, []).append(key)
+    for keys in claims.values():
+        for key in _rivals(keys, owners, found, work):
+            found[key] = Match(doubt=f"{len(keys)} people could be this student")
+    return found
+
+
+def names_one(text: str, roster: Roster) -> bool:
+    """Whether the whole text is a student's id, login, address or name."""
+    return roster.match(text) is not None
+
+
+def _rivals(
+    keys: Sequence[str], owners: Mapping[str, Owner], found: Mapping[str, Match], work: Collection[str]
+) -> list[str]:
+    """The owners who claim a student by the name alone while another person does, too."""
+    unsure = [key for key in keys if not found[key].sure]
+    numbers = {owners[key].number for key in keys if owners[key].number}
+    if len(keys) == 1 or (len(numbers) < 2 and sum(key in work for key in keys) < 2):
+        return []  # one person; a file with no notebook in it beside theirs takes nothing from anybody
+    return unsure
+
+
+def _match(owner: Owner, roster: Roster, common: Collection[str], usual: Collection[str]) -> Match:
+    if owner.text:
+        return _by_words(owner.text, roster, common, usual)
+    return _by_clues(owner.clues, roster)
+
+
+def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
+    """What a system says: its numbers and addresses, each in its own column, and a name that must not contradict."""
+    told = [(clue, roster.known(clue.kind, clue.text)) for clue in clues if clue.text]
+    name = next((clue.text for clue in clues if clue.kind is Kind.NAME), "")
+    named = next((ids for clue, ids in told if clue.kind is Kind.NAME), frozenset())
+    numbered = [(clue.kind, ids) for clue, ids in told if clue.kind is not Kind.NAME and ids]
+    if numbered:
+        meant = frozenset.intersection(*(ids for _, ids in numbered))
+        if len(meant) != 1:
+            return Match(doubt="its numbers and addresses are those of more than one student")
+        (one,) = meant
+        student = roster.by_id[one]
+        strong = any(kind in _STRONG for kind, _ in numbered)
+        agrees = one in named if named else strong or _alike(name, student)
+        return Match(student, sure=True) if agrees else Match(doubt="its number is one student's and its name is not")
+    if len(named) > 1:
+        return Match(doubt=f"{len(named)} students have this name")
+    if not named:
+        return Match()
+    (one,) = named
+    if any(clue.kind is not Kind.EMAIL and roster.has(clue.kind, one) for clue, ids in told if not ids):
+        return Match(doubt="its name is one student's and its number is not")
+    return Match(roster.by_id[one])
+
+
+def _alike(name: str, student: Student) -> bool:
+    """Whether the name may be another form of the student's, or stands for none, as in blind marking."""
+    for text in (folded(name), folded(spelled(name))):
+        full = [folded(way) for way in (student.name, spelled(student.name))]
+        words = [[folded(way(word)) for word in student.name.split()] for way in (str, spelled)]
+        if not text or text == participant_word(student) or any(len(text) >= SHORTEST and text in one for one in full):
+            return True
+        if any(each and all(word in text for word in each) for each in words):
+            return True
+    return False
+
+
+def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collection[str]) -> Match:
+    """What a name says that a person chose: an id, a login, an address or a name, as a whole or among other words."""
+    kinds = (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL, Kind.NAME)
+    told = {kind: roster.known(kind, text) for kind in kinds}
+    if whole := frozenset[str]().union(*told.values()):
+        sure = any(told[kind] for kind in _STRONG)
+        one = roster.by_id[next(iter(whole))]
+        return Match(one, sure) if len(whole) == 1 else Match(doubt=f"{len(whole)} students could be meant")
+    words = _words(text)
+    pieces = {piece for piece in (*re.split(r"[_\s,;()\[\]+]+", text), *words) if len(piece) >= SHORTEST}
+    numbers = [piece for piece in pieces if any(c.isdigit() for c in piece) or "@" in piece]
+    logins = [piece for piece in pieces if piece not in numbers and exact(piece) not in usual]
+    by_number = _all(roster, (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL), numbers)
+    by_login = _all(roster, (Kind.NUMBER, Kind.LOGIN), logins)
+    by_name = _all(roster, (Kind.NAME,), _runs(words))
+    meant = by_number | by_name or by_login
+    if len(meant) != 1:
+        return Match(doubt=f"{len(meant)} students could be meant") if meant else Match()
+    student = roster.by_id[next(iter(meant))]
+    left = _left(words, student, roster, usual)
+    if any(_is_of_another(word, student, roster) for word in left):
+        return Match(doubt="its words and numbers are those of more than one student")
+    unknown = [word for word in left if word not in common and len(word) >= SHORTEST and not word.isdigit()]
+    if by_number:
+        return Match(student, sure=True, doubt="matched by the number alone" if unknown and not by_name else "")
+    return (
+        Match(doubt="words beside the name could be another person's")
+        if unknown
+        else Match(student, student.id in by_login)
+    )
+
+
+def _words(text: str) -> list[str]:
+    stem = re.sub(r"\.ipynb$", "", text, flags=re.IGNORECASE)
+    return [exact(word) for word in re.findall(r"[^\W_]+", stem)[:MOST_WORDS]]
+
+
+def _runs(words: Sequence[str]) -> list[str]:
+    """Neighbouring words as one, from the first to the last."""
+    ends = [(first, last) for first in range(len(words)) for last in range(first + 1, len(words) + 1)]
+    runs = ["".join(words[first:last]) for first, last in ends]
+    return [run for run in runs if len(run) >= SHORTEST]
+
+
+def _all(roster: Roster, kinds: Iterable[Kind], texts: Collection[str]) -> frozenset[str]:
+    return frozenset[str]().union(*(roster.known(kind, text) for kind in kinds for text in texts))
+
+
+def _left(words: Sequence[str], student: Student, roster: Roster, usual: Collection[str]) -> list[str]:
+    """The words that are neither the exercise's nor the student's."""
+    own = name_words(student)
+    return [
+        word
+        for word in words
+        if word not in usual and not own & {folded(word), folded(spelled(word))}
+        if student.id not in _all(roster, _STRONG, [word])
+    ]
+
+
+def _is_of_another(word: str, student: Student, roster: Roster) -> bool:
+    named = (roster.words.get(key, frozenset()) for key in (folded(word), folded(spelled(word))))
+    return bool(_all(roster, (Kind.LOGIN,), [word]).union(*named) - {student.id})
+
+
+def _shared(owners: Iterable[Owner]) -> set[str]:
+    """Words in the names of several people's files: the exercise's, and no person's."""
+    seen: set[str] = set()
+    shared: set[str] = set()
+    for owner in owners:
+        words = set(_words(owner.text))
+        shared |= seen & words
+        seen |= words
+    return shared

@@ -90,14 +90,15 @@ def find(
     layout = layout_of(files)
     owned = [(file, owner) for file in files for owner in layout.owners(file)]
     exercise = _exercise(owned, template, max_mb)
-    piles = _piles(owned, roster, exercise)
+    piles = _piles(owned, roster, [exercise.name, template.name if template else ""])
     usable = [pile for pile in piles if _is_submission(pile, layout)]
     handed_in = tuple(_handed_in(key, pile, unpacked / key, exercise) for key, pile in _keyed(usable, roster))
     if not handed_in:
         raise GraderError(f"{shown}: expected notebooks (.ipynb), folders with notebooks, or a download; found none")
     there = {one.student.id for one in handed_in if one.student is not None}
     missing = tuple(s for s in (roster.students if roster else ()) if s.id not in there)
-    remarks = (*layout.remarks, *_told(usable, roster), *_aside([pile for pile in piles if pile not in usable]))
+    aside = [pile for pile in piles if pile not in usable]
+    remarks = (*layout.remarks, *_told(usable, roster), *_only_one(usable), *_aside(aside))
     return Found(handed_in, missing, layout.words, remarks)
 
 
@@ -162,11 +163,11 @@ def _code(template: Path | None, max_mb: float) -> frozenset[str]:
     return frozenset((template and code_of(template.resolve(), max_mb)) or ())
 
 
-def _piles(owned: Sequence[tuple[File, Owner]], roster: Roster | None, exercise: _Exercise) -> list[_Pile]:
+def _piles(owned: Sequence[tuple[File, Owner]], roster: Roster | None, exercise: Sequence[str]) -> list[_Pile]:
     """What each person handed in."""
     owners = {owner.id: owner for _, owner in reversed(owned)}
     work = {owner.id for file, owner in owned if is_work(file)}
-    known = matches(owners, work, roster, exercise.name) if roster else {}
+    known = matches(owners, work, roster, exercise) if roster else {}
     piles: dict[str, _Pile] = {}
     for file, owner in owned:
         pile = _Pile(owners[owner.id], known.get(owner.id, Match()))
@@ -176,9 +177,10 @@ def _piles(owned: Sequence[tuple[File, Owner]], roster: Roster | None, exercise:
 
 def _is_submission(pile: _Pile, layout: Layout) -> bool:
     """Whether somebody handed this in, and did not just leave it beside the others."""
-    if pile.match.student or pile.owner.number or any(is_work(file) or len(file.parts) > 1 for file, _ in pile.files):
+    files = [file for file, _ in pile.files if not ignored(file) or "checkpoint" in "/".join(file.parts)]
+    if files and (pile.match.student or pile.owner.number):
         return True
-    return any(_is_attempt(file, layout.flat) for file, _ in pile.files)
+    return any(is_work(file) or len(file.parts) > 1 or _is_attempt(file, layout.flat) for file in files)
 
 
 def _is_attempt(file: File, flat: bool) -> bool:
@@ -201,6 +203,14 @@ def _told(piles: Sequence[_Pile], roster: Roster | None) -> tuple[str, ...]:
     if len(doubtful) > MOST_TOLD:
         remarks.append(f"{len(doubtful) - MOST_TOLD} more doubtful matches; the gradebook tells each")
     return tuple(remarks)
+
+
+def _only_one(piles: Sequence[_Pile]) -> tuple[str, ...]:
+    """Files that may be several people's, where nothing but the folder around them says that they are not."""
+    names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files if len(file.parts) == 2)
+    if len(piles) > 1 or len(names) < 2 or piles[0].match.student or piles[0].owner.number:
+        return ()
+    return (f"all files were taken for one submission, {plain(piles[0].owner.name, 60)}: {', '.join(names[:TOLD])}",)
 
 
 def _aside(piles: Sequence[_Pile]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from grader.batch.archives import File, is_archive
@@ -118,13 +118,13 @@ def stem_of(name: str) -> str:
 def layout_of(files: Sequence[File]) -> Layout:
     """The layout of the files, whose first part is an entry at the root."""
     export = next((file for file in files if file.parts == (METADATA,)), None)
-    entries = {file.parts[0] for file in files} - {METADATA}
-    known, remarks = _submitters(export) if export else ({}, ())
-    if export and (entries & known.keys() or any(map(_GRADESCOPE.fullmatch, entries))):
+    exported = export and any(len(file.parts) > 1 and _GRADESCOPE.fullmatch(file.parts[0]) for file in files)
+    if export and exported:
+        known, remarks = _submitters(export)
         return Layout("Gradescope's export", _gradescope(known), remarks)
     if any(file.parts[0] == SUBMITTED and len(file.parts) > 2 for file in files):
-        return Layout("nbgrader's folder of submissions", _nbgrader, remarks)
-    return replace(_by_entries(files), remarks=remarks)
+        return Layout("nbgrader's folder of submissions", _nbgrader)
+    return _by_entries(files)
 
 
 def _litter(name: str) -> bool:

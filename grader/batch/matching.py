@@ -28,10 +28,12 @@ class Match:
     doubt: str = ""  # why nobody is meant though something fits, or what should be checked
 
 
-def matches(owners: Mapping[str, Owner], work: Collection[str], roster: Roster, exercise: str) -> dict[str, Match]:
-    """Each owner's match by the owner's id; `work` are those who handed in a notebook, `exercise` is its file name."""
-    usual = _words(exercise)
-    common = _shared(owners.values()) | set(usual)
+def matches(
+    owners: Mapping[str, Owner], work: Collection[str], roster: Roster, exercise: Iterable[str]
+) -> dict[str, Match]:
+    """Each owner's match by the owner's id; `work` handed in a notebook, which is usually called as `exercise` says."""
+    usual = {word for name in exercise for word in _words(name)}
+    common = _shared(owners.values()) | usual
     found = {key: _match(owner, roster, common, usual) for key, owner in owners.items()}
     claims: dict[str, list[str]] = {}
     for key, match in found.items():

@@ -49,7 +49,7 @@ def _is_wrapper(folder: str, inside: Sequence[File], names_one: NamesOne) -> boo
     if is_systems(folder) or folder == SUBMITTED or names_one(folder) or not inside:
         return False
     entries = {file.parts[0] for file in inside}
-    if METADATA in entries or SUBMITTED in entries or layout_of(inside).of_system:
+    if layout_of(inside).of_system:
         return True
     if any(names_one(entry) or names_one(stem_of(entry)) for entry in entries):
         return True

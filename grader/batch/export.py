@@ -21,11 +21,13 @@ from grader.notebook.format import one_line
 METADATA = "submission_metadata.yml"
 _FAST = bool(yaml.__with_libyaml__)  # PyYAML's own parser is twenty times slower than libyaml's
 MAX_BYTES = 20_000_000 if _FAST else 500_000
-MAX_EVENTS = 2_000_000 if _FAST else 100_000  # four seconds; a class of 1000 with results and history has half of it
+MAX_EVENTS = 2_000_000 if _FAST else 100_000  # seconds; results and history of a class of 1000 are less
 MAX_DEPTH = 30
+MAX_ANCHORS = 100_000
 MAX_TEAM = 20
 MAX_TEXT = 200
 _DIRECTIVE = re.compile("(?:^|[\r\n\x85\u2028\u2029\ufeff])%")  # no system writes one, and many take libyaml minutes
+_STEP = {yaml.SequenceStartEvent: 1, yaml.MappingStartEvent: 1, yaml.SequenceEndEvent: -1, yaml.MappingEndEvent: -1}
 _NOTHING = {"", "~", "null", "Null", "NULL"}
 
 
@@ -127,12 +129,11 @@ class _Nodes:
 
     def _seen(self, event: yaml.Event) -> yaml.Event:
         self._count += 1
-        self._depth += isinstance(event, yaml.CollectionStartEvent)
-        self._depth -= isinstance(event, yaml.CollectionEndEvent)
+        self._depth += _STEP.get(type(event), 0)
         if self._count > MAX_EVENTS:
             raise Unreadable(f"holds more than the {MAX_EVENTS} keys, values and lists that are read")
         if self._depth > MAX_DEPTH:
             raise Unreadable(f"is nested deeper than {MAX_DEPTH} levels")
-        if isinstance(event, yaml.ScalarEvent) and event.anchor:
+        if type(event) is yaml.ScalarEvent and event.anchor and len(self._anchors) < MAX_ANCHORS:
             self._anchors[event.anchor] = one_line(event.value.strip(), MAX_TEXT)
         return event

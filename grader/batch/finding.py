@@ -150,10 +150,11 @@ def _walk(root: Path) -> Iterator[File]:
 
 
 def _exercise(owned: Sequence[tuple[File, Owner]], template: Path | None, max_mb: float) -> _Exercise:
-    """The notebook's usual name is the template's, or else the one that most people's files have."""
+    """The notebook's usual name is the template's, or else the one that most people give it."""
     pairs = {(owner.id, plain_name(owner.named or file.name)) for file, owner in owned if is_work(file)}
     names = Counter(name for _, name in sorted(pairs) if name.endswith(".ipynb"))
     usual = max(sorted(names), key=names.__getitem__, default="")
+    usual = usual if names[usual] > 1 else ""  # one person's is theirs
     if template and plain_name(template.name) in names:
         usual = plain_name(template.name)
     return _Exercise(usual, _code(template, max_mb), max_mb)

@@ -126,7 +126,7 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
     left = _left(words, student, roster, usual)
     if any(_is_of_another(word, student, roster) for word in left):
         return Match(doubt="its words and numbers are those of more than one student")
-    unknown = [word for word in left if word not in common and len(word) >= SHORTEST and not word.isdigit()]
+    unknown = [word for word in left if word.isalpha() and word not in common and (len(word) > 1 or word > "z")]
     if by_number:
         return Match(student, sure=True, doubt="matched by the number alone" if unknown and not by_name else "")
     return (

@@ -1,0 +1,169 @@
+"""A number means somebody in its own column alone, and where anything disagrees, nobody is meant and a person told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from downloads import NOTEBOOK, write
+
+from grader.batch.finding import Found, find
+from grader.batch.roster import read_roster
+
+PLAIN = (
+    "Student ID,First name,Last name,Email\n301,Emmy,Noether,emmy@u.example\n302,Lise,Meitner,meitner@u.example\n"
+    "303,Zoë,Müller,zm7@u.example\n"
+)
+OF_CANVAS = (
+    "Student,ID,SIS User ID,SIS Login ID,Section\n    Points Possible,,,,\n"
+    '"Noether, Emmy",302,301,emmy,A\n"Meitner, Lise",303,302,lise,A\n"Müller, Zoë",301,303,zm7,A\n'
+)
+OF_MOODLE = (
+    "Identifier,Full name,Email address,ID number\nParticipant 302,Emmy Noether,emmy@u.example,301\n"
+    "Participant 303,Lise Meitner,lise@u.example,302\nParticipant 301,Zoë Müller,zm7@u.example,303\n"
+)
+EXPORT = "submission_9:\n  :submitters:\n  - :name: {}\n    :sid: '{}'\n    :email: {}\n"
+
+
+def found(tmp_path: Path, roster: str, files: dict[str, str]) -> Found:
+    tmp_path.mkdir(exist_ok=True)
+    (tmp_path / "roster.csv").write_text(roster, encoding="utf-8")
+    return find(write(tmp_path / "all", files), tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1)
+
+
+def student(tmp_path: Path, roster: str, name: str, more: dict[str, str] | None = None) -> str | None:
+    """Whose the one file is; where nobody's, a person is told."""
+    came = found(tmp_path, roster, {name: NOTEBOOK, **(more or {})})
+    (one,) = [one for one in came.handed_in if one.shown == name]
+    if one.student is None:
+        assert any("not found on the roster" in remark for remark in came.remarks)
+    return one.student.id if one.student else None
+
+
+@pytest.mark.parametrize(
+    ("roster", "name", "expected"),
+    [
+        # Moodle's number of a participant
+        (PLAIN, "Emmy Noether_302_assignsubmission_file_/vae.ipynb", "301"),
+        (PLAIN, "Emmy A. Noether_302_assignsubmission_file_/vae.ipynb", None),
+        (PLAIN, "Group 1_302_assignsubmission_file_/vae.ipynb", None),
+        (PLAIN, "Participant_303_assignsubmission_file_/vae.ipynb", None),
+        (PLAIN, "Default group_assignsubmission_file_/vae.ipynb", None),
+        (OF_MOODLE, "Emmy Noether_302_assignsubmission_file_/vae.ipynb", "301"),
+        (OF_MOODLE, "Emmy A. Noether_302_assignsubmission_file_/vae.ipynb", "301"),
+        (OF_MOODLE, "Participant_302_assignsubmission_file_/vae.ipynb", "301"),
+        (OF_MOODLE, "Group 1_302_assignsubmission_file_/vae.ipynb", None),
+        (OF_MOODLE, "Emmy Noether_301_assignsubmission_file_/vae.ipynb", None),
+        (OF_MOODLE, "Emmy Noether_999_assignsubmission_file_/vae.ipynb", None),
+        (OF_CANVAS, "Eve Adams_302_assignsubmission_file_/vae.ipynb", None),
+        # Canvas's number of a user, and of a file
+        (PLAIN, "noetheremmy_302_900001_vae.ipynb", "301"),
+        (PLAIN, "adamseve_302_900001_vae.ipynb", None),
+        (PLAIN, "adamseve_4001_302_vae.ipynb", None),
+        (PLAIN, "adamseve_4001_900001_302.ipynb", None),
+        (PLAIN, "anon_a1b2c_302_vae.ipynb", None),
+        (PLAIN, "LATE_anon_12345_302_vae.ipynb", None),
+        (OF_CANVAS, "noetheremmy_302_900001_vae.ipynb", "301"),
+        (OF_CANVAS, "noetheremmyamalie_LATE_302_900001_vae.ipynb", "301"),
+        (OF_CANVAS, "groupa_302_900001_vae.ipynb", None),
+        (OF_CANVAS, "noetheremmy_301_900001_vae.ipynb", None),
+        (OF_CANVAS, "noetheremmy_999_900001_vae.ipynb", None),
+        (OF_MOODLE, "adamseve_302_900001_vae.ipynb", None),
+        # What a person called a file or a folder
+        (PLAIN, "vae_noether_301.ipynb", "301"),
+        (PLAIN, "vae_noether_302.ipynb", None),
+        (PLAIN, "vae_mueller_302.ipynb", None),
+        (PLAIN, "vae_mueller_303.ipynb", "303"),
+        (PLAIN, "Emmy Noether 303.ipynb", None),
+        (PLAIN, "301_302.ipynb", None),
+        (PLAIN, "30_1.ipynb", None),
+        (PLAIN, "emmy_302/vae.ipynb", None),
+        (PLAIN, "emmy_meitner.ipynb", None),
+        (PLAIN, "emmy_adams.ipynb", None),
+        (PLAIN, "Emmy Noether Adams.ipynb", None),
+        (PLAIN, "noether-emmy-hw3.ipynb", "301"),
+        (PLAIN, "zm7_vae.ipynb", "303"),
+        (OF_CANVAS, "302/vae.ipynb", "302"),
+        (OF_MOODLE, "302.ipynb", "302"),
+        (OF_MOODLE, "vae_303_2.ipynb", "303"),
+    ],
+)
+def test_a_number_is_compared_with_its_own_column(roster: str, name: str, expected: str | None, tmp_path: Path) -> None:
+    assert student(tmp_path, roster, name) == expected
+
+
+@pytest.mark.parametrize(
+    ("roster", "told", "expected"),
+    [
+        (PLAIN, ("Emmy Noether", "301", "emmy@u.example"), "301"),
+        (PLAIN, ("Em", "301", "private@mail.example"), "301"),
+        (PLAIN, ("Emmy Noether", "", "private@mail.example"), "301"),
+        (PLAIN, ("Lise Meitner", "301", ""), None),
+        (PLAIN, ("Emmy Noether", "302", "emmy@u.example"), None),
+        (PLAIN, ("Emmy Noether", "999", ""), None),
+        (OF_CANVAS, ("Adams", "301", ""), "301"),  # 301 is also Canvas's own number of another student
+        (OF_MOODLE, ("Adams", "999", "lise@u.example"), "302"),
+    ],
+)
+def test_gradescope_s_texts_each_have_their_column(
+    roster: str, told: tuple[str, str, str], expected: str | None, tmp_path: Path
+) -> None:
+    more = {"submission_metadata.yml": EXPORT.format(*told)}
+    assert student(tmp_path, roster, "submission_9/vae.ipynb", more) == expected
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["Lise Meitner_7_assignsubmission_file_/vae.ipynb", "Lise Meitner_8_assignsubmission_file_/vae.ipynb"],
+        ["meitnerlise_4001_900001_vae.ipynb", "meitnerlise_4002_900002_vae.ipynb"],
+        ["Lise Meitner.ipynb", "Meitner Lise.ipynb"],
+        ["Lise Meitner_7_assignsubmission_file_/vae.ipynb", "Lise Meitner_8_assignsubmission_file_/vae.pdf"],
+    ],
+)
+def test_two_people_of_one_name_are_neither_where_the_roster_has_one(names: list[str], tmp_path: Path) -> None:
+    came = found(tmp_path, PLAIN, dict.fromkeys(names, NOTEBOOK))
+    assert [one.student for one in came.handed_in] == [None, None]
+    assert [[remark.needs_person for remark in one.remarks] for one in came.handed_in] == [[True], [True]]
+    assert sum("2 people could be this student; given to nobody" in remark for remark in came.remarks) == 2
+
+
+def test_two_of_one_name_on_the_roster_are_told_apart_by_canvas_s_number(tmp_path: Path) -> None:
+    roster = OF_CANVAS + '"Meitner, Lise",304,305,lm2,A\n'
+    files = {f"meitnerlise_{number}_900001_vae.ipynb": NOTEBOOK for number in (303, 304)}
+    came = found(tmp_path, roster, files)
+    assert {one.shown[12:15]: one.student.id for one in came.handed_in if one.student} == {"303": "302", "304": "305"}
+    assert (
+        student(tmp_path / "two", PLAIN + "304,Lise,Meitner,lm2@u.example\n", "meitnerlise_303_900001_vae.ipynb")
+        is None
+    )
+
+
+def test_a_match_by_the_number_alone_is_listed(tmp_path: Path) -> None:
+    came = found(tmp_path, PLAIN, {"hopper_301.ipynb": NOTEBOOK, "302.ipynb": NOTEBOOK})
+    assert [one.student.id for one in came.handed_in if one.student] == ["301", "302"]
+    assert came.remarks == ("hopper_301: matched by the number alone; Emmy Noether",)
+    assert [remark.kind for remark in came.handed_in[0].remarks] == ["whose"]
+
+
+def test_a_remark_with_a_submission_names_no_other_student(tmp_path: Path) -> None:
+    came = found(tmp_path, PLAIN, {"vae_noether_302.ipynb": NOTEBOOK})
+    (one,) = came.handed_in
+    assert not any(name in remark.message for remark in one.remarks for name in ("Lise", "Meitner", "Emmy", "Noether"))
+
+
+@pytest.mark.parametrize(
+    ("roster", "files"),
+    [
+        ("id,username,name\n7,x,Emmy Noether\n8,7,Lise Meitner\n", ["7/vae.ipynb"]),  # one's id is another's login
+        ("id,username,name\n7,x,Emmy Noether\n8,7,Lise Meitner\n", ["x/vae.ipynb", "7/vae.ipynb"]),
+        ("id,name\nA1,Emmy Noether\na1,Lise Meitner\n", ["Emmy Noether.ipynb", "Lise Meitner.ipynb", "A1.ipynb"]),
+        ("id,name\nEmmy-Noether,Lise Meitner\n", ["Emmy Noether.ipynb", "Emmy_Noether.ipynb", "Emmy-Noether.ipynb"]),
+    ],
+)
+def test_no_two_people_share_a_key_nor_have_a_students(roster: str, files: list[str], tmp_path: Path) -> None:
+    came = found(tmp_path, roster, dict.fromkeys(files, NOTEBOOK))
+    keys = [one.key.casefold() for one in came.handed_in]
+    assert len(keys) == len(files) == len(set(keys))
+    absent = {student.id.casefold() for student in came.missing}
+    assert not absent & set(keys)

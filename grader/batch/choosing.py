@@ -78,7 +78,9 @@ def chosen(works: Sequence[Work], usual: str, template: frozenset[str], max_mb: 
     """The notebook that is graded, of one or more, and what a person should know of the choice."""
     if len(works) == 1:
         return works[0], []
-    looked = sorted(works, key=lambda work: (-_likeness(work, usual), work.file.parts))
+    looked = sorted(
+        works, key=lambda work: (-_likeness(work, usual), -work.owner.order, -work.file.changed, work.shown)
+    )
     read = [_read(work, usual, template, max_mb) for work in looked[:MAX_READ]]
     solved = [one for one in read if one.changed] or [one for one in read if one.code is not None] or read
     best = max(one.likeness for one in solved)
@@ -88,7 +90,7 @@ def chosen(works: Sequence[Work], usual: str, template: frozenset[str], max_mb: 
     others = [_told(one) for one in left] + [plain(work.shown, 80) for work in looked[MAX_READ:]]
     more = f" and {len(others) - TOLD} more" if len(others) > TOLD else ""
     told = f"{plain(winner.work.file.name, 80)} was graded; left out: {', '.join(sorted(others)[:TOLD])}{more}"
-    doubtful = _is_doubtful(winner, [one for one in solved if one is not winner], read)
+    doubtful = len(looked) > MAX_READ or _is_doubtful(winner, [one for one in solved if one is not winner], read)
     if doubtful:
         told += "; another one may be meant"
     return winner.work, [Remark("other_notebook", told, needs_person=doubtful)]

@@ -224,15 +224,17 @@ def _keyed(piles: Sequence[_Pile], roster: Roster | None) -> list[tuple[str, _Pi
     """A folder's name for each pile, no two alike; a student's id is theirs, whether they handed in or not."""
     ids = Counter(_safe(student.id).casefold() for student in (roster.students if roster else ()))
     others = Counter(pile.key.casefold() for pile in piles if not pile.match.student)
-    made: dict[str, _Pile] = {}
-    for pile in sorted(piles, key=lambda pile: pile.identity):
+    taken: set[str] = set()
+    made = []
+    for pile in sorted(piles, key=lambda pile: (pile.match.student is None, pile.identity)):
         key, folded = pile.key, pile.key.casefold()
         apart = ids[folded] == 1 if pile.match.student else not ids[folded] and others[folded] == 1
         key = key if apart else f"{key}-{_digest(pile.identity)}"
-        while key.casefold() in {known.casefold() for known in made}:
+        while key.casefold() in taken or (not pile.match.student and key.casefold() in ids):
             key += "x"  # somebody called their folder as another's key would be
-        made[key] = pile
-    return sorted(made.items())
+        taken.add(key.casefold())
+        made.append((key, pile))
+    return sorted(made, key=lambda pair: pair[0])
 
 
 def _safe(text: str) -> str:

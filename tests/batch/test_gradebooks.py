@@ -170,6 +170,8 @@ def test_moodles_worksheet_has_the_numbers_of_its_download_or_its_own_worksheet(
     assert came["Feedback comments"] == "Full points."
     twice = [nobody, row(None, State.GRADED, LESS, f"{folder}/2.ipynb")]
     assert "gradebook-moodle-worksheet.csv" not in tables(twice)
+    inside = row(None, State.GRADED, FULL, f"mallory/{folder}/vae.ipynb")  # a student's own folder is no number
+    assert "gradebook-moodle-worksheet.csv" not in tables([inside])
 
 
 def test_nbgrader_and_gradescope_have_the_columns_that_they_write() -> None:

@@ -32,7 +32,9 @@ from grader.report.spreadsheet import cell
 
 NAME = "gradebook-moodle.csv"
 WORKSHEET = "gradebook-moodle-worksheet.csv"
-_DOWNLOADED = re.compile(r"(?:[^/]*/)??[^/_]+_([0-9]+)_assignsubmission_")  # no underscore in Moodle's form of a name
+_DOWNLOADED = re.compile(
+    r"[^/_]+_([0-9]+)_assignsubmission_"
+)  # at the root only; no underscore in Moodle's form of a name
 _IDENTIFIER = re.compile(r"\S+ ?[0-9]+")
 
 

@@ -16,6 +16,34 @@ from grader.batch.roster import Kind, Roster, exact, folded, name_words, partici
 
 SHORTEST = 3  # characters of a piece of a file's name that can name a student
 MOST_WORDS = 12  # of a file's name that are looked at, and of a name in it
+# What people add to a file's name, and nobody is called.
+NO_NAMES = {
+    "final",
+    "finished",
+    "done",
+    "draft",
+    "version",
+    "solution",
+    "solutions",
+    "solved",
+    "submission",
+    "submitted",
+}
+NO_NAMES |= {
+    "homework",
+    "assignment",
+    "exercise",
+    "project",
+    "lab",
+    "hw",
+    "ex",
+    "task",
+    "notebook",
+    "copy",
+    "of",
+    "new",
+}
+NO_NAMES |= {"fixed", "late", "resubmission", "corrected", "updated", "the", "and", "my", "student", "id", "abgabe"}
 _STRONG = {Kind.NUMBER, Kind.LOGIN, Kind.EMAIL}  # these are told whatever a person calls themself
 
 
@@ -33,7 +61,7 @@ def matches(
 ) -> dict[str, Match]:
     """Each owner's match by the owner's id; `work` handed in a notebook, which is usually called as `exercise` says."""
     usual = {word for name in exercise for word in _words(name)}
-    common = _shared(owners.values()) | usual
+    common = _shared(owners.values()) | usual | NO_NAMES
     found = {key: _match(owner, roster, common, usual) for key, owner in owners.items()}
     claims: dict[str, list[str]] = {}
     for key, match in found.items():
@@ -126,14 +154,11 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
     left = _left(words, student, roster, usual)
     if any(_is_of_another(word, student, roster) for word in left):
         return Match(doubt="its words and numbers are those of more than one student")
-    unknown = [word for word in left if word.isalpha() and word not in common and (len(word) > 1 or word > "z")]
-    if by_number:
-        return Match(student, sure=True, doubt="matched by the number alone" if unknown and not by_name else "")
-    return (
-        Match(doubt="words beside the name could be another person's")
-        if unknown
-        else Match(student, student.id in by_login)
-    )
+    unknown = [word for word in left if word.isalpha() and word not in common and (len(word) > 1 or not word.isascii())]
+    if unknown and not by_number:
+        return Match(doubt="words beside the name could be another person's")
+    agrees = not unknown or by_name or any(folded(word) in name_words(student) for word in words)
+    return Match(student, bool(by_number) or student.id in by_login, "" if agrees else "matched by the number alone")
 
 
 def _words(text: str) -> list[str]:

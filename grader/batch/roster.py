@@ -89,7 +89,7 @@ class Roster:
         found: dict[str, set[str]] = defaultdict(set)
         for student in self.students:
             for word in name_words(student):
-                if len(word) > 1:
+                if len(word) > 1 or not word.isascii():
                     found[word].add(student.id)
         return {word: frozenset(ids) for word, ids in found.items()}
 

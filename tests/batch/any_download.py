@@ -59,9 +59,12 @@ def people(rng: random.Random) -> list[Person]:
     """A few people; no two share a student id or a login, but much else."""
     count = rng.randint(1, 7)
     pools = [rng.sample(range(101, 112), count) for _ in range(3)]
+    names = [(rng.choice(FIRST), rng.choice(LAST)) for _ in range(count)]
+    if rng.random() < 0.3:
+        names[0] = names[-1]
     return [
         Person(
-            *(str(pools[0][i]), rng.choice(FIRST), rng.choice(LAST)),
+            *(str(pools[0][i]), *names[i]),
             *(f"{rng.choice('abcx')}{chr(97 + i)}{rng.choice(['', '7'])}ck", str(pools[1][i]), str(pools[2][i])),
             enrolled=rng.random() < 0.85,
         )
@@ -158,6 +161,10 @@ def _nbgrader(rng: random.Random, person: Person, name: str) -> str:
 
 PLACES: dict[str, Place] = {
     "moodle": _moodle,
+    "moodle groups": lambda rng, person, name: f"Team {person.login}_{person.canvas}_assignsubmission_file_/{name}",
+    "canvas groups": lambda rng, person, name: (
+        f"team{person.login}_{person.participant}_{900_000 + len(name)}_{_safe(name)}"
+    ),
     "moodle flat": _moodle_flat,
     "canvas": _canvas,
     "gradescope": lambda rng, person, name: f"submission_{person.canvas}/{name}",
@@ -165,12 +172,19 @@ PLACES: dict[str, Place] = {
     "folders by id": lambda rng, person, name: f"{person.number}/{name}",
     "folders by name": lambda rng, person, name: f"{person.name}/{name}",
     "files": lambda rng, person, name: f"{_chosen(person)}{_suffix(name)}",
+    "mistaken files": lambda rng, person, name: f"{_chosen(person)}{_suffix(name)}",
 }
 
 
 def _chosen(person: Person) -> str:
     ways = [person.number, person.login, person.name, f"{person.last}, {person.first}", f"vae_{person.number}"]
     return ways[(int(person.number) + int(person.canvas)) % len(ways)]
+
+
+def _mistaken(rng: random.Random, person: Person, everybody: list[Person]) -> str:
+    """A file's name with another student's number beside one's own name."""
+    others = [one.number for one in everybody if one.last not in person.name and person.last not in one.name]
+    return f"{rng.choice(['vae_', ''])}{person.last}_{rng.choice(others)}" if others else _chosen(person)
 
 
 def _suffix(name: str) -> str:
@@ -185,16 +199,21 @@ def download(seed: int) -> Download:
     everybody = [replace(person, enrolled=True) if person.number in alike else person for person in everybody]
     text, columns = _roster(rng, [person for person in everybody if person.enrolled])
     made = Download(everybody, rng.choice(list(PLACES)), text, columns)
-    if made.layout in {"files", "folders by name"}:
+    if made.layout in {"files", "mistaken files", "folders by name"}:
         everybody = [person for person in everybody if person.number not in alike]  # nor can two folders of one name be
     handing_in = [person for person in everybody if rng.random() < 0.85]
     # A single folder that no student's name is on may be a wrapper, whatever lies in it: there is nothing to tell by.
-    hostile = rng.choice(handing_in) if len(handing_in) > 1 and rng.random() < 0.6 and made.layout != "files" else None
+    hostile = (
+        rng.choice(handing_in) if len(handing_in) > 1 and rng.random() < 0.6 and "files" not in made.layout else None
+    )
     metadata = ""
+    enrolled = [person for person in handing_in if person.enrolled]
+    mistaken = rng.choice(enrolled) if enrolled and made.layout == "mistaken files" else None
     for person in handing_in:
         victim = rng.choice([one for one in everybody if one is not person] or [person])
         for name, content in _work(rng, person, hostile=person is hostile, victim=victim).items():
             path = PLACES[made.layout](rng, person, name)
+            path = f"{_mistaken(rng, person, made.people)}{_suffix(name)}" if person is mistaken else path
             made.files[path] = content
             made.truth.setdefault(path, set()).add(person.number)
         metadata += (

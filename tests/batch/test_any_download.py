@@ -46,7 +46,7 @@ def certain(made: Download) -> set[str]:
         return set()
     if made.layout in {"nbgrader", "folders by id"}:
         return everybody
-    return set() if made.layout == "files" else by_name
+    return by_name if made.layout in {"moodle", "moodle flat", "canvas", "folders by name"} else set()
 
 
 def check(seed: int, folder: Path) -> None:

@@ -83,6 +83,8 @@ def student(tmp_path: Path, roster: str, name: str, more: dict[str, str] | None 
         (PLAIN, "Emmy Noether Adams.ipynb", None),
         (PLAIN, "noether-emmy-hw3.ipynb", "301"),
         (PLAIN, "zm7_vae.ipynb", "303"),
+        (PLAIN, "301_final_v2.ipynb", "301"),
+        (PLAIN, "My solution (301).ipynb", "301"),
         (OF_CANVAS, "302/vae.ipynb", "302"),
         (OF_MOODLE, "302.ipynb", "302"),
         (OF_MOODLE, "vae_303_2.ipynb", "303"),
@@ -139,11 +141,13 @@ def test_two_of_one_name_on_the_roster_are_told_apart_by_canvas_s_number(tmp_pat
     )
 
 
-def test_a_match_by_the_number_alone_is_listed(tmp_path: Path) -> None:
-    came = found(tmp_path, PLAIN, {"hopper_301.ipynb": NOTEBOOK, "302.ipynb": NOTEBOOK})
-    assert [one.student.id for one in came.handed_in if one.student] == ["301", "302"]
+def test_a_match_by_the_number_alone_is_listed_and_a_person_must_look(tmp_path: Path) -> None:
+    came = found(
+        tmp_path, PLAIN, {"hopper_301.ipynb": NOTEBOOK, "302.ipynb": NOTEBOOK, "vae_mueller_303.ipynb": NOTEBOOK}
+    )
+    assert [one.student.id for one in came.handed_in if one.student] == ["301", "302", "303"]
     assert came.remarks == ("hopper_301: matched by the number alone; Emmy Noether",)
-    assert [remark.kind for remark in came.handed_in[0].remarks] == ["whose"]
+    assert [(r.kind, r.needs_person) for one in came.handed_in for r in one.remarks] == [("whose", True)]
 
 
 def test_a_remark_with_a_submission_names_no_other_student(tmp_path: Path) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import stat
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +11,7 @@ from pathlib import Path
 
 from grader.batch.archives import File, Unusable, component, is_archive, unpack
 from grader.batch.choosing import MAX_READ, Work, chosen, code_of, is_solved, plain_name
+from grader.batch.keys import keys_of
 from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
 from grader.batch.matching import Match, matches, names_one
 from grader.batch.records import HandedIn, Student
@@ -26,7 +24,6 @@ from grader.report.plain import plain
 
 MAX_FILES = 500_000
 CLASS_MB = 50_000  # out of one archive with a whole class in it
-LONGEST_KEY = 60
 SHOWN = 200
 TOLD = 5  # names in a remark
 MOST_TOLD = 100  # remarks on doubtful matches; each of them is with its submission, too
@@ -55,11 +52,6 @@ class _Pile:
     def identity(self) -> str:
         """What no other pile has."""
         return f"student {self.match.student.id}" if self.match.student else f"owner {self.owner.id}"
-
-    @property
-    def key(self) -> str:
-        """A folder's name, as far as no other pile has the same."""
-        return _safe(self.match.student.id if self.match.student else self.owner.id)
 
 
 @dataclass(frozen=True)
@@ -92,7 +84,9 @@ def find(
     exercise = _exercise(owned, template, max_mb)
     piles = _piles(owned, roster, [exercise.name, template.name if template else ""])
     usable = [pile for pile in piles if _is_submission(pile, layout)]
-    handed_in = tuple(_handed_in(key, pile, unpacked / key, exercise) for key, pile in _keyed(usable, roster))
+    keys = keys_of({pile.identity: (pile.match.student, pile.owner.id) for pile in usable}, roster)
+    keyed = sorted(((keys[pile.identity], pile) for pile in usable), key=lambda pair: pair[0])
+    handed_in = tuple(_handed_in(key, pile, unpacked / key, exercise) for key, pile in keyed)
     if not handed_in:
         raise GraderError(f"{shown}: expected notebooks (.ipynb), folders with notebooks, or a download; found none")
     there = {one.student.id for one in handed_in if one.student is not None}
@@ -218,37 +212,6 @@ def _aside(piles: Sequence[_Pile]) -> tuple[str, ...]:
     names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files)
     more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
     return (f"taken for nobody's submission: {', '.join(names[:TOLD])}{more}",) if names else ()
-
-
-def _keyed(piles: Sequence[_Pile], roster: Roster | None) -> list[tuple[str, _Pile]]:
-    """A folder's name for each pile, no two alike; a student's id is theirs, whether they handed in or not."""
-    ids = Counter(_safe(student.id).casefold() for student in (roster.students if roster else ()))
-    others = Counter(pile.key.casefold() for pile in piles if not pile.match.student)
-    taken: set[str] = set()
-    made = []
-    for pile in sorted(piles, key=lambda pile: (pile.match.student is None, pile.identity)):
-        key, folded = pile.key, pile.key.casefold()
-        apart = ids[folded] == 1 if pile.match.student else not ids[folded] and others[folded] == 1
-        key = key if apart else f"{key}-{_digest(pile.identity)}"
-        while key.casefold() in taken or (not pile.match.student and key.casefold() in ids):
-            key += "x"  # somebody called their folder as another's key would be
-        taken.add(key.casefold())
-        made.append((key, pile))
-    return sorted(made, key=lambda pair: pair[0])
-
-
-def _safe(text: str) -> str:
-    """The text as a folder's name; with a digest where anything but spaces and accents was lost."""
-    plain_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    lost = len(unicodedata.normalize("NFC", text)) != len(plain_text)
-    spaced = re.sub(r"[\s,]+", "-", plain_text.strip())
-    key = re.sub(r"[^A-Za-z0-9._-]", "", spaced).strip(".-")[:LONGEST_KEY]
-    lost = lost or len(key) != len(spaced)
-    return f"{key or 'submission'}-{_digest(text)}" if lost or not key else key
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise) -> HandedIn:

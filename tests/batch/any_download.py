@@ -117,7 +117,7 @@ def _work(rng: random.Random, person: Person, *, hostile: bool, victim: Person) 
         "pdf": {"report.pdf": b"%PDF"},
         "script": {"vae_mnist.py": b"x = 1"},
         "text": {f"{USUAL}.txt": notebook(person)},
-        "zip": {"work.zip": _zip({"work/" + USUAL: notebook(person), "__MACOSX/work/._" + USUAL: b"x"})},
+        "zip": {"work.zip": _zip({"mine/" + USUAL: notebook(person), "__MACOSX/mine/._" + USUAL: b"x"})},
     }[rng.choice(["notebook"] * 5 + ["renamed", "copies", "pdf", "script", "text", "zip"])]
     if not hostile:
         return files

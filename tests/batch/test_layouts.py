@@ -94,7 +94,7 @@ WRAPPED: dict[str, tuple[Mapping[str, str], list[str]]] = {
     "one of Moodle's": (dict([next(iter(MOODLE.items()))]), ["201"]),
     "around one of Moodle's": ({f"late/{k}": v for k, v in list(MOODLE.items())[:1]}, ["201"]),
     "one student": ({"201/vae.ipynb": NOTEBOOK}, ["201"]),
-    "one student, deeper": ({"class/201/work/vae.ipynb": NOTEBOOK}, ["201"]),
+    "one student, deeper": ({"class/201/mine/vae.ipynb": NOTEBOOK}, ["201"]),
     "one student with two": ({"born/vae.ipynb": NOTEBOOK, "born/other.ipynb": NOTEBOOK}, ["202"]),
     "one student's file": ({"class/born.ipynb": NOTEBOOK}, ["202"]),
     "one whom nobody knows": ({"class/Eve/vae.ipynb": NOTEBOOK}, ["Eve"]),

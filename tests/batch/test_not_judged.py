@@ -147,6 +147,17 @@ def test_what_waits_for_a_person_is_no_zero_in_a_record() -> None:
     assert "2 points await manual review" in feedback_text(waiting)
 
 
+def test_nobody_gets_a_zero_while_somebodys_work_is_not_matched() -> None:
+    zeros = GradebookSettings(missing_is_zero=True)
+    graded, stranger = rows(judged("one", "two"), judged("one", "two"))
+    missing = Row("105", State.MISSING, replace(ADA, id="105", email="105@uni.example"))
+    for others, points in ([graded], "0"), ([graded, replace(stranger, student=None)], ""):
+        books = gradebooks([*others, missing], RUBRIC, zeros)
+        line = next(line for line in table(books.files["gradebook.csv"]) if line["state"] == "missing")
+        assert line["points"] == points
+        assert any("could not be matched" in remark for remark in books.remarks) == (points == "")
+
+
 def test_programs_read_the_same() -> None:
     from pathlib import Path
 

@@ -16,7 +16,7 @@ from grader.batch.gradebooks.entries import (
     out_of,
     with_points,
 )
-from grader.batch.records import Row
+from grader.batch.records import Row, State
 from grader.records import Rubric
 from grader.report.points import points_text
 
@@ -41,16 +41,34 @@ def gradebooks(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings)
     """
     settings = replace(settings, assignment=settings.assignment or rubric.title)
     ordered = sorted(rows, key=_by_name)
+    held = _held_zeros(ordered, settings)
+    settings = replace(settings, missing_is_zero=settings.missing_is_zero and not held)
     files = plain.files(ordered, rubric, settings)
     extent = extent_of(ordered)
     if extent and not settings.upload_partial:
         judged, most = points_text(out_of(ordered, rubric)), points_text(rubric.points_milli)
         told = f"files for Canvas, Moodle and other systems were not written: this class was graded {_said(extent)}"
-        return Gradebooks(files, (f"{told}, {judged} of {most} points; --upload-partial writes them all the same",))
+        told = f"{told}, {judged} of {most} points; --upload-partial writes them all the same"
+        return Gradebooks(files, (*held, told))
     for system in SYSTEMS:
         made = system.files(ordered, rubric, settings)
         files |= {_named(name, extent): content for name, content in made.items()}
-    return Gradebooks(files, (*_remarks(ordered, rubric, settings), *_of_systems(ordered, settings)))
+    return Gradebooks(files, (*held, *_remarks(ordered, rubric, settings), *_of_systems(ordered, settings)))
+
+
+def _held_zeros(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]:
+    """Why nobody gets a 0 for a missing submission yet; nothing where they may.
+
+    A submission that could not be matched may be that of a student who seems to have handed in nothing.
+    """
+    unmatched = sum(row.student is None for row in rows)
+    missing = sum(row.state is State.MISSING for row in rows)
+    if not (settings.missing_is_zero and unmatched and missing):
+        return ()
+    return (
+        f"no student gets a 0 for a missing submission yet: {unmatched} submissions could not be matched with the "
+        f"roster, and may be among the {missing} that seem to be missing",
+    )
 
 
 def _named(name: str, extent: str) -> str:

@@ -17,33 +17,21 @@ from grader.batch.roster import Kind, Roster, exact, folded, name_words, partici
 SHORTEST = 3  # characters of a piece of a file's name that can name a student
 MOST_WORDS = 12  # of a file's name that are looked at, and of a name in it
 # What people add to a file's name, and nobody is called.
-NO_NAMES = {
-    "final",
-    "finished",
-    "done",
-    "draft",
-    "version",
-    "solution",
-    "solutions",
-    "solved",
-    "submission",
+NO_NAMES = {"final", "finished", "done", "draft", "version", "solution", "solutions", "solved", "submission", "new"}
+NO_NAMES |= {"homework", "assignment", "exercise", "project", "lab", "hw", "ex", "task", "notebook", "copy", "of", "my"}
+NO_NAMES |= {
+    "fixed",
+    "late",
+    "resubmission",
+    "corrected",
+    "updated",
+    "the",
+    "and",
+    "student",
+    "id",
+    "abgabe",
     "submitted",
 }
-NO_NAMES |= {
-    "homework",
-    "assignment",
-    "exercise",
-    "project",
-    "lab",
-    "hw",
-    "ex",
-    "task",
-    "notebook",
-    "copy",
-    "of",
-    "new",
-}
-NO_NAMES |= {"fixed", "late", "resubmission", "corrected", "updated", "the", "and", "my", "student", "id", "abgabe"}
 _STRONG = {Kind.NUMBER, Kind.LOGIN, Kind.EMAIL}  # these are told whatever a person calls themself
 
 

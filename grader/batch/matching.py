@@ -19,19 +19,7 @@ MOST_WORDS = 12  # of a file's name that are looked at, and of a name in it
 # What people add to a file's name, and nobody is called.
 NO_NAMES = {"final", "finished", "done", "draft", "version", "solution", "solutions", "solved", "submission", "new"}
 NO_NAMES |= {"homework", "assignment", "exercise", "project", "lab", "hw", "ex", "task", "notebook", "copy", "of", "my"}
-NO_NAMES |= {
-    "fixed",
-    "late",
-    "resubmission",
-    "corrected",
-    "updated",
-    "the",
-    "and",
-    "student",
-    "id",
-    "abgabe",
-    "submitted",
-}
+NO_NAMES |= {"fixed", "late", "resubmission", "corrected", "updated", "the", "and", "student", "id", "abgabe", "kopie"}
 _STRONG = {Kind.NUMBER, Kind.LOGIN, Kind.EMAIL}  # these are told whatever a person calls themself
 
 

@@ -82,6 +82,36 @@ def read_code(source: str, *, max_chars: int = MAX_PARSED_CHARS) -> Code:
     return Code(source, None, binds, frozenset(_LINE_CALLS.findall(head)))
 
 
+def definitions_of(source: str) -> str:
+    """What of a cell can be run without the rest: its imports, functions and classes, and its plain values.
+
+    Empty where there are none, or where the cell cannot be parsed.
+    """
+    python = _without_cell_magic(normalise(source))
+    if python is None or len(python) > MAX_PARSED_CHARS:
+        return ""
+    for text in (python, _without_magics(python)):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                kept = [node for node in ast.parse(text).body if _kind(node) != "other" or _is_plain(node)]
+            return "\n".join(ast.unparse(node) for node in kept)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    return ""
+
+
+def _is_plain(node: ast.stmt) -> bool:
+    """Whether it gives a name a number, a text, or a list or dictionary of such."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+        return False
+    try:
+        ast.literal_eval(node.value)
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return False
+    return True
+
+
 def _without_cell_magic(source: str) -> str | None:
     """The source with a harmless cell magic blanked out; None when the magic makes it another language."""
     lines = source.split("\n")

@@ -2,24 +2,27 @@
 
 Components are asked just before a part's training, so that a training cell that crashes or never ends costs no
 component; a part's quality is asked before the next part trains, for the same reason. At the end comes a sweep: what
-is still unanswered, and the components of a part whose names were defined once more after they were asked.
+is still unanswered, and the components of a part whose names were defined once more after they were asked. A cell that
+seems to end the Python process comes after the questions about what is trained by then: a new one would not have it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from grader.exercise import Exercise
 from grader.notebook.format import is_code, source_of
 from grader.notebook.restore import Restored
-from grader.notebook.statements import read_code
+from grader.notebook.statements import definitions_of, read_code
 from grader.records import CellRun, Interface, Limits, Notebook
 
 Step = dict[str, Any]
 AFTER_TRAINING = ("sampling", "trained", "quality")  # sampling code is usually written after the training cell
 WITHOUT_TRAINING = ("sampling",)
 UNWRITTEN = "NotImplementedError"  # what the template's functions raise
+ENDING = re.compile(r"\bos\.(?:_exit|abort|kill|killpg)\(|\bkill +-")  # a process, most likely the notebook's own
 IDLE = ("show", "check")  # roles of cells that define nothing which another one needs
 
 
@@ -35,20 +38,21 @@ def first_plan(
     Where only some `parts` are to be trained, cells that train another one or only show something are left out.
     """
     chosen = exercise.parts if parts is None else parts
+    training = {index: training_part(restored, index, exercise, names) for index in _code_cells(restored)}
+    last = {part: index for index, part in training.items()}  # a part's last training cell
     steps: list[Step] = []
     asked: dict[str, int] = {}  # part -> step at which its components were asked
     trained: list[str] = []
-    for index, cell in enumerate(restored.notebook["cells"]):
-        if not is_code(cell):
-            continue
-        part = training_part(restored, index, exercise, names)
+    for index, part in training.items():
+        cell = restored.notebook["cells"][index]
         if parts is not None and (restored.roles[index].role in IDLE or part not in (None, *chosen)):
             continue
+        ending = part is None and ENDING.search(source_of(cell)) is not None
+        if part is not None or ending:
+            over = [other for other in trained if other != part and not (ending and last[other] > index)]
+            steps += [_stage(f"{kind}.{other}", limits) for other in over for kind in AFTER_TRAINING]
+            trained = [other for other in trained if other not in over]
         if part is not None:
-            for other in trained:
-                if other != part:
-                    steps += [_stage(f"{kind}.{other}", limits) for kind in AFTER_TRAINING]
-            trained = [other for other in trained if other == part]
             if part not in asked:
                 asked[part] = len(steps)
                 steps.append(_stage(f"components.{part}", limits))
@@ -94,15 +98,19 @@ def second_plan(
     runs: Mapping[int, CellRun],
     stages: Sequence[str],
 ) -> list[Step]:
-    """The cells that define things, which ran quickly the first time, and then the stages; no training, no pictures."""
+    """The cells that define things, which ran quickly the first time, and then the stages; no training, no pictures.
+
+    Of a cell that ended the process, or did not end, only what it defines.
+    """
     steps = []
     for index, cell in enumerate(restored.notebook["cells"]):
         run = runs.get(index)
-        if not is_code(cell) or run is None or run.status not in {"ok", "error"}:
+        if not is_code(cell) or run is None or run.status == "skipped":
             continue
         replay = _replay(restored, index, training_part(restored, index, exercise, names))
-        if replay == "always" or (replay == "quick" and run.seconds <= limits.replay_s):
-            steps.append(_cell(index, source_of(cell), limits.probe_s, replay="never"))
+        source = source_of(cell) if run.status in {"ok", "error"} else definitions_of(source_of(cell))
+        if source and (replay == "always" or (replay == "quick" and run.seconds <= limits.replay_s)):
+            steps.append(_cell(index, source, limits.probe_s, replay="never"))
     return steps + [_stage(stage, limits) for stage in stages]
 
 
@@ -143,6 +151,10 @@ def will_train(restored: Restored, exercise: Exercise, names: Mapping[str, str])
     return any(functions & code.binds and UNWRITTEN not in code.source for code in cells)
 
 
+def _code_cells(restored: Restored) -> list[int]:
+    return [index for index, cell in enumerate(restored.notebook["cells"]) if is_code(cell)]
+
+
 def _redefined(steps: Sequence[Step], asked_at: int, exercise: Exercise, names: Mapping[str, str]) -> bool:
     """Whether a cell after the asking defines once more what a cell before it had defined for the interface."""
     wanted = {names.get(name, name) for name in exercise.names}
@@ -176,7 +188,8 @@ def _replay(restored: Restored, index: int, part: str | None) -> str:
 
 
 def _cell(index: int, source: str, timeout_s: float, *, replay: str) -> Step:
-    return {"kind": "cell", "index": index, "source": source, "timeout_s": timeout_s, "replay": replay}
+    rerun = {"replay": replay, "definitions": definitions_of(source)}
+    return {"kind": "cell", "index": index, "source": source, "timeout_s": timeout_s, **rerun}
 
 
 def _stage(stage: str, limits: Limits, *, again: bool = False) -> Step:

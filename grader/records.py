@@ -161,6 +161,7 @@ class CellRun:
     status: str  # ok | error | timeout | died | skipped
     seconds: float
     error: str = ""  # "NameError: ...", at most a few hundred characters
+    asked: str = ""  # what it asked for and did not get: to `end` the Python process, or to `clear` its variables
 
 
 @dataclass(frozen=True, slots=True)

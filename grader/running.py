@@ -42,6 +42,10 @@ from grader.records import Array, Evidence, Execution, Fault, Limits, Notebook, 
 ENGINE_FOLDER = Path(__file__).parent / "in_box"
 BOX_SAYS = "the box reports a fault of the grader's: "  # its word alone: a notebook may have made it say so
 Say = Callable[[str], None]
+NOT_DONE = {
+    "end": "asked to end or restart the Python process; the cells after it ran in the same one",
+    "clear": "asked to delete all variables, which were kept",
+}
 
 
 @dataclass(frozen=True)
@@ -208,6 +212,8 @@ def _execution(first: Kept, case: Case, evidence: Evidence) -> Execution:
         known = run.index < len(case.restored.roles)
         title = cell_title(case.restored.notebook["cells"], run.index) if known else ""
         where = f"cell {run.index + 1} ({title})"
+        if run.asked:
+            events.append(f"{where} {NOT_DONE[run.asked]}")
         if run.status == "error":
             events.append(f"{where} raised {run.error}")
         elif run.status == "timeout":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from toy_exercise import Toy, notebook, running
 
 from grader.notebook.format import source_of
@@ -102,9 +103,16 @@ def test_without_training_nothing_trains_or_shows() -> None:
 
 
 def test_the_second_box_runs_definitions_that_ran_and_no_training() -> None:
-    submission = notebook.submission(["import time\ntime.sleep(100)", "1 / 0", "import os\nos._exit(1)"])
+    own = ["import time\ntime.sleep(100)", "1 / 0", "import os; os._exit(1)", "os._exit(1)", "N = 3\nwhile N: pass"]
+    submission = notebook.submission(own)
     restored = running.restored(submission)
-    statuses = {"own-0": ("ok", LIMITS.replay_s + 1), "own-1": ("error", 0.1), "own-2": ("died", 0.1)}
+    statuses = {
+        "own-0": ("ok", LIMITS.replay_s + 1),
+        "own-1": ("error", 0.1),
+        "own-2": ("died", 0.1),
+        "own-3": ("died", 0.1),
+        "own-4": ("timeout", 0.1),
+    }
     runs = {
         index: CellRun(index, *statuses.get(cell["id"], ("ok", 0.1)))
         for index, cell in enumerate(restored.notebook["cells"])
@@ -113,7 +121,33 @@ def test_the_second_box_runs_definitions_that_ran_and_no_training() -> None:
     order = names(steps, submission)
     assert order[-1] == "decode.one"
     assert {"setup", "constants", "own-1", "double", "triple"} <= set(order)
-    assert {"own-2", "run-one", "run-two", "show-one"}.isdisjoint(order)
+    assert {"own-3", "run-one", "run-two", "show-one"}.isdisjoint(order)
+    sources = {name: step.get("source") for name, step in zip(order, steps, strict=True)}
+    assert (sources["own-2"], sources["own-4"]) == ("import os", "N = 3")  # what they define, and nothing else
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os\nos.kill(os.getpid(), 9)",
+        "import os; os._exit(00)",
+        "!kill -9 -1",
+        "def restart():\n    os.abort()\nrestart()",
+    ],
+)
+def test_what_is_trained_is_asked_before_a_cell_that_seems_to_end_the_process(source: str) -> None:
+    submission = notebook.submission()
+    submission["cells"].append(notebook.code_cell(source, "late"))
+    order = first(submission)
+    assert before(order, "run-two", "trained.two", "quality.two", "late")
+    submission["cells"].append(notebook.code_cell("train_two(two, STEPS)", "later"))
+    assert before(first(submission), "late", "later", "trained.two")  # there is more to come
+
+
+def test_a_cell_that_ends_nothing_is_asked_nothing_before() -> None:
+    submission = notebook.submission()
+    submission["cells"].append(notebook.code_cell("print('killed')\nskill(9)", "late"))
+    assert before(first(submission), "late", "trained.two")
 
 
 def test_a_plan_is_plain_data_with_the_cells_sources() -> None:

@@ -11,6 +11,7 @@ from grader.notebook.format import one_line
 from grader.records import CellRun, Limits
 
 CELL_STATUSES = ("ok", "error", "timeout", "died", "skipped")  # looked up by equality: a status may be anything
+ASKED = ("end", "clear")
 MAX_TEXT = 400
 MAX_NAMES = 1000  # of answers, notes and stages
 MAX_CELLS = 100_000
@@ -113,7 +114,9 @@ class Inbox:
         if content is None or index > 10 * self.limits.cells or status not in CELL_STATUSES or not plausible:
             self.malformed += 1
             return
-        self.cells[index] = CellRun(index, str(status), float(content["seconds"]), _text(content.get("error")))
+        asked = next((known for known in ASKED if content.get("asked") == known), "")
+        error = _text(content.get("error"))
+        self.cells[index] = CellRun(index, str(status), float(content["seconds"]), error, asked)
         outputs = content.get("outputs")
         if isinstance(outputs, list):
             self.outputs[index] = outputs

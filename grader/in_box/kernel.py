@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import time
@@ -11,115 +10,33 @@ from dataclasses import dataclass
 from typing import Any
 
 import nbformat
+from client import FLOOD, LOST, BoundedClient, UnreadableReply
 from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 
 STARTUP_S = 120
 INTERRUPT_GRACE_S = 8
 MAX_ERROR = 400
-MAX_DEPTH = 100  # of what a cell shows, as JSON
-MAX_LINE = 4000  # characters of one entry of a traceback, which is a whole frame
-MAX_LINES = 20  # entries kept at either end of a traceback
-ERROR_BYTES = 200_000
-FLOOD = 64  # times what is kept of a cell's output: then the cell is stopped
-DROPPED = "\n[the rest of this cell's output was dropped: it printed or showed too much]\n"
+ASKED = {"ask_exit": "end", "reset": "clear"}  # of a reply's payload: what the prelude has not done, and says so
 
 
 @dataclass
 class Ran:
-    """How one piece of code ended: `ok`, `error`, `timeout`, `died` or `skipped`."""
+    """How one piece of code ended: `ok`, `error`, `timeout`, `died` or `skipped`.
+
+    `asked` says what it asked for that was not done: to `end` the kernel or to `clear` its variables.
+    """
 
     status: str
     seconds: float
     error: str
     outputs: list[dict[str, Any]]
+    asked: str = ""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, *, outputs: bool = True) -> dict[str, Any]:
         """The frame's content."""
-        return {
-            "status": self.status,
-            "seconds": round(self.seconds, 3),
-            "error": self.error,
-            "outputs": self.outputs,
-        }
-
-
-class BoundedClient(NotebookClient):
-    """Drops what a cell prints or shows beyond a number of bytes, so that a flood fills no memory.
-
-    `flooded` is set where a cell goes on and on: what it does besides is not worth twenty minutes of printing.
-    """
-
-    max_bytes = 1 << 22
-    used = 0
-    said = 0  # with what was dropped
-    flooded: asyncio.Event
-
-    def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
-        """Appends the message's output, merges streams, or drops it when the cell has said enough."""
-        kind, content = msg["msg_type"], msg["content"]
-        if kind == "error":
-            content = shortened(content)
-        if too_deep(content):
-            size = self.max_bytes
-        else:
-            size = len(content.get("text", "")) if kind == "stream" else len(json.dumps(content))
-        self.said += size
-        if self.said > FLOOD * self.max_bytes:
-            self.flooded.set()
-        room = self.max_bytes - self.used
-        if room + (ERROR_BYTES if kind == "error" else 0) <= 0:  # how a cell ended is kept in any case
-            return None
-        self.used += size + 64
-        out = None
-        if kind == "stream":
-            text = content["text"][:room]
-            if outs and outs[-1]["output_type"] == "stream" and outs[-1]["name"] == content["name"]:
-                out = outs[-1]
-                out["text"] = without_overwritten(out["text"] + text)
-            else:
-                content = {**content, "text": without_overwritten(text)}
-                out = super().output(outs, {**msg, "content": content}, display_id, cell_index)
-        elif size <= room or kind == "error":
-            out = super().output(outs, {**msg, "content": content}, display_id, cell_index)
-        if room > 0 >= self.max_bytes - self.used:
-            outs.append(nbformat.v4.new_output("stream", name="stderr", text=DROPPED))
-        return out
-
-
-def too_deep(content: Any) -> bool:
-    """Whether JSON content is nested deeper than is passed on; deeper content overflows whoever walks it."""
-    level = [content]
-    for _ in range(MAX_DEPTH):
-        level = [child for value in level if isinstance(value, dict | list) for child in _children(value)]
-        if not level:
-            return False
-    return True
-
-
-def _children(value: dict[str, Any] | list[Any]) -> list[Any]:
-    return list(value.values()) if isinstance(value, dict) else value
-
-
-def shortened(error: dict[str, Any]) -> dict[str, Any]:
-    """The error message's content with what a person would read of it."""
-    traceback = [str(line)[:MAX_LINE] for line in error.get("traceback", [])]
-    if len(traceback) > 2 * MAX_LINES:
-        traceback = [*traceback[:MAX_LINES], "...", *traceback[-MAX_LINES:]]
-    return {
-        "ename": str(error.get("ename"))[:100],
-        "evalue": str(error.get("evalue"))[:MAX_LINE],
-        "traceback": traceback,
-    }
-
-
-def without_overwritten(text: str) -> str:
-    """Keeps of a progress bar's lines only what a terminal would still show; only the tail can change."""
-    head, newline, tail = text.rpartition("\n")
-    if "\r" in tail[:-1]:
-        tail = tail[tail.rstrip("\r").rfind("\r") + 1 :]
-    return head + newline + tail
+        told = {"status": self.status, "seconds": round(self.seconds, 3), "error": self.error, "asked": self.asked}
+        return {**told, "outputs": self.outputs} if outputs else told
 
 
 class Kernel:
@@ -153,6 +70,7 @@ class Kernel:
         client.extra_arguments = ["--HistoryManager.enabled=False"]
         await client.async_start_new_kernel(cwd=folder)
         await client.async_start_new_kernel_client()
+        client.read_safely()
         self._client = client
         self.alive = True
 
@@ -160,8 +78,7 @@ class Kernel:
         """Runs one cell; interrupts it after `timeout_s` or in a flood, gives the kernel up if that does not help."""
         cell = nbformat.v4.new_code_cell(source)
         client = self._client
-        client.used = client.said = 0
-        client.flooded.clear()
+        client.begin()
         self._reply = {}
         client.nb.cells[0] = cell
         started = time.monotonic()
@@ -181,27 +98,38 @@ class Kernel:
         seconds = time.monotonic() - started
         if not task.done():
             task.cancel()
-        elif isinstance(task.exception(), DeadKernelError):
+        elif isinstance(fault := task.exception(), DeadKernelError):
             self.alive = False
-        elif isinstance(task.exception(), RecursionError):  # a message nested too deep to be read at all
-            return Ran("error", seconds, "RecursionError: what the cell showed is nested too deep", [])
-        elif (fault := task.exception()) is not None and not timed_out:
+        elif fault is not None and not timed_out and not isinstance(fault, UnreadableReply):
             raise fault
         outputs = [dict(output) for output in cell.outputs]
+        if client.lost:
+            outputs.append({"output_type": "stream", "name": "stderr", "text": LOST})
         if timed_out and not ended_itself:
             much = FLOOD * client.max_bytes / 1e6
             why = f"it had printed more than {much:.0f} MB" if client.flooded.is_set() else f"{timeout_s:.0f} s"
             return Ran("timeout", seconds, f"stopped after {why}", outputs)
         if not self.alive:
             return Ran("died", seconds, "the Python process ended", outputs)
+        return self._ended(seconds, outputs)
+
+    def _ended(self, seconds: float, outputs: list[dict[str, Any]]) -> Ran:
+        """How a cell ended to which the kernel has replied."""
+        asked = _asked(self._reply.get("payload"))
         failed = self._reply if self._reply.get("status") == "error" else None  # also where no traceback was shown
         error = next((o for o in outputs if o.get("output_type") == "error"), failed)
         if error is not None:
-            return Ran("error", seconds, f"{error.get('ename')}: {error.get('evalue')}"[:MAX_ERROR], outputs)
-        return Ran("ok", seconds, "", outputs)
+            return Ran("error", seconds, f"{error.get('ename')}: {error.get('evalue')}"[:MAX_ERROR], outputs, asked)
+        return Ran("ok", seconds, "", outputs, asked)
 
     def _replied(self, *, execute_reply: dict[str, Any], **_: Any) -> None:
         self._reply = execute_reply["content"]
+
+    async def rest(self, seconds: float) -> None:
+        """Nothing runs for so long; then it is known whether the kernel still answers."""
+        await asyncio.sleep(seconds)
+        if self.alive:  # a kernel that is shutting down may wait for the next message before it ends
+            self.alive = (await self.execute("None", INTERRUPT_GRACE_S)).status == "ok" and self.alive
 
     async def stop(self) -> None:
         """The kernel is gone, dead or alive before."""
@@ -209,3 +137,12 @@ class Kernel:
         if self._client is not None:
             self._client.kc.stop_channels()
             await self._client.km.shutdown_kernel(now=True)
+
+
+def _asked(payload: Any) -> str:
+    """What the cell asked for that the prelude has not done."""
+    for entry in payload if isinstance(payload, list) else ():
+        source = entry.get("source") if isinstance(entry, dict) else None
+        if isinstance(source, str) and source in ASKED:
+            return ASKED[source]
+    return ""

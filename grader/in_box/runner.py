@@ -3,7 +3,7 @@
 It shares the box with the student's code, so the keeper believes none of it. It reads one frame, `plan`, then
 executes the plan's steps: notebook cells, and stages of the probe, whose questions it asks the keeper for only when
 their turn has come. A kernel that dies is started again and the quick cells are replayed, so that one fatal cell
-costs only what depends on it.
+costs only what depends on it; of the fatal one itself, only what it defines is replayed.
 
 Frames sent: `at` (what is running), `cell/<index>`, `answer/<stage>/<question>`, `note/<stage>/<question>`,
 `stage/<stage>`, `want/<stage>`, `event` and `done`. Frames read: `plan`, `questions/<stage>`, `refused/<stage>`; and
@@ -19,16 +19,20 @@ import resource
 import shutil
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 sys.path.insert(0, str(Path(__file__).parent))
-from kernel import DROPPED, ERROR_BYTES, Kernel, Ran
+from client import DROPPED, ERROR_BYTES
+from kernel import Kernel, Ran
 from wire import WireError, read_frame, write_frame
 
 WORK = Path(os.environ.get("TMPDIR", "/tmp")) / ".box"
 MAX_QUESTIONS_BYTES = 1 << 28
 MAX_ESCAPED = 6  # bytes that JSON may take for one character
+DEATH_S = 2  # until a kernel's death is noticed
+REST_S = 1.5  # in which a kernel dies that a cell has told to end soon
 
 
 class Channel:
@@ -51,6 +55,20 @@ class Channel:
         return frame
 
 
+@dataclass
+class Done:
+    """A cell that has run: what a new kernel runs of it, and what was told of it."""
+
+    index: int
+    again: str
+    definitions: str  # its imports, functions, classes and plain values
+    told: dict[str, Any]
+
+    def distrust(self) -> None:
+        """It ends kernels: a new one runs only what it defines; nothing where that ended one."""
+        self.again = self.definitions if self.again != self.definitions else ""
+
+
 class Runner:
     """Executes a plan; see the module's text."""
 
@@ -59,7 +77,8 @@ class Runner:
         self.plan: dict[str, Any] = {}
         self.kernel: Kernel | None = None
         self.restarts_left = 0
-        self.replayable: list[str] = []
+        self.done: list[Done] = []
+        self.doubtful = False  # whether a cell has run of which nothing shows yet that it ends no kernel later
 
     async def run(self) -> None:
         """Every step has been executed or reported as skipped."""
@@ -83,10 +102,29 @@ class Runner:
         if self.kernel is not None:
             await self.kernel.stop()
 
-    async def living_kernel(self) -> Kernel | None:
-        """A kernel that has seen the prelude and, after a death, the quick cells again; None when none is left."""
+    async def living_kernel(self, *, careful: bool = False) -> Kernel | None:
+        """A kernel that has seen the prelude and, after a death, the quick cells again; None when none is left.
+
+        Where one of these ends the kernel, at once or a moment later, a careful kernel finds which: it rests after
+        each. That cell is never run again, but for what it defines.
+        """
         if self.kernel is not None and self.kernel.alive:
             return self.kernel
+        if (kernel := await self.started()) is None:
+            return None
+        for done in [done for done in self.done if done.again]:
+            await kernel.execute(done.again, self.plan["replay_timeout_s"])
+            if careful:
+                await kernel.rest(REST_S)
+            if not kernel.alive:
+                if careful:
+                    done.distrust()
+                    self.channel.send(f"cell/{done.index}", {**done.told, "status": "died"})  # its outputs stay
+                return await self.living_kernel(careful=not careful)
+        return kernel
+
+    async def started(self) -> Kernel | None:
+        """A new kernel that has seen the prelude; None where none is left."""
         first = self.kernel is None
         if self.kernel is not None:
             if self.restarts_left == 0:
@@ -107,28 +145,45 @@ class Runner:
             ran = await kernel.execute(prelude.read_text() if prelude.exists() else "", 60)
             if ran.status != "ok" and first:
                 self.channel.send("event", {"ours": f"the prelude of {folder} failed: {ran.error}"})
-        for source in list(self.replayable):
-            ran = await kernel.execute(source, self.plan["replay_timeout_s"])
-            if not kernel.alive:  # never replay what kills; the next call starts over without it
-                self.replayable.remove(source)
-                return await self.living_kernel()
         return kernel
 
     async def run_cell(self, step: dict[str, Any]) -> None:
         index = step["index"]
         self.channel.send("at", {"cell": index})
-        kernel = await self.living_kernel()
-        if kernel is None:
-            self.channel.send(f"cell/{index}", Ran("skipped", 0.0, "", []).as_json())
-            return
-        ran = await kernel.execute(step["source"], step["timeout_s"])
-        quick = ran.seconds <= self.plan["replay_max_s"]
-        if ran.status in {"ok", "error"} and (step["replay"] == "always" or (step["replay"] == "quick" and quick)):
-            self.replayable.append(step["source"])
+        ran = Ran("skipped", 0.0, "", [])
+        while (kernel := await self.living_kernel()) is not None:
+            ran = await kernel.execute(step["source"], step["timeout_s"])
+            if not await self.is_doubtful(ran):
+                self.done.append(self.as_done(step, ran))
+                self.doubtful = ran.status != "died"
+                break
         content = ran.as_json()
         if len(json.dumps(content)) > MAX_ESCAPED * self.plan["cell_output_bytes"] + ERROR_BYTES:
             content["outputs"] = [{"output_type": "stream", "name": "stderr", "text": DROPPED}]
         self.channel.send(f"cell/{index}", content)
+
+    async def is_doubtful(self, ran: Ran) -> bool:
+        """Whether a cell before may have ended the kernel under this, which is then to run once more.
+
+        The new kernel has rested after those cells: what they do a moment later, it has survived, or they have been
+        found. Only for what is quick, and once: whatever dies again has ended the kernel itself.
+        """
+        doubtful, self.doubtful = self.doubtful, False
+        if not doubtful or ran.status != "died" or ran.seconds > self.plan["replay_max_s"] + DEATH_S:
+            return False
+        self.restarts_left += 1  # finding out costs none
+        if (kernel := await self.living_kernel()) is not None:
+            await kernel.rest(REST_S)
+            if not kernel.alive:
+                await self.living_kernel(careful=True)
+        return True
+
+    def as_done(self, step: dict[str, Any], ran: Ran) -> Done:
+        """What a new kernel will run of the cell: all, what it defines, or nothing."""
+        quick = step["replay"] == "always" or (step["replay"] == "quick" and ran.seconds <= self.plan["replay_max_s"])
+        definitions = step["definitions"] if step["replay"] != "never" else ""
+        again = step["source"] if quick and ran.status in {"ok", "error"} else definitions
+        return Done(step["index"], again, definitions, ran.as_json(outputs=False))
 
     async def run_stage(self, step: dict[str, Any]) -> None:
         """Asks a stage's questions; one that kills the kernel is left out and the rest asked again."""
@@ -170,6 +225,8 @@ class Runner:
                     self.forward(stage, folder, done)
             finally:
                 ran = await asking
+            if await self.is_doubtful(ran):
+                continue
             if kernel.alive:
                 if ran.status == "error" and ran.error.startswith("Spoilt:"):
                     return {"status": "spoilt"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,6 +139,20 @@ def test_text_of_the_box_can_be_printed_and_written() -> None:
     assert box.notes["s", "q"][0] == "a b [31mc d e"
     assert box.running["stage"].isprintable()
     assert len(box.cells[1].error) <= 400
+
+
+@pytest.mark.parametrize("asked", ["end", "clear", "", "nonsense", 5, None, ["end"], {"end": 1}])
+def test_what_a_cell_asked_for_is_one_of_two_words_or_nothing(asked: object) -> None:
+    box = inbox()
+    box.put("cell/1", json.dumps({"status": "ok", "seconds": 1, "asked": asked, "outputs": []}).encode())
+    assert box.cells[1].asked == (asked if asked in ("end", "clear") else "")
+
+
+def test_a_cell_that_is_told_again_without_outputs_keeps_them() -> None:
+    box = inbox()
+    box.put("cell/1", b'{"status": "ok", "seconds": 1, "outputs": [{"output_type": "stream"}]}')
+    box.put("cell/1", b'{"status": "died", "seconds": 1}')
+    assert (box.cells[1].status, box.outputs[1]) == ("died", [{"output_type": "stream"}])
 
 
 def test_answers_after_the_seal_change_nothing() -> None:

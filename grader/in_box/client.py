@@ -1,0 +1,193 @@
+"""What a kernel says of one cell, taken in: its output bounded, and what cannot be read of it left out.
+
+A notebook may print and show anything, and write anything to the kernel's own sockets. Whatever comes of that costs
+the output, never the cell and never the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from queue import Empty
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionComplete
+from zmq import ZMQError
+
+MAX_DEPTH = 100  # of what a cell shows, as JSON
+MAX_LINE = 4000  # characters of one entry of a traceback, which is a whole frame
+MAX_LINES = 20  # entries kept at either end of a traceback
+ERROR_BYTES = 200_000
+FLOOD = 64  # times what is kept of a cell's output: then the cell is stopped
+DROPPED = "\n[the rest of this cell's output was dropped: it printed or showed too much]\n"
+LOST = "\n[an output of this cell was left out: it could not be read]\n"
+SHOWN = frozenset({"display_data", "error", "execute_result", "stream", "update_display_data"})
+
+Message = dict[str, Any]
+
+
+class UnreadableReply(Exception):
+    """What the kernel replied when the cell had ended is no reply."""
+
+
+class BoundedClient(NotebookClient):
+    """Drops what a cell prints or shows beyond a number of bytes, so that a flood fills no memory.
+
+    `flooded` is set where a cell goes on and on: what it does besides is not worth twenty minutes of printing.
+    """
+
+    max_bytes = 1 << 22
+    used = 0
+    said = 0  # with what was dropped
+    lost = False  # whether something was left out that could not be read
+    flooded: asyncio.Event
+
+    def begin(self) -> None:
+        """The next cell starts with nothing said; outputs of the cells before it can no longer be updated."""
+        self.reset_execution_trackers()
+        self.used = self.said = 0
+        self.lost = False
+        self.flooded.clear()
+
+    def read_safely(self) -> None:
+        """From now on, messages that are none are left out, however they came to be."""
+        assert self.kc is not None
+        iopub, shell = self.kc.iopub_channel, self.kc.shell_channel
+        iopub.get_msg = _next_readable(iopub, self._lose)
+        shell.get_msg = _next_readable(shell, _refuse_reply)
+
+    def process_message(self, msg: Message, cell: Any, cell_index: int) -> Any:
+        """Takes the message in; one that fails because of what it holds is left out."""
+        try:
+            if not too_deep(msg["content"]):
+                return super().process_message(msg, cell, cell_index)
+        except CellExecutionComplete:
+            raise
+        except Exception:  # whatever it is, it comes of the content: the cell has ended as its reply says
+            pass
+        if msg["msg_type"] in SHOWN:
+            self._lose()
+        return None
+
+    def output(self, outs: list[Any], msg: Message, display_id: str | None, cell_index: int) -> Any:
+        """Appends the message's output, merges streams, or drops it when the cell has said enough."""
+        kind, content = msg["msg_type"], msg["content"]
+        if self.clear_before_next_output:
+            self.clear_before_next_output = False
+            self._cleared(outs, cell_index)
+        if kind == "error":
+            content = shortened(content)
+        size = len(content.get("text", "")) if kind == "stream" else len(json.dumps(content))
+        self.said += size
+        if self.said > FLOOD * self.max_bytes:
+            self.flooded.set()
+        room = self.max_bytes - self.used
+        if room + (ERROR_BYTES if kind == "error" else 0) <= 0:  # how a cell ended is kept in any case
+            return None
+        self.used += size + 64
+        out = None
+        if kind == "stream":
+            text = content["text"][:room]
+            if outs and outs[-1]["output_type"] == "stream" and outs[-1]["name"] == content["name"]:
+                out = outs[-1]
+                out["text"] = without_overwritten(out["text"] + text)
+            else:
+                content = {**content, "text": without_overwritten(text)}
+                out = super().output(outs, {**msg, "content": content}, display_id, cell_index)
+        elif size <= room or kind == "error":
+            out = super().output(outs, {**msg, "content": content}, display_id, cell_index)
+        if room > 0 >= self.max_bytes - self.used:
+            outs.append(nbformat.v4.new_output("stream", name="stderr", text=DROPPED))
+        return out
+
+    def clear_output(self, outs: list[Any], msg: Message, cell_index: int) -> None:
+        """Clears what the cell has shown, now or before its next output."""
+        super().clear_output(outs, msg, cell_index)
+        if not outs:
+            self.used = 0
+
+    def handle_comm_msg(self, outs: list[Any], msg: Message, cell_index: int) -> None:
+        """Nothing comes of what widgets tell: there is nothing here that shows them, nor takes outputs for them."""
+
+    def _cleared(self, outs: list[Any], cell_index: int) -> None:
+        outs.clear()
+        self.clear_display_id_mapping(cell_index)
+        self.used = 0
+
+    def _lose(self) -> None:
+        self.lost = True
+
+
+def _next_readable(channel: Any, refuse: Callable[[], None]) -> Callable[..., Awaitable[Message]]:
+    """The channel's `get_msg`, which calls `refuse` for a message that is none and waits for the next one."""
+    receive = channel.get_msg
+
+    async def get_msg(timeout: float | None = None) -> Message:
+        while channel.is_alive():
+            try:
+                message: Message = await receive(timeout=timeout)
+            except (Empty, ZMQError):
+                raise
+            except Exception:  # no signature, no JSON, no header, too deep: there are many ways
+                message = {}
+            if _is_message(message):
+                return message
+            refuse()
+            await asyncio.sleep(0)  # others have their turn, however many there are
+        raise Empty
+
+    return get_msg
+
+
+def _is_message(message: Message) -> bool:
+    """Whether it has the parts that every message of Jupyter's has, and a reply says how the cell ended."""
+    parts = all(isinstance(message.get(part), dict) for part in ("header", "parent_header", "content"))
+    if not parts or not isinstance(message.get("msg_type"), str):
+        return False
+    return message["msg_type"] != "execute_reply" or isinstance(message["content"].get("status"), str)
+
+
+def _refuse_reply() -> None:
+    """Ends the waiting: no other reply will come.
+
+    Raises:
+        UnreadableReply: always.
+    """
+    raise UnreadableReply
+
+
+def too_deep(content: Any) -> bool:
+    """Whether JSON content is nested deeper than is passed on; deeper content overflows whoever walks it."""
+    level = [content]
+    for _ in range(MAX_DEPTH):
+        level = [child for value in level if isinstance(value, dict | list) for child in _children(value)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: dict[str, Any] | list[Any]) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value
+
+
+def shortened(error: dict[str, Any]) -> dict[str, Any]:
+    """The error message's content with what a person would read of it."""
+    traceback = [str(line)[:MAX_LINE] for line in error.get("traceback", [])]
+    if len(traceback) > 2 * MAX_LINES:
+        traceback = [*traceback[:MAX_LINES], "...", *traceback[-MAX_LINES:]]
+    return {
+        "ename": str(error.get("ename"))[:100],
+        "evalue": str(error.get("evalue"))[:MAX_LINE],
+        "traceback": traceback,
+    }
+
+
+def without_overwritten(text: str) -> str:
+    """Keeps of a progress bar's lines only what a terminal would still show; only the tail can change."""
+    head, newline, tail = text.rpartition("\n")
+    if "\r" in tail[:-1]:
+        tail = tail[tail.rstrip("\r").rfind("\r") + 1 :]
+    return head + newline + tail

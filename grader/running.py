@@ -223,8 +223,7 @@ def _execution(first: Kept, case: Case, evidence: Evidence) -> Execution:
         elif run.status == "skipped":
             events.append(f"{where} was not run, because the Python process could not be started again")
     if first.event:
-        at = first.inbox.running
-        index = at.get("cell")
+        index = first.at.get("cell")
         where = f" while cell {index + 1} was running" if isinstance(index, int) else ""
         events.append(first.event + where)
     status = first.status

@@ -14,6 +14,7 @@ from grader.errors import BoxError
 from grader.records import Limits
 
 ENGINE = "/box/engine"  # where the box sees grader/in_box
+RUNNER = "runner.py"  # there, the program that every box begins with
 PROBE = "/box/probe"  # where it sees the exercise's in_box
 MNIST = "/box/mnist"  # where it sees MNIST's raw files, and nothing else of the cache
 SPARE_TASKS = 8  # the box's own, beside what the notebook may have
@@ -31,12 +32,23 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class AnotherUser:
+    """Whose a box is that root starts: `launch.prepare_another` makes its namespaces."""
+
+    id: int  # of the machine's
+    inside: int
+    descriptors: tuple[int, int]  # where the box's outermost process finds its two user namespaces
+    last: bool  # no further user namespace can be made inside
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """How a box's outermost process is started, and how what it leaves is removed."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
     descriptors: Mapping[int, bytes] = field(default_factory=dict)  # number -> what that process reads from it
+    user: AnotherUser | None = None  # None: the box is run by whoever runs the grader
     memory_folders: Sequence[str] = ()  # in the box: files there lie in memory that no process's own shows
     end: Callable[[], None] = _nothing  # called once when that process is dead; raises BoxError where something stays
 

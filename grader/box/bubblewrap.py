@@ -2,18 +2,21 @@
 
 New user, pid, network, ipc, uts and cgroup namespaces; a read-only view of the system's libraries, the interpreter
 and its packages; small in-memory folders to write in; no capabilities, no new privileges, no further user namespaces;
-a filter of kernel calls. `grader.box.layers` says what each layer stops.
+a filter of kernel calls. A box that root starts has a user of its own outside, too. `grader.box.layers` says what each
+layer stops.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from grader.box.backend import ENGINE, SPARE_TASKS, Command, Contents, box_environment
+from grader.box.another_user import Readable, need_open, new_id, owns_the_kernel
+from grader.box.backend import ENGINE, RUNNER, SPARE_TASKS, AnotherUser, Command, Contents, box_environment
 from grader.box.gpu import memory_share
 from grader.box.layers import checked
 from grader.box.rlimits import counts_tasks_by_box
@@ -33,7 +36,16 @@ SETTINGS = (
     "/etc/localtime",
 )
 PASSWD = Path(__file__).parents[1] / "in_box" / "passwd"
+USER = 1000  # in the box
 FILTER = 9  # the descriptor on which bubblewrap finds the filter; it reads and closes it
+USER_NAMESPACES = (10, 11)
+TO_TURN = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")  # of the program that turns root into another user, and goes
+# What a box could see of the machine there; the rest of /proc is its own, or nothing that is secret.
+MASKED_FILES = (
+    *("interrupts", "kallsyms", "kcore", "key-users", "keys", "kmsg", "latency_stats", "mtrr", "sched_debug"),
+    *("slabinfo", "sysrq-trigger", "timer_list", "timer_stats", "vmallocinfo"),
+)
+MASKED_FOLDERS = ("acpi", "asound", "bus", "irq", "scsi")
 NAMESPACES = {
     "network": "--unshare-net",
     "processes": "--unshare-pid",
@@ -69,13 +81,19 @@ class Bubblewrap:
 
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         """See `Backend`."""
-        arguments = [str(self.program), "--die-with-parent", "--new-session", "--unshare-user"]
+        user, readable = self._another_user(), Readable()
+        turn = self._turn(user)
+        if user is not None:
+            need_open(python_folders())
+            contents = Contents(readable.paths(contents.folders))
+        arguments = [str(self.program), "--die-with-parent", "--new-session", *self._user(user)]
         arguments += [flag for layer, flag in NAMESPACES.items() if self._with(layer)]
-        arguments += ["--disable-userns"] if self._with("user namespaces") else []
-        arguments += ["--uid", "1000", "--gid", "1000"]
         arguments += ["--hostname", "box"] if self._with("hostname") else []
         arguments += ["--cap-drop" if self._with("capabilities") else "--cap-add", "ALL"]
-        arguments += self._files(limits)
+        if user is not None:
+            arguments += [word for power in TO_TURN for word in ("--cap-add", power)]
+        arguments += open_parents([*SETTINGS, "/etc/passwd", *map(str, python_folders()), *contents.folders])
+        arguments += self._files(limits, PASSWD if user is None else readable.path(PASSWD))
         for folder in python_folders():
             arguments += ["--ro-bind", str(folder), str(folder)]
         for inside, outside in contents.folders.items():
@@ -88,18 +106,45 @@ class Bubblewrap:
         if self._with("seccomp") and (kernel := kernel_filter(platform.machine())) is not None:
             arguments += ["--seccomp", str(FILTER)]
             descriptors[FILTER] = kernel
-        arguments += ["--chdir", HOME, "--", python_program(), f"{ENGINE}/runner.py"]
+        arguments += ["--chdir", HOME, "--", *turn, python_program(), f"{ENGINE}/{RUNNER}"]
         environment = box_environment(self, contents, HOME, "/tmp") | (memory_share(limits) if gpu else {})
         if self._with("rlimits") and counts_tasks_by_box():
             environment["BOX_TASKS"] = str(limits.processes + SPARE_TASKS)
         if not self._with("environment"):
             environment = {**os.environ, **environment}
-        return Command(arguments, environment, descriptors, WRITABLE)
+        return Command(arguments, environment, descriptors, user, WRITABLE, readable.end)
+
+    def _another_user(self) -> AnotherUser | None:
+        # With all the machine's files in sight, Python may lie below a folder that only root may enter.
+        if not (self._with("another user") and self._with("files") and owns_the_kernel()):
+            return None
+        return AnotherUser(new_id(), USER, USER_NAMESPACES, last=self._with("user namespaces"))
+
+    def _user(self, user: AnotherUser | None) -> list[str]:
+        if user is None:
+            own = ["--unshare-user", "--uid", str(USER), "--gid", str(USER)]
+            return own + (["--disable-userns"] if self._with("user namespaces") else [])
+        first, second = map(str, user.descriptors)
+        return ["--userns", first, "--userns2", second]
+
+    def _turn(self, user: AnotherUser | None) -> list[str]:
+        """What turns root into the box's user, in the second of its namespaces, and gives up all powers.
+
+        Raises:
+            BoxError: where this machine lacks the program.
+        """
+        if user is None:
+            return []
+        if (program := shutil.which("setpriv", path="/usr/bin:/bin")) is None:
+            raise BoxError("isolation: a box that root starts needs setpriv; install the package util-linux")
+        turn = [program, f"--reuid={user.inside}", f"--regid={user.inside}", "--clear-groups"]
+        powers = ["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]
+        return [*turn, *(powers if self._with("capabilities") else [])]
 
     def _with(self, layer: str) -> bool:
         return layer not in self.without
 
-    def _files(self, limits: Limits) -> list[str]:
+    def _files(self, limits: Limits, passwd: Path) -> list[str]:
         arguments = []
         if self._with("files"):
             for path in SYSTEM:
@@ -108,16 +153,34 @@ class Bubblewrap:
                 arguments += ["--ro-bind-try", setting, setting]
         else:
             arguments += _everything()
-        arguments += ["--ro-bind", str(PASSWD), "/etc/passwd"]
-        arguments += ["--proc", "/proc", "--dev", "/dev"]
+        arguments += ["--ro-bind", str(passwd), "/etc/passwd"]
+        arguments += ["--proc", "/proc", "--dev", "/dev", *(masks() if self._with("kernel settings") else [])]
         for path in WRITABLE:
             if self._with("disk"):
                 arguments += ["--size", str(limits.disk_mb * 1_000_000)]
-            arguments += ["--tmpfs", path]
+            arguments += ["--perms", "0777", "--tmpfs", path]
         if not self._with("files"):
             for child in sorted(Path("/tmp").iterdir()):
                 arguments += ["--ro-bind-try", str(child), str(child)]
         return arguments
+
+
+def open_parents(paths: Iterable[str]) -> list[str]:
+    """The folders above them are made for everybody: those that bubblewrap makes only their maker may enter."""
+    parents = dict.fromkeys(str(parent) for path in paths for parent in reversed(Path(path).parents[:-1]))
+    return [word for parent in parents for word in ("--dir", parent)]
+
+
+def masks() -> list[str]:
+    """Nothing in /proc can be written, and some of what it has for the machine's owner is not there."""
+    arguments = []
+    for name in MASKED_FILES:
+        if Path("/proc", name).exists():
+            arguments += ["--ro-bind", "/dev/null", f"/proc/{name}"]
+    for name in MASKED_FOLDERS:
+        if Path("/proc", name).is_dir():
+            arguments += ["--tmpfs", f"/proc/{name}", "--remount-ro", f"/proc/{name}"]
+    return [*arguments, "--remount-ro", "/proc"]
 
 
 def _as_it_is(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Control groups for one box: memory and number of processes, enforced by the kernel where this machine lets us.
+"""Control groups for one box: memory, number of processes and a fair share of the cores, where this machine lets us.
 
 Where it does not (an ordinary user without delegation), the keeper's own watching is the fallback.
 """
@@ -15,6 +15,7 @@ import psutil
 
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "vae-autograder"
+FAIR = 1024  # cpu.shares of a box, however many processes it has
 END_S = 5.0  # for the kernel to let go of the last process of a group
 LEFT_BEHIND_S = 60.0  # a younger group may be that of a keeper whom we cannot see, and not yet joined
 
@@ -41,6 +42,8 @@ class Cgroups:
             memory = dict.fromkeys(("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), memory_mb << 20)
             self._make(_own("memory", ROOT / "memory") / name, memory)
             self._make(_own("pids", ROOT / "pids") / name, {"pids.max": processes})
+            # Version 2 gives every group its share by itself.
+            self._make(_own("cpu", ROOT / "cpu") / name, {"cpu.shares": FAIR})
         for folder in self.folders:
             if (folder / peak).exists():
                 self._peak = folder / peak

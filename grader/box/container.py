@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from grader.box.backend import ENGINE, SPARE_TASKS, Command, Contents, box_environment
+from grader.box.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Contents, box_environment
 from grader.box.bubblewrap import HOME, PASSWD, SETTINGS, SYSTEM, WRITABLE, python_folders, python_program
 from grader.box.gpu import memory_share
 from grader.box.rlimits import rlimits
@@ -99,7 +99,7 @@ class Container:
             arguments += ["--env", f"{key}={value}"]
         end_s = math.ceil(limits.wall_s) + GRACE_S
         arguments += ["--workdir", HOME, "--entrypoint", "/usr/bin/timeout", self.image]
-        arguments += ["--foreground", "--signal=KILL", str(end_s), python_program(), f"{ENGINE}/runner.py"]
+        arguments += ["--foreground", "--signal=KILL", str(end_s), python_program(), f"{ENGINE}/{RUNNER}"]
         client = {key: os.environ[key] for key in CLIENT if key in os.environ}
         return Command(arguments, client, end=partial(_end, self.program, name, folder))
 
@@ -107,6 +107,9 @@ class Container:
         memory = f"{limits.memory_mb}m"
         arguments = ["--memory", memory, "--memory-swap", memory]
         arguments += ["--pids-limit", str(limits.processes + SPARE_TASKS)]
+        cores = sorted(os.sched_getaffinity(0))
+        if self.engine == "docker" and len(cores) < (os.cpu_count() or 1):  # podman's containers inherit them
+            arguments += ["--cpuset-cpus", ",".join(map(str, cores))]
         for limit, value in rlimits(limits).items():
             arguments += ["--ulimit", f"{limit.lower()}={value}:{value}"]
         for path in WRITABLE:

@@ -84,6 +84,8 @@ DENIED: dict[str, dict[str, Numbers]] = {
         "adjtimex": (159, 171),
         "clock_adjtime": (305, 266),
     },
+    # Pretended to have worked, for honest libraries take it for advice: a box keeps to the cores that it was given.
+    "cores": {"sched_setaffinity": (203, 122)},
     # ENOSYS: the C library then makes its threads with clone, whose flags a filter can read.
     "clone3": {"clone3": (435, 435)},
 }
@@ -113,6 +115,10 @@ ARGUMENTS: dict[str, Argument] = {
 }
 
 
+PRETENDED = 0
+ANSWERS = {"clone3": ENOSYS, "sched_setaffinity": PRETENDED}
+
+
 def error_of(call: str) -> int:
-    """What a denied call returns."""
-    return ENOSYS if call == "clone3" else EPERM
+    """The error that a denied call ends with; 0 where it does nothing and says that it did."""
+    return ANSWERS.get(call, EPERM)

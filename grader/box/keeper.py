@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -55,6 +55,7 @@ class Keeper:
             "limits": {} if "rlimits" in absent else rlimits(limits),
             "descriptors": {number: content.hex() for number, content in self._command.descriptors.items()},
             "command": list(self._command.arguments),
+            "user": None if self._command.user is None else asdict(self._command.user),
         }
         launcher = str(Path(__file__).with_name("launch.py"))
         try:
@@ -122,7 +123,8 @@ class Keeper:
         try:
             while self._process.poll() is None:
                 self._over.wait(self._tick_s)
-                end = self._watch.look(time.monotonic() - started, started=self.inbox.started)
+                at, begun = self.inbox.running, self.inbox.started
+                end = self._watch.look(time.monotonic() - started, at, started=begun)
                 self._end = self._end or end  # the reader may have set it meanwhile
                 if self._end is not None or self.inbox.finished:
                     break
@@ -144,6 +146,7 @@ class Keeper:
             inbox=self.inbox,
             status=status,
             event=event,
+            at=(status is Status.OK and self._watch.crowded_at) or self.inbox.running,
             exit_code=self._process.returncode,
             wall_s=time.monotonic() - started,
             cpu_s=self._watch.cpu_s,
@@ -153,6 +156,9 @@ class Keeper:
 
     def _natural_end(self, killed_for_memory: bool) -> tuple[Status, str]:
         if self.inbox.finished:
+            if self._watch.ended_for_number:
+                most = self._limits.processes
+                return Status.OK, f"all processes of the notebook were ended: there were more than {most} processes"
             if killed_for_memory:
                 limit_mb = self._limits.memory_mb
                 return Status.OK, f"a process of the notebook was ended: it used more than {limit_mb} MB of memory"
@@ -254,6 +260,7 @@ class Kept:
     inbox: Inbox
     status: Status
     event: str
+    at: dict[str, Any]  # what was running then, as the box says
     exit_code: int | None
     wall_s: float
     cpu_s: float

@@ -24,6 +24,8 @@ LAYERS: dict[str, str] = {
     "disk": "each of these folders has a size",
     "capabilities": "the box's user has no powers, not even over the box",
     "user namespaces": "no further namespace, in which it would have some",
+    "another user": "where root grades: the box's user is nobody outside, too, and owns nothing of the machine's",
+    "kernel settings": "nothing in /proc can be written, and what it has for the machine's owner is not there",
     "seccomp": "calls that no notebook needs are refused before the kernel's own code for them runs",
     "environment": "no variable of the caller's",
     "descriptors": "no file that the caller has open",

@@ -29,9 +29,6 @@ def rlimits(limits: Limits) -> dict[str, int]:
 
 
 def counts_tasks_by_box() -> bool:
-    """Whether NPROC, set inside a user namespace, counts the tasks of that namespace alone: since Linux 5.14.
-
-    It binds no box whose user is root outside.
-    """
+    """Whether NPROC, set inside a user namespace, counts the tasks of that namespace alone: since Linux 5.14."""
     found = re.match(r"(\d+)\.(\d+)", platform.release())
     return platform.system() == "Linux" and found is not None and (int(found[1]), int(found[2])) >= (5, 14)

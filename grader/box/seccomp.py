@@ -11,7 +11,7 @@ import struct
 from errno import ENOSYS, EPERM
 from typing import Any
 
-from grader.box.denied_calls import ARGUMENTS, DENIED, MACHINES, NEWEST, Argument, error_of
+from grader.box.denied_calls import ARGUMENTS, DENIED, MACHINES, NEWEST, PRETENDED, Argument, error_of
 
 ARCHITECTURES = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}  # AUDIT_ARCH_*
 X32 = 0x4000_0000  # the bit that marks x32's numbers; no call of aarch64 has it either
@@ -67,7 +67,7 @@ def _looked_at(argument: Argument) -> list[Step]:
 def engine_profile() -> dict[str, Any]:
     """The profile that docker and podman read: the same calls, on whichever of the two machines it is read."""
     rules = []
-    for error in (EPERM, ENOSYS):
+    for error in (EPERM, ENOSYS, PRETENDED):
         names = [name for calls in DENIED.values() for name in calls if error_of(name) == error]
         rules.append({"names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": error})
     for name, argument in ARGUMENTS.items():

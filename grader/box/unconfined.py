@@ -12,7 +12,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from grader.box.backend import ENGINE, Command, Contents, box_environment
+from grader.box.backend import ENGINE, RUNNER, Command, Contents, box_environment
 from grader.box.gpu import memory_share
 from grader.records import Limits
 
@@ -35,5 +35,5 @@ class Unconfined:
         home.mkdir()
         environment = box_environment(self, contents, str(home), str(root)) | (memory_share(limits) if gpu else {})
         environment["PATH"] = os.environ.get("PATH", environment["PATH"])
-        arguments = [sys.executable, f"{self.inside(ENGINE, contents)}/runner.py"]
+        arguments = [sys.executable, f"{self.inside(ENGINE, contents)}/{RUNNER}"]
         return Command(arguments, environment, end=partial(shutil.rmtree, root, ignore_errors=True))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import psutil
 
+from grader.box.backend import RUNNER
 from grader.box.usage import Usage, files_in_memory, resident_mb, usage
 from grader.records import Limits, Status
 
 START_GRACE_S = 120  # a machine under load may take long to import Jupyter
 SPARE_PROCESSES = 4  # the box's own
-MOST_ENDED = 20  # processes for their memory, before the whole run is
+MOST_ENDED = 20  # processes for their memory, or times that all are for their number, before the whole run is
+CLEAR_S = 5.0  # for the processes of a notebook to be ended
 MAX_FILES = 200_000  # in memory; each costs about a kilobyte that no limit of bytes counts
 
 End = tuple[Status, str]  # how a run ended, in one sentence
@@ -24,12 +29,14 @@ class Watch:
     def __init__(self, pid: int, limits: Limits, folders: Sequence[str], *, counted: bool, limited: bool) -> None:
         self.peak_mb, self.cpu_s = 0.0, 0.0
         self.ended_for_memory = 0  # processes
+        self.ended_for_number = 0  # times
+        self.crowded_at: dict[str, Any] = {}  # what was running the first time
         self._pid, self._limits, self._folders = pid, limits, folders
         self._counted, self._limited = counted, limited
         self._seen: dict[int, psutil.Process] = {}
 
-    def look(self, wall_s: float, *, started: bool) -> End | None:
-        """Why the box has to be ended now; None where it may go on."""
+    def look(self, wall_s: float, at: dict[str, Any], *, started: bool) -> End | None:
+        """Why the box has to be ended now; None where it may go on. `at` is what the box says is running."""
         limits = self._limits
         if wall_s > limits.wall_s:
             return Status.TIMEOUT, f"the run was ended: it took longer than {limits.wall_s:.0f} s"
@@ -49,9 +56,40 @@ class Watch:
             return Status.KILLED, f"the run was ended: it used more than {limits.memory_mb} MB of memory"
         if files > MAX_FILES:
             return Status.KILLED, f"the run was ended: it made more than {MAX_FILES} files"
-        if len(used.family) > limits.processes + SPARE_PROCESSES:
-            return Status.KILLED, f"the run was ended: it started more than {limits.processes} processes"
+        if self._too_many(used):
+            self.crowded_at = self.crowded_at or dict(at)
+            if not self._end_the_notebooks():
+                return Status.KILLED, f"the run was ended: it started more than {limits.processes} processes"
         return None
+
+    def _too_many(self, used: Usage) -> bool:
+        """Whether the box is full, and mostly of processes; one that is full of threads just refuses more."""
+        most, processes = self._limits.processes, len(used.family)
+        full = processes > most / 2 and sum(map(_threads, used.family)) > most
+        return full or processes > most + SPARE_PROCESSES
+
+    def _end_the_notebooks(self) -> bool:
+        """Every process of the box but the runner and those above it is dead, so that the other cells can be run.
+
+        They are stopped first: one that is stopped makes no other. False where that does not help.
+        """
+        self.ended_for_number += 1
+        own = _runner_and_above(self._pid)
+        deadline = time.monotonic() + CLEAR_S
+        stopped: set[psutil.Process] = set()
+        while self.ended_for_number <= MOST_ENDED and time.monotonic() < deadline:
+            moving = {process for process in self.family() if process.is_running()} - own - stopped
+            if not moving:
+                for process in stopped:
+                    with contextlib.suppress(psutil.Error):
+                        process.kill()
+                psutil.wait_procs(stopped, timeout=1)  # or the next look would count them once more
+                return True
+            for process in moving:
+                with contextlib.suppress(psutil.Error):
+                    process.suspend()
+            stopped |= moving
+        return False
 
     def _make_room(self, used: Usage, files_mb: float) -> bool:
         """Ends the largest process, as the kernel does where it counts; False where that would not help."""
@@ -73,4 +111,30 @@ class Watch:
         return list(self._seen.values())
 
     def _first_inside(self) -> int | None:
-        return min(self._seen, default=None, key=lambda pid: self._seen[pid].create_time())
+        """The box's first process; what the launcher starts before it, to make the box, is gone by then."""
+        alive = [pid for pid, process in self._seen.items() if process.is_running()]
+        return min(alive, default=None, key=lambda pid: self._seen[pid].create_time())
+
+
+def _threads(process: psutil.Process) -> int:
+    with contextlib.suppress(psutil.Error):
+        return int(process.num_threads())
+    return 0
+
+
+def _runner_and_above(outermost: int) -> set[psutil.Process]:
+    """The runner, which is the first of its name that was started, and what started it; empty where it is gone."""
+    named: list[tuple[float, psutil.Process]] = []
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(outermost)
+        for each in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                command = each.cmdline()  # of what starts the runner, it is only the end
+                if len(command) == 2 and Path(command[1]).name == RUNNER:
+                    named.append((each.create_time(), each))
+    if not named:
+        return set()
+    _, runner = min(named, key=lambda pair: pair[0])
+    with contextlib.suppress(psutil.Error):
+        return {runner, *runner.parents()}
+    return {runner}

@@ -42,6 +42,7 @@ class Tried:
     status: str
     told: Mapping[str, Any]
     printed: int  # characters
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,9 @@ def _tried(kept: Kept, index: int) -> Tried:
         if isinstance(output, dict) and isinstance(output.get("text"), str)
     ]
     text = "".join(texts)
-    return Tried("missing" if run is None else run.status, _object(text), len(text))
+    if run is None:
+        return Tried("missing", {}, len(text), 0.0)
+    return Tried(run.status, _object(text), len(text), run.seconds)
 
 
 def _object(text: str) -> Mapping[str, Any]:

@@ -49,7 +49,7 @@ print(json.dumps({
 }))
 """
 _POWERS = """
-import ctypes
+import ctypes, itertools
 def writable(path):
     name = os.path.join(path, "doctor-was-here")
     try:
@@ -65,11 +65,31 @@ libc = ctypes.CDLL(None)
 place = os.path.join(os.environ["HOME"], "mounted")
 os.mkdir(place)
 NEW_USER = 0x10000000
+def opens(path):
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+def settings():
+    yield from ("/proc/sysrq-trigger", "/proc/kcore", "/proc/mtrr")
+    tops = ("/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/sys/kernel", "/sys/module", "/sys/power")
+    for top in tops:
+        for folder, _, names in os.walk(top):
+            yield from (os.path.join(folder, name) for name in names)
+looked_at = list(itertools.islice(settings(), 20_000))
+cores = os.sched_getaffinity(0)
+tried(lambda: os.sched_setaffinity(0, {min(cores)}))
+kept_cores = os.sched_getaffinity(0) == cores
 print(json.dumps({
     "writable": [path for path in folders if os.path.isdir(path) and writable(path)],
     "capabilities": any(int(status[kind], 16) for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")),
     "no_new_privileges": status["NoNewPrivs"].strip() == "1",
     "root": 0 in os.getresuid(),
+    "owner": os.stat("/proc/sys/kernel").st_uid == os.getuid(),
+    "settings": [path for path in looked_at if opens(path)][:3],
+    "looked_at": len(looked_at),
+    "kept_cores": kept_cores,
     "seccomp": status.get("Seccomp", "0").strip() == "2",
     "user_namespace": libc.unshare(NEW_USER) == 0,
     "mount": libc.mount(b"none", os.fsencode(place), b"tmpfs", 0, None) == 0,
@@ -120,6 +140,7 @@ for child in children:
     os.waitpid(child, 0)
 print(json.dumps({"started": len(children)}))
 """
+_BOMB = "while True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
 _DAEMON = f"""
 if os.fork() == 0:
     os.setsid()
@@ -149,9 +170,10 @@ def first_box(told: Mapping[str, object], *, gpu: bool) -> dict[str, str]:
     return {name: _with(told, source) for name, source in looks.items()} | _ENDING
 
 
-def hungry_boxes(told: Mapping[str, object]) -> dict[str, str]:
-    """One cell each for boxes of their own: what eats until its box is ended, or part of it."""
-    return {"memory": _HOARD, "processes": _with(told, _PROCESSES), "wall": _BUSY}
+def hungry_boxes(told: Mapping[str, object]) -> dict[str, dict[str, str]]:
+    """Cells for boxes of their own: what eats until its box is ended, or part of it."""
+    forks = {"processes": _with(told, _PROCESSES), "bomb": _with(told, _BOMB)}
+    return {"memory": {"memory": _HOARD}, "processes": forks, "wall": {"wall": _BUSY}}
 
 
 def _with(told: Mapping[str, object], source: str) -> str:

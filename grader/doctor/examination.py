@@ -59,7 +59,8 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Finding]:
         found += findings.network(box.cells["network"].told, outside.heard)
         found += findings.sight(box.cells["sight"].told, outside.hidden)
         found += findings.powers(box.cells["powers"].told)
-        found.append(findings.filtered(box.cells["powers"].told, missing_here().get("seccomp", "")))
+        found += findings.settings(box.cells["powers"].told)
+        found += findings.filtered(box.cells["powers"].told, missing_here().get("seccomp", ""))
     found += findings.disk_and_files(box.cells["disk"].told, box.cells["files"].told, OPEN_FILES)
     found += findings.endings(box)
     found += _hungry(backend, told, say)
@@ -73,15 +74,15 @@ def _hungry(backend: Backend, told: Mapping[str, object], say: Say) -> list[Find
     """What the boxes that eat end with; each is a box of its own."""
     sources = cells.hungry_boxes(told)
     say("a box that hoards memory")
-    hoarder = run_box(backend, {"memory": sources["memory"]}, replace(LIMITS, memory_mb=MEMORY_MB, cell_s=120))
+    hoarder = run_box(backend, sources["memory"], replace(LIMITS, memory_mb=MEMORY_MB, cell_s=120))
     say("a box that starts processes")
     forks = replace(LIMITS, processes=MOST_PROCESSES)
-    forker = run_box(backend, {"processes": sources["processes"]}, forks)
+    forker = run_box(backend, sources["processes"], forks)
     say("a box that never ends")
-    endless = run_box(backend, {"wall": sources["wall"]}, replace(LIMITS, wall_s=WALL_S))
+    endless = run_box(backend, sources["wall"], replace(LIMITS, wall_s=WALL_S))
     return [
         findings.memory(hoarder, missing_here().get("cgroups", "")),
-        findings.processes(forker, MOST_PROCESSES + 8),
+        *findings.processes(forker, MOST_PROCESSES),
         findings.wall_time(endless),
     ]
 

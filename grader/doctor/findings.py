@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from grader.box.backend import SPARE_TASKS
 from grader.doctor.boxes import BUSY_S, LIMITS, Boxed
 from grader.records import Status
 
@@ -115,14 +116,27 @@ def powers(told: Mapping[str, Any]) -> list[Finding]:
     ]
 
 
-def filtered(told: Mapping[str, Any], weaker: str) -> Finding:
+def settings(told: Mapping[str, Any]) -> list[Finding]:
+    """No setting of the machine's kernel can be written, and none belongs to the box's user."""
+    title = "kernel settings"
+    if not told.get("looked_at"):
+        return [_silent(title)]
+    opened = ", ".join(map(str, told.get("settings", ())))
+    good = f"none of {told['looked_at']} can be opened for writing"
+    if opened or not told.get("owner"):
+        return [_of(title, not opened, good, f"it may write to {opened}", ISOLATE)]
+    return [Finding(title, State.BROKEN, "outside, the box's user is root: the settings are that user's own", ISOLATE)]
+
+
+def filtered(told: Mapping[str, Any], weaker: str) -> list[Finding]:
     """Calls that no notebook needs are refused by number; `weaker` says why they are not on this machine."""
-    title = "system calls filtered"
-    if told.get("seccomp"):
-        return Finding(title, State.HOLDS, "those that no notebook needs are refused")
+    titles = {
+        "system calls filtered": ("seccomp", "those that no notebook needs are refused", "no filter is in force"),
+        "cores of a box": ("kept_cores", "it cannot choose others than it was given", "it chooses its cores itself"),
+    }
     if weaker:
-        return Finding(title, State.WEAK, weaker, "nothing to do: the other layers hold")
-    return Finding(title, State.BROKEN, "no filter is in force", ISOLATE)
+        return [Finding(title, State.WEAK, weaker, "nothing to do: the other layers hold") for title in titles]
+    return [_of(title, bool(told.get(key)), good, bad, ISOLATE) for title, (key, good, bad) in titles.items()]
 
 
 def disk_and_files(disk: Mapping[str, Any], files: Mapping[str, Any], most_files: int) -> list[Finding]:
@@ -162,8 +176,8 @@ def endings(box: Boxed) -> list[Finding]:
 
 _OURS = "run the doctor again on an idle machine; if it persists, report it as in SECURITY.md"
 _CGROUPS = (
-    "grade as root or inside `systemd-run --user --scope -p Delegate=yes`, so that the kernel counts; until then one "
-    "notebook at a time"
+    "grade inside `systemd-run --user --scope -p Delegate=yes`, so that the kernel counts; until then one notebook "
+    "at a time"
 )
 
 
@@ -177,12 +191,17 @@ def memory(box: Boxed, weaker: str) -> Finding:
     return Finding("memory limit", State.HOLDS, f"a hoarder ends at {box.kept.peak_memory_mb:.0f} MB")
 
 
-def processes(box: Boxed, most: int) -> Finding:
-    """A cell that forks without end is refused or ended."""
-    started = box.cells["processes"].told.get("started", 0)
-    bounded = box.kept.status is Status.KILLED or 0 < started <= most
-    how = "the box was ended" if box.kept.status is Status.KILLED else f"refused after {started}"
-    return _of("process limit", bounded, how, f"{started} were started", _CGROUPS)
+def processes(box: Boxed, most: int) -> list[Finding]:
+    """A cell that forks without end is refused or ended, and a fork bomb does not go on until its time is over."""
+    forks, bomb = box.cells["processes"], box.cells["bomb"]
+    started = forks.told.get("started", 0)
+    ended = box.kept.status is Status.KILLED or f"more than {most} processes" in box.kept.event
+    how = f"refused after {started}" if started else "the notebook's processes were ended"
+    found = _of("process limit", ended or 0 < started <= most + SPARE_TASKS, how, f"{started} were started", _CGROUPS)
+    if bomb.status == "died" and ended:
+        return [found, Finding("fork bomb", State.HOLDS, f"ended after {bomb.seconds:.0f} s, with its cell alone")]
+    weaker = f"it is bounded, but goes on for the {bomb.seconds:.0f} s that a cell has ({bomb.status})"
+    return [found, Finding("fork bomb", State.WEAK, weaker, "choose --isolation bubblewrap, whose keeper ends it")]
 
 
 def wall_time(box: Boxed) -> Finding:

@@ -50,6 +50,19 @@ def test_a_place_whose_processes_we_may_not_move_is_passed_over(unified: Path) -
     assert folder.parent == unified.parent
 
 
+def test_each_box_has_its_share_of_the_cores_where_groups_are_of_version_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for controller in ("memory", "pids", "cpu"):
+        (tmp_path / controller).mkdir()
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    monkeypatch.setattr(cgroups, "_own", lambda _, root: root)
+    made = Cgroups(100, 20)
+    assert [folder.parent.name for folder in made.folders] == ["memory", "pids", "cpu"]
+    assert (made.folders[2] / "cpu.shares").read_text() == "1024"
+    assert len(made.join) == 3
+
+
 def test_no_group_is_made_where_none_is_wanted(unified: Path) -> None:
     assert Cgroups(100, 20, wanted=False).folders == []
     assert [path.name for path in unified.iterdir()] == ["cgroup.procs"]

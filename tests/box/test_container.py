@@ -134,6 +134,17 @@ def test_everything_mounted_is_read_only_and_what_can_be_written_has_a_size(engi
     command.end()
 
 
+@pytest.mark.parametrize(("engine", "cores"), [("docker", ["0,2"]), ("podman", [])])
+def test_a_container_keeps_to_the_graders_cores(
+    engine: str, cores: list[str], engines: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 0})
+    assert values(built(engines, engine), "--cpuset-cpus") == cores  # a container of podman's inherits them
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    assert values(built(engines, engine), "--cpuset-cpus") == []
+
+
 def test_each_engine_is_asked_for_the_gpu_in_its_own_way(engines: Path) -> None:
     docker = built(engines, "docker", gpu=True)
     assert values(docker, "--gpus") == ["all"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psutil
 import pytest
 from small_box import kept, told
 from toy_exercise import running
@@ -58,6 +59,16 @@ def test_a_great_many_empty_files_are_too_many(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(watch, "MAX_FILES", 1000)
     run = kept(MANY)
     assert (run.status, run.event) == (Status.KILLED, "the run was ended: it made more than 1000 files")
+
+
+def test_the_box_is_looked_into_by_a_process_that_is_there() -> None:
+    watched = watch.Watch(0, running.rubric().limits, (), counted=False, limited=True)
+    gone, there = (psutil.Popen(["sleep", length]) for length in ("0", "60"))
+    watched._seen = {process.pid: psutil.Process(process.pid) for process in (gone, there)}
+    gone.wait()
+    assert watched._first_inside() == there.pid
+    there.kill()
+    there.wait()
 
 
 def test_what_is_weaker_is_said() -> None:

@@ -44,6 +44,16 @@ print(right.recv(99), socket.gethostname())
 with tempfile.TemporaryFile() as stream:
     print(stream.write(b"file"))
 """,
+    """
+import os
+from math import sqrt
+import numpy as np
+from joblib import Parallel, delayed
+os.sched_setaffinity(0, os.sched_getaffinity(0))
+torch.set_num_threads(2)
+print(Parallel(n_jobs=2)(delayed(sqrt)(n * n) for n in range(3)))
+print(float((torch.ones(200, 50) @ torch.ones(50, 200)).sum()), float((np.ones((200, 50)) @ np.ones((50, 200))).sum()))
+""",
 ]
 
 
@@ -56,3 +66,4 @@ def test_workers_shared_memory_threads_shells_and_sockets_work() -> None:
     assert said[1].split("\n")[:2] == ["[1, 2]", "[1.0, 1.0, 1.0]"]
     assert said[2].split() == ["Linux", "328350", "from", "a", "shell"]
     assert said[3].split("\n")[:3] == ["0", "b'both ways' box", "4"]
+    assert said[4].split("\n")[:2] == ["[0.0, 1.0, 2.0]", "2000000.0 2000000.0"]

@@ -20,6 +20,8 @@ from grader.box.layers import LAYERS, missing_here
 from grader.errors import BoxError
 
 SECRET = "a-secret-of-the-caller"
+ROOT = os.getuid() == 0
+ALSO = ("another user",) if ROOT else ()  # stops what the grader's own user could do
 SHARED_KEY = 0x5AE0_0001
 
 
@@ -42,12 +44,13 @@ FORKS = """
 for n in range(90):
     try:
         if os.fork() == 0:
-            time.sleep(1.5)
+            time.sleep(60)
             os._exit(0)
     except OSError:
         break
 time.sleep(1.2)
-tell(["through" if n == 89 else "refused", n])
+ended = os.waitpid(-1, os.WNOHANG)[0]
+tell(["through" if n == 89 and not ended else "refused", n])
 """
 HOARD = """
 child = os.fork()
@@ -88,19 +91,22 @@ there = Vector(ctypes.addressof(word), 4)
 done = libc.process_vm_readv(os.getpid(), ctypes.byref(here), 1, ctypes.byref(there), 1, 0) == 4
 tell(["through", 0] if done else ["refused", ctypes.get_errno()])
 """
+WRITABLE = "tell(tried(lambda: os.close(os.open('/proc/sys/kernel/{}', os.O_WRONLY))))"
 SEEN = "tell(['through' if {} else 'refused', 0])"
 
 ACTIONS = {
     "network": Action("tell(tried(lambda: socket.create_connection(('127.0.0.1', PORT), 5).close()))"),
-    "processes": Action("tell(tried(lambda: os.kill(KEEPER, 0)))"),
+    "processes": Action("tell(tried(lambda: os.kill(KEEPER, 0)))", also=ALSO),
     "ipc": Action(calls("shmget", "SHARED", "0", "0")),
     "hostname": Action(SEEN.format("socket.gethostname() == HOSTNAME")),
     "cgroup names": Action(SEEN.format("'vae-autograder' in open('/proc/self/cgroup').read()")),
-    "files": Action("tell(tried(lambda: open(THIS).close()))"),
-    "read only": Action("tell(tried(lambda: open('/made', 'w').close()))"),
+    "files": Action("tell(tried(lambda: open(FILE).close()))"),
+    "read only": Action("tell(tried(lambda: open('/made', 'w').close()))", also=ALSO),
     "disk": Action(FILL),
     "capabilities": Action(calls("chroot", "b'/'"), also=("seccomp",)),
     "user namespaces": Action(calls("unshare", "0x10000000"), also=("seccomp",)),
+    "another user": Action(WRITABLE.format("core_pattern"), also=("kernel settings",)),
+    "kernel settings": Action(WRITABLE.format("shmmni"), also=ALSO),
     "seccomp": Action(READ_OWN),
     "environment": Action(SEEN.format("'SECRET' in os.environ.values()")),
     "descriptors": Action(OPEN_FILES),
@@ -111,10 +117,12 @@ ACTIONS = {
 
 
 @pytest.fixture(scope="module")
-def places() -> Iterator[dict[str, str]]:
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What the scripts are told about this machine: all of it is the test's own."""
     libc = ctypes.CDLL(None)
     segment = libc.shmget(SHARED_KEY, 4096, 0o1600)
+    private = tmp_path_factory.mktemp("mine") / "gradebook.csv"
+    private.write_text(SECRET)
     readable, writable = os.pipe()
     secret = os.memfd_create("secret", 0)  # without close-on-exec, like a careless caller's
     os.write(secret, SECRET.encode())
@@ -125,7 +133,7 @@ def places() -> Iterator[dict[str, str]]:
             "PORT": str(server.getsockname()[1]),
             "KEEPER": str(os.getpid()),
             "HOSTNAME": repr(socket.gethostname()),
-            "THIS": repr(str(Path(__file__).resolve())),
+            "FILE": repr(str(private)),
             "SHARED": str(SHARED_KEY),
             "SECRET": SECRET,
         }
@@ -158,6 +166,8 @@ def test_every_layer_is_tried() -> None:
 def test_what_a_layer_stops_goes_through_without_it_or_runs_into_the_next(layer: str, places: dict[str, str]) -> None:
     if layer in missing_here() or (layer == "cgroup names" and not can_be_made()):
         pytest.skip(f"this machine cannot give the layer: {layer}")
+    if layer == "another user" and not ROOT:
+        pytest.skip("only a box that root starts has a user of its own")
     action = ACTIONS[layer]
     script, given, also = action.script, action.given, action.also
     assert outcome(script, places, *given, *also) == "refused", "the layer alone does not stop it"

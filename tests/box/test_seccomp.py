@@ -8,7 +8,7 @@ from errno import ENOSYS, EPERM
 from typing import Any
 
 import pytest
-from filter_machine import verdict
+from filter_machine import PRETENDS, verdict
 from small_box import told
 
 from grader.box.denied_calls import ARGUMENTS, DENIED, MACHINES, NEWEST, error_of
@@ -35,7 +35,7 @@ def test_the_program_refuses_every_call_of_the_table_and_no_everyday_one(machine
     for calls in DENIED.values():
         for name, numbers in calls.items():
             if (number := numbers[column]) is not None:
-                assert verdict(code, architecture, number) == error_of(name), name
+                assert verdict(code, architecture, number) == (error_of(name) or PRETENDS), name
     assert [verdict(code, architecture, number, THREAD) for number in ALLOWED[machine]] == [0] * 8
     assert len(code) < 8 * 4096  # the most steps that a kernel takes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import time
 from pathlib import Path
@@ -11,7 +12,10 @@ import pytest
 from rich.console import Console
 from toy_exercise.running import write_exercise
 
-from grader.doctor import examination, findings
+from grader.box.bubblewrap import Bubblewrap
+from grader.box.layers import missing_here
+from grader.doctor import cells, examination, findings
+from grader.doctor.boxes import run_box
 from grader.doctor.findings import Finding, State
 from grader.doctor.host import host
 from grader.doctor.screen import show, verdict
@@ -59,9 +63,45 @@ def test_a_writable_system_breaks_the_promise() -> None:
 
 
 def test_a_missing_filter_is_weaker_only_where_the_machine_cannot_have_one() -> None:
-    assert findings.filtered({"seccomp": True}, "").state is State.HOLDS
-    assert findings.filtered({"seccomp": False}, "no numbers").state is State.WEAK
-    assert findings.filtered({"seccomp": False}, "").state is State.BROKEN
+    def all_states(seccomp: bool, weaker: str) -> set[State]:
+        return {one.state for one in findings.filtered({"seccomp": seccomp, "kept_cores": seccomp}, weaker)}
+
+    assert all_states(True, "") == {State.HOLDS}
+    assert all_states(False, "no numbers") == {State.WEAK}
+    assert all_states(False, "") == {State.BROKEN}
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ({"looked_at": 900, "settings": [], "owner": False}, State.HOLDS),
+        ({"looked_at": 900, "settings": ["/proc/sys/kernel/core_pattern"], "owner": False}, State.BROKEN),
+        ({"looked_at": 900, "settings": [], "owner": True}, State.BROKEN),
+        ({"looked_at": 0, "settings": [], "owner": False}, State.BROKEN),
+        ({}, State.BROKEN),
+    ],
+    ids=["none", "one opens", "root's", "none seen", "silent"],
+)
+def test_settings_of_the_kernel_that_are_within_reach_break_the_promise(told: dict[str, object], state: State) -> None:
+    (one,) = findings.settings(told)
+    assert (one.title, one.state) == ("kernel settings", state)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="another user cannot write them anyway")
+@pytest.mark.parametrize("without", [("another user", "kernel settings"), ("another user",)])
+def test_a_box_whose_user_is_root_outside_is_found(without: tuple[str, ...]) -> None:
+    told = cells.first_box({}, gpu=False)["powers"]
+    for absent, state in ((without, State.BROKEN), ((), State.HOLDS)):
+        box = run_box(Bubblewrap(absent), {"powers": told})
+        assert states(findings.settings(box.cells["powers"].told)) == {"kernel settings": state}
+
+
+def test_a_box_that_chooses_its_cores_is_found() -> None:
+    if len(os.sched_getaffinity(0)) < 2 or missing_here().get("seccomp"):
+        pytest.skip("there is no core to choose, or no filter")
+    told = cells.first_box({}, gpu=False)["powers"]
+    found = findings.filtered(run_box(Bubblewrap(("seccomp",)), {"powers": told}).cells["powers"].told, "")
+    assert states(found) == {"system calls filtered": State.BROKEN, "cores of a box": State.BROKEN}
 
 
 def test_what_is_seen_is_named_by_what_it_is() -> None:

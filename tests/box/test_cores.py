@@ -1,0 +1,62 @@
+"""A box keeps to the cores that its keeper was given, whoever asks for more; honest code is not disturbed by that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from small_box import told
+
+ASKED = {
+    "os": "os.sched_setaffinity(0, range(64))",
+    "the C library": "word = ctypes.c_uint64(2**64 - 1)\nlibc.sched_setaffinity(0, 8, ctypes.byref(word))",
+    "the call's number": (
+        "import platform\nnumber = {'x86_64': 203, 'aarch64': 122}[platform.machine()]\n"
+        "word = ctypes.c_uint64(2**64 - 1)\nlibc.syscall(number, 0, 8, ctypes.byref(word))"
+    ),
+    "taskset": (
+        "import subprocess\nsubprocess.run(['taskset', '-p', '-c', '0-63', str(os.getpid())],"
+        " stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)"
+    ),
+    "a thread": (
+        "import threading\nthread = threading.Thread(target=lambda: os.sched_setaffinity(0, range(64)))\n"
+        "thread.start()\nthread.join()"
+    ),
+    "another of its processes": (
+        "child = os.fork()\nif child == 0:\n    os.sched_setaffinity(os.getppid(), range(64))\n    os._exit(0)\n"
+        "os.waitpid(child, 0)"
+    ),
+}
+HAS = """
+status = open("/proc/self/status").read()
+tell([sorted(os.sched_getaffinity(0)), status.split("Cpus_allowed_list:")[1].split()[0]])
+"""
+
+
+@pytest.fixture
+def one_core() -> Iterator[int]:
+    """The only core that this process has."""
+    given = os.sched_getaffinity(0)
+    if len(given) < 2:
+        pytest.skip("this machine has given us one core")
+    os.sched_setaffinity(0, {max(given)})
+    yield max(given)
+    os.sched_setaffinity(0, given)
+
+
+@pytest.mark.parametrize("way", ASKED)
+def test_no_core_is_taken_that_was_not_given(way: str, one_core: int) -> None:
+    assert told(ASKED[way] + HAS) == [[one_core], str(one_core)]
+
+
+def test_without_the_filter_cores_are_taken(one_core: int) -> None:
+    assert len(told(ASKED["os"] + HAS, ("seccomp",))[0]) > 1
+
+
+def test_asking_for_fewer_does_nothing_and_says_nothing() -> None:
+    before, after = told(
+        "before = sorted(os.sched_getaffinity(0))\nos.sched_setaffinity(0, before[:1])\n"
+        "tell([before, sorted(os.sched_getaffinity(0))])"
+    )
+    assert before == after == sorted(os.sched_getaffinity(0))

@@ -13,7 +13,7 @@ import io
 import keyword
 import tokenize
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -23,8 +23,8 @@ from grader.records import Notebook
 
 GRAM = 10  # tokens in one fingerprint: a line or two
 WINDOW = 4  # of neighbouring fingerprints, one is kept
-MAX_TOKENS = 20_000  # of a region
-MAX_SOURCE = 200_000  # characters of a region
+MAX_TOKENS = 5000  # of a region; the largest of the reference has a tenth of that
+MAX_SOURCE = 40_000  # characters of a region
 LEAST_RARE = 8  # fingerprints that hardly anybody else has: shorter regions are idioms
 ALIKE = 0.7  # of the shorter region's rare fingerprints
 COMMON = 0.08  # of the class: what more have is how one writes it
@@ -47,16 +47,45 @@ class Alike:
 @dataclass(frozen=True, slots=True)
 class _Region:
     source: str
-    marks: Mapping[int, frozenset[int]]  # fingerprint -> its lines
+    lines: Sequence[int]  # of its tokens
+    marks: Mapping[int, Sequence[int]]  # fingerprint -> the tokens at which it begins
+
+
+def asked_source(notebook: Notebook, asks_for: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Item -> what the notebook defines under the item's names, `Class.method` for a method; the last one counts."""
+    wanted = {name for names in asks_for.values() for name in names}
+    owners = {name.partition(".")[0] for name in wanted}
+    defined: dict[str, str] = {}
+    for cell in filter(is_code, notebook["cells"]):
+        source = source_of(cell)
+        if not any(owner in source for owner in owners):
+            continue
+        code = read_code(source)
+        lines = code.source.split("\n")
+        for statement in code.statements or ():
+            if statement.kind in {"class", "function"}:
+                text = "\n".join(lines[statement.start : statement.stop])
+                defined |= dict.fromkeys(statement.binds & owners, text)
+    pieces = {name: defined.get(name, "") for name in wanted if "." not in name}
+    for owner in owners:
+        methods = {name.partition(".")[2] for name in wanted if name.startswith(f"{owner}.")}
+        found = _methods(defined.get(owner, ""), methods) if methods else {}
+        pieces |= {f"{owner}.{method}": source for method, source in found.items()}
+    return {item: "\n".join(filter(None, map(pieces.get, names)))[:MAX_SOURCE] for item, names in asks_for.items()}
 
 
 def alike(notebooks: Mapping[str, Notebook], template: Notebook, asks_for: Mapping[str, Sequence[str]]) -> list[Alike]:
     """The pairs that a person should look at, most alike first; `asks_for` are the names that each item asks for."""
+    sources = {key: asked_source(notebook, asks_for) for key, notebook in notebooks.items()}
+    return alike_sources(sources, asked_source(template, asks_for))
+
+
+def alike_sources(sources: Mapping[str, Mapping[str, str]], template: Mapping[str, str]) -> list[Alike]:
+    """The same for what `asked_source` found, by submission, and in the template."""
     found: list[Alike] = []
-    for item, names in asks_for.items():
-        given = _region(template, names).marks
-        regions = {key: _region(notebook, names) for key, notebook in notebooks.items()}
-        found += _pairs(item, regions, set(given))
+    for item, given in template.items():
+        regions = {key: _region(of[item]) for key, of in sources.items()}
+        found += _pairs(item, regions, set(_region(given).marks))
     return sorted(found, key=lambda pair: (-pair.similarity, pair.first, pair.second, pair.item))[:MOST]
 
 
@@ -87,47 +116,33 @@ def _pairs(item: str, regions: Mapping[str, _Region], given: set[int]) -> Iterat
 
 
 def _lines(region: _Region, marks: set[int]) -> frozenset[int]:
-    return frozenset(line for mark in marks for line in region.marks[mark])
+    starts = (at for mark in marks for at in region.marks[mark])
+    return frozenset(line for at in starts for line in region.lines[at : at + GRAM])
 
 
-def _region(notebook: Notebook, names: Sequence[str]) -> _Region:
-    """What a notebook defines under these names, `Class.method` for a method; the last definition counts."""
-    pieces: dict[str, str] = {}
-    for cell in filter(is_code, notebook["cells"]):
-        source = source_of(cell)
-        if len(source) > MAX_SOURCE or not any(name.partition(".")[0] in source for name in names):
-            continue
-        code = read_code(source)
-        lines = code.source.split("\n")
-        for statement in code.statements or ():
-            text = "\n".join(lines[statement.start : statement.stop])
-            for name in names:
-                owner, _, method = name.partition(".")
-                if statement.kind in {"class", "function"} and owner in statement.binds:
-                    pieces[name] = _method(text, method) if method else text
-    source = "\n".join(pieces[name] for name in names if name in pieces)[:MAX_SOURCE]
-    return _Region(source, _fingerprints(source))
-
-
-def _method(source: str, name: str) -> str:
+def _methods(source: str, names: Collection[str]) -> dict[str, str]:
+    """The sources of the methods of these names in a class; none where it cannot be parsed."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ""
+        return {}
+    lines, found = source.split("\n"), dict[str, str]()
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return ast.get_source_segment(source, node, padded=True) or ""
-    return ""
+        if isinstance(node, ast.FunctionDef) and node.name in names and node.name not in found:
+            found[node.name] = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+    return found
 
 
-def _fingerprints(source: str) -> dict[int, frozenset[int]]:
+def _region(source: str) -> _Region:
     tokens = list(_tokens(source))
     grams = [(_hash(" ".join(text for text, _ in tokens[at : at + GRAM])), at) for at in range(len(tokens) - GRAM + 1)]
-    kept: dict[int, frozenset[int]] = {}
+    kept: dict[int, list[int]] = {}
     for start in range(max(1, len(grams) - WINDOW + 1)) if grams else ():
         mark, at = min(grams[start : start + WINDOW])
-        kept[mark] = kept.get(mark, frozenset()) | {line for _, line in tokens[at : at + GRAM]}
-    return kept
+        starts = kept.setdefault(mark, [])
+        if not starts or starts[-1] != at:  # neighbouring windows keep the same one
+            starts.append(at)
+    return _Region(source, [line for _, line in tokens], kept)
 
 
 def _tokens(source: str) -> Iterator[tuple[str, int]]:

@@ -10,14 +10,14 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from grader.batch.manifest import Manifest
-from grader.batch.similar import Alike, alike
+from grader.batch.similar import Alike, alike_sources, asked_source
 from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.files import write_atomically
-from grader.notebook.format import is_code, load_notebook, source_of
+from grader.notebook.format import load_notebook
 from grader.notebook.read import read_submission
-from grader.records import Notebook, Rubric
+from grader.records import Rubric
 
 NAME = "similar.json"
 MAX_BYTES = 50_000_000
@@ -39,22 +39,21 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
             return _FOUND.validate_python(known["pairs"])
     except (Unreadable, ValidationError, KeyError, TypeError):
         pass  # then it is found again
-    notebooks: dict[str, Notebook] = {}
+    names = {
+        item: [".".join(rubric.interface.names.get(piece, piece) for piece in name.split(".")) for name in asked]
+        for item, asked in exercise.asks_for.items()
+    }
+    sources: dict[str, dict[str, str]] = {}  # all that is kept of a notebook
     limits = rubric.limits
     for one in manifest.handed_in:
         try:
             if not one.refused:
                 read = read_submission(one.path, max_mb=limits.notebook_mb, max_cells=limits.cells)
-                code = filter(is_code, read.notebook["cells"])  # without outputs, which may be most of a file
-                notebooks[one.key] = {"cells": [{"cell_type": "code", "source": source_of(cell)} for cell in code]}
+                sources[one.key] = asked_source(read.notebook, names)
         except GraderError:
             continue
     template = load_notebook(manifest.rubric.parent / rubric.template)
-    names = {
-        item: [".".join(rubric.interface.names.get(piece, piece) for piece in name.split(".")) for name in asked]
-        for item, asked in exercise.asks_for.items()
-    }
-    found = alike(notebooks, template, names)
+    found = alike_sources(sources, asked_source(template, names))
     told = {"of": of.hexdigest(), "pairs": [asdict(pair) for pair in found]}
     write_atomically(out / NAME, json.dumps(told, default=sorted).encode())
     return found

@@ -137,7 +137,7 @@ def printed(outputs: Sequence[Mapping[str, Any]]) -> tuple[str, bool]:
     for output in outputs:
         text = output.get("text") if output.get("name") == "stdout" else None
         if isinstance(text, str):
-            told.append(text[:left])
+            told.append(text[: max(0, left)])
             left -= len(text)
     lines = "".join(told).replace("\r\n", "\n").split("\n")
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines), left >= 0

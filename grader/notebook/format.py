@@ -5,6 +5,7 @@ For notebooks of our own only (reference, template): a student's file goes throu
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -78,8 +79,14 @@ def cell_title(cells: Sequence[Mapping[str, Any]], index: int) -> str:
     """What a person calls the cell: the last Markdown heading above it, else its first line of source."""
     for cell in reversed(cells[max(0, index - _NEAR_CELLS) : index]):
         if cell.get("cell_type") == "markdown":
-            headings = _HEADING.findall(source_of(cell)[:20_000])
-            if headings:
-                return one_line(headings[-1].rstrip(" #"))
+            heading = _last_heading(source_of(cell)[:20_000])
+            if heading:
+                return heading
     lines = [line for line in source_of(cells[index])[:20_000].splitlines() if line.strip()]
     return one_line(lines[0]) if lines else "empty cell"
+
+
+@functools.lru_cache(maxsize=256)  # the same cells are named once for each remark and each message of a run
+def _last_heading(text: str) -> str:
+    headings = _HEADING.findall(text)
+    return one_line(headings[-1].rstrip(" #")) if headings else ""

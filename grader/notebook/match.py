@@ -16,14 +16,14 @@ from typing import Any
 
 from grader.errors import GraderError
 from grader.notebook.format import is_code, source_of
-from grader.notebook.statements import MAX_PARSED_CHARS, Code, read_code
+from grader.notebook.statements import Code, read_code
 
 _ALIKE = 0.6  # likeness at which two cells are taken for the same without further reason
 _SANE = 0.3  # likeness below which an equal id is not believed
 _MOST_NAMES = 0.5  # share of a template cell's own names that makes another cell its successor
-_MAX_ALL_CHARS = 1_000_000  # parsed in one submission, about 1 s
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _COMPARED_CHARS = 8_000
+_KEPT_PAIRS = 64  # texts of which the token pairs are kept, up to 1 MB each: the template's cells and a few others
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +84,8 @@ def read_template(template: Mapping[str, Any]) -> tuple[TemplateCell, ...]:
 
 
 def read_codes(cells: Sequence[Mapping[str, Any]]) -> dict[int, Code]:
-    """The code cells' codes by index; what is parsed in total is bounded."""
-    left = _MAX_ALL_CHARS
-    codes = {}
-    for index, cell in enumerate(cells):
-        if is_code(cell):
-            source = source_of(cell)
-            codes[index] = read_code(source, max_chars=min(MAX_PARSED_CHARS, left))
-            left = max(0, left - len(source))
-    return codes
+    """The code cells' codes by index."""
+    return {index: read_code(source_of(cell)) for index, cell in enumerate(cells) if is_code(cell)}
 
 
 def match_cells(
@@ -108,9 +101,9 @@ def match_cells(
 
     def free(score: Callable[[TemplateCell, Code], float], least: float) -> Iterator[tuple[float, int, int]]:
         taken = set(primary.values())
-        for t, cell in enumerate(template):
-            for s, code in codes.items() if t not in primary else ():
-                if s not in taken and (value := score(cell, code)) >= least:
+        for s, code in codes.items():  # the outer loop: what is kept of one cell's text serves all comparisons
+            for t, cell in enumerate(template) if s not in taken else ():
+                if t not in primary and (value := score(cell, code)) >= least:
                     yield value, t, s
 
     assign(_by_id(template, cells, codes))
@@ -170,12 +163,14 @@ def _covering(cell: TemplateCell, codes: Mapping[int, Code]) -> tuple[int, ...]:
 
 def likeness(one: str, other: str) -> float:
     """Dice's coefficient of the sources' token pairs, in [0, 1]; linear in length, unlike an alignment."""
-    pairs, others = _pairs(one[:_COMPARED_CHARS]), _pairs(other[:_COMPARED_CHARS])
-    total = pairs.total() + others.total()
-    return 2 * (pairs & others).total() / total if total else 0.0
+    (pairs, total), (others, total_of_others) = _pairs(one[:_COMPARED_CHARS]), _pairs(other[:_COMPARED_CHARS])
+    few, many = (pairs, others) if len(pairs) < len(others) else (others, pairs)
+    same = sum(min(count, many.get(pair, 0)) for pair, count in few.items())
+    return 2 * same / (total + total_of_others) if same else 0.0
 
 
-@functools.lru_cache(maxsize=2048)
-def _pairs(source: str) -> Counter[tuple[str, str]]:
+@functools.lru_cache(maxsize=_KEPT_PAIRS)
+def _pairs(source: str) -> tuple[Mapping[tuple[str, str], int], int]:
+    """The source's token pairs with how often each stands there, and how many there are."""
     tokens = ["", *_TOKEN.findall(source)]
-    return Counter(itertools.pairwise(tokens))
+    return Counter(itertools.pairwise(tokens)), len(tokens) - 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from grader.notebook.match import TemplateCell, likeness
@@ -13,7 +13,7 @@ from grader.notebook.statements import Code, Statement
 _ALIKE = 0.5  # likeness at which a statement that binds nothing is taken for a changed given one
 
 
-def mended(code: Code, parts: Sequence[TemplateCell], present: Counter[str], given: Collection[str]) -> str | None:
+def mended(code: Code, parts: Sequence[TemplateCell], present: Mapping[str, int], given: Collection[str]) -> str | None:
     """The source with each given statement of `parts` that the notebook lacks put back in its place.
 
     `present` counts the statements of the whole notebook by their keys, `given` are those of the template's given
@@ -27,6 +27,12 @@ def mended(code: Code, parts: Sequence[TemplateCell], present: Counter[str], giv
     return mending.source() if all(mending.put_back(part, present) for part in parts) else None
 
 
+def lacking(part: Code, present: Mapping[str, int]) -> Counter[str]:
+    """How many of each of the part's statements are missing among those present; takes no longer than the part is."""
+    wanted = Counter(part.keys or ())
+    return Counter({key: count - present.get(key, 0) for key, count in wanted.items() if count > present.get(key, 0)})
+
+
 @dataclass
 class _Mending:
     code: Code
@@ -34,10 +40,10 @@ class _Mending:
     dropped: set[int] = field(default_factory=set)  # lines
     added: dict[int, list[str]] = field(default_factory=dict)  # what is put before a line
 
-    def put_back(self, part: TemplateCell, present: Counter[str]) -> bool:
+    def put_back(self, part: TemplateCell, present: Mapping[str, int]) -> bool:
         """Whether every missing statement of the part has found a place."""
         places = {statement.key: statement for statement in self.code.statements or ()}
-        missing = Counter(part.code.keys or ()) - present
+        missing = lacking(part.code, present)
         waiting: list[str] = []  # what comes before the part's first statement that has a place here
         at: int | None = None  # the line before which the next missing statement goes
         for given in part.code.statements or ():

@@ -6,7 +6,7 @@ everything else keeps the student's order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.notebook.match import TemplateCell
@@ -61,17 +61,26 @@ def _first_that_needs(
         return None
     # A definition may stand below another one that uses it: only running the two has an order.
     task = template[t].role == "task"
-    for i in range(at):
-        cell = order[i]
-        if cell.template is None or cell.template < t or cell.code is None:
+    leading = {name: needs.leading_to(name) for name in template[t].own_names} if _some_later(order, at, t) else {}
+    bound: set[str] = set()
+    for i, cell in enumerate(order[:at]):
+        if cell.code is None:
             continue
-        if task and template[cell.template].role not in _LATE:
-            continue
-        bound = _bound(order[:i])
-        if needs.of(cell.code) & template[t].own_names - bound:
-            itself = needs.of(moved) if task else needs.bound & _reads(moved)
-            return i if itself - moved.binds <= bound else None
+        if _follows(cell, t) and not (task and template[cell.template or 0].role not in _LATE):
+            reads = needs.reads(cell.code)
+            if any(name not in bound and not reads.isdisjoint(names) for name, names in leading.items()):
+                itself = needs.of(moved) if task else needs.bound & needs.reads(moved)
+                return i if itself - moved.binds <= bound else None
+        bound |= cell.code.binds
     return None
+
+
+def _follows(cell: Placed, t: int) -> bool:
+    return cell.template is not None and cell.template >= t
+
+
+def _some_later(order: Sequence[Placed], at: int, t: int) -> bool:
+    return any(_follows(cell, t) for cell in order[:at])
 
 
 def _last_that_is_needed(
@@ -95,15 +104,31 @@ class _Needs:
     """What a cell's code needs by name, directly and through what the notebook defines."""
 
     def __init__(self, codes: Sequence[Code]) -> None:
-        self._binders = binders(statement for code in codes for statement in code.statements or ())
-        self._known: dict[int, frozenset[str]] = {}
+        statements = [statement for code in codes for statement in code.statements or ()]
+        self._binders = binders(statements)
+        self._readers: dict[str, list[Statement]] = {}
+        for statement in statements:
+            for name in statement.reads if statement.binds else ():
+                self._readers.setdefault(name, []).append(statement)
+        self._reads: dict[int, frozenset[str]] = {}
         self.bound = frozenset(self._binders)
 
     def of(self, code: Code) -> frozenset[str]:
         """Every name, as far as the notebook binds it somewhere."""
-        if id(code) not in self._known:
-            self._known[id(code)] = behind(_reads(code), self._binders)
-        return self._known[id(code)]
+        return behind(self.reads(code), self._binders)
+
+    def reads(self, code: Code) -> frozenset[str]:
+        """The names that the code itself uses."""
+        if id(code) not in self._reads:
+            self._reads[id(code)] = frozenset[str]().union(*(s.reads for s in code.statements or ()))
+        return self._reads[id(code)]
+
+    def leading_to(self, name: str) -> frozenset[str]:
+        """The name and all names that need it; empty where nothing binds it.
+
+        Found from its end: what thousands of cells need, one by one, would fill the memory.
+        """
+        return _behind([name], self._readers, lambda s: s.binds) if name in self.bound else frozenset()
 
 
 def binders(statements: Iterable[Statement]) -> dict[str, list[Statement]]:
@@ -117,23 +142,27 @@ def binders(statements: Iterable[Statement]) -> dict[str, list[Statement]]:
 
 def behind(names: Iterable[str], known: Mapping[str, Sequence[Statement]]) -> frozenset[str]:
     """The names and, through the statements that bind them, what stands behind them."""
+    reached = _behind([name for name in names if name in known], known, lambda s: s.reads)
+    return frozenset(name for name in reached if name in known)
+
+
+def _behind(
+    names: Iterable[str], known: Mapping[str, Sequence[Statement]], leads: Callable[[Statement], Iterable[str]]
+) -> frozenset[str]:
+    """The names, and those to which the statements known for them lead, and so on."""
     found: set[str] = set()
     seen: set[int] = set()
-    todo = [name for name in names if name in known]
+    todo = list(names)
     while todo:
         name = todo.pop()
         if name in found:
             continue
         found.add(name)
-        for statement in known[name]:
+        for statement in known.get(name, ()):
             if id(statement) not in seen:  # one statement may bind thousands of names
                 seen.add(id(statement))
-                todo += [other for other in statement.reads if other in known]
+                todo += leads(statement)
     return frozenset(found)
-
-
-def _reads(code: Code) -> frozenset[str]:
-    return frozenset[str]().union(*(statement.reads for statement in code.statements or ()))
 
 
 def _bound(cells: Sequence[Placed]) -> frozenset[str]:

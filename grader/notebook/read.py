@@ -10,6 +10,7 @@ import codecs
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import SubmissionError
 from grader.notebook.clean import clean_cells, clean_text
 from grader.notebook.format import is_code, one_line
+from grader.notebook.statements import MAX_NODES, MAX_STATEMENTS, read_code
 from grader.records import Remark, Submission
 
 _MAX_NAME = 80
@@ -25,7 +27,7 @@ _DIGESTED = re.compile(rf"-[0-9a-f]{{{_DIGEST}}}$")
 _MAX_PATH, _MAX_REASON = 100, 190  # characters of each in an error
 _MAX_PICTURES = 20_000
 _MAX_VALUES = 2_000_000  # numbers, texts, lists and objects: a few hundred megabytes of memory at worst
-_MAX_CODE = 2_000_000  # characters in all code cells; honest notebooks have a few ten thousand
+_MAX_CODE = 1_000_000  # characters in all code cells; honest notebooks have a few ten thousand
 # Pictures are most of a large notebook, and nothing reads a submitted one: they go before JSON is parsed. In a cell's
 # source these quotes would be escaped.
 _BASE64 = rb'"[A-Za-z0-9+/=]*+(?:\\n[A-Za-z0-9+/=]*+)*+"'
@@ -53,7 +55,7 @@ def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
     """The submitted notebook, repaired where that is harmless, with remarks on what was noticed.
 
     Raises: SubmissionError (one line) when the file cannot be read or is no Python notebook of nbformat 4
-    with at least one code cell, at most `max_mb` megabytes and at most `max_cells` cells.
+    with at least one code cell, at most `max_mb` megabytes, at most `max_cells` cells and no more code than is read.
     """
     shown = _shown(path)
     try:
@@ -146,13 +148,29 @@ def _read_cells(cells: Any, max_cells: int) -> tuple[list[dict[str, Any]], list[
     if len(cells) > max_cells:
         _refuse(f"has {len(cells)} cells, more than the {max_cells} that are read; remove what is not yours")
     made, remarks = clean_cells(cells)
-    code = sum(len(cell["source"]) for cell in made if is_code(cell))
-    if code > _MAX_CODE:
-        most = f"the {_MAX_CODE / 1e6:g} that are read"
-        _refuse(f"has {code / 1e6:.1f} million characters of code, more than {most}; remove data pasted into cells")
     if not any(map(is_code, made)):
         _refuse(f"has {len(made)} cells but no code cell; hand in the notebook with your code")
+    _check_size([cell["source"] for cell in made if is_code(cell)])
     return made, remarks
+
+
+def _check_size(sources: Sequence[str]) -> None:
+    """There is no more code than can be read, matched and shown in a few seconds."""
+    characters = sum(map(len, sources))
+    if characters > _MAX_CODE:
+        _refuse_code(_MAX_CODE, "characters", f"{characters:,}", "data pasted into cells")
+    count = nodes = 0
+    for source in sources:
+        code = read_code(source)
+        count, nodes = count + code.count, nodes + code.nodes
+        if count > MAX_STATEMENTS:
+            _refuse_code(MAX_STATEMENTS, "statements", f"at least {count:,}", "statements that do nothing")
+        if nodes > MAX_NODES:
+            _refuse_code(MAX_NODES, "names, numbers and operators", f"at least {nodes:,}", "data pasted into cells")
+
+
+def _refuse_code(most: int, what: str, got: str, advice: str) -> NoReturn:
+    _refuse(f"too much code to read: expected at most {most:,} {what}, got {got}; remove {advice}")
 
 
 def _missing_outputs(cells: list[dict[str, Any]]) -> list[Remark]:

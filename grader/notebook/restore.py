@@ -17,7 +17,7 @@ from grader.notebook.changes import changed_lines
 from grader.notebook.constants import changed_constants
 from grader.notebook.format import cell_title, is_code, one_line, source_of
 from grader.notebook.match import Match, TemplateCell, likeness, match_cells, read_codes, read_template
-from grader.notebook.mend import mended
+from grader.notebook.mend import lacking, mended
 from grader.notebook.order import Placed, working_order
 from grader.notebook.shadow import shadows
 from grader.notebook.split import additions, cut_training
@@ -158,7 +158,8 @@ class _Restoration:
             self._remark("given_cell_changed", s, what, needs_person=True)
             return cell
         self.codes[s] = read_code(source)
-        self.all_keys = _keys(self.codes.values())
+        self.all_keys.subtract(code.keys or ())
+        self.all_keys.update(self.codes[s].keys or ())
         what = "holds given code that was merged and changed; the template's was put back, and the rest was kept"
         self._remark("given_cell_changed", s, what, diff=changed_lines(source, code.source))
         return {**cell, "source": source}
@@ -178,11 +179,11 @@ class _Restoration:
     def _is_changed(self, part: TemplateCell, s: int) -> bool:
         if part.role not in _RESTORED_ROLES or part.code.means_same_as(self.codes[s]):
             return False
+        if self._is_mixed(s):
+            return bool(lacking(part.code, self.all_keys))
         wanted = Counter(part.code.keys or ())
         here = Counter(self.codes[s].keys or ())
-        if self._is_mixed(s):
-            return bool(wanted - self.all_keys)
-        added_only = not wanted - here
+        added_only = not lacking(part.code, here)
         return added_only or not self._found_in_pieces(part, wanted, here)
 
     def _is_mixed(self, s: int) -> bool:

@@ -19,6 +19,7 @@ from grader.records import CellRun, Comparison, Notebook, Remark
 _MAX_CELLS = 12  # about which one kind of remark is made
 _MAX_NUMBERS = 12  # cells that are listed in one remark
 _ERROR = 200  # characters of an error
+_MAX_COMPARED = 5_000_000  # printed characters of all cells whose numbers are compared: at worst 3 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,9 @@ def compare_saved(
     """
     cells = submitted["cells"]
     pairs = list(_pairs(cells, restored, executed, {run.index: run for run in runs}))
-    found: list[Remark] = []
-    for pair in pairs:
-        found += _numbers(cells, pair)
+    found, left_out = _all_numbers(cells, pairs)
     kept = found[:_MAX_CELLS] + list(_errors(cells, pairs))[:_MAX_CELLS]
-    return (*kept, *_missing(cells, pairs), *_out_of_order(cells))
+    return (*kept, *left_out, *_missing(cells, pairs), *_out_of_order(cells))
 
 
 def _pairs(
@@ -77,16 +76,38 @@ def _pairs(
             yield _Pair(s, told, saved, count, again, [runs[index] for index in indices])
 
 
-def _numbers(cells: Sequence[Mapping[str, Any]], pair: _Pair) -> Iterator[Remark]:
-    (mine, whole), (theirs, all_of_it) = printed(pair.saved), printed(pair.again)
-    complete = pair.complete and whole and all_of_it and _error(pair.saved) is None
-    found = list(contradictions(read_curves(mine), read_curves(theirs), complete=complete))
-    if found:
-        first = found[0]
-        beside = tuple(row for one in found[:3] for row in one.beside)
-        what = f"was handed in with outputs that differ from the run's: '{first.what}', {first.how}"
-        message = f"{_named(cells, pair.index)} {one_line(what, 300)}; a look is worth it."
-        yield Remark("outputs_differ", message, pair.index, needs_person=True, beside=beside)
+def _all_numbers(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> tuple[list[Remark], list[Remark]]:
+    """What the cells' numbers contradict, and which are not compared; cells that tell of training come first."""
+    left = _MAX_COMPARED
+    found: dict[int, Remark] = {}
+    skipped = []
+    for pair in sorted(pairs, key=lambda pair: not pair.told):
+        mine, theirs = printed(pair.saved), printed(pair.again)
+        if left < (size := len(mine[0]) + len(theirs[0])):
+            skipped.append(pair.index)
+            continue
+        left -= size
+        if (remark := _numbers(cells, pair, mine, theirs)) is not None:
+            found[pair.index] = remark
+    what = (
+        f"{_listed(sorted(skipped))} not compared with the saved outputs: there is more printed text than is compared."
+    )
+    return [found[s] for s in sorted(found)], [Remark("outputs_not_compared", what)] if skipped else []
+
+
+def _numbers(
+    cells: Sequence[Mapping[str, Any]], pair: _Pair, mine: tuple[str, bool], theirs: tuple[str, bool]
+) -> Remark | None:
+    """What the two runs of a cell printed, each with whether that is all of it, where it contradicts."""
+    complete = pair.complete and mine[1] and theirs[1] and _error(pair.saved) is None
+    saved = read_curves(mine[0])
+    found = list(contradictions(saved, read_curves(theirs[0]) if saved else {}, complete=complete))
+    if not found:
+        return None
+    beside = tuple(row for one in found[:3] for row in one.beside)
+    what = f"was handed in with outputs that differ from the run's: '{found[0].what}', {found[0].how}"
+    message = f"{_named(cells, pair.index)} {one_line(what, 300)}; a look is worth it."
+    return Remark("outputs_differ", message, pair.index, needs_person=True, beside=beside)
 
 
 def _errors(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Iterator[Remark]:

@@ -2,22 +2,28 @@
 
 The source may be hostile or broken: reading is bounded and never raises. A cell that is not Python, or is too
 long to parse, has `statements` None and its names guessed from the beginnings of its lines. IPython's magics
-and shell lines are understood as far as they have to be.
+and shell lines are understood as far as they have to be. Of a cell's syntax tree nothing is kept but names and
+checksums: a tree takes hundreds of bytes for each name.
 """
 
 from __future__ import annotations
 
 import ast
-import functools
 import hashlib
 import re
+import threading
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from grader.notebook.format import normalise
 
-MAX_PARSED_CHARS = 100_000  # one cell; parsing costs about 1 s for each million
+MAX_PARSED_CHARS = 100_000  # one cell
+# Reading costs up to 60 us a statement and 12 us a node of its syntax tree. The reference has 112 and 8,485.
+MAX_STATEMENTS = 20_000  # at the top level of a notebook's cells
+MAX_NODES = 200_000  # of the syntax trees of a notebook's cells
+_KEPT_SIZE = 4 * (MAX_STATEMENTS + MAX_NODES)  # statements and nodes of the codes that are kept
 _HARMLESS_CELL_MAGICS = ("%%time", "%%capture")
 _MAGIC_LINE = re.compile(r"^([ \t]*)([%!?].*)$")
 _HELP_LINE = re.compile(r"^([ \t]*)([\w.]+\?{1,2})[ \t]*$")
@@ -51,6 +57,8 @@ class Code:
     statements: tuple[Statement, ...] | None  # None: not Python, or not parsable
     binds: frozenset[str]
     calls: frozenset[str]
+    count: int = 0  # of its top-level statements, also where they are too many to be read
+    nodes: int = 0  # of its syntax tree, likewise
 
     @property
     def keys(self) -> tuple[str, ...] | None:
@@ -62,24 +70,74 @@ class Code:
         return self.source == other.source or (self.keys is not None and self.keys == other.keys)
 
 
-@functools.lru_cache(maxsize=256)  # the same cells are read by matching, restoring and planning
-def read_code(source: str, *, max_chars: int = MAX_PARSED_CHARS) -> Code:
+class _TooMuch(Exception):
+    """A cell with more statements, or more nodes, than a whole notebook may have."""
+
+    def __init__(self, count: int, nodes: int) -> None:
+        super().__init__()
+        self.count, self.nodes = count, nodes
+
+
+@dataclass
+class _Kept:
+    """The codes that were read last: the same cells are read by matching, restoring and planning."""
+
+    codes: OrderedDict[str, Code] = field(default_factory=OrderedDict)
+    size: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def get(self, source: str) -> Code | None:
+        with self.lock:
+            if (code := self.codes.get(source)) is not None:
+                self.codes.move_to_end(source)
+            return code
+
+    def put(self, source: str, code: Code) -> None:
+        with self.lock:
+            if source not in self.codes:
+                self.codes[source] = code
+                self.size += _size(code)
+            while self.size > _KEPT_SIZE and len(self.codes) > 1:
+                self.size -= _size(self.codes.popitem(last=False)[1])
+
+
+_KEPT = _Kept()
+
+
+def read_code(source: str) -> Code:
     """The cell's statements and names; nothing is run and nothing is raised."""
-    source = normalise(source)
+    if (code := _KEPT.get(source)) is None:
+        code = _read(normalise(source))
+        _KEPT.put(source, code)
+    return code
+
+
+def _size(code: Code) -> int:
+    return 1 + len(code.source) // 10 + code.count + code.nodes
+
+
+def _read(source: str) -> Code:
     python = _without_cell_magic(source)
     if python is None:
         return Code(source, None, frozenset(), frozenset())
-    if len(python) <= max_chars:
-        for text in (python, _without_magics(python)):
+    count = nodes = 0
+    if len(python) <= MAX_PARSED_CHARS:
+        for text in dict.fromkeys((python, _without_magics(python))):
             try:
-                statements = tuple(_statements(text))
+                tree = _tree(text)
+                count, nodes = len(tree.body), _without_docstrings(tree)
+                statements = tuple(_statements(tree))
+            except _TooMuch as much:
+                count, nodes = much.count, much.nodes
+                break
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue
             binds = frozenset[str]().union(*(s.binds for s in statements))
-            return Code(source, statements, binds, frozenset[str]().union(*(s.calls for s in statements)))
-    head = python[:max_chars]
-    binds = frozenset(name for pair in _LINE_DEFINES.findall(head) for name in pair if name)
-    return Code(source, None, binds, frozenset(_LINE_CALLS.findall(head)))
+            calls = frozenset[str]().union(*(s.calls for s in statements))
+            return Code(source, statements, binds, calls, count, nodes)
+    head = python[:MAX_PARSED_CHARS]
+    names = frozenset(name for pair in _LINE_DEFINES.findall(head) for name in pair if name)
+    return Code(source, None, names, frozenset(_LINE_CALLS.findall(head)), count, nodes)
 
 
 def definitions_of(source: str) -> str:
@@ -140,11 +198,18 @@ def _without_magics(source: str) -> str:
     return "\n".join(lines)
 
 
-def _statements(python: str) -> Iterator[Statement]:
+def _tree(python: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an invalid escape in student code is no warning of ours
-        tree = ast.parse(python)
-    _drop_docstrings(tree)
+        return ast.parse(python)
+
+
+def _statements(tree: ast.Module) -> Iterator[Statement]:
+    known: dict[frozenset[str], frozenset[str]] = {}
+
+    def once(names: frozenset[str]) -> frozenset[str]:
+        return known.setdefault(names, names)  # thousands of statements use the same few names
+
     for node in tree.body:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         names = list(_names(node))
@@ -153,20 +218,32 @@ def _statements(python: str) -> Iterator[Statement]:
             key=hashlib.sha256(ast.dump(node).encode("utf-8", "replace")).hexdigest(),
             start=first - 1,
             stop=node.end_lineno or node.lineno,
-            binds=frozenset(name for name, bound in names if bound),
-            calls=frozenset(name for name, bound in names if not bound),
-            reads=reads,
-            changes=changes,
+            binds=once(frozenset(name for name, bound in names if bound)),
+            calls=once(frozenset(name for name, bound in names if not bound)),
+            reads=once(reads),
+            changes=once(changes),
             imports=imports,
             kind=_kind(node),
             value=_value(node),
         )
 
 
-def _drop_docstrings(tree: ast.Module) -> None:
+def _without_docstrings(tree: ast.Module) -> int:
+    """How many nodes the tree has, whose docstrings are gone.
+
+    Raises:
+        _TooMuch: for a tree that is larger than a whole notebook's may be.
+    """
+    nodes = 0
+    if len(tree.body) > MAX_STATEMENTS:
+        raise _TooMuch(len(tree.body), nodes)
     for node in ast.walk(tree):
+        nodes += 1
+        if nodes > MAX_NODES:
+            raise _TooMuch(len(tree.body), nodes)
         if isinstance(node, _DEFINITIONS) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
+    return nodes
 
 
 def _names(statement: ast.stmt) -> Iterator[tuple[str, bool]]:

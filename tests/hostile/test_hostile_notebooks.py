@@ -232,7 +232,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "deep objects": (lambda: b'{"a":' * 300_000, "too deep"),
     "too many values": (lambda: b'{"cells": [' + b"0," * 1_400_000 + b"0]}", "1400001 cells, more than the 60"),
     "too large": (lambda: text(whole(a="x" * 3_000_000)), "3.0 MB, more than the 3 MB"),
-    "too much code": (lambda: text(whole(cells=[cell(source="x = 1\n" * 400_000)])), "million characters of code"),
+    "too much code": (lambda: text(whole(cells=[cell(source="x = 1\n" * 400_000)])), "at most 1,000,000 characters"),
     "format 2": (lambda: text({"nbformat": 2, "worksheets": []}), "notebook format 2"),
     "format 3": (lambda: text({"nbformat": 3, "worksheets": [{"cells": [cell()]}]}), "notebook format 3"),
     "format 3.9": (lambda: text(whole(nbformat=3.9)), "notebook format 3.9"),

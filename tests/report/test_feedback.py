@@ -208,4 +208,4 @@ def test_too_many_and_too_large_pictures_are_left_out() -> None:
     shown = {"output_type": "display_data", "metadata": {}, "data": {"image/png": large}}
     view = make_view(notebook(code("x", *[shown] * 8)), {}, ())
     assert view.cells[0].count("<img") == 3
-    assert view.cells[0].count("A picture is left out") == 5
+    assert view.cells[0].count("cut: a picture") == 5

@@ -13,55 +13,50 @@ from markupsafe import Markup
 
 from grader.notebook.format import source_of
 from grader.records import Notebook
-from grader.report.notebook.markdown import IMAGES, MOST_IMAGE, image_html, markdown_html
+from grader.report.notebook.budget import Budget, cut
+from grader.report.notebook.markdown import IMAGES, image_html, markdown_html, text_html
 from grader.report.plain import without_paths
 
-MOST_IMAGES = 6_000_000  # bytes of a notebook's pictures; a page has to open on a phone
 MOST_TEXT = 6000  # characters of an output
-MOST_SOURCE = 20_000  # characters of a cell that are coloured
+MOST_OUTPUTS = 200  # of a cell
+MOST_SOURCE = 20_000  # characters of a cell that are coloured, or shown of one that is not code
+MOST_LINE = 500  # characters of a line, and
+MOST_BLANK = 20  # blank lines in a row: the time for colouring grows with their square
 MOST_CELLS = 400
 MOST_TITLE = 120  # characters of a folded cell's first line
+_LOOKED_AT = 4  # of an output, so many times the characters that are shown are looked at
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[^\[]|[\x00-\x08\x0b-\x1f\x7f]")
-_OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")  # what a progress bar draws over
+_LONG_LINE = re.compile(rf"[^\n]{{{MOST_LINE + 1}}}")
+_LONG_GAP = re.compile(rf"\n(?:[ \t\f\v]{{0,{MOST_LINE}}}\n){{{MOST_BLANK + 1}}}")
 
 
 def cells_html(notebook: Notebook) -> tuple[str, ...]:
     """A piece of safe HTML for each cell, in order; those after the 400th say only that they are there."""
-    budget = _Budget(MOST_IMAGES)
+    budget = Budget()
     shown = [_prepared(cell, budget) for cell in notebook["cells"][:MOST_CELLS]]
     made, _ = _exporter().from_notebook_node(_notebook(shown))
     pieces = made.split(_BETWEEN)[1:]
     if len(pieces) != len(shown):
         raise AssertionError(f"{len(pieces)} pieces of {len(shown)} cells")
     left = len(notebook["cells"]) - len(shown)
-    return (*pieces, *["<p>Not shown: the notebook has too many cells.</p>"] * left)
+    return (*pieces, *[cut(f"the notebook has too many cells; the first {MOST_CELLS} are shown")] * left)
 
 
 _BETWEEN = "\x00"  # in no cell: sources and outputs are rid of it first
 
 
-class _Budget:
-    """How many bytes of pictures may still be shown."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def take(self, size: int) -> bool:
-        if size > min(self.left, MOST_IMAGE):
-            return False
-        self.left -= size
-        return True
-
-
-def _prepared(cell: Mapping[str, Any], budget: _Budget) -> dict[str, Any]:
+def _prepared(cell: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
     kind, source = cell["cell_type"], source_of(cell).replace(_BETWEEN, "")
     if kind == "code":
         outputs = [{"output_type": "stream", "name": "stdout", "text": piece} for piece in _outputs(cell, budget)]
-        told = {"folded": _summary(source)} if _is_folded(cell) else {}
+        told: dict[str, Any] = {"folded": _summary(source)} if _is_folded(cell) else {}
+        told["coloured"] = _can_be_coloured(source) and budget.take("coloured", len(source))
         return {"cell_type": kind, "source": source, "metadata": told, "outputs": outputs, "execution_count": None}
     attachments = cell.get("attachments")
-    made = markdown_html(source, attachments if isinstance(attachments, dict) else None)
-    text = made if kind == "markdown" else f"<pre>{html.escape(source)}</pre>"
+    if kind == "markdown":
+        text = markdown_html(source, attachments if isinstance(attachments, dict) else None, budget)
+    else:
+        text = text_html(source, budget)
     return {"cell_type": "markdown", "source": text, "metadata": {}}
 
 
@@ -77,27 +72,28 @@ def _summary(source: str) -> str:
     return f"{title} ({len(lines)} lines)"
 
 
-def _outputs(cell: Mapping[str, Any], budget: _Budget) -> Iterator[str]:
+def _outputs(cell: Mapping[str, Any], budget: Budget) -> Iterator[str]:
     """Pieces of HTML: text that is escaped and cut, PNG and JPEG pictures, and nothing else."""
-    for output in cell.get("outputs", ()):
+    outputs = cell.get("outputs", ())
+    for number, output in enumerate(outputs):
+        if number >= MOST_OUTPUTS or not budget.take("outputs"):
+            yield cut(f"{len(outputs) - number:,} more outputs of this cell")
+            return
         data = output.get("data") if isinstance(output.get("data"), dict) else {}
         if (picture := _picture(data, budget)) is not None:
             yield picture
         elif output.get("output_type") == "stream":
-            yield _text(_joined(output.get("text")))
+            yield _text(_joined(output.get("text")), budget)
         elif output.get("output_type") == "error":
             yield _error(output)
         elif "text/plain" in data:
-            yield _text(_joined(data["text/plain"]))
+            yield _text(_joined(data["text/plain"]), budget)
 
 
-def _picture(data: Mapping[str, Any], budget: _Budget) -> str | None:
+def _picture(data: Mapping[str, Any], budget: Budget) -> str | None:
     for kind in IMAGES:
         if isinstance(content := data.get(kind), str | list):
-            content = _joined(content)
-            if not budget.take(len(content) * 3 // 4):
-                return '<p class="left-out">A picture is left out here: it is too large.</p>'
-            return image_html(f"data:{kind};base64,{content.strip()}", "output of this cell") or None
+            return image_html(f"data:{kind};base64,{_joined(content).strip()}", "output of this cell", budget) or None
     return None
 
 
@@ -107,17 +103,25 @@ def _error(output: Mapping[str, Any]) -> str:
     return f'<pre class="error">{_escaped(told[:1000])}</pre>'
 
 
-def _text(text: str) -> str:
-    return f"<pre>{_escaped(text)}</pre>" if text.strip() else ""
+def _text(text: str, budget: Budget) -> str:
+    if not text.strip():
+        return ""
+    if not budget.take("text", min(len(text), _LOOKED_AT * MOST_TEXT)):
+        return cut(f"an output of {len(text):,} characters; the notebook has shown too much above")
+    return f"<pre>{_escaped(text)}</pre>"
 
 
 def _escaped(text: str) -> str:
     """Escaped, cut, without colours, and without the paths of the machine on which it ran."""
-    head = _OVERWRITTEN.sub("", text[: 4 * MOST_TEXT])
-    lines = (without_paths(line) for line in _ESCAPE.sub("", head).splitlines())
-    shown = "\n".join(lines)
-    cut = len(shown) > MOST_TEXT or len(text) > 4 * MOST_TEXT
-    return html.escape(shown[:MOST_TEXT]) + ("\n…" if cut else "")
+    lines = (_as_drawn(line) for line in text[: _LOOKED_AT * MOST_TEXT].replace("\r\n", "\n").split("\n"))
+    shown = "\n".join(without_paths(line) for line in _ESCAPE.sub("", "\n".join(lines)).splitlines())
+    is_cut = len(shown) > MOST_TEXT or len(text) > _LOOKED_AT * MOST_TEXT
+    return html.escape(shown[:MOST_TEXT]) + (f"\n… cut: the output has {len(text):,} characters" if is_cut else "")
+
+
+def _as_drawn(line: str) -> str:
+    """What a terminal shows at the end of a line that a progress bar has drawn over and over."""
+    return line.rstrip("\r").rpartition("\r")[2]
 
 
 def _joined(value: Any) -> str:
@@ -126,8 +130,13 @@ def _joined(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _coloured(source: str) -> Markup:
-    if len(source) > MOST_SOURCE:
+def _can_be_coloured(source: str) -> bool:
+    """Whether the highlighter's time is bounded: it looks far ahead on long lines and over many blank ones."""
+    return len(source) <= MOST_SOURCE and not (_LONG_LINE.search(source) or _LONG_GAP.search(f"\n{source}\n"))
+
+
+def _coloured(source: str, wanted: bool) -> Markup:
+    if not wanted:
         return Markup("<pre>{}</pre>").format(source)
     from ipython_pygments_lexers import IPython3Lexer
     from pygments import highlight

@@ -11,35 +11,47 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from grader.report.notebook.budget import Budget, cut
+
 TAGS = frozenset(
     {"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "em", "strong", "del", "code", "pre", "blockquote"}
     | {"hr", "br", "table", "thead", "tbody", "tr", "th", "td"}
 )
-LONGEST = 20_000  # characters of a cell; the renderer's time must stay bounded
-LONGEST_FORMULA = 1500
+LONGEST = 8000  # characters of a cell that is rendered: the renderer's time grows with their square
+LONGEST_TEXT = 20_000  # characters that are shown of a cell that is not
+LONGEST_FORMULA = 800
 MOST_IMAGE = 2_000_000  # bytes
 _MATH_TAG = re.compile(r'<(?:/m[a-z]{1,14}|m[a-z]{1,14}(?: [a-z]{1,20}="[\w\s.#%;:-]{0,60}")* ?/?)>')
 _WITHIN = re.compile(r"\(data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/=]+)\)")
 _IMAGE_URL = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=\s]+")
 
 
-def markdown_html(text: str, attachments: Mapping[str, Any] | None = None) -> str:
+def markdown_html(text: str, attachments: Mapping[str, Any] | None = None, budget: Budget | None = None) -> str:
     """The Markdown as HTML of a few tags without attributes; formulas as MathML, pictures only from within the text.
 
-    Tags that the text brings along are shown as text.
+    Tags that the text brings along are shown as text, and so is a text that the budget has no room for.
     """
+    budget = budget or Budget()
     text, within = _without_pictures(text)
-    if len(text) > LONGEST:
-        return f"<pre>{html.escape(text[:LONGEST])}…</pre>"
+    if len(text) > LONGEST or not budget.take("markdown", len(text)):
+        return text_html(text, budget)
     import bleach
     from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
-    kept = _Kept({**(attachments or {}), **within})
+    kept = _Kept({**(attachments or {}), **within}, budget)
     try:
         made = str(MarkdownWithMath(renderer=_renderer()(kept)).render(text))
     except Exception:  # whatever text makes the renderer stumble can still be read
         return f"<pre>{html.escape(text)}</pre>"
     return kept.put_back(bleach.clean(made, tags=TAGS, attributes={}, strip=False))
+
+
+def text_html(text: str, budget: Budget) -> str:
+    """The text as it is written, cut where it is long."""
+    if not budget.take("text", min(len(text), LONGEST_TEXT)):
+        return cut(f"a cell of {len(text):,} characters; the notebook has shown too much above")
+    more = cut(f"the cell has {len(text):,} characters") if len(text) > LONGEST_TEXT else ""
+    return f"<pre>{html.escape(text[:LONGEST_TEXT])}</pre>{more}"
 
 
 def _without_pictures(text: str) -> tuple[str, dict[str, dict[str, str]]]:
@@ -57,8 +69,9 @@ def _without_pictures(text: str) -> tuple[str, dict[str, dict[str, str]]]:
 class _Kept:
     """Pieces of HTML made here, which stand in the text as marks until everything else is cleaned."""
 
-    def __init__(self, attachments: Mapping[str, Any]) -> None:
+    def __init__(self, attachments: Mapping[str, Any], budget: Budget) -> None:
         self.attachments = attachments
+        self.budget = budget
         self._mark = f"kept{secrets.token_hex(8)}n"
         self._pieces: list[str] = []
 
@@ -100,7 +113,7 @@ def _renderer() -> Any:
             if url.startswith("attachment:"):
                 bundle = self._kept.attachments.get(url.removeprefix("attachment:"), {})
                 url = next((f"data:{kind};base64,{bundle[kind]}" for kind in IMAGES if kind in bundle), "")
-            piece = image_html(url, text)
+            piece = image_html(url, text, self._kept.budget)
             return self._kept.keep(piece) if piece else html.escape(text)
 
     return Renderer
@@ -109,9 +122,14 @@ def _renderer() -> Any:
 IMAGES = ("image/png", "image/jpeg")
 
 
-def image_html(url: str, alt: str) -> str:
-    """The picture of a `data:` address; nothing where it is none, too large, or of another kind than PNG and JPEG."""
-    if len(url) > MOST_IMAGE * 4 // 3 + 100 or not _IMAGE_URL.fullmatch(url):
+def image_html(url: str, alt: str, budget: Budget) -> str:
+    """The picture of a `data:` address; nothing where it is none, or of another kind than PNG and JPEG."""
+    size = len(url) * 3 // 4
+    if not url.startswith("data:image/"):
+        return ""
+    if size > MOST_IMAGE + 100 or size > budget.picture_bytes or not budget.take("pictures"):
+        return cut("a picture; it is too large, or there are too many above")
+    if not _IMAGE_URL.fullmatch(url):
         return ""
     kind, _, content = url.partition(";base64,")
     try:
@@ -120,6 +138,7 @@ def image_html(url: str, alt: str) -> str:
         return ""
     if not picture.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
         return ""
+    budget.take("picture_bytes", size)
     told = base64.b64encode(picture).decode()
     return f'<img src="{kind};base64,{told}" alt="{html.escape(alt[:300], quote=True)}">'
 

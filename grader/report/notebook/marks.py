@@ -104,17 +104,19 @@ def _last(sources: Mapping[int, str], name: str) -> int | None:
     call = name.endswith(CALL)
     owner, _, attribute = name.removesuffix(CALL).partition(".")
     if call:
-        pattern = rf"(?<![\w.]){re.escape(owner)}\s*\("
-        unwanted = rf"^\s*(?:def|class)\s+{re.escape(owner)}\b"
+        pattern = rf"(?<![\w.]){re.escape(owner)}[ \t]*\("
+        unwanted = rf"^[ \t]*(?:def|class)[ \t]+{re.escape(owner)}\b"
     else:
         pattern = (
-            rf"^[ \t]*(?:(?:async\s+)?def|class)\s+{re.escape(owner)}\b|^{re.escape(owner)}[ \t]*(?::[^=\n]*)?=[^=]"
+            rf"^[ \t]*(?:(?:async[ \t]+)?def|class)[ \t]+{re.escape(owner)}\b"
+            rf"|^{re.escape(owner)}[ \t]*(?::[^=\n]*)?=[^=]"
         )
         unwanted = ""
     cells = [
         index
         for index, source in sources.items()
-        if re.search(pattern, source, re.MULTILINE)
+        if owner in source
+        and re.search(pattern, source, re.MULTILINE)
         and not (unwanted and re.search(unwanted, source, re.MULTILINE))
         and (not attribute or re.search(rf"\b{re.escape(attribute)}\b", source))
     ]

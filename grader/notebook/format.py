@@ -21,6 +21,7 @@ _HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*)$", re.MULTILINE)
 _NEAR_CELLS = 30  # how far up a heading is looked for
 _MAX_BYTES = 200_000_000  # of a notebook of ours, outputs included
 _MAX_VALUES = 5_000_000
+_LISTED_CHARS = 500_000  # of sources that are written line by line
 _READ_AHEAD = 8  # of a text that is shortened, so many times the characters that are kept are looked at
 
 
@@ -39,8 +40,16 @@ def load_notebook(path: Path) -> Notebook:
 
 
 def dump_notebook(notebook: Notebook) -> str:
-    """The notebook as JSON text, the same bytes every time: sorted keys, one source line a line."""
-    cells = [{**cell, "source": source_of(cell).splitlines(keepends=True)} for cell in notebook.get("cells", [])]
+    """The notebook as JSON text, the same bytes every time: sorted keys, one source line a line.
+
+    Of a very long notebook the last cells have their source in one text, as the format also allows: each line apart
+    takes fifty times the memory of its characters.
+    """
+    cells, left = [], _LISTED_CHARS
+    for cell in notebook.get("cells", []):
+        source = source_of(cell)
+        left -= len(source)
+        cells.append({**cell, "source": source.splitlines(keepends=True) if left >= 0 else source})
     return json.dumps({**notebook, "cells": cells}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 

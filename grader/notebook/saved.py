@@ -19,7 +19,7 @@ from grader.records import CellRun, Comparison, Notebook, Remark
 _MAX_CELLS = 12  # about which one kind of remark is made
 _MAX_NUMBERS = 12  # cells that are listed in one remark
 _ERROR = 200  # characters of an error
-_MAX_COMPARED = 5_000_000  # printed characters of all cells whose numbers are compared: at worst 3 s
+_MAX_COMPARED = 4_000_000  # printed characters of all cells whose numbers are compared: at worst 3 s
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ class Budget:
     outputs: int = 3000
     text: int = 2_000_000  # characters of outputs, and of text that is not rendered
     coloured: int = 120_000  # characters of code
-    markdown: int = 60_000  # characters that are rendered
+    markdown: int = 50_000  # characters that are rendered
 
     def take(self, what: str, size: int = 1) -> bool:
         """Whether there is room for so much of it; then there is less room afterwards."""

@@ -83,6 +83,27 @@ def large_outputs(notebook: Notebook) -> Notebook:
     return _with(notebook, [{**cell, "outputs": [text]} if cell["cell_type"] == "code" else cell for cell in cells])
 
 
+def short_statements(notebook: Notebook) -> Notebook:
+    return _below(notebook, "code", ["a\n" * 45_000] * 3)
+
+
+def long_lists(notebook: Notebook) -> Notebook:
+    return _below(notebook, "code", [f"x = [{'a,' * 45_000}]"] * 9)
+
+
+def slow_text(notebook: Notebook) -> Notebook:
+    return _below(notebook, "markdown", ["\\\\[" * 6000, "**a *b " * 1100, "$" + "{" * 1400 + "$"] * 8)
+
+
+def _below(notebook: Notebook, kind: str, sources: list[str]) -> Notebook:
+    extra: Cells = [
+        {"cell_type": kind, "id": f"below-{number}", "metadata": {}, "source": source}
+        | ({"outputs": [], "execution_count": None} if kind == "code" else {})
+        for number, source in enumerate(sources)
+    ]
+    return _with(notebook, [*notebook["cells"], *extra])
+
+
 def _with(notebook: Notebook, cells: Cells) -> Notebook:
     return {**notebook, "cells": cells}
 
@@ -92,5 +113,6 @@ EDITS: dict[str, Callable[[Notebook], Notebook]] = {
     for edit in (
         *(duplicated, split, merged, reordered, deleted, stripped, out_of_order, old_template, nbformat_3),
         *(nbformat_9, minor_version, r_kernel, windows_lines, large_outputs),
+        *(short_statements, long_lists, slow_text),
     )
 }

@@ -62,6 +62,13 @@ def merged(cells: int) -> list[str]:
     return [f"{given}\n" + "\n".join(f"f({c}, {i})" for i in range(15)) for c in range(cells)]
 
 
+HONEST = (
+    "# How does the loss look with another learning rate?\n"
+    "rates = [1e-4, 3e-4, 1e-3]\nresults = {}\n"
+    "for rate in rates:\n    model = {'weight': 1.0, 'rate': rate}\n    train_one(model, STEPS)\n"
+    "    results[rate] = model['history'][-1]\n    print(f'{rate}: {results[rate]:.3f}')\n"
+)
+
 # name -> the notebook, and what the reader says of it
 CODE: dict[str, tuple[Make, str]] = {
     "short statements": (lambda: with_code(["a\n" * 49_995] * 9), "20,000 statements"),
@@ -75,6 +82,7 @@ CODE: dict[str, tuple[Make, str]] = {
     "no Python": (lambda: with_code(["@a\n" * 30_000] * 10), READ),
     "no Python but for magics": (lambda: with_code(["%a\n@a\n" * 14_000] * 9), READ),
     "as many statements as there may be": (lambda: with_code(["a\n" * 1800] * 11), READ),
+    "nearly a thousand honest cells": (lambda: with_code([HONEST] * 985), READ),
     "a chain of names": (lambda: with_code(chain(900, 20)), READ),
     "a chain of names above the template": (
         lambda: {**toy.submission(), "cells": with_code(chain(900, 20))["cells"][::-1]},

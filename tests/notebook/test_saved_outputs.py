@@ -225,3 +225,25 @@ def test_a_flood_costs_neither_time_nor_space() -> None:
     many = "\n".join(f"{chr(97 + n % 26) * (n // 26 + 1)} loss 1.5" for n in range(3000))
     assert len(read_curves(many)) <= 40
     assert time.perf_counter() - started < 20
+
+
+def test_what_other_cells_print_keeps_no_training_from_being_compared() -> None:
+    notebook = run_once({TRAIN: [stdout(curve(CURVE))]})
+    flood = {"cell_type": "code", "metadata": {}, "source": "print()", "execution_count": 1, "outputs": []}
+    flood["outputs"] = [stdout("x" * 299_000)]
+    notebook["cells"] = [*({**flood, "id": f"flood{n}"} for n in range(20)), *notebook["cells"]]
+    floods = {f"flood{n}": flood["outputs"] for n in range(20)}
+    worse = [value * 1.5 for value in CURVE]
+    found = remarks(notebook, {TRAIN: [stdout(curve(worse))], **floods})
+    differ = [remark for remark in found if remark.kind == "outputs_differ"]
+    assert [remark.cell for remark in differ] == [20 + index_of(handed_in(), TRAIN)]
+    (left_out,) = (remark for remark in found if remark.kind == "outputs_not_compared")
+    assert "were not compared with the saved outputs" in left_out.message
+    assert not left_out.needs_person
+
+
+@pytest.mark.parametrize("pieces", [[400_000], [299_999, 2, 400_000], [1000] * 5000])
+def test_of_what_a_cell_printed_so_much_is_read_and_no_more(pieces: list[int]) -> None:
+    text, whole = printed([stdout("x" * length) for length in pieces])
+    assert len(text) == 300_000
+    assert not whole

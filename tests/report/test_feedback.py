@@ -209,3 +209,53 @@ def test_too_many_and_too_large_pictures_are_left_out() -> None:
     view = make_view(notebook(code("x", *[shown] * 8)), {}, ())
     assert view.cells[0].count("<img") == 3
     assert view.cells[0].count("cut: a picture") == 5
+
+
+@pytest.mark.parametrize(
+    ("printed", "drawn"),
+    [
+        ("10%\r20%\r100%\ndone", "100%\ndone"),
+        ("10%\r20%\r100%\r\ndone\r\n", "100%\ndone\n"),
+        ("\rone\r\r\ntwo\r", "one\ntwo"),
+        ("\x1b[0;31mred\x1b[0m", "red"),
+    ],
+)
+def test_of_a_progress_bar_only_its_last_state_is_shown(printed: str, drawn: str) -> None:
+    view = make_view(notebook(code("x", {"output_type": "stream", "name": "stdout", "text": printed})), {}, ())
+    shown = view.cells[0].partition('<div class="outputs"><pre>')[2].partition("</pre>")[0]
+    assert shown.rstrip("\n") == drawn.rstrip("\n")
+
+
+def test_what_is_cut_says_so_and_everything_before_it_is_there() -> None:
+    def shown(text: str) -> dict[str, object]:
+        return {"output_type": "display_data", "metadata": {}, "data": {"text/plain": text}}
+
+    many = code("x", *[shown(f"number {n}") for n in range(1000)])
+    long = code("x", shown("y" * 7000))
+    texts = [{"cell_type": "markdown", "metadata": {}, "source": f"*{n}* " + "z " * 3000} for n in range(12)]
+    raw = {"cell_type": "raw", "metadata": {}, "source": "r" * 30_000}
+    view = make_view(notebook(many, long, *texts, raw), {}, ())
+    assert "number 199" in view.cells[0]
+    assert "number 200" not in view.cells[0]
+    assert "cut: 800 more outputs of this cell." in view.cells[0]
+    assert "cut: the output has 7,000 characters" in view.cells[1]
+    assert [f"<em>{n}</em>" in cell for n, cell in enumerate(view.cells[2:-1])] == [True] * 8 + [False] * 4
+    assert all(f"{n}* z z" in cell for n, cell in enumerate(view.cells[10:-1], start=8))
+    assert "cut: the cell has 30,000 characters." in view.cells[-1]
+
+
+@pytest.mark.parametrize(
+    ("source", "coloured"),
+    [
+        ("x = 1\n" * 500, True),
+        ("def f():\n" + "\n" * 20 + "    return 1", True),
+        ("x = 1" + "\n" * 50 + "y = 1", False),
+        ("x = 1\n" + "   \n" * 50 + "y = 1", False),
+        ("x = " + "a.b + " * 100 + "1", False),
+        ("\n" * 30 + "x = 1", False),
+    ],
+)
+def test_code_on_which_the_highlighter_would_take_long_is_shown_as_it_is(source: str, coloured: bool) -> None:
+    shown = make_view(notebook(code(source)), {}, ()).cells[0]
+    assert ("py-n" in shown) == coloured
+    assert source.strip()[-5:] in shown or coloured

@@ -161,5 +161,5 @@ def _exporter() -> Any:
     template = files("grader.report.notebook").joinpath("cells.html.j2").read_text(encoding="utf-8")
     filters = {"coloured": _coloured, "made_here": lambda piece: Markup(piece), "between": lambda _: _BETWEEN}
     return TemplateExporter(  # type: ignore[no-untyped-call]
-        raw_template=template, filters=filters, optimized_validation=True
+        raw_template=template, filters=filters, optimistic_validation=True
     )

@@ -6,7 +6,10 @@ and names that lead elsewhere are left out.
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import hashlib
+import math
 import re
 import stat
 import tarfile
@@ -26,6 +29,9 @@ from grader.notebook.format import one_line
 MAX_MEMBERS = 50_000
 MAX_DEPTH = 30  # folders in a member's name
 MAX_COMPONENT = 120  # bytes of one of them; a file system allows 255
+MAX_AT_ONCE = 32_000_000  # bytes: the list of a zip of `MAX_MEMBERS` files is shorter
+MAX_STRUCTURE = 200_000_000  # of a tar, beside what is taken out of it: headers, and files that nobody needs
+ODD_MEMBER = "is a link, a device, packed in an unusual way, or needs a password"
 CHUNK = 1 << 20
 UTF8 = 0x800  # the flag of a member of a zip whose name is UTF-8
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
@@ -80,7 +86,7 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
     found, left = [], total_mb * 1e6
     keep = KEPT + (SUFFIXES if nested else ())
     try:
-        with closing(_opened(archive)) as opened:
+        with closing(_opened(archive, total_mb * 1e6 + MAX_STRUCTURE)) as opened:
             for number, member in enumerate(opened.members()):
                 if number >= MAX_MEMBERS:
                     raise Unusable(f"holds more than {MAX_MEMBERS} files")
@@ -92,7 +98,7 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
                     found.append(File(parts, None, member.changed))
                     continue
                 if not member.plain:
-                    found.append(File(parts, None, member.changed, "is a link, a device, or needs a password"))
+                    found.append(File(parts, None, member.changed, ODD_MEMBER))
                     continue
                 limit = MAX_BYTES if told else max_mb * 1e6 * (4 if is_archive(parts[-1]) else 1)
                 data, why, read = _content(member, limit)
@@ -150,8 +156,45 @@ def _content(member: _Member, limit: float) -> tuple[bytes, str, int]:
     return bytes(data), "", len(data)
 
 
-def _opened(archive: Path) -> _Zip | _Tar:
-    return _Zip(archive) if zipfile.is_zipfile(archive) else _Tar(archive)
+def _opened(archive: Path, most: float) -> _Zip | _Tar:
+    return _Zip(archive) if zipfile.is_zipfile(archive) else _Tar(archive, most)
+
+
+class _Bounded:
+    """A file of which nobody reads more at once than `MAX_AT_ONCE`, or beyond its first `most` bytes.
+
+    What an archive declares of itself is read by the libraries whole, however large it says that it is.
+    """
+
+    def __init__(self, file: IO[bytes], most: float = math.inf) -> None:
+        self._file, self._most = file, most
+        self.seek, self.tell, self.close = self._seek, file.tell, file.close
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = MAX_AT_ONCE + 1 if size < 0 else size
+        if size > MAX_AT_ONCE:
+            raise Unusable("declares a list of files that is too long")
+        data = self._file.read(wanted)
+        if len(data) > MAX_AT_ONCE or self._file.tell() > self._most:
+            raise Unusable(f"holds more than {self._most / 1e6:.0f} MB")
+        return data
+
+    def _seek(self, offset: int, whence: int = 0) -> int:
+        if whence == 0 and offset > self._most:  # of what is packed, all that is skipped has to be unpacked
+            raise Unusable(f"holds more than {self._most / 1e6:.0f} MB")
+        return self._file.seek(offset, whence)
+
+    def seekable(self) -> bool:
+        return True
+
+
+@contextlib.contextmanager
+def _closed_on_error(file: _Bounded | IO[bytes]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        file.close()
+        raise
 
 
 @dataclass(frozen=True)
@@ -178,7 +221,8 @@ class _ZipMember:
     @property
     def plain(self) -> bool:
         mode = self.info.external_attr >> 16
-        return not self.info.is_dir() and (stat.S_IFMT(mode) in {0, stat.S_IFREG}) and not self.info.flag_bits & 1
+        usual = self.info.compress_type in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # LZMA takes what memory it says
+        return usual and stat.S_IFMT(mode) in {0, stat.S_IFREG} and not self.info.flag_bits & 1
 
     def open(self) -> IO[bytes]:
         return self.archive.open(self.info)
@@ -186,13 +230,16 @@ class _ZipMember:
 
 class _Zip:
     def __init__(self, path: Path) -> None:
-        self._archive = zipfile.ZipFile(path)
+        self._file = _Bounded(path.open("rb"))
+        with _closed_on_error(self._file):
+            self._archive = zipfile.ZipFile(self._file)  # it reads and seeks, and no more
 
     def members(self) -> Iterator[_Member]:
         return (_ZipMember(self._archive, info) for info in self._archive.infolist() if not info.is_dir())
 
     def close(self) -> None:
         self._archive.close()
+        self._file.close()
 
 
 @dataclass(frozen=True)
@@ -220,11 +267,25 @@ class _TarMember:
 
 
 class _Tar:
-    def __init__(self, path: Path) -> None:
-        self._archive = tarfile.open(path)  # noqa: SIM115  # closed by `close`
+    """A tar archive, packed by gzip or not at all."""
+
+    def __init__(self, path: Path, most: float) -> None:
+        self._plain = path.open("rb")
+        with _closed_on_error(self._plain):
+            packed = self._plain.read(2) == b"\x1f\x8b"
+            self._plain.seek(0)
+            unpacked: IO[bytes] = gzip.GzipFile(fileobj=self._plain) if packed else self._plain  # type: ignore[assignment]
+            self._file = _Bounded(unpacked, most)
+            self._archive = tarfile.open(fileobj=self._file, mode="r:")  # type: ignore[call-overload]  # noqa: SIM115
 
     def members(self) -> Iterator[_Member]:
-        return (_TarMember(self._archive, info) for info in self._archive if not info.isdir())
+        for number, info in enumerate(self._archive):  # folders count, too: each is kept in memory
+            if number >= 2 * MAX_MEMBERS:
+                raise Unusable(f"holds more than {MAX_MEMBERS} files")
+            if not info.isdir():
+                yield _TarMember(self._archive, info)
 
     def close(self) -> None:
         self._archive.close()
+        self._file.close()
+        self._plain.close()

@@ -13,6 +13,7 @@ from downloads import NOTEBOOK, write_zip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from grader.batch import archives
 from grader.batch.archives import MAX_MEMBERS, Unusable, unpack
 
 
@@ -111,3 +112,74 @@ def test_no_name_gets_out_or_raises_anything_else(names: list[str], tmp_path: Pa
     for file in unpack(path, into, max_mb=1, total_mb=3, nested=False):
         assert file.path is None or file.path.resolve().is_relative_to(into.resolve())
         assert all(part not in {"", ".", ".."} and len(part.encode()) <= 130 for part in file.parts)
+
+
+def add(archive: tarfile.TarFile, name: str, data: bytes, **of: object) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    for key, value in of.items():
+        setattr(info, key, value)
+    archive.addfile(info, io.BytesIO(data))
+
+
+def bombs(folder: Path) -> dict[str, Path]:
+    """Small archives that say much of themselves."""
+    made = {}
+    for name in ("a huge header", "huge files that nobody needs", "folders without end"):
+        made[name] = folder / f"{len(made)}.tar.gz"
+        with tarfile.open(made[name], "w:gz", format=tarfile.GNU_FORMAT) as archive:
+            if name == "a huge header":
+                add(archive, "././@LongLink", b"x" * 6_000_000, type=tarfile.GNUTYPE_LONGNAME)
+            elif name == "huge files that nobody needs":
+                for number in range(5):
+                    add(archive, f"{number}.bin", bytes(6_000_000))
+            else:
+                for number in range(205):
+                    archive.addfile(replaced(tarfile.TarInfo(f"d{number}"), type=tarfile.DIRTYPE))
+            add(archive, "vae.ipynb", NOTEBOOK.encode())
+    made["a huge list"] = folder / "list.zip"
+    with zipfile.ZipFile(made["a huge list"], "w") as zipped:
+        for number in range(90):
+            info = zipfile.ZipInfo(f"{number}.txt")
+            info.comment = b"c" * 65_000
+            zipped.writestr(info, "")
+    return made
+
+
+def replaced(info: tarfile.TarInfo, **of: object) -> tarfile.TarInfo:
+    for key, value in of.items():
+        setattr(info, key, value)
+    return info
+
+
+def test_what_an_archive_says_of_itself_is_read_within_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, limit in (("MAX_MEMBERS", 100), ("MAX_AT_ONCE", 5_000_000), ("MAX_STRUCTURE", 10_000_000)):
+        monkeypatch.setattr(archives, name, limit)
+    for archive in bombs(tmp_path).values():
+        assert archive.stat().st_size < 7_000_000
+        with pytest.raises(Unusable, match=r"holds more than|too long"):
+            unpack(archive, tmp_path / "into", max_mb=1, total_mb=3, nested=False)
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_member_packed_in_an_unusual_way_is_told(packed: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", packed) as archive:
+        archive.writestr("vae.ipynb", NOTEBOOK)
+    ((name, there, why),) = unpacked(tmp_path / "a.zip", tmp_path / "into")
+    assert (name, there) == ("vae.ipynb", False)
+    assert "packed in an unusual way" in why
+
+
+@pytest.mark.parametrize("mode", ["w:xz", "w:bz2"])
+def test_a_tar_is_packed_by_gzip_or_not_at_all(mode: str, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", mode) as archive:  # type: ignore[call-overload]
+        add(archive, "vae.ipynb", NOTEBOOK.encode())
+    with pytest.raises(Unusable, match="is no archive that can be read"):
+        unpacked(tmp_path / "a.tar.gz", tmp_path / "into")
+
+
+def test_a_plain_tar_and_a_packed_one_are_read(tmp_path: Path) -> None:
+    for name, mode in (("a.tar", "w:"), ("b.tgz", "w:gz")):
+        with tarfile.open(tmp_path / name, mode) as archive:  # type: ignore[call-overload]
+            add(archive, "x/vae.ipynb", NOTEBOOK.encode())
+        assert unpacked(tmp_path / name, tmp_path / "into") == [("x/vae.ipynb", True, "")]

@@ -22,12 +22,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from grader.batch.archives import File, is_archive
+from grader.batch.archives import SUFFIXES, File, is_archive
 from grader.batch.export import METADATA, Submitter, read_submitters
 from grader.batch.roster import Kind
 from grader.bounded import Unreadable
 
 SUBMITTED = "submitted"
+_OF_NBGRADER = {"source", "release", "autograded", "feedback"}  # what its course folder has beside it
 _MOODLE = re.compile(r"(?P<name>[^_]+)(?:_(?P<id>\d+))?_assignsubmission_(?P<kind>[a-z]+)(?:_(?P<rest>.*))?", re.DOTALL)
 _WHO = r"(?:(?P<late_anon>LATE_)?(?P<anon>anon_[A-Za-z0-9]{3,8})|(?P<name>\w+?)_(?P<late>LATE_)?(?P<id>\d+))"
 _CANVAS = re.compile(_WHO + r"_(?:(?P<file>\d+)_(?P<rest>.+)|(?P<typed>(?:text|link)\.html))", re.DOTALL)
@@ -122,13 +123,15 @@ def layout_of(files: Sequence[File]) -> Layout:
     if export and exported:
         known, remarks = _submitters(export)
         return Layout("Gradescope's export", _gradescope(known), remarks)
-    if any(file.parts[0] == SUBMITTED and len(file.parts) > 2 for file in files):
+    with_work = {file.parts[0] for file in files if is_work(file)} - _OF_NBGRADER
+    if with_work == {SUBMITTED} and any(file.parts[0] == SUBMITTED and len(file.parts) > 2 for file in files):
         return Layout("nbgrader's folder of submissions", _nbgrader)
     return _by_entries(files)
 
 
 def _litter(name: str) -> bool:
-    return name.startswith(("._", "~$")) or name in _LEFT or "-checkpoint." in name
+    hidden = name.startswith(".") and not name.lower().endswith((".ipynb", *SUFFIXES))
+    return hidden or name.startswith(("._", "~$")) or name in _LEFT or "-checkpoint." in name
 
 
 def _submitters(export: File) -> tuple[Mapping[str, tuple[Submitter, ...]], tuple[str, ...]]:
@@ -160,7 +163,7 @@ def _submitter(entry: str, one: Submitter) -> Owner:
 
 def _nbgrader(file: File) -> tuple[Owner, ...]:
     """The student's folder; what lies beside `submitted` is the course's own."""
-    return _chosen(file.parts[1:]) if file.parts[0] == SUBMITTED and len(file.parts) > 2 else ()
+    return _chosen(file.parts[1:]) if file.parts[0] == SUBMITTED and len(file.parts) > 1 else ()
 
 
 def _by_entries(files: Sequence[File]) -> Layout:
@@ -179,6 +182,8 @@ def _by_entries(files: Sequence[File]) -> Layout:
             return (_of_moodle(found, file),)
         if len(file.parts) == 1 and file.name in of_canvas:
             return (_of_canvas(of_canvas[file.name], own),)
+        if file.parts[0] == SUBMITTED and len(file.parts) > 1:
+            return _nbgrader(file)
         return _chosen(file.parts)
 
     all_files = len(flat) == len(entries)

@@ -20,6 +20,7 @@ MOST_WORDS = 12  # of a file's name that are looked at, and of a name in it
 NO_NAMES = {"final", "finished", "done", "draft", "version", "solution", "solutions", "solved", "submission", "new"}
 NO_NAMES |= {"homework", "assignment", "exercise", "project", "lab", "hw", "ex", "task", "notebook", "copy", "of", "my"}
 NO_NAMES |= {"fixed", "late", "resubmission", "corrected", "updated", "the", "and", "student", "id", "abgabe", "kopie"}
+ALSO_A_NAME = "it is one student's login and in another one's name"
 _STRONG = {Kind.NUMBER, Kind.LOGIN, Kind.EMAIL}  # these are told whatever a person calls themself
 
 
@@ -37,7 +38,7 @@ def matches(
 ) -> dict[str, Match]:
     """Each owner's match by the owner's id; `work` handed in a notebook, which is usually called as `exercise` says."""
     usual = {word for name in exercise for word in _words(name)}
-    common = _shared(owners.values()) | usual | NO_NAMES
+    common = _shared(owners.values(), roster) | usual | NO_NAMES
     found = {key: _match(owner, roster, common, usual) for key, owner in owners.items()}
     claims: dict[str, list[str]] = {}
     for key, match in found.items():
@@ -115,7 +116,10 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
     if whole := frozenset[str]().union(*told.values()):
         sure = any(told[kind] for kind in _STRONG)
         one = roster.by_id[next(iter(whole))]
-        return Match(one, sure) if len(whole) == 1 else Match(doubt=f"{len(whole)} students could be meant")
+        if len(whole) > 1:
+            return Match(doubt=f"{len(whole)} students could be meant")
+        by_login_alone = not any(told[kind] for kind in kinds if kind is not Kind.LOGIN)
+        return Match(doubt=ALSO_A_NAME) if by_login_alone and _names_another(text, one, roster) else Match(one, sure)
     words = _words(text)
     pieces = {piece for piece in (*re.split(r"[_\s,;()\[\]+]+", text), *words) if len(piece) >= SHORTEST}
     numbers = [piece for piece in pieces if any(c.isdigit() for c in piece) or "@" in piece]
@@ -127,6 +131,8 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
     if len(meant) != 1:
         return Match(doubt=f"{len(meant)} students could be meant") if meant else Match()
     student = roster.by_id[next(iter(meant))]
+    if not (by_number or by_name) and any(_names_another(word, student, roster) for word in words):
+        return Match(doubt=ALSO_A_NAME)
     left = _left(words, student, roster, usual)
     if any(_is_of_another(word, student, roster) for word in left):
         return Match(doubt="its words and numbers are those of more than one student")
@@ -164,17 +170,22 @@ def _left(words: Sequence[str], student: Student, roster: Roster, usual: Collect
     ]
 
 
+def _names_another(word: str, student: Student, roster: Roster) -> bool:
+    """Whether the word is in another student's name."""
+    return bool(roster.words.get(folded(word), frozenset()) - {student.id})
+
+
 def _is_of_another(word: str, student: Student, roster: Roster) -> bool:
     named = (roster.words.get(key, frozenset()) for key in (folded(word), folded(spelled(word))))
     return bool(_all(roster, (Kind.LOGIN,), [word]).union(*named) - {student.id})
 
 
-def _shared(owners: Iterable[Owner]) -> set[str]:
-    """Words in the names of several people's files: the exercise's, and no person's."""
-    seen: set[str] = set()
-    shared: set[str] = set()
+def _shared(owners: Iterable[Owner], roster: Roster) -> set[str]:
+    """Words beside the numbers or whole names of different students: the exercise's, and no person's."""
+    beside: dict[str, set[str]] = {}
     for owner in owners:
-        words = set(_words(owner.text))
-        shared |= seen & words
-        seen |= words
-    return shared
+        words = _words(owner.text)
+        told = _all(roster, (Kind.NUMBER, Kind.EMAIL), words) | _all(roster, (Kind.NAME,), _runs(words))
+        for word in words if len(told) == 1 else ():
+            beside.setdefault(word, set()).update(told)
+    return {word for word, students in beside.items() if len(students) > 1}

@@ -171,3 +171,54 @@ def test_no_two_people_share_a_key_nor_have_a_students(roster: str, files: list[
     assert len(keys) == len(files) == len(set(keys))
     absent = {student.id.casefold() for student in came.missing}
     assert not absent & set(keys)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["ida_schmidt.ipynb", "ida_schmidt_data.csv", "ida_noddack.ipynb"],
+        ["ida_miller.ipynb", "ida_miller_v2.ipynb"],
+        ["ida_miller.ipynb", "tom_miller.ipynb"],
+        ["ida_miller.ipynb", "hopper_miller.ipynb", "miller.ipynb"],
+    ],
+)
+def test_a_surname_that_is_in_several_files_is_still_somebodys(files: list[str], tmp_path: Path) -> None:
+    roster = "Student ID,First name,Last name,Email\n201,Ida,Noddack,ida@u.example\n202,Tom,Hopper,tom@u.example\n"
+    came = found(tmp_path, roster, dict.fromkeys(files, NOTEBOOK))
+    whose = {one.shown: one.student.id if one.student else None for one in came.handed_in}
+    assert {shown: student for shown, student in whose.items() if "miller" in shown or "schmidt" in shown} == {
+        shown: None for shown in whose if "miller" in shown or "schmidt" in shown
+    }
+    assert whose.get("ida_noddack.ipynb", "201") == "201"
+
+
+def test_words_beside_whole_names_of_several_students_are_the_exercises(tmp_path: Path) -> None:
+    roster = "Student ID,First name,Last name\n201,Ida,Noddack\n202,Tom,Hopper\n"
+    came = found(
+        tmp_path, roster, dict.fromkeys(["ida_noddack_deep_dive.ipynb", "tom_hopper_deep_dive.ipynb"], NOTEBOOK)
+    )
+    assert [one.student.id if one.student else None for one in came.handed_in] == ["201", "202"]
+
+
+@pytest.mark.parametrize("name", ["max.ipynb", "vae_max.ipynb", "max_b.ipynb", "Max/vae.ipynb"])
+def test_a_login_that_is_another_students_name_is_nobodys(name: str, tmp_path: Path) -> None:
+    roster = "Student ID,Name,Email\n201,Maximilian Planck,max@u.example\n202,Max Born,mborn@u.example\n"
+    came = found(tmp_path, roster, dict.fromkeys([name, "Maximilian Planck.ipynb"], NOTEBOOK))
+    whose = {one.shown: one.student.id if one.student else None for one in came.handed_in}
+    assert whose == {name: None, "Maximilian Planck.ipynb": "201"}
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ["202/a.ipynb", "203/a.ipynb"],
+        ["Ben Otto_7002_assignsubmission_file_/a.ipynb", "Cleo Park_7003_assignsubmission_file_/a.ipynb"],
+        ["202.ipynb", "203.ipynb"],
+        ["submitted/202.ipynb", "submitted/203/ps1/a.ipynb"],
+    ],
+)
+def test_a_folder_called_submitted_hides_nobody(others: list[str], tmp_path: Path) -> None:
+    roster = "Student ID,Name\n201,Ada Lovelace\n202,Ben Otto\n203,Cleo Park\n"
+    came = found(tmp_path, roster, dict.fromkeys(["submitted/201/old/a.ipynb", *others], NOTEBOOK))
+    assert sorted(one.student.id for one in came.handed_in if one.student) == ["201", "202", "203"]
+    assert came.missing == ()

@@ -34,7 +34,7 @@ from grader.records import Execution, GradeReport, Remark, Rubric, Submission
 from grader.report.words import judged_points, needs_person
 from grader.rubric import load_rubric
 from grader.rubric.wording import nearest
-from grader.run_files import aside, put_in_place
+from grader.run_files import aside, put_in_place, settle, written
 from grader.run_folder import (
     EVIDENCE_CHECKSUM,
     evidence_checksum,
@@ -47,7 +47,7 @@ from grader.run_folder import (
     verdicts,
 )
 from grader.run_pages import draw, load_pages, write_report
-from grader.run_place import REPLACE, earlier_report, is_weaker, own_folder, refuse_less
+from grader.run_place import REPLACE, earlier_report, is_weaker, own_folder, refuse_less, refuse_other_rubric
 from grader.running import BOX_SAYS, Case, run_replaced, run_submission, supply
 from grader.versions import grader_checksum, versions
 
@@ -91,13 +91,12 @@ def grade(
     if options.held and run_dir is not None:
         place: AbstractContextManager[Path] = nullcontext(run_dir)
     else:
-        place = own_folder(submission_path, submission, run_dir, options.parts, replace=options.replace)
-    with place as folder:
+        place = own_folder(submission_path, submission, rubric_path, run_dir, options.parts, replace=options.replace)
+    with place as folder, aside(folder) as finished:
         if not options.replace:
             refuse_less(folder, options.parts)
         work = _Work(submission, rubric_path, rubric, exercise, options)
-        with aside(folder) as finished:
-            return _graded(work, folder, finished, say), folder
+        return _graded(work, folder, finished, say), folder
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def _graded(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
         raise GraderError(f"{folder}: the earlier run stands, {judged_points(old)}: {why}; {REPLACE}")
     say("writing the report")
     write_report(finished, report, exercise, rubric)
-    put_in_place(folder, finished, keep_as=_moment(old.created) if old is not None and not same_text else "")
+    put_in_place(folder, finished, keep_as=_kept_name(folder, old) if not same_text else "")
     return report
 
 
@@ -180,8 +179,15 @@ def _decisions(
     return None if old is None else decisions_in(old)
 
 
+def _kept_name(folder: Path, old: GradeReport | None) -> str:
+    """What the folder's run is to be called when another text's takes its place; empty where there is none."""
+    if old is None:  # damaged, or of another version: it may still be somebody's grade
+        return f"unreadable-{_moment(datetime.now(UTC).isoformat())}" if any(written(folder)) else ""
+    return _moment(old.created)
+
+
 def _moment(created: str) -> str:
-    """A report's time as a folder's name, "2026-11-23T10-15-00"."""
+    """A time as part of a folder's name, "2026-11-23T10-15-00"."""
     return re.sub(r"[^0-9T]", "-", created[:19]) or "undated"
 
 
@@ -227,10 +233,13 @@ def regrade(folder: Path, rubric_path: Path) -> GradeReport:
     A person's decisions stand: those in the folder's own `overrides.yaml`, or those that the report has.
 
     Raises:
-        GraderError: where the folder holds no finished run, or its `overrides.yaml` is wrong.
+        GraderError: where the folder holds no finished run, or one under another exercise's rubric, or its
+            `overrides.yaml` is wrong.
     """
     rubric, exercise = load_rubric(rubric_path)
+    settle(folder)
     old = stored_report(folder)
+    refuse_other_rubric(folder, old, rubric, rubric_path)
     report = judged_again(folder, old, rubric, exercise)
     if (folder / OVERRIDES).exists():
         names = {old.submission: old.submission, folder.name: old.submission}

@@ -48,7 +48,7 @@ def aside(folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     settle(folder)
     sweep(folder)
-    for left in folder.glob(f"{_ASIDE}*"):
+    for left in folder.glob(f"{_ASIDE}{'[0-9a-f]' * 16}"):
         shutil.rmtree(left, ignore_errors=True)
     made = folder / f"{_ASIDE}{secrets.token_hex(8)}"
     made.mkdir()

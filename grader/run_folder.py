@@ -54,7 +54,10 @@ def stored_evidence(folder: Path) -> Evidence:
 
 
 def has_report(folder: Path) -> bool:
-    """Whether the folder holds a report; one that was on its way into its place is there now."""
+    """Whether the folder holds a report; one that was on its way into its place is there now.
+
+    Only for a caller that holds the folder, or the class that it belongs to.
+    """
     settle(folder)
     return (folder / REPORT).exists()
 
@@ -65,7 +68,6 @@ def stored_report(folder: Path) -> GradeReport:
     Raises:
         GraderError: where the folder holds none, or its evidence is another one's or damaged.
     """
-    settle(folder)
     try:
         content = file_bytes(folder / REPORT, MAX_BYTES)
     except Unreadable as reason:

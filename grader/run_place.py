@@ -12,6 +12,7 @@ import hashlib
 import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import GraderError
@@ -19,15 +20,18 @@ from grader.files import write_atomically
 from grader.lock import locked
 from grader.notebook.format import one_line
 from grader.notebook.read import safe_name
-from grader.records import GradeReport, Status, Submission
-from grader.report.report_json import dump_json
-from grader.report.words import trained_parts
-from grader.run_files import REPORT
-from grader.run_folder import has_report, stored_report
+from grader.records import GradeReport, Rubric, Status, Submission
+from grader.report.report_json import MAX_BYTES, dump_json, read_report_json
+from grader.report.words import trained_parts, undecided_milli
+from grader.run_files import REPORT, written
+from grader.run_folder import stored_report
 
 RUNS = Path("runs")
 SOURCE = ".source"  # which notebook, or which class's submissions, the folder belongs to
 CLASS = "class.json"  # what the folder of a class has
+SUBMISSIONS = "submissions"  # where a class has the runs of its students
+MAX_CLASS = 200_000_000  # bytes
+A_CLASS, FILES = "a class", "files that this run would overwrite"
 _MAX_SOURCE = 20_000
 _STOPPED = (Status.TIMEOUT, Status.KILLED)
 REPLACE = "give another folder with --out, or --replace to replace it"
@@ -40,9 +44,17 @@ def extent_name(parts: Sequence[str] | None) -> str:
 
 @contextlib.contextmanager
 def own_folder(
-    notebook: Path, submission: Submission, out: Path | None, parts: Sequence[str] | None, *, replace: bool
+    notebook: Path,
+    submission: Submission,
+    rubric: Path,
+    out: Path | None,
+    parts: Sequence[str] | None,
+    *,
+    replace: bool,
 ) -> Iterator[Path]:
     """The folder for the notebook's run, held against other graders; without `out` it is chosen below `RUNS`.
+
+    It notes whose it is, and by which rubric it is graded.
 
     Raises:
         GraderError: `out` belongs to another notebook or a class, or another grader is at work there.
@@ -53,7 +65,7 @@ def own_folder(
     _refuse_another(folder, owner, submission, replace=replace)
     with locked(folder):
         _refuse_another(folder, owner, submission, replace=replace)  # it may have been chosen meanwhile
-        write_atomically(folder / SOURCE, dump_json({"of": owner}))
+        write_atomically(folder / SOURCE, dump_json({"of": owner, "rubric": str(rubric.resolve())}))
         yield folder
 
 
@@ -61,7 +73,9 @@ def class_folder(submissions: Path, parts: Sequence[str] | None) -> Path:
     """The folder below `RUNS` for a class that is graded to this extent, noted as that of these submissions."""
     owner = str(submissions.resolve())
     choices = list(_choices(safe_name(Path(owner)), owner, parts))
-    folder = next((path for path in choices if _source(path) == owner or _is_free(path)), choices[-1])
+    folder = next(
+        (path for path in choices if owner in (_source(path), _class_of(path)) or _is_free(path)), choices[-1]
+    )
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / SOURCE, dump_json({"of": owner}))
     return folder
@@ -98,13 +112,40 @@ def refuse_less(folder: Path, parts: Collection[str] | None) -> None:
 
 
 def is_weaker(new: GradeReport, old: GradeReport) -> str:
-    """Why the new report must not take the place of the old one, in a few words; empty where it may."""
+    """Why the new report must not take the place of the old one, in a few words; empty where it may.
+
+    What another text of the notebook got is no measure: there, only what is left out counts.
+    """
     if lost := trained_parts(old) - trained_parts(new):
         return f"it also graded the training of {listed(lost)}"
-    alike = all(new.checksums.get(name) == old.checksums.get(name) for name in ("notebook", "run"))
-    if alike and new.status in _STOPPED and old.status not in _STOPPED:
+    if new.checksums.get("notebook") != old.checksums.get("notebook"):
+        return ""
+    if new.status in _STOPPED and old.status not in _STOPPED:
         return "it ran to its end, and this one was stopped"
+    if sum(map(undecided_milli, new.items)) > sum(map(undecided_milli, old.items)):
+        return "this one leaves more to be decided by a person"
     return ""
+
+
+def refuse_other_rubric(folder: Path, report: GradeReport, rubric: Rubric, path: Path) -> None:
+    """The rubric is one that the report's items can be judged by.
+
+    Raises:
+        GraderError: it is another exercise's: they have no item in common.
+    """
+    if {item.id for item in report.items}.isdisjoint(item.id for item in rubric.items):
+        raise GraderError(
+            f"{_shown(folder)}: was graded by another rubric than {_shown(path)}, with which it has no item in common; "
+            "name its own with --rubric"
+        )
+
+
+def rubric_of(folder: Path) -> Path | None:
+    """The rubric that the run, or the class that it belongs to, was graded by; None where that is not noted."""
+    noted = _noted(folder).get("rubric")
+    if noted is None and folder.resolve().parent.name == SUBMISSIONS:
+        noted = _values(folder.resolve().parents[1] / CLASS, MAX_CLASS).get("rubric")
+    return Path(noted) if isinstance(noted, str) and Path(noted).is_file() else None
 
 
 def earlier_report(folder: Path) -> GradeReport | None:
@@ -124,37 +165,54 @@ def _choices(name: str, owner: str, parts: Sequence[str] | None) -> Iterator[Pat
 
 def _refuse_another(folder: Path, owner: str, submission: Submission, *, replace: bool) -> None:
     other = _of_another(folder, owner, submission)
-    if other and (not replace or (folder / CLASS).exists()):
+    if other and (not replace or other in (A_CLASS, FILES)):
         raise GraderError(f"{_shown(folder)}: holds {other}; {REPLACE}")
 
 
 def _of_another(folder: Path, owner: str, submission: Submission) -> str:
     """What the folder holds that is not the notebook's; empty where it is free.
 
-    A folder from before files were noted is the notebook's where its run was of the same text.
+    A folder from before files were noted is the notebook's where its run was of the same text. Nothing is changed.
     """
-    if (folder / CLASS).exists():
-        return "a class"
+    place = folder.resolve()
+    if (folder / CLASS).exists() or (place.parent.name == SUBMISSIONS and (place.parents[1] / CLASS).exists()):
+        return A_CLASS
     if noted := _source(folder):
         return "" if noted == owner else f"the run of {one_line(noted, 200)}"
-    if not has_report(folder):
-        return ""
-    old = earlier_report(folder)
-    alike = old is not None and old.checksums.get("notebook") == submission.sha256
-    return "" if alike else "the run of another notebook"
+    try:
+        old = read_report_json(file_bytes(folder / REPORT, MAX_BYTES))
+    except (Unreadable, GraderError):
+        return FILES if any(written(folder)) else ""
+    return "" if old.checksums.get("notebook") == submission.sha256 else "the run of another notebook"
+
+
+def _noted(folder: Path) -> dict[str, Any]:
+    return _values(folder / SOURCE, _MAX_SOURCE)
+
+
+def _values(path: Path, most: int) -> dict[str, Any]:
+    """The JSON object in the file; empty where there is none."""
+    try:
+        values = json_value(file_bytes(path, most), most_values=10_000_000)
+    except Unreadable:
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _source(folder: Path) -> str:
     """Whose the folder is, as noted in it; empty where nothing is."""
-    try:
-        noted = json_value(file_bytes(folder / SOURCE, _MAX_SOURCE), most_values=10)["of"]
-    except (Unreadable, KeyError, TypeError):
-        return ""
+    noted = _noted(folder).get("of")
     return noted if isinstance(noted, str) else ""
 
 
+def _class_of(folder: Path) -> str:
+    """The submissions of the class in the folder; empty where there is none."""
+    submissions = _values(folder / CLASS, MAX_CLASS).get("submissions")
+    return str(Path(submissions).resolve()) if isinstance(submissions, str) else ""
+
+
 def _is_free(folder: Path) -> bool:
-    return not _source(folder) and not (folder / CLASS).exists() and not has_report(folder)
+    return not _source(folder) and not (folder / CLASS).exists() and not any(written(folder))
 
 
 def listed(parts: Collection[str]) -> str:

@@ -12,7 +12,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ import pytest
 from toy_exercise import notebook, running
 
 from grader import pipeline
-from grader.batch import grading
+from grader.batch import grading, regrading
 from grader.batch.grading import Wishes, grade_class
+from grader.batch.history import read_history
 from grader.batch.local import LocalExecutor
 from grader.batch.regrading import regrade_class
 from grader.batch.work import work
@@ -33,6 +34,7 @@ from grader.records import CellRun, Evidence, Execution, Fault, GradeReport, Sta
 from grader.report.words import trained_parts
 from grader.run_files import settle
 from grader.run_folder import stored_evidence, stored_report
+from grader.run_place import rubric_of
 from grader.running import Case, Ran
 
 STUDENTS = ("ada", "ben", "cleo")
@@ -369,6 +371,127 @@ def test_a_fault_of_ours_in_a_run_again_keeps_the_points_and_says_so(
     assert "RuntimeError: a bug" in row.reason
     row = next(row for row in whole_class(None)(world).rows if row.key == "ada")  # type: ignore[attr-defined]
     assert (row.state, row.reason) == ("graded", "")
+
+
+def test_a_run_that_leaves_more_undecided_replaces_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    grade(world.file("ada"), world.rubric, None, Options(SEED), _quiet)
+    monkeypatch.setattr("toy_exercise.checks.np.clip", lambda *_, **__: 1 / 0)
+    with pytest.raises(GraderError, match="the earlier run stands, 9 / 9: this one leaves more to be decided"):
+        grade(world.file("ada"), world.rubric, None, Options(SEED), _quiet)
+    assert stored_report(Path("runs/vae_mnist")).points_milli == 9000
+
+
+@pytest.mark.parametrize("damage", ["no evidence", "another format", "no JSON"])
+def test_a_run_that_cannot_be_read_is_kept_aside(damage: str, world: World) -> None:
+    folder = grade(world.file("ada"), world.rubric, None, Options(SEED), _quiet)[1]
+    if damage == "no evidence":
+        (folder / "evidence.safetensors").unlink()
+    else:
+        (folder / "report.json").write_text('{"format": 99}' if damage == "another format" else "?")
+    feedback = (folder / "feedback.txt").read_bytes()
+    grade(world.file("ada"), world.rubric, folder, Options(SEED, parts=()), _quiet)
+    (kept,) = (folder / "earlier").iterdir()
+    assert kept.name.startswith("unreadable-")
+    assert (kept / "feedback.txt").read_bytes() == feedback
+
+
+def test_a_single_run_goes_neither_into_a_class_nor_over_other_files(world: World) -> None:
+    out = whole_class(None)(world).out  # type: ignore[attr-defined]
+    for folder in (out, out / "submissions" / "ada"):
+        with pytest.raises(GraderError, match="holds a class"):
+            grade(world.file("ada"), world.rubric, folder, Options(SEED, replace=True), _quiet)
+    work = world.folder / "work"
+    work.mkdir()
+    (work / "executed.ipynb").write_text(solution("ada", 0))
+    (work / ".new-mine").mkdir()
+    with pytest.raises(GraderError, match="holds files that this run would overwrite"):
+        grade(work / "executed.ipynb", world.rubric, work, Options(SEED), _quiet)
+    assert (work / "executed.ipynb").read_text() == solution("ada", 0)
+    (work / "executed.ipynb").rename(work / "x.ipynb")
+    grade(work / "x.ipynb", world.rubric, work, Options(SEED), _quiet)
+    assert (work / ".new-mine").is_dir()
+
+
+def test_a_run_is_judged_again_by_its_own_rubric_and_by_no_other_exercises(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = grade(world.file("ada"), world.rubric, None, Options(SEED), _quiet)[1]
+    shipped = Path(__file__).parents[1] / "rubric.yaml"
+    with pytest.raises(GraderError, match="graded by another rubric"):
+        regrade(folder, shipped)
+    assert stored_report(folder).points_milli == 9000
+    assert rubric_of(folder) == world.rubric
+    out = whole_class(None)(world).out  # type: ignore[attr-defined]
+    assert rubric_of(out / "submissions" / "ada") == world.rubric
+
+
+def test_another_classes_folder_is_refused_and_a_later_download_is_taken(world: World) -> None:
+    out = Path("runs/named")
+    whole_class(None, str(out))(world)
+    other = world.folder / "other"
+    for name in ("zoe", "yann"):
+        (other / name).mkdir(parents=True)
+        (other / name / "x.ipynb").write_text(solution("ada", 9))
+    wishes = Wishes(world.rubric, out, seed=SEED)
+    with pytest.raises(GraderError, match=r"holds the class of .*, and 3 of its 3 submissions are not among"):
+        grade_class(other, wishes, _Silent(), _quiet)  # type: ignore[arg-type]
+    for student in ("ada", "ben"):
+        (other / student).mkdir()
+        (other / student / "vae_mnist.ipynb").write_text(solution(student, 0))
+    graded = grade_class(other, wishes, _Silent(), _quiet)  # type: ignore[arg-type]
+    assert {row.key for row in graded.rows} == {"ada", "ben", "zoe", "yann"}
+    with pytest.raises(GraderError, match="lies among the submissions"):
+        grade_class(other, replace(wishes, out=other / "runs"), _Silent(), _quiet)  # type: ignore[arg-type]
+
+
+def test_a_mistake_in_the_decisions_changes_nothing(world: World) -> None:
+    out = whole_class(None)(world).out  # type: ignore[attr-defined]
+    before = (out / "class.json").read_bytes()
+    (out / "overrides.yaml").write_text("nobody:\n  one.training: {points: 4, reason: x, by: y}\n")
+    hand_in_again(world)
+    (world.folder / "class" / "dora.ipynb").write_text(solution("ada", 3))
+    with pytest.raises(GraderError, match="no such submission"):
+        whole_class(None)(world)
+    assert (out / "class.json").read_bytes() == before
+
+
+def test_the_history_tells_what_a_killed_command_did(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(grading, "record", killed)
+        with contextlib.suppress(Killed):
+            whole_class(None)(world)
+    whole_class(None)(world)
+    assert {event.submission: event.new_milli for event in read_history(Path("runs/class"))} == {
+        "ada": 9000,
+        "ben": 4000,
+        "cleo": 9000,
+    }
+    decide(world)
+    with monkeypatch.context() as patched:
+        patched.setattr(regrading, "record", killed)
+        with contextlib.suppress(Killed):
+            class_again(world)
+    class_again(world)
+    assert [event.new_milli for event in read_history(Path("runs/class"), "ben")] == [4000, 8000]
+
+
+def test_a_class_of_an_earlier_version_is_continued(world: World) -> None:
+    out = whole_class(None)(world).out  # type: ignore[attr-defined]
+    (out / ".source").unlink()
+    assert whole_class(None)(world).out == out  # type: ignore[attr-defined]
+
+
+def test_a_class_in_which_nothing_worked_can_be_graded_to_any_extent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "run_submission", lambda *_, **__: 1 / 0)
+        whole_class(None, "runs/named")(world)
+    rows = whole_class((), "runs/named")(world).rows  # type: ignore[attr-defined]
+    assert {row.points_milli for row in rows} == {4000}
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -12,7 +12,7 @@ from rich.console import Console
 from grader.batch.executor import Executor
 from grader.batch.finding import Found, find
 from grader.batch.gradebooks import GradebookSettings, GradebookWishes
-from grader.batch.history import append, changes, standings
+from grader.batch.history import begin, record
 from grader.batch.local import LocalExecutor
 from grader.batch.machine import slots
 from grader.batch.manifest import Manifest, read_manifest, write_manifest
@@ -28,6 +28,7 @@ from grader.lock import locked
 from grader.notebook.format import one_line
 from grader.pipeline import refuse_unknown_parts
 from grader.records import Rubric
+from grader.report.words import trained_parts
 from grader.rubric import load_rubric
 from grader.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run
 
@@ -78,14 +79,18 @@ def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -
     refuse_unknown_parts(wishes.parts, exercise)
     out = wishes.out or class_folder(submissions, wishes.parts)
     refuse_run(out)
+    if out.resolve().is_relative_to(submissions.resolve()):
+        raise GraderError(f"{one_line(str(out), 120)}: lies among the submissions; give another folder with --out")
     with locked(out):
         earlier = _earlier(out)
         if earlier and not wishes.replace:
             _refuse_less(out, earlier, wishes, exercise)
-        before = standings(each_row(out, earlier)) if earlier else {}
+        begin(out, each_row(out, earlier) if earlier else ())
         manifest = _found(submissions, out, wishes, rubric, earlier)
+        if earlier and not wishes.replace:
+            _refuse_another(out, earlier, manifest)
+        decisions_of(out, manifest, rubric)  # a mistake in them is told before anything runs or is written
         write_manifest(out, manifest)
-        decisions_of(out, manifest, rubric)  # a mistake in them is told before anything runs
         jobs = _jobs(out, manifest, replace=wishes.replace)
         exercise.prepare(say)
         todo = [job for job in jobs if not is_current(job)]
@@ -95,7 +100,7 @@ def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -
         apply_decisions(out, manifest, rubric, exercise)
         rows = read_rows(out, manifest)
         say("gradebooks and the page of the class")
-        append(out, changes(before, rows, ""))
+        record(out, rows, "")
         remarks = (*manifest.remarks, *write_results(out, manifest, rows, rubric, exercise))
     return Graded(out, rows, remarks)
 
@@ -134,10 +139,29 @@ def _refuse_less(out: Path, earlier: Manifest, wishes: Wishes, exercise: Exercis
     Raises:
         GraderError: it was, so that these runs would leave out what is there.
     """
-    if lost := lost_parts(earlier.parts, wishes.parts, exercise.parts):
+    lost = lost_parts(earlier.parts, wishes.parts, exercise.parts)
+    reports = (row.report for row in each_row(out, earlier) if row.report is not None) if lost else ()
+    if there := lost & frozenset[str]().union(*map(trained_parts, reports)):
         raise GraderError(
-            f"{one_line(str(out), 120)}: holds a class whose training of {listed(lost)} was graded, "
+            f"{one_line(str(out), 120)}: holds a class whose training of {listed(there)} was graded, "
             f"which this would leave out; {REPLACE}"
+        )
+
+
+def _refuse_another(out: Path, earlier: Manifest, now: Manifest) -> None:
+    """The folder's class is this one: a later download of it has most of its submissions.
+
+    Raises:
+        GraderError: it is another one.
+    """
+    if earlier.submissions.resolve() == now.submissions.resolve():
+        return
+    before = {one.key for one in earlier.handed_in}
+    gone = before - {one.key for one in now.handed_in}
+    if 2 * len(gone) > len(before):
+        raise GraderError(
+            f"{one_line(str(out), 120)}: holds the class of {one_line(str(earlier.submissions), 200)}, and "
+            f"{len(gone)} of its {len(before)} submissions are not among these; {REPLACE}"
         )
 
 

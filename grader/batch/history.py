@@ -12,6 +12,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from grader.batch.records import Row
+from grader.bounded import Unreadable, file_bytes
+from grader.files import write_atomically
 from grader.lock import user
 from grader.notebook.format import one_line
 from grader.records import GradeReport
@@ -40,6 +42,7 @@ class Event:
 
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+TOLD = "history-told.json"  # where each submission stood when the history was last written
 
 
 Decided = Mapping[str, tuple[int, str, str]]  # item -> points, reason, by whom
@@ -53,6 +56,9 @@ class Standing:
     items: Mapping[str, int]
     decided: Decided
     evidence: str
+
+
+_TOLD: TypeAdapter[dict[str, Standing]] = TypeAdapter(dict[str, Standing])
 
 
 def standings(rows: Iterable[Row]) -> dict[str, Standing]:
@@ -85,6 +91,38 @@ def changes(before: Mapping[str, Standing], after: Sequence[Row], why: str) -> l
             )
         )
     return made
+
+
+def begin(out: Path, now: Iterable[Row]) -> None:
+    """The history knows where each submission stands before a command changes anything, if it did not yet.
+
+    So a command that is killed before `record` loses no change: the next one tells it.
+    """
+    if _last_told(out) is None:
+        _remember(out, standings(now))
+
+
+def record(out: Path, after: Sequence[Row], why: str) -> list[Event]:
+    """The history has an event for each change since it was last told one; returns them."""
+    events = changes(_last_told(out) or {}, after, why)
+    append(out, events)
+    _remember(out, standings(after))
+    return events
+
+
+def _remember(out: Path, told: Mapping[str, Standing]) -> None:
+    content = _TOLD.dump_json(dict(told), indent=1) + b"\n"
+    path = out / TOLD
+    if not path.is_file() or path.read_bytes() != content:
+        write_atomically(path, content)
+
+
+def _last_told(out: Path) -> dict[str, Standing] | None:
+    """Where each submission stood when the history was last written; None where that is not known."""
+    try:
+        return _TOLD.validate_json(file_bytes(out / TOLD, MAX_BYTES))
+    except (Unreadable, ValidationError):
+        return None
 
 
 def append(out: Path, events: Sequence[Event]) -> None:

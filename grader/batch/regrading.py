@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.batch.gradebooks import GradebookWishes
-from grader.batch.history import Event, append, changes, standings
+from grader.batch.history import Event, begin, record
 from grader.batch.manifest import folders, read_manifest, write_manifest
 from grader.batch.records import Row, State
 from grader.batch.results import decisions_of, each_row, read_rows, write_results
@@ -75,14 +75,13 @@ def regrade_class(
     rubric, exercise = load_rubric(path)
     with locked(out):
         decisions = decisions_of(out, manifest, rubric)
-        before = standings(each_row(out, manifest))
+        begin(out, each_row(out, manifest))
         write_manifest(out, manifest)
         graded = {one.key: folder for one, folder in folders(out, manifest) if has_report(folder)}
         say(f"{len(graded)} to judge again")
         wrong = _judge_all(graded, path, decisions, jobs, say)
         rows = read_rows(out, manifest)
-        events = changes(before, rows, reason)
-        append(out, events)
+        events = record(out, rows, reason)
         say("gradebooks and the page of the class")
         remarks = write_results(out, manifest, rows, rubric, exercise)
     return Regraded(rows, tuple(events), remarks, tuple(wrong))

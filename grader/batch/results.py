@@ -102,9 +102,10 @@ def _row(handed_in: HandedIn, folder: Path) -> Row:
     def row(state: State, reason: str = "", report: GradeReport | None = None) -> Row:
         return Row(handed_in.key, state, handed_in.student, handed_in, report, folder, reason)
 
+    there = has_report(folder)
     tried = failed_try(folder)
     try:
-        report = stored_report(folder) if has_report(folder) else None
+        report = stored_report(folder) if there else None
     except GraderError as error:
         return row(State.FAILED, f"its folder cannot be read ({str(error)[:300]}); grade it again")
     if report is not None and report.status is Status.BOX_ERROR:  # of a version that made reports of such runs

@@ -72,7 +72,6 @@ class FailedTry:
 
 def failed_try(folder: Path) -> FailedTry | None:
     """What the folder says of its latest try; None where that left a report, or there was none."""
-    settle(folder)
     try:
         told = json_value(file_bytes(folder / ENDED, MAX_ENDED), most_values=100)
         return FailedTry(State(told["state"]), str(told["reason"])[:1000], str(told.get("notebook", "")))
@@ -93,6 +92,7 @@ def store_failed_try(folder: Path, failed: FailedTry) -> None:
 
 def is_current(job: Job) -> bool:
     """Whether the folder's report is the one that grading the job now would give."""
+    settle(job.folder)
     return failed_try(job.folder) is None and _standing(job)[0] == "current"
 
 

@@ -107,6 +107,9 @@ def grade_class(
             screen.wrong(f"{row.state}: {row.key}: {row.reason}")
     where = _where(graded.out)
     screen.result(lambda: outcome.class_values(graded), notes(graded.remarks, where), lambda: where)
+    tried = [row for row in graded.rows if row.state is not State.MISSING]
+    if tried and all(row.state is State.FAILED for row in tried):
+        raise GraderError(f"{submissions}: no submission could be graded: {tried[0].reason}")
     raise typer.Exit(GRADED if graded.all_sure else LOOK)
 
 
@@ -142,7 +145,7 @@ def regrade(
     if not (out / "class.json").exists():
         if any(value is not None for value in given):
             raise GraderError(f"{out}: a single run has no gradebook; give the folder of a class")
-        _regrade_one(out, rubric or Path("rubric.yaml"), screen)
+        _regrade_one(out, rubric, screen)
     from grader.batch.gradebooks import GradebookWishes
     from grader.batch.regrading import moves_table, regrade_class
 
@@ -197,17 +200,21 @@ def history(
     Screen(json=json).result(lambda: outcome.history_values(events), show, str)
 
 
-def _regrade_one(folder: Path, rubric: Path, screen: Screen) -> None:
+def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
     """A single run was judged again; ends the verb."""
-    existing(rubric)
     from grader.lock import locked
     from grader.pipeline import regrade
     from grader.report.report_json import report_json
     from grader.report.terminal import print_report
     from grader.report.words import judged_points
+    from grader.run_folder import stored_report
+    from grader.run_place import rubric_of
 
+    if not (folder / ".ready").exists():
+        stored_report(folder)  # a folder that holds no run is not touched
+    path = existing(rubric or rubric_of(folder) or Path("rubric.yaml")) or Path("rubric.yaml")
     with locked(folder):
-        report = regrade(folder, rubric)
+        report = regrade(folder, path)
     screen.result(
         lambda: report_json(report),
         lambda console: print_report(report, console, folder),

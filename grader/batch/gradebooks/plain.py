@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from grader.batch.gradebooks.entries import GradebookSettings, csv_file, points
+from grader.batch.gradebooks.entries import GradebookSettings, csv_file, out_of, points
 from grader.batch.records import Row, State
 from grader.records import GradeReport, Remark, Rubric
 from grader.report.points import points_text
@@ -23,9 +23,10 @@ SHORT = 12  # digits of a checksum
 def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
     """One row for everybody. All text is in quotes and no number is, so that an id such as 007 can stay text."""
     items = [item.id for item in rubric.items]
+    most = out_of(rows, rubric)
     table: list[list[str | Decimal]] = [[*WHO, *items, *WHAT, *HOW]]
     table += [
-        [*_who(row, rubric, settings), *_earned(row, items), *_what(row), *_how(row.report), cell(row.reason)]
+        [*_who(row, most, settings), *_earned(row, items), *_what(row), *_how(row.report), cell(row.reason)]
         for row in rows
     ]
     return {NAME: csv_file(table, quoted=True)}
@@ -35,10 +36,10 @@ def _number(text: str) -> str | Decimal:
     return Decimal(text) if text else ""
 
 
-def _who(row: Row, rubric: Rubric, settings: GradebookSettings) -> list[str | Decimal]:
+def _who(row: Row, most_of_class: int, settings: GradebookSettings) -> list[str | Decimal]:
     """Points here are out of what was judged, whatever still waits for a person: the state says so."""
     student = [row.student.id, row.student.name, row.student.email] if row.student else ["", "", ""]
-    most = row.judged_milli if row.report else rubric.points_milli
+    most = row.judged_milli if row.report else most_of_class
     got = points_text(row.report.points_milli) if row.report and most else points(row, settings)
     percent = f"{100 * Decimal(got) * 1000 / most:.2f}" if got and most else ""
     numbers = (got, points_text(most or 0), percent)

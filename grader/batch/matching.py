@@ -20,6 +20,23 @@ MOST_WORDS = 12  # of a file's name that are looked at, and of a name in it
 NO_NAMES = {"final", "finished", "done", "draft", "version", "solution", "solutions", "solved", "submission", "new"}
 NO_NAMES |= {"homework", "assignment", "exercise", "project", "lab", "hw", "ex", "task", "notebook", "copy", "of", "my"}
 NO_NAMES |= {"fixed", "late", "resubmission", "corrected", "updated", "the", "and", "student", "id", "abgabe", "kopie"}
+# Words that a number of their own may follow, which is no student's.
+COUNTED = {
+    "lab",
+    "group",
+    "gruppe",
+    "groupe",
+    "grupo",
+    "gruppo",
+    "team",
+    "section",
+    "room",
+    "hw",
+    "homework",
+    "ex",
+    "part",
+}
+COUNTED |= {"exercise", "assignment", "task", "week", "version", "v", "project", "sheet", "no", "nr", "year", "part"}
 ALSO_A_NAME = "it is one student's login and in another one's name"
 _STRONG = {Kind.NUMBER, Kind.LOGIN, Kind.EMAIL}  # these are told whatever a person calls themself
 
@@ -136,11 +153,22 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
     left = _left(words, student, roster, usual)
     if any(_is_of_another(word, student, roster) for word in left):
         return Match(doubt="its words and numbers are those of more than one student")
+    named = by_name or any(folded(word) in name_words(student) for word in words)
+    if by_number and not named and _may_be_no_id(words, student, roster):
+        return Match(doubt="its number may not be a student's")
     unknown = [word for word in left if word.isalpha() and word not in common and (len(word) > 1 or not word.isascii())]
     if unknown and not by_number:
         return Match(doubt="words beside the name could be another person's")
-    agrees = not unknown or by_name or any(folded(word) in name_words(student) for word in words)
+    agrees = not unknown or named
     return Match(student, bool(by_number) or student.id in by_login, "" if agrees else "matched by the number alone")
+
+
+def _may_be_no_id(words: Sequence[str], student: Student, roster: Roster) -> bool:
+    """Whether the number that is the student's stands beside another one, as in 2024-101, or is counted (Lab 103)."""
+    own = [student.id in _all(roster, _STRONG, [word]) for word in words]
+    others = [word for word, is_own in zip(words, own, strict=True) if not is_own and len(word) >= SHORTEST]
+    counted = [own[at] and at > 0 and words[at - 1] in COUNTED for at in range(len(words))]
+    return any(word.isdigit() for word in others) or any(counted)
 
 
 def _words(text: str) -> list[str]:

@@ -25,14 +25,32 @@ NamesOne = Callable[[str], bool]  # whether the text is a student's id, login, a
 
 def unwrapped(files: Sequence[File], names_one: NamesOne) -> list[File]:
     """The files as they lie below the wrappers, without what archivers and systems leave at the root."""
-    level = [file for file in files if not left_at_root(file)]
+    level = _without_sections([file for file in files if not left_at_root(file)], names_one)
     while (folder := _only_folder(level, names_one)) is not None:
         inside = [replace(file, parts=file.parts[1:]) for file in level if len(file.parts) > 1]
         inside = [file for file in inside if not left_at_root(file)]
         if not _is_wrapper(folder, inside, names_one):
             break
-        level = inside
+        level = _without_sections(inside, names_one)
     return level
+
+
+def _without_sections(level: Sequence[File], names_one: NamesOne) -> list[File]:
+    """The files, with the students' entries in the place of a folder that is no student's but has several of theirs."""
+    entries: dict[str, set[str]] = {}
+    for file in level:
+        if len(file.parts) > 1 and is_work(file):
+            entries.setdefault(file.parts[0], set()).add(file.parts[1])
+    sections = {
+        folder
+        for folder, inside in entries.items()
+        if not is_systems(folder) and not names_one(folder) and folder != SUBMITTED
+        if sum(is_systems(entry) or names_one(entry) or names_one(stem_of(entry)) for entry in inside) > 1
+    }
+    if not sections:
+        return list(level)
+    below = [replace(f, parts=f.parts[1:]) if f.parts[0] in sections and len(f.parts) > 1 else f for f in level]
+    return _without_sections([file for file in below if not left_at_root(file)], names_one)
 
 
 def _only_folder(level: Sequence[File], names_one: NamesOne) -> str | None:
@@ -42,7 +60,7 @@ def _only_folder(level: Sequence[File], names_one: NamesOne) -> str | None:
     if len(folders) != 1 or METADATA in beside:
         return None
     told = [name for name in beside if not name.lower().endswith(ASIDE) or names_one(stem_of(name))]
-    return None if told else folders.pop()
+    return folders.pop() if not told else None
 
 
 def _is_wrapper(folder: str, inside: Sequence[File], names_one: NamesOne) -> bool:

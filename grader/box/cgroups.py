@@ -16,7 +16,7 @@ import psutil
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "vae-autograder"
 FAIR = 1024  # cpu.shares of a box, however many processes it has
-END_S = 5.0  # for the kernel to let go of the last process of a group
+END_S = 30.0  # for the kernel to let go of the last process of a group
 LEFT_BEHIND_S = 60.0  # a younger group may be that of a keeper whom we cannot see, and not yet joined
 
 

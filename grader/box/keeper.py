@@ -32,7 +32,7 @@ from grader.records import Limits, Status
 TICK_S = 0.1
 COUNTED_TICK_S = 0.3  # where the kernel itself holds the limits: each look takes the notebook's cores for a moment
 LOG_BYTES = 20_000
-END_S = 20.0  # for killed processes to be gone
+END_S = 60.0  # for killed processes to be gone
 
 Questioner = Callable[[str, "Inbox"], bytes | None]
 

@@ -222,3 +222,34 @@ def test_a_folder_called_submitted_hides_nobody(others: list[str], tmp_path: Pat
     came = found(tmp_path, roster, dict.fromkeys(["submitted/201/old/a.ipynb", *others], NOTEBOOK))
     assert sorted(one.student.id for one in came.handed_in if one.student) == ["201", "202", "203"]
     assert came.missing == ()
+
+
+@pytest.mark.parametrize("name", ["2024-301", "Lab 301", "group_301", "301_2", "2024-301_assignment", "v_301"])
+def test_a_number_that_may_count_something_else_takes_nobodys_row(name: str, tmp_path: Path) -> None:
+    files = {f"{name}/vae.ipynb": NOTEBOOK, "Emmy Noether/vae.ipynb": NOTEBOOK, "Lise Meitner/vae.ipynb": NOTEBOOK}
+    came = found(tmp_path, PLAIN, files)
+    whose = {one.shown.partition("/")[0]: one.student.id if one.student else None for one in came.handed_in}
+    if name != "301_2":  # a short number beside an id says nothing against it
+        assert whose == {name: None, "Emmy Noether": "301", "Lise Meitner": "302"}
+        assert any("its number may not be a student's" in remark for remark in came.remarks)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["class/301/a.ipynb", "class/302/a.ipynb", "class/303/a.ipynb", "sheet.pdf"],
+        ["class/301/a.ipynb", "class/302/a.ipynb", "class/303/a.ipynb", "vae_mnist.ipynb"],
+        ["Monday/301/a.ipynb", "Monday/302/a.ipynb", "Tuesday/303/a.ipynb", "Tuesday/Nobody Known/a.ipynb"],
+        ["all/A/301.ipynb", "all/A/302.ipynb", "all/B/303.ipynb", "all/B/unknown.ipynb"],
+        [
+            "g1/Emmy Noether_1_assignsubmission_file_/a.ipynb",
+            "g1/Lise Meitner_2_assignsubmission_file_/a.ipynb",
+            "303.ipynb",
+        ],
+    ],
+)
+def test_a_class_in_sections_or_beside_other_files_is_not_one_student(files: list[str], tmp_path: Path) -> None:
+    came = found(tmp_path, PLAIN, dict.fromkeys(files, NOTEBOOK))
+    mine = {one.student.id for one in came.handed_in if one.student}
+    assert mine >= {"301", "302"}
+    assert "303" in mine or any("Tuesday" in one.shown or "B/" in one.shown for one in came.handed_in)

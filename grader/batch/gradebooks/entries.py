@@ -91,9 +91,13 @@ def extent_of(rows: Iterable[Row]) -> str:
 
 
 def out_of(rows: Iterable[Row], rubric: Rubric) -> int:
-    """The thousandths that the points of a class are out of: the rubric's, or what was judged of them."""
+    """The thousandths that the points of a class are out of: the rubric's, or what was judged of everybody.
+
+    What a person decided for one student of what was not judged is no measure for the others.
+    """
     left = [left_out(row) for row in rows if row.report is not None]
-    return rubric.points_milli - (min(left) if left else 0)
+    in_full = not all(left)
+    return rubric.points_milli - (0 if in_full else max(left, default=0))
 
 
 def with_points(rows: Iterable[Row], settings: GradebookSettings) -> list[Row]:

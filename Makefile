@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+CLASS_RUBRIC := $(if $(RUBRIC),--rubric "$(RUBRIC)")
 RUBRIC ?= rubric.yaml
 WORKERS ?= 2
 REPEATED ?= reference deep_and_narrow kl_with_wrong_sign decoder_ignores_z no_zero_grad one_picture_a_class uniform_noise
@@ -33,9 +34,9 @@ grade: setup ## grades SUBMISSION=x.ipynb (RUBRIC=..., OPTIONS="--seed ...")
 	@test -n "$$SUBMISSION" || { echo "not graded: no notebook given; use make grade SUBMISSION=x.ipynb" >&2; exit 2; }
 	@$(RUN) -m grader grade "$$SUBMISSION" --rubric "$(RUBRIC)" $(OPTIONS)
 
-grade-class: setup ## grades SUBMISSIONS=dir-or-zip, several at once; run again, only what is missing or changed
+grade-class: setup ## grades SUBMISSIONS=dir-or-zip, several at once; run again, only what is missing or changed (RUBRIC=... is remembered)
 	@test -n "$$SUBMISSIONS" || { echo "not graded: no folder given; use make grade-class SUBMISSIONS=dir" >&2; exit 2; }
-	@$(RUN) -m grader grade-class "$$SUBMISSIONS" --rubric "$(RUBRIC)" $(OPTIONS)
+	@$(RUN) -m grader grade-class "$$SUBMISSIONS" $(CLASS_RUBRIC) $(OPTIONS)
 
 regrade: setup ## judges CLASS=runs/dir again from stored evidence, under the rubric as it is now
 	@test -n "$$CLASS" || { echo "not judged: no folder given; use make regrade CLASS=runs/submissions" >&2; exit 2; }

@@ -47,7 +47,15 @@ from grader.run_folder import (
     verdicts,
 )
 from grader.run_pages import draw, load_pages, write_report
-from grader.run_place import REPLACE, earlier_report, is_weaker, own_folder, refuse_less, refuse_other_rubric
+from grader.run_place import (
+    REPLACE,
+    class_above,
+    earlier_report,
+    is_weaker,
+    own_folder,
+    refuse_less,
+    refuse_other_rubric,
+)
 from grader.running import BOX_SAYS, Case, run_replaced, run_submission, supply
 from grader.versions import grader_checksum, versions
 
@@ -117,11 +125,12 @@ def _graded(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
     same_text = old is not None and old.checksums.get("notebook") == submission.sha256
     decisions = _decisions(folder, submission, rubric, old if same_text else None, held=work.options.held)
     report = with_overrides(_run(work, finished, say), decisions)
-    if old is not None and not work.options.replace and (why := is_weaker(report, old)):
-        raise GraderError(f"{folder}: the earlier run stands, {judged_points(old)}: {why}; {REPLACE}")
+    weaker = is_weaker(report, old) if old is not None else ""
+    if old is not None and weaker and not work.options.replace:
+        raise GraderError(f"{folder}: the earlier run stands, {judged_points(old)}: {weaker}; {REPLACE}")
     say("writing the report")
     write_report(finished, report, exercise, rubric)
-    put_in_place(folder, finished, keep_as=_kept_name(folder, old) if not same_text else "")
+    put_in_place(folder, finished, keep_as=_kept_name(folder, old) if weaker or not same_text else "")
     return report
 
 
@@ -241,6 +250,11 @@ def regrade(folder: Path, rubric_path: Path) -> GradeReport:
     old = stored_report(folder)
     refuse_other_rubric(folder, old, rubric, rubric_path)
     report = judged_again(folder, old, rubric, exercise)
+    if (folder / OVERRIDES).exists() and (of_class := class_above(folder)) is not None:
+        raise GraderError(
+            f"{folder / OVERRIDES}: this run belongs to a class, whose decisions stand in {of_class / OVERRIDES}; "
+            "move them there, and regrade the class"
+        )
     if (folder / OVERRIDES).exists():
         names = {old.submission: old.submission, folder.name: old.submission}
         report = with_overrides(report, read_overrides(folder / OVERRIDES, rubric, names).get(old.submission))

@@ -96,6 +96,12 @@ def lost_parts(old: Collection[str] | None, new: Collection[str] | None, every: 
     return frozenset(every if old is None else old) - frozenset(every if new is None else new)
 
 
+def class_above(folder: Path) -> Path | None:
+    """The folder of the class that has the run as one of its students'; None where there is none."""
+    above = folder.resolve().parents[1:2]
+    return next((out for out in above if folder.resolve().parent.name == SUBMISSIONS and (out / CLASS).exists()), None)
+
+
 def refuse_less(folder: Path, parts: Collection[str] | None) -> None:
     """The folder's run, if there is one, judged nothing that a run of these parts would leave out.
 
@@ -143,8 +149,8 @@ def refuse_other_rubric(folder: Path, report: GradeReport, rubric: Rubric, path:
 def rubric_of(folder: Path) -> Path | None:
     """The rubric that the run, or the class that it belongs to, was graded by; None where that is not noted."""
     noted = _noted(folder).get("rubric")
-    if noted is None and folder.resolve().parent.name == SUBMISSIONS:
-        noted = _values(folder.resolve().parents[1] / CLASS, MAX_CLASS).get("rubric")
+    if noted is None and (of_class := class_above(folder)) is not None:
+        noted = _values(of_class / CLASS, MAX_CLASS).get("rubric")
     return Path(noted) if isinstance(noted, str) and Path(noted).is_file() else None
 
 
@@ -174,8 +180,7 @@ def _of_another(folder: Path, owner: str, submission: Submission) -> str:
 
     A folder from before files were noted is the notebook's where its run was of the same text. Nothing is changed.
     """
-    place = folder.resolve()
-    if (folder / CLASS).exists() or (place.parent.name == SUBMISSIONS and (place.parents[1] / CLASS).exists()):
+    if (folder / CLASS).exists() or class_above(folder) is not None:
         return A_CLASS
     if noted := _source(folder):
         return "" if noted == owner else f"the run of {one_line(noted, 200)}"

@@ -133,7 +133,7 @@ def test_only_the_rubric_names_an_exercise(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=identity)
 def test_a_file_is_small_says_what_it_is_for_and_does_nothing_dangerous(path: Path) -> None:
     text = path.read_text()
-    assert len(text.splitlines()) <= 300
+    assert len(text.splitlines()) <= 500
     assert not text or ast.get_docstring(ast.parse(text)), "a module says what it is for"
     assert path.stem not in {"utils", "util", "helpers", "common", "base", "core", "manager"}
     assert not (found := FORBIDDEN.search(code_of(path))), found.group()

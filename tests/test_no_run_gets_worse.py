@@ -292,6 +292,8 @@ def test_a_named_folder_is_refused_to_another_file_and_to_less(world: World) -> 
     assert stored_report(out).points_milli == 9000
     grade(world.file("ben"), world.rubric, out, Options(SEED, parts=(), replace=True), _quiet)
     assert stored_report(out).points_milli == 4000
+    (kept,) = (out / "earlier").iterdir()
+    assert stored_report(kept).points_milli == 9000
 
 
 def test_a_run_that_was_stopped_does_not_replace_one_that_went_to_its_end(
@@ -476,6 +478,26 @@ def test_the_history_tells_what_a_killed_command_did(world: World, monkeypatch: 
             class_again(world)
     class_again(world)
     assert [event.new_milli for event in read_history(Path("runs/class"), "ben")] == [4000, 8000]
+
+
+def test_a_class_keeps_the_rubric_it_was_last_judged_by(world: World) -> None:
+    out = whole_class(None)(world).out  # type: ignore[attr-defined]
+    other = world.rubric.with_name("other.yaml")
+    other.write_text(world.rubric.read_text().replace("title: Toy", "title: Another"))
+    regrade_class(out, other, "", 1, _quiet)
+    grade_class(world.folder / "class", Wishes(seed=SEED), _Silent(), _quiet)  # type: ignore[arg-type]
+    assert json.loads((out / "class.json").read_text())["rubric"] == str(other)
+    other.unlink()
+    with pytest.raises(GraderError, match="the class was graded by it"):
+        grade_class(world.folder / "class", Wishes(seed=SEED), _Silent(), _quiet)  # type: ignore[arg-type]
+
+
+def test_a_decision_in_a_students_folder_of_a_class_is_not_lost_without_a_word(world: World) -> None:
+    out = whole_class(None)(world).out  # type: ignore[attr-defined]
+    folder = out / "submissions" / "ben"
+    (folder / "overrides.yaml").write_text("ben:\n  one.training: {points: 4, reason: x, by: y}\n")
+    with pytest.raises(GraderError, match=r"belongs to a class, whose decisions stand in .*class/overrides.yaml"):
+        regrade(folder, world.rubric)
 
 
 def test_a_class_of_an_earlier_version_is_continued(world: World) -> None:

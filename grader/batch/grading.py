@@ -41,7 +41,7 @@ Say = Callable[[str], None]
 class Wishes:
     """How to grade a class, beside what the rubric says."""
 
-    rubric: Path = Path("rubric.yaml")
+    rubric: Path | None = None  # the class's of its last run, else rubric.yaml, if not given
     out: Path | None = None  # below runs/, by the submissions' name, if not given
     roster: Path | None = None
     workers: int | None = None  # as many as fit the machine if not given
@@ -75,10 +75,11 @@ def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -
         GraderError: where nothing could be started: no submissions, a wrong rubric or roster, another grader at work.
     """
     backend_named(wishes.isolation)  # a machine that cannot isolate is told before anything is prepared
-    rubric, exercise = load_rubric(wishes.rubric)
-    refuse_unknown_parts(wishes.parts, exercise)
     out = wishes.out or class_folder(submissions, wishes.parts)
     refuse_run(out)
+    rubric_path = wishes.rubric or _rubric_of(out, say)
+    rubric, exercise = load_rubric(rubric_path)
+    refuse_unknown_parts(wishes.parts, exercise)
     if out.resolve().is_relative_to(submissions.resolve()):
         raise GraderError(f"{one_line(str(out), 120)}: lies among the submissions; give another folder with --out")
     with locked(out):
@@ -86,7 +87,7 @@ def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -
         if earlier and not wishes.replace:
             _refuse_less(out, earlier, wishes, exercise)
         begin(out, each_row(out, earlier) if earlier else ())
-        manifest = _found(submissions, out, wishes, rubric, earlier)
+        manifest = _found(submissions, out, wishes, rubric_path, rubric, earlier)
         if earlier and not wishes.replace:
             _refuse_another(out, earlier, manifest)
         decisions_of(out, manifest, rubric)  # a mistake in them is told before anything runs or is written
@@ -105,16 +106,18 @@ def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -
     return Graded(out, rows, remarks)
 
 
-def _found(submissions: Path, out: Path, wishes: Wishes, rubric: Rubric, earlier: Manifest | None) -> Manifest:
+def _found(
+    submissions: Path, out: Path, wishes: Wishes, path: Path, rubric: Rubric, earlier: Manifest | None
+) -> Manifest:
     """The class as it lies there now, with the secret and the gradebooks' settings of its earlier run."""
     gradebook = wishes.gradebook.over(earlier.gradebook if earlier else GradebookSettings())
     roster = read_roster(wishes.roster) if wishes.roster else None
-    template = wishes.rubric.parent / rubric.template
+    template = path.parent / rubric.template
     found: Found = find(submissions, out / "unpacked", roster, max_mb=rubric.limits.notebook_mb, template=template)
     return Manifest(
         title=rubric.title,
         submissions=submissions,
-        rubric=wishes.rubric,
+        rubric=path,
         seed=wishes.seed or (earlier.seed if earlier else secrets.token_hex(16)),
         isolation=wishes.isolation,
         parts=wishes.parts,
@@ -131,6 +134,22 @@ def _earlier(out: Path) -> Manifest | None:
         return read_manifest(out)
     except GraderError:
         return None
+
+
+def _rubric_of(out: Path, say: Say) -> Path:
+    """The rubric by which the class was graded or judged again the last time; the project's own for a new class.
+
+    Raises:
+        GraderError: it is not there any more.
+    """
+    usual = Path("rubric.yaml")
+    earlier = _earlier(out)
+    if earlier is None or earlier.rubric.resolve() == usual.resolve():
+        return usual
+    if not earlier.rubric.exists():
+        raise GraderError(f"{earlier.rubric}: no such file; the class was graded by it; name its rubric with --rubric")
+    say(f"rubric of this class: {earlier.rubric}")
+    return earlier.rubric
 
 
 def _refuse_less(out: Path, earlier: Manifest, wishes: Wishes, exercise: Exercise) -> None:

@@ -45,7 +45,7 @@ def grade_class(
     submissions: Annotated[
         Path, typer.Argument(help="a folder or a zip: flat, a folder a student, or a download", callback=existing)
     ],
-    rubric: options.Rubric = Path("rubric.yaml"),
+    rubric: options.ClassRubric = None,
     out: Annotated[
         Path | None, typer.Option(help="the class's folder; below runs/, by the submissions' name", metavar="PATH")
     ] = None,

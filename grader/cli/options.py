@@ -27,6 +27,15 @@ OtherRubric = Annotated[
     Path | None,
     typer.Option("--rubric", help="the rubric; the one of the grading if not given", metavar="PATH", callback=existing),
 ]
+ClassRubric = Annotated[
+    Path | None,
+    typer.Option(
+        "--rubric",
+        help="the rubric; that of the class's last grading or regrade, else rubric.yaml",
+        metavar="PATH",
+        callback=existing,
+    ),
+]
 Isolation = Annotated[str, _isolation]
 Seed = Annotated[
     str | None,

@@ -10,8 +10,10 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import psutil
 import yaml
@@ -22,6 +24,7 @@ from attack_verdicts import Came
 from toy_exercise import running
 
 from grader.audit import corpus
+from grader.box.bubblewrap import Bubblewrap
 from grader.box.cgroups import PREFIX
 from grader.box.cgroups import ROOT as CGROUPS
 from grader.errors import GraderError, SubmissionError
@@ -127,7 +130,8 @@ def graded(path: Path, folder: Path, attack: Attack) -> Came:
     options = Options(seed=SEED, parts=((attack.part,) if attack.part else None) if attack.train else ())
     run = folder / "run"
     try:
-        report, found = grade(path, _rubric(folder, attack), run, options, lambda _: None)
+        with _box_of(attack):
+            report, found = grade(path, _rubric(folder, attack), run, options, lambda _: None)
     except SubmissionError as error:
         return Came(None, str(error), run)
     except GraderError as error:
@@ -136,6 +140,13 @@ def graded(path: Path, folder: Path, attack: Attack) -> Came:
     allowed = EXPECTED | ({"followed.json", *(f"followed-{part}.safetensors" for part in PARTS)} if follows else set())
     assert {entry.name for entry in found.iterdir()} <= allowed
     return Came(report, "", found)
+
+
+def _box_of(attack: Attack) -> AbstractContextManager[object]:
+    """A box that the attack can do something in: as an ordinary user's, where a box of root's would stop it at once."""
+    if not attack.same_user:
+        return contextlib.nullcontext()
+    return mock.patch("grader.running.backend_named", return_value=Bubblewrap(without={"another user"}))
 
 
 def _rubric(folder: Path, attack: Attack) -> Path:

@@ -51,7 +51,7 @@ class Attack:
     times: int = 1  # how often it is handed in, into the same folder
     limits: dict[str, float] = field(default_factory=dict)  # instead of the toy's
     stopped_by: list[str] = field(default_factory=list)  # layers of the box: all must fall before it wins
-    same_user: bool = False  # reaches for the runner's pipes, which are root's where the box has a user of its own
+    same_user: bool = False  # needs what is root's where the box has a user of its own: the runner's pipes, the home
     long: bool = False  # not in the fast form
     gpu: bool = False  # means nothing without one
 

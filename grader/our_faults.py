@@ -20,10 +20,10 @@ def refuse_broken(ran: Ran) -> None:
     """
     if ran.execution.status is not Status.BOX_ERROR:
         return
-    cause = one_line("; ".join(ran.execution.events[-1:]) or "the box failed", MAX_CAUSE)
-    if not ran.execution.cells:  # what the box said is still the machine's word, not a notebook's
-        last = next((line for line in reversed(ran.execution.log_tail.splitlines()) if line.strip()), "")
-        cause = ": ".join(filter(None, (cause, one_line(last.strip(), MAX_CAUSE))))
+    cause = one_line(ran.execution.events[-1] if ran.execution.events else "the box failed", MAX_CAUSE)
+    log = ran.execution.log_tail.strip()
+    if log and not ran.execution.cells:  # no cell has run yet, so this is the machine's word
+        cause += f": {one_line(log.splitlines()[-1], MAX_CAUSE)}"
     raise BoxError(f"{OURS}: {cause}; `python -m grader doctor` says what this machine lacks")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -76,19 +77,19 @@ def settle(folder: Path) -> None:
         return
     try:
         moved = json_value(file_bytes(ready / _LIST, _MAX_LIST), most_values=_MAX_LIST)
-        files, keep_as = [str(name) for name in moved["files"]], str(moved["keep_as"])
+        files, keep_as = set(moved["files"]), str(moved["keep_as"])
     except (Unreadable, KeyError, TypeError):  # its list is removed last: all of it is in place
         shutil.rmtree(ready, ignore_errors=True)
         return
     if keep_as:
-        _keep(folder, folder / EARLIER / Path(keep_as).name)
-        write_atomically(ready / _LIST, json.dumps({"files": files, "keep_as": ""}).encode())
+        _keep(folder, re.sub(r"[^A-Za-z0-9-]", "-", keep_as)[:80])
+        write_atomically(ready / _LIST, json.dumps({"files": sorted(files), "keep_as": ""}).encode())
     for path in written(folder):
         if path.name not in files:
             path.unlink(missing_ok=True)
-    for name in sorted(files, key=lambda name: name == REPORT):  # the report last
-        if (ready / name).exists():
-            (ready / name).replace(folder / name)
+    # Only names that a run consists of: the list may be somebody's who sent a folder. The report comes last.
+    for path in sorted(written(ready), key=lambda path: path.name == REPORT):
+        path.replace(folder / path.name)
     shutil.rmtree(ready, ignore_errors=True)
 
 
@@ -99,7 +100,12 @@ def written(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _keep(folder: Path, place: Path) -> None:
+def _keep(folder: Path, name: str) -> None:
+    """The folder's run lies below `EARLIER`, which is no link that leads elsewhere."""
+    earlier = folder / EARLIER
+    if earlier.is_symlink():
+        earlier.unlink()
+    place = earlier / name
     place.mkdir(parents=True, exist_ok=True)
     for path in written(folder):
         path.replace(place / path.name)

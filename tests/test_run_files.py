@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -121,8 +122,19 @@ def test_what_is_no_finished_run_is_not_put_in_place(broken: str, tmp_path: Path
     assert run_in(folder) == OLD
 
 
-def test_a_name_to_keep_a_run_under_leads_nowhere_else(tmp_path: Path) -> None:
-    folder = fill(tmp_path / "run", OLD)
-    replace_run(folder, "../../elsewhere")
-    assert run_in(folder / EARLIER / "elsewhere") == OLD
-    assert not (tmp_path / "elsewhere").exists()
+@pytest.mark.parametrize("trick", ["a name above", "a path of its own", "a link", "names that are none"])
+def test_the_list_of_a_folder_that_was_sent_moves_nothing_elsewhere(trick: str, tmp_path: Path) -> None:
+    folder, outside = fill(tmp_path / "run", OLD), fill(tmp_path / "outside", {"report.json": b"another's"})
+    ready = fill(folder / READY, NEW | {"x.txt": b"hostile"})
+    files: list[Any] = [*NEW, "../../outside/report.json", str(outside / "report.json"), "x.txt"]
+    keep_as = {"a name above": "..", "a path of its own": str(outside)}.get(trick, "2026")
+    if trick == "a link":
+        (folder / EARLIER).symlink_to(outside)
+    if trick == "names that are none":
+        files.append([1])
+    (ready / "files.json").write_text(json.dumps({"files": files, "keep_as": keep_as}))
+    settle(folder)
+    assert {path.name: path.read_bytes() for path in outside.iterdir()} == {"report.json": b"another's"}
+    assert run_in(folder) == (OLD if trick == "names that are none" else NEW)
+    assert not (folder / "x.txt").exists()
+    assert not (folder / READY).exists()

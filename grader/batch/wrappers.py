@@ -36,21 +36,31 @@ def unwrapped(files: Sequence[File], names_one: NamesOne) -> list[File]:
 
 
 def _without_sections(level: Sequence[File], names_one: NamesOne) -> list[File]:
-    """The files, with the students' entries in the place of a folder that is no student's but has several of theirs."""
-    entries: dict[str, set[str]] = {}
+    """The files, with the students' entries in the place of the sections of a class.
+
+    Only where every folder with work is one: has entries of several students, and is called like none. A student who
+    puts such folders into their own finds no other student's folder to be like it.
+    """
+    inside: dict[str, set[str]] = {}
     for file in level:
         if len(file.parts) > 1 and is_work(file):
-            entries.setdefault(file.parts[0], set()).add(file.parts[1])
-    sections = {
-        folder
-        for folder, inside in entries.items()
-        if not is_systems(folder) and not names_one(folder) and folder != SUBMITTED
-        if sum(is_systems(entry) or names_one(entry) or names_one(stem_of(entry)) for entry in inside) > 1
-    }
-    if not sections:
+            inside.setdefault(file.parts[0], set()).add(file.parts[1])
+    several = [sum(_names_one(entry, names_one) for entry in entries) > 1 for entries in inside.values()]
+    below = {plain_name(file.name) for file in level if len(file.parts) > 1}
+    loose = [file.name for file in level if len(file.parts) == 1 and is_work(file)]
+    if (
+        not inside
+        or not all(several)
+        or any(_names_one(folder, names_one) or folder == SUBMITTED for folder in inside)
+        or any(_names_one(name, names_one) or plain_name(name) not in below for name in loose)
+    ):
         return list(level)
-    below = [replace(f, parts=f.parts[1:]) if f.parts[0] in sections and len(f.parts) > 1 else f for f in level]
-    return _without_sections([file for file in below if not left_at_root(file)], names_one)
+    opened = [replace(file, parts=file.parts[1:]) if file.parts[0] in inside else file for file in level]
+    return [file for file in opened if not left_at_root(file)]
+
+
+def _names_one(entry: str, names_one: NamesOne) -> bool:
+    return is_systems(entry) or names_one(entry) or names_one(stem_of(entry))
 
 
 def _only_folder(level: Sequence[File], names_one: NamesOne) -> str | None:
@@ -60,7 +70,7 @@ def _only_folder(level: Sequence[File], names_one: NamesOne) -> str | None:
     if len(folders) != 1 or METADATA in beside:
         return None
     told = [name for name in beside if not name.lower().endswith(ASIDE) or names_one(stem_of(name))]
-    return folders.pop() if not told else None
+    return None if told else folders.pop()
 
 
 def _is_wrapper(folder: str, inside: Sequence[File], names_one: NamesOne) -> bool:
@@ -69,7 +79,7 @@ def _is_wrapper(folder: str, inside: Sequence[File], names_one: NamesOne) -> boo
     entries = {file.parts[0] for file in inside}
     if layout_of(inside).of_system:
         return True
-    if any(names_one(entry) or names_one(stem_of(entry)) for entry in entries):
+    if any(_names_one(entry, names_one) for entry in entries):
         return True
     work = {file.parts[0]: file for file in inside if is_work(file)}
     if len(work) > 1:

@@ -238,18 +238,19 @@ def test_a_number_that_may_count_something_else_takes_nobodys_row(name: str, tmp
     "files",
     [
         ["class/301/a.ipynb", "class/302/a.ipynb", "class/303/a.ipynb", "sheet.pdf"],
-        ["class/301/a.ipynb", "class/302/a.ipynb", "class/303/a.ipynb", "vae_mnist.ipynb"],
-        ["Monday/301/a.ipynb", "Monday/302/a.ipynb", "Tuesday/303/a.ipynb", "Tuesday/Nobody Known/a.ipynb"],
-        ["all/A/301.ipynb", "all/A/302.ipynb", "all/B/303.ipynb", "all/B/unknown.ipynb"],
-        [
-            "g1/Emmy Noether_1_assignsubmission_file_/a.ipynb",
-            "g1/Lise Meitner_2_assignsubmission_file_/a.ipynb",
-            "303.ipynb",
-        ],
+        ["class/301/a.ipynb", "class/302/a.ipynb", "class/303/a.ipynb", "a.ipynb"],
+        ["Monday/301/a.ipynb", "Monday/302/a.ipynb", "Tuesday/303/a.ipynb", "Tuesday/Lise Meitner/b.ipynb"],
+        ["all/A/301.ipynb", "all/A/302.ipynb", "all/B/303.ipynb", "all/B/Zoë Müller.ipynb"],
     ],
 )
 def test_a_class_in_sections_or_beside_other_files_is_not_one_student(files: list[str], tmp_path: Path) -> None:
     came = found(tmp_path, PLAIN, dict.fromkeys(files, NOTEBOOK))
-    mine = {one.student.id for one in came.handed_in if one.student}
-    assert mine >= {"301", "302"}
-    assert "303" in mine or any("Tuesday" in one.shown or "B/" in one.shown for one in came.handed_in)
+    assert {one.student.id for one in came.handed_in if one.student} == {"301", "302", "303"}
+
+
+@pytest.mark.parametrize("beside", [["301/a.ipynb"], ["work_of_lise/a.ipynb"], ["302.ipynb"], ["x.ipynb"]])
+@pytest.mark.parametrize("inside", ["{}/a.ipynb", "{}.ipynb", "{}_7_assignsubmission_file_/a.ipynb"])
+def test_one_students_folder_is_no_section(inside: str, beside: list[str], tmp_path: Path) -> None:
+    hostile = [f"hw_by_mallory/{inside.format(who)}" for who in ("Emmy Noether", "Zoë Müller")]
+    came = found(tmp_path, PLAIN, {**dict.fromkeys(hostile, NOTEBOOK), **dict.fromkeys(beside, NOTEBOOK + " ")})
+    assert not [one for one in came.handed_in if one.student and "mallory" in str(one.path)]

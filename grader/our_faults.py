@@ -28,7 +28,7 @@ def refuse_broken(ran: Ran) -> None:
 
 
 def refuse_undecided(report: GradeReport) -> None:
-    """Something of the submission was judged: where nothing was, there are no points, not even none.
+    """At least one check could be judged; without any, there are no points to report, not even zero.
 
     Raises:
         GraderError: the grader could tell nothing at all.

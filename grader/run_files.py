@@ -1,9 +1,9 @@
 """The files of a run's folder, and how a finished run takes the place of an earlier one: whole, or not at all.
 
-A run is written aside, into a folder of its own within its folder. When the last file of it is on the disk, one rename
-makes it `READY`; from then on it counts, and whoever looks next finishes what a killed grader has begun (`settle`).
-A run of another notebook's text is kept below `EARLIER`; one of the same text is replaced. What the grader did not
-write, such as a person's decisions, stays where it is.
+A run is written into a temporary folder within its folder. When all of its files are on the disk, one rename turns that
+folder into `READY`. From then on the new run counts: `settle` moves its files into place, and continues where a killed
+grader stopped. The earlier run is kept below `EARLIER` if the notebook has changed since, and replaced otherwise. Files
+that the grader did not write, such as a person's decisions, stay where they are.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ EXECUTED = "executed.ipynb"
 EXECUTION = "execution.json"  # how the run went: time, memory, device, each cell
 NOTEBOOK = "notebook.json"  # the executed notebook as its pages show it
 JUDGED = "judged.json"  # what the checks found, so that judging again measures nothing again
-FIGURES = "figures.json"  # the report's pictures, likewise
+FIGURES = "figures.json"  # the report's pictures, kept for the same reason
 WALL = "wall.webp"  # the same in one small image, for the page of a class
 SEEN = "evidence.json"  # the evidence files' checksums, and the files that they were taken of
 ENDED = "ended.json"  # why the latest try left no report
 WRITTEN = (EVIDENCE, *REPORTS, FOLLOWED, EXECUTED, EXECUTION, NOTEBOOK, JUDGED, FIGURES, WALL, SEEN, ENDED)
 SECOND = "followed-*.safetensors"  # what a part answered when it was trained once more
 EARLIER = "earlier"  # runs of other texts of the notebook, each in a folder of its own
-READY = ".ready"  # a finished run on its way into its place
+READY = ".ready"  # a finished run whose files are being moved into place
 _ASIDE = ".new-"  # a run that is being written
 _LIST = "files.json"  # what a finished run consists of, and where the run before it goes
 _MAX_LIST = 100_000
@@ -42,9 +42,9 @@ _MAX_LIST = 100_000
 
 @contextlib.contextmanager
 def aside(folder: Path) -> Iterator[Path]:
-    """A fresh folder within `folder` for a run to be written into; gone at the end if it was not put in place.
+    """A temporary folder within `folder` for a new run; it is removed at the end unless it was put in place.
 
-    What killed runs left there is gone, too. Only for a caller that holds the folder.
+    Temporary folders of killed runs are removed, too. The caller must hold the folder's lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     settle(folder)
@@ -68,7 +68,7 @@ def put_in_place(folder: Path, finished: Path, keep_as: str = "") -> None:
 
 
 def settle(folder: Path) -> None:
-    """No finished run of the folder is on its way any more; where none is, nothing happens.
+    """Every file of a finished run is in its place; without a finished run, nothing happens.
 
     Each step may have been done before: a grader that was killed on the way is taken up where it stopped.
     """

@@ -54,9 +54,9 @@ def stored_evidence(folder: Path) -> Evidence:
 
 
 def has_report(folder: Path) -> bool:
-    """Whether the folder holds a report; one that was on its way into its place is there now.
+    """Whether the folder holds a report, after a finished run has been moved into place.
 
-    Only for a caller that holds the folder, or the class that it belongs to.
+    The caller must hold the lock of the folder, or of its class.
     """
     settle(folder)
     return (folder / REPORT).exists()

@@ -103,7 +103,7 @@ def class_above(folder: Path) -> Path | None:
 
 
 def refuse_less(folder: Path, parts: Collection[str] | None) -> None:
-    """The folder's run, if there is one, judged nothing that a run of these parts would leave out.
+    """The folder holds no run that graded more parts than this one will.
 
     Raises:
         GraderError: it did: before anything runs.
@@ -120,7 +120,7 @@ def refuse_less(folder: Path, parts: Collection[str] | None) -> None:
 def is_weaker(new: GradeReport, old: GradeReport) -> str:
     """Why the new report must not take the place of the old one, in a few words; empty where it may.
 
-    What another text of the notebook got is no measure: there, only what is left out counts.
+    If the notebook has changed since, only the extent of the two runs is compared.
     """
     if lost := trained_parts(old) - trained_parts(new):
         return f"it also graded the training of {listed(lost)}"
@@ -162,7 +162,7 @@ def earlier_report(folder: Path) -> GradeReport | None:
 
 
 def _choices(name: str, owner: str, parts: Sequence[str] | None) -> Iterator[Path]:
-    """Folders of the notebook's name, the plain one first; the last one is no other file's."""
+    """Candidate folders, the plain name first; the last one has a digest of the notebook's path in its name."""
     ending = f"-{extent}" if (extent := extent_name(parts)) else ""
     digest = hashlib.sha256(os.fsencode(owner)).hexdigest()[:8]
     for chosen in (name, f"{safe_name(Path(owner).parent)}-{name}", f"{name}-{digest}"):
@@ -176,7 +176,7 @@ def _refuse_another(folder: Path, owner: str, submission: Submission, *, replace
 
 
 def _of_another(folder: Path, owner: str, submission: Submission) -> str:
-    """What the folder holds that is not the notebook's; empty where it is free.
+    """What keeps the notebook out of the folder, for an error message; empty if the notebook may use it.
 
     A folder from before files were noted is the notebook's where its run was of the same text. Nothing is changed.
     """

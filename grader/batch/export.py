@@ -41,7 +41,7 @@ class Submitter:
 
 
 def read_submitters(path: Path) -> dict[str, tuple[Submitter, ...]]:
-    """Each folder's submitters; one that names nobody is left out.
+    """The submitters of each folder; folders without a submitter are left out.
 
     Raises:
         Unreadable: for a file that is no YAML, or holds more than is read.

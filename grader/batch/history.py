@@ -94,16 +94,16 @@ def changes(before: Mapping[str, Standing], after: Sequence[Row], why: str) -> l
 
 
 def begin(out: Path, now: Iterable[Row]) -> None:
-    """The history knows where each submission stands before a command changes anything, if it did not yet.
+    """The points before a command are stored for the history, unless they already are.
 
-    So a command that is killed before `record` loses no change: the next one tells it.
+    If the command is killed before `record`, the next command still records its changes.
     """
     if _last_told(out) is None:
         _remember(out, standings(now))
 
 
 def record(out: Path, after: Sequence[Row], why: str) -> list[Event]:
-    """The history has an event for each change since it was last told one; returns them."""
+    """The history has an event for each change since the last recorded one; returns the new events."""
     events = changes(_last_told(out) or {}, after, why)
     append(out, events)
     _remember(out, standings(after))

@@ -1,7 +1,8 @@
-"""Whose a submission is: what its place in a download says, compared with the roster; nobody's where it is in doubt.
+"""Matches each submission of a download with a student of the roster, and leaves it unmatched in case of doubt.
 
-Work under another student's name is worse than work under none. So a number is compared with its own column alone,
-where name and number disagree nobody is meant, and two people who seem to be one student are neither.
+A submission under the wrong student's name is worse than one under no name. A number is therefore compared only with
+its own column, a submission whose name and number disagree stays unmatched, and so do two submissions that seem to
+belong to the same student.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from grader.batch.roster import Kind, Roster, exact, folded, name_words, partici
 
 SHORTEST = 3  # characters of a piece of a file's name that can name a student
 MOST_WORDS = 12  # of a file's name that are looked at, and of a name in it
-# What people add to a file's name, and nobody is called.
+# Words that people add to a file's name and that are no person's name.
 NO_NAMES = {"final", "finished", "done", "draft", "version", "solution", "solutions", "solved", "submission", "new"}
 NO_NAMES |= {"homework", "assignment", "exercise", "project", "lab", "hw", "ex", "task", "notebook", "copy", "of", "my"}
 NO_NAMES |= {"fixed", "late", "resubmission", "corrected", "updated", "the", "and", "student", "id", "abgabe", "kopie"}
-# Words that a number of their own may follow, which is no student's.
+# A number behind one of these words is probably not a student id.
 COUNTED = {
     "lab",
     "group",
@@ -47,7 +48,7 @@ class Match:
 
     student: Student | None = None
     sure: bool = False  # by a number, a login or an address, which no two people share
-    doubt: str = ""  # why nobody is meant though something fits, or what should be checked
+    doubt: str = ""  # why it stays unmatched although something fits, or what should be checked
 
 
 def matches(
@@ -164,7 +165,7 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
 
 
 def _may_be_no_id(words: Sequence[str], student: Student, roster: Roster) -> bool:
-    """Whether the number that is the student's stands beside another one, as in 2024-101, or is counted (Lab 103)."""
+    """Whether the id may be no id: it stands beside another number (2024-101) or behind a counting word (Lab 103)."""
     own = [student.id in _all(roster, _STRONG, [word]) for word in words]
     others = [word for word, is_own in zip(words, own, strict=True) if not is_own and len(word) >= SHORTEST]
     counted = [own[at] and at > 0 and words[at - 1] in COUNTED for at in range(len(words))]

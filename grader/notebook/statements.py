@@ -58,7 +58,7 @@ class Code:
     binds: frozenset[str]
     calls: frozenset[str]
     count: int = 0  # of its top-level statements, also where they are too many to be read
-    nodes: int = 0  # of its syntax tree, likewise
+    nodes: int = 0  # of its syntax tree; 0 where the code cannot be parsed
 
     @property
     def keys(self) -> tuple[str, ...] | None:

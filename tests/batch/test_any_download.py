@@ -1,4 +1,4 @@
-"""However a class's download looks, no file is under another student's name, nobody is lost, and doubt is told."""
+"""In any download, no file gets another student's name, no student is lost, and doubtful matches are listed."""
 
 from __future__ import annotations
 

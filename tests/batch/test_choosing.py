@@ -67,7 +67,7 @@ def test_a_solution_in_an_archive_beside_the_template_counts(tmp_path: Path) -> 
     assert "(nothing solved)" in ada.handed_in[0].remarks[0].message
 
 
-def test_gradescope_s_platform_chooses_likewise(tmp_path: Path) -> None:
+def test_the_autograder_on_gradescope_chooses_the_same_way(tmp_path: Path) -> None:
     folder = write(tmp_path / "one", {"vae_mnist.ipynb": TEMPLATE, "Copy of vae_mnist.ipynb": SOLVED})
     template = write(tmp_path, {"t.ipynb": TEMPLATE}) / "t.ipynb"
     one = alone(folder, tmp_path / "unpacked", max_mb=1, usual="vae_mnist.ipynb", template=template)

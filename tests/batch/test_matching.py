@@ -1,4 +1,4 @@
-"""A number means somebody in its own column alone, and where anything disagrees, nobody is meant and a person told."""
+"""Numbers match only their own column; a submission whose clues disagree stays unmatched and is listed."""
 
 from __future__ import annotations
 

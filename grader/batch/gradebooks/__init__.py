@@ -57,7 +57,7 @@ def gradebooks(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings)
 
 
 def _held_zeros(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]:
-    """Why nobody gets a 0 for a missing submission yet; nothing where they may.
+    """Why missing submissions do not get a 0 yet; empty if they may.
 
     A submission that could not be matched may be that of a student who seems to have handed in nothing.
     """

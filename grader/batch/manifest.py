@@ -15,10 +15,10 @@ from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import GraderError
 from grader.files import write_atomically
 from grader.notebook.format import one_line
+from grader.run_place import CLASS as NAME
+from grader.run_place import MAX_CLASS, SUBMISSIONS
 
-NAME = "class.json"
 FORMAT = 1
-MAX_BYTES = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def read_manifest(out: Path) -> Manifest:
     """
     path = out / NAME
     try:
-        values = json_value(file_bytes(path, MAX_BYTES), most_values=10_000_000)
+        values = json_value(file_bytes(path, MAX_CLASS), most_values=10_000_000)
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise Unreadable(f"expected format {FORMAT}")
         return _MANIFEST.validate_python(values)
@@ -70,7 +70,12 @@ def read_manifest(out: Path) -> Manifest:
     raise GraderError(f"{one_line(str(path), 120)}: {why}; grade the class first: make grade-class SUBMISSIONS=dir")
 
 
+def folder_of(out: Path, key: str) -> Path:
+    """Where a submission's run is kept."""
+    return out / SUBMISSIONS / key
+
+
 def folders(out: Path, manifest: Manifest) -> Iterator[tuple[HandedIn, Path]]:
     """Each submission with its run folder."""
     for handed_in in manifest.handed_in:
-        yield handed_in, out / "submissions" / handed_in.key
+        yield handed_in, folder_of(out, handed_in.key)

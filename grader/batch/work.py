@@ -30,7 +30,6 @@ from grader.run_folder import stored_report
 from grader.versions import grader_checksum
 
 MAX_ENDED = 100_000
-MAX_NOTEBOOK = 2_000_000_000  # bytes; a rubric's own limit is far below
 MEMORY = ("out of memory", "mb of memory", "ended the process that runs it")  # what events say where it ran short
 GPU_MEMORY = "cuda out of memory"  # PyTorch's own words
 Say = Callable[[str], None]
@@ -153,19 +152,18 @@ def _without_report(job: Job, state: State, reason: str, started: float) -> Ende
     reason = one_line(reason, 600)
     try:
         store_failed_try(job.folder, FailedTry(state, reason, _checksum(job)))
-    except OSError as error:
-        state, reason = State.FAILED, f"{reason}; and the folder cannot be written: {error.strerror or error}"
+    except (OSError, GraderError) as error:
+        state, reason = (
+            State.FAILED,
+            f"{reason}; and the folder cannot be written: {getattr(error, 'strerror', None) or error}",
+        )
     return Ended(job.key, state, reason, time.monotonic() - started)
 
 
 def _checksum(job: Job) -> str:
-    """The SHA-256 of the job's notebook; empty where it cannot be read."""
+    """The SHA-256 of the job's notebook; empty where it is larger than the rubric allows, or cannot be read."""
     try:
-        return hashlib.sha256(file_bytes(job.notebook, MAX_NOTEBOOK)).hexdigest()
-    except Unreadable:
+        limits = load_rubric(job.rubric)[0].limits
+        return hashlib.sha256(file_bytes(job.notebook, int(limits.notebook_mb * 1_000_000))).hexdigest()
+    except (Unreadable, GraderError):
         return ""
-
-
-def folder_of(out: Path, key: str) -> Path:
-    """Where a submission's run is kept."""
-    return out / "submissions" / key

@@ -78,7 +78,7 @@ def _named(name: str, extent: str) -> str:
 
 
 def _said(extent: str) -> str:
-    """`extent_of` in words: "by its components only", "by vae only"."""
+    """The extent in words: "for components only", "for vae only"."""
     what = extent.removesuffix("-only").replace("-", " and ")
     return f"for {what} only"
 

@@ -152,11 +152,8 @@ def _without_report(job: Job, state: State, reason: str, started: float) -> Ende
     reason = one_line(reason, 600)
     try:
         store_failed_try(job.folder, FailedTry(state, reason, _checksum(job)))
-    except (OSError, GraderError) as error:
-        state, reason = (
-            State.FAILED,
-            f"{reason}; and the folder cannot be written: {getattr(error, 'strerror', None) or error}",
-        )
+    except OSError as error:
+        state, reason = State.FAILED, f"{reason}; and the folder cannot be written: {error.strerror or error}"
     return Ended(job.key, state, reason, time.monotonic() - started)
 
 

@@ -28,7 +28,9 @@ OUTPUTS |= {
     "notebook.json",
     "feedback.html",
     "feedback.txt",
-}  # what judging again needs not make again
+    ".source",
+    ".lock",
+}  # what judging again needs not make again, and whose run it is
 
 
 def graded(notebook: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from grader.audit import corpus
-from grader.exercises.vae_mnist import real
-from grader.exercises.vae_mnist.checks import pictures
+from grader.exercises.vae_mnist.checks import pictures, real
 from grader.judge import judge
 from grader.notebook.format import is_code, load_notebook
 from grader.notebook.read import read_submission

@@ -80,7 +80,7 @@ assert samples.shape == (80, 1, 28, 28)""",
 }
 
 _IMPORTS = """from grader.classifier import judge
-from grader.exercises.vae_mnist import real
+from grader.exercises.vae_mnist.checks import real
 from grader.exercises.vae_mnist.checks import pictures
 from grader.metrics import class_entropy, copy_share, distinct_share, explained_variance, label_agreement, moments
 from grader.metrics import normalised_frechet_distance, spread_against"""

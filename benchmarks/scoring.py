@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from grader.judging_again import verdicts
 from grader.rubric import load_rubric
 from grader.run_files import JUDGED
-from grader.run_folder import verdicts
 
 ROOT = Path(__file__).parents[1]
 

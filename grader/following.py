@@ -6,20 +6,16 @@ parts their code could print, draw or raise whatever those hold.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-
-import numpy as np
 
 from grader.evidence import overlay, read_later
 from grader.exercise import Exercise
 from grader.judge import judge, stepped
 from grader.memory import Memory
-from grader.notebook.definitions import needed
 from grader.planning import UNWRITTEN
-from grader.records import Array, Evidence, ItemVerdict, Outcome, Rubric
+from grader.records import Evidence, ItemVerdict, Outcome, Rubric
 
 UNDEFINED = "is not defined"  # what verdicts say, beside UNWRITTEN, of code that is not there
 SPOILT_STAGES = ("trained", "quality", "decode")  # whose answers depend on what was trained
@@ -30,6 +26,7 @@ class Followed:
     """A part that was trained once more with sound parts in the place of some items."""
 
     replaced: tuple[str, ...]  # item ids
+    key: str  # of the sound parts: see `sound_parts.replacement_key`
     evidence: Evidence  # the answers of the stages that depend on training
 
 
@@ -47,17 +44,28 @@ def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise)
     return found
 
 
+def verdicts(
+    evidence: Evidence, followed: Mapping[str, Followed], rubric: Rubric, exercise: Exercise, memory: Memory
+) -> tuple[ItemVerdict, ...]:
+    """The verdicts on a run's evidence, and on what its parts answered when they were trained once more.
+
+    Raises:
+        EvidenceError: where the evidence is only read now, and cannot be.
+    """
+    items = judge(evidence, rubric, exercise.checks, memory)
+    return with_followed(items, rubric, exercise, evidence, followed, memory)
+
+
 def with_followed(
     items: Sequence[ItemVerdict],
     rubric: Rubric,
     exercise: Exercise,
     evidence: Evidence,
     followed: Mapping[str, Followed],
-    memories: Mapping[str, Memory] | None = None,
+    memory: Memory | None = None,
 ) -> tuple[ItemVerdict, ...]:
     """The verdicts, and what the second judging gives back where it applies under this rubric.
 
-    `memories` are what is known of the second judging's evidence, by part.
     Where a moved number makes a second judging due that was never run, a person decides: that is no student's fault.
     """
     made = {item.id: item for item in items}
@@ -68,7 +76,8 @@ def with_followed(
             made |= {item.id: replace(item, outcome=Outcome.NEEDS_REVIEW, lost_in=lost) for item in spoilt}
             continue
         overlaid = read_later(partial(_overlaid, evidence, run.evidence, part))
-        second = {i.id: i for i in judge(overlaid, rubric, exercise.checks, (memories or {}).get(part))}
+        beside = memory.beside(f"{part} once more/") if memory else None
+        second = {i.id: i for i in judge(overlaid, rubric, exercise.checks, beside)}
         made |= {own.id: _given_back(own, second[own.id], run.replaced, rubric) for own in spoilt}
     return tuple(made.values())
 
@@ -127,24 +136,3 @@ def _spoilt(item: ItemVerdict, exercise: Exercise) -> bool:
     lost = {Outcome.FAILED, Outcome.PARTIAL}
     trained = [check for check in item.checks if check.id in exercise.spoilt_checks]
     return item.id in exercise.spoilt_by and any(check.outcome in lost for check in trained)
-
-
-def replaced_names(items: Iterable[str], exercise: Exercise, names: Mapping[str, str]) -> list[str]:
-    """The notebook's names of what the items ask for, `Class.method` for a method."""
-    wanted = [name for item in items for name in exercise.asks_for[item]]
-    return [".".join(names.get(part, part) for part in name.split(".")) for name in wanted]
-
-
-def replacement_questions(
-    items: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str
-) -> dict[str, Array]:
-    """What a box is told: the sound parts' source, the names to take from it, and the names of the whole interface."""
-    replaced = replaced_names(items, exercise, names)
-    interface = [names.get(name, name) for name in exercise.names]
-    owners = {name.partition(".")[0] for name in replaced}
-    told = {
-        "source": needed(source, owners, set(interface) - owners),
-        "replaced": json.dumps(replaced),
-        "interface": json.dumps(interface),
-    }
-    return {key: np.frombuffer(text.encode(), dtype=np.uint8).copy() for key, text in told.items()}

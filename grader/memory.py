@@ -8,28 +8,22 @@ forgotten. Faults of the grader's own are never remembered.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from grader.bounded import Unreadable, json_value
 from grader.judging import NotAnswered
 from grader.levels import Measurement
+from grader.own_json import keep, kept
 from grader.records import Fault, Finding
 
-FORMAT = 1
-MAX_BYTES = 20_000_000
-MAX_VALUES = 500_000
 MAX_ENTRIES = 5000  # a rubric has about a hundred checks; moved numbers add some each
 Remembered = Finding | Measurement | Fault
-KINDS: Mapping[str, TypeAdapter[Any]] = {
-    "finding": TypeAdapter(Finding),
-    "measurement": TypeAdapter(Measurement),
-    "fault": TypeAdapter(Fault),
-}
+_ONE: TypeAdapter[Remembered] = TypeAdapter(Remembered)  # no two of them have the same fields
+_ENTRIES: TypeAdapter[dict[str, Remembered]] = TypeAdapter(dict[str, Remembered])
 
 
 @dataclass
@@ -66,8 +60,8 @@ class Memory:
         return Memory(self.entries, self.prefix + prefix, self.grown)
 
     def _keep(self, key: str, made: Remembered) -> None:
-        if len(self.entries) < MAX_ENTRIES and _is_plain(made):
-            self.entries[key] = made
+        if len(self.entries) < MAX_ENTRIES and (plain := _plain(made)) is not None:
+            self.entries[key] = plain
             self.grown.append(key)
 
 
@@ -76,35 +70,34 @@ def asked(part: str, check: str, numbers: Mapping[str, Any]) -> str:
     return f"{part}/{check}/{json.dumps(dict(numbers), sort_keys=True, default=str)}"
 
 
-def dump_memory(memory: Memory, belongs_to: Mapping[str, str]) -> bytes:
-    """The memory as JSON, with what it belongs to."""
-    entries = {key: [_kind(made), asdict(made)] for key, made in memory.entries.items()}
-    told = {"format": FORMAT, "belongs_to": dict(belongs_to), "entries": entries}
-    return json.dumps(told, allow_nan=False, default=_number).encode()
+def store_memory(path: Path, memory: Memory, made_of: Mapping[str, str]) -> None:
+    """The file holds the memory, if there is more than was read, and what its results were made of.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if memory.grown:
+        keep(path, _ENTRIES, memory.entries, made_of)
+        memory.grown.clear()
 
 
-def read_memory(data: bytes, belongs_to: Mapping[str, str]) -> Memory:
-    """What `dump_memory` wrote; an empty memory where that is another's, or damaged."""
+def stored_memory(path: Path, made_of: Mapping[str, str]) -> Memory:
+    """What `store_memory` wrote; an empty memory where it was made of something else, or is damaged."""
+    known = kept(path, _ENTRIES, made_of) or {}
+    return Memory(known if len(known) <= MAX_ENTRIES else {})
+
+
+def _plain(made: Remembered) -> Remembered | None:
+    """The same with Python's own numbers, as it comes back from a file; None where it would not.
+
+    Infinite numbers would not; and a fault of the grader's own is not to be remembered.
+    """
+    if isinstance(made, Fault) and made.blame == "ours":
+        return None
     try:
-        told = json_value(data, most_values=MAX_VALUES)
-        if told["format"] != FORMAT or told["belongs_to"] != dict(belongs_to) or len(told["entries"]) > MAX_ENTRIES:
-            return Memory()
-        return Memory({key: KINDS[kind].validate_python(made) for key, (kind, made) in told["entries"].items()})
-    except (Unreadable, ValidationError, KeyError, TypeError, ValueError, AttributeError):
-        return Memory()
-
-
-def _kind(made: Remembered) -> str:
-    return "finding" if isinstance(made, Finding) else "measurement" if isinstance(made, Measurement) else "fault"
-
-
-def _is_plain(made: Remembered) -> bool:
-    """Whether it comes back from JSON as it was: no number in it is infinite or none."""
-    try:
-        json.dumps(asdict(made), allow_nan=False, default=_number)
+        return _ONE.validate_python(json.loads(json.dumps(asdict(made), allow_nan=False, default=_number)))
     except (ValueError, TypeError):
-        return False
-    return not (isinstance(made, Fault) and made.blame == "ours")
+        return None
 
 
 def _number(value: object) -> object:
@@ -112,7 +105,4 @@ def _number(value: object) -> object:
     plain = getattr(value, "item", None)
     if plain is None:
         raise TypeError(f"{type(value).__name__} is not remembered")
-    found = plain()
-    if isinstance(found, float) and not math.isfinite(found):
-        raise ValueError("not finite")
-    return found
+    return plain()

@@ -1,52 +1,44 @@
 """The whole story of grading one submission: read, run in the box, gather evidence, judge, report.
 
-Three paths in, files out. Running ends in an evidence file; judging reads that file and nothing else, so a report can
-be made again at any time without running the notebook.
+Three paths in, files out. Running ends in evidence; judging sees the evidence and nothing else, so a stored run can be
+judged again at any time without running the notebook. The folder is written at the end, whole.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
+from grader import judging_again
 from grader.box.backend import backend_named
 from grader.errors import GraderError
+from grader.evidence import as_stored
 from grader.exercise import Exercise
-from grader.fingerprint import questions_checksum, run_checksum
-from grader.following import Followed, replacement_questions, to_replace
-from grader.meanwhile import Beside, meanwhile
-from grader.notebook.definitions import definitions
+from grader.following import Followed, to_replace, verdicts
+from grader.judge import judge, of_checks
+from grader.judging_again import remember
+from grader.meanwhile import Beside
+from grader.memory import Memory
 from grader.notebook.format import load_notebook
 from grader.notebook.read import read_submission
-from grader.notebook.restore import restore_given
 from grader.notebook.saved import compare_saved
 from grader.our_faults import refuse_broken, refuse_undecided
 from grader.overrides import NAME as OVERRIDES
 from grader.overrides import Decisions, decisions_in, read_overrides, with_overrides
-from grader.records import Execution, GradeReport, Remark, Rubric, Submission
+from grader.records import Evidence, Execution, GradeReport, ItemVerdict, Remark, Rubric, Submission
+from grader.remembered import questions_checksum, run_key
 from grader.report.words import judged_points, needs_person
 from grader.rubric import load_rubric
 from grader.rubric.wording import nearest
 from grader.run_files import aside, put_in_place, settle, written
-from grader.run_folder import (
-    EVIDENCE_CHECKSUM,
-    evidence_checksum,
-    own_verdicts,
-    store_followed,
-    store_run,
-    stored_evidence,
-    stored_followed,
-    stored_report,
-    verdicts,
-)
-from grader.run_pages import draw, load_pages, write_report
+from grader.run_folder import EVIDENCE_CHECKSUM, evidence_checksum, store_run, stored_report
+from grader.run_pages import draw, load_pages, store_drawn, write_report
 from grader.run_place import (
     REPLACE,
     class_above,
@@ -56,7 +48,8 @@ from grader.run_place import (
     refuse_less,
     refuse_other_rubric,
 )
-from grader.running import BOX_SAYS, Case, run_replaced, run_submission, supply
+from grader.running import BOX_SAYS, Case, case_of, run_replaced, run_submission, supply
+from grader.sound_parts import replacement_key, replacement_questions, sound_source
 from grader.versions import grader_checksum, versions
 
 Say = Callable[[str], None]
@@ -135,7 +128,7 @@ def _graded(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
 
 
 def _run(work: _Work, folder: Path, say: Say) -> GradeReport:
-    """The folder holds a run of the submission and what its pages show; returns the report on it.
+    """The folder holds a run of the submission, what was found on it and what was drawn of it; returns the report.
 
     Raises:
         GraderError: the box failed, or nothing of the submission could be judged.
@@ -146,28 +139,40 @@ def _run(work: _Work, folder: Path, say: Say) -> GradeReport:
         boxes.ready(1)
         template = load_notebook(work.rubric_path.parent / rubric.template)
         sound = sound_source(work.rubric_path, rubric)
-        restored = restore_given(submission.notebook, template)
         seed = options.seed or secrets.token_hex(16)
-        questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
-        case = Case(restored, rubric, exercise, questions, boxes)
+        case = case_of(submission.notebook, template, rubric, exercise, seed, boxes)
+        trained = of_checks(rubric, exercise.spoilt_checks)
         with Beside(*exercise.to_load(), load_pages) as loading:
-            ran = run_submission(case, say, parts=options.parts, beside=loading)
+            ran = run_submission(
+                case,
+                say,
+                parts=options.parts,
+                beside=loading,
+                decoding=lambda evidence: judge(evidence, trained, exercise.checks),
+            )
         refuse_broken(ran)
-        store_run(folder, ran)
         say("judging the answers")
-        with meanwhile(lambda: draw(folder, exercise, rubric)):
-            follow(folder, sound, case, say)
+        memory = Memory()
+        with ThreadPoolExecutor(1) as pool:
+            drawing = pool.submit(draw, ran, exercise, rubric)
+            followed = follow(ran.evidence, {}, sound, case, memory, say)
+            items = verdicts(ran.evidence, followed, rubric, exercise, memory)
+            drawn = drawing.result()
+    store_run(folder, ran, followed)
+    store_drawn(folder, drawn, exercise, rubric)
+    remember(folder, exercise, memory)
     checksums = {
         "notebook": submission.sha256,
         "rubric": rubric.sha256,
         "grader": grader_checksum(),
-        "questions": questions_checksum(questions),
-        "run": run_checksum(rubric, exercise, template, options.parts, options.isolation),
+        "questions": questions_checksum(case.questions),
+        "run": run_key(rubric, exercise, template, options.parts, options.isolation),
         EVIDENCE_CHECKSUM: evidence_checksum(folder),
     }
-    differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
-    remarks = (*options.remarks, *submission.remarks, *restored.remarks, *differing)
-    report = make_report(submission.name, folder, rubric, exercise, ran.execution, remarks, seed, checksums)
+    differing = compare_saved(submission.notebook, case.restored, ran.notebook, ran.execution.cells)
+    remarks = (*options.remarks, *submission.remarks, *case.restored.remarks, *differing)
+    looks = exercise.reasons_for_person(ran.evidence)
+    report = make_report(submission.name, items, rubric, ran.execution, remarks, looks, seed, checksums)
     refuse_undecided(report)
     return report
 
@@ -211,29 +216,26 @@ def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> N
             raise GraderError(f"--parts: unknown part {part[:40]!r}{nearest(part, exercise.parts)}")
 
 
-def sound_source(rubric_path: Path, rubric: Rubric) -> str:
-    """What follow-through takes sound parts from: the reference's definitions; nothing where it is switched off.
+def follow(
+    evidence: Evidence, known: Mapping[str, Followed], sound: str, case: Case, memory: Memory, say: Say
+) -> dict[str, Followed]:
+    """Part -> what it answers trained once more with sound parts, for each whose later items an earlier one spoilt.
 
-    Raises:
-        GraderError: where the reference cannot be read.
+    What is `known` already, of the same items and the same sound parts, is not trained again.
     """
-    if not rubric.follow_through.enabled:
-        return ""
-    return definitions(load_notebook(rubric_path.parent / rubric.reference))
-
-
-def follow(folder: Path, sound: str, case: Case, say: Say) -> None:
-    """Each part whose later items an earlier one spoilt has been trained once more with sound parts, and is stored."""
     rubric, exercise = case.rubric, case.exercise
-    items = own_verdicts(folder, rubric, exercise)
+    titles = {item.id: item.title for item in rubric.items}
+    made: dict[str, Followed] = {}
+    items = judge(evidence, rubric, exercise.checks, memory)
     for part, lost in to_replace(items, rubric, exercise).items():
-        known = stored_followed(folder).get(part)
-        if known is not None and known.replaced == lost:
+        asked = (lost, exercise, rubric.interface.names, sound)
+        before, key = known.get(part), replacement_key(*asked)
+        if before is not None and (before.replaced, before.key) == (lost, key):
+            made[part] = before
             continue
-        titles = {item.id: item.title for item in rubric.items}
         say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in lost)}")
-        told = replacement_questions(lost, exercise, rubric.interface.names, sound)
-        store_followed(folder, part, Followed(lost, run_replaced(case, part, told, say)))
+        made[part] = Followed(lost, key, as_stored(run_replaced(case, part, replacement_questions(*asked), say)))
+    return made
 
 
 def regrade(folder: Path, rubric_path: Path) -> GradeReport:
@@ -265,7 +267,7 @@ def regrade(folder: Path, rubric_path: Path) -> GradeReport:
 def judged_again(folder: Path, old: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
     """The report that the folder's evidence gets under this rubric, decisions kept; nothing is written but what
     judging again may remember."""
-    items = verdicts(folder, rubric, exercise, keep=True)
+    items = judging_again.verdicts(folder, rubric, exercise, keep=True)
     report = replace(
         old,
         items=items,
@@ -280,19 +282,17 @@ def judged_again(folder: Path, old: GradeReport, rubric: Rubric, exercise: Exerc
 
 def make_report(
     name: str,
-    folder: Path,
+    items: tuple[ItemVerdict, ...],
     rubric: Rubric,
-    exercise: Exercise,
     execution: Execution,
     remarks: tuple[Remark, ...],
+    looks: Sequence[str],
     seed: str,
     checksums: dict[str, str],
 ) -> GradeReport:
-    """The verdicts on the folder's stored evidence."""
-    items = verdicts(folder, rubric, exercise, keep=True)
+    """The report on these verdicts; `looks` say why a person should look."""
     reported = [event for event in execution.events if event.startswith(BOX_SAYS)]
-    reasons = [*reported, *exercise.reasons_for_person(stored_evidence(folder))]
-    remarks += tuple(Remark("look", reason, needs_person=True) for reason in reasons)
+    remarks += tuple(Remark("look", reason, needs_person=True) for reason in (*reported, *looks))
     return GradeReport(
         submission=name,
         points_milli=sum(item.points_milli for item in items),

@@ -9,15 +9,18 @@ that the grader did not write, such as a person's decisions, stay where they are
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from grader.bounded import Unreadable, file_bytes, json_value
-from grader.files import sweep, write_atomically
+from pydantic import TypeAdapter
+
+from grader.bounded import Unreadable
+from grader.files import sweep
+from grader.own_json import read_json, write_json
 
 EVIDENCE = "evidence.safetensors"
 FOLLOWED = "followed.json"  # part -> the items that were replaced; staff only
@@ -38,6 +41,17 @@ READY = ".ready"  # a finished run whose files are being moved into place
 _ASIDE = ".new-"  # a run that is being written
 _LIST = "files.json"  # what a finished run consists of, and where the run before it goes
 _MAX_LIST = 100_000
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """The files of a finished run, and the name that the run before it is kept by; empty where it is replaced."""
+
+    files: list[str]
+    keep_as: str = ""
+
+
+_MOVED: TypeAdapter[_Moved] = TypeAdapter(_Moved)
 
 
 @contextlib.contextmanager
@@ -61,8 +75,7 @@ def aside(folder: Path) -> Iterator[Path]:
 
 def put_in_place(folder: Path, finished: Path, keep_as: str = "") -> None:
     """The run written aside is the folder's run; the one before it is gone, or kept below `EARLIER` as `keep_as`."""
-    moved = {"files": sorted(path.name for path in finished.iterdir()), "keep_as": keep_as}
-    write_atomically(finished / _LIST, json.dumps(moved).encode())
+    write_json(finished / _LIST, _MOVED, _Moved(sorted(path.name for path in finished.iterdir()), keep_as))
     finished.rename(folder / READY)
     settle(folder)
 
@@ -76,14 +89,14 @@ def settle(folder: Path) -> None:
     if not ready.is_dir() or ready.is_symlink():
         return
     try:
-        moved = json_value(file_bytes(ready / _LIST, _MAX_LIST), most_values=_MAX_LIST)
-        files, keep_as = set(moved["files"]), str(moved["keep_as"])
-    except (Unreadable, KeyError, TypeError):  # its list is removed last: all of it is in place
+        moved = read_json(ready / _LIST, _MOVED, _MAX_LIST)
+        files, keep_as = set(moved.files), moved.keep_as
+    except Unreadable:  # its list is removed last: all of it is in place
         shutil.rmtree(ready, ignore_errors=True)
         return
     if keep_as:
         _keep(folder, re.sub(r"[^A-Za-z0-9-]", "-", keep_as)[:80])
-        write_atomically(ready / _LIST, json.dumps({"files": sorted(files), "keep_as": ""}).encode())
+        write_json(ready / _LIST, _MOVED, _Moved(sorted(files)))
     for path in written(folder):
         if path.name not in files:
             path.unlink(missing_ok=True)

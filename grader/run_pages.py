@@ -3,50 +3,72 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from grader.bounded import Unreadable, file_bytes, json_value
+from grader.bounded import Unreadable, file_bytes
+from grader.errors import GraderError
 from grader.evidence import MAX_FILE
 from grader.exercise import Exercise
 from grader.files import write_atomically
-from grader.fingerprint import judging_checksum
 from grader.notebook.format import load_notebook
+from grader.own_json import keep, kept, write_changed
 from grader.records import Execution, Figure, GradeReport, Notebook, Rubric
+from grader.remembered import Kind, code_key
 from grader.report.feedback import feedback_html
 from grader.report.gradescope import results_json
 from grader.report.html import report_html
-from grader.report.notebook.view import NotebookView, make_view, store_view, stored_view
+from grader.report.notebook.view import NotebookView, make_view
 from grader.report.report_json import dump, dump_json
 from grader.report.student_text import feedback_text
 from grader.report.wall import wall_strip
-from grader.run_files import EXECUTED, EXECUTION, FIGURES, REPORT, WALL
-from grader.run_folder import evidence_checksum, stored_evidence
+from grader.run_files import EXECUTED, FIGURES, NOTEBOOK, REPORT, WALL
+from grader.run_folder import evidence_checksum, stored_evidence, stored_execution
+from grader.running import Ran
 
 FEEDBACK = "feedback.html"
-_MAX_VALUES = 1_000_000
-_EXECUTION: TypeAdapter[Execution] = TypeAdapter(Execution)
+_FIGURES: TypeAdapter[list[dict[str, str | bool]]] = TypeAdapter(list[dict[str, str | bool]])
+_VIEW: TypeAdapter[NotebookView] = TypeAdapter(NotebookView)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What the pages show of a run beside its report; no view where the notebook cannot be shown."""
+
+    figures: Sequence[Figure]
+    view: NotebookView | None
+
+
+def draw(ran: Ran, exercise: Exercise, rubric: Rubric) -> Drawn:
+    """The run's pictures, and its notebook as its pages show it."""
+    return Drawn(exercise.figures(ran.evidence), _shown(ran.notebook, written_names(exercise, rubric), ran.execution))
+
+
+def store_drawn(folder: Path, drawn: Drawn, exercise: Exercise, rubric: Rubric) -> None:
+    """The folder, which holds the run that this was drawn of, keeps it."""
+    _keep_figures(folder, drawn.figures, exercise)
+    if drawn.view is not None:
+        keep(folder / NOTEBOOK, _VIEW, drawn.view, _view_made_of(folder, exercise, written_names(exercise, rubric)))
 
 
 def write_report(folder: Path, report: GradeReport, exercise: Exercise, rubric: Rubric) -> None:
-    """The folder holds the report in every form, `report.json` last; what would be the same is not written."""
-    drawn, execution = figures(folder, exercise), stored_execution(folder)
+    """The folder holds the report in every form, `report.json` last; what would be the same is not written.
+
+    What is shown beside the report is what the folder keeps, or is drawn and kept.
+    """
+    drawn, execution = _figures(folder, exercise), stored_execution(folder)
     names = written_names(exercise, rubric)
-    view = notebook_view(folder, exercise, names, execution)
-    _write(folder / "results.json", dump_json(results_json(report)))
-    _write(folder / "feedback.txt", feedback_text(report).encode())
-    _write(folder / FEEDBACK, feedback_html(report, drawn, view, names).encode())
-    _write(folder / "report.html", report_html(report, drawn, execution).encode())
-    _write(folder / REPORT, dump(report))
-
-
-def draw(folder: Path, exercise: Exercise, rubric: Rubric) -> None:
-    """The folder keeps its pictures and its notebook as pages show them: `write_report` finds them there."""
-    figures(folder, exercise)
-    notebook_view(folder, exercise, written_names(exercise, rubric), stored_execution(folder))
+    view = _view(folder, exercise, names, execution)
+    write_changed(folder / "results.json", dump_json(results_json(report)))
+    write_changed(folder / "feedback.txt", feedback_text(report).encode())
+    write_changed(folder / FEEDBACK, feedback_html(report, drawn, view, names).encode())
+    write_changed(folder / "report.html", report_html(report, drawn, execution).encode())
+    write_changed(folder / REPORT, dump(report))
 
 
 def load_pages() -> None:
@@ -67,55 +89,54 @@ def written_names(exercise: Exercise, rubric: Rubric) -> dict[str, tuple[str, ..
     return {item.id: tuple(map(actual, beside[item.id])) for item in rubric.items if item.id in beside}
 
 
-def notebook_view(
+def _shown(notebook: Notebook, names: Mapping[str, Sequence[str]], execution: Execution | None) -> NotebookView | None:
+    try:
+        return make_view(notebook, names, execution.cells if execution else ())
+    except Exception:  # whatever a notebook makes the renderer do: its points do not hang on being shown
+        return None
+
+
+def _view(
     folder: Path, exercise: Exercise, names: Mapping[str, Sequence[str]], execution: Execution | None
 ) -> NotebookView | None:
     """The executed notebook as it is shown; None where the folder holds none that can be."""
     try:
-        written = (folder / EXECUTED).lstat()
-        told = {item: list(those) for item, those in names.items()}
-        belongs_to = {
-            "notebook": [written.st_size, written.st_mtime_ns],
-            "names": told,
-            "judging": judging_checksum(exercise.in_box.parent),
-        }
-        if (known := stored_view(folder, belongs_to)) is not None:
+        made_of = _view_made_of(folder, exercise, names)
+        if (known := kept(folder / NOTEBOOK, _VIEW, made_of)) is not None and len(known.cells) == len(known.kinds):
             return known
-        made = make_view(load_notebook(folder / EXECUTED), names, execution.cells if execution else ())
-        store_view(folder, made, belongs_to)
-    except (
-        Exception
-    ):  # an older run's folder, or whatever a notebook makes the renderer do: its points do not hang on being shown
+        made = _shown(load_notebook(folder / EXECUTED), names, execution)
+        if made is not None:
+            keep(folder / NOTEBOOK, _VIEW, made, made_of)
+    except (Unreadable, GraderError):  # an older run's folder
         return None
     return made
 
 
-def stored_execution(folder: Path) -> Execution | None:
-    """How the folder's run went; None where it does not say."""
-    try:
-        told = json_value(file_bytes(folder / EXECUTION, MAX_FILE), most_values=_MAX_VALUES)
-        return _EXECUTION.validate_python(told)
-    except (Unreadable, ValidationError):
-        return None
+def _view_made_of(folder: Path, exercise: Exercise, names: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    notebook = hashlib.sha256(file_bytes(folder / EXECUTED, MAX_FILE)).hexdigest()
+    told = json.dumps({item: list(those) for item, those in names.items()}, sort_keys=True)
+    return {"notebook": notebook, "names": told, "code": code_key(Kind.SHOW, exercise.in_box.parent)}
 
 
-def figures(folder: Path, exercise: Exercise) -> list[Figure]:
+def _figures(folder: Path, exercise: Exercise) -> list[Figure]:
     """The pictures of the folder's evidence, drawn once and kept."""
-    belongs_to = {"evidence": evidence_checksum(folder), "judging": judging_checksum(exercise.in_box.parent)}
     try:
-        known = json_value(file_bytes(folder / FIGURES, MAX_FILE), most_values=_MAX_VALUES)
-        if known["belongs_to"] == belongs_to:
-            return [Figure(**{**one, "png": base64.b64decode(one["png"])}) for one in known["figures"]]
-    except (Unreadable, KeyError, TypeError, ValueError):
-        pass  # then they are drawn again
+        known = kept(folder / FIGURES, _FIGURES, _figures_made_of(folder, exercise))
+        if known is not None:
+            return [Figure(**{**one, "png": base64.b64decode(str(one["png"]))}) for one in known]  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError):
+        pass  # damaged: they are drawn again
     drawn = exercise.figures(stored_evidence(folder))
-    if strip := wall_strip(drawn):
-        write_atomically(folder / WALL, strip)
-    told = [{**asdict(figure), "png": base64.b64encode(figure.png).decode()} for figure in drawn]
-    write_atomically(folder / FIGURES, dump_json({"belongs_to": belongs_to, "figures": told}))
+    _keep_figures(folder, drawn, exercise)
     return drawn
 
 
-def _write(path: Path, content: bytes) -> None:
-    if not path.is_file() or path.is_symlink() or path.stat().st_size != len(content) or path.read_bytes() != content:
-        write_atomically(path, content)
+def _keep_figures(folder: Path, drawn: Sequence[Figure], exercise: Exercise) -> None:
+    if strip := wall_strip(drawn):
+        write_atomically(folder / WALL, strip)
+    told = [{**asdict(figure), "png": base64.b64encode(figure.png).decode()} for figure in drawn]
+    keep(folder / FIGURES, _FIGURES, told, _figures_made_of(folder, exercise))
+
+
+def _figures_made_of(folder: Path, exercise: Exercise) -> dict[str, str]:
+    return {"evidence": evidence_checksum(folder), "code": code_key(Kind.SHOW, exercise.in_box.parent)}

@@ -14,12 +14,15 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from grader.bounded import Unreadable, file_bytes, json_value
+from pydantic import TypeAdapter
+
+from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError
 from grader.files import write_atomically
 from grader.lock import locked
 from grader.notebook.format import one_line
 from grader.notebook.read import safe_name
+from grader.own_json import read_json
 from grader.records import GradeReport, Rubric, Status, Submission
 from grader.report.report_json import MAX_BYTES, dump_json, read_report_json
 from grader.report.words import trained_parts, undecided_milli
@@ -195,13 +198,15 @@ def _noted(folder: Path) -> dict[str, Any]:
     return _values(folder / SOURCE, _MAX_SOURCE)
 
 
+_OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+
+
 def _values(path: Path, most: int) -> dict[str, Any]:
     """The JSON object in the file; empty where there is none."""
     try:
-        values = json_value(file_bytes(path, most), most_values=10_000_000)
+        return read_json(path, _OBJECT, most)
     except Unreadable:
         return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _source(folder: Path) -> str:

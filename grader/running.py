@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors.numpy import save
 
 from grader.box.backend import ENGINE, PROBE, Contents, backend_named
@@ -21,12 +22,11 @@ from grader.box.supply import Supply
 from grader.evidence import AnswerSpec, as_stored
 from grader.exercise import Exercise, Questions
 from grader.gathering import gather, merged, trained_state
-from grader.judge import judge, of_checks
 from grader.judging import NotAnswered
 from grader.meanwhile import Beside, ahead
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import cell_title
-from grader.notebook.restore import Restored
+from grader.notebook.restore import Restored, restore_given
 from grader.planning import (
     Step,
     executed,
@@ -59,21 +59,37 @@ class Case:
     boxes: Supply
 
 
+def case_of(
+    notebook: Notebook, template: Notebook, rubric: Rubric, exercise: Exercise, seed: str, boxes: Supply
+) -> Case:
+    """The notebook as it is run: what the template gives is restored, and the seed, in hexadecimal, asks."""
+    questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
+    return Case(restore_given(notebook, template), rubric, exercise, questions, boxes)
+
+
 @dataclass(frozen=True)
 class Ran:
     """What a run leaves: evidence, the executed notebook, and how it went."""
 
-    evidence: Evidence
+    evidence: Evidence  # as it will be read again
     notebook: Notebook
     execution: Execution
 
 
-def run_submission(case: Case, say: Say, *, parts: Collection[str] | None = None, beside: Beside | None = None) -> Ran:
+def run_submission(
+    case: Case,
+    say: Say,
+    *,
+    parts: Collection[str] | None = None,
+    beside: Beside | None = None,
+    decoding: Callable[[Evidence], object] | None = None,
+) -> Ran:
     """The notebook has run to its end or to a limit, and what it answered is evidence.
 
     Where only some `parts` are to be trained, cells that train another or show something are left out, and of the
     others only components are asked. What is done `beside` goes on from the first cell, when the boxes have imported,
-    and pauses while a cell trains, which takes every core.
+    and pauses while a cell trains, which takes every core. `decoding` is done with the evidence so far while the second
+    box decodes.
 
     Raises:
         BoxError: where no box could be built on this machine.
@@ -86,7 +102,7 @@ def run_submission(case: Case, say: Say, *, parts: Collection[str] | None = None
     stages = {step["stage"] for step in steps if step["kind"] == "stage"}
     asked = _specs(case, case.questions)
     evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
-    evidence = _with_second_box(case, first, evidence, say)
+    evidence = as_stored(_with_second_box(case, first, evidence, say, decoding=decoding))
     case.boxes.end()  # where there was nothing to decode
     outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
     notebook = executed(case.restored.notebook, first.inbox.cells, outputs)
@@ -112,7 +128,7 @@ def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: S
     if (note := first.inbox.notes.get((f"replace.{part}", "replaced"))) is not None:
         fault = Fault("ours", f"a sound part could not be put in: {note[0]}")
         return Evidence({}, {}, dict.fromkeys(specs, fault))
-    evidence = _with_second_box(case, first, evidence, say, replace)
+    evidence = _with_second_box(case, first, evidence, say, before=replace)
     case.boxes.end()
     return Evidence({}, evidence.answers, evidence.faults)
 
@@ -177,7 +193,13 @@ class _Giver:
 
 
 def _with_second_box(
-    case: Case, first: Kept, evidence: Evidence, say: Say, before: Mapping[str, dict[str, Array]] | None = None
+    case: Case,
+    first: Kept,
+    evidence: Evidence,
+    say: Say,
+    *,
+    before: Mapping[str, dict[str, Array]] | None = None,
+    decoding: Callable[[Evidence], object] | None = None,
 ) -> Evidence:
     """The evidence, with what a fresh box answers that holds the trained numbers and the codes but no picture.
 
@@ -199,8 +221,8 @@ def _with_second_box(
     told = {**(before or {}), **asked}
     names = case.rubric.interface.names
     steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(told))
-    quality = of_checks(case.rubric, exercise.spoilt_checks)
-    ahead(lambda: judge(as_stored(evidence), quality, exercise.checks))  # what it measures of pictures is remembered
+    if decoding is not None:
+        ahead(lambda: decoding(as_stored(evidence)))
     kept = _run(case, steps, _Giver(told), say)
     return merged(evidence, gather(kept.inbox, _specs(case, asked), {}, kept.status, kept.event))
 

@@ -16,8 +16,7 @@ from faulty_grading import Grade
 from grader import run_folder
 from grader.classifier.published import FOLDER
 from grader.data import mnist, raw
-from grader.exercises.vae_mnist import real
-from grader.exercises.vae_mnist.checks import pictures
+from grader.exercises.vae_mnist.checks import pictures, real
 from grader.judge import judge
 from grader.records import Evidence, Outcome
 from grader.rubric import load_rubric

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from toy_exercise import Toy, notebook, running
 
-from grader.following import Followed, replacement_questions, to_replace, with_followed
+from grader.following import Followed, to_replace, with_followed
 from grader.notebook.definitions import definitions
 from grader.pipeline import Options, grade, regrade
 from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
 from grader.report.words import follow_notes
+from grader.sound_parts import replacement_questions
 
 SETTINGS = FollowThrough(enabled=True, max_replaced=1, share=1.0)
 
@@ -89,7 +90,7 @@ def test_a_box_is_told_the_notebooks_own_names() -> None:
 def test_the_second_judging_never_takes_points_and_may_be_worth_less() -> None:
     partly = item("one.training", 1000, 4000, "training_lowers_the_loss")
     evidence = Evidence({}, {}, {})
-    followed = {"one": Followed(("one.function",), evidence)}
+    followed = {"one": Followed(("one.function",), "", evidence)}
     toy = running.rubric()
     rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
     assert with_followed([LOST, partly], rubric, Toy(), evidence, followed) == (LOST, partly)

@@ -18,14 +18,21 @@ from grader.evidence import save_evidence
 from grader.following import Followed
 from grader.judge import judge
 from grader.judging import NotAnswered
+from grader.judging_again import verdicts
 from grader.levels import Measurement, levelled_check, weighed
-from grader.memory import Memory, asked, dump_memory, read_memory
+from grader.memory import Memory, asked, store_memory, stored_memory
 from grader.records import Evidence, Fault, Finding, FollowThrough, Outcome, Rubric
 from grader.run_files import EVIDENCE, JUDGED
-from grader.run_folder import store_followed, verdicts
+from grader.run_folder import store_followed
 
 RUBRIC = running.rubric()
-BELONGS = {"judging": "x"}
+MADE_OF = {"code": "x"}
+
+
+def read_back(memory: Memory, folder: Path, made_of: Mapping[str, str] = MADE_OF) -> Memory:
+    """The memory as it comes back from a file."""
+    store_memory(folder / "memory.json", memory, MADE_OF)
+    return stored_memory(folder / "memory.json", made_of)
 
 
 def evidence(**changed: Any) -> Evidence:
@@ -72,11 +79,11 @@ RUBRICS: Mapping[str, Rubric] = {
 
 @pytest.mark.parametrize("first", RUBRICS)
 @pytest.mark.parametrize("second", RUBRICS)
-def test_a_rubric_gives_the_same_with_what_another_left_in_memory(first: str, second: str) -> None:
+def test_a_rubric_gives_the_same_with_what_another_left_in_memory(first: str, second: str, tmp_path: Path) -> None:
     found = evidence(components_DOT_one__function__y=None)
     memory = Memory()
     judge(found, RUBRICS[first], Toy.checks, memory)
-    kept = read_memory(dump_memory(memory, BELONGS), BELONGS)
+    kept = read_back(memory, tmp_path)
     assert len(kept.entries) == len(memory.entries) > 0
     assert judge(found, RUBRICS[second], Toy.checks, kept) == judge(found, RUBRICS[second], Toy.checks)
 
@@ -106,15 +113,13 @@ def test_a_second_judging_has_a_memory_of_its_own(tmp_path: Path) -> None:
     )
     (tmp_path / EVIDENCE).write_bytes(save_evidence(spoilt))
     sound = {name: array for name, array in evidence().answers.items() if not name.startswith("components")}
-    store_followed(tmp_path, "one", Followed(("one.function",), Evidence({}, sound)))
+    store_followed(tmp_path, "one", Followed(("one.function",), "", Evidence({}, sound)))
     once = verdicts(tmp_path, rubric, Toy(), keep=True)
     assert once[1].gained_milli > 0
     assert verdicts(tmp_path, rubric, Toy()) == once
 
 
-@pytest.mark.parametrize(
-    "damage", [b"", b"{", b"[]", b'{"format": 1}', b'{"format": 1, "belongs_to": {}, "entries": 3}']
-)
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"made_of": 1}', b'{"made_of": {}, "value": 3}'])
 def test_a_damaged_memory_is_forgotten(damage: bytes, tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
     once = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
@@ -122,13 +127,13 @@ def test_a_damaged_memory_is_forgotten(damage: bytes, tmp_path: Path) -> None:
     assert verdicts(tmp_path, RUBRIC, Toy()) == once
 
 
-def test_a_memory_of_another_grader_is_forgotten() -> None:
+def test_a_memory_of_another_grader_is_forgotten(tmp_path: Path) -> None:
     memory = Memory()
     judge(evidence(), RUBRIC, Toy.checks, memory)
-    assert read_memory(dump_memory(memory, BELONGS), {"judging": "y"}).entries == {}
+    assert read_back(memory, tmp_path, {"code": "y"}).entries == {}
 
 
-def test_faults_of_ours_are_not_remembered_and_the_students_are() -> None:
+def test_faults_of_ours_are_not_remembered_and_the_students_are(tmp_path: Path) -> None:
     def fails(blame: str) -> Any:
         def make() -> Finding:
             raise NotAnswered(Fault(blame, "no answer"))
@@ -141,15 +146,15 @@ def test_faults_of_ours_are_not_remembered_and_the_students_are() -> None:
             memory.recall(blame, fails(blame))
     assert set(memory.entries) == {"student", "nobody"}
     with pytest.raises(NotAnswered, match="no answer"):
-        read_memory(dump_memory(memory, BELONGS), BELONGS).recall("student", lambda: pytest.fail("asked again"))
+        read_back(memory, tmp_path).recall("student", lambda: pytest.fail("asked again"))
 
 
-def test_numbers_that_no_json_holds_are_not_remembered() -> None:
+def test_numbers_that_no_json_holds_are_not_remembered(tmp_path: Path) -> None:
     memory = Memory()
     memory.recall("a", lambda: Finding(1.0, "", measured={"x": float("inf")}))
     memory.recall("b", lambda: Finding(1.0, "", measured={"x": np.float32(0.1), "n": np.int64(3)}))
     assert list(memory.entries) == ["b"]
-    assert read_memory(dump_memory(memory, BELONGS), BELONGS).entries["b"] == memory.entries["b"]
+    assert read_back(memory, tmp_path).entries["b"] == memory.entries["b"]
 
 
 def test_missing_evidence_is_told_and_costs_nobody_a_point(tmp_path: Path) -> None:
@@ -175,5 +180,5 @@ def test_the_memory_file_is_small_and_plain(tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
     items = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
     told = json.loads((tmp_path / JUDGED).read_text())
-    assert len(told["entries"]) == 5
+    assert len(told["value"]) == 5
     assert all(item.outcome is not Outcome.NEEDS_REVIEW for item in items)

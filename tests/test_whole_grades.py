@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from grader.exercises.vae_mnist.wing import VaeMnist
-from grader.fingerprint import questions_checksum
 from grader.notebook.format import load_notebook
 from grader.pipeline import regrade
+from grader.remembered import questions_checksum
 from grader.rubric import load_rubric
 
 ROOT = Path(__file__).parents[1]

@@ -1,13 +1,15 @@
 """Runs entries of the corpus in boxes, each once: what was run for the same notebook and questions is kept.
 
-A folder a run under `runs/audit/`, as the grader makes it, and `key`, which names everything the evidence depends on.
-Judging is not part of it, so a moved threshold costs no run, but where it makes another follow-through necessary.
+A folder a run under `runs/audit/`, as the grader makes it, and `key`, which names everything the evidence depends on:
+see `grader.remembered`. Judging is not part of it, so a moved threshold costs no run, but where it makes another
+follow-through necessary.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import json
 import multiprocessing
 import os
 import signal
@@ -16,18 +18,17 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from grader.audit import corpus
 from grader.files import write_atomically
-from grader.fingerprint import questions_checksum
+from grader.judging_again import recalled, verdicts
 from grader.notebook.format import dump_notebook
-from grader.notebook.restore import restore_given
-from grader.pipeline import follow, sound_source
+from grader.pipeline import follow
 from grader.records import ItemVerdict, Notebook
+from grader.remembered import questions_checksum, run_key
 from grader.rubric import load_rubric
-from grader.run_folder import store_run, verdicts
-from grader.running import Case, run_submission, supply
+from grader.run_folder import store_followed, store_run, stored_evidence, stored_followed
+from grader.running import case_of, run_submission, supply
+from grader.sound_parts import sound_source
 
 PR_SET_PDEATHSIG = 1
 RUNS = Path("runs/audit")
@@ -51,18 +52,10 @@ class Wanted:
         return RUNS / "full" / (self.name if self.seed == SEED else f"{self.name}-{int(self.seed, 16)}")
 
 
-def key_of(notebook: Notebook, wanted: Wanted, questions: str, in_box: Sequence[Path]) -> str:
-    """Names what the evidence of a run depends on, but for the engine's own code in the box.
-
-    A change of what `grader/in_box` records or of the box's limits asks for an empty `runs/audit/`.
-    """
-    digest = hashlib.sha256()
-    for part in (dump_notebook(notebook), wanted.seed, " ".join(wanted.parts), questions):
-        digest.update(part.encode() + b"\0")
-    for folder in in_box:
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+def key_of(notebook: Notebook, wanted: Wanted, questions: str, run: str) -> str:
+    """SHA-256 over all that the evidence of a run depends on; `run` is the grader's own `run_key`."""
+    told = json.dumps([dump_notebook(notebook), wanted.seed, questions, run])
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -88,17 +81,21 @@ def run_once(wanted: Wanted, rubric_path: Path) -> tuple[ItemVerdict, ...]:
     notebook = corpus.build(wanted.name)
     if wanted.narrow:
         notebook = corpus.narrow(notebook)
-    questions = exercise.questions(np.random.default_rng(int(wanted.seed, 16)), rubric.sizes)
-    key = key_of(notebook, wanted, questions_checksum(questions), [exercise.in_box])
+    case = case_of(notebook, notebook, rubric, exercise, wanted.seed, boxes)  # models change given cells, too
+    run = run_key(rubric, exercise, notebook, wanted.parts, ISOLATION)
+    key = key_of(notebook, wanted, questions_checksum(case.questions), run)
     stored = wanted.folder / "key"
-    restored = restore_given(notebook, notebook)  # models change given cells, too
-    case = Case(restored, rubric, exercise, questions, boxes)
     with boxes:
         if not stored.exists() or stored.read_text() != key:
-            store_run(wanted.folder, run_submission(case, _silent, parts=wanted.parts))
+            stored.unlink(missing_ok=True)  # what is written from now on belongs to none until it is whole
+            store_run(wanted.folder, run_submission(case, _silent, parts=wanted.parts), {})
             write_atomically(stored, key.encode())
         if wanted.followed:
-            follow(wanted.folder, sound_source(rubric_path, rubric), case, _silent)
+            evidence, known = stored_evidence(wanted.folder), stored_followed(wanted.folder)
+            sound, memory = sound_source(rubric_path, rubric), recalled(wanted.folder, exercise)
+            for part, one in follow(evidence, known, sound, case, memory, _silent).items():
+                if one is not known.get(part):
+                    store_followed(wanted.folder, part, one)
     return verdicts(wanted.folder, rubric, exercise, keep=True)
 
 

@@ -15,11 +15,12 @@ from typing import TypeVar
 
 from grader.errors import GraderError
 from grader.exercise import Exercise
+from grader.judging_again import verdicts
 from grader.records import CheckSpec, ItemVerdict, Rubric, RubricItem
 from grader.report.points import points_number, points_text
 from grader.rubric.wording import nearest
 from grader.run_files import EARLIER, EVIDENCE, REPORT
-from grader.run_folder import stored_report, verdicts
+from grader.run_folder import stored_report
 
 Judged = Callable[[Path, Rubric], Sequence[ItemVerdict]]
 Known = TypeVar("Known")

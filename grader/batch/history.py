@@ -12,10 +12,10 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from grader.batch.records import Row
-from grader.bounded import Unreadable, file_bytes
-from grader.files import write_atomically
+from grader.bounded import Unreadable
 from grader.lock import user
 from grader.notebook.format import one_line
+from grader.own_json import read_json, write_json
 from grader.records import GradeReport
 from grader.report.points import points_text
 
@@ -111,17 +111,14 @@ def record(out: Path, after: Sequence[Row], why: str) -> list[Event]:
 
 
 def _remember(out: Path, told: Mapping[str, Standing]) -> None:
-    content = _TOLD.dump_json(dict(told), indent=1) + b"\n"
-    path = out / TOLD
-    if not path.is_file() or path.read_bytes() != content:
-        write_atomically(path, content)
+    write_json(out / TOLD, _TOLD, dict(told))
 
 
 def _last_told(out: Path) -> dict[str, Standing] | None:
     """Where each submission stood when the history was last written; None where that is not known."""
     try:
-        return _TOLD.validate_json(file_bytes(out / TOLD, MAX_BYTES))
-    except (Unreadable, ValidationError):
+        return read_json(out / TOLD, _TOLD, MAX_BYTES)
+    except Unreadable:
         return None
 
 

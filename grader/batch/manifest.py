@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from grader.batch.gradebooks.entries import GradebookSettings
 from grader.batch.records import HandedIn, Student
-from grader.bounded import Unreadable, file_bytes, json_value
+from grader.bounded import Unreadable
 from grader.errors import GraderError
-from grader.files import write_atomically
 from grader.notebook.format import one_line
+from grader.own_json import read_json, write_json
 from grader.run_place import CLASS as NAME
 from grader.run_place import MAX_CLASS, SUBMISSIONS
 
@@ -44,10 +43,7 @@ _MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
 
 def write_manifest(out: Path, manifest: Manifest) -> None:
     """`OUT/class.json` holds the manifest; the file is as it was where nothing has changed."""
-    content = json.dumps(_MANIFEST.dump_python(manifest, mode="json"), indent=1).encode() + b"\n"
-    path = out / NAME
-    if not path.exists() or path.read_bytes() != content:
-        write_atomically(path, content)
+    write_json(out / NAME, _MANIFEST, manifest)
 
 
 def read_manifest(out: Path) -> Manifest:
@@ -58,15 +54,9 @@ def read_manifest(out: Path) -> Manifest:
     """
     path = out / NAME
     try:
-        values = json_value(file_bytes(path, MAX_CLASS), most_values=10_000_000)
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise Unreadable(f"expected format {FORMAT}")
-        return _MANIFEST.validate_python(values)
+        return read_json(path, _MANIFEST, MAX_CLASS, form=FORMAT)
     except Unreadable as reason:
-        why = one_line(str(reason), 120)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        why = one_line(".".join(map(str, first["loc"])) + ": " + first["msg"], 200)
+        why = one_line(str(reason), 200)
     raise GraderError(f"{one_line(str(path), 120)}: {why}; grade the class first: make grade-class SUBMISSIONS=dir")
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from grader.batch.manifest import Manifest
 from grader.batch.similar import Alike, alike_sources, asked_source
-from grader.bounded import Unreadable, file_bytes, json_value
 from grader.errors import GraderError
 from grader.exercise import Exercise
-from grader.files import write_atomically
 from grader.notebook.format import load_notebook
 from grader.notebook.read import read_submission
+from grader.own_json import keep, kept
 from grader.records import Rubric
 
 NAME = "similar.json"
@@ -33,12 +30,9 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
         except OSError:
             continue
         of.update(f"{one.key}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
-    try:
-        known = json_value(file_bytes(out / NAME, MAX_BYTES), most_values=5_000_000)
-        if known["of"] == of.hexdigest():
-            return _FOUND.validate_python(known["pairs"])
-    except (Unreadable, ValidationError, KeyError, TypeError):
-        pass  # then it is found again
+    made_of = {"submissions": of.hexdigest()}
+    if (known := kept(out / NAME, _FOUND, made_of)) is not None:
+        return known
     names = {
         item: [".".join(rubric.interface.names.get(piece, piece) for piece in name.split(".")) for name in asked]
         for item, asked in exercise.asks_for.items()
@@ -54,6 +48,5 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
             continue
     template = load_notebook(manifest.rubric.parent / rubric.template)
     found = alike_sources(sources, asked_source(template, names))
-    told = {"of": of.hexdigest(), "pairs": [asdict(pair) for pair in found]}
-    write_atomically(out / NAME, json.dumps(told, default=sorted).encode())
+    keep(out / NAME, _FOUND, found, made_of)
     return found

@@ -23,11 +23,10 @@ from grader.batch.records import Ended, Job, State
 from grader.batch.slurm_task import grade_chunk
 from grader.batch.work import outcome
 from grader.batch.worker import JOB
-from grader.bounded import Unreadable, file_bytes, json_value
+from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError
-from grader.files import write_atomically
 from grader.notebook.format import one_line
-from grader.report.report_json import dump_json
+from grader.own_json import read_json, write_json
 from grader.run_files import ENDED, REPORT
 
 FOLDER = "slurm"  # below the class's folder: scripts, logs, and which task grades whom
@@ -55,6 +54,7 @@ class SlurmConfig:
 
 
 _CONFIG: TypeAdapter[SlurmConfig] = TypeAdapter(SlurmConfig)
+_QUEUE: TypeAdapter[dict[str, list[str]]] = TypeAdapter(dict[str, list[str]])  # task -> keys
 
 
 def read_config(path: Path) -> SlurmConfig:
@@ -148,9 +148,8 @@ class SlurmExecutor:
     def _known(self) -> dict[str, list[str]]:
         """Which task grades whom."""
         try:
-            known = json_value(file_bytes(self._folder / QUEUE, 50_000_000), most_values=5_000_000)
-            return {str(task): [str(key) for key in keys] for task, keys in known.items()}
-        except (Unreadable, AttributeError, TypeError):
+            return read_json(self._folder / QUEUE, _QUEUE)
+        except Unreadable:
             return {}
 
     def _submit(self, jobs: Sequence[Job], tasks: Mapping[str, list[str]]) -> None:
@@ -183,7 +182,7 @@ class SlurmExecutor:
         except Exception as error:  # whatever sbatch said
             raise GraderError(f"executor slurm: the tasks were not taken: {one_line(str(error), 300)}") from None
         known = {**tasks, **{str(one.job_id): [job.key for job in c] for one, c in zip(made, chunks, strict=True)}}
-        write_atomically(self._folder / QUEUE, dump_json(known))
+        write_json(self._folder / QUEUE, _QUEUE, known)
 
 
 def _absolute(job: Job) -> Job:

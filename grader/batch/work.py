@@ -13,20 +13,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from grader.batch.records import Ended, Job, State
-from grader.bounded import Unreadable, file_bytes, json_value
+from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError, SubmissionError
-from grader.files import write_atomically
-from grader.fingerprint import run_checksum
+from grader.exercise import Exercise
 from grader.notebook.format import load_notebook, one_line
 from grader.our_faults import OURS
+from grader.own_json import read_json, write_json
 from grader.pipeline import Options, grade, regrade
-from grader.records import GradeReport, Outcome, Status
-from grader.report.report_json import dump_json
+from grader.records import GradeReport, Outcome, Rubric, Status
+from grader.remembered import run_key
 from grader.report.words import judged_milli
 from grader.rubric import load_rubric
 from grader.run_files import ENDED, settle
-from grader.run_folder import stored_report
+from grader.run_folder import stored_followed, stored_report
+from grader.sound_parts import replacement_key, sound_source
 from grader.versions import grader_checksum
 
 MAX_ENDED = 100_000
@@ -66,15 +69,17 @@ class FailedTry:
 
     state: State  # REFUSED or FAILED
     reason: str
-    notebook: str  # the SHA-256 of what was tried; empty where there was no such file
+    notebook: str = ""  # the SHA-256 of what was tried; empty where there was no such file
+
+
+_FAILED: TypeAdapter[FailedTry] = TypeAdapter(FailedTry)
 
 
 def failed_try(folder: Path) -> FailedTry | None:
     """What the folder says of its latest try; None where that left a report, or there was none."""
     try:
-        told = json_value(file_bytes(folder / ENDED, MAX_ENDED), most_values=100)
-        return FailedTry(State(told["state"]), str(told["reason"])[:1000], str(told.get("notebook", "")))
-    except (Unreadable, KeyError, TypeError, ValueError, AttributeError):
+        return read_json(folder / ENDED, _FAILED, MAX_ENDED)
+    except Unreadable:
         return None
 
 
@@ -85,8 +90,7 @@ def store_failed_try(folder: Path, failed: FailedTry) -> None:
         OSError: where it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"state": str(failed.state), "reason": failed.reason, "notebook": failed.notebook}
-    write_atomically(folder / ENDED, dump_json(told))
+    write_json(folder / ENDED, _FAILED, failed)
 
 
 def is_current(job: Job) -> bool:
@@ -113,16 +117,29 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
         report = stored_report(job.folder)
         rubric, exercise = load_rubric(job.rubric)
         template = load_notebook(job.rubric.parent / rubric.template)
-        wanted = run_checksum(rubric, exercise, template, job.parts, job.isolation)
+        wanted = run_key(rubric, exercise, template, job.parts, job.isolation)
+        sound = _same_sound_parts(job, rubric, exercise)
     except GraderError:
         return "run", None
     notebook = _checksum(job)
     kept = report.checksums
     same_run = kept.get("run") == wanted and kept.get("notebook") == notebook and job.seed in {None, report.seed}
-    if not same_run or report.status is Status.BOX_ERROR or not set(job.remarks) <= set(report.remarks):
+    if not same_run or not sound or report.status is Status.BOX_ERROR or not set(job.remarks) <= set(report.remarks):
         return "run", None
     same_judging = kept.get("rubric") == rubric.sha256 and kept.get("grader") == grader_checksum()
     return ("current" if same_judging else "judge again"), report
+
+
+def _same_sound_parts(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
+    """Whether what was trained once more had the sound parts that the reference has now.
+
+    Raises:
+        GraderError: where the reference, or what the folder says of it, cannot be read.
+    """
+    if not (followed := stored_followed(job.folder)):
+        return True
+    asked = (exercise, rubric.interface.names, sound_source(job.rubric, rubric))
+    return all(one.key == replacement_key(one.replaced, *asked) for one in followed.values())
 
 
 def _ended(key: str, report: GradeReport, seconds: float) -> Ended:

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.exercises.vae_mnist import real
-from grader.exercises.vae_mnist.checks import CHECKS, pictures, quality
+from grader.exercises.vae_mnist.checks import CHECKS, pictures, quality, real
 from grader.levels import BORDERLINE, CLOSE, Measurement, graded, weighed
 from grader.metrics import copy_bank, share_standard_error
 from grader.records import Array, Evidence, Finding, Level

@@ -24,6 +24,7 @@ from grader import pipeline
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
 from grader.following import Followed
+from grader.judging_again import verdicts
 from grader.pipeline import make_report, regrade
 from grader.records import Execution, Fault, GradeReport, Outcome, Remark, Status
 from grader.report.report_json import dump, read_report_json
@@ -34,10 +35,8 @@ from grader.run_folder import (
     FOLLOWED,
     REPORT,
     evidence_checksum,
-    store_followed,
     store_run,
     stored_report,
-    verdicts,
 )
 from grader.run_pages import write_report
 from grader.running import Ran
@@ -61,11 +60,11 @@ def graded(exercise: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     wrong["trained.one/history/history"] = np.ones(5, np.float32)
     evidence = replace(STORED, answers=wrong, faults={"components.two/function": Fault("student", "raised")})
     execution = Execution(Status.OK, 0, 1.5, 1.25, 90, "cpu", "bubblewrap", events=("cell 3 raised",))
-    store_run(folder, Ran(evidence, notebook.submission(), execution))
-    store_followed(folder, "one", Followed(("one.function",), STORED))
+    store_run(folder, Ran(evidence, notebook.submission(), execution), {"one": Followed(("one.function",), "", STORED)})
     checksums = {"notebook": "a" * 64, EVIDENCE_CHECKSUM: evidence_checksum(folder)}
     remarks = (Remark("given_cell_changed", "Cell 3 was changed.", 3),)
-    report = make_report("someone", folder, rubric, toy, execution, remarks, "0" * 32, checksums)
+    items = verdicts(folder, rubric, toy, keep=True)
+    report = make_report("someone", items, rubric, execution, remarks, (), "0" * 32, checksums)
     write_report(folder, report, toy, rubric)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -229,7 +228,7 @@ def test_a_second_run_in_the_same_folder_leaves_nothing_of_the_first(
 ) -> None:
     folder = refilled()
     execution = Execution(Status.OK, 0, 1, 1, 90, "cpu", "bubblewrap")
-    store_run(folder, Ran(replace(STORED, answers={}), notebook.template(), execution))
+    store_run(folder, Ran(replace(STORED, answers={}), notebook.template(), execution), {})
     assert sorted(path.name for path in folder.iterdir()) == [EVIDENCE, "executed.ipynb", "execution.json"]
     with pytest.raises(GraderError, match=f"{REPORT}: no such file"):
         regrade(folder, exercise)

@@ -14,7 +14,7 @@ from grader.records import Level
 from grader.report.bars import level_bar
 from grader.report.notebook.cells import MOST_CELLS, cells_html
 from grader.report.notebook.markdown import markdown_html
-from grader.report.notebook.marks import places
+from grader.report.notebook.places import places
 
 
 def at(*sources: str, **wanted: tuple[str, ...]) -> dict[str, tuple[int, ...]]:

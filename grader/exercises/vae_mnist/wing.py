@@ -12,8 +12,8 @@ from grader.classifier import judge
 from grader.data.mnist import ensure_mnist, raw_folder
 from grader.evidence import AnswerSpec
 from grader.exercise import Questions, Say
-from grader.exercises.vae_mnist import figures, questions, real
-from grader.exercises.vae_mnist.checks import CHECKS, quality
+from grader.exercises.vae_mnist import figures, questions
+from grader.exercises.vae_mnist.checks import CHECKS, quality, real
 from grader.exercises.vae_mnist.checks.pictures import (
     black_and_white,
     digit_deviations,

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from grader.classifier import Judgement, judge
-from grader.exercises.vae_mnist import real
+from grader.exercises.vae_mnist.checks import real
 from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
 from grader.judging import NotAnswered
 from grader.metrics.bootstrap import standard_error

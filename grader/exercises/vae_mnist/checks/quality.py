@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from grader.exercises.vae_mnist import real
+from grader.exercises.vae_mnist.checks import real
 from grader.exercises.vae_mnist.checks.pictures import (
     Measure,
     black_and_white,

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grader.exercises.vae_mnist import real
-from grader.exercises.vae_mnist.checks import pictures
+from grader.exercises.vae_mnist.checks import pictures, real
 from grader.exercises.vae_mnist.checks.reading import give_up
 from grader.exercises.vae_mnist.figures.drawing import NAMES, SMALL, clean, figure, write
 from grader.exercises.vae_mnist.figures.reference import reference

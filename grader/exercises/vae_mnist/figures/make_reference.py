@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from grader.evidence import load_evidence
-from grader.exercises.vae_mnist import real
-from grader.exercises.vae_mnist.checks import pictures
+from grader.exercises.vae_mnist.checks import pictures, real
 from grader.exercises.vae_mnist.checks.reading import answer
 from grader.exercises.vae_mnist.figures.copies import EXAMINED
 from grader.exercises.vae_mnist.figures.drawing import NAMES

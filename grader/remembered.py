@@ -1,0 +1,180 @@
+"""What a stored result depends on: every file of the grader is of one kind, and each kind has one key.
+
+A result is stale where a file of its kind, or of a kind before it, is another than when it was made. A file imports
+files of its own kind and of those before it, so that nothing decides about a result without being in its key.
+docs/remembered.md lists what is stored, where, and what makes it stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from grader.exercise import Exercise, Questions
+from grader.notebook.format import dump_notebook
+from grader.records import Notebook, Rubric
+from grader.versions import ROOT, files_checksum
+
+
+class Kind(StrEnum):
+    """What a file of the grader has a hand in, in the order in which it happens."""
+
+    RUN = "run"  # what happens in a box: how a notebook is run, what it is asked, how its answers are read
+    FIND = "find"  # what checks find in the answers
+    SHOW = "show"  # what is drawn: pictures of the answers, and the notebook as its pages show it
+    NONE = "none"  # nothing that is stored: nouns, the command line, gradebooks, and pages, which are written anew
+
+
+# A path below `grader/`, of a folder or of a module, and its kind; of several that fit, the longest counts.
+FILES: Mapping[str, Kind] = {
+    "bounded": Kind.RUN,
+    "box": Kind.RUN,
+    "data": Kind.RUN,
+    "evidence": Kind.RUN,
+    "exercise": Kind.RUN,
+    "gathering": Kind.RUN,
+    "in_box": Kind.RUN,
+    "notebook": Kind.RUN,
+    "planning": Kind.RUN,
+    "running": Kind.RUN,
+    "sound_parts": Kind.RUN,
+    "classifier": Kind.FIND,
+    "data/derived": Kind.FIND,
+    "following": Kind.FIND,
+    "judge": Kind.FIND,
+    "judging": Kind.FIND,
+    "levels": Kind.FIND,
+    "memory": Kind.FIND,
+    "metrics": Kind.FIND,
+    "report/notebook": Kind.SHOW,
+    "report/plain": Kind.SHOW,
+    "report/wall": Kind.SHOW,
+    "__init__": Kind.NONE,
+    "__main__": Kind.NONE,
+    "audit": Kind.NONE,
+    "batch": Kind.NONE,
+    "classifier/augment": Kind.NONE,
+    "classifier/export": Kind.NONE,
+    "classifier/network": Kind.NONE,
+    "classifier/train": Kind.NONE,
+    "cli": Kind.NONE,
+    "data/__main__": Kind.NONE,
+    "doctor": Kind.NONE,
+    "errors": Kind.NONE,
+    "exercises": Kind.NONE,
+    "files": Kind.NONE,
+    "gradescope": Kind.NONE,
+    "judging_again": Kind.NONE,
+    "lock": Kind.NONE,
+    "meanwhile": Kind.NONE,
+    "notebook/curves": Kind.NONE,
+    "notebook/included": Kind.NONE,
+    "notebook/saved": Kind.NONE,
+    "notebook/template": Kind.NONE,
+    "our_faults": Kind.NONE,
+    "overrides": Kind.NONE,
+    "own_json": Kind.NONE,
+    "pipeline": Kind.NONE,
+    "records": Kind.NONE,
+    "remembered": Kind.NONE,
+    "report": Kind.NONE,
+    "report/notebook/marks": Kind.NONE,
+    "rubric": Kind.NONE,
+    "run_files": Kind.NONE,
+    "run_folder": Kind.NONE,
+    "run_pages": Kind.NONE,
+    "run_place": Kind.NONE,
+    "skeleton": Kind.NONE,
+    "versions": Kind.NONE,
+}
+# Likewise below the package of an exercise; what is not named there decides about its questions.
+FILES_OF_EXERCISE: Mapping[str, Kind] = {
+    "": Kind.RUN,
+    "checks": Kind.FIND,
+    "figures": Kind.SHOW,
+    "self_check": Kind.NONE,
+}
+_BEFORE = (Kind.RUN, Kind.FIND, Kind.SHOW)
+
+
+def kind_of(path: str, table: Mapping[str, Kind] = FILES) -> Kind | None:
+    """The kind of a file by its path below the table's root; None where the table has no kind for it."""
+    pieces = path.removesuffix(".py").split("/")
+    for length in range(len(pieces), -1, -1):
+        if (found := table.get("/".join(pieces[:length]))) is not None:
+            return found
+    return None
+
+
+def files_of(package: Path) -> Iterator[tuple[Path, Kind | None]]:
+    """Every file of the grader, and of an exercise in this folder, with its kind."""
+    for path in _files(ROOT):
+        inside = _exercise_of(path)
+        if inside is None:
+            yield path, kind_of(path.relative_to(ROOT).as_posix())
+        elif inside == package:
+            yield path, kind_of(path.relative_to(package).as_posix(), FILES_OF_EXERCISE)
+    if not package.is_relative_to(ROOT):
+        for path in _files(package):
+            yield path, kind_of(path.relative_to(package).as_posix(), FILES_OF_EXERCISE)
+
+
+@cache
+def code_key(kind: Kind, package: Path) -> str:
+    """SHA-256 over the grader's files, and those of the exercise in this folder, of this kind and the kinds before."""
+    decide = set(_BEFORE[: _BEFORE.index(kind) + 1])
+    paths = [path for path, of in files_of(package) if of in decide]
+    own = [path for path in paths if path.is_relative_to(ROOT)]
+    return _sha256(files_checksum(ROOT, own) + files_checksum(package, [path for path in paths if path not in own]))
+
+
+def run_key(
+    rubric: Rubric, exercise: Exercise, template: Notebook, parts: Collection[str] | None, isolation: str
+) -> str:
+    """SHA-256 over what decides how a notebook is run and what it is asked, beside the notebook and the seed.
+
+    Points, thresholds and checks are not part of it: where only they differ, stored evidence is judged again. Nor is
+    the reference: what was trained with its sound parts has a key of its own, see `sound_parts`.
+    """
+    decides = {
+        "exercise": rubric.exercise,
+        "limits": asdict(rubric.limits),
+        "interface": asdict(rubric.interface),
+        "sizes": dict(rubric.sizes),
+        "follow_through": rubric.follow_through.enabled,
+        "parts": None if parts is None else sorted(parts),
+        "isolation": isolation,
+        "code": code_key(Kind.RUN, exercise.in_box.parent),
+    }
+    return _sha256(json.dumps(decides, sort_keys=True, default=str) + dump_notebook(template))
+
+
+def questions_checksum(questions: Questions) -> str:
+    """SHA-256 over the questions' names and numbers."""
+    total = hashlib.sha256()
+    for stage in sorted(questions):
+        for name in sorted(questions[stage]):
+            total.update(f"{stage}/{name}\0".encode())
+            total.update(questions[stage][name].tobytes())
+    return total.hexdigest()
+
+
+def _exercise_of(path: Path) -> Path | None:
+    """The package below `grader/exercises/` that the file belongs to; None for a file of none."""
+    pieces = path.relative_to(ROOT).parts
+    return ROOT / pieces[0] / pieces[1] if pieces[0] == "exercises" and len(pieces) > 2 else None
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -13,6 +13,10 @@ class RubricError(GraderError):
     """`rubric.yaml` is wrong; nothing was run."""
 
 
+class ExerciseError(GraderError):
+    """An exercise's own package is wrong, for instance one of its checks; nothing was run."""
+
+
 class DataError(GraderError):
     """MNIST could not be found, fetched or verified."""
 

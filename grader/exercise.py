@@ -42,8 +42,6 @@ class Exercise(Protocol):
         str, tuple[str, ...]
     ]  # item -> where its remarks stand, if elsewhere; `name()` is where it is called
     spoilt_by: Mapping[str, tuple[str, ...]]  # item -> the earlier items whose mistakes spoil it
-    spoilt_checks: frozenset[str]  # the checks that depend on what was trained
-    harmless_checks: frozenset[str]  # checks of earlier items whose loss alone spoils nothing later
 
     def to_load(self) -> Sequence[Callable[[], object]]:
         """Works of a fraction of a second each, after which what judging and drawing need is in memory.

@@ -118,7 +118,7 @@ def _spoils(item: ItemVerdict, exercise: Exercise) -> bool:
     A sound part is worth a whole item; it is not to be had for a slip that costs half a point and spoils nothing.
     """
     lost = (check for check in item.checks if check.outcome in {Outcome.FAILED, Outcome.PARTIAL})
-    return _lost(item) and any(check.id not in exercise.harmless_checks for check in lost)
+    return _lost(item) and any(exercise.checks[check.id].spoils_later for check in lost)
 
 
 def _unwritten(item: ItemVerdict) -> bool:
@@ -134,5 +134,5 @@ def _share(item: ItemVerdict) -> float:
 def _spoilt(item: ItemVerdict, exercise: Exercise) -> bool:
     """Whether the item lost something in a check that depends on what was trained."""
     lost = {Outcome.FAILED, Outcome.PARTIAL}
-    trained = [check for check in item.checks if check.id in exercise.spoilt_checks]
+    trained = [check for check in item.checks if exercise.checks[check.id].needs_training]
     return item.id in exercise.spoilt_by and any(check.outcome in lost for check in trained)

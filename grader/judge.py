@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from grader.errors import EvidenceError
-from grader.judging import Check, NotAnswered
+from grader.judging import ENDS, Check, NotAnswered
 from grader.levels import Measurement, weighed
 from grader.memory import Memory, asked
 from grader.records import (
@@ -40,14 +40,9 @@ def of_checks(rubric: Rubric, names: Collection[str]) -> Rubric:
     """The rubric with these checks alone, each asked for whatever became of others."""
 
     def alone(item: RubricItem) -> RubricItem:
-        return replace(item, checks=tuple(replace(spec, requires=()) for spec in item.checks if spec.check in names))
+        return replace(item, checks=tuple(replace(spec, presupposes=()) for spec in item.checks if spec.check in names))
 
     return replace(rubric, items=tuple(map(alone, rubric.items)))
-
-
-def title_of(check: Check) -> str:
-    """The sentence that is true when the check passes: the first line of its docstring."""
-    return (check.__doc__ or check.__name__.replace("_", " ")).strip().splitlines()[0]
 
 
 def stepped(points_milli: float, step_milli: int) -> int:
@@ -62,7 +57,7 @@ def stepped(points_milli: float, step_milli: int) -> int:
 def _item(evidence: Evidence, item: RubricItem, checks: Mapping[str, Check], step: int, memory: Memory) -> ItemVerdict:
     verdicts: dict[str, CheckVerdict] = {}
     for spec in item.checks:
-        lost = [name for name in spec.requires if verdicts[name].points_milli == 0]
+        lost = [name for name in spec.presupposes if verdicts[name].points_milli == 0]
         if lost:
             verdicts[spec.check] = _after(verdicts[lost[0]], spec, checks)
         else:
@@ -107,13 +102,12 @@ def _finding(
 
 def _asked(evidence: Evidence, part: str, spec: CheckSpec, check: Check, memory: Memory) -> Finding:
     """The check's finding; of a check that weighs a level, only the level is asked for, and remembered."""
-    measure = getattr(check, "measure", None)
-    if measure is None:
+    if not check.weighs_level:
         made = memory.recall(asked(part, spec.check, spec.params), lambda: check(evidence, part, **spec.params))
         return made if not isinstance(made, Measurement) else check(evidence, part, **spec.params)
-    ends = {name: spec.params[name] for name in ("zero_at", "full_at")}
+    ends = {name: spec.params[name] for name in ENDS}
     shape = {name: value for name, value in spec.params.items() if name not in ends}
-    found = memory.recall(asked(part, spec.check, shape), lambda: measure(evidence, part, **shape))
+    found = memory.recall(asked(part, spec.check, shape), lambda: check.measure(evidence, part, **shape))
     return weighed(found, **ends) if isinstance(found, Measurement) else found
 
 
@@ -124,7 +118,7 @@ def _weighed(spec: CheckSpec, check: Check, finding: Finding | Outcome, step: in
     outcome = Outcome.NEEDS_REVIEW if finding.score is None else _outcome(points, spec.points_milli)
     return CheckVerdict(
         id=spec.check,
-        title=title_of(check),
+        title=check.title,
         outcome=outcome,
         points_milli=points,
         max_points_milli=spec.points_milli,
@@ -142,7 +136,7 @@ def _points(score: float, of: int, step: int) -> int:
 
 
 def _after(cause: CheckVerdict, spec: CheckSpec, checks: Mapping[str, Check]) -> CheckVerdict:
-    """The verdict on a check whose requirement was lost, or could not be judged."""
+    """The verdict on a check that presupposes one which was lost, or could not be judged."""
     undecided = cause.outcome is Outcome.NEEDS_REVIEW
     outcome = Outcome.NEEDS_REVIEW if undecided else Outcome.SKIPPED
     if cause.outcome is Outcome.SKIPPED:
@@ -153,7 +147,7 @@ def _after(cause: CheckVerdict, spec: CheckSpec, checks: Mapping[str, Check]) ->
 def _unjudged(spec: CheckSpec, check: Check, outcome: Outcome, message: str) -> CheckVerdict:
     return CheckVerdict(
         id=spec.check,
-        title=title_of(check),
+        title=check.title,
         outcome=outcome,
         points_milli=0,
         max_points_milli=spec.points_milli,

@@ -1,12 +1,23 @@
-"""The small contract between the judge and an exercise's checks."""
+"""The small contract between the judge and an exercise's checks.
+
+A check is a function with `@check(...)` above it, which says all that the engine must know about it. An exercise
+gathers those of its own modules with `checks_of`; nothing is registered anywhere else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import NoReturn
 
-from grader.records import Fault, Finding
+from grader.errors import ExerciseError
+from grader.levels import Measurement, weighed
+from grader.records import Evidence, Fault, Finding
 
-Check = Callable[..., Finding]  # check(evidence, part, *, numbers...) -> Finding
+Measuring = Callable[..., Finding | Measurement]  # measuring(evidence, part, *, numbers...)
+ENDS = ("zero_at", "full_at")  # of partial credit
 
 
 class NotAnswered(Exception):
@@ -15,3 +26,131 @@ class NotAnswered(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
         self.fault = fault
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """What a rubric may pay for: a function of evidence, and what the engine must know about it."""
+
+    measure: Measuring
+    weighs_level: bool = False
+    smaller_is_better: bool = False
+    needs_training: bool = False
+    presupposes: tuple[Check, ...] = ()
+    presupposes_in: tuple[str, ...] = ()
+    spoils_later: bool = True
+
+    def __call__(self, evidence: Evidence, part: str, **numbers: float) -> Finding:
+        """What the check finds with all the numbers that a rubric gives it.
+
+        Raises:
+            NotAnswered: where there is nothing to judge.
+        """
+        ends = {name: numbers.pop(name) for name in ENDS} if self.weighs_level else {}
+        found = self.measure(evidence, part, **numbers)
+        if not isinstance(found, Measurement):
+            return found
+        if not ends:
+            raise TypeError("only a check with weighs_level=True returns a Measurement")
+        return weighed(found, **ends)
+
+    @property
+    def name(self) -> str:
+        """The function's name, by which a rubric calls the check."""
+        return str(getattr(self.measure, "__name__", "a check"))
+
+    @property
+    def title(self) -> str:
+        """The sentence that is true when the check passes: the first line of the function's docstring."""
+        return (self.measure.__doc__ or self.name.replace("_", " ")).strip().splitlines()[0]
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The numbers that a rubric must give it."""
+        taken = inspect.signature(self.measure).parameters.values()
+        shape = tuple(number.name for number in taken if number.kind is number.KEYWORD_ONLY)
+        return (*shape, *ENDS) if self.weighs_level else shape
+
+    def presupposed(self, part: str) -> tuple[Check, ...]:
+        """The checks that must have earned something in an item of the part before this one is judged."""
+        return self.presupposes if not self.presupposes_in or part in self.presupposes_in else ()
+
+
+def check(
+    *,
+    weighs_level: bool = False,
+    smaller_is_better: bool = False,
+    needs_training: bool = False,
+    presupposes: tuple[Check, ...] = (),
+    presupposes_in: tuple[str, ...] = (),
+    spoils_later: bool = True,
+) -> Callable[[Measuring], Check]:
+    """The function below is a check: `name(evidence, part, *, numbers without defaults)`.
+
+    weighs_level: it returns a `Measurement`, which is weighed between the rubric's `zero_at` and `full_at`.
+    smaller_is_better: a rubric's `zero_at` stands above its `full_at`.
+    needs_training: it is about what was trained; components alone are judged without it.
+    presupposes: checks that must have earned something first, where the item has them; else this one is not judged.
+    presupposes_in: the only parts in which it presupposes them; every part if empty.
+    spoils_later: what is lost here can have spoilt a later item, which is then judged once more.
+
+    Raises:
+        ExerciseError: one line that names the function, where it cannot be such a check.
+    """
+
+    def marked(function: Measuring) -> Check:
+        made = Check(
+            function, weighs_level, smaller_is_better, needs_training, presupposes, presupposes_in, spoils_later
+        )
+        _refuse_misuse(made)
+        return made
+
+    return marked
+
+
+def checks_of(*modules: ModuleType) -> dict[str, Check]:
+    """The checks that these modules define, by name, in the modules' order.
+
+    Raises:
+        ExerciseError: where two have one name, or a check presupposes one that is not among them.
+    """
+    found: dict[str, Check] = {}
+    for module in modules:
+        for made in vars(module).values():
+            if not isinstance(made, Check) or made.measure.__module__ != module.__name__:
+                continue
+            if found.setdefault(made.name, made) is not made:
+                _refuse(made, f"{found[made.name].measure.__module__} has a check of that name, too; rename one")
+    for made in found.values():
+        for other in made.presupposes:
+            if found.get(other.name) is not other:
+                _refuse(made, f"presupposes {other.name!r}, which is not among the exercise's checks")
+    return found
+
+
+def needing_training(checks: Mapping[str, Check]) -> frozenset[str]:
+    """The names of the checks that are about what was trained."""
+    return frozenset(name for name, made in checks.items() if made.needs_training)
+
+
+def _refuse_misuse(made: Check) -> None:
+    parameters = [*inspect.signature(made.measure).parameters.values()]
+    numbers = parameters[2:]
+    fit = all(number.kind is number.KEYWORD_ONLY and number.default is number.empty for number in numbers)
+    if [parameter.name for parameter in parameters[:2]] != ["evidence", "part"] or not fit:
+        got = ", ".join(map(str, parameters))
+        _refuse(made, f"expected the arguments (evidence, part, *, numbers without defaults), got ({got})")
+    if made.weighs_level and (own := [number.name for number in numbers if number.name in ENDS]):
+        _refuse(made, f"weighs_level: {' and '.join(own)} are the engine's to take; leave them out of the arguments")
+    if made.smaller_is_better and not {*ENDS} <= {*made.numbers}:
+        _refuse(made, f"smaller_is_better is about {' and '.join(ENDS)}; take both, or say weighs_level")
+    if not isinstance(made.presupposes, tuple) or not all(isinstance(other, Check) for other in made.presupposes):
+        _refuse(
+            made, f"presupposes: expected a tuple of functions with @check above them, got {made.presupposes!r:.60}"
+        )
+    if made.presupposes_in and not made.presupposes:
+        _refuse(made, "presupposes_in says where presupposes holds; say presupposes, too")
+
+
+def _refuse(made: Check, problem: str) -> NoReturn:
+    raise ExerciseError(f"{made.measure.__module__}: check {made.name!r}: {problem}")

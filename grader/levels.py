@@ -5,14 +5,9 @@ A moved threshold therefore costs no measurement again.
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from grader.judging import Check
-from grader.records import Evidence, Finding, Level, Measured
+from grader.records import Finding, Level, Measured
 
 BORDERLINE = 2.0  # standard errors: another draw would hardly move a value further
 CLOSE = "; this is close to the limit, and the better side was given"
@@ -28,29 +23,6 @@ class Measurement:
     good: str  # the clause that is true where nothing is lost, about "they"
     hint: str
     more: Measured = field(default_factory=dict)  # measured beside the level
-
-
-Measuring = Callable[..., Measurement | Finding]  # measuring(evidence, part, *, numbers that shape it...)
-
-
-def levelled_check(measure: Measuring) -> Check:
-    """The check that weighs what `measure` finds between `zero_at` and `full_at`; a finding of its own stands as it is.
-
-    `measure` stays at hand as the check's attribute, so that its result can be remembered.
-    """
-
-    @functools.wraps(measure)
-    def check(evidence: Evidence, part: str, *, zero_at: float, full_at: float, **shape: Any) -> Finding:
-        found = measure(evidence, part, **shape)
-        return weighed(found, zero_at=zero_at, full_at=full_at) if isinstance(found, Measurement) else found
-
-    signature = inspect.signature(measure)
-    ends = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation="float") for name in ("zero_at", "full_at")
-    ]
-    shown = signature.replace(parameters=[*signature.parameters.values(), *ends], return_annotation="Finding")
-    vars(check).update(measure=measure, __signature__=shown)
-    return check
 
 
 def weighed(found: Measurement, *, zero_at: float, full_at: float) -> Finding:

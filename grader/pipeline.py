@@ -22,6 +22,7 @@ from grader.evidence import as_stored
 from grader.exercise import Exercise
 from grader.following import Followed, to_replace, verdicts
 from grader.judge import judge, of_checks
+from grader.judging import needing_training
 from grader.judging_again import remember
 from grader.meanwhile import Beside
 from grader.memory import Memory
@@ -141,7 +142,7 @@ def _run(work: _Work, folder: Path, say: Say) -> GradeReport:
         sound = sound_source(work.rubric_path, rubric)
         seed = options.seed or secrets.token_hex(16)
         case = case_of(submission.notebook, template, rubric, exercise, seed, boxes)
-        trained = of_checks(rubric, exercise.spoilt_checks)
+        trained = of_checks(rubric, needing_training(exercise.checks))
         with Beside(*exercise.to_load(), load_pages) as loading:
             ran = run_submission(
                 case,

@@ -45,7 +45,7 @@ class CheckSpec:
     check: str
     points_milli: int
     params: Mapping[str, Any]
-    requires: tuple[str, ...] = ()  # checks of the same item that must have earned something first
+    presupposes: tuple[str, ...] = ()  # earlier checks of the item that must have earned something first
     measured: Measured = field(default_factory=dict)  # what stands behind the numbers, by model
 
 

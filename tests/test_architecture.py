@@ -26,8 +26,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # in_box: runs beside the student's code; the keeper reads its wire format
     ("", "bounded", "errors", "files", "in_box", "meanwhile"),
     ("own_json", "records", "versions"),
-    ("judging", "metrics", "data", "notebook"),
-    ("levels",),
+    ("levels", "metrics", "data", "notebook"),
+    ("judging",),
     ("evidence", "classifier"),
     ("exercise", "box", "report"),
     ("rubric", "remembered", "memory", "sound_parts"),
@@ -141,12 +141,13 @@ def test_a_file_is_small_says_what_it_is_for_and_does_nothing_dangerous(path: Pa
 
 @pytest.mark.parametrize(("name", "check"), CHECKS.items(), ids=CHECKS.keys())
 def test_a_check_has_no_hidden_numbers_and_is_named_by_a_sentence(name: str, check: Check) -> None:
-    evidence, part, *numbers = inspect.signature(check).parameters.values()
-    assert (check.__name__, evidence.name, part.name) == (name, "evidence", "part")
+    evidence, part, *numbers = inspect.signature(check.measure).parameters.values()
+    assert (check.name, evidence.name, part.name) == (name, "evidence", "part")
     for number in numbers:
         assert number.kind is inspect.Parameter.KEYWORD_ONLY, number
         assert number.default is inspect.Parameter.empty, f"{number.name} has a number in the code"
-    sentence = (check.__doc__ or "").strip().splitlines()[0]
+    assert check.measure.__doc__
+    sentence = check.title
     assert sentence.endswith(".")
     assert len(sentence) <= 120
     assert sentence.count(". ") == 0

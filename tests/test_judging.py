@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_exercise.running import rubric as toy_rubric
 
-from grader.judge import judge, of_checks, title_of
-from grader.judging import NotAnswered
+from grader.judge import judge, of_checks
+from grader.judging import Check, NotAnswered
 from grader.records import CheckSpec, Evidence, Fault, Finding, ItemVerdict, Outcome, Rubric, RubricItem
 
 NOTHING = Evidence({}, {}, {})
@@ -21,7 +20,7 @@ NOTHING = Evidence({}, {}, {})
 def judged(*checks: tuple[Any, int, tuple[str, ...]]) -> ItemVerdict:
     """The verdict on an item whose checks, worth so many thousandths, find, raise or return that."""
     named = {f"check_{n}": _check(what) for n, (what, _, _) in enumerate(checks)}
-    specs = tuple(CheckSpec(f"check_{n}", milli, {}, requires) for n, (_, milli, requires) in enumerate(checks))
+    specs = tuple(CheckSpec(f"check_{n}", milli, {}, presupposes) for n, (_, milli, presupposes) in enumerate(checks))
     item = RubricItem("one.item", "An item", sum(spec.points_milli for spec in specs), specs)
     (verdict,) = judge(NOTHING, _rubric(item), named)
     return verdict
@@ -31,7 +30,7 @@ def _rubric(*items: RubricItem) -> Rubric:
     return replace(toy_rubric(), items=items, points_step_milli=250)
 
 
-def _check(what: Any) -> Callable[..., Any]:
+def _check(what: Any) -> Check:
     def check(evidence: Evidence, part: str, **params: float) -> Any:
         """What is found is found.
 
@@ -41,7 +40,7 @@ def _check(what: Any) -> Callable[..., Any]:
             raise what
         return Finding(what, "seen", "look there") if isinstance(what, float | None) else what
 
-    return check
+    return Check(check)
 
 
 @pytest.mark.parametrize(
@@ -101,19 +100,19 @@ def test_faults_of_ours_are_for_a_person_and_leave_the_rest_alone(what: Any, sai
     assert said in verdict.checks[0].message
 
 
-def test_a_check_whose_requirement_is_lost_is_skipped() -> None:
+def test_a_check_that_presupposes_a_lost_one_is_skipped() -> None:
     verdict = judged((0.0, 1000, ()), (1.0, 500, ("check_0",)), (1.0, 250, ("check_1",)))
     assert [check.outcome for check in verdict.checks] == [Outcome.FAILED, Outcome.SKIPPED, Outcome.SKIPPED]
     assert verdict.checks[1].message == "not judged, because this one failed: What is found is found."
     assert verdict.points_milli == 0
 
 
-def test_a_check_whose_requirement_was_partly_met_is_judged() -> None:
+def test_a_check_that_presupposes_a_partly_lost_one_is_judged() -> None:
     verdict = judged((0.2, 1000, ()), (1.0, 500, ("check_0",)))
     assert verdict.points_milli == 750
 
 
-def test_a_check_whose_requirement_is_for_a_person_is_so_too() -> None:
+def test_a_check_that_presupposes_one_for_a_person_is_so_too() -> None:
     verdict = judged((None, 1000, ()), (1.0, 500, ("check_0",)))
     assert [check.outcome for check in verdict.checks] == [Outcome.NEEDS_REVIEW] * 2
 
@@ -132,9 +131,9 @@ def test_a_check_gets_the_part_and_its_numbers() -> None:
         return Finding(1.0, "")
 
     item = RubricItem("two.item", "", 1, (CheckSpec("check", 1, {"tolerance": 0.5}),))
-    judge(NOTHING, _rubric(item), {"check": check})
+    judge(NOTHING, _rubric(item), {"check": Check(check)})
     assert got == {"part": "two", "tolerance": 0.5}
-    assert title_of(check) == "check"
+    assert Check(check).title == "check"
 
 
 def test_chosen_checks_are_asked_whatever_became_of_others() -> None:

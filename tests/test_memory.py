@@ -17,9 +17,9 @@ from grader.errors import EvidenceError
 from grader.evidence import save_evidence
 from grader.following import Followed
 from grader.judge import judge
-from grader.judging import NotAnswered
+from grader.judging import NotAnswered, check
 from grader.judging_again import verdicts
-from grader.levels import Measurement, levelled_check, weighed
+from grader.levels import Measurement, weighed
 from grader.memory import Memory, asked, store_memory, stored_memory
 from grader.records import Evidence, Fault, Finding, FollowThrough, Outcome, Rubric
 from grader.run_files import EVIDENCE, JUDGED
@@ -70,9 +70,9 @@ RUBRICS: Mapping[str, Rubric] = {
     "nothing earlier": moved(RUBRIC, zero_at=0.2),
     "another tolerance": moved(RUBRIC, tolerance=1e-9),
     "half the points": replace(RUBRIC, items=tuple(replace(i, points_milli=i.points_milli // 2) for i in RUBRIC.items)),
-    "nothing required": replace(
+    "nothing presupposed": replace(
         RUBRIC,
-        items=tuple(replace(i, checks=tuple(replace(s, requires=()) for s in i.checks)) for i in RUBRIC.items),
+        items=tuple(replace(i, checks=tuple(replace(s, presupposes=()) for s in i.checks)) for i in RUBRIC.items),
     ),
 }
 
@@ -93,7 +93,10 @@ def test_what_is_in_memory_is_not_measured_again_and_evidence_is_not_read(tmp_pa
     once = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
 
     blind = Toy()
-    blind.checks = {name: lambda *_, **__: pytest.fail("measured again") for name in Toy.checks}
+    blind.checks = {
+        name: replace(known, measure=lambda *_, **__: pytest.fail("measured again"))
+        for name, known in Toy.checks.items()
+    }
     assert [item.points_milli for item in verdicts(tmp_path, RUBRIC, blind)] == [i.points_milli for i in once]
 
 
@@ -163,14 +166,14 @@ def test_missing_evidence_is_told_and_costs_nobody_a_point(tmp_path: Path) -> No
         verdicts(tmp_path, RUBRIC, Toy())
 
 
-def test_a_levelled_check_is_bound_like_any_other_and_weighs_what_it_measures() -> None:
-    @levelled_check
+def test_a_check_of_a_level_is_bound_like_any_other_and_weighs_what_it_measures() -> None:
+    @check(weighs_level=True)
     def taller(evidence: Evidence, part: str, *, step: float) -> Measurement:
         """Is tall."""
         return Measurement("height", 3.0 + step, 0.1, "they are tall", "Grow.")
 
     assert taller(evidence(), "one", step=1.0, zero_at=0.0, full_at=8.0).score == 0.5
-    assert taller.__doc__ == "Is tall."
+    assert (taller.title, taller.numbers) == ("Is tall.", ("step", "zero_at", "full_at"))
     assert asked("one", "taller", {"b": 1, "a": 2}) == 'one/taller/{"a": 2, "b": 1}'
     found = weighed(Measurement("height", 8.0, 0.1, "they are tall", "Grow."), zero_at=0.0, full_at=8.0)
     assert (found.score, found.message.startswith("they are tall"), found.hint) == (1.0, True, "")

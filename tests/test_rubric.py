@@ -45,7 +45,7 @@ def test_every_check_of_the_exercise_is_worth_something() -> None:
 def test_the_toys_rubric_is_bound_to_the_toy() -> None:
     rubric, exercise = load_rubric(FOLDER / "rubric.yaml")
     assert rubric.exercise == "toy_exercise"
-    assert rubric.items[1].checks[1].requires == ("training_lowers_the_loss",)
+    assert rubric.items[1].checks[1].presupposes == ("training_lowers_the_loss",)
     assert rubric.items[0].checks[0].params == {"tolerance": 1e-5}
     assert list(exercise.parts) == ["one", "two"]
 
@@ -69,12 +69,12 @@ WRONG = {
         ["item 'two.training'", "'training_lowers_the_loss'", "full_at is missing"],
     ),
     "unknown number": (
-        "tolerance: 1.0e-4,",
-        "tolerence: 1.0e-4,",
+        "tolerance: 1.0e-4}",
+        "tolerence: 1.0e-4}",
         ["item 'one.training'", "'tolerence'", "did you mean 'tolerance'?"],
     ),
-    "not a number": ("tolerance: 1.0e-4,", "tolerance: small,", ["item 'one.training'", "tolerance", "'small'"]),
-    "not a finite number": ("tolerance: 1.0e-4,", "tolerance: .inf,", ["item 'one.training'", "tolerance", "inf"]),
+    "not a number": ("tolerance: 1.0e-4}", "tolerance: small}", ["item 'one.training'", "tolerance", "'small'"]),
+    "not a finite number": ("tolerance: 1.0e-4}", "tolerance: .inf}", ["item 'one.training'", "tolerance", "inf"]),
     "points missing": ("{points: 1, zero_at", "{zero_at", ["item 'two.training'", "points are missing"]),
     "negative points": ("{points: 1, zero_at", "{points: -1, zero_at", ["item 'two.training'", "-1"]),
     "no points": ("{points: 1, zero_at", "{points: 0, zero_at", ["item 'two.training'", "positive"]),
@@ -163,15 +163,17 @@ WRONG = {
         "follow_through: {enabled: true, max_replaced: 1, shared: 1}\nsizes:",
         ["follow_through.shared", "did you mean 'share'?"],
     ),
-    "requires a later check": (
-        "function_multiplies: {points: 2, tolerance: 1.0e-5}",
-        "function_multiplies: {points: 2, tolerance: 1.0e-5, requires: [fresh_process_agrees]}",
-        ["item 'one.function'", "requires 'fresh_process_agrees'"],
+    "presupposed check below": (
+        "      training_lowers_the_loss: {points: 2, zero_at: 1.0, full_at: 0.1}\n"
+        "      fresh_process_agrees: {points: 2, tolerance: 1.0e-4}\n",
+        "      fresh_process_agrees: {points: 2, tolerance: 1.0e-4}\n"
+        "      training_lowers_the_loss: {points: 2, zero_at: 1.0, full_at: 0.1}\n",
+        ["item 'one.training'", "'fresh_process_agrees'", "presupposes 'training_lowers_the_loss'", "first"],
     ),
-    "requires no list": (
-        "requires: [training_lowers_the_loss]",
-        "requires: 5",
-        ["item 'one.training'", "requires", "5"],
+    "requires": (
+        "tolerance: 1.0e-4}",
+        "tolerance: 1.0e-4, requires: [training_lowers_the_loss]}",
+        ["item 'one.training'", "'fresh_process_agrees'", "requires", "@check(presupposes=...)", "leave it out"],
     ),
     "settings are no mapping": ("{points: 1, zero_at: 1.0, full_at: 0.1}", "5", ["training_lowers_the_loss", "5"]),
     "not YAML": ("limits:\n", "limits: [\n", ["line", "not YAML"]),

@@ -47,7 +47,7 @@ MUTATIONS: list[tuple[str, Any, list[str]]] = [
     (f"{TERMS} tolerance", GONE, ["'terms_are_in_proportion'", "tolerance is missing"]),
     (f"{TERMS} tolerance", "0.02", ["'terms_are_in_proportion'", "tolerance", "'0.02'"]),
     (f"{TERMS} squared_error_low", 300, ["squared_error_low not to be above squared_error_high", "300"]),
-    (f"{TERMS} requires", ["parts_add_up"], ["requires 'parts_add_up'", "no earlier check"]),
+    (f"{TERMS} requires", ["parts_add_up"], ["'terms_are_in_proportion'", "requires", "@check(presupposes=...)"]),
     ("vae.training checks every_batch_is_used zero_at", 1.5, ["zero_at below full_at", "1.5"]),
     ("vae.training checks every_batch_is_used full_at", 0.3, ["zero_at and full_at are both 0.3"]),
     ("vae.generation checks codes_come_from_the_prior min_spread", 9, ["min_spread not to be above max_spread", "9"]),
@@ -93,16 +93,25 @@ def test_one_wrong_thing_is_refused_in_one_line_that_names_the_place(
     assert [part for part in said if part not in line] == []
 
 
-@pytest.mark.parametrize("check", ["reconstructions_keep_their_digit", "reconstructions_resemble_the_images"])
+@pytest.mark.parametrize(
+    ("identity", "check", "said"),
+    [
+        ("vae.reconstruction", "reconstructions_keep_their_digit", "below full_at, because a larger"),
+        ("vae.reconstruction", "reconstructions_resemble_the_images", "below full_at, because a larger"),
+        ("vae.generation", "samples_are_new", "above full_at, because a smaller"),
+        ("cvae.generation", "samples_are_the_decoders_own", "above full_at, because a smaller"),
+        ("vae.training", "steps_follow_the_gradient", "below full_at, because a larger"),  # weighs no level
+    ],
+)
 def test_the_two_ends_of_partial_credit_cannot_be_exchanged(
-    shipped: dict[str, Any], tmp_path: Path, check: str
+    shipped: dict[str, Any], tmp_path: Path, identity: str, check: str, said: str
 ) -> None:
     content = copy.deepcopy(shipped)
-    item = next(item for item in content["items"] if item["id"] == "vae.reconstruction")
+    item = next(item for item in content["items"] if item["id"] == identity)
     numbers = item["checks"][check]
     numbers["zero_at"], numbers["full_at"] = numbers["full_at"], numbers["zero_at"]
     (tmp_path / "rubric.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    with pytest.raises(RubricError, match="zero_at below full_at, because a larger number is better"):
+    with pytest.raises(RubricError, match=f"zero_at {said} number is better"):
         load_rubric(tmp_path / "rubric.yaml")
 
 

@@ -16,6 +16,7 @@ from grader.audit.calibration_page import Defect, defect, page
 from grader.audit.pictures import strip_plot
 from grader.audit.runs import Wanted, planned, run_all
 from grader.files import csv_bytes, write_atomically
+from grader.judging import needing_training
 from grader.records import Rubric
 from grader.rubric import load_rubric
 
@@ -40,14 +41,15 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
     results = {result.wanted.name: result for result in run_all(wanted, rubric_path, jobs, say)}
     faults = [f"{name}: {result.error}" for name, result in results.items() if result.error]
     say("thresholds, tables and pictures")
+    trained = needing_training(exercise.checks)
     found: list[Measurement] = []
     defects: list[Defect] = []
     for one in wanted:
         solution, items = corpus.entry(one.name), results[one.name].items
-        found += measurements(solution, one.parts, items, exercise.spoilt_checks)
+        found += measurements(solution, one.parts, items, trained)
         if solution.group == "defective":
-            defects.append(defect(solution, one.parts, items, exercise.spoilt_checks))
-    rows = thresholds(found, rubric, exercise.spoilt_checks)
+            defects.append(defect(solution, one.parts, items, trained))
+    rows = thresholds(found, rubric, trained)
     _write(rows, found, rubric, DOCS)
     write_atomically(DOCS / "calibration.md", page(rows, found, defects, rubric).encode())
     return faults + [f"{row.item}: {row.check}: {row.margin.fault}" for row in rows if row.margin.fault]

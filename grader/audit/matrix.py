@@ -13,7 +13,6 @@ from grader.audit.findings import notes_of, troubles_of
 from grader.audit.margins import Margin
 from grader.audit.records import Audit, CheckUse, ItemUse, Loss, Row, Square, State
 from grader.exercise import Exercise
-from grader.judge import title_of
 from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Outcome, Rubric, RubricItem
 
 Parts = Callable[[str], tuple[str, ...]]
@@ -52,11 +51,6 @@ def _tried(entries: Mapping[str, Solution]) -> dict[str, Solution]:
     }
 
 
-def component(check: str, exercise: Exercise) -> bool:
-    """Whether a check is judged without training."""
-    return check not in exercise.spoilt_checks
-
-
 def judged(item: RubricItem, verdict: ItemVerdict) -> list[tuple[CheckSpec, CheckVerdict]]:
     """The checks that were judged: all but the skipped, unless they were skipped because an earlier one was lost."""
     made: dict[str, CheckVerdict] = {}
@@ -64,7 +58,8 @@ def judged(item: RubricItem, verdict: ItemVerdict) -> list[tuple[CheckSpec, Chec
     for spec in item.checks:
         check = found.get(spec.check)
         if check is not None and (
-            check.outcome is not Outcome.SKIPPED or any(made[r].points_milli == 0 for r in spec.requires if r in made)
+            check.outcome is not Outcome.SKIPPED
+            or any(made[r].points_milli == 0 for r in spec.presupposes if r in made)
         ):
             made[spec.check] = check
     return [(spec, made[spec.check]) for spec in item.checks if spec.check in made]
@@ -89,7 +84,7 @@ def _row(
         judged_checks.update(f"{item.id}.{spec.check}" for spec, _ in checks)
         for spec, check in checks:
             lost = spec.points_milli - check.points_milli
-            loss = Loss(item.id, spec.check, lost, check.message, component(spec.check, exercise))
+            loss = Loss(item.id, spec.check, lost, check.message, not exercise.checks[spec.check].needs_training)
             if check.outcome is Outcome.NEEDS_REVIEW:
                 undecided.append(loss)
             elif lost:
@@ -173,7 +168,7 @@ def _item_use(
     uses = tuple(
         CheckUse(
             id=spec.check,
-            title=title_of(exercise.checks[spec.check]),
+            title=exercise.checks[spec.check].title,
             points_milli=spec.points_milli,
             numbers=spec.params,
             measured=spec.measured,

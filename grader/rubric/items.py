@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +14,7 @@ from grader.rubric.file import FileItem
 from grader.rubric.wording import nearest
 
 HUGE = 1e15  # no number of a rubric is larger; infinity and "not a number" are not smaller either
-RESERVED = ("points", "requires", "measured")
+RESERVED = ("points", "measured")
 
 
 def bound_item(item: FileItem, checks: Mapping[str, Check], step_milli: int) -> RubricItem:
@@ -31,7 +30,7 @@ def bound_item(item: FileItem, checks: Mapping[str, Check], step_milli: int) -> 
     for name, settings in item.checks.items():
         if name not in checks:
             raise RubricError(f"{where}: unknown check {name!r}{nearest(name, checks)}")
-        spec = _check(f"{where}: check {name!r}", name, settings, checks[name], [spec.check for spec in specs])
+        spec = _check(f"{where}: check {name!r}", settings, checks[name], item, [spec.check for spec in specs])
         if spec.points_milli % step_milli:
             raise RubricError(
                 f"{where}: check {name!r}: expected a multiple of points_step, {points_text(step_milli)}, "
@@ -61,26 +60,34 @@ def milli(points: object, where: str) -> int:
     return int(thousandths)
 
 
-def _check(where: str, name: str, settings: Mapping[str, Any], check: Check, earlier: list[str]) -> CheckSpec:
+def _check(where: str, settings: Mapping[str, Any], check: Check, item: FileItem, earlier: list[str]) -> CheckSpec:
     if "points" not in settings:
         raise RubricError(f"{where}: points are missing")
+    if "requires" in settings:
+        raise RubricError(
+            f"{where}: requires stands in no rubric; the check says it, `@check(presupposes=...)`; leave it out here"
+        )
     params = {key: value for key, value in settings.items() if key not in RESERVED}
-    takes = [p.name for p in inspect.signature(check).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    _numbers(where, params, takes)
+    _numbers(where, params, check.numbers)
     _directions(where, params, check)
-    requires = settings.get("requires", [])
-    if not isinstance(requires, list) or not all(isinstance(required, str) for required in requires):
-        raise RubricError(f"{where}: requires: expected a list of earlier checks, got {requires!r:.60}")
-    for required in requires:
-        if required not in earlier:
-            raise RubricError(f"{where}: requires {required!r}, which is no earlier check{nearest(required, earlier)}")
     measured = settings.get("measured", {})
     if not isinstance(measured, dict):
         raise RubricError(f"{where}: measured: expected a mapping from model to number, got {measured!r:.60}")
-    return CheckSpec(name, milli(settings["points"], where), params, tuple(requires), measured)
+    presupposes = _presupposed(where, check, item, earlier)
+    return CheckSpec(check.name, milli(settings["points"], where), params, presupposes, measured)
 
 
-def _numbers(where: str, params: Mapping[str, Any], takes: list[str]) -> None:
+def _presupposed(where: str, check: Check, item: FileItem, earlier: list[str]) -> tuple[str, ...]:
+    """The checks that this one presupposes in the item; one that the item does not have is not presupposed there."""
+    part = item.id.partition(".")[0]
+    here = tuple(other.name for other in check.presupposed(part) if other.name in item.checks)
+    for name in here:
+        if name not in earlier:
+            raise RubricError(f"{where}: presupposes {name!r}, which stands below it; put that one first")
+    return here
+
+
+def _numbers(where: str, params: Mapping[str, Any], takes: Sequence[str]) -> None:
     for key, value in params.items():
         if key not in takes:
             raise RubricError(f"{where}: takes no number {key!r}{nearest(str(key), [*takes, *RESERVED])}")
@@ -97,9 +104,8 @@ def _directions(where: str, params: Mapping[str, Any], check: Check) -> None:
         zero, full = params["zero_at"], params["full_at"]
         if zero == full:
             raise RubricError(f"{where}: zero_at and full_at are both {zero}; expected two different numbers")
-        smaller = bool(getattr(check, "smaller_is_better", False))
-        if (zero > full) is not smaller:
-            order = "above full_at, because a smaller" if smaller else "below full_at, because a larger"
+        if (zero > full) is not check.smaller_is_better:
+            order = "above full_at, because a smaller" if check.smaller_is_better else "below full_at, because a larger"
             raise RubricError(f"{where}: expected zero_at {order} number is better, got {zero} and {full}")
     for low, value in params.items():
         high = "max_" + low[4:] if low.startswith("min_") else low[:-4] + "_high" if low.endswith("_low") else low

@@ -10,9 +10,12 @@ from grader.audit.corpus import Solution
 from grader.audit.matrix import audit
 from grader.audit.records import Audit
 from grader.exercise import Exercise
+from grader.judging import check
 from grader.records import (
     CheckSpec,
     CheckVerdict,
+    Evidence,
+    Finding,
     FollowThrough,
     Interface,
     ItemVerdict,
@@ -25,23 +28,28 @@ from grader.records import (
 EVIL = "</style><script>alert(1)</script>"
 
 
-def turns_left() -> None:
+@check()
+def turns_left(evidence: Evidence, part: str) -> Finding:
     """It turns left."""
+    return Finding(1.0, "")
 
 
-def turns_right() -> None:
+@check()
+def turns_right(evidence: Evidence, part: str) -> Finding:
     """It turns right."""
+    return Finding(1.0, "")
 
 
-def draws_well() -> None:
+@check(needs_training=True)
+def draws_well(evidence: Evidence, part: str) -> Finding:
     """It draws well."""
+    return Finding(1.0, "")
 
 
 EXERCISE = cast(
     Exercise,
     SimpleNamespace(
-        checks={check.__name__: check for check in (turns_left, turns_right, draws_well)},
-        spoilt_checks=frozenset({"draws_well"}),
+        checks={made.name: made for made in (turns_left, turns_right, draws_well)},
         parts=("one", "two"),
     ),
 )

@@ -78,7 +78,7 @@ def test_a_check_has_a_picture() -> None:
 
 
 def test_the_checks_in_which_smaller_is_better_say_so() -> None:
-    smaller = {name for name, check in CHECKS.items() if getattr(check, "smaller_is_better", False)}
+    smaller = {name for name, check in CHECKS.items() if check.smaller_is_better}
     assert {"samples_resemble_digits", "samples_are_new", "samples_are_the_decoders_own"} <= smaller
     assert "reconstructions_resemble_the_images" not in smaller
 

@@ -91,7 +91,7 @@ def test_what_no_wrong_solution_loses_is_told_only_for_the_whole_corpus() -> Non
 
 def test_a_check_skipped_because_an_earlier_one_was_lost_is_lost_too() -> None:
     strict = rubric()
-    second = replace(strict.items[0].checks[1], requires=("turns_left",))
+    second = replace(strict.items[0].checks[1], presupposes=("turns_left",))
     strict = replace(
         strict, items=(replace(strict.items[0], checks=(strict.items[0].checks[0], second)), *strict.items[1:])
     )

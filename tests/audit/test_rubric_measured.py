@@ -15,7 +15,7 @@ GRADED = [
     (item.id, spec)
     for item in RUBRIC.items
     for spec in item.checks
-    if spec.check in EXERCISE.spoilt_checks and "full_at" in spec.params
+    if EXERCISE.checks[spec.check].needs_training and "full_at" in spec.params
 ]
 
 

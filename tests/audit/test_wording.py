@@ -10,7 +10,6 @@ import pytest
 from grader.audit import corpus
 from grader.audit.wording import answers_of, faults_of, wording_faults
 from grader.exercises.vae_mnist.checks import CHECKS
-from grader.judge import title_of
 from grader.notebook.format import load_notebook
 from grader.records import CheckVerdict, ItemVerdict, Outcome
 
@@ -63,7 +62,7 @@ def test_a_text_is_named_once_with_who_reads_it() -> None:
 
 def test_no_sentence_in_the_checks_own_source_breaks_a_rule() -> None:
     for check in CHECKS.values():
-        assert list(faults_of(title_of(check), ANSWERS)) == [], title_of(check)
+        assert list(faults_of(check.title, ANSWERS)) == [], check.title
     seen = 0
     for path in sorted((WING / "checks").glob("*.py")):
         for text in _sentences(path):

@@ -9,13 +9,14 @@ from _pytest.mark import ParameterSet
 
 from grader.audit import corpus
 from grader.exercises.vae_mnist.checks import CHECKS
+from grader.judging import needing_training
 from grader.notebook.format import dump_notebook
 from grader.pipeline import Options, grade
 from grader.records import GradeReport, Notebook, Outcome
 
 RUBRIC = corpus.ROOT / "rubric.yaml"
 SEED = f"{7:032x}"
-QUALITY = {name for name, check in CHECKS.items() if check.__module__.endswith(".quality")}
+QUALITY = needing_training(CHECKS)
 
 
 def entries(kind: str) -> list[ParameterSet]:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.exercises.vae_mnist.checks import CHECKS, pictures, quality, real
+from grader.exercises.vae_mnist.checks import CHECKS, pictures, real
+from grader.judging import needing_training
 from grader.levels import BORDERLINE, CLOSE, Measurement, graded, weighed
 from grader.metrics import copy_bank, share_standard_error
 from grader.records import Array, Evidence, Finding, Level
@@ -70,7 +71,7 @@ def test_a_message_holds_no_number_and_says_that_it_was_close() -> None:
 
 
 def test_checks_whose_number_is_better_when_smaller_are_marked() -> None:
-    marked = {name for name, check in CHECKS.items() if getattr(check, "smaller_is_better", False)}
+    marked = {name for name, check in CHECKS.items() if check.smaller_is_better}
     assert marked == {
         "samples_resemble_digits",
         "samples_spread_their_ink_as_digits_do",
@@ -132,7 +133,7 @@ def _small_bank(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_small_bank")
 def test_real_digits_pass_every_check_and_each_states_its_level_and_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "RESAMPLES", 5)
-    quality_checks = {name for name, check in CHECKS.items() if check.__module__ == quality.__name__}
+    quality_checks = needing_training(CHECKS)
     assert {name for name, _ in LEVELS} == quality_checks
     first = {name: found(name, evidence(), **numbers) for name, numbers in LEVELS}
     for name, one in first.items():

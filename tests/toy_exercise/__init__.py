@@ -13,9 +13,9 @@ import numpy as np
 
 from grader.evidence import AnswerSpec, ArraySpec
 from grader.exercise import Exercise, Questions, Say
-from grader.judging import Check, NotAnswered
+from grader.judging import Check, NotAnswered, checks_of
 from grader.records import Array, Evidence, Fault, Figure
-from toy_exercise.checks import CHECKS
+from toy_exercise import checks
 
 FOLDER = Path(__file__).parent
 
@@ -30,14 +30,12 @@ class Toy:
     options: Mapping[str, tuple[str, ...]] = {"numbers": ("arrays", "lists")}
     train_functions: Mapping[str, str] = {"one": "train_one", "two": "train_two"}
     sizes: tuple[str, ...] = ("numbers",)
-    checks: Mapping[str, Check] = CHECKS
+    checks: Mapping[str, Check] = checks_of(checks)
     in_box = FOLDER / "in_box"
     imports: tuple[str, ...] = ("json",)
     asks_for: Mapping[str, tuple[str, ...]] = {"one.function": ("double",), "two.function": ("triple",)}
     beside: Mapping[str, tuple[str, ...]] = {"one.training": ("train_one()",), "two.training": ("train_two()",)}
     spoilt_by: Mapping[str, tuple[str, ...]] = {"one.training": ("one.function",), "two.training": ("two.function",)}
-    spoilt_checks: frozenset[str] = frozenset({"training_lowers_the_loss", "fresh_process_agrees"})
-    harmless_checks: frozenset[str] = frozenset()
 
     def to_load(self) -> Sequence[Callable[[], object]]:
         """Nothing takes time to load."""

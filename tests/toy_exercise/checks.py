@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from grader.judging import Check, NotAnswered
+from grader.judging import NotAnswered, check
 from grader.records import Array, Evidence, Fault, Finding
 
 FACTORS = {"one": 2, "two": 3}
@@ -16,6 +16,7 @@ def _answer(evidence: Evidence, source: str, name: str) -> Array:
     return evidence.answers[f"{source}/{name}"]
 
 
+@check()
 def function_multiplies(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The function multiplies by the part's factor."""
     y = _answer(evidence, f"components.{part}/function", "y")
@@ -23,6 +24,7 @@ def function_multiplies(evidence: Evidence, part: str, *, tolerance: float) -> F
     return Finding(float(right), "multiplies" if right else "does not multiply")
 
 
+@check(smaller_is_better=True, needs_training=True)
 def training_lowers_the_loss(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """The last loss is a small share of the first."""
     history = _answer(evidence, f"trained.{part}/history", "history")
@@ -32,9 +34,7 @@ def training_lowers_the_loss(evidence: Evidence, part: str, *, zero_at: float, f
     return Finding(float(np.clip((share - zero_at) / (full_at - zero_at), 0, 1)), f"{share:.2f} of the loss is left")
 
 
-training_lowers_the_loss.smaller_is_better = True  # type: ignore[attr-defined]
-
-
+@check(needs_training=True, presupposes=(training_lowers_the_loss,))
 def fresh_process_agrees(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The trained number means the same in a process that has not trained it."""
     once = _answer(evidence, f"quality.{part}/apply", "y")
@@ -42,8 +42,3 @@ def fresh_process_agrees(evidence: Evidence, part: str, *, tolerance: float) -> 
     x = evidence.questions[f"quality.{part}/x"]
     right = np.allclose(twice * x, once * once, atol=tolerance)
     return Finding(float(right), "agrees" if right else "does not agree")
-
-
-CHECKS: dict[str, Check] = {
-    check.__name__: check for check in (function_multiplies, training_lowers_the_loss, fresh_process_agrees)
-}

@@ -13,7 +13,7 @@ from grader.data.mnist import ensure_mnist, raw_folder
 from grader.evidence import AnswerSpec
 from grader.exercise import Questions, Say
 from grader.exercises.vae_mnist import figures, questions
-from grader.exercises.vae_mnist.checks import CHECKS, quality, real
+from grader.exercises.vae_mnist.checks import CHECKS, real
 from grader.exercises.vae_mnist.checks.pictures import (
     black_and_white,
     digit_deviations,
@@ -63,10 +63,6 @@ class VaeMnist:
         for part in questions.PARTS
         for item in ("reconstruction", "generation")
     }
-    spoilt_checks: frozenset[str] = frozenset(
-        name for name, check in CHECKS.items() if check.__module__ == quality.__name__
-    )
-    harmless_checks: frozenset[str] = frozenset({"latent_size_is_obeyed", "eval_is_deterministic"})
 
     def to_load(self) -> Sequence[Callable[[], object]]:
         """The classifier, what it sees on real digits, the training images' index, and matplotlib, which draws."""

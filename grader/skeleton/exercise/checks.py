@@ -1,19 +1,21 @@
 """The checks. A check's name is a sentence that can be true, its docstring is what the student reads.
 
-It reads evidence, computes for itself what would be right, and returns a score in [0, 1]. It knows no points, and its
-numbers are keyword-only without defaults: they are the rubric's.
+`@check(...)` makes a function a check; `grader.judging.check` lists what else it can say. A check reads evidence,
+computes for itself what would be right, and returns a score in [0, 1]. It knows no points, and its numbers are
+keyword-only without defaults: they are the rubric's.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from grader.judging import Check, NotAnswered
+from grader.judging import NotAnswered, check
 from grader.records import Array, Evidence, Fault, Finding
 
 from .questions import TRUE_INTERCEPT, TRUE_SLOPE
 
 
+@check()
 def loss_is_the_mean_square(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The loss is the mean of the squared errors."""
     loss = _number(evidence, f"components.{part}/loss", "loss")
@@ -27,12 +29,14 @@ def loss_is_the_mean_square(evidence: Evidence, part: str, *, tolerance: float) 
     )
 
 
+@check()
 def fit_finds_a_fresh_line(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """`fit` finds a line that it has not seen before."""
     x, y = (evidence.questions[f"components.{part}/{name}"] for name in ("x_fresh", "y_fresh"))
     return _explains(evidence, f"components.{part}/fit", x, y, zero_at, full_at)
 
 
+@check(needs_training=True)
 def trained_line_meets_the_points(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """The line that the notebook has trained goes through the points."""
     x = evidence.questions[f"trained.{part}/x"]
@@ -57,13 +61,3 @@ def _number(evidence: Evidence, source: str, name: str) -> float:
     if array.size != 1:
         raise NotAnswered(Fault("student", f"expected {name} to be one number, got {array.size}"))
     return float(array.reshape(-1)[0])
-
-
-CHECKS: dict[str, Check] = {
-    check.__name__: check
-    for check in (
-        loss_is_the_mean_square,
-        fit_finds_a_fresh_line,
-        trained_line_meets_the_points,
-    )
-}

@@ -9,7 +9,7 @@ import numpy as np
 
 from grader.evidence import AnswerSpec
 from grader.exercise import Questions, Say
-from grader.judging import Check, NotAnswered
+from grader.judging import Check, NotAnswered, checks_of
 from grader.records import Array, Evidence, Fault, Figure
 
 from . import checks, evidence_spec, questions
@@ -26,7 +26,7 @@ class StraightLine:
     options: Mapping[str, tuple[str, ...]] = {}  # what else a course's notebook may do in another way
     train_functions: Mapping[str, str] = {"line": "fit"}
     sizes: tuple[str, ...] = ("points",)
-    checks: Mapping[str, Check] = checks.CHECKS
+    checks: Mapping[str, Check] = checks_of(checks)
     in_box: Path = Path(__file__).parent / "in_box"
     imports: tuple[str, ...] = ()  # nothing that takes time
     asks_for: Mapping[str, tuple[str, ...]] = {"line.loss": ("mean_squared_error",), "line.training": ("fit",)}
@@ -34,8 +34,6 @@ class StraightLine:
     # Nothing here is spoilt by an earlier mistake. Where a wrong loss spoils what is learnt, name the items here, and
     # a sound part is put in its place before the later item is judged: see vae_mnist.
     spoilt_by: Mapping[str, tuple[str, ...]] = {}
-    spoilt_checks: frozenset[str] = frozenset()
-    harmless_checks: frozenset[str] = frozenset()
 
     def to_load(self) -> Sequence[Callable[[], object]]:
         """Nothing takes time to load."""

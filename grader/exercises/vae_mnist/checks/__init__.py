@@ -1,18 +1,8 @@
-"""Every check of the exercise, by name: the public functions of these modules that take evidence."""
+"""Every check of the exercise, by name."""
 
 from __future__ import annotations
 
-import inspect
-
 from grader.exercises.vae_mnist.checks import functions, modules, quality, sampling, training
-from grader.judging import Check
+from grader.judging import Check, checks_of
 
-CHECKS: dict[str, Check] = {
-    name: function
-    for module in (modules, functions, training, sampling, quality)
-    for name, function in vars(module).items()
-    if inspect.isfunction(function)
-    and function.__module__ == module.__name__
-    and list(inspect.signature(function).parameters)[:2] == ["evidence", "part"]
-    and inspect.signature(function, eval_str=False).return_annotation == "Finding"
-}
+CHECKS: dict[str, Check] = checks_of(modules, functions, training, sampling, quality)

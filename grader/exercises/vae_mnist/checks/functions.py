@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grader.exercises.vae_mnist.checks.reading import answer, expect_shape, halves, verdict
+from grader.judging import check
 from grader.records import Array, Evidence, Finding
 
 BATCHES = ("random", "digits", "shifted", "small")
@@ -27,6 +28,7 @@ def _noise(evidence: Evidence, part: str) -> Array:
     return noise
 
 
+@check()
 def mean_is_mu(evidence: Evidence, part: str, *, max_error: float) -> Finding:
     """The mean of many draws is mu."""
     error = float(np.sqrt((_noise(evidence, part).mean(axis=0) ** 2).mean()))
@@ -39,6 +41,7 @@ def mean_is_mu(evidence: Evidence, part: str, *, max_error: float) -> Finding:
     )
 
 
+@check()
 def spread_is_sigma(evidence: Evidence, part: str, *, max_error: float) -> Finding:
     """The spread of many draws is sigma, the square root of the variance whose logarithm is given."""
     spread = _noise(evidence, part).std(axis=0)
@@ -53,6 +56,7 @@ def spread_is_sigma(evidence: Evidence, part: str, *, max_error: float) -> Findi
     )
 
 
+@check()
 def noise_is_normal(evidence: Evidence, part: str, *, max_kurtosis_error: float) -> Finding:
     """The noise is normally distributed."""
     noise = _noise(evidence, part)
@@ -70,6 +74,7 @@ def noise_is_normal(evidence: Evidence, part: str, *, max_kurtosis_error: float)
     )
 
 
+@check()
 def draws_are_independent(evidence: Evidence, part: str, *, max_correlation: float) -> Finding:
     """Every row and every number of a code gets its own noise, anew in each call."""
     noise = _noise(evidence, part)
@@ -88,6 +93,7 @@ def draws_are_independent(evidence: Evidence, part: str, *, max_correlation: flo
     return verdict(not wrong, right, wrong, "What shape must the noise have?", measured)
 
 
+@check()
 def gradient_reaches_mu_and_logvar(evidence: Evidence, part: str, *, max_error: float) -> Finding:
     """The gradient flows through z to mu and to logvar."""
     source = f"components.{part}/reparameterize"
@@ -176,6 +182,7 @@ def _reconstruction_kind(evidence: Evidence) -> tuple[str, float]:
     return best, worst[best]
 
 
+@check()
 def reconstruction_compares_the_images(evidence: Evidence, part: str, *, min_cosine: float) -> Finding:
     """The reconstruction term is a binary cross-entropy or a squared error of x_hat and x."""
     kind, cosine = _reconstruction_kind(evidence)
@@ -188,6 +195,7 @@ def reconstruction_compares_the_images(evidence: Evidence, part: str, *, min_cos
     )
 
 
+@check()
 def kl_matches_closed_form(evidence: Evidence, part: str, *, min_cosine: float) -> Finding:
     """The KL term is the divergence of N(mu, sigma^2) from N(0, 1)."""
     cosines = {"mu": 1.0, "logvar": 1.0, "both": 1.0}
@@ -212,6 +220,7 @@ def kl_matches_closed_form(evidence: Evidence, part: str, *, min_cosine: float) 
     )
 
 
+@check()
 def terms_are_in_proportion(
     evidence: Evidence, part: str, *, tolerance: float, squared_error_low: float, squared_error_high: float
 ) -> Finding:
@@ -242,6 +251,7 @@ def terms_are_in_proportion(
     )
 
 
+@check()
 def parts_add_up(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The loss is returned with its two parts, and is their sum."""
     batches = {name: _loss_batch(evidence, name) for name in BATCHES}

@@ -17,6 +17,7 @@ from grader.exercises.vae_mnist.checks.reading import (
     shape_text,
     verdict,
 )
+from grader.judging import check
 from grader.records import Array, Evidence, Finding
 
 ROWS = 7
@@ -43,6 +44,7 @@ def _heads(evidence: Evidence, part: str, prefix: str = "") -> tuple[Array, Arra
     )
 
 
+@check()
 def encoder_gives_mu_and_logvar(evidence: Evidence, part: str) -> Finding:
     """The encoder gives mu and logvar with one row an image and latent_dim columns."""
     size = number(evidence, _encoder(part), "latent_dim")
@@ -62,6 +64,7 @@ def encoder_gives_mu_and_logvar(evidence: Evidence, part: str) -> Finding:
     )
 
 
+@check()
 def encoder_uses_the_image(evidence: Evidence, part: str, *, min_change: float) -> Finding:
     """mu and logvar both depend on the image."""
     changes = {}
@@ -80,6 +83,7 @@ def encoder_uses_the_image(evidence: Evidence, part: str, *, min_change: float) 
     )
 
 
+@check()
 def encoder_heads_are_free(
     evidence: Evidence, part: str, *, min_negative_share: float, max_correlation: float
 ) -> Finding:
@@ -101,6 +105,7 @@ def encoder_heads_are_free(
     )
 
 
+@check()
 def decoder_gives_images(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The decoder gives images of shape (N, 1, 28, 28) with values in [0, 1]."""
     arrays = dict(
@@ -128,6 +133,7 @@ def decoder_gives_images(evidence: Evidence, part: str, *, tolerance: float) -> 
     )
 
 
+@check()
 def decoder_pixels_are_free(evidence: Evidence, part: str, *, min_variation: float) -> Finding:
     """The decoder's pixels do not compete with each other, nor the images of a batch."""
     x_hat, far = answer(evidence, _decoder(part), "x_hat", "far")
@@ -151,6 +157,7 @@ def decoder_pixels_are_free(evidence: Evidence, part: str, *, min_variation: flo
     )
 
 
+@check()
 def decoder_uses_every_latent(
     evidence: Evidence, part: str, *, min_change: float, zero_at: float, full_at: float
 ) -> Finding:
@@ -171,6 +178,7 @@ def decoder_uses_every_latent(
     )
 
 
+@check()
 def layers_are_nonlinear(evidence: Evidence, part: str, *, min_curvature: float) -> Finding:
     """Encoder and decoder are more than one linear map."""
     (line_mu, line_logvar) = answer(evidence, _encoder(part), "line_mu", "line_logvar")
@@ -204,6 +212,7 @@ def _curvature(values: Array) -> float:
     return float(np.abs(both - a - b + zero).mean() / (change + 1e-12))
 
 
+@check(spoils_later=False)
 def latent_size_is_obeyed(evidence: Evidence, part: str) -> Finding:
     """Encoder and decoder can be built for another latent size."""
     source = f"components.{part}/sizes"
@@ -219,6 +228,7 @@ def latent_size_is_obeyed(evidence: Evidence, part: str) -> Finding:
     )
 
 
+@check()
 def parameters_are_registered(evidence: Evidence, part: str, *, min_reached_share: float) -> Finding:
     """The layers' parameters belong to the modules and are reached by the gradient."""
     results: dict[str, str] = {}
@@ -244,6 +254,7 @@ def parameters_are_registered(evidence: Evidence, part: str, *, min_reached_shar
     )
 
 
+@check(spoils_later=False)
 def eval_is_deterministic(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """In eval mode the same input gives the same output, alone or in a batch."""
     mu, again, single = answer(evidence, _encoder(part), "mu", "mu_again", "mu_single")
@@ -263,6 +274,7 @@ def eval_is_deterministic(evidence: Evidence, part: str, *, tolerance: float) ->
     return halves(results, "the same input gives the same output", "Does forward draw random numbers or mix the batch?")
 
 
+@check()
 def encoder_uses_the_label(evidence: Evidence, part: str, *, min_change: float) -> Finding:
     """The encoder's output changes with the label, for every class."""
     mu, logvar = answer(evidence, _encoder(part), "label_mu", "label_logvar")
@@ -271,6 +283,7 @@ def encoder_uses_the_label(evidence: Evidence, part: str, *, min_change: float) 
     )
 
 
+@check()
 def decoder_uses_the_label(evidence: Evidence, part: str, *, min_change: float) -> Finding:
     """The decoder's image changes with the label, for every class."""
     (images,) = answer(evidence, _decoder(part), "by_label")

@@ -27,8 +27,8 @@ from grader.exercises.vae_mnist.checks.pictures import (
     searched,
     worst,
 )
-from grader.exercises.vae_mnist.checks.reading import smaller_is_better
-from grader.levels import Measurement, levelled_check
+from grader.judging import check
+from grader.levels import Measurement
 from grader.metrics.agreement import Agreement, label_agreement
 from grader.metrics.bootstrap import share_standard_error
 from grader.metrics.diversity import class_entropy, distinct_share, spread_against
@@ -39,7 +39,7 @@ from grader.records import Array, Evidence, Finding
 LEAST_VARIANCE = 0.1  # of real digits': a collapsed decoder draws one picture, whose own is nothing to divide by
 
 
-@levelled_check
+@check(weighs_level=True, needs_training=True)
 def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measurement:
     """Reconstructions of hidden test images are close to the images."""
     x, x_hat = reconstructions(evidence, part)
@@ -54,7 +54,10 @@ def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measur
     )
 
 
-@levelled_check
+# The label alone keeps every digit, so in the conditional model this counts only beside likeness.
+@check(
+    weighs_level=True, needs_training=True, presupposes=(reconstructions_resemble_the_images,), presupposes_in=("cvae",)
+)
 def reconstructions_keep_their_digit(evidence: Evidence, part: str) -> Measurement:
     """Reconstructions of hidden test images show the digit that the image shows."""
     _, x_hat = reconstructions(evidence, part)
@@ -70,8 +73,21 @@ def reconstructions_keep_their_digit(evidence: Evidence, part: str) -> Measureme
     )
 
 
-@smaller_is_better
-@levelled_check
+@check(weighs_level=True, smaller_is_better=True, needs_training=True)
+def samples_are_new(evidence: Evidence, part: str, *, copy_ratio: float, examined: int) -> Measurement:
+    """Samples are new pictures, not copies of training images."""
+    images = samples(evidence, part)[0][:examined]
+    copies = float((searched(images).ratios < copy_ratio).mean())
+    return Measurement(
+        "share of copies",
+        copies,
+        share_standard_error(copies, len(images)),
+        "samples are new pictures, not copies of training images",
+        "Who draws the samples?",
+    )
+
+
+@check(weighs_level=True, smaller_is_better=True, needs_training=True, presupposes=(samples_are_new,))
 def samples_resemble_digits(evidence: Evidence, part: str) -> Measurement:
     """Samples look like handwritten digits."""
     features = [(judged(images).features,) for images, _ in drawn(evidence, part)]
@@ -84,8 +100,7 @@ def samples_resemble_digits(evidence: Evidence, part: str) -> Measurement:
     )
 
 
-@smaller_is_better
-@levelled_check
+@check(weighs_level=True, smaller_is_better=True, needs_training=True, presupposes=(samples_are_new,))
 def samples_spread_their_ink_as_digits_do(evidence: Evidence, part: str) -> Measurement:
     """Samples spread their ink over the picture as handwritten digits do.
 
@@ -101,7 +116,7 @@ def samples_spread_their_ink_as_digits_do(evidence: Evidence, part: str) -> Meas
     )
 
 
-@levelled_check
+@check(weighs_level=True, needs_training=True, presupposes=(samples_are_new,))
 def samples_show_all_digits(evidence: Evidence, part: str) -> Measurement:
     """Samples show all ten digits."""
     labels = [(judged(images).labels,) for images, _ in drawn(evidence, part)]
@@ -114,7 +129,7 @@ def samples_show_all_digits(evidence: Evidence, part: str) -> Measurement:
     )
 
 
-@levelled_check
+@check(weighs_level=True, needs_training=True, presupposes=(samples_are_new,))
 def samples_differ(evidence: Evidence, part: str, *, tolerance: float) -> Measurement:
     """Samples differ from each other."""
     name = f"share of pictures further than {tolerance} from all others"
@@ -132,35 +147,7 @@ def samples_differ(evidence: Evidence, part: str, *, tolerance: float) -> Measur
     )
 
 
-@levelled_check
-def samples_show_the_requested_digit(evidence: Evidence, part: str) -> Measurement:
-    """A conditional sample shows the digit that was asked for."""
-    agreement, labels = _requested(evidence, part)
-    error = share_standard_error(agreement.overall, len(labels))
-    return Measurement(
-        "share of requested digits",
-        agreement.overall,
-        error,
-        "samples show the requested digit",
-        "In your picture, does each row show the digit written beside it?",
-    )
-
-
-@levelled_check
-def every_digit_can_be_requested(evidence: Evidence, part: str) -> Measurement:
-    """No digit is drawn much worse on request than the others: one that never comes costs all of it."""
-    agreement, _ = _requested(evidence, part)
-    return Measurement(
-        "evenness of requested digits",
-        agreement.even,
-        agreement.even_error,
-        "every digit can be requested",
-        f"Look at the row of the {agreement.worst_class} in your picture.",
-        {"worst digit": agreement.worst_class, "its share": agreement.worst},
-    )
-
-
-@levelled_check
+@check(weighs_level=True, needs_training=True, presupposes=(samples_are_new,))
 def samples_of_a_digit_differ(evidence: Evidence, part: str) -> Measurement:
     """Samples of the same digit differ as handwriting does."""
     spread = worst("spread within a digit", _mean_spread, drawn(evidence, part), min)
@@ -174,23 +161,36 @@ def samples_of_a_digit_differ(evidence: Evidence, part: str) -> Measurement:
     )
 
 
-@smaller_is_better
-@levelled_check
-def samples_are_new(evidence: Evidence, part: str, *, copy_ratio: float, examined: int) -> Measurement:
-    """Samples are new pictures, not copies of training images."""
-    images = samples(evidence, part)[0][:examined]
-    copies = float((searched(images).ratios < copy_ratio).mean())
+# One picture a class is always right, so this counts only beside spread.
+@check(weighs_level=True, needs_training=True, presupposes=(samples_of_a_digit_differ,))
+def samples_show_the_requested_digit(evidence: Evidence, part: str) -> Measurement:
+    """A conditional sample shows the digit that was asked for."""
+    agreement, labels = _requested(evidence, part)
+    error = share_standard_error(agreement.overall, len(labels))
     return Measurement(
-        "share of copies",
-        copies,
-        share_standard_error(copies, len(images)),
-        "samples are new pictures, not copies of training images",
-        "Who draws the samples?",
+        "share of requested digits",
+        agreement.overall,
+        error,
+        "samples show the requested digit",
+        "In your picture, does each row show the digit written beside it?",
     )
 
 
-@smaller_is_better
-@levelled_check
+@check(weighs_level=True, needs_training=True, presupposes=(samples_of_a_digit_differ,))
+def every_digit_can_be_requested(evidence: Evidence, part: str) -> Measurement:
+    """No digit is drawn much worse on request than the others: one that never comes costs all of it."""
+    agreement, _ = _requested(evidence, part)
+    return Measurement(
+        "evenness of requested digits",
+        agreement.even,
+        agreement.even_error,
+        "every digit can be requested",
+        f"Look at the row of the {agreement.worst_class} in your picture.",
+        {"worst digit": agreement.worst_class, "its share": agreement.worst},
+    )
+
+
+@check(weighs_level=True, smaller_is_better=True, needs_training=True)
 def samples_are_the_decoders_own(evidence: Evidence, part: str) -> Measurement | Finding:
     """Samples are what the trained decoder draws from the prior.
 

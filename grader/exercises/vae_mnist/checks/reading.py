@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NoReturn, TypeVar
+from collections.abc import Mapping
+from typing import NoReturn
 
 import numpy as np
 
 from grader.judging import NotAnswered
 from grader.records import Array, Evidence, Fault, Finding, Measured
-
-C = TypeVar("C", bound=Callable[..., Finding])
 
 UNANSWERED = Fault("student", "the notebook did not get as far as this")
 
@@ -50,12 +48,6 @@ def expect_shape(array: Array, shape: tuple[int, ...], what: str) -> Array:
 def between(value: float, *, zero_at: float, full_at: float) -> float:
     """Partial credit: 0 at `zero_at`, 1 at `full_at`, linear between; either may be the larger."""
     return float(np.clip((value - zero_at) / (full_at - zero_at), 0.0, 1.0))
-
-
-def smaller_is_better(check: C) -> C:
-    """The check, marked as one whose `zero_at` lies above its `full_at`."""
-    vars(check)["smaller_is_better"] = True
-    return check
 
 
 def verdict(right: bool, yes: str, no: str, hint: str = "", measured: Measured | None = None) -> Finding:

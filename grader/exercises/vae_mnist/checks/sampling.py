@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grader.exercises.vae_mnist.checks.reading import answer, number, shape_text, verdict
+from grader.judging import check
 from grader.records import Array, Evidence, Finding
 
 SPREAD_ERRORS = 4.0  # so many standard errors off is still chance
@@ -14,6 +15,7 @@ def _source(part: str) -> str:
     return f"sampling.{part}/sampling"
 
 
+@check()
 def codes_come_from_the_prior(
     evidence: Evidence,
     part: str,
@@ -55,6 +57,7 @@ def codes_come_from_the_prior(
     )
 
 
+@check()
 def samples_are_decoded(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The function returns the decoder's images, as many as asked for, in the right shape and range."""
     images, decoded, shapes = answer(evidence, _source(part), "images", "decoded", "shapes")
@@ -117,6 +120,7 @@ def _shape_fault(shapes: Array, expected: Array) -> str:
     return f"expected shape {tuple(int(n) for n in expected[row])}, got {got}"
 
 
+@check()
 def labels_reach_the_decoder(evidence: Evidence, part: str) -> Finding:
     """The decoder gets the requested labels, in their order."""
     labels, images, decoded = answer(evidence, _source(part), "labels", "images", "decoded")

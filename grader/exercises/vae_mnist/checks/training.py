@@ -10,6 +10,7 @@ import numpy as np
 
 from grader.exercises.vae_mnist.checks.reading import answer, between, number, verdict
 from grader.exercises.vae_mnist.checks.steps import LOSSES, first_only, recorded_steps, share_right
+from grader.judging import check
 from grader.records import Array, Evidence, Finding
 
 
@@ -17,6 +18,7 @@ def _source(part: str) -> str:
     return f"components.{part}/training"
 
 
+@check()
 def steps_follow_the_gradient(
     evidence: Evidence, part: str, *, min_cosine: float, zero_at: float, full_at: float
 ) -> Finding:
@@ -39,6 +41,7 @@ def steps_follow_the_gradient(
     return Finding(between(share, zero_at=zero_at, full_at=full_at), message, hint, {"share of right steps": share})
 
 
+@check()
 def every_batch_is_used(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """Every epoch makes a step on every batch."""
     steps = recorded_steps(evidence, part)
@@ -52,6 +55,7 @@ def every_batch_is_used(evidence: Evidence, part: str, *, zero_at: float, full_a
     )
 
 
+@check()
 def given_optimizer_moves_the_model(evidence: Evidence, part: str) -> Finding:
     """The optimizer that is passed in moves the model's parameters."""
     start, end = answer(evidence, _source(part), "start", "end")
@@ -69,6 +73,7 @@ def given_optimizer_moves_the_model(evidence: Evidence, part: str) -> Finding:
     )
 
 
+@check()
 def trains_in_train_mode(evidence: Evidence, part: str) -> Finding:
     """The model is in training mode while it learns."""
     (modes,) = answer(evidence, _source(part), "modes")
@@ -84,6 +89,7 @@ def trains_in_train_mode(evidence: Evidence, part: str) -> Finding:
     )
 
 
+@check()
 def reported_loss_is_the_mean(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The function returns one number an epoch, in proportion to the mean loss."""
     (history,) = answer(evidence, _source(part), "history")
@@ -115,6 +121,7 @@ def reported_loss_is_the_mean(evidence: Evidence, part: str, *, tolerance: float
     )
 
 
+@check()
 def labels_reach_the_model(evidence: Evidence, part: str) -> Finding:
     """Each batch's labels reach the model together with its images."""
     (labels,) = answer(evidence, _source(part), "labels")

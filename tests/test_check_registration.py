@@ -1,0 +1,229 @@
+"""A function is a check because `@check(...)` stands above it, however it is annotated; wrong uses are refused."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import textwrap
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import pytest
+import toy_exercise
+from toy_exercise import running
+
+import grader.exercises.vae_mnist.checks as vae_checks
+import grader.skeleton.exercise.checks as skeleton_checks
+from grader.errors import ExerciseError, RubricError
+from grader.exercise import load_exercise
+from grader.judge import judge
+from grader.judging import Check, checks_of
+from grader.records import Evidence, Outcome
+from grader.rubric import load_rubric
+
+HEAD = """
+import grader.records as records
+from grader.judging import check
+from grader.levels import Measurement
+from grader.records import Evidence, Finding
+"""
+NOTHING = Evidence({}, {})
+
+
+class Written(Protocol):
+    """Makes a module of that source, with what checks need imported."""
+
+    def __call__(self, source: str) -> ModuleType: ...
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Written:
+    monkeypatch.syspath_prepend(tmp_path)
+    numbers = count()
+
+    def make(source: str) -> ModuleType:
+        name = f"written_{tmp_path.name.replace('-', '_')}_{next(numbers)}"
+        (tmp_path / f"{name}.py").write_text(HEAD + textwrap.dedent(source))
+        importlib.invalidate_caches()
+        return importlib.import_module(name)
+
+    return make
+
+
+# What registers
+
+
+@pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"], ids=["evaluated", "as text"])
+@pytest.mark.parametrize(
+    "returns", ["", " -> Finding", ' -> "Finding"', " -> Finding | None", " -> records.Finding", " -> object"]
+)
+def test_a_check_registers_however_it_is_annotated(
+    returns: str, future: str, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.HEAD", future + HEAD)
+    module = written(
+        f"""
+        @check()
+        def it_is_so(evidence, part, *, tolerance: float){returns}:
+            '''It is so.'''
+            return Finding(tolerance, part)
+        """
+    )
+    (found,) = checks_of(module).values()
+    assert (found.name, found.title, found.numbers) == ("it_is_so", "It is so.", ("tolerance",))
+    assert found(NOTHING, "one", tolerance=0.5).message == "one"
+
+
+def test_what_a_module_only_imports_and_what_has_no_mark_is_none_of_its_checks(written: Written) -> None:
+    one = written("@check()\ndef first(evidence, part): ...\nagain = first\ndef _helper(evidence): ...")
+    two = written(f"from {one.__name__} import first\n@check(presupposes=(first,))\ndef second(evidence, part): ...")
+    assert list(checks_of(one)) == ["first"]
+    assert list(checks_of(one, two)) == ["first", "second"]
+
+
+def test_an_exercise_knows_only_its_own_modules_checks() -> None:
+    toy, skeleton = toy_exercise.Toy.checks, load_exercise("grader.skeleton.exercise").checks
+    assert set(toy) == {"function_multiplies", "training_lowers_the_loss", "fresh_process_agrees"}
+    assert not set(toy) & (set(skeleton) | set(vae_checks.CHECKS))
+
+
+def modules() -> Iterator[ModuleType]:
+    yield from (toy_exercise.checks, skeleton_checks)
+    for found in pkgutil.iter_modules(vae_checks.__path__):
+        yield importlib.import_module(f"{vae_checks.__name__}.{found.name}")
+
+
+GATHERED = [*vae_checks.CHECKS.values(), *toy_exercise.Toy.checks.values(), *checks_of(skeleton_checks).values()]
+
+
+@pytest.mark.parametrize("module", list(modules()), ids=lambda module: module.__name__)
+def test_every_function_that_looks_like_a_check_is_one_and_every_check_is_gathered(module: ModuleType) -> None:
+    """In a module of checks, what is public and looks at evidence; a helper's name begins with an underscore."""
+    held = [value for value in vars(module).values() if isinstance(value, Check)]
+    assert [made.name for made in held if made not in GATHERED] == []
+    assert not held or unmarked(module) == []
+
+
+def unmarked(module: ModuleType) -> list[str]:
+    """The module's public functions whose first argument is `evidence`, which are therefore no checks."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
+        if next(iter(inspect.signature(value).parameters), "") == "evidence"
+    ]
+
+
+def test_a_forgotten_mark_is_seen(written: Written) -> None:
+    module = written("@check()\ndef one(evidence, part): ...\ndef two(evidence, part) -> Finding: ...")
+    assert unmarked(module) == ["two"]
+
+
+# What is refused
+
+
+WRONG = {
+    "a number with a default": (
+        "@check()\ndef a(evidence, part, *, tolerance=0.1): ...",
+        ["'a'", "(evidence, part, *, numbers without defaults)", "tolerance=0.1"],
+    ),
+    "a number by position": ("@check()\ndef a(evidence, part, tolerance): ...", ["'a'", "tolerance)"]),
+    "no evidence": ("@check()\ndef a(part): ...", ["'a'", "got (part)"]),
+    "nothing taken": ("@check()\ndef a(): ...", ["'a'", "got ()"]),
+    "a level that takes an end": (
+        "@check(weighs_level=True)\ndef a(evidence, part, *, full_at): ...",
+        ["'a'", "weighs_level", "full_at", "leave them out"],
+    ),
+    "a direction without ends": (
+        "@check(smaller_is_better=True)\ndef a(evidence, part, *, zero_at): ...",
+        ["'a'", "smaller_is_better", "zero_at and full_at"],
+    ),
+    "presupposing a name": (
+        "@check(presupposes=('b',))\ndef a(evidence, part): ...",
+        ["'a'", "presupposes", "@check", "('b',)"],
+    ),
+    "presupposing without a tuple": (
+        "@check()\ndef b(evidence, part): ...\n@check(presupposes=b)\ndef a(evidence, part): ...",
+        ["'a'", "presupposes", "tuple"],
+    ),
+    "presupposing what is no check": (
+        "def b(evidence, part): ...\n@check(presupposes=(b,))\ndef a(evidence, part): ...",
+        ["'a'", "presupposes", "@check"],
+    ),
+    "a part without a check": (
+        "@check(presupposes_in=('one',))\ndef a(evidence, part): ...",
+        ["'a'", "presupposes_in", "presupposes"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "said"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_use_is_refused_in_one_line_that_names_the_check(
+    source: str, said: list[str], written: Written
+) -> None:
+    with pytest.raises(ExerciseError) as error:
+        written(source)
+    line = str(error.value)
+    assert line.startswith("written_")
+    assert "\n" not in line
+    assert [part for part in said if part not in line] == []
+
+
+def test_an_unknown_presupposed_check_is_refused(written: Written) -> None:
+    one = written("@check()\ndef first(evidence, part): ...")
+    two = written(f"from {one.__name__} import first\n@check(presupposes=(first,))\ndef second(evidence, part): ...")
+    with pytest.raises(ExerciseError, match="'second': presupposes 'first', which is not among the exercise's checks"):
+        checks_of(two)
+
+
+def test_two_checks_of_one_name_are_refused(written: Written) -> None:
+    one, two = (written("@check()\ndef first(evidence, part): ...") for _ in range(2))
+    with pytest.raises(ExerciseError, match=f"'first': {one.__name__} has a check of that name, too"):
+        checks_of(one, two)
+
+
+def test_a_measurement_without_its_level_is_a_fault_of_ours(written: Written) -> None:
+    module = written(
+        "@check()\ndef function_multiplies(evidence, part, *, tolerance):\n"
+        "    return Measurement('share', 1.0, 0.0, 'they are', 'Look.')"
+    )
+    toy = running.rubric()
+    (item,) = judge(NOTHING, replace(toy, items=toy.items[:1]), checks_of(module))
+    assert item.outcome is Outcome.NEEDS_REVIEW
+    assert "weighs_level=True" in item.checks[0].message
+
+
+# What a rubric makes of it
+
+
+def test_what_an_item_does_not_have_is_not_presupposed_there(tmp_path: Path) -> None:
+    text = (toy_exercise.FOLDER / "rubric.yaml").read_text()
+    alone = text.replace("      training_lowers_the_loss: {points: 2, zero_at: 1.0, full_at: 0.1}\n", "")
+    path = tmp_path / "rubric.yaml"
+    path.write_text(alone.replace("{points: 2, tolerance: 1.0e-4}", "{points: 4, tolerance: 1.0e-4}"))
+    rubric, _ = load_rubric(path)
+    assert [(spec.check, spec.presupposes) for spec in rubric.items[1].checks] == [("fresh_process_agrees", ())]
+
+
+def test_what_is_presupposed_in_one_part_is_not_in_another() -> None:
+    rubric, _ = load_rubric(Path(__file__).parents[1] / "rubric.yaml")
+    presupposed = {
+        item.id: spec.presupposes
+        for item in rubric.items
+        for spec in item.checks
+        if spec.check == "reconstructions_keep_their_digit"
+    }
+    likeness = ("reconstructions_resemble_the_images",)
+    assert presupposed == {"vae.reconstruction": (), "cvae.reconstruction": likeness}
+
+
+def test_a_level_needs_both_ends_in_the_rubric(tmp_path: Path) -> None:
+    shipped = (Path(__file__).parents[1] / "rubric.yaml").read_text()
+    (tmp_path / "rubric.yaml").write_text(shipped.replace("        full_at: 0.25\n", "", 1))
+    with pytest.raises(RubricError, match="'reconstructions_resemble_the_images': full_at is missing"):
+        load_rubric(tmp_path / "rubric.yaml")

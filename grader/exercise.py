@@ -4,18 +4,45 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 
-from grader.errors import RubricError
+from grader.errors import ExerciseError, RubricError
 from grader.evidence import AnswerSpec
 from grader.judging import Check
 from grader.records import Array, Evidence, Figure
 
 Questions = dict[str, dict[str, Array]]  # stage -> name -> array
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class InterfaceSpec:
+    """What a notebook of the exercise defines, and what of it a rubric may map to a course's own."""
+
+    names: tuple[str, ...]
+    train_functions: Mapping[str, str]  # part -> the function whose call trains it
+    arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # function -> its arguments, in order
+    returns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # function -> the values it returns, likewise
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # option -> choices, the interface's own first
+    imports: tuple[str, ...] = ()  # modules that a solution imports anyway; a box may load them before it is told one
+
+
+@dataclass(frozen=True)
+class ItemSpec:
+    """What the engine must know about one item of the rubric beside its checks."""
+
+    asks_for: tuple[str, ...] = ()  # the interface's names that a student writes for it
+    remarks_beside: tuple[str, ...] = ()  # where its remarks stand, if elsewhere; `name()` is where it is called
+    spoilt_by: tuple[str, ...] = ()  # the earlier items whose mistakes spoil it
+
+    @property
+    def remarks_at(self) -> tuple[str, ...]:
+        """The names beside which the item's remarks stand; none if empty."""
+        return self.remarks_beside or self.asks_for
 
 
 @runtime_checkable
@@ -28,20 +55,11 @@ class Exercise(Protocol):
     """
 
     parts: tuple[str, ...]
-    names: tuple[str, ...]  # the interface's names, which a rubric may map
-    arguments: Mapping[str, tuple[str, ...]]  # function -> its arguments, which a rubric may give another order
-    returns: Mapping[str, tuple[str, ...]]  # function -> the values it returns, likewise
-    options: Mapping[str, tuple[str, ...]]  # option -> what a rubric may choose, the interface's own way first
-    train_functions: Mapping[str, str]  # part -> the function whose call trains it
+    interface: InterfaceSpec
+    items: Mapping[str, ItemSpec]  # by the rubric's ids; an item of which nothing is to be said may be left out
     sizes: tuple[str, ...]  # what the rubric must size
     checks: Mapping[str, Check]
     in_box: Path
-    imports: tuple[str, ...]  # modules that a solution imports anyway; a box may load them before it is told one
-    asks_for: Mapping[str, tuple[str, ...]]  # item -> the interface's names a student writes for it
-    beside: Mapping[
-        str, tuple[str, ...]
-    ]  # item -> where its remarks stand, if elsewhere; `name()` is where it is called
-    spoilt_by: Mapping[str, tuple[str, ...]]  # item -> the earlier items whose mistakes spoil it
 
     def to_load(self) -> Sequence[Callable[[], object]]:
         """Works of a fraction of a second each, after which what judging and drawing need is in memory.
@@ -68,17 +86,36 @@ class Exercise(Protocol):
         """Why a person should look, one sentence each."""
 
 
+def asked_names(exercise: Exercise) -> dict[str, tuple[str, ...]]:
+    """Item -> the interface's names that a student writes for it, for the items that ask for any."""
+    return {item: spec.asks_for for item, spec in exercise.items.items() if spec.asks_for}
+
+
 def load_exercise(package: str) -> Exercise:
     """The exercise of that package.
 
     Raises:
         RubricError: where there is none.
+        ExerciseError: where its checks or items name what it does not have.
     """
     try:
         module = importlib.import_module(package)
     except ImportError as error:
         raise RubricError(f"exercise {package!r}: cannot be imported ({error}); expected a package") from None
-    exercise = getattr(module, "exercise", None)
-    if exercise is None:
+    make = getattr(module, "exercise", None)
+    if make is None:
         raise RubricError(f"exercise {package!r}: the package has no function `exercise()`")
-    return cast(Exercise, exercise())
+    exercise = cast(Exercise, make())
+    _refuse_unknown_names(exercise, f"exercise {package!r}")
+    return exercise
+
+
+def _refuse_unknown_names(exercise: Exercise, where: str) -> None:
+    for check in exercise.checks.values():
+        for part in check.presupposes_in:
+            if part not in exercise.parts:
+                raise ExerciseError(f"{where}: check {check.name!r}: presupposes_in: unknown part {part!r}")
+    for item, spec in exercise.items.items():
+        for earlier in spec.spoilt_by:
+            if earlier not in asked_names(exercise):
+                raise ExerciseError(f"{where}: item {item!r}: spoilt_by: {earlier!r} is no item that asks for anything")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from grader.evidence import overlay, read_later
-from grader.exercise import Exercise
+from grader.exercise import Exercise, ItemSpec
 from grader.judge import judge, stepped
 from grader.memory import Memory
 from grader.planning import UNWRITTEN
@@ -36,7 +36,7 @@ def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise)
     by_id = {item.id: item for item in items}
     found: dict[str, tuple[str, ...]] = {}
     for item in items if settings.enabled else ():
-        earlier = [by_id[name] for name in exercise.spoilt_by.get(item.id, ()) if name in by_id]
+        earlier = [by_id[name] for name in _spoilt_by(item, exercise) if name in by_id]
         lost = sorted((other for other in earlier if _spoils(other, exercise)), key=_share)
         replaced, rest = lost[: settings.max_replaced], lost[settings.max_replaced :]
         if replaced and _spoilt(item, exercise) and not any(map(_unwritten, rest)):
@@ -127,6 +127,10 @@ def _unwritten(item: ItemVerdict) -> bool:
     return item.points_milli == 0 and all(one.startswith(UNWRITTEN) or one.endswith(UNDEFINED) for one in told)
 
 
+def _spoilt_by(item: ItemVerdict, exercise: Exercise) -> tuple[str, ...]:
+    return exercise.items.get(item.id, ItemSpec()).spoilt_by
+
+
 def _share(item: ItemVerdict) -> float:
     return item.points_milli / item.max_points_milli
 
@@ -135,4 +139,4 @@ def _spoilt(item: ItemVerdict, exercise: Exercise) -> bool:
     """Whether the item lost something in a check that depends on what was trained."""
     lost = {Outcome.FAILED, Outcome.PARTIAL}
     trained = [check for check in item.checks if exercise.checks[check.id].needs_training]
-    return item.id in exercise.spoilt_by and any(check.outcome in lost for check in trained)
+    return bool(_spoilt_by(item, exercise)) and any(check.outcome in lost for check in trained)

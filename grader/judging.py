@@ -77,6 +77,8 @@ class Check:
 
 
 def check(
+    bare: None = None,
+    /,
     *,
     weighs_level: bool = False,
     smaller_is_better: bool = False,
@@ -97,6 +99,9 @@ def check(
     Raises:
         ExerciseError: one line that names the function, where it cannot be such a check.
     """
+
+    if bare is not None:  # `@check` alone hands the function in
+        _refuse(Check(bare), "write `@check()`, with parentheses")
 
     def marked(function: Measuring) -> Check:
         made = Check(

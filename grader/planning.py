@@ -138,7 +138,7 @@ def training_part(restored: Restored, index: int, exercise: Exercise, names: Map
     if role.role == "train" and role.part in exercise.parts:
         return role.part
     called = read_code(source_of(restored.notebook["cells"][index])).calls
-    for part, function in exercise.train_functions.items():
+    for part, function in exercise.interface.train_functions.items():
         if names.get(function, function) in called:
             return part
     return None
@@ -147,7 +147,7 @@ def training_part(restored: Restored, index: int, exercise: Exercise, names: Map
 def will_train(restored: Restored, exercise: Exercise, names: Mapping[str, str]) -> bool:
     """Whether some part's training function seems to be written, so that there will be something to decode."""
     cells = [read_code(source_of(cell)) for cell in restored.notebook["cells"] if is_code(cell)]
-    functions = {names.get(function, function) for function in exercise.train_functions.values()}
+    functions = {names.get(function, function) for function in exercise.interface.train_functions.values()}
     return any(functions & code.binds and UNWRITTEN not in code.source for code in cells)
 
 
@@ -157,7 +157,7 @@ def _code_cells(restored: Restored) -> list[int]:
 
 def _redefined(steps: Sequence[Step], asked_at: int, exercise: Exercise, names: Mapping[str, str]) -> bool:
     """Whether a cell after the asking defines once more what a cell before it had defined for the interface."""
-    wanted = {names.get(name, name) for name in exercise.names}
+    wanted = {names.get(name, name) for name in exercise.interface.names}
     return bool(_defined(steps[:asked_at]) & _defined(steps[asked_at:]) & wanted)
 
 

@@ -85,8 +85,8 @@ def written_names(exercise: Exercise, rubric: Rubric) -> dict[str, tuple[str, ..
     def actual(name: str) -> str:
         return ".".join(own.get(part, part) for part in name.removesuffix("()").split(".")) + "()" * name.endswith("()")
 
-    beside = {**exercise.asks_for, **exercise.beside}
-    return {item.id: tuple(map(actual, beside[item.id])) for item in rubric.items if item.id in beside}
+    beside = {item: spec.remarks_at for item, spec in exercise.items.items()}
+    return {item.id: tuple(map(actual, beside[item.id])) for item in rubric.items if beside.get(item.id)}
 
 
 def _shown(notebook: Notebook, names: Mapping[str, Sequence[str]], execution: Execution | None) -> NotebookView | None:

@@ -140,7 +140,7 @@ def supply(exercise: Exercise, limits: Limits, folders: Mapping[str, Path], isol
         BoxError: for an isolation that is none, or that this machine lacks.
     """
     contents = Contents({ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders})
-    return Supply(backend_named(isolation), contents, limits, exercise.imports)
+    return Supply(backend_named(isolation), contents, limits, exercise.interface.imports)
 
 
 def _specs(case: Case, stages: Collection[str]) -> dict[str, AnswerSpec]:

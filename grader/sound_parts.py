@@ -32,7 +32,7 @@ def sound_source(rubric_path: Path, rubric: Rubric) -> str:
 
 def replaced_names(items: Iterable[str], exercise: Exercise, names: Mapping[str, str]) -> list[str]:
     """The notebook's names of what the items ask for, `Class.method` for a method."""
-    wanted = [name for item in items for name in exercise.asks_for[item]]
+    wanted = [name for item in items for name in exercise.items[item].asks_for]
     return [".".join(names.get(part, part) for part in name.split(".")) for name in wanted]
 
 
@@ -51,7 +51,7 @@ def replacement_key(items: Iterable[str], exercise: Exercise, names: Mapping[str
 
 def _told(items: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str) -> dict[str, str]:
     replaced = replaced_names(items, exercise, names)
-    interface = [names.get(name, name) for name in exercise.names]
+    interface = [names.get(name, name) for name in exercise.interface.names]
     owners = {name.partition(".")[0] for name in replaced}
     return {
         "source": needed(source, owners, set(interface) - owners),

@@ -33,6 +33,7 @@ from grader.levels import Measurement
 from grader.records import Evidence, Finding
 """
 NOTHING = Evidence({}, {})
+SKELETON = load_exercise("grader.skeleton.exercise")
 
 
 class Written(Protocol):
@@ -87,7 +88,7 @@ def test_what_a_module_only_imports_and_what_has_no_mark_is_none_of_its_checks(w
 
 
 def test_an_exercise_knows_only_its_own_modules_checks() -> None:
-    toy, skeleton = toy_exercise.Toy.checks, load_exercise("grader.skeleton.exercise").checks
+    toy, skeleton = toy_exercise.Toy.checks, SKELETON.checks
     assert set(toy) == {"function_multiplies", "training_lowers_the_loss", "fresh_process_agrees"}
     assert not set(toy) & (set(skeleton) | set(vae_checks.CHECKS))
 
@@ -98,7 +99,7 @@ def modules() -> Iterator[ModuleType]:
         yield importlib.import_module(f"{vae_checks.__name__}.{found.name}")
 
 
-GATHERED = [*vae_checks.CHECKS.values(), *toy_exercise.Toy.checks.values(), *checks_of(skeleton_checks).values()]
+GATHERED = [*vae_checks.CHECKS.values(), *toy_exercise.Toy.checks.values(), *SKELETON.checks.values()]
 
 
 @pytest.mark.parametrize("module", list(modules()), ids=lambda module: module.__name__)
@@ -133,6 +134,7 @@ WRONG = {
         ["'a'", "(evidence, part, *, numbers without defaults)", "tolerance=0.1"],
     ),
     "a number by position": ("@check()\ndef a(evidence, part, tolerance): ...", ["'a'", "tolerance)"]),
+    "no parentheses": ("@check\ndef a(evidence, part): ...", ["'a'", "`@check()`"]),
     "no evidence": ("@check()\ndef a(part): ...", ["'a'", "got (part)"]),
     "nothing taken": ("@check()\ndef a(): ...", ["'a'", "got ()"]),
     "a level that takes an end": (
@@ -185,6 +187,22 @@ def test_two_checks_of_one_name_are_refused(written: Written) -> None:
     one, two = (written("@check()\ndef first(evidence, part): ...") for _ in range(2))
     with pytest.raises(ExerciseError, match=f"'first': {one.__name__} has a check of that name, too"):
         checks_of(one, two)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ("checks = {'a': replace(Toy.checks['fresh_process_agrees'], presupposes_in=('tow',))}", "unknown part 'tow'"),
+        ("items = {'one.training': ItemSpec(spoilt_by=('one.func',))}", "'one.func' is no item that asks for anything"),
+    ],
+)
+def test_an_exercise_that_names_what_it_does_not_have_is_refused(changed: str, said: str, written: Written) -> None:
+    module = written(
+        "from dataclasses import replace\nfrom grader.exercise import ItemSpec\nfrom toy_exercise import Toy\n"
+        f"class Other(Toy):\n    {changed}\nexercise = Other"
+    )
+    with pytest.raises(ExerciseError, match=f"exercise '{module.__name__}': .*{said}"):
+        load_exercise(module.__name__)
 
 
 def test_a_measurement_without_its_level_is_a_fault_of_ours(written: Written) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from toy_exercise import Toy, notebook, running
 
+from grader.exercise import ItemSpec
 from grader.following import Followed, to_replace, with_followed
 from grader.notebook.definitions import definitions
 from grader.pipeline import Options, grade, regrade
@@ -47,7 +48,7 @@ def test_a_spoilt_item_is_followed_only_where_an_earlier_one_was_lost() -> None:
 )
 def test_where_another_part_was_never_written_nothing_is_trained_again(message: str, followed: bool) -> None:
     class Both(Toy):
-        spoilt_by = MappingProxyType({"one.training": ("one.function", "two.function")})
+        items = MappingProxyType({"one.training": ItemSpec(spoilt_by=("one.function", "two.function"))})
 
     open_one = item("two.function", 0, 1000, "function_multiplies")
     open_one = replace(open_one, checks=(replace(open_one.checks[0], message=message),))

@@ -42,6 +42,15 @@ def test_every_check_of_the_exercise_is_worth_something() -> None:
     assert set(exercise.checks) == {spec.check for item in rubric.items for spec in item.checks}
 
 
+def test_the_exercise_speaks_of_every_item_and_of_no_other() -> None:
+    rubric, exercise = load_rubric(SHIPPED)
+    assert set(exercise.items) == {item.id for item in rubric.items}
+    for spec in exercise.items.values():
+        assert spec.remarks_at
+        assert all(exercise.items[earlier].asks_for for earlier in spec.spoilt_by)
+        assert {name.partition(".")[0] for name in spec.asks_for} <= set(exercise.interface.names)
+
+
 def test_the_toys_rubric_is_bound_to_the_toy() -> None:
     rubric, exercise = load_rubric(FOLDER / "rubric.yaml")
     assert rubric.exercise == "toy_exercise"

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from grader.batch.manifest import Manifest
 from grader.batch.similar import Alike, alike_sources, asked_source
 from grader.errors import GraderError
-from grader.exercise import Exercise
+from grader.exercise import Exercise, asked_names
 from grader.notebook.format import load_notebook
 from grader.notebook.read import read_submission
 from grader.own_json import keep, kept
@@ -35,7 +35,7 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
         return known
     names = {
         item: [".".join(rubric.interface.names.get(piece, piece) for piece in name.split(".")) for name in asked]
-        for item, asked in exercise.asks_for.items()
+        for item, asked in asked_names(exercise).items()
     }
     sources: dict[str, dict[str, str]] = {}  # all that is kept of a notebook
     limits = rubric.limits

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from grader.errors import RubricError
-from grader.exercise import Exercise
+from grader.exercise import InterfaceSpec
 from grader.records import Interface
 from grader.rubric.wording import nearest
 
 
-def bound_interface(section: Mapping[str, Any], exercise: Exercise) -> Interface:
+def bound_interface(section: Mapping[str, Any], known: InterfaceSpec) -> Interface:
     """The section, whose names, functions, orders and options the exercise knows; what is as there is left out.
 
     Raises:
@@ -20,20 +20,20 @@ def bound_interface(section: Mapping[str, Any], exercise: Exercise) -> Interface
     """
     parts = ("names", "arguments", "returns")
     for key, value in section.items():
-        if key in exercise.names and key not in exercise.options:
+        if key in known.names and key not in known.options:
             shown = value if isinstance(value, str) else "..."
             raise RubricError(
                 f"interface: {key!r} belongs below names; write `interface: {{names: {{{key}: {shown}}}}}`"
             )
-        if key not in parts and key not in exercise.options:
-            raise RubricError(f"interface: unknown key {key!r}{nearest(str(key), [*parts, *exercise.options])}")
+        if key not in parts and key not in known.options:
+            raise RubricError(f"interface: unknown key {key!r}{nearest(str(key), [*parts, *known.options])}")
         if key in parts and not isinstance(value, dict):
             raise RubricError(f"interface: {key}: expected a mapping, got {value!r:.60}")
     return Interface(
-        names=_names(section.get("names", {}), exercise.names),
-        arguments=_orders("arguments", section.get("arguments", {}), exercise.arguments),
-        returns=_orders("returns", section.get("returns", {}), exercise.returns),
-        options=_options({key: value for key, value in section.items() if key not in parts}, exercise.options),
+        names=_names(section.get("names", {}), known.names),
+        arguments=_orders("arguments", section.get("arguments", {}), known.arguments),
+        returns=_orders("returns", section.get("returns", {}), known.returns),
+        options=_options({key: value for key, value in section.items() if key not in parts}, known.options),
     )
 
 

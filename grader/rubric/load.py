@@ -49,7 +49,7 @@ def _bound(file: RubricFile, exercise: Exercise, sha256: str) -> Rubric:
         reference=file.reference,
         items=items,
         limits=_limits(file.limits),
-        interface=bound_interface(file.interface, exercise),
+        interface=bound_interface(file.interface, exercise.interface),
         sizes=_sizes(file.sizes, exercise),
         follow_through=FollowThrough(**follow.model_dump()) if follow else FollowThrough(),
         points_step_milli=step,

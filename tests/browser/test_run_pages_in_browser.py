@@ -37,7 +37,7 @@ EXECUTION = Execution(
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
-    names = {**VaeMnist.asks_for, **VaeMnist.beside}
+    names = {item: spec.remarks_at for item, spec in VaeMnist.items.items()}
     runs = (CellRun(18, "error", 3.0, "RuntimeError: mat1 and mat2 shapes cannot be multiplied (128x784 and 28x400)"),)
     view = make_view(load_notebook(ROOT / "reference" / "vae_mnist.ipynb"), names, runs)
     for sample in SAMPLES:

@@ -46,7 +46,7 @@ def test_the_rubric_has_the_same_items_and_numbers() -> None:
     shipped, _ = load_rubric(corpus.ROOT / "rubric.yaml")
     assert rubric.items == shipped.items
     assert rubric.interface.names
-    assert set(rubric.interface.returns) == set(exercise.returns)
+    assert set(rubric.interface.returns) == set(exercise.interface.returns)
 
 
 def test_components_lose_nothing(reference: Notebook, tmp_path: Path) -> None:

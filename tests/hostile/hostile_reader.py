@@ -22,6 +22,7 @@ from toy_exercise import Toy, notebook, running
 
 from grader.batch.similar import alike
 from grader.errors import SubmissionError
+from grader.exercise import asked_names
 from grader.judge import judge
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import dump_notebook, is_code
@@ -38,7 +39,7 @@ from grader.run_pages import load_pages
 ADDRESS_SPACE = 6 << 30  # a notebook that takes that much ends the process
 CPU_S = 1200
 SIZES = (1000, 5000, 20_000, 90_000)  # characters
-NAMES = {**Toy().asks_for, **Toy().beside}
+NAMES = {item: spec.remarks_at for item, spec in Toy.items.items()}
 TEMPLATE, RUBRIC = notebook.template(), running.rubric()
 
 
@@ -62,7 +63,7 @@ def read_all(made: Notebook, path: Path) -> str:
     dump_notebook(ran)
     remarks = (*submission.remarks, *restored.remarks, *differing)
     drawn = sum(map(len, pages(ran, remarks, runs)))
-    alike({"one": submission.notebook, "two": submission.notebook}, TEMPLATE, Toy().asks_for)
+    alike({"one": submission.notebook, "two": submission.notebook}, TEMPLATE, asked_names(Toy()))
     return f"read, {drawn / 1e6:.0f} MB of pages"
 
 

@@ -53,7 +53,7 @@ def test_the_exercise_is_one(rubric: Path) -> None:
     assert isinstance(exercise, Exercise)
     assert loaded.exercise == f"grader.exercises.{NAME}"
     assert {item.id.partition(".")[0] for item in loaded.items} == set(exercise.parts)
-    assert set(exercise.asks_for) == {item.id for item in loaded.items}
+    assert set(exercise.items) == {item.id for item in loaded.items}
     assert {spec.check for item in loaded.items for spec in item.checks} == set(exercise.checks)
 
 

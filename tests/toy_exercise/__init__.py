@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from grader.evidence import AnswerSpec, ArraySpec
-from grader.exercise import Exercise, Questions, Say
+from grader.exercise import Exercise, InterfaceSpec, ItemSpec, Questions, Say
 from grader.judging import Check, NotAnswered, checks_of
 from grader.records import Array, Evidence, Fault, Figure
 from toy_exercise import checks
@@ -24,18 +24,22 @@ class Toy:
     """See `grader.exercise.Exercise`."""
 
     parts: tuple[str, ...] = ("one", "two")
-    names: tuple[str, ...] = ("STEPS", "double", "triple", "train_one", "train_two", "one", "two")
-    arguments: Mapping[str, tuple[str, ...]] = {"train_one": ("model", "steps"), "train_two": ("model", "steps")}
-    returns: Mapping[str, tuple[str, ...]] = {}
-    options: Mapping[str, tuple[str, ...]] = {"numbers": ("arrays", "lists")}
-    train_functions: Mapping[str, str] = {"one": "train_one", "two": "train_two"}
+    interface: InterfaceSpec = InterfaceSpec(
+        names=("STEPS", "double", "triple", "train_one", "train_two", "one", "two"),
+        train_functions={"one": "train_one", "two": "train_two"},
+        arguments={"train_one": ("model", "steps"), "train_two": ("model", "steps")},
+        options={"numbers": ("arrays", "lists")},
+        imports=("json",),
+    )
+    items: Mapping[str, ItemSpec] = {
+        "one.function": ItemSpec(asks_for=("double",)),
+        "one.training": ItemSpec(remarks_beside=("train_one()",), spoilt_by=("one.function",)),
+        "two.function": ItemSpec(asks_for=("triple",)),
+        "two.training": ItemSpec(remarks_beside=("train_two()",), spoilt_by=("two.function",)),
+    }
     sizes: tuple[str, ...] = ("numbers",)
     checks: Mapping[str, Check] = checks_of(checks)
     in_box = FOLDER / "in_box"
-    imports: tuple[str, ...] = ("json",)
-    asks_for: Mapping[str, tuple[str, ...]] = {"one.function": ("double",), "two.function": ("triple",)}
-    beside: Mapping[str, tuple[str, ...]] = {"one.training": ("train_one()",), "two.training": ("train_two()",)}
-    spoilt_by: Mapping[str, tuple[str, ...]] = {"one.training": ("one.function",), "two.training": ("two.function",)}
 
     def to_load(self) -> Sequence[Callable[[], object]]:
         """Nothing takes time to load."""

@@ -11,7 +11,7 @@ from grader.box.backend import MNIST
 from grader.classifier import judge
 from grader.data.mnist import ensure_mnist, raw_folder
 from grader.evidence import AnswerSpec
-from grader.exercise import Questions, Say
+from grader.exercise import InterfaceSpec, ItemSpec, Questions, Say
 from grader.exercises.vae_mnist import figures, questions
 from grader.exercises.vae_mnist.checks import CHECKS, real
 from grader.exercises.vae_mnist.checks.pictures import (
@@ -27,42 +27,46 @@ from grader.judging import Check, NotAnswered
 from grader.records import Array, Evidence, Fault, Figure
 
 
+def _drawn(part: str, beside: str) -> ItemSpec:
+    """An item about what a trained model draws, which every mistake before it can have spoilt."""
+    earlier = (f"{part}.encoder_decoder", f"{part}.reparameterization", "vae.loss", f"{part}.training")
+    return ItemSpec(remarks_beside=(beside,), spoilt_by=earlier)
+
+
+ITEMS = {
+    "vae.encoder_decoder": ItemSpec(asks_for=("Encoder", "Decoder")),
+    "vae.reparameterization": ItemSpec(asks_for=("VAE.reparameterize",)),
+    "vae.loss": ItemSpec(asks_for=("vae_loss",)),
+    "vae.training": ItemSpec(asks_for=("train_vae",)),
+    "vae.reconstruction": _drawn("vae", "train_vae()"),
+    "vae.generation": _drawn("vae", "sample_vae"),
+    "cvae.encoder_decoder": ItemSpec(asks_for=("ConditionalEncoder", "ConditionalDecoder")),
+    "cvae.reparameterization": ItemSpec(asks_for=("CVAE.reparameterize",)),
+    "cvae.training": ItemSpec(asks_for=("train_cvae",)),
+    "cvae.reconstruction": _drawn("cvae", "train_cvae()"),
+    "cvae.generation": _drawn("cvae", "sample_cvae"),
+}
+
+
 class VaeMnist:
     """See `grader.exercise.Exercise`."""
 
     parts: tuple[str, ...] = questions.PARTS
-    names: tuple[str, ...] = (*interface.NAMES, *interface.ATTRIBUTES)
-    arguments: Mapping[str, tuple[str, ...]] = interface.ARGUMENTS
-    returns: Mapping[str, tuple[str, ...]] = interface.RETURNS
-    options: Mapping[str, tuple[str, ...]] = interface.OPTIONS
-    train_functions: Mapping[str, str] = {"vae": "train_vae", "cvae": "train_cvae"}
-    imports: tuple[str, ...] = ("torch", "torchvision", "matplotlib.pyplot")
+    interface: InterfaceSpec = InterfaceSpec(
+        names=(*interface.NAMES, *interface.ATTRIBUTES),
+        train_functions={"vae": "train_vae", "cvae": "train_cvae"},
+        arguments=interface.ARGUMENTS,
+        returns=interface.RETURNS,
+        options=interface.OPTIONS,
+        imports=("torch", "torchvision", "matplotlib.pyplot"),
+    )
+    items: Mapping[str, ItemSpec] = ITEMS
     sizes: tuple[str, ...] = (
         *("draws", "draw_rows", "train_batch", "train_batches", "train_epochs", "toy_samples"),
         *("reconstructions", "samples", "prior_samples"),
     )
     checks: Mapping[str, Check] = CHECKS
     in_box: Path = Path(__file__).parent / "in_box"
-    asks_for: Mapping[str, tuple[str, ...]] = {
-        "vae.encoder_decoder": ("Encoder", "Decoder"),
-        "vae.reparameterization": ("VAE.reparameterize",),
-        "vae.loss": ("vae_loss",),
-        "vae.training": ("train_vae",),
-        "cvae.encoder_decoder": ("ConditionalEncoder", "ConditionalDecoder"),
-        "cvae.reparameterization": ("CVAE.reparameterize",),
-        "cvae.training": ("train_cvae",),
-    }
-    beside: Mapping[str, tuple[str, ...]] = {
-        "vae.reconstruction": ("train_vae()",),
-        "vae.generation": ("sample_vae",),
-        "cvae.reconstruction": ("train_cvae()",),
-        "cvae.generation": ("sample_cvae",),
-    }
-    spoilt_by: Mapping[str, tuple[str, ...]] = {
-        f"{part}.{item}": (f"{part}.encoder_decoder", f"{part}.reparameterization", "vae.loss", f"{part}.training")
-        for part in questions.PARTS
-        for item in ("reconstruction", "generation")
-    }
 
     def to_load(self) -> Sequence[Callable[[], object]]:
         """The classifier, what it sees on real digits, the training images' index, and matplotlib, which draws."""

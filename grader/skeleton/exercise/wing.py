@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from grader.evidence import AnswerSpec
-from grader.exercise import Questions, Say
+from grader.exercise import InterfaceSpec, ItemSpec, Questions, Say
 from grader.judging import Check, NotAnswered, checks_of
 from grader.records import Array, Evidence, Fault, Figure
 
@@ -20,20 +20,21 @@ class StraightLine:
     """One part, `line`. A notebook that trains several things has several parts, each with its own training cell."""
 
     parts: tuple[str, ...] = questions.PARTS
-    names: tuple[str, ...] = interface.NAMES
-    arguments: Mapping[str, tuple[str, ...]] = interface.ARGUMENTS
-    returns: Mapping[str, tuple[str, ...]] = interface.RETURNS
-    options: Mapping[str, tuple[str, ...]] = {}  # what else a course's notebook may do in another way
-    train_functions: Mapping[str, str] = {"line": "fit"}
+    interface: InterfaceSpec = InterfaceSpec(
+        names=interface.NAMES,
+        train_functions={"line": "fit"},
+        arguments=interface.ARGUMENTS,
+        returns=interface.RETURNS,
+    )
+    # Nothing here is spoilt by an earlier mistake. Where a wrong loss spoils what is learnt, say `spoilt_by` of the
+    # later item, and a sound part is put in the wrong one's place before the later item is judged: see vae_mnist.
+    items: Mapping[str, ItemSpec] = {
+        "line.loss": ItemSpec(asks_for=("mean_squared_error",)),
+        "line.training": ItemSpec(asks_for=("fit",)),
+    }
     sizes: tuple[str, ...] = ("points",)
     checks: Mapping[str, Check] = checks_of(checks)
     in_box: Path = Path(__file__).parent / "in_box"
-    imports: tuple[str, ...] = ()  # nothing that takes time
-    asks_for: Mapping[str, tuple[str, ...]] = {"line.loss": ("mean_squared_error",), "line.training": ("fit",)}
-    beside: Mapping[str, tuple[str, ...]] = {}  # remarks stand beside what is asked for
-    # Nothing here is spoilt by an earlier mistake. Where a wrong loss spoils what is learnt, name the items here, and
-    # a sound part is put in its place before the later item is judged: see vae_mnist.
-    spoilt_by: Mapping[str, tuple[str, ...]] = {}
 
     def to_load(self) -> Sequence[Callable[[], object]]:
         """Nothing takes time to load."""

@@ -51,6 +51,14 @@ AnswerSpec = Mapping[str, ArraySpec]
 _NO_FILE = "the answer is not a tensor file"
 
 
+class NotAnswered(Exception):
+    """There is no answer to look at; `fault` says whose fault that is and why."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
 class Rejected(Exception):
     """The bytes are no answer to the question; the message says why, for the student."""
 

@@ -6,14 +6,16 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 import numpy as np
 
 from grader.errors import ExerciseError, RubricError
 from grader.evidence import AnswerSpec
-from grader.judging import Check
 from grader.records import Array, Evidence, Figure
+
+if TYPE_CHECKING:
+    from grader.judging import Check
 
 Questions = dict[str, dict[str, Array]]  # stage -> name -> array
 Say = Callable[[str], None]

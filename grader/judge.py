@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from grader.errors import EvidenceError
-from grader.judging import ENDS, Check, NotAnswered
+from grader.evidence import NotAnswered
+from grader.judging import ENDS, Check
 from grader.levels import Measurement, weighed
 from grader.memory import Memory, asked
 from grader.records import (

@@ -14,18 +14,10 @@ from typing import NoReturn
 
 from grader.errors import ExerciseError
 from grader.levels import Measurement, weighed
-from grader.records import Evidence, Fault, Finding
+from grader.records import Evidence, Finding
 
 Measuring = Callable[..., Finding | Measurement]  # measuring(evidence, part, *, numbers...)
 ENDS = ("zero_at", "full_at")  # of partial credit
-
-
-class NotAnswered(Exception):
-    """A check has nothing to judge; `fault` says whose fault that is and why."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from grader.judging import NotAnswered
+from grader.evidence import NotAnswered
 from grader.levels import Measurement
 from grader.own_json import keep, kept
 from grader.records import Fault, Finding

@@ -19,10 +19,9 @@ from grader.box.gpu import gpu
 from grader.box.inbox import Inbox
 from grader.box.keeper import Kept
 from grader.box.supply import Supply
-from grader.evidence import AnswerSpec, as_stored
+from grader.evidence import AnswerSpec, NotAnswered, as_stored
 from grader.exercise import Exercise, Questions
 from grader.gathering import gather, merged, trained_state
-from grader.judging import NotAnswered
 from grader.meanwhile import Beside, ahead
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import cell_title

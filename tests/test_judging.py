@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_exercise.running import rubric as toy_rubric
 
+from grader.evidence import NotAnswered
 from grader.judge import judge, of_checks
-from grader.judging import Check, NotAnswered
+from grader.judging import Check
 from grader.records import CheckSpec, Evidence, Fault, Finding, ItemVerdict, Outcome, Rubric, RubricItem
 
 NOTHING = Evidence({}, {}, {})

@@ -14,10 +14,10 @@ from toy_exercise import Toy, running
 from toy_exercise.checks import FACTORS
 
 from grader.errors import EvidenceError
-from grader.evidence import save_evidence
+from grader.evidence import NotAnswered, save_evidence
 from grader.following import Followed
 from grader.judge import judge
-from grader.judging import NotAnswered, check
+from grader.judging import check
 from grader.judging_again import verdicts
 from grader.levels import Measurement, weighed
 from grader.memory import Memory, asked, store_memory, stored_memory

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -215,16 +216,15 @@ def test_a_grade_of_components_asks_each_check_once_and_reads_no_evidence_back(
 ) -> None:
     asked: Counter[tuple[str, str]] = Counter()
 
-    def counted(name: str, check: Check) -> Check:
-        @functools.wraps(check)
+    def counted(check: Check) -> Check:
+        @functools.wraps(check.measure)
         def ask(evidence: Evidence, part: str, **numbers: Any) -> Any:
-            asked[part, name] += 1
-            return check(evidence, part, **numbers)
+            asked[part, check.name] += 1
+            return check.measure(evidence, part, **numbers)
 
-        return ask
+        return replace(check, measure=ask)
 
-    toy = {name: counted(name, check) for name, check in Toy.checks.items()}
-    monkeypatch.setattr(Toy, "checks", toy)
+    monkeypatch.setattr(Toy, "checks", {name: counted(check) for name, check in Toy.checks.items()})
     opened, hashed = [], []
     monkeypatch.setattr(run_folder, "load_evidence", lambda path: opened.append(path) or load_evidence(path))
     real = run_folder._checksum

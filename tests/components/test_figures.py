@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from grader.errors import EvidenceError
+from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist import figures
 from grader.exercises.vae_mnist.checks import real
 from grader.exercises.vae_mnist.figures import codes, drawing, losses, reconstructions, requests
 from grader.exercises.vae_mnist.figures.reference import reference
-from grader.judging import NotAnswered
 from grader.metrics import copy_bank
 from grader.records import Array, Evidence, Figure
 

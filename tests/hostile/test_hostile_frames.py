@@ -16,11 +16,10 @@ from safetensors.numpy import save
 from toy_exercise import notebook, running
 
 from grader.box.inbox import MAX_FRAMES, MAX_TOLD, MAX_VALUES, Inbox
-from grader.evidence import save_evidence
+from grader.evidence import NotAnswered, save_evidence
 from grader.gathering import gather, merged, trained_state
 from grader.in_box.wire import HEADER, WireError, read_frame, write_frame
 from grader.judge import judge
-from grader.judging import NotAnswered
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import dump_notebook
 from grader.planning import executed

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from grader.evidence import AnswerSpec, ArraySpec
+from grader.evidence import AnswerSpec, ArraySpec, NotAnswered
 from grader.exercise import Exercise, InterfaceSpec, ItemSpec, Questions, Say
-from grader.judging import Check, NotAnswered, checks_of
+from grader.judging import Check, checks_of
 from grader.records import Array, Evidence, Fault, Figure
 from toy_exercise import checks
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from grader.judging import NotAnswered, check
+from grader.evidence import NotAnswered
+from grader.judging import check
 from grader.records import Array, Evidence, Fault, Finding
 
 FACTORS = {"one": 2, "two": 3}

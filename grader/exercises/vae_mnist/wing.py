@@ -10,7 +10,7 @@ import numpy as np
 from grader.box.backend import MNIST
 from grader.classifier import judge
 from grader.data.mnist import ensure_mnist, raw_folder
-from grader.evidence import AnswerSpec
+from grader.evidence import AnswerSpec, NotAnswered
 from grader.exercise import InterfaceSpec, ItemSpec, Questions, Say
 from grader.exercises.vae_mnist import figures, questions
 from grader.exercises.vae_mnist.checks import CHECKS, real
@@ -23,7 +23,7 @@ from grader.exercises.vae_mnist.checks.pictures import (
 )
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
 from grader.exercises.vae_mnist.in_box import interface
-from grader.judging import Check, NotAnswered
+from grader.judging import Check
 from grader.records import Array, Evidence, Fault, Figure
 
 

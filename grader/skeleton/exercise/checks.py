@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from grader.judging import NotAnswered, check
+from grader.evidence import NotAnswered
+from grader.judging import check
 from grader.records import Array, Evidence, Fault, Finding
 
 from .questions import TRUE_INTERCEPT, TRUE_SLOPE

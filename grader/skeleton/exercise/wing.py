@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from grader.evidence import AnswerSpec
+from grader.evidence import AnswerSpec, NotAnswered
 from grader.exercise import InterfaceSpec, ItemSpec, Questions, Say
-from grader.judging import Check, NotAnswered, checks_of
+from grader.judging import Check, checks_of
 from grader.records import Array, Evidence, Fault, Figure
 
 from . import checks, evidence_spec, questions

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from grader.classifier import Judgement, judge
+from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist.checks import real
 from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
-from grader.judging import NotAnswered
 from grader.metrics.bootstrap import standard_error
 from grader.metrics.copies import CopySearch, copy_search
 from grader.metrics.diversity import class_deviations

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from grader.judging import NotAnswered
+from grader.evidence import NotAnswered
 from grader.records import Array, Evidence, Fault, Finding, Measured
 
 UNANSWERED = Fault("student", "the notebook did not get as far as this")

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from grader.errors import GraderError
+from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist.figures.codes import code_map
 from grader.exercises.vae_mnist.figures.copies import nearest_training_images
 from grader.exercises.vae_mnist.figures.losses import loss_curve
 from grader.exercises.vae_mnist.figures.reconstructions import first_reconstructions, worst_reconstructions
 from grader.exercises.vae_mnist.figures.requests import digits_on_request, digits_read
 from grader.exercises.vae_mnist.figures.samples import new_images
-from grader.judging import NotAnswered
 from grader.records import Evidence, Figure
 
 Picture = Callable[[Evidence, str], Figure]

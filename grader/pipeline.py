@@ -38,8 +38,8 @@ from grader.report.words import judged_points, needs_person
 from grader.rubric import load_rubric
 from grader.rubric.wording import nearest
 from grader.run_files import aside, put_in_place, settle, written
-from grader.run_folder import EVIDENCE_CHECKSUM, evidence_checksum, store_run, stored_report
-from grader.run_pages import draw, load_pages, store_drawn, write_report
+from grader.run_folder import EVIDENCE_CHECKSUM, store_run, stored_report
+from grader.run_pages import Drawn, draw, load_pages, store_drawn, write_pages, write_report, written_names
 from grader.run_place import (
     REPLACE,
     class_above,
@@ -49,7 +49,7 @@ from grader.run_place import (
     refuse_less,
     refuse_other_rubric,
 )
-from grader.running import BOX_SAYS, Case, case_of, run_replaced, run_submission, supply
+from grader.running import BOX_SAYS, Case, Ran, case_of, run_replaced, run_submission, supply
 from grader.sound_parts import replacement_key, replacement_questions, sound_source
 from grader.versions import grader_checksum, versions
 
@@ -112,36 +112,53 @@ class _Work:
     options: Options
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What came of it, before anything is written."""
+
+    case: Case
+    seed: str
+    ran: Ran
+    followed: Mapping[str, Followed]
+    items: tuple[ItemVerdict, ...]
+    memory: Memory
+    drawn: Drawn
+    key: str  # what decided how it was run
+
+
 def _graded(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
     """The folder holds the submission's run, which was written into `finished` first."""
     submission, rubric, exercise = work.submission, work.rubric, work.exercise
     old = earlier_report(folder)
     same_text = old is not None and old.checksums.get("notebook") == submission.sha256
     decisions = _decisions(folder, submission, rubric, old if same_text else None, held=work.options.held)
-    report = with_overrides(_run(work, finished, say), decisions)
+    run = _run(work, say)
+    say("writing the report")
+    report = with_overrides(_report(work, run, store_run(finished, run.ran, run.followed)), decisions)
     weaker = is_weaker(report, old) if old is not None else ""
     if old is not None and weaker and not work.options.replace:
         raise GraderError(f"{folder}: the earlier run stands, {judged_points(old)}: {weaker}; {REPLACE}")
-    say("writing the report")
-    write_report(finished, report, exercise, rubric)
+    remember(finished, exercise, run.memory)
+    store_drawn(finished, run.drawn, exercise, rubric)
+    write_pages(finished, report, run.drawn, run.ran.execution, written_names(exercise, rubric))
     put_in_place(folder, finished, keep_as=_kept_name(folder, old) if weaker or not same_text else "")
     return report
 
 
-def _run(work: _Work, folder: Path, say: Say) -> GradeReport:
-    """The folder holds a run of the submission, what was found on it and what was drawn of it; returns the report.
+def _run(work: _Work, say: Say) -> _Run:
+    """The submission has run and is judged.
 
     Raises:
-        GraderError: the box failed, or nothing of the submission could be judged.
+        GraderError: the box failed.
     """
-    submission, rubric, exercise, options = work.submission, work.rubric, work.exercise, work.options
+    rubric, exercise, options = work.rubric, work.exercise, work.options
     with supply(exercise, rubric.limits, exercise.prepare(say), options.isolation) as boxes:
         say("building a box")
         boxes.ready(1)
         template = load_notebook(work.rubric_path.parent / rubric.template)
         sound = sound_source(work.rubric_path, rubric)
         seed = options.seed or secrets.token_hex(16)
-        case = case_of(submission.notebook, template, rubric, exercise, seed, boxes)
+        case = case_of(work.submission.notebook, template, rubric, exercise, seed, boxes)
         trained = of_checks(rubric, needing_training(exercise.checks))
         with Beside(*exercise.to_load(), load_pages) as loading:
             ran = run_submission(
@@ -159,21 +176,29 @@ def _run(work: _Work, folder: Path, say: Say) -> GradeReport:
             followed = follow(ran.evidence, {}, sound, case, memory, say)
             items = verdicts(ran.evidence, followed, rubric, exercise, memory)
             drawn = drawing.result()
-    store_run(folder, ran, followed)
-    store_drawn(folder, drawn, exercise, rubric)
-    remember(folder, exercise, memory)
+    key = run_key(rubric, exercise, template, options.parts, options.isolation)
+    return _Run(case, seed, ran, followed, items, memory, drawn, key)
+
+
+def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
+    """The report on the run, whose evidence has this checksum.
+
+    Raises:
+        GraderError: nothing of the submission could be judged.
+    """
+    submission, rubric, restored, ran = work.submission, work.rubric, run.case.restored, run.ran
     checksums = {
         "notebook": submission.sha256,
         "rubric": rubric.sha256,
         "grader": grader_checksum(),
-        "questions": questions_checksum(case.questions),
-        "run": run_key(rubric, exercise, template, options.parts, options.isolation),
-        EVIDENCE_CHECKSUM: evidence_checksum(folder),
+        "questions": questions_checksum(run.case.questions),
+        "run": run.key,
+        EVIDENCE_CHECKSUM: evidence,
     }
-    differing = compare_saved(submission.notebook, case.restored, ran.notebook, ran.execution.cells)
-    remarks = (*options.remarks, *submission.remarks, *case.restored.remarks, *differing)
-    looks = exercise.reasons_for_person(ran.evidence)
-    report = make_report(submission.name, items, rubric, ran.execution, remarks, looks, seed, checksums)
+    differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
+    remarks = (*work.options.remarks, *submission.remarks, *restored.remarks, *differing)
+    looks = work.exercise.reasons_for_person(ran.evidence)
+    report = make_report(submission.name, run.items, rubric, ran.execution, remarks, looks, run.seed, checksums)
     refuse_undecided(report)
     return report
 

@@ -42,10 +42,10 @@ _Seen = dict[str, tuple[list[int], str]]  # file -> its stamp, and its SHA-256
 _SEEN: TypeAdapter[_Seen] = TypeAdapter(_Seen)
 
 
-def store_run(folder: Path, ran: Ran, followed: Mapping[str, Followed]) -> None:
+def store_run(folder: Path, ran: Ran, followed: Mapping[str, Followed]) -> str:
     """The folder holds the run's evidence, executed notebook and execution record, and nothing of an older run's.
 
-    `followed` are the parts that were trained once more.
+    `followed` are the parts that were trained once more. Returns the evidence's checksum.
 
     Raises:
         OSError: where it cannot be written, as on a full disk.
@@ -59,6 +59,7 @@ def store_run(folder: Path, ran: Ran, followed: Mapping[str, Followed]) -> None:
     for part, one in followed.items():
         store_followed(folder, part, one)
     remember_checksums(folder)
+    return evidence_checksum(folder)
 
 
 def stored_evidence(folder: Path) -> Evidence:

@@ -57,17 +57,27 @@ def store_drawn(folder: Path, drawn: Drawn, exercise: Exercise, rubric: Rubric) 
 
 
 def write_report(folder: Path, report: GradeReport, exercise: Exercise, rubric: Rubric) -> None:
+    """As `write_pages`, with what the folder keeps of its run; what it does not keep is drawn and kept."""
+    names, execution = written_names(exercise, rubric), stored_execution(folder)
+    drawn = Drawn(_figures(folder, exercise), _view(folder, exercise, names, execution))
+    write_pages(folder, report, drawn, execution, names)
+
+
+def write_pages(
+    folder: Path,
+    report: GradeReport,
+    drawn: Drawn,
+    execution: Execution | None,
+    names: Mapping[str, tuple[str, ...]],
+) -> None:
     """The folder holds the report in every form, `report.json` last; what would be the same is not written.
 
-    What is shown beside the report is what the folder keeps, or is drawn and kept.
+    `names` are those of `written_names`.
     """
-    drawn, execution = _figures(folder, exercise), stored_execution(folder)
-    names = written_names(exercise, rubric)
-    view = _view(folder, exercise, names, execution)
     write_changed(folder / "results.json", dump_json(results_json(report)))
     write_changed(folder / "feedback.txt", feedback_text(report).encode())
-    write_changed(folder / FEEDBACK, feedback_html(report, drawn, view, names).encode())
-    write_changed(folder / "report.html", report_html(report, drawn, execution).encode())
+    write_changed(folder / FEEDBACK, feedback_html(report, drawn.figures, drawn.view, names).encode())
+    write_changed(folder / "report.html", report_html(report, drawn.figures, execution).encode())
     write_changed(folder / REPORT, dump(report))
 
 

@@ -22,7 +22,7 @@ import toy_exercise
 from faulty_grading import WHOLE, Grade
 from toy_exercise import notebook, running
 
-from grader import pipeline, run_folder, run_pages
+from grader import own_json, pipeline, run_folder, run_pages
 from grader.box.inbox import Inbox
 from grader.files import write_atomically
 
@@ -135,8 +135,8 @@ def test_the_disk_is_full(file: str, grade: Grade, monkeypatch: pytest.MonkeyPat
             raise OSError(errno.ENOSPC, NO_SPACE, str(path))
         write_atomically(path, data)
 
-    monkeypatch.setattr(run_folder, "write_atomically", full)
-    monkeypatch.setattr(run_pages, "write_atomically", full)
+    for module in (run_folder, run_pages, own_json):
+        monkeypatch.setattr(module, "write_atomically", full)
     came = grade()
     came.is_refused(NO_SPACE, file)
     if (results := came.folder / "results.json").exists():  # written before: with the right points
@@ -235,5 +235,5 @@ def test_a_fault_nobody_thought_of(grade: Grade, monkeypatch: pytest.MonkeyPatch
     def unexpected(*_: object) -> None:
         raise RuntimeError("first line\nsecond line \x1b[2J")
 
-    monkeypatch.setattr(pipeline, "restore_given", unexpected)
+    monkeypatch.setattr(pipeline, "case_of", unexpected)
     grade().is_refused("a fault of the grader's own, not the submission's: RuntimeError: first line second line")

@@ -36,19 +36,6 @@ def standard_error(metric: Callable[..., float], *arrays: Array, seed: int, resa
     return float(np.std(values, ddof=1))
 
 
-def mean_standard_error(values: Array) -> float:
-    """The standard error of the mean of `values` `(N,)`, N at least 2: `s / sqrt(N)`.
-
-    Raises: ValueError where fewer than 2 values are given.
-
-    >>> mean_standard_error(np.array([1.0, 3.0]))
-    1.0
-    """
-    if len(values) < 2:
-        raise ValueError(f"mean_standard_error: expected at least 2 values, got {len(values)}")
-    return float(values.std(ddof=1) / math.sqrt(len(values)))
-
-
 def share_standard_error(share: float, count: int) -> float:
     """The standard error of a share in [0, 1] of `count` independent trials: `sqrt(p (1 - p) / N)`.
 

@@ -65,29 +65,21 @@ def copy_bank(train_images: Array) -> CopyBank:
 class CopySearch(NamedTuple):
     """For each of N samples, how near the nearest training image is, and which one that is."""
 
-    ratios: Array  # (N,), see `copy_ratios`
+    ratios: Array  # (N,) in [0, 1], see `copy_search`
     nearest: Array  # (N,), rows of the training images
 
 
-def copy_ratios(samples: Array, bank: CopyBank) -> Array:
-    """How much nearer each sample is to its nearest training image than to the rivals: `(N,)` in [0, 1].
+def copy_search(samples: Array, bank: CopyBank) -> CopySearch:
+    """How much nearer each sample is to its nearest training image than to the rivals, and which one that is.
 
-    0.0 to 0.4 for a copy, 0.6 to 0.95 for a new picture, 1 for an empty one. `min_g d_g / median_g d_g` over
-    the nearest training image of each of 16 equal parts of the training set: the ratio test of Lowe
+    A ratio is 0.0 to 0.4 for a copy, 0.6 to 0.95 for a new picture, 1 for an empty one. `min_g d_g / median_g d_g`
+    over the nearest training image of each of 16 equal parts of the training set: the ratio test of Lowe
     (Distinctive Image Features from Scale-Invariant Keypoints, 2004, section 7.1), so no digit needs a
     threshold of its own. `d` is the one-sided tangent distance: what of the training image is left outside
     the span of the sample and its tangents. Sees copies moved by any number of pixels; mixed, flipped or
     strongly turned ones pass as new.
 
     Raises: ValueError where the shape is not `(N, 28, 28)` or `(N, 1, 28, 28)`.
-    """
-    return copy_search(samples, bank).ratios
-
-
-def copy_search(samples: Array, bank: CopyBank) -> CopySearch:
-    """The `copy_ratios` of the samples, and the training image that each is nearest to.
-
-    Raises: as `copy_ratios`.
     """
     pictures = prepared(samples)
     ratios, nearest = np.ones(len(pictures)), np.zeros(len(pictures), dtype=np.int64)
@@ -103,17 +95,6 @@ def copy_search(samples: Array, bank: CopyBank) -> CopySearch:
         ratios[start : start + _ROWS] = distances.min(axis=1) / np.median(distances, axis=1).clip(min=1e-9)
     ratios[~flat(pictures).any(axis=1)] = 1
     return CopySearch(ratios, nearest)
-
-
-def copy_share(samples: Array, train_images: Array | CopyBank, *, ratio: float) -> float:
-    """The share of `samples` whose `copy_ratios` lie below `ratio`: disguised training images; in [0, 1].
-
-    Raises: ValueError where there are no samples or a shape is wrong.
-    """
-    if not len(samples):
-        raise ValueError("copy_share: expected at least one sample, got none")
-    bank = train_images if isinstance(train_images, CopyBank) else copy_bank(train_images)
-    return float((copy_ratios(samples, bank) < ratio).mean())
 
 
 def _outside(rivals: Array, spans: Array) -> Array:

@@ -10,7 +10,6 @@ import numpy as np
 
 from grader.records import Array
 
-_ROWS = 500  # pictures compared with all others at once: bounds the memory
 _MOST = 5000  # pictures of which every two are compared
 
 
@@ -19,10 +18,9 @@ class Spread(NamedTuple):
 
     mean: float
     worst: float
-    worst_class: int
 
 
-def class_shares(labels: Array, *, classes: int = 10) -> Array:
+def class_shares(labels: Array, *, classes: int) -> Array:
     """The share of each class among `labels` `(N,)`: `(classes,)`, sums to 1.
 
     Raises: ValueError where there are no labels or one lies outside 0..classes-1.
@@ -53,49 +51,38 @@ def class_entropy(labels: Array, *, classes: int = 10) -> float:
     return float(abs((present * np.log(present)).sum()) / math.log(classes))
 
 
-def within_class_spread(
-    images: Array, labels: Array, real_images: Array, real_labels: Array, *, least: int = 2
-) -> Spread:
+def class_deviations(images: Array, labels: Array) -> dict[int, float]:
+    """Class -> the standard deviation of a pixel over the class's images, averaged over the pixels.
+
+    Images `(N, ...)`, labels `(N,)`; a class of one image is left out.
+
+    Raises: ValueError where the lengths differ.
+    """
+    if len(images) != len(labels):
+        raise ValueError(f"class_deviations: expected one label an image, got {len(labels)} for {len(images)}")
+    classes = {int(label): images[labels == label] for label in np.unique(labels)}
+    return {label: _pixel_deviation(mine) for label, mine in classes.items() if len(mine) > 1}
+
+
+def spread_against(images: Array, labels: Array, real: Mapping[int, float]) -> Spread:
     """How much samples of one class differ, as a ratio to real digits: mean and worst over the classes.
 
     Per class, the standard deviation of each pixel over the images, averaged over the pixels, divided by the
-    same of the real images (the pixel-space reading of mode collapse; compare intra-class diversity in Odena
-    et al., Conditional Image Synthesis with Auxiliary Classifier GANs, 2017). Images `(N, ...)`, labels
-    `(N,)`. A class with fewer than `least` images (at least 2) on either side is left out.
+    same of the real images, their `class_deviations` (the pixel-space reading of mode collapse; compare intra-class
+    diversity in Odena et al., Conditional Image Synthesis with Auxiliary Classifier GANs, 2017). Images `(N, ...)`,
+    labels `(N,)`. A class of one image on either side is left out.
 
-    Raises: ValueError where the lengths differ, `least` is below 2, or no class is left.
+    Raises: ValueError where the lengths differ or no class is left.
 
     >>> real, labels = np.array([[0.0], [1.0], [0.0], [1.0]]), np.array([0, 0, 1, 1])
-    >>> within_class_spread(np.array([[0.0], [0.5], [0.2], [0.2]]), labels, real, labels)
-    Spread(mean=0.25, worst=0.0, worst_class=1)
+    >>> spread_against(np.array([[0.0], [0.5], [0.2], [0.2]]), labels, class_deviations(real, labels))
+    Spread(mean=0.25, worst=0.0)
     """
-    return spread_against(images, labels, class_deviations(real_images, real_labels, least=least), least=least)
-
-
-def class_deviations(images: Array, labels: Array, *, least: int = 2) -> dict[int, float]:
-    """Class -> the standard deviation of a pixel over the class's images, averaged over the pixels.
-
-    Images `(N, ...)`, labels `(N,)`; a class with fewer than `least` images (at least 2) is left out.
-
-    Raises: ValueError where the lengths differ or `least` is below 2.
-    """
-    if len(images) != len(labels) or least < 2:
-        raise ValueError("class_deviations: expected one label an image and least of at least 2")
-    classes = {int(label): images[labels == label] for label in np.unique(labels)}
-    return {label: _pixel_deviation(mine) for label, mine in classes.items() if len(mine) >= least}
-
-
-def spread_against(images: Array, labels: Array, real: Mapping[int, float], *, least: int = 2) -> Spread:
-    """`within_class_spread` where the real images' `class_deviations` are known.
-
-    Raises: ValueError where the lengths differ, `least` is below 2, or no class is left.
-    """
-    mine = class_deviations(images, labels, least=least)
+    mine = class_deviations(images, labels)
     ratios = {label: deviation / real[label] for label, deviation in mine.items() if real.get(label, 0) > 0}
     if not ratios:
-        raise ValueError(f"within_class_spread: expected a class with {least} images that vary, got none")
-    worst_class = min(ratios, key=lambda label: ratios[label])
-    return Spread(float(np.mean(list(ratios.values()))), ratios[worst_class], worst_class)
+        raise ValueError("spread_against: expected a class with 2 images that vary, got none")
+    return Spread(float(np.mean(list(ratios.values()))), min(ratios.values()))
 
 
 def distinct_share(images: Array, *, tolerance: float) -> float:
@@ -111,16 +98,12 @@ def distinct_share(images: Array, *, tolerance: float) -> float:
     """
     if len(images) < 2 or tolerance < 0:
         raise ValueError(f"distinct_share: expected 2 images and a tolerance, got {len(images)}, {tolerance}")
-    images = images[:_MOST]
-    flat = images.reshape(len(images), -1).astype(np.float64)  # so that differences of squares keep their digits
-    squares = (flat * flat).sum(axis=1)
-    nearest = np.empty(len(flat))
-    for start in range(0, len(flat), _ROWS):
-        rows = slice(start, start + _ROWS)
-        distances = squares[rows, None] + squares - 2 * flat[rows] @ flat.T  # squared, (rows, N)
-        distances[np.arange(len(distances)), np.arange(start, start + len(distances))] = np.inf
-        nearest[rows] = distances.min(axis=1)
-    return float((nearest > tolerance**2 * flat.shape[1]).mean())
+    from sklearn.neighbors import NearestNeighbors
+
+    flat = images[:_MOST].reshape(len(images[:_MOST]), -1)
+    search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(flat)
+    nearest = search.kneighbors()[0][:, 0]  # without an argument, a picture is no neighbour of itself
+    return float((nearest > tolerance * math.sqrt(flat.shape[1])).mean())
 
 
 def _pixel_deviation(images: Array) -> float:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from grader.exercises.vae_mnist.checks import CHECKS, pictures, real
 from grader.judging import needing_training
 from grader.levels import BORDERLINE, CLOSE, Measurement, graded, weighed
-from grader.metrics import copy_bank, share_standard_error
+from grader.metrics.bootstrap import share_standard_error
+from grader.metrics.copies import copy_bank
 from grader.records import Array, Evidence, Finding, Level
 
 COUNT = 200

@@ -9,13 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, r2_score, recall_score
 
-from grader.metrics import (
-    explained_variance,
-    explained_variance_error,
-    label_agreement,
-    mean_squared_error,
-    standard_error,
-)
+from grader.metrics.agreement import label_agreement
+from grader.metrics.bootstrap import standard_error
+from grader.metrics.reconstruction import explained_variance, explained_variance_error, mean_squared_error
 from grader.records import Array
 
 pixels = arrays(np.float32, (6, 1, 4, 4), elements=st.floats(0, 1, width=32))

@@ -69,9 +69,10 @@ class VaeMnist:
     in_box: Path = Path(__file__).parent / "in_box"
 
     def to_load(self) -> Sequence[Callable[[], object]]:
-        """The classifier, what it sees on real digits, the training images' index, and matplotlib, which draws."""
+        """scikit-learn, the classifier, what it sees on real digits, the training images' index, and matplotlib."""
         measures = (real.mean_image, digit_moments, digit_deviations, ink_moments, real.training_bank)
-        return (_one_thread_each, lambda: judge(real.digits()[0][:1]), *measures, _import_matplotlib)
+        libraries = (_import_scikit_learn, _one_thread_each)  # its own BLAS is to have one thread, too
+        return (*libraries, lambda: judge(real.digits()[0][:1]), *measures, _import_matplotlib)
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """MNIST is here; the box sees it read-only."""
@@ -128,6 +129,12 @@ def _one_thread_each() -> None:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1, user_api="blas")
+
+
+def _import_scikit_learn() -> None:
+    import sklearn.decomposition
+    import sklearn.metrics
+    import sklearn.neighbors  # noqa: F401
 
 
 def _import_matplotlib() -> None:

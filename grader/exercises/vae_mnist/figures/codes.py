@@ -77,11 +77,13 @@ def flat(mu: Array) -> tuple[Array, Array, float]:
         give_up("the codes are all the same")
     if mu.shape[1] == 2:
         return mu, np.zeros(2), 1.0
+    from sklearn.decomposition import PCA
+
     middle, scale = mu.mean(axis=0), float(spread.max())  # by the scale, so that no square is infinite
-    _, lengths, directions = np.linalg.svd((mu - middle) / scale, full_matrices=False)
-    towards = directions[:2] * np.sign(directions[:2].sum(axis=1, keepdims=True) + 1e-12)  # a sign means nothing: fixed
-    share = float((lengths[:2] ** 2).sum() / (lengths**2).sum())
-    return (mu - middle) @ towards.T, -middle @ towards.T, share
+    found = PCA(2, svd_solver="full").fit((mu - middle) / scale)
+    directions = found.components_
+    towards = directions * np.sign(directions.sum(axis=1, keepdims=True) + 1e-12)  # a sign means nothing: fixed
+    return (mu - middle) @ towards.T, -middle @ towards.T, float(found.explained_variance_ratio_.sum())
 
 
 def extent(points: Array, centre: Array) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -54,8 +54,10 @@ def digits_on_request(evidence: Evidence, part: str) -> Figure:
 
 def digits_read(evidence: Evidence, part: str) -> Figure:
     """How often each digit asked for is read as which."""
+    from sklearn.metrics import confusion_matrix
+
     _, labels, read = _read(evidence, part)
-    counts = confusion(labels, read)
+    counts = confusion_matrix(labels, read, labels=range(10))
     asked = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(asked, 1)
 
@@ -95,13 +97,6 @@ def digits_read(evidence: Evidence, part: str) -> Figure:
         size=(LEFT + 10 * CELL, 10 * CELL + BELOW),
         paint=paint,
     )
-
-
-def confusion(labels: Array, read: Array) -> Array:
-    """How many samples of each digit asked for are read as which: `(10, 10)`, asked by read."""
-    counts = np.zeros((10, 10), dtype=np.int64)
-    np.add.at(counts, (labels, read), 1)
-    return counts
 
 
 def shaded(shares: Array) -> Array:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import grader
 
-PACKAGES = ("torch", "torchvision", "numpy", "ipykernel", "nbclient", "onnxruntime", "safetensors")
+PACKAGES = ("torch", "torchvision", "numpy", "ipykernel", "nbclient", "onnxruntime", "safetensors", "scikit-learn")
 ROOT = Path(__file__).parent
 SUFFIXES = {".py", ".j2", ".css", ".json", ".onnx"}
 

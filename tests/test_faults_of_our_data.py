@@ -14,7 +14,7 @@ import pytest
 from faulty_grading import Grade
 
 from grader import run_folder
-from grader.classifier.published import FOLDER
+from grader.classifier import published
 from grader.data import mnist, raw
 from grader.exercises.vae_mnist.checks import pictures, real
 from grader.judge import judge
@@ -39,7 +39,7 @@ def changed(path: Path) -> None:
 
 @pytest.fixture
 def _nothing_remembered() -> Iterator[None]:
-    known = [classifier._network, real.mnist, real.mean_image, real.digits, real.digit_judgement, real.training_bank]
+    known = [classifier._network, real.mnist, real.mean_image, real.digits, real.digit_features, real.training_bank]
 
     def forget() -> None:
         pictures._remembered.clear()
@@ -74,11 +74,9 @@ def test_the_classifiers_weights_are_not_as_published(
 ) -> None:
     evidence = drawn()
     classifier._network.cache_clear()
-    weights = tmp_path / "weights"
-    shutil.copytree(FOLDER, weights)
-    for path in weights.glob("*.onnx"):
-        {"corrupt": changed, "missing": Path.unlink}.get(fault, lambda path: path.write_bytes(b"?"))(path)
-    monkeypatch.setattr(classifier, "FOLDER", weights)
+    path = Path(shutil.copy(published.PATH, tmp_path))
+    {"corrupt": changed, "missing": Path.unlink}.get(fault, lambda path: path.write_bytes(b"?"))(path)
+    monkeypatch.setattr(published, "PATH", path)
     outcomes = quality_of(evidence)
     assert outcomes["samples_show_the_requested_digit"] is Outcome.NEEDS_REVIEW
     assert Outcome.FAILED not in outcomes.values()
@@ -88,7 +86,7 @@ def test_the_classifiers_weights_are_not_as_published(
 @pytest.mark.usefixtures("_nothing_remembered")
 def test_mnist_is_damaged_while_grading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evidence = drawn()
-    for one in (real.mnist, real.digits, real.digit_judgement, real.training_bank):
+    for one in (real.mnist, real.digits, real.digit_features, real.training_bank):
         one.cache_clear()
     monkeypatch.setenv("MNIST_ROOT", str(tmp_path))
     outcomes = quality_of(evidence)

@@ -1,6 +1,6 @@
-"""What digits a pretrained network sees on pictures: class probabilities and features, never a verdict.
+"""What digits a pretrained network sees on pictures: labels and features, never a verdict.
 
-The networks are ONNX files, read only when their checksum is the published one, and run on the processor: a judge
+The network is an ONNX file, read only when its checksum is the published one, and run on the processor: a judge
 that needs no PyTorch starts two seconds sooner in half a gigabyte less, and leaves the GPU to the box.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.classifier.published import FOLDER, PUBLISHED
+from grader.classifier import published
 from grader.errors import ClassifierError
 
 if TYPE_CHECKING:  # takes a moment to load, and is not needed where nothing is looked at
@@ -27,13 +27,12 @@ BATCH = 200  # what a layer gives for so many pictures stays in a processor's ca
 class Judgement:
     """What the network says of N pictures."""
 
-    probabilities: NDArray[np.float32]  # (N, 10), rows sum to 1
     labels: NDArray[np.int64]  # (N,), the likeliest class
     features: NDArray[np.float32]  # (N, F), the last hidden layer
 
 
-def judge(images: NDArray[np.float32], *, name: str = "judge") -> Judgement:
-    """The network `name` has looked at `images` `(N, 1, 28, 28)` float32 in [0, 1]; N may be 0.
+def judge(images: NDArray[np.float32]) -> Judgement:
+    """The network has looked at `images` `(N, 1, 28, 28)` float32 in [0, 1]; N may be 0.
 
     The same pictures in the same order give the same numbers on the same machine, with and without a GPU.
 
@@ -41,31 +40,28 @@ def judge(images: NDArray[np.float32], *, name: str = "judge") -> Judgement:
     where the weights are missing or not the published ones.
     """
     _check(images)
-    network = _network(name)
-    width, classes = (output.shape[1] for output in network.get_outputs())
-    features = np.empty((len(images), width), dtype=np.float32)
-    probabilities = np.empty((len(images), classes), dtype=np.float32)
+    network = _network()
+    labels = np.empty(len(images), dtype=np.int64)
+    features = np.empty((len(images), published.WIDTHS[-1]), dtype=np.float32)
     for start in range(0, len(images), BATCH):
         part = slice(start, start + BATCH)
-        features[part], probabilities[part] = network.run(None, {"x": np.ascontiguousarray(images[part])})
-    return Judgement(probabilities, probabilities.argmax(axis=1).astype(np.int64), features)
+        features[part], probabilities = network.run(None, {"x": np.ascontiguousarray(images[part])})
+        labels[part] = probabilities.argmax(axis=1)
+    return Judgement(labels, features)
 
 
-@lru_cache(maxsize=len(PUBLISHED))
-def _network(name: str) -> InferenceSession:
+@lru_cache(maxsize=1)
+def _network() -> InferenceSession:
     import onnxruntime
 
-    if name not in PUBLISHED:
-        raise ClassifierError(f"classifier: network {name!r}: expected one of {', '.join(PUBLISHED)}")
-    published = PUBLISHED[name]
-    path = FOLDER / published.file
+    path = published.PATH
     if not path.is_file():
         raise ClassifierError(f"{path}: the classifier's weights are missing; reinstall, or run make classifier")
     content = path.read_bytes()
     got = hashlib.sha256(content).hexdigest()
-    if got != published.sha256:
+    if got != published.SHA256:
         raise ClassifierError(
-            f"{path}: expected SHA-256 {published.sha256[:12]}..., got {got[:12]}...; restore the file"
+            f"{path}: expected SHA-256 {published.SHA256[:12]}..., got {got[:12]}...; restore the file"
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # other work goes on beside it

@@ -94,7 +94,7 @@ def worst(
 @lru_cache(maxsize=1)
 def digit_moments() -> Moments:
     """The mean and the covariance of what the classifier sees on real digits."""
-    return moments(real.digit_judgement().features)
+    return moments(real.digit_features())
 
 
 def ink(images: Array) -> Array:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from grader.classifier import Judgement, judge
+from grader.classifier import judge
 from grader.data.derived import derived
 from grader.data.mnist import Mnist, find_mnist, load_mnist
 from grader.errors import DataError
@@ -46,14 +46,13 @@ def digits() -> tuple[Array, Array]:
 
 
 @lru_cache(maxsize=1)
-def digit_judgement() -> Judgement:
-    """What the classifier sees on the test images."""
+def digit_features() -> Array:
+    """The classifier's features of the test images, `(N, F)`."""
 
     def make() -> dict[str, Array]:
-        found = judge(digits()[0])
-        return {"probabilities": found.probabilities, "labels": found.labels, "features": found.features}
+        return {"features": judge(digits()[0]).features}
 
-    return Judgement(**derived("digit-judgement", _made_by("classifier"), make))
+    return derived("digit-features", _made_by("classifier"), make)["features"]
 
 
 @lru_cache(maxsize=1)

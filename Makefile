@@ -70,8 +70,8 @@ test-slurm: setup ## grades a class on a real Slurm of one node, started and sto
 test-long: setup ## every test, also those that train
 	@$(RUN) -m pytest -q -m "not slurm"
 
-lint: $(STAMP) ## ruff and mypy
-	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check --quiet . && $(RUN) -m mypy
+lint: $(STAMP) ## ruff, mypy, and vulture, which finds what nothing uses
+	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check --quiet . && $(RUN) -m mypy && $(RUN) -m vulture
 
 template: $(STAMP) ## student_template/ from reference/
 	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb

@@ -5,28 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 BEHIND = 5  # the niceness of what is not waited for yet
 
 
-@contextmanager
-def meanwhile(work: Callable[[], object]) -> Iterator[None]:
-    """The work is done in a thread beside what is in the block, and over when the block is left.
-
-    A fault in it is dropped: whoever needs what it makes does it once more, meets the fault again, and says so.
-    """
-    thread = _started(work)
-    try:
-        yield
-    finally:
-        thread.join()
-
-
 def ahead(*works: Callable[[], object], behind: bool = False) -> None:
-    """The works are begun in a thread, for whoever will need what they make; a fault in one is dropped likewise.
+    """The works are begun in a thread, for whoever will need what they make.
 
+    A fault in one is dropped: whoever needs what it makes does it once more, meets the fault again, and says so.
     What is done `behind` gives way to everything else on this machine.
     """
 

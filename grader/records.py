@@ -147,7 +147,6 @@ class Submission:
     """A readable notebook and what was noticed while reading it."""
 
     name: str  # safe as a folder name
-    path: str
     sha256: str
     notebook: Notebook
     remarks: tuple[Remark, ...] = ()

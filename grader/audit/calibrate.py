@@ -17,7 +17,6 @@ from grader.audit.pictures import strip_plot
 from grader.audit.runs import Wanted, planned, run_all
 from grader.files import csv_bytes, write_atomically
 from grader.judging import needing_training
-from grader.records import Rubric
 from grader.rubric import load_rubric
 
 DOCS = Path("docs")
@@ -50,18 +49,18 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
         if solution.group == "defective":
             defects.append(defect(solution, one.parts, items, trained))
     rows = thresholds(found, rubric, trained)
-    _write(rows, found, rubric, DOCS)
+    _write(rows, found)
     write_atomically(DOCS / "calibration.md", page(rows, found, defects, rubric).encode())
     return faults + [f"{row.item}: {row.check}: {row.margin.fault}" for row in rows if row.margin.fault]
 
 
-def _write(rows: Sequence[Threshold], found: Sequence[Measurement], rubric: Rubric, docs: Path) -> None:
-    (docs / "calibration").mkdir(parents=True, exist_ok=True)
-    write_atomically(docs / "calibration.csv", csv_bytes([_plain(row) for row in rows]))
-    write_atomically(docs / "calibration_models.csv", csv_bytes(_by_model(found)))
+def _write(rows: Sequence[Threshold], found: Sequence[Measurement]) -> None:
+    (DOCS / "calibration").mkdir(parents=True, exist_ok=True)
+    write_atomically(DOCS / "calibration.csv", csv_bytes([_plain(row) for row in rows]))
+    write_atomically(DOCS / "calibration_models.csv", csv_bytes(_by_model(found)))
     for row in rows:
         here = [m for m in found if (m.item, m.check) == (row.item, row.check)]
-        write_atomically(docs / "calibration" / f"{row.item}.{row.check}.png", strip_plot(row, here))
+        write_atomically(DOCS / "calibration" / f"{row.item}.{row.check}.png", strip_plot(row, here))
 
 
 def _plain(row: Threshold) -> dict[str, object]:

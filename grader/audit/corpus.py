@@ -83,13 +83,9 @@ def parts_of(name: str) -> tuple[str, ...]:
     return tuple(part for part, names in belongs.items() if solution.replace or heads & set(names))
 
 
-def names(kind: str, *, train: bool | None = None, everyday: bool | None = None) -> list[str]:
-    """The names of one kind, of all or only of those (not) marked `train` or `everyday`."""
-    return [
-        name
-        for name, solution in solutions().items()
-        if solution.kind == kind and train in (None, solution.train) and everyday in (None, solution.everyday)
-    ]
+def names(kind: str, *, train: bool = False) -> list[str]:
+    """The names of one kind, of all or only of those marked `train`."""
+    return [name for name, solution in solutions().items() if solution.kind == kind and (solution.train or not train)]
 
 
 def build(*chosen: str) -> Notebook:

@@ -41,7 +41,7 @@ def audit(
     whole = set(known) <= set(results) | set(broken or {})
     troubles = troubles_of(rows, items, results, rubric, broken or {}, whole=whole, answers=answers)
     notes = notes_of(rows, items, whole=whole, calibrated=margins is not None)
-    return Audit(rubric.title, whole, parts is not None, rows, items, troubles, notes, margins is not None)
+    return Audit(rubric.title, parts is not None, rows, items, troubles, notes)
 
 
 def _tried(entries: Mapping[str, Solution]) -> dict[str, Solution]:

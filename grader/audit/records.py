@@ -103,13 +103,11 @@ class Audit:
     """Everything the page, the table and the terminal show."""
 
     title: str
-    whole: bool  # whether every solution of the corpus was tried
     trained: bool  # whether models were trained, or components alone judged
     rows: tuple[Row, ...]
     items: tuple[ItemUse, ...]
     troubles: tuple[Trouble, ...]
     notes: tuple[str, ...]
-    calibrated: bool  # whether margins are known
 
     def of_kind(self, kind: str) -> tuple[Row, ...]:
         """The rows of one kind."""

@@ -39,7 +39,6 @@ class Progress:
         self._running: dict[str, float] = {}
         self._counts: Counter[State] = Counter()
         self._points = self._max_points = 0
-        self._seconds = 0.0
         self._began = time.monotonic()
         self._guard = threading.Lock()
         self._over = threading.Event()
@@ -72,7 +71,6 @@ class Progress:
         with self._guard:
             self._running.pop(came.key, None)
             self._counts[came.state] += 1
-            self._seconds += came.seconds
             self._points += came.points_milli
             self._max_points += came.max_points_milli
         told = of_points(came.points_milli, came.max_points_milli) if came.max_points_milli else plain(came.reason, 160)

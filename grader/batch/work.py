@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,14 +34,13 @@ from grader.versions import grader_checksum
 MAX_ENDED = 100_000
 MEMORY = ("out of memory", "mb of memory", "ended the process that runs it")  # what events say where it ran short
 GPU_MEMORY = "cuda out of memory"  # PyTorch's own words
-Say = Callable[[str], None]
 
 
-def work(job: Job, say: Say = lambda _: None) -> Ended:
+def work(job: Job) -> Ended:
     """The job's folder holds a report made under its rubric, or why there is none; nothing is raised."""
     started = time.monotonic()
     try:
-        report = _graded(job, say)
+        report = _graded(job)
     except SubmissionError as error:
         reason = str(error).removeprefix(f"{job.notebook}: ")  # whose it is, stands beside it
         return _without_report(job, State.REFUSED, reason, started)
@@ -99,7 +97,7 @@ def is_current(job: Job) -> bool:
     return failed_try(job.folder) is None and _standing(job)[0] == "current"
 
 
-def _graded(job: Job, say: Say) -> GradeReport:
+def _graded(job: Job) -> GradeReport:
     standing, report = _standing(job)
     if standing == "current" and report is not None:
         return report
@@ -108,7 +106,7 @@ def _graded(job: Job, say: Say) -> GradeReport:
         if not any(item.outcome is Outcome.NEEDS_REVIEW and item.lost_in for item in again.items):
             return again  # else a second judging is due that was never run
     options = Options(job.seed, job.isolation, job.parts, job.remarks, replace=job.replace, held=True)
-    return grade(job.notebook, job.rubric, job.folder, options, say)[0]
+    return grade(job.notebook, job.rubric, job.folder, options, lambda _: None)[0]
 
 
 def _standing(job: Job) -> tuple[str, GradeReport | None]:

@@ -12,9 +12,9 @@ from grader.versions import grader_checksum, versions
 RUBRIC = Path("rubric.yaml")
 
 
-def version_lines(rubric: Path = RUBRIC) -> Iterator[str]:
+def version_lines() -> Iterator[str]:
     """A line a version, then the checksums as a report has them."""
-    told = {**versions(), "grader's files": grader_checksum(), rubric.name: _rubric_checksum(rubric)}
+    told = {**versions(), "grader's files": grader_checksum(), RUBRIC.name: _rubric_checksum(RUBRIC)}
     width = max(map(len, told))
     for name, value in told.items():
         yield f"{name:{width}}  {value}"

@@ -79,7 +79,7 @@ def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
         "nbformat_minor": 5,
     }
     remarks += _missing_outputs(cells)
-    return Submission(safe_name(path), shown, hashlib.sha256(content).hexdigest(), notebook, remarks=tuple(remarks))
+    return Submission(safe_name(path), hashlib.sha256(content).hexdigest(), notebook, remarks=tuple(remarks))
 
 
 def safe_name(path: Path) -> str:

@@ -183,10 +183,10 @@ def summary(report: GradeReport) -> str:
     rest = [f"{_points(undecided)} {'awaits' if undecided == 1000 else 'await'} manual review."] if undecided else []
     rest += [f"Not judged in this run: {_points(left_out)}."] if left_out else []
     if whole == count:
-        earned = f"All {_counted(count, 'item')} earned full points." if count else ""
+        earned = f"All {_items(count)} earned full points." if count else ""
         return " ".join(filter(None, [earned, *rest]))
     lost = report.max_points_milli - left_out - report.points_milli - undecided
-    told = [f"{whole or 'None'} of {_counted(count, 'item')} earned full points."]
+    told = [f"{whole or 'None'} of {_items(count)} earned full points."]
     if lost > 0:
         told.append(f"Lost: {_points(lost)}.")
     return " ".join([*told, *rest])
@@ -219,8 +219,8 @@ def follow_notes(item: ItemVerdict, items: Sequence[ItemVerdict]) -> tuple[str, 
     return tuple(notes)
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _items(count: int) -> str:
+    return f"{count} {'item' if count == 1 else 'items'}"
 
 
 def _points(milli: int) -> str:

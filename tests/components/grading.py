@@ -21,7 +21,7 @@ QUALITY = needing_training(CHECKS)
 
 def entries(kind: str) -> list[ParameterSet]:
     """Every entry of a kind as a test's parameter; those that are not for every day are marked long."""
-    everyday = set(corpus.names(kind, everyday=True))
+    everyday = {name for name, solution in corpus.solutions().items() if solution.everyday}
     return [pytest.param(n, marks=() if n in everyday else pytest.mark.long) for n in corpus.names(kind)]
 
 

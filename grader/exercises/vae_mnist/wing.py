@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +73,10 @@ class VaeMnist:
     def to_load(self) -> Sequence[Callable[[], object]]:
         """scikit-learn, the classifier, what it sees on real digits, the training images' index, and matplotlib."""
         measures = (real.mean_image, digit_moments, digit_deviations, ink_moments, real.training_bank)
-        libraries = (_import_scikit_learn, _one_thread_each)  # its own BLAS is to have one thread, too
-        return (*libraries, lambda: judge(real.digits()[0][:1]), *measures, _import_matplotlib)
+        learn = [partial(import_module, f"sklearn.{name}") for name in ("metrics", "neighbors", "decomposition")]
+        draw = [partial(import_module, f"matplotlib.{name}") for name in ("backends.backend_agg", "figure")]
+        # scikit-learn brings a BLAS of its own, which is to have one thread, too
+        return (*learn, _one_thread_each, lambda: judge(real.digits()[0][:1]), *measures, *draw)
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """MNIST is here; the box sees it read-only."""
@@ -129,14 +133,3 @@ def _one_thread_each() -> None:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1, user_api="blas")
-
-
-def _import_scikit_learn() -> None:
-    import sklearn.decomposition
-    import sklearn.metrics
-    import sklearn.neighbors  # noqa: F401
-
-
-def _import_matplotlib() -> None:
-    import matplotlib.backends.backend_agg
-    import matplotlib.figure  # noqa: F401

@@ -54,9 +54,9 @@ def digits_on_request(evidence: Evidence, part: str) -> Figure:
 
 def digits_read(evidence: Evidence, part: str) -> Figure:
     """How often each digit asked for is read as which."""
-    from sklearn.metrics import confusion_matrix
-
     _, labels, read = _read(evidence, part)
+    from sklearn.metrics import confusion_matrix  # here, since it takes a second
+
     counts = confusion_matrix(labels, read, labels=range(10))
     asked = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(asked, 1)

@@ -21,7 +21,7 @@ from grader.notebook.format import is_code, load_notebook
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
 from grader.notebook.saved import compare_saved
-from grader.records import CellRun, Evidence
+from grader.records import Address, CellRun, CellStatus, Evidence
 from grader.rubric import load_rubric
 
 ROOT = Path(__file__).parents[1]
@@ -63,8 +63,9 @@ def _scoring(count: int) -> Callable[[], object]:
     labels = real.mnist().train_labels[:count]
     x, y = real.digits()[0][:1000], real.digits()[1][:1000]
     questions = {"x": x, "y": y, "labels": labels, "prior_labels": labels, "prior": np.zeros((count, 2))}
-    answers = {"quality.cvae/samples/images": images, "decode.cvae/decode/images": np.concatenate([x, images])}
-    evidence = Evidence({f"quality.cvae/{name}": array for name, array in questions.items()}, answers)
+    samples, decode = Address.of("quality", "cvae", "samples"), Address.of("decode", "cvae", "decode")
+    answers = {samples.array("images"): images, decode.array("images"): np.concatenate([x, images])}
+    evidence = Evidence({samples.stage.array(name): array for name, array in questions.items()}, answers)
 
     def work() -> None:
         pictures._remembered.clear()
@@ -90,7 +91,7 @@ def _reading(megabytes: int) -> Callable[[], object]:
         submission = read_submission(path, max_mb=200, max_cells=1000)
         restored = restore_given(submission.notebook, template)
         runs: Sequence[CellRun] = [
-            CellRun(i, "ok", 1.0) for i, c in enumerate(restored.notebook["cells"]) if is_code(c)
+            CellRun(i, CellStatus.OK, 1.0) for i, c in enumerate(restored.notebook["cells"]) if is_code(c)
         ]
         compare_saved(submission.notebook, restored, restored.notebook, runs)
 

@@ -16,6 +16,7 @@ from grader.box.backend import ENGINE, PROBE, Contents
 from grader.box.bubblewrap import Bubblewrap
 from grader.box.keeper import Keeper
 from grader.exercise import Exercise
+from grader.in_box.frames import CellStep
 from grader.planning import plan_frame
 from grader.records import Rubric
 from grader.rubric import load_rubric
@@ -26,8 +27,9 @@ ROUNDS = 7
 NOTHING = """
 import sys
 sys.path.insert(0, "/box/engine")
+from frames import Done
 from wire import write_frame
-write_frame(sys.stdout.buffer, "done", b"")
+write_frame(sys.stdout.buffer, *Done().encode())
 """
 IMPORTS = "import torch, torchvision, matplotlib.pyplot"
 SHELL = "from IPython.core.interactiveshell import InteractiveShell as S; S.instance().run_cell('pass')"
@@ -76,12 +78,13 @@ def _fork() -> float:
 
 
 def _box(rubric: Rubric, exercise: Exercise, *, kernel: bool) -> float:
-    step = {"kind": "cell", "index": 0, "source": "pass", "timeout_s": 20, "replay": "never"}
+    step = CellStep(0, "pass", 20)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         folder.chmod(0o755)
         (folder / "runner.py").write_text(NOTHING)
-        (folder / "wire.py").write_text((ENGINE_FOLDER / "wire.py").read_text())
+        for name in ("frames.py", "wire.py"):
+            (folder / name).write_text((ENGINE_FOLDER / name).read_text())
         began = time.perf_counter()
         contents = Contents({ENGINE: ENGINE_FOLDER if kernel else folder, PROBE: exercise.in_box})
         keeper = Keeper(Bubblewrap(), contents, rubric.limits, gpu=False)

@@ -12,12 +12,12 @@ import numpy as np
 
 from grader.errors import ExerciseError, RubricError
 from grader.evidence import AnswerSpec
-from grader.records import Array, Evidence, Figure
+from grader.records import Address, Array, Evidence, Figure, Stage
 
 if TYPE_CHECKING:
     from grader.judging import Check
 
-Questions = dict[str, dict[str, Array]]  # stage -> name -> array
+Questions = dict[Stage, dict[str, Array]]  # stage -> name -> array
 Say = Callable[[str], None]
 
 
@@ -51,7 +51,7 @@ class ItemSpec:
 class Exercise(Protocol):
     """A wing of the grader: its questions, its specification of answers, its checks and its pictures.
 
-    Stages are named `<kind>.<part>`: `components` is asked before a part's training, `sampling`, `trained` and
+    A stage has a kind and a part: `components` is asked before a part's training, `sampling`, `trained` and
     `quality` after it, in this order, and `decode` in a second box that holds the trained numbers but none of the
     earlier questions.
     """
@@ -75,8 +75,8 @@ class Exercise(Protocol):
     def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
         """Fresh questions of every stage but `decode`."""
 
-    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[str, AnswerSpec]:
-        """What each answer, by `stage/question`, may hold."""
+    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[Address, AnswerSpec]:
+        """What each answer may hold."""
 
     def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
         """The questions of `decode.<part>`; raises `NotAnswered` where there is nothing to ask."""

@@ -15,7 +15,7 @@ from grader.exercise import Exercise, ItemSpec
 from grader.judge import judge, stepped
 from grader.memory import Memory
 from grader.planning import UNWRITTEN
-from grader.records import Evidence, ItemVerdict, Outcome, Rubric
+from grader.records import Evidence, ItemVerdict, Outcome, Rubric, Stage
 
 UNDEFINED = "is not defined"  # what verdicts say, beside UNWRITTEN, of code that is not there
 SPOILT_STAGES = ("trained", "quality", "decode")  # whose answers depend on what was trained
@@ -97,9 +97,10 @@ def _given_back(own: ItemVerdict, second: ItemVerdict, replaced: tuple[str, ...]
 def _overlaid(first: Evidence, second: Evidence, part: str) -> Evidence:
     """The first run's evidence with the second's word on everything that depends on training."""
 
+    spoilt = [Stage.of(kind, part) for kind in SPOILT_STAGES]
+
     def kept(source: str) -> bool:
-        kind, _, rest = source.partition(".")
-        return kind not in SPOILT_STAGES or rest.partition("/")[0] != part
+        return not any(stage.holds(source) for stage in spoilt)
 
     return Evidence(
         first.questions,

@@ -7,24 +7,32 @@ from collections.abc import Collection, Mapping
 from grader.box.inbox import Inbox
 from grader.evidence import AnswerSpec, Rejected, read_answer, read_tensors
 from grader.exercise import Questions
-from grader.records import LEFT_OUT, Array, Evidence, Fault, Status
+from grader.in_box.frames import StageStatus
+from grader.records import LEFT_OUT, Address, Array, Blame, Evidence, Fault, Stage, Status
 
 # How a stage ends when the notebook has left nothing to ask in, or no way to ask.
 LOST = {
-    **dict.fromkeys(("timeout", "died", "skipped"), "the notebook's process ended before this could be asked"),
-    "spoilt": "the grader's questions could not be put down: your code filled the box's disk or changed its folders",
-    "interrupted": "the grader's questions were interrupted: your code leaves no threads or open files to the grader",
+    **dict.fromkeys(
+        (StageStatus.TIMEOUT, StageStatus.DIED, StageStatus.SKIPPED),
+        "the notebook's process ended before this could be asked",
+    ),
+    StageStatus.SPOILT: (
+        "the grader's questions could not be put down: your code filled the box's disk or changed its folders"
+    ),
+    StageStatus.INTERRUPTED: (
+        "the grader's questions were interrupted: your code leaves no threads or open files to the grader"
+    ),
 }
-NOT_ASKED = Fault("nobody", LEFT_OUT)
+NOT_ASKED = Fault(Blame.NOBODY, LEFT_OUT)
 
 
 def gather(
     inbox: Inbox,
-    specs: Mapping[str, AnswerSpec],
+    specs: Mapping[Address, AnswerSpec],
     questions: Questions,
     status: Status,
     event: str,
-    stages: Collection[str] | None = None,
+    stages: Collection[Stage] | None = None,
 ) -> Evidence:
     """The evidence in a box's frames. What is not there is the run's fault, and ours only if the box broke.
 
@@ -33,31 +41,33 @@ def gather(
     answers: dict[str, Array] = {}
     faults: dict[str, Fault] = {}
     for source, spec in specs.items():
-        stage, _, question = source.partition("/")
-        data = inbox.answers.get((stage, question))
-        if stages is not None and stage not in stages:
+        ended = inbox.stages.get(source.stage)
+        if stages is not None and source.stage not in stages:
             faults[source] = NOT_ASKED
-        elif data is not None:
+        elif (data := inbox.answers.get(source)) is not None:
             try:
-                answers |= {f"{source}/{name}": array for name, array in read_answer(data, spec).items()}
+                answers |= {source.array(name): array for name, array in read_answer(data, spec).items()}
             except Rejected as rejected:
-                faults[source] = Fault("student", str(rejected))
-        elif (stage, question) in inbox.notes:
-            message, ours = inbox.notes[stage, question]
-            faults[source] = Fault("ours" if ours else "student", message)
+                faults[source] = Fault(Blame.STUDENT, str(rejected))
+        elif (note := inbox.notes.get(source)) is not None:
+            faults[source] = Fault(Blame.OURS if note.ours else Blame.STUDENT, note.error)
         elif status is Status.BOX_ERROR or inbox.faults:
-            faults[source] = Fault("ours", (inbox.faults or [event])[0])
-        elif inbox.finished and inbox.stages.get(stage) not in LOST:
-            faults[source] = Fault("ours", f"the probe gave no answer to {source}")
+            faults[source] = Fault(Blame.OURS, (inbox.faults or [event])[0])
+        elif inbox.finished and ended not in LOST:
+            faults[source] = Fault(Blame.OURS, f"the probe gave no answer to {source}")
         else:
-            faults[source] = Fault("student", event or LOST.get(inbox.stages.get(stage, ""), LOST["died"]))
-    flat = {f"{stage}/{name}": array for stage, asked in questions.items() for name, array in asked.items()}
-    return Evidence(flat, answers, faults)
+            faults[source] = Fault(Blame.STUDENT, event or LOST.get(ended or StageStatus.DIED, LOST[StageStatus.DIED]))
+    return Evidence(named(questions), answers, faults)
+
+
+def named(questions: Questions) -> dict[str, Array]:
+    """The questions' arrays by their names in evidence."""
+    return {stage.array(name): array for stage, asked in questions.items() for name, array in asked.items()}
 
 
 def trained_state(inbox: Inbox, part: str, max_mb: float) -> dict[str, Array]:
     """The trained numbers as plain arrays, empty where there are none that can be used."""
-    data = inbox.answers.get((f"trained.{part}", "state"))
+    data = inbox.answers.get(Address.of("trained", part, "state"))
     if data is None or len(data) > max_mb * 1e6:
         return {}
     try:
@@ -69,9 +79,9 @@ def trained_state(inbox: Inbox, part: str, max_mb: float) -> dict[str, Array]:
 def merged(first: Evidence, second: Evidence) -> Evidence:
     """Both boxes' evidence; the second's word counts where both speak."""
     faults = {**first.faults, **second.faults}
-    answered = {name.rpartition("/")[0] for name in {**first.answers, **second.answers}}
+    answers = {**first.answers, **second.answers}
     return Evidence(
         {**first.questions, **second.questions},
-        {**first.answers, **second.answers},
-        {source: fault for source, fault in faults.items() if source not in answered},
+        answers,
+        {source: fault for source, fault in faults.items() if not any(map(Address(source).holds, answers))},
     )

@@ -12,6 +12,7 @@ from grader.levels import Measurement, weighed
 from grader.memory import Memory, asked
 from grader.records import (
     LEFT_OUT,
+    Blame,
     CheckSpec,
     CheckVerdict,
     Evidence,
@@ -87,9 +88,9 @@ def _finding(
         raise
     except NotAnswered as missing:
         message = missing.fault.message
-        if missing.fault.blame == "nobody":
+        if missing.fault.blame == Blame.NOBODY:
             return Outcome.SKIPPED
-        if missing.fault.blame == "ours":
+        if missing.fault.blame == Blame.OURS:
             return Finding(None, f"the grader could not ask this: {message}")
         return Finding(0.0, message)
     except Exception as error:  # a broken check is our fault, whatever it is

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from grader.evidence import NotAnswered
 from grader.levels import Measurement
 from grader.own_json import keep, kept
-from grader.records import Fault, Finding
+from grader.records import Blame, Fault, Finding
 
 MAX_ENTRIES = 5000  # a rubric has about a hundred checks; moved numbers add some each
 Remembered = Finding | Measurement | Fault
@@ -92,7 +92,7 @@ def _plain(made: Remembered) -> Remembered | None:
 
     Infinite numbers would not; and a fault of the grader's own is not to be remembered.
     """
-    if isinstance(made, Fault) and made.blame == "ours":
+    if isinstance(made, Fault) and made.blame == Blame.OURS:
         return None
     try:
         return _ONE.validate_python(json.loads(json.dumps(asdict(made), allow_nan=False, default=_number)))

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from grader.exercise import Exercise
+from grader.in_box.frames import CellStep, Plan, Replay, StageStep, Step
 from grader.notebook.format import is_code, source_of
 from grader.notebook.restore import Restored
 from grader.notebook.statements import definitions_of, read_code
-from grader.records import CellRun, Interface, Limits, Notebook
+from grader.records import CellRun, CellStatus, Interface, Limits, Notebook, Stage
 
-Step = dict[str, Any]
 AFTER_TRAINING = ("sampling", "trained", "quality")  # sampling code is usually written after the training cell
 WITHOUT_TRAINING = ("sampling",)
 UNWRITTEN = "NotImplementedError"  # what the template's functions raise
@@ -50,19 +51,19 @@ def first_plan(
         ending = part is None and ENDING.search(source_of(cell)) is not None
         if part is not None or ending:
             over = [other for other in trained if other != part and not (ending and last[other] > index)]
-            steps += [_stage(f"{kind}.{other}", limits) for other in over for kind in AFTER_TRAINING]
+            steps += [_stage(Stage.of(kind, other), limits) for other in over for kind in AFTER_TRAINING]
             trained = [other for other in trained if other not in over]
         if part is not None:
             if part not in asked:
                 asked[part] = len(steps)
-                steps.append(_stage(f"components.{part}", limits))
+                steps.append(_stage(Stage.of("components", part), limits))
             if part not in trained:
                 trained.append(part)
         steps.append(_cell(index, source_of(cell), limits.cell_s, replay=_replay(restored, index, part)))
     for part in exercise.parts:
         again = part in asked and _redefined(steps, asked[part], exercise, names)
-        steps.append(_stage(f"components.{part}", limits, again=again))
-        steps += [_stage(f"{kind}.{part}", limits) for kind in kinds_asked(part, chosen)]
+        steps.append(_stage(Stage.of("components", part), limits, again=again))
+        steps += [_stage(Stage.of(kind, part), limits) for kind in kinds_asked(part, chosen)]
     return steps
 
 
@@ -74,15 +75,23 @@ def replaced_plan(
     Empty where no cell trains the part.
     """
     steps: list[Step] = []
-    before: list[Step] = [_stage(f"replace.{part}", limits)]
-    for step in first_plan(restored, exercise, names, limits, (part,)):
-        if step["kind"] == "stage":
-            continue
-        if training_part(restored, step["index"], exercise, names) is not None:
+    before: list[Step] = [_stage(Stage.of("replace", part), limits)]
+    for step in cell_steps(first_plan(restored, exercise, names, limits, (part,))):
+        if training_part(restored, step.index, exercise, names) is not None:
             steps += before
             before = []
         steps.append(step)
-    return [] if before else steps + [_stage(f"{kind}.{part}", limits) for kind in ("trained", "quality")]
+    return [] if before else steps + [_stage(Stage.of(kind, part), limits) for kind in ("trained", "quality")]
+
+
+def cell_steps(steps: Sequence[Step]) -> list[CellStep]:
+    """The steps that are cells."""
+    return [step for step in steps if isinstance(step, CellStep)]
+
+
+def stage_steps(steps: Sequence[Step]) -> list[StageStep]:
+    """The steps that are stages."""
+    return [step for step in steps if isinstance(step, StageStep)]
 
 
 def kinds_asked(part: str, trained: Collection[str]) -> tuple[str, ...]:
@@ -96,40 +105,36 @@ def second_plan(
     names: Mapping[str, str],
     limits: Limits,
     runs: Mapping[int, CellRun],
-    stages: Sequence[str],
+    stages: Sequence[Stage],
 ) -> list[Step]:
     """The cells that define things, which ran quickly the first time, and then the stages; no training, no pictures.
 
     Of a cell that ended the process, or did not end, only what it defines.
     """
-    steps = []
+    steps: list[Step] = []
     for index, cell in enumerate(restored.notebook["cells"]):
         run = runs.get(index)
-        if not is_code(cell) or run is None or run.status == "skipped":
+        if not is_code(cell) or run is None or run.status == CellStatus.SKIPPED:
             continue
         replay = _replay(restored, index, training_part(restored, index, exercise, names))
-        source = source_of(cell) if run.status in {"ok", "error"} else definitions_of(source_of(cell))
-        if source and (replay == "always" or (replay == "quick" and run.seconds <= limits.replay_s)):
-            steps.append(_cell(index, source, limits.probe_s, replay="never"))
+        ended = run.status in {CellStatus.OK, CellStatus.ERROR}
+        source = source_of(cell) if ended else definitions_of(source_of(cell))
+        if source and (replay is Replay.ALWAYS or (replay is Replay.QUICK and run.seconds <= limits.replay_s)):
+            steps.append(_cell(index, source, limits.probe_s, replay=Replay.NEVER))
     return steps + [_stage(stage, limits) for stage in stages]
 
 
-def plan_frame(steps: Sequence[Step], interface: Interface, limits: Limits) -> dict[str, Any]:
-    """The plan as the runner reads it; what the interface means is the probe's business."""
-    return {
-        "steps": list(steps),
-        "interface": {
-            "names": dict(interface.names),
-            "arguments": {function: list(order) for function, order in interface.arguments.items()},
-            "returns": {function: list(order) for function, order in interface.returns.items()},
-            "options": dict(interface.options),
-        },
-        "kernel_restarts": limits.kernel_restarts,
-        "replay_max_s": limits.replay_s,
-        "replay_timeout_s": limits.probe_s,
-        "cell_output_bytes": int(limits.cell_output_mb * 1e6),
-        "answer_bytes": int(limits.evidence_mb * 1e6),
-    }
+def plan_frame(steps: Sequence[Step], interface: Interface, limits: Limits) -> Plan:
+    """The plan as the runner is told it; what the interface means is the probe's business."""
+    return Plan(
+        steps=tuple(steps),
+        interface=asdict(interface),
+        kernel_restarts=limits.kernel_restarts,
+        replay_max_s=limits.replay_s,
+        replay_timeout_s=limits.probe_s,
+        cell_output_bytes=int(limits.cell_output_mb * 1e6),
+        answer_bytes=int(limits.evidence_mb * 1e6),
+    )
 
 
 def training_part(restored: Restored, index: int, exercise: Exercise, names: Mapping[str, str]) -> str | None:
@@ -164,37 +169,34 @@ def _redefined(steps: Sequence[Step], asked_at: int, exercise: Exercise, names: 
 def _defined(steps: Sequence[Step]) -> set[str]:
     """The names of the classes and functions that the cells define."""
     found: set[str] = set()
-    for step in steps:
-        statements = read_code(step["source"]).statements if step["kind"] == "cell" else None
-        for statement in statements or ():
+    for step in cell_steps(steps):
+        for statement in read_code(step.source).statements or ():
             if statement.kind in {"class", "function"}:
                 found |= statement.binds
     return found
 
 
-def _replay(restored: Restored, index: int, part: str | None) -> str:
-    """Whether a second kernel runs the cell: "always" where it defines things, "quick" if it was quick, or "never".
+def _replay(restored: Restored, index: int, part: str | None) -> Replay:
+    """Whether a second kernel runs the cell: always where it defines things, if it was quick, or never.
 
     Not by time alone: on a loaded machine importing torch is slower than any sensible limit.
     """
     role = restored.roles[index].role
     if part is not None or role in IDLE:
-        return "never"
+        return Replay.NEVER
     if role in {"given", "constants", "task"}:
-        return "always"
+        return Replay.ALWAYS
     statements = read_code(source_of(restored.notebook["cells"][index])).statements or ()
     defines = any(s.kind in {"class", "function", "import"} for s in statements)
-    return "always" if defines else "quick"
+    return Replay.ALWAYS if defines else Replay.QUICK
 
 
-def _cell(index: int, source: str, timeout_s: float, *, replay: str) -> Step:
-    rerun = {"replay": replay, "definitions": definitions_of(source)}
-    return {"kind": "cell", "index": index, "source": source, "timeout_s": timeout_s, **rerun}
+def _cell(index: int, source: str, timeout_s: float, *, replay: Replay) -> CellStep:
+    return CellStep(index, source, timeout_s, replay, definitions_of(source))
 
 
-def _stage(stage: str, limits: Limits, *, again: bool = False) -> Step:
-    timing = {"timeout_s": limits.probe_s, "question_s": limits.question_s}
-    return {"kind": "stage", "stage": stage, "again": again, **timing}
+def _stage(stage: Stage, limits: Limits, *, again: bool = False) -> StageStep:
+    return StageStep(stage, limits.probe_s, limits.question_s, again)
 
 
 def executed(notebook: Notebook, runs: Mapping[int, CellRun], outputs: Mapping[int, list[Any]]) -> Notebook:
@@ -203,7 +205,7 @@ def executed(notebook: Notebook, runs: Mapping[int, CellRun], outputs: Mapping[i
     count = 0
     for index, cell in enumerate(notebook["cells"]):
         if is_code(cell):
-            ran = index in runs and runs[index].status != "skipped"
+            ran = index in runs and runs[index].status != CellStatus.SKIPPED
             count += ran
             cell = {**cell, "outputs": outputs.get(index, []), "execution_count": count if ran else None}
         cells.append(cell)

@@ -13,6 +13,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+# Nouns that the code in the box uses, too; it can import nothing of the grader.
+from grader.in_box.frames import Address as Address
+from grader.in_box.frames import Asked as Asked
+from grader.in_box.frames import CellStatus as CellStatus
+from grader.in_box.frames import Stage as Stage
+
 Array = NDArray[Any]
 Notebook = dict[str, Any]  # a notebook in nbformat 4 JSON form
 Measured = Mapping[str, float | int | str]
@@ -157,10 +163,10 @@ class CellRun:
     """How one cell ended."""
 
     index: int
-    status: str  # ok | error | timeout | died | skipped
+    status: CellStatus
     seconds: float
     error: str = ""  # "NameError: ...", at most a few hundred characters
-    asked: str = ""  # what it asked for and did not get: to `end` the Python process, or to `clear` its variables
+    asked: Asked = Asked.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,17 +188,28 @@ class Execution:
 LEFT_OUT = "not judged: this run left it out"  # what a verdict says of what a run of components alone does not ask
 
 
+class Blame(StrEnum):
+    """Whose fault it is that an answer is not there."""
+
+    STUDENT = "student"  # their code raised, hung or answered nonsense
+    OURS = "ours"
+    NOBODY = "nobody"  # it was not to be asked
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why an answer is not there: whose fault that is, and what happened."""
 
-    blame: str  # student: their code raised, hung or answered nonsense | ours | nobody: it was not to be asked
+    blame: Blame
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Our questions and the box's answers, read against the specification; nothing is executed to read it."""
+    """Our questions and the box's answers, read against the specification; nothing is executed to read it.
+
+    Arrays are named by `Stage.array` and `Address.array`, faults by their address.
+    """
 
     questions: Mapping[str, Array]
     answers: Mapping[str, Array]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
@@ -22,28 +21,43 @@ from grader.box.supply import Supply
 from grader.evidence import AnswerSpec, NotAnswered, as_stored
 from grader.exercise import Exercise, Questions
 from grader.gathering import gather, merged, trained_state
+from grader.in_box.frames import Asked, At, Step
 from grader.meanwhile import Beside, ahead
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import cell_title
 from grader.notebook.restore import Restored, restore_given
 from grader.planning import (
-    Step,
+    cell_steps,
     executed,
     first_plan,
     plan_frame,
     replaced_plan,
     second_plan,
+    stage_steps,
     training_part,
     will_train,
 )
-from grader.records import Array, Evidence, Execution, Fault, Limits, Notebook, Rubric, Status
+from grader.records import (
+    Address,
+    Array,
+    Blame,
+    CellStatus,
+    Evidence,
+    Execution,
+    Fault,
+    Limits,
+    Notebook,
+    Rubric,
+    Stage,
+    Status,
+)
 
 ENGINE_FOLDER = Path(__file__).parent / "in_box"
 BOX_SAYS = "the box reports a fault of the grader's: "  # its word alone: a notebook may have made it say so
 Say = Callable[[str], None]
 NOT_DONE = {
-    "end": "asked to end or restart the Python process; the cells after it ran in the same one",
-    "clear": "asked to delete all variables, which were kept",
+    Asked.END: "asked to end or restart the Python process; the cells after it ran in the same one",
+    Asked.CLEAR: "asked to delete all variables, which were kept",
 }
 
 
@@ -98,7 +112,7 @@ def run_submission(
     second = parts is None and will_train(case.restored, case.exercise, names)
     case.boxes.ready(1 + second)  # the second one imports while the first one leaves a core idle
     first = _run(case, steps, _Giver(case.questions), say, beside)
-    stages = {step["stage"] for step in steps if step["kind"] == "stage"}
+    stages = {step.stage for step in stage_steps(steps)}
     asked = _specs(case, case.questions)
     evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
     evidence = as_stored(_with_second_box(case, first, evidence, say, decoding=decoding))
@@ -117,15 +131,15 @@ def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: S
     Raises:
         BoxError: where no box could be built on this machine.
     """
-    replace = {f"replace.{part}": dict(replacement)}
-    asked = {stage: case.questions[stage] for stage in (f"trained.{part}", f"quality.{part}")}
+    replace = {Stage.of("replace", part): dict(replacement)}
+    asked = {stage: case.questions[stage] for stage in (Stage.of("trained", part), Stage.of("quality", part))}
     steps = replaced_plan(case.restored, case.exercise, case.rubric.interface.names, case.rubric.limits, part)
     case.boxes.ready(2)
     first = _run(case, steps, _Giver(replace | asked), say)
     specs = _specs(case, asked)
     evidence = gather(first.inbox, specs, asked, first.status, first.event)
-    if (note := first.inbox.notes.get((f"replace.{part}", "replaced"))) is not None:
-        fault = Fault("ours", f"a sound part could not be put in: {note[0]}")
+    if (note := first.inbox.notes.get(Address.of("replace", part, "replaced"))) is not None:
+        fault = Fault(Blame.OURS, f"a sound part could not be put in: {note.error}")
         return Evidence({}, {}, dict.fromkeys(specs, fault))
     evidence = _with_second_box(case, first, evidence, say, before=replace)
     case.boxes.end()
@@ -142,28 +156,28 @@ def supply(exercise: Exercise, limits: Limits, folders: Mapping[str, Path], isol
     return Supply(backend_named(isolation), contents, limits, exercise.interface.imports)
 
 
-def _specs(case: Case, stages: Collection[str]) -> dict[str, AnswerSpec]:
+def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
     """What the answers of these stages may hold."""
     specs = case.exercise.answer_specs(case.rubric.sizes)
-    return {source: spec for source, spec in specs.items() if source.partition("/")[0] in stages}
+    return {source: spec for source, spec in specs.items() if source.stage in stages}
 
 
 def _run(case: Case, steps: list[Step], giver: _Giver, say: Say, beside: Beside | None = None) -> Kept:
     """One box has run the steps."""
     cells = case.restored.notebook["cells"]
     names = case.rubric.interface.names
-    known = [step["index"] for step in steps if step["kind"] == "cell"]
+    known = [step.index for step in cell_steps(steps)]
     training = {index for index in known if training_part(case.restored, index, case.exercise, names) is not None}
 
-    def running(at: dict[str, Any]) -> None:
+    def running(at: At) -> None:
         if beside is not None:
-            (beside.pause if at.get("cell") in training else beside.go)()
-        if (index := at.get("cell")) is not None and isinstance(index, int) and 0 <= index < len(cells):
-            say(f"cell {index + 1} of {len(cells)}: {cell_title(cells, index)}")
-        elif "stage" in at:
-            say(f"asking about {str(at['stage'])[:40]}")
+            (beside.pause if at.cell in training else beside.go)()
+        if at.cell is not None and at.cell < len(cells):
+            say(f"cell {at.cell + 1} of {len(cells)}: {cell_title(cells, at.cell)}")
+        elif at.stage is not None:
+            say(f"asking about {at.stage[:40]}")
 
-    giver.again = {step["stage"] for step in steps if step["kind"] == "stage" and step["again"]}
+    giver.again = {step.stage for step in stage_steps(steps) if step.again}
     return case.boxes.take().keep(plan_frame(steps, case.rubric.interface, case.rubric.limits), giver, running)
 
 
@@ -172,21 +186,20 @@ class _Giver:
 
     def __init__(self, questions: Questions) -> None:
         self._questions = questions
-        self._given: dict[str, int] = {}
-        self.again: set[str] = set()
+        self._given: dict[Stage, int] = {}
+        self.again: set[Stage] = set()
 
-    def __call__(self, stage: str, inbox: Inbox) -> bytes | None:
+    def __call__(self, stage: Stage, inbox: Inbox) -> bytes | None:
         """The questions as a tensor file; None where they are unknown, answered, or not to be had yet."""
-        kind, _, part = stage.partition(".")
         if stage not in self._questions:
             return None
         times = self._given.get(stage, 0)
         asked_again = stage in self.again and times == 1
-        unanswered = any(noted == stage for noted, _ in inbox.notes) or stage not in inbox.stages
+        unanswered = any(noted.stage == stage for noted in inbox.notes) or stage not in inbox.stages
         if times >= 3 or (times and not asked_again and not unanswered):
             return None
-        if kind == "quality":
-            inbox.sealed.add(f"trained.{part}")
+        if stage.kind == "quality":
+            inbox.sealed.add(Stage.of("trained", stage.part))
         self._given[stage] = times + 1
         return save(self._questions[stage])
 
@@ -197,7 +210,7 @@ def _with_second_box(
     evidence: Evidence,
     say: Say,
     *,
-    before: Mapping[str, dict[str, Array]] | None = None,
+    before: Questions | None = None,
     decoding: Callable[[Evidence], object] | None = None,
 ) -> Evidence:
     """The evidence, with what a fresh box answers that holds the trained numbers and the codes but no picture.
@@ -207,11 +220,11 @@ def _with_second_box(
     asked: Questions = {}
     exercise, limits = case.exercise, case.rubric.limits
     for part in exercise.parts:
-        if (f"trained.{part}", "state") not in first.inbox.answers:
+        if Address.of("trained", part, "state") not in first.inbox.answers:
             continue
         state = trained_state(first.inbox, part, limits.evidence_mb)
         try:
-            asked[f"decode.{part}"] = exercise.second_questions(part, evidence, state)
+            asked[Stage.of("decode", part)] = exercise.second_questions(part, evidence, state)
         except NotAnswered:
             continue
     if not asked:
@@ -235,20 +248,19 @@ def _execution(first: Kept, case: Case, evidence: Evidence) -> Execution:
         where = f"cell {run.index + 1} ({title})"
         if run.asked:
             events.append(f"{where} {NOT_DONE[run.asked]}")
-        if run.status == "error":
+        if run.status == CellStatus.ERROR:
             events.append(f"{where} raised {run.error}")
-        elif run.status == "timeout":
+        elif run.status == CellStatus.TIMEOUT:
             events.append(f"{where} did not finish: {run.error}")
-        elif run.status == "died":
+        elif run.status == CellStatus.DIED:
             events.append(f"{where} ended the Python process; the cells after it ran in a new one")
-        elif run.status == "skipped":
+        elif run.status == CellStatus.SKIPPED:
             events.append(f"{where} was not run, because the Python process could not be started again")
     if first.event:
-        index = first.at.get("cell")
-        where = f" while cell {index + 1} was running" if isinstance(index, int) else ""
+        where = "" if first.at.cell is None else f" while cell {first.at.cell + 1} was running"
         events.append(first.event + where)
     status = first.status
-    if status is Status.OK and any(run.status != "ok" for run in cells):
+    if status is Status.OK and any(run.status != CellStatus.OK for run in cells):
         status = Status.CELL_ERROR
     events += [f"{BOX_SAYS}{fault}" for fault in first.inbox.faults]
     return Execution(
@@ -268,7 +280,7 @@ def _execution(first: Kept, case: Case, evidence: Evidence) -> Execution:
 def _device(evidence: Evidence, exercise: Exercise) -> str:
     """The device on which the trained models live, as far as the evidence says."""
     for part in exercise.parts:
-        answer = evidence.answers.get(f"trained.{part}/device/cuda")
+        answer = evidence.answers.get(Address.of("trained", part, "device").array("cuda"))
         if answer is not None and answer.size == 1 and answer.reshape(-1)[0] == 1:
             card = gpu()
             return "cuda" if card is None else f"cuda ({card.name})"

@@ -10,10 +10,10 @@ from toy_exercise import Toy, running
 from grader.box.inbox import Inbox
 from grader.evidence import ArraySpec
 from grader.gathering import gather, merged, trained_state
-from grader.records import Evidence, Fault, Status
+from grader.records import Address, Blame, Evidence, Fault, Stage, Status
 from grader.running import _Giver
 
-SPECS = {"components.one/function": {"y": ArraySpec("float", 3)}, "quality.one/apply": {"y": ArraySpec("float", 3)}}
+SPECS = {Address(text): {"y": ArraySpec("float", 3)} for text in ("components.one/function", "quality.one/apply")}
 NUMBERS = save({"y": np.ones(3, dtype=np.float32)})
 
 
@@ -30,7 +30,7 @@ def fault_of(box: Inbox, status: Status = Status.OK, event: str = "") -> Fault:
 
 
 def test_answers_become_evidence_beside_the_questions() -> None:
-    questions = {"components.one": {"x": np.zeros(2)}}
+    questions = {Stage("components.one"): {"x": np.zeros(2)}}
     evidence = gather(inbox(answer__components_DOT_one__function=NUMBERS), SPECS, questions, Status.OK, "")
     assert evidence.answers["components.one/function/y"].tolist() == [1, 1, 1]
     assert evidence.questions["components.one/x"].tolist() == [0, 0]
@@ -40,33 +40,33 @@ def test_answers_become_evidence_beside_the_questions() -> None:
 @pytest.mark.parametrize(
     ("frames", "status", "event", "fault"),
     [
-        ({}, Status.OK, "", Fault("student", "the notebook's process ended before this could be asked")),
-        ({}, Status.TIMEOUT, "took too long", Fault("student", "took too long")),
-        ({}, Status.BOX_ERROR, "the box did not start", Fault("ours", "the box did not start")),
-        ({"event": b'{"ours": "broke"}'}, Status.OK, "", Fault("ours", "broke")),
+        ({}, Status.OK, "", Fault(Blame.STUDENT, "the notebook's process ended before this could be asked")),
+        ({}, Status.TIMEOUT, "took too long", Fault(Blame.STUDENT, "took too long")),
+        ({}, Status.BOX_ERROR, "the box did not start", Fault(Blame.OURS, "the box did not start")),
+        ({"event": b'{"ours": "broke"}'}, Status.OK, "", Fault(Blame.OURS, "broke")),
         (
             {"note__components_DOT_one__function": b'{"error": "raised"}', "event": b'{"ours": "broke"}'},
             Status.OK,
             "",
-            Fault("student", "raised"),
+            Fault(Blame.STUDENT, "raised"),
         ),
         (
             {"note__components_DOT_one__function": b'{"error": "raised", "ours": true}'},
             Status.OK,
             "",
-            Fault("ours", "raised"),
+            Fault(Blame.OURS, "raised"),
         ),
         (
             {"answer__components_DOT_one__function": b"junk"},
             Status.OK,
             "",
-            Fault("student", "the answer is not a tensor file"),
+            Fault(Blame.STUDENT, "the answer is not a tensor file"),
         ),
         (
             {"answer__components_DOT_one__other": NUMBERS},
             Status.OK,
             "",
-            Fault("student", "the notebook's process ended before this could be asked"),
+            Fault(Blame.STUDENT, "the notebook's process ended before this could be asked"),
         ),
     ],
 )
@@ -76,8 +76,8 @@ def test_what_is_missing_is_somebodys_fault(frames: dict[str, bytes], status: St
 
 def test_what_was_not_to_be_asked_is_nobodys_fault() -> None:
     box = inbox(answer__components_DOT_one__function=NUMBERS)
-    evidence = gather(box, SPECS, {}, Status.OK, "", stages={"components.one"})
-    assert evidence.faults["quality.one/apply"].blame == "nobody"
+    evidence = gather(box, SPECS, {}, Status.OK, "", stages={Stage("components.one")})
+    assert evidence.faults["quality.one/apply"].blame is Blame.NOBODY
     assert "components.one/function/y" in evidence.answers
 
 
@@ -91,35 +91,35 @@ def test_trained_numbers_are_taken_with_care() -> None:
 
 
 def test_the_second_box_adds_answers_and_replaces_faults() -> None:
-    one = Evidence({"q": np.zeros(1)}, {"a/b/y": np.zeros(1)}, {"c/d": Fault("student", "first")})
-    two = Evidence({}, {"c/d/y": np.ones(1)}, {"a/b": Fault("student", "second"), "e/f": Fault("ours", "third")})
-    both = merged(one, two)
-    assert set(both.answers) == {"a/b/y", "c/d/y"}
-    assert dict(both.faults) == {"e/f": Fault("ours", "third")}
+    one = Evidence({"q": np.zeros(1)}, {"a.a/b/y": np.zeros(1)}, {"c.c/d": Fault(Blame.STUDENT, "first")})
+    faults = {"a.a/b": Fault(Blame.STUDENT, "second"), "e.e/f": Fault(Blame.OURS, "third")}
+    both = merged(one, Evidence({}, {"c.c/d/y": np.ones(1)}, faults))
+    assert set(both.answers) == {"a.a/b/y", "c.c/d/y"}
+    assert dict(both.faults) == {"e.e/f": Fault(Blame.OURS, "third")}
 
 
 def test_trained_numbers_are_sealed_before_the_questions_about_quality_are_given() -> None:
     toy = Toy()
     giver = _Giver(toy.questions(np.random.default_rng(0), {"numbers": 4}))
     box = inbox(answer__trained_DOT_one__state=b"first")
-    assert giver("components.one", box) is not None
-    assert giver("trained.one", box) is not None
+    assert giver(Stage("components.one"), box) is not None
+    assert giver(Stage("trained.one"), box) is not None
     assert box.sealed == set()
-    assert giver("quality.one", box) is not None
+    assert giver(Stage("quality.one"), box) is not None
     assert box.sealed == {"trained.one"}
     box.put("answer/trained.one/state", b"forged")
-    assert box.answers["trained.one", "state"] == b"first"
+    assert box.answers[Address("trained.one/state")] == b"first"
 
 
 def test_questions_are_given_again_only_for_what_is_unanswered_and_at_most_three_times() -> None:
     giver = _Giver(Toy().questions(np.random.default_rng(0), {"numbers": 4}))
     box = inbox()
-    assert giver("decode.one", box) is None
-    assert giver("nonsense", box) is None
-    assert giver("components.one", box) is not None
+    assert giver(Stage("decode.one"), box) is None
+    assert giver(Stage("non.sense"), box) is None
+    assert giver(Stage("components.one"), box) is not None
     box.put("stage/components.one", b'{"status": "ok"}')
-    assert giver("components.one", box) is None
+    assert giver(Stage("components.one"), box) is None
     box.put("note/components.one/function", b'{"error": "raised"}')
-    assert giver("components.one", box) is not None
-    assert giver("components.one", box) is not None
-    assert giver("components.one", box) is None
+    assert giver(Stage("components.one"), box) is not None
+    assert giver(Stage("components.one"), box) is not None
+    assert giver(Stage("components.one"), box) is None

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 from toy_exercise import Toy, notebook, running
 
+from grader.in_box.frames import CellStep, Step, to_box
 from grader.notebook.format import source_of
-from grader.planning import Step, executed, first_plan, plan_frame, second_plan
-from grader.records import CellRun, Interface, Notebook
+from grader.planning import cell_steps, executed, first_plan, plan_frame, second_plan, stage_steps
+from grader.records import CellRun, CellStatus, Interface, Notebook, Stage
 
 LIMITS = running.rubric().limits
 
@@ -17,7 +18,7 @@ LIMITS = running.rubric().limits
 def names(steps: Sequence[Step], submission: Notebook) -> list[str]:
     """The steps in order: ids of cells, and stages."""
     cells = running.restored(submission).notebook["cells"]
-    return [cells[step["index"]]["id"] if step["kind"] == "cell" else step["stage"] for step in steps]
+    return [cells[step.index]["id"] if isinstance(step, CellStep) else step.stage for step in steps]
 
 
 def first(submission: Notebook, **mapped: str) -> list[str]:
@@ -63,7 +64,7 @@ def again(*late: str) -> set[str]:
     submission = notebook.submission()
     submission["cells"] += [notebook.code_cell(source, f"late-{n}") for n, source in enumerate(late)]
     steps = first_plan(running.restored(submission), Toy(), {}, LIMITS)
-    return {step["stage"] for step in steps if step["kind"] == "stage" and step["again"]}
+    return {step.stage for step in stage_steps(steps) if step.again}
 
 
 def test_components_defined_anew_after_training_are_asked_again() -> None:
@@ -107,22 +108,22 @@ def test_the_second_box_runs_definitions_that_ran_and_no_training() -> None:
     submission = notebook.submission(own)
     restored = running.restored(submission)
     statuses = {
-        "own-0": ("ok", LIMITS.replay_s + 1),
-        "own-1": ("error", 0.1),
-        "own-2": ("died", 0.1),
-        "own-3": ("died", 0.1),
-        "own-4": ("timeout", 0.1),
+        "own-0": (CellStatus.OK, LIMITS.replay_s + 1),
+        "own-1": (CellStatus.ERROR, 0.1),
+        "own-2": (CellStatus.DIED, 0.1),
+        "own-3": (CellStatus.DIED, 0.1),
+        "own-4": (CellStatus.TIMEOUT, 0.1),
     }
     runs = {
-        index: CellRun(index, *statuses.get(cell["id"], ("ok", 0.1)))
+        index: CellRun(index, *statuses.get(cell["id"], (CellStatus.OK, 0.1)))
         for index, cell in enumerate(restored.notebook["cells"])
     }
-    steps = second_plan(restored, Toy(), {}, LIMITS, runs, ["decode.one"])
-    order = names(steps, submission)
+    steps = second_plan(restored, Toy(), {}, LIMITS, runs, [Stage("decode.one")])
+    cells, order = restored.notebook["cells"], names(steps, submission)
     assert order[-1] == "decode.one"
     assert {"setup", "constants", "own-1", "double", "triple"} <= set(order)
     assert {"own-3", "run-one", "run-two", "show-one"}.isdisjoint(order)
-    sources = {name: step.get("source") for name, step in zip(order, steps, strict=True)}
+    sources = {cells[step.index]["id"]: step.source for step in cell_steps(steps)}
     assert (sources["own-2"], sources["own-4"]) == ("import os", "N = 3")  # what they define, and nothing else
 
 
@@ -155,18 +156,18 @@ def test_a_plan_is_plain_data_with_the_cells_sources() -> None:
     restored = running.restored(submission)
     frame = plan_frame(first_plan(restored, Toy(), {}, LIMITS), Interface(names={"double": "twice"}), LIMITS)
     cells = restored.notebook["cells"]
-    for step in frame["steps"]:
-        assert step["timeout_s"] == (LIMITS.cell_s if step["kind"] == "cell" else LIMITS.probe_s)
-        if step["kind"] == "cell":
-            assert step["source"] == source_of(cells[step["index"]])
-    assert frame["interface"]["names"] == {"double": "twice"}
+    for step in cell_steps(frame.steps):
+        assert (step.timeout_s, step.source) == (LIMITS.cell_s, source_of(cells[step.index]))
+    assert all(step.timeout_s == LIMITS.probe_s for step in stage_steps(frame.steps))
+    assert frame.interface["names"] == {"double": "twice"}
+    assert to_box(*frame.encode()) == frame
 
 
 def test_the_executed_notebook_shows_this_run_only() -> None:
     submission = notebook.submission(["print(1)", "print(2)"])
     submission["cells"][2]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "old"}]
     new = [{"output_type": "stream", "name": "stdout", "text": "new"}]
-    made = executed(submission, {2: CellRun(2, "ok", 0.1), 3: CellRun(3, "skipped", 0.0)}, {2: new})
+    made = executed(submission, {2: CellRun(2, CellStatus.OK, 0.1), 3: CellRun(3, CellStatus.SKIPPED, 0.0)}, {2: new})
     assert made["cells"][2]["outputs"] == new
     assert made["cells"][2]["execution_count"] == 1
     assert made["cells"][3]["outputs"] == []

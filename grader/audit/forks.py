@@ -8,7 +8,6 @@ what a box would send.
 from __future__ import annotations
 
 import contextlib
-import json
 import multiprocessing
 import os
 import shutil
@@ -30,8 +29,9 @@ from grader.box.unconfined import Unconfined
 from grader.evidence import save_evidence
 from grader.exercise import Exercise, Questions
 from grader.gathering import gather
+from grader.in_box.frames import Event, Plan, StageEnd, StageStatus, StageStep, Step, recorded
 from grader.notebook.restore import restore_given
-from grader.planning import Step, first_plan, plan_frame
+from grader.planning import cell_steps, first_plan, plan_frame, stage_steps
 from grader.records import Evidence, Notebook, Rubric, Status
 from grader.rubric import load_rubric
 from grader.running import ENGINE_FOLDER
@@ -110,7 +110,7 @@ def _child(warm: Warm, notebook: Notebook, folder: Path, target: Path) -> None:
 def _evidence(warm: Warm, notebook: Notebook, folder: Path) -> Evidence:
     """The answers and faults of a components-only grade; the questions, which all entries share, are left out."""
     steps = _steps(warm, notebook)
-    sources = tuple(step["source"] for step in steps if step["kind"] == "cell")
+    sources = tuple(step.source for step in cell_steps(steps))
     already = warm.ran if sources[: len(warm.ran)] == warm.ran else ()
     if not already:
         warm.shell = _shell(warm.exercise.in_box)
@@ -118,14 +118,14 @@ def _evidence(warm: Warm, notebook: Notebook, folder: Path) -> Evidence:
         _run(warm.shell, source)
     inbox = Inbox(warm.rubric.limits, started=True, finished=True)
     plan = plan_frame(steps, warm.rubric.interface, warm.rubric.limits)
-    asked = [step for step in steps if step["kind"] == "stage" and step["stage"] in warm.questions]
+    asked = [step for step in stage_steps(steps) if step.stage in warm.questions]
     for step in asked:
-        _ask(warm, {**plan, **step}, folder / step["stage"], inbox)
-    stages = {step["stage"] for step in asked}
+        _ask(warm, plan, step, folder / step.stage, inbox)
+    stages = {step.stage for step in asked}
     specs = {
         source: spec
         for source, spec in warm.exercise.answer_specs(warm.rubric.sizes).items()
-        if source.partition("/")[0] in warm.questions
+        if source.stage in warm.questions
     }
     return gather(inbox, specs, {}, Status.OK, "", stages)
 
@@ -141,29 +141,36 @@ def _given_cells(warm: Warm) -> tuple[str, ...]:
     roles = restore_given(reference, reference).roles
     sources = []
     for step in _steps(warm, reference):
-        if step["kind"] != "cell" or roles[step["index"]].role not in {"given", "constants"}:
+        if isinstance(step, StageStep) or roles[step.index].role not in {"given", "constants"}:
             break
-        _run(warm.shell, step["source"])
-        sources.append(step["source"])
+        _run(warm.shell, step.source)
+        sources.append(step.source)
     return tuple(sources)
 
 
-def _ask(warm: Warm, request: dict[str, Any], folder: Path, inbox: Inbox) -> None:
+def _ask(warm: Warm, plan: Plan, step: StageStep, folder: Path, inbox: Inbox) -> None:
     """The stage's answers and notes are in the inbox, recorded by the box's own recorder."""
-    stage = request["stage"]
+    stage = step.stage
     (folder / "answers").mkdir(parents=True, exist_ok=True)
     save_file(warm.questions[stage], folder / "questions.safetensors")
-    request |= {"folder": str(folder), "skip": [], "probe": str(warm.exercise.in_box)}
+    request = {
+        "stage": stage,
+        "kind": stage.kind,
+        "question_s": step.question_s,
+        "folder": str(folder),
+        "skip": [],
+        "probe": str(warm.exercise.in_box),
+        "interface": plan.interface,
+    }
     recorder = ENGINE_FOLDER / "recorder.py"
     variables = {"__name__": "recorder", "student": warm.shell.user_ns, "request": request}
     try:
         exec(compile(recorder.read_text(), str(recorder), "exec"), variables)
     except Exception as error:  # the recorder catches what student code raises
-        inbox.put("event", json.dumps({"ours": f"asking {stage} failed: {type(error).__name__}: {error}"}).encode())
+        inbox.put(*Event(f"asking {stage} failed: {type(error).__name__}: {error}").encode())
     for path in (folder / "answers").glob("*.*"):
-        kind = "answer" if path.suffix == ".safetensors" else "note"
-        inbox.put(f"{kind}/{stage}/{path.stem}", path.read_bytes())
-    inbox.put(f"stage/{stage}", b'{"status": "ok"}')
+        inbox.put(*recorded(stage, path.name, path.read_bytes()).encode())
+    inbox.put(*StageEnd(stage, StageStatus.OK).encode())
 
 
 def _shell(in_box: Path) -> Any:

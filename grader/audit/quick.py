@@ -19,6 +19,7 @@ from grader.audit.forks import answer_in_child, warm_up
 from grader.audit.runs import SEED
 from grader.errors import GraderError
 from grader.evidence import load_evidence
+from grader.gathering import named
 from grader.judge import judge
 from grader.records import ItemVerdict
 from grader.rubric import load_rubric
@@ -44,8 +45,7 @@ def quick_results(
     rubric, exercise = load_rubric(rubric_path)
     exercise.prepare(say)
     say(f"{len(names)} to try; each process warms up first")
-    questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
-    flat = {f"{stage}/{name}": array for stage, asked in questions.items() for name, array in asked.items()}
+    asked = named(exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes))
     results: dict[str, tuple[ItemVerdict, ...]] = {}
     broken: dict[str, str] = {}
     for done, (name, path, why) in enumerate(_answered(names, rubric_path, jobs, seed), 1):
@@ -53,7 +53,7 @@ def quick_results(
             broken[name] = why
         else:
             try:
-                results[name] = judge(replace(load_evidence(path), questions=flat), rubric, exercise.checks)
+                results[name] = judge(replace(load_evidence(path), questions=asked), rubric, exercise.checks)
             except GraderError as error:
                 broken[name] = str(error)
             path.unlink()

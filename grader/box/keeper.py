@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import psutil
 
@@ -26,6 +26,7 @@ from grader.box.inbox import Inbox
 from grader.box.rlimits import rlimits
 from grader.box.watch import End, Watch
 from grader.errors import BoxError
+from grader.in_box.frames import At, Plan, Questions, Refused, Stage, Want, Warm
 from grader.in_box.wire import WireError, read_frame, write_frame
 from grader.records import Limits, Status
 
@@ -34,7 +35,7 @@ COUNTED_TICK_S = 0.3  # where the kernel itself holds the limits: each look take
 LOG_BYTES = 20_000
 END_S = 60.0  # for killed processes to be gone
 
-Questioner = Callable[[str, "Inbox"], bytes | None]
+Questioner = Callable[[Stage, Inbox], bytes | None]
 
 
 class Keeper:
@@ -85,9 +86,9 @@ class Keeper:
 
         Nothing of a submission is in it yet, so nothing is watched, and no time counts.
         """
-        told = {"imports": list(imports), "cell_output_bytes": int(limits.cell_output_mb * 1e6)}
+        warm = Warm(tuple(imports), int(limits.cell_output_mb * 1e6))
         with contextlib.suppress(OSError):  # a box that is gone says so when it is kept
-            write_frame(cast(BinaryIO, self._process.stdin), "warm", json.dumps(told).encode())
+            write_frame(cast(BinaryIO, self._process.stdin), *warm.encode())
 
     def end(self) -> None:
         """The box is gone, though nothing was run in it.
@@ -104,7 +105,7 @@ class Keeper:
         if alive:
             raise BoxError(f"{alive} processes of a box that was not needed could not be ended")
 
-    def keep(self, plan: dict[str, Any], questions: Questioner, say: Callable[[dict[str, Any]], None]) -> Kept:
+    def keep(self, plan: Plan, questions: Questioner, say: Callable[[At], None]) -> Kept:
         """Runs the plan to its end or to a limit.
 
         `questions(stage, inbox)` gives a stage's questions when the box asks for them, or None to refuse;
@@ -179,23 +180,23 @@ class Keeper:
         self,
         stdin: BinaryIO,
         stdout: BinaryIO,
-        plan: dict[str, Any],
+        plan: Plan,
         questions: Questioner,
-        say: Callable[[dict[str, Any]], None],
+        say: Callable[[At], None],
     ) -> None:
         try:
-            write_frame(stdin, "plan", json.dumps(plan).encode())
-            while (frame := read_frame(stdout, self.inbox.room_bytes)) is not None:
-                name, data = frame
-                if name.startswith("want/"):
-                    stage = name.removeprefix("want/")
-                    asked = questions(stage, self.inbox)
-                    write_frame(stdin, f"{'refused' if asked is None else 'questions'}/{stage}", asked or b"")
-                elif (running := self.inbox.put(name, data)) is not None:
-                    with contextlib.suppress(OSError):  # nobody listens any more, or a log's disk is full
-                        say(running)
-                elif self.inbox.finished:
-                    self._over.set()
+            write_frame(stdin, *plan.encode())
+            while (came := read_frame(stdout, self.inbox.room_bytes)) is not None:
+                match self.inbox.put(*came):
+                    case Want(stage):
+                        asked = questions(stage, self.inbox)
+                        given = Refused(stage) if asked is None else Questions(stage, asked)
+                        write_frame(stdin, *given.encode())
+                    case At() as at:
+                        with contextlib.suppress(OSError):  # nobody listens any more, or a log's disk is full
+                            say(at)
+                    case None if self.inbox.finished:
+                        self._over.set()
         except WireError as error:
             if self._end is None:
                 self._end = (
@@ -260,7 +261,7 @@ class Kept:
     inbox: Inbox
     status: Status
     event: str
-    at: dict[str, Any]  # what was running then, as the box says
+    at: At  # what was running then, as the box says
     exit_code: int | None
     wall_s: float
     cpu_s: float

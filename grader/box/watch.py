@@ -6,12 +6,12 @@ import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from grader.box.backend import RUNNER
 from grader.box.usage import Usage, files_in_memory, resident_mb, usage
+from grader.in_box.frames import At
 from grader.records import Limits, Status
 
 START_GRACE_S = 120  # a machine under load may take long to import Jupyter
@@ -30,12 +30,12 @@ class Watch:
         self.peak_mb, self.cpu_s = 0.0, 0.0
         self.ended_for_memory = 0  # processes
         self.ended_for_number = 0  # times
-        self.crowded_at: dict[str, Any] = {}  # what was running the first time
+        self.crowded_at = At()  # what was running the first time
         self._pid, self._limits, self._folders = pid, limits, folders
         self._counted, self._limited = counted, limited
         self._seen: dict[int, psutil.Process] = {}
 
-    def look(self, wall_s: float, at: dict[str, Any], *, started: bool) -> End | None:
+    def look(self, wall_s: float, at: At, *, started: bool) -> End | None:
         """Why the box has to be ended now; None where it may go on. `at` is what the box says is running."""
         limits = self._limits
         if wall_s > limits.wall_s:
@@ -57,7 +57,7 @@ class Watch:
         if files > MAX_FILES:
             return Status.KILLED, f"the run was ended: it made more than {MAX_FILES} files"
         if self._too_many(used):
-            self.crowded_at = self.crowded_at or dict(at)
+            self.crowded_at = self.crowded_at or at
             if not self._end_the_notebooks():
                 return Status.KILLED, f"the run was ended: it started more than {limits.processes} processes"
         return None

@@ -11,7 +11,8 @@ from typing import Any
 
 from grader.box.backend import ENGINE, PROBE, Backend, Contents
 from grader.box.keeper import Keeper, Kept
-from grader.planning import Step, plan_frame
+from grader.in_box.frames import CellStep
+from grader.planning import plan_frame
 from grader.records import Interface, Limits
 from grader.running import ENGINE_FOLDER
 
@@ -59,10 +60,7 @@ def run_box(backend: Backend, cells: Mapping[str, str], limits: Limits = LIMITS,
     Raises:
         BoxError: where no box could be built.
     """
-    steps: list[Step] = [
-        {"kind": "cell", "index": index, "source": source, "timeout_s": _seconds(name, limits), "replay": "never"}
-        for index, (name, source) in enumerate(cells.items())
-    ]
+    steps = [CellStep(index, source, _seconds(name, limits)) for index, (name, source) in enumerate(cells.items())]
     with tempfile.TemporaryDirectory(prefix="doctor-") as empty:
         contents = Contents({ENGINE: ENGINE_FOLDER, PROBE: Path(empty)})
         keeper = Keeper(backend, contents, limits, gpu=gpu)

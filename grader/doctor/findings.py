@@ -9,7 +9,7 @@ from typing import Any
 
 from grader.box.backend import SPARE_TASKS
 from grader.doctor.boxes import BUSY_S, LIMITS, Boxed
-from grader.records import Status
+from grader.records import CellStatus, Status
 
 
 class State(StrEnum):
@@ -166,8 +166,8 @@ def disk_and_files(disk: Mapping[str, Any], files: Mapping[str, Any], most_files
 def endings(box: Boxed) -> list[Finding]:
     """Output is cut, and a cell that goes on for ever is interrupted, or its process ended."""
     flood, busy, stubborn = (box.cells[name] for name in ("flood", "busy", "stubborn"))
-    cut = flood.status == "ok" and 0 < flood.printed < 2e6
-    stopped = busy.status == "timeout" and stubborn.status == "timeout"
+    cut = flood.status == CellStatus.OK and 0 < flood.printed < 2e6
+    stopped = busy.status == CellStatus.TIMEOUT and stubborn.status == CellStatus.TIMEOUT
     return [
         _of("output limit", cut, f"20 MB cut to {flood.printed / 1e6:.1f}", f"a flood: {flood.status}", _OURS),
         _of("CPU of a cell", stopped, f"a busy cell is stopped after {BUSY_S} s", "a busy cell goes on", _OURS),
@@ -198,7 +198,7 @@ def processes(box: Boxed, most: int) -> list[Finding]:
     ended = box.kept.status is Status.KILLED or f"more than {most} processes" in box.kept.event
     how = f"refused after {started}" if started else "the notebook's processes were ended"
     found = _of("process limit", ended or 0 < started <= most + SPARE_TASKS, how, f"{started} were started", _CGROUPS)
-    if bomb.status == "died" and ended:
+    if bomb.status == CellStatus.DIED and ended:
         return [found, Finding("fork bomb", State.HOLDS, f"ended after {bomb.seconds:.0f} s, with its cell alone")]
     weaker = f"it is bounded, but goes on for the {bomb.seconds:.0f} s that a cell has ({bomb.status})"
     return [found, Finding("fork bomb", State.WEAK, weaker, "choose --isolation bubblewrap, whose keeper ends it")]

@@ -11,32 +11,28 @@ from typing import Any
 
 import nbformat
 from client import FLOOD, LOST, BoundedClient, UnreadableReply
+from frames import Asked, CellStatus
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
 STARTUP_S = 120
 INTERRUPT_GRACE_S = 8
 MAX_ERROR = 400
-ASKED = {"ask_exit": "end", "reset": "clear"}  # of a reply's payload: what the prelude has not done, and says so
+ASKED = {
+    "ask_exit": Asked.END,
+    "reset": Asked.CLEAR,
+}  # of a reply's payload: what the prelude has not done
 
 
 @dataclass
 class Ran:
-    """How one piece of code ended: `ok`, `error`, `timeout`, `died` or `skipped`.
+    """How one piece of code ended, and what it asked for that was not done."""
 
-    `asked` says what it asked for that was not done: to `end` the kernel or to `clear` its variables.
-    """
-
-    status: str
+    status: CellStatus
     seconds: float
     error: str
     outputs: list[dict[str, Any]]
-    asked: str = ""
-
-    def as_json(self, *, outputs: bool = True) -> dict[str, Any]:
-        """The frame's content."""
-        told = {"status": self.status, "seconds": round(self.seconds, 3), "error": self.error, "asked": self.asked}
-        return {**told, "outputs": self.outputs} if outputs else told
+    asked: Asked = Asked.NOTHING
 
 
 class Kernel:
@@ -108,9 +104,9 @@ class Kernel:
         if timed_out and not ended_itself:
             much = FLOOD * client.max_bytes / 1e6
             why = f"it had printed more than {much:.0f} MB" if client.flooded.is_set() else f"{timeout_s:.0f} s"
-            return Ran("timeout", seconds, f"stopped after {why}", outputs)
+            return Ran(CellStatus.TIMEOUT, seconds, f"stopped after {why}", outputs)
         if not self.alive:
-            return Ran("died", seconds, "the Python process ended", outputs)
+            return Ran(CellStatus.DIED, seconds, "the Python process ended", outputs)
         return self._ended(seconds, outputs)
 
     def _ended(self, seconds: float, outputs: list[dict[str, Any]]) -> Ran:
@@ -119,8 +115,9 @@ class Kernel:
         failed = self._reply if self._reply.get("status") == "error" else None  # also where no traceback was shown
         error = next((o for o in outputs if o.get("output_type") == "error"), failed)
         if error is not None:
-            return Ran("error", seconds, f"{error.get('ename')}: {error.get('evalue')}"[:MAX_ERROR], outputs, asked)
-        return Ran("ok", seconds, "", outputs, asked)
+            told = f"{error.get('ename')}: {error.get('evalue')}"[:MAX_ERROR]
+            return Ran(CellStatus.ERROR, seconds, told, outputs, asked)
+        return Ran(CellStatus.OK, seconds, "", outputs, asked)
 
     def _replied(self, *, execute_reply: dict[str, Any], **_: Any) -> None:
         self._reply = execute_reply["content"]
@@ -129,7 +126,7 @@ class Kernel:
         """Nothing runs for so long; then it is known whether the kernel still answers."""
         await asyncio.sleep(seconds)
         if self.alive:  # a kernel that is shutting down may wait for the next message before it ends
-            self.alive = (await self.execute("None", INTERRUPT_GRACE_S)).status == "ok" and self.alive
+            self.alive = (await self.execute("None", INTERRUPT_GRACE_S)).status is CellStatus.OK and self.alive
 
     async def stop(self) -> None:
         """The kernel is gone, dead or alive before."""
@@ -139,10 +136,10 @@ class Kernel:
             await self._client.km.shutdown_kernel(now=True)
 
 
-def _asked(payload: Any) -> str:
+def _asked(payload: Any) -> Asked:
     """What the cell asked for that the prelude has not done."""
     for entry in payload if isinstance(payload, list) else ():
         source = entry.get("source") if isinstance(entry, dict) else None
         if isinstance(source, str) and source in ASKED:
             return ASKED[source]
-    return ""
+    return Asked.NOTHING

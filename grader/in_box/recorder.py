@@ -165,7 +165,7 @@ def record():
     """Every question of the stage that is not to be skipped has an answer or a note."""
     with _our_files():
         questions = load_file(os.path.join(REQUEST["folder"], "questions.safetensors"))
-    if REQUEST["stage"].startswith("replace."):
+    if REQUEST["kind"] == "replace":
         try:
             _replace(questions)
         except BaseException as error:

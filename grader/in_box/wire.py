@@ -1,5 +1,7 @@
 """Frames: named byte strings on a pipe, the only thing that crosses the wall in either direction.
 
+Which there are, and what is in them, is in `frames.py`.
+
 A frame is an 8-byte header (name length, data length; big-endian unsigned), the UTF-8 name and the data. The same
 file is imported by the keeper and copied into the box; the keeper trusts nothing that it reads with it.
 """

@@ -14,7 +14,7 @@ from typing import Any
 from grader.notebook.curves import contradictions, printed, read_curves
 from grader.notebook.format import cell_title, is_code, one_line, source_of
 from grader.notebook.restore import Restored
-from grader.records import CellRun, Comparison, Notebook, Remark
+from grader.records import CellRun, CellStatus, Comparison, Notebook, Remark
 
 _MAX_CELLS = 12  # about which one kind of remark is made
 _MAX_NUMBERS = 12  # cells that are listed in one remark
@@ -36,12 +36,12 @@ class _Pair:
     @property
     def complete(self) -> bool:
         """Whether all of it ran to its end."""
-        return all(run.status == "ok" for run in self.runs)
+        return all(run.status == CellStatus.OK for run in self.runs)
 
     @property
     def ended(self) -> bool:
         """Whether all of it ran, even if into an error."""
-        return all(run.status in ("ok", "error") for run in self.runs)
+        return all(run.status in {CellStatus.OK, CellStatus.ERROR} for run in self.runs)
 
 
 def compare_saved(

@@ -13,6 +13,7 @@ from toy_exercise import running
 from grader.box.backend import ENGINE, Backend, Contents
 from grader.box.bubblewrap import Bubblewrap
 from grader.box.keeper import Keeper, Kept
+from grader.in_box.frames import Address
 
 RUNNER = """
 import ctypes, json, os, socket, struct, sys, time
@@ -20,7 +21,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 def send(name, data):
     os.write(1, struct.pack(">II", len(name), len(data)) + name.encode() + data)
 def tell(value):
-    send("answer/small/value", json.dumps(value).encode())
+    send("answer/small.box/value", json.dumps(value).encode())
 def tried(act):
     try:
         return ["through", act()]
@@ -38,13 +39,13 @@ def kept(script: str, without: Collection[str] = (), backend: Backend | None = N
         (path / "runner.py").write_text(f"{RUNNER}\n{script}\nsend('done', b'')\n")
         settings = running.rubric(**limits).limits
         keeper = Keeper(backend or Bubblewrap(without), Contents({ENGINE: path}), settings, gpu=False)
-        return keeper.keep({}, lambda *_: None, lambda _: None)
+        return keeper.keep(running.plan(), lambda *_: None, lambda _: None)
 
 
 def told(script: str, without: Collection[str] = (), **limits: float) -> Any:
     """What the script has told; None where the run was ended before."""
     run = kept(script, without, **limits)
-    answer = run.inbox.answers.get(("small", "value"))
+    answer = run.inbox.answers.get(Address("small.box/value"))
     if answer is None and run.status != "killed":
         raise AssertionError(f"{run.event}: {run.log_tail[-400:]}")
     return json.loads(answer) if answer else None

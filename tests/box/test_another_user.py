@@ -136,7 +136,7 @@ def test_what_only_root_may_read_of_the_graders_is_copied_for_the_box_and_the_co
         (private / name).write_text("import os\nos.write(1, b'nonsense' + open(__file__).read().encode())")
         (private / name).chmod(0o600)
     run = Keeper(Bubblewrap(), Contents({ENGINE: private}), running.rubric().limits, gpu=False)
-    assert "nonsense" in run.keep({}, lambda *_: None, lambda _: None).event
+    assert "nonsense" in run.keep(running.plan(), lambda *_: None, lambda _: None).event
     assert list(temporary.iterdir()) == []
     assert [path.stat().st_mode & 0o777 for path in (private, private / "runner.py")] == [0o700, 0o600]
 

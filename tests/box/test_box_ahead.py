@@ -16,6 +16,7 @@ from grader.box import supply as boxes
 from grader.box.backend import ENGINE, PROBE, Contents
 from grader.box.bubblewrap import Bubblewrap
 from grader.box.keeper import Keeper
+from grader.in_box.frames import CellStep
 from grader.planning import plan_frame
 from grader.records import Limits
 
@@ -31,7 +32,7 @@ def box() -> tuple[Keeper, Limits]:
 
 
 def printed(keeper: Keeper, limits: Limits, source: str) -> str:
-    step = {"kind": "cell", "index": 0, "source": source, "timeout_s": 20, "replay": "never"}
+    step = CellStep(0, source, 20)
     kept = keeper.keep(plan_frame([step], running.rubric().interface, limits), lambda *_: None, lambda _: None)
     return "".join(output["text"] for output in kept.inbox.outputs[0])
 

@@ -15,6 +15,7 @@ from grader.box.backend import Command, Contents, backend_named
 from grader.box.inbox import Inbox
 from grader.box.keeper import Keeper, Kept
 from grader.errors import BoxError
+from grader.in_box.frames import Address, Answer, At, Event, Note, Stage, StageEnd
 from grader.records import Limits, Status
 
 WIRE = Path(__file__).parents[2] / "grader" / "in_box"
@@ -48,7 +49,7 @@ class FakeBackend:
 def kept(script: str, questions: dict[str, bytes] | None = None, **limits: float) -> Kept:
     """What is left of a run of the script."""
     keeper = Keeper(FakeBackend(script), Contents({}), running.rubric(**limits).limits, gpu=False)
-    return keeper.keep({"steps": []}, lambda stage, _: (questions or {}).get(stage), lambda _: None)
+    return keeper.keep(running.plan(), lambda stage, _: (questions or {}).get(stage), lambda _: None)
 
 
 def inbox(**limits: float) -> Inbox:
@@ -90,11 +91,11 @@ def test_a_flood_on_the_log_keeps_its_end() -> None:
 
 
 def test_questions_are_given_by_stage_and_refused_otherwise() -> None:
-    script = "send('want/a.b'); send('want/nothing'); time.sleep(0.5); got = os.read(0, 10**6)\n"
+    script = "send('want/a.b'); send('want/no.thing'); time.sleep(0.5); got = os.read(0, 10**6)\n"
     script += "send('note/a.b/got', {'error': got.decode('latin1')[-60:]}); send('done')"
-    message, _ = kept(script, {"a.b": b"QUESTIONS"}).inbox.notes["a.b", "got"]
+    message = kept(script, {"a.b": b"QUESTIONS"}).inbox.notes[Address("a.b/got")].error
     assert "questions/a.bQUESTIONS" in message
-    assert message.endswith("refused/nothing")
+    assert message.endswith("refused/no.thing")
 
 
 def test_everything_is_over_when_keep_returns() -> None:
@@ -128,16 +129,18 @@ def test_hostile_frames_are_counted_or_cleaned_and_never_raise() -> None:
     for name, data in frames:
         box.put(name, data)
     assert box.cells == {}
-    assert box.running == {}
+    assert box.running == At()
 
 
 def test_text_of_the_box_can_be_printed_and_written() -> None:
     box = inbox()
-    box.put("note/s/q", b'{"error": "a\\ud800b\\u001b[31mc\\nd\\u202ee"}')
+    box.put("note/s.t/q", b'{"error": "a\\ud800b\\u001b[31mc\\nd\\u202ee"}')
     box.put("at", b'{"stage": "\\u001b]0;title\\u0007"}')
+    assert box.running == At()
+    box.put("event", b'{"ours": "\\u001b]0;title\\u0007"}')
     box.put("cell/1", b'{"status": "error", "seconds": 1, "error": "' + b"e" * 5000 + b'"}')
-    assert box.notes["s", "q"][0] == "a b [31mc d e"
-    assert box.running["stage"].isprintable()
+    assert box.notes[Address("s.t/q")].error == "a b [31mc d e"
+    assert box.faults == ["]0;title"]
     assert len(box.cells[1].error) <= 400
 
 
@@ -159,26 +162,29 @@ def test_answers_after_the_seal_change_nothing() -> None:
     box = inbox()
     box.put("answer/trained.one/state", b"first")
     box.put("answer/trained.one/state", b"second")
-    box.sealed.add("trained.one")
+    box.sealed.add(Stage("trained.one"))
     box.put("answer/trained.one/state", b"forged")
     box.put("note/trained.one/history", b'{"error": "forged", "ours": true}')
-    assert box.answers == {("trained.one", "state"): b"second"}
+    assert box.answers == {Address("trained.one/state"): b"second"}
     assert box.notes == {}
 
 
 def test_what_a_box_may_send_is_bounded_in_bytes_and_in_number() -> None:
     box = inbox(evidence_mb=1)
     for n in range(5000):
-        box.put(f"answer/s/{n}", b"")
-        box.put(f"note/s/n{n}", b"{}")
-        box.put(f"stage/{n}", b"{}")
+        box.put(f"answer/s.t/{n}", b"")
+        box.put(f"note/s.t/n{n}", b"{}")
+        box.put(f"stage/s.{n}", b'{"status": "ok"}')
         box.put("event", b"{}")
-    assert len(box.answers) <= 1000
-    assert len(box.notes) <= 1000
-    assert len(box.stages) <= 1000
-    assert len(box.faults) <= 20
-    box.put("answer/s/0", b"x" * 600_000)
-    box.put("answer/s/1", b"x" * 600_000)
+    assert len(box.answers) == Answer.bound.frames == 1000
+    assert len(box.notes) == Note.bound.frames == 1000
+    assert len(box.stages) == StageEnd.bound.frames == 1000
+    assert len(box.faults) == Event.bound.frames == 20
+    box = inbox(evidence_mb=1)
+    box.put("answer/s.t/0", b"x" * 600_000)
+    box.put("answer/s.t/1", b"x" * 600_000)
+    assert list(box.answers) == ["s.t/0"]
+    assert "more than the 1 MB" in box.notes[Address("s.t/1")].error
     assert sum(map(len, box.answers.values())) <= 1_000_000
     assert box.room_bytes >= 4096
 

@@ -53,7 +53,7 @@ def read_all(made: Notebook, path: Path) -> str:
     except SubmissionError as error:
         return str(error)
     restored = restore_given(submission.notebook, TEMPLATE)
-    json.dumps(plan_frame(first_plan(restored, Toy(), {}, RUBRIC.limits), RUBRIC.interface, RUBRIC.limits))
+    plan_frame(first_plan(restored, Toy(), {}, RUBRIC.limits), RUBRIC.interface, RUBRIC.limits).encode()
     cells = restored.notebook["cells"]
     runs = [CellRun(index, "ok", 0.1) for index, cell in enumerate(cells) if is_code(cell)]
     # The run printed and showed what was handed in, at other cells.

@@ -15,9 +15,10 @@ from hostile_mutations import BYTE_DAMAGE, JSON_DAMAGE, bytes_damaged, json_dama
 from safetensors.numpy import save
 from toy_exercise import notebook, running
 
-from grader.box.inbox import MAX_FRAMES, MAX_TOLD, MAX_VALUES, Inbox
+from grader.box.inbox import MAX_FRAMES, MAX_VALUES, Inbox
 from grader.evidence import NotAnswered, save_evidence
 from grader.gathering import gather, merged, trained_state
+from grader.in_box.frames import MAX_FRAMES, At, Want
 from grader.in_box.wire import HEADER, WireError, read_frame, write_frame
 from grader.judge import judge
 from grader.notebook.clean import clean_outputs
@@ -71,10 +72,8 @@ def received(stream: io.BytesIO) -> tuple[Inbox, str]:
     try:
         while (frame := read_frame(stream, inbox.room_bytes)) is not None:
             name, data = frame
-            if name.startswith("want/"):
-                giver(name.removeprefix("want/"), inbox)
-            else:
-                inbox.put(name, data)
+            if isinstance(came := inbox.put(name, data), Want):
+                giver(came.stage, inbox)
     except WireError as error:
         return inbox, str(error)
     return inbox, ""
@@ -85,8 +84,8 @@ def check(stream: bytes) -> Inbox:
     inbox, reason = received(io.BytesIO(stream))
     if reason:
         check_reason(reason)
-    texts = [run.error for run in inbox.cells.values()] + [message for message, _ in inbox.notes.values()]
-    for text in (*texts, *inbox.faults, *inbox.stages.values(), str(inbox.running.get("stage", ""))):
+    texts = [run.error for run in inbox.cells.values()] + [note.error for note in inbox.notes.values()]
+    for text in (*texts, *inbox.faults, *inbox.stages.values(), inbox.running.stage or ""):
         assert not text or text.isprintable()
         assert len(text) <= 400
     assert all(isinstance(run, CellRun) and 0 <= run.seconds < 1e6 for run in inbox.cells.values())
@@ -195,7 +194,7 @@ def test_the_outputs_of_all_cells_together_are_bounded_and_commas_in_a_text_do_n
 def test_frames_without_end_end_the_run_and_are_not_all_told() -> None:
     inbox = Inbox(RUBRIC.limits)
     told = sum(inbox.put("at", b'{"cell": 1}') is not None for _ in range(MAX_FRAMES))
-    assert told == MAX_TOLD
+    assert told == At.bound.frames
     with pytest.raises(WireError, match="frames"):
         inbox.put("done", b"")
 

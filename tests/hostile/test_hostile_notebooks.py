@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from toy_exercise import notebook, running
 
 from grader.errors import SubmissionError
+from grader.in_box.frames import to_box
 from grader.notebook.format import cell_title, dump_notebook, load_notebook
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
@@ -68,7 +69,8 @@ def check(path: Path, content: bytes, template: Notebook) -> None:
         dump_notebook(made).encode()
     nbformat.validate(nbformat.from_dict(restored.notebook))
     plan = first_plan(restored, toy_exercise.Toy(), {}, RUBRIC.limits)
-    json.dumps(plan_frame(plan, RUBRIC.interface, RUBRIC.limits), allow_nan=False).encode()
+    frame = plan_frame(plan, RUBRIC.interface, RUBRIC.limits)
+    assert to_box(*frame.encode()) == frame
     again = executed(restored.notebook, {}, {})
     remarks = (*submission.remarks, *restored.remarks, *compare_saved(submission.notebook, restored, again, ()))
     for text in (*(r.message for r in remarks), *(cell_title(again["cells"], i) for i in range(len(again["cells"])))):

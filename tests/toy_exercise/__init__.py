@@ -14,7 +14,7 @@ import numpy as np
 from grader.evidence import AnswerSpec, ArraySpec, NotAnswered
 from grader.exercise import Exercise, InterfaceSpec, ItemSpec, Questions, Say
 from grader.judging import Check, checks_of
-from grader.records import Array, Evidence, Fault, Figure
+from grader.records import Address, Array, Blame, Evidence, Fault, Figure, Stage
 from toy_exercise import checks
 
 FOLDER = Path(__file__).parent
@@ -51,25 +51,25 @@ class Toy:
 
     def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
         """Random numbers `(N,)` float32 for every stage."""
-        stages = [f"{kind}.{part}" for kind in ("components", "trained", "quality") for part in self.parts]
+        stages = [Stage.of(kind, part) for kind in ("components", "trained", "quality") for part in self.parts]
         return {stage: {"x": rng.standard_normal(sizes["numbers"]).astype(np.float32)} for stage in stages}
 
-    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[str, AnswerSpec]:
+    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[Address, AnswerSpec]:
         """As many numbers as were asked about; a short history."""
         numbers = {"y": ArraySpec("float", sizes["numbers"])}
-        specs: dict[str, AnswerSpec] = {}
+        specs: dict[Address, AnswerSpec] = {}
         for part in self.parts:
-            specs[f"components.{part}/function"] = numbers
-            specs[f"trained.{part}/history"] = {"history": ArraySpec("float", 100)}
-            specs[f"quality.{part}/apply"] = numbers
-            specs[f"decode.{part}/apply"] = numbers
+            specs[Address.of("components", part, "function")] = numbers
+            specs[Address.of("trained", part, "history")] = {"history": ArraySpec("float", 100)}
+            specs[Address.of("quality", part, "apply")] = numbers
+            specs[Address.of("decode", part, "apply")] = numbers
         return specs
 
     def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
         """The first box's answers go into the second, with the trained number."""
-        codes = evidence.answers.get(f"quality.{part}/apply/y")
+        codes = evidence.answers.get(Address.of("quality", part, "apply").array("y"))
         if codes is None or not state:
-            raise NotAnswered(Fault("student", "there is nothing to decode"))
+            raise NotAnswered(Fault(Blame.STUDENT, "there is nothing to decode"))
         return {"x": codes, **state}
 
     def figures(self, evidence: Evidence) -> list[Figure]:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 import toy_exercise
+from grader.in_box.frames import Plan, Step
 from grader.notebook.restore import Restored, restore_given
-from grader.records import CellRun, Notebook, Rubric
+from grader.planning import plan_frame
+from grader.records import CellRun, Interface, Notebook, Rubric
 from grader.rubric import load_rubric
 from grader.running import Case, Ran, run_submission, supply
 from toy_exercise import notebook
@@ -33,6 +35,11 @@ def rubric(**limits: Any) -> Rubric:
     """The toy's rubric with other limits."""
     loaded, _ = load_rubric(toy_exercise.FOLDER / "rubric.yaml")
     return replace(loaded, limits=replace(loaded.limits, **limits))
+
+
+def plan(*steps: Step, **limits: Any) -> Plan:
+    """A plan of these steps, for a box that is not asked by name."""
+    return plan_frame(steps, Interface(), rubric(**limits).limits)
 
 
 def restored(submission: Notebook) -> Restored:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from grader.evidence import AnswerSpec, ArraySpec
+from grader.records import Address
 
 PIXELS = 784
 LATENTS = 512
@@ -18,9 +19,9 @@ def _ints(max_elements: int, *names: str) -> dict[str, ArraySpec]:
     return {name: ArraySpec("int", max_elements) for name in names}
 
 
-def answer_specs(sizes: Mapping[str, int]) -> dict[str, AnswerSpec]:
-    """The specification of each answer, by `stage/question`."""
-    specs: dict[str, AnswerSpec] = {}
+def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
+    """The specification of each answer."""
+    specs: dict[Address, AnswerSpec] = {}
     for part in ("vae", "cvae"):
         conditional = part == "cvae"
         heads = (
@@ -44,31 +45,33 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[str, AnswerSpec]:
         count = 3 * sizes["toy_samples"]
         samples, reconstructions = sizes["samples"], sizes["reconstructions"]
         specs |= {
-            f"components.{part}/encoder": encoder,
-            f"components.{part}/decoder": decoder,
-            f"components.{part}/sizes": _floats(100 * PIXELS, "mu", "logvar", "x_hat") | _ints(1, "size"),
-            f"components.{part}/parameters": _ints(3, "encoder", "decoder"),
-            f"components.{part}/reparameterize": _floats(draws, "z", "grad_mu", "grad_logvar")
+            Address.of("components", part, "encoder"): encoder,
+            Address.of("components", part, "decoder"): decoder,
+            Address.of("components", part, "sizes"): _floats(100 * PIXELS, "mu", "logvar", "x_hat") | _ints(1, "size"),
+            Address.of("components", part, "parameters"): _ints(3, "encoder", "decoder"),
+            Address.of("components", part, "reparameterize"): _floats(draws, "z", "grad_mu", "grad_logvar")
             | _floats(draws * sizes["draws"], "draws"),
-            f"components.{part}/training": _floats(2000, "start", "end")
+            Address.of("components", part, "training"): _floats(2000, "start", "end")
             | _floats(2000 * steps, "before", "grads")
             | _floats(1000, "history")
             | _ints(10_000, "batch", "batches_served", "modes", "labels"),
-            f"sampling.{part}/sampling": _floats(count * LATENTS, "codes")
+            Address.of("sampling", part, "sampling"): _floats(count * LATENTS, "codes")
             | _floats(count * PIXELS, "decoded", "images")
             | _ints(count, "labels", "encoder_calls")
             | _ints(16, "shapes"),
-            f"trained.{part}/history": _floats(1000, "history"),
-            f"trained.{part}/device": _ints(1, "cuda"),
-            f"quality.{part}/encode": _floats(reconstructions * LATENTS, "mu", "logvar"),
-            f"quality.{part}/here": _floats(reconstructions * PIXELS, "images"),
-            f"quality.{part}/samples": _floats(samples * PIXELS, "images"),
-            f"decode.{part}/decode": _floats((reconstructions + sizes["prior_samples"]) * PIXELS, "images"),
+            Address.of("trained", part, "history"): _floats(1000, "history"),
+            Address.of("trained", part, "device"): _ints(1, "cuda"),
+            Address.of("quality", part, "encode"): _floats(reconstructions * LATENTS, "mu", "logvar"),
+            Address.of("quality", part, "here"): _floats(reconstructions * PIXELS, "images"),
+            Address.of("quality", part, "samples"): _floats(samples * PIXELS, "images"),
+            Address.of("decode", part, "decode"): _floats(
+                (reconstructions + sizes["prior_samples"]) * PIXELS, "images"
+            ),
         }
     gradients = [
         f"{batch}_{what}"
         for batch in ("random", "digits", "shifted", "small")
         for what in ("grad_x_hat", "grad_mu", "grad_logvar", "parts")
     ]
-    specs["components.vae/loss"] = _floats(10 * PIXELS, *gradients)
+    specs[Address.of("components", "vae", "loss")] = _floats(10 * PIXELS, *gradients)
     return specs

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from grader.data.mnist import Mnist
-from grader.records import Array
+from grader.records import Array, Stage
 
 PARTS = ("vae", "cvae")
 MAX_LATENT = 512
-Questions = dict[str, dict[str, Array]]  # stage -> name -> array
+Questions = dict[Stage, dict[str, Array]]  # stage -> name -> array
 
 
 def make_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mnist) -> Questions:
@@ -25,10 +25,10 @@ def make_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mn
         components = _component_questions(rng, sizes, mnist)
         if part == "vae":
             components |= _loss_questions(rng, mnist)
-        questions[f"components.{part}"] = components
-        questions[f"sampling.{part}"] = _sampling_questions(rng, sizes)
-        questions[f"trained.{part}"] = {"nothing": np.zeros(1, dtype=np.int64)}
-        questions[f"quality.{part}"] = _quality_questions(rng, sizes, mnist)
+        questions[Stage.of("components", part)] = components
+        questions[Stage.of("sampling", part)] = _sampling_questions(rng, sizes)
+        questions[Stage.of("trained", part)] = {"nothing": np.zeros(1, dtype=np.int64)}
+        questions[Stage.of("quality", part)] = _quality_questions(rng, sizes, mnist)
     return questions
 
 

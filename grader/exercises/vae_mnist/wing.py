@@ -26,7 +26,7 @@ from grader.exercises.vae_mnist.checks.pictures import (
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
 from grader.exercises.vae_mnist.in_box import interface
 from grader.judging import Check
-from grader.records import Array, Evidence, Fault, Figure
+from grader.records import Address, Array, Blame, Evidence, Fault, Figure, Stage
 
 
 def _drawn(part: str, beside: str) -> ItemSpec:
@@ -86,20 +86,20 @@ class VaeMnist:
         """See `questions.make_questions`."""
         return questions.make_questions(rng, sizes, real.mnist())
 
-    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[str, AnswerSpec]:
+    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[Address, AnswerSpec]:
         """See `evidence_spec`."""
         return answer_specs(sizes)
 
     def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
         """The hidden images' codes, slightly moved, and codes from the prior."""
-        codes = evidence.answers.get(f"quality.{part}/encode/mu")
-        x = evidence.questions[f"quality.{part}/x"]
+        encode = Address.of("quality", part, "encode")
+        codes = evidence.answers.get(encode.array("mu"))
+        x = evidence.questions[Stage.of("quality", part).array("x")]
         if codes is None or not state:
-            raise NotAnswered(evidence.faults.get(f"quality.{part}/encode", Fault("student", "there are no codes")))
+            raise NotAnswered(evidence.faults.get(encode, Fault(Blame.STUDENT, "there are no codes")))
         if codes.ndim != 2 or len(codes) != len(x) or codes.shape[1] > questions.MAX_LATENT:
-            raise NotAnswered(Fault("student", f"expected one code an image, got shape {codes.shape}"))
-        prefix = f"quality.{part}/"
-        asked = {key.removeprefix(prefix): q for key, q in evidence.questions.items() if key.startswith(prefix)}
+            raise NotAnswered(Fault(Blame.STUDENT, f"expected one code an image, got shape {codes.shape}"))
+        asked = Stage.of("quality", part).arrays(evidence.questions)
         decoder = {name: array for name, array in state.items() if name.startswith("decoder/")}
         return questions.decode_questions(codes, asked, decoder)
 
@@ -111,15 +111,14 @@ class VaeMnist:
         """A decoder that was asked beside what it must not see, or that draws what no training can have made of it."""
         reasons = []
         for part in self.parts:
-            if fresh_decoder_answered(evidence, part) and black_and_white(
-                evidence.answers[f"decode.{part}/decode/images"]
-            ):
+            here, decode = Address.of("quality", part, "here"), Address.of("decode", part, "decode")
+            if fresh_decoder_answered(evidence, part) and black_and_white(evidence.answers[decode.array("images")]):
                 reasons.append(
                     f"{part}: in evaluation mode the decoder draws nothing but black and white, through which no "
                     "gradient can have come; the pictures that it was trained on may have been others"
                 )
-            if f"quality.{part}/here/images" in evidence.answers and not fresh_decoder_answered(evidence, part):
-                fault = evidence.faults.get(f"decode.{part}/decode")
+            if here.array("images") in evidence.answers and not fresh_decoder_answered(evidence, part):
+                fault = evidence.faults.get(decode)
                 why = f" ({fault.message})" if fault else ""
                 reasons.append(
                     f"{part}: the trained decoder could not be rebuilt in a fresh box{why}; its reconstructions were "

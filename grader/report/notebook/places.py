@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from grader.notebook.format import is_code, source_of
-from grader.records import CellRun, Notebook
+from grader.records import CellRun, CellStatus, Notebook
 
 Places = Mapping[str, tuple[int, ...]]  # item -> the cells beside which its remarks stand, one for each of its names
 CALL = "()"  # at the end of a name: where it is called, not where it is defined
@@ -32,13 +32,13 @@ def troubles(cells: Sequence[CellRun]) -> dict[int, str]:
     """What a cell did instead of ending, as a student reads it."""
     told = {}
     for cell in cells:
-        if cell.status == "error":
+        if cell.status == CellStatus.ERROR:
             told[cell.index] = f"This cell raised {cell.error}" if cell.error else "This cell raised an error"
-        elif cell.status == "timeout":
+        elif cell.status == CellStatus.TIMEOUT:
             told[cell.index] = "This cell did not finish in the time there is for it, and was interrupted"
-        elif cell.status == "died":
+        elif cell.status == CellStatus.DIED:
             told[cell.index] = "This cell ended the Python process; the cells after it ran in a new one"
-        elif cell.status == "skipped":
+        elif cell.status == CellStatus.SKIPPED:
             told[cell.index] = "This cell was not run"
     return told
 

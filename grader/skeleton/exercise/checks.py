@@ -11,7 +11,7 @@ import numpy as np
 
 from grader.evidence import NotAnswered
 from grader.judging import check
-from grader.records import Array, Evidence, Fault, Finding
+from grader.records import Address, Array, Blame, Evidence, Fault, Finding, Stage
 
 from .questions import TRUE_INTERCEPT, TRUE_SLOPE
 
@@ -19,8 +19,8 @@ from .questions import TRUE_INTERCEPT, TRUE_SLOPE
 @check()
 def loss_is_the_mean_square(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The loss is the mean of the squared errors."""
-    loss = _number(evidence, f"components.{part}/loss", "loss")
-    y_hat, y = (evidence.questions[f"components.{part}/{name}"] for name in ("y_hat", "y"))
+    loss = _number(evidence, Address.of("components", part, "loss"), "loss")
+    y_hat, y = (evidence.questions[Stage.of("components", part).array(name)] for name in ("y_hat", "y"))
     right = abs(loss - float(np.mean((y_hat - y) ** 2))) <= tolerance
     return Finding(
         float(right),
@@ -33,18 +33,20 @@ def loss_is_the_mean_square(evidence: Evidence, part: str, *, tolerance: float) 
 @check()
 def fit_finds_a_fresh_line(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """`fit` finds a line that it has not seen before."""
-    x, y = (evidence.questions[f"components.{part}/{name}"] for name in ("x_fresh", "y_fresh"))
-    return _explains(evidence, f"components.{part}/fit", x, y, zero_at, full_at)
+    x, y = (evidence.questions[Stage.of("components", part).array(name)] for name in ("x_fresh", "y_fresh"))
+    return _explains(evidence, Address.of("components", part, "fit"), x, y, zero_at, full_at)
 
 
 @check(needs_training=True)
 def trained_line_meets_the_points(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
     """The line that the notebook has trained goes through the points."""
-    x = evidence.questions[f"trained.{part}/x"]
-    return _explains(evidence, f"trained.{part}/line", x, TRUE_SLOPE * x + TRUE_INTERCEPT, zero_at, full_at)
+    x = evidence.questions[Stage.of("trained", part).array("x")]
+    return _explains(
+        evidence, Address.of("trained", part, "line"), x, TRUE_SLOPE * x + TRUE_INTERCEPT, zero_at, full_at
+    )
 
 
-def _explains(evidence: Evidence, source: str, x: Array, y: Array, zero_at: float, full_at: float) -> Finding:
+def _explains(evidence: Evidence, source: Address, x: Array, y: Array, zero_at: float, full_at: float) -> Finding:
     """The answered line's share of the variance of `y` `(N,)`: 1 where it explains all, partial credit below."""
     slope, intercept = (_number(evidence, source, name) for name in ("slope", "intercept"))
     share = 1 - float(np.mean((slope * x + intercept - y) ** 2) / np.var(y))
@@ -54,11 +56,11 @@ def _explains(evidence: Evidence, source: str, x: Array, y: Array, zero_at: floa
     return Finding(score, message, hint, {"explained variance": share})
 
 
-def _number(evidence: Evidence, source: str, name: str) -> float:
+def _number(evidence: Evidence, source: Address, name: str) -> float:
     """The one number of an answer; where there is none the check ends, with the reason that the box gave."""
-    array = evidence.answers.get(f"{source}/{name}")
+    array = evidence.answers.get(source.array(name))
     if array is None:
-        raise NotAnswered(evidence.faults.get(source, Fault("student", "the notebook did not get as far as this")))
+        raise NotAnswered(evidence.faults.get(source, Fault(Blame.STUDENT, "the notebook did not get as far as this")))
     if array.size != 1:
-        raise NotAnswered(Fault("student", f"expected {name} to be one number, got {array.size}"))
+        raise NotAnswered(Fault(Blame.STUDENT, f"expected {name} to be one number, got {array.size}"))
     return float(array.reshape(-1)[0])

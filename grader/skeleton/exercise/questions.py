@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from grader.exercise import Questions
+from grader.records import Stage
 
 PARTS = ("line",)
 TRUE_SLOPE, TRUE_INTERCEPT = 2.0, 1.0  # of the points that the notebook is given
@@ -29,6 +30,6 @@ def make_questions(rng: np.random.Generator, sizes: Mapping[str, int]) -> Questi
         "y_fresh": slope * x + intercept,
     }
     return {
-        "components.line": {name: array.astype(np.float32) for name, array in components.items()},
-        "trained.line": {"x": rng.uniform(-1, 1, count).astype(np.float32)},
+        Stage.of("components", "line"): {name: array.astype(np.float32) for name, array in components.items()},
+        Stage.of("trained", "line"): {"x": rng.uniform(-1, 1, count).astype(np.float32)},
     }

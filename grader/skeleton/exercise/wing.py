@@ -10,7 +10,7 @@ import numpy as np
 from grader.evidence import AnswerSpec, NotAnswered
 from grader.exercise import InterfaceSpec, ItemSpec, Questions, Say
 from grader.judging import Check, checks_of
-from grader.records import Array, Evidence, Fault, Figure
+from grader.records import Address, Array, Blame, Evidence, Fault, Figure
 
 from . import checks, evidence_spec, questions
 from .in_box import interface
@@ -48,13 +48,13 @@ class StraightLine:
         """See `questions.make_questions`."""
         return questions.make_questions(rng, sizes)
 
-    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[str, AnswerSpec]:
+    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[Address, AnswerSpec]:
         """See `evidence_spec.answer_specs`."""
         return evidence_spec.answer_specs(sizes)
 
     def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
         """Nothing: the engine asks only where the probe answers `trained.<part>/state`, for a second, fresh box."""
-        raise NotAnswered(Fault("nobody", "this exercise has no second box"))
+        raise NotAnswered(Fault(Blame.NOBODY, "this exercise has no second box"))
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """None. Draw from evidence what a student should see: `Figure(id, title, caption, png)`."""

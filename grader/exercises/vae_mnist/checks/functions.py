@@ -6,7 +6,7 @@ import numpy as np
 
 from grader.exercises.vae_mnist.checks.reading import answer, expect_shape, halves, verdict
 from grader.judging import check
-from grader.records import Array, Evidence, Finding
+from grader.records import Address, Array, Evidence, Finding, Stage
 
 BATCHES = ("random", "digits", "shifted", "small")
 LOGITS = "binary cross-entropy of logits"
@@ -17,12 +17,12 @@ LOGITS = "binary cross-entropy of logits"
 
 def _noise(evidence: Evidence, part: str) -> Array:
     """The standardized draws (z - mu) / sigma, `(draws, rows, D)`."""
-    source = f"components.{part}/reparameterize"
+    source = Address.of("components", part, "reparameterize")
     draws, z = answer(evidence, source, "draws", "z")
-    questions = f"components.{part}"
-    mu, logvar = evidence.questions[f"{questions}/mu"], evidence.questions[f"{questions}/logvar"]
+    stage = Stage.of("components", part)
+    mu, logvar = (evidence.questions[stage.array(name)] for name in ("mu", "logvar"))
     size = z.shape[-1]
-    count = int(evidence.questions[f"{questions}/draws"])
+    count = int(evidence.questions[stage.array("draws")])
     draws = expect_shape(draws, (count, len(mu), size), "z")
     noise: Array = (draws - mu[:, :size]) / np.exp(logvar[:, :size] / 2)
     return noise
@@ -96,11 +96,11 @@ def draws_are_independent(evidence: Evidence, part: str, *, max_correlation: flo
 @check()
 def gradient_reaches_mu_and_logvar(evidence: Evidence, part: str, *, max_error: float) -> Finding:
     """The gradient flows through z to mu and to logvar."""
-    source = f"components.{part}/reparameterize"
+    source = Address.of("components", part, "reparameterize")
     z, grad_mu, grad_logvar = answer(evidence, source, "z", "grad_mu", "grad_logvar")
     size = z.shape[-1]
-    mu = evidence.questions[f"components.{part}/mu"][:, :size]
-    weights = evidence.questions[f"components.{part}/weights"][:, :size]
+    mu = evidence.questions[Stage.of("components", part).array("mu")][:, :size]
+    weights = evidence.questions[Stage.of("components", part).array("weights")][:, :size]
     error_mu = _relative_error(grad_mu, weights)
     error_logvar = _relative_error(grad_logvar, weights * (z - mu) / 2)
     noisy = float(np.abs(z - mu).max()) > 1e-6
@@ -146,10 +146,10 @@ def _factor(got: Array, expected: Array) -> float:
 
 def _loss_batch(evidence: Evidence, batch: str) -> dict[str, Array]:
     names = ("grad_x_hat", "grad_mu", "grad_logvar", "parts")
-    arrays = answer(evidence, "components.vae/loss", *(f"{batch}_{name}" for name in names))
+    arrays = answer(evidence, Address.of("components", "vae", "loss"), *(f"{batch}_{name}" for name in names))
     found = dict(zip(names, arrays, strict=True))
     for name in ("x_hat", "x", "mu", "logvar"):
-        found[name] = evidence.questions[f"components.vae/{batch}_{name}"]
+        found[name] = evidence.questions[Stage.of("components", "vae").array(f"{batch}_{name}")]
     return found
 
 
@@ -164,7 +164,7 @@ def _expected_reconstruction(batch: dict[str, Array]) -> dict[str, Array]:
 
 def _decoder_gives_logits(evidence: Evidence) -> bool:
     """Whether the notebook's decoder leaves the sigmoid to the loss; another check asks for values in [0, 1]."""
-    far = evidence.answers.get("components.vae/decoder/far")
+    far = evidence.answers.get(Address.of("components", "vae", "decoder").array("far"))
     return far is not None and far.size > 0 and bool(far.min() < -0.01 and far.max() > 1.01)
 
 

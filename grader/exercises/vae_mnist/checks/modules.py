@@ -18,19 +18,19 @@ from grader.exercises.vae_mnist.checks.reading import (
     verdict,
 )
 from grader.judging import check
-from grader.records import Array, Evidence, Finding
+from grader.records import Address, Array, Evidence, Finding
 
 ROWS = 7
 MORE_THAN_CHANCE = 1.25  # 784 pixels' mean noise varies by far less; a batch statistic over two latents reaches 1.5
 IMAGE = (1, 28, 28)
 
 
-def _encoder(part: str) -> str:
-    return f"components.{part}/encoder"
+def _encoder(part: str) -> Address:
+    return Address.of("components", part, "encoder")
 
 
-def _decoder(part: str) -> str:
-    return f"components.{part}/decoder"
+def _decoder(part: str) -> Address:
+    return Address.of("components", part, "decoder")
 
 
 def _heads(evidence: Evidence, part: str, prefix: str = "") -> tuple[Array, Array]:
@@ -215,7 +215,7 @@ def _curvature(values: Array) -> float:
 @check(spoils_later=False)
 def latent_size_is_obeyed(evidence: Evidence, part: str) -> Finding:
     """Encoder and decoder can be built for another latent size."""
-    source = f"components.{part}/sizes"
+    source = Address.of("components", part, "sizes")
     mu, logvar, x_hat = answer(evidence, source, "mu", "logvar", "x_hat")
     size = number(evidence, source, "size")
     encoded = mu.shape == (ROWS, size) and logvar.shape == (ROWS, size)
@@ -234,7 +234,7 @@ def parameters_are_registered(evidence: Evidence, part: str, *, min_reached_shar
     results: dict[str, str] = {}
     measured: dict[str, int] = {}
     for what in ("encoder", "decoder"):
-        (counts,) = answer(evidence, f"components.{part}/parameters", what)
+        (counts,) = answer(evidence, Address.of("components", part, "parameters"), what)
         if counts.size != 3:
             give_up("the parameters could not be counted")
         registered, reached, strangers = (int(n) for n in counts)

@@ -23,7 +23,7 @@ from grader.metrics.bootstrap import standard_error
 from grader.metrics.copies import CopySearch, copy_search
 from grader.metrics.diversity import class_deviations
 from grader.metrics.frechet import Moments, moments
-from grader.records import Array, Evidence
+from grader.records import Address, Array, Blame, Evidence, Stage
 
 RESAMPLES = 25  # a standard error of them is right to about a seventh
 SEED = 0  # the same evidence always gives the same standard error
@@ -123,24 +123,25 @@ def black_and_white(images: Array) -> bool:
 
 def fresh_decoder_answered(evidence: Evidence, part: str) -> bool:
     """Whether the freshly built decoder has answered, rather than the trained one in its own process."""
-    return f"decode.{part}/decode/images" in evidence.answers
+    return Address.of("decode", part, "decode").array("images") in evidence.answers
 
 
 def reconstructions(evidence: Evidence, part: str) -> tuple[Array, Array]:
     """The hidden images and what became of them, `(N, 1, 28, 28)` each."""
-    x = evidence.questions[f"quality.{part}/x"]
+    x = evidence.questions[Stage.of("quality", part).array("x")]
     if fresh_decoder_answered(evidence, part):
         return x, _decoded(evidence, part)[: len(x)]
-    if (fault := evidence.faults.get(f"decode.{part}/decode")) is not None and fault.blame == "ours":
+    fault = evidence.faults.get(Address.of("decode", part, "decode"))
+    if fault is not None and fault.blame == Blame.OURS:
         raise NotAnswered(fault)
-    (images,) = answer(evidence, f"quality.{part}/here", "images")
+    (images,) = answer(evidence, Address.of("quality", part, "here"), "images")
     return x, _pictures(images, len(x), "reconstructions")
 
 
 def samples(evidence: Evidence, part: str) -> tuple[Array, Array]:
     """The model's samples `(N, 1, 28, 28)` and the labels that were requested."""
-    (images,) = answer(evidence, f"quality.{part}/samples", "images")
-    labels = evidence.questions[f"quality.{part}/labels"]
+    (images,) = answer(evidence, Address.of("quality", part, "samples"), "images")
+    labels = evidence.questions[Stage.of("quality", part).array("labels")]
     return _pictures(images, len(labels), "samples"), labels
 
 
@@ -148,7 +149,7 @@ def prior_images(evidence: Evidence, part: str) -> Array | None:
     """What the trained decoder makes of our own codes from the prior, or None where it was not asked."""
     if not fresh_decoder_answered(evidence, part):
         return None
-    return _decoded(evidence, part)[len(evidence.questions[f"quality.{part}/x"]) :]
+    return _decoded(evidence, part)[len(evidence.questions[Stage.of("quality", part).array("x")]) :]
 
 
 def drawn(evidence: Evidence, part: str) -> list[tuple[Array, Array]]:
@@ -160,14 +161,15 @@ def drawn(evidence: Evidence, part: str) -> list[tuple[Array, Array]]:
     sets = [samples(evidence, part)]
     expected = prior_images(evidence, part)
     if expected is not None:
-        sets.append((expected, evidence.questions[f"quality.{part}/prior_labels"]))
+        sets.append((expected, evidence.questions[Stage.of("quality", part).array("prior_labels")]))
     return sets
 
 
 def _decoded(evidence: Evidence, part: str) -> Array:
     """The fresh decoder's images: of the hidden images' codes, then of our own from the prior."""
-    (images,) = answer(evidence, f"decode.{part}/decode", "images")
-    count = len(evidence.questions[f"quality.{part}/x"]) + len(evidence.questions[f"quality.{part}/prior"])
+    (images,) = answer(evidence, Address.of("decode", part, "decode"), "images")
+    stage = Stage.of("quality", part)
+    count = sum(len(evidence.questions[stage.array(name)]) for name in ("x", "prior"))
     return _pictures(images, count, "images")
 
 

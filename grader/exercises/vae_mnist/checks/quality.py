@@ -34,7 +34,7 @@ from grader.metrics.bootstrap import share_standard_error
 from grader.metrics.diversity import class_entropy, distinct_share, spread_against
 from grader.metrics.frechet import moments, normalised_frechet_distance
 from grader.metrics.reconstruction import explained_variance, explained_variance_error
-from grader.records import Array, Evidence, Finding
+from grader.records import Array, Evidence, Finding, Stage
 
 LEAST_VARIANCE = 0.1  # of real digits': a collapsed decoder draws one picture, whose own is nothing to divide by
 
@@ -61,7 +61,7 @@ def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measur
 def reconstructions_keep_their_digit(evidence: Evidence, part: str) -> Measurement:
     """Reconstructions of hidden test images show the digit that the image shows."""
     _, x_hat = reconstructions(evidence, part)
-    agreement = label_agreement(evidence.questions[f"quality.{part}/y"], judged(x_hat).labels)
+    agreement = label_agreement(evidence.questions[Stage.of("quality", part).array("y")], judged(x_hat).labels)
     error = share_standard_error(agreement.overall, len(x_hat))
     return Measurement(
         "share of right digits",

@@ -8,24 +8,24 @@ from typing import NoReturn
 import numpy as np
 
 from grader.evidence import NotAnswered
-from grader.records import Array, Evidence, Fault, Finding, Measured
+from grader.records import Address, Array, Blame, Evidence, Fault, Finding, Measured
 
-UNANSWERED = Fault("student", "the notebook did not get as far as this")
+UNANSWERED = Fault(Blame.STUDENT, "the notebook did not get as far as this")
 
 
-def answer(evidence: Evidence, source: str, *names: str) -> list[Array]:
-    """The arrays of the answer `stage/question`.
+def answer(evidence: Evidence, source: Address, *names: str) -> list[Array]:
+    """These arrays of the answer.
 
     Raises:
         NotAnswered: where the box gave none, with the reason.
     """
-    found = [evidence.answers.get(f"{source}/{name}") for name in names]
+    found = [evidence.answers.get(source.array(name)) for name in names]
     if any(array is None for array in found):
         raise NotAnswered(evidence.faults.get(source, UNANSWERED))
     return [array for array in found if array is not None]
 
 
-def number(evidence: Evidence, source: str, name: str) -> int:
+def number(evidence: Evidence, source: Address, name: str) -> int:
     """An answer that is one whole number."""
     (array,) = answer(evidence, source, name)
     if array.size != 1:
@@ -35,7 +35,7 @@ def number(evidence: Evidence, source: str, name: str) -> int:
 
 def give_up(message: str) -> NoReturn:
     """Ends the check: the answer cannot be used, and the message says why."""
-    raise NotAnswered(Fault("student", message))
+    raise NotAnswered(Fault(Blame.STUDENT, message))
 
 
 def expect_shape(array: Array, shape: tuple[int, ...], what: str) -> Array:

@@ -6,13 +6,13 @@ import numpy as np
 
 from grader.exercises.vae_mnist.checks.reading import answer, number, shape_text, verdict
 from grader.judging import check
-from grader.records import Array, Evidence, Finding
+from grader.records import Address, Array, Evidence, Finding, Stage
 
 SPREAD_ERRORS = 4.0  # so many standard errors off is still chance
 
 
-def _source(part: str) -> str:
-    return f"sampling.{part}/sampling"
+def _source(part: str) -> Address:
+    return Address.of("sampling", part, "sampling")
 
 
 @check()
@@ -61,7 +61,7 @@ def codes_come_from_the_prior(
 def samples_are_decoded(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The function returns the decoder's images, as many as asked for, in the right shape and range."""
     images, decoded, shapes = answer(evidence, _source(part), "images", "decoded", "shapes")
-    counts = evidence.questions[f"sampling.{part}/sample_counts"]
+    counts = evidence.questions[Stage.of("sampling", part).array("sample_counts")]
     expected = np.array([[count, 1, 28, 28] for count in counts])
     right_shape = shapes.shape == expected.shape and bool((shapes == expected).all())
     shape = "" if right_shape else _shape_fault(shapes, expected)
@@ -124,8 +124,8 @@ def _shape_fault(shapes: Array, expected: Array) -> str:
 def labels_reach_the_decoder(evidence: Evidence, part: str) -> Finding:
     """The decoder gets the requested labels, in their order."""
     labels, images, decoded = answer(evidence, _source(part), "labels", "images", "decoded")
-    counts = evidence.questions[f"sampling.{part}/sample_counts"]
-    asked = evidence.questions[f"sampling.{part}/sample_labels"]
+    counts = evidence.questions[Stage.of("sampling", part).array("sample_counts")]
+    asked = evidence.questions[Stage.of("sampling", part).array("sample_labels")]
     expected = np.concatenate([asked[: int(count)] for count in counts])
     same = labels.shape == expected.shape
     order = order_of(images, decoded, 1e-3)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grader.exercises.vae_mnist.checks.reading import answer, give_up
-from grader.records import Array, Evidence
+from grader.records import Address, Array, Evidence, Stage
 
 LATENTS, LABELS = 4, 10
 SIDE = 4  # of a picture as the toy model sees and draws it; each of its pixels stands for 7 by 7
@@ -124,16 +124,16 @@ def _shapes(conditional: bool) -> tuple[tuple[int, int], tuple[int, int]]:
     return (PIXELS + more, 2 * LATENTS), (LATENTS + more, PIXELS)
 
 
-def source_of(part: str) -> str:
+def source_of(part: str) -> Address:
     """The answer that holds the recording."""
-    return f"components.{part}/training"
+    return Address.of("components", part, "training")
 
 
 def recorded_steps(evidence: Evidence, part: str) -> Steps:
     """The steps that the box recorded; ends the check where they fit nothing."""
     before, grads, batch = answer(evidence, source_of(part), "before", "grads", "batch")
     asked = {
-        name: evidence.questions[f"components.{part}/{name}"]
+        name: evidence.questions[Stage.of("components", part).array(name)]
         for name in ("train_x", "train_y", "train_batch", "train_epochs")
     }
     size, images, labels = int(asked["train_batch"]), asked["train_x"], asked["train_y"]

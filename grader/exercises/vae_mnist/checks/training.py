@@ -11,11 +11,11 @@ import numpy as np
 from grader.exercises.vae_mnist.checks.reading import answer, between, number, verdict
 from grader.exercises.vae_mnist.checks.steps import LOSSES, first_only, recorded_steps, share_right
 from grader.judging import check
-from grader.records import Array, Evidence, Finding
+from grader.records import Address, Array, Evidence, Finding
 
 
-def _source(part: str) -> str:
-    return f"components.{part}/training"
+def _source(part: str) -> Address:
+    return Address.of("components", part, "training")
 
 
 @check()

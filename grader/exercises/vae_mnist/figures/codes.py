@@ -8,7 +8,7 @@ import numpy as np
 
 from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
 from grader.exercises.vae_mnist.figures.drawing import NAMES, QUIET, SMALL, figure, write
-from grader.records import Array, Evidence, Figure
+from grader.records import Address, Array, Evidence, Figure, Stage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +26,8 @@ COLOURS = (
 
 def code_map(evidence: Evidence, part: str) -> Figure:
     """The hidden images' codes, each drawn as the digit that its image shows."""
-    (mu,) = answer(evidence, f"quality.{part}/encode", "mu")
-    labels = evidence.questions[f"quality.{part}/y"]
+    (mu,) = answer(evidence, Address.of("quality", part, "encode"), "mu")
+    labels = evidence.questions[Stage.of("quality", part).array("y")]
     if mu.ndim != 2 or len(mu) != len(labels) or mu.shape[1] < 2:
         give_up(f"expected a code of two numbers or more for each image, got shape {shape_text(mu)}")
     known = np.isfinite(mu).all(axis=1)

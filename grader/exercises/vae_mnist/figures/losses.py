@@ -9,7 +9,7 @@ import numpy as np
 from grader.exercises.vae_mnist.checks.reading import answer, give_up
 from grader.exercises.vae_mnist.figures.drawing import NAMES, OWN, QUIET, SMALL, figure, short, write
 from grader.exercises.vae_mnist.figures.reference import reference
-from grader.records import Array, Evidence, Figure
+from grader.records import Address, Array, Evidence, Figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -27,7 +27,7 @@ LINE = 0.1  # height of a word, as a share of the axes'
 
 def loss_curve(evidence: Evidence, part: str) -> Figure:
     """The mean loss of each epoch; the reference notebook's beside it where the scale is the same."""
-    (history,) = answer(evidence, f"trained.{part}/history", "history")
+    (history,) = answer(evidence, Address.of("trained", part, "history"), "history")
     values = history.reshape(-1).astype(np.float64)
     known = values[np.isfinite(values)]
     if not known.size:

@@ -22,7 +22,7 @@ from grader.exercises.vae_mnist.figures.drawing import NAMES
 from grader.exercises.vae_mnist.figures.reconstructions import errors_of, worst_rows
 from grader.exercises.vae_mnist.figures.reference import FILE
 from grader.metrics.reconstruction import explained_variance
-from grader.records import Evidence
+from grader.records import Address, Evidence, Stage
 
 
 def levels(runs: Sequence[Evidence], part: str) -> dict[str, object]:
@@ -33,11 +33,11 @@ def levels(runs: Sequence[Evidence], part: str) -> dict[str, object]:
     """
     losses, kept, worst, nearest, read = [], [], [], [], []
     for evidence in runs:
-        losses.append(answer(evidence, f"trained.{part}/history", "history")[0].reshape(-1))
+        losses.append(answer(evidence, Address.of("trained", part, "history"), "history")[0].reshape(-1))
         x, x_hat = pictures.reconstructions(evidence, part)
         kept.append(explained_variance(x, x_hat, real.mean_image()))
         errors = errors_of(x, x_hat)
-        rows = worst_rows(errors, evidence.questions[f"quality.{part}/y"])
+        rows = worst_rows(errors, evidence.questions[Stage.of("quality", part).array("y")])
         worst.append([errors[rows[digit]] for digit in range(10)])
         images, labels = pictures.samples(evidence, part)
         nearest.append(pictures.searched(images[:EXAMINED]).ratios.min())

@@ -12,7 +12,7 @@ from grader.exercises.vae_mnist.figures.drawing import NAMES, QUIET, SMALL, clea
 from grader.exercises.vae_mnist.figures.reference import reference
 from grader.exercises.vae_mnist.figures.sheet import GAP, TILE, Sheet
 from grader.metrics.reconstruction import explained_variance
-from grader.records import Array, Evidence, Figure
+from grader.records import Array, Evidence, Figure, Stage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -48,7 +48,7 @@ def worst_reconstructions(evidence: Evidence, part: str) -> Figure:
     """For each digit the hidden image whose reconstruction has the largest error."""
     x, x_hat = _both(evidence, part)
     errors = errors_of(x, x_hat)
-    rows = worst_rows(errors, evidence.questions[f"quality.{part}/y"])
+    rows = worst_rows(errors, evidence.questions[Stage.of("quality", part).array("y")])
     usual = reference(part).worst
     sheet = Sheet((36, 36 + TILE + GAP), 10, left=118, below=70)
     images = {}

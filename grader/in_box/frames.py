@@ -1,0 +1,499 @@
+"""The wall's schema: every frame that crosses it, in either direction, as a record with its bound.
+
+A frame is a name and bytes (`wire.py`). Its name is its kind and, for most, a slash and what it is about:
+`note/components.vae/encoder`. `docs/wall.md` has the table of them. The same file is imported by the keeper and copied
+into the box, so it needs the standard library alone. Student code runs beside the runner and may write frames in its
+place: `from_box` believes nothing of what it reads.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from functools import partial
+from typing import Any, ClassVar, Self, TypeVar
+
+MAX_FRAMES = 100_000  # of all kinds from one box; an honest run of a thousand cells sends some thousands
+MAX_TEXT = 400  # characters of a sentence
+MAX_ADDRESS = 180  # characters, so that it fits in a frame's name
+MAX_CELLS = 100_000
+MAX_SECONDS = 1e6
+MAX_ESCAPED = 6  # bytes that JSON may take for one character
+SMALL = 20_000  # bytes of a frame that holds a sentence
+LARGE = 1 << 28  # bytes of a frame that the grader writes
+_OUTPUTS = b', "outputs": ['  # begins what a cell's frame ends with; in a text these quotes would be escaped
+_WORD = re.compile(r"[\w-]+")
+
+Source = str  # code, which is taken as it is
+Index = int  # of a cell, below MAX_CELLS
+Seconds = float  # as a box has measured them, below MAX_SECONDS
+
+E = TypeVar("E", bound=StrEnum)
+V = TypeVar("V")
+
+
+class Malformed(ValueError):
+    """A frame of no known kind, or not of its kind's form; or a text that is no address."""
+
+
+class _Place(str):
+    """A text that names what holds arrays: a stage its questions', an address its answer's."""
+
+    __slots__ = ()
+
+    def array(self, name: str) -> str:
+        """The name of one of its arrays in evidence."""
+        return f"{self}/{name}"
+
+    def holds(self, name: str) -> bool:
+        """Whether the name is that of something in it: an answer of the stage, or an array."""
+        return name.startswith(f"{self}/")
+
+
+class Stage(_Place):
+    """A stage of the probe, `kind.part`, for instance `components.vae`; `Malformed` for any other text."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """The stage of that text."""
+        words = text.split(".")
+        if len(text) > MAX_ADDRESS or len(words) != 2 or not all(map(_WORD.fullmatch, words)):
+            raise Malformed("a stage is `kind.part`")
+        return super().__new__(cls, text)
+
+    @classmethod
+    def of(cls, kind: str, part: str) -> Self:
+        """The stage of that kind of that part."""
+        return cls(f"{kind}.{part}")
+
+    @property
+    def kind(self) -> str:
+        """What is asked for: `components`, `sampling`, `trained`, `quality`, `decode`; or `replace`."""
+        return self.split(".")[0]
+
+    @property
+    def part(self) -> str:
+        """The exercise's part that it is about."""
+        return self.split(".")[1]
+
+    def question(self, name: str) -> Address:
+        """The address of one of its questions."""
+        return Address(f"{self}/{name}")
+
+    def arrays(self, among: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the arrays that are of this stage's questions, by their own names."""
+        return {name.removeprefix(f"{self}/"): among[name] for name in among if self.holds(name)}
+
+
+class Address(_Place):
+    """One question of a stage and the answer to it, `stage/question`, for instance `components.vae/encoder`.
+
+    `Malformed` for any other text.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """The address of that text."""
+        stage, _, question = text.partition("/")
+        Stage(stage)
+        if len(text) > MAX_ADDRESS or not _WORD.fullmatch(question):
+            raise Malformed("an address is `stage/question`")
+        return super().__new__(cls, text)
+
+    @classmethod
+    def of(cls, kind: str, part: str, question: str) -> Self:
+        """The address of that question of that kind of that part."""
+        return cls(f"{kind}.{part}/{question}")
+
+    @property
+    def stage(self) -> Stage:
+        """The stage in which it is asked."""
+        return Stage(self.partition("/")[0])
+
+    @property
+    def question(self) -> str:
+        """The question's name in its stage."""
+        return self.partition("/")[2]
+
+
+class CellStatus(StrEnum):
+    """How a cell ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    DIED = "died"  # the Python process ended under it
+    SKIPPED = "skipped"  # there was no Python process left to run it
+
+
+class StageStatus(StrEnum):
+    """How the asking of a stage ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    DIED = "died"
+    SKIPPED = "skipped"
+    SPOILT = "spoilt"  # our files were changed, or there was no room for them
+    INTERRUPTED = "interrupted"
+
+
+class Asked(StrEnum):
+    """What a cell asked for and did not get: the end of the Python process, or of all variables."""
+
+    NOTHING = ""
+    END = "end"
+    CLEAR = "clear"
+
+
+class Replay(StrEnum):
+    """Whether a new kernel runs a cell again: always, if it was quick, or never."""
+
+    ALWAYS = "always"
+    QUICK = "quick"
+    NEVER = "never"
+
+
+@dataclass(frozen=True)
+class CellStep:
+    """A step of the plan: a cell that is run."""
+
+    index: int
+    source: Source
+    timeout_s: float
+    replay: Replay = Replay.NEVER
+    definitions: Source = ""  # its imports, functions, classes and plain values, for a kernel after one that it ended
+
+
+@dataclass(frozen=True)
+class StageStep:
+    """A step of the plan: a stage of the probe, whose questions the runner asks the keeper for."""
+
+    stage: Stage
+    timeout_s: float
+    question_s: float  # for one question of it
+    again: bool = False  # also where it has been answered: its names have been defined once more since then
+
+
+Step = CellStep | StageStep
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The most that is taken of one kind of frame."""
+
+    frames: int = MAX_FRAMES  # in a run
+    size: int | None = None  # bytes of data of each; None where another bound says
+    limit: str = ""  # the rubric's limit that bounds all of them together
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A record of one kind of frame; its fields are in the data, but for the one that its name holds."""
+
+    kind: ClassVar[str]
+    bound: ClassVar[Bound]
+    about: ClassVar[str] = ""  # the field that stands in the frame's name
+
+    def encode(self) -> tuple[str, bytes]:
+        """The frame's name and data."""
+        return f"{self.kind}/{getattr(self, self.about)}" if self.about else self.kind, self.data()
+
+    def data(self) -> bytes:
+        """The frame's data: a tensor file, or its fields as JSON with texts cut to what is taken, or nothing."""
+        told = {one.name: getattr(self, one.name) for one in fields(self) if one.name != self.about}
+        if "tensors" in told:
+            return bytes(told["tensors"])
+        told = {name: value[:MAX_TEXT] if isinstance(value, str) else value for name, value in told.items()}
+        return json.dumps(told, default=asdict).encode() if told else b""
+
+    @classmethod
+    def decode(cls, about: str, data: bytes) -> Self:
+        """The record of the frame, `about` being what its name says after the kind; `Malformed` where it is none."""
+        record: Self = _record(cls, {**cls.read(data), cls.about: about})
+        return record
+
+    @classmethod
+    def read(cls, data: bytes) -> dict[str, Any]:
+        """The fields in the data as they were sent, whatever they are."""
+        names = {one.name for one in fields(cls)} - {cls.about}
+        return {"tensors": data} if names == {"tensors"} else _object(data, cls.bound.size or SMALL) if names else {}
+
+
+@dataclass(frozen=True)
+class Warm(Frame):
+    """A kernel is to be started and these modules imported, while the plan is not known yet."""
+
+    kind = "warm"
+    bound = Bound(1, LARGE)
+    imports: tuple[str, ...]
+    cell_output_bytes: int
+
+
+@dataclass(frozen=True)
+class Plan(Frame):
+    """What is to be run and asked, in this order."""
+
+    kind = "plan"
+    bound = Bound(1, LARGE)
+    steps: tuple[Step, ...]
+    interface: Mapping[str, Any]  # what it means is the probe's business
+    kernel_restarts: int
+    replay_max_s: float  # a slower cell is not run again in a new kernel
+    replay_timeout_s: float
+    cell_output_bytes: int
+    answer_bytes: int
+
+
+@dataclass(frozen=True)
+class Questions(Frame):
+    """A stage's questions, as the bytes of a tensor file."""
+
+    kind = "questions"
+    bound = Bound(size=LARGE)
+    about = "stage"
+    stage: Stage
+    tensors: bytes
+
+
+@dataclass(frozen=True)
+class Refused(Frame):
+    """A stage has no questions: none are known, they are answered, or it is not their turn."""
+
+    kind = "refused"
+    bound = Bound(size=0)
+    about = "stage"
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class At(Frame):
+    """What is running now: a cell of the notebook or a stage of the probe; false where it is neither."""
+
+    kind = "at"
+    bound = Bound(20_000, SMALL)
+    cell: Index | None = None
+    stage: Stage | None = None
+
+    def __bool__(self) -> bool:
+        return self.cell is not None or self.stage is not None
+
+
+@dataclass(frozen=True)
+class Cell(Frame):
+    """A cell has ended; told once more, without outputs, where it is found to have ended a kernel later."""
+
+    kind = "cell"
+    bound = Bound(limit="output_mb")
+    about = "index"
+    index: Index
+    status: CellStatus
+    seconds: Seconds
+    error: str = ""
+    asked: Asked = Asked.NOTHING
+    outputs: bytes | None = None  # a JSON list, which is not looked into here
+
+    def data(self) -> bytes:
+        told = {"status": self.status, "seconds": round(self.seconds, 3), "error": self.error[:MAX_TEXT]}
+        head = json.dumps({**told, "asked": self.asked}).encode()
+        return head if self.outputs is None else head[:-1] + _OUTPUTS[:-1] + self.outputs + b"}"
+
+    @classmethod
+    def read(cls, data: bytes) -> dict[str, Any]:
+        head, begun, rest = data.partition(_OUTPUTS)
+        if not begun:
+            return {**_object(data, SMALL), "outputs": None}
+        return {**_object(head + b"}", SMALL), "outputs": b"[" + rest.removesuffix(b"}")}
+
+
+@dataclass(frozen=True)
+class Want(Frame):
+    """The runner asks for a stage's questions."""
+
+    kind = "want"
+    bound = Bound(size=0)
+    about = "stage"
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class Answer(Frame):
+    """The answer to a question, as the bytes of a tensor file, which `grader.evidence` reads."""
+
+    kind = "answer"
+    bound = Bound(1000, limit="evidence_mb")
+    about = "address"
+    address: Address
+    tensors: bytes
+
+
+@dataclass(frozen=True)
+class Note(Frame):
+    """Why a question has no answer, and whether that is the grader's own fault."""
+
+    kind = "note"
+    bound = Bound(1000, SMALL)
+    about = "address"
+    address: Address
+    error: str
+    ours: bool = False
+
+
+@dataclass(frozen=True)
+class StageEnd(Frame):
+    """The asking of a stage has ended."""
+
+    kind = "stage"
+    bound = Bound(1000, SMALL)
+    about = "stage"
+    stage: Stage
+    status: StageStatus
+
+
+@dataclass(frozen=True)
+class Event(Frame):
+    """A fault of the runner's own."""
+
+    kind = "event"
+    bound = Bound(20, SMALL)
+    ours: str
+
+
+@dataclass(frozen=True)
+class Done(Frame):
+    """The plan has been run to its end."""
+
+    kind = "done"
+    bound = Bound(1, 0)
+
+
+TO_BOX: tuple[type[Frame], ...] = (Warm, Plan, Questions, Refused)
+FROM_BOX: tuple[type[Frame], ...] = (At, Cell, Want, Answer, Note, StageEnd, Event, Done)
+RECORDED: Mapping[str, type[Frame]] = {".safetensors": Answer, ".json": Note}  # by the suffix of the recorder's file
+
+
+def to_box(name: str, data: bytes) -> Frame:
+    """The record of a frame that the keeper has sent; `Malformed` where it is none."""
+    return _decoded(TO_BOX, name, data)
+
+
+def from_box(name: str, data: bytes) -> Frame:
+    """The record of a frame that a box has sent; `Malformed` where it is none.
+
+    Its texts are printable lines, its numbers within their bounds, its words those of their enumerations.
+    """
+    return _decoded(FROM_BOX, name, data)
+
+
+def recorded(stage: Stage, file_name: str, data: bytes) -> Frame:
+    """The frame of a file that the recorder has left, a tensor file or a note's data; `Malformed` where it is none."""
+    question, dot, suffix = file_name.rpartition(".")
+    if (found := RECORDED.get(dot + suffix)) is None:
+        raise Malformed("no file of the recorder's")
+    return found.decode(stage.question(question), data)
+
+
+def _decoded(kinds: tuple[type[Frame], ...], name: str, data: bytes) -> Frame:
+    kind, slash, about = name.partition("/")
+    found = next((one for one in kinds if one.kind == kind and bool(one.about) == bool(slash)), None)
+    if found is None or (found.bound.size is not None and len(data) > found.bound.size):
+        raise Malformed("no such frame")
+    return found.decode(about, data)
+
+
+def _object(data: bytes, most_bytes: int) -> dict[str, Any]:
+    if len(data) > most_bytes:
+        raise Malformed("too large")
+    try:
+        told = json.loads(data.decode())
+    except (ValueError, RecursionError):
+        raise Malformed("no JSON") from None
+    return _plain(dict, told)
+
+
+def _record(cls: type[Any], sent: object) -> Any:
+    """The record of what was sent, each field read by its type."""
+    told = _plain(dict, sent)
+    return cls(**{one.name: READ[str(one.type)](told.get(one.name)) for one in fields(cls)})
+
+
+def _step(sent: object) -> Step:
+    step: Step = _record(StageStep if "stage" in _plain(dict, sent) else CellStep, sent)
+    return step
+
+
+def _list(read: Callable[[object], Any], value: object) -> tuple[Any, ...]:
+    return tuple(map(read, _plain(list, value)))
+
+
+def _plain(kind: type[V], value: object) -> V:
+    if not isinstance(value, kind):
+        raise Malformed(f"no {kind.__name__}")
+    return value
+
+
+def _or_none(read: Callable[[object], V], value: object) -> V | None:
+    try:
+        return read(value)
+    except Malformed:
+        return None
+
+
+def _index(value: object) -> int:
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+    if type(number) is not int or not 0 <= number < MAX_CELLS:
+        raise Malformed("no index")
+    return number
+
+
+def _seconds(value: object) -> float:
+    if not isinstance(value, int | float) or not 0 <= value < MAX_SECONDS:  # NaN is not
+        raise Malformed("no seconds")
+    return float(value)
+
+
+def _member(words: type[E], value: object, otherwise: E | None = None) -> E:
+    """The enumeration's member; looked up by equality, for the value may be anything."""
+    member = next((word for word in words if word == value), otherwise)
+    if member is None:
+        raise Malformed("no such word")
+    return member
+
+
+def _line(value: object) -> str:
+    """The text on one line without control characters or lone surrogates: it is printed and written to files."""
+    if not isinstance(value, str):
+        return ""
+    shown = "".join(character if character.isprintable() else " " for character in value[: 4 * MAX_TEXT])
+    line = " ".join(shown.split())
+    return line if len(line) <= MAX_TEXT else line[: MAX_TEXT - 3].rstrip() + "..."
+
+
+# How a field is read from what may be anything, by its type as it is written above.
+READ: Mapping[str, Callable[[Any], Any]] = {
+    "Stage": lambda value: Stage(_plain(str, value)),
+    "Stage | None": partial(_or_none, lambda value: Stage(_plain(str, value))),
+    "Address": lambda value: Address(_plain(str, value)),
+    "CellStatus": partial(_member, CellStatus),
+    "StageStatus": partial(_member, StageStatus),
+    "Asked": partial(_member, Asked, otherwise=Asked.NOTHING),
+    "Replay": partial(_member, Replay),
+    "Index": _index,
+    "Index | None": partial(_or_none, _index),
+    "Seconds": _seconds,
+    "int": partial(_plain, int),
+    "float": lambda value: value if isinstance(value, int) else _plain(float, value),
+    "bool": lambda value: value is True,
+    "str": _line,
+    "Source": partial(_plain, str),
+    "bytes": partial(_plain, bytes),  # of `read`, never of JSON
+    "bytes | None": lambda value: value if isinstance(value, bytes) else None,
+    "Mapping[str, Any]": partial(_plain, dict),
+    "tuple[str, ...]": partial(_list, _line),
+    "tuple[Step, ...]": partial(_list, _step),
+}

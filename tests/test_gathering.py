@@ -10,18 +10,21 @@ from toy_exercise import Toy, running
 from grader.box.inbox import Inbox
 from grader.evidence import ArraySpec
 from grader.gathering import gather, merged, trained_state
+from grader.in_box.frames import Answer, Event, Frame, Note, StageEnd, StageStatus
 from grader.records import Address, Blame, Evidence, Fault, Stage, Status
 from grader.running import _Giver
 
-SPECS = {Address(text): {"y": ArraySpec("float", 3)} for text in ("components.one/function", "quality.one/apply")}
+FUNCTION, APPLY = Address.of("components", "one", "function"), Address.of("quality", "one", "apply")
+STATE = Address.of("trained", "one", "state")
+SPECS = {FUNCTION: {"y": ArraySpec("float", 3)}, APPLY: {"y": ArraySpec("float", 3)}}
 NUMBERS = save({"y": np.ones(3, dtype=np.float32)})
 
 
-def inbox(**frames: bytes) -> Inbox:
-    """A box that has sent these frames; `__` stands for a slash, `_DOT_` for a dot."""
+def inbox(*frames: Frame) -> Inbox:
+    """A box that has sent these frames."""
     box = Inbox(running.rubric().limits)
-    for name, data in frames.items():
-        box.put(name.replace("__", "/").replace("_DOT_", "."), data)
+    for frame in frames:
+        box.put(*frame.encode())
     return box
 
 
@@ -31,7 +34,7 @@ def fault_of(box: Inbox, status: Status = Status.OK, event: str = "") -> Fault:
 
 def test_answers_become_evidence_beside_the_questions() -> None:
     questions = {Stage("components.one"): {"x": np.zeros(2)}}
-    evidence = gather(inbox(answer__components_DOT_one__function=NUMBERS), SPECS, questions, Status.OK, "")
+    evidence = gather(inbox(Answer(FUNCTION, NUMBERS)), SPECS, questions, Status.OK, "")
     assert evidence.answers["components.one/function/y"].tolist() == [1, 1, 1]
     assert evidence.questions["components.one/x"].tolist() == [0, 0]
     assert list(evidence.faults) == ["quality.one/apply"]
@@ -40,42 +43,44 @@ def test_answers_become_evidence_beside_the_questions() -> None:
 @pytest.mark.parametrize(
     ("frames", "status", "event", "fault"),
     [
-        ({}, Status.OK, "", Fault(Blame.STUDENT, "the notebook's process ended before this could be asked")),
-        ({}, Status.TIMEOUT, "took too long", Fault(Blame.STUDENT, "took too long")),
-        ({}, Status.BOX_ERROR, "the box did not start", Fault(Blame.OURS, "the box did not start")),
-        ({"event": b'{"ours": "broke"}'}, Status.OK, "", Fault(Blame.OURS, "broke")),
+        ((), Status.OK, "", Fault(Blame.STUDENT, "the notebook's process ended before this could be asked")),
+        ((), Status.TIMEOUT, "took too long", Fault(Blame.STUDENT, "took too long")),
+        ((), Status.BOX_ERROR, "the box did not start", Fault(Blame.OURS, "the box did not start")),
+        ((Event("broke"),), Status.OK, "", Fault(Blame.OURS, "broke")),
         (
-            {"note__components_DOT_one__function": b'{"error": "raised"}', "event": b'{"ours": "broke"}'},
+            (Note(FUNCTION, "raised"), Event("broke")),
             Status.OK,
             "",
             Fault(Blame.STUDENT, "raised"),
         ),
         (
-            {"note__components_DOT_one__function": b'{"error": "raised", "ours": true}'},
+            (Note(FUNCTION, "raised", ours=True),),
             Status.OK,
             "",
             Fault(Blame.OURS, "raised"),
         ),
         (
-            {"answer__components_DOT_one__function": b"junk"},
+            (Answer(FUNCTION, b"junk"),),
             Status.OK,
             "",
             Fault(Blame.STUDENT, "the answer is not a tensor file"),
         ),
         (
-            {"answer__components_DOT_one__other": NUMBERS},
+            (Answer(FUNCTION.stage.question("other"), NUMBERS),),
             Status.OK,
             "",
             Fault(Blame.STUDENT, "the notebook's process ended before this could be asked"),
         ),
     ],
 )
-def test_what_is_missing_is_somebodys_fault(frames: dict[str, bytes], status: Status, event: str, fault: Fault) -> None:
-    assert fault_of(inbox(**frames), status, event) == fault
+def test_what_is_missing_is_somebodys_fault(
+    frames: tuple[Frame, ...], status: Status, event: str, fault: Fault
+) -> None:
+    assert fault_of(inbox(*frames), status, event) == fault
 
 
 def test_what_was_not_to_be_asked_is_nobodys_fault() -> None:
-    box = inbox(answer__components_DOT_one__function=NUMBERS)
+    box = inbox(Answer(FUNCTION, NUMBERS))
     evidence = gather(box, SPECS, {}, Status.OK, "", stages={Stage("components.one")})
     assert evidence.faults["quality.one/apply"].blame is Blame.NOBODY
     assert "components.one/function/y" in evidence.answers
@@ -83,11 +88,11 @@ def test_what_was_not_to_be_asked_is_nobodys_fault() -> None:
 
 def test_trained_numbers_are_taken_with_care() -> None:
     state = save({"decoder/weight": np.ones(2, dtype=np.float32), "other": np.ones(1, dtype=np.float32)})
-    box = inbox(answer__trained_DOT_one__state=state)
+    box = inbox(Answer(STATE, state))
     assert set(trained_state(box, "one", 1)) == {"decoder/weight", "other"}
     assert trained_state(box, "two", 1) == {}
     assert trained_state(box, "one", 1e-6) == {}
-    assert trained_state(inbox(answer__trained_DOT_one__state=b"junk"), "one", 1) == {}
+    assert trained_state(inbox(Answer(STATE, b"junk")), "one", 1) == {}
 
 
 def test_the_second_box_adds_answers_and_replaces_faults() -> None:
@@ -101,14 +106,14 @@ def test_the_second_box_adds_answers_and_replaces_faults() -> None:
 def test_trained_numbers_are_sealed_before_the_questions_about_quality_are_given() -> None:
     toy = Toy()
     giver = _Giver(toy.questions(np.random.default_rng(0), {"numbers": 4}))
-    box = inbox(answer__trained_DOT_one__state=b"first")
+    box = inbox(Answer(STATE, b"first"))
     assert giver(Stage("components.one"), box) is not None
     assert giver(Stage("trained.one"), box) is not None
     assert box.sealed == set()
     assert giver(Stage("quality.one"), box) is not None
     assert box.sealed == {"trained.one"}
-    box.put("answer/trained.one/state", b"forged")
-    assert box.answers[Address("trained.one/state")] == b"first"
+    box.put(*Answer(STATE, b"forged").encode())
+    assert box.answers[STATE] == b"first"
 
 
 def test_questions_are_given_again_only_for_what_is_unanswered_and_at_most_three_times() -> None:
@@ -117,9 +122,9 @@ def test_questions_are_given_again_only_for_what_is_unanswered_and_at_most_three
     assert giver(Stage("decode.one"), box) is None
     assert giver(Stage("non.sense"), box) is None
     assert giver(Stage("components.one"), box) is not None
-    box.put("stage/components.one", b'{"status": "ok"}')
+    box.put(*StageEnd(FUNCTION.stage, StageStatus.OK).encode())
     assert giver(Stage("components.one"), box) is None
-    box.put("note/components.one/function", b'{"error": "raised"}')
+    box.put(*Note(FUNCTION, "raised").encode())
     assert giver(Stage("components.one"), box) is not None
     assert giver(Stage("components.one"), box) is not None
     assert giver(Stage("components.one"), box) is None

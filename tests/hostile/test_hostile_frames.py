@@ -18,7 +18,21 @@ from toy_exercise import notebook, running
 from grader.box.inbox import MAX_FRAMES, MAX_VALUES, Inbox
 from grader.evidence import NotAnswered, save_evidence
 from grader.gathering import gather, merged, trained_state
-from grader.in_box.frames import MAX_FRAMES, At, Want
+from grader.in_box import frames
+from grader.in_box.frames import (
+    MAX_FRAMES,
+    Address,
+    Answer,
+    At,
+    Cell,
+    CellStatus,
+    Done,
+    Event,
+    Note,
+    StageEnd,
+    StageStatus,
+    Want,
+)
 from grader.in_box.wire import HEADER, WireError, read_frame, write_frame
 from grader.judge import judge
 from grader.notebook.clean import clean_outputs
@@ -48,22 +62,20 @@ def honest() -> list[Frame]:
         "data": {"image/png": "iVBORw0KGgo=", "text/plain": "<F>"},
         "metadata": {},
     }
-    frames: list[Frame] = []
+    sent: list[frames.Frame] = []
     for index in range(4):
-        frames.append(("at", said({"cell": index})))
-        ran = {"status": "ok", "seconds": 0.25 + index, "error": "", "outputs": [stream, picture]}
-        frames.append((f"cell/{index}", said(ran)))
-    for stage, name, arrays in (
-        ("components.one", "function", {"y": 2 * X}),
-        ("trained.one", "history", {"history": X[:5] ** 2 + 1}),
-        ("trained.one", "state", {"decoder/weight": np.float32([2])}),
-        ("quality.one", "apply", {"y": 2 * X}),
+        outputs = said([stream, picture])
+        sent += [At(cell=index), Cell(index, CellStatus.OK, 0.25 + index, outputs=outputs)]
+    for address, arrays in (
+        (Address.of("components", "one", "function"), {"y": 2 * X}),
+        (Address.of("trained", "one", "history"), {"history": X[:5] ** 2 + 1}),
+        (Address.of("trained", "one", "state"), {"decoder/weight": np.float32([2])}),
+        (Address.of("quality", "one", "apply"), {"y": 2 * X}),
     ):
-        frames += [("at", said({"stage": stage})), (f"want/{stage}", b""), (f"answer/{stage}/{name}", save(arrays))]
-        frames.append((f"stage/{stage}", said({"status": "ok", "error": ""})))
-    frames.append(("note/components.two/function", said({"error": "ValueError: no", "ours": False})))
-    frames.append(("event", said({"ours": "the prelude failed"})))
-    return [*frames, ("done", b"")]
+        stage = address.stage
+        sent += [At(stage=stage), Want(stage), Answer(address, save(arrays)), StageEnd(stage, StageStatus.OK)]
+    sent += [Note(Address.of("components", "two", "function"), "ValueError: no"), Event("the prelude failed"), Done()]
+    return [frame.encode() for frame in sent]
 
 
 def received(stream: io.BytesIO) -> tuple[Inbox, str]:
@@ -104,9 +116,9 @@ def check(stream: bytes) -> Inbox:
     return inbox
 
 
-def sent(frames: list[Frame]) -> bytes:
+def stream_of(listed: list[Frame]) -> bytes:
     stream = io.BytesIO()
-    for name, data in frames:
+    for name, data in listed:
         try:
             write_frame(stream, name, data)
         except (WireError, UnicodeEncodeError):  # what cannot be sent is sent raw
@@ -114,9 +126,9 @@ def sent(frames: list[Frame]) -> bytes:
     return stream.getvalue()
 
 
-def as_text(frames: list[Frame]) -> str:
+def as_text(listed: list[Frame]) -> str:
     """The frames as JSON in which the frames' own JSON can be damaged, too."""
-    return json.dumps([[name, _readable(data)] for name, data in frames])
+    return json.dumps([[name, _readable(data)] for name, data in listed])
 
 
 def _readable(data: bytes) -> Any:
@@ -127,19 +139,19 @@ def _readable(data: bytes) -> Any:
 
 
 def as_frames(damaged: Any) -> list[Frame]:
-    frames = []
+    made = []
     for entry in damaged if isinstance(damaged, list) else [damaged]:
         name, content = entry if isinstance(entry, list) and len(entry) == 2 else ("at", entry)
         if isinstance(content, str) and content.startswith("base64:"):
             data = base64.b64decode(content.removeprefix("base64:").encode("ascii", "replace") + b"==")
         else:
             data = said(content) if content != "" else b""
-        frames.append((name if isinstance(name, str) else json.dumps(name), data))
-    return frames
+        made.append((name if isinstance(name, str) else json.dumps(name), data))
+    return made
 
 
 def test_what_an_honest_run_sends_is_filed_whole() -> None:
-    inbox = check(sent(honest()))
+    inbox = check(stream_of(honest()))
     assert (len(inbox.cells), len(inbox.answers), len(inbox.notes), inbox.finished) == (4, 4, 1, True)
     assert inbox.faults == ["the prelude failed"]
     assert inbox.malformed == 0
@@ -149,12 +161,12 @@ def test_what_an_honest_run_sends_is_filed_whole() -> None:
 @FORMS
 def test_a_stream_with_damaged_frames_is_filed_or_ended(form: Form) -> None:
     text = as_text(honest())
-    form.holds(JSON_DAMAGE, lambda damage: check(sent(as_frames(json_damaged(text, damage)))))
+    form.holds(JSON_DAMAGE, lambda damage: check(stream_of(as_frames(json_damaged(text, damage)))))
 
 
 @FORMS
 def test_a_stream_with_damaged_bytes_is_filed_or_ended(form: Form) -> None:
-    stream = sent(honest())
+    stream = stream_of(honest())
     form.holds(BYTE_DAMAGE, lambda damage: check(bytes_damaged(stream, damage)))
 
 

@@ -159,7 +159,7 @@ def questions_checksum(questions: Questions) -> str:
     total = hashlib.sha256()
     for stage in sorted(questions):
         for name in sorted(questions[stage]):
-            total.update(f"{stage}/{name}\0".encode())
+            total.update(f"{stage.array(name)}\0".encode())
             total.update(questions[stage][name].tobytes())
     return total.hexdigest()
 

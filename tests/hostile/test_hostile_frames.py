@@ -15,7 +15,7 @@ from hostile_mutations import BYTE_DAMAGE, JSON_DAMAGE, bytes_damaged, json_dama
 from safetensors.numpy import save
 from toy_exercise import notebook, running
 
-from grader.box.inbox import MAX_FRAMES, MAX_VALUES, Inbox
+from grader.box.inbox import MAX_VALUES, Inbox
 from grader.evidence import NotAnswered, save_evidence
 from grader.gathering import gather, merged, trained_state
 from grader.in_box import frames

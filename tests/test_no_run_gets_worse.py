@@ -25,7 +25,7 @@ from assistants_folder import (
 from grader import pipeline
 from grader.errors import GraderError
 from grader.pipeline import Options, grade, regrade
-from grader.records import CellRun, Evidence, Execution, Status
+from grader.records import CellRun, CellStatus, Evidence, Execution, Status
 from grader.report.words import trained_parts
 from grader.run_folder import stored_report
 from grader.run_place import rubric_of
@@ -79,7 +79,7 @@ def test_a_run_that_was_stopped_does_not_replace_one_that_went_to_its_end(
     def stopped(*args: Any, **kwargs: Any) -> Ran:
         ran = worked_out(*args, **kwargs)
         answers = {name: array for name, array in ran.evidence.answers.items() if ".two/" not in name}
-        execution = Execution(Status.TIMEOUT, None, 60, 60, 90, "cpu", "bubblewrap", (CellRun(0, "ok", 0.1),))
+        execution = Execution(Status.TIMEOUT, None, 60, 60, 90, "cpu", "bubblewrap", (CellRun(0, CellStatus.OK, 0.1),))
         return Ran(Evidence(ran.evidence.questions, answers), ran.notebook, execution)
 
     monkeypatch.setattr(pipeline, "run_submission", stopped)

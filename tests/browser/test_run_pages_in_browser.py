@@ -15,7 +15,7 @@ from chromium import FOUND, Browser
 
 from grader.exercises.vae_mnist.wing import VaeMnist
 from grader.notebook.format import load_notebook
-from grader.records import CellRun, Execution, Status
+from grader.records import CellRun, CellStatus, Execution, Status
 from grader.report.feedback import feedback_html
 from grader.report.html import report_html
 from grader.report.notebook.view import make_view
@@ -38,7 +38,11 @@ EXECUTION = Execution(
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     names = {item: spec.remarks_at for item, spec in VaeMnist.items.items()}
-    runs = (CellRun(18, "error", 3.0, "RuntimeError: mat1 and mat2 shapes cannot be multiplied (128x784 and 28x400)"),)
+    runs = (
+        CellRun(
+            18, CellStatus.ERROR, 3.0, "RuntimeError: mat1 and mat2 shapes cannot be multiplied (128x784 and 28x400)"
+        ),
+    )
     view = make_view(load_notebook(ROOT / "reference" / "vae_mnist.ipynb"), names, runs)
     for sample in SAMPLES:
         report = getattr(report_samples, sample)()

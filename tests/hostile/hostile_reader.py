@@ -30,7 +30,7 @@ from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
 from grader.notebook.saved import compare_saved
 from grader.planning import executed, first_plan, plan_frame
-from grader.records import CellRun, Evidence, GradeReport, Notebook, Remark, Status
+from grader.records import CellRun, CellStatus, Evidence, GradeReport, Notebook, Remark, Status
 from grader.report.feedback import feedback_html
 from grader.report.html import report_html
 from grader.report.notebook.view import make_view
@@ -55,7 +55,7 @@ def read_all(made: Notebook, path: Path) -> str:
     restored = restore_given(submission.notebook, TEMPLATE)
     plan_frame(first_plan(restored, Toy(), {}, RUBRIC.limits), RUBRIC.interface, RUBRIC.limits).encode()
     cells = restored.notebook["cells"]
-    runs = [CellRun(index, "ok", 0.1) for index, cell in enumerate(cells) if is_code(cell)]
+    runs = [CellRun(index, CellStatus.OK, 0.1) for index, cell in enumerate(cells) if is_code(cell)]
     # The run printed and showed what was handed in, at other cells.
     again = {run.index: list(clean_outputs(shown)) for run, shown in zip(runs, reversed(outputs), strict=False)}
     ran = executed(restored.notebook, {run.index: run for run in runs}, again)

@@ -19,7 +19,7 @@ from grader.notebook.format import is_code
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
 from grader.notebook.saved import compare_saved
-from grader.records import CellRun, Notebook, Remark
+from grader.records import CellRun, CellStatus, Notebook, Remark
 
 CURVE = [158.2, 119.05, 113.6, 111.03, 109.46, 108.37, 107.59, 106.91, 106.44, 106.03]
 TRAIN = "train-model"
@@ -66,7 +66,7 @@ def told(saved: str, again: str, status: str = "ok") -> tuple[Remark, ...]:
 def test_the_reference_s_own_outputs_fit_a_run_with_other_seeds(tmp_path: Path) -> None:
     submission = read_submission(ROOT / "reference" / "vae_mnist.ipynb", max_mb=20, max_cells=100)
     restored = restore_given(submission.notebook, TEMPLATE)
-    runs = [CellRun(i, "ok", 1.0) for i, cell in enumerate(restored.notebook["cells"]) if is_code(cell)]
+    runs = [CellRun(i, CellStatus.OK, 1.0) for i, cell in enumerate(restored.notebook["cells"]) if is_code(cell)]
     assert compare_saved(submission.notebook, restored, restored.notebook, runs) == ()
     executed = copy.deepcopy(restored.notebook)
     for cell in executed["cells"]:

@@ -12,7 +12,7 @@ from page_reader import Page
 from PIL import Image
 from report_samples import EVIL, borderline, check, empty, figures, hostile, item, middling, perfect, report_of
 
-from grader.records import LEFT_OUT, CellRun, GradeReport, ItemVerdict, Notebook, Outcome
+from grader.records import LEFT_OUT, CellRun, CellStatus, GradeReport, ItemVerdict, Notebook, Outcome
 from grader.report.feedback import feedback_html
 from grader.report.html import report_html
 from grader.report.notebook.view import make_view
@@ -55,7 +55,7 @@ VIEW = make_view(
         code("1 / 0"),
     ),
     NAMES,
-    (CellRun(4, "error", 0.1, "ZeroDivisionError: division by zero"),),
+    (CellRun(4, CellStatus.ERROR, 0.1, "ZeroDivisionError: division by zero"),),
 )
 
 
@@ -110,7 +110,7 @@ def test_paths_of_the_machine_do_not_leave_it() -> None:
     lost = check("x", 1000, 0, message=f"raised ValueError in {where}")
     one = ItemVerdict("x", "X", Outcome.FAILED, 0, 1000, (lost,))
     shown = {"output_type": "stream", "name": "stderr", "text": f"  File {where}, line 3\n"}
-    view = make_view(notebook(code("x", shown)), {}, (CellRun(0, "error", 0.1, f"OSError: {where}"),))
+    view = make_view(notebook(code("x", shown)), {}, (CellRun(0, CellStatus.ERROR, 0.1, f"OSError: {where}"),))
     told = feedback_html(report_of((one,)), (), view) + feedback_text(report_of((one,)))
     assert "/srv" not in told
     assert "module.py" in told

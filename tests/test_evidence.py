@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
@@ -56,13 +56,11 @@ def rejected_or_sound(data: bytes) -> None:
     assert len(reason) < 300
 
 
-@settings(max_examples=200)
 @given(st.binary(max_size=400))
 def test_any_bytes(data: bytes) -> None:
     rejected_or_sound(data)
 
 
-@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=4), st.integers(0, len(GOOD)))
 def test_a_good_file_with_bytes_changed_or_cut_off(changes: list[tuple[int, int]], length: int) -> None:
     data = bytearray(GOOD)
@@ -83,7 +81,6 @@ _ENTRIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(["x", "n", "__metadata__", ""]), _ENTRIES | _VALUES), st.binary(max_size=64))
 def test_any_header(header: dict[str, Any], data: bytes) -> None:
     rejected_or_sound(file(header, data))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from toy_exercise import running
 
@@ -166,7 +166,6 @@ def test_every_field_has_a_type_that_says_how_it_is_read(record: type[Frame]) ->
 
 @pytest.mark.parametrize("record", RECORDS)
 def test_a_record_is_read_as_it_was_written(record: type[Frame]) -> None:
-    @settings(max_examples=60, deadline=None, derandomize=True)
     @given(made(record))
     def holds_for(sent: Frame) -> None:
         name, data = sent.encode()
@@ -183,7 +182,6 @@ def test_a_record_is_read_as_it_was_written(record: type[Frame]) -> None:
 def test_a_record_with_odd_values_is_refused_or_made_harmless(record: type[Frame]) -> None:
     names = [one.name for one in fields(record) if one.name != record.about]
 
-    @settings(max_examples=60, deadline=None, derandomize=True)
     @given(made(record), st.dictionaries(st.sampled_from([*names, "other"]), ODD_VALUES), st.sampled_from(ODD))
     def holds_for(sent: Frame, odd: dict[str, Any], whole: Any) -> None:
         name, data = sent.encode()
@@ -204,7 +202,6 @@ def test_any_bytes_under_any_name_are_refused_or_made_harmless(record: type[Fram
             for data in ODD_DATA:
                 is_believed_or_refused(record, name, data)
 
-    @settings(max_examples=60, deadline=None, derandomize=True)
     @given(made(record), st.binary(max_size=100), st.integers(0, 400), st.integers(0, 400))
     def holds_for(sent: Frame, junk: bytes, start: int, stop: int) -> None:
         name, data = sent.encode()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from downloads import NOTEBOOK, write_zip
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.batch import archives
@@ -98,7 +98,6 @@ def test_too_many_files_end_it(tmp_path: Path) -> None:
         unpacked(tmp_path / "a.zip", tmp_path / "into")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(st.text(min_size=1, max_size=300).filter(lambda n: "\x00" not in n), min_size=1, max_size=4))
 def test_no_name_gets_out_or_raises_anything_else(names: list[str], tmp_path: Path) -> None:
     path = tmp_path / "fuzz.zip"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from toy_exercise import running
 
@@ -248,7 +248,6 @@ NAMES = st.text(max_size=60) | st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(NAMES, NAMES)
 def test_no_name_is_a_formula_and_none_is_lost(name: str, login: str) -> None:
     known = {"Username": login, "Section": login, "Student": name, "Identifier": name}

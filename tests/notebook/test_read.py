@@ -6,7 +6,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from toy_notebook import Notebook, toy_reference
 
@@ -185,7 +185,6 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_mutated_notebooks_are_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
     mutated = copy.deepcopy(notebook())
     mutated["cells"][1]["outputs"] = [

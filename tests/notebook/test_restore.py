@@ -11,7 +11,7 @@ from handed_in_notebook import (
     script,
     sources,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from toy_notebook import Notebook, cell_of, code_cell, index_of, toy_reference
 
@@ -28,7 +28,6 @@ def test_an_unchanged_notebook_is_left_alone(notebook: Notebook) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
 def test_what_editors_do_by_themselves_gives_no_remark(data: st.DataObject) -> None:
     notebook = handed_in()
     for index, cell in enumerate(notebook["cells"]):

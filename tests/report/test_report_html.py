@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib.resources import files
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from page_reader import Page
 from report_samples import EVIL, borderline, empty, figures, hostile, middling, perfect, report_of
@@ -75,7 +75,6 @@ def test_hostile_text_is_shown_cut_and_escaped() -> None:
     html.encode("utf-8")
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.text(st.characters(), max_size=200) | st.sampled_from([EVIL, "'\"><b>", "</title><b>", "--><b>", "]]><b>"]))
 def test_no_text_adds_an_element(text: str) -> None:
     def elements(word: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grader.report.spreadsheet import cell
@@ -73,7 +73,6 @@ def test_line_ends_cannot_begin_a_row() -> None:
 WORDS = st.characters(exclude_characters="\x1b\x90\x98\x9b\x9d\x9e\x9f")  # no terminal's commands, which are not shown
 
 
-@settings(max_examples=200, deadline=None)
 @example("'=1")
 @example("';=1;=2")
 @given(

@@ -154,6 +154,7 @@ def test_what_an_honest_run_sends_is_filed_whole() -> None:
     inbox = check(stream_of(honest()))
     assert (len(inbox.cells), len(inbox.answers), len(inbox.notes), inbox.finished) == (4, 4, 1, True)
     assert inbox.faults == ["the prelude failed"]
+    assert [frames.from_box(*frame).encode() for frame in honest()] == honest()  # none is dropped
     assert as_frames(json.loads(as_text(honest()))) == honest()
 
 

@@ -11,6 +11,7 @@ import json
 import struct
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -176,37 +177,18 @@ def load_evidence(path: Path) -> Evidence:
         raise _not_evidence(path, reason) from None
 
     def part(prefix: str) -> Mapping[str, Array]:
-        return _Arrays(path, prefix, [name.removeprefix(prefix) for name in names if name.startswith(prefix)])
+        stored = {name.removeprefix(prefix): partial(_array, path, name) for name in names if name.startswith(prefix)}
+        return _Later(lambda: stored)
 
     return Evidence(part("q:"), part("a:"), faults)
 
 
-class _Arrays(Mapping[str, Array]):
-    """Some of a file's arrays by name, each read when it is first looked at: most checks look at a few of many MB."""
-
-    def __init__(self, path: Path, prefix: str, names: Collection[str]) -> None:
-        self._path, self._prefix, self._names = path, prefix, dict.fromkeys(names)
-        self._read: dict[str, Array] = {}
-
-    def __getitem__(self, key: str) -> Array:
-        if key not in self._names:
-            raise KeyError(key)
-        if key not in self._read:
-            try:
-                with safe_open(self._path, "np") as opened:
-                    self._read[key] = _full(opened.get_tensor(self._prefix + key))
-            except (SafetensorError, OSError, ValueError) as reason:
-                raise _not_evidence(self._path, reason) from None
-        return self._read[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+def _array(path: Path, name: str) -> Array:
+    try:
+        with safe_open(path, "np") as opened:
+            return _full(opened.get_tensor(name))
+    except (SafetensorError, OSError, ValueError) as reason:
+        raise _not_evidence(path, reason) from None
 
 
 def _not_evidence(path: Path, reason: Exception) -> EvidenceError:
@@ -216,59 +198,44 @@ def _not_evidence(path: Path, reason: Exception) -> EvidenceError:
 
 def read_later(load: Callable[[], Evidence]) -> Evidence:
     """The evidence that `load` gives, once something of it is looked at."""
-    made: list[Evidence] = []
+    once = cache(load)
 
-    def part(name: str) -> Mapping[str, Any]:
-        return _Later(lambda: getattr(_once(made, load), name))
+    def part(of: Callable[[Evidence], Mapping[str, Any]]) -> Mapping[str, Any]:
+        return _Later(lambda: _each(of(once())))
 
-    return Evidence(part("questions"), part("answers"), part("faults"))
-
-
-def _once(made: list[Evidence], load: Callable[[], Evidence]) -> Evidence:
-    if not made:
-        made.append(load())
-    return made[0]
+    return Evidence(part(lambda made: made.questions), part(lambda made: made.answers), part(lambda made: made.faults))
 
 
 def overlay(below: Mapping[str, Any], above: Mapping[str, Any], kept: Callable[[str], bool]) -> Mapping[str, Any]:
     """The entries `above`, and those `below` whose names are kept; none of them is read before it is asked for."""
-    return _Overlay({**{name: below for name in below if kept(name)}, **dict.fromkeys(above, above)})
+    return _Later(lambda: {name: one for name, one in _each(below).items() if kept(name)} | _each(above))
 
 
-class _Overlay(Mapping[str, Any]):
-    def __init__(self, holders: Mapping[str, Mapping[str, Any]]) -> None:
-        self._holders = holders
-
-    def __getitem__(self, key: str) -> Any:
-        return self._holders[key][key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._holders
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._holders)
-
-    def __len__(self) -> int:
-        return len(self._holders)
+def _each(entries: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
+    return {name: partial(entries.__getitem__, name) for name in entries}
 
 
 class _Later(Mapping[str, Any]):
-    """A mapping that is made when it is first asked."""
+    """Entries of which the names are asked for when one is, and each value when it is first looked at.
 
-    def __init__(self, make: Callable[[], Mapping[str, Any]]) -> None:
-        self._make = make
+    Most checks look at a few arrays of many MB.
+    """
+
+    def __init__(self, makers: Callable[[], Mapping[str, Callable[[], Any]]]) -> None:
+        self._makers = once = cache(makers)
+        self._value = cache(lambda key: once()[key]())  # not by `self`: a cycle would keep the arrays for a while
 
     def __getitem__(self, key: str) -> Any:
-        return self._make()[key]
+        return self._value(key)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._make()
+        return key in self._makers()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._make())
+        return iter(self._makers())
 
     def __len__(self) -> int:
-        return len(self._make())
+        return len(self._makers())
 
 
 def _faults(notes: Mapping[str, Any]) -> dict[str, Fault]:

@@ -13,11 +13,10 @@ from toy_exercise import Toy, notebook, running
 
 from grader.exercise import ItemSpec
 from grader.following import Followed, to_replace, with_followed
-from grader.notebook.definitions import definitions
 from grader.pipeline import Options, grade, regrade
 from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
 from grader.report.words import follow_notes
-from grader.sound_parts import replacement_questions
+from grader.sound_parts import definitions, replacement_questions
 
 SETTINGS = FollowThrough(enabled=True, max_replaced=1, share=1.0)
 

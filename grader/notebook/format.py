@@ -1,4 +1,4 @@
-"""A trusted notebook on disk and in memory: loading, writing, cell sources, titles and checksums.
+"""A trusted notebook on disk and in memory: loading, writing, cells made anew, their sources, titles and checksums.
 
 For notebooks of our own only (reference, template): a student's file goes through `read_submission`.
 """
@@ -99,3 +99,23 @@ def cell_title(cells: Sequence[Mapping[str, Any]], index: int) -> str:
 def _last_heading(text: str) -> str:
     headings = _HEADING.findall(text)
     return one_line(headings[-1].rstrip(" #")) if headings else ""
+
+
+def code_cell(identity: str, source: str) -> dict[str, Any]:
+    """A code cell that has not been run."""
+    fresh: dict[str, Any] = {"cell_type": "code", "id": identity, "metadata": {}, "source": source}
+    return {**fresh, "execution_count": None, "outputs": []}
+
+
+def with_unique_ids(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The cells, each with an id of its own; the first keeps what several claim."""
+    taken: set[str] = set()
+    made = []
+    for index, cell in enumerate(cells):
+        wanted = str(cell.get("id") or f"cell-{index}")[:56]
+        identity = wanted if wanted not in taken else f"{wanted[:40]}-{index}"
+        while identity in taken:
+            identity += "-"
+        taken.add(identity)
+        made.append({**cell, "id": identity})
+    return made

@@ -12,15 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from grader.notebook.cells import code_cell, with_unique_ids
-from grader.notebook.changes import changed_lines
-from grader.notebook.constants import changed_constants
-from grader.notebook.format import cell_title, is_code, one_line, source_of
+from grader.notebook.changes import changed_constants, changed_lines, shadows
+from grader.notebook.format import cell_title, code_cell, is_code, one_line, source_of, with_unique_ids
 from grader.notebook.match import Match, TemplateCell, likeness, match_cells, read_codes, read_template
-from grader.notebook.mend import lacking, mended
+from grader.notebook.mend import additions, cut_training, lacking, mended
 from grader.notebook.order import Placed, working_order
-from grader.notebook.shadow import shadows
-from grader.notebook.split import additions, cut_training
 from grader.notebook.statements import Code, read_code
 from grader.records import Notebook, Remark
 

@@ -58,8 +58,6 @@ FILES: Mapping[str, Kind] = {
     "__main__": Kind.NONE,
     "audit": Kind.NONE,
     "batch": Kind.NONE,
-    "classifier/augment": Kind.NONE,
-    "classifier/export": Kind.NONE,
     "classifier/network": Kind.NONE,
     "classifier/train": Kind.NONE,
     "cli": Kind.NONE,

@@ -1,15 +1,21 @@
-"""The judge's network: a small convolutional classifier of digits; its last hidden layer gives features.
+"""The judge's network, for training: a small convolutional classifier of digits; and a trained one as an ONNX file.
 
-Only the shape of the network, for training; `export.py` makes of a trained one what `judge.py` runs.
+Its last hidden layer gives features. The file is what the judge reads, without PyTorch: importing PyTorch to look at
+400 pictures takes 2.4 s of a core and 570 MB; with ONNX Runtime it is 0.3 s and 90 MB.
 """
 
 from __future__ import annotations
 
+import copy
+
+import onnx
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 CLASSES = 10
+OPSET, IR_VERSION = 17, 9  # old enough for every ONNX Runtime of the last years
 
 
 def _block(inside: int, outside: int, stride: int) -> nn.Sequential:
@@ -54,3 +60,46 @@ class Network(nn.Module):
         """`x` `(N, 1, 28, 28)` in [0, 1] -> logits `(N, 10)`."""
         logits: Tensor = self.head(self.features(x))
         return logits
+
+
+def as_onnx(network: Network) -> bytes:
+    """The network for inference, each batch norm inside its convolution: `x` `(N, 1, 28, 28)` float32 in [0, 1] gives
+    `features` `(N, F)` and `probabilities` `(N, 10)`."""
+    nodes, constants = [], [_constant("two", 2.0), _constant("one", 1.0)]
+    nodes += [helper.make_node("Mul", ["x", "two"], ["doubled"]), helper.make_node("Sub", ["doubled", "one"], ["at0"])]
+    blocks = list(copy.deepcopy(network).eval().fused().convolutions)
+    for number, block in enumerate(blocks):
+        assert isinstance(block, nn.Sequential)
+        convolution = block[0]
+        assert isinstance(convolution, nn.Conv2d)
+        assert convolution.bias is not None
+        names = [f"weight{number}", f"bias{number}"]
+        constants += [_tensor(names[0], convolution.weight), _tensor(names[1], convolution.bias)]
+        convolved = helper.make_node("Conv", [f"at{number}", *names], [f"drawn{number}"], pads=[1, 1, 1, 1])
+        convolved.attribute.append(helper.make_attribute("strides", list(convolution.stride)))
+        nodes.append(convolved)
+        nodes.append(helper.make_node("Relu", [f"drawn{number}"], [f"at{number + 1}"]))
+    constants += [_tensor("head_weight", network.head.weight), _tensor("head_bias", network.head.bias)]
+    nodes += [
+        helper.make_node("GlobalAveragePool", [f"at{len(blocks)}"], ["means"]),
+        helper.make_node("Flatten", ["means"], ["features"]),
+        helper.make_node("Gemm", ["features", "head_weight", "head_bias"], ["logits"], transB=1),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, 28, 28])]
+    made = [
+        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", network.head.in_features]),
+        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", CLASSES]),
+    ]
+    graph = helper.make_graph(nodes, "judge", given, made, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _tensor(name: str, values: Tensor) -> onnx.TensorProto:
+    return numpy_helper.from_array(values.detach().contiguous().numpy().copy(), name)
+
+
+def _constant(name: str, value: float) -> onnx.TensorProto:
+    return helper.make_tensor(name, TensorProto.FLOAT, [], [value])

@@ -1,19 +1,30 @@
 """The report as one page for staff: no script, nothing loaded from elsewhere, nothing believed.
 
-Students read `feedback.html`; this page adds what was measured, how the run went, and how to see it again.
+Students read `feedback.html`; this page adds what was measured, how the run went, and how to see it again. A measured
+quality is drawn between the two ends of partial credit.
 """
 
 from __future__ import annotations
 
+import math
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from grader.records import CheckVerdict, Execution, Figure, GradeReport, Measured
-from grader.report.bars import level_bar
+from markupsafe import Markup
+
+from grader.records import CheckVerdict, Execution, Figure, GradeReport, Level, Measured
 from grader.report.page_environment import page_style, page_template
 from grader.report.plain import plain
-from grader.report.reproduce import commands
-from grader.report.words import LONGEST, isolation_warning, reasons_for_person, summary
+from grader.report.words import (
+    LONGEST,
+    is_complete,
+    isolated,
+    isolation_warning,
+    reasons_for_person,
+    summary,
+    trained_parts,
+)
 
 _MOST = 100  # remarks, events or measured numbers shown; all of them are in report.json
 _MOST_ROWS = 32  # of a comparison or a diff
@@ -21,6 +32,9 @@ _MOST_SHOWN = 12  # remarks with their comparison or diff; the others are in rep
 _MOST_LOG = 60  # lines
 _DEEPEST = 40  # spaces of indentation
 _MOST_REASONS = 8  # in the banner, which only points at what stands below
+WIDTH, HEIGHT, MARGIN = 420, 46, 24  # of the bar of a level
+_TRACK = 20  # from above
+_NEAR = 74  # pixels: labels that are nearer would stand on each other
 
 
 def report_html(report: GradeReport, figures: Sequence[Figure] = (), execution: Execution | None = None) -> str:
@@ -80,3 +94,66 @@ def _number(value: float | int | str) -> str:
 def _log_lines(log: str) -> list[str]:
     """The last lines of what was written to the box's log, each as one safe line."""
     return [plain(line, LONGEST["title"]) for line in log.splitlines()[-_MOST_LOG:]]
+
+
+def level_bar(level: Level) -> Markup:
+    """An SVG of the scale: grey track, the stretch of partial credit, its two ends, and the value with its error.
+
+    Nothing where a number is not finite. Colours come from the page's style.
+    """
+    numbers = (level.value, level.standard_error, level.zero_at, level.full_at)
+    if not all(map(math.isfinite, numbers)):
+        return Markup("")
+    ends = (level.zero_at, level.full_at)
+    low = min(*ends, level.value - level.standard_error)
+    high = max(*ends, level.value + level.standard_error)
+    spread = (high - low) or abs(high) or 1.0
+
+    def at(value: float) -> float:
+        return round(MARGIN + (value - low) / spread * (WIDTH - 2 * MARGIN), 1)
+
+    left, right = sorted(map(at, ends))
+    value, error = at(level.value), level.standard_error / spread * (WIDTH - 2 * MARGIN)
+    told = f"{level.name}: {level.value:.3g}; nothing at {level.zero_at:.3g}, full points at {level.full_at:.3g}"
+    pieces = [
+        Markup('<svg class="bar" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(WIDTH, HEIGHT, told),
+        _rect("track", 0, WIDTH, _TRACK - 2, 4),
+        _rect("partial", left, right - left, _TRACK - 3, 6),
+    ]
+    good = at(level.full_at)
+    start, width = (good, WIDTH - good) if level.full_at >= level.zero_at else (0.0, good)
+    pieces.append(_rect("good", start, width, _TRACK - 3, 6))
+    apart = right - left >= _NEAR
+    for end, name, line in ((level.zero_at, "0 at", 1), (level.full_at, "full at", 1 if apart else 2)):
+        x = at(end)
+        anchor = "start" if x < 60 else "end" if x > WIDTH - 60 else "middle"
+        text = Markup('<text x="{}" y="{}" text-anchor="{}">{} {:.3g}</text>')
+        pieces.append(Markup('<path d="M{} {}v10"/>').format(x, _TRACK - 5))
+        pieces.append(text.format(x, _TRACK + 5 + 10 * line, anchor, name, end))
+    anchor = "start" if value < 60 else "end" if value > WIDTH - 60 else "middle"
+    pieces.append(_rect("error", round(value - error, 1), max(round(2 * error, 1), 0.5), _TRACK - 1, 2))
+    pieces.append(Markup('<circle cx="{}" cy="{}" r="5"/>').format(value, _TRACK))
+    pieces.append(
+        Markup('<text class="value" x="{}" y="11" text-anchor="{}">{:.3g}</text>').format(value, anchor, level.value)
+    )
+    pieces.append(Markup("</svg>"))
+    return Markup("").join(pieces)
+
+
+def _rect(kind: str, x: float, width: float, y: float, height: float) -> Markup:
+    rect = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>')
+    return rect.format(kind, x, y, round(width, 1), height)
+
+
+def commands(report: GradeReport) -> tuple[tuple[str, str], ...]:
+    """What each does, and the command as it is typed in the project's folder: seconds first, then a whole run."""
+    trained = sorted(trained_parts(report))
+    verb = "grade" if trained else "check"
+    name = shlex.quote(f"{report.submission}.ipynb")
+    options = f"--seed {report.seed}" + ("" if isolated(report.isolation) else " --isolation none")
+    if trained and not is_complete(report):
+        options += "".join(f" --parts {part}" for part in trained)
+    return (
+        ("Judge what this run answered again, under the rubric as it is now", "python -m grader regrade <this folder>"),
+        ("Run the notebook again with the same questions", f'make {verb} SUBMISSION={name} OPTIONS="{options}"'),
+    )

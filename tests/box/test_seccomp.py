@@ -11,8 +11,17 @@ import pytest
 from filter_machine import PRETENDS, verdict
 from small_box import told
 
-from grader.box.denied_calls import ARGUMENTS, DENIED, MACHINES, NEWEST, error_of
-from grader.box.seccomp import ARCHITECTURES, X32, engine_profile, kernel_filter
+from grader.box.seccomp import (
+    ARCHITECTURES,
+    ARGUMENTS,
+    DENIED,
+    MACHINES,
+    NEWEST,
+    X32,
+    engine_profile,
+    error_of,
+    kernel_filter,
+)
 
 # read, write, mmap, futex, execve, a thread's clone, getpid, close_range
 ALLOWED = {"x86_64": (0, 1, 9, 202, 59, 56, 39, 436), "aarch64": (63, 64, 222, 98, 221, 220, 172, 436)}

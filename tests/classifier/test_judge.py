@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from grader.classifier import judge, published
-from grader.classifier.augment import Strength, augmented
-from grader.classifier.export import as_onnx
-from grader.classifier.network import Network
+from grader.classifier.network import Network, as_onnx
+from grader.classifier.train import Strength, augmented
 from grader.data import ensure_mnist, load_mnist
 from grader.errors import ClassifierError
 

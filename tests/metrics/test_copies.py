@@ -7,8 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
 from grader.data import ensure_mnist, load_mnist
-from grader.metrics.copies import CopyBank, copy_bank, copy_search
-from grader.metrics.tangents import prepared
+from grader.metrics.copies import CopyBank, copy_bank, copy_search, prepared
 from grader.records import Array
 
 COUNT = 150

@@ -11,10 +11,10 @@ from page_reader import Page
 
 from grader.notebook.clean import clean_cells
 from grader.records import Level
-from grader.report.bars import level_bar
+from grader.report.html import level_bar
 from grader.report.notebook.cells import MOST_CELLS, cells_html
 from grader.report.notebook.markdown import markdown_html
-from grader.report.notebook.places import places
+from grader.report.notebook.view import places
 
 
 def at(*sources: str, **wanted: tuple[str, ...]) -> dict[str, tuple[int, ...]]:

@@ -55,6 +55,12 @@ from grader.records import (
 ENGINE_FOLDER = Path(__file__).parent / "in_box"
 BOX_SAYS = "the box reports a fault of the grader's: "  # its word alone: a notebook may have made it say so
 Say = Callable[[str], None]
+ENDED = {
+    CellStatus.ERROR: "raised {}",
+    CellStatus.TIMEOUT: "did not finish: {}",
+    CellStatus.DIED: "ended the Python process; the cells after it ran in a new one",
+    CellStatus.SKIPPED: "was not run, because the Python process could not be started again",
+}
 NOT_DONE = {
     Asked.END: "asked to end or restart the Python process; the cells after it ran in the same one",
     Asked.CLEAR: "asked to delete all variables, which were kept",
@@ -248,14 +254,8 @@ def _execution(first: Kept, case: Case, evidence: Evidence) -> Execution:
         where = f"cell {run.index + 1} ({title})"
         if run.asked:
             events.append(f"{where} {NOT_DONE[run.asked]}")
-        if run.status == CellStatus.ERROR:
-            events.append(f"{where} raised {run.error}")
-        elif run.status == CellStatus.TIMEOUT:
-            events.append(f"{where} did not finish: {run.error}")
-        elif run.status == CellStatus.DIED:
-            events.append(f"{where} ended the Python process; the cells after it ran in a new one")
-        elif run.status == CellStatus.SKIPPED:
-            events.append(f"{where} was not run, because the Python process could not be started again")
+        if run.status in ENDED:
+            events.append(f"{where} {ENDED[run.status].format(run.error)}")
     if first.event:
         where = "" if first.at.cell is None else f" while cell {first.at.cell + 1} was running"
         events.append(first.event + where)

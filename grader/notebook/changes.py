@@ -81,8 +81,10 @@ def shadows(codes: Sequence[Code | None], template: Sequence[TemplateCell]) -> l
     signed = {key for cell in template if cell.role != "task" for key in cell.code.keys or ()}
     names = frozenset[str]().union(*(statement.binds for statement in given))
     imported = {pair for statement in given for pair in statement.imports}
-    trained_on = _behind_training(given, template)
-    last = max((i for i, code in enumerate(codes) if code and _trains(code, template)), default=-1)
+    wanted = (s.reads for cell in template if cell.role == "train" for s in cell.code.statements or ())
+    trained_on = behind(frozenset[str]().union(*wanted), binders(given))
+    trains = frozenset[str]().union(*(cell.trains for cell in template))
+    last = max((i for i, code in enumerate(codes) if code and trains & code.calls), default=-1)
     found = []
     defined: set[str] = set()
     for index, code in enumerate(codes):
@@ -101,12 +103,3 @@ def _touched(statement: Statement, imported: set[tuple[str, str]]) -> frozenset[
     same = {name for name, _ in statement.imports & imported}
     # Settings of a library, as in `plt.rcParams["figure.dpi"] = 120`, are no change of what is given.
     return (statement.binds - same) | (statement.changes - {name for name, _ in imported})
-
-
-def _behind_training(given: Sequence[Statement], template: Sequence[TemplateCell]) -> frozenset[str]:
-    wanted = (s.reads for cell in template if cell.role == "train" for s in cell.code.statements or ())
-    return behind(frozenset[str]().union(*wanted), binders(given))
-
-
-def _trains(code: Code, template: Sequence[TemplateCell]) -> bool:
-    return any(cell.trains & code.calls for cell in template)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from grader.notebook.format import one_line
+from grader.notebook.format import one_line, with_unique_ids
 from grader.records import Remark
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -24,7 +24,6 @@ def clean_cells(cells: Sequence[Any]) -> tuple[list[dict[str, Any]], list[Remark
     """The cells as fresh nbformat 4.5 dictionaries with unique ids, with remarks on the refused ones."""
     made: list[dict[str, Any]] = []
     remarks: list[Remark] = []
-    taken: set[str] = set()
     for index, cell in enumerate(cells):
         fresh, problem = _clean_cell(cell if isinstance(cell, dict) else {})
         if not isinstance(cell, dict):
@@ -33,9 +32,8 @@ def clean_cells(cells: Sequence[Any]) -> tuple[list[dict[str, Any]], list[Remark
             fresh["source"] = f"# This cell could not be read: {problem}."
             message = f"Cell {index + 1} could not be read and was replaced by a comment: {problem}."
             remarks.append(Remark("cell_unreadable", message, cell=index))
-        fresh["id"] = _unique_id(cell, index, taken)
         made.append(fresh)
-    return made, remarks
+    return with_unique_ids(made), remarks
 
 
 def clean_text(value: Any) -> str | None:
@@ -50,6 +48,7 @@ def _clean_cell(cell: dict[str, Any]) -> tuple[dict[str, Any], str]:
     if not isinstance(kind, str) or kind not in ("code", "markdown", "raw"):
         kind = "code" if isinstance(cell.get("outputs"), list) else "raw"
     fresh: dict[str, Any] = {"cell_type": kind, "metadata": _clean_metadata(cell.get("metadata"))}
+    fresh["id"] = identity if _is_id(identity := cell.get("id")) else None
     source = clean_text(cell.get("source", ""))
     fresh["source"] = (source or "").replace("\r\n", "\n").replace("\r", "\n")
     if kind == "code":
@@ -75,17 +74,6 @@ def _clean_metadata(metadata: Any) -> dict[str, Any]:
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, str) and _CELL_ID.fullmatch(value) is not None
-
-
-def _unique_id(cell: Any, index: int, taken: set[str]) -> str:
-    wanted = cell.get("id") if isinstance(cell, dict) else None
-    candidate = wanted if isinstance(wanted, str) and _is_id(wanted) else f"cell-{index}"
-    suffix = 0
-    while candidate in taken:
-        suffix += 1
-        candidate = f"cell-{index}-{suffix}"
-    taken.add(candidate)
-    return candidate
 
 
 def _count(value: Any) -> int | None:

@@ -46,7 +46,7 @@ class Contradiction:
 def read_curves(text: str) -> Curves:
     """The columns of loss-like numbers in the text; bounded in time and size whatever the text is."""
     found: Curves = {}
-    for line in _lines(text):
+    for line in (line[:_MAX_LINE] for line in text.splitlines()[:_MAX_LINES]):
         numbers = list(_NUMBER.finditer(line))
         skeleton = " ".join(_NUMBER.sub("#", line).split())
         end = 0
@@ -123,11 +123,6 @@ def _name(key: tuple[str, int]) -> str:
     words = re.findall(r"[\w-]+(?: [\w-]+)?", skeleton.split("#")[column][-_LABEL:])
     named = [word for word in words if _LOSS.search(word)]
     return str((named or words or ["number"])[-1])
-
-
-def _lines(text: str) -> Iterator[str]:
-    for line in text.splitlines()[:_MAX_LINES]:
-        yield line[:_MAX_LINE]
 
 
 def printed(outputs: Sequence[Mapping[str, Any]]) -> tuple[str, bool]:

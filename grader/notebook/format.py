@@ -112,10 +112,11 @@ def with_unique_ids(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     taken: set[str] = set()
     made = []
     for index, cell in enumerate(cells):
-        wanted = str(cell.get("id") or f"cell-{index}")[:56]
-        identity = wanted if wanted not in taken else f"{wanted[:40]}-{index}"
+        identity = wanted = str(cell.get("id") or f"cell-{index}")[:64]
+        number = index
         while identity in taken:
-            identity += "-"
+            identity = f"{wanted[:40]}-{number}"
+            number += 1
         taken.add(identity)
         made.append({**cell, "id": identity})
     return made

@@ -128,11 +128,8 @@ def _runs(
     """(trainer or None, first line) wherever a run of training or of other statements begins."""
     last: tuple[TemplateCell | None] | None = None
     for statement in statements:
-        trainer = next((t for t in trainers if _belongs(statement, t)), None)
+        belongs = (t for t in trainers if statement.calls & t.trains or statement.key in (t.code.keys or ()))
+        trainer = next(belongs, None)
         if last is None or last[0] is not trainer:
             yield trainer, statement.start
         last = (trainer,)
-
-
-def _belongs(statement: Statement, trainer: TemplateCell) -> bool:
-    return bool(statement.calls & trainer.trains) or statement.key in (trainer.code.keys or ())

@@ -6,6 +6,7 @@ everything else keeps the student's order.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,11 +36,8 @@ class Move:
 def working_order(cells: Sequence[Placed], template: Sequence[TemplateCell]) -> tuple[list[int], list[Move]]:
     """The indices of the cells in the order in which to run them, and what was moved."""
     order = list(cells)
-    counts: dict[int, int] = {}
-    for cell in cells:
-        if cell.template is not None:
-            counts[cell.template] = counts.get(cell.template, 0) + 1
-    single = [t for t in range(len(template)) if counts.get(t) == 1]
+    counts = Counter(cell.template for cell in cells)
+    single = [t for t in range(len(template)) if counts[t] == 1]
     needs = _Needs([cell.code for cell in cells if cell.code])
     moves = []
     for t in single:
@@ -61,7 +59,8 @@ def _first_that_needs(
         return None
     # A definition may stand below another one that uses it: only running the two has an order.
     task = template[t].role == "task"
-    leading = {name: needs.leading_to(name) for name in template[t].own_names} if _some_later(order, at, t) else {}
+    some_later = any(_follows(cell, t) for cell in order[:at])
+    leading = {name: needs.leading_to(name) for name in template[t].own_names} if some_later else {}
     bound: set[str] = set()
     for i, cell in enumerate(order[:at]):
         if cell.code is None:
@@ -79,16 +78,13 @@ def _follows(cell: Placed, t: int) -> bool:
     return cell.template is not None and cell.template >= t
 
 
-def _some_later(order: Sequence[Placed], at: int, t: int) -> bool:
-    return any(_follows(cell, t) for cell in order[:at])
-
-
 def _last_that_is_needed(
     order: Sequence[Placed], at: int, t: int, template: Sequence[TemplateCell], needs: _Needs
 ) -> int | None:
     """Where the last cell stands that comes before `t` in the template and that `t` cannot do without."""
     code = order[at].code
-    wanted = (needs.of(code) if code else frozenset()) - _bound(order[:at])
+    bound = frozenset[str]().union(*(cell.code.binds for cell in order[:at] if cell.code))
+    wanted = (needs.of(code) if code else frozenset()) - bound
     below = [
         i
         for i in range(at + 1, len(order))
@@ -163,7 +159,3 @@ def _behind(
                 seen.add(id(statement))
                 todo += leads(statement)
     return frozenset(found)
-
-
-def _bound(cells: Sequence[Placed]) -> frozenset[str]:
-    return frozenset[str]().union(*(cell.code.binds for cell in cells if cell.code))

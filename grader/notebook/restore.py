@@ -111,7 +111,8 @@ class _Restoration:
             self.remarks.append(Remark("not_from_template", _FOREIGN, needs_person=True))
         for s in range(-1, len(self.cells)):
             made += self._cell(s) if s >= 0 else []
-            made += [_inserted(cell) for cell in inserted.get(s, ())]
+            for cell in inserted.get(s, ()):
+                made.append((code_cell(str(cell.id), source_of(cell.cell)), CellRole(cell.role, cell.id, cell.part)))
         if self.known:
             self._tell_constants()
             self._tell_duplicates()
@@ -289,7 +290,3 @@ def _holds(code: Code, given: Code) -> bool:
 
 def _keys(codes: Iterable[Code]) -> Counter[str]:
     return Counter(key for code in codes for key in code.keys or ())
-
-
-def _inserted(cell: TemplateCell) -> _Made:
-    return code_cell(str(cell.id), source_of(cell.cell)), CellRole(cell.role, cell.id, cell.part)

@@ -70,14 +70,6 @@ class Code:
         return self.source == other.source or (self.keys is not None and self.keys == other.keys)
 
 
-class _TooMuch(Exception):
-    """A cell with more statements, or more nodes, than a whole notebook may have."""
-
-    def __init__(self, count: int, nodes: int) -> None:
-        super().__init__()
-        self.count, self.nodes = count, nodes
-
-
 @dataclass
 class _Kept:
     """The codes that were read last: the same cells are read by matching, restoring and planning."""
@@ -125,11 +117,11 @@ def _read(source: str) -> Code:
         for text in dict.fromkeys((python, _without_magics(python))):
             try:
                 tree = _tree(text)
-                count, nodes = len(tree.body), _without_docstrings(tree)
+                count = len(tree.body)
+                nodes = _without_docstrings(tree) if count <= MAX_STATEMENTS else 0
+                if count > MAX_STATEMENTS or nodes > MAX_NODES:  # than a whole notebook may have
+                    break
                 statements = tuple(_statements(tree))
-            except _TooMuch as much:
-                count, nodes = much.count, much.nodes
-                break
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue
             binds = frozenset[str]().union(*(s.binds for s in statements))
@@ -150,9 +142,7 @@ def definitions_of(source: str) -> str:
         return ""
     for text in (python, _without_magics(python)):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                kept = [node for node in ast.parse(text).body if _kind(node) != "other" or _is_plain(node)]
+            kept = [node for node in _tree(text).body if _kind(node) != "other" or _is_plain(node)]
             return "\n".join(ast.unparse(node) for node in kept)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
@@ -229,18 +219,12 @@ def _statements(tree: ast.Module) -> Iterator[Statement]:
 
 
 def _without_docstrings(tree: ast.Module) -> int:
-    """How many nodes the tree has, whose docstrings are gone.
-
-    Raises:
-        _TooMuch: for a tree that is larger than a whole notebook's may be.
-    """
+    """How many nodes the tree has, whose docstrings are gone; one that has more than `MAX_NODES` is left half done."""
     nodes = 0
-    if len(tree.body) > MAX_STATEMENTS:
-        raise _TooMuch(len(tree.body), nodes)
     for node in ast.walk(tree):
         nodes += 1
         if nodes > MAX_NODES:
-            raise _TooMuch(len(tree.body), nodes)
+            break
         if isinstance(node, _DEFINITIONS) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
     return nodes

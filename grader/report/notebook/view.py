@@ -11,6 +11,12 @@ from grader.records import CellRun, CellStatus, Notebook
 from grader.report.notebook.cells import cells_html
 
 Places = Mapping[str, tuple[int, ...]]  # item -> the cells beside which its remarks stand, one for each of its names
+_TROUBLES = {
+    CellStatus.ERROR: "raised {}",
+    CellStatus.TIMEOUT: "did not finish in the time there is for it, and was interrupted",
+    CellStatus.DIED: "ended the Python process; the cells after it ran in a new one",
+    CellStatus.SKIPPED: "was not run",
+}
 CALL = "()"  # at the end of a name: where it is called, not where it is defined
 
 
@@ -32,17 +38,11 @@ def places(notebook: Notebook, wanted: Mapping[str, Sequence[str]]) -> dict[str,
 
 def troubles(cells: Sequence[CellRun]) -> dict[int, str]:
     """What a cell did instead of ending, as a student reads it."""
-    told = {}
-    for cell in cells:
-        if cell.status == CellStatus.ERROR:
-            told[cell.index] = f"This cell raised {cell.error}" if cell.error else "This cell raised an error"
-        elif cell.status == CellStatus.TIMEOUT:
-            told[cell.index] = "This cell did not finish in the time there is for it, and was interrupted"
-        elif cell.status == CellStatus.DIED:
-            told[cell.index] = "This cell ended the Python process; the cells after it ran in a new one"
-        elif cell.status == CellStatus.SKIPPED:
-            told[cell.index] = "This cell was not run"
-    return told
+    return {
+        cell.index: f"This cell {_TROUBLES[cell.status].format(cell.error or 'an error')}"
+        for cell in cells
+        if cell.status in _TROUBLES
+    }
 
 
 def _last(sources: Mapping[int, str], name: str) -> int | None:

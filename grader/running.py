@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from grader.box.backend import ENGINE, PROBE, Contents, backend_named
+from grader.box.backend import ENGINE, PROBE, backend_named
 from grader.box.gpu import gpu
 from grader.box.inbox import Inbox
-from grader.box.keeper import Kept
-from grader.box.supply import Supply
+from grader.box.keeper import Kept, Supply
 from grader.evidence import AnswerSpec, NotAnswered, as_stored
 from grader.exercise import Exercise, Questions
 from grader.gathering import gather, merged, trained_state
@@ -158,7 +157,7 @@ def supply(exercise: Exercise, limits: Limits, folders: Mapping[str, Path], isol
     Raises:
         BoxError: for an isolation that is none, or that this machine lacks.
     """
-    contents = Contents({ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders})
+    contents = {ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders}
     return Supply(backend_named(isolation), contents, limits, exercise.interface.imports)
 
 

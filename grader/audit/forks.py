@@ -23,9 +23,8 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from grader.audit import corpus
-from grader.box.backend import ENGINE, PROBE, Contents, box_environment
+from grader.box.backend import ENGINE, PROBE, box_environment
 from grader.box.inbox import Inbox
-from grader.box.unconfined import Unconfined
 from grader.evidence import save_evidence
 from grader.exercise import Exercise, Questions
 from grader.gathering import gather
@@ -61,8 +60,8 @@ def warm_up(rubric_path: Path, seed: str) -> None:
     torch.set_num_threads(1)
     rubric, exercise = load_rubric(rubric_path)
     folders = exercise.prepare(lambda _: None)
-    contents = Contents({ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders})
-    environment = box_environment(Unconfined(), contents, "", "")
+    contents = {ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders}
+    environment = box_environment(contents, "", "")
     os.environ.update({name: value for name, value in environment.items() if name.startswith("BOX_")})
     os.environ.update(MPLBACKEND="Agg", CUDA_VISIBLE_DEVICES="")  # a child cannot use CUDA after a fork
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)

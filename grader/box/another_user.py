@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from grader.errors import BoxError
@@ -50,10 +50,6 @@ class Readable:
         for each in (copy, *copy.rglob("*")):
             each.chmod(0o755 if each.is_dir() else 0o644)
         return copy
-
-    def paths(self, folders: Mapping[str, Path]) -> dict[str, Path]:
-        """The same of each folder."""
-        return {inside: self.path(outside) for inside, outside in folders.items()}
 
     def end(self) -> None:
         """The copies are gone."""

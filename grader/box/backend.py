@@ -20,15 +20,9 @@ MNIST = "/box/mnist"  # where it sees MNIST's raw files, and nothing else of the
 SPARE_TASKS = 8  # the box's own, beside what the notebook may have
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What a box holds besides the operating system and the Python environment; all of it read-only."""
-
-    folders: Mapping[str, Path]  # path in the box -> folder outside
-
-
-def _nothing() -> None:
-    """Is left."""
+# What a box holds besides the operating system and the Python environment, all of it read-only:
+# path in the box -> folder outside.
+Contents = Mapping[str, Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +44,9 @@ class Command:
     descriptors: Mapping[int, bytes] = field(default_factory=dict)  # number -> what that process reads from it
     user: AnotherUser | None = None  # None: the box is run by whoever runs the grader
     memory_folders: Sequence[str] = ()  # in the box: files there lie in memory that no process's own shows
-    end: Callable[[], None] = _nothing  # called once when that process is dead; raises BoxError where something stays
+    end: Callable[[], None] = lambda: (
+        None
+    )  # called once when that process is dead; raises BoxError where something stays
 
 
 class Backend(Protocol):
@@ -59,9 +55,6 @@ class Backend(Protocol):
     name: str
     without: frozenset[str]  # layers that are left out, for tests and the doctor alone
     limits_itself: bool  # memory, tasks and files are limited by what the command starts, not by the keeper
-
-    def inside(self, path: str, contents: Contents) -> str:
-        """Where the box sees the folder that `contents` puts at that path."""
 
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         """How the box's outermost process is started."""
@@ -87,8 +80,11 @@ def backend_named(name: str) -> Backend:
     return backends[name]()
 
 
-def box_environment(backend: Backend, contents: Contents, home: str, temporary: str) -> dict[str, str]:
-    """A clean environment: nothing of the caller's but what is named here."""
+def box_environment(folders: Mapping[str, object], home: str, temporary: str) -> dict[str, str]:
+    """A clean environment: nothing of the caller's but what is named here.
+
+    `folders` say where the box sees each folder of its contents: path -> where.
+    """
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": home,
@@ -107,5 +103,5 @@ def box_environment(backend: Backend, contents: Contents, home: str, temporary: 
         "HF_HUB_OFFLINE": "1",
         "WANDB_MODE": "disabled",
         "TQDM_MININTERVAL": "1",
-        **{f"BOX_{Path(path).name.upper()}": backend.inside(path, contents) for path in contents.folders},
+        **{f"BOX_{Path(path).name.upper()}": str(where) for path, where in folders.items()},
     }

@@ -75,28 +75,24 @@ class Bubblewrap:
         self.program = Path(bwrap_path())
         self.without = checked(without)
 
-    def inside(self, path: str, contents: Contents) -> str:
-        """See `Backend`."""
-        return path
-
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         """See `Backend`."""
         user, readable = self._another_user(), Readable()
         turn = self._turn(user)
         if user is not None:
             need_open(python_folders())
-            contents = Contents(readable.paths(contents.folders))
+            contents = {inside: readable.path(outside) for inside, outside in contents.items()}
         arguments = [str(self.program), "--die-with-parent", "--new-session", *self._user(user)]
         arguments += [flag for layer, flag in NAMESPACES.items() if self._with(layer)]
         arguments += ["--hostname", "box"] if self._with("hostname") else []
         arguments += ["--cap-drop" if self._with("capabilities") else "--cap-add", "ALL"]
         if user is not None:
             arguments += [word for power in TO_TURN for word in ("--cap-add", power)]
-        arguments += open_parents([*SETTINGS, "/etc/passwd", *map(str, python_folders()), *contents.folders])
+        arguments += open_parents([*SETTINGS, "/etc/passwd", *map(str, python_folders()), *contents])
         arguments += self._files(limits, PASSWD if user is None else readable.path(PASSWD))
         for folder in python_folders():
             arguments += ["--ro-bind", str(folder), str(folder)]
-        for inside, outside in contents.folders.items():
+        for inside, outside in contents.items():
             arguments += ["--ro-bind", str(outside), inside]
         if gpu:
             arguments += gpu_arguments()
@@ -107,7 +103,9 @@ class Bubblewrap:
             arguments += ["--seccomp", str(FILTER)]
             descriptors[FILTER] = kernel
         arguments += ["--chdir", HOME, "--", *turn, python_program(), f"{ENGINE}/{RUNNER}"]
-        environment = box_environment(self, contents, HOME, "/tmp") | (memory_share(limits) if gpu else {})
+        environment = box_environment({path: path for path in contents}, HOME, "/tmp") | (
+            memory_share(limits) if gpu else {}
+        )
         if self._with("rlimits") and counts_tasks_by_box():
             environment["BOX_TASKS"] = str(limits.processes + SPARE_TASKS)
         if not self._with("environment"):

@@ -68,10 +68,6 @@ class Container:
                 f" or set {IMAGE_VARIABLE} to one that it has"
             )
 
-    def inside(self, path: str, contents: Contents) -> str:
-        """See `Backend`."""
-        return path
-
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         """See `Backend`."""
         name = f"vae-autograder-{os.getpid()}-{secrets.token_hex(6)}"
@@ -93,7 +89,9 @@ class Container:
         arguments += mounts
         if gpu:
             arguments += ["--device", "nvidia.com/gpu=all"] if podman else ["--gpus", "all"]
-        environment = box_environment(self, contents, HOME, "/tmp") | (memory_share(limits) if gpu else {})
+        environment = box_environment({path: path for path in contents}, HOME, "/tmp") | (
+            memory_share(limits) if gpu else {}
+        )
         environment |= {name: "" for proxy in PROXIES for name in (proxy, proxy.upper())}
         for key, value in environment.items():
             arguments += ["--env", f"{key}={value}"]
@@ -124,7 +122,7 @@ class Container:
         system = [Path(path) for path in SYSTEM if Path(path).is_dir() and not Path(path).is_symlink()]
         settings = [Path(path) for path in SETTINGS if Path(path).exists() and not Path(path).is_symlink()]
         same = [*system, *settings, *python_folders()]
-        mounts = {str(path): path for path in same} | {"/etc/passwd": PASSWD} | dict(contents.folders)
+        mounts = {str(path): path for path in same} | {"/etc/passwd": PASSWD} | dict(contents)
         arguments = []
         for inside, outside in mounts.items():
             if "," in f"{inside}{outside}":

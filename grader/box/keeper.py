@@ -2,6 +2,9 @@
 
 Nothing that comes out is believed: frames are bounded, JSON is checked, arrays stay bytes until `grader.evidence` reads
 them. When `keep` returns, every process of the box is dead and has been seen to be dead.
+
+A supply has boxes of one kind, each used once; some are started before it is known what they will run. A box that waits
+imports what a solution imports anyway. Nothing of a submission is in it until it is taken and told.
 """
 
 from __future__ import annotations
@@ -13,8 +16,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -267,3 +271,47 @@ class Kept:
     cpu_s: float
     peak_memory_mb: float
     log_tail: str
+
+
+class Supply:
+    """Gives boxes; as a context, it ends those that nobody has taken."""
+
+    def __init__(self, backend: Backend, contents: Contents, limits: Limits, imports: Collection[str] = ()) -> None:
+        self.isolation = backend.name
+        self._new = partial(Keeper, backend, contents, limits, gpu=Path("/dev/nvidiactl").exists())
+        self._imports, self._limits = tuple(imports), limits
+        self._waiting: list[Keeper] = []
+
+    def ready(self, count: int) -> None:
+        """So many boxes at least have been started, import, and wait.
+
+        Raises:
+            BoxError: where no box could be built on this machine.
+        """
+        while len(self._waiting) < count:
+            keeper = self._new()
+            self._waiting.append(keeper)
+            keeper.warm(self._imports, self._limits)
+
+    def take(self) -> Keeper:
+        """The box that has waited longest, or a new one.
+
+        Raises:
+            BoxError: where no box could be built on this machine.
+        """
+        return self._waiting.pop(0) if self._waiting else self._new()
+
+    def end(self) -> None:
+        """No box waits any more.
+
+        Raises:
+            BoxError: where something of one could not be ended.
+        """
+        while self._waiting:
+            self._waiting.pop().end()
+
+    def __enter__(self) -> Supply:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()

@@ -24,16 +24,12 @@ class Unconfined:
     without: frozenset[str] = frozenset()
     limits_itself = False
 
-    def inside(self, path: str, contents: Contents) -> str:
-        """See `Backend`."""
-        return str(contents.folders[path])
-
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         """See `Backend`; the student's home is in a temporary folder, which is removed in the end."""
         root = Path(tempfile.mkdtemp(prefix="box-"))
         home = root / "home"
         home.mkdir()
-        environment = box_environment(self, contents, str(home), str(root)) | (memory_share(limits) if gpu else {})
+        environment = box_environment(contents, str(home), str(root)) | (memory_share(limits) if gpu else {})
         environment["PATH"] = os.environ.get("PATH", environment["PATH"])
-        arguments = [sys.executable, f"{self.inside(ENGINE, contents)}/{RUNNER}"]
+        arguments = [sys.executable, f"{contents[ENGINE]}/{RUNNER}"]
         return Command(arguments, environment, end=partial(shutil.rmtree, root, ignore_errors=True))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.box.backend import ENGINE, PROBE, Backend, Contents
+from grader.box.backend import ENGINE, PROBE, Backend
 from grader.box.keeper import Keeper, Kept
 from grader.in_box.frames import CellStep
 from grader.planning import plan_frame
@@ -62,7 +62,7 @@ def run_box(backend: Backend, cells: Mapping[str, str], limits: Limits = LIMITS,
     """
     steps = [CellStep(index, source, _seconds(name, limits)) for index, (name, source) in enumerate(cells.items())]
     with tempfile.TemporaryDirectory(prefix="doctor-") as empty:
-        contents = Contents({ENGINE: ENGINE_FOLDER, PROBE: Path(empty)})
+        contents = {ENGINE: ENGINE_FOLDER, PROBE: Path(empty)}
         keeper = Keeper(backend, contents, limits, gpu=gpu)
         kept = keeper.keep(plan_frame(steps, Interface(), limits), lambda *_: None, lambda _: None)
     return Boxed({name: _tried(kept, index) for index, name in enumerate(cells)}, kept)

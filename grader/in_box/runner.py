@@ -82,7 +82,6 @@ class Channel:
 class Before:
     """A cell that has run: what a new kernel runs of it, and what was told of it."""
 
-    index: int
     again: str
     definitions: str  # its imports, functions, classes and plain values
     told: Cell  # without outputs
@@ -203,7 +202,7 @@ class Runner:
         quick = step.replay == Replay.QUICK and ran.seconds <= self.plan.replay_max_s
         definitions = step.definitions if step.replay != Replay.NEVER else ""
         whole = (quick or step.replay == Replay.ALWAYS) and ran.status in {CellStatus.OK, CellStatus.ERROR}
-        return Before(step.index, step.source if whole else definitions, definitions, as_frame(step, ran))
+        return Before(step.source if whole else definitions, definitions, as_frame(step, ran))
 
     async def run_stage(self, step: StageStep) -> None:
         """Asks a stage's questions; one that kills the kernel is left out and the rest asked again."""

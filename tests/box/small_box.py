@@ -10,7 +10,7 @@ from typing import Any
 
 from toy_exercise import running
 
-from grader.box.backend import ENGINE, Backend, Contents
+from grader.box.backend import ENGINE, Backend
 from grader.box.bubblewrap import Bubblewrap
 from grader.box.keeper import Keeper, Kept
 from grader.in_box.frames import Address
@@ -38,7 +38,7 @@ def kept(script: str, without: Collection[str] = (), backend: Backend | None = N
         path.chmod(0o755)
         (path / "runner.py").write_text(f"{RUNNER}\n{script}\nsend('done', b'')\n")
         settings = running.rubric(**limits).limits
-        keeper = Keeper(backend or Bubblewrap(without), Contents({ENGINE: path}), settings, gpu=False)
+        keeper = Keeper(backend or Bubblewrap(without), {ENGINE: path}, settings, gpu=False)
         return keeper.keep(running.plan(), lambda *_: None, lambda _: None)
 
 

@@ -12,7 +12,7 @@ from toy_exercise import running
 
 from grader.box import bubblewrap
 from grader.box.another_user import COUNT, FIRST, Readable, need_open, owns_the_kernel
-from grader.box.backend import ENGINE, Contents
+from grader.box.backend import ENGINE
 from grader.box.bubblewrap import MASKED_FOLDERS, Bubblewrap
 from grader.box.keeper import Keeper
 from grader.errors import BoxError
@@ -135,7 +135,7 @@ def test_what_only_root_may_read_of_the_graders_is_copied_for_the_box_and_the_co
     for name in ("runner.py", "more/word"):
         (private / name).write_text("import os\nos.write(1, b'nonsense' + open(__file__).read().encode())")
         (private / name).chmod(0o600)
-    run = Keeper(Bubblewrap(), Contents({ENGINE: private}), running.rubric().limits, gpu=False)
+    run = Keeper(Bubblewrap(), {ENGINE: private}, running.rubric().limits, gpu=False)
     assert "nonsense" in run.keep(running.plan(), lambda *_: None, lambda _: None).event
     assert list(temporary.iterdir()) == []
     assert [path.stat().st_mode & 0o777 for path in (private, private / "runner.py")] == [0o700, 0o600]

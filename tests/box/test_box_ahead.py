@@ -13,7 +13,7 @@ from toy_exercise import running
 
 from grader import running as engine
 from grader.box import supply as boxes
-from grader.box.backend import ENGINE, PROBE, Contents
+from grader.box.backend import ENGINE, PROBE
 from grader.box.bubblewrap import Bubblewrap
 from grader.box.keeper import Keeper
 from grader.in_box.frames import CellStep
@@ -28,7 +28,7 @@ SPOILING = "def {0}(model, steps):\n    model.clear()"
 
 def box() -> tuple[Keeper, Limits]:
     limits = running.rubric().limits
-    return Keeper(Bubblewrap(), Contents({ENGINE: engine.ENGINE_FOLDER, PROBE: PROBED}), limits, gpu=False), limits
+    return Keeper(Bubblewrap(), {ENGINE: engine.ENGINE_FOLDER, PROBE: PROBED}, limits, gpu=False), limits
 
 
 def printed(keeper: Keeper, limits: Limits, source: str) -> str:

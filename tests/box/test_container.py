@@ -18,7 +18,7 @@ from grader.box.seccomp import engine_profile
 from grader.errors import BoxError
 from grader.records import Status
 
-CONTENTS = Contents({"/box/engine": Path("/somewhere/engine")})
+CONTENTS = {"/box/engine": Path("/somewhere/engine")}
 # Knows one image; runs what a container would run, as it is; removes on request, unless it is told to be stubborn.
 FAKE = """#!PYTHON -S
 import os, sys
@@ -165,7 +165,7 @@ def test_the_profile_is_a_file_for_as_long_as_the_box_is(engines: Path) -> None:
 
 def test_a_path_that_cannot_be_mounted_is_one_line(engines: Path) -> None:
     with pytest.raises(BoxError, match="a path with a comma cannot be mounted"):
-        built(engines, "docker", contents=Contents({"/box/engine": Path("/a,b")}))
+        built(engines, "docker", contents={"/box/engine": Path("/a,b")})
 
 
 def test_a_run_goes_through_the_engine_and_the_container_is_removed_by_name(engines: Path) -> None:

@@ -14,7 +14,6 @@ from toy_exercise import Toy, running
 
 from grader.batch.machine import slots
 from grader.box import gpu
-from grader.box.backend import Contents
 from grader.box.bubblewrap import Bubblewrap
 from grader.box.container import Container
 from grader.box.unconfined import Unconfined
@@ -108,7 +107,7 @@ def test_pytorch_reads_the_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("has_gpu", [True, False])
 def test_every_backend_tells_its_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_gpu: bool) -> None:
     card(tmp_path, monkeypatch, "16000, 15000, 0, Tesla T4")
-    contents = Contents({"/box/engine": tmp_path})
+    contents = {"/box/engine": tmp_path}
     podman = tmp_path / "podman"
     podman.write_text("#!/bin/sh\n")
     podman.chmod(0o755)

@@ -39,16 +39,13 @@ class FakeBackend:
     without: frozenset[str] = frozenset()
     limits_itself: bool = False
 
-    def inside(self, path: str, contents: Contents) -> str:
-        return path
-
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         return Command([sys.executable, "-S", "-c", START + self.script], {})
 
 
 def kept(script: str, questions: dict[str, bytes] | None = None, **limits: float) -> Kept:
     """What is left of a run of the script."""
-    keeper = Keeper(FakeBackend(script), Contents({}), running.rubric(**limits).limits, gpu=False)
+    keeper = Keeper(FakeBackend(script), {}, running.rubric(**limits).limits, gpu=False)
     return keeper.keep(running.plan(), lambda stage, _: (questions or {}).get(stage), lambda _: None)
 
 

@@ -37,7 +37,10 @@ def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise)
     found: dict[str, tuple[str, ...]] = {}
     for item in items if settings.enabled else ():
         earlier = [by_id[name] for name in _spoilt_by(item, exercise) if name in by_id]
-        lost = sorted((other for other in earlier if _spoils(other, exercise)), key=_share)
+        lost = sorted(
+            (other for other in earlier if _spoils(other, exercise)),
+            key=lambda other: other.points_milli / other.max_points_milli,
+        )
         replaced, rest = lost[: settings.max_replaced], lost[settings.max_replaced :]
         if replaced and _spoilt(item, exercise) and not any(map(_unwritten, rest)):
             found[item.id.partition(".")[0]] = tuple(other.id for other in replaced)
@@ -130,10 +133,6 @@ def _unwritten(item: ItemVerdict) -> bool:
 
 def _spoilt_by(item: ItemVerdict, exercise: Exercise) -> tuple[str, ...]:
     return exercise.items.get(item.id, ItemSpec()).spoilt_by
-
-
-def _share(item: ItemVerdict) -> float:
-    return item.points_milli / item.max_points_milli
 
 
 def _spoilt(item: ItemVerdict, exercise: Exercise) -> bool:

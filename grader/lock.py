@@ -35,7 +35,8 @@ def locked(folder: Path) -> Iterator[None]:
                 "wait for it, or end it"
             ) from None
         os.truncate(handle, 0)
-        os.pwrite(handle, _holder().encode(), 0)
+        holder = f"process {os.getpid()} of {user()}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        os.pwrite(handle, holder.encode(), 0)
         yield
     finally:
         os.close(handle)
@@ -47,7 +48,3 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"user {os.getuid()}"
-
-
-def _holder() -> str:
-    return f"process {os.getpid()} of {user()}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"

@@ -18,11 +18,15 @@ def ahead(*works: Callable[[], object], behind: bool = False) -> None:
     What is done `behind` gives way to everything else on this machine.
     """
 
-    def step_back() -> None:
-        if sys.platform == "linux":  # elsewhere it would be the whole process that steps back
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BEHIND)
+    def quietly() -> None:
+        if behind and sys.platform == "linux":  # elsewhere it would be the whole process that steps back
+            with suppress(OSError):  # it stands further back already
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BEHIND)
+        for work in works:
+            with suppress(Exception):
+                work()
 
-    _started(*([step_back] if behind else []), *works)
+    threading.Thread(target=quietly, daemon=True).start()
 
 
 class Beside:
@@ -52,14 +56,3 @@ class Beside:
 
     def __exit__(self, *_: object) -> None:
         self._may.set()
-
-
-def _started(*works: Callable[[], object]) -> threading.Thread:
-    def quietly() -> None:
-        for work in works:
-            with suppress(Exception):
-                work()
-
-    thread = threading.Thread(target=quietly, daemon=True)
-    thread.start()
-    return thread

@@ -2,6 +2,8 @@
 
 Three paths in, files out. Running ends in evidence; judging sees the evidence and nothing else, so a stored run can be
 judged again at any time without running the notebook. The folder is written at the end, whole.
+
+Of faults of the grader or its machine nothing becomes points, and one line says why.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 
 from grader import judging_again
 from grader.box.backend import backend_named
-from grader.errors import GraderError
+from grader.errors import BoxError, GraderError
 from grader.evidence import as_stored
 from grader.exercise import Exercise
 from grader.following import Followed, to_replace, verdicts
@@ -26,15 +28,14 @@ from grader.judging import needing_training
 from grader.judging_again import remember
 from grader.meanwhile import Beside
 from grader.memory import Memory
-from grader.notebook.format import load_notebook
+from grader.notebook.format import load_notebook, one_line
 from grader.notebook.read import read_submission
 from grader.notebook.saved import compare_saved
-from grader.our_faults import refuse_broken, refuse_undecided
 from grader.overrides import NAME as OVERRIDES
 from grader.overrides import Decisions, decisions_in, read_overrides, with_overrides
-from grader.records import Evidence, Execution, GradeReport, ItemVerdict, Remark, Rubric, Submission
+from grader.records import Evidence, Execution, GradeReport, ItemVerdict, Outcome, Remark, Rubric, Status, Submission
 from grader.remembered import questions_checksum, run_key
-from grader.report.words import judged_points, needs_person
+from grader.report.words import is_judged, judged_points, needs_person
 from grader.rubric import load_rubric
 from grader.rubric.wording import nearest
 from grader.run_files import aside, put_in_place, settle, written
@@ -54,6 +55,8 @@ from grader.sound_parts import replacement_key, replacement_questions, sound_sou
 from grader.versions import grader_checksum, versions
 
 Say = Callable[[str], None]
+OURS = "a fault of the grader's or of this machine"
+MAX_CAUSE = 300  # characters
 
 
 @dataclass(frozen=True)
@@ -214,9 +217,12 @@ def _decisions(
         GraderError: the file is wrong.
     """
     if (folder / OVERRIDES).exists() and not held:
-        names = {submission.name: submission.name, folder.name: submission.name}
-        return read_overrides(folder / OVERRIDES, rubric, names).get(submission.name)
+        return _own_decisions(folder, submission.name, rubric)
     return None if old is None else decisions_in(old)
+
+
+def _own_decisions(folder: Path, name: str, rubric: Rubric) -> Decisions | None:
+    return read_overrides(folder / OVERRIDES, rubric, {name: name, folder.name: name}).get(name)
 
 
 def _kept_name(folder: Path, old: GradeReport | None) -> str:
@@ -278,14 +284,13 @@ def regrade(folder: Path, rubric_path: Path) -> GradeReport:
     old = stored_report(folder)
     refuse_other_rubric(folder, old, rubric, rubric_path)
     report = judged_again(folder, old, rubric, exercise)
-    if (folder / OVERRIDES).exists() and (of_class := class_above(folder)) is not None:
-        raise GraderError(
-            f"{folder / OVERRIDES}: this run belongs to a class, whose decisions stand in {of_class / OVERRIDES}; "
-            "move them there, and regrade the class"
-        )
     if (folder / OVERRIDES).exists():
-        names = {old.submission: old.submission, folder.name: old.submission}
-        report = with_overrides(report, read_overrides(folder / OVERRIDES, rubric, names).get(old.submission))
+        if (of_class := class_above(folder)) is not None:
+            raise GraderError(
+                f"{folder / OVERRIDES}: this run belongs to a class, whose decisions stand in {of_class / OVERRIDES}; "
+                "move them there, and regrade the class"
+            )
+        report = with_overrides(report, _own_decisions(folder, old.submission, rubric))
     write_report(folder, report, exercise, rubric)
     return report
 
@@ -336,3 +341,31 @@ def make_report(
         wall_s=execution.wall_s,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def refuse_broken(ran: Ran) -> None:
+    """The box has not failed: where it has, nothing of the run may become points.
+
+    Raises:
+        BoxError: it has; with the cause, as far as it is known, and who can say more.
+    """
+    if ran.execution.status is not Status.BOX_ERROR:
+        return
+    cause = one_line(ran.execution.events[-1] if ran.execution.events else "the box failed", MAX_CAUSE)
+    log = ran.execution.log_tail.strip()
+    if log and not ran.execution.cells:  # no cell has run yet, so this is the machine's word
+        cause += f": {one_line(log.splitlines()[-1], MAX_CAUSE)}"
+    raise BoxError(f"{OURS}: {cause}; `python -m grader doctor` says what this machine lacks")
+
+
+def refuse_undecided(report: GradeReport) -> None:
+    """At least one check could be judged; without any, there are no points to report, not even zero.
+
+    Raises:
+        GraderError: the grader could tell nothing at all.
+    """
+    undecided = [item for item in report.items if item.outcome is Outcome.NEEDS_REVIEW]
+    if not undecided or any(is_judged(item) for item in report.items):
+        return
+    unsure = next(c for item in undecided for c in item.checks if c.outcome is Outcome.NEEDS_REVIEW)
+    raise GraderError(f"{OURS}: {one_line(unsure.message, MAX_CAUSE)}; `python -m grader doctor` tries this machine")

@@ -39,16 +39,17 @@ def first_plan(
     Where only some `parts` are to be trained, cells that train another one or only show something are left out.
     """
     chosen = exercise.parts if parts is None else parts
-    training = {index: training_part(restored, index, exercise, names) for index in _code_cells(restored)}
+    cells = restored.notebook["cells"]
+    code = [index for index, cell in enumerate(cells) if is_code(cell)]
+    training = {index: training_part(restored, index, exercise, names) for index in code}
     last = {part: index for index, part in training.items()}  # a part's last training cell
     steps: list[Step] = []
     asked: dict[str, int] = {}  # part -> step at which its components were asked
     trained: list[str] = []
     for index, part in training.items():
-        cell = restored.notebook["cells"][index]
         if parts is not None and (restored.roles[index].role in IDLE or part not in (None, *chosen)):
             continue
-        ending = part is None and ENDING.search(source_of(cell)) is not None
+        ending = part is None and ENDING.search(source_of(cells[index])) is not None
         if part is not None or ending:
             over = [other for other in trained if other != part and not (ending and last[other] > index)]
             steps += [_stage(Stage.of(kind, other), limits) for other in over for kind in AFTER_TRAINING]
@@ -59,11 +60,12 @@ def first_plan(
                 steps.append(_stage(Stage.of("components", part), limits))
             if part not in trained:
                 trained.append(part)
-        steps.append(_cell(index, source_of(cell), limits.cell_s, replay=_replay(restored, index, part)))
+        steps.append(_cell(index, source_of(cells[index]), limits.cell_s, replay=_replay(restored, index, part)))
     for part in exercise.parts:
         again = part in asked and _redefined(steps, asked[part], exercise, names)
         steps.append(_stage(Stage.of("components", part), limits, again=again))
-        steps += [_stage(Stage.of(kind, part), limits) for kind in kinds_asked(part, chosen)]
+        kinds = AFTER_TRAINING if part in chosen else WITHOUT_TRAINING
+        steps += [_stage(Stage.of(kind, part), limits) for kind in kinds]
     return steps
 
 
@@ -92,11 +94,6 @@ def cell_steps(steps: Sequence[Step]) -> list[CellStep]:
 def stage_steps(steps: Sequence[Step]) -> list[StageStep]:
     """The steps that are stages."""
     return [step for step in steps if isinstance(step, StageStep)]
-
-
-def kinds_asked(part: str, trained: Collection[str]) -> tuple[str, ...]:
-    """What a part is asked after its components: all of it only where it is trained."""
-    return AFTER_TRAINING if part in trained else WITHOUT_TRAINING
 
 
 def second_plan(
@@ -154,10 +151,6 @@ def will_train(restored: Restored, exercise: Exercise, names: Mapping[str, str])
     cells = [read_code(source_of(cell)) for cell in restored.notebook["cells"] if is_code(cell)]
     functions = {names.get(function, function) for function in exercise.interface.train_functions.values()}
     return any(functions & code.binds and UNWRITTEN not in code.source for code in cells)
-
-
-def _code_cells(restored: Restored) -> list[int]:
-    return [index for index, cell in enumerate(restored.notebook["cells"]) if is_code(cell)]
 
 
 def _redefined(steps: Sequence[Step], asked_at: int, exercise: Exercise, names: Mapping[str, str]) -> bool:

@@ -74,7 +74,6 @@ FILES: Mapping[str, Kind] = {
     "notebook/included": Kind.NONE,
     "notebook/saved": Kind.NONE,
     "notebook/template": Kind.NONE,
-    "our_faults": Kind.NONE,
     "overrides": Kind.NONE,
     "own_json": Kind.NONE,
     "pipeline": Kind.NONE,

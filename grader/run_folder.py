@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter
+from pydantic import StringConstraints, TypeAdapter
 
 from grader.bounded import Unreadable, file_bytes
 from grader.errors import EvidenceError, GraderError
@@ -24,7 +24,6 @@ from grader.run_files import EVIDENCE, EXECUTED, EXECUTION, FOLLOWED, REPORT, SE
 from grader.running import Ran
 
 EVIDENCE_CHECKSUM = "evidence"  # its name among a report's checksums
-_PART = re.compile(r"[A-Za-z0-9_]{1,80}")  # it becomes part of a file's name
 _MAX_SMALL = 1_000_000  # bytes of a file that lists something
 _EXECUTION: TypeAdapter[Execution] = TypeAdapter(Execution)
 
@@ -37,8 +36,10 @@ class _Trained:
     key: str = ""
 
 
-_TRAINED: TypeAdapter[dict[str, _Trained | list[str]]] = TypeAdapter(dict[str, _Trained | list[str]])
-_Seen = dict[str, tuple[list[int], str]]  # file -> its stamp, and its SHA-256
+_Part = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,80}$")]  # it becomes part of a file's name
+_TRAINED: TypeAdapter[dict[str, _Trained | list[str]]] = TypeAdapter(dict[_Part, _Trained | list[str]])
+_Checksum = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+_Seen = dict[str, tuple[list[int], _Checksum]]  # file -> its stamp, and its SHA-256
 _SEEN: TypeAdapter[_Seen] = TypeAdapter(_Seen)
 
 
@@ -133,7 +134,7 @@ def _checksums(folder: Path) -> dict[str, str]:
     except Unreadable:
         seen = {}
     known = {name: seen[name][1] for name in names if name in seen and seen[name][0] == stamps[name]}
-    return {name: known[name] if _is_checksum(known.get(name)) else _checksum(folder / name) for name in names}
+    return {name: known.get(name) or _checksum(folder / name) for name in names}
 
 
 def remember_checksums(folder: Path) -> None:
@@ -144,10 +145,6 @@ def remember_checksums(folder: Path) -> None:
     """
     made = {name: (_stamp(folder / name), checksum) for name, checksum in _checksums(folder).items()}
     write_json(folder / SEEN, _SEEN, made)
-
-
-def _is_checksum(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
 
 
 def _checksum(path: Path) -> str:
@@ -196,8 +193,6 @@ def _trained(folder: Path) -> dict[str, _Trained]:
         return {}
     try:
         known = read_json(path, _TRAINED, _MAX_SMALL)
-        if not all(map(_PART.fullmatch, known)):
-            raise Unreadable("other names than the grader writes")
     except Unreadable as reason:
         what = f"not what the grader wrote ({one_line(str(reason), 100)})"
         raise GraderError(f"{_shown(path)}: {what}; grade the notebook again") from None

@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("rubric", "remembered", "memory", "sound_parts"),
     ("judge", "gathering", "planning"),
     ("running", "following", "overrides", "lock", "run_files"),
-    ("run_folder", "our_faults"),
+    ("run_folder",),
     ("judging_again", "run_pages", "run_place"),
     ("pipeline",),
     ("batch", "audit", "doctor", "skeleton"),

@@ -19,9 +19,8 @@ from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError, SubmissionError
 from grader.exercise import Exercise
 from grader.notebook.format import load_notebook, one_line
-from grader.our_faults import OURS
 from grader.own_json import read_json, write_json
-from grader.pipeline import Options, grade, regrade
+from grader.pipeline import OURS, Options, grade, regrade
 from grader.records import GradeReport, Outcome, Rubric, Status
 from grader.remembered import run_key
 from grader.report.words import judged_milli

@@ -44,9 +44,8 @@ class Command:
     descriptors: Mapping[int, bytes] = field(default_factory=dict)  # number -> what that process reads from it
     user: AnotherUser | None = None  # None: the box is run by whoever runs the grader
     memory_folders: Sequence[str] = ()  # in the box: files there lie in memory that no process's own shows
-    end: Callable[[], None] = lambda: (
-        None
-    )  # called once when that process is dead; raises BoxError where something stays
+    # Called once when that process is dead; raises BoxError where something stays.
+    end: Callable[[], None] = lambda: None
 
 
 class Backend(Protocol):

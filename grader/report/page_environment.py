@@ -57,13 +57,13 @@ def page_template(name: str) -> Template:
     )
     filters: dict[str, Callable[..., object]] = {
         "capitalized": lambda text: text[:1].upper() + text[1:],
-        "data_uri": _data_uri,
+        "data_uri": lambda png: "data:image/png;base64," + base64.b64encode(png).decode(),
         "made_here": lambda html: Markup(html),  # pieces that `grader.report` itself has made safe
-        "plain": _plain,
+        "plain": lambda text, kind="message": plain(text, LONGEST[kind]),
         "points": points_text,
         "seconds": _seconds,
         "sentence": sentence,
-        "told": _told,
+        "told": told,
     }
     environment.filters |= filters
     environment.globals |= {
@@ -89,20 +89,8 @@ def _file(name: str) -> str:
     return files("grader.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _plain(text: str, kind: str = "message") -> str:
-    return plain(text, LONGEST[kind])
-
-
-def _told(text: str, kind: str = "message") -> str:
-    return told(text, kind)
-
-
 def _seconds(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s"
-
-
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,6 +21,7 @@ FORMAT = 2  # raised when an old reader would misread a new file
 READABLE = (1, FORMAT)  # in the first, `max_points` were the rubric's, also of what was not judged
 MAX_BYTES = 200_000_000
 MAX_VALUES = 1_000_000
+_MILLI = "_milli"  # ends the names of numbers in thousandths
 
 _REPORT: TypeAdapter[GradeReport] = TypeAdapter(GradeReport)
 
@@ -84,14 +85,13 @@ def read_report_json(data: bytes) -> GradeReport:
         values = json_value(data, most_values=MAX_VALUES)
         if not isinstance(values, dict) or values.get("format") not in READABLE:
             raise GraderError(f"report.json: expected an object with format {FORMAT}; grade the submission again")
-        weighed = _weighed(values)
-        weighed["items"] = [
-            _weighed(item)
-            | {"checks": [_weighed(check) for check in item["checks"]], "gained_milli": milli_of(item["gained"])}
-            | {"override": _read_override(item.get("override"))}
+        items = [
+            _weighed(_judged(item), "gained")
+            | {"checks": [_weighed(check, "points", "max_points") for check in item["checks"]]}
+            | {"override": None if (own := item.get("override")) is None else _weighed(own, "points", "was")}
             for item in values["items"]
         ]
-        report = _REPORT.validate_python(weighed)
+        report = _REPORT.validate_python(_judged(values) | {"items": items})
     except Unreadable as reason:
         raise GraderError(f"report.json: not a report ({one_line(str(reason), 120)}); grade again") from None
     except ValidationError as error:
@@ -118,61 +118,32 @@ def _refuse_impossible(report: GradeReport) -> None:
 
 
 def _item(item: ItemVerdict) -> dict[str, Any]:
-    return {
-        "id": item.id,
-        "title": item.title,
+    own = item.override
+    return _told(item) | {
         "points": points_number(item.points_milli) if is_judged(item) else None,
         "max_points": points_number(judged_milli([item])),
         "rubric_points": points_number(item.max_points_milli),
-        "outcome": str(item.outcome),
         "checks": [_check(check) for check in item.checks],
         "lost_in": list(item.lost_in),
-        "gained": points_number(item.gained_milli),
-        "override": None if item.override is None else _override(item.override),
+        "override": None if own is None else _told(own),
     }
-
-
-def _override(override: Override) -> dict[str, Any]:
-    return {
-        "points": points_number(override.points_milli),
-        "reason": override.reason,
-        "by": override.by,
-        "when": override.when,
-        "was": points_number(override.was_milli),
-        "was_outcome": override.was_outcome,
-    }
-
-
-def _read_override(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if values is None:
-        return None
-    milli = {"points_milli": milli_of(values["points"]), "was_milli": milli_of(values["was"])}
-    return {**{name: values[name] for name in ("reason", "by", "when", "was_outcome")}, **milli}
 
 
 def _remark(remark: Remark) -> dict[str, Any]:
-    return {
-        "kind": remark.kind,
-        "message": remark.message,
-        "cell": remark.cell,
-        "needs_person": remark.needs_person,
-        "diff": list(remark.diff),
-        "beside": [asdict(row) for row in remark.beside],
-    }
+    return asdict(remark) | {"diff": list(remark.diff), "beside": [asdict(row) for row in remark.beside]}
 
 
 def _check(check: CheckVerdict) -> dict[str, Any]:
+    level = None if check.level is None else _finite(asdict(check.level))
+    return _told(check) | {"measured": _finite(check.measured), "level": level}
+
+
+def _told(record: ItemVerdict | CheckVerdict | Override) -> dict[str, Any]:
+    """The record's fields by their names; those in thousandths as points."""
+    told = {one.name: getattr(record, one.name) for one in fields(record)}
     return {
-        "id": check.id,
-        "title": check.title,
-        "outcome": str(check.outcome),
-        "points": points_number(check.points_milli),
-        "max_points": points_number(check.max_points_milli),
-        "message": check.message,
-        "hint": check.hint,
-        "measured": _finite(check.measured),
-        "level": None if check.level is None else _finite(asdict(check.level)),
-        "borderline": check.borderline,
+        name.removesuffix(_MILLI): points_number(value) if name.endswith(_MILLI) else value
+        for name, value in told.items()
     }
 
 
@@ -187,10 +158,14 @@ def _finite(measured: Measured) -> dict[str, float | int | str]:
     return told
 
 
-def _weighed(values: Mapping[str, Any]) -> dict[str, Any]:
-    numbers = ("points", "max_points", "rubric_points")
-    rest = {name: value for name, value in values.items() if name not in numbers}
-    return rest | {
-        "points_milli": 0 if values["points"] is None else milli_of(values["points"]),
-        "max_points_milli": milli_of(values.get("rubric_points", values["max_points"])),
-    }
+def _weighed(values: Mapping[str, Any], *points: str) -> dict[str, Any]:
+    """The values, with these points in thousandths."""
+    rest = {name: value for name, value in values.items() if name not in points}
+    return rest | {f"{name}{_MILLI}": milli_of(values[name]) for name in points}
+
+
+def _judged(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a report or an item, where a dash for points is none and the rubric's are all that there are."""
+    points = 0 if values["points"] is None else values["points"]
+    told = {**values, "points": points, "max_points": values.get("rubric_points", values["max_points"])}
+    return _weighed(told, "points", "max_points")

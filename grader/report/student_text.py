@@ -69,12 +69,12 @@ def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict]) -> Iterator[str]
     if undecided_milli(item):
         yield UNDECIDED
     for note in follow_notes(item, items):
-        yield told(note, "message")
+        yield told(note)
     for check in item.checks:
         yield from _check_lines(check)
 
 
-def told(text: str, kind: str) -> str:
+def told(text: str, kind: str = "message") -> str:
     """The text as one safe line without paths."""
     limit = LONGEST[kind]
     return plain(without_paths(plain(text, 4 * limit)), limit)  # paths first: a cut must not leave half of one
@@ -88,6 +88,6 @@ def _check_lines(check: CheckVerdict) -> Iterator[str]:
         points = "undecided"
     yield f"{OUTCOME_MARKS[check.outcome]} {told(check.title or check.id, 'title')} ({points})"
     if check.message:
-        yield f"    {told(check.message, 'message')}"
+        yield f"    {told(check.message)}"
     if check.hint and check.outcome is not Outcome.PASSED:
-        yield f"    Hint: {told(check.hint, 'message')}"
+        yield f"    Hint: {told(check.hint)}"

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered
-from grader.judging import ENDS, Check
-from grader.levels import Measurement, weighed
+from grader.judging import ENDS, Check, Measurement, weighed
 from grader.memory import Memory, asked
 from grader.records import (
     LEFT_OUT,

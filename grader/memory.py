@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from grader.evidence import NotAnswered
-from grader.levels import Measurement
+from grader.judging import Measurement
 from grader.own_json import keep, kept
 from grader.records import Blame, Fault, Finding
 

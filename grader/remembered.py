@@ -48,7 +48,6 @@ FILES: Mapping[str, Kind] = {
     "following": Kind.FIND,
     "judge": Kind.FIND,
     "judging": Kind.FIND,
-    "levels": Kind.FIND,
     "memory": Kind.FIND,
     "metrics": Kind.FIND,
     "report/notebook": Kind.SHOW,

@@ -76,9 +76,7 @@ def class_folder(submissions: Path, parts: Sequence[str] | None) -> Path:
     """The folder below `RUNS` for a class that is graded to this extent, noted as that of these submissions."""
     owner = str(submissions.resolve())
     choices = list(_choices(safe_name(Path(owner)), owner, parts))
-    folder = next(
-        (path for path in choices if owner in (_source(path), _class_of(path)) or _is_free(path)), choices[-1]
-    )
+    folder = next((path for path in choices if _is_for(path, owner)), choices[-1])
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / SOURCE, dump_json({"of": owner}))
     return folder
@@ -151,10 +149,10 @@ def refuse_other_rubric(folder: Path, report: GradeReport, rubric: Rubric, path:
 
 def rubric_of(folder: Path) -> Path | None:
     """The rubric that the run, or the class that it belongs to, was graded by; None where that is not noted."""
-    noted = _noted(folder).get("rubric")
-    if noted is None and (of_class := class_above(folder)) is not None:
-        noted = _values(of_class / CLASS, MAX_CLASS).get("rubric")
-    return Path(noted) if isinstance(noted, str) and Path(noted).is_file() else None
+    noted = _noted(folder / SOURCE, "rubric")
+    if not noted and (of_class := class_above(folder)) is not None:
+        noted = _noted(of_class / CLASS, "rubric")
+    return Path(noted) if noted and Path(noted).is_file() else None
 
 
 def earlier_report(folder: Path) -> GradeReport | None:
@@ -194,34 +192,29 @@ def _of_another(folder: Path, owner: str, submission: Submission) -> str:
     return "" if old.checksums.get("notebook") == submission.sha256 else "the run of another notebook"
 
 
-def _noted(folder: Path) -> dict[str, Any]:
-    return _values(folder / SOURCE, _MAX_SOURCE)
-
-
 _OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
-def _values(path: Path, most: int) -> dict[str, Any]:
-    """The JSON object in the file; empty where there is none."""
+def _noted(path: Path, key: str) -> str:
+    """The text under the key in the folder's note or in a class's file; empty where there is none."""
     try:
-        return read_json(path, _OBJECT, most)
+        noted = read_json(path, _OBJECT, MAX_CLASS if path.name == CLASS else _MAX_SOURCE).get(key)
     except Unreadable:
-        return {}
+        return ""
+    return noted if isinstance(noted, str) else ""
 
 
 def _source(folder: Path) -> str:
     """Whose the folder is, as noted in it; empty where nothing is."""
-    noted = _noted(folder).get("of")
-    return noted if isinstance(noted, str) else ""
+    return _noted(folder / SOURCE, "of")
 
 
-def _class_of(folder: Path) -> str:
-    """The submissions of the class in the folder; empty where there is none."""
-    submissions = _values(folder / CLASS, MAX_CLASS).get("submissions")
-    return str(Path(submissions).resolve()) if isinstance(submissions, str) else ""
-
-
-def _is_free(folder: Path) -> bool:
+def _is_for(folder: Path, owner: str) -> bool:
+    """Whether the folder is the owner's, by its note or as that of a class, or nobody's."""
+    if _source(folder) == owner:
+        return True
+    if submissions := _noted(folder / CLASS, "submissions"):
+        return str(Path(submissions).resolve()) == owner
     return not _source(folder) and not (folder / CLASS).exists() and not any(written(folder))
 
 

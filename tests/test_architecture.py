@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # in_box: runs beside the student's code; the keeper reads its wire format
     ("", "bounded", "errors", "files", "in_box", "meanwhile"),
     ("own_json", "records", "versions"),
-    ("levels", "metrics", "data", "notebook"),
+    ("metrics", "data", "notebook"),
     ("judging",),
     ("evidence", "classifier"),
     ("exercise", "box", "report"),
@@ -43,7 +43,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 WING = "exercises"  # questions, checks and pictures of one exercise: stands beside the floors below
 WING_IMPORTS = frozenset(
-    {"errors", "records", "versions", "judging", "levels", "evidence", "exercise", "metrics", "classifier", "data"}
+    {"errors", "records", "versions", "judging", "evidence", "exercise", "metrics", "classifier", "data"}
     | {"box.backend", WING}
 )
 FORBIDDEN = re.compile(

@@ -29,7 +29,7 @@ from grader.rubric import load_rubric
 HEAD = """
 import grader.records as records
 from grader.judging import check
-from grader.levels import Measurement
+from grader.judging import Measurement
 from grader.records import Evidence, Finding
 """
 NOTHING = Evidence({}, {})

@@ -114,7 +114,7 @@ def test_mnist_is_damaged_before_grading(
     if variable != "MNIST_ROOT":
         monkeypatch.delenv("MNIST_ROOT")
     monkeypatch.setenv(variable, str(damaged_mnist(tmp_path / "damaged")))
-    monkeypatch.setattr(mnist, "SOURCES", ())  # nowhere to fetch another copy from
+    monkeypatch.setattr(mnist.sources, "SOURCES", ())  # nowhere to fetch another copy from
     notebook_and_rubric = (str(ROOT / "reference" / "vae_mnist.ipynb"), "--rubric", str(ROOT / "rubric.yaml"))
     came = grade("grade", *notebook_and_rubric, "--out", str(tmp_path / "run"))
     came.is_refused("MNIST")

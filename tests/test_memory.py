@@ -17,9 +17,8 @@ from grader.errors import EvidenceError
 from grader.evidence import NotAnswered, save_evidence
 from grader.following import Followed
 from grader.judge import judge
-from grader.judging import check
+from grader.judging import Measurement, check, weighed
 from grader.judging_again import verdicts
-from grader.levels import Measurement, weighed
 from grader.memory import Memory, asked, store_memory, stored_memory
 from grader.records import Evidence, Fault, Finding, FollowThrough, Outcome, Rubric
 from grader.run_files import EVIDENCE, JUDGED

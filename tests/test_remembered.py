@@ -124,7 +124,7 @@ def keys(root: Path) -> dict[Kind, str]:
         ("exercises/vae_mnist/checks/quality.py", (Kind.FIND, Kind.SHOW)),
         ("metrics/frechet.py", (Kind.FIND, Kind.SHOW)),
         ("classifier/weights/judge.onnx", (Kind.FIND, Kind.SHOW)),
-        ("levels.py", (Kind.FIND, Kind.SHOW)),
+        ("judging.py", (Kind.FIND, Kind.SHOW)),
         ("in_box/recorder.py", ORDER[:3]),
         ("in_box/runner.py", ORDER[:3]),
         ("planning.py", ORDER[:3]),

@@ -72,13 +72,15 @@ class Inbox:
         try:
             frame = from_box(name, data)
         except Malformed:
-            self._drop(data)
+            self._output_bytes += len(data)  # it takes room like what is printed, so that there is an end to them
             return None
         match frame:
             case Want():
                 return frame
             case At():
-                return self._put_running(frame)
+                self.running = frame
+                self._told += 1
+                return frame if self._told <= At.bound.frames else None
             case Cell():
                 self._put_cell(frame, data)
             case Answer():
@@ -92,10 +94,6 @@ class Inbox:
             case Done():
                 self.finished = True
         return None
-
-    def _drop(self, data: bytes) -> None:
-        """The frame is none; it takes room like what is printed, so that there is an end to them."""
-        self._output_bytes += len(data)
 
     def _put_note(self, note: Note) -> None:
         address = note.address
@@ -114,16 +112,10 @@ class Inbox:
         self.answers[address] = answer.tensors
         self.notes.pop(address, None)
 
-    def _put_running(self, at: At) -> At | None:
-        self.running = at
-        self._told += 1
-        return at if self._told <= At.bound.frames else None
-
     def _put_cell(self, cell: Cell, data: bytes) -> None:
-        if cell.index > MAX_CELLS_FACTOR * self.limits.cells:
-            self._drop(data)
-            return
         self._output_bytes += len(data)
+        if cell.index > MAX_CELLS_FACTOR * self.limits.cells:
+            return
         self.cells[cell.index] = CellRun(cell.index, cell.status, cell.seconds, cell.error, cell.asked)
         if cell.outputs is not None and (outputs := self._read(cell.outputs)) is not None:
             self.outputs[cell.index] = outputs

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grader.data import raw as idx
-from grader.data.sources import SOURCES
+from grader.data import sources
 from grader.errors import DataError
 from grader.records import Array
 
@@ -52,7 +51,7 @@ def find_mnist() -> Path | None:
     if named:
         return _root_from(Path(named).expanduser().absolute())
     root = cache_root()
-    return root if idx.problem_with(raw_folder(root)) is None else None
+    return root if sources.problem_with(raw_folder(root)) is None else None
 
 
 def ensure_mnist(say: Say) -> Path:
@@ -67,7 +66,7 @@ def ensure_mnist(say: Say) -> Path:
         say(f"MNIST: found in {found}")
         return found
     tried: list[str] = []
-    for name, source in SOURCES:
+    for name, source in sources.SOURCES:
         say(f"MNIST: trying {name} ...")
         try:
             root = _install(source)
@@ -80,7 +79,7 @@ def ensure_mnist(say: Say) -> Path:
         return root
     raise DataError(
         f"MNIST: expected the four raw files, found in none of: {cache_root()}; {'; '.join(tried)}; "
-        f"put {', '.join(idx.SIZES)} (or .gz) into a folder and set MNIST_ROOT to it"
+        f"put {', '.join(sources.SIZES)} (or .gz) into a folder and set MNIST_ROOT to it"
     )
 
 
@@ -91,10 +90,10 @@ def load_mnist(root: Path) -> Mnist:
     """
     folder = raw_folder(root)
     return Mnist(
-        train_images=_images(folder / idx.TRAIN_IMAGES),
-        train_labels=_labels(folder / idx.TRAIN_LABELS),
-        test_images=_images(folder / idx.TEST_IMAGES),
-        test_labels=_labels(folder / idx.TEST_LABELS),
+        train_images=_images(folder / sources.TRAIN_IMAGES),
+        train_labels=_labels(folder / sources.TRAIN_LABELS),
+        test_images=_images(folder / sources.TEST_IMAGES),
+        test_labels=_labels(folder / sources.TEST_LABELS),
     )
 
 
@@ -106,20 +105,22 @@ def raw_folder(root: Path) -> Path:
 def _root_from(named: Path) -> Path:
     """ROOT for a folder that is ROOT, ROOT/MNIST, ROOT/MNIST/raw, or any with the files or their .gz."""
     for folder in (named / "MNIST" / "raw", named / "raw", named):
-        if not any((folder / f"{name}{end}").is_file() for name in idx.SIZES for end in ("", ".gz")):
+        if not any((folder / f"{name}{end}").is_file() for name in sources.SIZES for end in ("", ".gz")):
             continue
-        problem = idx.problem_with(folder)
+        problem = sources.problem_with(folder)
         if problem is None and folder.parts[-2:] == ("MNIST", "raw"):
             return folder.parent.parent
         try:  # packed, or laid out in another way: a verified copy goes into the cache
             return _install(lambda raw, folder=folder: _copy(folder, raw))  # type: ignore[misc]
         except (DataError, OSError, EOFError) as error:
             raise DataError(f"MNIST_ROOT={named}: {error}; give the four raw files or unset it") from None
-    raise DataError(f"MNIST_ROOT={named}: expected MNIST/raw/{idx.TRAIN_IMAGES}, found none; correct it or unset it")
+    raise DataError(
+        f"MNIST_ROOT={named}: expected MNIST/raw/{sources.TRAIN_IMAGES}, found none; correct it or unset it"
+    )
 
 
 def _copy(folder: Path, raw: Path) -> None:
-    for name, size in idx.SIZES.items():
+    for name, size in sources.SIZES.items():
         if (folder / name).is_file():
             shutil.copyfile(folder / name, raw / name)
         elif (folder / f"{name}.gz").is_file():
@@ -136,36 +137,36 @@ def _install(source: Callable[[Path], None]) -> Path:
         raw = Path(aside) / "raw"
         raw.mkdir()
         source(raw)
-        problem = idx.problem_with(raw)
+        problem = sources.problem_with(raw)
         if problem is not None:
             raise DataError(problem)
-        if final.exists() and idx.problem_with(final / "raw") is not None:
+        if final.exists() and sources.problem_with(final / "raw") is not None:
             final.replace(Path(aside) / "damaged")  # leaves with the temporary folder
         (Path(aside) / "MNIST").mkdir()
         raw.rename(Path(aside) / "MNIST" / "raw")
         try:
             (Path(aside) / "MNIST").rename(final)
         except OSError:
-            if idx.problem_with(final / "raw") is not None:  # not a neighbour who was faster
+            if sources.problem_with(final / "raw") is not None:  # not a neighbour who was faster
                 raise
     return root
 
 
 def _images(path: Path) -> Array:
     _check_size(path)
-    shape = (idx.COUNTS[path.name], 28, 28)
-    return np.memmap(path, dtype=np.uint8, mode="r", offset=idx.IMAGE_OFFSET, shape=shape)
+    shape = (sources.COUNTS[path.name], 28, 28)
+    return np.memmap(path, dtype=np.uint8, mode="r", offset=sources.IMAGE_OFFSET, shape=shape)
 
 
 def _labels(path: Path) -> Array:
     _check_size(path)
-    labels = np.frombuffer(path.read_bytes(), dtype=np.uint8, offset=idx.LABEL_OFFSET).astype(np.int64)
+    labels = np.frombuffer(path.read_bytes(), dtype=np.uint8, offset=sources.LABEL_OFFSET).astype(np.int64)
     labels.flags.writeable = False
     return labels
 
 
 def _check_size(path: Path) -> None:
-    expected = idx.SIZES[path.name]
+    expected = sources.SIZES[path.name]
     got = path.stat().st_size if path.is_file() else "no file"
     if got != expected:
         raise DataError(f"{path}: expected {expected} bytes, got {got}; run python -m grader.data")

@@ -13,10 +13,9 @@ from grader.box.layers import missing_here
 from grader.box.rlimits import OPEN_FILES
 from grader.doctor import cells, findings
 from grader.doctor.boxes import LIMITS, run_box
+from grader.doctor.cells import groups_left, host, processes_left
 from grader.doctor.findings import Finding, State
-from grader.doctor.host import groups_left, host, processes_left
 from grader.errors import BoxError, GraderError
-from grader.exercise import load_exercise
 from grader.records import Status
 from grader.rubric import load_rubric
 
@@ -106,8 +105,8 @@ def hidden_paths(rubric_path: Path) -> dict[str, str]:
 def _prepared(rubric_path: Path, say: Say) -> Finding:
     """Whether the rubric binds and what its exercise needs is there and whole."""
     try:
-        rubric, _ = load_rubric(rubric_path)
-        load_exercise(rubric.exercise).prepare(say)
+        rubric, exercise = load_rubric(rubric_path)
+        exercise.prepare(say)
     except GraderError as error:
         return Finding("rubric and data", State.BROKEN, str(error), "mend what it names; `make setup` fetches MNIST")
     return Finding("rubric and data", State.HOLDS, f"{rubric.title}: {len(rubric.items)} items; its data are whole")

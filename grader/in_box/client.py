@@ -77,7 +77,9 @@ class BoundedClient(NotebookClient):
         kind, content = msg["msg_type"], msg["content"]
         if self.clear_before_next_output:
             self.clear_before_next_output = False
-            self._cleared(outs, cell_index)
+            outs.clear()
+            self.clear_display_id_mapping(cell_index)
+            self.used = 0
         if kind == "error":
             content = shortened(content)
         size = len(content.get("text", "")) if kind == "stream" else len(json.dumps(content))
@@ -111,11 +113,6 @@ class BoundedClient(NotebookClient):
 
     def handle_comm_msg(self, outs: list[Any], msg: Message, cell_index: int) -> None:
         """Nothing comes of what widgets tell: there is nothing here that shows them, nor takes outputs for them."""
-
-    def _cleared(self, outs: list[Any], cell_index: int) -> None:
-        outs.clear()
-        self.clear_display_id_mapping(cell_index)
-        self.used = 0
 
     def _lose(self) -> None:
         self.lost = True

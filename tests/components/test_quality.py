@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.exercises.vae_mnist.checks import CHECKS, pictures, real
-from grader.judging import needing_training
-from grader.levels import BORDERLINE, CLOSE, Measurement, graded, weighed
+from grader.judging import BORDERLINE, CLOSE, Measurement, graded, needing_training, weighed
 from grader.metrics.bootstrap import share_standard_error
 from grader.metrics.copies import copy_bank
 from grader.records import Array, Evidence, Finding, Level

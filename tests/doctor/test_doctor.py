@@ -16,8 +16,8 @@ from grader.box.bubblewrap import Bubblewrap
 from grader.box.layers import missing_here
 from grader.doctor import cells, examination, findings
 from grader.doctor.boxes import run_box
+from grader.doctor.cells import host
 from grader.doctor.findings import Finding, State
-from grader.doctor.host import host
 from grader.doctor.screen import show, verdict
 
 QUIET = {"tcp": "OSError", "udp": "worked", "dns": "gaierror", "abstract": "OSError", "socket_file": "OSError"}

@@ -48,7 +48,8 @@ def _prepared(cell: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
     kind, source = cell["cell_type"], source_of(cell).replace(_BETWEEN, "")
     if kind == "code":
         outputs = [{"output_type": "stream", "name": "stdout", "text": piece} for piece in _outputs(cell, budget)]
-        told: dict[str, Any] = {"folded": _summary(source)} if _is_folded(cell) else {}
+        # Colab or Jupyter would show the cell as one line, as `clean` has kept it.
+        told: dict[str, Any] = {"folded": _summary(source)} if "jupyter" in cell.get("metadata", {}) else {}
         told["coloured"] = _can_be_coloured(source) and budget.take("coloured", len(source))
         return {"cell_type": kind, "source": source, "metadata": told, "outputs": outputs, "execution_count": None}
     attachments = cell.get("attachments")
@@ -57,11 +58,6 @@ def _prepared(cell: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
     else:
         text = text_html(source, budget)
     return {"cell_type": "markdown", "source": text, "metadata": {}}
-
-
-def _is_folded(cell: Mapping[str, Any]) -> bool:
-    """Whether Colab or Jupyter would show the cell as one line, as `clean` has kept it."""
-    return "jupyter" in cell.get("metadata", {})
 
 
 def _summary(source: str) -> str:
@@ -112,15 +108,12 @@ def _text(text: str, budget: Budget) -> str:
 
 def _escaped(text: str) -> str:
     """Escaped, cut, without colours, and without the paths of the machine on which it ran."""
-    lines = (_as_drawn(line) for line in text[: _LOOKED_AT * MOST_TEXT].replace("\r\n", "\n").split("\n"))
+    lines = text[: _LOOKED_AT * MOST_TEXT].replace("\r\n", "\n").split("\n")
+    # What a terminal shows at the end of a line that a progress bar has drawn over and over.
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
     shown = "\n".join(without_paths(line) for line in _ESCAPE.sub("", "\n".join(lines)).splitlines())
     is_cut = len(shown) > MOST_TEXT or len(text) > _LOOKED_AT * MOST_TEXT
     return html.escape(shown[:MOST_TEXT]) + (f"\n… cut: the output has {len(text):,} characters" if is_cut else "")
-
-
-def _as_drawn(line: str) -> str:
-    """What a terminal shows at the end of a line that a progress bar has drawn over and over."""
-    return line.rstrip("\r").rpartition("\r")[2]
 
 
 def _joined(value: Any) -> str:

@@ -27,8 +27,7 @@ from grader.exercises.vae_mnist.checks.pictures import (
     searched,
     worst,
 )
-from grader.judging import check
-from grader.levels import Measurement
+from grader.judging import Measurement, check
 from grader.metrics.agreement import Agreement, label_agreement
 from grader.metrics.bootstrap import share_standard_error
 from grader.metrics.diversity import class_entropy, distinct_share, spread_against

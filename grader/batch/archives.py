@@ -6,7 +6,6 @@ and names that lead elsewhere are left out.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import math
@@ -16,11 +15,12 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 from grader.batch.export import MAX_BYTES, METADATA
 from grader.files import write_atomically
@@ -59,17 +59,14 @@ class Unusable(Exception):
     """The archive cannot be used; the text says why in a few words."""
 
 
-class _Member(Protocol):
-    @property
-    def name(self) -> str: ...
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A file of an archive, as the archive describes it."""
 
-    @property
-    def changed(self) -> float: ...
-
-    @property
-    def plain(self) -> bool: ...  # a regular file that needs no password
-
-    def open(self) -> IO[bytes]: ...
+    name: str
+    changed: float  # of a zip, no time: only compared
+    plain: bool  # a regular file that needs no password
+    open: Callable[[], IO[bytes] | None]
 
 
 def is_archive(name: str) -> bool:
@@ -86,8 +83,9 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
     found, left = [], total_mb * 1e6
     keep = KEPT + (SUFFIXES if nested else ())
     try:
-        with closing(_opened(archive, total_mb * 1e6 + MAX_STRUCTURE)) as opened:
-            for number, member in enumerate(opened.members()):
+        most = total_mb * 1e6 + MAX_STRUCTURE
+        with _zip(archive) if zipfile.is_zipfile(archive) else _tar(archive, most) as members:
+            for number, member in enumerate(members):
                 if number >= MAX_MEMBERS:
                     raise Unusable(f"holds more than {MAX_MEMBERS} files")
                 parts = _parts(member.name)
@@ -146,7 +144,9 @@ def _content(member: _Member, limit: float) -> tuple[bytes, str, int]:
     """The member's bytes, or why there are none, and how many were read; hardly more than the limit."""
     data = bytearray()
     try:
-        with member.open() as stream:
+        stream = member.open()
+        assert stream is not None  # tarfile gives none for what is no regular file, and a plain member is one
+        with stream:
             while chunk := stream.read(CHUNK):
                 data += chunk
                 if len(data) > limit:
@@ -156,10 +156,6 @@ def _content(member: _Member, limit: float) -> tuple[bytes, str, int]:
     return bytes(data), "", len(data)
 
 
-def _opened(archive: Path, most: float) -> _Zip | _Tar:
-    return _Zip(archive) if zipfile.is_zipfile(archive) else _Tar(archive, most)
-
-
 class _Bounded:
     """A file of which nobody reads more at once than `MAX_AT_ONCE`, or beyond its first `most` bytes.
 
@@ -167,8 +163,7 @@ class _Bounded:
     """
 
     def __init__(self, file: IO[bytes], most: float = math.inf) -> None:
-        self._file, self._most = file, most
-        self.seek, self.tell, self.close = self._seek, file.tell, file.close
+        self._file, self._most, self.tell = file, most, file.tell
 
     def read(self, size: int = -1) -> bytes:
         wanted = MAX_AT_ONCE + 1 if size < 0 else size
@@ -179,7 +174,7 @@ class _Bounded:
             raise Unusable(f"holds more than {self._most / 1e6:.0f} MB")
         return data
 
-    def _seek(self, offset: int, whence: int = 0) -> int:
+    def seek(self, offset: int, whence: int = 0) -> int:
         if whence == 0 and offset > self._most:  # of what is packed, all that is skipped has to be unpacked
             raise Unusable(f"holds more than {self._most / 1e6:.0f} MB")
         return self._file.seek(offset, whence)
@@ -188,104 +183,46 @@ class _Bounded:
         return True
 
 
-@contextlib.contextmanager
-def _closed_on_error(file: _Bounded | IO[bytes]) -> Iterator[None]:
+@contextmanager
+def _zip(path: Path) -> Iterator[Iterator[_Member]]:
+    """The members of a zip archive, while it is open."""
+    with path.open("rb") as file, zipfile.ZipFile(_Bounded(file)) as archive:  # it reads and seeks, and no more
+        yield (_zip_member(archive, info) for info in archive.infolist() if not info.is_dir())
+
+
+def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
+    year, month, day, hour, minute, second = info.date_time
+    changed = ((((year * 12 + month) * 31 + day) * 24 + hour) * 60 + minute) * 60.0 + second
+    usual = info.compress_type in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # LZMA takes what memory it says
+    regular = stat.S_IFMT(info.external_attr >> 16) in {0, stat.S_IFREG}
+    plain = usual and regular and not info.flag_bits & 1
+    return _Member(_zip_name(info), changed, plain, partial(archive.open, info))
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """The name; macOS writes UTF-8 without the flag that says so, which zipfile then takes for code page 437."""
+    if info.flag_bits & UTF8:
+        return info.filename
     try:
-        yield
-    except BaseException:
-        file.close()
-        raise
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
 
 
-@dataclass(frozen=True)
-class _ZipMember:
-    archive: zipfile.ZipFile
-    info: zipfile.ZipInfo
-
-    @property
-    def name(self) -> str:
-        """The name; macOS writes UTF-8 without the flag that says so, which zipfile then takes for code page 437."""
-        name = self.info.filename
-        if self.info.flag_bits & UTF8:
-            return name
-        try:
-            return name.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            return name
-
-    @property
-    def changed(self) -> float:
-        year, month, day, hour, minute, second = self.info.date_time
-        return ((((year * 12 + month) * 31 + day) * 24 + hour) * 60 + minute) * 60.0 + second  # only compared
-
-    @property
-    def plain(self) -> bool:
-        mode = self.info.external_attr >> 16
-        usual = self.info.compress_type in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # LZMA takes what memory it says
-        return usual and stat.S_IFMT(mode) in {0, stat.S_IFREG} and not self.info.flag_bits & 1
-
-    def open(self) -> IO[bytes]:
-        return self.archive.open(self.info)
+@contextmanager
+def _tar(path: Path, most: float) -> Iterator[Iterator[_Member]]:
+    """The members of a tar archive, packed by gzip or not at all, while it is open."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        unpacked: IO[bytes] = gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[assignment]
+        with unpacked, tarfile.open(fileobj=_Bounded(unpacked, most), mode="r:") as archive:  # type: ignore[call-overload]
+            yield _tar_members(archive)
 
 
-class _Zip:
-    def __init__(self, path: Path) -> None:
-        self._file = _Bounded(path.open("rb"))
-        with _closed_on_error(self._file):
-            self._archive = zipfile.ZipFile(self._file)  # it reads and seeks, and no more
-
-    def members(self) -> Iterator[_Member]:
-        return (_ZipMember(self._archive, info) for info in self._archive.infolist() if not info.is_dir())
-
-    def close(self) -> None:
-        self._archive.close()
-        self._file.close()
-
-
-@dataclass(frozen=True)
-class _TarMember:
-    archive: tarfile.TarFile
-    info: tarfile.TarInfo
-
-    @property
-    def name(self) -> str:
-        return self.info.name
-
-    @property
-    def changed(self) -> float:
-        return float(self.info.mtime)
-
-    @property
-    def plain(self) -> bool:
-        return self.info.isreg()
-
-    def open(self) -> IO[bytes]:
-        stream = self.archive.extractfile(self.info)
-        if stream is None:
-            raise tarfile.TarError("no regular file")
-        return stream
-
-
-class _Tar:
-    """A tar archive, packed by gzip or not at all."""
-
-    def __init__(self, path: Path, most: float) -> None:
-        self._plain = path.open("rb")
-        with _closed_on_error(self._plain):
-            packed = self._plain.read(2) == b"\x1f\x8b"
-            self._plain.seek(0)
-            unpacked: IO[bytes] = gzip.GzipFile(fileobj=self._plain) if packed else self._plain  # type: ignore[assignment]
-            self._file = _Bounded(unpacked, most)
-            self._archive = tarfile.open(fileobj=self._file, mode="r:")  # type: ignore[call-overload]  # noqa: SIM115
-
-    def members(self) -> Iterator[_Member]:
-        for number, info in enumerate(self._archive):  # folders count, too: each is kept in memory
-            if number >= 2 * MAX_MEMBERS:
-                raise Unusable(f"holds more than {MAX_MEMBERS} files")
-            if not info.isdir():
-                yield _TarMember(self._archive, info)
-
-    def close(self) -> None:
-        self._archive.close()
-        self._file.close()
-        self._plain.close()
+def _tar_members(archive: tarfile.TarFile) -> Iterator[_Member]:
+    for number, info in enumerate(archive):  # folders count, too: each is kept in memory
+        if number >= 2 * MAX_MEMBERS:
+            raise Unusable(f"holds more than {MAX_MEMBERS} files")
+        if not info.isdir():
+            yield _Member(info.name, float(info.mtime), info.isreg(), partial(archive.extractfile, info))

@@ -13,8 +13,8 @@ from grader.errors import EvidenceError
 from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist import figures
 from grader.exercises.vae_mnist.checks import real
-from grader.exercises.vae_mnist.figures import codes, drawing, losses, reconstructions, requests
-from grader.exercises.vae_mnist.figures.reference import reference
+from grader.exercises.vae_mnist.figures import codes, drawing, losses, reconstructions, samples
+from grader.exercises.vae_mnist.figures.drawing import reference
 from grader.metrics.copies import copy_bank
 from grader.records import Array, Evidence, Figure
 
@@ -104,7 +104,7 @@ def test_a_misread_sample_is_framed_and_counted() -> None:
 def test_what_is_read_as_asked_has_another_colour_than_what_is_not() -> None:
     shares = np.zeros((10, 10))
     shares[0, 0] = shares[0, 9] = shares[7, 7] = 0.5
-    colours = requests.shaded(shares)
+    colours = samples.shaded(shares)
     assert colours.shape == (10, 10, 3)
     assert colours.min() >= 0
     assert colours.max() <= 1

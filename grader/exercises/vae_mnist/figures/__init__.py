@@ -10,11 +10,14 @@ from collections.abc import Callable
 from grader.errors import GraderError
 from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist.figures.codes import code_map
-from grader.exercises.vae_mnist.figures.copies import nearest_training_images
 from grader.exercises.vae_mnist.figures.losses import loss_curve
 from grader.exercises.vae_mnist.figures.reconstructions import first_reconstructions, worst_reconstructions
-from grader.exercises.vae_mnist.figures.requests import digits_on_request, digits_read
-from grader.exercises.vae_mnist.figures.samples import new_images
+from grader.exercises.vae_mnist.figures.samples import (
+    digits_on_request,
+    digits_read,
+    nearest_training_images,
+    new_images,
+)
 from grader.records import Evidence, Figure
 
 Picture = Callable[[Evidence, str], Figure]

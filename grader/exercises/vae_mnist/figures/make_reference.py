@@ -17,10 +17,9 @@ import numpy as np
 from grader.evidence import load_evidence
 from grader.exercises.vae_mnist.checks import pictures, real
 from grader.exercises.vae_mnist.checks.reading import answer
-from grader.exercises.vae_mnist.figures.copies import EXAMINED
-from grader.exercises.vae_mnist.figures.drawing import NAMES
+from grader.exercises.vae_mnist.figures.drawing import FILE, NAMES
 from grader.exercises.vae_mnist.figures.reconstructions import errors_of, worst_rows
-from grader.exercises.vae_mnist.figures.reference import FILE
+from grader.exercises.vae_mnist.figures.samples import EXAMINED
 from grader.metrics.reconstruction import explained_variance
 from grader.records import Address, Evidence, Stage
 

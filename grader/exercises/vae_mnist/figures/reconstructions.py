@@ -8,9 +8,18 @@ import numpy as np
 
 from grader.exercises.vae_mnist.checks import pictures, real
 from grader.exercises.vae_mnist.checks.reading import give_up
-from grader.exercises.vae_mnist.figures.drawing import NAMES, QUIET, SMALL, clean, figure, write
-from grader.exercises.vae_mnist.figures.reference import reference
-from grader.exercises.vae_mnist.figures.sheet import GAP, TILE, Sheet
+from grader.exercises.vae_mnist.figures.drawing import (
+    GAP,
+    NAMES,
+    QUIET,
+    SMALL,
+    TILE,
+    Sheet,
+    clean,
+    figure,
+    reference,
+    write,
+)
 from grader.metrics.reconstruction import explained_variance
 from grader.records import Array, Evidence, Figure, Stage
 

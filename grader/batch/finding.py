@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import stat
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.batch.archives import File, Unusable, component, is_archive, unpack
 from grader.batch.choosing import MAX_READ, Work, chosen, code_of, is_solved, plain_name
-from grader.batch.keys import keys_of
 from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
-from grader.batch.matching import Match, matches, names_one
+from grader.batch.matching import Match, matches
 from grader.batch.records import HandedIn, Student
 from grader.batch.roster import Roster
 from grader.batch.wrappers import unwrapped
@@ -27,6 +29,7 @@ CLASS_MB = 50_000  # out of one archive with a whole class in it
 SHOWN = 200
 TOLD = 5  # names in a remark
 MOST_TOLD = 100  # remarks on doubtful matches; each of them is with its submission, too
+LONGEST_KEY = 60
 UNREADABLE = "is a symbolic link"
 
 
@@ -76,15 +79,13 @@ def find(
         GraderError: where there is no such folder, or nothing in it that could be a submission.
     """
     shown = one_line(str(submissions), 120)
-    files = unwrapped(
-        _files(submissions, unpacked, shown, max_mb), lambda text: bool(roster and names_one(text, roster))
-    )
+    files = unwrapped(_files(submissions, unpacked, shown, max_mb), lambda text: bool(roster and roster.match(text)))
     layout = layout_of(files)
     owned = [(file, owner) for file in files for owner in layout.owners(file)]
     exercise = _exercise(owned, template, max_mb)
     piles = _piles(owned, roster, [exercise.name, template.name if template else ""])
     usable = [pile for pile in piles if _is_submission(pile, layout)]
-    keys = keys_of({pile.identity: (pile.match.student, pile.owner.id) for pile in usable}, roster)
+    keys = _keys({pile.identity: (pile.match.student, pile.owner.id) for pile in usable}, roster)
     keyed = sorted(((keys[pile.identity], pile) for pile in usable), key=lambda pair: pair[0])
     handed_in = tuple(_handed_in(key, pile, unpacked / key, exercise) for key, pile in keyed)
     if not handed_in:
@@ -168,6 +169,42 @@ def _piles(owned: Sequence[tuple[File, Owner]], roster: Roster | None, exercise:
         pile = _Pile(owners[owner.id], known.get(owner.id, Match()))
         piles.setdefault(pile.identity, pile).files.append((file, owner))
     return list(piles.values())
+
+
+def _keys(people: Mapping[str, tuple[Student | None, str]], roster: Roster | None) -> dict[str, str]:
+    """A key for each person by their identity; given are the student, if it is one, and the name in the download.
+
+    It names their folder in the results: safe, the same in every run, and no two alike. A student's own id is theirs
+    alone, also while they have handed in nothing: whoever else comes to the same name gets a digest behind it.
+    """
+    ids = Counter(_safe(student.id).casefold() for student in (roster.students if roster else ()))
+    wished = {identity: _safe(student.id if student else name) for identity, (student, name) in people.items()}
+    others = Counter(wished[identity].casefold() for identity, (student, _) in people.items() if not student)
+    taken: set[str] = set()
+    made = {}
+    for identity, (student, _) in sorted(people.items(), key=lambda pair: (pair[1][0] is None, pair[0])):
+        key, folded = wished[identity], wished[identity].casefold()
+        apart = ids[folded] == 1 if student else not ids[folded] and others[folded] == 1
+        key = key if apart else f"{key}-{_digest(identity)}"
+        while key.casefold() in taken or (not student and key.casefold() in ids):
+            key += "x"  # somebody called their folder as another's key would be
+        taken.add(key.casefold())
+        made[identity] = key
+    return made
+
+
+def _safe(text: str) -> str:
+    """The text as a folder's name; with a digest where anything but spaces and accents was lost."""
+    plain_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    lost = len(unicodedata.normalize("NFC", text)) != len(plain_text)
+    spaced = re.sub(r"[\s,]+", "-", plain_text.strip())
+    key = re.sub(r"[^A-Za-z0-9._-]", "", spaced).strip(".-")[:LONGEST_KEY]
+    lost = lost or len(key) != len(spaced)
+    return f"{key or 'submission'}-{_digest(text)}" if lost or not key else key
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def _is_submission(pile: _Pile, layout: Layout) -> bool:

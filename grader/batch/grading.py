@@ -9,15 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from grader.batch.executor import Executor
 from grader.batch.finding import Found, find
 from grader.batch.gradebooks import GradebookSettings, GradebookWishes
 from grader.batch.history import begin, record
-from grader.batch.local import LocalExecutor
-from grader.batch.machine import slots
+from grader.batch.local import LocalExecutor, slots
 from grader.batch.manifest import Manifest, folder_of, read_manifest, write_manifest
 from grader.batch.progress import Progress
-from grader.batch.records import Job, Row, State
+from grader.batch.records import Executor, Job, Row, State
 from grader.batch.results import apply_decisions, decisions_of, each_row, read_rows, write_results
 from grader.batch.roster import read_roster
 from grader.batch.work import FailedTry, is_current, store_failed_try

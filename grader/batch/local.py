@@ -7,6 +7,7 @@ is tried once more alone, before anybody is blamed for it.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import threading
 from collections import deque
@@ -15,16 +16,38 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO
 
+import psutil
 from pydantic import ValidationError
 
 from grader.batch.records import Ended, Job, State
 from grader.batch.worker import ENDED, JOB, command
+from grader.box.gpu import CONTEXT_MB, gpu
+from grader.records import Limits
 
 TRIES = 2  # of a job whose worker died
+CORES_A_GPU_BOX = 2  # the notebook's own process and the one that watches it
+
+
+def slots(wanted: int | None, limits: Limits) -> list[frozenset[int]]:
+    """One set of cores for each worker, empty for any of them: as many as asked for, else as fit this machine.
+
+    On a CPU there is a worker for each core, where PyTorch's kernels run in one thread: side by side that is faster
+    than kernels that share all cores (docs/measurements.md). Fewer workers have several cores each. On a GPU memory
+    decides, and cores are left alone.
+    """
+    allowed = sorted(os.sched_getaffinity(0))
+    room = max(1, int(psutil.virtual_memory().available / 1e6 / limits.memory_mb))
+    if (card := gpu()) is not None:
+        fit = min(room, len(allowed) // CORES_A_GPU_BOX, card.free_mb // (limits.gpu_memory_mb + CONTEXT_MB))
+        return [frozenset()] * (wanted or max(1, fit))
+    count = wanted or min(room, len(allowed))
+    if count > len(allowed):
+        return [frozenset()] * count
+    return [frozenset(allowed[number::count]) for number in range(count)]
 
 
 class LocalExecutor:
-    """See `grader.batch.executor.Executor`; one worker for each set of cores, an empty set for any of them."""
+    """See `grader.batch.records.Executor`; one worker for each set of cores, an empty set for any of them."""
 
     def __init__(self, slots: Sequence[frozenset[int]], log: Path) -> None:
         self._slots = tuple(slots) or (frozenset(),)

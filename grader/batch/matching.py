@@ -68,11 +68,6 @@ def matches(
     return found
 
 
-def names_one(text: str, roster: Roster) -> bool:
-    """Whether the whole text is a student's id, login, address or name."""
-    return roster.match(text) is not None
-
-
 def _rivals(
     keys: Sequence[str], owners: Mapping[str, Owner], found: Mapping[str, Match], work: Collection[str]
 ) -> list[str]:

@@ -57,7 +57,7 @@ class Progress:
         self._over.set()
         if self._live is not None:
             self._live.stop()
-        self._write(f"{self.summary()}; {_clock(time.monotonic() - self._began)} in all")
+        self._write(f"{self.summary()}; {clock(time.monotonic() - self._began)} in all")
 
     def started(self, key: str) -> None:
         """The submission is being graded."""
@@ -92,7 +92,7 @@ class Progress:
         waiting = self._total - done
         if not done or not waiting:
             return ""
-        return f"about {_clock(waiting * (time.monotonic() - self._began) / done)} left"
+        return f"about {clock(waiting * (time.monotonic() - self._began) / done)} left"
 
     def _write(self, text: str, *, only_log: bool = False) -> None:
         line = f"[{time.monotonic() - self._began:6.0f} s] {text}"
@@ -126,7 +126,8 @@ class Progress:
             yield Text(f"  and {len(running) - SHOWN} more")
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A duration as it is read at a glance: "2 h 5 min", "3 min 20 s", "45 s"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

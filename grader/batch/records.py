@@ -10,10 +10,11 @@ The folder of a class, `OUT`, is `runs/<name of the submissions' folder>` unless
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from grader.records import GradeReport, Remark
 from grader.report.words import judged_milli
@@ -78,6 +79,16 @@ class Ended:
     points_milli: int = 0
     max_points_milli: int = 0  # of what was judged; 0 where nothing was
     short_of_memory: bool = False  # beside others it may have been the others': it is tried again alone
+
+
+class Executor(Protocol):
+    """Who does the work of a class: a process pool on this machine, or a cluster's scheduler.
+
+    Tries each job once; what came of it is in the job's folder, whoever did the work.
+    """
+
+    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[Ended], None]) -> None:
+        """Every job has been tried; `ended` was called for each, in any order, from the caller's own thread."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from grader.batch.gradebooks import gradebooks
 from grader.batch.manifest import Manifest, folders
 from grader.batch.page import class_page
 from grader.batch.records import HandedIn, Row, State
-from grader.batch.similarity import similar_work
+from grader.batch.similar import similar_work
 from grader.batch.work import failed_try
 from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError

@@ -67,16 +67,14 @@ class Roster:
         """Whether the roster says what this kind of number of the student is."""
         return any(student in students for students in self._index[kind].values())
 
-    def match(self, *clues: str) -> Student | None:
-        """The one student whom the first telling clue names: an id, a login, an address or a name in either order.
+    def match(self, clue: str) -> Student | None:
+        """The one student whom the whole clue names: an id, a login, an address or a name in either order.
 
         None where nobody, or more than one, is meant.
         """
-        for clue in clues:
-            kinds = (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL, Kind.NAME)
-            if found := frozenset[str]().union(*(self.known(kind, clue) for kind in kinds)):
-                return self.by_id[next(iter(found))] if len(found) == 1 else None
-        return None
+        kinds = (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL, Kind.NAME)
+        found = frozenset[str]().union(*(self.known(kind, clue) for kind in kinds))
+        return self.by_id[next(iter(found))] if len(found) == 1 else None
 
     @cached_property
     def by_id(self) -> dict[str, Student]:

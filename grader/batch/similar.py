@@ -2,7 +2,8 @@
 
 Regions are compared by winnowed fingerprints of their tokens (Schleimer, Wilkerson and Aiken, "Winnowing: Local
 Algorithms for Document Fingerprinting", 2003), without names, comments, strings and layout, which are what a copier
-changes. What the template holds, and what many of a class share, counts for nothing. Code is read and never run.
+changes. What the template holds, and what many of a class share, counts for nothing. Code is read and never run. What
+was found is kept, for the notebooks as they are.
 """
 
 from __future__ import annotations
@@ -16,11 +17,20 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
-from grader.notebook.format import is_code, source_of
+from pydantic import TypeAdapter
+
+from grader.batch.manifest import Manifest
+from grader.errors import GraderError
+from grader.exercise import Exercise, asked_names
+from grader.notebook.format import is_code, load_notebook, source_of
+from grader.notebook.read import read_submission
 from grader.notebook.statements import read_code
-from grader.records import Notebook
+from grader.own_json import keep, kept
+from grader.records import Notebook, Rubric
 
+NAME = "similar.json"
 GRAM = 10  # tokens in one fingerprint: a line or two
 WINDOW = 4  # of neighbouring fingerprints, one is kept
 MAX_TOKENS = 5000  # of a region; the largest of the reference has a tenth of that
@@ -44,11 +54,45 @@ class Alike:
     lines: tuple[frozenset[int], frozenset[int]]  # which lines of each the other has, from 0
 
 
+_FOUND: TypeAdapter[list[Alike]] = TypeAdapter(list[Alike])
+
+
 @dataclass(frozen=True, slots=True)
 class _Region:
     source: str
     lines: Sequence[int]  # of its tokens
     marks: Mapping[int, Sequence[int]]  # fingerprint -> the tokens at which it begins
+
+
+def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exercise) -> list[Alike]:
+    """The pairs of submissions that a person should look at; notebooks that cannot be read are left out."""
+    of = hashlib.sha256(Path(__file__).read_bytes())
+    for one in manifest.handed_in:
+        try:
+            status = one.path.stat()
+        except OSError:
+            continue
+        of.update(f"{one.key}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
+    made_of = {"submissions": of.hexdigest()}
+    if (known := kept(out / NAME, _FOUND, made_of)) is not None:
+        return known
+    names = {
+        item: [".".join(rubric.interface.names.get(piece, piece) for piece in name.split(".")) for name in asked]
+        for item, asked in asked_names(exercise).items()
+    }
+    sources: dict[str, dict[str, str]] = {}  # all that is kept of a notebook
+    limits = rubric.limits
+    for one in manifest.handed_in:
+        try:
+            if not one.refused:
+                read = read_submission(one.path, max_mb=limits.notebook_mb, max_cells=limits.cells)
+                sources[one.key] = asked_source(read.notebook, names)
+        except GraderError:
+            continue
+    template = load_notebook(manifest.rubric.parent / rubric.template)
+    found = alike(sources, asked_source(template, names))
+    keep(out / NAME, _FOUND, found, made_of)
+    return found
 
 
 def asked_source(notebook: Notebook, asks_for: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -74,14 +118,11 @@ def asked_source(notebook: Notebook, asks_for: Mapping[str, Sequence[str]]) -> d
     return {item: "\n".join(filter(None, map(pieces.get, names)))[:MAX_SOURCE] for item, names in asks_for.items()}
 
 
-def alike(notebooks: Mapping[str, Notebook], template: Notebook, asks_for: Mapping[str, Sequence[str]]) -> list[Alike]:
-    """The pairs that a person should look at, most alike first; `asks_for` are the names that each item asks for."""
-    sources = {key: asked_source(notebook, asks_for) for key, notebook in notebooks.items()}
-    return alike_sources(sources, asked_source(template, asks_for))
+def alike(sources: Mapping[str, Mapping[str, str]], template: Mapping[str, str]) -> list[Alike]:
+    """The pairs that a person should look at, most alike first.
 
-
-def alike_sources(sources: Mapping[str, Mapping[str, str]], template: Mapping[str, str]) -> list[Alike]:
-    """The same for what `asked_source` found, by submission, and in the template."""
+    `sources` is what `asked_source` found, by submission; `template` what it found in the template.
+    """
     found: list[Alike] = []
     for item, given in template.items():
         regions = {key: _region(of[item]) for key, of in sources.items()}

@@ -20,9 +20,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from grader.batch.records import Ended, Job, State
-from grader.batch.slurm_task import grade_chunk
 from grader.batch.work import outcome
-from grader.batch.worker import JOB
+from grader.batch.worker import JOB, grade_chunk
 from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError
 from grader.notebook.format import one_line
@@ -85,7 +84,7 @@ def read_config(path: Path) -> SlurmConfig:
 
 
 class SlurmExecutor:
-    """See `grader.batch.executor.Executor`."""
+    """See `grader.batch.records.Executor`."""
 
     def __init__(self, out: Path, config: SlurmConfig) -> None:
         self._folder = out.resolve() / FOLDER

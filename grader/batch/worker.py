@@ -1,15 +1,17 @@
 """A process that grades one submission after the other: a job a line on its input, what became of it a line back.
 
-It keeps to the cores that it is given, and ends with the process that started it, its boxes with it.
+It keeps to the cores that it is given, and ends with the process that started it, its boxes with it. A task of the
+cluster has no such process: it is given its jobs at once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from pydantic import TypeAdapter
 
@@ -39,6 +41,22 @@ def main(parent: str, cores: str) -> None:
     os.dup2(2, 1)  # whatever prints cannot be taken for an answer
     for line in sys.stdin.buffer:
         answers.write(ENDED.dump_json(work(JOB.validate_json(line))) + b"\n")
+
+
+def grade_chunk(jobs: Sequence[str]) -> None:
+    """Each job's folder holds its report, or why there is none; the jobs come as JSON.
+
+    A submission that another task is at work on, or has finished, is left alone.
+    """
+    from grader.batch.work import is_current, work
+    from grader.errors import GraderError
+    from grader.lock import locked
+
+    for text in jobs:
+        job = JOB.validate_json(text)
+        with contextlib.suppress(GraderError), locked(job.folder):
+            if not is_current(job):
+                work(job)
 
 
 if __name__ == "__main__":

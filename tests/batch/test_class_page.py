@@ -9,7 +9,8 @@ from dataclasses import replace
 import made_up_class
 from made_up_class import pairs, rows, rubric
 
-from grader.batch.page import class_page, figures_of_class
+from grader.batch import page as class_pages
+from grader.batch.page import class_page
 from grader.batch.records import State
 
 ROWS = rows(60)
@@ -19,14 +20,14 @@ PAGE = class_page(ROWS, rubric(), "VAE <b>", pairs(), {"s0000": b"RIFF"})
 def test_everybody_is_there_and_the_sums_are_right() -> None:
     assert len(re.findall(r"<tbody id=\"s-", PAGE)) == 60
     graded = [row.report for row in ROWS if row.report]
-    assert sum(bar.count for bar in figures_of_class.histogram(ROWS, rubric())) == len(graded)
-    assert sum(count for _, count in figures_of_class.counts(ROWS)) == 60
-    spread = figures_of_class.spread(ROWS)
+    assert sum(bar.count for bar in class_pages.histogram(ROWS, rubric())) == len(graded)
+    assert sum(count for _, count in class_pages.counts(ROWS)) == 60
+    spread = class_pages.spread(ROWS)
     assert spread["lowest"] <= spread["lower quartile"] <= spread["median"] <= spread["highest"]
 
 
 def test_what_failed_most_is_counted_over_the_graded() -> None:
-    first, *others = figures_of_class.failed_most(ROWS)
+    first, *others = class_pages.failed_most(ROWS)
     graded = [row.report for row in ROWS if row.report]
     counted = sum(
         check.points_milli < check.max_points_milli

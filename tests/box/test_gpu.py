@@ -12,7 +12,7 @@ import pytest
 import torch
 from toy_exercise import Toy, running
 
-from grader.batch.machine import slots
+from grader.batch.local import slots
 from grader.box import gpu
 from grader.box.bubblewrap import Bubblewrap
 from grader.box.container import Container
@@ -68,7 +68,7 @@ def test_a_card_that_cannot_be_asked_is_none(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize(("workers", "cores"), [(1, [16]), (3, [6, 5, 5]), (16, [1] * 16), (17, [0] * 17)])
 def test_workers_divide_the_cores_among_them(monkeypatch: pytest.MonkeyPatch, workers: int, cores: list[int]) -> None:
-    monkeypatch.setattr("grader.batch.machine.gpu", lambda: None)
+    monkeypatch.setattr("grader.batch.local.gpu", lambda: None)
     found = slots(workers, LIMITS)
     assert [len(slot) for slot in found] == cores
     assert sum(cores) in {0, len(frozenset().union(*found))}

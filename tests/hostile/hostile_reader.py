@@ -20,7 +20,7 @@ from hostile_cases import CASES, Make
 from hostile_shapes import shaped
 from toy_exercise import Toy, notebook, running
 
-from grader.batch.similar import alike
+from grader.batch.similar import alike, asked_source
 from grader.errors import SubmissionError
 from grader.exercise import asked_names
 from grader.judge import judge
@@ -63,7 +63,9 @@ def read_all(made: Notebook, path: Path) -> str:
     dump_notebook(ran)
     remarks = (*submission.remarks, *restored.remarks, *differing)
     drawn = sum(map(len, pages(ran, remarks, runs)))
-    alike({"one": submission.notebook, "two": submission.notebook}, TEMPLATE, asked_names(Toy()))
+    names = asked_names(Toy())
+    two = {key: asked_source(submission.notebook, names) for key in ("one", "two")}
+    alike(two, asked_source(TEMPLATE, names))
     return f"read, {drawn / 1e6:.0f} MB of pages"
 
 

@@ -6,18 +6,18 @@ Nothing is printed here: what came of it is returned, and where its files lie.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.audit import corpus
-from grader.audit.margins import read_margins
+from grader.audit.calibration import read_margins
+from grader.audit.findings import answers_of
 from grader.audit.matrix import audit
 from grader.audit.page import audit_html
-from grader.audit.quick import quick_results
+from grader.audit.quick import Results, quick_results
 from grader.audit.records import Audit
-from grader.audit.repeat import Repeated, repeat, repeat_csv
-from grader.audit.runs import planned, run_all
+from grader.audit.runs import SEED, planned, run_all
 from grader.audit.table import audit_csv
 from grader.audit.whatif import (
     Change,
@@ -25,15 +25,15 @@ from grader.audit.whatif import (
     Shift,
     changed,
     graded_folders,
-    judged_with,
     parse_change,
     reported,
     shifts,
     shifts_csv,
 )
-from grader.audit.wording import answers_of
 from grader.errors import GraderError
-from grader.files import write_atomically
+from grader.exercise import Exercise
+from grader.files import csv_bytes, write_atomically
+from grader.judging_again import verdicts
 from grader.notebook.format import load_notebook
 from grader.records import ItemVerdict, Rubric
 from grader.rubric import load_rubric
@@ -42,6 +42,7 @@ from grader.rubric.wording import nearest
 CALIBRATION = Path("docs/calibration.csv")  # beside the rubric
 EVERY_S = 2.0  # how often it is said how far it is
 Say = Callable[[str], None]
+Points = tuple[tuple[str, int], ...]  # (item, thousandths)
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,27 @@ class Tried:
 
     audit: Audit
     files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """What one solution got with each seed, or why it got nothing."""
+
+    name: str
+    by_seed: Mapping[str, Points]
+    broken: Mapping[str, str]
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong, one sentence each: items whose points differ, and runs that failed."""
+        found = [f"{self.name}: seed {int(seed, 16)}: {why}" for seed, why in self.broken.items()]
+        items = dict.fromkeys(item for points in self.by_seed.values() for item, _ in points)
+        for item in items:
+            got = sorted({dict(points).get(item, 0) for points in self.by_seed.values()})
+            if len(got) > 1:
+                told = ", ".join(f"{milli / 1000:g}" for milli in got)
+                found.append(f"{self.name}: {item}: {told} points, depending on the seed")
+        return found
 
 
 @dataclass(frozen=True)
@@ -75,39 +97,23 @@ class Supposed:
     table: Path
 
 
-def audit_components(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, say: Say) -> Tried:
-    """The corpus, or only the named solutions, was judged on components.
+def audit_corpus(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, say: Say, *, full: bool) -> Tried:
+    """The corpus, or only the named solutions, was judged: in `full`, trained, or its components alone.
+
+    What was run in full before for the same notebook and questions is only judged again.
 
     Raises:
         GraderError: for a solution that the corpus does not have.
     """
     names = chosen(only)
     rubric, exercise = load_rubric(rubric_path)
-    quick = quick_results(names, rubric_path, jobs=jobs, say=say)
+    (found,) = _by_seed(names, [SEED], rubric_path, jobs, say, full=full).values()
     margins = read_margins(rubric_path.parent / CALIBRATION, rubric)
     answers = answers_of(load_notebook(rubric_path.parent / rubric.reference))
-    made = audit(quick.results, rubric, exercise, broken=quick.broken, margins=margins, answers=answers)
-    return Tried(made, write_audit(made, out))
-
-
-def audit_in_full(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, say: Say) -> Tried:
-    """The corpus, or only the named solutions, was trained and judged.
-
-    What was run before for the same notebook and questions is only judged again.
-
-    Raises:
-        GraderError: for a solution that the corpus does not have.
-    """
-    names = chosen(only)
-    rubric, exercise = load_rubric(rubric_path)
-    exercise.prepare(say)
-    found = {result.wanted.name: result for result in run_all([planned(n) for n in names], rubric_path, jobs, say)}
-    results = {name: found[name].items for name in names if not found[name].error}
-    broken = {name: found[name].error for name in names if found[name].error}
-    margins = read_margins(rubric_path.parent / CALIBRATION, rubric)
-    answers = answers_of(load_notebook(rubric_path.parent / rubric.reference))
-    made = audit(results, rubric, exercise, corpus.parts_of, broken=broken, margins=margins, answers=answers)
-    return Tried(made, write_audit(made, out))
+    parts = corpus.parts_of if full else None
+    made = audit(found.results, rubric, exercise, parts, broken=found.broken, margins=margins, answers=answers)
+    page = _written(out / "audit.html", audit_html(made).encode())
+    return Tried(made, (page, _written(out / "audit.csv", audit_csv(made))))
 
 
 def audit_seeds(
@@ -118,20 +124,55 @@ def audit_seeds(
     Raises:
         GraderError: for a solution that the corpus does not have.
     """
-    found = repeat(chosen(only), seeds, rubric_path, jobs, say, full=full)
-    out.mkdir(parents=True, exist_ok=True)
-    table = out / "seeds.csv"
-    write_atomically(table, repeat_csv(found))
-    return TriedAgain(tuple(found), seeds, table)
+    names = chosen(only)
+    tried = _by_seed(names, [f"{seed:032x}" for seed in range(1, seeds + 1)], rubric_path, jobs, say, full=full)
+    found = tuple(
+        Repeated(
+            name,
+            {seed: _points(one.results[name]) for seed, one in tried.items() if name in one.results},
+            {seed: one.broken[name] for seed, one in tried.items() if name in one.broken},
+        )
+        for name in names
+    )
+    return TriedAgain(found, seeds, _written(out / "seeds.csv", repeat_csv(found)))
 
 
-def write_audit(made: Audit, out: Path) -> tuple[Path, Path]:
-    """The folder holds the audit as a page and as a table; returns their paths."""
-    out.mkdir(parents=True, exist_ok=True)
-    page, table = out / "audit.html", out / "audit.csv"
-    write_atomically(page, audit_html(made).encode())
-    write_atomically(table, audit_csv(made))
-    return page, table
+def _by_seed(
+    names: Sequence[str], seeds: Sequence[str], rubric_path: Path, jobs: int, say: Say, *, full: bool
+) -> dict[str, Results]:
+    """What became of the named entries with each seed of the questions."""
+    if not full:
+        return {seed: quick_results(names, rubric_path, jobs=jobs, seed=seed, say=say) for seed in seeds}
+    load_rubric(rubric_path)[1].prepare(say)
+    runs = [replace(planned(name), seed=seed) for name in names for seed in seeds]
+    came = {(result.wanted.name, result.wanted.seed): result for result in run_all(runs, rubric_path, jobs, say)}
+    return {
+        seed: Results(
+            {name: came[name, seed].items for name in names if not came[name, seed].error},
+            {name: came[name, seed].error for name in names if came[name, seed].error},
+        )
+        for seed in seeds
+    }
+
+
+def repeat_csv(found: Sequence[Repeated]) -> bytes:
+    """One row a solution and seed, its points by item."""
+    rows = [
+        {"solution": one.name, "seed": int(seed, 16)} | {item: milli / 1000 for item, milli in points}
+        for one in found
+        for seed, points in sorted(one.by_seed.items())
+    ]
+    return csv_bytes(rows)
+
+
+def _points(items: Sequence[ItemVerdict]) -> Points:
+    return tuple((item.id, item.points_milli) for item in items)
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+    return path
 
 
 def ask_what_if(texts: Sequence[str], graded: Path, rubric_path: Path, out: Path, say: Say) -> Supposed:
@@ -146,15 +187,12 @@ def ask_what_if(texts: Sequence[str], graded: Path, rubric_path: Path, out: Path
     folders = graded_folders(graded)
     exercise.prepare(say)
     say(f"{len(folders)} graded submissions, each judged under both rubrics")
-    moved = shifts(folders, rubric, other, _counted(judged_with(exercise), 2 * len(folders), say), reported(folders))
-    out.mkdir(parents=True, exist_ok=True)
-    table = out / "what_if.csv"
-    write_atomically(table, shifts_csv(moved))
-    return Supposed(tuple(changes), tuple(moved), table)
+    moved = shifts(folders, rubric, other, _judging(exercise, 2 * len(folders), say), reported(folders))
+    return Supposed(tuple(changes), tuple(moved), _written(out / "what_if.csv", shifts_csv(moved)))
 
 
-def _counted(judged: Judged, count: int, say: Say) -> Judged:
-    """The same judging, which says how far it is."""
+def _judging(exercise: Exercise, count: int, say: Say) -> Judged:
+    """Judges a stored run, follow-through included, and says how far it is; nothing runs."""
     done, said = 0, time.monotonic()
 
     def counting(folder: Path, rubric: Rubric) -> Sequence[ItemVerdict]:
@@ -163,7 +201,7 @@ def _counted(judged: Judged, count: int, say: Say) -> Judged:
         if time.monotonic() - said > EVERY_S:
             said = time.monotonic()
             say(f"judging {done} of {count}: {folder.name}")
-        return judged(folder, rubric)
+        return verdicts(folder, rubric, exercise)
 
     return counting
 

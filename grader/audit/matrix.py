@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
+from grader.audit.calibration import Margin
 from grader.audit.corpus import REFERENCE, Solution, entry, solutions
 from grader.audit.findings import notes_of, troubles_of
-from grader.audit.margins import Margin
 from grader.audit.records import Audit, CheckUse, ItemUse, Loss, Row, Square, State
 from grader.exercise import Exercise
 from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Outcome, Rubric, RubricItem

@@ -13,8 +13,19 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from grader.audit.findings import HEADINGS
-from grader.audit.records import Audit, ItemUse, State, Trouble
-from grader.audit.words import MARKS, MEANINGS, caught, square_text, summary, tried, unharmed
+from grader.audit.records import (
+    MARKS,
+    MEANINGS,
+    Audit,
+    ItemUse,
+    State,
+    Trouble,
+    caught,
+    square_text,
+    summary,
+    tried,
+    unharmed,
+)
 from grader.report.plain import plain
 from grader.report.points import points_text
 

@@ -26,7 +26,7 @@ from grader.rubric import load_rubric
 
 
 @dataclass(frozen=True)
-class Quick:
+class Results:
     """The verdicts by entry, and why an entry has none."""
 
     results: dict[str, tuple[ItemVerdict, ...]]
@@ -40,7 +40,7 @@ def quick_results(
     jobs: int = 2,
     seed: str = SEED,
     say: Callable[[str], None] = lambda _: None,
-) -> Quick:
+) -> Results:
     """Every named entry has verdicts on its components or a reason why not; items that need training are skipped."""
     rubric, exercise = load_rubric(rubric_path)
     exercise.prepare(say)
@@ -58,7 +58,7 @@ def quick_results(
                 broken[name] = str(error)
             path.unlink()
         say(f"{done} of {len(names)}: {name}" + (f": {broken[name]}" if name in broken else ""))
-    return Quick({name: results[name] for name in names if name in results}, broken)
+    return Results({name: results[name] for name in names if name in results}, broken)
 
 
 def _answered(names: Sequence[str], rubric_path: Path, jobs: int, seed: str) -> Iterator[tuple[str, Path, str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -12,9 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from grader.audit.findings import HEADINGS
-from grader.audit.records import Audit, Row, State
+from grader.audit.records import Audit, State, summary
 from grader.audit.whatif import Change, Shift, moves
-from grader.audit.words import summary
+from grader.files import csv_bytes
 from grader.report.plain import plain
 from grader.report.points import points_number, points_text
 from grader.report.spreadsheet import cell
@@ -22,36 +20,25 @@ from grader.report.spreadsheet import cell
 _MOST = 12  # troubles of a kind, or submissions of a table, shown; all of them are in the files
 _LONGEST = 220  # characters of one line
 _LIST = 10_000  # characters of a list in the table
+_NOT_AS_FORETOLD = {State.KEPT, State.UNEXPECTED, State.UNDECIDED}
+_SPECIAL = {State.UNDECIDED: "?", State.UNJUDGED: ""}
 
 
 def audit_csv(audit: Audit) -> bytes:
     """The matrix: one row a solution, one column an item with the points lost ("?" undecided, empty not judged)."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    items = [item.id for item in audit.items]
-    writer.writerow(["solution", "kind", "foretold", *items, "not_as_foretold", "checks_lost", "to_the_check", "story"])
+    rows = []
     for row in audit.rows:
-        writer.writerow(
-            [
-                cell(row.name),
-                cell(row.kind),
-                cell(" ".join(row.foretold)),
-                *_points_lost(row),
-                cell(" ".join(f"{s.item}:{s.state}" for s in row.squares if s.state in _NOT_AS_FORETOLD), _LIST),
-                cell(" ".join(f"{loss.item}.{loss.check}" for loss in row.losses), _LIST),
-                "" if row.to_the_check is None else "yes" if row.to_the_check else "no",
-                cell(row.story, _LONGEST),
-            ]
-        )
-    return stream.getvalue().encode()
-
-
-_NOT_AS_FORETOLD = {State.KEPT, State.UNEXPECTED, State.UNDECIDED}
-
-
-def _points_lost(row: Row) -> list[int | float | str]:
-    special = {State.UNDECIDED: "?", State.UNJUDGED: ""}
-    return [special.get(square.state, points_number(square.lost_milli)) for square in row.squares]
+        others = " ".join(f"{s.item}:{s.state}" for s in row.squares if s.state in _NOT_AS_FORETOLD)
+        who = {"solution": cell(row.name), "kind": cell(row.kind), "foretold": cell(" ".join(row.foretold))}
+        lost = {square.item: _SPECIAL.get(square.state, points_number(square.lost_milli)) for square in row.squares}
+        more = {
+            "not_as_foretold": cell(others, _LIST),
+            "checks_lost": cell(" ".join(f"{loss.item}.{loss.check}" for loss in row.losses), _LIST),
+            "to_the_check": "" if row.to_the_check is None else "yes" if row.to_the_check else "no",
+            "story": cell(row.story, _LONGEST),
+        }
+        rows.append({**who, **lost, **more})
+    return csv_bytes(rows)
 
 
 def print_audit(audit: Audit, console: Console, files: Sequence[Path] = ()) -> None:

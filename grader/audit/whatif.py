@@ -5,8 +5,6 @@ The rubric is changed in memory only; folders of runs are read and never written
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from grader.errors import GraderError
-from grader.exercise import Exercise
-from grader.judging_again import verdicts
+from grader.files import csv_bytes
 from grader.records import CheckSpec, ItemVerdict, Rubric, RubricItem
 from grader.report.points import points_number, points_text
+from grader.report.spreadsheet import cell
 from grader.rubric.wording import nearest
 from grader.run_files import EARLIER, EVIDENCE, REPORT
 from grader.run_folder import stored_report
@@ -137,22 +135,21 @@ def shifts(
     return sorted(made, key=lambda shift: (shift.gain_milli, shift.submission))
 
 
-def judged_with(exercise: Exercise) -> Judged:
-    """Judges a stored run, follow-through included; nothing runs."""
-    return lambda folder, rubric: verdicts(folder, rubric, exercise)
-
-
 def shifts_csv(shifts: Sequence[Shift]) -> bytes:
     """One row a submission: old and new points, the gain, and the items that move."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["submission", "old_points", "new_points", "gain", "items", "needs_review", "reported"])
-    for shift in shifts:
-        items = "; ".join(moves(shift))
-        reported_points = points_number(shift.reported_milli)
-        numbers = [points_number(milli) for milli in (shift.old_milli, shift.new_milli, shift.gain_milli)]
-        writer.writerow([_cell(shift.submission), *numbers, items, "yes" if shift.undecided else "", reported_points])
-    return stream.getvalue().encode()
+    rows = [
+        {
+            "submission": cell(shift.submission),
+            "old_points": points_number(shift.old_milli),
+            "new_points": points_number(shift.new_milli),
+            "gain": points_number(shift.gain_milli),
+            "items": "; ".join(moves(shift)),
+            "needs_review": "yes" if shift.undecided else "",
+            "reported": points_number(shift.reported_milli),
+        }
+        for shift in shifts
+    ]
+    return csv_bytes(rows)
 
 
 def moves(shift: Shift) -> list[str]:
@@ -186,8 +183,3 @@ def _refuse_turned(where: str, old: Mapping[str, float], new: Mapping[str, float
             raise GraderError(
                 f"--what-if: {where}: expected {low} to stay on its side of {high}, got {new[low]:g} and {new[high]:g}"
             )
-
-
-def _cell(text: str) -> str:
-    """The text as a spreadsheet shows it; none is taken for a formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text

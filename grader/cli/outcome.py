@@ -83,7 +83,7 @@ def doctor_values(found: Sequence[Finding]) -> Values:
 
 def audit_values(tried: Tried) -> Values:
     """Whether the rubric holds, and what each solution lost."""
-    from grader.audit.words import summary
+    from grader.audit.records import summary
 
     made = tried.audit
     return {

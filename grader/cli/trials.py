@@ -63,7 +63,7 @@ def audit(
         return
     screen.say("the solutions of corpus/ are read")
     from grader.audit import command, table
-    from grader.audit.words import summary
+    from grader.audit.records import summary
 
     if seeds:
         again = command.audit_seeds(only or [], seeds, rubric, out, jobs, screen.say, full=full)
@@ -74,8 +74,7 @@ def audit(
             lambda: table.seeds_line(*count),
         )
         raise typer.Exit(LOOK if again.faults else GRADED)
-    form = command.audit_in_full if full else command.audit_components
-    tried = form(only or [], rubric, out, jobs, screen.say)
+    tried = command.audit_corpus(only or [], rubric, out, jobs, screen.say, full=full)
     screen.result(
         lambda: outcome.audit_values(tried),
         lambda console: table.print_audit(tried.audit, console, tried.files),

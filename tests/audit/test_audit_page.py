@@ -10,9 +10,8 @@ from audit_samples import EVIL, LEFT, audited, verdicts, wrong
 from rich.console import Console
 
 from grader.audit.page import audit_html
-from grader.audit.records import Audit
+from grader.audit.records import MARKS, Audit, summary
 from grader.audit.table import audit_csv, print_audit
-from grader.audit.words import MARKS, summary
 
 
 def sample() -> Audit:

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from toy_exercise.running import rubric as toy_rubric
 
+from grader.audit.calibrate import defect, page, strip_plot
 from grader.audit.calibration import Measurement, Threshold, thresholds
-from grader.audit.calibration_page import defect, page
+from grader.audit.command import Repeated, repeat_csv
 from grader.audit.corpus import Solution
-from grader.audit.pictures import strip_plot
-from grader.audit.repeat import Repeated, repeat_csv
 from grader.exercises.vae_mnist.checks import CHECKS
 from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Outcome, Rubric, RubricItem
 

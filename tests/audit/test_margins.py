@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from audit_samples import rubric
 
-from grader.audit.margins import read_margins
+from grader.audit.calibration import read_margins
 from grader.errors import GraderError
 
 

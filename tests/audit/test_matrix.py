@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from audit_samples import EXERCISE, LEFT, audited, rubric, verdicts, wrong
 
+from grader.audit.calibration import Margin
 from grader.audit.corpus import Solution
-from grader.audit.margins import Margin
 from grader.audit.matrix import audit
 from grader.audit.records import Audit, State
 from grader.records import Outcome

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from grader.audit import corpus
-from grader.audit.wording import answers_of, faults_of, wording_faults
+from grader.audit.findings import answers_of, faults_of, wording_faults
 from grader.exercises.vae_mnist.checks import CHECKS
 from grader.notebook.format import load_notebook
 from grader.records import CheckVerdict, ItemVerdict, Outcome

@@ -7,12 +7,10 @@ follow-through necessary.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from pathlib import Path
 from grader.audit import corpus
 from grader.files import write_atomically
 from grader.judging_again import recalled, verdicts
+from grader.meanwhile import end_with_parent
 from grader.notebook.format import dump_notebook
 from grader.pipeline import follow
 from grader.records import ItemVerdict, Notebook
@@ -30,7 +29,6 @@ from grader.run_folder import store_followed, store_run, stored_evidence, stored
 from grader.running import case_of, run_submission, supply
 from grader.sound_parts import sound_source
 
-PR_SET_PDEATHSIG = 1
 RUNS = Path("runs/audit")
 SEED = f"{7:032x}"
 ISOLATION = "bubblewrap"
@@ -126,5 +124,5 @@ def _pin(cores: multiprocessing.Queue[int]) -> None:
 
     It ends with the audit, and its boxes with it.
     """
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent()
     os.sched_setaffinity(0, {cores.get()})

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +21,7 @@ from grader.batch.results import decisions_of, each_row, read_rows, write_result
 from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.lock import locked
+from grader.meanwhile import end_with_parent
 from grader.overrides import Decisions, with_overrides
 from grader.pipeline import judged_again
 from grader.records import Rubric
@@ -34,7 +33,6 @@ from grader.run_files import REPORT
 from grader.run_folder import has_report, stored_report
 from grader.run_pages import write_report
 
-PR_SET_PDEATHSIG = 1
 CHUNK = 8
 AS_BEFORE = GradebookWishes()
 EVERY_S = 2.0  # how often it is said how far it is
@@ -95,7 +93,7 @@ def _judge_all(
     if jobs == 1 or len(work) < 2 * CHUNK:
         return _told(map(_judge_one, work), len(work), say)
     context = multiprocessing.get_context("fork")  # nothing here has started a thread, and nothing heavy is loaded
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
         return _told(pool.map(_judge_one, work, chunksize=CHUNK), len(work), say)
 
 
@@ -127,10 +125,6 @@ def _judge_one(work: tuple[str, Path, Path, Decisions | None]) -> str:
 @cache
 def _loaded(rubric: Path) -> tuple[Rubric, Exercise]:
     return load_rubric(rubric)
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def moves_table(again: Regraded) -> Table:

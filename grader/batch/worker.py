@@ -7,7 +7,6 @@ cluster has no such process: it is given its jobs at once.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -16,8 +15,8 @@ from collections.abc import Collection, Sequence
 from pydantic import TypeAdapter
 
 from grader.batch.records import Ended, Job
+from grader.meanwhile import end_with_parent
 
-PR_SET_PDEATHSIG = 1
 JOB: TypeAdapter[Job] = TypeAdapter(Job)
 ENDED: TypeAdapter[Ended] = TypeAdapter(Ended)
 
@@ -29,7 +28,7 @@ def command(cores: Collection[int]) -> list[str]:
 
 def main(parent: str, cores: str) -> None:
     """Works until its input ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent()
     if os.getppid() != int(parent):  # it died before this one could ask to die with it
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides

@@ -15,8 +15,7 @@ from grader.notebook.regions import replace_regions, strip_markers
 from grader.notebook.template import make_template
 from grader.pipeline import Options, grade
 from grader.rubric import load_rubric
-from grader.skeleton.__main__ import main
-from grader.skeleton.writing import write_skeleton
+from grader.skeleton.__main__ import main, write_skeleton
 
 ROOT = Path(__file__).parents[2]
 SEED = "5" * 32  # of a fresh line that is unlike the one to be learnt

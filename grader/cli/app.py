@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from grader.cli import classes, machine, submission, trials
+from grader.cli import classes, completion, machine, submission, trials
 from grader.cli.help import WIDEST, Verb, Verbs
+from grader.cli.refusals import RUBRIC
 
 VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "One notebook": {"grade": submission.grade, "check": submission.check},
@@ -30,12 +33,25 @@ def command() -> Any:
 
 
 def _version(wanted: bool) -> None:
+    """Says what must be the same for two grades to be comparable: versions, then the checksums as a report has them."""
     if wanted:
-        from grader.cli.version import version_lines
+        from grader.versions import grader_checksum, versions
 
-        for line in version_lines():
-            typer.echo(line)
+        told = {**versions(), "grader's files": grader_checksum(), RUBRIC: _rubric_checksum(Path(RUBRIC))}
+        width = max(map(len, told))
+        for name, value in told.items():
+            typer.echo(f"{name:{width}}  {value}")
         raise typer.Exit
+
+
+def _rubric_checksum(path: Path) -> str:
+    """SHA-256 over the rubric and the one that it extends, as `grader.rubric` counts it, without its imports."""
+    try:
+        data = path.read_bytes()
+        other = completion.extended(path)
+        return hashlib.sha256(data + b"\0" + other.read_bytes() if other else data).hexdigest()
+    except OSError as error:
+        return f"cannot be read here ({error.strerror})"
 
 
 def _grader(

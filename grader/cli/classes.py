@@ -185,8 +185,7 @@ def history(
 
       python -m grader history runs/submissions --student ada
     """
-    from grader.batch.history import told
-    from grader.cli.past import events_of
+    from grader.batch.history import events_of, told
 
     events = events_of(out, student)
 

@@ -26,21 +26,12 @@ def by_the_same_chance(function, *arguments):
     return function(*arguments)
 
 
-def fresh_encoder(part, student, seed, size, x, y):
-    """A fresh encoder, after one call that lets lazy layers take their shape; in eval mode."""
+def fresh(part, student, kind, seed, size, inputs, y):
+    """A fresh module of that kind, after one call that lets lazy layers take their shape; in eval mode."""
     torch.manual_seed(seed)
-    module = part.build(student, part.encoder, size)
+    module = part.build(student, kind, size)
     with torch.no_grad():
-        call(module, part.encoder, tensor(x[:2], student), *part.labels(y[:2], student))
-    return module.eval()
-
-
-def fresh_decoder(part, student, seed, size, z, y):
-    """A fresh decoder, likewise."""
-    torch.manual_seed(seed)
-    module = part.build(student, part.decoder, size)
-    with torch.no_grad():
-        call(module, part.decoder, tensor(z[:2, :size], student), *part.labels(y[:2], student))
+        call(module, kind, tensor(inputs[:2], student), *part.labels(y[:2], student))
     return module.eval()
 
 
@@ -64,7 +55,7 @@ def ask_encoder(part, student, given):
 
     outputs, moved = [], []
     for k in range(INSTANCES):
-        module = fresh_encoder(part, student, 100 + k, size, x, y)
+        module = fresh(part, student, part.encoder, 100 + k, size, x, y)
         outputs.append(encode(module, x, y))
         if k == 0:
             answer["mu_again"], answer["logvar_again"] = encode(module, x, y)
@@ -97,7 +88,7 @@ def ask_decoder(part, student, given):
 
     images, far, still, moves = [], [], [], []
     for k in range(INSTANCES):
-        module = fresh_decoder(part, student, 300 + k, size, z, y)
+        module = fresh(part, student, part.decoder, 300 + k, size, z[:, :size], y)
         images.append(decode(module, z, y))
         far.append(decode(module, 10 * z, y))
         if k < 2:
@@ -126,11 +117,12 @@ def ask_decoder(part, student, given):
 def ask_other_sizes(part, student, given):
     """Encoder and decoder built for a latent size that is not the notebook's."""
     size = 5 if latent_dim(student) != 5 else 6
-    encoder = fresh_encoder(part, student, 400, size, given["x"], given["y"])
-    decoder = fresh_decoder(part, student, 400, size, given["z"], given["y"])
+    x, y, codes = given["x"], given["y"], np.ascontiguousarray(given["z"][:, :size])
+    encoder = fresh(part, student, part.encoder, 400, size, x, y)
+    decoder = fresh(part, student, part.decoder, 400, size, codes, y)
     with torch.no_grad():
-        mu, logvar = part.encode(encoder, given["x"], given["y"], student)
-        x_hat = part.decode(decoder, np.ascontiguousarray(given["z"][:, :size]), given["y"], student)
+        mu, logvar = part.encode(encoder, x, y, student)
+        x_hat = part.decode(decoder, codes, y, student)
     return {"size": size, "mu": mu, "logvar": logvar, "x_hat": x_hat}
 
 
@@ -157,14 +149,13 @@ def _numbers(parameters):
 def ask_parameters(part, student, given):
     """How many numbers are registered as parameters, reached by the gradient, and reached without being registered."""
     answer = {}
-    size, y = latent_dim(student), given["y"]
+    size, x, y = latent_dim(student), given["x"], given["y"]
     codes = np.ascontiguousarray(given["z"][:, :size])
-    for what, build, outputs in (
-        ("encoder", fresh_encoder, lambda m: part.encode(m, given["x"], y, student)),
-        ("decoder", fresh_decoder, lambda m: (part.decode(m, codes, y, student),)),
+    for what, kind, inputs, outputs in (
+        ("encoder", part.encoder, x, lambda m: part.encode(m, x, y, student)),
+        ("decoder", part.decoder, codes, lambda m: (part.decode(m, codes, y, student),)),
     ):
-        source = given["x"] if what == "encoder" else given["z"]
-        module = build(part, student, 500, size, source, given["y"]).train()
+        module = fresh(part, student, kind, 500, size, inputs, y).train()
         reached = leaves(outputs(module))
         registered = {id(p): p for p in module.parameters()}
         answer[what] = np.array(

@@ -34,16 +34,20 @@ def ask_device(part, student, given):
     return {"cuda": int(parameter.is_cuda)}
 
 
+def batches(*arrays):
+    """500 rows of each array after the other."""
+    for start in range(0, len(arrays[0]), 500):
+        yield [array[start : start + 500] for array in arrays]
+
+
 def ask_encode(part, student, given):
     """The codes of the hidden images, in eval mode, one batch after the other."""
     encoder = getattr(named(student, part.trained).eval(), actual("encoder"))
-    mus, logvars = [], []
     with torch.no_grad():
-        for start in range(0, len(given["x"]), 500):
-            x, y = given["x"][start : start + 500], given["y"][start : start + 500]
-            mu, logvar = part.encode(encoder, x, y, student)
-            mus.append(mu.cpu())
-            logvars.append(logvar.cpu())
+        pairs = [
+            [head.cpu() for head in part.encode(encoder, x, y, student)] for x, y in batches(given["x"], given["y"])
+        ]
+    mus, logvars = zip(*pairs, strict=True)
     return {"mu": torch.cat(mus), "logvar": torch.cat(logvars)}
 
 
@@ -51,22 +55,16 @@ def ask_samples(part, student, given):
     """New images from the trained model, by the student's sampling function, in a few calls."""
     model = named(student, part.trained).eval()
     torch.manual_seed(int(given["draw_seed"]))
-    images = []
-    for start in range(0, len(given["labels"]), 500):
-        labels = given["labels"][start : start + 500]
-        result = part.draw(student, model, len(labels), labels)
-        images.append(result.detach().cpu().float())
+    asked = batches(given["labels"])
+    images = [part.draw(student, model, len(labels), labels).detach().cpu().float() for (labels,) in asked]
     return {"images": torch.cat(images)}
 
 
 def decode(decoder, part, student, codes, labels):
     """Images of the codes, in eval mode."""
-    images = []
     decoder.eval()
     with torch.no_grad():
-        for start in range(0, len(codes), 500):
-            z, y = codes[start : start + 500], labels[start : start + 500]
-            images.append(part.decode(decoder, z, y, student).cpu())
+        images = [part.decode(decoder, z, y, student).cpu() for z, y in batches(codes, labels)]
     return {"images": torch.cat(images)}
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from grader.audit.records import ItemUse, Row, State, Trouble
+from grader.audit.records import ItemUse, Loss, Row, State, Trouble
 from grader.notebook.regions import solution_regions
 from grader.records import ItemVerdict, Notebook, Rubric
 from grader.report.points import points_text
@@ -81,7 +81,7 @@ def notes_of(rows: Sequence[Row], items: Sequence[ItemUse], *, whole: bool, cali
     unjudged = [use.id for use in items if rows and not any(_was_judged(row, use.id) for row in rows)]
     if unjudged:
         notes.append(f"Not judged here, because no model was trained: {', '.join(unjudged)}.")
-    waiting = [row.name for row in rows if row.kind == "wrong" and not _was_tried(row)]
+    waiting = [row.name for row in rows if row.kind == "wrong" and not row.was_tried]
     if waiting:
         notes.append(f"Wrong only once they are trained, and not tried here: {', '.join(waiting)}.")
     named = [row for row in rows if row.to_the_check is not None]
@@ -128,9 +128,7 @@ def _of_row(row: Row) -> Iterator[Trouble]:
     for loss in row.undecided:
         yield Trouble("undecided", row.name, f"{loss.item}: {loss.check}: {loss.message}")
     if row.kind == "honest":
-        for loss in row.losses:
-            text = f"{loss.item}: {loss.check} loses {points_text(loss.lost_milli)}: {loss.message}"
-            yield Trouble("honest", row.name, text)
+        yield from (Trouble("honest", row.name, _told(loss)) for loss in row.losses)
         return
     if row.survives:
         yield Trouble("survivor", row.name, f"loses nothing on {', '.join(row.foretold)}: {row.story}")
@@ -138,10 +136,12 @@ def _of_row(row: Row) -> Iterator[Trouble]:
         if square.state is State.KEPT and not row.survives:
             yield Trouble("kept", row.name, f"keeps every point of {square.item}")
         if square.state is State.UNEXPECTED:
-            for loss in row.losses:
-                if loss.item == square.item:
-                    text = f"{loss.item}: {loss.check} loses {points_text(loss.lost_milli)}: {loss.message}"
-                    yield Trouble("unexpected", row.name, text)
+            here = [loss for loss in row.losses if loss.item == square.item]
+            yield from (Trouble("unexpected", row.name, _told(loss)) for loss in here)
+
+
+def _told(loss: Loss) -> str:
+    return f"{loss.item}: {loss.check} loses {points_text(loss.lost_milli)}: {loss.message}"
 
 
 def _imprecise(rows: Sequence[Row]) -> Iterator[Trouble]:
@@ -168,10 +168,6 @@ def _margins(items: Sequence[ItemUse]) -> Iterator[Trouble]:
         for check in item.checks:
             if check.margin is not None and check.margin.fault:
                 yield Trouble("margin", f"{item.id}: {check.id}", check.margin.fault)
-
-
-def _was_tried(row: Row) -> bool:
-    return any(_was_judged(row, item) for item in row.foretold)
 
 
 def _was_judged(row: Row, item: str) -> bool:

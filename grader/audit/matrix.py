@@ -5,8 +5,8 @@ Squares that were not judged in a run (skipped checks) say nothing: they count n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 
 from grader.audit.calibration import Margin
 from grader.audit.corpus import REFERENCE, Solution, entry, solutions
@@ -81,7 +81,8 @@ def _row(
     for item in rubric.items:
         verdict = by_id.get(item.id)
         checks = [] if verdict is None or verdict.outcome is Outcome.SKIPPED else judged(item, verdict)
-        judged_checks.update(f"{item.id}.{spec.check}" for spec, _ in checks)
+        here = {f"{item.id}.{spec.check}" for spec, _ in checks}
+        judged_checks |= here
         for spec, check in checks:
             lost = spec.points_milli - check.points_milli
             loss = Loss(item.id, spec.check, lost, check.message, not exercise.checks[spec.check].needs_training)
@@ -96,8 +97,10 @@ def _row(
         state = _state(solution, item.id, lost, bool(checks), unsure)
         if state is State.UNTOUCHED and item.id.partition(".")[0] not in trained:
             state = State.UNJUDGED  # the reference's own, judged in its row
+        named_here = {f"{item.id}.{spec.check}" for spec in item.checks if _names(solution.checks, item.id, spec.check)}
+        if state is State.KEPT and named_here - here:
+            state = State.UNJUDGED  # what was foretold shows only in a check that was left out without training
         squares.append(Square(item.id, state, lost, of))
-    squares = [_without_training(square, judged_checks, rubric, solution) for square in squares]
     named = tuple(solution.checks)
     of_foretold = [check for check in judged_checks if check.rpartition(".")[0] in solution.loses]
     return Row(
@@ -125,15 +128,6 @@ def _state(solution: Solution, item: str, lost: int, was_judged: bool, unsure: b
     return State.UNEXPECTED
 
 
-def _without_training(square: Square, judged_checks: Collection[str], rubric: Rubric, solution: Solution) -> Square:
-    """The square, unjudged where what was foretold shows only in a check that was left out without training."""
-    (item,) = (item for item in rubric.items if item.id == square.item)
-    named = {f"{item.id}.{spec.check}" for spec in item.checks if _names(solution.checks, item.id, spec.check)}
-    if square.state is State.KEPT and named - set(judged_checks):
-        return replace(square, state=State.UNJUDGED)
-    return square
-
-
 def _names(named: Collection[str], item: str, check: str) -> bool:
     """Whether a check is among the named, by its name or as `item.check`."""
     return check in named or f"{item}.{check}" in named
@@ -159,12 +153,13 @@ def _item_use(
     margins: Mapping[str, Margin],
 ) -> ItemUse:
     wrong = [row for row in rows if row.kind == "wrong"]
-    tried: dict[str, int] = {}
-    for row in wrong:
-        for verdict in results[row.name]:
-            if verdict.id == item.id:
-                for spec, _ in judged(item, verdict):
-                    tried[spec.check] = tried.get(spec.check, 0) + 1
+    tried = Counter(
+        spec.check
+        for row in wrong
+        for verdict in results[row.name]
+        if verdict.id == item.id
+        for spec, _ in judged(item, verdict)
+    )
     uses = tuple(
         CheckUse(
             id=spec.check,
@@ -172,15 +167,15 @@ def _item_use(
             points_milli=spec.points_milli,
             numbers=spec.params,
             measured=spec.measured,
-            judged=tried.get(spec.check, 0),
-            lost_by=tuple(row.name for row in wrong if _lost(row, item.id, spec.check)),
+            judged=tried[spec.check],
+            lost_by=tuple(
+                row.name
+                for row in wrong
+                if any((loss.item, loss.check) == (item.id, spec.check) for loss in row.losses)
+            ),
             margin=margins.get(f"{item.id}: {spec.check}"),
         )
         for spec in item.checks
     )
     lost_by = tuple(row.name for row in wrong if any(s.item == item.id and s.lost_milli for s in row.squares))
     return ItemUse(item.id, item.title, item.points_milli, uses, max(tried.values(), default=0), lost_by)
-
-
-def _lost(row: Row, item: str, check: str) -> bool:
-    return any(loss.item == item and loss.check == check for loss in row.losses)

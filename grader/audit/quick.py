@@ -9,7 +9,6 @@ import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,22 +62,15 @@ def quick_results(
 
 def _answered(names: Sequence[str], rubric_path: Path, jobs: int, seed: str) -> Iterator[tuple[str, Path, str]]:
     """Each name with the file of its evidence, or with why there is none, as they come."""
-    with _folder() as folder, _pool(min(jobs, len(names)) or 1, rubric_path, seed) as pool:
-        paths = {name: folder / f"{number}.safetensors" for number, name in enumerate(names)}
+    context = multiprocessing.get_context("spawn")  # a process in which torch has threads cannot be forked safely
+    processes = min(jobs, len(names)) or 1
+    with (
+        tempfile.TemporaryDirectory(prefix="audit-") as folder,
+        ProcessPoolExecutor(processes, context, warm_up, (rubric_path, seed)) as pool,
+    ):
+        paths = {name: Path(folder, f"{number}.safetensors") for number, name in enumerate(names)}
         waiting = {pool.submit(answer_in_child, name, path): name for name, path in paths.items()}
         for future in as_completed(waiting):
             name = waiting[future]
             error = future.exception()
             yield name, paths[name], future.result() if error is None else f"{type(error).__name__}: {error}"
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="audit-") as folder:
-        yield Path(folder)
-
-
-def _pool(jobs: int, rubric_path: Path, seed: str) -> ProcessPoolExecutor:
-    """Workers that start clean: a process in which torch has threads cannot be forked safely."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=warm_up, initargs=(rubric_path, seed))

@@ -89,6 +89,11 @@ class Row:
         states = {square.state for square in self.squares if square.item in self.foretold}
         return self.kind == "wrong" and State.KEPT in states and not states & {State.LOST, State.UNDECIDED}
 
+    @property
+    def was_tried(self) -> bool:
+        """Whether anything foretold was judged; the rest needs training."""
+        return any(s.item in self.foretold and s.state is not State.UNJUDGED for s in self.squares)
+
 
 @dataclass(frozen=True, slots=True)
 class CheckUse:
@@ -165,11 +170,7 @@ def caught(rows: Sequence[Row]) -> int:
 
 def tried(rows: Sequence[Row]) -> list[Row]:
     """The wrong solutions of which something foretold was judged; the others need training."""
-    return [
-        row
-        for row in rows
-        if row.kind == "wrong" and any(s.item in row.foretold and s.state is not State.UNJUDGED for s in row.squares)
-    ]
+    return [row for row in rows if row.kind == "wrong" and row.was_tried]
 
 
 def unharmed(rows: Sequence[Row]) -> int:

@@ -76,7 +76,8 @@ def changes(before: Mapping[str, Standing], after: Sequence[Row], why: str) -> l
     made = []
     for row in after:
         was, now = before.get(row.key), _standing(row.report) if row.report else None
-        if was == now or (was and now and _same(was, now)):
+        as_before = was and now and was.points_milli == now.points_milli and was.decided == now.decided
+        if was == now or (as_before and not _moved(was, now)):
             continue
         decided = _reasons(now.decided) if now and (was.decided if was else {}) != now.decided else ""
         sums = row.report.checksums if row.report else {}
@@ -208,10 +209,6 @@ def _standing(report: GradeReport) -> Standing:
         {i.id: (i.override.points_milli, i.override.reason, i.override.by) for i in report.items if i.override},
         report.checksums.get("evidence", ""),
     )
-
-
-def _same(was: Standing, now: Standing) -> bool:
-    return not _moved(was, now) and was.points_milli == now.points_milli and was.decided == now.decided
 
 
 def _what(was: Standing | None, now: Standing | None, *, decided: bool) -> str:

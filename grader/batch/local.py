@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO
 
 import psutil
 from pydantic import ValidationError
@@ -160,11 +159,6 @@ class _Worker:
             return
         process.kill()
         process.wait()
-        for stream in (process.stdin, process.stdout):
-            _close(stream)
-
-
-def _close(stream: IO[bytes] | None) -> None:
-    if stream is not None:
-        with contextlib.suppress(OSError, ValueError):  # what was still to be written has no reader any more
-            stream.close()
+        for stream in filter(None, (process.stdin, process.stdout)):
+            with contextlib.suppress(OSError, ValueError):  # what was still to be written has no reader any more
+                stream.close()

@@ -19,12 +19,10 @@ from grader.batch.manifest import folders, read_manifest, write_manifest
 from grader.batch.records import Row, State
 from grader.batch.results import decisions_of, each_row, read_rows, write_results
 from grader.errors import GraderError
-from grader.exercise import Exercise
 from grader.lock import locked
 from grader.meanwhile import end_with_parent
 from grader.overrides import Decisions, with_overrides
 from grader.pipeline import judged_again
-from grader.records import Rubric
 from grader.report.plain import plain
 from grader.report.points import points_text
 from grader.report.report_json import dump
@@ -37,6 +35,7 @@ CHUNK = 8
 AS_BEFORE = GradebookWishes()
 EVERY_S = 2.0  # how often it is said how far it is
 Say = Callable[[str], None]
+_loaded = cache(load_rubric)  # once in each process
 
 
 @dataclass(frozen=True)
@@ -120,11 +119,6 @@ def _judge_one(work: tuple[str, Path, Path, Decisions | None]) -> str:
     except (GraderError, OSError) as error:
         return f"{plain(key, 60)}: not judged again: {plain(str(error), 200)}"
     return ""
-
-
-@cache
-def _loaded(rubric: Path) -> tuple[Rubric, Exercise]:
-    return load_rubric(rubric)
 
 
 def moves_table(again: Regraded) -> Table:

@@ -31,6 +31,7 @@ from grader.run_files import ENDED, REPORT
 FOLDER = "slurm"  # below the class's folder: scripts, logs, and which task grades whom
 QUEUE = "queue.json"
 TRIES = 3
+GIVEN_UP = f"the scheduler ended its task {TRIES} times before it was graded; the logs are in {FOLDER}/"
 POLL_S = 3.0
 POLL_EACH_S = 0.005  # and so much more for each submission: a shared file system is asked for all of them
 MOST_TASKS = 1000  # of one array: a scheduler's own limit is 1001 unless its settings say otherwise
@@ -120,16 +121,13 @@ class SlurmExecutor:
             lost = lost[: MOST_TASKS * self._config.chunk]
             if lost and set(states) <= set(tasks):  # a task of an earlier command that nobody knows may be theirs
                 for key in [key for key in lost if tries[key] >= TRIES]:
-                    ended(Ended(key, State.FAILED, self._given_up()))
+                    ended(Ended(key, State.FAILED, GIVEN_UP))
                     del waiting[key]
                 self._submit([waiting[key] for key in lost if key in waiting], tasks)
                 tries.update(lost)
                 gone.clear()
             if waiting:
                 time.sleep(POLL_S + POLL_EACH_S * len(waiting))
-
-    def _given_up(self) -> str:
-        return f"the scheduler ended its task {TRIES} times before it was graded; the logs are in {self._folder.name}/"
 
     def _states(self) -> dict[str, str]:
         """The state of each of this class's tasks that the scheduler still has."""

@@ -47,13 +47,15 @@ def gradebooks(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings)
     extent = extent_of(ordered)
     if extent and not settings.upload_partial:
         judged, most = points_text(out_of(ordered, rubric)), points_text(rubric.points_milli)
-        told = f"files for Canvas, Moodle and other systems were not written: this class was graded {_said(extent)}"
-        told = f"{told}, {judged} of {most} points; --upload-partial writes them all the same"
-        return Gradebooks(files, (*held, told))
+        why = f"files for Canvas, Moodle and other systems were not written: this class was graded {_said(extent)}"
+        why = f"{why}, {judged} of {most} points; --upload-partial writes them all the same"
+        return Gradebooks(files, (*held, why))
     for system in SYSTEMS:
         made = system.files(ordered, rubric, settings)
         files |= {_named(name, extent): content for name, content in made.items()}
-    return Gradebooks(files, (*held, *_remarks(ordered, rubric, settings), *_of_systems(ordered, settings)))
+    told = _remarks(ordered, rubric, settings)
+    lacking = (*moodle.remarks(ordered, settings), *canvas.remarks(ordered, settings))
+    return Gradebooks(files, (*held, *told, *lacking))
 
 
 def _held_zeros(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]:
@@ -108,7 +110,3 @@ def _remarks(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -
     if others := sum(row.report.max_points_milli != rubric.points_milli for row in rows if row.report):
         found.append(f"{others} reports are out of other points than the rubric's; regrade before you import anything")
     return found
-
-
-def _of_systems(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]:
-    return (*moodle.remarks(rows, settings), *canvas.remarks(rows, settings))

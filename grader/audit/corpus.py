@@ -68,19 +68,17 @@ def solutions() -> dict[str, Solution]:
 
 def entry(name: str) -> Solution:
     """The entry of that name; the reference is an honest one that changes nothing."""
-    return Solution(REFERENCE, "honest", "the reference itself") if name == REFERENCE else solutions()[name]
+    if name == REFERENCE:
+        return Solution(REFERENCE, "honest", "the reference itself", parts=[*_settings()["parts"]])
+    return solutions()[name]
 
 
 def parts_of(name: str) -> tuple[str, ...]:
     """The parts whose training the entry may change; the other part's verdicts are the reference's."""
-    belongs: dict[str, list[str]] = _settings()["parts"]
-    if name == REFERENCE:
-        return tuple(belongs)
-    solution = solutions()[name]
-    if solution.parts:
-        return tuple(solution.parts)
+    solution, belongs = entry(name), _settings()["parts"]
     heads = {region.partition(".")[0] for region in solution.regions}
-    return tuple(part for part, names in belongs.items() if solution.replace or heads & set(names))
+    changed = [part for part, names in belongs.items() if solution.replace or heads & set(names)]
+    return tuple(solution.parts or changed)
 
 
 def names(kind: str, *, train: bool = False) -> list[str]:
@@ -90,7 +88,7 @@ def names(kind: str, *, train: bool = False) -> list[str]:
 
 def build(*chosen: str) -> Notebook:
     """The notebook a student with these solutions would hand in, without outputs; "reference" changes nothing."""
-    entries = [solutions()[name] for name in chosen if name != REFERENCE]
+    entries = [entry(name) for name in chosen]
     regions = {name: code for entry in entries for name, code in entry.regions.items()}
     return changed(regions, [pair for entry in entries for pair in entry.replace])
 

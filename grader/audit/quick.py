@@ -1,27 +1,47 @@
 """Every entry of the corpus judged on its components alone, in minutes: no box, no training.
 
-The corpus is our own code, so it may run beside the grader; a student's notebook never comes here.
+A notebook's component questions are answered in a forked child of a process that is already warm. For notebooks of our
+own corpus only; a student's notebook never comes here. There is no wall: what a cell does, it does as the person who
+audits. Cells and questions are those of a components-only grade, the recorder and the probe are the box's own, so the
+evidence is what a box would send.
 """
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
+import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from safetensors.numpy import save_file
 
-from grader.audit.forks import answer_in_child, warm_up
+from grader.audit import corpus
 from grader.audit.runs import SEED
+from grader.box.backend import ENGINE, PROBE, box_environment
+from grader.box.inbox import Inbox
 from grader.errors import GraderError
-from grader.evidence import load_evidence
-from grader.gathering import named
+from grader.evidence import load_evidence, save_evidence
+from grader.exercise import Exercise, Questions
+from grader.gathering import gather, named
+from grader.in_box.frames import Event, Plan, StageEnd, StageStatus, StageStep, Step, recorded
 from grader.judge import judge
-from grader.records import ItemVerdict
+from grader.notebook.restore import restore_given
+from grader.planning import cell_steps, first_plan, plan_frame, stage_steps
+from grader.records import Evidence, ItemVerdict, Notebook, Rubric, Status
 from grader.rubric import load_rubric
+from grader.running import ENGINE_FOLDER
+
+CHILD_S = 120
+LOG_TAIL = 200  # characters of what a child that died had to say
 
 
 @dataclass(frozen=True)
@@ -74,3 +94,173 @@ def _answered(names: Sequence[str], rubric_path: Path, jobs: int, seed: str) -> 
             name = waiting[future]
             error = future.exception()
             yield name, paths[name], future.result() if error is None else f"{type(error).__name__}: {error}"
+
+
+@dataclass
+class Warm:
+    """A process that has imported everything and run the reference's first given cells, ready to be forked."""
+
+    rubric: Rubric
+    exercise: Exercise
+    questions: Questions
+    shell: Any  # an IPython shell, whose user_ns is the notebook's
+    ran: tuple[str, ...]  # the sources that it has run
+
+
+_warm: list[Warm] = []  # of this process, at most one
+
+
+def warm_up(rubric_path: Path, seed: str) -> None:
+    """This process can be forked for one notebook after another."""
+    import torch
+
+    torch.set_num_threads(1)
+    rubric, exercise = load_rubric(rubric_path)
+    folders = exercise.prepare(lambda _: None)
+    contents = {ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders}
+    environment = box_environment(contents, "", "")
+    os.environ.update({name: value for name, value in environment.items() if name.startswith("BOX_")})
+    os.environ.update(MPLBACKEND="Agg", CUDA_VISIBLE_DEVICES="")  # a child cannot use CUDA after a fork
+    questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
+    warm = Warm(rubric, exercise, questions, _shell(exercise.in_box), ())
+    corpus.solutions()
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), _silence(Path(folder) / "log"):
+        warm.ran = _given_cells(warm)
+    _warm[:] = [warm]
+
+
+def answer_in_child(name: str, target: Path) -> str:
+    """`target` holds the entry's evidence without the questions; returns "", or why there is none.
+
+    The child may take two minutes; it is then killed, with whatever it had started.
+    """
+    (warm,) = _warm
+    notebook = corpus.build(name)
+    with tempfile.TemporaryDirectory(prefix="audit-") as temporary:
+        folder = Path(temporary)
+        child = multiprocessing.get_context("fork").Process(target=_child, args=(warm, notebook, folder, target))
+        child.start()
+        child.join(CHILD_S)
+        if child.exitcode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid or 0, signal.SIGKILL)
+            child.join()
+            return f"did not finish within {CHILD_S} s"
+        if child.exitcode == 0 and target.exists():
+            return ""
+        log = folder / "log"
+        said = " ".join(log.read_text(errors="replace").split())[-LOG_TAIL:] if log.exists() else ""
+        return f"the child ended with exit code {child.exitcode}: {said or 'it said nothing'}"
+
+
+def _child(warm: Warm, notebook: Notebook, folder: Path, target: Path) -> None:
+    os.setsid()
+    os.chdir(folder)
+    with _silence(folder / "log"):
+        evidence = _evidence(warm, notebook, folder)
+        partial = folder / "evidence"
+        partial.write_bytes(save_evidence(evidence))
+        shutil.move(partial, target)
+
+
+def _evidence(warm: Warm, notebook: Notebook, folder: Path) -> Evidence:
+    """The answers and faults of a components-only grade; the questions, which all entries share, are left out."""
+    steps = _steps(warm, notebook)
+    sources = tuple(step.source for step in cell_steps(steps))
+    already = warm.ran if sources[: len(warm.ran)] == warm.ran else ()
+    if not already:
+        warm.shell = _shell(warm.exercise.in_box)
+    for source in sources[len(already) :]:
+        _run(warm.shell, source)
+    inbox = Inbox(warm.rubric.limits, started=True, finished=True)
+    plan = plan_frame(steps, warm.rubric.interface, warm.rubric.limits)
+    asked = [step for step in stage_steps(steps) if step.stage in warm.questions]
+    for step in asked:
+        _ask(warm, plan, step, folder / step.stage, inbox)
+    stages = {step.stage for step in asked}
+    specs = {
+        source: spec
+        for source, spec in warm.exercise.answer_specs(warm.rubric.sizes).items()
+        if source.stage in warm.questions
+    }
+    return gather(inbox, specs, {}, Status.OK, "", stages)
+
+
+def _steps(warm: Warm, notebook: Notebook) -> list[Step]:
+    restored = restore_given(notebook, notebook)
+    return first_plan(restored, warm.exercise, warm.rubric.interface.names, warm.rubric.limits, ())
+
+
+def _given_cells(warm: Warm) -> tuple[str, ...]:
+    """The sources of the reference's cells before its first task, which have been run."""
+    reference = corpus.build(corpus.REFERENCE)
+    roles = restore_given(reference, reference).roles
+    sources = []
+    for step in _steps(warm, reference):
+        if isinstance(step, StageStep) or roles[step.index].role not in {"given", "constants"}:
+            break
+        _run(warm.shell, step.source)
+        sources.append(step.source)
+    return tuple(sources)
+
+
+def _ask(warm: Warm, plan: Plan, step: StageStep, folder: Path, inbox: Inbox) -> None:
+    """The stage's answers and notes are in the inbox, recorded by the box's own recorder."""
+    stage = step.stage
+    (folder / "answers").mkdir(parents=True, exist_ok=True)
+    save_file(warm.questions[stage], folder / "questions.safetensors")
+    request = {
+        "stage": stage,
+        "kind": stage.kind,
+        "question_s": step.question_s,
+        "folder": str(folder),
+        "skip": [],
+        "probe": str(warm.exercise.in_box),
+        "interface": plan.interface,
+    }
+    recorder = ENGINE_FOLDER / "recorder.py"
+    variables = {"__name__": "recorder", "student": warm.shell.user_ns, "request": request}
+    try:
+        exec(compile(recorder.read_text(), str(recorder), "exec"), variables)
+    except Exception as error:  # the recorder catches what student code raises
+        inbox.put(*Event(f"asking {stage} failed: {type(error).__name__}: {error}").encode())
+    for path in (folder / "answers").glob("*.*"):
+        inbox.put(*recorded(stage, path.name, path.read_bytes()).encode())
+    inbox.put(*StageEnd(stage, StageStatus.OK).encode())
+
+
+def _shell(in_box: Path) -> Any:
+    """A fresh shell with the exercise's own prelude, whose frames are named like a kernel's."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    shell = InteractiveShell(config=Config(HistoryManager={"enabled": False}))  # type: ignore[no-untyped-call]
+    prelude = in_box / "prelude.py"
+    if prelude.exists():
+        _run(shell, prelude.read_text())
+    return shell
+
+
+def _run(shell: Any, source: str) -> None:
+    """The cell has run; what it raised is its own matter, as in a notebook that goes on."""
+    shell.run_cell(source, store_history=False)
+
+
+@contextlib.contextmanager
+def _silence(log: Path) -> Iterator[None]:
+    """Whatever is printed meanwhile, by Python or below it, goes to the log."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(opened, 1)
+    os.dup2(opened, 2)
+    os.close(opened)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, original in zip((1, 2), kept, strict=True):
+            os.dup2(original, number)
+            os.close(original)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grader.audit import corpus, forks
+from grader.audit import corpus, quick
 from grader.audit.quick import quick_results
 from grader.audit.runs import SEED
 from grader.judge import judge
@@ -46,15 +46,15 @@ def test_a_child_that_ends_by_itself_leaves_a_reason(tmp_path: Path, monkeypatch
     def ends(*_: object) -> None:
         raise SystemExit("no evidence")
 
-    monkeypatch.setattr(forks, "_warm", [None])
-    monkeypatch.setattr(forks, "_evidence", ends)
-    why = forks.answer_in_child("uniform_prior", tmp_path / "evidence.safetensors")
+    monkeypatch.setattr(quick, "_warm", [None])
+    monkeypatch.setattr(quick, "_evidence", ends)
+    why = quick.answer_in_child("uniform_prior", tmp_path / "evidence.safetensors")
     assert why.startswith("the child ended with exit code 1")
 
 
 def test_a_child_that_takes_too_long_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forks, "_warm", [None])
-    monkeypatch.setattr(forks, "CHILD_S", 0.3)
-    monkeypatch.setattr(forks, "_evidence", lambda *_: time.sleep(60))
-    why = forks.answer_in_child("uniform_prior", tmp_path / "evidence.safetensors")
+    monkeypatch.setattr(quick, "_warm", [None])
+    monkeypatch.setattr(quick, "CHILD_S", 0.3)
+    monkeypatch.setattr(quick, "_evidence", lambda *_: time.sleep(60))
+    why = quick.answer_in_child("uniform_prior", tmp_path / "evidence.safetensors")
     assert why == "did not finish within 0.3 s"

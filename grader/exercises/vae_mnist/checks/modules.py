@@ -67,10 +67,11 @@ def encoder_gives_mu_and_logvar(evidence: Evidence, part: str) -> Finding:
 @check()
 def encoder_uses_the_image(evidence: Evidence, part: str, *, min_change: float) -> Finding:
     """mu and logvar both depend on the image."""
-    changes = {}
     fresh, moved = _heads(evidence, part), _heads(evidence, part, "moved_")  # a head may start at zero on purpose
-    for head, *values in zip(("mu", "logvar"), fresh, moved, strict=True):
-        changes[head] = max(float(v.std(axis=1).mean(axis=1).max()) for v in values)
+    changes = {
+        head: max(float(v.std(axis=1).mean(axis=1).max()) for v in values)
+        for head, *values in zip(("mu", "logvar"), fresh, moved, strict=True)
+    }
     wrong = {
         head: "" if change > min_change else f"{head} is the same for different images"
         for head, change in changes.items()

@@ -90,7 +90,9 @@ def samples_are_new(evidence: Evidence, part: str, *, copy_ratio: float, examine
 def samples_resemble_digits(evidence: Evidence, part: str) -> Measurement:
     """Samples look like handwritten digits."""
     features = [(judged(images).features,) for images, _ in drawn(evidence, part)]
-    distance = worst("Fréchet distance", _distance_from_digits, features, max)
+    distance = worst(
+        "Fréchet distance", lambda features: normalised_frechet_distance(features, digit_moments()), features, max
+    )
     return Measurement(
         "Fréchet distance",
         *distance,
@@ -106,7 +108,9 @@ def samples_spread_their_ink_as_digits_do(evidence: Evidence, part: str) -> Meas
     A classifier looks at strokes and forgives codes that hardly vary, or a decoder far off its prior; this does not.
     """
     squares = [(ink(images),) for images, _ in drawn(evidence, part)]
-    distance = worst("Fréchet distance of ink", _distance_of_ink, squares, max)
+    distance = worst(
+        "Fréchet distance of ink", lambda squares: normalised_frechet_distance(squares, ink_moments()), squares, max
+    )
     return Measurement(
         "Fréchet distance of ink",
         *distance,
@@ -149,7 +153,12 @@ def samples_differ(evidence: Evidence, part: str, *, tolerance: float) -> Measur
 @check(weighs_level=True, needs_training=True, presupposes=(samples_are_new,))
 def samples_of_a_digit_differ(evidence: Evidence, part: str) -> Measurement:
     """Samples of the same digit differ as handwriting does."""
-    spread = worst("spread within a digit", _mean_spread, drawn(evidence, part), min)
+    spread = worst(
+        "spread within a digit",
+        lambda images, labels: spread_against(images, labels, digit_deviations()).mean,
+        drawn(evidence, part),
+        min,
+    )
     least = min(spread_against(*rows, digit_deviations()).worst for rows in drawn(evidence, part))
     return Measurement(
         "spread within a digit",
@@ -214,18 +223,6 @@ def _requested(evidence: Evidence, part: str) -> tuple[Agreement, Array]:
     """The agreement in the worse set of drawn images, and that set's labels."""
     found = [(label_agreement(labels, judged(images).labels), labels) for images, labels in drawn(evidence, part)]
     return min(found, key=lambda pair: pair[0].overall)
-
-
-def _distance_from_digits(features: Array) -> float:
-    return normalised_frechet_distance(features, digit_moments())
-
-
-def _distance_of_ink(squares: Array) -> float:
-    return normalised_frechet_distance(squares, ink_moments())
-
-
-def _mean_spread(images: Array, labels: Array) -> float:
-    return spread_against(images, labels, digit_deviations()).mean
 
 
 def _distance(images: Array, expected: Array) -> Measure:

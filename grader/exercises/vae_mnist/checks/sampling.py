@@ -48,11 +48,11 @@ def codes_come_from_the_prior(
         "distinct": "" if distinct >= min_distinct_share else f"only {distinct:.0%} of the codes are different",
         "source": "" if not from_images else "the codes come from the encoder, that is, from images",
     }
-    wrong = [text for text in results.values() if text]
-    return Finding(
-        0.0 if wrong else 1.0,
-        "; ".join(wrong) or "the codes come from the prior",
-        "From which distribution should the codes of new images be drawn?" if wrong else "",
+    return verdict(
+        not any(results.values()),
+        "the codes come from the prior",
+        "; ".join(filter(None, results.values())),
+        "From which distribution should the codes of new images be drawn?",
         {"mean": mean, "spread": spread, "kurtosis": kurtosis, "share of different codes": distinct},
     )
 

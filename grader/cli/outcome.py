@@ -45,10 +45,9 @@ GRADED, LOOK, NOT_GRADED = 0, 1, 2
 
 def class_values(graded: Graded) -> Values:
     """What came of a class."""
-    rows = [_row(row) for row in graded.rows]
     return {
         "out": str(graded.out),
-        "rows": rows,
+        "rows": [_row(row) for row in graded.rows],
         "remarks": list(graded.remarks),
         "all_sure": graded.all_sure,
     }

@@ -84,7 +84,7 @@ template-check: $(STAMP) ## fails where the template is not what the reference m
 reference: setup ## runs the reference notebook and keeps its pictures in it
 	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb
 	@$(RUN) -m grader grade reference/vae_mnist.ipynb --out runs/reference
-	@$(RUN) -m grader.notebook.outputs runs/reference/executed.ipynb reference/vae_mnist.ipynb
+	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb --outputs runs/reference/executed.ipynb
 
 practice: $(STAMP) ## a small class to practise on, in build/practice/: right, wrong, unfinished, and no notebook
 	@$(RUN) -m grader.audit.practice build/practice

@@ -72,7 +72,10 @@ def read_tensors(data: bytes) -> dict[str, Array]:
     kinds, _ = _header(data)
     if others := sorted(kinds - _ANSWERED):
         raise Rejected(f"expected 32-bit floats or 64-bit integers, got {one_line(', '.join(others))}")
-    return _tensors(data)
+    try:
+        return dict(load(data))
+    except (ValueError, KeyError, TypeError, SafetensorError, OverflowError):
+        raise Rejected(_NO_FILE) from None
 
 
 def _header(data: bytes) -> tuple[set[str], dict[str, Any]]:
@@ -101,13 +104,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         raise ValueError("a key is given twice")
     return made
-
-
-def _tensors(data: bytes) -> dict[str, Array]:
-    try:
-        return dict(load(data))
-    except (ValueError, KeyError, TypeError, SafetensorError, OverflowError):
-        raise Rejected(_NO_FILE) from None
 
 
 def read_answer(data: bytes, spec: AnswerSpec) -> dict[str, Array]:

@@ -18,7 +18,6 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -62,9 +61,10 @@ class Container:
         self.image = os.environ.get(IMAGE_VARIABLE) or IMAGE
         asked = _said(self.program, "image", "inspect", "--format", "{{.Id}}", self.image)
         if asked.returncode:
+            said = asked.stderr.strip().splitlines() or ["it said nothing"]
             raise BoxError(
                 f"isolation 'container': {self.engine} has no image {self.image!r} to run"
-                f" ({_last_line(asked.stderr)}); try `{self.engine} pull {self.image}`,"
+                f" ({said[-1][:200]}); try `{self.engine} pull {self.image}`,"
                 f" or set {IMAGE_VARIABLE} to one that it has"
             )
 
@@ -140,11 +140,6 @@ def _said(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(command, 1, "", str(error))
-
-
-def _last_line(text: str) -> str:
-    lines: Sequence[str] = text.strip().splitlines() or ["it said nothing"]
-    return lines[-1][:200]
 
 
 def _end(program: str, name: str, folder: Path) -> None:

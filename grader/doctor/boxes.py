@@ -33,6 +33,7 @@ LIMITS = Limits(
     notebook_mb=1,
     cells=100,
 )
+BUSY = ("busy", "stubborn")
 BUSY_S = 3  # after which a busy cell is interrupted
 
 
@@ -60,16 +61,15 @@ def run_box(backend: Backend, cells: Mapping[str, str], limits: Limits = LIMITS,
     Raises:
         BoxError: where no box could be built.
     """
-    steps = [CellStep(index, source, _seconds(name, limits)) for index, (name, source) in enumerate(cells.items())]
+    steps = [
+        CellStep(index, source, BUSY_S if name in BUSY else limits.cell_s)
+        for index, (name, source) in enumerate(cells.items())
+    ]
     with tempfile.TemporaryDirectory(prefix="doctor-") as empty:
         contents = {ENGINE: ENGINE_FOLDER, PROBE: Path(empty)}
         keeper = Keeper(backend, contents, limits, gpu=gpu)
         kept = keeper.keep(plan_frame(steps, Interface(), limits), lambda *_: None, lambda _: None)
     return Boxed({name: _tried(kept, index) for index, name in enumerate(cells)}, kept)
-
-
-def _seconds(name: str, limits: Limits) -> float:
-    return BUSY_S if name in {"busy", "stubborn"} else limits.cell_s
 
 
 def _tried(kept: Kept, index: int) -> Tried:

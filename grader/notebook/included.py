@@ -1,7 +1,10 @@
-"""A given cell that holds the text of our own Python files: one source, which is linted, typed and tested as files.
+"""What the reference notebook holds that is made elsewhere: the texts of our own Python files, and pictures.
+
+A given cell may hold the text of files: one source, which is linted, typed and tested as files. Such a cell names its
+files, relative to the notebook, in `metadata.grader.files`. The pictures come from a graded run.
 
 `python -m grader.notebook.included NOTEBOOK [--check]` writes the cells anew, or with `--check` says if one is stale.
-Such a cell names its files, relative to the notebook, in `metadata.grader.files`.
+With `--outputs EXECUTED` the notebook gets the outputs of that run, too.
 """
 
 from __future__ import annotations
@@ -58,20 +61,40 @@ def _with_files(cell: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     return {**cell, "source": "\n".join([*head, "", text])}
 
 
+def with_outputs(notebook: Notebook, executed: Notebook) -> Notebook:
+    """The notebook, with the outputs of a run of the same cells.
+
+    Raises:
+        GraderError: where the two have different cells.
+    """
+    cells = []
+    if len(notebook["cells"]) != len(executed["cells"]):
+        raise GraderError("outputs: the executed notebook has other cells; grade this notebook first")
+    for mine, run in zip(notebook["cells"], executed["cells"], strict=True):
+        if source_of(mine) != source_of(run):
+            raise GraderError(f"outputs: cell {mine.get('id')!r} differs; grade this notebook first")
+        if is_code(mine):
+            mine = {**mine, "outputs": run["outputs"], "execution_count": run["execution_count"]}
+        cells.append(mine)
+    return {**notebook, "cells": cells}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0: the cells are written or fresh; 1: one is stale (`--check`); 2: a file is missing."""
+    """Exit code 0: the cells are written or fresh; 1: one is stale (`--check`); 2: a file is missing or another's."""
     parser = argparse.ArgumentParser(prog="python -m grader.notebook.included", description=main.__doc__)
     parser.add_argument("notebook", type=Path)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a cell is stale")
+    parser.add_argument("--outputs", type=Path, help="a graded run of the same cells, whose outputs are taken")
     options = parser.parse_args(arguments)
     try:
         notebook = load_notebook(options.notebook)
         made = with_files(notebook, options.notebook.parent)
+        made = with_outputs(made, load_notebook(options.outputs)) if options.outputs else made
     except GraderError as error:
         print(f"{options.notebook}: {error}", file=sys.stderr)
         return 2
     fresh = [source_of(cell) for cell in made["cells"]] == [source_of(cell) for cell in notebook["cells"]]
-    if fresh or options.check:
+    if options.check or (fresh and not options.outputs):
         if not fresh:
             print(f"{options.notebook}: a cell is not what its files say; run without --check")
         return 0 if fresh else 1

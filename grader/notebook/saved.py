@@ -33,16 +33,6 @@ class _Pair:
     again: Sequence[Mapping[str, Any]]
     runs: Sequence[CellRun]
 
-    @property
-    def complete(self) -> bool:
-        """Whether all of it ran to its end."""
-        return all(run.status == CellStatus.OK for run in self.runs)
-
-    @property
-    def ended(self) -> bool:
-        """Whether all of it ran, even if into an error."""
-        return all(run.status in {CellStatus.OK, CellStatus.ERROR} for run in self.runs)
-
 
 def compare_saved(
     submitted: Notebook, restored: Restored, executed: Notebook, runs: Sequence[CellRun]
@@ -99,7 +89,8 @@ def _numbers(
     cells: Sequence[Mapping[str, Any]], pair: _Pair, mine: tuple[str, bool], theirs: tuple[str, bool]
 ) -> Remark | None:
     """What the two runs of a cell printed, each with whether that is all of it, where it contradicts."""
-    complete = pair.complete and mine[1] and theirs[1] and _error(pair.saved) is None
+    to_its_end = all(run.status == CellStatus.OK for run in pair.runs)
+    complete = to_its_end and mine[1] and theirs[1] and _error(pair.saved) is None
     saved = read_curves(mine[0])
     found = list(contradictions(saved, read_curves(theirs[0]) if saved else {}, complete=complete))
     if not found:
@@ -113,7 +104,8 @@ def _numbers(
 def _errors(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Iterator[Remark]:
     for pair in pairs:
         saved, again = _error(pair.saved), _error(pair.again)
-        if not pair.ended or (saved is None) == (again is None):
+        ran = all(run.status in {CellStatus.OK, CellStatus.ERROR} for run in pair.runs)
+        if not ran or (saved is None) == (again is None):
             continue
         if saved is None and pair.count is None and not pair.saved:
             continue  # never run, so that it could show no error

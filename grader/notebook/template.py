@@ -7,6 +7,7 @@ whether the one on disk is stale. Refuses to make a template that leaks a line o
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import GraderError
+from grader.files import write_atomically
 from grader.notebook.format import (
     cell_title,
     checksum,
@@ -67,7 +69,7 @@ def _with_todos(source: str, regions: Mapping[str, Region], title: str) -> str:
         message = f"{name} is not implemented yet: see '{title}'"
         todo = [
             f"# TODO {name}: replace the next line with your code",
-            f"raise NotImplementedError({_quoted(message)})",
+            f"raise NotImplementedError({json.dumps(message, ensure_ascii=False)})",
         ]
         lines[region.start : region.end + 1] = [region.indent + line for line in todo]
     return "\n".join(lines)
@@ -102,10 +104,6 @@ def _template_cell(index: int, cell: Mapping[str, Any], source: str, *, has_regi
     return made
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
 def _refuse_leaks(cells: Sequence[Mapping[str, Any]], regions: Mapping[str, Region]) -> None:
     for index, cell in enumerate(cells):
         text = _squeezed(source_of(cell))
@@ -138,9 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not fresh:
                 print(f"{options.template}: stale, {options.reference} makes another one; run without --check")
             return 0 if fresh else 1
-        partial = options.template.with_name(options.template.name + ".partial")
-        partial.write_bytes(text.encode("utf-8"))
-        partial.replace(options.template)
+        write_atomically(options.template, text.encode("utf-8"))
     except (GraderError, OSError) as error:
         print(f"{options.reference}: {error}", file=sys.stderr)
         return 2

@@ -15,7 +15,7 @@ from faulty_grading import Grade, contents
 
 from grader import run_folder
 from grader.classifier import published
-from grader.data import mnist, raw
+from grader.data import sources
 from grader.exercises.vae_mnist.checks import pictures, real
 from grader.judge import judge
 from grader.records import Evidence, Outcome
@@ -98,7 +98,7 @@ def damaged_mnist(root: Path) -> Path:
     """The four files with their sizes and other contents; they take no room."""
     folder = root / "MNIST" / "raw"
     folder.mkdir(parents=True)
-    for name, size in raw.SIZES.items():
+    for name, size in sources.SIZES.items():
         (folder / name).touch()
         os.truncate(folder / name, size)
     return root
@@ -114,7 +114,7 @@ def test_mnist_is_damaged_before_grading(
     if variable != "MNIST_ROOT":
         monkeypatch.delenv("MNIST_ROOT")
     monkeypatch.setenv(variable, str(damaged_mnist(tmp_path / "damaged")))
-    monkeypatch.setattr(mnist.sources, "SOURCES", ())  # nowhere to fetch another copy from
+    monkeypatch.setattr(sources, "SOURCES", ())  # nowhere to fetch another copy from
     notebook_and_rubric = (str(ROOT / "reference" / "vae_mnist.ipynb"), "--rubric", str(ROOT / "rubric.yaml"))
     came = grade("grade", *notebook_and_rubric, "--out", str(tmp_path / "run"))
     came.is_refused("MNIST")

@@ -12,7 +12,7 @@ import toy_exercise
 from toy_exercise import running
 
 from grader import running as engine
-from grader.box import supply as boxes
+from grader.box import keeper as boxes
 from grader.box.backend import ENGINE, PROBE
 from grader.box.bubblewrap import Bubblewrap
 from grader.box.keeper import Keeper

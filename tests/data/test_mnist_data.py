@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from torchvision.datasets import MNIST
 
-from grader.data import cache_root, ensure_mnist, find_mnist, load_mnist, mnist, raw, sources
+from grader.data import cache_root, ensure_mnist, find_mnist, load_mnist, sources
 from grader.errors import DataError
 
 
@@ -31,7 +31,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def copy_from(folder: Path) -> Callable[[Path], None]:
     def source(target: Path) -> None:
-        for name in raw.SIZES:
+        for name in sources.SIZES:
             shutil.copyfile(folder / name, target / name)
 
     return source
@@ -69,19 +69,19 @@ def test_mnist_root_may_name_any_level(
 def test_packed_files_are_unpacked_into_the_cache(
     real_raw: Path, empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in raw.SIZES:
+    for name in sources.SIZES:
         content = gzip.compress((real_raw / name).read_bytes(), compresslevel=1)
         (tmp_path / f"{name}.gz").write_bytes(content)
     monkeypatch.setenv("MNIST_ROOT", str(tmp_path))
     assert find_mnist() == empty_cache
-    assert raw.problem_with(empty_cache / "MNIST" / "raw") is None
+    assert sources.problem_with(empty_cache / "MNIST" / "raw") is None
 
 
 def test_a_wrong_mnist_root_is_one_line(empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_ROOT", str(tmp_path))
     with pytest.raises(DataError, match=r"\AMNIST_ROOT=[^\n]+unset it\Z"):
         ensure_mnist(print)
-    (tmp_path / raw.TRAIN_LABELS).write_bytes(b"short")
+    (tmp_path / sources.TRAIN_LABELS).write_bytes(b"short")
     with pytest.raises(DataError, match=r"\AMNIST_ROOT=[^\n]+missing[^\n]+\Z"):
         ensure_mnist(print)
 
@@ -90,12 +90,12 @@ def test_the_next_source_is_asked_and_a_damaged_cache_replaced(
     real_raw: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (empty_cache / "MNIST" / "raw").mkdir(parents=True)
-    damaged = empty_cache / "MNIST" / "raw" / raw.TEST_LABELS
-    damaged.write_bytes(bytes(raw.SIZES[raw.TEST_LABELS]))
-    monkeypatch.setattr(mnist, "SOURCES", (("first", fail), ("second", copy_from(real_raw))))
+    damaged = empty_cache / "MNIST" / "raw" / sources.TEST_LABELS
+    damaged.write_bytes(bytes(sources.SIZES[sources.TEST_LABELS]))
+    monkeypatch.setattr(sources, "SOURCES", (("first", fail), ("second", copy_from(real_raw))))
     lines: list[str] = []
     assert ensure_mnist(lines.append) == empty_cache == cache_root()
-    assert raw.problem_with(damaged.parent) is None
+    assert sources.problem_with(damaged.parent) is None
     assert [path.name for path in empty_cache.iterdir()] == ["MNIST"]
     assert any("first: no network" in line for line in lines)
 
@@ -105,16 +105,16 @@ def test_a_source_of_other_digits_is_refused(
 ) -> None:
     def forged(target: Path) -> None:
         copy_from(real_raw)(target)
-        (target / raw.TEST_LABELS).write_bytes(bytes(raw.SIZES[raw.TEST_LABELS]))
+        (target / sources.TEST_LABELS).write_bytes(bytes(sources.SIZES[sources.TEST_LABELS]))
 
-    monkeypatch.setattr(mnist, "SOURCES", (("forger", forged),))
+    monkeypatch.setattr(sources, "SOURCES", (("forger", forged),))
     with pytest.raises(DataError, match=r"\A[^\n]*forger[^\n]*SHA-256[^\n]*set MNIST_ROOT to it\Z"):
         ensure_mnist(print)
     assert find_mnist() is None
 
 
 def test_two_at_once_leave_one_good_folder(real_raw: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mnist, "SOURCES", (("copy", copy_from(real_raw)),))
+    monkeypatch.setattr(sources, "SOURCES", (("copy", copy_from(real_raw)),))
     with ThreadPoolExecutor(3) as pool:
         roots = list(pool.map(lambda _: ensure_mnist(print), range(3)))
     assert roots == [empty_cache] * 3

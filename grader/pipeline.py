@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from grader import judging_again
 from grader.box.backend import backend_named
 from grader.errors import BoxError, GraderError
 from grader.evidence import as_stored
-from grader.exercise import Exercise
+from grader.exercise import Exercise, Say
 from grader.following import Followed, to_replace, verdicts
 from grader.judge import judge, of_checks
 from grader.judging import needing_training
@@ -54,7 +54,6 @@ from grader.running import BOX_SAYS, Case, Ran, case_of, run_replaced, run_submi
 from grader.sound_parts import replacement_key, replacement_questions, sound_source
 from grader.versions import grader_checksum, versions
 
-Say = Callable[[str], None]
 OURS = "a fault of the grader's or of this machine"
 MAX_CAUSE = 300  # characters
 

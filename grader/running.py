@@ -18,7 +18,7 @@ from grader.box.gpu import gpu
 from grader.box.inbox import Inbox
 from grader.box.keeper import Kept, Supply
 from grader.evidence import AnswerSpec, NotAnswered, as_stored
-from grader.exercise import Exercise, Questions
+from grader.exercise import Exercise, Questions, Say
 from grader.gathering import gather, merged, trained_state
 from grader.in_box.frames import Asked, At, Step
 from grader.meanwhile import Beside, ahead
@@ -53,7 +53,6 @@ from grader.records import (
 
 ENGINE_FOLDER = Path(__file__).parent / "in_box"
 BOX_SAYS = "the box reports a fault of the grader's: "  # its word alone: a notebook may have made it say so
-Say = Callable[[str], None]
 ENDED = {
     CellStatus.ERROR: "raised {}",
     CellStatus.TIMEOUT: "did not finish: {}",

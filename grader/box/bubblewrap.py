@@ -18,8 +18,8 @@ from pathlib import Path
 from grader.box.another_user import Readable, need_open, new_id, owns_the_kernel
 from grader.box.backend import ENGINE, RUNNER, SPARE_TASKS, AnotherUser, Command, Contents, box_environment
 from grader.box.gpu import memory_share
+from grader.box.kernel_limits import counts_tasks_by_box
 from grader.box.layers import checked
-from grader.box.rlimits import counts_tasks_by_box
 from grader.box.seccomp import kernel_filter
 from grader.errors import BoxError
 from grader.records import Limits

@@ -24,7 +24,7 @@ from pathlib import Path
 from grader.box.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Contents, box_environment
 from grader.box.bubblewrap import HOME, PASSWD, SETTINGS, SYSTEM, WRITABLE, python_folders, python_program
 from grader.box.gpu import memory_share
-from grader.box.rlimits import rlimits
+from grader.box.kernel_limits import rlimits
 from grader.box.seccomp import engine_profile
 from grader.errors import BoxError
 from grader.records import Limits

@@ -25,9 +25,8 @@ from typing import BinaryIO, cast
 import psutil
 
 from grader.box.backend import SPARE_TASKS, Backend, Contents
-from grader.box.cgroups import Cgroups
 from grader.box.inbox import Inbox
-from grader.box.rlimits import rlimits
+from grader.box.kernel_limits import Cgroups, rlimits
 from grader.box.watch import End, Watch
 from grader.errors import BoxError
 from grader.in_box.frames import At, Plan, Questions, Refused, Stage, Want, Warm
@@ -77,6 +76,8 @@ class Keeper:
             self._cgroups.remove()
             self._command.end()
             raise BoxError(f"the box could not be started: {error}") from None
+        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        self._pipes = [cast(BinaryIO, pipe) for pipe in pipes]  # all three were asked for
         counted, folders = self._cgroups.limits_memory, self._command.memory_folders
         self._watch = Watch(self._process.pid, limits, folders, counted=counted, limited="watch" not in absent)
         self.inbox = Inbox(limits)
@@ -92,7 +93,7 @@ class Keeper:
         """
         warm = Warm(tuple(imports), int(limits.cell_output_mb * 1e6))
         with contextlib.suppress(OSError):  # a box that is gone says so when it is kept
-            write_frame(cast(BinaryIO, self._process.stdin), *warm.encode())
+            write_frame(self._pipes[0], *warm.encode())
 
     def end(self) -> None:
         """The box is gone, though nothing was run in it.
@@ -102,7 +103,7 @@ class Keeper:
         """
         try:
             alive = self._kill()
-            _close([cast(BinaryIO, pipe) for pipe in (self._process.stdin, self._process.stdout, self._process.stderr)])
+            _close(self._pipes)
         finally:
             self._cgroups.remove()
             self._command.end()
@@ -119,8 +120,7 @@ class Keeper:
             BoxError: where something of the box could not be ended: nothing of the run may be used.
         """
         started = time.monotonic()
-        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
-        stdin, stdout, stderr = (cast(BinaryIO, pipe) for pipe in pipes)  # all three were asked for
+        stdin, stdout, stderr = self._pipes
         reader = threading.Thread(target=self._read_frames, args=(stdin, stdout, plan, questions, say), daemon=True)
         logger = threading.Thread(target=self._read_log, args=(stderr,), daemon=True)
         reader.start()
@@ -160,19 +160,14 @@ class Keeper:
         )
 
     def _natural_end(self, killed_for_memory: bool) -> tuple[Status, str]:
+        too_much = f"it used more than {self._limits.memory_mb} MB of memory"
         if self.inbox.finished:
             if self._watch.ended_for_number:
-                most = self._limits.processes
-                return Status.OK, f"all processes of the notebook were ended: there were more than {most} processes"
-            if killed_for_memory:
-                limit_mb = self._limits.memory_mb
-                return Status.OK, f"a process of the notebook was ended: it used more than {limit_mb} MB of memory"
-            return Status.OK, ""
+                too_many = f"there were more than {self._limits.processes} processes"
+                return Status.OK, f"all processes of the notebook were ended: {too_many}"
+            return Status.OK, f"a process of the notebook was ended: {too_much}" if killed_for_memory else ""
         if killed_for_memory:
-            return (
-                Status.KILLED,
-                f"the run was ended: it used more than {self._limits.memory_mb} MB of memory",
-            )
+            return Status.KILLED, f"the run was ended: {too_much}"
         if self.inbox.started:
             return (
                 Status.KILLED,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Collection
 
-from grader.box.cgroups import can_be_made
+from grader.box.kernel_limits import can_be_made
 from grader.box.seccomp import kernel_filter
 from grader.errors import BoxError
 

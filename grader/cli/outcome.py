@@ -72,8 +72,7 @@ def history_values(events: Iterable[Event]) -> Values:
 
 def doctor_values(found: Sequence[Finding]) -> Values:
     """Which promises hold."""
-    from grader.doctor.findings import State
-    from grader.doctor.screen import verdict
+    from grader.doctor.findings import State, verdict
 
     promises = [{"title": o.title, "state": str(o.state), "found": o.found, "fix": o.fix} for o in found]
     fit = not any(one.state is State.BROKEN for one in found)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from grader.box.cgroups import ROOT
+from grader.box.kernel_limits import ROOT
 
 MARK = "vae-autograder-doctor"  # the name of the process that tries to outlive its box
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import grader
 from grader.box.backend import Backend, backend_named
+from grader.box.kernel_limits import OPEN_FILES
 from grader.box.layers import missing_here
-from grader.box.rlimits import OPEN_FILES
 from grader.doctor import cells, findings
 from grader.doctor.boxes import LIMITS, run_box
 from grader.doctor.cells import groups_left, host, processes_left

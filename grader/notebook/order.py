@@ -102,10 +102,7 @@ class _Needs:
     def __init__(self, codes: Sequence[Code]) -> None:
         statements = [statement for code in codes for statement in code.statements or ()]
         self._binders = binders(statements)
-        self._readers: dict[str, list[Statement]] = {}
-        for statement in statements:
-            for name in statement.reads if statement.binds else ():
-                self._readers.setdefault(name, []).append(statement)
+        self._readers = _by_name(statements, lambda s: s.reads if s.binds else ())
         self._reads: dict[int, frozenset[str]] = {}
         self.bound = frozenset(self._binders)
 
@@ -129,9 +126,15 @@ class _Needs:
 
 def binders(statements: Iterable[Statement]) -> dict[str, list[Statement]]:
     """Name -> the statements that bind it."""
+    return _by_name(statements, lambda s: s.binds)
+
+
+def _by_name(
+    statements: Iterable[Statement], names: Callable[[Statement], Iterable[str]]
+) -> dict[str, list[Statement]]:
     found: dict[str, list[Statement]] = {}
     for statement in statements:
-        for name in statement.binds:
+        for name in names(statement):
             found.setdefault(name, []).append(statement)
     return found
 

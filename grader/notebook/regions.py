@@ -56,7 +56,9 @@ def replace_regions(notebook: Notebook, sources: Mapping[str, str]) -> Notebook:
     regions = solution_regions(notebook)
     for name in sources:
         if name not in regions:
-            raise GraderError(f"unknown solution region '{name}'{_nearest(name, regions)}")
+            near = difflib.get_close_matches(name, list(regions), n=1, cutoff=0.4)
+            advice = f"did you mean '{near[0]}'?" if near else "the reference notebook has no region like it"
+            raise GraderError(f"unknown solution region '{name}'; {advice}")
     result = copy.deepcopy(notebook)
     # From the last region to the first, so that the line numbers of those before stay true.
     for name, region in reversed(list(regions.items())):
@@ -115,8 +117,3 @@ def _regions_of_cell(index: int, source: str, *, code: bool) -> Iterable[tuple[s
             yield name, Region(index, start, number, indent, text)
     if opened:
         raise GraderError(f"{where}: region '{opened[0]}' is never closed; add '# END SOLUTION' to the cell")
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.4)
-    return f"; did you mean '{near[0]}'?" if near else "; the reference notebook has no region like it"

@@ -29,7 +29,7 @@ from grader.report.words import (
 _MOST = 100  # remarks, events or measured numbers shown; all of them are in report.json
 _MOST_ROWS = 32  # of a comparison or a diff
 _MOST_SHOWN = 12  # remarks with their comparison or diff; the others are in report.json
-_MOST_LOG = 60  # lines
+_MOST_LOG = 60  # last lines of what was written to the box's log
 _DEEPEST = 40  # spaces of indentation
 _MOST_REASONS = 8  # in the banner, which only points at what stands below
 WIDTH, HEIGHT, MARGIN = 420, 46, 24  # of the bar of a level
@@ -52,7 +52,7 @@ def report_html(report: GradeReport, figures: Sequence[Figure] = (), execution: 
         commands=commands(report),
         bar=level_bar,
         code=_code,
-        log_lines=_log_lines,
+        log_lines=lambda log: [plain(line, LONGEST["title"]) for line in log.splitlines()[-_MOST_LOG:]],
         measurements=_measurements,
         numbers=_numbers,
         most_rows=_MOST_ROWS,
@@ -89,11 +89,6 @@ def _number(value: float | int | str) -> str:
     if isinstance(value, int):
         return plain(str(value), LONGEST["number"])
     return f"{float(value):.4g}"
-
-
-def _log_lines(log: str) -> list[str]:
-    """The last lines of what was written to the box's log, each as one safe line."""
-    return [plain(line, LONGEST["title"]) for line in log.splitlines()[-_MOST_LOG:]]
 
 
 def level_bar(level: Level) -> Markup:

@@ -81,11 +81,9 @@ def told(text: str, kind: str = "message") -> str:
 
 
 def _check_lines(check: CheckVerdict) -> Iterator[str]:
-    points = of_points(check.points_milli, check.max_points_milli)
-    if is_left_out(check):
-        points = "not judged"
-    elif check.outcome is Outcome.NEEDS_REVIEW:
-        points = "undecided"
+    unsure = "undecided" if check.outcome is Outcome.NEEDS_REVIEW else ""
+    judged = unsure or of_points(check.points_milli, check.max_points_milli)
+    points = "not judged" if is_left_out(check) else judged
     yield f"{OUTCOME_MARKS[check.outcome]} {told(check.title or check.id, 'title')} ({points})"
     if check.message:
         yield f"    {told(check.message)}"

@@ -25,8 +25,8 @@ from toy_exercise import running
 
 from grader.audit import corpus
 from grader.box.bubblewrap import Bubblewrap
-from grader.box.cgroups import PREFIX
-from grader.box.cgroups import ROOT as CGROUPS
+from grader.box.kernel_limits import PREFIX
+from grader.box.kernel_limits import ROOT as CGROUPS
 from grader.errors import GraderError, SubmissionError
 from grader.pipeline import Options, grade
 

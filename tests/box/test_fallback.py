@@ -8,8 +8,7 @@ from small_box import kept, told
 from toy_exercise import running
 
 from grader.box import layers, watch
-from grader.box.cgroups import Cgroups
-from grader.box.rlimits import rlimits
+from grader.box.kernel_limits import Cgroups, rlimits
 from grader.records import Status
 
 FILES = """

@@ -15,7 +15,7 @@ from small_box import kept, told
 
 from grader.box.backend import backend_named
 from grader.box.bubblewrap import Bubblewrap
-from grader.box.cgroups import can_be_made
+from grader.box.kernel_limits import can_be_made
 from grader.box.layers import LAYERS, missing_here
 from grader.errors import BoxError
 

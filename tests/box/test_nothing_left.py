@@ -15,8 +15,8 @@ import psutil
 import pytest
 from small_box import kept
 
-from grader.box import cgroups
-from grader.box.cgroups import PREFIX, Cgroups
+from grader.box import kernel_limits
+from grader.box.kernel_limits import PREFIX, Cgroups
 from grader.box.unconfined import Unconfined
 from grader.errors import BoxError
 from grader.records import Status
@@ -32,7 +32,7 @@ kept("tell(1)\\nif os.fork() == 0:\\n    os.setsid()\\n    os.execv('/bin/sleep'
 
 def groups(keeper: int) -> list[Path]:
     """The control groups that a keeper has made."""
-    folders = [Path(parent, name) for parent, names, _ in os.walk(cgroups.ROOT) for name in names]
+    folders = [Path(parent, name) for parent, names, _ in os.walk(kernel_limits.ROOT) for name in names]
     return [folder for folder in folders if folder.name.startswith(f"{PREFIX}-{keeper}-")]
 
 
@@ -86,7 +86,7 @@ def test_a_box_whose_keeper_is_killed_dies_with_it_and_the_next_keeper_tidies_up
     keeper.send_signal(signal.SIGKILL)
     keeper.wait()
     soon(lambda: not running(mark))
-    monkeypatch.setattr(cgroups, "LEFT_BEHIND_S", 0)
+    monkeypatch.setattr(kernel_limits, "LEFT_BEHIND_S", 0)
     soon(lambda: Cgroups(64, 64).remove() or not groups(keeper.pid))
 
 

@@ -13,7 +13,7 @@ import pytest
 from toy_exercise import Toy, running
 from wall_cells import CELLS, MARK
 
-from grader.box.cgroups import Cgroups
+from grader.box.kernel_limits import Cgroups
 from grader.records import Status
 from grader.running import Ran
 

@@ -17,8 +17,7 @@ from grader.box.layers import missing_here
 from grader.doctor import cells, examination, findings
 from grader.doctor.boxes import run_box
 from grader.doctor.cells import host
-from grader.doctor.findings import Finding, State
-from grader.doctor.screen import show, verdict
+from grader.doctor.findings import Finding, State, show, verdict
 
 QUIET = {"tcp": "OSError", "udp": "worked", "dns": "gaierror", "abstract": "OSError", "socket_file": "OSError"}
 QUIET_TOLD = QUIET | {"interfaces": ["lo"], "seconds": 0.1}

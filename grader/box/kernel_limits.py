@@ -1,20 +1,31 @@
-"""Control groups for one box: memory, number of processes and a fair share of the cores, where this machine lets us.
+"""The kernel's limits: control groups for one box as a whole, and limits for each single process of it.
 
-Where it does not (an ordinary user without delegation), the keeper's own watching is the fallback.
+Control groups hold memory, number of processes and a fair share of the cores, where this machine lets us. Where it does
+not (an ordinary user without delegation), the keeper's own watching is the fallback. The others need no control group.
+
+What is not among those, and why: AS, because CUDA and torch reserve far more addresses than they use. NPROC, because
+outside a box it counts every task of the real user on this machine, so that a busy account could start no box; the
+runner sets it on itself where it counts the box's tasks alone (`counts_tasks_by_box`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import platform
+import re
 import signal
 import time
 from pathlib import Path
 
 import psutil
 
+from grader.records import Limits
+
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "vae-autograder"
+OPEN_FILES = 4096
 FAIR = 1024  # cpu.shares of a box, however many processes it has
 END_S = 30.0  # for the kernel to let go of the last process of a group
 LEFT_BEHIND_S = 60.0  # a younger group may be that of a keeper whom we cannot see, and not yet joined
@@ -157,3 +168,20 @@ def _own(controller: str, root: Path) -> Path:
         if controller in controllers.split(",") and (root / path.lstrip("/")).is_dir():
             return root / path.lstrip("/")
     return root
+
+
+def rlimits(limits: Limits) -> dict[str, int]:
+    """The limits by the name that follows RLIMIT_; bytes, seconds, or a number of files."""
+    return {
+        "CORE": 0,
+        "NOFILE": OPEN_FILES,
+        "FSIZE": limits.disk_mb * 1_000_000,
+        # Never reached before the wall time by a process that is ended with its box; the end of one that is not.
+        "CPU": math.ceil(limits.wall_s) * (os.cpu_count() or 1),
+    }
+
+
+def counts_tasks_by_box() -> bool:
+    """Whether NPROC, set inside a user namespace, counts the tasks of that namespace alone: since Linux 5.14."""
+    found = re.match(r"(\d+)\.(\d+)", platform.release())
+    return platform.system() == "Linux" and found is not None and (int(found[1]), int(found[2])) >= (5, 14)

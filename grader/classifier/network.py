@@ -65,8 +65,10 @@ class Network(nn.Module):
 def as_onnx(network: Network) -> bytes:
     """The network for inference, each batch norm inside its convolution: `x` `(N, 1, 28, 28)` float32 in [0, 1] gives
     `features` `(N, F)` and `probabilities` `(N, 10)`."""
-    nodes, constants = [], [_constant("two", 2.0), _constant("one", 1.0)]
-    nodes += [helper.make_node("Mul", ["x", "two"], ["doubled"]), helper.make_node("Sub", ["doubled", "one"], ["at0"])]
+    constants = [
+        helper.make_tensor(name, TensorProto.FLOAT, [], [value]) for name, value in (("two", 2.0), ("one", 1.0))
+    ]
+    nodes = [helper.make_node("Mul", ["x", "two"], ["doubled"]), helper.make_node("Sub", ["doubled", "one"], ["at0"])]
     blocks = list(copy.deepcopy(network).eval().fused().convolutions)
     for number, block in enumerate(blocks):
         assert isinstance(block, nn.Sequential)
@@ -99,7 +101,3 @@ def as_onnx(network: Network) -> bytes:
 
 def _tensor(name: str, values: Tensor) -> onnx.TensorProto:
     return numpy_helper.from_array(values.detach().contiguous().numpy().copy(), name)
-
-
-def _constant(name: str, value: float) -> onnx.TensorProto:
-    return helper.make_tensor(name, TensorProto.FLOAT, [], [value])

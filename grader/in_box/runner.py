@@ -86,10 +86,6 @@ class Before:
     definitions: str  # its imports, functions, classes and plain values
     told: Cell  # without outputs
 
-    def distrust(self) -> None:
-        """It ends kernels: a new one runs only what it defines; nothing where that ended one."""
-        self.again = self.definitions if self.again != self.definitions else ""
-
 
 class Runner:
     """Executes a plan; see the module's text."""
@@ -138,7 +134,8 @@ class Runner:
                 await kernel.rest(REST_S)
             if not kernel.alive:
                 if careful:
-                    before.distrust()
+                    # A new kernel runs only what it defines; nothing where that ended one.
+                    before.again = before.definitions if before.again != before.definitions else ""
                     self.channel.send(replace(before.told, status=CellStatus.DIED))  # its outputs stay
                 return await self.living_kernel(careful=not careful)
         return kernel

@@ -61,7 +61,8 @@ def class_deviations(images: Array, labels: Array) -> dict[int, float]:
     if len(images) != len(labels):
         raise ValueError(f"class_deviations: expected one label an image, got {len(labels)} for {len(images)}")
     classes = {int(label): images[labels == label] for label in np.unique(labels)}
-    return {label: _pixel_deviation(mine) for label, mine in classes.items() if len(mine) > 1}
+    pixels = {label: mine.reshape(len(mine), -1).astype(np.float64) for label, mine in classes.items()}
+    return {label: float(mine.std(axis=0, ddof=1).mean()) for label, mine in pixels.items() if len(mine) > 1}
 
 
 def spread_against(images: Array, labels: Array, real: Mapping[int, float]) -> Spread:
@@ -104,7 +105,3 @@ def distinct_share(images: Array, *, tolerance: float) -> float:
     search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(flat)
     nearest = search.kneighbors()[0][:, 0]  # without an argument, a picture is no neighbour of itself
     return float((nearest > tolerance * math.sqrt(flat.shape[1])).mean())
-
-
-def _pixel_deviation(images: Array) -> float:
-    return float(images.reshape(len(images), -1).astype(np.float64).std(axis=0, ddof=1).mean())

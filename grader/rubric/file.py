@@ -68,8 +68,8 @@ def read_file(path: Path) -> tuple[RubricFile, str]:
     if isinstance(content, dict) and "extends" in content:
         extended, whole = _extended(path, content.pop("extends"))
         for key in ("template", "reference"):
-            if key in whole and key not in content:
-                content[key] = _moved(whole[key], path, extended)
+            if key not in content and isinstance(notebook := whole.get(key), str):  # relative to its own folder
+                content[key] = os.path.relpath(extended.parent / notebook, path.parent)
         content = {**whole, **content}
         data += b"\0" + extended.read_bytes()
     try:
@@ -92,11 +92,6 @@ def _extended(path: Path, other: object) -> tuple[Path, dict[str, Any]]:
     if "extends" in content:
         raise RubricError(f"{where}: {other} extends {content['extends']!r:.60} itself; extend that one instead")
     return extended, content
-
-
-def _moved(notebook: object, path: Path, extended: Path) -> object:
-    """The extended rubric's notebook, relative to the folder of the extending one."""
-    return os.path.relpath(extended.parent / notebook, path.parent) if isinstance(notebook, str) else notebook
 
 
 def _parsed(path: Path) -> tuple[bytes, Any]:

@@ -229,7 +229,12 @@ def test_a_second_run_in_the_same_folder_leaves_nothing_of_the_first(
     folder = refilled()
     execution = Execution(Status.OK, 0, 1, 1, 90, "cpu", "bubblewrap")
     store_run(folder, Ran(replace(STORED, answers={}), notebook.template(), execution), {})
-    assert sorted(path.name for path in folder.iterdir()) == [EVIDENCE, "executed.ipynb", "execution.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "evidence.json",
+        EVIDENCE,
+        "executed.ipynb",
+        "execution.json",
+    ]
     with pytest.raises(GraderError, match=f"{REPORT}: no such file"):
         regrade(folder, exercise)
     rubric, toy = load_rubric(exercise)

@@ -37,7 +37,8 @@ def weighed(found: Measurement, *, zero_at: float, full_at: float) -> Finding:
     """The finding on a measurement; its message holds no number that a student could aim at."""
     level = Level(found.name, found.value, found.standard_error, zero_at, full_at)
     score, borderline = graded(level)
-    message = found.good if score == 1 else f"expected: {found.good}; they are {_standing(score)}"
+    standing = f"{'nearly' if score > 0.6 else 'partly'} there" if score else "far from it"
+    message = found.good if score == 1 else f"expected: {found.good}; they are {standing}"
     return Finding(
         score,
         message + CLOSE if borderline else message,
@@ -68,12 +69,6 @@ def graded(level: Level) -> tuple[float, bool]:
     if -room < above <= room:
         return min(above + room, room) / span, True
     return max(0.0, above / span), False
-
-
-def _standing(score: float) -> str:
-    if score == 0:
-        return "far from it"
-    return f"{'nearly' if score > 0.6 else 'partly'} there"
 
 
 Measuring = Callable[..., Finding | Measurement]  # measuring(evidence, part, *, numbers...)

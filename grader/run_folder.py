@@ -98,14 +98,14 @@ def stored_report(folder: Path) -> GradeReport:
     try:
         content = file_bytes(folder / REPORT, MAX_BYTES)
     except Unreadable as reason:
-        raise GraderError(f"{_shown(folder / REPORT)}: {one_line(str(reason))}; grade the notebook first") from None
+        raise GraderError(f"{shown(folder / REPORT)}: {one_line(str(reason))}; grade the notebook first") from None
     try:
         report = read_report_json(content)
     except GraderError as error:
-        raise GraderError(f"{_shown(folder)}: {error}") from None
+        raise GraderError(f"{shown(folder)}: {error}") from None
     checksum = evidence_checksum(folder)
     if report.checksums.get(EVIDENCE_CHECKSUM, checksum) != checksum:
-        raise GraderError(f"{_shown(folder)}: the report was made from other evidence; grade the notebook again")
+        raise GraderError(f"{shown(folder)}: the report was made from other evidence; grade the notebook again")
     return report
 
 
@@ -151,7 +151,7 @@ def _checksum(path: Path) -> str:
     try:
         return hashlib.sha256(file_bytes(path, MAX_FILE)).hexdigest()
     except Unreadable as reason:
-        raise EvidenceError(f"{_shown(path)}: {reason}; grade the notebook again") from None
+        raise EvidenceError(f"{shown(path)}: {reason}; grade the notebook again") from None
 
 
 def _stamp(path: Path) -> list[int]:
@@ -159,7 +159,7 @@ def _stamp(path: Path) -> list[int]:
         status = path.lstat()
     except OSError as error:
         why = "no such file; check the path" if isinstance(error, FileNotFoundError) else error.strerror
-        raise EvidenceError(f"{_shown(path)}: {why}; grade the notebook again") from None
+        raise EvidenceError(f"{shown(path)}: {why}; grade the notebook again") from None
     return [status.st_size, status.st_mtime_ns, status.st_ino]
 
 
@@ -195,10 +195,11 @@ def _trained(folder: Path) -> dict[str, _Trained]:
         known = read_json(path, _TRAINED, _MAX_SMALL)
     except Unreadable as reason:
         what = f"not what the grader wrote ({one_line(str(reason), 100)})"
-        raise GraderError(f"{_shown(path)}: {what}; grade the notebook again") from None
+        raise GraderError(f"{shown(path)}: {what}; grade the notebook again") from None
     # An older version wrote the items alone, not the key of the sound parts.
     return {part: _Trained(one) if isinstance(one, list) else one for part, one in known.items()}
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
+    """The path for an error of one line."""
     return one_line(str(path), 120)

@@ -27,7 +27,7 @@ from grader.records import GradeReport, Rubric, Status, Submission
 from grader.report.report_json import MAX_BYTES, dump_json, read_report_json
 from grader.report.words import trained_parts, undecided_milli
 from grader.run_files import REPORT, written
-from grader.run_folder import stored_report
+from grader.run_folder import shown, stored_report
 
 RUNS = Path("runs")
 SOURCE = ".source"  # which notebook, or which class's submissions, the folder belongs to
@@ -89,7 +89,7 @@ def refuse_run(out: Path) -> None:
         GraderError: it is.
     """
     if (out / REPORT).exists() and not (out / CLASS).exists():
-        raise GraderError(f"{_shown(out)}: holds the run of a single notebook; give another folder with --out")
+        raise GraderError(f"{shown(out)}: holds the run of a single notebook; give another folder with --out")
 
 
 def lost_parts(old: Collection[str] | None, new: Collection[str] | None, every: Collection[str]) -> frozenset[str]:
@@ -113,7 +113,7 @@ def refuse_less(folder: Path, parts: Collection[str] | None) -> None:
     lost = trained_parts(old) - set(parts) if old is not None and parts is not None else frozenset()
     if lost:
         raise GraderError(
-            f"{_shown(folder)}: holds a run that also graded the training of {listed(lost)}, "
+            f"{shown(folder)}: holds a run that also graded the training of {listed(lost)}, "
             f"which this one would leave out; {REPLACE}"
         )
 
@@ -142,7 +142,7 @@ def refuse_other_rubric(folder: Path, report: GradeReport, rubric: Rubric, path:
     """
     if {item.id for item in report.items}.isdisjoint(item.id for item in rubric.items):
         raise GraderError(
-            f"{_shown(folder)}: was graded by another rubric than {_shown(path)}, with which it has no item in common; "
+            f"{shown(folder)}: was graded by another rubric than {shown(path)}, with which it has no item in common; "
             "name its own with --rubric"
         )
 
@@ -173,7 +173,7 @@ def _choices(name: str, owner: str, parts: Sequence[str] | None) -> Iterator[Pat
 def _refuse_another(folder: Path, owner: str, submission: Submission, *, replace: bool) -> None:
     other = _of_another(folder, owner, submission)
     if other and (not replace or other in (A_CLASS, FILES)):
-        raise GraderError(f"{_shown(folder)}: holds {other}; {REPLACE}")
+        raise GraderError(f"{shown(folder)}: holds {other}; {REPLACE}")
 
 
 def _of_another(folder: Path, owner: str, submission: Submission) -> str:
@@ -221,7 +221,3 @@ def _is_for(folder: Path, owner: str) -> bool:
 def listed(parts: Collection[str]) -> str:
     """Parts as they are named in a sentence."""
     return " and ".join(sorted(parts))
-
-
-def _shown(path: Path) -> str:
-    return one_line(str(path), 120)

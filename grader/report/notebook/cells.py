@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -33,7 +33,10 @@ def cells_html(notebook: Notebook) -> tuple[str, ...]:
     """A piece of safe HTML for each cell, in order; those after the 400th say only that they are there."""
     budget = Budget()
     shown = [_prepared(cell, budget) for cell in notebook["cells"][:MOST_CELLS]]
-    made, _ = _exporter().from_notebook_node(_notebook(shown))
+    from nbformat import from_dict
+
+    told = {"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": shown}
+    made, _ = _exporter().from_notebook_node(from_dict(told))  # type: ignore[no-untyped-call]
     pieces = made.split(_BETWEEN)[1:]
     if len(pieces) != len(shown):
         raise AssertionError(f"{len(pieces)} pieces of {len(shown)} cells")
@@ -135,14 +138,6 @@ def _coloured(source: str, wanted: bool) -> Markup:
     from pygments.formatters import HtmlFormatter
 
     return Markup(highlight(source, IPython3Lexer(stripnl=False), HtmlFormatter(classprefix="py-")))
-
-
-def _notebook(cells: Sequence[dict[str, Any]]) -> Any:
-    from nbformat import from_dict
-
-    return from_dict(  # type: ignore[no-untyped-call]
-        {"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": list(cells)}
-    )
 
 
 @cache

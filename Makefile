@@ -53,7 +53,7 @@ doctor: setup ## says whether this machine can grade untrusted notebooks, by try
 	@$(RUN) -m grader doctor --rubric "$(RUBRIC)" $(OPTIONS)
 
 test: setup lint template-check ## the everyday tests, with coverage
-	@$(RUN) -m pytest -q -n $(WORKERS) --dist loadfile -m "not long and not attack and not slurm" --cov=grader --cov-report=term
+	@$(RUN) -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long and not attack and not slurm" --cov=grader --cov-report=term
 
 attacks: setup ## hands in hostile notebooks, the fast form: no training
 	@$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal -m "attack and not long" tests/attacks

@@ -184,8 +184,10 @@ class Runner:
         The new kernel has rested after those cells: what they do a moment later, it has survived, or they have been
         found. Only for what is quick, and once: whatever dies again has ended the kernel itself.
         """
+        if ran.status is not CellStatus.DIED:
+            return False  # and clears nobody: what a cell before has begun may still be on its way
         doubtful, self.doubtful = self.doubtful, False
-        if not doubtful or ran.status is not CellStatus.DIED or ran.seconds > self.plan.replay_max_s + DEATH_S:
+        if not doubtful or ran.seconds > self.plan.replay_max_s + DEATH_S:
             return False
         self.restarts_left += 1  # finding out costs none
         if (kernel := await self.living_kernel()) is not None:

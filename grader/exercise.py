@@ -28,9 +28,9 @@ class InterfaceSpec:
     names: tuple[str, ...]
     train_functions: Mapping[str, str]  # part -> the function whose call trains it
     arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # function -> its arguments, in order
-    returns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # function -> the values it returns, likewise
+    returns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # function -> the values it returns, in order
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # option -> choices, the interface's own first
-    imports: tuple[str, ...] = ()  # modules that a solution imports anyway; a box may load them before it is told one
+    imports: tuple[str, ...] = ()  # modules that every solution uses; a waiting box imports them
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What an audit says: one row a solution, one use an item and a check, and what is wrong.
+"""The result of an audit: a row for each solution, an entry for each item and check of the rubric, and what is wrong.
 
 Its words and marks are those in which page, table and terminal say the same thing.
 """

@@ -161,7 +161,7 @@ def events_of(out: Path, student: str | None) -> list[Event]:
     """The events of the class, or of the submission with this key or student's id; oldest first.
 
     Raises:
-        GraderError: where no class was graded, or nobody is called so, with the nearest name.
+        GraderError: no class was graded there, or it has no such submission; the message gives the nearest name.
     """
     events = read_history(out)
     names = {event.submission: event.submission for event in events}

@@ -18,7 +18,7 @@ from grader.records import Limits, Status
 START_GRACE_S = 120  # a machine under load may take long to import Jupyter
 SPARE_PROCESSES = 4  # the box's own
 MOST_ENDED = 20  # processes for their memory, or times that all are for their number, before the whole run is
-CLEAR_S = 5.0  # for the processes of a notebook to be ended
+CLEAR_S = 20.0  # for the processes of a notebook to be ended: beside hundreds that run, we get little of the CPU
 MAX_FILES = 200_000  # in memory; each costs about a kilobyte that no limit of bytes counts
 
 End = tuple[Status, str]  # how a run ended, in one sentence
@@ -107,8 +107,7 @@ class Watch:
 
     def family(self) -> list[psutil.Process]:
         """Every process that was ever seen in the box and may still be alive: also those that have left its tree."""
-        now = usage(self._pid, self._limits.memory_mb).family
-        self._seen.update((process.pid, process) for process in now)
+        self._seen.update((process.pid, process) for process in _descendants(self._pid))
         return list(self._seen.values())
 
     def _first_inside(self) -> int | None:
@@ -157,10 +156,7 @@ def usage(pid: int, memory_limit_mb: float, files_mb: float = 0.0) -> Usage:
     are counted in each, which costs nothing to know; only where the sum is above `memory_limit_mb` are they shared
     out among their users, so that the workers of a data loader are not their parent's memory over again.
     """
-    try:
-        family = psutil.Process(pid).children(recursive=True)
-    except psutil.Error:
-        return Usage(0.0, 0.0, ())
+    family = _descendants(pid)
     cpu_s = 0.0
     for process in family:
         with contextlib.suppress(psutil.Error):
@@ -170,6 +166,13 @@ def usage(pid: int, memory_limit_mb: float, files_mb: float = 0.0) -> Usage:
     if memory_mb > memory_limit_mb:
         memory_mb = _together([_proportional_mb(process) for process in family], files_mb)
     return Usage(memory_mb, cpu_s, tuple(family))
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return list(psutil.Process(pid).children(recursive=True))
+    except psutil.Error:
+        return []
 
 
 def _together(parts: list[tuple[float, float]], files_mb: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import psutil
 import pytest
 from small_box import kept, told
@@ -68,6 +70,17 @@ def test_the_box_is_looked_into_by_a_process_that_is_there() -> None:
     assert watched._first_inside() == there.pid
     there.kill()
     there.wait()
+
+
+def test_whom_to_end_is_known_without_measuring_anybodys_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of hundreds of processes that share much, measuring takes longer than they may go on."""
+    monkeypatch.setattr(watch, "_resident_mb", lambda process: pytest.fail("measured"))
+    monkeypatch.setattr(watch, "_proportional_mb", lambda process: pytest.fail("measured"))
+    child = psutil.Popen(["sleep", "60"])
+    watched = watch.Watch(os.getpid(), running.rubric().limits, (), counted=False, limited=True)
+    assert child.pid in {process.pid for process in watched.family()}
+    child.kill()
+    child.wait()
 
 
 def test_what_is_weaker_is_said() -> None:

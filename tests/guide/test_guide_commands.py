@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from scratch_project import ScratchProject, Unlike, change, copy_project, first_missing, run
 
-from docs.making.reading import INDEX, ROOT, Block, blocks, guide_pages
+from docs.making.reading import INDEX, Block, blocks, guide_pages
 from grader.cli.app import command
 from grader.errors import GraderError
 
@@ -19,7 +20,7 @@ PAGES = [page for page in guide_pages() if page != INDEX]
 BLOCKS = [block for page in guide_pages() for block in blocks(page)]
 COMMANDS = [pytest.param(b, id=f"{b.page.stem}:{b.line}") for b in BLOCKS if b.commands]
 ORDINARY = {"cp", "ls", "grep"}
-STAMP = Path(ROOT, ".venv", ".installed")
+STAMP = Path(sys.prefix, ".installed")
 
 made_by_make = pytest.mark.skipif(not STAMP.exists(), reason="the environment was not made by `make setup`")
 

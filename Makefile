@@ -12,7 +12,7 @@ export PYTHONUNBUFFERED := 1
 export SUBMISSION SUBMISSIONS CLASS NAME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup grade grade-class regrade gradescope check doctor test attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-seeds calibrate bench bench-data bench-wall bench-class clean
+.PHONY: help setup grade grade-class regrade gradescope check doctor test coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-seeds calibrate bench bench-data bench-wall bench-class clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -52,8 +52,13 @@ check: setup ## grades the components of SUBMISSION=x.ipynb alone, without train
 doctor: setup ## says whether this machine can grade untrusted notebooks, by trying from inside real boxes
 	@$(RUN) -m grader doctor --rubric "$(RUBRIC)" $(OPTIONS)
 
-test: setup lint template-check ## the everyday tests, with coverage
-	@$(RUN) -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long and not attack and not slurm" --cov=grader --cov-report=term
+EVERYDAY = -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long and not attack and not slurm"
+
+test: setup lint template-check ## the everyday tests
+	@$(RUN) -m pytest -q $(EVERYDAY)
+
+coverage: setup ## the same with the statements of grader/ that they run, which takes longer
+	@$(RUN) -m pytest -q $(EVERYDAY) --cov=grader --cov-report=term
 
 attacks: setup ## hands in hostile notebooks, the fast form: no training
 	@$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal -m "attack and not long" tests/attacks

@@ -63,7 +63,7 @@ class Exercise(Protocol):
     checks: Mapping[str, Check]
     in_box: Path
 
-    def to_load(self) -> Sequence[Callable[[], object]]:
+    def to_preload(self) -> Sequence[Callable[[], object]]:
         """Works of a fraction of a second each, after which what judging and drawing need is in memory.
 
         They are done in a thread of its own beside the notebook's cells, and wait while it trains.

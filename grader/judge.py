@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered
@@ -35,15 +34,6 @@ def judge(
     """
     memory = memory or Memory()
     return tuple(_item(evidence, item, checks, rubric.points_step_milli, memory) for item in rubric.items)
-
-
-def of_checks(rubric: Rubric, names: Collection[str]) -> Rubric:
-    """The rubric with these checks alone, each asked for whatever became of others."""
-
-    def alone(item: RubricItem) -> RubricItem:
-        return replace(item, checks=tuple(replace(spec, presupposes=()) for spec in item.checks if spec.check in names))
-
-    return replace(rubric, items=tuple(map(alone, rubric.items)))
 
 
 def stepped(points_milli: float, step_milli: int) -> int:

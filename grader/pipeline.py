@@ -23,10 +23,9 @@ from grader.errors import BoxError, GraderError
 from grader.evidence import as_stored
 from grader.exercise import Exercise, Say
 from grader.following import Followed, to_replace, verdicts
-from grader.judge import judge, of_checks
-from grader.judging import needing_training
+from grader.judge import judge
 from grader.judging_again import remember
-from grader.meanwhile import Beside
+from grader.meanwhile import Preloading
 from grader.memory import Memory
 from grader.notebook.format import load_notebook, one_line
 from grader.notebook.read import read_submission
@@ -161,15 +160,8 @@ def _run(work: _Work, say: Say) -> _Run:
         sound = sound_source(work.rubric_path, rubric)
         seed = options.seed or secrets.token_hex(16)
         case = case_of(work.submission.notebook, template, rubric, exercise, seed, boxes)
-        trained = of_checks(rubric, needing_training(exercise.checks))
-        with Beside(*exercise.to_load(), load_pages) as loading:
-            ran = run_submission(
-                case,
-                say,
-                parts=options.parts,
-                beside=loading,
-                decoding=lambda evidence: judge(evidence, trained, exercise.checks),
-            )
+        with Preloading(*exercise.to_preload(), load_pages) as preloading:
+            ran = run_submission(case, say, parts=options.parts, preloading=preloading)
         refuse_broken(ran)
         say("judging the answers")
         memory = Memory()

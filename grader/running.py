@@ -6,7 +6,7 @@ change, before its pictures are known to the box; the second box gets those numb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from grader.evidence import AnswerSpec, NotAnswered, as_stored
 from grader.exercise import Exercise, Questions, Say
 from grader.gathering import gather, merged, trained_state
 from grader.in_box.frames import Asked, At, Step
-from grader.meanwhile import Beside, ahead
+from grader.meanwhile import Preloading
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import cell_title
 from grader.notebook.restore import Restored, restore_given
@@ -98,15 +98,13 @@ def run_submission(
     say: Say,
     *,
     parts: Collection[str] | None = None,
-    beside: Beside | None = None,
-    decoding: Callable[[Evidence], object] | None = None,
+    preloading: Preloading | None = None,
 ) -> Ran:
     """The notebook has run to its end or to a limit, and what it answered is evidence.
 
     Where only some `parts` are to be trained, cells that train another or show something are left out, and of the
-    others only components are asked. What is done `beside` goes on from the first cell, when the boxes have imported,
-    and pauses while a cell trains, which takes every core. `decoding` is done with the evidence so far while the second
-    box decodes.
+    others only components are asked. The `preloading` goes on from the first cell, when the boxes have imported, and
+    pauses while a cell trains, which takes every core.
 
     Raises:
         BoxError: where no box could be built on this machine.
@@ -115,11 +113,11 @@ def run_submission(
     steps = first_plan(case.restored, case.exercise, names, case.rubric.limits, parts)
     second = parts is None and will_train(case.restored, case.exercise, names)
     case.boxes.ready(1 + second)  # the second one imports while the first one leaves a core idle
-    first = _run(case, steps, _Giver(case.questions), say, beside)
+    first = _run(case, steps, _Giver(case.questions), say, preloading)
     stages = {step.stage for step in stage_steps(steps)}
     asked = _specs(case, case.questions)
     evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
-    evidence = as_stored(_with_second_box(case, first, evidence, say, decoding=decoding))
+    evidence = as_stored(_with_second_box(case, first, evidence, say))
     case.boxes.end()  # where there was nothing to decode
     outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
     notebook = executed(case.restored.notebook, first.inbox.cells, outputs)
@@ -166,7 +164,7 @@ def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
     return {source: spec for source, spec in specs.items() if source.stage in stages}
 
 
-def _run(case: Case, steps: list[Step], giver: _Giver, say: Say, beside: Beside | None = None) -> Kept:
+def _run(case: Case, steps: list[Step], giver: _Giver, say: Say, preloading: Preloading | None = None) -> Kept:
     """One box has run the steps."""
     cells = case.restored.notebook["cells"]
     names = case.rubric.interface.names
@@ -174,8 +172,8 @@ def _run(case: Case, steps: list[Step], giver: _Giver, say: Say, beside: Beside 
     training = {index for index in known if training_part(case.restored, index, case.exercise, names) is not None}
 
     def running(at: At) -> None:
-        if beside is not None:
-            (beside.pause if at.cell in training else beside.go)()
+        if preloading is not None:
+            (preloading.pause if at.cell in training else preloading.go)()
         if at.cell is not None and at.cell < len(cells):
             say(f"cell {at.cell + 1} of {len(cells)}: {cell_title(cells, at.cell)}")
         elif at.stage is not None:
@@ -215,7 +213,6 @@ def _with_second_box(
     say: Say,
     *,
     before: Questions | None = None,
-    decoding: Callable[[Evidence], object] | None = None,
 ) -> Evidence:
     """The evidence, with what a fresh box answers that holds the trained numbers and the codes but no picture.
 
@@ -237,8 +234,6 @@ def _with_second_box(
     told = {**(before or {}), **asked}
     names = case.rubric.interface.names
     steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(told))
-    if decoding is not None:
-        ahead(lambda: decoding(as_stored(evidence)))
     kept = _run(case, steps, _Giver(told), say)
     return merged(evidence, gather(kept.inbox, _specs(case, asked), {}, kept.status, kept.event))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from toy_exercise.running import rubric as toy_rubric
 
 from grader.evidence import NotAnswered
-from grader.judge import judge, of_checks
+from grader.judge import judge
 from grader.judging import Check
 from grader.records import CheckSpec, Evidence, Fault, Finding, ItemVerdict, Outcome, Rubric, RubricItem
 
@@ -135,13 +135,3 @@ def test_a_check_gets_the_part_and_its_numbers() -> None:
     judge(NOTHING, _rubric(item), {"check": Check(check)})
     assert got == {"part": "two", "tolerance": 0.5}
     assert Check(check).title == "check"
-
-
-def test_chosen_checks_are_asked_whatever_became_of_others() -> None:
-    named = {"lost": _check(Finding(0.0, "no")), "wanted": _check(Finding(1.0, "yes"))}
-    specs = (CheckSpec("lost", 1000, {}, ()), CheckSpec("wanted", 1000, {}, ("lost",)))
-    rubric = _rubric(RubricItem("one.item", "An item", 2000, specs))
-    (whole,) = judge(NOTHING, rubric, named)
-    assert [check.outcome for check in whole.checks] == [Outcome.FAILED, Outcome.SKIPPED]
-    (alone,) = judge(NOTHING, of_checks(rubric, {"wanted"}), named)
-    assert [(check.id, check.outcome) for check in alone.checks] == [("wanted", Outcome.PASSED)]

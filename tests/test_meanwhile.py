@@ -1,4 +1,4 @@
-"""Work beside other work: never heard of when it fails, and done once for all who ask."""
+"""Preloading: never heard of when it fails, and done once for all who ask."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from grader.exercises.vae_mnist.checks import pictures
-from grader.meanwhile import BEHIND, Beside, ahead
+from grader.meanwhile import BEHIND, Preloading
 
 
 def fails() -> None:
@@ -25,12 +25,12 @@ def until(met: threading.Event) -> None:
 
 def test_a_fault_of_the_work_is_dropped_and_the_next_is_done() -> None:
     done = threading.Event()
-    ahead(fails, done.set)
+    Preloading(fails, done.set).go()
     until(done)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere niceness is a whole process's")
-def test_what_is_done_behind_steps_back_alone() -> None:
+def test_its_thread_alone_steps_back() -> None:
     niceness: list[int] = []
     done = threading.Event()
 
@@ -38,7 +38,7 @@ def test_what_is_done_behind_steps_back_alone() -> None:
         niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
 
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    ahead(look, done.set, behind=True)
+    Preloading(look, done.set).go()
     until(done)
     assert niceness == [max(own, BEHIND)]
     assert os.getpriority(os.PRIO_PROCESS, 0) == own
@@ -90,7 +90,7 @@ def test_forgetting_leaves_what_is_being_made() -> None:
     assert len(pictures._remembered) <= pictures.MOST
 
 
-def test_works_beside_wait_while_they_must() -> None:
+def test_works_wait_while_they_must() -> None:
     first, second, third = threading.Event(), threading.Event(), threading.Event()
     paused = threading.Event()
 
@@ -98,26 +98,26 @@ def test_works_beside_wait_while_they_must() -> None:
         first.set()
         until(paused)
 
-    beside = Beside(work, fails, second.set, third.set)
+    preloading = Preloading(work, fails, second.set, third.set)
     assert not first.wait(0.1), "nothing begins by itself"
-    beside.go()
+    preloading.go()
     until(first)
-    beside.pause()
+    preloading.pause()
     paused.set()
     assert not second.wait(0.2), "what is being done goes on, the next waits"
-    beside.go()
+    preloading.go()
     until(third)
-    beside.go()  # once more is no harm
+    preloading.go()  # once more is no harm
     assert second.is_set()
 
 
 def test_leaving_lets_what_was_begun_end_and_begins_nothing() -> None:
     first, last, never = threading.Event(), threading.Event(), threading.Event()
-    with Beside(first.set, last.set) as beside:
-        beside.go()
+    with Preloading(first.set, last.set) as preloading:
+        preloading.go()
         until(first)
-        beside.pause()
+        preloading.pause()
     until(last)
-    with Beside(never.set):
+    with Preloading(never.set):
         pass
     assert not never.wait(0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from toy_exercise import running
 
 from grader.records import Status
@@ -57,6 +58,7 @@ print(float((torch.ones(200, 50) @ torch.ones(50, 200)).sum()), float((np.ones((
 ]
 
 
+@pytest.mark.usefixtures("all_cores")
 def test_workers_shared_memory_threads_shells_and_sockets_work() -> None:
     ran = running.run(CELLS, train=False, cell_s=100, wall_s=300, memory_mb=4000, processes=200)
     said = [running.own(ran, number)[1] for number in range(len(CELLS))]

@@ -41,7 +41,7 @@ class Toy:
     checks: Mapping[str, Check] = checks_of(checks)
     in_box = FOLDER / "in_box"
 
-    def to_load(self) -> Sequence[Callable[[], object]]:
+    def to_preload(self) -> Sequence[Callable[[], object]]:
         """Nothing takes time to load."""
         return ()
 

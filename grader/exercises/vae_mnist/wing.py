@@ -70,7 +70,7 @@ class VaeMnist:
     checks: Mapping[str, Check] = CHECKS
     in_box: Path = Path(__file__).parent / "in_box"
 
-    def to_load(self) -> Sequence[Callable[[], object]]:
+    def to_preload(self) -> Sequence[Callable[[], object]]:
         """scikit-learn, the classifier, what it sees on real digits, the training images' index, and matplotlib."""
         measures = (real.mean_image, digit_moments, digit_deviations, ink_moments, real.training_bank)
         learn = [partial(import_module, f"sklearn.{name}") for name in ("metrics", "neighbors", "decomposition")]

@@ -36,7 +36,7 @@ class StraightLine:
     checks: Mapping[str, Check] = checks_of(checks)
     in_box: Path = Path(__file__).parent / "in_box"
 
-    def to_load(self) -> Sequence[Callable[[], object]]:
+    def to_preload(self) -> Sequence[Callable[[], object]]:
         """Nothing takes time to load."""
         return ()
 

@@ -1,0 +1,214 @@
+"""What the notebook's given constants cost and bring: pictures against seconds, over many trainings.
+
+`make constants` trains both models of the reference for each entry of `FRONT`, takes what they draw after each epoch,
+and adds a row an epoch to `docs/constants_front.csv`; then the finalists with several seeds, for the reference and for
+honest designs of the corpus, in `docs/constants_finalists.csv`. A training whose rows stand is not done again. At the
+end `docs/constants.md` and its pictures are written.
+
+Each training runs in a process with one thread and is timed by its processor time, which other work disturbs little.
+Only notebooks of this project are trained here, outside a box.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import csv
+import io
+import itertools
+import multiprocessing
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from grader.audit import corpus
+from grader.classifier import judge
+from grader.exercises.vae_mnist.checks import real
+from grader.exercises.vae_mnist.checks.pictures import digit_moments
+from grader.metrics.agreement import label_agreement
+from grader.metrics.frechet import normalised_frechet_distance
+from grader.metrics.reconstruction import explained_variance
+from grader.notebook.format import is_code, source_of
+
+DOCS = Path("docs")
+FRONT_ROWS, FINALIST_ROWS = DOCS / "constants_front.csv", DOCS / "constants_finalists.csv"
+GRIDS = Path("build/constants")
+RECONSTRUCTED, DRAWN = slice(5000, 6000), 2000  # hidden test images; samples of each model
+
+
+@dataclass(frozen=True)
+class Constants:
+    """The four given numbers; `epochs` is the last one of a training that is looked at after each."""
+
+    learning_rate: float
+    batch_size: int
+    latents: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """What both models of a design draw after some epochs; seconds are of one core, for both trainings together."""
+
+    design: str
+    seed: int
+    learning_rate: float
+    batch_size: int
+    latents: int
+    epochs: int
+    seconds: float
+    explained_vae: float
+    explained_cvae: float
+    kept_vae: float
+    kept_cvae: float
+    frechet_vae: float
+    frechet_cvae: float
+    requested: float
+
+
+TODAY = Constants(1e-3, 128, 16, 10)
+RATES = {128: (1e-3, 3e-3), 256: (2e-3, 4e-3, 6e-3), 512: (4e-3, 8e-3)}  # batch size -> learning rates
+FRONT = [
+    Constants(rate, size, latents, 10 if size < 512 else 12)
+    for latents in (10, 8, 12, 16)
+    for size, rates in RATES.items()
+    for rate in rates
+]
+FINALISTS: list[Constants] = []
+DESIGNS = (
+    *("reference", "deep_and_narrow", "convolutional", "batch_norm_with_dropout"),
+    *("squared_error", "embedding", "label_at_the_heads"),
+)
+SEEDS = (0, 1, 2)
+
+
+def trained(design: str, constants: Constants, seed: int) -> Iterator[tuple[Row, Any]]:
+    """After each epoch a row, and forty conditional samples, four of each digit, `(40, 28, 28)` uint8."""
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    scope = _defined(design, constants)
+    models = {
+        "vae": scope["VAE"](constants.latents),
+        "cvae": scope["CVAE"](constants.latents, 10),
+    }
+    optimizers = {
+        part: torch.optim.Adam(model.parameters(), lr=constants.learning_rate) for part, model in models.items()
+    }
+    spent = 0.0
+    for epoch in range(1, constants.epochs + 1):
+        for part, model in models.items():
+            began = time.process_time()
+            with contextlib.redirect_stdout(io.StringIO()):
+                scope[f"train_{part}"](model, scope["train_batches"], optimizers[part], 1)
+            spent += time.process_time() - began
+        random = torch.get_rng_state()
+        yield _looked_at(
+            Row(design, seed, *astuple(replace(constants, epochs=epoch)), spent, *[0.0] * 7), scope, models
+        )
+        torch.set_rng_state(random)
+
+
+def _defined(design: str, constants: Constants) -> dict[str, Any]:
+    """The definitions of the design's notebook, with these constants and the training images."""
+    notebook = corpus.build(design)
+    wanted: list[ast.stmt] = []
+    for cell in filter(is_code, notebook["cells"]):
+        wanted += [
+            statement
+            for statement in ast.parse(source_of(cell)).body
+            if isinstance(statement, ast.Import | ast.ImportFrom | ast.ClassDef | ast.FunctionDef)
+        ]
+    device = torch.device("cpu")
+    scope: dict[str, Any] = {"DEVICE": device, "NUM_CLASSES": 10, "LATENT_DIM": constants.latents}
+    exec(compile(ast.Module(wanted, []), design, "exec"), scope)
+    images = torch.from_numpy(real.mnist().train_images.astype(np.float32)).unsqueeze(1).div(255)
+    labels = torch.from_numpy(real.mnist().train_labels.copy())
+    scope["train_batches"] = scope["Batches"](images, labels, constants.batch_size)
+    return scope
+
+
+@torch.no_grad()
+def _looked_at(row: Row, scope: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[Row, Any]:
+    x = real.mnist().test_images[RECONSTRUCTED, None].astype(np.float32) / 255
+    y = real.mnist().test_labels[RECONSTRUCTED]
+    images, labels = torch.from_numpy(x), torch.from_numpy(y.copy())
+    asked = torch.arange(DRAWN) % 10
+    found: dict[str, float] = {}
+    for part, model in models.items():
+        model.eval()
+        told = (labels,) if part == "cvae" else ()
+        mu, _ = model.encoder(images, *told)
+        again = model.decoder(mu, *told).numpy().clip(0, 1)
+        new = (scope["sample_cvae"](model, asked) if told else scope["sample_vae"](model, DRAWN)).numpy().clip(0, 1)
+        seen = judge(new)
+        found[f"explained_{part}"] = explained_variance(x, again, real.mean_image())
+        found[f"kept_{part}"] = label_agreement(y, judge(again).labels).overall
+        found[f"frechet_{part}"] = normalised_frechet_distance(seen.features, digit_moments())
+        if told:
+            found["requested"] = label_agreement(asked.numpy(), seen.labels).overall
+            grid = np.round(new[:40, 0] * 255).astype(np.uint8)
+        model.train()
+    return replace(row, **{name: round(value, 4) for name, value in found.items()}), grid
+
+
+def stored(path: Path) -> list[Row]:
+    """The rows of the table, none where there is none."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as stream:
+        return [Row(**{f.name: _typed(f.type, line[f.name]) for f in fields(Row)}) for line in csv.DictReader(stream)]
+
+
+def _typed(kind: Any, text: str) -> Any:
+    return {"str": str, "int": int, "float": float}[kind](text)
+
+
+def train(work: tuple[Path, str, Constants, int]) -> str:
+    """The table has the training's rows, in one piece; says what came of its last epoch."""
+    path, design, constants, seed = work
+    rows, grids = zip(*trained(design, constants, seed), strict=True)
+    GRIDS.mkdir(parents=True, exist_ok=True)
+    np.save(GRIDS / f"{design}-{constants.learning_rate:g}-{constants.batch_size}-{constants.latents}-{seed}", grids)
+    new = not path.exists()
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [f.name for f in fields(Row)], lineterminator="\n")
+    if new:
+        writer.writeheader()
+    writer.writerows(
+        {name: f"{v:.4g}" if isinstance(v, float) else v for name, v in asdict(row).items()} for row in rows
+    )
+    with path.open("a") as stream:  # one write: two processes do not mix their rows
+        stream.write(text.getvalue())
+    return f"{rows[-1]}"
+
+
+def measure(path: Path, works: Iterable[tuple[str, Constants, int]], jobs: int) -> None:
+    """The table has the rows of each of these trainings."""
+    known = {(row.design, row.seed, row.learning_rate, row.batch_size, row.latents) for row in stored(path)}
+    left = [
+        (path, design, constants, seed)
+        for design, constants, seed in works
+        if (design, seed, constants.learning_rate, constants.batch_size, constants.latents) not in known
+    ]
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool:
+        for number, line in enumerate(pool.imap_unordered(train, left), 1):
+            print(f"{number} of {len(left)}: {line}", flush=True)
+
+
+def main() -> None:
+    """Trains what is not in the tables yet."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--jobs", type=int, default=2)
+    jobs = options.parse_args().jobs
+    measure(FRONT_ROWS, [("reference", constants, 0) for constants in FRONT], jobs)
+    measure(FINALIST_ROWS, itertools.product(DESIGNS, FINALISTS, SEEDS), jobs)
+
+
+if __name__ == "__main__":
+    main()

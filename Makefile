@@ -40,7 +40,7 @@ grade-class: setup ## grades SUBMISSIONS=dir-or-zip, several at once; run again,
 
 regrade: setup ## judges CLASS=runs/dir again from stored evidence, under the rubric as it is now
 	@test -n "$$CLASS" || { echo "not judged: no folder given; use make regrade CLASS=runs/submissions" >&2; exit 2; }
-	@$(RUN) -m grader regrade "$$CLASS" $(OPTIONS)
+	@$(RUN) -m grader regrade "$$CLASS" $(CLASS_RUBRIC) $(OPTIONS)
 
 gradescope: $(STAMP) ## the zip for Gradescope, in runs/gradescope/
 	@$(RUN) -m grader gradescope --rubric "$(RUBRIC)" $(OPTIONS)

@@ -7,7 +7,7 @@ change, before its pictures are known to the box; the second box gets those numb
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +16,16 @@ from safetensors.numpy import save
 from grader.box.backend import ENGINE, PROBE, backend_named
 from grader.box.gpu import gpu
 from grader.box.inbox import Inbox
-from grader.box.keeper import Kept, Supply
+from grader.box.keeper import ENDED_ITSELF, Kept, Supply
 from grader.evidence import AnswerSpec, NotAnswered, as_stored
 from grader.exercise import Exercise, Questions, Say
 from grader.gathering import gather, merged, trained_state
-from grader.in_box.frames import Asked, At, Step
+from grader.in_box.frames import Asked, At, CellStep, Replay, Step
 from grader.meanwhile import Preloading
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import cell_title
 from grader.notebook.restore import Restored, restore_given
+from grader.notebook.statements import definitions_of
 from grader.planning import (
     cell_steps,
     executed,
@@ -40,6 +41,7 @@ from grader.records import (
     Address,
     Array,
     Blame,
+    CellRun,
     CellStatus,
     Evidence,
     Execution,
@@ -113,7 +115,7 @@ def run_submission(
     steps = first_plan(case.restored, case.exercise, names, case.rubric.limits, parts)
     second = parts is None and will_train(case.restored, case.exercise, names)
     case.boxes.ready(1 + second)  # the second one imports while the first one leaves a core idle
-    first = _run(case, steps, _Giver(case.questions), say, preloading)
+    first = _run(case, steps, case.questions, say, preloading)
     stages = {step.stage for step in stage_steps(steps)}
     asked = _specs(case, case.questions)
     evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
@@ -133,17 +135,17 @@ def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: S
     Raises:
         BoxError: where no box could be built on this machine.
     """
-    replace = {Stage.of("replace", part): dict(replacement)}
+    put_in = {Stage.of("replace", part): dict(replacement)}
     asked = {stage: case.questions[stage] for stage in (Stage.of("trained", part), Stage.of("quality", part))}
     steps = replaced_plan(case.restored, case.exercise, case.rubric.interface.names, case.rubric.limits, part)
     case.boxes.ready(2)
-    first = _run(case, steps, _Giver(replace | asked), say)
+    first = _run(case, steps, put_in | asked, say)
     specs = _specs(case, asked)
     evidence = gather(first.inbox, specs, asked, first.status, first.event)
     if (note := first.inbox.notes.get(Address.of("replace", part, "replaced"))) is not None:
         fault = Fault(Blame.OURS, f"a sound part could not be put in: {note.error}")
         return Evidence({}, {}, dict.fromkeys(specs, fault))
-    evidence = _with_second_box(case, first, evidence, say, before=replace)
+    evidence = _with_second_box(case, first, evidence, say, before=put_in)
     case.boxes.end()
     return Evidence({}, evidence.answers, evidence.faults)
 
@@ -164,7 +166,43 @@ def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
     return {source: spec for source, spec in specs.items() if source.stage in stages}
 
 
-def _run(case: Case, steps: list[Step], giver: _Giver, say: Say, preloading: Preloading | None = None) -> Kept:
+def _run(case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None = None) -> Kept:
+    """A box has run the steps.
+
+    A cell that ends the runner with all the rest of its box (`!kill -9 -1` was how one restarted Colab) costs what a
+    cell costs that ends the Python process alone: a fresh box runs the steps without it, as often as a kernel is
+    started again, and while the limit of a whole run is not spent.
+    """
+    ended: dict[int, CellRun] = {}
+    spent = 0.0
+    while True:
+        kept = _run_once(case, _without(steps, ended), questions, say, preloading)
+        spent += kept.wall_s
+        cell = kept.at.cell
+        over = len(ended) >= case.rubric.limits.kernel_restarts or spent >= case.rubric.limits.wall_s
+        if kept.event != ENDED_ITSELF or cell is None or cell in ended or over:
+            break
+        ended[cell] = CellRun(cell, CellStatus.DIED, round(kept.wall_s, 1))
+        case.boxes.ready(1)
+        say(f"cell {cell + 1} ended all processes; the notebook runs again without it")
+    kept.inbox.cells.update(ended)
+    return kept
+
+
+def _without(steps: list[Step], ended: Collection[int]) -> list[Step]:
+    """The steps, with nothing but what they define of the cells that `ended` all processes."""
+    left: list[Step] = []
+    for step in steps:
+        if isinstance(step, CellStep) and step.index in ended:
+            defined = "" if step.replay is Replay.NEVER else definitions_of(step.source)
+            if not defined:
+                continue
+            step = replace(step, source=defined)
+        left.append(step)
+    return left
+
+
+def _run_once(case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None) -> Kept:
     """One box has run the steps."""
     cells = case.restored.notebook["cells"]
     names = case.rubric.interface.names
@@ -179,24 +217,23 @@ def _run(case: Case, steps: list[Step], giver: _Giver, say: Say, preloading: Pre
         elif at.stage is not None:
             say(f"asking about {at.stage[:40]}")
 
-    giver.again = {step.stage for step in stage_steps(steps) if step.again}
+    giver = _Giver(questions, {step.stage for step in stage_steps(steps) if step.again})
     return case.boxes.take().keep(plan_frame(steps, case.rubric.interface, case.rubric.limits), giver, running)
 
 
 class _Giver:
     """Gives each stage's questions when the box asks for them, in an order that the box cannot choose."""
 
-    def __init__(self, questions: Questions) -> None:
-        self._questions = questions
+    def __init__(self, questions: Questions, again: Collection[Stage]) -> None:
+        self._questions, self._again = questions, again
         self._given: dict[Stage, int] = {}
-        self.again: set[Stage] = set()
 
     def __call__(self, stage: Stage, inbox: Inbox) -> bytes | None:
         """The questions as a tensor file; None where they are unknown, answered, or not to be had yet."""
         if stage not in self._questions:
             return None
         times = self._given.get(stage, 0)
-        asked_again = stage in self.again and times == 1
+        asked_again = stage in self._again and times == 1
         unanswered = any(noted.stage == stage for noted in inbox.notes) or stage not in inbox.stages
         if times >= 3 or (times and not asked_again and not unanswered):
             return None
@@ -234,7 +271,7 @@ def _with_second_box(
     told = {**(before or {}), **asked}
     names = case.rubric.interface.names
     steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(told))
-    kept = _run(case, steps, _Giver(told), say)
+    kept = _run(case, steps, told, say)
     return merged(evidence, gather(kept.inbox, _specs(case, asked), {}, kept.status, kept.event))
 
 

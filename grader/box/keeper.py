@@ -36,6 +36,7 @@ from grader.records import Limits, Status
 TICK_S = 0.1
 COUNTED_TICK_S = 0.3  # where the kernel itself holds the limits: each look takes the notebook's cores for a moment
 LOG_BYTES = 20_000
+ENDED_ITSELF = "the run ended before its last cell: something in the notebook ended the process that runs it"
 END_S = 60.0  # for killed processes to be gone
 
 Questioner = Callable[[Stage, Inbox], bytes | None]
@@ -169,10 +170,7 @@ class Keeper:
         if killed_for_memory:
             return Status.KILLED, f"the run was ended: {too_much}"
         if self.inbox.started:
-            return (
-                Status.KILLED,
-                "the run ended before its last cell: something in the notebook ended the process that runs it",
-            )
+            return Status.KILLED, ENDED_ITSELF
         return Status.BOX_ERROR, "the box did not start"
 
     def _read_frames(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from toy_exercise import running
 
+from grader.records import Status
 from grader.running import Ran
 
 ASKED = ["components.one/function/y", "components.two/function/y"]
@@ -62,6 +63,30 @@ def test_a_cell_that_ends_the_process_is_never_replayed_and_what_it_defines_is_t
     assert told(ran) == [(1, ENDED)]
     assert running.own(ran, 2)[1] == "5 3 True ..\n"  # a second time, alone, to be sure that it is this one
     assert sorted(ran.evidence.answers) == ASKED
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        "!kill -9 -1",
+        "import os; os.kill(os.getppid(), 15)",
+        pytest.param("os.system('killall -9 python3 python || pkill -9 python')", marks=pytest.mark.long),
+        pytest.param("[os.kill(int(n), 9) for n in os.listdir('/proc') if '1' < n < 'a']", marks=pytest.mark.long),
+    ],
+)
+def test_a_cell_that_ends_every_process_of_the_box_costs_no_more(ends: str) -> None:
+    fatal = f"import os, math\nN = 3\ndef f():\n    return N\n{ends}"
+    ran = running.run(["x = 5", fatal, "print(x, f(), math.pi > 3)", ends, "print(x)"], **PATIENT)
+    assert told(ran) == [(1, ENDED), (3, ENDED)]
+    assert [running.own(ran, n)[1] for n in (2, 4)] == ["5 3 True\n", "5\n"]
+    assert {"components.one/function/y", "quality.one/apply/y", "quality.two/apply/y"} <= {*ran.evidence.answers}
+
+
+def test_a_notebook_that_ends_every_process_later_and_later_is_not_run_for_ever() -> None:
+    late = "import os, subprocess\nsubprocess.Popen('sleep 3; kill -9 -1', shell=True)\nimport time\ntime.sleep({})"
+    ran = running.run([late.format(0), *["time.sleep(4)"] * 5], train=False, **PATIENT | {"kernel_restarts": 2})
+    assert ran.execution.status is Status.KILLED
+    assert len([event for event in ran.execution.events if event.endswith(ENDED)]) == 2
 
 
 @pytest.mark.parametrize(

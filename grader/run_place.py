@@ -82,6 +82,14 @@ def class_folder(submissions: Path, parts: Sequence[str] | None) -> Path:
     return folder
 
 
+def unclaim(folder: Path) -> None:
+    """A folder below `RUNS` that a class was to have, which was refused before it began, is nobody's again."""
+    if folder.parent == RUNS and not (folder / CLASS).exists() and not any(written(folder)):
+        (folder / SOURCE).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else lies there
+            folder.rmdir()
+
+
 def refuse_run(out: Path) -> None:
     """The folder is no single notebook's.
 

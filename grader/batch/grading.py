@@ -28,7 +28,7 @@ from grader.pipeline import refuse_unknown_parts
 from grader.records import Rubric
 from grader.report.words import trained_parts
 from grader.rubric import load_rubric
-from grader.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run
+from grader.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run, unclaim
 
 LOG = "grading.log"
 WORKERS_LOG = "workers.log"
@@ -74,6 +74,16 @@ def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -
     """
     backend_named(wishes.isolation)  # a machine that cannot isolate is told before anything is prepared
     out = wishes.out or class_folder(submissions, wishes.parts)
+    try:
+        return _graded(out, submissions, wishes, console, say)
+    except GraderError:
+        if wishes.out is None:
+            unclaim(out)
+        raise
+
+
+def _graded(out: Path, submissions: Path, wishes: Wishes, console: Console, say: Say) -> Graded:
+    """The class is graded into the folder."""
     refuse_run(out)
     rubric_path = wishes.rubric or _rubric_of(out, say)
     rubric, exercise = load_rubric(rubric_path)

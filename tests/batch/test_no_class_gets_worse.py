@@ -30,6 +30,7 @@ from grader.batch.history import read_history
 from grader.batch.regrading import regrade_class
 from grader.errors import GraderError
 from grader.pipeline import regrade
+from grader.run_place import RUNS, class_folder
 from grader.running import Ran
 
 
@@ -167,3 +168,16 @@ def test_a_class_in_which_nothing_worked_can_be_graded_to_any_extent(
         whole_class(None, "runs/named")(world)
     rows = whole_class((), "runs/named")(world).rows  # type: ignore[attr-defined]
     assert {row.points_milli for row in rows} == {4000}
+
+
+@pytest.mark.parametrize("refused", ["bad.zip", "empty", "class"])
+def test_a_refused_class_keeps_no_folder_from_another(world: World, refused: str) -> None:
+    place = world.folder / "refused"
+    place.mkdir(exist_ok=True)
+    (place / "bad.zip").write_text("no archive")
+    (place / "empty").mkdir(exist_ok=True)
+    wishes = Wishes(world.rubric, roster=None if refused != "class" else world.folder / "no roster")
+    with pytest.raises(GraderError):
+        grade_class(world.folder / "class" if refused == "class" else place / refused, wishes, Silent(), quiet)  # type: ignore[arg-type]
+    other = world.folder / "elsewhere" / refused
+    assert class_folder(other, None) == RUNS / Path(refused).stem

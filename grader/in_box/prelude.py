@@ -61,6 +61,7 @@ def _without_ending(shell):
     shell.unobserve_all("exit_now")  # what `exit()` and a shutdown set; the kernel would stop 0.1 s later
     shell.observe(ends, "exit_now")
     shell.register_magic_function(lambda line: told("reset"), "line", "reset")
+    shell.reset = lambda *_, **__: told("reset")
 
 
 def _without_input(shell):

@@ -39,12 +39,13 @@ def test_a_restart_that_is_asked_for_is_not_done_but_told() -> None:
         "quit",
         "%reset -f",
         "get_ipython().run_line_magic('reset', '-sf')",
+        "get_ipython().reset(new_session=False)",
         "get_ipython().kernel.shell.exit_now = True",
         "print(x, y, math.pi > 3, json.dumps(x))",
     ]
     ran = running.run(cells, train=False, **PATIENT)
-    assert running.own(ran, 9)[1] == "5 6 True 5\n"
-    assert told(ran) == [(n, CLEARED if n in (6, 7) else KEPT) for n in range(1, 9)]
+    assert running.own(ran, 10)[1] == "5 6 True 5\n"
+    assert told(ran) == [(n, CLEARED if n in (6, 7, 8) else KEPT) for n in range(1, 10)]
     assert sorted(ran.evidence.answers) == ASKED
 
 

@@ -12,7 +12,7 @@ export PYTHONUNBUFFERED := 1
 export SUBMISSION SUBMISSIONS CLASS NAME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup grade grade-class regrade gradescope check doctor test coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-seeds calibrate bench bench-data bench-wall bench-class clean
+.PHONY: help setup grade grade-class regrade gradescope check doctor test coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-seeds calibrate constants bench bench-data bench-wall bench-class clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -124,6 +124,9 @@ bench-data: setup ## the reference's batches against a DataLoader, one epoch eac
 
 bench-wall: setup ## the reference's run in the box against the same run outside it
 	@$(RUN) -m benchmarks.wall_cost
+
+constants: setup ## trains the reference with other constants; writes docs/constants.csv, half an hour or more
+	@$(RUN) -m benchmarks.constants --jobs $(WORKERS)
 
 bench: setup ## what grading costs beside the notebook alone, Otter-Grader and nbgrader; writes docs/benchmarks.md (PARTS="whole short class data growth starts gpu")
 	@mkdir -p build && $(RUN) -m benchmarks.bench $(PARTS)

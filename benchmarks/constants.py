@@ -1,9 +1,8 @@
 """What the notebook's given constants cost and bring: pictures against seconds, over many trainings.
 
-`make constants` trains both models of the reference for each entry of `FRONT`, takes what they draw after each epoch,
-and adds a row an epoch to `docs/constants_front.csv`; then the finalists with several seeds, for the reference and for
-honest designs of the corpus, in `docs/constants_finalists.csv`. A training whose rows stand is not done again. At the
-end `docs/constants.md` and its pictures are written.
+`make constants` trains both models of the reference with each entry of `FRONT`, looks at what they draw after each
+epoch, and adds a row an epoch to `docs/constants.csv`; a training whose rows stand is not done again. Forty conditional
+samples of each epoch lie in `build/constants/`.
 
 Each training runs in a process with one thread and is timed by its processor time, which other work disturbs little.
 Only notebooks of this project are trained here, outside a box.
@@ -16,7 +15,6 @@ import ast
 import contextlib
 import csv
 import io
-import itertools
 import multiprocessing
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,8 +34,7 @@ from grader.metrics.frechet import normalised_frechet_distance
 from grader.metrics.reconstruction import explained_variance
 from grader.notebook.format import is_code, source_of
 
-DOCS = Path("docs")
-FRONT_ROWS, FINALIST_ROWS = DOCS / "constants_front.csv", DOCS / "constants_finalists.csv"
+TABLE = Path("docs/constants.csv")
 GRIDS = Path("build/constants")
 RECONSTRUCTED, DRAWN = slice(5000, 6000), 2000  # hidden test images; samples of each model
 
@@ -72,7 +69,6 @@ class Row:
     requested: float
 
 
-TODAY = Constants(1e-3, 128, 16, 10)
 RATES = {128: (1e-3, 3e-3), 256: (2e-3, 4e-3, 6e-3), 512: (4e-3, 8e-3)}  # batch size -> learning rates
 FRONT = [
     Constants(rate, size, latents, 10 if size < 512 else 12)
@@ -80,12 +76,6 @@ FRONT = [
     for size, rates in RATES.items()
     for rate in rates
 ]
-FINALISTS: list[Constants] = []
-DESIGNS = (
-    *("reference", "deep_and_narrow", "convolutional", "batch_norm_with_dropout"),
-    *("squared_error", "embedding", "label_at_the_heads"),
-)
-SEEDS = (0, 1, 2)
 
 
 def trained(design: str, constants: Constants, seed: int) -> Iterator[tuple[Row, Any]]:
@@ -206,8 +196,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--jobs", type=int, default=2)
     jobs = options.parse_args().jobs
-    measure(FRONT_ROWS, [("reference", constants, 0) for constants in FRONT], jobs)
-    measure(FINALIST_ROWS, itertools.product(DESIGNS, FINALISTS, SEEDS), jobs)
+    measure(TABLE, [(corpus.REFERENCE, constants, 0) for constants in FRONT], jobs)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from grader.batch.archives import File
 from grader.batch.layouts import Owner
@@ -43,7 +44,7 @@ class Work:
 class _Read:
     work: Work
     code: Code | None  # None where it cannot be read
-    changed: int  # code cells that are not the template's
+    changed: int  # code cells that are not the template's; 0 where no task was touched
     likeness: int  # 2: the exercise's own name, or a copy's; 1: a name with it inside; 0: another one
 
     @property
@@ -51,7 +52,28 @@ class _Read:
         return self.work.owner.order, self.work.file.changed, self.work.file.parts
 
 
-def code_of(path: Path, max_mb: float) -> Code | None:
+@dataclass(frozen=True, slots=True)
+class HandedOut:
+    """The notebook that students got."""
+
+    code: frozenset[str] = frozenset()  # the checksums of its code cells
+    tasks: frozenset[str] = frozenset()  # of those that are to be filled in
+
+    def changed(self, code: Code | None) -> int:
+        """How many code cells of a notebook are not from here; 0 where every task still stands as it was handed out.
+
+        A scratch cell or a comment beside untouched tasks solves nothing.
+        """
+        found = set(code or ())
+        return 0 if self.tasks and self.tasks <= found else len(found - self.code)
+
+
+def handed_out(path: Path, max_mb: float) -> HandedOut:
+    """The template's code, as far as it can be read; its tasks are the cells that say so."""
+    return HandedOut(frozenset(code_of(path, max_mb) or ()), frozenset(code_of(path, max_mb, tasks_alone=True) or ()))
+
+
+def code_of(path: Path, max_mb: float, *, tasks_alone: bool = False) -> Code | None:
     """The checksums of the notebook's code cells that are not empty; None where it cannot be read."""
     try:
         raw = json_value(file_bytes(path, int(max_mb * 1e6)), most_values=MAX_VALUES, lenient=True)
@@ -60,8 +82,15 @@ def code_of(path: Path, max_mb: float) -> Code | None:
     cells = raw.get("cells") if isinstance(raw, dict) else None
     if not isinstance(cells, list):
         return None
-    sources = [source_of(cell) for cell in cells if isinstance(cell, dict) and is_code(cell)]
+    code = [cell for cell in cells if isinstance(cell, dict) and is_code(cell)]
+    sources = [source_of(cell) for cell in code if not tasks_alone or _is_task(cell)]
     return tuple(checksum(source) for source in sources if source.strip())
+
+
+def _is_task(cell: dict[str, Any]) -> bool:
+    metadata = cell.get("metadata")
+    role = metadata.get("grader") if isinstance(metadata, dict) else None
+    return isinstance(role, dict) and role.get("role") == "task"
 
 
 def plain_name(name: str) -> str:
@@ -69,12 +98,12 @@ def plain_name(name: str) -> str:
     return _COPIED.sub("", name).lower()
 
 
-def is_solved(file: File, template: frozenset[str], max_mb: float) -> bool:
-    """Whether any code in the notebook is not the template's."""
-    return file.path is not None and bool(set(code_of(file.path, max_mb) or ()) - template)
+def is_solved(file: File, template: HandedOut, max_mb: float) -> bool:
+    """Whether a task in the notebook is not as it was handed out."""
+    return file.path is not None and template.changed(code_of(file.path, max_mb)) > 0
 
 
-def chosen(works: Sequence[Work], usual: str, template: frozenset[str], max_mb: float) -> tuple[Work, list[Remark]]:
+def chosen(works: Sequence[Work], usual: str, template: HandedOut, max_mb: float) -> tuple[Work, list[Remark]]:
     """The notebook that is graded, of one or more, and what a person should know of the choice."""
     if len(works) == 1:
         return works[0], []
@@ -101,9 +130,9 @@ def _likeness(work: Work, usual: str) -> int:
     return 2 if name == usual else int(bool(usual) and usual.removesuffix(".ipynb") in name)
 
 
-def _read(work: Work, usual: str, template: frozenset[str], max_mb: float) -> _Read:
+def _read(work: Work, usual: str, template: HandedOut, max_mb: float) -> _Read:
     code = code_of(work.file.path, max_mb) if work.file.path else None
-    return _Read(work, code, len(set(code or ()) - template), _likeness(work, usual))
+    return _Read(work, code, template.changed(code), _likeness(work, usual))
 
 
 def _told(one: _Read) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.batch.archives import File, Unusable, component, is_archive, unpack
-from grader.batch.choosing import MAX_READ, Work, chosen, code_of, is_solved, plain_name
+from grader.batch.choosing import MAX_READ, HandedOut, Work, chosen, handed_out, is_solved, plain_name
 from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
 from grader.batch.matching import Match, matches
 from grader.batch.records import HandedIn, Student
@@ -62,7 +62,7 @@ class _Exercise:
     """What tells a student's own notebook from others beside it."""
 
     name: str = ""  # the notebook's usual file name, in small letters
-    template: frozenset[str] = frozenset()  # the checksums of its code cells as handed out
+    template: HandedOut = field(default_factory=HandedOut)
     max_mb: float = 100.0
 
 
@@ -87,7 +87,7 @@ def find(
     usable = [pile for pile in piles if _is_submission(pile, layout)]
     keys = _keys({pile.identity: (pile.match.student, pile.owner.id) for pile in usable}, roster)
     keyed = sorted(((keys[pile.identity], pile) for pile in usable), key=lambda pair: pair[0])
-    handed_in = tuple(_handed_in(key, pile, unpacked / key, exercise) for key, pile in keyed)
+    handed_in = tuple(_handed_in(key, pile, unpacked / key, exercise, known=bool(roster)) for key, pile in keyed)
     if not handed_in:
         raise GraderError(f"{shown}: expected notebooks (.ipynb), folders with notebooks, or a download; found none")
     there = {one.student.id for one in handed_in if one.student is not None}
@@ -110,7 +110,8 @@ def alone(folder: Path, unpacked: Path, *, max_mb: float, usual: str = "", templ
         return HandedIn("submission", folder, "", refused="nothing was handed in")
     owner = Owner("submission")
     exercise = _Exercise(usual.lower(), _code(template, max_mb), max_mb)
-    return _handed_in("submission", _Pile(owner, Match(), [(file, owner) for file in files]), unpacked, exercise)
+    pile = _Pile(owner, Match(), [(file, owner) for file in files])
+    return _handed_in("submission", pile, unpacked, exercise, known=False)
 
 
 def _files(submissions: Path, unpacked: Path, shown: str, max_mb: float) -> list[File]:
@@ -155,8 +156,8 @@ def _exercise(owned: Sequence[tuple[File, Owner]], template: Path | None, max_mb
     return _Exercise(usual, _code(template, max_mb), max_mb)
 
 
-def _code(template: Path | None, max_mb: float) -> frozenset[str]:
-    return frozenset((template and code_of(template.resolve(), max_mb)) or ())
+def _code(template: Path | None, max_mb: float) -> HandedOut:
+    return handed_out(template.resolve(), max_mb) if template else HandedOut()
 
 
 def _piles(owned: Sequence[tuple[File, Owner]], roster: Roster | None, exercise: Sequence[str]) -> list[_Pile]:
@@ -251,8 +252,8 @@ def _aside(piles: Sequence[_Pile]) -> tuple[str, ...]:
     return (f"taken for nobody's submission: {', '.join(names[:TOLD])}{more}",) if names else ()
 
 
-def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise) -> HandedIn:
-    """The pile's notebook, or why there is none."""
+def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known: bool) -> HandedIn:
+    """The pile's notebook, or why there is none; `known` says that there is a roster."""
     wanted = [(file, owner) for file, owner in pile.files if is_work(file)]
     packed = [(file, owner) for file, owner in wanted if is_archive(file.name) and file.path is not None]
     reasons = [f"{file.name} {file.wrong}" for file, _ in wanted if file.wrong]
@@ -266,6 +267,8 @@ def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise) -> Handed
     remarks = _doubt(pile)
     if not works:
         return _refused(key, pile, reasons, remarks)
+    if known and not pile.match.student and len({(w.shown.rpartition("/")[0], plain_name(w.named)) for w in works}) > 1:
+        remarks.append(Remark("whose", "nobody on the roster, and maybe the work of several people", needs_person=True))
     work, choice = chosen(works, exercise.name, exercise.template, exercise.max_mb)
     if work.owner.late:
         remarks.append(Remark("late", "the download marks this submission as late"))

@@ -23,6 +23,11 @@ SAVED_AGAIN = json.dumps(
         "cells": [{**cell, "metadata": {}, "execution_count": 3} for cell in notebook.template()["cells"]],
     }
 )
+_CELLS = notebook.template()["cells"]
+SCRATCH = json.dumps({**notebook.template(), "cells": [*_CELLS, notebook.code_cell("print(1)", "scratch")]})
+COMMENT = json.dumps(
+    {**notebook.template(), "cells": [{**_CELLS[0], "source": "# mine\n" + _CELLS[0]["source"]}, *_CELLS[1:]]}
+)
 LESS = json.dumps({**notebook.template(), "cells": notebook.template()["cells"][:-1]})
 
 
@@ -40,7 +45,11 @@ def of_ada(
     return next(one for one in came.handed_in if one.key == "ada")
 
 
-@pytest.mark.parametrize("untouched", [TEMPLATE, SAVED_AGAIN, LESS], ids=["bytes", "saved again", "a cell less"])
+@pytest.mark.parametrize(
+    "untouched",
+    [TEMPLATE, SAVED_AGAIN, LESS, SCRATCH, COMMENT],
+    ids=["bytes", "saved again", "a cell less", "a scratch cell", "a comment"],
+)
 @pytest.mark.parametrize(
     "copy", ["Copy of vae_mnist.ipynb", "vae_mnist (1).ipynb", "vae_mnist-Copy1.ipynb", "mine.ipynb"]
 )

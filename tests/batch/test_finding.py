@@ -113,3 +113,20 @@ def test_nothing_to_grade_is_one_line(name: str, says: str, tmp_path: Path) -> N
     with pytest.raises(GraderError, match=says) as error:
         found(tmp_path / name, tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["A/101/v.ipynb", "A/102/v.ipynb", "B/103/v.ipynb"],
+        ["Monday/ada.ipynb", "Monday/zoe.ipynb", "Tuesday/jl.ipynb"],
+        ["A/eve/v.ipynb", "A/mallory/v.ipynb", "101/v.ipynb"],
+        ["class/101/v.ipynb", "class/102/v.ipynb", "solution.ipynb"],
+    ],
+    ids=["one alone in a section", "files in sections", "strangers in a section", "a file beside the class"],
+)
+def test_several_peoples_work_in_the_folder_of_nobody_calls_a_person(files: list[str], tmp_path: Path) -> None:
+    came = found(write(tmp_path / "all", dict.fromkeys(files, NOTEBOOK)), tmp_path)
+    (one,) = [one for one in came.handed_in if one.key in {"A", "Monday", "class"}]
+    assert one.student is None
+    assert [remark.kind for remark in one.remarks if remark.needs_person].count("whose") == 1

@@ -24,6 +24,8 @@ ERROR_BYTES = 200_000
 FLOOD = 64  # times what is kept of a cell's output: then the cell is stopped
 DROPPED = "\n[the rest of this cell's output was dropped: it printed or showed too much]\n"
 LOST = "\n[an output of this cell was left out: it could not be read]\n"
+REPLY_GRACE_S = 1  # a reply is sent before the word that the kernel is idle, but on another socket
+REPLY_LOST = "lost"  # the status of a cell's reply that never came
 SHOWN = frozenset({"display_data", "error", "execute_result", "stream", "update_display_data"})
 
 Message = dict[str, Any]
@@ -44,6 +46,9 @@ class BoundedClient(NotebookClient):
     said = 0  # with what was dropped
     lost = False  # whether something was left out that could not be read
     flooded: asyncio.Event
+    idle: asyncio.Event  # whether the kernel says that this cell has ended
+    cell_id = ""  # of the request to run the cell, known once idle
+    question_id = ""  # of the request sent behind it
 
     def begin(self) -> None:
         """The next cell starts with nothing said; outputs of the cells before it can no longer be updated."""
@@ -51,13 +56,36 @@ class BoundedClient(NotebookClient):
         self.used = self.said = 0
         self.lost = False
         self.flooded.clear()
+        self.idle.clear()
+        self.question_id = ""
+
+    async def ask_after_reply(self) -> None:
+        """Once the kernel is idle and no reply has come, sends it a request that it answers after the cell.
+
+        A kernel that fails at writing its reply sends none. That it is idle is not enough: the cell can say so itself.
+        That gains it nothing, for a kernel answers one request after the other: a busy one answers only when the cell
+        has ended and replied, and the cell keeps its limit.
+        """
+        await self.idle.wait()
+        await asyncio.sleep(REPLY_GRACE_S)
+        assert self.kc is not None
+        self.question_id = self.kc.kernel_info()
 
     def read_safely(self) -> None:
         """From now on, messages that are none are left out, however they came to be."""
         assert self.kc is not None
         iopub, shell = self.kc.iopub_channel, self.kc.shell_channel
         iopub.get_msg = _next_readable(iopub, self._lose)
-        shell.get_msg = _next_readable(shell, _refuse_reply)
+        receive_reply = _next_readable(shell, _refuse_reply)
+
+        async def get_reply(timeout: float | None = None) -> Message:
+            message = await receive_reply(timeout=timeout)
+            if not self.question_id or message["parent_header"].get("msg_id") != self.question_id:
+                return message
+            content = {"status": REPLY_LOST}  # what was asked later is answered: the cell's own reply will not come
+            return {**message, "parent_header": {"msg_id": self.cell_id}, "content": content}
+
+        shell.get_msg = get_reply
 
     def process_message(self, msg: Message, cell: Any, cell_index: int) -> Any:
         """Takes the message in; one that fails because of what it holds is left out."""
@@ -65,6 +93,8 @@ class BoundedClient(NotebookClient):
             if not too_deep(msg["content"]):
                 return super().process_message(msg, cell, cell_index)
         except CellExecutionComplete:
+            self.cell_id = msg["parent_header"]["msg_id"]
+            self.idle.set()
             raise
         except Exception:  # whatever it is, it comes of the content: the cell has ended as its reply says
             pass

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import nbformat
-from client import FLOOD, LOST, BoundedClient, UnreadableReply
+from client import FLOOD, LOST, REPLY_LOST, BoundedClient, UnreadableReply
 from frames import Asked, CellStatus
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
@@ -62,6 +63,7 @@ class Kernel:
         )
         client.max_bytes = self._max_output_bytes
         client.flooded = asyncio.Event()
+        client.idle = asyncio.Event()
         client.on_cell_executed = self._replied
         client.extra_arguments = ["--HistoryManager.enabled=False"]
         await client.async_start_new_kernel(cwd=folder)
@@ -80,6 +82,7 @@ class Kernel:
         started = time.monotonic()
         task = asyncio.ensure_future(client.async_execute_cell(cell, 0))
         flood = asyncio.ensure_future(client.flooded.wait())
+        asking = asyncio.ensure_future(client.ask_after_reply())
         await asyncio.wait({task, flood}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         flood.cancel()
         timed_out = not task.done()
@@ -91,6 +94,7 @@ class Kernel:
                 await client.km.shutdown_kernel(now=True)
                 await asyncio.wait({task}, timeout=INTERRUPT_GRACE_S)
                 self.alive = False
+        asking.cancel()
         seconds = time.monotonic() - started
         if not task.done():
             task.cancel()
@@ -110,7 +114,9 @@ class Kernel:
         return self._ended(seconds, outputs)
 
     def _ended(self, seconds: float, outputs: list[dict[str, Any]]) -> Ran:
-        """How a cell ended to which the kernel has replied."""
+        """How a cell ended that the kernel is done with; where its reply was lost, what it has shown says how."""
+        if self._reply.get("status") == REPLY_LOST:
+            print("a cell has run, but the kernel's reply to it was lost", file=sys.stderr)
         asked = _asked(self._reply.get("payload"))
         failed = self._reply if self._reply.get("status") == "error" else None  # also where no traceback was shown
         error = next((o for o in outputs if o.get("output_type") == "error"), failed)

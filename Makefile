@@ -57,7 +57,7 @@ EVERYDAY = -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long and
 test: setup lint template-check ## the everyday tests
 	@$(RUN) -m pytest -q $(EVERYDAY)
 
-coverage: setup ## the same with the statements of grader/ that they run, which takes longer
+coverage: setup ## the everyday tests with a coverage report; takes longer
 	@$(RUN) -m pytest -q $(EVERYDAY) --cov=grader --cov-report=term
 
 attacks: setup ## hands in hostile notebooks, the fast form: no training

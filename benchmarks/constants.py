@@ -1,8 +1,8 @@
 """What the notebook's given constants cost and bring: pictures against seconds, over many trainings.
 
 `make constants` trains both models of the reference with each entry of `FRONT`, looks at what they draw after each
-epoch, and adds a row an epoch to `docs/constants.csv`; a training whose rows stand is not done again. Forty conditional
-samples of each epoch lie in `build/constants/`.
+epoch, and adds one row per epoch to `docs/constants.csv`. A training that is in the table already is skipped. Forty
+conditional samples per epoch are saved in `build/constants/`.
 
 Each training runs in a process with one thread and is timed by its processor time, which other work disturbs little.
 Only notebooks of this project are trained here, outside a box.
@@ -98,9 +98,8 @@ def trained(design: str, constants: Constants, seed: int) -> Iterator[tuple[Row,
                 scope[f"train_{part}"](model, scope["train_batches"], optimizers[part], 1)
             spent += time.process_time() - began
         random = torch.get_rng_state()
-        yield _looked_at(
-            Row(design, seed, *astuple(replace(constants, epochs=epoch)), spent, *[0.0] * 7), scope, models
-        )
+        found, grid = _looked_at(scope, models)
+        yield Row(design, seed, *astuple(replace(constants, epochs=epoch)), spent, **found), grid
         torch.set_rng_state(random)
 
 
@@ -124,7 +123,7 @@ def _defined(design: str, constants: Constants) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _looked_at(row: Row, scope: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[Row, Any]:
+def _looked_at(scope: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[dict[str, float], Any]:
     x = real.mnist().test_images[RECONSTRUCTED, None].astype(np.float32) / 255
     y = real.mnist().test_labels[RECONSTRUCTED]
     images, labels = torch.from_numpy(x), torch.from_numpy(y.copy())
@@ -144,7 +143,7 @@ def _looked_at(row: Row, scope: Mapping[str, Any], models: Mapping[str, Any]) ->
             found["requested"] = label_agreement(asked.numpy(), seen.labels).overall
             grid = np.round(new[:40, 0] * 255).astype(np.uint8)
         model.train()
-    return replace(row, **{name: round(value, 4) for name, value in found.items()}), grid
+    return found, grid
 
 
 def stored(path: Path) -> list[Row]:
@@ -165,11 +164,8 @@ def train(work: tuple[Path, str, Constants, int]) -> str:
     rows, grids = zip(*trained(design, constants, seed), strict=True)
     GRIDS.mkdir(parents=True, exist_ok=True)
     np.save(GRIDS / f"{design}-{constants.learning_rate:g}-{constants.batch_size}-{constants.latents}-{seed}", grids)
-    new = not path.exists()
     text = io.StringIO()
     writer = csv.DictWriter(text, [f.name for f in fields(Row)], lineterminator="\n")
-    if new:
-        writer.writeheader()
     writer.writerows(
         {name: f"{v:.4g}" if isinstance(v, float) else v for name, v in asdict(row).items()} for row in rows
     )
@@ -180,6 +176,8 @@ def train(work: tuple[Path, str, Constants, int]) -> str:
 
 def measure(path: Path, works: Iterable[tuple[str, Constants, int]], jobs: int) -> None:
     """The table has the rows of each of these trainings."""
+    if not path.exists():
+        path.write_text(",".join(f.name for f in fields(Row)) + "\n")
     known = {(row.design, row.seed, row.learning_rate, row.batch_size, row.latents) for row in stored(path)}
     left = [
         (path, design, constants, seed)

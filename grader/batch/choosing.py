@@ -6,7 +6,7 @@ Where another one might as well be meant, a person is asked to look.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,11 +70,17 @@ class HandedOut:
 
 def handed_out(path: Path, max_mb: float) -> HandedOut:
     """The template's code, as far as it can be read; its tasks are the cells that say so."""
-    return HandedOut(frozenset(code_of(path, max_mb) or ()), frozenset(code_of(path, max_mb, tasks_alone=True) or ()))
+    cells = _code_cells(path, max_mb) or []
+    return HandedOut(frozenset(_checksums(cells)), frozenset(_checksums(filter(_is_task, cells))))
 
 
-def code_of(path: Path, max_mb: float, *, tasks_alone: bool = False) -> Code | None:
+def code_of(path: Path, max_mb: float) -> Code | None:
     """The checksums of the notebook's code cells that are not empty; None where it cannot be read."""
+    cells = _code_cells(path, max_mb)
+    return None if cells is None else _checksums(cells)
+
+
+def _code_cells(path: Path, max_mb: float) -> list[dict[str, Any]] | None:
     try:
         raw = json_value(file_bytes(path, int(max_mb * 1e6)), most_values=MAX_VALUES, lenient=True)
     except Unreadable:
@@ -82,9 +88,11 @@ def code_of(path: Path, max_mb: float, *, tasks_alone: bool = False) -> Code | N
     cells = raw.get("cells") if isinstance(raw, dict) else None
     if not isinstance(cells, list):
         return None
-    code = [cell for cell in cells if isinstance(cell, dict) and is_code(cell)]
-    sources = [source_of(cell) for cell in code if not tasks_alone or _is_task(cell)]
-    return tuple(checksum(source) for source in sources if source.strip())
+    return [cell for cell in cells if isinstance(cell, dict) and is_code(cell)]
+
+
+def _checksums(cells: Iterable[dict[str, Any]]) -> Code:
+    return tuple(checksum(source) for source in map(source_of, cells) if source.strip())
 
 
 def _is_task(cell: dict[str, Any]) -> bool:

@@ -13,7 +13,7 @@ RUN = [
     "print('shown')\nget_ipython().set_next_input('\\ud83d')",
     "print('shown')\nget_ipython().payload_manager.write_payload({'source': 5, 'text': object})",
     "print('shown')\ndef f():\n    'doc \\ud83d'\nf?",
-    # the kernel fails before it has told of the error
+    # Here the kernel fails before it sends the error.
     "print('shown')\nclass E(Exception):\n    def __repr__(self):\n        raise self\n    __str__ = __repr__\nraise E",
 ]
 FAILED = [

@@ -48,6 +48,12 @@ class File:
     path: Path | None
     changed: float = 0.0  # seconds since 1970
     wrong: str = ""  # why it cannot be used, in a few words
+    section: str = ""  # of a class that is kept in several folders or archives: which of them it lies in
+
+    @property
+    def place(self) -> str:
+        """Where a person finds it."""
+        return "/".join(filter(None, (self.section, *self.parts)))
 
     @property
     def name(self) -> str:
@@ -82,38 +88,58 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
     """
     found, left = [], total_mb * 1e6
     keep = KEPT + (SUFFIXES if nested else ())
+    with _members(archive, total_mb) as members:
+        for member, parts in members:
+            told = nested and parts[-1] in TOLD  # in a student's own archive it tells nothing
+            if not told and not parts[-1].lower().endswith(keep):
+                found.append(File(parts, None, member.changed))
+                continue
+            if not member.plain:
+                found.append(File(parts, None, member.changed, ODD_MEMBER))
+                continue
+            limit = MAX_BYTES if told else max_mb * 1e6 * (4 if is_archive(parts[-1]) else 1)
+            data, why, read = _content(member, limit)
+            left -= read
+            if left <= 0:
+                raise Unusable(f"holds more than {total_mb:g} MB")
+            path = _place(into, member.name, parts[-1])
+            if not why:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if not path.exists() or path.read_bytes() != data:
+                    write_atomically(path, data)
+            found.append(File(parts, None if why else path, member.changed, why))
+    return found
+
+
+def listed(archive: Path, *, total_mb: float) -> list[File]:
+    """The files of the archive by their names alone.
+
+    Raises:
+        Unusable: for what is no archive, or holds more than is allowed.
+    """
+    with _members(archive, total_mb) as members:
+        return [File(parts, None, member.changed) for member, parts in members]
+
+
+@contextmanager
+def _members(archive: Path, total_mb: float) -> Iterator[Iterator[tuple[_Member, tuple[str, ...]]]]:
+    """The members that have a place, while the archive is open; whatever is wrong with it is `Unusable`."""
     try:
         most = total_mb * 1e6 + MAX_STRUCTURE
         with _zip(archive) if zipfile.is_zipfile(archive) else _tar(archive, most) as members:
-            for number, member in enumerate(members):
-                if number >= MAX_MEMBERS:
-                    raise Unusable(f"holds more than {MAX_MEMBERS} files")
-                parts = _parts(member.name)
-                if not parts:
-                    continue
-                told = nested and parts[-1] in TOLD  # in a student's own archive it tells nothing
-                if not told and not parts[-1].lower().endswith(keep):
-                    found.append(File(parts, None, member.changed))
-                    continue
-                if not member.plain:
-                    found.append(File(parts, None, member.changed, ODD_MEMBER))
-                    continue
-                limit = MAX_BYTES if told else max_mb * 1e6 * (4 if is_archive(parts[-1]) else 1)
-                data, why, read = _content(member, limit)
-                left -= read
-                if left <= 0:
-                    raise Unusable(f"holds more than {total_mb:g} MB")
-                path = _place(into, member.name, parts[-1])
-                if not why:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    if not path.exists() or path.read_bytes() != data:
-                        write_atomically(path, data)
-                found.append(File(parts, None if why else path, member.changed, why))
+            yield _placed(members)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         raise Unusable(f"is no archive that can be read ({one_line(str(error), 80)})") from None
     except OSError as error:
         raise Unusable(f"cannot be read ({error.strerror or error})") from None
-    return found
+
+
+def _placed(members: Iterator[_Member]) -> Iterator[tuple[_Member, tuple[str, ...]]]:
+    for number, member in enumerate(members):
+        if number >= MAX_MEMBERS:
+            raise Unusable(f"holds more than {MAX_MEMBERS} files")
+        if parts := _parts(member.name):
+            yield member, parts
 
 
 def _parts(name: str) -> tuple[str, ...]:

@@ -156,7 +156,8 @@ def _is_doubtful(winner: _Read, others: Sequence[_Read], read: Sequence[_Read]) 
         if one.code == winner.code:
             continue
         ordered = one.work.owner.order or winner.work.owner.order
-        near = not ordered and abs(one.work.file.changed - winner.work.file.changed) < SAME_TIME_S
+        apart = one.work.file.section != winner.work.file.section
+        near = apart or (not ordered and abs(one.work.file.changed - winner.work.file.changed) < SAME_TIME_S)
         if one.likeness == winner.likeness and (near or not winner.likeness or one.changed > winner.changed):
             return True
         if one.likeness == 1 and winner.likeness == 2 and one.newest > winner.newest:

@@ -9,16 +9,16 @@ import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from grader.batch.archives import File, Unusable, component, is_archive, unpack
+from grader.batch.archives import File, Unusable, component, is_archive, listed, unpack
 from grader.batch.choosing import MAX_READ, HandedOut, Work, chosen, handed_out, is_solved, plain_name
 from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
-from grader.batch.matching import Match, matches
+from grader.batch.matching import Match, is_nobodys, matches, meant
 from grader.batch.records import HandedIn, Student
 from grader.batch.roster import Roster
-from grader.batch.wrappers import unwrapped
+from grader.batch.wrappers import Opening, sections, unwrapped
 from grader.errors import GraderError
 from grader.notebook.format import one_line
 from grader.records import Remark
@@ -26,6 +26,7 @@ from grader.report.plain import plain
 
 MAX_FILES = 500_000
 CLASS_MB = 50_000  # out of one archive with a whole class in it
+LISTED_MB = 1000  # of a packed tar, to see what is in it
 SHOWN = 200
 TOLD = 5  # names in a remark
 MOST_TOLD = 100  # remarks on doubtful matches; each of them is with its submission, too
@@ -79,22 +80,67 @@ def find(
         GraderError: where there is no such folder, or nothing in it that could be a submission.
     """
     shown = one_line(str(submissions), 120)
-    files = unwrapped(_files(submissions, unpacked, shown, max_mb), lambda text: bool(roster and roster.match(text)))
-    layout = layout_of(files)
-    owned = [(file, owner) for file in files for owner in layout.owners(file)]
+    files = unwrapped(_files(submissions, unpacked, shown, max_mb), _opening(unpacked, roster, template, max_mb))
+    layouts = {name: layout_of(part) for name, part in sections(files).items()}
+    owned = [(file, owner) for file in files for owner in layouts[file.section].owners(file)]
     exercise = _exercise(owned, template, max_mb)
     piles = _piles(owned, roster, [exercise.name, template.name if template else ""])
-    usable = [pile for pile in piles if _is_submission(pile, layout)]
+    there = [pile for pile in piles if _is_submission(pile, layouts)]
+    usable = [pile for pile in there if not _is_handed_out(pile, exercise)] or there
     keys = _keys({pile.identity: (pile.match.student, pile.owner.id) for pile in usable}, roster)
     keyed = sorted(((keys[pile.identity], pile) for pile in usable), key=lambda pair: pair[0])
     handed_in = tuple(_handed_in(key, pile, unpacked / key, exercise, known=bool(roster)) for key, pile in keyed)
     if not handed_in:
         raise GraderError(f"{shown}: expected notebooks (.ipynb), folders with notebooks, or a download; found none")
-    there = {one.student.id for one in handed_in if one.student is not None}
-    missing = tuple(s for s in (roster.students if roster else ()) if s.id not in there)
+    known = {one.student.id for one in handed_in if one.student is not None}
+    missing = tuple(s for s in (roster.students if roster else ()) if s.id not in known)
     aside = [pile for pile in piles if pile not in usable]
-    remarks = (*layout.remarks, *_told(usable, roster), *_only_one(usable), *_aside(aside))
-    return Found(handed_in, missing, layout.words, remarks)
+    of_layouts = [remark for layout in layouts.values() for remark in layout.remarks]
+    remarks = (*of_layouts, *_told(usable, roster), *_only_one(usable), *_aside(aside))
+    return Found(handed_in, missing, _in_words(layouts), remarks)
+
+
+def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_mb: float) -> Opening:
+    """How wrappers are looked into."""
+
+    def inside(archive: File) -> list[File]:
+        assert archive.path is not None
+        try:
+            return unpack(
+                archive.path,
+                unpacked / f"download-{_digest(archive.path.as_posix())}",
+                max_mb=max_mb,
+                total_mb=CLASS_MB,
+                nested=True,
+            )
+        except Unusable:
+            return []
+
+    def names(archive: File) -> list[File]:
+        assert archive.path is not None
+        try:
+            return listed(archive.path, total_mb=LISTED_MB)
+        except Unusable:
+            return []
+
+    exercise = [template.name] if template else []
+    return Opening(
+        names_one=lambda text: bool(roster and roster.match(text)),
+        meant=lambda text: meant(text, roster, exercise),
+        is_nobodys=lambda text: is_nobodys(text, exercise),
+        listed=names,
+        unpacked=inside,
+        usual=plain_name(template.name) if template else "",
+    )
+
+
+def _in_words(layouts: Mapping[str, Layout]) -> str:
+    """What the download is."""
+    names = [name for name in layouts if name]
+    of_sections = ", ".join(sorted({layouts[name].words for name in names}))
+    if len(names) > 1:
+        return f"{len(names)} sections: {of_sections}"
+    return of_sections or "".join(layout.words for layout in layouts.values())
 
 
 def alone(folder: Path, unpacked: Path, *, max_mb: float, usual: str = "", template: Path | None = None) -> HandedIn:
@@ -165,9 +211,14 @@ def _piles(owned: Sequence[tuple[File, Owner]], roster: Roster | None, exercise:
     owners = {owner.id: owner for _, owner in reversed(owned)}
     work = {owner.id for file, owner in owned if is_work(file)}
     known = matches(owners, work, roster, exercise) if roster else {}
+    places: dict[str, set[str]] = {}
+    for file, owner in owned:
+        places.setdefault(owner.id, set()).add(file.section)
     piles: dict[str, _Pile] = {}
     for file, owner in owned:
         pile = _Pile(owners[owner.id], known.get(owner.id, Match()))
+        if not pile.match.student and len(places[owner.id]) > 1:  # a stranger of each section
+            pile.owner = replace(pile.owner, id=", ".join(filter(None, (owner.id, file.section))))
         piles.setdefault(pile.identity, pile).files.append((file, owner))
     return list(piles.values())
 
@@ -208,12 +259,21 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
-def _is_submission(pile: _Pile, layout: Layout) -> bool:
+def _is_submission(pile: _Pile, layouts: Mapping[str, Layout]) -> bool:
     """Whether somebody handed this in, and did not just leave it beside the others."""
     files = [file for file, _ in pile.files if not ignored(file) or "checkpoint" in "/".join(file.parts)]
     if files and (pile.match.student or pile.owner.number):
         return True
-    return any(is_work(file) or len(file.parts) > 1 or _is_attempt(file, layout.flat) for file in files)
+    flat = {name for name, layout in layouts.items() if layout.flat and (name or len(layouts) == 1)}
+    return any(is_work(file) or len(file.parts) > 1 or _is_attempt(file, file.section in flat) for file in files)
+
+
+def _is_handed_out(pile: _Pile, exercise: _Exercise) -> bool:
+    """Whether it is the notebook that students got, left beside what they handed in."""
+    file, _ = pile.files[0]
+    alone = len(pile.files) == len(file.parts) == 1 and pile.match == Match() and not file.wrong
+    named = plain_name(file.name) == exercise.name and bool(exercise.template.tasks)
+    return alone and named and not is_solved(file, exercise.template, exercise.max_mb)
 
 
 def _is_attempt(file: File, flat: bool) -> bool:
@@ -258,7 +318,7 @@ def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known:
     packed = [(file, owner) for file, owner in wanted if is_archive(file.name) and file.path is not None]
     reasons = [f"{file.name} {file.wrong}" for file, _ in wanted if file.wrong]
     works = [
-        Work(file, owner, "/".join(file.parts), owner.named or file.name)
+        Work(file, owner, file.place, owner.named or file.name)
         for file, owner in wanted
         if not is_archive(file.name) and not file.wrong
     ]
@@ -281,14 +341,13 @@ def _inside(file: File, owner: Owner, into: Path, max_mb: float, reasons: list[s
     """The notebooks in an archive; why others there cannot be used is added to the reasons."""
     assert file.path is not None
     try:
-        found = unpack(file.path, into, max_mb=max_mb, total_mb=8 * max_mb, nested=False)
+        found = unpack(file.path, into / _digest(file.place), max_mb=max_mb, total_mb=8 * max_mb, nested=False)
     except Unusable as reason:
         reasons.append(f"{file.name} {reason}")
         return []
     notebooks = [one for one in found if is_work(one) and not is_archive(one.name)]
     reasons += [f"{one.name} in {file.name} {one.wrong}" for one in notebooks if one.path is None]
-    place = "/".join(file.parts) + ": "
-    return [Work(one, owner, place + "/".join(one.parts), one.name) for one in notebooks if one.path is not None]
+    return [Work(one, owner, f"{file.place}: {one.place}", one.name) for one in notebooks if one.path is not None]
 
 
 def _doubt(pile: _Pile) -> list[Remark]:
@@ -306,4 +365,4 @@ def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Re
     why = "; ".join(plain(reason, 160) for reason in reasons[:TOLD]) or f"found: {found}"
     told = f"no notebook (.ipynb) that can be read was handed in; {why}"
     path = first.path or Path(component(first.name))
-    return HandedIn(key, path, plain("/".join(first.parts), SHOWN), pile.match.student, tuple(remarks), told)
+    return HandedIn(key, path, plain(first.place, SHOWN), pile.match.student, tuple(remarks), told)

@@ -21,6 +21,7 @@ MOST_WORDS = 12  # of a file's name that are looked at, and of a name in it
 NO_NAMES = {"final", "finished", "done", "draft", "version", "solution", "solutions", "solved", "submission", "new"}
 NO_NAMES |= {"homework", "assignment", "exercise", "project", "lab", "hw", "ex", "task", "notebook", "copy", "of", "my"}
 NO_NAMES |= {"fixed", "late", "resubmission", "corrected", "updated", "the", "and", "student", "id", "abgabe", "kopie"}
+NO_NAMES |= {"template", "reference", "sample", "example", "instructions", "lösung", "loesung", "musterlösung"}
 # A number behind one of these words is probably not a student id.
 COUNTED = {
     "lab",
@@ -66,6 +67,18 @@ def matches(
         for key in _rivals(keys, owners, found, work):
             found[key] = Match(doubt=f"{len(keys)} people could be this student")
     return found
+
+
+def meant(text: str, roster: Roster | None, exercise: Iterable[str]) -> Match:
+    """Whom a name means that a person chose, whatever lies beside it."""
+    usual = {word for name in exercise for word in _words(name)}
+    return _by_words(text, roster, usual | NO_NAMES, usual) if roster else Match()
+
+
+def is_nobodys(text: str, exercise: Iterable[str]) -> bool:
+    """Whether nothing in a file's name can be a person's name or number: vae_mnist_solution_2."""
+    usual = {word for name in exercise for word in _words(name)}
+    return all(len(word) < SHORTEST if word.isdigit() else word in usual | NO_NAMES for word in _words(text))
 
 
 def _rivals(

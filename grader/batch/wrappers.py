@@ -1,90 +1,233 @@
-"""Folders around a whole download are taken away, and a single submission's own folder is not taken for one of them.
+"""Takes away what lies around a class: folders, archives, the sections that it is divided in; never a student's own.
 
-An archive program, a Mac or a person puts a folder around a class, sometimes several. While all that is there lies in
-one folder, these decide, in this order:
+An archive program, a Mac or a person puts a folder around a class, packs it again, or keeps each section apart. An
+archive is looked into as a folder is. While all lies in one of them, these decide, in this order:
 
 1. What a system wrote: a folder with a system's name is a submission's; around an export, `submitted` or a system's
    folders and files lies a wrapper.
 2. The roster: a folder that is called as a student is theirs; around a file that is, lies a wrapper.
 3. The work inside: around one folder with work, or several entries with work, lies a wrapper; around a single
    notebook, or copies of one, lies its author's folder.
+
+Several of them are sections where none is called as a student, one at least holds what a system wrote or several
+students' work, and no other one looks like a student's own. A student who puts such folders into theirs finds no other
+student's to be like it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from pathlib import Path
 
-from grader.batch.archives import File
+from grader.batch.archives import File, is_archive
 from grader.batch.choosing import plain_name
 from grader.batch.export import METADATA
 from grader.batch.layouts import ASIDE, SUBMITTED, is_systems, is_work, layout_of, left_at_root, stem_of
+from grader.batch.matching import Match
 
-NamesOne = Callable[[str], bool]  # whether the text is a student's id, login, address or name
+DEEPEST = 4  # sections in sections, and archives in archives
+Inside = Callable[[File], Sequence[File]]
 
 
-def unwrapped(files: Sequence[File], names_one: NamesOne) -> list[File]:
-    """The files as they lie below the wrappers, without what archivers and systems leave at the root."""
-    level = _without_sections([file for file in files if not left_at_root(file)], names_one)
-    while (folder := _only_folder(level, names_one)) is not None:
-        inside = [replace(file, parts=file.parts[1:]) for file in level if len(file.parts) > 1]
-        inside = [file for file in inside if not left_at_root(file)]
-        if not _is_wrapper(folder, inside, names_one):
+@dataclass(frozen=True)
+class Opening:
+    """What is needed to look into a download."""
+
+    names_one: Callable[[str], bool]  # whether the whole text is a student's id, login, address or name
+    meant: Callable[[str], Match]  # whom its words mean
+    is_nobodys: Callable[[str], bool]  # whether none of its words can be a person's name or number
+    listed: Inside  # the names in an archive; none where it cannot be read
+    unpacked: Inside  # its files
+    usual: str = ""  # the plain name of the notebook that was handed out
+    depth: int = 0
+
+    @property
+    def deeper(self) -> Opening:
+        """For what lies in a section or an archive."""
+        return replace(self, depth=self.depth + 1)
+
+    def is_students(self, name: str) -> bool:
+        """Whether an entry of this name is one student's."""
+        return self.is_called(name) or self.meant(stem_of(name)).student is not None
+
+    def is_called(self, name: str) -> bool:
+        """Whether the entry's name is a student's, or a system's for one, and nothing else."""
+        return is_systems(name) or self.names_one(name) or self.names_one(stem_of(name))
+
+    def hints(self, name: str) -> bool:
+        """Whether a student may be named in it."""
+        return self.is_called(name) or self.meant(stem_of(name)) != Match()
+
+
+class _Kind(Enum):
+    CLASS = auto()  # a system's files, or several students' folders or files
+    PART = auto()  # may be a section: one student's folder, or several strangers'
+    OWN = auto()  # may be one person's
+    REST = auto()  # nobody's work
+
+
+def unwrapped(files: Iterable[File], opening: Opening) -> list[File]:
+    """The files as they lie below the wrappers, each with its section, without what archivers and systems leave."""
+    level = _cleaned(files, opening)
+    while (found := _only_unit(level, opening)) is not None:
+        unit, lies = found
+        if not _is_wrapper(unit, _cleaned(_contents(unit, lies, opening), opening), opening):
             break
-        level = _without_sections(inside, names_one)
-    return level
+        inside = _cleaned(_contents(unit, lies, opening, unpack=True), opening)
+        if not inside:
+            break
+        opening = opening.deeper if is_archive(unit) else opening
+        level = inside
+    return _by_section(level, opening)
 
 
-def _without_sections(level: Sequence[File], names_one: NamesOne) -> list[File]:
-    """The files, with the students' entries in the place of the sections of a class.
-
-    Only where every folder with work is one: has entries of several students, and is called like none. A student who
-    puts such folders into their own finds no other student's folder to be like it.
-    """
-    inside: dict[str, set[str]] = {}
-    for file in level:
-        if len(file.parts) > 1 and is_work(file):
-            inside.setdefault(file.parts[0], set()).add(file.parts[1])
-    several = [sum(_names_one(entry, names_one) for entry in entries) > 1 for entries in inside.values()]
-    below = {plain_name(file.name) for file in level if len(file.parts) > 1}
-    loose = [file.name for file in level if len(file.parts) == 1 and is_work(file)]
-    if (
-        not inside
-        or not all(several)
-        or any(_names_one(folder, names_one) or folder == SUBMITTED for folder in inside)
-        or any(_names_one(name, names_one) or plain_name(name) not in below for name in loose)
-    ):
-        return list(level)
-    opened = [replace(file, parts=file.parts[1:]) if file.parts[0] in inside else file for file in level]
-    return [file for file in opened if not left_at_root(file)]
-
-
-def _names_one(entry: str, names_one: NamesOne) -> bool:
-    return is_systems(entry) or names_one(entry) or names_one(stem_of(entry))
-
-
-def _only_folder(level: Sequence[File], names_one: NamesOne) -> str | None:
-    """The folder in which all lies but what staff leave beside one."""
+def _cleaned(files: Iterable[File], opening: Opening) -> list[File]:
+    """Without litter, and without an archive that was left beside what came out of it."""
+    level = [file for file in files if not left_at_root(file)]
     folders = {file.parts[0] for file in level if len(file.parts) > 1}
-    beside = [file.name for file in level if len(file.parts) == 1]
-    if len(folders) != 1 or METADATA in beside:
-        return None
-    told = [name for name in beside if not name.lower().endswith(ASIDE) or names_one(stem_of(name))]
-    return None if told else folders.pop()
+    packed = [file for file in level if len(file.parts) == 1 and is_archive(file.name)]
+    left = {file.parts for file in packed if stem_of(file.name) in folders and _is_copy(file, level, opening)}
+    return [file for file in level if file.parts not in left]
 
 
-def _is_wrapper(folder: str, inside: Sequence[File], names_one: NamesOne) -> bool:
-    if is_systems(folder) or folder == SUBMITTED or names_one(folder) or not inside:
+def _is_copy(archive: File, level: Sequence[File], opening: Opening) -> bool:
+    """Whether all work in the archive lies in the folder of its name, byte for byte."""
+    folder = stem_of(archive.name)
+    beside = {file.parts: file.path for file in level if file.parts[0] == folder}
+
+    def lies(file: File) -> tuple[str, ...]:
+        return file.parts if file.parts[0] == folder else (folder, *file.parts)
+
+    packed = [file for file in _looked_into(archive, opening) if is_work(file)]
+    if not packed or any(beside.get(lies(file)) is None for file in packed):
         return False
-    entries = {file.parts[0] for file in inside}
-    if layout_of(inside).of_system:
+    work = [file for file in _looked_into(archive, opening, unpack=True) if is_work(file)]
+    return bool(work) and all(_same(file, beside[lies(file)]) for file in work)
+
+
+def _same(file: File, other: Path | None) -> bool:
+    if file.path is None or other is None or file.path.stat().st_size != other.stat().st_size:
+        return False
+    return file.path.read_bytes() == other.read_bytes()
+
+
+def _looked_into(archive: File, opening: Opening, *, unpack: bool = False) -> Sequence[File]:
+    if archive.path is None or opening.depth >= DEEPEST:
+        return ()
+    return opening.unpacked(archive) if unpack else opening.listed(archive)
+
+
+def _units(level: Sequence[File]) -> dict[str, list[File]]:
+    """The folders with what lies in each, and then the archives, each alone."""
+    found: dict[str, list[File]] = {}
+    for file in level:
+        if len(file.parts) > 1:
+            found.setdefault(file.parts[0], []).append(replace(file, parts=file.parts[1:]))
+    return found | {file.name: [file] for file in level if len(file.parts) == 1 and is_archive(file.name)}
+
+
+def _contents(unit: str, lies: Sequence[File], opening: Opening, *, unpack: bool = False) -> Sequence[File]:
+    """What lies in the folder or the archive; of an archive without `unpack`, the names alone."""
+    packed = len(lies) == 1 and lies[0].parts == (unit,) and is_archive(unit)
+    return _looked_into(lies[0], opening, unpack=unpack) if packed else lies
+
+
+def _only_unit(level: Sequence[File], opening: Opening) -> tuple[str, list[File]] | None:
+    """The folder or archive in which all lies but what staff leave beside one, and its files."""
+    units = _units(level)
+    beside = [file.name for file in level if len(file.parts) == 1 and file.name not in units]
+    if len(units) != 1 or METADATA in beside:
+        return None
+    told = [name for name in beside if not name.lower().endswith(ASIDE) or opening.is_called(name)]
+    return None if told else units.popitem()
+
+
+def _is_wrapper(unit: str, inside: Sequence[File], opening: Opening) -> bool:
+    if not inside or unit == SUBMITTED or opening.is_students(unit):
+        return False
+    if is_archive(unit):  # a person's own may have folders in it, one in the other
+        inside = unwrapped(inside, opening.deeper)
+    if _is_systems(inside) or any(opening.is_called(entry) for entry in {file.parts[0] for file in inside}):
         return True
-    if any(_names_one(entry, names_one) for entry in entries):
-        return True
-    work = {file.parts[0]: file for file in inside if is_work(file)}
+    work = {name: file for (_, name), file in _entries(inside).items()}
     if len(work) > 1:
         return len({plain_name(file.name) for file in work.values()}) > 1 or any(
-            len(f.parts) > 1 for f in work.values()
+            len(file.parts) > 1 for file in work.values()
         )
     entry = next(iter(work.values()), inside[0])
-    return len(entry.parts) > 1
+    if len(entry.parts) == 1 and is_archive(entry.name):  # what is in one that is packed itself cannot be told yet
+        return entry.path is None or _is_wrapper(entry.name, _looked_into(entry, opening), opening.deeper)
+    return len(entry.parts) > 1 and not is_archive(unit)
+
+
+def sections(files: Iterable[File]) -> dict[str, list[File]]:
+    """The files of each section; what lies beside sections, or in none, has an empty name."""
+    found: dict[str, list[File]] = {}
+    for file in files:
+        found.setdefault(file.section, []).append(file)
+    return found
+
+
+def _is_systems(files: Sequence[File]) -> bool:
+    """Whether it is a system's download, or several classes."""
+    parts = sections(files)
+    return len(parts) > 1 or any(layout_of(part).of_system for part in parts.values())
+
+
+def _by_section(level: list[File], opening: Opening) -> list[File]:
+    """The files, with each section's in the place of it, where these are sections."""
+    units = _units(level)
+    loose = [file.name for file in level if len(file.parts) == 1 and is_work(file) and file.name not in units]
+    if opening.depth >= DEEPEST or layout_of(level).of_system or any(map(opening.is_students, [*units, *loose])):
+        return level
+    opened, kinds = [], set[_Kind]()
+    shared = _shared_names(level) | {opening.usual}
+    for unit, lies in units.items():
+        files = unwrapped(_contents(unit, lies, opening), opening.deeper)
+        kind = _kind(files, shared, opening)
+        if unit == SUBMITTED or kind is _Kind.OWN:
+            return level
+        if kind is not _Kind.REST:
+            opened.append(unit)
+            kinds.add(kind)
+    strangers = [name for name in loose if not opening.is_nobodys(stem_of(name))]
+    if _Kind.CLASS not in kinds or strangers:
+        return level
+    inside = [file for unit in opened for file in _section(unit, units[unit], opening)]
+    return inside + [file for file in level if file.parts[0] not in opened]
+
+
+def _section(unit: str, lies: Sequence[File], opening: Opening) -> list[File]:
+    """A section's files, with its name on them."""
+    files = unwrapped(_contents(unit, lies, opening, unpack=True), opening.deeper) or lies
+    return [replace(file, section="/".join(filter(None, (unit, file.section)))) for file in files]
+
+
+def _shared_names(level: Sequence[File]) -> set[str]:
+    """What notebooks in several folders are called: the exercise's name, and not a person's."""
+    names = {(file.parts[0], plain_name(file.name)) for file in level if len(file.parts) > 1 and is_work(file)}
+    times = Counter(name for _, name in names)
+    return {name for name, count in times.items() if count > 1}
+
+
+def _entries(files: Sequence[File]) -> dict[tuple[str, str], File]:
+    """Each entry with work in it, and a file of it."""
+    return {(file.section, file.parts[0]): file for file in reversed(files) if is_work(file)}
+
+
+def _kind(files: Sequence[File], shared: set[str], opening: Opening) -> _Kind:
+    if _is_systems(files):
+        return _Kind.CLASS
+    names = {file.parts[0] for file in files}
+    if sum(map(opening.hints, names)) > 1:
+        return _Kind.CLASS
+    work = {name: file for (_, name), file in _entries(files).items()}
+    if not work:
+        return _Kind.PART if any(map(opening.is_called, names)) else _Kind.REST
+    if all(map(opening.is_called, work)):
+        return _Kind.PART
+    is_own = any(len(file.parts) == 1 and plain_name(file.name) in shared for file in work.values())
+    return _Kind.OWN if is_own or len(work) == 1 else _Kind.PART

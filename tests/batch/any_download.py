@@ -172,6 +172,8 @@ PLACES: dict[str, Place] = {
     "folders by id": lambda rng, person, name: f"{person.number}/{name}",
     "folders by name": lambda rng, person, name: f"{person.name}/{name}",
     "files": lambda rng, person, name: f"{_chosen(person)}{_suffix(name)}",
+    "sections": lambda rng, person, name: f"S{int(person.number) % 2}/{person.number}/{name}",
+    "files in sections": lambda rng, person, name: f"S{int(person.number) % 2}/{_chosen(person)}{_suffix(name)}",
     "mistaken files": lambda rng, person, name: f"{_chosen(person)}{_suffix(name)}",
 }
 

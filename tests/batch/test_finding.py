@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import downloads
 import pytest
 from downloads import NOTEBOOK, ROSTER, write, write_zip
+from toy_exercise import notebook
 
 from grader.batch.finding import Found, find
 from grader.batch.roster import read_roster
@@ -116,17 +118,28 @@ def test_nothing_to_grade_is_one_line(name: str, says: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "files",
+    ("key", "files"),
     [
-        ["A/101/v.ipynb", "A/102/v.ipynb", "B/103/v.ipynb"],
-        ["Monday/ada.ipynb", "Monday/zoe.ipynb", "Tuesday/jl.ipynb"],
-        ["A/eve/v.ipynb", "A/mallory/v.ipynb", "101/v.ipynb"],
-        ["class/101/v.ipynb", "class/102/v.ipynb", "solution.ipynb"],
+        ("A", ["A/eve/v.ipynb", "A/mallory/v.ipynb", "101/v.ipynb"]),
+        ("class", ["class/101/v.ipynb", "class/102/v.ipynb", "103/v.ipynb"]),
+        ("class", ["class/101/v.ipynb", "class/102/v.ipynb", "late/v.ipynb"]),
+        ("Monday", ["Monday/zoe_vae.ipynb", "Monday/ada_vae.ipynb", "jl.ipynb"]),
     ],
-    ids=["one alone in a section", "files in sections", "strangers in a section", "a file beside the class"],
+    ids=["strangers beside a student", "a class beside a student", "beside one of nobody", "files beside a file"],
 )
-def test_several_peoples_work_in_the_folder_of_nobody_calls_a_person(files: list[str], tmp_path: Path) -> None:
+def test_several_peoples_work_in_the_folder_of_nobody_calls_a_person(
+    key: str, files: list[str], tmp_path: Path
+) -> None:
     came = found(write(tmp_path / "all", dict.fromkeys(files, NOTEBOOK)), tmp_path)
-    (one,) = [one for one in came.handed_in if one.key in {"A", "Monday", "class"}]
+    (one,) = [one for one in came.handed_in if one.key == key]
     assert one.student is None
     assert [remark.kind for remark in one.remarks if remark.needs_person].count("whose") == 1
+
+
+def test_two_archives_of_a_student_with_files_of_one_name_stay_apart(tmp_path: Path) -> None:
+    folder = write(tmp_path / "all", {"zoe/vae.ipynb": NOTEBOOK, "ada/readme.txt": ""})
+    other = json.dumps(notebook.submission(["more = 1"]))
+    write_zip(folder / "ada" / "first.zip", {"vae.ipynb": NOTEBOOK})
+    write_zip(folder / "ada" / "second.zip", {"vae.ipynb": other})
+    ada, _ = found(folder, tmp_path).handed_in
+    assert ada.path.read_text() == (other if "second" in ada.shown else NOTEBOOK)

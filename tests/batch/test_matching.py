@@ -238,7 +238,7 @@ def test_a_number_that_may_count_something_else_takes_nobodys_row(name: str, tmp
     "files",
     [
         ["class/301/a.ipynb", "class/302/a.ipynb", "class/303/a.ipynb", "sheet.pdf"],
-        ["class/301/a.ipynb", "class/302/a.ipynb", "class/303/a.ipynb", "a.ipynb"],
+        ["class/301/a.ipynb", "class/302/a.ipynb", "class/303/a.ipynb", "solution_2.ipynb"],
         ["Monday/301/a.ipynb", "Monday/302/a.ipynb", "Tuesday/303/a.ipynb", "Tuesday/Lise Meitner/b.ipynb"],
         ["all/A/301.ipynb", "all/A/302.ipynb", "all/B/303.ipynb", "all/B/Zoë Müller.ipynb"],
     ],

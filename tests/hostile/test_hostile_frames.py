@@ -80,7 +80,7 @@ def honest() -> list[Frame]:
 
 def received(stream: io.BytesIO) -> tuple[Inbox, str]:
     """What the keeper files of the stream, and why it stopped reading where it did not read all."""
-    inbox, giver = Inbox(RUBRIC.limits), _Giver(QUESTIONS)
+    inbox, giver = Inbox(RUBRIC.limits), _Giver(QUESTIONS, ())
     try:
         while (frame := read_frame(stream, inbox.room_bytes)) is not None:
             name, data = frame

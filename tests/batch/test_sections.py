@@ -1,0 +1,233 @@
+"""A class that is kept in sections, packed again or left beside its archive is read as the class that it is."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_exercise import notebook
+
+from grader.batch.finding import Found, find
+from grader.batch.roster import read_roster
+
+ROSTER = (
+    "Student ID,First name,Last name,Email\n201,Ida,Noddack,ida@u.example\n202,Max,Born,born@u.example\n"
+    "203,Åsa,Öberg,asa@u.example\n"
+)
+EXPORT = "submission_1:\n  :submitters:\n  - :name: Ida Noddack\n    :sid: '201'\n"
+
+
+def work(text: str = "x = 1") -> str:
+    return json.dumps(notebook.submission([text]))
+
+
+def packed(files: Mapping[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def found(files: Mapping[str, Any], tmp_path: Path, *, zipped: bool = False, template: str = "") -> Found:
+    (tmp_path / "roster.csv").write_text(ROSTER, encoding="utf-8")
+    there = tmp_path / "all"
+    if zipped:
+        there = tmp_path / "all.zip"
+        there.write_bytes(packed(files))
+    for name, content in () if zipped else files.items():
+        path = there / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    given = tmp_path / "vae_mnist.ipynb"
+    given.write_text(template)
+    roster = read_roster(tmp_path / "roster.csv")
+    return find(there, tmp_path / "unpacked", roster, max_mb=1, template=given if template else None)
+
+
+def whose(came: Found) -> dict[str, str]:
+    """Each one's key or id, and whose number the notebook itself says."""
+    return {
+        one.student.id if one.student else f"({one.key})": "" if one.refused else says(one.path.read_text())
+        for one in came.handed_in
+    }
+
+
+def says(content: str) -> str:
+    """Whose number stands in the notebook."""
+    (line,) = re.findall(r"owner = (\w+)", content)
+    return str(line)
+
+
+def files(*places: str) -> dict[str, str]:
+    """A notebook at each place, `place=owner`; the owner is the last number in it where none is given."""
+    made = {}
+    for place in places:
+        where, _, whom = place.partition("=")
+        made[where] = work(f"owner = {whom}")
+    return made
+
+
+MOODLE = {
+    number: f"{name}_{number[-1]}_assignsubmission_file_/vae.ipynb={number}"
+    for name, number in (("Ida Noddack", "201"), ("Max Born", "202"), ("Åsa Öberg", "203"))
+}
+ALL = {"201": "201", "202": "202", "203": "203"}
+CLASS = files("201/vae.ipynb=201", "202/vae.ipynb=202", "203/vae.ipynb=203")
+CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "one alone in a section": (files("A/201/v.ipynb=201", "A/202/v.ipynb=202", "B/203/v.ipynb=203"), ALL),
+    "files in sections": (files("Mon/ida.ipynb=201", "Mon/born.ipynb=202", "Tue/asa.ipynb=203"), ALL),
+    "longer names": (
+        files("Mon/vae_mnist_Ida_Noddack.ipynb=201", "Mon/vae_mnist_Max_Born.ipynb=202", "Tue/203.ipynb=203"),
+        ALL,
+    ),
+    "strangers in a section": (
+        files("A/201/v.ipynb=201", "A/202/v.ipynb=202", "B/eve/v.ipynb=1", "B/mallory/v.ipynb=2"),
+        {"201": "201", "202": "202", "(eve)": "1", "(mallory)": "2"},
+    ),
+    "strangers of one name in two sections": (
+        files("A/201/v.ipynb=201", "A/202/v.ipynb=202", "A/eve/v.ipynb=1", "B/203/v.ipynb=203", "B/eve/v.ipynb=2"),
+        {**ALL, "(eve-A)": "1", "(eve-B)": "2"},
+    ),
+    "sections in sections": (
+        files("Mon/A/201/v.ipynb=201", "Mon/A/202/v.ipynb=202", "Tue/B/203/v.ipynb=203"),
+        ALL,
+    ),
+    "Moodle's in sections": (files(f"A/{MOODLE['201']}", f"A/{MOODLE['202']}", f"B/{MOODLE['203']}"), ALL),
+    "one who sent a PDF": (
+        {**files("A/201/v.ipynb=201", "A/202/v.ipynb=202"), "B/203/v.pdf": "%PDF"},
+        {"201": "201", "202": "202", "203": ""},
+    ),
+    "packed twice": ({"class.zip": packed({f"class/{k}": v for k, v in CLASS.items()})}, ALL),
+    "packed three times": ({"in/a.zip": packed({"b.zip": packed(CLASS)})}, ALL),
+    "with the roster": ({"class.zip": packed(CLASS), "roster.csv": ROSTER, "notes.txt": "x"}, ALL),
+    "Moodle's zip": ({"CV101-VAE-12345.zip": packed(files(*MOODLE.values()))}, ALL),
+    "two of Moodle's zips": (
+        {"mon.zip": packed(files(MOODLE["201"], MOODLE["202"])), "tue.zip": packed(files(MOODLE["203"]))},
+        ALL,
+    ),
+    "Canvas's and Gradescope's zips": (
+        {
+            "canvas.zip": packed(files("bornmax_4002_900002_vae.ipynb=202", "obergasa_4003_900003_vae.ipynb=203")),
+            "export.zip": packed(
+                {
+                    "assignment_7_export/submission_metadata.yml": EXPORT,
+                    **files("assignment_7_export/submission_1/vae.ipynb=201"),
+                }
+            ),
+        },
+        ALL,
+    ),
+    "a zip for each in sections": (
+        {
+            f"{section}/{number}.zip": packed(files(f"vae.ipynb={number}"))
+            for section, number in zip("AAB", ALL, strict=True)
+        },
+        ALL,
+    ),
+    "beside its own zip": (
+        {
+            **{f"class/{k}": v for k, v in CLASS.items()},
+            "class.zip": packed({f"class/{k}": v for k, v in CLASS.items()}),
+        },
+        ALL,
+    ),
+    "beside a zip without the folder": ({**{f"c/{k}": v for k, v in CLASS.items()}, "c.zip": packed(CLASS)}, ALL),
+    "beside a solution": (
+        {**{f"class/{k}": v for k, v in CLASS.items()}, **files("solution.ipynb=0")},
+        {**ALL, "(solution)": "0"},
+    ),
+    "beside a sheet": ({**{f"class/{k}": v for k, v in CLASS.items()}, "task.pdf": "%PDF"}, ALL),
+}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("case", CASES)
+def test_each_student_has_their_own(case: str, zipped: bool, tmp_path: Path) -> None:
+    there, right = CASES[case]
+    assert whose(found(there, tmp_path, zipped=zipped)) == right
+
+
+def test_work_of_a_student_in_two_sections_calls_a_person(tmp_path: Path) -> None:
+    there = files("class/201/v.ipynb=201", "class/202/v.ipynb=202", "late/202/v.ipynb=20202")
+    came = found(there, tmp_path)
+    assert set(whose(came)) == {"201", "202"}
+    (born,) = [one for one in came.handed_in if one.key == "202"]
+    (remark,) = [remark for remark in born.remarks if remark.needs_person]
+    assert "class/202/v.ipynb" in remark.message or "late/202/v.ipynb" in remark.message
+
+
+def test_a_class_without_a_roster_beside_its_own_zip(tmp_path: Path) -> None:
+    names = {f"class/{name}/v.ipynb": work(f"owner = {name}") for name in ("eve", "mallory")}
+    (tmp_path / "all").mkdir()
+    for name, content in (names | {"class.zip": packed(names)}).items():
+        path = tmp_path / "all" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    came = find(tmp_path / "all", tmp_path / "unpacked", None, max_mb=1)
+    assert [one.key for one in came.handed_in] == ["eve", "mallory"]
+
+
+TASK = {"grader": {"role": "task", "task": "t"}}
+
+
+def test_the_notebook_that_was_handed_out_is_nobodys(tmp_path: Path) -> None:
+    template = notebook.submission(["owner = 0"])
+    (task,) = [cell for cell in template["cells"] if cell["source"] == "owner = 0"]
+    task["metadata"] = TASK
+    there = {**{f"class/{k}": v for k, v in CLASS.items()}, "vae_mnist.ipynb": json.dumps(template)}
+    came = found(there, tmp_path, template=json.dumps(template))
+    assert whose(came) == ALL
+    assert came.remarks == ("taken for nobody's submission: vae_mnist.ipynb",)
+    (tmp_path / "flat").mkdir()
+    flat = {"201.ipynb": work("owner = 201"), "vae_mnist.ipynb": work("owner = 5")}
+    assert set(whose(found(flat, tmp_path / "flat", template=json.dumps(template)))) == {"201", "(vae_mnist)"}
+
+
+OWN = {
+    "several students' folders": files("201/v.ipynb=6", "203/v.ipynb=6"),
+    "and a notebook": files("201/v.ipynb=6", "203/v.ipynb=6", "v.ipynb=6"),
+    "files": files("ida.ipynb=6", "asa.ipynb=6"),
+    "Moodle's": files(MOODLE["201"].replace("=201", "=6"), MOODLE["203"].replace("=203", "=6")),
+    "Canvas's": files("noddackida_4001_900001_vae.ipynb=6", "obergasa_4003_900003_vae.ipynb=6"),
+    "sections": files("A/201/v.ipynb=6", "A/203/v.ipynb=6", "B/x/v.ipynb=6"),
+}
+OTHERS = {
+    "beside students": (files("201/v.ipynb=201", "203/v.ipynb=203"), "202"),
+    "beside files": (files("201.ipynb=201", "203.ipynb=203"), "born"),
+    "beside strangers": (files("u1/v.ipynb=1", "u3/v.ipynb=3"), "u2"),
+    "beside strangers' files": (files("u1.ipynb=1", "u3.ipynb=3", "u4.ipynb=4"), "u2"),
+    "beside strangers with folders": (files("u1/mine/v.ipynb=1", "u3/src/v.ipynb=3"), "u2"),
+    "in a section": (files("A/201/v.ipynb=201", "A/203/v.ipynb=203", "B/x/v.ipynb=3", "B/y/v.ipynb=4"), "B/202"),
+    "in Moodle's": (files(MOODLE["201"], MOODLE["203"]), MOODLE["202"].partition("/")[0]),
+    "in nbgrader's": (files("submitted/ida/vae/v.ipynb=201", "submitted/asa/vae/v.ipynb=203"), "submitted/born/vae"),
+}
+
+
+@pytest.mark.parametrize("as_archive", [False, True])
+@pytest.mark.parametrize("own", OWN)
+@pytest.mark.parametrize("others", OTHERS)
+def test_nothing_in_ones_own_folder_is_another_students(
+    others: str, own: str, as_archive: bool, tmp_path: Path
+) -> None:
+    there, folder = OTHERS[others]
+    inside: dict[str, Any] = {f"{folder}/{name}": content for name, content in OWN[own].items()}
+    if as_archive:
+        inside = {f"{folder}{'/x' if '/' in folder or '_' in folder else ''}.zip": packed(OWN[own])}
+    came = whose(found({**there, **inside}, tmp_path))
+    assert {key: says for key, says in came.items() if key in ALL and says == "6"}.keys() <= {"202"}
+    assert set(came.values()) - {"6"} == {says(content) for content in there.values()}
+
+
+def test_an_archive_of_archives_ends(tmp_path: Path) -> None:
+    inner = packed(CLASS)
+    for _ in range(12):
+        inner = packed({"a.zip": inner})
+    came = found({"a.zip": inner}, tmp_path)
+    assert [one.refused != "" for one in came.handed_in] == [True]

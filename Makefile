@@ -125,8 +125,9 @@ bench-data: setup ## the reference's batches against a DataLoader, one epoch eac
 bench-wall: setup ## the reference's run in the box against the same run outside it
 	@$(RUN) -m benchmarks.wall_cost
 
-constants: setup ## trains the reference with other constants; writes docs/constants.csv, half an hour or more
+constants: setup ## trains the reference with other constants; writes docs/constants.md, some hours
 	@$(RUN) -m benchmarks.constants --jobs $(WORKERS)
+	@$(RUN) -m benchmarks.constants_page
 
 bench: setup ## what grading costs beside the notebook alone, Otter-Grader and nbgrader; writes docs/benchmarks.md (PARTS="whole short class data growth starts gpu")
 	@mkdir -p build && $(RUN) -m benchmarks.bench $(PARTS)

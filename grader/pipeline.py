@@ -27,7 +27,8 @@ from grader.judge import judge
 from grader.judging_again import remember
 from grader.meanwhile import Preloading
 from grader.memory import Memory
-from grader.notebook.format import load_notebook, one_line
+from grader.notebook.editions import load_templates
+from grader.notebook.format import one_line
 from grader.notebook.read import read_submission
 from grader.notebook.saved import compare_saved
 from grader.overrides import NAME as OVERRIDES
@@ -156,10 +157,10 @@ def _run(work: _Work, say: Say) -> _Run:
     with supply(exercise, rubric.limits, exercise.prepare(say), options.isolation) as boxes:
         say("building a box")
         boxes.ready(1)
-        template = load_notebook(work.rubric_path.parent / rubric.template)
+        templates = load_templates(work.rubric_path, rubric)
         sound = sound_source(work.rubric_path, rubric)
         seed = options.seed or secrets.token_hex(16)
-        case = case_of(work.submission.notebook, template, rubric, exercise, seed, boxes)
+        case = case_of(work.submission.notebook, templates, rubric, exercise, seed, boxes)
         with Preloading(*exercise.to_preload(), load_pages) as preloading:
             ran = run_submission(case, say, parts=options.parts, preloading=preloading)
         refuse_broken(ran)
@@ -170,7 +171,7 @@ def _run(work: _Work, say: Say) -> _Run:
             followed = follow(ran.evidence, {}, sound, case, memory, say)
             items = verdicts(ran.evidence, followed, rubric, exercise, memory)
             drawn = drawing.result()
-    key = run_key(rubric, exercise, template, options.parts, options.isolation)
+    key = run_key(rubric, exercise, templates, options.parts, options.isolation)
     return _Run(case, seed, ran, followed, items, memory, drawn, key)
 
 

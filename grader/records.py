@@ -112,6 +112,7 @@ class Rubric:
     title: str
     exercise: str  # the exercise's package, for instance "grader.exercises.vae_mnist"
     template: str  # path of the student template, relative to the rubric
+    earlier_templates: tuple[str, ...]  # paths, likewise, of templates that were handed out before this one
     reference: str  # path of the solution notebook, likewise; follow-through takes sound parts from it
     items: tuple[RubricItem, ...]
     limits: Limits

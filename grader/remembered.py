@@ -16,8 +16,9 @@ from functools import cache
 from pathlib import Path
 
 from grader.exercise import Exercise, Questions
+from grader.notebook.editions import Templates
 from grader.notebook.format import dump_notebook
-from grader.records import Notebook, Rubric
+from grader.records import Rubric
 from grader.versions import ROOT, files_checksum
 
 
@@ -130,7 +131,7 @@ def code_key(kind: Kind, package: Path) -> str:
 
 
 def run_key(
-    rubric: Rubric, exercise: Exercise, template: Notebook, parts: Collection[str] | None, isolation: str
+    rubric: Rubric, exercise: Exercise, templates: Templates, parts: Collection[str] | None, isolation: str
 ) -> str:
     """SHA-256 over what decides how a notebook is run and what it is asked, beside the notebook and the seed.
 
@@ -147,7 +148,7 @@ def run_key(
         "isolation": isolation,
         "code": code_key(Kind.RUN, exercise.in_box.parent),
     }
-    return _sha256(json.dumps(decides, sort_keys=True, default=str) + dump_notebook(template))
+    return _sha256(json.dumps(decides, sort_keys=True, default=str) + "".join(map(dump_notebook, templates.values())))
 
 
 def questions_checksum(questions: Questions) -> str:

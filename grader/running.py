@@ -23,8 +23,9 @@ from grader.gathering import gather, merged, trained_state
 from grader.in_box.frames import Asked, At, CellStep, Replay, Step
 from grader.meanwhile import Preloading
 from grader.notebook.clean import clean_outputs
+from grader.notebook.editions import Templates, restored
 from grader.notebook.format import cell_title
-from grader.notebook.restore import Restored, restore_given
+from grader.notebook.restore import Restored
 from grader.notebook.statements import definitions_of
 from grader.planning import (
     cell_steps,
@@ -79,11 +80,11 @@ class Case:
 
 
 def case_of(
-    notebook: Notebook, template: Notebook, rubric: Rubric, exercise: Exercise, seed: str, boxes: Supply
+    notebook: Notebook, templates: Templates, rubric: Rubric, exercise: Exercise, seed: str, boxes: Supply
 ) -> Case:
-    """The notebook as it is run: what the template gives is restored, and the seed, in hexadecimal, asks."""
+    """The notebook as it is run: what its template gives is restored, and the seed, in hexadecimal, asks."""
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
-    return Case(restore_given(notebook, template), rubric, exercise, questions, boxes)
+    return Case(restored(notebook, templates), rubric, exercise, questions, boxes)
 
 
 @dataclass(frozen=True)

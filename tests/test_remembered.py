@@ -152,7 +152,7 @@ def test_the_key_of_an_audited_run_holds_the_code_that_runs_it(copied: Path, cha
 
     def key() -> str:
         code_key.cache_clear()
-        return key_of(template, planned("reference"), "", run_key(rubric, exercise, template, None, "bubblewrap"))
+        return key_of(template, planned("reference"), "", run_key(rubric, exercise, {"": template}, None, "bubblewrap"))
 
     before = key()
     with (copied / changed).open("ab") as file:

@@ -79,8 +79,8 @@ def run_once(wanted: Wanted, rubric_path: Path) -> tuple[ItemVerdict, ...]:
     notebook = corpus.build(wanted.name)
     if wanted.narrow:
         notebook = corpus.narrow(notebook)
-    case = case_of(notebook, notebook, rubric, exercise, wanted.seed, boxes)  # models change given cells, too
-    run = run_key(rubric, exercise, notebook, wanted.parts, ISOLATION)
+    case = case_of(notebook, {"": notebook}, rubric, exercise, wanted.seed, boxes)  # models change given cells, too
+    run = run_key(rubric, exercise, {"": notebook}, wanted.parts, ISOLATION)
     key = key_of(notebook, wanted, questions_checksum(case.questions), run)
     stored = wanted.folder / "key"
     with boxes:

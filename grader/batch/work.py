@@ -18,7 +18,8 @@ from grader.batch.records import Ended, Job, State
 from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError, SubmissionError
 from grader.exercise import Exercise
-from grader.notebook.format import load_notebook, one_line
+from grader.notebook.editions import load_templates
+from grader.notebook.format import one_line
 from grader.own_json import read_json, write_json
 from grader.pipeline import OURS, Options, grade, regrade
 from grader.records import GradeReport, Outcome, Rubric, Status
@@ -113,8 +114,8 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
     try:
         report = stored_report(job.folder)
         rubric, exercise = load_rubric(job.rubric)
-        template = load_notebook(job.rubric.parent / rubric.template)
-        wanted = run_key(rubric, exercise, template, job.parts, job.isolation)
+        templates = load_templates(job.rubric, rubric)
+        wanted = run_key(rubric, exercise, templates, job.parts, job.isolation)
         sound = _same_sound_parts(job, rubric, exercise)
     except GraderError:
         return "run", None

@@ -66,7 +66,9 @@ def write_bundle(
         raise GraderError(f"isolation {isolation[:40]!r}: expected one of {', '.join(ISOLATIONS)}")
     rubric, _ = load_rubric(rubric_path)
     course = [rubric_path, *_extended(rubric_path)]
-    course += [rubric_path.parent / name for name in (rubric.template, rubric.reference) if name]
+    course += [
+        rubric_path.parent / name for name in (rubric.template, *rubric.earlier_templates, rubric.reference) if name
+    ]
     for notebook in course:
         if notebook.suffix == ".ipynb":
             load_notebook(notebook)

@@ -43,6 +43,10 @@ _TOLD = (  # kinds of remarks, and what a student reads where there is one of th
         "Some given cells had been changed or deleted. They were run as handed out, which costs no points by itself.",
     ),
     (
+        {"earlier_template"},
+        "The notebook comes from a template that was handed out earlier, and was run with that one's given code.",
+    ),
+    (
         {"outputs_differ", "error_differs", "outputs_missing", "cells_run_out_of_order"},
         "Some saved outputs are missing or differ from those of the graded run, which costs no points by itself.",
     ),

@@ -48,6 +48,7 @@ class RubricFile(_Strict):
     title: str
     exercise: str
     template: str
+    earlier_templates: list[str] = []
     reference: str = ""
     points: dict[str, float]
     points_step: float
@@ -67,9 +68,11 @@ def read_file(path: Path) -> tuple[RubricFile, str]:
     data, content = _parsed(path)
     if isinstance(content, dict) and "extends" in content:
         extended, whole = _extended(path, content.pop("extends"))
-        for key in ("template", "reference"):
-            if key not in content and isinstance(notebook := whole.get(key), str):  # relative to its own folder
-                content[key] = os.path.relpath(extended.parent / notebook, path.parent)
+        for key in {"template", "reference", "earlier_templates"} - content.keys():  # relative to its own folder
+            if isinstance(named := whole.get(key), str):
+                content[key] = os.path.relpath(extended.parent / named, path.parent)
+            elif isinstance(named, list) and all(isinstance(one, str) for one in named):
+                content[key] = [os.path.relpath(extended.parent / one, path.parent) for one in named]
         content = {**whole, **content}
         data += b"\0" + extended.read_bytes()
     try:

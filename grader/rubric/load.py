@@ -50,6 +50,7 @@ def _bound(file: RubricFile, exercise: Exercise, sha256: str) -> Rubric:
         title=file.title,
         exercise=file.exercise,
         template=file.template,
+        earlier_templates=tuple(file.earlier_templates),
         reference=file.reference,
         items=items,
         limits=_limits(file.limits),

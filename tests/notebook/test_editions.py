@@ -1,0 +1,84 @@
+"""A submission is restored from the template that it came from, also after another one was handed out."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+from handed_in_notebook import TEMPLATE, anonymous, edit, handed_in, kinds, script
+from toy_exercise.running import write_exercise
+from toy_notebook import Notebook, cell_of
+
+from grader.errors import GraderError
+from grader.notebook.editions import load_templates, restored
+from grader.rubric import load_rubric
+
+
+def later(*changes: tuple[str, str, str], notebook: Notebook = TEMPLATE) -> Notebook:
+    """The notebook with these cells changed: id, old text, new text."""
+    changed = copy.deepcopy(notebook)
+    for change in changes:
+        edit(changed, *change)
+    return changed
+
+
+RATE = ("constants", "RATE = 1e-3", "RATE = 4e-3")
+LENGTH = ("data", "        self.items = items", "        self.items = self.dataset = items")
+NOW = {"now.ipynb": later(RATE, LENGTH), "earlier/then.ipynb": TEMPLATE}
+
+
+def test_a_submission_from_the_template_of_now_is_its_own() -> None:
+    came = restored(later(RATE, LENGTH, notebook=handed_in()), NOW)
+    assert kinds(came) == []
+    assert "self.dataset" in script(came)
+
+
+@pytest.mark.parametrize("anonymously", [False, True])
+@pytest.mark.parametrize(
+    "change", [None, ("setup", "print(f'on {DEVICE}')", "print(f'{DEVICE}')"), ("show-history", "max", "min")]
+)
+def test_an_earlier_one_keeps_its_given_code_and_constants(
+    change: tuple[str, str, str] | None, anonymously: bool
+) -> None:
+    notebook = later(*filter(None, [change]), notebook=handed_in())
+    came = restored(anonymous(notebook) if anonymously else notebook, NOW)
+    assert kinds(came)[0] == "earlier_template"
+    assert "then.ipynb" in came.remarks[0].message
+    assert "given_constant" not in " ".join(kinds(came))
+    assert script(came) == script(restored(handed_in(), {"then.ipynb": TEMPLATE}))
+
+
+def test_a_changed_earlier_cell_goes_back_to_what_it_was() -> None:
+    came = restored(edit(handed_in(), "data", "list(range(n))", "list(range(n + 1))"), NOW)
+    assert kinds(came) == ["earlier_template", "given_cell_changed"]
+    assert "range(n + 1)" not in script(came)
+
+
+def test_in_doubt_it_is_the_template_of_now() -> None:
+    notebook = handed_in()
+    for identity in ("constants", "data"):
+        cell_of(notebook, identity)["source"] += "\nmore = 1"
+    assert "earlier_template" not in kinds(restored(notebook, NOW))
+
+
+def test_a_notebook_of_its_own_comes_from_none() -> None:
+    notebook = handed_in()
+    notebook["cells"] = [cell_of(notebook, "model"), cell_of(notebook, "setup")]
+    assert kinds(restored(notebook, NOW)) == ["not_from_template"]
+
+
+def test_a_rubric_names_the_earlier_templates(tmp_path: Path) -> None:
+    path = write_exercise(tmp_path)
+    text = path.read_text()
+    path.write_text(text + "\nearlier_templates: [old/one.ipynb]\n")
+    rubric, _ = load_rubric(path)
+    with pytest.raises(GraderError, match=r"one\.ipynb"):
+        load_templates(path, rubric)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "one.ipynb").write_text((tmp_path / "template.ipynb").read_text())
+    assert list(load_templates(path, rubric)) == ["template.ipynb", "old/one.ipynb"]
+    (tmp_path / "other").mkdir()
+    extending = tmp_path / "other" / "rubric.yaml"
+    extending.write_text("extends: ../rubric.yaml\ntitle: Another course\n")
+    assert list(load_templates(extending, load_rubric(extending)[0])) == ["../template.ipynb", "../old/one.ipynb"]

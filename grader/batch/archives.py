@@ -27,6 +27,7 @@ from grader.files import write_atomically
 from grader.notebook.format import one_line
 
 MAX_MEMBERS = 50_000
+MAX_NOTEBOOKS = 500  # out of a student's own archive
 MAX_DEPTH = 30  # folders in a member's name
 MAX_COMPONENT = 120  # bytes of one of them; a file system allows 255
 MAX_AT_ONCE = 32_000_000  # bytes: the list of a zip of `MAX_MEMBERS` files is shorter
@@ -86,7 +87,7 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
     Raises:
         Unusable: for what is no archive, or holds more than is allowed.
     """
-    found, left = [], total_mb * 1e6
+    found, left, taken = [], total_mb * 1e6, 0
     keep = KEPT + (SUFFIXES if nested else ())
     with _members(archive, total_mb) as members:
         for member, parts in members:
@@ -98,6 +99,9 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
                 found.append(File(parts, None, member.changed, ODD_MEMBER))
                 continue
             limit = MAX_BYTES if told else max_mb * 1e6 * (4 if is_archive(parts[-1]) else 1)
+            taken += 1
+            if taken > MAX_NOTEBOOKS and not nested:
+                raise Unusable(f"holds more than {MAX_NOTEBOOKS} notebooks")
             data, why, read = _content(member, limit)
             left -= read
             if left <= 0:

@@ -26,6 +26,7 @@ from grader.report.plain import plain
 
 MAX_FILES = 500_000
 CLASS_MB = 50_000  # out of one archive with a whole class in it
+MOST_OPENED = 20  # archives of one student
 LISTED_MB = 1000  # of a packed tar, to see what is in it
 SHOWN = 200
 TOLD = 5  # names in a remark
@@ -315,6 +316,7 @@ def _aside(piles: Sequence[_Pile]) -> tuple[str, ...]:
 def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known: bool) -> HandedIn:
     """The pile's notebook, or why there is none; `known` says that there is a roster."""
     wanted = [(file, owner) for file, owner in pile.files if is_work(file)]
+    remarks = _doubt(pile)
     packed = [(file, owner) for file, owner in wanted if is_archive(file.name) and file.path is not None]
     reasons = [f"{file.name} {file.wrong}" for file, _ in wanted if file.wrong]
     works = [
@@ -323,8 +325,13 @@ def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known:
         if not is_archive(file.name) and not file.wrong
     ]
     if packed and not any(is_solved(one.file, exercise.template, exercise.max_mb) for one in works[:MAX_READ]):
-        works += [work for file, owner in packed for work in _inside(file, owner, into, exercise.max_mb, reasons)]
-    remarks = _doubt(pile)
+        works += [
+            w for file, owner in packed[:MOST_OPENED] for w in _inside(file, owner, into, exercise.max_mb, reasons)
+        ]
+        if len(packed) > MOST_OPENED:
+            told = f"{len(packed)} archives; only the first {MOST_OPENED} were looked into"
+            reasons.append(told)
+            remarks.append(Remark("other_notebook", told, needs_person=True))
     if not works:
         return _refused(key, pile, reasons, remarks)
     if known and not pile.match.student and len({(w.shown.rpartition("/")[0], plain_name(w.named)) for w in works}) > 1:

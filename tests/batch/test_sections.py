@@ -231,3 +231,11 @@ def test_an_archive_of_archives_ends(tmp_path: Path) -> None:
         inner = packed({"a.zip": inner})
     came = found({"a.zip": inner}, tmp_path)
     assert [one.refused != "" for one in came.handed_in] == [True]
+
+
+def test_a_students_own_archives_are_opened_within_limits(tmp_path: Path) -> None:
+    many = packed({f"{number}.ipynb": "{}" for number in range(501)})
+    there = {"201/a.zip": many, **{f"202/{number}.zip": packed(files("v.ipynb=202")) for number in range(21)}}
+    ida, born = found({**there, **files("203/v.ipynb=203")}, tmp_path).handed_in[:2]
+    assert "holds more than 500 notebooks" in ida.refused
+    assert any("only the first 20" in remark.message and remark.needs_person for remark in born.remarks)

@@ -203,6 +203,7 @@ OTHERS = {
     "beside files": (files("201.ipynb=201", "203.ipynb=203"), "born"),
     "beside strangers": (files("u1/v.ipynb=1", "u3/v.ipynb=3"), "u2"),
     "beside strangers' files": (files("u1.ipynb=1", "u3.ipynb=3", "u4.ipynb=4"), "u2"),
+    "beside numbered files": (files("submission 1.ipynb=1", "submission 2.ipynb=2"), "submission 3"),
     "beside strangers with folders": (files("u1/mine/v.ipynb=1", "u3/src/v.ipynb=3"), "u2"),
     "in a section": (files("A/201/v.ipynb=201", "A/203/v.ipynb=203", "B/x/v.ipynb=3", "B/y/v.ipynb=4"), "B/202"),
     "in Moodle's": (files(MOODLE["201"], MOODLE["203"]), MOODLE["202"].partition("/")[0]),

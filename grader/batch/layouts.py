@@ -32,6 +32,7 @@ _OF_NBGRADER = {"source", "release", "autograded", "feedback"}  # what its cours
 _MOODLE = re.compile(r"(?P<name>[^_]+)(?:_(?P<id>\d+))?_assignsubmission_(?P<kind>[a-z]+)(?:_(?P<rest>.*))?", re.DOTALL)
 _WHO = r"(?:(?P<late_anon>LATE_)?(?P<anon>anon_[A-Za-z0-9]{3,8})|(?P<name>\w+?)_(?P<late>LATE_)?(?P<id>\d+))"
 _CANVAS = re.compile(_WHO + r"_(?:(?P<file>\d+)_(?P<rest>.+)|(?P<typed>(?:text|link)\.html))", re.DOTALL)
+SHORTEST_FILE_ID = 5  # digits, where nothing else says that it is Canvas's: ws_2025_2026_all.zip is no student's
 _AGAIN = re.compile(r"(?P<stem>.+)-\d{1,3}(?P<suffix>(?:\.[A-Za-z][A-Za-z0-9]*)*\.[A-Za-z0-9]+)", re.DOTALL)
 _GRADESCOPE = re.compile(r"submission_\d+")
 _LEFT_IN = {".ipynb_checkpoints", "__MACOSX", ".git", "__pycache__", ".Trash", ".Trashes", ".AppleDouble"}
@@ -102,8 +103,10 @@ def left_at_root(file: File) -> bool:
 
 
 def is_systems(name: str) -> bool:
-    """Whether a system gives such a name to the folder of one submission."""
-    return bool(_MOODLE.fullmatch(name) or _GRADESCOPE.fullmatch(name))
+    """Whether a system gives such a name to the folder or the archive of one submission."""
+    found = _canvas(name) if is_archive(name) else None
+    of_canvas = found and len(found["file"] or "") >= SHORTEST_FILE_ID
+    return bool(_MOODLE.fullmatch(name) or _GRADESCOPE.fullmatch(name) or of_canvas)
 
 
 def is_work(file: File) -> bool:

@@ -226,6 +226,16 @@ def test_nothing_in_ones_own_folder_is_another_students(
     assert set(came.values()) - {"6"} == {says(content) for content in there.values()}
 
 
+@pytest.mark.parametrize("own", OWN)
+def test_the_only_archive_of_canvas_is_one_students(own: str, tmp_path: Path) -> None:
+    came = whose(found({"bornmax_4002_900002_hw.zip": packed(OWN[own])}, tmp_path))
+    assert came == {"202": "6"}
+
+
+def test_an_archive_with_a_year_in_its_name_may_hold_a_class(tmp_path: Path) -> None:
+    assert whose(found({"ws_2025_2026_all.zip": packed(CLASS)}, tmp_path)) == ALL
+
+
 def test_an_archive_of_archives_ends(tmp_path: Path) -> None:
     inner = packed(CLASS)
     for _ in range(12):

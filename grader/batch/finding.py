@@ -18,14 +18,13 @@ from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_
 from grader.batch.matching import Match, is_nobodys, matches, meant
 from grader.batch.records import HandedIn, Student
 from grader.batch.roster import Roster
-from grader.batch.wrappers import Opening, sections, unwrapped
+from grader.batch.wrappers import CLASS_MB, Opening, sections, unwrapped
 from grader.errors import GraderError
 from grader.notebook.format import one_line
 from grader.records import Remark
 from grader.report.plain import plain
 
 MAX_FILES = 500_000
-CLASS_MB = 50_000  # out of one archive with a whole class in it
 MOST_OPENED = 20  # archives of one student
 LISTED_MB = 1000  # of a packed tar, to see what is in it
 SHOWN = 200
@@ -104,14 +103,14 @@ def find(
 def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_mb: float) -> Opening:
     """How wrappers are looked into."""
 
-    def inside(archive: File) -> list[File]:
+    def inside(archive: File, most_mb: float) -> list[File]:
         assert archive.path is not None
         try:
             return unpack(
                 archive.path,
                 unpacked / f"download-{_digest(archive.path.as_posix())}",
                 max_mb=max_mb,
-                total_mb=CLASS_MB,
+                total_mb=most_mb,
                 nested=True,
             )
         except Unusable:

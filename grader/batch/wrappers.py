@@ -29,6 +29,8 @@ from grader.batch.layouts import ASIDE, SUBMITTED, is_systems, is_work, layout_o
 from grader.batch.matching import Match
 
 DEEPEST = 4  # sections in sections, and archives in archives
+CLASS_MB = 50_000  # out of one archive with a whole class in it
+SPARE_MB = 10  # that an archive may hold beside what lies in the folder of its name
 Inside = Callable[[File], Sequence[File]]
 
 
@@ -40,7 +42,7 @@ class Opening:
     meant: Callable[[str], Match]  # whom its words mean
     is_nobodys: Callable[[str], bool]  # whether none of its words can be a person's name or number
     listed: Inside  # the names in an archive; none where it cannot be read
-    unpacked: Inside  # its files
+    unpacked: Callable[[File, float], Sequence[File]]  # its files, where they have no more than so many megabytes
     usual: str = ""  # the plain name of the notebook that was handed out
     depth: int = 0
 
@@ -87,16 +89,21 @@ def unwrapped(files: Iterable[File], opening: Opening) -> list[File]:
 def _cleaned(files: Iterable[File], opening: Opening) -> list[File]:
     """Without litter, and without an archive that was left beside what came out of it."""
     level = [file for file in files if not left_at_root(file)]
-    folders = {file.parts[0] for file in level if len(file.parts) > 1}
     packed = [file for file in level if len(file.parts) == 1 and is_archive(file.name)]
-    left = {file.parts for file in packed if stem_of(file.name) in folders and _is_copy(file, level, opening)}
+    folders: dict[str, list[File]] = {stem_of(file.name): [] for file in packed}
+    for file in level:
+        if len(file.parts) > 1 and file.parts[0] in folders:
+            folders[file.parts[0]].append(file)
+    left = {file.parts for file in packed if _is_copy(file, folders[stem_of(file.name)], opening)}
     return [file for file in level if file.parts not in left]
 
 
-def _is_copy(archive: File, level: Sequence[File], opening: Opening) -> bool:
-    """Whether all work in the archive lies in the folder of its name, byte for byte."""
+def _is_copy(archive: File, files: Sequence[File], opening: Opening) -> bool:
+    """Whether all work in the archive lies in the folder of its name, whose files these are, byte for byte."""
     folder = stem_of(archive.name)
-    beside = {file.parts: file.path for file in level if file.parts[0] == folder}
+    beside = {file.parts: file.path for file in files}
+    if not any(beside.values()):  # none, or the names of an archive alone
+        return False
 
     def lies(file: File) -> tuple[str, ...]:
         return file.parts if file.parts[0] == folder else (folder, *file.parts)
@@ -104,7 +111,8 @@ def _is_copy(archive: File, level: Sequence[File], opening: Opening) -> bool:
     packed = [file for file in _looked_into(archive, opening) if is_work(file)]
     if not packed or any(beside.get(lies(file)) is None for file in packed):
         return False
-    work = [file for file in _looked_into(archive, opening, unpack=True) if is_work(file)]
+    most_mb = SPARE_MB + sum(path.stat().st_size for path in beside.values() if path) / 1e6
+    work = [file for file in _looked_into(archive, opening, most_mb=most_mb) if is_work(file)]
     return bool(work) and all(_same(file, beside[lies(file)]) for file in work)
 
 
@@ -114,10 +122,11 @@ def _same(file: File, other: Path | None) -> bool:
     return file.path.read_bytes() == other.read_bytes()
 
 
-def _looked_into(archive: File, opening: Opening, *, unpack: bool = False) -> Sequence[File]:
+def _looked_into(archive: File, opening: Opening, *, most_mb: float = 0) -> Sequence[File]:
+    """What lies in the archive; without `most_mb`, the names alone."""
     if archive.path is None or opening.depth >= DEEPEST:
         return ()
-    return opening.unpacked(archive) if unpack else opening.listed(archive)
+    return opening.unpacked(archive, most_mb) if most_mb else opening.listed(archive)
 
 
 def _units(level: Sequence[File]) -> dict[str, list[File]]:
@@ -132,7 +141,7 @@ def _units(level: Sequence[File]) -> dict[str, list[File]]:
 def _contents(unit: str, lies: Sequence[File], opening: Opening, *, unpack: bool = False) -> Sequence[File]:
     """What lies in the folder or the archive; of an archive without `unpack`, the names alone."""
     packed = len(lies) == 1 and lies[0].parts == (unit,) and is_archive(unit)
-    return _looked_into(lies[0], opening, unpack=unpack) if packed else lies
+    return _looked_into(lies[0], opening, most_mb=CLASS_MB if unpack else 0) if packed else lies
 
 
 def _only_unit(level: Sequence[File], opening: Opening) -> tuple[str, list[File]] | None:

@@ -250,3 +250,15 @@ def test_a_students_own_archives_are_opened_within_limits(tmp_path: Path) -> Non
     ida, born = found({**there, **files("203/v.ipynb=203")}, tmp_path).handed_in[:2]
     assert "holds more than 500 notebooks" in ida.refused
     assert any("only the first 20" in remark.message and remark.needs_person for remark in born.remarks)
+
+
+def test_an_archive_beside_a_folder_of_its_name_is_unpacked_no_further_than_the_folder_is_large(tmp_path: Path) -> None:
+    names = [f"{number}.ipynb" for number in range(40)]
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, b" " * 900_000)
+    there = {"hw.zip": stream.getvalue(), **{f"hw/{name}": work("owner = 6") for name in names}}
+    found({**CLASS, **there}, tmp_path)
+    tried = list((tmp_path / "unpacked").glob("download-*/*/*"))
+    assert 0 < len(tried) < 20

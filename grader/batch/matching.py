@@ -76,9 +76,9 @@ def meant(text: str, roster: Roster | None, exercise: Iterable[str]) -> Match:
 
 
 def is_nobodys(text: str, exercise: Iterable[str]) -> bool:
-    """Whether nothing in a file's name can be a person's name or number, or tell one of many: vae_mnist_solution."""
+    """Whether nothing in a file's name can be a person's name or number: vae_mnist_solution_2."""
     usual = {word for name in exercise for word in _words(name)}
-    return all(word in usual | NO_NAMES for word in _words(text))
+    return all(len(word) < SHORTEST if word.isdigit() else word in usual | NO_NAMES for word in _words(text))
 
 
 def _rivals(

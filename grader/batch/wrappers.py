@@ -16,6 +16,7 @@ student's to be like it.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -203,10 +204,16 @@ def _by_section(level: list[File], opening: Opening) -> list[File]:
             opened.append(unit)
             kinds.add(kind)
     strangers = [name for name in loose if not opening.is_nobodys(stem_of(name))]
-    if _Kind.CLASS not in kinds or strangers:
+    if _Kind.CLASS not in kinds or strangers or _are_numbered(loose, units):
         return level
     inside = [file for unit in opened for file in _section(unit, units[unit], opening)]
     return inside + [file for file in level if file.parts[0] not in opened]
+
+
+def _are_numbered(loose: Sequence[str], units: Iterable[str]) -> bool:
+    """Whether a file has a name that another entry has, too, but for numbers, as those of several people have."""
+    plain = Counter(re.sub(r"[\W\d_]+", "", stem_of(name)).lower() for name in [*loose, *units])
+    return any(plain[re.sub(r"[\W\d_]+", "", stem_of(name)).lower()] > 1 for name in loose)
 
 
 def _section(unit: str, lies: Sequence[File], opening: Opening) -> list[File]:

@@ -10,8 +10,8 @@ archive is looked into as a folder is. While all lies in one of them, these deci
    notebook, or copies of one, lies its author's folder.
 
 Several of them are sections where none is called as a student, one at least holds what a system wrote or several
-students' work, and no other one looks like a student's own. A student who puts such folders into theirs finds no other
-student's to be like it.
+students' work, or each that of another student, and no other one looks like a student's own. A student who puts such
+folders into theirs finds no other student's to be like it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class Opening:
 
 class _Kind(Enum):
     CLASS = auto()  # a system's files, or several students' folders or files
-    PART = auto()  # may be a section: one student's folder, or several strangers'
+    ONE = auto()  # one that is called as a student, and nobody else's work
+    PART = auto()  # may be a section: several strangers' work
     OWN = auto()  # may be one person's
     REST = auto()  # nobody's work
 
@@ -193,7 +194,7 @@ def _by_section(level: list[File], opening: Opening) -> list[File]:
     loose = [file.name for file in level if len(file.parts) == 1 and is_work(file) and file.name not in units]
     if opening.depth >= DEEPEST or layout_of(level).of_system or any(map(opening.is_students, [*units, *loose])):
         return level
-    opened, kinds = [], set[_Kind]()
+    opened, kinds, ones = [], set[_Kind](), set[str]()
     shared = _shared_names(level) | {opening.usual}
     for unit, lies in units.items():
         files = unwrapped(_contents(unit, lies, opening), opening.deeper)
@@ -203,8 +204,11 @@ def _by_section(level: list[File], opening: Opening) -> list[File]:
         if kind is not _Kind.REST:
             opened.append(unit)
             kinds.add(kind)
+        if kind is _Kind.ONE:
+            ones |= {stem_of(file.parts[0]) for file in files if is_work(file)}
+    several = _Kind.CLASS in kinds or len(ones) == len(units) > 1
     strangers = [name for name in loose if not opening.is_nobodys(stem_of(name))]
-    if _Kind.CLASS not in kinds or strangers or _are_numbered(loose, units):
+    if not several or strangers or _are_numbered(loose, units):
         return level
     inside = [file for unit in opened for file in _section(unit, units[unit], opening)]
     return inside + [file for file in level if file.parts[0] not in opened]
@@ -242,8 +246,8 @@ def _kind(files: Sequence[File], shared: set[str], opening: Opening) -> _Kind:
         return _Kind.CLASS
     work = {name: file for (_, name), file in _entries(files).items()}
     if not work:
-        return _Kind.PART if any(map(opening.is_called, names)) else _Kind.REST
+        return _Kind.ONE if any(map(opening.is_called, names)) else _Kind.REST
     if all(map(opening.is_called, work)):
-        return _Kind.PART
+        return _Kind.ONE
     is_own = any(len(file.parts) == 1 and plain_name(file.name) in shared for file in work.values())
     return _Kind.OWN if is_own or len(work) == 1 else _Kind.PART

@@ -83,6 +83,11 @@ CLASS = files("201/vae.ipynb=201", "202/vae.ipynb=202", "203/vae.ipynb=203")
 CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "one alone in a section": (files("A/201/v.ipynb=201", "A/202/v.ipynb=202", "B/203/v.ipynb=203"), ALL),
     "files in sections": (files("Mon/ida.ipynb=201", "Mon/born.ipynb=202", "Tue/asa.ipynb=203"), ALL),
+    "one alone in each section": (files("A/201/v.ipynb=201", "B/202/v.ipynb=202", "C/asa.ipynb=203"), ALL),
+    "a zip of unknown name for each": (
+        {f"{at}.zip": packed(files(f"{whom}/v.ipynb={whom}")) for at, whom in zip("xyz", ALL, strict=True)},
+        ALL,
+    ),
     "longer names": (
         files("Mon/vae_mnist_Ida_Noddack.ipynb=201", "Mon/vae_mnist_Max_Born.ipynb=202", "Tue/203.ipynb=203"),
         ALL,
@@ -204,6 +209,7 @@ OTHERS = {
     "beside strangers": (files("u1/v.ipynb=1", "u3/v.ipynb=3"), "u2"),
     "beside strangers' files": (files("u1.ipynb=1", "u3.ipynb=3", "u4.ipynb=4"), "u2"),
     "beside numbered files": (files("submission 1.ipynb=1", "submission 2.ipynb=2"), "submission 3"),
+    "beside a stranger and one in a folder": (files("u1/v.ipynb=1", "u3/201/v.ipynb=201"), "u2"),
     "beside strangers with folders": (files("u1/mine/v.ipynb=1", "u3/src/v.ipynb=3"), "u2"),
     "in a section": (files("A/201/v.ipynb=201", "A/203/v.ipynb=203", "B/x/v.ipynb=3", "B/y/v.ipynb=4"), "B/202"),
     "in Moodle's": (files(MOODLE["201"], MOODLE["203"]), MOODLE["202"].partition("/")[0]),

@@ -26,6 +26,7 @@ from grader.report.plain import plain
 
 MAX_FILES = 500_000
 MOST_OPENED = 20  # archives of one student
+MOST_LISTED = 5  # archives of whole classes, beside zips
 LISTED_MB = 1000  # of a packed tar, to see what is in it
 SHOWN = 200
 TOLD = 5  # names in a remark
@@ -116,12 +117,19 @@ def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_m
         except Unusable:
             return []
 
+    known: dict[Path, list[File]] = {}
+    packed: set[Path] = set()  # of these, all has to be unpacked to see what is in it
+
     def names(archive: File) -> list[File]:
         assert archive.path is not None
-        try:
-            return listed(archive.path, total_mb=LISTED_MB)
-        except Unusable:
-            return []
+        if not archive.name.lower().endswith(".zip"):
+            packed.add(archive.path)
+        if archive.path not in known:
+            try:
+                known[archive.path] = listed(archive.path, total_mb=LISTED_MB) if len(packed) <= MOST_LISTED else []
+            except Unusable:
+                known[archive.path] = []
+        return known[archive.path]
 
     exercise = [template.name] if template else []
     return Opening(

@@ -126,7 +126,7 @@ def layout_of(files: Sequence[File]) -> Layout:
     if export and exported:
         known, remarks = _submitters(export)
         return Layout("Gradescope's export", _gradescope(known), remarks)
-    with_work = {file.parts[0] for file in files if is_work(file)} - _OF_NBGRADER
+    with_work = {file.parts[0] for file in files if is_work(file)} - _OF_NBGRADER or {file.parts[0] for file in files}
     if with_work == {SUBMITTED} and any(file.parts[0] == SUBMITTED and len(file.parts) > 2 for file in files):
         return Layout("nbgrader's folder of submissions", _nbgrader)
     return _by_entries(files)

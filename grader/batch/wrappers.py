@@ -69,15 +69,22 @@ class _Kind(Enum):
     CLASS = auto()  # a system's files, or several students' folders or files
     ONE = auto()  # one that is called as a student, and nobody else's work
     PART = auto()  # may be a section: several strangers' work
+    LONE = auto()  # may be a section with one stranger's folder, and a person's own folder as well
     OWN = auto()  # may be one person's
     REST = auto()  # nobody's work
 
 
-def unwrapped(files: Iterable[File], opening: Opening) -> list[File]:
-    """The files as they lie below the wrappers, each with its section, without what archivers and systems leave."""
+def unwrapped(files: Iterable[File], opening: Opening, within: str = "") -> list[File]:
+    """The files as they lie below the wrappers, each with its section, without what archivers and systems leave.
+
+    In a section, which `within` names, a lone folder is the section's once more, or a person's.
+    """
     level = _cleaned(files, opening)
     while (found := _only_unit(level, opening)) is not None:
         unit, lies = found
+        lone = within and not is_archive(unit) and stem_of(within) != unit and not opening.is_nobodys(unit)
+        if lone and not _is_systems(lies):
+            return level
         if not _is_wrapper(unit, _cleaned(_contents(unit, lies, opening), opening), opening):
             break
         inside = _cleaned(_contents(unit, lies, opening, unpack=True), opening)
@@ -191,38 +198,53 @@ def _is_systems(files: Sequence[File]) -> bool:
 def _by_section(level: list[File], opening: Opening) -> list[File]:
     """The files, with each section's in the place of it, where these are sections."""
     units = _units(level)
-    loose = [file.name for file in level if len(file.parts) == 1 and is_work(file) and file.name not in units]
-    if opening.depth >= DEEPEST or layout_of(level).of_system or any(map(opening.is_students, [*units, *loose])):
+    if opening.depth >= DEEPEST or layout_of(level).of_system:
         return level
-    opened, kinds, ones = [], set[_Kind](), set[str]()
+    if SUBMITTED in units:  # what nbgrader collected, or a folder that somebody called so
+        submitted = [replace(file, section=SUBMITTED) for file in units[SUBMITTED]]
+        return submitted + _by_section([file for file in level if file.parts[0] != SUBMITTED], opening)
+    loose = [file.name for file in level if len(file.parts) == 1 and is_work(file) and file.name not in units]
+    if any(map(opening.is_students, [*units, *loose])):
+        return level
+    opened, beside, kinds, ones = [], [], Counter[_Kind](), set[str]()
     shared = _shared_names(level) | {opening.usual}
     for unit, lies in units.items():
-        files = unwrapped(_contents(unit, lies, opening), opening.deeper)
+        files = unwrapped(_contents(unit, lies, opening), opening.deeper, unit)
         kind = _kind(files, shared, opening)
-        if unit == SUBMITTED or kind is _Kind.OWN:
+        if kind is _Kind.OWN and opening.is_nobodys(stem_of(unit)):
+            kind = _Kind.REST
+        if kind is _Kind.OWN:
             return level
-        if kind is not _Kind.REST:
+        if kind is _Kind.REST:
+            beside.append(unit)
+        else:
             opened.append(unit)
-            kinds.add(kind)
+            kinds[kind] += 1
         if kind is _Kind.ONE:
             ones |= {stem_of(file.parts[0]) for file in files if is_work(file)}
-    several = _Kind.CLASS in kinds or len(ones) == len(units) > 1
+    several = kinds[_Kind.CLASS] > 0 or len(ones) == len(units) > 1
+    loose = [file.name for file in level if len(file.parts) == 1 and file.name not in units]
+    loose = [name for name in loose if not name.lower().endswith(ASIDE)]
     strangers = [name for name in loose if not opening.is_nobodys(stem_of(name))]
-    if not several or strangers or _are_numbered(loose, units):
+    if not several or kinds[_Kind.LONE] > kinds[_Kind.CLASS] or strangers or _are_numbered([*loose, *beside], units):
         return level
     inside = [file for unit in opened for file in _section(unit, units[unit], opening)]
     return inside + [file for file in level if file.parts[0] not in opened]
 
 
-def _are_numbered(loose: Sequence[str], units: Iterable[str]) -> bool:
-    """Whether a file has a name that another entry has, too, but for numbers, as those of several people have."""
-    plain = Counter(re.sub(r"[\W\d_]+", "", stem_of(name)).lower() for name in [*loose, *units])
-    return any(plain[re.sub(r"[\W\d_]+", "", stem_of(name)).lower()] > 1 for name in loose)
+def _are_numbered(beside: Iterable[str], units: Iterable[str]) -> bool:
+    """Whether one beside has a name that another entry has, too, but for numbers, as those of several people have."""
+
+    def words(name: str) -> str:
+        return re.sub(r"[\W\d_]+", "", stem_of(name)).lower()
+
+    times = Counter(map(words, {*beside, *units}))
+    return any(times[words(name)] > 1 for name in beside)
 
 
 def _section(unit: str, lies: Sequence[File], opening: Opening) -> list[File]:
     """A section's files, with its name on them."""
-    files = unwrapped(_contents(unit, lies, opening, unpack=True), opening.deeper) or lies
+    files = unwrapped(_contents(unit, lies, opening, unpack=True), opening.deeper, unit) or lies
     return [replace(file, section="/".join(filter(None, (unit, file.section)))) for file in files]
 
 
@@ -245,9 +267,12 @@ def _kind(files: Sequence[File], shared: set[str], opening: Opening) -> _Kind:
     if sum(map(opening.hints, names)) > 1:
         return _Kind.CLASS
     work = {name: file for (_, name), file in _entries(files).items()}
-    if not work:
-        return _Kind.ONE if any(map(opening.is_called, names)) else _Kind.REST
+    called = any(map(opening.is_called, names))
+    if not work and not called:  # somebody may have handed in something else
+        return _Kind.REST if files and all(file.name.lower().endswith(ASIDE) for file in files) else _Kind.OWN
     if all(map(opening.is_called, work)):
         return _Kind.ONE
-    is_own = any(len(file.parts) == 1 and plain_name(file.name) in shared for file in work.values())
-    return _Kind.OWN if is_own or len(work) == 1 else _Kind.PART
+    loose = {plain_name(file.name) for file in work.values() if len(file.parts) == 1}
+    if loose & shared or (loose and not called):
+        return _Kind.OWN
+    return _Kind.LONE if len(work) == 1 else _Kind.PART

@@ -122,7 +122,7 @@ def test_nothing_to_grade_is_one_line(name: str, says: str, tmp_path: Path) -> N
     [
         ("A", ["A/eve/v.ipynb", "A/mallory/v.ipynb", "101/v.ipynb"]),
         ("class", ["class/101/v.ipynb", "class/102/v.ipynb", "103/v.ipynb"]),
-        ("class", ["class/101/v.ipynb", "class/102/v.ipynb", "late/v.ipynb"]),
+        ("class", ["class/101/v.ipynb", "class/102/v.ipynb", "mine/v.ipynb"]),
         ("Monday", ["Monday/zoe_vae.ipynb", "Monday/ada_vae.ipynb", "jl.ipynb"]),
     ],
     ids=["strangers beside a student", "a class beside a student", "beside one of nobody", "files beside a file"],

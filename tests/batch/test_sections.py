@@ -100,8 +100,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         files("A/201/v.ipynb=201", "A/202/v.ipynb=202", "A/eve/v.ipynb=1", "B/203/v.ipynb=203", "B/eve/v.ipynb=2"),
         {**ALL, "(eve-A)": "1", "(eve-B)": "2"},
     ),
-    "sections in sections": (
-        files("Mon/A/201/v.ipynb=201", "Mon/A/202/v.ipynb=202", "Tue/B/203/v.ipynb=203"),
+    "each section in itself": (
+        files("Mon/Mon/201/v.ipynb=201", "Mon/Mon/202/v.ipynb=202", "Tue/Tue/203/v.ipynb=203"),
         ALL,
     ),
     "Moodle's in sections": (files(f"A/{MOODLE['201']}", f"A/{MOODLE['202']}", f"B/{MOODLE['203']}"), ALL),
@@ -212,6 +212,7 @@ OTHERS = {
     "beside a stranger and one in a folder": (files("u1/v.ipynb=1", "u3/201/v.ipynb=201"), "u2"),
     "beside strangers with folders": (files("u1/mine/v.ipynb=1", "u3/src/v.ipynb=3"), "u2"),
     "in a section": (files("A/201/v.ipynb=201", "A/203/v.ipynb=203", "B/x/v.ipynb=3", "B/y/v.ipynb=4"), "B/202"),
+    "alone in a section": (files("A/201/v.ipynb=201", "A/203/v.ipynb=203"), "B/eve"),
     "in Moodle's": (files(MOODLE["201"], MOODLE["203"]), MOODLE["202"].partition("/")[0]),
     "in nbgrader's": (files("submitted/ida/vae/v.ipynb=201", "submitted/asa/vae/v.ipynb=203"), "submitted/born/vae"),
 }
@@ -268,3 +269,42 @@ def test_an_archive_beside_a_folder_of_its_name_is_unpacked_no_further_than_the_
     found({**CLASS, **there}, tmp_path)
     tried = list((tmp_path / "unpacked").glob("download-*/*/*"))
     assert 0 < len(tried) < 20
+
+
+def test_a_folder_called_submitted_takes_nobodys_row_unseen(tmp_path: Path) -> None:
+    there = files("201/v.ipynb=201", "202/v.ipynb=202", "submitted/201/v.ipynb=6", "submitted/203/v.ipynb=6")
+    came = found(there, tmp_path)
+    (ida,) = [one for one in came.handed_in if one.key == "201"]
+    assert [remark.needs_person for remark in ida.remarks] == [True]
+
+
+BESIDE = {
+    "the folders of the course": files("template/vae.ipynb=0", "solution/vae.ipynb=0", "reference/vae.ipynb=0"),
+    "a late one": files("late/eve/vae.ipynb=0"),
+    "its data": {"data/train.csv": "1", "README.md": "x", "slides.pdf": "%PDF"},
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_a_class_beside_what_is_nobodys_is_opened(beside: str, tmp_path: Path) -> None:
+    came = found({**{f"class/{k}": v for k, v in CLASS.items()}, **BESIDE[beside]}, tmp_path)
+    assert {key: number for key, number in whose(came).items() if key in ALL} == ALL
+
+
+OTHERS_WITHOUT = {
+    "two notebooks each": files("u1/a.ipynb=1", "u1/b.ipynb=1", "u3/c.ipynb=3", "u3/d.ipynb=3"),
+    "PDFs": {"u1.pdf": "%PDF", "u3.pdf": "%PDF"},
+    "PDFs in folders": {"u1/v.pdf": "%PDF", "u3/v.pdf": "%PDF"},
+    "numbered folders": files("submission 1/v.ipynb=1", "submission 3/v.ipynb=3"),
+    "damaged archives": {"u1.zip": "x", "u3.zip": "x"},
+}
+
+
+@pytest.mark.parametrize("others", OTHERS_WITHOUT)
+@pytest.mark.parametrize("packed_", [False, True])
+def test_beside_others_of_any_kind_ones_own_folder_takes_no_row(others: str, packed_: bool, tmp_path: Path) -> None:
+    folder = "submission 4" if "numbered" in others else "u2"
+    own = files("201/v.ipynb=6", "203/v.ipynb=6")
+    inside = {f"{folder}.zip": packed(own)} if packed_ else {f"{folder}/{k}": v for k, v in own.items()}
+    came = found({**OTHERS_WITHOUT[others], **inside}, tmp_path)
+    assert not [one for one in came.handed_in if one.student]

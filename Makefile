@@ -12,7 +12,10 @@ export PYTHONUNBUFFERED := 1
 export SUBMISSION SUBMISSIONS CLASS NAME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup grade grade-class regrade gradescope check doctor test coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-seeds calibrate constants bench bench-data bench-wall bench-class clean
+# A command starts many processes: where images for containers forbid it, each would compile all of the grader again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup grade grade-class regrade gradescope check doctor test test-whole coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-seeds calibrate constants bench bench-data bench-wall bench-class clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -52,10 +55,14 @@ check: setup ## grades the components of SUBMISSION=x.ipynb alone, without train
 doctor: setup ## says whether this machine can grade untrusted notebooks, by trying from inside real boxes
 	@$(RUN) -m grader doctor --rubric "$(RUBRIC)" $(OPTIONS)
 
-EVERYDAY = -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long and not attack and not slurm"
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+EVERYDAY = $(PARALLEL) -m "not long and not whole and not attack and not slurm"
 
 test: setup lint template-check ## the everyday tests
 	@$(RUN) -m pytest -q $(EVERYDAY)
+
+test-whole: setup ## grades whole notebooks, and does what each page of the guide says
+	@$(RUN) -m pytest -q $(PARALLEL) -m "whole and not long"
 
 coverage: setup ## the everyday tests with a coverage report; takes longer
 	@$(RUN) -m pytest -q $(EVERYDAY) --cov=grader --cov-report=term

@@ -33,6 +33,9 @@ OUTPUTS |= {
 }  # what judging again needs not make again, and whose run it is
 
 
+pytestmark = pytest.mark.whole
+
+
 def graded(notebook: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     command = [sys.executable, "-m", "grader", "grade", notebook, "--out", str(folder), "--seed", SEED]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False)

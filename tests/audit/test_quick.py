@@ -26,6 +26,7 @@ def points(items: Iterable[ItemVerdict]) -> dict[str, tuple[str, int, str]]:
     return {f"{i.id}: {c.id}": (c.outcome, c.points_milli, c.message) for i in items for c in i.checks}
 
 
+@pytest.mark.whole
 def test_quick_verdicts_are_those_of_a_box() -> None:
     quick = quick_results(ENTRIES, RUBRIC)
     assert quick.broken == {}

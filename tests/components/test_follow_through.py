@@ -14,6 +14,7 @@ from grader.pipeline import Options, grade
 LONG = ("encoder_unfinished", "kl_with_wrong_sign", "training_unfinished", "conditional_decoder_unfinished")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     "name", ["reparameterization_unfinished", *(pytest.param(name, marks=pytest.mark.long) for name in LONG)]
 )

@@ -43,6 +43,7 @@ SAID = {
 }
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("vae", "cvae"),
     [

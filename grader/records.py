@@ -112,7 +112,6 @@ class Rubric:
     title: str
     exercise: str  # the exercise's package, for instance "grader.exercises.vae_mnist"
     template: str  # path of the student template, relative to the rubric
-    earlier_templates: tuple[str, ...]  # paths, likewise, of templates that were handed out before this one
     reference: str  # path of the solution notebook, likewise; follow-through takes sound parts from it
     items: tuple[RubricItem, ...]
     limits: Limits
@@ -121,6 +120,7 @@ class Rubric:
     follow_through: FollowThrough
     points_step_milli: int  # partial credit is given in steps of this
     sha256: str
+    earlier_templates: tuple[str, ...] = ()  # paths, as the template's, of those that were handed out before it
 
     @property
     def points_milli(self) -> int:

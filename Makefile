@@ -61,7 +61,7 @@ EVERYDAY = $(PARALLEL) -m "not long and not whole and not attack and not slurm"
 test: setup lint template-check ## the everyday tests
 	@$(RUN) -m pytest -q $(EVERYDAY)
 
-test-whole: setup ## grades whole notebooks, and does what each page of the guide says
+test-whole: setup ## grades whole notebooks and classes, tries the wall, and does what each page of the guide says
 	@$(RUN) -m pytest -q $(PARALLEL) -m "whole and not long"
 
 coverage: setup ## the everyday tests with a coverage report; takes longer

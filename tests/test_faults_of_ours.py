@@ -26,6 +26,8 @@ from grader import own_json, pipeline, run_folder, run_pages
 from grader.box.inbox import Inbox
 from grader.files import write_atomically
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).parents[1]
 COMMAND = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]; from grader.cli import main; main()"
 NO_SPACE = os.strerror(errno.ENOSPC)

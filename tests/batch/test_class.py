@@ -16,6 +16,8 @@ import psutil
 import pytest
 from toy_class import KINDS, SEED, environment, write_class, write_kind
 
+pytestmark = pytest.mark.whole
+
 TIMES = ("seconds", "graded at")
 
 

@@ -16,6 +16,8 @@ from grader.batch.local import LocalExecutor
 from grader.batch.records import Ended, State
 from grader.batch.work import is_current, outcome, work
 
+pytestmark = pytest.mark.whole
+
 CORES = sorted(os.sched_getaffinity(0))
 
 

@@ -8,6 +8,8 @@ from toy_exercise import running
 from grader.records import Status
 from grader.running import Ran
 
+pytestmark = pytest.mark.whole
+
 ASKED = ["components.one/function/y", "components.two/function/y"]
 KEPT = "asked to end or restart the Python process; the cells after it ran in the same one"
 CLEARED = "asked to delete all variables, which were kept"

@@ -5,7 +5,10 @@ from __future__ import annotations
 from textwrap import indent
 
 import numpy as np
+import pytest
 from toy_exercise import running
+
+pytestmark = pytest.mark.whole
 
 ASKED = ["components.one/function/y", "components.two/function/y"]
 PATIENT = {"cell_s": 15, "wall_s": 200, "kernel_restarts": 0}

@@ -17,6 +17,8 @@ from grader.box.kernel_limits import Cgroups
 from grader.records import Status
 from grader.running import Ran
 
+pytestmark = pytest.mark.whole
+
 CROWDED = "all processes of the notebook were ended: there were more than 60 processes"
 FORKS = "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
 SHELLS = "import subprocess\nsubprocess.run(['bash', '-c', 'two() { two | two & }; two; wait; sleep 60'])"

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
@@ -203,33 +203,42 @@ def _by_section(level: list[File], opening: Opening) -> list[File]:
     if SUBMITTED in units:  # what nbgrader collected, or a folder that somebody called so
         submitted = [replace(file, section=SUBMITTED) for file in units[SUBMITTED]]
         return submitted + _by_section([file for file in level if file.parts[0] != SUBMITTED], opening)
-    loose = [file.name for file in level if len(file.parts) == 1 and is_work(file) and file.name not in units]
-    if any(map(opening.is_students, [*units, *loose])):
-        return level
-    opened, beside, kinds, ones = [], [], Counter[_Kind](), set[str]()
-    shared = _shared_names(level) | {opening.usual}
-    for unit, lies in units.items():
-        files = unwrapped(_contents(unit, lies, opening), opening.deeper, unit)
-        kind = _kind(files, shared, opening)
-        if kind is _Kind.OWN and opening.is_nobodys(stem_of(unit)):
-            kind = _Kind.REST
-        if kind is _Kind.OWN:
-            return level
-        if kind is _Kind.REST:
-            beside.append(unit)
-        else:
-            opened.append(unit)
-            kinds[kind] += 1
-        if kind is _Kind.ONE:
-            ones |= {stem_of(file.parts[0]) for file in files if is_work(file)}
-    several = kinds[_Kind.CLASS] > 0 or len(ones) == len(units) > 1
     loose = [file.name for file in level if len(file.parts) == 1 and file.name not in units]
     loose = [name for name in loose if not name.lower().endswith(ASIDE)]
-    strangers = [name for name in loose if not opening.is_nobodys(stem_of(name))]
-    if not several or kinds[_Kind.LONE] > kinds[_Kind.CLASS] or strangers or _are_numbered([*loose, *beside], units):
+    if any(map(opening.is_students, [*units, *loose])) or not all(opening.is_nobodys(stem_of(name)) for name in loose):
         return level
+    kinds, students = _kinds(units, _shared_names(level) | {opening.usual}, opening)
+    beside = [*loose, *(unit for unit, kind in kinds.items() if kind is _Kind.REST)]
+    if not _are_sections(list(kinds.values()), len(students)) or _are_numbered(beside, units):
+        return level
+    opened = [unit for unit in units if unit not in beside]
     inside = [file for unit in opened for file in _section(unit, units[unit], opening)]
     return inside + [file for file in level if file.parts[0] not in opened]
+
+
+def _kinds(
+    units: Mapping[str, Sequence[File]], shared: set[str], opening: Opening
+) -> tuple[dict[str, _Kind], set[str]]:
+    """What each unit is, up to the first that is a person's own, and the students of whom one has nobody else's."""
+    kinds: dict[str, _Kind] = {}
+    students = set[str]()
+    for unit, lies in units.items():
+        files = unwrapped(_contents(unit, lies, opening), opening.deeper, unit)
+        kinds[unit] = kind = _kind(files, shared, opening)
+        if kind is _Kind.OWN and opening.is_nobodys(stem_of(unit)):
+            kinds[unit] = _Kind.REST
+        elif kind is _Kind.OWN:
+            break
+        elif kind is _Kind.ONE:
+            students |= {stem_of(file.parts[0]) for file in files if is_work(file)}
+    return kinds, students
+
+
+def _are_sections(kinds: Sequence[_Kind], students: int) -> bool:
+    """Whether there is a class for sure, or each is another student's, and none may be a person's own."""
+    classes, lone = kinds.count(_Kind.CLASS), kinds.count(_Kind.LONE)
+    several = classes > 0 or students == len(kinds) > 1
+    return several and lone <= classes and _Kind.OWN not in kinds
 
 
 def _are_numbered(beside: Iterable[str], units: Iterable[str]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from grader.batch.archives import File
 from grader.batch.layouts import Owner
 from grader.bounded import Unreadable, file_bytes, json_value
-from grader.notebook.format import checksum, is_code, source_of
+from grader.notebook.format import checksum, is_code, is_task, source_of
 from grader.records import Remark
 from grader.report.plain import plain
 
@@ -71,7 +71,7 @@ class HandedOut:
 def handed_out(path: Path, max_mb: float) -> HandedOut:
     """The template's code, as far as it can be read; its tasks are the cells that say so."""
     cells = _code_cells(path, max_mb) or []
-    return HandedOut(frozenset(_checksums(cells)), frozenset(_checksums(filter(_is_task, cells))))
+    return HandedOut(frozenset(_checksums(cells)), frozenset(_checksums(filter(is_task, cells))))
 
 
 def code_of(path: Path, max_mb: float) -> Code | None:
@@ -93,12 +93,6 @@ def _code_cells(path: Path, max_mb: float) -> list[dict[str, Any]] | None:
 
 def _checksums(cells: Iterable[dict[str, Any]]) -> Code:
     return tuple(checksum(source) for source in map(source_of, cells) if source.strip())
-
-
-def _is_task(cell: dict[str, Any]) -> bool:
-    metadata = cell.get("metadata")
-    role = metadata.get("grader") if isinstance(metadata, dict) else None
-    return isinstance(role, dict) and role.get("role") == "task"
 
 
 def plain_name(name: str) -> str:

@@ -22,7 +22,7 @@ NO_NAMES = {"final", "finished", "done", "draft", "version", "solution", "soluti
 NO_NAMES |= {"homework", "assignment", "exercise", "project", "lab", "hw", "ex", "task", "notebook", "copy", "of", "my"}
 NO_NAMES |= {"fixed", "late", "resubmission", "corrected", "updated", "the", "and", "student", "id", "abgabe", "kopie"}
 NO_NAMES |= {"template", "reference", "sample", "example", "instructions", "lösung", "loesung", "musterlösung"}
-NO_NAMES |= {"sheet", "slides", "feedback", "data", "rubric", "grades", "readme", "solved", "late"}
+NO_NAMES |= {"sheet", "slides", "feedback", "data", "rubric", "grades", "readme"}
 # A number behind one of these words is probably not a student id.
 COUNTED = {
     "lab",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from grader.notebook.format import checksum, is_code, load_notebook, source_of
+from grader.notebook.format import checksum, is_code, is_task, load_notebook, source_of
 from grader.notebook.restore import Restored, restore_given
 from grader.records import Notebook, Remark, Rubric
 
@@ -31,9 +32,13 @@ def restored(submission: Notebook, templates: Templates) -> Restored:
     Raises:
         GraderError: when one is not a template of ours.
     """
-    there = _sources(submission)
+    there = _checksums(filter(is_code, submission["cells"]))
+    given = {
+        name: _checksums(cell for cell in filter(is_code, template["cells"]) if not is_task(cell))
+        for name, template in templates.items()
+    }
     now, *_ = names = list(templates)
-    name = max(names, key=lambda name: len(_sources(templates[name], task=False) & there))
+    name = max(names, key=lambda name: len(given[name] & there))
     came = restore_given(submission, templates[name])
     if name == now or any(remark.kind == "not_from_template" for remark in came.remarks):
         return came
@@ -41,10 +46,5 @@ def restored(submission: Notebook, templates: Templates) -> Restored:
     return replace(came, remarks=(Remark("earlier_template", f"The notebook {told}"), *came.remarks))
 
 
-def _sources(notebook: Notebook, *, task: bool = True) -> frozenset[str]:
-    """The checksums of the code cells, with or without those that are to be filled in."""
-    return frozenset(
-        checksum(source_of(cell))
-        for cell in filter(is_code, notebook["cells"])
-        if task or cell.get("metadata", {}).get("grader", {}).get("role") != "task"
-    )
+def _checksums(cells: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    return frozenset(checksum(source_of(cell)) for cell in cells)

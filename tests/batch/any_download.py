@@ -5,7 +5,6 @@ Every number is drawn from the same small pool, so that one student's Canvas id 
 
 from __future__ import annotations
 
-import io
 import json
 import random
 import zipfile
@@ -13,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from downloads import packed, write
 
 from grader.batch.roster import folded
 
@@ -100,14 +101,6 @@ def notebook(person: Person, text: str = "") -> bytes:
     return json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}).encode()
 
 
-def _zip(files: dict[str, bytes]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return stream.getvalue()
-
-
 def _work(rng: random.Random, person: Person, *, hostile: bool, victim: Person) -> dict[str, bytes]:
     """What one person hands in, as they call it."""
     files = {
@@ -117,7 +110,7 @@ def _work(rng: random.Random, person: Person, *, hostile: bool, victim: Person) 
         "pdf": {"report.pdf": b"%PDF"},
         "script": {"vae_mnist.py": b"x = 1"},
         "text": {f"{USUAL}.txt": notebook(person)},
-        "zip": {"work.zip": _zip({"mine/" + USUAL: notebook(person), "__MACOSX/mine/._" + USUAL: b"x"})},
+        "zip": {"work.zip": packed({"mine/" + USUAL: notebook(person), "__MACOSX/mine/._" + USUAL: b"x"})},
     }[rng.choice(["notebook"] * 5 + ["renamed", "copies", "pdf", "script", "text", "zip"])]
     if not hostile:
         return files
@@ -246,7 +239,7 @@ def write_any(made: Download, folder: Path, seed: int) -> Path:
         files = {f"{wrapper}/{path}": content for path, content in files.items()} | {".DS_Store": b"x"}
         made.notes.append(wrapper)
     if rng.random() < 0.5:
-        return _folder(folder / "download", files)
+        return write(folder / "download", files)
     path = folder / "download.zip"
     unflagged = rng.random() < 0.5
     made.notes.append(f"zip {unflagged=}")
@@ -258,14 +251,6 @@ def write_any(made: Download, folder: Path, seed: int) -> Path:
                 entry.external_attr = 0o644 << 16
             archive.writestr(entry, content)
     return path
-
-
-def _folder(root: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return root
 
 
 def same_names(everybody: list[Person]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -56,18 +57,25 @@ ROSTER = (
 )
 
 
-def write(folder: Path, files: Mapping[str, str]) -> Path:
+def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
     """The folder holds the files."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
     return folder
 
 
-def write_zip(path: Path, files: Mapping[str, str]) -> Path:
-    """The file is a zip of the files."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+def packed(files: Mapping[str, str | bytes]) -> bytes:
+    """A zip of the files."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def write_zip(path: Path, files: Mapping[str, str | bytes]) -> Path:
+    """The file is a zip of the files."""
+    path.write_bytes(packed(files))
     return path

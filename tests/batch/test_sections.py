@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from downloads import packed, write, write_zip
 from toy_exercise import notebook
 
 from grader.batch.finding import Found, find
@@ -27,24 +26,9 @@ def work(text: str = "x = 1") -> str:
     return json.dumps(notebook.submission([text]))
 
 
-def packed(files: Mapping[str, Any]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return stream.getvalue()
-
-
 def found(files: Mapping[str, Any], tmp_path: Path, *, zipped: bool = False, template: str = "") -> Found:
     (tmp_path / "roster.csv").write_text(ROSTER, encoding="utf-8")
-    there = tmp_path / "all"
-    if zipped:
-        there = tmp_path / "all.zip"
-        there.write_bytes(packed(files))
-    for name, content in () if zipped else files.items():
-        path = there / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    there = write_zip(tmp_path / "all.zip", files) if zipped else write(tmp_path / "all", files)
     given = tmp_path / "vae_mnist.ipynb"
     given.write_text(template)
     roster = read_roster(tmp_path / "roster.csv")
@@ -170,11 +154,7 @@ def test_work_of_a_student_in_two_sections_calls_a_person(tmp_path: Path) -> Non
 
 def test_a_class_without_a_roster_beside_its_own_zip(tmp_path: Path) -> None:
     names = {f"class/{name}/v.ipynb": work(f"owner = {name}") for name in ("eve", "mallory")}
-    (tmp_path / "all").mkdir()
-    for name, content in (names | {"class.zip": packed(names)}).items():
-        path = tmp_path / "all" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    write(tmp_path / "all", names | {"class.zip": packed(names)})
     came = find(tmp_path / "all", tmp_path / "unpacked", None, max_mb=1)
     assert [one.key for one in came.handed_in] == ["eve", "mallory"]
 
@@ -261,11 +241,10 @@ def test_a_students_own_archives_are_opened_within_limits(tmp_path: Path) -> Non
 
 def test_an_archive_beside_a_folder_of_its_name_is_unpacked_no_further_than_the_folder_is_large(tmp_path: Path) -> None:
     names = [f"{number}.ipynb" for number in range(40)]
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in names:
-            archive.writestr(name, b" " * 900_000)
-    there = {"hw.zip": stream.getvalue(), **{f"hw/{name}": work("owner = 6") for name in names}}
+    there = {
+        "hw.zip": packed(dict.fromkeys(names, b" " * 900_000)),
+        **{f"hw/{name}": work("owner = 6") for name in names},
+    }
     found({**CLASS, **there}, tmp_path)
     tried = list((tmp_path / "unpacked").glob("download-*/*/*"))
     assert 0 < len(tried) < 20

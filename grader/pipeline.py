@@ -169,7 +169,7 @@ def _run(work: _Work, say: Say) -> _Run:
         with ThreadPoolExecutor(1) as pool:
             drawing = pool.submit(draw, ran, exercise, rubric)
             followed = follow(ran.evidence, {}, sound, case, memory, say)
-            items = verdicts(ran.evidence, followed, rubric, exercise, memory)
+            items = verdicts(ran.evidence, followed, case.rubric, exercise, memory)
             drawn = drawing.result()
     key = run_key(rubric, exercise, templates, options.parts, options.isolation)
     return _Run(case, seed, ran, followed, items, memory, drawn, key)
@@ -194,6 +194,7 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
     remarks = (*work.options.remarks, *submission.remarks, *restored.remarks, *differing)
     looks = work.exercise.reasons_for_person(ran.evidence)
     report = make_report(submission.name, run.items, rubric, ran.execution, remarks, looks, run.seed, checksums)
+    report = replace(report, template=restored.template)
     refuse_undecided(report)
     return report
 
@@ -290,7 +291,7 @@ def regrade(folder: Path, rubric_path: Path) -> GradeReport:
 def judged_again(folder: Path, old: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
     """The report that the folder's evidence gets under this rubric, decisions kept; nothing is written but what
     judging again may remember."""
-    items = judging_again.verdicts(folder, rubric, exercise, keep=True)
+    items = judging_again.verdicts(folder, rubric.for_template(old.template), exercise, keep=True)
     report = replace(
         old,
         items=items,

@@ -7,8 +7,9 @@ interface: images are `(N, 1, 28, 28)` in [0, 1], labels `(N,)`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Any
 
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from grader.in_box.frames import Stage as Stage
 Array = NDArray[Any]
 Notebook = dict[str, Any]  # a notebook in nbformat 4 JSON form
 Measured = Mapping[str, float | int | str]
+Numbers = Mapping[str, Mapping[str, Mapping[str, float]]]  # item -> check -> numbers by name
 
 
 class Status(StrEnum):
@@ -63,6 +65,11 @@ class RubricItem:
     title: str
     points_milli: int
     checks: tuple[CheckSpec, ...]
+
+    def with_numbers(self, numbers: Mapping[str, Mapping[str, float]]) -> RubricItem:
+        """The item whose checks have these numbers, by the check's name; others stay."""
+        checks = [replace(check, params={**check.params, **numbers.get(check.check, {})}) for check in self.checks]
+        return replace(self, checks=tuple(checks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +127,17 @@ class Rubric:
     follow_through: FollowThrough
     points_step_milli: int  # partial credit is given in steps of this
     sha256: str
-    earlier_templates: tuple[str, ...] = ()  # paths, as the template's, of those that were handed out before it
+    earlier_templates: Mapping[str, Numbers] = field(default_factory=dict)  # path, as the template's -> its own numbers
 
     @property
     def points_milli(self) -> int:
         """All points there are."""
         return sum(item.points_milli for item in self.items)
+
+    def for_template(self, name: str) -> Rubric:
+        """The rubric with the numbers that hold for notebooks made from the template of that file name."""
+        numbers = {PurePath(path).name: own for path, own in self.earlier_templates.items()}.get(name, {})
+        return replace(self, items=tuple(item.with_numbers(numbers.get(item.id, {})) for item in self.items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +314,7 @@ class GradeReport:
     versions: Mapping[str, str]
     wall_s: float
     created: str  # ISO 8601, UTC
+    template: str = ""  # file name of the template that the notebook comes from
 
 
 @dataclass(frozen=True, slots=True)

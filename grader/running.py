@@ -84,7 +84,8 @@ def case_of(
 ) -> Case:
     """The notebook as it is run: what its template gives is restored, and the seed, in hexadecimal, asks."""
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
-    return Case(restored(notebook, templates), rubric, exercise, questions, boxes)
+    came = restored(notebook, templates)
+    return Case(came, rubric.for_template(came.template), exercise, questions, boxes)
 
 
 @dataclass(frozen=True)

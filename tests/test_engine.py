@@ -9,7 +9,8 @@ import pytest
 from toy_exercise import notebook, running
 
 from grader.errors import GraderError
-from grader.pipeline import Options, grade
+from grader.notebook.template import make_template
+from grader.pipeline import Options, grade, regrade
 from grader.records import GradeReport, Notebook, Outcome, Status
 
 
@@ -59,3 +60,23 @@ def test_what_is_no_notebook_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(GraderError) as error:
         grade(tmp_path / "x.ipynb", running.write_exercise(tmp_path), tmp_path / "run", say=lambda _: None)
     assert "\n" not in str(error.value)
+
+
+def test_a_notebook_from_an_earlier_template_is_graded_as_such_also_later(tmp_path: Path) -> None:
+    def earlier(made: Notebook) -> Notebook:
+        next(cell for cell in made["cells"] if cell["id"] == "constants")["source"] = "STEPS = 2"
+        return made
+
+    rubric = running.write_exercise(tmp_path)
+    own = "{one.training: {training_lowers_the_loss: {zero_at: 2.0, full_at: 1.0}}}"
+    rubric.write_text(rubric.read_text() + f"\nearlier_templates: {{then.ipynb: {own}}}\n")
+    (tmp_path / "then.ipynb").write_text(json.dumps(make_template(earlier(notebook.reference()))))
+    (tmp_path / "someone.ipynb").write_text(json.dumps(earlier(notebook.submission())))
+    report, _ = grade(tmp_path / "someone.ipynb", rubric, tmp_path / "run", say=lambda _: None)
+    assert points(report) == {"one.function": 2, "one.training": 4, "two.function": 2, "two.training": 0.5}
+    assert (report.template, report.needs_person) == ("then.ipynb", False)
+    assert "earlier_template" in [remark.kind for remark in report.remarks]
+    again = regrade(tmp_path / "run", rubric)
+    assert (points(again), again.template) == (points(report), report.template)
+    rubric.write_text(rubric.read_text().replace("full_at: 1.0", "full_at: 0.0"))
+    assert points(regrade(tmp_path / "run", rubric))["one.training"] == 3.5

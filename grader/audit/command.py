@@ -38,6 +38,7 @@ from grader.notebook.format import load_notebook
 from grader.records import ItemVerdict, Rubric
 from grader.rubric import load_rubric
 from grader.rubric.wording import nearest
+from grader.run_folder import stored_report
 
 CALIBRATION = Path("docs/calibration.csv")  # beside the rubric
 EVERY_S = 2.0  # how often it is said how far it is
@@ -201,7 +202,7 @@ def _judging(exercise: Exercise, count: int, say: Say) -> Judged:
         if time.monotonic() - said > EVERY_S:
             said = time.monotonic()
             say(f"judging {done} of {count}: {folder.name}")
-        return verdicts(folder, rubric, exercise)
+        return verdicts(folder, rubric.for_template(stored_report(folder).template), exercise)
 
     return counting
 

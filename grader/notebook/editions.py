@@ -39,10 +39,10 @@ def restored(submission: Notebook, templates: Templates) -> Restored:
     }
     now, *_ = names = list(templates)
     name = max(names, key=lambda name: len(given[name] & there))
-    came = restore_given(submission, templates[name])
+    came = replace(restore_given(submission, templates[name]), template=Path(name).name)
     if name == now or any(remark.kind == "not_from_template" for remark in came.remarks):
         return came
-    told = f"comes from {Path(name).name}, handed out earlier; that one's given code was put back, its constants hold"
+    told = f"comes from {came.template}, handed out earlier; that one's given code was put back, its constants hold"
     return replace(came, remarks=(Remark("earlier_template", f"The notebook {told}"), *came.remarks))
 
 

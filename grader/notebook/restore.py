@@ -52,6 +52,7 @@ class Restored:
     notebook: Notebook
     roles: tuple[CellRole, ...]
     remarks: tuple[Remark, ...]
+    template: str = ""  # file name of the one that it comes from
 
 
 def restore_given(submission: Notebook, template: Notebook) -> Restored:

@@ -52,6 +52,7 @@ def report_json(report: GradeReport) -> dict[str, Any]:
         "versions": dict(report.versions),
         "wall_s": report.wall_s,
         "created": report.created,
+        "template": report.template,
     }
 
 

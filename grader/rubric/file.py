@@ -48,7 +48,7 @@ class RubricFile(_Strict):
     title: str
     exercise: str
     template: str
-    earlier_templates: list[str] = []
+    earlier_templates: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}  # path -> item -> check -> numbers
     reference: str = ""
     points: dict[str, float]
     points_step: float
@@ -71,8 +71,8 @@ def read_file(path: Path) -> tuple[RubricFile, str]:
         for key in {"template", "reference", "earlier_templates"} - content.keys():  # relative to its own folder
             if isinstance(named := whole.get(key), str):
                 content[key] = os.path.relpath(extended.parent / named, path.parent)
-            elif isinstance(named, list) and all(isinstance(one, str) for one in named):
-                content[key] = [os.path.relpath(extended.parent / one, path.parent) for one in named]
+            elif isinstance(named, dict):
+                content[key] = {os.path.relpath(extended.parent / str(one), path.parent): v for one, v in named.items()}
         content = {**whole, **content}
         data += b"\0" + extended.read_bytes()
     try:

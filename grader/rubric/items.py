@@ -14,7 +14,7 @@ from grader.rubric.file import FileItem
 from grader.rubric.wording import nearest
 
 HUGE = 1e15  # no number of a rubric is larger; infinity and "not a number" are not smaller either
-RESERVED = ("points", "measured")
+RESERVED = frozenset({"points", "measured"})
 
 
 def bound_item(item: FileItem, checks: Mapping[str, Check], step_milli: int) -> RubricItem:

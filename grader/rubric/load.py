@@ -6,6 +6,7 @@ Its section `interface` says what a course's notebook does differently, in names
 from __future__ import annotations
 
 import keyword
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any
 
 from grader.errors import RubricError
 from grader.exercise import Exercise, InterfaceSpec, load_exercise
-from grader.records import FollowThrough, Interface, Limits, Rubric, RubricItem
+from grader.judging import Check
+from grader.records import FollowThrough, Interface, Limits, Numbers, Rubric, RubricItem
 from grader.report.points import points_text
 from grader.rubric.file import RubricFile, read_file
-from grader.rubric.items import HUGE, bound_item, milli
+from grader.rubric.items import HUGE, RESERVED, bound_item, milli
 from grader.rubric.wording import nearest
 
 
@@ -50,7 +52,7 @@ def _bound(file: RubricFile, exercise: Exercise, sha256: str) -> Rubric:
         title=file.title,
         exercise=file.exercise,
         template=file.template,
-        earlier_templates=tuple(file.earlier_templates),
+        earlier_templates=_earlier_templates(file, exercise.checks, step),
         reference=file.reference,
         items=items,
         limits=_limits(file.limits),
@@ -77,6 +79,31 @@ def _add_up(items: tuple[RubricItem, ...], points: Mapping[str, float], exercise
                 f"points: {part}: expected its items to add up to {points_text(expected.get(part, 0))}, "
                 f"got {points_text(sums.get(part, 0))}"
             )
+
+
+def _earlier_templates(file: RubricFile, checks: Mapping[str, Check], step: int) -> Mapping[str, Numbers]:
+    """The section, whose numbers the checks would take in place of the rubric's."""
+    names = Counter(Path(path).name for path in (file.template, *file.earlier_templates))
+    items = {item.id: item for item in file.items}
+    for path, numbers in file.earlier_templates.items():
+        where = f"earlier_templates: {path}"
+        if names[Path(path).name] > 1:
+            raise RubricError(f"{where}: expected a file name that no other template has")
+        for item_id, own in numbers.items():
+            if item_id not in items:
+                raise RubricError(f"{where}: unknown item {item_id!r}{nearest(item_id, items)}")
+            settings = dict(items[item_id].checks)
+            for name, values in own.items():
+                if name not in settings:
+                    raise RubricError(f"{where}: item {item_id!r}: unknown check {name!r}{nearest(name, settings)}")
+                if fixed := sorted(RESERVED & values.keys()):
+                    raise RubricError(f"{where}: check {name!r}: {fixed[0]} cannot differ; leave it out here")
+                settings[name] = {**settings[name], **values}
+            try:
+                bound_item(items[item_id].model_copy(update={"checks": settings}), checks, step)
+            except RubricError as error:
+                raise RubricError(f"{where}: {error}") from None
+    return file.earlier_templates
 
 
 def _limits(values: Mapping[str, float]) -> Limits:

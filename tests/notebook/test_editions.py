@@ -10,7 +10,7 @@ from handed_in_notebook import TEMPLATE, anonymous, edit, handed_in, kinds, scri
 from toy_exercise.running import write_exercise
 from toy_notebook import Notebook, cell_of
 
-from grader.errors import GraderError
+from grader.errors import GraderError, RubricError
 from grader.notebook.editions import load_templates, restored
 from grader.rubric import load_rubric
 
@@ -71,7 +71,7 @@ def test_a_notebook_of_its_own_comes_from_none() -> None:
 def test_a_rubric_names_the_earlier_templates(tmp_path: Path) -> None:
     path = write_exercise(tmp_path)
     text = path.read_text()
-    path.write_text(text + "\nearlier_templates: [old/one.ipynb]\n")
+    path.write_text(text + "\nearlier_templates: {old/one.ipynb: {}}\n")
     rubric, _ = load_rubric(path)
     with pytest.raises(GraderError, match=r"one\.ipynb"):
         load_templates(path, rubric)
@@ -82,3 +82,44 @@ def test_a_rubric_names_the_earlier_templates(tmp_path: Path) -> None:
     extending = tmp_path / "other" / "rubric.yaml"
     extending.write_text("extends: ../rubric.yaml\ntitle: Another course\n")
     assert list(load_templates(extending, load_rubric(extending)[0])) == ["../template.ipynb", "../old/one.ipynb"]
+
+
+LOOSER = "{training_lowers_the_loss: {zero_at: 2.0, full_at: 1.0}}"
+
+
+def test_an_earlier_template_has_numbers_of_its_own(tmp_path: Path) -> None:
+    path = write_exercise(tmp_path)
+    path.write_text(path.read_text() + f"\nearlier_templates: {{old/one.ipynb: {{one.training: {LOOSER}}}}}\n")
+    rubric, _ = load_rubric(path)
+    earlier = rubric.for_template("one.ipynb")
+    assert [item.id for item in earlier.items] == [item.id for item in rubric.items]
+    differing = [
+        (item.id, was.check, was.params, now.params)
+        for item, other in zip(rubric.items, earlier.items, strict=True)
+        for was, now in zip(item.checks, other.checks, strict=True)
+        if was != now
+    ]
+    numbers = {"zero_at": 1.0, "full_at": 0.1}, {"zero_at": 2.0, "full_at": 1.0}
+    assert differing == [("one.training", "training_lowers_the_loss", *numbers)]
+    assert rubric.for_template("template.ipynb") == rubric.for_template("") == rubric
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("{old/one.ipynb: {one.trainin: {}}}", "unknown item 'one.trainin'; did you mean 'one.training'?"),
+        ("{old/one.ipynb: {one.training: {lowers: {}}}}", "unknown check 'lowers'"),
+        ("{old/one.ipynb: {one.training: {training_lowers_the_loss: {zero: 1}}}}", "takes no number 'zero'"),
+        ("{old/one.ipynb: {one.training: {training_lowers_the_loss: {zero_at: 0.0}}}}", "zero_at above full_at"),
+        ("{old/one.ipynb: {one.training: {training_lowers_the_loss: {points: 1}}}}", "points cannot differ"),
+        ("{old/template.ipynb: {}}", "a file name that no other template has"),
+        ("[old/one.ipynb]", "earlier_templates"),
+    ],
+)
+def test_numbers_that_an_earlier_template_cannot_have(tmp_path: Path, section: str, words: str) -> None:
+    path = write_exercise(tmp_path)
+    path.write_text(path.read_text() + f"\nearlier_templates: {section}\n")
+    with pytest.raises(RubricError) as refused:
+        load_rubric(path)
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)

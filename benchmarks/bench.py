@@ -30,10 +30,12 @@ from grader.audit import corpus
 from grader.batch.manifest import Manifest, write_manifest
 from grader.batch.records import HandedIn
 from grader.data.mnist import ensure_mnist
+from grader.notebook.format import load_notebook
 from grader.records import Notebook
 
 ROOT = Path(__file__).parents[1]
 RUBRIC = ROOT / "rubric.yaml"
+EARLIER = ROOT / "student_template" / "earlier" / "vae_mnist-b8e69a72.ipynb"  # what was handed out first
 PYTHON = [sys.executable, "-m"]
 GRADER = [*PYTHON, "grader"]
 PARTS = ("whole", "short", "class", "data", "growth", "starts", "gpu")
@@ -112,10 +114,16 @@ def _whole(folder: Path) -> dict[str, Rows]:
     }
     bare = _made(folder / "bare")
     (bare / "vae.ipynb").write_text(json.dumps(notebook))
-    execute = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute", "vae.ipynb"]
+    execute = [*PYTHON, "jupyter", "nbconvert", "--to", "notebook", "--execute"]
+    execute += ["--ExecutePreprocessor.timeout=3000", "--output", "ran.ipynb"]
+    (earlier := folder / "earlier.ipynb").write_text(json.dumps(corpus.filled(load_notebook(EARLIER))))
+    first = _with_mnist(corpus.filled(load_notebook(EARLIER)))
+    (_made(folder / "first") / "vae.ipynb").write_text(json.dumps(first))
     runs = {
-        "the notebook alone": Run([*execute, "--ExecutePreprocessor.timeout=3000", "--output", "ran.ipynb"], bare),
+        "the notebook alone": Run([*execute, "vae.ipynb"], bare),
         "this grader": _grade(_submission(folder), folder / "graded"),
+        "the notebook handed out first, alone": Run([*execute, "vae.ipynb"], folder / "first"),
+        "this grader, the notebook handed out first": _grade(earlier, folder / "graded first"),
     }
     graded = {
         name: Run(rival.command, rival.folder, environment=_first(Path(rival.command[0]).parent))
@@ -237,6 +245,10 @@ def _finished(number: int = 0) -> Notebook:
     if number:
         corpus.substitute(notebook, "torch.manual_seed(0)", f"torch.manual_seed(0)  # {number}")
         return notebook
+    return _with_mnist(notebook)
+
+
+def _with_mnist(notebook: Notebook) -> Notebook:
     corpus.substitute(notebook, 'datasets.MNIST("data"', f'datasets.MNIST("{ensure_mnist(print)}"')
     return notebook
 

@@ -1,34 +1,41 @@
-"""The pictures in the text of the notebook: the two models, and what good output looks like.
+"""The pictures in the notebook: the two models in its text, and what the reference solution draws in a given cell.
 
-`python -m reference.pictures runs/reference` draws them anew, the latter from the evidence of that graded run, and
-writes them into the notebook's text, so that Jupyter, Colab and nbconvert show them without a file.
+`make reference` draws them anew, the latter with models that it trains, and writes them into the notebook, so
+that Jupyter, Colab and nbconvert show them without a file.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
+import json
 import re
-import sys
-from collections.abc import Callable
+import tempfile
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from PIL import Image
 
-from grader.evidence import load_evidence
-from grader.exercises.vae_mnist.checks import pictures
+from grader.data.mnist import ensure_mnist, raw_folder
+from grader.metrics.reconstruction import explained_variance
 from grader.notebook.format import dump_notebook, load_notebook, source_of
-from grader.records import Array, Evidence
+from grader.records import Array
+from grader.rubric import load_rubric
 
 NOTEBOOK = Path(__file__).parent / "vae_mnist.ipynb"
 DATA = re.compile(r"\(data:image/png;base64,[^)]*\)")
 INK, LABEL, NOISE, LOSS = "#20303c", "#b3541e", "#5b6b78", "#35618e"
 GREYS, COLOURS = 16, 48
-PIXEL = 2  # of the screen for one of MNIST
+GIVEN = "comparison"  # the cell
+SHOWN = 1000  # test images of which the notebook says the explained variance
 
 
 def model(*, labelled: bool) -> bytes:
@@ -76,28 +83,66 @@ def model(*, labelled: bool) -> bytes:
     return _png(Image.open(buffer).convert("RGB"), COLOURS)
 
 
-def vae_output(evidence: Evidence) -> bytes:
-    """Ten test images, their reconstructions below, and twenty new images."""
-    x, x_hat = pictures.reconstructions(evidence, "vae")
-    samples, _ = pictures.samples(evidence, "vae")
-    return _digits([x[:10], x_hat[:10]], [samples[:10], samples[10:20]])
+def trained() -> dict[str, Any]:
+    """What the notebook defines when its given code and its solutions have run, models trained, in this process."""
+    scope: dict[str, Any] = {}
+    matplotlib.use("Agg")
+    warnings.filterwarnings("ignore", "FigureCanvasAgg")  # the notebook shows what it draws
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        (Path("data") / "MNIST").mkdir(parents=True)
+        (Path("data") / "MNIST" / "raw").symlink_to(raw_folder(ensure_mnist(print)))
+        for cell in load_notebook(NOTEBOOK)["cells"]:
+            if cell["metadata"]["grader"]["role"] in ("given", "constants", "task", "train") and cell["id"] != GIVEN:
+                exec(compile(source_of(cell), cell["id"], "exec"), scope)
+    return scope
 
 
-def cvae_output(evidence: Evidence) -> bytes:
-    """Four new images of each digit, a digit a column."""
-    images, labels = pictures.samples(evidence, "cvae")
-    of = [images[labels == digit] for digit in range(10)]
-    return _digits([np.stack([several[n] for several in of]) for n in range(4)])
+@torch.no_grad()
+def images_of(scope: Mapping[str, Any]) -> dict[str, Array]:
+    """What the trained models make of the first test images, as the notebook shows it, and new images."""
+    x, y = scope["test_images"][:SHOWN], scope["test_labels"][:SHOWN]
+    vae, cvae = scope["vae"], scope["cvae"]
+    digits = torch.arange(10, device=y.device)
+    made = {
+        "VAE reconstructions": vae.decoder(vae.encoder(x)[0]),
+        "CVAE reconstructions": cvae.decoder(cvae.encoder(x, y)[0], y),
+        "VAE samples": scope["sample_vae"](vae, 30),
+        "CVAE samples": scope["sample_cvae"](cvae, digits.repeat(4)),
+    }
+    return {name: images.cpu().numpy() for name, images in made.items()}
 
 
-def _digits(*blocks: list[Array]) -> bytes:
-    """Blocks of rows of images, black on white, with a gap between two blocks."""
-    rows: list[Array] = []
-    for block in blocks:
-        rows += [np.zeros((8, 280), np.float32)] if rows else []
-        rows += [row.reshape(10, 28, 28).transpose(1, 0, 2).reshape(28, 280) for row in block]
-    page = np.uint8(255 * (1 - np.concatenate(rows).clip(0, 1)))
-    return _png(Image.fromarray(page.repeat(PIXEL, 0).repeat(PIXEL, 1)), GREYS)
+def comparison(scope: Mapping[str, Any]) -> dict[str, str]:
+    """The two tables of the notebook's cell `comparison`, as their assignments."""
+    images = images_of(scope)
+    x = scope["test_images"][:SHOWN].cpu().numpy()
+    mean = scope["train_images"].mean(0).cpu().numpy()
+    numbers = {
+        part: (round(explained_variance(x, images[f"{part} reconstructions"], mean), 2), *ends(part))
+        for part in ("VAE", "CVAE")
+    }
+    pages = {name: _page(several[: len(several) if "samples" in name else 10]) for name, several in images.items()}
+    data = {name: base64.b64encode(page).decode() for name, page in pages.items()}
+    lines = [f"    {json.dumps(name)}: {json.dumps(text)}," for name, text in data.items()]
+    told = ", ".join(f'"{part}": {values}' for part, values in numbers.items())
+    return {"EXPLAINED_VARIANCE": f"{{{told}}}", "REFERENCE": "\n".join(["{", *lines, "}"])}
+
+
+def ends(part: str) -> tuple[float, float]:
+    """The explained variance up to which there are no points, and from which there are all, as the rubric says."""
+    rubric, _ = load_rubric(NOTEBOOK.parent.parent / "rubric.yaml")
+    checks = next(item.checks for item in rubric.items if item.id == f"{part.lower()}.reconstruction")
+    params = next(check.params for check in checks if check.check == "reconstructions_resemble_the_images")
+    return params["zero_at"], params["full_at"]
+
+
+def _page(images: Array) -> bytes:
+    """Rows of ten images, white on black, in few shades of grey."""
+    page = images.reshape(-1, 10, 28, 28).transpose(0, 2, 1, 3).reshape(-1, 280)
+    shades = np.round(page.clip(0, 1) * (GREYS - 1)) * (255 // (GREYS - 1))
+    buffer = io.BytesIO()
+    Image.fromarray(shades.astype(np.uint8)).save(buffer, format="png", optimize=True)
+    return buffer.getvalue()
 
 
 def _png(image: Image.Image, colours: int) -> bytes:
@@ -106,24 +151,21 @@ def _png(image: Image.Image, colours: int) -> bytes:
     return buffer.getvalue()
 
 
-def main(run: Path) -> None:
-    """The notebook's text shows the pictures of that run."""
-    evidence = load_evidence(run / "evidence.safetensors")
-    drawn: dict[str, Callable[[], bytes]] = {
-        "vae-text": lambda: model(labelled=False),
-        "reconstruction-text": lambda: vae_output(evidence),
-        "cvae-text": lambda: model(labelled=True),
-        "conditional-sampling-text": lambda: cvae_output(evidence),
-    }
+def main() -> None:
+    """The notebook's text shows the models, and its cell `comparison` holds what the reference solution draws now."""
+    diagrams = {"vae-text": model(labelled=False), "cvae-text": model(labelled=True)}
+    tables = comparison(trained())
     notebook = load_notebook(NOTEBOOK)
     for cell in notebook["cells"]:
-        if cell["id"] in drawn:
-            picture = drawn[cell["id"]]()
-            data = f"(data:image/png;base64,{base64.b64encode(picture).decode()})"
-            cell["source"], count = DATA.subn(data, source_of(cell))
-            print(f"{cell['id']}: {len(picture)} bytes in {count} place")
+        if cell["id"] in diagrams:
+            data = f"(data:image/png;base64,{base64.b64encode(diagrams[cell['id']]).decode()})"
+            cell["source"] = DATA.sub(data, source_of(cell))
+        if cell["id"] == GIVEN:
+            for name, value in tables.items():
+                assignment = re.compile(rf"^{name} = \{{.*?\}}$", re.MULTILINE | re.DOTALL)
+                cell["source"] = assignment.sub(f"{name} = {value}", source_of(cell))
     NOTEBOOK.write_text(dump_notebook(notebook), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

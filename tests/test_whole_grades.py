@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,16 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("reference")
     done, report = graded("reference/vae_mnist.ipynb", folder)
     return done, report, folder
+
+
+def test_the_reference_is_as_the_notebook_says_the_reference_is(reference: Any) -> None:
+    _, _, folder = reference
+    outputs = [out for cell in load_notebook(folder / "executed.ipynb")["cells"] for out in cell.get("outputs", [])]
+    text = "".join("".join(out.get("text", [])) for out in outputs)
+    said = re.findall(r"test images: ([\d.]+); the reference solution reaches ([\d.]+)\.", text)
+    assert len(said) == 2
+    for mine, given in said:
+        assert float(mine) == pytest.approx(float(given), abs=0.02)
 
 
 def test_the_reference_gets_all_points_and_needs_nobody(reference: Any) -> None:

@@ -8,6 +8,7 @@ reference does not have, a text that no cell holds or an unknown item is an erro
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -29,6 +30,7 @@ REFERENCE = "reference"
 KINDS = ("honest", "wrong", "models")
 GROUPS = ("honest", "varied", "defective")
 SETTINGS = "settings.yaml"
+_TODO = re.compile(r"(?P<indent> *)# TODO (?P<name>[\w.]+): replace the next line with your code")  # see `template`
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,21 @@ def build(*chosen: str) -> Notebook:
     entries = [entry(name) for name in chosen]
     regions = {name: code for entry in entries for name, code in entry.regions.items()}
     return changed(regions, [pair for entry in entries for pair in entry.replace])
+
+
+def filled(template: Notebook) -> Notebook:
+    """A template, also one that was handed out earlier, with the reference's solutions in place of its TODOs."""
+    regions = solution_regions(_original())
+    cells = []
+    for cell in template["cells"]:
+        lines: list[str] = []
+        for line in source_of(cell).split("\n"):
+            if (todo := _TODO.fullmatch(line)) is not None:
+                lines += textwrap.indent(regions[todo["name"]].source, todo["indent"]).split("\n")
+            elif not line.lstrip().startswith("raise NotImplementedError("):
+                lines.append(line)
+        cells.append({**cell, "source": "\n".join(lines)})
+    return {**template, "cells": cells}
 
 
 def narrow(notebook: Notebook) -> Notebook:

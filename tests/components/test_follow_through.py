@@ -20,7 +20,7 @@ LONG = ("encoder_unfinished", "kl_with_wrong_sign", "training_unfinished", "cond
 )
 def test_a_single_mistake_keeps_the_later_items(name: str, tmp_path: Path) -> None:
     notebook = corpus.narrow(corpus.build(name))
-    corpus.substitute(notebook, "EPOCHS = 10", "EPOCHS = 3")
+    corpus.substitute(notebook, "EPOCHS = 7", "EPOCHS = 3")
     path = tmp_path / "submission.ipynb"
     path.write_text(dump_notebook(notebook), encoding="utf-8")
     part = corpus.parts_of(name)[0]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import base64
+import io
 import itertools
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 from whole_notebook import ROOT, cell_of, template
 
 from grader.errors import GraderError
@@ -65,11 +69,38 @@ def test_beside_every_todo_stand_the_points_of_its_item() -> None:
 
 def test_the_pictures_in_the_text_are_small_and_described() -> None:
     pictures = [found for cell in template()["cells"] for found in PICTURE.findall(source_of(cell))]
-    assert len(pictures) == 4
+    assert len(pictures) == 2
     assert sum(len(data) for _, data in pictures) < 60_000
     for described, data in pictures:
         assert len(described) > 60
         assert base64.b64decode(data, validate=True).startswith(b"\x89PNG")
+
+
+def comparison() -> dict[str, Any]:
+    """The literals of the cell that holds the reference solution's pictures and numbers."""
+    statements = ast.parse(source_of(cell_of(template(), "comparison"))).body
+    tables = [one for one in statements if isinstance(one, ast.Assign) and isinstance(one.value, ast.Dict)]
+    return {ast.unparse(one.targets[0]): ast.literal_eval(one.value) for one in tables}
+
+
+def test_students_are_told_what_the_rubric_asks_of_reconstructions() -> None:
+    for part, (reference, *ends) in comparison()["EXPLAINED_VARIANCE"].items():
+        item = next(item for item in RUBRIC["items"] if item["id"] == f"{part.lower()}.reconstruction")
+        check = item["checks"]["reconstructions_resemble_the_images"]
+        assert ends == [check["zero_at"], check["full_at"]], "run `make reference` and `make template`"
+        assert check["full_at"] < reference < 1
+
+
+def test_the_reference_solutions_pictures_are_small_and_whole() -> None:
+    pictures = {name: base64.b64decode(data, validate=True) for name, data in comparison()["REFERENCE"].items()}
+    rows = {name: Image.open(io.BytesIO(data)).size for name, data in pictures.items()}
+    assert rows == {
+        "VAE reconstructions": (280, 28),
+        "CVAE reconstructions": (280, 28),
+        "VAE samples": (280, 84),
+        "CVAE samples": (280, 112),
+    }
+    assert sum(map(len, pictures.values())) < 20_000
 
 
 def test_the_notebook_holds_its_files_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

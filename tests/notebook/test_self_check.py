@@ -99,9 +99,9 @@ def test_each_task_is_tried_without_those_that_are_still_open(sound: dict[str, A
     [
         ("raise ValueError('no\\nway')", "✗ running it: expected no error; got ValueError: no way (in "),
         ("import sys; sys.exit(3)", "✗ running it: expected no error; got SystemExit: 3"),
-        ("return 7", "expected (256, 16); got int"),
+        ("return 7", "expected (512, 8); got int"),
         ("return mu.double()", "✗"),
-        ("return mu.long()", "got (256, 16) of torch.int64"),
+        ("return mu.long()", "got (512, 8) of torch.int64"),
     ],
 )
 def test_whatever_the_code_does_is_a_line_and_no_error(code: str, says: str) -> None:

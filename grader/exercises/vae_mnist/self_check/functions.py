@@ -7,6 +7,8 @@ from typing import Any as _Any
 import torch as _torch
 from torch.optim import SGD as _SGD
 from torch.optim import Adam as _Adam
+from torch.utils.data import DataLoader as _DataLoader
+from torch.utils.data import TensorDataset as _TensorDataset
 
 from grader.exercises.vae_mnist.self_check.networks import (
     _apart,
@@ -108,7 +110,7 @@ class _SelfCheck(_Networks):
     def training(self) -> _Iterator[_Line]:
         train = self.named(f"train_{self.part}")
         x, y = (_torch.rand(32, 1, 28, 28, device=self.device) > 0.8).float(), self.y.repeat(4)
-        batches, epochs = [(x[i : i + 8], y[i : i + 8]) for i in range(0, 32, 8)], 5
+        batches, epochs = _DataLoader(_TensorDataset(x, y), batch_size=8), 5
         model = self.build("model")
         before = [weight.detach().clone() for weight in model.parameters()]
         optimizer = _Adam(model.parameters(), lr=1e-3)
@@ -139,7 +141,8 @@ class _SelfCheck(_Networks):
         sizes: list[float] = []
         still = _SGD(model.parameters(), lr=0.0)
         still.register_step_post_hook(lambda *_: sizes.append(_size_of_gradients(model)))
-        train(model, batches[:1] * 8, still, 1)
+        again = _TensorDataset(x[:8].repeat(8, 1, 1, 1), y[:8].repeat(8))
+        train(model, _DataLoader(again, batch_size=8), still, 1)
         if len(sizes) == 8 and sizes[0] > 0:
             got = f"{sizes[-1] / sizes[0]:.1f} times as large"
             yield (

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 
-from benchmarks.constants import DESIGNS, FINALISTS, FRONT, TABLE, TODAY, Constants, Row, stored
+from benchmarks.constants import DESIGNS, FINALISTS, FRONT, TABLE, TODAY, TRIED, Constants, Row, stored
 
 HEAD = """# The notebook's given constants
 
@@ -16,6 +16,20 @@ HEAD = """# The notebook's given constants
 time of one core for both trainings together, on a shared machine: compare them roughly. *Requested* is the share of
 conditional samples that the classifier reads as the digit asked for, *kept* of reconstructions that it reads as the
 image's digit.
+"""
+CHOICE = """## The choice
+
+**0.002, batches of 128, 8 latents, 7 epochs.**
+
+* **Not a higher rate**, although the reference is as good in half of the time: with 0.006 the squared error explains
+  0.42 instead of 0.71, and with 0.004 a convolutional VAE may never leave the mean image (the row with -0.003). In first
+  epochs alone, of six to eight seeds each and not in the table, that happened once with 0.004, once with 0.003 and
+  never with 0.002. What a right solution reaches must not depend on luck.
+* **Eight latents**: fewer numbers are filled better by the prior, so that more codes drawn from it are digits. What is
+  given up: an explained variance of 0.73 instead of 0.85 and 0.93 instead of 0.98 of the VAE's digits kept; strokes are
+  softer, and now and then a 4 becomes a 9. Of what the CVAE draws on request, 87 to 91% are right instead of 69%.
+* **Labels that join at the heads alone** stay at two fifths, more than the 0.29 of the constants before, and four deep
+  narrow layers leave most latents of the VAE unused with any constants.
 """
 REQUESTED, KEPT, EXPLAINED = 0.88, 0.92, 0.70  # what the reference must reach
 MEASURES = "requested | kept: VAE, CVAE | explained variance | Fréchet"
@@ -41,7 +55,7 @@ def write(rows: Sequence[Row], path: Path) -> None:
         f"![Quality against seconds; a dot is a finalist]({picture.name})",
         "",
     ]
-    lines += ["## Finalists", "", *_finalists_table(rows)]
+    lines += ["## Honest designs", "", *_designs_table(rows), "", CHOICE]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     _draw(front, picture)
 
@@ -82,16 +96,16 @@ def _cells(rows: Sequence[Row]) -> str:
     return f"{requested:.3f} | {worst('kept')} | {worst('explained')} | {worst('frechet', max)}"
 
 
-def _finalists_table(rows: Sequence[Row]) -> list[str]:
+def _designs_table(rows: Sequence[Row]) -> list[str]:
     """The worst of the seeds, for each design."""
     lines = [
         "The worst of the seeds, measure by measure, after the epochs named.",
         "",
-        f"| design | learning rate, batch size, latents, epochs | seeds | {MEASURES} |",
+        f"| design | rate, batch size, latents, epochs | seeds | {MEASURES} |",
         "| --- | --- | ---: | ---: | --- | --- | --- |",
     ]
     for design in DESIGNS:
-        for one in FINALISTS:
+        for one in (*FINALISTS, *TRIED):
             found = [
                 row
                 for row in rows

@@ -96,7 +96,7 @@ def trained(design: str, constants: Constants, seed: int) -> Iterator[tuple[Row,
     """After each epoch a row, and forty conditional samples, four of each digit, `(40, 28, 28)` uint8."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    scope = _defined(design, constants)
+    scope = defined(design, constants)
     models = {
         "vae": scope["VAE"](constants.latents),
         "cvae": scope["CVAE"](constants.latents, 10),
@@ -117,7 +117,7 @@ def trained(design: str, constants: Constants, seed: int) -> Iterator[tuple[Row,
         torch.set_rng_state(random)
 
 
-def _defined(design: str, constants: Constants) -> dict[str, Any]:
+def defined(design: str, constants: Constants) -> dict[str, Any]:
     """The definitions of the design's notebook, with these constants and the training images."""
     notebook = corpus.build(design)
     wanted: list[ast.stmt] = []

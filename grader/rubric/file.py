@@ -68,6 +68,8 @@ def read_file(path: Path) -> tuple[RubricFile, str]:
     data, content = _parsed(path)
     if isinstance(content, dict) and "extends" in content:
         extended, whole = _extended(path, content.pop("extends"))
+        if "template" in content:  # another notebook, of which nothing else was handed out before
+            whole.pop("earlier_templates", None)
         for key in {"template", "reference", "earlier_templates"} - content.keys():  # relative to its own folder
             if isinstance(named := whole.get(key), str):
                 content[key] = os.path.relpath(extended.parent / named, path.parent)

@@ -82,6 +82,8 @@ def test_a_rubric_names_the_earlier_templates(tmp_path: Path) -> None:
     extending = tmp_path / "other" / "rubric.yaml"
     extending.write_text("extends: ../rubric.yaml\ntitle: Another course\n")
     assert list(load_templates(extending, load_rubric(extending)[0])) == ["../template.ipynb", "../old/one.ipynb"]
+    extending.write_text("extends: ../rubric.yaml\ntemplate: ../old/one.ipynb\n")
+    assert list(load_templates(extending, load_rubric(extending)[0])) == ["../old/one.ipynb"]
 
 
 LOOSER = "{training_lowers_the_loss: {zero_at: 2.0, full_at: 1.0}}"

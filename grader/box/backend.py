@@ -102,8 +102,8 @@ def box_environment(folders: Mapping[str, object], home: str, temporary: str) ->
         "HF_HUB_OFFLINE": "1",
         "WANDB_MODE": "disabled",
         "TQDM_MININTERVAL": "1",
-        # Threads that wait for each other sleep. Where other work takes the cores, threads that spin cost a training
-        # two to five times its time (`python -m benchmarks.waiting`).
-        "OMP_WAIT_POLICY": "PASSIVE",
+        # Threads that wait for each other soon sleep. Where other work takes the cores, threads that spin for long cost
+        # a training several times its time (`python -m benchmarks.waiting`).
+        "GOMP_SPINCOUNT": "10000",
         **{f"BOX_{Path(path).name.upper()}": str(where) for path, where in folders.items()},
     }

@@ -67,6 +67,7 @@ def trained_with(vae: str, cvae: str, cell_s: float, folder: Path) -> GradeRepor
     rubric["limits"]["cell_s"] = cell_s
     for notebook_of in ("template", "reference"):
         rubric[notebook_of] = str(corpus.ROOT / rubric[notebook_of])
+    del rubric["earlier_templates"]  # their paths are the rubric's own
     (folder / "rubric.yaml").write_text(yaml.safe_dump(rubric, sort_keys=False), encoding="utf-8")
     regions = {
         "train_vae": vae + RIGHT.format(call="model(x)"),

@@ -25,8 +25,8 @@ CHOICE = """## The choice
   0.42 instead of 0.71, and with 0.004 a convolutional VAE may never leave the mean image (the row with -0.003). What a
   right solution reaches must not depend on luck.
 * **Eight latents**: more codes that are drawn from the prior are digits. What is given up: an explained variance of
-  0.73 instead of 0.85, and 0.93 instead of 0.98 of the VAE's digits kept. Of what the CVAE draws on request, 87 to 91% are
-  right instead of 69%.
+  0.73 instead of 0.85, and 0.93 instead of 0.98 of the VAE's digits kept. Of what the CVAE draws on request, 87 to 91%
+  are right instead of 69%.
 * **Labels that join at the heads alone** stay at two fifths, more than the 0.29 of the constants before, and four deep
   narrow layers leave most latents of the VAE unused with any constants.
 """

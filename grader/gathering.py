@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+import numpy as np
+
 from grader.box.inbox import Inbox
-from grader.evidence import AnswerSpec, Rejected, read_answer, read_tensors
+from grader.evidence import AnswerSpec, Rejected, read_answer, read_tensors, readable
 from grader.exercise import Questions
 from grader.in_box.frames import StageStatus
 from grader.records import LEFT_OUT, Address, Array, Blame, Evidence, Fault, Stage, Status
@@ -46,7 +48,12 @@ def gather(
             faults[source] = NOT_ASKED
         elif (data := inbox.answers.get(source)) is not None:
             try:
-                answers |= {source.array(name): array for name, array in read_answer(data, spec).items()}
+                for name, array in read_answer(data, spec).items():
+                    if np.isfinite(array).all():
+                        answers[source.array(name)] = array
+                    else:  # what is sound beside it is judged
+                        why = f"{readable(name)} contains NaN or infinity"
+                        faults[source.array(name)] = Fault(Blame.STUDENT, why)
             except Rejected as rejected:
                 faults[source] = Fault(Blame.STUDENT, str(rejected))
         elif (note := inbox.notes.get(source)) is not None:
@@ -83,5 +90,10 @@ def merged(first: Evidence, second: Evidence) -> Evidence:
     return Evidence(
         {**first.questions, **second.questions},
         answers,
-        {source: fault for source, fault in faults.items() if not any(map(Address(source).holds, answers))},
+        {name: fault for name, fault in faults.items() if not _given(name, answers)},
     )
+
+
+def _given(name: str, answers: Mapping[str, Array]) -> bool:
+    """Whether the answers hold what the fault of that name says is missing: an array, or any of an answer's."""
+    return name in answers or any(answer.startswith(f"{name}/") for answer in answers)

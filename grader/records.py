@@ -110,6 +110,8 @@ class FollowThrough:
     enabled: bool = False
     max_replaced: int = 1  # items of a part that may be replaced by sound ones, the costliest first
     share: float = 1.0  # of the later item's points that the second judging may give
+    min_cost_milli: int = 0  # what a mistake costs at least, where it was made or else where it spoilt something
+    min_earned: Mapping[str, float] = field(default_factory=dict)  # item -> share of its points, for a sound part
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,16 +219,24 @@ class Fault:
     message: str
 
 
+UNANSWERED = Fault(Blame.STUDENT, "the notebook did not get as far as this")
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Our questions and the box's answers, read against the specification; nothing is executed to read it.
 
-    Arrays are named by `Stage.array` and `Address.array`, faults by their address.
+    Arrays are named by `Stage.array` and `Address.array`; faults by the address, or by the array that alone is missing.
     """
 
     questions: Mapping[str, Array]
     answers: Mapping[str, Array]
     faults: Mapping[str, Fault] = field(default_factory=dict)
+
+    def fault(self, source: Address, *names: str) -> Fault:
+        """Why these arrays of the answer are not there: one of them was nothing to compute with, or all are missing."""
+        keys = (*(source.array(name) for name in names), source)
+        return next((self.faults[key] for key in keys if key in self.faults), UNANSWERED)
 
 
 @dataclass(frozen=True, slots=True)

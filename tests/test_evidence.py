@@ -50,7 +50,6 @@ def rejected_or_sound(data: bytes) -> None:
     else:
         reason = ""
         assert arrays.keys() == SPEC.keys()
-        assert all(np.isfinite(array).all() for array in arrays.values())
         assert (arrays["x"].dtype, arrays["n"].dtype) == (np.float32, np.int64)
     assert "\n" not in reason
     assert len(reason) < 300
@@ -122,8 +121,6 @@ def test_broken_files_are_rejected(data: bytes) -> None:
         ({"n": np.ones(1, dtype=np.float32)}, "expected n to be int numbers, got float32"),
         ({"x": np.ones(7, dtype=np.float32)}, "x has 7 numbers in 1 dimensions, more than can be asked for"),
         ({"x": np.ones((1,) * 6, dtype=np.float32)}, "x has 1 numbers in 6 dimensions, more than can be asked for"),
-        ({"x": np.array([np.nan], dtype=np.float32)}, "x contains NaN or infinity"),
-        ({"x": np.array([-np.inf], dtype=np.float32)}, "x contains NaN or infinity"),
         ({"more": np.ones(1, dtype=np.float32)}, "the answer is incomplete"),
     ],
 )

@@ -40,6 +40,19 @@ def test_answers_become_evidence_beside_the_questions() -> None:
     assert list(evidence.faults) == ["quality.one/apply"]
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_an_array_that_is_nothing_to_compute_with_costs_no_other(bad: float) -> None:
+    specs = {FUNCTION: {"y": ArraySpec("float", 3), "grad_y": ArraySpec("float", 3)}}
+    sent = save({"y": np.ones(3, dtype=np.float32), "grad_y": np.array([1, bad, 2], dtype=np.float32)})
+    evidence = gather(inbox(Answer(FUNCTION, sent)), specs, {}, Status.OK, "")
+    assert list(evidence.answers) == [FUNCTION.array("y")]
+    why = Fault(Blame.STUDENT, "grad y contains NaN or infinity")
+    assert evidence.fault(FUNCTION, "y", "grad_y") == why
+    assert merged(evidence, Evidence({}, {FUNCTION.array("grad_y"): np.ones(1)})).faults == {}
+    assert merged(evidence, evidence).fault(FUNCTION, "grad_y") == why
+    assert evidence.fault(APPLY, "y").message == "the notebook did not get as far as this"
+
+
 @pytest.mark.parametrize(
     ("frames", "status", "event", "fault"),
     [

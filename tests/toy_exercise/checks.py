@@ -13,7 +13,7 @@ FACTORS = {"one": 2, "two": 3}
 
 def _answer(evidence: Evidence, source: Address, name: str) -> Array:
     if source.array(name) not in evidence.answers:
-        raise NotAnswered(evidence.faults.get(source, Fault(Blame.STUDENT, "the notebook did not get as far as this")))
+        raise NotAnswered(evidence.fault(source, name))
     return evidence.answers[source.array(name)]
 
 

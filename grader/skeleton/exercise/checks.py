@@ -60,7 +60,7 @@ def _number(evidence: Evidence, source: Address, name: str) -> float:
     """The one number of an answer; where there is none the check ends, with the reason that the box gave."""
     array = evidence.answers.get(source.array(name))
     if array is None:
-        raise NotAnswered(evidence.faults.get(source, Fault(Blame.STUDENT, "the notebook did not get as far as this")))
+        raise NotAnswered(evidence.fault(source, name))
     if array.size != 1:
         raise NotAnswered(Fault(Blame.STUDENT, f"expected {name} to be one number, got {array.size}"))
     return float(array.reshape(-1)[0])

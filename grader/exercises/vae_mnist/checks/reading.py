@@ -10,8 +10,6 @@ import numpy as np
 from grader.evidence import NotAnswered
 from grader.records import Address, Array, Blame, Evidence, Fault, Finding, Measured
 
-UNANSWERED = Fault(Blame.STUDENT, "the notebook did not get as far as this")
-
 
 def answer(evidence: Evidence, source: Address, *names: str) -> list[Array]:
     """These arrays of the answer.
@@ -21,7 +19,7 @@ def answer(evidence: Evidence, source: Address, *names: str) -> list[Array]:
     """
     found = [evidence.answers.get(source.array(name)) for name in names]
     if any(array is None for array in found):
-        raise NotAnswered(evidence.faults.get(source, UNANSWERED))
+        raise NotAnswered(evidence.fault(source, *names))
     return [array for array in found if array is not None]
 
 

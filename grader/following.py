@@ -1,7 +1,8 @@
 """Follow-through: a later item that an earlier mistake spoilt is judged once more with the broken part replaced.
 
-The second judging never takes points away, and nothing of its run but the points reaches a student: beside the sound
-parts their code could print, draw or raise whatever those hold.
+A sound part is given only for one of which enough was earned, and a mistake that spoilt something costs at least what
+the rubric says. The second judging never takes points away, and nothing of its run but the points reaches a student:
+beside the sound parts their code could print, draw or raise whatever those hold.
 """
 
 from __future__ import annotations
@@ -37,11 +38,10 @@ def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise)
     found: dict[str, tuple[str, ...]] = {}
     for item in items if settings.enabled else ():
         earlier = [by_id[name] for name in _spoilt_by(item, exercise) if name in by_id]
-        lost = sorted(
-            (other for other in earlier if _spoils(other, exercise)),
-            key=lambda other: other.points_milli / other.max_points_milli,
-        )
-        replaced, rest = lost[: settings.max_replaced], lost[settings.max_replaced :]
+        lost = sorted((other for other in earlier if _spoils(other, exercise)), key=_share)
+        earned = [other for other in lost if _share(other) >= settings.min_earned.get(other.id, 0.0)]
+        replaced = earned[: settings.max_replaced]
+        rest = [other for other in lost if other not in replaced]
         if replaced and _spoilt(item, exercise) and not any(map(_unwritten, rest)):
             found[item.id.partition(".")[0]] = tuple(other.id for other in replaced)
     return found
@@ -81,20 +81,36 @@ def with_followed(
         overlaid = read_later(partial(_overlaid, evidence, run.evidence, part))
         beside = memory.beside(f"{part} once more/") if memory else None
         second = {i.id: i for i in judge(overlaid, rubric, exercise.checks, beside)}
-        made |= {own.id: _given_back(own, second[own.id], run.replaced, rubric) for own in spoilt}
+        owed = sum(_owed(made[name], rubric) for name in run.replaced)
+        for own in spoilt:
+            made[own.id], owed = _given_back(own, second[own.id], run.replaced, rubric, owed)
     return tuple(made.values())
 
 
-def _given_back(own: ItemVerdict, second: ItemVerdict, replaced: tuple[str, ...], rubric: Rubric) -> ItemVerdict:
+def _share(item: ItemVerdict) -> float:
+    return item.points_milli / item.max_points_milli
+
+
+def _owed(item: ItemVerdict, rubric: Rubric) -> int:
+    """What a mistake that spoilt later items costs beyond what it cost where it was made, in thousandths."""
+    return max(0, rubric.follow_through.min_cost_milli - (item.max_points_milli - item.points_milli))
+
+
+def _given_back(
+    own: ItemVerdict, second: ItemVerdict, replaced: tuple[str, ...], rubric: Rubric, owed: int
+) -> tuple[ItemVerdict, int]:
+    """The verdict with what the second judging gives, and what is still `owed` of what the mistakes cost."""
     if second.outcome is Outcome.NEEDS_REVIEW:
-        return replace(own, outcome=Outcome.NEEDS_REVIEW, lost_in=replaced)
+        return replace(own, outcome=Outcome.NEEDS_REVIEW, lost_in=replaced), owed
     worth = stepped(rubric.follow_through.share * second.points_milli, rubric.points_step_milli)
     gained = max(0, worth - own.points_milli)
+    kept = min(owed, gained)
+    gained -= kept
     if not gained:
-        return own
+        return own, owed - kept
     points = own.points_milli + gained
     outcome = Outcome.PASSED if points == own.max_points_milli else Outcome.PARTIAL
-    return replace(own, points_milli=points, gained_milli=gained, lost_in=replaced, outcome=outcome)
+    return replace(own, points_milli=points, gained_milli=gained, lost_in=replaced, outcome=outcome), owed - kept
 
 
 def _overlaid(first: Evidence, second: Evidence, part: str) -> Evidence:

@@ -12,7 +12,7 @@ import pytest
 from toy_exercise import Toy, notebook, running
 
 from grader.exercise import ItemSpec
-from grader.following import Followed, to_replace, with_followed
+from grader.following import Followed, _given_back, _owed, to_replace, with_followed
 from grader.pipeline import Options, grade, regrade
 from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
 from grader.report.words import follow_notes
@@ -71,6 +71,26 @@ def test_a_slip_that_spoils_nothing_brings_no_sound_part() -> None:
 
     rubric = replace(running.rubric(), follow_through=SETTINGS)
     assert to_replace([LOST, SPOILT], rubric, Forgiving()) == {}
+
+
+@pytest.mark.parametrize(("share", "followed"), [(0.5, True), (0.6, False)])
+def test_a_sound_part_is_given_only_for_one_of_which_enough_was_earned(share: float, followed: bool) -> None:
+    half = item("one.function", 1000, 2000, "function_multiplies")
+    assert bool(wanted(half, SPOILT, min_earned={"one.function": share})) is followed
+    assert wanted(half, SPOILT, min_earned={"two.function": 1.0})
+
+
+def test_a_mistake_that_spoils_later_items_costs_at_least_what_the_rubric_says() -> None:
+    rubric = replace(running.rubric(), follow_through=replace(SETTINGS, min_cost_milli=1000))
+    cheap = item("one.function", 1750, 2000, "function_multiplies")
+    assert _owed(cheap, rubric) == 750
+    assert _owed(item("one.function", 1000, 2000), rubric) == 0
+    second = item("one.training", 4000, 4000, "training_lowers_the_loss")
+    first, owed = _given_back(SPOILT, second, (cheap.id,), rubric, 750)
+    assert (first.points_milli, first.gained_milli, owed) == (3250, 3250, 0)
+    little = item("one.training", 500, 4000, "training_lowers_the_loss")
+    first, owed = _given_back(SPOILT, little, (cheap.id,), rubric, 750)
+    assert (first, owed) == (SPOILT, 250)
 
 
 def test_definitions_are_taken_and_nothing_that_runs() -> None:

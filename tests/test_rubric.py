@@ -167,6 +167,16 @@ WRONG = {
         "follow_through: {enabled: true, max_replaced: 0, share: 1}\nsizes:",
         ["follow_through.max_replaced", "0"],
     ),
+    "following an unknown item": (
+        "sizes:",
+        "follow_through: {enabled: false, max_replaced: 1, share: 1, min_earned: {one.functio: 0.5}}\nsizes:",
+        ["follow_through.min_earned: one.functio", "did you mean 'one.function'?"],
+    ),
+    "following too little": (
+        "sizes:",
+        "follow_through: {enabled: false, max_replaced: 1, share: 1, min_earned: {one.function: 30}}\nsizes:",
+        ["follow_through.min_earned: one.function", "from 0 to 1, got 30"],
+    ),
     "following misspelt": (
         "sizes:",
         "follow_through: {enabled: true, max_replaced: 1, shared: 1}\nsizes:",

@@ -40,6 +40,8 @@ class FileFollowThrough(_Strict):
     enabled: bool
     max_replaced: int = Field(ge=1)
     share: float = Field(gt=0, le=1)
+    min_cost: float = Field(default=0, ge=0)
+    min_earned: dict[str, float] = {}
 
 
 class RubricFile(_Strict):
@@ -75,6 +77,8 @@ def read_file(path: Path) -> tuple[RubricFile, str]:
                 content[key] = os.path.relpath(extended.parent / named, path.parent)
             elif isinstance(named, dict):
                 content[key] = {os.path.relpath(extended.parent / str(one), path.parent): v for one, v in named.items()}
+        if "items" in content and isinstance(section := whole.get("follow_through"), dict):
+            section.pop("min_earned", None)  # it is about the other rubric's items
         content = {**whole, **content}
         data += b"\0" + extended.read_bytes()
     try:

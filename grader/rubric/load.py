@@ -58,10 +58,24 @@ def _bound(file: RubricFile, exercise: Exercise, sha256: str) -> Rubric:
         limits=_limits(file.limits),
         interface=bound_interface(file.interface, exercise.interface),
         sizes=_sizes(file.sizes, exercise),
-        follow_through=FollowThrough(**follow.model_dump()) if follow else FollowThrough(),
+        follow_through=_follow_through(file, items),
         points_step_milli=step,
         sha256=sha256,
     )
+
+
+def _follow_through(file: RubricFile, items: tuple[RubricItem, ...]) -> FollowThrough:
+    if (section := file.follow_through) is None:
+        return FollowThrough()
+    names = [item.id for item in items]
+    for item, share in section.min_earned.items():
+        where = f"follow_through.min_earned: {item}"
+        if item not in names:
+            raise RubricError(f"{where}: unknown item{nearest(item, names)}")
+        if not 0 <= share <= 1:
+            raise RubricError(f"{where}: expected a share of the item's points from 0 to 1, got {share:g}")
+    cost = milli(section.min_cost, "follow_through.min_cost") if section.min_cost else 0
+    return FollowThrough(section.enabled, section.max_replaced, section.share, cost, section.min_earned)
 
 
 def _add_up(items: tuple[RubricItem, ...], points: Mapping[str, float], exercise: Exercise) -> None:

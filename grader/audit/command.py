@@ -112,7 +112,16 @@ def audit_corpus(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, s
     margins = read_margins(rubric_path.parent / CALIBRATION, rubric)
     answers = answers_of(load_notebook(rubric_path.parent / rubric.reference))
     parts = corpus.parts_of if full else None
-    made = audit(found.results, rubric, exercise, parts, broken=found.broken, margins=margins, answers=answers)
+    made = audit(
+        found.results,
+        rubric,
+        exercise,
+        parts,
+        broken=found.broken,
+        margins=margins,
+        answers=answers,
+        causes=corpus.causes(),
+    )
     page = _written(out / "audit.html", audit_html(made).encode())
     return Tried(made, (page, _written(out / "audit.csv", audit_csv(made))))
 

@@ -48,6 +48,8 @@ class Solution:
     everyday: bool = False  # graded by itself in the everyday tests; the others are marked long
     parts: list[str] = field(default_factory=list)  # those it changes; worked out from the regions where not given
     group: str = ""  # of a model: honest with the given constants, varied (honest with others), or defective
+    causes: list[str] = field(default_factory=list)  # of a wrong one: those of `causes` that its feedback may state
+    ceilings: dict[str, float] = field(default_factory=dict)  # of a wrong one that is nonsense: item -> most points
     caught_by: list[str] = field(default_factory=list)  # of a model: quality checks that must give it nothing
 
 
@@ -146,6 +148,11 @@ def practice() -> dict[str, list[str]]:
     return students
 
 
+def causes() -> tuple[str, ...]:
+    """What feedback may state as a cause, each a text that it then says: only of a solution that names it."""
+    return tuple(_settings()["causes"])
+
+
 @cache
 def _settings() -> dict[str, Any]:
     settings: dict[str, Any] = yaml.safe_load((ROOT / "corpus" / SETTINGS).read_text(encoding="utf-8"))
@@ -198,8 +205,10 @@ def _checked(path: Path, solution: Solution) -> Solution:
     for old, _ in solution.replace:
         if not any(old in source_of(cell) for cell in filter(is_code, _original()["cells"])):
             raise GraderError(f"{where}: no code cell of the reference holds {old!r}")
-    if unknown := set(solution.loses) - _items():
+    if unknown := (set(solution.loses) | solution.ceilings.keys()) - _items():
         raise GraderError(f"{where}: unknown items {sorted(unknown)}")
+    if unknown := set(solution.causes) - set(causes()):
+        raise GraderError(f"{where}: unknown causes {sorted(unknown)}; {SETTINGS} lists them")
     if (solution.kind == "wrong") != bool(solution.loses):
         raise GraderError(f"{where}: a wrong solution loses something, an honest one nothing")
     if (solution.kind == "models") != (solution.group in GROUPS) or not set(solution.parts) <= set(

@@ -26,6 +26,7 @@ INTERNAL = re.compile(
     r"|(?<![\w.])/(?:usr|home|opt|tmp)/|\b[0-9a-f]{32}\b|<(?:class|function|bound)\b| object at 0x",
     re.IGNORECASE,
 )
+OWN_LINE = re.compile(r", in your line `.*`")  # which the student wrote
 _END = re.compile(r"[.!?](?=\s+[A-Z“(]|$)")
 
 HEADINGS: Mapping[str, str] = MappingProxyType(
@@ -37,7 +38,9 @@ HEADINGS: Mapping[str, str] = MappingProxyType(
         "survivor": "Wrong solutions that survive",
         "kept": "Items that a wrong solution should have lost",
         "unexpected": "Points lost on items that should not be touched",
+        "ceiling": "Nonsense that earns too much",
         "imprecise": "Solutions that do not lose the checks named for them",
+        "untrue": "Feedback that states a cause which is not there",
         "untested_item": "Items that no wrong solution loses",
         "untested_check": "Checks that no wrong solution loses",
         "margin": "Thresholds without their margin",
@@ -55,16 +58,19 @@ def troubles_of(
     *,
     whole: bool,
     answers: Collection[str] = (),
+    causes: Collection[str] = (),
 ) -> tuple[Trouble, ...]:
     """Everything that is wrong, in the order of `HEADINGS`.
 
-    What no solution loses is only wrong where the `whole` corpus was tried; `answers` are the lines of the solution.
+    What no solution loses is only wrong where the `whole` corpus was tried; `answers` are the lines of the solution,
+    and `causes` the texts that feedback says only of solutions that name them.
     """
     found = [
         *_points(rubric, results),
         *(Trouble("broken", name, why) for name, why in broken.items()),
         *(trouble for row in rows for trouble in _of_row(row)),
         *_imprecise(rows),
+        *_untrue(rows, causes, whole=whole),
         *(_untested(items) if whole else ()),
         *_margins(items),
         *(Trouble("wording", name, why) for name, why in wording_faults(results, answers)),
@@ -138,6 +144,10 @@ def _of_row(row: Row) -> Iterator[Trouble]:
         if square.state is State.UNEXPECTED:
             here = [loss for loss in row.losses if loss.item == square.item]
             yield from (Trouble("unexpected", row.name, _told(loss)) for loss in here)
+    for square in row.squares:
+        most, earned = row.ceilings.get(square.item), (square.max_milli - square.lost_milli) / 1000
+        if most is not None and square.state is not State.UNJUDGED and earned > most:
+            yield Trouble("ceiling", row.name, f"{square.item}: {earned:g} points, at most {most:g} are deserved")
 
 
 def _told(loss: Loss) -> str:
@@ -152,6 +162,16 @@ def _imprecise(rows: Sequence[Row]) -> Iterator[Trouble]:
     for row in missed:
         lost = ", ".join(dict.fromkeys(loss.check for loss in row.losses if loss.component)) or "nothing"
         yield Trouble("imprecise", row.name, f"expected {', '.join(row.named_checks)}, got {lost}")
+
+
+def _untrue(rows: Sequence[Row], causes: Collection[str], *, whole: bool) -> Iterator[Trouble]:
+    said = {(row.name, cause): loss for row in rows for loss in row.losses for cause in causes if cause in loss.message}
+    for row in rows:
+        for cause in causes:
+            if (loss := said.get((row.name, cause))) is not None and cause not in row.causes:
+                yield Trouble("untrue", row.name, _told(loss))
+    for cause in set(causes) - {cause for _, cause in said} if whole else ():
+        yield Trouble("untrue", "causes", f"no feedback says {cause!r}")
 
 
 def _untested(items: Sequence[ItemUse]) -> Iterator[Trouble]:
@@ -197,7 +217,7 @@ def faults_of(text: str, answers: Collection[str] = ()) -> Iterator[str]:
         yield f"has {len(text)} characters, expected at most {LONGEST['message']}"
     if found := INTERNAL.search(text):
         yield f"names an internal ({found.group()!r})"
-    squeezed = "".join(text.split())
+    squeezed = "".join(OWN_LINE.sub("", text).split())
     if told := next((line for line in answers if line in squeezed), None):
         yield f"gives the solution ({told!r})"
 

@@ -28,18 +28,20 @@ def audit(
     margins: Mapping[str, Margin] | None = None,
     entries: Mapping[str, Solution] | None = None,
     answers: Collection[str] = (),
+    causes: Collection[str] = (),
 ) -> Audit:
     """What the results say about the rubric.
 
     results: entry -> its verdicts; models and unknown names are left out. parts: entry -> the parts that were trained
     for it, None where only components were judged. broken: entry -> why it has no verdicts. margins: by
     "<item>: <check>", None where nothing was calibrated. answers: the solution's lines, which no feedback may hold.
+    causes: texts that feedback says only of a solution that names them.
     """
     known = _tried(solutions() if entries is None else entries)
     rows = tuple(_row(known[name], results[name], rubric, exercise, parts) for name in results if name in known)
     items = tuple(_item_use(item, rows, results, exercise, margins or {}) for item in rubric.items)
     whole = set(known) <= set(results) | set(broken or {})
-    troubles = troubles_of(rows, items, results, rubric, broken or {}, whole=whole, answers=answers)
+    troubles = troubles_of(rows, items, results, rubric, broken or {}, whole=whole, answers=answers, causes=causes)
     notes = notes_of(rows, items, whole=whole, calibrated=margins is not None)
     return Audit(rubric.title, parts is not None, rows, items, troubles, notes)
 
@@ -113,6 +115,8 @@ def _row(
         undecided=tuple(undecided),
         named_checks=named,
         to_the_check=_exact(named, losses, of_foretold),
+        causes=tuple(solution.causes),
+        ceilings=solution.ceilings,
     )
 
 

@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,12 +31,12 @@ from grader.box.inbox import Inbox
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
 from grader.exercise import Exercise, Questions
-from grader.gathering import gather, named
+from grader.gathering import gather, merged, named
 from grader.in_box.frames import Event, Plan, StageEnd, StageStatus, StageStep, Step, recorded
 from grader.judge import judge
 from grader.notebook.restore import restore_given
 from grader.planning import cell_steps, first_plan, plan_frame, stage_steps
-from grader.records import Evidence, ItemVerdict, Notebook, Rubric, Status
+from grader.records import Array, Evidence, ItemVerdict, Notebook, Rubric, Stage, Status
 from grader.rubric import load_rubric
 from grader.running import ENGINE_FOLDER
 
@@ -174,16 +174,24 @@ def _evidence(warm: Warm, notebook: Notebook, folder: Path) -> Evidence:
         _run(warm.shell, source)
     inbox = Inbox(warm.rubric.limits, started=True, finished=True)
     plan = plan_frame(steps, warm.rubric.interface, warm.rubric.limits)
-    asked = [step for step in stage_steps(steps) if step.stage in warm.questions]
-    for step in asked:
-        _ask(warm, plan, step, folder / step.stage, inbox)
-    stages = {step.stage for step in asked}
+    stages = [step.stage for step in stage_steps(steps) if step.stage in warm.questions]
+    first = _answered_now(warm, plan, warm.questions, stages, folder, inbox)
+    second = warm.exercise.second_questions(first, {})  # here, too, and in no box of its own: our corpus steals nothing
+    return replace(merged(first, _answered_now(warm, plan, second, [*second], folder, inbox)), questions={})
+
+
+def _answered_now(
+    warm: Warm, plan: Plan, questions: Questions, stages: Sequence[Stage], folder: Path, inbox: Inbox
+) -> Evidence:
+    """What the notebook in this process answers to these stages."""
+    for stage in stages:
+        _ask(warm, plan, stage, questions[stage], folder / stage, inbox)
     specs = {
         source: spec
         for source, spec in warm.exercise.answer_specs(warm.rubric.sizes).items()
-        if source.stage in warm.questions
+        if source.stage in questions
     }
-    return gather(inbox, specs, {}, Status.OK, "", stages)
+    return gather(inbox, specs, questions, Status.OK, "", stages)
 
 
 def _steps(warm: Warm, notebook: Notebook) -> list[Step]:
@@ -204,15 +212,14 @@ def _given_cells(warm: Warm) -> tuple[str, ...]:
     return tuple(sources)
 
 
-def _ask(warm: Warm, plan: Plan, step: StageStep, folder: Path, inbox: Inbox) -> None:
+def _ask(warm: Warm, plan: Plan, stage: Stage, questions: Mapping[str, Array], folder: Path, inbox: Inbox) -> None:
     """The stage's answers and notes are in the inbox, recorded by the box's own recorder."""
-    stage = step.stage
     (folder / "answers").mkdir(parents=True, exist_ok=True)
-    save_file(warm.questions[stage], folder / "questions.safetensors")
+    save_file(dict(questions), folder / "questions.safetensors")
     request = {
         "stage": stage,
         "kind": stage.kind,
-        "question_s": step.question_s,
+        "question_s": warm.rubric.limits.question_s,
         "folder": str(folder),
         "skip": [],
         "probe": str(warm.exercise.in_box),

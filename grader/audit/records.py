@@ -6,7 +6,7 @@ Its words and marks are those in which page, table and terminal say the same thi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -82,6 +82,8 @@ class Row:
     undecided: tuple[Loss, ...]
     named_checks: tuple[str, ...]  # those that the corpus says it must lose; empty where it names none
     to_the_check: bool | None  # whether it lost exactly those; None where none are named
+    causes: tuple[str, ...] = ()  # that its feedback may state
+    ceilings: Mapping[str, float] = field(default_factory=dict)  # item -> the most points that it may earn
 
     @property
     def survives(self) -> bool:

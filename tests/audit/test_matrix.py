@@ -123,6 +123,15 @@ def test_points_that_do_not_add_up_and_narrow_margins_are_told() -> None:
     assert replace(narrow, zero_at=0.9, honest_worst=0.65).gap < 0  # smaller is better here
 
 
+def test_a_cause_that_feedback_states_must_be_named_by_the_solution() -> None:
+    slips = [wrong("slip", "one.turn"), replace(wrong("other", "one.turn"), causes=["alert(1)"])]
+    results = {slip.name: verdicts(LEFT) for slip in slips}
+    assert told(audited(slips, results, causes=("alert(1)",))) == {"untrue": ["slip"]}
+    assert told(audited(slips, results, causes=("never said",))) == {}  # not the whole corpus
+    whole = audited(slips, results | {"reference": verdicts()}, causes=("never said", "alert(1)"))
+    assert told(whole)["untrue"] == ["slip", "causes"]
+
+
 def test_follow_through_counts_as_kept() -> None:
     first, draw, *rest = verdicts({**LEFT, "one.draw: draws_well": 500}, trained=True)
     results = {"slip": (first, replace(draw, gained_milli=500, points_milli=20_000), *rest)}

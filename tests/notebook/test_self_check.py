@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +18,35 @@ from grader.audit import corpus
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.regions import replace_regions, strip_markers
 
-UNSEEN = {  # right in form, wrong in size
-    *("logvar_taken_for_log_sigma", "kl_without_half", "kl_turned_down"),
-    *("reconstruction_alone_is_trained", "first_image_of_a_batch", "centred_uniform_prior", "noise_added_to_samples"),
+UNSEEN = {  # why -> wrong solutions that a self-check of a second, with nothing to compare with, does not see
+    "right in form, wrong in size": (
+        *("logvar_taken_for_log_sigma", "kl_without_half", "kl_turned_down", "reconstruction_alone_is_trained"),
+        *("first_image_of_a_batch", "centred_uniform_prior", "noise_added_to_samples", "kl_times_ten_in_the_loop"),
+        *("kl_subtracted_in_the_loop", "kl_of_detached_heads", "nonsense_loss_of_a_billionth"),
+        *("nonsense_gradient_of_a_billionth", "nonsense_clipped_to_nothing", "nonsense_only_a_penalty_is_trained_on"),
+        *("nonsense_label_hardly_counts", "nonsense_label_hardly_counts_in_the_encoder"),
+        "nonsense_label_hardly_counts_in_the_decoder",
+    ),
+    "only many epochs show it": (
+        *("first_epochs_state_loaded_back", "best_state_is_the_worst", "learning_rate_halved_every_batch"),
+        *("scheduler_stepped_every_batch", "learning_rate_divided_by_the_steps"),
+    ),
+    "other rows are not tried": (
+        "labels_sorted",
+        "codes_added_up_along_the_batch",
+        "batch_taken_for_time",
+    ),
+    "gradients inside the networks are not tried": (
+        *("conditional_code_detached", "decoder_hidden_layer_detached", "decoder_takes_the_data_of_its_code"),
+        *("decoder_copies_its_code", "nonsense_decoder_detached", "conditional_nonsense_decoder_detached"),
+    ),
+    "single pixels and units are not tried": (
+        *("logvar_is_mu_reversed", "logvar_is_a_cube_of_mu", "nonsense_one_pixel_and_one_unit", "nonsense_one_unit"),
+        *("nonsense_one_unit_deep", "nonsense_encoder_one_pixel", "nonsense_encoder_one_unit"),
+        *("nonsense_encoder_linear_tanh", "nonsense_decoder_one_unit", "conditional_nonsense_one_unit"),
+        *("conditional_nonsense_encoder_one_unit", "conditional_nonsense_encoder_linear_tanh"),
+        "conditional_nonsense_decoder_one_unit",
+    ),
 }
 
 
@@ -70,7 +97,7 @@ def of_code() -> list[str]:
 
 @pytest.mark.parametrize("name", of_code())
 def test_a_mistake_in_the_code_is_seen(name: str) -> None:
-    assert bool(flagged(name)) == (name not in UNSEEN)
+    assert bool(flagged(name)) == (name not in itertools.chain(*UNSEEN.values()))
 
 
 def test_what_is_not_filled_yet_is_said_and_nothing_else() -> None:

@@ -15,7 +15,7 @@ export SUBMISSION SUBMISSIONS CLASS NAME
 # A command starts many processes: where images for containers forbid it, each would compile all of the grader again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup grade grade-class regrade gradescope check doctor test test-whole coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-seeds calibrate constants bench bench-data bench-wall bench-class clean
+.PHONY: help setup grade grade-class regrade gradescope check doctor test test-whole coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-seeds calibrate constants costs bench bench-data bench-wall bench-class clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -136,6 +136,9 @@ bench-wall: setup ## the reference's run in the box against the same run outside
 constants: setup ## trains the reference with other constants; writes docs/constants.md, some hours
 	@$(RUN) -m benchmarks.constants --jobs $(WORKERS)
 	@$(RUN) -m benchmarks.constants_page
+
+costs: audit ## what each mistake of the corpus costs where it was made; writes docs/costs.md from the audit's table
+	@$(RUN) -m benchmarks.costs
 
 bench: setup ## what grading costs beside the notebook alone, Otter-Grader and nbgrader; writes docs/benchmarks.md (PARTS="whole short class data growth starts gpu")
 	@mkdir -p build && $(RUN) -m benchmarks.bench $(PARTS)

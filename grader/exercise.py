@@ -54,6 +54,7 @@ class Exercise(Protocol):
     A stage has a kind and a part: `components` is asked before a part's training, `sampling`, `trained` and
     `quality` after it, in this order, and `decode` in a second box that holds the trained numbers but none of the
     earlier questions.
+    Other kinds, asked in that second box alone, are the exercise's own.
     """
 
     parts: tuple[str, ...]
@@ -78,8 +79,11 @@ class Exercise(Protocol):
     def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[Address, AnswerSpec]:
         """What each answer may hold."""
 
-    def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
-        """The questions of `decode.<part>`; raises `NotAnswered` where there is nothing to ask."""
+    def second_questions(self, evidence: Evidence, trained: Mapping[str, Mapping[str, Array]]) -> Questions:
+        """What a fresh box is asked that runs the notebook's definitions, stage by stage; empty where it is not needed.
+
+        trained: part -> the trained numbers, of the parts that have any. What this box is told, no other box knows.
+        """
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """Pictures for the report; never raises for missing evidence."""

@@ -106,17 +106,19 @@ def second_plan(
 ) -> list[Step]:
     """The cells that define things, which ran quickly the first time, and then the stages; no training, no pictures.
 
-    Of a cell that ended the process, or did not end, only what it defines.
+    Of a cell that trains, ended the process or did not end, only what it defines.
     """
     steps: list[Step] = []
     for index, cell in enumerate(restored.notebook["cells"]):
         run = runs.get(index)
         if not is_code(cell) or run is None or run.status == CellStatus.SKIPPED:
             continue
-        replay = _replay(restored, index, training_part(restored, index, exercise, names))
-        ended = run.status in {CellStatus.OK, CellStatus.ERROR}
-        source = source_of(cell) if ended else definitions_of(source_of(cell))
-        if source and (replay is Replay.ALWAYS or (replay is Replay.QUICK and run.seconds <= limits.replay_s)):
+        part = training_part(restored, index, exercise, names)
+        replay = _replay(restored, index, part)
+        whole = part is None and run.status in {CellStatus.OK, CellStatus.ERROR}
+        source = source_of(cell) if whole else definitions_of(source_of(cell))
+        quick = replay is Replay.QUICK and run.seconds <= limits.replay_s
+        if source and (part is not None or replay is Replay.ALWAYS or quick):
             steps.append(_cell(index, source, limits.probe_s, replay=Replay.NEVER))
     return steps + [_stage(stage, limits) for stage in stages]
 

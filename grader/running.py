@@ -17,7 +17,7 @@ from grader.box.backend import ENGINE, PROBE, backend_named
 from grader.box.gpu import gpu
 from grader.box.inbox import Inbox
 from grader.box.keeper import ENDED_ITSELF, Kept, Supply
-from grader.evidence import AnswerSpec, NotAnswered, as_stored
+from grader.evidence import AnswerSpec, as_stored
 from grader.exercise import Exercise, Questions, Say
 from grader.gathering import gather, merged, trained_state
 from grader.in_box.frames import Asked, At, CellStep, Replay, Step
@@ -253,23 +253,20 @@ def _with_second_box(
     *,
     before: Questions | None = None,
 ) -> Evidence:
-    """The evidence, with what a fresh box answers that holds the trained numbers and the codes but no picture.
+    """The evidence, with what a fresh box answers, which holds the trained numbers and the codes but no picture.
 
     `before` are stages that the fresh box is told first.
     """
-    asked: Questions = {}
     exercise, limits = case.exercise, case.rubric.limits
-    for part in exercise.parts:
-        if Address.of("trained", part, "state") not in first.inbox.answers:
-            continue
-        state = trained_state(first.inbox, part, limits.evidence_mb)
-        try:
-            asked[Stage.of("decode", part)] = exercise.second_questions(part, evidence, state)
-        except NotAnswered:
-            continue
+    trained = {
+        part: trained_state(first.inbox, part, limits.evidence_mb)
+        for part in exercise.parts
+        if Address.of("trained", part, "state") in first.inbox.answers
+    }
+    asked = exercise.second_questions(evidence, trained)
     if not asked:
         return evidence
-    say("decoding in a fresh box")
+    say("asking the rest in a fresh box")
     told = {**(before or {}), **asked}
     names = case.rubric.interface.names
     steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(told))

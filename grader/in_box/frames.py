@@ -72,7 +72,8 @@ class Stage(_Place):
 
     @property
     def kind(self) -> str:
-        """What is asked for: `components`, `sampling`, `trained`, `quality`, `decode`; or `replace`."""
+        """What is asked for: `components`, `sampling`, `trained`, `quality`, `decode`, one of the exercise's own; or
+        `replace`."""
         return self.split(".")[0]
 
     @property

@@ -25,6 +25,7 @@ from safetensors.numpy import load_file, save
 STUDENT = student  # type: ignore[name-defined]  # noqa: F821
 REQUEST = request  # type: ignore[name-defined]  # noqa: F821
 MAX_MESSAGE = 400
+MAX_LINE = 100  # characters of a line of the notebook
 
 
 class TooSlow(BaseException):
@@ -95,9 +96,20 @@ def _raised_in_student_code(error):
             continue  # a toy that was called wrongly says so like any library
         if frame.filename.startswith(REQUEST["probe"]):
             return False
-        if "ipykernel_" in frame.filename or frame.filename.startswith("<ipython"):
+        if _is_cell(frame):
             return True
     return False
+
+
+def _is_cell(frame):
+    return "ipykernel_" in frame.filename or frame.filename.startswith("<ipython")
+
+
+def _own_line(error):
+    """The innermost line of the notebook's that the error came through, as the end of a message; else nothing."""
+    lines = (frame.line for frame in reversed(traceback.extract_tb(error.__traceback__)) if _is_cell(frame))
+    line = next(lines, None)
+    return f", in your line `{line.strip()[:MAX_LINE]}`" if line else ""
 
 
 def _load_probe():
@@ -124,7 +136,8 @@ def _ask(question, function, questions, no_answer):
         _note(question, str(error), getattr(error, "ours", False) is True)
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt) and not error.args  # by the runner: the stage's time is over
-        text = "did not finish in time" if interrupted else f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error}"[: MAX_MESSAGE - MAX_LINE - 20] + _own_line(error)
+        text = "did not finish in time" if interrupted else text
         _note(question, text, not interrupted and not _raised_in_student_code(error))
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from grading import graded, lost
 
 from grader.audit import corpus
-from grader.exercises.vae_mnist.in_box import interface, stand_in
+from grader.exercises.vae_mnist.in_box import interface
+from grader.exercises.vae_mnist.in_box.asking import PARTS
+from grader.exercises.vae_mnist.in_box.own_model import toy_of
+from grader.exercises.vae_mnist.in_box.training import our_loss
+from grader.exercises.vae_mnist.wing import STAND_IN
 from grader.notebook.format import dump_notebook, load_notebook
 from grader.notebook.regions import replace_regions, strip_markers
 from grader.notebook.template import make_template
@@ -68,19 +73,20 @@ def test_the_whole_notebook_earns_everything(reference: Notebook, tmp_path: Path
 
 def test_the_toys_take_and_return_in_the_notebooks_order(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = torch.rand(3, 1, 28, 28), torch.tensor([1, 2, 3])
-    model = stand_in.fill(stand_in.ToyModel(4, True), 1)
+    given = {"stand_in": np.frombuffer(STAND_IN.read_bytes(), dtype=np.uint8)}
+    model = toy_of(PARTS[1], {"LATENT_DIM": 4}, given, 1)
     x_hat, mu, logvar = (value.detach() for value in model(x, y))
-    loss, reconstruction, kl = stand_in.toy_loss(x_hat, x, mu, logvar)
+    loss, reconstruction, kl = our_loss(x_hat, x, mu, logvar)
     course = load_rubric(RUBRIC)[0].interface
     for section in ("names", "arguments", "returns", "options"):
         monkeypatch.setitem(interface.interface, section, dict(getattr(course, section)))
     rows = torch.nn.functional.one_hot(y, 10).float()
-    toy = stand_in.fill(stand_in.ToyModel(4, True), 1)
+    toy = toy_of(PARTS[1], {interface.actual("LATENT_DIM"): 4}, given, 1)
     for ours, theirs in zip((mu, logvar, x_hat), toy(x, rows), strict=True):
         assert torch.equal(ours, theirs)
     assert torch.equal(toy.enc(x, rows)[0], logvar)
     assert torch.equal(toy.dec(rows, toy.sample_latent(logvar, mu)), x_hat)
     assert torch.equal(toy.sample_latent(logvar, mu), mu + 0.1 * logvar)
-    given = stand_in.as_notebook(stand_in.toy_loss, "vae_loss")(x, x_hat, mu, logvar=logvar)
-    assert torch.equal(torch.stack(given), torch.stack((loss, kl, reconstruction)))
+    values = interface.as_notebook(our_loss, "vae_loss")(x, x_hat, mu, logvar=logvar)
+    assert torch.equal(torch.stack(values), torch.stack((loss, kl, reconstruction)))
     assert len(list(toy.parameters())) == len(list(model.parameters()))

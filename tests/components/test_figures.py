@@ -133,7 +133,8 @@ def test_copies_stand_framed_above_their_originals() -> None:
     copied = by_id(with_answer(good, "quality.cvae/samples/images", copies))["cvae-nearest"]
     assert f"so are {COUNT} of {COUNT}." in copied.caption
     assert orange(copied) > 1000
-    new = by_id(good)["cvae-nearest"]
+    noise = np.random.default_rng(1).random(copies.shape, dtype=np.float32)
+    new = by_id(with_answer(good, "quality.cvae/samples/images", noise))["cvae-nearest"]
     assert orange(new) < orange(copied)
 
 
@@ -151,10 +152,10 @@ def test_the_reference_stands_beside_a_loss_on_its_scale(scale: float, same: boo
 def test_the_reference_has_a_level_for_everything_that_is_drawn() -> None:
     for part in IDS:
         known = reference(part)
-        assert len(known.loss) == 10
+        assert len(known.loss) == 7
         assert known.loss[-1] < known.loss[0]
         assert len(known.worst) == 10
-        assert 0.7 < known.kept < 1
+        assert 0.6 < known.kept < 1
         assert 0.3 < known.nearest < 0.7
     share = reference("cvae").read_as_asked
     assert share is not None

@@ -16,7 +16,7 @@ from safetensors.numpy import save
 from toy_exercise import notebook, running
 
 from grader.box.inbox import MAX_VALUES, Inbox
-from grader.evidence import NotAnswered, save_evidence
+from grader.evidence import save_evidence
 from grader.gathering import gather, merged, trained_state
 from grader.in_box import frames
 from grader.in_box.frames import (
@@ -103,11 +103,7 @@ def check(stream: bytes) -> Inbox:
     assert all(isinstance(run, CellRun) and 0 <= run.seconds < 1e6 for run in inbox.cells.values())
     specs = TOY.answer_specs(RUBRIC.sizes)
     evidence = gather(inbox, specs, QUESTIONS, Status.KILLED if reason else Status.OK, reason)
-    for part in TOY.parts:
-        try:
-            TOY.second_questions(part, evidence, trained_state(inbox, part, RUBRIC.limits.evidence_mb))
-        except NotAnswered:
-            continue
+    TOY.second_questions(evidence, {part: trained_state(inbox, part, RUBRIC.limits.evidence_mb) for part in TOY.parts})
     items = judge(merged(evidence, evidence), RUBRIC, TOY.checks)
     assert all(0 <= item.points_milli <= item.max_points_milli for item in items)
     save_evidence(evidence)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from grader.evidence import AnswerSpec, ArraySpec, NotAnswered
+from grader.evidence import AnswerSpec, ArraySpec
 from grader.exercise import Exercise, InterfaceSpec, ItemSpec, Questions, Say
 from grader.judging import Check, checks_of
-from grader.records import Address, Array, Blame, Evidence, Fault, Figure, Stage
+from grader.records import Address, Array, Evidence, Figure, Stage
 from toy_exercise import checks
 
 FOLDER = Path(__file__).parent
@@ -65,12 +65,14 @@ class Toy:
             specs[Address.of("decode", part, "apply")] = numbers
         return specs
 
-    def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
+    def second_questions(self, evidence: Evidence, trained: Mapping[str, Mapping[str, Array]]) -> Questions:
         """The first box's answers go into the second, with the trained number."""
-        codes = evidence.answers.get(Address.of("quality", part, "apply").array("y"))
-        if codes is None or not state:
-            raise NotAnswered(Fault(Blame.STUDENT, "there is nothing to decode"))
-        return {"x": codes, **state}
+        questions: Questions = {}
+        for part, state in trained.items():
+            codes = evidence.answers.get(Address.of("quality", part, "apply").array("y"))
+            if codes is not None and state:
+                questions[Stage.of("decode", part)] = {"x": codes, **state}
+        return questions
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """None."""

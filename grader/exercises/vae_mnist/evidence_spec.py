@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from grader.evidence import AnswerSpec, ArraySpec
+from grader.exercises.vae_mnist.by_toys import SAMPLING, TRAINING, Asked
 from grader.records import Address
 
 PIXELS = 784
@@ -19,46 +20,57 @@ def _ints(max_elements: int, *names: str) -> dict[str, ArraySpec]:
     return {name: ArraySpec("int", max_elements) for name in names}
 
 
+def _asked(asked: Asked, part: str, spec: AnswerSpec) -> dict[Address, AnswerSpec]:
+    """With the student's own model and with stand-ins alike."""
+    return dict.fromkeys((asked.own(part), *asked.others(part)), spec)
+
+
 def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
     """The specification of each answer."""
     specs: dict[Address, AnswerSpec] = {}
     for part in ("vae", "cvae"):
         conditional = part == "cvae"
-        heads = (
-            "mu",
-            "logvar",
-            "mu_again",
-            "logvar_again",
-            "mu_single",
-            "logvar_single",
-            "moved_mu",
-            "moved_logvar",
-        )
-        lines = ("line_mu", "line_logvar", "train_mu", "train_logvar")
-        labels = ("label_mu", "label_logvar") if conditional else ()
-        encoder = _floats(100 * LATENTS, *heads, *lines, *labels) | _ints(1, "latent_dim")
-        images = ("x_hat", "far", "again", "single", "line", "train", *(("by_label",) if conditional else ()))
+        kinds = ["", "again_", "single_", "reordered_", "line_", "moved_", "many_", "train_"]
+        kinds += ["label_", "one_label_"] if conditional else []
+        heads = [f"{kind}{head}" for kind in kinds for head in ("mu", "logvar")]
+        flips = [f"{what}{k}_{head}" for what in ("flip", "copies") for k in (0, 1) for head in ("mu", "logvar")]
+        encoder = _floats(100 * LATENTS, *heads) | _floats(PIXELS, *flips) | _floats(32 * PIXELS, "gradients")
+        encoder |= _ints(1, "latent_dim")
+        images = ["x_hat", "far", "again", "single", "reordered", "line", "train"]
+        images += ["by_label", "by_one_label"] if conditional else []
         decoder = _floats(100 * PIXELS, *images) | _ints(1, "latent_dim")
-        decoder |= _floats(2 * (LATENTS + 1) * PIXELS, "still", "moves")
+        decoder |= _floats(2 * (LATENTS + 1) * PIXELS, "still", "moves") | _floats(128 * LATENTS, "gradients")
         draws = sizes["draw_rows"] * LATENTS
-        steps = 4 * sizes["train_epochs"] * sizes["train_batches"]
+        steps = 2 * sizes["train_epochs"] * sizes["train_batches"]
+        rows = sizes["train_batch"] * (steps // 6 + 3)
+        passes = [f"pass_{what}{head}" for what in ("", "grad_", "path_") for head in ("mu", "logvar")]
         count = 3 * sizes["toy_samples"]
         samples, reconstructions = sizes["samples"], sizes["reconstructions"]
+        training = (
+            _floats(100, "start", "end")
+            | _floats(100 * steps, "before", "after", "used", "came")
+            | _floats(10 * steps, "rates", "losses")
+            | _floats(1000, "history")
+            | _floats(rows * PIXELS, "pass_x_hat", "pass_grad_x_hat")
+            | _floats(rows * LATENTS, *passes)
+            | _ints(10_000, "batch", "batches_served", "modes", "labels", "kept", "pass_rows", "tapped")
+        )
+        sampling = (
+            _floats(count * LATENTS, "codes")
+            | _floats(count * PIXELS, "decoded", "images")
+            | _ints(count, "labels", "encoder_calls", "as_images")
+            | _ints(16, "shapes")
+        )
         specs |= {
             Address.of("components", part, "encoder"): encoder,
             Address.of("components", part, "decoder"): decoder,
             Address.of("components", part, "sizes"): _floats(100 * PIXELS, "mu", "logvar", "x_hat") | _ints(1, "size"),
-            Address.of("components", part, "parameters"): _ints(3, "encoder", "decoder"),
+            Address.of("components", part, "encoder_parameters"): _ints(3, "counts"),
+            Address.of("components", part, "decoder_parameters"): _ints(3, "counts"),
             Address.of("components", part, "reparameterize"): _floats(draws, "z", "grad_mu", "grad_logvar")
             | _floats(draws * sizes["draws"], "draws"),
-            Address.of("components", part, "training"): _floats(2000, "start", "end")
-            | _floats(2000 * steps, "before", "grads")
-            | _floats(1000, "history")
-            | _ints(10_000, "batch", "batches_served", "modes", "labels"),
-            Address.of("sampling", part, "sampling"): _floats(count * LATENTS, "codes")
-            | _floats(count * PIXELS, "decoded", "images")
-            | _ints(count, "labels", "encoder_calls")
-            | _ints(16, "shapes"),
+            **_asked(TRAINING, part, training),
+            **_asked(SAMPLING, part, sampling),
             Address.of("trained", part, "history"): _floats(1000, "history"),
             Address.of("trained", part, "device"): _ints(1, "cuda"),
             Address.of("quality", part, "encode"): _floats(reconstructions * LATENTS, "mu", "logvar"),

@@ -15,6 +15,7 @@ from grader.records import Array, Stage
 
 PARTS = ("vae", "cvae")
 MAX_LATENT = 512
+MANY = 64  # images that show what an encoder's numbers have to do with each other
 Questions = dict[Stage, dict[str, Array]]  # stage -> name -> array
 
 
@@ -81,12 +82,16 @@ def _component_questions(rng: np.random.Generator, sizes: Mapping[str, int], mni
     y = mnist.test_labels[chosen]
     first, second = _uniform(rng, 0, 0.5, 2, 1, 28, 28)
     code_a, code_b = _normal(rng, 2, MAX_LATENT)
+    many_x, many_chosen = hidden_images(rng, mnist.test_images, MANY)
     batch, batches = sizes["train_batch"], sizes["train_batches"]
     train_x, train_chosen = hidden_images(rng, mnist.test_images, batch * batches - batch // 2)
     return {
         "x": x,
         "y": y,
         "z": _normal(rng, rows, MAX_LATENT),
+        "order": np.roll(np.arange(rows), int(rng.integers(1, rows))),  # no row stays where it was
+        "many_x": many_x,
+        "many_y": mnist.test_labels[many_chosen],
         # f is affine exactly if f(a + b) - f(a) - f(b) + f(0) is zero
         "line_images": np.stack([0 * first, first, second, first + second]),
         "line_codes": np.stack([0 * code_a, code_a, code_b, code_a + code_b]),
@@ -99,7 +104,6 @@ def _component_questions(rng: np.random.Generator, sizes: Mapping[str, int], mni
         "train_y": mnist.test_labels[train_chosen],
         "train_batch": _integer(batch),
         "train_epochs": _integer(sizes["train_epochs"]),
-        "train_lr": np.array(0.05, dtype=np.float32),
     }
 
 
@@ -108,6 +112,7 @@ def _sampling_questions(rng: np.random.Generator, sizes: Mapping[str, int]) -> d
         "draw_seed": _integer(int(rng.integers(1 << 31))),
         "sample_counts": np.array([sizes["toy_samples"], 1, 7, sizes["toy_samples"]], dtype=np.int64),
         "sample_labels": rng.integers(0, 10, sizes["toy_samples"]),
+        "sample_codes": _normal(rng, 2, MAX_LATENT),
     }
 
 

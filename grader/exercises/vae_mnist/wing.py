@@ -12,9 +12,9 @@ import numpy as np
 from grader.box.backend import MNIST
 from grader.classifier import judge
 from grader.data.mnist import ensure_mnist, raw_folder
-from grader.evidence import AnswerSpec, NotAnswered
+from grader.evidence import AnswerSpec
 from grader.exercise import InterfaceSpec, ItemSpec, Questions, Say
-from grader.exercises.vae_mnist import figures, questions
+from grader.exercises.vae_mnist import by_toys, figures, questions
 from grader.exercises.vae_mnist.checks import CHECKS, real
 from grader.exercises.vae_mnist.checks.pictures import (
     black_and_white,
@@ -26,7 +26,7 @@ from grader.exercises.vae_mnist.checks.pictures import (
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
 from grader.exercises.vae_mnist.in_box import interface
 from grader.judging import Check
-from grader.records import Address, Array, Blame, Evidence, Fault, Figure, Stage
+from grader.records import Address, Array, Evidence, Figure, Stage
 
 
 def _drawn(part: str, beside: str) -> ItemSpec:
@@ -35,6 +35,7 @@ def _drawn(part: str, beside: str) -> ItemSpec:
     return ItemSpec(remarks_beside=(beside,), spoilt_by=earlier)
 
 
+STAND_IN = Path(__file__).parent / "stand_in.py"  # told to a throwaway box, never imported here
 ITEMS = {
     "vae.encoder_decoder": ItemSpec(asks_for=("Encoder", "Decoder")),
     "vae.reparameterization": ItemSpec(asks_for=("VAE.reparameterize",)),
@@ -90,18 +91,20 @@ class VaeMnist:
         """See `evidence_spec`."""
         return answer_specs(sizes)
 
-    def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
-        """The hidden images' codes, slightly moved, and codes from the prior."""
-        encode = Address.of("quality", part, "encode")
-        codes = evidence.answers.get(encode.array("mu"))
-        x = evidence.questions[Stage.of("quality", part).array("x")]
-        if codes is None or not state:
-            raise NotAnswered(evidence.faults.get(encode, Fault(Blame.STUDENT, "there are no codes")))
-        if codes.ndim != 2 or len(codes) != len(x) or codes.shape[1] > questions.MAX_LATENT:
-            raise NotAnswered(Fault(Blame.STUDENT, f"expected one code an image, got shape {codes.shape}"))
-        asked = Stage.of("quality", part).arrays(evidence.questions)
-        decoder = {name: array for name, array in state.items() if name.startswith("decoder/")}
-        return questions.decode_questions(codes, asked, decoder)
+    def second_questions(self, evidence: Evidence, trained: Mapping[str, Mapping[str, Array]]) -> Questions:
+        """The hidden images' codes, slightly moved, and codes from the prior; then, of code that gave nothing to judge
+        with the student's own model, what it does with a stand-in."""
+        asked: Questions = {}
+        for part, state in trained.items():
+            codes = evidence.answers.get(Address.of("quality", part, "encode").array("mu"))
+            x = evidence.questions[Stage.of("quality", part).array("x")]
+            fits = codes is not None and codes.ndim == 2 and len(codes) == len(x)
+            if codes is None or not fits or codes.shape[1] > questions.MAX_LATENT or not state:
+                continue
+            quality = Stage.of("quality", part).arrays(evidence.questions)
+            decoder = {name: array for name, array in state.items() if name.startswith("decoder/")}
+            asked[Stage.of("decode", part)] = questions.decode_questions(codes, quality, decoder)
+        return asked | by_toys.questions(evidence, STAND_IN.read_bytes())
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """See `figures`."""
@@ -118,8 +121,7 @@ class VaeMnist:
                     "gradient can have come; the pictures that it was trained on may have been others"
                 )
             if here.array("images") in evidence.answers and not fresh_decoder_answered(evidence, part):
-                fault = evidence.faults.get(decode)
-                why = f" ({fault.message})" if fault else ""
+                why = f" ({evidence.fault(decode, 'images').message})"
                 reasons.append(
                     f"{part}: the trained decoder could not be rebuilt in a fresh box{why}; its reconstructions were "
                     "made beside the encoder, where the one could have remembered what the other saw"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from grader.evidence import AnswerSpec, NotAnswered
+from grader.evidence import AnswerSpec
 from grader.exercise import InterfaceSpec, ItemSpec, Questions, Say
 from grader.judging import Check, checks_of
-from grader.records import Address, Array, Blame, Evidence, Fault, Figure
+from grader.records import Address, Array, Evidence, Figure
 
 from . import checks, evidence_spec, questions
 from .in_box import interface
@@ -52,9 +52,9 @@ class StraightLine:
         """See `evidence_spec.answer_specs`."""
         return evidence_spec.answer_specs(sizes)
 
-    def second_questions(self, part: str, evidence: Evidence, state: Mapping[str, Array]) -> dict[str, Array]:
-        """Nothing: the engine asks only where the probe answers `trained.<part>/state`, for a second, fresh box."""
-        raise NotAnswered(Fault(Blame.NOBODY, "this exercise has no second box"))
+    def second_questions(self, evidence: Evidence, trained: Mapping[str, Mapping[str, Array]]) -> Questions:
+        """Nothing: what a second, fresh box is to be asked once the first one has answered."""
+        return {}
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """None. Draw from evidence what a student should see: `Figure(id, title, caption, png)`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grader.exercises.vae_mnist.checks import functions, modules, quality, sampling, training
+from grader.exercises.vae_mnist.checks import decoder, encoder, functions, networks, quality, sampling, training
 from grader.judging import Check, checks_of
 
-CHECKS: dict[str, Check] = checks_of(modules, functions, training, sampling, quality)
+CHECKS: dict[str, Check] = checks_of(encoder, decoder, networks, functions, training, sampling, quality)

@@ -9,6 +9,8 @@ from grader.judging import check
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 BATCHES = ("random", "digits", "shifted", "small")
+SAME = 0.99  # correlation of two draws that are one; cosine of two gradients
+SOME = 0.5  # cosine below which a gradient has little to do with the right one; an absolute error reaches 0.8
 LOGITS = "binary cross-entropy of logits"
 
 
@@ -26,71 +28,6 @@ def _noise(evidence: Evidence, part: str) -> Array:
     draws = expect_shape(draws, (count, len(mu), size), "z")
     noise: Array = (draws - mu[:, :size]) / np.exp(logvar[:, :size] / 2)
     return noise
-
-
-@check()
-def mean_is_mu(evidence: Evidence, part: str, *, max_error: float) -> Finding:
-    """The mean of many draws is mu."""
-    error = float(np.sqrt((_noise(evidence, part).mean(axis=0) ** 2).mean()))
-    return verdict(
-        error <= max_error,
-        "draws are centred on mu",
-        "the mean of many draws for the same row is not mu",
-        "What should z be when the noise happens to be zero?",
-        {"error of the mean, in sigmas": error},
-    )
-
-
-@check()
-def spread_is_sigma(evidence: Evidence, part: str, *, max_error: float) -> Finding:
-    """The spread of many draws is sigma, the square root of the variance whose logarithm is given."""
-    spread = _noise(evidence, part).std(axis=0)
-    error = float(np.sqrt(((spread - 1) ** 2).mean()))
-    none = float(spread.max()) < 1e-6
-    return verdict(
-        error <= max_error,
-        "draws spread as sigma says",
-        "all draws for a row are the same" if none else "the spread of many draws for the same row is not sigma",
-        "logvar is the logarithm of the variance: how does one get the standard deviation from it?",
-        {"error of the spread, in sigmas": error},
-    )
-
-
-@check()
-def noise_is_normal(evidence: Evidence, part: str, *, max_kurtosis_error: float) -> Finding:
-    """The noise is normally distributed."""
-    noise = _noise(evidence, part)
-    spread = noise.std(axis=0)
-    if spread.min() < 1e-6:
-        return Finding(0.0, "there is no noise", "Is anything random in z?")
-    standard = (noise - noise.mean(axis=0)) / spread
-    kurtosis = float((standard**4).mean())
-    return verdict(
-        abs(kurtosis - 3) <= max_kurtosis_error,
-        "the noise is normal",
-        "the noise is random but not normally distributed",
-        "Which distribution does your noise come from, and which one does the text ask for?",
-        {"kurtosis (normal: 3, uniform: 1.8)": kurtosis},
-    )
-
-
-@check()
-def draws_are_independent(evidence: Evidence, part: str, *, max_correlation: float) -> Finding:
-    """Every row and every number of a code gets its own noise, anew in each call."""
-    noise = _noise(evidence, part)
-    noise = noise - noise.mean(axis=0)
-    spread = noise.std(axis=0)
-    if spread.min() < 1e-6:
-        return Finding(0.0, "z is the same in every call", "Is anything random in z?")
-    noise = noise / spread
-    rows = abs(float(np.mean(noise[:, 0] * noise[:, 1])))
-    columns = abs(float(np.mean(noise[:, :, 0] * noise[:, :, -1]))) if noise.shape[2] > 1 else 0.0
-    wrong = "all rows of a batch get the same noise" if rows > max_correlation else ""
-    if columns > max_correlation:
-        wrong = "all numbers of a code get the same noise"
-    measured = {"correlation between rows": rows, "correlation between latents": columns}
-    right = "every number has noise of its own"
-    return verdict(not wrong, right, wrong, "What shape must the noise have?", measured)
 
 
 @check()
@@ -126,6 +63,79 @@ def _relative_error(got: Array, expected: Array) -> float:
     if got.shape != expected.shape:
         return float("inf")
     return float(np.linalg.norm(got - expected) / (np.linalg.norm(expected) + 1e-12))
+
+
+@check()
+def mean_is_mu(evidence: Evidence, part: str, *, max_error: float) -> Finding:
+    """The mean of many draws is mu."""
+    error = float(np.sqrt((_noise(evidence, part).mean(axis=0) ** 2).mean()))
+    return verdict(
+        error <= max_error,
+        "draws are centred on mu",
+        "the mean of many draws for the same row is not mu",
+        "What should z be when the noise happens to be zero?",
+        {"error of the mean, in sigmas": error},
+    )
+
+
+@check()
+def spread_is_sigma(evidence: Evidence, part: str, *, max_error: float) -> Finding:
+    """The spread of many draws is sigma, the square root of the variance whose logarithm is given."""
+    spread = _noise(evidence, part).std(axis=0)
+    error = float(np.sqrt(((spread - 1) ** 2).mean()))
+    return verdict(
+        error <= max_error,
+        "draws spread as sigma says",
+        _still(spread) if spread.min() < 1e-6 else "the spread of many draws for the same row is not sigma",
+        "logvar is the logarithm of the variance: how does one get the standard deviation from it?",
+        {"error of the spread, in sigmas": error},
+    )
+
+
+def _still(spread: Array) -> str:
+    """What is said of draws that do not spread, all of them or some numbers."""
+    return f"{'all' if spread.max() < 1e-6 else 'some'} numbers of z are the same in every draw"
+
+
+@check(presupposes=(gradient_reaches_mu_and_logvar,))
+def noise_is_normal(evidence: Evidence, part: str, *, max_kurtosis_error: float) -> Finding:
+    """The noise is normally distributed."""
+    noise = _noise(evidence, part)
+    spread = noise.std(axis=0)
+    if spread.min() < 1e-6:
+        return Finding(0.0, _still(spread), "Is anything random in z?")
+    standard = (noise - noise.mean(axis=0)) / spread
+    kurtosis = float((standard**4).mean())
+    return verdict(
+        abs(kurtosis - 3) <= max_kurtosis_error,
+        "the noise is normal",
+        f"the noise has a kurtosis of {kurtosis:.1f}, where normal noise has 3",
+        "Which distribution does your noise come from, and which one does the text ask for?",
+        {"kurtosis (normal: 3, uniform: 1.8)": kurtosis},
+    )
+
+
+@check(presupposes=(gradient_reaches_mu_and_logvar,))
+def draws_are_independent(evidence: Evidence, part: str, *, max_correlation: float) -> Finding:
+    """Every row and every number of a code gets its own noise, anew in each call."""
+    noise = _noise(evidence, part)
+    noise = noise - noise.mean(axis=0)
+    spread = noise.std(axis=0)
+    if spread.min() < 1e-6:
+        return Finding(0.0, _still(spread), "Is anything random in z?")
+    noise = noise / spread
+    rows = abs(float(np.mean(noise[:, 0] * noise[:, 1])))
+    columns = abs(float(np.mean(noise[:, :, 0] * noise[:, :, -1]))) if noise.shape[2] > 1 else 0.0
+    wrong = f"{_alike(rows)} in two rows of a batch" if rows > max_correlation else ""
+    if columns > max_correlation:
+        wrong = f"{_alike(columns)} in two numbers of a code"
+    measured = {"correlation between rows": rows, "correlation between latents": columns}
+    right = "every number has noise of its own"
+    return verdict(not wrong, right, wrong, "What shape must the noise have?", measured)
+
+
+def _alike(correlation: float) -> str:
+    return "the noise is the same" if correlation > SAME else "the noise is related"
 
 
 # Loss. Gradients separate right from wrong in every form, up to one positive factor that averaging or summing decides.
@@ -195,9 +205,8 @@ def reconstruction_compares_the_images(evidence: Evidence, part: str, *, min_cos
     )
 
 
-@check()
-def kl_matches_closed_form(evidence: Evidence, part: str, *, min_cosine: float) -> Finding:
-    """The KL term is the divergence of N(mu, sigma^2) from N(0, 1)."""
+def _kl_cosines(evidence: Evidence) -> dict[str, float]:
+    """The worst batch's cosine with the closed form's gradients, for mu, for logvar and for both in one."""
     cosines = {"mu": 1.0, "logvar": 1.0, "both": 1.0}
     for name in BATCHES:
         batch = _loss_batch(evidence, name)
@@ -207,6 +216,13 @@ def kl_matches_closed_form(evidence: Evidence, part: str, *, min_cosine: float) 
             cosines[key] = min(cosines[key], _cosine(got[key], expected[key]))
         both = _cosine(np.stack([got["mu"], got["logvar"]]), np.stack([expected["mu"], expected["logvar"]]))
         cosines["both"] = min(cosines["both"], both)
+    return cosines
+
+
+@check()
+def kl_matches_closed_form(evidence: Evidence, part: str, *, min_cosine: float) -> Finding:
+    """The KL term is the divergence of N(mu, sigma^2) from N(0, 1)."""
+    cosines = _kl_cosines(evidence)
     wrong = [key for key in ("mu", "logvar") if cosines[key] < min_cosine]
     no = f"the KL term's gradient with respect to {' and '.join(wrong)} is not the right one"
     if not wrong:
@@ -220,11 +236,14 @@ def kl_matches_closed_form(evidence: Evidence, part: str, *, min_cosine: float) 
     )
 
 
-@check()
+@check(presupposes=(reconstruction_compares_the_images,))
 def terms_are_in_proportion(
     evidence: Evidence, part: str, *, tolerance: float, squared_error_low: float, squared_error_high: float
 ) -> Finding:
     """The two terms are summed over pixels and latents and averaged over the batch alike."""
+    if _kl_cosines(evidence)["mu"] < SAME:
+        told = "the proportion cannot be told while the KL term's gradient with respect to mu is not the right one"
+        return Finding(0.0, told, "Look at the KL term first.")
     kind, _ = _reconstruction_kind(evidence)
     ratios = []
     for name in BATCHES:
@@ -234,11 +253,9 @@ def terms_are_in_proportion(
     low, high = min(ratios), max(ratios)
     allowed = (1.0, 1.0) if "cross-entropy" in kind else (squared_error_low, squared_error_high)
     right = allowed[0] * (1 - tolerance) <= low and high <= allowed[1] * (1 + tolerance)
-    steady = low > 0 and high / low <= 1 + tolerance
+    steady = high / low <= 1 + tolerance  # both terms have the right sign, or this is not asked
     no = "the reconstruction term weighs too much against the KL term"
-    if low <= 0:
-        no = "one of the two terms pulls in the wrong direction"
-    elif not steady:
+    if not steady:
         no = "the weight of one term against the other changes with the batch size"
     elif high < allowed[0]:
         no = "the reconstruction term weighs too little against the KL term"
@@ -254,6 +271,9 @@ def terms_are_in_proportion(
 @check()
 def parts_add_up(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The loss is returned with its two parts, and is their sum."""
+    reconstruction_cosine, kl_cosine = _reconstruction_kind(evidence)[1], _kl_cosines(evidence)["both"]
+    if reconstruction_cosine < SOME or max(reconstruction_cosine, kl_cosine) < SAME:
+        return Finding(0.0, "a sum of terms that do not do their work is no loss", "Look at the two terms first.")
     batches = {name: _loss_batch(evidence, name) for name in BATCHES}
     if any(batch["parts"].size != 3 for batch in batches.values()):
         return Finding(

@@ -1,18 +1,15 @@
-"""Checks of the sampling code, tried with toy networks whose decoder remembers what it was given."""
+"""Checks of the sampling code, whose model's decoder writes down what it is given."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from grader.exercises.vae_mnist.by_toys import SAMPLING
 from grader.exercises.vae_mnist.checks.reading import answer, number, shape_text, verdict
 from grader.judging import check
-from grader.records import Address, Array, Evidence, Finding, Stage
+from grader.records import Array, Evidence, Finding, Stage
 
 SPREAD_ERRORS = 4.0  # so many standard errors off is still chance
-
-
-def _source(part: str) -> Address:
-    return Address.of("sampling", part, "sampling")
 
 
 @check()
@@ -27,7 +24,7 @@ def codes_come_from_the_prior(
     min_distinct_share: float,
 ) -> Finding:
     """New images are decoded from codes drawn from N(0, I), one for each image."""
-    (codes,) = answer(evidence, _source(part), "codes")
+    (codes,) = answer(evidence, SAMPLING.judged(evidence, part), "codes")
     if codes.ndim != 2 or len(codes) < 50:
         return Finding(
             0.0, "the decoder was not asked for one code an image", "Where do the codes of new images come from?"
@@ -38,7 +35,9 @@ def codes_come_from_the_prior(
     standard = (codes - codes.mean()) / (codes.std() + 1e-9)
     kurtosis = float((standard**4).mean())
     distinct = len(np.unique(np.round(codes, 5), axis=0)) / len(codes)
-    from_images = number(evidence, _source(part), "encoder_calls") > 0
+    if number(evidence, SAMPLING.judged(evidence, part), "encoder_calls") > 0:
+        told = "the codes come from the encoder, that is, from images"
+        return Finding(0.0, told, "From which distribution should the codes of new images be drawn?")
     results = {
         "mean": "" if mean <= max_mean else f"the codes are centred on {mean:.2f}, not on 0",
         "spread": ""
@@ -46,7 +45,6 @@ def codes_come_from_the_prior(
         else f"the codes have a spread of {spread:.2f}, not of 1",
         "shape": "" if kurtosis >= min_kurtosis else "the codes are not normally distributed",
         "distinct": "" if distinct >= min_distinct_share else f"only {distinct:.0%} of the codes are different",
-        "source": "" if not from_images else "the codes come from the encoder, that is, from images",
     }
     return verdict(
         not any(results.values()),
@@ -60,14 +58,14 @@ def codes_come_from_the_prior(
 @check()
 def samples_are_decoded(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The function returns the decoder's images, as many as asked for, in the right shape and range."""
-    images, decoded, shapes = answer(evidence, _source(part), "images", "decoded", "shapes")
+    images, decoded, shapes = answer(evidence, SAMPLING.judged(evidence, part), "images", "decoded", "shapes")
     counts = evidence.questions[Stage.of("sampling", part).array("sample_counts")]
     expected = np.array([[count, 1, 28, 28] for count in counts])
     right_shape = shapes.shape == expected.shape and bool((shapes == expected).all())
     shape = "" if right_shape else _shape_fault(shapes, expected)
     values = ""
     if images.shape != decoded.shape or not len(images):
-        values = "the images do not come from the decoder"
+        values = "what is returned is not one decoded code for each image"
     elif images.min() < -tolerance or images.max() > 1 + tolerance:
         values = f"expected values in [0, 1], got values from {images.min():.2f} to {images.max():.2f}"
     elif (
@@ -123,7 +121,7 @@ def _shape_fault(shapes: Array, expected: Array) -> str:
 @check()
 def labels_reach_the_decoder(evidence: Evidence, part: str) -> Finding:
     """The decoder gets the requested labels, in their order."""
-    labels, images, decoded = answer(evidence, _source(part), "labels", "images", "decoded")
+    labels, images, decoded = answer(evidence, SAMPLING.judged(evidence, part), "labels", "images", "decoded")
     counts = evidence.questions[Stage.of("sampling", part).array("sample_counts")]
     asked = evidence.questions[Stage.of("sampling", part).array("sample_labels")]
     expected = np.concatenate([asked[: int(count)] for count in counts])

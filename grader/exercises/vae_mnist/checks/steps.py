@@ -1,161 +1,205 @@
-"""Recorded steps of a training loop, and what a right loop would have done from the same parameters on the same batch.
+"""Recorded steps of a training loop, and what a right loop does: pure functions of what the box wrote down.
 
-The toy model of `in_box/stand_in.py` is two linear layers, so its gradients are written out here: judging needs no
-PyTorch. A test holds both sides together, on every loss and many parameters.
+Of each step there are projections on a few random directions: of the parameters before and after it, of their
+gradients as the step found them (`used`), and of those that came back since the step before (`came`). Of some steps
+there is the whole pass: what the networks gave, and the gradients that came back to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 
+from grader.exercises.vae_mnist.by_toys import TRAINING
 from grader.exercises.vae_mnist.checks.reading import answer, give_up
 from grader.records import Address, Array, Evidence, Stage
 
-LATENTS, LABELS = 4, 10
-SIDE = 4  # of a picture as the toy model sees and draws it; each of its pixels stands for 7 by 7
-BLOCK = 7
-PIXELS = SIDE * SIDE
-LEAST = 1e-12  # PyTorch's, below which the slope of a cross-entropy is cut off
-LOWEST = -100.0  # PyTorch's least logarithm in a cross-entropy
+PIXELS = 784
+SAME_STATE = 1e-5  # relative: rounding of a projection
+LARGEST_SCALE = 1000.0  # by which a loss may be multiplied or divided: Adam makes the same steps of it
+WEIGHTS = 0.5 + np.arange(PIXELS) % 2  # of the pixels in the loss that a loop is given
+FAINT = 1e-4  # of a gradient: Adam's epsilon of 1e-8 for each of some hundred thousand numbers, and a margin
+MISSING = 1e-3  # of what is expected: less is nothing
+Slope = Callable[[Array, Array], Array]  # of x_hat and x
 
 
-class Slopes(NamedTuple):
-    """A loss, summed over a batch, and how it changes with what it is given."""
+@dataclass(frozen=True)
+class Loss:
+    """A loss that a right loop may use, by its slopes, up to one factor for both terms."""
 
-    value: float
-    x_hat: Array  # shape of x_hat
-    mu: Array  # (N, D)
-    logvar: Array  # (N, D)
-
-
-Loss = Callable[[Array, Array, Array, Array], Slopes]  # of x_hat, x (N, 4, 7, 4, 7), mu, logvar (N, D)
+    x_hat: Slope
+    mu: Callable[[Array], Array]
+    logvar: Callable[[Array], Array]
+    heaviest: float = 1.0  # the reconstruction term may weigh up to so many times the KL term
 
 
-def _given(x_hat: Array, x: Array, mu: Array, logvar: Array) -> Slopes:
-    """`1 - cos(x_hat - x)` and `0.3 (mu^4 + logvar^2)`."""
-    value = (1 - np.cos(x_hat - x)).sum() + 0.3 * ((mu**4).sum() + (logvar**2).sum())
-    return Slopes(float(value), np.sin(x_hat - x), 1.2 * mu**3, 0.6 * logvar)
-
-
-def _cross_entropy(x_hat: Array, x: Array, mu: Array, logvar: Array) -> Slopes:
-    """`-x log x_hat - (1 - x) log(1 - x_hat)` and the KL divergence from the standard normal."""
-    logs = np.log(x_hat).clip(min=LOWEST), np.log1p(-x_hat).clip(min=LOWEST)
-    value = -(x * logs[0] + (1 - x) * logs[1]).sum()
-    slope = (x_hat - x) / (x_hat * (1 - x_hat)).clip(min=LEAST)
-    return Slopes(float(value) + _kl(mu, logvar), slope, mu, (np.exp(logvar) - 1) / 2)
-
-
-def _squared_error(x_hat: Array, x: Array, mu: Array, logvar: Array) -> Slopes:
-    """`(x_hat - x)^2` and the KL divergence from the standard normal."""
-    value = ((x_hat - x) ** 2).sum()
-    return Slopes(float(value) + _kl(mu, logvar), 2 * (x_hat - x), mu, (np.exp(logvar) - 1) / 2)
-
-
-def _kl(mu: Array, logvar: Array) -> float:
-    return 0.5 * float((mu**2 + np.exp(logvar) - 1 - logvar).sum())
+def _cross_entropy(x_hat: Array, x: Array) -> Array:
+    slope: Array = (x_hat - x) / (x_hat * (1 - x_hat)).clip(min=1e-12)
+    return slope
 
 
 # A loop that computes the exercise's loss by itself instead of calling the function is right, too.
 LOSSES: dict[str, Loss] = {
-    "the given loss": _given,
-    "cross-entropy": _cross_entropy,
-    "squared error": _squared_error,
+    "the given loss": Loss(
+        lambda x_hat, x: WEIGHTS * np.sin(x_hat - x), lambda mu: mu - 1, lambda lv: 0.6 * (lv + 0.5)
+    ),
+    "cross-entropy": Loss(_cross_entropy, lambda mu: mu, lambda lv: (np.exp(lv) - 1) / 2),
+    "squared error": Loss(lambda x_hat, x: 2 * (x_hat - x), lambda mu: mu, lambda lv: (np.exp(lv) - 1) / 2, 200.0),
 }
 
 
 @dataclass(frozen=True)
+class Pass:
+    """What one step's networks gave, rows of a batch, and the gradients of the loss with respect to it."""
+
+    x: Array  # (N, 784), the batch that had been served last
+    x_hat: Array
+    grad_x_hat: Array
+    mu: Array
+    logvar: Array
+    kl_mu: Array | None  # of the loss, but not by way of the code; None where the two ways cannot be told apart
+    kl_logvar: Array | None
+
+    def judged(self, loss: Loss, min_cosine: float) -> str:
+        """What is wrong with the gradients, if this is the loss; empty where nothing is."""
+        if self.x.shape != self.x_hat.shape:
+            return "its batch"
+        count = len(self.x)
+        wanted = loss.x_hat(self.x_hat, self.x) / count
+        factor = _factor(self.grad_x_hat, wanted)
+        if abs(cosine(self.grad_x_hat, wanted)) < min_cosine:
+            return "another loss"
+        if factor < 0:
+            return "uphill"
+        if not 1 / LARGEST_SCALE <= factor <= LARGEST_SCALE:
+            return "hardly any size" if factor < 1 else "an enormous size"
+        if self.kl_mu is None or self.kl_logvar is None:
+            return ""
+        wanted = np.concatenate([loss.mu(self.mu), loss.logvar(self.logvar)]) / count
+        got = np.concatenate([self.kl_mu, self.kl_logvar])
+        if np.linalg.norm(got) < MISSING * factor * np.linalg.norm(wanted):
+            return "no KL term"
+        weight = factor / (_factor(got, wanted) or 1e-30)
+        right = cosine(got, wanted) >= 0.99 and 0.9 <= weight <= 1.1 * loss.heaviest
+        return "" if right else "another KL term"
+
+
+@dataclass(frozen=True)
 class Steps:
-    """The recorded steps and the batches they were made on."""
+    """The recorded steps, and the batches that they were made on."""
 
-    batches: list[tuple[Array, Array]]  # images (N, 1, 28, 28), labels (N,)
-    before: Array  # (S, P)
-    grads: Array  # (S, P)
+    batches: list[tuple[Array, Array]]  # images (N, 784), labels (N,)
+    before: Array  # (S, K), and so the next three
+    after: Array
+    used: Array
+    came: Array
+    rates: Array  # (S,)
+    losses: Array  # (S, 6): the values of LOSSES, then those of their reconstruction terms alone
     batch: Array  # (S,)
+    start: Array  # (K,)
+    end: Array
     epochs: int
-    conditional: bool
+    passes: dict[int, Pass]  # by step
 
-    def right(self, step: int, loss: Loss) -> tuple[Array, float]:
-        """The gradient `(P,)` and the value of the mean loss at the step's parameters, on its batch."""
-        images, labels = self.batches[int(self.batch[step])]
-        with np.errstate(all="ignore"):  # parameters of a loop that diverged: what is no number fits nothing
-            return _gradient(self.before[step], images, labels if self.conditional else None, loss)
+    def __len__(self) -> int:
+        return len(self.batch)
 
+    @cached_property
+    def goes_on(self) -> Array:
+        """Of each step, whether it begins where the one before it ended, `(S,)`."""
+        earlier = np.concatenate([self.start[None], self.after[:-1]]) if len(self) else self.before
+        return self._same(self.before, earlier)
 
-def _gradient(parameters: Array, images: Array, labels: Array | None, loss: Loss) -> tuple[Array, float]:
-    """The chain rule through `stand_in.ToyModel`; parameters in the order in which the model lists them.
+    @cached_property
+    def clear(self) -> Array:
+        """Of each step, whether it was made with the gradients that came since the one before it, `(S,)`."""
+        return np.array([cosine(u, c) for u, c in zip(self.used, self.came, strict=True)])
 
-    In float32 as in the box: what a saturated sigmoid has rounded to 0 or 1 is so on both sides.
-    """
-    count, single = len(images), np.float32
-    wanted = np.eye(LABELS, dtype=single)[labels] if labels is not None else np.empty((count, 0), single)
-    (in_weight, in_bias), (out_weight, out_bias) = _layers(parameters.astype(single), labels is not None)
-    x = images.astype(single).reshape(count, SIDE, BLOCK, SIDE, BLOCK)
-    seen = np.concatenate([x.mean(axis=(2, 4)).reshape(count, PIXELS), wanted], axis=1)
-    mu, logvar = np.split(seen @ in_weight.T + in_bias, 2, axis=1)
-    code = np.concatenate([mu + 0.1 * logvar, wanted], axis=1)
-    drawn = 1 / (1 + np.exp(-(code @ out_weight.T + out_bias)))  # (N, 16)
-    x_hat = np.broadcast_to(drawn.reshape(count, SIDE, 1, SIDE, 1), x.shape)
-    slopes = loss(x_hat, x, mu, logvar)
-    at_output = slopes.x_hat.sum(axis=(2, 4)).reshape(count, PIXELS) * drawn * (1 - drawn)
-    at_code = (at_output @ out_weight)[:, :LATENTS]
-    at_heads = np.concatenate([slopes.mu + at_code, slopes.logvar + 0.1 * at_code], axis=1)
-    parts = (at_heads.T @ seen, at_heads.sum(axis=0), at_output.T @ code, at_output.sum(axis=0))
-    gradient = np.concatenate([part.reshape(-1) for part in parts]).astype(np.float64)
-    return gradient / count, slopes.value / count
+    @cached_property
+    def faint(self) -> Array:
+        """Of each step, whether its gradients are lost beside what Adam adds to its denominator, `(S,)`."""
+        size: Array = np.linalg.norm(self.used, axis=1)
+        return size < FAINT
 
+    @cached_property
+    def heaped(self) -> bool:
+        """Whether each step also contains all gradients of some or all steps before it."""
+        if len(self) < 2:
+            return False
+        left = self.used[1:] - self.came[1:]
+        return bool(np.all(self._same(left, self.used[:-1]) | self._same(self.used[1:], self.came[1:]))) and not bool(
+            np.all(self._same(self.used, self.came))
+        )
 
-def _layers(parameters: Array, conditional: bool) -> list[tuple[Array, Array]]:
-    """Weight and bias of the encoder's layer and of the decoder's."""
-    layers, start = [], 0
-    for inside, outside in _shapes(conditional):
-        middle, stop = start + inside * outside, start + (inside + 1) * outside
-        layers.append((parameters[start:middle].reshape(outside, inside), parameters[middle:stop]))
-        start = stop
-    return layers
+    def ends_in(self, step: int) -> bool:
+        """Whether the state at the end is the one after that step."""
+        return bool(self._same(self.end[None], self.after[step : step + 1])[0])
 
-
-def _shapes(conditional: bool) -> tuple[tuple[int, int], tuple[int, int]]:
-    """How many numbers each layer takes and gives."""
-    more = LABELS * conditional
-    return (PIXELS + more, 2 * LATENTS), (LATENTS + more, PIXELS)
+    def _same(self, first: Array, second: Array) -> Array:
+        """Row by row, whether two projections are equal but for rounding."""
+        scale = np.abs(np.concatenate([first, second])).max(initial=1e-30)
+        equal: Array = np.abs(first - second).max(axis=1, initial=0) <= SAME_STATE * scale
+        return equal
 
 
-def source_of(part: str) -> Address:
+def cosine(a: Array, b: Array) -> float:
+    """Of two arrays of one shape, as vectors."""
+    a, b = a.reshape(-1).astype(np.float64), b.reshape(-1).astype(np.float64)
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-30))
+
+
+def _factor(got: Array, wanted: Array) -> float:
+    w = wanted.reshape(-1).astype(np.float64)
+    return float(got.reshape(-1).astype(np.float64) @ w / (w @ w + 1e-30))
+
+
+def source_of(evidence: Evidence, part: str) -> Address:
     """The answer that holds the recording."""
-    return Address.of("components", part, "training")
+    return TRAINING.judged(evidence, part)
 
 
 def recorded_steps(evidence: Evidence, part: str) -> Steps:
-    """The steps that the box recorded; ends the check where they fit nothing."""
-    before, grads, batch = answer(evidence, source_of(part), "before", "grads", "batch")
+    """The steps that the box recorded; ends the check where they do not fit each other."""
+    names = ("before", "after", "used", "came", "rates", "losses", "batch", "start", "end")
+    found = dict(zip(names, answer(evidence, source_of(evidence, part), *names), strict=True))
     asked = {
         name: evidence.questions[Stage.of("components", part).array(name)]
         for name in ("train_x", "train_y", "train_batch", "train_epochs")
     }
-    size, images, labels = int(asked["train_batch"]), asked["train_x"], asked["train_y"]
-    batches = [(images[start : start + size], labels[start : start + size]) for start in range(0, len(images), size)]
-    width = sum((inside + 1) * outside for inside, outside in _shapes(part == "cvae"))
-    if before.shape != (len(batch), width) or grads.shape != before.shape or batch.ndim != 1:
-        give_up("the recorded steps do not fit the toy model")
-    if len(batch) and not (batch.min() >= 0 and batch.max() < len(batches)):
+    size, labels = int(asked["train_batch"]), asked["train_y"]
+    images = asked["train_x"].reshape(-1, PIXELS)
+    batches = [(images[at : at + size], labels[at : at + size]) for at in range(0, len(images), size)]
+    count, width = len(found["batch"]), found["start"].size
+    rows = [found[name] for name in ("before", "after", "used", "came")]
+    fits = all(row.shape == (count, width) for row in rows) and found["end"].shape == found["start"].shape == (width,)
+    if not fits or found["rates"].size != count or found["losses"].shape != (count, 2 * len(LOSSES)):
+        give_up("what was recorded of the steps does not fit together")
+    if count and not (found["batch"].min() >= 0 and found["batch"].max() < len(batches)):
         give_up("steps were made before the first batch was taken")
-    return Steps(batches, before, grads, batch, int(asked["train_epochs"]), part == "cvae")
+    rest = {name: found[name].astype(np.float64) for name in names if name not in ("batch", "rates")}
+    rates = found["rates"].reshape(-1).astype(np.float64)
+    passes = _passes(evidence, part, batches, found["batch"])
+    return Steps(batches, batch=found["batch"], rates=rates, epochs=int(asked["train_epochs"]), passes=passes, **rest)
 
 
-def share_right(steps: Steps, loss: Loss, min_cosine: float) -> float:
-    """The share of steps whose gradient points where that of the loss does."""
-    right = 0
-    for step, got in enumerate(steps.grads.astype(np.float64)):
-        expected = steps.right(step, loss)[0]
-        cosine = got @ expected / (np.linalg.norm(got) * np.linalg.norm(expected) + 1e-30)
-        right += bool(cosine >= min_cosine)
-    return right / len(steps.grads)
-
-
-def first_only(steps: Steps) -> Steps:
-    """The first step alone."""
-    return Steps(steps.batches, steps.before[:1], steps.grads[:1], steps.batch[:1], steps.epochs, steps.conditional)
+def _passes(evidence: Evidence, part: str, batches: list[tuple[Array, Array]], batch: Array) -> dict[int, Pass]:
+    names = ("x_hat", "grad_x_hat", "mu", "logvar", "grad_mu", "grad_logvar", "path_mu", "path_logvar")
+    arrays = answer(evidence, source_of(evidence, part), *(f"pass_{name}" for name in names))
+    kept, counts, tapped = answer(evidence, source_of(evidence, part), "kept", "pass_rows", "tapped")
+    total = int(counts.sum()) if counts.size else 0
+    if any(len(array) < total for array in arrays) or not len(kept) == len(counts) == len(tapped):
+        give_up("what was recorded of the passes does not fit together")
+    made: dict[int, Pass] = {}
+    at = 0
+    for step, count, known in zip(kept, counts, tapped, strict=True):
+        if not 0 <= step < len(batch) or not count:
+            continue
+        one = {name: array[at : at + count].astype(np.float64) for name, array in zip(names, arrays, strict=True)}
+        at += int(count)
+        kl_mu, kl_logvar = (one[f"grad_{head}"] - one[f"path_{head}"] if known else None for head in ("mu", "logvar"))
+        x = batches[int(batch[step])][0].astype(np.float64)
+        made[int(step)] = Pass(x, one["x_hat"], one["grad_x_hat"], one["mu"], one["logvar"], kl_mu, kl_logvar)
+    return made

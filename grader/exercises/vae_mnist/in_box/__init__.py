@@ -1,1 +1,1 @@
-"""Code that runs in the box beside the student's; `stand_in` is also imported by the keeper."""
+"""Code that runs in the box beside the student's: nothing of it could be handed in for a solution."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 
 from .interface import actual, call, in_our_order, one_hot
@@ -65,6 +66,11 @@ def one(value, what):
     if not isinstance(value, torch.Tensor):
         raise NoAnswer(f"expected {what} to return a tensor, got {type(value).__name__}")
     return value if value.is_floating_point() else value.float()
+
+
+def normal(seed, *shape):
+    """Normal random numbers of ours, float32; not from PyTorch's functions, which a notebook may have changed."""
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32))
 
 
 class Part:

@@ -1,7 +1,7 @@
 """The exercise's interface, and what a course's notebook does differently: its names, orders and form of labels.
 
 Inside the box the recorder fills `interface`; outside nobody does, so there everything is the exercise's own. A call
-of the notebook's code goes through `call`; what the notebook's code calls is wrapped by `stand_in.as_notebook`.
+of the notebook's code goes through `call`; what the notebook's code calls is wrapped by `as_notebook`.
 """
 
 NAMES = (
@@ -65,3 +65,27 @@ def in_our_order(name, values):
         return list(values)
     found = dict(zip(order, values, strict=True))
     return [found[key] for key in RETURNS[name]]
+
+
+def as_notebook(function, name):
+    """A function of ours as the notebook's code calls it, arguments and values in the notebook's order."""
+    takes, gives = interface["arguments"].get(name), interface["returns"].get(name)
+    if takes is None and gives is None:
+        return function
+
+    def called(*args, **kwargs):
+        if takes is not None:
+            kwargs = {**dict(zip(takes, args, strict=False)), **kwargs}  # more arguments do no harm
+            args = ()
+        values = function(*args, **kwargs)
+        if gives is not None:
+            found = dict(zip(RETURNS[name], values, strict=True))
+            values = tuple(found[key] for key in gives)
+        return values
+
+    return called
+
+
+def as_labels(y):
+    """Labels `(N,)` int64 from labels or one-hot rows."""
+    return y.argmax(-1) if y.ndim == 2 else y.reshape(-1).long()

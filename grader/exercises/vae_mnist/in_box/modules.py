@@ -3,19 +3,23 @@
 import numpy as np
 import torch
 
-from .asking import NoAnswer, latent_dim, tensor
+from .asking import NoAnswer, latent_dim, normal, tensor
 from .interface import actual, call
 
 INSTANCES = 3  # fresh modules asked, so that one unlucky initialization decides nothing
+FLIPPED = 2  # images of which each pixel is turned to its opposite
+COPIES = 32  # of the same input in one batch: what differs between them is chance
+PIXELS = 784
+DRAWN = 32  # pixels of x_hat whose gradients are looked at
+HEADS = 4  # numbers of mu, and of logvar, likewise
 
 
 def perturbed(module, seed):
     """The module with every parameter moved at random, so that a bias or an initialization decides nothing."""
-    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in module.parameters():
+        for number, parameter in enumerate(module.parameters()):
             scale = 0.5 * parameter.std(correction=0).item() + 0.05
-            parameter.add_(torch.randn(parameter.shape, generator=generator).to(parameter) * scale)
+            parameter.add_(normal([seed, number], *parameter.shape).to(parameter) * scale)
     return module
 
 
@@ -45,41 +49,82 @@ def one_a_code(images, count, decoder):
 
 
 def ask_encoder(part, student, given):
-    """Fresh encoders on digits, on moved parameters, one by one, twice, and along sums of images."""
+    """Fresh encoders on digits, on moved parameters, with a pixel or label changed, row by row, in another order."""
     x, y, size = given["x"], given["y"], latent_dim(student)
+    many, order = given["many_x"], given["order"]
     answer = {"latent_dim": size}
 
     def encode(module, images, labels):
         with torch.no_grad():
             return part.encode(module, images, labels, student)
 
-    outputs, moved = [], []
-    for k in range(INSTANCES):
-        module = fresh(part, student, part.encoder, 100 + k, size, x, y)
-        outputs.append(encode(module, x, y))
-        if k == 0:
-            answer["mu_again"], answer["logvar_again"] = encode(module, x, y)
-            answer["mu_single"], answer["logvar_single"] = encode(module, x[:1], y[:1])
-            lines, same = given["line_images"], np.repeat(y[:1], len(given["line_images"]))
-            answer["line_mu"], answer["line_logvar"] = encode(module, lines, same)
-            if part.conditional:
-                heads = [by_the_same_chance(encode, module, x[:1], np.array([label])) for label in range(10)]
-                answer["label_mu"], answer["label_logvar"] = (torch.cat(head) for head in zip(*heads, strict=True))
-        moved.append(encode(perturbed(module, 200 + k), x, y))
-    for key, several in (("", outputs), ("moved_", moved)):
-        if len({(m.shape, v.shape) for m, v in several}) > 1:
+    def keep(name, values, joined=torch.stack):
+        heads = list(zip(*values, strict=True))
+        if len({(mu.shape, logvar.shape) for mu, logvar in values}) > 1:
             raise NoAnswer(f"{actual(part.encoder)} gave different shapes for the same images")
-        answer[key + "mu"] = torch.stack([m for m, _ in several])
-        answer[key + "logvar"] = torch.stack([v for _, v in several])
+        answer[f"{name}mu"], answer[f"{name}logvar"] = (joined(head) for head in heads)
+
+    fresh_ones = [fresh(part, student, part.encoder, 100 + k, size, x, y) for k in range(INSTANCES)]
+    keep("", [encode(module, x, y) for module in fresh_ones])
+    first = fresh_ones[0]
+    keep("again_", [encode(first, x, y)], torch.cat)
+    keep("single_", [encode(first, x[row : row + 1], y[row : row + 1]) for row in range(len(x))], torch.cat)
+    keep("reordered_", [encode(first, x[order], y[order])], torch.cat)
+    lines = given["line_images"]
+    keep("line_", [encode(first, lines, np.repeat(y[:1], len(lines)))], torch.cat)
+    moved = [perturbed(module, 200 + k) for k, module in enumerate(fresh_ones)]
+    keep("moved_", [encode(module, x, y) for module in moved])
+    keep("many_", [encode(moved[0], many, given["many_y"])], torch.cat)
+    for k in range(FLIPPED):
+        still = np.repeat(many[k : k + 1], PIXELS, axis=0)
+        flipped = still.reshape(PIXELS, PIXELS).copy()
+        flipped[np.diag_indices(PIXELS)] = 1 - flipped[np.diag_indices(PIXELS)]
+        same = np.repeat(given["many_y"][k : k + 1], PIXELS)
+        base = by_the_same_chance(encode, moved[k], still[:COPIES], same[:COPIES])
+        turned = by_the_same_chance(encode, moved[k], flipped.reshape(still.shape), same)
+        for head, before, after in zip(("mu", "logvar"), base, turned, strict=True):
+            one_a_row(before, COPIES), one_a_row(after, PIXELS)
+            answer[f"flip{k}_{head}"] = (after - before[:1]).abs().flatten(1).amax(1)  # of each pixel
+            answer[f"copies{k}_{head}"] = (before[1:] - before[:1]).abs().max()
+    answer["gradients"] = _gradients_at_images(part, student, moved[0], many[:4], np.repeat(given["many_y"][:1], 4))
+    if part.conditional:
+        one = np.repeat(x[:1], 10, axis=0)
+        for name, labels in (("label_", np.arange(10)), ("one_label_", np.repeat(y[:1], 10))):
+            each = [by_the_same_chance(encode, first, one[:1], labels[k : k + 1]) for k in range(10)]
+            keep(name, each, torch.cat)
     torch.manual_seed(100)
     module = part.build(student, part.encoder, size).train()
-    answer["train_mu"], answer["train_logvar"] = encode(module, x, y)
+    keep("train_", [encode(module, x, y)], torch.cat)
     return answer
 
 
+def one_a_row(values, count):
+    """Nothing, where there is one row for each input."""
+    if values.ndim == 0 or len(values) != count:
+        raise NoAnswer(f"expected one row for each of {count} inputs, got shape {tuple(values.shape)}")
+
+
+def _gradients_at_images(part, student, encoder, images, labels):
+    """How some numbers of mu and logvar change with each pixel, `(numbers, images, 784)`; zeros without a gradient."""
+    x = tensor(images, student).clone().requires_grad_()
+    heads = [head.flatten(1)[:, :HEADS] for head in part.encode(encoder, x, labels, student)]
+    return _gradients(torch.cat(heads, dim=1), x)
+
+
+def _gradients(outputs, inputs):
+    """The gradient of each column of the outputs, of rows that do not know each other, `(columns, rows, numbers)`."""
+    if not outputs.requires_grad:
+        return torch.zeros(outputs.shape[1], len(inputs), inputs[0].numel())
+    grads = [
+        torch.autograd.grad(outputs[:, column].sum(), inputs, retain_graph=True, allow_unused=True)[0]
+        for column in range(outputs.shape[1])
+    ]
+    return torch.stack([torch.zeros_like(inputs) if grad is None else grad for grad in grads]).flatten(2)
+
+
 def ask_decoder(part, student, given):
-    """Fresh decoders at codes, far codes, each latent moved by itself, one by one, twice, and along sums."""
-    z, y, size = given["z"], given["y"], latent_dim(student)
+    """Fresh decoders at codes, far codes, each latent and label changed alone, row by row, and in another order."""
+    z, y, size, order = given["z"], given["y"], latent_dim(student), given["order"]
     answer = {"latent_dim": size}
 
     def decode(module, codes, labels):
@@ -100,18 +145,28 @@ def ask_decoder(part, student, given):
             moves.append(one_a_code(by_the_same_chance(decode, module, steps, same), size + 1, part.decoder))
         if k == 0:
             answer["again"] = decode(module, z, y)
-            answer["single"] = decode(module, z[:1], y[:1])
+            answer["single"] = torch.cat([decode(module, z[row : row + 1], y[row : row + 1]) for row in range(len(z))])
+            answer["reordered"] = decode(module, z[order], y[order])
             answer["line"] = decode(module, given["line_codes"], np.repeat(y[:1], len(given["line_codes"])))
             if part.conditional:
-                every = [by_the_same_chance(decode, module, z[:1], np.array([label])) for label in range(10)]
-                answer["by_label"] = torch.cat(every)
+                for name, labels in (("by_label", np.arange(10)), ("by_one_label", np.repeat(y[:1], 10))):
+                    each = [by_the_same_chance(decode, module, z[:1], labels[j : j + 1]) for j in range(10)]
+                    answer[name] = torch.cat(each)
     if len({tuple(image.shape) for image in images + far}) > 1:
         raise NoAnswer(f"{actual(part.decoder)} gave different shapes for the same codes")
+    answer["gradients"] = _gradients_at_codes(part, student, perturbed(module, 400), z[:4, :size], np.repeat(y[:1], 4))
     torch.manual_seed(300)
     module = part.build(student, part.decoder, size).train()
     answer["train"] = decode(module, z, y)
     answer |= {"still": torch.stack(still), "moves": torch.stack(moves)}
     return {**answer, "x_hat": torch.stack(images), "far": torch.stack(far)}
+
+
+def _gradients_at_codes(part, student, decoder, codes, labels):
+    """How some pixels change with each number of the code, `(pixels, codes, D)`; zeros where no gradient is."""
+    z = tensor(np.ascontiguousarray(codes), student).clone().requires_grad_()
+    images = one_a_code(part.decode(decoder, z, labels, student), len(codes), part.decoder)
+    return _gradients(images[:, torch.linspace(0, images.shape[1] - 1, DRAWN).long()], z)
 
 
 def ask_other_sizes(part, student, given):
@@ -146,23 +201,23 @@ def _numbers(parameters):
     return sum(p.numel() for p in parameters)
 
 
-def ask_parameters(part, student, given):
-    """How many numbers are registered as parameters, reached by the gradient, and reached without being registered."""
-    answer = {}
+def ask_encoder_parameters(part, student, given):
+    """How many numbers of an encoder are registered, reached by the gradient, and reached without being registered."""
     size, x, y = latent_dim(student), given["x"], given["y"]
-    codes = np.ascontiguousarray(given["z"][:, :size])
-    for what, kind, inputs, outputs in (
-        ("encoder", part.encoder, x, lambda m: part.encode(m, x, y, student)),
-        ("decoder", part.decoder, codes, lambda m: (part.decode(m, codes, y, student),)),
-    ):
-        module = fresh(part, student, kind, 500, size, inputs, y).train()
-        reached = leaves(outputs(module))
-        registered = {id(p): p for p in module.parameters()}
-        answer[what] = np.array(
-            [
-                _numbers(registered.values()),
-                _numbers(p for key, p in registered.items() if key in reached),
-                _numbers(p for key, p in reached.items() if key not in registered),
-            ]
-        )
-    return answer
+    module = fresh(part, student, part.encoder, 500, size, x, y).train()
+    return {"counts": _counts(module, part.encode(module, x, y, student))}
+
+
+def ask_decoder_parameters(part, student, given):
+    """The same of a decoder."""
+    codes, y = np.ascontiguousarray(given["z"][:, : latent_dim(student)]), given["y"]
+    module = fresh(part, student, part.decoder, 500, codes.shape[1], codes, y).train()
+    return {"counts": _counts(module, [part.decode(module, codes, y, student)])}
+
+
+def _counts(module, outputs):
+    reached = leaves(outputs)
+    registered = {id(p): p for p in module.parameters()}
+    inside = _numbers(p for key, p in registered.items() if key in reached)
+    outside = _numbers(p for key, p in reached.items() if key not in registered)
+    return np.array([_numbers(registered.values()), inside, outside])

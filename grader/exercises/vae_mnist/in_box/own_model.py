@@ -1,31 +1,29 @@
-"""The student's own model around a toy's networks, and whose fault it is where their code works with no toy.
+"""The student's own model, and what stands in where an earlier mistake of theirs has spoilt it.
 
-A toy has none of the methods and attributes that a student gave to their model. So the student's code is first tried
-with a model of their own class whose networks compute what those of the toy do, and then with the toy alone. Where
-both raise, the student's own model decides: what works with it is no mistake.
+The student's code is tried with a fresh model of their own class. Where that fails, it may be another part's fault:
+then a throwaway box tries it with a model of their own class whose networks compute what a toy's do, and with the toy
+alone, which has none of the methods and attributes that a student gave to their model. No other box is told the toys.
 """
 
 import contextlib
 import copy
+import sys
+import types
+from pathlib import Path
 
 import torch
 
-from .asking import NoAnswer, latent_dim, named
-from .interface import RETURNS, actual, interface, returned_order
+from .asking import NoAnswer, device_of, latent_dim, named
+from .interface import ATTRIBUTES, actual, as_notebook, call, in_our_order
 
 NETWORKS = ("encoder", "decoder")
 SHOWN = {  # names of stand-ins, which mean nothing to a student, and what is shown instead
     "ToyModel": "test model",
     "ToyEncoder": "test encoder",
     "ToyDecoder": "test decoder",
-    "toy_loss": "test loss",
     "'Loader'": "'test loader'",
     "'Recorder'": "'test optimizer'",
 }
-
-
-class PastTheToy(Exception):
-    """The student's code went past the toy's networks, so nothing of it was recorded."""
 
 
 @contextlib.contextmanager
@@ -41,14 +39,63 @@ def rebound(variables, values):
         variables.update(before)
 
 
-def built(part, student, toy):
-    """A model of the student's own class; the toy's networks are in it where their own cannot be built."""
-    size = toy.latent_dim
+class ToyModel(torch.nn.Module):
+    """Has the parts and the forward of a VAE or CVAE, with toy networks; its reparameterization adds no noise."""
+
+    def __init__(self, part, stand_in, size, seed):
+        super().__init__()
+        self.latent_dim, self.num_classes, self.conditional = size, 10, part.conditional
+        self.encoder, self.decoder = stand_in.networks(size, part.conditional, seed)
+        for network, name in ((self.encoder, part.encoder), (self.decoder, part.decoder)):
+            vars(network)["forward"] = as_notebook(network.forward, name)
+        vars(self)["reparameterize"] = as_notebook(stand_in.noiseless, "reparameterize")
+        for name in ATTRIBUTES:
+            if actual(name) != name:
+                setattr(self, actual(name), getattr(self, name))
+
+    def forward(self, *args, **kwargs):
+        return forward_of(self, self.conditional)(*args, **kwargs)
+
+
+def forward_of(model, conditional):
+    """The forward of a VAE or CVAE, as the notebook's code calls it, with the model's own parts."""
+    prefix = "Conditional" if conditional else ""
+
+    def reconstruct(x, y=None):
+        condition = (y,) if conditional else ()
+        values = call(getattr(model, actual("encoder")), f"{prefix}Encoder", x, *condition)
+        mu, logvar = in_our_order(f"{prefix}Encoder", values)
+        z = call(getattr(model, actual("reparameterize")), "reparameterize", mu, logvar)
+        return call(getattr(model, actual("decoder")), f"{prefix}Decoder", z, *condition), mu, logvar
+
+    return as_notebook(reconstruct, "CVAE" if conditional else "VAE")
+
+
+def toy_of(part, student, given, seed):
+    """A toy on the notebook's device; its networks are what the throwaway box was told."""
+    name = f"{__package__}.stand_in"
+    stand_in = sys.modules[name] = types.ModuleType(name)
+    source = bytes(given["stand_in"]).decode()
+    exec(compile(source, str(Path(__file__).with_name("stand_in.py")), "exec"), vars(stand_in))
+    return ToyModel(part, stand_in, latent_dim(student), seed).to(device_of(student))
+
+
+def own_model(part, student):
+    """A fresh model of the student's own class; what it holds may be shared with models that they train."""
+    model = part.build(student, part.model, latent_dim(student))
+    try:
+        return copy.deepcopy(model)
+    except Exception:  # it holds what cannot be copied, such as a result that has a gradient
+        return model
+
+
+def built(part, student, size, networks):
+    """A model of the student's own class; the given `networks` are in it where their own cannot be built."""
     try:
         return part.build(student, part.model, size)
     except Exception:
-        toys = {actual(getattr(part, name)): _always(getattr(toy, name)) for name in NETWORKS}
-    with rebound(student, toys):
+        others = {actual(getattr(part, name)): _always(networks[name]) for name in NETWORKS}
+    with rebound(student, others):
         return part.build(student, part.model, size)
 
 
@@ -72,87 +119,46 @@ def around(part, student, toy, *, noise):
     Only `forward` is replaced, in the networks and in the model, and without `noise` the reparameterization; layers,
     attributes and methods are the student's.
     """
-    ours = {id(getattr(toy, name)): getattr(toy, name) for name in NETWORKS}
-    model = copy.deepcopy(built(part, student, toy), ours)  # what it holds may be shared with models that they train
+    networks = {name: getattr(toy, name) for name in NETWORKS}
+    kept = {id(network): network for network in networks.values()}
+    model = built(part, student, toy.latent_dim, networks)
+    model = copy.deepcopy(model, kept)  # what it holds may be shared with models that they train
     for name in NETWORKS:
         own, ours = getattr(model, actual(name)), getattr(toy, name)
         if own is not ours:
             for key, parameter in ours.linear.named_parameters():
                 own.register_parameter(f"test_{key}", parameter)
             vars(own)["forward"] = ours.forward
-    vars(model)["forward"] = toy.forward
+    vars(model)["forward"] = forward_of(model, part.conditional)
     if not noise:
         vars(model)[actual("reparameterize")] = toy.reparameterize
     return model
 
 
-def first_answer(part, student, toys, own):
-    """What the first of our toys gives that the student's code works with.
-
-    `toys` are functions without arguments that answer; `own` are functions that try the same code with a fresh model
-    of the student's, which is thrown away.
+def of_theirs(ask, given):
+    """What a question gives that is asked with a stand-in, after the student's own model gave nothing to judge.
 
     Raises:
-        NoAnswer: as ours, where the code works with the student's own model, or their model cannot show whose fault
-            it is.
-        Exception: what the student's code raised with the student's own model, or was told with it.
+        NoAnswer: as ours, where nothing is known but that the code does not go with the stand-in; else as theirs, which
+            changes nothing of what is said of their own model.
     """
-    errors, theirs = [], []
-    for ask in toys:
-        try:
-            return ask()
-        except Exception as error:
-            errors.append(error)
-    for ask in own:
-        try:
-            model = _as_handed_out(part, student)
-        except Exception:
-            break
-        try:
-            ask(model)
-        except (Exception, SystemExit) as error:
-            theirs.append(error)
-        except BaseException as error:  # the time for the question is over
-            raise needs_review(errors[-1], "and it took too long with your own") from error
-        else:
-            raise needs_review(errors[-1], "but it works with your own")
-    raise _fault(errors, theirs)
+    try:
+        return ask()
+    except Exception as error:
+        own = bytes(given["own_error"]).decode()  # the kind of exception that it raised with their own model
+        if own and names_stand_in(error) and type(error).__name__ != own:
+            raise needs_review(error, "and your own model cannot show whether it is right") from None
+        raise NoAnswer(f"{type(error).__name__}: {error}") from None
 
 
-def _as_handed_out(part, student):
-    """A fresh model of the student's that raises where it is not used as in the notebook that was handed out.
-
-    There it returns three values, and a code has LATENT_DIM numbers: who changes that cannot blame a toy for it.
-    """
-    size = latent_dim(student)
-    model = copy.deepcopy(part.build(student, part.model, size))
-    order = interface["arguments"].get(part.decoder, ("z", "y"))
-
-    def takes(decoder, args, kwargs):
-        z = {**dict(zip(order, args, strict=False)), **kwargs}.get("z")
-        if isinstance(z, torch.Tensor) and z.numel() != len(z) * size:
-            raise NoAnswer(f"expected codes of {size} numbers each, got shape {tuple(z.shape)}")
-
-    def gives(model, args, values):
-        if not isinstance(values, tuple | list) or len(values) != len(RETURNS[part.model]):
-            wanted = ", ".join(returned_order(part.model))
-            got = f"{len(values)} values" if isinstance(values, tuple | list) else type(values).__name__
-            raise NoAnswer(f"expected {actual(part.model)} to return ({wanted}), got {got}")
-
-    decoder = getattr(model, actual("decoder"), None)
-    if isinstance(decoder, torch.nn.Module):
-        decoder.register_forward_pre_hook(takes, with_kwargs=True)
-    model.register_forward_hook(gives)
-    return model
-
-
-def _fault(errors, theirs):
-    """The student's error; ours where a stand-in raised one and the student's model none that is like any of ours."""
-    by_toys = [error for error in errors if names_stand_in(error)]
-    alike = {NoAnswer, *map(type, errors)}
-    if by_toys and not any(type(error) in alike for error in theirs):
-        return needs_review(by_toys[-1], "and it could not be tried to its end with your own")
-    return next((error for error in theirs if not names_stand_in(error)), (theirs or errors)[-1])
+def passed_on(function, args, kwargs):
+    """What the student's function gives; arguments that it does not take are a mistake of who called it, not ours."""
+    try:
+        return function(*args, **kwargs)
+    except TypeError as error:
+        if error.__traceback__.tb_next is None:
+            raise NoAnswer(f"TypeError: {error}") from None
+        raise
 
 
 def names_stand_in(error):

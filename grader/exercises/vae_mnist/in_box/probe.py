@@ -6,8 +6,8 @@ Each question is a function `(part, student, given) -> {name: array}`: `student`
 from .asking import PARTS, NoAnswer
 from .functions import ask_loss, ask_reparameterize
 from .interface import interface
-from .modules import ask_decoder, ask_encoder, ask_other_sizes, ask_parameters
-from .sampling import ask_sampling
+from .modules import ask_decoder, ask_decoder_parameters, ask_encoder, ask_encoder_parameters, ask_other_sizes
+from .sampling import ask_sampling, ask_sampling_alone, ask_sampling_in_own_model
 from .trained import (
     ask_decode,
     ask_device,
@@ -17,7 +17,7 @@ from .trained import (
     ask_samples,
     ask_trained,
 )
-from .training import ask_training
+from .training import ask_training, ask_training_alone, ask_training_in_own_model
 
 __all__ = ["STAGES", "NoAnswer", "interface"]
 
@@ -33,7 +33,8 @@ for _part in PARTS:
             "encoder": ask_encoder,
             "decoder": ask_decoder,
             "sizes": ask_other_sizes,
-            "parameters": ask_parameters,
+            "encoder_parameters": ask_encoder_parameters,
+            "decoder_parameters": ask_decoder_parameters,
             "reparameterize": ask_reparameterize,
             "training": ask_training,
         },
@@ -41,6 +42,8 @@ for _part in PARTS:
         "trained": {"state": ask_trained, "history": ask_history, "device": ask_device},
         "quality": {"encode": ask_encode, "samples": ask_samples, "here": ask_here},
         "decode": {"decode": ask_decode},
+        "training_by_toys": {"in_own_model": ask_training_in_own_model, "alone": ask_training_alone},
+        "sampling_by_toys": {"in_own_model": ask_sampling_in_own_model, "alone": ask_sampling_alone},
     }.items():
         STAGES[f"{_stage}.{_part.name}"] = {key: _bound(f, _part) for key, f in _questions.items()}
 STAGES["components.vae"]["loss"] = ask_loss

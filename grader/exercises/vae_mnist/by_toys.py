@@ -1,0 +1,104 @@
+"""Which answer of a loop or a sampling function is judged: that with the student's own model, or one with a stand-in.
+
+Their own model's answer counts where it can show whether the code is right. Where an earlier mistake keeps it from
+that, a throwaway box asks once more, with toy networks in their model and then with a toy alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from grader.exercise import Questions
+from grader.exercises.vae_mnist.questions import PARTS
+from grader.records import Address, Array, Blame, Evidence, Stage
+
+HOW = ("in_own_model", "alone")  # in the order in which they count
+RANGE = 1e-4  # by which a pixel may leave [0, 1]
+ENDLESS = ("did not finish", "ended the whole Python process")  # what faults say of code that is not asked once more
+
+
+def _learns(evidence: Evidence, source: Address) -> bool:
+    """Whether gradients came, through both networks, and were numbers: else the model may be what is wrong."""
+    came, rows = (evidence.answers.get(source.array(name)) for name in ("came", "pass_rows"))
+    return came is not None and rows is not None and bool(rows.any()) and bool(np.abs(came).max(initial=0) > 0)
+
+
+def _draws(evidence: Evidence, source: Address) -> bool:
+    """Whether the decoder gave images, one for each code: what is wrong with it is no mistake of the sampling code."""
+    decoded, as_images = (evidence.answers.get(source.array(name)) for name in ("decoded", "as_images"))
+    wanted = evidence.questions[Stage.of("sampling", source.stage.part).array("sample_counts")]
+    if decoded is None or as_images is None or len(decoded) != wanted.sum() or not as_images.all():
+        return False
+    return bool((decoded >= -RANGE).all() and (decoded <= 1 + RANGE).all())
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked with the student's own model and, where that shows nothing, with a stand-in."""
+
+    name: str
+    stage: str  # the kind of stage in which their own model is asked
+    mark: str  # an array that every answer has
+    shows: Callable[[Evidence, Address], bool]  # whether an answer shows whether the code is right
+
+    def own(self, part: str) -> Address:
+        """The answer with their own model."""
+        return Address.of(self.stage, part, self.name)
+
+    def others(self, part: str) -> tuple[Address, ...]:
+        """The answers with stand-ins."""
+        return tuple(Address.of(f"{self.name}_by_toys", part, how) for how in HOW)
+
+    def judged(self, evidence: Evidence, part: str) -> Address:
+        """The answer that counts, or whose fault does."""
+        own, others = self.own(part), self.others(part)
+        every = (own, *others)
+        for source in every:
+            if self.shows(evidence, source):
+                return source
+        for source in every:
+            if source.array(self.mark) in evidence.answers:
+                return source
+        kind = _kind(evidence.fault(own).message)
+        raised = [evidence.fault(source) for source in others]
+        if any(fault.blame is Blame.STUDENT and _kind(fault.message) == kind for fault in raised):
+            return own
+        # what only a stand-in stops, while their own model is broken otherwise, is for a person to decide
+        return next((s for s, fault in zip(others, raised, strict=True) if fault.blame is Blame.OURS), own)
+
+    def due(self, evidence: Evidence, part: str) -> bool:
+        """Whether a stand-in may show what their own model does not."""
+        own = self.own(part)
+        if self.shows(evidence, own):
+            return False
+        fault = evidence.faults.get(own)
+        return fault is None or (fault.blame is Blame.STUDENT and not any(text in fault.message for text in ENDLESS))
+
+
+TRAINING = Asked("training", "components", "batch", _learns)
+SAMPLING = Asked("sampling", "sampling", "shapes", _draws)
+
+
+def questions(evidence: Evidence, stand_in: bytes) -> Questions:
+    """What the throwaway box is asked; `stand_in` is the source of the toys."""
+    asked: Questions = {}
+    for part in PARTS:
+        for one in (TRAINING, SAMPLING):
+            given: dict[str, Array] = Stage.of(one.stage, part).arrays(evidence.questions)
+            if not given or not one.due(evidence, part):
+                continue
+            fault = evidence.faults.get(one.own(part))
+            kind = "" if fault is None else _kind(fault.message)
+            told = {"stand_in": stand_in, "own_error": kind.encode()}
+            asked[Stage.of(f"{one.name}_by_toys", part)] = given | {
+                name: np.frombuffer(text, dtype=np.uint8).copy() for name, text in told.items()
+            }
+    return asked
+
+
+def _kind(message: str) -> str:
+    """The kind of exception that a message begins with, for instance "TypeError"."""
+    return message.partition(":")[0]

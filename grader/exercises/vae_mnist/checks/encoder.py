@@ -1,0 +1,170 @@
+"""Checks of the encoder, freshly built: what it gives, and what that depends on.
+
+A check's docstring is the sentence that is true when it passes. `part` is "vae" or "cvae".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grader.exercises.vae_mnist.checks import networks
+from grader.exercises.vae_mnist.checks.networks import MORE_THAN_CHANCE, PIXELS, ROWS
+from grader.exercises.vae_mnist.checks.reading import answer, between, expect_shape, give_up, number, verdict
+from grader.judging import check
+from grader.records import Address, Array, Evidence, Finding, Stage
+
+HEADS = ("mu", "logvar")
+
+
+def _source(part: str) -> Address:
+    return Address.of("components", part, "encoder")
+
+
+def _heads(evidence: Evidence, part: str, kind: str) -> tuple[Array, Array]:
+    """mu and logvar as they were given for that kind of question."""
+    mu, logvar = answer(evidence, _source(part), f"{kind}mu", f"{kind}logvar")
+    return mu, logvar
+
+
+@check()
+def encoder_gives_mu_and_logvar(evidence: Evidence, part: str) -> Finding:
+    """The encoder gives mu and logvar with one row per image and latent_dim columns."""
+    size = number(evidence, _source(part), "latent_dim")
+    wrong = []
+    for kind in ("", "train_", "single_"):  # of the last, the rows of seven calls
+        for head, array in zip(HEADS, _heads(evidence, part, kind), strict=True):
+            got = array.shape[1:] if kind == "" else array.shape
+            if got != (ROWS, size):
+                wrong.append(f"expected {head} of shape ({ROWS}, {size}), got {tuple(got)}")
+    return verdict(
+        not wrong,
+        f"mu and logvar have shape (N, {size})",
+        wrong[0] if wrong else "",
+        "Print the shapes of what your encoder returns for a batch of 7 images, and for 1 image.",
+    )
+
+
+@check()
+def encoder_uses_the_image(
+    evidence: Evidence, part: str, *, min_change: float, least_rank: float, zero_at: float, full_at: float
+) -> Finding:
+    """mu and logvar both depend on the pixels of the image."""
+    x = evidence.questions[Stage.of("components", part).array("many_x")]
+    varied = x.reshape(len(x), PIXELS).std(axis=0) > 0
+    shares, chances = {}, {}
+    for head in HEADS:
+        flips = answer(evidence, _source(part), f"flip0_{head}", f"flip1_{head}")
+        copies = answer(evidence, _source(part), f"copies0_{head}", f"copies1_{head}")
+        if any(flip.size != PIXELS for flip in flips):
+            give_up("the encoder does not give one row per image")
+        needed = [max(min_change, MORE_THAN_CHANCE * float(copy.max())) for copy in copies]
+        used = np.any([flip.reshape(-1) > least for flip, least in zip(flips, needed, strict=True)], axis=0)
+        shares[head], chances[head] = float(used[varied].mean()), max(needed) / MORE_THAN_CHANCE
+    (gradients,) = answer(evidence, _source(part), "gradients")
+    narrow = gradients.ndim == 3 and networks.one_direction(gradients, least_rank)
+    scores = {head: between(share, zero_at=zero_at, full_at=full_at) for head, share in shares.items()}
+    wrong = [_unused(head, shares[head], chances[head], min_change) for head in HEADS if scores[head] < 1]
+    if narrow:
+        wrong = ["all numbers of mu and logvar follow from one number, as behind a single hidden unit"]
+    return Finding(
+        0.0 if narrow else sum(scores.values()) / 2,
+        "; ".join(wrong) or "mu and logvar change with every part of the image",
+        "Follow x through forward: does all of it reach both outputs?" if wrong else "",
+        {f"share of pixels that change {head}": share for head, share in shares.items()},
+    )
+
+
+def _unused(head: str, share: float, chance: float, min_change: float) -> str:
+    if share == 0 and chance > min_change:
+        return f"{head} differs between images no more than between copies of one image"
+    return f"{head} is the same for different images" if share == 0 else f"{head} depends on {share:.0%} of the pixels"
+
+
+@check(presupposes=(encoder_uses_the_image,))
+def encoder_uses_the_label(evidence: Evidence, part: str, *, min_change: float) -> Finding:
+    """The encoder's output changes with the label, for every class."""
+    several, repeated, images = (
+        np.concatenate([head.reshape(len(head), -1) for head in _heads(evidence, part, kind)], axis=1)
+        for kind in ("label_", "one_label_", "many_")
+    )
+    by_image = float(np.abs(images - images.mean(axis=0)).max(axis=1).mean())
+    return networks.uses_label(several, repeated, "code", by_image, min_change)
+
+
+@check(presupposes=(encoder_uses_the_image,))
+def encoder_can_learn(evidence: Evidence, part: str, *, min_reached_share: float) -> Finding:
+    """The encoder's parameters belong to it and are reached by the gradient."""
+    wrong, counts = networks.can_learn(evidence, part, "encoder", min_reached_share)
+    hint = "Layers must be attributes of the module (or in a ModuleList), and nothing may cut the gradient."
+    return verdict(not wrong, "all layers can learn", wrong, hint, counts)
+
+
+@check(presupposes=(encoder_uses_the_image,))
+def encoder_is_nonlinear(evidence: Evidence, part: str, *, min_angle: float, min_curvature: float) -> Finding:
+    """The encoder is more than one linear map."""
+    (gradients,) = answer(evidence, _source(part), "gradients")
+    linear = networks.same_direction(gradients, min_angle) if gradients.ndim == 3 else None
+    bent = max(networks.curvature(head) for head in _heads(evidence, part, "line_"))
+    if linear is None:  # an encoder that rounds its input passes no gradient on
+        linear = bent <= min_curvature
+    return verdict(
+        not linear,
+        "the encoder is more than one linear map",
+        "the encoder is one linear map, at most with a function of each number behind it",
+        "Stacked linear layers are one linear layer unless something stands between them.",
+        {"curvature": bent},
+    )
+
+
+@check(presupposes=(encoder_uses_the_image, encoder_uses_the_label, encoder_can_learn))
+def encoder_heads_are_free(
+    evidence: Evidence, part: str, *, min_negative_share: float, max_rank_correlation: float
+) -> Finding:
+    """mu and logvar are two outputs, and each may become negative."""
+    size = number(evidence, _source(part), "latent_dim")
+    values: dict[str, list[Array]] = {head: [] for head in HEADS}
+    for kind in ("", "moved_"):
+        for head, array in zip(HEADS, _heads(evidence, part, kind), strict=True):
+            values[head].append(expect_shape(array, (len(array), ROWS, size), head))
+    shares = {head: float((np.concatenate(several) < 0).mean()) for head, several in values.items()}
+    many = [expect_shape(head, (len(head), size), "mu and logvar") for head in _heads(evidence, part, "many_")]
+    tied = _tied(many[0], many[1], max_rank_correlation)
+    results = {
+        head: "" if share >= min_negative_share else f"{head} is never negative" for head, share in shares.items()
+    }
+    results["two"] = "logvar can be read off mu: the two are one output" if tied > 0.5 else ""
+    wrong = [text for text in results.values() if text]
+    return Finding(
+        max(0.0, 1 - len(wrong) / 2),
+        "; ".join(wrong) or "mu and logvar are two heads that take both signs",
+        "A mean and a log variance may be any real number, each its own: what does the last operation before each do?"
+        if wrong
+        else "",
+        {**{f"negative share of {head}": share for head, share in shares.items()}, "share of logvar tied to mu": tied},
+    )
+
+
+def _tied(mu: Array, logvar: Array, max_rank_correlation: float) -> float:
+    """The share of logvar's columns that rise or fall with some column of mu, as any monotone function of it does."""
+    ranks = [np.argsort(np.argsort(head, axis=0), axis=0) - (len(head) - 1) / 2 for head in (mu, logvar)]
+    varying = [head.std(axis=0) > 1e-6 * (np.abs(head).max() + 1e-12) for head in (mu, logvar)]
+    norms = [np.linalg.norm(rank, axis=0) for rank in ranks]
+    correlation = np.abs(ranks[1].T @ ranks[0]) / np.outer(norms[1], norms[0])
+    if not varying[0].any() or not varying[1].any():
+        return 0.0
+    return float((correlation[varying[1]][:, varying[0]].max(axis=1) > max_rank_correlation).mean())
+
+
+@check(presupposes=(encoder_uses_the_image,), spoils_later=False)
+def encoder_sees_each_image_alone(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
+    """In eval mode an image gives the same mu and logvar again, alone and in any batch."""
+    order = evidence.questions[Stage.of("components", part).array("order")]
+    wrong = ""
+    for head in range(2):
+        together = _heads(evidence, part, "")[head][0]
+        again, alone, reordered = (_heads(evidence, part, kind)[head] for kind in ("again_", "single_", "reordered_"))
+        reordered = networks.back_in_order(reordered, order)
+        wrong = wrong or networks.row_by_row("encoder", together, again, alone, reordered, tolerance)
+    return verdict(
+        not wrong, "each image is encoded by itself", wrong, "Does forward draw random numbers or mix the batch?"
+    )

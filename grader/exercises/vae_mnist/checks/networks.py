@@ -1,0 +1,119 @@
+"""What checks of encoders and of decoders have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
+from grader.records import Address, Array, Evidence, Finding
+
+ROWS = 7
+IMAGE = (1, 28, 28)
+PIXELS = 784
+MORE_THAN_CHANCE = 1.25  # 784 pixels' mean noise varies by far less; a batch statistic over two latents reaches 1.5
+LEAST_GRADIENT = 1e-12  # below this, relative to the largest one, nothing is said of a gradient's direction
+
+
+def differs(first: Array, second: Array, tolerance: float) -> bool:
+    """Whether two answers to the same question differ by more than rounding, or have other shapes."""
+    if first.size != second.size:
+        return True
+    scale = float(np.abs(first).max(initial=0)) + 1e-6
+    return bool(np.abs(first.reshape(-1) - second.reshape(-1)).max(initial=0) > tolerance * scale)
+
+
+def row_by_row(what: str, together: Array, again: Array, alone: Array, reordered: Array, tolerance: float) -> str:
+    """What is wrong with answers for the same rows, asked in other ways; `reordered` is back in the old order."""
+    if differs(together, again, tolerance):
+        return f"the {what} gives different outputs for the same input in eval mode"
+    if differs(together, alone, tolerance):
+        return f"the {what}'s output for a row depends on the other rows of the batch"
+    if differs(together, reordered, tolerance):
+        return f"the {what}'s output for a row depends on its place in the batch"
+    return ""
+
+
+def back_in_order(array: Array, order: Array) -> Array:
+    """The rows `array[i]`, which answer the question's row `order[i]`, in the question's order."""
+    return array[np.argsort(order)] if len(array) == len(order) else array
+
+
+def one_direction(gradients: Array, least_rank: float) -> bool:
+    """Whether several outputs all follow from one number, as behind a single hidden unit.
+
+    `gradients` `(outputs, points, inputs)`: at every point all outputs then change in the same direction, so that the
+    second singular value is nothing beside the first. False where there is one output, one input, or no gradient.
+    """
+    if min(gradients.shape[0], gradients.shape[2]) < 2:
+        return False
+    scales = np.linalg.svd(gradients.swapaxes(0, 1).astype(np.float64), compute_uv=False)  # (points, ...)
+    some = scales[:, 0] > LEAST_GRADIENT * (scales.max() + 1e-300)
+    return bool(some.any() and scales.max() > 0 and (scales[some, 1] / scales[some, 0]).max() < least_rank)
+
+
+def same_direction(gradients: Array, min_angle: float) -> bool | None:
+    """Whether each output's gradient has the same direction everywhere, as that of one linear map has, also behind a
+    function of each number by itself; None where no gradient says it.
+
+    `gradients` `(outputs, points, inputs)`.
+    """
+    if gradients.shape[2] < 2 or gradients.shape[1] < 2:
+        return None
+    norms = np.linalg.norm(gradients.astype(np.float64), axis=2)
+    largest = float(norms.max(initial=0))
+    angles = []
+    for rows, sizes in zip(gradients.astype(np.float64), norms, strict=True):
+        seen = sizes > 1e-6 * largest
+        if largest > 0 and seen.sum() >= 2:
+            units = rows[seen] / sizes[seen, None]
+            angles.append(float(1 - np.abs(units[1:] @ units[0]).min()))
+    return max(angles) <= min_angle if angles else None
+
+
+def curvature(values: Array) -> float:
+    """How far f(a + b) is from f(a) + f(b) - f(0), relative to the size of the changes; values `(4, ...)`."""
+    if len(values) != 4:
+        give_up(f"expected one row per input, got shape {shape_text(values)}")
+    zero, a, b, both = values.reshape(4, -1).astype(np.float64)
+    change = np.abs(a - zero).mean() + np.abs(b - zero).mean()
+    return float(np.abs(both - a - b + zero).mean() / (change + 1e-12))
+
+
+def can_learn(evidence: Evidence, part: str, what: str, min_reached_share: float) -> tuple[str, dict[str, int]]:
+    """What keeps the network's parameters from being trained, and how many there are."""
+    (counts,) = answer(evidence, Address.of("components", part, f"{what}_parameters"), "counts")
+    if counts.size != 3:
+        give_up("the parameters could not be counted")
+    registered, reached, strangers = (int(n) for n in counts)
+    wrong = ""
+    if strangers:
+        wrong = f"the {what} uses {strangers} numbers that parameters() does not list"
+    elif registered == 0:
+        wrong = f"the {what} has no parameters"
+    elif reached < min_reached_share * registered:
+        wrong = f"the gradient reaches {reached} of the {what}'s {registered} parameters"
+    return wrong, {"registered": registered, "reached": reached, "strangers": strangers}
+
+
+def uses_label(rows: Array, repeated: Array, what: str, by_others: float, min_change: float) -> Finding:
+    """The answer differs for every label, by more than for one label again and again.
+
+    `min_change` is a share of `by_others`, the change that the other input makes.
+    """
+    if len(rows) != 10 or len(repeated) != 10:
+        give_up(f"expected one {what} per label, got {len(rows)} for 10 labels")
+    chance = float(np.abs(repeated[1:] - repeated[:1]).max())
+    distance = np.abs(rows[:, None] - rows[None]).max(axis=2)
+    np.fill_diagonal(distance, np.inf)
+    least = min_change * by_others
+    needed = max(least, MORE_THAN_CHANCE * chance)
+    alike = [label for label in range(10) if distance[label].min() <= needed]
+    message = f"the {what} is different for every label" if not alike else f"the {what} is the same for labels {alike}"
+    if alike and chance > least:
+        message = f"the {what} changes with the label no more than between two calls with one label"
+    return Finding(
+        1 - len(alike) / 10,
+        message,
+        "" if not alike else "Follow y through forward: does it reach the output?",
+        {"smallest change": float(distance.min()), "for the same label": chance, "by the other input": by_others},
+    )

@@ -1,0 +1,106 @@
+"""What the grader puts into the box earns nothing when it is handed in for a solution."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from asked_here import answers_of
+from grading import RUBRIC as RUBRIC_FILE
+
+from grader.exercises.vae_mnist import in_box
+from grader.exercises.vae_mnist.in_box.probe import STAGES
+from grader.judge import judge
+from grader.notebook.format import load_notebook
+from grader.records import Evidence, Fault, ItemVerdict, Stage
+from grader.rubric import load_rubric
+from grader.running import ENGINE_FOLDER
+from grader.sound_parts import definitions
+
+PROBE = Path(in_box.__file__).parent
+MODULES = sorted([*PROBE.glob("*.py"), *ENGINE_FOLDER.glob("*.py")])
+NETWORKS = ("Encoder", "Decoder", "ConditionalEncoder", "ConditionalDecoder")
+FUNCTIONS = ("vae_loss", "train_vae", "train_cvae", "sample_vae", "sample_cvae")
+RUBRIC, EXERCISE = load_rubric(RUBRIC_FILE)
+
+
+def template() -> dict[str, Any]:
+    """The untouched template's variables."""
+    variables: dict[str, Any] = {"__name__": "__main__", "LATENT_DIM": 8, "DEVICE": torch.device("cpu")}
+    exec(compile(definitions(load_notebook(RUBRIC_FILE.parent / RUBRIC.template)), "<ipython>", "exec"), variables)
+    return variables
+
+
+def contents(path: Path) -> dict[str, Any]:
+    """What a student gets who imports or executes the module; nothing where it stops."""
+    try:
+        if path.parent == PROBE:
+            return dict(vars(importlib.import_module(f"{in_box.__name__}.{path.stem}")))
+        return runpy.run_path(str(path), run_name="stolen")
+    except (Exception, SystemExit):
+        return {}
+
+
+def handed_in(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The template with each thing in the place of everything that it could be taken for."""
+    for thing in {id(value): value for value in found.values() if callable(value)}.values():
+        if getattr(thing, "__module__", "").startswith(("torch", "numpy", "typing", "contextlib")):
+            continue  # anybody may import these
+        student = template()
+        if inspect.isclass(thing):
+            student |= dict.fromkeys(NETWORKS, thing) if issubclass(thing, torch.nn.Module) else {}
+            methods = [value for name, value in vars(thing).items() if _may_be_called(value) and name[:2] != "__"]
+        elif not _may_be_called(thing):
+            continue
+        else:
+            student |= dict.fromkeys(FUNCTIONS, thing)
+            methods = [lambda self, *args, thing=thing: thing(*args)]
+        for method in methods or [None]:
+            for model in ("VAE", "CVAE") if method else ():
+                student[model] = type(model, (student[model],), {"reparameterize": method})
+            yield student
+
+
+def _may_be_called(thing: object) -> bool:
+    return callable(thing) and not inspect.iscoroutinefunction(thing)
+
+
+def judged(student: dict[str, Any], questions: dict[Stage, dict[str, Any]]) -> tuple[ItemVerdict, ...]:
+    asked, answers, faults = {}, {}, dict[str, Fault]()
+    for part in EXERCISE.parts:
+        for stage in (Stage.of("components", part), Stage.of("sampling", part)):
+            asked |= {stage.array(name): array for name, array in questions[stage].items()}
+            for question in STAGES[stage]:
+                given, missing = answers_of(stage, question, student, questions[stage])
+                answers |= given
+                faults |= missing
+    return judge(Evidence(asked, answers, faults), RUBRIC, EXERCISE.checks)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=[f"{path.parent.parent.name}/{path.stem}" for path in MODULES])
+def test_a_module_of_the_box_earns_nothing(path: Path) -> None:
+    questions = EXERCISE.questions(np.random.default_rng(5), {**RUBRIC.sizes, "draws": 50, "toy_samples": 60})
+    for student in handed_in(contents(path)):
+        for item in judged(student, questions):
+            assert item.points_milli == 0 or hands_back_mu(student), item
+
+
+def hands_back_mu(student: dict[str, Any]) -> bool:
+    """Whether the reparameterization gives back what it is given: a line that anybody may write, and no solution."""
+    mu = torch.ones(1)
+    try:
+        return torch.equal(student["VAE"].reparameterize(None, mu, mu), mu)
+    except Exception:
+        return False
+
+
+def test_the_untouched_template_is_what_that_is_compared_with() -> None:
+    questions = EXERCISE.questions(np.random.default_rng(5), RUBRIC.sizes)
+    assert not any(item.points_milli for item in judged(template(), questions))

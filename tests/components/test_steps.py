@@ -1,0 +1,109 @@
+"""What recorded steps say of a training loop: pure functions of numbers made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from grader.exercises.vae_mnist.checks.steps import LOSSES, PIXELS, Pass, Steps
+
+COUNT, WIDTH, ROWS, LATENTS = 6, 8, 4, 3
+RANDOM = np.random.default_rng(4)
+STATES = RANDOM.normal(size=(COUNT + 1, WIDTH))
+GRADIENTS = RANDOM.normal(size=(COUNT, WIDTH))
+SOUND = Steps(
+    batches=[(np.zeros((ROWS, PIXELS)), np.zeros(ROWS, dtype=np.int64))] * 3,
+    before=STATES[:-1],
+    after=STATES[1:],
+    used=GRADIENTS,
+    came=GRADIENTS,
+    rates=np.full(COUNT, 1e-3),
+    losses=np.ones((COUNT, 6)),
+    batch=np.arange(COUNT) % 3,
+    start=STATES[0],
+    end=STATES[-1],
+    epochs=2,
+    passes={},
+)
+
+
+def test_steps_that_go_on_from_each_other() -> None:
+    assert SOUND.goes_on.all()
+    assert (SOUND.clear > 0.999).all()
+    assert not SOUND.heaped
+    assert not SOUND.faint.any()
+    assert [SOUND.ends_in(step) for step in range(COUNT)] == [False] * (COUNT - 1) + [True]
+
+
+def test_weights_that_something_else_writes() -> None:
+    before = SOUND.before.copy()
+    before[3] *= 0.5
+    assert replace(SOUND, before=before).goes_on.tolist() == [True] * 3 + [False] + [True] * 2
+    assert not replace(SOUND, start=SOUND.start + 1).goes_on[0]
+
+
+@pytest.mark.parametrize("cleared", [COUNT, 3])  # never, or once an epoch
+def test_gradients_that_pile_up(cleared: int) -> None:
+    used = np.concatenate([np.cumsum(GRADIENTS[at : at + cleared], axis=0) for at in range(0, COUNT, cleared)])
+    assert replace(SOUND, used=used).heaped
+
+
+def test_other_gradients_are_not_said_to_pile_up() -> None:
+    assert not replace(SOUND, used=RANDOM.normal(size=(COUNT, WIDTH))).heaped
+    only_the_first_fits = np.concatenate([GRADIENTS[:1], RANDOM.normal(size=(COUNT - 1, WIDTH))])
+    assert not replace(SOUND, used=only_the_first_fits).heaped
+
+
+def test_gradients_too_small_for_a_step_are_seen_at_any_direction() -> None:
+    assert replace(SOUND, used=1e-9 * GRADIENTS, came=1e-9 * GRADIENTS).faint.all()
+    assert not replace(SOUND, used=1e-3 * GRADIENTS).faint.any()
+
+
+def made(name: str, *, scale: float = 1.0, kl: float = 1.0, sign: float = 1.0) -> Pass:
+    """A pass of that loss, its gradients times `scale`, its KL term times `kl`, its reconstruction times `sign`."""
+    loss = LOSSES[name]
+    x, x_hat = RANDOM.random((ROWS, PIXELS)), RANDOM.uniform(0.05, 0.95, (ROWS, PIXELS))
+    mu, logvar = RANDOM.normal(size=(2, ROWS, LATENTS))
+    slopes = loss.mu(mu), loss.logvar(logvar)
+    return Pass(
+        x,
+        x_hat,
+        sign * scale * loss.x_hat(x_hat, x) / ROWS,
+        mu,
+        logvar,
+        kl * scale * slopes[0] / ROWS,
+        kl * scale * slopes[1] / ROWS,
+    )
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({}, ""),
+        ({"scale": 500.0}, ""),  # summed over the batch, or averaged: Adam makes the same steps of it
+        ({"scale": 0.002}, ""),
+        ({"scale": 1e-5}, "hardly any size"),
+        ({"scale": 1e5}, "an enormous size"),
+        ({"kl": 0.0}, "no KL term"),
+        ({"kl": -1.0}, "another KL term"),
+        ({"kl": 3.0}, "another KL term"),
+        ({"sign": -1.0}, "uphill"),
+        ({"sign": 0.0}, "another loss"),
+    ],
+)
+def test_what_is_wrong_with_a_pass(name: str, change: dict[str, float], wrong: str) -> None:
+    assert made(name, **change).judged(LOSSES[name], 0.999) == wrong
+
+
+def test_a_pass_of_one_loss_is_none_of_another() -> None:
+    for name in LOSSES:
+        one = made(name)
+        assert [other for other, loss in LOSSES.items() if not one.judged(loss, 0.999)] == [name]
+
+
+def test_a_kl_term_that_cannot_be_told_from_the_codes_gradient_is_not_judged() -> None:
+    one = replace(made("cross-entropy", kl=0.0), kl_mu=None)
+    assert one.judged(LOSSES["cross-entropy"], 0.999) == ""

@@ -2,7 +2,7 @@
 
 Components are asked just before a part's training, so that a training cell that crashes or never ends costs no
 component; a part's quality is asked before the next part trains, for the same reason. At the end comes a sweep: what
-is still unanswered, and the components of a part whose names were defined once more after they were asked. A cell that
+is still unanswered, and the code of a part whose names were defined once more after it was asked for. A cell that
 seems to end the Python process comes after the questions about what is trained by then: a new one would not have it.
 """
 
@@ -22,6 +22,7 @@ from grader.records import CellRun, CellStatus, Interface, Limits, Notebook, Sta
 
 AFTER_TRAINING = ("sampling", "trained", "quality")  # sampling code is usually written after the training cell
 WITHOUT_TRAINING = ("sampling",)
+OF_CODE = ("components", "sampling")  # may change when a cell defines something once more
 UNWRITTEN = "NotImplementedError"  # what the template's functions raise
 ENDING = re.compile(r"\bos\.(?:_exit|abort|kill|killpg)\(|\bkill +-")  # a process, most likely the notebook's own
 IDLE = ("show", "check")  # roles of cells that define nothing which another one needs
@@ -36,36 +37,49 @@ def first_plan(
 ) -> list[Step]:
     """Every cell, with the stages of each part at their places; a sweep at the end.
 
-    Where only some `parts` are to be trained, cells that train another one or only show something are left out.
+    Where only some `parts` are to be trained, cells that only show something are left out, and of those that train
+    another one all but what they define; what can be asked without them is asked at the same places.
     """
     chosen = exercise.parts if parts is None else parts
+    kinds = {part: AFTER_TRAINING if part in chosen else WITHOUT_TRAINING for part in exercise.parts}
     cells = restored.notebook["cells"]
     code = [index for index, cell in enumerate(cells) if is_code(cell)]
     training = {index: training_part(restored, index, exercise, names) for index in code}
     last = {part: index for index, part in training.items()}  # a part's last training cell
     steps: list[Step] = []
-    asked: dict[str, int] = {}  # part -> step at which its components were asked
+    asked: dict[Stage, int] = {}  # stage -> step at which it was asked
     trained: list[str] = []
+
+    def ask(*stages: Stage) -> None:
+        for stage in stages:
+            asked[stage] = len(steps)
+            steps.append(_stage(stage, limits))
+
     for index, part in training.items():
-        if parts is not None and (restored.roles[index].role in IDLE or part not in (None, *chosen)):
-            continue
-        ending = part is None and ENDING.search(source_of(cells[index])) is not None
+        idle = parts is not None and restored.roles[index].role in IDLE
+        ending = not idle and part is None and ENDING.search(source_of(cells[index])) is not None
         if part is not None or ending:
             over = [other for other in trained if other != part and not (ending and last[other] > index)]
-            steps += [_stage(Stage.of(kind, other), limits) for other in over for kind in AFTER_TRAINING]
+            ask(*(Stage.of(kind, other) for other in over for kind in kinds[other]))
             trained = [other for other in trained if other not in over]
         if part is not None:
-            if part not in asked:
-                asked[part] = len(steps)
-                steps.append(_stage(Stage.of("components", part), limits))
+            components = Stage.of("components", part)
+            if components not in asked:
+                ask(components)
             if part not in trained:
                 trained.append(part)
-        steps.append(_cell(index, source_of(cells[index]), limits.cell_s, replay=_replay(restored, index, part)))
+        source = source_of(cells[index])
+        left_out = part not in (None, *chosen)
+        if not idle and (not left_out or _kinds(source) & {"class", "function"}):
+            left = definitions_of(source) if left_out else source
+            steps.append(_cell(index, left, limits.cell_s, replay=_replay(restored, index, part)))
+    end = len(steps)
     for part in exercise.parts:
-        again = part in asked and _redefined(steps, asked[part], exercise, names)
-        steps.append(_stage(Stage.of("components", part), limits, again=again))
-        kinds = AFTER_TRAINING if part in chosen else WITHOUT_TRAINING
-        steps += [_stage(Stage.of(kind, part), limits) for kind in kinds]
+        for kind in ("components", *kinds[part]):
+            stage = Stage.of(kind, part)
+            of_code = kind in OF_CODE and stage in asked
+            again = of_code and _redefined(steps[:end], asked[stage], exercise, names)
+            steps.append(_stage(stage, limits, again=again))
     return steps
 
 
@@ -79,7 +93,7 @@ def replaced_plan(
     steps: list[Step] = []
     before: list[Step] = [_stage(Stage.of("replace", part), limits)]
     for step in cell_steps(first_plan(restored, exercise, names, limits, (part,))):
-        if training_part(restored, step.index, exercise, names) is not None:
+        if training_part(restored, step.index, exercise, names) == part:
             steps += before
             before = []
         steps.append(step)
@@ -181,9 +195,13 @@ def _replay(restored: Restored, index: int, part: str | None) -> Replay:
         return Replay.NEVER
     if role in {"given", "constants", "task"}:
         return Replay.ALWAYS
-    statements = read_code(source_of(restored.notebook["cells"][index])).statements or ()
-    defines = any(s.kind in {"class", "function", "import"} for s in statements)
+    defines = _kinds(source_of(restored.notebook["cells"][index])) & {"class", "function", "import"}
     return Replay.ALWAYS if defines else Replay.QUICK
+
+
+def _kinds(source: str) -> set[str]:
+    """What kinds of statements stand at the cell's top level."""
+    return {statement.kind for statement in read_code(source).statements or ()}
 
 
 def _cell(index: int, source: str, timeout_s: float, *, replay: Replay) -> CellStep:

@@ -59,6 +59,22 @@ def test_everything_is_asked_again_at_the_end_for_what_is_missing() -> None:
         assert {f"{kind}.one", f"{kind}.two"} <= set(last)
 
 
+def test_without_training_the_code_is_asked_for_where_a_grade_asks_for_it() -> None:
+    submission = notebook.submission()
+    submission["cells"].append(notebook.code_cell("x = 1", "late"))
+    plans = [first_plan(running.restored(submission), Toy(), {}, LIMITS, parts) for parts in (None, ())]
+    graded, checked = (names(plan, submission) for plan in plans)
+    left_out = set(graded) - set(checked)
+    assert [step for step in graded if step not in left_out] == checked
+    assert {name.partition(".")[0] for name in left_out if "." in name} == {"trained", "quality"}
+    assert before(checked, "train-one", "components.one", "triple")  # as defined there, whatever the end defines
+
+
+def test_without_training_what_a_training_cell_defines_is_there() -> None:
+    steps = first_plan(running.restored(foreign("def train_one(m): pass\ntrain_one(m)")), Toy(), {}, LIMITS, ())
+    assert [step.source for step in cell_steps(steps)] == ["def train_one(m): pass"]
+
+
 def again(*late: str) -> set[str]:
     """The stages that are asked once more, whatever the answers, when these cells come last."""
     submission = notebook.submission()

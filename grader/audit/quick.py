@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -167,25 +167,34 @@ def _evidence(warm: Warm, notebook: Notebook, folder: Path) -> Evidence:
     """The answers and faults of a components-only grade; the questions, which all entries share, are left out."""
     steps = _steps(warm, notebook)
     sources = tuple(step.source for step in cell_steps(steps))
-    already = warm.ran if sources[: len(warm.ran)] == warm.ran else ()
+    already = len(warm.ran) if sources[: len(warm.ran)] == warm.ran else 0
     if not already:
         warm.shell = _shell(warm.exercise.in_box)
-    for source in sources[len(already) :]:
-        _run(warm.shell, source)
     inbox = Inbox(warm.rubric.limits, started=True, finished=True)
     plan = plan_frame(steps, warm.rubric.interface, warm.rubric.limits)
-    stages = [step.stage for step in stage_steps(steps) if step.stage in warm.questions]
-    first = _answered_now(warm, plan, warm.questions, stages, folder, inbox)
+    for step in steps:
+        if isinstance(step, StageStep):
+            if step.stage in warm.questions and _is_due(step, inbox):
+                _ask(warm, plan, step.stage, warm.questions[step.stage], folder / step.stage, inbox)
+        elif already:
+            already -= 1
+        else:
+            _run(warm.shell, step.source)
+    first = _gathered(warm, warm.questions, {step.stage for step in stage_steps(steps)}, inbox)
     second = warm.exercise.second_questions(first, {})  # here, too, and in no box of its own: our corpus steals nothing
-    return replace(merged(first, _answered_now(warm, plan, second, [*second], folder, inbox)), questions={})
+    for stage, questions in second.items():
+        _ask(warm, plan, stage, questions, folder / stage, inbox)
+    return replace(merged(first, _gathered(warm, second, [*second], inbox)), questions={})
 
 
-def _answered_now(
-    warm: Warm, plan: Plan, questions: Questions, stages: Sequence[Stage], folder: Path, inbox: Inbox
-) -> Evidence:
-    """What the notebook in this process answers to these stages."""
-    for stage in stages:
-        _ask(warm, plan, stage, questions[stage], folder / stage, inbox)
+def _is_due(step: StageStep, inbox: Inbox) -> bool:
+    """Whether the keeper would give the box the stage's questions: not where all of them have an answer that holds."""
+    unanswered = step.stage not in inbox.stages or any(noted.stage == step.stage for noted in inbox.notes)
+    return step.again or unanswered
+
+
+def _gathered(warm: Warm, questions: Questions, stages: Collection[Stage], inbox: Inbox) -> Evidence:
+    """What the notebook in this process has answered to these stages."""
     specs = {
         source: spec
         for source, spec in warm.exercise.answer_specs(warm.rubric.sizes).items()
@@ -214,7 +223,8 @@ def _given_cells(warm: Warm) -> tuple[str, ...]:
 
 def _ask(warm: Warm, plan: Plan, stage: Stage, questions: Mapping[str, Array], folder: Path, inbox: Inbox) -> None:
     """The stage's answers and notes are in the inbox, recorded by the box's own recorder."""
-    (folder / "answers").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "answers").mkdir(parents=True)
     save_file(dict(questions), folder / "questions.safetensors")
     request = {
         "stage": stage,

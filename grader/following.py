@@ -7,7 +7,7 @@ beside the sound parts their code could print, draw or raise whatever those hold
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,6 +20,9 @@ from grader.records import Evidence, ItemVerdict, Outcome, Rubric, Stage
 
 UNDEFINED = "is not defined"  # what verdicts say, beside UNWRITTEN, of code that is not there
 SPOILT_STAGES = ("trained", "quality", "decode")  # whose answers depend on what was trained
+
+
+Second = tuple[tuple[str, ...], Mapping[str, ItemVerdict]]  # ids of replaced items; the verdicts by item, with those
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise)
     found: dict[str, tuple[str, ...]] = {}
     for item in items if settings.enabled else ():
         earlier = [by_id[name] for name in _spoilt_by(item, exercise) if name in by_id]
-        lost = sorted((other for other in earlier if _spoils(other, exercise)), key=_share)
-        earned = [other for other in lost if _share(other) >= settings.min_earned.get(other.id, 0.0)]
+        lost = sorted((other for other in earlier if _spoils(other, exercise)), key=share)
+        earned = [other for other in lost if share(other) >= settings.min_earned.get(other.id, 0.0)]
         replaced = earned[: settings.max_replaced]
         rest = [other for other in lost if other not in replaced]
         if replaced and _spoilt(item, exercise) and not any(map(_unwritten, rest)):
@@ -71,23 +74,38 @@ def with_followed(
 
     Where a moved number makes a second judging due that was never run, a person decides: that is no student's fault.
     """
+
+    def second(part: str) -> Second | None:
+        run = followed.get(part)
+        if run is None or not set(run.replaced) <= {item.id for item in items if _lost(item)}:
+            return None
+        overlaid = read_later(partial(_overlaid, evidence, run.evidence, part))
+        beside = memory.beside(f"{part} once more/") if memory else None
+        return run.replaced, {i.id: i for i in judge(overlaid, rubric, exercise.checks, beside)}
+
+    return given_back(items, rubric, exercise, second)
+
+
+def given_back(
+    items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise, second: Callable[[str], Second | None]
+) -> tuple[ItemVerdict, ...]:
+    """The verdicts, with what the `second` judging of each part gives; without one, a person decides."""
     made = {item.id: item for item in items}
     for part, lost in to_replace(items, rubric, exercise).items():
         spoilt = [item for item in items if item.id.startswith(f"{part}.") and _spoilt(item, exercise)]
-        run = followed.get(part)
-        if run is None or not set(run.replaced) <= {item.id for item in items if _lost(item)}:
+        judged = second(part)
+        if judged is None:
             made |= {item.id: replace(item, outcome=Outcome.NEEDS_REVIEW, lost_in=lost) for item in spoilt}
             continue
-        overlaid = read_later(partial(_overlaid, evidence, run.evidence, part))
-        beside = memory.beside(f"{part} once more/") if memory else None
-        second = {i.id: i for i in judge(overlaid, rubric, exercise.checks, beside)}
-        owed = sum(_owed(made[name], rubric) for name in run.replaced)
+        replaced, verdicts_again = judged
+        owed = sum(_owed(made[name], rubric) for name in replaced)
         for own in spoilt:
-            made[own.id], owed = _given_back(own, second[own.id], run.replaced, rubric, owed)
+            made[own.id], owed = _given_back(own, verdicts_again[own.id], replaced, rubric, owed)
     return tuple(made.values())
 
 
-def _share(item: ItemVerdict) -> float:
+def share(item: ItemVerdict) -> float:
+    """How much of the item was earned, from 0 to 1."""
     return item.points_milli / item.max_points_milli
 
 

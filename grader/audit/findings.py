@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from grader.audit.pairs import Pair
 from grader.audit.records import ItemUse, Loss, Row, State, Trouble
 from grader.notebook.regions import solution_regions
 from grader.records import ItemVerdict, Notebook, Rubric
@@ -45,6 +46,7 @@ HEADINGS: Mapping[str, str] = MappingProxyType(
         "untested_check": "Checks that no wrong solution loses",
         "margin": "Thresholds without their margin",
         "wording": "Feedback that is too long, names an internal or gives the solution",
+        "pair": "Mistakes that would pay beside another one",
     }
 )
 
@@ -104,6 +106,28 @@ def notes_of(rows: Sequence[Row], items: Sequence[ItemUse], *, whole: bool, cali
     if not calibrated:
         notes.append("The quality thresholds have not been calibrated yet, so nothing is said about their margins.")
     return tuple(notes)
+
+
+def pair_troubles(pairs: Iterable[Pair]) -> tuple[Trouble, ...]:
+    """Where a second mistake would pay, unless the first one is of those that `pair_notes` names."""
+    return tuple(
+        Trouble(
+            "pair",
+            f"{pair.worse} + {pair.other}",
+            f"{pair.part}: {points_text(pair.together_milli)} points together, {points_text(pair.alone_milli)} alone",
+        )
+        for pair in pairs
+        if not pair.unseen
+    )
+
+
+def pair_notes(pairs: Iterable[Pair]) -> tuple[str, ...]:
+    """Whose poor pictures come from code that no check of the code sees, so that breaking it visibly would pay."""
+    unseen = sorted({pair.worse for pair in pairs if pair.unseen})
+    if not unseen:
+        return ()
+    why = "Only pictures show what is wrong in these, so that a slip beside it would bring a sound part"
+    return (f"{why}: {', '.join(unseen)}.",)
 
 
 def _points(rubric: Rubric, results: Mapping[str, Sequence[ItemVerdict]]) -> Iterator[Trouble]:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from grader.audit.calibration import Margin
 from grader.audit.corpus import REFERENCE, Solution, entry, solutions
-from grader.audit.findings import notes_of, troubles_of
+from grader.audit.findings import notes_of, pair_notes, pair_troubles, troubles_of
+from grader.audit.pairs import paying_pairs
 from grader.audit.records import Audit, CheckUse, ItemUse, Loss, Row, Square, State
-from grader.exercise import Exercise
+from grader.exercise import Exercise, ItemSpec
+from grader.following import share
 from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Outcome, Rubric, RubricItem
 
 Parts = Callable[[str], tuple[str, ...]]
@@ -43,6 +45,10 @@ def audit(
     whole = set(known) <= set(results) | set(broken or {})
     troubles = troubles_of(rows, items, results, rubric, broken or {}, whole=whole, answers=answers, causes=causes)
     notes = notes_of(rows, items, whole=whole, calibrated=margins is not None)
+    if parts is not None and REFERENCE in results:
+        wrong = {row.name: known[row.name].regions for row in rows if row.kind == "wrong"}
+        pairs = list(paying_pairs(results, wrong, rubric, exercise, REFERENCE))
+        troubles, notes = troubles + pair_troubles(pairs), notes + pair_notes(pairs)
     return Audit(rubric.title, parts is not None, rows, items, troubles, notes)
 
 
@@ -97,6 +103,8 @@ def _row(
         lost = max(0, sum(loss.lost_milli for loss in losses if loss.item == item.id) - gained)
         unsure = verdict is not None and verdict.outcome is Outcome.NEEDS_REVIEW
         state = _state(solution, item.id, lost, bool(checks), unsure)
+        if state is State.UNEXPECTED and _is_spoilt(by_id, item.id, lost, solution, rubric, exercise):
+            state = State.LOST
         if state is State.UNTOUCHED and item.id.partition(".")[0] not in trained:
             state = State.UNJUDGED  # the reference's own, judged in its row
         named_here = {f"{item.id}.{spec.check}" for spec in item.checks if _names(solution.checks, item.id, spec.check)}
@@ -130,6 +138,17 @@ def _state(solution: Solution, item: str, lost: int, was_judged: bool, unsure: b
     if not lost:
         return State.UNTOUCHED
     return State.UNEXPECTED
+
+
+def _is_spoilt(
+    verdicts: Mapping[str, ItemVerdict], item: str, lost: int, solution: Solution, rubric: Rubric, exercise: Exercise
+) -> bool:
+    """Whether an item was lost to a foretold mistake before it, as the rubric's rules on follow-through have it."""
+    settings = rubric.follow_through
+    if spoilt_in := verdicts[item].lost_in:
+        return set(spoilt_in) <= set(solution.loses) and lost <= settings.min_cost_milli
+    earlier = set(exercise.items.get(item, ItemSpec()).spoilt_by) & set(solution.loses)
+    return any(share(verdicts[name]) < settings.min_earned.get(name, 0.0) for name in earlier)
 
 
 def _names(named: Collection[str], item: str, check: str) -> bool:

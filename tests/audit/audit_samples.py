@@ -51,6 +51,7 @@ EXERCISE = cast(
     SimpleNamespace(
         checks={made.name: made for made in (turns_left, turns_right, draws_well)},
         parts=("one", "two"),
+        items={},
     ),
 )
 

@@ -1,0 +1,115 @@
+"""Whether breaking something on purpose could pay: the verdicts on two wrong solutions, laid over each other.
+
+Of each check the lower verdict counts. Follow-through is applied to what comes of it, with the reference's pictures
+where what both have changed is replaced by sound parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import combinations
+
+from grader.exercise import Exercise
+from grader.following import Second, given_back, to_replace
+from grader.records import ItemVerdict, Outcome, Rubric
+
+Items = Sequence[ItemVerdict]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two wrong solutions that would earn more together, in a part of the exercise, than the worse one alone."""
+
+    part: str
+    worse: str
+    other: str
+    alone_milli: int
+    together_milli: int
+    unseen: bool  # whether the worse one loses nothing but pictures: no check of the code sees what is wrong
+
+
+def paying_pairs(
+    results: Mapping[str, Items], regions: Mapping[str, Collection[str]], rubric: Rubric, exercise: Exercise, sound: str
+) -> Iterator[Pair]:
+    """Who has the one mistake would gain by making the other on purpose.
+
+    regions: solution -> the regions that it changes; two that change the same one cannot be combined. sound: the name
+    of the reference.
+    """
+    for part in exercise.parts:
+        whole = _of_part(results[sound], part)
+        earned = {name: _of_part(results[name], part) for name in regions}
+        trained = {name: items for name, items in earned.items() if not any(map(_is_left_out, items))}
+        for names in combinations(trained, 2):
+            if set(regions[names[0]]).isdisjoint(regions[names[1]]):
+                laid = _laid_over([trained[name] for name in names])
+                again = partial(_second, laid, whole, [(trained[n], regions[n]) for n in names], rubric, exercise)
+                together = _total(given_back(laid, rubric, exercise, again))
+                worse, other = sorted(names, key=lambda name: _total(trained[name]))
+                alone = _total(trained[worse])
+                if together > alone:
+                    yield Pair(part, worse, other, alone, together, not _loses_code(trained[worse], exercise))
+
+
+def _second(
+    laid: Items,
+    sound: Items,
+    both: Sequence[tuple[Items, Collection[str]]],
+    rubric: Rubric,
+    exercise: Exercise,
+    part: str,
+) -> Second:
+    """The second judging: the pictures of those solutions whose regions stay, of the reference where none does."""
+    replaced = to_replace(laid, rubric, exercise)[part]
+    put_in = {name for id_ in replaced for name in exercise.items[id_].asks_for}
+    stay = [items for items, regions in both if not all(_is_in(region, put_in) for region in regions)]
+    pictures = _laid_over(stay) if stay else sound
+    again = (_with_pictures_of(whole, item, exercise) for whole, item in zip(pictures, laid, strict=True))
+    return replaced, {item.id: item for item in again}
+
+
+def _of_part(items: Items, part: str) -> list[ItemVerdict]:
+    return [item for item in items if item.id.startswith(f"{part}.")]
+
+
+def _is_left_out(item: ItemVerdict) -> bool:
+    """Whether it was not judged, because the part was not trained."""
+    return item.outcome is Outcome.SKIPPED
+
+
+def _is_in(region: str, names: Collection[str]) -> bool:
+    """Whether the region, "Encoder.forward" or "vae_loss", belongs to one of the things that are put in."""
+    return region in names or region.partition(".")[0] in names
+
+
+def _loses_code(items: Items, exercise: Exercise) -> bool:
+    checks = [check for item in items for check in item.checks if not exercise.checks[check.id].needs_training]
+    return any(check.points_milli < check.max_points_milli for check in checks)
+
+
+def _laid_over(several: Sequence[Items]) -> list[ItemVerdict]:
+    """Of each check the lowest verdict, and nothing given back."""
+    made = []
+    for items in zip(*several, strict=True):
+        of_each = zip(*(item.checks for item in items), strict=True)
+        lowest = tuple(min(checks, key=lambda check: check.points_milli) for checks in of_each)
+        made.append(_of_checks(replace(items[0], checks=lowest, gained_milli=0, lost_in=())))
+    return made
+
+
+def _with_pictures_of(drawn: ItemVerdict, item: ItemVerdict, exercise: Exercise) -> ItemVerdict:
+    """The item with the other's verdicts on what was trained."""
+    pairs = zip(drawn.checks, item.checks, strict=True)
+    return _of_checks(replace(item, checks=tuple(a if exercise.checks[a.id].needs_training else b for a, b in pairs)))
+
+
+def _of_checks(item: ItemVerdict) -> ItemVerdict:
+    points = sum(check.points_milli for check in item.checks)
+    whole = Outcome.PASSED if points == item.max_points_milli else Outcome.PARTIAL if points else Outcome.FAILED
+    return replace(item, points_milli=points, outcome=whole)
+
+
+def _total(items: Items) -> int:
+    return sum(item.points_milli for item in items)

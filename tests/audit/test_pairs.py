@@ -1,0 +1,78 @@
+"""Breaking something on purpose beside another mistake: what two solutions would earn together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
+from audit_samples import EXERCISE, rubric, verdicts, wrong
+
+from grader.audit.corpus import REFERENCE
+from grader.audit.matrix import audit
+from grader.audit.pairs import Pair, paying_pairs
+from grader.audit.records import Audit
+from grader.exercise import Exercise, ItemSpec
+from grader.records import FollowThrough, ItemVerdict
+
+FOLLOWED = replace(rubric(), follow_through=FollowThrough(enabled=True, max_replaced=1, share=1.0))
+ITEMS = {
+    "one.turn": ItemSpec(asks_for=("Turner",)),
+    "one.draw": ItemSpec(spoilt_by=("one.turn",)),
+    "two.turn": ItemSpec(),
+    "two.draw": ItemSpec(),
+}
+DRAWN = cast(Exercise, SimpleNamespace(checks=EXERCISE.checks, parts=("one",), items=ITEMS))
+REGIONS = {"weak": ["Turner.left"], "slip": ["Turner.right"], "far": ["walk"]}
+SOUND = verdicts(trained=True)
+WEAK = verdicts({"one.draw: draws_well": 15_000}, trained=True)  # right in form, and its pictures are poor
+
+
+def earned(lost: dict[str, int], gained: int = 0) -> tuple[ItemVerdict, ...]:
+    """Trained verdicts on a solution whose pictures are spoilt, and given back where something is `gained`."""
+    turn, draw, *rest = verdicts({**lost, "one.draw: draws_well": 20_000}, trained=True)
+    return turn, replace(draw, points_milli=draw.points_milli + gained, gained_milli=gained), *rest
+
+
+SLIP = earned({"one.turn: turns_left": 1_000}, gained=20_000)
+OTHER = earned({"one.turn: turns_right": 2_000}, gained=20_000)
+
+
+def pairs(min_cost: int = 0, **results: tuple[ItemVerdict, ...]) -> list[Pair]:
+    tried = replace(FOLLOWED, follow_through=replace(FOLLOWED.follow_through, min_cost_milli=min_cost))
+    return list(paying_pairs({REFERENCE: SOUND, **results}, REGIONS, tried, DRAWN, REFERENCE))
+
+
+def test_two_mistakes_together_cost_what_both_cost() -> None:
+    assert pairs(weak=SLIP, slip=OTHER, far=SOUND) == []
+
+
+def test_a_slip_that_brings_a_sound_part_in_place_of_a_poor_one_pays() -> None:
+    assert pairs(weak=WEAK, slip=SLIP, far=SOUND) == [Pair("one", "weak", "slip", 35_000, 49_000, unseen=True)]
+    assert pairs(min_cost=15_000, weak=WEAK, slip=SLIP, far=SOUND) == []
+
+
+def test_a_slip_elsewhere_leaves_the_poor_part_where_it_is() -> None:
+    assert pairs(weak=SOUND, slip=SLIP, far=WEAK) == []
+
+
+def test_two_that_change_the_same_lines_are_no_pair() -> None:
+    regions = {"weak": ["Turner.left"], "slip": ["Turner.right", "Turner.left"]}
+    every = {REFERENCE: SOUND, "weak": WEAK, "slip": SLIP}
+    assert list(paying_pairs(every, regions, FOLLOWED, DRAWN, REFERENCE)) == []
+
+
+def audited(weak: tuple[ItemVerdict, ...], min_cost: int = 0) -> Audit:
+    entries = {name: replace(wrong(name, "one.turn"), regions={REGIONS[name][0]: ""}) for name in ("weak", "slip")}
+    results = {REFERENCE: SOUND, "weak": weak, "slip": SLIP}
+    return audit(results, FOLLOWED, DRAWN, lambda _: ("one",), entries=entries)
+
+
+def test_the_audit_tells_what_pays_and_notes_what_no_check_of_the_code_sees() -> None:
+    (note,) = [note for note in audited(WEAK).notes if "sound part" in note]
+    assert note.endswith(": weak.")
+    assert not any(trouble.kind == "pair" for trouble in audited(WEAK).troubles)
+    turn, *rest = WEAK
+    seen = (replace(turn, checks=verdicts({"one.turn: turns_right": 500})[0].checks, points_milli=29_500), *rest)
+    (told,) = [trouble for trouble in audited(seen).troubles if trouble.kind == "pair"]
+    assert (told.subject, told.text) == ("weak + slip", "one: 48.5 points together, 34.5 alone")

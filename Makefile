@@ -96,6 +96,7 @@ template-check: $(STAMP) ## fails where the template is not what the reference m
 reference: setup ## trains and runs the reference notebook, and keeps its pictures in it
 	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb
 	@$(RUN) -m reference.pictures
+	@$(RUN) -m grader.notebook.template reference/vae_mnist.ipynb student_template/vae_mnist.ipynb
 	@$(RUN) -m grader grade reference/vae_mnist.ipynb --out runs/reference
 	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb --outputs runs/reference/executed.ipynb
 

@@ -26,7 +26,7 @@ _MARKS: Sequence[tuple[str, str]] = (
     (r"cell \d+ of \d+:", CELLS),
     (r"asking about components", COMPONENTS),
     (r"asking about (sampling|trained|quality)", TRAINED),
-    (r"decoding in a fresh box", SECOND),
+    (r"asking the rest in a fresh box", SECOND),
     (r"judging the answers", JUDGING),
     (r"writing the report", PAGES),
 )

@@ -124,11 +124,6 @@ def read_answer(data: bytes, spec: AnswerSpec) -> dict[str, Array]:
     return tensors
 
 
-def readable(name: str) -> str:
-    """The array's name as a student would read it."""
-    return name.replace("_", " ")
-
-
 def save_evidence(evidence: Evidence) -> bytes:
     """The evidence as the bytes of one safetensors file; large float arrays are kept in half precision."""
     arrays: dict[str, Array] = {}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from grader.box.inbox import Inbox
-from grader.evidence import AnswerSpec, Rejected, read_answer, read_tensors, readable
+from grader.evidence import AnswerSpec, Rejected, read_answer, read_tensors
 from grader.exercise import Questions
 from grader.in_box.frames import StageStatus
 from grader.records import LEFT_OUT, Address, Array, Blame, Evidence, Fault, Stage, Status
@@ -52,7 +52,7 @@ def gather(
                     if np.isfinite(array).all():
                         answers[source.array(name)] = array
                     else:  # what is sound beside it is judged
-                        why = f"{readable(name)} contains NaN or infinity"
+                        why = f"{name.replace('_', ' ')} contains NaN or infinity"
                         faults[source.array(name)] = Fault(Blame.STUDENT, why)
             except Rejected as rejected:
                 faults[source] = Fault(Blame.STUDENT, str(rejected))

@@ -77,18 +77,14 @@ def test_the_reference_s_own_outputs_fit_a_run_with_other_seeds(tmp_path: Path) 
         executed = copy.deepcopy(restored.notebook)
         for cell in executed["cells"]:
             if cell["id"] in ("train-vae", "train-cvae"):
-                (losses,) = (
-                    [float(loss) for loss in re.findall(r"loss ([0-9.]+)", o.get("text", ""))]
-                    for o in cell["outputs"]
-                    if "loss" in o.get("text", "")
-                )
+                printed_text = "".join(output.get("text", "") for output in cell["outputs"])
+                losses = [float(loss) for loss in re.findall(r"loss ([0-9.]+)", printed_text)]
                 ends.append(losses[-1])
                 cell["outputs"] = [stdout(curve([loss * factor for loss in losses]))]
         return compare_saved(submission.notebook, restored, executed, runs)
 
-    assert trained_again(0.993) == ()  # other seeds end up to 0.7 % apart
-    # The conditional one ends 7 % lower, which would be no contradiction either.
-    assert trained_again(0.93) == ()
+    assert trained_again(0.993) == ()  # as far as the mean of ten seeds is from these outputs, and more
+    assert trained_again(0.93) == ()  # as far as the conditional part's end is from the other's
     told = trained_again(1.5)
     assert [(remark.kind, remark.needs_person) for remark in told] == [("outputs_differ", True)] * 2
     for remark, end in zip(told, ends, strict=True):

@@ -27,5 +27,8 @@ def answers_of(
 
 
 def _plain(value: Any) -> Array:
-    array = np.array(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+    if hasattr(value, "detach"):  # as the recorder does: numpy knows no bfloat16
+        value = value.detach().cpu()
+        value = (value.float() if value.is_floating_point() else value).numpy()
+    array = np.array(value)
     return array.astype(np.float32 if array.dtype.kind == "f" else np.int64)

@@ -186,6 +186,11 @@ LOOPS = {
     "an attribute": (FORWARD, "x_hat, mu, logvar = model(2 * model.scale * x)"),
     "the optimizer's settings": (FORWARD, FORWARD + "; optimizer.param_groups[0]['betas']"),
     "the loader's data": (FORWARD, FORWARD + "; assert len(loader.dataset) == 10"),
+    "half precision": (
+        FORWARD,
+        "with torch.autocast('cpu', torch.bfloat16): x_hat, mu, logvar = (one.float() for one in model(x))",
+    ),
+    "a list of the batches": ("in loader:", "in list(loader):"),
 }
 OWN_LOOPS = {  # of the student's own class alone
     "what its forward kept": (FORWARD, "x_hat, mu, logvar = model(x); model.encoder.kl.item()"),

@@ -42,7 +42,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
         decoder |= _floats(2 * (LATENTS + 1) * PIXELS, "still", "moves") | _floats(128 * LATENTS, "gradients")
         draws = sizes["draw_rows"] * LATENTS
         steps = 2 * sizes["train_epochs"] * sizes["train_batches"]
-        rows = sizes["train_batch"] * (steps // 6 + 3)
+        rows = 4 * sizes["train_batch"] * (steps // 6 + 3)  # a step may be made of several batches
         passes = [f"pass_{what}{head}" for what in ("", "grad_", "path_") for head in ("mu", "logvar")]
         count = 3 * sizes["toy_samples"]
         samples, reconstructions = sizes["samples"], sizes["reconstructions"]
@@ -53,7 +53,9 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
             | _floats(1000, "history")
             | _floats(rows * PIXELS, "pass_x_hat", "pass_grad_x_hat")
             | _floats(rows * LATENTS, *passes)
-            | _ints(10_000, "batch", "batches_served", "modes", "labels", "kept", "pass_rows", "tapped")
+            | _ints(10_000, "batch", "batches_served", "modes", "labels", "encoder_labels", "lines")
+            | _ints(10_000, "kept", "pass_rows", "pass_images", "tapped", "way")
+            | _ints(4 * sizes["train_batch"] * steps, "rows")
         )
         sampling = (
             _floats(count * LATENTS, "codes")
@@ -72,6 +74,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
             **_asked(TRAINING, part, training),
             **_asked(SAMPLING, part, sampling),
             Address.of("trained", part, "history"): _floats(1000, "history"),
+            Address.of("trained", part, "steps"): _floats(1, "mean_rate") | _ints(100, "lines"),
             Address.of("trained", part, "device"): _ints(1, "cuda"),
             Address.of("quality", part, "encode"): _floats(reconstructions * LATENTS, "mu", "logvar"),
             Address.of("quality", part, "here"): _floats(reconstructions * PIXELS, "images"),

@@ -15,6 +15,7 @@ from grader.data.mnist import ensure_mnist, raw_folder
 from grader.evidence import AnswerSpec
 from grader.exercise import InterfaceSpec, ItemSpec, Questions, Say
 from grader.exercises.vae_mnist import by_toys, figures, questions
+from grader.exercises.vae_mnist.by_toys import TRAINING
 from grader.exercises.vae_mnist.checks import CHECKS, real
 from grader.exercises.vae_mnist.checks.pictures import (
     black_and_white,
@@ -111,9 +112,11 @@ class VaeMnist:
         return figures.draw(evidence)
 
     def reasons_for_person(self, evidence: Evidence) -> list[str]:
-        """A decoder that was asked beside what it must not see, or that draws what no training can have made of it."""
+        """A decoder that was asked beside what it must not see, or that draws what no training can have made of it; a
+        training that makes its steps where the loop made none when it was tried."""
         reasons = []
         for part in self.parts:
+            reasons += _other_lines(evidence, part)
             here, decode = Address.of("quality", part, "here"), Address.of("decode", part, "decode")
             if fresh_decoder_answered(evidence, part) and black_and_white(evidence.answers[decode.array("images")]):
                 reasons.append(
@@ -127,6 +130,20 @@ class VaeMnist:
                     "made beside the encoder, where the one could have remembered what the other saw"
                 )
         return reasons
+
+
+def _other_lines(evidence: Evidence, part: str) -> list[str]:
+    """Why a person looks at a training that went another way than the loop that was tried; else nothing."""
+    tried, came = (
+        evidence.answers.get(source.array("lines"))
+        for source in (TRAINING.own(part), Address.of("trained", part, "steps"))
+    )
+    if tried is None or came is None or not tried.size or np.isin(came, tried).all():
+        return []
+    return [
+        f"{part}: the notebook's own training makes steps in lines that made none when the loop was tried with a few "
+        "batches; read the loop: it may do something else in the notebook than what was checked"
+    ]
 
 
 def _one_thread_each() -> None:

@@ -14,6 +14,7 @@ from grader.judging import check
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 HEADS = ("mu", "logvar")
+LEAST_DIRECTION = 1e-4  # of a new direction's share in gradients of size one; rounding leaves 1e-6
 
 
 def _source(part: str) -> Address:
@@ -129,9 +130,14 @@ def encoder_heads_are_free(
     shares = {head: float((np.concatenate(several) < 0).mean()) for head, several in values.items()}
     many = [expect_shape(head, (len(head), size), "mu and logvar") for head in _heads(evidence, part, "many_")]
     tied = _tied(many[0], many[1], max_rank_correlation)
+    (gradients,) = answer(evidence, _source(part), "gradients")
+    if gradients.ndim == 3 and _one_follows(gradients):
+        tied = 1.0
     results = {
         head: "" if share >= min_negative_share else f"{head} is never negative" for head, share in shares.items()
     }
+    if not results["mu"] and float(np.concatenate(values["mu"]).max()) <= 0:
+        results["mu"] = "mu is never positive"
     results["two"] = "logvar can be read off mu: the two are one output" if tied > 0.5 else ""
     wrong = [text for text in results.values() if text]
     return Finding(
@@ -142,6 +148,19 @@ def encoder_heads_are_free(
         else "",
         {**{f"negative share of {head}": share for head, share in shares.items()}, "share of logvar tied to mu": tied},
     )
+
+
+def _one_follows(gradients: Array) -> bool:
+    """Whether logvar is some function of mu: with mu's gradients known, logvar's bring no new direction anywhere.
+
+    `gradients` `(numbers, images, pixels)`, the first half of mu, the second of logvar.
+    """
+    half = len(gradients) // 2
+    sizes = np.linalg.norm(gradients.astype(np.float64), axis=2, keepdims=True)
+    if not half or not (sizes > 0).all() or len(gradients) % 2:
+        return False  # a number that nothing changes is another check's matter
+    scales = np.linalg.svd((gradients / sizes).swapaxes(0, 1), compute_uv=False)  # (images, numbers)
+    return bool((scales[:, half] < LEAST_DIRECTION * scales[:, 0]).all())
 
 
 def _tied(mu: Array, logvar: Array, max_rank_correlation: float) -> float:

@@ -124,14 +124,21 @@ def draws_are_independent(evidence: Evidence, part: str, *, max_correlation: flo
     if spread.min() < 1e-6:
         return Finding(0.0, _still(spread), "Is anything random in z?")
     noise = noise / spread
-    rows = abs(float(np.mean(noise[:, 0] * noise[:, 1])))
-    columns = abs(float(np.mean(noise[:, :, 0] * noise[:, :, -1]))) if noise.shape[2] > 1 else 0.0
+    rows, columns = _most_related(noise), _most_related(noise.swapaxes(1, 2))
     wrong = f"{_alike(rows)} in two rows of a batch" if rows > max_correlation else ""
     if columns > max_correlation:
         wrong = f"{_alike(columns)} in two numbers of a code"
     measured = {"correlation between rows": rows, "correlation between latents": columns}
     right = "every number has noise of its own"
     return verdict(not wrong, right, wrong, "What shape must the noise have?", measured)
+
+
+def _most_related(noise: Array) -> float:
+    """The largest correlation, without its sign, of any two of the middle axis; standardized noise `(draws, K, M)`."""
+    flat = noise.swapaxes(0, 1).reshape(noise.shape[1], -1)
+    related = np.abs(flat @ flat.T) / flat.shape[1]
+    np.fill_diagonal(related, 0.0)
+    return float(related.max())
 
 
 def _alike(correlation: float) -> str:

@@ -108,7 +108,9 @@ def uses_label(rows: Array, repeated: Array, what: str, by_others: float, min_ch
     least = min_change * by_others
     needed = max(least, MORE_THAN_CHANCE * chance)
     alike = [label for label in range(10) if distance[label].min() <= needed]
-    message = f"the {what} is different for every label" if not alike else f"the {what} is the same for labels {alike}"
+    groups = {tuple(j for j in range(10) if j == i or distance[i, j] <= needed) for i in alike}
+    listed = ", ".join(f"[{', '.join(map(str, group))}]" for group in sorted(groups))
+    message = f"the {what} is different for every label" if not alike else f"the {what} is the same for labels {listed}"
     if alike and chance > least:
         message = f"the {what} changes with the label no more than between two calls with one label"
     return Finding(

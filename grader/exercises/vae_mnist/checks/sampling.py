@@ -10,6 +10,9 @@ from grader.judging import check
 from grader.records import Array, Evidence, Finding, Stage
 
 SPREAD_ERRORS = 4.0  # so many standard errors off is still chance
+NUMBER_ERRORS = 5.5  # likewise for the worst of up to 512 numbers of a code
+LEAST_SPREAD = 0.88  # of one number of the codes
+MOST_RELATED = 0.5  # correlation of two numbers of the codes; chance stays below 0.3
 
 
 @check()
@@ -29,30 +32,49 @@ def codes_come_from_the_prior(
         return Finding(
             0.0, "the decoder was not asked for one code an image", "Where do the codes of new images come from?"
         )
-    mean = float(np.abs(codes.mean(axis=0)).max() if codes.shape[1] == 1 else abs(codes.mean()))
-    spread = float(np.sqrt(((codes - codes.mean(axis=0)) ** 2).sum() / ((len(codes) - 1) * codes.shape[1])))
-    chance = SPREAD_ERRORS / np.sqrt(2 * (len(codes) - 1) * codes.shape[1])  # standard error of a normal's spread
-    standard = (codes - codes.mean()) / (codes.std() + 1e-9)
-    kurtosis = float((standard**4).mean())
-    distinct = len(np.unique(np.round(codes, 5), axis=0)) / len(codes)
     if number(evidence, SAMPLING.judged(evidence, part), "encoder_calls") > 0:
         told = "the codes come from the encoder, that is, from images"
         return Finding(0.0, told, "From which distribution should the codes of new images be drawn?")
+    count, size = codes.shape
+    means, spreads = codes.mean(axis=0), codes.std(axis=0, ddof=1)  # of each number of the code
+    mean, worst = float(codes.mean()), float(means[np.abs(means).argmax()])
+    spread = float(np.sqrt((spreads**2).mean()))
+    chance = SPREAD_ERRORS / np.sqrt(2 * (count - 1) * size)  # standard error of a normal's spread
+    of_one = NUMBER_ERRORS / np.sqrt(2 * (count - 1))  # likewise for one number of the code
+    standard = (codes - codes.mean()) / (codes.std() + 1e-9)
+    kurtosis = float((standard**4).mean())
+    distinct = len(np.unique(np.round(codes, 5), axis=0)) / len(codes)
     results = {
-        "mean": "" if mean <= max_mean else f"the codes are centred on {mean:.2f}, not on 0",
+        "mean": "" if abs(mean) <= max_mean else f"the codes are centred on {mean:.2f}, not on 0",
         "spread": ""
         if min_spread - chance <= spread <= max_spread + chance
         else f"the codes have a spread of {spread:.2f}, not of 1",
+        "numbers": "",
         "shape": "" if kurtosis >= min_kurtosis else "the codes are not normally distributed",
         "distinct": "" if distinct >= min_distinct_share else f"only {distinct:.0%} of the codes are different",
     }
+    if not any(results.values()):
+        results["numbers"] = _unlike_numbers(codes, worst, max(max_mean, NUMBER_ERRORS / np.sqrt(count)), of_one)
     return verdict(
         not any(results.values()),
         "the codes come from the prior",
         "; ".join(filter(None, results.values())),
         "From which distribution should the codes of new images be drawn?",
-        {"mean": mean, "spread": spread, "kurtosis": kurtosis, "share of different codes": distinct},
+        {"mean": abs(mean), "spread": spread, "kurtosis": kurtosis, "share of different codes": distinct},
     )
+
+
+def _unlike_numbers(codes: Array, mean: float, max_mean: float, chance: float) -> str:
+    """What is wrong with some numbers of the codes, where all together look right."""
+    spreads = codes.std(axis=0, ddof=1)
+    worst = float(spreads[np.abs(spreads - 1).argmax()])
+    if abs(mean) > max_mean:
+        return f"a number of the codes is centred on {mean:.2f}, not on 0"
+    if not LEAST_SPREAD - chance <= worst <= 1 / LEAST_SPREAD + chance:
+        return f"a number of the codes has a spread of {worst:.2f}, not of 1"
+    related = np.abs(np.corrcoef(codes, rowvar=False)) if codes.shape[1] > 1 else np.zeros((1, 1))
+    np.fill_diagonal(related, 0.0)
+    return "the numbers of one code are related to each other" if related.max() > MOST_RELATED else ""
 
 
 @check()
@@ -98,8 +120,10 @@ def _are_draws(images: Array, decoded: Array) -> bool:
     """Whether the images could be black-and-white draws with the decoded values as probabilities."""
     black_and_white = bool(((images < 1e-3) | (images > 1 - 1e-3)).all())
     error = float(abs((images - decoded).mean()))
+    against = float((images != (decoded > 0.5)).mean())  # of a threshold none, of draws some
     correlation = float(np.corrcoef(images.reshape(-1), decoded.reshape(-1))[0, 1]) if images.std() > 0 else 0.0
-    return black_and_white and error < 0.05 and correlation > 0.1
+    by_chance = against > float(np.minimum(decoded, 1 - decoded).mean()) / 2
+    return black_and_white and by_chance and error < 0.05 and correlation > 0.1
 
 
 def _sigmoid(images: Array, decoded: Array) -> bool:

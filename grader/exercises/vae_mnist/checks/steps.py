@@ -23,6 +23,7 @@ LARGEST_SCALE = 1000.0  # by which a loss may be multiplied or divided: Adam mak
 WEIGHTS = 0.5 + np.arange(PIXELS) % 2  # of the pixels in the loss that a loop is given
 FAINT = 1e-4  # of a gradient: Adam's epsilon of 1e-8 for each of some hundred thousand numbers, and a margin
 MISSING = 1e-3  # of what is expected: less is nothing
+WAYS = {1: "mu itself is decoded", 2: "other heads are drawn from", 3: "nothing comes back"}
 Slope = Callable[[Array, Array], Array]  # of x_hat and x
 
 
@@ -53,15 +54,16 @@ LOSSES: dict[str, Loss] = {
 
 @dataclass(frozen=True)
 class Pass:
-    """What one step's networks gave, rows of a batch, and the gradients of the loss with respect to it."""
+    """What one step's networks gave, rows of its batches, and the gradients of the loss with respect to it."""
 
-    x: Array  # (N, 784), the batch that had been served last
+    x: Array  # (N, 784), the images that the encoder was given, or else the batch that had been served last
     x_hat: Array
     grad_x_hat: Array
-    mu: Array
+    mu: Array  # (M, D); N is a multiple of M where images are decoded several times
     logvar: Array
     kl_mu: Array | None  # of the loss, but not by way of the code; None where the two ways cannot be told apart
     kl_logvar: Array | None
+    way: str = ""  # what is wrong with the way from mu and logvar to the images: see WAYS
 
     def judged(self, loss: Loss, min_cosine: float) -> str:
         """What is wrong with the gradients, if this is the loss; empty where nothing is."""
@@ -76,9 +78,11 @@ class Pass:
             return "uphill"
         if not 1 / LARGEST_SCALE <= factor <= LARGEST_SCALE:
             return "hardly any size" if factor < 1 else "an enormous size"
+        if self.way:
+            return self.way
         if self.kl_mu is None or self.kl_logvar is None:
             return ""
-        wanted = np.concatenate([loss.mu(self.mu), loss.logvar(self.logvar)]) / count
+        wanted = np.concatenate([loss.mu(self.mu), loss.logvar(self.logvar)]) / len(self.mu)
         got = np.concatenate([self.kl_mu, self.kl_logvar])
         if np.linalg.norm(got) < MISSING * factor * np.linalg.norm(wanted):
             return "no KL term"
@@ -98,14 +102,14 @@ class Steps:
     came: Array
     rates: Array  # (S,)
     losses: Array  # (S, 6): the values of LOSSES, then those of their reconstruction terms alone
-    batch: Array  # (S,)
+    rows: list[Array]  # (S,): the images, by their number, that each step was made on
     start: Array  # (K,)
     end: Array
     epochs: int
     passes: dict[int, Pass]  # by step
 
     def __len__(self) -> int:
-        return len(self.batch)
+        return len(self.rates)
 
     @cached_property
     def goes_on(self) -> Array:
@@ -123,6 +127,13 @@ class Steps:
         """Of each step, whether its gradients are lost beside what Adam adds to its denominator, `(S,)`."""
         size: Array = np.linalg.norm(self.used, axis=1)
         return size < FAINT
+
+    @cached_property
+    def repeated(self) -> Array:
+        """Of each step, whether it was made once more with the gradient of the step before it, `(S,)`."""
+        again = self._same(self.used, np.concatenate([np.zeros_like(self.used[:1]), self.used[:-1]]))
+        none_came: Array = np.abs(self.came).max(axis=1, initial=0) == 0
+        return again & none_came
 
     @cached_property
     def heaped(self) -> bool:
@@ -163,7 +174,7 @@ def source_of(evidence: Evidence, part: str) -> Address:
 
 def recorded_steps(evidence: Evidence, part: str) -> Steps:
     """The steps that the box recorded; ends the check where they do not fit each other."""
-    names = ("before", "after", "used", "came", "rates", "losses", "batch", "start", "end")
+    names = ("before", "after", "used", "came", "rates", "losses", "batch", "rows", "start", "end")
     found = dict(zip(names, answer(evidence, source_of(evidence, part), *names), strict=True))
     asked = {
         name: evidence.questions[Stage.of("components", part).array(name)]
@@ -173,33 +184,47 @@ def recorded_steps(evidence: Evidence, part: str) -> Steps:
     images = asked["train_x"].reshape(-1, PIXELS)
     batches = [(images[at : at + size], labels[at : at + size]) for at in range(0, len(images), size)]
     count, width = len(found["batch"]), found["start"].size
-    rows = [found[name] for name in ("before", "after", "used", "came")]
-    fits = all(row.shape == (count, width) for row in rows) and found["end"].shape == found["start"].shape == (width,)
+    projections = [found[name] for name in ("before", "after", "used", "came")]
+    fits = all(one.shape == (count, width) for one in projections) and found["end"].shape == found["start"].shape
+    fits = fits and found["start"].shape == (width,) and found["rows"].ndim == 2 and len(found["rows"]) == count
     if not fits or found["rates"].size != count or found["losses"].shape != (count, 2 * len(LOSSES)):
         give_up("what was recorded of the steps does not fit together")
     if count and not (found["batch"].min() >= 0 and found["batch"].max() < len(batches)):
         give_up("steps were made before the first batch was taken")
-    rest = {name: found[name].astype(np.float64) for name in names if name not in ("batch", "rates")}
+    rows = [row[row >= 0] for row in found["rows"]]
+    if any(row.size and row.max() >= len(images) for row in rows):
+        give_up("what was recorded of the steps does not fit together")
+    whole = [np.arange(at, min(at + size, len(images))) for at in range(0, len(images), size)]
+    rows = [row if row.size else whole[int(batch)] for row, batch in zip(rows, found["batch"], strict=True)]
+    rest = {name: found[name].astype(np.float64) for name in names if name not in ("batch", "rates", "rows")}
     rates = found["rates"].reshape(-1).astype(np.float64)
-    passes = _passes(evidence, part, batches, found["batch"])
-    return Steps(batches, batch=found["batch"], rates=rates, epochs=int(asked["train_epochs"]), passes=passes, **rest)
+    passes = _passes(evidence, part, images, rows, size)
+    return Steps(batches, rows=rows, rates=rates, epochs=int(asked["train_epochs"]), passes=passes, **rest)
 
 
-def _passes(evidence: Evidence, part: str, batches: list[tuple[Array, Array]], batch: Array) -> dict[int, Pass]:
-    names = ("x_hat", "grad_x_hat", "mu", "logvar", "grad_mu", "grad_logvar", "path_mu", "path_logvar")
-    arrays = answer(evidence, source_of(evidence, part), *(f"pass_{name}" for name in names))
-    kept, counts, tapped = answer(evidence, source_of(evidence, part), "kept", "pass_rows", "tapped")
-    total = int(counts.sum()) if counts.size else 0
-    if any(len(array) < total for array in arrays) or not len(kept) == len(counts) == len(tapped):
+def _passes(evidence: Evidence, part: str, images: Array, rows: list[Array], size: int) -> dict[int, Pass]:
+    heads = ("mu", "logvar", "grad_mu", "grad_logvar", "path_mu", "path_logvar")
+    pictures = ("x_hat", "grad_x_hat")
+    arrays = answer(evidence, source_of(evidence, part), *(f"pass_{name}" for name in (*heads, *pictures)))
+    names = ("kept", "pass_rows", "pass_images", "tapped", "way")
+    kept, *counts, tapped, ways = answer(evidence, source_of(evidence, part), *names)
+    found = dict(zip((*heads, *pictures), arrays, strict=True))
+    if len({len(kept), len(tapped), len(ways), *map(len, counts)}) > 1 or any(
+        len(found[name]) < of_each.sum() for of_each, of in zip(counts, (heads, pictures), strict=True) for name in of
+    ):
         give_up("what was recorded of the passes does not fit together")
     made: dict[int, Pass] = {}
-    at = 0
-    for step, count, known in zip(kept, counts, tapped, strict=True):
-        if not 0 <= step < len(batch) or not count:
+    at, picture = 0, 0
+    for step, count, pixels, known, wrong in zip(kept, *counts, tapped, ways, strict=True):
+        if not 0 <= step < len(rows) or not count or not pixels:
             continue
-        one = {name: array[at : at + count].astype(np.float64) for name, array in zip(names, arrays, strict=True)}
-        at += int(count)
+        one = {name: found[name][at : at + count].astype(np.float64) for name in heads}
+        one |= {name: found[name][picture : picture + pixels].astype(np.float64) for name in pictures}
+        at, picture = at + int(count), picture + int(pixels)
         kl_mu, kl_logvar = (one[f"grad_{head}"] - one[f"path_{head}"] if known else None for head in ("mu", "logvar"))
-        x = batches[int(batch[step])][0].astype(np.float64)
-        made[int(step)] = Pass(x, one["x_hat"], one["grad_x_hat"], one["mu"], one["logvar"], kl_mu, kl_logvar)
+        of_step = rows[int(step)]
+        way = WAYS.get(int(wrong), "") if len(of_step) >= size // 2 else "its batch"  # the last batch is a half
+        x = images[of_step].astype(np.float64)
+        x = np.tile(x, (max(1, len(one["x_hat"]) // max(1, len(x))), 1))  # decoded several times
+        made[int(step)] = Pass(x, one["x_hat"], one["grad_x_hat"], one["mu"], one["logvar"], kl_mu, kl_logvar, way)
     return made

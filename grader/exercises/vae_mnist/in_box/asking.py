@@ -61,6 +61,11 @@ def pair(value, name):
     return one(first, actual(name)), one(second, actual(name))
 
 
+def rebuilt(value, items):
+    """The items in a tuple or list of the value's own kind, also a named one."""
+    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+
+
 def one(value, what):
     """The value, if it is a tensor of numbers."""
     if not isinstance(value, torch.Tensor):

@@ -11,7 +11,7 @@ FLIPPED = 2  # images of which each pixel is turned to its opposite
 COPIES = 32  # of the same input in one batch: what differs between them is chance
 PIXELS = 784
 DRAWN = 32  # pixels of x_hat whose gradients are looked at
-HEADS = 4  # numbers of mu, and of logvar, likewise
+HEADS = 4  # numbers of mu, and as many of logvar, whose gradients are looked at
 
 
 def perturbed(module, seed):

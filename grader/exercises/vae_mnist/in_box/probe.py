@@ -15,6 +15,7 @@ from .trained import (
     ask_here,
     ask_history,
     ask_samples,
+    ask_steps,
     ask_trained,
 )
 from .training import ask_training, ask_training_alone, ask_training_in_own_model
@@ -39,7 +40,7 @@ for _part in PARTS:
             "training": ask_training,
         },
         "sampling": {"sampling": ask_sampling},
-        "trained": {"state": ask_trained, "history": ask_history, "device": ask_device},
+        "trained": {"state": ask_trained, "history": ask_history, "steps": ask_steps, "device": ask_device},
         "quality": {"encode": ask_encode, "samples": ask_samples, "here": ask_here},
         "decode": {"decode": ask_decode},
         "training_by_toys": {"in_own_model": ask_training_in_own_model, "alone": ask_training_alone},

@@ -3,11 +3,13 @@
 import numpy as np
 import torch
 
-from .asking import NoAnswer, latent_dim, tensor
+from .asking import NoAnswer, latent_dim, rebuilt, tensor
 from .interface import ARGUMENTS, actual, as_labels, call, interface
-from .modules import perturbed
+from .modules import PIXELS, perturbed
 from .own_model import around, of_theirs, own_model, passed_on, toy_of
 
+SAME = 1e-4  # of two pixels
+MOST_DECODED = 5000  # images in one call of the sampling function
 AWAY = 3.0  # codes that come from images are so far from the prior
 SEED = 11  # of the networks' parameters
 
@@ -62,6 +64,11 @@ class _Seen:
                     for layer in network.children():
                         layer.register_forward_pre_hook(self._layer_called)
 
+    def drawn(self, student, model, count, labels):
+        """So many images by the student's function; from now on, only what it does for them is remembered."""
+        self.codes, self.labels, self.images = [], [], []
+        return self.part.draw(student, model, count, labels[:count]).detach()
+
     def _watched(self, forward, then):
         def watched(*args, **kwargs):
             self._inside = True
@@ -79,7 +86,7 @@ class _Seen:
         self.encoder_calls += 1
         if not isinstance(value, tuple | list):
             return value
-        return type(value)(head + AWAY if isinstance(head, torch.Tensor) else head for head in value)
+        return rebuilt(value, [head + AWAY if isinstance(head, torch.Tensor) else head for head in value])
 
     def _decoded(self, value, args, kwargs):
         order = interface["arguments"].get(self.part.decoder, ARGUMENTS.get(self.part.decoder, ("z",)))
@@ -94,33 +101,63 @@ class _Seen:
         return value
 
 
+def _rows_of(images, decoded):
+    """Of each image the row of the decoded ones that it is; an empty list where one is none of them."""
+    rows = [int((decoded - image).abs().amax(1).argmin()) for image in images]
+    return rows if float((decoded[rows] - images).abs().max()) <= SAME else []
+
+
+def _matched(result, count, seen, size):
+    """Which decoded codes the drawn images are, a row an image; nothing where that is not known."""
+    codes = [code for code in seen.codes if code.shape[1] == size]
+    total = sum(map(len, codes))
+    enough = count <= total <= MOST_DECODED
+    if not enough or result.numel() != count * PIXELS or sum(i.numel() for i in seen.images) != total * PIXELS:
+        return {}
+    decoded = torch.cat([image.reshape(-1, PIXELS) for image in seen.images])
+    images = result.reshape(count, -1).float()
+    rows = list(range(count)) if total == count else _rows_of(images, decoded)
+    if not rows:
+        return {}
+    labels = torch.cat(seen.labels) if seen.labels else torch.zeros(0, device=decoded.device).long()
+    labels = labels[rows] if len(labels) == total else labels
+    return {"rows": rows, "codes": torch.cat(codes)[rows], "decoded": decoded[rows], "images": images, "labels": labels}
+
+
 def _drawn(part, student, given, model, size):
-    """What is recorded while the student's function draws from the model."""
+    """What is recorded while the student's function draws from the model.
+
+    More images than were asked for may be decoded where those that are returned are always the same ones: then they
+    were not chosen by their looks.
+    """
     seen = _Seen(part, model.eval())
     torch.manual_seed(int(given["draw_seed"]))
-    codes, labels, decoded, images, shapes = [], [], [], [], []
+    found, shapes, chosen = [], [], False
     for count in map(int, given["sample_counts"]):
-        seen.codes, seen.labels, seen.images = [], [], []
-        result = part.draw(student, model, count, given["sample_labels"][:count]).detach()
+        result = seen.drawn(student, model, count, given["sample_labels"])
         shapes.append([*result.shape, 0, 0, 0, 0][:4])
-        taken = [code for code in seen.codes if code.shape[1] == size]
-        if sum(map(len, taken)) == count and result.numel() == count * 784 == sum(i.numel() for i in seen.images):
-            codes.append(torch.cat(taken))
-            decoded.append(torch.cat([image.reshape(-1, 784) for image in seen.images]))
-            images.append(result.reshape(count, -1).float())
-            labels.extend(seen.labels)
-    if seen.loose_layers and not codes:
+        matched = _matched(result, count, seen, size)
+        if matched:
+            found.append(matched)
+        if matched and matched["rows"] != list(range(count)):
+            result = seen.drawn(student, model, count, given["sample_labels"])
+            chosen = chosen or _matched(result, count, seen, size).get("rows") != matched["rows"]
+    found = [] if chosen else found
+    if seen.loose_layers and not found:
         raise NoAnswer(
             "your code calls layers of the decoder one by one, where the grader cannot see what it decodes. This does "
             "not count against you: it needs manual review",
             ours=True,
         )
+    empty = {
+        "codes": torch.zeros(0, size),
+        "decoded": torch.zeros(0, PIXELS),
+        "images": torch.zeros(0, PIXELS),
+        "labels": torch.zeros(0, dtype=torch.int64),
+    }
     return {
+        **{name: torch.cat([one[name] for one in found]) if found else none for name, none in empty.items()},
         "shapes": np.array(shapes, dtype=np.int64),
-        "codes": torch.cat(codes) if codes else torch.zeros(0, size),
-        "decoded": torch.cat(decoded) if decoded else torch.zeros(0, 784),
-        "images": torch.cat(images) if images else torch.zeros(0, 784),
-        "labels": torch.cat(labels) if labels else torch.zeros(0, dtype=torch.int64),
         "encoder_calls": seen.encoder_calls,
         "as_images": int(seen.as_images),
     }

@@ -5,6 +5,7 @@ import torch
 
 from .asking import NoAnswer, latent_dim, named, tensor
 from .interface import actual
+from .real_steps import counting
 
 
 def ask_trained(part, student, given):
@@ -26,6 +27,15 @@ def ask_history(part, student, given):
         return {"history": np.array([float(v) for v in named(student, part.history)][:1000], dtype=np.float32)}
     except (TypeError, ValueError):
         raise NoAnswer(f"`{actual(part.history)}` is not a list of numbers") from None
+
+
+def ask_steps(part, student, given):
+    """How the notebook's own training made its steps: the mean learning rate against the given one, and the lines."""
+    count = counting().of(named(student, part.trained))
+    if count is None:
+        raise NoAnswer(f"no step of an optimizer of `{actual(part.trained)}` was seen")
+    steps, rates, lines = count
+    return {"mean_rate": np.float32(rates / steps), "lines": np.array(sorted(lines), dtype=np.int64)}
 
 
 def ask_device(part, student, given):

@@ -5,14 +5,20 @@ import contextlib
 import numpy as np
 import torch
 
-from .asking import NoAnswer, named, normal, tensor
+from .asking import NoAnswer, named, normal, rebuilt, tensor
 from .interface import ARGUMENTS, actual, as_labels, as_notebook, call, in_our_order, interface
 from .own_model import around, of_theirs, own_model, passed_on, rebound, toy_of
+from .real_steps import MOST_LINES, counting, line_of_the_notebook
 
 DIRECTIONS = 8  # random ones on which parameters and gradients are projected
 MOST_NUMBERS = 100_000  # of a model that are projected, spread over all of it
 RATE = 1e-3
+PIXELS = 784
 LOSSES = 6  # that are worked out beside each step
+MOST_BATCHES = 4  # of which the passes of one step may be made
+MOST_PASSES = 32  # between two steps
+ALONE = {"Encoder": ("x",), "Decoder": ("z",)}  # the argument of networks that take only one
+GRADIENTS = ("grad_mu", "grad_logvar", "path_mu", "path_logvar")
 SEED = 7  # of a toy's parameters
 KEPT = 6  # of this many steps, one is recorded in full
 
@@ -25,9 +31,23 @@ class Loader:
         self.dataset, self.batch_size = torch.utils.data.TensorDataset(x, y), size
         self.images, self.labels = x, y
         self.current, self.served = -1, 0
+        self._direction = normal(SEED, x[0].numel()).to(x.device)
+        self._keys = self._key(x)
 
     def __len__(self):
         return len(self.batches)
+
+    def _key(self, x):
+        """A number for each image, the same in mixed precision, which leaves products and sums alone."""
+        return (x.flatten(1) * self._direction).sum(1)
+
+    def rows_of(self, x):
+        """Which of the images these are, in whatever order; None where some are none of them."""
+        if not isinstance(x, torch.Tensor) or not x.is_floating_point() or x.numel() != len(x) * PIXELS:
+            return None
+        x = x.detach().float().reshape(len(x), *self.images.shape[1:])
+        rows = self._key(x)[:, None].sub(self._keys).abs().argmin(1)
+        return rows.cpu() if bool((self.images[rows] == x).all()) else None
 
     def __iter__(self):
         for index, (x, y) in enumerate(self.batches):
@@ -59,10 +79,13 @@ class Projection:
 
 
 class Watch:
-    """Writes down what a model's networks are given and give, and the gradients that come back to it."""
+    """Writes down what a model's networks are given and give, and the gradients that come back to it.
 
-    def __init__(self, part, model):
-        self.part, self.passes, self.labels = part, [], []
+    A pass begins with each call of the encoder; the decoder's calls and those of the reparameterization belong to it.
+    """
+
+    def __init__(self, part, model, loader):
+        self.part, self.loader, self.passes = part, loader, []
         self._wrap(getattr(model, actual("encoder")), "forward", self._encoded)
         self._wrap(getattr(model, actual("decoder")), "forward", self._decoded)
         if hasattr(model, actual("reparameterize")):
@@ -82,10 +105,17 @@ class Watch:
 
         def tapped(*args, **kwargs):
             given = {**dict(zip(_order("reparameterize"), args, strict=False)), **kwargs}
+            if self.passes:
+                self.passes[-1].setdefault("drawn", []).append(self._are_heads(given))
             copies = {key: self._copied(f"path_{key}", value) for key, value in given.items()}
             return passed_on(original, list(copies.values())[: len(args)], {key: copies[key] for key in kwargs})
 
         vars(model)[name] = tapped
+
+    def _are_heads(self, given):
+        """Whether the reparameterization is given what the encoder gave."""
+        heads = self.passes[-1]
+        return all(key in heads and _same(given.get(key), heads[key]) for key in ("mu", "logvar"))
 
     def _copied(self, key, value):
         if not isinstance(value, torch.Tensor) or not value.requires_grad or not self.passes:
@@ -95,33 +125,110 @@ class Watch:
         return copy
 
     def _encoded(self, value, args, kwargs):
-        self.passes = [*self.passes[-3:], {}]  # a loop may look at something else between a pass and its step
+        self.passes = [*self.passes[1 - MOST_PASSES :], {"decoded": []}]
         if not isinstance(value, tuple | list) or len(value) != 2:
             return value
+        taken = {**dict(zip(_order(self.part.encoder), args, strict=False)), **kwargs}
+        self.passes[-1]["rows"] = self.loader.rows_of(taken.get("x"))
+        self._note_labels("encoder_labels", taken)
         # copies, so that a head that is made of the other one has a gradient of its own
-        value = [head * 1.0 if isinstance(head, torch.Tensor) else head for head in value]
+        value = rebuilt(value, [head * 1.0 if isinstance(head, torch.Tensor) else head for head in value])
         for key, head in zip(("mu", "logvar"), in_our_order(self.part.encoder, value), strict=True):
             _keep(key, head, self.passes[-1])
-        return tuple(value)
+        return value
 
     def _decoded(self, value, args, kwargs):
         if not self.passes:
-            self.passes.append({})
-        _keep("x_hat", value, self.passes[-1])
-        if self.part.conditional:
-            given = {**dict(zip(_order(self.part.decoder), args, strict=False)), **kwargs}
-            y = given.get("y")
-            if isinstance(y, torch.Tensor):
-                self.passes[-1]["labels"] = as_labels(y).detach().cpu()
+            self.passes.append({"decoded": []})
+        taken = {**dict(zip(_order(self.part.decoder), args, strict=False)), **kwargs}
+        made = {"is_mu": "mu" in self.passes[-1] and _same(taken.get("z"), self.passes[-1]["mu"])}
+        _keep("x_hat", value, made)
+        self.passes[-1]["decoded"].append(made)
+        self._note_labels("labels", taken)
         return value
 
-    def last_trained(self):
-        """The last pass through which a gradient came back; an empty one where there is none."""
-        return next((one for one in reversed(self.passes) if "grad_x_hat" in one), {})
+    def _note_labels(self, key, taken):
+        if self.part.conditional and isinstance(taken.get("y"), torch.Tensor):
+            self.passes[-1][key] = as_labels(taken["y"]).detach().cpu()
+
+    def forget_trained(self):
+        """Passes whose gradients have been cleared take no part in the next step."""
+        self.passes = [one for one in self.passes if not _trained(one)]
+
+    def trained(self):
+        """All passes through which gradients came, as one; an empty one where there is none."""
+        passes = [one for one in self.passes if _trained(one)]
+        if not passes:
+            return {}
+        for other in self.passes:  # the same images once more, for their KL term alone
+            if not _trained(other) and (owner := next((one for one in passes if _same_heads(one, other)), None)):
+                for key in ("grad_mu", "grad_logvar"):
+                    if key in other:
+                        owner[key] = owner[key] + other[key] if key in owner else other[key]
+        most = MOST_BATCHES * self.loader.batch_size
+        if len(passes) > 1 and sum(len(one["mu"]) for one in passes if "mu" in one) > most:
+            passes = passes[-1:]
+        return _joined(passes)
+
+
+def _trained(one):
+    return any("grad_x_hat" in made for made in one["decoded"])
+
+
+def _same(value, other):
+    return isinstance(value, torch.Tensor) and value.shape == other.shape and torch.equal(value.detach(), other)
+
+
+def _same_heads(one, other):
+    return all(key in one and _same(other.get(key), one[key]) for key in ("mu", "logvar"))
+
+
+def _joined(passes):
+    """One pass of the rows of several; images that were decoded several times from one code stand there as often."""
+    joined, decoded = {}, []
+    for one in passes:
+        rows = one.get("rows")
+        for made in one["decoded"]:
+            if "grad_x_hat" in made:
+                decoded.append({**made, "rows": rows if rows is not None and len(rows) == len(made["x_hat"]) else None})
+    for key in ("x_hat", "grad_x_hat"):
+        joined[key] = _cat([made[key] for made in decoded])
+    joined["rows"] = _cat([made["rows"] for made in decoded])
+    heads = [{name: torch.zeros_like(one["mu"]) for name in GRADIENTS} | one for one in passes if _whole(one)]
+    if len(heads) == len(passes):
+        for key in ("mu", "logvar", *GRADIENTS):
+            joined[key] = _cat([one[key] for one in heads])
+        joined["head_rows"] = _cat([one.get("rows") for one in heads])
+        joined["tapped"] = all("path_mu" in one and "path_logvar" in one for one in passes)
+    for key in ("labels", "encoder_labels"):
+        joined[key] = _cat([one.get(key) for one in passes])
+    joined["way"] = max(_way(one) for one in passes)
+    return {key: value for key, value in joined.items() if value is not None}
+
+
+def _whole(one):
+    return {"mu", "logvar"} <= one.keys() and one["mu"].ndim == 2 and one["mu"].shape == one["logvar"].shape
+
+
+def _cat(several):
+    """The tensors one below the other; None where one is missing or has another shape."""
+    if any(one is None or one.shape[1:] != several[0].shape[1:] for one in several):
+        return None
+    return torch.cat(several)
+
+
+def _way(one):
+    """How the images of a trained pass came from mu and logvar: see `WAYS` of `checks/steps.py`."""
+    if any(not are_heads for are_heads in one.get("drawn", ())):
+        return 2
+    if not one.get("drawn") and all(made["is_mu"] for made in one["decoded"] if "grad_x_hat" in made):
+        return 1
+    back = ("path_mu", "path_logvar") if one.get("drawn") else ("grad_mu", "grad_logvar")
+    return 0 if any(key in one and bool(one[key].any()) for key in back) else 3
 
 
 def _order(name):
-    return interface["arguments"].get(name, ARGUMENTS.get(name, ()))
+    return interface["arguments"].get(name, ARGUMENTS.get(name, ALONE.get(name, ())))
 
 
 def _keep(key, value, where):
@@ -150,11 +257,26 @@ class Recorder(torch.optim.Adam):
         for index, parameter in enumerate(self.watched):
             if parameter.requires_grad:
                 parameter.register_hook(lambda gradient, index=index: self._came(index, gradient))
-        self.rows = {name: [] for name in ("before", "after", "used", "came", "rates", "batch", "modes", "losses")}
-        self.kept, self.passes = [], []
+        names = ("before", "after", "used", "came", "rates", "batch", "rows", "modes", "losses")
+        self.rows = {name: [] for name in names}
+        self.labels = {name: [] for name in ("labels", "encoder_labels")}
+        self.kept, self.passes, self.lines = [], [], set()
 
     def _came(self, index, gradient):
         self.came = self.came + self.projection.one(index, gradient).cpu()
+
+    def _padded(self, rows):
+        """The rows' numbers in an array of the same width for every step, -1 behind them or where they are unknown."""
+        padded = np.full(MOST_BATCHES * self.loader.batch_size, -1, dtype=np.int64)
+        if rows is not None and len(rows) <= len(padded):
+            padded[: len(rows)] = rows.numpy()
+        return padded
+
+    def zero_grad(self, set_to_none=True):
+        """What came before takes no part in the next step."""
+        super().zero_grad(set_to_none)
+        self.came = torch.zeros(DIRECTIONS)
+        self.watch.forget_trained()
 
     def state_now(self):
         """The parameters' projections."""
@@ -165,17 +287,20 @@ class Recorder(torch.optim.Adam):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self.lines.add(line_of_the_notebook())
         number = len(self.rows["batch"])
         if number >= self.limit:
             super().step()
             return loss
-        passed = self.watch.last_trained()
+        passed = self.watch.trained()
+        rows = passed.get("head_rows")
         found = {
             "before": self.state_now(),
             "used": self.projection.all([p.grad for p in self.watched]),
             "came": self.came,
             "rates": self.param_groups[0]["lr"],
-            "batch": self.loader.current,
+            "batch": self.loader.current if rows is None else int(rows[-1]) // self.loader.batch_size,
+            "rows": self._padded(rows),
             "modes": self.model.training,
             "losses": self._losses(passed),
         }
@@ -183,8 +308,8 @@ class Recorder(torch.optim.Adam):
         found["after"] = self.state_now()
         for name, value in found.items():
             self.rows[name].append(value)
-        if self.watch.part.conditional:
-            self.watch.labels.append(passed.get("labels", torch.zeros(0, dtype=torch.int64)))
+        for name, labels in self.labels.items():
+            labels.append(passed.get(name, torch.zeros(0, dtype=torch.int64)))
         if number % KEPT == 0 or number < 2:
             self.kept.append(number)
             self.passes.append(passed)
@@ -195,13 +320,15 @@ class Recorder(torch.optim.Adam):
     def _losses(self, passed):
         """What the losses would have been that a right loop may use, the given one and the exercise's two, each with
         and without its KL term."""
-        if not {"x_hat", "mu", "logvar"} <= passed.keys() or self.loader.current < 0:
+        known = {"x_hat", "mu", "logvar"} <= passed.keys()
+        if not known or ("rows" not in passed and self.loader.current < 0):
             return [float("nan")] * LOSSES
-        x = self.loader.batches[self.loader.current][0]
-        x_hat, mu, logvar = passed["x_hat"], passed["mu"], passed["logvar"]
-        if x_hat.numel() != x.numel() or not bool(torch.isfinite(x_hat).all()):
+        x = self.loader.images[passed["rows"]] if "rows" in passed else self.loader.batches[self.loader.current][0]
+        x_hat, mu, logvar = (passed[name].float() for name in ("x_hat", "mu", "logvar"))  # mixed precision has halves
+        if x_hat.numel() != x.numel() or len(x) % len(mu) or not bool(torch.isfinite(x_hat).all()):
             return [float("nan")] * LOSSES
         x_hat, count = x_hat.reshape(x.shape), len(x)
+        mu, logvar = mu.repeat(len(x) // len(mu), 1), logvar.repeat(len(x) // len(mu), 1)  # decoded so many times
         kl = -0.5 * (1 + logvar - mu.pow(2) - logvar.exp()).sum() / count
         cross_entropy = torch.nn.functional.binary_cross_entropy(x_hat.clamp(0, 1), x, reduction="sum") / count
         squared = (x_hat - x).pow(2).sum() / count
@@ -259,6 +386,7 @@ def ask_training_alone(part, student, given):
 
 def _recorded(part, student, given, model, own_loss=False):
     """What is recorded of a run of the loop, with our loss or the student's own."""
+    counting()  # of the notebook's own training, which comes next
     train = named(student, part.train)
     data = tensor(given["train_x"], student), tensor(given["train_y"], student)
     epochs, seed = int(given["train_epochs"]), int(given["draw_seed"])
@@ -269,7 +397,7 @@ def _recorded(part, student, given, model, own_loss=False):
     _take_shape(part, student, model, given)
     if not any(True for _ in model.parameters()):
         raise NoAnswer(f"{actual(part.model)} has no parameters, so there is nothing to train")
-    optimizer = Recorder(model, loader, Watch(part, model), seed, 2 * epochs * len(loader))
+    optimizer = Recorder(model, loader, Watch(part, model, loader), seed, 2 * epochs * len(loader))
     start = optimizer.state_now()
     with rebound(getattr(train, "__globals__", student), ours):
         history = call(train, part.train, model.train(), loader, optimizer, epochs)
@@ -290,31 +418,37 @@ def _answer(start, loader, optimizer, history):
     except (TypeError, ValueError):
         reported = np.zeros(0, dtype=np.float32)
     rows, steps = optimizer.rows, len(optimizer.rows["batch"])
-    labels = [int(y) for passed in optimizer.watch.labels for y in passed]
     answer = {name: np.array(rows[name], dtype=np.int64) for name in ("batch", "modes")}
+    width = MOST_BATCHES * loader.batch_size
+    answer["rows"] = np.array(rows["rows"], dtype=np.int64).reshape(steps, width)
+    for name, of_steps in optimizer.labels.items():
+        answer[name] = np.array([int(y) for labels in of_steps for y in labels][:10_000], dtype=np.int64)
     answer["rates"] = np.array(rows["rates"], dtype=np.float32)
     answer["losses"] = np.nan_to_num(np.array(rows["losses"], dtype=np.float32).reshape(steps, LOSSES))
     for name in ("before", "after", "used", "came"):
         answer[name] = torch.stack(rows[name]) if rows[name] else torch.zeros(0, DIRECTIONS)
+    answer["lines"] = np.array(sorted(optimizer.lines)[:MOST_LINES], dtype=np.int64)
     answer |= {"start": start, "end": optimizer.state_now(), "batches_served": loader.served}
-    answer |= {"labels": np.array(labels[:10_000], dtype=np.int64), "history": reported[:1000]}
+    answer["history"] = reported[:1000]
     return answer | _passes(optimizer.kept, optimizer.passes)
 
 
 def _passes(kept, passes):
-    """Rows of the recorded passes, one below the other; `pass_rows` says how many of each, none where it is unknown."""
-    names = ("x_hat", "grad_x_hat", "mu", "logvar", "grad_mu", "grad_logvar", "path_mu", "path_logvar")
-    whole, counts = [], []
+    """Rows of the recorded passes, one below the other; `pass_rows` and `pass_images` say how many rows of heads and of
+    images each has, none where they are unknown."""
+    heads, images = ("mu", "logvar", *GRADIENTS), ("x_hat", "grad_x_hat")
+    answer = {"kept": np.array(kept, dtype=np.int64)}
+    counts = {"pass_rows": [], "pass_images": []}
+    found = {name: [] for name in (*heads, *images)}
     for one in passes:
-        known = {"x_hat", "grad_x_hat", "mu", "logvar"} <= one.keys() and len(one["mu"]) == len(one["x_hat"])
-        known = known and one["mu"].shape == one["logvar"].shape and one["mu"].ndim == 2
-        counts.append(len(one["mu"]) if known else 0)
-        if known:
-            zeros = torch.zeros_like(one["mu"])
-            whole.append({name: one.get(name, zeros).reshape(len(one["mu"]), -1).cpu() for name in names})
-    answer = {"kept": np.array(kept, dtype=np.int64), "pass_rows": np.array(counts, dtype=np.int64)}
-    tapped = [all(f"path_{head}" in one for head in ("mu", "logvar")) for one in passes]
-    answer["tapped"] = np.array(tapped, dtype=np.int64)
-    for name in names:
-        answer[f"pass_{name}"] = torch.cat([one[name] for one in whole]) if whole else torch.zeros(0, 1)
+        known = set(found) <= one.keys()
+        counts["pass_rows"].append(len(one["mu"]) if known else 0)
+        counts["pass_images"].append(len(one["x_hat"]) if known else 0)
+        for name in found if known else ():
+            found[name].append(one[name].reshape(len(one[name]), -1).cpu())
+    answer |= {name: np.array(values, dtype=np.int64) for name, values in counts.items()}
+    for name, default in (("tapped", False), ("way", 0)):
+        answer[name] = np.array([one.get(name, default) for one in passes], dtype=np.int64)
+    for name, values in found.items():
+        answer[f"pass_{name}"] = torch.cat(values) if values else torch.zeros(0, 1)
     return answer

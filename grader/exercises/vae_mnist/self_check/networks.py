@@ -23,7 +23,7 @@ class _Networks:
         self.classes: tuple[int, ...] = (self.named("NUM_CLASSES"),) if self.labelled else ()
         self.names = {"encoder": f"{prefix}Encoder", "decoder": f"{prefix}Decoder", "model": part.upper()}
         self.x = _torch.rand(8, 1, 28, 28, device=self.device)
-        self.y = _torch.arange(8, device=self.device)
+        self.y = _torch.arange(8, device=self.device).flip(0)
         self.z = _torch.randn(8, self.latents, device=self.device)
 
     def named(self, name: str) -> _Any:
@@ -105,8 +105,9 @@ class _Networks:
             yield not alike, "answer for each of the labels", "another one for each", got
         again = float((rows - self.rows(module, first)).abs().max())
         yield again < 1e-3, "the same input once more in eval mode", "the same answer", f"{again:.1g} apart"
-        alone = float((rows[:1] - self.rows(module, first[:1])).abs().max())
-        yield alone < 1e-2, "one input without the rest of its batch", "the same answer", f"{alone:.1g} apart"
+        each = [self.rows(module, first[i : i + 1], self.y[i : i + 1]) for i in range(len(first))]
+        alone = float((rows - _torch.cat(each)).abs().max())
+        yield alone < 1e-2, "each input without the rest of its batch", "the same answer", f"{alone:.1g} apart"
         away = _torch.randn_like(first)
         ahead, back = self.rows(module, first + away), self.rows(module, first - away)
         bent = float((ahead - 2 * rows + back).abs().mean()) > 1e-3 * float((ahead - back).abs().mean())
@@ -115,6 +116,8 @@ class _Networks:
         lost = [f"self.{name}" for name, value in kept if _holds_layers(value)]
         got = f"not those in {', '.join(lost)}" if lost else "it finds them"
         yield not lost, "layers", ".parameters() finds them all", got
+        inputs = {"the codes" if kind == "decoder" else "the images": first.clone().requires_grad_()}
+        yield from _flowing(self.rows(module, next(iter(inputs.values())) * 1), inputs, "what it gives")
         weights = list(module.train().parameters())
         grads = _gradients(self.rows(module, first), weights)
         total, reached = sum(w.numel() for w in weights), sum(g.numel() for g in grads if g is not None)
@@ -166,6 +169,12 @@ def _gradients(value: _torch.Tensor, inputs: _Sequence[_torch.Tensor]) -> _Seque
     if not (value.requires_grad and inputs):
         return [None] * len(inputs)
     return _torch.autograd.grad((value * _torch.randn_like(value)).sum(), inputs, allow_unused=True)
+
+
+def _flowing(value: _Any, inputs: dict[str, _torch.Tensor], what: str) -> _Iterator[_Line]:
+    for name, grad in zip(inputs, _gradients(value, list(inputs.values())), strict=True):
+        flows = grad is not None and bool(grad.abs().max() > 0)
+        yield flows, f"gradient of {what} at {name}", "one that is not zero", "one" if flows else "none"
 
 
 def _holds_layers(value: _Any) -> bool:

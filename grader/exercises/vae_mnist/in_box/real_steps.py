@@ -1,0 +1,56 @@
+"""Counts the steps of the notebook's own training: how many, with which learning rates, and from which lines."""
+
+import sys
+import weakref
+import zlib
+
+import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+MOST_LINES = 20
+COUNTER = "_steps_counter"
+
+
+class Counter:
+    """What each optimizer has done that is still there: `(steps, sum of rates / given rate, lines)`."""
+
+    def __init__(self):
+        self.made = weakref.WeakKeyDictionary()
+
+    def __call__(self, optimizer, args, kwargs):
+        steps, rates, lines = self.made.get(optimizer, (0, 0.0, frozenset()))
+        given = float(optimizer.defaults.get("lr", 0)) or 1.0
+        if len(lines) < MOST_LINES:
+            lines |= {line_of_the_notebook()}
+        self.made[optimizer] = steps + 1, rates + float(optimizer.param_groups[0].get("lr", given)) / given, lines
+
+    def of(self, model):
+        """The count of the optimizer that made most steps with any of the model's parameters, or None."""
+        own = {id(parameter) for parameter in model.parameters()}
+        counts = [
+            count
+            for optimizer, count in self.made.items()
+            if any(id(parameter) in own for group in optimizer.param_groups for parameter in group["params"])
+        ]
+        return max(counts, default=None, key=lambda count: count[0])
+
+
+def counting():
+    """The process's counter; from the first call on, every optimizer's steps are counted."""
+    kept = vars(torch.optim)  # this package is loaded anew for each stage
+    if COUNTER not in kept:
+        kept[COUNTER] = Counter()
+        register_optimizer_step_pre_hook(kept[COUNTER])
+    return kept[COUNTER]
+
+
+def line_of_the_notebook():
+    """A number for the innermost line of the notebook's that is running, the same each time; 0 where none is."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if "ipykernel_" in name or name.startswith("<ipython"):
+            cell = name.rpartition("/")[2]  # its folder is the process's, which may have been started again
+            return zlib.crc32(f"{cell}:{frame.f_lineno}".encode())
+        frame = frame.f_back
+    return 0

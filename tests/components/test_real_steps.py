@@ -1,0 +1,41 @@
+"""The notebook's own training is compared with the loop that was tried: its learning rates, and its lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from grading import graded, lost
+
+from grader.audit import corpus
+from grader.report.words import reasons_for_person
+
+RIGHT = """\
+x_hat, mu, logvar = {call}
+loss, _, _ = vae_loss(x_hat, x, mu, logvar)
+optimizer.zero_grad()
+loss.backward()
+optimizer.step()
+"""
+SHRINKS = 'optimizer.param_groups[0]["lr"] *= 0.9\n'  # to a third over the few batches that are tried, to nothing later
+HALVES = 'optimizer.param_groups[0]["lr"] *= 0.5 if count == 0 and epoch else 1\n'  # a schedule for epochs: no mistake
+ELSEWHERE = "if len(loader) < 100:\n{tried}else:\n{real}"
+
+
+def indented(code: str) -> str:
+    return "".join(f"    {line}\n" for line in code.splitlines())
+
+
+@pytest.mark.whole
+def test_a_rate_that_shrinks_over_the_real_batches_costs_and_another_way_is_seen(tmp_path: Path) -> None:
+    with_labels = RIGHT.format(call="model(x, y)")
+    regions = {
+        "train_vae": SHRINKS + RIGHT.format(call="model(x)"),
+        "train_cvae": HALVES + ELSEWHERE.format(tried=indented(with_labels), real=indented(with_labels)),
+    }
+    report = graded(corpus.changed(regions, [("EPOCHS = 7", "EPOCHS = 1")]), tmp_path, train=True)
+    ((item, (told,)),) = lost(report).items()
+    assert item == "vae.training"
+    assert "the learning rate shrinks until nothing is learnt" in told
+    (reason,) = [reason for reason in reasons_for_person(report) if "in lines that made none" in reason]
+    assert reason.startswith("cvae: the notebook's own training")

@@ -15,7 +15,7 @@ export SUBMISSION SUBMISSIONS CLASS NAME
 # A command starts many processes: where images for containers forbid it, each would compile all of the grader again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup grade grade-class regrade gradescope check doctor test test-whole coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-seeds calibrate constants costs bench bench-data bench-wall bench-class clean
+.PHONY: help setup grade grade-class regrade gradescope check doctor test test-whole coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-pairs audit-seeds calibrate constants costs bench bench-data bench-wall bench-class clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -121,6 +121,9 @@ audit: setup ## tries the rubric on every right and wrong solution of corpus/, c
 
 audit-full: setup ## the same with training: hours the first time, then only what changed
 	@$(RUN) -m grader audit --full --rubric "$(RUBRIC)" --jobs $(WORKERS) $(OPTIONS)
+
+audit-pairs: setup ## trains forty drawn pairs of wrong solutions, and each alone: two mistakes must not earn more than one
+	@$(RUN) -m grader audit --full --pairs 40 --rubric "$(RUBRIC)" --jobs $(WORKERS) $(OPTIONS)
 
 audit-seeds: setup ## grades seven solutions with ten seeds each: the points must be the same
 	@$(RUN) -m grader audit --full --seeds 10 --rubric "$(RUBRIC)" --jobs $(WORKERS) $(addprefix --only ,$(REPEATED))

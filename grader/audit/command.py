@@ -5,6 +5,7 @@ Nothing is printed here: what came of it is returned, and where its files lie.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +42,7 @@ from grader.rubric.wording import nearest
 from grader.run_folder import stored_report
 
 CALIBRATION = Path("docs/calibration.csv")  # beside the rubric
+PAIRS_SEED = 7
 EVERY_S = 2.0  # how often it is said how far it is
 Say = Callable[[str], None]
 Points = tuple[tuple[str, int], ...]  # (item, thousandths)
@@ -185,6 +187,12 @@ def _written(path: Path, content: bytes) -> Path:
     return path
 
 
+def drawn_pairs(count: int) -> list[str]:
+    """The reference, so many pairs of wrong solutions, always the same ones, and each of these alone."""
+    pairs = corpus.pairs(count, random.Random(PAIRS_SEED))
+    return [corpus.REFERENCE, *pairs, *dict.fromkeys(one for pair in pairs for one in pair.split(corpus.BOTH))]
+
+
 def ask_what_if(texts: Sequence[str], graded: Path, rubric_path: Path, out: Path, say: Say) -> Supposed:
     """It is written who would gain or lose how much under the changed numbers; nothing ran.
 
@@ -224,6 +232,7 @@ def chosen(only: Sequence[str]) -> list[str]:
     """
     known = [corpus.REFERENCE, *corpus.names("honest"), *corpus.names("wrong")]
     for name in only:
-        if name not in known:
-            raise GraderError(f"--only: unknown solution {name[:80]!r}{nearest(name, known)}")
+        for one in name.split(corpus.BOTH, 1):
+            if one not in known:
+                raise GraderError(f"--only: unknown solution {one[:80]!r}{nearest(one, known)}")
     return list(dict.fromkeys(only)) or known

@@ -8,11 +8,13 @@ reference does not have, a text that no cell holds or an unknown item is an erro
 
 from __future__ import annotations
 
+import random
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from grader.rubric.wording import nearest
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "corpus"
 REFERENCE = "reference"
+BOTH = "+"  # between the names of two solutions in one notebook
 KINDS = ("honest", "wrong", "models")
 GROUPS = ("honest", "varied", "defective")
 SETTINGS = "settings.yaml"
@@ -71,10 +74,37 @@ def solutions() -> dict[str, Solution]:
 
 
 def entry(name: str) -> Solution:
-    """The entry of that name; the reference is an honest one that changes nothing."""
+    """The entry of that name; the reference is an honest one that changes nothing, and "a+b" is both in one notebook.
+
+    Raises:
+        KeyError: for an unknown name.
+    """
     if name == REFERENCE:
         return Solution(REFERENCE, "honest", "the reference itself", parts=[*_settings()["parts"]])
+    if BOTH in name:
+        first, second = (entry(one) for one in name.split(BOTH))
+        return Solution(
+            name,
+            "wrong",
+            f"{first.story}; {second.story}",
+            regions=first.regions | second.regions,
+            replace=first.replace + second.replace,
+            loses=list(dict.fromkeys(first.loses + second.loses)),
+            causes=first.causes + second.causes,
+        )
     return solutions()[name]
+
+
+def pairs(count: int, draw: random.Random) -> list[str]:
+    """So many pairs "a+b" of wrong solutions, each of what a student might hand in, that change the same part."""
+    wrong = [name for name in names("wrong") if not entry(name).ceilings and not entry(name).replace]
+    possible = [
+        f"{first}{BOTH}{second}"
+        for first, second in combinations(wrong, 2)
+        if set(parts_of(first)) & set(parts_of(second))
+        and entry(first).regions.keys().isdisjoint(entry(second).regions)
+    ]
+    return draw.sample(possible, min(count, len(possible)))
 
 
 def parts_of(name: str) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from grader.audit.calibration import Margin
-from grader.audit.corpus import REFERENCE, Solution, entry, solutions
+from grader.audit.corpus import BOTH, REFERENCE, Solution, entry, solutions
 from grader.audit.findings import notes_of, pair_notes, pair_troubles, troubles_of
-from grader.audit.pairs import paying_pairs
+from grader.audit.pairs import pairs_that_paid, paying_pairs
 from grader.audit.records import Audit, CheckUse, ItemUse, Loss, Row, Square, State
 from grader.exercise import Exercise, ItemSpec
 from grader.following import share
@@ -40,14 +40,18 @@ def audit(
     causes: texts that feedback says only of a solution that names them.
     """
     known = _tried(solutions() if entries is None else entries)
+    known |= {name: entry(name) for name in results if BOTH in name}
     rows = tuple(_row(known[name], results[name], rubric, exercise, parts) for name in results if name in known)
     items = tuple(_item_use(item, rows, results, exercise, margins or {}) for item in rubric.items)
     whole = set(known) <= set(results) | set(broken or {})
     troubles = troubles_of(rows, items, results, rubric, broken or {}, whole=whole, answers=answers, causes=causes)
     notes = notes_of(rows, items, whole=whole, calibrated=margins is not None)
     if parts is not None and REFERENCE in results:
-        wrong = {row.name: known[row.name].regions for row in rows if row.kind == "wrong"}
-        pairs = list(paying_pairs(results, wrong, rubric, exercise, REFERENCE))
+        wrong = {r.name: known[r.name].regions for r in rows if r.kind == "wrong" and BOTH not in r.name}
+        pairs = [
+            *paying_pairs(results, wrong, rubric, exercise, REFERENCE),
+            *pairs_that_paid(results, exercise),
+        ]
         troubles, notes = troubles + pair_troubles(pairs), notes + pair_notes(pairs)
     return Audit(rubric.title, parts is not None, rows, items, troubles, notes)
 

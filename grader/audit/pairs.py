@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 
+from grader.audit.corpus import BOTH
 from grader.exercise import Exercise
 from grader.following import Second, given_back, to_replace
 from grader.records import ItemVerdict, Outcome, Rubric
@@ -51,6 +52,23 @@ def paying_pairs(
                 alone = _total(trained[worse])
                 if together > alone:
                     yield Pair(part, worse, other, alone, together, not _loses_code(trained[worse], exercise))
+
+
+def pairs_that_paid(results: Mapping[str, Items], exercise: Exercise) -> Iterator[Pair]:
+    """Of the pairs "a+b" that were trained, those that earned more than the worse of the two alone."""
+    for name, items in results.items():
+        singles = name.split(BOTH)
+        if len(singles) != 2 or not all(one in results for one in singles):
+            continue
+        for part in exercise.parts:
+            alone = {one: _of_part(results[one], part) for one in singles}
+            together = _of_part(items, part)
+            if any(map(_is_left_out, [*together, *(item for each in alone.values() for item in each)])):
+                continue
+            worse, other = sorted(singles, key=lambda one: _total(alone[one]))
+            if _total(together) > _total(alone[worse]):
+                unseen = not _loses_code(alone[worse], exercise)
+                yield Pair(part, worse, other, _total(alone[worse]), _total(together), unseen)
 
 
 def _second(

@@ -40,6 +40,10 @@ def audit(
     ] = RUNS,
     full: Annotated[bool, typer.Option("--full", help="train every solution: hours the first time")] = False,
     seeds: Annotated[int, typer.Option(min=0, help="judge each solution with so many seeds instead", metavar="N")] = 0,
+    pairs: Annotated[
+        int,
+        typer.Option(min=0, help="with --full: so many drawn pairs of wrong solutions instead", metavar="N"),
+    ] = 0,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -74,7 +78,8 @@ def audit(
             lambda: table.seeds_line(*count),
         )
         raise typer.Exit(LOOK if again.faults else GRADED)
-    tried = command.audit_corpus(only or [], rubric, out, jobs, screen.say, full=full)
+    names = command.drawn_pairs(pairs) if pairs else only or []
+    tried = command.audit_corpus(names, rubric, out, jobs, screen.say, full=full)
     screen.result(
         lambda: outcome.audit_values(tried),
         lambda console: table.print_audit(tried.audit, console, tried.files),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
 from audit_samples import EXERCISE, rubric, verdicts, wrong
 
+from grader.audit import corpus
 from grader.audit.corpus import REFERENCE
 from grader.audit.matrix import audit
-from grader.audit.pairs import Pair, paying_pairs
+from grader.audit.pairs import Pair, pairs_that_paid, paying_pairs
 from grader.audit.records import Audit
 from grader.exercise import Exercise, ItemSpec
 from grader.records import FollowThrough, ItemVerdict
@@ -60,6 +62,25 @@ def test_two_that_change_the_same_lines_are_no_pair() -> None:
     regions = {"weak": ["Turner.left"], "slip": ["Turner.right", "Turner.left"]}
     every = {REFERENCE: SOUND, "weak": WEAK, "slip": SLIP}
     assert list(paying_pairs(every, regions, FOLLOWED, DRAWN, REFERENCE)) == []
+
+
+def test_a_trained_pair_is_held_to_what_each_earns_alone() -> None:
+    both = earned({"one.turn: turns_left": 1_000, "one.turn: turns_right": 2_000}, gained=20_000)
+    alone = {"slip": SLIP, "far": OTHER}
+    assert list(pairs_that_paid({**alone, "slip+far": both}, DRAWN)) == []
+    assert list(pairs_that_paid({"slip": SLIP, "slip+far": SOUND}, DRAWN)) == []  # nothing to compare with
+    assert list(pairs_that_paid({**alone, "slip+far": SOUND}, DRAWN)) == [
+        Pair("one", "far", "slip", 48_000, 50_000, unseen=False)
+    ]
+
+
+def test_two_solutions_in_one_notebook() -> None:
+    (name,) = corpus.pairs(1, random.Random(1))
+    first, second = (corpus.entry(one) for one in name.split(corpus.BOTH))
+    both = corpus.entry(name)
+    assert both.regions == first.regions | second.regions
+    assert set(both.loses) == {*first.loses, *second.loses}
+    assert corpus.build(name) == corpus.build(first.name, second.name)
 
 
 def audited(weak: tuple[ItemVerdict, ...], min_cost: int = 0) -> Audit:

@@ -1,8 +1,9 @@
 """Builds the notebook of an entry: the base it starts from, with the attack's code in the places it names.
 
-Places: `first` is a cell above everything, `before` one above the solution, `after` one at the end, which has still run
-before the grader asks about components; any other place is a solution's (`double`, `VAE.reparameterize`), whose code
-the attack's takes. `@MARK@` stands for a word that no other run uses, `@PORT@` for the test's own listener.
+Places: `first` is a cell above everything, `before` one above the solution, `after` one below it, which has still run
+before the grader asks about components, or at the end where the notebook trains; any other place is a solution's
+(`double`, `VAE.reparameterize`), whose code the attack's takes. `@MARK@` stands for a word that no other run uses,
+`@PORT@` for the test's own listener.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ TOO_SMALL = ("decoder_of_two_units", "conditional_decoder_of_two_units")  # of t
 def built(attack: Attack, words: Mapping[str, str]) -> Notebook:
     """The notebook with the attack in it."""
     code = {place: _filled(source, words) for place, source in attack.code.items()}
-    return _toy(attack.base, code) if attack.exercise == "toy" else _vae(attack.base, code)
+    made = _toy(attack.base, code) if attack.exercise == "toy" else _vae(attack.base, code)
+    return made if attack.train else _asked_after(made)
 
 
 def base(exercise: str, name: str) -> Notebook:
@@ -76,3 +78,12 @@ def _with_own(notebook: Notebook, code: Mapping[str, str], solution: int) -> Not
         return [toy.code_cell(code[place], f"attack-{place}")] if place in code else []
 
     return {**notebook, "cells": [*own("first"), *cells[:solution], *own("before"), *cells[solution:], *own("after")]}
+
+
+def _asked_after(notebook: Notebook) -> Notebook:
+    """The notebook with its last cell of the attack's above the first training, where components are asked for."""
+    *cells, last = notebook["cells"]
+    if last["id"] != "attack-after":
+        return notebook
+    training = next(i for i, cell in enumerate(cells) if cell["metadata"].get("grader", {}).get("role") == "train")
+    return {**notebook, "cells": [*cells[:training], last, *cells[training:]]}

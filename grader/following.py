@@ -83,13 +83,16 @@ def with_followed(
         beside = memory.beside(f"{part} once more/") if memory else None
         return run.replaced, {i.id: i for i in judge(overlaid, rubric, exercise.checks, beside)}
 
-    return given_back(items, rubric, exercise, second)
+    return with_second(items, rubric, exercise, second)
 
 
-def given_back(
+def with_second(
     items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise, second: Callable[[str], Second | None]
 ) -> tuple[ItemVerdict, ...]:
-    """The verdicts, with what the `second` judging of each part gives; without one, a person decides."""
+    """The verdicts, with what the second judging of each part gives back; where there is none, a person decides.
+
+    second: part -> its second judging, or None.
+    """
     made = {item.id: item for item in items}
     for part, lost in to_replace(items, rubric, exercise).items():
         spoilt = [item for item in items if item.id.startswith(f"{part}.") and _spoilt(item, exercise)]

@@ -219,11 +219,11 @@ def _run_once(case: Case, steps: list[Step], questions: Questions, say: Say, pre
         elif at.stage is not None:
             say(f"asking about {at.stage[:40]}")
 
-    giver = _Giver(questions, {step.stage for step in stage_steps(steps) if step.again})
+    giver = Giver(questions, {step.stage for step in stage_steps(steps) if step.again})
     return case.boxes.take().keep(plan_frame(steps, case.rubric.interface, case.rubric.limits), giver, running)
 
 
-class _Giver:
+class Giver:
     """Gives each stage's questions when the box asks for them, in an order that the box cannot choose."""
 
     def __init__(self, questions: Questions, again: Collection[Stage]) -> None:

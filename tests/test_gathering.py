@@ -12,7 +12,7 @@ from grader.evidence import ArraySpec
 from grader.gathering import gather, merged, trained_state
 from grader.in_box.frames import Answer, Event, Frame, Note, StageEnd, StageStatus
 from grader.records import Address, Blame, Evidence, Fault, Stage, Status
-from grader.running import _Giver
+from grader.running import Giver
 
 FUNCTION, APPLY = Address.of("components", "one", "function"), Address.of("quality", "one", "apply")
 STATE = Address.of("trained", "one", "state")
@@ -118,7 +118,7 @@ def test_the_second_box_adds_answers_and_replaces_faults() -> None:
 
 def test_trained_numbers_are_sealed_before_the_questions_about_quality_are_given() -> None:
     toy = Toy()
-    giver = _Giver(toy.questions(np.random.default_rng(0), {"numbers": 4}), ())
+    giver = Giver(toy.questions(np.random.default_rng(0), {"numbers": 4}), ())
     box = inbox(Answer(STATE, b"first"))
     assert giver(Stage("components.one"), box) is not None
     assert giver(Stage("trained.one"), box) is not None
@@ -130,7 +130,7 @@ def test_trained_numbers_are_sealed_before_the_questions_about_quality_are_given
 
 
 def test_questions_are_given_again_only_for_what_is_unanswered_and_at_most_three_times() -> None:
-    giver = _Giver(Toy().questions(np.random.default_rng(0), {"numbers": 4}), ())
+    giver = Giver(Toy().questions(np.random.default_rng(0), {"numbers": 4}), ())
     box = inbox()
     assert giver(Stage("decode.one"), box) is None
     assert giver(Stage("non.sense"), box) is None

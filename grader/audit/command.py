@@ -235,4 +235,6 @@ def chosen(only: Sequence[str]) -> list[str]:
         for one in name.split(corpus.BOTH, 1):
             if one not in known:
                 raise GraderError(f"--only: unknown solution {one[:80]!r}{nearest(one, known)}")
+        if corpus.BOTH in name and not corpus.can_be_combined(*name.split(corpus.BOTH)):
+            raise GraderError(f"--only: {name[:160]}: both change the same region; choose two that do not")
     return list(dict.fromkeys(only)) or known

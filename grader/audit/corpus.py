@@ -95,14 +95,18 @@ def entry(name: str) -> Solution:
     return solutions()[name]
 
 
+def can_be_combined(first: str, second: str) -> bool:
+    """Whether no region is changed by both solutions."""
+    return entry(first).regions.keys().isdisjoint(entry(second).regions)
+
+
 def pairs(count: int, draw: random.Random) -> list[str]:
     """So many pairs "a+b" of wrong solutions, each of what a student might hand in, that change the same part."""
     wrong = [name for name in names("wrong") if not entry(name).ceilings and not entry(name).replace]
     possible = [
         f"{first}{BOTH}{second}"
         for first, second in combinations(wrong, 2)
-        if set(parts_of(first)) & set(parts_of(second))
-        and entry(first).regions.keys().isdisjoint(entry(second).regions)
+        if set(parts_of(first)) & set(parts_of(second)) and can_be_combined(first, second)
     ]
     return draw.sample(possible, min(count, len(possible)))
 

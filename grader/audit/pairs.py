@@ -13,7 +13,7 @@ from itertools import combinations
 
 from grader.audit.corpus import BOTH
 from grader.exercise import Exercise
-from grader.following import Second, given_back, to_replace
+from grader.following import Second, to_replace, with_second
 from grader.records import ItemVerdict, Outcome, Rubric
 
 Items = Sequence[ItemVerdict]
@@ -47,11 +47,8 @@ def paying_pairs(
             if set(regions[names[0]]).isdisjoint(regions[names[1]]):
                 laid = _laid_over([trained[name] for name in names])
                 again = partial(_second, laid, whole, [(trained[n], regions[n]) for n in names], rubric, exercise)
-                together = _total(given_back(laid, rubric, exercise, again))
-                worse, other = sorted(names, key=lambda name: _total(trained[name]))
-                alone = _total(trained[worse])
-                if together > alone:
-                    yield Pair(part, worse, other, alone, together, not _loses_code(trained[worse], exercise))
+                together = with_second(laid, rubric, exercise, again)
+                yield from _paying(part, {name: trained[name] for name in names}, together, exercise)
 
 
 def pairs_that_paid(results: Mapping[str, Items], exercise: Exercise) -> Iterator[Pair]:
@@ -65,10 +62,15 @@ def pairs_that_paid(results: Mapping[str, Items], exercise: Exercise) -> Iterato
             together = _of_part(items, part)
             if any(map(_is_left_out, [*together, *(item for each in alone.values() for item in each)])):
                 continue
-            worse, other = sorted(singles, key=lambda one: _total(alone[one]))
-            if _total(together) > _total(alone[worse]):
-                unseen = not _loses_code(alone[worse], exercise)
-                yield Pair(part, worse, other, _total(alone[worse]), _total(together), unseen)
+            yield from _paying(part, alone, together, exercise)
+
+
+def _paying(part: str, alone: Mapping[str, Items], together: Items, exercise: Exercise) -> Iterator[Pair]:
+    """The two solutions of `alone` as a pair, if they earn more together than the worse one alone."""
+    worse, other = sorted(alone, key=lambda name: _total(alone[name]))
+    least, earned = _total(alone[worse]), _total(together)
+    if earned > least:
+        yield Pair(part, worse, other, least, earned, not _loses_code(alone[worse], exercise))
 
 
 def _second(

@@ -15,14 +15,14 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from grader.audit import corpus
 from grader.audit.runs import SEED
@@ -36,9 +36,9 @@ from grader.in_box.frames import Event, Plan, StageEnd, StageStatus, StageStep, 
 from grader.judge import judge
 from grader.notebook.restore import restore_given
 from grader.planning import cell_steps, first_plan, plan_frame, stage_steps
-from grader.records import Array, Evidence, ItemVerdict, Notebook, Rubric, Stage, Status
+from grader.records import Evidence, ItemVerdict, Notebook, Rubric, Stage, Status
 from grader.rubric import load_rubric
-from grader.running import ENGINE_FOLDER
+from grader.running import ENGINE_FOLDER, Giver
 
 CHILD_S = 120
 LOG_TAIL = 200  # characters of what a child that died had to say
@@ -172,10 +172,11 @@ def _evidence(warm: Warm, notebook: Notebook, folder: Path) -> Evidence:
         warm.shell = _shell(warm.exercise.in_box)
     inbox = Inbox(warm.rubric.limits, started=True, finished=True)
     plan = plan_frame(steps, warm.rubric.interface, warm.rubric.limits)
+    giver = Giver(warm.questions, {step.stage for step in stage_steps(steps) if step.again})
     for step in steps:
         if isinstance(step, StageStep):
-            if step.stage in warm.questions and _is_due(step, inbox):
-                _ask(warm, plan, step.stage, warm.questions[step.stage], folder / step.stage, inbox)
+            if (asked := giver(step.stage, inbox)) is not None:
+                _ask(warm, plan, step.stage, asked, folder / step.stage, inbox)
         elif already:
             already -= 1
         else:
@@ -183,14 +184,8 @@ def _evidence(warm: Warm, notebook: Notebook, folder: Path) -> Evidence:
     first = _gathered(warm, warm.questions, {step.stage for step in stage_steps(steps)}, inbox)
     second = warm.exercise.second_questions(first, {})  # here, too, and in no box of its own: our corpus steals nothing
     for stage, questions in second.items():
-        _ask(warm, plan, stage, questions, folder / stage, inbox)
+        _ask(warm, plan, stage, save(questions), folder / stage, inbox)
     return replace(merged(first, _gathered(warm, second, [*second], inbox)), questions={})
-
-
-def _is_due(step: StageStep, inbox: Inbox) -> bool:
-    """Whether the keeper would give the box the stage's questions: not where all of them have an answer that holds."""
-    unanswered = step.stage not in inbox.stages or any(noted.stage == step.stage for noted in inbox.notes)
-    return step.again or unanswered
 
 
 def _gathered(warm: Warm, questions: Questions, stages: Collection[Stage], inbox: Inbox) -> Evidence:
@@ -221,11 +216,11 @@ def _given_cells(warm: Warm) -> tuple[str, ...]:
     return tuple(sources)
 
 
-def _ask(warm: Warm, plan: Plan, stage: Stage, questions: Mapping[str, Array], folder: Path, inbox: Inbox) -> None:
+def _ask(warm: Warm, plan: Plan, stage: Stage, questions: bytes, folder: Path, inbox: Inbox) -> None:
     """The stage's answers and notes are in the inbox, recorded by the box's own recorder."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "answers").mkdir(parents=True)
-    save_file(dict(questions), folder / "questions.safetensors")
+    (folder / "questions.safetensors").write_bytes(questions)
     request = {
         "stage": stage,
         "kind": stage.kind,

@@ -83,7 +83,7 @@ def test_two_solutions_in_one_notebook() -> None:
     assert corpus.build(name) == corpus.build(first.name, second.name)
 
 
-def audited(weak: tuple[ItemVerdict, ...], min_cost: int = 0) -> Audit:
+def audited(weak: tuple[ItemVerdict, ...]) -> Audit:
     entries = {name: replace(wrong(name, "one.turn"), regions={REGIONS[name][0]: ""}) for name in ("weak", "slip")}
     results = {REFERENCE: SOUND, "weak": weak, "slip": SLIP}
     return audit(results, FOLLOWED, DRAWN, lambda _: ("one",), entries=entries)

@@ -16,6 +16,13 @@ from grader.records import GradeReport, Notebook, Outcome
 
 RUBRIC = corpus.ROOT / "rubric.yaml"
 SEED = f"{7:032x}"
+LOOP = """\
+x_hat, mu, logvar = {call}
+loss, _, _ = vae_loss(x_hat, x, mu, logvar)
+optimizer.zero_grad()
+loss.backward()
+optimizer.step()
+"""  # a right one, for `model(x)` or `model(x, y)`
 QUALITY = needing_training(CHECKS)
 
 

@@ -5,20 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from grading import graded, lost
+from grading import LOOP, graded, lost
 
 from grader.audit import corpus
 from grader.report.words import reasons_for_person
 
-RIGHT = """\
-x_hat, mu, logvar = {call}
-loss, _, _ = vae_loss(x_hat, x, mu, logvar)
-optimizer.zero_grad()
-loss.backward()
-optimizer.step()
-"""
 SHRINKS = 'optimizer.param_groups[0]["lr"] *= 0.9\n'  # to a third over the few batches that are tried, to nothing later
-HALVES = 'optimizer.param_groups[0]["lr"] *= 0.5 if count == 0 and epoch else 1\n'  # a schedule for epochs: no mistake
 ELSEWHERE = "if len(loader) < 100:\n{tried}else:\n{real}"
 
 
@@ -28,10 +20,10 @@ def indented(code: str) -> str:
 
 @pytest.mark.whole
 def test_a_rate_that_shrinks_over_the_real_batches_costs_and_another_way_is_seen(tmp_path: Path) -> None:
-    with_labels = RIGHT.format(call="model(x, y)")
+    with_labels = LOOP.format(call="model(x, y)")
     regions = {
-        "train_vae": SHRINKS + RIGHT.format(call="model(x)"),
-        "train_cvae": HALVES + ELSEWHERE.format(tried=indented(with_labels), real=indented(with_labels)),
+        "train_vae": SHRINKS + LOOP.format(call="model(x)"),
+        "train_cvae": ELSEWHERE.format(tried=indented(with_labels), real=indented(with_labels)),
     }
     report = graded(corpus.changed(regions, [("EPOCHS = 7", "EPOCHS = 1")]), tmp_path, train=True)
     ((item, (told,)),) = lost(report).items()

@@ -9,18 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from grading import RUBRIC, graded, lost
+from grading import LOOP, RUBRIC, graded, lost
 
 from grader.audit import corpus
 from grader.records import GradeReport
 
-RIGHT = """\
-x_hat, mu, logvar = {call}
-loss, _, _ = vae_loss(x_hat, x, mu, logvar)
-optimizer.zero_grad()
-loss.backward()
-optimizer.step()
-"""
 REAL = "if len(loader) > 100:\n    "
 RAISES = REAL + "raise MemoryError('no room')\n"
 ENDS = REAL + "import os; os._exit(0)\n"
@@ -70,8 +63,8 @@ def trained_with(vae: str, cvae: str, cell_s: float, folder: Path) -> GradeRepor
     del rubric["earlier_templates"]  # their paths are the rubric's own
     (folder / "rubric.yaml").write_text(yaml.safe_dump(rubric, sort_keys=False), encoding="utf-8")
     regions = {
-        "train_vae": vae + RIGHT.format(call="model(x)"),
-        "train_cvae": cvae + RIGHT.format(call="model(x, y)"),
+        "train_vae": vae + LOOP.format(call="model(x)"),
+        "train_cvae": cvae + LOOP.format(call="model(x, y)"),
     }
     notebook = corpus.changed(regions, [("EPOCHS = 7", "EPOCHS = 1")])
     return graded(notebook, folder, train=True, rubric=folder / "rubric.yaml")

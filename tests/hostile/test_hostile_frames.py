@@ -39,7 +39,7 @@ from grader.notebook.clean import clean_outputs
 from grader.notebook.format import dump_notebook
 from grader.planning import executed
 from grader.records import CellRun, Status
-from grader.running import _Giver
+from grader.running import Giver
 
 RUBRIC = running.rubric()
 TOY = toy_exercise.Toy()
@@ -80,7 +80,7 @@ def honest() -> list[Frame]:
 
 def received(stream: io.BytesIO) -> tuple[Inbox, str]:
     """What the keeper files of the stream, and why it stopped reading where it did not read all."""
-    inbox, giver = Inbox(RUBRIC.limits), _Giver(QUESTIONS, ())
+    inbox, giver = Inbox(RUBRIC.limits), Giver(QUESTIONS, ())
     try:
         while (frame := read_frame(stream, inbox.room_bytes)) is not None:
             name, data = frame

@@ -42,7 +42,8 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
         decoder |= _floats(2 * (LATENTS + 1) * PIXELS, "still", "moves") | _floats(128 * LATENTS, "gradients")
         draws = sizes["draw_rows"] * LATENTS
         steps = 2 * sizes["train_epochs"] * sizes["train_batches"]
-        rows = 4 * sizes["train_batch"] * (steps // 6 + 3)  # a step may be made of several batches
+        of_step = 4 * sizes["train_batch"]  # rows: MOST_BATCHES of in_box/training.py
+        rows = of_step * (steps // 6 + 3)
         passes = [f"pass_{what}{head}" for what in ("", "grad_", "path_") for head in ("mu", "logvar")]
         count = 3 * sizes["toy_samples"]
         samples, reconstructions = sizes["samples"], sizes["reconstructions"]
@@ -55,7 +56,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
             | _floats(rows * LATENTS, *passes)
             | _ints(10_000, "batch", "batches_served", "modes", "labels", "encoder_labels", "lines")
             | _ints(10_000, "kept", "pass_rows", "pass_images", "tapped", "way")
-            | _ints(4 * sizes["train_batch"] * steps, "rows")
+            | _ints(of_step * steps, "rows")
         )
         sampling = (
             _floats(count * LATENTS, "codes")

@@ -14,8 +14,8 @@ from grader.exercises.vae_mnist.checks.reading import answer, between, give_up, 
 from grader.judging import check
 from grader.records import Address, Evidence, Finding, Stage
 
-STILL = 1e-6  # by which a pixel changes that does not depend on the code
-MOST_STILL = 0.5  # of the pixels: edges, which digits never reach, may be
+STILL = 1e-6  # change of a pixel that does not depend on the code
+MOST_STILL = 0.5  # share of such pixels: honest decoders of the corpus have none, but black edges are no mistake
 
 
 def _source(part: str) -> Address:

@@ -14,7 +14,7 @@ from grader.judging import check
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 HEADS = ("mu", "logvar")
-LEAST_DIRECTION = 1e-4  # of a new direction's share in gradients of size one; rounding leaves 1e-6
+LEAST_DIRECTION = 1e-4  # singular value against the largest: ties of the corpus reach 1.2e-7, honest ones start at 0.5
 
 
 def _source(part: str) -> Address:

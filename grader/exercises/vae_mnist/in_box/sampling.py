@@ -108,7 +108,7 @@ def _rows_of(images, decoded):
 
 
 def _matched(result, count, seen, size):
-    """Which decoded codes the drawn images are, a row an image; nothing where that is not known."""
+    """The codes, decoded images and labels that belong to the drawn images, one row for each; empty where unknown."""
     codes = [code for code in seen.codes if code.shape[1] == size]
     total = sum(map(len, codes))
     enough = count <= total <= MOST_DECODED

@@ -88,8 +88,9 @@ class Bubblewrap:
         arguments += ["--cap-drop" if self._with("capabilities") else "--cap-add", "ALL"]
         if user is not None:
             arguments += [word for power in TO_TURN for word in ("--cap-add", power)]
-        arguments += open_parents([*SETTINGS, "/etc/passwd", *map(str, python_folders()), *contents])
+        arguments += open_parents([*SETTINGS, "/etc/passwd"])
         arguments += self._files(limits, PASSWD if user is None else readable.path(PASSWD))
+        arguments += open_parents([*map(str, python_folders()), *contents])  # some may lie in the box's own empty /tmp
         for folder in python_folders():
             arguments += ["--ro-bind", str(folder), str(folder)]
         for inside, outside in contents.items():

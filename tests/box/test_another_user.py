@@ -162,6 +162,17 @@ def test_a_private_python_is_one_line(tmp_path: Path) -> None:
 
 
 @needs_root
+def test_a_python_below_a_folder_that_is_empty_in_the_box_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        below = Path(folder, "clone", "environment")
+        below.mkdir(parents=True)
+        Path(folder).chmod(0o755)
+        (below / "library").write_text("here")
+        folders = [*bubblewrap.python_folders(), below]
+        monkeypatch.setattr(bubblewrap, "python_folders", lambda: folders)
+        assert told(f"tell(tried(lambda: open({str(below / 'library')!r}).read()))") == ["through", "here"]
+
+
 def test_a_machine_without_setpriv_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bubblewrap.shutil, "which", lambda *_, **__: None)
     with pytest.raises(BoxError, match="needs setpriv; install the package util-linux"):

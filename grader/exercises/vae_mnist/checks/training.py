@@ -11,20 +11,25 @@ from grader.exercises.vae_mnist.checks.steps import LOSSES, Steps, recorded_step
 from grader.judging import check
 from grader.records import Address, Evidence, Finding
 
-WRONG = {  # what a pass shows -> what is said of it, and the share of the points that it keeps
-    "its batch": ("the steps are not made on the whole batch", 0.0),
-    "another loss": ("the gradients are not those of the loss", 0.0),
-    "uphill": ("the steps make the loss larger: its gradient has the wrong sign", 0.0),
-    "hardly any size": ("the loss is so small when its gradient is computed that nothing is learnt", 0.0),
-    "an enormous size": ("the loss is enormous when its gradient is computed", 0.0),
-    "no KL term": ("the KL term takes no part in the steps", 0.5),
-    "mu itself is decoded": ("the decoder is given mu, and no code is drawn", 0.5),
-    "other heads are drawn from": ("the code is drawn from something else than the encoder's mu and logvar", 0.5),
-    "nothing comes back": ("no gradient comes back from the images to the encoder", 0.0),
-    "another KL term": ("the KL term's part in the steps is not what the loss says", 0.5),
+HINT = "Which number does backward() start from, and what has been done to it?"
+WAY = "Follow a batch from the encoder to x_hat: what does each call get, and what may cut the gradient?"
+WRONG = {  # what a pass shows -> what is said of it, the share of the points that it keeps, and the hint
+    "its batch": ("the steps are not made on the whole batch", 0.0, "Which images does the loss of a step see?"),
+    "another loss": (
+        "the gradients are not those of the loss",
+        0.0,
+        "What does the loss get, and which number does backward() start from?",
+    ),
+    "uphill": ("the steps make the loss larger: its gradient has the wrong sign", 0.0, HINT),
+    "hardly any size": ("the loss is so small when its gradient is computed that nothing is learnt", 0.0, HINT),
+    "an enormous size": ("the loss is enormous when its gradient is computed", 0.0, HINT),
+    "no KL term": ("the KL term takes no part in the steps", 0.5, HINT),
+    "mu itself is decoded": ("the decoder is given mu, and no code is drawn", 0.5, WAY),
+    "other heads are drawn from": ("the code is drawn from something else than the encoder's mu and logvar", 0.5, WAY),
+    "nothing comes back": ("no gradient comes back from the images to the encoder", 0.0, WAY),
+    "another KL term": ("the KL term's part in the steps is not what the loss says", 0.5, HINT),
 }
 HEAPED = 0.3  # of the points, where every gradient is right and only what was there before is not cleared
-HINT = "Which number does backward() start from, and what has been done to it?"
 
 
 @check()
@@ -59,8 +64,8 @@ def steps_follow_the_gradient(
     if share == 1 and not wrong:
         return Finding(1.0, "every step follows its batch's gradient", "", measured)
     if wrong:
-        told, keeps = WRONG[wrong]
-        return Finding(keeps * between(share, zero_at=zero_at, full_at=full_at), told, HINT, measured)
+        told, keeps, hint = WRONG[wrong]
+        return Finding(keeps * between(share, zero_at=zero_at, full_at=full_at), told, hint, measured)
     if not steps.goes_on.all():
         told = "between steps, the weights are changed by something else than the optimizer"
         return Finding(between(share, zero_at=zero_at, full_at=full_at), told, "Who else writes weights?", measured)
@@ -141,16 +146,17 @@ def what_is_learnt_is_kept(evidence: Evidence, part: str, *, min_rate: float) ->
     rate = _rate_in_the_notebook(evidence, part)
     if rate is None:
         rate = float(steps.rates.sum() / (len(steps) * max(float(steps.rates[0]), 1e-30)))
-    wrong = ""
+    wrong, hint = "", "Compare the weights after the last step with those that the function leaves."
     if not any(steps.ends_in(step) for step in ends):
         wrong = "the model that is left is neither that of the last epoch nor that of the best one"
     elif rate < min_rate:
         wrong = f"the learning rate shrinks until nothing is learnt: on average {rate:.2g} of the given one"
+        hint = "Print the learning rate at the first step, after an epoch, and at the last one: what changes it?"
     return verdict(
         not wrong,
         "what was learnt is kept",
         wrong,
-        "Compare the weights after the last step with those that the function leaves.",
+        hint,
         {"mean learning rate against the given": rate},
     )
 

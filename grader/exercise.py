@@ -31,6 +31,7 @@ class InterfaceSpec:
     returns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # function -> the values it returns, in order
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # option -> choices, the interface's own first
     imports: tuple[str, ...] = ()  # modules that every solution uses; a waiting box imports them
+    steps: str = ""  # the question of the stage `trained` that has an answer where training got to work
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,13 @@ class ItemSpec:
     """What the engine must know about one item of the rubric beside its checks."""
 
     asks_for: tuple[str, ...] = ()  # the interface's names that a student writes for it
+    halves: Mapping[str, str] = field(default_factory=dict)  # how its checks' names begin -> the one name that is meant
     remarks_beside: tuple[str, ...] = ()  # where its remarks stand, if elsewhere; `name()` is where it is called
     spoilt_by: tuple[str, ...] = ()  # the earlier items whose mistakes spoil it
+
+    def meant_by(self, check: str) -> tuple[str, ...]:
+        """The names, of those asked for, whose code the check of that name looks at."""
+        return next(((name,) for begin, name in self.halves.items() if check.startswith(begin)), self.asks_for)
 
     @property
     def remarks_at(self) -> tuple[str, ...]:
@@ -92,6 +98,18 @@ class Exercise(Protocol):
         """Why a person should look, one sentence each."""
 
 
+@runtime_checkable
+class Pictured(Exercise, Protocol):
+    """An exercise whose quality thresholds can be calibrated: it shows what the pictures that they judge look like."""
+
+    def strip(self, evidence: Evidence, item: str, columns: int) -> Array:
+        """What the item's pictures look like, for those who set its thresholds: `(rows, columns, H, W)` in [0, 1].
+
+        Raises:
+            NotAnswered: where there are none.
+        """
+
+
 def asked_names(exercise: Exercise) -> dict[str, tuple[str, ...]]:
     """Item -> the interface's names that a student writes for it, for the items that ask for any."""
     return {item: spec.asks_for for item, spec in exercise.items.items() if spec.asks_for}
@@ -117,11 +135,10 @@ def load_exercise(package: str) -> Exercise:
 
 
 def _refuse_unknown_names(exercise: Exercise, where: str) -> None:
-    for check in exercise.checks.values():
-        for part in check.presupposes_in:
-            if part not in exercise.parts:
-                raise ExerciseError(f"{where}: check {check.name!r}: presupposes_in: unknown part {part!r}")
     for item, spec in exercise.items.items():
+        for name in spec.halves.values():
+            if name not in spec.asks_for:
+                raise ExerciseError(f"{where}: item {item!r}: halves: the item does not ask for {name!r}")
         for earlier in spec.spoilt_by:
             if earlier not in asked_names(exercise):
                 raise ExerciseError(f"{where}: item {item!r}: spoilt_by: {earlier!r} is no item that asks for anything")

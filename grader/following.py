@@ -25,20 +25,31 @@ SPOILT_STAGES = ("trained", "quality", "decode")  # whose answers depend on what
 Second = tuple[tuple[str, ...], Mapping[str, ItemVerdict]]  # ids of replaced items; the verdicts by item, with those
 
 
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The items of which something is replaced, and the interface's names that are: of an item, what is wrong of it."""
+
+    items: tuple[str, ...]
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Followed:
-    """A part that was trained once more with sound parts in the place of some items."""
+    """A part that was trained once more with sound parts in the place of some of the student's."""
 
-    replaced: tuple[str, ...]  # item ids
+    replaced: Replaced
     key: str  # of the sound parts: see `sound_parts.replacement_key`
     evidence: Evidence  # the answers of the stages that depend on training
 
 
-def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise) -> dict[str, tuple[str, ...]]:
-    """Part -> the earlier items to replace, for each part where they may have spoilt a later one."""
+def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise) -> dict[str, Replaced]:
+    """Part -> what to replace of earlier items, for each part where they may have spoilt a later one.
+
+    Of an item with two networks only the wrong one goes: the sound one of the two stays the student's own.
+    """
     settings = rubric.follow_through
     by_id = {item.id: item for item in items}
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, Replaced] = {}
     for item in items if settings.enabled else ():
         earlier = [by_id[name] for name in _spoilt_by(item, exercise) if name in by_id]
         lost = sorted((other for other in earlier if _spoils(other, exercise)), key=share)
@@ -46,7 +57,8 @@ def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise)
         replaced = earned[: settings.max_replaced]
         rest = [other for other in lost if other not in replaced]
         if replaced and _spoilt(item, exercise) and not any(map(_unwritten, rest)):
-            found[item.id.partition(".")[0]] = tuple(other.id for other in replaced)
+            names = tuple(name for other in replaced for name in _wrong_names(other, exercise))
+            found[item.id.partition(".")[0]] = Replaced(tuple(other.id for other in replaced), names)
     return found
 
 
@@ -77,11 +89,13 @@ def with_followed(
 
     def second(part: str) -> Second | None:
         run = followed.get(part)
-        if run is None or not set(run.replaced) <= {item.id for item in items if _lost(item)}:
+        wrong = {item.id: _wrong_names(item, exercise) for item in items if _lost(item)}
+        names = {name for one in wrong.values() for name in one}
+        if run is None or not (set(run.replaced.items) <= wrong.keys() and set(run.replaced.names) <= names):
             return None
         overlaid = read_later(partial(_overlaid, evidence, run.evidence, part))
         beside = memory.beside(f"{part} once more/") if memory else None
-        return run.replaced, {i.id: i for i in judge(overlaid, rubric, exercise.checks, beside)}
+        return run.replaced.items, {i.id: i for i in judge(overlaid, rubric, exercise.checks, beside)}
 
     return with_second(items, rubric, exercise, second)
 
@@ -94,11 +108,11 @@ def with_second(
     second: part -> its second judging, or None.
     """
     made = {item.id: item for item in items}
-    for part, lost in to_replace(items, rubric, exercise).items():
+    for part, due in to_replace(items, rubric, exercise).items():
         spoilt = [item for item in items if item.id.startswith(f"{part}.") and _spoilt(item, exercise)]
         judged = second(part)
         if judged is None:
-            made |= {item.id: replace(item, outcome=Outcome.NEEDS_REVIEW, lost_in=lost) for item in spoilt}
+            made |= {item.id: replace(item, outcome=Outcome.NEEDS_REVIEW, lost_in=due.items) for item in spoilt}
             continue
         replaced, verdicts_again = judged
         owed = sum(_owed(made[name], rubric) for name in replaced)
@@ -158,8 +172,15 @@ def _spoils(item: ItemVerdict, exercise: Exercise) -> bool:
 
     A sound part is worth a whole item; it is not to be had for a slip that costs half a point and spoils nothing.
     """
-    lost = (check for check in item.checks if check.outcome in {Outcome.FAILED, Outcome.PARTIAL})
-    return _lost(item) and any(exercise.checks[check.id].spoils_later for check in lost)
+    return bool(_wrong_names(item, exercise))
+
+
+def _wrong_names(item: ItemVerdict, exercise: Exercise) -> tuple[str, ...]:
+    """The names that the item asks for in whose code something was lost that can have spoilt a later item."""
+    spec = exercise.items.get(item.id, ItemSpec())
+    lost = [check.id for check in item.checks if check.outcome in {Outcome.FAILED, Outcome.PARTIAL}]
+    meant = {name for check in lost if exercise.checks[check].spoils_later for name in spec.meant_by(check)}
+    return tuple(name for name in spec.asks_for if name in meant) if _lost(item) else ()
 
 
 def _unwritten(item: ItemVerdict) -> bool:

@@ -84,7 +84,6 @@ class Check:
     smaller_is_better: bool = False
     needs_training: bool = False
     presupposes: tuple[Check, ...] = ()
-    presupposes_in: tuple[str, ...] = ()
     spoils_later: bool = True
 
     def __call__(self, evidence: Evidence, part: str, **numbers: float) -> Finding:
@@ -118,10 +117,6 @@ class Check:
         shape = tuple(number.name for number in taken if number.kind is number.KEYWORD_ONLY)
         return (*shape, *ENDS) if self.weighs_level else shape
 
-    def presupposed(self, part: str) -> tuple[Check, ...]:
-        """The checks that must have earned something in an item of the part before this one is judged."""
-        return self.presupposes if not self.presupposes_in or part in self.presupposes_in else ()
-
 
 def check(
     bare: None = None,
@@ -131,7 +126,6 @@ def check(
     smaller_is_better: bool = False,
     needs_training: bool = False,
     presupposes: tuple[Check, ...] = (),
-    presupposes_in: tuple[str, ...] = (),
     spoils_later: bool = True,
 ) -> Callable[[Measuring], Check]:
     """The function below is a check: `name(evidence, part, *, numbers without defaults)`.
@@ -140,7 +134,6 @@ def check(
     smaller_is_better: a rubric's `zero_at` stands above its `full_at`.
     needs_training: it is about what was trained; components alone are judged without it.
     presupposes: checks that must have earned something first, where the item has them; else this one is not judged.
-    presupposes_in: the only parts in which it presupposes them; every part if empty.
     spoils_later: what is lost here can have spoilt a later item, which is then judged once more.
 
     Raises:
@@ -151,9 +144,7 @@ def check(
         _refuse(Check(bare), "write `@check()`, with parentheses")
 
     def marked(function: Measuring) -> Check:
-        made = Check(
-            function, weighs_level, smaller_is_better, needs_training, presupposes, presupposes_in, spoils_later
-        )
+        made = Check(function, weighs_level, smaller_is_better, needs_training, presupposes, spoils_later)
         _refuse_misuse(made)
         return made
 
@@ -200,8 +191,6 @@ def _refuse_misuse(made: Check) -> None:
         _refuse(
             made, f"presupposes: expected a tuple of functions with @check above them, got {made.presupposes!r:.60}"
         )
-    if made.presupposes_in and not made.presupposes:
-        _refuse(made, "presupposes_in says where presupposes holds; say presupposes, too")
 
 
 def _refuse(made: Check, problem: str) -> NoReturn:

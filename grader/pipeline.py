@@ -252,14 +252,14 @@ def follow(
     titles = {item.id: item.title for item in rubric.items}
     made: dict[str, Followed] = {}
     items = judge(evidence, rubric, exercise.checks, memory)
-    for part, lost in to_replace(items, rubric, exercise).items():
-        asked = (lost, exercise, rubric.interface.names, sound)
+    for part, due in to_replace(items, rubric, exercise).items():
+        asked = (due.names, exercise, rubric.interface.names, sound)
         before, key = known.get(part), replacement_key(*asked)
-        if before is not None and (before.replaced, before.key) == (lost, key):
+        if before is not None and (before.replaced, before.key) == (due, key):
             made[part] = before
             continue
-        say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in lost)}")
-        made[part] = Followed(lost, key, as_stored(run_replaced(case, part, replacement_questions(*asked), say)))
+        say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in due.items)}")
+        made[part] = Followed(due, key, as_stored(run_replaced(case, part, replacement_questions(*asked), say)))
     return made
 
 

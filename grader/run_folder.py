@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from grader.bounded import Unreadable, file_bytes
 from grader.errors import EvidenceError, GraderError
 from grader.evidence import MAX_FILE, load_evidence, read_later, save_evidence
 from grader.files import write_atomically
-from grader.following import Followed
+from grader.following import Followed, Replaced
 from grader.notebook.format import dump_notebook, one_line
 from grader.own_json import read_json, write_json
 from grader.records import Evidence, Execution, GradeReport
@@ -34,6 +34,7 @@ class _Trained:
 
     replaced: list[str]
     key: str = ""
+    names: list[str] = field(default_factory=list)  # an older version replaced whole items, and has another key
 
 
 _Part = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,80}$")]  # it becomes part of a file's name
@@ -172,7 +173,9 @@ def store_followed(folder: Path, part: str, followed: Followed) -> None:
     """The folder holds what the part answered with sound parts in the place of some items."""
     write_atomically(folder / followed_file(part), save_evidence(followed.evidence))
     known: dict[str, _Trained | list[str]] = {**_trained(folder)}
-    write_json(folder / FOLLOWED, _TRAINED, known | {part: _Trained(list(followed.replaced), followed.key)})
+    replaced = followed.replaced
+    trained = _Trained(list(replaced.items), followed.key, list(replaced.names))
+    write_json(folder / FOLLOWED, _TRAINED, known | {part: trained})
 
 
 def stored_followed(folder: Path) -> dict[str, Followed]:
@@ -181,10 +184,11 @@ def stored_followed(folder: Path) -> dict[str, Followed]:
     Raises:
         GraderError: where what stands there is not what `store_followed` wrote.
     """
-    return {
-        part: Followed(tuple(one.replaced), one.key, read_later(partial(load_evidence, folder / followed_file(part))))
-        for part, one in _trained(folder).items()
-    }
+    made = {}
+    for part, one in _trained(folder).items():
+        replaced = Replaced(tuple(one.replaced), tuple(one.names))
+        made[part] = Followed(replaced, one.key, read_later(partial(load_evidence, folder / followed_file(part))))
+    return made
 
 
 def _trained(folder: Path) -> dict[str, _Trained]:

@@ -6,7 +6,8 @@ change, before its pictures are known to the box; the second box gets those numb
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,6 +56,8 @@ from grader.records import (
 )
 
 ENGINE_FOLDER = Path(__file__).parent / "in_box"
+OF_TRAINING = ("quality", "decode")  # stages that a training which was cut off says nothing about
+OUT_OF_TIME = re.compile(r"stopped after \d+ s")  # of a cell; a flood of output has another end
 BOX_SAYS = "the box reports a fault of the grader's: "  # its word alone: a notebook may have made it say so
 ENDED = {
     CellStatus.ERROR: "raised {}",
@@ -121,7 +124,7 @@ def run_submission(
     stages = {step.stage for step in stage_steps(steps)}
     asked = _specs(case, case.questions)
     evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
-    evidence = as_stored(_with_second_box(case, first, evidence, say))
+    evidence = as_stored(_undecided(_with_second_box(case, first, evidence, say), case, first))
     case.boxes.end()  # where there was nothing to decode
     outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
     notebook = executed(case.restored.notebook, first.inbox.cells, outputs)
@@ -147,7 +150,7 @@ def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: S
     if (note := first.inbox.notes.get(Address.of("replace", part, "replaced"))) is not None:
         fault = Fault(Blame.OURS, f"a sound part could not be put in: {note.error}")
         return Evidence({}, {}, dict.fromkeys(specs, fault))
-    evidence = _with_second_box(case, first, evidence, say, before=put_in)
+    evidence = _undecided(_with_second_box(case, first, evidence, say, before=put_in), case, first)
     case.boxes.end()
     return Evidence({}, evidence.answers, evidence.faults)
 
@@ -272,6 +275,41 @@ def _with_second_box(
     steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(told))
     kept = _run(case, steps, told, say)
     return merged(evidence, gather(kept.inbox, _specs(case, asked), {}, kept.status, kept.event))
+
+
+def _undecided(evidence: Evidence, case: Case, first: Kept) -> Evidence:
+    """The evidence, without a word on what a part learnt whose given training cell a limit of time cut off at work.
+
+    That is no mistake on a slower machine than the student's, so a person decides. A cell that never got to work, for
+    it hangs, has no such excuse.
+    """
+    training = {index: role for index, role in enumerate(case.restored.roles) if role.role == "train"}
+    for index, role in training.items():
+        if role.part is None or not (why := _cut(first, index, training)):
+            continue
+        steps = Address.of("trained", role.part, case.exercise.interface.steps)
+        if first.status is not Status.TIMEOUT and not any(name.startswith(f"{steps}/") for name in evidence.answers):
+            continue
+        of_training = [Stage.of(kind, role.part) for kind in OF_TRAINING]
+        lost = {source: Fault(Blame.OURS, why) for source in _specs(case, of_training)}
+
+        def kept(name: str, stages: Sequence[Stage] = of_training) -> bool:
+            return not any(stage.holds(name) for stage in stages)
+
+        answers = {name: array for name, array in evidence.answers.items() if kept(name)}
+        faults = {name: fault for name, fault in evidence.faults.items() if kept(name)}
+        evidence = Evidence(evidence.questions, answers, faults | lost)
+    return evidence
+
+
+def _cut(first: Kept, index: int, training: Collection[int]) -> str:
+    """What a limit of time did to that cell, if anything: ended it, or the run while it or one before it trained."""
+    run = first.inbox.cells.get(index)
+    if run is not None and run.status is CellStatus.TIMEOUT and OUT_OF_TIME.fullmatch(run.error):
+        return f"cell {index + 1}, which trains, was {run.error}, before it was done"
+    if first.status is Status.TIMEOUT and first.at.cell in training and run is None:
+        return f"{first.event}, before cell {index + 1}, which trains, was done"
+    return ""
 
 
 def _execution(first: Kept, case: Case, evidence: Evidence) -> Execution:

@@ -33,20 +33,22 @@ def sound_source(rubric_path: Path, rubric: Rubric) -> str:
 
 
 def replacement_questions(
-    items: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str
+    wanted: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str
 ) -> dict[str, Array]:
-    """What a box is told: the sound parts' source, the names to take from it, and the names of the whole interface."""
-    told = _told(items, exercise, names, source)
+    """What a box is told: the sound parts' source, the names to take from it, and the names of the whole interface.
+
+    wanted: names of the interface, `Class.method` for a method.
+    """
+    told = _told(wanted, exercise, names, source)
     return {key: np.frombuffer(text.encode(), dtype=np.uint8).copy() for key, text in told.items()}
 
 
-def replacement_key(items: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str) -> str:
+def replacement_key(wanted: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str) -> str:
     """SHA-256 over what a box is told: what was trained under another key may be another's sound parts."""
-    return hashlib.sha256(json.dumps(_told(items, exercise, names, source)).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_told(wanted, exercise, names, source)).encode()).hexdigest()
 
 
-def _told(items: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str) -> dict[str, str]:
-    wanted = [name for item in items for name in exercise.items[item].asks_for]  # `Class.method` for a method
+def _told(wanted: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str) -> dict[str, str]:
     replaced = [".".join(names.get(part, part) for part in name.split(".")) for name in wanted]
     interface = [names.get(name, name) for name in exercise.interface.names]
     owners = {name.partition(".")[0] for name in replaced}

@@ -157,10 +157,6 @@ WRONG = {
         "def b(evidence, part): ...\n@check(presupposes=(b,))\ndef a(evidence, part): ...",
         ["'a'", "presupposes", "@check"],
     ),
-    "a part without a check": (
-        "@check(presupposes_in=('one',))\ndef a(evidence, part): ...",
-        ["'a'", "presupposes_in", "presupposes"],
-    ),
 }
 
 
@@ -192,7 +188,10 @@ def test_two_checks_of_one_name_are_refused(written: Written) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ("checks = {'a': replace(Toy.checks['fresh_process_agrees'], presupposes_in=('tow',))}", "unknown part 'tow'"),
+        (
+            "items = {'one.function': ItemSpec(('double',), {'left_': 'tripel'})}",
+            "halves: the item does not ask for 'tripel'",
+        ),
         ("items = {'one.training': ItemSpec(spoilt_by=('one.func',))}", "'one.func' is no item that asks for anything"),
     ],
 )
@@ -228,20 +227,8 @@ def test_what_an_item_does_not_have_is_not_presupposed_there(tmp_path: Path) -> 
     assert [(spec.check, spec.presupposes) for spec in rubric.items[1].checks] == [("fresh_process_agrees", ())]
 
 
-def test_what_is_presupposed_in_one_part_is_not_in_another() -> None:
-    rubric, _ = load_rubric(Path(__file__).parents[1] / "rubric.yaml")
-    presupposed = {
-        item.id: spec.presupposes
-        for item in rubric.items
-        for spec in item.checks
-        if spec.check == "reconstructions_keep_their_digit"
-    }
-    likeness = ("reconstructions_resemble_the_images",)
-    assert presupposed == {"vae.reconstruction": (), "cvae.reconstruction": likeness}
-
-
 def test_a_level_needs_both_ends_in_the_rubric(tmp_path: Path) -> None:
     shipped = (Path(__file__).parents[1] / "rubric.yaml").read_text()
-    (tmp_path / "rubric.yaml").write_text(shipped.replace("        full_at: 0.25\n", "", 1))
+    (tmp_path / "rubric.yaml").write_text(shipped.replace("        full_at: 0.58\n", "", 1))
     with pytest.raises(RubricError, match="'reconstructions_resemble_the_images': full_at is missing"):
         load_rubric(tmp_path / "rubric.yaml")

@@ -12,7 +12,7 @@ import pytest
 from toy_exercise import Toy, notebook, running
 
 from grader.exercise import ItemSpec
-from grader.following import Followed, _given_back, _owed, to_replace, with_followed
+from grader.following import Followed, Replaced, _given_back, _owed, to_replace, with_followed
 from grader.pipeline import Options, grade, regrade
 from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
 from grader.report.words import follow_notes
@@ -29,10 +29,11 @@ def item(identity: str, points: int, of: int, check: str = "") -> ItemVerdict:
 
 def wanted(*items: ItemVerdict, **settings: Any) -> dict[str, tuple[str, ...]]:
     rubric = replace(running.rubric(), follow_through=replace(SETTINGS, **settings))
-    return to_replace(items, rubric, Toy())
+    return {part: due.items for part, due in to_replace(items, rubric, Toy()).items()}
 
 
 LOST = item("one.function", 0, 2000, "function_multiplies")
+DOUBLE = Replaced(("one.function",), ("double",))
 SPOILT = item("one.training", 0, 4000, "training_lowers_the_loss")
 
 
@@ -47,7 +48,7 @@ def test_a_spoilt_item_is_followed_only_where_an_earlier_one_was_lost() -> None:
 )
 def test_where_another_part_was_never_written_nothing_is_trained_again(message: str, followed: bool) -> None:
     class Both(Toy):
-        items = MappingProxyType({"one.training": ItemSpec(spoilt_by=("one.function", "two.function"))})
+        items = MappingProxyType({**Toy().items, "one.training": ItemSpec(spoilt_by=("one.function", "two.function"))})
 
     open_one = item("two.function", 0, 1000, "function_multiplies")
     open_one = replace(open_one, checks=(replace(open_one.checks[0], message=message),))
@@ -80,6 +81,32 @@ def test_a_sound_part_is_given_only_for_one_of_which_enough_was_earned(share: fl
     assert wanted(half, SPOILT, min_earned={"two.function": 1.0})
 
 
+@pytest.mark.parametrize(
+    ("lost", "names"),
+    [("function_multiplies", ("double",)), ("other_multiplies", ("triple",)), ("another", ("double", "triple"))],
+)
+def test_of_an_item_with_two_halves_only_the_wrong_one_is_replaced(lost: str, names: tuple[str, ...]) -> None:
+    class Halved(Toy):
+        halves = MappingProxyType({"function_": "double", "other_": "triple"})
+        items = MappingProxyType(
+            {
+                "one.function": ItemSpec(asks_for=("double", "triple"), halves=halves),
+                "one.training": ItemSpec(spoilt_by=("one.function",)),
+            }
+        )
+        checks = MappingProxyType({**Toy.checks, lost: Toy.checks["function_multiplies"]})
+
+    rubric = replace(running.rubric(), follow_through=SETTINGS)
+    (due,) = to_replace([item("one.function", 0, 2000, lost), SPOILT], rubric, Halved()).values()
+    assert due == Replaced(("one.function",), names)
+    other = Followed(Replaced(("one.function",), ("double", "triple")), "", Evidence({}, {}, {}))
+    toy = replace(rubric, items=running.rubric().items[:2])
+    _, training = with_followed(
+        [item("one.function", 0, 2000, lost), SPOILT], toy, Halved(), Evidence({}, {}, {}), {"one": other}
+    )
+    assert (training.outcome is Outcome.NEEDS_REVIEW) is (len(names) == 1)  # a half was replaced that was sound
+
+
 def test_a_mistake_that_spoils_later_items_costs_at_least_what_the_rubric_says() -> None:
     rubric = replace(running.rubric(), follow_through=replace(SETTINGS, min_cost_milli=1000))
     cheap = item("one.function", 1750, 2000, "function_multiplies")
@@ -102,7 +129,7 @@ def test_definitions_are_taken_and_nothing_that_runs() -> None:
 
 
 def test_a_box_is_told_the_notebooks_own_names() -> None:
-    told = replacement_questions(["one.function"], Toy(), {"double": "twice"}, "x = 1")
+    told = replacement_questions(["double"], Toy(), {"double": "twice"}, "x = 1")
     assert json.loads(bytes(told["replaced"])) == ["twice"]
     assert "twice" in json.loads(bytes(told["interface"]))
 
@@ -110,7 +137,7 @@ def test_a_box_is_told_the_notebooks_own_names() -> None:
 def test_the_second_judging_never_takes_points_and_may_be_worth_less() -> None:
     partly = item("one.training", 1000, 4000, "training_lowers_the_loss")
     evidence = Evidence({}, {}, {})
-    followed = {"one": Followed(("one.function",), "", evidence)}
+    followed = {"one": Followed(DOUBLE, "", evidence)}
     toy = running.rubric()
     rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
     assert with_followed([LOST, partly], rubric, Toy(), evidence, followed) == (LOST, partly)

@@ -15,7 +15,7 @@ from toy_exercise.checks import FACTORS
 
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered, save_evidence
-from grader.following import Followed
+from grader.following import Followed, Replaced
 from grader.judge import judge
 from grader.judging import Measurement, check, weighed
 from grader.judging_again import verdicts
@@ -115,7 +115,7 @@ def test_a_second_judging_has_a_memory_of_its_own(tmp_path: Path) -> None:
     )
     (tmp_path / EVIDENCE).write_bytes(save_evidence(spoilt))
     sound = {name: array for name, array in evidence().answers.items() if not name.startswith("components")}
-    store_followed(tmp_path, "one", Followed(("one.function",), "", Evidence({}, sound)))
+    store_followed(tmp_path, "one", Followed(Replaced(("one.function",), ("double",)), "", Evidence({}, sound)))
     once = verdicts(tmp_path, rubric, Toy(), keep=True)
     assert once[1].gained_milli > 0
     assert verdicts(tmp_path, rubric, Toy()) == once

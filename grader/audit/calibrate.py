@@ -1,198 +1,206 @@
-"""`make calibrate`: the zoo of models is run and measured; tables, pictures and thresholds follow.
+"""`make calibrate`: the zoo of models is run and measured; tables, pictures and a page follow.
 
-Writes `docs/calibration.csv` (one row a check), `docs/calibration_models.csv` (one row a model), `docs/calibration.md`
-and one picture a check in `docs/calibration/`. A model whose evidence is stored is not run again.
+Writes `docs/calibration.csv` (one row a check), `docs/calibration_models.csv` (one row a model and seed),
+`docs/calibration.md`, and for each check a picture of its levels and one of its strips in `docs/calibration/`. A model
+whose evidence is stored is not run again.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from grader.audit import corpus
-from grader.audit.calibration import Measurement, Threshold, measurements, thresholds
-from grader.audit.corpus import Solution
-from grader.audit.runs import Wanted, planned, run_all
+from grader.audit.calibration import Measurement, Threshold, earned, faults, measurements, thresholds
+from grader.audit.calibration_page import Shown, page, read_sorted, strip_plot
+from grader.audit.runs import Result, Wanted, planned, run_all
+from grader.audit.second_reader import Reading, SecondReader
+from grader.audit.strips import sheet
+from grader.data.mnist import find_mnist, load_mnist
+from grader.errors import GraderError
+from grader.evidence import NotAnswered
+from grader.exercise import Pictured
 from grader.files import csv_bytes, write_atomically
+from grader.judge import judge
 from grader.judging import needing_training
-from grader.records import ItemVerdict, Outcome, Rubric
+from grader.judging_again import recalled, remember
+from grader.records import Array, Rubric
 from grader.rubric import load_rubric
-from grader.versions import versions
+from grader.run_folder import stored_evidence
 
 DOCS = Path("docs")
-_LOST = (Outcome.FAILED, Outcome.PARTIAL)
-_GROUPS = {
-    "honest models": {"honest"},
-    "honest ones with other constants": {"varied"},
-    "defective ones": {"caught", "other"},
-}
-_COUNTED = ("reconstructions", "samples", "prior_samples")
-_RULE = (
-    "The rule, in the direction in which a number gets better: with `H` the worst honest model that has the given",
-    "constants and `B` the best of the defects that the check is there to catch, `full_at` lies half way from `B` to",
-    "`H` and `zero_at` a tenth of the way. The margin is the distance from `full_at` to `H`; the standard error (the",
-    "largest of an honest model's) stays below a fifth of it. Overlaps are other defective models above `zero_at`.",
-)
-_OVERLAPS = (
-    "A check of pictures cannot see every defect: what overlaps with honest models in one check has to be lost in",
-    "another, of its code if it can be. What changes only given cells (other data, other constants) loses little here",
-    "and nothing in a grade, since given cells are put back before a notebook runs.",
-)
-_DOTS = (  # group, its name, colour and form
-    ("honest", "honest", "#1b7837", "o"),
-    ("varied", "honest, other constants", "#5aae61", "D"),
-    ("other", "other defects", "#b8860b", "s"),
-    ("caught", "defects to catch", "#b2182b", "X"),
-)
+SORTED = DOCS / "calibration_sorted.csv"
+COLUMNS = 20  # of a strip
+NEAR = 0.3  # of the way from no points to all: a model that stands so near to a level shows it
+READ = ("reference", "kl_10", "epochs_1", "noise_of_a_tenth")  # models whose samples a second reader reads, too
+READ_ITEM = "vae.generation"
+ON_A_SHEET = 12  # strips to be sorted
+SHUFFLE = 11  # the seed of their order
 Say = Callable[[str], None]
 
 
 def zoo() -> list[Wanted]:
-    """The reference, the models, and the honest solutions that change what is learnt."""
-    names = (corpus.REFERENCE, *corpus.names("models"), *corpus.names("honest", train=True))
-    return [planned(name) for name in names]
+    """The reference, the models, and the honest solutions that change what is learnt, with as many seeds as they have.
+
+    Those that have several come first: what a seed of the training moves is known from them.
+    """
+    wanted = [replace(planned(name), training=seed) for name in _names() for seed in range(corpus.entry(name).seeds)]
+    return sorted(wanted, key=lambda one: corpus.entry(one.name).seeds, reverse=True)
+
+
+def _names() -> list[str]:
+    return [corpus.REFERENCE, *corpus.names("models"), *corpus.names("honest", train=True)]
 
 
 def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -> list[str]:
-    """The tables and pictures are written; returns what is wrong, one sentence each.
+    """The tables, pictures and page are written; returns what is wrong, one sentence each.
 
     With `stored`, only models that were run before are judged, and none is run.
     """
-    rubric, exercise = load_rubric(rubric_path)
+    rubric, exercise = _pictured(rubric_path)
     exercise.prepare(say)
     wanted = [one for one in zoo() if not stored or (one.folder / "key").exists()]
-    results = {result.wanted.name: result for result in run_all(wanted, rubric_path, jobs, say)}
-    faults = [f"{name}: {result.error}" for name, result in results.items() if result.error]
+    order = {name: number for number, name in enumerate(_names())}  # as in the files: ladders go down
+    came = run_all(wanted, rubric_path, jobs, say)
+    results = sorted(came, key=lambda result: (order[result.wanted.name], result.wanted.training))
     say("thresholds, tables and pictures")
-    trained = needing_training(exercise.checks)
-    found: list[Measurement] = []
-    defects: list[Defect] = []
-    for one in wanted:
-        solution, items = corpus.entry(one.name), results[one.name].items
-        found += measurements(solution, one.parts, items, trained)
-        if solution.group == "defective":
-            defects.append(defect(solution, one.parts, items, trained))
-    rows = thresholds(found, rubric, trained)
-    _write(rows, found)
-    write_atomically(DOCS / "calibration.md", page(rows, found, defects, rubric).encode())
-    return faults + [f"{row.item}: {row.check}: {row.margin.fault}" for row in rows if row.margin.fault]
+    pictures = needing_training(exercise.checks)
+    alone = _each_alone(rubric)
+    found, models = [], []
+    for result in results:
+        if result.error:
+            continue
+        one = result.wanted
+        memory = recalled(one.folder, exercise)
+        levels = judge(stored_evidence(one.folder), alone, exercise.checks, memory)
+        remember(one.folder, exercise, memory)
+        here = measurements(corpus.entry(one.name), one.training, one.parts, result.items, levels, pictures)
+        models.append(earned(corpus.entry(one.name), here))
+        found += here
+    rows = thresholds(found, rubric)
+    _write(rows, thresholds(found, rubric, "first"), found, results, exercise)
+    say("a second reader learns to read")
+    readings = _readings(results, exercise)
+    shown = Shown(rows, found, models, rubric, exercise, corpus.level_words(), read_sorted(SORTED), readings)
+    write_atomically(DOCS / "calibration.md", page(shown).encode())
+    return [f"{result.wanted.name}: {result.error}" for result in results if result.error] + faults(rows, models)
 
 
-def _write(rows: Sequence[Threshold], found: Sequence[Measurement]) -> None:
-    (DOCS / "calibration").mkdir(parents=True, exist_ok=True)
+def _pictured(rubric_path: Path) -> tuple[Rubric, Pictured]:
+    rubric, exercise = load_rubric(rubric_path)
+    if not isinstance(exercise, Pictured):
+        raise GraderError(f"{rubric.exercise}: it has no method `strip`, which shows what its thresholds mean")
+    return rubric, exercise
+
+
+def _each_alone(rubric: Rubric) -> Rubric:
+    """The rubric without what checks presuppose: each level is known, whatever else a model has lost."""
+    items = (
+        replace(item, checks=tuple(replace(spec, presupposes=()) for spec in item.checks)) for item in rubric.items
+    )
+    return replace(rubric, items=tuple(items))
+
+
+def _write(
+    rows: Sequence[Threshold],
+    first: Sequence[Threshold],
+    found: Sequence[Measurement],
+    results: Sequence[Result],
+    exercise: Pictured,
+) -> None:
+    """The two tables, and two pictures for each check."""
+    folder = DOCS / "calibration"
+    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(DOCS / "calibration.csv", csv_bytes([_plain(row) for row in rows]))
+    write_atomically(DOCS / "calibration_first.csv", csv_bytes([_plain(row) for row in first]))
     write_atomically(DOCS / "calibration_models.csv", csv_bytes(_by_model(found)))
+    folders = {(result.wanted.name, result.wanted.training): result.wanted.folder for result in results}
     for row in rows:
-        here = [m for m in found if (m.item, m.check) == (row.item, row.check)]
-        write_atomically(DOCS / "calibration" / f"{row.item}.{row.check}.png", strip_plot(row, here))
+        here = [m for m in found if (m.item, m.check) == (row.item, row.check) and m.value == m.value]
+        write_atomically(folder / f"{row.item}.{row.check}.png", strip_plot(row, here))
+        strips = list(_strips(row, here, folders, exercise))
+        if strips:
+            write_atomically(folder / f"{row.item}.{row.check}.strips.png", sheet(strips))
+
+
+def _strips(
+    row: Threshold,
+    here: Sequence[Measurement],
+    folders: Mapping[tuple[str, int], Path],
+    exercise: Pictured,
+) -> Iterator[tuple[str, Array]]:
+    """Pictures of the models that stand nearest to no points, half of them and all, and the reference's."""
+    words = corpus.level_words()[row.check]
+    half = (row.zero_at + row.full_at) / 2
+    ends = {"no points": row.zero_at, "half of the points": half, "all points": row.full_at}
+    models = [m for m in here if m.model != corpus.REFERENCE]
+    chosen = {name: _nearest(models, at, abs(row.full_at - row.zero_at)) for name, at in ends.items()}
+    chosen["the reference"] = next(m for m in here if m.name == corpus.REFERENCE)
+    for name, one in chosen.items():
+        images = exercise.strip(stored_evidence(folders[one.model, one.training]), row.item, COLUMNS)
+        at = f"; {one.name.replace('_', ' ')}" if name != "the reference" else ""
+        yield f"{name}{at}: {words.format(value=one.value, percent=100 * one.value)}", images
+
+
+def _readings(results: Sequence[Result], exercise: Pictured) -> list[Reading]:
+    """What a second reader says of some models' samples beside the judge."""
+    root = find_mnist()
+    folders = [r.wanted.folder for r in results if r.wanted.name in READ and not r.wanted.training and not r.error]
+    if root is None or not folders:
+        return []
+    reader = SecondReader(load_mnist(root))
+    images = {folder.name: exercise.strip(stored_evidence(folder), READ_ITEM, 1000) for folder in folders}
+    return [reader.reading(name, of.reshape(-1, 1, *of.shape[2:])) for name, of in images.items()]
+
+
+def _nearest(models: Sequence[Measurement], level: float, span: float) -> Measurement:
+    """The model nearest to the level; one that changes only what is drawn, where no other is near."""
+    learnt = [m for m in models if not corpus.entry(m.model).regions.keys() & {"sample_vae", "sample_cvae"}]
+    near = [m for m in learnt if abs(m.value - level) <= NEAR * span]
+    return min(near or models, key=lambda m: abs(m.value - level))
 
 
 def _plain(row: Threshold) -> dict[str, object]:
-    values = asdict(row) | {"margin": row.margin.gap, "overlaps": " ".join(row.overlaps)}
+    values = asdict(row) | {"margin": row.margin.gap}
     return {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in values.items()}
 
 
 def _by_model(found: Sequence[Measurement]) -> list[dict[str, object]]:
     rows: dict[str, dict[str, object]] = {}
     for m in found:
-        group = m.group if m.group in {"honest", "varied"} else "defective"
-        row = rows.setdefault(m.model, {"model": m.model, "group": group})
-        row[f"{m.item}: {m.check}"] = f"{m.value:.4g}"
-        row[f"{m.item}: {m.check}: standard error"] = f"{m.standard_error:.2g}"
+        row = rows.setdefault(m.name, {"model": m.model, "seed": m.training, "group": m.group})
+        row[f"{m.item}: {m.check}"] = "" if m.value != m.value else f"{m.value:.4g}"
+        row[f"{m.item}: {m.check}: standard error"] = "" if m.value != m.value else f"{m.standard_error:.2g}"
+        row[f"{m.item}: {m.check}: points"] = f"{m.points_milli / 1000:g}"
     return list(rows.values())
 
 
-@dataclass(frozen=True)
-class Defect:
-    """A defective model, and the checks that it loses points in: those of the code and those of the pictures."""
+def sheets_to_sort(rubric_path: Path, out: Path) -> list[Path]:
+    """Sheets of numbered strips of the stored models, in an order that tells nothing, for people to sort by looking.
 
-    model: str
-    story: str
-    components: tuple[str, ...]
-    pictures: tuple[str, ...]
-
-
-def defect(
-    solution: Solution, parts: Sequence[str], items: Iterable[ItemVerdict], trained_checks: frozenset[str]
-) -> Defect:
-    """What the verdicts of a defective model say, in the parts that it trained."""
-    lost = [
-        (f"{item.id}: {check.id}", check.id in trained_checks)
-        for item in items
-        if item.id.partition(".")[0] in parts
-        for check in item.checks
-        if check.outcome in _LOST
-    ]
-    components = tuple(name for name, trained in lost if not trained)
-    return Defect(solution.name, solution.story, components, tuple(name for name, trained in lost if trained))
-
-
-def page(rows: Sequence[Threshold], found: Sequence[Measurement], defects: Sequence[Defect], rubric: Rubric) -> str:
-    """The page as Markdown; its pictures lie in `calibration/` beside it."""
-    known = ", ".join(f"{name} {number}" for name, number in versions().items())
-    models = {group: len({m.model for m in found if m.group in names}) for group, names in _GROUPS.items()}
-    sizes = ", ".join(f"{count} {name}" for name, count in rubric.sizes.items() if name in _COUNTED)
-    lines = [
-        "# Calibration of the quality checks",
-        "",
-        f"Made by `make calibrate` with {known}; {sizes}. "
-        + ", ".join(f"{count} {group}" for group, count in models.items())
-        + ". Values of every model: `calibration_models.csv`; this table with the overlaps: `calibration.csv`.",
-        "",
-        *_RULE,
-        "",
-        "| check | worst honest | best defect | rule: zero at, full at | rubric | margin | standard error | overlaps |",
-        "| --- | --- | --- | --- | --- | ---: | ---: | ---: |",
-    ]
-    for row in rows:
-        lines.append(
-            f"| {row.item}: {row.check} | {row.honest_worst:.3g} {row.honest_worst_model} "
-            f"| {row.best_defect:.3g} {row.best_defect_model} | {row.zero_at:g}, {row.full_at:g} "
-            f"| {row.rubric_zero_at:g}, {row.rubric_full_at:g} | {row.margin.gap:.2g} | {row.standard_error:.2g} "
-            f"| {len(row.overlaps)} |"
-        )
-    lines += ["", "## What catches each defective model", "", *_OVERLAPS, ""]
-    lines += ["| model | what it is | lost in its code | lost in its pictures |", "| --- | --- | --- | --- |"]
-    for one in defects:
-        cells = [", ".join(names) or "nothing" for names in (one.components, one.pictures)]
-        lines.append(f"| {one.model} | {one.story} | {cells[0]} | {cells[1]} |")
-    lines += ["", "## One picture a check", ""]
-    for row in rows:
-        lines.append(f"![{row.item}: {row.check}](calibration/{row.item}.{row.check}.png)")
-    return "\n".join([*lines, ""])
-
-
-def strip_plot(row: Threshold, found: Sequence[Measurement]) -> bytes:
-    """PNG: one line of dots for each group of models, `zero_at` and `full_at` drawn through all of them."""
-    figure = Figure(figsize=(9, 2.9), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    rising = row.rubric_full_at > row.rubric_zero_at
-    for height, (group, label, colour, marker) in enumerate(reversed(_DOTS)):
-        values = sorted((m.value, m.model) for m in found if m.group == group)
-        axes.scatter([v for v, _ in values], [height] * len(values), c=colour, marker=marker, s=34, alpha=0.65, lw=0)
-        beside = axes.get_yaxis_transform()
-        axes.text(-0.01, height, f"{label} ({len(values)})", transform=beside, ha="right", va="center")
-        worst, best = (values[:1], values[-1:]) if rising else (values[-1:], values[:1])
-        for value, model in worst if group in {"honest", "varied"} else best:  # the one that the thresholds look at
-            axes.annotate(model, (value, height), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7)
-    ends = ((row.rubric_zero_at, "zero at", ":", rising), (row.rubric_full_at, "full at", "-", not rising))
-    for value, text, style, left in ends:
-        axes.axvline(value, color="#333333", linestyle=style, lw=1.2)
-        side, shift = ("right", -3) if left else ("left", 3)
-        top, words = (value, len(_DOTS) - 0.42), f"{text} {value:g}"
-        axes.annotate(words, top, xytext=(shift, 0), textcoords="offset points", ha=side, va="bottom", fontsize=8)
-    axes.set_ylim(-0.5, len(_DOTS) - 0.4)
-    axes.set_yticks([])
-    axes.set_xlabel("larger is better" if rising else "smaller is better")
-    axes.set_title(f"{row.item}: {row.check}", fontsize=10, pad=16)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+    `out/key.csv`, which they do not get, says which strip is whose.
+    """
+    rubric, exercise = _pictured(rubric_path)
+    pictures = needing_training(exercise.checks)
+    items = [item.id for item in rubric.items if {spec.check for spec in item.checks} & pictures]
+    stored = [one for one in zoo() if not one.training and (one.folder / "key").exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    draw, made, key = random.Random(SHUFFLE), [], []
+    for item in items:
+        strips = []
+        for one in [one for one in stored if item.partition(".")[0] in one.parts]:
+            try:
+                strips.append((one.name, exercise.strip(stored_evidence(one.folder), item, COLUMNS)))
+            except NotAnswered:
+                continue
+        draw.shuffle(strips)
+        for start in range(0, len(strips), ON_A_SHEET):
+            numbered = [(f"{item} {start + n}", images) for n, (_, images) in enumerate(strips[start:][:ON_A_SHEET], 1)]
+            path = out / f"{item}.{start // ON_A_SHEET + 1}.png"
+            write_atomically(path, sheet(numbered))
+            made.append(path)
+        key += [{"item": item, "strip": n, "model": name} for n, (name, _) in enumerate(strips, 1)]
+    write_atomically(out / "key.csv", csv_bytes(key))
+    return made

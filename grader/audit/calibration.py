@@ -1,15 +1,19 @@
-"""Thresholds from measurements: what honest and defective models reach in each quality check, and where to cut.
+"""Thresholds from measurements: what ordinary honest models reach in each quality check, and what defects earn.
 
 The rule, for each check of each item, in the direction in which the number gets better:
 
-* `H` is the worst honest model with the given constants, `B` the best of the defects that the check is there to catch;
-* `full_at` lies half way from `B` to `H`, `zero_at` a tenth of the way, both rounded to two digits;
-* the margin is the distance from `full_at` to `H`; no model's standard error may be more than a fifth of it.
+* `H` is the worst ordinary honest model, whatever the seed of its training, and `E` the total standard error of a
+  result: the pooled standard deviation over the seeds of those ordinary models that were trained with several, which
+  holds the draws of questions and pictures as well as the training;
+* `full_at` lies two `E` before `H`, rounded to two digits to the lenient side;
+* `zero_at` is where people who look at the pictures say that they are not what was asked for.
 
-Other defects are listed as overlaps where they stand above `zero_at`: a component check has to catch those.
+Ordinary is named beforehand, in `corpus/`: the right components, the given constants, both terms of the loss in the
+proportion that the notebook asks for. Weak designs are named, too, and may lose some points. Defects stand on ladders,
+each rung worse than the one before: none may earn more than that one, and the last one next to nothing.
 
-The table that the calibration writes, `docs/calibration.csv`, holds measurements; the thresholds are the rubric's own,
-so a threshold that was moved after the calibration is compared with the same models.
+The tables that the calibration writes hold measurements; the thresholds are the rubric's own, so one that was moved
+after the calibration is compared with the same models.
 """
 
 from __future__ import annotations
@@ -18,57 +22,62 @@ import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from pathlib import Path
+
+import numpy as np
 
 from grader.audit.corpus import Solution
 from grader.errors import GraderError
 from grader.records import ItemVerdict, Rubric
 
-FULL_SHARE, ZERO_SHARE = 0.5, 0.1
-MAX_ERROR_SHARE = 0.2  # of the gap
+ERRORS = 2.0  # total standard errors between the worst ordinary model and full marks
+LAST_RUNG = 0.2  # of the picture points of the items that a ladder's last rung spoils, the most that it earns
+RISE = 0.02  # of those points: a rung that earns so much more than the one before it has not risen
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One model's value in one check."""
+    """One model's value in one check, and the points for it; NaN where it was not measured."""
 
     model: str
-    group: str  # honest | varied | caught | other
+    training: int  # the seed
+    group: str  # ordinary | weak | first | defective
     item: str
     check: str
     value: float
-    standard_error: float
+    standard_error: float  # over other questions and draws
+    points_milli: int
+    max_milli: int
+
+    @property
+    def name(self) -> str:
+        """The model and, where it is not the first, the seed of its training."""
+        return f"{self.model}, seed {self.training}" if self.training else self.model
 
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """One threshold beside the worst honest model; `zero_at` may be the larger."""
+    """One threshold beside the worst ordinary honest model; `zero_at` may be the larger."""
 
     zero_at: float
     full_at: float
-    honest_worst: float
-    standard_error: float
-    best_defect: float | None = None  # of the defects that the check is there to catch
+    worst: float
+    total_error: float
 
     @property
     def gap(self) -> float:
-        """How far the worst honest model stands beyond full marks; negative where it loses points."""
-        return self._sign * (self.honest_worst - self.full_at)
+        """How far the worst ordinary model stands beyond full marks; negative where it loses points."""
+        return (1 if self.full_at > self.zero_at else -1) * (self.worst - self.full_at)
 
     @property
     def fault(self) -> str:
-        """What is wrong with the threshold, or "": no standard error may be more than a fifth of the gap."""
-        if self.gap <= 0:
-            return f"full_at {self.full_at:g} is not met by the worst honest model, {self.honest_worst:.3g}"
-        if self.standard_error > MAX_ERROR_SHARE * self.gap:
-            return f"a standard error of {self.standard_error:.2g} is large beside the margin of {self.gap:.2g}"
-        if self.best_defect is not None and self._sign * (self.best_defect - self.zero_at) > 0:
-            return f"zero_at {self.zero_at:g} pays the best defect that it is there to catch, {self.best_defect:.3g}"
+        """What is wrong with the threshold, or ""."""
+        if self.gap < 0:
+            return f"full_at {self.full_at:g} is not met by the worst ordinary honest model, {self.worst:.3g}"
+        if self.gap < ERRORS * self.total_error:
+            return f"the margin of {self.gap:.2g} is less than two total errors of {self.total_error:.2g}"
         return ""
-
-    @property
-    def _sign(self) -> int:
-        return 1 if self.full_at > self.zero_at else -1
 
 
 @dataclass(frozen=True)
@@ -77,100 +86,160 @@ class Threshold:
 
     item: str
     check: str
-    honest: int  # how many models
-    honest_worst: float
-    honest_worst_model: str
-    honest_median: float
-    defects: int
-    best_defect: float
-    best_defect_model: str
+    models: int  # ordinary models, each with each of its seeds
+    worst: float
+    worst_model: str
+    median: float
+    draw_error: float  # the largest of an ordinary model's over other questions and draws
+    total_error: float
+    full_by_rule: float
     zero_at: float
     full_at: float
-    rubric_zero_at: float
-    rubric_full_at: float
-    standard_error: float  # the largest of an honest model's
-    overlaps: tuple[str, ...]  # defects that the check is not there to catch, standing above the rubric's zero_at
 
     @property
     def margin(self) -> Margin:
-        """The rubric's numbers beside the worst honest model and the best defect."""
-        ends = (self.rubric_zero_at, self.rubric_full_at)
-        return Margin(*ends, self.honest_worst, self.standard_error, self.best_defect)
+        """The rubric's numbers beside the worst ordinary model."""
+        return Margin(self.zero_at, self.full_at, self.worst, self.total_error)
+
+
+@dataclass(frozen=True)
+class Earned:
+    """What one trained model earns of the picture points of the items that it spoils; of an honest one, of all."""
+
+    model: str
+    training: int
+    group: str
+    ladder: str
+    points_milli: int
+    max_milli: int
+    most: float  # of them, the share that it earns at most
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1."""
+        return self.points_milli / self.max_milli if self.max_milli else 0.0
+
+    @property
+    def name(self) -> str:
+        """The model and, where it is not the first, the seed of its training."""
+        return f"{self.model}, seed {self.training}" if self.training else self.model
 
 
 def measurements(
-    solution: Solution, parts: Sequence[str], items: Iterable[ItemVerdict], trained_checks: frozenset[str]
+    solution: Solution,
+    training: int,
+    parts: Sequence[str],
+    items: Iterable[ItemVerdict],
+    levels: Iterable[ItemVerdict],
+    pictures: frozenset[str],
 ) -> list[Measurement]:
-    """What the solution's verdicts measured in the parts that it trained."""
-    return [
-        Measurement(solution.name, _group(solution, check.id), item.id, check.id, level.value, level.standard_error)
-        for item in items
-        if item.id.partition(".")[0] in parts
-        for check in item.checks
-        if check.id in trained_checks and (level := check.level) is not None and math.isfinite(level.value)
-    ]
+    """What the solution earned and reached in the checks of pictures, in the parts that it trained.
+
+    levels: verdicts on the same evidence in which no check presupposes another.
+    """
+    known = {(item.id, check.id): check.level for item in levels for check in item.checks}
+    made = []
+    for item in items:
+        for check in item.checks if item.id.partition(".")[0] in parts else ():
+            if check.id not in pictures:
+                continue
+            level = known.get((item.id, check.id))
+            numbers = (level.value, level.standard_error) if level is not None else (math.nan, math.nan)
+            points = (check.points_milli, check.max_points_milli)
+            group = solution.group or "ordinary"
+            made.append(Measurement(solution.name, training, group, item.id, check.id, *numbers, *points))
+    return made
 
 
-def _group(solution: Solution, check: str) -> str:
-    if solution.group in {"honest", "varied"}:
-        return solution.group
-    if solution.kind == "honest":
-        return "honest"
-    return "caught" if check in solution.caught_by else "other"
+def earned(solution: Solution, found: Sequence[Measurement]) -> Earned:
+    """What one trained model, whose measurements these are, earns of the picture points that are in question."""
+    counted = [m for m in found if not solution.spoils or m.item in solution.spoils]
+    points, most = sum(m.points_milli for m in counted), sum(m.max_milli for m in counted)
+    first = found[0]
+    return Earned(first.model, first.training, first.group, solution.ladder, points, most, solution.most)
 
 
-def thresholds(found: Sequence[Measurement], rubric: Rubric, trained: frozenset[str]) -> list[Threshold]:
-    """One row for each quality check of the rubric that has both honest models and defects to catch."""
+def thresholds(found: Sequence[Measurement], rubric: Rubric, group: str = "ordinary") -> list[Threshold]:
+    """One row for each check of pictures that models of the group were measured in."""
     rows = []
     for item in rubric.items:
         for spec in item.checks:
-            here = [m for m in found if (m.item, m.check) == (item.id, spec.check)]
-            honest = [m for m in here if m.group == "honest"]
-            caught = [m for m in here if m.group == "caught"]
-            if spec.check in trained and honest and caught:
-                other = [m for m in here if m.group == "other"]
-                params = (float(spec.params["zero_at"]), float(spec.params["full_at"]))
-                rows.append(_threshold(honest, caught, other, *params))
+            here = [m for m in found if (m.item, m.check, m.group) == (item.id, spec.check, group)]
+            here = [m for m in here if math.isfinite(m.value)]
+            if here:
+                rows.append(_threshold(here, float(spec.params["zero_at"]), float(spec.params["full_at"])))
     return rows
 
 
-def _threshold(
-    honest: Sequence[Measurement],
-    caught: Sequence[Measurement],
-    other: Sequence[Measurement],
-    zero_at: float,
-    full_at: float,
-) -> Threshold:
+def _threshold(here: Sequence[Measurement], zero_at: float, full_at: float) -> Threshold:
     sign = 1 if full_at > zero_at else -1  # the rubric refuses ends that stand the wrong way round
-    ranked = sorted(honest, key=lambda m: sign * m.value)
-    worst, best = ranked[0], max(caught, key=lambda m: sign * m.value)
-    gap = worst.value - best.value
+    ranked = sorted(here, key=lambda m: sign * m.value)
+    worst, error = ranked[0], total_error(here)
     return Threshold(
         item=worst.item,
         check=worst.check,
-        honest=len(honest),
-        honest_worst=worst.value,
-        honest_worst_model=worst.model,
-        honest_median=ranked[len(ranked) // 2].value,
-        defects=len(caught),
-        best_defect=best.value,
-        best_defect_model=best.model,
-        zero_at=two_digits(best.value + ZERO_SHARE * gap),
-        full_at=two_digits(best.value + FULL_SHARE * gap),
-        rubric_zero_at=zero_at,
-        rubric_full_at=full_at,
-        standard_error=max(m.standard_error for m in honest),
-        overlaps=tuple(m.model for m in other if sign * (m.value - zero_at) > 0),
+        models=len(here),
+        worst=worst.value,
+        worst_model=worst.name,
+        median=ranked[len(ranked) // 2].value,
+        draw_error=max(m.standard_error for m in here),
+        total_error=error,
+        full_by_rule=_lenient(worst.value - sign * ERRORS * error, sign),
+        zero_at=zero_at,
+        full_at=full_at,
     )
 
 
-def two_digits(value: float) -> float:
-    """The value with two significant digits.
+def total_error(found: Iterable[Measurement]) -> float:
+    """The pooled standard deviation over the seeds of each model that was trained with several; 0 where none was.
 
-    >>> two_digits(0.08349), two_digits(0.4561)
-    (0.083, 0.46)
+    `sqrt(sum of squared deviations from the model's mean / sum of (seeds - 1))`, the root of a one-way analysis of
+    variance's mean square within groups (Fisher, 1925).
     """
-    return float(f"{value:.2g}")
+    squares, freedom = 0.0, 0
+    for _, of_model in groupby(sorted(found, key=lambda m: m.model), key=lambda m: m.model):
+        values = np.array([m.value for m in of_model])
+        squares += float(((values - values.mean()) ** 2).sum())
+        freedom += len(values) - 1
+    return math.sqrt(squares / freedom) if freedom else 0.0
+
+
+def _lenient(value: float, sign: int) -> float:
+    """The value with two significant digits, rounded to where it is met more easily."""
+    if value == 0:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
+    steps = value / unit
+    return float(f"{(math.floor(steps) if sign > 0 else math.ceil(steps)) * unit:.2g}")
+
+
+def faults(rows: Iterable[Threshold], models: Sequence[Earned]) -> list[str]:
+    """What is wrong with the thresholds, one sentence each."""
+    found = [f"{row.item}: {row.check}: {row.margin.fault}" for row in rows if row.margin.fault]
+    for one in models:
+        lost = one.max_milli - one.points_milli
+        if one.group == "ordinary" and lost:
+            found.append(f"{one.name}: an ordinary honest model loses {lost / 1000:g} points for pictures")
+        if one.share > one.most:
+            found.append(f"{one.name}: earns {one.share:.0%} of what it spoils, at most {one.most:.0%} is deserved")
+    for ladder, rungs in ladders(models).items():
+        for milder, worse in pairwise(rungs):
+            if worse.share > milder.share + RISE:
+                text = f"{worse.name} earns {worse.share:.0%}, {milder.name} before it {milder.share:.0%}"
+                found.append(f"the ladder {ladder!r} rises: {text}")
+        if rungs[-1].share > LAST_RUNG:
+            text = f"earns {rungs[-1].share:.0%}, expected at most {LAST_RUNG:.0%}"
+            found.append(f"the ladder {ladder!r}: its last rung, {rungs[-1].name}, {text}")
+    return found
+
+
+def ladders(models: Sequence[Earned]) -> dict[str, list[Earned]]:
+    """Ladder -> its rungs, the mildest first; of a rung with several seeds the first."""
+    found: dict[str, list[Earned]] = {}
+    for one in models:
+        if one.ladder and not one.training:
+            found.setdefault(one.ladder, []).append(one)
+    return found
 
 
 def read_margins(path: Path, rubric: Rubric) -> dict[str, Margin] | None:
@@ -187,7 +256,7 @@ def read_margins(path: Path, rubric: Rubric) -> dict[str, Margin] | None:
     numbers = {f"{item.id}: {spec.check}": spec.params for item in rubric.items for spec in item.checks}
     made: dict[str, Margin] = {}
     for row in rows:
-        name = row.get("metric") or f"{row.get('item')}: {row.get('check')}"
+        name = f"{row.get('item')}: {row.get('check')}"
         params = numbers.get(name, {})
         if "zero_at" in params and "full_at" in params:  # a check that the rubric has dropped since is no matter
             made[name] = _margin(path, row, float(params["zero_at"]), float(params["full_at"]))
@@ -196,10 +265,9 @@ def read_margins(path: Path, rubric: Rubric) -> dict[str, Margin] | None:
 
 def _margin(path: Path, row: Mapping[str, str], zero_at: float, full_at: float) -> Margin:
     try:
-        defect = row.get("best_defect")
-        numbers = (float(row["honest_worst"]), float(row["standard_error"]), float(defect) if defect else None)
+        numbers = float(row["worst"]), float(row["total_error"])
     except (KeyError, ValueError, TypeError):
-        raise GraderError(f"{path}: expected numbers in honest_worst and standard_error; calibrate again") from None
-    if not all(math.isfinite(number) for number in numbers if number is not None):
+        raise GraderError(f"{path}: expected numbers in worst and total_error; calibrate again") from None
+    if not all(math.isfinite(number) for number in numbers):
         raise GraderError(f"{path}: a number is not finite; calibrate again")
     return Margin(zero_at, full_at, *numbers)

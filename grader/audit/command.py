@@ -15,7 +15,7 @@ from grader.audit import corpus
 from grader.audit.calibration import read_margins
 from grader.audit.findings import answers_of
 from grader.audit.matrix import audit
-from grader.audit.page import audit_html
+from grader.audit.page import audit_html, levels_of
 from grader.audit.quick import Results, quick_results
 from grader.audit.records import Audit
 from grader.audit.runs import SEED, planned, run_all
@@ -124,7 +124,8 @@ def audit_corpus(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, s
         answers=answers,
         causes=corpus.causes(),
     )
-    page = _written(out / "audit.html", audit_html(made).encode())
+    levels = levels_of(made.items, rubric_path.parent / CALIBRATION.with_suffix(""))
+    page = _written(out / "audit.html", audit_html(made, levels).encode())
     return Tried(made, (page, _written(out / "audit.csv", audit_csv(made))))
 
 

@@ -31,7 +31,7 @@ CORPUS = ROOT / "corpus"
 REFERENCE = "reference"
 BOTH = "+"  # between the names of two solutions in one notebook
 KINDS = ("honest", "wrong", "models")
-GROUPS = ("honest", "varied", "defective")
+GROUPS = ("ordinary", "weak", "first", "defective")
 SETTINGS = "settings.yaml"
 _TODO = re.compile(r"(?P<indent> *)# TODO (?P<name>[\w.]+): replace the next line with your code")  # see `template`
 
@@ -50,10 +50,13 @@ class Solution:
     train: bool = False  # of an honest one: it changes what is learnt, so `make calibrate` measures it
     everyday: bool = False  # graded by itself in the everyday tests; the others are marked long
     parts: list[str] = field(default_factory=list)  # those it changes; worked out from the regions where not given
-    group: str = ""  # of a model: honest with the given constants, varied (honest with others), or defective
+    seeds: int = 1  # with how many seeds of its training it is calibrated
+    group: str = ""  # honest: ordinary, weak, or with the constants of the first notebook; or a defective model
     causes: list[str] = field(default_factory=list)  # of a wrong one: those of `causes` that its feedback may state
     ceilings: dict[str, float] = field(default_factory=dict)  # of a wrong one that is nonsense: item -> most points
-    caught_by: list[str] = field(default_factory=list)  # of a model: quality checks that must give it nothing
+    ladder: str = ""  # of a defective model: where it stands among others, in the order of the file, each worse
+    spoils: list[str] = field(default_factory=list)  # of a defective model: the items whose pictures it spoils
+    most: float = 1.0  # of their picture points, the share that it earns at most
 
 
 @cache
@@ -80,7 +83,8 @@ def entry(name: str) -> Solution:
         KeyError: for an unknown name.
     """
     if name == REFERENCE:
-        return Solution(REFERENCE, "honest", "the reference itself", parts=[*_settings()["parts"]])
+        whole = [*_settings()["parts"]]
+        return Solution(REFERENCE, "honest", "the reference itself", parts=whole, seeds=3, group="ordinary")
     if BOTH in name:
         first, second = (entry(one) for one in name.split(BOTH))
         return Solution(
@@ -182,6 +186,12 @@ def practice() -> dict[str, list[str]]:
     return students
 
 
+def level_words() -> dict[str, str]:
+    """Check of pictures -> what a level of it says, with `{value}` or `{percent}` for the level."""
+    words: dict[str, str] = _settings()["levels"]
+    return words
+
+
 def causes() -> tuple[str, ...]:
     """What feedback may state as a cause, each a text that it then says: only of a solution that names it."""
     return tuple(_settings()["causes"])
@@ -223,7 +233,7 @@ def _solution(path: Path, name: str, kind: str, entry: object) -> Solution:
         if key not in known or key in {"name", "kind"}:
             raise GraderError(f"{path}: {name}: unknown field {key!r}{nearest(str(key), known)}")
         wanted = str(known[key]).partition("[")[0]
-        if type(value).__name__ != wanted:
+        if type(value).__name__ not in {wanted, "int" if wanted == "float" else wanted}:
             raise GraderError(f"{path}: {name}: {key}: expected {wanted}, got {value!r:.60}")
     return Solution(name, kind, **entry)
 
@@ -239,16 +249,14 @@ def _checked(path: Path, solution: Solution) -> Solution:
     for old, _ in solution.replace:
         if not any(old in source_of(cell) for cell in filter(is_code, _original()["cells"])):
             raise GraderError(f"{where}: no code cell of the reference holds {old!r}")
-    if unknown := (set(solution.loses) | solution.ceilings.keys()) - _items():
+    if unknown := (set(solution.loses) | set(solution.spoils) | solution.ceilings.keys()) - _items():
         raise GraderError(f"{where}: unknown items {sorted(unknown)}")
     if unknown := set(solution.causes) - set(causes()):
         raise GraderError(f"{where}: unknown causes {sorted(unknown)}; {SETTINGS} lists them")
     if (solution.kind == "wrong") != bool(solution.loses):
         raise GraderError(f"{where}: a wrong solution loses something, an honest one nothing")
-    if (solution.kind == "models") != (solution.group in GROUPS) or not set(solution.parts) <= set(
-        _settings()["parts"]
-    ):
-        raise GraderError(
-            f"{where}: a model, and nothing else, has a group {GROUPS}; parts are of {[*_settings()['parts']]}"
-        )
+    if solution.group not in (GROUPS if solution.kind == "models" else {"honest": ("", "weak")}.get(solution.kind, "")):
+        raise GraderError(f"{where}: expected a group of {GROUPS} for a model, perhaps weak for an honest solution")
+    if unknown := set(solution.parts) - {*_settings()["parts"]}:
+        raise GraderError(f"{where}: unknown parts {sorted(unknown)}; expected some of {[*_settings()['parts']]}")
     return solution

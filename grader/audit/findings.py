@@ -158,7 +158,8 @@ def _of_row(row: Row) -> Iterator[Trouble]:
     for loss in row.undecided:
         yield Trouble("undecided", row.name, f"{loss.item}: {loss.check}: {loss.message}")
     if row.kind == "honest":
-        yield from (Trouble("honest", row.name, _told(loss)) for loss in row.losses)
+        unfair = (loss for loss in row.losses if loss.component or not row.weak)
+        yield from (Trouble("honest", row.name, _told(loss)) for loss in unfair)
         return
     if row.survives:
         yield Trouble("survivor", row.name, f"loses nothing on {', '.join(row.foretold)}: {row.story}")

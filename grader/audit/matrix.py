@@ -129,6 +129,7 @@ def _row(
         to_the_check=_exact(named, losses, of_foretold),
         causes=tuple(solution.causes),
         ceilings=solution.ceilings,
+        weak=solution.group == "weak",
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
+from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
@@ -29,12 +31,35 @@ from grader.audit.records import (
 from grader.report.plain import plain
 from grader.report.points import points_text
 
-_POLICY = "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+_POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+_MOST_PICTURE = 2_000_000  # bytes
 _LONGEST = 400
 
 
-def audit_html(audit: Audit) -> str:
-    """One self-contained page: what is wrong, the matrix, and each item and check with what tries it."""
+@dataclass(frozen=True, slots=True)
+class LevelShown:
+    """What the levels of one check of pictures look like."""
+
+    item: str
+    title: str
+    points_milli: int
+    picture: str  # as a `data:` address
+
+
+def levels_of(items: Sequence[ItemUse], folder: Path) -> list[LevelShown]:
+    """The checks of which the calibration has left strips in the folder."""
+    found = []
+    for item in items:
+        for check in item.checks:
+            path = folder / f"{item.id}.{check.id}.strips.png"
+            if path.is_file() and path.stat().st_size <= _MOST_PICTURE:
+                picture = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+                found.append(LevelShown(item.id, check.title, check.points_milli, picture))
+    return found
+
+
+def audit_html(audit: Audit, levels: Sequence[LevelShown] = ()) -> str:
+    """One self-contained page: what is wrong, what levels look like, the matrix, and each item with what tries it."""
     style = _file("grader.report", "page.css") + _file("grader.audit", "audit.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     wrong, honest = audit.of_kind("wrong"), audit.of_kind("honest")
@@ -51,6 +76,7 @@ def audit_html(audit: Audit) -> str:
         unharmed=unharmed(honest),
         troubles=_by_kind(audit.troubles),
         parts=_parts(audit.items),
+        levels=levels,
         legend=[state for state in State if MARKS[state]],
     )
 

@@ -82,12 +82,11 @@ def _second(
     part: str,
 ) -> Second:
     """The second judging: the pictures of those solutions whose regions stay, of the reference where none does."""
-    replaced = to_replace(laid, rubric, exercise)[part]
-    put_in = {name for id_ in replaced for name in exercise.items[id_].asks_for}
-    stay = [items for items, regions in both if not all(_is_in(region, put_in) for region in regions)]
+    due = to_replace(laid, rubric, exercise)[part]
+    stay = [items for items, regions in both if not all(_is_in(region, due.names) for region in regions)]
     pictures = _laid_over(stay) if stay else sound
     again = (_with_pictures_of(whole, item, exercise) for whole, item in zip(pictures, laid, strict=True))
-    return replaced, {item.id: item for item in again}
+    return due.items, {item.id: item for item in again}
 
 
 def _of_part(items: Items, part: str) -> list[ItemVerdict]:

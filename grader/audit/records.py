@@ -84,6 +84,7 @@ class Row:
     to_the_check: bool | None  # whether it lost exactly those; None where none are named
     causes: tuple[str, ...] = ()  # that its feedback may state
     ceilings: Mapping[str, float] = field(default_factory=dict)  # item -> the most points that it may earn
+    weak: bool = False  # an honest design of which it is known that it may lose points for its pictures
 
     @property
     def survives(self) -> bool:

@@ -36,18 +36,20 @@ ISOLATION = "bubblewrap"
 
 @dataclass(frozen=True)
 class Wanted:
-    """One run: an entry of the corpus, the parts to train, and the secret seed of its questions."""
+    """One run: an entry of the corpus, the parts to train, and the seeds of its questions and of its training."""
 
     name: str
     parts: tuple[str, ...]
     seed: str = SEED
     narrow: bool = False  # see `corpus.narrow`
     followed: bool = False  # whether follow-through belongs to it
+    training: int = 0  # the seed in the notebook
 
     @property
     def folder(self) -> Path:
         """Where it is kept."""
-        return RUNS / "full" / (self.name if self.seed == SEED else f"{self.name}-{int(self.seed, 16)}")
+        trained = f"{self.name}.{self.training}" if self.training else self.name
+        return RUNS / "full" / (trained if self.seed == SEED else f"{trained}-{int(self.seed, 16)}")
 
 
 def key_of(notebook: Notebook, wanted: Wanted, questions: str, run: str) -> str:
@@ -79,6 +81,8 @@ def run_once(wanted: Wanted, rubric_path: Path) -> tuple[ItemVerdict, ...]:
     notebook = corpus.build(wanted.name)
     if wanted.narrow:
         notebook = corpus.narrow(notebook)
+    if wanted.training:
+        corpus.substitute(notebook, "torch.manual_seed(0)", f"torch.manual_seed({wanted.training})")
     case = case_of(notebook, {"": notebook}, rubric, exercise, wanted.seed, boxes)  # models change given cells, too
     run = run_key(rubric, exercise, {"": notebook}, wanted.parts, ISOLATION)
     key = key_of(notebook, wanted, questions_checksum(case.questions), run)

@@ -137,7 +137,7 @@ def _same_sound_parts(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
     if not (followed := stored_followed(job.folder)):
         return True
     asked = (exercise, rubric.interface.names, sound_source(job.rubric, rubric))
-    return all(one.key == replacement_key(one.replaced, *asked) for one in followed.values())
+    return all(one.key == replacement_key(one.replaced.names, *asked) for one in followed.values())
 
 
 def _ended(key: str, report: GradeReport, seconds: float) -> Ended:

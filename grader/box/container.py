@@ -27,6 +27,7 @@ from grader.box.gpu import memory_share
 from grader.box.kernel_limits import rlimits
 from grader.box.seccomp import engine_profile
 from grader.errors import BoxError
+from grader.in_box.patience import PATIENCE
 from grader.records import Limits
 
 ENGINES = ("podman", "docker")
@@ -95,7 +96,7 @@ class Container:
         environment |= {name: "" for proxy in PROXIES for name in (proxy, proxy.upper())}
         for key, value in environment.items():
             arguments += ["--env", f"{key}={value}"]
-        end_s = math.ceil(limits.wall_s) + GRACE_S
+        end_s = math.ceil(PATIENCE * limits.wall_s) + GRACE_S
         arguments += ["--workdir", HOME, "--entrypoint", "/usr/bin/timeout", self.image]
         arguments += ["--foreground", "--signal=KILL", str(end_s), python_program(), f"{ENGINE}/{RUNNER}"]
         client = {key: os.environ[key] for key in CLIENT if key in os.environ}

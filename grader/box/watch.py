@@ -13,6 +13,7 @@ import psutil
 
 from grader.box.backend import RUNNER
 from grader.in_box.frames import At
+from grader.in_box.patience import is_over
 from grader.records import Limits, Status
 
 START_GRACE_S = 120  # a machine under load may take long to import Jupyter
@@ -39,8 +40,8 @@ class Watch:
     def look(self, wall_s: float, at: At, *, started: bool) -> End | None:
         """Why the box has to be ended now; None where it may go on. `at` is what the box says is running."""
         limits = self._limits
-        if wall_s > limits.wall_s:
-            return Status.TIMEOUT, f"the run was ended: it took longer than {limits.wall_s:.0f} s"
+        if is_over(wall_s, self.cpu_s, limits.wall_s):
+            return Status.TIMEOUT, f"the run was ended: it took longer than {wall_s:.0f} s"
         if not started and wall_s > START_GRACE_S:
             return Status.BOX_ERROR, f"the box did not start within {START_GRACE_S} s"
         files_mb, files = 0.0, 0

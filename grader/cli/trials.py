@@ -92,6 +92,9 @@ def calibrate(
     rubric: options.Rubric = Path("rubric.yaml"),
     jobs: Annotated[int, typer.Option(min=1, help="boxes at once, a core each", metavar="N")] = 2,
     stored: Annotated[bool, typer.Option("--stored", help="only models that were run before")] = False,
+    to_sort: Annotated[
+        Path | None, typer.Option(help="writes strips to be sorted by looking, no more", metavar="DIR")
+    ] = None,
 ) -> None:
     """Measures honest and defective models.
 
@@ -106,7 +109,12 @@ def calibrate(
     screen = Screen()
     screen.say("the models of corpus/ are read")
     from grader.audit.calibrate import calibrate as measure
+    from grader.audit.calibrate import sheets_to_sort
 
+    if to_sort is not None:
+        for path in sheets_to_sort(rubric, to_sort):
+            typer.echo(path)
+        return
     faults = measure(rubric, jobs, screen.say, stored=stored)
     for fault in faults:
         typer.echo(fault)

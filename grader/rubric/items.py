@@ -79,8 +79,7 @@ def _check(where: str, settings: Mapping[str, Any], check: Check, item: FileItem
 
 def _presupposed(where: str, check: Check, item: FileItem, earlier: list[str]) -> tuple[str, ...]:
     """The checks that this one presupposes in the item; one that the item does not have is not presupposed there."""
-    part = item.id.partition(".")[0]
-    here = tuple(other.name for other in check.presupposed(part) if other.name in item.checks)
+    here = tuple(other.name for other in check.presupposes if other.name in item.checks)
     for name in here:
         if name not in earlier:
             raise RubricError(f"{where}: presupposes {name!r}, which stands below it; put that one first")

@@ -1,79 +1,152 @@
-"""Thresholds follow from the worst honest model and the best defect, and the rubric is held to them."""
+"""Thresholds follow from the worst ordinary honest model and its total error, and the rubric is held to them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from toy_exercise import Toy
 from toy_exercise.running import rubric as toy_rubric
 
-from grader.audit.calibrate import defect, page, strip_plot
-from grader.audit.calibration import Measurement, Threshold, thresholds
+from grader.audit.calibration import (
+    Earned,
+    Measurement,
+    Threshold,
+    earned,
+    faults,
+    ladders,
+    measurements,
+    thresholds,
+    total_error,
+)
+from grader.audit.calibration_page import Shown, Sorted, page, read_sorted, strip_plot
 from grader.audit.command import Repeated, repeat_csv
 from grader.audit.corpus import Solution
+from grader.audit.second_reader import Reading
+from grader.audit.strips import sheet
+from grader.errors import GraderError
 from grader.exercises.vae_mnist.checks import CHECKS
-from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Outcome, Rubric, RubricItem
+from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Level, Outcome, Rubric, RubricItem
 
-ITEM = "one.quality"
+ITEM, CHECK = "one.training", "training_lowers_the_loss"
 
 
-def measured(model: str, group: str, value: float, error: float = 0.001) -> Measurement:
-    return Measurement(model, group, ITEM, "level", value, error)
+def measured(model: str, group: str, value: float, seed: int = 0, points: int = 1000) -> Measurement:
+    return Measurement(model, seed, group, ITEM, CHECK, value, 0.001, points, 1000)
 
 
 def rubric(zero_at: float, full_at: float) -> Rubric:
-    spec = CheckSpec("level", 1000, {"zero_at": zero_at, "full_at": full_at})
+    spec = CheckSpec(CHECK, 1000, {"zero_at": zero_at, "full_at": full_at})
     return replace(toy_rubric(), items=(RubricItem(ITEM, "Quality", 1000, (spec,)),))
 
 
 def row(models: list[Measurement], zero_at: float, full_at: float) -> Threshold:
-    (found,) = thresholds(models, rubric(zero_at, full_at), frozenset({"level"}))
+    (found,) = thresholds(models, rubric(zero_at, full_at))
     return found
 
 
 LARGER = [
-    measured("good", "honest", 0.9),
-    measured("weak", "honest", 0.8),
-    measured("odd", "varied", 0.1),
-    measured("bad", "caught", 0.2),
-    measured("worse", "caught", 0.0),
-    measured("pretty", "other", 0.7),
+    *(measured("good", "ordinary", value, seed) for seed, value in enumerate((0.89, 0.91, 0.9))),
+    measured("plain", "ordinary", 0.8),
+    measured("odd", "weak", 0.5, points=400),
+    measured("bad", "defective", 0.2, points=0),
 ]
 
 
-def test_the_rule_cuts_between_the_worst_honest_model_and_the_best_defect() -> None:
-    found = row(LARGER, 0.26, 0.5)
-    assert (found.zero_at, found.full_at) == (0.26, 0.5)
-    assert (found.honest_worst_model, found.best_defect_model) == ("weak", "bad")
-    assert found.margin.gap == pytest.approx(0.3)
-    assert found.overlaps == ("pretty",)
+def test_all_points_begin_two_total_errors_before_the_worst_ordinary_model() -> None:
+    found = row(LARGER, 0.3, 0.77)
+    assert (found.worst, found.worst_model, found.models) == (0.8, "plain", 4)
+    assert found.total_error == pytest.approx(0.01)  # of the three seeds of the one model that has several
+    assert found.full_by_rule == 0.78
+    assert found.margin.gap == pytest.approx(0.03)
     assert found.margin.fault == ""
 
 
 def test_the_rule_works_where_smaller_is_better() -> None:
-    models = [replace(m, value=-m.value) for m in LARGER]
-    found = row(models, -0.26, -0.5)
-    assert (found.zero_at, found.full_at, found.overlaps) == (-0.26, -0.5, ("pretty",))
-    assert found.margin.gap == pytest.approx(0.3)
+    found = row([replace(m, value=0.1 / m.value) for m in LARGER], 0.5, 0.13)
+    assert (found.worst_model, found.full_by_rule) == ("plain", 0.13)
+    assert found.margin.fault == ""
+
+
+def test_the_total_error_pools_what_seeds_move_within_models() -> None:
+    values = {"a": (1.0, 3.0), "b": (10.0, 10.0, 13.0)}
+    found = [measured(model, "ordinary", v, seed) for model, vs in values.items() for seed, v in enumerate(vs)]
+    within = sum(((np.array(vs) - np.mean(vs)) ** 2).sum() for vs in values.values())
+    assert total_error(found) == pytest.approx(float(within / 3) ** 0.5)
+    assert total_error(found[:1]) == 0
 
 
 @pytest.mark.parametrize(
-    ("changes", "ends", "fault"),
+    ("ends", "fault"),
+    [((0.3, 0.85), "is not met by the worst ordinary honest model, 0.8"), ((0.3, 0.79), "less than two total errors")],
+)
+def test_a_rubric_off_its_margin_is_named(ends: tuple[float, float], fault: str) -> None:
+    assert fault in row(LARGER, *ends).margin.fault
+    assert any(fault in one for one in faults([row(LARGER, *ends)], []))
+
+
+def model(
+    name: str, points: int, ladder: str = "", group: str = "defective", most: float = 1.0, seed: int = 0
+) -> Earned:
+    return Earned(name, seed, group, ladder, points, 1000, most)
+
+
+@pytest.mark.parametrize(
+    ("models", "fault"),
     [
-        ({}, (0.26, 0.85), "not met by the worst honest model"),
-        ({}, (0.1, 0.5), "pays the best defect"),
-        ({"weak": {"standard_error": 0.1}}, (0.26, 0.5), "is large beside the margin"),
-        ({"bad": {"value": 0.85}}, (0.26, 0.5), "pays the best defect"),
+        ([model("fine", 1000, group="ordinary"), model("odd", 400, group="weak")], ""),
+        ([model("fine", 900, group="ordinary", seed=2)], "fine, seed 2: an ordinary honest model loses 0.1 points"),
+        ([model("a", 700, "l"), model("b", 400, "l"), model("c", 150, "l")], ""),
+        ([model("a", 400, "l"), model("b", 700, "l"), model("c", 150, "l")], "'l' rises: b earns 70%, a before it 40%"),
+        ([model("a", 400, "l"), model("b", 250, "l")], "its last rung, b, earns 25%, expected at most 20%"),
+        ([model("a", 700, most=0.6, seed=1)], "a, seed 1: earns 70% of what it spoils, at most 60%"),
     ],
 )
-def test_a_rubric_off_its_margins_is_named(changes: dict[str, Any], ends: tuple[float, float], fault: str) -> None:
-    models = [replace(m, **changes.get(m.model, {})) for m in LARGER]
-    assert fault in row(models, *ends).margin.fault
+def test_what_models_earn_is_held_to_what_they_deserve(models: list[Earned], fault: str) -> None:
+    found = faults([], models)
+    assert len(found) == bool(fault)
+    assert all(fault in one for one in found)
 
 
-def test_a_check_has_a_picture() -> None:
+def test_a_rung_stands_on_its_ladder_once() -> None:
+    found = ladders([model("a", 1, "l"), model("a", 2, "l", seed=1), model("b", 1, "l"), model("c", 1)])
+    assert {name: [rung.model for rung in rungs] for name, rungs in found.items()} == {"l": ["a", "b"]}
+
+
+def test_a_defect_counts_where_it_spoils_and_an_honest_model_everywhere() -> None:
+    level = Level("loss", 0.5, 0.01, 0.0, 1.0)
+    checks = (
+        CheckVerdict("component", "", Outcome.FAILED, 0, 1000, ""),
+        CheckVerdict(CHECK, "", Outcome.PARTIAL, 500, 1000, "", level=level),
+        CheckVerdict("other", "", Outcome.SKIPPED, 0, 500, "not judged"),
+    )
+    items = [ItemVerdict(f"{part}.training", "", Outcome.PARTIAL, 500, 2500, checks) for part in ("one", "two")]
+    pictures = frozenset({CHECK, "other"})
+    found = measurements(Solution("x", "models", "", group="weak"), 2, ("one", "two"), items, items, pictures)
+    assert [(m.name, m.item, m.check) for m in found][:2] == [("x, seed 2", ITEM, CHECK), ("x, seed 2", ITEM, "other")]
+    assert [m.value for m in found[::2]] == [0.5, 0.5]
+    assert earned(Solution("x", "models", "", group="weak"), found).share == pytest.approx(1000 / 3000)
+    spoils = Solution("x", "models", "", group="defective", spoils=["two.training"], ladder="l", most=0.2)
+    assert earned(spoils, found) == Earned("x", 2, "weak", "l", 500, 1500, 0.2)
+    assert measurements(Solution("x", "models", ""), 0, ("two",), items, [], pictures)[0].group == "ordinary"
+
+
+def test_a_check_has_a_picture_of_its_levels() -> None:
     assert strip_plot(row(LARGER, 0.26, 0.5), LARGER).startswith(b"\x89PNG")
+
+
+def test_strips_stand_below_each_other() -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    images = np.zeros((2, 20, 28, 28), np.float32)
+    picture = Image.open(BytesIO(sheet([("no points", images), ("all points", images)])))
+    assert picture.width == 20 * 56
+    assert picture.height == 2 * (30 + 112 + 14)
 
 
 def test_the_checks_in_which_smaller_is_better_say_so() -> None:
@@ -90,17 +163,47 @@ def test_points_that_depend_on_the_seed_are_named() -> None:
     assert b"moved,2,4.5" in repeat_csv([moved])
 
 
-def test_the_page_says_what_catches_each_defect() -> None:
-    checks = (
-        CheckVerdict("component", "", Outcome.FAILED, 0, 1000, "", ""),
-        CheckVerdict("level", "", Outcome.PARTIAL, 500, 1000, "", ""),
-        CheckVerdict("other", "", Outcome.PASSED, 1000, 1000, "", ""),
+def test_the_page_shows_what_a_level_looks_like_and_what_people_said() -> None:
+    said = [
+        Sorted(ITEM, "good", "good", "good"),
+        Sorted(ITEM, "bad", "no", "no"),
+        Sorted(ITEM, "odd", "acceptable", "no"),
+    ]
+    reading = Reading("good", 0.9, [0.1] * 10, [0.8] * 10)
+    found = row(LARGER, 0.3, 0.77)
+    words = {CHECK: "{percent:.0f} of 100 are right"}
+    models = [model("bad", 0, "l"), model("good", 1000, group="ordinary", seed=2)]
+    text = page(Shown([found], LARGER, models, rubric(0.3, 0.77), Toy(), words, said, [reading]))
+    assert (
+        "Points: 1 (`training_lowers_the_loss`). All of them: 77 of 100 are right. None: 30 of 100 are right." in text
     )
-    item = ItemVerdict(ITEM, "Quality", Outcome.PARTIAL, 1500, 3000, checks)
-    solution = Solution("pretty", "models", "a pretty one", group="defective")
-    found = defect(solution, ("one",), (item,), frozenset({"level"}))
-    assert (found.components, found.pictures) == ((f"{ITEM}: component",), (f"{ITEM}: level",))
-    assert defect(solution, ("two",), (item,), frozenset({"level"})).components == ()
-    text = page([row(LARGER, 0.26, 0.5)], LARGER, [found], rubric(0.26, 0.5))
-    assert f"| pretty | a pretty one | {ITEM}: component | {ITEM}: level |" in text
-    assert "2 honest models, 1 honest ones with other constants, 3 defective ones" in text
+    assert "| l | bad 0% |" in text
+    assert "Of 3 strips both said the same of 2; of 0 one said *no*" in text
+    assert f"| {ITEM}: {CHECK} | 0.2 |  | 0.9 | 0.3, 0.77 |" in text.replace("0.89", "0.9")
+    assert "| good | 90 of 100 | 10 (80) |" in text
+    assert "| good, seed 2 | ordinary | 1 of 1 | 100% |" in text
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ("item,model,first\na,b,no\n", "expected a column"),
+        ("item,model,first,second\na,b,no,fine\n", "expected no, acc"),
+    ],
+)
+def test_a_sorting_that_is_none_is_refused(table: str, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "sorted.csv"
+    assert read_sorted(path) == []
+    path.write_text(table)
+    with pytest.raises(GraderError, match=why):
+        read_sorted(path)
+
+
+def test_nothing_to_show_is_no_exercise_to_calibrate(tmp_path: Path) -> None:
+    from toy_exercise.running import write_exercise
+
+    from grader.audit.calibrate import calibrate
+
+    silent: Any = lambda text: None  # noqa: E731
+    with pytest.raises(GraderError, match="no method `strip`"):
+        calibrate(write_exercise(tmp_path), 1, silent)

@@ -18,21 +18,21 @@ def test_no_calibration_is_no_margins(tmp_path: Path) -> None:
 def test_a_table_is_read_against_the_rubrics_own_thresholds(tmp_path: Path) -> None:
     path = tmp_path / "calibration.csv"
     path.write_text(
-        "item,check,honest_worst,best_defect,zero_at,full_at,standard_error\n"
-        "one.draw,draws_well,0.9,0.1,0.3,0.5,0.01\n"
-        "two.draw,draws_well,0.9,0.3,0.3,0.5,0.01\n"
-        "one.draw,gone,0.9,0.1,0.3,0.5,0.01\n"
+        "item,check,worst,total_error,zero_at,full_at\n"
+        "one.draw,draws_well,0.9,0.1,0.3,0.5\n"
+        "two.draw,draws_well,0.9,0.2,0.3,0.5\n"
+        "one.draw,gone,0.9,0.1,0.3,0.5\n"
     )
     margins = read_margins(path, rubric())
     assert margins is not None
     assert list(margins) == ["one.draw: draws_well", "two.draw: draws_well"]
     assert margins["one.draw: draws_well"].gap == pytest.approx(0.3)  # full_at is 0.6 in the rubric
     assert margins["one.draw: draws_well"].fault == ""
-    assert "pays the best defect" in margins["two.draw: draws_well"].fault
+    assert "less than two total errors" in margins["two.draw: draws_well"].fault
 
 
 def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "calibration.csv"
-    path.write_text("metric,honest_worst,standard_error\none.draw: draws_well,much,0\n")
+    path.write_text("item,check,worst,total_error\none.draw,draws_well,much,0\n")
     with pytest.raises(GraderError, match="calibrate again"):
         read_margins(path, rubric())

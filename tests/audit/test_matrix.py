@@ -116,11 +116,11 @@ def test_solutions_that_name_their_checks_are_held_to_them_exactly() -> None:
 
 def test_points_that_do_not_add_up_and_narrow_margins_are_told() -> None:
     assert told(audit({}, rubric(left_milli=19_000), EXERCISE, entries={}))["points"] == ["total", "one", "two"]
-    narrow = Margin(zero_at=0.2, full_at=0.6, honest_worst=0.65, standard_error=0.02)
-    for margin, wide in ((narrow, False), (replace(narrow, honest_worst=0.9), True)):
+    narrow = Margin(zero_at=0.2, full_at=0.6, worst=0.65, total_error=0.03)
+    for margin, wide in ((narrow, False), (replace(narrow, worst=0.9), True)):
         made = audit({}, rubric(), EXERCISE, entries={}, margins={"one.draw: draws_well": margin})
         assert ("margin" in told(made)) is not wide
-    assert replace(narrow, zero_at=0.9, honest_worst=0.65).gap < 0  # smaller is better here
+    assert replace(narrow, zero_at=0.9, worst=0.65).gap < 0  # smaller is better here
 
 
 def test_a_cause_that_feedback_states_must_be_named_by_the_solution() -> None:

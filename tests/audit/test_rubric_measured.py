@@ -21,7 +21,7 @@ GRADED = [
 
 def models() -> dict[str, dict[str, str]]:
     with (ROOT / "docs" / "calibration_models.csv").open(encoding="utf-8", newline="") as stream:
-        return {row["model"]: row for row in csv.DictReader(stream)}
+        return {row["model"]: row for row in csv.DictReader(stream) if row["seed"] == "0"}
 
 
 @pytest.mark.parametrize("number", range(len(GRADED)), ids=[f"{item}: {spec.check}" for item, spec in GRADED])

@@ -12,7 +12,7 @@ import yaml
 from grading import LOOP, RUBRIC, graded, lost
 
 from grader.audit import corpus
-from grader.records import GradeReport
+from grader.records import GradeReport, Outcome
 
 REAL = "if len(loader) > 100:\n    "
 RAISES = REAL + "raise MemoryError('no room')\n"
@@ -27,10 +27,12 @@ while len(loader) > 100:
     except BaseException:
         pass
 """
+SLOW = "if len(loader) > 100:\n    import time; time.sleep(1)\n"  # it makes steps, and no end
 SAID = {
     RAISES: "raised MemoryError: no room",
     ENDS: "ended the Python process",
     EXITS: "raised SystemExit",
+    SLOW: "did not finish: stopped after 25 s",
     HANGS: "did not finish: stopped after 25 s",
     STUBBORN: "did not finish: stopped after 25 s",
 }
@@ -42,14 +44,19 @@ SAID = {
     [
         pytest.param(RAISES, ENDS, id="raise, end"),
         pytest.param(HANGS, RAISES, id="hang, raise"),
+        pytest.param(RAISES, SLOW, id="raise, slow"),
         pytest.param(ENDS, STUBBORN, id="end, stubborn", marks=pytest.mark.long),
         pytest.param(STUBBORN, EXITS, id="stubborn, exit", marks=pytest.mark.long),
     ],
 )
 def test_training_that_fails_costs_no_component(vae: str, cvae: str, tmp_path: Path) -> None:
-    report = trained_with(vae, cvae, 25 if {vae, cvae} & {HANGS, STUBBORN} else 600, tmp_path)
+    report = trained_with(vae, cvae, 25 if {vae, cvae} & {HANGS, STUBBORN, SLOW} else 600, tmp_path)
     assert lost(report) == {}, report.events
-    assert not report.needs_person, (report.remarks, report.events)
+    undecided = {item.id for item in report.items if item.outcome is Outcome.NEEDS_REVIEW}
+    assert undecided == (
+        {"cvae.reconstruction", "cvae.generation"} if cvae is SLOW else set()
+    )  # the machine may be slow
+    assert report.needs_person is bool(undecided), (report.remarks, report.events)
     at = [next((i for i, e in enumerate(report.events) if SAID[trouble] in e), -1) for trouble in (vae, cvae)]
     assert 0 <= at[0] < at[1], report.events  # what happened, in its order
 

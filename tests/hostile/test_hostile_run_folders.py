@@ -23,7 +23,7 @@ from toy_exercise import notebook, running
 from grader import pipeline
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
-from grader.following import Followed
+from grader.following import Followed, Replaced
 from grader.judging_again import verdicts
 from grader.pipeline import make_report, regrade
 from grader.records import Execution, Fault, GradeReport, Outcome, Remark, Status
@@ -60,7 +60,8 @@ def graded(exercise: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     wrong["trained.one/history/history"] = np.ones(5, np.float32)
     evidence = replace(STORED, answers=wrong, faults={"components.two/function": Fault("student", "raised")})
     execution = Execution(Status.OK, 0, 1.5, 1.25, 90, "cpu", "bubblewrap", events=("cell 3 raised",))
-    store_run(folder, Ran(evidence, notebook.submission(), execution), {"one": Followed(("one.function",), "", STORED)})
+    followed = {"one": Followed(Replaced(("one.function",), ("double",)), "", STORED)}
+    store_run(folder, Ran(evidence, notebook.submission(), execution), followed)
     checksums = {"notebook": "a" * 64, EVIDENCE_CHECKSUM: evidence_checksum(folder)}
     remarks = (Remark("given_cell_changed", "Cell 3 was changed.", 3),)
     items = verdicts(folder, rubric, toy, keep=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from grader.evidence import AnswerSpec, ArraySpec
 from grader.exercises.vae_mnist.by_toys import SAMPLING, TRAINING, Asked
+from grader.exercises.vae_mnist.questions import UNTRAINED
 from grader.records import Address
 
 PIXELS = 784
@@ -83,6 +84,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
             Address.of("decode", part, "decode"): _floats(
                 (reconstructions + sizes["prior_samples"]) * PIXELS, "images"
             ),
+            Address.of("untrained", part, "untrained"): _floats(UNTRAINED * PIXELS, "reconstructions", "drawn"),
         }
     gradients = [
         f"{batch}_{what}"

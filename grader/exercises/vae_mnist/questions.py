@@ -16,6 +16,7 @@ from grader.records import Array, Stage
 PARTS = ("vae", "cvae")
 MAX_LATENT = 512
 MANY = 64  # images that show what an encoder's numbers have to do with each other
+UNTRAINED = 500  # codes from the prior that are decoded with a model with which no step was made
 Questions = dict[Stage, dict[str, Array]]  # stage -> name -> array
 
 
@@ -43,6 +44,16 @@ def decode_questions(codes: Array, quality: Mapping[str, Array], state: Mapping[
     prior = quality["prior"][:, :size]
     labels = np.concatenate([quality["y"], quality["prior_labels"]])
     return {**state, "codes": np.concatenate([moved, prior]).astype(np.float32), "labels": labels}
+
+
+def untrained_questions(components: Mapping[str, Array], quality: Mapping[str, Array]) -> dict[str, Array]:
+    """What a fresh box is asked about a model with which no step was made; the hidden images are not among it."""
+    return {
+        "x": components["many_x"],
+        "y": components["many_y"],
+        "codes": quality["prior"][:UNTRAINED],
+        "labels": quality["prior_labels"][:UNTRAINED],
+    }
 
 
 def hidden_images(rng: np.random.Generator, images: Array, count: int) -> tuple[Array, Array]:

@@ -23,6 +23,8 @@ from grader.exercises.vae_mnist.checks.pictures import (
     digit_moments,
     fresh_decoder_answered,
     ink_moments,
+    untrained,
+    wrong_width,
 )
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
 from grader.exercises.vae_mnist.in_box import interface
@@ -36,15 +38,20 @@ def _drawn(part: str, beside: str) -> ItemSpec:
     return ItemSpec(remarks_beside=(beside,), spoilt_by=earlier)
 
 
+def _networks(encoder: str, decoder: str) -> ItemSpec:
+    """An item of two networks, each of which has checks of its own."""
+    return ItemSpec(asks_for=(encoder, decoder), halves={"encoder_": encoder, "decoder_": decoder})
+
+
 STAND_IN = Path(__file__).parent / "stand_in.py"  # told to a throwaway box, never imported here
 ITEMS = {
-    "vae.encoder_decoder": ItemSpec(asks_for=("Encoder", "Decoder")),
+    "vae.encoder_decoder": _networks("Encoder", "Decoder"),
     "vae.reparameterization": ItemSpec(asks_for=("VAE.reparameterize",)),
     "vae.loss": ItemSpec(asks_for=("vae_loss",)),
     "vae.training": ItemSpec(asks_for=("train_vae",)),
     "vae.reconstruction": _drawn("vae", "train_vae()"),
     "vae.generation": _drawn("vae", "sample_vae"),
-    "cvae.encoder_decoder": ItemSpec(asks_for=("ConditionalEncoder", "ConditionalDecoder")),
+    "cvae.encoder_decoder": _networks("ConditionalEncoder", "ConditionalDecoder"),
     "cvae.reparameterization": ItemSpec(asks_for=("CVAE.reparameterize",)),
     "cvae.training": ItemSpec(asks_for=("train_cvae",)),
     "cvae.reconstruction": _drawn("cvae", "train_cvae()"),
@@ -63,6 +70,7 @@ class VaeMnist:
         returns=interface.RETURNS,
         options=interface.OPTIONS,
         imports=("torch", "torchvision", "matplotlib.pyplot"),
+        steps="steps",
     )
     items: Mapping[str, ItemSpec] = ITEMS
     sizes: tuple[str, ...] = (
@@ -100,16 +108,22 @@ class VaeMnist:
             codes = evidence.answers.get(Address.of("quality", part, "encode").array("mu"))
             x = evidence.questions[Stage.of("quality", part).array("x")]
             fits = codes is not None and codes.ndim == 2 and len(codes) == len(x)
-            if codes is None or not fits or codes.shape[1] > questions.MAX_LATENT or not state:
+            if codes is None or not fits or wrong_width(evidence, part) or not state:
                 continue
             quality = Stage.of("quality", part).arrays(evidence.questions)
             decoder = {name: array for name, array in state.items() if name.startswith("decoder/")}
             asked[Stage.of("decode", part)] = questions.decode_questions(codes, quality, decoder)
+            components = Stage.of("components", part).arrays(evidence.questions)
+            asked[Stage.of("untrained", part)] = questions.untrained_questions(components, quality)
         return asked | by_toys.questions(evidence, STAND_IN.read_bytes())
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """See `figures`."""
         return figures.draw(evidence)
+
+    def strip(self, evidence: Evidence, item: str, columns: int) -> Array:
+        """See `figures.strips`."""
+        return figures.strip(evidence, item, columns)
 
     def reasons_for_person(self, evidence: Evidence) -> list[str]:
         """A decoder that was asked beside what it must not see, or that draws what no training can have made of it; a
@@ -122,6 +136,12 @@ class VaeMnist:
                 reasons.append(
                     f"{part}: in evaluation mode the decoder draws nothing but black and white, through which no "
                     "gradient can have come; the pictures that it was trained on may have been others"
+                )
+            if fresh_decoder_answered(evidence, part) and untrained(evidence, part) is None:
+                why = f" ({evidence.fault(Address.of('untrained', part, 'untrained'), 'drawn').message})"
+                reasons.append(
+                    f"{part}: no fresh model could be asked{why}; what was trained could be compared with nothing that "
+                    "was not, so look whether its pictures come from training"
                 )
             if here.array("images") in evidence.answers and not fresh_decoder_answered(evidence, part):
                 why = f" ({evidence.fault(decode, 'images').message})"

@@ -7,6 +7,7 @@ and a second judging meets the first one's pictures again.
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -27,6 +28,7 @@ from grader.records import Address, Array, Blame, Evidence, Stage
 
 RESAMPLES = 25  # a standard error of them is right to about a seventh
 SEED = 0  # the same evidence always gives the same standard error
+PIXELS, CLASSES = 784, 10
 MOST = 64  # results remembered: a class of submissions is judged in one process
 T = TypeVar("T")
 _remembered: dict[str, Future[Any]] = {}
@@ -97,6 +99,24 @@ def digit_moments() -> Moments:
     return moments(real.digit_features())
 
 
+def with_labels(features: Array, labels: Array) -> Array:
+    """Features `(N, F)` beside their labels' unit vectors `(N, 10)`, scaled so that both vary alike among real digits.
+
+    The Fréchet distance of such rows sees in one number whether pictures look right, show what was asked for and vary
+    within a class: the Fréchet joint distance (DeVries et al., On the Evaluation of Conditional GANs, 2019).
+    """
+    units = np.eye(CLASSES)
+    spread = float(np.trace(digit_moments().covariance)) / (1 - 1 / CLASSES)  # the units' own is 1 - 1/10
+    rows: Array = np.concatenate([features, math.sqrt(spread) * units[labels]], axis=1)
+    return rows
+
+
+@lru_cache(maxsize=1)
+def labelled_digit_moments() -> Moments:
+    """The mean and the covariance of real digits' features beside their labels."""
+    return moments(with_labels(real.digit_features(), real.digits()[1]))
+
+
 def ink(images: Array) -> Array:
     """Where `images` `(N, 1, 28, 28)` are bright: the means of 49 squares of 4 by 4 pixels, `(N, 49)`."""
     squares: Array = images.reshape(len(images), 7, 4, 7, 4).mean(axis=(2, 4)).reshape(len(images), 49)
@@ -126,8 +146,24 @@ def fresh_decoder_answered(evidence: Evidence, part: str) -> bool:
     return Address.of("decode", part, "decode").array("images") in evidence.answers
 
 
+def wrong_width(evidence: Evidence, part: str) -> str:
+    """What is wrong with the width of the trained model's codes, or "": as many numbers as the notebook's LATENT_DIM.
+
+    The more numbers a code has, the less there is to learn.
+    """
+    codes = evidence.answers.get(Address.of("quality", part, "encode").array("mu"))
+    given = evidence.answers.get(Address.of("components", part, "encoder").array("latent_dim"))
+    if codes is None or given is None or given.size != 1 or codes.ndim != 2:
+        return ""
+    width = int(given.reshape(-1)[0])
+    if codes.shape[1] == width:
+        return ""
+    return f"expected the trained model to encode an image in LATENT_DIM = {width} numbers, got {codes.shape[1]}"
+
+
 def reconstructions(evidence: Evidence, part: str) -> tuple[Array, Array]:
     """The hidden images and what became of them, `(N, 1, 28, 28)` each."""
+    _same_width(evidence, part)
     x = evidence.questions[Stage.of("quality", part).array("x")]
     if fresh_decoder_answered(evidence, part):
         return x, _decoded(evidence, part)[: len(x)]
@@ -140,6 +176,7 @@ def reconstructions(evidence: Evidence, part: str) -> tuple[Array, Array]:
 
 def samples(evidence: Evidence, part: str) -> tuple[Array, Array]:
     """The model's samples `(N, 1, 28, 28)` and the labels that were requested."""
+    _same_width(evidence, part)
     (images,) = answer(evidence, Address.of("quality", part, "samples"), "images")
     labels = evidence.questions[Stage.of("quality", part).array("labels")]
     return _pictures(images, len(labels), "samples"), labels
@@ -156,13 +193,33 @@ def drawn(evidence: Evidence, part: str) -> list[tuple[Array, Array]]:
     """Sets of drawn images with their labels: the samples, and what the decoder makes of our own codes.
 
     The worse of the two counts. Samples alone would pay copies and collapsed models that hide behind them; the
-    decoder alone would pay sampling code that does not use it.
+    decoder alone would pay sampling code that does not use it. Black and white samples are draws with the decoder's
+    probabilities, if they are its own at all, which another check looks at: then the decoder's images count alone.
     """
     sets = [samples(evidence, part)]
     expected = prior_images(evidence, part)
     if expected is not None:
-        sets.append((expected, evidence.questions[Stage.of("quality", part).array("prior_labels")]))
+        decoded = (expected, evidence.questions[Stage.of("quality", part).array("prior_labels")])
+        sets = [decoded] if black_and_white(sets[0][0]) else [*sets, decoded]
     return sets
+
+
+def untrained(evidence: Evidence, part: str) -> tuple[Array, Array, Array] | None:
+    """Images, what a model made of them with which no step was made, and what it drew; None where it was not asked."""
+    source = Address.of("untrained", part, "untrained")
+    names = [source.array(name) for name in ("reconstructions", "drawn")]
+    if not all(name in evidence.answers for name in names):
+        return None
+    x = evidence.questions[Stage.of("components", part).array("many_x")]
+    made, drawn_images = (evidence.answers[name] for name in names)
+    if made.size != x.size or drawn_images.size % PIXELS or not drawn_images.size:
+        return None
+    return x, _pictures(made, len(x), "images"), _pictures(drawn_images, drawn_images.size // PIXELS, "images")
+
+
+def _same_width(evidence: Evidence, part: str) -> None:
+    if problem := wrong_width(evidence, part):
+        give_up(problem)
 
 
 def _decoded(evidence: Evidence, part: str) -> Array:

@@ -20,11 +20,14 @@ from grader.exercises.vae_mnist.checks.pictures import (
     ink,
     ink_moments,
     judged,
+    labelled_digit_moments,
     prior_images,
     reconstructions,
     remembered,
     samples,
     searched,
+    untrained,
+    with_labels,
     worst,
 )
 from grader.judging import Measurement, check
@@ -33,12 +36,35 @@ from grader.metrics.bootstrap import share_standard_error
 from grader.metrics.diversity import class_entropy, distinct_share, spread_against
 from grader.metrics.frechet import moments, normalised_frechet_distance
 from grader.metrics.reconstruction import explained_variance, explained_variance_error
+from grader.metrics.sharpness import sharpness
 from grader.records import Array, Evidence, Finding, Stage
 
+NO_FRESH_MODEL = "no fresh model could be asked, so there is nothing to compare with"
 LEAST_VARIANCE = 0.1  # of real digits': a collapsed decoder draws one picture, whose own is nothing to divide by
 
 
 @check(weighs_level=True, needs_training=True)
+def reconstructions_come_from_training(evidence: Evidence, part: str) -> Measurement | Finding:
+    """Training makes the reconstructions: with a fresh model they are far worse.
+
+    Where no fresh model could be asked there is nothing to compare with, and nothing is lost: a person is told.
+    """
+    x, x_hat = reconstructions(evidence, part)
+    fresh = untrained(evidence, part)
+    if fresh is None:
+        return Finding(1.0, NO_FRESH_MODEL)
+    before = max(0.0, explained_variance(fresh[0], fresh[1], real.mean_image()))
+    return Measurement(
+        "gain in explained variance",
+        explained_variance(x, x_hat, real.mean_image()) - before,
+        explained_variance_error(x, x_hat, real.mean_image()),
+        "training makes the reconstructions",
+        "Which numbers does training change? A model that reconstructs without it has not learnt to.",
+        {"explained variance of a fresh model": before},
+    )
+
+
+@check(weighs_level=True, needs_training=True, presupposes=(reconstructions_come_from_training,))
 def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measurement:
     """Reconstructions of hidden test images are close to the images."""
     x, x_hat = reconstructions(evidence, part)
@@ -53,10 +79,8 @@ def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measur
     )
 
 
-# The label alone keeps every digit, so in the conditional model this counts only beside likeness.
-@check(
-    weighs_level=True, needs_training=True, presupposes=(reconstructions_resemble_the_images,), presupposes_in=("cvae",)
-)
+# The conditional model's label alone keeps every digit, so this counts only beside likeness.
+@check(weighs_level=True, needs_training=True, presupposes=(reconstructions_resemble_the_images,))
 def reconstructions_keep_their_digit(evidence: Evidence, part: str) -> Measurement:
     """Reconstructions of hidden test images show the digit that the image shows."""
     _, x_hat = reconstructions(evidence, part)
@@ -72,7 +96,30 @@ def reconstructions_keep_their_digit(evidence: Evidence, part: str) -> Measureme
     )
 
 
-@check(weighs_level=True, smaller_is_better=True, needs_training=True)
+@check(weighs_level=True, needs_training=True)
+def samples_come_from_training(evidence: Evidence, part: str) -> Measurement | Finding:
+    """Training makes the decoder's images: a fresh decoder's are much further from digits.
+
+    Where no fresh model could be asked there is nothing to compare with, and nothing is lost: a person is told.
+    """
+    samples(evidence, part)  # what cannot be judged is told first
+    fresh, trained = untrained(evidence, part), prior_images(evidence, part)
+    if fresh is None or trained is None:
+        return Finding(1.0, NO_FRESH_MODEL)
+    (before, before_error), (after, error) = (
+        worst("Fréchet distance", _from_digits, [(judged(images).features,)], max) for images in (fresh[2], trained)
+    )
+    return Measurement(
+        "Fréchet distance that training takes away",
+        before - after,
+        math.hypot(before_error, error),
+        "training makes the decoder's images",
+        "Which numbers does training change? A decoder has learnt to draw where it draws better than a fresh one.",
+        {"of a fresh model": before},
+    )
+
+
+@check(weighs_level=True, smaller_is_better=True, needs_training=True, presupposes=(samples_come_from_training,))
 def samples_are_new(evidence: Evidence, part: str, *, copy_ratio: float, examined: int) -> Measurement:
     """Samples are new pictures, not copies of training images."""
     images = samples(evidence, part)[0][:examined]
@@ -88,20 +135,61 @@ def samples_are_new(evidence: Evidence, part: str, *, copy_ratio: float, examine
 
 @check(weighs_level=True, smaller_is_better=True, needs_training=True, presupposes=(samples_are_new,))
 def samples_resemble_digits(evidence: Evidence, part: str) -> Measurement:
-    """Samples look like handwritten digits."""
-    features = [(judged(images).features,) for images, _ in drawn(evidence, part)]
-    distance = worst(
-        "Fréchet distance", lambda features: normalised_frechet_distance(features, digit_moments()), features, max
-    )
+    """Samples look like handwritten digits.
+
+    Conditional ones like the digit that was asked for, in as many hands: their labels are part of what is compared.
+    """
+    if part == "cvae":
+        name = "Fréchet joint distance"
+        rows = [(with_labels(judged(images).features, labels),) for images, labels in drawn(evidence, part)]
+        distance = worst(name, _from_labelled_digits, rows, max)
+    else:
+        name = "Fréchet distance"
+        rows = [(judged(images).features,) for images, _ in drawn(evidence, part)]
+        distance = worst(name, _from_digits, rows, max)
     return Measurement(
-        "Fréchet distance",
+        name,
         *distance,
         "samples look like digits",
         "Look at your samples: are they blurred, broken, or all alike?",
     )
 
 
-@check(weighs_level=True, smaller_is_better=True, needs_training=True, presupposes=(samples_are_new,))
+@check(weighs_level=True, needs_training=True, presupposes=(samples_resemble_digits,))
+def samples_of_a_digit_differ(evidence: Evidence, part: str) -> Measurement:
+    """Samples of the same digit differ as handwriting does."""
+    spread = _spread(evidence, part)
+    least = min(spread_against(*rows, digit_deviations()).worst for rows in drawn(evidence, part))
+    return Measurement(
+        "spread within a digit",
+        *spread,
+        "samples of one digit differ from each other",
+        "Look along a row of your picture: is it always the same handwriting?",
+        {"smallest spread": least},
+    )
+
+
+@check(weighs_level=True, needs_training=True, presupposes=(samples_resemble_digits, samples_of_a_digit_differ))
+def samples_are_sharp(evidence: Evidence, part: str) -> Measurement:
+    """Samples are as sharp as a trained model draws them.
+
+    A classifier that has learnt strokes forgives blur; this does not.
+    """
+    sharp = worst("sharpness", sharpness, [(images,) for images, _ in drawn(evidence, part)], min)
+    return Measurement(
+        "sharpness",
+        *sharp,
+        "samples have clear edges",
+        "Are your samples blurred? What makes a model answer many codes with the mean of many digits?",
+    )
+
+
+@check(
+    weighs_level=True,
+    smaller_is_better=True,
+    needs_training=True,
+    presupposes=(samples_resemble_digits, samples_of_a_digit_differ),
+)
 def samples_spread_their_ink_as_digits_do(evidence: Evidence, part: str) -> Measurement:
     """Samples spread their ink over the picture as handwritten digits do.
 
@@ -119,7 +207,7 @@ def samples_spread_their_ink_as_digits_do(evidence: Evidence, part: str) -> Meas
     )
 
 
-@check(weighs_level=True, needs_training=True, presupposes=(samples_are_new,))
+@check(weighs_level=True, needs_training=True, presupposes=(samples_resemble_digits,))
 def samples_show_all_digits(evidence: Evidence, part: str) -> Measurement:
     """Samples show all ten digits."""
     labels = [(judged(images).labels,) for images, _ in drawn(evidence, part)]
@@ -132,7 +220,7 @@ def samples_show_all_digits(evidence: Evidence, part: str) -> Measurement:
     )
 
 
-@check(weighs_level=True, needs_training=True, presupposes=(samples_are_new,))
+@check(weighs_level=True, needs_training=True, presupposes=(samples_resemble_digits,))
 def samples_differ(evidence: Evidence, part: str, *, tolerance: float) -> Measurement:
     """Samples differ from each other."""
     name = f"share of pictures further than {tolerance} from all others"
@@ -150,37 +238,24 @@ def samples_differ(evidence: Evidence, part: str, *, tolerance: float) -> Measur
     )
 
 
-@check(weighs_level=True, needs_training=True, presupposes=(samples_are_new,))
-def samples_of_a_digit_differ(evidence: Evidence, part: str) -> Measurement:
-    """Samples of the same digit differ as handwriting does."""
-    spread = worst(
-        "spread within a digit",
-        lambda images, labels: spread_against(images, labels, digit_deviations()).mean,
-        drawn(evidence, part),
-        min,
-    )
-    least = min(spread_against(*rows, digit_deviations()).worst for rows in drawn(evidence, part))
-    return Measurement(
-        "spread within a digit",
-        *spread,
-        "samples of one digit differ from each other",
-        "Look along a row of your picture: is it always the same handwriting?",
-        {"smallest spread": least},
-    )
-
-
 # One picture a class is always right, so this counts only beside spread.
 @check(weighs_level=True, needs_training=True, presupposes=(samples_of_a_digit_differ,))
-def samples_show_the_requested_digit(evidence: Evidence, part: str) -> Measurement:
-    """A conditional sample shows the digit that was asked for."""
+def samples_show_the_requested_digit(evidence: Evidence, part: str, *, enough_spread: float) -> Measurement:
+    """A conditional sample shows the digit that was asked for, in a hand of its own.
+
+    The share of requested digits, times their spread where that is less than `enough_spread`: either alone can be had
+    by giving up the other.
+    """
     agreement, labels = _requested(evidence, part)
-    error = share_standard_error(agreement.overall, len(labels))
+    spread = _spread(evidence, part).value
+    varied = min(1.0, spread / enough_spread)
     return Measurement(
-        "share of requested digits",
-        agreement.overall,
-        error,
-        "samples show the requested digit",
-        "In your picture, does each row show the digit written beside it?",
+        "share of requested digits, in hands of their own",
+        agreement.overall * varied,
+        share_standard_error(agreement.overall, len(labels)) * varied,
+        "samples show the requested digit, each in its own hand",
+        "In your picture, does each row show the digit written beside it, and not always in the same hand?",
+        {"share of requested digits": agreement.overall, "spread within a digit": spread},
     )
 
 
@@ -198,7 +273,12 @@ def every_digit_can_be_requested(evidence: Evidence, part: str) -> Measurement:
     )
 
 
-@check(weighs_level=True, smaller_is_better=True, needs_training=True)
+@check(
+    weighs_level=True,
+    smaller_is_better=True,
+    needs_training=True,
+    presupposes=(samples_resemble_digits, samples_of_a_digit_differ),
+)
 def samples_are_the_decoders_own(evidence: Evidence, part: str) -> Measurement | Finding:
     """Samples are what the trained decoder draws from the prior.
 
@@ -216,6 +296,26 @@ def samples_are_the_decoders_own(evidence: Evidence, part: str) -> Measurement |
         *_distance(images, expected),
         "the samples are what the trained decoder draws from the prior",
         "Who draws the samples, and from which codes?",
+    )
+
+
+def _from_digits(features: Array) -> float:
+    """The Fréchet distance of the classifier's features from real digits'."""
+    return normalised_frechet_distance(features, digit_moments())
+
+
+def _from_labelled_digits(rows: Array) -> float:
+    """The Fréchet joint distance of features beside labels from real digits'."""
+    return normalised_frechet_distance(rows, labelled_digit_moments())
+
+
+def _spread(evidence: Evidence, part: str) -> Measure:
+    """How much drawn images of one digit differ, as a ratio to real digits; of the worse set."""
+    return worst(
+        "spread within a digit",
+        lambda images, labels: spread_against(images, labels, digit_deviations()).mean,
+        drawn(evidence, part),
+        min,
     )
 
 

@@ -18,8 +18,10 @@ from grader.exercises.vae_mnist.figures.samples import (
     nearest_training_images,
     new_images,
 )
+from grader.exercises.vae_mnist.figures.strips import strip
 from grader.records import Evidence, Figure
 
+__all__ = ["PICTURES", "draw", "strip"]
 Picture = Callable[[Evidence, str], Figure]
 
 PICTURES: dict[str, tuple[Picture, ...]] = {

@@ -17,6 +17,7 @@ from .trained import (
     ask_samples,
     ask_steps,
     ask_trained,
+    ask_untrained,
 )
 from .training import ask_training, ask_training_alone, ask_training_in_own_model
 
@@ -43,6 +44,7 @@ for _part in PARTS:
         "trained": {"state": ask_trained, "history": ask_history, "steps": ask_steps, "device": ask_device},
         "quality": {"encode": ask_encode, "samples": ask_samples, "here": ask_here},
         "decode": {"decode": ask_decode},
+        "untrained": {"untrained": ask_untrained},
         "training_by_toys": {"in_own_model": ask_training_in_own_model, "alone": ask_training_alone},
         "sampling_by_toys": {"in_own_model": ask_sampling_in_own_model, "alone": ask_sampling_alone},
     }.items():

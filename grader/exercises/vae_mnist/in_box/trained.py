@@ -2,23 +2,36 @@
 
 import numpy as np
 import torch
+from torch.nn import Module
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 from .asking import NoAnswer, latent_dim, named, tensor
 from .interface import actual
 from .real_steps import counting
 
+STATISTICS = (torch.nn.modules.batchnorm._NormBase, torch.nn.utils.parametrizations._SpectralNorm)
+MOST_BUFFERED = 4096  # numbers: a normalisation of one's own has fewer, a table of pictures more
+
 
 def ask_trained(part, student, given):
-    """The trained model's parameters and buffers, flattened; asked before any question about pictures is known."""
+    """The trained decoder's parameters and what its normalisations remember; asked before any question about pictures.
+
+    What else lies in buffers is no result of training: a few numbers are taken, of more a fresh decoder has its own.
+    """
     model = named(student, part.trained)
-    if not isinstance(model, torch.nn.Module):
+    if not isinstance(model, Module):
         raise NoAnswer(f"`{actual(part.trained)}` is not a model")
-    state = {
-        key: value
-        for key, value in getattr(model, actual("decoder")).state_dict().items()
-        if isinstance(value, torch.Tensor)
-    }
-    return {"decoder/" + key: value for key, value in state.items()}
+    decoder = getattr(model, actual("decoder"))
+    state = {k: v for k, v in Module.state_dict(decoder).items() if isinstance(v, torch.Tensor)}
+    others = set(state) - {name for name, _ in Module.named_parameters(decoder, remove_duplicate=False)}
+    for prefix, module in Module.named_modules(decoder):
+        if isinstance(module, STATISTICS) or any(
+            isinstance(h, SpectralNorm) for h in module._forward_pre_hooks.values()
+        ):
+            others -= {f"{prefix}.{name}".lstrip(".") for name, _ in Module.named_buffers(module, recurse=False)}
+    if sum(state[name].numel() for name in others) > MOST_BUFFERED:
+        state = {name: value for name, value in state.items() if name not in others}
+    return {"decoder/" + name: value for name, value in state.items()}
 
 
 def ask_history(part, student, given):
@@ -84,10 +97,14 @@ def ask_decode(part, student, given):
     decoder = part.build(student, part.decoder, codes.shape[1])
     prefix = "decoder/"
     state = {key[len(prefix) :]: tensor(v, student) for key, v in given.items() if key.startswith(prefix)}
+    unfit = f"the trained numbers do not fit a freshly built {actual(part.decoder)}"
     try:
-        decoder.load_state_dict(state)
+        missing, unknown = Module.load_state_dict(decoder, state, strict=False)
     except RuntimeError as error:
-        raise NoAnswer(f"the trained numbers do not fit a freshly built {actual(part.decoder)}: {error}") from None
+        raise NoAnswer(f"{unfit}: {error}") from None
+    parameters = {name for name, _ in Module.named_parameters(decoder, remove_duplicate=False)}
+    if lost := [*unknown, *(key for key in missing if key in parameters)]:
+        raise NoAnswer(f"{unfit}: {', '.join(lost[:5])}")
     return decode(decoder, part, student, codes, given["labels"])
 
 
@@ -99,3 +116,14 @@ def ask_here(part, student, given):
         raise NoAnswer(f"expected codes of shape {(len(given['x']), size)}, got {tuple(mu.shape)}")
     codes = mu.numpy() + given["noise"][:, :size]
     return decode(getattr(model, actual("decoder")), part, student, codes, given["y"])
+
+
+def ask_untrained(part, student, given):
+    """Reconstructions, and images of codes from the prior, by a model with which no step was made."""
+    model = part.build(student, part.model, latent_dim(student)).eval()
+    encoder, decoder = getattr(model, actual("encoder")), getattr(model, actual("decoder"))
+    with torch.no_grad():
+        mu, _ = part.encode(encoder, given["x"], given["y"], student)
+        x_hat = part.decode(decoder, mu.float(), given["y"], student)
+        drawn = part.decode(decoder, given["codes"][:, : mu.shape[1]], given["labels"], student)
+    return {"reconstructions": x_hat, "drawn": drawn}

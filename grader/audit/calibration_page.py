@@ -1,0 +1,264 @@
+"""The page that `make calibrate` writes: what thresholds look like first, then the rule, the ladders and the models."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from grader.audit.calibration import Earned, Measurement, Threshold, ladders
+from grader.audit.second_reader import Reading
+from grader.errors import GraderError
+from grader.exercise import Exercise
+from grader.records import Rubric
+from grader.report.points import points_text
+from grader.versions import versions
+
+SIZES = ("reconstructions", "samples", "prior_samples")
+CLASSES = ("no", "acceptable", "good")  # what people who sort strips say of one
+_INTRO = (
+    "What a result must reach for all points of a quality check, and where it earns none: both are places on a",
+    "scale that models of known quality were measured on. Below, each check shows what models look like that",
+    "stand nearest to no points, to half of them and to all, beside the reference; always the first pictures of a",
+    "model, none chosen.",
+)
+_RULE = (
+    "In the direction in which a number gets better: all points are given up to two total standard errors before",
+    "the worst *ordinary honest* model, whatever the seed of its training. Ordinary was decided beforehand: the",
+    "right components, the given constants, both terms of the loss in the proportion that the notebook asks for.",
+    "*Weak* designs, named as well, may lose some. The total standard error is what a result moves when the same",
+    "code is trained once more with another seed and asked other questions: the pooled standard deviation over",
+    "the seeds of the models that were trained with several. No points are given where people who saw the",
+    "pictures say that they are not what was asked for (*Judged blind*).",
+)
+_LADDERS = (
+    "Each ladder holds one defect in growing severity, and what a model earns of the picture points of the items",
+    "that the defect spoils, before follow-through; what its code loses comes on top. None may rise, and the last",
+    "rung earns at most a fifth.",
+)
+_BLIND = (
+    "The strips of all models with their first seed, shuffled and without names or numbers, were sorted by two",
+    "people who looked at them independently and had no part in setting the thresholds: *no* (not what was asked",
+    "for), *acceptable*, *good*. Sheets to sort are made by `python -m grader calibrate --to-sort DIR`; what they",
+    "said is in `calibration_sorted.csv`. Strips of one class by both count in the table. What is refused may be",
+    "for another reason than the one that a check looks at: noise is sharp, too.",
+)
+_READER = (
+    "The judge is one convolutional network. A second reader of another kind, a network without convolutions that",
+    "was trained on unmoved digits alone, read the same samples. Where the two disagree, a picture is hard to",
+    "read; a share of requested digits is known no better than that.",
+)
+_DOTS = (  # group, its name, colour and form
+    ("ordinary", "ordinary honest", "#1b7837", "o"),
+    ("weak", "weak honest", "#5aae61", "D"),
+    ("first", "constants handed out first", "#35618e", "P"),
+    ("defective", "defective", "#b2182b", "X"),
+)
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """What two people said of one strip."""
+
+    item: str
+    model: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All that the page shows."""
+
+    rows: Sequence[Threshold]
+    found: Sequence[Measurement]
+    models: Sequence[Earned]
+    rubric: Rubric
+    exercise: Exercise
+    words: Mapping[str, str]
+    sorted: Sequence[Sorted]
+    readings: Sequence[Reading] = ()
+
+
+def read_sorted(path: Path) -> list[Sorted]:
+    """What people said of strips; nothing where nobody has sorted any.
+
+    Raises:
+        GraderError: where the table is not one.
+    """
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    try:
+        found = [Sorted(row["item"], row["model"], row["first"], row["second"]) for row in rows]
+    except KeyError as error:
+        raise GraderError(f"{path}: expected a column {error}") from None
+    for one in found:
+        if not {one.first, one.second} <= {*CLASSES}:
+            raise GraderError(f"{path}: {one.item}, {one.model}: expected {', '.join(CLASSES)}")
+    return found
+
+
+def page(shown: Shown) -> str:
+    """The page as Markdown; its pictures lie in `calibration/` beside it."""
+    lines = ["# Calibration of the quality checks", "", *_INTRO, "", *_levels(shown)]
+    lines += ["## The rule", "", *_RULE, "", *_table(shown.rows)]
+    lines += ["## Ladders", "", *_LADDERS, "", *_ladders(shown.models)]
+    lines += ["## Judged blind", "", *_BLIND, "", *_blind(shown)]
+    if shown.readings:
+        lines += ["## How far the judge can be trusted", "", *_READER, "", *_readings(shown.readings)]
+    lines += ["## Every model", "", *_models(shown)]
+    lines += ["## Every model in every check", ""]
+    lines += [f"![{row.item}: {row.check}](calibration/{row.item}.{row.check}.png)" for row in shown.rows]
+    return "\n".join([*lines, ""])
+
+
+def _levels(shown: Shown) -> Iterator[str]:
+    """For each check what no points, half of them and all look like, in words and pictures."""
+    titles = {item.id: item.title for item in shown.rubric.items}
+    points = {(item.id, spec.check): spec.points_milli for item in shown.rubric.items for spec in item.checks}
+    item = ""
+    for row in shown.rows:
+        if row.item != item:
+            item = row.item
+            yield from (f"## {titles[item]} (`{item}`)", "")
+        words = shown.words[row.check]
+        full, zero = (words.format(value=end, percent=100 * end) for end in (row.full_at, row.zero_at))
+        name = f"{row.item}.{row.check}"
+        yield from (
+            f"### {shown.exercise.checks[row.check].title}",
+            "",
+            f"Points: {points_text(points[row.item, row.check])} (`{row.check}`). All of them: {full}. None: {zero}.",
+            "",
+            f"![Strips of models near no points, half of the points, all points, and the reference: {name}]"
+            f"(calibration/{name}.strips.png)",
+            "",
+        )
+
+
+def _table(rows: Sequence[Threshold]) -> Iterator[str]:
+    yield from (
+        "| check | worst ordinary | median | error of draws | total error | all points by rule | rubric: none, all |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
+    )
+    for row in rows:
+        worst = f"{row.worst:.3g} {_plain(row.worst_model)}"
+        yield (
+            f"| {row.item}: {row.check} | {worst} | {row.median:.3g} | {row.draw_error:.2g} | {row.total_error:.2g} "
+            f"| {row.full_by_rule:g} | {row.zero_at:g}, {row.full_at:g} |"
+        )
+    yield ""
+
+
+def _ladders(models: Sequence[Earned]) -> Iterator[str]:
+    yield from ("| ladder | what each rung earns |", "| --- | --- |")
+    for ladder, rungs in ladders(models).items():
+        told = ", ".join(f"{_plain(rung.model)} {rung.share:.0%}" for rung in rungs)
+        yield f"| {ladder} | {told} |"
+    yield ""
+
+
+def _blind(shown: Shown) -> Iterator[str]:
+    if not shown.sorted:
+        yield from ("Nobody has sorted these models yet.", "")
+        return
+    same = sum(one.first == one.second for one in shown.sorted)
+    apart = sum({one.first, one.second} == {"no", "good"} for one in shown.sorted)
+    yield f"Of {len(shown.sorted)} strips both said the same of {same}; of {apart} one said *no*, the other *good*."
+    yield from (
+        "",
+        "| check | no: best | acceptable: worst to best | good: worst | rubric: none, all |",
+        "| --- | ---: | --- | ---: | --- |",
+    )
+    said = {(one.item, one.model): one.first for one in shown.sorted if one.first == one.second}
+    for row in shown.rows:
+        sign = 1 if row.full_at > row.zero_at else -1
+        here = [m for m in shown.found if (m.item, m.check) == (row.item, row.check) and not m.training]
+        levels: dict[str, list[float]] = {name: [] for name in CLASSES}
+        for m in here:
+            if (m.item, m.model) in said and math.isfinite(m.value):
+                levels[said[m.item, m.model]].append(sign * m.value)
+        no, acceptable, good = (sorted(sign * value for value in sorted(levels[name])) for name in CLASSES)
+        cells = [
+            f"{max(no, key=lambda v: sign * v):.3g}" if no else "",
+            f"{min(acceptable, key=lambda v: sign * v):.3g} to {max(acceptable, key=lambda v: sign * v):.3g}"
+            if acceptable
+            else "",
+            f"{min(good, key=lambda v: sign * v):.3g}" if good else "",
+        ]
+        yield f"| {row.item}: {row.check} | {' | '.join(cells)} | {row.zero_at:g}, {row.full_at:g} |"
+    yield ""
+
+
+def _readings(readings: Sequence[Reading]) -> Iterator[str]:
+    digits = range(10)
+    yield f"| samples of | both read the same | judge reads, of 100: {' | '.join(map(str, digits))} |"
+    yield "| --- | ---: |" + " ---: |" * 10
+    for one in readings:
+        read = " | ".join(f"{100 * one.read[d]:.0f} ({100 * one.agreed[d]:.0f})" for d in digits)
+        yield f"| {_plain(one.name)} | {100 * one.agreement:.0f} of 100 | {read} |"
+    yield from (
+        "",
+        "In brackets: of 100 samples that the judge reads so, how many the second reader reads so, too.",
+        "",
+    )
+
+
+def _models(shown: Shown) -> Iterator[str]:
+    sizes = ", ".join(f"{count} {name}" for name, count in shown.rubric.sizes.items() if name in SIZES)
+    known = ", ".join(f"{name} {number}" for name, number in versions().items())
+    yield from (
+        f"Made by `make calibrate` with {known}; {sizes}. Values: `calibration_models.csv`. A defective model counts",
+        "in the items whose pictures it spoils, an honest one in all that it was trained for.",
+        "",
+        "| model | group | points for pictures | share |",
+        "| --- | --- | ---: | ---: |",
+    )
+    for one in shown.models:
+        points = f"{points_text(one.points_milli)} of {points_text(one.max_milli)}"
+        yield f"| {_plain(one.name)} | {one.group} | {points} | {one.share:.0%} |"
+    yield ""
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def strip_plot(row: Threshold, found: Sequence[Measurement]) -> bytes:
+    """PNG: one line of dots for each group of models, `zero_at` and `full_at` drawn through all of them."""
+    figure = Figure(figsize=(9, 2.9), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    rising = row.full_at > row.zero_at
+    for height, (group, label, colour, marker) in enumerate(reversed(_DOTS)):
+        values = sorted((m.value, m.name) for m in found if m.group == group)
+        axes.scatter([v for v, _ in values], [height] * len(values), c=colour, marker=marker, s=34, alpha=0.65, lw=0)
+        beside = axes.get_yaxis_transform()
+        axes.text(-0.01, height, f"{label} ({len(values)})", transform=beside, ha="right", va="center")
+        worst, best = (values[:1], values[-1:]) if rising else (values[-1:], values[:1])
+        for value, model in best if group == "defective" else worst:
+            axes.annotate(
+                _plain(model), (value, height), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7
+            )
+    ends = ((row.zero_at, "zero at", ":", rising), (row.full_at, "full at", "-", not rising))
+    for value, text, style, left in ends:
+        axes.axvline(value, color="#333333", linestyle=style, lw=1.2)
+        side, shift = ("right", -3) if left else ("left", 3)
+        top, words = (value, len(_DOTS) - 0.42), f"{text} {value:g}"
+        axes.annotate(words, top, xytext=(shift, 0), textcoords="offset points", ha=side, va="bottom", fontsize=8)
+    axes.set_ylim(-0.5, len(_DOTS) - 0.4)
+    axes.set_yticks([])
+    axes.set_xlabel("larger is better" if rising else "smaller is better")
+    axes.set_title(f"{row.item}: {row.check}", fontsize=10, pad=16)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()

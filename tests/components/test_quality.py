@@ -101,14 +101,14 @@ def evidence(
     others, other_labels = digits(COUNT)
     x, y = digits(2 * COUNT)
     questions = {"x": x, "y": y, "labels": labels, "prior_labels": other_labels, "prior": np.zeros((COUNT, 2))}
+    questions["fresh_x"] = x[:64]
     answers = {"quality.cvae/samples/images": images if drawn is None else drawn, "quality.cvae/here/images": x}
     if decoded:
         answers["decode.cvae/decode/images"] = np.concatenate([x, others if prior is None else prior])
     if fresh is not None:
         answers["untrained.cvae/untrained/reconstructions"] = fresh[:64]
         answers["untrained.cvae/untrained/drawn"] = fresh
-    asked = {f"quality.cvae/{name}": array for name, array in questions.items()}
-    return Evidence(asked | {"components.cvae/many_x": x[:64]}, answers)
+    return Evidence({f"quality.cvae/{name}": array for name, array in questions.items()}, answers)
 
 
 def found(name: str, given: Evidence, **numbers: float) -> Finding:

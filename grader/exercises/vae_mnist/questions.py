@@ -15,7 +15,7 @@ from grader.records import Array, Stage
 
 PARTS = ("vae", "cvae")
 MAX_LATENT = 512
-MANY = 64  # images that show what an encoder's numbers have to do with each other
+MANY = 64  # images that show what an encoder's numbers have to do with each other, or what a fresh model makes of them
 UNTRAINED = 500  # codes from the prior that are decoded with a model with which no step was made
 Questions = dict[Stage, dict[str, Array]]  # stage -> name -> array
 
@@ -46,11 +46,11 @@ def decode_questions(codes: Array, quality: Mapping[str, Array], state: Mapping[
     return {**state, "codes": np.concatenate([moved, prior]).astype(np.float32), "labels": labels}
 
 
-def untrained_questions(components: Mapping[str, Array], quality: Mapping[str, Array]) -> dict[str, Array]:
+def untrained_questions(quality: Mapping[str, Array]) -> dict[str, Array]:
     """What a fresh box is asked about a model with which no step was made; the hidden images are not among it."""
     return {
-        "x": components["many_x"],
-        "y": components["many_y"],
+        "x": quality["fresh_x"],
+        "y": quality["fresh_y"],
         "codes": quality["prior"][:UNTRAINED],
         "labels": quality["prior_labels"][:UNTRAINED],
     }
@@ -149,11 +149,14 @@ def _loss_questions(rng: np.random.Generator, mnist: Mnist) -> dict[str, Array]:
 
 def _quality_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mnist) -> dict[str, Array]:
     x, chosen = hidden_images(rng, mnist.test_images, sizes["reconstructions"])
+    fresh_x, fresh = hidden_images(rng, mnist.test_images, MANY)
     labels = np.arange(sizes["samples"], dtype=np.int64) % 10
     prior_labels = np.arange(sizes["prior_samples"], dtype=np.int64) % 10
     return {
         "x": x,
         "y": mnist.test_labels[chosen],
+        "fresh_x": fresh_x,
+        "fresh_y": mnist.test_labels[fresh],
         "labels": rng.permutation(labels),
         "draw_seed": _integer(int(rng.integers(1 << 31))),
         "noise": _normal(rng, sizes["reconstructions"], MAX_LATENT, scale=0.05),

@@ -113,8 +113,7 @@ class VaeMnist:
             quality = Stage.of("quality", part).arrays(evidence.questions)
             decoder = {name: array for name, array in state.items() if name.startswith("decoder/")}
             asked[Stage.of("decode", part)] = questions.decode_questions(codes, quality, decoder)
-            components = Stage.of("components", part).arrays(evidence.questions)
-            asked[Stage.of("untrained", part)] = questions.untrained_questions(components, quality)
+            asked[Stage.of("untrained", part)] = questions.untrained_questions(quality)
         return asked | by_toys.questions(evidence, STAND_IN.read_bytes())
 
     def figures(self, evidence: Evidence) -> list[Figure]:

@@ -210,7 +210,7 @@ def untrained(evidence: Evidence, part: str) -> tuple[Array, Array, Array] | Non
     names = [source.array(name) for name in ("reconstructions", "drawn")]
     if not all(name in evidence.answers for name in names):
         return None
-    x = evidence.questions[Stage.of("components", part).array("many_x")]
+    x = evidence.questions[Stage.of("quality", part).array("fresh_x")]
     made, drawn_images = (evidence.answers[name] for name in names)
     if made.size != x.size or drawn_images.size % PIXELS or not drawn_images.size:
         return None

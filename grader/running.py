@@ -287,8 +287,7 @@ def _undecided(evidence: Evidence, case: Case, first: Kept) -> Evidence:
     for index, role in training.items():
         if role.part is None or not (why := _cut(first, index, training)):
             continue
-        steps = Address.of("trained", role.part, case.exercise.interface.steps)
-        if first.status is not Status.TIMEOUT and not any(name.startswith(f"{steps}/") for name in evidence.answers):
+        if first.status is not Status.TIMEOUT and not _worked(evidence, role.part, case.exercise.interface.steps):
             continue
         of_training = [Stage.of(kind, role.part) for kind in OF_TRAINING]
         lost = {source: Fault(Blame.OURS, why) for source in _specs(case, of_training)}
@@ -300,6 +299,12 @@ def _undecided(evidence: Evidence, case: Case, first: Kept) -> Evidence:
         faults = {name: fault for name, fault in evidence.faults.items() if kept(name)}
         evidence = Evidence(evidence.questions, answers, faults | lost)
     return evidence
+
+
+def _worked(evidence: Evidence, part: str, question: str) -> bool:
+    """Whether the part's training got to work, as that question of the stage `trained` shows; not where none does."""
+    prefix = f"{Address.of('trained', part, question)}/" if question else ""
+    return bool(prefix) and any(name.startswith(prefix) for name in evidence.answers)
 
 
 def _cut(first: Kept, index: int, training: Collection[int]) -> str:

@@ -89,11 +89,11 @@ class Kernel:
         task = asyncio.ensure_future(client.async_execute_cell(cell, 0))
         flood = asyncio.ensure_future(client.flooded.wait())
         asking = asyncio.ensure_future(client.ask_after_reply())
-        before, waited = self._processor_s(), 0.0
-        while not task.done() and not flood.done() and not is_over(waited, self._processor_s() - before, timeout_s):
-            left = timeout_s - waited if waited < timeout_s else LOOK_S
-            await asyncio.wait({task, flood}, timeout=left + 0.01, return_when=asyncio.FIRST_COMPLETED)
-            waited = time.monotonic() - started
+        before, waited, worked = self._processor_s(), 0.0, 0.0
+        while not task.done() and not flood.done() and not is_over(waited, worked, timeout_s):
+            left = timeout_s - waited if waited < timeout_s else min(timeout_s - worked, LOOK_S)
+            await asyncio.wait({task, flood}, timeout=max(left, 0) + 0.05, return_when=asyncio.FIRST_COMPLETED)
+            waited, worked = time.monotonic() - started, self._processor_s() - before
         flood.cancel()
         timed_out = not task.done()
         ended_itself = timed_out and not await client.km.is_alive()

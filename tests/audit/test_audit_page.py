@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from html import unescape
+from pathlib import Path
 
 from audit_samples import EVIL, LEFT, audited, verdicts, wrong
 from rich.console import Console
 
-from grader.audit.page import audit_html
+from grader.audit.page import audit_html, levels_of
 from grader.audit.records import MARKS, Audit, summary
 from grader.audit.table import audit_csv, print_audit
 
@@ -49,3 +50,16 @@ def test_the_terminal_ends_with_the_summary() -> None:
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert lines[-1] == summary(sample())
     assert "1 of 2 wrong solutions" in lines[-1]
+
+
+def test_the_page_shows_what_levels_look_like_where_the_calibration_left_pictures(tmp_path: Path) -> None:
+    made = sample()
+    assert levels_of(made.items, tmp_path / "none") == []
+    (tmp_path / "one.draw.draws_well.strips.png").write_bytes(b"\x89PNG")
+    (tmp_path / "two.draw.draws_well.strips.png").write_bytes(bytes(3_000_000))  # too large for a page
+    (level,) = levels_of(made.items, tmp_path)
+    assert (level.item, level.title, level.points_milli) == ("one.draw", "It draws well.", 20_000)
+    page = audit_html(made, [level])
+    assert 'src="data:image/png;base64,iVBORw=="' in page
+    assert "img-src data:" in unescape(page)
+    assert "What earns points for pictures" not in audit_html(made)

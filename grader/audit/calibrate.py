@@ -1,15 +1,18 @@
 """`make calibrate`: the zoo of models is run and measured; tables, pictures and a page follow.
 
-Writes `docs/calibration.csv` (one row a check), `docs/calibration_models.csv` (one row a model and seed),
-`docs/calibration.md`, and for each check a picture of its levels and one of its strips in `docs/calibration/`. A model
-whose evidence is stored is not run again.
+Writes `docs/calibration.csv` with a row for each check, `docs/calibration_first.csv` likewise for the notebook that
+was handed out first, `docs/calibration_models.csv` with a row for each model and seed, `docs/calibration.md`, and for
+each check a picture of its levels and one of its strips in `docs/calibration/`. A model whose evidence is stored is not
+run again.
 """
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 from grader.audit import corpus
@@ -65,6 +68,8 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
     order = {name: number for number, name in enumerate(_names())}  # as in the files: ladders go down
     came = run_all(wanted, rubric_path, jobs, say)
     results = sorted(came, key=lambda result: (order[result.wanted.name], result.wanted.training))
+    if not any(result.wanted.name == corpus.REFERENCE and not result.error for result in results):
+        raise GraderError("nothing to compare with: the reference was not run; calibrate without --stored")
     say("thresholds, tables and pictures")
     pictures = needing_training(exercise.checks)
     alone = _each_alone(rubric)
@@ -110,26 +115,26 @@ def _write(
     results: Sequence[Result],
     exercise: Pictured,
 ) -> None:
-    """The two tables, and two pictures for each check."""
+    """The tables, and two pictures for each check."""
     folder = DOCS / "calibration"
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(DOCS / "calibration.csv", csv_bytes([_plain(row) for row in rows]))
     write_atomically(DOCS / "calibration_first.csv", csv_bytes([_plain(row) for row in first]))
     write_atomically(DOCS / "calibration_models.csv", csv_bytes(_by_model(found)))
     folders = {(result.wanted.name, result.wanted.training): result.wanted.folder for result in results}
+
+    @cache
+    def strip(model: str, training: int, item: str) -> Array:  # several checks show the same one
+        return exercise.strip(stored_evidence(folders[model, training]), item, COLUMNS)
+
     for row in rows:
-        here = [m for m in found if (m.item, m.check) == (row.item, row.check) and m.value == m.value]
+        here = [m for m in found if (m.item, m.check) == (row.item, row.check) and math.isfinite(m.value)]
         write_atomically(folder / f"{row.item}.{row.check}.png", strip_plot(row, here))
-        strips = list(_strips(row, here, folders, exercise))
-        if strips:
-            write_atomically(folder / f"{row.item}.{row.check}.strips.png", sheet(strips))
+        write_atomically(folder / f"{row.item}.{row.check}.strips.png", sheet(list(_strips(row, here, strip))))
 
 
 def _strips(
-    row: Threshold,
-    here: Sequence[Measurement],
-    folders: Mapping[tuple[str, int], Path],
-    exercise: Pictured,
+    row: Threshold, here: Sequence[Measurement], strip: Callable[[str, int, str], Array]
 ) -> Iterator[tuple[str, Array]]:
     """Pictures of the models that stand nearest to no points, half of them and all, and the reference's."""
     words = corpus.level_words()[row.check]
@@ -139,7 +144,7 @@ def _strips(
     chosen = {name: _nearest(models, at, abs(row.full_at - row.zero_at)) for name, at in ends.items()}
     chosen["the reference"] = next(m for m in here if m.name == corpus.REFERENCE)
     for name, one in chosen.items():
-        images = exercise.strip(stored_evidence(folders[one.model, one.training]), row.item, COLUMNS)
+        images = strip(one.model, one.training, row.item)
         at = f"; {one.name.replace('_', ' ')}" if name != "the reference" else ""
         yield f"{name}{at}: {words.format(value=one.value, percent=100 * one.value)}", images
 
@@ -171,16 +176,16 @@ def _by_model(found: Sequence[Measurement]) -> list[dict[str, object]]:
     rows: dict[str, dict[str, object]] = {}
     for m in found:
         row = rows.setdefault(m.name, {"model": m.model, "seed": m.training, "group": m.group})
-        row[f"{m.item}: {m.check}"] = "" if m.value != m.value else f"{m.value:.4g}"
-        row[f"{m.item}: {m.check}: standard error"] = "" if m.value != m.value else f"{m.standard_error:.2g}"
+        row[f"{m.item}: {m.check}"] = f"{m.value:.4g}" if math.isfinite(m.value) else ""
+        row[f"{m.item}: {m.check}: standard error"] = f"{m.standard_error:.2g}" if math.isfinite(m.value) else ""
         row[f"{m.item}: {m.check}: points"] = f"{m.points_milli / 1000:g}"
     return list(rows.values())
 
 
 def sheets_to_sort(rubric_path: Path, out: Path) -> list[Path]:
-    """Sheets of numbered strips of the stored models, in an order that tells nothing, for people to sort by looking.
+    """Sheets of numbered strips of the stored models, in an order that tells nothing, to be sorted by looking.
 
-    `out/key.csv`, which they do not get, says which strip is whose.
+    `out/key.csv`, which whoever sorts them does not get, says which strip is whose.
     """
     rubric, exercise = _pictured(rubric_path)
     pictures = needing_training(exercise.checks)

@@ -6,7 +6,8 @@ The rule, for each check of each item, in the direction in which the number gets
   result: the pooled standard deviation over the seeds of those ordinary models that were trained with several, which
   holds the draws of questions and pictures as well as the training;
 * `full_at` lies two `E` before `H`, rounded to two digits to the lenient side;
-* `zero_at` is where people who look at the pictures say that they are not what was asked for.
+* `zero_at` is set by hand: beyond what was refused when the pictures were sorted by looking, as far as the check itself
+  was the reason, and so that each defect of the corpus earns at most the share that it deserves.
 
 Ordinary is named beforehand, in `corpus/`: the right components, the given constants, both terms of the loss in the
 proportion that the notebook asks for. Weak designs are named, too, and may lose some points. Defects stand on ladders,

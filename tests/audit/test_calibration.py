@@ -178,7 +178,7 @@ def test_the_page_shows_what_a_level_looks_like_and_what_people_said() -> None:
         "Points: 1 (`training_lowers_the_loss`). All of them: 77 of 100 are right. None: 30 of 100 are right." in text
     )
     assert "| l | bad 0% |" in text
-    assert "Of 3 strips both said the same of 2; of 0 one said *no*" in text
+    assert "Of 3 strips 2 were sorted alike; 0 were *no* once and *good* once." in text
     assert f"| {ITEM}: {CHECK} | 0.2 |  | 0.9 | 0.3, 0.77 |" in text.replace("0.89", "0.9")
     assert "| good | 90 of 100 | 10 (80) |" in text
     assert "| good, seed 2 | ordinary | 1 of 1 | 100% |" in text

@@ -14,7 +14,7 @@ from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist.checks import CHECKS, pictures, real
 from grader.judging import BORDERLINE, CLOSE, Measurement, graded, needing_training, weighed
 from grader.metrics.copies import copy_bank
-from grader.records import Array, Evidence, Finding, Level
+from grader.records import Array, Blame, Evidence, Finding, Level
 
 COUNT = 200
 ENDS = {"zero_at": 0.2, "full_at": 0.8}
@@ -261,6 +261,20 @@ def test_codes_wider_than_the_notebooks_own_earn_no_pictures() -> None:
             else:
                 with pytest.raises(NotAnswered, match="LATENT_DIM = 8 numbers, got 484"):
                     found(name, wide, **numbers)
+
+
+@pytest.mark.parametrize(("tried", "blame"), [(8, Blame.OURS), (484, Blame.STUDENT)])
+def test_codes_that_become_wider_by_training_are_a_persons_matter(tried: int, blame: Blame) -> None:
+    given = evidence()
+    codes = {"quality.cvae/encode/mu": np.zeros((COUNT, 484), np.float32)}
+    said = {
+        "components.cvae/encoder/latent_dim": np.array(8),
+        "components.cvae/encoder/mu": np.zeros((3, 7, tried), np.float32),
+    }
+    wide = Evidence(given.questions, {**given.answers, **codes, **said})
+    with pytest.raises(NotAnswered, match="in LATENT_DIM = 8 numbers, got 484") as ended:
+        found("samples_differ", wide, **dict(LEVELS)["samples_differ"])
+    assert ended.value.fault.blame is blame
 
 
 def test_draws_in_black_and_white_are_not_judged_by_their_looks() -> None:

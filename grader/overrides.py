@@ -8,7 +8,8 @@ student0003:
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -151,8 +152,8 @@ def _said(fields: Mapping[str, Any], where: str) -> tuple[str, str, str]:
     return one_line(fields["reason"].strip(), MAX_REASON), one_line(fields["by"].strip(), 100), one_line(str(when), 40)
 
 
-def names_of(keys: Mapping[str, str | None], also: Collection[str] = ()) -> dict[str, str]:
-    """Every name by which a decision may mean a submission: its key, and its student's id."""
-    students = [student for student in keys.values() if student]
-    ids = {student: key for key, student in keys.items() if student and students.count(student) == 1}
+def names_of(keys: Mapping[str, Sequence[str]], also: Collection[str] = ()) -> dict[str, str]:
+    """Every name by which a decision may mean a submission: its key, and the ids of its students."""
+    count = Counter(student for students in keys.values() for student in students)
+    ids = {student: key for key, students in keys.items() for student in students if count[student] == 1}
     return ids | {key: key for key in (*keys, *also)}

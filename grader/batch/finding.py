@@ -47,16 +47,38 @@ class Found:
 
 @dataclass
 class _Pile:
-    """All that one person handed in."""
+    """All that one person handed in, or one team."""
 
     owner: Owner
     match: Match
     files: list[tuple[File, Owner]] = field(default_factory=list)
+    others: list[_Pile] = field(default_factory=list)  # of whom the download says that they handed it in together
 
     @property
     def identity(self) -> str:
         """What no other pile has."""
-        return f"student {self.match.student.id}" if self.match.student else f"owner {self.owner.id}"
+        own = f"student {self.match.student.id}" if self.match.student else f"owner {self.owner.id}"
+        return " ".join([own, *(other.identity for other in self.others)])
+
+    @property
+    def people(self) -> list[_Pile]:
+        """Each of the people by themself."""
+        return [self, *self.others]
+
+    @property
+    def students(self) -> tuple[Student, ...]:
+        """Everybody on the roster whose it is."""
+        matches = [one.match for one in self.people]
+        return tuple(student for match in matches if match.student for student in (match.student, *match.team))
+
+    @property
+    def wished(self) -> tuple[Student | None, str]:
+        """What its key is made of: the one student whose id it may be, and another name."""
+        if self.others:
+            return None, "-".join(
+                sorted(one.match.student.id if one.match.student else one.owner.id for one in self.people)
+            )
+        return None if self.match.team else self.match.student, self.owner.id
 
 
 @dataclass(frozen=True)
@@ -85,15 +107,15 @@ def find(
     layouts = {name: layout_of(part) for name, part in sections(files).items()}
     owned = [(file, owner) for file in files for owner in layouts[file.section].owners(file)]
     exercise = _exercise(owned, template, max_mb)
-    piles = _piles(owned, roster, [exercise.name, template.name if template else ""])
+    piles = _together(_piles(owned, roster, [exercise.name, template.name if template else ""]))
     there = [pile for pile in piles if _is_submission(pile, layouts)]
     usable = [pile for pile in there if not _is_handed_out(pile, exercise)] or there
-    keys = _keys({pile.identity: (pile.match.student, pile.owner.id) for pile in usable}, roster)
+    keys = _keys({pile.identity: pile.wished for pile in usable}, roster)
     keyed = sorted(((keys[pile.identity], pile) for pile in usable), key=lambda pair: pair[0])
     handed_in = tuple(_handed_in(key, pile, unpacked / key, exercise, known=bool(roster)) for key, pile in keyed)
     if not handed_in:
         raise GraderError(f"{shown}: expected notebooks (.ipynb), folders with notebooks, or a download; found none")
-    known = {one.student.id for one in handed_in if one.student is not None}
+    known = {student.id for one in handed_in for student in one.students}
     missing = tuple(s for s in (roster.students if roster else ()) if s.id not in known)
     aside = [pile for pile in piles if pile not in usable]
     of_layouts = [remark for layout in layouts.values() for remark in layout.remarks]
@@ -231,6 +253,16 @@ def _piles(owned: Sequence[tuple[File, Owner]], roster: Roster | None, exercise:
     return list(piles.values())
 
 
+def _together(piles: Sequence[_Pile]) -> list[_Pile]:
+    """Piles of the same files are one team's."""
+    by_files: dict[frozenset[tuple[str, ...]], list[_Pile]] = {}
+    for pile in piles:
+        by_files.setdefault(frozenset((file.section, *file.parts) for file, _ in pile.files), []).append(pile)
+    for first, *others in by_files.values():
+        first.others = others
+    return [first for first, *_ in by_files.values()]
+
+
 def _keys(people: Mapping[str, tuple[Student | None, str]], roster: Roster | None) -> dict[str, str]:
     """A key for each person by their identity; given are the student, if it is one, and the name in the download.
 
@@ -294,10 +326,11 @@ def _told(piles: Sequence[_Pile], roster: Roster | None) -> tuple[str, ...]:
     """Who is not known, and every match that is in doubt."""
     if not roster:
         return ()
-    strangers = sorted({plain(pile.owner.name or pile.owner.id, 60) for pile in piles if pile.match.student is None})
+    people = [one for pile in piles for one in pile.people]
+    strangers = sorted({plain(one.owner.name or one.owner.id, 60) for one in people if one.match.student is None})
     named = ", ".join(strangers[:TOLD])
     remarks = [f"{len(strangers)} not found on the roster, or not one alone: {named}"] if strangers else []
-    doubtful = sorted((pile for pile in piles if pile.match.doubt), key=lambda pile: pile.identity)
+    doubtful = sorted((one for one in people if one.match.doubt), key=lambda one: one.identity)
     for pile in doubtful[:MOST_TOLD]:
         whose = plain(pile.match.student.name or pile.match.student.id, 60) if pile.match.student else "given to nobody"
         remarks.append(f"{plain(pile.owner.name or pile.owner.id, 60)}: {pile.match.doubt}; {whose}")
@@ -341,14 +374,17 @@ def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known:
             remarks.append(Remark("other_notebook", told, needs_person=True))
     if not works:
         return _refused(key, pile, reasons, remarks)
-    if known and not pile.match.student and len({(w.shown.rpartition("/")[0], plain_name(w.named)) for w in works}) > 1:
-        remarks.append(Remark("whose", "nobody on the roster, and maybe the work of several people", needs_person=True))
+    of_several = not pile.students or pile.match.team
+    if known and of_several and len({(w.shown.rpartition("/")[0], plain_name(w.named)) for w in works}) > 1:
+        whose = "a team's folder" if pile.students else "nobody on the roster"
+        remarks.append(Remark("whose", f"{whose}, and maybe the work of several people", needs_person=True))
     work, choice = chosen(works, exercise.name, exercise.template, exercise.max_mb)
     if work.owner.late:
         remarks.append(Remark("late", "the download marks this submission as late"))
     assert work.file.path is not None
     shown = plain(work.shown, SHOWN)
-    return HandedIn(key, work.file.path, shown, pile.match.student, (*choice, *remarks))
+    student, *team = pile.students or (None,)
+    return HandedIn(key, work.file.path, shown, student, (*choice, *remarks), team=tuple(filter(None, team)))
 
 
 def _inside(file: File, owner: Owner, into: Path, max_mb: float, reasons: list[str]) -> list[Work]:
@@ -366,10 +402,9 @@ def _inside(file: File, owner: Owner, into: Path, max_mb: float, reasons: list[s
 
 def _doubt(pile: _Pile) -> list[Remark]:
     """For the staff; no other student's name is in it."""
-    if not pile.match.doubt:
-        return []
-    whose = "" if pile.match.student else "; no student was given it"
-    return [Remark("whose", f"whose submission this is: {pile.match.doubt}{whose}", needs_person=True)]
+    matches = [one.match for one in pile.people if one.match.doubt]
+    told = [f"{match.doubt}{'' if match.student else '; no student was given it'}" for match in matches]
+    return [Remark("whose", f"whose submission this is: {doubt}", needs_person=True) for doubt in told]
 
 
 def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Remark]) -> HandedIn:
@@ -379,4 +414,5 @@ def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Re
     why = "; ".join(plain(reason, 160) for reason in reasons[:TOLD]) or f"found: {found}"
     told = f"no notebook (.ipynb) that can be read was handed in; {why}"
     path = first.path or Path(component(first.name))
-    return HandedIn(key, path, plain(first.place, SHOWN), pile.match.student, tuple(remarks), told)
+    student, *team = pile.students or (None,)
+    return HandedIn(key, path, plain(first.place, SHOWN), student, tuple(remarks), told, tuple(filter(None, team)))

@@ -182,7 +182,7 @@ def _students(out: Path) -> dict[str, str]:
         manifest = read_manifest(out)
     except GraderError:
         return {}
-    ids = {one.key: one.student.id if one.student else None for one in manifest.handed_in}
+    ids = {one.key: [student.id for student in one.students] for one in manifest.handed_in}
     return names_of(ids, [student.id for student in manifest.missing])
 
 

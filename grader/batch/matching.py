@@ -11,9 +11,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from grader.batch.headings import folded
 from grader.batch.layouts import Clue, Owner
 from grader.batch.records import Student
-from grader.batch.roster import Kind, Roster, exact, folded, name_words, participant_word, spelled
+from grader.batch.roster import Kind, Roster, exact, name_words, participant_word, spelled
 
 SHORTEST = 3  # characters of a piece of a file's name that can name a student
 MOST_WORDS = 12  # of a file's name that are looked at, and of a name in it
@@ -51,6 +52,8 @@ class Match:
     student: Student | None = None
     sure: bool = False  # by a number, a login or an address, which no two people share
     doubt: str = ""  # why it stays unmatched although something fits, or what should be checked
+    by: str = ""  # what told it: "student id and name"
+    team: tuple[Student, ...] = ()  # who else hands in with the student, where the name is a team's
 
 
 def matches(
@@ -67,7 +70,22 @@ def matches(
     for keys in claims.values():
         for key in _rivals(keys, owners, found, work):
             found[key] = Match(doubt=f"{len(keys)} people could be this student")
+    alone = {match.student.id for match in found.values() if match.student}
+    for key, owner in owners.items():
+        if owner.text and len(folded(owner.text)) < SHORTEST:
+            continue  # a folder "A" may be anything
+        if not found[key].student and (members := roster.team(owner.text or owner.name)):
+            found[key] = _of_team(members, alone)
     return found
+
+
+def _of_team(members: Sequence[Student], alone: Collection[str]) -> Match:
+    """The team, without those who have handed in alone, too."""
+    left = [student for student in members if student.id not in alone]
+    apart = ", ".join(student.name or student.id for student in members if student.id in alone)
+    if not left:
+        return Match(doubt="everybody in this team has handed in alone")
+    return Match(left[0], True, f"handed in alone, too: {apart}" if apart else "", "team", tuple(left[1:]))
 
 
 def meant(text: str, roster: Roster | None, exercise: Iterable[str]) -> Match:
@@ -113,7 +131,9 @@ def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
         student = roster.by_id[one]
         strong = any(kind in _STRONG for kind, _ in numbered)
         agrees = one in named if named else strong or _alike(name, student)
-        return Match(student, sure=True) if agrees else Match(doubt="its number is one student's and its name is not")
+        by = _listed([kind for kind, _ in numbered] + ([Kind.NAME] if one in named else []))
+        doubt = "its number is one student's and its name is not"
+        return Match(student, sure=True, by=by) if agrees else Match(doubt=doubt)
     if len(named) > 1:
         return Match(doubt=f"{len(named)} students have this name")
     if not named:
@@ -121,7 +141,12 @@ def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
     (one,) = named
     if any(clue.kind is not Kind.EMAIL and roster.has(clue.kind, one) for clue, ids in told if not ids):
         return Match(doubt="its name is one student's and its number is not")
-    return Match(roster.by_id[one])
+    return Match(roster.by_id[one], by=_listed([Kind.NAME]))
+
+
+def _listed(kinds: Iterable[Kind]) -> str:
+    """ "student id and name"."""
+    return " and ".join(dict.fromkeys(map(str, kinds)))
 
 
 def _alike(name: str, student: Student) -> bool:
@@ -146,7 +171,9 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
         if len(whole) > 1:
             return Match(doubt=f"{len(whole)} students could be meant")
         by_login_alone = not any(told[kind] for kind in kinds if kind is not Kind.LOGIN)
-        return Match(doubt=ALSO_A_NAME) if by_login_alone and _names_another(text, one, roster) else Match(one, sure)
+        by = _listed(kind for kind in kinds if told[kind])
+        in_a_name = by_login_alone and _names_another(text, one, roster)
+        return Match(doubt=ALSO_A_NAME) if in_a_name else Match(one, sure, by=by)
     words = _words(text)
     pieces = {piece for piece in (*re.split(r"[_\s,;()\[\]+]+", text), *words) if len(piece) >= SHORTEST}
     numbers = [piece for piece in pieces if any(c.isdigit() for c in piece) or "@" in piece]
@@ -170,7 +197,10 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
     if unknown and not by_number:
         return Match(doubt="words beside the name could be another person's")
     agrees = not unknown or named
-    return Match(student, bool(by_number) or student.id in by_login, "" if agrees else "matched by the number alone")
+    texts = {Kind.NUMBER: numbers, Kind.LOGIN: [*numbers, *logins], Kind.EMAIL: numbers, Kind.NAME: _runs(words)}
+    by = _listed(kind for kind in kinds if student.id in _all(roster, [kind], texts[kind]))
+    doubt = "" if agrees else "matched by the number alone"
+    return Match(student, bool(by_number) or student.id in by_login, doubt, by)
 
 
 def _may_be_no_id(words: Sequence[str], student: Student, roster: Roster) -> bool:

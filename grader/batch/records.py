@@ -10,8 +10,8 @@ The folder of a class, `OUT`, is `runs/<name of the submissions' folder>` unless
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -51,6 +51,12 @@ class HandedIn:
     student: Student | None = None
     remarks: tuple[Remark, ...] = ()  # for instance that an older notebook lay beside it
     refused: str = ""  # why there is nothing to grade, one line for the student; then `path` is what was found
+    team: tuple[Student, ...] = ()  # who handed it in together with the student
+
+    @property
+    def students(self) -> tuple[Student, ...]:
+        """Everybody on the roster whose work it is."""
+        return (self.student, *self.team) if self.student else self.team
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a gradebook: a student, what they handed in, and its report."""
+    """What one student or one team handed in, and its report."""
 
     key: str  # the submission's, or the student's id where nothing was handed in
     state: State
@@ -102,6 +108,17 @@ class Row:
     report: GradeReport | None = None  # with a person's decisions applied; None where nothing was graded
     folder: Path | None = None  # the run folder
     reason: str = ""
+    team: tuple[Student, ...] = ()  # who handed it in together with the student
+
+    @property
+    def students(self) -> tuple[Student, ...]:
+        """Everybody on the roster whose row it is."""
+        return (self.student, *self.team) if self.student else self.team
+
+    def each_student(self) -> Iterator[Row]:
+        """The row of each of its students, with the others as their team; itself where nobody is known."""
+        for student in self.students or (None,):
+            yield replace(self, student=student, team=tuple(one for one in self.students if one is not student))
 
     @property
     def points_milli(self) -> int | None:

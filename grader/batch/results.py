@@ -64,7 +64,7 @@ def decisions_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Dec
     Raises:
         GraderError: where the file is wrong, in one line.
     """
-    students = {one.key: one.student.id if one.student else None for one in manifest.handed_in}
+    students = {one.key: [student.id for student in one.students] for one in manifest.handed_in}
     return read_overrides(out / OVERRIDES, rubric, names_of(students))
 
 
@@ -100,7 +100,7 @@ def _pictures(rows: Sequence[Row]) -> dict[str, bytes]:
 
 def _row(handed_in: HandedIn, folder: Path) -> Row:
     def row(state: State, reason: str = "", report: GradeReport | None = None) -> Row:
-        return Row(handed_in.key, state, handed_in.student, handed_in, report, folder, reason)
+        return Row(handed_in.key, state, handed_in.student, handed_in, report, folder, reason, handed_in.team)
 
     there = has_report(folder)
     tried = failed_try(folder)

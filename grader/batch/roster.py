@@ -16,8 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 
+from grader.batch.headings import folded, key_of
 from grader.batch.records import Student
 from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError
@@ -25,14 +27,12 @@ from grader.notebook.format import one_line
 
 MAX_BYTES = 20_000_000
 MAX_CELL = 2000  # characters
-# Headings in order of preference, folded: what a gradebook's own export calls the same thing.
+# Headings in order of preference, as `key_of` says them.
 ID = ("sisuserid", "studentid", "sid", "idnumber", "username", "sisloginid", "netid", "user", "login", "id")
-NAME = ("student", "fullname", "name", "studentname", "displayname")
-FIRST = ("firstname", "givenname", "forename", "first")
-LAST = ("lastname", "surname", "familyname", "last")
-EMAIL = ("email", "emailaddress", "mail")
+NAME = ("student", "name")
 NUMBERS = ("sisuserid", "studentid", "sid", "idnumber", "id")
 LOGINS = ("username", "sisloginid", "netid", "user", "login")
+LARGEST_TEAM = 12  # a group of more is a section of the course
 OF_CANVAS = {"id", "sisloginid"}  # in Canvas's exported gradebook, `ID` is Canvas's own number of the user
 PARTICIPANT = "identifier"  # in Moodle's grading worksheet: "Participant 4002", in whatever language
 # Some languages write these letters out where a system takes none but a to z.
@@ -76,6 +76,20 @@ class Roster:
         found = frozenset[str]().union(*(self.known(kind, clue) for kind in kinds))
         return self.by_id[next(iter(found))] if len(found) == 1 else None
 
+    def team(self, name: str) -> tuple[Student, ...]:
+        """The members of the team with this name, in the roster's order; nobody where it is none's."""
+        return self._teams.get(folded(name), ())
+
+    @cached_property
+    def _teams(self) -> dict[str, tuple[Student, ...]]:
+        found: dict[str, list[Student]] = defaultdict(list)
+        for student in self.students:
+            for heading, value in student.columns.items():
+                names = map(folded, re.split("[,;]", value) if key_of(heading) == "team" else [])
+                for way in {way for name in names if name for way in (name, folded(heading) + name)}:
+                    found[way].append(student)  # of the column "Team", 4 is "Team 4"
+        return {name: tuple(members) for name, members in found.items() if len(members) <= LARGEST_TEAM}
+
     @cached_property
     def by_id(self) -> dict[str, Student]:
         """The students by their ids."""
@@ -101,16 +115,6 @@ class Roster:
         return {kind: {key: frozenset(ids) for key, ids in keys.items()} for kind, keys in found.items()}
 
 
-def folded(text: str) -> str:
-    """The text without case, accents, punctuation and space; other scripts stay as they are.
-
-    >>> folded("O'Néil, Jean-Luc")
-    'oneiljeanluc'
-    """
-    plain = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in plain.casefold() if c.isalnum())
-
-
 def exact(text: str) -> str:
     """An id, a login or an address as it is compared: its case alone does not matter."""
     return unicodedata.normalize("NFKC", text).casefold().strip()
@@ -133,7 +137,7 @@ def participant_word(student: Student) -> str:
 
 
 def _columns(student: Student) -> dict[str, str]:
-    return {folded(heading): value for heading, value in reversed(list(student.columns.items()))}
+    return {key_of(heading, value): value for heading, value in reversed(list(student.columns.items()))}
 
 
 def _keys(student: Student) -> Iterator[tuple[Kind, str]]:
@@ -173,9 +177,11 @@ def read_roster(path: Path) -> Roster:
     if not rows or not any(cell.strip() for cell in rows[0]):
         raise GraderError(f"{shown}: expected a row of headings and a row a student, found nothing")
     headings = [one_line(cell.strip(), 100) for cell in rows[0]]
-    known = {folded(heading): number for number, heading in reversed(list(enumerate(headings)))}
+    values = next((row for row in rows[1:] if any(row)), [])
+    keys = [key_of(heading, value) for heading, value in zip_longest(headings, values[: len(headings)], fillvalue="")]
+    known = {key: number for number, key in reversed(list(enumerate(keys)))}
     told = one_line(", ".join(headings), 200)
-    if not any(name in known for name in (*ID, *EMAIL)):
+    if not any(name in known for name in (*ID, "email")):
         raise GraderError(f"{shown}: expected a heading for an id, a login or an email address, got {told}")
     return Roster(tuple(_students(shown, headings, known, rows[1:])))
 
@@ -191,9 +197,12 @@ def _students(
             found = (cells[known[name]] for name in names if name in known and known[name] < len(cells))
             return next(filter(None, found), "")
 
-        email = cell(EMAIL)
+        email = cell(["email"])
         identity = cell(ID) or email
-        name = cell(NAME) or " ".join(filter(None, (cell(FIRST), cell(LAST))))
+        first, last = cell(["firstname"]), cell(["lastname"])
+        name = cell(NAME) or " ".join(filter(None, (first, last)))
+        if first and not last and folded(first) not in folded(name):  # a list with "Name" and "Vorname"
+            name = f"{first} {name}"
         if not identity or "points possible" in " ".join(cells).casefold():  # Canvas's second row is none of a student
             continue
         if identity in seen:

@@ -3,7 +3,7 @@
 `grade`, `check`, `regrade` of a single run: the keys of `report.json`
 
 `grade-class`: out, rows, remarks, all_sure
-    a row: key, state, student_id, name, points, max_points (what was judged), reason, folder
+    a row: key, state, students (id and name), points, max_points (what was judged), reason, folder
     a state: graded, look, refused, failed, waiting or missing
 
 `regrade` of a class: out, submissions, changes, not_judged_again, remarks, all_sure
@@ -138,8 +138,7 @@ def _row(row: Row) -> Values:
     return {
         "key": row.key,
         "state": str(row.state),
-        "student_id": row.student.id if row.student else None,
-        "name": row.student.name if row.student else None,
+        "students": [{"id": student.id, "name": student.name} for student in row.students],
         "points": _number(row.points_milli),
         "max_points": _number(row.judged_milli),
         "reason": row.reason,

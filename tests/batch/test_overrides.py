@@ -15,7 +15,7 @@ from grader.report.gradescope import results_json
 from grader.report.html import report_html
 from grader.report.report_json import dump, read_report_json
 
-NAMES = names_of({"ada": "101", "zoe": "103"})
+NAMES = names_of({"ada": ["101"], "zoe": ["103"]})
 ITEM = RUBRIC.items[0].id
 GOOD = f"ada:\n  {ITEM}: {{points: 1.5, reason: 'the loss was right', by: A. Turing, when: 2026-11-23}}\n"
 

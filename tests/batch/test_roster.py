@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from downloads import ROSTER
 
-from grader.batch.roster import Roster, read_roster
+from grader.batch.roster import Kind, Roster, read_roster
 from grader.errors import GraderError
 
 FORMS = {
@@ -87,3 +87,35 @@ def test_a_wrong_roster_is_one_line(text: str, says: str, tmp_path: Path) -> Non
     with pytest.raises(GraderError, match=says) as error:
         read(text.encode(), tmp_path)
     assert "\n" not in str(error.value)
+
+
+LANGUAGES = {
+    "German, Moodle's participants": "Vorname,Nachname,E-Mail-Adresse,Gruppen\nZoë,Müller,zoe@u.example,Team 4\n",
+    "German, a list": "Name;Vorname;Matrikelnummer;Gruppe\nMüller;Zoë;103;Team 4\n",
+    "German, a worksheet": (
+        "ID,Vollständiger Name,E-Mail-Adresse,Status,Gruppe,Bewertung,Bestwertung\n"
+        'Teilnehmer/in4002,Zoë Müller,zoe@u.example,Zur Bewertung abgegeben,Team 4,,"100,00"\n'
+    ),
+    "French": "Prénom,Nom,Numéro d’identification,Adresse de courriel,Groupe\nZoë,Müller,103,zoe@u.example,Team 4\n",
+    "French, a worksheet": (
+        "Identifiant,Nom complet,Adresse de courriel,Groupe,Note\nParticipant4002,Zoë Müller,zoe@u.example,Team 4,\n"
+    ),
+    "Spanish": ("Nombre,Apellido(s),Número de ID,Dirección de correo,Equipo\nZoë,Müller,103,zoe@u.example,Team 4\n"),
+    "Italian": "Cognome,Nome,Matricola,Indirizzo email,Gruppo\nMüller,Zoë,103,zoe@u.example,Team 4\n",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_headings_are_understood_in_the_languages_of_courses(language: str, tmp_path: Path) -> None:
+    roster = read(LANGUAGES[language].encode(), tmp_path)
+    (zoe,) = roster.students
+    assert zoe.name == "Zoë Müller"
+    assert zoe.id in {"103", "zoe@u.example"}
+    assert roster.team("team 4") == (zoe,)
+    assert roster.known(Kind.PARTICIPANT, "4002") == (frozenset({zoe.id}) if "worksheet" in language else frozenset())
+
+
+def test_an_id_is_no_participants_number_because_its_heading_could_be_one(tmp_path: Path) -> None:
+    roster = read(b"ID,Name\n4002,Zoe\n", tmp_path)
+    assert roster.students[0].id == "4002"
+    assert not roster.known(Kind.PARTICIPANT, "4002")

@@ -36,11 +36,12 @@ class Gradebooks:
 def gradebooks(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> Gradebooks:
     """A file for each system, by name then id: the same bytes for the same rows, in whatever order they come.
 
+    Each student has a row of their own, also of a team that handed in one notebook.
     Of a class that was not graded in full there is only the file for the staff, unless the settings say otherwise;
     the names of the others then say what they hold.
     """
     settings = replace(settings, assignment=settings.assignment or rubric.title)
-    ordered = sorted(rows, key=_by_name)
+    ordered = sorted((one for row in rows for one in row.each_student()), key=_by_name)
     held = _held_zeros(ordered, settings)
     settings = replace(settings, missing_is_zero=settings.missing_is_zero and not held)
     files = plain.files(ordered, rubric, settings)
@@ -63,7 +64,7 @@ def _held_zeros(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, 
 
     A submission that could not be matched may be that of a student who seems to have handed in nothing.
     """
-    unmatched = sum(row.student is None for row in rows)
+    unmatched = sum(row.student is None for row in rows if row.state is not State.MISSING)
     missing = sum(row.state is State.MISSING for row in rows)
     if not (settings.missing_is_zero and unmatched and missing):
         return ()
@@ -100,7 +101,8 @@ def _remarks(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -
         )
     elif strangers := len(rows) - len(known):
         found.append(
-            f"{strangers} of {len(rows)} submissions are nobody's on the roster; only gradebook.csv shows them all"
+            f"{strangers} of {len({row.key for row in rows})} submissions are nobody's on the roster; "
+            "only gradebook.csv shows them all"
         )
     if without := len(known) - len(ready):
         found.append(

@@ -21,8 +21,8 @@ from grader.batch.gradebooks.entries import (
     points,
     with_points,
 )
+from grader.batch.headings import folded
 from grader.batch.records import Row
-from grader.batch.roster import folded
 from grader.records import Rubric
 from grader.report.points import points_text
 from grader.report.spreadsheet import cell

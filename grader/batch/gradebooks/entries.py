@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
+from grader.batch.headings import key_of
 from grader.batch.records import Row, State
-from grader.batch.roster import folded
 from grader.errors import GraderError
 from grader.records import Rubric
 from grader.report.points import points_text
@@ -18,7 +18,7 @@ from grader.report.words import is_judged, judged_milli, judged_points, left_out
 from grader.run_place import extent_name
 
 Table = list[list[str]]
-_folded = lru_cache(maxsize=1000)(folded)  # the same headings for everybody
+_key_of = lru_cache(maxsize=10_000)(key_of)  # the same headings for everybody
 
 
 @dataclass(frozen=True)
@@ -110,23 +110,24 @@ def with_points(rows: Iterable[Row], settings: GradebookSettings) -> list[Row]:
 
 
 def column(row: Row, *names: str) -> str:
-    """The first of these columns of the roster that holds something, whatever its spelling; names are folded."""
-    columns = {_folded(heading): value for heading, value in row.student.columns.items()} if row.student else {}
+    """The first of these columns of the roster that holds something, in whatever language; names are as of `key_of`."""
+    columns = {_key_of(heading, value): value for heading, value in row.student.columns.items()} if row.student else {}
     return next((columns[name] for name in names if columns.get(name)), "")
 
 
 def has_columns(row: Row, *names: str) -> bool:
-    """Whether the roster has all of these columns; names are folded."""
-    return row.student is not None and set(names) <= {_folded(heading) for heading in row.student.columns}
+    """Whether the roster has all of these columns; names are as of `key_of`."""
+    return row.student is not None and set(names) <= {_key_of(*column) for column in row.student.columns.items()}
 
 
 def first_last(row: Row) -> tuple[str, str]:
     """First and last name: as the roster parts them, else the last name begins at a particle or is the last word."""
-    first = column(row, "firstname", "givenname", "forename", "first")
-    last = column(row, "lastname", "surname", "familyname", "last")
+    first, last = column(row, "firstname"), column(row, "lastname")
+    if first and not last:
+        last = column(row, "name").replace(first, "").strip(" ,")
     if first or last:
         return first, last
-    before, comma, after = column(row, "student", "fullname", "name", "studentname").partition(",")
+    before, comma, after = column(row, "student", "name").partition(",")
     if comma and after.strip():
         return after.strip(), before.strip()
     words = (row.student.name if row.student else "").split()

@@ -14,7 +14,7 @@ from grader.report.words import is_judged, reasons_for_person
 
 NAME = "gradebook.csv"
 OF_THE_FILE = ("late", "other_notebook")  # remarks on how it was handed in, told in a column of their own
-WHO = ["key", "student id", "name", "email", "state", "points", "max", "percent"]
+WHO = ["key", "student id", "name", "email", "team", "state", "points", "max", "percent"]
 WHAT = ["needs a person because", "remarks", "decided by a person", "decided items", "about the file", "file"]
 HOW = ["device", "seconds", "graded at", "rubric", "grader", "reason"]
 SHORT = 12  # digits of a checksum
@@ -43,7 +43,8 @@ def _who(row: Row, most_of_class: int, settings: GradebookSettings) -> list[str 
     got = points_text(row.report.points_milli) if row.report and most else points(row, settings)
     percent = f"{100 * Decimal(got) * 1000 / most:.2f}" if got and most else ""
     numbers = (got, points_text(most or 0), percent)
-    return [*map(cell, (row.key, *student)), str(row.state), *map(_number, numbers)]
+    team = ", ".join(one.name or one.id for one in row.team)
+    return [*map(cell, (row.key, *student, team)), str(row.state), *map(_number, numbers)]
 
 
 def _earned(row: Row, items: Sequence[str]) -> list[str | Decimal]:

@@ -179,7 +179,7 @@ def _plain(text: object, kind: str = "message") -> str:
 
 
 def _name(row: Row) -> str:
-    return row.student.name if row.student and row.student.name else row.key
+    return ", ".join(student.name or student.id for student in row.students) or row.key
 
 
 def _reasons(row: Row) -> tuple[str, ...]:

@@ -105,10 +105,30 @@ def is_solved(file: File, template: HandedOut, max_mb: float) -> bool:
     return file.path is not None and template.changed(code_of(file.path, max_mb)) > 0
 
 
-def chosen(works: Sequence[Work], usual: str, template: HandedOut, max_mb: float) -> tuple[Work, list[Remark]]:
-    """The notebook that is graded, of one or more, and what a person should know of the choice."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The notebook that is graded, and why that one."""
+
+    work: Work
+    why: str = "the only notebook"
+    left_out: tuple[str, ...] = ()  # the others, each perhaps with what is wrong with it
+    doubtful: bool = False  # another one may be meant
+
+    @property
+    def remarks(self) -> list[Remark]:
+        """What a person should know of the choice."""
+        if not self.left_out:
+            return []
+        more = f" and {len(self.left_out) - TOLD} more" if len(self.left_out) > TOLD else ""
+        told = f"{plain(self.work.file.name, 80)} was graded; left out: {', '.join(self.left_out[:TOLD])}{more}"
+        told += "; another one may be meant" if self.doubtful else ""
+        return [Remark("other_notebook", told, needs_person=self.doubtful)]
+
+
+def chosen(works: Sequence[Work], usual: str, template: HandedOut, max_mb: float) -> Choice:
+    """The notebook that is graded, of one or more."""
     if len(works) == 1:
-        return works[0], []
+        return Choice(works[0])
     looked = sorted(
         works, key=lambda work: (-_likeness(work, usual), -work.owner.order, -work.file.changed, work.shown)
     )
@@ -119,12 +139,18 @@ def chosen(works: Sequence[Work], usual: str, template: HandedOut, max_mb: float
     winner = max(pool, key=lambda one: one.newest)
     left = [one for one in read if one is not winner]
     others = [_told(one) for one in left] + [plain(work.shown, 80) for work in looked[MAX_READ:]]
-    more = f" and {len(others) - TOLD} more" if len(others) > TOLD else ""
-    told = f"{plain(winner.work.file.name, 80)} was graded; left out: {', '.join(sorted(others)[:TOLD])}{more}"
     doubtful = len(looked) > MAX_READ or _is_doubtful(winner, [one for one in solved if one is not winner], read)
-    if doubtful:
-        told += "; another one may be meant"
-    return winner.work, [Remark("other_notebook", told, needs_person=doubtful)]
+    return Choice(winner.work, _why(winner, solved, pool), tuple(sorted(others)), doubtful)
+
+
+def _why(winner: _Read, solved: Sequence[_Read], pool: Sequence[_Read]) -> str:
+    """What sets the winner apart: of those that are solved, the ones named most alike, the newest of them."""
+    if len(solved) == 1:
+        return "the only one in which something is solved" if winner.changed else "the only one that can be read"
+    if len(pool) == 1:
+        return "it has the exercise's name" if winner.likeness == 2 else "its name holds the exercise's"
+    by = "handed in last" if winner.work.owner.order else "the newest"
+    return by + ("", " whose name holds the exercise's", " with the exercise's name")[winner.likeness]
 
 
 def _likeness(work: Work, usual: str) -> int:

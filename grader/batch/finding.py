@@ -72,6 +72,11 @@ class _Pile:
         return tuple(student for match in matches if match.student for student in (match.student, *match.team))
 
     @property
+    def by(self) -> str:
+        """What told whose it is."""
+        return ", ".join(dict.fromkeys(one.match.by for one in self.people if one.match.by))
+
+    @property
     def wished(self) -> tuple[Student | None, str]:
         """What its key is made of: the one student whose id it may be, and another name."""
         if self.others:
@@ -378,13 +383,22 @@ def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known:
     if known and of_several and len({(w.shown.rpartition("/")[0], plain_name(w.named)) for w in works}) > 1:
         whose = "a team's folder" if pile.students else "nobody on the roster"
         remarks.append(Remark("whose", f"{whose}, and maybe the work of several people", needs_person=True))
-    work, choice = chosen(works, exercise.name, exercise.template, exercise.max_mb)
+    choice = chosen(works, exercise.name, exercise.template, exercise.max_mb)
+    work = choice.work
     if work.owner.late:
         remarks.append(Remark("late", "the download marks this submission as late"))
     assert work.file.path is not None
-    shown = plain(work.shown, SHOWN)
-    student, *team = pile.students or (None,)
-    return HandedIn(key, work.file.path, shown, student, (*choice, *remarks), team=tuple(filter(None, team)))
+    return HandedIn(
+        key=key,
+        path=work.file.path,
+        shown=plain(work.shown, SHOWN),
+        student=pile.students[0] if pile.students else None,
+        remarks=(*choice.remarks, *remarks),
+        team=pile.students[1:],
+        by=pile.by,
+        why=choice.why,
+        left_out=choice.left_out,
+    )
 
 
 def _inside(file: File, owner: Owner, into: Path, max_mb: float, reasons: list[str]) -> list[Work]:
@@ -414,5 +428,13 @@ def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Re
     why = "; ".join(plain(reason, 160) for reason in reasons[:TOLD]) or f"found: {found}"
     told = f"no notebook (.ipynb) that can be read was handed in; {why}"
     path = first.path or Path(component(first.name))
-    student, *team = pile.students or (None,)
-    return HandedIn(key, path, plain(first.place, SHOWN), student, tuple(remarks), told, tuple(filter(None, team)))
+    return HandedIn(
+        key=key,
+        path=path,
+        shown=plain(first.place, SHOWN),
+        student=pile.students[0] if pile.students else None,
+        remarks=tuple(remarks),
+        refused=told,
+        team=pile.students[1:],
+        by=pile.by,
+    )

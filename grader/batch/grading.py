@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,13 @@ from pathlib import Path
 from rich.console import Console
 
 from grader.batch.finding import Found, find
-from grader.batch.gradebooks import GradebookSettings, GradebookWishes
+from grader.batch.gradebooks import GradebookSettings, GradebookWishes, other_points
 from grader.batch.history import begin, record
 from grader.batch.local import LocalExecutor, slots
 from grader.batch.manifest import Manifest, folder_of, read_manifest, write_manifest
+from grader.batch.plan import Plan, missing_line, summary, table
 from grader.batch.progress import Progress
-from grader.batch.records import Executor, Job, Row, State
+from grader.batch.records import Executor, HandedIn, Job, Row, State
 from grader.batch.results import apply_decisions, decisions_of, each_row, read_rows, write_results
 from grader.batch.roster import read_roster
 from grader.batch.work import FailedTry, is_current, store_failed_try
@@ -26,6 +28,7 @@ from grader.lock import locked
 from grader.notebook.format import one_line
 from grader.pipeline import refuse_unknown_parts
 from grader.records import Rubric
+from grader.report.plain import plain
 from grader.report.words import trained_parts
 from grader.rubric import load_rubric
 from grader.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run, unclaim
@@ -82,6 +85,31 @@ def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -
         raise
 
 
+def plan_class(submissions: Path, wishes: Wishes, say: Say) -> Plan:
+    """What `grade_class` would do with the same wishes; nothing is run, and nothing written but in a temporary folder.
+
+    Raises:
+        GraderError: as `grade_class`.
+    """
+    out = wishes.out or class_folder(submissions, wishes.parts)
+    try:
+        refuse_run(out)
+        path = wishes.rubric or _rubric_of(out, say)
+        rubric, exercise = load_rubric(path)
+        refuse_unknown_parts(wishes.parts, exercise)
+        earlier = _earlier(out)
+        with tempfile.TemporaryDirectory() as unpacked:
+            manifest = _found(submissions, Path(unpacked), wishes, path, rubric, earlier)
+            if earlier and not wishes.replace:
+                _refuse_another(out, earlier, manifest)
+            jobs = [_job(out, manifest, one) for one in manifest.handed_in if not one.refused]
+            done = frozenset(job.key for job in jobs if earlier and is_current(job))
+    finally:
+        if wishes.out is None:
+            unclaim(out)
+    return Plan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks)
+
+
 def _graded(out: Path, submissions: Path, wishes: Wishes, console: Console, say: Say) -> Graded:
     """The class is graded into the folder."""
     refuse_run(out)
@@ -95,7 +123,7 @@ def _graded(out: Path, submissions: Path, wishes: Wishes, console: Console, say:
         if earlier and not wishes.replace:
             _refuse_less(out, earlier, wishes, exercise)
         begin(out, each_row(out, earlier) if earlier else ())
-        manifest = _found(submissions, out, wishes, rubric_path, rubric, earlier)
+        manifest = _found(submissions, out / "unpacked", wishes, rubric_path, rubric, earlier)
         if earlier and not wishes.replace:
             _refuse_another(out, earlier, manifest)
         decisions_of(out, manifest, rubric)  # a mistake in them is told before anything runs or is written
@@ -103,6 +131,10 @@ def _graded(out: Path, submissions: Path, wishes: Wishes, console: Console, say:
         jobs = _jobs(out, manifest, replace=wishes.replace)
         exercise.prepare(say)
         todo = [job for job in jobs if not is_current(job)]
+        done = frozenset(job.key for job in jobs) - {job.key for job in todo}
+        _show(
+            Plan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks), earlier, console, say
+        )
         executor, at_once = _executor(wishes, out, rubric)
         with Progress(len(todo), at_once, console, out / LOG, before=len(jobs) - len(todo)) as progress:
             executor.run(todo, progress.started, progress.ended)
@@ -114,14 +146,27 @@ def _graded(out: Path, submissions: Path, wishes: Wishes, console: Console, say:
     return Graded(out, rows, remarks)
 
 
+def _show(plan: Plan, earlier: Manifest | None, console: Console, say: Say) -> None:
+    """Who and what, before anything runs: everybody at first, later those who are others than before."""
+    say(summary(plan))
+    for remark in plan.remarks:
+        console.print(f"note: {plain(remark, 300)}", highlight=False, markup=False, soft_wrap=True)
+    known = set(earlier.handed_in) if earlier else set()
+    if new := [one for one in plan.handed_in if one not in known]:
+        console.print(table(new))
+    if plan.missing and (not earlier or earlier.missing != plan.missing):
+        console.print(missing_line(plan.missing), highlight=False, markup=False)
+
+
 def _found(
-    submissions: Path, out: Path, wishes: Wishes, path: Path, rubric: Rubric, earlier: Manifest | None
+    submissions: Path, unpacked: Path, wishes: Wishes, path: Path, rubric: Rubric, earlier: Manifest | None
 ) -> Manifest:
     """The class as it lies there now, with the secret and the gradebooks' settings of its earlier run."""
     gradebook = wishes.gradebook.over(earlier.gradebook if earlier else GradebookSettings())
     roster = read_roster(wishes.roster) if wishes.roster else None
+    told = other_points(roster, rubric, gradebook) if roster else ()
     template = path.parent / rubric.template
-    found: Found = find(submissions, out / "unpacked", roster, max_mb=rubric.limits.notebook_mb, template=template)
+    found: Found = find(submissions, unpacked, roster, max_mb=rubric.limits.notebook_mb, template=template)
     return Manifest(
         title=rubric.title,
         submissions=submissions,
@@ -132,7 +177,7 @@ def _found(
         layout=found.layout,
         handed_in=found.handed_in,
         missing=found.missing,
-        remarks=found.remarks,
+        remarks=(*told, *found.remarks),
         gradebook=gradebook,
     )
 
@@ -200,20 +245,22 @@ def _jobs(out: Path, manifest: Manifest, *, replace: bool) -> list[Job]:
         if handed_in.refused:
             store_failed_try(folder, FailedTry(State.REFUSED, handed_in.refused, ""))
             continue
-        jobs.append(
-            Job(
-                key=handed_in.key,
-                notebook=handed_in.path,
-                folder=folder,
-                rubric=manifest.rubric,
-                isolation=manifest.isolation,
-                parts=manifest.parts,
-                seed=manifest.seed,
-                remarks=handed_in.remarks,
-                replace=replace,
-            )
-        )
+        jobs.append(_job(out, manifest, handed_in, replace=replace))
     return jobs
+
+
+def _job(out: Path, manifest: Manifest, one: HandedIn, *, replace: bool = False) -> Job:
+    return Job(
+        key=one.key,
+        notebook=one.path,
+        folder=folder_of(out, one.key),
+        rubric=manifest.rubric,
+        isolation=manifest.isolation,
+        parts=manifest.parts,
+        seed=manifest.seed,
+        remarks=one.remarks,
+        replace=replace,
+    )
 
 
 def _executor(wishes: Wishes, out: Path, rubric: Rubric) -> tuple[Executor, int]:

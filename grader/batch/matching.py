@@ -145,8 +145,9 @@ def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
 
 
 def _listed(kinds: Iterable[Kind]) -> str:
-    """ "student id and name"."""
-    return " and ".join(dict.fromkeys(map(str, kinds)))
+    """ "student id, email address and name"."""
+    *first, last = dict.fromkeys(map(str, kinds))
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _alike(name: str, student: Student) -> bool:

@@ -52,6 +52,9 @@ class HandedIn:
     remarks: tuple[Remark, ...] = ()  # for instance that an older notebook lay beside it
     refused: str = ""  # why there is nothing to grade, one line for the student; then `path` is what was found
     team: tuple[Student, ...] = ()  # who handed it in together with the student
+    by: str = ""  # what told whose it is: "student id and name"
+    why: str = ""  # why this file, of those that were handed in
+    left_out: tuple[str, ...] = ()  # the others
 
     @property
     def students(self) -> tuple[Student, ...]:

@@ -12,8 +12,8 @@ import io
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from itertools import zip_longest
@@ -34,6 +34,9 @@ NUMBERS = ("sisuserid", "studentid", "sid", "idnumber", "id")
 LOGINS = ("username", "sisloginid", "netid", "user", "login")
 LARGEST_TEAM = 12  # a group of more is a section of the course
 OF_CANVAS = {"id", "sisloginid"}  # in Canvas's exported gradebook, `ID` is Canvas's own number of the user
+OUT_OF = {"maxpoints", "maximumgrade"}  # columns of Gradescope's and of Moodle's, one assignment's each
+OUT_OF_GRADESCOPE = " - Max Points"  # in its gradebook of a course, behind an assignment's name
+OUT_OF_ROW = "points possible"  # Canvas's second or third row
 PARTICIPANT = "identifier"  # in Moodle's grading worksheet: "Participant 4002", in whatever language
 # Some languages write these letters out where a system takes none but a to z.
 _SPELLED = str.maketrans(
@@ -57,6 +60,9 @@ class Roster:
     """The students, and by what a submission may name them."""
 
     students: tuple[Student, ...]
+    out_of: Mapping[str, str] = field(
+        default_factory=dict
+    )  # a column of points -> what it is out of, as it stands there
 
     def known(self, kind: Kind, text: str) -> frozenset[str]:
         """The ids of all students whom the text names in the columns of this kind."""
@@ -183,7 +189,21 @@ def read_roster(path: Path) -> Roster:
     told = one_line(", ".join(headings), 200)
     if not any(name in known for name in (*ID, "email")):
         raise GraderError(f"{shown}: expected a heading for an id, a login or an email address, got {told}")
-    return Roster(tuple(_students(shown, headings, known, rows[1:])))
+    return Roster(tuple(_students(shown, headings, known, rows[1:])), _out_of(headings, keys, rows[1:]))
+
+
+def _out_of(headings: Sequence[str], keys: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Canvas's row of possible points, Gradescope's and Moodle's columns of them."""
+    found = {}
+    if possible := next((row for row in rows[:3] if row and OUT_OF_ROW in row[0].casefold()), None):
+        found = {heading: points.strip() for heading, points in zip(headings, possible, strict=False)}
+    filled = next((row for row in rows if any(row)), [])
+    for heading, key, points in zip(headings, keys, filled, strict=False):
+        if key in OUT_OF:
+            found[heading] = points.strip()
+        elif heading.endswith(OUT_OF_GRADESCOPE):
+            found[heading.removesuffix(OUT_OF_GRADESCOPE)] = points.strip()
+    return found
 
 
 def _students(
@@ -203,7 +223,7 @@ def _students(
         name = cell(NAME) or " ".join(filter(None, (first, last)))
         if first and not last and folded(first) not in folded(name):  # a list with "Name" and "Vorname"
             name = f"{first} {name}"
-        if not identity or "points possible" in " ".join(cells).casefold():  # Canvas's second row is none of a student
+        if not identity or OUT_OF_ROW in " ".join(cells).casefold():  # Canvas's second row is none of a student
             continue
         if identity in seen:
             raise GraderError(

@@ -32,6 +32,8 @@ from grader.errors import GraderError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from grader.batch.plan import Plan
+
 _executor = typer.Option(
     help="local or slurm",
     envvar="EXECUTOR",
@@ -75,6 +77,9 @@ def grade_class(
     missing_is_zero: MissingIsZero = None,
     hold_provisional: HoldProvisional = None,
     upload_partial: UploadPartial = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="show whose each file is and which would be graded, and run nothing")
+    ] = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -84,6 +89,8 @@ def grade_class(
     loses only what was in flight.
 
     Examples:
+
+      python -m grader grade-class submissions --roster students.csv --plan
 
       python -m grader grade-class submissions --roster students.csv
 
@@ -95,12 +102,14 @@ def grade_class(
     wanted = options.parts_wanted(parts, components_only=components_only)
     screen.say(f"{submissions}: looking for submissions")
     from grader.batch.gradebooks import GradebookWishes
-    from grader.batch.grading import Wishes, grade_class
+    from grader.batch.grading import Wishes, grade_class, plan_class
     from grader.batch.records import State
 
     gradebook = GradebookWishes(assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
     config = cluster or Path("slurm.yaml")
     wishes = Wishes(rubric, out, roster, workers, isolation, wanted, seed, executor, config, gradebook, replace)
+    if plan:
+        _show_plan(plan_class(submissions, wishes, screen.say), screen)
     graded = grade_class(submissions, wishes, screen.errors(), screen.say)
     for row in graded.rows:
         if quiet and row.state in {State.FAILED, State.REFUSED}:  # else the lines of progress have said it
@@ -220,6 +229,20 @@ def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
         lambda: judged_points(report),
     )
     raise typer.Exit(LOOK if report.needs_person else GRADED)
+
+
+def _show_plan(made: Plan, screen: Screen) -> None:
+    """The plan is shown; ends the verb."""
+    from grader.batch.plan import missing_line, summary, table
+
+    def show(console: Console) -> None:
+        console.print(table(made.handed_in))
+        if made.missing:
+            print(missing_line(made.missing))
+        notes(made.remarks, summary(made))(console)
+
+    screen.result(lambda: outcome.plan_values(made), show, lambda: summary(made))
+    raise typer.Exit(GRADED)
 
 
 def _where(out: Path) -> str:

@@ -6,6 +6,10 @@
     a row: key, state, students (id and name), points, max_points (what was judged), reason, folder
     a state: graded, look, refused, failed, waiting or missing
 
+`grade-class --plan`: layout, submissions, missing (id and name), remarks, all_sure
+    a submission: key, state (to grade, graded already or refused), students, matched_by, file, why, left_out, doubts,
+    late, refused
+
 `regrade` of a class: out, submissions, changes, not_judged_again, remarks, all_sure
 
 `history`: changes
@@ -35,7 +39,8 @@ if TYPE_CHECKING:
     from grader.audit.command import Supposed, Tried, TriedAgain
     from grader.batch.grading import Graded
     from grader.batch.history import Event
-    from grader.batch.records import Row
+    from grader.batch.plan import Plan
+    from grader.batch.records import Row, Student
     from grader.batch.regrading import Regraded
     from grader.doctor.findings import Finding
 
@@ -50,6 +55,33 @@ def class_values(graded: Graded) -> Values:
         "rows": [_row(row) for row in graded.rows],
         "remarks": list(graded.remarks),
         "all_sure": graded.all_sure,
+    }
+
+
+def plan_values(plan: Plan) -> Values:
+    """What would be graded, for whom and why."""
+    from grader.batch.plan import doubts, state
+
+    return {
+        "layout": plan.layout,
+        "submissions": [
+            {
+                "key": one.key,
+                "state": state(one, plan.done),
+                "students": _people(one.students),
+                "matched_by": one.by,
+                "file": one.shown,
+                "why": one.why,
+                "left_out": list(one.left_out),
+                "doubts": doubts(one),
+                "late": any(remark.kind == "late" for remark in one.remarks),
+                "refused": one.refused,
+            }
+            for one in plan.handed_in
+        ],
+        "missing": _people(plan.missing),
+        "remarks": list(plan.remarks),
+        "all_sure": plan.all_sure,
     }
 
 
@@ -138,12 +170,16 @@ def _row(row: Row) -> Values:
     return {
         "key": row.key,
         "state": str(row.state),
-        "students": [{"id": student.id, "name": student.name} for student in row.students],
+        "students": _people(row.students),
         "points": _number(row.points_milli),
         "max_points": _number(row.judged_milli),
         "reason": row.reason,
         "folder": str(row.folder) if row.folder else None,
     }
+
+
+def _people(students: Iterable[Student]) -> list[Values]:
+    return [{"id": student.id, "name": student.name} for student in students]
 
 
 def _event(event: Event) -> Values:

@@ -5,8 +5,10 @@ All files are UTF-8 without a byte order mark, with decimal points and line feed
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
 
 from grader.batch.gradebooks import canvas, gradescope, moodle, nbgrader, plain
 from grader.batch.gradebooks.entries import (
@@ -16,7 +18,9 @@ from grader.batch.gradebooks.entries import (
     out_of,
     with_points,
 )
+from grader.batch.headings import folded, key_of
 from grader.batch.records import Row, State
+from grader.batch.roster import OUT_OF, Roster
 from grader.records import Rubric
 from grader.report.points import points_text
 
@@ -57,6 +61,24 @@ def gradebooks(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings)
     told = _remarks(ordered, rubric, settings)
     lacking = (*moodle.remarks(ordered, settings), *canvas.remarks(ordered, settings))
     return Gradebooks(files, (*held, *told, *lacking))
+
+
+def other_points(roster: Roster, rubric: Rubric, settings: GradebookSettings) -> tuple[str, ...]:
+    """What the course's system says that the exercise is out of, where that is not the rubric's points."""
+    name = settings.assignment or rubric.title
+    told = []
+    for heading, points in roster.out_of.items():
+        mine = key_of(heading) in OUT_OF or folded(heading) == folded(name)
+        of_canvas = settings.canvas_assignment_id and heading.endswith(f" ({settings.canvas_assignment_id})")
+        if not (mine or of_canvas or canvas.assignment_id(heading, name)):
+            continue
+        with contextlib.suppress(InvalidOperation):
+            if Decimal(points.replace(",", ".")) * 1000 != rubric.points_milli:
+                told.append(
+                    f"the roster says that {heading!r} is out of {points}, the rubric is out of "
+                    f"{points_text(rubric.points_milli)}: change one of them before any points are imported"
+                )
+    return tuple(told)
 
 
 def _held_zeros(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]:

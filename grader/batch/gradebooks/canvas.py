@@ -82,6 +82,11 @@ def _assignment(rows: Sequence[Row], settings: GradebookSettings) -> str:
     if settings.canvas_assignment_id:
         return settings.canvas_assignment_id
     exported = next((row.student.columns for row in rows if row.student and _of_canvas(row)), {})
-    found = [match for heading in exported if (match := _ASSIGNMENT.fullmatch(heading))]
-    named = [match["id"] for match in found if folded(match["name"]) == folded(settings.assignment)]
+    named = [number for heading in exported if (number := assignment_id(heading, settings.assignment))]
     return named[0] if len(named) == 1 else ""
+
+
+def assignment_id(heading: str, name: str) -> str:
+    """Canvas's id of the assignment whose column this is; empty where it is no column of one with this name."""
+    found = _ASSIGNMENT.fullmatch(heading)
+    return found["id"] if found and folded(found["name"]) == folded(name) else ""

@@ -178,7 +178,9 @@ def _is_doubtful(winner: _Read, others: Sequence[_Read], read: Sequence[_Read]) 
         ordered = one.work.owner.order or winner.work.owner.order
         apart = one.work.file.section != winner.work.file.section
         near = apart or (not ordered and abs(one.work.file.changed - winner.work.file.changed) < SAME_TIME_S)
-        if one.likeness == winner.likeness and (near or not winner.likeness or one.changed > winner.changed):
+        again = ordered and plain_name(one.work.named) == plain_name(winner.work.named)  # an earlier attempt
+        unlike = not winner.likeness and not again
+        if one.likeness == winner.likeness and (near or unlike or one.changed > winner.changed):
             return True
         if one.likeness == 1 and winner.likeness == 2 and one.newest > winner.newest:
             return True

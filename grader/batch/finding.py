@@ -8,17 +8,19 @@ import re
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from grader.batch.archives import File, Unusable, component, is_archive, listed, unpack
 from grader.batch.choosing import MAX_READ, HandedOut, Work, chosen, handed_out, is_solved, plain_name
+from grader.batch.headings import folded
 from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
 from grader.batch.matching import Match, is_nobodys, matches, meant
 from grader.batch.records import HandedIn, Student
 from grader.batch.roster import Roster
 from grader.batch.wrappers import CLASS_MB, Opening, sections, unwrapped
+from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError
 from grader.notebook.format import one_line
 from grader.records import Remark
@@ -27,6 +29,7 @@ from grader.report.plain import plain
 MAX_FILES = 500_000
 MOST_OPENED = 20  # archives of one student
 MOST_LISTED = 5  # archives of whole classes, beside zips
+MOST_COMPARED = 200_000_000  # bytes
 LISTED_MB = 1000  # of a packed tar, to see what is in it
 SHOWN = 200
 TOLD = 5  # names in a remark
@@ -259,13 +262,31 @@ def _piles(owned: Sequence[tuple[File, Owner]], roster: Roster | None, exercise:
 
 
 def _together(piles: Sequence[_Pile]) -> list[_Pile]:
-    """Piles of the same files are one team's."""
-    by_files: dict[frozenset[tuple[str, ...]], list[_Pile]] = {}
+    """Piles of the same files are one team's, and those of a group's members with the same work in them."""
+    teams: dict[Hashable, list[_Pile]] = {}
     for pile in piles:
-        by_files.setdefault(frozenset((file.section, *file.parts) for file, _ in pile.files), []).append(pile)
-    for first, *others in by_files.values():
+        files = frozenset((file.section, *file.parts) for file, _ in pile.files)
+        teams.setdefault(_of_group(pile) or files, []).append(pile)
+    for first, *others in teams.values():
         first.others = others
-    return [first for first, *_ in by_files.values()]
+    return [first for first, *_ in teams.values()]
+
+
+def _of_group(pile: _Pile) -> Hashable:
+    """A group's name and what its member handed in, of "Rings-Emmy Noether", as Moodle wrote it before 4.1; or None."""
+    name = folded(pile.match.student.name) if pile.match.student and "-" in pile.owner.name else ""
+    if not name or not folded(pile.owner.name).endswith(name):
+        return None
+    group = folded(pile.owner.name).removesuffix(name)
+    work = frozenset((file.name, _content(file)) for file, _ in pile.files if is_work(file))
+    return (group, work) if group and work else None
+
+
+def _content(file: File) -> str:
+    try:
+        return hashlib.sha256(file_bytes(file.path, MOST_COMPARED)).hexdigest() if file.path else file.wrong
+    except Unreadable:
+        return "/".join(file.parts)  # nobody else's
 
 
 def _keys(people: Mapping[str, tuple[Student | None, str]], roster: Roster | None) -> dict[str, str]:

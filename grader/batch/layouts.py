@@ -3,28 +3,40 @@
 Only what stands at the root of a download says what it is, and each entry there speaks for itself alone: nothing that
 a student puts into their own folder changes whose another's is. What each system writes:
 
-Moodle: `Full name_12345_assignsubmission_file_/` (or, flat, `..._file_name.ipynb`), `_onlinetext_` for a typed text.
-The number is the participant's of this assignment, a group's where groups hand in, and none for those without a group.
-No underscore is in the name, and "Participant" stands for it in blind marking (github.com/moodle/moodle,
+Moodle: `Full name_12345_assignsubmission_file/` (with a last `_` before 4.1; or, flat, `..._file_name.ipynb`),
+`_onlinetext` for a typed text. The number is the participant's of this assignment, a group's where groups hand in, and
+none for those without a group; before 4.1 a group stood before each name, `Group-Full name_12345_...`. No underscore is
+in the name, and "Participant" stands for it in blind marking (github.com/moodle/moodle,
 mod/assign/classes/downloader.php; earlier in mod/assign/locallib.php).
 Canvas: `lastfirst_LATE_userid_fileid_name.ipynb`, `lastfirst_userid_text.html` and `_link.html` for what is typed, and
-`anon_x5F3a` in the place of name and id where students are anonymous (github.com/instructure/canvas-lms,
-lib/content_zipper.rb). It adds -1, -2, ... before the suffix of a name that the student used before
-(app/models/attachment.rb, `make_unique_filename`); a later file has a higher file id.
+`anon_x5F3a` in the place of name and id where students are anonymous; a group's name where groups hand in
+(github.com/instructure/canvas-lms, lib/content_zipper.rb). It adds -1, -2, ... before the suffix of a name that the
+student used before (app/models/attachment.rb, `make_unique_filename`); a later file has a higher file id.
 Gradescope: folders and `submission_metadata.yml`, see `export.py`.
-nbgrader: `submitted/<student>/<assignment>/` (nbgrader.readthedocs.io, "The exchange directory").
+nbgrader: `submitted/<student>/<assignment>/`, and attempts as its exchange keeps them, `inbound/<student>+<assignment>+
+<time>+<chance>/` (github.com/jupyter/nbgrader, nbgrader/exchange/default/submit.py and collect.py).
+Blackboard: `<assignment>_<login>_attempt_<time>_<name>` and a `.txt` of each attempt (unverified, as
+github.com/kwurst/bb-file-cleanup expects it; no real export was at hand).
+Brightspace: `<number>-<number> - Full name - Sep 24, 2024 926 PM/`, or flat, ` - <name>` behind it (unverified, as
+programs expect it that read it; what the numbers mean is not known).
+GitHub Classroom, Google Drive, Sakai and ILIAS: folders and files called as people, perhaps with the assignment's name:
+`vae-adalovelace/`, `Ada Lovelace - vae.ipynb`, `Lovelace, Ada(ada)/`, `lovelace_ada_ada_4711/`
+(github.com/github/gh-classroom, cmd/gh-classroom/clone/student-repos; the others unverified).
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from grader.batch.archives import SUFFIXES, File, is_archive
 from grader.batch.export import METADATA, Submitter, read_submitters
 from grader.batch.roster import Kind
+from grader.batch.when import when_of
 from grader.bounded import Unreadable
 
 SUBMITTED = "submitted"
@@ -32,6 +44,13 @@ _OF_NBGRADER = {"source", "release", "autograded", "feedback"}  # what its cours
 _MOODLE = re.compile(r"(?P<name>[^_]+)(?:_(?P<id>\d+))?_assignsubmission_(?P<kind>[a-z]+)(?:_(?P<rest>.*))?", re.DOTALL)
 _WHO = r"(?:(?P<late_anon>LATE_)?(?P<anon>anon_[A-Za-z0-9]{3,8})|(?P<name>\w+?)_(?P<late>LATE_)?(?P<id>\d+))"
 _CANVAS = re.compile(_WHO + r"_(?:(?P<file>\d+)_(?P<rest>.+)|(?P<typed>(?:text|link)\.html))", re.DOTALL)
+_INBOUND = re.compile(r"(?P<student>[^+]+)\+[^+]+\+(?P<when>\d{4}-\d\d-\d\d \d\d[:_]\d\d[:_]\d\d\S* \w+)(?:\+[\w-]+)?")
+_BLACKBOARD = re.compile(
+    r"(?P<title>.+)_(?P<login>[^_]+)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_(?P<rest>.+)|\.txt)", re.DOTALL
+)
+_BRIGHTSPACE = re.compile(
+    r"\d+-\d+ - (?P<name>.+?) - (?P<when>[^\W\d]{3,}\.? \d{1,2}, \d{4} \d{3,4} [AP]M)(?: - (?P<rest>.+))?", re.DOTALL
+)
 SHORTEST_FILE_ID = 5  # digits, where nothing else says that it is Canvas's: ws_2025_2026_all.zip is no student's
 _AGAIN = re.compile(r"(?P<stem>.+)-\d{1,3}(?P<suffix>(?:\.[A-Za-z][A-Za-z0-9]*)*\.[A-Za-z0-9]+)", re.DOTALL)
 _GRADESCOPE = re.compile(r"submission_\d+")
@@ -76,6 +95,7 @@ class Owner:
     late: bool = False
     named: str = ""  # the file's name as it was handed in, without what a system adds
     order: int = 0  # what was handed in later has a higher one, where the layout says so
+    when: datetime | None = None  # it was handed in, as the layout says; without a zone it is the course's
 
 
 Owners = Callable[[File], tuple[Owner, ...]]
@@ -104,9 +124,10 @@ def left_at_root(file: File) -> bool:
 
 def is_systems(name: str) -> bool:
     """Whether a system gives such a name to the folder or the archive of one submission."""
-    found = _canvas(name) if is_archive(name) else None
+    packed = is_archive(name)
+    found = _canvas(name) if packed else None
     of_canvas = found and len(found["file"] or "") >= SHORTEST_FILE_ID
-    return bool(_MOODLE.fullmatch(name) or _GRADESCOPE.fullmatch(name) or of_canvas)
+    return bool(of_canvas or _GRADESCOPE.fullmatch(name) or _system(name, flat=packed))
 
 
 def is_work(file: File) -> bool:
@@ -170,30 +191,31 @@ def _nbgrader(file: File) -> tuple[Owner, ...]:
 
 
 def _by_entries(files: Sequence[File]) -> Layout:
-    """Each entry by itself: Moodle's, Canvas's where most files are, else a name that a person chose."""
+    """Each entry by itself: a system's, Canvas's where most files are, else a name that a person chose."""
     entries = {file.parts[0] for file in files}
     flat = {file.name for file in files if len(file.parts) == 1}
-    moodle = sum(_MOODLE.fullmatch(entry) is not None for entry in entries)
-    of_canvas = {name: found for name in flat if (found := _canvas(name)) and not _MOODLE.fullmatch(name)}
-    canvas = len(of_canvas)
-    if canvas * 2 <= len(flat):
+    told = {entry: system for entry in sorted(entries) if (system := _system(entry, flat=entry in flat))}
+    of_canvas = {name: found for name in flat - told.keys() if (found := _canvas(name))}
+    if len(of_canvas) * 2 <= len(flat):
         of_canvas = {}  # names that people chose may look like this
     own = {found["rest"] for found in of_canvas.values() if found["rest"]}
 
     def owners(file: File) -> tuple[Owner, ...]:
-        if (found := _MOODLE.fullmatch(file.parts[0])) is not None:
-            return (_of_moodle(found, file),)
+        entry = file.parts[0]
+        if entry in told:
+            return (told[entry].owner(entry, file),)
         if len(file.parts) == 1 and file.name in of_canvas:
             return (_of_canvas(of_canvas[file.name], own),)
-        if file.parts[0] == SUBMITTED and len(file.parts) > 1:
+        if entry == SUBMITTED and len(file.parts) > 1:
             return _nbgrader(file)
         return _chosen(file.parts)
 
+    systems = Counter(system.words for system in told.values())
+    systems["Canvas's download"] = len(of_canvas)
+    most, count = systems.most_common(1)[0]
+    if count * 2 > len(entries):
+        return Layout(most, owners)
     all_files = len(flat) == len(entries)
-    if moodle * 2 > len(entries):
-        return Layout("Moodle's download", owners)
-    if canvas * 2 > len(entries):
-        return Layout("Canvas's download", owners)
     return Layout(f"a {'file' if all_files else 'folder'} a student", owners, of_system=False, flat=all_files)
 
 
@@ -208,11 +230,69 @@ def _chosen(parts: Sequence[str]) -> tuple[Owner, ...]:
     return (Owner(name, text=name, name=name, named=parts[-1]),)
 
 
-def _of_moodle(found: re.Match[str], file: File) -> Owner:
+def _of_moodle(entry: str, file: File) -> Owner:
+    found = _fully(_MOODLE, entry)
     name, number = found["name"], found["id"] or ""
     clues = (Clue(Kind.PARTICIPANT, number), Clue(Kind.NAME, name))
     named = file.name if len(file.parts) > 1 else found["rest"] or file.name
     return Owner("_".join(filter(None, (name, number))), clues, number=number or name, name=name, named=named)
+
+
+def _of_inbound(entry: str, file: File) -> Owner:
+    found = _fully(_INBOUND, entry)
+    owner = Owner(found["student"], text=found["student"], name=found["student"], named=file.name)
+    return _at(owner, found["when"].replace("_", ":"))  # some archives and systems take no colon
+
+
+def _of_blackboard(entry: str, file: File) -> Owner:
+    found = _fully(_BLACKBOARD, entry)
+    login = found["login"]
+    clues = (Clue(Kind.LOGIN, login), Clue(Kind.NUMBER, login))
+    return _at(Owner(login, clues, number=login, name=login, named=found["rest"] or file.name), found["when"])
+
+
+def _of_brightspace(entry: str, file: File) -> Owner:
+    found = _fully(_BRIGHTSPACE, entry)
+    name = found["name"]
+    owner = Owner(name, (Clue(Kind.NAME, name),), number=name, name=name, named=found["rest"] or file.name)
+    return _at(owner, found["when"])
+
+
+def _fully(form: re.Pattern[str], entry: str) -> re.Match[str]:
+    found = form.fullmatch(entry)
+    assert found is not None
+    return found
+
+
+def _at(owner: Owner, text: str) -> Owner:
+    """The owner of what was handed in at that time."""
+    when = when_of(text)
+    order = int(when.strftime("%Y%m%d%H%M%S")) if when else 0
+    return replace(owner, when=when, order=order)
+
+
+class _System(NamedTuple):
+    """A system that writes names of its own, whatever lies beside them."""
+
+    words: str
+    form: re.Pattern[str]
+    owner: Callable[[str, File], Owner]
+    folders: bool = True  # whether its entries may be folders
+    files: bool = True
+
+
+_SYSTEMS = (
+    _System("Moodle's download", _MOODLE, _of_moodle),
+    _System("nbgrader's exchange", _INBOUND, _of_inbound, files=False),
+    _System("Blackboard's download", _BLACKBOARD, _of_blackboard, folders=False),
+    _System("Brightspace's download", _BRIGHTSPACE, _of_brightspace),
+)
+
+
+def _system(entry: str, *, flat: bool) -> _System | None:
+    """The system that writes such an entry."""
+    able = (system for system in _SYSTEMS if (system.files if flat else system.folders))
+    return next((system for system in able if system.form.fullmatch(entry)), None)
 
 
 def _of_canvas(found: re.Match[str], own: set[str]) -> Owner:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.batch.headings import folded
-from grader.batch.layouts import Clue, Owner
+from grader.batch.layouts import Clue, Owner, stem_of
 from grader.batch.records import Student
 from grader.batch.roster import Kind, Roster, exact, name_words, participant_word, spelled
 
@@ -122,6 +122,7 @@ def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
     told = [(clue, roster.known(clue.kind, clue.text)) for clue in clues if clue.text]
     name = next((clue.text for clue in clues if clue.kind is Kind.NAME), "")
     named = next((ids for clue, ids in told if clue.kind is Kind.NAME), frozenset())
+    named = named or _behind_a_group(name, roster)
     numbered = [(clue.kind, ids) for clue, ids in told if clue.kind is not Kind.NAME and ids]
     if numbered:
         meant = frozenset.intersection(*(ids for _, ids in numbered))
@@ -139,9 +140,14 @@ def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
     if not named:
         return Match()
     (one,) = named
-    if any(clue.kind is not Kind.EMAIL and roster.has(clue.kind, one) for clue, ids in told if not ids):
+    if any(roster.has(clue.kind, one) for clue, ids in told if not ids and clue.kind not in (Kind.EMAIL, Kind.NAME)):
         return Match(doubt="its name is one student's and its number is not")
     return Match(roster.by_id[one], by=_listed([Kind.NAME]))
+
+
+def _behind_a_group(name: str, roster: Roster) -> frozenset[str]:
+    """Whom "Rings-Emmy Noether" means, as Moodle called a folder before 4.1 where groups hand in."""
+    return next((ids for end in _behind([name]) if (ids := roster.known(Kind.NAME, end))), frozenset())
 
 
 def _listed(kinds: Iterable[Kind]) -> str:
@@ -176,7 +182,8 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
         in_a_name = by_login_alone and _names_another(text, one, roster)
         return Match(doubt=ALSO_A_NAME) if in_a_name else Match(one, sure, by=by)
     words = _words(text)
-    pieces = {piece for piece in (*re.split(r"[_\s,;()\[\]+]+", text), *words) if len(piece) >= SHORTEST}
+    parts = re.split(r"[_\s,;()\[\]+]+", text)
+    pieces = {piece for piece in (*parts, *_behind(parts), *words) if len(piece) >= SHORTEST}
     numbers = [piece for piece in pieces if any(c.isdigit() for c in piece) or "@" in piece]
     logins = [piece for piece in pieces if piece not in numbers and exact(piece) not in usual]
     by_number = _all(roster, (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL), numbers)
@@ -202,6 +209,11 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
     by = _listed(kind for kind in kinds if student.id in _all(roster, [kind], texts[kind]))
     doubt = "" if agrees else "matched by the number alone"
     return Match(student, bool(by_number) or student.id in by_login, doubt, by)
+
+
+def _behind(parts: Iterable[str]) -> list[str]:
+    """What stands behind each hyphen: mnist-ada-l, ada-l and l of vae-mnist-ada-l, as GitHub Classroom calls it."""
+    return [part.split("-", n)[n] for part in parts for n in range(1, min(part.count("-"), MOST_WORDS) + 1)]
 
 
 def _may_be_no_id(words: Sequence[str], student: Student, roster: Roster) -> bool:
@@ -255,6 +267,7 @@ def _shared(owners: Iterable[Owner], roster: Roster) -> set[str]:
     for owner in owners:
         words = _words(owner.text)
         told = _all(roster, (Kind.NUMBER, Kind.EMAIL), words) | _all(roster, (Kind.NAME,), _runs(words))
+        told |= _all(roster, (Kind.LOGIN,), _behind([stem_of(owner.text)]))
         for word in words if len(told) == 1 else ():
             beside.setdefault(word, set()).update(told)
     return {word for word, students in beside.items() if len(students) > 1}

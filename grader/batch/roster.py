@@ -31,13 +31,14 @@ MAX_CELL = 2000  # characters
 ID = ("sisuserid", "studentid", "sid", "idnumber", "username", "sisloginid", "netid", "user", "login", "id")
 NAME = ("student", "name")
 NUMBERS = ("sisuserid", "studentid", "sid", "idnumber", "id")
-LOGINS = ("username", "sisloginid", "netid", "user", "login")
+LOGINS = ("username", "sisloginid", "netid", "user", "login", "githubusername")
 LARGEST_TEAM = 12  # a group of more is a section of the course
 OF_CANVAS = {"id", "sisloginid"}  # in Canvas's exported gradebook, `ID` is Canvas's own number of the user
 OUT_OF = {"maxpoints", "maximumgrade"}  # columns of Gradescope's and of Moodle's, one assignment's each
 OUT_OF_GRADESCOPE = " - Max Points"  # in its gradebook of a course, behind an assignment's name
 OUT_OF_ROW = "points possible"  # Canvas's second or third row
-PARTICIPANT = "identifier"  # in Moodle's grading worksheet: "Participant 4002", in whatever language
+# In Moodle's grading worksheet: "Participant 4002"; in blind marking all that it has. GitHub Classroom's own is an id.
+PARTICIPANT = "identifier"
 # Some languages write these letters out where a system takes none but a to z.
 _SPELLED = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "æ": "ae", "œ": "oe", "đ": "d", "ł": "l"}
@@ -187,7 +188,7 @@ def read_roster(path: Path) -> Roster:
     keys = [key_of(heading, value) for heading, value in zip_longest(headings, values[: len(headings)], fillvalue="")]
     known = {key: number for number, key in reversed(list(enumerate(keys)))}
     told = one_line(", ".join(headings), 200)
-    if not any(name in known for name in (*ID, "email")):
+    if not any(name in known for name in (*ID, "email", PARTICIPANT)):
         raise GraderError(f"{shown}: expected a heading for an id, a login or an email address, got {told}")
     return Roster(tuple(_students(shown, headings, known, rows[1:])), _out_of(headings, keys, rows[1:]))
 
@@ -218,7 +219,7 @@ def _students(
             return next(filter(None, found), "")
 
         email = cell(["email"])
-        identity = cell(ID) or email
+        identity = cell(ID) or email or cell([PARTICIPANT])
         first, last = cell(["firstname"]), cell(["lastname"])
         name = cell(NAME) or " ".join(filter(None, (first, last)))
         if first and not last and folded(first) not in folded(name):  # a list with "Name" and "Vorname"

@@ -32,6 +32,7 @@ from grader.batch.matching import Match
 DEEPEST = 4  # sections in sections, and archives in archives
 CLASS_MB = 50_000  # out of one archive with a whole class in it
 SPARE_MB = 10  # that an archive may hold beside what lies in the folder of its name
+_PART = re.compile(r"(?P<whole>.+-\d{8}T\d{6}Z(?:-\d+)?)-\d{3}(?: ?\(\d+\))?\.zip", re.IGNORECASE)
 Inside = Callable[[File], Sequence[File]]
 
 
@@ -79,7 +80,7 @@ def unwrapped(files: Iterable[File], opening: Opening, within: str = "") -> list
 
     In a section, which `within` names, a lone folder is the section's once more, or a person's.
     """
-    level = _cleaned(files, opening)
+    level = _put_together(_cleaned(files, opening), opening)
     while (found := _only_unit(level, opening)) is not None:
         unit, lies = found
         lone = within and not is_archive(unit) and stem_of(within) != unit and not opening.is_nobodys(unit)
@@ -105,6 +106,16 @@ def _cleaned(files: Iterable[File], opening: Opening) -> list[File]:
             folders[file.parts[0]].append(file)
     left = {file.parts for file in packed if _is_copy(file, folders[stem_of(file.name)], opening)}
     return [file for file in level if file.parts not in left]
+
+
+def _put_together(level: list[File], opening: Opening) -> list[File]:
+    """What lies in the parts of a large download of Google Drive, each an archive of its own, as one level."""
+    parts = {file: found["whole"] for file in level if (found := _PART.fullmatch(file.name)) and len(file.parts) == 1}
+    others = [file for file in level if file not in parts and is_work(file)]
+    if len(parts) < 2 or len(set(parts.values())) > 1 or others:
+        return level
+    inside = [one for file in parts for one in _looked_into(file, opening, most_mb=CLASS_MB)]
+    return _cleaned(inside, opening)
 
 
 def _is_copy(archive: File, files: Sequence[File], opening: Opening) -> bool:

@@ -15,7 +15,7 @@ export SUBMISSION SUBMISSIONS CLASS NAME
 # A command starts many processes: where images for containers forbid it, each would compile all of the grader again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup grade grade-class regrade gradescope check doctor test test-whole coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-pairs audit-seeds calibrate constants costs bench bench-data bench-wall bench-class clean
+.PHONY: help setup grade grade-class regrade release gradescope check doctor test test-whole coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-pairs audit-seeds calibrate constants costs bench bench-data bench-wall bench-class clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -44,6 +44,10 @@ grade-class: setup ## grades SUBMISSIONS=dir-or-zip, several at once; run again,
 regrade: setup ## judges CLASS=runs/dir again from stored evidence, under the rubric as it is now
 	@test -n "$$CLASS" || { echo "not judged: no folder given; use make regrade CLASS=runs/submissions" >&2; exit 2; }
 	@$(RUN) -m grader regrade "$$CLASS" $(CLASS_RUBRIC) $(OPTIONS)
+
+release: setup ## notes the points of CLASS=runs/dir as shown to students, and packs their feedback for Moodle and Canvas
+	@test -n "$$CLASS" || { echo "not released: no folder given; use make release CLASS=runs/submissions" >&2; exit 2; }
+	@$(RUN) -m grader release "$$CLASS" $(OPTIONS)
 
 gradescope: $(STAMP) ## the zip for Gradescope, in runs/gradescope/
 	@$(RUN) -m grader gradescope --rubric "$(RUBRIC)" $(OPTIONS)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 _ASIDE_BYTES = 8  # of chance, in the name of a file that is still being written
@@ -39,6 +40,22 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place at the end, as `write_atomically` does.
+
+    Raises:
+        OSError: as there.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(_ASIDE_BYTES)}.tmp")
+    try:
+        yield temporary
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

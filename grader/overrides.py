@@ -7,18 +7,15 @@ student0003:
 
 from __future__ import annotations
 
-import datetime
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError
 from grader.notebook.format import one_line
+from grader.own_yaml import date_said, read_yaml, said, table
 from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric
 from grader.report.points import milli_of, points_text
 from grader.report.words import LOOKED_AT, needs_person
@@ -26,8 +23,6 @@ from grader.rubric.wording import nearest
 
 NAME = "overrides.yaml"
 _LOOKED_BY = "looked at by "
-MAX_BYTES = 5_000_000
-MAX_REASON = 500
 LONGEST_LIST = 200  # characters
 FIELDS = ("points", "reason", "by", "when")
 
@@ -48,27 +43,15 @@ def read_overrides(path: Path, rubric: Rubric, submissions: Mapping[str, str]) -
     Raises:
         GraderError: one line: what is wrong and where, what was expected, the nearest right name.
     """
-    if not path.exists() and not path.is_symlink():
-        return {}
     shown = one_line(str(path), 120)
-    try:
-        told = yaml.safe_load(file_bytes(path, MAX_BYTES).decode())
-    except Unreadable as reason:
-        if "0 bytes" in str(reason):
-            return {}
-        raise GraderError(f"{shown}: {reason}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise GraderError(f"{shown}: {where}not YAML; quote a text that holds ': '") from None
     found: dict[str, Decisions] = {}
-    for name, entries in _table(told or {}, shown).items():
+    for name, entries in read_yaml(path).items():
         if name not in submissions:
             close = nearest(name, submissions)
             close = close if len(close) < LONGEST_LIST else "; class.json lists them all"
             raise GraderError(f"{shown}: {one_line(name, 60)}: no such submission{close}")
         where = f"{shown}: {one_line(name, 60)}"
-        found[submissions[name]] = _decisions(_table(entries, where), where, rubric)
+        found[submissions[name]] = _decisions(table(entries, where), where, rubric)
     return found
 
 
@@ -113,23 +96,15 @@ def _decided(item: ItemVerdict, override: Override | None) -> ItemVerdict:
     return replace(item, points_milli=points, outcome=outcome, override=told)
 
 
-def _table(value: object, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise GraderError(f"{where}: expected a table, got {type(value).__name__}")
-    return {str(key): entry for key, entry in value.items()}
-
-
 def _decisions(entries: Mapping[str, Any], where: str, rubric: Rubric) -> Decisions:
     known = {item.id: item for item in rubric.items}
     made: dict[str, Override] = {}
     looked = None
     for name, entry in entries.items():
         at = f"{where}: {one_line(name, 60)}"
-        fields = _table(entry, at)
-        if unknown := [field for field in fields if field not in FIELDS]:
-            raise GraderError(f"{at}: unknown field {unknown[0][:40]!r}{nearest(unknown[0], FIELDS)}")
+        fields = table(entry, at, FIELDS)
         if name == LOOKED_AT:
-            looked = Override(0, *_said(fields, at))
+            looked = Override(0, *said(fields, at), date_said(fields, at))
             continue
         if name not in known:
             raise GraderError(f"{at}: no such item{nearest(name, [*known, LOOKED_AT])}")
@@ -137,19 +112,8 @@ def _decisions(entries: Mapping[str, Any], where: str, rubric: Rubric) -> Decisi
         points = milli_of(fields.get("points"))
         if not 0 <= points <= most:
             raise GraderError(f"{at}: points: expected 0 to {points_text(most)}, got {points_text(points)}")
-        made[name] = Override(points, *_said(fields, at))
+        made[name] = Override(points, *said(fields, at), date_said(fields, at))
     return Decisions(made, looked)
-
-
-def _said(fields: Mapping[str, Any], where: str) -> tuple[str, str, str]:
-    """Why, who and when."""
-    for needed in ("reason", "by"):
-        if not isinstance(fields.get(needed), str) or not fields[needed].strip():
-            raise GraderError(f"{where}: expected {needed}, a text; a decision without it cannot be answered for")
-    when = fields.get("when", "")
-    if not isinstance(when, str | datetime.date):
-        raise GraderError(f"{where}: when: expected a date, for instance 2026-11-23")
-    return one_line(fields["reason"].strip(), MAX_REASON), one_line(fields["by"].strip(), 100), one_line(str(when), 40)
 
 
 def names_of(keys: Mapping[str, Sequence[str]], also: Collection[str] = ()) -> dict[str, str]:

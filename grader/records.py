@@ -306,6 +306,18 @@ class ItemVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Lateness:
+    """When a submission was handed in, and what that costs beside its points, which it never touches."""
+
+    handed_in: str  # ISO 8601, with its zone
+    deadline: str  # the same; the student's own, where theirs is another
+    days: int  # begun after the deadline; 0 in time, or where it was excused
+    percent: float  # that is taken off, in all
+    of_earned: bool = False  # of the points that were earned; else of those that there are
+    note: str = ""  # who gave more time or excused it, and why
+
+
+@dataclass(frozen=True, slots=True)
 class GradeReport:
     """Everything a report of any form shows."""
 
@@ -325,6 +337,7 @@ class GradeReport:
     wall_s: float
     created: str  # ISO 8601, UTC
     template: str = ""  # file name of the template that the notebook comes from
+    late: Lateness | None = None  # where a course has a deadline, and it is known when this was handed in
 
 
 @dataclass(frozen=True, slots=True)

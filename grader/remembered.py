@@ -76,6 +76,7 @@ FILES: Mapping[str, Kind] = {
     "notebook/template": Kind.NONE,
     "overrides": Kind.NONE,
     "own_json": Kind.NONE,
+    "own_yaml": Kind.NONE,
     "pipeline": Kind.NONE,
     "records": Kind.NONE,
     "remembered": Kind.NONE,

@@ -1,20 +1,23 @@
 """Gradescope's `submission_metadata.yml`: who handed in which folder, read within bounds.
 
-"Export Submissions" writes one beside the folders: for each of them `:submitters:`, a list of `:name:`, `:sid:` and
-`:email:`. Only these texts are kept; results, history and everything else is passed over while it is read. Nothing is
-constructed: a number stays the text that it is, and an alias stands for one text at most, so that no file grows.
+"Export Submissions" writes one beside the folders: for each of them `:created_at:` and `:submitters:`, a list of
+`:name:`, `:sid:` and `:email:`. Only these texts are kept; results, history and everything else is passed over while
+it is read. Nothing is constructed: a number stays the text that it is, and an alias stands for one text at most, so
+that no file grows.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from grader.batch.when import when_of
 from grader.bounded import Unreadable, file_bytes
 from grader.notebook.format import one_line
 
@@ -38,6 +41,7 @@ class Submitter:
     sid: str = ""
     email: str = ""
     name: str = ""
+    when: datetime | None = None  # the folder was handed in
 
 
 def read_submitters(path: Path) -> dict[str, tuple[Submitter, ...]]:
@@ -53,8 +57,7 @@ def read_submitters(path: Path) -> dict[str, tuple[Submitter, ...]]:
     found: dict[str, tuple[Submitter, ...]] = {}
     try:
         for folder, entry in nodes.entries(nodes.first()):
-            people = tuple(_submitters(nodes, entry))
-            if people:
+            if people := _submitters(nodes, entry):
                 found[folder] = people
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -62,16 +65,25 @@ def read_submitters(path: Path) -> dict[str, tuple[Submitter, ...]]:
     return found
 
 
-def _submitters(nodes: _Nodes, entry: yaml.Event) -> Iterator[Submitter]:
+def _submitters(nodes: _Nodes, entry: yaml.Event) -> tuple[Submitter, ...]:
+    people: list[Submitter] = []
+    when = None
     for key, value in nodes.entries(entry):
-        if key.removeprefix(":") != "submitters":
+        if key.removeprefix(":") == "submitters":
+            people += _people(nodes, value)
+        elif key.removeprefix(":") == "created_at":
+            when = when_of(nodes.text(value))
+        else:
             nodes.skip(value)
-            continue
-        for number, item in enumerate(nodes.items(value)):
-            told = {name.removeprefix(":"): nodes.text(told) for name, told in nodes.entries(item)}
-            person = Submitter(*(told.get(name, "") for name in ("sid", "email", "name")))
-            if number < MAX_TEAM and any((person.sid, person.email, person.name)):
-                yield person
+    return tuple(replace(person, when=when) for person in people)
+
+
+def _people(nodes: _Nodes, value: yaml.Event) -> Iterator[Submitter]:
+    for number, item in enumerate(nodes.items(value)):
+        told = {name.removeprefix(":"): nodes.text(told) for name, told in nodes.entries(item)}
+        person = Submitter(told.get("sid", ""), told.get("email", ""), told.get("name", ""))
+        if number < MAX_TEAM and any((person.sid, person.email, person.name)):
+            yield person
 
 
 class _Nodes:

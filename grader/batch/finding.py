@@ -18,7 +18,7 @@ from grader.batch.headings import folded
 from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
 from grader.batch.matching import Match, is_nobodys, matches, meant
 from grader.batch.records import HandedIn, Student
-from grader.batch.roster import Roster
+from grader.batch.roster import Roster, handed_in_at
 from grader.batch.wrappers import CLASS_MB, Opening, sections, unwrapped
 from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError
@@ -419,6 +419,7 @@ def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known:
         by=pile.by,
         why=choice.why,
         left_out=choice.left_out,
+        when=work.owner.when or next(filter(None, map(handed_in_at, pile.students)), None),
     )
 
 

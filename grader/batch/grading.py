@@ -18,7 +18,7 @@ from grader.batch.manifest import Manifest, folder_of, read_manifest, write_mani
 from grader.batch.plan import Plan, missing_line, summary, table
 from grader.batch.progress import Progress
 from grader.batch.records import Executor, HandedIn, Job, Row, State
-from grader.batch.results import apply_decisions, decisions_of, each_row, read_rows, write_results
+from grader.batch.results import apply_rulings, each_row, read_rows, rulings_of, write_results
 from grader.batch.roster import read_roster
 from grader.batch.work import FailedTry, is_current, store_failed_try
 from grader.box.backend import backend_named
@@ -126,7 +126,7 @@ def _graded(out: Path, submissions: Path, wishes: Wishes, console: Console, say:
         manifest = _found(submissions, out / "unpacked", wishes, rubric_path, rubric, earlier)
         if earlier and not wishes.replace:
             _refuse_another(out, earlier, manifest)
-        decisions_of(out, manifest, rubric)  # a mistake in them is told before anything runs or is written
+        rulings_of(out, manifest, rubric)  # a mistake in them is told before anything runs or is written
         write_manifest(out, manifest)
         jobs = _jobs(out, manifest, replace=wishes.replace)
         exercise.prepare(say)
@@ -138,7 +138,7 @@ def _graded(out: Path, submissions: Path, wishes: Wishes, console: Console, say:
         executor, at_once = _executor(wishes, out, rubric)
         with Progress(len(todo), at_once, console, out / LOG, before=len(jobs) - len(todo)) as progress:
             executor.run(todo, progress.started, progress.ended)
-        apply_decisions(out, manifest, rubric, exercise)
+        apply_rulings(out, manifest, rubric, exercise)
         rows = read_rows(out, manifest)
         say("gradebooks and the page of the class")
         record(out, rows, "")
@@ -151,8 +151,8 @@ def _show(plan: Plan, earlier: Manifest | None, console: Console, say: Say) -> N
     say(summary(plan))
     for remark in plan.remarks:
         console.print(f"note: {plain(remark, 300)}", highlight=False, markup=False, soft_wrap=True)
-    known = set(earlier.handed_in) if earlier else set()
-    if new := [one for one in plan.handed_in if one not in known]:
+    known = {one.key: one for one in earlier.handed_in} if earlier else {}
+    if new := [one for one in plan.handed_in if one != known.get(one.key)]:
         console.print(table(new))
     if plan.missing and (not earlier or earlier.missing != plan.missing):
         console.print(missing_line(plan.missing), highlight=False, markup=False)

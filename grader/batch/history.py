@@ -21,6 +21,7 @@ from grader.overrides import names_of
 from grader.own_json import read_json, write_json
 from grader.records import GradeReport
 from grader.report.points import points_text
+from grader.report.words import late_sentence, penalty_milli
 from grader.rubric.wording import nearest
 
 NAME = "history.jsonl"
@@ -35,7 +36,7 @@ class Event:
 
     when: str  # ISO 8601, UTC
     who: str  # the login name
-    what: str  # graded | judged again | decided
+    what: str  # graded | judged again | decided | decision withdrawn | lateness | lost its report | released
     submission: str
     old_milli: int | None  # None where there were none
     new_milli: int | None
@@ -43,6 +44,8 @@ class Event:
     why: str = ""
     rubric: str = ""
     grader: str = ""
+    old_penalty_milli: int = 0  # for handing in late; the points do not hold it
+    new_penalty_milli: int = 0
 
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
@@ -60,6 +63,7 @@ class Standing:
     items: Mapping[str, int]
     decided: Decided
     evidence: str
+    penalty_milli: int = 0
 
 
 _TOLD: TypeAdapter[dict[str, Standing]] = TypeAdapter(dict[str, Standing])
@@ -76,26 +80,48 @@ def changes(before: Mapping[str, Standing], after: Sequence[Row], why: str) -> l
     made = []
     for row in after:
         was, now = before.get(row.key), _standing(row.report) if row.report else None
-        as_before = was and now and was.points_milli == now.points_milli and was.decided == now.decided
-        if was == now or (as_before and not _moved(was, now)):
+        if was == now or (was and now and _seen(was) == _seen(now)):
             continue
-        decided = _reasons(now.decided) if now and (was.decided if was else {}) != now.decided else ""
+        decided = _reasons(was.decided if was else {}, now.decided if now else {})
+        late = (
+            late_sentence(row.report) if row.report and was and now and was.penalty_milli != now.penalty_milli else ""
+        )
         sums = row.report.checksums if row.report else {}
         made.append(
             Event(
                 when=when,
                 who=who,
-                what=_what(was, now, decided=bool(decided)),
+                what=_what(was, now),
                 submission=row.key,
                 old_milli=was.points_milli if was else None,
                 new_milli=now.points_milli if now else None,
                 items=_moved(was, now),
-                why=one_line("; ".join(filter(None, (why, decided, row.reason))), MAX_REASON),
+                why=one_line("; ".join(filter(None, (why, *decided, late, row.reason))), MAX_REASON),
                 rubric=sums.get("rubric", "")[:12],
                 grader=sums.get("grader", "")[:12],
+                old_penalty_milli=was.penalty_milli if was else 0,
+                new_penalty_milli=now.penalty_milli if now else 0,
             )
         )
     return made
+
+
+def event_of(row: Row, what: str) -> Event:
+    """That something happened to a submission which changed none of its points."""
+    assert row.report is not None
+    now, sums = _standing(row.report), row.report.checksums
+    return Event(
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        who=user(),
+        what=what,
+        submission=row.key,
+        old_milli=now.points_milli,
+        new_milli=now.points_milli,
+        rubric=sums.get("rubric", "")[:12],
+        grader=sums.get("grader", "")[:12],
+        old_penalty_milli=now.penalty_milli,
+        new_penalty_milli=now.penalty_milli,
+    )
 
 
 def begin(out: Path, now: Iterable[Row]) -> None:
@@ -190,9 +216,11 @@ def told(event: Event) -> str:
     """The event as a line to read."""
     moved = ", ".join(f"{item} {points_text(was)} -> {points_text(now)}" for item, (was, now) in event.items.items())
     why = f" ({event.why})" if event.why else ""
+    late = f", {points_text(event.new_penalty_milli)} taken off" if event.new_penalty_milli else ""
+    late = late or (", nothing taken off any more" if event.old_penalty_milli else "")
     return (
         f"{event.when[:16].replace('T', ' ')} {event.who}: {event.submission} {event.what}: "
-        f"{_text(event.old_milli)} -> {_text(event.new_milli)}{': ' + moved if moved else ''}{why}"
+        f"{_text(event.old_milli)} -> {_text(event.new_milli)}{late}{': ' + moved if moved else ''}{why}"
     )
 
 
@@ -208,14 +236,24 @@ def _standing(report: GradeReport) -> Standing:
         {item.id: item.points_milli for item in report.items},
         {i.id: (i.override.points_milli, i.override.reason, i.override.by) for i in report.items if i.override},
         report.checksums.get("evidence", ""),
+        penalty_milli(report),
     )
 
 
-def _what(was: Standing | None, now: Standing | None, *, decided: bool) -> str:
-    if decided:
-        return "decided"
-    again = was is not None and now is not None and was.evidence == now.evidence
-    return "judged again" if again else "graded" if now is not None else "lost its report"
+def _seen(standing: Standing) -> tuple[object, ...]:
+    """All but the evidence, which another run of the same points has anew."""
+    return standing.points_milli, standing.items, standing.decided, standing.penalty_milli
+
+
+def _what(was: Standing | None, now: Standing | None) -> str:
+    if now is None:
+        return "lost its report"
+    before = was.decided if was else {}
+    if before != now.decided:
+        return "decided" if set(now.decided.items()) - set(before.items()) else "decision withdrawn"
+    if was is None or was.evidence != now.evidence:
+        return "graded"
+    return "judged again" if (was.points_milli, was.items) != (now.points_milli, now.items) else "lateness"
 
 
 def _moved(was: Standing | None, now: Standing | None) -> dict[str, tuple[int, int]]:
@@ -225,8 +263,11 @@ def _moved(was: Standing | None, now: Standing | None) -> dict[str, tuple[int, i
     return {item: (old, new) for item, (old, new) in both.items() if old != new}
 
 
-def _reasons(decided: Decided) -> str:
-    return "; ".join(f"{item}: {by}: {reason}" for item, (_, reason, by) in decided.items())
+def _reasons(before: Decided, now: Decided) -> list[str]:
+    """What a person decided, and what they took back, each with its reason."""
+    made = [f"{item}: {by}: {reason}" for item, (_, reason, by) in now.items() if before.get(item) != now[item]]
+    back = [f"{item}: withdrawn: {by}: {reason}" for item, (_, reason, by) in before.items() if item not in now]
+    return made + back
 
 
 def _text(milli: int | None) -> str:

@@ -37,9 +37,11 @@ from grader.batch.archives import SUFFIXES, File, is_archive
 from grader.batch.export import METADATA, Submitter, read_submitters
 from grader.batch.roster import Kind
 from grader.batch.when import when_of
-from grader.bounded import Unreadable
+from grader.bounded import Unreadable, file_bytes
 
 SUBMITTED = "submitted"
+STAMP = "timestamp.txt"  # nbgrader's
+MAX_STAMP = 200  # bytes
 _OF_NBGRADER = {"source", "release", "autograded", "feedback"}  # what its course folder has beside it
 _MOODLE = re.compile(r"(?P<name>[^_]+)(?:_(?P<id>\d+))?_assignsubmission_(?P<kind>[a-z]+)(?:_(?P<rest>.*))?", re.DOTALL)
 _WHO = r"(?:(?P<late_anon>LATE_)?(?P<anon>anon_[A-Za-z0-9]{3,8})|(?P<name>\w+?)_(?P<late>LATE_)?(?P<id>\d+))"
@@ -149,7 +151,7 @@ def layout_of(files: Sequence[File]) -> Layout:
         return Layout("Gradescope's export", _gradescope(known), remarks)
     with_work = {file.parts[0] for file in files if is_work(file)} - _OF_NBGRADER or {file.parts[0] for file in files}
     if with_work == {SUBMITTED} and any(file.parts[0] == SUBMITTED and len(file.parts) > 2 for file in files):
-        return Layout("nbgrader's folder of submissions", _nbgrader)
+        return Layout("nbgrader's folder of submissions", _nbgrader(files))
     return _by_entries(files)
 
 
@@ -182,12 +184,27 @@ def _gradescope(known: Mapping[str, tuple[Submitter, ...]]) -> Owners:
 def _submitter(entry: str, one: Submitter) -> Owner:
     clues = (Clue(Kind.NUMBER, one.sid), Clue(Kind.EMAIL, one.email), Clue(Kind.NAME, one.name))
     own = one.sid or one.email
-    return Owner(own or f"{one.name} {entry}", clues, number=own or entry, name=one.name or own)
+    return Owner(own or f"{one.name} {entry}", clues, number=own or entry, name=one.name or own, when=one.when)
 
 
-def _nbgrader(file: File) -> tuple[Owner, ...]:
-    """The student's folder; what lies beside `submitted` is the course's own."""
-    return _chosen(file.parts[1:]) if file.parts[0] == SUBMITTED and len(file.parts) > 1 else ()
+def _nbgrader(files: Sequence[File]) -> Owners:
+    """The student's folder, and the time that nbgrader writes into it; beside `submitted` lies the course's own."""
+    stamps = {file.parts[:3]: file for file in files if file.parts[3:] == (STAMP,) and file.parts[0] == SUBMITTED}
+    times = {place: _stamp(file) for place, file in stamps.items()}
+
+    def owners(file: File) -> tuple[Owner, ...]:
+        if file.parts[0] != SUBMITTED or len(file.parts) < 2:
+            return ()
+        return tuple(replace(one, when=times.get(file.parts[:3])) for one in _chosen(file.parts[1:]))
+
+    return owners
+
+
+def _stamp(file: File) -> datetime | None:
+    try:
+        return when_of(file_bytes(file.path, MAX_STAMP).decode("ascii", "replace")) if file.path else None
+    except Unreadable:
+        return None
 
 
 def _by_entries(files: Sequence[File]) -> Layout:
@@ -200,6 +217,8 @@ def _by_entries(files: Sequence[File]) -> Layout:
         of_canvas = {}  # names that people chose may look like this
     own = {found["rest"] for found in of_canvas.values() if found["rest"]}
 
+    of_nbgrader = _nbgrader(files)
+
     def owners(file: File) -> tuple[Owner, ...]:
         entry = file.parts[0]
         if entry in told:
@@ -207,7 +226,7 @@ def _by_entries(files: Sequence[File]) -> Layout:
         if len(file.parts) == 1 and file.name in of_canvas:
             return (_of_canvas(of_canvas[file.name], own),)
         if entry == SUBMITTED and len(file.parts) > 1:
-            return _nbgrader(file)
+            return of_nbgrader(file)
         return _chosen(file.parts)
 
     systems = Counter(system.words for system in told.values())
@@ -217,6 +236,12 @@ def _by_entries(files: Sequence[File]) -> Layout:
         return Layout(most, owners)
     all_files = len(flat) == len(entries)
     return Layout(f"a {'file' if all_files else 'folder'} a student", owners, of_system=False, flat=all_files)
+
+
+def canvas_file(name: str) -> str:
+    """Canvas's number of the file that it wrote under this name; empty for a name that is not Canvas's."""
+    found = _canvas(name)
+    return (found["file"] or "") if found else ""
 
 
 def _canvas(name: str) -> re.Match[str] | None:

@@ -81,5 +81,7 @@ def _file(one: HandedIn) -> Iterator[str]:
         yield f"look: {plain(doubt, LONGEST)}"
     if one.left_out and not any(remark.kind == "other_notebook" and remark.needs_person for remark in one.remarks):
         yield f"left out: {plain(', '.join(one.left_out), LONGEST)}"
+    if one.when:
+        yield f"handed in {one.when:%Y-%m-%d %H:%M}{one.when:%Z}"
     if any(remark.kind == "late" for remark in one.remarks):
         yield "late, as the download says"

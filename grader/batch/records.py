@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from grader.records import GradeReport, Remark
-from grader.report.words import judged_milli
+from grader.report.words import counted_milli, judged_milli
 
 
 class State(StrEnum):
@@ -55,6 +56,7 @@ class HandedIn:
     by: str = ""  # what told whose it is: "student id and name"
     why: str = ""  # why this file, of those that were handed in
     left_out: tuple[str, ...] = ()  # the others
+    when: datetime | None = None  # it was handed in, as the download or the roster says; a time of the course's zone
 
     @property
     def students(self) -> tuple[Student, ...]:
@@ -112,6 +114,8 @@ class Row:
     folder: Path | None = None  # the run folder
     reason: str = ""
     team: tuple[Student, ...] = ()  # who handed it in together with the student
+    excused: bool = False  # of somebody who has handed in nothing, and need not
+    held: bool = False  # it would fall below what was released: no system is given its points
 
     @property
     def students(self) -> tuple[Student, ...]:
@@ -127,6 +131,11 @@ class Row:
     def points_milli(self) -> int | None:
         """The points, or None where none were given; somebody who handed in nothing has none, not zero."""
         return None if self.report is None else self.report.points_milli
+
+    @property
+    def counted_milli(self) -> int | None:
+        """The points without what handing in late costs, or None where none were given."""
+        return None if self.report is None else counted_milli(self.report)
 
     @property
     def judged_milli(self) -> int | None:

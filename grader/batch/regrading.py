@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,15 +17,16 @@ from grader.batch.gradebooks import GradebookWishes
 from grader.batch.history import Event, begin, record
 from grader.batch.manifest import folders, read_manifest, write_manifest
 from grader.batch.records import Row, State
-from grader.batch.results import decisions_of, each_row, read_rows, write_results
+from grader.batch.released import Released, WouldLower, falls, note_released, read_released
+from grader.batch.results import Ruling, each_row, read_rows, rulings_of, write_results
 from grader.errors import GraderError
 from grader.lock import locked
 from grader.meanwhile import end_with_parent
-from grader.overrides import Decisions, with_overrides
 from grader.pipeline import judged_again
 from grader.report.plain import plain
 from grader.report.points import points_text
 from grader.report.report_json import dump
+from grader.report.words import counted_milli
 from grader.rubric import load_rubric
 from grader.run_files import REPORT
 from grader.run_folder import has_report, stored_report
@@ -60,35 +61,79 @@ def regrade_class(
     jobs: int,
     say: Say,
     wanted: GradebookWishes = AS_BEFORE,
+    *,
+    lower: bool = False,
 ) -> Regraded:
     """Every stored run is judged under the rubric and the decisions as they are now, and the results are written anew.
 
+    With `lower`, which needs a reason, whoever comes to fewer points than were released gets these.
+
     Raises:
         GraderError: where nothing could be started: no class here, a wrong rubric or override, a grader at work.
+        WouldLower: somebody would have fewer points than were released, and nobody said that they may.
     """
+    if lower and not reason.strip():
+        raise GraderError("--lower: expected a --reason beside it, for whoever asks why released points fell")
     manifest = read_manifest(out)
     path = rubric_path or manifest.rubric
     manifest = replace(manifest, rubric=path, gradebook=wanted.over(manifest.gradebook))
     rubric, exercise = load_rubric(path)
     with locked(out):
-        decisions = decisions_of(out, manifest, rubric)
+        rulings = rulings_of(out, manifest, rubric)
+        graded = {one.key: folder for one, folder in folders(out, manifest) if has_report(folder)}
+        work = [_Work(key, folder, path, rulings[key]) for key, folder in graded.items()]
+        released = read_released(out)
+        if released and not lower:
+            _refuse_lower(out, [one for one in work if one.key in released], released, jobs, say)
         begin(out, each_row(out, manifest))
         write_manifest(out, manifest)
-        graded = {one.key: folder for one, folder in folders(out, manifest) if has_report(folder)}
-        say(f"{len(graded)} to judge again")
-        wrong = _judge_all(graded, path, decisions, jobs, say)
+        say(f"{len(work)} to judge again")
+        judged = _judge_all(work, jobs, say)
+        if lower:
+            note_released(out, [row for row in each_row(out, manifest) if row.held])
         rows = read_rows(out, manifest)
         events = record(out, rows, reason)
         say("gradebooks and the page of the class")
         remarks = write_results(out, manifest, rows, rubric, exercise)
-    return Regraded(rows, tuple(events), remarks, tuple(wrong))
+    return Regraded(rows, tuple(events), remarks, tuple(one.wrong for one in judged if one.wrong))
 
 
-def _judge_all(
-    graded: Mapping[str, Path], rubric: Path, decisions: Mapping[str, Decisions], jobs: int, say: Say
-) -> list[str]:
-    """Each folder's reports are made anew; returns a line for each that could not be."""
-    work = [(key, folder, rubric, decisions.get(key)) for key, folder in graded.items()]
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A run to be judged again; where it is only tried, its folder stays as it is."""
+
+    key: str
+    folder: Path
+    rubric: Path
+    ruling: Ruling
+    tried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What came of it, in thousandths that count; why it could not be judged, if so."""
+
+    key: str
+    before_milli: int = 0
+    after_milli: int = 0
+    wrong: str = ""
+
+
+def _refuse_lower(out: Path, work: Sequence[_Work], released: Mapping[str, Released], jobs: int, say: Say) -> None:
+    """Nobody's points would fall below what was released.
+
+    Raises:
+        WouldLower: somebody's would.
+    """
+    say(f"{len(work)} were released: first it is tried whether any would fall")
+    judged = [one for one in _judge_all([replace(one, tried=True) for one in work], jobs, say) if not one.wrong]
+    before = {one.key: one.before_milli for one in judged}
+    if found := falls(before, {one.key: one.after_milli for one in judged}, released):
+        raise WouldLower(out, found)
+
+
+def _judge_all(work: Sequence[_Work], jobs: int, say: Say) -> list[_Judged]:
+    """Each folder's reports are made anew, or would be."""
     if jobs == 1 or len(work) < 2 * CHUNK:
         return _told(map(_judge_one, work), len(work), say)
     context = multiprocessing.get_context("fork")  # nothing here has started a thread, and nothing heavy is loaded
@@ -96,29 +141,27 @@ def _judge_all(
         return _told(pool.map(_judge_one, work, chunksize=CHUNK), len(work), say)
 
 
-def _told(lines: Iterable[str], count: int, say: Say) -> list[str]:
-    """The lines that say something; how far it is has been said meanwhile."""
+def _told(judged: Iterable[_Judged], count: int, say: Say) -> list[_Judged]:
+    """All of them; how far it is has been said meanwhile."""
     found, said = [], time.monotonic()
-    for done, line in enumerate(lines, 1):
-        if line:
-            found.append(line)
+    for one in judged:
+        found.append(one)
         if time.monotonic() - said > EVERY_S:
             said = time.monotonic()
-            say(f"{done} of {count} judged again")
+            say(f"{len(found)} of {count} judged again")
     return found
 
 
-def _judge_one(work: tuple[str, Path, Path, Decisions | None]) -> str:
-    key, folder, rubric_path, decisions = work
+def _judge_one(work: _Work) -> _Judged:
     try:
-        rubric, exercise = _loaded(rubric_path)
-        old = stored_report(folder)
-        report = with_overrides(judged_again(folder, old, rubric, exercise), decisions)
-        if dump(report) != (folder / REPORT).read_bytes():
-            write_report(folder, report, exercise, rubric)
+        rubric, exercise = _loaded(work.rubric)
+        old = stored_report(work.folder)
+        report = work.ruling.over(judged_again(work.folder, old, rubric, exercise))
+        if not work.tried and dump(report) != (work.folder / REPORT).read_bytes():
+            write_report(work.folder, report, exercise, rubric)
     except (GraderError, OSError) as error:
-        return f"{plain(key, 60)}: not judged again: {plain(str(error), 200)}"
-    return ""
+        return _Judged(work.key, wrong=f"{plain(work.key, 60)}: not judged again: {plain(str(error), 200)}")
+    return _Judged(work.key, counted_milli(old), counted_milli(report))
 
 
 def moves_table(again: Regraded) -> Table:

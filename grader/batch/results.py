@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.batch.gradebooks import gradebooks
+from grader.batch.late import NAME as LATE
+from grader.batch.late import LatePolicy, read_policy, unknown_times, with_lateness
 from grader.batch.manifest import Manifest, folders
 from grader.batch.page import class_page
 from grader.batch.records import HandedIn, Row, State
+from grader.batch.released import held, read_released
 from grader.batch.similar import similar_work
 from grader.batch.work import failed_try
 from grader.bounded import Unreadable, file_bytes
@@ -19,13 +22,25 @@ from grader.exercise import Exercise
 from grader.files import sweep, write_atomically
 from grader.overrides import NAME as OVERRIDES
 from grader.overrides import Decisions, names_of, read_overrides, with_overrides
-from grader.records import GradeReport, Rubric, Status
+from grader.records import GradeReport, Lateness, Rubric, Status
 from grader.run_files import WALL
 from grader.run_folder import has_report, stored_report
 from grader.run_pages import write_report
 
 PAGE = "class.html"
 MAX_WALL = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What persons say of one submission: their decisions, and when it was due."""
+
+    decisions: Decisions | None = None
+    late: Lateness | None = None
+
+    def over(self, report: GradeReport) -> GradeReport:
+        """The report under this, and nothing that was said before."""
+        return with_lateness(with_overrides(report, self.decisions), self.late)
 
 
 def read_rows(out: Path, manifest: Manifest) -> tuple[Row, ...]:
@@ -35,37 +50,61 @@ def read_rows(out: Path, manifest: Manifest) -> tuple[Row, ...]:
 
 def each_row(out: Path, manifest: Manifest) -> Iterator[Row]:
     """The same rows, one after the other."""
+    return held(_as_graded(out, manifest), read_released(out))
+
+
+def _as_graded(out: Path, manifest: Manifest) -> Iterator[Row]:
     for handed_in, folder in folders(out, manifest):
         yield _row(handed_in, folder)
+    policy = policy_of(out, manifest)
     for student in manifest.missing:
-        yield Row(student.id, State.MISSING, student, reason="nothing was handed in")
+        excused = policy is not None and policy.is_excused(student.id)
+        reason = "nothing was handed in" + (", which was excused" if excused else "")
+        yield Row(student.id, State.MISSING, student, reason=reason, excused=excused)
 
 
-def apply_decisions(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exercise) -> None:
-    """Every report shows what `overrides.yaml` says now, and nothing that it said before.
+def apply_rulings(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exercise) -> None:
+    """Every report shows what `overrides.yaml` and `late.yaml` say now, and nothing that they said before.
 
     Raises:
-        GraderError: where the file is wrong, in one line.
+        GraderError: where one of the files is wrong, in one line.
     """
-    decisions = decisions_of(out, manifest, rubric)
+    rulings = rulings_of(out, manifest, rubric)
     for handed_in, folder in folders(out, manifest):
         if not has_report(folder):
             continue
         with contextlib.suppress(GraderError):  # a folder that cannot be read is told with the rows
             report = stored_report(folder)
-            decided = with_overrides(report, decisions.get(handed_in.key))
+            decided = rulings[handed_in.key].over(report)
             if decided != report:
                 write_report(folder, decided, exercise, rubric)
 
 
-def decisions_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Decisions]:
-    """A person's decisions, by submission.
+def rulings_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Ruling]:
+    """What persons say of each submission.
+
+    Raises:
+        GraderError: where a file is wrong, in one line.
+    """
+    decisions = read_overrides(out / OVERRIDES, rubric, names_of(_students(manifest)))
+    policy = policy_of(out, manifest)
+    return {
+        one.key: Ruling(decisions.get(one.key), policy.lateness(one) if policy else None) for one in manifest.handed_in
+    }
+
+
+def policy_of(out: Path, manifest: Manifest) -> LatePolicy | None:
+    """The class's deadline and all that belongs to it; None where it has none.
 
     Raises:
         GraderError: where the file is wrong, in one line.
     """
-    students = {one.key: [student.id for student in one.students] for one in manifest.handed_in}
-    return read_overrides(out / OVERRIDES, rubric, names_of(students))
+    missing = [student.id for student in manifest.missing]
+    return read_policy(out / LATE, names_of(_students(manifest), missing))
+
+
+def _students(manifest: Manifest) -> dict[str, list[str]]:
+    return {one.key: [student.id for student in one.students] for one in manifest.handed_in}
 
 
 def write_results(
@@ -86,7 +125,7 @@ def write_results(
         path = out / name
         if not path.is_file() or path.read_bytes() != content:
             write_atomically(path, content)
-    return books.remarks
+    return (*books.remarks, *unknown_times(policy_of(out, manifest), manifest.handed_in))
 
 
 def _pictures(rows: Sequence[Row]) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from itertools import zip_longest
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from grader.batch.headings import folded, key_of
 from grader.batch.records import Student
+from grader.batch.when import when_of
 from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError
 from grader.notebook.format import one_line
@@ -35,6 +37,7 @@ LOGINS = ("username", "sisloginid", "netid", "user", "login", "githubusername")
 LARGEST_TEAM = 12  # a group of more is a section of the course
 OF_CANVAS = {"id", "sisloginid"}  # in Canvas's exported gradebook, `ID` is Canvas's own number of the user
 OUT_OF = {"maxpoints", "maximumgrade"}  # columns of Gradescope's and of Moodle's, one assignment's each
+HANDED_IN_AT = ("lastmodifiedsubmission", "submissiontime", "submissiondate")  # Moodle's, Gradescope's, Sakai's
 OUT_OF_GRADESCOPE = " - Max Points"  # in its gradebook of a course, behind an assignment's name
 OUT_OF_ROW = "points possible"  # Canvas's second or third row
 # In Moodle's grading worksheet: "Participant 4002"; in blind marking all that it has. GitHub Classroom's own is an id.
@@ -120,6 +123,12 @@ class Roster:
                 if key:
                     found[kind][key].add(student.id)
         return {kind: {key: frozenset(ids) for key, ids in keys.items()} for kind, keys in found.items()}
+
+
+def handed_in_at(student: Student) -> datetime | None:
+    """When the student handed in, where the roster is a worksheet of Moodle's, or Gradescope's or Sakai's grades."""
+    columns = _columns(student)
+    return next((when for name in HANDED_IN_AT if (when := when_of(columns.get(name, "")))), None)
 
 
 def exact(text: str) -> str:

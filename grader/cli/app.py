@@ -15,7 +15,12 @@ from grader.cli.refusals import RUBRIC
 
 VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "One notebook": {"grade": submission.grade, "check": submission.check},
-    "A class": {"grade-class": classes.grade_class, "regrade": classes.regrade, "history": classes.history},
+    "A class": {
+        "grade-class": classes.grade_class,
+        "regrade": classes.regrade,
+        "release": classes.release,
+        "history": classes.history,
+    },
     "This machine and others": {"doctor": machine.doctor, "gradescope": machine.gradescope},
     "The rubric on trial": {"audit": trials.audit, "calibrate": trials.calibrate},
 }

@@ -126,6 +126,9 @@ def regrade(
     out: Annotated[Path, typer.Argument(help="a class's folder, or a single run's", callback=existing)],
     rubric: options.OtherRubric = None,
     reason: Annotated[str, typer.Option(help="why, for the history", metavar="TEXT")] = "",
+    lower: Annotated[
+        bool, typer.Option("--lower", help="let points fall below what was released; needs a --reason")
+    ] = False,
     workers: Jobs = 2,
     assignment: Assignment = None,
     canvas_assignment_id: CanvasId = None,
@@ -152,13 +155,23 @@ def regrade(
     given = (assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
     screen.say(f"{out}: to be judged again")
     if not (out / "class.json").exists():
-        if any(value is not None for value in given):
+        if lower or any(value is not None for value in given):
             raise GraderError(f"{out}: a single run has no gradebook; give the folder of a class")
         _regrade_one(out, rubric, screen)
     from grader.batch.gradebooks import GradebookWishes
     from grader.batch.regrading import moves_table, regrade_class
+    from grader.batch.released import WouldLower
+    from grader.report.points import points_text
 
-    again = regrade_class(out, rubric, reason, workers, screen.say, GradebookWishes(*given))
+    try:
+        again = regrade_class(out, rubric, reason, workers, screen.say, GradebookWishes(*given), lower=lower)
+    except WouldLower as error:
+        for fall in error.falls:
+            told = (
+                f"{points_text(fall.released_milli)} points were released, {points_text(fall.now_milli)} would be left"
+            )
+            screen.wrong(f"{fall.key}: {told}")
+        raise
     for line in again.wrong:
         screen.wrong(line)
     where = _where(out)
@@ -170,6 +183,43 @@ def regrade(
     last = f"{len(again.rows)} submissions, {len(again.events)} changed: {where}"
     screen.result(lambda: outcome.regrade_values(out, again), show, lambda: last)
     raise typer.Exit(GRADED if again.all_sure else LOOK)
+
+
+def release(
+    out: Annotated[Path, typer.Argument(help="a class's folder", callback=existing)],
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Notes the points as shown to students, and packs their feedback.
+
+    From then on no regrade lowers anybody's points without --lower and a reason. The archives are for Moodle, for
+    Canvas, and one with a folder for each submission.
+
+    Examples:
+
+      python -m grader release runs/submissions
+    """
+    screen = Screen(quiet, json)
+    screen.say(f"{out}: feedback is packed")
+    from grader.batch.release import release_class
+
+    made = release_class(out)
+    last = f"{len(made.released)} released, {len(made.new)} of them new or with other points than before"
+
+    def show(_: Console) -> None:
+        for heading, rows in (("held back", made.held), ("not released", made.left_out)):
+            for row in rows:
+                print(f"{heading}: {plain(row.key, 60)}: {plain(row.reason or str(row.state), 300)}")
+        for remark in made.remarks:
+            print(f"note: {plain(remark, 300)}")
+        for path in made.files:
+            print(path)
+        print(last)
+
+    from grader.report.plain import plain
+
+    screen.result(lambda: outcome.release_values(out, made), show, lambda: last)
+    raise typer.Exit(LOOK if made.held else GRADED)
 
 
 def history(
@@ -216,8 +266,10 @@ def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
     from grader.report.terminal import print_report
     from grader.report.words import judged_points
     from grader.run_folder import stored_report
-    from grader.run_place import rubric_of
+    from grader.run_place import class_above, rubric_of
 
+    if (of_class := class_above(folder)) is not None and (of_class / "released.json").exists():
+        raise GraderError(f"{folder}: this run belongs to a class whose points were released; regrade {of_class}")
     if not (folder / ".ready").exists():
         stored_report(folder)  # a folder that holds no run is not touched
     path = existing(rubric or rubric_of(folder) or Path("rubric.yaml")) or Path("rubric.yaml")

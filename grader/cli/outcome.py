@@ -3,17 +3,20 @@
 `grade`, `check`, `regrade` of a single run: the keys of `report.json`
 
 `grade-class`: out, rows, remarks, all_sure
-    a row: key, state, students (id and name), points, max_points (what was judged), reason, folder
+    a row: key, state, students (id and name), points, max_points (what was judged), counted_points (points without what
+        handing in late costs), late (as in `report.json`), reason, folder
     a state: graded, look, refused, failed, waiting or missing
 
 `grade-class --plan`: layout, submissions, missing (id and name), remarks, all_sure
     a submission: key, state (to grade, graded already or refused), students, matched_by, file, why, left_out, doubts,
-    late, refused
+        handed_in (null where nothing says it), late (as the download says), refused
 
 `regrade` of a class: out, submissions, changes, not_judged_again, remarks, all_sure
 
+`release`: out, released, held, left_out (rows as above), new (keys), files, remarks
+
 `history`: changes
-    a change: when, who, what, submission, old_points, new_points, items, why, rubric, grader
+    a change: when, who, what, submission, old_points, new_points, old_penalty, new_penalty, items, why, rubric, grader
     items: by id, those whose points moved: [old, new]
 
 `doctor`: fit, verdict, promises
@@ -32,6 +35,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
     from grader.batch.plan import Plan
     from grader.batch.records import Row, Student
     from grader.batch.regrading import Regraded
+    from grader.batch.release import Release
     from grader.doctor.findings import Finding
 
 Values = dict[str, Any]
@@ -74,6 +79,7 @@ def plan_values(plan: Plan) -> Values:
                 "why": one.why,
                 "left_out": list(one.left_out),
                 "doubts": doubts(one),
+                "handed_in": one.when.isoformat() if one.when else None,
                 "late": any(remark.kind == "late" for remark in one.remarks),
                 "refused": one.refused,
             }
@@ -94,6 +100,19 @@ def regrade_values(out: Path, again: Regraded) -> Values:
         "not_judged_again": list(again.wrong),
         "remarks": list(again.remarks),
         "all_sure": again.all_sure,
+    }
+
+
+def release_values(out: Path, made: Release) -> Values:
+    """Whose points were shown."""
+    return {
+        "out": str(out),
+        "released": [_row(row) for row in made.released],
+        "held": [_row(row) for row in made.held],
+        "left_out": [_row(row) for row in made.left_out],
+        "new": [row.key for row in made.new],
+        "files": [str(path) for path in made.files],
+        "remarks": list(made.remarks),
     }
 
 
@@ -173,6 +192,8 @@ def _row(row: Row) -> Values:
         "students": _people(row.students),
         "points": _number(row.points_milli),
         "max_points": _number(row.judged_milli),
+        "counted_points": _number(row.counted_milli),
+        "late": asdict(row.report.late) if row.report and row.report.late else None,
         "reason": row.reason,
         "folder": str(row.folder) if row.folder else None,
     }
@@ -190,6 +211,8 @@ def _event(event: Event) -> Values:
         "submission": event.submission,
         "old_points": _number(event.old_milli),
         "new_points": _number(event.new_milli),
+        "old_penalty": _number(event.old_penalty_milli),
+        "new_penalty": _number(event.new_penalty_milli),
         "items": _items(event.items),
         "why": event.why,
         "rubric": event.rubric,

@@ -15,7 +15,7 @@ from grader.errors import GraderError
 from grader.notebook.format import one_line
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Measured, Override, Remark
 from grader.report.points import milli_of, points_number
-from grader.report.words import is_judged, isolation_warning, judged_milli, trained_parts
+from grader.report.words import counted_milli, is_judged, isolation_warning, judged_milli, trained_parts
 
 FORMAT = 2  # raised when an old reader would misread a new file
 READABLE = (1, FORMAT)  # in the first, `max_points` were the rubric's, also of what was not judged
@@ -28,6 +28,8 @@ _REPORT: TypeAdapter[GradeReport] = TypeAdapter(GradeReport)
 
 def report_json(report: GradeReport) -> dict[str, Any]:
     """The report as plain JSON values; points are exact numbers with at most three decimals.
+
+    `counted_points` are the points without what handing in late costs.
 
     `max_points` is what was judged, of the report and of each item; `rubric_points` is all that there is. An item of
     which nothing was judged has no points: null.
@@ -53,6 +55,8 @@ def report_json(report: GradeReport) -> dict[str, Any]:
         "wall_s": report.wall_s,
         "created": report.created,
         "template": report.template,
+        "late": None if report.late is None else asdict(report.late),
+        "counted_points": points_number(counted_milli(report)),
     }
 
 

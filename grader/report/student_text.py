@@ -21,6 +21,7 @@ from grader.report.words import (
     isolated,
     item_points,
     judged_points,
+    late_sentence,
     summary,
     told_student,
     undecided_milli,
@@ -59,6 +60,8 @@ def overview(report: GradeReport) -> Iterator[str]:
         yield f"The notebook {STATUS_WORDS[report.status]}."
     if report.needs_person or any(undecided_milli(item) for item in report.items):
         yield PERSON
+    if late := late_sentence(report):
+        yield told(late)
     yield from told_student(report)
     if report.device:
         yield f"Run on a {'GPU' if report.device.startswith('cuda') else 'CPU'}."

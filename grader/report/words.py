@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from types import MappingProxyType
 
 from grader.records import LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome, Remark, Status
@@ -131,6 +132,40 @@ def is_complete(report: GradeReport) -> bool:
 def judged_points(report: GradeReport) -> str:
     """Points out of what was judged, for instance "60 / 60" where 40 more would need training."""
     return of_points(report.points_milli, judged_milli(report.items))
+
+
+def penalty_milli(report: GradeReport) -> int:
+    """The thousandths that are taken off for handing in late, down to a whole one: never more than was earned."""
+    if report.late is None:
+        return 0
+    base = report.points_milli if report.late.of_earned else judged_milli(report.items)
+    return min(report.points_milli, int(base * Decimal(str(report.late.percent)) / 100))
+
+
+def counted_milli(report: GradeReport) -> int:
+    """The thousandths that count: what was earned, without the penalty for handing in late."""
+    return report.points_milli - penalty_milli(report)
+
+
+def late_sentence(report: GradeReport) -> str:
+    """How late it was and what that costs, or who made it no matter; empty where there is nothing to say."""
+    late = report.late
+    if late is None or not (late.days or late.note):
+        return ""
+    note = f" ({late.note})" if late.note else ""
+    by = f"{_moment(late.deadline)}{note}"
+    if not late.days:
+        return f"Handed in on {_moment(late.handed_in)}: in time for {by}."
+    days = f"{late.days} {'day' if late.days == 1 else 'days'}"
+    return (
+        f"Handed in on {_moment(late.handed_in)}, {days} late for {by}: "
+        f"{_points(penalty_milli(report))} are taken off, and {points_text(counted_milli(report))} count."
+    )
+
+
+def _moment(told: str) -> str:
+    """A time as a person reads it: "2026-11-20 23:59"."""
+    return told[:16].replace("T", " ")
 
 
 def is_judged(item: ItemVerdict) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def read(text: str | bytes, tmp_path: Path) -> dict[str, tuple[Submitter, ...]]:
 
 def test_submitters_are_read_as_texts_and_everything_else_is_passed_over(tmp_path: Path) -> None:
     assert read(GOOD, tmp_path) == {
-        "submission_5001": (Submitter("00101", "", "Ada Lovelace"),),
+        "submission_5001": (Submitter("00101", "", "Ada Lovelace", datetime(2026, 11, 1, 10, tzinfo=UTC)),),
         "submission_5002": (
             Submitter("", "zoe@uni.example", "Ada Lovelace"),
             Submitter("", "", "12345678901234567890"),

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from docs.making.reading import GUIDE, INDEX, ROOT, WORDS, Block, blocks, guide_pages, headings, links, title
+from grader.batch.late import read_policy
 from grader.batch.slurm import read_config
 from grader.errors import GraderError
 from grader.overrides import read_overrides
@@ -103,4 +104,6 @@ def read(path: Path) -> object:
     if path.name == "overrides.yaml":
         rubric, _ = load_rubric(ROOT / "rubric.yaml")
         return read_overrides(path, rubric, {name: name for name in yaml.safe_load(path.read_text())})
+    if path.name == "late.yaml":
+        return read_policy(path, {name: name for name in yaml.safe_load(path.read_text()).get("students", {})})
     return read_config(path) if path.name == "slurm.yaml" else load_rubric(path)

@@ -14,7 +14,16 @@ from grader.batch.records import Row, State
 from grader.errors import GraderError
 from grader.records import Rubric
 from grader.report.points import points_text
-from grader.report.words import is_judged, judged_milli, judged_points, left_out_milli, trained_parts, undecided_milli
+from grader.report.words import (
+    counted_milli,
+    is_judged,
+    judged_milli,
+    judged_points,
+    late_sentence,
+    left_out_milli,
+    trained_parts,
+    undecided_milli,
+)
 from grader.run_place import extent_name
 
 Table = list[list[str]]
@@ -63,15 +72,17 @@ class GradebookWishes:
 
 
 def points(row: Row, settings: GradebookSettings) -> str:
-    """The points to import, or nothing: neither a fault of ours nor what was not judged is a zero in a record."""
-    if row.state is State.MISSING and settings.missing_is_zero:
+    """The points to import, late days counted, or nothing: neither our fault nor what was not judged is a zero."""
+    if row.held:
+        return ""  # whatever the system has is what was released
+    if row.state is State.MISSING and settings.missing_is_zero and not row.excused:
         return "0"
     if row.report is None or row.state not in (State.GRADED, State.LOOK):
         return ""
     if row.state is State.LOOK and settings.hold_provisional:
         return ""
     incomplete = any(map(undecided_milli, row.report.items)) or (left_out(row) and not settings.upload_partial)
-    return "" if incomplete else points_text(row.report.points_milli)
+    return "" if incomplete else points_text(counted_milli(row.report))
 
 
 def left_out(row: Row) -> int:
@@ -138,7 +149,8 @@ def first_last(row: Row) -> tuple[str, str]:
 def feedback(row: Row) -> str:
     """What the student reads beside the points, in a few sentences."""
     if row.report is None:
-        return "No submission." if row.state is State.MISSING else "Not graded yet."
+        nothing = "No submission, which was excused." if row.excused else "No submission."
+        return nothing if row.state is State.MISSING else "Not graded yet."
     judged = [(item, judged_milli([item])) for item in row.report.items if is_judged(item)]
     lost = [(item, most) for item, most in judged if item.points_milli < most]
     told = ", ".join(f"{item.title} ({points_text(item.points_milli)} of {points_text(most)})" for item, most in lost)
@@ -147,6 +159,8 @@ def feedback(row: Row) -> str:
     if left_out(row):
         graded, _, of = judged_points(row.report).partition(" / ")
         sentences.append(f"Graded so far: {graded} of {of} points; the rest is not graded yet.")
+    if late := late_sentence(row.report):
+        sentences.append(late)
     if any(item.override for item in row.report.items):
         sentences.append("A person decided some of these points.")
     if row.state is State.LOOK:

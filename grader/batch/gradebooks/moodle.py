@@ -107,6 +107,12 @@ def _worksheet(ready: dict[str, Row], most_milli: int, settings: GradebookSettin
     return table
 
 
+def participant(row: Row) -> str:
+    """Moodle's number of the participant; empty where nothing says it."""
+    found = re.search(r"[0-9]+$", _identifier(row))
+    return found[0] if found else ""
+
+
 def _identifier(row: Row) -> str:
     """ "Participant 4002", as Moodle's worksheet or the name of the downloaded folder has it."""
     if _IDENTIFIER.fullmatch(named := column(row, "identifier")):

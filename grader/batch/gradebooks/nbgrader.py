@@ -13,6 +13,7 @@ from grader.batch.records import Row
 from grader.records import Rubric
 from grader.report.points import points_text
 from grader.report.spreadsheet import cell
+from grader.report.words import penalty_milli
 
 NAME = "gradebook-nbgrader.csv"
 PERSON = ["assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"]
@@ -26,6 +27,10 @@ def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> d
         first, last = first_last(row)
         who = (row.student.id, last, first, row.student.email) if row.student else (row.key, last, first, "")
         got = points(row, settings)
-        scores = [got, "0" if got else "", got, points_text(out_of(rows, rubric))]
-        table.append([cell(settings.assignment), "", "", *map(cell, who), *scores])
+        late = row.report.late if row.report else None
+        penalty = penalty_milli(row.report) if row.report else 0
+        earned = points_text(row.report.points_milli) if row.report and got else got
+        scores = [earned, points_text(penalty) if got else "", got, points_text(out_of(rows, rubric))]
+        times = (late.deadline, late.handed_in) if late else ("", "")
+        table.append([cell(settings.assignment), *map(cell, (*times, *who)), *scores])
     return {NAME: csv_file(table)}

@@ -10,11 +10,12 @@ from grader.batch.records import Row, State
 from grader.records import GradeReport, Remark, Rubric
 from grader.report.points import points_text
 from grader.report.spreadsheet import cell
-from grader.report.words import is_judged, reasons_for_person
+from grader.report.words import counted_milli, is_judged, penalty_milli, reasons_for_person
 
 NAME = "gradebook.csv"
 OF_THE_FILE = ("late", "other_notebook")  # remarks on how it was handed in, told in a column of their own
 WHO = ["key", "student id", "name", "email", "team", "state", "points", "max", "percent"]
+LATE = ["handed in", "days late", "penalty", "points that count"]
 WHAT = ["needs a person because", "remarks", "decided by a person", "decided items", "about the file", "file"]
 HOW = ["device", "seconds", "graded at", "rubric", "grader", "reason"]
 SHORT = 12  # digits of a checksum
@@ -24,11 +25,10 @@ def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> d
     """One row for everybody. All text is in quotes and no number is, so that an id such as 007 can stay text."""
     items = [item.id for item in rubric.items]
     most = out_of(rows, rubric)
-    table: list[list[str | Decimal]] = [[*WHO, *items, *WHAT, *HOW]]
-    table += [
-        [*_who(row, most, settings), *_earned(row, items), *_what(row), *_how(row.report), cell(row.reason)]
-        for row in rows
-    ]
+    table: list[list[str | Decimal]] = [[*WHO, *LATE, *items, *WHAT, *HOW]]
+    for row in rows:
+        known = [*_who(row, most, settings), *_late(row), *_earned(row, items)]
+        table.append([*known, *_what(row), *_how(row.report), cell(row.reason)])
     return {NAME: csv_file(table, quoted=True)}
 
 
@@ -45,6 +45,16 @@ def _who(row: Row, most_of_class: int, settings: GradebookSettings) -> list[str 
     numbers = (got, points_text(most or 0), percent)
     team = ", ".join(one.name or one.id for one in row.team)
     return [*map(cell, (row.key, *student, team)), str(row.state), *map(_number, numbers)]
+
+
+def _late(row: Row) -> list[str | Decimal]:
+    """What handing in late costs, beside the points, and when it was, as far as that is known."""
+    if row.report is None:
+        return [""] * len(LATE)
+    late = row.report.late
+    when = late.handed_in if late else row.handed_in.when.isoformat() if row.handed_in and row.handed_in.when else ""
+    numbers = (penalty_milli(row.report), counted_milli(row.report))
+    return [cell(when), Decimal(late.days) if late else "", *(Decimal(points_text(milli)) for milli in numbers)]
 
 
 def _earned(row: Row, items: Sequence[str]) -> list[str | Decimal]:

@@ -34,6 +34,7 @@ from grader.report.words import (
     item_points,
     judged_milli,
     judged_points,
+    late_sentence,
     reasons_for_person,
     shown_outcome,
 )
@@ -107,6 +108,7 @@ def class_page(
         similar=similar[:_MOST_ALIKE],
         names={row.key: _name(row) for row in rows},
         pictures=pictures or {},
+        late=any(row.report.late and row.report.late.days for row in graded if row.report),
         seconds=[row.report.wall_s for row in graded if row.report],
         style=Markup(style),  # ours, from beside this file
         script=Markup(script),
@@ -159,6 +161,7 @@ def _template() -> Template:
         "judged": lambda item: judged_milli([item]),
         "is_judged": is_judged,
         "judged_points": judged_points,
+        "late_sentence": late_sentence,
         "follow_notes": follow_notes,
         "mean": statistics.fmean,
         "name": _name,

@@ -1,0 +1,210 @@
+"""`late.yaml`: a class's deadline, what a day costs, and who has more time; the grader reads it and never writes it.
+
+deadline: 2026-11-20 23:59
+timezone: Europe/Berlin      # of every time without a zone of its own; this machine's if not given
+grace_minutes: 15
+percent_a_day: 10            # for each day begun, of the points that there are
+at_most_percent: 50
+students:
+  ada: {extended_to: 2026-11-27 23:59, reason: ill, by: A. Turing}
+  zoe: {excused: true, reason: a fault of the course's system, by: A. Turing}
+  kurt: {handed_in: 2026-11-21 10:00, reason: it came by e-mail, by: A. Turing}
+
+A team's submission is measured by whoever of the team has the most time. Points are never touched: what lateness costs
+stands beside them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from grader.batch.records import HandedIn
+from grader.batch.when import when_of
+from grader.errors import GraderError
+from grader.notebook.format import one_line
+from grader.own_yaml import read_yaml, said, table
+from grader.records import GradeReport, Lateness
+from grader.rubric.wording import nearest
+
+NAME = "late.yaml"
+FIELDS = ("deadline", "timezone", "grace_minutes", "percent_a_day", "at_most_percent", "percent_of", "students")
+OF_STUDENT = ("extended_to", "excused", "handed_in", "reason", "by")
+PERCENT_OF = ("possible", "earned")
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What was decided for one submission or student."""
+
+    extended_to: datetime | None = None
+    handed_in: datetime | None = None
+    excused: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LatePolicy:
+    """What handing in late costs in a class."""
+
+    deadline: datetime  # with a zone
+    zone: tzinfo | None  # None: this machine's
+    grace: timedelta = timedelta()
+    percent_a_day: float = 0.0
+    at_most_percent: float = 100.0
+    of_earned: bool = False
+    own: Mapping[str, Own] | None = None  # by the submission's key, or the id of a student who has none
+
+    def lateness(self, one: HandedIn) -> Lateness | None:
+        """How late it was, and what that costs; None where nobody knows when it was handed in."""
+        own = (self.own or {}).get(one.key, Own())
+        when = own.handed_in or one.when
+        if when is None:
+            return None
+        handed_in = _in_zone(when, self.zone)
+        deadline = own.extended_to or self.deadline
+        over = handed_in.astimezone(UTC) - deadline.astimezone(UTC)  # of one zone, its clock's hours would be counted
+        days = 0 if own.excused or over <= self.grace else math.ceil(over / _DAY)
+        percent = min(days * self.percent_a_day, self.at_most_percent)
+        return Lateness(_told(handed_in), _told(deadline), days, percent, self.of_earned, own.note)
+
+    def is_excused(self, key: str) -> bool:
+        """Whether whoever has handed in nothing need not."""
+        return (self.own or {}).get(key, Own()).excused
+
+
+def read_policy(path: Path, names: Mapping[str, str]) -> LatePolicy | None:
+    """The class's policy; None where there is no such file.
+
+    `names` are those that the file may use, a submission's key or a student's id, and the key of each.
+
+    Raises:
+        GraderError: one line: what is wrong and where, and what was expected.
+    """
+    told = read_yaml(path)
+    if not told:
+        return None
+    shown = one_line(str(path), 120)
+    table(told, shown, FIELDS)
+    zone = _zone(told.get("timezone"), shown)
+    if "deadline" not in told:
+        raise GraderError(f"{shown}: deadline is missing; for instance 2026-11-20 23:59")
+    of = told.get("percent_of", "possible")
+    if of not in PERCENT_OF:
+        raise GraderError(f"{shown}: percent_of: expected possible or earned, got {one_line(str(of), 40)!r}")
+    return LatePolicy(
+        deadline=_time(told["deadline"], f"{shown}: deadline", zone),
+        zone=zone,
+        grace=timedelta(minutes=_number(told, "grace_minutes", 0.0, 1e6, shown)),
+        percent_a_day=_number(told, "percent_a_day", 0.0, 100.0, shown),
+        at_most_percent=_number(told, "at_most_percent", 100.0, 100.0, shown),
+        of_earned=of == "earned",
+        own=_students(table(told.get("students") or {}, f"{shown}: students"), names, shown, zone),
+    )
+
+
+def with_lateness(report: GradeReport, lateness: Lateness | None) -> GradeReport:
+    """The report with this lateness and no earlier one."""
+    return report if report.late == lateness else replace(report, late=lateness)
+
+
+def unknown_times(policy: LatePolicy | None, handed_in: Sequence[HandedIn]) -> tuple[str, ...]:
+    """Of whom the class's policy cannot tell whether they were late."""
+    if policy is None:
+        return ()
+    unknown = [one for one in handed_in if policy.lateness(one) is None]
+    late = [one.key for one in unknown if any(remark.kind == "late" for remark in one.remarks)]
+    told = []
+    if unknown:
+        told.append(
+            f"{len(unknown)} of {len(handed_in)} submissions do not say when they were handed in, and nothing is taken "
+            f"off; `handed_in` in {NAME} says it"
+        )
+    if late:
+        told.append(f"late, as the download says, but not by how much: {', '.join(late[:10])}{' …' * (len(late) > 10)}")
+    return tuple(told)
+
+
+def _students(told: Mapping[str, Any], names: Mapping[str, str], shown: str, zone: tzinfo | None) -> dict[str, Own]:
+    found: dict[str, Own] = {}
+    for name, entry in told.items():
+        where = f"{shown}: students: {one_line(name, 60)}"
+        if name not in names:
+            close = nearest(name, names)
+            raise GraderError(f"{where}: nobody here{close if len(close) < 200 else '; class.json lists them all'}")
+        fields = table(entry, where, OF_STUDENT)
+        reason, by = said(fields, where)
+        if not isinstance(excused := fields.get("excused", False), bool):
+            raise GraderError(f"{where}: excused: expected true or false, got {one_line(str(excused), 40)!r}")
+        times = {
+            field: _time(fields[field], f"{where}: {field}", zone)
+            for field in ("extended_to", "handed_in")
+            if field in fields
+        }
+        own = Own(times.get("extended_to"), times.get("handed_in"), excused, f"{reason}, {by}")
+        found[names[name]] = _most_time(found[names[name]], own) if names[name] in found else own
+    return found
+
+
+def _most_time(one: Own, other: Own) -> Own:
+    """What holds for a team, of whom two were given time."""
+
+    def later(
+        a: datetime | None, b: datetime | None, pick: Callable[[datetime, datetime], datetime]
+    ) -> datetime | None:
+        return pick(a, b) if a and b else a or b
+
+    return Own(
+        later(one.extended_to, other.extended_to, max),
+        later(one.handed_in, other.handed_in, min),
+        one.excused or other.excused,
+        "; ".join(dict.fromkeys((one.note, other.note))),
+    )
+
+
+def _zone(told: object, shown: str) -> tzinfo | None:
+    if told is None:
+        return None
+    try:
+        return ZoneInfo(str(told))
+    except (ValueError, OSError, KeyError):
+        got = one_line(str(told), 60)
+        raise GraderError(f"{shown}: timezone: expected one such as Europe/Berlin, got {got!r}") from None
+
+
+def _time(told: object, where: str, zone: tzinfo | None) -> datetime:
+    """The time in its zone; a day alone ends at midnight."""
+    when: datetime | None
+    if isinstance(told, datetime):
+        when = told
+    elif isinstance(told, date):
+        when = datetime(told.year, told.month, told.day, 23, 59, 59)
+    else:
+        when = when_of(str(told))
+    if when is None:
+        raise GraderError(f"{where}: expected a time, for instance 2026-11-20 23:59, got {one_line(str(told), 60)!r}")
+    return _in_zone(when, zone)
+
+
+def _in_zone(when: datetime, zone: tzinfo | None) -> datetime:
+    """The same moment there; a time that has no zone is one of there."""
+    if when.tzinfo is not None:
+        return when.astimezone(zone)
+    return when.astimezone() if zone is None else when.replace(tzinfo=zone)
+
+
+def _told(when: datetime) -> str:
+    return when.isoformat(timespec="minutes")
+
+
+def _number(told: Mapping[str, Any], field: str, usual: float, most: float, shown: str) -> float:
+    value = told.get(field, usual)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise GraderError(f"{shown}: {field}: expected a number from 0 to {most:g}, got {one_line(str(value), 40)!r}")
+    return float(value)

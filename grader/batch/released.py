@@ -1,0 +1,120 @@
+"""What students have been shown: `released.json`, and the files that bring it to them.
+
+After that nothing falls silently. A row that comes to fewer points than were released keeps what students saw in every
+system's gradebook, waits for a person, and a regrade that would lower somebody is refused until it is told to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from grader.batch.records import Row, State
+from grader.bounded import Unreadable
+from grader.errors import GraderError
+from grader.lock import user
+from grader.notebook.format import one_line
+from grader.own_json import read_json, write_json
+from grader.report.points import points_text
+
+NAME = "released.json"
+MAX_BYTES = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The points that somebody was shown."""
+
+    points_milli: int
+    counted_milli: int  # without what handing in late costs
+    students: tuple[str, ...]  # their ids
+    when: str  # ISO 8601, UTC
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """Somebody who would have fewer points than they were shown."""
+
+    key: str
+    released_milli: int
+    now_milli: int
+
+
+_RELEASED: TypeAdapter[dict[str, Released]] = TypeAdapter(dict[str, Released])
+
+
+class WouldLower(GraderError):
+    """A regrade would lower released points and was not told to; it has written nothing."""
+
+    def __init__(self, out: Path, falls: Sequence[Fall]) -> None:
+        many = f"{len(falls)} submissions" if len(falls) > 1 else "1 submission"
+        super().__init__(
+            f"{one_line(str(out), 120)}: {many} would have fewer points than were released, and nothing was changed; "
+            "--lower with a --reason does it"
+        )
+        self.falls = tuple(falls)
+
+
+def read_released(out: Path) -> dict[str, Released]:
+    """What was released, by submission; empty where nothing was.
+
+    Raises:
+        GraderError: the file is there and cannot be read: then nobody knows what students were shown.
+    """
+    path = out / NAME
+    if not path.exists() and not path.is_symlink():
+        return {}
+    try:
+        return read_json(path, _RELEASED, MAX_BYTES)
+    except Unreadable as reason:
+        raise GraderError(f"{one_line(str(path), 120)}: {one_line(str(reason), 200)}; put back what it was") from None
+
+
+def held(rows: Iterable[Row], released: Mapping[str, Released]) -> Iterator[Row]:
+    """The rows; one that would fall below what was released waits for a person, and no system is given its points."""
+    of_student = {student: one for one in released.values() for student in one.students}
+    for row in rows:
+        ids = [student.id for student in row.students]
+        known = released.get(row.key) or next((of_student[one] for one in ids if one in of_student), None)
+        counted = row.counted_milli
+        if known is None or (counted is not None and counted >= known.counted_milli):
+            yield row
+            continue
+        now = "comes to none now" if counted is None else f"comes to {points_text(counted)} now"
+        told = f"{points_text(known.counted_milli)} points were released, and it {now}"
+        yield replace(row, state=State.LOOK, reason="; ".join(filter(None, (told, row.reason))), held=True)
+
+
+def falls(before: Mapping[str, int], after: Mapping[str, int], released: Mapping[str, Released]) -> list[Fall]:
+    """Who would fall below what was released, and is not there already; the largest loss first."""
+    found = [
+        Fall(key, released[key].counted_milli, milli)
+        for key, milli in after.items()
+        if milli < released[key].counted_milli and milli < before.get(key, released[key].counted_milli)
+    ]
+    return sorted(found, key=lambda fall: (fall.now_milli - fall.released_milli, fall.key))
+
+
+def note_released(out: Path, rows: Sequence[Row]) -> None:
+    """The class's folder says that these rows' points have been shown, beside what was released before."""
+    when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
+    before = read_released(out)
+    made = {
+        row.key: Released(
+            row.report.points_milli, row.counted_milli or 0, tuple(student.id for student in row.students), when, who
+        )
+        for row in rows
+        if row.report is not None
+    }
+    new = {
+        key: one
+        for key, one in made.items()
+        if key not in before or replace(one, when="", who="") != replace(before[key], when="", who="")
+    }
+    if new:
+        write_json(out / NAME, _RELEASED, before | new)

@@ -1,0 +1,279 @@
+"""Lateness stands beside the points and never touches them; it is told everywhere, and every file of it is checked."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import downloads
+import pytest
+from assistants_folder import World, class_again, make_world, whole_class
+from downloads import NOTEBOOK, write
+from hypothesis import given
+from hypothesis import strategies as st
+from toy_reports import ADA, FULL, RUBRIC, report, row
+
+from grader.batch.finding import find
+from grader.batch.gradebooks import GradebookSettings, gradebooks
+from grader.batch.history import read_history, told
+from grader.batch.late import LatePolicy, Own, read_policy, with_lateness
+from grader.batch.page import class_page
+from grader.batch.records import HandedIn, Row, State
+from grader.batch.roster import read_roster
+from grader.errors import GraderError
+from grader.records import GradeReport, Lateness
+from grader.report.feedback import feedback_html
+from grader.report.html import report_html
+from grader.report.report_json import dump, read_report_json
+from grader.report.student_text import feedback_text
+from grader.report.words import counted_milli, late_sentence, penalty_milli
+
+DUE = datetime(2026, 11, 20, 23, 59, tzinfo=UTC)
+POLICY = "deadline: 2026-11-20 23:59\ntimezone: UTC\ngrace_minutes: 15\npercent_a_day: 10\nat_most_percent: 50\n"
+NAMES = {name: name for name in ("ada", "ben", "cleo")}
+
+
+def handed_in(when: datetime | None, key: str = "ada") -> HandedIn:
+    return HandedIn(key, Path("x.ipynb"), "x.ipynb", when=when)
+
+
+def late(percent: float = 20.0, days: int = 2, *, of_earned: bool = False, note: str = "") -> GradeReport:
+    lateness = Lateness("2026-11-22T10:00+00:00", "2026-11-20T23:59+00:00", days, percent, of_earned, note)
+    return with_lateness(report(FULL), lateness)
+
+
+def written(folder: Path, text: str) -> LatePolicy | None:
+    (folder / "late.yaml").write_text(text)
+    return read_policy(folder / "late.yaml", NAMES)
+
+
+@pytest.mark.parametrize(
+    ("after", "days", "percent"),
+    [
+        (timedelta(days=-3), 0, 0),
+        (timedelta(0), 0, 0),
+        (timedelta(minutes=15), 0, 0),
+        (timedelta(minutes=16), 1, 10),
+        (timedelta(hours=24), 1, 10),
+        (timedelta(hours=25), 2, 20),
+        (timedelta(days=40), 40, 50),
+    ],
+)
+def test_each_day_begun_counts_after_the_grace_up_to_a_limit(
+    after: timedelta, days: int, percent: float, tmp_path: Path
+) -> None:
+    policy = written(tmp_path, POLICY)
+    assert policy
+    found = policy.lateness(handed_in(DUE + after))
+    assert found
+    assert (found.days, found.percent) == (days, percent)
+
+
+def test_a_day_is_24_hours_where_the_clocks_change(tmp_path: Path) -> None:
+    text = "deadline: 2026-10-24 23:30\ntimezone: Europe/Berlin\npercent_a_day: 10\n"  # the night has 25 hours
+    policy = written(tmp_path, text)
+    assert policy
+    found = [policy.lateness(handed_in(datetime(2026, 10, 25, hour, 15))) for hour in (22, 23)]
+    assert [one.days for one in found if one] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("told", "deadline"),
+    [
+        ("2026-11-20", "2026-11-20T23:59+00:00"),
+        ("2026-11-20 18:00", "2026-11-20T18:00+00:00"),
+        ("2026-11-20T18:00:00+01:00", "2026-11-20T17:00+00:00"),
+        ("'20 November 2026, 6:00 PM'", "2026-11-20T18:00+00:00"),
+    ],
+)
+def test_a_deadline_is_written_as_people_write_it(told: str, deadline: str, tmp_path: Path) -> None:
+    policy = written(tmp_path, f"deadline: {told}\ntimezone: UTC\n")
+    assert policy
+    assert policy.lateness(handed_in(DUE)).deadline == deadline  # type: ignore[union-attr]
+
+
+def test_more_time_and_an_excuse_and_a_time_that_a_person_tells(tmp_path: Path) -> None:
+    of_students = (
+        "students:\n  ada: {extended_to: 2026-11-23, reason: ill, by: T}\n"
+        "  ben: {excused: true, reason: a fault of ours, by: T}\n"
+        "  cleo: {handed_in: 2026-11-21 10:00, reason: by e-mail, by: T}\n"
+    )
+    policy = written(tmp_path, POLICY + of_students)
+    assert policy
+    late_for_all = DUE + timedelta(days=2)
+    ada, ben = (policy.lateness(handed_in(late_for_all, key)) for key in ("ada", "ben"))
+    cleo = policy.lateness(handed_in(None, "cleo"))
+    assert [one.days for one in (ada, ben, cleo) if one] == [0, 0, 1]
+    assert [one.note for one in (ada, ben, cleo) if one] == ["ill, T", "a fault of ours, T", "by e-mail, T"]
+    assert policy.lateness(handed_in(None)) is None
+
+
+def test_a_team_has_the_time_of_whoever_has_most(tmp_path: Path) -> None:
+    (tmp_path / "late.yaml").write_text(
+        POLICY + "students:\n  '101': {extended_to: 2026-11-22, reason: ill, by: T}\n"
+        "  '103': {extended_to: 2026-11-24, reason: away, by: T}\n"
+    )
+    policy = read_policy(tmp_path / "late.yaml", {"101": "101-103", "103": "101-103"})
+    assert policy
+    found = policy.lateness(handed_in(DUE, "101-103"))
+    assert found
+    assert (found.deadline, found.note) == ("2026-11-24T23:59+00:00", "ill, T; away, T")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("- a", "expected a table, got list"),
+        ("percent_a_day: 10", "deadline is missing"),
+        ("deadline: soon", "deadline: expected a time, for instance 2026-11-20 23:59, got 'soon'"),
+        ("deadline: 2026-11-20\ntimezone: Berlin", "timezone: expected one such as Europe/Berlin, got 'Berlin'"),
+        ("deadline: 2026-11-20\npercent_a_day: 120", "percent_a_day: expected a number from 0 to 100, got '120'"),
+        ("deadline: 2026-11-20\npercent_a_day: true", "percent_a_day: expected a number"),
+        ("deadline: 2026-11-20\npercent_of: all", "percent_of: expected possible or earned"),
+        ("deadline: 2026-11-20\npenalty: 10", "unknown field 'penalty'"),
+        ("deadline: 2026-11-20\nstudents: {eve: {excused: true, reason: x, by: y}}", "students: eve: nobody here"),
+        ("deadline: 2026-11-20\nstudents: {ada: {excused: true}}", "ada: expected reason"),
+        ("deadline: 2026-11-20\nstudents: {ada: {excused: 1, reason: x, by: y}}", "excused: expected true or false"),
+        ("deadline: 2026-11-20\nstudents: {ada: {extended: 2, reason: x, by: y}}", "did you mean 'extended_to'?"),
+        ("deadline: 2026-13-40 10:00:00", "not YAML"),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_where(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(GraderError) as error:
+        written(tmp_path, text)
+    assert says in str(error.value)
+    assert "late.yaml" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@given(
+    st.integers(0, 200), st.floats(0, 100), st.floats(0, 100), st.booleans(),
+    st.lists(st.integers(0, 20), min_size=len(FULL), max_size=len(FULL)),
+)  # fmt: skip
+def test_points_are_never_touched_and_the_penalty_is_never_more_than_them(
+    days: int, a_day: float, most: float, of_earned: bool, lost: list[int]
+) -> None:
+    points = tuple(max(0, full - 250 * less) for full, less in zip(FULL, lost, strict=True))
+    policy = LatePolicy(DUE, UTC, timedelta(), a_day, most, of_earned)
+    before = report(points)
+    after = with_lateness(before, policy.lateness(handed_in(DUE + timedelta(days=days))))
+    assert (after.points_milli, after.items) == (before.points_milli, before.items)
+    assert 0 <= penalty_milli(after) <= after.points_milli
+    assert counted_milli(after) + penalty_milli(after) == after.points_milli
+    later = with_lateness(before, policy.lateness(handed_in(DUE + timedelta(days=days + 1))))
+    assert penalty_milli(later) >= penalty_milli(after)
+    excused = replace(policy, own={"ada": Own(excused=True)})
+    assert penalty_milli(with_lateness(before, excused.lateness(handed_in(DUE + timedelta(days=days))))) == 0
+    assert read_report_json(dump(after)) == after
+
+
+def test_every_form_of_a_report_says_it_beside_the_points() -> None:
+    told_so = late()
+    words = late_sentence(told_so)
+    assert words == (
+        "Handed in on 2026-11-22 10:00, 2 days late for 2026-11-20 23:59: 1.8 points are taken off, and 7.2 count."
+    )
+    assert words in feedback_text(told_so)
+    assert words in feedback_html(told_so)
+    assert words in report_html(told_so, (), None)
+    values = json.loads(dump(told_so))
+    assert (values["points"], values["counted_points"]) == (9, 7.2)
+    assert late_sentence(late(0.0, 0)) == ""
+    assert "in time for 2026-11-20 23:59 (ill, T)." in late_sentence(late(0.0, 0, note="ill, T"))
+
+
+def tables(rows: list[Row]) -> dict[str, list[dict[str, str]]]:
+    books = gradebooks(rows, RUBRIC, GradebookSettings())
+    return {name: list(csv.DictReader(text.decode().splitlines())) for name, text in books.files.items()}
+
+
+def test_gradebooks_carry_what_counts_and_ours_carries_both() -> None:
+    came = tables([replace(row("101", State.GRADED, ADA, FULL), report=late())])
+    mine = came["gradebook.csv"][0]
+    assert [mine[name] for name in ("points", "days late", "penalty", "points that count")] == ["9", "2", "1.8", "7.2"]
+    assert came["gradebook-moodle.csv"][0][RUBRIC.title] == "7.2"
+    assert "1.8 points are taken off" in came["gradebook-moodle.csv"][0][f"{RUBRIC.title} (Feedback)"]
+    assert came["gradebook-canvas.csv"][1][RUBRIC.title] == "7.2"
+    assert came["gradebook-gradescope.csv"][0]["Total Score"] == "7.2"
+    theirs = came["gradebook-nbgrader.csv"][0]
+    assert (theirs["raw_score"], theirs["late_submission_penalty"], theirs["score"]) == ("9", "1.8", "7.2")
+    assert theirs["timestamp"] == "2026-11-22T10:00+00:00"
+
+
+def test_whoever_is_excused_gets_no_zero() -> None:
+    nobody = [Row("105", State.MISSING, replace(ADA, id=name), excused=name == "1") for name in ("1", "2")]
+    settings = GradebookSettings(missing_is_zero=True)
+    lines = csv.DictReader(gradebooks(nobody, RUBRIC, settings).files["gradebook.csv"].decode().splitlines())
+    assert {line["student id"]: line["points"] for line in lines} == {"1": "", "2": "0"}
+
+
+def test_the_class_page_shows_what_counts_below_what_was_earned() -> None:
+    page = class_page([replace(row("101", State.GRADED, ADA, FULL), report=late())], RUBRIC, "toy")
+    assert "9<small>7.2 count</small>" in page
+    assert "2 days late for 2026-11-20 23:59" in page
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return make_world(tmp_path, monkeypatch)
+
+
+def test_it_is_kept_through_regrades_and_gone_when_the_file_is(world: World) -> None:
+    out = Path("runs/class")
+    whole_class(None)(world)
+    entry = "  ada: {handed_in: 2026-11-22 10:00, reason: by e-mail, by: T}\n"
+    (out / "late.yaml").write_text(f"{POLICY}students:\n{entry}")
+
+    def seen(rows: object) -> dict[str, tuple[int | None, int | None]]:
+        return {one.key: (one.points_milli, one.counted_milli) for one in rows}  # type: ignore[attr-defined]
+
+    as_told = {"ada": (9000, 7200), "ben": (4000, 4000), "cleo": (9000, 9000)}
+    again = class_again(world)
+    assert seen(again.rows) == as_told  # type: ignore[attr-defined]
+    assert any("2 of 3 submissions do not say" in remark for remark in again.remarks)  # type: ignore[attr-defined]
+    assert seen(class_again(world).rows) == as_told  # type: ignore[attr-defined]
+    assert seen(whole_class(None)(world).rows) == as_told  # type: ignore[attr-defined]
+    (event,) = [event for event in read_history(out) if event.what == "lateness"]
+    assert (event.submission, event.old_milli, event.new_milli, event.new_penalty_milli) == ("ada", 9000, 9000, 1800)
+    assert "9 -> 9, 1.8 taken off (" in told(event)
+    (out / "late.yaml").unlink()
+    assert seen(class_again(world).rows)["ada"] == (9000, 9000)  # type: ignore[attr-defined]
+    assert "nothing taken off any more" in told(read_history(out)[-1])
+
+
+def test_a_mistake_in_the_file_changes_nothing(world: World) -> None:
+    whole_class(None)(world)
+    Path("runs/class/late.yaml").write_text("deadline: soon\n")
+    before = Path("runs/class/gradebook.csv").read_bytes()
+    for command in (class_again, whole_class(None)):
+        with pytest.raises(GraderError, match="expected a time"):
+            command(world)
+    assert Path("runs/class/gradebook.csv").read_bytes() == before
+
+
+WORKSHEET = (
+    "Identifier,Full name,Email address,Last modified (submission)\n"
+    'Participant 7001,Ada Lovelace,ada@u.example,"Sunday, 22 November 2026, 10:00 AM"\n'
+)
+TIMES: dict[str, tuple[Mapping[str, str], str]] = {
+    "Gradescope": (downloads.GRADESCOPE, downloads.ROSTER),
+    "nbgrader": (downloads.NBGRADER, downloads.ROSTER),
+    "nbgrader's exchange": ({"ada+vae+2026-11-01 10:00:00 UTC/vae.ipynb": NOTEBOOK}, downloads.ROSTER),
+    "Blackboard": ({"VAE_ada_attempt_2026-11-01-10-00-00_vae.ipynb": NOTEBOOK}, downloads.ROSTER),
+    "Brightspace": ({"1-2 - Ada Lovelace - Nov 1, 2026 1000 AM/vae.ipynb": NOTEBOOK}, downloads.ROSTER),
+    "Moodle": ({"Ada Lovelace_7001_assignsubmission_file/vae.ipynb": NOTEBOOK}, WORKSHEET.replace("22", "1")),
+}
+
+
+@pytest.mark.parametrize("system", TIMES)
+def test_a_download_or_a_worksheet_says_when_it_was_handed_in(system: str, tmp_path: Path) -> None:
+    files, roster = TIMES[system]
+    (tmp_path / "roster.csv").write_text(roster, encoding="utf-8")
+    came = find(write(tmp_path / "all", files), tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1)
+    when = came.handed_in[0].when
+    assert when
+    assert when.replace(tzinfo=None) == datetime(2026, 11, 1, 10)

@@ -1,0 +1,312 @@
+"""What students were shown does not fall silently, whatever comes after; and their feedback fits the systems' doors."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import random
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from assistants_folder import SEED, Silent, World, hand_in_again, make_world, quiet, whole_class
+from toy_reports import ADA, FULL, LESS, RUBRIC, ZOE, row
+
+from grader.batch.feedback_zips import ALL, CANVAS, MOODLE, write_feedback
+from grader.batch.gradebooks import GradebookSettings, GradebookWishes, gradebooks
+from grader.batch.grading import Wishes, grade_class
+from grader.batch.history import read_history
+from grader.batch.manifest import read_manifest
+from grader.batch.records import State
+from grader.batch.regrading import Regraded, regrade_class
+from grader.batch.release import Release, release_class
+from grader.batch.released import NAME, WouldLower, read_released
+from grader.batch.results import read_rows
+from grader.errors import GraderError
+
+OUT = Path("runs/class")
+LOWER = "ada:\n  one.training: {points: 1, reason: copied, by: T}\n"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return make_world(tmp_path, monkeypatch)
+
+
+def regraded(reason: str = "", *, lower: bool = False, **wishes: Any) -> Regraded:
+    return regrade_class(OUT, None, reason, 1, quiet, GradebookWishes(**wishes), lower=lower)
+
+
+def counted() -> dict[str, int | None]:
+    return {one.key: one.counted_milli for one in read_rows(OUT, read_manifest(OUT))}
+
+
+def uploaded() -> dict[str, str]:
+    """What nbgrader's file gives out, by the submission's key: no roster is needed for it."""
+    lines = csv.DictReader((OUT / "gradebook-nbgrader.csv").read_text().splitlines())
+    return {line["student_id"]: line["score"] for line in lines}
+
+
+def released(world: World) -> Release:
+    whole_class(None)(world)
+    return release_class(OUT)
+
+
+def test_a_release_notes_what_was_shown_and_packs_it(world: World) -> None:
+    made = released(world)
+    assert {one.key for one in made.released} == {one.key for one in made.new} == {"ada", "ben", "cleo"}
+    assert {key: one.counted_milli for key, one in read_released(OUT).items()} == counted()
+    with zipfile.ZipFile(OUT / ALL) as archive:
+        assert archive.namelist() == ["ada/feedback.html", "ben/feedback.html", "cleo/feedback.html"]
+        assert archive.read("ada/feedback.html") == (OUT / "submissions/ada/feedback.html").read_bytes()
+    assert [event.what for event in read_history(OUT)][-3:] == ["released"] * 3
+    before = (OUT / NAME).read_bytes(), (OUT / ALL).read_bytes()
+    assert release_class(OUT).new == ()
+    assert before == ((OUT / NAME).read_bytes(), (OUT / ALL).read_bytes())
+
+
+def test_a_regrade_that_would_lower_lists_who_and_changes_nothing(world: World) -> None:
+    released(world)
+    (OUT / "overrides.yaml").write_text(LOWER)
+    before = {path: path.read_bytes() for path in OUT.rglob("*") if path.is_file() and path.name != ".lock"}
+    with pytest.raises(WouldLower, match=r"1 submission would have fewer points .* --lower with a --reason") as error:
+        regraded("a reason alone")
+    assert [(fall.key, fall.released_milli, fall.now_milli) for fall in error.value.falls] == [("ada", 9000, 6000)]
+    assert before == {path: path.read_bytes() for path in OUT.rglob("*") if path.is_file() and path.name != ".lock"}
+    with pytest.raises(GraderError, match="--lower: expected a --reason"):
+        regraded(lower=True)
+    rows = regraded("copied from Zoë", lower=True).rows
+    assert not any(one.held for one in rows)
+    assert read_released(OUT)["ada"].counted_milli == 6000
+    assert "copied from Zoë" in read_history(OUT)[-1].why
+
+
+def test_what_rises_is_free_and_is_released_the_next_time(world: World) -> None:
+    released(world)
+    (OUT / "overrides.yaml").write_text("ben:\n  one.training: {points: 4, reason: a slip of ours, by: T}\n")
+    regraded()
+    assert uploaded()["ben"] == "8"
+    assert [one.key for one in release_class(OUT).new] == ["ben"]
+
+
+def test_lateness_that_comes_after_the_release_lowers_nobody_silently(world: World) -> None:
+    released(world)
+    (OUT / "late.yaml").write_text(
+        "deadline: 2026-11-20\npercent_a_day: 10\n"
+        "students: {ada: {handed_in: 2026-11-22 10:00, reason: by e-mail, by: T}}\n"
+    )
+    with pytest.raises(WouldLower):
+        regraded()
+    rows = {one.key: one for one in whole_class(None)(world).rows}  # type: ignore[attr-defined]
+    assert rows["ada"].held
+    assert "9 points were released, and it comes to 7.2 now" in rows["ada"].reason
+    assert uploaded() == {"ada": "", "ben": "4", "cleo": "9"}
+
+
+def test_a_worse_notebook_handed_in_later_waits_for_a_person(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released(world)
+    world.file("cleo").write_text(world.file("ben").read_text())
+    graded = whole_class(None)(world)
+    (cleo,) = [one for one in graded.rows if one.held]  # type: ignore[attr-defined]
+    assert (cleo.key, cleo.state, cleo.points_milli) == ("cleo", State.LOOK, 4000)
+    assert not graded.all_sure  # type: ignore[attr-defined]
+    assert uploaded()["cleo"] == ""
+    assert "9 points were released" in (OUT / "class.html").read_text()
+    again = regraded()  # it lowers nobody further, so it may
+    assert [one.key for one in again.rows if one.held] == ["cleo"]
+    assert [one.key for one in release_class(OUT).held] == ["cleo"]
+    with zipfile.ZipFile(OUT / ALL) as archive:
+        assert "cleo/feedback.html" not in archive.namelist()
+    assert not any(one.held for one in regraded("handed in again, and worse", lower=True).rows)
+    assert uploaded()["cleo"] == "4"
+
+
+def test_whoever_is_gone_from_a_later_download_gets_no_zero(world: World) -> None:
+    (world.folder / "roster.csv").write_text("id,name\nada,Ada\nben,Ben\ncleo,Cleo\n")
+    commands = partial_class(world)
+    commands()
+    release_class(OUT)
+    world.file("cleo").unlink()
+    world.file("cleo").parent.rmdir()
+    (cleo,) = [one for one in commands(missing_is_zero=True).rows if one.key == "cleo"]
+    assert (cleo.held, cleo.report) == (True, None)
+    lines = csv.DictReader((OUT / "gradebook-moodle.csv").read_text().splitlines())
+    assert "Cleo" not in [line["Full name"] for line in lines]
+
+
+def partial_class(world: World) -> Callable[..., Any]:
+    def command(**wishes: Any) -> Any:
+        wanted = Wishes(world.rubric, OUT, Path("roster.csv"), seed=SEED, gradebook=GradebookWishes(**wishes))
+        return grade_class(world.folder / "class", wanted, Silent(), quiet)  # type: ignore[arg-type]
+
+    return command
+
+
+def test_a_damaged_note_of_what_was_released_stops_everything(world: World) -> None:
+    released(world)
+    (OUT / NAME).write_text("{")
+    for command in (regraded, lambda: whole_class(None)(world), lambda: release_class(OUT)):
+        with pytest.raises(GraderError, match="put back what it was"):
+            command()
+
+
+STEPS = ("late", "more time", "decide", "take back", "regrade", "release", "hand in again", "grade-class", "lower")
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_whatever_is_done_points_and_penalties_never_mix_and_nothing_published_falls_silently(
+    seed: int, world: World
+) -> None:
+    chance = random.Random(seed)
+    released(world)
+    for step in chance.choices(STEPS, k=14):
+        shown = {key: one.counted_milli for key, one in read_released(OUT).items()}
+        may_fall = step == "lower"
+        with contextlib.suppress(WouldLower):
+            carry_out(step, world, chance)
+        for one in read_rows(OUT, read_manifest(OUT)):
+            if one.report is not None:
+                assert one.report.points_milli == sum(item.points_milli for item in one.report.items)
+                assert 0 <= one.counted_milli <= one.points_milli  # type: ignore[operator]
+        if step not in {"late", "more time", "decide", "take back", "hand in again"}:  # the files are written anew
+            for key, score in uploaded().items():
+                if key in shown and score and not may_fall:
+                    assert float(score) * 1000 >= shown[key], (seed, step, key)
+        now = {key: one.counted_milli for key, one in read_released(OUT).items()}
+        assert may_fall or all(now[key] >= milli for key, milli in shown.items()), (seed, step)
+
+
+def carry_out(step: str, world: World, chance: random.Random) -> None:
+    who = chance.choice(["ada", "ben", "cleo"])
+    if step == "late":
+        times = f"{{handed_in: 2026-11-{chance.randint(19, 26)} 10:00, reason: r, by: b}}"
+        (OUT / "late.yaml").write_text(f"deadline: 2026-11-20\npercent_a_day: 15\nstudents: {{{who}: {times}}}\n")
+    elif step == "more time":
+        given = chance.choice(["excused: true", "extended_to: 2026-12-01"])
+        (OUT / "late.yaml").write_text(f"deadline: 2026-11-01\nstudents: {{{who}: {{{given}, reason: r, by: b}}}}\n")
+    elif step == "decide":
+        entry = f"{{points: {chance.randint(0, 4)}, reason: r, by: b}}"
+        (OUT / "overrides.yaml").write_text(f"{who}:\n  one.training: {entry}\n")
+    elif step == "take back":
+        (OUT / "overrides.yaml").write_text("")
+    elif step == "regrade":
+        regraded()
+    elif step == "release":
+        release_class(OUT)
+    elif step == "hand in again":
+        hand_in_again(world)
+    elif step == "grade-class":
+        whole_class(None)(world)
+    else:
+        regraded("so it was decided", lower=True)
+
+
+# What the systems' importers make of a name: the student's number and the name of the feedback; None: ignored.
+
+
+def by_moodle(name: str) -> tuple[str, str] | None:
+    """As importziplib.php reads it: the first folder, parted at its underscores."""
+    first, _, rest = name.partition("/")
+    pieces = first.split("_", 4)
+    if len(pieces) < 5 or not pieces[1].isdigit() or pieces[2:4] != ["assignsubmission", "file"]:
+        return None
+    return pieces[1], pieces[4] + rest
+
+
+def by_canvas(name: str) -> tuple[str, str] | None:
+    """As `infer_comment_context_from_filename` reads it: the first two numbers between underscores."""
+    pieces = [piece for piece in name.split("_") if piece != "LATE"]
+    if pieces[0] == "anon":
+        return pieces[1], pieces[2]
+    numbers = [piece for piece in pieces if piece.isdigit()]
+    return (numbers[0], numbers[1]) if len(numbers) > 1 else None
+
+
+def packed(folder: Path, shown: Mapping[str, str]) -> dict[str, list[str]]:
+    """The names in each archive for rows with these places in their download."""
+    rows = []
+    for key, place in shown.items():
+        made = row(key, State.GRADED, ADA, FULL)
+        (folder / key).mkdir(parents=True)
+        (folder / key / "feedback.html").write_text(f"<p>{key}</p>")
+        assert made.handed_in
+        rows.append(replace(made, folder=folder / key, handed_in=replace(made.handed_in, shown=place)))
+    zips = write_feedback(folder, rows)
+    return {path.name: zipfile.ZipFile(path).namelist() for path in zips.paths}
+
+
+def test_moodle_s_archive_goes_to_the_participants_of_the_download(tmp_path: Path) -> None:
+    came = packed(
+        tmp_path,
+        {
+            "a": "Ada Lovelace_7001_assignsubmission_file_/vae.ipynb",
+            "b": "Monday/Jean-Luc ONeil_7002_assignsubmission_file/work.zip: vae.ipynb",
+            "c": "Zoë Müller_7003_assignsubmission_file_my_vae.ipynb",
+            "d": "Team 4_77_assignsubmission_file/vae.ipynb",
+            "e": "Participant_7005_assignsubmission_onlinetext/onlinetext.html",
+        },
+    )
+    assert [by_moodle(name) for name in came[MOODLE]] == [
+        (number, "feedback.html") for number in ("7001", "7002", "7003", "77", "7005")
+    ]
+    assert CANVAS not in came
+
+
+def test_canvas_s_archive_goes_to_the_file_that_was_handed_in_in_that_file_s_form(tmp_path: Path) -> None:
+    came = packed(
+        tmp_path,
+        {
+            "a": "lovelaceada_4001_900001_vae.ipynb",
+            "b": "oneiljeanluc_LATE_4002_900002_my_vae-1.ipynb",
+            "c": "LATE_anon_a1b2c_900003_vae.ipynb",
+            "d": "muellerzoe_4003_900004_work.zip: work/vae.ipynb",
+            "e": "muellerzoe_4003_text.html",
+        },
+    )
+    assert [by_canvas(name) for name in came[CANVAS]] == [
+        ("4001", "900001"), ("4002", "900002"), ("a1b2c", "900003"), ("4003", "900004"),
+    ]  # fmt: skip
+    with zipfile.ZipFile(tmp_path / CANVAS) as archive:
+        notebook = nbformat.reads(archive.read("lovelaceada_4001_900001_vae.ipynb").decode(), as_version=4)
+        nbformat.validate(notebook)
+        assert "Full points" in notebook.cells[0].source or "earned full points" in notebook.cells[0].source
+        inner = zipfile.ZipFile(io.BytesIO(archive.read("muellerzoe_4003_900004_work.zip")))
+        assert inner.read("feedback.html") == b"<p>d</p>"
+
+
+def test_a_worksheet_tells_the_participants_where_the_download_does_not(tmp_path: Path) -> None:
+    person = replace(ZOE, columns={"Identifier": "Participant 7003", "Full name": "Zoë Müller"})
+    (tmp_path / "feedback.html").write_text("x")
+    one = replace(row("103", State.GRADED, person, LESS), folder=tmp_path)
+    assert [path.name for path in write_feedback(tmp_path, [one]).paths] == [ALL, MOODLE]
+    assert zipfile.ZipFile(tmp_path / MOODLE).namelist() == ["Zoë Müller_7003_assignsubmission_file_/feedback.html"]
+
+
+def test_nothing_that_a_student_wrote_ends_the_block_in_canvas_s_notebook(tmp_path: Path) -> None:
+    evil = replace(row("a", State.GRADED, ADA, LESS), folder=tmp_path)
+    assert evil.report
+    item = replace(evil.report.items[0], title="~~~~~~ <img src=x> ```")
+    evil = replace(evil, report=replace(evil.report, items=(item, *evil.report.items[1:])))
+    assert evil.handed_in
+    evil = replace(evil, handed_in=replace(evil.handed_in, shown="lovelaceada_4001_900001_vae.ipynb"))
+    write_feedback(tmp_path, [evil])
+    source = json.loads(zipfile.ZipFile(tmp_path / CANVAS).read("lovelaceada_4001_900001_vae.ipynb"))["cells"][0][
+        "source"
+    ]
+    fence = re.match("~+", source)
+    assert fence
+    assert source.count(fence[0]) == 2
+
+
+def test_a_row_that_is_held_is_left_out_of_every_upload() -> None:
+    rows = [replace(row("101", State.LOOK, ADA, LESS), held=True), row("103", State.GRADED, ZOE, FULL)]
+    files = {name: text.decode() for name, text in gradebooks(rows, RUBRIC, GradebookSettings()).files.items()}
+    assert "Ada Lovelace" not in files["gradebook-moodle.csv"]
+    assert "Lovelace" not in files["gradebook-canvas.csv"]

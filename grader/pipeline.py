@@ -143,7 +143,7 @@ def _graded(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
     remember(finished, exercise, run.memory)
     store_drawn(finished, run.drawn, exercise, rubric)
     write_pages(finished, report, run.drawn, run.ran.execution, written_names(exercise, rubric))
-    put_in_place(folder, finished, keep_as=_kept_name(folder, old) if weaker or not same_text else "")
+    put_in_place(folder, finished, keep_as=kept_name(folder, old) if weaker or not same_text else "")
     return report
 
 
@@ -218,7 +218,7 @@ def _own_decisions(folder: Path, name: str, rubric: Rubric) -> Decisions | None:
     return read_overrides(folder / OVERRIDES, rubric, {name: name, folder.name: name}).get(name)
 
 
-def _kept_name(folder: Path, old: GradeReport | None) -> str:
+def kept_name(folder: Path, old: GradeReport | None) -> str:
     """What the folder's run is to be called when another text's takes its place; empty where there is none."""
     if old is None:  # damaged, or of another version: it may still be somebody's grade
         return f"unreadable-{_moment(datetime.now(UTC).isoformat())}" if any(written(folder)) else ""

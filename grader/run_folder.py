@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -16,11 +17,12 @@ from grader.errors import EvidenceError, GraderError
 from grader.evidence import MAX_FILE, load_evidence, read_later, save_evidence
 from grader.files import write_atomically
 from grader.following import Followed, Replaced
+from grader.lock import user
 from grader.notebook.format import dump_notebook, one_line
 from grader.own_json import read_json, write_json
 from grader.records import Evidence, Execution, GradeReport
 from grader.report.report_json import MAX_BYTES, read_report_json
-from grader.run_files import EVIDENCE, EXECUTED, EXECUTION, FOLLOWED, REPORT, SEEN, settle, written
+from grader.run_files import EVIDENCE, EXECUTED, EXECUTION, FOLLOWED, PRUNED, REPORT, SECOND, SEEN, settle, written
 from grader.running import Ran
 
 EVIDENCE_CHECKSUM = "evidence"  # its name among a report's checksums
@@ -68,9 +70,56 @@ def stored_evidence(folder: Path) -> Evidence:
     """The run's evidence.
 
     Raises:
-        GraderError: where the folder holds none.
+        GraderError: where the folder holds none, or not any more.
     """
-    return load_evidence(folder / EVIDENCE)
+    return _loaded(folder, EVIDENCE)
+
+
+def _loaded(folder: Path, name: str) -> Evidence:
+    if not (folder / name).exists() and (pruned := _pruned(folder)) is not None and name in pruned.files:
+        raise EvidenceError(
+            f"{shown(folder)}: its evidence was pruned on {pruned.when[:10]} by {one_line(pruned.who, 40)}, and this "
+            "needs it; grade the notebook again"
+        )
+    return load_evidence(folder / name)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """Evidence that was removed: when, by whom, and the SHA-256 of each file."""
+
+    when: str  # ISO 8601, UTC
+    who: str
+    files: dict[str, _Checksum]
+
+
+_PRUNED: TypeAdapter[Pruned] = TypeAdapter(Pruned)
+
+
+def _pruned(folder: Path) -> Pruned | None:
+    try:
+        return read_json(folder / PRUNED, _PRUNED, _MAX_SMALL)
+    except Unreadable:
+        return None
+
+
+def prune(folder: Path) -> int:
+    """The folder's evidence is gone, and it says so; returns how many bytes that were.
+
+    What was found, drawn and written stays. Killed on the way, it goes on where it stopped.
+
+    Raises:
+        GraderError: the folder holds no evidence.
+    """
+    if _pruned(folder) is None:
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        write_json(folder / PRUNED, _PRUNED, Pruned(when, user(), _checksums(folder)))
+    freed = 0
+    for path in (folder / EVIDENCE, *folder.glob(SECOND)):
+        if path.is_file() and not path.is_symlink():
+            freed += path.stat().st_size
+            path.unlink()
+    return freed
 
 
 def stored_execution(folder: Path) -> Execution | None:
@@ -129,6 +178,8 @@ def _checksums(folder: Path) -> dict[str, str]:
         EvidenceError: where one of them is missing.
     """
     names = [EVIDENCE, *(followed_file(part) for part in sorted(_trained(folder)))]
+    if (pruned := _pruned(folder)) is not None and set(names) <= set(pruned.files):
+        return {name: pruned.files[name] for name in names}
     stamps = {name: _stamp(folder / name) for name in names}
     try:
         seen = read_json(folder / SEEN, _SEEN, _MAX_SMALL)
@@ -144,8 +195,9 @@ def remember_checksums(folder: Path) -> None:
     Raises:
         EvidenceError: where the folder holds no evidence.
     """
-    made = {name: (_stamp(folder / name), checksum) for name, checksum in _checksums(folder).items()}
-    write_json(folder / SEEN, _SEEN, made)
+    if _pruned(folder) is None:
+        made = {name: (_stamp(folder / name), checksum) for name, checksum in _checksums(folder).items()}
+        write_json(folder / SEEN, _SEEN, made)
 
 
 def _checksum(path: Path) -> str:
@@ -187,7 +239,7 @@ def stored_followed(folder: Path) -> dict[str, Followed]:
     made = {}
     for part, one in _trained(folder).items():
         replaced = Replaced(tuple(one.replaced), tuple(one.names))
-        made[part] = Followed(replaced, one.key, read_later(partial(load_evidence, folder / followed_file(part))))
+        made[part] = Followed(replaced, one.key, read_later(partial(_loaded, folder, followed_file(part))))
     return made
 
 

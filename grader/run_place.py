@@ -72,10 +72,16 @@ def own_folder(
         yield folder
 
 
-def class_folder(submissions: Path, parts: Sequence[str] | None) -> Path:
-    """The folder below `RUNS` for a class that is graded to this extent, noted as that of these submissions."""
+def class_folder(submissions: Path, parts: Sequence[str] | None, part: str = "") -> Path:
+    """The folder below `RUNS` for a class that is graded to this extent, noted as that of these submissions.
+
+    A `part` of the class, "part-2-of-8", has its own.
+    """
     owner = str(submissions.resolve())
-    choices = list(_choices(safe_name(Path(owner)), owner, parts))
+    choices = [
+        path.with_name(f"{path.name}-{part}") if part else path
+        for path in _choices(safe_name(Path(owner)), owner, parts)
+    ]
     folder = next((path for path in choices if _is_for(path, owner)), choices[-1])
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / SOURCE, dump_json({"of": owner}))
@@ -210,6 +216,11 @@ def _noted(path: Path, key: str) -> str:
     except Unreadable:
         return ""
     return noted if isinstance(noted, str) else ""
+
+
+def source_of_run(folder: Path) -> str:
+    """The path of the notebook whose run the folder holds; empty where it does not say."""
+    return _source(folder)
 
 
 def _source(folder: Path) -> str:

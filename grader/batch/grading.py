@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from grader.batch.finding import Found, find
+from grader.batch.forget import without
 from grader.batch.gradebooks import GradebookSettings, GradebookWishes, other_points
 from grader.batch.history import begin, record
 from grader.batch.local import LocalExecutor, slots
@@ -20,6 +21,7 @@ from grader.batch.progress import Progress
 from grader.batch.records import Executor, HandedIn, Job, Row, State
 from grader.batch.results import apply_rulings, each_row, read_rows, rulings_of, write_results
 from grader.batch.roster import read_roster
+from grader.batch.shards import CollectExecutor, Shard, in_part, refuse_no_seed, seed_of_parts
 from grader.batch.work import FailedTry, is_current, store_failed_try
 from grader.box.backend import backend_named
 from grader.errors import GraderError
@@ -53,6 +55,8 @@ class Wishes:
     cluster: Path = Path("slurm.yaml")  # what a Slurm cluster is to give each task
     gradebook: GradebookWishes = field(default_factory=GradebookWishes)
     replace: bool = False  # weaker runs may take the place of stronger ones
+    shard: Shard | None = None  # grade only this part, into a folder of its own
+    collect: tuple[Path, ...] = ()  # classes' folders whose runs are taken, and nothing is run
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -
         GraderError: where nothing could be started: no submissions, a wrong rubric or roster, another grader at work.
     """
     backend_named(wishes.isolation)  # a machine that cannot isolate is told before anything is prepared
-    out = wishes.out or class_folder(submissions, wishes.parts)
+    out = wishes.out or class_folder(submissions, wishes.parts, str(wishes.shard or ""))
     try:
         return _graded(out, submissions, wishes, console, say)
     except GraderError:
@@ -91,7 +95,7 @@ def plan_class(submissions: Path, wishes: Wishes, say: Say) -> Plan:
     Raises:
         GraderError: as `grade_class`.
     """
-    out = wishes.out or class_folder(submissions, wishes.parts)
+    out = wishes.out or class_folder(submissions, wishes.parts, str(wishes.shard or ""))
     try:
         refuse_run(out)
         path = wishes.rubric or _rubric_of(out, say)
@@ -102,6 +106,7 @@ def plan_class(submissions: Path, wishes: Wishes, say: Say) -> Plan:
             manifest = _found(submissions, Path(unpacked), wishes, path, rubric, earlier)
             if earlier and not wishes.replace:
                 _refuse_another(out, earlier, manifest)
+            manifest = in_part(manifest, wishes.shard)
             jobs = [_job(out, manifest, one) for one in manifest.handed_in if not one.refused]
             done = frozenset(job.key for job in jobs if earlier and is_current(job))
     finally:
@@ -118,12 +123,15 @@ def _graded(out: Path, submissions: Path, wishes: Wishes, console: Console, say:
     refuse_unknown_parts(wishes.parts, exercise)
     if out.resolve().is_relative_to(submissions.resolve()):
         raise GraderError(f"{one_line(str(out), 120)}: lies among the submissions; give another folder with --out")
+    if wishes.shard and not wishes.seed and _earlier(out) is None:
+        raise refuse_no_seed()
     with locked(out):
         earlier = _earlier(out)
         if earlier and not wishes.replace:
             _refuse_less(out, earlier, wishes, exercise)
         begin(out, each_row(out, earlier) if earlier else ())
         manifest = _found(submissions, out / "unpacked", wishes, rubric_path, rubric, earlier)
+        manifest = in_part(manifest, wishes.shard)
         if earlier and not wishes.replace:
             _refuse_another(out, earlier, manifest)
         rulings_of(out, manifest, rubric)  # a mistake in them is told before anything runs or is written
@@ -161,17 +169,30 @@ def _show(plan: Plan, earlier: Manifest | None, console: Console, say: Say) -> N
 def _found(
     submissions: Path, unpacked: Path, wishes: Wishes, path: Path, rubric: Rubric, earlier: Manifest | None
 ) -> Manifest:
+    """The class as it lies there now, without those who are to be forgotten."""
+    return without(_all_found(submissions, unpacked, wishes, path, rubric, earlier))
+
+
+def _all_found(
+    submissions: Path, unpacked: Path, wishes: Wishes, path: Path, rubric: Rubric, earlier: Manifest | None
+) -> Manifest:
     """The class as it lies there now, with the secret and the gradebooks' settings of its earlier run."""
     gradebook = wishes.gradebook.over(earlier.gradebook if earlier else GradebookSettings())
     roster = read_roster(wishes.roster) if wishes.roster else None
     told = other_points(roster, rubric, gradebook) if roster else ()
     template = path.parent / rubric.template
+    seed = wishes.seed or (earlier.seed if earlier else "")
+    if wishes.collect:
+        of_parts = seed_of_parts(wishes.collect)
+        if seed and seed != of_parts and not wishes.replace:
+            raise GraderError(f"--collect: the class has another seed than its parts; {REPLACE}")
+        seed = of_parts
     found: Found = find(submissions, unpacked, roster, max_mb=rubric.limits.notebook_mb, template=template)
     return Manifest(
         title=rubric.title,
         submissions=submissions,
         rubric=path,
-        seed=wishes.seed or (earlier.seed if earlier else secrets.token_hex(16)),
+        seed=seed or secrets.token_hex(16),
         isolation=wishes.isolation,
         parts=wishes.parts,
         layout=found.layout,
@@ -179,6 +200,7 @@ def _found(
         missing=found.missing,
         remarks=(*told, *found.remarks),
         gradebook=gradebook,
+        forgotten=earlier.forgotten if earlier else (),
     )
 
 
@@ -265,6 +287,8 @@ def _job(out: Path, manifest: Manifest, one: HandedIn, *, replace: bool = False)
 
 def _executor(wishes: Wishes, out: Path, rubric: Rubric) -> tuple[Executor, int]:
     """Who does the work, and how many submissions at once."""
+    if wishes.collect:
+        return CollectExecutor(wishes.collect), 1
     if wishes.executor == "slurm":
         from grader.batch.slurm import SlurmExecutor, read_config
 

@@ -1,11 +1,11 @@
-"""`history.jsonl`: whose points changed, when, by whom and why; lines are only ever added."""
+"""`history.jsonl`: whose points changed, when, by whom and why; lines are only added, until a person is forgotten."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from grader.batch.manifest import read_manifest
 from grader.batch.records import Row
 from grader.bounded import Unreadable
 from grader.errors import GraderError
+from grader.files import write_atomically
 from grader.lock import user
 from grader.notebook.format import one_line
 from grader.overrides import names_of
@@ -130,18 +131,18 @@ def begin(out: Path, now: Iterable[Row]) -> None:
     If the command is killed before `record`, the next command still records its changes.
     """
     if _last_told(out) is None:
-        _remember(out, standings(now))
+        _remember_told(out, standings(now))
 
 
 def record(out: Path, after: Sequence[Row], why: str) -> list[Event]:
     """The history has an event for each change since the last recorded one; returns the new events."""
     events = changes(_last_told(out) or {}, after, why)
     append(out, events)
-    _remember(out, standings(after))
+    _remember_told(out, standings(after))
     return events
 
 
-def _remember(out: Path, told: Mapping[str, Standing]) -> None:
+def _remember_told(out: Path, told: Mapping[str, Standing]) -> None:
     write_json(out / TOLD, _TOLD, dict(told))
 
 
@@ -151,6 +152,17 @@ def _last_told(out: Path) -> dict[str, Standing] | None:
         return read_json(out / TOLD, _TOLD, MAX_BYTES)
     except Unreadable:
         return None
+
+
+def forget_in_history(out: Path, key: str, pseudonym: str) -> None:
+    """The history tells of the submission under the pseudonym alone, without what anybody wrote of it."""
+    told = _last_told(out)
+    if told is not None:
+        _remember_told(out, {name: standing for name, standing in told.items() if name != key})
+    events = read_history(out)
+    if any(event.submission == key for event in events):
+        lines = [replace(e, submission=pseudonym, why="") if e.submission == key else e for e in events]
+        write_atomically(out / NAME, b"".join(json.dumps(asdict(event)).encode() + b"\n" for event in lines))
 
 
 def append(out: Path, events: Sequence[Event]) -> None:

@@ -35,6 +35,7 @@ class Manifest:
     missing: tuple[Student, ...]
     remarks: tuple[str, ...] = ()  # for the person who runs it
     gradebook: GradebookSettings = field(default_factory=GradebookSettings)  # as last asked for; later runs keep them
+    forgotten: tuple[str, ...] = ()  # digests of who is left out, see `forget.py`
     format: int = FORMAT
 
 

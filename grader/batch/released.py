@@ -6,7 +6,7 @@ system's gradebook, waits for a person, and a regrade that would lower somebody 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,6 +98,14 @@ def falls(before: Mapping[str, int], after: Mapping[str, int], released: Mapping
         if milli < released[key].counted_milli and milli < before.get(key, released[key].counted_milli)
     ]
     return sorted(found, key=lambda fall: (fall.now_milli - fall.released_milli, fall.key))
+
+
+def forget_released(out: Path, key: str, ids: Collection[str]) -> None:
+    """What was released says nothing of this submission, or of a student with one of these ids."""
+    before = read_released(out)
+    kept = {name: one for name, one in before.items() if name != key and not set(one.students) & set(ids)}
+    if kept != before:
+        write_json(out / NAME, _RELEASED, kept)
 
 
 def note_released(out: Path, rows: Sequence[Row]) -> None:

@@ -118,7 +118,7 @@ def write_results(
     assignment = manifest.gradebook.assignment or manifest.title
     books = gradebooks(rows, rubric, replace(manifest.gradebook, assignment=assignment))
     similar = similar_work(out, manifest, rubric, exercise)
-    page = class_page(rows, rubric, manifest.title, similar, _pictures(rows))
+    page = class_page(rows, rubric, manifest.title, similar, pictures(rows))
     for old in set(out.glob("gradebook*.csv")) - {out / name for name in books.files}:
         old.unlink()  # a form that nobody could fill any more would be an older state's
     for name, content in {**books.files, PAGE: page.encode()}.items():
@@ -128,7 +128,8 @@ def write_results(
     return (*books.remarks, *unknown_times(policy_of(out, manifest), manifest.handed_in))
 
 
-def _pictures(rows: Sequence[Row]) -> dict[str, bytes]:
+def pictures(rows: Sequence[Row]) -> dict[str, bytes]:
+    """What each submission's models draw, a small image by key."""
     found = {}
     for row in rows:
         if row.folder is not None and row.report is not None:

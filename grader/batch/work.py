@@ -97,6 +97,11 @@ def is_current(job: Job) -> bool:
     return failed_try(job.folder) is None and _standing(job)[0] == "current"
 
 
+def stands_for(job: Job) -> bool:
+    """Whether the folder's run is the job's, and at most its judging is another version's."""
+    return _standing(job)[0] != "run"
+
+
 def _graded(job: Job) -> GradeReport:
     standing, report = _standing(job)
     if standing == "current" and report is not None:

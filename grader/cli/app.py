@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from grader.cli import classes, completion, machine, submission, trials
+from grader.cli import classes, completion, keeping, machine, submission, trials
 from grader.cli.help import WIDEST, Verb, Verbs
 from grader.cli.refusals import RUBRIC
 
@@ -21,6 +21,7 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
         "release": classes.release,
         "history": classes.history,
     },
+    "What is kept of a class": {"prune": keeping.prune, "forget": keeping.forget, "export": keeping.export},
     "This machine and others": {"doctor": machine.doctor, "gradescope": machine.gradescope},
     "The rubric on trial": {"audit": trials.audit, "calibrate": trials.calibrate},
 }

@@ -77,6 +77,20 @@ def grade_class(
     missing_is_zero: MissingIsZero = None,
     hold_provisional: HoldProvisional = None,
     upload_partial: UploadPartial = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="grade only this part, for instance 2/8, into a folder of its own; all parts need one --seed",
+            metavar="I/N",
+        ),
+    ] = None,
+    collect: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="put together what was graded in this folder of a part, and run nothing; may be repeated",
+            metavar="PATH",
+        ),
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="show whose each file is and which would be graded, and run nothing")
     ] = False,
@@ -97,6 +111,10 @@ def grade_class(
       python -m grader grade-class moodle.zip --out runs/week3 --missing-is-zero
 
       EXECUTOR=slurm python -m grader grade-class submissions --cluster slurm.yaml
+
+      python -m grader grade-class submissions --shard 2/8 --seed 5f3c...
+
+      python -m grader grade-class submissions --collect runs/submissions-part-1-of-8 --collect ...
     """
     screen = Screen(quiet, json)
     wanted = options.parts_wanted(parts, components_only=components_only)
@@ -107,7 +125,25 @@ def grade_class(
 
     gradebook = GradebookWishes(assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
     config = cluster or Path("slurm.yaml")
-    wishes = Wishes(rubric, out, roster, workers, isolation, wanted, seed, executor, config, gradebook, replace)
+    from grader.batch.shards import shard_of
+
+    if shard and (collect or executor != "local"):
+        raise GraderError("--shard: a part is graded on this machine; leave out --collect and the executor")
+    wishes = Wishes(
+        rubric=rubric,
+        out=out,
+        roster=roster,
+        workers=workers,
+        isolation=isolation,
+        parts=wanted,
+        seed=seed,
+        executor=executor,
+        cluster=config,
+        gradebook=gradebook,
+        replace=replace,
+        shard=shard_of(shard) if shard else None,
+        collect=tuple(path for path in map(existing, collect or ()) if path),
+    )
     if plan:
         _show_plan(plan_class(submissions, wishes, screen.say), screen)
     graded = grade_class(submissions, wishes, screen.errors(), screen.say)

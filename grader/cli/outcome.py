@@ -15,6 +15,10 @@
 
 `release`: out, released, held, left_out (rows as above), new (keys), files, remarks
 
+`prune`: out, pruned, freed_bytes, left
+`forget`: out, pseudonym, left
+`export`: files
+
 `history`: changes
     a change: when, who, what, submission, old_points, new_points, old_penalty, new_penalty, items, why, rubric, grader
     items: by id, those whose points moved: [old, new]
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from grader.batch.grading import Graded
     from grader.batch.history import Event
     from grader.batch.plan import Plan
+    from grader.batch.prune import PrunedClass
     from grader.batch.records import Row, Student
     from grader.batch.regrading import Regraded
     from grader.batch.release import Release
@@ -114,6 +119,11 @@ def release_values(out: Path, made: Release) -> Values:
         "files": [str(path) for path in made.files],
         "remarks": list(made.remarks),
     }
+
+
+def prune_values(out: Path, made: PrunedClass) -> Values:
+    """What was removed."""
+    return {"out": str(out), "pruned": made.count, "freed_bytes": made.freed_bytes, "left": list(made.left)}
 
 
 def history_values(events: Iterable[Event]) -> Values:

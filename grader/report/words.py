@@ -150,7 +150,7 @@ def counted_milli(report: GradeReport) -> int:
 def late_sentence(report: GradeReport) -> str:
     """How late it was and what that costs, or who made it no matter; empty where there is nothing to say."""
     late = report.late
-    if late is None or not (late.days or late.note):
+    if late is None or not late.handed_in or not (late.days or late.note):
         return ""
     note = f" ({late.note})" if late.note else ""
     by = f"{_moment(late.deadline)}{note}"

@@ -1,0 +1,146 @@
+"""A class in parts: each is graded anywhere, by whatever starts a command, and all are put together at the end.
+
+A part is a class's folder like any other, with fewer submissions. Which ones follows from their keys alone, so every
+machine that sees the same submissions and roster agrees.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from grader.batch.manifest import Manifest, folder_of, read_manifest
+from grader.batch.records import Ended, HandedIn, Job, State
+from grader.batch.work import failed_try, outcome, stands_for, store_failed_try
+from grader.errors import GraderError
+from grader.lock import locked
+from grader.notebook.format import one_line
+from grader.pipeline import kept_name
+from grader.report.words import judged_points
+from grader.run_files import aside, put_in_place, settle, written
+from grader.run_place import earlier_report, is_weaker
+
+NOT_THERE = "it is in none of the parts"
+MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The i-th of n parts of a class, from 1."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"part-{self.number}-of-{self.of}"
+
+    def part(self, handed_in: Sequence[HandedIn]) -> tuple[HandedIn, ...]:
+        """Those of the class that are in this part: every n-th by key, so that parts are of a size."""
+        return tuple(sorted(handed_in, key=lambda one: one.key)[self.number - 1 :: self.of])
+
+
+def shard_of(text: str) -> Shard:
+    """The part that the text names, "2/8".
+
+    Raises:
+        GraderError: it names none.
+    """
+    found = re.fullmatch(r"([0-9]{1,5})/([0-9]{1,5})", text.strip())
+    number, of = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= number <= of <= MOST:
+        raise GraderError(f"--shard {text[:40]!r}: expected a number and how many, for instance 2/8")
+    return Shard(number, of)
+
+
+def refuse_no_seed() -> GraderError:
+    """Why a part cannot begin: each would ask other questions."""
+    seed = secrets.token_hex(16)
+    return GraderError(
+        f"--shard: all parts need one seed, so that nobody has harder questions: give each --seed {seed}"
+    )
+
+
+def seed_of_parts(parts: Sequence[Path]) -> str:
+    """The seed with which all of the parts were graded.
+
+    Raises:
+        GraderError: one of them holds no class, or they were graded with different ones.
+    """
+    seeds = {read_manifest(part).seed: part for part in parts}
+    if len(seeds) > 1:
+        first, second, *_ = seeds.values()
+        raise GraderError(f"--collect: {_shown(first)} and {_shown(second)} were graded with different seeds")
+    return next(iter(seeds))
+
+
+class CollectExecutor:
+    """See `grader.batch.records.Executor`: takes what was graded in the parts, and runs nothing."""
+
+    def __init__(self, parts: Sequence[Path]) -> None:
+        self._parts = tuple(parts)
+
+    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[Ended], None]) -> None:
+        """What lies in one of the parts as the job would grade it is in the job's folder."""
+        with _locked(self._parts):
+            for job in jobs:
+                started(job.key)
+                ended(self._collected(job))
+
+    def _collected(self, job: Job) -> Ended:
+        folders = [folder_of(part, job.key) for part in self._parts]
+        for folder in folders:
+            if folder.is_dir():
+                settle(folder)
+        try:
+            if found := next((one for one in folders if stands_for(replace(job, folder=one))), None):
+                _take(found, job)
+                return outcome(job) or Ended(job.key, State.FAILED, f"{_shown(found)}: cannot be read")
+            for folder in folders:
+                if (tried := failed_try(folder)) is not None:
+                    store_failed_try(job.folder, tried)
+                    return Ended(job.key, tried.state, tried.reason)
+        except (GraderError, OSError) as error:
+            return Ended(job.key, State.FAILED, one_line(str(error), 300))
+        return Ended(job.key, State.FAILED, NOT_THERE)
+
+
+def _take(found: Path, job: Job) -> None:
+    """The job's folder holds the run, as if it had been graded there; what a stronger run left stands.
+
+    Raises:
+        GraderError: the folder's own run is stronger.
+    """
+    with aside(job.folder) as finished:
+        for path in written(found):
+            if not path.is_symlink():
+                shutil.copyfile(path, finished / path.name)
+        new, old = earlier_report(finished), earlier_report(job.folder)
+        if new is None:
+            raise GraderError(f"{_shown(found)}: its report cannot be read")
+        weaker = is_weaker(new, old) if old is not None else ""
+        if old is not None and weaker and not job.replace:
+            raise GraderError(f"{_shown(job.folder)}: the earlier run stands, {judged_points(old)}: {weaker}")
+        same_text = old is not None and old.checksums.get("notebook") == new.checksums.get("notebook")
+        put_in_place(job.folder, finished, keep_as=kept_name(job.folder, old) if weaker or not same_text else "")
+
+
+@contextlib.contextmanager
+def _locked(parts: Sequence[Path]) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for part in parts:
+            stack.enter_context(locked(part))
+        yield
+
+
+def _shown(path: Path) -> str:
+    return one_line(str(path), 120)
+
+
+def in_part(manifest: Manifest, shard: Shard | None) -> Manifest:
+    """The class, or the part of it; nobody is missing in a part, who may be in another."""
+    return manifest if shard is None else replace(manifest, handed_in=shard.part(manifest.handed_in), missing=())

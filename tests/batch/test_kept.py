@@ -1,0 +1,166 @@
+"""What is kept of a class: evidence goes and points stay, a person goes and nothing names them, a class is shown."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from assistants_folder import SEED, Silent, World, class_again, decide, make_world, quiet, whole_class
+
+from grader.batch import prune as pruning
+from grader.batch.anonymous import export_anonymous
+from grader.batch.forget import forget
+from grader.batch.grading import Wishes, grade_class
+from grader.batch.history import read_history
+from grader.batch.prune import prune_class
+from grader.batch.regrading import Regraded, regrade_class
+from grader.batch.release import release_class
+from grader.batch.released import read_released
+from grader.errors import GraderError
+
+OUT = Path("runs/class")
+EVIDENCE = "evidence.safetensors"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = make_world(tmp_path, monkeypatch)
+    whole_class(None)(made)
+    return made
+
+
+def points(rows: object) -> dict[str, int | None]:
+    return {row.key: row.points_milli for row in rows}  # type: ignore[attr-defined]
+
+
+def everything(folder: Path) -> str:
+    """The names and the contents of all that lies in the folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return "\n".join([str(path) for path in files] + [path.read_bytes().decode("latin-1") for path in files])
+
+
+def with_rubric(world: World, old: str, new: str) -> Regraded:
+    text = world.rubric.read_text()
+    assert old in text
+    path = world.rubric.with_name("other.yaml")
+    path.write_text(text.replace(old, new, 1))
+    return regrade_class(OUT, path, "", 1, quiet)
+
+
+def test_a_pruned_class_keeps_points_and_pages_and_can_be_judged_again(world: World) -> None:
+    before = points(class_again(world).rows)  # type: ignore[attr-defined]
+    made = prune_class(OUT, quiet)
+    assert (made.count, made.left) == (3, ())
+    assert made.freed_bytes > 0
+    assert not list(OUT.rglob(EVIDENCE))
+    again = class_again(world)
+    assert (points(again.rows), again.wrong) == (before, ())  # type: ignore[attr-defined]
+    decide(world)
+    assert points(class_again(world).rows)["ben"] == 8000  # type: ignore[attr-defined]
+    assert points(whole_class(None)(world).rows)["ada"] == 9000  # type: ignore[attr-defined]
+    assert not list(OUT.rglob(EVIDENCE))  # nothing was run again for want of it
+    assert prune_class(OUT, quiet).freed_bytes == 0
+
+
+def test_what_would_need_the_evidence_says_that_it_was_pruned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    prune_class(OUT, quiet)
+    for path in OUT.rglob("judged.json"):
+        path.unlink()
+    again = class_again(world)
+    assert len(again.wrong) == 3  # type: ignore[attr-defined]
+    assert all("its evidence was pruned on 20" in line for line in again.wrong)  # type: ignore[attr-defined]
+    assert points(again.rows) == {"ada": 9000, "ben": 4000, "cleo": 9000}  # type: ignore[attr-defined]
+
+
+def test_a_notebook_that_is_handed_in_again_has_evidence_again(world: World) -> None:
+    prune_class(OUT, quiet)
+    world.versions["ada"] += 1
+    world.write("ada")
+    whole_class(None)(world)
+    assert [path.parent.name for path in OUT.rglob(EVIDENCE)] == ["ada"]
+    assert not (OUT / "submissions/ada/pruned.json").exists()
+    assert (OUT / "submissions/ben/pruned.json").exists()
+
+
+def test_killed_on_the_way_it_goes_on_and_nothing_is_half_pruned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = pruning.prune
+    count = 0
+
+    def dying(folder: Path) -> int:
+        nonlocal count
+        count += 1
+        if count == 2:
+            raise KeyboardInterrupt
+        return real(folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pruning, "prune", dying)
+        with pytest.raises(KeyboardInterrupt):
+            prune_class(OUT, quiet)
+    assert points(class_again(world).rows) == {"ada": 9000, "ben": 4000, "cleo": 9000}  # type: ignore[attr-defined]
+    assert prune_class(OUT, quiet).count == 3
+    assert not list(OUT.rglob(EVIDENCE))
+
+
+def test_a_person_who_is_forgotten_is_nowhere_and_does_not_come_back(world: World) -> None:
+    (world.folder / "roster.csv").write_text("id,name\nada,Ada L\nben,Ben\ncleo,Cleo\ndora,Dora\n")
+
+    def graded() -> object:
+        wishes = Wishes(world.rubric, OUT, Path("roster.csv"), seed=SEED)
+        return grade_class(world.folder / "class", wishes, Silent(), quiet).rows  # type: ignore[arg-type]
+
+    graded()
+    release_class(OUT)
+    came = forget(OUT, "ada")
+    told = everything(OUT)
+    assert "Ada L" not in told
+    assert "/ada" not in told
+    assert '"ada"' not in told
+    assert "ada" not in read_released(OUT)
+    assert any("class: what was downloaded" in line for line in came.left)
+    assert {event.submission for event in read_history(OUT)} == {came.pseudonym, "ben", "cleo"}
+    forget(OUT, "dora")  # who has handed in nothing
+    assert set(points(graded())) == {"ben", "cleo"}
+    assert "Dora" not in everything(OUT)
+    with pytest.raises(GraderError, match="nobody here"):
+        forget(OUT, "ada")
+
+
+def test_what_a_person_wrote_is_for_them_to_remove(world: World) -> None:
+    decide(world)
+    class_again(world)
+    with pytest.raises(GraderError, match=r"overrides\.yaml: has an entry for ben; remove it first"):
+        forget(OUT, "ben")
+    assert (OUT / "submissions/ben").exists()
+    (OUT / "overrides.yaml").write_text("")
+    (OUT / "late.yaml").write_text("deadline: 2026-11-20\nstudents: {ben: {excused: true, reason: ill, by: T}}\n")
+    with pytest.raises(GraderError, match=r"late\.yaml: has an entry for ben"):
+        forget(OUT, "ben")
+    with pytest.raises(GraderError, match="nobody here; did you mean 'cleo'"):
+        forget(OUT, "clea")
+
+
+def test_a_class_that_may_be_shown_has_points_and_no_names(world: World) -> None:
+    decide(world)
+    class_again(world)
+    files = export_anonymous(OUT, Path("shown"))
+    assert {path.name for path in files} == {"class.html", "gradebook.csv"}
+    told = everything(Path("shown"))
+    for name in ("ada", "ben", "cleo", "A. Turing", "typing error", SEED, str(world.folder)):
+        assert name not in told
+    lines = list(csv.DictReader((Path("shown") / "gradebook.csv").read_text().splitlines()))
+    assert sorted(line["points"] for line in lines) == ["8", "9", "9"]
+    assert sorted(line["key"] for line in lines) == ["s1", "s2", "s3"]
+    with pytest.raises(GraderError, match="exists already"):
+        export_anonymous(OUT, Path("shown"))
+
+
+def test_the_order_is_another_one_each_time(world: World) -> None:
+    seen = set()
+    for number in range(12):
+        export_anonymous(OUT, Path(f"shown{number}"))
+        lines = csv.DictReader((Path(f"shown{number}") / "gradebook.csv").read_text().splitlines())
+        seen.add(json.dumps([line["points"] for line in sorted(lines, key=lambda line: line["key"])]))
+    assert len(seen) > 1

@@ -1,0 +1,132 @@
+"""A class in parts comes to what it comes to in one piece, however often any of the commands is killed."""
+
+from __future__ import annotations
+
+import csv
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from assistants_folder import SEED, Killed, Silent, World, make_world, quiet, whole_class
+from toy_class import write_kind
+
+from grader.batch.grading import Graded, Wishes, grade_class
+from grader.batch.records import HandedIn, State
+from grader.batch.shards import NOT_THERE, Shard, shard_of
+from grader.errors import GraderError
+
+PARTS = 3
+TIMES = {"seconds", "graded at"}
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return make_world(tmp_path, monkeypatch)
+
+
+def graded(world: World, **wishes: Any) -> Graded:
+    wanted = {"rubric": world.rubric, "seed": SEED, **wishes}
+    return grade_class(world.folder / "class", Wishes(**wanted), Silent(), quiet)  # type: ignore[arg-type]
+
+
+def folders() -> tuple[Path, ...]:
+    return tuple(Path(f"runs/class-part-{number}-of-{PARTS}") for number in range(1, PARTS + 1))
+
+
+def gradebook(out: Path) -> list[dict[str, str]]:
+    lines = csv.DictReader((out / "gradebook.csv").read_text().splitlines())
+    return [{name: value for name, value in line.items() if name not in TIMES} for line in lines]
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7, 50])
+def test_every_submission_is_in_one_part_and_parts_are_of_a_size(of: int) -> None:
+    class_ = [HandedIn(f"s{number:03}", Path("x"), "x") for number in range(40)]
+    parts = [Shard(number, of).part(random.Random(number).sample(class_, 40)) for number in range(1, of + 1)]
+    assert sorted(one.key for part in parts for one in part) == [one.key for one in class_]
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "2", "2/", "a/b", "1/99999", "-1/3"])
+def test_a_part_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(GraderError, match="expected a number and how many"):
+        shard_of(text)
+
+
+def test_parts_put_together_are_the_class(world: World) -> None:
+    (world.folder / "class" / "dora.ipynb").write_text("no notebook")
+    whole = graded(world, out=Path("runs/whole"))
+    for number in range(1, PARTS + 1):
+        part = graded(world, shard=Shard(number, PARTS))
+        assert part.out == folders()[number - 1]
+        assert len(part.rows) in {1, 2}
+    first = graded(world, seed=None, collect=folders()[:2])
+    assert any(row.state is State.WAITING for row in first.rows)
+    assert not first.all_sure
+    graded(world, seed=None, collect=folders())
+    assert gradebook(Path("runs/class")) == gradebook(whole.out)
+    again = graded(world, seed=None)  # nothing is left to do
+    assert gradebook(again.out) == gradebook(whole.out)
+
+
+def test_parts_need_one_seed_and_the_class_has_it_too(world: World) -> None:
+    with pytest.raises(GraderError, match=r"all parts need one seed.*--seed [0-9a-f]{32}"):
+        graded(world, seed=None, shard=Shard(1, PARTS))
+    assert not folders()[0].exists()
+    graded(world, shard=Shard(1, PARTS))
+    graded(world, shard=Shard(2, PARTS), seed="1" * 32)
+    with pytest.raises(GraderError, match="were graded with different seeds"):
+        graded(world, seed=None, collect=folders()[:2])
+    with pytest.raises(GraderError, match="another seed than its parts"):
+        graded(world, seed="2" * 32, collect=folders()[:1])
+    with pytest.raises(GraderError, match=r"class\.json"):
+        graded(world, collect=(world.folder / "class",))
+
+
+def test_a_part_of_another_notebook_or_a_weaker_run_takes_no_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, PARTS + 1):
+        graded(world, shard=Shard(number, PARTS))
+    world.versions["ada"] += 1
+    world.write("ada")
+    rows = {row.key: row for row in graded(world, seed=None, collect=folders()).rows}
+    assert (rows["ada"].state, rows["cleo"].state) == (State.WAITING, State.GRADED)
+    whole_class(None)(world)
+    light = tuple(Path(f"{folder}-light") for folder in folders())
+    for number, out in enumerate(light, 1):
+        graded(world, shard=Shard(number, PARTS), parts=(), out=out)
+    with pytest.raises(GraderError, match="which this would leave out"):
+        graded(world, seed=None, collect=light, parts=(), out=Path("runs/class"))
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_kills_anywhere_give_the_same_gradebook(seed: int, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.chance = random.Random(seed)
+    commands: list[dict[str, Any]] = [{"shard": Shard(number, PARTS)} for number in range(1, PARTS + 1)]
+    commands.append({"collect": folders()})
+    for wishes in commands:
+        for killed in (True, world.chance.random() < 0.5, False):
+            with monkeypatch.context() as patched:
+                if killed:
+                    world.kill(patched)
+                try:
+                    graded(world, **wishes)
+                except Killed:
+                    continue
+            break
+    expected = {"ada": "9", "ben": "4", "cleo": "9"}
+    book = gradebook(Path("runs/class"))
+    assert {line["key"]: line["points"] for line in book} == expected
+    assert {line["state"] for line in book} == {"graded"}
+    assert {replace(row, report=None).reason for row in graded(world, seed=None).rows} == {""}
+
+
+def test_what_no_part_has_says_so_and_is_graded_by_the_same_command_without_collect(world: World) -> None:
+    graded(world, shard=Shard(1, PARTS))
+    write_kind(world.folder / "class" / "dora.ipynb", "no_json")
+    came = graded(world, seed=None, collect=folders()[:1])
+    assert {row.key: row.reason for row in came.rows if row.state is State.WAITING}
+    log = (came.out / "grading.log").read_text()
+    assert NOT_THERE in log

@@ -39,7 +39,7 @@ from grader.report.words import is_judged, judged_points, needs_person
 from grader.rubric import load_rubric
 from grader.rubric.wording import nearest
 from grader.run_files import aside, put_in_place, settle, written
-from grader.run_folder import EVIDENCE_CHECKSUM, store_run, stored_report
+from grader.run_folder import EVIDENCE_CHECKSUM, note_source, store_run, stored_report
 from grader.run_pages import Drawn, draw, load_pages, store_drawn, write_pages, write_report, written_names
 from grader.run_place import (
     REPLACE,
@@ -97,6 +97,8 @@ def grade(
     else:
         place = own_folder(submission_path, submission, rubric_path, run_dir, options.parts, replace=options.replace)
     with place as folder, aside(folder) as finished:
+        if options.held:
+            note_source(folder, submission_path, rubric_path)
         if not options.replace:
             refuse_less(folder, options.parts)
         work = _Work(submission, rubric_path, rubric, exercise, options)
@@ -142,7 +144,7 @@ def _graded(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
         raise GraderError(f"{folder}: the earlier run stands, {judged_points(old)}: {weaker}; {REPLACE}")
     remember(finished, exercise, run.memory)
     store_drawn(finished, run.drawn, exercise, rubric)
-    write_pages(finished, report, run.drawn, run.ran.execution, written_names(exercise, rubric))
+    write_pages(finished, report, run.drawn, run.ran.execution, written_names(exercise, rubric), folder)
     put_in_place(folder, finished, keep_as=kept_name(folder, old) if weaker or not same_text else "")
     return report
 

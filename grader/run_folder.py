@@ -30,6 +30,33 @@ _MAX_SMALL = 1_000_000  # bytes of a file that lists something
 _EXECUTION: TypeAdapter[Execution] = TypeAdapter(Execution)
 
 
+SOURCE = ".source"  # which notebook, or which class's submissions, the folder belongs to, and by which rubric
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the folder's run is of, as paths on this machine."""
+
+    of: str
+    rubric: str = ""
+
+
+_SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
+
+
+def note_source(folder: Path, of: Path, rubric: Path | None = None) -> None:
+    """The folder says what its run is of."""
+    write_json(folder / SOURCE, _SOURCE, Source(str(of.resolve()), str(rubric.resolve()) if rubric else ""))
+
+
+def source_of(folder: Path) -> Source | None:
+    """What the folder's run is of; None where it does not say."""
+    try:
+        return read_json(folder / SOURCE, _SOURCE, _MAX_SMALL)
+    except Unreadable:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Trained:
     """What `FOLLOWED` says of a part that was trained once more."""

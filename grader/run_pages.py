@@ -22,13 +22,13 @@ from grader.records import Execution, Figure, GradeReport, Notebook, Rubric
 from grader.remembered import Kind, code_key
 from grader.report.feedback import feedback_html
 from grader.report.gradescope import results_json
-from grader.report.html import report_html
+from grader.report.html import Again, report_html
 from grader.report.notebook.view import NotebookView, make_view
 from grader.report.report_json import dump, dump_json
 from grader.report.student_text import feedback_text
 from grader.report.wall import wall_strip
 from grader.run_files import EXECUTED, FIGURES, NOTEBOOK, REPORT, WALL
-from grader.run_folder import evidence_checksum, stored_evidence, stored_execution
+from grader.run_folder import evidence_checksum, source_of, stored_evidence, stored_execution
 from grader.running import Ran
 
 FEEDBACK = "feedback.html"
@@ -60,7 +60,7 @@ def write_report(folder: Path, report: GradeReport, exercise: Exercise, rubric: 
     """As `write_pages`, with what the folder keeps of its run; what it does not keep is drawn and kept."""
     names, execution = written_names(exercise, rubric), stored_execution(folder)
     drawn = Drawn(_figures(folder, exercise), _view(folder, exercise, names, execution))
-    write_pages(folder, report, drawn, execution, names)
+    write_pages(folder, report, drawn, execution, names, folder)
 
 
 def write_pages(
@@ -69,16 +69,30 @@ def write_pages(
     drawn: Drawn,
     execution: Execution | None,
     names: Mapping[str, tuple[str, ...]],
+    home: Path,
 ) -> None:
     """The folder holds the report in every form, `report.json` last; what would be the same is not written.
 
-    `names` are those of `written_names`.
+    `names` are those of `written_names`; `home` is where the folder's files will lie.
     """
     write_changed(folder / "results.json", dump_json(results_json(report)))
     write_changed(folder / "feedback.txt", feedback_text(report).encode())
     write_changed(folder / FEEDBACK, feedback_html(report, drawn.figures, drawn.view, names).encode())
-    write_changed(folder / "report.html", report_html(report, drawn.figures, execution).encode())
+    write_changed(folder / "report.html", report_html(report, drawn.figures, execution, _again(home)).encode())
     write_changed(folder / REPORT, dump(report))
+
+
+def _again(home: Path) -> Again | None:
+    """What to type to see the run again; None where the folder does not say what it is of."""
+    if (source := source_of(home)) is None or not source.rubric:
+        return None
+    return Again(_typed(Path(source.of)), _typed(home.resolve()), _typed(Path(source.rubric)))
+
+
+def _typed(path: Path) -> str:
+    """The path as it is typed in the project's folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def load_pages() -> None:

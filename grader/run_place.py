@@ -18,19 +18,17 @@ from pydantic import TypeAdapter
 
 from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError
-from grader.files import write_atomically
 from grader.lock import locked
 from grader.notebook.format import one_line
 from grader.notebook.read import safe_name
 from grader.own_json import read_json
 from grader.records import GradeReport, Rubric, Status, Submission
-from grader.report.report_json import MAX_BYTES, dump_json, read_report_json
+from grader.report.report_json import MAX_BYTES, read_report_json
 from grader.report.words import trained_parts, undecided_milli
 from grader.run_files import REPORT, written
-from grader.run_folder import shown, stored_report
+from grader.run_folder import SOURCE, note_source, shown, source_of, stored_report
 
 RUNS = Path("runs")
-SOURCE = ".source"  # which notebook, or which class's submissions, the folder belongs to
 CLASS = "class.json"  # what the folder of a class has
 SUBMISSIONS = "submissions"  # where a class has the runs of its students
 MAX_CLASS = 200_000_000  # bytes
@@ -68,7 +66,7 @@ def own_folder(
     _refuse_another(folder, owner, submission, replace=replace)
     with locked(folder):
         _refuse_another(folder, owner, submission, replace=replace)  # it may have been chosen meanwhile
-        write_atomically(folder / SOURCE, dump_json({"of": owner, "rubric": str(rubric.resolve())}))
+        note_source(folder, notebook, rubric)
         yield folder
 
 
@@ -84,7 +82,7 @@ def class_folder(submissions: Path, parts: Sequence[str] | None, part: str = "")
     ]
     folder = next((path for path in choices if _is_for(path, owner)), choices[-1])
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / SOURCE, dump_json({"of": owner}))
+    note_source(folder, submissions)
     return folder
 
 
@@ -163,7 +161,7 @@ def refuse_other_rubric(folder: Path, report: GradeReport, rubric: Rubric, path:
 
 def rubric_of(folder: Path) -> Path | None:
     """The rubric that the run, or the class that it belongs to, was graded by; None where that is not noted."""
-    noted = _noted(folder / SOURCE, "rubric")
+    noted = source.rubric if (source := source_of(folder)) else ""
     if not noted and (of_class := class_above(folder)) is not None:
         noted = _noted(of_class / CLASS, "rubric")
     return Path(noted) if noted and Path(noted).is_file() else None
@@ -218,14 +216,9 @@ def _noted(path: Path, key: str) -> str:
     return noted if isinstance(noted, str) else ""
 
 
-def source_of_run(folder: Path) -> str:
-    """The path of the notebook whose run the folder holds; empty where it does not say."""
-    return _source(folder)
-
-
 def _source(folder: Path) -> str:
     """Whose the folder is, as noted in it; empty where nothing is."""
-    return _noted(folder / SOURCE, "of")
+    return source.of if (source := source_of(folder)) else ""
 
 
 def _is_for(folder: Path, owner: str) -> bool:

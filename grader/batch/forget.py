@@ -25,7 +25,8 @@ from grader.overrides import names_of
 from grader.own_yaml import read_yaml
 from grader.rubric import load_rubric
 from grader.rubric.wording import nearest
-from grader.run_place import RUNS, source_of_run
+from grader.run_folder import source_of
+from grader.run_place import RUNS
 
 LOGS = ("grading.log", "workers.log", "slurm", "unpacked", SIMILAR, ALL, MOODLE, CANVAS)  # they are made anew
 
@@ -103,5 +104,5 @@ def _left(manifest: Manifest, one: HandedIn | None) -> Iterator[str]:
     yield "the roster, the course's system, and files that were uploaded or sent"
     own = str(one.path.resolve()) if one else ""
     for folder in sorted(RUNS.glob("*")) if own else ():
-        if source_of_run(folder) == own:
+        if (source := source_of(folder)) is not None and source.of == own:
             yield f"{folder}: a run of the same file by itself"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ from grader.run_place import REPLACE, class_folder, listed, lost_parts, refuse_r
 
 LOG = "grading.log"
 WORKERS_LOG = "workers.log"
+A_RUN_MB = 50  # on the disk: 49 for the reference, nearly all of it evidence
+LEAST_FREE_MB = 200
 Say = Callable[[str], None]
 
 
@@ -143,6 +146,8 @@ def _graded(out: Path, submissions: Path, wishes: Wishes, console: Console, say:
         _show(
             Plan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks), earlier, console, say
         )
+        if todo:
+            _look_at_disk(out, len(todo), say)
         executor, at_once = _executor(wishes, out, rubric)
         with Progress(len(todo), at_once, console, out / LOG, before=len(jobs) - len(todo)) as progress:
             executor.run(todo, progress.started, progress.ended)
@@ -152,6 +157,20 @@ def _graded(out: Path, submissions: Path, wishes: Wishes, console: Console, say:
         record(out, rows, "")
         remarks = (*manifest.remarks, *write_results(out, manifest, rows, rubric, exercise))
     return Graded(out, rows, remarks)
+
+
+def _look_at_disk(out: Path, count: int, say: Say) -> None:
+    """There is room for at least some runs; it is said where there is none for all of them.
+
+    Raises:
+        GraderError: there is no room.
+    """
+    free, needed = shutil.disk_usage(out).free, count * A_RUN_MB * 1_000_000
+    told = f"{one_line(str(out.resolve()), 120)}: {free / 1e9:.1f} GB are free there"
+    if free < LEAST_FREE_MB * 1_000_000:
+        raise GraderError(f"{told}; make room, or give another folder with --out")
+    if free < needed:
+        say(f"{told}, and {count} runs take about {needed / 1e9:.1f} GB; `prune` frees most of what older classes take")
 
 
 def _show(plan: Plan, earlier: Manifest | None, console: Console, say: Say) -> None:

@@ -25,7 +25,7 @@ from grader.report.plain import plain
 from grader.report.points import of_points
 
 WORDS = {State.GRADED: "graded", State.LOOK: "to look at", State.REFUSED: "refused", State.FAILED: "failed"}
-SHOWN = 6  # running submissions
+SHOWN = 40  # running submissions: more than a machine has workers; a cluster may have
 EVERY_S = 1.0
 LONGEST = 60
 
@@ -90,8 +90,10 @@ class Progress:
 
     def _left(self, done: int) -> str:
         waiting = self._total - done
-        if not done or not waiting:
+        if not waiting:
             return ""
+        if not done:
+            return "time left not known yet"
         return f"about {clock(waiting * (time.monotonic() - self._began) / done)} left"
 
     def _write(self, text: str, *, only_log: bool = False) -> None:

@@ -29,7 +29,7 @@ from grader.report.report_json import dump
 from grader.report.words import counted_milli
 from grader.rubric import load_rubric
 from grader.run_files import REPORT
-from grader.run_folder import has_report, stored_report
+from grader.run_folder import has_report, note_source, source_of, stored_report
 from grader.run_pages import write_report
 
 CHUNK = 8
@@ -157,6 +157,8 @@ def _judge_one(work: _Work) -> _Judged:
         rubric, exercise = _loaded(work.rubric)
         old = stored_report(work.folder)
         report = work.ruling.over(judged_again(work.folder, old, rubric, exercise))
+        if not work.tried and (source := source_of(work.folder)) is not None:
+            note_source(work.folder, Path(source.of), work.rubric)
         if not work.tried and dump(report) != (work.folder / REPORT).read_bytes():
             write_report(work.folder, report, exercise, rubric)
     except (GraderError, OSError) as error:

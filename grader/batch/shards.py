@@ -23,6 +23,7 @@ from grader.notebook.format import one_line
 from grader.pipeline import kept_name
 from grader.report.words import judged_points
 from grader.run_files import aside, put_in_place, settle, written
+from grader.run_folder import note_source
 from grader.run_place import earlier_report, is_weaker
 
 NOT_THERE = "it is in none of the parts"
@@ -126,6 +127,7 @@ def _take(found: Path, job: Job) -> None:
         if old is not None and weaker and not job.replace:
             raise GraderError(f"{_shown(job.folder)}: the earlier run stands, {judged_points(old)}: {weaker}")
         same_text = old is not None and old.checksums.get("notebook") == new.checksums.get("notebook")
+        note_source(job.folder, job.notebook, job.rubric)
         put_in_place(job.folder, finished, keep_as=kept_name(job.folder, old) if weaker or not same_text else "")
 
 

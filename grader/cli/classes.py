@@ -122,6 +122,7 @@ def grade_class(
     from grader.batch.gradebooks import GradebookWishes
     from grader.batch.grading import Wishes, grade_class, plan_class
     from grader.batch.records import State
+    from grader.batch.table import class_table
 
     gradebook = GradebookWishes(assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
     config = cluster or Path("slurm.yaml")
@@ -151,7 +152,12 @@ def grade_class(
         if quiet and row.state in {State.FAILED, State.REFUSED}:  # else the lines of progress have said it
             screen.wrong(f"{row.state}: {row.key}: {row.reason}")
     where = _where(graded.out)
-    screen.result(lambda: outcome.class_values(graded), notes(graded.remarks, where), lambda: where)
+
+    def show(console: Console) -> None:
+        console.print(class_table(graded.rows))
+        notes(graded.remarks, where)(console)
+
+    screen.result(lambda: outcome.class_values(graded), show, lambda: where)
     tried = [row for row in graded.rows if row.state is not State.MISSING]
     if tried and all(row.state is State.FAILED for row in tried):
         raise GraderError(f"{submissions}: no submission could be graded: {tried[0].reason}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -38,7 +39,21 @@ _TRACK = 20  # from above
 _NEAR = 74  # pixels: labels that are nearer would stand on each other
 
 
-def report_html(report: GradeReport, figures: Sequence[Figure] = (), execution: Execution | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Paths by which a run can be seen again, as they are typed in the project's folder."""
+
+    notebook: str
+    folder: str
+    rubric: str
+
+
+def report_html(
+    report: GradeReport,
+    figures: Sequence[Figure] = (),
+    execution: Execution | None = None,
+    again: Again | None = None,
+) -> str:
     """One self-contained HTML page: points, reasons, measured numbers, pictures, remarks and conditions."""
     style, policy = page_style("page.css", "staff.css")
     return page_template("page.html.j2").render(
@@ -51,7 +66,7 @@ def report_html(report: GradeReport, figures: Sequence[Figure] = (), execution: 
         reasons=reasons_for_person(report),
         warning=isolation_warning(report),
         execution=execution,
-        commands=commands(report),
+        commands=commands(report, again),
         bar=level_bar,
         code=_code,
         log_lines=lambda log: [plain(line, LONGEST["title"]) for line in log.splitlines()[-_MOST_LOG:]],
@@ -142,15 +157,19 @@ def _rect(kind: str, x: float, width: float, y: float, height: float) -> Markup:
     return rect.format(kind, x, y, round(width, 1), height)
 
 
-def commands(report: GradeReport) -> tuple[tuple[str, str], ...]:
+def commands(report: GradeReport, again: Again | None = None) -> tuple[tuple[str, str], ...]:
     """What each does, and the command as it is typed in the project's folder: seconds first, then a whole run."""
     trained = sorted(trained_parts(report))
     verb = "grade" if trained else "check"
-    name = shlex.quote(f"{report.submission}.ipynb")
+    name = shlex.quote(again.notebook if again else f"{report.submission}.ipynb")
+    folder = shlex.quote(again.folder) if again else "<this folder>"
     options = f"--seed {report.seed}" + ("" if isolated(report.isolation) else " --isolation none")
     if trained and not is_complete(report):
         options += "".join(f" --parts {part}" for part in trained)
+    if again and again.rubric != "rubric.yaml":
+        options += f" --rubric {shlex.quote(again.rubric)}"
+    regrade = f".venv/bin/python -m grader regrade {folder}"
     return (
-        ("Judge what this run answered again, under the rubric as it is now", "python -m grader regrade <this folder>"),
+        ("Judge what this run answered again, under the rubric as it is now", regrade),
         ("Run the notebook again with the same questions", f'make {verb} SUBMISSION={name} OPTIONS="{options}"'),
     )

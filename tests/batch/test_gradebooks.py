@@ -266,3 +266,11 @@ def test_no_name_is_a_formula_and_none_is_lost(name: str, login: str) -> None:
     shown = {line["student id"]: line for line in read(files["gradebook.csv"])}
     assert shown["007"]["name"].removeprefix("'") == cell(name).removeprefix("'")
     assert shown["007"]["email"] == cell(login)
+
+
+def test_the_worksheet_speaks_the_language_of_the_one_that_moodle_gave() -> None:
+    columns = {"ID": "Teilnehmer/in4002", "Vollständiger Name": "Zoë Müller", "Bewertung": "", "Bestwertung": "9,00"}
+    german = replace(ZOE, columns={**columns, "Zuletzt geändert (Bewertung)": "-"})
+    (line,) = tables([row(german, State.GRADED, FULL)])["gradebook-moodle-worksheet.csv"]
+    assert (line["ID"], line["Bewertung"], line["Bestwertung"]) == ("Teilnehmer/in4002", "9", "9")
+    assert line["Zuletzt geändert (Bewertung)"] == ""

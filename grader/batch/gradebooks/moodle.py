@@ -12,7 +12,7 @@ Neither wants a byte order mark; Moodle drops one (lib/csvlib.class.php).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from grader.batch.gradebooks.entries import (
     GradebookSettings,
@@ -25,6 +25,7 @@ from grader.batch.gradebooks.entries import (
     points,
     with_points,
 )
+from grader.batch.headings import key_of
 from grader.batch.records import Row, Student
 from grader.records import Rubric
 from grader.report.points import points_text
@@ -32,6 +33,15 @@ from grader.report.spreadsheet import cell
 
 NAME = "gradebook-moodle.csv"
 WORKSHEET = "gradebook-moodle-worksheet.csv"
+_WORKSHEET = {
+    "identifier": "Identifier",
+    "name": "Full name",
+    "email": "Email address",
+    "grade": "Grade",
+    "maximumgrade": "Maximum grade",
+    "lastmodifiedgrade": "Last modified (grade)",
+    "feedbackcomments": "Feedback comments",
+}
 _DOWNLOADED = re.compile(
     r"[^/_]+_([0-9]+)_assignsubmission_"
 )  # at the root only; no underscore in Moodle's form of a name
@@ -97,14 +107,23 @@ def _told_apart(values: Sequence[str]) -> bool:
 
 
 def _worksheet(ready: dict[str, Row], most_milli: int, settings: GradebookSettings) -> Table:
-    heads = ["Identifier", "Full name", "Email address", "Grade", "Maximum grade", "Last modified (grade)"]
-    table = [[*heads, "Feedback comments"]]
+    table = [_headings(ready.values())]
     for identifier, row in ready.items():
         person = (row.student.name, row.student.email) if row.student else ("", "")
         modified = column(row, "lastmodifiedgrade").strip("-")  # Moodle writes a dash for never
         grade = [points(row, settings), points_text(most_milli)]
         table.append([*map(cell, (identifier, *person)), *grade, cell(modified), cell(feedback(row))])
     return table
+
+
+def _headings(rows: Iterable[Row]) -> list[str]:
+    """Moodle reads its worksheet in the language of who uploads it; a roster that is one says which that is."""
+    for row in rows:
+        columns = row.student.columns if row.student else {}
+        own = {key_of(heading, value): heading for heading, value in columns.items()}
+        if own.keys() >= {"identifier", "grade", "lastmodifiedgrade"}:
+            return [cell(own.get(key, heading)) for key, heading in _WORKSHEET.items()]
+    return list(_WORKSHEET.values())
 
 
 def participant(row: Row) -> str:

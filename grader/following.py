@@ -141,8 +141,8 @@ def _given_back(
     gained = max(0, worth - own.points_milli)
     kept = min(owed, gained)
     gained -= kept
-    if not gained:
-        return own, owed - kept
+    if not gained:  # what it would give is what the mistake costs at least
+        return replace(own, lost_in=replaced if kept else ()), owed - kept
     points = own.points_milli + gained
     outcome = Outcome.PASSED if points == own.max_points_milli else Outcome.PARTIAL
     return replace(own, points_milli=points, gained_milli=gained, lost_in=replaced, outcome=outcome), owed - kept

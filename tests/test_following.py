@@ -117,7 +117,7 @@ def test_a_mistake_that_spoils_later_items_costs_at_least_what_the_rubric_says()
     assert (first.points_milli, first.gained_milli, owed) == (3250, 3250, 0)
     little = item("one.training", 500, 4000, "training_lowers_the_loss")
     first, owed = _given_back(SPOILT, little, (cheap.id,), rubric, 750)
-    assert (first, owed) == (SPOILT, 250)
+    assert (first, owed) == (replace(SPOILT, lost_in=(cheap.id,)), 250)  # it is the mistake's own price
 
 
 def test_definitions_are_taken_and_nothing_that_runs() -> None:

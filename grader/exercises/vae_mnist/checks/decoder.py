@@ -153,7 +153,7 @@ def decoder_pixels_are_free(evidence: Evidence, part: str, *, min_variation: flo
     )
 
 
-@check(presupposes=(decoder_uses_every_latent,), spoils_later=False)
+@check(presupposes=(decoder_uses_every_latent,))
 def decoder_sees_each_code_alone(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """In eval mode a code gives the same image again, alone and in any batch."""
     order = evidence.questions[Stage.of("components", part).array("order")]

@@ -174,7 +174,7 @@ def _tied(mu: Array, logvar: Array, max_rank_correlation: float) -> float:
     return float((correlation[varying[1]][:, varying[0]].max(axis=1) > max_rank_correlation).mean())
 
 
-@check(presupposes=(encoder_uses_the_image,), spoils_later=False)
+@check(presupposes=(encoder_uses_the_image,))
 def encoder_sees_each_image_alone(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """In eval mode an image gives the same mu and logvar again, alone and in any batch."""
     order = evidence.questions[Stage.of("components", part).array("order")]

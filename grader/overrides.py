@@ -48,7 +48,7 @@ def read_overrides(path: Path, rubric: Rubric, submissions: Mapping[str, str]) -
     for name, entries in read_yaml(path).items():
         if name not in submissions:
             close = nearest(name, submissions)
-            close = close if len(close) < LONGEST_LIST else "; class.json lists them all"
+            close = close if len(close) < LONGEST_LIST else "; gradebook.csv lists them all"
             raise GraderError(f"{shown}: {one_line(name, 60)}: no such submission{close}")
         where = f"{shown}: {one_line(name, 60)}"
         found[submissions[name]] = _decisions(table(entries, where), where, rubric)
@@ -117,7 +117,7 @@ def _decisions(entries: Mapping[str, Any], where: str, rubric: Rubric) -> Decisi
 
 
 def names_of(keys: Mapping[str, Sequence[str]], also: Collection[str] = ()) -> dict[str, str]:
-    """Every name by which a decision may mean a submission: its key, and the ids of its students."""
+    """Every name by which a decision may mean a submission: its key, and what its students alone are called."""
     count = Counter(student for students in keys.values() for student in students)
     ids = {student: key for key, students in keys.items() for student in students if count[student] == 1}
     return ids | {key: key for key in (*keys, *also)}

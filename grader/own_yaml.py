@@ -18,6 +18,26 @@ MAX_BYTES = 5_000_000
 MAX_REASON = 500
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML's own, which builds nothing but plain values, and takes the last of two entries of one name in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The table.
+
+        Raises:
+            YAMLError: two entries have one name.
+        """
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                problem = f"{key.value[:60]!r} stands there twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The table in the file; empty where there is no such file, or nothing in it.
 
@@ -28,15 +48,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
         return {}
     shown = one_line(str(path), 120)
     try:
-        told = yaml.safe_load(file_bytes(path, MAX_BYTES).decode())
+        told = yaml.load(file_bytes(path, MAX_BYTES).decode(), Loader=_Loader)  # a SafeLoader
     except Unreadable as reason:
         if "0 bytes" in str(reason):
             return {}
         raise GraderError(f"{shown}: {reason}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "") or ""
         where = f"line {mark.line + 1}: " if mark else ""
-        raise GraderError(f"{shown}: {where}not YAML; quote a text that holds ': '") from None
+        what = one_line(problem, 120) if "stands there twice" in problem else "not YAML; quote a text that holds ': '"
+        raise GraderError(f"{shown}: {where}{what}") from None
     return table(told or {}, shown)
 
 

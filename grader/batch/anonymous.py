@@ -50,7 +50,7 @@ def export_anonymous(out: Path, to: Path) -> tuple[Path, ...]:
 
 def _bare(row: Row, key: str) -> Row:
     report = None if row.report is None else _report(row.report)
-    return Row(key, row.state, report=report)
+    return Row(key, row.state, report=report, excused=row.excused)
 
 
 def _report(report: GradeReport) -> GradeReport:

@@ -113,6 +113,8 @@ def find(
     shown = one_line(str(submissions), 120)
     files = unwrapped(_files(submissions, unpacked, shown, max_mb), _opening(unpacked, roster, template, max_mb))
     layouts = {name: layout_of(part) for name, part in sections(files).items()}
+    told = {student.id: student for layout in layouts.values() for student in layout.students}
+    roster = roster or (Roster(tuple(told.values())) if told else None)
     owned = [(file, owner) for file in files for owner in layouts[file.section].owners(file)]
     exercise = _exercise(owned, template, max_mb)
     piles = _together(_piles(owned, roster, [exercise.name, template.name if template else ""]))

@@ -49,7 +49,7 @@ def forget(out: Path, student: str) -> Forgotten:
     rubric, exercise = load_rubric(manifest.rubric)
     with locked(out):
         key, one = _found(manifest, student)
-        ids = {key, student} | ({person.id for person in one.students} if one else set())
+        ids = {key, student} | ({*one.called} if one else set())
         if one and one.team:
             raise GraderError(f"{one_line(student, 60)}: handed in with a team, whose run is the others', too")
         for name in (OVERRIDES, LATE):
@@ -89,7 +89,7 @@ def _salted(name: str, salt: str = "") -> str:
 
 
 def _found(manifest: Manifest, student: str) -> tuple[str, HandedIn | None]:
-    names = names_of({one.key: [person.id for person in one.students] for one in manifest.handed_in})
+    names = names_of({one.key: one.called for one in manifest.handed_in})
     missing: dict[str, Student] = {person.id: person for person in manifest.missing}
     if student in names:
         return names[student], next(one for one in manifest.handed_in if one.key == names[student])
@@ -101,6 +101,7 @@ def _found(manifest: Manifest, student: str) -> tuple[str, HandedIn | None]:
 def _left(manifest: Manifest, one: HandedIn | None) -> Iterator[str]:
     """What still names them, where the grader does not write."""
     yield f"{manifest.submissions}: what was downloaded"
+    yield "the archives with everybody's feedback were removed, since they had theirs: release again to have them anew"
     yield "the roster, the course's system, and files that were uploaded or sent"
     own = str(one.path.resolve()) if one else ""
     for folder in sorted(RUNS.glob("*")) if own else ():

@@ -49,7 +49,7 @@ class Wishes:
 
     rubric: Path | None = None  # the class's of its last run, else rubric.yaml, if not given
     out: Path | None = None  # below runs/, by the submissions' name, if not given
-    roster: Path | None = None
+    roster: Path | None = None  # the class's of its last run, if not given
     workers: int | None = None  # as many as fit the machine if not given
     isolation: str = "bubblewrap"
     parts: tuple[str, ...] | None = None  # as of `Options`
@@ -197,7 +197,8 @@ def _all_found(
 ) -> Manifest:
     """The class as it lies there now, with the secret and the gradebooks' settings of its earlier run."""
     gradebook = wishes.gradebook.over(earlier.gradebook if earlier else GradebookSettings())
-    roster = read_roster(wishes.roster) if wishes.roster else None
+    roster_path = wishes.roster or _roster_of(earlier)
+    roster = read_roster(roster_path) if roster_path else None
     told = other_points(roster, rubric, gradebook) if roster else ()
     template = path.parent / rubric.template
     seed = wishes.seed or (earlier.seed if earlier else "")
@@ -220,6 +221,7 @@ def _all_found(
         remarks=(*told, *found.remarks),
         gradebook=gradebook,
         forgotten=earlier.forgotten if earlier else (),
+        roster=roster_path,
     )
 
 
@@ -244,6 +246,18 @@ def _rubric_of(out: Path, say: Say) -> Path:
         raise GraderError(f"{earlier.rubric}: no such file; the class was graded by it; name its rubric with --rubric")
     say(f"rubric of this class: {earlier.rubric}")
     return earlier.rubric
+
+
+def _roster_of(earlier: Manifest | None) -> Path | None:
+    """The roster by which the class was read the last time, if it was by one.
+
+    Raises:
+        GraderError: it is not there any more: without it, everybody would get another key and be graded anew.
+    """
+    if earlier is None or earlier.roster is None or earlier.roster.exists():
+        return earlier.roster if earlier else None
+    told = one_line(str(earlier.roster), 120)
+    raise GraderError(f"{told}: no such file; the class was read by it; name its roster with --roster")
 
 
 def _refuse_less(out: Path, earlier: Manifest, wishes: Wishes, exercise: Exercise) -> None:

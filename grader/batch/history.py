@@ -37,7 +37,7 @@ class Event:
 
     when: str  # ISO 8601, UTC
     who: str  # the login name
-    what: str  # graded | judged again | decided | decision withdrawn | lateness | lost its report | released
+    what: str  # graded | judged again | decided | decision withdrawn | lateness | lost its report | released | lowered
     submission: str
     old_milli: int | None  # None where there were none
     new_milli: int | None
@@ -107,21 +107,21 @@ def changes(before: Mapping[str, Standing], after: Sequence[Row], why: str) -> l
     return made
 
 
-def event_of(row: Row, what: str) -> Event:
+def event_of(row: Row, what: str, why: str = "") -> Event:
     """That something happened to a submission which changed none of its points."""
-    assert row.report is not None
-    now, sums = _standing(row.report), row.report.checksums
+    now, sums = (_standing(row.report), row.report.checksums) if row.report else (None, {})
     return Event(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         who=user(),
         what=what,
         submission=row.key,
-        old_milli=now.points_milli,
-        new_milli=now.points_milli,
+        old_milli=now.points_milli if now else None,
+        new_milli=now.points_milli if now else None,
+        why=one_line("; ".join(filter(None, (why, row.reason))), MAX_REASON),
         rubric=sums.get("rubric", "")[:12],
         grader=sums.get("grader", "")[:12],
-        old_penalty_milli=now.penalty_milli,
-        new_penalty_milli=now.penalty_milli,
+        old_penalty_milli=now.penalty_milli if now else 0,
+        new_penalty_milli=now.penalty_milli if now else 0,
     )
 
 
@@ -220,7 +220,7 @@ def _students(out: Path) -> dict[str, str]:
         manifest = read_manifest(out)
     except GraderError:
         return {}
-    ids = {one.key: [student.id for student in one.students] for one in manifest.handed_in}
+    ids = {one.key: one.called for one in manifest.handed_in}
     return names_of(ids, [student.id for student in manifest.missing])
 
 

@@ -98,14 +98,15 @@ def read_policy(path: Path, names: Mapping[str, str]) -> LatePolicy | None:
     of = told.get("percent_of", "possible")
     if of not in PERCENT_OF:
         raise GraderError(f"{shown}: percent_of: expected possible or earned, got {one_line(str(of), 40)!r}")
+    deadline = _time(told["deadline"], f"{shown}: deadline", zone)
     return LatePolicy(
-        deadline=_time(told["deadline"], f"{shown}: deadline", zone),
+        deadline=deadline,
         zone=zone,
         grace=timedelta(minutes=_number(told, "grace_minutes", 0.0, 1e6, shown)),
         percent_a_day=_number(told, "percent_a_day", 0.0, 100.0, shown),
         at_most_percent=_number(told, "at_most_percent", 100.0, 100.0, shown),
         of_earned=of == "earned",
-        own=_students(table(told.get("students") or {}, f"{shown}: students"), names, shown, zone),
+        own=_students(table(told.get("students") or {}, f"{shown}: students"), names, shown, deadline),
     )
 
 
@@ -131,13 +132,14 @@ def unknown_times(policy: LatePolicy | None, handed_in: Sequence[HandedIn]) -> t
     return tuple(told)
 
 
-def _students(told: Mapping[str, Any], names: Mapping[str, str], shown: str, zone: tzinfo | None) -> dict[str, Own]:
+def _students(told: Mapping[str, Any], names: Mapping[str, str], shown: str, deadline: datetime) -> dict[str, Own]:
+    zone = deadline.tzinfo
     found: dict[str, Own] = {}
     for name, entry in told.items():
         where = f"{shown}: students: {one_line(name, 60)}"
         if name not in names:
             close = nearest(name, names)
-            raise GraderError(f"{where}: nobody here{close if len(close) < 200 else '; class.json lists them all'}")
+            raise GraderError(f"{where}: nobody here{close if len(close) < 200 else '; gradebook.csv lists them all'}")
         fields = table(entry, where, OF_STUDENT)
         reason, by = said(fields, where)
         if not isinstance(excused := fields.get("excused", False), bool):
@@ -147,7 +149,11 @@ def _students(told: Mapping[str, Any], names: Mapping[str, str], shown: str, zon
             for field in ("extended_to", "handed_in")
             if field in fields
         }
-        own = Own(times.get("extended_to"), times.get("handed_in"), excused, f"{reason}, {by}")
+        if (until := times.get("extended_to")) is not None and until < deadline:
+            raise GraderError(f"{where}: extended_to: earlier than the deadline, {deadline:%Y-%m-%d %H:%M}")
+        if (when := times.get("handed_in")) is not None and when > datetime.now(UTC):
+            raise GraderError(f"{where}: handed_in: {when:%Y-%m-%d %H:%M} has not come yet")
+        own = Own(until, when, excused, f"{reason}, {by}")
         found[names[name]] = _most_time(found[names[name]], own) if names[name] in found else own
     return found
 

@@ -35,6 +35,7 @@ from typing import NamedTuple
 
 from grader.batch.archives import SUFFIXES, File, is_archive
 from grader.batch.export import METADATA, Submitter, read_submitters
+from grader.batch.records import Student
 from grader.batch.roster import Kind
 from grader.batch.when import when_of
 from grader.bounded import Unreadable, file_bytes
@@ -112,6 +113,7 @@ class Layout:
     remarks: tuple[str, ...] = ()
     of_system: bool = True
     flat: bool = False  # every entry is a file, so that one without a notebook in it may be a submission, too
+    students: tuple[Student, ...] = ()  # of whom the download itself says who they are
 
 
 def ignored(file: File) -> bool:
@@ -148,7 +150,8 @@ def layout_of(files: Sequence[File]) -> Layout:
     exported = export and any(len(file.parts) > 1 and _GRADESCOPE.fullmatch(file.parts[0]) for file in files)
     if export and exported:
         known, remarks = _submitters(export)
-        return Layout("Gradescope's export", _gradescope(known), remarks)
+        people = {student.id: student for those in known.values() for student in map(_student, those) if student.id}
+        return Layout("Gradescope's export", _gradescope(known), remarks, students=tuple(people.values()))
     with_work = {file.parts[0] for file in files if is_work(file)} - _OF_NBGRADER or {file.parts[0] for file in files}
     if with_work == {SUBMITTED} and any(file.parts[0] == SUBMITTED and len(file.parts) > 2 for file in files):
         return Layout("nbgrader's folder of submissions", _nbgrader(files))
@@ -179,6 +182,10 @@ def _gradescope(known: Mapping[str, tuple[Submitter, ...]]) -> Owners:
         return tuple(_submitter(entry, one) for one in known[entry])
 
     return owners
+
+
+def _student(one: Submitter) -> Student:
+    return Student(one.sid or one.email, one.name, one.email)
 
 
 def _submitter(entry: str, one: Submitter) -> Owner:

@@ -36,6 +36,7 @@ class Manifest:
     remarks: tuple[str, ...] = ()  # for the person who runs it
     gradebook: GradebookSettings = field(default_factory=GradebookSettings)  # as last asked for; later runs keep them
     forgotten: tuple[str, ...] = ()  # digests of who is left out, see `forget.py`
+    roster: Path | None = None  # by which it was read; later runs take the same where none is given
     format: int = FORMAT
 
 

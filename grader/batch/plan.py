@@ -57,7 +57,7 @@ def table(handed_in: Sequence[HandedIn]) -> Table:
     for head in ("submission", "whose", "file"):
         made.add_column(head, overflow="fold")
     nobody = "nobody on the roster" if any(one.students for one in handed_in) else "–"
-    for one in handed_in:
+    for one in sorted(handed_in, key=lambda one: (bool(one.refused or doubts(one)), one.key)):  # the odd ones last
         made.add_row(Text(plain(one.key, SHOWN)), Text(_whose(one) or nobody), Text("\n".join(_file(one))))
     return made
 

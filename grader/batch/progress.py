@@ -24,7 +24,13 @@ from grader.box.gpu import gpu
 from grader.report.plain import plain
 from grader.report.points import of_points
 
-WORDS = {State.GRADED: "graded", State.LOOK: "to look at", State.REFUSED: "refused", State.FAILED: "failed"}
+WORDS = {
+    State.GRADED: "graded",
+    State.LOOK: "to look at",
+    State.REFUSED: "refused",
+    State.FAILED: "failed",
+    State.WAITING: "waiting",
+}
 SHOWN = 40  # running submissions: more than a machine has workers; a cluster may have
 EVERY_S = 1.0
 LONGEST = 60

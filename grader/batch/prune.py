@@ -46,8 +46,8 @@ def prune_class(out: Path, say: Say) -> PrunedClass:
             say(f"{number} of {len(graded)}: {plain(key, 60)}")
             try:
                 verdicts(folder, rubric.for_template(stored_report(folder).template), exercise, keep=True)
-                freed += prune(folder) + sum(map(_pruned, sorted((folder / EARLIER).glob("*"))))
-                count += 1
+                here = prune(folder) + sum(map(_pruned, sorted((folder / EARLIER).glob("*"))))
+                freed, count = freed + here, count + (here > 0)
             except (GraderError, OSError) as error:
                 left.append(f"{plain(key, 60)}: {plain(str(error), 200)}")
     return PrunedClass(count, freed, tuple(left))

@@ -59,6 +59,11 @@ class HandedIn:
     when: datetime | None = None  # it was handed in, as the download or the roster says; a time of the course's zone
 
     @property
+    def called(self) -> list[str]:
+        """By what a person may mean it: each student's id, name and address."""
+        return [told for one in self.students for told in dict.fromkeys((one.id, one.name, one.email)) if told]
+
+    @property
     def students(self) -> tuple[Student, ...]:
         """Everybody on the roster whose work it is."""
         return (self.student, *self.team) if self.student else self.team

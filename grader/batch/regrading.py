@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,15 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.batch.gradebooks import GradebookWishes
-from grader.batch.history import Event, begin, record
+from grader.batch.history import Event, append, begin, event_of, record
 from grader.batch.manifest import folders, read_manifest, write_manifest
 from grader.batch.records import Row, State
-from grader.batch.released import Released, WouldLower, falls, note_released, read_released
+from grader.batch.released import Released, WouldLower, falls, note_lowered, read_released
 from grader.batch.results import Ruling, each_row, read_rows, rulings_of, write_results
 from grader.errors import GraderError
 from grader.lock import locked
 from grader.meanwhile import end_with_parent
 from grader.pipeline import judged_again
+from grader.records import Rubric
 from grader.report.plain import plain
 from grader.report.points import points_text
 from grader.report.report_json import dump
@@ -31,6 +33,7 @@ from grader.rubric import load_rubric
 from grader.run_files import REPORT
 from grader.run_folder import has_report, note_source, source_of, stored_report
 from grader.run_pages import write_report
+from grader.run_place import refuse_other_rubric
 
 CHUNK = 8
 AS_BEFORE = GradebookWishes()
@@ -81,6 +84,7 @@ def regrade_class(
     with locked(out):
         rulings = rulings_of(out, manifest, rubric)
         graded = {one.key: folder for one, folder in folders(out, manifest) if has_report(folder)}
+        _refuse_other_exercise(graded.values(), rubric, path)
         work = [_Work(key, folder, path, rulings[key]) for key, folder in graded.items()]
         released = read_released(out)
         if released and not lower:
@@ -89,10 +93,13 @@ def regrade_class(
         write_manifest(out, manifest)
         say(f"{len(work)} to judge again")
         judged = _judge_all(work, jobs, say)
-        if lower:
-            note_released(out, [row for row in each_row(out, manifest) if row.held])
+        lowered = [row for row in each_row(out, manifest) if row.held] if lower else []
+        note_lowered(out, lowered)
         rows = read_rows(out, manifest)
         events = record(out, rows, reason)
+        told = {event.submission for event in events}
+        append(out, made := [event_of(row, "lowered", reason) for row in lowered if row.key not in told])
+        events += made
         say("gradebooks and the page of the class")
         remarks = write_results(out, manifest, rows, rubric, exercise)
     return Regraded(rows, tuple(events), remarks, tuple(one.wrong for one in judged if one.wrong))
@@ -117,6 +124,21 @@ class _Judged:
     before_milli: int = 0
     after_milli: int = 0
     wrong: str = ""
+
+
+def _refuse_other_exercise(graded: Iterable[Path], rubric: Rubric, path: Path) -> None:
+    """The rubric is one by which the class's reports can be judged.
+
+    Raises:
+        GraderError: it is another exercise's.
+    """
+    for folder in graded:
+        with contextlib.suppress(GraderError):  # one that cannot be read is told with the rows
+            report = stored_report(folder)
+            break
+    else:
+        return
+    refuse_other_rubric(folder, report, rubric, path)
 
 
 def _refuse_lower(out: Path, work: Sequence[_Work], released: Mapping[str, Released], jobs: int, say: Say) -> None:

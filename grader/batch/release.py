@@ -46,7 +46,8 @@ def release_class(out: Path) -> Release:
         if not ready:
             raise GraderError(f"{one_line(str(out), 120)}: nobody has points that could be released")
         before = read_released(out)
-        new = tuple(row for row in ready if row.key not in before or before[row.key].counted_milli != row.counted_milli)
+        shown = {key: one.counted_milli for key, one in before.items() if one.shown}
+        new = tuple(row for row in ready if shown.get(row.key) != row.counted_milli)
         zips = write_feedback(out, ready)
         note_released(out, ready)
         append(out, [event_of(row, "released") for row in new])

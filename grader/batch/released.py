@@ -34,6 +34,7 @@ class Released:
     students: tuple[str, ...]  # their ids
     when: str  # ISO 8601, UTC
     who: str
+    shown: bool = True  # False: lowered since, and not released again yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +109,21 @@ def forget_released(out: Path, key: str, ids: Collection[str]) -> None:
         write_json(out / NAME, _RELEASED, kept)
 
 
-def note_released(out: Path, rows: Sequence[Row]) -> None:
+def note_lowered(out: Path, rows: Sequence[Row]) -> None:
+    """Nobody holds these rows back any more; whoever has no points now has none that were released."""
+    for row in rows:
+        if row.report is None:
+            forget_released(out, row.key, {student.id for student in row.students})
+    note_released(out, [row for row in rows if row.report is not None], shown=False)
+
+
+def note_released(out: Path, rows: Sequence[Row], *, shown: bool = True) -> None:
     """The class's folder says that these rows' points have been shown, beside what was released before."""
     when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
     before = read_released(out)
     made = {
         row.key: Released(
-            row.report.points_milli, row.counted_milli or 0, tuple(student.id for student in row.students), when, who
+            row.report.points_milli, row.counted_milli or 0, tuple(one.id for one in row.students), when, who, shown
         )
         for row in rows
         if row.report is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from grader.files import sweep, write_atomically
 from grader.overrides import NAME as OVERRIDES
 from grader.overrides import Decisions, names_of, read_overrides, with_overrides
 from grader.records import GradeReport, Lateness, Rubric, Status
+from grader.report.plain import plain
 from grader.run_files import WALL
 from grader.run_folder import has_report, stored_report
 from grader.run_pages import write_report
@@ -104,7 +105,7 @@ def policy_of(out: Path, manifest: Manifest) -> LatePolicy | None:
 
 
 def _students(manifest: Manifest) -> dict[str, list[str]]:
-    return {one.key: [student.id for student in one.students] for one in manifest.handed_in}
+    return {one.key: one.called for one in manifest.handed_in}
 
 
 def write_results(
@@ -125,7 +126,20 @@ def write_results(
         path = out / name
         if not path.is_file() or path.read_bytes() != content:
             write_atomically(path, content)
-    return (*books.remarks, *unknown_times(policy_of(out, manifest), manifest.handed_in))
+    graded = [row.handed_in for row in rows if row.report is not None and row.handed_in]
+    late = unknown_times(policy_of(out, manifest), graded)
+    return (*books.remarks, *late, *_idle(rulings_of(out, manifest, rubric), rows))
+
+
+def _idle(rulings: Mapping[str, Ruling], rows: Sequence[Row]) -> Iterator[str]:
+    """Decisions that decide nothing."""
+    for row in rows:
+        ruling = rulings.get(row.key)
+        if row.report is None and ruling is not None and ruling.decisions is not None:
+            yield (
+                f"{OVERRIDES}: the decision for {plain(row.key, 60)} does nothing: a file that cannot be graded has no "
+                "items; put a notebook that can be graded in its place, or give the points in the course's system"
+            )
 
 
 def pictures(rows: Sequence[Row]) -> dict[str, bytes]:

@@ -169,9 +169,10 @@ def _keys(student: Student) -> Iterator[tuple[Kind, str]]:
         yield Kind.CANVAS, exact(columns["id"])
     if number := re.search(r"\d+\s*$", columns.get(PARTICIPANT, "")):
         yield Kind.PARTICIPANT, exact(number.group())
-    words = re.findall(r"[^\s,]+", student.name)
-    for turn in range(max(len(words), 1)):
-        yield Kind.NAME, folded("".join(words[turn:] + words[:turn]))
+    for name in dict.fromkeys((student.name, spelled(student.name))):
+        words = re.findall(r"[^\s,]+", name)
+        for turn in range(max(len(words), 1)):
+            yield Kind.NAME, folded("".join(words[turn:] + words[:turn]))
 
 
 def read_roster(path: Path) -> Roster:
@@ -233,6 +234,8 @@ def _students(
         name = cell(NAME) or " ".join(filter(None, (first, last)))
         if first and not last and folded(first) not in folded(name):  # a list with "Name" and "Vorname"
             name = f"{first} {name}"
+        if known.keys() >= OF_CANVAS and name == "Student, Test":  # Canvas's own, of nobody
+            continue
         if not identity or OUT_OF_ROW in " ".join(cells).casefold():  # Canvas's second row is none of a student
             continue
         if identity in seen:

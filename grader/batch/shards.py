@@ -107,7 +107,7 @@ class CollectExecutor:
                     return Ended(job.key, tried.state, tried.reason)
         except (GraderError, OSError) as error:
             return Ended(job.key, State.FAILED, one_line(str(error), 300))
-        return Ended(job.key, State.FAILED, NOT_THERE)
+        return Ended(job.key, State.WAITING, NOT_THERE)
 
 
 def _take(found: Path, job: Job) -> None:

@@ -54,7 +54,9 @@ def grade_class(
     roster: Annotated[
         Path | None,
         typer.Option(
-            help="a CSV of the students, for instance a gradebook's export", metavar="PATH", callback=existing
+            help="a CSV of the students, for instance a gradebook's export; that of the class's last run if not given",
+            metavar="PATH",
+            callback=existing,
         ),
     ] = None,
     workers: Annotated[

@@ -22,8 +22,7 @@ Out = Annotated[Path, typer.Argument(help="a class's folder", callback=existing)
 def prune(out: Out, quiet: Quiet = False, json: Json = False) -> None:
     """Removes the evidence of a class, nine tenths of what it takes on the disk; points and pages stay.
 
-    It can still be judged again under other points and thresholds of the same checks; what would need the evidence says
-    so.
+    It can still be judged again under other points and thresholds of quality; what would need the evidence says so.
 
     Examples:
 

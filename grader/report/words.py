@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -154,12 +155,15 @@ def late_sentence(report: GradeReport) -> str:
         return ""
     note = f" ({late.note})" if late.note else ""
     by = f"{_moment(late.deadline)}{note}"
+    if not late.days and datetime.fromisoformat(late.handed_in) > datetime.fromisoformat(late.deadline):
+        return f"Handed in on {_moment(late.handed_in)}, after {_moment(late.deadline)}, which costs nothing{note}."
     if not late.days:
         return f"Handed in on {_moment(late.handed_in)}: in time for {by}."
     days = f"{late.days} {'day' if late.days == 1 else 'days'}"
+    penalty = penalty_milli(report)
     return (
-        f"Handed in on {_moment(late.handed_in)}, {days} late for {by}: "
-        f"{_points(penalty_milli(report))} are taken off, and {points_text(counted_milli(report))} count."
+        f"Handed in on {_moment(late.handed_in)}, {days} late for {by}: {_points(penalty)} "
+        f"{'is' if penalty == 1000 else 'are'} taken off, and {points_text(counted_milli(report))} count."
     )
 
 

@@ -19,7 +19,7 @@ from grader.errors import GraderError
 LAYOUTS: dict[str, tuple[Mapping[str, str], str, list[str]]] = {
     "moodle": (downloads.MOODLE, "Moodle", ["101", "102", "103"]),
     "moodle_flat": (downloads.MOODLE_FLAT, "Moodle", ["101", "103"]),
-    "canvas": (downloads.CANVAS, "Canvas", ["101", "muellerzoe_4002"]),
+    "canvas": (downloads.CANVAS, "Canvas", ["101", "103"]),
     "gradescope": (downloads.GRADESCOPE, "Gradescope", ["101", "102-103"]),
     "nbgrader": (downloads.NBGRADER, "nbgrader", ["101", "103"]),
     "flat": (downloads.FLAT, "a file a student", ["101", "103"]),

@@ -143,7 +143,14 @@ def test_canvas_goes_by_the_student_id_where_its_own_is_not_known_and_a_person_i
     made = gradebooks(ROWS, RUBRIC, GradebookSettings("VAE"))
     ids = {"101": "4001", "103": "4002"}
     assert canvas_imports(made.files["gradebook-canvas.csv"], ids) == ("VAE", {"4001": "9", "4002": "8.25"})
-    assert any("lacks Canvas's own ids for 2 of 2 students" in remark for remark in made.remarks)
+    lacking = "lacks Canvas's own ids for 2 of 2 students"
+    assert not any(lacking in remark for remark in made.remarks)  # nothing says that the course uses Canvas
+    downloaded = [row(ZOE, State.LOOK, LESS), row(ADA, State.GRADED, FULL, "lovelaceada_4001_900001_vae.ipynb")]
+    for rows, settings in (
+        (downloaded, GradebookSettings("VAE")),
+        (ROWS, GradebookSettings("VAE", canvas_assignment_id="77")),
+    ):
+        assert any(lacking in remark for remark in gradebooks(rows, RUBRIC, settings).remarks)
 
 
 def test_moodles_import_gives_everybody_their_own_points_by_whatever_column() -> None:

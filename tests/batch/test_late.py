@@ -140,6 +140,16 @@ def test_a_team_has_the_time_of_whoever_has_most(tmp_path: Path) -> None:
         ("deadline: 2026-11-20\nstudents: {ada: {excused: 1, reason: x, by: y}}", "excused: expected true or false"),
         ("deadline: 2026-11-20\nstudents: {ada: {extended: 2, reason: x, by: y}}", "did you mean 'extended_to'?"),
         ("deadline: 2026-13-40 10:00:00", "not YAML"),
+        (
+            "deadline: 2026-11-20\nstudents: {ada: {extended_to: 2026-11-10, reason: x, by: y}}",
+            "earlier than the deadline",
+        ),
+        ("deadline: 2026-11-20\nstudents: {ada: {handed_in: 2099-11-10, reason: x, by: y}}", "has not come yet"),
+        (
+            "deadline: 2026-11-20\nstudents:\n  ada: {excused: true, reason: x, by: y}\n"
+            "  ada: {handed_in: 2026-11-10, reason: x, by: y}\n",
+            "line 4: 'ada' stands there twice",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_that_says_where(text: str, says: str, tmp_path: Path) -> None:
@@ -183,7 +193,13 @@ def test_every_form_of_a_report_says_it_beside_the_points() -> None:
     values = json.loads(dump(told_so))
     assert (values["points"], values["counted_points"]) == (9, 7.2)
     assert late_sentence(late(0.0, 0)) == ""
-    assert "in time for 2026-11-20 23:59 (ill, T)." in late_sentence(late(0.0, 0, note="ill, T"))
+    assert late_sentence(late(0.0, 0, note="ill, T")) == (
+        "Handed in on 2026-11-22 10:00, after 2026-11-20 23:59, which costs nothing (ill, T)."
+    )
+    early = replace(
+        late(0.0, 0, note="ill, T"), late=Lateness("2026-11-19T10:00", "2026-11-20T23:59", 0, 0.0, note="ill")
+    )
+    assert late_sentence(early) == "Handed in on 2026-11-19 10:00: in time for 2026-11-20 23:59 (ill)."
 
 
 def tables(rows: list[Row]) -> dict[str, list[dict[str, str]]]:

@@ -181,3 +181,37 @@ def test_a_refused_class_keeps_no_folder_from_another(world: World, refused: str
         grade_class(world.folder / "class" if refused == "class" else place / refused, wishes, Silent(), quiet)  # type: ignore[arg-type]
     other = world.folder / "elsewhere" / refused
     assert class_folder(other, None) == RUNS / Path(refused).stem
+
+
+def test_a_class_keeps_the_roster_by_which_it_was_read(world: World) -> None:
+    roster = world.folder / "students.csv"
+    roster.write_text("student id,name,login\n1,Ada L,ada\n2,Ben B,ben\n3,Cleo C,cleo\n")
+    wishes = Wishes(world.rubric, Path("runs/class"), Path("students.csv"), seed=SEED)
+    first = grade_class(world.folder / "class", wishes, Silent(), quiet)  # type: ignore[arg-type]
+    again = grade_class(world.folder / "class", replace(wishes, roster=None), Silent(), quiet)  # type: ignore[arg-type]
+    assert [row.key for row in again.rows] == [row.key for row in first.rows] == ["1", "2", "3"]
+    roster.unlink()
+    with pytest.raises(GraderError, match=r"students\.csv: no such file; the class was read by it"):
+        grade_class(world.folder / "class", replace(wishes, roster=None), Silent(), quiet)  # type: ignore[arg-type]
+
+
+def test_a_decision_may_name_a_student_and_one_that_does_nothing_is_told(world: World) -> None:
+    (world.folder / "students.csv").write_text("student id,name,login\n1,Ada L,ada\n2,Ben B,ben\n3,Cleo C,cleo\n")
+    world.file("cleo").write_text("no notebook")
+    wishes = Wishes(world.rubric, Path("runs/class"), Path("students.csv"), seed=SEED)
+    out = grade_class(world.folder / "class", wishes, Silent(), quiet).out  # type: ignore[arg-type]
+    decision = "{points: 4, reason: a slip of ours, by: T}"
+    (out / "overrides.yaml").write_text(f"Ben B:\n  one.training: {decision}\nCleo C:\n  one.training: {decision}\n")
+    again = regrade_class(out, None, "", 1, quiet)
+    assert {row.key: row.points_milli for row in again.rows} == {"1": 9000, "2": 8000, "3": None}
+    assert any("the decision for 3 does nothing" in remark for remark in again.remarks)
+
+
+def test_a_class_is_not_judged_by_another_exercises_rubric(world: World) -> None:
+    out = whole_class(None)(world).out  # type: ignore[attr-defined]
+    other = world.rubric.with_name("other.yaml")
+    other.write_text(world.rubric.read_text().replace("one.", "uno.").replace("two.", "dos."))
+    before = (out / "gradebook.csv").read_bytes()
+    with pytest.raises(GraderError):
+        regrade_class(out, other, "", 1, quiet)
+    assert (out / "gradebook.csv").read_bytes() == before

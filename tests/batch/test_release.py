@@ -124,8 +124,12 @@ def test_a_worse_notebook_handed_in_later_waits_for_a_person(world: World, monke
     assert [one.key for one in release_class(OUT).held] == ["cleo"]
     with zipfile.ZipFile(OUT / ALL) as archive:
         assert "cleo/feedback.html" not in archive.namelist()
-    assert not any(one.held for one in regraded("handed in again, and worse", lower=True).rows)
+    settled = regraded("handed in again, and worse", lower=True)
+    assert not any(one.held for one in settled.rows)
+    assert [(event.submission, event.what) for event in settled.events] == [("cleo", "lowered")]
+    assert "handed in again, and worse" in read_history(OUT)[-1].why
     assert uploaded()["cleo"] == "4"
+    assert [one.key for one in release_class(OUT).new] == ["cleo"]  # who has not been shown the four points
 
 
 def test_whoever_is_gone_from_a_later_download_gets_no_zero(world: World) -> None:
@@ -139,6 +143,9 @@ def test_whoever_is_gone_from_a_later_download_gets_no_zero(world: World) -> Non
     assert (cleo.held, cleo.report) == (True, None)
     lines = csv.DictReader((OUT / "gradebook-moodle.csv").read_text().splitlines())
     assert "Cleo" not in [line["Full name"] for line in lines]
+    (gone,) = [one for one in regraded("withdrew", lower=True, missing_is_zero=True).rows if one.key == "cleo"]
+    assert (gone.state, gone.held) == (State.MISSING, False)
+    assert "withdrew" in read_history(OUT)[-1].why
 
 
 def partial_class(world: World) -> Callable[..., Any]:

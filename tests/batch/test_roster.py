@@ -119,3 +119,9 @@ def test_an_id_is_no_participants_number_because_its_heading_could_be_one(tmp_pa
     roster = read(b"ID,Name\n4002,Zoe\n", tmp_path)
     assert roster.students[0].id == "4002"
     assert not roster.known(Kind.PARTICIPANT, "4002")
+
+
+def test_canvas_s_test_student_is_nobody_and_a_name_is_found_as_it_is_spelled_without_accents(tmp_path: Path) -> None:
+    roster = read((CANVAS + '"Student, Test",4009,,,"CV 1"\n').encode(), tmp_path)
+    assert [student.name for student in roster.students] == ["Ada Lovelace", "Zoë Müller"]
+    assert roster.match("Zoe Mueller") == roster.students[1]

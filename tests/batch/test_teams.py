@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from downloads import NOTEBOOK
+from downloads import NOTEBOOK, write
 from test_matching import PLAIN, found
 from toy_reports import ADA, FULL, RUBRIC, ZOE, row
 
+from grader.batch.finding import find
 from grader.batch.gradebooks import GradebookSettings, gradebooks
 from grader.batch.page import class_page
 from grader.batch.records import State
@@ -119,3 +120,13 @@ def test_each_member_has_the_points_in_every_gradebook_and_the_page_names_both()
 def test_a_decision_may_name_any_member() -> None:
     names = names_of({"101-103": ["101", "103"], "104": ["104"]})
     assert (names["101"], names["103"], names["101-103"]) == ("101-103",) * 3
+
+
+def test_gradescope_s_own_list_is_a_roster_where_none_is_given(tmp_path: Path) -> None:
+    files = {"submission_9/v.ipynb": NOTEBOOK, "submission_metadata.yml": SUBMITTERS}
+    came = find(write(tmp_path / "all", files), tmp_path / "unpacked", None, max_mb=1)
+    assert [(student.id, student.name) for student in came.handed_in[0].students] == [
+        ("303", "Zoë Müller"),
+        ("301", "Emmy Noether"),
+    ]
+    assert came.missing == ()

@@ -22,6 +22,7 @@ from grader.batch.gradebooks.entries import (
     with_points,
 )
 from grader.batch.headings import folded
+from grader.batch.layouts import canvas_file
 from grader.batch.records import Row
 from grader.records import Rubric
 from grader.report.points import points_text
@@ -49,6 +50,8 @@ def remarks(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]
     """Which of Canvas's own ids are not known."""
     known = [row for row in with_points(rows, settings) if row.student]
     without = sum(not _id(row) for row in known)
+    if not settings.canvas_assignment_id and not any(_of_canvas(row) or _from_canvas(row) for row in known):
+        return ()  # a course that does not use Canvas
     if without:
         return (
             f"{NAME} lacks Canvas's own ids for {without} of {len(known)} students; "
@@ -60,6 +63,11 @@ def remarks(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]
             "before the import, name the last column as Canvas's export does: Name (id)",
         )
     return ()
+
+
+def _from_canvas(row: Row) -> bool:
+    """Whether it was downloaded there."""
+    return row.handed_in is not None and bool(canvas_file(row.handed_in.shown.partition(": ")[0].rpartition("/")[2]))
 
 
 def _of_canvas(row: Row) -> bool:

@@ -27,7 +27,7 @@ def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> d
     most = out_of(rows, rubric)
     table: list[list[str | Decimal]] = [[*WHO, *LATE, *items, *WHAT, *HOW]]
     for row in rows:
-        known = [*_who(row, most, settings), *_late(row), *_earned(row, items)]
+        known = [*_who(row, most, settings), *_late(row, settings), *_earned(row, items)]
         table.append([*known, *_what(row), *_how(row.report), cell(row.reason)])
     return {NAME: csv_file(table, quoted=True)}
 
@@ -47,12 +47,12 @@ def _who(row: Row, most_of_class: int, settings: GradebookSettings) -> list[str 
     return [*map(cell, (row.key, *student, team)), str(row.state), *map(_number, numbers)]
 
 
-def _late(row: Row) -> list[str | Decimal]:
+def _late(row: Row, settings: GradebookSettings) -> list[str | Decimal]:
     """What handing in late costs, beside the points, and when it was, as far as that is known."""
-    if row.report is None:
-        return [""] * len(LATE)
-    late = row.report.late
+    late = row.report.late if row.report else None
     when = late.handed_in if late else row.handed_in.when.isoformat() if row.handed_in and row.handed_in.when else ""
+    if row.report is None:
+        return [cell(when), "", "", _number(points(row, settings))]
     numbers = (penalty_milli(row.report), counted_milli(row.report))
     return [cell(when), Decimal(late.days) if late else "", *(Decimal(points_text(milli)) for milli in numbers)]
 

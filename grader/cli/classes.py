@@ -221,7 +221,10 @@ def regrade(
     where = _where(out)
 
     def show(console: Console) -> None:
-        console.print(moves_table(again))
+        if again.events:
+            console.print(moves_table(again))
+        else:
+            print(f"{len(again.rows)} submissions, 0 changed")
         notes(again.remarks, where)(console)
 
     last = f"{len(again.rows)} submissions, {len(again.events)} changed: {where}"

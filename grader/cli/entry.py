@@ -24,7 +24,7 @@ def main() -> None:
     except GraderError as error:
         _not_graded(str(error))
     except KeyboardInterrupt:
-        _not_graded("interrupted")
+        _not_graded("interrupted; what was finished is kept, and the same command goes on from there")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _not_graded(f"{where}{error.strerror or error}; no points were given; make room or rights, and grade again")
@@ -34,7 +34,7 @@ def main() -> None:
         what = f"{type(error).__name__}: {error}"
         _not_graded(f"a fault of the grader's own, not the submission's: {what}; VAE_GRADER_TRACEBACK=1 shows where")
     if code == INTERRUPTED:
-        _not_graded("interrupted")
+        _not_graded("interrupted; what was finished is kept, and the same command goes on from there")
     sys.exit(code)
 
 

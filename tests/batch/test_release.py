@@ -164,7 +164,25 @@ def test_a_damaged_note_of_what_was_released_stops_everything(world: World) -> N
             command()
 
 
-STEPS = ("late", "more time", "decide", "take back", "regrade", "release", "hand in again", "grade-class", "lower")
+STEPS = (
+    "late",
+    "more time",
+    "decide",
+    "take back",
+    "regrade",
+    "release",
+    "hand in again",
+    "grade-class",
+    "lower",
+    "team",
+)
+WRITING = (
+    "regrade",
+    "release",
+    "grade-class",
+    "lower",
+)  # the steps after which the class's files are as they should be
+ROSTER = "login,name,team\nada,Ada,{}\nben,Ben,{}\ncora,Cora,cleo\ncarl,Carl,cleo\n"  # Cleo's folder is a team's
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -172,9 +190,12 @@ def test_whatever_is_done_points_and_penalties_never_mix_and_nothing_published_f
     seed: int, world: World
 ) -> None:
     chance = random.Random(seed)
-    released(world)
+    Path("roster.csv").write_text(ROSTER.format("", ""))
+    partial_class(world)()
+    release_class(OUT)
     for step in chance.choices(STEPS, k=14):
-        shown = {key: one.counted_milli for key, one in read_released(OUT).items()}
+        before = read_released(OUT)
+        shown = {student: one.counted_milli for one in before.values() for student in one.students}
         may_fall = step == "lower"
         with contextlib.suppress(WouldLower):
             carry_out(step, world, chance)
@@ -182,17 +203,29 @@ def test_whatever_is_done_points_and_penalties_never_mix_and_nothing_published_f
             if one.report is not None:
                 assert one.report.points_milli == sum(item.points_milli for item in one.report.items)
                 assert 0 <= one.counted_milli <= one.points_milli  # type: ignore[operator]
-        if step not in {"late", "more time", "decide", "take back", "hand in again"}:  # the files are written anew
-            for key, score in uploaded().items():
-                if key in shown and score and not may_fall:
-                    assert float(score) * 1000 >= shown[key], (seed, step, key)
-        now = {key: one.counted_milli for key, one in read_released(OUT).items()}
-        assert may_fall or all(now[key] >= milli for key, milli in shown.items()), (seed, step)
+        if step in WRITING:
+            rows = read_rows(OUT, read_manifest(OUT))
+            assert sorted(s.id for one in rows for s in one.students) == ["ada", "ben", "carl", "cora"]
+            scores = moodle_scores()
+            assert len({scores.get(name) for name in ("Cora", "Carl")}) == 1  # a team's members have the same
+            for student, score in uploaded().items():
+                if score and not may_fall:
+                    assert float(score) * 1000 >= shown[student], (seed, step, student)
+        now = read_released(OUT)
+        assert may_fall or all(now[key].counted_milli >= one.counted_milli for key, one in before.items()), (seed, step)
+
+
+def moodle_scores() -> dict[str, str]:
+    """What Moodle's file gives each student, by name."""
+    lines = csv.DictReader((OUT / "gradebook-moodle.csv").read_text().splitlines())
+    return {line["Full name"]: line["Toy"] for line in lines}
 
 
 def carry_out(step: str, world: World, chance: random.Random) -> None:
-    who = chance.choice(["ada", "ben", "cleo"])
-    if step == "late":
+    who = chance.choice(["ada", "ben", "cleo", "carl"])
+    if step == "team":  # Ada and Ben are said to be one, and are not: each has handed in alone
+        Path("roster.csv").write_text(ROSTER.format(*chance.choice([("", ""), ("Rings", "Rings"), ("Rings", "")])))
+    elif step == "late":
         times = f"{{handed_in: 2026-11-{chance.randint(19, 26)} 10:00, reason: r, by: b}}"
         (OUT / "late.yaml").write_text(f"deadline: 2026-11-20\npercent_a_day: 15\nstudents: {{{who}: {times}}}\n")
     elif step == "more time":
@@ -210,7 +243,7 @@ def carry_out(step: str, world: World, chance: random.Random) -> None:
     elif step == "hand in again":
         hand_in_again(world)
     elif step == "grade-class":
-        whole_class(None)(world)
+        partial_class(world)()
     else:
         regraded("so it was decided", lower=True)
 

@@ -22,7 +22,7 @@ def make_questions(rng: np.random.Generator, sizes: Mapping[str, int]) -> Questi
     """
     count = sizes["points"]
     x = rng.uniform(-1, 1, count)
-    slope, intercept = rng.uniform(-3, 3, 2)
+    slope, intercept = rng.choice([-1, 1], 2) * rng.uniform(1, 3, 2)  # far from zero, where leaving one out would pass
     components = {
         "y_hat": rng.standard_normal(count),
         "y": rng.standard_normal(count),

@@ -1,9 +1,8 @@
 """`make calibrate`: the zoo of models is run and measured; tables, pictures and a page follow.
 
-Writes `docs/calibration.csv` with a row for each check, `docs/calibration_first.csv` likewise for the notebook that
-was handed out first, `docs/calibration_models.csv` with a row for each model and seed, `docs/calibration.md`, and for
-each check a picture of its levels and one of its strips in `docs/calibration/`. A model whose evidence is stored is not
-run again.
+Writes to `docs/`: `calibration.csv`, one row per check; `calibration_first.csv`, the same for the notebook that was
+handed out first; `calibration_models.csv`, one row per model and seed; the page `calibration.md`; and in `calibration/`,
+two pictures per check, of its levels and of its strips. A model whose evidence is stored is not run again.
 """
 
 from __future__ import annotations

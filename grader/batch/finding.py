@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from grader.batch.archives import File, Unusable, component, is_archive, listed, unpack
@@ -421,8 +422,14 @@ def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known:
         by=pile.by,
         why=choice.why,
         left_out=choice.left_out,
-        when=work.owner.when or next(filter(None, map(handed_in_at, pile.students)), None),
+        when=_when(pile, work.owner),
     )
+
+
+def _when(pile: _Pile, *owners: Owner) -> datetime | None:
+    """When it was handed in: as the download says, else as the roster does."""
+    told = (*(owner.when for owner in owners), *map(handed_in_at, pile.students))
+    return next(filter(None, told), None)
 
 
 def _inside(file: File, owner: Owner, into: Path, max_mb: float, reasons: list[str]) -> list[Work]:
@@ -461,4 +468,5 @@ def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Re
         refused=told,
         team=pile.students[1:],
         by=pile.by,
+        when=_when(pile, *(owner for _, owner in pile.files)),
     )

@@ -28,7 +28,7 @@ from grader.rubric.wording import nearest
 from grader.run_folder import source_of
 from grader.run_place import RUNS
 
-LOGS = ("grading.log", "workers.log", "slurm", "unpacked", SIMILAR, ALL, MOODLE, CANVAS)  # they are made anew
+MADE_ANEW = ("grading.log", "workers.log", "slurm", "unpacked", SIMILAR, ALL, MOODLE, CANVAS)  # by later commands
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def forget(out: Path, student: str) -> Forgotten:
         forget_in_history(out, key, pseudonym)
         forget_released(out, key, ids)
         shutil.rmtree(folder_of(out, key), ignore_errors=True)
-        for name in LOGS:
+        for name in MADE_ANEW:
             path = out / name
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         manifest = without(replace(manifest, remarks=(), forgotten=(*manifest.forgotten, *map(_salted, sorted(ids)))))

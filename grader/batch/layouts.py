@@ -242,7 +242,7 @@ def _by_entries(files: Sequence[File]) -> Layout:
     if count * 2 > len(entries):
         return Layout(most, owners)
     all_files = len(flat) == len(entries)
-    return Layout(f"a {'file' if all_files else 'folder'} a student", owners, of_system=False, flat=all_files)
+    return Layout(f"one {'file' if all_files else 'folder'} per student", owners, of_system=False, flat=all_files)
 
 
 def canvas_file(name: str) -> str:

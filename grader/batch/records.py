@@ -128,7 +128,7 @@ class Row:
         return (self.student, *self.team) if self.student else self.team
 
     def each_student(self) -> Iterator[Row]:
-        """The row of each of its students, with the others as their team; itself where nobody is known."""
+        """One row per student, with the other members as the team; the row itself if no student is known."""
         for student in self.students or (None,):
             yield replace(self, student=student, team=tuple(one for one in self.students if one is not student))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -87,11 +87,19 @@ def rulings_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Rulin
     Raises:
         GraderError: where a file is wrong, in one line.
     """
-    decisions = read_overrides(out / OVERRIDES, rubric, names_of(_students(manifest)))
-    policy = policy_of(out, manifest)
+    decisions, policy = decisions_of(out, manifest, rubric), policy_of(out, manifest)
     return {
         one.key: Ruling(decisions.get(one.key), policy.lateness(one) if policy else None) for one in manifest.handed_in
     }
+
+
+def decisions_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Decisions]:
+    """A person's decisions, by submission.
+
+    Raises:
+        GraderError: where the file is wrong, in one line.
+    """
+    return read_overrides(out / OVERRIDES, rubric, names_of(_students(manifest)))
 
 
 def policy_of(out: Path, manifest: Manifest) -> LatePolicy | None:
@@ -128,14 +136,13 @@ def write_results(
             write_atomically(path, content)
     graded = [row.handed_in for row in rows if row.report is not None and row.handed_in]
     late = unknown_times(policy_of(out, manifest), graded)
-    return (*books.remarks, *late, *_idle(rulings_of(out, manifest, rubric), rows))
+    return (*books.remarks, *late, *_idle(decisions_of(out, manifest, rubric), rows))
 
 
-def _idle(rulings: Mapping[str, Ruling], rows: Sequence[Row]) -> Iterator[str]:
+def _idle(decisions: Collection[str], rows: Sequence[Row]) -> Iterator[str]:
     """Decisions that decide nothing."""
     for row in rows:
-        ruling = rulings.get(row.key)
-        if row.report is None and ruling is not None and ruling.decisions is not None:
+        if row.report is None and row.key in decisions:
             yield (
                 f"{OVERRIDES}: the decision for {plain(row.key, 60)} does nothing: a file that cannot be graded has no "
                 "items; put a notebook that can be graded in its place, or give the points in the course's system"

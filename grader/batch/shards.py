@@ -144,5 +144,5 @@ def _shown(path: Path) -> str:
 
 
 def in_part(manifest: Manifest, shard: Shard | None) -> Manifest:
-    """The class, or the part of it; nobody is missing in a part, who may be in another."""
+    """The class, or only this part of it. A part has no missing students: another part may have their work."""
     return manifest if shard is None else replace(manifest, handed_in=shard.part(manifest.handed_in), missing=())

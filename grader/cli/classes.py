@@ -45,7 +45,7 @@ _executor = typer.Option(
 
 def grade_class(
     submissions: Annotated[
-        Path, typer.Argument(help="a folder or a zip: flat, a folder a student, or a download", callback=existing)
+        Path, typer.Argument(help="a folder or a zip: flat, one folder per student, or a download", callback=existing)
     ],
     rubric: options.ClassRubric = None,
     out: Annotated[
@@ -307,6 +307,7 @@ def history(
 
 def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
     """A single run was judged again; ends the verb."""
+    from grader.batch.released import NAME as RELEASED
     from grader.lock import locked
     from grader.pipeline import regrade
     from grader.report.report_json import report_json
@@ -315,7 +316,7 @@ def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
     from grader.run_folder import stored_report
     from grader.run_place import class_above, rubric_of
 
-    if (of_class := class_above(folder)) is not None and (of_class / "released.json").exists():
+    if (of_class := class_above(folder)) is not None and (of_class / RELEASED).exists():
         raise GraderError(f"{folder}: this run belongs to a class whose points were released; regrade {of_class}")
     if not (folder / ".ready").exists():
         stored_report(folder)  # a folder that holds no run is not touched

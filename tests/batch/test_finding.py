@@ -22,8 +22,8 @@ LAYOUTS: dict[str, tuple[Mapping[str, str], str, list[str]]] = {
     "canvas": (downloads.CANVAS, "Canvas", ["101", "103"]),
     "gradescope": (downloads.GRADESCOPE, "Gradescope", ["101", "102-103"]),
     "nbgrader": (downloads.NBGRADER, "nbgrader", ["101", "103"]),
-    "flat": (downloads.FLAT, "a file a student", ["101", "103"]),
-    "folders": (downloads.FOLDERS, "a folder a student", ["101", "103", "empty"]),
+    "flat": (downloads.FLAT, "one file per student", ["101", "103"]),
+    "folders": (downloads.FOLDERS, "one folder per student", ["101", "103", "empty"]),
 }
 
 

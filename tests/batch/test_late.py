@@ -293,3 +293,11 @@ def test_a_download_or_a_worksheet_says_when_it_was_handed_in(system: str, tmp_p
     when = came.handed_in[0].when
     assert when
     assert when.replace(tzinfo=None) == datetime(2026, 11, 1, 10)
+
+
+def test_a_file_that_cannot_be_graded_has_its_time_too(tmp_path: Path) -> None:
+    (tmp_path / "roster.csv").write_text(WORKSHEET, encoding="utf-8")
+    files = {"Ada Lovelace_7001_assignsubmission_file/report.pdf": "%PDF"}
+    came = find(write(tmp_path / "all", files), tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1)
+    assert came.handed_in[0].refused
+    assert came.handed_in[0].when == datetime(2026, 11, 22, 10)

@@ -80,7 +80,7 @@ def test_a_plan_writes_and_runs_nothing_and_is_what_a_run_does(tmp_path: Path) -
 def test_doubt_asks_for_a_look_and_a_sure_plan_for_none(tmp_path: Path) -> None:
     sure = planned(tmp_path / "sure", {"ada.ipynb": NOTEBOOK, "zoe.ipynb": NOTEBOOK})
     assert sure.all_sure
-    assert summary(sure) == "a file a student: 2 to grade, 1 with nothing handed in"
+    assert summary(sure) == "one file per student: 2 to grade, 1 with nothing handed in"
     one = planned(tmp_path / "not", {"301_ada.ipynb": NOTEBOOK, "101_103.ipynb": NOTEBOOK})
     assert not one.all_sure
     assert any(map(doubts, one.handed_in))

@@ -100,7 +100,7 @@ CASES = {
             "vae-mnist-submissions/vae-mnist-jlo/vae.ipynb": NOTEBOOK,
         },
         {"vae-mnist-ada-l/vae.ipynb": ["101"], "vae-mnist-jlo/vae.ipynb": ["102"]},
-        "a folder a student",
+        "one folder per student",
         CLASSROOM,
     ),
     "Google Drive": Case(
@@ -112,7 +112,7 @@ CASES = {
             "Ada Lovelace - vae_mnist.ipynb": ["101"],
             "Jean-Luc O'Neil - Copy of vae_mnist.ipynb": ["102"],
         },
-        "a file a student",
+        "one file per student",
     ),
     "Sakai": Case(
         {
@@ -125,12 +125,12 @@ CASES = {
             "Lovelace, Ada(ada)/Submission attachment(s)/vae.ipynb": ["101"],
             "O'Neil, Jean-Luc(jlo)/Submission attachment(s)/vae.ipynb": ["102"],
         },
-        "a folder a student",
+        "one folder per student",
     ),
     "ILIAS": Case(
         {"Lovelace_Ada_ada_4711/vae.ipynb": NOTEBOOK, "ONeil_JeanLuc_jlo_4712/vae.ipynb": NOTEBOOK},
         {"Lovelace_Ada_ada_4711/vae.ipynb": ["101"], "ONeil_JeanLuc_jlo_4712/vae.ipynb": ["102"]},
-        "a folder a student",
+        "one folder per student",
     ),
     "Moodle 5": Case(
         {

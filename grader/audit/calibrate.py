@@ -1,7 +1,7 @@
 """`make calibrate`: the zoo of models is run and measured; tables, pictures and a page follow.
 
 Writes to `docs/`: `calibration.csv`, one row per check; `calibration_first.csv`, the same for the notebook that was
-handed out first; `calibration_models.csv`, one row per model and seed; the page `calibration.md`; and in `calibration/`,
+handed out first; `calibration_models.csv`, one row per model and seed; the page `calibration.md`; in `calibration/`,
 two pictures per check, of its levels and of its strips. A model whose evidence is stored is not run again.
 """
 

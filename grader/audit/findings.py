@@ -169,10 +169,9 @@ def _of_row(row: Row) -> Iterator[Trouble]:
         if square.state is State.UNEXPECTED:
             here = [loss for loss in row.losses if loss.item == square.item]
             yield from (Trouble("unexpected", row.name, _told(loss)) for loss in here)
-    for square in row.squares:
-        most, earned = row.ceilings.get(square.item), (square.max_milli - square.lost_milli) / 1000
-        if most is not None and square.state is not State.UNJUDGED and earned > most:
-            yield Trouble("ceiling", row.name, f"{square.item}: {earned:g} points, at most {most:g} are deserved")
+    for item, most in row.ceilings.items():
+        if (earned := row.earned_milli.get(item, 0) / 1000) > most:
+            yield Trouble("ceiling", row.name, f"{item}: {earned:g} points, at most {most:g} are deserved")
 
 
 def _told(loss: Loss) -> str:

@@ -89,6 +89,7 @@ def _row(
     losses: list[Loss] = []
     undecided: list[Loss] = []
     squares = []
+    earned: Counter[str] = Counter()
     judged_checks: set[str] = set()
     for item in rubric.items:
         verdict = by_id.get(item.id)
@@ -98,6 +99,7 @@ def _row(
         for spec, check in checks:
             lost = spec.points_milli - check.points_milli
             loss = Loss(item.id, spec.check, lost, check.message, not exercise.checks[spec.check].needs_training)
+            earned[item.id] += check.points_milli if loss.component else 0
             if check.outcome is Outcome.NEEDS_REVIEW:
                 undecided.append(loss)
             elif lost:
@@ -129,6 +131,7 @@ def _row(
         to_the_check=_exact(named, losses, of_foretold),
         causes=tuple(solution.causes),
         ceilings=solution.ceilings,
+        earned_milli=earned,
         weak=solution.group == "weak",
     )
 

@@ -83,7 +83,8 @@ class Row:
     named_checks: tuple[str, ...]  # those that the corpus says it must lose; empty where it names none
     to_the_check: bool | None  # whether it lost exactly those; None where none are named
     causes: tuple[str, ...] = ()  # that its feedback may state
-    ceilings: Mapping[str, float] = field(default_factory=dict)  # item -> the most points that it may earn
+    ceilings: Mapping[str, float] = field(default_factory=dict)  # item -> the most points that its code may earn
+    earned_milli: Mapping[str, int] = field(default_factory=dict)  # item -> what its code earns, without its pictures
     weak: bool = False  # an honest design of which it is known that it may lose points for its pictures
 
     @property

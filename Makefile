@@ -25,11 +25,11 @@ help: ## this list
 setup: $(STAMP) ## the environment and MNIST
 	@$(RUN) -m grader.data
 
-$(STAMP): requirements.lock
+$(STAMP): requirements.lock requirements-student.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
 	@test -x $(RUN) || { echo "setup: making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "setup: installing the pinned packages (about 5 GB the first time, a few minutes)"
-	@$(RUN) -m pip install --disable-pip-version-check -r requirements.lock
+	@$(RUN) -m pip install --disable-pip-version-check -r requirements.lock -r requirements-student.lock
 	@touch $@
 	@echo "setup: done"
 

@@ -81,6 +81,8 @@ def _finding(
             return Outcome.SKIPPED
         if missing.fault.blame == Blame.OURS:
             return Finding(None, f"the grader could not ask this: {message}")
+        if missing.fault.blame == Blame.MACHINE:
+            return Finding(None, f"{message}; a person decides")
         return Finding(0.0, message)
     except Exception as error:  # a broken check is our fault, whatever it is
         return Finding(None, f"the check itself failed ({type(error).__name__}: {error}); a person decides")

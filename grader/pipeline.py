@@ -23,6 +23,7 @@ from grader.errors import BoxError, GraderError
 from grader.evidence import as_stored
 from grader.exercise import Exercise, Say
 from grader.following import Followed, to_replace, verdicts
+from grader.given import changed_while_running
 from grader.judge import judge
 from grader.judging_again import remember
 from grader.meanwhile import Preloading
@@ -33,7 +34,18 @@ from grader.notebook.read import read_submission
 from grader.notebook.saved import compare_saved
 from grader.overrides import NAME as OVERRIDES
 from grader.overrides import Decisions, decisions_in, read_overrides, with_overrides
-from grader.records import Evidence, Execution, GradeReport, ItemVerdict, Outcome, Remark, Rubric, Status, Submission
+from grader.records import (
+    Blame,
+    Evidence,
+    Execution,
+    GradeReport,
+    ItemVerdict,
+    Outcome,
+    Remark,
+    Rubric,
+    Status,
+    Submission,
+)
 from grader.remembered import questions_checksum, run_key
 from grader.report.words import is_judged, judged_points, needs_person
 from grader.rubric import load_rubric
@@ -52,7 +64,7 @@ from grader.run_place import (
 )
 from grader.running import BOX_SAYS, Case, Ran, case_of, run_replaced, run_submission, supply
 from grader.sound_parts import replacement_key, replacement_questions, sound_source
-from grader.versions import grader_checksum, versions
+from grader.versions import grader_checksum, missing_packages, versions
 
 OURS = "a fault of the grader's or of this machine"
 MAX_CAUSE = 300  # characters
@@ -90,6 +102,8 @@ def grade(
     backend_named(options.isolation)  # a machine that cannot isolate is told before anything is prepared
     rubric, exercise = load_rubric(rubric_path)
     refuse_unknown_parts(options.parts, exercise)
+    if missing := missing_packages(rubric.packages):
+        say(missing)
     limits = rubric.limits
     submission = read_submission(submission_path, max_mb=limits.notebook_mb, max_cells=limits.cells)
     if options.held and run_dir is not None:
@@ -193,11 +207,13 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
         EVIDENCE_CHECKSUM: evidence,
     }
     differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
-    remarks = (*work.options.remarks, *submission.remarks, *restored.remarks, *differing)
+    changed = changed_while_running(ran.evidence, run.case.given, work.exercise.parts)
+    remarks = (*work.options.remarks, *submission.remarks, *restored.remarks, *differing, *changed)
     looks = work.exercise.reasons_for_person(ran.evidence)
     report = make_report(submission.name, run.items, rubric, ran.execution, remarks, looks, run.seed, checksums)
     report = replace(report, template=restored.template)
-    refuse_undecided(report)
+    if not any(fault.blame is Blame.MACHINE for fault in ran.evidence.faults.values()):
+        refuse_undecided(report)
     return report
 
 

@@ -1,9 +1,10 @@
 """The order in which a box runs a notebook's cells and is asked the probe's questions.
 
 Components are asked just before a part's training, so that a training cell that crashes or never ends costs no
-component; a part's quality is asked before the next part trains, for the same reason. At the end comes a sweep: what
-is still unanswered, and the code of a part whose names were defined once more after it was asked for. A cell that
-seems to end the Python process comes after the questions about what is trained by then: a new one would not have it.
+component; what it left is looked at as it ends; a part's quality is asked before the next part trains, for the same
+reason. At the end comes a sweep: what is still unanswered, and the code of a part whose names were defined once more
+after it was asked for. A cell that seems to end the Python process comes after the questions about what is trained by
+then: a new one would not have it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import asdict
 from typing import Any
 
 from grader.exercise import Exercise
+from grader.given import Given
 from grader.in_box.frames import CellStep, Plan, Replay, StageStep, Step
 from grader.notebook.format import is_code, source_of
 from grader.notebook.restore import Restored
@@ -73,6 +75,8 @@ def first_plan(
         if not idle and (not left_out or _kinds(source) & {"class", "function"}):
             left = definitions_of(source) if left_out else source
             steps.append(_cell(index, left, limits.cell_s, replay=_replay(restored, index, part)))
+        if part is not None and part in chosen and last[part] == index:
+            ask(Stage.of("ended", part))
     end = len(steps)
     for part in exercise.parts:
         for kind in ("components", *kinds[part]):
@@ -137,11 +141,12 @@ def second_plan(
     return steps + [_stage(stage, limits) for stage in stages]
 
 
-def plan_frame(steps: Sequence[Step], interface: Interface, limits: Limits) -> Plan:
+def plan_frame(steps: Sequence[Step], interface: Interface, limits: Limits, given: Given | None = None) -> Plan:
     """The plan as the runner is told it; what the interface means is the probe's business."""
     return Plan(
         steps=tuple(steps),
         interface=asdict(interface),
+        given=given.asked() if given else {},
         kernel_restarts=limits.kernel_restarts,
         replay_max_s=limits.replay_s,
         replay_timeout_s=limits.probe_s,

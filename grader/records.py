@@ -130,6 +130,7 @@ class Rubric:
     points_step_milli: int  # partial credit is given in steps of this
     sha256: str
     earlier_templates: Mapping[str, Numbers] = field(default_factory=dict)  # path, as the template's -> its own numbers
+    packages: tuple[str, ...] = ()  # that a notebook may import besides what the grader itself needs
 
     @property
     def points_milli(self) -> int:
@@ -208,6 +209,7 @@ class Blame(StrEnum):
 
     STUDENT = "student"  # their code raised, hung or answered nonsense
     OURS = "ours"
+    MACHINE = "machine"  # it may work where the student worked, and cannot where it was graded
     NOBODY = "nobody"  # it was not to be asked
 
 

@@ -39,8 +39,10 @@ FILES: Mapping[str, Kind] = {
     "evidence": Kind.RUN,
     "exercise": Kind.RUN,
     "gathering": Kind.RUN,
+    "given": Kind.RUN,
     "in_box": Kind.RUN,
     "notebook": Kind.RUN,
+    "only_here": Kind.RUN,
     "planning": Kind.RUN,
     "running": Kind.RUN,
     "sound_parts": Kind.RUN,
@@ -95,6 +97,7 @@ FILES_OF_EXERCISE: Mapping[str, Kind] = {
     "": Kind.RUN,
     "checks": Kind.FIND,
     "figures": Kind.SHOW,
+    "footing": Kind.FIND,
     "self_check": Kind.NONE,
 }
 _BEFORE = (Kind.RUN, Kind.FIND, Kind.SHOW)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,8 @@ from grader.box.keeper import ENDED_ITSELF, Kept, Supply
 from grader.evidence import AnswerSpec, as_stored
 from grader.exercise import Exercise, Questions, Say
 from grader.gathering import gather, merged, trained_state
+from grader.given import Given, given_of
+from grader.given import stages as of_given
 from grader.in_box.frames import Asked, At, CellStep, Replay, Step
 from grader.meanwhile import Preloading
 from grader.notebook.clean import clean_outputs
@@ -28,6 +30,7 @@ from grader.notebook.editions import Templates, restored
 from grader.notebook.format import cell_title
 from grader.notebook.restore import Restored
 from grader.notebook.statements import definitions_of
+from grader.only_here import left_to_a_person
 from grader.planning import (
     cell_steps,
     executed,
@@ -80,6 +83,7 @@ class Case:
     exercise: Exercise
     questions: Questions
     boxes: Supply
+    given: Given = field(default_factory=Given)
 
 
 def case_of(
@@ -88,7 +92,8 @@ def case_of(
     """The notebook as it is run: what its template gives is restored, and the seed, in hexadecimal, asks."""
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
     came = restored(notebook, templates)
-    return Case(came, rubric.for_template(came.template), exercise, questions, boxes)
+    template = next(own for path, own in templates.items() if Path(path).name == came.template)
+    return Case(came, rubric.for_template(came.template), exercise, questions, boxes, given_of(came, template))
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,8 @@ def run_submission(
     stages = {step.stage for step in stage_steps(steps)}
     asked = _specs(case, case.questions)
     evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
-    evidence = as_stored(_undecided(_with_second_box(case, first, evidence, say), case, first))
+    evidence = _undecided(_with_second_box(case, first, evidence, say), case, first)
+    evidence = as_stored(left_to_a_person(evidence, case.restored, first.inbox.cells))
     case.boxes.end()  # where there was nothing to decode
     outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
     notebook = executed(case.restored.notebook, first.inbox.cells, outputs)
@@ -167,7 +173,7 @@ def supply(exercise: Exercise, limits: Limits, folders: Mapping[str, Path], isol
 
 def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
     """What the answers of these stages may hold."""
-    specs = case.exercise.answer_specs(case.rubric.sizes)
+    specs = {**case.exercise.answer_specs(case.rubric.sizes), **of_given(case.exercise.parts)}
     return {source: spec for source, spec in specs.items() if source.stage in stages}
 
 
@@ -223,7 +229,9 @@ def _run_once(case: Case, steps: list[Step], questions: Questions, say: Say, pre
             say(f"asking about {at.stage[:40]}")
 
     giver = Giver(questions, {step.stage for step in stage_steps(steps) if step.again})
-    return case.boxes.take().keep(plan_frame(steps, case.rubric.interface, case.rubric.limits), giver, running)
+    return case.boxes.take().keep(
+        plan_frame(steps, case.rubric.interface, case.rubric.limits, case.given), giver, running
+    )
 
 
 class Giver:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import grader
 
 PACKAGES = ("torch", "torchvision", "numpy", "ipykernel", "nbclient", "onnxruntime", "safetensors", "scikit-learn")
+_ABSENT = "not installed"
 ROOT = Path(__file__).parent
 SUFFIXES = {".py", ".j2", ".css", ".json", ".onnx"}
 
@@ -41,8 +42,21 @@ def files_checksum(root: Path, paths: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
+def missing_packages(promised: Collection[str]) -> str:
+    """What to do about packages that students may use and that this environment lacks; empty where all are there.
+
+    Notebooks run in this environment, too.
+    """
+    if not (missing := [package for package in promised if _installed(package) == _ABSENT]):
+        return ""
+    return (
+        f"packages that the rubric promises to students are not installed: {', '.join(missing)}; run `make setup`, or "
+        f"`.venv/bin/python -m pip install {' '.join(missing)}` for those of your own"
+    )
+
+
 def _installed(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return _ABSENT

@@ -35,6 +35,7 @@ from grader.report.plain import plain
 from grader.report.words import trained_parts
 from grader.rubric import load_rubric
 from grader.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run, unclaim
+from grader.versions import missing_packages
 
 LOG = "grading.log"
 WORKERS_LOG = "workers.log"
@@ -141,6 +142,8 @@ def _graded(out: Path, submissions: Path, wishes: Wishes, console: Console, say:
         write_manifest(out, manifest)
         jobs = _jobs(out, manifest, replace=wishes.replace)
         exercise.prepare(say)
+        if missing := missing_packages(rubric.packages):
+            say(missing)
         todo = [job for job in jobs if not is_current(job)]
         done = frozenset(job.key for job in jobs) - {job.key for job in todo}
         _show(

@@ -16,6 +16,7 @@ from grader.records import Limits
 ENGINE = "/box/engine"  # where the box sees grader/in_box
 RUNNER = "runner.py"  # there, the program that every box begins with
 PROBE = "/box/probe"  # where it sees the exercise's in_box
+WORK = "/box/work"  # where the runner puts questions down: apart, so that a notebook that fills its folders leaves room
 MNIST = "/box/mnist"  # where it sees MNIST's raw files, and nothing else of the cache
 SPARE_TASKS = 8  # the box's own, beside what the notebook may have
 
@@ -79,12 +80,13 @@ def backend_named(name: str) -> Backend:
     return backends[name]()
 
 
-def box_environment(folders: Mapping[str, object], home: str, temporary: str) -> dict[str, str]:
+def box_environment(folders: Mapping[str, object], home: str, temporary: str, work: str = WORK) -> dict[str, str]:
     """A clean environment: nothing of the caller's but what is named here.
 
     `folders` say where the box sees each folder of its contents: path -> where.
     """
     return {
+        "BOX_WORK": work,
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": home,
         "USER": "student",

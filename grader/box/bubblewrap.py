@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from grader.box.another_user import Readable, need_open, new_id, owns_the_kernel
-from grader.box.backend import ENGINE, RUNNER, SPARE_TASKS, AnotherUser, Command, Contents, box_environment
+from grader.box.backend import ENGINE, RUNNER, SPARE_TASKS, WORK, AnotherUser, Command, Contents, box_environment
 from grader.box.gpu import memory_share
 from grader.box.kernel_limits import counts_tasks_by_box
 from grader.box.layers import checked
@@ -25,7 +25,7 @@ from grader.errors import BoxError
 from grader.records import Limits
 
 HOME = "/home/student"
-WRITABLE = (HOME, "/tmp", "/content", "/dev/shm")
+WRITABLE = (HOME, "/tmp", "/content", "/dev/shm", WORK)
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 SETTINGS = (
     "/etc/ld.so.cache",

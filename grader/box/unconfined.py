@@ -29,7 +29,9 @@ class Unconfined:
         root = Path(tempfile.mkdtemp(prefix="box-"))
         home = root / "home"
         home.mkdir()
-        environment = box_environment(contents, str(home), str(root)) | (memory_share(limits) if gpu else {})
+        environment = box_environment(contents, str(home), str(root), str(root / ".box")) | (
+            memory_share(limits) if gpu else {}
+        )
         environment["PATH"] = os.environ.get("PATH", environment["PATH"])
         arguments = [sys.executable, f"{contents[ENGINE]}/{RUNNER}"]
         return Command(arguments, environment, end=partial(shutil.rmtree, root, ignore_errors=True))

@@ -66,7 +66,7 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Finding]:
     found.append(findings.nothing_left(processes_left(), groups_left()))
     found.append(findings.gpu(box, device=gpu))
     say("what grading needs besides a box")
-    return [*found, _prepared(rubric_path, say)]
+    return [*found, *_prepared(rubric_path, say)]
 
 
 def _hungry(backend: Backend, told: Mapping[str, object], say: Say) -> list[Finding]:
@@ -102,11 +102,12 @@ def hidden_paths(rubric_path: Path) -> dict[str, str]:
     return {str(path): words for path, words in paths.items() if path.exists()}
 
 
-def _prepared(rubric_path: Path, say: Say) -> Finding:
-    """Whether the rubric binds and what its exercise needs is there and whole."""
+def _prepared(rubric_path: Path, say: Say) -> list[Finding]:
+    """Whether the rubric binds, what its exercise needs is there and whole, and so is what it promises to students."""
     try:
         rubric, exercise = load_rubric(rubric_path)
         exercise.prepare(say)
     except GraderError as error:
-        return Finding("rubric and data", State.BROKEN, str(error), "mend what it names; `make setup` fetches MNIST")
-    return Finding("rubric and data", State.HOLDS, f"{rubric.title}: {len(rubric.items)} items; its data are whole")
+        return [Finding("rubric and data", State.BROKEN, str(error), "mend what it names; `make setup` fetches MNIST")]
+    whole = f"{rubric.title}: {len(rubric.items)} items; its data are whole"
+    return [Finding("rubric and data", State.HOLDS, whole), findings.packages(rubric.packages)]

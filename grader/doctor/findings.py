@@ -16,6 +16,7 @@ from grader.box.backend import SPARE_TASKS
 from grader.doctor.boxes import BUSY_S, LIMITS, Boxed
 from grader.records import CellStatus, Status
 from grader.report.plain import plain
+from grader.versions import missing_packages
 
 
 class State(StrEnum):
@@ -234,6 +235,13 @@ def gpu(box: Boxed, *, device: bool) -> Finding:
     why = f"there is a device, but PyTorch for CUDA {str(told.get('cuda'))[:20]} does not see it in the box"
     fix = "make `nvidia-smi` work outside, with a driver that suits that CUDA, and look for /dev/nvidia-uvm"
     return Finding("GPU", State.WEAK, why, fix)
+
+
+def packages(promised: Sequence[str]) -> Finding:
+    """Whether what the rubric promises to students is installed where their notebooks run."""
+    found, _, fix = missing_packages(promised).partition("; ")
+    state = State.WEAK if found else State.HOLDS
+    return Finding("packages for students", state, found or f"all {len(promised)} are installed", fix)
 
 
 def _silent(title: str) -> Finding:

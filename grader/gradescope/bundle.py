@@ -11,7 +11,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from grader.rubric import load_rubric
 FILES = Path(__file__).parent / "files"
 PACKAGE = Path(__file__).parents[1]
 SETTINGS = "gradescope.json"
-LOCK = "requirements.lock"
+LOCKS = ("requirements.lock", "requirements-student.lock")
 OURS_ALONE = re.compile(
     r"^(pytest|pytest-\w+|coverage|execnet|hypothesis|mypy|mypy_extensions|ruff|ast_serialize|vulture)=="
 )
@@ -81,7 +81,7 @@ def write_bundle(
         "template": Path(rubric.template).name,
     }
     inside[SETTINGS] = (json.dumps(settings, indent=2) + "\n").encode()
-    inside["requirements.txt"] = _requirements()
+    inside["requirements.txt"] = _requirements(rubric.packages)
     inside["pip_options.txt"] = (one_line(pip_options, 500) + "\n").encode()
     inside |= {path.name: path.read_bytes() for path in FILES.iterdir() if path.is_file()}
     inside |= dict(_package(PACKAGE, "grader"))
@@ -102,13 +102,16 @@ def _extended(rubric: Path) -> list[Path]:
     return [rubric.parent / str(other)] if other else []
 
 
-def _requirements() -> bytes:
-    """The pinned packages, without those that only tests need."""
-    lock = PACKAGE.parent / LOCK
-    if not lock.exists():
-        raise GraderError(f"{LOCK}: not beside the package; make the bundle from a checkout")
-    lines = lock.read_text(encoding="utf-8").splitlines()
-    return ("\n".join(line for line in lines if not OURS_ALONE.match(line)) + "\n").encode()
+def _requirements(packages: Sequence[str]) -> bytes:
+    """The pinned packages, without those that only tests need, and what else the rubric promises to students."""
+    lines: list[str] = []
+    for name in LOCKS:
+        lock = PACKAGE.parent / name
+        if not lock.exists():
+            raise GraderError(f"{name}: not beside the package; make the bundle from a checkout")
+        lines += [line for line in lock.read_text(encoding="utf-8").splitlines() if not OURS_ALONE.match(line)]
+    pinned = {line.partition("==")[0].lower() for line in lines}
+    return ("\n".join([*lines, *(name for name in packages if name.lower() not in pinned)]) + "\n").encode()
 
 
 def _exercise(package: str) -> Iterator[tuple[str, bytes]]:

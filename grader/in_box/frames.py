@@ -72,8 +72,7 @@ class Stage(_Place):
 
     @property
     def kind(self) -> str:
-        """What is asked for: `components`, `sampling`, `trained`, `quality`, `decode`, one of the exercise's own; or
-        `replace`."""
+        """`components`, `ended`, `sampling`, `trained`, `quality`, `decode`, `replace`, or the exercise's own."""
         return self.split(".")[0]
 
     @property
@@ -244,6 +243,7 @@ class Plan(Frame):
     bound = Bound(1, LARGE)
     steps: tuple[Step, ...]
     interface: Mapping[str, Any]  # what it means is the probe's business
+    given: Mapping[str, Any]  # which names of given cells are to be told as they are by then, and in which `stages`
     kernel_restarts: int
     replay_max_s: float  # a slower cell is not run again in a new kernel
     replay_timeout_s: float

@@ -3,9 +3,11 @@
 Nobody sits at the keyboard: `input()` answers with an empty line instead of failing, and a debugger goes on at once.
 What would end the kernel a moment later, in the middle of another cell, or empty it (`exit()`, Colab's line that
 restarts the runtime, `%reset`) is not done, but told: a notebook that runs once from top to bottom loses nothing by
-it. `google.colab` is a folder of stand-ins, found last on the path.
+it. `google.colab` is a folder of stand-ins, found last on the path. An import that fails takes nothing of its cell with
+it: the error is shown, and the cell goes on, so that what only this machine lacks costs no more than it has to.
 """
 
+import ast
 import os
 import pdb
 import sys
@@ -72,6 +74,48 @@ def _without_input(shell):
     shell.system = lambda command: system("exec < /dev/null\n" + command)  # it runs at a terminal, and would wait
 
 
+def _with_what_it_needs(shell, sys=sys, out=sys.stdout, err=sys.stderr):
+    """A cell may close the standard streams or drop the display; without them the kernel itself cannot reply."""
+    parts = {name: getattr(shell, name) for name in ("display_pub", "display_formatter", "displayhook")}
+
+    def given_back(*_):
+        sys.stdout = out if getattr(sys.stdout, "closed", True) else sys.stdout
+        sys.stderr = err if getattr(sys.stderr, "closed", True) else sys.stderr
+        for name, part in parts.items():
+            if getattr(shell, name, None) is None:
+                setattr(shell, name, part)
+
+    shell.events.register("pre_execute", given_back)
+    shell.events.register("post_execute", given_back)
+
+
+def _imports_apart(ast=ast):
+    """Each import at a cell's top level fails for itself: its error is shown as always, and the next line runs."""
+    shown = "__import__('IPython').get_ipython().showtraceback()"
+
+    class Apart(ast.NodeTransformer):
+        def visit_Module(self, node):
+            node.body = [one for statement in node.body for one in self.apart(statement)]
+            return ast.fix_missing_locations(node)
+
+        def apart(self, statement):
+            future = isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+            if future or not isinstance(statement, ast.Import | ast.ImportFrom):
+                return [statement]
+            names = [[name] for name in statement.names] if isinstance(statement, ast.Import) else [statement.names]
+            return [self.tried(statement, some) for some in names]
+
+        def tried(self, statement, names):
+            one = type(statement)(**{**dict(ast.iter_fields(statement)), "names": names})
+            failed = ast.ExceptHandler(ast.Name("Exception", ast.Load()), None, ast.parse(shown).body)
+            tried = ast.Try([ast.copy_location(one, statement)], [failed], [], [])
+            for node in (tried, *ast.walk(failed)):
+                ast.copy_location(node, statement)
+            return tried
+
+    return Apart()
+
+
 def _goes_on(debugger, *_, **__):
     """Instead of talking to a person, the debugger goes on to the next breakpoint or the end."""
     debugger.botframe = getattr(debugger, "botframe", None)  # not there before a program runs
@@ -80,7 +124,9 @@ def _goes_on(debugger, *_, **__):
 
 _without_ending(ipython)
 _without_input(ipython)
+_with_what_it_needs(ipython)
+ipython.ast_transformers.append(_imports_apart())
 pdb.Pdb.interaction = _goes_on  # type: ignore[method-assign, assignment]  # every debugger of IPython's is one
 sys.path.append(os.environ["BOX_ENGINE"] + "/stubs")
 warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*")
-del pdb, time  # the notebook has to import them itself
+del ast, pdb, time  # the notebook has to import them itself

@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 
 import numpy as np
 from safetensors import SafetensorError
@@ -24,6 +25,7 @@ from safetensors.numpy import load_file, save
 
 STUDENT = student  # type: ignore[name-defined]  # noqa: F821
 REQUEST = request  # type: ignore[name-defined]  # noqa: F821
+WRITABLE = tuple(f"{folder}/" for folder in REQUEST["writable"])
 MAX_MESSAGE = 400
 MAX_LINE = 100  # characters of a line of the notebook
 
@@ -96,18 +98,22 @@ def _raised_in_student_code(error):
             continue  # a toy that was called wrongly says so like any library
         if frame.filename.startswith(REQUEST["probe"]):
             return False
-        if _is_cell(frame):
+        if _is_their_own(frame):
             return True
     return False
 
 
-def _is_cell(frame):
-    return "ipykernel_" in frame.filename or frame.filename.startswith("<ipython")
+def _is_their_own(frame):
+    """Whether the frame is of a cell, also under `%%time`, or of a module that the notebook has written."""
+    name = frame.filename
+    if "ipykernel_" in name or name.startswith(("<ipython", "<timed")):
+        return True
+    return name.startswith(WRITABLE) and not name.startswith((sys.prefix, sys.base_prefix))
 
 
 def _own_line(error):
     """The innermost line of the notebook's that the error came through, as the end of a message; else nothing."""
-    lines = (frame.line for frame in reversed(traceback.extract_tb(error.__traceback__)) if _is_cell(frame))
+    lines = (frame.line for frame in reversed(traceback.extract_tb(error.__traceback__)) if _is_their_own(frame))
     line = next(lines, None)
     return f", in your line `{line.strip()[:MAX_LINE]}`" if line else ""
 
@@ -142,17 +148,31 @@ def _ask(question, function, questions, no_answer):
 
 
 @contextlib.contextmanager
-def _randomness_kept():
-    """The notebook's own random numbers go on as if nothing had been asked; questions set seeds."""
+def _apart():
+    """The notebook's own random numbers go on as if nothing had been asked; questions set seeds.
+
+    What an odd cell has switched for the whole process, such as gradients off or warnings as errors, does not hold
+    for what is asked: it is no property of the code that is asked.
+    """
     torch = sys.modules.get("torch")
     python, numpy = random.getstate(), np.random.get_state()
     fork = getattr(getattr(torch, "random", None), "fork_rng", contextlib.nullcontext)
-    with fork():
+    with fork(), _usual_settings(torch), np.errstate(all="warn"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
             yield
         finally:
             random.setstate(python)
             np.random.set_state(numpy)
+
+
+@contextlib.contextmanager
+def _usual_settings(torch):
+    if torch is None:
+        yield
+        return
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def _replace(given):
@@ -174,6 +194,18 @@ def _replace(given):
             STUDENT[owner] = parts[owner]
 
 
+def _given_now():
+    """What is called like the things that given cells define, as it is now."""
+    spec = importlib.util.spec_from_file_location("fingerprints", REQUEST["engine"] + "/fingerprints.py")
+    prints = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(prints)
+    names = REQUEST["given"]
+    return {
+        "constants": np.array([prints.number_of(STUDENT, name) for name in names["constants"]], dtype=np.float32),
+        "codes": np.array([prints.fingerprint_of(STUDENT, path) for path in names["codes"]], dtype=np.int64),
+    }
+
+
 def record():
     """Every question of the stage that is not to be skipped has an answer or a note."""
     with _our_files():
@@ -184,6 +216,8 @@ def record():
         except BaseException as error:
             _note("replaced", f"{type(error).__name__}: {error}", True)
         return
+    if REQUEST["given"] and "given" not in REQUEST["skip"]:
+        _write("given.safetensors", save(_given_now()))
     probe = _load_probe()
     in_main_thread = threading.current_thread() is threading.main_thread()
     for question, function in probe.STAGES[REQUEST["stage"]].items():
@@ -203,5 +237,5 @@ def record():
                 signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-with _randomness_kept():
+with _apart():
     record()

@@ -53,7 +53,7 @@ from frames import (
 from kernel import Kernel, Ran
 from wire import WireError, read_frame, write_frame
 
-WORK = Path(os.environ.get("TMPDIR", "/tmp")) / ".box"
+WORK = Path(os.environ["BOX_WORK"])
 DEATH_S = 2  # until a kernel's death is noticed
 REST_S = 1.5  # in which a kernel dies that a cell has told to end soon
 
@@ -236,6 +236,9 @@ class Runner:
                 "skip": sorted(done),
                 "probe": os.environ["BOX_PROBE"],
                 "interface": self.plan.interface,
+                "given": self.plan.given if step.stage.kind in self.plan.given.get("stages", ()) else {},
+                "engine": str(Path(__file__).parent),
+                "writable": [os.environ["HOME"], os.environ["TMPDIR"], "/content"],
             }
             asking = asyncio.ensure_future(kernel.execute(recorder_call(request), step.timeout_s))
             try:

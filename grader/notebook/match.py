@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.errors import GraderError
-from grader.notebook.format import is_code, source_of
+from grader.notebook.format import code_cell, is_code, source_of
 from grader.notebook.statements import Code, read_code
 
 _ALIKE = 0.6  # likeness at which two cells are taken for the same without further reason
@@ -23,6 +23,9 @@ _SANE = 0.3  # likeness below which an equal id is not believed
 _MOST_NAMES = 0.5  # share of a template cell's own names that makes another cell its successor
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _COMPARED_CHARS = 8_000
+_MAX_TEXT = 100_000  # characters of text cells that are read as code
+_FENCE = re.compile(r"^```.*$", re.MULTILINE)
+_DEFINED = re.compile(r"^(?:class|def)[ \t]+(\w+)", re.MULTILINE)
 _KEPT_PAIRS = 64  # texts of which the token pairs are kept, up to 1 MB each: the template's cells and a few others
 
 
@@ -88,6 +91,38 @@ def read_codes(cells: Sequence[Mapping[str, Any]]) -> dict[int, Code]:
     return {index: read_code(source_of(cell)) for index, cell in enumerate(cells) if is_code(cell)}
 
 
+def with_code_as_code(
+    template: Sequence[TemplateCell], cells: Sequence[Mapping[str, Any]]
+) -> tuple[list[Mapping[str, Any]], list[int]]:
+    """The cells, and which of them are code again that the file calls text: a slip of one key in an editor.
+
+    Such a cell has a template cell's id, or defines what is to be defined there, and no code cell does.
+    """
+    positions = {cell.id: cell for cell in template if cell.id and cell.role == "task"}  # what is given is put back
+    claimed = {identity for cell in cells if is_code(cell) for identity in _ids(cell)}
+    names = [cell.own_names for cell in template if cell.role == "task"]
+    bound = frozenset[str]().union(*(code.binds for code in read_codes(cells).values()))
+    made, changed = list(cells), []
+    left = _MAX_TEXT
+    for s, cell in enumerate(cells):
+        source = _FENCE.sub("", source_of(cell)).strip("\n")
+        its = [positions[identity] for identity in _ids(cell) if identity in positions and identity not in claimed]
+        defined = set(_DEFINED.findall(source[:_COMPARED_CHARS]))
+        missing = any(defined & some and not bound & some for some in names)
+        if is_code(cell) or not (its or missing) or (left := left - len(source)) < 0:
+            continue
+        code = read_code(source)
+        if any(_sane(one, code) for one in its) or (missing and code.statements):
+            made[s] = {**code_cell(str(cell.get("id")), source), "metadata": cell.get("metadata", {})}
+            changed.append(s)
+    return made, changed
+
+
+def _ids(cell: Mapping[str, Any]) -> list[str]:
+    ids = (cell.get("metadata", {}).get("grader", {}).get("id"), cell.get("id"))
+    return [identity for identity in ids if isinstance(identity, str)]
+
+
 def match_cells(
     template: Sequence[TemplateCell], cells: Sequence[Mapping[str, Any]], codes: Mapping[int, Code]
 ) -> Match:
@@ -125,8 +160,8 @@ def _by_id(
 ) -> Iterator[tuple[float, int, int]]:
     positions = {cell.id: t for t, cell in enumerate(template) if cell.id}
     for s, code in codes.items():
-        for identity in (cells[s].get("metadata", {}).get("grader", {}).get("id"), cells[s].get("id")):
-            t = positions.get(str(identity))
+        for identity in _ids(cells[s]):
+            t = positions.get(identity)
             if t is not None and _sane(template[t], code):
                 yield 1.0, t, s
 

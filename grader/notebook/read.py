@@ -33,6 +33,8 @@ _MAX_CODE = 1_000_000  # characters in all code cells; honest notebooks have a f
 _BASE64 = rb'"[A-Za-z0-9+/=]*+(?:\\n[A-Za-z0-9+/=]*+)*+"'
 _LISTED = rb"\[(?:\s*+%b\s*+,?+)*+\s*+\]" % _BASE64
 _PICTURE = re.compile(rb'("image/(?:png|jpeg|gif|webp)"\s*+:\s*+)(?:%b|%b)' % (_BASE64, _LISTED))
+_PYTHONS = ("python", "ipython", "pyspark", "sage")
+_TIMEIT = re.compile(r"(\s*)%%timeit\b")
 _LOOKS_LIKE = (
     (b"<", "a web page: download the notebook itself (File > Download > Download .ipynb)"),
     (b"%PDF", "a PDF: hand in the .ipynb file"),
@@ -62,8 +64,8 @@ def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
         content = file_bytes(path, int(max_mb * 1_000_000))
         raw = _parse(content)
         _check_format(raw)
-        _check_kernel(raw.get("metadata"))
         cells, remarks = _read_cells(raw.get("cells"), max_cells)
+        _check_language(raw.get("metadata"), cells)
     except Unreadable as reason:
         advice = next((advice for word, advice in _ADVICE.items() if word in str(reason)), "")
         raise SubmissionError(f"{shown}: {one_line(str(reason), _MAX_REASON - len(advice))}{advice}") from None
@@ -129,17 +131,28 @@ def _check_format(raw: dict[str, Any]) -> None:
         _refuse(f"has notebook format {shown}, newer than the 4 that is known; save it as nbformat 4")
 
 
-def _check_kernel(metadata: Any) -> None:
+def _check_language(metadata: Any, cells: Sequence[dict[str, Any]]) -> None:
+    """The notebook is Python by its own word, or says nothing and holds nothing else.
+
+    A kernel's name is any text: `ir` is R's usual one, and a name that somebody gave to their Python. It counts only
+    where no language is named, as Colab does in R's notebooks, and no cell reads like Python.
+    """
     metadata = metadata if isinstance(metadata, dict) else {}
     spec, info = (
         entry if isinstance(entry := metadata.get(key), dict) else {} for key in ("kernelspec", "language_info")
     )
-    # Colab writes an R notebook's kernelspec with a name and no language.
+    stated = [told for told in (spec.get("language"), info.get("name")) if isinstance(told, str) and told]
+    if any(told.lower().startswith(_PYTHONS) for told in stated):
+        return
     name = spec.get("name")
-    named = "R" if name == "ir" else "Julia" if isinstance(name, str) and name.startswith("julia") else None
-    for language in (spec.get("language"), info.get("name"), named):
-        if isinstance(language, str) and not language.lower().startswith(("python", "ipython")) and language:
-            _refuse(f"is written for {one_line(language, 30)}, expected Python; choose a Python kernel and save")
+    named = "R" if name == "ir" else "Julia" if isinstance(name, str) and name.startswith("julia") else ""
+    if (language := stated[0] if stated else named) and (stated or not any(map(_reads_like_python, cells))):
+        _refuse(f"is written for {one_line(language, 30)}, expected Python; choose a Python kernel and save")
+
+
+def _reads_like_python(cell: dict[str, Any]) -> bool:
+    statements = read_code(cell["source"]).statements if is_code(cell) else None
+    return any(statement.kind in {"class", "function"} for statement in statements or ())
 
 
 def _read_cells(cells: Any, max_cells: int) -> tuple[list[dict[str, Any]], list[Remark]]:
@@ -148,10 +161,22 @@ def _read_cells(cells: Any, max_cells: int) -> tuple[list[dict[str, Any]], list[
     if len(cells) > max_cells:
         _refuse(f"has {len(cells)} cells, more than the {max_cells} that are read; remove what is not yours")
     made, remarks = clean_cells(cells)
+    remarks += _without_timeit(made)
     if not any(map(is_code, made)):
         _refuse(f"has {len(made)} cells but no code cell; hand in the notebook with your code")
     _check_size([cell["source"] for cell in made if is_code(cell)])
     return made, remarks
+
+
+def _without_timeit(cells: list[dict[str, Any]]) -> list[Remark]:
+    """Cells are no longer timed by a magic that runs them, many times, where none of their names is kept."""
+    remarks = []
+    for index, cell in enumerate(cells):
+        if is_code(cell) and (timed := _TIMEIT.match(cell["source"])) is not None:
+            cell["source"] = f"{timed[1]}# {cell['source'][timed.end(1) :]}"
+            message = f"Cell {index + 1} was run once, without its %%timeit, which keeps nothing that a cell defines."
+            remarks.append(Remark("timed_cell", message, cell=index))
+    return remarks
 
 
 def _check_size(sources: Sequence[str]) -> None:

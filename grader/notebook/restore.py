@@ -14,7 +14,15 @@ from typing import Any
 
 from grader.notebook.changes import changed_constants, changed_lines, shadows
 from grader.notebook.format import cell_title, code_cell, is_code, one_line, source_of, with_unique_ids
-from grader.notebook.match import Match, TemplateCell, likeness, match_cells, read_codes, read_template
+from grader.notebook.match import (
+    Match,
+    TemplateCell,
+    likeness,
+    match_cells,
+    read_codes,
+    read_template,
+    with_code_as_code,
+)
 from grader.notebook.mend import additions, cut_training, lacking, mended
 from grader.notebook.order import Placed, working_order
 from grader.notebook.statements import Code, read_code
@@ -74,6 +82,7 @@ class _Restoration:
     remarks: list[Remark] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.cells, text = with_code_as_code(self.template, self.cells)
         self.codes: dict[int, Code] = read_codes(self.cells)
         self.match: Match = match_cells(self.template, self.cells, self.codes)
         # Which template cells a submitted cell is: its own and those merged into it.
@@ -87,6 +96,8 @@ class _Restoration:
         self.given_keys = {key for cell in self.template if cell.role in SIGNED for key in cell.code.keys or ()}
         for s in set(self.match.primary.values()):
             self.parts_of[s] += self._trained_too(s)
+        for s in text:
+            self._remark("text_run_as_code", s, "is text in the file and holds a task's code; it was run as code")
 
     def _comes_from_template(self, found: Iterable[tuple[int, tuple[int, ...]]]) -> bool:
         """Whether a third of the given cells is there as given, in whatever cells.

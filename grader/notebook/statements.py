@@ -24,7 +24,7 @@ MAX_PARSED_CHARS = 100_000  # one cell
 MAX_STATEMENTS = 20_000  # at the top level of a notebook's cells
 MAX_NODES = 200_000  # of the syntax trees of a notebook's cells
 _KEPT_SIZE = 4 * (MAX_STATEMENTS + MAX_NODES)  # statements and nodes of the codes that are kept
-_HARMLESS_CELL_MAGICS = ("%%time", "%%capture")
+_HARMLESS_CELL_MAGICS = ("%%time", "%%capture", "%%prun")  # what they run, they run in the notebook's own names
 _MAGIC_LINE = re.compile(r"^([ \t]*)([%!?].*)$")
 _HELP_LINE = re.compile(r"^([ \t]*)([\w.]+\?{1,2})[ \t]*$")
 _MAGIC_VALUE = re.compile(r"^([^=]*=[ \t]*)([!%].*)$")
@@ -165,7 +165,7 @@ def _without_cell_magic(source: str) -> str | None:
     lines = source.split("\n")
     for number, line in enumerate(lines):
         if line.startswith("%%"):
-            if not line.startswith(_HARMLESS_CELL_MAGICS):
+            if line.split()[0] not in _HARMLESS_CELL_MAGICS:
                 return None
             lines[number] = ""
             return "\n".join(lines)

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 
+from grader.notebook.format import one_line
 from grader.records import LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome, Remark, Status
 from grader.report.points import of_points, points_text
 
@@ -37,6 +38,7 @@ STATUS_WORDS: Mapping[Status, str] = MappingProxyType(
         Status.BOX_ERROR: "did not run: the grader's own fault",
     }
 )
+_MAX_REASON = 300  # characters of a check's message
 LOOKED_AT = "looked_at"  # the kind of a remark: a person has looked, and says so
 NO_ISOLATION = "Graded without isolation"
 _TOLD = (  # kinds of remarks, and what a student reads where there is one of them
@@ -237,8 +239,14 @@ def summary(report: GradeReport) -> str:
 
 def reasons_for_person(report: GradeReport) -> tuple[str, ...]:
     """Why a person has to look, one sentence each; for staff."""
-    items = [f"{item.id}: the grader could not tell." for item in report.items if undecided_milli(item)]
+    items = [f"{item.id}: {_undecided_because(item)}." for item in report.items if undecided_milli(item)]
     return (*(remark.message for remark in report.remarks if remark.needs_person), *items)
+
+
+def _undecided_because(item: ItemVerdict) -> str:
+    messages = (check.message for check in item.checks if check.outcome is Outcome.NEEDS_REVIEW)
+    message = one_line(next(messages, ""), _MAX_REASON).removesuffix("; a person decides").rstrip(".")
+    return message or "the grader could not tell"
 
 
 def follow_notes(item: ItemVerdict, items: Sequence[ItemVerdict]) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ class RubricFile(_Strict):
     template: str
     earlier_templates: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}  # path -> item -> check -> numbers
     reference: str = ""
+    packages: list[str] = []
     points: dict[str, float]
     points_step: float
     limits: dict[str, float]

@@ -6,8 +6,9 @@ Its section `interface` says what a course's notebook does differently, in names
 from __future__ import annotations
 
 import keyword
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from grader.report.points import points_text
 from grader.rubric.file import RubricFile, read_file
 from grader.rubric.items import HUGE, RESERVED, bound_item, milli
 from grader.rubric.wording import nearest
+
+PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")  # as it is installed, without a version
 
 
 def load_rubric(path: Path) -> tuple[Rubric, Exercise]:
@@ -54,6 +57,7 @@ def _bound(file: RubricFile, exercise: Exercise, sha256: str) -> Rubric:
         template=file.template,
         earlier_templates=_earlier_templates(file, exercise.checks, step),
         reference=file.reference,
+        packages=_packages(file.packages),
         items=items,
         limits=_limits(file.limits),
         interface=bound_interface(file.interface, exercise.interface),
@@ -62,6 +66,13 @@ def _bound(file: RubricFile, exercise: Exercise, sha256: str) -> Rubric:
         points_step_milli=step,
         sha256=sha256,
     )
+
+
+def _packages(names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        if not PACKAGE.fullmatch(name):
+            raise RubricError(f"packages: expected the name of a package, got {name!r:.60}")
+    return tuple(names)
 
 
 def _follow_through(file: RubricFile, items: tuple[RubricItem, ...]) -> FollowThrough:

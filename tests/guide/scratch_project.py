@@ -84,7 +84,8 @@ def copy_project(folder: Path) -> None:
 
     shutil.copytree(ROOT, folder, ignore=ignored)
     (folder / ".venv").symlink_to(Path(sys.prefix).resolve())
-    os.utime(folder / "requirements.lock", (0, 0))  # older than the environment, which is not to be installed again
+    for lock in folder.glob("requirements*.lock"):
+        os.utime(lock, (0, 0))  # older than the environment, which is not to be installed again
 
 
 def run(line: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

@@ -189,12 +189,60 @@ def test_a_given_cell_turned_into_text_is_put_back(tmp_path: Path) -> None:
         assert meaning(restored) == meaning(handed_in(solved(), tmp_path)[1])
 
 
-def test_a_solution_turned_into_text_is_missing_and_said_to_be(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["raw", "markdown"])
+@pytest.mark.parametrize("change", ["as it is", "fenced", "without its id", "below a heading"])
+def test_a_solution_turned_into_text_is_run_as_code(tmp_path: Path, kind: str, change: str) -> None:
+    for identity in ("encoder", "loss", "conditional-sample"):
+        notebook = solved()
+        cell = cell_of(notebook, identity)
+        source = source_of(cell)
+        cell["cell_type"] = kind
+        if change == "fenced":
+            cell["source"] = f"```python\n{source}\n```"
+        elif change == "without its id":
+            cell["id"], cell["metadata"] = "another", {}
+        elif change == "below a heading":
+            notebook["cells"].insert(notebook["cells"].index(cell), {"cell_type": "markdown", "source": "# Mine"})
+        restored = handed_in(notebook, tmp_path)[1]
+        assert [remark.kind for remark in restored.remarks] == ["text_run_as_code"]
+        assert "was run as code" in restored.remarks[0].message
+        assert meaning(restored) == meaning(handed_in(solved(), tmp_path)[1])
+
+
+def test_text_stays_text_beside_the_cell_that_is_handed_in(tmp_path: Path) -> None:
     notebook = solved()
-    cell_of(notebook, "loss")["cell_type"] = "raw"
+    at = notebook["cells"].index(cell_of(notebook, "loss"))
+    for text in (
+        "def vae_loss(x_hat, x, mu, logvar):\n    return 0, 0, 0",
+        "class Encoder: pass",
+        "a note on `vae_loss`",
+    ):
+        notebook["cells"].insert(
+            at, {"cell_type": "markdown", "id": f"old-{len(text)}", "metadata": {}, "source": text}
+        )
+    restored = handed_in(notebook, tmp_path)[1]
+    assert restored.remarks == ()
+    assert meaning(restored) == meaning(handed_in(solved(), tmp_path)[1])
+
+
+def test_a_text_in_the_place_of_a_task_that_is_no_code_is_missing(tmp_path: Path) -> None:
+    notebook = solved()
+    cell_of(notebook, "loss").update(cell_type="markdown", source="I did not manage the loss.")
     restored = handed_in(notebook, tmp_path)[1]
     assert [remark.kind for remark in restored.remarks] == ["task_cell_missing"]
     assert "The loss (5 points)" in restored.remarks[0].message
+
+
+@pytest.mark.parametrize("first", ["%%timeit", "%%timeit -n1 -r1", "\n%%timeit  -n 3"])
+def test_a_cell_that_is_timed_is_run_once_and_defines_its_names(tmp_path: Path, first: str) -> None:
+    for identity in ("setup", "encoder", "train-vae"):
+        notebook = solved()
+        cell = cell_of(notebook, identity)
+        cell["source"] = f"{first}\n{source_of(cell)}"
+        submission, restored = handed_in(notebook, tmp_path)
+        assert [remark.kind for remark in submission.remarks] == ["timed_cell"]
+        assert [remark.kind for remark in restored.remarks] == []
+        assert meaning(restored) == meaning(handed_in(solved(), tmp_path)[1])
 
 
 @pytest.mark.parametrize("identity", [cell["id"] for cell in code_of(solved())])

@@ -74,7 +74,16 @@ def with_cell(**changes: object) -> Notebook:
             notebook(metadata={"kernelspec": {"language": "R", "name": "ir"}}),
             "written for R, expected Python",
         ),
-        (notebook(metadata={"kernelspec": {"display_name": "R", "name": "ir"}}), "written for R"),
+        (
+            notebook(metadata={"kernelspec": {"name": "ir"}}, cells=[{"cell_type": "code", "source": "x <- c(1, 2)"}]),
+            "written for R",
+        ),
+        (
+            notebook(
+                metadata={"kernelspec": {"name": "julia-1.10"}}, cells=[{"cell_type": "code", "source": "using A"}]
+            ),
+            "written for Julia",
+        ),
         (notebook(metadata={"language_info": {"name": "julia\n\x1b[31m"}}), "written for julia"),
     ],
 )
@@ -84,6 +93,23 @@ def test_what_is_no_notebook_is_refused_in_one_line(tmp_path: Path, content: obj
     assert says in str(caught.value)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 800
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"kernelspec": {"name": "julias-env", "language": "python"}},
+        {"kernelspec": {"name": "ir", "language": "python"}},
+        {"kernelspec": {"name": "ir", "display_name": "R"}},
+        {"kernelspec": {"name": "pysparkkernel", "language": "python"}, "language_info": {"name": "pyspark"}},
+        {"kernelspec": {"name": "x", "language": "sagemath"}, "language_info": {"name": "python"}},
+        {"kernelspec": {"name": 7}, "language_info": []},
+        {"kernelspec": {"name": "julia-1.10"}},
+        {},
+    ],
+)
+def test_a_kernels_name_decides_nothing(tmp_path: Path, metadata: dict[str, object]) -> None:
+    assert read(saved(tmp_path, notebook(metadata=metadata))).remarks is not None
 
 
 def test_paths_that_are_no_files_are_refused_without_waiting(tmp_path: Path) -> None:

@@ -134,7 +134,38 @@ def test_whatever_the_code_does_is_a_line_and_no_error(code: str, says: str) -> 
 def test_an_endless_loop_is_stopped() -> None:
     names = with_regions(train_vae="while True:\n    pass")
     names["_LONGEST_S"] = 0.5
-    assert "expected an end within 0.5 s; got it was stopped" in said(names, "vae.training")
+    assert "expected an end after at most 0.5 s of work; got it was stopped" in said(names, "vae.training")
+
+
+def test_a_slow_machine_is_no_mistake() -> None:
+    names = with_regions(train_vae="while True:\n    pass")
+    names.update(_LONGEST_S=0.5, _USUAL_S=1e-6)
+    assert "vae.training: – not tried to its end: it had worked for 0.5 s on a slow machine" in said(
+        names, "vae.training"
+    )
+
+
+def test_a_machine_that_others_keep_busy_is_no_mistake() -> None:
+    names = with_regions(train_vae="import time\nwhile True:\n    time.sleep(1)")
+    names["_PATIENCE_S"] = 0.5
+    told = said(names, "vae.training")
+    assert "vae.training: – not tried to its end: it had waited for 0.5 s" in told
+    assert "✗" not in told
+
+
+def test_one_thread_works_and_then_as_many_as_before(sound: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(2)
+    seen: set[int] = set()
+    loss = sound["vae_loss"]
+
+    def counted(*given: Any) -> Any:
+        seen.add(torch.get_num_threads())
+        return loss(*given)
+
+    monkeypatch.setitem(sound, "vae_loss", counted)
+    said(sound, "vae.loss")
+    assert seen == {1}
+    assert torch.get_num_threads() == 2
 
 
 def test_an_unknown_item_is_answered_with_the_known_ones(sound: dict[str, Any]) -> None:

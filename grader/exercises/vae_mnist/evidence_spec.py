@@ -76,7 +76,17 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
             **_asked(TRAINING, part, training),
             **_asked(SAMPLING, part, sampling),
             Address.of("trained", part, "history"): _floats(1000, "history"),
-            Address.of("trained", part, "steps"): _floats(1, "mean_rate") | _ints(100, "lines"),
+            Address.of("trained", part, "steps"): _floats(1, "mean_rate", "rate")
+            | _floats(1000, "data")
+            | _ints(100, "lines")
+            | _ints(1, "genuine"),
+            **dict.fromkeys(
+                (Address.of("components", part, "footing"), Address.of("trained", part, "footing")),
+                _floats(100, "data") | _ints(20, "genuine"),
+            ),
+            **dict.fromkeys(
+                (Address.of("ended", part, "weights"), Address.of("trained", part, "weights")), _floats(1000, "sums")
+            ),
             Address.of("trained", part, "device"): _ints(1, "cuda"),
             Address.of("quality", part, "encode"): _floats(reconstructions * LATENTS, "mu", "logvar"),
             Address.of("quality", part, "here"): _floats(reconstructions * PIXELS, "images"),

@@ -29,7 +29,8 @@ def make_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mn
             components |= _loss_questions(rng, mnist)
         questions[Stage.of("components", part)] = components
         questions[Stage.of("sampling", part)] = _sampling_questions(rng, sizes)
-        questions[Stage.of("trained", part)] = {"nothing": np.zeros(1, dtype=np.int64)}
+        for kind in ("ended", "trained"):
+            questions[Stage.of(kind, part)] = {"nothing": np.zeros(1, dtype=np.int64)}
         questions[Stage.of("quality", part)] = _quality_questions(rng, sizes, mnist)
     return questions
 

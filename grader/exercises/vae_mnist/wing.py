@@ -14,7 +14,7 @@ from grader.classifier import judge
 from grader.data.mnist import ensure_mnist, raw_folder
 from grader.evidence import AnswerSpec
 from grader.exercise import InterfaceSpec, ItemSpec, Questions, Say
-from grader.exercises.vae_mnist import by_toys, figures, questions
+from grader.exercises.vae_mnist import by_toys, figures, footing, questions
 from grader.exercises.vae_mnist.by_toys import TRAINING
 from grader.exercises.vae_mnist.checks import CHECKS, real
 from grader.exercises.vae_mnist.checks.pictures import (
@@ -126,10 +126,10 @@ class VaeMnist:
 
     def reasons_for_person(self, evidence: Evidence) -> list[str]:
         """A decoder that was asked beside what it must not see, or that draws what no training can have made of it; a
-        training that makes its steps where the loop made none when it was tried."""
+        training that makes its steps where the loop made none when it was tried, or that stood on other things."""
         reasons = []
         for part in self.parts:
-            reasons += _other_lines(evidence, part)
+            reasons += [*_other_lines(evidence, part), *footing.changed(evidence, part)]
             here, decode = Address.of("quality", part, "here"), Address.of("decode", part, "decode")
             if fresh_decoder_answered(evidence, part) and black_and_white(evidence.answers[decode.array("images")]):
                 reasons.append(

@@ -168,7 +168,7 @@ def reconstructions(evidence: Evidence, part: str) -> tuple[Array, Array]:
     if fresh_decoder_answered(evidence, part):
         return x, _decoded(evidence, part)[: len(x)]
     fault = evidence.faults.get(Address.of("decode", part, "decode"))
-    if fault is not None and fault.blame == Blame.OURS:
+    if fault is not None and fault.blame in {Blame.OURS, Blame.MACHINE}:
         raise NotAnswered(fault)
     (images,) = answer(evidence, Address.of("quality", part, "here"), "images")
     return x, _pictures(images, len(x), "reconstructions")

@@ -4,6 +4,7 @@ Each question is a function `(part, student, given) -> {name: array}`: `student`
 `given` the stage's question arrays. The recorder imports this folder as a package of its own and reads `STAGES`."""
 
 from .asking import PARTS, NoAnswer
+from .footing import ask_footing, ask_weights
 from .functions import ask_loss, ask_reparameterize
 from .interface import interface
 from .modules import ask_decoder, ask_decoder_parameters, ask_encoder, ask_encoder_parameters, ask_other_sizes
@@ -39,9 +40,12 @@ for _part in PARTS:
             "decoder_parameters": ask_decoder_parameters,
             "reparameterize": ask_reparameterize,
             "training": ask_training,
+            "footing": ask_footing,
         },
+        "ended": {"weights": ask_weights},
         "sampling": {"sampling": ask_sampling},
-        "trained": {"state": ask_trained, "history": ask_history, "steps": ask_steps, "device": ask_device},
+        "trained": {"state": ask_trained, "history": ask_history, "steps": ask_steps, "device": ask_device}
+        | {"footing": ask_footing, "weights": ask_weights},
         "quality": {"encode": ask_encode, "samples": ask_samples, "here": ask_here},
         "decode": {"decode": ask_decode},
         "untrained": {"untrained": ask_untrained},

@@ -1,4 +1,7 @@
-"""Counts the steps of the notebook's own training: how many, with which learning rates, and from which lines."""
+"""Counts the steps of the notebook's own training: how many, with which learning rates, and from which lines.
+
+At some of them it looks at what the training stands on, which may be another thing by then than before and after.
+"""
 
 import sys
 import weakref
@@ -7,15 +10,24 @@ import zlib
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+import __main__
+
+from .footing import data_sums, is_genuine
+
 MOST_LINES = 20
+LOOKS = (1, 60, 500)  # steps at which the data are looked at
 COUNTER = "_steps_counter"
 
 
 class Counter:
-    """What each optimizer has done that is still there: `(steps, sum of rates / given rate, lines)`."""
+    """What each optimizer has done that is still there: `(steps, sum of rates / given rate, lines)`.
+
+    `looks` holds, of the same optimizers, whether their class was PyTorch's own and the data at some steps.
+    """
 
     def __init__(self):
         self.made = weakref.WeakKeyDictionary()
+        self.looks = weakref.WeakKeyDictionary()
 
     def __call__(self, optimizer, args, kwargs):
         steps, rates, lines = self.made.get(optimizer, (0, 0.0, frozenset()))
@@ -23,12 +35,16 @@ class Counter:
         if len(lines) < MOST_LINES:
             lines |= {line_of_the_notebook()}
         self.made[optimizer] = steps + 1, rates + float(optimizer.param_groups[0].get("lr", given)) / given, lines
+        genuine, seen = self.looks.get(optimizer, (True, []))
+        if steps + 1 in LOOKS:
+            seen = [*seen, data_sums(vars(__main__))]
+        self.looks[optimizer] = genuine and is_genuine(type(optimizer)), seen
 
     def of(self, model):
-        """The count of the optimizer that made most steps with any of the model's parameters, or None."""
+        """The count and the looks of the optimizer that made most steps with the model's parameters, or None."""
         own = {id(parameter) for parameter in model.parameters()}
         counts = [
-            count
+            (*count, *self.looks[optimizer], float(optimizer.defaults.get("lr", 0)))
             for optimizer, count in self.made.items()
             if any(id(parameter) in own for group in optimizer.param_groups for parameter in group["params"])
         ]

@@ -47,8 +47,14 @@ def ask_steps(part, student, given):
     count = counting().of(named(student, part.trained))
     if count is None:
         raise NoAnswer(f"no step of an optimizer of `{actual(part.trained)}` was seen")
-    steps, rates, lines = count
-    return {"mean_rate": np.float32(rates / steps), "lines": np.array(sorted(lines), dtype=np.int64)}
+    steps, rates, lines, genuine, looks, rate = count
+    return {
+        "mean_rate": np.float32(rates / steps),
+        "lines": np.array(sorted(lines), dtype=np.int64),
+        "genuine": int(genuine),
+        "rate": np.float32(rate),
+        "data": np.array(looks, dtype=np.float32),
+    }
 
 
 def ask_device(part, student, given):

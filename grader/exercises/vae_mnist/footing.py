@@ -1,0 +1,82 @@
+"""What a training stood on, before, while and after it ran: data, optimizer and weights that running code can change.
+
+What the notebook's lines say openly is told elsewhere. A person is told here in one sentence for each thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+
+from grader.exercises.vae_mnist.checks import real
+from grader.exercises.vae_mnist.in_box.sums import SUMS, sums
+from grader.records import Address, Array, Evidence
+
+NAMES = (
+    *("the training images", "the training labels", "the test images", "the test labels"),
+    *("the images that the loader serves", "the labels that the loader serves"),
+)
+LOADED = 4  # of them; the others are the first two, as the loader serves them
+CLOSE = 1e-3  # of the sums: single precision, and rows added in another order
+MOVED = 1e-2  # of the weights: half precision, and nothing that another step makes
+
+
+@lru_cache(maxsize=1)
+def _expected() -> Array:
+    """The sums of what the given cells load, in the order of `NAMES`."""
+    data = real.mnist()
+    train, test = (images.astype(np.float32) / 255 for images in (data.train_images, data.test_images))
+    made = [sums(rows) for rows in (train, data.train_labels, test, data.test_labels)]
+    return np.stack([*made, *made[:2]])
+
+
+def changed(evidence: Evidence, part: str) -> Iterator[str]:
+    """What was not as the given cells make it, one sentence each."""
+    title = part.upper()
+    before, steps, after = (
+        Address.of(kind, part, question)
+        for kind, question in (("components", "footing"), ("trained", "steps"), ("trained", "footing"))
+    )
+    moments = ((before, "just before"), (steps, "while"), (after, "after"))
+    told: dict[str, str] = {}
+    for source, when in moments:
+        for name in _other_data(evidence.answers.get(source.array("data"))):
+            told.setdefault(name, f"{part}: {name} were not those of MNIST {when} the {title} was trained")
+    yield from told.values()
+    kinds = [(evidence.answers.get(source.array("genuine")), when) for source, when in moments]
+    if other := next((when for genuine, when in kinds if genuine is not None and not genuine.all()), ""):
+        yield f"{part}: an optimizer was not PyTorch's own any more {other} the {title} was trained"
+    if _moved(
+        *(evidence.answers.get(Address.of(kind, part, "weights").array("sums")) for kind in ("ended", "trained"))
+    ):
+        yield (
+            f"{part}: the model had other weights when it was asked than when its training cell had ended: it was "
+            "replaced, or trained once more, elsewhere in the notebook"
+        )
+
+
+def _other_data(found: Array | None) -> Iterator[str]:
+    """The names of what is there and is other data; what is not there is not compared."""
+    if found is None or found.size % (len(NAMES) * SUMS):
+        return
+    expected = _expected()
+    for one in found.reshape(-1, len(NAMES), SUMS):
+        same = [
+            not mine.any() or np.allclose(mine, theirs, rtol=0, atol=CLOSE * np.abs(theirs).max())
+            for mine, theirs in zip(one, expected, strict=True)
+        ]
+        for row, name in enumerate(NAMES):
+            served = row - LOADED  # of what the loader serves: told where it is not what the names hold
+            if not same[row] and not (served >= 0 and not same[served]):
+                yield name
+
+
+def _moved(ended: Array | None, asked: Array | None) -> bool:
+    if ended is None or asked is None:
+        return False
+    if ended.shape != asked.shape:
+        return True
+    size = np.maximum(np.abs(ended.reshape(-1, 2)[:, 1:]), 1e-6)
+    return bool((np.abs(ended - asked).reshape(-1, 2) > MOVED * size).any())

@@ -1,0 +1,21 @@
+"""Sums over an array that another one would hardly have; the same inside a box and outside."""
+
+from typing import Any
+
+import numpy as np
+
+SUMS = 4  # numbers for each array
+EVERY = 16  # only each so manieth row is summed
+
+
+def fixed(count: int, columns: int) -> Any:
+    """Fixed random numbers, `(count, columns)` float64."""
+    return np.random.default_rng(columns).standard_normal((count, columns))
+
+
+def sums(rows: Any) -> Any:
+    """`(N, ...)` of any numbers -> `(SUMS,)` float64."""
+    taken = np.asarray(rows)[::EVERY]
+    taken = taken.reshape(len(taken), -1).astype(np.float64)
+    inside = taken @ fixed(taken.shape[1], SUMS)
+    return (inside * fixed(len(taken), SUMS)).sum(0) / max(len(taken), 1) ** 0.5

@@ -1,0 +1,129 @@
+"""Data, optimizers and weights that a training stands on: what only running code can change is told, no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from grader.exercises.vae_mnist.checks import real
+from grader.exercises.vae_mnist.footing import NAMES, changed
+from grader.exercises.vae_mnist.in_box.footing import OPTIMIZERS, ask_footing, data_sums, is_genuine
+from grader.exercises.vae_mnist.in_box.sums import SUMS, sums
+from grader.records import Address, Array, Evidence
+
+
+class Loader:
+    def __init__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        self.images, self.labels = images, labels
+
+
+@pytest.fixture(scope="module")
+def student() -> dict[str, Any]:
+    """The names that the given cells bind to data."""
+    data = real.mnist()
+    train, test = (torch.from_numpy(i.copy()).unsqueeze(1).float().div(255) for i in (data.train_images, data.test_images))
+    labels, others = (torch.from_numpy(y.astype(np.int64)) for y in (data.train_labels, data.test_labels))
+    names = {"train_images": train, "train_labels": labels, "test_images": test, "test_labels": others}
+    return {**names, "train_batches": Loader(train, labels)}
+
+
+def told(part: str = "vae", **arrays: Array) -> list[str]:
+    """What is told where the box gave these arrays, by `kind__question__array`."""
+    named = {}
+    for name, array in arrays.items():
+        kind, question, own = name.split("__")
+        named[Address.of(kind, part, question).array(own)] = array
+    return list(changed(Evidence({}, named), part))
+
+
+def of_data(names: dict[str, Any]) -> list[str]:
+    return told(components__footing__data=data_sums(names))
+
+
+def test_what_the_given_cells_load_is_what_is_expected(student: dict[str, Any]) -> None:
+    assert of_data(student) == []
+    assert of_data({}) == []
+    assert told() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("train_images", lambda x: x.flip(0), "the training images were not those of MNIST"),
+        ("train_images", lambda x: x[:30000], "the training images"),
+        ("train_images", lambda x: 1 - x, "the training images"),
+        ("train_labels", lambda y: (y + 1) % 10, "the training labels"),
+        ("test_images", lambda x: x * 0.9, "the test images"),
+    ],
+)
+def test_other_data_are_told(student: dict[str, Any], name: str, change: Any, says: str) -> None:
+    (sentence,) = of_data({**student, name: change(student[name])})
+    assert sentence.startswith(f"vae: {says}")
+    assert sentence.endswith("just before the VAE was trained")
+
+
+def test_a_loader_that_serves_something_else_is_told_by_itself(student: dict[str, Any]) -> None:
+    loader = Loader(student["test_images"], student["train_labels"])
+    (sentence,) = of_data({**student, "train_batches": loader})
+    assert "the images that the loader serves were not those of MNIST" in sentence
+
+
+def test_data_that_are_another_only_while_it_trains_are_told(student: dict[str, Any]) -> None:
+    right, wrong = data_sums(student), data_sums({**student, "train_images": student["train_images"].flip(0)})
+    looks = np.stack([right, wrong, right])
+    (sentence,) = told(components__footing__data=right, trained__steps__data=looks, trained__footing__data=right)
+    assert sentence.endswith("while the VAE was trained")
+
+
+@pytest.mark.parametrize("array", [np.zeros(0), np.ones(7), np.zeros((3, len(NAMES), SUMS))])
+def test_answers_of_another_size_or_of_nothing_are_not_compared(array: Array) -> None:
+    assert told(components__footing__data=array) == []
+
+
+def test_pytorchs_own_optimizers_are_genuine() -> None:
+    assert ask_footing(None, {}, {})["genuine"].tolist() == [1] * len(OPTIMIZERS)
+
+
+class Faster(torch.optim.Adam):
+    def step(self, closure: Any = None) -> Any:
+        return super().step(closure)
+
+
+def test_other_optimizers_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_genuine(Faster)
+    monkeypatch.setattr(torch.optim, "Adam", torch.optim.SGD)
+    assert ask_footing(None, {}, {})["genuine"].tolist()[0] == 0
+
+
+@pytest.mark.parametrize("step", [torch.optim.SGD.step, lambda self, closure=None: None])
+def test_a_step_that_is_another_is_seen(monkeypatch: pytest.MonkeyPatch, step: Any) -> None:
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    assert not is_genuine(torch.optim.Adam)
+
+
+@pytest.mark.parametrize("where", ["components__footing__genuine", "trained__steps__genuine"])
+def test_an_optimizer_that_is_not_pytorchs_is_told(where: str) -> None:
+    (sentence,) = told("cvae", **{where: np.array([1, 0])})
+    assert sentence.startswith("cvae: an optimizer was not PyTorch's own any more")
+
+
+WEIGHTS = np.array([[3.0, 40.0], [-1.0, 5.0]], dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [(WEIGHTS, 0), (WEIGHTS * 1.001, 0), (WEIGHTS * 1.1, 1), (WEIGHTS[:1], 1), (np.zeros((2, 2), dtype=np.float32), 1)],
+)
+def test_a_model_with_other_weights_than_its_training_left_is_told(asked: Array, count: int) -> None:
+    assert len(told(ended__weights__sums=WEIGHTS, trained__weights__sums=asked)) == count
+    assert told(trained__weights__sums=asked) == []
+
+
+def test_sums_depend_on_order_and_value() -> None:
+    rows = np.random.default_rng(0).random((160, 3))
+    assert np.array_equal(sums(rows), sums(rows.copy()))
+    assert not np.allclose(sums(rows), sums(rows[::-1]))
+    assert sums(rows).shape == (SUMS,)

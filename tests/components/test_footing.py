@@ -24,7 +24,8 @@ class Loader:
 def student() -> dict[str, Any]:
     """The names that the given cells bind to data."""
     data = real.mnist()
-    train, test = (torch.from_numpy(i.copy()).unsqueeze(1).float().div(255) for i in (data.train_images, data.test_images))
+    both = (data.train_images, data.test_images)
+    train, test = (torch.from_numpy(images.copy()).unsqueeze(1).float().div(255) for images in both)
     labels, others = (torch.from_numpy(y.astype(np.int64)) for y in (data.train_labels, data.test_labels))
     names = {"train_images": train, "train_labels": labels, "test_images": test, "test_labels": others}
     return {**names, "train_batches": Loader(train, labels)}

@@ -8,6 +8,7 @@ import pytest
 from grading import LOOP, graded, lost
 
 from grader.audit import corpus
+from grader.notebook.format import code_cell
 from grader.report.words import reasons_for_person
 
 SHRINKS = 'optimizer.param_groups[0]["lr"] *= 0.9\n'  # to a third over the few batches that are tried, to nothing later
@@ -31,3 +32,13 @@ def test_a_rate_that_shrinks_over_the_real_batches_costs_and_another_way_is_seen
     assert "the learning rate shrinks until nothing is learnt" in told
     (reason,) = [reason for reason in reasons_for_person(report) if "in lines that made none" in reason]
     assert reason.startswith("cvae: the notebook's own training")
+
+
+@pytest.mark.whole
+def test_a_model_that_is_trained_once_more_elsewhere_is_told(tmp_path: Path) -> None:
+    notebook = corpus.changed({}, [("EPOCHS = 7", "EPOCHS = 1")])
+    more = "exec('train_vae(vae, train_batches, torch.optim.Adam(vae.parameters(), lr=LEARNING_RATE), 1)')"
+    at = next(n for n, cell in enumerate(notebook["cells"]) if cell["id"] == "train-vae")
+    notebook["cells"].insert(at + 1, code_cell("own-more", more))
+    reasons = reasons_for_person(graded(notebook, tmp_path, train=True))
+    assert [reason.partition(":")[0] for reason in reasons if "the model had other weights" in reason] == ["vae"]

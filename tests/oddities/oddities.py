@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from whole_notebook import cell_of, code_of, solved
@@ -17,7 +16,6 @@ from grader.notebook.format import source_of
 from grader.records import Notebook
 
 Edit = Callable[[Notebook, random.Random], None]
-TASKS = ("encoder", "decoder", "vae", "loss", "train", "sample", "cvae-encoder", "cvae", "cvae-train", "cvae-sample")
 
 
 def fresh(source: str, **fields: Any) -> dict[str, Any]:
@@ -115,7 +113,7 @@ def windows(notebook: Notebook, _: random.Random) -> None:
 
 
 def split(notebook: Notebook, rng: random.Random) -> None:
-    """The optimizer's line of a training cell stands in a cell of its own above it."""
+    """The first imports stand in a cell of their own."""
     cells = notebook["cells"]
     at = next(n for n, cell in enumerate(cells) if cell["id"] == "setup")
     lines = source_of(cells[at]).split("\n")
@@ -340,6 +338,7 @@ FAMILIES: Mapping[str, Mapping[str, Edit]] = {
     "imports": IMPORTS,
     "not here": CUDA,
 }
+LATE = ("magics", "editors", "kernels")  # a cell's magic is its first line; and what saves the file comes last
 PERSON = "not here"  # the family after which a person may be called
 
 
@@ -356,15 +355,17 @@ def single(kind: str) -> Notebook:
 
 
 def drawn(seed: int) -> tuple[Notebook, list[str]]:
-    """A notebook with one to four oddities of different families, and which; one cell ends it, if any."""
+    """A notebook with one to four oddities of different families, and which; each kind comes up in its turn."""
     rng = random.Random(seed)
-    families = rng.sample(sorted(FAMILIES), rng.randint(1, 4))
-    chosen = [f"{family}: {rng.choice(sorted(FAMILIES[family]))}" for family in families]
-    chosen.sort(key=lambda kind: (kind.startswith("editors"), kind.startswith("kernels")))  # what saves it comes last
+    known = sorted(kinds())
+    chosen = [known[seed % len(known)]]
+    others = [family for family in sorted(FAMILIES) if not chosen[0].startswith(f"{family}:")]
+    chosen += [f"{family}: {rng.choice(sorted(FAMILIES[family]))}" for family in rng.sample(others, rng.randint(0, 3))]
+    chosen.sort(key=lambda kind: LATE.index(kind.partition(":")[0]) if kind.partition(":")[0] in LATE else -1)
     notebook = solved()
     for kind in chosen:
         kinds()[kind](notebook, rng)
     return notebook, chosen
 
 
-__all__ = ["FAMILIES", "PERSON", "drawn", "kinds", "partial", "single"]
+__all__ = ["FAMILIES", "PERSON", "drawn", "kinds", "single"]

@@ -1,0 +1,79 @@
+"""Everyday oddities around the reference cost nothing, or call a person with the reason."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "notebook"))
+from oddities import FAMILIES, PERSON, drawn, kinds, single
+
+from grader.pipeline import Options, grade
+from grader.records import GradeReport, Outcome
+from grader.report.words import is_left_out
+
+ROOT = Path(__file__).parents[2]
+CODE_MILLI = 76_000  # all points that are there without training
+MANY = 300
+SOME = range(0, MANY, 13)
+UNTIL_A_PERSON = "where this was graded"
+
+
+def graded(notebook: object, folder: Path) -> GradeReport:
+    path = folder / "submission.ipynb"
+    path.write_text(json.dumps(notebook))
+    return grade(path, ROOT / "rubric.yaml", folder / "run", Options(parts=()), lambda _: None)[0]
+
+
+def costs(report: GradeReport) -> list[str]:
+    """What is lost, and what is undecided without the reason that only the machine gives."""
+    checks = [check for item in report.items for check in item.checks if not is_left_out(check)]
+    wrong = [check for check in checks if check.outcome is not Outcome.PASSED]
+    return [
+        f"{check.id}: {check.outcome}: {check.message}"
+        for check in wrong
+        if check.outcome is not Outcome.NEEDS_REVIEW
+        or not (UNTIL_A_PERSON in check.message or check.message.startswith("not judged"))
+    ]
+
+
+def hold(report: GradeReport, chosen: list[str]) -> None:
+    assert costs(report) == [], chosen
+    if not any(kind.startswith(PERSON) for kind in chosen):
+        told = [remark.message for remark in report.remarks if remark.needs_person]
+        assert (report.points_milli, told) == (CODE_MILLI, []), chosen
+
+
+def test_every_kind_changes_something() -> None:
+    plain = single("editors: cleared")
+    texts = [json.dumps(single(kind)) for kind in kinds() if kind != "editors: cleared"]
+    assert len({*texts, json.dumps(plain)}) == len(kinds())
+    assert len(FAMILIES) == 11
+
+
+def test_the_same_seed_draws_the_same_notebook_and_each_kind_is_drawn() -> None:
+    assert [drawn(seed) for seed in range(20)] == [drawn(seed) for seed in range(20)]
+    assert {kind for seed in range(MANY) for kind in drawn(seed)[1]} == set(kinds())
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("seed", SOME)
+def test_some_drawn_notebooks_cost_nothing(seed: int, tmp_path: Path) -> None:
+    notebook, chosen = drawn(seed)
+    hold(graded(notebook, tmp_path), chosen)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", sorted(set(range(MANY)) - set(SOME)))
+def test_three_hundred_drawn_notebooks_cost_nothing(seed: int, tmp_path: Path) -> None:
+    notebook, chosen = drawn(seed)
+    hold(graded(notebook, tmp_path), chosen)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", kinds())
+def test_each_oddity_alone_costs_nothing(kind: str, tmp_path: Path) -> None:
+    hold(graded(single(kind), tmp_path), [kind])

@@ -19,7 +19,8 @@ LOST = {
         "the notebook's process ended before this could be asked",
     ),
     StageStatus.SPOILT: (
-        "the grader's questions could not be put down: your code filled the box's disk or changed its folders"
+        "the grader's questions could not be put down: your code filled the box's disk, changed its folders, or has a "
+        "file with the name of a library"
     ),
     StageStatus.INTERRUPTED: (
         "the grader's questions were interrupted: your code leaves no threads or open files to the grader"

@@ -7,12 +7,15 @@ it. `google.colab` is a folder of stand-ins, found last on the path. An import t
 it: the error is shown, and the cell goes on, so that what only this machine lacks costs no more than it has to.
 """
 
-import ast
-import os
-import pdb
 import sys
-import time
-import warnings
+
+sys.path[:], path_of_its_own = [folder for folder in sys.path if folder], sys.path[:]  # no file beside the notebook
+
+import ast  # noqa: E402
+import os  # noqa: E402
+import pdb  # noqa: E402
+import time  # noqa: E402
+import warnings  # noqa: E402
 
 ipython = get_ipython()  # type: ignore[name-defined]  # noqa: F821  # IPython puts it there
 
@@ -127,6 +130,6 @@ _without_input(ipython)
 _with_what_it_needs(ipython)
 ipython.ast_transformers.append(_imports_apart())
 pdb.Pdb.interaction = _goes_on  # type: ignore[method-assign, assignment]  # every debugger of IPython's is one
-sys.path.append(os.environ["BOX_ENGINE"] + "/stubs")
+sys.path[:] = [*path_of_its_own, os.environ["BOX_ENGINE"] + "/stubs"]
 warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*")
-del ast, pdb, time  # the notebook has to import them itself
+del ast, path_of_its_own, pdb, time  # the notebook has to import them itself

@@ -10,7 +10,6 @@ import contextlib
 import importlib
 import importlib.util
 import io
-import json
 import os
 import random
 import signal
@@ -19,15 +18,43 @@ import threading
 import traceback
 import warnings
 
-import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
-
 STUDENT = student  # type: ignore[name-defined]  # noqa: F821
 REQUEST = request  # type: ignore[name-defined]  # noqa: F821
 WRITABLE = tuple(f"{folder}/" for folder in REQUEST["writable"])
 MAX_MESSAGE = 400
 MAX_LINE = 100  # characters of a line of the notebook
+
+
+class Spoilt(Exception):
+    """Our files are in the notebook's reach: its code has changed them, filled their disk, or hidden a library."""
+
+
+@contextlib.contextmanager
+def _libraries_alone():
+    """Imports find libraries, and no file of the notebook's that has the name of one."""
+    path = sys.path[:]
+    sys.path[:] = [folder for folder in path if not _is_written(os.path.abspath(folder) + "/")]
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+
+
+def _is_written(name):
+    """Whether it lies where a notebook can write, and is no library all the same."""
+    return name.startswith(WRITABLE) and not name.startswith((sys.prefix, sys.base_prefix))
+
+
+for _name in ("json", "numpy", "safetensors", "torch"):
+    if _is_written(str(getattr(sys.modules.get(_name), "__file__", ""))):
+        raise Spoilt(f"{_name} is a file of yours, not the library")
+
+with _libraries_alone():
+    import json
+
+    import numpy as np
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file, save
 
 
 class TooSlow(BaseException):
@@ -40,10 +67,6 @@ def _alarm(*_):
 
 class NotNumbers(Exception):
     """What the student's code returned is nothing to compute with."""
-
-
-class Spoilt(Exception):
-    """Our files are in the notebook's reach: its code has changed them, or filled the disk that they are on."""
 
 
 @contextlib.contextmanager
@@ -108,7 +131,7 @@ def _is_their_own(frame):
     name = frame.filename
     if "ipykernel_" in name or name.startswith(("<ipython", "<timed")):
         return True
-    return name.startswith(WRITABLE) and not name.startswith((sys.prefix, sys.base_prefix))
+    return _is_written(name)
 
 
 def _own_line(error):
@@ -218,7 +241,8 @@ def record():
         return
     if REQUEST["given"] and "given" not in REQUEST["skip"]:
         _write("given.safetensors", save(_given_now()))
-    probe = _load_probe()
+    with _libraries_alone():
+        probe = _load_probe()
     in_main_thread = threading.current_thread() is threading.main_thread()
     for question, function in probe.STAGES[REQUEST["stage"]].items():
         if question in REQUEST["skip"]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from grader.box.another_user import Readable, need_open, new_id, owns_the_kernel
 from grader.box.backend import ENGINE, RUNNER, SPARE_TASKS, AnotherUser, Command, Contents, box_environment
-from grader.box.gpu import memory_share
+from grader.box.gpu import OneGpu, one_gpu
 from grader.box.kernel_limits import counts_tasks_by_box
 from grader.box.layers import checked
 from grader.box.seccomp import kernel_filter
@@ -95,8 +95,8 @@ class Bubblewrap:
             arguments += ["--ro-bind", str(folder), str(folder)]
         for inside, outside in contents.items():
             arguments += ["--ro-bind", str(outside), inside]
-        if gpu:
-            arguments += gpu_arguments()
+        card = one_gpu(limits) if gpu else OneGpu()
+        arguments += gpu_arguments(card) if gpu else []
         if self._with("read only"):
             arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
         descriptors = {}
@@ -104,9 +104,7 @@ class Bubblewrap:
             arguments += ["--seccomp", str(FILTER)]
             descriptors[FILTER] = kernel
         arguments += ["--chdir", HOME, "--", *turn, python_program(), f"{ENGINE}/{RUNNER}"]
-        environment = box_environment({path: path for path in contents}, HOME, "/tmp") | (
-            memory_share(limits) if gpu else {}
-        )
+        environment = {**box_environment({path: path for path in contents}, HOME, "/tmp"), **card.environment}
         if self._with("rlimits") and counts_tasks_by_box():
             environment["BOX_TASKS"] = str(limits.processes + SPARE_TASKS)
         if not self._with("environment"):
@@ -217,11 +215,14 @@ def python_program() -> str:
     return str(prefix.resolve() / program.relative_to(prefix) if program.is_relative_to(prefix) else program)
 
 
-def gpu_arguments() -> list[str]:
-    """Binds NVIDIA's devices and what CUDA reads about them."""
+def gpu_arguments(card: OneGpu) -> list[str]:
+    """Binds the GPU's devices, the driver's libraries where a box would not find them, and what CUDA reads besides."""
     arguments = []
-    for device in sorted(Path("/dev").glob("nvidia*")):
+    for device in card.devices:
         arguments += ["--dev-bind", str(device), str(device)]
-    for path in ("/sys", "/usr/local/nvidia", "/usr/local/cuda", "/run/nvidia-persistenced"):
+    for path in ("/sys", "/run/nvidia-persistenced"):  # what lies below /usr is in the box already
         arguments += ["--ro-bind-try", path, path]
+    arguments += open_parents(card.libraries)
+    for inside, outside in card.libraries.items():
+        arguments += ["--ro-bind", str(outside), inside]
     return arguments

@@ -77,7 +77,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
             **_asked(SAMPLING, part, sampling),
             Address.of("trained", part, "history"): _floats(1000, "history"),
             Address.of("trained", part, "steps"): _floats(1, "mean_rate") | _ints(100, "lines"),
-            Address.of("trained", part, "device"): _ints(1, "cuda"),
+            Address.of("trained", part, "device"): _ints(1, "cuda", "usable"),
             Address.of("quality", part, "encode"): _floats(reconstructions * LATENTS, "mu", "logvar"),
             Address.of("quality", part, "here"): _floats(reconstructions * PIXELS, "images"),
             Address.of("quality", part, "samples"): _floats(samples * PIXELS, "images"),

@@ -12,7 +12,8 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Collection, Iterable
+import sysconfig
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from grader.box.another_user import Readable, need_open, new_id, owns_the_kernel
@@ -199,14 +200,24 @@ def _everything() -> list[str]:
 
 
 def python_folders() -> list[Path]:
-    """The folders the interpreter needs: the environment and the installation it was made from, outermost first."""
+    """The folders the interpreter needs: the environment and the installation it was made from, outermost first, and
+    other environments' packages that it uses."""
     folders: list[Path] = []
-    for prefix in dict.fromkeys((sys.base_prefix, sys.exec_prefix, sys.prefix)):
+    for prefix in dict.fromkeys((sys.base_prefix, sys.exec_prefix, sys.prefix, *_packages_elsewhere())):
         folder = Path(prefix).resolve()
         inside_system = any(folder.is_relative_to(system) for system in SYSTEM)
         if not inside_system and folder not in folders:
             folders.append(folder)
     return folders
+
+
+def _packages_elsewhere() -> Iterator[str]:
+    """The folders of packages that a `.pth` file of the environment names; not what lies in a folder of another name,
+    such as the source of a package that is worked on."""
+    for listed in sorted(Path(sysconfig.get_path("purelib")).glob("*.pth")):
+        for line in listed.read_text(errors="replace").splitlines():
+            if line.startswith("/") and Path(line).name in {"site-packages", "dist-packages"} and Path(line).is_dir():
+                yield line
 
 
 def python_program() -> str:

@@ -195,7 +195,10 @@ def environment(folder: Path, place: Path) -> Path:
         shutil.copytree(STAND_IN, site / REPLACED, ignore=shutil.ignore_patterns("__pycache__"))
     own = [entry for entry in sys.path if Path(entry).name in {"site-packages", "dist-packages"}]
     (site / "machine.pth").write_text("".join(f"{entry}\n" for entry in own))
-    return place / "bin" / "python"
+    python = place / "bin" / "python"
+    # A box cannot write there, so that each would compile all that it imports again.
+    subprocess.run([str(python), "-m", "compileall", "-q", "-j", "0", str(site)], capture_output=True)
+    return python
 
 
 def unpack(wheel: Path, site: Path, prefix: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import stat
 import sys
 import sysconfig
 from collections.abc import Collection, Iterable, Iterator
@@ -90,7 +91,7 @@ class Bubblewrap:
         if user is not None:
             arguments += [word for power in TO_TURN for word in ("--cap-add", power)]
         arguments += open_parents([*SETTINGS, "/etc/passwd"])
-        arguments += self._files(limits, PASSWD if user is None else readable.path(PASSWD))
+        arguments += self._files(limits, PASSWD if user is None else readable.path(PASSWD), gpu=gpu)
         arguments += open_parents([*map(str, python_folders()), *contents])  # some may lie in the box's own empty /tmp
         for folder in python_folders():
             arguments += ["--ro-bind", str(folder), str(folder)]
@@ -142,7 +143,7 @@ class Bubblewrap:
     def _with(self, layer: str) -> bool:
         return layer not in self.without
 
-    def _files(self, limits: Limits, passwd: Path) -> list[str]:
+    def _files(self, limits: Limits, passwd: Path, *, gpu: bool) -> list[str]:
         arguments = []
         if self._with("files"):
             for path in SYSTEM:
@@ -152,7 +153,8 @@ class Bubblewrap:
         else:
             arguments += _everything()
         arguments += ["--ro-bind", str(passwd), "/etc/passwd"]
-        arguments += ["--proc", "/proc", "--dev", "/dev", *(masks() if self._with("kernel settings") else [])]
+        settings = masks(names_threads=gpu) if self._with("kernel settings") else []
+        arguments += ["--proc", "/proc", "--dev", "/dev", *settings]
         for path in WRITABLE:
             if self._with("disk"):
                 arguments += ["--size", str(limits.disk_mb * 1_000_000)]
@@ -169,8 +171,12 @@ def open_parents(paths: Iterable[str]) -> list[str]:
     return [word for parent in parents for word in ("--dir", parent)]
 
 
-def masks() -> list[str]:
-    """Nothing in /proc can be written, and some of what it has for the machine's owner is not there."""
+def masks(*, names_threads: bool = False) -> list[str]:
+    """Nothing in /proc can be written, and some of what it has for the machine's owner is not there.
+
+    Where a box `names_threads`, as CUDA's driver since 570 has to (it writes /proc/self/task/*/comm, or does not
+    start), what belongs to processes can be written, and still nothing else.
+    """
     arguments = []
     for name in MASKED_FILES:
         if Path("/proc", name).exists():
@@ -178,7 +184,18 @@ def masks() -> list[str]:
     for name in MASKED_FOLDERS:
         if Path("/proc", name).is_dir():
             arguments += ["--tmpfs", f"/proc/{name}", "--remount-ro", f"/proc/{name}"]
+    if names_threads:
+        return [*arguments, *_read_only_but_processes()]
     return [*arguments, "--remount-ro", "/proc"]
+
+
+def _read_only_but_processes() -> Iterator[str]:
+    """Covers what lies in /proc beside the processes, and can be written or holds what can be."""
+    for path in sorted(Path("/proc").iterdir()):
+        name, mode = path.name, path.lstat().st_mode
+        known = name in {*MASKED_FILES, *MASKED_FOLDERS} or name.isdigit()
+        if not known and (stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and mode & 0o222)):
+            yield from ("--ro-bind-try", str(path), str(path))
 
 
 def _as_it_is(path: Path) -> list[str]:

@@ -22,10 +22,12 @@ NVIDIA, DISPLAYS = "0x10de", ("0x0300", "0x0302")  # a vendor's number; classes 
 NODES = ("nvidiactl", "nvidia-uvm")
 NOTHING = "notebooks run on the CPU"
 _MAKE_NODES = "as root: `nvidia-modprobe -u -c 0`, or run `nvidia-smi` once; in a container, start it with its GPUs"
+_REFUSED = "report this line; `nvidia-smi` working outside, it is the box; --isolation container may do"
 # What cuInit answers, from the documentation of CUDA's driver API.
 _REFUSALS = {
     34: ("the library is CUDA's stub, not the driver's", f"take the stubs' folder out of {SEARCHED}"),
     100: ("the driver finds no GPU that it may use", f"look at {VISIBLE} and at the rights of /dev/nvidia*"),
+    304: ("something that the driver needs is kept from it, such as /sys or the names of its threads", _REFUSED),
     803: ("library and kernel module of the driver are of different versions", "restart the machine after the update"),
     804: ("this GPU does not support CUDA's forward compatibility", "take `cuda-compat` away, or update the driver"),
     999: ("the driver does not start", f"look whether /dev/nvidia-uvm is there; {_MAKE_NODES}"),

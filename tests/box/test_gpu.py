@@ -20,7 +20,9 @@ from grader.box.container import Container
 from grader.box.cuda_driver import IN_BOX, SEARCHED, cuda_driver
 from grader.box.gpu import VISIBLE, OneGpu, gpus, one_gpu, present
 from grader.box.unconfined import Unconfined
+from grader.doctor import cells
 from grader.doctor.boxes import run_box
+from grader.doctor.findings import State, settings
 from grader.records import Evidence, Execution, Limits, Notebook, Status
 from grader.running import Ran, _device, unused_gpu
 
@@ -357,3 +359,24 @@ def test_a_box_loads_a_library_that_only_the_caller_knew(tmp_path: Path, monkeyp
     )
     box = run_box(Bubblewrap(), {"look": source}, gpu=True)
     assert box.cells["look"].told == {"seen": ["libcuda.so.1"]}, box.kept
+
+
+def test_a_box_with_a_gpu_names_its_threads_and_opens_no_setting_of_the_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(tmp_path, monkeypatch, [])
+    monkeypatch.setattr(gpu, "_devices", lambda _: [])
+    name = """
+import json, os, threading
+told, over = {}, threading.Event()
+other = threading.Thread(target=over.wait)
+other.start()
+path = f"/proc/self/task/{other.native_id}/comm"
+with open(path, "w") as stream:
+    stream.write("cuda00001")
+print(json.dumps({"name": open(path).read().strip()}))
+over.set()
+"""
+    box = run_box(Bubblewrap(), {"name": name, "powers": cells.first_box({}, gpu=True)["powers"]}, gpu=True)
+    assert box.cells["name"].told == {"name": "cuda00001"}
+    assert [one.state for one in settings(box.cells["powers"].told)] == [State.HOLDS]

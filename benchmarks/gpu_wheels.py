@@ -36,8 +36,18 @@ CARRIED = (
     *("markupsafe", "matplotlib", "matplotlib-inline", "mdurl", "mistune", "nbclient", "nbconvert", "nbformat"),
     *("nest-asyncio2", "packaging", "pandocfilters", "parso", "pexpect", "pillow", "platformdirs", "prompt-toolkit"),
     *("psutil", "ptyprocess", "pure-eval", "pydantic", "pydantic-core", "pygments", "pyparsing", "python-dateutil"),
-    *("pyyaml", "pyzmq", "referencing", "rich", "rpds-py", "shellingham", "soupsieve", "stack-data", "tornado"),
-    *("tqdm", "traitlets", "typer", "typing-extensions", "typing-inspection", "tzdata", "wcwidth", "webencodings"),
+    *("pyyaml", "pyzmq", "referencing", "rich", "rpds-py", "shellingham", "soupsieve", "stack-data", "tinycss2"),
+    *(
+        "tornado",
+        "tqdm",
+        "traitlets",
+        "typer",
+        "typing-extensions",
+        "typing-inspection",
+        "tzdata",
+        "wcwidth",
+        "webencodings",
+    ),
 )
 MOST_MIB = 60.0  # of the folder, MNIST included
 MNIST = "mnist"  # the folder's folder with the four files, packed

@@ -7,15 +7,17 @@ STAMP := $(VENV)/.installed
 CLASS_RUBRIC := $(if $(RUBRIC),--rubric "$(RUBRIC)")
 RUBRIC ?= rubric.yaml
 WORKERS ?= 2
+PYTHON_VERSION ?= 3.12
+OUT ?= build/gpu-check
 REPEATED ?= reference deep_and_narrow kl_with_wrong_sign decoder_ignores_z no_zero_grad one_picture_a_class uniform_noise
 export PYTHONUNBUFFERED := 1
-export SUBMISSION SUBMISSIONS CLASS NAME
+export SUBMISSION SUBMISSIONS CLASS NAME WHEELS
 
 .DEFAULT_GOAL := help
 # A command starts many processes: where images for containers forbid it, each would compile all of the grader again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup grade grade-class regrade release gradescope check doctor test test-whole coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-pairs audit-seeds calibrate constants costs bench bench-data bench-wall bench-class clean
+.PHONY: help setup grade grade-class regrade release gradescope check doctor test test-whole coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-pairs audit-seeds calibrate constants costs bench bench-data bench-wall bench-class gpu-check gpu-wheels clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -153,6 +155,14 @@ bench: setup ## what grading costs beside the notebook alone, Otter-Grader and n
 
 bench-class: setup ## a class of toy submissions: one at a time against several, the keeper's memory, a regrade
 	@$(RUN) -m benchmarks.class_of_toys
+
+gpu-wheels: setup ## fills WHEELS=dir with what gpu-check needs on a bare machine (PYTHON_VERSION=3.12, HAS="packages that it has")
+	@test -n "$$WHEELS" || { echo "not filled: no folder given; use make gpu-wheels WHEELS=dir PYTHON_VERSION=3.12" >&2; exit 2; }
+	@$(RUN) -m benchmarks.gpu_wheels "$$WHEELS" --python-version "$(PYTHON_VERSION)" --has $(HAS)
+
+gpu-check: ## on a bare machine with PyTorch and no network: does grading work on its GPU, and how fast (WHEELS=dir OUT=dir)
+	@test -n "$$WHEELS" || { echo "not measured: no folder given; use make gpu-check WHEELS=dir" >&2; exit 2; }
+	@$(PYTHON) -m benchmarks.gpu_check --wheels "$$WHEELS" --out "$(OUT)"
 
 clean: ## removes what the other targets made, but not runs/ or the cache
 	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .coverage

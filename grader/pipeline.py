@@ -62,7 +62,7 @@ from grader.run_place import (
     refuse_less,
     refuse_other_rubric,
 )
-from grader.running import BOX_SAYS, Case, Ran, case_of, run_replaced, run_submission, supply
+from grader.running import BOX_SAYS, Case, Ran, case_of, run_replaced, run_submission, supply, unused_gpu
 from grader.sound_parts import replacement_key, replacement_questions, sound_source
 from grader.versions import grader_checksum, missing_packages, versions
 
@@ -208,7 +208,8 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
     }
     differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
     changed = changed_while_running(ran.evidence, run.case.given, work.exercise.parts)
-    remarks = (*work.options.remarks, *submission.remarks, *restored.remarks, *differing, *changed)
+    beside = unused_gpu(ran, work.exercise, run.case.boxes)
+    remarks = (*work.options.remarks, *submission.remarks, *restored.remarks, *differing, *changed, *beside)
     looks = work.exercise.reasons_for_person(ran.evidence)
     report = make_report(submission.name, run.items, rubric, ran.execution, remarks, looks, run.seed, checksums)
     report = replace(report, template=restored.template)

@@ -53,6 +53,7 @@ from grader.records import (
     Fault,
     Limits,
     Notebook,
+    Remark,
     Rubric,
     Stage,
     Status,
@@ -359,9 +360,30 @@ def _execution(first: Kept, case: Case, evidence: Evidence) -> Execution:
 
 def _device(evidence: Evidence, exercise: Exercise) -> str:
     """The device on which the trained models live, as far as the evidence says."""
-    for part in exercise.parts:
-        answer = evidence.answers.get(Address.of("trained", part, "device").array("cuda"))
-        if answer is not None and answer.size == 1 and answer.reshape(-1)[0] == 1:
-            card = gpu()
-            return "cuda" if card is None else f"cuda ({card.name})"
+    if 1 in _told_of_device(evidence, exercise, "cuda"):
+        card = gpu()
+        return "cuda" if card is None else f"cuda ({card.name})"
     return "cpu"
+
+
+def unused_gpu(ran: Ran, exercise: Exercise, boxes: Supply) -> tuple[Remark, ...]:
+    """A remark where the box had a GPU and every trained model was on the CPU; it costs no points.
+
+    Whose matter it is, the notebook's or this machine's, follows from whether PyTorch saw the GPU in the box.
+    """
+    on_gpu = _told_of_device(ran.evidence, exercise, "cuda")
+    if not boxes.has_gpu or not on_gpu or 1 in on_gpu:
+        return ()
+    card = gpu()
+    there = "This machine has a GPU" + ("" if card is None else f" ({card.name})")
+    if 1 in _told_of_device(ran.evidence, exercise, "usable"):
+        return (Remark("models_on_cpu", f"{there}; the notebook's models were on the CPU."),)
+    ours = "that is this machine's fault and not the notebook's; `python -m grader doctor` says why"
+    return (Remark("gpu_not_usable", f"{there}, but the box could not use it: {ours}."),)
+
+
+def _told_of_device(evidence: Evidence, exercise: Exercise, name: str) -> list[int]:
+    """What each part that answered says of the device of its trained model: 1 for yes."""
+    sources = (Address.of("trained", part, "device").array(name) for part in exercise.parts)
+    answers = [evidence.answers[source] for source in sources if source in evidence.answers]
+    return [int(answer.reshape(-1)[0]) for answer in answers if answer.size == 1]

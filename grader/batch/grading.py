@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -332,5 +332,5 @@ def _executor(wishes: Wishes, out: Path, rubric: Rubric) -> tuple[Executor, int]
         return cluster, cluster.at_once
     if wishes.executor != "local":
         raise GraderError(f"executor {wishes.executor[:40]!r}: expected local or slurm")
-    cores: Sequence[frozenset[int]] = slots(wishes.workers, rubric.limits)
-    return LocalExecutor(cores, out / WORKERS_LOG), len(cores)
+    workers = slots(wishes.workers, rubric.limits)
+    return LocalExecutor(workers, out / WORKERS_LOG), len(workers)

@@ -1,4 +1,4 @@
-"""Grades several submissions at once on this machine: a worker process a slot, each on cores of its own.
+"""Grades several submissions at once on this machine: a worker process a slot, each on cores or a GPU of its own.
 
 A worker that dies takes one submission with it, which is tried once more; one that ran short of memory beside others
 is tried once more alone, before anybody is blamed for it.
@@ -12,6 +12,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -20,36 +21,53 @@ from pydantic import ValidationError
 
 from grader.batch.records import Ended, Job, State
 from grader.batch.worker import ENDED, JOB, command
-from grader.box.gpu import CONTEXT_MB, gpu
+from grader.box.gpu import CONTEXT_MB, VISIBLE, Gpu, gpus
 from grader.records import Limits
 
 TRIES = 2  # of a job whose worker died
 CORES_A_GPU_BOX = 2  # the notebook's own process and the one that watches it
 
 
-def slots(wanted: int | None, limits: Limits) -> list[frozenset[int]]:
-    """One set of cores for each worker, empty for any of them: as many as asked for, else as fit this machine.
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What a worker keeps to."""
+
+    cores: frozenset[int] = frozenset()  # empty: any of them
+    gpu: str = ""  # the UUID of the GPU that its boxes see; empty: the one that the grader's own boxes would see
+
+
+def slots(wanted: int | None, limits: Limits) -> list[Slot]:
+    """A slot for each worker: as many as asked for, else as fit this machine.
 
     On a CPU there is a worker for each core, where PyTorch's kernels run in one thread: side by side that is faster
-    than kernels that share all cores (docs/measurements.md). Fewer workers have several cores each. On a GPU memory
-    decides, and cores are left alone.
+    than kernels that share all cores (docs/measurements.md). Fewer workers have several cores each. With GPUs, the
+    memory of each decides how many workers it has, and cores are left alone.
     """
     allowed = sorted(os.sched_getaffinity(0))
     room = max(1, int(psutil.virtual_memory().available / 1e6 / limits.memory_mb))
-    if (card := gpu()) is not None:
-        fit = min(room, len(allowed) // CORES_A_GPU_BOX, card.free_mb // (limits.gpu_memory_mb + CONTEXT_MB))
-        return [frozenset()] * (wanted or max(1, fit))
+    if cards := gpus():
+        return _on_gpus(cards, wanted, min(room, len(allowed) // CORES_A_GPU_BOX), limits)
     count = wanted or min(room, len(allowed))
     if count > len(allowed):
-        return [frozenset()] * count
-    return [frozenset(allowed[number::count]) for number in range(count)]
+        return [Slot()] * count
+    return [Slot(frozenset(allowed[number::count])) for number in range(count)]
+
+
+def _on_gpus(cards: Sequence[Gpu], wanted: int | None, room: int, limits: Limits) -> list[Slot]:
+    """Each worker's boxes go to the GPU that has most room left; `room` is what the rest of the machine has."""
+    fit = [card.free_mb // (limits.gpu_memory_mb + CONTEXT_MB) for card in cards]
+    placed = [0] * len(cards)
+    for _ in range(wanted or max(1, min(room, sum(fit)))):
+        left = [fits - held for fits, held in zip(fit, placed, strict=True)]
+        placed[left.index(max(left))] += 1
+    return [Slot(gpu=card.uuid) for card, count in zip(cards, placed, strict=True) for _ in range(count)]
 
 
 class LocalExecutor:
-    """See `grader.batch.records.Executor`; one worker for each set of cores, an empty set for any of them."""
+    """See `grader.batch.records.Executor`; one worker for each slot."""
 
-    def __init__(self, slots: Sequence[frozenset[int]], log: Path) -> None:
-        self._slots = tuple(slots) or (frozenset(),)
+    def __init__(self, slots: Sequence[Slot], log: Path) -> None:
+        self._slots = tuple(slots) or (Slot(),)
         self._log = log
 
     def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[Ended], None]) -> None:
@@ -61,7 +79,7 @@ class LocalExecutor:
     def _round(
         self,
         jobs: Sequence[Job],
-        slots: Sequence[frozenset[int]],
+        slots: Sequence[Slot],
         started: Callable[[str], None],
         ended: Callable[[Ended], None],
         *,
@@ -70,7 +88,7 @@ class LocalExecutor:
         """Tries the jobs; returns those that ran short of memory, if they are to be kept for a try alone."""
         waiting, told = deque(jobs), SimpleQueue[Ended | str | None]()
         known = {job.key: job for job in jobs}
-        workers = [_Worker(cores, self._log) for cores in slots]
+        workers = [_Worker(slot, self._log) for slot in slots]
         threads = [threading.Thread(target=_serve, args=(w, waiting, told), daemon=True) for w in workers]
         for thread in threads:
             thread.start()
@@ -111,8 +129,8 @@ def _serve(worker: _Worker, waiting: deque[Job], told: SimpleQueue[Ended | str |
 class _Worker:
     """One process at a time, started when it is first needed and again when it has died."""
 
-    def __init__(self, cores: frozenset[int], log: Path) -> None:
-        self._cores, self._log = cores, log
+    def __init__(self, slot: Slot, log: Path) -> None:
+        self._slot, self._log = slot, log
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
         self._starting = threading.Lock()
@@ -148,9 +166,15 @@ class _Worker:
         self._bury()
 
     def _start(self) -> subprocess.Popen[bytes]:
+        own = {VISIBLE: self._slot.gpu} if self._slot.gpu else {}
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                command(self._cores), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+                command(self._slot.cores),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, **own},
+                start_new_session=True,
             )
 
     def _bury(self) -> None:

@@ -20,7 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from grader.batch.records import Ended, State
-from grader.box.gpu import gpu
+from grader.box.gpu import gpus
 from grader.report.plain import plain
 from grader.report.points import of_points
 
@@ -32,6 +32,7 @@ WORDS = {
     State.WAITING: "waiting",
 }
 SHOWN = 40  # running submissions: more than a machine has workers; a cluster may have
+SHOWN_GPUS = 8
 EVERY_S = 1.0
 LONGEST = 60
 
@@ -113,9 +114,7 @@ class Progress:
     def _refresh(self) -> None:
         psutil.cpu_percent()
         while not self._over.wait(EVERY_S):
-            card = gpu()
-            self._use = f"CPU {psutil.cpu_percent():.0f} %"
-            self._use += f", GPU {card.busy_percent} %, {card.free_mb} MB of it free" if card is not None else ""
+            self._use = ", ".join([f"CPU {psutil.cpu_percent():.0f} %", *_use_of_gpus()])
             if self._live is not None:
                 self._live.update(self._display(), refresh=True)
 
@@ -132,6 +131,14 @@ class Progress:
             yield Text(f"  {plain(key, LONGEST)}: {seconds:.0f} s")
         if len(running) > SHOWN:
             yield Text(f"  and {len(running) - SHOWN} more")
+
+
+def _use_of_gpus() -> Iterator[str]:
+    cards = gpus()
+    for card in cards[:SHOWN_GPUS]:
+        number = f" {card.number}" if len(cards) > 1 else ""
+        busy = "" if card.busy_percent is None else f" {card.busy_percent} %,"
+        yield f"GPU{number}{busy} {card.free_mb} MiB of it free"
 
 
 def clock(seconds: float) -> str:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import stat
 import sys
-from collections.abc import Collection, Iterable
+import sysconfig
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from grader.box.another_user import Readable, need_open, new_id, owns_the_kernel
 from grader.box.backend import ENGINE, RUNNER, SPARE_TASKS, WORK, AnotherUser, Command, Contents, box_environment
-from grader.box.gpu import memory_share
+from grader.box.gpu import OneGpu, one_gpu
 from grader.box.kernel_limits import counts_tasks_by_box
 from grader.box.layers import checked
 from grader.box.seccomp import kernel_filter
@@ -89,14 +91,14 @@ class Bubblewrap:
         if user is not None:
             arguments += [word for power in TO_TURN for word in ("--cap-add", power)]
         arguments += open_parents([*SETTINGS, "/etc/passwd"])
-        arguments += self._files(limits, PASSWD if user is None else readable.path(PASSWD))
+        arguments += self._files(limits, PASSWD if user is None else readable.path(PASSWD), gpu=gpu)
         arguments += open_parents([*map(str, python_folders()), *contents])  # some may lie in the box's own empty /tmp
         for folder in python_folders():
             arguments += ["--ro-bind", str(folder), str(folder)]
         for inside, outside in contents.items():
             arguments += ["--ro-bind", str(outside), inside]
-        if gpu:
-            arguments += gpu_arguments()
+        card = one_gpu(limits) if gpu else OneGpu()
+        arguments += gpu_arguments(card) if gpu else []
         if self._with("read only"):
             arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
         descriptors = {}
@@ -104,9 +106,7 @@ class Bubblewrap:
             arguments += ["--seccomp", str(FILTER)]
             descriptors[FILTER] = kernel
         arguments += ["--chdir", HOME, "--", *turn, python_program(), f"{ENGINE}/{RUNNER}"]
-        environment = box_environment({path: path for path in contents}, HOME, "/tmp") | (
-            memory_share(limits) if gpu else {}
-        )
+        environment = {**box_environment({path: path for path in contents}, HOME, "/tmp"), **card.environment}
         if self._with("rlimits") and counts_tasks_by_box():
             environment["BOX_TASKS"] = str(limits.processes + SPARE_TASKS)
         if not self._with("environment"):
@@ -143,7 +143,7 @@ class Bubblewrap:
     def _with(self, layer: str) -> bool:
         return layer not in self.without
 
-    def _files(self, limits: Limits, passwd: Path) -> list[str]:
+    def _files(self, limits: Limits, passwd: Path, *, gpu: bool) -> list[str]:
         arguments = []
         if self._with("files"):
             for path in SYSTEM:
@@ -153,7 +153,8 @@ class Bubblewrap:
         else:
             arguments += _everything()
         arguments += ["--ro-bind", str(passwd), "/etc/passwd"]
-        arguments += ["--proc", "/proc", "--dev", "/dev", *(masks() if self._with("kernel settings") else [])]
+        settings = masks(names_threads=gpu) if self._with("kernel settings") else []
+        arguments += ["--proc", "/proc", "--dev", "/dev", *settings]
         for path in WRITABLE:
             if self._with("disk"):
                 arguments += ["--size", str(limits.disk_mb * 1_000_000)]
@@ -170,8 +171,12 @@ def open_parents(paths: Iterable[str]) -> list[str]:
     return [word for parent in parents for word in ("--dir", parent)]
 
 
-def masks() -> list[str]:
-    """Nothing in /proc can be written, and some of what it has for the machine's owner is not there."""
+def masks(*, names_threads: bool = False) -> list[str]:
+    """Nothing in /proc can be written, and some of what it has for the machine's owner is not there.
+
+    Where a box `names_threads`, as CUDA's driver since 570 has to (it writes /proc/self/task/*/comm, or does not
+    start), what belongs to processes can be written, and still nothing else.
+    """
     arguments = []
     for name in MASKED_FILES:
         if Path("/proc", name).exists():
@@ -179,7 +184,18 @@ def masks() -> list[str]:
     for name in MASKED_FOLDERS:
         if Path("/proc", name).is_dir():
             arguments += ["--tmpfs", f"/proc/{name}", "--remount-ro", f"/proc/{name}"]
+    if names_threads:
+        return [*arguments, *_read_only_but_processes()]
     return [*arguments, "--remount-ro", "/proc"]
+
+
+def _read_only_but_processes() -> Iterator[str]:
+    """Covers what lies in /proc beside the processes, and can be written or holds what can be."""
+    for path in sorted(Path("/proc").iterdir()):
+        name, mode = path.name, path.lstat().st_mode
+        known = name in {*MASKED_FILES, *MASKED_FOLDERS} or name.isdigit()
+        if not known and (stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and mode & 0o222)):
+            yield from ("--ro-bind-try", str(path), str(path))
 
 
 def _as_it_is(path: Path) -> list[str]:
@@ -201,14 +217,24 @@ def _everything() -> list[str]:
 
 
 def python_folders() -> list[Path]:
-    """The folders the interpreter needs: the environment and the installation it was made from, outermost first."""
+    """The folders the interpreter needs: the environment and the installation it was made from, outermost first, and
+    other environments' packages that it uses."""
     folders: list[Path] = []
-    for prefix in dict.fromkeys((sys.base_prefix, sys.exec_prefix, sys.prefix)):
+    for prefix in dict.fromkeys((sys.base_prefix, sys.exec_prefix, sys.prefix, *_packages_elsewhere())):
         folder = Path(prefix).resolve()
         inside_system = any(folder.is_relative_to(system) for system in SYSTEM)
         if not inside_system and folder not in folders:
             folders.append(folder)
     return folders
+
+
+def _packages_elsewhere() -> Iterator[str]:
+    """The folders of packages that a `.pth` file of the environment names; not what lies in a folder of another name,
+    such as the source of a package that is worked on."""
+    for listed in sorted(Path(sysconfig.get_path("purelib")).glob("*.pth")):
+        for line in listed.read_text(errors="replace").splitlines():
+            if line.startswith("/") and Path(line).name in {"site-packages", "dist-packages"} and Path(line).is_dir():
+                yield line
 
 
 def python_program() -> str:
@@ -217,11 +243,14 @@ def python_program() -> str:
     return str(prefix.resolve() / program.relative_to(prefix) if program.is_relative_to(prefix) else program)
 
 
-def gpu_arguments() -> list[str]:
-    """Binds NVIDIA's devices and what CUDA reads about them."""
+def gpu_arguments(card: OneGpu) -> list[str]:
+    """Binds the GPU's devices, the driver's libraries where a box would not find them, and what CUDA reads besides."""
     arguments = []
-    for device in sorted(Path("/dev").glob("nvidia*")):
+    for device in card.devices:
         arguments += ["--dev-bind", str(device), str(device)]
-    for path in ("/sys", "/usr/local/nvidia", "/usr/local/cuda", "/run/nvidia-persistenced"):
+    for path in ("/sys", "/run/nvidia-persistenced"):  # what lies below /usr is in the box already
         arguments += ["--ro-bind-try", path, path]
+    arguments += open_parents(card.libraries)
+    for inside, outside in card.libraries.items():
+        arguments += ["--ro-bind", str(outside), inside]
     return arguments

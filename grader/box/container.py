@@ -23,7 +23,7 @@ from pathlib import Path
 
 from grader.box.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Contents, box_environment
 from grader.box.bubblewrap import HOME, PASSWD, SETTINGS, SYSTEM, WRITABLE, python_folders, python_program
-from grader.box.gpu import memory_share
+from grader.box.gpu import OneGpu, one_gpu
 from grader.box.kernel_limits import rlimits
 from grader.box.seccomp import engine_profile
 from grader.errors import BoxError
@@ -72,7 +72,8 @@ class Container:
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         """See `Backend`."""
         name = f"vae-autograder-{os.getpid()}-{secrets.token_hex(6)}"
-        mounts = self._mounts(contents)
+        card = one_gpu(limits) if gpu else OneGpu()
+        mounts = self._mounts({**contents, **card.libraries})
         folder = Path(tempfile.mkdtemp(prefix="box-"))
         profile = folder / "seccomp.json"
         profile.write_text(json.dumps(engine_profile()))
@@ -88,11 +89,8 @@ class Container:
                 arguments += ["--userns", "keep-id:uid=1000,gid=1000"]
         arguments += self._limits(limits)
         arguments += mounts
-        if gpu:
-            arguments += ["--device", "nvidia.com/gpu=all"] if podman else ["--gpus", "all"]
-        environment = box_environment({path: path for path in contents}, HOME, "/tmp") | (
-            memory_share(limits) if gpu else {}
-        )
+        arguments += self._gpu(card) if gpu else []
+        environment = {**box_environment({path: path for path in contents}, HOME, "/tmp"), **card.environment}
         environment |= {name: "" for proxy in PROXIES for name in (proxy, proxy.upper())}
         for key, value in environment.items():
             arguments += ["--env", f"{key}={value}"]
@@ -101,6 +99,12 @@ class Container:
         arguments += ["--foreground", "--signal=KILL", str(end_s), python_program(), f"{ENGINE}/{RUNNER}"]
         client = {key: os.environ[key] for key in CLIENT if key in os.environ}
         return Command(arguments, client, end=partial(_end, self.program, name, folder))
+
+    def _gpu(self, card: OneGpu) -> list[str]:
+        """Podman knows a GPU by its number, docker by its UUID; all are asked for where neither is known."""
+        if self.engine == "podman":
+            return ["--device", f"nvidia.com/gpu={card.number or 'all'}"]
+        return ["--gpus", f"device={card.uuid}" if card.uuid else "all"]
 
     def _limits(self, limits: Limits) -> list[str]:
         memory = f"{limits.memory_mb}m"

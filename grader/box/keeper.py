@@ -25,6 +25,7 @@ from typing import BinaryIO, cast
 import psutil
 
 from grader.box.backend import SPARE_TASKS, Backend, Contents
+from grader.box.gpu import present
 from grader.box.inbox import Inbox
 from grader.box.kernel_limits import Cgroups, rlimits
 from grader.box.watch import End, Watch
@@ -271,7 +272,8 @@ class Supply:
 
     def __init__(self, backend: Backend, contents: Contents, limits: Limits, imports: Collection[str] = ()) -> None:
         self.isolation = backend.name
-        self._new = partial(Keeper, backend, contents, limits, gpu=Path("/dev/nvidiactl").exists())
+        self.has_gpu = present()
+        self._new = partial(Keeper, backend, contents, limits, gpu=self.has_gpu)
         self._imports, self._limits = tuple(imports), limits
         self._waiting: list[Keeper] = []
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from grader.box.kernel_limits import ROOT
+from grader.doctor import gpu as on_gpu
 
 MARK = "vae-autograder-doctor"  # the name of the process that tries to outlive its box
 
@@ -162,12 +163,6 @@ if os.fork() == 0:
     os._exit(0)
 print(json.dumps({{"left": True}}))
 """
-_GPU = """
-import torch
-seen = torch.cuda.is_available()
-name = torch.cuda.get_device_name(0) if seen else ""
-print(json.dumps({"seen": seen, "name": name, "cuda": torch.version.cuda or ""}))
-"""
 _FLOOD = "print('x' * 20_000_000)"
 _BUSY = "while True: pass"
 _STUBBORN = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
@@ -179,7 +174,7 @@ _ENDING = {"flood": _FLOOD, "busy": _BUSY, "stubborn": _STUBBORN}
 
 def first_box(told: Mapping[str, object], *, gpu: bool) -> dict[str, str]:
     """The cells of the box that looks around, by name; the last ones are interrupted."""
-    looks = _LOOKS | ({"gpu": _GPU} if gpu else {})
+    looks = _LOOKS | ({"gpu": on_gpu.CELL} if gpu else {})
     return {name: _with(told, source) for name, source in looks.items()} | _ENDING
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import grader
 from grader.box.backend import Backend, backend_named
+from grader.box.gpu import present
 from grader.box.kernel_limits import OPEN_FILES
 from grader.box.layers import missing_here
 from grader.doctor import cells, findings
+from grader.doctor import gpu as on_gpu
 from grader.doctor.boxes import LIMITS, run_box
 from grader.doctor.cells import groups_left, host, processes_left
 from grader.doctor.findings import Finding, State
@@ -43,7 +45,7 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Finding]:
     if isolation == "none":  # trying would only harm: nothing stands in the way
         open_door = "student code runs as you, and reads and changes whatever you can"
         return [Finding("isolation", State.BROKEN, open_door, findings.ISOLATE)]
-    gpu = Path("/dev/nvidiactl").exists()
+    gpu = present()
     with host(hidden_paths(rubric_path)) as outside:
         told = outside.told | {"too_much_bytes": TOO_MUCH_BYTES, "too_many": 3 * MOST_PROCESSES}
         say("a box that looks around")
@@ -64,7 +66,7 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Finding]:
     found += findings.endings(box)
     found += _hungry(backend, told, say)
     found.append(findings.nothing_left(processes_left(), groups_left()))
-    found.append(findings.gpu(box, device=gpu))
+    found.append(on_gpu.finding(on_gpu.outside(), box.cells["gpu"].told if gpu else {}))
     say("what grading needs besides a box")
     return [*found, *_prepared(rubric_path, say)]
 

@@ -224,19 +224,6 @@ def nothing_left(processes: Sequence[str], folders: Sequence[str]) -> Finding:
     return _of("nothing left behind", not left, "no process, no file", f"left: {', '.join(left)}", _OURS)
 
 
-def gpu(box: Boxed, *, device: bool) -> Finding:
-    """Whether a box sees the GPU, and why not; without one everything runs on the CPU."""
-    if not device:
-        none = "this machine shows no NVIDIA device, so notebooks run on the CPU"
-        return Finding("GPU", State.HOLDS, none)
-    told = box.cells["gpu"].told
-    if told.get("seen"):
-        return Finding("GPU", State.HOLDS, f"{str(told.get('name'))[:60]}, CUDA {str(told.get('cuda'))[:20]}")
-    why = f"there is a device, but PyTorch for CUDA {str(told.get('cuda'))[:20]} does not see it in the box"
-    fix = "make `nvidia-smi` work outside, with a driver that suits that CUDA, and look for /dev/nvidia-uvm"
-    return Finding("GPU", State.WEAK, why, fix)
-
-
 def packages(promised: Sequence[str]) -> Finding:
     """Whether what the rubric promises to students is installed where their notebooks run."""
     found, _, fix = missing_packages(promised).partition("; ")

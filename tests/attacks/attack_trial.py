@@ -11,7 +11,9 @@ from attack_files import written
 from attack_notebooks import base
 from attack_verdicts import GOT, INTERNALS, outcome_of
 
-NO_GPU = not Path("/dev/nvidiactl").exists()
+from grader.box.gpu import present
+
+NO_GPU = not present()
 FULL = 9000  # thousandths: a right solution of the toy
 LONGEST = 600  # characters of a sentence
 CLEAN = Attack("clean", "a", "", "a right solution", "scored", base="right", train=True)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from toy_class import KINDS, environment, jobs, write_class
 
-from grader.batch.local import LocalExecutor
+from grader.batch.local import LocalExecutor, Slot
 from grader.batch.records import Ended, State
 from grader.batch.work import is_current, outcome, work
 
@@ -36,7 +36,7 @@ def run(executor: LocalExecutor, todo: list) -> tuple[dict[str, Ended], list[str
 def test_each_gets_what_it_gets_alone_and_the_folder_says_the_same(tmp_path: Path) -> None:
     submissions, rubric = write_class(tmp_path, len(KINDS))
     todo = jobs(tmp_path, submissions, rubric)
-    came, began = run(LocalExecutor([frozenset({core}) for core in CORES[:2]], tmp_path / "log"), todo)
+    came, began = run(LocalExecutor([Slot(frozenset({core})) for core in CORES[:2]], tmp_path / "log"), todo)
     assert sorted(came) == sorted(began) == [job.key for job in todo]
     for job, kind in zip(todo, KINDS, strict=True):
         alone = work(jobs(tmp_path / "alone", submissions, rubric)[KINDS.index(kind)])
@@ -65,7 +65,7 @@ def test_a_worker_that_is_killed_costs_one_try_and_the_class_goes_on(tmp_path: P
 
     thread = threading.Thread(target=kill_one)
     thread.start()
-    came, _ = run(LocalExecutor([frozenset()], tmp_path / "log"), jobs(tmp_path, submissions, rubric))
+    came, _ = run(LocalExecutor([Slot()], tmp_path / "log"), jobs(tmp_path, submissions, rubric))
     thread.join()
     assert killed
     assert [came[key].points_milli for key in sorted(came)] == [9000, 9000, 9000]
@@ -73,7 +73,7 @@ def test_a_worker_that_is_killed_costs_one_try_and_the_class_goes_on(tmp_path: P
 
 def test_no_worker_is_left(tmp_path: Path) -> None:
     submissions, rubric = write_class(tmp_path, 1, ["right"])
-    run(LocalExecutor([frozenset()] * 3, tmp_path / "log"), jobs(tmp_path, submissions, rubric))
+    run(LocalExecutor([Slot()] * 3, tmp_path / "log"), jobs(tmp_path, submissions, rubric))
     assert not [child for child in psutil.Process().children() if "grader.batch.worker" in child.cmdline()]
 
 
@@ -87,7 +87,7 @@ def test_what_ran_short_of_memory_beside_others_is_tried_again_alone(
     class Small:
         alive = 0
 
-        def __init__(self, cores: frozenset[int], log: Path) -> None:
+        def __init__(self, slot: Slot, log: Path) -> None:
             Small.alive += 1
 
         def grade(self, job: local.Job) -> Ended:
@@ -100,6 +100,6 @@ def test_what_ran_short_of_memory_beside_others_is_tried_again_alone(
 
     monkeypatch.setattr(local, "_Worker", Small)
     submissions, rubric = write_class(tmp_path, 2, ["right"])
-    came, _ = run(LocalExecutor([frozenset()] * 2, tmp_path / "log"), jobs(tmp_path, submissions, rubric))
+    came, _ = run(LocalExecutor([Slot()] * 2, tmp_path / "log"), jobs(tmp_path, submissions, rubric))
     assert [came[key].points_milli for key in sorted(came)] == [9000, 9000]
     assert sorted(tries) == [("student0000", 1), ("student0000", 2), ("student0001", 1), ("student0001", 2)]

@@ -87,7 +87,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
             **dict.fromkeys(
                 (Address.of("ended", part, "weights"), Address.of("trained", part, "weights")), _floats(1000, "sums")
             ),
-            Address.of("trained", part, "device"): _ints(1, "cuda"),
+            Address.of("trained", part, "device"): _ints(1, "cuda", "usable"),
             Address.of("quality", part, "encode"): _floats(reconstructions * LATENTS, "mu", "logvar"),
             Address.of("quality", part, "here"): _floats(reconstructions * PIXELS, "images"),
             Address.of("quality", part, "samples"): _floats(samples * PIXELS, "images"),

@@ -58,9 +58,9 @@ def ask_steps(part, student, given):
 
 
 def ask_device(part, student, given):
-    """Where the trained model lives."""
+    """Where the trained model lives, and whether there was a GPU that it could have lived on."""
     parameter = next(iter(named(student, part.trained).parameters()))
-    return {"cuda": int(parameter.is_cuda)}
+    return {"cuda": int(parameter.is_cuda), "usable": int(torch.cuda.is_available())}
 
 
 def batches(*arrays):

@@ -1,0 +1,5 @@
+"""The one data set that the notebook loads."""
+
+from .mnist import MNIST
+
+__all__ = ["MNIST"]

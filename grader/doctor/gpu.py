@@ -1,0 +1,158 @@
+"""Whether a box computes on the machine's GPU: a small product of matrices, tried in a real box, or why there is none.
+
+What a box tells is one half; the other is what stands outside: cards on the bus, the driver's nodes and its libraries.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.box.cuda_driver import FOLDERS, LIBRARY, SEARCHED, cuda_driver
+from grader.box.gpu import DEVICES, VISIBLE, gpus, has_driver, is_wsl, present
+from grader.doctor.findings import Finding, State
+from grader.report.plain import plain
+
+TITLE = "GPU"
+BUS = Path("/sys/bus/pci/devices")
+NVIDIA, DISPLAYS = "0x10de", ("0x0300", "0x0302")  # a vendor's number; classes of devices: with a screen, and without
+NODES = ("nvidiactl", "nvidia-uvm")
+NOTHING = "notebooks run on the CPU"
+_MAKE_NODES = "as root: `nvidia-modprobe -u -c 0`, or run `nvidia-smi` once; in a container, start it with its GPUs"
+_REFUSED = "report this line; `nvidia-smi` working outside, it is the box; --isolation container may do"
+# What cuInit answers, from the documentation of CUDA's driver API.
+_REFUSALS = {
+    34: ("the library is CUDA's stub, not the driver's", f"take the stubs' folder out of {SEARCHED}"),
+    100: ("the driver finds no GPU that it may use", f"look at {VISIBLE} and at the rights of /dev/nvidia*"),
+    304: ("something that the driver needs is kept from it, such as /sys or the names of its threads", _REFUSED),
+    803: ("library and kernel module of the driver are of different versions", "restart the machine after the update"),
+    804: ("this GPU does not support CUDA's forward compatibility", "take `cuda-compat` away, or update the driver"),
+    999: ("the driver does not start", f"look whether /dev/nvidia-uvm is there; {_MAKE_NODES}"),
+}
+
+# Whole numbers below 2**11, so that every way of multiplying gives the same result to the last bit.
+CELL = """
+import ctypes
+told = {"init": None, "driver": 0}
+try:
+    cuda = ctypes.CDLL("libcuda.so.1")
+    version = ctypes.c_int(0)
+    told["init"] = cuda.cuInit(0)
+    cuda.cuDriverGetVersion(ctypes.byref(version))
+    told["driver"] = version.value
+except OSError as error:
+    told["library"] = str(error)
+import torch
+told |= {"torch": torch.__version__, "cuda": torch.version.cuda or "", "count": 0, "name": "", "error": ""}
+try:
+    if told["cuda"]:
+        torch.cuda.init()
+        told["count"] = torch.cuda.device_count()
+        told["name"] = torch.cuda.get_device_name(0)
+        left = (torch.arange(128 * 128) % 4).reshape(128, 128).float()
+        made = (left.cuda() @ left.T.cuda()).cpu()
+        told["right"] = bool(torch.equal(made, left @ left.T))
+except Exception as error:
+    told["error"] = f"{type(error).__name__}: {error}"
+print(json.dumps(told))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What this machine shows of GPUs without a box."""
+
+    cards: int  # on its bus, whatever drives them
+    driver: bool
+    hidden: bool  # by the caller's environment
+    missing: tuple[str, ...]  # of the driver's nodes
+    library: str  # where the driver's library lies; empty where nowhere
+    usable: int  # GPUs, or instances, that boxes may be given; 0 where none could be asked
+
+
+def outside() -> Outside:
+    """This machine, looked at now."""
+    library = cuda_driver()
+    nodes = () if is_wsl() else NODES
+    missing = tuple(f"/dev/{name}" for name in nodes if not (DEVICES / name).exists())
+    if nodes and not any(path.name[6:].isdigit() for path in DEVICES.glob("nvidia*")):
+        missing += ("/dev/nvidia0",)
+    hidden = has_driver() and not present()
+    return Outside(_on_bus(), has_driver(), hidden, missing, str(library.folder) if library else "", len(gpus()))
+
+
+def finding(machine: Outside, told: Mapping[str, Any]) -> Finding:
+    """The GPU that a box computed on, or why it runs on the CPU; `told` is what the cell in a box printed."""
+    if machine.hidden:
+        names_none = f"{VISIBLE}={os.environ.get(VISIBLE, '')!r} names no GPU, so {NOTHING}"
+        return Finding(TITLE, State.HOLDS, names_none)
+    if not machine.driver and not machine.cards:
+        return Finding(TITLE, State.HOLDS, f"this machine shows no NVIDIA device, so {NOTHING}")
+    if not machine.driver:
+        unused = f"{machine.cards} on this machine's bus, but no driver is loaded (no /dev/nvidiactl), so {NOTHING}"
+        return Finding(
+            TITLE, State.WEAK, unused, "install NVIDIA's driver, so that `nvidia-smi` works; or grade on the CPU"
+        )
+    if told.get("right") is True:
+        device = f"{plain(str(told.get('name')), 60)}, CUDA {plain(str(told.get('cuda')), 20)}: a product is right"
+        others = f"; {machine.usable} may be used, and each box sees one" if machine.usable > 1 else ""
+        return Finding(TITLE, State.HOLDS, device + others)
+    why, fix = _why_not(machine, told)
+    return Finding(TITLE, State.WEAK, f"the box cannot use it, so {NOTHING}: {why}", fix)
+
+
+def _why_not(machine: Outside, told: Mapping[str, Any]) -> tuple[str, str]:
+    """The first cause that explains it, and what to do."""
+    torch, cuda = plain(str(told.get("torch")), 30), plain(str(told.get("cuda")), 20)
+    init, driver = told.get("init"), told.get("driver")
+    error = plain(str(told.get("error")), 200)
+    if not told:
+        return "the cell that tries it did not answer", "run the doctor again; report it if it persists"
+    if not told.get("cuda"):
+        return f"PyTorch {torch} is a build for the CPU", "install a build of PyTorch with CUDA"
+    if not machine.library:
+        looked = f"{LIBRARY} is neither in {SEARCHED}, nor known to `ldconfig -p`, nor in {', '.join(FOLDERS)}"
+        return looked, f"install the driver's libraries, or name their folder in {SEARCHED}"
+    if init is None:
+        return f"{LIBRARY} of {machine.library} does not load: {plain(str(told.get('library')), 150)}", _REPORT
+    if machine.missing:
+        return f"missing: {', '.join(machine.missing)}", _MAKE_NODES
+    if isinstance(driver, int) and 0 < driver < _number(cuda):
+        has = f"the driver is for CUDA {driver // 1000}.{driver % 1000 // 10} at most, PyTorch {torch} for CUDA {cuda}"
+        if driver // 1000 < _number(cuda) // 1000 or "too old" in error:
+            return has, "update NVIDIA's driver, or install a PyTorch for an older CUDA"
+    if init in _REFUSALS:
+        return _REFUSALS[init][0], _REFUSALS[init][1]
+    if init:
+        return f"the driver does not start (cuInit says {plain(str(init), 20)})", "make `nvidia-smi` work outside first"
+    if "no kernel image" in error:
+        return f"PyTorch {torch} has no code for {plain(str(told.get('name')), 60)}", "install a PyTorch for this GPU"
+    if "out of memory" in error.lower():
+        return "its memory is full", "end what else uses it, or name another GPU in " + VISIBLE
+    if told.get("right") is False:
+        return "a product of matrices is wrong", "do not use this GPU: hide it with " + f'{VISIBLE}=""'
+    return error or "PyTorch does not see it", _REPORT
+
+
+_REPORT = "make `nvidia-smi` work outside; if it does, report this line"
+
+
+def _number(cuda: str) -> int:
+    """CUDA's version as its driver counts it: 12040 for "12.4"; 0 for what is no version."""
+    major, _, minor = cuda.partition(".")
+    return int(major) * 1000 + int(minor) * 10 if major.isdigit() and minor.isdigit() else 0
+
+
+def _on_bus() -> int:
+    """NVIDIA's GPUs on the bus."""
+    count = 0
+    for device in BUS.glob("*"):
+        try:
+            vendor, kind = ((device / name).read_text().strip() for name in ("vendor", "class"))
+        except OSError:
+            continue
+        count += vendor == NVIDIA and kind.startswith(DISPLAYS)
+    return count

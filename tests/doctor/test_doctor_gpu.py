@@ -1,0 +1,79 @@
+"""The doctor on GPUs: every reason why a box computes on the CPU, and the cell that tries it, run in a real box."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from grader.box.bubblewrap import Bubblewrap
+from grader.doctor import cells, gpu
+from grader.doctor.boxes import run_box
+from grader.doctor.findings import State
+from grader.doctor.gpu import Outside
+
+THERE = Outside(1, True, False, (), "/usr/lib/x86_64-linux-gnu", 1)
+WORKS = {"init": 0, "driver": 13000, "torch": "2.15.0+cu132", "cuda": "13.2", "count": 1, "name": "H100", "error": ""}
+WORKS |= {"right": True}
+FAILS = {key: value for key, value in WORKS.items() if key != "right"} | {"name": "", "error": "RuntimeError: no"}
+
+
+def test_a_right_product_names_the_device() -> None:
+    one = gpu.finding(THERE, WORKS)
+    assert (one.state, one.found) == (State.HOLDS, "H100, CUDA 13.2: a product is right")
+    many = gpu.finding(replace(THERE, usable=4), WORKS)
+    assert many.found.endswith("; 4 may be used, and each box sees one")
+
+
+@pytest.mark.parametrize(
+    ("machine", "told", "says", "state"),
+    [
+        (Outside(0, False, False, (), "", 0), {}, "this machine shows no NVIDIA device", State.HOLDS),
+        (replace(THERE, hidden=True), {}, "names no GPU", State.HOLDS),
+        (Outside(2, False, False, (), "", 0), {}, "2 on this machine's bus, but no driver is loaded", State.WEAK),
+        (THERE, {}, "did not answer", State.WEAK),
+        (THERE, FAILS | {"cuda": "", "torch": "2.15.0+cpu"}, "PyTorch 2.15.0+cpu is a build for the CPU", State.WEAK),
+        (replace(THERE, library=""), FAILS | {"init": None}, "libcuda.so.1 is neither in LD_LIBRARY_PATH", State.WEAK),
+        (THERE, FAILS | {"init": None, "library": "no symbol x"}, "does not load: no symbol x", State.WEAK),
+        (replace(THERE, missing=("/dev/nvidia-uvm",)), FAILS | {"init": 999}, "missing: /dev/nvidia-uvm", State.WEAK),
+        (THERE, FAILS | {"driver": 12040}, "the driver is for CUDA 12.4 at most, PyTorch 2.15.0+cu132", State.WEAK),
+        (THERE, FAILS | {"init": 803}, "of different versions", State.WEAK),
+        (THERE, FAILS | {"init": 100}, "finds no GPU that it may use", State.WEAK),
+        (THERE, FAILS | {"init": 34}, "CUDA's stub", State.WEAK),
+        (THERE, FAILS | {"init": 46}, "cuInit says 46", State.WEAK),
+        (THERE, FAILS | {"error": "no kernel image is available", "name": "K80"}, "has no code for K80", State.WEAK),
+        (THERE, FAILS | {"error": "OutOfMemoryError: CUDA out of memory"}, "its memory is full", State.WEAK),
+        (THERE, WORKS | {"right": False}, "a product of matrices is wrong", State.WEAK),
+        (THERE, FAILS, "RuntimeError: no", State.WEAK),
+        (THERE, FAILS | {"error": "", "cuda": "\x1b[31m13"}, "PyTorch does not see it", State.WEAK),
+        (THERE, dict.fromkeys(WORKS, "x" * 10_000), "x", State.WEAK),
+    ],
+)
+def test_each_reason_is_said_with_its_fix(machine: Outside, told: dict[str, object], says: str, state: State) -> None:
+    one = gpu.finding(machine, told)
+    assert says in one.found
+    assert one.state is state
+    assert bool(one.fix) is (state is State.WEAK)
+    assert len(one.found) < 600
+    assert "\x1b" not in one.found + one.fix
+
+
+def test_what_hangs_on_the_bus_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, vendor, kind in (("a", "0x10de", "0x030200"), ("b", "0x10de", "0x040300"), ("c", "0x8086", "0x030000")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "vendor").write_text(vendor + "\n")
+        (tmp_path / name / "class").write_text(kind + "\n")
+    (tmp_path / "d").mkdir()
+    monkeypatch.setattr(gpu, "BUS", tmp_path)
+    assert gpu._on_bus() == 1
+
+
+def test_the_cell_answers_in_a_box_that_has_no_gpu() -> None:
+    cell = cells.first_box({}, gpu=True)["gpu"]
+    told = run_box(Bubblewrap(), {"gpu": cell}).cells["gpu"].told
+    assert set(told) >= {"init", "driver", "torch", "cuda", "error"}
+    assert "right" not in told
+    one = gpu.finding(THERE, told)
+    assert one.state is State.WEAK
+    assert one.found.startswith("the box cannot use it, so notebooks run on the CPU: ")

@@ -109,8 +109,9 @@ def need_open(folders: Iterable[Path]) -> None:
 
 
 def closed_above(path: Path) -> list[Path]:
-    """The folders that the path lies in, at whatever its links lead to, and that others may not enter."""
-    return [above for above in reversed(path.resolve().parents) if not above.stat().st_mode & 0o001]
+    """The folders above the path, and above what its links lead to, that others may not enter."""
+    above = (*reversed(path.absolute().parents), *reversed(path.resolve().parents))
+    return [folder for folder in above if not folder.stat().st_mode & 0o001]
 
 
 def open_to_all(path: Path) -> bool:

@@ -29,6 +29,7 @@ from grader.box.another_user import closed_above, free_id, need_open, open_to_al
 from grader.box.backend import ENGINE, RUNNER, SPARE_TASKS, Alone, Command, Contents, box_environment
 from grader.box.bubblewrap import SETTINGS, SYSTEM, python_folders, python_program
 from grader.box.gpu import memory_share
+from grader.box.launch import statuses
 from grader.box.layers import LAYERS_ALONE, checked
 from grader.box.seccomp import kernel_filter
 from grader.box.traces import MEMORY, Folders, remove
@@ -37,6 +38,7 @@ from grader.records import AS_GRADER, Limits
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/ptmx", "/dev/pts")
 ENOUGH = 3  # Landlock's version without which the grader's own account is not enough: files could be emptied
+BESIDE = 4  # times what a box may have: room for what else the grader's account starts meanwhile, other boxes among it
 TRY = "import os, sys\nprint(*(int(os.access(p, os.R_OK) or os.access(p, os.X_OK)) for p in sys.argv[1:]))"
 
 
@@ -93,11 +95,13 @@ class OwnUser:
         environment = box_environment(found, str(home), str(temporary)) | (memory_share(limits) if gpu else {})
         if not self._with("environment"):
             environment = {**os.environ, **environment}
-        limited = user is not None and self._with("rlimits")
+        tasks = limits.processes + SPARE_TASKS
+        if user is None:  # then the kernel counts all that the account has
+            tasks = tasks_of(os.getuid()) + BESIDE * limits.processes
         alone = Alone(
             id=user,
             folder=str(folder),
-            tasks=limits.processes + SPARE_TASKS if limited else None,
+            tasks=tasks if self._with("rlimits") else None,
             ruleset=landlock.ruleset(self._landlock).hex() if self._landlock else None,
             rules=list(self._rules(found, (home, temporary), gpu)) if self._landlock else [],
             filter=self._filter,
@@ -146,6 +150,8 @@ class OwnUser:
                 f"isolation 'user': root may not make a box of another user here, for it lacks {', '.join(missing)};"
                 " start the container with these, or run the grader as an ordinary account"
             )
+        if self._another:
+            free_id()
         if not self._another and self._with("landlock") and self._landlock < ENOUGH:
             raise BoxError(
                 f"isolation 'user': the grader is not root, so Landlock alone would keep your files: expected Linux"
@@ -186,6 +192,11 @@ def gpu_rights() -> dict[str, int]:
     devices = dict.fromkeys(map(str, sorted(Path("/dev").glob("nvidia*"))), landlock.DEVICE)
     read = ("/sys", "/usr/local/nvidia", "/usr/local/cuda", "/run/nvidia-persistenced")
     return devices | dict.fromkeys(read, landlock.SEE)
+
+
+def tasks_of(user: int) -> int:
+    """How many tasks the user has on this machine."""
+    return sum(int(fields["Threads"][0]) for _, fields in statuses() if str(user) in fields["Uid"])
 
 
 def _without_python(folders: Collection[Path]) -> Iterator[Path]:

@@ -53,7 +53,9 @@ class Folders:
                 if count > MAX_FILES:
                     break
             fullest = max(fullest, taken / 1e6)
-        memory = sum(found.st_size for _, found in _of_user(MEMORY, self._user))
+        shared = [found for _, found in _of_user(MEMORY, self._user)]
+        memory = sum(found.st_blocks * 512 for found in shared)
+        fullest, count = max(fullest, memory / 1e6), count + len(shared)
         nameless = {(found.st_dev, found.st_ino): found for found in _nameless(processes)}.values()
         memory += sum(found.st_blocks * 512 for found in nameless if found.st_dev not in disk)
         fullest += sum(found.st_blocks * 512 for found in nameless if found.st_dev in disk) / 1e6

@@ -10,9 +10,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest import mock
 
 import pytest
 
@@ -66,3 +68,15 @@ def python_for_all() -> Iterator[Python]:
         if asked.returncode:
             pytest.skip("the system's Python cannot use these packages")
         yield Python(program, (folder, packages))
+
+
+@contextmanager
+def boxes_for_all() -> Iterator[None]:
+    """Boxes with a user of their own can be started, where root runs the tests; else they are the grader's."""
+    with ExitStack() as stack:
+        if AS_ROOT:
+            python = stack.enter_context(contextmanager(python_for_all)())
+            place = "grader.box.own_user.python_"
+            stack.enter_context(mock.patch(f"{place}program", return_value=python.program))
+            stack.enter_context(mock.patch(f"{place}folders", return_value=list(python.folders)))
+        yield

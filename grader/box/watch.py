@@ -67,7 +67,7 @@ class Watch:
     def _files(self) -> Files:
         """What the box's files take, as far as nothing else limits that."""
         if self._command.files is not None:
-            return self._command.files([process.pid for process in self._seen.values()])
+            return self._command.files([process.pid for process in self._seen.values() if process.is_running()])
         if not self._counted and (inner := self._first_inside()) is not None:
             return files_in_memory(inner, self._command.memory_folders)
         return Files(0.0, 0.0, 0)

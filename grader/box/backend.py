@@ -42,6 +42,7 @@ class Alone:
 
     id: int | None  # of a user whom nothing else belongs to; None: the box's user is the grader's
     folder: str  # the box's own: removed by the guard where the keeper is gone
+    shared: Sequence[str]  # folders of the machine that all users write in, in which it may have left something
     tasks: int | None  # the most that the user may have
     ruleset: str | None  # Landlock's, in hexadecimal
     rules: Sequence[tuple[str, int]]  # and what it leaves: the rights below a path

@@ -40,7 +40,7 @@ def main() -> None:
         stay_together(request["keeper"])
     alone = request["alone"]
     if alone is not None:
-        stand_guard(request["keeper"], alone["id"], alone.pop("folder"))
+        stand_guard(request["keeper"], alone["id"], alone.pop("folder"), alone.pop("shared"))
     for procs in request["cgroups"]:
         write(procs, str(os.getpid()))
     for name, value in request["limits"].items():
@@ -152,11 +152,12 @@ def map_users(process: int, ids: str) -> None:
         write(f"/proc/{process}/{kind}", ids)
 
 
-def stand_guard(keeper: int, user: int | None, folder: str) -> None:
+def stand_guard(keeper: int, user: int | None, folder: str, shared: list[str]) -> None:
     """Goes on in a child, which becomes the box; this process stays outside it, and ends with it or with the keeper.
 
     No namespace would end what the child leaves, so this does: all processes of the box's user, or, where that is the
-    grader's own, all that stand below this one. Where the keeper is gone, it removes the box's folder, too.
+    grader's own, all that stand below this one. Where the keeper is gone, it removes the box's folder, too, and what is
+    that user's in the folders that all users share.
     """
     child = os.fork()
     if child == 0:
@@ -177,7 +178,8 @@ def stand_guard(keeper: int, user: int | None, folder: str) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         end_all(user)
         if os.getppid() != keeper:
-            os.execv("/bin/rm", ["rm", "-rf", "--", folder])
+            left = [path for place in shared for path in files_of(user, place)]
+            os.execv("/bin/rm", ["rm", "-rf", "--", folder, *left])
         code = os.waitstatus_to_exitcode(status)
         os._exit(code if code >= 0 else 128 - code)
 
@@ -209,6 +211,15 @@ def processes_of(user: int) -> Iterator[int]:
     for process, fields in statuses():
         if str(user) in fields["Uid"]:
             yield process
+
+
+def files_of(user: int | None, folder: str) -> Iterator[str]:
+    """The paths of what lies in the folder and is the user's; nothing for the grader's own."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries if user is not None else ():
+            with contextlib.suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_uid == user:
+                    yield entry.path
 
 
 def below(ancestor: int) -> list[int]:

@@ -32,7 +32,7 @@ from grader.box.gpu import memory_share
 from grader.box.launch import statuses
 from grader.box.layers import LAYERS_ALONE, checked
 from grader.box.seccomp import kernel_filter
-from grader.box.traces import MEMORY, Folders, remove
+from grader.box.traces import MEMORY, OPEN_TO_ALL, Folders, remove
 from grader.errors import BoxError
 from grader.records import AS_GRADER, Limits
 
@@ -101,6 +101,7 @@ class OwnUser:
         alone = Alone(
             id=user,
             folder=str(folder),
+            shared=OPEN_TO_ALL,
             tasks=tasks if self._with("rlimits") else None,
             ruleset=landlock.ruleset(self._landlock).hex() if self._landlock else None,
             rules=list(self._rules(found, (home, temporary), gpu)) if self._landlock else [],

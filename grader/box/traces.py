@@ -13,12 +13,12 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from errno import ENAMETOOLONG
 from pathlib import Path
 
 from grader.box.backend import Files
-from grader.box.launch import processes_of
+from grader.box.launch import files_of, processes_of
 from grader.box.watch import MAX_FILES
 from grader.errors import BoxError
 
@@ -53,7 +53,7 @@ class Folders:
                 if count > MAX_FILES:
                     break
             fullest = max(fullest, taken / 1e6)
-        shared = [found for _, found in _of_user(MEMORY, self._user)]
+        shared = list(_looked_at(files_of(self._user, MEMORY)))
         memory = sum(found.st_blocks * 512 for found in shared)
         fullest, count = max(fullest, memory / 1e6), count + len(shared)
         nameless = {(found.st_dev, found.st_ino): found for found in _nameless(processes)}.values()
@@ -72,7 +72,7 @@ def remove(user: int | None, folder: Path) -> None:
     if user is not None:
         left += _end_processes(user)
         for place in OPEN_TO_ALL:
-            left += [path for path, _ in _of_user(place, user) if not _removed(path)]
+            left += [path for path in files_of(user, place) if not _removed(path)]
         _remove_objects(user)
     if not _removed(str(folder)):
         left.append(str(folder))
@@ -124,13 +124,10 @@ def _below(folder: str) -> Iterator[os.stat_result]:
                 yield found
 
 
-def _of_user(folder: str, user: int | None) -> Iterator[tuple[str, os.stat_result]]:
-    """What lies in the folder and is the user's; nothing where the user has more than the box."""
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries if user is not None else ():
-            with contextlib.suppress(OSError):
-                if (found := entry.stat(follow_symlinks=False)).st_uid == user:
-                    yield entry.path, found
+def _looked_at(paths: Iterable[str]) -> Iterator[os.stat_result]:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            yield os.lstat(path)
 
 
 def _nameless(processes: Collection[int]) -> Iterator[os.stat_result]:

@@ -21,7 +21,9 @@ TRIED = [
 WEAKER = {
     "tests_on_disk": "that a path exists can be asked",
     "weights_on_disk": "the same",
+    "repository_history": "the same",
     "parents_proc": "names and arguments of the machine's processes are in sight",
+    "memory_files": "the same",
 }
 
 

@@ -7,15 +7,17 @@ import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from python_for_all import AS_ROOT
+from python_for_all import AS_ROOT, Python
 from small_box import kept
 from test_layers import ACTIONS, READ_OWN, Action
 from toy_exercise import running
@@ -290,7 +292,7 @@ for folder in ("/tmp", "/var/tmp", "/dev/shm"):
         pass
 deep = os.environ["HOME"]
 os.chdir(deep)
-for _ in range(3000):
+for _ in range(1900):  # deeper than Python itself removes
     os.mkdir("d")
     os.chdir("d")
 libc.prctl(4, 0, 0, 0, 0)
@@ -312,21 +314,63 @@ def left_of(mark: str) -> list[str]:
     return files + [name.decode(errors="replace") for name in names if name.startswith(f"left-{mark}".encode())]
 
 
-ENDS = ["well", "killed", "slow"]
+ENDS = {
+    "tell(1)": Status.OK,
+    "os.kill(os.getpid(), 9)": Status.KILLED,
+    "while True: time.sleep(1)": Status.TIMEOUT,
+}
 
 
 @needs_root
+@pytest.mark.whole
 @pytest.mark.usefixtures("no_secrets")
 @pytest.mark.parametrize("without", [(), ("landlock",), ("landlock", "cgroups")], ids=["all", "files", "neither"])
-@pytest.mark.parametrize(
-    "end", ["tell(1)", "os.kill(-1, 9)", "while True: time.sleep(1)"], ids=["well", "killed", "slow"]
-)
+@pytest.mark.parametrize("end", ENDS, ids=["well", "killed", "slow"])
 def test_no_process_or_file_of_a_box_is_left_wherever_it_was(without: tuple[str, ...], end: str) -> None:
     mark = f"{time.monotonic_ns()}"
-    before = set(Path(tempfile.gettempdir()).glob("box-*"))
-    kept(LEAVES.replace("MARK", mark) + end, backend=OwnUser(without), wall_s=4)
+    before = boxes()
+    run = kept(LEAVES.replace("MARK", mark) + end, backend=OwnUser(without), wall_s=4)
+    assert run.status is ENDS[end], run.event
     assert left_of(mark) == []
-    assert [box for box in set(Path(tempfile.gettempdir()).glob("box-*")) - before if box.owner() != "root"] == []
+    assert [box for box in boxes() - before if (box / "home").exists()] == []
+
+
+KEEPER = """
+import sys
+sys.path[:0] = PLACES
+TAKEN
+from small_box import kept
+from grader.box.own_user import OwnUser
+kept(SCRIPT, backend=OwnUser())
+"""
+
+
+def test_a_box_whose_keeper_is_killed_ends_with_all_that_it_made(for_all: Python) -> None:
+    mark = f"{time.monotonic_ns()}"
+    script = LEAVES.replace("MARK", mark) + "open(os.environ['HOME'] + '/ready', 'w').close()\ntime.sleep(77)"
+    if not AS_ROOT:
+        script = script.replace('"/dev/shm"', '"/nowhere"').replace("libc.prctl(1, 0, 0, 0, 0)", "pass")
+    tests = Path(__file__).parents[1]
+    program = KEEPER.replace("PLACES", repr([str(tests / "box"), str(tests), str(tests.parent)]))
+    program = program.replace("TAKEN", for_all.taken).replace("SCRIPT", repr(script))
+    before = boxes()
+    keeper = subprocess.Popen([sys.executable, "-c", program])
+    soon(lambda: [box for box in boxes() - before if (box / "home" / "ready").exists()])
+    keeper.kill()
+    keeper.wait()
+    soon(lambda: not left_of(mark) and not [box for box in boxes() - before if (box / "home").exists()])
+
+
+def boxes() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("box-*"))
+
+
+def soon(true: Callable[[], object]) -> None:
+    """Waits until the function returns something true, at most 20 seconds."""
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_box_of_the_graders_account_leaves_no_process_and_no_folder(tmp_path: Path, monkeypatch: Any) -> None:
@@ -384,6 +428,7 @@ def test_files_hidden_deeper_than_a_path_can_say_are_too_many(monkeypatch: pytes
     assert "more than 1000 files" in kept(deep + "time.sleep(2)\ntell(1)", backend=OwnUser()).event
 
 
+@pytest.mark.whole
 def test_a_fork_bomb_ends_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cgroups, "_make", lambda *_: False)
     bomb = "tell(os.getuid())\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"

@@ -42,13 +42,13 @@ def new_id() -> int:
     return FIRST + secrets.randbelow(COUNT)
 
 
-def free_id() -> int:
+def free_id(known_here: Path = Path("/proc/self/uid_map")) -> int:
     """The same where a container knows fewer users than the machine: of the ids that it can give, one without account.
 
     Raises:
         BoxError: where it can give none.
     """
-    lines = [list(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    lines = [list(map(int, line.split())) for line in known_here.read_text().splitlines()]
     known = [(first, first + count) for first, _, count in lines]
     if any(start <= FIRST and end >= FIRST + COUNT for start, end in known):
         return new_id()

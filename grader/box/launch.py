@@ -168,7 +168,7 @@ def stand_guard(keeper: int, user: int | None, folder: str, shared: list[str]) -
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):  # the box's own alone, or nobody would see that it has closed them
         os.dup2(nothing, number)
-    status = 0
+    status = 1 << 8  # of a process that ended with 1: so does this, where it is ended before it sees the child's end
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         ended = 0

@@ -19,6 +19,10 @@ from grader.box import landlock, own_user
 from grader.records import AS_GRADER
 
 ROOT = Path(__file__).parents[2]
+# What docker leaves to root in a container: https://docs.docker.com/engine/security/#linux-kernel-capabilities
+POWERS = ("audit_write", "chown", "dac_override", "fowner", "fsetid", "kill", "mknod", "net_bind_service", "net_raw")
+POWERS += ("setfcap", "setgid", "setpcap", "setuid", "sys_chroot")
+CONTAINER = ["setpriv", "--bounding-set=-all," + ",".join(f"+{power}" for power in POWERS)]
 FORBIDDEN = str(Path(__file__).with_name("no_namespaces.py"))
 GRADE = """
 import json, sys
@@ -87,12 +91,19 @@ def test_bubblewrap_says_that_it_cannot(readable: Path, for_all: Python) -> None
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can give a box a user of its own")
-def test_root_grades_and_the_report_says_what_is_weaker(readable: Path, for_all: Python) -> None:
-    found = graded(readable, for_all, "user")
+@pytest.mark.parametrize("wrapped", [[], CONTAINER], ids=["all powers", "a container's powers"])
+def test_root_grades_and_the_report_says_what_is_weaker(readable: Path, for_all: Python, wrapped: list[str]) -> None:
+    found = graded(readable, for_all, "user", wrapped=wrapped)
     assert (found["points"], found["status"], found["person"], found["warning"]) == (9000, "ok", False, "")
     assert found["isolation"] == f"user: Landlock {landlock.version()}"
     assert "Graded without namespaces, by a user of the box's own" in found["note"]
     assert '"got it' not in found["executed"]
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root has powers to lack")
+def test_root_that_lacks_a_power_is_refused_and_told_which(readable: Path, for_all: Python) -> None:
+    error = graded(readable, for_all, "user", wrapped=["setpriv", "--bounding-set=-setuid,-kill"])["error"]
+    assert "lacks CAP_KILL, CAP_SETUID; start the container with these" in error
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")

@@ -115,7 +115,8 @@ def grade(
             note_source(folder, submission_path, rubric_path)
         if not options.replace:
             refuse_less(folder, options.parts)
-        work = _Work(submission, rubric_path, rubric, exercise, options)
+        private = (rubric_path.parent, submission_path.parent, folder.parent)
+        work = _Work(submission, rubric_path, rubric, exercise, options, private)
         return _graded(work, folder, finished, say), folder
 
 
@@ -128,6 +129,7 @@ class _Work:
     rubric: Rubric
     exercise: Exercise
     options: Options
+    private: tuple[Path, ...]  # folders of the course, the class and its runs, which no box may read
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def _run(work: _Work, say: Say) -> _Run:
         GraderError: the box failed.
     """
     rubric, exercise, options = work.rubric, work.exercise, work.options
-    with supply(exercise, rubric.limits, exercise.prepare(say), options.isolation) as boxes:
+    with supply(exercise, rubric.limits, exercise.prepare(say), options.isolation, work.private) as boxes:
         say("building a box")
         boxes.ready(1)
         templates = load_templates(work.rubric_path, rubric)

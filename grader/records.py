@@ -201,6 +201,7 @@ class Execution:
     log_tail: str = ""
 
 
+AS_GRADER = "user as the grader"  # the isolation `user` where the box's processes were the grader's own account's
 LEFT_OUT = "not judged: this run left it out"  # what a verdict says of what a run of components alone does not ask
 
 

@@ -162,14 +162,22 @@ def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: S
     return Evidence({}, evidence.answers, evidence.faults)
 
 
-def supply(exercise: Exercise, limits: Limits, folders: Mapping[str, Path], isolation: str) -> Supply:
+def supply(
+    exercise: Exercise,
+    limits: Limits,
+    folders: Mapping[str, Path],
+    isolation: str,
+    private: Collection[Path] = (),
+) -> Supply:
     """Boxes for submissions of the exercise; `folders` are what they see besides, by its path inside.
+
+    `private` are folders that no box may read: see `backend_named`.
 
     Raises:
         BoxError: for an isolation that is none, or that this machine lacks.
     """
     contents = {ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders}
-    return Supply(backend_named(isolation), contents, limits, exercise.interface.imports)
+    return Supply(backend_named(isolation, private), contents, limits, exercise.interface.imports)
 
 
 def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:

@@ -5,8 +5,9 @@ Adding a backend is one file that provides `Backend` and one line in `backend_na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +38,28 @@ class AnotherUser:
 
 
 @dataclass(frozen=True, slots=True)
+class Alone:
+    """What keeps a box that no namespace keeps: `launch.stand_guard` and `launch.give_up` see to it."""
+
+    id: int | None  # of a user whom nothing else belongs to; None: the box's user is the grader's
+    folder: str  # the box's own: removed by the guard where the keeper is gone
+    shared: Sequence[str]  # folders of the machine that all users write in, in which it may have left something
+    tasks: int | None  # the most that the user may have
+    ruleset: str | None  # Landlock's, in hexadecimal
+    rules: Sequence[tuple[str, int]]  # and what it leaves: the rights below a path
+    filter: str | None  # of kernel calls, in hexadecimal
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a box's files take: MB in its fullest folder on a disk, MB in memory, and how many they are."""
+
+    disk_mb: float
+    memory_mb: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """How a box's outermost process is started, and how what it leaves is removed."""
 
@@ -44,6 +67,9 @@ class Command:
     environment: Mapping[str, str]
     descriptors: Mapping[int, bytes] = field(default_factory=dict)  # number -> what that process reads from it
     user: AnotherUser | None = None  # None: the box is run by whoever runs the grader
+    alone: Alone | None = None  # None: namespaces keep the box, or nothing does
+    # What its files take, asked with the ids of its processes; None where the folders themselves have a size.
+    files: Callable[[Collection[int]], Files] | None = None
     memory_folders: Sequence[str] = ()  # in the box: files there lie in memory that no process's own shows
     # Called once when that process is dead; raises BoxError where something stays.
     end: Callable[[], None] = lambda: None
@@ -52,7 +78,7 @@ class Command:
 class Backend(Protocol):
     """Builds the command that runs the in-box runner with its frames on standard input and output."""
 
-    name: str
+    name: str  # as reports call it: the option's word, and how it was kept where that is not always the same
     without: frozenset[str]  # layers that are left out, for tests and the doctor alone
     limits_itself: bool  # memory, tasks and files are limited by what the command starts, not by the keeper
 
@@ -60,19 +86,23 @@ class Backend(Protocol):
         """How the box's outermost process is started."""
 
 
-def backend_named(name: str) -> Backend:
+def backend_named(name: str, private: Collection[Path] = ()) -> Backend:
     """The backend of that name, with every layer that it has.
+
+    `private` are folders that no box may read; a backend that shows nothing but a box's contents need not know them.
 
     Raises:
         BoxError: for a name that is none, or a backend that this machine lacks.
     """
     from grader.box.bubblewrap import Bubblewrap
     from grader.box.container import Container
+    from grader.box.own_user import OwnUser
     from grader.box.unconfined import Unconfined
 
     backends: dict[str, Callable[[], Backend]] = {
         "bubblewrap": Bubblewrap,
         "container": Container,
+        "user": partial(OwnUser, private=private),
         "none": Unconfined,
     }
     if name not in backends:

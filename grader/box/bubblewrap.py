@@ -111,7 +111,7 @@ class Bubblewrap:
             environment["BOX_TASKS"] = str(limits.processes + SPARE_TASKS)
         if not self._with("environment"):
             environment = {**os.environ, **environment}
-        return Command(arguments, environment, descriptors, user, WRITABLE, readable.end)
+        return Command(arguments, environment, descriptors, user, memory_folders=WRITABLE, end=readable.end)
 
     def _another_user(self) -> AnotherUser | None:
         # With all the machine's files in sight, Python may lie below a folder that only root may enter.

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grader.box.cuda_driver import cuda_driver
+from grader.box.cuda_driver import SEARCHED, cuda_driver
 from grader.records import Limits
 
 DEVICES = Path("/dev")
@@ -228,3 +228,16 @@ def _chosen(cards: Mapping[int, Sequence[Gpu]], named: Sequence[str] | None) -> 
         if fitting[0] not in chosen:
             chosen.append(fitting[0])
     return tuple(chosen)
+
+
+def environment_in_place(limits: Limits, *, gpu: bool) -> dict[str, str]:
+    """What a box is told where it sees the machine's own files: the driver's libraries are found where they lie.
+
+    Without a GPU for it, those that are there stay hidden.
+    """
+    if not gpu:
+        return {VISIBLE: ""} if has_driver() else {}
+    environment = dict(one_gpu(limits).environment)
+    if SEARCHED in environment and (driver := cuda_driver()) is not None:
+        environment[SEARCHED] = str(driver.folder)
+    return environment

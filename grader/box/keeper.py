@@ -62,6 +62,7 @@ class Keeper:
             "descriptors": {number: content.hex() for number, content in self._command.descriptors.items()},
             "command": list(self._command.arguments),
             "user": None if self._command.user is None else asdict(self._command.user),
+            "alone": None if self._command.alone is None else asdict(self._command.alone),
         }
         launcher = str(Path(__file__).with_name("launch.py"))
         try:
@@ -80,8 +81,8 @@ class Keeper:
             raise BoxError(f"the box could not be started: {error}") from None
         pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
         self._pipes = [cast(BinaryIO, pipe) for pipe in pipes]  # all three were asked for
-        counted, folders = self._cgroups.limits_memory, self._command.memory_folders
-        self._watch = Watch(self._process.pid, limits, folders, counted=counted, limited="watch" not in absent)
+        counted = self._cgroups.limits_memory
+        self._watch = Watch(self._process.pid, limits, self._command, counted=counted, limited="watch" not in absent)
         self.inbox = Inbox(limits)
         self._log = bytearray()
         self._tick_s = COUNTED_TICK_S if counted else TICK_S

@@ -34,15 +34,23 @@ LAYERS: dict[str, str] = {
     "watch": "memory, files in memory and processes, counted by the keeper ten times a second",
 }
 
+# Those of a box without namespaces, `grader.box.own_user`.
+LAYERS_ALONE: dict[str, str] = {
+    "another user": "where root grades: no file, process or object of the machine belongs to the box's user",
+    "landlock": "of the machine's files only the system's libraries, Python and what the exercise needs can be opened",
+    "seccomp": "calls that no notebook needs are refused, among them all sockets but those of one machine",
+    **{name: LAYERS[name] for name in ("environment", "descriptors", "cgroups", "rlimits", "watch")},
+}
 
-def checked(without: Collection[str]) -> frozenset[str]:
+
+def checked(without: Collection[str], layers: Collection[str] = LAYERS) -> frozenset[str]:
     """The layers to be left out.
 
     Raises:
         BoxError: for a name that is none.
     """
-    if unknown := sorted(set(without) - set(LAYERS)):
-        raise BoxError(f"layer {unknown[0]!r}: expected one of {', '.join(LAYERS)}")
+    if unknown := sorted(set(without) - set(layers)):
+        raise BoxError(f"layer {unknown[0]!r}: expected one of {', '.join(layers)}")
     return frozenset(without)
 
 

@@ -11,8 +11,8 @@ foreign ABIs (i386, x32) are refused altogether, for their numbers mean other ca
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from errno import ENOSYS, EPERM
+from dataclasses import dataclass, replace
+from errno import ENOSYS, EOPNOTSUPP, EPERM
 from typing import Any
 
 MACHINES = ("x86_64", "aarch64")  # the columns below
@@ -96,6 +96,20 @@ DENIED: dict[str, dict[str, Numbers]] = {
     "clone3": {"clone3": (435, 435)},
 }
 
+# Besides, where a box has no namespaces: what all processes of the machine share.
+DENIED_SHARED: dict[str, Numbers] = {
+    **{"shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "shmdt": (67, 197)},
+    **{"semget": (64, 190), "semop": (65, 193), "semctl": (66, 191), "semtimedop": (220, 192)},
+    **{"msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "msgctl": (71, 187)},
+    **{"mq_open": (240, 180), "mq_unlink": (241, 181), "mq_timedsend": (242, 182), "mq_timedreceive": (243, 183)},
+}
+# Besides, where the box's user is the grader's: whose a file is and who may open it, which Landlock leaves open. They
+# are pretended to have worked, for honest libraries that copy or unpack a file set its mode, too.
+PRETENDED_OWN: dict[str, Numbers] = {
+    **{"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)},
+    **{"chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54)},
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Argument:
@@ -105,11 +119,13 @@ class Argument:
     index: int
     denied: str  # "any of the bits" | "these" | "all but these"
     values: tuple[int, ...]
+    error: int = EPERM
 
 
 NEW_NAMESPACES = 0x7E02_0000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 TERMINAL = (0x5412, 0x541C, 0x5423)  # TIOCSTI, TIOCLINUX, TIOCSETD: they reach other programs
 FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
+FAMILIES_SHARED = (1,)  # where the network is the machine's: what netlink tells of it is no notebook's business either
 ASK_PERSONALITY = 0xFFFF_FFFF
 
 ARGUMENTS: dict[str, Argument] = {
@@ -119,10 +135,14 @@ ARGUMENTS: dict[str, Argument] = {
     "socketpair": Argument((53, 199), 0, "all but these", FAMILIES),
     "personality": Argument((135, 92), 0, "all but these", (ASK_PERSONALITY,)),
 }
+# EOPNOTSUPP: on any other error to its question for network interfaces, the kernel's messaging library aborts.
+ARGUMENTS_SHARED = {
+    name: replace(ARGUMENTS[name], values=FAMILIES_SHARED, error=EOPNOTSUPP) for name in ("socket", "socketpair")
+}
 
 
 PRETENDED = 0
-ANSWERS = {"clone3": ENOSYS, "sched_setaffinity": PRETENDED}
+ANSWERS = {"clone3": ENOSYS, "sched_setaffinity": PRETENDED, **dict.fromkeys(PRETENDED_OWN, PRETENDED)}
 
 
 def error_of(call: str) -> int:
@@ -138,8 +158,11 @@ ALLOW, ERROR = 0x7FFF_0000, 0x0005_0000
 LOW_HALF = 0xFFFF_FFFF
 
 
-def kernel_filter(machine: str) -> bytes | None:
-    """The filter for a machine as `platform.machine()` names it; None for one whose calls we do not know."""
+def kernel_filter(machine: str, *, shared: bool = False, own_files: bool = False) -> bytes | None:
+    """The filter for a machine as `platform.machine()` names it; None for one whose calls we do not know.
+
+    `shared` is for a box without namespaces, `own_files` for one whose user is the grader's.
+    """
     if machine not in MACHINES:
         return None
     column = MACHINES.index(machine)
@@ -151,11 +174,12 @@ def kernel_filter(machine: str) -> bytes | None:
         *_unless(IF_AT_LEAST, X32, ERROR | EPERM),
         *_unless(IF_AT_LEAST, NEWEST + 1, ERROR | ENOSYS),
     ]
-    for calls in DENIED.values():
+    denied = [*DENIED.values(), *([DENIED_SHARED] if shared else []), *([PRETENDED_OWN] if own_files else [])]
+    for calls in denied:
         for name, numbers in calls.items():
             if (number := numbers[column]) is not None:
                 program += _unless(IF_EQUAL, number, ERROR | error_of(name))
-    for argument in ARGUMENTS.values():
+    for argument in (ARGUMENTS | (ARGUMENTS_SHARED if shared else {})).values():
         if (number := argument.numbers[column]) is not None:
             steps = _looked_at(argument)
             program += [(IF_EQUAL, 0, len(steps), number), *steps]
@@ -174,7 +198,8 @@ def _unless(question: int, value: int, verdict: int) -> list[Step]:
 def _looked_at(argument: Argument) -> list[Step]:
     """The verdict on a call whose number is already known to be the argument's; these machines are little-endian."""
     bits, all_but = argument.denied == "any of the bits", argument.denied == "all but these"
-    found, otherwise = (ALLOW, ERROR | EPERM) if all_but else (ERROR | EPERM, ALLOW)
+    refused = ERROR | argument.error
+    found, otherwise = (ALLOW, refused) if all_but else (refused, ALLOW)
     steps: list[Step] = [(LOAD, 0, 0, FIRST_ARGUMENT + ARGUMENT_BYTES * argument.index)]
     for value in argument.values:
         steps += _unless(IF_ANY_BIT if bits else IF_EQUAL, value, found)

@@ -13,8 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from grader.box.backend import ENGINE, RUNNER, Command, Contents, box_environment
-from grader.box.cuda_driver import SEARCHED, cuda_driver
-from grader.box.gpu import VISIBLE, has_driver, one_gpu
+from grader.box.gpu import environment_in_place
 from grader.records import Limits
 
 
@@ -32,18 +31,8 @@ class Unconfined:
         home.mkdir()
         environment = {
             **box_environment(contents, str(home), str(root), str(root / ".box")),
-            **_gpu_environment(limits, gpu=gpu),
+            **environment_in_place(limits, gpu=gpu),
         }
         environment["PATH"] = os.environ.get("PATH", environment["PATH"])
         arguments = [sys.executable, f"{contents[ENGINE]}/{RUNNER}"]
         return Command(arguments, environment, end=partial(shutil.rmtree, root, ignore_errors=True))
-
-
-def _gpu_environment(limits: Limits, *, gpu: bool) -> dict[str, str]:
-    """As in a box, but the driver's libraries are found where they lie; without a GPU, those there are stay hidden."""
-    if not gpu:
-        return {VISIBLE: ""} if has_driver() else {}
-    environment = dict(one_gpu(limits).environment)
-    if SEARCHED in environment and (driver := cuda_driver()) is not None:
-        environment[SEARCHED] = str(driver.folder)
-    return environment

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from grader.box.backend import RUNNER
+from grader.box.backend import RUNNER, Command, Files
 from grader.in_box.frames import At
 from grader.in_box.patience import is_over
 from grader.records import Limits, Status
@@ -28,12 +28,12 @@ End = tuple[Status, str]  # how a run ended, in one sentence
 class Watch:
     """What has been seen of a box so far; `counted` where the kernel counts its memory, `limited` where we limit it."""
 
-    def __init__(self, pid: int, limits: Limits, folders: Sequence[str], *, counted: bool, limited: bool) -> None:
+    def __init__(self, pid: int, limits: Limits, command: Command, *, counted: bool, limited: bool) -> None:
         self.peak_mb, self.cpu_s = 0.0, 0.0
         self.ended_for_memory = 0  # processes
         self.ended_for_number = 0  # times
         self.crowded_at = At()  # what was running the first time
-        self._pid, self._limits, self._folders = pid, limits, folders
+        self._pid, self._limits, self._command = pid, limits, command
         self._counted, self._limited = counted, limited
         self._seen: dict[int, psutil.Process] = {}
 
@@ -44,25 +44,33 @@ class Watch:
             return Status.TIMEOUT, f"the run was ended: it took longer than {wall_s:.0f} s"
         if not started and wall_s > START_GRACE_S:
             return Status.BOX_ERROR, f"the box did not start within {START_GRACE_S} s"
-        files_mb, files = 0.0, 0
-        if started and self._limited and not self._counted and (inner := self._first_inside()) is not None:
-            files_mb, files = files_in_memory(inner, self._folders)
-        used = usage(self._pid, limits.memory_mb, files_mb)
+        files = self._files() if started and self._limited else Files(0.0, 0.0, 0)
+        used = usage(self._pid, limits.memory_mb, files.memory_mb)
         self._seen.update((process.pid, process) for process in used.family)
         self.cpu_s = max(self.cpu_s, used.cpu_s)
         if not self._counted:
             self.peak_mb = max(self.peak_mb, used.memory_mb)
         if not self._limited:
             return None
-        if not self._counted and used.memory_mb > limits.memory_mb and not self._make_room(used, files_mb):
+        if not self._counted and used.memory_mb > limits.memory_mb and not self._make_room(used, files.memory_mb):
             return Status.KILLED, f"the run was ended: it used more than {limits.memory_mb} MB of memory"
-        if files > MAX_FILES:
+        if files.count > MAX_FILES:
             return Status.KILLED, f"the run was ended: it made more than {MAX_FILES} files"
+        if files.disk_mb > limits.disk_mb:
+            return Status.KILLED, f"the run was ended: its files in one folder took more than {limits.disk_mb} MB"
         if self._too_many(used):
             self.crowded_at = self.crowded_at or at
             if not self._end_the_notebooks():
                 return Status.KILLED, f"the run was ended: it started more than {limits.processes} processes"
         return None
+
+    def _files(self) -> Files:
+        """What the box's files take, as far as nothing else limits that."""
+        if self._command.files is not None:
+            return self._command.files([process.pid for process in self._seen.values() if process.is_running()])
+        if not self._counted and (inner := self._first_inside()) is not None:
+            return files_in_memory(inner, self._command.memory_folders)
+        return Files(0.0, 0.0, 0)
 
     def _too_many(self, used: Usage) -> bool:
         """Whether the box is full, and mostly of processes; one that is full of threads just refuses more."""
@@ -180,8 +188,8 @@ def _together(parts: list[tuple[float, float]], files_mb: float) -> float:
     return sum(own for own, _ in parts) + max(sum(shared for _, shared in parts), files_mb)
 
 
-def files_in_memory(pid: int, folders: Collection[str]) -> tuple[float, int]:
-    """What lies in these folders as the process sees them: MB, and how many files; nothing where we may not look.
+def files_in_memory(pid: int, folders: Collection[str]) -> Files:
+    """What lies in these folders as the process sees them; nothing where we may not look.
 
     For folders that are file systems in memory, which no process's own memory shows.
     """
@@ -192,7 +200,7 @@ def files_in_memory(pid: int, folders: Collection[str]) -> tuple[float, int]:
             found = os.statvfs(seen_by_it / folder.lstrip("/"))
             megabytes += (found.f_blocks - found.f_bfree) * found.f_frsize / 1e6
             files += found.f_files - found.f_ffree
-    return megabytes, files
+    return Files(0.0, megabytes, files)
 
 
 def resident_mb(process: psutil.Process) -> float:

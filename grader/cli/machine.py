@@ -14,7 +14,7 @@ from grader.cli.refusals import isolation_of
 from grader.cli.screen import Screen
 
 _isolation = typer.Option(
-    help="bubblewrap, or none where the platform allows no box",
+    help="bubblewrap, user where the platform forbids namespaces, or none",
     metavar="NAME",
     callback=lambda name: isolation_of(name, ON_GRADESCOPE),
     autocompletion=lambda: list(ON_GRADESCOPE),
@@ -63,7 +63,7 @@ def gradescope(
 
       python -m grader gradescope
 
-      python -m grader gradescope --isolation none --out autograder.zip
+      python -m grader gradescope --isolation user --out autograder.zip
     """
     screen = Screen()
     screen.say(f"{rubric}: reading the course")

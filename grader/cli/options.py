@@ -10,14 +10,14 @@ import typer
 from grader.cli import completion
 from grader.cli.refusals import existing, isolation_of, seed_of
 
-ISOLATIONS = ("bubblewrap", "container", "none")  # those of `grader.box.backend.backend_named`
+ISOLATIONS = ("bubblewrap", "container", "user", "none")  # those of `grader.box.backend.backend_named`
 EXECUTORS = ("local", "slurm")
-ON_GRADESCOPE = ("bubblewrap", "none")
+ON_GRADESCOPE = ("bubblewrap", "user", "none")
 OUTPUT = "Output"  # the heading of the options that say what is shown
 GRADEBOOK = "Gradebooks (kept for later runs of the same class)"
 
 _isolation = typer.Option(
-    help="bubblewrap, container, or none: student code then runs as you",
+    help="bubblewrap, container, user (where namespaces are forbidden), or none: student code then runs as you",
     metavar="NAME",
     callback=lambda name: isolation_of(name, ISOLATIONS),
     autocompletion=lambda: list(ISOLATIONS),

@@ -41,6 +41,11 @@ def send(family, kind, address, text=b"here"):
         plug.settimeout(3)
         plug.connect(address)
         plug.sendall(text)
+def interfaces():
+    try:
+        return [name for _, name in socket.if_nameindex()]
+    except OSError:  # not even to be asked for
+        return []
 inet, unix, stream, packets = socket.AF_INET, socket.AF_UNIX, socket.SOCK_STREAM, socket.SOCK_DGRAM
 started = time.monotonic()
 print(json.dumps({
@@ -49,15 +54,22 @@ print(json.dumps({
     "dns": tried(lambda: socket.getaddrinfo("doctor.invalid", 443)),
     "abstract": tried(lambda: send(unix, stream, "\\0" + told["abstract"])),
     "socket_file": tried(lambda: send(unix, stream, told["socket_file"])),
-    "interfaces": [name for _, name in socket.if_nameindex()],
+    "interfaces": interfaces(),
     "seconds": time.monotonic() - started,
 }))
 """
 _SIGHT = """
 import importlib.util
+def reads(path):
+    try:
+        os.listdir(path) if os.path.isdir(path) else open(path).close()
+        return True
+    except OSError:
+        return False
 print(json.dumps({
     "grader": importlib.util.find_spec("grader") is not None,
     "seen": [path for path in told["hidden"] if os.path.exists(path)],
+    "read": [path for path in told["hidden"] if reads(path)],
     "environment": told["secret"] in str(dict(os.environ)) + open(f"/proc/{os.getppid()}/environ").read(),
     "processes": len([name for name in os.listdir("/proc") if name.isdigit()]),
 }))
@@ -97,7 +109,8 @@ tried(lambda: os.sched_setaffinity(0, {min(cores)}))
 kept_cores = os.sched_getaffinity(0) == cores
 print(json.dumps({
     "writable": [path for path in folders if os.path.isdir(path) and writable(path)],
-    "capabilities": any(int(status[kind], 16) for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")),
+    "capabilities": any(int(status[kind], 16) for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb")),
+    "bounds": int(status["CapBnd"], 16) != 0,  # only root can lower them
     "no_new_privileges": status["NoNewPrivs"].strip() == "1",
     "root": 0 in os.getresuid(),
     "owner": os.stat("/proc/sys/kernel").st_uid == os.getuid(),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import grader
+from grader.box import landlock
 from grader.box.backend import Backend, backend_named
 from grader.box.gpu import present
 from grader.box.kernel_limits import OPEN_FILES
@@ -18,7 +19,7 @@ from grader.doctor.boxes import LIMITS, run_box
 from grader.doctor.cells import groups_left, host, processes_left
 from grader.doctor.findings import Finding, State
 from grader.errors import BoxError, GraderError
-from grader.records import Status
+from grader.records import AS_GRADER, Status
 from grader.rubric import load_rubric
 
 TOO_MUCH_BYTES = 3 * LIMITS.disk_mb * 1_000_000
@@ -41,25 +42,32 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Finding]:
     """
     if platform.system() != "Linux":
         return [Finding("a box starts", State.BROKEN, "this is not Linux", "grade on Linux, or in a virtual machine")]
-    backend = backend_named(isolation)
+    backend = backend_named(isolation, (rubric_path.absolute().parent, Path("runs").absolute()))
     if isolation == "none":  # trying would only harm: nothing stands in the way
         open_door = "student code runs as you, and reads and changes whatever you can"
         return [Finding("isolation", State.BROKEN, open_door, findings.ISOLATE)]
-    gpu = present()
+    gpu, namespaces = present(), isolation != "user"
+    start = _START if namespaces else "do what it names, or choose --isolation bubblewrap or container"
     with host(hidden_paths(rubric_path)) as outside:
         told = outside.told | {"too_much_bytes": TOO_MUCH_BYTES, "too_many": 3 * MOST_PROCESSES}
         say("a box that looks around")
         try:
             box = run_box(backend, cells.first_box(told, gpu=gpu), gpu=gpu)
         except BoxError as error:
-            return [Finding("a box starts", State.BROKEN, str(error), _START)]
+            return [Finding("a box starts", State.BROKEN, str(error), start)]
         if box.kept.status is Status.BOX_ERROR:
             last = (box.kept.log_tail.strip().splitlines() or [box.kept.event])[-1]
-            return [Finding("a box starts", State.BROKEN, f"{box.kept.event}: {last[:200]}", _START)]
+            return [Finding("a box starts", State.BROKEN, f"{box.kept.event}: {last[:200]}", start)]
         found = [Finding("a box starts", State.HOLDS, f"{isolation}, in {box.kept.wall_s:.0f} s with all it tried")]
-        found += findings.network(box.cells["network"].told, outside.heard)
-        found += findings.sight(box.cells["sight"].told, outside.hidden)
-        found += findings.powers(box.cells["powers"].told)
+        weaker = []
+        if not namespaces:
+            offered = landlock.version()
+            found += findings.own_user(backend.name, offered)
+            weaker = ["abstract"] if offered < max(landlock.SINCE) else []
+        found += findings.network(box.cells["network"].told, outside.heard, weaker=weaker)
+        found += findings.sight(box.cells["sight"].told, outside.hidden, namespaces=namespaces)
+        lowered = not backend.name.startswith(AS_GRADER)
+        found += findings.powers(box.cells["powers"].told, lowered=lowered)
         found += findings.settings(box.cells["powers"].told)
         found += findings.filtered(box.cells["powers"].told, missing_here().get("seccomp", ""))
     found += findings.disk_and_files(box.cells["disk"].told, box.cells["files"].told, OPEN_FILES)

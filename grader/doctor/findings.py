@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.box.backend import SPARE_TASKS
+from grader.box.landlock import SINCE
 from grader.doctor.boxes import BUSY_S, LIMITS, Boxed
-from grader.records import CellStatus, Status
+from grader.records import AS_GRADER, CellStatus, Status
 from grader.report.plain import plain
 from grader.versions import missing_packages
 
@@ -49,18 +50,43 @@ WAYS_OUT = {
     "socket_file": "a socket file of this machine",
 }
 ISOLATE = "choose --isolation bubblewrap; if this is bubblewrap, report it as in SECURITY.md"
+WEAKER = "where this machine allows namespaces, choose --isolation bubblewrap; else nothing to do"
 QUICK_S = 5  # a download that cannot work has to fail sooner than this
+LACKING = {
+    1: "reading what every user may read, and writing there",
+    4: "TCP, which the filter alone refuses",
+    6: "signals to your processes where they are of the same user, and abstract sockets of this machine",
+}  # the version of Landlock that forbids it; what others bring matters only beside these
 _MARKS = {State.HOLDS: ("holds", "green"), State.WEAK: ("weaker", "yellow"), State.BROKEN: ("BROKEN", "bold red")}
 
 
-def network(told: Mapping[str, Any], heard: Sequence[str]) -> list[Finding]:
-    """Nothing on this machine or beyond answers the box; `heard` are the listeners that were reached."""
+def own_user(isolation: str, landlock: int) -> list[Finding]:
+    """What a box without namespaces has instead: whose it is, and what this kernel's version of Landlock forbids."""
+    alone = not isolation.startswith(AS_GRADER)
+    yours = "its processes are your account's: what that account's services do for you, they do for the notebook"
+    fix = "grade as root, for instance in a container, or choose --isolation bubblewrap"
+    found = [_of("a user of its own", alone, "nothing on this machine belongs to the box's user", yours, fix)]
+    title = "files by Landlock"
+    if landlock >= max(SINCE):
+        return [*found, Finding(title, State.HOLDS, f"version {landlock} of it: files, signals, abstract sockets")]
+    lacks = [f"{LACKING[since]} (from Linux {SINCE[since]} on)" for since in sorted(LACKING) if landlock < since]
+    weaker = f"version {landlock} of it does not forbid {', '.join(lacks)}"
+    return [*found, Finding(title, State.WEAK, weaker, "a newer kernel with Landlock switched on forbids that, too")]
+
+
+def network(told: Mapping[str, Any], heard: Sequence[str], *, weaker: Sequence[str] = ()) -> list[Finding]:
+    """Nothing on this machine or beyond answers the box; `heard` are the listeners that were reached.
+
+    Those of `weaker`, this kernel cannot close to a box without namespaces.
+    """
     if not told:
         return [_silent("no network")]
     sent = [way for way in WAYS_OUT if told.get(way) == "worked" and way != "udp"]  # UDP is sent to anyone, or no one
-    open_ways = [words for way, words in WAYS_OUT.items() if way in sent or way in heard]
+    reached = [way for way in WAYS_OUT if way in sent or way in heard]
+    open_ways = [WAYS_OUT[way] for way in reached if way not in weaker]
     open_ways += [f"interface {name}" for name in told.get("interfaces", ()) if name != "lo"]
-    findings = [
+    findings = [Finding("no network", State.WEAK, f"but {WAYS_OUT[way]}", WEAKER) for way in reached if way in weaker]
+    findings += [
         _of(
             "no network",
             not open_ways,
@@ -75,28 +101,32 @@ def network(told: Mapping[str, Any], heard: Sequence[str]) -> list[Finding]:
     return findings
 
 
-def sight(told: Mapping[str, Any], hidden: Mapping[str, str]) -> list[Finding]:
-    """Nothing of the grader or of its user is to be seen; `hidden` says what each path is."""
+def sight(told: Mapping[str, Any], hidden: Mapping[str, str], *, namespaces: bool = True) -> list[Finding]:
+    """Nothing of the grader or of its user is to be seen; `hidden` says what each path is.
+
+    Without namespaces, names of files and processes are, which is weaker; what the files hold is not.
+    """
     if not told:
         return [_silent("nothing secret in sight")]
-    seen = [hidden.get(str(path), str(path)) for path in told.get("seen", ())]
+    seen = [hidden.get(str(path), str(path)) for path in told.get("seen" if namespaces else "read", ())]
     seen += ["the package grader"] * bool(told.get("grader"))
     alone = told.get("processes", 99) <= 6  # init, runner, kernel and what starts them
-    return [
-        _of(
-            "nothing secret in sight",
-            not seen,
-            f"not in the box: {', '.join(hidden.values())}",
-            f"the box sees {', '.join(seen)}",
-            ISOLATE,
-        ),
-        _of("clean environment", not told.get("environment"), "no variable of yours", "it sees yours", ISOLATE),
-        _of("own processes only", alone, "it sees its own", "it sees this machine's processes", ISOLATE),
-    ]
+    kept = f"{'not in the box' if namespaces else 'cannot be read'}: {', '.join(hidden.values())}"
+    secret = _of("nothing secret in sight", not seen, kept, f"the box sees {', '.join(seen)}", ISOLATE)
+    if not namespaces and not seen and told.get("seen"):
+        secret = Finding(secret.title, State.WEAK, f"{kept}; that these are there can be found out", WEAKER)
+    own = _of("own processes only", alone, "it sees its own", "it sees this machine's processes", ISOLATE)
+    if not namespaces and not alone:
+        own = Finding(own.title, State.WEAK, "it sees names and arguments of this machine's processes", WEAKER)
+    clean = _of("clean environment", not told.get("environment"), "no variable of yours", "it sees yours", ISOLATE)
+    return [secret, clean, own]
 
 
-def powers(told: Mapping[str, Any]) -> list[Finding]:
-    """The system is read-only, and the box has no power to change that."""
+def powers(told: Mapping[str, Any], *, lowered: bool = True) -> list[Finding]:
+    """The system is read-only, and the box has no power to change that.
+
+    `lowered`: the bounds of its capabilities are, too, which matters only to who may gain privileges.
+    """
     if not told:
         return [_silent("read-only system")]
     writable = ", ".join(map(str, told.get("writable", ())))
@@ -112,6 +142,7 @@ def powers(told: Mapping[str, Any]) -> list[Finding]:
         if told.get(key)
     ]
     gained += ["may gain privileges"] * (not told.get("no_new_privileges"))
+    gained += ["has bounds that leave it capabilities"] * bool(told.get("bounds") and lowered)
     return [
         _of("read-only system", not writable, "nothing but its own folders", f"it writes to {writable}", ISOLATE),
         _of(

@@ -30,7 +30,7 @@ OURS_ALONE = re.compile(
     r"^(pytest|pytest-\w+|coverage|execnet|hypothesis|mypy|mypy_extensions|ruff|ast_serialize|vulture)=="
 )
 SUFFIXES = {".py", ".j2", ".css", ".js", ".safetensors", ".json", ".md"}
-ISOLATIONS = ("bubblewrap", "none")
+ISOLATIONS = ("bubblewrap", "user", "none")
 DEADLINE_S = 35 * 60  # below the longest time-out that the platform's settings offer
 FIXED = (2020, 1, 1, 0, 0, 0)  # the same bytes for the same content
 MAX_MB = 95  # what is uploaded; the platform names 100 MB for files
@@ -55,9 +55,9 @@ def write_bundle(
 ) -> Bundle:
     """`out` is the zip to upload; the same bytes for the same grader, course and choices.
 
-    `isolation` is what keeps student code from the grader on the platform: "none" is an instructor's explicit choice
-    where its containers allow no namespaces. `pip_options` go to pip at set-up, for instance where the CPU build of
-    PyTorch is to be had.
+    `isolation` is what keeps student code from the grader on the platform: "user" is for containers that allow no
+    namespaces, "none" an instructor's explicit choice to do without. `pip_options` go to pip at set-up, for instance
+    where the CPU build of PyTorch is to be had.
 
     Raises:
         GraderError: for a wrong rubric, notebook or choice, in one line.

@@ -5,6 +5,7 @@ Where the grader itself fails, the file has words and no score: a fault of ours 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -37,6 +38,8 @@ def main(arguments: list[str]) -> int:
     if arguments[0] == "--prepare":
         load_rubric(rubric)[1].prepare(lambda text: print(text, flush=True))
         return 0
+    if settings["isolation"] == "user":
+        close(root)
     results = root / "results" / "results.json"
     results.parent.mkdir(parents=True, exist_ok=True)
     _write(results, _words(OUR_FAULT))  # what stands there if the platform ends everything
@@ -54,6 +57,18 @@ def main(arguments: list[str]) -> int:
         worker.join()
     _write(results, came)
     return 0
+
+
+def close(root: Path) -> None:
+    """What is a submission's own business is root's alone, as set-up has seen to for the grader and the course.
+
+    A box that has a user of its own then reads none of it, also where the platform's kernel has no Landlock.
+    """
+    (root / "run").mkdir(exist_ok=True)
+    for name in ("run", "submission", "submission_metadata.json"):
+        with contextlib.suppress(OSError):  # the platform's, and not there; or of an account that may not
+            path = root / name
+            path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def receiver_json(receiver: Connection) -> dict[str, Any]:

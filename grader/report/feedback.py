@@ -12,8 +12,8 @@ from grader.records import CheckVerdict, Figure, GradeReport, ItemVerdict
 from grader.report.notebook.marks import Note, marks, notes, says
 from grader.report.notebook.view import NotebookView
 from grader.report.page_environment import page_style, page_template
-from grader.report.student_text import OPEN, PERSON, UNDECIDED
-from grader.report.words import is_lost, isolated, late_sentence, summary, told_student, undecided_milli
+from grader.report.student_text import PERSON, UNDECIDED, open_box
+from grader.report.words import is_lost, late_sentence, summary, told_student, undecided_milli
 
 
 def feedback_html(
@@ -36,7 +36,7 @@ def feedback_html(
         summary=summary(report),
         told=told_student(report),
         late=late_sentence(report),
-        open_box="" if isolated(report.isolation) else OPEN,
+        open_box=open_box(report),
         person=PERSON if report.needs_person or any(map(undecided_milli, report.items)) else "",
         undecided_note=UNDECIDED,
         lost_checks=_lost_checks,

@@ -7,6 +7,7 @@ quality is drawn between the two ends of partial credit.
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from grader.report.plain import plain
 from grader.report.words import (
     LONGEST,
     is_complete,
-    isolated,
+    isolation_note,
     isolation_warning,
     late_sentence,
     reasons_for_person,
@@ -65,6 +66,7 @@ def report_html(
         late=late_sentence(report),
         reasons=reasons_for_person(report),
         warning=isolation_warning(report),
+        isolation_note=isolation_note(report),
         execution=execution,
         commands=commands(report, again),
         bar=level_bar,
@@ -163,7 +165,8 @@ def commands(report: GradeReport, again: Again | None = None) -> tuple[tuple[str
     verb = "grade" if trained else "check"
     name = shlex.quote(again.notebook if again else f"{report.submission}.ipynb")
     folder = shlex.quote(again.folder) if again else "<this folder>"
-    options = f"--seed {report.seed}" + ("" if isolated(report.isolation) else " --isolation none")
+    isolation = re.split(r"[: ]", report.isolation, maxsplit=1)[0]  # the option's word
+    options = f"--seed {report.seed}" + (f" --isolation {isolation}" if isolation in ("user", "none") else "")
     if trained and not is_complete(report):
         options += "".join(f" --parts {part}" for part in trained)
     if again and again.rubric != "rubric.yaml":

@@ -18,17 +18,17 @@ from grader.report.words import (
     by_part,
     follow_notes,
     is_left_out,
-    isolated,
     item_points,
     judged_points,
     late_sentence,
+    not_isolated,
     summary,
     told_student,
     undecided_milli,
 )
 
 PERSON = "A person will look at this submission; the points may still change."
-OPEN = f"{NO_ISOLATION.upper()}. These points are not final: the grader was told to run the notebook unprotected."
+NOT_FINAL = "These points are not final: the grader was told to run the notebook {}."
 UNDECIDED = "The grader could not decide this by itself: a person will look, and the points may rise."
 
 
@@ -53,8 +53,8 @@ def judged_so_far(report: GradeReport) -> str:
 
 def overview(report: GradeReport) -> Iterator[str]:
     """A few sentences on the whole."""
-    if not isolated(report.isolation):
-        yield OPEN
+    if told_open := open_box(report):
+        yield told_open
     yield summary(report)
     if report.status is not Status.OK:
         yield f"The notebook {STATUS_WORDS[report.status]}."
@@ -65,6 +65,13 @@ def overview(report: GradeReport) -> Iterator[str]:
     yield from told_student(report)
     if report.device:
         yield f"Run on a {'GPU' if report.device.startswith('cuda') else 'CPU'}."
+
+
+def open_box(report: GradeReport) -> str:
+    """What a student reads where the box did not keep the notebook in; empty where it did."""
+    words = not_isolated(report.isolation)
+    protected = "unprotected" if words == NO_ISOLATION else "with little protection"
+    return f"{words.upper()}. {NOT_FINAL.format(protected)}" if words else ""
 
 
 def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from grader.report.words import (
     STATUS_WORDS,
     follow_notes,
     is_lost,
+    isolation_note,
     isolation_warning,
     item_points,
     judged_points,
@@ -100,6 +101,8 @@ def _notes(report: GradeReport) -> Iterator[_Line]:
     yield from _listed("Events:", report.events, "bold")
     if warning := isolation_warning(report):  # once more: the first line has scrolled away
         yield warning, "bold red"
+    if note := isolation_note(report):
+        yield note, ""
     yield f"Notebook {STATUS_WORDS[report.status]}. Device: {plain(report.device, LONGEST['title'])}.", ""
 
 

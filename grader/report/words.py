@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from grader.notebook.format import one_line
-from grader.records import LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome, Remark, Status
+from grader.records import AS_GRADER, LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome, Remark, Status
 from grader.report.points import of_points, points_text
 
 OUTCOME_WORDS: Mapping[Outcome, str] = MappingProxyType(
@@ -41,6 +41,7 @@ STATUS_WORDS: Mapping[Status, str] = MappingProxyType(
 _MAX_REASON = 300  # characters of a check's message
 LOOKED_AT = "looked_at"  # the kind of a remark: a person has looked, and says so
 NO_ISOLATION = "Graded without isolation"
+LITTLE_ISOLATION = "Graded with little isolation"
 _TOLD = (  # kinds of remarks, and what a student reads where there is one of them
     (
         {"given_cell_changed", "given_cell_missing"},
@@ -59,8 +60,15 @@ LONGEST = MappingProxyType({"name": 120, "id": 80, "title": 200, "message": 600,
 
 
 def isolated(isolation: str) -> bool:
-    """Whether the box had walls at all; every report says loudly where it had none."""
-    return not isolation.startswith("none")
+    """Whether the box had walls that hold; every report says loudly where it had none, or one within reach."""
+    return not isolation.startswith(("none", AS_GRADER))
+
+
+def not_isolated(isolation: str) -> str:
+    """The first words of a warning; empty where there is none."""
+    if isolated(isolation):
+        return ""
+    return LITTLE_ISOLATION if isolation.startswith(AS_GRADER) else NO_ISOLATION
 
 
 def needs_person(items: Sequence[ItemVerdict], remarks: Sequence[Remark], status: Status, isolation: str) -> bool:
@@ -73,12 +81,29 @@ def needs_person(items: Sequence[ItemVerdict], remarks: Sequence[Remark], status
 
 
 def isolation_warning(report: GradeReport) -> str:
-    """What every report says where the box had no walls, for staff; empty where it had."""
+    """What every report says where the box had no walls, or a low one, for staff; empty where it had."""
     if isolated(report.isolation):
         return ""
+    if report.isolation.startswith(AS_GRADER):
+        return (
+            f"{LITTLE_ISOLATION}: the submission ran as the grader's own account. Landlock and a filter kept files,"
+            " memory and the network from it; not the account's terminals, nor the sockets of its desktop and services,"
+            " nor, before Linux 6.12, signals to its processes. Believe these points only for code that is not hostile."
+        )
     return (
         f"{NO_ISOLATION}: the submission could read and change whatever the grader's account can. "
         "Believe these points only for code you trust."
+    )
+
+
+def isolation_note(report: GradeReport) -> str:
+    """What a report says to staff of a box that was isolated, and less than the default one; else empty."""
+    if not isolated(report.isolation) or not report.isolation.startswith("user"):
+        return ""
+    files = "file permissions alone kept files from it, " if "no Landlock" in report.isolation else ""
+    return (
+        f"Graded without namespaces, by a user of the box's own: {files}the machine's processes, host name and file"
+        " names were in sight, and boxes that ran at the same time could hand each other files in /dev/shm."
     )
 
 

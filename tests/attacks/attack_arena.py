@@ -16,11 +16,13 @@ from pathlib import Path
 from unittest import mock
 
 import psutil
+import pytest
 import yaml
 from attack_entries import Attack
 from attack_files import handed_in, written
 from attack_notebooks import base, built
 from attack_verdicts import Came
+from python_for_all import AS_ROOT, boxes_for_all
 from toy_exercise import running
 
 from grader.audit import corpus
@@ -127,7 +129,8 @@ class Arena:
 
 def graded(path: Path, folder: Path, attack: Attack) -> Came:
     """The file has been graded in a real box, or refused."""
-    options = Options(seed=SEED, parts=((attack.part,) if attack.part else None) if attack.train else ())
+    parts = ((attack.part,) if attack.part else None) if attack.train else ()
+    options = Options(seed=SEED, parts=parts, isolation=attack.isolation)
     run = folder / "run"
     try:
         with _box_of(attack):
@@ -144,6 +147,10 @@ def graded(path: Path, folder: Path, attack: Attack) -> Came:
 
 def _box_of(attack: Attack) -> AbstractContextManager[object]:
     """A box that the attack can do something in: as an ordinary user's, where a box of root's would stop it at once."""
+    if attack.isolation == "user":
+        if not AS_ROOT:
+            pytest.skip("only root can give a box a user of its own")
+        return boxes_for_all()
     if not attack.same_user:
         return contextlib.nullcontext()
     return mock.patch("grader.running.backend_named", return_value=Bubblewrap(without={"another user"}))

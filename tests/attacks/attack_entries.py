@@ -28,6 +28,7 @@ OUTCOMES = ("scored", "student_fault", "limit", "tamper", "bad_input", "ours")
 # Wrong in its first item and right in all else; all right; unfinished; right, but too small and hardly trained.
 BASES = ("half", "right", "template", "weak")
 EXERCISES = ("toy", "vae")
+ISOLATIONS = ("bubblewrap", "user")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Attack:
     times: int = 1  # how often it is handed in, into the same folder
     limits: dict[str, float] = field(default_factory=dict)  # instead of the toy's
     stopped_by: list[str] = field(default_factory=list)  # layers of the box: all must fall before it wins
+    isolation: str = "bubblewrap"  # one of ISOLATIONS: what it is graded in
     same_user: bool = False  # needs what is root's where the box has a user of its own: the runner's pipes, the home
     long: bool = False  # not in the fast form
     gpu: bool = False  # means nothing without one
@@ -95,6 +97,11 @@ def _checked(path: Path, attack: Attack) -> Attack:
         (attack.row not in rows(attack.family), f"unknown row {attack.row!r}; add it to rows.yaml"),
         (attack.outcome not in OUTCOMES, f"outcome {attack.outcome!r}: expected one of {', '.join(OUTCOMES)}"),
         (attack.exercise not in EXERCISES, f"exercise {attack.exercise!r}: expected one of {', '.join(EXERCISES)}"),
+        (
+            attack.isolation not in ISOLATIONS,
+            f"isolation {attack.isolation!r}: expected one of {', '.join(ISOLATIONS)}",
+        ),
+        (attack.isolation == "user" and bool(attack.stopped_by), "layers are taken away from bubblewrap's box alone"),
         (attack.base not in BASES, f"base {attack.base!r}: expected one of {', '.join(BASES)}"),
         (attack.base == "weak" and attack.exercise != "vae", "the toy has no weak solution"),
         (attack.change > 0, "an attack that gains points is a hole, not an entry"),

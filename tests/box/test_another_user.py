@@ -11,7 +11,16 @@ from small_box import kept, told
 from toy_exercise import running
 
 from grader.box import bubblewrap
-from grader.box.another_user import COUNT, FIRST, Readable, need_open, owns_the_kernel
+from grader.box.another_user import (
+    COUNT,
+    FIRST,
+    NEEDED_POWERS,
+    Readable,
+    free_id,
+    need_open,
+    owns_the_kernel,
+    powers_missing,
+)
 from grader.box.backend import ENGINE
 from grader.box.bubblewrap import MASKED_FOLDERS, Bubblewrap
 from grader.box.keeper import Keeper
@@ -153,6 +162,24 @@ def test_what_everybody_may_read_is_not_copied(tmp_path: Path) -> None:
     assert ((copy / "word").read_text(), (copy / "word").stat().st_mode & 0o777) == ("word", 0o644)
     readable.end()
     assert not copy.exists()
+
+
+def test_a_container_that_knows_few_users_gives_one_without_account_and_one_that_knows_none_is_one_line(
+    tmp_path: Path,
+) -> None:
+    known = tmp_path / "uid_map"
+    for text, low, high in (("0 0 4294967295", FIRST, FIRST + COUNT), ("0 100000 65536", 20_000, 60_000)):
+        known.write_text(f"         {text}\n")
+        assert all(low <= free_id(known) < high for _ in range(20))
+    known.write_text("0 1000 1\n1 100000 25001\n")
+    assert 20_000 <= free_id(known) <= 25_001
+    known.write_text("0 1000 1\n")
+    with pytest.raises(BoxError, match="root knows no user but itself here"):
+        free_id(known)
+
+
+def test_powers_are_those_that_this_process_has() -> None:
+    assert powers_missing() == ([] if owns_the_kernel() else list(NEEDED_POWERS))
 
 
 def test_a_private_python_is_one_line(tmp_path: Path) -> None:

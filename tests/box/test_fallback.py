@@ -10,6 +10,7 @@ from small_box import kept, told
 from toy_exercise import running
 
 from grader.box import layers, watch
+from grader.box.backend import Command
 from grader.box.kernel_limits import Cgroups, rlimits
 from grader.records import Status
 
@@ -63,7 +64,7 @@ def test_a_great_many_empty_files_are_too_many(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_box_is_looked_into_by_a_process_that_is_there() -> None:
-    watched = watch.Watch(0, running.rubric().limits, (), counted=False, limited=True)
+    watched = watch.Watch(0, running.rubric().limits, Command((), {}), counted=False, limited=True)
     gone, there = (psutil.Popen(["sleep", length]) for length in ("0", "60"))
     watched._seen = {process.pid: psutil.Process(process.pid) for process in (gone, there)}
     gone.wait()
@@ -77,7 +78,7 @@ def test_whom_to_end_is_known_without_measuring_anybodys_memory(monkeypatch: pyt
     monkeypatch.setattr(watch, "_resident_mb", lambda process: pytest.fail("measured"))
     monkeypatch.setattr(watch, "_proportional_mb", lambda process: pytest.fail("measured"))
     child = psutil.Popen(["sleep", "60"])
-    watched = watch.Watch(os.getpid(), running.rubric().limits, (), counted=False, limited=True)
+    watched = watch.Watch(os.getpid(), running.rubric().limits, Command((), {}), counted=False, limited=True)
     assert child.pid in {process.pid for process in watched.family()}
     child.kill()
     child.wait()

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import socket
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +15,8 @@ from grader.box.kernel_limits import can_be_made
 from grader.box.layers import LAYERS, missing_here
 from grader.errors import BoxError
 
-SECRET = "a-secret-of-the-caller"
 ROOT = os.getuid() == 0
 ALSO = ("another user",) if ROOT else ()  # stops what the grader's own user could do
-SHARED_KEY = 0x5AE0_0001
 
 
 @dataclass(frozen=True)
@@ -114,40 +108,6 @@ ACTIONS = {
     "rlimits": Action("tell(tried(lambda: os.truncate(os.open('/tmp/large', os.O_CREAT | os.O_WRONLY), 10**9)))"),
     "watch": Action(FORKS, given=("cgroups", "rlimits")),
 }
-
-
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """What the scripts are told about this machine: all of it is the test's own."""
-    libc = ctypes.CDLL(None)
-    segment = libc.shmget(SHARED_KEY, 4096, 0o1600)
-    private = tmp_path_factory.mktemp("mine") / "gradebook.csv"
-    private.write_text(SECRET)
-    readable, writable = os.pipe()
-    secret = os.memfd_create("secret", 0)  # without close-on-exec, like a careless caller's
-    os.write(secret, SECRET.encode())
-    with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COURSE_TOKEN", SECRET)
-        threading.Thread(target=_accept, args=(server,), daemon=True).start()
-        yield {
-            "PORT": str(server.getsockname()[1]),
-            "KEEPER": str(os.getpid()),
-            "HOSTNAME": repr(socket.gethostname()),
-            "FILE": repr(str(private)),
-            "SHARED": str(SHARED_KEY),
-            "SECRET": SECRET,
-        }
-    for descriptor in (secret, readable, writable):
-        os.close(descriptor)
-    libc.shmctl(segment, 0, None)
-
-
-def _accept(server: socket.socket) -> None:
-    try:
-        while True:
-            server.accept()[0].close()
-    except OSError:
-        return
 
 
 def outcome(script: str, places: dict[str, str], *without: str) -> str:

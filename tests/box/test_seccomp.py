@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from errno import ENOSYS, EPERM
+from errno import ENOSYS, EOPNOTSUPP, EPERM
 from typing import Any
 
 import pytest
@@ -15,8 +15,10 @@ from grader.box.seccomp import (
     ARCHITECTURES,
     ARGUMENTS,
     DENIED,
+    DENIED_SHARED,
     MACHINES,
     NEWEST,
+    PRETENDED_OWN,
     X32,
     engine_profile,
     error_of,
@@ -73,6 +75,34 @@ def test_the_program_refuses_foreign_and_unknown_calls(machine: str) -> None:
     assert verdict(code, own, X32 | everyday) == EPERM
     assert verdict(code, own, 2**32 - 1) == EPERM
     assert (verdict(code, own, NEWEST), verdict(code, own, NEWEST + 1)) == (0, ENOSYS)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_box_without_namespaces_may_use_nothing_that_the_machine_shares(machine: str) -> None:
+    architecture, column = ARCHITECTURES[machine], MACHINES.index(machine)
+    whole, plain = kernel_filter(machine, shared=True, own_files=True), program(machine)
+    shared = kernel_filter(machine, shared=True)
+    assert whole is not None
+    assert shared is not None
+    for name, numbers in DENIED_SHARED.items():
+        number = numbers[column]
+        assert number is not None
+        found = [verdict(code, architecture, number) for code in (plain, shared, whole)]
+        assert found == [0, EPERM, EPERM], name
+    for name, numbers in PRETENDED_OWN.items():
+        if (number := numbers[column]) is not None:
+            assert [verdict(code, architecture, number) for code in (plain, shared, whole)] == [0, 0, PRETENDS], name
+    for name in ("socket", "socketpair"):
+        number = ARGUMENTS[name].numbers[column] or 0
+        found = {family: verdict(shared, architecture, number, family) for family in range(64)}
+        assert [family for family, error in found.items() if error == 0] == [1]
+        assert set(found.values()) == {0, EOPNOTSUPP}
+    for calls in DENIED.values():
+        for name, numbers in calls.items():
+            if (number := numbers[column]) is not None:
+                assert verdict(whole, architecture, number) == (error_of(name) or PRETENDS), name
+    assert [verdict(whole, architecture, number, THREAD) for number in ALLOWED[machine]] == [0] * 8
+    assert len(whole) < 8 * 4096
 
 
 def test_another_machine_has_no_filter() -> None:

@@ -56,7 +56,10 @@ def test_help_names_every_verb_and_each_verb_shows_an_example() -> None:
         (["grad", "x.ipynb"], "verb 'grad': unknown; did you mean 'grade'?"),
         (["grade", "reference/vae_mnist.ipnb"], "no such file; did you mean 'vae_mnist.ipynb'?"),
         (["grade", "reference/vae_mnist.ipynb", "--isolation", "bublewrap"], "did you mean 'bubblewrap'?"),
-        (["grade", "reference/vae_mnist.ipynb", "--isolation", "non"], "expected one of bubblewrap, container, none"),
+        (
+            ["grade", "reference/vae_mnist.ipynb", "--isolation", "non"],
+            "expected one of bubblewrap, container, user, none",
+        ),
         (["grade", "reference/vae_mnist.ipynb", "--sed", "1"], "--seed"),
         (["history", "runs/none-there"], "none-there"),
     ],

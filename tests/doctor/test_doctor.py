@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from python_for_all import AS_ROOT, boxes_for_all
 from rich.console import Console
 from toy_exercise.running import write_exercise
 
@@ -18,6 +19,7 @@ from grader.doctor import cells, examination, findings
 from grader.doctor.boxes import run_box
 from grader.doctor.cells import host
 from grader.doctor.findings import Finding, State, show, verdict
+from grader.records import AS_GRADER
 
 QUIET = {"tcp": "OSError", "udp": "worked", "dns": "gaierror", "abstract": "OSError", "socket_file": "OSError"}
 QUIET_TOLD = QUIET | {"interfaces": ["lo"], "seconds": 0.1}
@@ -110,6 +112,38 @@ def test_what_is_seen_is_named_by_what_it_is() -> None:
     assert [one.state for one in found] == [State.BROKEN, State.HOLDS, State.HOLDS]
 
 
+def test_without_namespaces_names_are_weaker_and_what_is_read_breaks_the_promise() -> None:
+    hidden = {"/somewhere/rubric.yaml": "the rubric"}
+    told = {"seen": ["/somewhere/rubric.yaml"], "read": [], "processes": 99}
+    found = findings.sight(told, hidden, namespaces=False)
+    assert [one.state for one in found] == [State.WEAK, State.HOLDS, State.WEAK]
+    read = findings.sight(told | {"read": ["/somewhere/rubric.yaml"]}, hidden, namespaces=False)
+    assert (read[0].state, read[0].found) == (State.BROKEN, "the box sees the rubric")
+    assert findings.sight(told, hidden)[0].state is State.BROKEN
+
+
+def test_a_box_whose_user_is_the_graders_breaks_the_promise_and_an_older_landlock_is_weaker() -> None:
+    assert [one.state for one in findings.own_user("user: Landlock 6", 6)] == [State.HOLDS, State.HOLDS]
+    assert [one.state for one in findings.own_user(f"{AS_GRADER}: Landlock 7", 7)] == [State.BROKEN, State.HOLDS]
+    old, none = (findings.own_user("user", version)[1] for version in (3, 0))
+    assert (old.state, none.state) == (State.WEAK, State.WEAK)
+    assert "TCP, which the filter alone refuses (from Linux 6.7 on)" in old.found
+    assert "reading what every user may read" in none.found
+    assert "reading what every user may read" not in old.found
+
+
+def test_an_abstract_socket_is_weaker_only_where_no_kernel_could_close_it() -> None:
+    told = QUIET_TOLD | {"abstract": "worked"}
+    assert [one.state for one in findings.network(told, [], weaker=["abstract"])] == [State.WEAK, State.HOLDS]
+    both = findings.network(told | {"tcp": "worked"}, [], weaker=["abstract"])
+    assert [one.state for one in both] == [State.WEAK, State.BROKEN]
+
+
+def test_bounds_that_an_account_cannot_lower_are_no_powers() -> None:
+    assert states(findings.powers(TAME | {"bounds": True}))["no powers"] is State.BROKEN
+    assert states(findings.powers(TAME | {"bounds": True}, lowered=False))["no powers"] is State.HOLDS
+
+
 def test_a_box_that_says_nothing_keeps_no_promise() -> None:
     silent = findings.network({}, []) + findings.sight({}, {}) + findings.powers({})
     silent += findings.disk_and_files({}, {}, 100)
@@ -144,6 +178,18 @@ def test_this_machine_keeps_its_promises(tmp_path: Path, monkeypatch: pytest.Mon
     found = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
     assert [one for one in found if one.state is State.BROKEN] == []
     assert len(found) >= 18
+
+
+def test_a_box_without_namespaces_is_tried_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "WALL_S", 2.0)
+    with boxes_for_all():
+        found = examination.examine(write_exercise(tmp_path), "user", lambda _: None)
+    broken = {one.title for one in found if one.state is State.BROKEN}
+    assert broken <= (set() if AS_ROOT else {"a user of its own", "no network"})
+    assert ("a user of its own" in broken) == (not AS_ROOT)
+    weak = {one.title for one in found if one.state is State.WEAK}
+    assert {"nothing secret in sight", "own processes only"} <= weak
+    assert len(found) >= 20
 
 
 def test_without_isolation_the_doctor_says_so_and_tries_nothing(

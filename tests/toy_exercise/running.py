@@ -48,7 +48,12 @@ def restored(submission: Notebook) -> Restored:
 
 
 def run(
-    before: Sequence[str] = (), *, train: bool = True, changed: Mapping[str, str] | None = None, **limits: Any
+    before: Sequence[str] = (),
+    *,
+    train: bool = True,
+    changed: Mapping[str, str] | None = None,
+    isolation: str = "bubblewrap",
+    **limits: Any,
 ) -> Ran:
     """A right solution with these cells before its own has run in a real box."""
     exercise = toy_exercise.Toy()
@@ -56,7 +61,7 @@ def run(
     questions = exercise.questions(np.random.default_rng(1), settings.sizes)
     submission = restored(notebook.submission(before, **(changed or {})))
     parts = None if train else ()
-    with supply(exercise, settings.limits, {}, "bubblewrap") as boxes:
+    with supply(exercise, settings.limits, {}, isolation) as boxes:
         case = Case(submission, settings, exercise, questions, boxes)
         return run_submission(case, lambda _: None, parts=parts)
 

@@ -1,0 +1,59 @@
+"""Landlock's words: what a process may still do with files once it has restricted itself, which needs no privilege.
+
+`launch.open_rules` makes the calls; here is what it is told. Each version of the kernel's interface can forbid more:
+
+| version | since Linux | more that can be forbidden |
+| --- | --- | --- |
+| 1 | 5.13 | opening, making and removing files, and tracing a process outside |
+| 2 | 5.19 | moving and linking a file from one folder to another; before, all of that is forbidden |
+| 3 | 6.2 | emptying a file |
+| 4 | 6.7 | TCP |
+| 5 | 6.10 | a device's own calls |
+| 6 | 6.12 | signals to a process outside, and abstract sockets that one outside has made |
+
+See landlock(7). What no version up to 6 forbids: to ask whether a path exists, to change a file's mode or times, and to
+connect to a socket that lies in a file.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+
+CREATE_RULESET = 444  # on every machine
+ASK_VERSION = 1
+
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+REMOVE_FILE, MAKE_REG = 1 << 5, 1 << 8
+REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
+FIRST = (1 << 13) - 1  # what the first version knows: all below REFER
+OF_FILE = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV  # the others mean something for a folder alone
+TCP = 0b11  # to bind, to connect
+SCOPES = 0b11  # abstract sockets, signals
+
+SEE = EXECUTE | READ_FILE | READ_DIR
+OWN = FIRST | REFER | TRUNCATE
+DEVICE = READ_FILE | WRITE_FILE | READ_DIR | TRUNCATE | IOCTL_DEV
+SHARED = READ_FILE | WRITE_FILE | REMOVE_FILE | MAKE_REG | TRUNCATE | REFER  # names in it cannot be listed
+
+_KNOWN = {1: FIRST, 2: REFER, 3: TRUNCATE, 5: IOCTL_DEV}
+
+SINCE = {1: "5.13", 2: "5.19", 3: "6.2", 4: "6.7", 5: "6.10", 6: "6.12"}  # the kernel that brought each version
+
+
+def version() -> int:
+    """The version that this kernel offers; 0 where Landlock is not there, or was not switched on."""
+    return max(0, int(ctypes.CDLL(None).syscall(CREATE_RULESET, None, 0, ASK_VERSION)))
+
+
+def known(rights: int, offered: int) -> int:
+    """The rights, as far as that version knows them."""
+    return rights & sum(bits for since, bits in _KNOWN.items() if offered >= since)
+
+
+def ruleset(offered: int) -> bytes:
+    """The kernel's `struct landlock_ruleset_attr`: everything is forbidden that this version can forbid."""
+    files = known(sum(_KNOWN.values()), offered)
+    network, scopes = TCP if offered >= 4 else 0, SCOPES if offered >= 6 else 0
+    fields = (files, network, scopes)[: 1 + (offered >= 4) + (offered >= 6)]
+    return struct.pack(f"={len(fields)}Q", *fields)

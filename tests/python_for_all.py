@@ -1,0 +1,82 @@
+"""A Python that every user may run, for boxes that have a user of their own.
+
+The one that runs the tests may lie below a folder of root's alone. Then a system's Python of the same version takes its
+place, with the same packages: those lie where everybody may read them, or the tests say why they are skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest import mock
+
+import pytest
+
+from grader.box.another_user import closed_above, open_to_all
+from grader.box.bubblewrap import python_folders, python_program
+
+VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+PLACES = ("/usr/bin", "/usr/local/bin")
+AS_ROOT = os.getuid() == 0
+STRANGER = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"]
+
+
+@dataclass(frozen=True)
+class Python:
+    """The program, and the folders that it needs."""
+
+    program: str
+    folders: tuple[Path, ...]
+
+    @property
+    def taken(self) -> str:
+        """A line of Python that has the grader start its boxes with it."""
+        return (
+            "from pathlib import Path; from grader.box import own_user; "
+            f"own_user.python_program = lambda: {self.program!r}; "
+            f"own_user.python_folders = lambda: [Path(folder) for folder in {list(map(str, self.folders))!r}]"
+        )
+
+
+def python_for_all() -> Iterator[Python]:
+    """To be used as a fixture."""
+    own = (Path(python_program()), *python_folders())
+    if not any(map(closed_above, own)):
+        yield Python(str(own[0]), own[1:])
+        return
+    packages = Path(sys.prefix).resolve()
+    found = [Path(place, VERSION) for place in PLACES if Path(place, VERSION).exists()]
+    if not found or closed_above(packages) or not open_to_all(packages):
+        pytest.skip("this interpreter can be run by its owner only, and there is no other with the same packages")
+    with TemporaryDirectory(prefix="python-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "bin").mkdir()
+        (folder / "lib" / VERSION).mkdir(parents=True)
+        (folder / "bin" / "python").symlink_to(found[0])
+        (folder / "pyvenv.cfg").write_text(f"home = {found[0].parent}\n")
+        inside = packages / "lib" / VERSION / "site-packages"
+        (folder / "lib" / VERSION / "site-packages").symlink_to(inside)
+        program = str(folder / "bin" / "python")
+        asked = subprocess.run([program, "-c", "import numpy, zmq"], capture_output=True, check=False)
+        if asked.returncode:
+            pytest.skip("the system's Python cannot use these packages")
+        yield Python(program, (folder, packages))
+
+
+@contextmanager
+def boxes_for_all() -> Iterator[None]:
+    """Boxes with a user of their own can be started, where root runs the tests; else they are the grader's."""
+    with ExitStack() as stack:
+        if AS_ROOT:
+            python = stack.enter_context(contextmanager(python_for_all)())
+            place = "grader.box.own_user.python_"
+            stack.enter_context(mock.patch(f"{place}program", return_value=python.program))
+            stack.enter_context(mock.patch(f"{place}folders", return_value=list(python.folders)))
+        yield

@@ -292,7 +292,8 @@ def run(check: Check, environment: Mapping[str, str]) -> None:
         said = {one["title"]: one for one in found["promises"]}
         bad = [f"{title}: {one['found']}" for title, one in said.items() if one["state"] != "holds" and title != "GPU"]
         gpu = f"GPU: {said['GPU']['found']}" if "GPU" in said else ""
-        state = "done" if found["fit"] else "failed"
+        idle = check.gpu and said.get("GPU", {}).get("state") != "holds"
+        state = "done" if found["fit"] and not idle else "failed"
         return Step("the doctor", state, told="; ".join(filter(None, [found["verdict"], gpu, *bad])), values=found)
 
     def grade(name: str, on: Mapping[str, str]) -> Callable[[float], Step]:

@@ -30,6 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--budget-s", type=float, default=BUDGET_S, help="for everything, in seconds")
     asked = parser.parse_args(arguments)
     wheels, out = asked.wheels.absolute(), asked.out.absolute()
+    os.umask(0o022)  # a box that root starts has another user, who has to read the environment
     place = place_for_environment(ROOT / "build")
     try:
         print(f"gpu-check: an environment from {asked.wheels}", flush=True)

@@ -202,6 +202,22 @@ def test_a_command_is_ended_with_all_it_started_when_its_time_is_over(tmp_path: 
     assert "begun" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize(
+    ("device", "gpu", "holds"),
+    [("cpu", False, True), ("cpu", True, False), ("cuda (H100)", True, True), ("", True, False)],
+)
+def test_a_reference_beside_an_idle_gpu_is_not_as_it_should_be(
+    tmp_path: Path, device: str, gpu: bool, holds: bool
+) -> None:
+    made, _ = check(tmp_path, 100)
+    made.gpu = gpu
+    if device:
+        made.step("the reference", 1, lambda _: Step("the reference", "done", values={"device": device}))
+    assert made.holds() is holds
+    made.step("another", 1, lambda _: Step("another", "failed"))
+    assert not made.holds()
+
+
 def report(folder: Path, points: float, device: str = "cpu") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     told = {"items": [{"id": "vae.loss", "points": points}], "device": device, "remarks": [{"message": "Well."}]}

@@ -192,9 +192,10 @@ def masks(*, names_threads: bool = False) -> list[str]:
 def _read_only_but_processes() -> Iterator[str]:
     """Covers what lies in /proc beside the processes, and can be written or holds what can be."""
     for path in sorted(Path("/proc").iterdir()):
-        name, mode = path.name, path.lstat().st_mode
-        known = name in {*MASKED_FILES, *MASKED_FOLDERS} or name.isdigit()
-        if not known and (stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and mode & 0o222)):
+        if path.name.isdigit() or path.name in {*MASKED_FILES, *MASKED_FOLDERS}:
+            continue
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and mode & 0o222):
             yield from ("--ro-bind-try", str(path), str(path))
 
 

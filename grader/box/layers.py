@@ -25,6 +25,7 @@ LAYERS: dict[str, str] = {
     "capabilities": "the box's user has no powers, not even over the box",
     "user namespaces": "no further namespace, in which it would have some",
     "another user": "where root grades: the box's user is nobody outside, too, and owns nothing of the machine's",
+    # With a GPU, files of the box's own processes there can be written, for CUDA's driver names its threads.
     "kernel settings": "nothing in /proc can be written, and what it has for the machine's owner is not there",
     "seccomp": "calls that no notebook needs are refused before the kernel's own code for them runs",
     "environment": "no variable of the caller's",

@@ -43,7 +43,7 @@ try:
     told["init"] = cuda.cuInit(0)
     cuda.cuDriverGetVersion(ctypes.byref(version))
     told["driver"] = version.value
-except OSError as error:
+except (OSError, AttributeError) as error:
     told["library"] = str(error)
 import torch
 told |= {"torch": torch.__version__, "cuda": torch.version.cuda or "", "count": 0, "name": "", "error": ""}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from made_up_gpus import H100, LIBRARIES, libraries, machine, row
 from toy_exercise import Toy, running
 
+from grader.batch import local
 from grader.batch.local import Slot, slots
 from grader.box import gpu
 from grader.box.bubblewrap import Bubblewrap, gpu_arguments
@@ -86,6 +88,15 @@ def test_a_class_uses_every_gpu_as_far_as_its_memory_goes(
     machine(tmp_path, monkeypatch, [row(index, free=mb) for index, mb in enumerate(free)])
     found = [slot.gpu for slot in slots(wanted, LIMITS)]
     assert tuple(found.count(f"GPU-{index}0000000-aaaa") for index in range(len(free))) == each
+
+
+@pytest.mark.parametrize("own", ["GPU-10000000-aaaa", ""])
+def test_a_worker_sees_the_gpu_of_its_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str) -> None:
+    told = [sys.executable, "-c", f"import os; print(os.environ['{VISIBLE}'])"]
+    monkeypatch.setattr(local, "command", lambda _: told)
+    monkeypatch.setenv(VISIBLE, "0,1")
+    process = local._Worker(Slot(gpu=own), tmp_path / "log")._start()
+    assert process.communicate()[0].decode().strip() == (own or "0,1")
 
 
 def test_the_rows_of_instances_count_by_their_own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,13 +308,18 @@ def test_nothing_is_mounted_where_the_system_already_is() -> None:
     assert [place for place in places if place.startswith("/usr")] == []
 
 
-@pytest.mark.usefixtures("podman")
-def test_a_container_has_one_gpu_and_the_same_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("engine", "asked"), [("podman", "nvidia.com/gpu=1:1"), ("docker", "device=MIG-a28ad590")])
+def test_a_container_has_one_gpu_and_the_same_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, asked: str
+) -> None:
+    (tmp_path / engine).write_text("#!/bin/sh\n")
+    (tmp_path / engine).chmod(0o755)
+    monkeypatch.setenv("VAE_GRADER_IMAGE", "image")
     machine(tmp_path, monkeypatch, DIVIDED, LISTED)
     libraries(tmp_path / "known")
     monkeypatch.setenv(VISIBLE, "MIG-a28ad590-3fda-56dd-84fc-0a0b96edc58d")
     command = Container().command({"/box/engine": tmp_path}, LIMITS, gpu=True)
-    assert "nvidia.com/gpu=1:1" in command.arguments
+    assert any(word.startswith(asked) for word in command.arguments)
     assert any(word.endswith(f"destination={IN_BOX}/libcuda.so.1,readonly") for word in command.arguments)
     command.end()
 

@@ -187,5 +187,5 @@ def test_what_a_box_may_send_is_bounded_in_bytes_and_in_number() -> None:
 
 
 def test_an_unknown_backend_is_one_line() -> None:
-    with pytest.raises(BoxError, match=r"^isolation 'jail': expected one of bubblewrap, container, none$"):
+    with pytest.raises(BoxError, match=r"^isolation 'jail': expected one of bubblewrap, container, user, none$"):
         backend_named("jail")

@@ -43,6 +43,8 @@ class Given:
 
     def asked(self) -> dict[str, list[str]]:
         """What a box is asked to look at, in the order of its answers, and in which kinds of stages."""
+        if not self.constants and not self.codes:
+            return {}
         return {"constants": list(self.constants), "codes": list(self.codes), "stages": list(STAGES)}
 
 

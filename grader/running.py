@@ -182,7 +182,8 @@ def supply(
 
 def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
     """What the answers of these stages may hold."""
-    specs = {**case.exercise.answer_specs(case.rubric.sizes), **of_given(case.exercise.parts)}
+    specs = dict(case.exercise.answer_specs(case.rubric.sizes))
+    specs |= of_given(case.exercise.parts) if case.given.asked() else {}
     return {source: spec for source, spec in specs.items() if source.stage in stages}
 
 

@@ -240,7 +240,10 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "format 3.9": (lambda: text(whole(nbformat=3.9)), "notebook format 3.9"),
     "format 5": (lambda: text(whole(nbformat=5)), "notebook format 5"),
     "R": (lambda: text(whole(metadata={"kernelspec": {"language": "R", "name": "ir"}})), "written for R"),
-    "Julia": (lambda: text(whole(metadata={"kernelspec": {"name": "julia-1.9"}})), "written for Julia"),
+    "Julia": (
+        lambda: text(whole(metadata={"kernelspec": {"name": "julia-1.9"}}, cells=[cell(source="using Flux")])),
+        "written for Julia",
+    ),
     "cells that are an object": (lambda: text(whole(cells={"0": cell()})), "no list of cells"),
     "sixty-one cells": (lambda: text(whole(cells=[cell()] * 61)), "61 cells, more than the 60"),
     "no code": (lambda: text(whole(cells=[{"cell_type": "markdown", "source": "x"}])), "no code cell"),

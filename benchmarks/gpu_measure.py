@@ -273,7 +273,7 @@ def class_estimate(one_s: float, boxes: int, cores: int, *, gpu: bool) -> float:
 def most_boxes(wanted: int, one: Step, free_gb: float, gpu_free_mib: float) -> str:
     """Why so many boxes do not fit; empty where they do."""
     if wanted * BOX_GB > free_gb:
-        return f"{wanted} boxes need {wanted * BOX_GB:.0f} GB of memory, {free_gb:.0f} GB are free"
+        return f"{wanted} boxes need {wanted * BOX_GB:.0f} GB of memory, {free_gb:.1f} GB are free"
     each = float(one.values.get("GPU MiB", 0.0))
     if each and wanted * each > gpu_free_mib:
         return f"{wanted} boxes need {wanted * each:.0f} MiB of GPU memory, {gpu_free_mib:.0f} MiB are free"

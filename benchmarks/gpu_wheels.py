@@ -147,7 +147,8 @@ def _pip(folder: Path, version: str, wanted: Sequence[str]) -> None:
     machine = platform.machine()
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in reversed(GLIBC)] + [f"manylinux2014_{machine}"]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary", ":all:", "--python-version", version, "--implementation", "cp"]
+    # pip takes 3.11 for 3.11.0, and some packages ask for a later one of its releases.
+    command += ["--only-binary", ":all:", "--python-version", f"{version}.99", "--implementation", "cp"]
     command += [word for name in platforms for word in ("--platform", name)]
     done = subprocess.run([*command, "--dest", str(folder), *wanted], capture_output=True, text=True)
     if done.returncode:

@@ -302,6 +302,12 @@ LAST = {
     "low recursion": last("import sys\nsys.setrecursionlimit(90)"),
     "no events": last("get_ipython().events.reset_all()"),
 }
+LIBRARIES = "('numpy', 'torch', 'random', 'json', 'safetensors', 'signal', 'io', 'zlib', 'types', 'ast')"
+NAMED_LIKE_LIBRARIES = f"for name in {LIBRARIES}:\n    open(name + '.py', 'w').write({{!r}})"
+LAST |= {
+    "files named like libraries": last(NAMED_LIKE_LIBRARIES.format("raise RuntimeError('mine')")),
+    "empty files named like libraries": last(NAMED_LIKE_LIBRARIES.format("")),
+}
 IMPORTS = {
     "missing for a plot": anywhere("import lets_plot_nothing as lp"),
     "missing with others": first("import not_there_at_all\nimport math\nimport numpy as np"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "notebook"))
-from oddities import FAMILIES, PERSON, drawn, kinds, single
+from oddities import FAMILIES, NAMED_LIKE_LIBRARIES, PERSON, drawn, fresh, kinds, single
+from whole_notebook import template
 
 from grader.pipeline import Options, grade
 from grader.records import GradeReport, Outcome
@@ -64,6 +65,20 @@ def test_the_same_seed_draws_the_same_notebook_and_each_kind_is_drawn() -> None:
 def test_some_drawn_notebooks_cost_nothing(seed: int, tmp_path: Path) -> None:
     notebook, chosen = drawn(seed)
     hold(graded(notebook, tmp_path), chosen)
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("text", ["", "raise RuntimeError('mine')"])
+@pytest.mark.parametrize("ends", [False, True])
+def test_files_named_like_libraries_beside_an_empty_notebook_are_no_fault_of_ours(
+    text: str, ends: bool, tmp_path: Path
+) -> None:
+    notebook = template()
+    own = [NAMED_LIKE_LIBRARIES.format(text), *(["import os\nos._exit(1)"] if ends else [])]
+    notebook["cells"][1:1] = [fresh(source) for source in own]
+    report = graded(notebook, tmp_path)
+    assert report.points_milli == 0
+    assert {item.outcome for item in report.items} <= {Outcome.FAILED, Outcome.SKIPPED}
 
 
 @pytest.mark.long

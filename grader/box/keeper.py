@@ -225,6 +225,10 @@ class Keeper:
         if self.inbox.finished:  # an orderly end may take a moment
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=5)
+        if self._command.alone is not None:  # its guard ends what no namespace does, also what was never seen here
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=END_S)
         self._process.kill()
         for process in family:
             with contextlib.suppress(psutil.Error):

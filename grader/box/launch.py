@@ -187,14 +187,14 @@ def stand_guard(keeper: int, user: int | None, folder: str, shared: list[str]) -
 def end_all(user: int | None) -> bool:
     """Every process of the user is dead; without one, every process below this. False where one is not."""
     deadline = time.monotonic() + END_S
-    while left := list(processes_of(user) if user is not None else below(os.getpid())):
+    while list(processes_of(user)) if user is not None else below(os.getpid()):
         if user is not None and (child := os.fork()) == 0:
             become(user)
             os.kill(-1, signal.SIGKILL)  # all at once, so that none can make another meanwhile
             os._exit(0)
         elif user is not None:
             os.waitpid(child, 0)
-        for process in left if user is None else []:
+        for process in stopped_below(deadline) if user is None else ():
             with contextlib.suppress(OSError):  # it is gone
                 os.kill(process, signal.SIGKILL)
         with contextlib.suppress(OSError):  # there is nobody to bury
@@ -204,6 +204,17 @@ def end_all(user: int | None) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def stopped_below(deadline: float) -> set[int]:
+    """The living processes below this one, all of which stand still: one that runs makes others while it is killed."""
+    stopped: set[int] = set()
+    while (moving := set(below(os.getpid())) - stopped) and time.monotonic() < deadline:
+        for process in moving:
+            with contextlib.suppress(OSError):  # it is gone
+                os.kill(process, signal.SIGSTOP)
+        stopped |= moving
+    return stopped
 
 
 def processes_of(user: int) -> Iterator[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -27,7 +28,7 @@ from grader.box.another_user import COUNT, FIRST
 from grader.box.backend import ENGINE, backend_named
 from grader.box.keeper import Keeper
 from grader.box.kernel_limits import Cgroups
-from grader.box.launch import processes_of
+from grader.box.launch import processes_of, statuses
 from grader.box.layers import LAYERS_ALONE, missing_here
 from grader.box.own_user import OwnUser
 from grader.errors import BoxError
@@ -431,11 +432,20 @@ def test_files_hidden_deeper_than_a_path_can_say_are_too_many(monkeypatch: pytes
 @pytest.mark.whole
 def test_a_fork_bomb_ends_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cgroups, "_make", lambda *_: False)
-    bomb = "tell(os.getuid())\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
+    bomb = (
+        "tell([os.getuid(), os.getsid(0)])\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
+    )
     run = kept(bomb, backend=OwnUser(), wall_s=20)
-    user = int(run.inbox.answers[Address("small.box/value")])
+    user, session = json.loads(run.inbox.answers[Address("small.box/value")])
     assert run.status in (Status.KILLED, Status.TIMEOUT)
     assert not AS_ROOT or list(processes_of(user)) == []
+    assert [process for process, _ in statuses() if session_of(process) == session] == []
+
+
+def session_of(process: int) -> int | None:
+    with contextlib.suppress(OSError):
+        return os.getsid(process)
+    return None
 
 
 @needs_root

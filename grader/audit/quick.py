@@ -229,6 +229,9 @@ def _ask(warm: Warm, plan: Plan, stage: Stage, questions: bytes, folder: Path, i
         "skip": [],
         "probe": str(warm.exercise.in_box),
         "interface": plan.interface,
+        "given": {},
+        "engine": str(ENGINE_FOLDER),
+        "writable": [],
     }
     recorder = ENGINE_FOLDER / "recorder.py"
     variables = {"__name__": "recorder", "student": warm.shell.user_ns, "request": request}

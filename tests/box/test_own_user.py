@@ -311,7 +311,10 @@ time.sleep(0.5)
 def left_of(mark: str) -> list[str]:
     folders = [Path(place) for place in ("/tmp", "/var/tmp", "/dev/shm")]
     files = [str(path) for folder in folders for path in folder.glob(f"left-{mark}*")]
-    names = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    names = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            names.append(path.read_bytes())
     return files + [name.decode(errors="replace") for name in names if name.startswith(f"left-{mark}".encode())]
 
 

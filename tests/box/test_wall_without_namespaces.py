@@ -180,6 +180,7 @@ def test_no_process_outlives_the_run(looked: Any) -> None:
     assert left == []
 
 
+@pytest.mark.usefixtures("all_cores")
 def test_honest_code_with_workers_shared_memory_and_shells_runs(boxes: None) -> None:
     workers = (
         "import torch, multiprocessing, os\n"

@@ -17,7 +17,7 @@ from grader.records import Limits
 ENGINE = "/box/engine"  # where the box sees grader/in_box
 RUNNER = "runner.py"  # there, the program that every box begins with
 PROBE = "/box/probe"  # where it sees the exercise's in_box
-WORK = "/box/work"  # where the runner puts questions down: apart, so that a notebook that fills its folders leaves room
+WORK = "/box/run"  # where the runner puts questions down: apart, so that a notebook that fills its folders leaves room
 MNIST = "/box/mnist"  # where it sees MNIST's raw files, and nothing else of the cache
 SPARE_TASKS = 8  # the box's own, beside what the notebook may have
 

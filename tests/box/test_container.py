@@ -130,7 +130,7 @@ def test_everything_mounted_is_read_only_and_what_can_be_written_has_a_size(engi
     assert "type=bind,source=/somewhere/engine,destination=/box/engine,readonly" in mounts
     sized = [folder.partition(":")[0] for folder in values(command, "--tmpfs") if ",size=20000000," in folder]
     sized += ["/dev/shm"] if values(command, "--shm-size") == ["20000000"] else []
-    assert sorted(sized) == ["/box/work", "/content", "/dev/shm", "/home/student", "/tmp"]
+    assert sorted(sized) == ["/box/run", "/content", "/dev/shm", "/home/student", "/tmp"]
     command.end()
 
 

@@ -150,7 +150,7 @@ constants: setup ## trains the reference with other constants; writes docs/const
 costs: audit ## what each mistake of the corpus costs where it was made; writes docs/costs.md from the audit's table
 	@$(RUN) -m benchmarks.costs
 
-bench: setup ## what grading costs beside the notebook alone, Otter-Grader and nbgrader; writes docs/benchmarks.md (PARTS="whole short class data growth starts gpu")
+bench: setup ## what grading costs beside the notebook alone, Otter-Grader and nbgrader; writes docs/benchmarks.md (PARTS="whole short class data growth starts")
 	@mkdir -p build && $(RUN) -m benchmarks.bench $(PARTS)
 
 bench-class: setup ## a class of toy submissions: one at a time against several, the keeper's memory, a regrade

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import data_path, growth, on_gpu, starts
+from benchmarks import data_path, growth, starts
 from benchmarks.other_graders import nbgrader, otter, passed
 from benchmarks.phases import PHASES, phases
 from benchmarks.public_tests import SCORED, SEEN
@@ -38,10 +38,9 @@ RUBRIC = ROOT / "rubric.yaml"
 EARLIER = ROOT / "student_template" / "earlier" / "vae_mnist-b8e69a72.ipynb"  # what was handed out first
 PYTHON = [sys.executable, "-m"]
 GRADER = [*PYTHON, "grader"]
-PARTS = ("whole", "short", "class", "data", "growth", "starts", "gpu")
+PARTS = ("whole", "short", "class", "data", "growth", "starts")
 WRITES = {"whole": ("whole", "profile")}  # where it is more than the part itself
 CLASS = 8
-GPU_CLASS = 32
 UNSCORED = ", quality not scored"
 COLUMNS = ("part", "what", "median_s", "spread_s", "rounds", "keeper_mb", "note", "when", "machine")
 STORED = 200
@@ -83,7 +82,7 @@ def _measured(part: str, folder: Path) -> list[dict[str, str]]:
     when = datetime.now(UTC).date().isoformat()
     works: dict[str, Callable[[Path], Rows | dict[str, Rows]]] = {
         **{"whole": _whole, "short": _short, "class": _class, "data": _data},
-        **{"growth": _growth, "starts": _starts, "gpu": _gpu},
+        **{"growth": _growth, "starts": _starts},
     }
     found = works[part](folder)
     return [
@@ -210,17 +209,6 @@ def _data(folder: Path) -> Rows:
 def _starts(folder: Path) -> Rows:
     """What could stand in the place of a kernel."""
     return [(name, Measured(seconds), "") for name, seconds in starts.measure().items()]
-
-
-def _gpu(folder: Path) -> Rows:
-    """On a GPU: one grade, then a class with more and more boxes at once."""
-    line = _class_line(folder, GPU_CLASS)
-
-    def at_once(boxes: int) -> Run:
-        out = folder / f"gpu{boxes}"
-        return Run([*line, "--workers", str(boxes), "--out", str(out)], ROOT, codes=(0, 1))
-
-    return on_gpu.measure(_grade(_submission(folder), folder / "gpu"), at_once, GPU_CLASS)
 
 
 def _growth(folder: Path) -> Rows:

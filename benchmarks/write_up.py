@@ -13,7 +13,6 @@ HEADINGS = {
     "data": "Serving one epoch of MNIST, the data side alone",
     "growth": "How cost grows",
     "starts": "What starting takes",
-    "gpu": "On a GPU",
 }
 NOTES = {
     "whole": "Alternating, in one run. The other graders run eleven public tests, one for each item of the rubric, in "
@@ -25,7 +24,6 @@ NOTES = {
     "short": "Each is a process of its own, so the interpreter's start and the imports are in it.",
     "class": "One at a time means with all cores for each; side by side each keeps to one core.",
     "starts": "What could stand in the place of a kernel. A grade starts its kernels while it makes the questions.",
-    "gpu": "One grade by phase, then a class with more and more boxes at once.",
     "data": "The notebook's own `Batches` against torchvision's `DataLoader` with `ToTensor` in one process.",
     "growth": "Scoring is what `cvae.generation` costs, which looks at most; reading is reading a notebook with saved "
     "outputs, restoring what was given and comparing the outputs with the run's. Both are straight lines or better. "

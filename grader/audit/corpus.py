@@ -53,9 +53,7 @@ class Solution:
     seeds: int = 1  # with how many seeds of its training it is calibrated
     group: str = ""  # honest: ordinary, weak, or with the constants of the first notebook; or a defective model
     causes: list[str] = field(default_factory=list)  # of a wrong one: those of `causes` that its feedback may state
-    ceilings: dict[str, float] = field(
-        default_factory=dict
-    )  # of a wrong one that is nonsense: item -> the most that its code earns
+    ceilings: dict[str, float] = field(default_factory=dict)  # of nonsense: item -> the most that its code earns
     ladder: str = ""  # of a defective model: where it stands among others, in the order of the file, each worse
     spoils: list[str] = field(default_factory=list)  # of a defective model: the items whose pictures it spoils
     most: float = 1.0  # of their picture points, the share that it earns at most

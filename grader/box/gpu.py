@@ -230,14 +230,12 @@ def _chosen(cards: Mapping[int, Sequence[Gpu]], named: Sequence[str] | None) -> 
     return tuple(chosen)
 
 
-def environment_in_place(limits: Limits, *, gpu: bool) -> dict[str, str]:
+def environment_in_place(card: OneGpu | None) -> dict[str, str]:
     """What a box is told where it sees the machine's own files: the driver's libraries are found where they lie.
 
     Without a GPU for it, those that are there stay hidden.
     """
-    if not gpu:
+    if card is None:
         return {VISIBLE: ""} if has_driver() else {}
-    environment = dict(one_gpu(limits).environment)
-    if SEARCHED in environment and (driver := cuda_driver()) is not None:
-        environment[SEARCHED] = str(driver.folder)
-    return environment
+    here = [str(file.parent) for file in card.libraries.values()]
+    return {**card.environment, **({SEARCHED: here[0]} if here else {})}

@@ -93,8 +93,8 @@ class OwnUser:
             os.chown(folder, 0, user)
             folder.chmod(0o750)
         environment = box_environment(found, str(home), str(temporary), str(work))
-        environment |= environment_in_place(limits, gpu=gpu)
         card = one_gpu(limits) if gpu else None
+        environment |= environment_in_place(card)
         if not self._with("environment"):
             environment = {**os.environ, **environment}
         tasks = limits.processes + SPARE_TASKS

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from grader.box.backend import ENGINE, RUNNER, Command, Contents, box_environment
-from grader.box.gpu import environment_in_place
+from grader.box.gpu import environment_in_place, one_gpu
 from grader.records import Limits
 
 
@@ -31,7 +31,7 @@ class Unconfined:
         home.mkdir()
         environment = {
             **box_environment(contents, str(home), str(root), str(root / ".box")),
-            **environment_in_place(limits, gpu=gpu),
+            **environment_in_place(one_gpu(limits) if gpu else None),
         }
         environment["PATH"] = os.environ.get("PATH", environment["PATH"])
         arguments = [sys.executable, f"{contents[ENGINE]}/{RUNNER}"]

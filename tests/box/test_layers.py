@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +119,20 @@ def outcome(script: str, places: dict[str, str], *without: str) -> str:
     return found[0] if found else "refused"
 
 
+def stops(layer: str, action: Action, outcome: Callable[..., str]) -> None:
+    """The layer stops the action, alone, and where something else would, that is left out and tried, too.
+
+    outcome(script, *layers that are left out): "through" or "refused".
+    """
+    script, given, also = action.script, action.given, action.also
+    assert outcome(script, *given, *also) == "refused", "the layer alone does not stop it"
+    assert outcome(script, *given, *also, layer) == "through", "something else stops it too"
+    if also:
+        assert outcome(script, *given, layer) == "refused", f"{also[0]} does not stop it"
+    if given or also:
+        assert outcome(script) == "refused"
+
+
 def test_every_layer_is_tried() -> None:
     assert list(ACTIONS) == list(LAYERS)
 
@@ -128,14 +143,7 @@ def test_what_a_layer_stops_goes_through_without_it_or_runs_into_the_next(layer:
         pytest.skip(f"this machine cannot give the layer: {layer}")
     if layer == "another user" and not ROOT:
         pytest.skip("only a box that root starts has a user of its own")
-    action = ACTIONS[layer]
-    script, given, also = action.script, action.given, action.also
-    assert outcome(script, places, *given, *also) == "refused", "the layer alone does not stop it"
-    assert outcome(script, places, *given, *also, layer) == "through", "something else stops it too"
-    if also:
-        assert outcome(script, places, *given, layer) == "refused", f"{also[0]} does not stop it"
-    if given or also:
-        assert outcome(script, places) == "refused"
+    stops(layer, ACTIONS[layer], lambda script, *without: outcome(script, places, *without))
 
 
 def test_no_daemon_outlives_a_box_without_a_process_namespace() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 from toy_exercise import Toy, running
-from wall_cells import CELLS, MARK
+from wall_cells import CELLS, MARK, accept
 
 from grader.box.kernel_limits import Cgroups
 from grader.records import Status
@@ -30,16 +30,8 @@ def accepted() -> Any:
     """A listener on the loopback of the machine that grades, and who has connected to it."""
     connections: list[object] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=_accept, args=(server, connections), daemon=True).start()
+        threading.Thread(target=accept, args=(server, connections), daemon=True).start()
         yield server.getsockname()[1], connections
-
-
-def _accept(server: socket.socket, connections: list[object]) -> None:
-    try:
-        while True:
-            connections.append(server.accept())
-    except OSError:
-        return
 
 
 @pytest.fixture(scope="module")

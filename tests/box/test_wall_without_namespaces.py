@@ -18,7 +18,7 @@ import psutil
 import pytest
 from python_for_all import AS_ROOT, boxes_for_all
 from toy_exercise import running
-from wall_cells import CELLS, MARK
+from wall_cells import CELLS, MARK, accept
 
 from grader.box.another_user import FIRST
 from grader.box.kernel_limits import Cgroups
@@ -81,14 +81,6 @@ def sources(words: dict[str, str]) -> list[str]:
             source = source.replace(name, value)
         found.append("import os\nTEMPORARY, HOME = os.environ['TMPDIR'], os.environ['HOME']\n" + source)
     return found
-
-
-def accept(server: socket.socket, callers: list[object]) -> None:
-    try:
-        while True:
-            callers.append(server.accept())
-    except OSError:
-        return
 
 
 def told(looked: tuple[Ran, list[object]], cell: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 MARK = "daemon-of-the-wall-test"
 
 NETWORK = """
@@ -105,3 +107,12 @@ CELLS = {
     "daemon": DAEMON,
     "last": "print('here', value)",
 }
+
+
+def accept(server: socket.socket, callers: list[object]) -> None:
+    """Whoever connects to the server is among the callers, until it is closed."""
+    try:
+        while True:
+            callers.append(server.accept())
+    except OSError:
+        return

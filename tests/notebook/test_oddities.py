@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "notebook"))
 from oddities import FAMILIES, NAMED_LIKE_LIBRARIES, PERSON, drawn, fresh, kinds, single
 from whole_notebook import template
 

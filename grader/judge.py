@@ -134,7 +134,8 @@ def _after(cause: CheckVerdict, spec: CheckSpec, checks: Mapping[str, Check]) ->
     outcome = Outcome.NEEDS_REVIEW if undecided else Outcome.SKIPPED
     if cause.outcome is Outcome.SKIPPED:
         return _unjudged(spec, checks[spec.check], outcome, cause.message)
-    return _unjudged(spec, checks[spec.check], outcome, f"not judged, because this one failed: {cause.title}")
+    how = "could not be judged" if undecided else "failed"
+    return _unjudged(spec, checks[spec.check], outcome, f"not judged, because this one {how}: {cause.title}")
 
 
 def _unjudged(spec: CheckSpec, check: Check, outcome: Outcome, message: str) -> CheckVerdict:

@@ -44,7 +44,7 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"ExecutableNotFound|command not found"), "there is no such program"),
 )
 _WHERE = "where this was graded"
-_KEPT = 240  # characters of an error, so that the reason behind it is read
+_KEPT = 240  # characters of an error
 _UNDEFINED = re.compile(r"(?:NameError: name '|^`)(\w+)['`] is not defined")
 
 
@@ -72,7 +72,7 @@ def left_to_a_person(evidence: Evidence, restored: Restored, runs: Mapping[int, 
     faults = {}
     for name, fault in evidence.faults.items():
         if fault.blame is Blame.STUDENT and (why := _why(fault.message, causes, theirs)):
-            fault = Fault(Blame.MACHINE, f"{fault.message[:_KEPT]}; {why}")
+            fault = Fault(Blame.MACHINE, f"{why}: {fault.message[:_KEPT]}")
         faults[name] = fault
     return Evidence(evidence.questions, evidence.answers, faults)
 
@@ -81,7 +81,7 @@ def _why(message: str, causes: Mapping[str, str], theirs: set[str]) -> str:
     if (named := _UNDEFINED.search(message)) is not None:
         return causes.get(named[1], "")
     what = missing_here(message)
-    return f"{_WHERE}, {what}" if what and what not in theirs else ""
+    return f"{what} {_WHERE}" if what and what not in theirs else ""
 
 
 def _undefined_names(restored: Restored, runs: Mapping[int, CellRun], theirs: set[str]) -> Iterator[tuple[str, str]]:
@@ -97,7 +97,7 @@ def _undefined_names(restored: Restored, runs: Mapping[int, CellRun], theirs: se
         if named is not None:
             why = known.get(named[1], "")
         elif what and what not in theirs and (cleared or _was_run(_same_cell(restored, index))):
-            why = f"cell {index + 1} ('{cell_title(cells, index)}') needs more: {_WHERE}, {what}"
+            why = f"cell {index + 1} ('{cell_title(cells, index)}') stopped, because {what} {_WHERE}"
         else:
             why = ""
         if why:

@@ -108,6 +108,12 @@ def test_a_check_that_presupposes_a_lost_one_is_skipped() -> None:
     assert verdict.points_milli == 0
 
 
+def test_what_presupposes_an_undecided_check_says_that_it_is_no_failure() -> None:
+    verdict = judged((NotAnswered(Fault("ours", "the probe broke")), 1000, ()), (1.0, 500, ("check_0",)))
+    assert verdict.checks[1].outcome is Outcome.NEEDS_REVIEW
+    assert verdict.checks[1].message.startswith("not judged, because this one could not be judged: ")
+
+
 def test_a_check_that_presupposes_a_partly_lost_one_is_judged() -> None:
     verdict = judged((0.2, 1000, ()), (1.0, 500, ("check_0",)))
     assert verdict.points_milli == 750

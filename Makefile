@@ -25,7 +25,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## the environment and MNIST
-	@$(RUN) -m grader.data
+	@$(RUN) -m grader.exercises.vae_mnist.data
 
 $(STAMP): requirements.lock requirements-student.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
@@ -120,7 +120,7 @@ guide-pictures: setup ## grades the practice class and photographs its pages for
 	@$(RUN) -m docs.making.pictures $(OPTIONS)
 
 classifier: setup ## trains the classifier again (about 15 minutes on two cores)
-	@$(RUN) -m grader.classifier.train
+	@$(RUN) -m grader.exercises.vae_mnist.classifier.train
 
 audit: setup ## tries the rubric on every right and wrong solution of corpus/, components alone, in minutes
 	@$(RUN) -m grader audit --rubric "$(RUBRIC)" $(OPTIONS)

@@ -29,7 +29,7 @@ from benchmarks.write_up import HEADINGS, write_up
 from grader.audit import corpus
 from grader.batch.manifest import Manifest, write_manifest
 from grader.batch.records import HandedIn
-from grader.data.mnist import ensure_mnist
+from grader.exercises.vae_mnist.data.mnist import ensure_mnist
 from grader.notebook.format import load_notebook
 from grader.records import Notebook
 

@@ -27,12 +27,12 @@ import numpy as np
 import torch
 
 from grader.audit import corpus
-from grader.classifier import judge
 from grader.exercises.vae_mnist.checks import real
 from grader.exercises.vae_mnist.checks.pictures import digit_moments
-from grader.metrics.agreement import label_agreement
-from grader.metrics.frechet import normalised_frechet_distance
-from grader.metrics.reconstruction import explained_variance
+from grader.exercises.vae_mnist.classifier import judge
+from grader.exercises.vae_mnist.metrics.agreement import label_agreement
+from grader.exercises.vae_mnist.metrics.frechet import normalised_frechet_distance
+from grader.exercises.vae_mnist.metrics.reconstruction import explained_variance
 from grader.notebook.format import is_code, source_of
 
 TABLE = Path("docs/constants.csv")

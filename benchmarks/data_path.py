@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from grader.data.mnist import ensure_mnist
+from grader.exercises.vae_mnist.data.mnist import ensure_mnist
 
 ROUNDS, BATCH_SIZE = 5, 128
 

@@ -187,7 +187,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 @contextmanager
 def _gpu_memory() -> Iterator[list[float]]:
     """MiB in use on all GPUs that may be used, again and again while the block runs; the first is from before it."""
-    from grader.box.gpu import gpus
+    from grader.sandbox.gpu import gpus
 
     def look() -> float:
         return float(sum(card.total_mb - card.free_mb for card in gpus()))
@@ -333,7 +333,7 @@ def _at_once(check: Check, one: Step, boxes: int, environment: Mapping[str, str]
     """A class of as many copies of the reference as there are boxes at once."""
     import psutil
 
-    from grader.box.gpu import gpus
+    from grader.sandbox.gpu import gpus
 
     name = f"{boxes} boxes at once"
     free_gb = psutil.virtual_memory().available / 1e9
@@ -368,7 +368,7 @@ def machine_now(environment: Mapping[str, str]) -> tuple[dict[str, Any], bool]:
     """What this machine is, and whether boxes get a GPU."""
     import psutil
 
-    from grader.box.gpu import gpus, present
+    from grader.sandbox.gpu import gpus, present
 
     asked = subprocess.run([sys.executable, "-c", PROBE], env=dict(environment), capture_output=True, text=True)
     cards = [f"{card.name}, {card.total_mb} MiB, {card.free_mb} MiB free" for card in gpus()]
@@ -391,7 +391,7 @@ def machine_now(environment: Mapping[str, str]) -> tuple[dict[str, Any], bool]:
 
 
 def _driver() -> str:
-    from grader.box.gpu import nvidia_smi
+    from grader.sandbox.gpu import nvidia_smi
 
     if (tool := nvidia_smi()) is None:
         return "no nvidia-smi"
@@ -417,7 +417,9 @@ def main(arguments: Sequence[str]) -> int:
     (asked.out / "gpu-check.log").write_text("")
     environment = {**os.environ, "VAE_GRADER_CACHE": str(asked.work / "cache"), "PYTHONUNBUFFERED": "1"}
     carried = {**environment, "MNIST_ROOT": str(asked.wheels / "mnist")}
-    mnist = watched([sys.executable, "-m", "grader.data"], budget.left(), carried, asked.out / "gpu-check.log")
+    mnist = watched(
+        [sys.executable, "-m", "grader.exercises.vae_mnist.data"], budget.left(), carried, asked.out / "gpu-check.log"
+    )
     if mnist.code != 0:
         print(f"gpu-check: {mnist.last()}", file=sys.stderr)
         return 2

@@ -160,8 +160,8 @@ def _pack_mnist(folder: Path) -> None:
     """The folder has the four verified files, packed."""
     if all((folder / name).is_file() for name in MNIST_FILES):
         return
-    from grader.data import ensure_mnist
     from grader.errors import GraderError
+    from grader.exercises.vae_mnist.data import ensure_mnist
 
     try:
         raw = ensure_mnist(print) / "MNIST" / "raw"

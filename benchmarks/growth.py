@@ -16,7 +16,7 @@ import numpy as np
 
 from grader.audit import corpus
 from grader.exercises.vae_mnist.checks import pictures, real
-from grader.judge import judge
+from grader.grading.judge import judge
 from grader.notebook.format import is_code, load_notebook
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given

@@ -79,14 +79,14 @@ samples = sample_cvae(cvae, labels)
 assert samples.shape == (80, 1, 28, 28)""",
 }
 
-_IMPORTS = """from grader.classifier import judge
+_IMPORTS = """from grader.exercises.vae_mnist.classifier import judge
 from grader.exercises.vae_mnist.checks import real
 from grader.exercises.vae_mnist.checks import pictures
-from grader.metrics.agreement import label_agreement
-from grader.metrics.copies import copy_search
-from grader.metrics.diversity import class_entropy, distinct_share, spread_against
-from grader.metrics.frechet import normalised_frechet_distance
-from grader.metrics.reconstruction import explained_variance"""
+from grader.exercises.vae_mnist.metrics.agreement import label_agreement
+from grader.exercises.vae_mnist.metrics.copies import copy_search
+from grader.exercises.vae_mnist.metrics.diversity import class_entropy, distinct_share, spread_against
+from grader.exercises.vae_mnist.metrics.frechet import normalised_frechet_distance
+from grader.exercises.vae_mnist.metrics.reconstruction import explained_variance"""
 _RECONSTRUCTION = """x = test_images[:1000].cpu().numpy()
 with torch.no_grad():
     x_hat = {reconstructed}[0].clamp(0, 1).cpu().numpy()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from grader.judging_again import verdicts
+from grader.grading.regrade import verdicts
+from grader.grading.run_files import JUDGED
 from grader.rubric import load_rubric
-from grader.run_files import JUDGED
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from grader.box.backend import ENGINE, PROBE, Contents
-from grader.box.bubblewrap import Bubblewrap
-from grader.box.keeper import Keeper
 from grader.exercise import Exercise
-from grader.in_box.frames import CellStep
-from grader.planning import plan_frame
+from grader.grading.plan import plan_frame
+from grader.grading.run import ENGINE_FOLDER
 from grader.records import Rubric
 from grader.rubric import load_rubric
-from grader.running import ENGINE_FOLDER
+from grader.sandbox.backend import ENGINE, PROBE, Contents
+from grader.sandbox.bubblewrap import Bubblewrap
+from grader.sandbox.in_box.frames import CellStep
+from grader.sandbox.supervisor import Keeper
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 7

@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.constants import FINALISTS, defined
 from grader.audit.corpus import REFERENCE
-from grader.box.backend import box_environment
+from grader.sandbox.backend import box_environment
 
 SPIN = "GOMP_SPINCOUNT"
 WAYS = {"by default": {}, "as in a box": {SPIN: box_environment({}, "/", "/")[SPIN]}}

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from grader.audit import corpus
+from grader.grading.run import Case, run_submission, supply
 from grader.notebook.restore import restore_given
 from grader.records import Status
 from grader.rubric import load_rubric
-from grader.running import Case, run_submission, supply
 
 ROUNDS = {"components alone": 5, "whole notebook": 3}
 SEED = 7

@@ -1,5 +1,12 @@
 """The grader's own exceptions: one line each, saying what, where, what was expected and what to do."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+_READ_AHEAD = 8  # of a text that is shortened, so many times the characters that are kept are looked at
+
 
 class GraderError(Exception):
     """The base of everything the command line prints as one line and turns into exit code 2."""
@@ -31,3 +38,16 @@ class BoxError(GraderError):
 
 class EvidenceError(GraderError):
     """Stored evidence is missing or not what this grader wrote; the notebook must be graded again."""
+
+
+def one_line(text: str, limit: int = 60) -> str:
+    """The text on one printable line of at most `limit` characters."""
+    head = text[: _READ_AHEAD * limit]
+    line = " ".join("".join(character if character.isprintable() else " " for character in head).split())
+    return line if len(line) <= limit and len(head) == len(text) else line[: limit - 3].rstrip() + "..."
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a refusal: the known name that is most like the given one, or all of them."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(sorted(known))}"

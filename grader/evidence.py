@@ -19,10 +19,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
-from grader.bounded import Unreadable, leading_bytes
-from grader.errors import EvidenceError
-from grader.notebook.format import one_line
+from grader.errors import EvidenceError, one_line
 from grader.records import Array, Blame, Evidence, Fault
+from grader.store.bounded import Unreadable, leading_bytes
 
 MAX_HEADER = 1 << 20
 MAX_FILE = 1 << 29

@@ -15,7 +15,7 @@ from grader.evidence import AnswerSpec
 from grader.records import Address, Array, Evidence, Figure, Stage
 
 if TYPE_CHECKING:
-    from grader.judging import Check
+    from grader.checks import Check
 
 Questions = dict[Stage, dict[str, Array]]  # stage -> name -> array
 Say = Callable[[str], None]
@@ -98,6 +98,16 @@ class Exercise(Protocol):
         """Why a person should look, one sentence each."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a classifier and a second reader of another kind read the samples of one model, by what the first reads."""
+
+    name: str
+    agreement: float  # the share of all samples that both read as the same digit
+    read: Sequence[float]  # digit -> the share of samples that the classifier reads as it
+    agreed: Sequence[float]  # digit -> of these, the share that the second reader reads as it, too; NaN for none
+
+
 @runtime_checkable
 class Pictured(Exercise, Protocol):
     """An exercise whose quality thresholds can be calibrated: it shows what the pictures that they judge look like."""
@@ -108,6 +118,9 @@ class Pictured(Exercise, Protocol):
         Raises:
             NotAnswered: where there are none.
         """
+
+    def readings(self, samples: Mapping[str, Array]) -> list[Reading]:
+        """What a second reader says beside the classifier of each model's samples `(N, 1, H, W)` in [0, 1], by name."""
 
 
 def asked_names(exercise: Exercise) -> dict[str, tuple[str, ...]]:

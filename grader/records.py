@@ -15,10 +15,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 # Nouns that the code in the box uses, too; it can import nothing of the grader.
-from grader.in_box.frames import Address as Address
-from grader.in_box.frames import Asked as Asked
-from grader.in_box.frames import CellStatus as CellStatus
-from grader.in_box.frames import Stage as Stage
+from grader.sandbox.in_box.frames import Address as Address
+from grader.sandbox.in_box.frames import Asked as Asked
+from grader.sandbox.in_box.frames import CellStatus as CellStatus
+from grader.sandbox.in_box.frames import Stage as Stage
 
 Array = NDArray[Any]
 Notebook = dict[str, Any]  # a notebook in nbformat 4 JSON form

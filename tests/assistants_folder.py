@@ -20,20 +20,20 @@ import numpy as np
 import pytest
 from toy_exercise import notebook, running
 
-from grader import pipeline
 from grader.batch import grading
 from grader.batch.grading import Wishes, grade_class
 from grader.batch.local import LocalExecutor
 from grader.batch.regrading import regrade_class
 from grader.batch.work import work
 from grader.errors import GraderError
-from grader.gathering import NOT_ASKED
-from grader.pipeline import Options, grade, regrade
+from grader.grading import grade as pipeline
+from grader.grading.answers import NOT_ASKED
+from grader.grading.grade import Options, grade, regrade
+from grader.grading.run import Case, Ran
+from grader.grading.run_files import settle
+from grader.grading.run_folder import stored_evidence, stored_report
 from grader.records import CellRun, CellStatus, Evidence, Execution, Fault, GradeReport, Status
 from grader.report.words import trained_parts
-from grader.run_files import settle
-from grader.run_folder import stored_evidence, stored_report
-from grader.running import Case, Ran
 
 STUDENTS = ("ada", "ben", "cleo")
 SKILL = {"ada": 5, "ben": 2, "cleo": 5}  # the number that the training of a student's notebook finds; 5 is right

@@ -18,8 +18,8 @@ from unittest import mock
 
 import pytest
 
-from grader.box.another_user import closed_above, open_to_all
-from grader.box.bubblewrap import python_folders, python_program
+from grader.sandbox.another_user import closed_above, open_to_all
+from grader.sandbox.bubblewrap import python_folders, python_program
 
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 PLACES = ("/usr/bin", "/usr/local/bin")
@@ -38,7 +38,7 @@ class Python:
     def taken(self) -> str:
         """A line of Python that has the grader start its boxes with it."""
         return (
-            "from pathlib import Path; from grader.box import own_user; "
+            "from pathlib import Path; from grader.sandbox import own_user; "
             f"own_user.python_program = lambda: {self.program!r}; "
             f"own_user.python_folders = lambda: [Path(folder) for folder in {list(map(str, self.folders))!r}]"
         )
@@ -76,7 +76,7 @@ def boxes_for_all() -> Iterator[None]:
     with ExitStack() as stack:
         if AS_ROOT:
             python = stack.enter_context(contextmanager(python_for_all)())
-            place = "grader.box.own_user.python_"
+            place = "grader.sandbox.own_user.python_"
             stack.enter_context(mock.patch(f"{place}program", return_value=python.program))
             stack.enter_context(mock.patch(f"{place}folders", return_value=list(python.folders)))
         yield

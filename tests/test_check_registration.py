@@ -19,17 +19,17 @@ from toy_exercise import running
 
 import grader.exercises.vae_mnist.checks as vae_checks
 import grader.skeleton.exercise.checks as skeleton_checks
+from grader.checks import Check, checks_of
 from grader.errors import ExerciseError, RubricError
 from grader.exercise import load_exercise
-from grader.judge import judge
-from grader.judging import Check, checks_of
+from grader.grading.judge import judge
 from grader.records import Evidence, Outcome
 from grader.rubric import load_rubric
 
 HEAD = """
 import grader.records as records
-from grader.judging import check
-from grader.judging import Measurement
+from grader.checks import check
+from grader.checks import Measurement
 from grader.records import Evidence, Finding
 """
 NOTHING = Evidence({}, {})

@@ -12,7 +12,7 @@ import pytest
 
 from grader.notebook.format import load_notebook, source_of
 from grader.rubric import load_rubric
-from grader.versions import missing_packages
+from grader.store.versions import missing_packages
 
 ROOT = Path(__file__).parents[1]
 PROMISED = load_rubric(ROOT / "rubric.yaml")[0].packages

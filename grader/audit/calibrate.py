@@ -18,19 +18,17 @@ from grader.audit import corpus
 from grader.audit.calibration import Measurement, Threshold, earned, faults, measurements, thresholds
 from grader.audit.calibration_page import Shown, page, read_sorted, strip_plot
 from grader.audit.runs import Result, Wanted, planned, run_all
-from grader.audit.second_reader import Reading, SecondReader
 from grader.audit.strips import sheet
-from grader.data.mnist import find_mnist, load_mnist
+from grader.checks import needing_training
 from grader.errors import GraderError
 from grader.evidence import NotAnswered
-from grader.exercise import Pictured
-from grader.files import csv_bytes, write_atomically
-from grader.judge import judge
-from grader.judging import needing_training
-from grader.judging_again import recalled, remember
+from grader.exercise import Pictured, Reading
+from grader.grading.judge import judge
+from grader.grading.regrade import recalled, remember
+from grader.grading.run_folder import stored_evidence
 from grader.records import Array, Rubric
 from grader.rubric import load_rubric
-from grader.run_folder import stored_evidence
+from grader.store.files import csv_bytes, write_atomically
 
 DOCS = Path("docs")
 SORTED = DOCS / "calibration_sorted.csv"
@@ -150,13 +148,9 @@ def _strips(
 
 def _readings(results: Sequence[Result], exercise: Pictured) -> list[Reading]:
     """What a second reader says of some models' samples beside the judge."""
-    root = find_mnist()
     folders = [r.wanted.folder for r in results if r.wanted.name in READ and not r.wanted.training and not r.error]
-    if root is None or not folders:
-        return []
-    reader = SecondReader(load_mnist(root))
     images = {folder.name: exercise.strip(stored_evidence(folder), READ_ITEM, 1000) for folder in folders}
-    return [reader.reading(name, of.reshape(-1, 1, *of.shape[2:])) for name, of in images.items()]
+    return exercise.readings({name: of.reshape(-1, 1, *of.shape[2:]) for name, of in images.items()})
 
 
 def _nearest(models: Sequence[Measurement], level: float, span: float) -> Measurement:

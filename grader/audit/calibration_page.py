@@ -13,12 +13,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from grader.audit.calibration import Earned, Measurement, Threshold, ladders
-from grader.audit.second_reader import Reading
 from grader.errors import GraderError
-from grader.exercise import Exercise
+from grader.exercise import Exercise, Reading
 from grader.records import Rubric
 from grader.report.points import points_text
-from grader.versions import versions
+from grader.store.versions import versions
 
 SIZES = ("reconstructions", "samples", "prior_samples")
 CLASSES = ("no", "acceptable", "good")  # what may be said of a strip

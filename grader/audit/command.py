@@ -13,9 +13,9 @@ from pathlib import Path
 
 from grader.audit import corpus
 from grader.audit.calibration import read_margins
-from grader.audit.findings import answers_of
 from grader.audit.matrix import audit
 from grader.audit.page import audit_html, levels_of
+from grader.audit.problems import answers_of
 from grader.audit.quick import Results, quick_results
 from grader.audit.records import Audit
 from grader.audit.runs import SEED, planned, run_all
@@ -31,15 +31,14 @@ from grader.audit.whatif import (
     shifts,
     shifts_csv,
 )
-from grader.errors import GraderError
+from grader.errors import GraderError, nearest
 from grader.exercise import Exercise
-from grader.files import csv_bytes, write_atomically
-from grader.judging_again import verdicts
+from grader.grading.regrade import verdicts
+from grader.grading.run_folder import stored_report
 from grader.notebook.format import load_notebook
 from grader.records import ItemVerdict, Rubric
 from grader.rubric import load_rubric
-from grader.rubric.wording import nearest
-from grader.run_folder import stored_report
+from grader.store.files import csv_bytes, write_atomically
 
 CALIBRATION = Path("docs/calibration.csv")  # beside the rubric
 PAIRS_SEED = 7

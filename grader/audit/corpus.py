@@ -20,11 +20,10 @@ from typing import Any
 
 import yaml
 
-from grader.errors import GraderError
+from grader.errors import GraderError, nearest
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.regions import replace_regions, solution_regions, strip_markers
 from grader.records import Notebook
-from grader.rubric.wording import nearest
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "corpus"

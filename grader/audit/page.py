@@ -14,7 +14,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from grader.audit.findings import HEADINGS
+from grader.audit.problems import HEADINGS
 from grader.audit.records import (
     MARKS,
     MEANINGS,

@@ -13,7 +13,7 @@ from itertools import combinations
 
 from grader.audit.corpus import BOTH
 from grader.exercise import Exercise
-from grader.following import Second, to_replace, with_second
+from grader.grading.follow_through import Second, to_replace, with_second
 from grader.records import ItemVerdict, Outcome, Rubric
 
 Items = Sequence[ItemVerdict]

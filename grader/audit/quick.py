@@ -26,19 +26,19 @@ from safetensors.numpy import save
 
 from grader.audit import corpus
 from grader.audit.runs import SEED
-from grader.box.backend import ENGINE, PROBE, box_environment
-from grader.box.inbox import Inbox
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
 from grader.exercise import Exercise, Questions
-from grader.gathering import gather, merged, named
-from grader.in_box.frames import Event, Plan, StageEnd, StageStatus, StageStep, Step, recorded
-from grader.judge import judge
+from grader.grading.answers import gather, merged, named
+from grader.grading.judge import judge
+from grader.grading.plan import cell_steps, first_plan, plan_frame, stage_steps
+from grader.grading.run import Giver
 from grader.notebook.restore import restore_given
-from grader.planning import cell_steps, first_plan, plan_frame, stage_steps
 from grader.records import Evidence, ItemVerdict, Notebook, Rubric, Stage, Status
 from grader.rubric import load_rubric
-from grader.running import ENGINE_FOLDER, Giver
+from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE, box_environment
+from grader.sandbox.in_box.frames import Event, Plan, StageEnd, StageStatus, StageStep, Step, recorded
+from grader.sandbox.inbox import Inbox
 
 CHILD_S = 120
 LOG_TAIL = 200  # characters of what a child that died had to say

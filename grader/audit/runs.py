@@ -1,8 +1,8 @@
 """Runs entries of the corpus in boxes, each once: what was run for the same notebook and questions is kept.
 
 A folder a run under `runs/audit/`, as the grader makes it, and `key`, which names everything the evidence depends on:
-see `grader.remembered`. Judging is not part of it, so a moved threshold costs no run, but where it makes another
-follow-through necessary.
+see `grader.grading.cache_keys`. Judging is not part of it, so a moved threshold costs no run, but where it makes
+another follow-through necessary.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.audit import corpus
-from grader.files import write_atomically
-from grader.judging_again import recalled, verdicts
-from grader.meanwhile import end_with_parent
+from grader.grading.cache_keys import questions_checksum, run_key
+from grader.grading.grade import follow
+from grader.grading.preloading import end_with_parent
+from grader.grading.regrade import recalled, verdicts
+from grader.grading.run import case_of, run_submission, supply
+from grader.grading.run_folder import store_followed, store_run, stored_evidence, stored_followed
+from grader.grading.sound_parts import sound_source
 from grader.notebook.format import dump_notebook
-from grader.pipeline import follow
 from grader.records import ItemVerdict, Notebook
-from grader.remembered import questions_checksum, run_key
 from grader.rubric import load_rubric
-from grader.run_folder import store_followed, store_run, stored_evidence, stored_followed
-from grader.running import case_of, run_submission, supply
-from grader.sound_parts import sound_source
+from grader.store.files import write_atomically
 
 RUNS = Path("runs/audit")
 SEED = f"{7:032x}"

@@ -9,13 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from grader.audit.findings import HEADINGS
+from grader.audit.problems import HEADINGS
 from grader.audit.records import Audit, State, summary
 from grader.audit.whatif import Change, Shift, moves
-from grader.files import csv_bytes
 from grader.report.plain import plain
 from grader.report.points import points_number, points_text
 from grader.report.spreadsheet import cell
+from grader.store.files import csv_bytes
 
 _MOST = 12  # troubles of a kind, or submissions of a table, shown; all of them are in the files
 _LONGEST = 220  # characters of one line

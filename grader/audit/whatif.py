@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from grader.errors import GraderError
-from grader.files import csv_bytes
+from grader.errors import GraderError, nearest
+from grader.grading.run_files import EARLIER, EVIDENCE, REPORT
+from grader.grading.run_folder import stored_report
 from grader.records import CheckSpec, ItemVerdict, Rubric, RubricItem
 from grader.report.points import points_number, points_text
 from grader.report.spreadsheet import cell
-from grader.rubric.wording import nearest
-from grader.run_files import EARLIER, EVIDENCE, REPORT
-from grader.run_folder import stored_report
+from grader.store.files import csv_bytes
 
 Judged = Callable[[Path, Rubric], Sequence[ItemVerdict]]
 Known = TypeVar("Known")

@@ -12,12 +12,11 @@ from grader.batch.manifest import read_manifest
 from grader.batch.page import class_page
 from grader.batch.records import Row
 from grader.batch.results import PAGE, pictures, read_rows
-from grader.errors import GraderError
-from grader.files import write_atomically
-from grader.lock import locked
-from grader.notebook.format import one_line
+from grader.errors import GraderError, one_line
 from grader.records import GradeReport, ItemVerdict
 from grader.rubric import load_rubric
+from grader.store.files import write_atomically
+from grader.store.lock import locked
 
 
 def export_anonymous(out: Path, to: Path) -> tuple[Path, ...]:

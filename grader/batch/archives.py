@@ -22,9 +22,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from grader.batch.export import MAX_BYTES, METADATA
-from grader.files import write_atomically
-from grader.notebook.format import one_line
+from grader.batch.gradescope_export import MAX_BYTES, METADATA
+from grader.errors import one_line
+from grader.store.files import write_atomically
 
 MAX_MEMBERS = 50_000
 MAX_NOTEBOOKS = 500  # out of a student's own archive; to write each safely takes 4 to 8 ms

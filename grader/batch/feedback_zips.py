@@ -24,11 +24,11 @@ from typing import Any
 from grader.batch.gradebooks.moodle import participant
 from grader.batch.layouts import canvas_file
 from grader.batch.records import Row
-from grader.bounded import Unreadable, file_bytes
-from grader.files import written_aside
+from grader.grading.run_pages import FEEDBACK
 from grader.report.report_json import dump_json
 from grader.report.student_text import feedback_text
-from grader.run_pages import FEEDBACK
+from grader.store.bounded import Unreadable, file_bytes
+from grader.store.files import written_aside
 
 ALL, MOODLE, CANVAS = "feedback.zip", "feedback-moodle.zip", "feedback-canvas.zip"
 MAX_PAGE = 100_000_000  # bytes

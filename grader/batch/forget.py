@@ -17,16 +17,14 @@ from grader.batch.records import HandedIn, Student
 from grader.batch.released import forget_released
 from grader.batch.results import read_rows, write_results
 from grader.batch.similar import NAME as SIMILAR
-from grader.errors import GraderError
-from grader.lock import locked
-from grader.notebook.format import one_line
-from grader.overrides import NAME as OVERRIDES
-from grader.overrides import names_of
-from grader.own_yaml import read_yaml
+from grader.errors import GraderError, nearest, one_line
+from grader.grading.overrides import NAME as OVERRIDES
+from grader.grading.overrides import names_of
+from grader.grading.run_folder import source_of
+from grader.grading.run_place import RUNS
 from grader.rubric import load_rubric
-from grader.rubric.wording import nearest
-from grader.run_folder import source_of
-from grader.run_place import RUNS
+from grader.store.lock import locked
+from grader.store.yaml_files import read_yaml
 
 MADE_ANEW = ("grading.log", "workers.log", "slurm", "unpacked", SIMILAR, ALL, MOODLE, CANVAS)  # by later commands
 

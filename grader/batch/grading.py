@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from grader.batch.finding import Found, find
+from grader.batch.discovery import Found, find
 from grader.batch.forget import without
 from grader.batch.gradebooks import GradebookSettings, GradebookWishes, other_points
 from grader.batch.history import begin, record
@@ -24,18 +24,17 @@ from grader.batch.results import apply_rulings, each_row, read_rows, rulings_of,
 from grader.batch.roster import read_roster
 from grader.batch.shards import CollectExecutor, Shard, in_part, refuse_no_seed, seed_of_parts
 from grader.batch.work import FailedTry, is_current, store_failed_try
-from grader.box.backend import backend_named
-from grader.errors import GraderError
+from grader.errors import GraderError, one_line
 from grader.exercise import Exercise
-from grader.lock import locked
-from grader.notebook.format import one_line
-from grader.pipeline import refuse_unknown_parts
+from grader.grading.grade import refuse_unknown_parts
+from grader.grading.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run, unclaim
 from grader.records import Rubric
 from grader.report.plain import plain
 from grader.report.words import trained_parts
 from grader.rubric import load_rubric
-from grader.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run, unclaim
-from grader.versions import missing_packages
+from grader.sandbox.backend import backend_named
+from grader.store.lock import locked
+from grader.store.versions import missing_packages
 
 LOG = "grading.log"
 WORKERS_LOG = "workers.log"

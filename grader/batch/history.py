@@ -13,17 +13,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from grader.batch.manifest import read_manifest
 from grader.batch.records import Row
-from grader.bounded import Unreadable
-from grader.errors import GraderError
-from grader.files import write_atomically
-from grader.lock import user
-from grader.notebook.format import one_line
-from grader.overrides import names_of
-from grader.own_json import read_json, write_json
+from grader.errors import GraderError, nearest, one_line
+from grader.grading.overrides import names_of
 from grader.records import GradeReport
 from grader.report.points import points_text
 from grader.report.words import late_sentence, penalty_milli
-from grader.rubric.wording import nearest
+from grader.store.bounded import Unreadable
+from grader.store.files import write_atomically
+from grader.store.json_files import read_json, write_json
+from grader.store.lock import user
 
 NAME = "history.jsonl"
 MAX_LINE = 100_000

@@ -25,12 +25,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from grader.batch.records import HandedIn
-from grader.batch.when import when_of
-from grader.errors import GraderError
-from grader.notebook.format import one_line
-from grader.own_yaml import read_yaml, said, table
+from grader.batch.timestamps import when_of
+from grader.errors import GraderError, nearest, one_line
 from grader.records import GradeReport, Lateness
-from grader.rubric.wording import nearest
+from grader.store.yaml_files import read_yaml, said, table
 
 NAME = "late.yaml"
 FIELDS = ("deadline", "timezone", "grace_minutes", "percent_a_day", "at_most_percent", "percent_of", "students")

@@ -34,11 +34,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from grader.batch.archives import SUFFIXES, File, is_archive
-from grader.batch.export import METADATA, Submitter, read_submitters
+from grader.batch.gradescope_export import METADATA, Submitter, read_submitters
 from grader.batch.records import Student
 from grader.batch.roster import Kind
-from grader.batch.when import when_of
-from grader.bounded import Unreadable, file_bytes
+from grader.batch.timestamps import when_of
+from grader.store.bounded import Unreadable, file_bytes
 
 SUBMITTED = "submitted"
 STAMP = "timestamp.txt"  # nbgrader's

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 
 from grader.batch.records import Ended, Job, State
 from grader.batch.worker import ENDED, JOB, command
-from grader.box.gpu import CONTEXT_MB, VISIBLE, Gpu, gpus
 from grader.records import Limits
+from grader.sandbox.gpu import CONTEXT_MB, VISIBLE, Gpu, gpus
 
 TRIES = 2  # of a job whose worker died
 CORES_A_GPU_BOX = 2  # the notebook's own process and the one that watches it

@@ -10,12 +10,11 @@ from pydantic import TypeAdapter
 
 from grader.batch.gradebooks.entries import GradebookSettings
 from grader.batch.records import HandedIn, Student
-from grader.bounded import Unreadable
-from grader.errors import GraderError
-from grader.notebook.format import one_line
-from grader.own_json import read_json, write_json
-from grader.run_place import CLASS as NAME
-from grader.run_place import MAX_CLASS, SUBMISSIONS
+from grader.errors import GraderError, one_line
+from grader.grading.run_place import CLASS as NAME
+from grader.grading.run_place import MAX_CLASS, SUBMISSIONS
+from grader.store.bounded import Unreadable
+from grader.store.json_files import read_json, write_json
 
 FORMAT = 1
 

@@ -20,9 +20,9 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from grader.batch.records import Ended, State
-from grader.box.gpu import gpus
 from grader.report.plain import plain
 from grader.report.points import of_points
+from grader.sandbox.gpu import gpus
 
 WORDS = {
     State.GRADED: "graded",

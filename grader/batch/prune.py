@@ -8,12 +8,12 @@ from pathlib import Path
 
 from grader.batch.manifest import folders, read_manifest
 from grader.errors import GraderError
-from grader.judging_again import verdicts
-from grader.lock import locked
+from grader.grading.regrade import verdicts
+from grader.grading.run_files import EARLIER
+from grader.grading.run_folder import has_report, prune, stored_report
 from grader.report.plain import plain
 from grader.rubric import load_rubric
-from grader.run_files import EARLIER
-from grader.run_folder import has_report, prune, stored_report
+from grader.store.lock import locked
 
 Say = Callable[[str], None]
 

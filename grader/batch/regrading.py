@@ -21,19 +21,19 @@ from grader.batch.records import Row, State
 from grader.batch.released import Released, WouldLower, falls, note_lowered, read_released
 from grader.batch.results import Ruling, each_row, read_rows, rulings_of, write_results
 from grader.errors import GraderError
-from grader.lock import locked
-from grader.meanwhile import end_with_parent
-from grader.pipeline import judged_again
+from grader.grading.grade import judged_again
+from grader.grading.preloading import end_with_parent
+from grader.grading.run_files import REPORT
+from grader.grading.run_folder import has_report, note_source, source_of, stored_report
+from grader.grading.run_pages import write_report
+from grader.grading.run_place import refuse_other_rubric
 from grader.records import Rubric
 from grader.report.plain import plain
 from grader.report.points import points_text
 from grader.report.report_json import dump
 from grader.report.words import counted_milli
 from grader.rubric import load_rubric
-from grader.run_files import REPORT
-from grader.run_folder import has_report, note_source, source_of, stored_report
-from grader.run_pages import write_report
-from grader.run_place import refuse_other_rubric
+from grader.store.lock import locked
 
 CHUNK = 8
 AS_BEFORE = GradebookWishes()

@@ -12,10 +12,9 @@ from grader.batch.manifest import read_manifest
 from grader.batch.records import Row, State
 from grader.batch.released import note_released, read_released
 from grader.batch.results import read_rows
-from grader.errors import GraderError
-from grader.files import sweep
-from grader.lock import locked
-from grader.notebook.format import one_line
+from grader.errors import GraderError, one_line
+from grader.store.files import sweep
+from grader.store.lock import locked
 
 
 @dataclass(frozen=True)

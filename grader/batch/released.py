@@ -14,12 +14,11 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from grader.batch.records import Row, State
-from grader.bounded import Unreadable
-from grader.errors import GraderError
-from grader.lock import user
-from grader.notebook.format import one_line
-from grader.own_json import read_json, write_json
+from grader.errors import GraderError, one_line
 from grader.report.points import points_text
+from grader.store.bounded import Unreadable
+from grader.store.json_files import read_json, write_json
+from grader.store.lock import user
 
 NAME = "released.json"
 MAX_BYTES = 50_000_000

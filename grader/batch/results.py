@@ -16,17 +16,17 @@ from grader.batch.records import HandedIn, Row, State
 from grader.batch.released import held, read_released
 from grader.batch.similar import similar_work
 from grader.batch.work import failed_try
-from grader.bounded import Unreadable, file_bytes
 from grader.errors import GraderError
 from grader.exercise import Exercise
-from grader.files import sweep, write_atomically
-from grader.overrides import NAME as OVERRIDES
-from grader.overrides import Decisions, names_of, read_overrides, with_overrides
+from grader.grading.overrides import NAME as OVERRIDES
+from grader.grading.overrides import Decisions, names_of, read_overrides, with_overrides
+from grader.grading.run_files import WALL
+from grader.grading.run_folder import has_report, stored_report
+from grader.grading.run_pages import write_report
 from grader.records import GradeReport, Lateness, Rubric, Status
 from grader.report.plain import plain
-from grader.run_files import WALL
-from grader.run_folder import has_report, stored_report
-from grader.run_pages import write_report
+from grader.store.bounded import Unreadable, file_bytes
+from grader.store.files import sweep, write_atomically
 
 PAGE = "class.html"
 MAX_WALL = 500_000

@@ -22,10 +22,9 @@ from pathlib import Path
 
 from grader.batch.headings import folded, key_of
 from grader.batch.records import Student
-from grader.batch.when import when_of
-from grader.bounded import Unreadable, file_bytes
-from grader.errors import GraderError
-from grader.notebook.format import one_line
+from grader.batch.timestamps import when_of
+from grader.errors import GraderError, one_line
+from grader.store.bounded import Unreadable, file_bytes
 
 MAX_BYTES = 20_000_000
 MAX_CELL = 2000  # characters

@@ -17,14 +17,13 @@ from pathlib import Path
 from grader.batch.manifest import Manifest, folder_of, read_manifest
 from grader.batch.records import Ended, HandedIn, Job, State
 from grader.batch.work import failed_try, outcome, stands_for, store_failed_try
-from grader.errors import GraderError
-from grader.lock import locked
-from grader.notebook.format import one_line
-from grader.pipeline import kept_name
+from grader.errors import GraderError, one_line
+from grader.grading.grade import kept_name
+from grader.grading.run_files import aside, put_in_place, settle, written
+from grader.grading.run_folder import note_source
+from grader.grading.run_place import earlier_report, is_weaker
 from grader.report.words import judged_points
-from grader.run_files import aside, put_in_place, settle, written
-from grader.run_folder import note_source
-from grader.run_place import earlier_report, is_weaker
+from grader.store.lock import locked
 
 NOT_THERE = "it is in none of the parts"
 MOST = 10_000

@@ -27,8 +27,8 @@ from grader.exercise import Exercise, asked_names
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.read import read_submission
 from grader.notebook.statements import read_code
-from grader.own_json import keep, kept
 from grader.records import Notebook, Rubric
+from grader.store.json_files import keep, kept
 
 NAME = "similar.json"
 GRAM = 10  # tokens in one fingerprint: a line or two

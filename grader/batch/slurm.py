@@ -22,11 +22,10 @@ from pydantic import TypeAdapter, ValidationError
 from grader.batch.records import Ended, Job, State
 from grader.batch.work import outcome
 from grader.batch.worker import JOB, grade_chunk
-from grader.bounded import Unreadable, file_bytes
-from grader.errors import GraderError
-from grader.notebook.format import one_line
-from grader.own_json import read_json, write_json
-from grader.run_files import ENDED, REPORT
+from grader.errors import GraderError, one_line
+from grader.grading.run_files import ENDED, REPORT
+from grader.store.bounded import Unreadable, file_bytes
+from grader.store.json_files import read_json, write_json
 
 FOLDER = "slurm"  # below the class's folder: scripts, logs, and which task grades whom
 QUEUE = "queue.json"

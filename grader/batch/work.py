@@ -15,21 +15,20 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from grader.batch.records import Ended, Job, State
-from grader.bounded import Unreadable, file_bytes
-from grader.errors import GraderError, SubmissionError
+from grader.errors import GraderError, SubmissionError, one_line
 from grader.exercise import Exercise
+from grader.grading.cache_keys import run_key
+from grader.grading.grade import OURS, Options, grade, regrade
+from grader.grading.run_files import ENDED, settle
+from grader.grading.run_folder import stored_followed, stored_report
+from grader.grading.sound_parts import replacement_key, sound_source
 from grader.notebook.editions import load_templates
-from grader.notebook.format import one_line
-from grader.own_json import read_json, write_json
-from grader.pipeline import OURS, Options, grade, regrade
 from grader.records import GradeReport, Outcome, Rubric, Status
-from grader.remembered import run_key
 from grader.report.words import judged_milli
 from grader.rubric import load_rubric
-from grader.run_files import ENDED, settle
-from grader.run_folder import stored_followed, stored_report
-from grader.sound_parts import replacement_key, sound_source
-from grader.versions import grader_checksum
+from grader.store.bounded import Unreadable, file_bytes
+from grader.store.json_files import read_json, write_json
+from grader.store.versions import grader_checksum
 
 MAX_ENDED = 100_000
 MEMORY = ("out of memory", "mb of memory", "ended the process that runs it")  # what events say where it ran short

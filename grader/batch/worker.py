@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from pydantic import TypeAdapter
 
 from grader.batch.records import Ended, Job
-from grader.meanwhile import end_with_parent
+from grader.grading.preloading import end_with_parent
 
 JOB: TypeAdapter[Job] = TypeAdapter(Job)
 ENDED: TypeAdapter[Ended] = TypeAdapter(Ended)
@@ -49,7 +49,7 @@ def grade_chunk(jobs: Sequence[str]) -> None:
     """
     from grader.batch.work import is_current, work
     from grader.errors import GraderError
-    from grader.lock import locked
+    from grader.store.lock import locked
 
     for text in jobs:
         job = JOB.validate_json(text)

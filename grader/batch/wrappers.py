@@ -24,10 +24,10 @@ from enum import Enum, auto
 from pathlib import Path
 
 from grader.batch.archives import File, is_archive
-from grader.batch.choosing import plain_name
-from grader.batch.export import METADATA
+from grader.batch.gradescope_export import METADATA
 from grader.batch.layouts import ASIDE, SUBMITTED, is_systems, is_work, layout_of, left_at_root, stem_of
 from grader.batch.matching import Match
+from grader.batch.selection import plain_name
 
 DEEPEST = 4  # sections in sections, and archives in archives
 CLASS_MB = 50_000  # out of one archive with a whole class in it

@@ -41,7 +41,7 @@ def command() -> Any:
 def _version(wanted: bool) -> None:
     """Says what must be the same for two grades to be comparable: versions, then the checksums as a report has them."""
     if wanted:
-        from grader.versions import grader_checksum, versions
+        from grader.store.versions import grader_checksum, versions
 
         told = {**versions(), "grader's files": grader_checksum(), RUBRIC: _rubric_checksum(Path(RUBRIC))}
         width = max(map(len, told))

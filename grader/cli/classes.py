@@ -308,13 +308,13 @@ def history(
 def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
     """A single run was judged again; ends the verb."""
     from grader.batch.released import NAME as RELEASED
-    from grader.lock import locked
-    from grader.pipeline import regrade
+    from grader.grading.grade import regrade
+    from grader.grading.run_folder import stored_report
+    from grader.grading.run_place import class_above, rubric_of
     from grader.report.report_json import report_json
     from grader.report.terminal import print_report
     from grader.report.words import judged_points
-    from grader.run_folder import stored_report
-    from grader.run_place import class_above, rubric_of
+    from grader.store.lock import locked
 
     if (of_class := class_above(folder)) is not None and (of_class / RELEASED).exists():
         raise GraderError(f"{folder}: this run belongs to a class whose points were released; regrade {of_class}")

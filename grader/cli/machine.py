@@ -40,7 +40,7 @@ def doctor(
     screen = Screen(quiet, json)
     screen.say(f"{isolation}: each promise is tried")
     from grader.doctor.examination import examine
-    from grader.doctor.findings import State, show, verdict
+    from grader.doctor.promises import State, show, verdict
 
     found = examine(rubric, isolation, screen.say)
     screen.result(lambda: outcome.doctor_values(found), lambda console: show(found, console), lambda: verdict(found))

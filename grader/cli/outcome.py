@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from grader.batch.records import Row, Student
     from grader.batch.regrading import Regraded
     from grader.batch.release import Release
-    from grader.doctor.findings import Finding
+    from grader.doctor.promises import Finding
 
 Values = dict[str, Any]
 GRADED, LOOK, NOT_GRADED = 0, 1, 2
@@ -133,7 +133,7 @@ def history_values(events: Iterable[Event]) -> Values:
 
 def doctor_values(found: Sequence[Finding]) -> Values:
     """Which promises hold."""
-    from grader.doctor.findings import State, verdict
+    from grader.doctor.promises import State, verdict
 
     promises = [{"title": o.title, "state": str(o.state), "found": o.found, "fix": o.fix} for o in found]
     fit = not any(one.state is State.BROKEN for one in found)

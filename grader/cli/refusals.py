@@ -93,6 +93,6 @@ def _in_folder(lost: Path) -> str:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    from grader.rubric.wording import nearest  # its package loads much; only a refusal needs it
+    from grader.errors import nearest  # its package loads much; only a refusal needs it
 
     return nearest(name, known)

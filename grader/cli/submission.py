@@ -75,8 +75,8 @@ def check(
 
 
 def _grade(submission: Path, rubric: Path, out: Path | None, screen: Screen, **how: Any) -> None:
-    """The notebook was graded; `how` are the options of `grader.pipeline.Options`."""
-    from grader.pipeline import Options, grade
+    """The notebook was graded; `how` are the options of `grader.grading.grade.Options`."""
+    from grader.grading.grade import Options, grade
     from grader.report.report_json import report_json
     from grader.report.terminal import print_report
     from grader.report.words import judged_points

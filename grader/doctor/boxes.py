@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.box.backend import ENGINE, PROBE, Backend
-from grader.box.keeper import Keeper, Kept
-from grader.in_box.frames import CellStep
-from grader.planning import plan_frame
+from grader.grading.plan import plan_frame
 from grader.records import Interface, Limits
-from grader.running import ENGINE_FOLDER
+from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE, Backend
+from grader.sandbox.in_box.frames import CellStep
+from grader.sandbox.supervisor import Keeper, Kept
 
 LIMITS = Limits(
     wall_s=300,

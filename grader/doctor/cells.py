@@ -19,8 +19,8 @@ from pathlib import Path
 
 import psutil
 
-from grader.box.kernel_limits import ROOT
 from grader.doctor import gpu as on_gpu
+from grader.sandbox.kernel_limits import ROOT
 
 MARK = "vae-autograder-doctor"  # the name of the process that tries to outlive its box
 

@@ -8,19 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import grader
-from grader.box import landlock
-from grader.box.backend import Backend, backend_named
-from grader.box.gpu import present
-from grader.box.kernel_limits import OPEN_FILES
-from grader.box.layers import missing_here
-from grader.doctor import cells, findings
+from grader.doctor import cells, promises
 from grader.doctor import gpu as on_gpu
 from grader.doctor.boxes import LIMITS, run_box
 from grader.doctor.cells import groups_left, host, processes_left
-from grader.doctor.findings import Finding, State
+from grader.doctor.promises import Finding, State
 from grader.errors import BoxError, GraderError
 from grader.records import AS_GRADER, Status
 from grader.rubric import load_rubric
+from grader.sandbox import landlock
+from grader.sandbox.backend import Backend, backend_named
+from grader.sandbox.gpu import present
+from grader.sandbox.kernel_limits import OPEN_FILES
+from grader.sandbox.layers import missing_here
 
 TOO_MUCH_BYTES = 3 * LIMITS.disk_mb * 1_000_000
 MOST_PROCESSES = 60
@@ -45,7 +45,7 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Finding]:
     backend = backend_named(isolation, (rubric_path.absolute().parent, Path("runs").absolute()))
     if isolation == "none":  # trying would only harm: nothing stands in the way
         open_door = "student code runs as you, and reads and changes whatever you can"
-        return [Finding("isolation", State.BROKEN, open_door, findings.ISOLATE)]
+        return [Finding("isolation", State.BROKEN, open_door, promises.ISOLATE)]
     gpu, namespaces = present(), isolation != "user"
     start = _START if namespaces else "do what it names, or choose --isolation bubblewrap or container"
     with host(hidden_paths(rubric_path)) as outside:
@@ -62,18 +62,18 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Finding]:
         weaker = []
         if not namespaces:
             offered = landlock.version()
-            found += findings.own_user(backend.name, offered)
+            found += promises.own_user(backend.name, offered)
             weaker = ["abstract"] if offered < max(landlock.SINCE) else []
-        found += findings.network(box.cells["network"].told, outside.heard, weaker=weaker)
-        found += findings.sight(box.cells["sight"].told, outside.hidden, namespaces=namespaces)
+        found += promises.network(box.cells["network"].told, outside.heard, weaker=weaker)
+        found += promises.sight(box.cells["sight"].told, outside.hidden, namespaces=namespaces)
         lowered = not backend.name.startswith(AS_GRADER)
-        found += findings.powers(box.cells["powers"].told, lowered=lowered)
-        found += findings.settings(box.cells["powers"].told)
-        found += findings.filtered(box.cells["powers"].told, missing_here().get("seccomp", ""))
-    found += findings.disk_and_files(box.cells["disk"].told, box.cells["files"].told, OPEN_FILES)
-    found += findings.endings(box)
+        found += promises.powers(box.cells["powers"].told, lowered=lowered)
+        found += promises.settings(box.cells["powers"].told)
+        found += promises.filtered(box.cells["powers"].told, missing_here().get("seccomp", ""))
+    found += promises.disk_and_files(box.cells["disk"].told, box.cells["files"].told, OPEN_FILES)
+    found += promises.endings(box)
     found += _hungry(backend, told, say)
-    found.append(findings.nothing_left(processes_left(), groups_left()))
+    found.append(promises.nothing_left(processes_left(), groups_left()))
     found.append(on_gpu.finding(on_gpu.outside(), box.cells["gpu"].told if gpu else {}))
     say("what grading needs besides a box")
     return [*found, *_prepared(rubric_path, say)]
@@ -90,9 +90,9 @@ def _hungry(backend: Backend, told: Mapping[str, object], say: Say) -> list[Find
     say("a box that never ends")
     endless = run_box(backend, sources["wall"], replace(LIMITS, wall_s=WALL_S))
     return [
-        findings.memory(hoarder, missing_here().get("cgroups", "")),
-        *findings.processes(forker, MOST_PROCESSES),
-        findings.wall_time(endless),
+        promises.memory(hoarder, missing_here().get("cgroups", "")),
+        *promises.processes(forker, MOST_PROCESSES),
+        promises.wall_time(endless),
     ]
 
 
@@ -120,4 +120,4 @@ def _prepared(rubric_path: Path, say: Say) -> list[Finding]:
     except GraderError as error:
         return [Finding("rubric and data", State.BROKEN, str(error), "mend what it names; `make setup` fetches MNIST")]
     whole = f"{rubric.title}: {len(rubric.items)} items; its data are whole"
-    return [Finding("rubric and data", State.HOLDS, whole), findings.packages(rubric.packages)]
+    return [Finding("rubric and data", State.HOLDS, whole), promises.packages(rubric.packages)]

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.box.cuda_driver import FOLDERS, LIBRARY, SEARCHED, cuda_driver
-from grader.box.gpu import DEVICES, VISIBLE, gpus, has_driver, is_wsl, present
-from grader.doctor.findings import Finding, State
+from grader.doctor.promises import Finding, State
 from grader.report.plain import plain
+from grader.sandbox.cuda_driver import FOLDERS, LIBRARY, SEARCHED, cuda_driver
+from grader.sandbox.gpu import DEVICES, VISIBLE, gpus, has_driver, is_wsl, present
 
 TITLE = "GPU"
 BUS = Path("/sys/bus/pci/devices")

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import yaml
 
-from grader.errors import GraderError
-from grader.files import write_atomically
-from grader.notebook.format import load_notebook, one_line
+from grader.errors import GraderError, one_line
+from grader.notebook.format import load_notebook
 from grader.rubric import load_rubric
+from grader.store.files import write_atomically
 
 FILES = Path(__file__).parent / "files"
 PACKAGE = Path(__file__).parents[1]

@@ -15,13 +15,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from grader.batch.finding import alone
+from grader.batch.discovery import alone
 from grader.errors import GraderError, SubmissionError
-from grader.files import write_atomically
 from grader.gradescope.bundle import SETTINGS
 from grader.report.plain import plain, without_paths
 from grader.report.report_json import dump_json
 from grader.rubric import load_rubric
+from grader.store.files import write_atomically
 
 OUR_FAULT = "The grader could not grade this. That is not your fault and costs no points: the course staff will look."
 TOO_LONG = "Grading took longer than the platform allows. The course staff will look; nothing is lost by it yet."
@@ -84,7 +84,7 @@ def _grade(root: Path, rubric: Path, settings: dict[str, Any], sender: Connectio
 
 
 def _graded(root: Path, rubric: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    from grader.pipeline import Options, grade
+    from grader.grading.grade import Options, grade
 
     told = load_rubric(rubric)[0]
     try:

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from grader.notebook.format import one_line
+from grader.errors import one_line
 from grader.notebook.match import Match, TemplateCell
 from grader.notebook.order import behind, binders
 from grader.notebook.statements import Code, Statement

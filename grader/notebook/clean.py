@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from grader.notebook.format import one_line, with_unique_ids
+from grader.errors import one_line
+from grader.notebook.format import with_unique_ids
 from grader.records import Remark
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")

@@ -13,16 +13,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grader.bounded import Unreadable, file_bytes, json_value
-from grader.errors import GraderError
+from grader.errors import GraderError, one_line
 from grader.records import Notebook
+from grader.store.bounded import Unreadable, file_bytes, json_value
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*)$", re.MULTILINE)
 _NEAR_CELLS = 30  # how far up a heading is looked for
 _MAX_BYTES = 200_000_000  # of a notebook of ours, outputs included
 _MAX_VALUES = 5_000_000
 _LISTED_CHARS = 500_000  # of sources that are written line by line
-_READ_AHEAD = 8  # of a text that is shortened, so many times the characters that are kept are looked at
 
 
 def load_notebook(path: Path) -> Notebook:
@@ -82,13 +81,6 @@ def normalise(source: str) -> str:
 def checksum(source: str) -> str:
     """The SHA-256 of the normalised source, in hexadecimal."""
     return hashlib.sha256(normalise(source).encode("utf-8", "replace")).hexdigest()
-
-
-def one_line(text: str, limit: int = 60) -> str:
-    """The text on one printable line of at most `limit` characters."""
-    head = text[: _READ_AHEAD * limit]
-    line = " ".join("".join(character if character.isprintable() else " " for character in head).split())
-    return line if len(line) <= limit and len(head) == len(text) else line[: limit - 3].rstrip() + "..."
 
 
 def cell_title(cells: Sequence[Mapping[str, Any]], index: int) -> str:

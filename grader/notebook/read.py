@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from grader.bounded import Unreadable, file_bytes, json_value
-from grader.errors import SubmissionError
+from grader.errors import SubmissionError, one_line
 from grader.notebook.clean import clean_cells, clean_text
-from grader.notebook.format import is_code, one_line
+from grader.notebook.format import is_code
 from grader.notebook.statements import MAX_NODES, MAX_STATEMENTS, read_code
 from grader.records import Remark, Submission
+from grader.store.bounded import Unreadable, file_bytes, json_value
 
 _MAX_NAME = 80
 _DIGEST = 12  # hexadecimal digits: too many for a second name with the same ones to be found

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from grader.errors import one_line
 from grader.notebook.changes import changed_constants, changed_lines, shadows
-from grader.notebook.format import cell_title, code_cell, is_code, one_line, source_of, with_unique_ids
+from grader.notebook.format import cell_title, code_cell, is_code, source_of, with_unique_ids
 from grader.notebook.match import (
     Match,
     TemplateCell,
@@ -23,8 +24,8 @@ from grader.notebook.match import (
     read_template,
     with_code_as_code,
 )
-from grader.notebook.mend import additions, cut_training, lacking, mended
 from grader.notebook.order import Placed, working_order
+from grader.notebook.patch import additions, cut_training, lacking, mended
 from grader.notebook.statements import Code, read_code
 from grader.records import Notebook, Remark
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from grader.errors import one_line
 from grader.notebook.curves import contradictions, printed, read_curves
-from grader.notebook.format import cell_title, is_code, one_line, source_of
+from grader.notebook.format import cell_title, is_code, source_of
 from grader.notebook.restore import Restored
 from grader.records import CellRun, CellStatus, Comparison, Notebook, Remark
 

@@ -14,21 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grader.errors import GraderError
-from grader.files import write_atomically
-from grader.notebook.format import (
-    cell_title,
-    checksum,
-    dump_notebook,
-    is_code,
-    load_notebook,
-    normalise,
-    one_line,
-    source_of,
-)
+from grader.errors import GraderError, one_line
+from grader.notebook.format import cell_title, checksum, dump_notebook, is_code, load_notebook, normalise, source_of
 from grader.notebook.regions import Region, replace_regions, solution_regions, strip_markers
 from grader.notebook.statements import read_code
 from grader.records import Notebook
+from grader.store.files import write_atomically
 
 __all__ = ["Region", "main", "make_template", "replace_regions", "solution_regions", "strip_markers"]
 

@@ -10,12 +10,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from grader.bounded import Unreadable, json_value
-from grader.errors import GraderError
-from grader.notebook.format import one_line
+from grader.errors import GraderError, one_line
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Measured, Override, Remark
 from grader.report.points import milli_of, points_number
 from grader.report.words import counted_milli, is_judged, isolation_warning, judged_milli, trained_parts
+from grader.store.bounded import Unreadable, json_value
 
 FORMAT = 2  # raised when an old reader would misread a new file
 READABLE = (1, FORMAT)  # in the first, `max_points` were the rubric's, also of what was not judged

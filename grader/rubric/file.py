@@ -14,9 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from grader.errors import RubricError
-from grader.notebook.format import one_line
-from grader.rubric.wording import nearest
+from grader.errors import RubricError, nearest, one_line
 
 MAX_BYTES = 1_000_000
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from grader.errors import RubricError
-from grader.judging import Check
+from grader.checks import Check
+from grader.errors import RubricError, nearest
 from grader.records import CheckSpec, RubricItem
 from grader.report.points import points_text
 from grader.rubric.file import FileItem
-from grader.rubric.wording import nearest
 
 HUGE = 1e15  # no number of a rubric is larger; infinity and "not a number" are not smaller either
 RESERVED = frozenset({"points", "measured"})

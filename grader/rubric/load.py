@@ -13,14 +13,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from grader.errors import RubricError
+from grader.checks import Check
+from grader.errors import RubricError, nearest
 from grader.exercise import Exercise, InterfaceSpec, load_exercise
-from grader.judging import Check
 from grader.records import FollowThrough, Interface, Limits, Numbers, Rubric, RubricItem
 from grader.report.points import points_text
 from grader.rubric.file import RubricFile, read_file
 from grader.rubric.items import HUGE, RESERVED, bound_item, milli
-from grader.rubric.wording import nearest
 
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")  # as it is installed, without a version
 

@@ -26,11 +26,11 @@ from python_for_all import AS_ROOT, boxes_for_all
 from toy_exercise import running
 
 from grader.audit import corpus
-from grader.box.bubblewrap import Bubblewrap
-from grader.box.kernel_limits import PREFIX
-from grader.box.kernel_limits import ROOT as CGROUPS
 from grader.errors import GraderError, SubmissionError
-from grader.pipeline import Options, grade
+from grader.grading.grade import Options, grade
+from grader.sandbox.bubblewrap import Bubblewrap
+from grader.sandbox.kernel_limits import PREFIX
+from grader.sandbox.kernel_limits import ROOT as CGROUPS
 
 CHECKOUT = Path(__file__).parents[2]
 SEED = secrets.token_hex(16)  # as fresh as a real run's, and the same with and without an attack
@@ -153,7 +153,7 @@ def _box_of(attack: Attack) -> AbstractContextManager[object]:
         return boxes_for_all()
     if not attack.same_user:
         return contextlib.nullcontext()
-    return mock.patch("grader.running.backend_named", return_value=Bubblewrap(without={"another user"}))
+    return mock.patch("grader.grading.run.backend_named", return_value=Bubblewrap(without={"another user"}))
 
 
 def _rubric(folder: Path, attack: Attack) -> Path:

@@ -11,7 +11,7 @@ from attack_files import written
 from attack_notebooks import base
 from attack_verdicts import GOT, INTERNALS, outcome_of
 
-from grader.box.gpu import present
+from grader.sandbox.gpu import present
 
 NO_GPU = not present()
 FULL = 9000  # thousandths: a right solution of the toy

@@ -12,8 +12,8 @@ from attack_arena import Arena
 from attack_entries import FAMILIES, Attack, attacks
 from attack_verdicts import GOT
 
-from grader.box.bubblewrap import Bubblewrap
-from grader.box.layers import LAYERS, missing_here
+from grader.sandbox.bubblewrap import Bubblewrap
+from grader.sandbox.layers import LAYERS, missing_here
 
 pytestmark = pytest.mark.attack
 STOPPED = [attack for family in FAMILIES for attack in attacks(family) if attack.stopped_by]
@@ -56,5 +56,5 @@ def wins(attack: Attack, arena: Arena, folder: Path, layers: Collection[str], mo
     if OF_ROOT not in attack.stopped_by:  # then the box's user is the grader's, as for everybody else
         layers = {*layers, OF_ROOT}
     with monkeypatch.context() as patch:
-        patch.setattr("grader.running.backend_named", lambda *_: Bubblewrap(without=layers))
+        patch.setattr("grader.grading.run.backend_named", lambda *_: Bubblewrap(without=layers))
         return GOT in arena.tried(attack, folder).printed

@@ -9,8 +9,8 @@ from typing import Any, cast
 from grader.audit.corpus import Solution
 from grader.audit.matrix import audit
 from grader.audit.records import Audit
+from grader.checks import check
 from grader.exercise import Exercise
-from grader.judging import check
 from grader.records import (
     CheckSpec,
     CheckVerdict,

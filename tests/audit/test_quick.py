@@ -12,11 +12,11 @@ import pytest
 from grader.audit import corpus, quick
 from grader.audit.quick import quick_results
 from grader.audit.runs import SEED
-from grader.judge import judge
+from grader.grading.judge import judge
+from grader.grading.run import Case, run_submission, supply
 from grader.notebook.restore import restore_given
 from grader.records import ItemVerdict
 from grader.rubric import load_rubric
-from grader.running import Case, run_submission, supply
 
 RUBRIC = corpus.ROOT / "rubric.yaml"
 ENTRIES = ("decoder_ignores_z", "labels_shuffled", "uniform_prior")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from grader.audit import corpus
-from grader.audit.findings import answers_of, faults_of, wording_faults
+from grader.audit.problems import answers_of, faults_of, wording_faults
 from grader.exercises.vae_mnist.checks import CHECKS
 from grader.notebook.format import load_notebook
 from grader.records import CheckVerdict, ItemVerdict, Outcome
@@ -54,10 +54,10 @@ def test_the_solution_has_lines_that_no_feedback_may_hold() -> None:
 
 
 def test_a_text_is_named_once_with_who_reads_it() -> None:
-    check = CheckVerdict("c", "A title", Outcome.FAILED, 0, 1000, "in grader.judge", "A hint.")
+    check = CheckVerdict("c", "A title", Outcome.FAILED, 0, 1000, "in grader.grading.judge", "A hint.")
     item = ItemVerdict("vae.loss", "Losses", Outcome.FAILED, 0, 1000, (check,))
     found = list(wording_faults({"first": [item], "second": [item]}, ANSWERS))
-    assert found == [("first", "vae.loss: c: the message names an internal ('grader.'): in grader.judge")]
+    assert found == [("first", "vae.loss: c: the message names an internal ('grader.'): in grader.grading.judge")]
 
 
 def test_no_sentence_in_the_checks_own_source_breaks_a_rule() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from any_download import Download, download, same_names, write_any
 
-from grader.batch.finding import Found, find
+from grader.batch.discovery import Found, find
 from grader.batch.roster import read_roster
 from grader.errors import GraderError
 

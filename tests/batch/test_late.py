@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_reports import ADA, FULL, RUBRIC, report, row
 
-from grader.batch.finding import find
+from grader.batch.discovery import find
 from grader.batch.gradebooks import GradebookSettings, gradebooks
 from grader.batch.history import read_history, told
 from grader.batch.late import LatePolicy, Own, read_policy, with_lateness

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from downloads import NOTEBOOK, write, write_zip
 
-from grader.batch.finding import Found, find
+from grader.batch.discovery import Found, find
 from grader.batch.roster import read_roster
 
 ROSTER = (

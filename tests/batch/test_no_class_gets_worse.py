@@ -23,15 +23,15 @@ from assistants_folder import (
     whole_class,
 )
 
-from grader import pipeline
 from grader.batch import grading, regrading
 from grader.batch.grading import Wishes, grade_class
 from grader.batch.history import read_history
 from grader.batch.regrading import regrade_class
 from grader.errors import GraderError
-from grader.pipeline import regrade
-from grader.run_place import RUNS, class_folder
-from grader.running import Ran
+from grader.grading import grade
+from grader.grading.grade import regrade
+from grader.grading.run import Ran
+from grader.grading.run_place import RUNS, class_folder
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_fault_of_ours_in_a_run_again_keeps_the_points_and_says_so(
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "run_submission", broken)
+        patched.setattr(grade, "run_submission", broken)
         graded = grade_class(world.folder / "class", Wishes(world.rubric, seed=f"{6:032x}"), Silent(), quiet)  # type: ignore[arg-type]
     row = next(row for row in graded.rows if row.key == "ada")
     assert (row.state, row.points_milli) == ("look", 9000)
@@ -164,7 +164,7 @@ def test_a_class_in_which_nothing_worked_can_be_graded_to_any_extent(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "run_submission", lambda *_, **__: 1 / 0)
+        patched.setattr(grade, "run_submission", lambda *_, **__: 1 / 0)
         whole_class(None, "runs/named")(world)
     rows = whole_class((), "runs/named")(world).rows  # type: ignore[attr-defined]
     assert {row.points_milli for row in rows} == {4000}

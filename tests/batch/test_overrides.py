@@ -9,7 +9,7 @@ from toy_exercise import running
 from toy_reports import FULL, LESS, RUBRIC, report
 
 from grader.errors import GraderError
-from grader.overrides import Decisions, decisions_in, names_of, read_overrides, with_overrides
+from grader.grading.overrides import Decisions, decisions_in, names_of, read_overrides, with_overrides
 from grader.records import Outcome, Override
 from grader.report.gradescope import results_json
 from grader.report.html import report_html

@@ -12,7 +12,7 @@ import pytest
 from downloads import packed, write, write_zip
 from toy_exercise import notebook
 
-from grader.batch.finding import Found, find
+from grader.batch.discovery import Found, find
 from grader.batch.roster import read_roster
 
 ROSTER = (

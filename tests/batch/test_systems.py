@@ -11,7 +11,7 @@ import pytest
 from downloads import NOTEBOOK, packed, write, write_zip
 from toy_exercise import notebook
 
-from grader.batch.finding import Found, find
+from grader.batch.discovery import Found, find
 from grader.batch.roster import read_roster
 
 OLDER = json.dumps(notebook.submission(double="def double(x):\n    return x + x + x"))

@@ -12,12 +12,12 @@ from downloads import NOTEBOOK, write
 from test_matching import PLAIN, found
 from toy_reports import ADA, FULL, RUBRIC, ZOE, row
 
-from grader.batch.finding import find
+from grader.batch.discovery import find
 from grader.batch.gradebooks import GradebookSettings, gradebooks
 from grader.batch.page import class_page
 from grader.batch.records import State
 from grader.batch.roster import LARGEST_TEAM, read_roster
-from grader.overrides import names_of
+from grader.grading.overrides import names_of
 
 TEAMS = (
     "Student ID,First name,Last name,Email,Team\n301,Emmy,Noether,emmy@u.example,Rings\n"

@@ -13,7 +13,7 @@ import pytest
 from accessibility import SERIOUS, axe
 from chromium import FOUND, Browser
 
-from grader.exercises.vae_mnist.wing import VaeMnist
+from grader.exercises.vae_mnist.plugin import VaeMnist
 from grader.notebook.format import load_notebook
 from grader.records import CellRun, CellStatus, Execution, Status
 from grader.report.feedback import feedback_html

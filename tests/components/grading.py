@@ -8,10 +8,10 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from grader.audit import corpus
+from grader.checks import needing_training
 from grader.exercises.vae_mnist.checks import CHECKS
-from grader.judging import needing_training
+from grader.grading.grade import Options, grade
 from grader.notebook.format import dump_notebook
-from grader.pipeline import Options, grade
 from grader.records import GradeReport, Notebook, Outcome
 
 RUBRIC = corpus.ROOT / "rubric.yaml"

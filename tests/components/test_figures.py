@@ -15,7 +15,7 @@ from grader.exercises.vae_mnist import figures
 from grader.exercises.vae_mnist.checks import real
 from grader.exercises.vae_mnist.figures import codes, drawing, losses, reconstructions, samples
 from grader.exercises.vae_mnist.figures.drawing import reference
-from grader.metrics.copies import copy_bank
+from grader.exercises.vae_mnist.metrics.copies import copy_bank
 from grader.records import Array, Evidence, Figure
 
 COUNT = 120

@@ -8,8 +8,8 @@ import pytest
 from grading import RUBRIC, SEED
 
 from grader.audit import corpus
+from grader.grading.grade import Options, grade
 from grader.notebook.format import dump_notebook
-from grader.pipeline import Options, grade
 
 LONG = ("kl_with_wrong_sign",)
 

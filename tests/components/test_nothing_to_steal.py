@@ -17,12 +17,12 @@ from grading import RUBRIC as RUBRIC_FILE
 
 from grader.exercises.vae_mnist import in_box
 from grader.exercises.vae_mnist.in_box.probe import STAGES
-from grader.judge import judge
+from grader.grading.judge import judge
+from grader.grading.run import ENGINE_FOLDER
+from grader.grading.sound_parts import definitions
 from grader.notebook.format import load_notebook
 from grader.records import Evidence, Fault, ItemVerdict, Stage
 from grader.rubric import load_rubric
-from grader.running import ENGINE_FOLDER
-from grader.sound_parts import definitions
 
 PROBE = Path(in_box.__file__).parent
 MODULES = sorted([*PROBE.glob("*.py"), *ENGINE_FOLDER.glob("*.py")])

@@ -18,7 +18,7 @@ from grader.exercises.vae_mnist.by_toys import SAMPLING, TRAINING, Asked
 from grader.exercises.vae_mnist.in_box.asking import PARTS, NoAnswer
 from grader.exercises.vae_mnist.in_box.functions import ask_reparameterize
 from grader.exercises.vae_mnist.in_box.interface import interface
-from grader.exercises.vae_mnist.wing import STAND_IN
+from grader.exercises.vae_mnist.plugin import STAND_IN
 from grader.records import Address, Blame, Evidence, Fault, Outcome, Stage
 
 NOTEBOOK = """

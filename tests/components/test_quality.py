@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader.checks import BORDERLINE, CLOSE, Measurement, graded, needing_training, weighed
 from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist.checks import CHECKS, pictures, real
-from grader.judging import BORDERLINE, CLOSE, Measurement, graded, needing_training, weighed
-from grader.metrics.copies import copy_bank
+from grader.exercises.vae_mnist.metrics.copies import copy_bank
 from grader.records import Array, Blame, Evidence, Finding, Level
 
 COUNT = 200

@@ -13,13 +13,13 @@ from python_for_all import AS_ROOT, boxes_for_all
 from rich.console import Console
 from toy_exercise.running import write_exercise
 
-from grader.box.bubblewrap import Bubblewrap
-from grader.box.layers import missing_here
-from grader.doctor import cells, examination, findings
+from grader.doctor import cells, examination, promises
 from grader.doctor.boxes import run_box
 from grader.doctor.cells import host
-from grader.doctor.findings import Finding, State, show, verdict
+from grader.doctor.promises import Finding, State, show, verdict
 from grader.records import AS_GRADER
+from grader.sandbox.bubblewrap import Bubblewrap
+from grader.sandbox.layers import missing_here
 
 QUIET = {"tcp": "OSError", "udp": "worked", "dns": "gaierror", "abstract": "OSError", "socket_file": "OSError"}
 QUIET_TOLD = QUIET | {"interfaces": ["lo"], "seconds": 0.1}
@@ -32,40 +32,40 @@ def states(found: list[Finding]) -> dict[str, State]:
 
 @pytest.mark.parametrize("way", ["tcp", "dns", "abstract", "socket_file"])
 def test_each_way_out_breaks_the_promise_and_is_named(way: str) -> None:
-    (one,) = findings.network(QUIET_TOLD | {way: "worked"}, [])
+    (one,) = promises.network(QUIET_TOLD | {way: "worked"}, [])
     assert one.state is State.BROKEN
-    assert findings.WAYS_OUT[way] in one.found
+    assert promises.WAYS_OUT[way] in one.found
 
 
 def test_a_datagram_counts_only_where_it_was_heard() -> None:
-    assert states(findings.network(QUIET_TOLD, []))["no network"] is State.HOLDS
-    assert states(findings.network(QUIET_TOLD, ["udp"]))["no network"] is State.BROKEN
+    assert states(promises.network(QUIET_TOLD, []))["no network"] is State.HOLDS
+    assert states(promises.network(QUIET_TOLD, ["udp"]))["no network"] is State.BROKEN
 
 
 def test_a_network_that_fails_slowly_is_said() -> None:
-    found = findings.network(QUIET_TOLD | {"seconds": 30}, [])
+    found = promises.network(QUIET_TOLD | {"seconds": 30}, [])
     assert [one.state for one in found] == [State.HOLDS, State.WEAK]
 
 
 def test_another_interface_breaks_the_promise() -> None:
-    (one,) = findings.network(QUIET_TOLD | {"interfaces": ["lo", "eth0"]}, [])
+    (one,) = promises.network(QUIET_TOLD | {"interfaces": ["lo", "eth0"]}, [])
     assert one.found == "the box reaches interface eth0"
 
 
 @pytest.mark.parametrize("gain", ["capabilities", "user_namespace", "mount", "descriptors", "root"])
 def test_each_power_breaks_the_promise(gain: str) -> None:
-    assert states(findings.powers(TAME))["no powers"] is State.HOLDS
-    assert states(findings.powers(TAME | {gain: True}))["no powers"] is State.BROKEN
+    assert states(promises.powers(TAME))["no powers"] is State.HOLDS
+    assert states(promises.powers(TAME | {gain: True}))["no powers"] is State.BROKEN
 
 
 def test_a_writable_system_breaks_the_promise() -> None:
-    found = states(findings.powers(TAME | {"writable": ["/usr/lib"]}))
+    found = states(promises.powers(TAME | {"writable": ["/usr/lib"]}))
     assert found == {"read-only system": State.BROKEN, "no powers": State.HOLDS}
 
 
 def test_a_missing_filter_is_weaker_only_where_the_machine_cannot_have_one() -> None:
     def all_states(seccomp: bool, weaker: str) -> set[State]:
-        return {one.state for one in findings.filtered({"seccomp": seccomp, "kept_cores": seccomp}, weaker)}
+        return {one.state for one in promises.filtered({"seccomp": seccomp, "kept_cores": seccomp}, weaker)}
 
     assert all_states(True, "") == {State.HOLDS}
     assert all_states(False, "no numbers") == {State.WEAK}
@@ -84,7 +84,7 @@ def test_a_missing_filter_is_weaker_only_where_the_machine_cannot_have_one() -> 
     ids=["none", "one opens", "root's", "none seen", "silent"],
 )
 def test_settings_of_the_kernel_that_are_within_reach_break_the_promise(told: dict[str, object], state: State) -> None:
-    (one,) = findings.settings(told)
+    (one,) = promises.settings(told)
     assert (one.title, one.state) == ("kernel settings", state)
 
 
@@ -94,20 +94,20 @@ def test_a_box_whose_user_is_root_outside_is_found(without: tuple[str, ...]) -> 
     told = cells.first_box({}, gpu=False)["powers"]
     for absent, state in ((without, State.BROKEN), ((), State.HOLDS)):
         box = run_box(Bubblewrap(absent), {"powers": told})
-        assert states(findings.settings(box.cells["powers"].told)) == {"kernel settings": state}
+        assert states(promises.settings(box.cells["powers"].told)) == {"kernel settings": state}
 
 
 def test_a_box_that_chooses_its_cores_is_found(all_cores: set[int]) -> None:
     if len(all_cores) < 2 or missing_here().get("seccomp"):
         pytest.skip("there is no core to choose, or no filter")
     told = cells.first_box({}, gpu=False)["powers"]
-    found = findings.filtered(run_box(Bubblewrap(("seccomp",)), {"powers": told}).cells["powers"].told, "")
+    found = promises.filtered(run_box(Bubblewrap(("seccomp",)), {"powers": told}).cells["powers"].told, "")
     assert states(found) == {"system calls filtered": State.BROKEN, "cores of a box": State.BROKEN}
 
 
 def test_what_is_seen_is_named_by_what_it_is() -> None:
     told = {"seen": ["/somewhere/rubric.yaml"], "processes": 4}
-    found = findings.sight(told, {"/somewhere/rubric.yaml": "the rubric"})
+    found = promises.sight(told, {"/somewhere/rubric.yaml": "the rubric"})
     assert found[0].found == "the box sees the rubric"
     assert [one.state for one in found] == [State.BROKEN, State.HOLDS, State.HOLDS]
 
@@ -115,17 +115,17 @@ def test_what_is_seen_is_named_by_what_it_is() -> None:
 def test_without_namespaces_names_are_weaker_and_what_is_read_breaks_the_promise() -> None:
     hidden = {"/somewhere/rubric.yaml": "the rubric"}
     told = {"seen": ["/somewhere/rubric.yaml"], "read": [], "processes": 99}
-    found = findings.sight(told, hidden, namespaces=False)
+    found = promises.sight(told, hidden, namespaces=False)
     assert [one.state for one in found] == [State.WEAK, State.HOLDS, State.WEAK]
-    read = findings.sight(told | {"read": ["/somewhere/rubric.yaml"]}, hidden, namespaces=False)
+    read = promises.sight(told | {"read": ["/somewhere/rubric.yaml"]}, hidden, namespaces=False)
     assert (read[0].state, read[0].found) == (State.BROKEN, "the box sees the rubric")
-    assert findings.sight(told, hidden)[0].state is State.BROKEN
+    assert promises.sight(told, hidden)[0].state is State.BROKEN
 
 
 def test_a_box_whose_user_is_the_graders_breaks_the_promise_and_an_older_landlock_is_weaker() -> None:
-    assert [one.state for one in findings.own_user("user: Landlock 6", 6)] == [State.HOLDS, State.HOLDS]
-    assert [one.state for one in findings.own_user(f"{AS_GRADER}: Landlock 7", 7)] == [State.BROKEN, State.HOLDS]
-    old, none = (findings.own_user("user", version)[1] for version in (3, 0))
+    assert [one.state for one in promises.own_user("user: Landlock 6", 6)] == [State.HOLDS, State.HOLDS]
+    assert [one.state for one in promises.own_user(f"{AS_GRADER}: Landlock 7", 7)] == [State.BROKEN, State.HOLDS]
+    old, none = (promises.own_user("user", version)[1] for version in (3, 0))
     assert (old.state, none.state) == (State.WEAK, State.WEAK)
     assert "TCP, which the filter alone refuses (from Linux 6.7 on)" in old.found
     assert "reading what every user may read" in none.found
@@ -134,19 +134,19 @@ def test_a_box_whose_user_is_the_graders_breaks_the_promise_and_an_older_landloc
 
 def test_an_abstract_socket_is_weaker_only_where_no_kernel_could_close_it() -> None:
     told = QUIET_TOLD | {"abstract": "worked"}
-    assert [one.state for one in findings.network(told, [], weaker=["abstract"])] == [State.WEAK, State.HOLDS]
-    both = findings.network(told | {"tcp": "worked"}, [], weaker=["abstract"])
+    assert [one.state for one in promises.network(told, [], weaker=["abstract"])] == [State.WEAK, State.HOLDS]
+    both = promises.network(told | {"tcp": "worked"}, [], weaker=["abstract"])
     assert [one.state for one in both] == [State.WEAK, State.BROKEN]
 
 
 def test_bounds_that_an_account_cannot_lower_are_no_powers() -> None:
-    assert states(findings.powers(TAME | {"bounds": True}))["no powers"] is State.BROKEN
-    assert states(findings.powers(TAME | {"bounds": True}, lowered=False))["no powers"] is State.HOLDS
+    assert states(promises.powers(TAME | {"bounds": True}))["no powers"] is State.BROKEN
+    assert states(promises.powers(TAME | {"bounds": True}, lowered=False))["no powers"] is State.HOLDS
 
 
 def test_a_box_that_says_nothing_keeps_no_promise() -> None:
-    silent = findings.network({}, []) + findings.sight({}, {}) + findings.powers({})
-    silent += findings.disk_and_files({}, {}, 100)
+    silent = promises.network({}, []) + promises.sight({}, {}) + promises.powers({})
+    silent += promises.disk_and_files({}, {}, 100)
     assert {one.state for one in silent} == {State.BROKEN}
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from grader.box.bubblewrap import Bubblewrap
 from grader.doctor import cells, gpu
 from grader.doctor.boxes import run_box
-from grader.doctor.findings import State
 from grader.doctor.gpu import Outside
+from grader.doctor.promises import State
+from grader.sandbox.bubblewrap import Bubblewrap
 
 THERE = Outside(1, True, False, (), "/usr/lib/x86_64-linux-gnu", 1)
 WORKS = {"init": 0, "driver": 13000, "torch": "2.15.0+cu132", "cuda": "13.2", "count": 1, "name": "H100", "error": ""}

@@ -19,7 +19,7 @@ from toy_exercise import notebook, running
 from grader.gradescope.bundle import write_bundle
 
 pytestmark = pytest.mark.skipif(not AS_ROOT, reason="the platform runs an autograder as root")
-FORBIDDEN = str(Path(__file__).parents[1] / "box" / "no_namespaces.py")
+FORBIDDEN = str(Path(__file__).parents[1] / "sandbox" / "no_namespaces.py")
 HOSTILE = """
 import os
 reads = (lambda: open(path).close(), lambda: os.listdir(path))

@@ -13,7 +13,7 @@ from docs.making.reading import GUIDE, INDEX, ROOT, WORDS, Block, blocks, guide_
 from grader.batch.late import read_policy
 from grader.batch.slurm import read_config
 from grader.errors import GraderError
-from grader.overrides import read_overrides
+from grader.grading.overrides import read_overrides
 from grader.rubric import load_rubric
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

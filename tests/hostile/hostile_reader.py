@@ -23,18 +23,18 @@ from toy_exercise import Toy, notebook, running
 from grader.batch.similar import alike, asked_source
 from grader.errors import SubmissionError
 from grader.exercise import asked_names
-from grader.judge import judge
+from grader.grading.judge import judge
+from grader.grading.plan import executed, first_plan, plan_frame
+from grader.grading.run_pages import load_pages
 from grader.notebook.clean import clean_outputs
 from grader.notebook.format import dump_notebook, is_code
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
 from grader.notebook.saved import compare_saved
-from grader.planning import executed, first_plan, plan_frame
 from grader.records import CellRun, CellStatus, Evidence, GradeReport, Notebook, Remark, Status
 from grader.report.feedback import feedback_html
 from grader.report.html import report_html
 from grader.report.notebook.view import make_view
-from grader.run_pages import load_pages
 
 ADDRESS_SPACE = 6 << 30  # a notebook that takes that much ends the process
 CPU_S = 1200

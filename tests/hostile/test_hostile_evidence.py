@@ -27,7 +27,7 @@ from grader.evidence import (
     read_tensors,
     save_evidence,
 )
-from grader.judge import judge
+from grader.grading.judge import judge
 from grader.records import Array, Evidence, Fault
 
 SPEC = {"x": ArraySpec("float", 600), "labels": ArraySpec("int", 8), "mu": ArraySpec("float", 40, 2)}

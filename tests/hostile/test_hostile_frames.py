@@ -15,11 +15,16 @@ from hostile_mutations import BYTE_DAMAGE, JSON_DAMAGE, bytes_damaged, json_dama
 from safetensors.numpy import save
 from toy_exercise import notebook, running
 
-from grader.box.inbox import MAX_VALUES, Inbox
 from grader.evidence import save_evidence
-from grader.gathering import gather, merged, trained_state
-from grader.in_box import frames
-from grader.in_box.frames import (
+from grader.grading.answers import gather, merged, trained_state
+from grader.grading.judge import judge
+from grader.grading.plan import executed
+from grader.grading.run import Giver
+from grader.notebook.clean import clean_outputs
+from grader.notebook.format import dump_notebook
+from grader.records import CellRun, Status
+from grader.sandbox.in_box import frames
+from grader.sandbox.in_box.frames import (
     MAX_FRAMES,
     Address,
     Answer,
@@ -33,13 +38,8 @@ from grader.in_box.frames import (
     StageStatus,
     Want,
 )
-from grader.in_box.wire import HEADER, WireError, read_frame, write_frame
-from grader.judge import judge
-from grader.notebook.clean import clean_outputs
-from grader.notebook.format import dump_notebook
-from grader.planning import executed
-from grader.records import CellRun, Status
-from grader.running import Giver
+from grader.sandbox.in_box.wire import HEADER, WireError, read_frame, write_frame
+from grader.sandbox.inbox import MAX_VALUES, Inbox
 
 RUBRIC = running.rubric()
 TOY = toy_exercise.Toy()

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from toy_exercise import notebook, running
 
 from grader.errors import SubmissionError
-from grader.in_box.frames import to_box
+from grader.grading.plan import executed, first_plan, plan_frame
 from grader.notebook.format import cell_title, dump_notebook, load_notebook
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
 from grader.notebook.saved import compare_saved
-from grader.planning import executed, first_plan, plan_frame
 from grader.records import Notebook, Submission
+from grader.sandbox.in_box.frames import to_box
 
 ROOT = Path(__file__).parents[2]
 OUTPUTS: list[dict[str, Any]] = [

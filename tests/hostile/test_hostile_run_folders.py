@@ -20,16 +20,14 @@ from hypothesis import strategies as st
 from test_hostile_evidence import STORED
 from toy_exercise import notebook, running
 
-from grader import pipeline
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
-from grader.following import Followed, Replaced
-from grader.judging_again import verdicts
-from grader.pipeline import make_report, regrade
-from grader.records import Execution, Fault, GradeReport, Outcome, Remark, Status
-from grader.report.report_json import dump, read_report_json
-from grader.rubric import load_rubric
-from grader.run_folder import (
+from grader.grading import grade
+from grader.grading.follow_through import Followed, Replaced
+from grader.grading.grade import make_report, regrade
+from grader.grading.regrade import verdicts
+from grader.grading.run import Ran
+from grader.grading.run_folder import (
     EVIDENCE,
     EVIDENCE_CHECKSUM,
     FOLLOWED,
@@ -38,8 +36,10 @@ from grader.run_folder import (
     store_run,
     stored_report,
 )
-from grader.run_pages import write_report
-from grader.running import Ran
+from grader.grading.run_pages import write_report
+from grader.records import Execution, Fault, GradeReport, Outcome, Remark, Status
+from grader.report.report_json import dump, read_report_json
+from grader.rubric import load_rubric
 
 SECOND = f"followed-one{Path(EVIDENCE).suffix}"
 TOY = toy_exercise.Toy()
@@ -74,9 +74,9 @@ def graded(exercise: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def refilled(graded: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Gives the folder as it was, with changed files."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)  # these would be done thousands of times
-    monkeypatch.setattr(pipeline, "grader_checksum", lambda: "b" * 64)
-    monkeypatch.setattr(pipeline, "versions", dict)
-    monkeypatch.setattr(pipeline, "load_rubric", functools.cache(load_rubric))
+    monkeypatch.setattr(grade, "grader_checksum", lambda: "b" * 64)
+    monkeypatch.setattr(grade, "versions", dict)
+    monkeypatch.setattr(grade, "load_rubric", functools.cache(load_rubric))
 
     def fill(**changed: bytes) -> Path:
         folder = tmp_path / "run"
@@ -91,7 +91,7 @@ def refilled(graded: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.Monke
 
 def check(folder: Path, rubric_path: Path) -> None:
     """The property: one line, or a report whose points the rubric allows; the folder's verdicts alone likewise."""
-    rubric, toy = pipeline.load_rubric(rubric_path)
+    rubric, toy = grade.load_rubric(rubric_path)
     allowed = {item.id: item.points_milli for item in rubric.items}
     for judged in (lambda: verdicts(folder, rubric, toy), lambda: regrade(folder, rubric_path).items):
         try:

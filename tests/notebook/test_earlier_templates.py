@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from grader.audit import corpus
+from grader.grading.grade import Options, grade
 from grader.notebook.editions import load_templates, restored
 from grader.notebook.format import dump_notebook, load_notebook, source_of
-from grader.pipeline import Options, grade
 from grader.records import Notebook
 from grader.rubric import load_rubric
 

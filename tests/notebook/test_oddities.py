@@ -9,7 +9,7 @@ import pytest
 from oddities import FAMILIES, NAMED_LIKE_LIBRARIES, PERSON, drawn, fresh, kinds, single
 from whole_notebook import template
 
-from grader.pipeline import Options, grade
+from grader.grading.grade import Options, grade
 from grader.records import GradeReport, Outcome
 from grader.report.words import is_left_out
 

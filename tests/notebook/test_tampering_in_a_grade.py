@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from toy_exercise import notebook, running
 
-from grader.pipeline import Options, grade, regrade
+from grader.grading.grade import Options, grade, regrade
 from grader.records import GradeReport
 from grader.report.terminal import print_report
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from grader.checks import Check, checks_of
 from grader.evidence import AnswerSpec, ArraySpec
 from grader.exercise import Exercise, InterfaceSpec, ItemSpec, Questions, Say
-from grader.judging import Check, checks_of
 from grader.records import Address, Array, Evidence, Figure, Stage
 from toy_exercise import checks
 

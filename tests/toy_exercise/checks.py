@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from grader.checks import check
 from grader.evidence import NotAnswered
-from grader.judging import check
 from grader.records import Address, Array, Blame, Evidence, Fault, Finding, Stage
 
 FACTORS = {"one": 2, "two": 3}

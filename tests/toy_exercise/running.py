@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 import toy_exercise
-from grader.in_box.frames import Plan, Step
+from grader.grading.plan import plan_frame
+from grader.grading.run import Case, Ran, run_submission, supply
 from grader.notebook.restore import Restored, restore_given
-from grader.planning import plan_frame
 from grader.records import CellRun, Interface, Notebook, Rubric
 from grader.rubric import load_rubric
-from grader.running import Case, Ran, run_submission, supply
+from grader.sandbox.in_box.frames import Plan, Step
 from toy_exercise import notebook
 
 FOLLOW = "\nreference: reference.ipynb\nfollow_through: {enabled: true, max_replaced: 1, share: 1.0}\n"

@@ -12,6 +12,7 @@ from functools import lru_cache
 from grader.batch.headings import key_of
 from grader.batch.records import Row, State
 from grader.errors import GraderError
+from grader.grading.run_place import extent_name
 from grader.records import Rubric
 from grader.report.points import points_text
 from grader.report.words import (
@@ -24,7 +25,6 @@ from grader.report.words import (
     trained_parts,
     undecided_milli,
 )
-from grader.run_place import extent_name
 
 Table = list[list[str]]
 _key_of = lru_cache(maxsize=10_000)(key_of)  # the same headings for everybody

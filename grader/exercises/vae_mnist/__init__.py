@@ -7,6 +7,6 @@ from grader.exercise import Exercise
 
 def exercise() -> Exercise:
     """The exercise's questions, specification, checks and pictures."""
-    from grader.exercises.vae_mnist.wing import VaeMnist  # torch and scikit-learn take a second to import
+    from grader.exercises.vae_mnist.plugin import VaeMnist  # torch and scikit-learn take a second to import
 
     return VaeMnist()

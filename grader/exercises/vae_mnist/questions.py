@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from grader.data.mnist import Mnist
+from grader.exercises.vae_mnist.data.mnist import Mnist
 from grader.records import Array, Stage
 
 PARTS = ("vae", "cvae")

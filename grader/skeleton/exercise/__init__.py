@@ -7,6 +7,6 @@ from grader.exercise import Exercise
 
 def exercise() -> Exercise:
     """What the engine asks for when a rubric names this package."""
-    from .wing import StraightLine  # what it imports is needed only where something is judged
+    from .plugin import StraightLine  # what it imports is needed only where something is judged
 
     return StraightLine()

@@ -1,6 +1,6 @@
 """The checks. A check's name is a sentence that can be true, its docstring is what the student reads.
 
-`@check(...)` makes a function a check; `grader.judging.check` lists what else it can say. A check reads evidence,
+`@check(...)` makes a function a check; `grader.checks.check` lists what else it can say. A check reads evidence,
 computes for itself what would be right, and returns a score in [0, 1]. It knows no points, and its numbers are
 keyword-only without defaults: they are the rubric's.
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from grader.checks import check
 from grader.evidence import NotAnswered
-from grader.judging import check
 from grader.records import Address, Array, Blame, Evidence, Fault, Finding, Stage
 
 from .questions import TRUE_INTERCEPT, TRUE_SLOPE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from grader.checks import Check, checks_of
 from grader.exercises.vae_mnist.checks import decoder, encoder, functions, networks, quality, sampling, training
-from grader.judging import Check, checks_of
 
 CHECKS: dict[str, Check] = checks_of(encoder, decoder, networks, functions, training, sampling, quality)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from grader.checks import check
 from grader.exercises.vae_mnist.checks import networks
 from grader.exercises.vae_mnist.checks.networks import MORE_THAN_CHANCE, PIXELS, ROWS
 from grader.exercises.vae_mnist.checks.reading import answer, between, expect_shape, give_up, number, verdict
-from grader.judging import check
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 HEADS = ("mu", "logvar")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from grader.checks import check
 from grader.exercises.vae_mnist.checks.reading import answer, expect_shape, halves, verdict
-from grader.judging import check
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 BATCHES = ("random", "digits", "shifted", "small")

@@ -16,14 +16,14 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from grader.classifier import Judgement, judge
 from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist.checks import real
 from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
-from grader.metrics.bootstrap import standard_error
-from grader.metrics.copies import CopySearch, copy_search
-from grader.metrics.diversity import class_deviations
-from grader.metrics.frechet import Moments, moments
+from grader.exercises.vae_mnist.classifier import Judgement, judge
+from grader.exercises.vae_mnist.metrics.bootstrap import standard_error
+from grader.exercises.vae_mnist.metrics.copies import CopySearch, copy_search
+from grader.exercises.vae_mnist.metrics.diversity import class_deviations
+from grader.exercises.vae_mnist.metrics.frechet import Moments, moments
 from grader.records import Address, Array, Blame, Evidence, Fault, Stage
 
 RESAMPLES = 25  # a standard error of them is right to about a seventh

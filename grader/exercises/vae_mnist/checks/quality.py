@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from grader.checks import Measurement, check
 from grader.exercises.vae_mnist.checks import real
 from grader.exercises.vae_mnist.checks.pictures import (
     Measure,
@@ -30,13 +31,12 @@ from grader.exercises.vae_mnist.checks.pictures import (
     with_labels,
     worst,
 )
-from grader.judging import Measurement, check
-from grader.metrics.agreement import Agreement, label_agreement
-from grader.metrics.bootstrap import share_standard_error
-from grader.metrics.diversity import class_entropy, distinct_share, spread_against
-from grader.metrics.frechet import moments, normalised_frechet_distance
-from grader.metrics.reconstruction import explained_variance, explained_variance_error
-from grader.metrics.sharpness import sharpness
+from grader.exercises.vae_mnist.metrics.agreement import Agreement, label_agreement
+from grader.exercises.vae_mnist.metrics.bootstrap import share_standard_error
+from grader.exercises.vae_mnist.metrics.diversity import class_entropy, distinct_share, spread_against
+from grader.exercises.vae_mnist.metrics.frechet import moments, normalised_frechet_distance
+from grader.exercises.vae_mnist.metrics.reconstruction import explained_variance, explained_variance_error
+from grader.exercises.vae_mnist.metrics.sharpness import sharpness
 from grader.records import Array, Evidence, Finding, Stage
 
 NO_FRESH_MODEL = "no fresh model could be asked, so there is nothing to compare with"

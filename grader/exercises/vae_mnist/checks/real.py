@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import platform
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
-from grader.classifier import judge
-from grader.data.derived import derived
-from grader.data.mnist import Mnist, find_mnist, load_mnist
 from grader.errors import DataError
-from grader.metrics.copies import CopyBank, copy_bank
+from grader.exercises.vae_mnist.classifier import judge
+from grader.exercises.vae_mnist.data.derived import derived
+from grader.exercises.vae_mnist.data.mnist import Mnist, find_mnist, load_mnist
+from grader.exercises.vae_mnist.metrics.copies import CopyBank, copy_bank
 from grader.records import Array
-from grader.versions import ROOT, files_checksum, versions
+from grader.store.versions import SUFFIXES, files_checksum, versions
 
+EXERCISE = Path(__file__).parents[1]
 COMPARED = 5000  # real images in each comparison of distributions
 
 
@@ -67,7 +69,8 @@ def training_bank() -> CopyBank:
 
 
 def _made_by(folder: str) -> str:
-    """A checksum of what decides the derived arrays: that folder of the grader, the data's own, and versions."""
-    code = files_checksum(ROOT, [*(ROOT / folder).rglob("*.*"), *(ROOT / "data").rglob("*.py")])
+    """A checksum of what decides the derived arrays: that folder of the exercise, the data's own, and versions."""
+    files = [*(EXERCISE / folder).rglob("*.*"), *(EXERCISE / "data").rglob("*.py")]
+    code = files_checksum(EXERCISE, [path for path in files if path.suffix in SUFFIXES])
     told = f"{code} {COMPARED} {versions()} {platform.machine()}"
     return hashlib.sha256(told.encode()).hexdigest()

@@ -151,7 +151,7 @@ class Reference:
     loss: tuple[float, ...]  # the mean loss of each epoch
     kept: float  # explained variance of hidden images
     worst: tuple[float, ...]  # the error of each digit's worst reconstruction, see `reconstructions.errors_of`
-    nearest: float  # the smallest ratio of a sample's distances to training images, see `grader.metrics.copies`
+    nearest: float  # the smallest ratio of a sample's distances to training images, see `metrics.copies`
     read_as_asked: float | None = None  # the share of conditional samples that the classifier reads as asked
 
 

@@ -1,0 +1,471 @@
+"""Finds what a class handed in, in the layouts that people really have, and says whose each notebook is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from grader.batch.archives import File, Unusable, component, is_archive, listed, unpack
+from grader.batch.headings import folded
+from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
+from grader.batch.matching import Match, is_nobodys, matches, meant
+from grader.batch.records import HandedIn, Student
+from grader.batch.roster import Roster, handed_in_at
+from grader.batch.selection import MAX_READ, HandedOut, Work, chosen, handed_out, is_solved, plain_name
+from grader.batch.wrappers import CLASS_MB, Opening, sections, unwrapped
+from grader.errors import GraderError, one_line
+from grader.records import Remark
+from grader.report.plain import plain
+from grader.store.bounded import Unreadable, file_bytes
+
+MAX_FILES = 500_000
+MOST_OPENED = 20  # archives of one student
+MOST_LISTED = 5  # archives of whole classes, beside zips
+MOST_COMPARED = 200_000_000  # bytes
+LISTED_MB = 1000  # of a packed tar, to see what is in it
+SHOWN = 200
+TOLD = 5  # names in a remark
+MOST_TOLD = 100  # remarks on doubtful matches; each of them is with its submission, too
+LONGEST_KEY = 60
+UNREADABLE = "is a symbolic link"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A class as it lies there."""
+
+    handed_in: tuple[HandedIn, ...]  # by key
+    missing: tuple[Student, ...]  # on the roster, and nothing is theirs
+    layout: str
+    remarks: tuple[str, ...] = ()  # for the person who runs it
+
+
+@dataclass
+class _Pile:
+    """All that one person handed in, or one team."""
+
+    owner: Owner
+    match: Match
+    files: list[tuple[File, Owner]] = field(default_factory=list)
+    others: list[_Pile] = field(default_factory=list)  # of whom the download says that they handed it in together
+
+    @property
+    def identity(self) -> str:
+        """What no other pile has."""
+        own = f"student {self.match.student.id}" if self.match.student else f"owner {self.owner.id}"
+        return " ".join([own, *(other.identity for other in self.others)])
+
+    @property
+    def people(self) -> list[_Pile]:
+        """Each of the people by themself."""
+        return [self, *self.others]
+
+    @property
+    def students(self) -> tuple[Student, ...]:
+        """Everybody on the roster whose it is."""
+        matches = [one.match for one in self.people]
+        return tuple(student for match in matches if match.student for student in (match.student, *match.team))
+
+    @property
+    def by(self) -> str:
+        """What told whose it is."""
+        return ", ".join(dict.fromkeys(one.match.by for one in self.people if one.match.by))
+
+    @property
+    def wished(self) -> tuple[Student | None, str]:
+        """What its key is made of: the one student whose id it may be, and another name."""
+        if self.others:
+            return None, "-".join(
+                sorted(one.match.student.id if one.match.student else one.owner.id for one in self.people)
+            )
+        return None if self.match.team else self.match.student, self.owner.id
+
+
+@dataclass(frozen=True)
+class _Exercise:
+    """What tells a student's own notebook from others beside it."""
+
+    name: str = ""  # the notebook's usual file name, in small letters
+    template: HandedOut = field(default_factory=HandedOut)
+    max_mb: float = 100.0
+
+
+def find(
+    submissions: Path, unpacked: Path, roster: Roster | None, *, max_mb: float, template: Path | None = None
+) -> Found:
+    """Everybody's submission, the same in every run.
+
+    `submissions` is a folder or an archive; what comes out of archives lies below `unpacked`, nothing else is written.
+    `template` is the notebook that students got: a copy of it that nobody changed is not graded where a solved
+    notebook lies beside it.
+
+    Raises:
+        GraderError: where there is no such folder, or nothing in it that could be a submission.
+    """
+    shown = one_line(str(submissions), 120)
+    files = unwrapped(_files(submissions, unpacked, shown, max_mb), _opening(unpacked, roster, template, max_mb))
+    layouts = {name: layout_of(part) for name, part in sections(files).items()}
+    told = {student.id: student for layout in layouts.values() for student in layout.students}
+    roster = roster or (Roster(tuple(told.values())) if told else None)
+    owned = [(file, owner) for file in files for owner in layouts[file.section].owners(file)]
+    exercise = _exercise(owned, template, max_mb)
+    piles = _together(_piles(owned, roster, [exercise.name, template.name if template else ""]))
+    there = [pile for pile in piles if _is_submission(pile, layouts)]
+    usable = [pile for pile in there if not _is_handed_out(pile, exercise)] or there
+    keys = _keys({pile.identity: pile.wished for pile in usable}, roster)
+    keyed = sorted(((keys[pile.identity], pile) for pile in usable), key=lambda pair: pair[0])
+    handed_in = tuple(_handed_in(key, pile, unpacked / key, exercise, known=bool(roster)) for key, pile in keyed)
+    if not handed_in:
+        raise GraderError(f"{shown}: expected notebooks (.ipynb), folders with notebooks, or a download; found none")
+    known = {student.id for one in handed_in for student in one.students}
+    missing = tuple(s for s in (roster.students if roster else ()) if s.id not in known)
+    aside = [pile for pile in piles if pile not in usable]
+    of_layouts = [remark for layout in layouts.values() for remark in layout.remarks]
+    remarks = (*of_layouts, *_told(usable, roster), *_only_one(usable), *_aside(aside))
+    return Found(handed_in, missing, _in_words(layouts), remarks)
+
+
+def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_mb: float) -> Opening:
+    """How wrappers are looked into."""
+
+    def inside(archive: File, most_mb: float) -> list[File]:
+        assert archive.path is not None
+        try:
+            return unpack(
+                archive.path,
+                unpacked / f"download-{_digest(archive.path.as_posix())}",
+                max_mb=max_mb,
+                total_mb=most_mb,
+                nested=True,
+            )
+        except Unusable:
+            return []
+
+    known: dict[Path, list[File]] = {}
+    packed: set[Path] = set()  # of these, all has to be unpacked to see what is in it
+
+    def names(archive: File) -> list[File]:
+        assert archive.path is not None
+        if not archive.name.lower().endswith(".zip"):
+            packed.add(archive.path)
+        if archive.path not in known:
+            try:
+                known[archive.path] = listed(archive.path, total_mb=LISTED_MB) if len(packed) <= MOST_LISTED else []
+            except Unusable:
+                known[archive.path] = []
+        return known[archive.path]
+
+    exercise = [template.name] if template else []
+    return Opening(
+        names_one=lambda text: bool(roster and roster.match(text)),
+        meant=lambda text: meant(text, roster, exercise),
+        is_nobodys=lambda text: is_nobodys(text, exercise),
+        listed=names,
+        unpacked=inside,
+        usual=plain_name(template.name) if template else "",
+    )
+
+
+def _in_words(layouts: Mapping[str, Layout]) -> str:
+    """What the download is."""
+    names = [name for name in layouts if name]
+    of_sections = ", ".join(sorted({layouts[name].words for name in names}))
+    if len(names) > 1:
+        return f"{len(names)} sections: {of_sections}"
+    return of_sections or "".join(layout.words for layout in layouts.values())
+
+
+def alone(folder: Path, unpacked: Path, *, max_mb: float, usual: str = "", template: Path | None = None) -> HandedIn:
+    """All that lies in the folder as one student's submission; `usual` is the file name that is preferred.
+
+    Raises:
+        GraderError: where there is no such folder.
+    """
+    if not folder.is_dir():
+        raise GraderError(f"{one_line(str(folder), 120)}: no such folder; expected one submission's files")
+    files = [file for file in sorted(_walk(folder), key=lambda file: file.parts) if not ignored(file)]
+    if not files:
+        return HandedIn("submission", folder, "", refused="nothing was handed in")
+    owner = Owner("submission")
+    exercise = _Exercise(usual.lower(), _code(template, max_mb), max_mb)
+    pile = _Pile(owner, Match(), [(file, owner) for file in files])
+    return _handed_in("submission", pile, unpacked, exercise, known=False)
+
+
+def _files(submissions: Path, unpacked: Path, shown: str, max_mb: float) -> list[File]:
+    if submissions.is_dir():
+        return sorted(_walk(submissions), key=lambda file: file.parts)
+    if not submissions.exists():
+        raise GraderError(f"{shown}: no such folder; expected a folder of notebooks or a downloaded archive")
+    if not is_archive(submissions.name):
+        raise GraderError(f"{shown}: expected a folder or an archive; one notebook: make grade SUBMISSION=x.ipynb")
+    try:
+        files = unpack(submissions, unpacked / "download", max_mb=max_mb, total_mb=CLASS_MB, nested=True)
+    except Unusable as reason:
+        raise GraderError(f"{shown}: {reason}; download it again") from None
+    return sorted(files, key=lambda file: file.parts)
+
+
+def _walk(root: Path) -> Iterator[File]:
+    count = 0
+    for folder, names, files in os.walk(root, followlinks=False):
+        inside = tuple(Path(folder).relative_to(root).parts)
+        names.sort()
+        for name in sorted([*files, *(n for n in names if (Path(folder) / n).is_symlink())]):
+            count += 1
+            if count > MAX_FILES:
+                raise GraderError(f"{one_line(str(root), 120)}: more than {MAX_FILES} files; is it the right folder?")
+            path = Path(folder) / name
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                yield File((*inside, name), path, status.st_mtime)
+            elif stat.S_ISLNK(status.st_mode):
+                yield File((*inside, name), None, 0.0, UNREADABLE)
+
+
+def _exercise(owned: Sequence[tuple[File, Owner]], template: Path | None, max_mb: float) -> _Exercise:
+    """The notebook's usual name is the template's, or else the one that most people give it."""
+    pairs = {(owner.id, plain_name(owner.named or file.name)) for file, owner in owned if is_work(file)}
+    names = Counter(name for _, name in sorted(pairs) if name.endswith(".ipynb"))
+    usual = max(sorted(names), key=names.__getitem__, default="")
+    usual = usual if names[usual] > 1 else ""  # one person's is theirs
+    if template and plain_name(template.name) in names:
+        usual = plain_name(template.name)
+    return _Exercise(usual, _code(template, max_mb), max_mb)
+
+
+def _code(template: Path | None, max_mb: float) -> HandedOut:
+    return handed_out(template.resolve(), max_mb) if template else HandedOut()
+
+
+def _piles(owned: Sequence[tuple[File, Owner]], roster: Roster | None, exercise: Sequence[str]) -> list[_Pile]:
+    """What each person handed in."""
+    owners = {owner.id: owner for _, owner in reversed(owned)}
+    work = {owner.id for file, owner in owned if is_work(file)}
+    known = matches(owners, work, roster, exercise) if roster else {}
+    places: dict[str, set[str]] = {}
+    for file, owner in owned:
+        places.setdefault(owner.id, set()).add(file.section)
+    piles: dict[str, _Pile] = {}
+    for file, owner in owned:
+        pile = _Pile(owners[owner.id], known.get(owner.id, Match()))
+        if not pile.match.student and len(places[owner.id]) > 1:  # a stranger of each section
+            pile.owner = replace(pile.owner, id=", ".join(filter(None, (owner.id, file.section))))
+        piles.setdefault(pile.identity, pile).files.append((file, owner))
+    return list(piles.values())
+
+
+def _together(piles: Sequence[_Pile]) -> list[_Pile]:
+    """Piles of the same files are one team's, and those of a group's members with the same work in them."""
+    teams: dict[Hashable, list[_Pile]] = {}
+    for pile in piles:
+        files = frozenset((file.section, *file.parts) for file, _ in pile.files)
+        teams.setdefault(_of_group(pile) or files, []).append(pile)
+    for first, *others in teams.values():
+        first.others = others
+    return [first for first, *_ in teams.values()]
+
+
+def _of_group(pile: _Pile) -> Hashable:
+    """A group's name and what its member handed in, of "Rings-Emmy Noether", as Moodle wrote it before 4.1; or None."""
+    name = folded(pile.match.student.name) if pile.match.student and "-" in pile.owner.name else ""
+    if not name or not folded(pile.owner.name).endswith(name):
+        return None
+    group = folded(pile.owner.name).removesuffix(name)
+    work = frozenset((file.name, _content(file)) for file, _ in pile.files if is_work(file))
+    return (group, work) if group and work else None
+
+
+def _content(file: File) -> str:
+    try:
+        return hashlib.sha256(file_bytes(file.path, MOST_COMPARED)).hexdigest() if file.path else file.wrong
+    except Unreadable:
+        return "/".join(file.parts)  # nobody else's
+
+
+def _keys(people: Mapping[str, tuple[Student | None, str]], roster: Roster | None) -> dict[str, str]:
+    """A key for each person by their identity; given are the student, if it is one, and the name in the download.
+
+    It names their folder in the results: safe, the same in every run, and no two alike. A student's own id is theirs
+    alone, also while they have handed in nothing: whoever else comes to the same name gets a digest behind it.
+    """
+    ids = Counter(_safe(student.id).casefold() for student in (roster.students if roster else ()))
+    wished = {identity: _safe(student.id if student else name) for identity, (student, name) in people.items()}
+    others = Counter(wished[identity].casefold() for identity, (student, _) in people.items() if not student)
+    taken: set[str] = set()
+    made = {}
+    for identity, (student, _) in sorted(people.items(), key=lambda pair: (pair[1][0] is None, pair[0])):
+        key, folded = wished[identity], wished[identity].casefold()
+        apart = ids[folded] == 1 if student else not ids[folded] and others[folded] == 1
+        key = key if apart else f"{key}-{_digest(identity)}"
+        while key.casefold() in taken or (not student and key.casefold() in ids):
+            key += "x"  # somebody called their folder as another's key would be
+        taken.add(key.casefold())
+        made[identity] = key
+    return made
+
+
+def _safe(text: str) -> str:
+    """The text as a folder's name; with a digest where anything but spaces and accents was lost."""
+    plain_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    lost = len(unicodedata.normalize("NFC", text)) != len(plain_text)
+    spaced = re.sub(r"[\s,]+", "-", plain_text.strip())
+    key = re.sub(r"[^A-Za-z0-9._-]", "", spaced).strip(".-")[:LONGEST_KEY]
+    lost = lost or len(key) != len(spaced)
+    return f"{key or 'submission'}-{_digest(text)}" if lost or not key else key
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+def _is_submission(pile: _Pile, layouts: Mapping[str, Layout]) -> bool:
+    """Whether somebody handed this in, and did not just leave it beside the others."""
+    files = [file for file, _ in pile.files if not ignored(file) or "checkpoint" in "/".join(file.parts)]
+    if files and (pile.match.student or pile.owner.number):
+        return True
+    flat = {name for name, layout in layouts.items() if layout.flat and (name or len(layouts) == 1)}
+    return any(is_work(file) or len(file.parts) > 1 or _is_attempt(file, file.section in flat) for file in files)
+
+
+def _is_handed_out(pile: _Pile, exercise: _Exercise) -> bool:
+    """Whether it is the notebook that students got, left beside what they handed in."""
+    file, _ = pile.files[0]
+    alone = len(pile.files) == len(file.parts) == 1 and pile.match == Match() and not file.wrong
+    named = plain_name(file.name) == exercise.name and bool(exercise.template.tasks)
+    return alone and named and not is_solved(file, exercise.template, exercise.max_mb)
+
+
+def _is_attempt(file: File, flat: bool) -> bool:
+    """Whether the file looks as if it was handed in in the place of a notebook: a PDF, a script, vae.ipynb.txt."""
+    name = file.name.lower()
+    return ".ipynb." in name or (flat and not file.wrong and "." in name and not name.endswith(ASIDE))
+
+
+def _told(piles: Sequence[_Pile], roster: Roster | None) -> tuple[str, ...]:
+    """Who is not known, and every match that is in doubt."""
+    if not roster:
+        return ()
+    people = [one for pile in piles for one in pile.people]
+    strangers = sorted({plain(one.owner.name or one.owner.id, 60) for one in people if one.match.student is None})
+    named = ", ".join(strangers[:TOLD])
+    remarks = [f"{len(strangers)} not found on the roster, or not one alone: {named}"] if strangers else []
+    doubtful = sorted((one for one in people if one.match.doubt), key=lambda one: one.identity)
+    for pile in doubtful[:MOST_TOLD]:
+        whose = plain(pile.match.student.name or pile.match.student.id, 60) if pile.match.student else "given to nobody"
+        remarks.append(f"{plain(pile.owner.name or pile.owner.id, 60)}: {pile.match.doubt}; {whose}")
+    if len(doubtful) > MOST_TOLD:
+        remarks.append(f"{len(doubtful) - MOST_TOLD} more doubtful matches; the gradebook tells each")
+    return tuple(remarks)
+
+
+def _only_one(piles: Sequence[_Pile]) -> tuple[str, ...]:
+    """Files that may be several people's, where nothing but the folder around them says that they are not."""
+    names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files if len(file.parts) == 2)
+    if len(piles) > 1 or len(names) < 2 or piles[0].match.student or piles[0].owner.number:
+        return ()
+    return (f"all files were taken for one submission, {plain(piles[0].owner.name, 60)}: {', '.join(names[:TOLD])}",)
+
+
+def _aside(piles: Sequence[_Pile]) -> tuple[str, ...]:
+    names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files)
+    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+    return (f"taken for nobody's submission: {', '.join(names[:TOLD])}{more}",) if names else ()
+
+
+def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known: bool) -> HandedIn:
+    """The pile's notebook, or why there is none; `known` says that there is a roster."""
+    wanted = [(file, owner) for file, owner in pile.files if is_work(file)]
+    remarks = _doubt(pile)
+    packed = [(file, owner) for file, owner in wanted if is_archive(file.name) and file.path is not None]
+    reasons = [f"{file.name} {file.wrong}" for file, _ in wanted if file.wrong]
+    works = [
+        Work(file, owner, file.place, owner.named or file.name)
+        for file, owner in wanted
+        if not is_archive(file.name) and not file.wrong
+    ]
+    if packed and not any(is_solved(one.file, exercise.template, exercise.max_mb) for one in works[:MAX_READ]):
+        works += [
+            w for file, owner in packed[:MOST_OPENED] for w in _inside(file, owner, into, exercise.max_mb, reasons)
+        ]
+        if len(packed) > MOST_OPENED:
+            told = f"{len(packed)} archives; only the first {MOST_OPENED} were looked into"
+            reasons.append(told)
+            remarks.append(Remark("other_notebook", told, needs_person=True))
+    if not works:
+        return _refused(key, pile, reasons, remarks)
+    of_several = not pile.students or pile.match.team
+    if known and of_several and len({(w.shown.rpartition("/")[0], plain_name(w.named)) for w in works}) > 1:
+        whose = "a team's folder" if pile.students else "nobody on the roster"
+        remarks.append(Remark("whose", f"{whose}, and maybe the work of several people", needs_person=True))
+    choice = chosen(works, exercise.name, exercise.template, exercise.max_mb)
+    work = choice.work
+    if work.owner.late:
+        remarks.append(Remark("late", "the download marks this submission as late"))
+    assert work.file.path is not None
+    return HandedIn(
+        key=key,
+        path=work.file.path,
+        shown=plain(work.shown, SHOWN),
+        student=pile.students[0] if pile.students else None,
+        remarks=(*choice.remarks, *remarks),
+        team=pile.students[1:],
+        by=pile.by,
+        why=choice.why,
+        left_out=choice.left_out,
+        when=_when(pile, work.owner),
+    )
+
+
+def _when(pile: _Pile, *owners: Owner) -> datetime | None:
+    """When it was handed in: as the download says, else as the roster does."""
+    told = (*(owner.when for owner in owners), *map(handed_in_at, pile.students))
+    return next(filter(None, told), None)
+
+
+def _inside(file: File, owner: Owner, into: Path, max_mb: float, reasons: list[str]) -> list[Work]:
+    """The notebooks in an archive; why others there cannot be used is added to the reasons."""
+    assert file.path is not None
+    try:
+        found = unpack(file.path, into / _digest(file.place), max_mb=max_mb, total_mb=8 * max_mb, nested=False)
+    except Unusable as reason:
+        reasons.append(f"{file.name} {reason}")
+        return []
+    notebooks = [one for one in found if is_work(one) and not is_archive(one.name)]
+    reasons += [f"{one.name} in {file.name} {one.wrong}" for one in notebooks if one.path is None]
+    return [Work(one, owner, f"{file.place}: {one.place}", one.name) for one in notebooks if one.path is not None]
+
+
+def _doubt(pile: _Pile) -> list[Remark]:
+    """For the staff; no other student's name is in it."""
+    matches = [one.match for one in pile.people if one.match.doubt]
+    told = [f"{match.doubt}{'' if match.student else '; no student was given it'}" for match in matches]
+    return [Remark("whose", f"whose submission this is: {doubt}", needs_person=True) for doubt in told]
+
+
+def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Remark]) -> HandedIn:
+    files = [file for file, _ in pile.files]
+    files = [file for file in files if not ignored(file)] or files
+    first, found = files[0], ", ".join(plain(file.name, 60) for file in files[:TOLD])
+    why = "; ".join(plain(reason, 160) for reason in reasons[:TOLD]) or f"found: {found}"
+    told = f"no notebook (.ipynb) that can be read was handed in; {why}"
+    path = first.path or Path(component(first.name))
+    return HandedIn(
+        key=key,
+        path=path,
+        shown=plain(first.place, SHOWN),
+        student=pile.students[0] if pile.students else None,
+        remarks=tuple(remarks),
+        refused=told,
+        team=pile.students[1:],
+        by=pile.by,
+        when=_when(pile, *(owner for _, owner in pile.files)),
+    )

@@ -1,0 +1,151 @@
+"""Gradescope's `submission_metadata.yml`: who handed in which folder, read within bounds.
+
+"Export Submissions" writes one beside the folders: for each of them `:created_at:` and `:submitters:`, a list of
+`:name:`, `:sid:` and `:email:`. Only these texts are kept; results, history and everything else is passed over while
+it is read. Nothing is constructed: a number stays the text that it is, and an alias stands for one text at most, so
+that no file grows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from grader.batch.timestamps import when_of
+from grader.errors import one_line
+from grader.store.bounded import Unreadable, file_bytes
+
+METADATA = "submission_metadata.yml"
+_FAST = bool(yaml.__with_libyaml__)  # PyYAML's own parser is twenty times slower than libyaml's
+MAX_BYTES = 20_000_000 if _FAST else 500_000
+MAX_EVENTS = 2_000_000 if _FAST else 100_000  # seconds; results and history of a class of 1000 are less
+MAX_DEPTH = 30
+MAX_ANCHORS = 100_000
+MAX_TEAM = 20
+MAX_TEXT = 200
+_DIRECTIVE = re.compile("(?:^|[\r\n\x85\u2028\u2029\ufeff])%")  # no system writes one, and many take libyaml minutes
+_STEP = {yaml.SequenceStartEvent: 1, yaml.MappingStartEvent: 1, yaml.SequenceEndEvent: -1, yaml.MappingEndEvent: -1}
+_NOTHING = {"", "~", "null", "Null", "NULL"}
+
+
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """A person of whom the export says that the folder is theirs."""
+
+    sid: str = ""
+    email: str = ""
+    name: str = ""
+    when: datetime | None = None  # the folder was handed in
+
+
+def read_submitters(path: Path) -> dict[str, tuple[Submitter, ...]]:
+    """The submitters of each folder; folders without a submitter are left out.
+
+    Raises:
+        Unreadable: for a file that is no YAML, or holds more than is read.
+    """
+    text = file_bytes(path, MAX_BYTES).decode("utf-8", errors="replace")
+    if _DIRECTIVE.search(text):
+        raise Unreadable("has a line that begins with %, as no export of Gradescope's has")
+    nodes = _Nodes(text)
+    found: dict[str, tuple[Submitter, ...]] = {}
+    try:
+        for folder, entry in nodes.entries(nodes.first()):
+            if people := _submitters(nodes, entry):
+                found[folder] = people
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise Unreadable("is no YAML" + (f" (line {mark.line + 1})" if mark else "")) from None
+    return found
+
+
+def _submitters(nodes: _Nodes, entry: yaml.Event) -> tuple[Submitter, ...]:
+    people: list[Submitter] = []
+    when = None
+    for key, value in nodes.entries(entry):
+        if key.removeprefix(":") == "submitters":
+            people += _people(nodes, value)
+        elif key.removeprefix(":") == "created_at":
+            when = when_of(nodes.text(value))
+        else:
+            nodes.skip(value)
+    return tuple(replace(person, when=when) for person in people)
+
+
+def _people(nodes: _Nodes, value: yaml.Event) -> Iterator[Submitter]:
+    for number, item in enumerate(nodes.items(value)):
+        told = {name.removeprefix(":"): nodes.text(told) for name, told in nodes.entries(item)}
+        person = Submitter(told.get("sid", ""), told.get("email", ""), told.get("name", ""))
+        if number < MAX_TEAM and any((person.sid, person.email, person.name)):
+            yield person
+
+
+class _Nodes:
+    """The nodes of the first document, one after the other: whoever gets a node's first event reads it to its end."""
+
+    def __init__(self, text: str) -> None:
+        loader: Any = yaml.CSafeLoader if _FAST else yaml.SafeLoader
+        self._events = yaml.parse(text, Loader=loader)
+        self._anchors: dict[str, str] = {}
+        self._count = self._depth = 0
+
+    def first(self) -> yaml.Event:
+        """The first event of the document's only node."""
+        for event in self._events:
+            if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
+                return self._seen(event)
+        raise Unreadable("is empty")
+
+    def entries(self, event: yaml.Event) -> Iterator[tuple[str, yaml.Event]]:
+        """Each key of a mapping with its value's first event; nothing for another node."""
+        if not isinstance(event, yaml.MappingStartEvent):
+            self.skip(event)
+            return
+        while not isinstance(key := self._next(), yaml.MappingEndEvent):
+            name = self.text(key)
+            yield name, self._next()
+
+    def items(self, event: yaml.Event) -> Iterator[yaml.Event]:
+        """The first event of each item of a sequence; nothing for another node."""
+        if not isinstance(event, yaml.SequenceStartEvent):
+            self.skip(event)
+            return
+        while not isinstance(item := self._next(), yaml.SequenceEndEvent):
+            yield item
+
+    def text(self, event: yaml.Event) -> str:
+        """The text on one line; empty for a node that is none."""
+        if isinstance(event, yaml.AliasEvent):
+            return self._anchors.get(event.anchor or "", "")
+        if not isinstance(event, yaml.ScalarEvent):
+            self.skip(event)
+            return ""
+        plain = event.style in {None, ""}
+        return "" if plain and event.value in _NOTHING else one_line(event.value.strip(), MAX_TEXT)
+
+    def skip(self, event: yaml.Event) -> None:
+        """The node has been read."""
+        if isinstance(event, yaml.CollectionStartEvent):
+            outside = self._depth - 1
+            while self._depth > outside:
+                self._next()
+
+    def _next(self) -> yaml.Event:
+        return self._seen(next(self._events))
+
+    def _seen(self, event: yaml.Event) -> yaml.Event:
+        self._count += 1
+        self._depth += _STEP.get(type(event), 0)
+        if self._count > MAX_EVENTS:
+            raise Unreadable(f"holds more than the {MAX_EVENTS} keys, values and lists that are read")
+        if self._depth > MAX_DEPTH:
+            raise Unreadable(f"is nested deeper than {MAX_DEPTH} levels")
+        if type(event) is yaml.ScalarEvent and event.anchor and len(self._anchors) < MAX_ANCHORS:
+            self._anchors[event.anchor] = one_line(event.value.strip(), MAX_TEXT)
+        return event

@@ -1,0 +1,187 @@
+"""Which of a student's notebooks is graded: one that is not the untouched template, of the exercise's name, the newest.
+
+Where another one might as well be meant, a person is asked to look.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.batch.archives import File
+from grader.batch.layouts import Owner
+from grader.notebook.format import checksum, is_code, is_task, source_of
+from grader.records import Remark
+from grader.report.plain import plain
+from grader.store.bounded import Unreadable, file_bytes, json_value
+
+MAX_READ = 20  # notebooks of one student that are looked into
+MAX_VALUES = 2_000_000
+SAME_TIME_S = 60.0  # files that were unpacked together differ by less
+TOLD = 5
+_COPIED = re.compile(
+    r"^(?:copy|kopie|copie|copia) (?:of|von|de|di) |(?:[ _-]*(?:\(\d+\)|copy ?\d*|kopie ?\d*))+(?=\.ipynb$)",
+    re.IGNORECASE,
+)
+
+Code = tuple[str, ...]  # the checksums of a notebook's code cells
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A notebook that one student handed in."""
+
+    file: File
+    owner: Owner
+    shown: str  # where a person finds it
+    named: str  # as they called it
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    work: Work
+    code: Code | None  # None where it cannot be read
+    changed: int  # code cells that are not the template's; 0 where no task was touched
+    likeness: int  # 2: the exercise's own name, or a copy's; 1: a name with it inside; 0: another one
+
+    @property
+    def newest(self) -> tuple[int, float, tuple[str, ...]]:
+        return self.work.owner.order, self.work.file.changed, self.work.file.parts
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOut:
+    """The notebook that students got."""
+
+    code: frozenset[str] = frozenset()  # the checksums of its code cells
+    tasks: frozenset[str] = frozenset()  # of those that are to be filled in
+
+    def changed(self, code: Code | None) -> int:
+        """How many code cells of a notebook are not from here; 0 where every task still stands as it was handed out.
+
+        A scratch cell or a comment beside untouched tasks solves nothing.
+        """
+        found = set(code or ())
+        return 0 if self.tasks and self.tasks <= found else len(found - self.code)
+
+
+def handed_out(path: Path, max_mb: float) -> HandedOut:
+    """The template's code, as far as it can be read; its tasks are the cells that say so."""
+    cells = _code_cells(path, max_mb) or []
+    return HandedOut(frozenset(_checksums(cells)), frozenset(_checksums(filter(is_task, cells))))
+
+
+def code_of(path: Path, max_mb: float) -> Code | None:
+    """The checksums of the notebook's code cells that are not empty; None where it cannot be read."""
+    cells = _code_cells(path, max_mb)
+    return None if cells is None else _checksums(cells)
+
+
+def _code_cells(path: Path, max_mb: float) -> list[dict[str, Any]] | None:
+    try:
+        raw = json_value(file_bytes(path, int(max_mb * 1e6)), most_values=MAX_VALUES, lenient=True)
+    except Unreadable:
+        return None
+    cells = raw.get("cells") if isinstance(raw, dict) else None
+    if not isinstance(cells, list):
+        return None
+    return [cell for cell in cells if isinstance(cell, dict) and is_code(cell)]
+
+
+def _checksums(cells: Iterable[dict[str, Any]]) -> Code:
+    return tuple(checksum(source) for source in map(source_of, cells) if source.strip())
+
+
+def plain_name(name: str) -> str:
+    """The name without what a copy adds: `vae.ipynb` of "Copy of vae (1).ipynb", in small letters."""
+    return _COPIED.sub("", name).lower()
+
+
+def is_solved(file: File, template: HandedOut, max_mb: float) -> bool:
+    """Whether a task in the notebook is not as it was handed out."""
+    return file.path is not None and template.changed(code_of(file.path, max_mb)) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The notebook that is graded, and why that one."""
+
+    work: Work
+    why: str = "the only notebook"
+    left_out: tuple[str, ...] = ()  # the others, each perhaps with what is wrong with it
+    doubtful: bool = False  # another one may be meant
+
+    @property
+    def remarks(self) -> list[Remark]:
+        """What a person should know of the choice."""
+        if not self.left_out:
+            return []
+        more = f" and {len(self.left_out) - TOLD} more" if len(self.left_out) > TOLD else ""
+        told = f"{plain(self.work.file.name, 80)} was graded; left out: {', '.join(self.left_out[:TOLD])}{more}"
+        told += "; another one may be meant" if self.doubtful else ""
+        return [Remark("other_notebook", told, needs_person=self.doubtful)]
+
+
+def chosen(works: Sequence[Work], usual: str, template: HandedOut, max_mb: float) -> Choice:
+    """The notebook that is graded, of one or more."""
+    if len(works) == 1:
+        return Choice(works[0])
+    looked = sorted(
+        works, key=lambda work: (-_likeness(work, usual), -work.owner.order, -work.file.changed, work.shown)
+    )
+    read = [_read(work, usual, template, max_mb) for work in looked[:MAX_READ]]
+    solved = [one for one in read if one.changed] or [one for one in read if one.code is not None] or read
+    best = max(one.likeness for one in solved)
+    pool = [one for one in solved if one.likeness == best]
+    winner = max(pool, key=lambda one: one.newest)
+    left = [one for one in read if one is not winner]
+    others = [_told(one) for one in left] + [plain(work.shown, 80) for work in looked[MAX_READ:]]
+    doubtful = len(looked) > MAX_READ or _is_doubtful(winner, [one for one in solved if one is not winner], read)
+    return Choice(winner.work, _why(winner, solved, pool), tuple(sorted(others)), doubtful)
+
+
+def _why(winner: _Read, solved: Sequence[_Read], pool: Sequence[_Read]) -> str:
+    """What sets the winner apart: of those that are solved, the ones named most alike, the newest of them."""
+    if len(solved) == 1:
+        return "the only one in which something is solved" if winner.changed else "the only one that can be read"
+    if len(pool) == 1:
+        return "it has the exercise's name" if winner.likeness == 2 else "its name holds the exercise's"
+    by = "handed in last" if winner.work.owner.order else "the newest"
+    return by + ("", " whose name holds the exercise's", " with the exercise's name")[winner.likeness]
+
+
+def _likeness(work: Work, usual: str) -> int:
+    name = plain_name(work.named)
+    return 2 if name == usual else int(bool(usual) and usual.removesuffix(".ipynb") in name)
+
+
+def _read(work: Work, usual: str, template: HandedOut, max_mb: float) -> _Read:
+    code = code_of(work.file.path, max_mb) if work.file.path else None
+    return _Read(work, code, template.changed(code), _likeness(work, usual))
+
+
+def _told(one: _Read) -> str:
+    why = " (cannot be read)" if one.code is None else "" if one.changed else " (nothing solved)"
+    return plain(one.work.shown, 80) + why
+
+
+def _is_doubtful(winner: _Read, others: Sequence[_Read], read: Sequence[_Read]) -> bool:
+    """Whether one of the other solved notebooks may be meant, or the one that could not be read."""
+    if not winner.changed:
+        return any(one.code is None for one in read) and len(read) > 1
+    for one in others:
+        if one.code == winner.code:
+            continue
+        ordered = one.work.owner.order or winner.work.owner.order
+        apart = one.work.file.section != winner.work.file.section
+        near = apart or (not ordered and abs(one.work.file.changed - winner.work.file.changed) < SAME_TIME_S)
+        again = ordered and plain_name(one.work.named) == plain_name(winner.work.named)  # an earlier attempt
+        unlike = not winner.likeness and not again
+        if one.likeness == winner.likeness and (near or unlike or one.changed > winner.changed):
+            return True
+        if one.likeness == 1 and winner.likeness == 2 and one.newest > winner.newest:
+            return True
+    return False

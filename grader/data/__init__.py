@@ -1,5 +1,0 @@
-"""MNIST for the grader and for the box."""
-
-from grader.data.mnist import Mnist, cache_root, ensure_mnist, find_mnist, load_mnist
-
-__all__ = ["Mnist", "cache_root", "ensure_mnist", "find_mnist", "load_mnist"]

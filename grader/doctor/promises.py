@@ -1,0 +1,293 @@
+"""What the doctor makes of what its boxes told: one finding a promise, each with its fix; and its one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from grader.doctor.boxes import BUSY_S, LIMITS, Boxed
+from grader.records import AS_GRADER, CellStatus, Status
+from grader.report.plain import plain
+from grader.sandbox.backend import SPARE_TASKS
+from grader.sandbox.landlock import SINCE
+from grader.store.versions import missing_packages
+
+
+class State(StrEnum):
+    """Whether a promise is kept; `weak`: kept in a weaker way that does not stop the grading."""
+
+    HOLDS = "holds"
+    WEAK = "weak"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One promise of the box, what was found, and what to do where it does not hold."""
+
+    title: str
+    state: State
+    found: str
+    fix: str = ""
+
+
+def _of(title: str, holds: bool, good: str, bad: str, fix: str) -> Finding:
+    return Finding(title, State.HOLDS, good) if holds else Finding(title, State.BROKEN, bad, fix)
+
+
+WAYS_OUT = {
+    "tcp": "TCP to this machine",
+    "udp": "UDP to this machine",
+    "dns": "DNS",
+    "abstract": "an abstract socket of this machine",
+    "socket_file": "a socket file of this machine",
+}
+ISOLATE = "choose --isolation bubblewrap; if this is bubblewrap, report it as in SECURITY.md"
+WEAKER = "where this machine allows namespaces, choose --isolation bubblewrap; else nothing to do"
+QUICK_S = 5  # a download that cannot work has to fail sooner than this
+LACKING = {
+    1: "reading what every user may read, and writing there",
+    4: "TCP, which the filter alone refuses",
+    6: "signals to your processes where they are of the same user, and abstract sockets of this machine",
+}  # the version of Landlock that forbids it; what others bring matters only beside these
+_MARKS = {State.HOLDS: ("holds", "green"), State.WEAK: ("weaker", "yellow"), State.BROKEN: ("BROKEN", "bold red")}
+
+
+def own_user(isolation: str, landlock: int) -> list[Finding]:
+    """What a box without namespaces has instead: whose it is, and what this kernel's version of Landlock forbids."""
+    alone = not isolation.startswith(AS_GRADER)
+    yours = "its processes are your account's: what that account's services do for you, they do for the notebook"
+    fix = "grade as root, for instance in a container, or choose --isolation bubblewrap"
+    found = [_of("a user of its own", alone, "nothing on this machine belongs to the box's user", yours, fix)]
+    title = "files by Landlock"
+    if landlock >= max(SINCE):
+        return [*found, Finding(title, State.HOLDS, f"version {landlock} of it: files, signals, abstract sockets")]
+    lacks = [f"{LACKING[since]} (from Linux {SINCE[since]} on)" for since in sorted(LACKING) if landlock < since]
+    weaker = f"version {landlock} of it does not forbid {', '.join(lacks)}"
+    return [*found, Finding(title, State.WEAK, weaker, "a newer kernel with Landlock switched on forbids that, too")]
+
+
+def network(told: Mapping[str, Any], heard: Sequence[str], *, weaker: Sequence[str] = ()) -> list[Finding]:
+    """Nothing on this machine or beyond answers the box; `heard` are the listeners that were reached.
+
+    Those of `weaker`, this kernel cannot close to a box without namespaces.
+    """
+    if not told:
+        return [_silent("no network")]
+    sent = [way for way in WAYS_OUT if told.get(way) == "worked" and way != "udp"]  # UDP is sent to anyone, or no one
+    reached = [way for way in WAYS_OUT if way in sent or way in heard]
+    open_ways = [WAYS_OUT[way] for way in reached if way not in weaker]
+    open_ways += [f"interface {name}" for name in told.get("interfaces", ()) if name != "lo"]
+    findings = [Finding("no network", State.WEAK, f"but {WAYS_OUT[way]}", WEAKER) for way in reached if way in weaker]
+    findings += [
+        _of(
+            "no network",
+            not open_ways,
+            "TCP, UDP, DNS, abstract and filesystem sockets all fail",
+            f"the box reaches {', '.join(map(str, open_ways))}",
+            ISOLATE,
+        )
+    ]
+    if not open_ways and told.get("seconds", 0) > QUICK_S:
+        slow = f"they take {told['seconds']:.0f} s to fail, so a notebook that downloads grades slowly"
+        findings.append(Finding("no network", State.WEAK, slow, "look at the resolver settings in /etc/resolv.conf"))
+    return findings
+
+
+def sight(told: Mapping[str, Any], hidden: Mapping[str, str], *, namespaces: bool = True) -> list[Finding]:
+    """Nothing of the grader or of its user is to be seen; `hidden` says what each path is.
+
+    Without namespaces, names of files and processes are, which is weaker; what the files hold is not.
+    """
+    if not told:
+        return [_silent("nothing secret in sight")]
+    seen = [hidden.get(str(path), str(path)) for path in told.get("seen" if namespaces else "read", ())]
+    seen += ["the package grader"] * bool(told.get("grader"))
+    alone = told.get("processes", 99) <= 6  # init, runner, kernel and what starts them
+    kept = f"{'not in the box' if namespaces else 'cannot be read'}: {', '.join(hidden.values())}"
+    secret = _of("nothing secret in sight", not seen, kept, f"the box sees {', '.join(seen)}", ISOLATE)
+    if not namespaces and not seen and told.get("seen"):
+        secret = Finding(secret.title, State.WEAK, f"{kept}; that these are there can be found out", WEAKER)
+    own = _of("own processes only", alone, "it sees its own", "it sees this machine's processes", ISOLATE)
+    if not namespaces and not alone:
+        own = Finding(own.title, State.WEAK, "it sees names and arguments of this machine's processes", WEAKER)
+    clean = _of("clean environment", not told.get("environment"), "no variable of yours", "it sees yours", ISOLATE)
+    return [secret, clean, own]
+
+
+def powers(told: Mapping[str, Any], *, lowered: bool = True) -> list[Finding]:
+    """The system is read-only, and the box has no power to change that.
+
+    `lowered`: the bounds of its capabilities are, too, which matters only to who may gain privileges.
+    """
+    if not told:
+        return [_silent("read-only system")]
+    writable = ", ".join(map(str, told.get("writable", ())))
+    gained = [
+        words
+        for key, words in (
+            ("capabilities", "has capabilities"),
+            ("user_namespace", "can make user namespaces"),
+            ("mount", "can mount"),
+            ("descriptors", "inherits open files"),
+            ("root", "runs as root"),
+        )
+        if told.get(key)
+    ]
+    gained += ["may gain privileges"] * (not told.get("no_new_privileges"))
+    gained += ["has bounds that leave it capabilities"] * bool(told.get("bounds") and lowered)
+    return [
+        _of("read-only system", not writable, "nothing but its own folders", f"it writes to {writable}", ISOLATE),
+        _of(
+            "no powers",
+            not gained,
+            "no capabilities, new privileges, namespaces, mounts or open files",
+            f"it {', '.join(gained)}",
+            ISOLATE,
+        ),
+    ]
+
+
+def settings(told: Mapping[str, Any]) -> list[Finding]:
+    """No setting of the machine's kernel can be written, and none belongs to the box's user."""
+    title = "kernel settings"
+    if not told.get("looked_at"):
+        return [_silent(title)]
+    opened = ", ".join(map(str, told.get("settings", ())))
+    good = f"none of {told['looked_at']} can be opened for writing"
+    if opened or not told.get("owner"):
+        return [_of(title, not opened, good, f"it may write to {opened}", ISOLATE)]
+    return [Finding(title, State.BROKEN, "outside, the box's user is root: the settings are that user's own", ISOLATE)]
+
+
+def filtered(told: Mapping[str, Any], weaker: str) -> list[Finding]:
+    """Calls that no notebook needs are refused by number; `weaker` says why they are not on this machine."""
+    titles = {
+        "system calls filtered": ("seccomp", "those that no notebook needs are refused", "no filter is in force"),
+        "cores of a box": ("kept_cores", "it cannot choose others than it was given", "it chooses its cores itself"),
+    }
+    if weaker:
+        return [Finding(title, State.WEAK, weaker, "nothing to do: the other layers hold") for title in titles]
+    return [_of(title, bool(told.get(key)), good, bad, ISOLATE) for title, (key, good, bad) in titles.items()]
+
+
+def disk_and_files(disk: Mapping[str, Any], files: Mapping[str, Any], most_files: int) -> list[Finding]:
+    """Writable folders and open files are bounded."""
+    wrote = disk.get("wrote", {})
+    limit = 1.2 * LIMITS.disk_mb * 1e6
+    over = {folder: amount for folder, amount in wrote.items() if amount > limit}
+    most = max(wrote.values(), default=0) / 1e6
+    return [
+        _of(
+            "disk limit",
+            bool(wrote) and not over,
+            f"full after {most:.0f} MB of {LIMITS.disk_mb} allowed",
+            f"it wrote more than {LIMITS.disk_mb} MB to {', '.join(over) or 'an unknown folder'}",
+            ISOLATE,
+        ),
+        _of(
+            "open files",
+            0 < files.get("opened", 0) <= most_files,
+            f"refused after {files.get('opened')}",
+            f"not bounded at {most_files}",
+            "raise nothing by hand: look at the messages of `ulimit -Hn`",
+        ),
+    ]
+
+
+def endings(box: Boxed) -> list[Finding]:
+    """Output is cut, and a cell that goes on for ever is interrupted, or its process ended."""
+    flood, busy, stubborn = (box.cells[name] for name in ("flood", "busy", "stubborn"))
+    cut = flood.status == CellStatus.OK and 0 < flood.printed < 2e6
+    stopped = busy.status == CellStatus.TIMEOUT and stubborn.status == CellStatus.TIMEOUT
+    return [
+        _of("output limit", cut, f"20 MB cut to {flood.printed / 1e6:.1f}", f"a flood: {flood.status}", _OURS),
+        _of("CPU of a cell", stopped, f"a busy cell is stopped after {BUSY_S} s", "a busy cell goes on", _OURS),
+    ]
+
+
+_OURS = "run the doctor again on an idle machine; if it persists, report it as in SECURITY.md"
+_CGROUPS = (
+    "grade inside `systemd-run --user --scope -p Delegate=yes`, so that the kernel counts; until then one notebook "
+    "at a time"
+)
+
+
+def memory(box: Boxed, weaker: str) -> Finding:
+    """A hoarder is ended by the kernel or, where it does not count for us, by the watching keeper: `weaker` says so."""
+    ended = box.kept.status is Status.KILLED or "memory" in box.kept.event
+    if not ended:
+        return Finding("memory limit", State.BROKEN, "a hoarder goes on", _CGROUPS)
+    if weaker:
+        return Finding("memory limit", State.WEAK, f"a hoarder ends, but {weaker}", _CGROUPS)
+    return Finding("memory limit", State.HOLDS, f"a hoarder ends at {box.kept.peak_memory_mb:.0f} MB")
+
+
+def processes(box: Boxed, most: int) -> list[Finding]:
+    """A cell that forks without end is refused or ended, and a fork bomb does not go on until its time is over."""
+    forks, bomb = box.cells["processes"], box.cells["bomb"]
+    started = forks.told.get("started", 0)
+    ended = box.kept.status is Status.KILLED or f"more than {most} processes" in box.kept.event
+    how = f"refused after {started}" if started else "the notebook's processes were ended"
+    found = _of("process limit", ended or 0 < started <= most + SPARE_TASKS, how, f"{started} were started", _CGROUPS)
+    if bomb.status == CellStatus.DIED and ended:
+        return [found, Finding("fork bomb", State.HOLDS, f"ended after {bomb.seconds:.0f} s, with its cell alone")]
+    weaker = f"it is bounded, but goes on for the {bomb.seconds:.0f} s that a cell has ({bomb.status})"
+    return [found, Finding("fork bomb", State.WEAK, weaker, "choose --isolation bubblewrap, whose keeper ends it")]
+
+
+def wall_time(box: Boxed) -> Finding:
+    """A run that takes too long is ended."""
+    ended = box.kept.status is Status.TIMEOUT
+    return _of("time of a run", ended, f"ended after {box.kept.wall_s:.0f} s", f"it went on: {box.kept.status}", _OURS)
+
+
+def nothing_left(processes: Sequence[str], folders: Sequence[str]) -> Finding:
+    """No process, control group or file outlives the boxes."""
+    left = [*processes, *folders]
+    return _of("nothing left behind", not left, "no process, no file", f"left: {', '.join(left)}", _OURS)
+
+
+def packages(promised: Sequence[str]) -> Finding:
+    """Whether what the rubric promises to students is installed where their notebooks run."""
+    found, _, fix = missing_packages(promised).partition("; ")
+    state = State.WEAK if found else State.HOLDS
+    return Finding("packages for students", state, found or f"all {len(promised)} are installed", fix)
+
+
+def _silent(title: str) -> Finding:
+    return Finding(title, State.BROKEN, "the box could not say", _OURS)
+
+
+def verdict(found: Sequence[Finding]) -> str:
+    """The last line of the screen: whether untrusted notebooks may be graded here."""
+    broken = sum(one.state is State.BROKEN for one in found)
+    weak = sum(one.state is State.WEAK for one in found)
+    if broken:
+        return f"do not grade untrusted notebooks here: {broken} of {len(found)} promises are broken"
+    if weak:
+        return f"this machine can grade untrusted notebooks; {weak} of {len(found)} promises are kept in a weaker way"
+    return f"this machine can grade untrusted notebooks: all {len(found)} promises hold"
+
+
+def show(found: Sequence[Finding], console: Console) -> None:
+    """A line a promise, the fixes of those that do not hold below, the verdict last."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("promise", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("found", overflow="fold")
+    for one in found:
+        word, style = _MARKS[one.state]
+        table.add_row(Text(one.title), Text(word, style), Text(plain(one.found, 300)))
+    console.print(table)
+    for one in found:
+        if one.state is not State.HOLDS:
+            console.print(Text(f"{one.title}: {plain(one.fix, 400)}"))
+    console.print(Text(verdict(found), "bold"))

@@ -1,0 +1,22 @@
+"""`python -m grader.exercises.vae_mnist.data`: MNIST is in the cache and verified, or one line says why not."""
+
+from __future__ import annotations
+
+import sys
+
+from grader.errors import DataError
+from grader.exercises.vae_mnist.data.mnist import ensure_mnist
+
+
+def main() -> int:
+    """Exit code 0 with MNIST in place, 2 with one line on standard error."""
+    try:
+        ensure_mnist(lambda line: print(line, flush=True))
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

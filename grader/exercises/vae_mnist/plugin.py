@@ -1,0 +1,179 @@
+"""The exercise as the engine sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from grader.checks import Check
+from grader.evidence import AnswerSpec
+from grader.exercise import InterfaceSpec, ItemSpec, Questions, Reading, Say
+from grader.exercises.vae_mnist import by_toys, figures, footing, questions
+from grader.exercises.vae_mnist.by_toys import TRAINING
+from grader.exercises.vae_mnist.checks import CHECKS, real
+from grader.exercises.vae_mnist.checks.pictures import (
+    black_and_white,
+    digit_deviations,
+    digit_moments,
+    fresh_decoder_answered,
+    ink_moments,
+    untrained,
+    wrong_width,
+)
+from grader.exercises.vae_mnist.classifier import judge
+from grader.exercises.vae_mnist.data.mnist import ensure_mnist, raw_folder
+from grader.exercises.vae_mnist.evidence_spec import answer_specs
+from grader.exercises.vae_mnist.in_box import interface
+from grader.records import Address, Array, Evidence, Figure, Stage
+
+
+def _drawn(part: str, beside: str) -> ItemSpec:
+    """An item about what a trained model draws, which every mistake before it can have spoilt."""
+    earlier = (f"{part}.encoder_decoder", f"{part}.reparameterization", "vae.loss", f"{part}.training")
+    return ItemSpec(remarks_beside=(beside,), spoilt_by=earlier)
+
+
+def _networks(encoder: str, decoder: str) -> ItemSpec:
+    """An item of two networks, each of which has checks of its own."""
+    return ItemSpec(asks_for=(encoder, decoder), halves={"encoder_": encoder, "decoder_": decoder})
+
+
+MNIST = "/box/mnist"  # where a box sees the raw files, and nothing else of the cache: BOX_MNIST of in_box/prelude.py
+STAND_IN = Path(__file__).parent / "stand_in.py"  # told to a throwaway box, never imported here
+ITEMS = {
+    "vae.encoder_decoder": _networks("Encoder", "Decoder"),
+    "vae.reparameterization": ItemSpec(asks_for=("VAE.reparameterize",)),
+    "vae.loss": ItemSpec(asks_for=("vae_loss",)),
+    "vae.training": ItemSpec(asks_for=("train_vae",)),
+    "vae.reconstruction": _drawn("vae", "train_vae()"),
+    "vae.generation": _drawn("vae", "sample_vae"),
+    "cvae.encoder_decoder": _networks("ConditionalEncoder", "ConditionalDecoder"),
+    "cvae.reparameterization": ItemSpec(asks_for=("CVAE.reparameterize",)),
+    "cvae.training": ItemSpec(asks_for=("train_cvae",)),
+    "cvae.reconstruction": _drawn("cvae", "train_cvae()"),
+    "cvae.generation": _drawn("cvae", "sample_cvae"),
+}
+
+
+class VaeMnist:
+    """See `grader.exercise.Exercise`."""
+
+    parts: tuple[str, ...] = questions.PARTS
+    interface: InterfaceSpec = InterfaceSpec(
+        names=(*interface.NAMES, *interface.ATTRIBUTES),
+        train_functions={"vae": "train_vae", "cvae": "train_cvae"},
+        arguments=interface.ARGUMENTS,
+        returns=interface.RETURNS,
+        options=interface.OPTIONS,
+        imports=("torch", "torchvision", "matplotlib.pyplot"),
+        steps="steps",
+    )
+    items: Mapping[str, ItemSpec] = ITEMS
+    sizes: tuple[str, ...] = (
+        *("draws", "draw_rows", "train_batch", "train_batches", "train_epochs", "toy_samples"),
+        *("reconstructions", "samples", "prior_samples"),
+    )
+    checks: Mapping[str, Check] = CHECKS
+    in_box: Path = Path(__file__).parent / "in_box"
+
+    def to_preload(self) -> Sequence[Callable[[], object]]:
+        """scikit-learn, the classifier, what it sees on real digits, the training images' index, and matplotlib."""
+        measures = (real.mean_image, digit_moments, digit_deviations, ink_moments, real.training_bank)
+        learn = [partial(import_module, f"sklearn.{name}") for name in ("metrics", "neighbors", "decomposition")]
+        draw = [partial(import_module, f"matplotlib.{name}") for name in ("backends.backend_agg", "figure")]
+        # scikit-learn brings a BLAS of its own, which is to have one thread, too
+        return (*learn, _one_thread_each, lambda: judge(real.digits()[0][:1]), *measures, *draw)
+
+    def prepare(self, say: Say) -> Mapping[str, Path]:
+        """MNIST is here; the box sees it read-only."""
+        return {MNIST: raw_folder(ensure_mnist(say))}
+
+    def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
+        """See `questions.make_questions`."""
+        return questions.make_questions(rng, sizes, real.mnist())
+
+    def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[Address, AnswerSpec]:
+        """See `evidence_spec`."""
+        return answer_specs(sizes)
+
+    def second_questions(self, evidence: Evidence, trained: Mapping[str, Mapping[str, Array]]) -> Questions:
+        """The hidden images' codes, slightly moved, and codes from the prior; then, of code that gave nothing to judge
+        with the student's own model, what it does with a stand-in."""
+        asked: Questions = {}
+        for part, state in trained.items():
+            codes = evidence.answers.get(Address.of("quality", part, "encode").array("mu"))
+            x = evidence.questions[Stage.of("quality", part).array("x")]
+            fits = codes is not None and codes.ndim == 2 and len(codes) == len(x)
+            if codes is None or not fits or wrong_width(evidence, part) or not state:
+                continue
+            quality = Stage.of("quality", part).arrays(evidence.questions)
+            decoder = {name: array for name, array in state.items() if name.startswith("decoder/")}
+            asked[Stage.of("decode", part)] = questions.decode_questions(codes, quality, decoder)
+            asked[Stage.of("untrained", part)] = questions.untrained_questions(quality)
+        return asked | by_toys.questions(evidence, STAND_IN.read_bytes())
+
+    def figures(self, evidence: Evidence) -> list[Figure]:
+        """See `figures`."""
+        return figures.draw(evidence)
+
+    def strip(self, evidence: Evidence, item: str, columns: int) -> Array:
+        """See `figures.strips`."""
+        return figures.strip(evidence, item, columns)
+
+    def readings(self, samples: Mapping[str, Array]) -> list[Reading]:
+        """See `classifier.second_reader`; none where there are no samples."""
+        from grader.exercises.vae_mnist.classifier.second_reader import SecondReader
+
+        reader = SecondReader(real.mnist()) if samples else None
+        return [reader.reading(name, images) for name, images in samples.items()] if reader else []
+
+    def reasons_for_person(self, evidence: Evidence) -> list[str]:
+        """A decoder that was asked beside what it must not see, or that draws what no training can have made of it; a
+        training that makes its steps where the loop made none when it was tried, or that stood on other things."""
+        reasons = []
+        for part in self.parts:
+            reasons += [*_other_lines(evidence, part), *footing.changed(evidence, part)]
+            here, decode = Address.of("quality", part, "here"), Address.of("decode", part, "decode")
+            if fresh_decoder_answered(evidence, part) and black_and_white(evidence.answers[decode.array("images")]):
+                reasons.append(
+                    f"{part}: in evaluation mode the decoder draws nothing but black and white, through which no "
+                    "gradient can have come; the pictures that it was trained on may have been others"
+                )
+            if fresh_decoder_answered(evidence, part) and untrained(evidence, part) is None:
+                why = f" ({evidence.fault(Address.of('untrained', part, 'untrained'), 'drawn').message})"
+                reasons.append(
+                    f"{part}: no fresh model could be asked{why}; what was trained could be compared with nothing that "
+                    "was not, so look whether its pictures come from training"
+                )
+            if here.array("images") in evidence.answers and not fresh_decoder_answered(evidence, part):
+                why = f" ({evidence.fault(decode, 'images').message})"
+                reasons.append(
+                    f"{part}: the trained decoder could not be rebuilt in a fresh box{why}; its reconstructions were "
+                    "made beside the encoder, where the one could have remembered what the other saw"
+                )
+        return reasons
+
+
+def _other_lines(evidence: Evidence, part: str) -> list[str]:
+    """Why a person looks at a training that went another way than the loop that was tried; else nothing."""
+    tried, came = (
+        evidence.answers.get(source.array("lines"))
+        for source in (TRAINING.own(part), Address.of("trained", part, "steps"))
+    )
+    if tried is None or came is None or not tried.size or np.isin(came, tried).all():
+        return []
+    return [
+        f"{part}: the notebook's own training makes steps in lines that made none when the loop was tried with a few "
+        "batches; read the loop: it may do something else in the notebook than what was checked"
+    ]
+
+
+def _one_thread_each() -> None:
+    """Judging and drawing go side by side: more threads would wait for each other."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1, user_api="blas")

@@ -1,0 +1,100 @@
+"""Turns what two boxes sent back into evidence: answers read against the specification, everything else a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+
+from grader.evidence import AnswerSpec, Rejected, read_answer, read_tensors
+from grader.exercise import Questions
+from grader.records import LEFT_OUT, Address, Array, Blame, Evidence, Fault, Stage, Status
+from grader.sandbox.in_box.frames import StageStatus
+from grader.sandbox.inbox import Inbox
+
+# How a stage ends when the notebook has left nothing to ask in, or no way to ask.
+LOST = {
+    **dict.fromkeys(
+        (StageStatus.TIMEOUT, StageStatus.DIED, StageStatus.SKIPPED),
+        "the notebook's process ended before this could be asked",
+    ),
+    StageStatus.SPOILT: (
+        "the grader's questions could not be put down: your code filled the box's disk, changed its folders, or has a "
+        "file with the name of a library"
+    ),
+    StageStatus.INTERRUPTED: (
+        "the grader's questions were interrupted: your code leaves no threads or open files to the grader"
+    ),
+}
+NOT_ASKED = Fault(Blame.NOBODY, LEFT_OUT)
+
+
+def gather(
+    inbox: Inbox,
+    specs: Mapping[Address, AnswerSpec],
+    questions: Questions,
+    status: Status,
+    event: str,
+    stages: Collection[Stage] | None = None,
+) -> Evidence:
+    """The evidence in a box's frames. What is not there is the run's fault, and ours only if the box broke.
+
+    `stages` are those that were to be asked, all of them where it is None.
+    """
+    answers: dict[str, Array] = {}
+    faults: dict[str, Fault] = {}
+    for source, spec in specs.items():
+        ended = inbox.stages.get(source.stage)
+        if stages is not None and source.stage not in stages:
+            faults[source] = NOT_ASKED
+        elif (data := inbox.answers.get(source)) is not None:
+            try:
+                for name, array in read_answer(data, spec).items():
+                    if np.isfinite(array).all():
+                        answers[source.array(name)] = array
+                    else:  # what is sound beside it is judged
+                        why = f"{name.replace('_', ' ')} contains NaN or infinity"
+                        faults[source.array(name)] = Fault(Blame.STUDENT, why)
+            except Rejected as rejected:
+                faults[source] = Fault(Blame.STUDENT, str(rejected))
+        elif (note := inbox.notes.get(source)) is not None:
+            faults[source] = Fault(Blame.OURS if note.ours else Blame.STUDENT, note.error)
+        elif status is Status.BOX_ERROR or inbox.faults:
+            faults[source] = Fault(Blame.OURS, (inbox.faults or [event])[0])
+        elif inbox.finished and ended not in LOST:
+            faults[source] = Fault(Blame.OURS, f"the probe gave no answer to {source}")
+        else:
+            faults[source] = Fault(Blame.STUDENT, event or LOST.get(ended or StageStatus.DIED, LOST[StageStatus.DIED]))
+    return Evidence(named(questions), answers, faults)
+
+
+def named(questions: Questions) -> dict[str, Array]:
+    """The questions' arrays by their names in evidence."""
+    return {stage.array(name): array for stage, asked in questions.items() for name, array in asked.items()}
+
+
+def trained_state(inbox: Inbox, part: str, max_mb: float) -> dict[str, Array]:
+    """The trained numbers as plain arrays, empty where there are none that can be used."""
+    data = inbox.answers.get(Address.of("trained", part, "state"))
+    if data is None or len(data) > max_mb * 1e6:
+        return {}
+    try:
+        return read_tensors(data)
+    except Rejected:
+        return {}
+
+
+def merged(first: Evidence, second: Evidence) -> Evidence:
+    """Both boxes' evidence; the second's word counts where both speak."""
+    faults = {**first.faults, **second.faults}
+    answers = {**first.answers, **second.answers}
+    return Evidence(
+        {**first.questions, **second.questions},
+        answers,
+        {name: fault for name, fault in faults.items() if not _given(name, answers)},
+    )
+
+
+def _given(name: str, answers: Mapping[str, Array]) -> bool:
+    """Whether the answers hold what the fault of that name says is missing: an array, or any of an answer's."""
+    return name in answers or any(answer.startswith(f"{name}/") for answer in answers)

@@ -1,0 +1,155 @@
+"""What a stored result depends on: every file of the grader is of one kind, and each kind has one key.
+
+A result is stale where a file of its kind, or of a kind before it, is another than when it was made. A file imports
+files of its own kind and of those before it, so that nothing decides about a result without being in its key.
+docs/remembered.md lists what is stored, where, and what makes it stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from grader.exercise import Exercise, Questions
+from grader.notebook.editions import Templates
+from grader.notebook.format import dump_notebook
+from grader.records import Rubric
+from grader.store.versions import ROOT, files_checksum
+
+
+class Kind(StrEnum):
+    """What a file of the grader has a hand in, in the order in which it happens."""
+
+    RUN = "run"  # what happens in a box: how a notebook is run, what it is asked, how its answers are read
+    FIND = "find"  # what checks find in the answers
+    SHOW = "show"  # what is drawn: pictures of the answers, and the notebook as its pages show it
+    NONE = "none"  # nothing that is stored: nouns, the command line, gradebooks, and pages, which are written anew
+
+
+# A path below `grader/`, of a folder or of a module, and its kind; of several that fit, the longest counts.
+FILES: Mapping[str, Kind] = {
+    "": Kind.NONE,
+    "evidence": Kind.RUN,
+    "exercise": Kind.RUN,
+    "grading/answers": Kind.RUN,
+    "grading/machine_faults": Kind.RUN,
+    "grading/plan": Kind.RUN,
+    "grading/preloading": Kind.RUN,
+    "grading/run": Kind.RUN,
+    "grading/sound_parts": Kind.RUN,
+    "grading/tampering": Kind.RUN,
+    "notebook": Kind.RUN,
+    "sandbox": Kind.RUN,
+    "store/bounded": Kind.RUN,
+    "checks": Kind.FIND,
+    "grading/finding_cache": Kind.FIND,
+    "grading/follow_through": Kind.FIND,
+    "grading/judge": Kind.FIND,
+    "report/notebook": Kind.SHOW,
+    "report/plain": Kind.SHOW,
+    "report/wall": Kind.SHOW,
+    "notebook/curves": Kind.NONE,
+    "notebook/included": Kind.NONE,
+    "notebook/saved": Kind.NONE,
+    "notebook/template": Kind.NONE,
+    "report/notebook/marks": Kind.NONE,
+}
+# Likewise below the package of an exercise; what is not named there decides about its questions.
+FILES_OF_EXERCISE: Mapping[str, Kind] = {
+    "": Kind.RUN,
+    "checks": Kind.FIND,
+    "classifier": Kind.FIND,
+    "data/derived": Kind.FIND,
+    "footing": Kind.FIND,
+    "metrics": Kind.FIND,
+    "figures": Kind.SHOW,
+    "classifier/network": Kind.NONE,
+    "classifier/second_reader": Kind.NONE,
+    "classifier/train": Kind.NONE,
+    "data/__main__": Kind.NONE,
+    "self_check": Kind.NONE,
+}
+_BEFORE = (Kind.RUN, Kind.FIND, Kind.SHOW)
+
+
+def kind_of(path: str, table: Mapping[str, Kind] = FILES) -> Kind | None:
+    """The kind of a file by its path below the table's root; None where the table has no kind for it."""
+    pieces = path.removesuffix(".py").split("/")
+    for length in range(len(pieces), -1, -1):
+        if (found := table.get("/".join(pieces[:length]))) is not None:
+            return found
+    return None
+
+
+def files_of(package: Path) -> Iterator[tuple[Path, Kind | None]]:
+    """Every file of the grader, and of an exercise in this folder, with its kind."""
+    for path in _files(ROOT):
+        inside = _exercise_of(path)
+        if inside is None:
+            yield path, kind_of(path.relative_to(ROOT).as_posix())
+        elif inside == package:
+            yield path, kind_of(path.relative_to(package).as_posix(), FILES_OF_EXERCISE)
+    if not package.is_relative_to(ROOT):
+        for path in _files(package):
+            yield path, kind_of(path.relative_to(package).as_posix(), FILES_OF_EXERCISE)
+
+
+@cache
+def code_key(kind: Kind, package: Path) -> str:
+    """SHA-256 over the grader's files, and those of the exercise in this folder, of this kind and the kinds before."""
+    decide = set(_BEFORE[: _BEFORE.index(kind) + 1])
+    paths = [path for path, of in files_of(package) if of in decide]
+    own = [path for path in paths if path.is_relative_to(ROOT)]
+    return _sha256(files_checksum(ROOT, own) + files_checksum(package, [path for path in paths if path not in own]))
+
+
+def run_key(
+    rubric: Rubric, exercise: Exercise, templates: Templates, parts: Collection[str] | None, isolation: str
+) -> str:
+    """SHA-256 over what decides how a notebook is run and what it is asked, beside the notebook and the seed.
+
+    Points, thresholds and checks are not part of it: where only they differ, stored evidence is judged again. Nor is
+    the reference: what was trained with its sound parts has a key of its own, see `sound_parts`.
+    """
+    decides = {
+        "exercise": rubric.exercise,
+        "limits": asdict(rubric.limits),
+        "interface": asdict(rubric.interface),
+        "sizes": dict(rubric.sizes),
+        "follow_through": rubric.follow_through.enabled,
+        "parts": None if parts is None else sorted(parts),
+        "isolation": isolation,
+        "code": code_key(Kind.RUN, exercise.in_box.parent),
+    }
+    return _sha256(json.dumps(decides, sort_keys=True, default=str) + "".join(map(dump_notebook, templates.values())))
+
+
+def questions_checksum(questions: Questions) -> str:
+    """SHA-256 over the questions' names and numbers."""
+    total = hashlib.sha256()
+    for stage in sorted(questions):
+        for name in sorted(questions[stage]):
+            total.update(f"{stage.array(name)}\0".encode())
+            total.update(questions[stage][name].tobytes())
+    return total.hexdigest()
+
+
+def _exercise_of(path: Path) -> Path | None:
+    """The package below `grader/exercises/` that the file belongs to; None for a file of none."""
+    pieces = path.relative_to(ROOT).parts
+    return ROOT / pieces[0] / pieces[1] if pieces[0] == "exercises" and len(pieces) > 2 else None
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

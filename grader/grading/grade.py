@@ -1,0 +1,383 @@
+"""The whole story of grading one submission: read, run in the box, gather evidence, judge, report.
+
+Three paths in, files out. Running ends in evidence; judging sees the evidence and nothing else, so a stored run can be
+judged again at any time without running the notebook. The folder is written at the end, whole.
+
+Of faults of the grader or its machine nothing becomes points, and one line says why.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from grader.errors import BoxError, GraderError, nearest, one_line
+from grader.evidence import as_stored
+from grader.exercise import Exercise, Say
+from grader.grading import regrade as judging_again
+from grader.grading.cache_keys import questions_checksum, run_key
+from grader.grading.finding_cache import Memory
+from grader.grading.follow_through import Followed, to_replace, verdicts
+from grader.grading.judge import judge
+from grader.grading.overrides import NAME as OVERRIDES
+from grader.grading.overrides import Decisions, decisions_in, read_overrides, with_overrides
+from grader.grading.preloading import Preloading
+from grader.grading.regrade import remember
+from grader.grading.run import BOX_SAYS, Case, Ran, case_of, run_replaced, run_submission, supply, unused_gpu
+from grader.grading.run_files import aside, put_in_place, settle, written
+from grader.grading.run_folder import EVIDENCE_CHECKSUM, note_source, store_run, stored_report
+from grader.grading.run_pages import Drawn, draw, load_pages, store_drawn, write_pages, write_report, written_names
+from grader.grading.run_place import (
+    REPLACE,
+    class_above,
+    earlier_report,
+    is_weaker,
+    own_folder,
+    refuse_less,
+    refuse_other_rubric,
+)
+from grader.grading.sound_parts import replacement_key, replacement_questions, sound_source
+from grader.grading.tampering import changed_while_running
+from grader.notebook.editions import load_templates
+from grader.notebook.read import read_submission
+from grader.notebook.saved import compare_saved
+from grader.records import (
+    Blame,
+    Evidence,
+    Execution,
+    GradeReport,
+    ItemVerdict,
+    Outcome,
+    Remark,
+    Rubric,
+    Status,
+    Submission,
+)
+from grader.report.words import is_judged, judged_points, needs_person
+from grader.rubric import load_rubric
+from grader.sandbox.backend import backend_named
+from grader.store.versions import grader_checksum, missing_packages, versions
+
+OURS = "a fault of the grader's or of this machine"
+MAX_CAUSE = 300  # characters
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to grade, beside what the rubric says."""
+
+    seed: str | None = None  # 32 hexadecimal digits: repeats a run's questions
+    isolation: str = "bubblewrap"
+    parts: tuple[str, ...] | None = None  # those to train; None: all of them, (): components only
+    remarks: tuple[Remark, ...] = ()  # what was noticed before the file was read
+    replace: bool = False  # a run may take the place of another notebook's, or of a stronger one
+    held: bool = False  # the folder is the caller's, such as a class's: whose it is was decided, and nobody else writes
+
+
+def grade(
+    submission_path: Path,
+    rubric_path: Path,
+    run_dir: Path | None = None,
+    options: Options | None = None,
+    say: Say = print,
+) -> tuple[GradeReport, Path]:
+    """The submission is graded and its run folder holds every output; returns the report and the folder.
+
+    Without `run_dir` the folder is chosen: see `run_place`. A run takes the place of the folder's earlier one when
+    all of it is written; decisions of a person in the folder stand.
+
+    Raises:
+        GraderError: where nothing could be graded, or the folder holds what this run would make worse: one line that
+            says why. The folder is then as it was.
+    """
+    options = options or Options()
+    backend_named(options.isolation)  # a machine that cannot isolate is told before anything is prepared
+    rubric, exercise = load_rubric(rubric_path)
+    refuse_unknown_parts(options.parts, exercise)
+    if missing := missing_packages(rubric.packages):
+        say(missing)
+    limits = rubric.limits
+    submission = read_submission(submission_path, max_mb=limits.notebook_mb, max_cells=limits.cells)
+    if options.held and run_dir is not None:
+        place: AbstractContextManager[Path] = nullcontext(run_dir)
+    else:
+        place = own_folder(submission_path, submission, rubric_path, run_dir, options.parts, replace=options.replace)
+    with place as folder, aside(folder) as finished:
+        if options.held:
+            note_source(folder, submission_path, rubric_path)
+        if not options.replace:
+            refuse_less(folder, options.parts)
+        private = (rubric_path.parent, submission_path.parent, folder.parent)
+        work = _Work(submission, rubric_path, rubric, exercise, options, private)
+        return _graded(work, folder, finished, say), folder
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is graded, and how."""
+
+    submission: Submission
+    rubric_path: Path
+    rubric: Rubric
+    exercise: Exercise
+    options: Options
+    private: tuple[Path, ...]  # folders of the course, the class and its runs, which no box may read
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What came of it, before anything is written."""
+
+    case: Case
+    seed: str
+    ran: Ran
+    followed: Mapping[str, Followed]
+    items: tuple[ItemVerdict, ...]
+    memory: Memory
+    drawn: Drawn
+    key: str  # what decided how it was run
+
+
+def _graded(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
+    """The folder holds the submission's run, which was written into `finished` first."""
+    submission, rubric, exercise = work.submission, work.rubric, work.exercise
+    old = earlier_report(folder)
+    same_text = old is not None and old.checksums.get("notebook") == submission.sha256
+    decisions = _decisions(folder, submission, rubric, old if same_text else None, held=work.options.held)
+    run = _run(work, say)
+    say("writing the report")
+    report = with_overrides(_report(work, run, store_run(finished, run.ran, run.followed)), decisions)
+    weaker = is_weaker(report, old) if old is not None else ""
+    if old is not None and weaker and not work.options.replace:
+        raise GraderError(f"{folder}: the earlier run stands, {judged_points(old)}: {weaker}; {REPLACE}")
+    remember(finished, exercise, run.memory)
+    store_drawn(finished, run.drawn, exercise, rubric)
+    write_pages(finished, report, run.drawn, run.ran.execution, written_names(exercise, rubric), folder)
+    put_in_place(folder, finished, keep_as=kept_name(folder, old) if weaker or not same_text else "")
+    return report
+
+
+def _run(work: _Work, say: Say) -> _Run:
+    """The submission has run and is judged.
+
+    Raises:
+        GraderError: the box failed.
+    """
+    rubric, exercise, options = work.rubric, work.exercise, work.options
+    with supply(exercise, rubric.limits, exercise.prepare(say), options.isolation, work.private) as boxes:
+        say("building a box")
+        boxes.ready(1)
+        templates = load_templates(work.rubric_path, rubric)
+        sound = sound_source(work.rubric_path, rubric)
+        seed = options.seed or secrets.token_hex(16)
+        case = case_of(work.submission.notebook, templates, rubric, exercise, seed, boxes)
+        with Preloading(*exercise.to_preload(), load_pages) as preloading:
+            ran = run_submission(case, say, parts=options.parts, preloading=preloading)
+        refuse_broken(ran)
+        say("judging the answers")
+        memory = Memory()
+        with ThreadPoolExecutor(1) as pool:
+            drawing = pool.submit(draw, ran, exercise, rubric)
+            followed = follow(ran.evidence, {}, sound, case, memory, say)
+            items = verdicts(ran.evidence, followed, case.rubric, exercise, memory)
+            drawn = drawing.result()
+    key = run_key(rubric, exercise, templates, options.parts, options.isolation)
+    return _Run(case, seed, ran, followed, items, memory, drawn, key)
+
+
+def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
+    """The report on the run, whose evidence has this checksum.
+
+    Raises:
+        GraderError: nothing of the submission could be judged.
+    """
+    submission, rubric, restored, ran = work.submission, work.rubric, run.case.restored, run.ran
+    checksums = {
+        "notebook": submission.sha256,
+        "rubric": rubric.sha256,
+        "grader": grader_checksum(),
+        "questions": questions_checksum(run.case.questions),
+        "run": run.key,
+        EVIDENCE_CHECKSUM: evidence,
+    }
+    differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
+    changed = changed_while_running(ran.evidence, run.case.given, work.exercise.parts)
+    beside = unused_gpu(ran, work.exercise, run.case.boxes)
+    remarks = (*work.options.remarks, *submission.remarks, *restored.remarks, *differing, *changed, *beside)
+    looks = work.exercise.reasons_for_person(ran.evidence)
+    report = make_report(submission.name, run.items, rubric, ran.execution, remarks, looks, run.seed, checksums)
+    report = replace(report, template=restored.template)
+    if not any(fault.blame is Blame.MACHINE for fault in ran.evidence.faults.values()):
+        refuse_undecided(report)
+    return report
+
+
+def _decisions(
+    folder: Path, submission: Submission, rubric: Rubric, old: GradeReport | None, *, held: bool
+) -> Decisions | None:
+    """A person's decisions on this notebook: of the folder's own file, else of the earlier report, if there is one.
+
+    In a folder that is `held` by a class, the class's file decides.
+
+    Raises:
+        GraderError: the file is wrong.
+    """
+    if (folder / OVERRIDES).exists() and not held:
+        return _own_decisions(folder, submission.name, rubric)
+    return None if old is None else decisions_in(old)
+
+
+def _own_decisions(folder: Path, name: str, rubric: Rubric) -> Decisions | None:
+    return read_overrides(folder / OVERRIDES, rubric, {name: name, folder.name: name}).get(name)
+
+
+def kept_name(folder: Path, old: GradeReport | None) -> str:
+    """What the folder's run is to be called when another text's takes its place; empty where there is none."""
+    if old is None:  # damaged, or of another version: it may still be somebody's grade
+        return f"unreadable-{_moment(datetime.now(UTC).isoformat())}" if any(written(folder)) else ""
+    return _moment(old.created)
+
+
+def _moment(created: str) -> str:
+    """A time as part of a folder's name, "2026-11-23T10-15-00"."""
+    return re.sub(r"[^0-9T]", "-", created[:19]) or "undated"
+
+
+def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> None:
+    """Every part is one of the exercise's.
+
+    Raises:
+        GraderError: for another one, with the nearest name.
+    """
+    for part in parts or ():
+        if part not in exercise.parts:
+            raise GraderError(f"--parts: unknown part {part[:40]!r}{nearest(part, exercise.parts)}")
+
+
+def follow(
+    evidence: Evidence, known: Mapping[str, Followed], sound: str, case: Case, memory: Memory, say: Say
+) -> dict[str, Followed]:
+    """Part -> what it answers trained once more with sound parts, for each whose later items an earlier one spoilt.
+
+    What is `known` already, of the same items and the same sound parts, is not trained again.
+    """
+    rubric, exercise = case.rubric, case.exercise
+    titles = {item.id: item.title for item in rubric.items}
+    made: dict[str, Followed] = {}
+    items = judge(evidence, rubric, exercise.checks, memory)
+    for part, due in to_replace(items, rubric, exercise).items():
+        asked = (due.names, exercise, rubric.interface.names, sound)
+        before, key = known.get(part), replacement_key(*asked)
+        if before is not None and (before.replaced, before.key) == (due, key):
+            made[part] = before
+            continue
+        say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in due.items)}")
+        made[part] = Followed(due, key, as_stored(run_replaced(case, part, replacement_questions(*asked), say)))
+    return made
+
+
+def regrade(folder: Path, rubric_path: Path) -> GradeReport:
+    """The folder's stored evidence is judged under the rubric as it is now; no notebook runs.
+
+    A person's decisions stand: those in the folder's own `overrides.yaml`, or those that the report has.
+
+    Raises:
+        GraderError: where the folder holds no finished run, or one under another exercise's rubric, or its
+            `overrides.yaml` is wrong.
+    """
+    rubric, exercise = load_rubric(rubric_path)
+    settle(folder)
+    old = stored_report(folder)
+    refuse_other_rubric(folder, old, rubric, rubric_path)
+    report = judged_again(folder, old, rubric, exercise)
+    if (folder / OVERRIDES).exists():
+        if (of_class := class_above(folder)) is not None:
+            raise GraderError(
+                f"{folder / OVERRIDES}: this run belongs to a class, whose decisions stand in {of_class / OVERRIDES}; "
+                "move them there, and regrade the class"
+            )
+        report = with_overrides(report, _own_decisions(folder, old.submission, rubric))
+    write_report(folder, report, exercise, rubric)
+    return report
+
+
+def judged_again(folder: Path, old: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
+    """The report that the folder's evidence gets under this rubric, decisions kept; nothing is written but what
+    judging again may remember."""
+    items = judging_again.verdicts(folder, rubric.for_template(old.template), exercise, keep=True)
+    report = replace(
+        old,
+        items=items,
+        points_milli=sum(item.points_milli for item in items),
+        max_points_milli=rubric.points_milli,
+        needs_person=needs_person(items, old.remarks, old.status, old.isolation),
+        checksums={**old.checksums, "rubric": rubric.sha256, "grader": grader_checksum()},
+        versions=versions(),
+    )
+    return with_overrides(report, decisions_in(old))
+
+
+def make_report(
+    name: str,
+    items: tuple[ItemVerdict, ...],
+    rubric: Rubric,
+    execution: Execution,
+    remarks: tuple[Remark, ...],
+    looks: Sequence[str],
+    seed: str,
+    checksums: dict[str, str],
+) -> GradeReport:
+    """The report on these verdicts; `looks` say why a person should look."""
+    reported = [event for event in execution.events if event.startswith(BOX_SAYS)]
+    remarks += tuple(Remark("look", reason, needs_person=True) for reason in (*reported, *looks))
+    return GradeReport(
+        submission=name,
+        points_milli=sum(item.points_milli for item in items),
+        max_points_milli=rubric.points_milli,
+        device=execution.device,
+        status=execution.status,
+        isolation=execution.isolation,
+        needs_person=needs_person(items, remarks, execution.status, execution.isolation),
+        items=items,
+        remarks=remarks,
+        events=execution.events,
+        seed=seed,
+        checksums=checksums,
+        versions=versions(),
+        wall_s=execution.wall_s,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def refuse_broken(ran: Ran) -> None:
+    """The box has not failed: where it has, nothing of the run may become points.
+
+    Raises:
+        BoxError: it has; with the cause, as far as it is known, and who can say more.
+    """
+    if ran.execution.status is not Status.BOX_ERROR:
+        return
+    cause = one_line(ran.execution.events[-1] if ran.execution.events else "the box failed", MAX_CAUSE)
+    log = ran.execution.log_tail.strip()
+    if log and not ran.execution.cells:  # no cell has run yet, so this is the machine's word
+        cause += f": {one_line(log.splitlines()[-1], MAX_CAUSE)}"
+    raise BoxError(f"{OURS}: {cause}; `python -m grader doctor` says what this machine lacks")
+
+
+def refuse_undecided(report: GradeReport) -> None:
+    """At least one check could be judged; without any, there are no points to report, not even zero.
+
+    Raises:
+        GraderError: the grader could tell nothing at all.
+    """
+    undecided = [item for item in report.items if item.outcome is Outcome.NEEDS_REVIEW]
+    if not undecided or any(is_judged(item) for item in report.items):
+        return
+    unsure = next(c for item in undecided for c in item.checks if c.outcome is Outcome.NEEDS_REVIEW)
+    raise GraderError(f"{OURS}: {one_line(unsure.message, MAX_CAUSE)}; `python -m grader doctor` tries this machine")

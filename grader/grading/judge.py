@@ -1,0 +1,164 @@
+"""Evidence and rubric in, verdicts out: pure, fast, and the only place where points are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from grader.checks import ENDS, Check, Measurement, weighed
+from grader.errors import EvidenceError
+from grader.evidence import NotAnswered
+from grader.grading.finding_cache import Memory, asked
+from grader.records import (
+    LEFT_OUT,
+    Blame,
+    CheckSpec,
+    CheckVerdict,
+    Evidence,
+    Finding,
+    ItemVerdict,
+    Outcome,
+    Rubric,
+    RubricItem,
+)
+
+
+def judge(
+    evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check], memory: Memory | None = None
+) -> tuple[ItemVerdict, ...]:
+    """Every item of the rubric has a verdict; a check that breaks gives `needs_review`, never zero points.
+
+    With a `memory` of this evidence, what it holds is not measured again, and it holds what was measured now.
+
+    Raises:
+        EvidenceError: where the evidence is only read now, and cannot be.
+    """
+    memory = memory or Memory()
+    return tuple(_item(evidence, item, checks, rubric.points_step_milli, memory) for item in rubric.items)
+
+
+def stepped(points_milli: float, step_milli: int) -> int:
+    """The points in whole steps, the nearest; a half goes up.
+
+    >>> stepped(1130, 250), stepped(1120, 250)
+    (1250, 1000)
+    """
+    return int(points_milli / step_milli + 0.5) * step_milli
+
+
+def _item(evidence: Evidence, item: RubricItem, checks: Mapping[str, Check], step: int, memory: Memory) -> ItemVerdict:
+    verdicts: dict[str, CheckVerdict] = {}
+    for spec in item.checks:
+        lost = [name for name in spec.presupposes if verdicts[name].points_milli == 0]
+        if lost:
+            verdicts[spec.check] = _after(verdicts[lost[0]], spec, checks)
+        else:
+            verdicts[spec.check] = _weighed(
+                spec, checks[spec.check], _finding(evidence, item, spec, checks, memory), step
+            )
+    made = tuple(verdicts.values())
+    return ItemVerdict(
+        id=item.id,
+        title=item.title,
+        outcome=_outcome_of(made),
+        points_milli=sum(verdict.points_milli for verdict in made),
+        max_points_milli=item.points_milli,
+        checks=made,
+    )
+
+
+def _finding(
+    evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check], memory: Memory
+) -> Finding | Outcome:
+    """What the check found; an outcome instead where it is not the check that decides."""
+    part = item.id.partition(".")[0]
+    try:
+        finding = _asked(evidence, part, spec, checks[spec.check], memory)
+    except EvidenceError:
+        raise
+    except NotAnswered as missing:
+        message = missing.fault.message
+        if missing.fault.blame == Blame.NOBODY:
+            return Outcome.SKIPPED
+        if missing.fault.blame == Blame.OURS:
+            return Finding(None, f"the grader could not ask this: {message}")
+        if missing.fault.blame == Blame.MACHINE:
+            return Finding(None, f"{message}; a person decides")
+        return Finding(0.0, message)
+    except Exception as error:  # a broken check is our fault, whatever it is
+        return Finding(None, f"the check itself failed ({type(error).__name__}: {error}); a person decides")
+    if not isinstance(finding, Finding):
+        return Finding(None, f"the check gave a {type(finding).__name__}, not a finding; a person decides")
+    if finding.score is not None and not 0 <= finding.score <= 1:
+        return Finding(None, f"the check gave a score of {finding.score}; a person decides", measured=finding.measured)
+    return finding
+
+
+def _asked(evidence: Evidence, part: str, spec: CheckSpec, check: Check, memory: Memory) -> Finding:
+    """The check's finding; of a check that weighs a level, only the level is asked for, and remembered."""
+    if not check.weighs_level:
+        made = memory.recall(asked(part, spec.check, spec.params), lambda: check(evidence, part, **spec.params))
+        return made if not isinstance(made, Measurement) else check(evidence, part, **spec.params)
+    ends = {name: spec.params[name] for name in ENDS}
+    shape = {name: value for name, value in spec.params.items() if name not in ends}
+    found = memory.recall(asked(part, spec.check, shape), lambda: check.measure(evidence, part, **shape))
+    return weighed(found, **ends) if isinstance(found, Measurement) else found
+
+
+def _weighed(spec: CheckSpec, check: Check, finding: Finding | Outcome, step: int) -> CheckVerdict:
+    if isinstance(finding, Outcome):
+        return _unjudged(spec, check, finding, LEFT_OUT)
+    points = _points(finding.score or 0.0, spec.points_milli, step)
+    outcome = Outcome.NEEDS_REVIEW if finding.score is None else _outcome(points, spec.points_milli)
+    return CheckVerdict(
+        id=spec.check,
+        title=check.title,
+        outcome=outcome,
+        points_milli=points,
+        max_points_milli=spec.points_milli,
+        message=finding.message,
+        hint=finding.hint if outcome is not Outcome.PASSED else "",
+        measured=finding.measured,
+        level=finding.level,
+        borderline=finding.borderline,
+    )
+
+
+def _points(score: float, of: int, step: int) -> int:
+    """Partial credit in steps; all of it only for a score of 1, so that "passed" means that nothing was wrong."""
+    return of if score == 1 else min(stepped(score * of, step), of - step)
+
+
+def _after(cause: CheckVerdict, spec: CheckSpec, checks: Mapping[str, Check]) -> CheckVerdict:
+    """The verdict on a check that presupposes one which was lost, or could not be judged."""
+    undecided = cause.outcome is Outcome.NEEDS_REVIEW
+    outcome = Outcome.NEEDS_REVIEW if undecided else Outcome.SKIPPED
+    if cause.outcome is Outcome.SKIPPED:
+        return _unjudged(spec, checks[spec.check], outcome, cause.message)
+    how = "could not be judged" if undecided else "failed"
+    return _unjudged(spec, checks[spec.check], outcome, f"not judged, because this one {how}: {cause.title}")
+
+
+def _unjudged(spec: CheckSpec, check: Check, outcome: Outcome, message: str) -> CheckVerdict:
+    return CheckVerdict(
+        id=spec.check,
+        title=check.title,
+        outcome=outcome,
+        points_milli=0,
+        max_points_milli=spec.points_milli,
+        message=message,
+    )
+
+
+def _outcome(points: int, of: int) -> Outcome:
+    if points == of:
+        return Outcome.PASSED
+    return Outcome.PARTIAL if points else Outcome.FAILED
+
+
+def _outcome_of(verdicts: tuple[CheckVerdict, ...]) -> Outcome:
+    if any(verdict.outcome is Outcome.NEEDS_REVIEW for verdict in verdicts):
+        return Outcome.NEEDS_REVIEW
+    if all(verdict.outcome is Outcome.SKIPPED for verdict in verdicts):
+        return Outcome.SKIPPED
+    points = sum(verdict.points_milli for verdict in verdicts)
+    return _outcome(points, sum(verdict.max_points_milli for verdict in verdicts))

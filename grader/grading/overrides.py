@@ -1,0 +1,121 @@
+"""A person's decisions on top of the grader's verdicts: `overrides.yaml`, which the grader reads and never writes.
+
+student0003:
+  vae.loss: {points: 5, reason: the loss returns a vector whose mean is right, by: A. Lovelace, when: 2026-11-23}
+  looked_at: {reason: the changed cell only adds a print, by: A. Lovelace}
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from grader.errors import GraderError, nearest, one_line
+from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric
+from grader.report.points import milli_of, points_text
+from grader.report.words import LOOKED_AT, needs_person
+from grader.store.yaml_files import date_said, read_yaml, said, table
+
+NAME = "overrides.yaml"
+_LOOKED_BY = "looked at by "
+LONGEST_LIST = 200  # characters
+FIELDS = ("points", "reason", "by", "when")
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What a person decided about one submission."""
+
+    items: Mapping[str, Override]
+    looked_at: Override | None = None  # its points mean nothing
+
+
+def read_overrides(path: Path, rubric: Rubric, submissions: Mapping[str, str]) -> dict[str, Decisions]:
+    """Submission -> decisions; empty where there is no such file.
+
+    `submissions` are the names that the file may use, a key or a student's id, and the key of each.
+
+    Raises:
+        GraderError: one line: what is wrong and where, what was expected, the nearest right name.
+    """
+    shown = one_line(str(path), 120)
+    found: dict[str, Decisions] = {}
+    for name, entries in read_yaml(path).items():
+        if name not in submissions:
+            close = nearest(name, submissions)
+            close = close if len(close) < LONGEST_LIST else "; gradebook.csv lists them all"
+            raise GraderError(f"{shown}: {one_line(name, 60)}: no such submission{close}")
+        where = f"{shown}: {one_line(name, 60)}"
+        found[submissions[name]] = _decisions(table(entries, where), where, rubric)
+    return found
+
+
+def with_overrides(report: GradeReport, decisions: Decisions | None) -> GradeReport:
+    """The report under these decisions and no earlier ones; sums follow, and the grader's own points stay beside."""
+    chosen = decisions or Decisions({})
+    items = tuple(_decided(_undecided(item), chosen.items.get(item.id)) for item in report.items)
+    remarks = tuple(remark for remark in report.remarks if remark.kind != LOOKED_AT)
+    if chosen.looked_at is not None:
+        remarks += (Remark(LOOKED_AT, f"{_LOOKED_BY}{chosen.looked_at.by}: {chosen.looked_at.reason}"),)
+    return replace(
+        report,
+        items=items,
+        remarks=remarks,
+        points_milli=sum(item.points_milli for item in items),
+        needs_person=needs_person(items, remarks, report.status, report.isolation),
+    )
+
+
+def decisions_in(report: GradeReport) -> Decisions:
+    """The decisions that a report was made with."""
+    items = {item.id: item.override for item in report.items if item.override is not None}
+    looked = next((remark for remark in report.remarks if remark.kind == LOOKED_AT), None)
+    by, _, reason = looked.message.removeprefix(_LOOKED_BY).partition(": ") if looked else ("", "", "")
+    return Decisions(items, Override(0, reason, by) if looked else None)
+
+
+def _undecided(item: ItemVerdict) -> ItemVerdict:
+    """The item as the grader left it."""
+    own = item.override
+    if own is None:
+        return item
+    return replace(item, points_milli=own.was_milli, outcome=Outcome(own.was_outcome), override=None)
+
+
+def _decided(item: ItemVerdict, override: Override | None) -> ItemVerdict:
+    if override is None:
+        return item
+    points = override.points_milli
+    outcome = Outcome.PASSED if points == item.max_points_milli else Outcome.PARTIAL if points else Outcome.FAILED
+    told = replace(override, was_milli=item.points_milli, was_outcome=str(item.outcome))
+    return replace(item, points_milli=points, outcome=outcome, override=told)
+
+
+def _decisions(entries: Mapping[str, Any], where: str, rubric: Rubric) -> Decisions:
+    known = {item.id: item for item in rubric.items}
+    made: dict[str, Override] = {}
+    looked = None
+    for name, entry in entries.items():
+        at = f"{where}: {one_line(name, 60)}"
+        fields = table(entry, at, FIELDS)
+        if name == LOOKED_AT:
+            looked = Override(0, *said(fields, at), date_said(fields, at))
+            continue
+        if name not in known:
+            raise GraderError(f"{at}: no such item{nearest(name, [*known, LOOKED_AT])}")
+        most = known[name].points_milli
+        points = milli_of(fields.get("points"))
+        if not 0 <= points <= most:
+            raise GraderError(f"{at}: points: expected 0 to {points_text(most)}, got {points_text(points)}")
+        made[name] = Override(points, *said(fields, at), date_said(fields, at))
+    return Decisions(made, looked)
+
+
+def names_of(keys: Mapping[str, Sequence[str]], also: Collection[str] = ()) -> dict[str, str]:
+    """Every name by which a decision may mean a submission: its key, and what its students alone are called."""
+    count = Counter(student for students in keys.values() for student in students)
+    ids = {student: key for key, students in keys.items() for student in students if count[student] == 1}
+    return ids | {key: key for key in (*keys, *also)}

@@ -1,0 +1,230 @@
+"""The order in which a box runs a notebook's cells and is asked the probe's questions.
+
+Components are asked just before a part's training, so that a training cell that crashes or never ends costs no
+component; what it left is looked at as it ends; a part's quality is asked before the next part trains, for the same
+reason. At the end comes a sweep: what is still unanswered, and the code of a part whose names were defined once more
+after it was asked for. A cell that seems to end the Python process comes after the questions about what is trained by
+then: a new one would not have it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from grader.exercise import Exercise
+from grader.grading.tampering import Given
+from grader.notebook.format import is_code, source_of
+from grader.notebook.restore import Restored
+from grader.notebook.statements import definitions_of, read_code
+from grader.records import CellRun, CellStatus, Interface, Limits, Notebook, Stage
+from grader.sandbox.in_box.frames import CellStep, Plan, Replay, StageStep, Step
+
+AFTER_TRAINING = ("sampling", "trained", "quality")  # sampling code is usually written after the training cell
+WITHOUT_TRAINING = ("sampling",)
+OF_CODE = ("components", "sampling")  # may change when a cell defines something once more
+UNWRITTEN = "NotImplementedError"  # what the template's functions raise
+ENDING = re.compile(r"\bos\.(?:_exit|abort|kill|killpg)\(|\bkill +-")  # a process, most likely the notebook's own
+IDLE = ("show", "check")  # roles of cells that define nothing which another one needs
+
+
+def first_plan(
+    restored: Restored,
+    exercise: Exercise,
+    names: Mapping[str, str],
+    limits: Limits,
+    parts: Collection[str] | None = None,
+) -> list[Step]:
+    """Every cell, with the stages of each part at their places; a sweep at the end.
+
+    Where only some `parts` are to be trained, cells that only show something are left out, and of those that train
+    another one all but what they define; what can be asked without them is asked at the same places.
+    """
+    chosen = exercise.parts if parts is None else parts
+    kinds = {part: AFTER_TRAINING if part in chosen else WITHOUT_TRAINING for part in exercise.parts}
+    cells = restored.notebook["cells"]
+    code = [index for index, cell in enumerate(cells) if is_code(cell)]
+    training = {index: training_part(restored, index, exercise, names) for index in code}
+    last = {part: index for index, part in training.items()}  # a part's last training cell
+    steps: list[Step] = []
+    asked: dict[Stage, int] = {}  # stage -> step at which it was asked
+    trained: list[str] = []
+
+    def ask(*stages: Stage) -> None:
+        for stage in stages:
+            asked[stage] = len(steps)
+            steps.append(_stage(stage, limits))
+
+    for index, part in training.items():
+        idle = parts is not None and restored.roles[index].role in IDLE
+        ending = not idle and part is None and ENDING.search(source_of(cells[index])) is not None
+        if part is not None or ending:
+            over = [other for other in trained if other != part and not (ending and last[other] > index)]
+            ask(*(Stage.of(kind, other) for other in over for kind in kinds[other]))
+            trained = [other for other in trained if other not in over]
+        if part is not None:
+            components = Stage.of("components", part)
+            if components not in asked:
+                ask(components)
+            if part not in trained:
+                trained.append(part)
+        source = source_of(cells[index])
+        left_out = part not in (None, *chosen)
+        if not idle and (not left_out or _kinds(source) & {"class", "function"}):
+            left = definitions_of(source) if left_out else source
+            steps.append(_cell(index, left, limits.cell_s, replay=_replay(restored, index, part)))
+        if part is not None and part in chosen and last[part] == index:
+            ask(Stage.of("ended", part))
+    end = len(steps)
+    for part in exercise.parts:
+        for kind in ("components", *kinds[part]):
+            stage = Stage.of(kind, part)
+            of_code = kind in OF_CODE and stage in asked
+            again = of_code and _redefined(steps[:end], asked[stage], exercise, names)
+            steps.append(_stage(stage, limits, again=again))
+    return steps
+
+
+def replaced_plan(
+    restored: Restored, exercise: Exercise, names: Mapping[str, str], limits: Limits, part: str
+) -> list[Step]:
+    """The plan of a part that is trained once more: sound parts are put in just before its first training cell.
+
+    Empty where no cell trains the part.
+    """
+    steps: list[Step] = []
+    before: list[Step] = [_stage(Stage.of("replace", part), limits)]
+    for step in cell_steps(first_plan(restored, exercise, names, limits, (part,))):
+        if training_part(restored, step.index, exercise, names) == part:
+            steps += before
+            before = []
+        steps.append(step)
+    return [] if before else steps + [_stage(Stage.of(kind, part), limits) for kind in ("trained", "quality")]
+
+
+def cell_steps(steps: Sequence[Step]) -> list[CellStep]:
+    """The steps that are cells."""
+    return [step for step in steps if isinstance(step, CellStep)]
+
+
+def stage_steps(steps: Sequence[Step]) -> list[StageStep]:
+    """The steps that are stages."""
+    return [step for step in steps if isinstance(step, StageStep)]
+
+
+def second_plan(
+    restored: Restored,
+    exercise: Exercise,
+    names: Mapping[str, str],
+    limits: Limits,
+    runs: Mapping[int, CellRun],
+    stages: Sequence[Stage],
+) -> list[Step]:
+    """The cells that define things, which ran quickly the first time, and then the stages; no training, no pictures.
+
+    Of a cell that trains, ended the process or did not end, only what it defines.
+    """
+    steps: list[Step] = []
+    for index, cell in enumerate(restored.notebook["cells"]):
+        run = runs.get(index)
+        if not is_code(cell) or run is None or run.status == CellStatus.SKIPPED:
+            continue
+        part = training_part(restored, index, exercise, names)
+        replay = _replay(restored, index, part)
+        whole = part is None and run.status in {CellStatus.OK, CellStatus.ERROR}
+        source = source_of(cell) if whole else definitions_of(source_of(cell))
+        quick = replay is Replay.QUICK and run.seconds <= limits.replay_s
+        if source and (part is not None or replay is Replay.ALWAYS or quick):
+            steps.append(_cell(index, source, limits.probe_s, replay=Replay.NEVER))
+    return steps + [_stage(stage, limits) for stage in stages]
+
+
+def plan_frame(steps: Sequence[Step], interface: Interface, limits: Limits, given: Given | None = None) -> Plan:
+    """The plan as the runner is told it; what the interface means is the probe's business."""
+    return Plan(
+        steps=tuple(steps),
+        interface=asdict(interface),
+        given=given.asked() if given else {},
+        kernel_restarts=limits.kernel_restarts,
+        replay_max_s=limits.replay_s,
+        replay_timeout_s=limits.probe_s,
+        cell_output_bytes=int(limits.cell_output_mb * 1e6),
+        answer_bytes=int(limits.evidence_mb * 1e6),
+    )
+
+
+def training_part(restored: Restored, index: int, exercise: Exercise, names: Mapping[str, str]) -> str | None:
+    """The part that the cell trains: by its role in the template, else by the function it calls at top level."""
+    role = restored.roles[index]
+    if role.role == "train" and role.part in exercise.parts:
+        return role.part
+    called = read_code(source_of(restored.notebook["cells"][index])).calls
+    for part, function in exercise.interface.train_functions.items():
+        if names.get(function, function) in called:
+            return part
+    return None
+
+
+def will_train(restored: Restored, exercise: Exercise, names: Mapping[str, str]) -> bool:
+    """Whether some part's training function seems to be written, so that there will be something to decode."""
+    cells = [read_code(source_of(cell)) for cell in restored.notebook["cells"] if is_code(cell)]
+    functions = {names.get(function, function) for function in exercise.interface.train_functions.values()}
+    return any(functions & code.binds and UNWRITTEN not in code.source for code in cells)
+
+
+def _redefined(steps: Sequence[Step], asked_at: int, exercise: Exercise, names: Mapping[str, str]) -> bool:
+    """Whether a cell after the asking defines once more what a cell before it had defined for the interface."""
+    wanted = {names.get(name, name) for name in exercise.interface.names}
+    return bool(_defined(steps[:asked_at]) & _defined(steps[asked_at:]) & wanted)
+
+
+def _defined(steps: Sequence[Step]) -> set[str]:
+    """The names of the classes and functions that the cells define."""
+    found: set[str] = set()
+    for step in cell_steps(steps):
+        for statement in read_code(step.source).statements or ():
+            if statement.kind in {"class", "function"}:
+                found |= statement.binds
+    return found
+
+
+def _replay(restored: Restored, index: int, part: str | None) -> Replay:
+    """Whether a second kernel runs the cell: always where it defines things, if it was quick, or never.
+
+    Not by time alone: on a loaded machine importing torch is slower than any sensible limit.
+    """
+    role = restored.roles[index].role
+    if part is not None or role in IDLE:
+        return Replay.NEVER
+    if role in {"given", "constants", "task"}:
+        return Replay.ALWAYS
+    defines = _kinds(source_of(restored.notebook["cells"][index])) & {"class", "function", "import"}
+    return Replay.ALWAYS if defines else Replay.QUICK
+
+
+def _kinds(source: str) -> set[str]:
+    """What kinds of statements stand at the cell's top level."""
+    return {statement.kind for statement in read_code(source).statements or ()}
+
+
+def _cell(index: int, source: str, timeout_s: float, *, replay: Replay) -> CellStep:
+    return CellStep(index, source, timeout_s, replay, definitions_of(source))
+
+
+def _stage(stage: Stage, limits: Limits, *, again: bool = False) -> StageStep:
+    return StageStep(stage, limits.probe_s, limits.question_s, again)
+
+
+def executed(notebook: Notebook, runs: Mapping[int, CellRun], outputs: Mapping[int, list[Any]]) -> Notebook:
+    """The notebook with the outputs of this run instead of the submitted ones."""
+    cells = []
+    count = 0
+    for index, cell in enumerate(notebook["cells"]):
+        if is_code(cell):
+            ran = index in runs and runs[index].status != CellStatus.SKIPPED
+            count += ran
+            cell = {**cell, "outputs": outputs.get(index, []), "execution_count": count if ran else None}
+        cells.append(cell)
+    return {**notebook, "cells": cells}

@@ -1,0 +1,397 @@
+"""Runs one notebook in two boxes: one executes it and answers the questions, a fresh one decodes codes new to it.
+
+The order in which questions are given away is part of the wall: a part's trained numbers are taken, and can no longer
+change, before its pictures are known to the box; the second box gets those numbers and the codes, but no picture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+
+from grader.evidence import AnswerSpec, as_stored
+from grader.exercise import Exercise, Questions, Say
+from grader.grading.answers import gather, merged, trained_state
+from grader.grading.machine_faults import left_to_a_person
+from grader.grading.plan import (
+    cell_steps,
+    executed,
+    first_plan,
+    plan_frame,
+    replaced_plan,
+    second_plan,
+    stage_steps,
+    training_part,
+    will_train,
+)
+from grader.grading.preloading import Preloading
+from grader.grading.tampering import Given, given_of
+from grader.grading.tampering import stages as of_given
+from grader.notebook.clean import clean_outputs
+from grader.notebook.editions import Templates, restored
+from grader.notebook.format import cell_title
+from grader.notebook.restore import Restored
+from grader.notebook.statements import definitions_of
+from grader.records import (
+    Address,
+    Array,
+    Blame,
+    CellRun,
+    CellStatus,
+    Evidence,
+    Execution,
+    Fault,
+    Limits,
+    Notebook,
+    Remark,
+    Rubric,
+    Stage,
+    Status,
+)
+from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE, backend_named
+from grader.sandbox.gpu import gpu
+from grader.sandbox.in_box.frames import Asked, At, CellStep, Replay, Step
+from grader.sandbox.inbox import Inbox
+from grader.sandbox.supervisor import ENDED_ITSELF, Kept, Supply
+
+OF_TRAINING = ("quality", "decode")  # stages that a training which was cut off says nothing about
+OUT_OF_TIME = re.compile(r"stopped after \d+ s")  # of a cell; a flood of output has another end
+BOX_SAYS = "the box reports a fault of the grader's: "  # its word alone: a notebook may have made it say so
+ENDED = {
+    CellStatus.ERROR: "raised {}",
+    CellStatus.TIMEOUT: "did not finish: {}",
+    CellStatus.DIED: "ended the Python process; the cells after it ran in a new one",
+    CellStatus.SKIPPED: "was not run, because the Python process could not be started again",
+}
+NOT_DONE = {
+    Asked.END: "asked to end or restart the Python process; the cells after it ran in the same one",
+    Asked.CLEAR: "asked to delete all variables, which were kept",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything that the boxes of one submission have in common."""
+
+    restored: Restored
+    rubric: Rubric
+    exercise: Exercise
+    questions: Questions
+    boxes: Supply
+    given: Given = field(default_factory=Given)
+
+
+def case_of(
+    notebook: Notebook, templates: Templates, rubric: Rubric, exercise: Exercise, seed: str, boxes: Supply
+) -> Case:
+    """The notebook as it is run: what its template gives is restored, and the seed, in hexadecimal, asks."""
+    questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
+    came = restored(notebook, templates)
+    template = next(own for path, own in templates.items() if Path(path).name == came.template)
+    return Case(came, rubric.for_template(came.template), exercise, questions, boxes, given_of(came, template))
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run leaves: evidence, the executed notebook, and how it went."""
+
+    evidence: Evidence  # as it will be read again
+    notebook: Notebook
+    execution: Execution
+
+
+def run_submission(
+    case: Case,
+    say: Say,
+    *,
+    parts: Collection[str] | None = None,
+    preloading: Preloading | None = None,
+) -> Ran:
+    """The notebook has run to its end or to a limit, and what it answered is evidence.
+
+    Where only some `parts` are to be trained, cells that train another or show something are left out, and of the
+    others only components are asked. The `preloading` goes on from the first cell, when the boxes have imported, and
+    pauses while a cell trains, which takes every core.
+
+    Raises:
+        BoxError: where no box could be built on this machine.
+    """
+    names = case.rubric.interface.names
+    steps = first_plan(case.restored, case.exercise, names, case.rubric.limits, parts)
+    second = parts is None and will_train(case.restored, case.exercise, names)
+    case.boxes.ready(1 + second)  # the second one imports while the first one leaves a core idle
+    first = _run(case, steps, case.questions, say, preloading)
+    stages = {step.stage for step in stage_steps(steps)}
+    asked = _specs(case, case.questions)
+    evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
+    evidence = _undecided(_with_second_box(case, first, evidence, say), case, first)
+    evidence = as_stored(left_to_a_person(evidence, case.restored, first.inbox.cells))
+    case.boxes.end()  # where there was nothing to decode
+    outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
+    notebook = executed(case.restored.notebook, first.inbox.cells, outputs)
+    return Ran(evidence, notebook, _execution(first, case, evidence))
+
+
+def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -> Evidence:
+    """What the part's trained model answers where sound parts stood in the place of some of the student's.
+
+    Only the answers of the stages that depend on training are there. Outputs, events and logs of these boxes are
+    dropped: they hold parts of a solution.
+
+    Raises:
+        BoxError: where no box could be built on this machine.
+    """
+    put_in = {Stage.of("replace", part): dict(replacement)}
+    asked = {stage: case.questions[stage] for stage in (Stage.of("trained", part), Stage.of("quality", part))}
+    steps = replaced_plan(case.restored, case.exercise, case.rubric.interface.names, case.rubric.limits, part)
+    case.boxes.ready(2)
+    first = _run(case, steps, put_in | asked, say)
+    specs = _specs(case, asked)
+    evidence = gather(first.inbox, specs, asked, first.status, first.event)
+    if (note := first.inbox.notes.get(Address.of("replace", part, "replaced"))) is not None:
+        fault = Fault(Blame.OURS, f"a sound part could not be put in: {note.error}")
+        return Evidence({}, {}, dict.fromkeys(specs, fault))
+    evidence = _undecided(_with_second_box(case, first, evidence, say, before=put_in), case, first)
+    case.boxes.end()
+    return Evidence({}, evidence.answers, evidence.faults)
+
+
+def supply(
+    exercise: Exercise,
+    limits: Limits,
+    folders: Mapping[str, Path],
+    isolation: str,
+    private: Collection[Path] = (),
+) -> Supply:
+    """Boxes for submissions of the exercise; `folders` are what they see besides, by its path inside.
+
+    `private` are folders that no box may read: see `backend_named`.
+
+    Raises:
+        BoxError: for an isolation that is none, or that this machine lacks.
+    """
+    contents = {ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders}
+    return Supply(backend_named(isolation, private), contents, limits, exercise.interface.imports)
+
+
+def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
+    """What the answers of these stages may hold."""
+    specs = dict(case.exercise.answer_specs(case.rubric.sizes))
+    specs |= of_given(case.exercise.parts) if case.given.asked() else {}
+    return {source: spec for source, spec in specs.items() if source.stage in stages}
+
+
+def _run(case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None = None) -> Kept:
+    """A box has run the steps.
+
+    A cell that ends the runner with all the rest of its box (`!kill -9 -1` was how one restarted Colab) costs what a
+    cell costs that ends the Python process alone: a fresh box runs the steps without it, as often as a kernel is
+    started again, and while the limit of a whole run is not spent.
+    """
+    ended: dict[int, CellRun] = {}
+    spent = 0.0
+    while True:
+        kept = _run_once(case, _without(steps, ended), questions, say, preloading)
+        spent += kept.wall_s
+        cell = kept.at.cell
+        over = len(ended) >= case.rubric.limits.kernel_restarts or spent >= case.rubric.limits.wall_s
+        if kept.event != ENDED_ITSELF or cell is None or cell in ended or over:
+            break
+        ended[cell] = CellRun(cell, CellStatus.DIED, 0.0)  # nobody was left to say how long it took
+        case.boxes.ready(1)
+        say(f"cell {cell + 1} ended all processes; the notebook runs again without it")
+    kept.inbox.cells.update(ended)
+    return kept
+
+
+def _without(steps: list[Step], ended: Collection[int]) -> list[Step]:
+    """The steps, with nothing but what they define of the cells that `ended` all processes."""
+    left: list[Step] = []
+    for step in steps:
+        if isinstance(step, CellStep) and step.index in ended:
+            defined = "" if step.replay is Replay.NEVER else definitions_of(step.source)
+            if not defined:
+                continue
+            step = replace(step, source=defined)
+        left.append(step)
+    return left
+
+
+def _run_once(case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None) -> Kept:
+    """One box has run the steps."""
+    cells = case.restored.notebook["cells"]
+    names = case.rubric.interface.names
+    known = [step.index for step in cell_steps(steps)]
+    training = {index for index in known if training_part(case.restored, index, case.exercise, names) is not None}
+
+    def running(at: At) -> None:
+        if preloading is not None:
+            (preloading.pause if at.cell in training else preloading.go)()
+        if at.cell is not None and at.cell < len(cells):
+            say(f"cell {at.cell + 1} of {len(cells)}: {cell_title(cells, at.cell)}")
+        elif at.stage is not None:
+            say(f"asking about {at.stage[:40]}")
+
+    giver = Giver(questions, {step.stage for step in stage_steps(steps) if step.again})
+    return case.boxes.take().keep(
+        plan_frame(steps, case.rubric.interface, case.rubric.limits, case.given), giver, running
+    )
+
+
+class Giver:
+    """Gives each stage's questions when the box asks for them, in an order that the box cannot choose."""
+
+    def __init__(self, questions: Questions, again: Collection[Stage]) -> None:
+        self._questions, self._again = questions, again
+        self._given: dict[Stage, int] = {}
+
+    def __call__(self, stage: Stage, inbox: Inbox) -> bytes | None:
+        """The questions as a tensor file; None where they are unknown, answered, or not to be had yet."""
+        if stage not in self._questions:
+            return None
+        times = self._given.get(stage, 0)
+        asked_again = stage in self._again and times == 1
+        unanswered = any(noted.stage == stage for noted in inbox.notes) or stage not in inbox.stages
+        if times >= 3 or (times and not asked_again and not unanswered):
+            return None
+        if stage.kind == "quality":
+            inbox.sealed.add(Stage.of("trained", stage.part))
+        self._given[stage] = times + 1
+        return save(self._questions[stage])
+
+
+def _with_second_box(
+    case: Case,
+    first: Kept,
+    evidence: Evidence,
+    say: Say,
+    *,
+    before: Questions | None = None,
+) -> Evidence:
+    """The evidence, with what a fresh box answers, which holds the trained numbers and the codes but no picture.
+
+    `before` are stages that the fresh box is told first.
+    """
+    exercise, limits = case.exercise, case.rubric.limits
+    trained = {
+        part: trained_state(first.inbox, part, limits.evidence_mb)
+        for part in exercise.parts
+        if Address.of("trained", part, "state") in first.inbox.answers
+    }
+    asked = exercise.second_questions(evidence, trained)
+    if not asked:
+        return evidence
+    say("asking the rest in a fresh box")
+    told = {**(before or {}), **asked}
+    names = case.rubric.interface.names
+    steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(told))
+    kept = _run(case, steps, told, say)
+    return merged(evidence, gather(kept.inbox, _specs(case, asked), {}, kept.status, kept.event))
+
+
+def _undecided(evidence: Evidence, case: Case, first: Kept) -> Evidence:
+    """The evidence, without a word on what a part learnt whose given training cell a limit of time cut off at work.
+
+    That is no mistake on a slower machine than the student's, so a person decides. A cell that never got to work, for
+    it hangs, has no such excuse.
+    """
+    training = {index: role for index, role in enumerate(case.restored.roles) if role.role == "train"}
+    for index, role in training.items():
+        if role.part is None or not (why := _cut(first, index, training)):
+            continue
+        if first.status is not Status.TIMEOUT and not _worked(evidence, role.part, case.exercise.interface.steps):
+            continue
+        of_training = [Stage.of(kind, role.part) for kind in OF_TRAINING]
+        lost = {source: Fault(Blame.OURS, why) for source in _specs(case, of_training)}
+
+        def kept(name: str, stages: Sequence[Stage] = of_training) -> bool:
+            return not any(stage.holds(name) for stage in stages)
+
+        answers = {name: array for name, array in evidence.answers.items() if kept(name)}
+        faults = {name: fault for name, fault in evidence.faults.items() if kept(name)}
+        evidence = Evidence(evidence.questions, answers, faults | lost)
+    return evidence
+
+
+def _worked(evidence: Evidence, part: str, question: str) -> bool:
+    """Whether the part's training got to work, as that question of the stage `trained` shows; not where none does."""
+    prefix = f"{Address.of('trained', part, question)}/" if question else ""
+    return bool(prefix) and any(name.startswith(prefix) for name in evidence.answers)
+
+
+def _cut(first: Kept, index: int, training: Collection[int]) -> str:
+    """What a limit of time did to that cell, if anything: ended it, or the run while it or one before it trained."""
+    run = first.inbox.cells.get(index)
+    if run is not None and run.status is CellStatus.TIMEOUT and OUT_OF_TIME.fullmatch(run.error):
+        return f"cell {index + 1}, which trains, was {run.error}, before it was done"
+    if first.status is Status.TIMEOUT and first.at.cell in training and run is None:
+        return f"{first.event}, before cell {index + 1}, which trains, was done"
+    return ""
+
+
+def _execution(first: Kept, case: Case, evidence: Evidence) -> Execution:
+    cells = tuple(first.inbox.cells[index] for index in sorted(first.inbox.cells))
+    events = []
+    for run in cells:
+        known = run.index < len(case.restored.roles)
+        title = cell_title(case.restored.notebook["cells"], run.index) if known else ""
+        where = f"cell {run.index + 1} ({title})"
+        if run.asked:
+            events.append(f"{where} {NOT_DONE[run.asked]}")
+        if run.status in ENDED:
+            events.append(f"{where} {ENDED[run.status].format(run.error)}")
+    if first.event:
+        where = "" if first.at.cell is None else f" while cell {first.at.cell + 1} was running"
+        events.append(first.event + where)
+    status = first.status
+    if status is Status.OK and any(run.status != CellStatus.OK for run in cells):
+        status = Status.CELL_ERROR
+    events += [f"{BOX_SAYS}{fault}" for fault in first.inbox.faults]
+    return Execution(
+        status=status,
+        exit_code=first.exit_code,
+        wall_s=round(first.wall_s, 1),
+        cpu_s=round(first.cpu_s, 1),
+        peak_memory_mb=round(first.peak_memory_mb),
+        device=_device(evidence, case.exercise),
+        isolation=case.boxes.isolation,
+        cells=cells,
+        events=tuple(events),
+        log_tail=first.log_tail[-4000:],
+    )
+
+
+def _device(evidence: Evidence, exercise: Exercise) -> str:
+    """The device on which the trained models live, as far as the evidence says."""
+    if 1 in _told_of_device(evidence, exercise, "cuda"):
+        card = gpu()
+        return "cuda" if card is None else f"cuda ({card.name})"
+    return "cpu"
+
+
+def unused_gpu(ran: Ran, exercise: Exercise, boxes: Supply) -> tuple[Remark, ...]:
+    """A remark where the box had a GPU and every trained model was on the CPU; it costs no points.
+
+    Whose matter it is, the notebook's or this machine's, follows from whether PyTorch saw the GPU in the box.
+    """
+    on_gpu = _told_of_device(ran.evidence, exercise, "cuda")
+    if not boxes.has_gpu or not on_gpu or 1 in on_gpu:
+        return ()
+    card = gpu()
+    there = "This machine has a GPU" + ("" if card is None else f" ({card.name})")
+    if 1 in _told_of_device(ran.evidence, exercise, "usable"):
+        return (Remark("models_on_cpu", f"{there}; the notebook's models were on the CPU."),)
+    ours = "that is this machine's fault and not the notebook's; `python -m grader doctor` says why"
+    return (Remark("gpu_not_usable", f"{there}, but the box could not use it: {ours}."),)
+
+
+def _told_of_device(evidence: Evidence, exercise: Exercise, name: str) -> list[int]:
+    """What each part that answered says of the device of its trained model: 1 for yes."""
+    sources = (Address.of("trained", part, "device").array(name) for part in exercise.parts)
+    answers = [evidence.answers[source] for source in sources if source in evidence.answers]
+    return [int(answer.reshape(-1)[0]) for answer in answers if answer.size == 1]

@@ -1,0 +1,125 @@
+"""The files of a run's folder, and how a finished run takes the place of an earlier one: whole, or not at all.
+
+A run is written into a temporary folder within its folder. When all of its files are on the disk, one rename turns that
+folder into `READY`. From then on the new run counts: `settle` moves its files into place, and continues where a killed
+grader stopped. The earlier run is kept below `EARLIER` if the notebook has changed since, and replaced otherwise. Files
+that the grader did not write, such as a person's decisions, stay where they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from grader.store.bounded import Unreadable
+from grader.store.files import sweep
+from grader.store.json_files import read_json, write_json
+
+EVIDENCE = "evidence.safetensors"
+FOLLOWED = "followed.json"  # part -> the items that were replaced; staff only
+REPORT = "report.json"
+REPORTS = (REPORT, "report.html", "results.json", "feedback.html", "feedback.txt")
+EXECUTED = "executed.ipynb"
+EXECUTION = "execution.json"  # how the run went: time, memory, device, each cell
+NOTEBOOK = "notebook.json"  # the executed notebook as its pages show it
+JUDGED = "judged.json"  # what the checks found, so that judging again measures nothing again
+FIGURES = "figures.json"  # the report's pictures, kept for the same reason
+WALL = "wall.webp"  # the same in one small image, for the page of a class
+SEEN = "evidence.json"  # the evidence files' checksums, and the files that they were taken of
+ENDED = "ended.json"  # why the latest try left no report
+PRUNED = "pruned.json"  # which evidence was removed to save space, and when
+WRITTEN = (EVIDENCE, *REPORTS, FOLLOWED, EXECUTED, EXECUTION, NOTEBOOK, JUDGED, FIGURES, WALL, SEEN, ENDED, PRUNED)
+SECOND = "followed-*.safetensors"  # what a part answered when it was trained once more
+EARLIER = "earlier"  # runs of other texts of the notebook, each in a folder of its own
+READY = ".ready"  # a finished run whose files are being moved into place
+_ASIDE = ".new-"  # a run that is being written
+_LIST = "files.json"  # what a finished run consists of, and where the run before it goes
+_MAX_LIST = 100_000
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """The files of a finished run, and the name that the run before it is kept by; empty where it is replaced."""
+
+    files: list[str]
+    keep_as: str = ""
+
+
+_MOVED: TypeAdapter[_Moved] = TypeAdapter(_Moved)
+
+
+@contextlib.contextmanager
+def aside(folder: Path) -> Iterator[Path]:
+    """A temporary folder within `folder` for a new run; it is removed at the end unless it was put in place.
+
+    Temporary folders of killed runs are removed, too. The caller must hold the folder's lock.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    settle(folder)
+    sweep(folder)
+    for left in folder.glob(f"{_ASIDE}{'[0-9a-f]' * 16}"):
+        shutil.rmtree(left, ignore_errors=True)
+    made = folder / f"{_ASIDE}{secrets.token_hex(8)}"
+    made.mkdir()
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def put_in_place(folder: Path, finished: Path, keep_as: str = "") -> None:
+    """The run written aside is the folder's run; the one before it is gone, or kept below `EARLIER` as `keep_as`."""
+    write_json(finished / _LIST, _MOVED, _Moved(sorted(path.name for path in finished.iterdir()), keep_as))
+    finished.rename(folder / READY)
+    settle(folder)
+
+
+def settle(folder: Path) -> None:
+    """Every file of a finished run is in its place; without a finished run, nothing happens.
+
+    Each step may have been done before: a grader that was killed on the way is taken up where it stopped.
+    """
+    ready = folder / READY
+    if not ready.is_dir() or ready.is_symlink():
+        return
+    try:
+        moved = read_json(ready / _LIST, _MOVED, _MAX_LIST)
+        files, keep_as = set(moved.files), moved.keep_as
+    except Unreadable:  # its list is removed last: all of it is in place
+        shutil.rmtree(ready, ignore_errors=True)
+        return
+    if keep_as:
+        _keep(folder, re.sub(r"[^A-Za-z0-9-]", "-", keep_as)[:80])
+        write_json(ready / _LIST, _MOVED, _Moved(sorted(files)))
+    for path in written(folder):
+        if path.name not in files:
+            path.unlink(missing_ok=True)
+    # Only names that a run consists of: the list may be somebody's who sent a folder. The report comes last.
+    for path in sorted(written(ready), key=lambda path: path.name == REPORT):
+        path.replace(folder / path.name)
+    shutil.rmtree(ready, ignore_errors=True)
+
+
+def written(folder: Path) -> Iterator[Path]:
+    """The files in the folder that a run consists of."""
+    for path in (*(folder / name for name in WRITTEN), *folder.glob(SECOND)):
+        if path.is_file() or path.is_symlink():
+            yield path
+
+
+def _keep(folder: Path, name: str) -> None:
+    """The folder's run lies below `EARLIER`, which is no link that leads elsewhere."""
+    earlier = folder / EARLIER
+    if earlier.is_symlink():
+        earlier.unlink()
+    place = earlier / name
+    place.mkdir(parents=True, exist_ok=True)
+    for path in written(folder):
+        path.replace(place / path.name)

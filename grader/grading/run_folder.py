@@ -1,0 +1,299 @@
+"""What a run leaves in its folder, written and read back; nothing runs and nothing is judged here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import StringConstraints, TypeAdapter
+
+from grader.errors import EvidenceError, GraderError, one_line
+from grader.evidence import MAX_FILE, load_evidence, read_later, save_evidence
+from grader.grading.follow_through import Followed, Replaced
+from grader.grading.run import Ran
+from grader.grading.run_files import (
+    EVIDENCE,
+    EXECUTED,
+    EXECUTION,
+    FOLLOWED,
+    PRUNED,
+    REPORT,
+    SECOND,
+    SEEN,
+    settle,
+    written,
+)
+from grader.notebook.format import dump_notebook
+from grader.records import Evidence, Execution, GradeReport
+from grader.report.report_json import MAX_BYTES, read_report_json
+from grader.store.bounded import Unreadable, file_bytes
+from grader.store.files import write_atomically
+from grader.store.json_files import read_json, write_json
+from grader.store.lock import user
+
+EVIDENCE_CHECKSUM = "evidence"  # its name among a report's checksums
+_MAX_SMALL = 1_000_000  # bytes of a file that lists something
+_EXECUTION: TypeAdapter[Execution] = TypeAdapter(Execution)
+
+
+SOURCE = ".source"  # which notebook, or which class's submissions, the folder belongs to, and by which rubric
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the folder's run is of, as paths on this machine."""
+
+    of: str
+    rubric: str = ""
+
+
+_SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
+
+
+def note_source(folder: Path, of: Path, rubric: Path | None = None) -> None:
+    """The folder says what its run is of."""
+    write_json(folder / SOURCE, _SOURCE, Source(str(of.resolve()), str(rubric.resolve()) if rubric else ""))
+
+
+def source_of(folder: Path) -> Source | None:
+    """What the folder's run is of; None where it does not say."""
+    try:
+        return read_json(folder / SOURCE, _SOURCE, _MAX_SMALL)
+    except Unreadable:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """What `FOLLOWED` says of a part that was trained once more."""
+
+    replaced: list[str]
+    key: str = ""
+    names: list[str] = field(default_factory=list)  # an older version replaced whole items, and has another key
+
+
+_Part = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,80}$")]  # it becomes part of a file's name
+_TRAINED: TypeAdapter[dict[str, _Trained | list[str]]] = TypeAdapter(dict[_Part, _Trained | list[str]])
+_Checksum = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+_Seen = dict[str, tuple[list[int], _Checksum]]  # file -> its stamp, and its SHA-256
+_SEEN: TypeAdapter[_Seen] = TypeAdapter(_Seen)
+
+
+def store_run(folder: Path, ran: Ran, followed: Mapping[str, Followed]) -> str:
+    """The folder holds the run's evidence, executed notebook and execution record, and nothing of an older run's.
+
+    `followed` are the parts that were trained once more. Returns the evidence's checksum.
+
+    Raises:
+        OSError: where it cannot be written, as on a full disk.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in written(folder):
+        old.unlink(missing_ok=True)
+    write_atomically(folder / EVIDENCE, save_evidence(ran.evidence))
+    write_atomically(folder / EXECUTED, dump_notebook(ran.notebook).encode())
+    write_json(folder / EXECUTION, _EXECUTION, ran.execution)
+    for part, one in followed.items():
+        store_followed(folder, part, one)
+    remember_checksums(folder)
+    return evidence_checksum(folder)
+
+
+def stored_evidence(folder: Path) -> Evidence:
+    """The run's evidence.
+
+    Raises:
+        GraderError: where the folder holds none, or not any more.
+    """
+    return _loaded(folder, EVIDENCE)
+
+
+def _loaded(folder: Path, name: str) -> Evidence:
+    if not (folder / name).exists() and (pruned := _pruned(folder)) is not None and name in pruned.files:
+        raise EvidenceError(
+            f"{shown(folder)}: its evidence was pruned on {pruned.when[:10]} by {one_line(pruned.who, 40)}, and this "
+            "needs it; grade the notebook again"
+        )
+    return load_evidence(folder / name)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """Evidence that was removed: when, by whom, and the SHA-256 of each file."""
+
+    when: str  # ISO 8601, UTC
+    who: str
+    files: dict[str, _Checksum]
+
+
+_PRUNED: TypeAdapter[Pruned] = TypeAdapter(Pruned)
+
+
+def _pruned(folder: Path) -> Pruned | None:
+    try:
+        return read_json(folder / PRUNED, _PRUNED, _MAX_SMALL)
+    except Unreadable:
+        return None
+
+
+def prune(folder: Path) -> int:
+    """The folder's evidence is gone, and it says so; returns how many bytes that were.
+
+    What was found, drawn and written stays. Killed on the way, it goes on where it stopped.
+
+    Raises:
+        GraderError: the folder holds no evidence.
+    """
+    if _pruned(folder) is None:
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        write_json(folder / PRUNED, _PRUNED, Pruned(when, user(), _checksums(folder)))
+    freed = 0
+    for path in (folder / EVIDENCE, *folder.glob(SECOND)):
+        if path.is_file() and not path.is_symlink():
+            freed += path.stat().st_size
+            path.unlink()
+    return freed
+
+
+def stored_execution(folder: Path) -> Execution | None:
+    """How the folder's run went; None where it does not say."""
+    try:
+        return read_json(folder / EXECUTION, _EXECUTION, MAX_FILE)
+    except Unreadable:
+        return None
+
+
+def has_report(folder: Path) -> bool:
+    """Whether the folder holds a report, after a finished run has been moved into place.
+
+    The caller must hold the lock of the folder, or of its class.
+    """
+    settle(folder)
+    return (folder / REPORT).exists()
+
+
+def stored_report(folder: Path) -> GradeReport:
+    """The report in the folder, made from the evidence in it.
+
+    Raises:
+        GraderError: where the folder holds none, or its evidence is another one's or damaged.
+    """
+    try:
+        content = file_bytes(folder / REPORT, MAX_BYTES)
+    except Unreadable as reason:
+        raise GraderError(f"{shown(folder / REPORT)}: {one_line(str(reason))}; grade the notebook first") from None
+    try:
+        report = read_report_json(content)
+    except GraderError as error:
+        raise GraderError(f"{shown(folder)}: {error}") from None
+    checksum = evidence_checksum(folder)
+    if report.checksums.get(EVIDENCE_CHECKSUM, checksum) != checksum:
+        raise GraderError(f"{shown(folder)}: the report was made from other evidence; grade the notebook again")
+    return report
+
+
+def evidence_checksum(folder: Path) -> str:
+    """The SHA-256 of all that the folder's submission answered.
+
+    Raises:
+        EvidenceError: where the folder holds no evidence.
+    """
+    total = hashlib.sha256()
+    for name, checksum in _checksums(folder).items():
+        total.update(f"{name}\0".encode() + bytes.fromhex(checksum))
+    return total.hexdigest()
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file of evidence; one that was not written since the last time is not read again.
+
+    Raises:
+        EvidenceError: where one of them is missing.
+    """
+    names = [EVIDENCE, *(followed_file(part) for part in sorted(_trained(folder)))]
+    if (pruned := _pruned(folder)) is not None and set(names) <= set(pruned.files):
+        return {name: pruned.files[name] for name in names}
+    stamps = {name: _stamp(folder / name) for name in names}
+    try:
+        seen = read_json(folder / SEEN, _SEEN, _MAX_SMALL)
+    except Unreadable:
+        seen = {}
+    known = {name: seen[name][1] for name in names if name in seen and seen[name][0] == stamps[name]}
+    return {name: known.get(name) or _checksum(folder / name) for name in names}
+
+
+def remember_checksums(folder: Path) -> None:
+    """The folder's evidence is not read again for its checksum while nobody writes it.
+
+    Raises:
+        EvidenceError: where the folder holds no evidence.
+    """
+    if _pruned(folder) is None:
+        made = {name: (_stamp(folder / name), checksum) for name, checksum in _checksums(folder).items()}
+        write_json(folder / SEEN, _SEEN, made)
+
+
+def _checksum(path: Path) -> str:
+    try:
+        return hashlib.sha256(file_bytes(path, MAX_FILE)).hexdigest()
+    except Unreadable as reason:
+        raise EvidenceError(f"{shown(path)}: {reason}; grade the notebook again") from None
+
+
+def _stamp(path: Path) -> list[int]:
+    try:
+        status = path.lstat()
+    except OSError as error:
+        why = "no such file; check the path" if isinstance(error, FileNotFoundError) else error.strerror
+        raise EvidenceError(f"{shown(path)}: {why}; grade the notebook again") from None
+    return [status.st_size, status.st_mtime_ns, status.st_ino]
+
+
+def followed_file(part: str) -> str:
+    """The name of the file with what the part answered when it was trained once more."""
+    return f"followed-{part}.safetensors"
+
+
+def store_followed(folder: Path, part: str, followed: Followed) -> None:
+    """The folder holds what the part answered with sound parts in the place of some items."""
+    write_atomically(folder / followed_file(part), save_evidence(followed.evidence))
+    known: dict[str, _Trained | list[str]] = {**_trained(folder)}
+    replaced = followed.replaced
+    trained = _Trained(list(replaced.items), followed.key, list(replaced.names))
+    write_json(folder / FOLLOWED, _TRAINED, known | {part: trained})
+
+
+def stored_followed(folder: Path) -> dict[str, Followed]:
+    """Part -> what it answered when it was trained once more, read when it is needed; empty where nothing was.
+
+    Raises:
+        GraderError: where what stands there is not what `store_followed` wrote.
+    """
+    made = {}
+    for part, one in _trained(folder).items():
+        replaced = Replaced(tuple(one.replaced), tuple(one.names))
+        made[part] = Followed(replaced, one.key, read_later(partial(_loaded, folder, followed_file(part))))
+    return made
+
+
+def _trained(folder: Path) -> dict[str, _Trained]:
+    path = folder / FOLLOWED
+    if not path.exists() and not path.is_symlink():
+        return {}
+    try:
+        known = read_json(path, _TRAINED, _MAX_SMALL)
+    except Unreadable as reason:
+        what = f"not what the grader wrote ({one_line(str(reason), 100)})"
+        raise GraderError(f"{shown(path)}: {what}; grade the notebook again") from None
+    # An older version wrote the items alone, not the key of the sound parts.
+    return {part: _Trained(one) if isinstance(one, list) else one for part, one in known.items()}
+
+
+def shown(path: Path) -> str:
+    """The path for an error of one line."""
+    return one_line(str(path), 120)

@@ -1,0 +1,166 @@
+"""What people read in a run folder: the report in every form, its pictures and the notebook, each drawn once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from grader.errors import GraderError
+from grader.evidence import MAX_FILE
+from grader.exercise import Exercise
+from grader.grading.cache_keys import Kind, code_key
+from grader.grading.run import Ran
+from grader.grading.run_files import EXECUTED, FIGURES, NOTEBOOK, REPORT, WALL
+from grader.grading.run_folder import evidence_checksum, source_of, stored_evidence, stored_execution
+from grader.notebook.format import load_notebook
+from grader.records import Execution, Figure, GradeReport, Notebook, Rubric
+from grader.report.feedback import feedback_html
+from grader.report.gradescope import results_json
+from grader.report.html import Again, report_html
+from grader.report.notebook.view import NotebookView, make_view
+from grader.report.report_json import dump, dump_json
+from grader.report.student_text import feedback_text
+from grader.report.wall import wall_strip
+from grader.store.bounded import Unreadable, file_bytes
+from grader.store.files import write_atomically
+from grader.store.json_files import keep, kept, write_changed
+
+FEEDBACK = "feedback.html"
+_FIGURES: TypeAdapter[list[dict[str, str | bool]]] = TypeAdapter(list[dict[str, str | bool]])
+_VIEW: TypeAdapter[NotebookView] = TypeAdapter(NotebookView)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What the pages show of a run beside its report; no view where the notebook cannot be shown."""
+
+    figures: Sequence[Figure]
+    view: NotebookView | None
+
+
+def draw(ran: Ran, exercise: Exercise, rubric: Rubric) -> Drawn:
+    """The run's pictures, and its notebook as its pages show it."""
+    return Drawn(exercise.figures(ran.evidence), _shown(ran.notebook, written_names(exercise, rubric), ran.execution))
+
+
+def store_drawn(folder: Path, drawn: Drawn, exercise: Exercise, rubric: Rubric) -> None:
+    """The folder, which holds the run that this was drawn of, keeps it."""
+    _keep_figures(folder, drawn.figures, exercise)
+    if drawn.view is not None:
+        keep(folder / NOTEBOOK, _VIEW, drawn.view, _view_made_of(folder, exercise, written_names(exercise, rubric)))
+
+
+def write_report(folder: Path, report: GradeReport, exercise: Exercise, rubric: Rubric) -> None:
+    """As `write_pages`, with what the folder keeps of its run; what it does not keep is drawn and kept."""
+    names, execution = written_names(exercise, rubric), stored_execution(folder)
+    drawn = Drawn(_figures(folder, exercise), _view(folder, exercise, names, execution))
+    write_pages(folder, report, drawn, execution, names, folder)
+
+
+def write_pages(
+    folder: Path,
+    report: GradeReport,
+    drawn: Drawn,
+    execution: Execution | None,
+    names: Mapping[str, tuple[str, ...]],
+    home: Path,
+) -> None:
+    """The folder holds the report in every form, `report.json` last; what would be the same is not written.
+
+    `names` are those of `written_names`; `home` is where the folder's files will lie.
+    """
+    write_changed(folder / "results.json", dump_json(results_json(report)))
+    write_changed(folder / "feedback.txt", feedback_text(report).encode())
+    write_changed(folder / FEEDBACK, feedback_html(report, drawn.figures, drawn.view, names).encode())
+    write_changed(folder / "report.html", report_html(report, drawn.figures, execution, _again(home)).encode())
+    write_changed(folder / REPORT, dump(report))
+
+
+def _again(home: Path) -> Again | None:
+    """What to type to see the run again; None where the folder does not say what it is of."""
+    if (source := source_of(home)) is None or not source.rubric:
+        return None
+    return Again(_typed(Path(source.of)), _typed(home.resolve()), _typed(Path(source.rubric)))
+
+
+def _typed(path: Path) -> str:
+    """The path as it is typed in the project's folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def load_pages() -> None:
+    """What only a report needs is in memory: a small notebook has been rendered."""
+    text = {"cell_type": "markdown", "metadata": {}, "source": "*$x$*"}
+    code: Notebook = {"cell_type": "code", "metadata": {}, "source": "x = 1", "outputs": [], "execution_count": None}
+    make_view({"cells": [text, code], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}, {}, ())
+
+
+def written_names(exercise: Exercise, rubric: Rubric) -> dict[str, tuple[str, ...]]:
+    """Item -> the notebook's own names beside which its remarks stand, in the rubric's order."""
+    own = rubric.interface.names
+
+    def actual(name: str) -> str:
+        return ".".join(own.get(part, part) for part in name.removesuffix("()").split(".")) + "()" * name.endswith("()")
+
+    beside = {item: spec.remarks_at for item, spec in exercise.items.items()}
+    return {item.id: tuple(map(actual, beside[item.id])) for item in rubric.items if beside.get(item.id)}
+
+
+def _shown(notebook: Notebook, names: Mapping[str, Sequence[str]], execution: Execution | None) -> NotebookView | None:
+    try:
+        return make_view(notebook, names, execution.cells if execution else ())
+    except Exception:  # whatever a notebook makes the renderer do: its points do not hang on being shown
+        return None
+
+
+def _view(
+    folder: Path, exercise: Exercise, names: Mapping[str, Sequence[str]], execution: Execution | None
+) -> NotebookView | None:
+    """The executed notebook as it is shown; None where the folder holds none that can be."""
+    try:
+        made_of = _view_made_of(folder, exercise, names)
+        if (known := kept(folder / NOTEBOOK, _VIEW, made_of)) is not None and len(known.cells) == len(known.kinds):
+            return known
+        made = _shown(load_notebook(folder / EXECUTED), names, execution)
+        if made is not None:
+            keep(folder / NOTEBOOK, _VIEW, made, made_of)
+    except (Unreadable, GraderError):  # an older run's folder
+        return None
+    return made
+
+
+def _view_made_of(folder: Path, exercise: Exercise, names: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    notebook = hashlib.sha256(file_bytes(folder / EXECUTED, MAX_FILE)).hexdigest()
+    told = json.dumps({item: list(those) for item, those in names.items()}, sort_keys=True)
+    return {"notebook": notebook, "names": told, "code": code_key(Kind.SHOW, exercise.in_box.parent)}
+
+
+def _figures(folder: Path, exercise: Exercise) -> list[Figure]:
+    """The pictures of the folder's evidence, drawn once and kept."""
+    try:
+        known = kept(folder / FIGURES, _FIGURES, _figures_made_of(folder, exercise))
+        if known is not None:
+            return [Figure(**{**one, "png": base64.b64decode(str(one["png"]))}) for one in known]  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError):
+        pass  # damaged: they are drawn again
+    drawn = exercise.figures(stored_evidence(folder))
+    _keep_figures(folder, drawn, exercise)
+    return drawn
+
+
+def _keep_figures(folder: Path, drawn: Sequence[Figure], exercise: Exercise) -> None:
+    if strip := wall_strip(drawn):
+        write_atomically(folder / WALL, strip)
+    told = [{**asdict(figure), "png": base64.b64encode(figure.png).decode()} for figure in drawn]
+    keep(folder / FIGURES, _FIGURES, told, _figures_made_of(folder, exercise))
+
+
+def _figures_made_of(folder: Path, exercise: Exercise) -> dict[str, str]:
+    return {"evidence": evidence_checksum(folder), "code": code_key(Kind.SHOW, exercise.in_box.parent)}

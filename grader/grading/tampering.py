@@ -1,0 +1,161 @@
+"""What given cells define, compared with what it is while the notebook runs: a person is told where it is another.
+
+A notebook can change what is given in ways that nobody reads off its lines: by `globals()`, by `exec`, from a thread,
+in a function. What its lines say openly is told elsewhere, and is no concern here: a constant may have any value that a
+line gives it, and a name that a line defines anew is left out.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from grader.evidence import AnswerSpec, ArraySpec
+from grader.notebook.format import is_code, source_of
+from grader.notebook.restore import Restored
+from grader.notebook.statements import Statement, read_code
+from grader.records import Address, Evidence, Notebook, Remark
+from grader.sandbox.in_box.fingerprints import MISSING, fingerprint
+
+QUESTION = "given"  # answered with each of these stages
+STAGES = {"components": "just before the {} was trained", "trained": "after the {} had been trained"}
+MOST_TOLD = 8
+MOST = 200  # names of each kind that are looked at
+SPEC: AnswerSpec = {"constants": ArraySpec("float", MOST), "codes": ArraySpec("int", MOST)}
+# One line of a notebook changes how the annotations of all cells after it are compiled.
+_FLAGS = (0, __future__.annotations.compiler_flag)
+_CLOSE = 1e-6  # of single precision
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a notebook's given cells define, as far as no other line of it says otherwise."""
+
+    constants: Mapping[str, frozenset[float]] = field(default_factory=dict)  # name -> the values that lines give it
+    codes: Mapping[str, frozenset[int]] = field(default_factory=dict)  # `function` or `Class.method` -> fingerprints
+
+    def asked(self) -> dict[str, list[str]]:
+        """What a box is asked to look at, in the order of its answers, and in which kinds of stages."""
+        if not self.constants and not self.codes:
+            return {}
+        return {"constants": list(self.constants), "codes": list(self.codes), "stages": list(STAGES)}
+
+
+def given_of(restored: Restored, template: Notebook) -> Given:
+    """What the template's given cells define and the notebook leaves alone; nothing where it comes from another."""
+    if any(remark.kind == "not_from_template" for remark in restored.remarks):
+        return Given()
+    cells = zip(restored.notebook["cells"], restored.roles, strict=True)
+    codes = [(role.role, read_code(source_of(cell))) for cell, role in cells if is_code(cell)]
+    statements = [(role, statement) for role, code in codes for statement in code.statements or ()]
+    unread = [code.binds for _, code in codes if code.statements is None]
+    signed = {
+        statement.key for cell in _given_cells(template) for statement in read_code(source_of(cell)).statements or ()
+    }
+    own = [statement for _, statement in statements if statement.key not in signed]
+    touched = frozenset[str]().union(*unread, *(statement.binds | statement.changes for statement in own))
+    return Given(
+        dict(list(_constants(template, [statement for _, statement in statements], unread))[:MOST]),
+        {path: prints for path, prints in _codes(template).items() if path.partition(".")[0] not in touched},
+    )
+
+
+def changed_while_running(evidence: Evidence, given: Given, parts: Sequence[str]) -> tuple[Remark, ...]:
+    """One remark for each name that was another one when the box was asked than any line of the notebook makes it."""
+    told: dict[str, str] = {}
+    for part in parts:
+        for kind, when in STAGES.items():
+            source = Address.of(kind, part, QUESTION)
+            constants, codes = (evidence.answers.get(source.array(name)) for name in ("constants", "codes"))
+            if constants is None or codes is None:
+                continue
+            for name, sentence in _differing(given, constants, codes):
+                told.setdefault(name, f"{sentence} {when.format(part.upper())}.")
+    sentences = [*told.values()][:MOST_TOLD]
+    if len(told) > MOST_TOLD:
+        sentences.append(f"{len(told) - MOST_TOLD} more names of the given cells were not what those make them.")
+    return tuple(Remark("changed_while_running", sentence, needs_person=True) for sentence in sentences)
+
+
+def stages(parts: Sequence[str]) -> dict[Address, AnswerSpec]:
+    """What the answers about given code may hold."""
+    return {Address.of(kind, part, QUESTION): SPEC for part in parts for kind in STAGES}
+
+
+def _differing(given: Given, constants: Any, codes: Any) -> Iterator[tuple[str, str]]:
+    if constants.size == len(given.constants):
+        for (name, values), value in zip(given.constants.items(), constants.reshape(-1).tolist(), strict=True):
+            if not any(math.isclose(value, one, rel_tol=_CLOSE) for one in values):
+                shown = "no number" if value == MISSING else f"{np.float32(value):.6g}"
+                yield name, f"{name} was {shown}, which no line of the notebook makes it,"
+    if codes.size == len(given.codes):
+        for (path, prints), found in zip(given.codes.items(), codes.reshape(-1).tolist(), strict=True):
+            if found not in prints:
+                yield path, f"`{path}` was not the given code any more, though no line of the notebook says so,"
+
+
+def _given_cells(template: Notebook, *roles: str) -> list[Mapping[str, Any]]:
+    roles = roles or ("given", "constants", "train", "show", "check")
+    marked = [(cell, cell.get("metadata", {}).get("grader", {}).get("role")) for cell in template["cells"]]
+    return [cell for cell, role in marked if is_code(cell) and role in roles]
+
+
+def _constants(
+    template: Notebook, statements: Sequence[Statement], unread: Sequence[frozenset[str]]
+) -> Iterator[tuple[str, frozenset[float]]]:
+    """The plain numbers that given cells define, each with every value that a line of the notebook gives it."""
+    for cell in _given_cells(template, "given", "constants"):
+        for given in read_code(source_of(cell)).statements or ():
+            for name in sorted(given.binds) if _number(given) is not None else ():
+                values = [_number(statement) for statement in statements if name in statement.binds]
+                if values and None not in values and not any(name in binds for binds in unread):
+                    yield name, frozenset(value for value in values if value is not None)
+
+
+def _number(statement: Statement) -> float | None:
+    """The number that a line `NAME = number` gives; None for any other line."""
+    try:
+        value = ast.literal_eval(statement.value or "")
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _codes(template: Notebook) -> dict[str, frozenset[int]]:
+    """Every plain function, and method of a class, of the template's given cells; a decorated one is another object."""
+    found: dict[str, frozenset[int]] = {}
+    for cell in _given_cells(template, "given"):
+        try:
+            nodes = ast.parse(source_of(cell)).body
+        except (SyntaxError, ValueError):
+            continue
+        for node in nodes:
+            for flags in _FLAGS:
+                for path, one in _prints(node, _code_of(node, flags), ""):
+                    found[path] = found.get(path, frozenset()) | {one}
+    return dict(list(found.items())[:MOST])
+
+
+def _code_of(node: ast.stmt, flags: int) -> CodeType:
+    """The statement's code as IPython makes it, which compiles each one of a cell by itself."""
+    code: CodeType = compile(ast.Module([node], []), "given", "exec", flags=flags, dont_inherit=True)
+    return code
+
+
+def _prints(node: ast.stmt, outer: CodeType, prefix: str) -> Iterator[tuple[str, int]]:
+    """Path -> fingerprint of the function, or of the methods of the class."""
+    if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.decorator_list:
+        return
+    inside = [code for code in outer.co_consts if isinstance(code, CodeType) and code.co_name == node.name]
+    if isinstance(node, ast.FunctionDef):
+        yield from ((prefix + node.name, fingerprint(code)) for code in inside[-1:])
+    elif not prefix:
+        for method in node.body:
+            yield from (found for code in inside for found in _prints(method, code, f"{node.name}."))

@@ -1,0 +1,122 @@
+"""Where root grades, a box is run by a user of its own, whom nothing on the machine belongs to.
+
+A user namespace alone does not do that: whoever is user 1000 inside is still root outside, and root's files are theirs,
+among them the kernel's settings in /proc/sys, whose owner needs no capability to write them.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from grader.errors import BoxError
+from grader.sandbox.launch import statuses
+
+# Ids that no account, container or service gets; each box has its own, so that none uses up what the kernel grants a
+# user. https://systemd.io/UIDS-GIDS/ lists the ranges that are given out.
+FIRST, COUNT = 0x7000_0000, 0x1000_0000
+ORDINARY, NOBODY = 20_000, 60_000  # between these lie no ids of services, and few of people
+NEEDED_POWERS = {
+    "CAP_CHOWN": 0,
+    "CAP_DAC_OVERRIDE": 1,
+    "CAP_KILL": 5,
+    "CAP_SETGID": 6,
+    "CAP_SETUID": 7,
+    "CAP_SETPCAP": 8,
+}
+
+
+def owns_the_kernel() -> bool:
+    """Whether the machine's kernel settings belong to this account: root, unless only of a user namespace."""
+    return Path("/proc/sys").exists() and Path("/proc/sys").stat().st_uid == os.geteuid()
+
+
+def new_id() -> int:
+    """An id that nobody on this machine has."""
+    return FIRST + secrets.randbelow(COUNT)
+
+
+def free_id(known_here: Path = Path("/proc/self/uid_map")) -> int:
+    """The same where a container knows fewer users than the machine: of the ids that it can give, one without account.
+
+    Raises:
+        BoxError: where it can give none.
+    """
+    lines = [list(map(int, line.split())) for line in known_here.read_text().splitlines()]
+    known = [(first, first + count) for first, _, count in lines]
+    if any(start <= FIRST and end >= FIRST + COUNT for start, end in known):
+        return new_id()
+    given = [id for start, end in known for id in range(max(start, ORDINARY), min(end, NOBODY))]
+    taken = {account.pw_uid for account in pwd.getpwall()} | {group.gr_gid for group in grp.getgrall()}
+    taken |= {int(id) for _, fields in statuses() for id in fields["Uid"]}
+    if not (free := sorted(set(given) - taken)):
+        raise BoxError("isolation: root knows no user but itself here, so that a box can have none of its own")
+    return secrets.choice(free)
+
+
+def powers_missing() -> list[str]:
+    """The names of the powers that root has not got and needs, to run a process as another user and to end it."""
+    status = Path("/proc/self/status").read_text()
+    effective = int(status.partition("CapEff:")[2].split()[0], 16)
+    return [name for name, bit in NEEDED_POWERS.items() if not effective >> bit & 1]
+
+
+class Readable:
+    """Gives paths that everybody may read: those that are asked for, or copies of private ones, until `end`."""
+
+    def __init__(self) -> None:
+        self._copies: Path | None = None
+
+    def path(self, path: Path) -> Path:
+        """The file or folder itself, or a copy; small ones only are copied."""
+        if all(open_to_all(each) for each in (path, *path.rglob("*"))):
+            return path
+        if self._copies is None:
+            self._copies = Path(tempfile.mkdtemp(prefix="box-"))
+        copy = Path(tempfile.mkdtemp(dir=self._copies)) / path.name
+        if path.is_dir():
+            shutil.copytree(path, copy, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(path, copy)
+        for each in (copy, *copy.rglob("*")):
+            each.chmod(0o755 if each.is_dir() else 0o644)
+        return copy
+
+    def end(self) -> None:
+        """The copies are gone."""
+        if self._copies is not None:
+            shutil.rmtree(self._copies, ignore_errors=True)
+
+
+def need_open(folders: Iterable[Path]) -> None:
+    """These folders, too large to be copied, can be read by everybody, as far as a look at them tells.
+
+    Raises:
+        BoxError: where one is private.
+    """
+    for folder in folders:
+        if not open_to_all(folder):
+            raise BoxError(
+                f"isolation: {folder}: expected a Python that every user may read, because a box that root starts has a"
+                f" user of its own; got a private folder; try `chmod -R o+rX {folder}`"
+            )
+
+
+def closed_above(path: Path) -> list[Path]:
+    """The folders above the path, and above what its links lead to, that others may not enter."""
+    above = (*reversed(path.absolute().parents), *reversed(path.resolve().parents))
+    return [folder for folder in above if not folder.stat().st_mode & 0o001]
+
+
+def open_to_all(path: Path) -> bool:
+    """Whether others may read the file, or list and enter the folder; what lies above it does not count."""
+    if not path.exists():  # the box says so when it is built
+        return True
+    wanted = 0o005 if path.is_dir() else 0o004
+    return path.stat().st_mode & wanted == wanted

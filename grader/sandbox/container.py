@@ -1,0 +1,156 @@
+"""The backend for a machine whose users may start containers but no namespaces of their own: podman or docker.
+
+Podman is taken where both are installed, for it needs no daemon and no root. The image gives nothing but an empty
+root with today's folder layout (`/bin` a link to `/usr/bin`): system, interpreter and packages are this machine's own,
+mounted read-only as in bubblewrap. `VAE_GRADER_IMAGE` names another image; it is never pulled during a grade.
+
+What to know: with docker, everything mounted has to be readable by everybody, for the box's user 1000 is not the
+grader's. Rootless podman limits memory and tasks only where control groups are of version 2. A container that outlives
+a killed grader ends by itself soon after its wall time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from grader.errors import BoxError
+from grader.records import Limits
+from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Contents, box_environment
+from grader.sandbox.bubblewrap import HOME, PASSWD, SETTINGS, SYSTEM, WRITABLE, python_folders, python_program
+from grader.sandbox.gpu import OneGpu, one_gpu
+from grader.sandbox.in_box.patience import PATIENCE
+from grader.sandbox.kernel_limits import rlimits
+from grader.sandbox.seccomp import engine_profile
+
+ENGINES = ("podman", "docker")
+IMAGE_VARIABLE, IMAGE = "VAE_GRADER_IMAGE", "debian:stable-slim"
+ANSWER_S = 60  # a busy daemon may take long to say something
+GRACE_S = 60  # beyond the wall time, at which the keeper ends the box
+PROXIES = [f"{kind}_proxy" for kind in ("http", "https", "ftp", "all", "no")]
+# What the engine's own client needs of the caller's environment; the box gets none of it.
+CLIENT = (
+    *("PATH", "HOME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "DBUS_SESSION_BUS_ADDRESS"),
+    *("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "CONTAINER_HOST"),
+)
+
+
+class Container:
+    """Runs the box in a container.
+
+    Raises:
+        BoxError: where no engine is installed, it does not answer, or it has not got the image.
+    """
+
+    name = "container"
+    without: frozenset[str] = frozenset()
+    limits_itself = True
+
+    def __init__(self) -> None:
+        found = [path for engine in ENGINES if (path := shutil.which(engine))]
+        if not found:
+            raise BoxError(f"isolation 'container': expected {' or '.join(ENGINES)} on the PATH, found neither")
+        self.program = found[0]
+        self.engine = Path(self.program).name
+        self.image = os.environ.get(IMAGE_VARIABLE) or IMAGE
+        asked = _said(self.program, "image", "inspect", "--format", "{{.Id}}", self.image)
+        if asked.returncode:
+            said = asked.stderr.strip().splitlines() or ["it said nothing"]
+            raise BoxError(
+                f"isolation 'container': {self.engine} has no image {self.image!r} to run"
+                f" ({said[-1][:200]}); try `{self.engine} pull {self.image}`,"
+                f" or set {IMAGE_VARIABLE} to one that it has"
+            )
+
+    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
+        """See `Backend`."""
+        name = f"vae-autograder-{os.getpid()}-{secrets.token_hex(6)}"
+        card = one_gpu(limits) if gpu else OneGpu()
+        mounts = self._mounts({**contents, **card.libraries})
+        folder = Path(tempfile.mkdtemp(prefix="box-"))
+        profile = folder / "seccomp.json"
+        profile.write_text(json.dumps(engine_profile()))
+        podman = self.engine == "podman"
+        arguments = [self.program, "run", "--rm", "--interactive", "--name", name, "--pull", "never"]
+        arguments += ["--network", "none", "--ipc", "private", "--cgroupns", "private", "--hostname", "box"]
+        arguments += ["--read-only", "--cap-drop", "ALL", "--user", "1000:1000"]
+        arguments += ["--security-opt", "no-new-privileges", "--security-opt", f"seccomp={profile}"]
+        arguments += ["--log-driver", "none"]  # else the engine would keep every frame on its disk
+        if podman:
+            arguments += ["--read-only-tmpfs=false", "--http-proxy=false"]
+            if os.getuid() != 0:
+                arguments += ["--userns", "keep-id:uid=1000,gid=1000"]
+        arguments += self._limits(limits)
+        arguments += mounts
+        arguments += self._gpu(card) if gpu else []
+        environment = {**box_environment({path: path for path in contents}, HOME, "/tmp"), **card.environment}
+        environment |= {name: "" for proxy in PROXIES for name in (proxy, proxy.upper())}
+        for key, value in environment.items():
+            arguments += ["--env", f"{key}={value}"]
+        end_s = math.ceil(PATIENCE * limits.wall_s) + GRACE_S
+        arguments += ["--workdir", HOME, "--entrypoint", "/usr/bin/timeout", self.image]
+        arguments += ["--foreground", "--signal=KILL", str(end_s), python_program(), f"{ENGINE}/{RUNNER}"]
+        client = {key: os.environ[key] for key in CLIENT if key in os.environ}
+        return Command(arguments, client, end=partial(_end, self.program, name, folder))
+
+    def _gpu(self, card: OneGpu) -> list[str]:
+        """Podman knows a GPU by its number, docker by its UUID; all are asked for where neither is known."""
+        if self.engine == "podman":
+            return ["--device", f"nvidia.com/gpu={card.number or 'all'}"]
+        return ["--gpus", f"device={card.uuid}" if card.uuid else "all"]
+
+    def _limits(self, limits: Limits) -> list[str]:
+        memory = f"{limits.memory_mb}m"
+        arguments = ["--memory", memory, "--memory-swap", memory]
+        arguments += ["--pids-limit", str(limits.processes + SPARE_TASKS)]
+        cores = sorted(os.sched_getaffinity(0))
+        if self.engine == "docker" and len(cores) < (os.cpu_count() or 1):  # podman's containers inherit them
+            arguments += ["--cpuset-cpus", ",".join(map(str, cores))]
+        for limit, value in rlimits(limits).items():
+            arguments += ["--ulimit", f"{limit.lower()}={value}:{value}"]
+        for path in WRITABLE:
+            size = limits.disk_mb * 1_000_000
+            if path == "/dev/shm" and self.engine == "docker":  # which mounts one of its own there
+                arguments += ["--shm-size", str(size)]
+            else:
+                arguments += ["--tmpfs", f"{path}:rw,exec,nosuid,nodev,size={size},mode=1777"]
+        return arguments
+
+    def _mounts(self, contents: Contents) -> list[str]:
+        system = [Path(path) for path in SYSTEM if Path(path).is_dir() and not Path(path).is_symlink()]
+        settings = [Path(path) for path in SETTINGS if Path(path).exists() and not Path(path).is_symlink()]
+        same = [*system, *settings, *python_folders()]
+        mounts = {str(path): path for path in same} | {"/etc/passwd": PASSWD} | dict(contents)
+        arguments = []
+        for inside, outside in mounts.items():
+            if "," in f"{inside}{outside}":
+                raise BoxError(f"isolation 'container': {outside}: a path with a comma cannot be mounted; move it")
+            arguments += ["--mount", f"type=bind,source={outside},destination={inside},readonly"]
+        return arguments
+
+
+def _said(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What the engine answers; one that does not answer has failed."""
+    command = [program, *arguments]
+    try:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 1, "", str(error))
+
+
+def _end(program: str, name: str, folder: Path) -> None:
+    """The container is gone, whether it ran or not, and has been seen to be gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    _said(program, "rm", "--force", "--volumes", name)
+    left = _said(program, "ps", "--all", "--quiet", "--filter", f"name=^{name}$")
+    if left.returncode or left.stdout.strip():
+        raise BoxError(f"the container {name} could not be ended: nothing of this run is used; end it by hand")

@@ -1,0 +1,241 @@
+"""The machine's GPUs: which ones boxes may use, what they have left, and what one box gets of them.
+
+This is the one place that decides whether there is a GPU. Each box gets one. `CUDA_VISIBLE_DEVICES` of the caller,
+set by hand or by a cluster's scheduler, says which may be used at all. A GPU that is divided into instances (MIG)
+counts as so many. What `nvidia-smi` says is read with care: other versions and machines answer otherwise, or never.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grader.records import Limits
+from grader.sandbox.cuda_driver import SEARCHED, cuda_driver
+
+DEVICES = Path("/dev")
+DRIVER = "nvidiactl"  # there where NVIDIA's driver is loaded
+WSL = "dxg"  # in its place where Linux runs inside Windows
+NODES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")  # of the driver itself, beside one of each GPU
+INSTANCES = "nvidia-caps"  # the nodes of instances
+OF_DRIVER = Path("/proc/driver/nvidia/gpus")
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+SHARE = "PYTORCH_CUDA_ALLOC_CONF"
+QUERY = (
+    "--query-gpu=index,uuid,mig.mode.current,memory.total,memory.free,utilization.gpu,name",
+    "--format=csv,noheader,nounits",
+)
+TOOL_FOLDERS = ("/usr/local/nvidia/bin", "/usr/lib/wsl/lib")  # where `nvidia-smi` lies that is not on the PATH
+ANSWER_S = 20
+CONTEXT_MB = 700  # what CUDA and its libraries take for a process, beside what PyTorch gives out
+_CARD = re.compile(r"GPU (\d+): .*\(UUID: GPU-")
+_INSTANCE = re.compile(r"\s+MIG (\d+c?\.?\d*g\.(\d+)gb\S*)\s+Device\s+(\d+): \(UUID: (MIG-[\w/-]+)\)")
+_MIB_A_GB = 950  # of an instance: its name says "20gb" where it has 19,968 MiB, or 4,864 MiB of "5gb"
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A GPU, or an instance of one, and what it has left."""
+
+    total_mb: int  # MiB, as everything that NVIDIA says of memory
+    free_mb: int  # of an instance: all of it, for nobody says what it has left
+    busy_percent: int | None
+    name: str
+    uuid: str
+    index: int
+    card: str = ""  # of an instance: the UUID of the GPU that it is part of
+    instance: int | None = None
+
+    @property
+    def number(self) -> str:
+        """As NVIDIA counts it: "1", or "1:0" for an instance."""
+        return f"{self.index}" if self.instance is None else f"{self.index}:{self.instance}"
+
+
+@dataclass(frozen=True, slots=True)
+class OneGpu:
+    """What a box gets: a GPU's devices, the driver's libraries, and the environment that keeps it to its share."""
+
+    number: str = ""  # empty where nobody could be asked
+    uuid: str = ""
+    devices: tuple[Path, ...] = ()
+    libraries: Mapping[str, Path] = field(default_factory=dict)  # path in the box -> file
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def has_driver() -> bool:
+    """Whether a driver for GPUs is loaded."""
+    return (DEVICES / DRIVER).exists() or is_wsl()
+
+
+def is_wsl() -> bool:
+    """Whether GPUs are reached through Windows."""
+    return (DEVICES / WSL).exists() and not (DEVICES / DRIVER).exists()
+
+
+def present() -> bool:
+    """Whether boxes get a GPU: there is a driver, and the caller does not hide every GPU."""
+    return has_driver() and visible() != ()
+
+
+def visible() -> tuple[str, ...] | None:
+    """The GPUs that the caller's `CUDA_VISIBLE_DEVICES` names, each as it stands there; None where it is not set.
+
+    As in CUDA, the list ends at the first entry that names nothing: `-1` or `NoDevFiles` hides all.
+    """
+    if (said := os.environ.get(VISIBLE)) is None:
+        return None
+    named: list[str] = []
+    for entry in (entry.strip() for entry in said.split(",")):
+        if not re.fullmatch(r"\d+|(GPU|MIG)-[\w/-]+", entry):
+            break
+        named.append(entry)
+    return tuple(named)
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """The GPUs that boxes may use, in the caller's order; none where there are none, or none could be asked."""
+    if not present() or (tool := nvidia_smi()) is None:
+        return ()
+    rows = [row for line in _said(tool, *QUERY).splitlines() if (row := _row(line)) is not None]
+    divided = {row.index for row, mig in rows if mig}
+    instances = _instances(_said(tool, "-L"), {row.index: row for row, _ in rows}) if divided else {}
+    cards = {row.index: instances.get(row.index, []) if row.index in divided else [row] for row, _ in rows}
+    return _chosen(cards, visible())
+
+
+def gpu() -> Gpu | None:
+    """The GPU that boxes of this process get; None where there is none to be asked."""
+    return next(iter(gpus()), None)
+
+
+def nvidia_smi() -> str | None:
+    """The path of NVIDIA's own tool."""
+    return shutil.which("nvidia-smi", path=os.pathsep.join([os.environ.get("PATH", ""), *TOOL_FOLDERS]))
+
+
+def memory_share(limits: Limits, card: Gpu | None = None) -> dict[str, str]:
+    """The environment in which each PyTorch process keeps to the limit; nothing where the GPU has less, or is unknown.
+
+    PyTorch's allocator refuses what would go beyond it with its own `OutOfMemoryError`, before it asks the GPU.
+    Code that calls CUDA past PyTorch is not held; its neighbours' runs, if they fall short of memory then, are
+    repeated alone.
+    """
+    card = card or gpu()
+    if card is None or card.total_mb <= limits.gpu_memory_mb:
+        return {}
+    return {SHARE: f"per_process_memory_fraction:{limits.gpu_memory_mb / card.total_mb:.6f}"}
+
+
+def one_gpu(limits: Limits) -> OneGpu:
+    """What a box gets of this machine's GPUs: the first that may be used, and nothing of the others where they can be
+    told apart."""
+    card, driver, named = gpu(), cuda_driver(), visible()
+    shown = named[0] if named else "0"
+    if card is not None:
+        shown = card.number if is_wsl() else card.uuid
+    environment = {VISIBLE: shown, **(memory_share(limits, card) if card else {})}
+    libraries = {} if driver is None else driver.mounts()
+    environment |= {} if driver is None else driver.environment()
+    number, uuid = (card.number, card.uuid) if card else ("", "")
+    return OneGpu(number, uuid, tuple(_devices(card)), libraries, environment)
+
+
+def _devices(card: Gpu | None) -> list[Path]:
+    """The driver's nodes and those of the GPU; of every GPU where it is not known which are its."""
+    if is_wsl():
+        return [DEVICES / WSL]
+    minor = None if card is None else _minor(card.card or card.uuid)
+    own = [f"nvidia{minor}"] if minor is not None and (DEVICES / f"nvidia{minor}").exists() else []
+    own = own or [path.name for path in sorted(DEVICES.glob("nvidia*")) if path.name[6:].isdigit()]
+    instances = [INSTANCES] if card is None or card.instance is not None else []
+    return [path for name in (*NODES, *own, *instances) if (path := DEVICES / name).exists()]
+
+
+def _minor(uuid: str) -> int | None:
+    """The number of the GPU's node; None where the driver does not say."""
+    for path in sorted(OF_DRIVER.glob("*/information")):
+        try:
+            told = dict(line.split(":", 1) for line in path.read_text(errors="replace").splitlines() if ":" in line)
+        except OSError:
+            continue
+        minor = told.get("Device Minor", "").strip()
+        if told.get("GPU UUID", "").strip() == uuid and minor.isdigit():
+            return int(minor)
+    return None
+
+
+def _said(tool: str, *arguments: str) -> str:
+    """What the tool prints; nothing where it fails or does not answer in time."""
+    try:
+        asked = subprocess.run(
+            [tool, *arguments], capture_output=True, text=True, errors="replace", timeout=ANSWER_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return asked.stdout
+
+
+def _row(line: str) -> tuple[Gpu, bool] | None:
+    """The GPU that a line of the query tells of, and whether it is divided; None where its memory is not told."""
+    fields = [field.strip() for field in line.split(",", 6)]
+    if len(fields) < 7:
+        return None
+    index, uuid, mig, total, free, busy, name = fields
+    if not (index.isdigit() and total.isdigit() and free.isdigit() and re.fullmatch(r"GPU-[\w-]+", uuid)):
+        return None
+    percent = int(busy) if busy.isdigit() else None
+    return Gpu(int(total), int(free), percent, name, uuid, int(index)), mig == "Enabled"
+
+
+def _instances(listed: str, cards: Mapping[int, Gpu]) -> dict[int, list[Gpu]]:
+    """The instances of each divided GPU, from what `nvidia-smi -L` lists."""
+    found: dict[int, list[Gpu]] = {}
+    index = -1
+    for line in listed.splitlines():
+        if (card := _CARD.match(line)) is not None:
+            index = int(card[1])
+        elif (part := _INSTANCE.match(line)) is not None and index in cards:
+            whole, memory = cards[index], int(part[2]) * _MIB_A_GB
+            name = f"{whole.name} MIG {part[1]}"
+            one = Gpu(memory, memory, None, name, part[4], index, whole.uuid, int(part[3]))
+            found.setdefault(index, []).append(one)
+    return found
+
+
+def _chosen(cards: Mapping[int, Sequence[Gpu]], named: Sequence[str] | None) -> tuple[Gpu, ...]:
+    """Those that the caller names, in that order, up to the first name that is none's; without names, all of them.
+
+    A number means the whole GPU, or the first instance of a divided one; a UUID may be cut short where it is clear.
+    """
+    every = [one for index in sorted(cards) for one in cards[index]]
+    if named is None:
+        return tuple(every)
+    chosen: list[Gpu] = []
+    for name in named:
+        if name.isdigit():
+            at = sorted(cards)[int(name)] if int(name) < len(cards) else -1
+            fitting = list(cards.get(at, ()))[:1]
+        else:
+            fitting = [one for one in every if one.uuid.startswith(name)]
+        if len(fitting) != 1:
+            break
+        if fitting[0] not in chosen:
+            chosen.append(fitting[0])
+    return tuple(chosen)
+
+
+def environment_in_place(card: OneGpu | None) -> dict[str, str]:
+    """What a box is told where it sees the machine's own files: the driver's libraries are found where they lie.
+
+    Without a GPU for it, those that are there stay hidden.
+    """
+    if card is None:
+        return {VISIBLE: ""} if has_driver() else {}
+    here = [str(file.parent) for file in card.libraries.values()]
+    return {**card.environment, **({SEARCHED: here[0]} if here else {})}

@@ -1,0 +1,236 @@
+"""Looks at a running box from outside, again and again: what it uses, who belongs to it, whether that is too much."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from grader.records import Limits, Status
+from grader.sandbox.backend import RUNNER, Command, Files
+from grader.sandbox.in_box.frames import At
+from grader.sandbox.in_box.patience import is_over
+
+START_GRACE_S = 120  # a machine under load may take long to import Jupyter
+SPARE_PROCESSES = 4  # the box's own
+MOST_ENDED = 20  # processes for their memory, or times that all are for their number, before the whole run is
+CLEAR_S = 20.0  # for the processes of a notebook to be ended: beside hundreds that run, we get little of the CPU
+MAX_FILES = 200_000  # in memory; each costs about a kilobyte that no limit of bytes counts
+
+End = tuple[Status, str]  # how a run ended, in one sentence
+
+
+class Watch:
+    """What has been seen of a box so far; `counted` where the kernel counts its memory, `limited` where we limit it."""
+
+    def __init__(self, pid: int, limits: Limits, command: Command, *, counted: bool, limited: bool) -> None:
+        self.peak_mb, self.cpu_s = 0.0, 0.0
+        self.ended_for_memory = 0  # processes
+        self.ended_for_number = 0  # times
+        self.crowded_at = At()  # what was running the first time
+        self._pid, self._limits, self._command = pid, limits, command
+        self._counted, self._limited = counted, limited
+        self._seen: dict[int, psutil.Process] = {}
+
+    def look(self, wall_s: float, at: At, *, started: bool) -> End | None:
+        """Why the box has to be ended now; None where it may go on. `at` is what the box says is running."""
+        limits = self._limits
+        if is_over(wall_s, self.cpu_s, limits.wall_s):
+            return Status.TIMEOUT, f"the run was ended: it took longer than {wall_s:.0f} s"
+        if not started and wall_s > START_GRACE_S:
+            return Status.BOX_ERROR, f"the box did not start within {START_GRACE_S} s"
+        files = self._files() if started and self._limited else Files(0.0, 0.0, 0)
+        used = usage(self._pid, limits.memory_mb, files.memory_mb)
+        self._seen.update((process.pid, process) for process in used.family)
+        self.cpu_s = max(self.cpu_s, used.cpu_s)
+        if not self._counted:
+            self.peak_mb = max(self.peak_mb, used.memory_mb)
+        if not self._limited:
+            return None
+        if not self._counted and used.memory_mb > limits.memory_mb and not self._make_room(used, files.memory_mb):
+            return Status.KILLED, f"the run was ended: it used more than {limits.memory_mb} MB of memory"
+        if files.count > MAX_FILES:
+            return Status.KILLED, f"the run was ended: it made more than {MAX_FILES} files"
+        if files.disk_mb > limits.disk_mb:
+            return Status.KILLED, f"the run was ended: its files in one folder took more than {limits.disk_mb} MB"
+        if self._too_many(used):
+            self.crowded_at = self.crowded_at or at
+            if not self._end_the_notebooks():
+                return Status.KILLED, f"the run was ended: it started more than {limits.processes} processes"
+        return None
+
+    def _files(self) -> Files:
+        """What the box's files take, as far as nothing else limits that."""
+        if self._command.files is not None:
+            return self._command.files([process.pid for process in self._seen.values() if process.is_running()])
+        if not self._counted and (inner := self._first_inside()) is not None:
+            return files_in_memory(inner, self._command.memory_folders)
+        return Files(0.0, 0.0, 0)
+
+    def _too_many(self, used: Usage) -> bool:
+        """Whether the box is full, and mostly of processes; one that is full of threads just refuses more."""
+        most, processes = self._limits.processes, len(used.family)
+        full = processes > most / 2 and sum(map(_threads, used.family)) > most
+        return full or processes > most + SPARE_PROCESSES
+
+    def _end_the_notebooks(self) -> bool:
+        """Every process of the box but the runner and those above it is dead, so that the other cells can be run.
+
+        They are stopped first: one that is stopped makes no other. False where that does not help.
+        """
+        self.ended_for_number += 1
+        own = _runner_and_above(self._pid)
+        deadline = time.monotonic() + CLEAR_S
+        stopped: set[psutil.Process] = set()
+        while self.ended_for_number <= MOST_ENDED and time.monotonic() < deadline:
+            moving = {process for process in self.family() if process.is_running()} - own - stopped
+            if not moving:
+                for process in stopped:
+                    with contextlib.suppress(psutil.Error):
+                        process.kill()
+                psutil.wait_procs(stopped, timeout=1)  # or the next look would count them once more
+                return True
+            for process in moving:
+                with contextlib.suppress(psutil.Error):
+                    process.suspend()
+            stopped |= moving
+        return False
+
+    def _make_room(self, used: Usage, files_mb: float) -> bool:
+        """Ends the largest process, as the kernel does where it counts; False where that would not help."""
+        if files_mb > self._limits.memory_mb or self.ended_for_memory >= MOST_ENDED:
+            return False
+        largest = max(used.family, key=resident_mb, default=None)
+        if largest is None:
+            return False
+        with contextlib.suppress(psutil.Error):
+            largest.kill()
+            largest.wait(timeout=1)  # what it held is free, or the next look would end another
+        self.ended_for_memory += 1
+        return True
+
+    def family(self) -> list[psutil.Process]:
+        """Every process that was ever seen in the box and may still be alive: also those that have left its tree."""
+        self._seen.update((process.pid, process) for process in _descendants(self._pid))
+        return list(self._seen.values())
+
+    def _first_inside(self) -> int | None:
+        """The box's first process; what the launcher starts before it, to make the box, is gone by then."""
+        alive = [pid for pid, process in self._seen.items() if process.is_running()]
+        return min(alive, default=None, key=lambda pid: self._seen[pid].create_time())
+
+
+def _threads(process: psutil.Process) -> int:
+    with contextlib.suppress(psutil.Error):
+        return int(process.num_threads())
+    return 0
+
+
+def _runner_and_above(outermost: int) -> set[psutil.Process]:
+    """The runner, which is the first of its name that was started, and what started it; empty where it is gone."""
+    named: list[tuple[float, psutil.Process]] = []
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(outermost)
+        for each in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                command = each.cmdline()  # of what starts the runner, it is only the end
+                if len(command) == 2 and Path(command[1]).name == RUNNER:
+                    named.append((each.create_time(), each))
+    if not named:
+        return set()
+    _, runner = min(named, key=lambda pair: pair[0])
+    with contextlib.suppress(psutil.Error):
+        return {runner, *runner.parents()}
+    return {runner}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Of a process's descendants: memory in MB, CPU seconds, and who they are."""
+
+    memory_mb: float
+    cpu_s: float
+    family: tuple[psutil.Process, ...]
+
+
+def usage(pid: int, memory_limit_mb: float, files_mb: float = 0.0) -> Usage:
+    """The descendants' use. Memory is what is theirs, what they share among each other, and `files_mb`.
+
+    Files in memory may be among the shared pages, so the larger of the two counts. Pages that several processes share
+    are counted in each, which costs nothing to know; only where the sum is above `memory_limit_mb` are they shared
+    out among their users, so that the workers of a data loader are not their parent's memory over again.
+    """
+    family = _descendants(pid)
+    cpu_s = 0.0
+    for process in family:
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            cpu_s += times.user + times.system + times.children_user + times.children_system
+    memory_mb = _together([_resident_mb(process) for process in family], files_mb)
+    if memory_mb > memory_limit_mb:
+        memory_mb = _together([_proportional_mb(process) for process in family], files_mb)
+    return Usage(memory_mb, cpu_s, tuple(family))
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return list(psutil.Process(pid).children(recursive=True))
+    except psutil.Error:
+        return []
+
+
+def _together(parts: list[tuple[float, float]], files_mb: float) -> float:
+    return sum(own for own, _ in parts) + max(sum(shared for _, shared in parts), files_mb)
+
+
+def files_in_memory(pid: int, folders: Collection[str]) -> Files:
+    """What lies in these folders as the process sees them; nothing where we may not look.
+
+    For folders that are file systems in memory, which no process's own memory shows.
+    """
+    megabytes, files = 0.0, 0
+    seen_by_it = Path("/proc", str(pid), "root")
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            found = os.statvfs(seen_by_it / folder.lstrip("/"))
+            megabytes += (found.f_blocks - found.f_bfree) * found.f_frsize / 1e6
+            files += found.f_files - found.f_ffree
+    return Files(0.0, megabytes, files)
+
+
+def resident_mb(process: psutil.Process) -> float:
+    """What the process holds of memory, its own and shared."""
+    return sum(_resident_mb(process))
+
+
+def _resident_mb(process: psutil.Process) -> tuple[float, float]:
+    """Memory that no file on a disk stands behind: the process's own, and shared."""
+    found = _megabytes(Path(f"/proc/{process.pid}/status"), ("RssAnon", "RssShmem"))
+    if found is not None:
+        return found
+    try:
+        return float(process.memory_info().rss) / 1e6, 0.0  # a system without /proc
+    except psutil.Error:
+        return 0.0, 0.0
+
+
+def _proportional_mb(process: psutil.Process) -> tuple[float, float]:
+    """The same, each page divided by the number of processes that share it."""
+    found = _megabytes(Path(f"/proc/{process.pid}/smaps_rollup"), ("Pss_Anon", "Pss_Shmem"))
+    return _resident_mb(process) if found is None else found
+
+
+def _megabytes(path: Path, keys: tuple[str, str]) -> tuple[float, float] | None:
+    """The numbers of the file's two lines `key: number kB`; None where it has not got both."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return None
+    pairs = (line.partition(":")[::2] for line in lines)
+    found = {key: float(rest.split()[0]) * 1.024e-3 for key, rest in pairs if key in keys}
+    return (found[keys[0]], found[keys[1]]) if len(found) == 2 else None

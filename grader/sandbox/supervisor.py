@@ -1,0 +1,317 @@
+"""The trusted side of a box: starts it, feeds it frames, reads what comes back, watches its limits, and ends it.
+
+Nothing that comes out is believed: frames are bounded, JSON is checked, arrays stay bytes until `grader.evidence` reads
+them. When `keep` returns, every process of the box is dead and has been seen to be dead.
+
+A supply has boxes of one kind, each used once; some are started before it is known what they will run. A box that waits
+imports what a solution imports anyway. Nothing of a submission is in it until it is taken and told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import psutil
+
+from grader.errors import BoxError
+from grader.records import Limits, Status
+from grader.sandbox.backend import SPARE_TASKS, Backend, Contents
+from grader.sandbox.gpu import present
+from grader.sandbox.in_box.frames import At, Plan, Questions, Refused, Stage, Want, Warm
+from grader.sandbox.in_box.wire import WireError, read_frame, write_frame
+from grader.sandbox.inbox import Inbox
+from grader.sandbox.kernel_limits import Cgroups, rlimits
+from grader.sandbox.resource_monitor import End, Watch
+
+TICK_S = 0.1
+COUNTED_TICK_S = 0.3  # where the kernel itself holds the limits: each look takes the notebook's cores for a moment
+LOG_BYTES = 20_000
+ENDED_ITSELF = "the run ended before its last cell: something in the notebook ended the process that runs it"
+END_S = 60.0  # for killed processes to be gone
+
+Questioner = Callable[[Stage, Inbox], bytes | None]
+
+
+class Keeper:
+    """One run of one box.
+
+    Raises:
+        BoxError: where the box could not be started.
+    """
+
+    def __init__(self, backend: Backend, contents: Contents, limits: Limits, *, gpu: bool) -> None:
+        self._limits = limits
+        absent = backend.without | ({"cgroups", "rlimits", "watch"} if backend.limits_itself else set())
+        self._command = backend.command(contents, limits, gpu=gpu)
+        self._cgroups = Cgroups(limits.memory_mb, limits.processes + SPARE_TASKS, wanted="cgroups" not in absent)
+        request = {
+            "keeper": os.getpid(),
+            "cgroups": self._cgroups.join,
+            "limits": {} if "rlimits" in absent else rlimits(limits),
+            "descriptors": {number: content.hex() for number, content in self._command.descriptors.items()},
+            "command": list(self._command.arguments),
+            "user": None if self._command.user is None else asdict(self._command.user),
+            "alone": None if self._command.alone is None else asdict(self._command.alone),
+        }
+        launcher = str(Path(__file__).with_name("launch.py"))
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", launcher, json.dumps(request)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=dict(self._command.environment),
+                start_new_session=True,
+                close_fds="descriptors" not in absent,
+            )
+        except OSError as error:
+            self._cgroups.remove()
+            self._command.end()
+            raise BoxError(f"the box could not be started: {error}") from None
+        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        self._pipes = [cast(BinaryIO, pipe) for pipe in pipes]  # all three were asked for
+        counted = self._cgroups.limits_memory
+        self._watch = Watch(self._process.pid, limits, self._command, counted=counted, limited="watch" not in absent)
+        self.inbox = Inbox(limits)
+        self._log = bytearray()
+        self._tick_s = COUNTED_TICK_S if counted else TICK_S
+        self._end: End | None = None
+        self._over = threading.Event()  # the reader has seen why this run is over
+
+    def warm(self, imports: Sequence[str], limits: Limits) -> None:
+        """The box starts a kernel and imports modules while it waits for its plan; `keep` or `end` must follow.
+
+        Nothing of a submission is in it yet, so nothing is watched, and no time counts.
+        """
+        warm = Warm(tuple(imports), int(limits.cell_output_mb * 1e6))
+        with contextlib.suppress(OSError):  # a box that is gone says so when it is kept
+            write_frame(self._pipes[0], *warm.encode())
+
+    def end(self) -> None:
+        """The box is gone, though nothing was run in it.
+
+        Raises:
+            BoxError: where something of it could not be ended.
+        """
+        try:
+            alive = self._kill()
+            _close(self._pipes)
+        finally:
+            self._cgroups.remove()
+            self._command.end()
+        if alive:
+            raise BoxError(f"{alive} processes of a box that was not needed could not be ended")
+
+    def keep(self, plan: Plan, questions: Questioner, say: Callable[[At], None]) -> Kept:
+        """Runs the plan to its end or to a limit.
+
+        `questions(stage, inbox)` gives a stage's questions when the box asks for them, or None to refuse;
+        `say` hears what is running, for a progress display.
+
+        Raises:
+            BoxError: where something of the box could not be ended: nothing of the run may be used.
+        """
+        started = time.monotonic()
+        stdin, stdout, stderr = self._pipes
+        reader = threading.Thread(target=self._read_frames, args=(stdin, stdout, plan, questions, say), daemon=True)
+        logger = threading.Thread(target=self._read_log, args=(stderr,), daemon=True)
+        reader.start()
+        logger.start()
+        try:
+            while self._process.poll() is None:
+                self._over.wait(self._tick_s)
+                at, begun = self.inbox.running, self.inbox.started
+                end = self._watch.look(time.monotonic() - started, at, started=begun)
+                self._end = self._end or end  # the reader may have set it meanwhile
+                if self._end is not None or self.inbox.finished:
+                    break
+        finally:
+            alive = self._kill()
+            reader.join(timeout=10)
+            logger.join(timeout=10)
+            for thread, streams in ((reader, (stdin, stdout)), (logger, (stderr,))):
+                if not thread.is_alive():  # else the stream is locked by its reader
+                    _close(streams)
+            peak = max(self._watch.peak_mb, self._cgroups.peak_memory_mb)
+            killed_for_memory = self._cgroups.killed_for_memory or self._watch.ended_for_memory > 0
+            self._cgroups.remove()
+            self._command.end()
+        if alive:
+            raise BoxError(f"{alive} processes of the box could not be ended; nothing of this run is used")
+        status, event = self._end or self._natural_end(killed_for_memory)
+        return Kept(
+            inbox=self.inbox,
+            status=status,
+            event=event,
+            at=(status is Status.OK and self._watch.crowded_at) or self.inbox.running,
+            exit_code=self._process.returncode,
+            wall_s=time.monotonic() - started,
+            cpu_s=self._watch.cpu_s,
+            peak_memory_mb=peak,
+            log_tail=bytes(self._log).decode(errors="replace"),
+        )
+
+    def _natural_end(self, killed_for_memory: bool) -> tuple[Status, str]:
+        too_much = f"it used more than {self._limits.memory_mb} MB of memory"
+        if self.inbox.finished:
+            if self._watch.ended_for_number:
+                too_many = f"there were more than {self._limits.processes} processes"
+                return Status.OK, f"all processes of the notebook were ended: {too_many}"
+            return Status.OK, f"a process of the notebook was ended: {too_much}" if killed_for_memory else ""
+        if killed_for_memory:
+            return Status.KILLED, f"the run was ended: {too_much}"
+        if self.inbox.started:
+            return Status.KILLED, ENDED_ITSELF
+        return Status.BOX_ERROR, "the box did not start"
+
+    def _read_frames(
+        self,
+        stdin: BinaryIO,
+        stdout: BinaryIO,
+        plan: Plan,
+        questions: Questioner,
+        say: Callable[[At], None],
+    ) -> None:
+        try:
+            write_frame(stdin, *plan.encode())
+            while (came := read_frame(stdout, self.inbox.room_bytes)) is not None:
+                match self.inbox.put(*came):
+                    case Want(stage):
+                        asked = questions(stage, self.inbox)
+                        given = Refused(stage) if asked is None else Questions(stage, asked)
+                        write_frame(stdin, *given.encode())
+                    case At() as at:
+                        with contextlib.suppress(OSError):  # nobody listens any more, or a log's disk is full
+                            say(at)
+                    case None if self.inbox.finished:
+                        self._over.set()
+        except WireError as error:
+            if self._end is None:
+                self._end = (
+                    Status.KILLED,
+                    f"the run was ended: it sent back more than it may, or nonsense ({error})",
+                )
+                self._over.set()
+        except OSError:  # the pipe is closed: the box has ended
+            return
+        except Exception as error:  # ours: the box would wait for its questions until its time is over
+            if self._process.poll() is None:
+                self._end = self._end or (Status.BOX_ERROR, f"the keeper failed ({type(error).__name__}: {error})")
+                self._over.set()
+
+    def _read_log(self, stderr: BinaryIO) -> None:
+        while chunk := os.read(stderr.fileno(), 1 << 16):
+            self._log += chunk
+            del self._log[:-LOG_BYTES]
+
+    def _kill(self) -> int:
+        """Every process of the box is dead and has been seen to be dead; returns how many are not.
+
+        The namespace's first process takes the others with it. Those that are known by name or stand in the control
+        groups are killed besides, so that the box is over also where it had no process namespace.
+        """
+        family = self._watch.family()
+        if self.inbox.finished:  # an orderly end may take a moment
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=5)
+        if self._command.alone is not None:  # its guard ends what no namespace does, also what was never seen here
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=END_S)
+        self._process.kill()
+        for process in family:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        self._process.wait()
+        emptied = self._cgroups.kill()
+        deadline = time.monotonic() + END_S
+        while alive := [process for process in family if _is_alive(process)]:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.01)
+        return len(alive) or int(not emptied)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; one that has ended and waits to be buried, as the system's first process pleases, does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def _close(streams: Sequence[BinaryIO]) -> None:
+    for stream in streams:
+        with contextlib.suppress(OSError):  # what was still to be written has no reader any more
+            stream.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is left of a run: the frames, and what was measured from outside."""
+
+    inbox: Inbox
+    status: Status
+    event: str
+    at: At  # what was running then, as the box says
+    exit_code: int | None
+    wall_s: float
+    cpu_s: float
+    peak_memory_mb: float
+    log_tail: str
+
+
+class Supply:
+    """Gives boxes; as a context, it ends those that nobody has taken."""
+
+    def __init__(self, backend: Backend, contents: Contents, limits: Limits, imports: Collection[str] = ()) -> None:
+        self.isolation = backend.name
+        self.has_gpu = present()
+        self._new = partial(Keeper, backend, contents, limits, gpu=self.has_gpu)
+        self._imports, self._limits = tuple(imports), limits
+        self._waiting: list[Keeper] = []
+
+    def ready(self, count: int) -> None:
+        """So many boxes at least have been started, import, and wait.
+
+        Raises:
+            BoxError: where no box could be built on this machine.
+        """
+        while len(self._waiting) < count:
+            keeper = self._new()
+            self._waiting.append(keeper)
+            keeper.warm(self._imports, self._limits)
+
+    def take(self) -> Keeper:
+        """The box that has waited longest, or a new one.
+
+        Raises:
+            BoxError: where no box could be built on this machine.
+        """
+        return self._waiting.pop(0) if self._waiting else self._new()
+
+    def end(self) -> None:
+        """No box waits any more.
+
+        Raises:
+            BoxError: where something of one could not be ended.
+        """
+        while self._waiting:
+            self._waiting.pop().end()
+
+    def __enter__(self) -> Supply:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()

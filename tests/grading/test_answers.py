@@ -1,0 +1,143 @@
+"""What boxes sent becomes evidence, and whose fault it is when something is missing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+from toy_exercise import Toy, running
+
+from grader.evidence import ArraySpec
+from grader.grading.answers import gather, merged, trained_state
+from grader.grading.run import Giver
+from grader.records import Address, Blame, Evidence, Fault, Stage, Status
+from grader.sandbox.in_box.frames import Answer, Event, Frame, Note, StageEnd, StageStatus
+from grader.sandbox.inbox import Inbox
+
+FUNCTION, APPLY = Address.of("components", "one", "function"), Address.of("quality", "one", "apply")
+STATE = Address.of("trained", "one", "state")
+SPECS = {FUNCTION: {"y": ArraySpec("float", 3)}, APPLY: {"y": ArraySpec("float", 3)}}
+NUMBERS = save({"y": np.ones(3, dtype=np.float32)})
+
+
+def inbox(*frames: Frame) -> Inbox:
+    """A box that has sent these frames."""
+    box = Inbox(running.rubric().limits)
+    for frame in frames:
+        box.put(*frame.encode())
+    return box
+
+
+def fault_of(box: Inbox, status: Status = Status.OK, event: str = "") -> Fault:
+    return gather(box, SPECS, {}, status, event).faults["components.one/function"]
+
+
+def test_answers_become_evidence_beside_the_questions() -> None:
+    questions = {Stage("components.one"): {"x": np.zeros(2)}}
+    evidence = gather(inbox(Answer(FUNCTION, NUMBERS)), SPECS, questions, Status.OK, "")
+    assert evidence.answers["components.one/function/y"].tolist() == [1, 1, 1]
+    assert evidence.questions["components.one/x"].tolist() == [0, 0]
+    assert list(evidence.faults) == ["quality.one/apply"]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_an_array_that_is_nothing_to_compute_with_costs_no_other(bad: float) -> None:
+    specs = {FUNCTION: {"y": ArraySpec("float", 3), "grad_y": ArraySpec("float", 3)}}
+    sent = save({"y": np.ones(3, dtype=np.float32), "grad_y": np.array([1, bad, 2], dtype=np.float32)})
+    evidence = gather(inbox(Answer(FUNCTION, sent)), specs, {}, Status.OK, "")
+    assert list(evidence.answers) == [FUNCTION.array("y")]
+    why = Fault(Blame.STUDENT, "grad y contains NaN or infinity")
+    assert evidence.fault(FUNCTION, "y", "grad_y") == why
+    assert merged(evidence, Evidence({}, {FUNCTION.array("grad_y"): np.ones(1)})).faults == {}
+    assert merged(evidence, evidence).fault(FUNCTION, "grad_y") == why
+    assert evidence.fault(APPLY, "y").message == "the notebook did not get as far as this"
+
+
+@pytest.mark.parametrize(
+    ("frames", "status", "event", "fault"),
+    [
+        ((), Status.OK, "", Fault(Blame.STUDENT, "the notebook's process ended before this could be asked")),
+        ((), Status.TIMEOUT, "took too long", Fault(Blame.STUDENT, "took too long")),
+        ((), Status.BOX_ERROR, "the box did not start", Fault(Blame.OURS, "the box did not start")),
+        ((Event("broke"),), Status.OK, "", Fault(Blame.OURS, "broke")),
+        (
+            (Note(FUNCTION, "raised"), Event("broke")),
+            Status.OK,
+            "",
+            Fault(Blame.STUDENT, "raised"),
+        ),
+        (
+            (Note(FUNCTION, "raised", ours=True),),
+            Status.OK,
+            "",
+            Fault(Blame.OURS, "raised"),
+        ),
+        (
+            (Answer(FUNCTION, b"junk"),),
+            Status.OK,
+            "",
+            Fault(Blame.STUDENT, "the answer is not a tensor file"),
+        ),
+        (
+            (Answer(FUNCTION.stage.question("other"), NUMBERS),),
+            Status.OK,
+            "",
+            Fault(Blame.STUDENT, "the notebook's process ended before this could be asked"),
+        ),
+    ],
+)
+def test_what_is_missing_is_somebodys_fault(
+    frames: tuple[Frame, ...], status: Status, event: str, fault: Fault
+) -> None:
+    assert fault_of(inbox(*frames), status, event) == fault
+
+
+def test_what_was_not_to_be_asked_is_nobodys_fault() -> None:
+    box = inbox(Answer(FUNCTION, NUMBERS))
+    evidence = gather(box, SPECS, {}, Status.OK, "", stages={Stage("components.one")})
+    assert evidence.faults["quality.one/apply"].blame is Blame.NOBODY
+    assert "components.one/function/y" in evidence.answers
+
+
+def test_trained_numbers_are_taken_with_care() -> None:
+    state = save({"decoder/weight": np.ones(2, dtype=np.float32), "other": np.ones(1, dtype=np.float32)})
+    box = inbox(Answer(STATE, state))
+    assert set(trained_state(box, "one", 1)) == {"decoder/weight", "other"}
+    assert trained_state(box, "two", 1) == {}
+    assert trained_state(box, "one", 1e-6) == {}
+    assert trained_state(inbox(Answer(STATE, b"junk")), "one", 1) == {}
+
+
+def test_the_second_box_adds_answers_and_replaces_faults() -> None:
+    one = Evidence({"q": np.zeros(1)}, {"a.a/b/y": np.zeros(1)}, {"c.c/d": Fault(Blame.STUDENT, "first")})
+    faults = {"a.a/b": Fault(Blame.STUDENT, "second"), "e.e/f": Fault(Blame.OURS, "third")}
+    both = merged(one, Evidence({}, {"c.c/d/y": np.ones(1)}, faults))
+    assert set(both.answers) == {"a.a/b/y", "c.c/d/y"}
+    assert dict(both.faults) == {"e.e/f": Fault(Blame.OURS, "third")}
+
+
+def test_trained_numbers_are_sealed_before_the_questions_about_quality_are_given() -> None:
+    toy = Toy()
+    giver = Giver(toy.questions(np.random.default_rng(0), {"numbers": 4}), ())
+    box = inbox(Answer(STATE, b"first"))
+    assert giver(Stage("components.one"), box) is not None
+    assert giver(Stage("trained.one"), box) is not None
+    assert box.sealed == set()
+    assert giver(Stage("quality.one"), box) is not None
+    assert box.sealed == {"trained.one"}
+    box.put(*Answer(STATE, b"forged").encode())
+    assert box.answers[STATE] == b"first"
+
+
+def test_questions_are_given_again_only_for_what_is_unanswered_and_at_most_three_times() -> None:
+    giver = Giver(Toy().questions(np.random.default_rng(0), {"numbers": 4}), ())
+    box = inbox()
+    assert giver(Stage("decode.one"), box) is None
+    assert giver(Stage("non.sense"), box) is None
+    assert giver(Stage("components.one"), box) is not None
+    box.put(*StageEnd(FUNCTION.stage, StageStatus.OK).encode())
+    assert giver(Stage("components.one"), box) is None
+    box.put(*Note(FUNCTION, "raised").encode())
+    assert giver(Stage("components.one"), box) is not None
+    assert giver(Stage("components.one"), box) is not None
+    assert giver(Stage("components.one"), box) is None

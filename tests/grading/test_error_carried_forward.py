@@ -1,0 +1,192 @@
+"""An earlier mistake is paid once: what it spoilt later is judged again with a sound part in its place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from toy_exercise import Toy, notebook, running
+
+from grader.exercise import ItemSpec
+from grader.grading.follow_through import Followed, Replaced, _given_back, _owed, to_replace, with_followed
+from grader.grading.grade import Options, grade, regrade
+from grader.grading.sound_parts import definitions, replacement_questions
+from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
+from grader.report.words import follow_notes
+
+SETTINGS = FollowThrough(enabled=True, max_replaced=1, share=1.0)
+
+
+def item(identity: str, points: int, of: int, check: str = "") -> ItemVerdict:
+    outcome = Outcome.PASSED if points == of else Outcome.PARTIAL if points else Outcome.FAILED
+    checks = (CheckVerdict(check, check, outcome, points, of, ""),) if check else ()
+    return ItemVerdict(identity, identity.title(), outcome, points, of, checks)
+
+
+def wanted(*items: ItemVerdict, **settings: Any) -> dict[str, tuple[str, ...]]:
+    rubric = replace(running.rubric(), follow_through=replace(SETTINGS, **settings))
+    return {part: due.items for part, due in to_replace(items, rubric, Toy()).items()}
+
+
+LOST = item("one.function", 0, 2000, "function_multiplies")
+DOUBLE = Replaced(("one.function",), ("double",))
+SPOILT = item("one.training", 0, 4000, "training_lowers_the_loss")
+
+
+def test_a_spoilt_item_is_followed_only_where_an_earlier_one_was_lost() -> None:
+    assert wanted(LOST, SPOILT) == {"one": ("one.function",)}
+    assert wanted(item("one.function", 2000, 2000), SPOILT) == {}
+    assert wanted(LOST, item("one.training", 4000, 4000, "training_lowers_the_loss")) == {}
+
+
+@pytest.mark.parametrize(
+    ("message", "followed"), [("NotImplementedError: triple", False), ("`triple` is not defined", False), ("no", True)]
+)
+def test_where_another_part_was_never_written_nothing_is_trained_again(message: str, followed: bool) -> None:
+    class Both(Toy):
+        items = MappingProxyType({**Toy().items, "one.training": ItemSpec(spoilt_by=("one.function", "two.function"))})
+
+    open_one = item("two.function", 0, 1000, "function_multiplies")
+    open_one = replace(open_one, checks=(replace(open_one.checks[0], message=message),))
+    rubric = replace(running.rubric(), follow_through=SETTINGS)
+    assert bool(to_replace([LOST, open_one, SPOILT], rubric, Both())) is followed
+    both = replace(SETTINGS, max_replaced=2)
+    assert to_replace([LOST, open_one, SPOILT], replace(rubric, follow_through=both), Both())
+
+
+def test_it_can_be_switched_off() -> None:
+    assert wanted(LOST, SPOILT, enabled=False) == {}
+
+
+def test_what_does_not_depend_on_training_is_not_followed() -> None:
+    assert wanted(LOST, item("one.training", 0, 4000, "function_multiplies")) == {}
+
+
+def test_a_slip_that_spoils_nothing_brings_no_sound_part() -> None:
+    class Forgiving(Toy):
+        checks = MappingProxyType({name: replace(known, spoils_later=False) for name, known in Toy.checks.items()})
+
+    rubric = replace(running.rubric(), follow_through=SETTINGS)
+    assert to_replace([LOST, SPOILT], rubric, Forgiving()) == {}
+
+
+@pytest.mark.parametrize(("share", "followed"), [(0.5, True), (0.6, False)])
+def test_a_sound_part_is_given_only_for_one_of_which_enough_was_earned(share: float, followed: bool) -> None:
+    half = item("one.function", 1000, 2000, "function_multiplies")
+    assert bool(wanted(half, SPOILT, min_earned={"one.function": share})) is followed
+    assert wanted(half, SPOILT, min_earned={"two.function": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("lost", "names"),
+    [("function_multiplies", ("double",)), ("other_multiplies", ("triple",)), ("another", ("double", "triple"))],
+)
+def test_of_an_item_with_two_halves_only_the_wrong_one_is_replaced(lost: str, names: tuple[str, ...]) -> None:
+    class Halved(Toy):
+        halves = MappingProxyType({"function_": "double", "other_": "triple"})
+        items = MappingProxyType(
+            {
+                "one.function": ItemSpec(asks_for=("double", "triple"), halves=halves),
+                "one.training": ItemSpec(spoilt_by=("one.function",)),
+            }
+        )
+        checks = MappingProxyType({**Toy.checks, lost: Toy.checks["function_multiplies"]})
+
+    rubric = replace(running.rubric(), follow_through=SETTINGS)
+    (due,) = to_replace([item("one.function", 0, 2000, lost), SPOILT], rubric, Halved()).values()
+    assert due == Replaced(("one.function",), names)
+    other = Followed(Replaced(("one.function",), ("double", "triple")), "", Evidence({}, {}, {}))
+    toy = replace(rubric, items=running.rubric().items[:2])
+    _, training = with_followed(
+        [item("one.function", 0, 2000, lost), SPOILT], toy, Halved(), Evidence({}, {}, {}), {"one": other}
+    )
+    assert (training.outcome is Outcome.NEEDS_REVIEW) is (len(names) == 1)  # a half was replaced that was sound
+
+
+def test_a_mistake_that_spoils_later_items_costs_at_least_what_the_rubric_says() -> None:
+    rubric = replace(running.rubric(), follow_through=replace(SETTINGS, min_cost_milli=1000))
+    cheap = item("one.function", 1750, 2000, "function_multiplies")
+    assert _owed(cheap, rubric) == 750
+    assert _owed(item("one.function", 1000, 2000), rubric) == 0
+    second = item("one.training", 4000, 4000, "training_lowers_the_loss")
+    first, owed = _given_back(SPOILT, second, (cheap.id,), rubric, 750)
+    assert (first.points_milli, first.gained_milli, owed) == (3250, 3250, 0)
+    little = item("one.training", 500, 4000, "training_lowers_the_loss")
+    first, owed = _given_back(SPOILT, little, (cheap.id,), rubric, 750)
+    assert (first, owed) == (replace(SPOILT, lost_in=(cheap.id,)), 250)  # it is the mistake's own price
+
+
+def test_definitions_are_taken_and_nothing_that_runs() -> None:
+    source = definitions(notebook.reference())
+    assert "def double(x):" in source
+    assert "SOLUTION" not in source
+    assert "STEPS = 4" not in source
+    assert "train_one(one, STEPS)" not in source
+
+
+def test_a_box_is_told_the_notebooks_own_names() -> None:
+    told = replacement_questions(["double"], Toy(), {"double": "twice"}, "x = 1")
+    assert json.loads(bytes(told["replaced"])) == ["twice"]
+    assert "twice" in json.loads(bytes(told["interface"]))
+
+
+def test_the_second_judging_never_takes_points_and_may_be_worth_less() -> None:
+    partly = item("one.training", 1000, 4000, "training_lowers_the_loss")
+    evidence = Evidence({}, {}, {})
+    followed = {"one": Followed(DOUBLE, "", evidence)}
+    toy = running.rubric()
+    rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
+    assert with_followed([LOST, partly], rubric, Toy(), evidence, followed) == (LOST, partly)
+
+
+def test_a_second_judging_that_was_never_run_is_a_persons_matter() -> None:
+    toy = running.rubric()
+    rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
+    _, training = with_followed([LOST, SPOILT], rubric, Toy(), Evidence({}, {}, {}), {})
+    assert training.outcome is Outcome.NEEDS_REVIEW
+    assert training.lost_in == ("one.function",)
+
+
+def graded(folder: Path, **cells: str) -> Any:
+    path = folder / "someone.ipynb"
+    path.write_text(json.dumps(notebook.submission(**cells)))
+    report, _ = grade(path, running.write_exercise(folder, follow=True), folder / "run", Options(), lambda _: None)
+    return report
+
+
+@pytest.mark.parametrize("function", ["def double(x):\n    return -9 * x", "def double(x:"])
+def test_a_broken_function_costs_its_own_item_alone(function: str, tmp_path: Path) -> None:
+    report = graded(tmp_path, **{"double": function, "train_one": TRAIN})
+    one, training = report.items[:2]
+    assert (one.points_milli, training.points_milli, training.gained_milli) == (0, 4000, 4000)
+    assert training.lost_in == ("one.function",)
+    assert "not counted again here" in follow_notes(training, report.items)[0]
+    assert "Lost here, not counted again" in follow_notes(one, report.items)[0]
+    assert regrade(tmp_path / "run", tmp_path / "rubric.yaml").points_milli == report.points_milli
+
+
+def test_what_the_second_run_prints_never_reaches_a_report(tmp_path: Path) -> None:
+    loud = TRAIN + "\n    if double(1) == 2:\n        print('GIVEN ' + 'AWAY', double.__code__.co_consts)"
+    loud += "\n        raise ValueError('GIVEN ' + 'AWAY')"
+    report = graded(tmp_path, **{"double": "def double(x):\n    return -9 * x", "train_one": loud})
+    assert report.items[0].points_milli == 0
+    for name in ("report.html", "report.json", "results.json", "executed.ipynb", "execution.json"):
+        assert "GIVEN AWAY" not in (tmp_path / "run" / name).read_text()
+
+
+def test_a_wrong_training_loop_is_not_paid_for_by_a_sound_function(tmp_path: Path) -> None:
+    wrong = TRAIN.replace("-= double", "+= double")
+    report = graded(tmp_path, **{"double": "def double(x):\n    return 9 * x", "train_one": wrong})
+    assert report.items[1].points_milli == 0
+    assert report.items[1].gained_milli == 0
+
+
+TRAIN = (
+    "def train_one(model, steps):\n    model['history'] = []\n    for _ in range(steps):\n"
+    "        loss = (model['weight'] - 5.0) ** 2\n        model['weight'] -= double(0.2 * (model['weight'] - 5.0))\n"
+    "        model['history'].append(loss)"
+)

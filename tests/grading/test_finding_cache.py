@@ -1,0 +1,186 @@
+"""Judging from memory gives what judging anew gives, and a memory that is another's is not believed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from toy_exercise import Toy, running
+from toy_exercise.checks import FACTORS
+
+from grader.checks import Measurement, check, weighed
+from grader.errors import EvidenceError
+from grader.evidence import NotAnswered, save_evidence
+from grader.grading.finding_cache import Memory, asked, store_memory, stored_memory
+from grader.grading.follow_through import Followed, Replaced
+from grader.grading.judge import judge
+from grader.grading.regrade import verdicts
+from grader.grading.run_files import EVIDENCE, JUDGED
+from grader.grading.run_folder import store_followed
+from grader.records import Evidence, Fault, Finding, FollowThrough, Outcome, Rubric
+
+RUBRIC = running.rubric()
+MADE_OF = {"code": "x"}
+
+
+def read_back(memory: Memory, folder: Path, made_of: Mapping[str, str] = MADE_OF) -> Memory:
+    """The memory as it comes back from a file."""
+    store_memory(folder / "memory.json", memory, MADE_OF)
+    return stored_memory(folder / "memory.json", made_of)
+
+
+def evidence(**changed: Any) -> Evidence:
+    """What a right solution answers, or another one."""
+    x = np.linspace(-1, 1, 16, dtype=np.float32)
+    questions = {f"{kind}.{part}/x": x for part in FACTORS for kind in ("components", "trained", "quality")}
+    answers: dict[str, Any] = {}
+    for part, factor in FACTORS.items():
+        answers[f"components.{part}/function/y"] = factor * x
+        answers[f"trained.{part}/history/history"] = np.array([4.0, 1.5, 0.9], dtype=np.float32)
+        answers[f"quality.{part}/apply/y"] = 5 * x
+        answers[f"decode.{part}/apply/y"] = 25 * x
+    answers |= {name.replace("__", "/").replace("_DOT_", "."): value for name, value in changed.items()}
+    return Evidence(questions, {name: value for name, value in answers.items() if value is not None})
+
+
+def moved(rubric: Rubric, **numbers: float) -> Rubric:
+    """The rubric with these numbers, wherever a check has them."""
+    items = tuple(
+        replace(
+            item,
+            checks=tuple(
+                replace(spec, params={**spec.params, **{n: v for n, v in numbers.items() if n in spec.params}})
+                for spec in item.checks
+            ),
+        )
+        for item in rubric.items
+    )
+    return replace(rubric, items=items)
+
+
+RUBRICS: Mapping[str, Rubric] = {
+    "as it is": RUBRIC,
+    "full credit earlier": moved(RUBRIC, full_at=0.3),
+    "nothing earlier": moved(RUBRIC, zero_at=0.2),
+    "another tolerance": moved(RUBRIC, tolerance=1e-9),
+    "half the points": replace(RUBRIC, items=tuple(replace(i, points_milli=i.points_milli // 2) for i in RUBRIC.items)),
+    "nothing presupposed": replace(
+        RUBRIC,
+        items=tuple(replace(i, checks=tuple(replace(s, presupposes=()) for s in i.checks)) for i in RUBRIC.items),
+    ),
+}
+
+
+@pytest.mark.parametrize("first", RUBRICS)
+@pytest.mark.parametrize("second", RUBRICS)
+def test_a_rubric_gives_the_same_with_what_another_left_in_memory(first: str, second: str, tmp_path: Path) -> None:
+    found = evidence(components_DOT_one__function__y=None)
+    memory = Memory()
+    judge(found, RUBRICS[first], Toy.checks, memory)
+    kept = read_back(memory, tmp_path)
+    assert len(kept.entries) == len(memory.entries) > 0
+    assert judge(found, RUBRICS[second], Toy.checks, kept) == judge(found, RUBRICS[second], Toy.checks)
+
+
+def test_what_is_in_memory_is_not_measured_again_and_evidence_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
+    once = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
+
+    blind = Toy()
+    blind.checks = {
+        name: replace(known, measure=lambda *_, **__: pytest.fail("measured again"))
+        for name, known in Toy.checks.items()
+    }
+    assert [item.points_milli for item in verdicts(tmp_path, RUBRIC, blind)] == [i.points_milli for i in once]
+
+
+def test_other_evidence_makes_the_folder_forget(tmp_path: Path) -> None:
+    (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
+    before = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
+    (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence(components_DOT_one__function__y=np.zeros(16, np.float32))))
+    after = verdicts(tmp_path, RUBRIC, Toy())
+    assert (before[0].points_milli, after[0].points_milli) == (2000, 0)
+
+
+def test_a_second_judging_has_a_memory_of_its_own(tmp_path: Path) -> None:
+    rubric = replace(RUBRIC, follow_through=FollowThrough(enabled=True, max_replaced=1, share=1.0))
+    spoilt = evidence(
+        components_DOT_one__function__y=np.zeros(16, np.float32),
+        trained_DOT_one__history__history=np.array([4.0, 4.0], np.float32),
+    )
+    (tmp_path / EVIDENCE).write_bytes(save_evidence(spoilt))
+    sound = {name: array for name, array in evidence().answers.items() if not name.startswith("components")}
+    store_followed(tmp_path, "one", Followed(Replaced(("one.function",), ("double",)), "", Evidence({}, sound)))
+    once = verdicts(tmp_path, rubric, Toy(), keep=True)
+    assert once[1].gained_milli > 0
+    assert verdicts(tmp_path, rubric, Toy()) == once
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"made_of": 1}', b'{"made_of": {}, "value": 3}'])
+def test_a_damaged_memory_is_forgotten(damage: bytes, tmp_path: Path) -> None:
+    (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
+    once = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
+    (tmp_path / JUDGED).write_bytes(damage)
+    assert verdicts(tmp_path, RUBRIC, Toy()) == once
+
+
+def test_a_memory_of_another_grader_is_forgotten(tmp_path: Path) -> None:
+    memory = Memory()
+    judge(evidence(), RUBRIC, Toy.checks, memory)
+    assert read_back(memory, tmp_path, {"code": "y"}).entries == {}
+
+
+def test_faults_of_ours_are_not_remembered_and_the_students_are(tmp_path: Path) -> None:
+    def fails(blame: str) -> Any:
+        def make() -> Finding:
+            raise NotAnswered(Fault(blame, "no answer"))
+
+        return make
+
+    memory = Memory()
+    for blame in ("ours", "student", "nobody"):
+        with pytest.raises(NotAnswered):
+            memory.recall(blame, fails(blame))
+    assert set(memory.entries) == {"student", "nobody"}
+    with pytest.raises(NotAnswered, match="no answer"):
+        read_back(memory, tmp_path).recall("student", lambda: pytest.fail("asked again"))
+
+
+def test_numbers_that_no_json_holds_are_not_remembered(tmp_path: Path) -> None:
+    memory = Memory()
+    memory.recall("a", lambda: Finding(1.0, "", measured={"x": float("inf")}))
+    memory.recall("b", lambda: Finding(1.0, "", measured={"x": np.float32(0.1), "n": np.int64(3)}))
+    assert list(memory.entries) == ["b"]
+    assert read_back(memory, tmp_path).entries["b"] == memory.entries["b"]
+
+
+def test_missing_evidence_is_told_and_costs_nobody_a_point(tmp_path: Path) -> None:
+    (tmp_path / EVIDENCE).write_bytes(b"damaged")
+    with pytest.raises(EvidenceError, match="grade again"):
+        verdicts(tmp_path, RUBRIC, Toy())
+
+
+def test_a_check_of_a_level_is_bound_like_any_other_and_weighs_what_it_measures() -> None:
+    @check(weighs_level=True)
+    def taller(evidence: Evidence, part: str, *, step: float) -> Measurement:
+        """Is tall."""
+        return Measurement("height", 3.0 + step, 0.1, "they are tall", "Grow.")
+
+    assert taller(evidence(), "one", step=1.0, zero_at=0.0, full_at=8.0).score == 0.5
+    assert (taller.title, taller.numbers) == ("Is tall.", ("step", "zero_at", "full_at"))
+    assert asked("one", "taller", {"b": 1, "a": 2}) == 'one/taller/{"a": 2, "b": 1}'
+    found = weighed(Measurement("height", 8.0, 0.1, "they are tall", "Grow."), zero_at=0.0, full_at=8.0)
+    assert (found.score, found.message.startswith("they are tall"), found.hint) == (1.0, True, "")
+
+
+def test_the_memory_file_is_small_and_plain(tmp_path: Path) -> None:
+    (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
+    items = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
+    told = json.loads((tmp_path / JUDGED).read_text())
+    assert len(told["value"]) == 5
+    assert all(item.outcome is not Outcome.NEEDS_REVIEW for item in items)

@@ -1,0 +1,151 @@
+"""What given cells define is compared while the notebook runs; what its lines say openly is no tampering."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from grader.grading.tampering import MOST_TOLD, QUESTION, Given, changed_while_running, given_of
+from grader.notebook.format import is_code, load_notebook, source_of
+from grader.notebook.read import read_submission
+from grader.notebook.regions import strip_markers
+from grader.notebook.restore import restore_given
+from grader.records import Address, Evidence, Notebook
+from grader.sandbox.in_box.fingerprints import MISSING, fingerprint_of, number_of
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = load_notebook(ROOT / "student_template" / "vae_mnist.ipynb")
+REFERENCE = strip_markers(load_notebook(ROOT / "reference" / "vae_mnist.ipynb"))
+CONSTANTS = {"LATENT_DIM": 8, "EPOCHS": 7, "BATCH_SIZE": 128, "LEARNING_RATE": 2e-3, "NUM_CLASSES": 10}
+
+
+def given(tmp_path: Path, *own: str) -> Given:
+    """What is compared in the solved notebook with these cells of one's own above the encoder."""
+    cells = [cell for cell in REFERENCE["cells"] if is_code(cell)]
+    at = next(n for n, cell in enumerate(cells) if cell["id"] == "encoder")
+    mine = [
+        {"cell_type": "code", "id": f"own-{n}", "metadata": {}, "source": source, "outputs": [], "execution_count": 1}
+        for n, source in enumerate(own)
+    ]
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps({**REFERENCE, "cells": [*cells[:at], *mine, *cells[at:]]}))
+    submission = read_submission(path, max_mb=20, max_cells=500)
+    return given_of(restore_given(submission.notebook, TEMPLATE), TEMPLATE)
+
+
+def test_the_constants_and_the_given_code_are_looked_at(tmp_path: Path) -> None:
+    found = given(tmp_path)
+    assert {name: set(found.constants[name]) for name in CONSTANTS} == {k: {v} for k, v in CONSTANTS.items()}
+    assert {"Batches.__init__", "Batches.__iter__", "Batches.__len__", "load_mnist"} <= found.codes.keys()
+
+
+@pytest.mark.parametrize(
+    ("own", "gone"),
+    [
+        ("EPOCHS = 2 * 7", {"EPOCHS"}),  # what a line computes is not known
+        ("for EPOCHS in (1, 2): pass", {"EPOCHS"}),
+        ("def load_mnist(train): ...", {"load_mnist"}),
+        ("Batches.__iter__ = lambda self: iter([])", {"Batches.__init__", "Batches.__len__", "Batches.__iter__"}),
+        ("class Batches: ...", {"Batches.__init__", "Batches.__len__", "Batches.__iter__"}),
+        ("%%capture\nEPOCHS = len('abc')", {"EPOCHS"}),
+    ],
+)
+def test_what_a_line_says_openly_is_left_out(tmp_path: Path, own: str, gone: set[str]) -> None:
+    before, after = given(tmp_path), given(tmp_path, own)
+    assert {*before.constants, *before.codes} - {*after.constants, *after.codes} == gone
+
+
+def test_every_value_that_a_line_gives_a_constant_is_right(tmp_path: Path) -> None:
+    assert given(tmp_path, "EPOCHS = 9", "EPOCHS = 12  # better").constants["EPOCHS"] == {7, 9, 12}
+
+
+def test_nothing_is_compared_where_the_notebook_comes_from_elsewhere(tmp_path: Path) -> None:
+    foreign: Notebook = {**REFERENCE, "cells": [cell for cell in REFERENCE["cells"] if cell["id"] == "encoder"]}
+    assert given_of(restore_given(foreign, TEMPLATE), TEMPLATE) == Given()
+
+
+@pytest.fixture(scope="module")
+def ran() -> dict[str, Any]:
+    """Names as IPython leaves them that has run the template's own cells, but for those that need data."""
+    shell = InteractiveShell()
+    shell.run_cell("from __future__ import annotations")  # holds for all cells after it
+    for cell in filter(is_code, TEMPLATE["cells"]):
+        if cell["id"] in {"setup", "constants", "plots", "self-check"}:
+            shell.run_cell("\n" * 7 + source_of(cell))
+        if cell["id"] in {"data", "comparison"}:
+            for node in ast.parse(source_of(cell)).body:
+                if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                    shell.run_cell(ast.get_source_segment(source_of(cell), node))
+    names: dict[str, Any] = shell.user_ns
+    return names
+
+
+def answers(found: Given, names: dict[str, Any], kind: str = "components") -> Evidence:
+    source = Address.of(kind, "vae", QUESTION)
+    constants = np.array([number_of(names, name) for name in found.constants], dtype=np.float32)
+    codes = np.array([fingerprint_of(names, path) for path in found.codes], dtype=np.int64)
+    return Evidence({}, {source.array("constants"): constants, source.array("codes"): codes})
+
+
+def test_what_was_run_is_what_is_given(tmp_path: Path, ran: dict[str, Any]) -> None:
+    assert changed_while_running(answers(given(tmp_path), ran), given(tmp_path), ("vae",)) == ()
+
+
+def patched(self: Any) -> Any:
+    yield self.images, self.labels
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"EPOCHS": 50}, "EPOCHS was 50, which no line of the notebook makes it, just before the VAE was trained."),
+        ({"LEARNING_RATE": 0.01}, "LEARNING_RATE was 0.01, which no line of the notebook makes it,"),
+        ({"LATENT_DIM": "8"}, "LATENT_DIM was no number, which"),
+        ({"LATENT_DIM": None}, "LATENT_DIM was no number, which"),
+        ({"load_mnist": lambda train: None}, "`load_mnist` was not the given code any more"),
+        ({"load_mnist": print}, "`load_mnist` was not the given code any more"),
+        ({"Batches": type("Batches", (), {"__iter__": patched})}, "`Batches.__iter__` was not the given code any more"),
+    ],
+)
+def test_what_only_running_code_can_have_changed_is_told(
+    tmp_path: Path, ran: dict[str, Any], changes: dict[str, Any], says: str
+) -> None:
+    found = given(tmp_path)
+    told = changed_while_running(answers(found, {**ran, **changes}), found, ("vae",))
+    assert any(remark.message.startswith(says) for remark in told)
+    assert all(remark.needs_person for remark in told)
+
+
+def test_each_name_is_told_once_and_for_the_first_time_that_it_was_seen(tmp_path: Path, ran: dict[str, Any]) -> None:
+    found = given(tmp_path)
+    both = [answers(found, {**ran, "EPOCHS": 50}, kind) for kind in ("components", "trained")]
+    (told,) = changed_while_running(Evidence({}, {**both[1].answers, **both[0].answers}), found, ("vae", "cvae"))
+    assert told.message.endswith("just before the VAE was trained.")
+    (late,) = changed_while_running(both[1], found, ("vae",))
+    assert late.message.endswith("after the VAE had been trained.")
+
+
+def test_answers_of_another_size_are_nothing_to_compare(tmp_path: Path, ran: dict[str, Any]) -> None:
+    found = given(tmp_path)
+    evidence = answers(found, ran)
+    short = Evidence({}, {name: array[:1] for name, array in evidence.answers.items()})
+    assert changed_while_running(short, found, ("vae",)) == ()
+
+
+def test_where_everything_is_another_a_few_are_named(tmp_path: Path) -> None:
+    found = given(tmp_path)
+    told = changed_while_running(answers(found, {}), found, ("vae",))
+    assert len(told) == MOST_TOLD + 1
+    assert told[-1].message.endswith("more names of the given cells were not what those make them.")
+
+
+def test_names_that_are_nothing_are_missing() -> None:
+    names: dict[str, object] = {"a": 3, "b": True, "c": 1e300, "d": float("nan"), "E": int, "f": print}
+    assert [number_of(names, name) for name in ("a", "b", "c", "d", "x")] == [3, MISSING, MISSING, MISSING, MISSING]
+    assert [fingerprint_of(names, path) for path in ("a", "E.__add__", "E.x", "f", "x.y")] == [MISSING] * 5

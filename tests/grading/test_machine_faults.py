@@ -1,0 +1,151 @@
+"""What works for a student and fails only where it is graded goes to a person, with the reason; nothing else does."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from toy_exercise import Toy, notebook, running
+
+from grader.grading.judge import judge
+from grader.grading.machine_faults import left_to_a_person, missing_here
+from grader.records import Address, Blame, CellRun, Evidence, Fault, Notebook
+from grader.sandbox.in_box.frames import CellStatus
+
+ASKED = Address.of("components", "one", "function")
+LATER = Address.of("components", "two", "function")
+NO_PACKAGE = "ModuleNotFoundError: No module named 'lightning'"
+CUDA = "RuntimeError: Found no NVIDIA driver on your system."
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (NO_PACKAGE, "the package lightning is not installed"),
+        ("ModuleNotFoundError: No module named 'torch_xla.core'", "the package torch_xla.core is not installed"),
+        (
+            "ImportError: cannot import name 'v3' from 'torchvision.transforms' (a/b.py)",
+            "torchvision.transforms has no v3",
+        ),
+        (CUDA, "there is no such GPU"),
+        ("AssertionError: Torch not compiled with CUDA enabled", "there is no such GPU"),
+        ("RuntimeError: PyTorch is not linked with support for mps devices", "there is no such GPU"),
+        ("RuntimeError: Attempting to deserialize object on a CUDA device but it is False", "there is no such GPU"),
+        ("URLError: <urlopen error [Errno -3] Temporary failure in name resolution>", "there is no network"),
+        ("ConnectionError: HTTPSConnectionPool(host='x'): Max retries exceeded", "there is no network"),
+        ("LocalEntryNotFoundError: outgoing traffic has been disabled", "there is no network"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'weights.pt'", "there is no such file"),
+        ("OSError: [Errno 30] Read-only file system: '/data'", "there is no such place to write to"),
+        ("TclError: no display name and no $DISPLAY environment variable", "there is no screen"),
+        ("ExecutableNotFound: failed to execute 'dot'", "there is no such program"),
+        ("NameError: name 'np' is not defined", ""),
+        ("RuntimeError: mat1 and mat2 shapes cannot be multiplied", ""),
+        ("ValueError: expected 8 latents", ""),
+        ("", ""),
+    ],
+)
+def test_errors_that_come_of_the_machine_are_told_from_others(error: str, says: str) -> None:
+    assert missing_here(error) == says
+
+
+def handed_in(source: str, **saved: Any) -> Notebook:
+    """A solution that the student ran, with one cell of their own at the top, and what is saved of it."""
+    made = notebook.submission([source])
+    for count, cell in enumerate(made["cells"]):
+        cell["execution_count"] = count + 1
+    made["cells"][2] |= saved
+    return made
+
+
+def told(submission: Notebook, faults: Mapping[Address, str], **errors: str) -> Mapping[str, Fault]:
+    """The faults, once it is known with which errors cells ended in the run, by `own_0` and the like."""
+    restored = running.restored(submission)
+    ids = [cell["id"].replace("-", "_") for cell in restored.notebook["cells"]]
+    runs = {
+        index: CellRun(index, CellStatus.ERROR if name in errors else CellStatus.OK, 0.1, errors.get(name, ""))
+        for index, name in enumerate(ids)
+    }
+    before = Evidence({}, {}, {source: Fault(Blame.STUDENT, message) for source, message in faults.items()})
+    return left_to_a_person(before, restored, runs).faults
+
+
+def error(name: str, value: str) -> list[dict[str, Any]]:
+    return [{"output_type": "error", "ename": name, "evalue": value, "traceback": []}]
+
+
+def test_an_answer_that_needs_what_is_not_there_is_nobodys_mistake() -> None:
+    fault = told(handed_in("x = 1"), {ASKED: f"{CUDA}, in your line `x.cuda()`"})[ASKED]
+    assert fault.blame is Blame.MACHINE
+    assert fault.message == f"there is no such GPU where this was graded: {CUDA}, in your line `x.cuda()`"
+
+
+def test_names_that_a_stopped_cell_would_have_defined_are_missing_for_its_reason() -> None:
+    submission = handed_in("import lightning as L\nBase = L.Module\ndef scale(x):\n    return x")
+    faults = {ASKED: "NameError: name 'scale' is not defined", LATER: "`Base` is not defined"}
+    after = told(submission, faults, own_0=NO_PACKAGE)
+    assert {fault.blame for fault in after.values()} == {Blame.MACHINE}
+    assert after[ASKED].message.startswith("cell 3 (")
+    why = (
+        "stopped, because the package lightning is not installed where this was graded: NameError: name 'scale' is not"
+    )
+    assert why in after[ASKED].message
+
+
+def test_what_needs_those_names_in_turn_is_missing_for_the_same_reason() -> None:
+    submission = handed_in("import lightning as L")
+    submission["cells"][3]["source"] = "class Own(L.Module):\n    pass\n\ndef double(x):\n    return 2 * x"
+    errors = {
+        "own_0": "ModuleNotFoundError: No module named 'lightning'",
+        "double": "NameError: name 'L' is not defined",
+    }
+    after = told(submission, {ASKED: "`double` is not defined"}, **errors)
+    assert after[ASKED].blame is Blame.MACHINE
+
+
+@pytest.mark.parametrize(
+    ("saved", "fault"),
+    [
+        ({"outputs": error("ModuleNotFoundError", "No module named 'lightning'")}, "`scale` is not defined"),
+        ({"execution_count": None}, "`scale` is not defined"),  # never run, while others were
+        ({}, "`other` is not defined"),
+        ({}, "NameError: name 'np' is not defined"),
+        ({}, "ValueError: No"),
+    ],
+)
+def test_what_failed_for_the_student_or_for_another_reason_is_theirs(saved: dict[str, Any], fault: str) -> None:
+    submission = handed_in("import lightning as L\ndef scale(x):\n    return x", **saved)
+    after = told(submission, {ASKED: fault}, own_0=NO_PACKAGE)
+    assert after[ASKED] == Fault(Blame.STUDENT, fault)
+
+
+def test_an_error_that_the_saved_outputs_show_is_theirs_wherever_it_comes_up() -> None:
+    submission = handed_in("x.cuda()", outputs=error("RuntimeError", CUDA.partition(": ")[2]))
+    assert told(submission, {ASKED: CUDA}, own_0=CUDA)[ASKED].blame is Blame.STUDENT
+
+
+def test_of_a_notebook_that_shows_no_run_at_all_a_person_decides() -> None:
+    submission = handed_in("import lightning as L\ndef scale(x):\n    return x")
+    for cell in submission["cells"]:
+        cell["execution_count"] = None
+    after = told(
+        submission, {ASKED: "`scale` is not defined"}, own_0="ModuleNotFoundError: No module named 'lightning'"
+    )
+    assert after[ASKED].blame is Blame.MACHINE
+
+
+def test_faults_that_are_not_the_students_stay_what_they_are() -> None:
+    ours = Fault(Blame.OURS, f"the probe gave no answer ({CUDA})")
+    restored = running.restored(copy.deepcopy(handed_in("x = 1")))
+    assert left_to_a_person(Evidence({}, {}, {ASKED: ours}), restored, {}).faults[ASKED] == ours
+
+
+def test_a_check_that_lacks_such_an_answer_is_undecided_and_says_why() -> None:
+    rubric = running.rubric()
+    fault = Fault(Blame.MACHINE, f"there is no such GPU where this was graded: {CUDA}")
+    items = judge(Evidence({}, {}, {ASKED: fault}), rubric, Toy().checks)
+    (check,) = [check for item in items for check in item.checks if "NVIDIA" in check.message]
+    assert check.outcome == "needs_review"
+    assert check.message.startswith("there is no such GPU where this was graded: ")
+    assert check.message.endswith("; a person decides")

@@ -1,0 +1,123 @@
+"""Preloading: never heard of when it fails, and done once for all who ask."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from grader.exercises.vae_mnist.checks import pictures
+from grader.grading.preloading import BEHIND, Preloading
+
+
+def fails() -> None:
+    raise ValueError("unheard")
+
+
+def until(met: threading.Event) -> None:
+    assert met.wait(20)
+
+
+def test_a_fault_of_the_work_is_dropped_and_the_next_is_done() -> None:
+    done = threading.Event()
+    Preloading(fails, done.set).go()
+    until(done)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere niceness is a whole process's")
+def test_its_thread_alone_steps_back() -> None:
+    niceness: list[int] = []
+    done = threading.Event()
+
+    def look() -> None:
+        niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    Preloading(look, done.set).go()
+    until(done)
+    assert niceness == [max(own, BEHIND)]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
+@pytest.fixture
+def _nothing_remembered() -> None:
+    pictures._remembered.clear()
+
+
+@pytest.mark.usefixtures("_nothing_remembered")
+def test_what_two_ask_for_at_once_is_made_once() -> None:
+    made: list[int] = []
+
+    def make() -> int:
+        made.append(1)
+        time.sleep(0.1)
+        return 7
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(pictures.remembered, "number", make, np.zeros(3)) for _ in range(8)]
+    assert [one.result() for one in asked] == [7] * 8
+    assert made == [1]
+
+
+@pytest.mark.usefixtures("_nothing_remembered")
+def test_what_could_not_be_made_is_made_again_and_both_hear_why() -> None:
+    began = threading.Event()
+
+    def make() -> int:
+        began.set()
+        time.sleep(0.1)
+        raise KeyError("no")
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(pictures.remembered, "number", make)
+        until(began)
+        second = pool.submit(pictures.remembered, "number", make)
+        for one in (first, second):
+            with pytest.raises(KeyError, match="no"):
+                one.result()
+    assert pictures.remembered("number", lambda: 8) == 8
+
+
+@pytest.mark.usefixtures("_nothing_remembered")
+def test_forgetting_leaves_what_is_being_made() -> None:
+    for number in range(3 * pictures.MOST):
+        assert pictures.remembered(f"number {number}", lambda number=number: number) == number  # type: ignore[misc]
+    assert len(pictures._remembered) <= pictures.MOST
+
+
+def test_works_wait_while_they_must() -> None:
+    first, second, third = threading.Event(), threading.Event(), threading.Event()
+    paused = threading.Event()
+
+    def work() -> None:
+        first.set()
+        until(paused)
+
+    preloading = Preloading(work, fails, second.set, third.set)
+    assert not first.wait(0.1), "nothing begins by itself"
+    preloading.go()
+    until(first)
+    preloading.pause()
+    paused.set()
+    assert not second.wait(0.2), "what is being done goes on, the next waits"
+    preloading.go()
+    until(third)
+    preloading.go()  # once more is no harm
+    assert second.is_set()
+
+
+def test_leaving_lets_what_was_begun_end_and_begins_nothing() -> None:
+    first, last, never = threading.Event(), threading.Event(), threading.Event()
+    with Preloading(first.set, last.set) as preloading:
+        preloading.go()
+        until(first)
+        preloading.pause()
+    until(last)
+    with Preloading(never.set):
+        pass
+    assert not never.wait(0.1)

@@ -1,0 +1,122 @@
+"""Boxes that are started before it is known what they will run: they wait with nothing in them, and go unneeded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import ClassVar
+
+import psutil
+import pytest
+import toy_exercise
+from toy_exercise import running
+
+from grader.grading import run as engine
+from grader.grading.plan import plan_frame
+from grader.records import Limits
+from grader.sandbox import supervisor as boxes
+from grader.sandbox.backend import ENGINE, PROBE
+from grader.sandbox.bubblewrap import Bubblewrap
+from grader.sandbox.in_box.frames import CellStep
+from grader.sandbox.supervisor import Keeper
+
+PROBED = toy_exercise.Toy.in_box
+UNWRITTEN = "def {0}(model, steps):\n    raise NotImplementedError('later')"
+
+SPOILING = "def {0}(model, steps):\n    model.clear()"
+
+
+def box() -> tuple[Keeper, Limits]:
+    limits = running.rubric().limits
+    return Keeper(Bubblewrap(), {ENGINE: engine.ENGINE_FOLDER, PROBE: PROBED}, limits, gpu=False), limits
+
+
+def printed(keeper: Keeper, limits: Limits, source: str) -> str:
+    step = CellStep(0, source, 20)
+    kept = keeper.keep(plan_frame([step], running.rubric().interface, limits), lambda *_: None, lambda _: None)
+    return "".join(output["text"] for output in kept.inbox.outputs[0])
+
+
+@pytest.mark.parametrize("modules", [(), ("colorsys",), ("no_such_module", "colorsys")])
+def test_what_was_to_be_imported_is_there_and_no_name_of_it(modules: Sequence[str]) -> None:
+    keeper, limits = box()
+    if modules:
+        keeper.warm(modules, limits)
+    source = "import sys\nprint('colorsys' in sys.modules, 'colorsys' in globals())"
+    assert printed(keeper, limits, source) == f"{bool(modules)} False\n"
+
+
+def test_a_box_that_nobody_needs_is_gone_with_all_that_it_started() -> None:
+    before = psutil.Process().num_fds()
+    keeper, limits = box()
+    keeper.warm(("colorsys",), limits)
+    family: list[psutil.Process] = []
+    deadline = time.monotonic() + 30
+    while len(family) < 4 and time.monotonic() < deadline:  # launcher, two of bubblewrap's, the runner, its kernel
+        family = [child for child in psutil.Process().children(recursive=True) if child.is_running()]
+        time.sleep(0.05)
+    keeper.end()
+    assert len(family) >= 4
+    assert not [process for process in family if process.is_running() and process.status() != "zombie"]
+    assert psutil.Process().num_fds() <= before
+
+
+TWO = ["warm", "warm"]
+
+
+class Counted(Keeper):
+    """Remembers which boxes were started, warmed and ended unneeded."""
+
+    told: ClassVar[list[str]] = []
+
+    def warm(self, imports: Sequence[str], limits: Limits) -> None:
+        self.told.append("warm")
+        super().warm(imports, limits)
+
+    def end(self) -> None:
+        self.told.append("end")
+        super().end()
+
+
+@pytest.mark.parametrize(
+    ("changed", "train", "told"),
+    [
+        ({}, True, TWO),
+        ({}, False, ["warm"]),
+        ({"train_one": UNWRITTEN.format("train_one"), "train_two": UNWRITTEN.format("train_two")}, True, ["warm"]),
+        ({"train_one": UNWRITTEN.format("train_one")}, True, TWO),
+        ({"setup": "import os\nos._exit(0)"}, True, TWO),
+        ({"train_one": SPOILING.format("train_one"), "train_two": SPOILING.format("train_two")}, True, [*TWO, "end"]),
+    ],
+    ids=["right", "components", "unwritten", "one part", "dies", "nothing to decode"],
+)
+def test_it_is_started_where_something_may_be_decoded(
+    changed: dict[str, str], train: bool, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Counted.told.clear()
+    monkeypatch.setattr(boxes, "Keeper", Counted)
+    running.run(train=train, changed=changed)
+    assert Counted.told == told
+
+
+def test_a_supply_gives_the_box_that_waits_and_ends_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    Counted.told.clear()
+    monkeypatch.setattr(boxes, "Keeper", Counted)
+    limits = running.rubric().limits
+    before = psutil.Process().num_fds()
+    with engine.supply(toy_exercise.Toy(), limits, {}, "bubblewrap") as supply:
+        supply.ready(1)
+        supply.ready(3)
+        assert printed(supply.take(), limits, "import sys\nprint('json' in sys.modules)") == "True\n"
+    assert Counted.told == ["warm", "warm", "warm", "end", "end"]
+    assert psutil.Process().num_fds() <= before
+
+
+def test_boxes_that_wait_are_ended_by_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    Counted.told.clear()
+    monkeypatch.setattr(boxes, "Keeper", Counted)
+    supply = engine.supply(toy_exercise.Toy(), running.rubric().limits, {}, "bubblewrap")
+    supply.ready(1)
+    with pytest.raises(KeyError), supply:
+        raise KeyError("a notebook that cannot be read")
+    assert Counted.told == ["warm", "end"]

@@ -1,0 +1,68 @@
+"""Where a box's control groups are made, on a machine that is only a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grader.sandbox import kernel_limits
+from grader.sandbox.kernel_limits import Cgroups
+
+
+@pytest.fixture
+def unified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with groups of version 2, and us in a group two below the root."""
+    own = tmp_path / "user" / "session"
+    own.mkdir(parents=True)
+    (tmp_path / "cgroup.controllers").touch()
+    for folder in (tmp_path, tmp_path / "user", own):
+        (folder / "cgroup.procs").touch()
+    monkeypatch.setattr(kernel_limits, "ROOT", tmp_path)
+    monkeypatch.setattr(kernel_limits, "_own", lambda *_: own)
+    return own
+
+
+def test_a_group_is_made_in_our_own_where_it_may(unified: Path) -> None:
+    (folder,) = Cgroups(100, 20).folders
+    assert folder.parent == unified
+    assert (folder / "memory.max").read_text() == str(100 << 20)
+    assert (folder / "pids.max").read_text() == "20"
+
+
+def test_a_group_is_made_further_up_where_our_own_does_not_hand_its_controllers_on(
+    unified: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Path] = []
+
+    def refuses(_: Cgroups, folder: Path, settings: dict[str, int]) -> bool:
+        tried.append(folder.parent)
+        return False
+
+    monkeypatch.setattr(Cgroups, "_make", refuses)
+    assert Cgroups(100, 20).folders == []
+    assert tried == [unified, unified.parent, unified.parents[1]]
+
+
+def test_a_place_whose_processes_we_may_not_move_is_passed_over(unified: Path) -> None:
+    (unified / "cgroup.procs").unlink()
+    (folder,) = Cgroups(100, 20).folders
+    assert folder.parent == unified.parent
+
+
+def test_each_box_has_its_share_of_the_cores_where_groups_are_of_version_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for controller in ("memory", "pids", "cpu"):
+        (tmp_path / controller).mkdir()
+    monkeypatch.setattr(kernel_limits, "ROOT", tmp_path)
+    monkeypatch.setattr(kernel_limits, "_own", lambda _, root: root)
+    made = Cgroups(100, 20)
+    assert [folder.parent.name for folder in made.folders] == ["memory", "pids", "cpu"]
+    assert (made.folders[2] / "cpu.shares").read_text() == "1024"
+    assert len(made.join) == 3
+
+
+def test_no_group_is_made_where_none_is_wanted(unified: Path) -> None:
+    assert Cgroups(100, 20, wanted=False).folders == []
+    assert [path.name for path in unified.iterdir()] == ["cgroup.procs"]

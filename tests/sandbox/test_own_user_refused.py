@@ -1,0 +1,105 @@
+"""Where a box without namespaces could not keep a notebook in, it is refused in one line that says what to do."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+from python_for_all import AS_ROOT
+from small_box import kept
+from toy_exercise import running
+
+from grader.errors import BoxError
+from grader.records import Status
+from grader.sandbox import own_user
+from grader.sandbox.backend import ENGINE
+from grader.sandbox.in_box.frames import Address
+from grader.sandbox.own_user import OwnUser
+from grader.sandbox.supervisor import Keeper
+
+pytestmark = pytest.mark.usefixtures("own_user")
+needs_root = pytest.mark.skipif(not AS_ROOT, reason="only root can give a box a user of its own")
+
+
+@needs_root
+def test_what_only_root_may_read_of_the_graders_is_copied_for_the_box(tmp_path: Path) -> None:
+    (tmp_path / "runner.py").write_text("import os\nos.write(1, b'nonsense ' + os.environ['BOX_ENGINE'].encode())")
+    for path in (tmp_path, tmp_path / "runner.py"):
+        path.chmod(0o700)
+    run = Keeper(OwnUser(), {ENGINE: tmp_path}, running.rubric().limits, gpu=False)
+    copy = run._command.environment["BOX_ENGINE"]
+    assert Path(copy, "runner.py").stat().st_uid == 0
+    assert stat.S_IMODE(Path(copy, "runner.py").stat().st_mode) == 0o640
+    assert "nonsense" in run.keep(running.plan(), lambda *_: None, lambda _: None).event
+    assert not Path(copy).exists()
+
+
+@needs_root
+def test_without_landlock_what_strangers_read_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        course = Path(name)
+        course.chmod(0o755)
+        (course / "rubric.yaml").write_text("points")
+        line = rf"^isolation 'user': .*: expected that no other user may read it, .* try `chmod go-rwx .*{name}"
+        with pytest.raises(BoxError, match=line) as error:
+            kept("tell(1)", backend=OwnUser(("landlock",), private=[course]))
+        assert "\n" not in str(error.value)
+        course.chmod(0o700)
+        with pytest.raises(BoxError) as error:
+            kept("tell(1)", backend=OwnUser(("landlock",), private=[course]))
+        assert name not in str(error.value)  # but for the checkout's
+
+
+@needs_root
+def test_without_landlock_a_course_that_is_closed_to_strangers_is_graded(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        Path(name, "grader").mkdir(0o700)
+        monkeypatch.setattr("grader.sandbox.own_user.grader.__file__", f"{name}/grader/__init__.py")
+        script = f"tell(tried(lambda: os.listdir({name + '/grader'!r}))[0])"
+        run = kept(script, backend=OwnUser(("landlock",), private=[Path(name, "grader")]))
+        assert run.inbox.answers[Address("small.box/value")] == b'"refused"'
+        assert run.status is Status.OK
+
+
+@needs_root
+def test_a_python_of_roots_alone_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        Path(name, "python").symlink_to("/usr/bin/env")
+        monkeypatch.setattr("grader.sandbox.own_user.python_program", lambda: f"{name}/python")
+        with pytest.raises(BoxError, match=rf"expected a Python that every user may run.*chmod o\+x {name}`"):
+            kept("tell(1)", backend=OwnUser())
+
+
+@needs_root
+def test_a_temporary_folder_of_roots_alone_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(BoxError, match="set TMPDIR to another, or `chmod"):
+        kept("tell(1)", backend=OwnUser())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_machine_that_cannot_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    with pytest.raises(BoxError, match=r"^isolation 'user': the numbers of the kernel calls of riscv64 are not known"):
+        OwnUser()
+    monkeypatch.undo()
+    monkeypatch.setattr(own_user, "powers_missing", lambda: ["CAP_SETUID"])
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(
+        BoxError, match=r"lacks CAP_SETUID; start the container with these, or run the grader as an ord"
+    ):
+        OwnUser()
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(
+        BoxError, match=r"Landlock alone would keep your files: expected Linux 6\.2 or later.*got version 2"
+    ):
+        OwnUser(offered=2)
+
+
+def test_a_layer_that_is_none_is_one_line() -> None:
+    with pytest.raises(BoxError, match=r"^layer 'network': expected one of another user, landlock, "):
+        OwnUser(("network",))

@@ -1,0 +1,191 @@
+"""The keeper and a runner that lies: whatever comes out of a box, `keep` ends with a status and a sentence."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from toy_exercise import running
+
+from grader.errors import BoxError
+from grader.records import Limits, Status
+from grader.sandbox.backend import Command, Contents, backend_named
+from grader.sandbox.in_box.frames import Address, Answer, At, Event, Note, Stage, StageEnd
+from grader.sandbox.inbox import Inbox
+from grader.sandbox.supervisor import Keeper, Kept
+
+WIRE = Path(__file__).parents[2] / "grader" / "in_box"
+START = """
+import json, os, struct, sys, time
+def raw(data):
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+def send(name, data=b""):
+    data = data if isinstance(data, bytes) else json.dumps(data).encode()
+    raw(struct.pack(">II", len(name.encode()), len(data)) + name.encode() + data)
+"""
+
+
+@dataclass
+class FakeBackend:
+    """Runs a script instead of a box."""
+
+    script: str
+    name: str = "fake"
+    without: frozenset[str] = frozenset()
+    limits_itself: bool = False
+
+    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
+        return Command([sys.executable, "-S", "-c", START + self.script], {})
+
+
+def kept(script: str, questions: dict[str, bytes] | None = None, **limits: float) -> Kept:
+    """What is left of a run of the script."""
+    keeper = Keeper(FakeBackend(script), {}, running.rubric(**limits).limits, gpu=False)
+    return keeper.keep(running.plan(), lambda stage, _: (questions or {}).get(stage), lambda _: None)
+
+
+def inbox(**limits: float) -> Inbox:
+    return Inbox(running.rubric(**limits).limits)
+
+
+@pytest.mark.parametrize(
+    ("script", "event"),
+    [
+        ("raw(b'\\xff' * 1000)", "frame name of 4294967295 bytes, at most 200 allowed"),
+        ("raw(struct.pack('>II', 3, 2**32 - 1) + b'abc')", "frame of 4294967295 bytes, at most 6000000 allowed"),
+        ("raw(struct.pack('>II', 2, 0) + b'\\xff\\xff')", "frame name is not UTF-8"),
+        ("raw(struct.pack('>II', 4, 9) + b'done')", "the stream ended inside a frame"),
+    ],
+)
+def test_nonsense_on_the_pipe_ends_the_run_with_one_sentence(script: str, event: str) -> None:
+    run = kept(script)
+    assert run.status is Status.KILLED
+    assert run.event == f"the run was ended: it sent back more than it may, or nonsense ({event})"
+
+
+def test_a_runner_that_says_nothing_is_a_box_that_did_not_start() -> None:
+    run = kept("print('an error of ours', file=sys.stderr); sys.exit(1)")
+    assert (run.status, run.event) == (Status.BOX_ERROR, "the box did not start")
+    assert "an error of ours" in run.log_tail
+
+
+def test_a_runner_that_never_ends_is_ended() -> None:
+    run = kept("send('at', {'cell': 0})\ntime.sleep(60)", wall_s=1)
+    assert (run.status, run.event) == (Status.TIMEOUT, "the run was ended: it took longer than 1 s")
+    assert run.wall_s < 5
+
+
+def test_a_flood_on_the_log_keeps_its_end() -> None:
+    run = kept("sys.stderr.write('x' * 30_000_000 + 'the end'); send('done')")
+    assert run.status is Status.OK
+    assert len(run.log_tail) <= 20_000
+    assert run.log_tail.endswith("the end")
+
+
+def test_questions_are_given_by_stage_and_refused_otherwise() -> None:
+    script = "send('want/a.b'); send('want/no.thing'); time.sleep(0.5); got = os.read(0, 10**6)\n"
+    script += "send('note/a.b/got', {'error': got.decode('latin1')[-60:]}); send('done')"
+    message = kept(script, {"a.b": b"QUESTIONS"}).inbox.notes[Address("a.b/got")].error
+    assert "questions/a.bQUESTIONS" in message
+    assert message.endswith("refused/no.thing")
+
+
+def test_everything_is_over_when_keep_returns() -> None:
+    before = psutil.Process().num_fds()
+    kept("import subprocess\nsubprocess.Popen(['sleep', '77'])\nsend('done')\ntime.sleep(0.5)")
+    assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "77"]]
+    assert psutil.Process().num_fds() <= before
+
+
+def test_hostile_frames_are_counted_or_cleaned_and_never_raise() -> None:
+    box = inbox()
+    frames: list[tuple[str, bytes]] = [
+        ("", b""),
+        ("cell", b"{}"),
+        ("cell/²", b"{}"),
+        ("cell/-1", b"{}"),
+        ("cell/99999999999999999999", b'{"status": "ok", "seconds": 1}'),
+        ("cell/1", b'{"status": "ok", "seconds": NaN}'),
+        ("cell/1", b'{"status": "ok", "seconds": 1' + b"0" * 900 + b"}"),
+        ("cell/1", b'{"status": ["ok"], "seconds": 1}'),
+        ("cell/1", b"[" * 100_000),
+        ("cell/1", b"[1, 2]"),
+        ("cell/1", b"\xff\xfe"),
+        ("at", b'{"cell": 1' + b"0" * 900 + b"}"),
+        ("at", b"7"),
+        ("note/a/b/c", b'{"error": {"a": 1}}'),
+        ("stage/" + "s" * 150, b'{"status": 5}'),
+        ("event", b'{"ours": null}'),
+        ("unknown/kind", b"{}"),
+    ]
+    for name, data in frames:
+        box.put(name, data)
+    assert box.cells == {}
+    assert box.running == At()
+
+
+def test_text_of_the_box_can_be_printed_and_written() -> None:
+    box = inbox()
+    box.put("note/s.t/q", b'{"error": "a\\ud800b\\u001b[31mc\\nd\\u202ee"}')
+    box.put("at", b'{"stage": "\\u001b]0;title\\u0007"}')
+    assert box.running == At()
+    box.put("event", b'{"ours": "\\u001b]0;title\\u0007"}')
+    box.put("cell/1", b'{"status": "error", "seconds": 1, "error": "' + b"e" * 5000 + b'"}')
+    assert box.notes[Address("s.t/q")].error == "a b [31mc d e"
+    assert box.faults == ["]0;title"]
+    assert len(box.cells[1].error) <= 400
+
+
+@pytest.mark.parametrize("asked", ["end", "clear", "", "nonsense", 5, None, ["end"], {"end": 1}])
+def test_what_a_cell_asked_for_is_one_of_two_words_or_nothing(asked: object) -> None:
+    box = inbox()
+    box.put("cell/1", json.dumps({"status": "ok", "seconds": 1, "asked": asked, "outputs": []}).encode())
+    assert box.cells[1].asked == (asked if asked in ("end", "clear") else "")
+
+
+def test_a_cell_that_is_told_again_without_outputs_keeps_them() -> None:
+    box = inbox()
+    box.put("cell/1", b'{"status": "ok", "seconds": 1, "outputs": [{"output_type": "stream"}]}')
+    box.put("cell/1", b'{"status": "died", "seconds": 1}')
+    assert (box.cells[1].status, box.outputs[1]) == ("died", [{"output_type": "stream"}])
+
+
+def test_answers_after_the_seal_change_nothing() -> None:
+    box = inbox()
+    box.put("answer/trained.one/state", b"first")
+    box.put("answer/trained.one/state", b"second")
+    box.sealed.add(Stage("trained.one"))
+    box.put("answer/trained.one/state", b"forged")
+    box.put("note/trained.one/history", b'{"error": "forged", "ours": true}')
+    assert box.answers == {Address("trained.one/state"): b"second"}
+    assert box.notes == {}
+
+
+def test_what_a_box_may_send_is_bounded_in_bytes_and_in_number() -> None:
+    box = inbox(evidence_mb=1)
+    for n in range(5000):
+        box.put(f"answer/s.t/{n}", b"")
+        box.put(f"note/s.t/n{n}", b"{}")
+        box.put(f"stage/s.{n}", b'{"status": "ok"}')
+        box.put("event", b"{}")
+    assert len(box.answers) == Answer.bound.frames == 1000
+    assert len(box.notes) == Note.bound.frames == 1000
+    assert len(box.stages) == StageEnd.bound.frames == 1000
+    assert len(box.faults) == Event.bound.frames == 20
+    box = inbox(evidence_mb=1)
+    box.put("answer/s.t/0", b"x" * 600_000)
+    box.put("answer/s.t/1", b"x" * 600_000)
+    assert list(box.answers) == ["s.t/0"]
+    assert "more than the 1 MB" in box.notes[Address("s.t/1")].error
+    assert sum(map(len, box.answers.values())) <= 1_000_000
+    assert box.room_bytes >= 4096
+
+
+def test_an_unknown_backend_is_one_line() -> None:
+    with pytest.raises(BoxError, match=r"^isolation 'jail': expected one of bubblewrap, container, user, none$"):
+        backend_named("jail")

@@ -1,4 +1,4 @@
-"""What a class costs beside its submissions: one at a time against two, the keeper's memory, a regrade of stored runs.
+"""What a class costs beside its submissions: one at a time against two, the parent's memory, a regrade of stored runs.
 
 The submissions are the toy exercise's, so that what is measured is the grader's own. Run by `make bench-class`; the
 number of submissions may be given.
@@ -39,18 +39,23 @@ def main(count: int) -> None:
         for workers in (1, 2):
             out = folder / f"workers{workers}"
             took[workers], peak = _run("grade-class", submissions, rubric, out, environment, "--workers", str(workers))
-            print(f"{count} submissions, {workers} at once: {took[workers]:.0f} s, keeper {peak:.0f} MB", flush=True)
+            print(
+                f"{count} submissions, {workers} at once: {took[workers]:.0f} s, supervisor {peak:.0f} MB", flush=True
+            )
         print(f"ratio {took[2] / took[1]:.3f}")
         print(f"the same gradebook but for times: {_gradebook(folder / 'workers1') == _gradebook(folder / 'workers2')}")
         for large in LARGE:
             out = folder / f"large{large}"
             many = _many(folder, submissions, folder / "workers2", large, out)
             seconds, peak = _run("grade-class", many, rubric, out, environment, "--workers", "2")
-            print(f"{large} submissions, all but four graded before: {seconds:.0f} s, keeper {peak:.0f} MB", flush=True)
+            print(
+                f"{large} submissions, all but four graded before: {seconds:.0f} s, supervisor {peak:.0f} MB",
+                flush=True,
+            )
         rubric.write_text(rubric.read_text().replace("full_at: 0.1", "full_at: 0.2"))
         for _ in range(2):
             seconds, peak = _run("regrade", folder / "large200", rubric, None, environment, "--workers", "2")
-            print(f"regrade of 200: {seconds:.1f} s, keeper {peak:.0f} MB", flush=True)
+            print(f"regrade of 200: {seconds:.1f} s, supervisor {peak:.0f} MB", flush=True)
 
 
 def _submissions(folder: Path, count: int) -> Path:
@@ -80,15 +85,15 @@ def _many(folder: Path, submissions: Path, graded: Path, count: int, out: Path) 
 def _run(
     verb: str, where: Path, rubric: Path, out: Path | None, environment: dict[str, str], *more: str
 ) -> tuple[float, float]:
-    """Seconds, and the keeper's peak memory in MB."""
+    """Seconds, and the supervisor's peak memory in MB."""
     line = [sys.executable, "-m", "grader", verb, str(where), "--rubric", str(rubric), *more]
     line += ["--out", str(out), "--seed", SEED] if out else []
     started, peak = time.perf_counter(), 0.0
     with subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as grader:
-        keeper = psutil.Process(grader.pid)
+        supervisor = psutil.Process(grader.pid)
         while grader.poll() is None:
             try:
-                peak = max(peak, keeper.memory_info().rss / 1e6)
+                peak = max(peak, supervisor.memory_info().rss / 1e6)
             except psutil.Error:
                 break
             time.sleep(0.05)

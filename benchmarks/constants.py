@@ -29,10 +29,8 @@ import torch
 from grader.audit import corpus
 from grader.exercises.vae_mnist.checks import real
 from grader.exercises.vae_mnist.checks.pictures import digit_moments
-from grader.exercises.vae_mnist.classifier import judge
-from grader.exercises.vae_mnist.metrics.agreement import label_agreement
-from grader.exercises.vae_mnist.metrics.frechet import normalised_frechet_distance
-from grader.exercises.vae_mnist.metrics.reconstruction import explained_variance
+from grader.exercises.vae_mnist.classifier import classify
+from grader.exercises.vae_mnist.metrics import explained_variance, label_agreement, normalised_frechet_distance
 from grader.notebook.format import is_code, source_of
 
 TABLE = Path("docs/constants.csv")
@@ -149,9 +147,9 @@ def _looked_at(scope: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[dic
         mu, _ = model.encoder(images, *told)
         again = model.decoder(mu, *told).numpy().clip(0, 1)
         new = (scope["sample_cvae"](model, asked) if told else scope["sample_vae"](model, DRAWN)).numpy().clip(0, 1)
-        seen = judge(new)
+        seen = classify(new)
         found[f"explained_{part}"] = explained_variance(x, again, real.mean_image())
-        found[f"kept_{part}"] = label_agreement(y, judge(again).labels).overall
+        found[f"kept_{part}"] = label_agreement(y, classify(again).labels).overall
         found[f"frechet_{part}"] = normalised_frechet_distance(seen.features, digit_moments())
         if told:
             found["requested"] = label_agreement(asked.numpy(), seen.labels).overall

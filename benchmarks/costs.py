@@ -9,7 +9,7 @@ import csv
 from pathlib import Path
 
 from grader.audit import corpus
-from grader.report.points import points_text
+from grader.report.text import points_text
 from grader.rubric import load_rubric
 
 ROOT = Path(__file__).parents[1]

@@ -20,7 +20,7 @@ from grader.grading.judge import judge
 from grader.notebook.format import is_code, load_notebook
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
-from grader.notebook.saved import compare_saved
+from grader.notebook.saved_outputs import compare_saved
 from grader.records import Address, CellRun, CellStatus, Evidence
 from grader.rubric import load_rubric
 

@@ -79,19 +79,19 @@ samples = sample_cvae(cvae, labels)
 assert samples.shape == (80, 1, 28, 28)""",
 }
 
-_IMPORTS = """from grader.exercises.vae_mnist.classifier import judge
+_IMPORTS = """from grader.exercises.vae_mnist.classifier import classify
 from grader.exercises.vae_mnist.checks import real
 from grader.exercises.vae_mnist.checks import pictures
-from grader.exercises.vae_mnist.metrics.agreement import label_agreement
-from grader.exercises.vae_mnist.metrics.copies import copy_search
-from grader.exercises.vae_mnist.metrics.diversity import class_entropy, distinct_share, spread_against
-from grader.exercises.vae_mnist.metrics.frechet import normalised_frechet_distance
-from grader.exercises.vae_mnist.metrics.reconstruction import explained_variance"""
+from grader.exercises.vae_mnist.metrics import label_agreement
+from grader.exercises.vae_mnist.copies import copy_search
+from grader.exercises.vae_mnist.metrics import class_entropy, distinct_share, spread_against
+from grader.exercises.vae_mnist.metrics import normalised_frechet_distance
+from grader.exercises.vae_mnist.metrics import explained_variance"""
 _RECONSTRUCTION = """x = test_images[:1000].cpu().numpy()
 with torch.no_grad():
     x_hat = {reconstructed}[0].clamp(0, 1).cpu().numpy()
 assert explained_variance(x, x_hat, real.mean_image()) > 0.21
-right = label_agreement(test_labels[:1000].cpu().numpy(), judge(x_hat).labels)
+right = label_agreement(test_labels[:1000].cpu().numpy(), classify(x_hat).labels)
 assert right.overall > 0.36"""
 
 SCORED: dict[str, str] = {
@@ -102,7 +102,7 @@ SCORED: dict[str, str] = {
 with torch.no_grad():
     samples = sample_vae(vae, 2000).clamp(0, 1).cpu().numpy()
 assert samples.shape == (2000, 1, 28, 28)
-seen = judge(samples)
+seen = classify(samples)
 assert (copy_search(samples[:300], real.training_bank()).ratios < 0.4).mean() < 0.18
 assert normalised_frechet_distance(seen.features, pictures.digit_moments()) < 0.65
 assert normalised_frechet_distance(pictures.ink(samples), pictures.ink_moments()) < 0.42
@@ -117,7 +117,7 @@ labels = torch.arange(2000, device=DEVICE) % 10
 with torch.no_grad():
     samples = sample_cvae(cvae, labels).clamp(0, 1).cpu().numpy()
 assert samples.shape == (2000, 1, 28, 28)
-asked, seen = labels.cpu().numpy(), judge(samples)
+asked, seen = labels.cpu().numpy(), classify(samples)
 assert (copy_search(samples[:300], real.training_bank()).ratios < 0.4).mean() < 0.18
 assert spread_against(samples, asked, pictures.digit_deviations()).mean > 0.18
 right = label_agreement(asked, seen.labels)

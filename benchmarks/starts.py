@@ -20,7 +20,7 @@ from grader.rubric import load_rubric
 from grader.sandbox.backend import ENGINE, PROBE, Contents
 from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.in_box.frames import CellStep
-from grader.sandbox.supervisor import Keeper
+from grader.sandbox.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 7
@@ -87,8 +87,10 @@ def _box(rubric: Rubric, exercise: Exercise, *, kernel: bool) -> float:
             (folder / name).write_text((ENGINE_FOLDER / name).read_text())
         began = time.perf_counter()
         contents = Contents({ENGINE: ENGINE_FOLDER if kernel else folder, PROBE: exercise.in_box})
-        keeper = Keeper(Bubblewrap(), contents, rubric.limits, gpu=False)
-        kept = keeper.keep(plan_frame([step], rubric.interface, rubric.limits), lambda *_: None, lambda _: None)
+        supervisor = Supervisor(Bubblewrap(), contents, rubric.limits, gpu=False)
+        kept = supervisor.supervise(
+            plan_frame([step], rubric.interface, rubric.limits), lambda *_: None, lambda _: None
+        )
         seconds = time.perf_counter() - began
     if not kept.inbox.finished:
         raise SystemExit(f"the box did not do its work: {kept.event} {kept.log_tail[-300:]}")

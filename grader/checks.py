@@ -33,7 +33,7 @@ class Measurement:
     more: Measured = field(default_factory=dict)  # measured beside the level
 
 
-def weighed(found: Measurement, *, zero_at: float, full_at: float) -> Finding:
+def scored(found: Measurement, *, zero_at: float, full_at: float) -> Finding:
     """The finding on a measurement; its message holds no number that a student could aim at."""
     level = Level(found.name, found.value, found.standard_error, zero_at, full_at)
     score, borderline = graded(level)
@@ -80,11 +80,11 @@ class Check:
     """What a rubric may pay for: a function of evidence, and what the engine must know about it."""
 
     measure: Measuring
-    weighs_level: bool = False
+    has_thresholds: bool = False
     smaller_is_better: bool = False
     needs_training: bool = False
     presupposes: tuple[Check, ...] = ()
-    spoils_later: bool = True
+    affects_later: bool = True
 
     def __call__(self, evidence: Evidence, part: str, **numbers: float) -> Finding:
         """What the check finds with all the numbers that a rubric gives it.
@@ -92,13 +92,13 @@ class Check:
         Raises:
             NotAnswered: where there is nothing to judge.
         """
-        ends = {name: numbers.pop(name) for name in ENDS} if self.weighs_level else {}
+        ends = {name: numbers.pop(name) for name in ENDS} if self.has_thresholds else {}
         found = self.measure(evidence, part, **numbers)
         if not isinstance(found, Measurement):
             return found
         if not ends:
-            raise TypeError("only a check with weighs_level=True returns a Measurement")
-        return weighed(found, **ends)
+            raise TypeError("only a check with has_thresholds=True returns a Measurement")
+        return scored(found, **ends)
 
     @property
     def name(self) -> str:
@@ -115,26 +115,26 @@ class Check:
         """The numbers that a rubric must give it."""
         taken = inspect.signature(self.measure).parameters.values()
         shape = tuple(number.name for number in taken if number.kind is number.KEYWORD_ONLY)
-        return (*shape, *ENDS) if self.weighs_level else shape
+        return (*shape, *ENDS) if self.has_thresholds else shape
 
 
 def check(
     bare: None = None,
     /,
     *,
-    weighs_level: bool = False,
+    has_thresholds: bool = False,
     smaller_is_better: bool = False,
     needs_training: bool = False,
     presupposes: tuple[Check, ...] = (),
-    spoils_later: bool = True,
+    affects_later: bool = True,
 ) -> Callable[[Measuring], Check]:
     """The function below is a check: `name(evidence, part, *, numbers without defaults)`.
 
-    weighs_level: it returns a `Measurement`, which is weighed between the rubric's `zero_at` and `full_at`.
+    has_thresholds: it returns a `Measurement`, which is weighed between the rubric's `zero_at` and `full_at`.
     smaller_is_better: a rubric's `zero_at` stands above its `full_at`.
     needs_training: it is about what was trained; components alone are judged without it.
     presupposes: checks that must have earned something first, where the item has them; else this one is not judged.
-    spoils_later: what is lost here can have spoilt a later item, which is then judged once more.
+    affects_later: what is lost here can have spoilt a later item, which is then judged once more.
 
     Raises:
         ExerciseError: one line that names the function, where it cannot be such a check.
@@ -144,7 +144,7 @@ def check(
         _refuse(Check(bare), "write `@check()`, with parentheses")
 
     def marked(function: Measuring) -> Check:
-        made = Check(function, weighs_level, smaller_is_better, needs_training, presupposes, spoils_later)
+        made = Check(function, has_thresholds, smaller_is_better, needs_training, presupposes, affects_later)
         _refuse_misuse(made)
         return made
 
@@ -183,10 +183,10 @@ def _refuse_misuse(made: Check) -> None:
     if [parameter.name for parameter in parameters[:2]] != ["evidence", "part"] or not fit:
         got = ", ".join(map(str, parameters))
         _refuse(made, f"expected the arguments (evidence, part, *, numbers without defaults), got ({got})")
-    if made.weighs_level and (own := [number.name for number in numbers if number.name in ENDS]):
-        _refuse(made, f"weighs_level: {' and '.join(own)} are the engine's to take; leave them out of the arguments")
+    if made.has_thresholds and (own := [number.name for number in numbers if number.name in ENDS]):
+        _refuse(made, f"has_thresholds: {' and '.join(own)} are the engine's to take; leave them out of the arguments")
     if made.smaller_is_better and not {*ENDS} <= {*made.numbers}:
-        _refuse(made, f"smaller_is_better is about {' and '.join(ENDS)}; take both, or say weighs_level")
+        _refuse(made, f"smaller_is_better is about {' and '.join(ENDS)}; take both, or say has_thresholds")
     if not isinstance(made.presupposes, tuple) or not all(isinstance(other, Check) for other in made.presupposes):
         _refuse(
             made, f"presupposes: expected a tuple of functions with @check above them, got {made.presupposes!r:.60}"

@@ -38,19 +38,23 @@ class InterfaceSpec:
 class ItemSpec:
     """What the engine must know about one item of the rubric beside its checks."""
 
-    asks_for: tuple[str, ...] = ()  # the interface's names that a student writes for it
-    halves: Mapping[str, str] = field(default_factory=dict)  # how its checks' names begin -> the one name that is meant
-    remarks_beside: tuple[str, ...] = ()  # where its remarks stand, if elsewhere; `name()` is where it is called
-    spoilt_by: tuple[str, ...] = ()  # the earlier items whose mistakes spoil it
+    implements: tuple[str, ...] = ()  # the interface's names that a student writes for it
+    names_by_check: Mapping[str, str] = field(
+        default_factory=dict
+    )  # how its checks' names begin -> the one name that is meant
+    annotate_at: tuple[str, ...] = ()  # where its remarks stand, if elsewhere; `name()` is where it is called
+    depends_on: tuple[str, ...] = ()  # the earlier items whose mistakes spoil it
 
     def meant_by(self, check: str) -> tuple[str, ...]:
         """The names, of those asked for, whose code the check of that name looks at."""
-        return next(((name,) for begin, name in self.halves.items() if check.startswith(begin)), self.asks_for)
+        return next(
+            ((name,) for begin, name in self.names_by_check.items() if check.startswith(begin)), self.implements
+        )
 
     @property
-    def remarks_at(self) -> tuple[str, ...]:
+    def annotated_names(self) -> tuple[str, ...]:
         """The names beside which the item's remarks stand; none if empty."""
-        return self.remarks_beside or self.asks_for
+        return self.annotate_at or self.implements
 
 
 @runtime_checkable
@@ -123,9 +127,9 @@ class Pictured(Exercise, Protocol):
         """What a second reader says beside the classifier of each model's samples `(N, 1, H, W)` in [0, 1], by name."""
 
 
-def asked_names(exercise: Exercise) -> dict[str, tuple[str, ...]]:
+def implemented_names(exercise: Exercise) -> dict[str, tuple[str, ...]]:
     """Item -> the interface's names that a student writes for it, for the items that ask for any."""
-    return {item: spec.asks_for for item, spec in exercise.items.items() if spec.asks_for}
+    return {item: spec.implements for item, spec in exercise.items.items() if spec.implements}
 
 
 def load_exercise(package: str) -> Exercise:
@@ -149,9 +153,11 @@ def load_exercise(package: str) -> Exercise:
 
 def _refuse_unknown_names(exercise: Exercise, where: str) -> None:
     for item, spec in exercise.items.items():
-        for name in spec.halves.values():
-            if name not in spec.asks_for:
+        for name in spec.names_by_check.values():
+            if name not in spec.implements:
                 raise ExerciseError(f"{where}: item {item!r}: halves: the item does not ask for {name!r}")
-        for earlier in spec.spoilt_by:
-            if earlier not in asked_names(exercise):
-                raise ExerciseError(f"{where}: item {item!r}: spoilt_by: {earlier!r} is no item that asks for anything")
+        for earlier in spec.depends_on:
+            if earlier not in implemented_names(exercise):
+                raise ExerciseError(
+                    f"{where}: item {item!r}: depends_on: {earlier!r} is no item that asks for anything"
+                )

@@ -25,7 +25,7 @@ from matplotlib.patches import FancyBboxPatch
 from PIL import Image
 
 from grader.exercises.vae_mnist.data.mnist import ensure_mnist, raw_folder
-from grader.exercises.vae_mnist.metrics.reconstruction import explained_variance
+from grader.exercises.vae_mnist.metrics import explained_variance
 from grader.notebook.format import dump_notebook, load_notebook, source_of
 from grader.records import Array
 from grader.rubric import load_rubric

@@ -21,7 +21,7 @@ import pytest
 from toy_exercise import notebook, running
 
 from grader.batch import grading
-from grader.batch.grading import Wishes, grade_class
+from grader.batch.grading import ClassOptions, grade_class
 from grader.batch.local import LocalExecutor
 from grader.batch.regrading import regrade_class
 from grader.batch.work import work
@@ -29,7 +29,7 @@ from grader.errors import GraderError
 from grader.grading import grade as pipeline
 from grader.grading.answers import NOT_ASKED
 from grader.grading.grade import Options, grade, regrade
-from grader.grading.run import Case, Ran
+from grader.grading.run import Case, NotebookRun
 from grader.grading.run_files import settle
 from grader.grading.run_folder import stored_evidence, stored_report
 from grader.records import CellRun, CellStatus, Evidence, Execution, Fault, GradeReport, Status
@@ -57,7 +57,7 @@ def no_boxes(*_: object) -> Iterator[Any]:
     yield Boxes()
 
 
-def worked_out(case: Case, say: object, *, parts: tuple[str, ...] | None = None, **beside: object) -> Ran:
+def worked_out(case: Case, say: object, *, parts: tuple[str, ...] | None = None, **beside: object) -> NotebookRun:
     """What a box would answer: functions are right, and training finds what the student's skill allows."""
     text = json.dumps(case.restored.notebook)
     student = next(name for name in STUDENTS if f"'{name}'" in text)
@@ -79,7 +79,7 @@ def worked_out(case: Case, say: object, *, parts: tuple[str, ...] | None = None,
     questions = {f"{stage}/{name}": array for stage, asked in case.questions.items() for name, array in asked.items()}
     evidence = Evidence(questions, {name: np.asarray(array, np.float32) for name, array in answers.items()}, faults)
     execution = Execution(Status.OK, 0, 1.0, 1.0, 90, "cpu", "bubblewrap", (CellRun(0, CellStatus.OK, 0.1),))
-    return Ran(evidence, case.restored.notebook, execution)
+    return NotebookRun(evidence, case.restored.notebook, execution)
 
 
 class InThisProcess(LocalExecutor):
@@ -174,7 +174,7 @@ def into_one_folder(world: World) -> object:
 
 def whole_class(parts: tuple[str, ...] | None, out: str | None = None) -> Callable[[World], object]:
     def command(world: World) -> object:
-        wishes = Wishes(world.rubric, Path(out) if out else None, seed=SEED, parts=parts)
+        wishes = ClassOptions(world.rubric, Path(out) if out else None, seed=SEED, parts=parts)
         return grade_class(world.folder / "class", wishes, Silent(), quiet)  # type: ignore[arg-type]
 
     return command
@@ -240,7 +240,7 @@ def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         made.write(student)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "fsync", lambda handle: None)
-    monkeypatch.setattr(pipeline, "supply", no_boxes)
+    monkeypatch.setattr(pipeline, "box_pool", no_boxes)
     monkeypatch.setattr(pipeline, "run_submission", worked_out)
     monkeypatch.setattr(grading, "LocalExecutor", InThisProcess)
     return made

@@ -54,7 +54,7 @@ FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 
 def name_of(path: Path) -> str:
-    """The module's name below `grader`, for instance "box.keeper"."""
+    """The module's name below `grader`, for instance "box.supervisor"."""
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
 
 

@@ -138,8 +138,8 @@ WRONG = {
     "no evidence": ("@check()\ndef a(part): ...", ["'a'", "got (part)"]),
     "nothing taken": ("@check()\ndef a(): ...", ["'a'", "got ()"]),
     "a level that takes an end": (
-        "@check(weighs_level=True)\ndef a(evidence, part, *, full_at): ...",
-        ["'a'", "weighs_level", "full_at", "leave them out"],
+        "@check(has_thresholds=True)\ndef a(evidence, part, *, full_at): ...",
+        ["'a'", "has_thresholds", "full_at", "leave them out"],
     ),
     "a direction without ends": (
         "@check(smaller_is_better=True)\ndef a(evidence, part, *, zero_at): ...",
@@ -192,7 +192,10 @@ def test_two_checks_of_one_name_are_refused(written: Written) -> None:
             "items = {'one.function': ItemSpec(('double',), {'left_': 'tripel'})}",
             "halves: the item does not ask for 'tripel'",
         ),
-        ("items = {'one.training': ItemSpec(spoilt_by=('one.func',))}", "'one.func' is no item that asks for anything"),
+        (
+            "items = {'one.training': ItemSpec(depends_on=('one.func',))}",
+            "'one.func' is no item that asks for anything",
+        ),
     ],
 )
 def test_an_exercise_that_names_what_it_does_not_have_is_refused(changed: str, said: str, written: Written) -> None:
@@ -212,7 +215,7 @@ def test_a_measurement_without_its_level_is_a_fault_of_ours(written: Written) ->
     toy = running.rubric()
     (item,) = judge(NOTHING, replace(toy, items=toy.items[:1]), checks_of(module))
     assert item.outcome is Outcome.NEEDS_REVIEW
-    assert "weighs_level=True" in item.checks[0].message
+    assert "has_thresholds=True" in item.checks[0].message
 
 
 # What a rubric makes of it

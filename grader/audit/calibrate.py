@@ -16,9 +16,8 @@ from pathlib import Path
 
 from grader.audit import corpus
 from grader.audit.calibration import Measurement, Threshold, earned, faults, measurements, thresholds
-from grader.audit.calibration_page import Shown, page, read_sorted, strip_plot
+from grader.audit.calibration_page import Shown, page, read_sorted, sheet, strip_plot
 from grader.audit.runs import Result, Wanted, planned, run_all
-from grader.audit.strips import sheet
 from grader.checks import needing_training
 from grader.errors import GraderError
 from grader.evidence import NotAnswered

@@ -22,7 +22,7 @@ import yaml
 
 from grader.errors import GraderError, nearest
 from grader.notebook.format import is_code, load_notebook, source_of
-from grader.notebook.regions import replace_regions, solution_regions, strip_markers
+from grader.notebook.template import replace_regions, solution_regions, strip_markers
 from grader.records import Notebook
 
 ROOT = Path(__file__).parents[2]

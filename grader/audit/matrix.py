@@ -12,7 +12,7 @@ from grader.audit.calibration import Margin
 from grader.audit.corpus import BOTH, REFERENCE, Solution, entry, solutions
 from grader.audit.pairs import pairs_that_paid, paying_pairs
 from grader.audit.problems import notes_of, pair_notes, pair_troubles, troubles_of
-from grader.audit.records import Audit, CheckUse, ItemUse, Loss, Row, Square, State
+from grader.audit.records import Audit, CheckUse, ItemUse, Loss, SolutionRow, SolutionState, Square
 from grader.exercise import Exercise, ItemSpec
 from grader.grading.follow_through import share
 from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Outcome, Rubric, RubricItem
@@ -83,7 +83,7 @@ def _row(
     rubric: Rubric,
     exercise: Exercise,
     parts: Parts | None,
-) -> Row:
+) -> SolutionRow:
     by_id = {verdict.id: verdict for verdict in verdicts}
     trained = parts(solution.name) if parts is not None else exercise.parts
     losses: list[Loss] = []
@@ -109,17 +109,17 @@ def _row(
         lost = max(0, sum(loss.lost_milli for loss in losses if loss.item == item.id) - gained)
         unsure = verdict is not None and verdict.outcome is Outcome.NEEDS_REVIEW
         state = _state(solution, item.id, lost, bool(checks), unsure)
-        if state is State.UNEXPECTED and _is_spoilt(by_id, item.id, lost, solution, rubric, exercise):
-            state = State.LOST
-        if state is State.UNTOUCHED and item.id.partition(".")[0] not in trained:
-            state = State.UNJUDGED  # the reference's own, judged in its row
+        if state is SolutionState.UNEXPECTED and _is_spoilt(by_id, item.id, lost, solution, rubric, exercise):
+            state = SolutionState.LOST
+        if state is SolutionState.UNTOUCHED and item.id.partition(".")[0] not in trained:
+            state = SolutionState.UNJUDGED  # the reference's own, judged in its row
         named_here = {f"{item.id}.{spec.check}" for spec in item.checks if _names(solution.checks, item.id, spec.check)}
-        if state is State.KEPT and named_here - here:
-            state = State.UNJUDGED  # what was foretold shows only in a check that was left out without training
+        if state is SolutionState.KEPT and named_here - here:
+            state = SolutionState.UNJUDGED  # what was foretold shows only in a check that was left out without training
         squares.append(Square(item.id, state, lost, of))
     named = tuple(solution.checks)
     of_foretold = [check for check in judged_checks if check.rpartition(".")[0] in solution.loses]
-    return Row(
+    return SolutionRow(
         name=solution.name,
         kind=solution.kind,
         story=solution.story,
@@ -136,16 +136,16 @@ def _row(
     )
 
 
-def _state(solution: Solution, item: str, lost: int, was_judged: bool, unsure: bool) -> State:
+def _state(solution: Solution, item: str, lost: int, was_judged: bool, unsure: bool) -> SolutionState:
     if unsure:
-        return State.UNDECIDED
+        return SolutionState.UNDECIDED
     if not was_judged:
-        return State.UNJUDGED
+        return SolutionState.UNJUDGED
     if item in solution.loses:
-        return State.LOST if lost else State.KEPT
+        return SolutionState.LOST if lost else SolutionState.KEPT
     if not lost:
-        return State.UNTOUCHED
-    return State.UNEXPECTED
+        return SolutionState.UNTOUCHED
+    return SolutionState.UNEXPECTED
 
 
 def _is_spoilt(
@@ -155,7 +155,7 @@ def _is_spoilt(
     settings = rubric.follow_through
     if spoilt_in := verdicts[item].lost_in:
         return set(spoilt_in) <= set(solution.loses) and lost <= settings.min_cost_milli
-    earlier = set(exercise.items.get(item, ItemSpec()).spoilt_by) & set(solution.loses)
+    earlier = set(exercise.items.get(item, ItemSpec()).depends_on) & set(solution.loses)
     return any(share(verdicts[name]) < settings.min_earned.get(name, 0.0) for name in earlier)
 
 
@@ -178,7 +178,7 @@ def _exact(named: Collection[str], losses: Sequence[Loss], judged_checks: Collec
 
 def _item_use(
     item: RubricItem,
-    rows: Sequence[Row],
+    rows: Sequence[SolutionRow],
     results: Mapping[str, Sequence[ItemVerdict]],
     exercise: Exercise,
     margins: Mapping[str, Margin],

@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from grader.audit.pairs import Pair
-from grader.audit.records import ItemUse, Loss, Row, State, Trouble
-from grader.notebook.regions import solution_regions
+from grader.audit.records import ItemUse, Loss, SolutionRow, SolutionState, Trouble
+from grader.notebook.template import solution_regions
 from grader.records import ItemVerdict, Notebook, Rubric
-from grader.report.points import points_text
+from grader.report.text import points_text
 from grader.report.words import LONGEST
 
 TOTAL_MILLI = 100_000  # the whole sheet; its parts are worth the same
@@ -52,7 +52,7 @@ HEADINGS: Mapping[str, str] = MappingProxyType(
 
 
 def troubles_of(
-    rows: Sequence[Row],
+    rows: Sequence[SolutionRow],
     items: Sequence[ItemUse],
     results: Mapping[str, Sequence[ItemVerdict]],
     rubric: Rubric,
@@ -81,7 +81,9 @@ def troubles_of(
     return tuple(sorted(found, key=lambda trouble: order.index(trouble.kind)))
 
 
-def notes_of(rows: Sequence[Row], items: Sequence[ItemUse], *, whole: bool, calibrated: bool) -> tuple[str, ...]:
+def notes_of(
+    rows: Sequence[SolutionRow], items: Sequence[ItemUse], *, whole: bool, calibrated: bool
+) -> tuple[str, ...]:
     """What the audit could not see, and how precise the corpus is, one sentence each."""
     notes = []
     if not whole:
@@ -154,7 +156,7 @@ def _points(rubric: Rubric, results: Mapping[str, Sequence[ItemVerdict]]) -> Ite
                 yield Trouble("points", name, f"{text}, the item {points_text(verdict.points_milli)}")
 
 
-def _of_row(row: Row) -> Iterator[Trouble]:
+def _of_row(row: SolutionRow) -> Iterator[Trouble]:
     for loss in row.undecided:
         yield Trouble("undecided", row.name, f"{loss.item}: {loss.check}: {loss.message}")
     if row.kind == "honest":
@@ -164,9 +166,9 @@ def _of_row(row: Row) -> Iterator[Trouble]:
     if row.survives:
         yield Trouble("survivor", row.name, f"loses nothing on {', '.join(row.foretold)}: {row.story}")
     for square in row.squares:
-        if square.state is State.KEPT and not row.survives:
+        if square.state is SolutionState.KEPT and not row.survives:
             yield Trouble("kept", row.name, f"keeps every point of {square.item}")
-        if square.state is State.UNEXPECTED:
+        if square.state is SolutionState.UNEXPECTED:
             here = [loss for loss in row.losses if loss.item == square.item]
             yield from (Trouble("unexpected", row.name, _told(loss)) for loss in here)
     for item, most in row.ceilings.items():
@@ -178,7 +180,7 @@ def _told(loss: Loss) -> str:
     return f"{loss.item}: {loss.check} loses {points_text(loss.lost_milli)}: {loss.message}"
 
 
-def _imprecise(rows: Sequence[Row]) -> Iterator[Trouble]:
+def _imprecise(rows: Sequence[SolutionRow]) -> Iterator[Trouble]:
     named = [row for row in rows if row.to_the_check is not None]
     missed = [row for row in named if not row.to_the_check]
     if len(named) - len(missed) >= NAMED_SHARE * len(named):
@@ -188,7 +190,7 @@ def _imprecise(rows: Sequence[Row]) -> Iterator[Trouble]:
         yield Trouble("imprecise", row.name, f"expected {', '.join(row.named_checks)}, got {lost}")
 
 
-def _untrue(rows: Sequence[Row], causes: Collection[str], *, whole: bool) -> Iterator[Trouble]:
+def _untrue(rows: Sequence[SolutionRow], causes: Collection[str], *, whole: bool) -> Iterator[Trouble]:
     said = {(row.name, cause): loss for row in rows for loss in row.losses for cause in causes if cause in loss.message}
     for row in rows:
         for cause in causes:
@@ -214,8 +216,8 @@ def _margins(items: Sequence[ItemUse]) -> Iterator[Trouble]:
                 yield Trouble("margin", f"{item.id}: {check.id}", check.margin.fault)
 
 
-def _was_judged(row: Row, item: str) -> bool:
-    return any(square.item == item and square.state is not State.UNJUDGED for square in row.squares)
+def _was_judged(row: SolutionRow, item: str) -> bool:
+    return any(square.item == item and square.state is not SolutionState.UNJUDGED for square in row.squares)
 
 
 def wording_faults(results: Mapping[str, Iterable[ItemVerdict]], answers: Collection[str]) -> Iterator[tuple[str, str]]:

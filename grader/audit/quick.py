@@ -29,10 +29,10 @@ from grader.audit.runs import SEED
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
 from grader.exercise import Exercise, Questions
-from grader.grading.answers import gather, merged, named
+from grader.grading.answers import decode_answers, merged, named
 from grader.grading.judge import judge
 from grader.grading.plan import cell_steps, first_plan, plan_frame, stage_steps
-from grader.grading.run import Giver
+from grader.grading.run import QuestionSource
 from grader.notebook.restore import restore_given
 from grader.records import Evidence, ItemVerdict, Notebook, Rubric, Stage, Status
 from grader.rubric import load_rubric
@@ -172,7 +172,7 @@ def _evidence(warm: Warm, notebook: Notebook, folder: Path) -> Evidence:
         warm.shell = _shell(warm.exercise.in_box)
     inbox = Inbox(warm.rubric.limits, started=True, finished=True)
     plan = plan_frame(steps, warm.rubric.interface, warm.rubric.limits)
-    giver = Giver(warm.questions, {step.stage for step in stage_steps(steps) if step.again})
+    giver = QuestionSource(warm.questions, {step.stage for step in stage_steps(steps) if step.again})
     for step in steps:
         if isinstance(step, StageStep):
             if (asked := giver(step.stage, inbox)) is not None:
@@ -195,7 +195,7 @@ def _gathered(warm: Warm, questions: Questions, stages: Collection[Stage], inbox
         for source, spec in warm.exercise.answer_specs(warm.rubric.sizes).items()
         if source.stage in questions
     }
-    return gather(inbox, specs, questions, Status.OK, "", stages)
+    return decode_answers(inbox, specs, questions, Status.OK, "", stages)
 
 
 def _steps(warm: Warm, notebook: Notebook) -> list[Step]:

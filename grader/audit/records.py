@@ -12,10 +12,10 @@ from types import MappingProxyType
 
 from grader.audit.calibration import Margin
 from grader.records import Measured
-from grader.report.points import points_text
+from grader.report.text import points_text
 
 
-class State(StrEnum):
+class SolutionState(StrEnum):
     """What became of one item of one solution, against what the corpus foretells."""
 
     LOST = "lost"  # foretold, and lost
@@ -26,24 +26,24 @@ class State(StrEnum):
     UNJUDGED = "unjudged"  # left out of this run
 
 
-MARKS: Mapping[State, str] = MappingProxyType(
+MARKS: Mapping[SolutionState, str] = MappingProxyType(
     {
-        State.LOST: "●",
-        State.KEPT: "○",
-        State.UNEXPECTED: "!",
-        State.UNTOUCHED: "·",
-        State.UNDECIDED: "?",
-        State.UNJUDGED: "",
+        SolutionState.LOST: "●",
+        SolutionState.KEPT: "○",
+        SolutionState.UNEXPECTED: "!",
+        SolutionState.UNTOUCHED: "·",
+        SolutionState.UNDECIDED: "?",
+        SolutionState.UNJUDGED: "",
     }
 )
-MEANINGS: Mapping[State, str] = MappingProxyType(
+MEANINGS: Mapping[SolutionState, str] = MappingProxyType(
     {
-        State.LOST: "lost, as foretold",
-        State.KEPT: "foretold, but kept",
-        State.UNEXPECTED: "lost, though not foretold",
-        State.UNTOUCHED: "kept",
-        State.UNDECIDED: "undecided",
-        State.UNJUDGED: "not judged in this run",
+        SolutionState.LOST: "lost, as foretold",
+        SolutionState.KEPT: "foretold, but kept",
+        SolutionState.UNEXPECTED: "lost, though not foretold",
+        SolutionState.UNTOUCHED: "kept",
+        SolutionState.UNDECIDED: "undecided",
+        SolutionState.UNJUDGED: "not judged in this run",
     }
 )
 
@@ -64,13 +64,13 @@ class Square:
     """One item of one solution; `lost_milli` is after what follow-through gave back."""
 
     item: str
-    state: State
+    state: SolutionState
     lost_milli: int
     max_milli: int
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SolutionRow:
     """One solution: its squares in the rubric's order, and every check that it lost or that could not tell."""
 
     name: str
@@ -91,12 +91,16 @@ class Row:
     def survives(self) -> bool:
         """Whether it is wrong and lost nothing of what was foretold and judged."""
         states = {square.state for square in self.squares if square.item in self.foretold}
-        return self.kind == "wrong" and State.KEPT in states and not states & {State.LOST, State.UNDECIDED}
+        return (
+            self.kind == "wrong"
+            and SolutionState.KEPT in states
+            and not states & {SolutionState.LOST, SolutionState.UNDECIDED}
+        )
 
     @property
     def was_tried(self) -> bool:
         """Whether anything foretold was judged; the rest needs training."""
-        return any(s.item in self.foretold and s.state is not State.UNJUDGED for s in self.squares)
+        return any(s.item in self.foretold and s.state is not SolutionState.UNJUDGED for s in self.squares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +144,12 @@ class Audit:
 
     title: str
     trained: bool  # whether models were trained, or components alone judged
-    rows: tuple[Row, ...]
+    rows: tuple[SolutionRow, ...]
     items: tuple[ItemUse, ...]
     troubles: tuple[Trouble, ...]
     notes: tuple[str, ...]
 
-    def of_kind(self, kind: str) -> tuple[Row, ...]:
+    def of_kind(self, kind: str) -> tuple[SolutionRow, ...]:
         """The rows of one kind."""
         return tuple(row for row in self.rows if row.kind == kind)
 
@@ -161,23 +165,23 @@ def square_text(square: Square) -> str:
     return MEANINGS[square.state] + lost
 
 
-def caught(rows: Sequence[Row]) -> int:
+def caught(rows: Sequence[SolutionRow]) -> int:
     """How many wrong solutions lost every item that was foretold and judged, and nothing that was not."""
-    bad = {State.KEPT, State.UNEXPECTED, State.UNDECIDED}
+    bad = {SolutionState.KEPT, SolutionState.UNEXPECTED, SolutionState.UNDECIDED}
     return sum(
         row.kind == "wrong"
         and not any(square.state in bad for square in row.squares)
-        and any(square.state is State.LOST for square in row.squares)
+        and any(square.state is SolutionState.LOST for square in row.squares)
         for row in rows
     )
 
 
-def tried(rows: Sequence[Row]) -> list[Row]:
+def tried(rows: Sequence[SolutionRow]) -> list[SolutionRow]:
     """The wrong solutions of which something foretold was judged; the others need training."""
     return [row for row in rows if row.kind == "wrong" and row.was_tried]
 
 
-def unharmed(rows: Sequence[Row]) -> int:
+def unharmed(rows: Sequence[SolutionRow]) -> int:
     """How many honest solutions kept every point that was judged."""
     return sum(row.kind == "honest" and not row.losses and not row.undecided for row in rows)
 

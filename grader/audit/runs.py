@@ -21,7 +21,7 @@ from grader.grading.cache_keys import questions_checksum, run_key
 from grader.grading.grade import follow
 from grader.grading.preloading import end_with_parent
 from grader.grading.regrade import recalled, verdicts
-from grader.grading.run import case_of, run_submission, supply
+from grader.grading.run import box_pool, case_of, run_submission
 from grader.grading.run_folder import store_followed, store_run, stored_evidence, stored_followed
 from grader.grading.sound_parts import sound_source
 from grader.notebook.format import dump_notebook
@@ -77,7 +77,7 @@ def planned(name: str) -> Wanted:
 def run_once(wanted: Wanted, rubric_path: Path) -> tuple[ItemVerdict, ...]:
     """The folder holds the run's evidence and its verdicts are returned; what was run before is only judged."""
     rubric, exercise = load_rubric(rubric_path)
-    boxes = supply(exercise, rubric.limits, exercise.prepare(_silent), ISOLATION)
+    boxes = box_pool(exercise, rubric.limits, exercise.prepare(_silent), ISOLATION)
     notebook = corpus.build(wanted.name)
     if wanted.narrow:
         notebook = corpus.narrow(notebook)

@@ -15,8 +15,7 @@ from grader.errors import GraderError, nearest
 from grader.grading.run_files import EARLIER, EVIDENCE, REPORT
 from grader.grading.run_folder import stored_report
 from grader.records import CheckSpec, ItemVerdict, Rubric, RubricItem
-from grader.report.points import points_number, points_text
-from grader.report.spreadsheet import cell
+from grader.report.text import cell, points_number, points_text
 from grader.store.files import csv_bytes
 
 Judged = Callable[[Path, Rubric], Sequence[ItemVerdict]]

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from grader.batch.archives import File, Unusable, component, is_archive, listed, unpack
-from grader.batch.headings import folded
+from grader.batch.course_words import folded
 from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
 from grader.batch.matching import Match, is_nobodys, matches, meant
 from grader.batch.records import HandedIn, Student
@@ -23,7 +23,7 @@ from grader.batch.selection import MAX_READ, HandedOut, Work, chosen, handed_out
 from grader.batch.wrappers import CLASS_MB, Opening, sections, unwrapped
 from grader.errors import GraderError, one_line
 from grader.records import Remark
-from grader.report.plain import plain
+from grader.report.text import plain
 from grader.store.bounded import Unreadable, file_bytes
 
 MAX_FILES = 500_000

@@ -12,15 +12,15 @@ from pathlib import Path
 from rich.console import Console
 
 from grader.batch.discovery import Found, find
-from grader.batch.forget import without
-from grader.batch.gradebooks import GradebookSettings, GradebookWishes, other_points
+from grader.batch.gradebooks import GradebookOptions, GradebookSettings, other_points
 from grader.batch.history import begin, record
 from grader.batch.local import LocalExecutor, slots
 from grader.batch.manifest import Manifest, folder_of, read_manifest, write_manifest
 from grader.batch.plan import Plan, missing_line, summary, table
 from grader.batch.progress import Progress
-from grader.batch.records import Executor, HandedIn, Job, Row, State
+from grader.batch.records import Executor, GradebookRow, HandedIn, Job, StudentState
 from grader.batch.results import apply_rulings, each_row, read_rows, rulings_of, write_results
+from grader.batch.retention import without
 from grader.batch.roster import read_roster
 from grader.batch.shards import CollectExecutor, Shard, in_part, refuse_no_seed, seed_of_parts
 from grader.batch.work import FailedTry, is_current, store_failed_try
@@ -29,11 +29,11 @@ from grader.exercise import Exercise
 from grader.grading.grade import refuse_unknown_parts
 from grader.grading.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run, unclaim
 from grader.records import Rubric
-from grader.report.plain import plain
+from grader.report.text import plain
 from grader.report.words import trained_parts
 from grader.rubric import load_rubric
-from grader.sandbox.backend import backend_named
-from grader.store.lock import locked
+from grader.sandbox.isolation import backend_named
+from grader.store.files import locked
 from grader.store.versions import missing_packages
 
 LOG = "grading.log"
@@ -44,7 +44,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ClassOptions:
     """How to grade a class, beside what the rubric says."""
 
     rubric: Path | None = None  # the class's of its last run, else rubric.yaml, if not given
@@ -56,7 +56,7 @@ class Wishes:
     seed: str | None = None  # of everybody's questions; a fresh one for a new class if not given
     executor: str = "local"
     cluster: Path = Path("slurm.yaml")  # what a Slurm cluster is to give each task
-    gradebook: GradebookWishes = field(default_factory=GradebookWishes)
+    gradebook: GradebookOptions = field(default_factory=GradebookOptions)
     replace: bool = False  # weaker runs may take the place of stronger ones
     shard: Shard | None = None  # grade only this part, into a folder of its own
     collect: tuple[Path, ...] = ()  # classes' folders whose runs are taken, and nothing is run
@@ -67,16 +67,16 @@ class Graded:
     """What came of a class."""
 
     out: Path
-    rows: tuple[Row, ...]
+    rows: tuple[GradebookRow, ...]
     remarks: tuple[str, ...]
 
     @property
     def all_sure(self) -> bool:
         """Whether everybody who handed something in has points that no person must look at."""
-        return all(row.state in {State.GRADED, State.MISSING} for row in self.rows)
+        return all(row.state in {StudentState.GRADED, StudentState.MISSING} for row in self.rows)
 
 
-def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -> Graded:
+def grade_class(submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> Graded:
     """Every submission has been tried, and gradebooks, page and history are written.
 
     Raises:
@@ -92,7 +92,7 @@ def grade_class(submissions: Path, wishes: Wishes, console: Console, say: Say) -
         raise
 
 
-def plan_class(submissions: Path, wishes: Wishes, say: Say) -> Plan:
+def plan_class(submissions: Path, wishes: ClassOptions, say: Say) -> Plan:
     """What `grade_class` would do with the same wishes; nothing is run, and nothing written but in a temporary folder.
 
     Raises:
@@ -118,7 +118,7 @@ def plan_class(submissions: Path, wishes: Wishes, say: Say) -> Plan:
     return Plan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks)
 
 
-def _graded(out: Path, submissions: Path, wishes: Wishes, console: Console, say: Say) -> Graded:
+def _graded(out: Path, submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> Graded:
     """The class is graded into the folder."""
     refuse_run(out)
     rubric_path = wishes.rubric or _rubric_of(out, say)
@@ -188,14 +188,14 @@ def _show(plan: Plan, earlier: Manifest | None, console: Console, say: Say) -> N
 
 
 def _found(
-    submissions: Path, unpacked: Path, wishes: Wishes, path: Path, rubric: Rubric, earlier: Manifest | None
+    submissions: Path, unpacked: Path, wishes: ClassOptions, path: Path, rubric: Rubric, earlier: Manifest | None
 ) -> Manifest:
     """The class as it lies there now, without those who are to be forgotten."""
     return without(_all_found(submissions, unpacked, wishes, path, rubric, earlier))
 
 
 def _all_found(
-    submissions: Path, unpacked: Path, wishes: Wishes, path: Path, rubric: Rubric, earlier: Manifest | None
+    submissions: Path, unpacked: Path, wishes: ClassOptions, path: Path, rubric: Rubric, earlier: Manifest | None
 ) -> Manifest:
     """The class as it lies there now, with the secret and the gradebooks' settings of its earlier run."""
     gradebook = wishes.gradebook.over(earlier.gradebook if earlier else GradebookSettings())
@@ -262,7 +262,7 @@ def _roster_of(earlier: Manifest | None) -> Path | None:
     raise GraderError(f"{told}: no such file; the class was read by it; name its roster with --roster")
 
 
-def _refuse_less(out: Path, earlier: Manifest, wishes: Wishes, exercise: Exercise) -> None:
+def _refuse_less(out: Path, earlier: Manifest, wishes: ClassOptions, exercise: Exercise) -> None:
     """The class was graded to no greater extent before.
 
     Raises:
@@ -300,7 +300,7 @@ def _jobs(out: Path, manifest: Manifest, *, replace: bool) -> list[Job]:
     for handed_in in manifest.handed_in:
         folder = folder_of(out, handed_in.key)
         if handed_in.refused:
-            store_failed_try(folder, FailedTry(State.REFUSED, handed_in.refused, ""))
+            store_failed_try(folder, FailedTry(StudentState.REFUSED, handed_in.refused, ""))
             continue
         jobs.append(_job(out, manifest, handed_in, replace=replace))
     return jobs
@@ -320,7 +320,7 @@ def _job(out: Path, manifest: Manifest, one: HandedIn, *, replace: bool = False)
     )
 
 
-def _executor(wishes: Wishes, out: Path, rubric: Rubric) -> tuple[Executor, int]:
+def _executor(wishes: ClassOptions, out: Path, rubric: Rubric) -> tuple[Executor, int]:
     """Who does the work, and how many submissions at once."""
     if wishes.collect:
         return CollectExecutor(wishes.collect), 1

@@ -12,16 +12,15 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from grader.batch.manifest import read_manifest
-from grader.batch.records import Row
+from grader.batch.records import GradebookRow
 from grader.errors import GraderError, nearest, one_line
 from grader.grading.overrides import names_of
 from grader.records import GradeReport
-from grader.report.points import points_text
+from grader.report.text import points_text
 from grader.report.words import late_sentence, penalty_milli
 from grader.store.bounded import Unreadable
-from grader.store.files import write_atomically
+from grader.store.files import user, write_atomically
 from grader.store.json_files import read_json, write_json
-from grader.store.lock import user
 
 NAME = "history.jsonl"
 MAX_LINE = 100_000
@@ -68,12 +67,12 @@ class Standing:
 _TOLD: TypeAdapter[dict[str, Standing]] = TypeAdapter(dict[str, Standing])
 
 
-def standings(rows: Iterable[Row]) -> dict[str, Standing]:
+def standings(rows: Iterable[GradebookRow]) -> dict[str, Standing]:
     """Where each submission with a report stands, by key."""
     return {row.key: _standing(row.report) for row in rows if row.report is not None}
 
 
-def changes(before: Mapping[str, Standing], after: Sequence[Row], why: str) -> list[Event]:
+def changes(before: Mapping[str, Standing], after: Sequence[GradebookRow], why: str) -> list[Event]:
     """An event for each submission whose points or decisions are others than before."""
     when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
     made = []
@@ -105,7 +104,7 @@ def changes(before: Mapping[str, Standing], after: Sequence[Row], why: str) -> l
     return made
 
 
-def event_of(row: Row, what: str, why: str = "") -> Event:
+def event_of(row: GradebookRow, what: str, why: str = "") -> Event:
     """That something happened to a submission which changed none of its points."""
     now, sums = (_standing(row.report), row.report.checksums) if row.report else (None, {})
     return Event(
@@ -123,7 +122,7 @@ def event_of(row: Row, what: str, why: str = "") -> Event:
     )
 
 
-def begin(out: Path, now: Iterable[Row]) -> None:
+def begin(out: Path, now: Iterable[GradebookRow]) -> None:
     """The points before a command are stored for the history, unless they already are.
 
     If the command is killed before `record`, the next command still records its changes.
@@ -132,7 +131,7 @@ def begin(out: Path, now: Iterable[Row]) -> None:
         _remember_told(out, standings(now))
 
 
-def record(out: Path, after: Sequence[Row], why: str) -> list[Event]:
+def record(out: Path, after: Sequence[GradebookRow], why: str) -> list[Event]:
     """The history has an event for each change since the last recorded one; returns the new events."""
     events = changes(_last_told(out) or {}, after, why)
     append(out, events)

@@ -34,10 +34,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from grader.batch.archives import SUFFIXES, File, is_archive
+from grader.batch.course_words import when_of
 from grader.batch.gradescope_export import METADATA, Submitter, read_submitters
 from grader.batch.records import Student
 from grader.batch.roster import Kind
-from grader.batch.timestamps import when_of
 from grader.store.bounded import Unreadable, file_bytes
 
 SUBMITTED = "submitted"

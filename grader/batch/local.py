@@ -19,7 +19,7 @@ from queue import SimpleQueue
 import psutil
 from pydantic import ValidationError
 
-from grader.batch.records import Ended, Job, State
+from grader.batch.records import Ended, Job, StudentState
 from grader.batch.worker import ENDED, JOB, command
 from grader.records import Limits
 from grader.sandbox.gpu import CONTEXT_MB, VISIBLE, Gpu, gpus
@@ -157,7 +157,7 @@ class _Worker:
                 why = f" ({type(error).__name__})"
             self._bury()
         reason = f"the process that graded it ended before it was done{why}; run the same command again"
-        return Ended(job.key, State.FAILED, reason)
+        return Ended(job.key, StudentState.FAILED, reason)
 
     def stop(self) -> None:
         """The worker is gone, and its boxes with it."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from grader.batch.headings import folded
+from grader.batch.course_words import folded
 from grader.batch.layouts import Clue, Owner, stem_of
 from grader.batch.records import Student
 from grader.batch.roster import Kind, Roster, exact, name_words, participant_word, spelled

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.batch.records import HandedIn, Student
-from grader.report.plain import plain
+from grader.report.text import plain
 
 SHOWN = 60
 LONGEST = 200

@@ -9,7 +9,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -17,19 +17,20 @@ import psutil
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
-from grader.batch.records import Ended, State
-from grader.report.plain import plain
-from grader.report.points import of_points
+from grader.batch.records import Ended, GradebookRow, StudentState
+from grader.report.text import of_points, plain, points_text
+from grader.report.words import reasons_for_person
 from grader.sandbox.gpu import gpus
 
 WORDS = {
-    State.GRADED: "graded",
-    State.LOOK: "to look at",
-    State.REFUSED: "refused",
-    State.FAILED: "failed",
-    State.WAITING: "waiting",
+    StudentState.GRADED: "graded",
+    StudentState.LOOK: "to look at",
+    StudentState.REFUSED: "refused",
+    StudentState.FAILED: "failed",
+    StudentState.WAITING: "waiting",
 }
 SHOWN = 40  # running submissions: more than a machine has workers; a cluster may have
 SHOWN_GPUS = 8
@@ -44,7 +45,7 @@ class Progress:
         self._total, self._slots, self._before = total, max(1, slots), before
         self._console, self._log = console, log
         self._running: dict[str, float] = {}
-        self._counts: Counter[State] = Counter()
+        self._counts: Counter[StudentState] = Counter()
         self._points = self._max_points = 0
         self._began = time.monotonic()
         self._guard = threading.Lock()
@@ -81,15 +82,23 @@ class Progress:
             self._points += came.points_milli
             self._max_points += came.max_points_milli
         told = of_points(came.points_milli, came.max_points_milli) if came.max_points_milli else plain(came.reason, 160)
-        look = " (a person must look)" if came.state is State.LOOK else ""
-        kind = "failed: " if came.state is State.FAILED else "refused: " if came.state is State.REFUSED else ""
+        look = " (a person must look)" if came.state is StudentState.LOOK else ""
+        kind = (
+            "failed: "
+            if came.state is StudentState.FAILED
+            else "refused: "
+            if came.state is StudentState.REFUSED
+            else ""
+        )
         self._write(f"{self.summary()} | {plain(came.key, LONGEST)}: {kind}{told}{look}, {came.seconds:.0f} s")
 
     def summary(self) -> str:
         """How far it is, in one line."""
         with self._guard:
             done = sum(self._counts.values())
-            counted = [f"{count} {WORDS[state]}" for state, count in self._counts.items() if state is not State.GRADED]
+            counted = [
+                f"{count} {WORDS[state]}" for state, count in self._counts.items() if state is not StudentState.GRADED
+            ]
             mean = f"mean {self._points / self._max_points:.1%}" if self._max_points else ""
             left = self._left(done)
             parts = [f"{done} of {self._total} done", f"{len(self._running)} running" if self._running else ""]
@@ -146,3 +155,40 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+MOST = 60  # rows; of a larger class, those that somebody must look at
+STATE_WORDS = {
+    StudentState.LOOK: "needs a look",
+    StudentState.REFUSED: "not gradable",
+    StudentState.MISSING: "nothing handed in",
+}
+
+
+def class_table(rows: Sequence[GradebookRow]) -> Table:
+    """A row for each submission: points, what counts of them, where it stands and why."""
+    shown = [row for row in rows if len(rows) <= MOST or row.state not in {StudentState.GRADED, StudentState.MISSING}]
+    some_late = any(row.counted_milli != row.points_milli for row in shown)
+    made = Table(box=None, padding=(0, 2, 0, 0))
+    for head in ("submission", "whose", "points", *(["count"] if some_late else []), "state"):
+        made.add_column(head, overflow="fold", justify="right" if head in {"points", "count"} else "left")
+    for row in sorted(shown, key=lambda row: row.key):
+        names = ", ".join(plain(student.name or student.id, 60) for student in row.students)
+        cells = [plain(row.key, 60), names, _points(row)]
+        if some_late:
+            cells.append("" if row.counted_milli is None else points_text(row.counted_milli))
+        made.add_row(*map(Text, cells), Text(_state(row)))
+    if len(shown) < len(rows):
+        made.caption = f"{len(rows) - len(shown)} more, at whom nobody has to look"
+    return made
+
+
+def _points(row: GradebookRow) -> str:
+    judged = row.judged_milli
+    return "–" if row.points_milli is None or judged is None else of_points(row.points_milli, judged)
+
+
+def _state(row: GradebookRow) -> str:
+    why = row.reason or "; ".join(reasons_for_person(row.report)[:2]) if row.report else row.reason
+    words = STATE_WORDS.get(row.state, str(row.state))
+    return f"{words}: {plain(why, 160)}" if why and row.state is not StudentState.MISSING else words

@@ -21,7 +21,7 @@ from grader.records import GradeReport, Remark
 from grader.report.words import counted_milli, judged_milli
 
 
-class State(StrEnum):
+class StudentState(StrEnum):
     """Where a submission stands."""
 
     GRADED = "graded"
@@ -86,10 +86,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What became of a job; `State` GRADED, LOOK, REFUSED or FAILED."""
+    """What became of a job; `StudentState` GRADED, LOOK, REFUSED or FAILED."""
 
     key: str
-    state: State
+    state: StudentState
     reason: str = ""  # one line, for REFUSED and FAILED
     seconds: float = 0.0
     points_milli: int = 0
@@ -108,11 +108,11 @@ class Executor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class GradebookRow:
     """What one student or one team handed in, and its report."""
 
     key: str  # the submission's, or the student's id where nothing was handed in
-    state: State
+    state: StudentState
     student: Student | None = None
     handed_in: HandedIn | None = None
     report: GradeReport | None = None  # with a person's decisions applied; None where nothing was graded
@@ -127,7 +127,7 @@ class Row:
         """Everybody on the roster whose row it is."""
         return (self.student, *self.team) if self.student else self.team
 
-    def each_student(self) -> Iterator[Row]:
+    def each_student(self) -> Iterator[GradebookRow]:
         """One row per student, with the other members as the team; the row itself if no student is known."""
         for student in self.students or (None,):
             yield replace(self, student=student, team=tuple(one for one in self.students if one is not student))

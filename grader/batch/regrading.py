@@ -14,10 +14,10 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from grader.batch.gradebooks import GradebookWishes
+from grader.batch.gradebooks import GradebookOptions
 from grader.batch.history import Event, append, begin, event_of, record
 from grader.batch.manifest import folders, read_manifest, write_manifest
-from grader.batch.records import Row, State
+from grader.batch.records import GradebookRow, StudentState
 from grader.batch.released import Released, WouldLower, falls, note_lowered, read_released
 from grader.batch.results import Ruling, each_row, read_rows, rulings_of, write_results
 from grader.errors import GraderError
@@ -28,15 +28,14 @@ from grader.grading.run_folder import has_report, note_source, source_of, stored
 from grader.grading.run_pages import write_report
 from grader.grading.run_place import refuse_other_rubric
 from grader.records import Rubric
-from grader.report.plain import plain
-from grader.report.points import points_text
 from grader.report.report_json import dump
+from grader.report.text import plain, points_text
 from grader.report.words import counted_milli
 from grader.rubric import load_rubric
-from grader.store.lock import locked
+from grader.store.files import locked
 
 CHUNK = 8
-AS_BEFORE = GradebookWishes()
+AS_BEFORE = GradebookOptions()
 EVERY_S = 2.0  # how often it is said how far it is
 Say = Callable[[str], None]
 _loaded = cache(load_rubric)  # once in each process
@@ -46,7 +45,7 @@ _loaded = cache(load_rubric)  # once in each process
 class Regraded:
     """What came of judging a class again."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[GradebookRow, ...]
     events: tuple[Event, ...]
     remarks: tuple[str, ...]
     wrong: tuple[str, ...] = ()  # which could not be judged again, and why: their points are the ones from before
@@ -54,7 +53,7 @@ class Regraded:
     @property
     def all_sure(self) -> bool:
         """Whether everybody who handed something in has points of this rubric that no person must look at."""
-        return not self.wrong and all(row.state in {State.GRADED, State.MISSING} for row in self.rows)
+        return not self.wrong and all(row.state in {StudentState.GRADED, StudentState.MISSING} for row in self.rows)
 
 
 def regrade_class(
@@ -63,7 +62,7 @@ def regrade_class(
     reason: str,
     jobs: int,
     say: Say,
-    wanted: GradebookWishes = AS_BEFORE,
+    wanted: GradebookOptions = AS_BEFORE,
     *,
     lower: bool = False,
 ) -> Regraded:

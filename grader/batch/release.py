@@ -1,30 +1,50 @@
-"""A class's points are released: noted as what students saw, with the archives that bring them their feedback."""
+"""A class's points are released: noted as what students saw, with the archives that bring them their feedback.
+
+Moodle's "Upload multiple feedback files in a zip" (github.com/moodle/moodle, mod/assign/feedback/file/importziplib.php)
+splits the first folder of a name at its underscores: a name that it does not look at, the participant's number (a
+group's, where groups hand in), and the plugin, `assignsubmission_file`. What follows is the feedback's own name. The
+last underscore is what versions before 4.1 wrote and wanted.
+
+Canvas's "Re-Upload Submissions" (github.com/instructure/canvas-lms, app/models/abstract_assignment.rb,
+`generate_comments_from_files` and `infer_comment_context_from_filename`) goes by the numbers of the user and of the
+file that was handed in, which must be there, and shows what it gets under that file's own name. A page would be called
+vae.ipynb there; so a notebook gets its feedback as a notebook, and a zip as a zip with the page in it.
+"""
 
 from __future__ import annotations
 
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from grader.batch.feedback_zips import write_feedback
 from grader.batch.gradebooks.entries import points
+from grader.batch.gradebooks.moodle import participant
 from grader.batch.history import append, event_of
+from grader.batch.layouts import canvas_file
 from grader.batch.manifest import read_manifest
-from grader.batch.records import Row, State
+from grader.batch.records import GradebookRow, StudentState
 from grader.batch.released import note_released, read_released
 from grader.batch.results import read_rows
 from grader.errors import GraderError, one_line
-from grader.store.files import sweep
-from grader.store.lock import locked
+from grader.grading.run_pages import FEEDBACK
+from grader.report.report_json import dump_json
+from grader.report.student_text import feedback_text
+from grader.store.bounded import Unreadable, file_bytes
+from grader.store.files import locked, sweep, written_aside
 
 
 @dataclass(frozen=True)
 class Release:
     """What came of releasing a class."""
 
-    released: tuple[Row, ...]
-    held: tuple[Row, ...]  # they would fall below what was released before
-    left_out: tuple[Row, ...]  # they have no points that may be given out
-    new: tuple[Row, ...]  # of the released: those whose points students had not been shown
+    released: tuple[GradebookRow, ...]
+    held: tuple[GradebookRow, ...]  # they would fall below what was released before
+    left_out: tuple[GradebookRow, ...]  # they have no points that may be given out
+    new: tuple[GradebookRow, ...]  # of the released: those whose points students had not been shown
     files: tuple[Path, ...]
     remarks: tuple[str, ...]
 
@@ -41,7 +61,9 @@ def release_class(out: Path) -> Release:
         rows = read_rows(out, manifest)
         held = tuple(row for row in rows if row.held)
         ready = tuple(row for row in rows if row.report is not None and points(row, manifest.gradebook))
-        left_out = tuple(row for row in rows if row not in ready and not row.held and row.state is not State.MISSING)
+        left_out = tuple(
+            row for row in rows if row not in ready and not row.held and row.state is not StudentState.MISSING
+        )
         if not ready:
             raise GraderError(f"{one_line(str(out), 120)}: nobody has points that could be released")
         before = read_released(out)
@@ -51,3 +73,110 @@ def release_class(out: Path) -> Release:
         note_released(out, ready)
         append(out, [event_of(row, "released") for row in new])
     return Release(ready, held, left_out, new, zips.paths, zips.remarks)
+
+
+ALL, MOODLE, CANVAS = "feedback.zip", "feedback-moodle.zip", "feedback-canvas.zip"
+MAX_PAGE = 100_000_000  # bytes
+_WHEN = (1980, 1, 1, 0, 0, 0)  # of every file in them: the same feedback gives the same bytes
+_IN_MOODLE = re.compile(r"(?P<prefix>[^/_]+_\d+_assignsubmission)_[a-z]+(?:_.*)?", re.DOTALL)
+_KEPT = re.compile(r"[^\w .-]")
+
+File = tuple[str, bytes]
+
+
+@dataclass(frozen=True)
+class FeedbackZips:
+    """The archives that were written, and what a person should know of them."""
+
+    paths: tuple[Path, ...]
+    remarks: tuple[str, ...]
+
+
+def write_feedback(out: Path, rows: Sequence[GradebookRow]) -> FeedbackZips:
+    """The class's folder holds the archives with these rows' pages, and none of an earlier time.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    ready = [row for row in rows if row.folder is not None and row.report is not None]
+    written = []
+    remarks = []
+    for name, files in ((ALL, _plain(ready)), (MOODLE, _moodle(ready)), (CANVAS, _canvas(ready))):
+        count = _write(out / name, files)
+        if count:
+            written.append(out / name)
+        if 0 < count < len(ready):
+            remarks.append(f"{name} has {count} of {len(ready)}: of the others the download says no number to go by")
+    return FeedbackZips(tuple(written), tuple(remarks))
+
+
+def _write(path: Path, files: Iterator[File]) -> int:
+    """The archive holds the files; it is gone where there are none. Returns how many."""
+    count = 0
+    with written_aside(path) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(zipfile.ZipInfo(name, _WHEN), content, zipfile.ZIP_DEFLATED)
+            count += 1
+    if not count:
+        path.unlink()
+    return count
+
+
+def _plain(rows: Sequence[GradebookRow]) -> Iterator[File]:
+    for row in rows:
+        yield f"{row.key}/{FEEDBACK}", _page(row)
+
+
+def _moodle(rows: Sequence[GradebookRow]) -> Iterator[File]:
+    for row in rows:
+        parts = row.handed_in.shown.split("/") if row.handed_in else []
+        told = next((found["prefix"] for part in parts if (found := _IN_MOODLE.fullmatch(part))), "")
+        if not told and (number := participant(row)):
+            name = _KEPT.sub("", row.student.name if row.student else "").replace("_", " ").strip()
+            told = f"{name or 'Participant'}_{number}_assignsubmission"
+        if told:
+            yield f"{told}_file_/{FEEDBACK}", _page(row)
+
+
+def _canvas(rows: Sequence[GradebookRow]) -> Iterator[File]:
+    for row in rows:
+        place = row.handed_in.shown.partition(": ")[0] if row.handed_in else ""
+        name = place.rpartition("/")[2]
+        if not canvas_file(name):
+            continue
+        if name.lower().endswith(".ipynb"):
+            yield name, _as_notebook(row)
+        elif name.lower().endswith(".zip"):
+            stream = io.BytesIO()
+            with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr(zipfile.ZipInfo(FEEDBACK, _WHEN), _page(row), zipfile.ZIP_DEFLATED)
+            yield name, stream.getvalue()
+
+
+def _page(row: GradebookRow) -> bytes:
+    """The student's page; where it cannot be read, the same in words."""
+    assert row.folder is not None
+    assert row.report is not None
+    try:
+        return file_bytes(row.folder / FEEDBACK, MAX_PAGE)
+    except Unreadable:
+        return f"<pre>{_escaped(feedback_text(row.report))}</pre>".encode()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _as_notebook(row: GradebookRow) -> bytes:
+    """The feedback in words, as the only cell of a notebook; nothing in it is read as Markdown."""
+    assert row.report is not None
+    text = feedback_text(row.report)
+    longest = max((len(run) for run in re.findall("~+", text)), default=0)
+    fence = "~" * max(3, longest + 1)
+    cell: dict[str, Any] = {
+        "cell_type": "markdown",
+        "id": "feedback",
+        "metadata": {},
+        "source": f"{fence}text\n{text}\n{fence}",
+    }
+    return dump_json({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})

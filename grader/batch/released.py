@@ -13,12 +13,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from grader.batch.records import Row, State
+from grader.batch.records import GradebookRow, StudentState
 from grader.errors import GraderError, one_line
-from grader.report.points import points_text
+from grader.report.text import points_text
 from grader.store.bounded import Unreadable
+from grader.store.files import user
 from grader.store.json_files import read_json, write_json
-from grader.store.lock import user
 
 NAME = "released.json"
 MAX_BYTES = 50_000_000
@@ -75,7 +75,7 @@ def read_released(out: Path) -> dict[str, Released]:
         raise GraderError(f"{one_line(str(path), 120)}: {one_line(str(reason), 200)}; put back what it was") from None
 
 
-def held(rows: Iterable[Row], released: Mapping[str, Released]) -> Iterator[Row]:
+def held(rows: Iterable[GradebookRow], released: Mapping[str, Released]) -> Iterator[GradebookRow]:
     """The rows; one that would fall below what was released waits for a person, and no system is given its points."""
     of_student = {student: one for one in released.values() for student in one.students}
     for row in rows:
@@ -87,7 +87,7 @@ def held(rows: Iterable[Row], released: Mapping[str, Released]) -> Iterator[Row]
             continue
         now = "comes to none now" if counted is None else f"comes to {points_text(counted)} now"
         told = f"{points_text(known.counted_milli)} points were released, and it {now}"
-        yield replace(row, state=State.LOOK, reason="; ".join(filter(None, (told, row.reason))), held=True)
+        yield replace(row, state=StudentState.LOOK, reason="; ".join(filter(None, (told, row.reason))), held=True)
 
 
 def falls(before: Mapping[str, int], after: Mapping[str, int], released: Mapping[str, Released]) -> list[Fall]:
@@ -108,7 +108,7 @@ def forget_released(out: Path, key: str, ids: Collection[str]) -> None:
         write_json(out / NAME, _RELEASED, kept)
 
 
-def note_lowered(out: Path, rows: Sequence[Row]) -> None:
+def note_lowered(out: Path, rows: Sequence[GradebookRow]) -> None:
     """Nobody holds these rows back any more; whoever has no points now has none that were released."""
     for row in rows:
         if row.report is None:
@@ -116,7 +116,7 @@ def note_lowered(out: Path, rows: Sequence[Row]) -> None:
     note_released(out, [row for row in rows if row.report is not None], shown=False)
 
 
-def note_released(out: Path, rows: Sequence[Row], *, shown: bool = True) -> None:
+def note_released(out: Path, rows: Sequence[GradebookRow], *, shown: bool = True) -> None:
     """The class's folder says that these rows' points have been shown, beside what was released before."""
     when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
     before = read_released(out)

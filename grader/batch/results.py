@@ -12,7 +12,7 @@ from grader.batch.late import NAME as LATE
 from grader.batch.late import LatePolicy, read_policy, unknown_times, with_lateness
 from grader.batch.manifest import Manifest, folders
 from grader.batch.page import class_page
-from grader.batch.records import HandedIn, Row, State
+from grader.batch.records import GradebookRow, HandedIn, StudentState
 from grader.batch.released import held, read_released
 from grader.batch.similar import similar_work
 from grader.batch.work import failed_try
@@ -24,7 +24,7 @@ from grader.grading.run_files import WALL
 from grader.grading.run_folder import has_report, stored_report
 from grader.grading.run_pages import write_report
 from grader.records import GradeReport, Lateness, Rubric, Status
-from grader.report.plain import plain
+from grader.report.text import plain
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.files import sweep, write_atomically
 
@@ -44,24 +44,24 @@ class Ruling:
         return with_lateness(with_overrides(report, self.decisions), self.late)
 
 
-def read_rows(out: Path, manifest: Manifest) -> tuple[Row, ...]:
+def read_rows(out: Path, manifest: Manifest) -> tuple[GradebookRow, ...]:
     """A row for everybody: who handed in, graded or not, and who did not."""
     return tuple(each_row(out, manifest))
 
 
-def each_row(out: Path, manifest: Manifest) -> Iterator[Row]:
+def each_row(out: Path, manifest: Manifest) -> Iterator[GradebookRow]:
     """The same rows, one after the other."""
     return held(_as_graded(out, manifest), read_released(out))
 
 
-def _as_graded(out: Path, manifest: Manifest) -> Iterator[Row]:
+def _as_graded(out: Path, manifest: Manifest) -> Iterator[GradebookRow]:
     for handed_in, folder in folders(out, manifest):
         yield _row(handed_in, folder)
     policy = policy_of(out, manifest)
     for student in manifest.missing:
         excused = policy is not None and policy.is_excused(student.id)
         reason = "nothing was handed in" + (", which was excused" if excused else "")
-        yield Row(student.id, State.MISSING, student, reason=reason, excused=excused)
+        yield GradebookRow(student.id, StudentState.MISSING, student, reason=reason, excused=excused)
 
 
 def apply_rulings(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exercise) -> None:
@@ -117,7 +117,7 @@ def _students(manifest: Manifest) -> dict[str, list[str]]:
 
 
 def write_results(
-    out: Path, manifest: Manifest, rows: Sequence[Row], rubric: Rubric, exercise: Exercise
+    out: Path, manifest: Manifest, rows: Sequence[GradebookRow], rubric: Rubric, exercise: Exercise
 ) -> tuple[str, ...]:
     """The class's folder holds its gradebooks and its page; returns what a person should know of them.
 
@@ -139,7 +139,7 @@ def write_results(
     return (*books.remarks, *late, *_idle(decisions_of(out, manifest, rubric), rows))
 
 
-def _idle(decisions: Collection[str], rows: Sequence[Row]) -> Iterator[str]:
+def _idle(decisions: Collection[str], rows: Sequence[GradebookRow]) -> Iterator[str]:
     """Decisions that decide nothing."""
     for row in rows:
         if row.report is None and row.key in decisions:
@@ -149,7 +149,7 @@ def _idle(decisions: Collection[str], rows: Sequence[Row]) -> Iterator[str]:
             )
 
 
-def pictures(rows: Sequence[Row]) -> dict[str, bytes]:
+def pictures(rows: Sequence[GradebookRow]) -> dict[str, bytes]:
     """What each submission's models draw, a small image by key."""
     found = {}
     for row in rows:
@@ -159,22 +159,24 @@ def pictures(rows: Sequence[Row]) -> dict[str, bytes]:
     return found
 
 
-def _row(handed_in: HandedIn, folder: Path) -> Row:
-    def row(state: State, reason: str = "", report: GradeReport | None = None) -> Row:
-        return Row(handed_in.key, state, handed_in.student, handed_in, report, folder, reason, handed_in.team)
+def _row(handed_in: HandedIn, folder: Path) -> GradebookRow:
+    def row(state: StudentState, reason: str = "", report: GradeReport | None = None) -> GradebookRow:
+        return GradebookRow(handed_in.key, state, handed_in.student, handed_in, report, folder, reason, handed_in.team)
 
     there = has_report(folder)
     tried = failed_try(folder)
     try:
         report = stored_report(folder) if there else None
     except GraderError as error:
-        return row(State.FAILED, f"its folder cannot be read ({str(error)[:300]}); grade it again")
+        return row(StudentState.FAILED, f"its folder cannot be read ({str(error)[:300]}); grade it again")
     if report is not None and report.status is Status.BOX_ERROR:  # of a version that made reports of such runs
-        return row(State.FAILED, "; ".join(report.events[-1:]))
+        return row(StudentState.FAILED, "; ".join(report.events[-1:]))
     if tried is not None and report is not None and tried.notebook == report.checksums.get("notebook"):
-        return row(State.LOOK, f"the latest run failed, so these points are of the run before: {tried.reason}", report)
+        return row(
+            StudentState.LOOK, f"the latest run failed, so these points are of the run before: {tried.reason}", report
+        )
     if tried is not None:
         return row(tried.state, tried.reason)
     if report is None:
-        return row(State.WAITING, "not graded yet")
-    return row(State.LOOK if report.needs_person else State.GRADED, report=report)
+        return row(StudentState.WAITING, "not graded yet")
+    return row(StudentState.LOOK if report.needs_person else StudentState.GRADED, report=report)

@@ -20,9 +20,8 @@ from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
-from grader.batch.headings import folded, key_of
+from grader.batch.course_words import folded, key_of, when_of
 from grader.batch.records import Student
-from grader.batch.timestamps import when_of
 from grader.errors import GraderError, one_line
 from grader.store.bounded import Unreadable, file_bytes
 

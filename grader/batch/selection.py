@@ -15,7 +15,7 @@ from grader.batch.archives import File
 from grader.batch.layouts import Owner
 from grader.notebook.format import checksum, is_code, is_task, source_of
 from grader.records import Remark
-from grader.report.plain import plain
+from grader.report.text import plain
 from grader.store.bounded import Unreadable, file_bytes, json_value
 
 MAX_READ = 20  # notebooks of one student that are looked into

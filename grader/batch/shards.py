@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.batch.manifest import Manifest, folder_of, read_manifest
-from grader.batch.records import Ended, HandedIn, Job, State
+from grader.batch.records import Ended, HandedIn, Job, StudentState
 from grader.batch.work import failed_try, outcome, stands_for, store_failed_try
 from grader.errors import GraderError, one_line
 from grader.grading.grade import kept_name
@@ -23,7 +23,7 @@ from grader.grading.run_files import aside, put_in_place, settle, written
 from grader.grading.run_folder import note_source
 from grader.grading.run_place import earlier_report, is_weaker
 from grader.report.words import judged_points
-from grader.store.lock import locked
+from grader.store.files import locked
 
 NOT_THERE = "it is in none of the parts"
 MOST = 10_000
@@ -99,14 +99,14 @@ class CollectExecutor:
         try:
             if found := next((one for one in folders if stands_for(replace(job, folder=one))), None):
                 _take(found, job)
-                return outcome(job) or Ended(job.key, State.FAILED, f"{_shown(found)}: cannot be read")
+                return outcome(job) or Ended(job.key, StudentState.FAILED, f"{_shown(found)}: cannot be read")
             for folder in folders:
                 if (tried := failed_try(folder)) is not None:
                     store_failed_try(job.folder, tried)
                     return Ended(job.key, tried.state, tried.reason)
         except (GraderError, OSError) as error:
-            return Ended(job.key, State.FAILED, one_line(str(error), 300))
-        return Ended(job.key, State.WAITING, NOT_THERE)
+            return Ended(job.key, StudentState.FAILED, one_line(str(error), 300))
+        return Ended(job.key, StudentState.WAITING, NOT_THERE)
 
 
 def _take(found: Path, job: Job) -> None:

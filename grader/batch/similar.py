@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 
 from grader.batch.manifest import Manifest
 from grader.errors import GraderError
-from grader.exercise import Exercise, asked_names
+from grader.exercise import Exercise, implemented_names
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.read import read_submission
 from grader.notebook.statements import read_code
@@ -78,7 +78,7 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
         return known
     names = {
         item: [".".join(rubric.interface.names.get(piece, piece) for piece in name.split(".")) for name in asked]
-        for item, asked in asked_names(exercise).items()
+        for item, asked in implemented_names(exercise).items()
     }
     sources: dict[str, dict[str, str]] = {}  # all that is kept of a notebook
     limits = rubric.limits
@@ -95,9 +95,9 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
     return found
 
 
-def asked_source(notebook: Notebook, asks_for: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def asked_source(notebook: Notebook, implements: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Item -> what the notebook defines under the item's names, `Class.method` for a method; the last one counts."""
-    wanted = {name for names in asks_for.values() for name in names}
+    wanted = {name for names in implements.values() for name in names}
     owners = {name.partition(".")[0] for name in wanted}
     defined: dict[str, str] = {}
     for cell in filter(is_code, notebook["cells"]):
@@ -115,7 +115,7 @@ def asked_source(notebook: Notebook, asks_for: Mapping[str, Sequence[str]]) -> d
         methods = {name.partition(".")[2] for name in wanted if name.startswith(f"{owner}.")}
         found = _methods(defined.get(owner, ""), methods) if methods else {}
         pieces |= {f"{owner}.{method}": source for method, source in found.items()}
-    return {item: "\n".join(filter(None, map(pieces.get, names)))[:MAX_SOURCE] for item, names in asks_for.items()}
+    return {item: "\n".join(filter(None, map(pieces.get, names)))[:MAX_SOURCE] for item, names in implements.items()}
 
 
 def alike(sources: Mapping[str, Mapping[str, str]], template: Mapping[str, str]) -> list[Alike]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from grader.batch.records import Ended, Job, State
+from grader.batch.records import Ended, Job, StudentState
 from grader.batch.work import outcome
 from grader.batch.worker import JOB, grade_chunk
 from grader.errors import GraderError, one_line
@@ -120,7 +120,7 @@ class SlurmExecutor:
             lost = lost[: MOST_TASKS * self._config.chunk]
             if lost and set(states) <= set(tasks):  # a task of an earlier command that nobody knows may be theirs
                 for key in [key for key in lost if tries[key] >= TRIES]:
-                    ended(Ended(key, State.FAILED, GIVEN_UP))
+                    ended(Ended(key, StudentState.FAILED, GIVEN_UP))
                     del waiting[key]
                 self._submit([waiting[key] for key in lost if key in waiting], tasks)
                 tries.update(lost)

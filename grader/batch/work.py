@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from grader.batch.records import Ended, Job, State
+from grader.batch.records import Ended, Job, StudentState
 from grader.errors import GraderError, SubmissionError, one_line
 from grader.exercise import Exercise
 from grader.grading.cache_keys import run_key
@@ -22,7 +22,7 @@ from grader.grading.grade import OURS, Options, grade, regrade
 from grader.grading.run_files import ENDED, settle
 from grader.grading.run_folder import stored_followed, stored_report
 from grader.grading.sound_parts import replacement_key, sound_source
-from grader.notebook.editions import load_templates
+from grader.notebook.restore import load_templates
 from grader.records import GradeReport, Outcome, Rubric, Status
 from grader.report.words import judged_milli
 from grader.rubric import load_rubric
@@ -42,10 +42,10 @@ def work(job: Job) -> Ended:
         report = _graded(job)
     except SubmissionError as error:
         reason = str(error).removeprefix(f"{job.notebook}: ")  # whose it is, stands beside it
-        return _without_report(job, State.REFUSED, reason, started)
+        return _without_report(job, StudentState.REFUSED, reason, started)
     except Exception as error:  # whatever it is: one bad submission must not stop the class
         told = str(error) if isinstance(error, GraderError) else f"{OURS}: {type(error).__name__}: {error}"
-        return _without_report(job, State.FAILED, told, started)
+        return _without_report(job, StudentState.FAILED, told, started)
     (job.folder / ENDED).unlink(missing_ok=True)
     return _ended(job.key, report, time.monotonic() - started)
 
@@ -64,7 +64,7 @@ def outcome(job: Job) -> Ended | None:
 class FailedTry:
     """Why the latest try to grade a submission left no report."""
 
-    state: State  # REFUSED or FAILED
+    state: StudentState  # REFUSED or FAILED
     reason: str
     notebook: str = ""  # the SHA-256 of what was tried; empty where there was no such file
 
@@ -145,13 +145,13 @@ def _same_sound_parts(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
 
 
 def _ended(key: str, report: GradeReport, seconds: float) -> Ended:
-    state = State.LOOK if report.needs_person else State.GRADED
+    state = StudentState.LOOK if report.needs_person else StudentState.GRADED
     if report.status is Status.BOX_ERROR:
-        state = State.FAILED
+        state = StudentState.FAILED
     return Ended(
         key,
         state,
-        "; ".join(report.events[-1:]) if state is State.FAILED else "",
+        "; ".join(report.events[-1:]) if state is StudentState.FAILED else "",
         seconds,
         report.points_milli,
         judged_milli(report.items),
@@ -166,13 +166,13 @@ def _short_of_memory(report: GradeReport) -> bool:
     return by_event or GPU_MEMORY in repr(report.items).lower()  # an answer can fall short of it, too
 
 
-def _without_report(job: Job, state: State, reason: str, started: float) -> Ended:
+def _without_report(job: Job, state: StudentState, reason: str, started: float) -> Ended:
     """The folder says why this try left no report."""
     reason = one_line(reason, 600)
     try:
         store_failed_try(job.folder, FailedTry(state, reason, _checksum(job)))
     except OSError as error:
-        state, reason = State.FAILED, f"{reason}; and the folder cannot be written: {error.strerror or error}"
+        state, reason = StudentState.FAILED, f"{reason}; and the folder cannot be written: {error.strerror or error}"
     return Ended(job.key, state, reason, time.monotonic() - started)
 
 

@@ -49,7 +49,7 @@ def grade_chunk(jobs: Sequence[str]) -> None:
     """
     from grader.batch.work import is_current, work
     from grader.errors import GraderError
-    from grader.store.lock import locked
+    from grader.store.files import locked
 
     for text in jobs:
         job = JOB.validate_json(text)

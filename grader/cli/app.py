@@ -9,21 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-from grader.cli import classes, completion, keeping, machine, submission, trials
+from grader.cli import classes, commands, completion
 from grader.cli.help import WIDEST, Verb, Verbs
 from grader.cli.refusals import RUBRIC
 
 VERBS: dict[str, dict[str, Callable[..., None]]] = {
-    "One notebook": {"grade": submission.grade, "check": submission.check},
+    "One notebook": {"grade": commands.grade, "check": commands.check},
     "A class": {
         "grade-class": classes.grade_class,
         "regrade": classes.regrade,
         "release": classes.release,
         "history": classes.history,
     },
-    "What is kept of a class": {"prune": keeping.prune, "forget": keeping.forget, "export": keeping.export},
-    "This machine and others": {"doctor": machine.doctor, "gradescope": machine.gradescope},
-    "The rubric on trial": {"audit": trials.audit, "calibrate": trials.calibrate},
+    "What is kept of a class": {"prune": classes.prune, "forget": classes.forget, "export": classes.export},
+    "This machine and others": {"doctor": commands.doctor, "gradescope": commands.gradescope},
+    "The rubric on trial": {"audit": commands.audit, "calibrate": commands.calibrate},
 }
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST}
 

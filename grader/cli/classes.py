@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from grader.batch.plan import Plan
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 _executor = typer.Option(
     help="local or slurm",
@@ -121,18 +126,18 @@ def grade_class(
     screen = Screen(quiet, json)
     wanted = options.parts_wanted(parts, components_only=components_only)
     screen.say(f"{submissions}: looking for submissions")
-    from grader.batch.gradebooks import GradebookWishes
-    from grader.batch.grading import Wishes, grade_class, plan_class
-    from grader.batch.records import State
-    from grader.batch.table import class_table
+    from grader.batch.gradebooks import GradebookOptions
+    from grader.batch.grading import ClassOptions, grade_class, plan_class
+    from grader.batch.progress import class_table
+    from grader.batch.records import StudentState
 
-    gradebook = GradebookWishes(assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
+    gradebook = GradebookOptions(assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
     config = cluster or Path("slurm.yaml")
     from grader.batch.shards import shard_of
 
     if shard and (collect or executor != "local"):
         raise GraderError("--shard: a part is graded on this machine; leave out --collect and the executor")
-    wishes = Wishes(
+    wishes = ClassOptions(
         rubric=rubric,
         out=out,
         roster=roster,
@@ -151,7 +156,10 @@ def grade_class(
         _show_plan(plan_class(submissions, wishes, screen.say), screen)
     graded = grade_class(submissions, wishes, screen.errors(), screen.say)
     for row in graded.rows:
-        if quiet and row.state in {State.FAILED, State.REFUSED}:  # else the lines of progress have said it
+        if quiet and row.state in {
+            StudentState.FAILED,
+            StudentState.REFUSED,
+        }:  # else the lines of progress have said it
             screen.wrong(f"{row.state}: {row.key}: {row.reason}")
     where = _where(graded.out)
 
@@ -160,8 +168,8 @@ def grade_class(
         notes(graded.remarks, where)(console)
 
     screen.result(lambda: outcome.class_values(graded), show, lambda: where)
-    tried = [row for row in graded.rows if row.state is not State.MISSING]
-    if tried and all(row.state is State.FAILED for row in tried):
+    tried = [row for row in graded.rows if row.state is not StudentState.MISSING]
+    if tried and all(row.state is StudentState.FAILED for row in tried):
         raise GraderError(f"{submissions}: no submission could be graded: {tried[0].reason}")
     raise typer.Exit(GRADED if graded.all_sure else LOOK)
 
@@ -202,13 +210,13 @@ def regrade(
         if lower or any(value is not None for value in given):
             raise GraderError(f"{out}: a single run has no gradebook; give the folder of a class")
         _regrade_one(out, rubric, screen)
-    from grader.batch.gradebooks import GradebookWishes
+    from grader.batch.gradebooks import GradebookOptions
     from grader.batch.regrading import moves_table, regrade_class
     from grader.batch.released import WouldLower
-    from grader.report.points import points_text
+    from grader.report.text import points_text
 
     try:
-        again = regrade_class(out, rubric, reason, workers, screen.say, GradebookWishes(*given), lower=lower)
+        again = regrade_class(out, rubric, reason, workers, screen.say, GradebookOptions(*given), lower=lower)
     except WouldLower as error:
         for fall in error.falls:
             told = (
@@ -263,7 +271,7 @@ def release(
             print(path)
         print(last)
 
-    from grader.report.plain import plain
+    from grader.report.text import plain
 
     screen.result(lambda: outcome.release_values(out, made), show, lambda: last)
     raise typer.Exit(LOOK if made.held else GRADED)
@@ -296,7 +304,7 @@ def history(
     events = events_of(out, student)
 
     def show(_: Console) -> None:
-        from grader.report.plain import plain
+        from grader.report.text import plain
 
         for event in events:
             print(plain(told(event), 1000))
@@ -314,7 +322,7 @@ def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
     from grader.report.report_json import report_json
     from grader.report.terminal import print_report
     from grader.report.words import judged_points
-    from grader.store.lock import locked
+    from grader.store.files import locked
 
     if (of_class := class_above(folder)) is not None and (of_class / RELEASED).exists():
         raise GraderError(f"{folder}: this run belongs to a class whose points were released; regrade {of_class}")
@@ -347,3 +355,88 @@ def _show_plan(made: Plan, screen: Screen) -> None:
 
 def _where(out: Path) -> str:
     return f"{out}/class.html, gradebook.csv"
+
+
+Out = Annotated[Path, typer.Argument(help="a class's folder", callback=existing)]
+
+
+def prune(out: Out, quiet: Quiet = False, json: Json = False) -> None:
+    """Removes the evidence of a class, nine tenths of what it takes on the disk; points and pages stay.
+
+    It can still be judged again under other points and thresholds of quality; what would need the evidence says so.
+
+    Examples:
+
+      python -m grader prune runs/submissions
+    """
+    screen = Screen(quiet, json)
+    from grader.batch.retention import prune_class
+
+    made = prune_class(out, screen.say)
+    for line in made.left:
+        screen.wrong(line)
+    last = f"{made.count} runs pruned, {made.freed_bytes / 1e6:.0f} MB freed"
+    screen.result(lambda: outcome.prune_values(out, made), lambda _: print(last), lambda: last)
+    raise typer.Exit(LOOK if made.left else GRADED)
+
+
+def forget(
+    out: Out,
+    student: Annotated[
+        str,
+        typer.Argument(
+            help="a submission's key, or a student's id", metavar="STUDENT", autocompletion=completion.submissions
+        ),
+    ],
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Removes a person from a class: runs, files and rows, also from later runs of the same submissions.
+
+    The history keeps their points under a pseudonym. What the grader does not own is named, for you to remove.
+
+    Examples:
+
+      python -m grader forget runs/submissions ada
+    """
+    screen = Screen(quiet, json)
+    from grader.batch.retention import forget as forgotten
+
+    made = forgotten(out, student)
+    last = f"forgotten; the history says {made.pseudonym}"
+
+    def show(_: Console) -> None:
+        from grader.report.text import plain
+
+        for line in made.left:
+            print(f"still there: {plain(line, 300)}")
+        print(last)
+
+    values = {"out": str(out), "pseudonym": made.pseudonym, "left": list(made.left)}
+    screen.result(lambda: values, show, lambda: last)
+
+
+def export(
+    out: Out,
+    to: Annotated[Path, typer.Argument(help="a folder that is not there yet", metavar="TO")],
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="the only form there is: numbers for names")] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Writes a class that may be shown: its page and gradebook with numbers for names.
+
+    Without what anybody wrote: code, messages, remarks, decisions. Points may still tell who somebody is.
+
+    Examples:
+
+      python -m grader export runs/submissions build/shown --anonymous
+    """
+    from grader.batch.retention import export_anonymous
+    from grader.errors import GraderError
+
+    if not anonymous:
+        raise GraderError("export: say --anonymous; with names, the class's folder itself is what there is")
+    files = [str(path) for path in export_anonymous(out, to)]
+    Screen(quiet, json).result(
+        lambda: {"files": files}, lambda _: print("\n".join(files)), lambda: f"{len(files)} files in {to}"
+    )

@@ -85,7 +85,7 @@ def _called(given: list[str]) -> str:
 
 
 def _not_graded(reason: str) -> NoReturn:
-    from grader.report.plain import plain
+    from grader.report.text import plain
 
     with contextlib.suppress(OSError):
         print(f"not graded: {plain(reason, 600)}", file=sys.stderr)

@@ -10,7 +10,7 @@ import typer
 from grader.cli import completion
 from grader.cli.refusals import existing, isolation_of, seed_of
 
-ISOLATIONS = ("bubblewrap", "container", "user", "none")  # those of `grader.sandbox.backend.backend_named`
+ISOLATIONS = ("bubblewrap", "container", "user", "none")  # those of `grader.sandbox.isolation.backend_named`
 EXECUTORS = ("local", "slurm")
 ON_GRADESCOPE = ("bubblewrap", "user", "none")
 OUTPUT = "Output"  # the heading of the options that say what is shown

@@ -48,11 +48,11 @@ if TYPE_CHECKING:
     from grader.batch.grading import Graded
     from grader.batch.history import Event
     from grader.batch.plan import Plan
-    from grader.batch.prune import PrunedClass
-    from grader.batch.records import Row, Student
+    from grader.batch.records import GradebookRow, Student
     from grader.batch.regrading import Regraded
     from grader.batch.release import Release
-    from grader.doctor.promises import Finding
+    from grader.batch.retention import PrunedClass
+    from grader.doctor.promises import Promise
 
 Values = dict[str, Any]
 GRADED, LOOK, NOT_GRADED = 0, 1, 2
@@ -131,12 +131,12 @@ def history_values(events: Iterable[Event]) -> Values:
     return {"changes": [_event(event) for event in events]}
 
 
-def doctor_values(found: Sequence[Finding]) -> Values:
+def doctor_values(found: Sequence[Promise]) -> Values:
     """Which promises hold."""
-    from grader.doctor.promises import State, verdict
+    from grader.doctor.promises import PromiseState, verdict
 
     promises = [{"title": o.title, "state": str(o.state), "found": o.found, "fix": o.fix} for o in found]
-    fit = not any(one.state is State.BROKEN for one in found)
+    fit = not any(one.state is PromiseState.BROKEN for one in found)
     return {"fit": fit, "verdict": verdict(found), "promises": promises}
 
 
@@ -195,7 +195,7 @@ def what_if_values(supposed: Supposed) -> Values:
     }
 
 
-def _row(row: Row) -> Values:
+def _row(row: GradebookRow) -> Values:
     return {
         "key": row.key,
         "state": str(row.state),
@@ -235,6 +235,6 @@ def _items(moved: Mapping[str, tuple[int, int]]) -> dict[str, list[int | float |
 
 
 def _number(milli: int | None) -> int | float | None:
-    from grader.report.points import points_number
+    from grader.report.text import points_number
 
     return None if milli is None else points_number(milli)

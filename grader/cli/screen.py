@@ -91,7 +91,7 @@ def notes(remarks: Sequence[str], where: str) -> Callable[[Console], None]:
 
 
 def _plain(text: str, limit: int) -> str:
-    from grader.report.plain import plain
+    from grader.report.text import plain
 
     return plain(text, limit)
 

@@ -13,7 +13,7 @@ from grader.grading.plan import plan_frame
 from grader.records import Interface, Limits
 from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE, Backend
 from grader.sandbox.in_box.frames import CellStep
-from grader.sandbox.supervisor import Keeper, Kept
+from grader.sandbox.supervisor import SandboxResult, Supervisor
 
 LIMITS = Limits(
     wall_s=300,
@@ -48,10 +48,10 @@ class Tried:
 
 @dataclass(frozen=True)
 class Boxed:
-    """One box: its cells by name, and how the run ended as the keeper saw it."""
+    """One box: its cells by name, and how the run ended as the supervisor saw it."""
 
     cells: Mapping[str, Tried]
-    kept: Kept
+    kept: SandboxResult
 
 
 def run_box(backend: Backend, cells: Mapping[str, str], limits: Limits = LIMITS, *, gpu: bool = False) -> Boxed:
@@ -66,12 +66,12 @@ def run_box(backend: Backend, cells: Mapping[str, str], limits: Limits = LIMITS,
     ]
     with tempfile.TemporaryDirectory(prefix="doctor-") as empty:
         contents = {ENGINE: ENGINE_FOLDER, PROBE: Path(empty)}
-        keeper = Keeper(backend, contents, limits, gpu=gpu)
-        kept = keeper.keep(plan_frame(steps, Interface(), limits), lambda *_: None, lambda _: None)
+        supervisor = Supervisor(backend, contents, limits, gpu=gpu)
+        kept = supervisor.supervise(plan_frame(steps, Interface(), limits), lambda *_: None, lambda _: None)
     return Boxed({name: _tried(kept, index) for index, name in enumerate(cells)}, kept)
 
 
-def _tried(kept: Kept, index: int) -> Tried:
+def _tried(kept: SandboxResult, index: int) -> Tried:
     run = kept.inbox.cells.get(index)
     texts = [
         output["text"]

@@ -12,13 +12,14 @@ from grader.doctor import cells, promises
 from grader.doctor import gpu as on_gpu
 from grader.doctor.boxes import LIMITS, run_box
 from grader.doctor.cells import groups_left, host, processes_left
-from grader.doctor.promises import Finding, State
+from grader.doctor.promises import Promise, PromiseState
 from grader.errors import BoxError, GraderError
 from grader.records import AS_GRADER, Status
 from grader.rubric import load_rubric
 from grader.sandbox import landlock
-from grader.sandbox.backend import Backend, backend_named
+from grader.sandbox.backend import Backend
 from grader.sandbox.gpu import present
+from grader.sandbox.isolation import backend_named
 from grader.sandbox.kernel_limits import OPEN_FILES
 from grader.sandbox.layers import missing_here
 
@@ -34,18 +35,20 @@ _START = (
 )
 
 
-def examine(rubric_path: Path, isolation: str, say: Say) -> list[Finding]:
+def examine(rubric_path: Path, isolation: str, say: Say) -> list[Promise]:
     """One finding a promise, in the order of the screen.
 
     Raises:
         BoxError: for an isolation that is none, or that this machine lacks.
     """
     if platform.system() != "Linux":
-        return [Finding("a box starts", State.BROKEN, "this is not Linux", "grade on Linux, or in a virtual machine")]
+        return [
+            Promise("a box starts", PromiseState.BROKEN, "this is not Linux", "grade on Linux, or in a virtual machine")
+        ]
     backend = backend_named(isolation, (rubric_path.absolute().parent, Path("runs").absolute()))
     if isolation == "none":  # trying would only harm: nothing stands in the way
         open_door = "student code runs as you, and reads and changes whatever you can"
-        return [Finding("isolation", State.BROKEN, open_door, promises.ISOLATE)]
+        return [Promise("isolation", PromiseState.BROKEN, open_door, promises.ISOLATE)]
     gpu, namespaces = present(), isolation != "user"
     start = _START if namespaces else "do what it names, or choose --isolation bubblewrap or container"
     with host(hidden_paths(rubric_path)) as outside:
@@ -54,11 +57,13 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Finding]:
         try:
             box = run_box(backend, cells.first_box(told, gpu=gpu), gpu=gpu)
         except BoxError as error:
-            return [Finding("a box starts", State.BROKEN, str(error), start)]
+            return [Promise("a box starts", PromiseState.BROKEN, str(error), start)]
         if box.kept.status is Status.BOX_ERROR:
             last = (box.kept.log_tail.strip().splitlines() or [box.kept.event])[-1]
-            return [Finding("a box starts", State.BROKEN, f"{box.kept.event}: {last[:200]}", start)]
-        found = [Finding("a box starts", State.HOLDS, f"{isolation}, in {box.kept.wall_s:.0f} s with all it tried")]
+            return [Promise("a box starts", PromiseState.BROKEN, f"{box.kept.event}: {last[:200]}", start)]
+        found = [
+            Promise("a box starts", PromiseState.HOLDS, f"{isolation}, in {box.kept.wall_s:.0f} s with all it tried")
+        ]
         weaker = []
         if not namespaces:
             offered = landlock.version()
@@ -79,7 +84,7 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Finding]:
     return [*found, *_prepared(rubric_path, say)]
 
 
-def _hungry(backend: Backend, told: Mapping[str, object], say: Say) -> list[Finding]:
+def _hungry(backend: Backend, told: Mapping[str, object], say: Say) -> list[Promise]:
     """What the boxes that eat end with; each is a box of its own."""
     sources = cells.hungry_boxes(told)
     say("a box that hoards memory")
@@ -112,12 +117,16 @@ def hidden_paths(rubric_path: Path) -> dict[str, str]:
     return {str(path): words for path, words in paths.items() if path.exists()}
 
 
-def _prepared(rubric_path: Path, say: Say) -> list[Finding]:
+def _prepared(rubric_path: Path, say: Say) -> list[Promise]:
     """Whether the rubric binds, what its exercise needs is there and whole, and so is what it promises to students."""
     try:
         rubric, exercise = load_rubric(rubric_path)
         exercise.prepare(say)
     except GraderError as error:
-        return [Finding("rubric and data", State.BROKEN, str(error), "mend what it names; `make setup` fetches MNIST")]
+        return [
+            Promise(
+                "rubric and data", PromiseState.BROKEN, str(error), "mend what it names; `make setup` fetches MNIST"
+            )
+        ]
     whole = f"{rubric.title}: {len(rubric.items)} items; its data are whole"
-    return [Finding("rubric and data", State.HOLDS, whole), promises.packages(rubric.packages)]
+    return [Promise("rubric and data", PromiseState.HOLDS, whole), promises.packages(rubric.packages)]

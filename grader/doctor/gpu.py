@@ -11,10 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.doctor.promises import Finding, State
-from grader.report.plain import plain
-from grader.sandbox.cuda_driver import FOLDERS, LIBRARY, SEARCHED, cuda_driver
-from grader.sandbox.gpu import DEVICES, VISIBLE, gpus, has_driver, is_wsl, present
+from grader.doctor.promises import Promise, PromiseState
+from grader.report.text import plain
+from grader.sandbox.gpu import (
+    DEVICES,
+    FOLDERS,
+    LIBRARY,
+    SEARCHED,
+    VISIBLE,
+    cuda_driver,
+    gpus,
+    has_driver,
+    is_wsl,
+    present,
+)
 
 TITLE = "GPU"
 BUS = Path("/sys/bus/pci/devices")
@@ -84,24 +94,24 @@ def outside() -> Outside:
     return Outside(_on_bus(), has_driver(), hidden, missing, str(library.folder) if library else "", len(gpus()))
 
 
-def finding(machine: Outside, told: Mapping[str, Any]) -> Finding:
+def finding(machine: Outside, told: Mapping[str, Any]) -> Promise:
     """The GPU that a box computed on, or why it runs on the CPU; `told` is what the cell in a box printed."""
     if machine.hidden:
         names_none = f"{VISIBLE}={os.environ.get(VISIBLE, '')!r} names no GPU, so {NOTHING}"
-        return Finding(TITLE, State.HOLDS, names_none)
+        return Promise(TITLE, PromiseState.HOLDS, names_none)
     if not machine.driver and not machine.cards:
-        return Finding(TITLE, State.HOLDS, f"this machine shows no NVIDIA device, so {NOTHING}")
+        return Promise(TITLE, PromiseState.HOLDS, f"this machine shows no NVIDIA device, so {NOTHING}")
     if not machine.driver:
         unused = f"{machine.cards} on this machine's bus, but no driver is loaded (no /dev/nvidiactl), so {NOTHING}"
-        return Finding(
-            TITLE, State.WEAK, unused, "install NVIDIA's driver, so that `nvidia-smi` works; or grade on the CPU"
+        return Promise(
+            TITLE, PromiseState.WEAK, unused, "install NVIDIA's driver, so that `nvidia-smi` works; or grade on the CPU"
         )
     if told.get("right") is True:
         device = f"{plain(str(told.get('name')), 60)}, CUDA {plain(str(told.get('cuda')), 20)}: a product is right"
         others = f"; {machine.usable} may be used, and each box sees one" if machine.usable > 1 else ""
-        return Finding(TITLE, State.HOLDS, device + others)
+        return Promise(TITLE, PromiseState.HOLDS, device + others)
     why, fix = _why_not(machine, told)
-    return Finding(TITLE, State.WEAK, f"the box cannot use it, so {NOTHING}: {why}", fix)
+    return Promise(TITLE, PromiseState.WEAK, f"the box cannot use it, so {NOTHING}: {why}", fix)
 
 
 def _why_not(machine: Outside, told: Mapping[str, Any]) -> tuple[str, str]:

@@ -14,13 +14,13 @@ from rich.text import Text
 
 from grader.doctor.boxes import BUSY_S, LIMITS, Boxed
 from grader.records import AS_GRADER, CellStatus, Status
-from grader.report.plain import plain
+from grader.report.text import plain
 from grader.sandbox.backend import SPARE_TASKS
 from grader.sandbox.landlock import SINCE
 from grader.store.versions import missing_packages
 
 
-class State(StrEnum):
+class PromiseState(StrEnum):
     """Whether a promise is kept; `weak`: kept in a weaker way that does not stop the grading."""
 
     HOLDS = "holds"
@@ -29,17 +29,17 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class Promise:
     """One promise of the box, what was found, and what to do where it does not hold."""
 
     title: str
-    state: State
+    state: PromiseState
     found: str
     fix: str = ""
 
 
-def _of(title: str, holds: bool, good: str, bad: str, fix: str) -> Finding:
-    return Finding(title, State.HOLDS, good) if holds else Finding(title, State.BROKEN, bad, fix)
+def _of(title: str, holds: bool, good: str, bad: str, fix: str) -> Promise:
+    return Promise(title, PromiseState.HOLDS, good) if holds else Promise(title, PromiseState.BROKEN, bad, fix)
 
 
 WAYS_OUT = {
@@ -57,10 +57,14 @@ LACKING = {
     4: "TCP, which the filter alone refuses",
     6: "signals to your processes where they are of the same user, and abstract sockets of this machine",
 }  # the version of Landlock that forbids it; what others bring matters only beside these
-_MARKS = {State.HOLDS: ("holds", "green"), State.WEAK: ("weaker", "yellow"), State.BROKEN: ("BROKEN", "bold red")}
+_MARKS = {
+    PromiseState.HOLDS: ("holds", "green"),
+    PromiseState.WEAK: ("weaker", "yellow"),
+    PromiseState.BROKEN: ("BROKEN", "bold red"),
+}
 
 
-def own_user(isolation: str, landlock: int) -> list[Finding]:
+def own_user(isolation: str, landlock: int) -> list[Promise]:
     """What a box without namespaces has instead: whose it is, and what this kernel's version of Landlock forbids."""
     alone = not isolation.startswith(AS_GRADER)
     yours = "its processes are your account's: what that account's services do for you, they do for the notebook"
@@ -68,13 +72,19 @@ def own_user(isolation: str, landlock: int) -> list[Finding]:
     found = [_of("a user of its own", alone, "nothing on this machine belongs to the box's user", yours, fix)]
     title = "files by Landlock"
     if landlock >= max(SINCE):
-        return [*found, Finding(title, State.HOLDS, f"version {landlock} of it: files, signals, abstract sockets")]
+        return [
+            *found,
+            Promise(title, PromiseState.HOLDS, f"version {landlock} of it: files, signals, abstract sockets"),
+        ]
     lacks = [f"{LACKING[since]} (from Linux {SINCE[since]} on)" for since in sorted(LACKING) if landlock < since]
     weaker = f"version {landlock} of it does not forbid {', '.join(lacks)}"
-    return [*found, Finding(title, State.WEAK, weaker, "a newer kernel with Landlock switched on forbids that, too")]
+    return [
+        *found,
+        Promise(title, PromiseState.WEAK, weaker, "a newer kernel with Landlock switched on forbids that, too"),
+    ]
 
 
-def network(told: Mapping[str, Any], heard: Sequence[str], *, weaker: Sequence[str] = ()) -> list[Finding]:
+def network(told: Mapping[str, Any], heard: Sequence[str], *, weaker: Sequence[str] = ()) -> list[Promise]:
     """Nothing on this machine or beyond answers the box; `heard` are the listeners that were reached.
 
     Those of `weaker`, this kernel cannot close to a box without namespaces.
@@ -85,7 +95,9 @@ def network(told: Mapping[str, Any], heard: Sequence[str], *, weaker: Sequence[s
     reached = [way for way in WAYS_OUT if way in sent or way in heard]
     open_ways = [WAYS_OUT[way] for way in reached if way not in weaker]
     open_ways += [f"interface {name}" for name in told.get("interfaces", ()) if name != "lo"]
-    findings = [Finding("no network", State.WEAK, f"but {WAYS_OUT[way]}", WEAKER) for way in reached if way in weaker]
+    findings = [
+        Promise("no network", PromiseState.WEAK, f"but {WAYS_OUT[way]}", WEAKER) for way in reached if way in weaker
+    ]
     findings += [
         _of(
             "no network",
@@ -97,11 +109,13 @@ def network(told: Mapping[str, Any], heard: Sequence[str], *, weaker: Sequence[s
     ]
     if not open_ways and told.get("seconds", 0) > QUICK_S:
         slow = f"they take {told['seconds']:.0f} s to fail, so a notebook that downloads grades slowly"
-        findings.append(Finding("no network", State.WEAK, slow, "look at the resolver settings in /etc/resolv.conf"))
+        findings.append(
+            Promise("no network", PromiseState.WEAK, slow, "look at the resolver settings in /etc/resolv.conf")
+        )
     return findings
 
 
-def sight(told: Mapping[str, Any], hidden: Mapping[str, str], *, namespaces: bool = True) -> list[Finding]:
+def sight(told: Mapping[str, Any], hidden: Mapping[str, str], *, namespaces: bool = True) -> list[Promise]:
     """Nothing of the grader or of its user is to be seen; `hidden` says what each path is.
 
     Without namespaces, names of files and processes are, which is weaker; what the files hold is not.
@@ -114,15 +128,15 @@ def sight(told: Mapping[str, Any], hidden: Mapping[str, str], *, namespaces: boo
     kept = f"{'not in the box' if namespaces else 'cannot be read'}: {', '.join(hidden.values())}"
     secret = _of("nothing secret in sight", not seen, kept, f"the box sees {', '.join(seen)}", ISOLATE)
     if not namespaces and not seen and told.get("seen"):
-        secret = Finding(secret.title, State.WEAK, f"{kept}; that these are there can be found out", WEAKER)
+        secret = Promise(secret.title, PromiseState.WEAK, f"{kept}; that these are there can be found out", WEAKER)
     own = _of("own processes only", alone, "it sees its own", "it sees this machine's processes", ISOLATE)
     if not namespaces and not alone:
-        own = Finding(own.title, State.WEAK, "it sees names and arguments of this machine's processes", WEAKER)
+        own = Promise(own.title, PromiseState.WEAK, "it sees names and arguments of this machine's processes", WEAKER)
     clean = _of("clean environment", not told.get("environment"), "no variable of yours", "it sees yours", ISOLATE)
     return [secret, clean, own]
 
 
-def powers(told: Mapping[str, Any], *, lowered: bool = True) -> list[Finding]:
+def powers(told: Mapping[str, Any], *, lowered: bool = True) -> list[Promise]:
     """The system is read-only, and the box has no power to change that.
 
     `lowered`: the bounds of its capabilities are, too, which matters only to who may gain privileges.
@@ -155,7 +169,7 @@ def powers(told: Mapping[str, Any], *, lowered: bool = True) -> list[Finding]:
     ]
 
 
-def settings(told: Mapping[str, Any]) -> list[Finding]:
+def settings(told: Mapping[str, Any]) -> list[Promise]:
     """No setting of the machine's kernel can be written, and none belongs to the box's user."""
     title = "kernel settings"
     if not told.get("looked_at"):
@@ -164,21 +178,25 @@ def settings(told: Mapping[str, Any]) -> list[Finding]:
     good = f"none of {told['looked_at']} can be opened for writing"
     if opened or not told.get("owner"):
         return [_of(title, not opened, good, f"it may write to {opened}", ISOLATE)]
-    return [Finding(title, State.BROKEN, "outside, the box's user is root: the settings are that user's own", ISOLATE)]
+    return [
+        Promise(
+            title, PromiseState.BROKEN, "outside, the box's user is root: the settings are that user's own", ISOLATE
+        )
+    ]
 
 
-def filtered(told: Mapping[str, Any], weaker: str) -> list[Finding]:
+def filtered(told: Mapping[str, Any], weaker: str) -> list[Promise]:
     """Calls that no notebook needs are refused by number; `weaker` says why they are not on this machine."""
     titles = {
         "system calls filtered": ("seccomp", "those that no notebook needs are refused", "no filter is in force"),
         "cores of a box": ("kept_cores", "it cannot choose others than it was given", "it chooses its cores itself"),
     }
     if weaker:
-        return [Finding(title, State.WEAK, weaker, "nothing to do: the other layers hold") for title in titles]
+        return [Promise(title, PromiseState.WEAK, weaker, "nothing to do: the other layers hold") for title in titles]
     return [_of(title, bool(told.get(key)), good, bad, ISOLATE) for title, (key, good, bad) in titles.items()]
 
 
-def disk_and_files(disk: Mapping[str, Any], files: Mapping[str, Any], most_files: int) -> list[Finding]:
+def disk_and_files(disk: Mapping[str, Any], files: Mapping[str, Any], most_files: int) -> list[Promise]:
     """Writable folders and open files are bounded."""
     wrote = disk.get("wrote", {})
     limit = 1.2 * LIMITS.disk_mb * 1e6
@@ -202,7 +220,7 @@ def disk_and_files(disk: Mapping[str, Any], files: Mapping[str, Any], most_files
     ]
 
 
-def endings(box: Boxed) -> list[Finding]:
+def endings(box: Boxed) -> list[Promise]:
     """Output is cut, and a cell that goes on for ever is interrupted, or its process ended."""
     flood, busy, stubborn = (box.cells[name] for name in ("flood", "busy", "stubborn"))
     cut = flood.status == CellStatus.OK and 0 < flood.printed < 2e6
@@ -220,17 +238,17 @@ _CGROUPS = (
 )
 
 
-def memory(box: Boxed, weaker: str) -> Finding:
-    """A hoarder is ended by the kernel or, where it does not count for us, by the watching keeper: `weaker` says so."""
+def memory(box: Boxed, weaker: str) -> Promise:
+    """Memory use is limited by the kernel or, where it does not count for us, by the supervisor: `weaker` says so."""
     ended = box.kept.status is Status.KILLED or "memory" in box.kept.event
     if not ended:
-        return Finding("memory limit", State.BROKEN, "a hoarder goes on", _CGROUPS)
+        return Promise("memory limit", PromiseState.BROKEN, "a hoarder goes on", _CGROUPS)
     if weaker:
-        return Finding("memory limit", State.WEAK, f"a hoarder ends, but {weaker}", _CGROUPS)
-    return Finding("memory limit", State.HOLDS, f"a hoarder ends at {box.kept.peak_memory_mb:.0f} MB")
+        return Promise("memory limit", PromiseState.WEAK, f"a hoarder ends, but {weaker}", _CGROUPS)
+    return Promise("memory limit", PromiseState.HOLDS, f"a hoarder ends at {box.kept.peak_memory_mb:.0f} MB")
 
 
-def processes(box: Boxed, most: int) -> list[Finding]:
+def processes(box: Boxed, most: int) -> list[Promise]:
     """A cell that forks without end is refused or ended, and a fork bomb does not go on until its time is over."""
     forks, bomb = box.cells["processes"], box.cells["bomb"]
     started = forks.told.get("started", 0)
@@ -238,38 +256,44 @@ def processes(box: Boxed, most: int) -> list[Finding]:
     how = f"refused after {started}" if started else "the notebook's processes were ended"
     found = _of("process limit", ended or 0 < started <= most + SPARE_TASKS, how, f"{started} were started", _CGROUPS)
     if bomb.status == CellStatus.DIED and ended:
-        return [found, Finding("fork bomb", State.HOLDS, f"ended after {bomb.seconds:.0f} s, with its cell alone")]
+        return [
+            found,
+            Promise("fork bomb", PromiseState.HOLDS, f"ended after {bomb.seconds:.0f} s, with its cell alone"),
+        ]
     weaker = f"it is bounded, but goes on for the {bomb.seconds:.0f} s that a cell has ({bomb.status})"
-    return [found, Finding("fork bomb", State.WEAK, weaker, "choose --isolation bubblewrap, whose keeper ends it")]
+    return [
+        found,
+        Promise("fork bomb", PromiseState.WEAK, weaker, "choose --isolation bubblewrap, whose supervisor ends it"),
+    ]
 
 
-def wall_time(box: Boxed) -> Finding:
+def wall_time(box: Boxed) -> Promise:
     """A run that takes too long is ended."""
     ended = box.kept.status is Status.TIMEOUT
     return _of("time of a run", ended, f"ended after {box.kept.wall_s:.0f} s", f"it went on: {box.kept.status}", _OURS)
 
 
-def nothing_left(processes: Sequence[str], folders: Sequence[str]) -> Finding:
+def nothing_left(processes: Sequence[str], folders: Sequence[str]) -> Promise:
     """No process, control group or file outlives the boxes."""
     left = [*processes, *folders]
     return _of("nothing left behind", not left, "no process, no file", f"left: {', '.join(left)}", _OURS)
 
 
-def packages(promised: Sequence[str]) -> Finding:
+def packages(promised: Sequence[str]) -> Promise:
     """Whether what the rubric promises to students is installed where their notebooks run."""
     found, _, fix = missing_packages(promised).partition("; ")
-    state = State.WEAK if found else State.HOLDS
-    return Finding("packages for students", state, found or f"all {len(promised)} are installed", fix)
+    state = PromiseState.WEAK if found else PromiseState.HOLDS
+    return Promise("packages for students", state, found or f"all {len(promised)} are installed", fix)
 
 
-def _silent(title: str) -> Finding:
-    return Finding(title, State.BROKEN, "the box could not say", _OURS)
+def _silent(title: str) -> Promise:
+    return Promise(title, PromiseState.BROKEN, "the box could not say", _OURS)
 
 
-def verdict(found: Sequence[Finding]) -> str:
+def verdict(found: Sequence[Promise]) -> str:
     """The last line of the screen: whether untrusted notebooks may be graded here."""
-    broken = sum(one.state is State.BROKEN for one in found)
-    weak = sum(one.state is State.WEAK for one in found)
+    broken = sum(one.state is PromiseState.BROKEN for one in found)
+    weak = sum(one.state is PromiseState.WEAK for one in found)
     if broken:
         return f"do not grade untrusted notebooks here: {broken} of {len(found)} promises are broken"
     if weak:
@@ -277,7 +301,7 @@ def verdict(found: Sequence[Finding]) -> str:
     return f"this machine can grade untrusted notebooks: all {len(found)} promises hold"
 
 
-def show(found: Sequence[Finding], console: Console) -> None:
+def show(found: Sequence[Promise], console: Console) -> None:
     """A line a promise, the fixes of those that do not hold below, the verdict last."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("promise", no_wrap=True)
@@ -288,6 +312,6 @@ def show(found: Sequence[Finding], console: Console) -> None:
         table.add_row(Text(one.title), Text(word, style), Text(plain(one.found, 300)))
     console.print(table)
     for one in found:
-        if one.state is not State.HOLDS:
+        if one.state is not PromiseState.HOLDS:
             console.print(Text(f"{one.title}: {plain(one.fix, 400)}"))
     console.print(Text(verdict(found), "bold"))

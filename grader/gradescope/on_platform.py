@@ -18,8 +18,8 @@ from typing import Any
 from grader.batch.discovery import alone
 from grader.errors import GraderError, SubmissionError
 from grader.gradescope.bundle import SETTINGS
-from grader.report.plain import plain, without_paths
 from grader.report.report_json import dump_json
+from grader.report.text import plain, without_paths
 from grader.rubric import load_rubric
 from grader.store.files import write_atomically
 

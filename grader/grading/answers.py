@@ -29,7 +29,7 @@ LOST = {
 NOT_ASKED = Fault(Blame.NOBODY, LEFT_OUT)
 
 
-def gather(
+def decode_answers(
     inbox: Inbox,
     specs: Mapping[Address, AnswerSpec],
     questions: Questions,

@@ -16,8 +16,8 @@ from functools import cache
 from pathlib import Path
 
 from grader.exercise import Exercise, Questions
-from grader.notebook.editions import Templates
 from grader.notebook.format import dump_notebook
+from grader.notebook.restore import Templates
 from grader.records import Rubric
 from grader.store.versions import ROOT, files_checksum
 
@@ -51,11 +51,10 @@ FILES: Mapping[str, Kind] = {
     "grading/follow_through": Kind.FIND,
     "grading/judge": Kind.FIND,
     "report/notebook": Kind.SHOW,
-    "report/plain": Kind.SHOW,
+    "report/text": Kind.SHOW,
     "report/wall": Kind.SHOW,
-    "notebook/curves": Kind.NONE,
     "notebook/included": Kind.NONE,
-    "notebook/saved": Kind.NONE,
+    "notebook/saved_outputs": Kind.NONE,
     "notebook/template": Kind.NONE,
     "report/notebook/marks": Kind.NONE,
 }
@@ -64,6 +63,7 @@ FILES_OF_EXERCISE: Mapping[str, Kind] = {
     "": Kind.RUN,
     "checks": Kind.FIND,
     "classifier": Kind.FIND,
+    "copies": Kind.FIND,
     "data/derived": Kind.FIND,
     "footing": Kind.FIND,
     "metrics": Kind.FIND,

@@ -27,7 +27,7 @@ _ENTRIES: TypeAdapter[dict[str, Remembered]] = TypeAdapter(dict[str, Remembered]
 
 
 @dataclass
-class Memory:
+class FindingCache:
     """Results by what was asked; `grown` says that there is more than was read."""
 
     entries: dict[str, Remembered] = field(default_factory=dict)
@@ -55,9 +55,9 @@ class Memory:
             self._keep(key, made)
         return made
 
-    def beside(self, prefix: str) -> Memory:
+    def beside(self, prefix: str) -> FindingCache:
         """The same memory, for other evidence of the same submission."""
-        return Memory(self.entries, self.prefix + prefix, self.grown)
+        return FindingCache(self.entries, self.prefix + prefix, self.grown)
 
     def _keep(self, key: str, made: Remembered) -> None:
         if len(self.entries) < MAX_ENTRIES and (plain := _plain(made)) is not None:
@@ -70,7 +70,7 @@ def asked(part: str, check: str, numbers: Mapping[str, Any]) -> str:
     return f"{part}/{check}/{json.dumps(dict(numbers), sort_keys=True, default=str)}"
 
 
-def store_memory(path: Path, memory: Memory, made_of: Mapping[str, str]) -> None:
+def store_memory(path: Path, memory: FindingCache, made_of: Mapping[str, str]) -> None:
     """The file holds the memory, if there is more than was read, and what its results were made of.
 
     Raises:
@@ -81,10 +81,10 @@ def store_memory(path: Path, memory: Memory, made_of: Mapping[str, str]) -> None
         memory.grown.clear()
 
 
-def stored_memory(path: Path, made_of: Mapping[str, str]) -> Memory:
+def stored_memory(path: Path, made_of: Mapping[str, str]) -> FindingCache:
     """What `store_memory` wrote; an empty memory where it was made of something else, or is damaged."""
     known = kept(path, _ENTRIES, made_of) or {}
-    return Memory(known if len(known) <= MAX_ENTRIES else {})
+    return FindingCache(known if len(known) <= MAX_ENTRIES else {})
 
 
 def _plain(made: Remembered) -> Remembered | None:

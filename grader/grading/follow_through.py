@@ -13,7 +13,7 @@ from functools import partial
 
 from grader.evidence import overlay, read_later
 from grader.exercise import Exercise, ItemSpec
-from grader.grading.finding_cache import Memory
+from grader.grading.finding_cache import FindingCache
 from grader.grading.judge import judge, stepped
 from grader.grading.plan import UNWRITTEN
 from grader.records import Evidence, ItemVerdict, Outcome, Rubric, Stage
@@ -34,7 +34,7 @@ class Replaced:
 
 
 @dataclass(frozen=True)
-class Followed:
+class CarriedForward:
     """A part that was trained once more with sound parts in the place of some of the student's."""
 
     replaced: Replaced
@@ -63,7 +63,7 @@ def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise)
 
 
 def verdicts(
-    evidence: Evidence, followed: Mapping[str, Followed], rubric: Rubric, exercise: Exercise, memory: Memory
+    evidence: Evidence, followed: Mapping[str, CarriedForward], rubric: Rubric, exercise: Exercise, memory: FindingCache
 ) -> tuple[ItemVerdict, ...]:
     """The verdicts on a run's evidence, and on what its parts answered when they were trained once more.
 
@@ -79,8 +79,8 @@ def with_followed(
     rubric: Rubric,
     exercise: Exercise,
     evidence: Evidence,
-    followed: Mapping[str, Followed],
-    memory: Memory | None = None,
+    followed: Mapping[str, CarriedForward],
+    memory: FindingCache | None = None,
 ) -> tuple[ItemVerdict, ...]:
     """The verdicts, and what the second judging gives back where it applies under this rubric.
 
@@ -179,8 +179,8 @@ def _wrong_names(item: ItemVerdict, exercise: Exercise) -> tuple[str, ...]:
     """The names that the item asks for in whose code something was lost that can have spoilt a later item."""
     spec = exercise.items.get(item.id, ItemSpec())
     lost = [check.id for check in item.checks if check.outcome in {Outcome.FAILED, Outcome.PARTIAL}]
-    meant = {name for check in lost if exercise.checks[check].spoils_later for name in spec.meant_by(check)}
-    return tuple(name for name in spec.asks_for if name in meant) if _lost(item) else ()
+    meant = {name for check in lost if exercise.checks[check].affects_later for name in spec.meant_by(check)}
+    return tuple(name for name in spec.implements if name in meant) if _lost(item) else ()
 
 
 def _unwritten(item: ItemVerdict) -> bool:
@@ -190,7 +190,7 @@ def _unwritten(item: ItemVerdict) -> bool:
 
 
 def _spoilt_by(item: ItemVerdict, exercise: Exercise) -> tuple[str, ...]:
-    return exercise.items.get(item.id, ItemSpec()).spoilt_by
+    return exercise.items.get(item.id, ItemSpec()).depends_on
 
 
 def _spoilt(item: ItemVerdict, exercise: Exercise) -> bool:

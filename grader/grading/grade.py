@@ -22,14 +22,14 @@ from grader.evidence import as_stored
 from grader.exercise import Exercise, Say
 from grader.grading import regrade as judging_again
 from grader.grading.cache_keys import questions_checksum, run_key
-from grader.grading.finding_cache import Memory
-from grader.grading.follow_through import Followed, to_replace, verdicts
+from grader.grading.finding_cache import FindingCache
+from grader.grading.follow_through import CarriedForward, to_replace, verdicts
 from grader.grading.judge import judge
 from grader.grading.overrides import NAME as OVERRIDES
 from grader.grading.overrides import Decisions, decisions_in, read_overrides, with_overrides
 from grader.grading.preloading import Preloading
 from grader.grading.regrade import remember
-from grader.grading.run import BOX_SAYS, Case, Ran, case_of, run_replaced, run_submission, supply, unused_gpu
+from grader.grading.run import BOX_SAYS, Case, NotebookRun, box_pool, case_of, run_replaced, run_submission, unused_gpu
 from grader.grading.run_files import aside, put_in_place, settle, written
 from grader.grading.run_folder import EVIDENCE_CHECKSUM, note_source, store_run, stored_report
 from grader.grading.run_pages import Drawn, draw, load_pages, store_drawn, write_pages, write_report, written_names
@@ -44,9 +44,9 @@ from grader.grading.run_place import (
 )
 from grader.grading.sound_parts import replacement_key, replacement_questions, sound_source
 from grader.grading.tampering import changed_while_running
-from grader.notebook.editions import load_templates
 from grader.notebook.read import read_submission
-from grader.notebook.saved import compare_saved
+from grader.notebook.restore import load_templates
+from grader.notebook.saved_outputs import compare_saved
 from grader.records import (
     Blame,
     Evidence,
@@ -61,7 +61,7 @@ from grader.records import (
 )
 from grader.report.words import is_judged, judged_points, needs_person
 from grader.rubric import load_rubric
-from grader.sandbox.backend import backend_named
+from grader.sandbox.isolation import backend_named
 from grader.store.versions import grader_checksum, missing_packages, versions
 
 OURS = "a fault of the grader's or of this machine"
@@ -136,10 +136,10 @@ class _Run:
 
     case: Case
     seed: str
-    ran: Ran
-    followed: Mapping[str, Followed]
+    ran: NotebookRun
+    followed: Mapping[str, CarriedForward]
     items: tuple[ItemVerdict, ...]
-    memory: Memory
+    memory: FindingCache
     drawn: Drawn
     key: str  # what decided how it was run
 
@@ -170,7 +170,7 @@ def _run(work: _Work, say: Say) -> _Run:
         GraderError: the box failed.
     """
     rubric, exercise, options = work.rubric, work.exercise, work.options
-    with supply(exercise, rubric.limits, exercise.prepare(say), options.isolation, work.private) as boxes:
+    with box_pool(exercise, rubric.limits, exercise.prepare(say), options.isolation, work.private) as boxes:
         say("building a box")
         boxes.ready(1)
         templates = load_templates(work.rubric_path, rubric)
@@ -181,7 +181,7 @@ def _run(work: _Work, say: Say) -> _Run:
             ran = run_submission(case, say, parts=options.parts, preloading=preloading)
         refuse_broken(ran)
         say("judging the answers")
-        memory = Memory()
+        memory = FindingCache()
         with ThreadPoolExecutor(1) as pool:
             drawing = pool.submit(draw, ran, exercise, rubric)
             followed = follow(ran.evidence, {}, sound, case, memory, say)
@@ -261,15 +261,15 @@ def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> N
 
 
 def follow(
-    evidence: Evidence, known: Mapping[str, Followed], sound: str, case: Case, memory: Memory, say: Say
-) -> dict[str, Followed]:
+    evidence: Evidence, known: Mapping[str, CarriedForward], sound: str, case: Case, memory: FindingCache, say: Say
+) -> dict[str, CarriedForward]:
     """Part -> what it answers trained once more with sound parts, for each whose later items an earlier one spoilt.
 
     What is `known` already, of the same items and the same sound parts, is not trained again.
     """
     rubric, exercise = case.rubric, case.exercise
     titles = {item.id: item.title for item in rubric.items}
-    made: dict[str, Followed] = {}
+    made: dict[str, CarriedForward] = {}
     items = judge(evidence, rubric, exercise.checks, memory)
     for part, due in to_replace(items, rubric, exercise).items():
         asked = (due.names, exercise, rubric.interface.names, sound)
@@ -278,7 +278,7 @@ def follow(
             made[part] = before
             continue
         say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in due.items)}")
-        made[part] = Followed(due, key, as_stored(run_replaced(case, part, replacement_questions(*asked), say)))
+        made[part] = CarriedForward(due, key, as_stored(run_replaced(case, part, replacement_questions(*asked), say)))
     return made
 
 
@@ -355,7 +355,7 @@ def make_report(
     )
 
 
-def refuse_broken(ran: Ran) -> None:
+def refuse_broken(ran: NotebookRun) -> None:
     """The box has not failed: where it has, nothing of the run may become points.
 
     Raises:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from grader.checks import ENDS, Check, Measurement, weighed
+from grader.checks import ENDS, Check, Measurement, scored
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered
-from grader.grading.finding_cache import Memory, asked
+from grader.grading.finding_cache import FindingCache, asked
 from grader.records import (
     LEFT_OUT,
     Blame,
@@ -23,7 +23,7 @@ from grader.records import (
 
 
 def judge(
-    evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check], memory: Memory | None = None
+    evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check], memory: FindingCache | None = None
 ) -> tuple[ItemVerdict, ...]:
     """Every item of the rubric has a verdict; a check that breaks gives `needs_review`, never zero points.
 
@@ -32,7 +32,7 @@ def judge(
     Raises:
         EvidenceError: where the evidence is only read now, and cannot be.
     """
-    memory = memory or Memory()
+    memory = memory or FindingCache()
     return tuple(_item(evidence, item, checks, rubric.points_step_milli, memory) for item in rubric.items)
 
 
@@ -45,14 +45,16 @@ def stepped(points_milli: float, step_milli: int) -> int:
     return int(points_milli / step_milli + 0.5) * step_milli
 
 
-def _item(evidence: Evidence, item: RubricItem, checks: Mapping[str, Check], step: int, memory: Memory) -> ItemVerdict:
+def _item(
+    evidence: Evidence, item: RubricItem, checks: Mapping[str, Check], step: int, memory: FindingCache
+) -> ItemVerdict:
     verdicts: dict[str, CheckVerdict] = {}
     for spec in item.checks:
         lost = [name for name in spec.presupposes if verdicts[name].points_milli == 0]
         if lost:
             verdicts[spec.check] = _after(verdicts[lost[0]], spec, checks)
         else:
-            verdicts[spec.check] = _weighed(
+            verdicts[spec.check] = _verdict_of(
                 spec, checks[spec.check], _finding(evidence, item, spec, checks, memory), step
             )
     made = tuple(verdicts.values())
@@ -67,7 +69,7 @@ def _item(evidence: Evidence, item: RubricItem, checks: Mapping[str, Check], ste
 
 
 def _finding(
-    evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check], memory: Memory
+    evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check], memory: FindingCache
 ) -> Finding | Outcome:
     """What the check found; an outcome instead where it is not the check that decides."""
     part = item.id.partition(".")[0]
@@ -93,18 +95,18 @@ def _finding(
     return finding
 
 
-def _asked(evidence: Evidence, part: str, spec: CheckSpec, check: Check, memory: Memory) -> Finding:
+def _asked(evidence: Evidence, part: str, spec: CheckSpec, check: Check, memory: FindingCache) -> Finding:
     """The check's finding; of a check that weighs a level, only the level is asked for, and remembered."""
-    if not check.weighs_level:
+    if not check.has_thresholds:
         made = memory.recall(asked(part, spec.check, spec.params), lambda: check(evidence, part, **spec.params))
         return made if not isinstance(made, Measurement) else check(evidence, part, **spec.params)
     ends = {name: spec.params[name] for name in ENDS}
     shape = {name: value for name, value in spec.params.items() if name not in ends}
     found = memory.recall(asked(part, spec.check, shape), lambda: check.measure(evidence, part, **shape))
-    return weighed(found, **ends) if isinstance(found, Measurement) else found
+    return scored(found, **ends) if isinstance(found, Measurement) else found
 
 
-def _weighed(spec: CheckSpec, check: Check, finding: Finding | Outcome, step: int) -> CheckVerdict:
+def _verdict_of(spec: CheckSpec, check: Check, finding: Finding | Outcome, step: int) -> CheckVerdict:
     if isinstance(finding, Outcome):
         return _unjudged(spec, check, finding, LEFT_OUT)
     points = _points(finding.score or 0.0, spec.points_milli, step)

@@ -15,7 +15,7 @@ from typing import Any
 
 from grader.errors import GraderError, nearest, one_line
 from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric
-from grader.report.points import milli_of, points_text
+from grader.report.text import milli_of, points_text
 from grader.report.words import LOOKED_AT, needs_person
 from grader.store.yaml_files import date_said, read_yaml, said, table
 

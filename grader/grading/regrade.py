@@ -9,7 +9,7 @@ from grader.evidence import read_later
 from grader.exercise import Exercise
 from grader.grading import follow_through
 from grader.grading.cache_keys import Kind, code_key
-from grader.grading.finding_cache import Memory, store_memory, stored_memory
+from grader.grading.finding_cache import FindingCache, store_memory, stored_memory
 from grader.grading.run_files import JUDGED
 from grader.grading.run_folder import evidence_checksum, remember_checksums, stored_evidence, stored_followed
 from grader.records import ItemVerdict, Rubric
@@ -31,7 +31,7 @@ def verdicts(folder: Path, rubric: Rubric, exercise: Exercise, *, keep: bool = F
     return items
 
 
-def recalled(folder: Path, exercise: Exercise) -> Memory:
+def recalled(folder: Path, exercise: Exercise) -> FindingCache:
     """What the folder remembers of what was found on its evidence; empty where that was other evidence or code.
 
     Raises:
@@ -40,7 +40,7 @@ def recalled(folder: Path, exercise: Exercise) -> Memory:
     return stored_memory(folder / JUDGED, _made_of(folder, exercise))
 
 
-def remember(folder: Path, exercise: Exercise, memory: Memory) -> None:
+def remember(folder: Path, exercise: Exercise, memory: FindingCache) -> None:
     """The folder keeps the checksums of its evidence, and what was found on it."""
     remember_checksums(folder)
     store_memory(folder / JUDGED, memory, _made_of(folder, exercise))

@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from grader.evidence import AnswerSpec, as_stored
 from grader.exercise import Exercise, Questions, Say
-from grader.grading.answers import gather, merged, trained_state
+from grader.grading.answers import decode_answers, merged, trained_state
 from grader.grading.machine_faults import left_to_a_person
 from grader.grading.plan import (
     cell_steps,
@@ -32,10 +32,9 @@ from grader.grading.plan import (
 from grader.grading.preloading import Preloading
 from grader.grading.tampering import Given, given_of
 from grader.grading.tampering import stages as of_given
-from grader.notebook.clean import clean_outputs
-from grader.notebook.editions import Templates, restored
 from grader.notebook.format import cell_title
-from grader.notebook.restore import Restored
+from grader.notebook.read import clean_outputs
+from grader.notebook.restore import Restored, Templates, restored
 from grader.notebook.statements import definitions_of
 from grader.records import (
     Address,
@@ -53,11 +52,12 @@ from grader.records import (
     Stage,
     Status,
 )
-from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE, backend_named
+from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE
 from grader.sandbox.gpu import gpu
 from grader.sandbox.in_box.frames import Asked, At, CellStep, Replay, Step
 from grader.sandbox.inbox import Inbox
-from grader.sandbox.supervisor import ENDED_ITSELF, Kept, Supply
+from grader.sandbox.isolation import backend_named
+from grader.sandbox.supervisor import ENDED_ITSELF, BoxPool, SandboxResult
 
 OF_TRAINING = ("quality", "decode")  # stages that a training which was cut off says nothing about
 OUT_OF_TIME = re.compile(r"stopped after \d+ s")  # of a cell; a flood of output has another end
@@ -82,12 +82,12 @@ class Case:
     rubric: Rubric
     exercise: Exercise
     questions: Questions
-    boxes: Supply
+    boxes: BoxPool
     given: Given = field(default_factory=Given)
 
 
 def case_of(
-    notebook: Notebook, templates: Templates, rubric: Rubric, exercise: Exercise, seed: str, boxes: Supply
+    notebook: Notebook, templates: Templates, rubric: Rubric, exercise: Exercise, seed: str, boxes: BoxPool
 ) -> Case:
     """The notebook as it is run: what its template gives is restored, and the seed, in hexadecimal, asks."""
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
@@ -97,7 +97,7 @@ def case_of(
 
 
 @dataclass(frozen=True)
-class Ran:
+class NotebookRun:
     """What a run leaves: evidence, the executed notebook, and how it went."""
 
     evidence: Evidence  # as it will be read again
@@ -111,7 +111,7 @@ def run_submission(
     *,
     parts: Collection[str] | None = None,
     preloading: Preloading | None = None,
-) -> Ran:
+) -> NotebookRun:
     """The notebook has run to its end or to a limit, and what it answered is evidence.
 
     Where only some `parts` are to be trained, cells that train another or show something are left out, and of the
@@ -128,13 +128,13 @@ def run_submission(
     first = _run(case, steps, case.questions, say, preloading)
     stages = {step.stage for step in stage_steps(steps)}
     asked = _specs(case, case.questions)
-    evidence = gather(first.inbox, asked, case.questions, first.status, first.event, stages)
+    evidence = decode_answers(first.inbox, asked, case.questions, first.status, first.event, stages)
     evidence = _undecided(_with_second_box(case, first, evidence, say), case, first)
     evidence = as_stored(left_to_a_person(evidence, case.restored, first.inbox.cells))
     case.boxes.end()  # where there was nothing to decode
     outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
     notebook = executed(case.restored.notebook, first.inbox.cells, outputs)
-    return Ran(evidence, notebook, _execution(first, case, evidence))
+    return NotebookRun(evidence, notebook, _execution(first, case, evidence))
 
 
 def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -> Evidence:
@@ -152,7 +152,7 @@ def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: S
     case.boxes.ready(2)
     first = _run(case, steps, put_in | asked, say)
     specs = _specs(case, asked)
-    evidence = gather(first.inbox, specs, asked, first.status, first.event)
+    evidence = decode_answers(first.inbox, specs, asked, first.status, first.event)
     if (note := first.inbox.notes.get(Address.of("replace", part, "replaced"))) is not None:
         fault = Fault(Blame.OURS, f"a sound part could not be put in: {note.error}")
         return Evidence({}, {}, dict.fromkeys(specs, fault))
@@ -161,13 +161,13 @@ def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: S
     return Evidence({}, evidence.answers, evidence.faults)
 
 
-def supply(
+def box_pool(
     exercise: Exercise,
     limits: Limits,
     folders: Mapping[str, Path],
     isolation: str,
     private: Collection[Path] = (),
-) -> Supply:
+) -> BoxPool:
     """Boxes for submissions of the exercise; `folders` are what they see besides, by its path inside.
 
     `private` are folders that no box may read: see `backend_named`.
@@ -176,7 +176,7 @@ def supply(
         BoxError: for an isolation that is none, or that this machine lacks.
     """
     contents = {ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders}
-    return Supply(backend_named(isolation, private), contents, limits, exercise.interface.imports)
+    return BoxPool(backend_named(isolation, private), contents, limits, exercise.interface.imports)
 
 
 def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
@@ -186,7 +186,9 @@ def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
     return {source: spec for source, spec in specs.items() if source.stage in stages}
 
 
-def _run(case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None = None) -> Kept:
+def _run(
+    case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None = None
+) -> SandboxResult:
     """A box has run the steps.
 
     A cell that ends the runner with all the rest of its box (`!kill -9 -1` was how one restarted Colab) costs what a
@@ -222,7 +224,9 @@ def _without(steps: list[Step], ended: Collection[int]) -> list[Step]:
     return left
 
 
-def _run_once(case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None) -> Kept:
+def _run_once(
+    case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None
+) -> SandboxResult:
     """One box has run the steps."""
     cells = case.restored.notebook["cells"]
     names = case.rubric.interface.names
@@ -237,13 +241,13 @@ def _run_once(case: Case, steps: list[Step], questions: Questions, say: Say, pre
         elif at.stage is not None:
             say(f"asking about {at.stage[:40]}")
 
-    giver = Giver(questions, {step.stage for step in stage_steps(steps) if step.again})
-    return case.boxes.take().keep(
+    giver = QuestionSource(questions, {step.stage for step in stage_steps(steps) if step.again})
+    return case.boxes.take().supervise(
         plan_frame(steps, case.rubric.interface, case.rubric.limits, case.given), giver, running
     )
 
 
-class Giver:
+class QuestionSource:
     """Gives each stage's questions when the box asks for them, in an order that the box cannot choose."""
 
     def __init__(self, questions: Questions, again: Collection[Stage]) -> None:
@@ -267,7 +271,7 @@ class Giver:
 
 def _with_second_box(
     case: Case,
-    first: Kept,
+    first: SandboxResult,
     evidence: Evidence,
     say: Say,
     *,
@@ -291,10 +295,10 @@ def _with_second_box(
     names = case.rubric.interface.names
     steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(told))
     kept = _run(case, steps, told, say)
-    return merged(evidence, gather(kept.inbox, _specs(case, asked), {}, kept.status, kept.event))
+    return merged(evidence, decode_answers(kept.inbox, _specs(case, asked), {}, kept.status, kept.event))
 
 
-def _undecided(evidence: Evidence, case: Case, first: Kept) -> Evidence:
+def _undecided(evidence: Evidence, case: Case, first: SandboxResult) -> Evidence:
     """The evidence, without a word on what a part learnt whose given training cell a limit of time cut off at work.
 
     That is no mistake on a slower machine than the student's, so a person decides. A cell that never got to work, for
@@ -324,7 +328,7 @@ def _worked(evidence: Evidence, part: str, question: str) -> bool:
     return bool(prefix) and any(name.startswith(prefix) for name in evidence.answers)
 
 
-def _cut(first: Kept, index: int, training: Collection[int]) -> str:
+def _cut(first: SandboxResult, index: int, training: Collection[int]) -> str:
     """What a limit of time did to that cell, if anything: ended it, or the run while it or one before it trained."""
     run = first.inbox.cells.get(index)
     if run is not None and run.status is CellStatus.TIMEOUT and OUT_OF_TIME.fullmatch(run.error):
@@ -334,7 +338,7 @@ def _cut(first: Kept, index: int, training: Collection[int]) -> str:
     return ""
 
 
-def _execution(first: Kept, case: Case, evidence: Evidence) -> Execution:
+def _execution(first: SandboxResult, case: Case, evidence: Evidence) -> Execution:
     cells = tuple(first.inbox.cells[index] for index in sorted(first.inbox.cells))
     events = []
     for run in cells:
@@ -374,7 +378,7 @@ def _device(evidence: Evidence, exercise: Exercise) -> str:
     return "cpu"
 
 
-def unused_gpu(ran: Ran, exercise: Exercise, boxes: Supply) -> tuple[Remark, ...]:
+def unused_gpu(ran: NotebookRun, exercise: Exercise, boxes: BoxPool) -> tuple[Remark, ...]:
     """A remark where the box had a GPU and every trained model was on the CPU; it costs no points.
 
     Whose matter it is, the notebook's or this machine's, follows from whether PyTorch saw the GPU in the box.

@@ -14,8 +14,8 @@ from pydantic import StringConstraints, TypeAdapter
 
 from grader.errors import EvidenceError, GraderError, one_line
 from grader.evidence import MAX_FILE, load_evidence, read_later, save_evidence
-from grader.grading.follow_through import Followed, Replaced
-from grader.grading.run import Ran
+from grader.grading.follow_through import CarriedForward, Replaced
+from grader.grading.run import NotebookRun
 from grader.grading.run_files import (
     EVIDENCE,
     EXECUTED,
@@ -32,9 +32,8 @@ from grader.notebook.format import dump_notebook
 from grader.records import Evidence, Execution, GradeReport
 from grader.report.report_json import MAX_BYTES, read_report_json
 from grader.store.bounded import Unreadable, file_bytes
-from grader.store.files import write_atomically
+from grader.store.files import user, write_atomically
 from grader.store.json_files import read_json, write_json
-from grader.store.lock import user
 
 EVIDENCE_CHECKSUM = "evidence"  # its name among a report's checksums
 _MAX_SMALL = 1_000_000  # bytes of a file that lists something
@@ -84,7 +83,7 @@ _Seen = dict[str, tuple[list[int], _Checksum]]  # file -> its stamp, and its SHA
 _SEEN: TypeAdapter[_Seen] = TypeAdapter(_Seen)
 
 
-def store_run(folder: Path, ran: Ran, followed: Mapping[str, Followed]) -> str:
+def store_run(folder: Path, ran: NotebookRun, followed: Mapping[str, CarriedForward]) -> str:
     """The folder holds the run's evidence, executed notebook and execution record, and nothing of an older run's.
 
     `followed` are the parts that were trained once more. Returns the evidence's checksum.
@@ -259,7 +258,7 @@ def followed_file(part: str) -> str:
     return f"followed-{part}.safetensors"
 
 
-def store_followed(folder: Path, part: str, followed: Followed) -> None:
+def store_followed(folder: Path, part: str, followed: CarriedForward) -> None:
     """The folder holds what the part answered with sound parts in the place of some items."""
     write_atomically(folder / followed_file(part), save_evidence(followed.evidence))
     known: dict[str, _Trained | list[str]] = {**_trained(folder)}
@@ -268,7 +267,7 @@ def store_followed(folder: Path, part: str, followed: Followed) -> None:
     write_json(folder / FOLLOWED, _TRAINED, known | {part: trained})
 
 
-def stored_followed(folder: Path) -> dict[str, Followed]:
+def stored_followed(folder: Path) -> dict[str, CarriedForward]:
     """Part -> what it answered when it was trained once more, read when it is needed; empty where nothing was.
 
     Raises:
@@ -277,7 +276,7 @@ def stored_followed(folder: Path) -> dict[str, Followed]:
     made = {}
     for part, one in _trained(folder).items():
         replaced = Replaced(tuple(one.replaced), tuple(one.names))
-        made[part] = Followed(replaced, one.key, read_later(partial(_loaded, folder, followed_file(part))))
+        made[part] = CarriedForward(replaced, one.key, read_later(partial(_loaded, folder, followed_file(part))))
     return made
 
 

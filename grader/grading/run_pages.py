@@ -15,17 +15,15 @@ from grader.errors import GraderError
 from grader.evidence import MAX_FILE
 from grader.exercise import Exercise
 from grader.grading.cache_keys import Kind, code_key
-from grader.grading.run import Ran
+from grader.grading.run import NotebookRun
 from grader.grading.run_files import EXECUTED, FIGURES, NOTEBOOK, REPORT, WALL
 from grader.grading.run_folder import evidence_checksum, source_of, stored_evidence, stored_execution
 from grader.notebook.format import load_notebook
 from grader.records import Execution, Figure, GradeReport, Notebook, Rubric
-from grader.report.feedback import feedback_html
-from grader.report.gradescope import results_json
-from grader.report.html import Again, report_html
 from grader.report.notebook.view import NotebookView, make_view
+from grader.report.pages import Again, feedback_html, report_html
 from grader.report.report_json import dump, dump_json
-from grader.report.student_text import feedback_text
+from grader.report.student_text import feedback_text, results_json
 from grader.report.wall import wall_strip
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.files import write_atomically
@@ -44,7 +42,7 @@ class Drawn:
     view: NotebookView | None
 
 
-def draw(ran: Ran, exercise: Exercise, rubric: Rubric) -> Drawn:
+def draw(ran: NotebookRun, exercise: Exercise, rubric: Rubric) -> Drawn:
     """The run's pictures, and its notebook as its pages show it."""
     return Drawn(exercise.figures(ran.evidence), _shown(ran.notebook, written_names(exercise, rubric), ran.execution))
 
@@ -109,7 +107,7 @@ def written_names(exercise: Exercise, rubric: Rubric) -> dict[str, tuple[str, ..
     def actual(name: str) -> str:
         return ".".join(own.get(part, part) for part in name.removesuffix("()").split(".")) + "()" * name.endswith("()")
 
-    beside = {item: spec.remarks_at for item, spec in exercise.items.items()}
+    beside = {item: spec.annotated_names for item, spec in exercise.items.items()}
     return {item.id: tuple(map(actual, beside[item.id])) for item in rubric.items if beside.get(item.id)}
 
 

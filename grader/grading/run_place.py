@@ -24,8 +24,8 @@ from grader.records import GradeReport, Rubric, Status, Submission
 from grader.report.report_json import MAX_BYTES, read_report_json
 from grader.report.words import trained_parts, undecided_milli
 from grader.store.bounded import Unreadable, file_bytes
+from grader.store.files import locked
 from grader.store.json_files import read_json
-from grader.store.lock import locked
 
 RUNS = Path("runs")
 CLASS = "class.json"  # what the folder of a class has

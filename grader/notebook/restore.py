@@ -2,6 +2,8 @@
 
 The student's own code is not lost: definitions added to a given cell move into a cell after it, extra cells
 and the student's order stay, constants keep the student's values. Runs nothing; hostile sources are fine.
+
+A submission comes from the template that is handed out now, or from one that was handed out earlier.
 """
 
 from __future__ import annotations
@@ -9,12 +11,22 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from grader.errors import one_line
 from grader.notebook.changes import changed_constants, changed_lines, shadows
-from grader.notebook.format import cell_title, code_cell, is_code, source_of, with_unique_ids
+from grader.notebook.format import (
+    cell_title,
+    checksum,
+    code_cell,
+    is_code,
+    is_task,
+    load_notebook,
+    source_of,
+    with_unique_ids,
+)
 from grader.notebook.match import (
     Match,
     TemplateCell,
@@ -27,7 +39,7 @@ from grader.notebook.match import (
 from grader.notebook.order import Placed, working_order
 from grader.notebook.patch import additions, cut_training, lacking, mended
 from grader.notebook.statements import Code, read_code
-from grader.records import Notebook, Remark
+from grader.records import Notebook, Remark, Rubric
 
 LIKE_GIVEN = 0.6  # likeness at which a cell is taken for a changed given one
 SIGNED = ("given", "constants", "train", "show")
@@ -303,3 +315,42 @@ def _holds(code: Code, given: Code) -> bool:
 
 def _keys(codes: Iterable[Code]) -> Counter[str]:
     return Counter(key for code in codes for key in code.keys or ())
+
+
+Templates = Mapping[str, Notebook]  # by path, as the rubric has it; the one that is handed out now comes first
+
+
+def load_templates(rubric_path: Path, rubric: Rubric) -> Templates:
+    """The templates that the rubric names.
+
+    Raises:
+        GraderError: where one of them cannot be read.
+    """
+    names = (rubric.template, *rubric.earlier_templates)
+    return {name: load_notebook(rubric_path.parent / name) for name in names}
+
+
+def restored(submission: Notebook, templates: Templates) -> Restored:
+    """The submission with the given code of the template that it comes from put back.
+
+    It comes from the one of which it has most cells that students do not change; in doubt from the first.
+
+    Raises:
+        GraderError: when one is not a template of ours.
+    """
+    there = _checksums(filter(is_code, submission["cells"]))
+    given = {
+        name: _checksums(cell for cell in filter(is_code, template["cells"]) if not is_task(cell))
+        for name, template in templates.items()
+    }
+    now, *_ = names = list(templates)
+    name = max(names, key=lambda name: len(given[name] & there))
+    came = replace(restore_given(submission, templates[name]), template=Path(name).name)
+    if name == now or any(remark.kind == "not_from_template" for remark in came.remarks):
+        return came
+    told = f"comes from {came.template}, handed out earlier; that one's given code was put back, its constants hold"
+    return replace(came, remarks=(Remark("earlier_template", f"The notebook {told}"), *came.remarks))
+
+
+def _checksums(cells: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    return frozenset(checksum(source_of(cell)) for cell in cells)

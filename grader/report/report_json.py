@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from grader.errors import GraderError, one_line
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Measured, Override, Remark
-from grader.report.points import milli_of, points_number
+from grader.report.text import milli_of, points_number
 from grader.report.words import counted_milli, is_judged, isolation_warning, judged_milli, trained_parts
 from grader.store.bounded import Unreadable, json_value
 
@@ -90,9 +90,9 @@ def read_report_json(data: bytes) -> GradeReport:
         if not isinstance(values, dict) or values.get("format") not in READABLE:
             raise GraderError(f"report.json: expected an object with format {FORMAT}; grade the submission again")
         items = [
-            _weighed(_judged(item), "gained")
-            | {"checks": [_weighed(check, "points", "max_points") for check in item["checks"]]}
-            | {"override": None if (own := item.get("override")) is None else _weighed(own, "points", "was")}
+            _with_points(_judged(item), "gained")
+            | {"checks": [_with_points(check, "points", "max_points") for check in item["checks"]]}
+            | {"override": None if (own := item.get("override")) is None else _with_points(own, "points", "was")}
             for item in values["items"]
         ]
         report = _REPORT.validate_python(_judged(values) | {"items": items})
@@ -162,7 +162,7 @@ def _finite(measured: Measured) -> dict[str, float | int | str]:
     return told
 
 
-def _weighed(values: Mapping[str, Any], *points: str) -> dict[str, Any]:
+def _with_points(values: Mapping[str, Any], *points: str) -> dict[str, Any]:
     """The values, with these points in thousandths."""
     rest = {name: value for name, value in values.items() if name not in points}
     return rest | {f"{name}{_MILLI}": milli_of(values[name]) for name in points}
@@ -172,4 +172,4 @@ def _judged(values: Mapping[str, Any]) -> dict[str, Any]:
     """The same of a report or an item, where a dash for points is none and the rubric's are all that there are."""
     points = 0 if values["points"] is None else values["points"]
     told = {**values, "points": points, "max_points": values.get("rubric_points", values["max_points"])}
-    return _weighed(told, "points", "max_points")
+    return _with_points(told, "points", "max_points")

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.records import GradeReport, ItemVerdict, Outcome, Remark
-from grader.report.plain import plain
+from grader.report.text import plain
 from grader.report.words import (
     LONGEST,
     OUTCOME_WORDS,

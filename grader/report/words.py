@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from grader.errors import one_line
 from grader.records import AS_GRADER, LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome, Remark, Status
-from grader.report.points import of_points, points_text
+from grader.report.text import of_points, points_text
 
 OUTCOME_WORDS: Mapping[Outcome, str] = MappingProxyType(
     {

@@ -1,17 +1,15 @@
 """What an isolation backend is: something that turns a box's contents into a command line.
 
-Adding a backend is one file that provides `Backend` and one line in `backend_named`.
+Adding a backend is one file that provides `Backend` and one line in `isolation.BACKENDS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from grader.errors import BoxError
 from grader.records import Limits
 
 ENGINE_FOLDER = Path(__file__).parent / "in_box"
@@ -42,7 +40,7 @@ class Alone:
     """What keeps a box that no namespace keeps: `launch.stand_guard` and `launch.give_up` see to it."""
 
     id: int | None  # of a user whom nothing else belongs to; None: the box's user is the grader's
-    folder: str  # the box's own: removed by the guard where the keeper is gone
+    folder: str  # the box's own: removed by the guard where the supervisor is gone
     shared: Sequence[str]  # folders of the machine that all users write in, in which it may have left something
     tasks: int | None  # the most that the user may have
     ruleset: str | None  # Landlock's, in hexadecimal
@@ -80,34 +78,10 @@ class Backend(Protocol):
 
     name: str  # as reports call it: the option's word, and how it was kept where that is not always the same
     without: frozenset[str]  # layers that are left out, for tests and the doctor alone
-    limits_itself: bool  # memory, tasks and files are limited by what the command starts, not by the keeper
+    limits_itself: bool  # memory, tasks and files are limited by what the command starts, not by the supervisor
 
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         """How the box's outermost process is started."""
-
-
-def backend_named(name: str, private: Collection[Path] = ()) -> Backend:
-    """The backend of that name, with every layer that it has.
-
-    `private` are folders that no box may read; a backend that shows nothing but a box's contents need not know them.
-
-    Raises:
-        BoxError: for a name that is none, or a backend that this machine lacks.
-    """
-    from grader.sandbox.bubblewrap import Bubblewrap
-    from grader.sandbox.container import Container
-    from grader.sandbox.own_user import OwnUser
-    from grader.sandbox.unconfined import Unconfined
-
-    backends: dict[str, Callable[[], Backend]] = {
-        "bubblewrap": Bubblewrap,
-        "container": Container,
-        "user": partial(OwnUser, private=private),
-        "none": Unconfined,
-    }
-    if name not in backends:
-        raise BoxError(f"isolation {name!r}: expected one of {', '.join(backends)}")
-    return backends[name]()
 
 
 def box_environment(folders: Mapping[str, object], home: str, temporary: str, work: str = WORK) -> dict[str, str]:

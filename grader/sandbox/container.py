@@ -33,7 +33,7 @@ from grader.sandbox.seccomp import engine_profile
 ENGINES = ("podman", "docker")
 IMAGE_VARIABLE, IMAGE = "VAE_GRADER_IMAGE", "debian:stable-slim"
 ANSWER_S = 60  # a busy daemon may take long to say something
-GRACE_S = 60  # beyond the wall time, at which the keeper ends the box
+GRACE_S = 60  # beyond the wall time, at which the supervisor ends the box
 PROXIES = [f"{kind}_proxy" for kind in ("http", "https", "ftp", "all", "no")]
 # What the engine's own client needs of the caller's environment; the box gets none of it.
 CLIENT = (

@@ -1,7 +1,7 @@
 """The kernel's limits: control groups for one box as a whole, and limits for each single process of it.
 
 Control groups hold memory, number of processes and a fair share of the cores, where this machine lets us. Where it does
-not (an ordinary user without delegation), the keeper's own watching is the fallback. The others need no control group.
+not (an ordinary user without delegation), the resource monitor is the fallback. The others need no control group.
 
 What is not among those, and why: AS, because CUDA and torch reserve far more addresses than they use. NPROC, because
 outside a box it counts every task of the real user on this machine, so that a busy account could start no box; the
@@ -28,7 +28,7 @@ PREFIX = "vae-autograder"
 OPEN_FILES = 4096
 FAIR = 1024  # cpu.shares of a box, however many processes it has
 END_S = 30.0  # for the kernel to let go of the last process of a group
-LEFT_BEHIND_S = 60.0  # a younger group may be that of a keeper whom we cannot see, and not yet joined
+LEFT_BEHIND_S = 60.0  # a younger group may be that of a supervisor whom we cannot see, and not yet joined
 
 
 class Cgroups:
@@ -152,10 +152,10 @@ def _members(folder: Path) -> list[int]:
 
 
 def _remove_left_behind(parent: Path) -> None:
-    """No empty group is left of a keeper that was killed before it could tidy up."""
+    """No empty group is left of a supervisor that was killed before it could tidy up."""
     for folder in parent.glob(f"{PREFIX}-*-*"):
-        keeper = folder.name.removeprefix(f"{PREFIX}-").partition("-")[0]
-        if keeper.isdigit() and not psutil.pid_exists(int(keeper)):
+        supervisor = folder.name.removeprefix(f"{PREFIX}-").partition("-")[0]
+        if supervisor.isdigit() and not psutil.pid_exists(int(supervisor)):
             with contextlib.suppress(OSError):  # a group with a process in it stays
                 if time.time() - folder.stat().st_mtime >= LEFT_BEHIND_S:
                     folder.rmdir()

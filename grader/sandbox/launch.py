@@ -1,7 +1,7 @@
-"""Started by the keeper instead of the box itself: joins the control groups, lowers its own limits and becomes the box.
+"""Started by the supervisor instead of the box itself: joins control groups, lowers its limits and becomes the box.
 
 A separate program, because the alternative (code between fork and exec in a process with threads) is unsafe. Its only
-argument is JSON: {"keeper": our parent's process id, "cgroups": [files to write our process id to],
+argument is JSON: {"supervisor": our parent's process id, "cgroups": [files to write our process id to],
 "limits": {"NOFILE": 4096, ...}, "descriptors": {"9": hexadecimal of what is to be read there}, "command": [...],
 "user": null, or {"id": of the machine's, "inside": 1000, "descriptors": [10, 11], "last": whether the box may make no
 further user namespace}, "alone": null, or what keeps a box without namespaces, see `grader.sandbox.backend.Alone`}.
@@ -37,10 +37,10 @@ def main() -> None:
     if "end" in request:
         sys.exit(0 if end_all(request["end"]) else 1)
     if sys.platform == "linux":
-        stay_together(request["keeper"])
+        stay_together(request["supervisor"])
     alone = request["alone"]
     if alone is not None:
-        stand_guard(request["keeper"], alone["id"], alone.pop("folder"), alone.pop("shared"))
+        stand_guard(request["supervisor"], alone["id"], alone.pop("folder"), alone.pop("shared"))
     for procs in request["cgroups"]:
         write(procs, str(os.getpid()))
     for name, value in request["limits"].items():
@@ -61,12 +61,12 @@ def main() -> None:
     os.execv(command[0], command)
 
 
-def stay_together(keeper: int) -> None:
-    """This process dies with its keeper, from now on and not only once the box is built; its orphans stay below it."""
+def stay_together(supervisor: int) -> None:
+    """This process dies with its supervisor from now on, not only once the box is built; its orphans stay below it."""
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    if os.getppid() != keeper:  # it died before we asked
+    if os.getppid() != supervisor:  # it died before we asked
         os._exit(1)
 
 
@@ -152,12 +152,12 @@ def map_users(process: int, ids: str) -> None:
         write(f"/proc/{process}/{kind}", ids)
 
 
-def stand_guard(keeper: int, user: int | None, folder: str, shared: list[str]) -> None:
-    """Goes on in a child, which becomes the box; this process stays outside it, and ends with it or with the keeper.
+def stand_guard(supervisor: int, user: int | None, folder: str, shared: list[str]) -> None:
+    """Goes on in a child, which becomes the box; this process stays outside, and ends with it or with the supervisor.
 
     No namespace would end what the child leaves, so this does: all processes of the box's user, or, where that is the
-    grader's own, all that stand below this one. Where the keeper is gone, it removes the box's folder, too, and what is
-    that user's in the folders that all users share.
+    grader's own, all that stand below this one. Where the supervisor is gone, it also removes the box's folder and what
+    is that user's in the folders that all users share.
     """
     child = os.fork()
     if child == 0:
@@ -172,12 +172,12 @@ def stand_guard(keeper: int, user: int | None, folder: str, shared: list[str]) -
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         ended = 0
-        while ended != child and os.getppid() == keeper:
+        while ended != child and os.getppid() == supervisor:
             ended, status = os.wait()
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         end_all(user)
-        if os.getppid() != keeper:
+        if os.getppid() != supervisor:
             left = [path for place in shared for path in files_of(user, place)]
             os.execv("/bin/rm", ["rm", "-rf", "--", folder, *left])
         code = os.waitstatus_to_exitcode(status)

@@ -1,6 +1,6 @@
 """The layers of the wall, by name: what each one stops, and which of them this machine cannot give.
 
-A backend and its keeper can be built without some of them, so that tests and the doctor can show what each one is
+A backend and its supervisor can be built without some of them, so that tests and the doctor can show what each one is
 worth. Nothing that grades does: neither the command line nor `backend_named` can name a layer.
 """
 
@@ -32,7 +32,7 @@ LAYERS: dict[str, str] = {
     "descriptors": "no file that the caller has open",
     "cgroups": "memory and number of tasks, counted and limited by the kernel for the box as a whole",
     "rlimits": "size of a file, open files, tasks, CPU time, core dumps",
-    "watch": "memory, files in memory and processes, counted by the keeper ten times a second",
+    "watch": "memory, files in memory and processes, counted by the supervisor ten times a second",
 }
 
 # Those of a box without namespaces, `grader.sandbox.own_user`.

@@ -25,7 +25,7 @@ MAX_FILES = 200_000  # in memory; each costs about a kilobyte that no limit of b
 End = tuple[Status, str]  # how a run ended, in one sentence
 
 
-class Watch:
+class ResourceMonitor:
     """What has been seen of a box so far; `counted` where the kernel counts its memory, `limited` where we limit it."""
 
     def __init__(self, pid: int, limits: Limits, command: Command, *, counted: bool, limited: bool) -> None:
@@ -159,7 +159,7 @@ class Usage:
 
 
 def usage(pid: int, memory_limit_mb: float, files_mb: float = 0.0) -> Usage:
-    """The descendants' use. Memory is what is theirs, what they share among each other, and `files_mb`.
+    """The descendants' use. FindingCache is what is theirs, what they share among each other, and `files_mb`.
 
     Files in memory may be among the shared pages, so the larger of the two counts. Pages that several processes share
     are counted in each, which costs nothing to know; only where the sum is above `memory_limit_mb` are they shared

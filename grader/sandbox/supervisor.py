@@ -1,7 +1,7 @@
 """The trusted side of a box: starts it, feeds it frames, reads what comes back, watches its limits, and ends it.
 
 Nothing that comes out is believed: frames are bounded, JSON is checked, arrays stay bytes until `grader.evidence` reads
-them. When `keep` returns, every process of the box is dead and has been seen to be dead.
+them. When `supervise` returns, every process of the box is dead and has been seen to be dead.
 
 A supply has boxes of one kind, each used once; some are started before it is known what they will run. A box that waits
 imports what a solution imports anyway. Nothing of a submission is in it until it is taken and told.
@@ -32,7 +32,7 @@ from grader.sandbox.in_box.frames import At, Plan, Questions, Refused, Stage, Wa
 from grader.sandbox.in_box.wire import WireError, read_frame, write_frame
 from grader.sandbox.inbox import Inbox
 from grader.sandbox.kernel_limits import Cgroups, rlimits
-from grader.sandbox.resource_monitor import End, Watch
+from grader.sandbox.resource_monitor import End, ResourceMonitor
 
 TICK_S = 0.1
 COUNTED_TICK_S = 0.3  # where the kernel itself holds the limits: each look takes the notebook's cores for a moment
@@ -43,7 +43,7 @@ END_S = 60.0  # for killed processes to be gone
 Questioner = Callable[[Stage, Inbox], bytes | None]
 
 
-class Keeper:
+class Supervisor:
     """One run of one box.
 
     Raises:
@@ -56,7 +56,7 @@ class Keeper:
         self._command = backend.command(contents, limits, gpu=gpu)
         self._cgroups = Cgroups(limits.memory_mb, limits.processes + SPARE_TASKS, wanted="cgroups" not in absent)
         request = {
-            "keeper": os.getpid(),
+            "supervisor": os.getpid(),
             "cgroups": self._cgroups.join,
             "limits": {} if "rlimits" in absent else rlimits(limits),
             "descriptors": {number: content.hex() for number, content in self._command.descriptors.items()},
@@ -82,7 +82,9 @@ class Keeper:
         pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
         self._pipes = [cast(BinaryIO, pipe) for pipe in pipes]  # all three were asked for
         counted = self._cgroups.limits_memory
-        self._watch = Watch(self._process.pid, limits, self._command, counted=counted, limited="watch" not in absent)
+        self._watch = ResourceMonitor(
+            self._process.pid, limits, self._command, counted=counted, limited="watch" not in absent
+        )
         self.inbox = Inbox(limits)
         self._log = bytearray()
         self._tick_s = COUNTED_TICK_S if counted else TICK_S
@@ -90,7 +92,7 @@ class Keeper:
         self._over = threading.Event()  # the reader has seen why this run is over
 
     def warm(self, imports: Sequence[str], limits: Limits) -> None:
-        """The box starts a kernel and imports modules while it waits for its plan; `keep` or `end` must follow.
+        """The box starts a kernel and imports modules while it waits for its plan; `supervise` or `end` must follow.
 
         Nothing of a submission is in it yet, so nothing is watched, and no time counts.
         """
@@ -113,7 +115,7 @@ class Keeper:
         if alive:
             raise BoxError(f"{alive} processes of a box that was not needed could not be ended")
 
-    def keep(self, plan: Plan, questions: Questioner, say: Callable[[At], None]) -> Kept:
+    def supervise(self, plan: Plan, questions: Questioner, say: Callable[[At], None]) -> SandboxResult:
         """Runs the plan to its end or to a limit.
 
         `questions(stage, inbox)` gives a stage's questions when the box asks for them, or None to refuse;
@@ -150,7 +152,7 @@ class Keeper:
         if alive:
             raise BoxError(f"{alive} processes of the box could not be ended; nothing of this run is used")
         status, event = self._end or self._natural_end(killed_for_memory)
-        return Kept(
+        return SandboxResult(
             inbox=self.inbox,
             status=status,
             event=event,
@@ -207,7 +209,7 @@ class Keeper:
             return
         except Exception as error:  # ours: the box would wait for its questions until its time is over
             if self._process.poll() is None:
-                self._end = self._end or (Status.BOX_ERROR, f"the keeper failed ({type(error).__name__}: {error})")
+                self._end = self._end or (Status.BOX_ERROR, f"the supervisor failed ({type(error).__name__}: {error})")
                 self._over.set()
 
     def _read_log(self, stderr: BinaryIO) -> None:
@@ -258,7 +260,7 @@ def _close(streams: Sequence[BinaryIO]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SandboxResult:
     """What is left of a run: the frames, and what was measured from outside."""
 
     inbox: Inbox
@@ -272,15 +274,15 @@ class Kept:
     log_tail: str
 
 
-class Supply:
+class BoxPool:
     """Gives boxes; as a context, it ends those that nobody has taken."""
 
     def __init__(self, backend: Backend, contents: Contents, limits: Limits, imports: Collection[str] = ()) -> None:
         self.isolation = backend.name
         self.has_gpu = present()
-        self._new = partial(Keeper, backend, contents, limits, gpu=self.has_gpu)
+        self._new = partial(Supervisor, backend, contents, limits, gpu=self.has_gpu)
         self._imports, self._limits = tuple(imports), limits
-        self._waiting: list[Keeper] = []
+        self._waiting: list[Supervisor] = []
 
     def ready(self, count: int) -> None:
         """So many boxes at least have been started, import, and wait.
@@ -289,11 +291,11 @@ class Supply:
             BoxError: where no box could be built on this machine.
         """
         while len(self._waiting) < count:
-            keeper = self._new()
-            self._waiting.append(keeper)
-            keeper.warm(self._imports, self._limits)
+            supervisor = self._new()
+            self._waiting.append(supervisor)
+            supervisor.warm(self._imports, self._limits)
 
-    def take(self) -> Keeper:
+    def take(self) -> Supervisor:
         """The box that has waited longest, or a new one.
 
         Raises:
@@ -310,7 +312,7 @@ class Supply:
         while self._waiting:
             self._waiting.pop().end()
 
-    def __enter__(self) -> Supply:
+    def __enter__(self) -> BoxPool:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,15 +1,20 @@
-"""Tables as bytes, and files that are written whole or not at all."""
+"""Files that are written whole or not at all, tables as bytes, and the lock of a folder that one grader works in."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import fcntl
+import getpass
 import io
 import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+
+from grader.errors import GraderError, one_line
 
 _ASIDE_BYTES = 8  # of chance, in the name of a file that is still being written
 _ASIDE = re.compile(rf"\.[0-9a-f]{{{2 * _ASIDE_BYTES}}}\.tmp")
@@ -68,3 +73,40 @@ def sweep(folder: Path) -> None:
         for name in names:
             if _ASIDE.fullmatch(name):
                 Path(where, name).unlink(missing_ok=True)
+
+
+NAME = ".lock"
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else grades into the folder meanwhile; the lock ends with the process, however it ends.
+
+    Raises:
+        GraderError: where another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = one_line(os.read(handle, 200).decode(errors="replace"), 100)
+            raise GraderError(
+                f"{one_line(str(folder), 100)}: another grader is at work here ({holder or 'it does not say who'}); "
+                "wait for it, or end it"
+            ) from None
+        os.truncate(handle, 0)
+        holder = f"process {os.getpid()} of {user()}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        os.pwrite(handle, holder.encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def user() -> str:
+    """The login name of who runs this."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"

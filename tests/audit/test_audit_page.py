@@ -10,9 +10,8 @@ from pathlib import Path
 from audit_samples import EVIL, LEFT, audited, verdicts, wrong
 from rich.console import Console
 
-from grader.audit.page import audit_html, levels_of
+from grader.audit.page import audit_csv, audit_html, levels_of, print_audit
 from grader.audit.records import MARKS, Audit, summary
-from grader.audit.table import audit_csv, print_audit
 
 
 def sample() -> Audit:

@@ -22,10 +22,9 @@ from grader.audit.calibration import (
     thresholds,
     total_error,
 )
-from grader.audit.calibration_page import Shown, Sorted, page, read_sorted, strip_plot
+from grader.audit.calibration_page import Shown, Sorted, page, read_sorted, sheet, strip_plot
 from grader.audit.command import Repeated, repeat_csv
 from grader.audit.corpus import Solution
-from grader.audit.strips import sheet
 from grader.errors import GraderError
 from grader.exercise import Reading
 from grader.exercises.vae_mnist.checks import CHECKS

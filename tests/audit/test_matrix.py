@@ -9,7 +9,7 @@ from audit_samples import EXERCISE, LEFT, audited, rubric, verdicts, wrong
 from grader.audit.calibration import Margin
 from grader.audit.corpus import Solution
 from grader.audit.matrix import audit
-from grader.audit.records import Audit, State
+from grader.audit.records import Audit, SolutionState
 from grader.records import Outcome
 
 
@@ -25,17 +25,17 @@ def told(made: Audit) -> dict[str, list[str]]:
     return kinds
 
 
-def states(made: Audit, name: str) -> dict[str, State]:
+def states(made: Audit, name: str) -> dict[str, SolutionState]:
     return {square.item: square.state for row in made.rows if row.name == name for square in row.squares}
 
 
 def test_what_is_lost_as_foretold_is_no_trouble_and_skipped_items_say_nothing() -> None:
     made = audited([wrong("slip", "one.turn")], {"slip": verdicts(LEFT)})
     assert states(made, "slip") == {
-        "one.turn": State.LOST,
-        "one.draw": State.UNJUDGED,
-        "two.turn": State.UNTOUCHED,
-        "two.draw": State.UNJUDGED,
+        "one.turn": SolutionState.LOST,
+        "one.draw": SolutionState.UNJUDGED,
+        "two.turn": SolutionState.UNTOUCHED,
+        "two.draw": SolutionState.UNJUDGED,
     }
     assert made.rows[0].squares[0].lost_milli == 4_000
     assert told(made) == {}  # not the whole corpus: the reference is missing
@@ -50,7 +50,7 @@ def test_a_wrong_solution_that_loses_nothing_survives_and_one_that_keeps_an_item
 
 def test_what_only_a_trained_model_shows_is_not_taken_for_kept_where_none_was_trained() -> None:
     entries = [wrong("grey", "one.draw")]
-    assert states(audited(entries, {"grey": verdicts()}), "grey")["one.draw"] == State.UNJUDGED
+    assert states(audited(entries, {"grey": verdicts()}), "grey")["one.draw"] == SolutionState.UNJUDGED
     assert told(audited(entries, {"grey": verdicts(trained=True)})) == {"survivor": ["grey"]}
 
 
@@ -59,7 +59,7 @@ def test_an_item_judged_without_its_named_check_says_nothing_yet() -> None:
     first, *rest = verdicts()
     unasked = replace(first, checks=(first.checks[0], replace(first.checks[1], outcome=Outcome.SKIPPED)))
     made = audited([slip], {"slip": (unasked, *rest)})
-    assert states(made, "slip")["one.turn"] == State.UNJUDGED
+    assert states(made, "slip")["one.turn"] == SolutionState.UNJUDGED
     assert made.rows[0].to_the_check is None
     assert told(audited([slip], {"slip": verdicts()})) == {"survivor": ["slip"], "imprecise": ["slip"]}
 
@@ -69,9 +69,9 @@ def test_losses_that_nobody_foretold_are_told() -> None:
     slip = wrong("slip", "one.turn")
     made = audited([slip], {"slip": verdicts(lost, trained=True)}, parts=lambda _: ("one",))
     assert told(made) == {"unexpected": ["slip"]}
-    assert states(made, "slip")["one.draw"] == State.UNTOUCHED
-    assert states(made, "slip")["two.turn"] == State.UNEXPECTED
-    assert states(made, "slip")["two.draw"] == State.UNJUDGED  # the reference's, judged in its own row
+    assert states(made, "slip")["one.draw"] == SolutionState.UNTOUCHED
+    assert states(made, "slip")["two.turn"] == SolutionState.UNEXPECTED
+    assert states(made, "slip")["two.draw"] == SolutionState.UNJUDGED  # the reference's, judged in its own row
 
 
 def test_honest_losses_undecided_verdicts_and_solutions_without_verdicts_are_told() -> None:
@@ -136,5 +136,5 @@ def test_follow_through_counts_as_kept() -> None:
     first, draw, *rest = verdicts({**LEFT, "one.draw: draws_well": 500}, trained=True)
     results = {"slip": (first, replace(draw, gained_milli=500, points_milli=20_000), *rest)}
     made = audited([wrong("slip", "one.turn")], results)
-    assert states(made, "slip")["one.draw"] == State.UNTOUCHED
+    assert states(made, "slip")["one.draw"] == SolutionState.UNTOUCHED
     assert told(made) == {}

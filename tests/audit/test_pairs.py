@@ -19,8 +19,8 @@ from grader.records import FollowThrough, ItemVerdict
 
 FOLLOWED = replace(rubric(), follow_through=FollowThrough(enabled=True, max_replaced=1, share=1.0))
 ITEMS = {
-    "one.turn": ItemSpec(asks_for=("Turner",)),
-    "one.draw": ItemSpec(spoilt_by=("one.turn",)),
+    "one.turn": ItemSpec(implements=("Turner",)),
+    "one.draw": ItemSpec(depends_on=("one.turn",)),
     "two.turn": ItemSpec(),
     "two.draw": ItemSpec(),
 }

@@ -13,7 +13,7 @@ from grader.audit import corpus, quick
 from grader.audit.quick import quick_results
 from grader.audit.runs import SEED
 from grader.grading.judge import judge
-from grader.grading.run import Case, run_submission, supply
+from grader.grading.run import Case, run_submission, box_pool
 from grader.notebook.restore import restore_given
 from grader.records import ItemVerdict
 from grader.rubric import load_rubric
@@ -36,7 +36,7 @@ def test_quick_verdicts_are_those_of_a_box() -> None:
     for name in ENTRIES:
         notebook = corpus.build(name)
         restored = restore_given(notebook, notebook)
-        with supply(exercise, rubric.limits, folders, "bubblewrap") as boxes:
+        with box_pool(exercise, rubric.limits, folders, "bubblewrap") as boxes:
             ran = run_submission(Case(restored, rubric, exercise, questions, boxes), lambda _: None, parts=())
         boxed = points(judge(ran.evidence, rubric, exercise.checks))
         assert points(quick.results[name]) == boxed, name

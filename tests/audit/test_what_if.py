@@ -11,7 +11,7 @@ import pytest
 from audit_samples import rubric, verdicts
 from rich.console import Console
 
-from grader.audit.table import print_shifts
+from grader.audit.page import print_shifts
 from grader.audit.whatif import changed, graded_folders, parse_change, shifts, shifts_csv
 from grader.errors import GraderError
 from grader.records import ItemVerdict, Rubric

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from grader.batch.records import HandedIn, Row, State, Student
+from grader.batch.records import GradebookRow, HandedIn, Student, StudentState
 from grader.batch.similar import Alike
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric, Status
 from grader.rubric import load_rubric
@@ -62,20 +62,25 @@ def report(rng: random.Random, of: Rubric, *, look: bool) -> GradeReport:
     )
 
 
-def rows(count: int) -> list[Row]:
+def rows(count: int) -> list[GradebookRow]:
     """So many students; some refused, some failed, some who handed in nothing."""
     rng, of = random.Random(1), rubric()
     made = []
     for number in range(count):
         name = NAMES[number] if number < len(NAMES) else f"Student {rng.choice('ABCDEFGH')}{number:03d}"
         student = Student(f"{10000 + number}", name, f"s{number}@uni.example")
-        state = rng.choices([State.GRADED, State.LOOK, State.REFUSED, State.FAILED, State.MISSING], [85, 7, 3, 2, 3])[0]
+        state = rng.choices(
+            [StudentState.GRADED, StudentState.LOOK, StudentState.REFUSED, StudentState.FAILED, StudentState.MISSING],
+            [85, 7, 3, 2, 3],
+        )[0]
         key = f"s{number:04d}"
-        handed_in = None if state is State.MISSING else HandedIn(key, Path("x.ipynb"), f"{key}/vae.ipynb", student)
-        graded = state in {State.GRADED, State.LOOK}
-        told = report(rng, of, look=state is State.LOOK) if graded else None
-        reason = {State.REFUSED: "is not JSON", State.FAILED: "the box did not start"}.get(state, "")
-        made.append(Row(key, state, student, handed_in, told, Path(key) if handed_in else None, reason))
+        handed_in = (
+            None if state is StudentState.MISSING else HandedIn(key, Path("x.ipynb"), f"{key}/vae.ipynb", student)
+        )
+        graded = state in {StudentState.GRADED, StudentState.LOOK}
+        told = report(rng, of, look=state is StudentState.LOOK) if graded else None
+        reason = {StudentState.REFUSED: "is not JSON", StudentState.FAILED: "the box did not start"}.get(state, "")
+        made.append(GradebookRow(key, state, student, handed_in, told, Path(key) if handed_in else None, reason))
     return made
 
 

@@ -11,7 +11,7 @@ from made_up_class import pairs, rows, rubric
 
 from grader.batch import page as class_pages
 from grader.batch.page import class_page
-from grader.batch.records import State
+from grader.batch.records import StudentState
 
 ROWS = rows(60)
 PAGE = class_page(ROWS, rubric(), "VAE <b>", pairs(), {"s0000": b"RIFF"})
@@ -53,7 +53,9 @@ def test_nothing_is_unescaped_and_nothing_is_loaded() -> None:
 def test_who_needs_a_look_stands_first_with_the_reason() -> None:
     looks = PAGE[PAGE.index('id="look"') : PAGE.index('id="everybody"')]
     for row in ROWS:
-        assert (f'"#s-{row.key}"' in looks) == (row.state in {State.LOOK, State.FAILED, State.REFUSED})
+        assert (f'"#s-{row.key}"' in looks) == (
+            row.state in {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED}
+        )
     assert "a given name was taken" in looks
     assert "the box did not start" in looks
 
@@ -67,7 +69,7 @@ def test_two_rubrics_in_one_class_are_told_loudly() -> None:
 
 
 def test_an_empty_class_is_a_page_too() -> None:
-    missing = [row for row in made_up_class.rows(200) if row.state is State.MISSING]
+    missing = [row for row in made_up_class.rows(200) if row.state is StudentState.MISSING]
     page = class_page(missing, rubric(), "VAE")
     assert "nothing handed in" in page
     assert "histogram" not in page.partition("</style>")[2]

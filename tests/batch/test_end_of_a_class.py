@@ -14,10 +14,9 @@ from rich.console import Console
 from toy_reports import ADA, FULL, LESS, ZOE, row
 
 from grader.batch import grading
-from grader.batch.progress import Progress
-from grader.batch.records import Ended, Row, State
+from grader.batch.progress import MOST, Progress, class_table
+from grader.batch.records import Ended, GradebookRow, StudentState
 from grader.batch.regrading import regrade_class
-from grader.batch.table import MOST, class_table
 from grader.errors import GraderError
 from grader.records import Lateness
 
@@ -27,7 +26,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return make_world(tmp_path, monkeypatch)
 
 
-def shown(rows: list[Row]) -> list[str]:
+def shown(rows: list[GradebookRow]) -> list[str]:
     console = Console(width=150, file=io.StringIO())
     console.print(class_table(rows))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
@@ -36,10 +35,10 @@ def shown(rows: list[Row]) -> list[str]:
 def test_the_table_has_points_and_why_somebody_must_look() -> None:
     lines = shown(
         [
-            row("ada", State.GRADED, ADA, FULL),
-            row("zoe", State.LOOK, ZOE, LESS),
-            replace(row("eve", State.REFUSED, None), reason="no notebook"),
-            Row("105", State.MISSING, replace(ADA, id="105", name="Noor")),
+            row("ada", StudentState.GRADED, ADA, FULL),
+            row("zoe", StudentState.LOOK, ZOE, LESS),
+            replace(row("eve", StudentState.REFUSED, None), reason="no notebook"),
+            GradebookRow("105", StudentState.MISSING, replace(ADA, id="105", name="Noor")),
         ]
     )
     assert [" ".join(line.split()) for line in lines] == [
@@ -52,7 +51,7 @@ def test_the_table_has_points_and_why_somebody_must_look() -> None:
 
 
 def test_what_counts_has_a_column_where_somebody_was_late() -> None:
-    late = row("ada", State.GRADED, ADA, FULL)
+    late = row("ada", StudentState.GRADED, ADA, FULL)
     assert late.report
     late = replace(late, report=replace(late.report, late=Lateness("2026-11-22T10:00", "2026-11-20T10:00", 2, 20.0)))
     lines = shown([late])
@@ -61,8 +60,8 @@ def test_what_counts_has_a_column_where_somebody_was_late() -> None:
 
 
 def test_of_a_large_class_only_those_are_shown_whom_somebody_must_see() -> None:
-    rows = [row(f"s{number:03}", State.GRADED, None, FULL) for number in range(MOST)]
-    lines = shown([*rows, row("zoe", State.LOOK, ZOE, LESS)])
+    rows = [row(f"s{number:03}", StudentState.GRADED, None, FULL) for number in range(MOST)]
+    lines = shown([*rows, row("zoe", StudentState.LOOK, ZOE, LESS)])
     assert len([line for line in lines if line.startswith(("s0", "zoe"))]) == 1
     assert f"{MOST} more" in lines[-1]
 
@@ -76,9 +75,9 @@ def test_the_line_of_progress_never_loses_the_time_left_nor_a_worker(tmp_path: P
         assert "time left not known yet" in progress.summary()
         assert len(list(progress._lines())) == 11
         for number in range(11):
-            progress.ended(Ended(str(number), State.GRADED, points_milli=1, max_points_milli=1))
+            progress.ended(Ended(str(number), StudentState.GRADED, points_milli=1, max_points_milli=1))
             assert "left" in progress.summary()
-        progress.ended(Ended("11", State.GRADED))
+        progress.ended(Ended("11", StudentState.GRADED))
         assert "left" not in progress.summary()
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from toy_exercise import running
 
 from grader.batch.gradebooks import GradebookSettings, gradebooks
-from grader.batch.records import HandedIn, Row, State, Student
+from grader.batch.records import GradebookRow, HandedIn, Student, StudentState
 from grader.errors import GraderError
 from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Status
-from grader.report.spreadsheet import cell
+from grader.report.text import cell
 
 RUBRIC = running.rubric()
 OF_CANVAS = {"SIS User ID": "", "Section": "CV 1", "VAE (77)": "EX", "Quiz (78)": "3"}
@@ -61,18 +61,20 @@ def report(points: Sequence[int], *, look: bool = False, decided: bool = False) 
     )
 
 
-def row(student: Student | None, state: State, points: Sequence[int] | None = None, shown: str = "x.ipynb") -> Row:
+def row(
+    student: Student | None, state: StudentState, points: Sequence[int] | None = None, shown: str = "x.ipynb"
+) -> GradebookRow:
     key = student.id if student else shown
-    told = None if points is None else report(points, look=state is State.LOOK, decided=points is LESS)
+    told = None if points is None else report(points, look=state is StudentState.LOOK, decided=points is LESS)
     handed_in = HandedIn(key, running.Path(shown), shown, student, told.remarks[:1] if told else ())
-    return Row(key, state, student, handed_in, told, None, "" if told else "no JSON")
+    return GradebookRow(key, state, student, handed_in, told, None, "" if told else "no JSON")
 
 
 ROWS = (
-    row(ZOE, State.LOOK, LESS),
-    row(ADA, State.GRADED, FULL),
-    row(replace(ADA, id="104", name="=cmd()", email="104@uni.example"), State.FAILED),
-    Row("105", State.MISSING, Student("105", "Nobody Here", "105@uni.example")),
+    row(ZOE, StudentState.LOOK, LESS),
+    row(ADA, StudentState.GRADED, FULL),
+    row(replace(ADA, id="104", name="=cmd()", email="104@uni.example"), StudentState.FAILED),
+    GradebookRow("105", StudentState.MISSING, Student("105", "Nobody Here", "105@uni.example")),
 )
 
 
@@ -82,7 +84,7 @@ def read(data: bytes) -> list[dict[str, str]]:
     return rows
 
 
-def tables(rows: Sequence[Row] = ROWS, **wishes: Any) -> dict[str, list[dict[str, str]]]:
+def tables(rows: Sequence[GradebookRow] = ROWS, **wishes: Any) -> dict[str, list[dict[str, str]]]:
     files = gradebooks(rows, RUBRIC, GradebookSettings("VAE", **wishes)).files
     return {name: read(data) for name, data in files.items()}
 
@@ -120,7 +122,7 @@ def test_the_plain_one_says_everything_about_everybody() -> None:
 
 
 def test_in_the_plain_one_an_id_is_a_text_and_points_are_a_number() -> None:
-    rows = [row(replace(ADA, id="007"), State.GRADED, FULL)]
+    rows = [row(replace(ADA, id="007"), StudentState.GRADED, FULL)]
     data = gradebooks(rows, RUBRIC, GradebookSettings()).files["gradebook.csv"]
     heads, line = csv.reader(io.StringIO(data.decode()), quoting=csv.QUOTE_NONNUMERIC)
     found: dict[str, object] = dict(zip(heads, line, strict=True))
@@ -128,7 +130,10 @@ def test_in_the_plain_one_an_id_is_a_text_and_points_are_a_number() -> None:
 
 
 def test_canvas_gets_its_own_ids_where_its_own_export_is_the_roster() -> None:
-    rows = [row(of_canvas(ADA, "4001", "ada"), State.GRADED, FULL), row(of_canvas(ZOE, "4002", "zoe"), State.FAILED)]
+    rows = [
+        row(of_canvas(ADA, "4001", "ada"), StudentState.GRADED, FULL),
+        row(of_canvas(ZOE, "4002", "zoe"), StudentState.FAILED),
+    ]
     made = gradebooks(rows, RUBRIC, GradebookSettings("VAE"))
     assert canvas_imports(made.files["gradebook-canvas.csv"], {}) == ("VAE (77)", {"4001": "9"})
     assert read(made.files["gradebook-canvas.csv"])[1]["Student"] == "Lovelace, Ada"
@@ -145,7 +150,10 @@ def test_canvas_goes_by_the_student_id_where_its_own_is_not_known_and_a_person_i
     assert canvas_imports(made.files["gradebook-canvas.csv"], ids) == ("VAE", {"4001": "9", "4002": "8.25"})
     lacking = "lacks Canvas's own ids for 2 of 2 students"
     assert not any(lacking in remark for remark in made.remarks)  # nothing says that the course uses Canvas
-    downloaded = [row(ZOE, State.LOOK, LESS), row(ADA, State.GRADED, FULL, "lovelaceada_4001_900001_vae.ipynb")]
+    downloaded = [
+        row(ZOE, StudentState.LOOK, LESS),
+        row(ADA, StudentState.GRADED, FULL, "lovelaceada_4001_900001_vae.ipynb"),
+    ]
     for rows, settings in (
         (downloaded, GradebookSettings("VAE")),
         (ROWS, GradebookSettings("VAE", canvas_assignment_id="77")),
@@ -168,16 +176,16 @@ def test_moodles_import_gives_everybody_their_own_points_by_whatever_column() ->
 def test_moodles_worksheet_has_the_numbers_of_its_download_or_its_own_worksheet() -> None:
     assert "gradebook-moodle-worksheet.csv" not in tables()
     folder = "Zoë Müller_4002_assignsubmission_file_"
-    nobody = row(None, State.GRADED, FULL, f"{folder}/Fake_1_assignsubmission_file_/vae.ipynb")
+    nobody = row(None, StudentState.GRADED, FULL, f"{folder}/Fake_1_assignsubmission_file_/vae.ipynb")
     assert tables([nobody])["gradebook-moodle-worksheet.csv"][0]["Identifier"] == "Participant 4002"
     theirs = {"Identifier": "Participant 17", "Last modified (grade)": "Sunday, 1 November 2026, 9:00 AM"}
-    came = tables([row(replace(ADA, columns=theirs), State.GRADED, FULL)])["gradebook-moodle-worksheet.csv"][0]
+    came = tables([row(replace(ADA, columns=theirs), StudentState.GRADED, FULL)])["gradebook-moodle-worksheet.csv"][0]
     assert (came["Identifier"], came["Grade"], came["Maximum grade"]) == ("Participant 17", "9", "9")
     assert came["Last modified (grade)"] == theirs["Last modified (grade)"]
     assert came["Feedback comments"] == "Full points."
-    twice = [nobody, row(None, State.GRADED, LESS, f"{folder}/2.ipynb")]
+    twice = [nobody, row(None, StudentState.GRADED, LESS, f"{folder}/2.ipynb")]
     assert "gradebook-moodle-worksheet.csv" not in tables(twice)
-    inside = row(None, State.GRADED, FULL, f"mallory/{folder}/vae.ipynb")  # a student's own folder is no number
+    inside = row(None, StudentState.GRADED, FULL, f"mallory/{folder}/vae.ipynb")  # a student's own folder is no number
     assert "gradebook-moodle-worksheet.csv" not in tables([inside])
 
 
@@ -210,7 +218,7 @@ def test_nbgrader_and_gradescope_have_the_columns_that_they_write() -> None:
     ],
 )
 def test_a_name_is_parted_as_the_roster_parts_it(name: str, columns: dict[str, str], parts: tuple[str, str]) -> None:
-    line = tables([row(Student("1", name, "", columns), State.GRADED, FULL)])["gradebook-gradescope.csv"][0]
+    line = tables([row(Student("1", name, "", columns), StudentState.GRADED, FULL)])["gradebook-gradescope.csv"][0]
     assert (line["First Name"], line["Last Name"]) == parts
 
 
@@ -221,7 +229,7 @@ def test_a_fault_of_ours_is_never_a_zero_and_a_wish_decides_about_the_others() -
     assert total() == {"101": "9", "103": "8.25", "104": "", "105": ""}
     assert total(missing_is_zero=True) == {"101": "9", "103": "8.25", "104": "", "105": "0"}
     assert total(hold_provisional=True) == {"101": "9", "103": "", "104": "", "105": ""}
-    stale = replace(row(ADA, State.GRADED, FULL), state=State.WAITING)
+    stale = replace(row(ADA, StudentState.GRADED, FULL), state=StudentState.WAITING)
     assert tables([stale])["gradebook-nbgrader.csv"][0]["score"] == ""
     plain = {
         line["key"]: line["points"] for line in tables(missing_is_zero=True, hold_provisional=True)["gradebook.csv"]
@@ -237,13 +245,13 @@ def test_whoever_has_no_points_is_left_out_where_an_empty_cell_would_clear_a_gra
 
 def test_the_same_rows_in_any_order_are_the_same_bytes_by_name_then_id() -> None:
     wish = GradebookSettings("VAE")
-    twins = (*ROWS, row(replace(ADA, id="100"), State.GRADED, LESS))
+    twins = (*ROWS, row(replace(ADA, id="100"), StudentState.GRADED, LESS))
     assert gradebooks(twins, RUBRIC, wish) == gradebooks(twins[::-1], RUBRIC, wish)
     assert [line["key"] for line in tables(twins)["gradebook.csv"]] == ["104", "100", "101", "105", "103"]
 
 
 def test_without_a_roster_the_files_have_their_headings_and_a_person_is_told() -> None:
-    made = gradebooks([row(None, State.GRADED, FULL)], RUBRIC, GradebookSettings())
+    made = gradebooks([row(None, StudentState.GRADED, FULL)], RUBRIC, GradebookSettings())
     assert read(made.files["gradebook.csv"])[0]["points"] == "9"
     assert read(made.files["gradebook-moodle.csv"]) == []
     assert f"{RUBRIC.title}\n".encode() in made.files["gradebook-canvas.csv"]  # the rubric's title, if nothing is said
@@ -259,7 +267,10 @@ NAMES = st.text(max_size=60) | st.sampled_from(
 def test_no_name_is_a_formula_and_none_is_lost(name: str, login: str) -> None:
     known = {"Username": login, "Section": login, "Student": name, "Identifier": name}
     student = Student("007", name, login, known)
-    rows = (row(student, State.GRADED, FULL), Row(name or "x", State.MISSING, replace(student, id="008")))
+    rows = (
+        row(student, StudentState.GRADED, FULL),
+        GradebookRow(name or "x", StudentState.MISSING, replace(student, id="008")),
+    )
     files = gradebooks(rows, RUBRIC, GradebookSettings("=VAE()", missing_is_zero=True)).files
     for content in files.values():
         for line in csv.reader(io.StringIO(content.decode()), strict=True):
@@ -278,6 +289,6 @@ def test_no_name_is_a_formula_and_none_is_lost(name: str, login: str) -> None:
 def test_the_worksheet_speaks_the_language_of_the_one_that_moodle_gave() -> None:
     columns = {"ID": "Teilnehmer/in4002", "Vollständiger Name": "Zoë Müller", "Bewertung": "", "Bestwertung": "9,00"}
     german = replace(ZOE, columns={**columns, "Zuletzt geändert (Bewertung)": "-"})
-    (line,) = tables([row(german, State.GRADED, FULL)])["gradebook-moodle-worksheet.csv"]
+    (line,) = tables([row(german, StudentState.GRADED, FULL)])["gradebook-moodle-worksheet.csv"]
     assert (line["ID"], line["Bewertung"], line["Bestwertung"]) == ("Teilnehmer/in4002", "9", "9")
     assert line["Zuletzt geändert (Bewertung)"] == ""

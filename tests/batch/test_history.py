@@ -9,14 +9,14 @@ from pathlib import Path
 from toy_reports import ADA, FULL, LESS, row
 
 from grader.batch.history import NAME, append, changes, read_history, standings, told
-from grader.batch.records import State
+from grader.batch.records import StudentState
 from grader.records import Override
 
-BEFORE = (row("ada", State.GRADED, ADA, LESS), row("zoe", State.GRADED, None, FULL))
+BEFORE = (row("ada", StudentState.GRADED, ADA, LESS), row("zoe", StudentState.GRADED, None, FULL))
 
 
 def test_only_what_changed_is_an_event(tmp_path: Path) -> None:
-    after = (row("ada", State.GRADED, ADA, FULL), BEFORE[1])
+    after = (row("ada", StudentState.GRADED, ADA, FULL), BEFORE[1])
     (event,) = changes(standings(BEFORE), after, "the threshold was too strict")
     assert (event.submission, event.old_milli, event.new_milli) == ("ada", sum(LESS), sum(FULL))
     assert list(event.items.values()) == [(LESS[0], FULL[0])]

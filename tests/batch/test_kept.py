@@ -9,15 +9,13 @@ from pathlib import Path
 import pytest
 from assistants_folder import SEED, Silent, World, class_again, decide, make_world, quiet, whole_class
 
-from grader.batch import prune as pruning
-from grader.batch.anonymous import export_anonymous
-from grader.batch.forget import forget
-from grader.batch.grading import Wishes, grade_class
+from grader.batch import retention as pruning
+from grader.batch.grading import ClassOptions, grade_class
 from grader.batch.history import read_history
-from grader.batch.prune import prune_class
 from grader.batch.regrading import Regraded, regrade_class
 from grader.batch.release import release_class
 from grader.batch.released import read_released
+from grader.batch.retention import export_anonymous, forget, prune_class
 from grader.errors import GraderError
 
 OUT = Path("runs/class")
@@ -108,7 +106,7 @@ def test_a_person_who_is_forgotten_is_nowhere_and_does_not_come_back(world: Worl
     (world.folder / "roster.csv").write_text("id,name\nada,Ada L\nben,Ben\ncleo,Cleo\ndora,Dora\n")
 
     def graded() -> object:
-        wishes = Wishes(world.rubric, OUT, Path("roster.csv"), seed=SEED)
+        wishes = ClassOptions(world.rubric, OUT, Path("roster.csv"), seed=SEED)
         return grade_class(world.folder / "class", wishes, Silent(), quiet).rows  # type: ignore[arg-type]
 
     graded()

@@ -22,12 +22,11 @@ from grader.batch.gradebooks import GradebookSettings, gradebooks
 from grader.batch.history import read_history, told
 from grader.batch.late import LatePolicy, Own, read_policy, with_lateness
 from grader.batch.page import class_page
-from grader.batch.records import HandedIn, Row, State
+from grader.batch.records import GradebookRow, HandedIn, StudentState
 from grader.batch.roster import read_roster
 from grader.errors import GraderError
 from grader.records import GradeReport, Lateness
-from grader.report.feedback import feedback_html
-from grader.report.html import report_html
+from grader.report.pages import feedback_html, report_html
 from grader.report.report_json import dump, read_report_json
 from grader.report.student_text import feedback_text
 from grader.report.words import counted_milli, late_sentence, penalty_milli
@@ -202,13 +201,13 @@ def test_every_form_of_a_report_says_it_beside_the_points() -> None:
     assert late_sentence(early) == "Handed in on 2026-11-19 10:00: in time for 2026-11-20 23:59 (ill)."
 
 
-def tables(rows: list[Row]) -> dict[str, list[dict[str, str]]]:
+def tables(rows: list[GradebookRow]) -> dict[str, list[dict[str, str]]]:
     books = gradebooks(rows, RUBRIC, GradebookSettings())
     return {name: list(csv.DictReader(text.decode().splitlines())) for name, text in books.files.items()}
 
 
 def test_gradebooks_carry_what_counts_and_ours_carries_both() -> None:
-    came = tables([replace(row("101", State.GRADED, ADA, FULL), report=late())])
+    came = tables([replace(row("101", StudentState.GRADED, ADA, FULL), report=late())])
     mine = came["gradebook.csv"][0]
     assert [mine[name] for name in ("points", "days late", "penalty", "points that count")] == ["9", "2", "1.8", "7.2"]
     assert came["gradebook-moodle.csv"][0][RUBRIC.title] == "7.2"
@@ -221,14 +220,16 @@ def test_gradebooks_carry_what_counts_and_ours_carries_both() -> None:
 
 
 def test_whoever_is_excused_gets_no_zero() -> None:
-    nobody = [Row("105", State.MISSING, replace(ADA, id=name), excused=name == "1") for name in ("1", "2")]
+    nobody = [
+        GradebookRow("105", StudentState.MISSING, replace(ADA, id=name), excused=name == "1") for name in ("1", "2")
+    ]
     settings = GradebookSettings(missing_is_zero=True)
     lines = csv.DictReader(gradebooks(nobody, RUBRIC, settings).files["gradebook.csv"].decode().splitlines())
     assert {line["student id"]: line["points"] for line in lines} == {"1": "", "2": "0"}
 
 
 def test_the_class_page_shows_what_counts_below_what_was_earned() -> None:
-    page = class_page([replace(row("101", State.GRADED, ADA, FULL), report=late())], RUBRIC, "toy")
+    page = class_page([replace(row("101", StudentState.GRADED, ADA, FULL), report=late())], RUBRIC, "toy")
     assert "9<small>7.2 count</small>" in page
     assert "2 days late for 2026-11-20 23:59" in page
 

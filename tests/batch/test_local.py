@@ -13,7 +13,7 @@ import pytest
 from toy_class import KINDS, environment, jobs, write_class
 
 from grader.batch.local import LocalExecutor, Slot
-from grader.batch.records import Ended, State
+from grader.batch.records import Ended, StudentState
 from grader.batch.work import is_current, outcome, work
 
 pytestmark = pytest.mark.whole
@@ -45,7 +45,7 @@ def test_each_gets_what_it_gets_alone_and_the_folder_says_the_same(tmp_path: Pat
         assert found is not None
         assert (found.state, found.points_milli) == (alone.state, alone.points_milli)
     assert came["student0000"].points_milli == 9000
-    assert came["student0004"].state is State.REFUSED
+    assert came["student0004"].state is StudentState.REFUSED
     assert [is_current(job) for job in todo] == [kind != "no_json" for kind in KINDS]
 
 
@@ -93,7 +93,7 @@ def test_what_ran_short_of_memory_beside_others_is_tried_again_alone(
         def grade(self, job: local.Job) -> Ended:
             tries.append((job.key, Small.alive))
             beside = Small.alive > 1
-            return Ended(job.key, State.GRADED, points_milli=0 if beside else 9000, short_of_memory=beside)
+            return Ended(job.key, StudentState.GRADED, points_milli=0 if beside else 9000, short_of_memory=beside)
 
         def stop(self) -> None:
             Small.alive -= 1

@@ -14,9 +14,9 @@ from grader.batch.manifest import Manifest, read_manifest, write_manifest
 from grader.batch.records import HandedIn, Student
 from grader.errors import GraderError
 from grader.records import Remark
-from grader.store.lock import NAME, locked
+from grader.store.files import NAME, locked
 
-HOLDER = "import sys, time\nfrom pathlib import Path\nfrom grader.store.lock import locked\n"
+HOLDER = "import sys, time\nfrom pathlib import Path\nfrom grader.store.files import locked\n"
 HOLDER += "with locked(Path(sys.argv[1])):\n    print('mine', flush=True)\n    time.sleep(600)\n"
 ADA = Student("101", "Ada", "ada@uni.example", {"Group": "A"})
 MANIFEST = Manifest(

@@ -24,13 +24,13 @@ from assistants_folder import (
 )
 
 from grader.batch import grading, regrading
-from grader.batch.grading import Wishes, grade_class
+from grader.batch.grading import ClassOptions, grade_class
 from grader.batch.history import read_history
 from grader.batch.regrading import regrade_class
 from grader.errors import GraderError
 from grader.grading import grade
 from grader.grading.grade import regrade
-from grader.grading.run import Ran
+from grader.grading.run import NotebookRun
 from grader.grading.run_place import RUNS, class_folder
 
 
@@ -43,7 +43,7 @@ def test_two_classes_of_one_name_have_a_folder_each(world: World) -> None:
     other = world.folder / "week4" / "class"
     other.mkdir(parents=True)
     (other / "zoe.ipynb").write_text(solution("ada", 9))
-    wishes = Wishes(world.rubric, seed=SEED)
+    wishes = ClassOptions(world.rubric, seed=SEED)
     outs = [grade_class(path, wishes, Silent(), quiet).out for path in (world.folder / "class", other) * 2]  # type: ignore[arg-type]
     assert outs == [Path("runs/class"), Path("runs/week4-class")] * 2
 
@@ -68,12 +68,12 @@ def test_a_fault_of_ours_in_a_run_again_keeps_the_points_and_says_so(
 ) -> None:
     carry_out(world, ["grade-class"], monkeypatch)
 
-    def broken(*_: object, **__: object) -> Ran:
+    def broken(*_: object, **__: object) -> NotebookRun:
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patched:
         patched.setattr(grade, "run_submission", broken)
-        graded = grade_class(world.folder / "class", Wishes(world.rubric, seed=f"{6:032x}"), Silent(), quiet)  # type: ignore[arg-type]
+        graded = grade_class(world.folder / "class", ClassOptions(world.rubric, seed=f"{6:032x}"), Silent(), quiet)  # type: ignore[arg-type]
     row = next(row for row in graded.rows if row.key == "ada")
     assert (row.state, row.points_milli) == ("look", 9000)
     assert "RuntimeError: a bug" in row.reason
@@ -88,7 +88,7 @@ def test_another_classes_folder_is_refused_and_a_later_download_is_taken(world: 
     for name in ("zoe", "yann"):
         (other / name).mkdir(parents=True)
         (other / name / "x.ipynb").write_text(solution("ada", 9))
-    wishes = Wishes(world.rubric, out, seed=SEED)
+    wishes = ClassOptions(world.rubric, out, seed=SEED)
     with pytest.raises(GraderError, match=r"holds the class of .*, and 3 of its 3 submissions are not among"):
         grade_class(other, wishes, Silent(), quiet)  # type: ignore[arg-type]
     for student in ("ada", "ben"):
@@ -139,11 +139,11 @@ def test_a_class_keeps_the_rubric_it_was_last_judged_by(world: World) -> None:
     other = world.rubric.with_name("other.yaml")
     other.write_text(world.rubric.read_text().replace("title: Toy", "title: Another"))
     regrade_class(out, other, "", 1, quiet)
-    grade_class(world.folder / "class", Wishes(seed=SEED), Silent(), quiet)  # type: ignore[arg-type]
+    grade_class(world.folder / "class", ClassOptions(seed=SEED), Silent(), quiet)  # type: ignore[arg-type]
     assert json.loads((out / "class.json").read_text())["rubric"] == str(other)
     other.unlink()
     with pytest.raises(GraderError, match="the class was graded by it"):
-        grade_class(world.folder / "class", Wishes(seed=SEED), Silent(), quiet)  # type: ignore[arg-type]
+        grade_class(world.folder / "class", ClassOptions(seed=SEED), Silent(), quiet)  # type: ignore[arg-type]
 
 
 def test_a_decision_in_a_students_folder_of_a_class_is_not_lost_without_a_word(world: World) -> None:
@@ -176,7 +176,7 @@ def test_a_refused_class_keeps_no_folder_from_another(world: World, refused: str
     place.mkdir(exist_ok=True)
     (place / "bad.zip").write_text("no archive")
     (place / "empty").mkdir(exist_ok=True)
-    wishes = Wishes(world.rubric, roster=None if refused != "class" else world.folder / "no roster")
+    wishes = ClassOptions(world.rubric, roster=None if refused != "class" else world.folder / "no roster")
     with pytest.raises(GraderError):
         grade_class(world.folder / "class" if refused == "class" else place / refused, wishes, Silent(), quiet)  # type: ignore[arg-type]
     other = world.folder / "elsewhere" / refused
@@ -186,7 +186,7 @@ def test_a_refused_class_keeps_no_folder_from_another(world: World, refused: str
 def test_a_class_keeps_the_roster_by_which_it_was_read(world: World) -> None:
     roster = world.folder / "students.csv"
     roster.write_text("student id,name,login\n1,Ada L,ada\n2,Ben B,ben\n3,Cleo C,cleo\n")
-    wishes = Wishes(world.rubric, Path("runs/class"), Path("students.csv"), seed=SEED)
+    wishes = ClassOptions(world.rubric, Path("runs/class"), Path("students.csv"), seed=SEED)
     first = grade_class(world.folder / "class", wishes, Silent(), quiet)  # type: ignore[arg-type]
     again = grade_class(world.folder / "class", replace(wishes, roster=None), Silent(), quiet)  # type: ignore[arg-type]
     assert [row.key for row in again.rows] == [row.key for row in first.rows] == ["1", "2", "3"]
@@ -198,7 +198,7 @@ def test_a_class_keeps_the_roster_by_which_it_was_read(world: World) -> None:
 def test_a_decision_may_name_a_student_and_one_that_does_nothing_is_told(world: World) -> None:
     (world.folder / "students.csv").write_text("student id,name,login\n1,Ada L,ada\n2,Ben B,ben\n3,Cleo C,cleo\n")
     world.file("cleo").write_text("no notebook")
-    wishes = Wishes(world.rubric, Path("runs/class"), Path("students.csv"), seed=SEED)
+    wishes = ClassOptions(world.rubric, Path("runs/class"), Path("students.csv"), seed=SEED)
     out = grade_class(world.folder / "class", wishes, Silent(), quiet).out  # type: ignore[arg-type]
     decision = "{points: 4, reason: a slip of ours, by: T}"
     (out / "overrides.yaml").write_text(f"Ben B:\n  one.training: {decision}\nCleo C:\n  one.training: {decision}\n")

@@ -15,14 +15,12 @@ from toy_reports import ADA, RUBRIC, ZOE, row
 from grader.batch.gradebooks import GradebookSettings, gradebooks
 from grader.batch.grading import Graded
 from grader.batch.page import class_page
-from grader.batch.records import Row, State
+from grader.batch.records import GradebookRow, StudentState
 from grader.cli.outcome import class_values
 from grader.records import LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome
-from grader.report.feedback import feedback_html
-from grader.report.gradescope import results_json
-from grader.report.html import report_html
+from grader.report.pages import feedback_html, report_html
 from grader.report.report_json import report_json
-from grader.report.student_text import feedback_text
+from grader.report.student_text import feedback_text, results_json
 
 FULL = {item.id: item.points_milli for item in RUBRIC.items}
 UPLOADS = ("canvas", "moodle", "gradescope", "nbgrader")
@@ -39,13 +37,16 @@ def judged(*trained: str, needs_review: str = "") -> GradeReport:
         points = item.points_milli if outcome is Outcome.PASSED else 0
         one = CheckVerdict("c", "It is so.", outcome, points, item.points_milli, LEFT_OUT if left else "")
         items.append(ItemVerdict(item.id, item.title, outcome, points, item.points_milli, (one,)))
-    report = row("x", State.GRADED, ADA, tuple(FULL.values())).report
+    report = row("x", StudentState.GRADED, ADA, tuple(FULL.values())).report
     assert report is not None
     return replace(report, items=tuple(items), points_milli=sum(i.points_milli for i in items), remarks=())
 
 
-def rows(*reports: GradeReport) -> list[Row]:
-    made = [row("101", State.GRADED, ADA, tuple(FULL.values())), row("103", State.GRADED, ZOE, tuple(FULL.values()))]
+def rows(*reports: GradeReport) -> list[GradebookRow]:
+    made = [
+        row("101", StudentState.GRADED, ADA, tuple(FULL.values())),
+        row("103", StudentState.GRADED, ZOE, tuple(FULL.values())),
+    ]
     return [replace(one, report=report) for one, report in zip(made, reports, strict=True)]
 
 
@@ -150,7 +151,7 @@ def test_what_waits_for_a_person_is_no_zero_in_a_record() -> None:
 def test_nobody_gets_a_zero_while_somebodys_work_is_not_matched() -> None:
     zeros = GradebookSettings(missing_is_zero=True)
     graded, stranger = rows(judged("one", "two"), judged("one", "two"))
-    missing = Row("105", State.MISSING, replace(ADA, id="105", email="105@uni.example"))
+    missing = GradebookRow("105", StudentState.MISSING, replace(ADA, id="105", email="105@uni.example"))
     for others, points in ([graded], "0"), ([graded, replace(stranger, student=None)], ""):
         books = gradebooks([*others, missing], RUBRIC, zeros)
         line = next(line for line in table(books.files["gradebook.csv"]) if line["state"] == "missing")

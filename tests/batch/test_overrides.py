@@ -11,9 +11,9 @@ from toy_reports import FULL, LESS, RUBRIC, report
 from grader.errors import GraderError
 from grader.grading.overrides import Decisions, decisions_in, names_of, read_overrides, with_overrides
 from grader.records import Outcome, Override
-from grader.report.gradescope import results_json
-from grader.report.html import report_html
+from grader.report.pages import report_html
 from grader.report.report_json import dump, read_report_json
+from grader.report.student_text import results_json
 
 NAMES = names_of({"ada": ["101"], "zoe": ["103"]})
 ITEM = RUBRIC.items[0].id

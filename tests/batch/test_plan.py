@@ -15,7 +15,7 @@ from toy_class import SEED, environment, write_class
 from toy_exercise import notebook, running
 
 from grader.batch.gradebooks import GradebookSettings, other_points
-from grader.batch.grading import Wishes, plan_class
+from grader.batch.grading import ClassOptions, plan_class
 from grader.batch.plan import Plan, doubts, state, summary, table
 
 RUBRIC = running.rubric()
@@ -26,7 +26,7 @@ TEMPLATE = json.dumps(notebook.submission(double="# YOUR CODE", triple="# YOUR C
 def planned(tmp_path: Path, files: dict[str, str], roster: str = ROSTER) -> Plan:
     _, rubric = write_class(tmp_path / "toy", 0)
     (tmp_path / "roster.csv").write_text(roster, encoding="utf-8")
-    wishes = Wishes(rubric, tmp_path / "out", tmp_path / "roster.csv")
+    wishes = ClassOptions(rubric, tmp_path / "out", tmp_path / "roster.csv")
     return plan_class(write(tmp_path / "all", files), wishes, lambda _: None)
 
 

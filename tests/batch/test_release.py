@@ -19,14 +19,13 @@ import pytest
 from assistants_folder import SEED, Silent, World, hand_in_again, make_world, quiet, whole_class
 from toy_reports import ADA, FULL, LESS, RUBRIC, ZOE, row
 
-from grader.batch.feedback_zips import ALL, CANVAS, MOODLE, write_feedback
-from grader.batch.gradebooks import GradebookSettings, GradebookWishes, gradebooks
-from grader.batch.grading import Wishes, grade_class
+from grader.batch.gradebooks import GradebookOptions, GradebookSettings, gradebooks
+from grader.batch.grading import ClassOptions, grade_class
 from grader.batch.history import read_history
 from grader.batch.manifest import read_manifest
-from grader.batch.records import State
+from grader.batch.records import StudentState
 from grader.batch.regrading import Regraded, regrade_class
-from grader.batch.release import Release, release_class
+from grader.batch.release import ALL, CANVAS, MOODLE, Release, release_class, write_feedback
 from grader.batch.released import NAME, WouldLower, read_released
 from grader.batch.results import read_rows
 from grader.errors import GraderError
@@ -41,7 +40,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def regraded(reason: str = "", *, lower: bool = False, **wishes: Any) -> Regraded:
-    return regrade_class(OUT, None, reason, 1, quiet, GradebookWishes(**wishes), lower=lower)
+    return regrade_class(OUT, None, reason, 1, quiet, GradebookOptions(**wishes), lower=lower)
 
 
 def counted() -> dict[str, int | None]:
@@ -115,7 +114,7 @@ def test_a_worse_notebook_handed_in_later_waits_for_a_person(world: World, monke
     world.file("cleo").write_text(world.file("ben").read_text())
     graded = whole_class(None)(world)
     (cleo,) = [one for one in graded.rows if one.held]  # type: ignore[attr-defined]
-    assert (cleo.key, cleo.state, cleo.points_milli) == ("cleo", State.LOOK, 4000)
+    assert (cleo.key, cleo.state, cleo.points_milli) == ("cleo", StudentState.LOOK, 4000)
     assert not graded.all_sure  # type: ignore[attr-defined]
     assert uploaded()["cleo"] == ""
     assert "9 points were released" in (OUT / "class.html").read_text()
@@ -144,13 +143,13 @@ def test_whoever_is_gone_from_a_later_download_gets_no_zero(world: World) -> Non
     lines = csv.DictReader((OUT / "gradebook-moodle.csv").read_text().splitlines())
     assert "Cleo" not in [line["Full name"] for line in lines]
     (gone,) = [one for one in regraded("withdrew", lower=True, missing_is_zero=True).rows if one.key == "cleo"]
-    assert (gone.state, gone.held) == (State.MISSING, False)
+    assert (gone.state, gone.held) == (StudentState.MISSING, False)
     assert "withdrew" in read_history(OUT)[-1].why
 
 
 def partial_class(world: World) -> Callable[..., Any]:
     def command(**wishes: Any) -> Any:
-        wanted = Wishes(world.rubric, OUT, Path("roster.csv"), seed=SEED, gradebook=GradebookWishes(**wishes))
+        wanted = ClassOptions(world.rubric, OUT, Path("roster.csv"), seed=SEED, gradebook=GradebookOptions(**wishes))
         return grade_class(world.folder / "class", wanted, Silent(), quiet)  # type: ignore[arg-type]
 
     return command
@@ -273,7 +272,7 @@ def packed(folder: Path, shown: Mapping[str, str]) -> dict[str, list[str]]:
     """The names in each archive for rows with these places in their download."""
     rows = []
     for key, place in shown.items():
-        made = row(key, State.GRADED, ADA, FULL)
+        made = row(key, StudentState.GRADED, ADA, FULL)
         (folder / key).mkdir(parents=True)
         (folder / key / "feedback.html").write_text(f"<p>{key}</p>")
         assert made.handed_in
@@ -324,13 +323,13 @@ def test_canvas_s_archive_goes_to_the_file_that_was_handed_in_in_that_file_s_for
 def test_a_worksheet_tells_the_participants_where_the_download_does_not(tmp_path: Path) -> None:
     person = replace(ZOE, columns={"Identifier": "Participant 7003", "Full name": "Zoë Müller"})
     (tmp_path / "feedback.html").write_text("x")
-    one = replace(row("103", State.GRADED, person, LESS), folder=tmp_path)
+    one = replace(row("103", StudentState.GRADED, person, LESS), folder=tmp_path)
     assert [path.name for path in write_feedback(tmp_path, [one]).paths] == [ALL, MOODLE]
     assert zipfile.ZipFile(tmp_path / MOODLE).namelist() == ["Zoë Müller_7003_assignsubmission_file_/feedback.html"]
 
 
 def test_nothing_that_a_student_wrote_ends_the_block_in_canvas_s_notebook(tmp_path: Path) -> None:
-    evil = replace(row("a", State.GRADED, ADA, LESS), folder=tmp_path)
+    evil = replace(row("a", StudentState.GRADED, ADA, LESS), folder=tmp_path)
     assert evil.report
     item = replace(evil.report.items[0], title="~~~~~~ <img src=x> ```")
     evil = replace(evil, report=replace(evil.report, items=(item, *evil.report.items[1:])))
@@ -346,7 +345,7 @@ def test_nothing_that_a_student_wrote_ends_the_block_in_canvas_s_notebook(tmp_pa
 
 
 def test_a_row_that_is_held_is_left_out_of_every_upload() -> None:
-    rows = [replace(row("101", State.LOOK, ADA, LESS), held=True), row("103", State.GRADED, ZOE, FULL)]
+    rows = [replace(row("101", StudentState.LOOK, ADA, LESS), held=True), row("103", StudentState.GRADED, ZOE, FULL)]
     files = {name: text.decode() for name, text in gradebooks(rows, RUBRIC, GradebookSettings()).files.items()}
     assert "Ada Lovelace" not in files["gradebook-moodle.csv"]
     assert "Lovelace" not in files["gradebook-canvas.csv"]

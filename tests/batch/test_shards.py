@@ -12,8 +12,8 @@ import pytest
 from assistants_folder import SEED, Killed, Silent, World, make_world, quiet, whole_class
 from toy_class import write_kind
 
-from grader.batch.grading import Graded, Wishes, grade_class
-from grader.batch.records import HandedIn, State
+from grader.batch.grading import ClassOptions, Graded, grade_class
+from grader.batch.records import HandedIn, StudentState
 from grader.batch.shards import NOT_THERE, Shard, shard_of
 from grader.errors import GraderError
 
@@ -28,7 +28,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def graded(world: World, **wishes: Any) -> Graded:
     wanted = {"rubric": world.rubric, "seed": SEED, **wishes}
-    return grade_class(world.folder / "class", Wishes(**wanted), Silent(), quiet)  # type: ignore[arg-type]
+    return grade_class(world.folder / "class", ClassOptions(**wanted), Silent(), quiet)  # type: ignore[arg-type]
 
 
 def folders() -> tuple[Path, ...]:
@@ -62,7 +62,7 @@ def test_parts_put_together_are_the_class(world: World) -> None:
         assert part.out == folders()[number - 1]
         assert len(part.rows) in {1, 2}
     first = graded(world, seed=None, collect=folders()[:2])
-    assert any(row.state is State.WAITING for row in first.rows)
+    assert any(row.state is StudentState.WAITING for row in first.rows)
     assert not first.all_sure
     graded(world, seed=None, collect=folders())
     assert gradebook(Path("runs/class")) == gradebook(whole.out)
@@ -92,7 +92,7 @@ def test_a_part_of_another_notebook_or_a_weaker_run_takes_no_place(
     world.versions["ada"] += 1
     world.write("ada")
     rows = {row.key: row for row in graded(world, seed=None, collect=folders()).rows}
-    assert (rows["ada"].state, rows["cleo"].state) == (State.WAITING, State.GRADED)
+    assert (rows["ada"].state, rows["cleo"].state) == (StudentState.WAITING, StudentState.GRADED)
     whole_class(None)(world)
     light = tuple(Path(f"{folder}-light") for folder in folders())
     for number, out in enumerate(light, 1):
@@ -127,6 +127,6 @@ def test_what_no_part_has_says_so_and_is_graded_by_the_same_command_without_coll
     graded(world, shard=Shard(1, PARTS))
     write_kind(world.folder / "class" / "dora.ipynb", "no_json")
     came = graded(world, seed=None, collect=folders()[:1])
-    assert {row.key: row.reason for row in came.rows if row.state is State.WAITING}
+    assert {row.key: row.reason for row in came.rows if row.state is StudentState.WAITING}
     log = (came.out / "grading.log").read_text()
     assert NOT_THERE in log

@@ -8,14 +8,14 @@ import pytest
 
 from grader.audit import corpus
 from grader.batch.similar import Alike, alike, asked_source
-from grader.exercise import asked_names
+from grader.exercise import implemented_names
 from grader.exercises.vae_mnist import exercise
 from grader.notebook.format import load_notebook
-from grader.notebook.regions import strip_markers
+from grader.notebook.template import strip_markers
 from grader.records import Notebook
 
 TEMPLATE = load_notebook(corpus.ROOT / "student_template" / "vae_mnist.ipynb")
-ASKS = asked_names(exercise())
+ASKS = implemented_names(exercise())
 HONEST = corpus.names("honest")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grader.batch import slurm
-from grader.batch.records import Ended, Job, State
+from grader.batch.records import Ended, Job, StudentState
 from grader.batch.slurm import SlurmConfig, SlurmExecutor
 from grader.batch.work import ENDED
 
@@ -60,6 +60,6 @@ def test_a_large_class_is_submitted_in_arrays(
     came: list[Ended] = []
     scheduler.run(jobs, lambda _: None, came.append)
     assert sorted(ended.key for ended in came) == sorted(job.key for job in jobs)
-    assert {ended.state for ended in came} == {State.REFUSED}
+    assert {ended.state for ended in came} == {StudentState.REFUSED}
     assert scheduler.given == given
     assert scheduler.fullest <= 10 + 4

@@ -15,7 +15,7 @@ from toy_reports import ADA, FULL, RUBRIC, ZOE, row
 from grader.batch.discovery import find
 from grader.batch.gradebooks import GradebookSettings, gradebooks
 from grader.batch.page import class_page
-from grader.batch.records import State
+from grader.batch.records import StudentState
 from grader.batch.roster import LARGEST_TEAM, read_roster
 from grader.grading.overrides import names_of
 
@@ -97,7 +97,7 @@ def test_a_team_s_folder_with_the_work_of_several_calls_a_person(tmp_path: Path)
 
 
 def test_each_member_has_the_points_in_every_gradebook_and_the_page_names_both() -> None:
-    team = replace(row("101-103", State.GRADED, ADA, FULL), team=(ZOE,))
+    team = replace(row("101-103", StudentState.GRADED, ADA, FULL), team=(ZOE,))
     books = gradebooks([team], RUBRIC, GradebookSettings())
     for name, content in books.files.items():
         text = content.decode()

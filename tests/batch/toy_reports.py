@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toy_exercise import running
 
-from grader.batch.records import HandedIn, Row, State, Student
+from grader.batch.records import GradebookRow, HandedIn, Student, StudentState
 from grader.records import GradeReport, ItemVerdict, Outcome, Remark, Status
 
 RUBRIC = running.rubric()
@@ -38,10 +38,10 @@ def report(points: tuple[int, ...], *, look: bool = False) -> GradeReport:
     )
 
 
-def row(key: str, state: State, student: Student | None, points: tuple[int, ...] | None = None) -> Row:
+def row(key: str, state: StudentState, student: Student | None, points: tuple[int, ...] | None = None) -> GradebookRow:
     handed_in = HandedIn(key, running.Path("x.ipynb"), "x.ipynb", student)
-    told = None if points is None else report(points, look=state is State.LOOK)
-    return Row(key, state, student, handed_in, told, None, "no JSON" if points is None else "")
+    told = None if points is None else report(points, look=state is StudentState.LOOK)
+    return GradebookRow(key, state, student, handed_in, told, None, "no JSON" if points is None else "")
 
 
 FULL = tuple(item.points_milli for item in RUBRIC.items)

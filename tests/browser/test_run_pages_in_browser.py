@@ -16,9 +16,8 @@ from chromium import FOUND, Browser
 from grader.exercises.vae_mnist.plugin import VaeMnist
 from grader.notebook.format import load_notebook
 from grader.records import CellRun, CellStatus, Execution, Status
-from grader.report.feedback import feedback_html
-from grader.report.html import report_html
 from grader.report.notebook.view import make_view
+from grader.report.pages import feedback_html, report_html
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 import report_samples
@@ -37,7 +36,7 @@ EXECUTION = Execution(
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
-    names = {item: spec.remarks_at for item, spec in VaeMnist.items.items()}
+    names = {item: spec.annotated_names for item, spec in VaeMnist.items.items()}
     runs = (
         CellRun(
             18, CellStatus.ERROR, 3.0, "RuntimeError: mat1 and mat2 shapes cannot be multiplied (128x784 and 28x400)"

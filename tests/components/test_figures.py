@@ -13,9 +13,9 @@ from grader.errors import EvidenceError
 from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist import figures
 from grader.exercises.vae_mnist.checks import real
+from grader.exercises.vae_mnist.copies import copy_bank
 from grader.exercises.vae_mnist.figures import codes, drawing, losses, reconstructions, samples
 from grader.exercises.vae_mnist.figures.drawing import reference
-from grader.exercises.vae_mnist.metrics.copies import copy_bank
 from grader.records import Array, Evidence, Figure
 
 COUNT = 120

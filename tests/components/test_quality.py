@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.checks import BORDERLINE, CLOSE, Measurement, graded, needing_training, weighed
+from grader.checks import BORDERLINE, CLOSE, Measurement, graded, needing_training, scored
 from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist.checks import CHECKS, pictures, real
-from grader.exercises.vae_mnist.metrics.copies import copy_bank
+from grader.exercises.vae_mnist.copies import copy_bank
 from grader.records import Array, Blame, Evidence, Finding, Level
 
 COUNT = 200
@@ -64,7 +64,7 @@ def test_a_better_value_never_earns_less(value: float, more: float, error: float
 
 def test_a_message_holds_no_number_and_says_that_it_was_close() -> None:
     for value in np.linspace(0, 1, 41):
-        found = weighed(Measurement("share", float(value), 0.02, "they differ", "Look."), **ENDS)
+        found = scored(Measurement("share", float(value), 0.02, "they differ", "Look."), **ENDS)
         assert not re.search(r"\d", found.message)
         assert (CLOSE in found.message) is found.borderline
         assert bool(found.hint) is (found.score != 1)
@@ -289,11 +289,11 @@ def test_a_set_of_pictures_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) ->
     looked: list[int] = []
     judge = pictures.judge
 
-    def counting(images: Array, **more: str) -> pictures.Judgement:
+    def counting(images: Array, **more: str) -> pictures.Prediction:
         looked.append(len(images))
         return judge(images, **more)
 
-    monkeypatch.setattr(pictures, "judge", counting)
+    monkeypatch.setattr(pictures, "classify", counting)
     for _ in range(2):
         for name in ("samples_resemble_digits", "samples_are_the_decoders_own"):
             found(name, evidence(), **DOWNWARD)

@@ -16,7 +16,7 @@ from toy_exercise.running import write_exercise
 from grader.doctor import cells, examination, promises
 from grader.doctor.boxes import run_box
 from grader.doctor.cells import host
-from grader.doctor.promises import Finding, State, show, verdict
+from grader.doctor.promises import Promise, PromiseState, show, verdict
 from grader.records import AS_GRADER
 from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.layers import missing_here
@@ -26,25 +26,25 @@ QUIET_TOLD = QUIET | {"interfaces": ["lo"], "seconds": 0.1}
 TAME = {"writable": [], "no_new_privileges": True, "seccomp": True}
 
 
-def states(found: list[Finding]) -> dict[str, State]:
+def states(found: list[Promise]) -> dict[str, PromiseState]:
     return {one.title: one.state for one in found}
 
 
 @pytest.mark.parametrize("way", ["tcp", "dns", "abstract", "socket_file"])
 def test_each_way_out_breaks_the_promise_and_is_named(way: str) -> None:
     (one,) = promises.network(QUIET_TOLD | {way: "worked"}, [])
-    assert one.state is State.BROKEN
+    assert one.state is PromiseState.BROKEN
     assert promises.WAYS_OUT[way] in one.found
 
 
 def test_a_datagram_counts_only_where_it_was_heard() -> None:
-    assert states(promises.network(QUIET_TOLD, []))["no network"] is State.HOLDS
-    assert states(promises.network(QUIET_TOLD, ["udp"]))["no network"] is State.BROKEN
+    assert states(promises.network(QUIET_TOLD, []))["no network"] is PromiseState.HOLDS
+    assert states(promises.network(QUIET_TOLD, ["udp"]))["no network"] is PromiseState.BROKEN
 
 
 def test_a_network_that_fails_slowly_is_said() -> None:
     found = promises.network(QUIET_TOLD | {"seconds": 30}, [])
-    assert [one.state for one in found] == [State.HOLDS, State.WEAK]
+    assert [one.state for one in found] == [PromiseState.HOLDS, PromiseState.WEAK]
 
 
 def test_another_interface_breaks_the_promise() -> None:
@@ -54,36 +54,38 @@ def test_another_interface_breaks_the_promise() -> None:
 
 @pytest.mark.parametrize("gain", ["capabilities", "user_namespace", "mount", "descriptors", "root"])
 def test_each_power_breaks_the_promise(gain: str) -> None:
-    assert states(promises.powers(TAME))["no powers"] is State.HOLDS
-    assert states(promises.powers(TAME | {gain: True}))["no powers"] is State.BROKEN
+    assert states(promises.powers(TAME))["no powers"] is PromiseState.HOLDS
+    assert states(promises.powers(TAME | {gain: True}))["no powers"] is PromiseState.BROKEN
 
 
 def test_a_writable_system_breaks_the_promise() -> None:
     found = states(promises.powers(TAME | {"writable": ["/usr/lib"]}))
-    assert found == {"read-only system": State.BROKEN, "no powers": State.HOLDS}
+    assert found == {"read-only system": PromiseState.BROKEN, "no powers": PromiseState.HOLDS}
 
 
 def test_a_missing_filter_is_weaker_only_where_the_machine_cannot_have_one() -> None:
-    def all_states(seccomp: bool, weaker: str) -> set[State]:
+    def all_states(seccomp: bool, weaker: str) -> set[PromiseState]:
         return {one.state for one in promises.filtered({"seccomp": seccomp, "kept_cores": seccomp}, weaker)}
 
-    assert all_states(True, "") == {State.HOLDS}
-    assert all_states(False, "no numbers") == {State.WEAK}
-    assert all_states(False, "") == {State.BROKEN}
+    assert all_states(True, "") == {PromiseState.HOLDS}
+    assert all_states(False, "no numbers") == {PromiseState.WEAK}
+    assert all_states(False, "") == {PromiseState.BROKEN}
 
 
 @pytest.mark.parametrize(
     ("told", "state"),
     [
-        ({"looked_at": 900, "settings": [], "owner": False}, State.HOLDS),
-        ({"looked_at": 900, "settings": ["/proc/sys/kernel/core_pattern"], "owner": False}, State.BROKEN),
-        ({"looked_at": 900, "settings": [], "owner": True}, State.BROKEN),
-        ({"looked_at": 0, "settings": [], "owner": False}, State.BROKEN),
-        ({}, State.BROKEN),
+        ({"looked_at": 900, "settings": [], "owner": False}, PromiseState.HOLDS),
+        ({"looked_at": 900, "settings": ["/proc/sys/kernel/core_pattern"], "owner": False}, PromiseState.BROKEN),
+        ({"looked_at": 900, "settings": [], "owner": True}, PromiseState.BROKEN),
+        ({"looked_at": 0, "settings": [], "owner": False}, PromiseState.BROKEN),
+        ({}, PromiseState.BROKEN),
     ],
     ids=["none", "one opens", "root's", "none seen", "silent"],
 )
-def test_settings_of_the_kernel_that_are_within_reach_break_the_promise(told: dict[str, object], state: State) -> None:
+def test_settings_of_the_kernel_that_are_within_reach_break_the_promise(
+    told: dict[str, object], state: PromiseState
+) -> None:
     (one,) = promises.settings(told)
     assert (one.title, one.state) == ("kernel settings", state)
 
@@ -92,7 +94,7 @@ def test_settings_of_the_kernel_that_are_within_reach_break_the_promise(told: di
 @pytest.mark.parametrize("without", [("another user", "kernel settings"), ("another user",)])
 def test_a_box_whose_user_is_root_outside_is_found(without: tuple[str, ...]) -> None:
     told = cells.first_box({}, gpu=False)["powers"]
-    for absent, state in ((without, State.BROKEN), ((), State.HOLDS)):
+    for absent, state in ((without, PromiseState.BROKEN), ((), PromiseState.HOLDS)):
         box = run_box(Bubblewrap(absent), {"powers": told})
         assert states(promises.settings(box.cells["powers"].told)) == {"kernel settings": state}
 
@@ -102,31 +104,34 @@ def test_a_box_that_chooses_its_cores_is_found(all_cores: set[int]) -> None:
         pytest.skip("there is no core to choose, or no filter")
     told = cells.first_box({}, gpu=False)["powers"]
     found = promises.filtered(run_box(Bubblewrap(("seccomp",)), {"powers": told}).cells["powers"].told, "")
-    assert states(found) == {"system calls filtered": State.BROKEN, "cores of a box": State.BROKEN}
+    assert states(found) == {"system calls filtered": PromiseState.BROKEN, "cores of a box": PromiseState.BROKEN}
 
 
 def test_what_is_seen_is_named_by_what_it_is() -> None:
     told = {"seen": ["/somewhere/rubric.yaml"], "processes": 4}
     found = promises.sight(told, {"/somewhere/rubric.yaml": "the rubric"})
     assert found[0].found == "the box sees the rubric"
-    assert [one.state for one in found] == [State.BROKEN, State.HOLDS, State.HOLDS]
+    assert [one.state for one in found] == [PromiseState.BROKEN, PromiseState.HOLDS, PromiseState.HOLDS]
 
 
 def test_without_namespaces_names_are_weaker_and_what_is_read_breaks_the_promise() -> None:
     hidden = {"/somewhere/rubric.yaml": "the rubric"}
     told = {"seen": ["/somewhere/rubric.yaml"], "read": [], "processes": 99}
     found = promises.sight(told, hidden, namespaces=False)
-    assert [one.state for one in found] == [State.WEAK, State.HOLDS, State.WEAK]
+    assert [one.state for one in found] == [PromiseState.WEAK, PromiseState.HOLDS, PromiseState.WEAK]
     read = promises.sight(told | {"read": ["/somewhere/rubric.yaml"]}, hidden, namespaces=False)
-    assert (read[0].state, read[0].found) == (State.BROKEN, "the box sees the rubric")
-    assert promises.sight(told, hidden)[0].state is State.BROKEN
+    assert (read[0].state, read[0].found) == (PromiseState.BROKEN, "the box sees the rubric")
+    assert promises.sight(told, hidden)[0].state is PromiseState.BROKEN
 
 
 def test_a_box_whose_user_is_the_graders_breaks_the_promise_and_an_older_landlock_is_weaker() -> None:
-    assert [one.state for one in promises.own_user("user: Landlock 6", 6)] == [State.HOLDS, State.HOLDS]
-    assert [one.state for one in promises.own_user(f"{AS_GRADER}: Landlock 7", 7)] == [State.BROKEN, State.HOLDS]
+    assert [one.state for one in promises.own_user("user: Landlock 6", 6)] == [PromiseState.HOLDS, PromiseState.HOLDS]
+    assert [one.state for one in promises.own_user(f"{AS_GRADER}: Landlock 7", 7)] == [
+        PromiseState.BROKEN,
+        PromiseState.HOLDS,
+    ]
     old, none = (promises.own_user("user", version)[1] for version in (3, 0))
-    assert (old.state, none.state) == (State.WEAK, State.WEAK)
+    assert (old.state, none.state) == (PromiseState.WEAK, PromiseState.WEAK)
     assert "TCP, which the filter alone refuses (from Linux 6.7 on)" in old.found
     assert "reading what every user may read" in none.found
     assert "reading what every user may read" not in old.found
@@ -134,25 +139,28 @@ def test_a_box_whose_user_is_the_graders_breaks_the_promise_and_an_older_landloc
 
 def test_an_abstract_socket_is_weaker_only_where_no_kernel_could_close_it() -> None:
     told = QUIET_TOLD | {"abstract": "worked"}
-    assert [one.state for one in promises.network(told, [], weaker=["abstract"])] == [State.WEAK, State.HOLDS]
+    assert [one.state for one in promises.network(told, [], weaker=["abstract"])] == [
+        PromiseState.WEAK,
+        PromiseState.HOLDS,
+    ]
     both = promises.network(told | {"tcp": "worked"}, [], weaker=["abstract"])
-    assert [one.state for one in both] == [State.WEAK, State.BROKEN]
+    assert [one.state for one in both] == [PromiseState.WEAK, PromiseState.BROKEN]
 
 
 def test_bounds_that_an_account_cannot_lower_are_no_powers() -> None:
-    assert states(promises.powers(TAME | {"bounds": True}))["no powers"] is State.BROKEN
-    assert states(promises.powers(TAME | {"bounds": True}, lowered=False))["no powers"] is State.HOLDS
+    assert states(promises.powers(TAME | {"bounds": True}))["no powers"] is PromiseState.BROKEN
+    assert states(promises.powers(TAME | {"bounds": True}, lowered=False))["no powers"] is PromiseState.HOLDS
 
 
 def test_a_box_that_says_nothing_keeps_no_promise() -> None:
     silent = promises.network({}, []) + promises.sight({}, {}) + promises.powers({})
     silent += promises.disk_and_files({}, {}, 100)
-    assert {one.state for one in silent} == {State.BROKEN}
+    assert {one.state for one in silent} == {PromiseState.BROKEN}
 
 
 def test_the_screen_gives_each_fix_and_ends_with_the_verdict() -> None:
     console = Console(width=100, record=True, file=io.StringIO())
-    found = [Finding("a", State.HOLDS, "well"), Finding("b", State.BROKEN, "ill", "take two of these")]
+    found = [Promise("a", PromiseState.HOLDS, "well"), Promise("b", PromiseState.BROKEN, "ill", "take two of these")]
     show(found, console)
     lines = console.export_text().splitlines()
     assert "b: take two of these" in lines
@@ -176,7 +184,7 @@ def test_the_hosts_listeners_hear_who_gets_through() -> None:
 def test_this_machine_keeps_its_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examination, "WALL_S", 2.0)
     found = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
-    assert [one for one in found if one.state is State.BROKEN] == []
+    assert [one for one in found if one.state is PromiseState.BROKEN] == []
     assert len(found) >= 18
 
 
@@ -184,10 +192,10 @@ def test_a_box_without_namespaces_is_tried_too(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(examination, "WALL_S", 2.0)
     with boxes_for_all():
         found = examination.examine(write_exercise(tmp_path), "user", lambda _: None)
-    broken = {one.title for one in found if one.state is State.BROKEN}
+    broken = {one.title for one in found if one.state is PromiseState.BROKEN}
     assert broken <= (set() if AS_ROOT else {"a user of its own", "no network"})
     assert ("a user of its own" in broken) == (not AS_ROOT)
-    weak = {one.title for one in found if one.state is State.WEAK}
+    weak = {one.title for one in found if one.state is PromiseState.WEAK}
     assert {"nothing secret in sight", "own processes only"} <= weak
     assert len(found) >= 20
 
@@ -197,13 +205,13 @@ def test_without_isolation_the_doctor_says_so_and_tries_nothing(
 ) -> None:
     monkeypatch.setattr(examination, "run_box", None)
     (one,) = examination.examine(write_exercise(tmp_path), "none", lambda _: None)
-    assert one.state is State.BROKEN
+    assert one.state is PromiseState.BROKEN
     assert "student code runs as you" in one.found
 
 
 def test_a_box_that_does_not_start_is_said_with_its_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grader.doctor.boxes.ENGINE_FOLDER", tmp_path)
+    monkeypatch.setattr("grader.doctor.examination.ENGINE_FOLDER", tmp_path)
     (one,) = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
-    assert one.state is State.BROKEN
+    assert one.state is PromiseState.BROKEN
     assert one.found.startswith("the box did not start")
     assert "user namespaces" in one.fix

@@ -10,7 +10,7 @@ import pytest
 from grader.doctor import cells, gpu
 from grader.doctor.boxes import run_box
 from grader.doctor.gpu import Outside
-from grader.doctor.promises import State
+from grader.doctor.promises import PromiseState
 from grader.sandbox.bubblewrap import Bubblewrap
 
 THERE = Outside(1, True, False, (), "/usr/lib/x86_64-linux-gnu", 1)
@@ -21,7 +21,7 @@ FAILS = {key: value for key, value in WORKS.items() if key != "right"} | {"name"
 
 def test_a_right_product_names_the_device() -> None:
     one = gpu.finding(THERE, WORKS)
-    assert (one.state, one.found) == (State.HOLDS, "H100, CUDA 13.2: a product is right")
+    assert (one.state, one.found) == (PromiseState.HOLDS, "H100, CUDA 13.2: a product is right")
     many = gpu.finding(replace(THERE, usable=4), WORKS)
     assert many.found.endswith("; 4 may be used, and each box sees one")
 
@@ -29,32 +29,64 @@ def test_a_right_product_names_the_device() -> None:
 @pytest.mark.parametrize(
     ("machine", "told", "says", "state"),
     [
-        (Outside(0, False, False, (), "", 0), {}, "this machine shows no NVIDIA device", State.HOLDS),
-        (replace(THERE, hidden=True), {}, "names no GPU", State.HOLDS),
-        (Outside(2, False, False, (), "", 0), {}, "2 on this machine's bus, but no driver is loaded", State.WEAK),
-        (THERE, {}, "did not answer", State.WEAK),
-        (THERE, FAILS | {"cuda": "", "torch": "2.15.0+cpu"}, "PyTorch 2.15.0+cpu is a build for the CPU", State.WEAK),
-        (replace(THERE, library=""), FAILS | {"init": None}, "libcuda.so.1 is neither in LD_LIBRARY_PATH", State.WEAK),
-        (THERE, FAILS | {"init": None, "library": "no symbol x"}, "does not load: no symbol x", State.WEAK),
-        (replace(THERE, missing=("/dev/nvidia-uvm",)), FAILS | {"init": 999}, "missing: /dev/nvidia-uvm", State.WEAK),
-        (THERE, FAILS | {"driver": 12040}, "the driver is for CUDA 12.4 at most, PyTorch 2.15.0+cu132", State.WEAK),
-        (THERE, FAILS | {"init": 803}, "of different versions", State.WEAK),
-        (THERE, FAILS | {"init": 100}, "finds no GPU that it may use", State.WEAK),
-        (THERE, FAILS | {"init": 34}, "CUDA's stub", State.WEAK),
-        (THERE, FAILS | {"init": 46}, "cuInit says 46", State.WEAK),
-        (THERE, FAILS | {"error": "no kernel image is available", "name": "K80"}, "has no code for K80", State.WEAK),
-        (THERE, FAILS | {"error": "OutOfMemoryError: CUDA out of memory"}, "its memory is full", State.WEAK),
-        (THERE, WORKS | {"right": False}, "a product of matrices is wrong", State.WEAK),
-        (THERE, FAILS, "RuntimeError: no", State.WEAK),
-        (THERE, FAILS | {"error": "", "cuda": "\x1b[31m13"}, "PyTorch does not see it", State.WEAK),
-        (THERE, dict.fromkeys(WORKS, "x" * 10_000), "x", State.WEAK),
+        (Outside(0, False, False, (), "", 0), {}, "this machine shows no NVIDIA device", PromiseState.HOLDS),
+        (replace(THERE, hidden=True), {}, "names no GPU", PromiseState.HOLDS),
+        (
+            Outside(2, False, False, (), "", 0),
+            {},
+            "2 on this machine's bus, but no driver is loaded",
+            PromiseState.WEAK,
+        ),
+        (THERE, {}, "did not answer", PromiseState.WEAK),
+        (
+            THERE,
+            FAILS | {"cuda": "", "torch": "2.15.0+cpu"},
+            "PyTorch 2.15.0+cpu is a build for the CPU",
+            PromiseState.WEAK,
+        ),
+        (
+            replace(THERE, library=""),
+            FAILS | {"init": None},
+            "libcuda.so.1 is neither in LD_LIBRARY_PATH",
+            PromiseState.WEAK,
+        ),
+        (THERE, FAILS | {"init": None, "library": "no symbol x"}, "does not load: no symbol x", PromiseState.WEAK),
+        (
+            replace(THERE, missing=("/dev/nvidia-uvm",)),
+            FAILS | {"init": 999},
+            "missing: /dev/nvidia-uvm",
+            PromiseState.WEAK,
+        ),
+        (
+            THERE,
+            FAILS | {"driver": 12040},
+            "the driver is for CUDA 12.4 at most, PyTorch 2.15.0+cu132",
+            PromiseState.WEAK,
+        ),
+        (THERE, FAILS | {"init": 803}, "of different versions", PromiseState.WEAK),
+        (THERE, FAILS | {"init": 100}, "finds no GPU that it may use", PromiseState.WEAK),
+        (THERE, FAILS | {"init": 34}, "CUDA's stub", PromiseState.WEAK),
+        (THERE, FAILS | {"init": 46}, "cuInit says 46", PromiseState.WEAK),
+        (
+            THERE,
+            FAILS | {"error": "no kernel image is available", "name": "K80"},
+            "has no code for K80",
+            PromiseState.WEAK,
+        ),
+        (THERE, FAILS | {"error": "OutOfMemoryError: CUDA out of memory"}, "its memory is full", PromiseState.WEAK),
+        (THERE, WORKS | {"right": False}, "a product of matrices is wrong", PromiseState.WEAK),
+        (THERE, FAILS, "RuntimeError: no", PromiseState.WEAK),
+        (THERE, FAILS | {"error": "", "cuda": "\x1b[31m13"}, "PyTorch does not see it", PromiseState.WEAK),
+        (THERE, dict.fromkeys(WORKS, "x" * 10_000), "x", PromiseState.WEAK),
     ],
 )
-def test_each_reason_is_said_with_its_fix(machine: Outside, told: dict[str, object], says: str, state: State) -> None:
+def test_each_reason_is_said_with_its_fix(
+    machine: Outside, told: dict[str, object], says: str, state: PromiseState
+) -> None:
     one = gpu.finding(machine, told)
     assert says in one.found
     assert one.state is state
-    assert bool(one.fix) is (state is State.WEAK)
+    assert bool(one.fix) is (state is PromiseState.WEAK)
     assert len(one.found) < 600
     assert "\x1b" not in one.found + one.fix
 
@@ -75,5 +107,5 @@ def test_the_cell_answers_in_a_box_that_has_no_gpu() -> None:
     assert set(told) >= {"init", "driver", "torch", "cuda", "error"}
     assert "right" not in told
     one = gpu.finding(THERE, told)
-    assert one.state is State.WEAK
+    assert one.state is PromiseState.WEAK
     assert one.found.startswith("the box cannot use it, so notebooks run on the CPU: ")

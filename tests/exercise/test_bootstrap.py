@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grader.exercises.vae_mnist.metrics.agreement import label_agreement
-from grader.exercises.vae_mnist.metrics.bootstrap import share_standard_error, standard_error
+from grader.exercises.vae_mnist.metrics import label_agreement, share_standard_error, standard_error
 from grader.records import Array
 
 

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from grader.errors import ClassifierError
-from grader.exercises.vae_mnist.classifier import judge, published
+from grader.exercises.vae_mnist.classifier import classify, published
 from grader.exercises.vae_mnist.classifier.network import Network, as_onnx
 from grader.exercises.vae_mnist.classifier.train import Strength, augmented
 from grader.exercises.vae_mnist.data import ensure_mnist, load_mnist
 
 ROOT = Path(__file__).parents[2]
 Images = NDArray[np.float32]
-judging = import_module("grader.exercises.vae_mnist.classifier.judge")  # the package's own `judge` is the function
+judging = import_module("grader.exercises.vae_mnist.classifier.pretrained")  # the package's own name
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def digits() -> tuple[Images, NDArray[np.int64]]:
 
 def test_digits_are_recognised(digits: tuple[Images, NDArray[np.int64]]) -> None:
     images, labels = digits[0][:1500], digits[1][:1500]
-    judgement = judge(images)
+    judgement = classify(images)
     assert (judgement.labels == labels).mean() > 0.99
     assert judgement.labels.dtype == np.int64
     assert judgement.features.shape == (1500, published.WIDTHS[-1])
@@ -41,22 +41,22 @@ def test_digits_are_recognised(digits: tuple[Images, NDArray[np.int64]]) -> None
 
 @pytest.mark.long
 def test_the_whole_test_set_reaches_the_promised_accuracy(digits: tuple[Images, NDArray[np.int64]]) -> None:
-    assert (judge(digits[0]).labels == digits[1]).mean() >= 0.995
+    assert (classify(digits[0]).labels == digits[1]).mean() >= 0.995
 
 
 def test_blurred_and_faint_digits_are_recognised(digits: tuple[Images, NDArray[np.int64]]) -> None:
     images = gaussian_filter(digits[0][:1000], (0, 0, 1, 1)) * np.float32(0.8)
-    assert (judge(images).labels == digits[1][:1000]).mean() > 0.98
+    assert (classify(images).labels == digits[1][:1000]).mean() > 0.98
 
 
 def test_the_same_pictures_give_the_same_numbers(digits: tuple[Images, NDArray[np.int64]]) -> None:
-    first, second = judge(digits[0][:700]), judge(digits[0][:700])
+    first, second = classify(digits[0][:700]), classify(digits[0][:700])
     assert np.array_equal(first.features, second.features)
-    np.testing.assert_allclose(judge(digits[0][600:700]).features, first.features[600:], atol=1e-4)
+    np.testing.assert_allclose(classify(digits[0][600:700]).features, first.features[600:], atol=1e-4)
 
 
 def test_no_pictures_give_no_labels() -> None:
-    judgement = judge(np.empty((0, 1, 28, 28), dtype=np.float32))
+    judgement = classify(np.empty((0, 1, 28, 28), dtype=np.float32))
     assert judgement.labels.shape == (0,)
     assert judgement.features.shape == (0, published.WIDTHS[-1])
 
@@ -72,7 +72,7 @@ def test_no_pictures_give_no_labels() -> None:
 )
 def test_other_pictures_are_refused(images: Images, word: str) -> None:
     with pytest.raises(ValueError, match=word):
-        judge(images)
+        classify(images)
 
 
 def test_missing_and_changed_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,15 +82,15 @@ def test_missing_and_changed_weights_are_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(published, "PATH", path)
     judging._network.cache_clear()
     with pytest.raises(ClassifierError, match="missing"):
-        judge(empty)
+        classify(empty)
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(ClassifierError, match="SHA-256"):
-        judge(empty)
+        classify(empty)
     path.write_bytes(b"no network")
     monkeypatch.setattr(published, "SHA256", hashlib.sha256(b"no network").hexdigest())
     with pytest.raises(ClassifierError, match="not a network"):
-        judge(empty)
+        classify(empty)
     judging._network.cache_clear()
 
 
@@ -107,7 +107,7 @@ def test_an_exported_network_says_what_the_trained_one_says(tmp_path: Path, monk
     monkeypatch.setattr(published, "SHA256", hashlib.sha256(content).hexdigest())
     judging._network.cache_clear()
     said = dict(zip(("features", "probabilities"), judging._network().run(None, {"x": x.numpy()}), strict=True))
-    judgement = judge(x.numpy())
+    judgement = classify(x.numpy())
     judging._network.cache_clear()
     with torch.inference_mode():
         features, logits = network.features(x), network(x)
@@ -121,8 +121,8 @@ def test_an_exported_network_says_what_the_trained_one_says(tmp_path: Path, monk
 
 def test_judging_needs_no_pytorch() -> None:
     asked = (
-        "import sys; import numpy as np; from grader.exercises.vae_mnist.classifier import judge; "
-        "judge(np.zeros((3, 1, 28, 28), np.float32)); print('torch' in sys.modules)"
+        "import sys; import numpy as np; from grader.exercises.vae_mnist.classifier import classify; "
+        "classify(np.zeros((3, 1, 28, 28), np.float32)); print('torch' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT)
     assert ran.stdout.split() == ["False"]

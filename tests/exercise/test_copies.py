@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
+from grader.exercises.vae_mnist.copies import CopyBank, copy_bank, copy_search, prepared
 from grader.exercises.vae_mnist.data import ensure_mnist, load_mnist
-from grader.exercises.vae_mnist.metrics.copies import CopyBank, copy_bank, copy_search, prepared
 from grader.records import Array
 
 COUNT = 150

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import entropy
 
-from grader.exercises.vae_mnist.metrics.diversity import (
+from grader.exercises.vae_mnist.metrics import (
     Spread,
     class_deviations,
     class_entropy,

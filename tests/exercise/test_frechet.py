@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
-from grader.exercises.vae_mnist.metrics.frechet import frechet_distance, normalised_frechet_distance
-from grader.exercises.vae_mnist.metrics.frechet import moments as moments_of
+from grader.exercises.vae_mnist.metrics import frechet_distance, normalised_frechet_distance
+from grader.exercises.vae_mnist.metrics import moments as moments_of
 from grader.records import Array
 
 

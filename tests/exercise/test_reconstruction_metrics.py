@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, r2_score, recall_score
 
-from grader.exercises.vae_mnist.metrics.agreement import label_agreement
-from grader.exercises.vae_mnist.metrics.bootstrap import standard_error
-from grader.exercises.vae_mnist.metrics.reconstruction import (
+from grader.exercises.vae_mnist.metrics import (
     explained_variance,
     explained_variance_error,
+    label_agreement,
     mean_squared_error,
+    standard_error,
 )
 from grader.records import Array
 

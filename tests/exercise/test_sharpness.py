@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from grader.exercises.vae_mnist.metrics.sharpness import sharpness
+from grader.exercises.vae_mnist.metrics import sharpness
 
 
 def test_a_wave_has_the_frequency_that_it_was_drawn_with() -> None:

@@ -8,8 +8,8 @@ from safetensors.numpy import save
 from toy_exercise import Toy, running
 
 from grader.evidence import ArraySpec
-from grader.grading.answers import gather, merged, trained_state
-from grader.grading.run import Giver
+from grader.grading.answers import decode_answers, merged, trained_state
+from grader.grading.run import QuestionSource
 from grader.records import Address, Blame, Evidence, Fault, Stage, Status
 from grader.sandbox.in_box.frames import Answer, Event, Frame, Note, StageEnd, StageStatus
 from grader.sandbox.inbox import Inbox
@@ -29,12 +29,12 @@ def inbox(*frames: Frame) -> Inbox:
 
 
 def fault_of(box: Inbox, status: Status = Status.OK, event: str = "") -> Fault:
-    return gather(box, SPECS, {}, status, event).faults["components.one/function"]
+    return decode_answers(box, SPECS, {}, status, event).faults["components.one/function"]
 
 
 def test_answers_become_evidence_beside_the_questions() -> None:
     questions = {Stage("components.one"): {"x": np.zeros(2)}}
-    evidence = gather(inbox(Answer(FUNCTION, NUMBERS)), SPECS, questions, Status.OK, "")
+    evidence = decode_answers(inbox(Answer(FUNCTION, NUMBERS)), SPECS, questions, Status.OK, "")
     assert evidence.answers["components.one/function/y"].tolist() == [1, 1, 1]
     assert evidence.questions["components.one/x"].tolist() == [0, 0]
     assert list(evidence.faults) == ["quality.one/apply"]
@@ -44,7 +44,7 @@ def test_answers_become_evidence_beside_the_questions() -> None:
 def test_an_array_that_is_nothing_to_compute_with_costs_no_other(bad: float) -> None:
     specs = {FUNCTION: {"y": ArraySpec("float", 3), "grad_y": ArraySpec("float", 3)}}
     sent = save({"y": np.ones(3, dtype=np.float32), "grad_y": np.array([1, bad, 2], dtype=np.float32)})
-    evidence = gather(inbox(Answer(FUNCTION, sent)), specs, {}, Status.OK, "")
+    evidence = decode_answers(inbox(Answer(FUNCTION, sent)), specs, {}, Status.OK, "")
     assert list(evidence.answers) == [FUNCTION.array("y")]
     why = Fault(Blame.STUDENT, "grad y contains NaN or infinity")
     assert evidence.fault(FUNCTION, "y", "grad_y") == why
@@ -94,7 +94,7 @@ def test_what_is_missing_is_somebodys_fault(
 
 def test_what_was_not_to_be_asked_is_nobodys_fault() -> None:
     box = inbox(Answer(FUNCTION, NUMBERS))
-    evidence = gather(box, SPECS, {}, Status.OK, "", stages={Stage("components.one")})
+    evidence = decode_answers(box, SPECS, {}, Status.OK, "", stages={Stage("components.one")})
     assert evidence.faults["quality.one/apply"].blame is Blame.NOBODY
     assert "components.one/function/y" in evidence.answers
 
@@ -118,7 +118,7 @@ def test_the_second_box_adds_answers_and_replaces_faults() -> None:
 
 def test_trained_numbers_are_sealed_before_the_questions_about_quality_are_given() -> None:
     toy = Toy()
-    giver = Giver(toy.questions(np.random.default_rng(0), {"numbers": 4}), ())
+    giver = QuestionSource(toy.questions(np.random.default_rng(0), {"numbers": 4}), ())
     box = inbox(Answer(STATE, b"first"))
     assert giver(Stage("components.one"), box) is not None
     assert giver(Stage("trained.one"), box) is not None
@@ -130,7 +130,7 @@ def test_trained_numbers_are_sealed_before_the_questions_about_quality_are_given
 
 
 def test_questions_are_given_again_only_for_what_is_unanswered_and_at_most_three_times() -> None:
-    giver = Giver(Toy().questions(np.random.default_rng(0), {"numbers": 4}), ())
+    giver = QuestionSource(Toy().questions(np.random.default_rng(0), {"numbers": 4}), ())
     box = inbox()
     assert giver(Stage("decode.one"), box) is None
     assert giver(Stage("non.sense"), box) is None

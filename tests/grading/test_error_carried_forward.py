@@ -12,7 +12,7 @@ import pytest
 from toy_exercise import Toy, notebook, running
 
 from grader.exercise import ItemSpec
-from grader.grading.follow_through import Followed, Replaced, _given_back, _owed, to_replace, with_followed
+from grader.grading.follow_through import CarriedForward, Replaced, _given_back, _owed, to_replace, with_followed
 from grader.grading.grade import Options, grade, regrade
 from grader.grading.sound_parts import definitions, replacement_questions
 from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
@@ -48,7 +48,7 @@ def test_a_spoilt_item_is_followed_only_where_an_earlier_one_was_lost() -> None:
 )
 def test_where_another_part_was_never_written_nothing_is_trained_again(message: str, followed: bool) -> None:
     class Both(Toy):
-        items = MappingProxyType({**Toy().items, "one.training": ItemSpec(spoilt_by=("one.function", "two.function"))})
+        items = MappingProxyType({**Toy().items, "one.training": ItemSpec(depends_on=("one.function", "two.function"))})
 
     open_one = item("two.function", 0, 1000, "function_multiplies")
     open_one = replace(open_one, checks=(replace(open_one.checks[0], message=message),))
@@ -68,7 +68,7 @@ def test_what_does_not_depend_on_training_is_not_followed() -> None:
 
 def test_a_slip_that_spoils_nothing_brings_no_sound_part() -> None:
     class Forgiving(Toy):
-        checks = MappingProxyType({name: replace(known, spoils_later=False) for name, known in Toy.checks.items()})
+        checks = MappingProxyType({name: replace(known, affects_later=False) for name, known in Toy.checks.items()})
 
     rubric = replace(running.rubric(), follow_through=SETTINGS)
     assert to_replace([LOST, SPOILT], rubric, Forgiving()) == {}
@@ -87,11 +87,11 @@ def test_a_sound_part_is_given_only_for_one_of_which_enough_was_earned(share: fl
 )
 def test_of_an_item_with_two_halves_only_the_wrong_one_is_replaced(lost: str, names: tuple[str, ...]) -> None:
     class Halved(Toy):
-        halves = MappingProxyType({"function_": "double", "other_": "triple"})
+        names_by_check = MappingProxyType({"function_": "double", "other_": "triple"})
         items = MappingProxyType(
             {
-                "one.function": ItemSpec(asks_for=("double", "triple"), halves=halves),
-                "one.training": ItemSpec(spoilt_by=("one.function",)),
+                "one.function": ItemSpec(implements=("double", "triple"), names_by_check=names_by_check),
+                "one.training": ItemSpec(depends_on=("one.function",)),
             }
         )
         checks = MappingProxyType({**Toy.checks, lost: Toy.checks["function_multiplies"]})
@@ -99,7 +99,7 @@ def test_of_an_item_with_two_halves_only_the_wrong_one_is_replaced(lost: str, na
     rubric = replace(running.rubric(), follow_through=SETTINGS)
     (due,) = to_replace([item("one.function", 0, 2000, lost), SPOILT], rubric, Halved()).values()
     assert due == Replaced(("one.function",), names)
-    other = Followed(Replaced(("one.function",), ("double", "triple")), "", Evidence({}, {}, {}))
+    other = CarriedForward(Replaced(("one.function",), ("double", "triple")), "", Evidence({}, {}, {}))
     toy = replace(rubric, items=running.rubric().items[:2])
     _, training = with_followed(
         [item("one.function", 0, 2000, lost), SPOILT], toy, Halved(), Evidence({}, {}, {}), {"one": other}
@@ -137,7 +137,7 @@ def test_a_box_is_told_the_notebooks_own_names() -> None:
 def test_the_second_judging_never_takes_points_and_may_be_worth_less() -> None:
     partly = item("one.training", 1000, 4000, "training_lowers_the_loss")
     evidence = Evidence({}, {}, {})
-    followed = {"one": Followed(DOUBLE, "", evidence)}
+    followed = {"one": CarriedForward(DOUBLE, "", evidence)}
     toy = running.rubric()
     rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
     assert with_followed([LOST, partly], rubric, Toy(), evidence, followed) == (LOST, partly)

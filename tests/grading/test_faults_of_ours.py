@@ -110,7 +110,7 @@ def test_the_box_does_not_start(program: str, grade: Grade, tmp_path: Path, monk
     assert not [path for path in came.folder.rglob("*") if path.suffix in {".json", ".html", ".txt"}]
 
 
-def test_the_keepers_own_code_fails(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_supervisors_own_code_fails(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
     put = Inbox.put
 
     def failing(inbox: Inbox, name: str, data: bytes) -> Any:
@@ -119,7 +119,7 @@ def test_the_keepers_own_code_fails(grade: Grade, monkeypatch: pytest.MonkeyPatc
         return put(inbox, name, data)
 
     monkeypatch.setattr(Inbox, "put", failing)
-    grade().is_refused("the keeper failed (AttributeError: a bug)")
+    grade().is_refused("the supervisor failed (AttributeError: a bug)")
 
 
 def test_a_fault_of_ours_leaves_the_grade_that_was_there(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +198,7 @@ def test_nobody_can_hear_the_progress(tmp_path: Path) -> None:
     assert ended.returncode == 0
 
 
-def test_the_keeper_is_killed(tmp_path: Path, grade: Grade) -> None:
+def test_the_supervisor_is_killed(tmp_path: Path, grade: Grade) -> None:
     rubric = running.write_exercise(tmp_path)
     long = notebook.submission(["import time\nfor _ in range(20): time.sleep(0.1)"] * 20)
     right = grade.submission.read_text()

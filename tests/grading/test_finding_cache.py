@@ -13,11 +13,11 @@ import pytest
 from toy_exercise import Toy, running
 from toy_exercise.checks import FACTORS
 
-from grader.checks import Measurement, check, weighed
+from grader.checks import Measurement, check, scored
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered, save_evidence
-from grader.grading.finding_cache import Memory, asked, store_memory, stored_memory
-from grader.grading.follow_through import Followed, Replaced
+from grader.grading.finding_cache import FindingCache, asked, store_memory, stored_memory
+from grader.grading.follow_through import CarriedForward, Replaced
 from grader.grading.judge import judge
 from grader.grading.regrade import verdicts
 from grader.grading.run_files import EVIDENCE, JUDGED
@@ -28,7 +28,7 @@ RUBRIC = running.rubric()
 MADE_OF = {"code": "x"}
 
 
-def read_back(memory: Memory, folder: Path, made_of: Mapping[str, str] = MADE_OF) -> Memory:
+def read_back(memory: FindingCache, folder: Path, made_of: Mapping[str, str] = MADE_OF) -> FindingCache:
     """The memory as it comes back from a file."""
     store_memory(folder / "memory.json", memory, MADE_OF)
     return stored_memory(folder / "memory.json", made_of)
@@ -80,7 +80,7 @@ RUBRICS: Mapping[str, Rubric] = {
 @pytest.mark.parametrize("second", RUBRICS)
 def test_a_rubric_gives_the_same_with_what_another_left_in_memory(first: str, second: str, tmp_path: Path) -> None:
     found = evidence(components_DOT_one__function__y=None)
-    memory = Memory()
+    memory = FindingCache()
     judge(found, RUBRICS[first], Toy.checks, memory)
     kept = read_back(memory, tmp_path)
     assert len(kept.entries) == len(memory.entries) > 0
@@ -115,7 +115,7 @@ def test_a_second_judging_has_a_memory_of_its_own(tmp_path: Path) -> None:
     )
     (tmp_path / EVIDENCE).write_bytes(save_evidence(spoilt))
     sound = {name: array for name, array in evidence().answers.items() if not name.startswith("components")}
-    store_followed(tmp_path, "one", Followed(Replaced(("one.function",), ("double",)), "", Evidence({}, sound)))
+    store_followed(tmp_path, "one", CarriedForward(Replaced(("one.function",), ("double",)), "", Evidence({}, sound)))
     once = verdicts(tmp_path, rubric, Toy(), keep=True)
     assert once[1].gained_milli > 0
     assert verdicts(tmp_path, rubric, Toy()) == once
@@ -130,7 +130,7 @@ def test_a_damaged_memory_is_forgotten(damage: bytes, tmp_path: Path) -> None:
 
 
 def test_a_memory_of_another_grader_is_forgotten(tmp_path: Path) -> None:
-    memory = Memory()
+    memory = FindingCache()
     judge(evidence(), RUBRIC, Toy.checks, memory)
     assert read_back(memory, tmp_path, {"code": "y"}).entries == {}
 
@@ -142,7 +142,7 @@ def test_faults_of_ours_are_not_remembered_and_the_students_are(tmp_path: Path) 
 
         return make
 
-    memory = Memory()
+    memory = FindingCache()
     for blame in ("ours", "student", "nobody"):
         with pytest.raises(NotAnswered):
             memory.recall(blame, fails(blame))
@@ -152,7 +152,7 @@ def test_faults_of_ours_are_not_remembered_and_the_students_are(tmp_path: Path) 
 
 
 def test_numbers_that_no_json_holds_are_not_remembered(tmp_path: Path) -> None:
-    memory = Memory()
+    memory = FindingCache()
     memory.recall("a", lambda: Finding(1.0, "", measured={"x": float("inf")}))
     memory.recall("b", lambda: Finding(1.0, "", measured={"x": np.float32(0.1), "n": np.int64(3)}))
     assert list(memory.entries) == ["b"]
@@ -166,7 +166,7 @@ def test_missing_evidence_is_told_and_costs_nobody_a_point(tmp_path: Path) -> No
 
 
 def test_a_check_of_a_level_is_bound_like_any_other_and_weighs_what_it_measures() -> None:
-    @check(weighs_level=True)
+    @check(has_thresholds=True)
     def taller(evidence: Evidence, part: str, *, step: float) -> Measurement:
         """Is tall."""
         return Measurement("height", 3.0 + step, 0.1, "they are tall", "Grow.")
@@ -174,7 +174,7 @@ def test_a_check_of_a_level_is_bound_like_any_other_and_weighs_what_it_measures(
     assert taller(evidence(), "one", step=1.0, zero_at=0.0, full_at=8.0).score == 0.5
     assert (taller.title, taller.numbers) == ("Is tall.", ("step", "zero_at", "full_at"))
     assert asked("one", "taller", {"b": 1, "a": 2}) == 'one/taller/{"a": 2, "b": 1}'
-    found = weighed(Measurement("height", 8.0, 0.1, "they are tall", "Grow."), zero_at=0.0, full_at=8.0)
+    found = scored(Measurement("height", 8.0, 0.1, "they are tall", "Grow."), zero_at=0.0, full_at=8.0)
     assert (found.score, found.message.startswith("they are tall"), found.hint) == (1.0, True, "")
 
 

@@ -14,8 +14,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from grader.grading.tampering import MOST_TOLD, QUESTION, Given, changed_while_running, given_of
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.read import read_submission
-from grader.notebook.regions import strip_markers
 from grader.notebook.restore import restore_given
+from grader.notebook.template import strip_markers
 from grader.records import Address, Evidence, Notebook
 from grader.sandbox.in_box.fingerprints import MISSING, fingerprint_of, number_of
 

@@ -25,7 +25,7 @@ from assistants_folder import (
 from grader.errors import GraderError
 from grader.grading import grade as pipeline
 from grader.grading.grade import Options, grade, regrade
-from grader.grading.run import Ran
+from grader.grading.run import NotebookRun
 from grader.grading.run_folder import stored_report
 from grader.grading.run_place import rubric_of
 from grader.records import CellRun, CellStatus, Evidence, Execution, Status
@@ -76,11 +76,11 @@ def test_a_run_that_was_stopped_does_not_replace_one_that_went_to_its_end(
 ) -> None:
     grade(world.file("ada"), world.rubric, None, Options(SEED), quiet)
 
-    def stopped(*args: Any, **kwargs: Any) -> Ran:
+    def stopped(*args: Any, **kwargs: Any) -> NotebookRun:
         ran = worked_out(*args, **kwargs)
         answers = {name: array for name, array in ran.evidence.answers.items() if ".two/" not in name}
         execution = Execution(Status.TIMEOUT, None, 60, 60, 90, "cpu", "bubblewrap", (CellRun(0, CellStatus.OK, 0.1),))
-        return Ran(Evidence(ran.evidence.questions, answers), ran.notebook, execution)
+        return NotebookRun(Evidence(ran.evidence.questions, answers), ran.notebook, execution)
 
     monkeypatch.setattr(pipeline, "run_submission", stopped)
     with pytest.raises(GraderError, match="the earlier run stands, 9 / 9: it ran to its end"):

@@ -22,24 +22,22 @@ from toy_exercise import Toy, notebook, running
 
 from grader.batch.similar import alike, asked_source
 from grader.errors import SubmissionError
-from grader.exercise import asked_names
+from grader.exercise import implemented_names
 from grader.grading.judge import judge
 from grader.grading.plan import executed, first_plan, plan_frame
 from grader.grading.run_pages import load_pages
-from grader.notebook.clean import clean_outputs
 from grader.notebook.format import dump_notebook, is_code
-from grader.notebook.read import read_submission
+from grader.notebook.read import clean_outputs, read_submission
 from grader.notebook.restore import restore_given
-from grader.notebook.saved import compare_saved
+from grader.notebook.saved_outputs import compare_saved
 from grader.records import CellRun, CellStatus, Evidence, GradeReport, Notebook, Remark, Status
-from grader.report.feedback import feedback_html
-from grader.report.html import report_html
 from grader.report.notebook.view import make_view
+from grader.report.pages import feedback_html, report_html
 
 ADDRESS_SPACE = 6 << 30  # a notebook that takes that much ends the process
 CPU_S = 1200
 SIZES = (1000, 5000, 20_000, 90_000)  # characters
-NAMES = {item: spec.remarks_at for item, spec in Toy.items.items()}
+NAMES = {item: spec.annotated_names for item, spec in Toy.items.items()}
 TEMPLATE, RUBRIC = notebook.template(), running.rubric()
 
 
@@ -63,7 +61,7 @@ def read_all(made: Notebook, path: Path) -> str:
     dump_notebook(ran)
     remarks = (*submission.remarks, *restored.remarks, *differing)
     drawn = sum(map(len, pages(ran, remarks, runs)))
-    names = asked_names(Toy())
+    names = implemented_names(Toy())
     two = {key: asked_source(submission.notebook, names) for key in ("one", "two")}
     alike(two, asked_source(TEMPLATE, names))
     return f"read, {drawn / 1e6:.0f} MB of pages"

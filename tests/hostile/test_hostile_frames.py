@@ -16,12 +16,12 @@ from safetensors.numpy import save
 from toy_exercise import notebook, running
 
 from grader.evidence import save_evidence
-from grader.grading.answers import gather, merged, trained_state
+from grader.grading.answers import decode_answers, merged, trained_state
 from grader.grading.judge import judge
 from grader.grading.plan import executed
-from grader.grading.run import Giver
-from grader.notebook.clean import clean_outputs
+from grader.grading.run import QuestionSource
 from grader.notebook.format import dump_notebook
+from grader.notebook.read import clean_outputs
 from grader.records import CellRun, Status
 from grader.sandbox.in_box import frames
 from grader.sandbox.in_box.frames import (
@@ -79,8 +79,8 @@ def honest() -> list[Frame]:
 
 
 def received(stream: io.BytesIO) -> tuple[Inbox, str]:
-    """What the keeper files of the stream, and why it stopped reading where it did not read all."""
-    inbox, giver = Inbox(RUBRIC.limits), Giver(QUESTIONS, ())
+    """What the supervisor files of the stream, and why it stopped reading where it did not read all."""
+    inbox, giver = Inbox(RUBRIC.limits), QuestionSource(QUESTIONS, ())
     try:
         while (frame := read_frame(stream, inbox.room_bytes)) is not None:
             name, data = frame
@@ -102,7 +102,7 @@ def check(stream: bytes) -> Inbox:
         assert len(text) <= 400
     assert all(isinstance(run, CellRun) and 0 <= run.seconds < 1e6 for run in inbox.cells.values())
     specs = TOY.answer_specs(RUBRIC.sizes)
-    evidence = gather(inbox, specs, QUESTIONS, Status.KILLED if reason else Status.OK, reason)
+    evidence = decode_answers(inbox, specs, QUESTIONS, Status.KILLED if reason else Status.OK, reason)
     TOY.second_questions(evidence, {part: trained_state(inbox, part, RUBRIC.limits.evidence_mb) for part in TOY.parts})
     items = judge(merged(evidence, evidence), RUBRIC, TOY.checks)
     assert all(0 <= item.points_milli <= item.max_points_milli for item in items)
@@ -213,7 +213,7 @@ def test_an_answer_beyond_the_limit_is_the_students_own_loss() -> None:
     inbox.put("answer/components.one/function", save({"y": np.zeros(5000, np.float32)}))
     inbox.put("stage/components.one", b'{"status": "ok"}')
     inbox.put("done", b"")
-    evidence = gather(inbox, TOY.answer_specs(RUBRIC.sizes), QUESTIONS, Status.OK, "")
+    evidence = decode_answers(inbox, TOY.answer_specs(RUBRIC.sizes), QUESTIONS, Status.OK, "")
     fault = evidence.faults["components.one/function"]
     assert (fault.blame, "more than the 0.001 MB" in fault.message) == ("student", True)
     assert "quality.one/apply/y" in evidence.answers

@@ -20,7 +20,7 @@ from grader.grading.plan import executed, first_plan, plan_frame
 from grader.notebook.format import cell_title, dump_notebook, load_notebook
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
-from grader.notebook.saved import compare_saved
+from grader.notebook.saved_outputs import compare_saved
 from grader.records import Notebook, Submission
 from grader.sandbox.in_box.frames import to_box
 

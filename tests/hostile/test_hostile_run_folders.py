@@ -23,10 +23,10 @@ from toy_exercise import notebook, running
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
 from grader.grading import grade
-from grader.grading.follow_through import Followed, Replaced
+from grader.grading.follow_through import CarriedForward, Replaced
 from grader.grading.grade import make_report, regrade
 from grader.grading.regrade import verdicts
-from grader.grading.run import Ran
+from grader.grading.run import NotebookRun
 from grader.grading.run_folder import (
     EVIDENCE,
     EVIDENCE_CHECKSUM,
@@ -60,8 +60,8 @@ def graded(exercise: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     wrong["trained.one/history/history"] = np.ones(5, np.float32)
     evidence = replace(STORED, answers=wrong, faults={"components.two/function": Fault("student", "raised")})
     execution = Execution(Status.OK, 0, 1.5, 1.25, 90, "cpu", "bubblewrap", events=("cell 3 raised",))
-    followed = {"one": Followed(Replaced(("one.function",), ("double",)), "", STORED)}
-    store_run(folder, Ran(evidence, notebook.submission(), execution), followed)
+    followed = {"one": CarriedForward(Replaced(("one.function",), ("double",)), "", STORED)}
+    store_run(folder, NotebookRun(evidence, notebook.submission(), execution), followed)
     checksums = {"notebook": "a" * 64, EVIDENCE_CHECKSUM: evidence_checksum(folder)}
     remarks = (Remark("given_cell_changed", "Cell 3 was changed.", 3),)
     items = verdicts(folder, rubric, toy, keep=True)
@@ -229,7 +229,7 @@ def test_a_second_run_in_the_same_folder_leaves_nothing_of_the_first(
 ) -> None:
     folder = refilled()
     execution = Execution(Status.OK, 0, 1, 1, 90, "cpu", "bubblewrap")
-    store_run(folder, Ran(replace(STORED, answers={}), notebook.template(), execution), {})
+    store_run(folder, NotebookRun(replace(STORED, answers={}), notebook.template(), execution), {})
     assert sorted(path.name for path in folder.iterdir()) == [
         "evidence.json",
         EVIDENCE,

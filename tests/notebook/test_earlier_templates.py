@@ -9,8 +9,8 @@ import pytest
 
 from grader.audit import corpus
 from grader.grading.grade import Options, grade
-from grader.notebook.editions import load_templates, restored
 from grader.notebook.format import dump_notebook, load_notebook, source_of
+from grader.notebook.restore import load_templates, restored
 from grader.records import Notebook
 from grader.rubric import load_rubric
 

@@ -11,7 +11,7 @@ from toy_exercise.running import write_exercise
 from toy_notebook import Notebook, cell_of
 
 from grader.errors import GraderError, RubricError
-from grader.notebook.editions import load_templates, restored
+from grader.notebook.restore import load_templates, restored
 from grader.rubric import load_rubric
 
 

@@ -8,11 +8,9 @@ import pytest
 from report_samples import perfect
 
 from grader.records import AS_GRADER, GradeReport, Status
-from grader.report.feedback import feedback_html
-from grader.report.gradescope import results_json
-from grader.report.html import commands, report_html
+from grader.report.pages import commands, feedback_html, report_html
 from grader.report.report_json import report_json
-from grader.report.student_text import feedback_text
+from grader.report.student_text import feedback_text, results_json
 from grader.report.words import isolation_note, isolation_warning, needs_person
 
 LITTLE = "Graded with little isolation"

@@ -9,12 +9,12 @@ import time
 import pytest
 from page_reader import Page
 
-from grader.notebook.clean import clean_cells
+from grader.notebook.read import clean_cells
 from grader.records import Level
-from grader.report.html import level_bar
 from grader.report.notebook.cells import MOST_CELLS, cells_html
 from grader.report.notebook.markdown import markdown_html
 from grader.report.notebook.view import places
+from grader.report.pages import level_bar
 
 
 def at(*sources: str, **wanted: tuple[str, ...]) -> dict[str, tuple[int, ...]]:

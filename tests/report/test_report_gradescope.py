@@ -11,7 +11,7 @@ import pytest
 from report_samples import ITEMS, check, empty, hostile, middling, perfect
 
 from grader.records import GradeReport, ItemVerdict, Outcome, Remark
-from grader.report.gradescope import results_json
+from grader.report.student_text import results_json
 
 # https://gradescope-autograders.readthedocs.io/en/latest/specs/
 FORMATS = {"text", "html", "simple_format", "md", "ansi"}

@@ -15,7 +15,7 @@ from page_reader import Page
 from report_samples import EVIL, borderline, empty, figures, hostile, middling, perfect, report_of
 
 from grader.records import GradeReport, Remark
-from grader.report.html import report_html
+from grader.report.pages import report_html
 
 SAMPLES = [perfect, middling, empty, hostile, borderline]
 

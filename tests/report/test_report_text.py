@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.errors import GraderError
-from grader.report.plain import plain, without_paths
-from grader.report.points import milli_of, of_points, points_number, points_text
+from grader.report.text import milli_of, of_points, plain, points_number, points_text, without_paths
 
 ANY_TEXT = st.text(st.characters(), max_size=300) | st.text("\x1b[]0;m\x07\x9b\\ \n<>&'\"a\u0301\u202e", max_size=300)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grader.report.spreadsheet import cell
+from grader.report.text import cell
 
 HARMFUL = [
     "=1+1",

@@ -46,9 +46,9 @@ def test_the_exercise_speaks_of_every_item_and_of_no_other() -> None:
     rubric, exercise = load_rubric(SHIPPED)
     assert set(exercise.items) == {item.id for item in rubric.items}
     for spec in exercise.items.values():
-        assert spec.remarks_at
-        assert all(exercise.items[earlier].asks_for for earlier in spec.spoilt_by)
-        assert {name.partition(".")[0] for name in spec.asks_for} <= set(exercise.interface.names)
+        assert spec.annotated_names
+        assert all(exercise.items[earlier].implements for earlier in spec.depends_on)
+        assert {name.partition(".")[0] for name in spec.implements} <= set(exercise.interface.names)
 
 
 def test_the_toys_rubric_is_bound_to_the_toy() -> None:

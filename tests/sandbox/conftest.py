@@ -41,7 +41,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         threading.Thread(target=_accept, args=(server,), daemon=True).start()
         yield {
             "PORT": str(server.getsockname()[1]),
-            "KEEPER": str(os.getpid()),
+            "SUPERVISOR": str(os.getpid()),
             "HOSTNAME": repr(socket.gethostname()),
             "FILE": repr(str(private)),
             "SHARED": str(SHARED_KEY),

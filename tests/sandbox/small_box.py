@@ -13,7 +13,7 @@ from toy_exercise import running
 from grader.sandbox.backend import ENGINE, Backend
 from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.in_box.frames import Address
-from grader.sandbox.supervisor import Keeper, Kept
+from grader.sandbox.supervisor import SandboxResult, Supervisor
 
 RUNNER = """
 import ctypes, json, os, socket, struct, sys, time
@@ -31,15 +31,15 @@ send("at", b"{}")
 """
 
 
-def kept(script: str, without: Collection[str] = (), backend: Backend | None = None, **limits: float) -> Kept:
+def kept(script: str, without: Collection[str] = (), backend: Backend | None = None, **limits: float) -> SandboxResult:
     """What is left of a box in which the script has run, instead of the runner; it has `tell` and `tried`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         path.chmod(0o755)
         (path / "runner.py").write_text(f"{RUNNER}\n{script}\nsend('done', b'')\n")
         settings = running.rubric(**limits).limits
-        keeper = Keeper(backend or Bubblewrap(without), {ENGINE: path}, settings, gpu=False)
-        return keeper.keep(running.plan(), lambda *_: None, lambda _: None)
+        supervisor = Supervisor(backend or Bubblewrap(without), {ENGINE: path}, settings, gpu=False)
+        return supervisor.supervise(running.plan(), lambda *_: None, lambda _: None)
 
 
 def told(script: str, without: Collection[str] = (), **limits: float) -> Any:

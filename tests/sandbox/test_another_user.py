@@ -24,7 +24,7 @@ from grader.sandbox.another_user import (
 )
 from grader.sandbox.backend import ENGINE
 from grader.sandbox.bubblewrap import MASKED_FOLDERS, Bubblewrap
-from grader.sandbox.supervisor import Keeper
+from grader.sandbox.supervisor import Supervisor
 
 needs_root = pytest.mark.skipif(not owns_the_kernel(), reason="only a box that root starts has a user of its own")
 
@@ -144,8 +144,8 @@ def test_what_only_root_may_read_of_the_graders_is_copied_for_the_box_and_the_co
     for name in ("runner.py", "more/word"):
         (private / name).write_text("import os\nos.write(1, b'nonsense' + open(__file__).read().encode())")
         (private / name).chmod(0o600)
-    run = Keeper(Bubblewrap(), {ENGINE: private}, running.rubric().limits, gpu=False)
-    assert "nonsense" in run.keep(running.plan(), lambda *_: None, lambda _: None).event
+    run = Supervisor(Bubblewrap(), {ENGINE: private}, running.rubric().limits, gpu=False)
+    assert "nonsense" in run.supervise(running.plan(), lambda *_: None, lambda _: None).event
     assert list(temporary.iterdir()) == []
     assert [path.stat().st_mode & 0o777 for path in (private, private / "runner.py")] == [0o700, 0o600]
 

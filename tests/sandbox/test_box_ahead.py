@@ -18,7 +18,7 @@ from grader.sandbox import supervisor as boxes
 from grader.sandbox.backend import ENGINE, PROBE
 from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.in_box.frames import CellStep
-from grader.sandbox.supervisor import Keeper
+from grader.sandbox.supervisor import Supervisor
 
 PROBED = toy_exercise.Toy.in_box
 UNWRITTEN = "def {0}(model, steps):\n    raise NotImplementedError('later')"
@@ -26,36 +26,36 @@ UNWRITTEN = "def {0}(model, steps):\n    raise NotImplementedError('later')"
 SPOILING = "def {0}(model, steps):\n    model.clear()"
 
 
-def box() -> tuple[Keeper, Limits]:
+def box() -> tuple[Supervisor, Limits]:
     limits = running.rubric().limits
-    return Keeper(Bubblewrap(), {ENGINE: engine.ENGINE_FOLDER, PROBE: PROBED}, limits, gpu=False), limits
+    return Supervisor(Bubblewrap(), {ENGINE: engine.ENGINE_FOLDER, PROBE: PROBED}, limits, gpu=False), limits
 
 
-def printed(keeper: Keeper, limits: Limits, source: str) -> str:
+def printed(supervisor: Supervisor, limits: Limits, source: str) -> str:
     step = CellStep(0, source, 20)
-    kept = keeper.keep(plan_frame([step], running.rubric().interface, limits), lambda *_: None, lambda _: None)
+    kept = supervisor.supervise(plan_frame([step], running.rubric().interface, limits), lambda *_: None, lambda _: None)
     return "".join(output["text"] for output in kept.inbox.outputs[0])
 
 
 @pytest.mark.parametrize("modules", [(), ("colorsys",), ("no_such_module", "colorsys")])
 def test_what_was_to_be_imported_is_there_and_no_name_of_it(modules: Sequence[str]) -> None:
-    keeper, limits = box()
+    supervisor, limits = box()
     if modules:
-        keeper.warm(modules, limits)
+        supervisor.warm(modules, limits)
     source = "import sys\nprint('colorsys' in sys.modules, 'colorsys' in globals())"
-    assert printed(keeper, limits, source) == f"{bool(modules)} False\n"
+    assert printed(supervisor, limits, source) == f"{bool(modules)} False\n"
 
 
 def test_a_box_that_nobody_needs_is_gone_with_all_that_it_started() -> None:
     before = psutil.Process().num_fds()
-    keeper, limits = box()
-    keeper.warm(("colorsys",), limits)
+    supervisor, limits = box()
+    supervisor.warm(("colorsys",), limits)
     family: list[psutil.Process] = []
     deadline = time.monotonic() + 30
     while len(family) < 4 and time.monotonic() < deadline:  # launcher, two of bubblewrap's, the runner, its kernel
         family = [child for child in psutil.Process().children(recursive=True) if child.is_running()]
         time.sleep(0.05)
-    keeper.end()
+    supervisor.end()
     assert len(family) >= 4
     assert not [process for process in family if process.is_running() and process.status() != "zombie"]
     assert psutil.Process().num_fds() <= before
@@ -64,7 +64,7 @@ def test_a_box_that_nobody_needs_is_gone_with_all_that_it_started() -> None:
 TWO = ["warm", "warm"]
 
 
-class Counted(Keeper):
+class Counted(Supervisor):
     """Remembers which boxes were started, warmed and ended unneeded."""
 
     told: ClassVar[list[str]] = []
@@ -94,29 +94,29 @@ def test_it_is_started_where_something_may_be_decoded(
     changed: dict[str, str], train: bool, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Counted.told.clear()
-    monkeypatch.setattr(boxes, "Keeper", Counted)
+    monkeypatch.setattr(boxes, "Supervisor", Counted)
     running.run(train=train, changed=changed)
     assert Counted.told == told
 
 
-def test_a_supply_gives_the_box_that_waits_and_ends_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pool_gives_the_box_that_waits_and_ends_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     Counted.told.clear()
-    monkeypatch.setattr(boxes, "Keeper", Counted)
+    monkeypatch.setattr(boxes, "Supervisor", Counted)
     limits = running.rubric().limits
     before = psutil.Process().num_fds()
-    with engine.supply(toy_exercise.Toy(), limits, {}, "bubblewrap") as supply:
-        supply.ready(1)
-        supply.ready(3)
-        assert printed(supply.take(), limits, "import sys\nprint('json' in sys.modules)") == "True\n"
+    with engine.box_pool(toy_exercise.Toy(), limits, {}, "bubblewrap") as pool:
+        pool.ready(1)
+        pool.ready(3)
+        assert printed(pool.take(), limits, "import sys\nprint('json' in sys.modules)") == "True\n"
     assert Counted.told == ["warm", "warm", "warm", "end", "end"]
     assert psutil.Process().num_fds() <= before
 
 
 def test_boxes_that_wait_are_ended_by_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     Counted.told.clear()
-    monkeypatch.setattr(boxes, "Keeper", Counted)
-    supply = engine.supply(toy_exercise.Toy(), running.rubric().limits, {}, "bubblewrap")
-    supply.ready(1)
-    with pytest.raises(KeyError), supply:
+    monkeypatch.setattr(boxes, "Supervisor", Counted)
+    pool = engine.box_pool(toy_exercise.Toy(), running.rubric().limits, {}, "bubblewrap")
+    pool.ready(1)
+    with pytest.raises(KeyError), pool:
         raise KeyError("a notebook that cannot be read")
     assert Counted.told == ["warm", "end"]

@@ -14,8 +14,9 @@ from toy_exercise import running
 
 from grader.errors import BoxError
 from grader.records import Status
-from grader.sandbox.backend import Command, Contents, backend_named
+from grader.sandbox.backend import Command, Contents
 from grader.sandbox.container import IMAGE_VARIABLE, Container
+from grader.sandbox.isolation import backend_named
 from grader.sandbox.seccomp import engine_profile
 
 CONTENTS = {"/box/engine": Path("/somewhere/engine")}

@@ -1,4 +1,4 @@
-"""A box keeps to the cores that its keeper was given, whoever asks for more; honest code is not disturbed by that."""
+"""A box keeps to the cores that its supervisor was given, whoever asks for more; honest code is not disturbed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine or an account without control groups: the keeper watches instead, and says so."""
+"""A machine or an account without control groups: the supervisor watches instead, and says so."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_great_many_empty_files_are_too_many(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_box_is_looked_into_by_a_process_that_is_there() -> None:
-    watched = resource_monitor.Watch(0, running.rubric().limits, Command((), {}), counted=False, limited=True)
+    watched = resource_monitor.ResourceMonitor(0, running.rubric().limits, Command((), {}), counted=False, limited=True)
     gone, there = (psutil.Popen(["sleep", length]) for length in ("0", "60"))
     watched._seen = {process.pid: psutil.Process(process.pid) for process in (gone, there)}
     gone.wait()
@@ -78,7 +78,9 @@ def test_whom_to_end_is_known_without_measuring_anybodys_memory(monkeypatch: pyt
     monkeypatch.setattr(resource_monitor, "_resident_mb", lambda process: pytest.fail("measured"))
     monkeypatch.setattr(resource_monitor, "_proportional_mb", lambda process: pytest.fail("measured"))
     child = psutil.Popen(["sleep", "60"])
-    watched = resource_monitor.Watch(os.getpid(), running.rubric().limits, Command((), {}), counted=False, limited=True)
+    watched = resource_monitor.ResourceMonitor(
+        os.getpid(), running.rubric().limits, Command((), {}), counted=False, limited=True
+    )
     assert child.pid in {process.pid for process in watched.family()}
     child.kill()
     child.wait()

@@ -18,15 +18,14 @@ from grader.batch import local
 from grader.batch.local import Slot, slots
 from grader.doctor import cells
 from grader.doctor.boxes import run_box
-from grader.doctor.promises import State, settings
-from grader.grading.run import Ran, _device, unused_gpu
+from grader.doctor.promises import PromiseState, settings
+from grader.grading.run import NotebookRun, _device, unused_gpu
 from grader.records import Evidence, Execution, Limits, Notebook, Status
 from grader.sandbox import gpu
 from grader.sandbox.bubblewrap import Bubblewrap, gpu_arguments
 from grader.sandbox.container import Container
-from grader.sandbox.cuda_driver import IN_BOX, SEARCHED, cuda_driver
-from grader.sandbox.gpu import VISIBLE, OneGpu, gpus, one_gpu, present
-from grader.sandbox.unconfined import Unconfined
+from grader.sandbox.gpu import IN_BOX, SEARCHED, VISIBLE, OneGpu, cuda_driver, gpus, one_gpu, present
+from grader.sandbox.isolation import Unconfined
 
 LIMITS = running.rubric(memory_mb=1000, gpu_memory_mb=4000).limits
 SHARE = "PYTORCH_CUDA_ALLOC_CONF"
@@ -177,10 +176,10 @@ class Boxes:
     has_gpu = True
 
 
-def ran(**device: int) -> Ran:
+def ran(**device: int) -> NotebookRun:
     answers = {f"trained.one/device/{name}": np.array([value]) for name, value in device.items()}
     execution = Execution(Status.OK, 0, 1.0, 1.0, 1.0, "cpu", "bubblewrap")
-    return Ran(Evidence({}, answers, {}), Notebook(), execution)
+    return NotebookRun(Evidence({}, answers, {}), Notebook(), execution)
 
 
 def test_models_on_the_cpu_beside_a_gpu_are_remarked_upon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,14 +349,14 @@ def test_what_the_loader_finds_in_the_system_is_left_where_it_is(
 ) -> None:
     cached = libraries(tmp_path / "cached")
     (tmp_path / "cache").write_text(f"\tlibcuda.so.1 (libc6,x86-64) => {cached}/libcuda.so.1\n")
-    monkeypatch.setattr("grader.sandbox.cuda_driver.SYSTEM", (f"{tmp_path}/",))
+    monkeypatch.setattr("grader.sandbox.gpu.SYSTEM", (f"{tmp_path}/",))
     assert (found := cuda_driver()) is not None
     assert (found.mounts(), found.environment()) == ({}, {})
 
 
 def test_a_loader_that_does_not_answer_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ldconfig").write_text("#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setattr("grader.sandbox.cuda_driver.ANSWER_S", 0.2)
+    monkeypatch.setattr("grader.sandbox.gpu.LDCONFIG_S", 0.2)
     assert cuda_driver() is None
 
 
@@ -395,4 +394,4 @@ over.set()
 """
     box = run_box(Bubblewrap(), {"name": name, "powers": cells.first_box({}, gpu=True)["powers"]}, gpu=True)
     assert box.cells["name"].told == {"name": "cuda00001"}
-    assert [one.state for one in settings(box.cells["powers"].told)] == [State.HOLDS]
+    assert [one.state for one in settings(box.cells["powers"].told)] == [PromiseState.HOLDS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from toy_exercise import running
 
-from grader.grading.run import Ran
+from grader.grading.run import NotebookRun
 from grader.records import Status
 
 pytestmark = pytest.mark.whole
@@ -24,7 +24,7 @@ shell.kernel.do_shutdown(restart=True)
 """
 
 
-def told(ran: Ran) -> list[tuple[int, str]]:
+def told(ran: NotebookRun) -> list[tuple[int, str]]:
     """The numbers of the student's own cells that something is told of, and what."""
     first = next(n for n, cell in enumerate(ran.notebook["cells"]) if cell["id"] == "own-0")
     events = [event.removeprefix("cell ").split(" (", 1) for event in ran.execution.events]

@@ -11,8 +11,8 @@ import pytest
 from small_box import kept, told
 
 from grader.errors import BoxError
-from grader.sandbox.backend import backend_named
 from grader.sandbox.bubblewrap import Bubblewrap
+from grader.sandbox.isolation import backend_named
 from grader.sandbox.kernel_limits import can_be_made
 from grader.sandbox.layers import LAYERS, missing_here
 
@@ -91,7 +91,7 @@ SEEN = "tell(['through' if {} else 'refused', 0])"
 
 ACTIONS = {
     "network": Action("tell(tried(lambda: socket.create_connection(('127.0.0.1', PORT), 5).close()))"),
-    "processes": Action("tell(tried(lambda: os.kill(KEEPER, 0)))", also=ALSO),
+    "processes": Action("tell(tried(lambda: os.kill(SUPERVISOR, 0)))", also=ALSO),
     "ipc": Action(calls("shmget", "SHARED", "0", "0")),
     "hostname": Action(SEEN.format("socket.gethostname() == HOSTNAME")),
     "cgroup names": Action(SEEN.format("'vae-autograder' in open('/proc/self/cgroup').read()")),

@@ -18,11 +18,11 @@ from small_box import kept
 from grader.errors import BoxError
 from grader.records import Status
 from grader.sandbox import kernel_limits
+from grader.sandbox.isolation import Unconfined
 from grader.sandbox.kernel_limits import PREFIX, Cgroups
-from grader.sandbox.unconfined import Unconfined
 
 HERE = Path(__file__).parent
-KEEPER = f"""
+SUPERVISOR = f"""
 import sys
 sys.path[:0] = [{str(HERE)!r}, {str(HERE.parent)!r}, {str(HERE.parents[1])!r}]
 from small_box import kept
@@ -30,10 +30,10 @@ kept("tell(1)\\nif os.fork() == 0:\\n    os.setsid()\\n    os.execv('/bin/sleep'
 """
 
 
-def groups(keeper: int) -> list[Path]:
-    """The control groups that a keeper has made."""
+def groups(supervisor: int) -> list[Path]:
+    """The control groups that a supervisor has made."""
     folders = [Path(parent, name) for parent, names, _ in os.walk(kernel_limits.ROOT) for name in names]
-    return [folder for folder in folders if folder.name.startswith(f"{PREFIX}-{keeper}-")]
+    return [folder for folder in folders if folder.name.startswith(f"{PREFIX}-{supervisor}-")]
 
 
 def running(mark: str) -> list[int]:
@@ -77,17 +77,17 @@ def test_no_file_group_process_or_descriptor_is_left_of_a_box(script: str, statu
     assert psutil.Process().num_fds() <= descriptors
 
 
-def test_a_box_whose_keeper_is_killed_dies_with_it_and_the_next_keeper_tidies_up(
+def test_a_box_whose_supervisor_is_killed_dies_with_it_and_the_next_supervisor_tidies_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    mark = "child-of-a-killed-keeper"
-    keeper = subprocess.Popen([sys.executable, "-c", KEEPER.replace("MARK", mark)])
+    mark = "child-of-a-killed-supervisor"
+    supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR.replace("MARK", mark)])
     soon(lambda: running(mark))
-    keeper.send_signal(signal.SIGKILL)
-    keeper.wait()
+    supervisor.send_signal(signal.SIGKILL)
+    supervisor.wait()
     soon(lambda: not running(mark))
     monkeypatch.setattr(kernel_limits, "LEFT_BEHIND_S", 0)
-    soon(lambda: Cgroups(64, 64).remove() or not groups(keeper.pid))
+    soon(lambda: Cgroups(64, 64).remove() or not groups(supervisor.pid))
 
 
 def test_a_run_without_isolation_leaves_no_folder_and_no_child(own_tmp: Path) -> None:

@@ -25,8 +25,8 @@ from test_layers import ACTIONS, READ_OWN, Action, stops
 from grader.records import AS_GRADER, Status
 from grader.sandbox import landlock, own_user, traces
 from grader.sandbox.another_user import COUNT, FIRST
-from grader.sandbox.backend import backend_named
 from grader.sandbox.in_box.frames import Address
+from grader.sandbox.isolation import backend_named
 from grader.sandbox.kernel_limits import Cgroups
 from grader.sandbox.launch import processes_of, statuses
 from grader.sandbox.layers import LAYERS_ALONE, missing_here
@@ -67,7 +67,7 @@ def for_everybody() -> Iterator[Path]:
 
 # Something that each layer stops; what else stops it is left out meanwhile.
 ALONE = {
-    "another user": Action("tell(tried(lambda: os.kill(KEEPER, 0)))", also=("landlock",)),
+    "another user": Action("tell(tried(lambda: os.kill(SUPERVISOR, 0)))", also=("landlock",)),
     "landlock": Action("tell(tried(lambda: open(FOR_ALL).close()))"),
     "seccomp": Action(READ_OWN),
     **{name: ACTIONS[name] for name in ("environment", "descriptors", "cgroups")},
@@ -172,20 +172,20 @@ def mine(path):
     return tried(lambda: len(open(path, "rb").read(10)))[0]
 found = {}
 for name in ("environ", "mem", "maps", "auxv", "syscall", "stack"):
-    found[name] = mine(f"/proc/KEEPER/{name}")
-for name in ("fd/0", "cwd", "root", "exe", "task/KEEPER/fd/0"):
-    found[name] = tried(lambda: os.readlink(f"/proc/KEEPER/{name}"))[0]
+    found[name] = mine(f"/proc/SUPERVISOR/{name}")
+for name in ("fd/0", "cwd", "root", "exe", "task/SUPERVISOR/fd/0"):
+    found[name] = tried(lambda: os.readlink(f"/proc/SUPERVISOR/{name}"))[0]
 for number in (0, 9, 15, 19):
-    found[f"signal {number}"] = tried(lambda: os.kill(KEEPER, number))[0] if number == 0 or ALL else "refused"
-found["ptrace"] = "through" if libc.ptrace(16, KEEPER, None, None) == 0 else "refused"
-found["limits"] = tried(lambda: __import__("resource").prlimit(KEEPER, 7, (4096, 4096)))[0]
+    found[f"signal {number}"] = tried(lambda: os.kill(SUPERVISOR, number))[0] if number == 0 or ALL else "refused"
+found["ptrace"] = "through" if libc.ptrace(16, SUPERVISOR, None, None) == 0 else "refused"
+found["limits"] = tried(lambda: __import__("resource").prlimit(SUPERVISOR, 7, (4096, 4096)))[0]
 tell({name for name, what in found.items() if what == "through"} and found)
 """
 
 
 @needs_scopes
 def test_no_process_of_the_grader_can_be_signalled_traced_or_read() -> None:
-    script = OTHERS.replace("KEEPER", str(os.getpid())).replace("ALL", str(AS_ROOT))
+    script = OTHERS.replace("SUPERVISOR", str(os.getpid())).replace("ALL", str(AS_ROOT))
     through = {name for name, what in (told(script) or {}).items() if what == "through"}
     assert through <= (set() if AS_ROOT else {"limits"})  # of its own account's processes, anybody may lower those
 
@@ -329,7 +329,7 @@ def test_no_process_or_file_of_a_box_is_left_wherever_it_was(without: tuple[str,
     assert [box for box in boxes() - before if (box / "home").exists()] == []
 
 
-KEEPER = """
+SUPERVISOR = """
 import sys
 sys.path[:0] = PLACES
 TAKEN
@@ -339,19 +339,19 @@ kept(SCRIPT, backend=OwnUser())
 """
 
 
-def test_a_box_whose_keeper_is_killed_ends_with_all_that_it_made(for_all: Python) -> None:
+def test_a_box_whose_supervisor_is_killed_ends_with_all_that_it_made(for_all: Python) -> None:
     mark = f"{time.monotonic_ns()}"
     script = LEAVES.replace("MARK", mark) + "open(os.environ['HOME'] + '/ready', 'w').close()\ntime.sleep(77)"
     if not AS_ROOT:
         script = script.replace('"/dev/shm"', '"/nowhere"').replace("libc.prctl(1, 0, 0, 0, 0)", "pass")
     tests = Path(__file__).parents[1]
-    program = KEEPER.replace("PLACES", repr([str(tests / "sandbox"), str(tests), str(tests.parent)]))
+    program = SUPERVISOR.replace("PLACES", repr([str(tests / "sandbox"), str(tests), str(tests.parent)]))
     program = program.replace("TAKEN", for_all.taken).replace("SCRIPT", repr(script))
     before = boxes()
-    keeper = subprocess.Popen([sys.executable, "-c", program])
+    supervisor = subprocess.Popen([sys.executable, "-c", program])
     soon(lambda: [box for box in boxes() - before if (box / "home" / "ready").exists()])
-    keeper.kill()
-    keeper.wait()
+    supervisor.kill()
+    supervisor.wait()
     soon(lambda: not left_of(mark) and not [box for box in boxes() - before if (box / "home").exists()])
 
 

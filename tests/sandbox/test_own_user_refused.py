@@ -18,7 +18,7 @@ from grader.sandbox import own_user
 from grader.sandbox.backend import ENGINE
 from grader.sandbox.in_box.frames import Address
 from grader.sandbox.own_user import OwnUser
-from grader.sandbox.supervisor import Keeper
+from grader.sandbox.supervisor import Supervisor
 
 pytestmark = pytest.mark.usefixtures("own_user")
 needs_root = pytest.mark.skipif(not AS_ROOT, reason="only root can give a box a user of its own")
@@ -29,11 +29,11 @@ def test_what_only_root_may_read_of_the_graders_is_copied_for_the_box(tmp_path: 
     (tmp_path / "runner.py").write_text("import os\nos.write(1, b'nonsense ' + os.environ['BOX_ENGINE'].encode())")
     for path in (tmp_path, tmp_path / "runner.py"):
         path.chmod(0o700)
-    run = Keeper(OwnUser(), {ENGINE: tmp_path}, running.rubric().limits, gpu=False)
+    run = Supervisor(OwnUser(), {ENGINE: tmp_path}, running.rubric().limits, gpu=False)
     copy = run._command.environment["BOX_ENGINE"]
     assert Path(copy, "runner.py").stat().st_uid == 0
     assert stat.S_IMODE(Path(copy, "runner.py").stat().st_mode) == 0o640
-    assert "nonsense" in run.keep(running.plan(), lambda *_: None, lambda _: None).event
+    assert "nonsense" in run.supervise(running.plan(), lambda *_: None, lambda _: None).event
     assert not Path(copy).exists()
 
 

@@ -1,4 +1,4 @@
-"""The keeper and a runner that lies: whatever comes out of a box, `keep` ends with a status and a sentence."""
+"""The supervisor and a runner that lies: whatever comes out of a box, `supervise` ends with a status and a sentence."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from toy_exercise import running
 
 from grader.errors import BoxError
 from grader.records import Limits, Status
-from grader.sandbox.backend import Command, Contents, backend_named
+from grader.sandbox.backend import Command, Contents
 from grader.sandbox.in_box.frames import Address, Answer, At, Event, Note, Stage, StageEnd
 from grader.sandbox.inbox import Inbox
-from grader.sandbox.supervisor import Keeper, Kept
+from grader.sandbox.isolation import backend_named
+from grader.sandbox.supervisor import SandboxResult, Supervisor
 
 WIRE = Path(__file__).parents[2] / "grader" / "in_box"
 START = """
@@ -43,10 +44,10 @@ class FakeBackend:
         return Command([sys.executable, "-S", "-c", START + self.script], {})
 
 
-def kept(script: str, questions: dict[str, bytes] | None = None, **limits: float) -> Kept:
+def kept(script: str, questions: dict[str, bytes] | None = None, **limits: float) -> SandboxResult:
     """What is left of a run of the script."""
-    keeper = Keeper(FakeBackend(script), {}, running.rubric(**limits).limits, gpu=False)
-    return keeper.keep(running.plan(), lambda stage, _: (questions or {}).get(stage), lambda _: None)
+    supervisor = Supervisor(FakeBackend(script), {}, running.rubric(**limits).limits, gpu=False)
+    return supervisor.supervise(running.plan(), lambda stage, _: (questions or {}).get(stage), lambda _: None)
 
 
 def inbox(**limits: float) -> Inbox:

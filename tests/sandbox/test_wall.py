@@ -13,7 +13,7 @@ import pytest
 from toy_exercise import Toy, running
 from wall_cells import CELLS, MARK, accept
 
-from grader.grading.run import Ran
+from grader.grading.run import NotebookRun
 from grader.records import Status
 from grader.sandbox.kernel_limits import Cgroups
 
@@ -35,7 +35,7 @@ def accepted() -> Any:
 
 
 @pytest.fixture(scope="module")
-def looked(accepted: Any, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def looked(accepted: Any, tmp_path_factory: pytest.TempPathFactory) -> NotebookRun:
     """One run of all the cells above."""
     secret = tmp_path_factory.mktemp("secret") / "gradebook.csv"
     secret.write_text("secret")
@@ -54,16 +54,16 @@ def looked(accepted: Any, tmp_path_factory: pytest.TempPathFactory) -> Ran:
         return running.run(sources, train=False, cell_s=6)
 
 
-def told(ran: Ran, cell: str) -> Any:
+def told(ran: NotebookRun, cell: str) -> Any:
     return json.loads(running.own(ran, list(CELLS).index(cell))[1])
 
 
-def went(ran: Ran, cell: str) -> tuple[str, str]:
+def went(ran: NotebookRun, cell: str) -> tuple[str, str]:
     run, text = running.own(ran, list(CELLS).index(cell))
     return run.status, text
 
 
-def test_there_is_no_network_and_trying_takes_no_time(looked: Ran, accepted: Any) -> None:
+def test_there_is_no_network_and_trying_takes_no_time(looked: NotebookRun, accepted: Any) -> None:
     found = told(looked, "network")
     assert found["loopback"] != "worked"
     assert found["outside"] != "worked"
@@ -73,30 +73,30 @@ def test_there_is_no_network_and_trying_takes_no_time(looked: Ran, accepted: Any
     assert accepted[1] == []
 
 
-def test_nothing_of_the_grader_or_of_the_person_who_grades_is_in_sight(looked: Ran) -> None:
+def test_nothing_of_the_grader_or_of_the_person_who_grades_is_in_sight(looked: NotebookRun) -> None:
     found = told(looked, "sight")
     assert not found["grader"]
     assert found["seen"] == []
 
 
-def test_the_environment_holds_nothing_of_the_callers(looked: Ran) -> None:
+def test_the_environment_holds_nothing_of_the_callers(looked: NotebookRun) -> None:
     found = told(looked, "sight")
     assert "COURSE_TOKEN" not in found["environment"]
     assert "a-secret-of-the-caller" not in found["parent_environment"]
     assert found["environment"]["HOME"] == "/home/student"
 
 
-def test_no_process_of_the_machine_is_in_sight(looked: Ran) -> None:
+def test_no_process_of_the_machine_is_in_sight(looked: NotebookRun) -> None:
     processes = told(looked, "sight")["processes"]
     assert len(processes) <= 4
     assert not any("pytest" in command for command in processes.values())
 
 
-def test_the_system_is_read_only(looked: Ran) -> None:
+def test_the_system_is_read_only(looked: NotebookRun) -> None:
     assert told(looked, "power")["writable"] == []
 
 
-def test_there_are_no_powers_to_be_had(looked: Ran) -> None:
+def test_there_are_no_powers_to_be_had(looked: NotebookRun) -> None:
     found = told(looked, "power")
     for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(found["status"][kind], 16) == 0
@@ -106,26 +106,26 @@ def test_there_are_no_powers_to_be_had(looked: Ran) -> None:
     assert found["mount"] == -1
 
 
-def test_no_descriptor_is_inherited(looked: Ran) -> None:
+def test_no_descriptor_is_inherited(looked: NotebookRun) -> None:
     allowed = ("socket:", "pipe:", "anon_inode:", "/dev/null", "/tmp/", "/home/student/")
     assert [link for link in told(looked, "power")["descriptors"] if not link.startswith(allowed)] == []
 
 
-def test_writable_folders_are_small(looked: Ran) -> None:
+def test_writable_folders_are_small(looked: NotebookRun) -> None:
     found = told(looked, "disk")
     assert all(10 <= room <= 20 for room in found["room"])
     assert not found["large"]
 
 
 @pytest.mark.parametrize("cell", ["one line", "many lines", "many pictures"])
-def test_a_flood_of_output_is_cut_off(looked: Ran, cell: str) -> None:
+def test_a_flood_of_output_is_cut_off(looked: NotebookRun, cell: str) -> None:
     status, text = went(looked, cell)
     assert status == "ok"
     assert len(text) < 600_000
     assert text.endswith("it printed or showed too much]\n")
 
 
-def test_a_cell_that_prints_on_and_on_is_stopped_before_its_time_is_over(looked: Ran) -> None:
+def test_a_cell_that_prints_on_and_on_is_stopped_before_its_time_is_over(looked: NotebookRun) -> None:
     run, text = running.own(looked, list(CELLS).index("printing on and on"))
     assert run.status == "timeout"
     assert "it had printed more than" in run.error
@@ -133,23 +133,23 @@ def test_a_cell_that_prints_on_and_on_is_stopped_before_its_time_is_over(looked:
     assert went(looked, "after printing") == ("ok", "here\n")
 
 
-def test_a_huge_error_is_cut_off_and_still_an_error(looked: Ran) -> None:
+def test_a_huge_error_is_cut_off_and_still_an_error(looked: NotebookRun) -> None:
     status, text = went(looked, "long error")
     assert status == "error"
     assert len(text) < 100_000
 
 
-def test_an_endless_cell_is_interrupted_and_the_rest_runs(looked: Ran) -> None:
+def test_an_endless_cell_is_interrupted_and_the_rest_runs(looked: NotebookRun) -> None:
     assert went(looked, "endless")[0] == "timeout"
     assert went(looked, "after endless") == ("ok", "here\n")
 
 
-def test_a_cell_that_cannot_be_interrupted_costs_the_kernel_but_not_what_came_before(looked: Ran) -> None:
+def test_a_cell_that_cannot_be_interrupted_costs_the_kernel_but_not_what_came_before(looked: NotebookRun) -> None:
     assert went(looked, "stubborn")[0] == "timeout"
     assert went(looked, "after stubborn") == ("ok", "here 1\n")
 
 
-def test_cells_that_end_the_process_cost_only_themselves(looked: Ran) -> None:
+def test_cells_that_end_the_process_cost_only_themselves(looked: NotebookRun) -> None:
     assert went(looked, "ended")[0] == "died"
     assert went(looked, "crashed")[0] == "died"
     assert went(looked, "system exit")[0] == "error"
@@ -157,16 +157,16 @@ def test_cells_that_end_the_process_cost_only_themselves(looked: Ran) -> None:
     assert went(looked, "last") == ("ok", "here 1\n")
 
 
-def test_input_is_answered_with_nothing(looked: Ran) -> None:
+def test_input_is_answered_with_nothing(looked: NotebookRun) -> None:
     assert went(looked, "input") == ("ok", "? \nasked ''\n")
 
 
-def test_the_components_of_such_a_notebook_are_graded_all_the_same(looked: Ran) -> None:
+def test_the_components_of_such_a_notebook_are_graded_all_the_same(looked: NotebookRun) -> None:
     assert looked.execution.status is Status.CELL_ERROR
     assert {"components.one/function/y", "components.two/function/y"} <= set(looked.evidence.answers)
 
 
-def test_no_process_outlives_the_run(looked: Ran) -> None:
+def test_no_process_outlives_the_run(looked: NotebookRun) -> None:
     assert went(looked, "daemon")[0] == "ok"
     left = [p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if MARK in (p.info["cmdline"] or [])]
     assert left == []

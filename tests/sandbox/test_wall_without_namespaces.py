@@ -20,7 +20,7 @@ from python_for_all import AS_ROOT, boxes_for_all
 from toy_exercise import running
 from wall_cells import CELLS, MARK, accept
 
-from grader.grading.run import Ran
+from grader.grading.run import NotebookRun
 from grader.records import Status
 from grader.sandbox.another_user import FIRST
 from grader.sandbox.kernel_limits import Cgroups
@@ -54,7 +54,7 @@ def boxes() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def looked(boxes: None) -> Iterator[tuple[Ran, list[object]]]:
+def looked(boxes: None) -> Iterator[tuple[NotebookRun, list[object]]]:
     """One run of all the cells, and who has connected to a listener of the machine's."""
     callers: list[object] = []
     with (
@@ -90,12 +90,12 @@ def sources(words: dict[str, str]) -> list[str]:
     return found
 
 
-def told(looked: tuple[Ran, list[object]], cell: str) -> Any:
+def told(looked: tuple[NotebookRun, list[object]], cell: str) -> Any:
     number = len(CELLS) if cell == "read" else list(CELLS).index(cell)
     return json.loads(running.own(looked[0], number)[1])
 
 
-def went(looked: tuple[Ran, list[object]], cell: str) -> tuple[str, str]:
+def went(looked: tuple[NotebookRun, list[object]], cell: str) -> tuple[str, str]:
     run, text = running.own(looked[0], list(CELLS).index(cell))
     return run.status, text
 

@@ -12,8 +12,7 @@ from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.grading.grade import Options, grade
 from grader.notebook.format import dump_notebook, is_code, load_notebook
-from grader.notebook.regions import replace_regions, strip_markers
-from grader.notebook.template import make_template
+from grader.notebook.template import make_template, replace_regions, strip_markers
 from grader.rubric import load_rubric
 from grader.skeleton.__main__ import main, write_skeleton
 

@@ -32,10 +32,10 @@ class Toy:
         imports=("json",),
     )
     items: Mapping[str, ItemSpec] = {
-        "one.function": ItemSpec(asks_for=("double",)),
-        "one.training": ItemSpec(remarks_beside=("train_one()",), spoilt_by=("one.function",)),
-        "two.function": ItemSpec(asks_for=("triple",)),
-        "two.training": ItemSpec(remarks_beside=("train_two()",), spoilt_by=("two.function",)),
+        "one.function": ItemSpec(implements=("double",)),
+        "one.training": ItemSpec(annotate_at=("train_one()",), depends_on=("one.function",)),
+        "two.function": ItemSpec(implements=("triple",)),
+        "two.training": ItemSpec(annotate_at=("train_two()",), depends_on=("two.function",)),
     }
     sizes: tuple[str, ...] = ("numbers",)
     checks: Mapping[str, Check] = checks_of(checks)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from grader.notebook.regions import strip_markers
-from grader.notebook.template import make_template
+from grader.notebook.template import make_template, strip_markers
 from grader.records import Notebook
 
 _TRAIN = (

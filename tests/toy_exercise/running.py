@@ -12,7 +12,7 @@ import numpy as np
 
 import toy_exercise
 from grader.grading.plan import plan_frame
-from grader.grading.run import Case, Ran, run_submission, supply
+from grader.grading.run import Case, NotebookRun, box_pool, run_submission
 from grader.notebook.restore import Restored, restore_given
 from grader.records import CellRun, Interface, Notebook, Rubric
 from grader.rubric import load_rubric
@@ -54,19 +54,19 @@ def run(
     changed: Mapping[str, str] | None = None,
     isolation: str = "bubblewrap",
     **limits: Any,
-) -> Ran:
+) -> NotebookRun:
     """A right solution with these cells before its own has run in a real box."""
     exercise = toy_exercise.Toy()
     settings = rubric(**limits)
     questions = exercise.questions(np.random.default_rng(1), settings.sizes)
     submission = restored(notebook.submission(before, **(changed or {})))
     parts = None if train else ()
-    with supply(exercise, settings.limits, {}, isolation) as boxes:
+    with box_pool(exercise, settings.limits, {}, isolation) as boxes:
         case = Case(submission, settings, exercise, questions, boxes)
         return run_submission(case, lambda _: None, parts=parts)
 
 
-def own(ran: Ran, number: int) -> tuple[CellRun, str]:
+def own(ran: NotebookRun, number: int) -> tuple[CellRun, str]:
     """How the student's own cell of that number went, and all that it printed."""
     index = next(i for i, cell in enumerate(ran.notebook["cells"]) if cell["id"] == f"own-{number}")
     outputs = ran.notebook["cells"][index]["outputs"]

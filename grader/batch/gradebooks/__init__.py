@@ -10,21 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
+from grader.batch.course_words import folded, key_of
 from grader.batch.gradebooks import canvas, gradescope, moodle, nbgrader, plain
 from grader.batch.gradebooks.entries import (
+    GradebookOptions,
     GradebookSettings,
-    GradebookWishes,
     extent_of,
     out_of,
     with_points,
 )
-from grader.batch.headings import folded, key_of
-from grader.batch.records import Row, State
+from grader.batch.records import GradebookRow, StudentState
 from grader.batch.roster import OUT_OF, Roster
 from grader.records import Rubric
-from grader.report.points import points_text
+from grader.report.text import points_text
 
-__all__ = ["GradebookSettings", "GradebookWishes", "Gradebooks", "gradebooks"]
+__all__ = ["GradebookOptions", "GradebookSettings", "Gradebooks", "gradebooks"]
 
 SYSTEMS = (moodle, canvas, gradescope, nbgrader)
 
@@ -37,7 +37,7 @@ class Gradebooks:
     remarks: tuple[str, ...]
 
 
-def gradebooks(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> Gradebooks:
+def gradebooks(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> Gradebooks:
     """A file for each system, by name then id: the same bytes for the same rows, in whatever order they come.
 
     Each student has a row of their own, also of a team that handed in one notebook.
@@ -81,13 +81,13 @@ def other_points(roster: Roster, rubric: Rubric, settings: GradebookSettings) ->
     return tuple(told)
 
 
-def _held_zeros(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]:
+def _held_zeros(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tuple[str, ...]:
     """Why missing submissions do not get a 0 yet; empty if they may.
 
     A submission that could not be matched may be that of a student who seems to have handed in nothing.
     """
-    unmatched = sum(row.student is None for row in rows if row.state is not State.MISSING)
-    missing = sum(row.state is State.MISSING for row in rows)
+    unmatched = sum(row.student is None for row in rows if row.state is not StudentState.MISSING)
+    missing = sum(row.state is StudentState.MISSING for row in rows)
     if not (settings.missing_is_zero and unmatched and missing):
         return ()
     return (
@@ -108,12 +108,12 @@ def _said(extent: str) -> str:
     return f"for {what} only"
 
 
-def _by_name(row: Row) -> tuple[str, str, str]:
+def _by_name(row: GradebookRow) -> tuple[str, str, str]:
     name = row.student.name.casefold() if row.student else ""
     return name or row.key.casefold(), row.student.id if row.student else "", row.key
 
 
-def _remarks(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> list[str]:
+def _remarks(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> list[str]:
     known = [row for row in rows if row.student]
     ready = with_points(known, settings)
     found = []

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from grader.batch.course_words import folded
 from grader.batch.gradebooks.entries import (
     GradebookSettings,
     column,
@@ -21,19 +22,17 @@ from grader.batch.gradebooks.entries import (
     points,
     with_points,
 )
-from grader.batch.headings import folded
 from grader.batch.layouts import canvas_file
-from grader.batch.records import Row
+from grader.batch.records import GradebookRow
 from grader.records import Rubric
-from grader.report.points import points_text
-from grader.report.spreadsheet import cell
+from grader.report.text import cell, points_text
 
 NAME = "gradebook-canvas.csv"
 HEADS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 _ASSIGNMENT = re.compile(r"(?P<name>.*) \((?P<id>[0-9]+)\)")
 
 
-def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
+def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
     """One row for each student who has points, under Canvas's own ids where the roster is its export."""
     assignment = _assignment(rows, settings)
     heading = f"{settings.assignment} ({assignment})" if assignment else settings.assignment
@@ -46,7 +45,7 @@ def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> d
     return {NAME: csv_file(table)}
 
 
-def remarks(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]:
+def remarks(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tuple[str, ...]:
     """Which of Canvas's own ids are not known."""
     known = [row for row in with_points(rows, settings) if row.student]
     without = sum(not _id(row) for row in known)
@@ -65,27 +64,27 @@ def remarks(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]
     return ()
 
 
-def _from_canvas(row: Row) -> bool:
+def _from_canvas(row: GradebookRow) -> bool:
     """Whether it was downloaded there."""
     return row.handed_in is not None and bool(canvas_file(row.handed_in.shown.partition(": ")[0].rpartition("/")[2]))
 
 
-def _of_canvas(row: Row) -> bool:
+def _of_canvas(row: GradebookRow) -> bool:
     return has_columns(row, "id", "sisloginid", "section")
 
 
-def _id(row: Row) -> str:
+def _id(row: GradebookRow) -> str:
     own = column(row, "id") if _of_canvas(row) else ""
     return own if re.fullmatch(r"[0-9]+", own) else ""
 
 
-def _sis(row: Row) -> tuple[str, str]:
+def _sis(row: GradebookRow) -> tuple[str, str]:
     if _of_canvas(row) or row.student is None:
         return column(row, "sisuserid"), column(row, "sisloginid")
     return column(row, "sisuserid") or row.student.id, column(row, "sisloginid", "username", "login")
 
 
-def _assignment(rows: Sequence[Row], settings: GradebookSettings) -> str:
+def _assignment(rows: Sequence[GradebookRow], settings: GradebookSettings) -> str:
     """Canvas's id of the assignment: as a person said, else that of the one column of the roster with its name."""
     if settings.canvas_assignment_id:
         return settings.canvas_assignment_id

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
-from grader.batch.headings import key_of
-from grader.batch.records import Row, State
+from grader.batch.course_words import key_of
+from grader.batch.records import GradebookRow, StudentState
 from grader.errors import GraderError
 from grader.grading.run_place import extent_name
 from grader.records import Rubric
-from grader.report.points import points_text
+from grader.report.text import points_text
 from grader.report.words import (
     counted_milli,
     is_judged,
@@ -53,7 +53,7 @@ class GradebookSettings:
 
 
 @dataclass(frozen=True)
-class GradebookWishes:
+class GradebookOptions:
     """What somebody wants other than before; None: as it was."""
 
     assignment: str | None = None
@@ -71,26 +71,26 @@ class GradebookWishes:
         return replace(before, **{name: value for name, value in asdict(self).items() if value is not None})
 
 
-def points(row: Row, settings: GradebookSettings) -> str:
+def points(row: GradebookRow, settings: GradebookSettings) -> str:
     """The points to import, late days counted, or nothing: neither our fault nor what was not judged is a zero."""
     if row.held:
         return ""  # whatever the system has is what was released
-    if row.state is State.MISSING and settings.missing_is_zero and not row.excused:
+    if row.state is StudentState.MISSING and settings.missing_is_zero and not row.excused:
         return "0"
-    if row.report is None or row.state not in (State.GRADED, State.LOOK):
+    if row.report is None or row.state not in (StudentState.GRADED, StudentState.LOOK):
         return ""
-    if row.state is State.LOOK and settings.hold_provisional:
+    if row.state is StudentState.LOOK and settings.hold_provisional:
         return ""
     incomplete = any(map(undecided_milli, row.report.items)) or (left_out(row) and not settings.upload_partial)
     return "" if incomplete else points_text(counted_milli(row.report))
 
 
-def left_out(row: Row) -> int:
+def left_out(row: GradebookRow) -> int:
     """The thousandths that the row's run was told not to judge, such as what needs training."""
     return left_out_milli(row.report.items) if row.report else 0
 
 
-def extent_of(rows: Iterable[Row]) -> str:
+def extent_of(rows: Iterable[GradebookRow]) -> str:
     """What a class was graded to if not in full, as it stands in a file's name: "components-only", "vae-only".
 
     Empty where at least one submission was graded in full, or none at all.
@@ -101,7 +101,7 @@ def extent_of(rows: Iterable[Row]) -> str:
     return extent_name(sorted(frozenset.intersection(*map(trained_parts, reports))))
 
 
-def out_of(rows: Iterable[Row], rubric: Rubric) -> int:
+def out_of(rows: Iterable[GradebookRow], rubric: Rubric) -> int:
     """The thousandths that the points of a class are out of: the rubric's, or what was judged of everybody.
 
     What a person decided for one student of what was not judged is no measure for the others.
@@ -111,7 +111,7 @@ def out_of(rows: Iterable[Row], rubric: Rubric) -> int:
     return rubric.points_milli - (0 if in_full else max(left, default=0))
 
 
-def with_points(rows: Iterable[Row], settings: GradebookSettings) -> list[Row]:
+def with_points(rows: Iterable[GradebookRow], settings: GradebookSettings) -> list[GradebookRow]:
     """The rows that a system may take in.
 
     Moodle and Canvas read an empty cell as an order: Moodle's import makes it a 0 in a new column, and both clear
@@ -120,18 +120,18 @@ def with_points(rows: Iterable[Row], settings: GradebookSettings) -> list[Row]:
     return [row for row in rows if points(row, settings)]
 
 
-def column(row: Row, *names: str) -> str:
+def column(row: GradebookRow, *names: str) -> str:
     """The first of these columns of the roster that holds something, in whatever language; names are as of `key_of`."""
     columns = {_key_of(heading, value): value for heading, value in row.student.columns.items()} if row.student else {}
     return next((columns[name] for name in names if columns.get(name)), "")
 
 
-def has_columns(row: Row, *names: str) -> bool:
+def has_columns(row: GradebookRow, *names: str) -> bool:
     """Whether the roster has all of these columns; names are as of `key_of`."""
     return row.student is not None and set(names) <= {_key_of(*column) for column in row.student.columns.items()}
 
 
-def first_last(row: Row) -> tuple[str, str]:
+def first_last(row: GradebookRow) -> tuple[str, str]:
     """First and last name: as the roster parts them, else the last name begins at a particle or is the last word."""
     first, last = column(row, "firstname"), column(row, "lastname")
     if first and not last:
@@ -146,11 +146,11 @@ def first_last(row: Row) -> tuple[str, str]:
     return " ".join(words[: max(cut, 0)]), " ".join(words[max(cut, 0) :])
 
 
-def feedback(row: Row) -> str:
+def feedback(row: GradebookRow) -> str:
     """What the student reads beside the points, in a few sentences."""
     if row.report is None:
         nothing = "No submission, which was excused." if row.excused else "No submission."
-        return nothing if row.state is State.MISSING else "Not graded yet."
+        return nothing if row.state is StudentState.MISSING else "Not graded yet."
     judged = [(item, judged_milli([item])) for item in row.report.items if is_judged(item)]
     lost = [(item, most) for item, most in judged if item.points_milli < most]
     told = ", ".join(f"{item.title} ({points_text(item.points_milli)} of {points_text(most)})" for item, most in lost)
@@ -163,7 +163,7 @@ def feedback(row: Row) -> str:
         sentences.append(late)
     if any(item.override for item in row.report.items):
         sentences.append("A person decided some of these points.")
-    if row.state is State.LOOK:
+    if row.state is StudentState.LOOK:
         sentences.append("A person will look at this, and the points may still change.")
     return " ".join(sentences)
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, out_of, points
-from grader.batch.records import Row, State
+from grader.batch.records import GradebookRow, StudentState
 from grader.records import Rubric
-from grader.report.points import points_text
-from grader.report.spreadsheet import cell
+from grader.report.text import cell, points_text
 from grader.report.words import is_judged
 
 NAME = "gradebook-gradescope.csv"
@@ -22,7 +21,7 @@ TOTAL = ["Total Score", "Max Points", "Status"]
 ONLY_THEIRS = ["Submission ID", "Submission Time", "Lateness (H:M:S)", "View Count", "Submission Count"]
 
 
-def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
+def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
     """One row a student, graded or not, and one column an item."""
     questions = [f"{n}: {item.title} ({item.points_milli / 1000} pts)" for n, item in enumerate(rubric.items, 1)]
     table = [[*PERSON, *TOTAL, *ONLY_THEIRS, *map(cell, questions)]]
@@ -30,7 +29,7 @@ def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> d
         if row.student is None:
             continue
         total = points(row, settings)
-        status = "Missing" if row.state is State.MISSING else "Graded" if total else "Ungraded"
+        status = "Missing" if row.state is StudentState.MISSING else "Graded" if total else "Ungraded"
         items = row.report.items if row.report and total else ()
         earned = {item.id: points_text(item.points_milli) for item in items if is_judged(item)}
         person = map(cell, (*first_last(row), row.student.id, row.student.email))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from grader.batch.course_words import key_of
 from grader.batch.gradebooks.entries import (
     GradebookSettings,
     Table,
@@ -25,11 +26,9 @@ from grader.batch.gradebooks.entries import (
     points,
     with_points,
 )
-from grader.batch.headings import key_of
-from grader.batch.records import Row, Student
+from grader.batch.records import GradebookRow, Student
 from grader.records import Rubric
-from grader.report.points import points_text
-from grader.report.spreadsheet import cell
+from grader.report.text import cell, points_text
 
 NAME = "gradebook-moodle.csv"
 WORKSHEET = "gradebook-moodle-worksheet.csv"
@@ -48,7 +47,7 @@ _DOWNLOADED = re.compile(
 _IDENTIFIER = re.compile(r"\S+ ?[0-9]+")
 
 
-def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
+def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
     """The grade import, and the worksheet where Moodle's numbers are known."""
     ready = with_points(rows, settings)
     made = {NAME: csv_file(_import(ready, settings))}
@@ -59,7 +58,7 @@ def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> d
     return made
 
 
-def remarks(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]:
+def remarks(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tuple[str, ...]:
     """What the import lacks."""
     ready = [row for row in with_points(rows, settings) if row.student]
     if not ready or _identities(ready):
@@ -70,7 +69,7 @@ def remarks(rows: Sequence[Row], settings: GradebookSettings) -> tuple[str, ...]
     )
 
 
-def _import(ready: Sequence[Row], settings: GradebookSettings) -> Table:
+def _import(ready: Sequence[GradebookRow], settings: GradebookSettings) -> Table:
     """Only columns that tell everybody apart are in it.
 
     Where the column that somebody maps has an empty cell, Moodle gives that row's grade to the student of the row
@@ -86,7 +85,7 @@ def _import(ready: Sequence[Row], settings: GradebookSettings) -> Table:
     return table
 
 
-def _identities(known: Sequence[Row]) -> dict[str, list[str]]:
+def _identities(known: Sequence[GradebookRow]) -> dict[str, list[str]]:
     numbered = any(has_columns(row, "idnumber") for row in known)
     students = [(row, row.student) for row in known if row.student]
     found = {
@@ -106,7 +105,7 @@ def _told_apart(values: Sequence[str]) -> bool:
     return bool(values) and all(values) and len(set(values)) == len(values)
 
 
-def _worksheet(ready: dict[str, Row], most_milli: int, settings: GradebookSettings) -> Table:
+def _worksheet(ready: dict[str, GradebookRow], most_milli: int, settings: GradebookSettings) -> Table:
     table = [_headings(ready.values())]
     for identifier, row in ready.items():
         person = (row.student.name, row.student.email) if row.student else ("", "")
@@ -116,7 +115,7 @@ def _worksheet(ready: dict[str, Row], most_milli: int, settings: GradebookSettin
     return table
 
 
-def _headings(rows: Iterable[Row]) -> list[str]:
+def _headings(rows: Iterable[GradebookRow]) -> list[str]:
     """Moodle reads its worksheet in the language of who uploads it; a roster that is one says which that is."""
     for row in rows:
         columns = row.student.columns if row.student else {}
@@ -126,13 +125,13 @@ def _headings(rows: Iterable[Row]) -> list[str]:
     return list(_WORKSHEET.values())
 
 
-def participant(row: Row) -> str:
+def participant(row: GradebookRow) -> str:
     """Moodle's number of the participant; empty where nothing says it."""
     found = re.search(r"[0-9]+$", _identifier(row))
     return found[0] if found else ""
 
 
-def _identifier(row: Row) -> str:
+def _identifier(row: GradebookRow) -> str:
     """ "Participant 4002", as Moodle's worksheet or the name of the downloaded folder has it."""
     if _IDENTIFIER.fullmatch(named := column(row, "identifier")):
         return named

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, out_of, points
-from grader.batch.records import Row
+from grader.batch.records import GradebookRow
 from grader.records import Rubric
-from grader.report.points import points_text
-from grader.report.spreadsheet import cell
+from grader.report.text import cell, points_text
 from grader.report.words import penalty_milli
 
 NAME = "gradebook-nbgrader.csv"
@@ -20,7 +19,7 @@ PERSON = ["assignment", "duedate", "timestamp", "student_id", "last_name", "firs
 SCORES = ["raw_score", "late_submission_penalty", "score", "max_score"]
 
 
-def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
+def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
     """One row for everybody; without a roster, the student is the folder's name, as it is for nbgrader."""
     table = [[*PERSON, *SCORES]]
     for row in rows:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, out_of, points
-from grader.batch.records import Row, State
+from grader.batch.records import GradebookRow, StudentState
 from grader.records import GradeReport, Remark, Rubric
-from grader.report.points import points_text
-from grader.report.spreadsheet import cell
+from grader.report.text import cell, points_text
 from grader.report.words import counted_milli, is_judged, penalty_milli, reasons_for_person
 
 NAME = "gradebook.csv"
@@ -21,7 +20,7 @@ HOW = ["device", "seconds", "graded at", "rubric", "grader", "reason"]
 SHORT = 12  # digits of a checksum
 
 
-def files(rows: Sequence[Row], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
+def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
     """One row for everybody. All text is in quotes and no number is, so that an id such as 007 can stay text."""
     items = [item.id for item in rubric.items]
     most = out_of(rows, rubric)
@@ -36,7 +35,7 @@ def _number(text: str) -> str | Decimal:
     return Decimal(text) if text else ""
 
 
-def _who(row: Row, most_of_class: int, settings: GradebookSettings) -> list[str | Decimal]:
+def _who(row: GradebookRow, most_of_class: int, settings: GradebookSettings) -> list[str | Decimal]:
     """Points here are out of what was judged, whatever still waits for a person: the state says so."""
     student = [row.student.id, row.student.name, row.student.email] if row.student else ["", "", ""]
     most = row.judged_milli if row.report else most_of_class
@@ -47,7 +46,7 @@ def _who(row: Row, most_of_class: int, settings: GradebookSettings) -> list[str 
     return [*map(cell, (row.key, *student, team)), str(row.state), *map(_number, numbers)]
 
 
-def _late(row: Row, settings: GradebookSettings) -> list[str | Decimal]:
+def _late(row: GradebookRow, settings: GradebookSettings) -> list[str | Decimal]:
     """What handing in late costs, beside the points, and when it was, as far as that is known."""
     late = row.report.late if row.report else None
     when = late.handed_in if late else row.handed_in.when.isoformat() if row.handed_in and row.handed_in.when else ""
@@ -57,19 +56,19 @@ def _late(row: Row, settings: GradebookSettings) -> list[str | Decimal]:
     return [cell(when), Decimal(late.days) if late else "", *(Decimal(points_text(milli)) for milli in numbers)]
 
 
-def _earned(row: Row, items: Sequence[str]) -> list[str | Decimal]:
+def _earned(row: GradebookRow, items: Sequence[str]) -> list[str | Decimal]:
     """Each item's points; an empty cell where nothing of it was judged."""
     judged = filter(is_judged, row.report.items) if row.report else ()
     earned = {item.id: points_text(item.points_milli) for item in judged}
     return [_number(earned.get(item, "")) for item in items]
 
 
-def _what(row: Row) -> list[str | Decimal]:
+def _what(row: GradebookRow) -> list[str | Decimal]:
     report = row.report
     found = (row.handed_in.remarks if row.handed_in else ()) + (report.remarks if report else ())
     decided = [item.id for item in report.items if item.override] if report else []
     return [
-        cell("; ".join(reasons_for_person(report))) if report and row.state is State.LOOK else "",
+        cell("; ".join(reasons_for_person(report))) if report and row.state is StudentState.LOOK else "",
         _joined(remark for remark in found if not remark.needs_person and remark.kind not in OF_THE_FILE),
         Decimal(len(decided)) if report else "",
         cell(", ".join(decided)),

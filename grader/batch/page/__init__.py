@@ -19,11 +19,10 @@ from markupsafe import Markup
 
 from grader.batch.gradebooks.entries import extent_of, out_of
 from grader.batch.progress import clock
-from grader.batch.records import Row, State
+from grader.batch.records import GradebookRow, StudentState
 from grader.batch.similar import Alike
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Rubric
-from grader.report.plain import plain
-from grader.report.points import of_points, points_text
+from grader.report.text import of_points, plain, points_text
 from grader.report.words import (
     LONGEST,
     OUTCOME_MARKS,
@@ -46,16 +45,20 @@ _POLICY = (
 _MOST_FAILED = 15
 _MOST_ALIKE = 40
 _MOST_LINES = 120  # of a region that is shown
-STATE_WORDS: Mapping[State, str] = {
-    State.GRADED: "graded",
-    State.LOOK: "needs a look",
-    State.REFUSED: "not gradable",
-    State.FAILED: "failed",
-    State.WAITING: "waiting",
-    State.MISSING: "nothing handed in",
+STATE_WORDS: Mapping[StudentState, str] = {
+    StudentState.GRADED: "graded",
+    StudentState.LOOK: "needs a look",
+    StudentState.REFUSED: "not gradable",
+    StudentState.FAILED: "failed",
+    StudentState.WAITING: "waiting",
+    StudentState.MISSING: "nothing handed in",
 }
 
-COUNTED: Mapping[State, str] = {**STATE_WORDS, State.LOOK: "to look at", State.MISSING: "who handed in nothing"}
+COUNTED: Mapping[StudentState, str] = {
+    **STATE_WORDS,
+    StudentState.LOOK: "to look at",
+    StudentState.MISSING: "who handed in nothing",
+}
 
 BINS = 20  # of the histogram
 
@@ -82,7 +85,7 @@ class Failed:
 
 
 def class_page(
-    rows: Sequence[Row],
+    rows: Sequence[GradebookRow],
     rubric: Rubric,
     title: str,
     similar: Sequence[Alike] = (),
@@ -104,7 +107,7 @@ def class_page(
         bars=histogram(rows, rubric),
         failed=failed_most(rows)[:_MOST_FAILED],
         mixed=mixed(rows),
-        looks=[row for row in ordered if row.state in {State.LOOK, State.FAILED, State.REFUSED}],
+        looks=[row for row in ordered if row.state in {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED}],
         similar=similar[:_MOST_ALIKE],
         names={row.key: _name(row) for row in rows},
         pictures=pictures or {},
@@ -116,7 +119,7 @@ def class_page(
     )
 
 
-def _partial(rows: Sequence[Row], rubric: Rubric) -> str:
+def _partial(rows: Sequence[GradebookRow], rubric: Rubric) -> str:
     """What a reader must know of a class that was not graded in full; empty where it was."""
     if not extent_of(rows):
         return ""
@@ -181,11 +184,11 @@ def _plain(text: object, kind: str = "message") -> str:
     return plain(str(text), LONGEST[kind])
 
 
-def _name(row: Row) -> str:
+def _name(row: GradebookRow) -> str:
     return ", ".join(student.name or student.id for student in row.students) or row.key
 
 
-def _reasons(row: Row) -> tuple[str, ...]:
+def _reasons(row: GradebookRow) -> tuple[str, ...]:
     """Why a person has to look."""
     found = reasons_for_person(row.report) if row.report else ()
     return ((row.reason,) if row.reason else ()) + found
@@ -195,9 +198,9 @@ def _lost(item: ItemVerdict) -> list[CheckVerdict]:
     return [check for check in item.checks if is_lost(check)]
 
 
-def _flags(row: Row) -> str:
+def _flags(row: GradebookRow) -> str:
     """What the page can be filtered by."""
-    found = ["look"] if row.state in {State.LOOK, State.FAILED, State.REFUSED} else []
+    found = ["look"] if row.state in {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED} else []
     if row.report is not None:
         checks = [check for item in row.report.items for check in item.checks]
         found += ["borderline"] if any(check.borderline for check in checks) else []
@@ -216,18 +219,18 @@ def _numbered(source: str, marked: frozenset[int]) -> list[tuple[str, bool]]:
     return made
 
 
-def reports(rows: Sequence[Row]) -> list[GradeReport]:
+def reports(rows: Sequence[GradebookRow]) -> list[GradeReport]:
     """The reports there are."""
     return [row.report for row in rows if row.report is not None]
 
 
-def counts(rows: Sequence[Row]) -> list[tuple[State, int]]:
-    """How many stand where, in the order of `State`; states that nobody has are left out."""
+def counts(rows: Sequence[GradebookRow]) -> list[tuple[StudentState, int]]:
+    """How many stand where, in the order of `StudentState`; states that nobody has are left out."""
     found = Counter(row.state for row in rows)
-    return [(state, found[state]) for state in State if found[state]]
+    return [(state, found[state]) for state in StudentState if found[state]]
 
 
-def spread(rows: Sequence[Row]) -> dict[str, float]:
+def spread(rows: Sequence[GradebookRow]) -> dict[str, float]:
     """Mean, quartiles and ends of the points in thousandths; empty where nothing was graded."""
     points = [report.points_milli for report in reports(rows)]
     if not points:
@@ -237,14 +240,14 @@ def spread(rows: Sequence[Row]) -> dict[str, float]:
     return made | {"lowest": min(points), "highest": max(points)}
 
 
-def histogram(rows: Sequence[Row], rubric: Rubric) -> list[Bar]:
+def histogram(rows: Sequence[GradebookRow], rubric: Rubric) -> list[Bar]:
     """How many submissions have how many points, in bars of equal width from none to all that were judged."""
     most = out_of(rows, rubric)
     found = Counter(min(BINS - 1, report.points_milli * BINS // most) for report in reports(rows))
     return [Bar(n * most / BINS / 1000, (n + 1) * most / BINS / 1000, found[n]) for n in range(BINS)]
 
 
-def failed_most(rows: Sequence[Row]) -> list[Failed]:
+def failed_most(rows: Sequence[GradebookRow]) -> list[Failed]:
     """The checks that cost points, those that cost the class most first."""
     lost: dict[tuple[str, str], list[int]] = defaultdict(list)
     titles: dict[tuple[str, str], str] = {}
@@ -263,7 +266,7 @@ def failed_most(rows: Sequence[Row]) -> list[Failed]:
     return sorted(found, key=lambda one: (-one.count * one.mean_lost_milli, one.item, one.check))
 
 
-def mixed(rows: Sequence[Row]) -> list[str]:
+def mixed(rows: Sequence[GradebookRow]) -> list[str]:
     """What should be one for the whole class and is not, a sentence each."""
     told = []
     for name in ("rubric", "grader"):

@@ -24,7 +24,7 @@ from grader.exercises.vae_mnist.checks.pictures import (
     untrained,
     wrong_width,
 )
-from grader.exercises.vae_mnist.classifier import judge
+from grader.exercises.vae_mnist.classifier import classify
 from grader.exercises.vae_mnist.data.mnist import ensure_mnist, raw_folder
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
 from grader.exercises.vae_mnist.in_box import interface
@@ -34,26 +34,26 @@ from grader.records import Address, Array, Evidence, Figure, Stage
 def _drawn(part: str, beside: str) -> ItemSpec:
     """An item about what a trained model draws, which every mistake before it can have spoilt."""
     earlier = (f"{part}.encoder_decoder", f"{part}.reparameterization", "vae.loss", f"{part}.training")
-    return ItemSpec(remarks_beside=(beside,), spoilt_by=earlier)
+    return ItemSpec(annotate_at=(beside,), depends_on=earlier)
 
 
 def _networks(encoder: str, decoder: str) -> ItemSpec:
     """An item of two networks, each of which has checks of its own."""
-    return ItemSpec(asks_for=(encoder, decoder), halves={"encoder_": encoder, "decoder_": decoder})
+    return ItemSpec(implements=(encoder, decoder), names_by_check={"encoder_": encoder, "decoder_": decoder})
 
 
 MNIST = "/box/mnist"  # where a box sees the raw files, and nothing else of the cache: BOX_MNIST of in_box/prelude.py
 STAND_IN = Path(__file__).parent / "stand_in.py"  # told to a throwaway box, never imported here
 ITEMS = {
     "vae.encoder_decoder": _networks("Encoder", "Decoder"),
-    "vae.reparameterization": ItemSpec(asks_for=("VAE.reparameterize",)),
-    "vae.loss": ItemSpec(asks_for=("vae_loss",)),
-    "vae.training": ItemSpec(asks_for=("train_vae",)),
+    "vae.reparameterization": ItemSpec(implements=("VAE.reparameterize",)),
+    "vae.loss": ItemSpec(implements=("vae_loss",)),
+    "vae.training": ItemSpec(implements=("train_vae",)),
     "vae.reconstruction": _drawn("vae", "train_vae()"),
     "vae.generation": _drawn("vae", "sample_vae"),
     "cvae.encoder_decoder": _networks("ConditionalEncoder", "ConditionalDecoder"),
-    "cvae.reparameterization": ItemSpec(asks_for=("CVAE.reparameterize",)),
-    "cvae.training": ItemSpec(asks_for=("train_cvae",)),
+    "cvae.reparameterization": ItemSpec(implements=("CVAE.reparameterize",)),
+    "cvae.training": ItemSpec(implements=("train_cvae",)),
     "cvae.reconstruction": _drawn("cvae", "train_cvae()"),
     "cvae.generation": _drawn("cvae", "sample_cvae"),
 }
@@ -86,7 +86,7 @@ class VaeMnist:
         learn = [partial(import_module, f"sklearn.{name}") for name in ("metrics", "neighbors", "decomposition")]
         draw = [partial(import_module, f"matplotlib.{name}") for name in ("backends.backend_agg", "figure")]
         # scikit-learn brings a BLAS of its own, which is to have one thread, too
-        return (*learn, _one_thread_each, lambda: judge(real.digits()[0][:1]), *measures, *draw)
+        return (*learn, _one_thread_each, lambda: classify(real.digits()[0][:1]), *measures, *draw)
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """MNIST is here; the box sees it read-only."""

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from grader.notebook.format import source_of
 from grader.records import Notebook
 from grader.report.notebook.markdown import IMAGES, Budget, cut, image_html, markdown_html, text_html
-from grader.report.plain import without_paths
+from grader.report.text import without_paths
 
 MOST_TEXT = 6000  # characters of an output
 MOST_OUTPUTS = 200  # of a cell

@@ -1,7 +1,7 @@
 """The wall's schema: every frame that crosses it, in either direction, as a record with its bound.
 
 A frame is a name and bytes (`wire.py`). Its name is its kind and, for most, a slash and what it is about:
-`note/components.vae/encoder`. `docs/wall.md` has the table of them. The same file is imported by the keeper and copied
+`note/components.vae/encoder`. `docs/wall.md` has the table of them. The supervisor imports the same file that is copied
 into the box, so it needs the standard library alone. Student code runs beside the runner and may write frames in its
 place: `from_box` believes nothing of what it reads.
 """
@@ -172,7 +172,7 @@ class CellStep:
 
 @dataclass(frozen=True)
 class StageStep:
-    """A step of the plan: a stage of the probe, whose questions the runner asks the keeper for."""
+    """A step of the plan: a stage of the probe, whose questions the runner asks the supervisor for."""
 
     stage: Stage
     timeout_s: float
@@ -379,7 +379,7 @@ RECORDED: Mapping[str, type[Frame]] = {".safetensors": Answer, ".json": Note}  #
 
 
 def to_box(name: str, data: bytes) -> Frame:
-    """The record of a frame that the keeper has sent; `Malformed` where it is none."""
+    """The record of a frame that the supervisor has sent; `Malformed` where it is none."""
     return _decoded(TO_BOX, name, data)
 
 

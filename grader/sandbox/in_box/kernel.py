@@ -29,7 +29,7 @@ ASKED = {
 
 
 @dataclass
-class Ran:
+class CellResult:
     """How one piece of code ended, and what it asked for that was not done."""
 
     status: CellStatus
@@ -75,7 +75,7 @@ class Kernel:
         self._client = client
         self.alive = True
 
-    async def execute(self, source: str, timeout_s: float) -> Ran:
+    async def execute(self, source: str, timeout_s: float) -> CellResult:
         """Runs one cell; interrupts it after `timeout_s` or in a flood, gives the kernel up if that does not help.
 
         On a machine that others use, too, the time is what the cell works: see `patience`.
@@ -118,9 +118,9 @@ class Kernel:
         if timed_out and not ended_itself:
             much = FLOOD * client.max_bytes / 1e6
             why = f"it had printed more than {much:.0f} MB" if client.flooded.is_set() else f"{waited:.0f} s"
-            return Ran(CellStatus.TIMEOUT, seconds, f"stopped after {why}", outputs)
+            return CellResult(CellStatus.TIMEOUT, seconds, f"stopped after {why}", outputs)
         if not self.alive:
-            return Ran(CellStatus.DIED, seconds, "the Python process ended", outputs)
+            return CellResult(CellStatus.DIED, seconds, "the Python process ended", outputs)
         return self._ended(seconds, outputs)
 
     def _processor_s(self) -> float:
@@ -131,7 +131,7 @@ class Kernel:
             return 0.0  # it is gone: then the wall time counts
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # utime, stime, and both of its children
 
-    def _ended(self, seconds: float, outputs: list[dict[str, Any]]) -> Ran:
+    def _ended(self, seconds: float, outputs: list[dict[str, Any]]) -> CellResult:
         """How a cell ended that the kernel is done with; where its reply was lost, what it has shown says how."""
         if self._reply.get("status") == REPLY_LOST:
             print("a cell has run, but the kernel's reply to it was lost", file=sys.stderr)
@@ -140,8 +140,8 @@ class Kernel:
         error = next((o for o in outputs if o.get("output_type") == "error"), failed)
         if error is not None:
             told = f"{error.get('ename')}: {error.get('evalue')}"[:MAX_ERROR]
-            return Ran(CellStatus.ERROR, seconds, told, outputs, asked)
-        return Ran(CellStatus.OK, seconds, "", outputs, asked)
+            return CellResult(CellStatus.ERROR, seconds, told, outputs, asked)
+        return CellResult(CellStatus.OK, seconds, "", outputs, asked)
 
     def _replied(self, *, execute_reply: dict[str, Any], **_: Any) -> None:
         self._reply = execute_reply["content"]

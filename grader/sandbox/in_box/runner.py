@@ -1,7 +1,7 @@
-"""Runs inside the box: drives a Jupyter kernel through the keeper's plan and sends back what happened.
+"""Runs inside the box: drives a Jupyter kernel through the supervisor's plan and sends back what happened.
 
-It shares the box with the student's code, so the keeper believes none of it. It reads the plan, then
-executes the plan's steps: notebook cells, and stages of the probe, whose questions it asks the keeper for only when
+It shares the box with the student's code, so the supervisor believes none of it. It reads the plan, then
+executes the plan's steps: notebook cells, and stages of the probe, whose questions it asks the supervisor for only when
 their turn has come. A kernel that dies is started again and the quick cells are replayed, so that one fatal cell
 costs only what depends on it; of the fatal one itself, only what it defines is replayed.
 
@@ -50,7 +50,7 @@ from frames import (
     recorded,
     to_box,
 )
-from kernel import Kernel, Ran
+from kernel import CellResult, Kernel
 from wire import WireError, read_frame, write_frame
 
 WORK = Path(os.environ["BOX_WORK"])
@@ -59,7 +59,7 @@ REST_S = 1.5  # in which a kernel dies that a cell has told to end soon
 
 
 class Channel:
-    """The two pipes to the keeper, taken away from everything that is started later."""
+    """The two pipes to the supervisor, taken away from everything that is started later."""
 
     def __init__(self) -> None:
         self.incoming: BinaryIO = os.fdopen(os.dup(0), "rb")
@@ -74,7 +74,7 @@ class Channel:
     def receive(self) -> Frame:
         frame = read_frame(self.incoming, LARGE)
         if frame is None:
-            raise SystemExit("the keeper has closed the channel")
+            raise SystemExit("the supervisor has closed the channel")
         return to_box(*frame)
 
 
@@ -166,7 +166,7 @@ class Runner:
 
     async def run_cell(self, step: CellStep) -> None:
         self.channel.send(At(cell=step.index))
-        ran = Ran(CellStatus.SKIPPED, 0.0, "", [])
+        ran = CellResult(CellStatus.SKIPPED, 0.0, "", [])
         while (kernel := await self.living_kernel()) is not None:
             ran = await kernel.execute(step.source, step.timeout_s)
             if not await self.is_doubtful(ran):
@@ -178,7 +178,7 @@ class Runner:
             outputs = json.dumps([{"output_type": "stream", "name": "stderr", "text": DROPPED}]).encode()
         self.channel.send(replace(as_frame(step, ran), outputs=outputs))
 
-    async def is_doubtful(self, ran: Ran) -> bool:
+    async def is_doubtful(self, ran: CellResult) -> bool:
         """Whether a cell before may have ended the kernel under this, which is then to run once more.
 
         The new kernel has rested after those cells: what they do a moment later, it has survived, or they have been
@@ -196,7 +196,7 @@ class Runner:
                 await self.living_kernel(careful=True)
         return True
 
-    def as_before(self, step: CellStep, ran: Ran) -> Before:
+    def as_before(self, step: CellStep, ran: CellResult) -> Before:
         """What a new kernel will run of the cell: all, what it defines, or nothing."""
         quick = step.replay == Replay.QUICK and ran.seconds <= self.plan.replay_max_s
         definitions = step.definitions if step.replay != Replay.NEVER else ""
@@ -285,7 +285,7 @@ class Runner:
             path.unlink()
 
 
-def as_frame(step: CellStep, ran: Ran) -> Cell:
+def as_frame(step: CellStep, ran: CellResult) -> Cell:
     """What is told of the cell, but for its outputs."""
     return Cell(step.index, ran.status, ran.seconds, ran.error, ran.asked)
 

@@ -3,7 +3,7 @@
 Which there are, and what is in them, is in `frames.py`.
 
 A frame is an 8-byte header (name length, data length; big-endian unsigned), the UTF-8 name and the data. The same
-file is imported by the keeper and copied into the box; the keeper trusts nothing that it reads with it.
+file is imported by the supervisor and copied into the box; the supervisor trusts nothing that it reads with it.
 """
 
 from __future__ import annotations

@@ -26,11 +26,11 @@ class StraightLine:
         arguments=interface.ARGUMENTS,
         returns=interface.RETURNS,
     )
-    # Nothing here is spoilt by an earlier mistake. Where a wrong loss spoils what is learnt, say `spoilt_by` of the
+    # Nothing here is spoilt by an earlier mistake. Where a wrong loss spoils what is learnt, say `depends_on` of the
     # later item, and a sound part is put in the wrong one's place before the later item is judged: see vae_mnist.
     items: Mapping[str, ItemSpec] = {
-        "line.loss": ItemSpec(asks_for=("mean_squared_error",)),
-        "line.training": ItemSpec(asks_for=("fit",)),
+        "line.loss": ItemSpec(implements=("mean_squared_error",)),
+        "line.training": ItemSpec(implements=("fit",)),
     }
     sizes: tuple[str, ...] = ("points",)
     checks: Mapping[str, Check] = checks_of(checks)

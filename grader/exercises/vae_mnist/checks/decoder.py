@@ -165,7 +165,7 @@ def decoder_sees_each_code_alone(evidence: Evidence, part: str, *, tolerance: fl
     )
 
 
-@check(presupposes=(encoder_uses_the_image, decoder_uses_every_latent), spoils_later=False)
+@check(presupposes=(encoder_uses_the_image, decoder_uses_every_latent), affects_later=False)
 def latent_size_is_obeyed(evidence: Evidence, part: str) -> Finding:
     """Encoder and decoder can be built for another latent size."""
     source = Address.of("components", part, "sizes")

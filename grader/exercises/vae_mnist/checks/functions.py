@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grader.checks import check
-from grader.exercises.vae_mnist.checks.reading import answer, expect_shape, halves, verdict
+from grader.exercises.vae_mnist.checks.reading import answer, expect_shape, names_by_check, verdict
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 BATCHES = ("random", "digits", "shifted", "small")
@@ -45,7 +45,7 @@ def gradient_reaches_mu_and_logvar(evidence: Evidence, part: str, *, max_error: 
         "mu": "" if error_mu <= max_error else _gradient_fault("mu", grad_mu),
         "logvar": "" if error_logvar <= max_error and noisy else _gradient_fault("logvar", grad_logvar),
     }
-    return halves(
+    return names_by_check(
         results,
         "the gradient of z with respect to mu and logvar is right",
         "z must be computed from mu and logvar by operations that autograd can follow.",
@@ -298,4 +298,6 @@ def parts_add_up(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
         "order": "" if order <= 10 * tolerance else "the reconstruction part changes with mu and logvar alone",
     }
     measured = {"largest relative difference": worst, "change of the reconstruction part": order}
-    return halves(results, "loss = reconstruction + kl", "Compare what you return with the docstring.", measured)
+    return names_by_check(
+        results, "loss = reconstruction + kl", "Compare what you return with the docstring.", measured
+    )

@@ -19,11 +19,9 @@ import numpy as np
 from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist.checks import real
 from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
-from grader.exercises.vae_mnist.classifier import Judgement, judge
-from grader.exercises.vae_mnist.metrics.bootstrap import standard_error
-from grader.exercises.vae_mnist.metrics.copies import CopySearch, copy_search
-from grader.exercises.vae_mnist.metrics.diversity import class_deviations
-from grader.exercises.vae_mnist.metrics.frechet import Moments, moments
+from grader.exercises.vae_mnist.classifier import Prediction, classify
+from grader.exercises.vae_mnist.copies import CopySearch, copy_search
+from grader.exercises.vae_mnist.metrics import Moments, class_deviations, moments, standard_error
 from grader.records import Address, Array, Blame, Evidence, Fault, Stage
 
 RESAMPLES = 25  # a standard error of them is right to about a seventh
@@ -68,9 +66,9 @@ def remembered(name: str, make: Callable[[], T], *arrays: Array) -> T:
     return found
 
 
-def judged(images: Array) -> Judgement:
+def judged(images: Array) -> Prediction:
     """What the classifier sees on `images` `(N, 1, 28, 28)` in [0, 1]."""
-    return remembered("judgement", lambda: judge(images), images)
+    return remembered("judgement", lambda: classify(images), images)
 
 
 def searched(images: Array) -> CopySearch:

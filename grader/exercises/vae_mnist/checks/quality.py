@@ -31,19 +31,26 @@ from grader.exercises.vae_mnist.checks.pictures import (
     with_labels,
     worst,
 )
-from grader.exercises.vae_mnist.metrics.agreement import Agreement, label_agreement
-from grader.exercises.vae_mnist.metrics.bootstrap import share_standard_error
-from grader.exercises.vae_mnist.metrics.diversity import class_entropy, distinct_share, spread_against
-from grader.exercises.vae_mnist.metrics.frechet import moments, normalised_frechet_distance
-from grader.exercises.vae_mnist.metrics.reconstruction import explained_variance, explained_variance_error
-from grader.exercises.vae_mnist.metrics.sharpness import sharpness
+from grader.exercises.vae_mnist.metrics import (
+    Agreement,
+    class_entropy,
+    distinct_share,
+    explained_variance,
+    explained_variance_error,
+    label_agreement,
+    moments,
+    normalised_frechet_distance,
+    share_standard_error,
+    sharpness,
+    spread_against,
+)
 from grader.records import Array, Evidence, Finding, Stage
 
 NO_FRESH_MODEL = "no fresh model could be asked, so there is nothing to compare with"
 LEAST_VARIANCE = 0.1  # of real digits': a collapsed decoder draws one picture, whose own is nothing to divide by
 
 
-@check(weighs_level=True, needs_training=True)
+@check(has_thresholds=True, needs_training=True)
 def reconstructions_come_from_training(evidence: Evidence, part: str) -> Measurement | Finding:
     """Training makes the reconstructions: with a fresh model they are far worse.
 
@@ -64,7 +71,7 @@ def reconstructions_come_from_training(evidence: Evidence, part: str) -> Measure
     )
 
 
-@check(weighs_level=True, needs_training=True, presupposes=(reconstructions_come_from_training,))
+@check(has_thresholds=True, needs_training=True, presupposes=(reconstructions_come_from_training,))
 def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measurement:
     """Reconstructions of hidden test images are close to the images."""
     x, x_hat = reconstructions(evidence, part)
@@ -80,7 +87,7 @@ def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measur
 
 
 # The conditional model's label alone keeps every digit, so this counts only beside likeness.
-@check(weighs_level=True, needs_training=True, presupposes=(reconstructions_resemble_the_images,))
+@check(has_thresholds=True, needs_training=True, presupposes=(reconstructions_resemble_the_images,))
 def reconstructions_keep_their_digit(evidence: Evidence, part: str) -> Measurement:
     """Reconstructions of hidden test images show the digit that the image shows."""
     _, x_hat = reconstructions(evidence, part)
@@ -96,7 +103,7 @@ def reconstructions_keep_their_digit(evidence: Evidence, part: str) -> Measureme
     )
 
 
-@check(weighs_level=True, needs_training=True)
+@check(has_thresholds=True, needs_training=True)
 def samples_come_from_training(evidence: Evidence, part: str) -> Measurement | Finding:
     """Training makes the decoder's images: a fresh decoder's are much further from digits.
 
@@ -119,7 +126,7 @@ def samples_come_from_training(evidence: Evidence, part: str) -> Measurement | F
     )
 
 
-@check(weighs_level=True, smaller_is_better=True, needs_training=True, presupposes=(samples_come_from_training,))
+@check(has_thresholds=True, smaller_is_better=True, needs_training=True, presupposes=(samples_come_from_training,))
 def samples_are_new(evidence: Evidence, part: str, *, copy_ratio: float, examined: int) -> Measurement:
     """Samples are new pictures, not copies of training images."""
     images = samples(evidence, part)[0][:examined]
@@ -133,7 +140,7 @@ def samples_are_new(evidence: Evidence, part: str, *, copy_ratio: float, examine
     )
 
 
-@check(weighs_level=True, smaller_is_better=True, needs_training=True, presupposes=(samples_are_new,))
+@check(has_thresholds=True, smaller_is_better=True, needs_training=True, presupposes=(samples_are_new,))
 def samples_resemble_digits(evidence: Evidence, part: str) -> Measurement:
     """Samples look like handwritten digits.
 
@@ -155,7 +162,7 @@ def samples_resemble_digits(evidence: Evidence, part: str) -> Measurement:
     )
 
 
-@check(weighs_level=True, needs_training=True, presupposes=(samples_resemble_digits,))
+@check(has_thresholds=True, needs_training=True, presupposes=(samples_resemble_digits,))
 def samples_of_a_digit_differ(evidence: Evidence, part: str) -> Measurement:
     """Samples of the same digit differ as handwriting does."""
     spread = _spread(evidence, part)
@@ -169,7 +176,7 @@ def samples_of_a_digit_differ(evidence: Evidence, part: str) -> Measurement:
     )
 
 
-@check(weighs_level=True, needs_training=True, presupposes=(samples_resemble_digits, samples_of_a_digit_differ))
+@check(has_thresholds=True, needs_training=True, presupposes=(samples_resemble_digits, samples_of_a_digit_differ))
 def samples_are_sharp(evidence: Evidence, part: str) -> Measurement:
     """Samples are as sharp as a trained model draws them.
 
@@ -185,7 +192,7 @@ def samples_are_sharp(evidence: Evidence, part: str) -> Measurement:
 
 
 @check(
-    weighs_level=True,
+    has_thresholds=True,
     smaller_is_better=True,
     needs_training=True,
     presupposes=(samples_resemble_digits, samples_of_a_digit_differ),
@@ -207,7 +214,7 @@ def samples_spread_their_ink_as_digits_do(evidence: Evidence, part: str) -> Meas
     )
 
 
-@check(weighs_level=True, needs_training=True, presupposes=(samples_resemble_digits,))
+@check(has_thresholds=True, needs_training=True, presupposes=(samples_resemble_digits,))
 def samples_show_all_digits(evidence: Evidence, part: str) -> Measurement:
     """Samples show all ten digits."""
     labels = [(judged(images).labels,) for images, _ in drawn(evidence, part)]
@@ -220,7 +227,7 @@ def samples_show_all_digits(evidence: Evidence, part: str) -> Measurement:
     )
 
 
-@check(weighs_level=True, needs_training=True, presupposes=(samples_resemble_digits,))
+@check(has_thresholds=True, needs_training=True, presupposes=(samples_resemble_digits,))
 def samples_differ(evidence: Evidence, part: str, *, tolerance: float) -> Measurement:
     """Samples differ from each other."""
     name = f"share of pictures further than {tolerance} from all others"
@@ -239,7 +246,7 @@ def samples_differ(evidence: Evidence, part: str, *, tolerance: float) -> Measur
 
 
 # One picture a class is always right, so this counts only beside spread.
-@check(weighs_level=True, needs_training=True, presupposes=(samples_of_a_digit_differ,))
+@check(has_thresholds=True, needs_training=True, presupposes=(samples_of_a_digit_differ,))
 def samples_show_the_requested_digit(evidence: Evidence, part: str, *, enough_spread: float) -> Measurement:
     """A conditional sample shows the digit that was asked for, in a hand of its own.
 
@@ -259,7 +266,7 @@ def samples_show_the_requested_digit(evidence: Evidence, part: str, *, enough_sp
     )
 
 
-@check(weighs_level=True, needs_training=True, presupposes=(samples_of_a_digit_differ,))
+@check(has_thresholds=True, needs_training=True, presupposes=(samples_of_a_digit_differ,))
 def every_digit_can_be_requested(evidence: Evidence, part: str) -> Measurement:
     """No digit is drawn much worse on request than the others: one that never comes costs all of it."""
     agreement, _ = _requested(evidence, part)
@@ -274,7 +281,7 @@ def every_digit_can_be_requested(evidence: Evidence, part: str) -> Measurement:
 
 
 @check(
-    weighs_level=True,
+    has_thresholds=True,
     smaller_is_better=True,
     needs_training=True,
     presupposes=(samples_resemble_digits, samples_of_a_digit_differ),

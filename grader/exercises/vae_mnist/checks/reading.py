@@ -53,7 +53,7 @@ def verdict(right: bool, yes: str, no: str, hint: str = "", measured: Measured |
     return Finding(1.0 if right else 0.0, yes if right else no, "" if right else hint, measured or {})
 
 
-def halves(results: Mapping[str, str], good: str, hint: str, measured: Measured | None = None) -> Finding:
+def names_by_check(results: Mapping[str, str], good: str, hint: str, measured: Measured | None = None) -> Finding:
     """Equal shares for several demands: each key is a demand, its value is "" or what is wrong with it."""
     wrong = [text for text in results.values() if text]
     score = 1 - len(wrong) / len(results)

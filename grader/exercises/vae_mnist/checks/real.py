@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from grader.errors import DataError
-from grader.exercises.vae_mnist.classifier import judge
+from grader.exercises.vae_mnist.classifier import classify
+from grader.exercises.vae_mnist.copies import CopyBank, copy_bank
 from grader.exercises.vae_mnist.data.derived import derived
 from grader.exercises.vae_mnist.data.mnist import Mnist, find_mnist, load_mnist
-from grader.exercises.vae_mnist.metrics.copies import CopyBank, copy_bank
 from grader.records import Array
 from grader.store.versions import SUFFIXES, files_checksum, versions
 
@@ -52,7 +52,7 @@ def digit_features() -> Array:
     """The classifier's features of the test images, `(N, F)`."""
 
     def make() -> dict[str, Array]:
-        return {"features": judge(digits()[0]).features}
+        return {"features": classify(digits()[0]).features}
 
     return derived("digit-features", _made_by("classifier"), make)["features"]
 
@@ -65,12 +65,13 @@ def training_bank() -> CopyBank:
         bank = copy_bank(mnist().train_images)
         return {"coarse": bank.coarse, "basis": bank.basis}
 
-    return CopyBank(mnist().train_images, **derived("training-bank", _made_by("metrics"), make))
+    return CopyBank(mnist().train_images, **derived("training-bank", _made_by("copies.py"), make))
 
 
-def _made_by(folder: str) -> str:
-    """A checksum of what decides the derived arrays: that folder of the exercise, the data's own, and versions."""
-    files = [*(EXERCISE / folder).rglob("*.*"), *(EXERCISE / "data").rglob("*.py")]
+def _made_by(name: str) -> str:
+    """A checksum of what decides the derived arrays: that file or folder of the exercise, the data's, and versions."""
+    own = EXERCISE / name
+    files = [own, *own.rglob("*.*"), *(EXERCISE / "data").rglob("*.py")]
     code = files_checksum(EXERCISE, [path for path in files if path.suffix in SUFFIXES])
     told = f"{code} {COMPARED} {versions()} {platform.machine()}"
     return hashlib.sha256(told.encode()).hexdigest()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from grader.exercise import Reading
-from grader.exercises.vae_mnist.classifier import judge
+from grader.exercises.vae_mnist.classifier import classify
 from grader.exercises.vae_mnist.data.mnist import Mnist
 from grader.records import Array
 
@@ -34,7 +34,7 @@ class SecondReader:
 
     def reading(self, name: str, images: Array) -> Reading:
         """Its words on the images beside the judge's."""
-        first, second = judge(images).labels, self.labels(images)
+        first, second = classify(images).labels, self.labels(images)
         read = [float((first == digit).mean()) for digit in range(10)]
         agreed = [float((second[first == d] == d).mean()) if (first == d).any() else float("nan") for d in range(10)]
         return Reading(name, float((first == second).mean()), read, agreed)

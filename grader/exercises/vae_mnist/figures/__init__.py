@@ -17,8 +17,8 @@ from grader.exercises.vae_mnist.figures.samples import (
     digits_read,
     nearest_training_images,
     new_images,
+    strip,
 )
-from grader.exercises.vae_mnist.figures.strips import strip
 from grader.records import Evidence, Figure
 
 __all__ = ["PICTURES", "draw", "strip"]

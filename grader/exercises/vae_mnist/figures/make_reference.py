@@ -20,7 +20,7 @@ from grader.exercises.vae_mnist.checks.reading import answer
 from grader.exercises.vae_mnist.figures.drawing import FILE, NAMES
 from grader.exercises.vae_mnist.figures.reconstructions import errors_of, worst_rows
 from grader.exercises.vae_mnist.figures.samples import EXAMINED
-from grader.exercises.vae_mnist.metrics.reconstruction import explained_variance
+from grader.exercises.vae_mnist.metrics import explained_variance
 from grader.records import Address, Evidence, Stage
 
 

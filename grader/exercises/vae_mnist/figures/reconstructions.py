@@ -20,7 +20,7 @@ from grader.exercises.vae_mnist.figures.drawing import (
     reference,
     write,
 )
-from grader.exercises.vae_mnist.metrics.reconstruction import explained_variance
+from grader.exercises.vae_mnist.metrics import explained_variance
 from grader.records import Array, Evidence, Figure, Stage
 
 if TYPE_CHECKING:

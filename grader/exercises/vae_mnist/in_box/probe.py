@@ -1,4 +1,4 @@
-"""Asks the student's VAE and CVAE the keeper's questions, inside the box; records raw arrays and judges nothing.
+"""Asks the student's VAE and CVAE the supervisor's questions, inside the box; records raw arrays and judges nothing.
 
 Each question is a function `(part, student, given) -> {name: array}`: `student` holds the notebook's variables,
 `given` the stage's question arrays. The recorder imports this folder as a package of its own and reads `STAGES`."""

@@ -1,33 +1,117 @@
-"""The report as one page for staff: no script, nothing loaded from elsewhere, nothing believed.
+"""The two pages of a run, and what every page has in common: escaping, formats, one style in the page, its policy.
 
-Students read `feedback.html`; this page adds what was measured, how the run went, and how to see it again. A measured
-quality is drawn between the two ends of partial credit.
+`feedback.html` may be read by the student and everybody to whom they show it: no threshold, seed, measured number, path
+or detail of the machine. `report.html`, for staff, adds what was measured, how the run went, and how to see it again.
+Every string passes `plain` and then the template's own escaping; what slipped through would meet the page's policy.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from grader.records import CheckVerdict, Execution, Figure, GradeReport, Level, Measured
-from grader.report.page_environment import page_style, page_template
-from grader.report.plain import plain
+from grader.records import CheckVerdict, Execution, Figure, GradeReport, ItemVerdict, Level, Measured
+from grader.report.notebook.marks import Note, marks, notes, says
+from grader.report.notebook.view import NotebookView
+from grader.report.student_text import PERSON, UNDECIDED, open_box, told
+from grader.report.text import of_points, plain, points_text
 from grader.report.words import (
     LONGEST,
+    OUTCOME_MARKS,
+    OUTCOME_WORDS,
+    STATUS_WORDS,
+    by_part,
+    follow_notes,
     is_complete,
+    is_left_out,
+    is_lost,
     isolation_note,
     isolation_warning,
+    item_points,
+    judged_milli,
+    judged_points,
     late_sentence,
     reasons_for_person,
+    sentence,
+    shown_outcome,
     summary,
+    told_student,
     trained_parts,
+    undecided_milli,
 )
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+@cache
+def page_style(*names: str) -> tuple[Markup, str]:
+    """The style sheets beside this file as one, and the policy that allows it and pictures of its own."""
+    style = "".join(_file(name) for name in names)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return Markup(style), _POLICY.format(digest=digest)
+
+
+@cache
+def page_template(name: str) -> Template:
+    """The template beside this file."""
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    filters: dict[str, Callable[..., object]] = {
+        "capitalized": lambda text: text[:1].upper() + text[1:],
+        "data_uri": lambda png: "data:image/png;base64," + base64.b64encode(png).decode(),
+        "made_here": lambda html: Markup(html),  # pieces that `grader.report` itself has made safe
+        "plain": lambda text, kind="message": plain(text, LONGEST[kind]),
+        "points": points_text,
+        "seconds": _seconds,
+        "sentence": sentence,
+        "told": told,
+    }
+    environment.filters |= filters
+    environment.globals |= {
+        "LONGEST": LONGEST,
+        "MARKS": OUTCOME_MARKS,
+        "STATUS": STATUS_WORDS,
+        "WORDS": OUTCOME_WORDS,
+        "by_part": by_part,
+        "follow_notes": follow_notes,
+        "is_left_out": is_left_out,
+        "is_lost": is_lost,
+        "item_points": item_points,
+        "judged_points": judged_points,
+        "judged": judged_milli,
+        "shown_outcome": shown_outcome,
+        "of_points": of_points,
+        "undecided": undecided_milli,
+    }
+    return environment.from_string(_file(name))
+
+
+def _file(name: str) -> str:
+    return files("grader.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
 
 _MOST = 100  # remarks, events or measured numbers shown; all of them are in report.json
 _MOST_ROWS = 32  # of a comparison or a diff
@@ -176,3 +260,36 @@ def commands(report: GradeReport, again: Again | None = None) -> tuple[tuple[str
         ("Judge what this run answered again, under the rubric as it is now", regrade),
         ("Run the notebook again with the same questions", f'make {verb} SUBMISSION={name} OPTIONS="{options}"'),
     )
+
+
+def feedback_html(
+    report: GradeReport,
+    figures: Sequence[Figure] = (),
+    view: NotebookView | None = None,
+    names: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """One self-contained HTML page; `names` are those that the student wrote for each item."""
+    style, policy = page_style("page.css", "feedback.css")
+    beside = marks(report, view.places, names or {}) if view else {}
+    return page_template("feedback.html.j2").render(
+        r=report,
+        figures=[figure for figure in figures if not figure.for_staff],
+        view=view,
+        marks=beside,
+        cell_of={mark.number: cell for cell, here in sorted(beside.items(), reverse=True) for mark in here},
+        style=style,
+        policy=policy,
+        summary=summary(report),
+        told=told_student(report),
+        late=late_sentence(report),
+        open_box=open_box(report),
+        person=PERSON if report.needs_person or any(map(undecided_milli, report.items)) else "",
+        undecided_note=UNDECIDED,
+        lost_checks=_lost_checks,
+    )
+
+
+def _lost_checks(item: ItemVerdict) -> list[tuple[Note, list[CheckVerdict]]]:
+    """What was lost, each reason once, with the checks that give it."""
+    lost = [check for check in item.checks if is_lost(check)]
+    return [(note, [check for check in lost if says(check) == (note.outcome, note.message)]) for note in notes(lost)]

@@ -24,14 +24,14 @@ BATCH = 200  # what a layer gives for so many pictures stays in a processor's ca
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Prediction:
     """What the network says of N pictures."""
 
     labels: NDArray[np.int64]  # (N,), the likeliest class
     features: NDArray[np.float32]  # (N, F), the last hidden layer
 
 
-def judge(images: NDArray[np.float32]) -> Judgement:
+def classify(images: NDArray[np.float32]) -> Prediction:
     """The network has looked at `images` `(N, 1, 28, 28)` float32 in [0, 1]; N may be 0.
 
     The same pictures in the same order give the same numbers on the same machine, with and without a GPU.
@@ -47,7 +47,7 @@ def judge(images: NDArray[np.float32]) -> Judgement:
         part = slice(start, start + BATCH)
         features[part], probabilities = network.run(None, {"x": np.ascontiguousarray(images[part])})
         labels[part] = probabilities.argmax(axis=1)
-    return Judgement(labels, features)
+    return Prediction(labels, features)
 
 
 @lru_cache(maxsize=1)

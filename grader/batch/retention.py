@@ -1,0 +1,220 @@
+"""What is kept of a class and how it goes: evidence pruned, a person forgotten, a copy that anybody may see."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from grader.batch.gradebooks import plain as plain_gradebook
+from grader.batch.history import forget_in_history
+from grader.batch.late import NAME as LATE
+from grader.batch.manifest import Manifest, folder_of, folders, read_manifest, write_manifest
+from grader.batch.page import class_page
+from grader.batch.records import GradebookRow, HandedIn, Student
+from grader.batch.release import ALL, CANVAS, MOODLE
+from grader.batch.released import forget_released
+from grader.batch.results import PAGE, pictures, read_rows, write_results
+from grader.batch.similar import NAME as SIMILAR
+from grader.errors import GraderError, nearest, one_line
+from grader.grading.overrides import NAME as OVERRIDES
+from grader.grading.overrides import names_of
+from grader.grading.regrade import verdicts
+from grader.grading.run_files import EARLIER
+from grader.grading.run_folder import has_report, prune, source_of, stored_report
+from grader.grading.run_place import RUNS
+from grader.records import GradeReport, ItemVerdict
+from grader.report.text import plain
+from grader.rubric import load_rubric
+from grader.store.files import locked, write_atomically
+from grader.store.yaml_files import read_yaml
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PrunedClass:
+    """What came of it."""
+
+    count: int
+    freed_bytes: int
+    left: tuple[str, ...]  # which stay as they are, and why
+
+
+def prune_class(out: Path, say: Say) -> PrunedClass:
+    """No run of the class has evidence any more, but what checks found on it under the rubric as it is now.
+
+    Judged again under the same checks, with other points or thresholds, it comes to the same as before; what would have
+    to look at the evidence says so instead.
+
+    Raises:
+        GraderError: no class was graded there, or another grader is at work.
+    """
+    manifest = read_manifest(out)
+    rubric, exercise = load_rubric(manifest.rubric)
+    count = freed = 0
+    left = []
+    with locked(out):
+        graded = [(one.key, folder) for one, folder in folders(out, manifest) if has_report(folder)]
+        for number, (key, folder) in enumerate(graded, 1):
+            say(f"{number} of {len(graded)}: {plain(key, 60)}")
+            try:
+                verdicts(folder, rubric.for_template(stored_report(folder).template), exercise, keep=True)
+                here = prune(folder) + sum(map(_pruned, sorted((folder / EARLIER).glob("*"))))
+                freed, count = freed + here, count + (here > 0)
+            except (GraderError, OSError) as error:
+                left.append(f"{plain(key, 60)}: {plain(str(error), 200)}")
+    return PrunedClass(count, freed, tuple(left))
+
+
+def _pruned(folder: Path) -> int:
+    """Of a run that was kept of an earlier notebook, which is not judged again."""
+    try:
+        return prune(folder) if folder.is_dir() and not folder.is_symlink() else 0
+    except GraderError:
+        return 0
+
+
+MADE_ANEW = ("grading.log", "workers.log", "slurm", "unpacked", SIMILAR, ALL, MOODLE, CANVAS)  # by later commands
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was removed, and what still names the person."""
+
+    pseudonym: str  # by which the history knows them now
+    left: tuple[str, ...]  # where the grader does not reach
+
+
+def forget(out: Path, student: str) -> Forgotten:
+    """The class's folder knows the person no more, and later runs leave them out.
+
+    Raises:
+        GraderError: nobody there has this name; or a file that is a person's own still has them.
+    """
+    manifest = read_manifest(out)
+    rubric, exercise = load_rubric(manifest.rubric)
+    with locked(out):
+        key, one = _found(manifest, student)
+        ids = {key, student} | ({*one.called} if one else set())
+        if one and one.team:
+            raise GraderError(f"{one_line(student, 60)}: handed in with a team, whose run is the others', too")
+        for name in (OVERRIDES, LATE):
+            told = read_yaml(out / name)
+            entries = told.get("students") or {} if name == LATE else told
+            if named := sorted(ids & set(map(str, entries))):
+                raise GraderError(f"{out / name}: has an entry for {named[0]}; remove it first: that file is yours")
+        pseudonym = f"forgotten-{secrets.token_hex(4)}"
+        left = tuple(_left(manifest, one))
+        forget_in_history(out, key, pseudonym)
+        forget_released(out, key, ids)
+        shutil.rmtree(folder_of(out, key), ignore_errors=True)
+        for name in MADE_ANEW:
+            path = out / name
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        manifest = without(replace(manifest, remarks=(), forgotten=(*manifest.forgotten, *map(_salted, sorted(ids)))))
+        write_manifest(out, manifest)
+        write_results(out, manifest, read_rows(out, manifest), rubric, exercise)
+    return Forgotten(pseudonym, left)
+
+
+def without(manifest: Manifest) -> Manifest:
+    """The class without those who are to be forgotten."""
+
+    def is_there(ids: set[str]) -> bool:
+        return not any(_salted(one, entry.partition(":")[0]) == entry for entry in manifest.forgotten for one in ids)
+
+    handed_in = [one for one in manifest.handed_in if is_there({one.key, *(person.id for person in one.students)})]
+    missing = [person for person in manifest.missing if is_there({person.id})]
+    return replace(manifest, handed_in=tuple(handed_in), missing=tuple(missing))
+
+
+def _salted(name: str, salt: str = "") -> str:
+    """What is kept of a name, so that a later run leaves the person out; it does not say who that is."""
+    salt = salt or secrets.token_hex(8)
+    return f"{salt}:{hashlib.sha256(f'{salt}{name}'.encode()).hexdigest()}"
+
+
+def _found(manifest: Manifest, student: str) -> tuple[str, HandedIn | None]:
+    names = names_of({one.key: one.called for one in manifest.handed_in})
+    missing: dict[str, Student] = {person.id: person for person in manifest.missing}
+    if student in names:
+        return names[student], next(one for one in manifest.handed_in if one.key == names[student])
+    if student in missing:
+        return student, None
+    raise GraderError(f"{one_line(student, 60)!r}: nobody here{nearest(student, [*names, *missing])}")
+
+
+def _left(manifest: Manifest, one: HandedIn | None) -> Iterator[str]:
+    """What still names them, where the grader does not write."""
+    yield f"{manifest.submissions}: what was downloaded"
+    yield "the archives with everybody's feedback were removed, since they had theirs: release again to have them anew"
+    yield "the roster, the course's system, and files that were uploaded or sent"
+    own = str(one.path.resolve()) if one else ""
+    for folder in sorted(RUNS.glob("*")) if own else ():
+        if (source := source_of(folder)) is not None and source.of == own:
+            yield f"{folder}: a run of the same file by itself"
+
+
+def export_anonymous(out: Path, to: Path) -> tuple[Path, ...]:
+    """A new folder holds the class's page and gradebook with numbers for names, in an order drawn anew each time.
+
+    Left out: names, ids, addresses, file names, code, messages, remarks, what persons decided and why, times and
+    devices. A class's points may tell who somebody is to those who know them.
+
+    Raises:
+        GraderError: no class was graded there, or something lies where the folder is to be.
+    """
+    manifest = read_manifest(out)
+    rubric, _ = load_rubric(manifest.rubric)
+    if to.exists():
+        raise GraderError(f"{one_line(str(to), 120)}: exists already; name a new folder")
+    with locked(out):
+        rows = list(read_rows(out, manifest))
+    drawn = pictures(rows)
+    secrets.SystemRandom().shuffle(rows)
+    width = len(str(len(rows)))
+    keys = {row.key: f"s{number:0{width}}" for number, row in enumerate(rows, 1)}
+    made = [_bare(row, keys[row.key]) for row in rows]
+    to.mkdir(parents=True)
+    files = plain_gradebook.files(made, rubric, manifest.gradebook)
+    page = class_page(made, rubric, manifest.title, (), {keys[key]: image for key, image in drawn.items()})
+    for name, content in {**files, PAGE: page.encode()}.items():
+        write_atomically(to / name, content)
+    return tuple(sorted(to.iterdir()))
+
+
+def _bare(row: GradebookRow, key: str) -> GradebookRow:
+    report = None if row.report is None else _report(row.report)
+    return GradebookRow(key, row.state, report=report, excused=row.excused)
+
+
+def _report(report: GradeReport) -> GradeReport:
+    late = None if report.late is None else replace(report.late, handed_in="", deadline="", note="")
+    return replace(
+        report,
+        submission="",
+        device="",
+        remarks=(),
+        events=(),
+        seed="",
+        checksums={},
+        created="",
+        wall_s=0.0,
+        template="",
+        items=_items(report.items),
+        late=late,
+    )
+
+
+def _items(items: Sequence[ItemVerdict]) -> tuple[ItemVerdict, ...]:
+    """Points and outcomes; a person's decision is only marked as one."""
+    bare = []
+    for item in items:
+        checks = tuple(replace(check, message="", hint="", measured={}, level=None) for check in item.checks)
+        override = None if item.override is None else replace(item.override, reason="", by="", when="")
+        bare.append(replace(item, checks=checks, override=override))
+    return tuple(bare)

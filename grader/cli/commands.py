@@ -1,0 +1,276 @@
+"""The verbs for one submission, for this machine and the platform, and for the rubric on trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from grader.cli import completion, options, outcome
+from grader.cli.options import ON_GRADESCOPE, ComponentsOnly, Isolation, Jobs, Json, Parts, Quiet, Replace, Seed
+from grader.cli.outcome import GRADED, LOOK, NOT_GRADED
+from grader.cli.refusals import existing, isolation_of
+from grader.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+Submission = Annotated[
+    Path, typer.Argument(help="the notebook, for instance reference/vae_mnist.ipynb", callback=existing)
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="the run's folder; below runs/, by the notebook's name, if not given", metavar="PATH"),
+]
+
+
+def grade(
+    submission: Submission,
+    rubric: options.Rubric = Path("rubric.yaml"),
+    out: Out = None,
+    seed: Seed = None,
+    components_only: ComponentsOnly = False,
+    parts: Parts = None,
+    isolation: Isolation = "bubblewrap",
+    replace: Replace = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Grades one notebook, training included.
+
+    Two minutes on two cores. The last line is the points; the run's folder has the report as a page and as report.json,
+    and with --json standard output has the same JSON.
+
+    Examples:
+
+      python -m grader grade reference/vae_mnist.ipynb
+
+      python -m grader grade x.ipynb --out runs/x-again --seed 0123456789abcdef0123456789abcdef
+
+      python -m grader grade x.ipynb --json | jq .points
+    """
+    wanted = options.parts_wanted(parts, components_only=components_only)
+    _grade(submission, rubric, out, Screen(quiet, json), seed=seed, parts=wanted, isolation=isolation, replace=replace)
+
+
+def check(
+    submission: Submission,
+    rubric: options.Rubric = Path("rubric.yaml"),
+    out: Out = None,
+    seed: Seed = None,
+    isolation: Isolation = "bubblewrap",
+    replace: Replace = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Tries one notebook's code alone, without training.
+
+    Ten seconds. What needs training is left out of the points. The output is that of grade, in a folder of its own.
+
+    Examples:
+
+      python -m grader check x.ipynb
+
+      python -m grader check x.ipynb --quiet
+    """
+    _grade(submission, rubric, out, Screen(quiet, json), seed=seed, parts=(), isolation=isolation, replace=replace)
+
+
+def _grade(submission: Path, rubric: Path, out: Path | None, screen: Screen, **how: Any) -> None:
+    """The notebook was graded; `how` are the options of `grader.grading.grade.Options`."""
+    from grader.grading.grade import Options, grade
+    from grader.report.report_json import report_json
+    from grader.report.terminal import print_report
+    from grader.report.words import judged_points
+
+    report, folder = grade(submission, rubric, out, Options(**how), screen.say)
+    screen.result(
+        lambda: report_json(report),
+        lambda console: print_report(report, console, folder),
+        lambda: judged_points(report),
+    )
+    raise typer.Exit(LOOK if report.needs_person else GRADED)
+
+
+_isolation = typer.Option(
+    help="bubblewrap, user where the platform forbids namespaces, or none",
+    metavar="NAME",
+    callback=lambda name: isolation_of(name, ON_GRADESCOPE),
+    autocompletion=lambda: list(ON_GRADESCOPE),
+)
+
+
+def doctor(
+    rubric: options.Rubric = Path("rubric.yaml"),
+    isolation: Isolation = "bubblewrap",
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Says whether this machine can grade untrusted notebooks.
+
+    Half a minute: it tries from inside real boxes. Exit code 2 where a promise is broken; each comes with its fix.
+
+    Examples:
+
+      python -m grader doctor
+
+      python -m grader doctor --isolation container --quiet
+    """
+    screen = Screen(quiet, json)
+    screen.say(f"{isolation}: each promise is tried")
+    from grader.doctor.examination import examine
+    from grader.doctor.promises import PromiseState, show, verdict
+
+    found = examine(rubric, isolation, screen.say)
+    screen.result(lambda: outcome.doctor_values(found), lambda console: show(found, console), lambda: verdict(found))
+    raise typer.Exit(NOT_GRADED if any(one.state is PromiseState.BROKEN for one in found) else GRADED)
+
+
+def gradescope(
+    rubric: options.Rubric = Path("rubric.yaml"),
+    out: Annotated[Path, typer.Option(help="the zip to upload", metavar="PATH")] = Path(
+        "runs/gradescope/autograder.zip"
+    ),
+    isolation: Annotated[str, _isolation] = "bubblewrap",
+    pip_options: Annotated[
+        str, typer.Option(help="for pip at set-up, for instance where a CPU build lies", metavar="TEXT")
+    ] = "",
+) -> None:
+    """Writes the zip that Gradescope takes as an autograder.
+
+    Examples:
+
+      python -m grader gradescope
+
+      python -m grader gradescope --isolation user --out autograder.zip
+    """
+    screen = Screen()
+    screen.say(f"{rubric}: reading the course")
+    from grader.gradescope.bundle import write_bundle
+
+    bundle = write_bundle(rubric, out, isolation=isolation, pip_options=pip_options, say=screen.say)
+    typer.echo(f"{bundle.path}: {bundle.size / 1e6:.1f} MB, {len(bundle.files)} files")
+
+
+RUNS = Path("runs")
+
+
+def audit(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="a solution of corpus/; may be repeated", metavar="NAME", autocompletion=completion.solutions
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="the folder for the page and the tables", metavar="PATH")] = Path(
+        "runs/audit"
+    ),
+    rubric: options.Rubric = Path("rubric.yaml"),
+    jobs: Jobs = 2,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option(help="<item>.<check>.<number>=<value>: who would gain or lose; may be repeated", metavar="CHANGE"),
+    ] = None,
+    graded: Annotated[
+        Path, typer.Option(help="with --what-if: the folder of graded submissions", metavar="PATH")
+    ] = RUNS,
+    full: Annotated[bool, typer.Option("--full", help="train every solution: hours the first time")] = False,
+    seeds: Annotated[int, typer.Option(min=0, help="judge each solution with so many seeds instead", metavar="N")] = 0,
+    pairs: Annotated[
+        int,
+        typer.Option(min=0, help="with --full: so many drawn pairs of wrong solutions instead", metavar="N"),
+    ] = 0,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Tries the rubric on right and wrong solutions.
+
+    Each wrong one must lose what it should and nothing else. Components alone, in minutes; with --full every solution
+    is trained. With --what-if nothing is tried: graded submissions are judged again with other numbers, from stored
+    evidence.
+
+    Examples:
+
+      python -m grader audit --only uniform_prior
+
+      python -m grader audit --full --jobs 8
+
+      python -m grader audit --what-if vae.loss.kl_matches_closed_form.min_cosine=0.99 --graded runs/submissions
+    """
+    screen = Screen(quiet, json)
+    if what_if:
+        _what_if(what_if, graded, rubric, out, screen)
+        return
+    screen.say("the solutions of corpus/ are read")
+    from grader.audit import command, page
+    from grader.audit.records import summary
+
+    if seeds:
+        again = command.audit_seeds(only or [], seeds, rubric, out, jobs, screen.say, full=full)
+        count = (again.faults, len(again.found), seeds)
+        screen.result(
+            lambda: outcome.seeds_values(again),
+            lambda console: page.print_seeds(*count, console, again.table),
+            lambda: page.seeds_line(*count),
+        )
+        raise typer.Exit(LOOK if again.faults else GRADED)
+    names = command.drawn_pairs(pairs) if pairs else only or []
+    tried = command.audit_corpus(names, rubric, out, jobs, screen.say, full=full)
+    screen.result(
+        lambda: outcome.audit_values(tried),
+        lambda console: page.print_audit(tried.audit, console, tried.files),
+        lambda: summary(tried.audit),
+    )
+    raise typer.Exit(GRADED if tried.audit.sound else LOOK)
+
+
+def calibrate(
+    rubric: options.Rubric = Path("rubric.yaml"),
+    jobs: Annotated[int, typer.Option(min=1, help="boxes at once, a core each", metavar="N")] = 2,
+    stored: Annotated[bool, typer.Option("--stored", help="only models that were run before")] = False,
+    to_sort: Annotated[
+        Path | None, typer.Option(help="writes strips to be sorted by looking, no more", metavar="DIR")
+    ] = None,
+) -> None:
+    """Measures honest and defective models.
+
+    An hour or two the first time; writes docs/calibration*.
+
+    Examples:
+
+      python -m grader calibrate
+
+      python -m grader calibrate --stored
+    """
+    screen = Screen()
+    screen.say("the models of corpus/ are read")
+    from grader.audit.calibrate import calibrate as measure
+    from grader.audit.calibrate import sheets_to_sort
+
+    if to_sort is not None:
+        for path in sheets_to_sort(rubric, to_sort):
+            typer.echo(path)
+        return
+    faults = measure(rubric, jobs, screen.say, stored=stored)
+    for fault in faults:
+        typer.echo(fault)
+    typer.echo("docs/calibration.md")
+    raise typer.Exit(LOOK if faults else GRADED)
+
+
+def _what_if(texts: list[str], graded: Path, rubric: Path, out: Path, screen: Screen) -> None:
+    """It was shown who would gain or lose what."""
+    if graded != RUNS:
+        existing(graded)
+    screen.say(f"{graded}: looking for graded submissions")
+    from grader.audit import command, page
+
+    supposed = command.ask_what_if(texts, graded, rubric, out, screen.say)
+
+    def show(console: Console) -> None:
+        page.print_shifts(supposed.shifts, supposed.changes, console)
+        console.print(f"File: {supposed.table}", soft_wrap=True, markup=False, highlight=False)
+
+    screen.result(lambda: outcome.what_if_values(supposed), show, lambda: page.shifts_line(supposed.shifts))

@@ -1,0 +1,64 @@
+"""The isolations by name; `none`, which is no isolation at all, is only ever used when asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from pathlib import Path
+
+from grader.errors import BoxError
+from grader.records import Limits
+from grader.sandbox.backend import ENGINE, RUNNER, Backend, Command, Contents, box_environment
+from grader.sandbox.bubblewrap import Bubblewrap
+from grader.sandbox.container import Container
+from grader.sandbox.gpu import environment_in_place, one_gpu
+from grader.sandbox.own_user import OwnUser
+
+
+class Unconfined:
+    """Runs the runner as an ordinary process, for a laptop without Linux: student code reads and changes what you can.
+
+    Every report of such a run says so.
+    """
+
+    name = "none"
+    without: frozenset[str] = frozenset()
+    limits_itself = False
+
+    def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
+        """See `Backend`; the student's home is in a temporary folder, which is removed in the end."""
+        root = Path(tempfile.mkdtemp(prefix="box-"))
+        home = root / "home"
+        home.mkdir()
+        environment = {
+            **box_environment(contents, str(home), str(root), str(root / ".box")),
+            **environment_in_place(one_gpu(limits) if gpu else None),
+        }
+        environment["PATH"] = os.environ.get("PATH", environment["PATH"])
+        arguments = [sys.executable, f"{contents[ENGINE]}/{RUNNER}"]
+        return Command(arguments, environment, end=partial(shutil.rmtree, root, ignore_errors=True))
+
+
+BACKENDS: Mapping[str, Callable[[Collection[Path]], Backend]] = {
+    "bubblewrap": lambda _: Bubblewrap(),
+    "container": lambda _: Container(),
+    "user": lambda private: OwnUser(private=private),
+    "none": lambda _: Unconfined(),
+}
+
+
+def backend_named(name: str, private: Collection[Path] = ()) -> Backend:
+    """The backend of that name, with every layer that it has.
+
+    `private` are folders that no box may read; a backend that shows nothing but a box's contents need not know them.
+
+    Raises:
+        BoxError: for a name that is none, or a backend that this machine lacks.
+    """
+    if name not in BACKENDS:
+        raise BoxError(f"isolation {name!r}: expected one of {', '.join(BACKENDS)}")
+    return BACKENDS[name](private)

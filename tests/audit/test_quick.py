@@ -13,7 +13,7 @@ from grader.audit import corpus, quick
 from grader.audit.quick import quick_results
 from grader.audit.runs import SEED
 from grader.grading.judge import judge
-from grader.grading.run import Case, run_submission, box_pool
+from grader.grading.run import Case, box_pool, run_submission
 from grader.notebook.restore import restore_given
 from grader.records import ItemVerdict
 from grader.rubric import load_rubric

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from grader.rubric import load_rubric
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 PAGES = [page for page in guide_pages() if page != INDEX]
+WRITTEN_BY_USERS = {"overrides.yaml", "late.yaml", "slurm.yaml"}
 LARGEST_PICTURE = 120_000  # bytes
 LONGEST_PAGE = 700  # words
 YAML = [block for page in DOCUMENTS for block in blocks(page) if block.language == "yaml"]
@@ -43,6 +45,17 @@ def test_no_link_is_dead(page: Path) -> None:
         assert link.path.is_relative_to(ROOT), where
         if link.anchor:
             assert link.anchor in {anchor for _, _, anchor in headings(link.path)}, where
+
+
+@pytest.mark.parametrize("page", [page for page in DOCUMENTS if page.name != "CHANGELOG.md"], ids=identity)
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text()
+    named = set(re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|j2|yaml))`", text))
+    there = {path.relative_to(ROOT) for path in ROOT.glob("*.*")}
+    for folder in ("grader", "tests", "corpus", "docs", "benchmarks", "examples"):
+        there |= {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.*")}
+    endings = {"/".join(path.parts[-length:]) for path in there for length in range(1, len(path.parts) + 1)}
+    assert {name for name in named - endings - WRITTEN_BY_USERS if "straight_line" not in name} == set()
 
 
 def test_headings_are_named_as_code_hosts_name_them(tmp_path: Path) -> None:

@@ -88,8 +88,9 @@ test-slurm: setup ## grades a class on a real Slurm of one node, started and sto
 test-long: setup ## every test, also those that train
 	@$(RUN) -m pytest -q -m "not slurm"
 
-lint: $(STAMP) ## ruff, mypy, and vulture, which finds what nothing uses
+lint: $(STAMP) ## ruff, mypy, vulture, which finds what nothing uses, and the order of the rooms
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check --quiet . && $(RUN) -m mypy && $(RUN) -m vulture
+	@$(VENV)/bin/lint-imports --no-cache --no-logo
 
 template: $(STAMP) ## student_template/ from reference/
 	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb

@@ -1,14 +1,12 @@
-"""The shape of the package: who may import whom, what may never appear, and that every number is in the rubric.
+"""The shape of the package: what may never appear, its picture, and that every number is in the rubric.
 
-`FLOORS` is the one place that says which file stands on which floor: a file imports lower floors, its own folder, and
-nothing else of the grader. A new file belongs to a floor or this test fails.
+Which room may import which stands in pyproject.toml, and `make lint` holds the imports to it.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
-import itertools
 import re
 import subprocess
 from collections.abc import Iterator
@@ -16,30 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from docs.making.architecture import PICTURE, draw, picture, without_implied
 from grader.checks import Check
 from grader.exercises.vae_mnist.checks import CHECKS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "grader"
 
-FLOORS: tuple[tuple[str, ...], ...] = (
-    ("", "errors"),
-    ("store",),
-    ("records",),
-    ("checks", "notebook"),
-    ("evidence",),
-    ("exercise", "report", "sandbox"),
-    ("rubric",),
-    ("grading",),
-    ("audit", "batch", "doctor", "skeleton"),
-    ("gradescope",),
-    ("cli",),
-    ("__main__",),
-)
-# Runs beside the student's code, in a box: it imports nothing of the grader, and everybody may read its wire format.
-IN_BOX = "sandbox.in_box"
-WING = "exercises"  # questions, checks and pictures of one exercise: stands beside the floors from `exercise` up
-WING_IMPORTS = frozenset({"errors", "store", "records", "checks", "evidence", "exercise", WING})
 FORBIDDEN = re.compile(
     r"\b(pickle|dill|joblib|cloudpickle|marshal|shelve)\b|torch\.load\(|(?<![\w.])eval\(|allow_pickle|shell=True|os\.system\("
 )
@@ -50,7 +31,6 @@ HOSTS = re.compile(
 HOMES = re.compile(r"(?<![\w.])/(?:home|Users)/(?!student\b)\w+|(?<![\w.])/root\b|/work/")
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 
 def name_of(path: Path) -> str:
@@ -91,37 +71,25 @@ def identity(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=identity)
-def test_a_file_imports_lower_floors_or_its_own_folder(path: Path) -> None:
-    unit = unit_of(name_of(path))
-    if in_box(path):
-        assert list(imports(path)) == []
-    elif unit == WING:
-        own = ".".join(name_of(path).split(".")[:2])
-        for name in imports(path):
-            allowed = any(name == known or name.startswith(f"{known}.") for known in WING_IMPORTS)
-            assert allowed, name
-            assert unit_of(name) != WING or name.startswith(own) or own == WING, f"{name} is another exercise's"
-    else:
-        assert unit in FLOOR_OF, f"{identity(path)}: give it a floor in {Path(__file__).name}"
-        for name in imports(path):
-            if name.startswith(IN_BOX):
-                continue
-            other = unit_of(name)
-            assert other != WING, f"the engine names an exercise: {name}"
-            other = other if other in FLOOR_OF else ""  # `from grader import __version__`
-            assert other == unit or FLOOR_OF[other] < FLOOR_OF[unit], f"{unit} (below) imports {name}"
+@pytest.mark.parametrize("path", [path for path in SOURCES if in_box(path)], ids=identity)
+def test_what_runs_beside_student_code_imports_nothing_of_the_grader(path: Path) -> None:
+    assert list(imports(path)) == []
 
 
-def test_every_floor_is_of_something() -> None:
-    units = {unit_of(name_of(path)) for path in SOURCES} - {WING}
-    assert set(FLOOR_OF) <= units
-    assert len(set(itertools.chain(*FLOORS))) == sum(map(len, FLOORS))
+def test_the_picture_is_of_the_code_as_it_is() -> None:
+    assert PICTURE.read_text() == picture(), "run `.venv/bin/python -m docs.making.architecture`"
+
+
+def test_a_new_import_changes_the_picture_and_an_implied_one_does_not() -> None:
+    edges = {("a", "b"), ("b", "c")}
+    assert without_implied(edges | {("a", "c")}) == edges
+    rows, words = [["a"], ["b"], ["c"]], dict.fromkeys("abc", "words")
+    assert draw(rows, edges, words) != draw(rows, {("a", "b")}, words)
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if not in_box(path)], ids=identity)
 def test_only_the_rubric_names_an_exercise(path: Path) -> None:
-    if unit_of(name_of(path)) != WING:
+    if unit_of(name_of(path)) != "exercises":
         assert not re.search(r"vae_mnist(?!\.ipynb)", code_of(path))  # an example's file name is none
 
 

@@ -1,0 +1,1 @@
+"""A student's notebook read, matched with its template and restored; and the template made from the reference."""

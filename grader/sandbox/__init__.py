@@ -1,0 +1,1 @@
+"""How student code is isolated: boxes built, supervised, limited and ended."""

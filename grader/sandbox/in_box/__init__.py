@@ -1,0 +1,1 @@
+"""All that runs beside student code, in the box: the standard library and Jupyter alone, nothing of the grader."""

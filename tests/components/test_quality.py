@@ -287,7 +287,7 @@ def test_draws_in_black_and_white_are_not_judged_by_their_looks() -> None:
 
 def test_a_set_of_pictures_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[int] = []
-    judge = pictures.judge
+    judge = pictures.classify
 
     def counting(images: Array, **more: str) -> pictures.Prediction:
         looked.append(len(images))

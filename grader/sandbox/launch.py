@@ -63,9 +63,8 @@ def main() -> None:
 
 def stay_together(supervisor: int) -> None:
     """This process dies with its supervisor from now on, not only once the box is built; its orphans stay below it."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    end_with_parent()
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     if os.getppid() != supervisor:  # it died before we asked
         os._exit(1)
 
@@ -119,9 +118,8 @@ def started(act: Callable[[], None]) -> int:
 
 def stand_still() -> None:
     """This process waits until its parent, who may look at it, lets it go on; it dies with its parent."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    prctl(PR_SET_DUMPABLE, 1)
+    end_with_parent()
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
@@ -170,7 +168,7 @@ def stand_guard(supervisor: int, user: int | None, folder: str, shared: list[str
         os.dup2(nothing, number)
     status = 1 << 8  # of a process that ended with 1: so does this, where it is ended before it sees the child's end
     try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        end_with_parent(signal.SIGTERM)
         ended = 0
         while ended != child and os.getppid() == supervisor:
             ended, status = os.wait()
@@ -264,21 +262,21 @@ def give_up(
     os.umask(0o077)
     if tasks is not None:
         resource.setrlimit(resource.RLIMIT_NPROC, (tasks, tasks))
-    libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     if id is not None:
         for power in range(LAST_CAP + 1):  # those that the kernel has not are refused
-            libc.prctl(PR_CAPBSET_DROP, power, 0, 0, 0)
+            prctl(PR_CAPBSET_DROP, power)
         become(id)
     must(libc.capset(struct.pack("=Ii", CAP_VERSION, 0), bytes(24)), "the powers cannot be given up")
     die_with_parent(parent)  # whoever becomes another user is asked anew
-    must(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "new powers cannot be forbidden")
+    must(prctl(PR_SET_NO_NEW_PRIVS, 1), "new powers cannot be forbidden")
     if landlock is not None:
         must(libc.syscall(LANDLOCK_RESTRICT, landlock, 0), "Landlock was refused")
         os.close(landlock)
     if filter is not None:
         steps = ctypes.create_string_buffer(bytes.fromhex(filter))
         program = struct.pack("@HP", (len(steps) - 1) // 8, ctypes.addressof(steps))
-        must(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0), "the filter was refused")
+        must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program), "the filter was refused")
 
 
 def open_rules(libc: ctypes.CDLL, ruleset: str | None, rules: list[tuple[str, int]]) -> int | None:
@@ -304,9 +302,19 @@ def become(user: int) -> None:
 
 def die_with_parent(parent: int) -> None:
     """This process dies with its parent, which was that one a moment ago."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent()
     if os.getppid() != parent:
         os._exit(1)
+
+
+def end_with_parent(by: int = signal.SIGKILL) -> None:
+    """From now on the kernel sends this process the signal as soon as its parent ends; on Linux alone."""
+    prctl(PR_SET_PDEATHSIG, by)
+
+
+def prctl(request: int, argument: int, address: bytes | int = 0) -> int:
+    """The kernel's answer to a request of this process about itself; below 0 where it was refused: see prctl(2)."""
+    return int(ctypes.CDLL(None, use_errno=True).prctl(request, argument, address, 0, 0))
 
 
 def must(result: int, refused: str) -> int:

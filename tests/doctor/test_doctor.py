@@ -210,7 +210,7 @@ def test_without_isolation_the_doctor_says_so_and_tries_nothing(
 
 
 def test_a_box_that_does_not_start_is_said_with_its_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grader.doctor.examination.ENGINE_FOLDER", tmp_path)
+    monkeypatch.setattr("grader.doctor.boxes.ENGINE_FOLDER", tmp_path)
     (one,) = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
     assert one.state is PromiseState.BROKEN
     assert one.found.startswith("the box did not start")

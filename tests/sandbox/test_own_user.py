@@ -23,7 +23,7 @@ from small_box import kept
 from test_layers import ACTIONS, READ_OWN, Action, stops
 
 from grader.records import AS_GRADER, Status
-from grader.sandbox import landlock, own_user, traces
+from grader.sandbox import landlock, own_user
 from grader.sandbox.another_user import COUNT, FIRST
 from grader.sandbox.in_box.frames import Address
 from grader.sandbox.isolation import backend_named
@@ -161,7 +161,7 @@ def test_no_object_that_the_whole_machine_shares_can_be_made() -> None:
 def test_what_is_made_without_the_filter_is_removed() -> None:
     made = told(SHARED_OBJECTS, "seccomp")
     assert "through" in (made["shm"], made["sem"], made["msg"])
-    for kind in traces.OBJECTS:
+    for kind in own_user.OBJECTS:
         rows = Path("/proc/sysvipc", kind).read_text().splitlines()[1:]
         assert [row for row in rows if row.split()[0] == "77"] == []
     assert not Path("/dev/mqueue/left").exists()
@@ -409,7 +409,7 @@ def test_what_its_files_take_together_is_bounded(monkeypatch: pytest.MonkeyPatch
     for script in (much, NAMELESS, *([SHARED_MEMORY] if AS_ROOT else [])):
         run = kept(script, backend=OwnUser(), disk_mb=20)
         assert (run.status, run.event) == ended, script
-    monkeypatch.setattr(traces, "MAX_FILES", 1000)
+    monkeypatch.setattr(own_user, "MAX_FILES", 1000)
     monkeypatch.setattr("grader.sandbox.resource_monitor.MAX_FILES", 1000)
     run = kept(MANY.replace("COUNT", "1500").replace("SIZE", "0"), backend=OwnUser(), disk_mb=20)
     assert (run.status, run.event) == (Status.KILLED, "the run was ended: it made more than 1000 files")
@@ -417,7 +417,7 @@ def test_what_its_files_take_together_is_bounded(monkeypatch: pytest.MonkeyPatch
 
 def test_files_hidden_deeper_than_a_path_can_say_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     deep = "os.chdir(os.environ['HOME'])\nfor _ in range(30):\n    os.mkdir('d' * 200)\n    os.chdir('d' * 200)\n"
-    monkeypatch.setattr(traces, "MAX_FILES", 1000)
+    monkeypatch.setattr(own_user, "MAX_FILES", 1000)
     monkeypatch.setattr("grader.sandbox.resource_monitor.MAX_FILES", 1000)
     assert "more than 1000 files" in kept(deep + "time.sleep(2)\ntell(1)", backend=OwnUser()).event
 

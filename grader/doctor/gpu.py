@@ -17,7 +17,7 @@ from grader.sandbox.gpu import (
     DEVICES,
     FOLDERS,
     LIBRARY,
-    SEARCHED,
+    LIBRARY_PATH,
     VISIBLE,
     cuda_driver,
     gpus,
@@ -35,7 +35,7 @@ _MAKE_NODES = "as root: `nvidia-modprobe -u -c 0`, or run `nvidia-smi` once; in 
 _REFUSED = "report this line; `nvidia-smi` working outside, it is the box; --isolation container may do"
 # What cuInit answers, from the documentation of CUDA's driver API.
 _REFUSALS = {
-    34: ("the library is CUDA's stub, not the driver's", f"take the stubs' folder out of {SEARCHED}"),
+    34: ("the library is CUDA's stub, not the driver's", f"take the stubs' folder out of {LIBRARY_PATH}"),
     100: ("the driver finds no GPU that it may use", f"look at {VISIBLE} and at the rights of /dev/nvidia*"),
     304: ("something that the driver needs is kept from it, such as /sys or the names of its threads", _REFUSED),
     803: ("library and kernel module of the driver are of different versions", "restart the machine after the update"),
@@ -124,8 +124,8 @@ def _why_not(machine: Outside, told: Mapping[str, Any]) -> tuple[str, str]:
     if not told.get("cuda"):
         return f"PyTorch {torch} is a build for the CPU", "install a build of PyTorch with CUDA"
     if not machine.library:
-        looked = f"{LIBRARY} is neither in {SEARCHED}, nor known to `ldconfig -p`, nor in {', '.join(FOLDERS)}"
-        return looked, f"install the driver's libraries, or name their folder in {SEARCHED}"
+        looked = f"{LIBRARY} is neither in {LIBRARY_PATH}, nor known to `ldconfig -p`, nor in {', '.join(FOLDERS)}"
+        return looked, f"install the driver's libraries, or name their folder in {LIBRARY_PATH}"
     if init is None:
         return f"{LIBRARY} of {machine.library} does not load: {plain(str(told.get('library')), 150)}", _REPORT
     if machine.missing:

@@ -48,7 +48,7 @@ def machine(
     monkeypatch.setattr(gpu, "OF_DRIVER", told)
     monkeypatch.setattr(gpu, "FOLDERS", (str(folder / "known"),))
     monkeypatch.delenv(gpu.VISIBLE, raising=False)
-    monkeypatch.delenv(gpu.SEARCHED, raising=False)
+    monkeypatch.delenv(gpu.LIBRARY_PATH, raising=False)
     if str(folder) not in os.environ["PATH"].split(os.pathsep):
         monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
     return devices

@@ -29,14 +29,15 @@ from grader.sandbox.in_box.frames import Address
 from grader.sandbox.isolation import backend_named
 from grader.sandbox.kernel_limits import Cgroups
 from grader.sandbox.launch import processes_of, statuses
-from grader.sandbox.layers import LAYERS_ALONE, missing_here
+from grader.sandbox.layers import LAYERS_WITHOUT_NAMESPACES, missing_here
 from grader.sandbox.own_user import OwnUser
 
 pytestmark = pytest.mark.usefixtures("own_user")
 OFFERED = landlock.version()
 SECRET = "a secret of the course's"
 needs_root = pytest.mark.skipif(not AS_ROOT, reason="only root can give a box a user of its own")
-needs_landlock = pytest.mark.skipif(OFFERED < own_user.ENOUGH, reason="this kernel's Landlock is too old, or off")
+old_landlock = OFFERED < own_user.LEAST_LANDLOCK
+needs_landlock = pytest.mark.skipif(old_landlock, reason="this kernel's Landlock is too old, or off")
 needs_scopes = pytest.mark.skipif(OFFERED < 6, reason="this kernel's Landlock knows no scopes")
 
 
@@ -84,12 +85,12 @@ def outcome(script: str, known: dict[str, str], *without: str) -> str:
 
 
 def test_every_layer_is_tried() -> None:
-    assert list(ALONE) == list(LAYERS_ALONE)
+    assert list(ALONE) == list(LAYERS_WITHOUT_NAMESPACES)
 
 
 @needs_landlock
 @pytest.mark.usefixtures("no_secrets")
-@pytest.mark.parametrize("layer", LAYERS_ALONE)
+@pytest.mark.parametrize("layer", LAYERS_WITHOUT_NAMESPACES)
 def test_what_a_layer_stops_goes_through_without_it_or_runs_into_the_next(
     layer: str, places: dict[str, str], for_everybody: Path
 ) -> None:
@@ -141,7 +142,7 @@ def test_without_the_filter_landlock_still_refuses_tcp(places: dict[str, str]) -
     connect = "tell(tried(lambda: socket.create_connection(('127.0.0.1', PORT), 5).close()))"
     connect = connect.replace("PORT", places["PORT"])
     assert told(connect, "seccomp")[0] == "refused"
-    assert told(connect, "seccomp", offered=own_user.ENOUGH)[0] == "through"
+    assert told(connect, "seccomp", offered=own_user.LEAST_LANDLOCK)[0] == "through"
 
 
 SHARED_OBJECTS = """
@@ -221,7 +222,7 @@ def test_files_that_every_user_may_read_and_write_are_out_of_reach(for_everybody
 @needs_landlock
 @pytest.mark.parametrize("offered", [1, 2, 3, 4, 5, 6])
 def test_an_older_landlock_keeps_what_it_can_and_lets_honest_code_run(offered: int, for_everybody: Path) -> None:
-    if offered > OFFERED or (offered < own_user.ENOUGH and not AS_ROOT):
+    if offered > OFFERED or (offered < own_user.LEAST_LANDLOCK and not AS_ROOT):
         pytest.skip("this kernel does not offer it, or the account needs more of it")
     own = "os.mkdir(os.environ['HOME'] + '/a'), open(os.environ['HOME'] + '/x', 'w').close(), "
     own += "os.rename(os.environ['HOME'] + '/x', os.environ['HOME'] + '/a/x')"

@@ -96,14 +96,14 @@ def test_a_box_whose_user_is_root_outside_is_found(without: tuple[str, ...]) -> 
     told = cells.first_box({}, gpu=False)["powers"]
     for absent, state in ((without, PromiseState.BROKEN), ((), PromiseState.HOLDS)):
         box = run_box(Bubblewrap(absent), {"powers": told})
-        assert states(promises.settings(box.cells["powers"].told)) == {"kernel settings": state}
+        assert states(promises.settings(box.cells["powers"].answers)) == {"kernel settings": state}
 
 
 def test_a_box_that_chooses_its_cores_is_found(all_cores: set[int]) -> None:
     if len(all_cores) < 2 or missing_here().get("seccomp"):
         pytest.skip("there is no core to choose, or no filter")
     told = cells.first_box({}, gpu=False)["powers"]
-    found = promises.filtered(run_box(Bubblewrap(("seccomp",)), {"powers": told}).cells["powers"].told, "")
+    found = promises.filtered(run_box(Bubblewrap(("seccomp",)), {"powers": told}).cells["powers"].answers, "")
     assert states(found) == {"system calls filtered": PromiseState.BROKEN, "cores of a box": PromiseState.BROKEN}
 
 
@@ -170,15 +170,15 @@ def test_the_screen_gives_each_fix_and_ends_with_the_verdict() -> None:
 
 def test_the_hosts_listeners_hear_who_gets_through() -> None:
     with host({}) as outside:
-        with socket.create_connection(("127.0.0.1", int(str(outside.told["tcp"]))), 5):
+        with socket.create_connection(("127.0.0.1", int(str(outside.inputs["tcp"]))), 5):
             pass
         with socket.socket(socket.AF_UNIX) as plug:
-            plug.connect(str(outside.told["socket_file"]))
+            plug.connect(str(outside.inputs["socket_file"]))
         for _ in range(100):
-            if len(outside.heard) == 2:
+            if len(outside.reached_listeners) == 2:
                 break
             time.sleep(0.05)
-    assert sorted(outside.heard) == ["socket_file", "tcp"]
+    assert sorted(outside.reached_listeners) == ["socket_file", "tcp"]
 
 
 def test_this_machine_keeps_its_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,9 @@ FAILS = {key: value for key, value in WORKS.items() if key != "right"} | {"name"
 
 
 def test_a_right_product_names_the_device() -> None:
-    one = gpu.finding(THERE, WORKS)
+    one = gpu.promise(THERE, WORKS)
     assert (one.state, one.found) == (PromiseState.HOLDS, "H100, CUDA 13.2: a product is right")
-    many = gpu.finding(replace(THERE, usable=4), WORKS)
+    many = gpu.promise(replace(THERE, usable=4), WORKS)
     assert many.found.endswith("; 4 may be used, and each box sees one")
 
 
@@ -83,7 +83,7 @@ def test_a_right_product_names_the_device() -> None:
 def test_each_reason_is_said_with_its_fix(
     machine: Outside, told: dict[str, object], says: str, state: PromiseState
 ) -> None:
-    one = gpu.finding(machine, told)
+    one = gpu.promise(machine, told)
     assert says in one.found
     assert one.state is state
     assert bool(one.fix) is (state is PromiseState.WEAK)
@@ -103,9 +103,9 @@ def test_what_hangs_on_the_bus_is_counted(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_cell_answers_in_a_box_that_has_no_gpu() -> None:
     cell = cells.first_box({}, gpu=True)["gpu"]
-    told = run_box(Bubblewrap(), {"gpu": cell}).cells["gpu"].told
+    told = run_box(Bubblewrap(), {"gpu": cell}).cells["gpu"].answers
     assert set(told) >= {"init", "driver", "torch", "cuda", "error"}
     assert "right" not in told
-    one = gpu.finding(THERE, told)
+    one = gpu.promise(THERE, told)
     assert one.state is PromiseState.WEAK
     assert one.found.startswith("the box cannot use it, so notebooks run on the CPU: ")

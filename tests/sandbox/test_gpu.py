@@ -373,7 +373,7 @@ def test_a_box_loads_a_library_that_only_the_caller_knew(tmp_path: Path, monkeyp
         "import ctypes, json, os\nctypes.CDLL('libcuda.so.1')\nprint(json.dumps({'seen': os.listdir('/box/cuda')}))"
     )
     box = run_box(Bubblewrap(), {"look": source}, gpu=True)
-    assert box.cells["look"].told == {"seen": ["libcuda.so.1"]}, box.kept
+    assert box.cells["look"].answers == {"seen": ["libcuda.so.1"]}, box.result
 
 
 def test_a_box_with_a_gpu_names_its_threads_and_opens_no_setting_of_the_kernel(
@@ -393,5 +393,5 @@ print(json.dumps({"name": open(path).read().strip()}))
 over.set()
 """
     box = run_box(Bubblewrap(), {"name": name, "powers": cells.first_box({}, gpu=True)["powers"]}, gpu=True)
-    assert box.cells["name"].told == {"name": "cuda00001"}
-    assert [one.state for one in settings(box.cells["powers"].told)] == [PromiseState.HOLDS]
+    assert box.cells["name"].answers == {"name": "cuda00001"}
+    assert [one.state for one in settings(box.cells["powers"].answers)] == [PromiseState.HOLDS]

@@ -179,7 +179,7 @@ print(json.dumps({{"left": True}}))
 _FLOOD = "print('x' * 20_000_000)"
 _BUSY = "while True: pass"
 _STUBBORN = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
-_HOARD = "hoard = []\nwhile True: hoard.append(bytearray(10_000_000))"
+_MEMORY = "blocks = []\nwhile True: blocks.append(bytearray(10_000_000))"
 
 _LOOKS = {"network": _NETWORK, "sight": _SIGHT, "powers": _POWERS, "disk": _DISK, "files": _FILES, "daemon": _DAEMON}
 _ENDING = {"flood": _FLOOD, "busy": _BUSY, "stubborn": _STUBBORN}
@@ -191,10 +191,10 @@ def first_box(inputs: Mapping[str, object], *, gpu: bool) -> dict[str, str]:
     return {name: _with(inputs, source) for name, source in looks.items()} | _ENDING
 
 
-def hungry_boxes(inputs: Mapping[str, object]) -> dict[str, dict[str, str]]:
-    """Cells for boxes of their own: what eats until its box is ended, or part of it."""
+def exhausting_boxes(inputs: Mapping[str, object]) -> dict[str, dict[str, str]]:
+    """Cells for boxes of their own: each uses up one thing until its box is ended, or part of it."""
     forks = {"processes": _with(inputs, _PROCESSES), "bomb": _with(inputs, _BOMB)}
-    return {"memory": {"memory": _HOARD}, "processes": forks, "wall": {"wall": _BUSY}}
+    return {"memory": {"memory": _MEMORY}, "processes": forks, "wall": {"wall": _BUSY}}
 
 
 def _with(inputs: Mapping[str, object], source: str) -> str:

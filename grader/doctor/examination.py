@@ -77,27 +77,27 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Promise]:
         results += promises.filtered(box.cells["powers"].answers, missing_here().get("seccomp", ""))
     results += promises.disk_and_files(box.cells["disk"].answers, box.cells["files"].answers, OPEN_FILES)
     results += promises.endings(box)
-    results += _hungry(backend, inputs, say)
+    results += _resource_limits(backend, inputs, say)
     results.append(promises.nothing_left(processes_left(), groups_left()))
     results.append(on_gpu.promise(on_gpu.outside(), box.cells["gpu"].answers if gpu else {}))
     say("what grading needs besides a box")
     return [*results, *_prepared(rubric_path, say)]
 
 
-def _hungry(backend: Backend, inputs: Mapping[str, object], say: Say) -> list[Promise]:
-    """What the boxes that eat end with; each is a box of its own."""
-    sources = cells.hungry_boxes(inputs)
+def _resource_limits(backend: Backend, inputs: Mapping[str, object], say: Say) -> list[Promise]:
+    """Whether memory, processes and time are limited, each tried in a box of its own."""
+    sources = cells.exhausting_boxes(inputs)
     say("a box that hoards memory")
-    hoarder = run_box(backend, sources["memory"], replace(LIMITS, memory_mb=MEMORY_MB, cell_s=120))
+    memory_box = run_box(backend, sources["memory"], replace(LIMITS, memory_mb=MEMORY_MB, cell_s=120))
     say("a box that starts processes")
     forks = replace(LIMITS, processes=MOST_PROCESSES)
-    forker = run_box(backend, sources["processes"], forks)
+    process_box = run_box(backend, sources["processes"], forks)
     say("a box that never ends")
-    endless = run_box(backend, sources["wall"], replace(LIMITS, wall_s=WALL_S))
+    endless_box = run_box(backend, sources["wall"], replace(LIMITS, wall_s=WALL_S))
     return [
-        promises.memory(hoarder, missing_here().get("cgroups", "")),
-        *promises.processes(forker, MOST_PROCESSES),
-        promises.wall_time(endless),
+        promises.memory(memory_box, missing_here().get("cgroups", "")),
+        *promises.processes(process_box, MOST_PROCESSES),
+        promises.wall_time(endless_box),
     ]
 
 

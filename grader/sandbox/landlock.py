@@ -1,6 +1,6 @@
 """Landlock's words: what a process may still do with files once it has restricted itself, which needs no privilege.
 
-`launch.open_rules` makes the calls; here is what it is told. Each version of the kernel's interface can forbid more:
+`launch.open_rules` makes the calls; here is what it passes on. Each version of the kernel's interface can forbid more:
 
 | version | since Linux | more that can be forbidden |
 | --- | --- | --- |

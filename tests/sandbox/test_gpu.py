@@ -171,7 +171,7 @@ def test_what_trained_on_a_card_says_which(tmp_path: Path, monkeypatch: pytest.M
 
 
 class Boxes:
-    """A supply, as far as a remark looks at it."""
+    """A box pool, as far as a remark looks at it."""
 
     has_gpu = True
 

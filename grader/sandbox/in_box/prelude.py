@@ -29,22 +29,22 @@ class _Keyboard:
     """
 
     answers, errors, interrupts = 100, 1000, 10_000
-    asked = 0
+    questions = 0
 
     def begin(self, *_):
-        self.asked = 0
+        self.questions = 0
 
     def input(self, prompt="", *_, show=print, **__):
         show(prompt)
         return self.getpass()
 
     def getpass(self, *_, **__):
-        self.asked += 1
-        if self.asked > self.interrupts:
+        self.questions += 1
+        if self.questions > self.interrupts:
             self.end()
-        if self.asked > self.errors:
+        if self.questions > self.errors:
             raise KeyboardInterrupt(f"asked for input more than {self.errors} times, and there is none")
-        if self.asked > self.answers:
+        if self.questions > self.answers:
             raise EOFError(f"asked for input more than {self.answers} times, and there is none")
         return ""
 

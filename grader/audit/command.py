@@ -17,7 +17,7 @@ from grader.audit.matrix import audit
 from grader.audit.page import audit_csv, audit_html, levels_of
 from grader.audit.problems import answers_of
 from grader.audit.quick import Results, quick_results
-from grader.audit.records import Audit
+from grader.audit.result import Audit
 from grader.audit.runs import SEED, planned, run_all
 from grader.audit.whatif import (
     Change,

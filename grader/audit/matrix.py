@@ -12,7 +12,7 @@ from grader.audit.calibration import Margin
 from grader.audit.corpus import BOTH, REFERENCE, Solution, entry, solutions
 from grader.audit.pairs import pairs_that_paid, paying_pairs
 from grader.audit.problems import notes_of, pair_notes, pair_troubles, troubles_of
-from grader.audit.records import Audit, CheckUse, ItemUse, Loss, SolutionRow, SolutionState, Square
+from grader.audit.result import Audit, CheckUse, ItemUse, Loss, SolutionRow, SolutionState, Square
 from grader.exercise import Exercise, ItemSpec
 from grader.grading.follow_through import share
 from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Outcome, Rubric, RubricItem

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from grader.audit.problems import HEADINGS
-from grader.audit.records import (
+from grader.audit.result import (
     MARKS,
     MEANINGS,
     Audit,

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from grader.audit.pairs import Pair
-from grader.audit.records import ItemUse, Loss, SolutionRow, SolutionState, Trouble
+from grader.audit.result import ItemUse, Loss, SolutionRow, SolutionState, Trouble
 from grader.notebook.template import solution_regions
 from grader.records import ItemVerdict, Notebook, Rubric
 from grader.report.text import points_text

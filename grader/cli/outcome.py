@@ -142,7 +142,7 @@ def doctor_values(found: Sequence[Promise]) -> Values:
 
 def audit_values(tried: Tried) -> Values:
     """Whether the rubric holds, and what each solution lost."""
-    from grader.audit.records import summary
+    from grader.audit.result import summary
 
     made = tried.audit
     return {

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from grader.audit.corpus import Solution
 from grader.audit.matrix import audit
-from grader.audit.records import Audit
+from grader.audit.result import Audit
 from grader.checks import check
 from grader.exercise import Exercise
 from grader.records import (

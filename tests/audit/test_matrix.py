@@ -9,7 +9,7 @@ from audit_samples import EXERCISE, LEFT, audited, rubric, verdicts, wrong
 from grader.audit.calibration import Margin
 from grader.audit.corpus import Solution
 from grader.audit.matrix import audit
-from grader.audit.records import Audit, SolutionState
+from grader.audit.result import Audit, SolutionState
 from grader.records import Outcome
 
 

@@ -13,7 +13,7 @@ from grader.audit import corpus
 from grader.audit.corpus import REFERENCE
 from grader.audit.matrix import audit
 from grader.audit.pairs import Pair, pairs_that_paid, paying_pairs
-from grader.audit.records import Audit
+from grader.audit.result import Audit
 from grader.exercise import Exercise, ItemSpec
 from grader.records import FollowThrough, ItemVerdict
 

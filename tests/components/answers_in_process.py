@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.exercises.vae_mnist.in_box.asking import NoAnswer
+from grader.exercises.vae_mnist.in_box.notebook_objects import NoAnswer
 from grader.exercises.vae_mnist.in_box.probe import STAGES
 from grader.records import Address, Array, Blame, Fault, Stage
 

@@ -11,7 +11,7 @@ from grading import graded, lost
 
 from grader.audit import corpus
 from grader.exercises.vae_mnist.in_box import interface
-from grader.exercises.vae_mnist.in_box.asking import PARTS
+from grader.exercises.vae_mnist.in_box.notebook_objects import PARTS
 from grader.exercises.vae_mnist.in_box.own_model import toy_of
 from grader.exercises.vae_mnist.in_box.training import our_loss
 from grader.exercises.vae_mnist.plugin import STAND_IN

@@ -12,7 +12,7 @@ from PIL import Image
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist import figures
-from grader.exercises.vae_mnist.checks import real
+from grader.exercises.vae_mnist.checks import real_digits
 from grader.exercises.vae_mnist.copies import copy_bank
 from grader.exercises.vae_mnist.figures import codes, drawing, losses, reconstructions, samples
 from grader.exercises.vae_mnist.figures.drawing import reference
@@ -31,13 +31,13 @@ NUMBERS = np.random.default_rng(3)
 
 @pytest.fixture(autouse=True)
 def _small_bank(monkeypatch: pytest.MonkeyPatch) -> None:
-    bank = copy_bank(real.mnist().train_images[:200])
-    monkeypatch.setattr(real, "training_bank", lambda: bank)
+    bank = copy_bank(real_digits.mnist().train_images[:200])
+    monkeypatch.setattr(real_digits, "training_bank", lambda: bank)
 
 
 def evidence(*parts: str, count: int = COUNT) -> Evidence:
     """Models that draw real digits as asked and reconstruct well."""
-    images, labels = real.digits()
+    images, labels = real_digits.digits()
     questions: dict[str, Array] = {}
     answers: dict[str, Array] = {}
     for part in parts or figures.PICTURES:
@@ -122,14 +122,14 @@ def test_the_worst_reconstruction_of_each_digit_is_found() -> None:
         spoilt[row] = 1 - x[row]
     assert reconstructions.worst_rows(reconstructions.errors_of(x, spoilt), y) == rows
     assert reconstructions.errors_of(x, x).max() == 0
-    even = np.broadcast_to(real.mean_image(), x.shape)
+    even = np.broadcast_to(real_digits.mean_image(), x.shape)
     assert reconstructions.errors_of(x, even) == pytest.approx(1, abs=1e-4)
     assert "an error of 9.99" in by_id(with_answer(good, "quality.vae/here/images", 1 - x))["vae-worst"].alt
 
 
 def test_copies_stand_framed_above_their_originals() -> None:
     good = evidence("cvae")
-    copies = real.mnist().train_images[:COUNT, None].astype(np.float32) / 255
+    copies = real_digits.mnist().train_images[:COUNT, None].astype(np.float32) / 255
     copied = by_id(with_answer(good, "quality.cvae/samples/images", copies))["cvae-nearest"]
     assert f"so are {COUNT} of {COUNT}." in copied.caption
     assert orange(copied) > 1000

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from asked_here import answers_of
+from answers_in_process import answers_of
 from grading import RUBRIC as RUBRIC_FILE
 
 from grader.exercises.vae_mnist import in_box

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from asked_here import answers_of
+from answers_in_process import answers_of
 from grading import graded
 
 from grader.audit import corpus
-from grader.exercises.vae_mnist import by_toys
-from grader.exercises.vae_mnist.by_toys import SAMPLING, TRAINING, Asked
-from grader.exercises.vae_mnist.in_box.asking import PARTS, NoAnswer
+from grader.exercises.vae_mnist import stand_in_answers
 from grader.exercises.vae_mnist.in_box.functions import ask_reparameterize
 from grader.exercises.vae_mnist.in_box.interface import interface
+from grader.exercises.vae_mnist.in_box.notebook_objects import PARTS, NoAnswer
 from grader.exercises.vae_mnist.plugin import STAND_IN
+from grader.exercises.vae_mnist.stand_in_answers import SAMPLING, TRAINING, Asked
 from grader.records import Address, Blame, Evidence, Fault, Outcome, Stage
 
 NOTEBOOK = """
@@ -121,8 +121,8 @@ def asked_of(asked: Asked, student: dict[str, Any]) -> tuple[Address, dict[str, 
     questions = {Stage.of(asked.stage, "vae").array(name): array for name, array in given_of(asked).items()}
     stage = Stage.of(asked.stage, "vae")
     evidence = Evidence(questions, *answers_of(stage, asked.name, student, given_of(asked)))
-    for stage, given in by_toys.questions(evidence, STAND_IN.read_bytes()).items():
-        for how in by_toys.HOW:
+    for stage, given in stand_in_answers.questions(evidence, STAND_IN.read_bytes()).items():
+        for how in stand_in_answers.HOW:
             answers, faults = answers_of(stage, how, student, given)
             evidence = Evidence(questions, {**evidence.answers, **answers}, {**evidence.faults, **faults})
     source = asked.judged(evidence, "vae")

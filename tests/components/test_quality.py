@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from grader.checks import BORDERLINE, CLOSE, Measurement, graded, needing_training, scored
 from grader.evidence import NotAnswered
-from grader.exercises.vae_mnist.checks import CHECKS, pictures, real
+from grader.exercises.vae_mnist.checks import CHECKS, image_measures, real_digits
 from grader.exercises.vae_mnist.copies import copy_bank
 from grader.records import Array, Blame, Evidence, Finding, Level
 
@@ -82,14 +82,14 @@ def test_checks_whose_number_is_better_when_smaller_are_marked() -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    pictures._remembered.clear()
+    image_measures._remembered.clear()
     yield
-    pictures._remembered.clear()
+    image_measures._remembered.clear()
 
 
 def digits(start: int = 0) -> tuple[Array, Array]:
     """Real digits, as a very good model would draw them."""
-    images, labels = real.digits()
+    images, labels = real_digits.digits()
     return images[start : start + COUNT], labels[start : start + COUNT]
 
 
@@ -136,13 +136,13 @@ LEVELS: list[tuple[str, dict[str, float]]] = [
 
 @pytest.fixture
 def _small_bank(monkeypatch: pytest.MonkeyPatch) -> None:
-    bank = copy_bank(real.mnist().train_images[:400])
-    monkeypatch.setattr(real, "training_bank", lambda: bank)
+    bank = copy_bank(real_digits.mnist().train_images[:400])
+    monkeypatch.setattr(real_digits, "training_bank", lambda: bank)
 
 
 @pytest.mark.usefixtures("_small_bank")
 def test_real_digits_pass_every_check_and_each_states_its_level_and_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "RESAMPLES", 5)
+    monkeypatch.setattr(image_measures, "RESAMPLES", 5)
     quality_checks = needing_training(CHECKS)
     assert {name for name, _ in LEVELS} == quality_checks
     first = {name: found(name, evidence(fresh=GREY), **numbers) for name, numbers in LEVELS}
@@ -152,13 +152,13 @@ def test_real_digits_pass_every_check_and_each_states_its_level_and_its_error(mo
         assert one.measured[one.level.name] == one.level.value
         assert 0 <= one.level.standard_error < 0.2
         assert not one.borderline
-    pictures._remembered.clear()
+    image_measures._remembered.clear()
     assert first == {name: found(name, evidence(fresh=GREY), **numbers) for name, numbers in LEVELS}
 
 
 @pytest.mark.usefixtures("_small_bank")
 def test_copies_of_training_images_are_not_new() -> None:
-    copies = real.mnist().train_images[:COUNT, None].astype(np.float32) / 255
+    copies = real_digits.mnist().train_images[:COUNT, None].astype(np.float32) / 255
     assert found("samples_are_new", evidence(copies), **dict(LEVELS)["samples_are_new"]).score == 0
 
 
@@ -253,7 +253,7 @@ def test_codes_wider_than_the_notebooks_own_earn_no_pictures() -> None:
         codes = {"quality.cvae/encode/mu": np.zeros((COUNT, width), np.float32)}
         said = {"components.cvae/encoder/latent_dim": np.array(8)}
         wide = Evidence(given.questions, {**given.answers, **codes, **said})
-        assert (pictures.wrong_width(wide, "cvae") == "") is right
+        assert (image_measures.wrong_width(wide, "cvae") == "") is right
         for name in ("reconstructions_resemble_the_images", "samples_differ"):
             numbers = dict(LEVELS)[name]
             if right:
@@ -287,13 +287,13 @@ def test_draws_in_black_and_white_are_not_judged_by_their_looks() -> None:
 
 def test_a_set_of_pictures_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[int] = []
-    judge = pictures.judge
+    judge = image_measures.judge
 
-    def counting(images: Array, **more: str) -> pictures.Prediction:
+    def counting(images: Array, **more: str) -> image_measures.Prediction:
         looked.append(len(images))
         return judge(images, **more)
 
-    monkeypatch.setattr(pictures, "classify", counting)
+    monkeypatch.setattr(image_measures, "classify", counting)
     for _ in range(2):
         for name in ("samples_resemble_digits", "samples_are_the_decoders_own"):
             found(name, evidence(), **DOWNWARD)

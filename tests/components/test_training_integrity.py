@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from grader.exercises.vae_mnist.checks import real
-from grader.exercises.vae_mnist.footing import NAMES, changed
-from grader.exercises.vae_mnist.in_box.footing import OPTIMIZERS, ask_footing, data_sums, is_genuine
-from grader.exercises.vae_mnist.in_box.sums import SUMS, sums
+from grader.exercises.vae_mnist.checks import real_digits
+from grader.exercises.vae_mnist.in_box.checksums import SUMS, sums
+from grader.exercises.vae_mnist.in_box.training_integrity import OPTIMIZERS, ask_footing, data_sums, is_genuine
+from grader.exercises.vae_mnist.training_integrity import NAMES, changed
 from grader.records import Address, Array, Evidence
 
 
@@ -23,7 +23,7 @@ class Loader:
 @pytest.fixture(scope="module")
 def student() -> dict[str, Any]:
     """The names that the given cells bind to data."""
-    data = real.mnist()
+    data = real_digits.mnist()
     both = (data.train_images, data.test_images)
     train, test = (torch.from_numpy(images.copy()).unsqueeze(1).float().div(255) for images in both)
     labels, others = (torch.from_numpy(y.astype(np.int64)) for y in (data.train_labels, data.test_labels))

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grader.exercises.vae_mnist.data import derived as module
-from grader.exercises.vae_mnist.data.derived import derived
+from grader.exercises.vae_mnist.checks import real_digits as module
+from grader.exercises.vae_mnist.checks.real_digits import derived
 from grader.records import Array
 
 MADE_BY, OTHER = "a" * 64, "b" * 64

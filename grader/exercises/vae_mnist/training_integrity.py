@@ -10,8 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from grader.exercises.vae_mnist.checks import real
-from grader.exercises.vae_mnist.in_box.sums import SUMS, sums
+from grader.exercises.vae_mnist.checks import real_digits
+from grader.exercises.vae_mnist.in_box.checksums import SUMS, sums
 from grader.records import Address, Array, Evidence
 
 NAMES = (
@@ -26,7 +26,7 @@ MOVED = 1e-2  # of the weights: half precision, and nothing that another step ma
 @lru_cache(maxsize=1)
 def _expected() -> Array:
     """The sums of what the given cells load, in the order of `NAMES`."""
-    data = real.mnist()
+    data = real_digits.mnist()
     train, test = (images.astype(np.float32) / 255 for images in (data.train_images, data.test_images))
     made = [sums(rows) for rows in (train, data.train_labels, test, data.test_labels)]
     return np.stack([*made, *made[:2]])

@@ -9,9 +9,9 @@ import numpy as np
 
 from grader.checks import check
 from grader.exercises.vae_mnist.checks import networks
+from grader.exercises.vae_mnist.checks.answers import answer, between, give_up, number, shape_text, verdict
 from grader.exercises.vae_mnist.checks.encoder import encoder_uses_the_image
 from grader.exercises.vae_mnist.checks.networks import IMAGE, MORE_THAN_CHANCE, PIXELS, ROWS
-from grader.exercises.vae_mnist.checks.reading import answer, between, give_up, number, shape_text, verdict
 from grader.records import Address, Evidence, Finding, Stage
 
 STILL = 1e-6  # change of a pixel that does not depend on the code

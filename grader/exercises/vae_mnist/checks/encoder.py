@@ -9,8 +9,8 @@ import numpy as np
 
 from grader.checks import check
 from grader.exercises.vae_mnist.checks import networks
+from grader.exercises.vae_mnist.checks.answers import answer, between, expect_shape, give_up, number, verdict
 from grader.exercises.vae_mnist.checks.networks import MORE_THAN_CHANCE, PIXELS, ROWS
-from grader.exercises.vae_mnist.checks.reading import answer, between, expect_shape, give_up, number, verdict
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 HEADS = ("mu", "logvar")

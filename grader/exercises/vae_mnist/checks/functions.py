@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grader.checks import check
-from grader.exercises.vae_mnist.checks.reading import answer, expect_shape, names_by_check, verdict
+from grader.exercises.vae_mnist.checks.answers import answer, expect_shape, names_by_check, verdict
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 BATCHES = ("random", "digits", "shifted", "small")

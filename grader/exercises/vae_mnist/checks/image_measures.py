@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from grader.evidence import NotAnswered
-from grader.exercises.vae_mnist.checks import real
-from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
+from grader.exercises.vae_mnist.checks import real_digits
+from grader.exercises.vae_mnist.checks.answers import answer, give_up, shape_text
 from grader.exercises.vae_mnist.classifier import Prediction, classify
 from grader.exercises.vae_mnist.copies import CopySearch, copy_search
 from grader.exercises.vae_mnist.metrics import Moments, class_deviations, moments, standard_error
@@ -73,7 +73,7 @@ def judged(images: Array) -> Prediction:
 
 def searched(images: Array) -> CopySearch:
     """How near each of `images` is to the training images, and which one is the nearest."""
-    return remembered("nearest training images", lambda: copy_search(images, real.training_bank()), images)
+    return remembered("nearest training images", lambda: copy_search(images, real_digits.training_bank()), images)
 
 
 def error_of(metric: Callable[..., float], *arrays: Array) -> float:
@@ -94,7 +94,7 @@ def worst(
 @lru_cache(maxsize=1)
 def digit_moments() -> Moments:
     """The mean and the covariance of what the classifier sees on real digits."""
-    return moments(real.digit_features())
+    return moments(real_digits.digit_features())
 
 
 def with_labels(features: Array, labels: Array) -> Array:
@@ -112,7 +112,7 @@ def with_labels(features: Array, labels: Array) -> Array:
 @lru_cache(maxsize=1)
 def labelled_digit_moments() -> Moments:
     """The mean and the covariance of real digits' features beside their labels."""
-    return moments(with_labels(real.digit_features(), real.digits()[1]))
+    return moments(with_labels(real_digits.digit_features(), real_digits.digits()[1]))
 
 
 def ink(images: Array) -> Array:
@@ -124,13 +124,13 @@ def ink(images: Array) -> Array:
 @lru_cache(maxsize=1)
 def ink_moments() -> Moments:
     """The mean and the covariance of real digits' `ink`."""
-    return moments(ink(real.digits()[0]))
+    return moments(ink(real_digits.digits()[0]))
 
 
 @lru_cache(maxsize=1)
 def digit_deviations() -> dict[int, float]:
     """How much real digits of each class differ."""
-    return class_deviations(*real.digits())
+    return class_deviations(*real_digits.digits())
 
 
 def black_and_white(images: Array) -> bool:

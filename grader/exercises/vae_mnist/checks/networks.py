@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
+from grader.exercises.vae_mnist.checks.answers import answer, give_up, shape_text
 from grader.records import Address, Array, Evidence, Finding
 
 ROWS = 7

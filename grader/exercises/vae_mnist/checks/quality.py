@@ -10,8 +10,8 @@ import math
 import numpy as np
 
 from grader.checks import Measurement, check
-from grader.exercises.vae_mnist.checks import real
-from grader.exercises.vae_mnist.checks.pictures import (
+from grader.exercises.vae_mnist.checks import real_digits
+from grader.exercises.vae_mnist.checks.image_measures import (
     Measure,
     black_and_white,
     digit_deviations,
@@ -60,11 +60,11 @@ def reconstructions_come_from_training(evidence: Evidence, part: str) -> Measure
     fresh = untrained(evidence, part)
     if fresh is None:
         return Finding(1.0, NO_FRESH_MODEL)
-    before = max(0.0, explained_variance(fresh[0], fresh[1], real.mean_image()))
+    before = max(0.0, explained_variance(fresh[0], fresh[1], real_digits.mean_image()))
     return Measurement(
         "gain in explained variance",
-        explained_variance(x, x_hat, real.mean_image()) - before,
-        explained_variance_error(x, x_hat, real.mean_image()),
+        explained_variance(x, x_hat, real_digits.mean_image()) - before,
+        explained_variance_error(x, x_hat, real_digits.mean_image()),
         "training makes the reconstructions",
         "Which numbers does training change? A model that reconstructs without it has not learnt to.",
         {"explained variance of a fresh model": before},
@@ -75,8 +75,8 @@ def reconstructions_come_from_training(evidence: Evidence, part: str) -> Measure
 def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measurement:
     """Reconstructions of hidden test images are close to the images."""
     x, x_hat = reconstructions(evidence, part)
-    explained = explained_variance(x, x_hat, real.mean_image())
-    error = explained_variance_error(x, x_hat, real.mean_image())
+    explained = explained_variance(x, x_hat, real_digits.mean_image())
+    error = explained_variance_error(x, x_hat, real_digits.mean_image())
     return Measurement(
         "explained variance",
         explained,

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from grader.checks import check
-from grader.exercises.vae_mnist.checks.reading import answer, between, give_up, number, verdict
+from grader.exercises.vae_mnist.checks.answers import answer, between, give_up, number, verdict
 from grader.exercises.vae_mnist.checks.steps import LOSSES, Steps, recorded_steps, source_of
 from grader.records import Address, Evidence, Finding
 

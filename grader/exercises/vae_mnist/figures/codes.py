@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
+from grader.exercises.vae_mnist.checks.answers import answer, give_up, shape_text
 from grader.exercises.vae_mnist.figures.drawing import NAMES, QUIET, SMALL, figure, write
 from grader.records import Address, Array, Evidence, Figure, Stage
 

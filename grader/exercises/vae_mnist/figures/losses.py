@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grader.exercises.vae_mnist.checks.reading import answer, give_up
+from grader.exercises.vae_mnist.checks.answers import answer, give_up
 from grader.exercises.vae_mnist.figures.drawing import NAMES, OWN, QUIET, SMALL, figure, reference, short, write
 from grader.records import Address, Array, Evidence, Figure
 

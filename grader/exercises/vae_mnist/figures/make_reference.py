@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from grader.evidence import load_evidence
-from grader.exercises.vae_mnist.checks import pictures, real
-from grader.exercises.vae_mnist.checks.reading import answer
+from grader.exercises.vae_mnist.checks import image_measures, real_digits
+from grader.exercises.vae_mnist.checks.answers import answer
 from grader.exercises.vae_mnist.figures.drawing import FILE, NAMES
 from grader.exercises.vae_mnist.figures.reconstructions import errors_of, worst_rows
 from grader.exercises.vae_mnist.figures.samples import EXAMINED
@@ -33,15 +33,15 @@ def levels(runs: Sequence[Evidence], part: str) -> dict[str, object]:
     losses, kept, worst, nearest, read = [], [], [], [], []
     for evidence in runs:
         losses.append(answer(evidence, Address.of("trained", part, "history"), "history")[0].reshape(-1))
-        x, x_hat = pictures.reconstructions(evidence, part)
-        kept.append(explained_variance(x, x_hat, real.mean_image()))
+        x, x_hat = image_measures.reconstructions(evidence, part)
+        kept.append(explained_variance(x, x_hat, real_digits.mean_image()))
         errors = errors_of(x, x_hat)
         rows = worst_rows(errors, evidence.questions[Stage.of("quality", part).array("y")])
         worst.append([errors[rows[digit]] for digit in range(10)])
-        images, labels = pictures.samples(evidence, part)
-        nearest.append(pictures.searched(images[:EXAMINED]).ratios.min())
+        images, labels = image_measures.samples(evidence, part)
+        nearest.append(image_measures.searched(images[:EXAMINED]).ratios.min())
         if part == "cvae":
-            read.append((pictures.judged(images).labels == labels).mean())
+            read.append((image_measures.judged(images).labels == labels).mean())
     made = {
         "loss": [round(float(value), 2) for value in np.mean(losses, axis=0)],
         "kept": round(float(np.mean(kept)), 3),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grader.exercises.vae_mnist.checks import pictures, real
-from grader.exercises.vae_mnist.checks.reading import give_up
+from grader.exercises.vae_mnist.checks import image_measures, real_digits
+from grader.exercises.vae_mnist.checks.answers import give_up
 from grader.exercises.vae_mnist.figures.drawing import (
     GAP,
     NAMES,
@@ -33,7 +33,7 @@ PAIRS = 2 * (TILE + GAP) + 12  # the height of a row of images, the row below it
 def first_reconstructions(evidence: Evidence, part: str) -> Figure:
     """The first hidden images, above what became of them."""
     x, x_hat = _both(evidence, part)
-    kept = explained_variance(x, x_hat, real.mean_image())
+    kept = explained_variance(x, x_hat, real_digits.mean_image())
     shown = min(len(x), 2 * COLUMNS)
     sheet = Sheet((0, TILE + GAP, PAIRS, PAIRS + TILE + GAP)[: 2 * -(-shown // COLUMNS)], COLUMNS)
     images = {}
@@ -92,7 +92,7 @@ def worst_reconstructions(evidence: Evidence, part: str) -> Figure:
 def errors_of(x: Array, x_hat: Array) -> Array:
     """The squared distance of each reconstruction from its image, in units of the mean image's: `(N,)`, 0 or more."""
     own = ((x - x_hat).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
-    whole = ((x - real.mean_image()).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
+    whole = ((x - real_digits.mean_image()).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
     shares: Array = own / np.maximum(whole, 1.0)  # no digit is as near to the mean image as that
     return shares
 
@@ -104,7 +104,7 @@ def worst_rows(errors: Array, labels: Array) -> dict[int, int]:
 
 
 def _both(evidence: Evidence, part: str) -> tuple[Array, Array]:
-    x, x_hat = pictures.reconstructions(evidence, part)
+    x, x_hat = image_measures.reconstructions(evidence, part)
     if not len(x):
         give_up("there are no hidden images")
     return clean(x), clean(x_hat)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grader.exercises.vae_mnist.checks import pictures, real
-from grader.exercises.vae_mnist.checks.reading import give_up
+from grader.exercises.vae_mnist.checks import image_measures, real_digits
+from grader.exercises.vae_mnist.checks.answers import give_up
 from grader.exercises.vae_mnist.figures.drawing import (
     GAP,
     INK,
@@ -28,7 +28,7 @@ from grader.records import Array, Evidence, Figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
-from grader.exercises.vae_mnist.checks.pictures import reconstructions, samples
+from grader.exercises.vae_mnist.checks.image_measures import reconstructions, samples
 
 COLUMNS, ROWS = 12, 4
 CELL = 62
@@ -57,7 +57,7 @@ def new_images(evidence: Evidence, part: str) -> Figure:
 def digits_on_request(evidence: Evidence, part: str) -> Figure:
     """A row of samples for each digit; those that the classifier reads as another one are framed."""
     images, labels = _samples(evidence, part)
-    read = pictures.judged(images).labels
+    read = image_measures.judged(images).labels
     sheet = Sheet(even_rows(10), COLUMNS, left=40)
     tiles, wrong = {}, {}
     for digit in range(10):
@@ -91,7 +91,7 @@ def digits_read(evidence: Evidence, part: str) -> Figure:
     from sklearn.metrics import confusion_matrix  # here, since it takes a second
 
     images, labels = _samples(evidence, part)
-    counts = confusion_matrix(labels, pictures.judged(images).labels, labels=range(10))
+    counts = confusion_matrix(labels, image_measures.judged(images).labels, labels=range(10))
     asked = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(asked, 1)
 
@@ -150,14 +150,14 @@ def _usual(part: str, *, wrong: bool = False) -> str:
 def nearest_training_images(evidence: Evidence, part: str) -> Figure:
     """The samples that are nearest to a training image, above that image."""
     images = _samples(evidence, part)[0][:EXAMINED]
-    search = pictures.searched(images)
+    search = image_measures.searched(images)
     usual = reference(part).nearest
     rows = np.argsort(search.ratios, kind="stable")[:SHOWN]
     sheet = Sheet((0, TILE + GAP), SHOWN, left=118, below=40)
     tiles = {}
     for column, row in enumerate(rows):
         tiles[0, column] = images[row]
-        tiles[1, column] = real.mnist().train_images[search.nearest[row]].astype(np.float32) / 255
+        tiles[1, column] = real_digits.mnist().train_images[search.nearest[row]].astype(np.float32) / 255
 
     def paint(canvas: Canvas) -> None:
         axes = sheet.paint(canvas, tiles)
@@ -188,7 +188,7 @@ def nearest_training_images(evidence: Evidence, part: str) -> Figure:
 
 def _samples(evidence: Evidence, part: str) -> tuple[Array, Array]:
     """The samples, at least one, and the labels that were requested."""
-    images, labels = pictures.samples(evidence, part)
+    images, labels = image_measures.samples(evidence, part)
     if not len(images):
         give_up("there are no samples")
     return clean(images), labels

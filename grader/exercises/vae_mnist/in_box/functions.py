@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from .asking import NoAnswer, latent_dim, named, one, tensor
 from .interface import actual, call, in_our_order, returned_order
+from .notebook_objects import NoAnswer, latent_dim, named, one, tensor
 from .own_model import NETWORKS, bare, built, needs_review
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from .asking import NoAnswer, latent_dim, normal, tensor
 from .interface import actual, call
+from .notebook_objects import NoAnswer, latent_dim, normal, tensor
 
 INSTANCES = 3  # fresh modules asked, so that one unlucky initialization decides nothing
 FLIPPED = 2  # images of which each pixel is turned to its opposite

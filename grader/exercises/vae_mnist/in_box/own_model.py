@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from .asking import NoAnswer, device_of, latent_dim, named
 from .interface import ATTRIBUTES, actual, as_notebook, call, in_our_order
+from .notebook_objects import NoAnswer, device_of, latent_dim, named
 
 NETWORKS = ("encoder", "decoder")
 SHOWN = {  # names of stand-ins, which mean nothing to a student, and what is shown instead

@@ -3,11 +3,10 @@
 Each question is a function `(part, student, given) -> {name: array}`: `student` holds the notebook's variables,
 `given` the stage's question arrays. The recorder imports this folder as a package of its own and reads `STAGES`."""
 
-from .asking import PARTS, NoAnswer
-from .footing import ask_footing, ask_weights
 from .functions import ask_loss, ask_reparameterize
 from .interface import interface
 from .modules import ask_decoder, ask_decoder_parameters, ask_encoder, ask_encoder_parameters, ask_other_sizes
+from .notebook_objects import PARTS, NoAnswer
 from .sampling import ask_sampling, ask_sampling_alone, ask_sampling_in_own_model
 from .trained import (
     ask_decode,
@@ -21,6 +20,7 @@ from .trained import (
     ask_untrained,
 )
 from .training import ask_training, ask_training_alone, ask_training_in_own_model
+from .training_integrity import ask_footing, ask_weights
 
 __all__ = ["STAGES", "NoAnswer", "interface"]
 

@@ -12,7 +12,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import __main__
 
-from .footing import data_sums, is_genuine
+from .training_integrity import data_sums, is_genuine
 
 MOST_LINES = 20
 LOOKS = (1, 60, 500)  # steps at which the data are looked at

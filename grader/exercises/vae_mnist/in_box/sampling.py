@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from .asking import NoAnswer, latent_dim, rebuilt, tensor
 from .interface import ARGUMENTS, actual, as_labels, call, interface
 from .modules import PIXELS, perturbed
+from .notebook_objects import NoAnswer, latent_dim, rebuilt, tensor
 from .own_model import around, of_theirs, own_model, passed_on, toy_of
 
 SAME = 1e-4  # of two pixels

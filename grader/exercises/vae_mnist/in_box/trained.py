@@ -5,8 +5,8 @@ import torch
 from torch.nn import Module
 from torch.nn.utils.spectral_norm import SpectralNorm
 
-from .asking import NoAnswer, latent_dim, named, tensor
 from .interface import actual
+from .notebook_objects import NoAnswer, latent_dim, named, tensor
 from .real_steps import counting
 
 STATISTICS = (torch.nn.modules.batchnorm._NormBase, torch.nn.utils.parametrizations._SpectralNorm)

@@ -5,8 +5,8 @@ import contextlib
 import numpy as np
 import torch
 
-from .asking import NoAnswer, named, normal, rebuilt, tensor
 from .interface import ARGUMENTS, actual, as_labels, as_notebook, call, in_our_order, interface
+from .notebook_objects import NoAnswer, named, normal, rebuilt, tensor
 from .own_model import around, of_theirs, own_model, passed_on, rebound, toy_of
 from .real_steps import MOST_LINES, counting, line_of_the_notebook
 

@@ -5,8 +5,8 @@ import os
 import numpy as np
 import torch
 
-from .asking import named
-from .sums import SUMS, sums
+from .checksums import SUMS, sums
+from .notebook_objects import named
 
 DATA = ("train_images", "train_labels", "test_images", "test_labels")  # of a given cell; not of the interface
 LOADER = ("train_batches", ("images", "labels"))

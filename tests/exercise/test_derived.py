@@ -33,9 +33,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "derived" / "some"
 
 
-def same(found: dict[str, Array]) -> bool:
-    return set(found) == set(ARRAYS) and all(
-        found[name].dtype == array.dtype and (found[name] == array).all() for name, array in ARRAYS.items()
+def same(result: dict[str, Array]) -> bool:
+    return set(result) == set(ARRAYS) and all(
+        result[name].dtype == array.dtype and (result[name] == array).all() for name, array in ARRAYS.items()
     )
 
 

@@ -43,12 +43,12 @@ class CopyBank:
 
     def pictures(self, rows: Array) -> Array:
         """The training images of these rows `(...)`, each of mean 0 and length 1: `(..., 784)`."""
-        wanted, where = np.unique(rows, return_inverse=True)
-        found = np.empty((len(wanted), SIDE * SIDE), dtype=np.float32)
-        for start in range(0, len(wanted), _BANK_ROWS):
-            found[start : start + _BANK_ROWS] = flat(prepared(self._images[wanted[start : start + _BANK_ROWS]]))
-        shown: Array = found[where.reshape(rows.shape)]
-        return shown
+        unique_rows, where = np.unique(rows, return_inverse=True)
+        pictures = np.empty((len(unique_rows), SIDE * SIDE), dtype=np.float32)
+        for start in range(0, len(unique_rows), _BANK_ROWS):
+            pictures[start : start + _BANK_ROWS] = flat(prepared(self._images[unique_rows[start : start + _BANK_ROWS]]))
+        result: Array = pictures[where.reshape(rows.shape)]
+        return result
 
 
 def copy_bank(train_images: Array) -> CopyBank:
@@ -96,10 +96,10 @@ def copy_search(samples: Array, bank: CopyBank) -> CopySearch:
     for start in range(0, len(pictures), _ROWS):
         part = pictures[start : start + _ROWS]
         likeness = (flat(part) @ bank.basis) @ bank.coarse.T  # (rows, M)
-        found = likeness.reshape(len(part), _GROUPS, size).argmax(axis=2) + firsts
-        found = found.clip(max=len(bank) - 1)
-        distances = _outside(bank.pictures(found), tangents(part))  # (rows, groups)
-        nearest[start : start + _ROWS] = found[np.arange(len(part)), distances.argmin(axis=1)]
+        candidates = likeness.reshape(len(part), _GROUPS, size).argmax(axis=2) + firsts
+        candidates = candidates.clip(max=len(bank) - 1)
+        distances = _outside(bank.pictures(candidates), tangents(part))  # (rows, groups)
+        nearest[start : start + _ROWS] = candidates[np.arange(len(part)), distances.argmin(axis=1)]
         ratios[start : start + _ROWS] = distances.min(axis=1) / np.median(distances, axis=1).clip(min=1e-9)
     ratios[~flat(pictures).any(axis=1)] = 1
     return CopySearch(ratios, nearest)

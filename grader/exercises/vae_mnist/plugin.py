@@ -31,10 +31,10 @@ from grader.exercises.vae_mnist.stand_in_answers import TRAINING
 from grader.records import Address, Array, Evidence, Figure, Stage
 
 
-def _drawn(part: str, beside: str) -> ItemSpec:
+def _drawn(part: str, cell: str) -> ItemSpec:
     """An item about what a trained model draws, which every mistake before it can have spoilt."""
     earlier = (f"{part}.encoder_decoder", f"{part}.reparameterization", "vae.loss", f"{part}.training")
-    return ItemSpec(annotate_at=(beside,), depends_on=earlier)
+    return ItemSpec(annotate_at=(cell,), depends_on=earlier)
 
 
 def _networks(encoder: str, decoder: str) -> ItemSpec:
@@ -103,7 +103,7 @@ class VaeMnist:
     def second_questions(self, evidence: Evidence, trained: Mapping[str, Mapping[str, Array]]) -> Questions:
         """The hidden images' codes, slightly moved, and codes from the prior; then, of code that gave nothing to judge
         with the student's own model, what it does with a stand-in."""
-        asked: Questions = {}
+        stages: Questions = {}
         for part, state in trained.items():
             codes = evidence.answers.get(Address.of("quality", part, "encode").array("mu"))
             x = evidence.questions[Stage.of("quality", part).array("x")]
@@ -112,9 +112,9 @@ class VaeMnist:
                 continue
             quality = Stage.of("quality", part).arrays(evidence.questions)
             decoder = {name: array for name, array in state.items() if name.startswith("decoder/")}
-            asked[Stage.of("decode", part)] = questions.decode_questions(codes, quality, decoder)
-            asked[Stage.of("untrained", part)] = questions.untrained_questions(quality)
-        return asked | stand_in_answers.questions(evidence, STAND_IN.read_bytes())
+            stages[Stage.of("decode", part)] = questions.decode_questions(codes, quality, decoder)
+            stages[Stage.of("untrained", part)] = questions.untrained_questions(quality)
+        return stages | stand_in_answers.questions(evidence, STAND_IN.read_bytes())
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """See `figures`."""
@@ -136,8 +136,8 @@ class VaeMnist:
         training that makes its steps where the loop made none when it was tried, or that stood on other things."""
         reasons = []
         for part in self.parts:
-            reasons += [*_other_lines(evidence, part), *training_integrity.changed(evidence, part)]
-            here, decode = Address.of("quality", part, "here"), Address.of("decode", part, "decode")
+            reasons += [*_other_lines(evidence, part), *training_integrity.integrity_reasons(evidence, part)]
+            trained_decoder, decode = Address.of("quality", part, "here"), Address.of("decode", part, "decode")
             if fresh_decoder_answered(evidence, part) and black_and_white(evidence.answers[decode.array("images")]):
                 reasons.append(
                     f"{part}: in evaluation mode the decoder draws nothing but black and white, through which no "
@@ -149,7 +149,7 @@ class VaeMnist:
                     f"{part}: no fresh model could be asked{why}; what was trained could be compared with nothing that "
                     "was not, so look whether its pictures come from training"
                 )
-            if here.array("images") in evidence.answers and not fresh_decoder_answered(evidence, part):
+            if trained_decoder.array("images") in evidence.answers and not fresh_decoder_answered(evidence, part):
                 why = f" ({evidence.fault(decode, 'images').message})"
                 reasons.append(
                     f"{part}: the trained decoder could not be rebuilt in a fresh box{why}; its reconstructions were "
@@ -160,11 +160,11 @@ class VaeMnist:
 
 def _other_lines(evidence: Evidence, part: str) -> list[str]:
     """Why a person looks at a training that went another way than the loop that was tried; else nothing."""
-    tried, came = (
+    loop_lines, notebook_lines = (
         evidence.answers.get(source.array("lines"))
-        for source in (TRAINING.own(part), Address.of("trained", part, "steps"))
+        for source in (TRAINING.with_own_model(part), Address.of("trained", part, "steps"))
     )
-    if tried is None or came is None or not tried.size or np.isin(came, tried).all():
+    if loop_lines is None or notebook_lines is None or not loop_lines.size or np.isin(notebook_lines, loop_lines).all():
         return []
     return [
         f"{part}: the notebook's own training makes steps in lines that made none when the loop was tried with a few "

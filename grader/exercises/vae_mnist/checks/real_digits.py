@@ -79,38 +79,38 @@ def training_bank() -> CopyBank:
 
 def _made_by(name: str) -> str:
     """A checksum of what decides the derived arrays: that file or folder of the exercise, the data's, and versions."""
-    own = EXERCISE / name
-    files = [own, *own.rglob("*.*"), *(EXERCISE / "data").rglob("*.py")]
+    source = EXERCISE / name
+    files = [source, *source.rglob("*.*"), *(EXERCISE / "data").rglob("*.py")]
     code = files_checksum(EXERCISE, [path for path in files if path.suffix in SUFFIXES])
-    told = f"{code} {COMPARED} {versions()} {platform.machine()}"
-    return hashlib.sha256(told.encode()).hexdigest()
+    text = f"{code} {COMPARED} {versions()} {platform.machine()}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def derived(name: str, made_by: str, make: Callable[[], Mapping[str, Array]]) -> dict[str, Array]:
-    """What `make` gives, by name; kept for as long as `made_by` stays the same.
+def derived(name: str, checksum: str, make: Callable[[], Mapping[str, Array]]) -> dict[str, Array]:
+    """What `make` gives, by name; kept for as long as `checksum` stays the same.
 
-    `made_by` is a checksum of all that decides the arrays, code and versions included. A file's name says the SHA-256
+    `checksum` is a checksum of all that decides the arrays, code and versions included. A file's name says the SHA-256
     of its content, and one that differs is made anew; where nothing can be written, nothing is kept.
     """
     folder = cache_root() / "derived" / name
-    for path in folder.glob(f"{made_by[:_KEY]}-*.safetensors"):
+    for path in folder.glob(f"{checksum[:_KEY]}-*.safetensors"):
         with suppress(Unreadable):
             content = file_bytes(path, MAX_BYTES)
-            if path == _path(folder, made_by, content):
+            if path == _path(folder, checksum, content):
                 return load(content)
-    made = {key: array.copy() for key, array in make().items()}  # contiguous, as the file wants them
+    arrays = {key: array.copy() for key, array in make().items()}  # contiguous, as the file wants them
     with suppress(OSError):
-        _keep(folder, made_by, save(made))
-    return made
+        _keep(folder, checksum, save(arrays))
+    return arrays
 
 
-def _keep(folder: Path, made_by: str, content: bytes) -> None:
+def _keep(folder: Path, checksum: str, content: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     older = list(folder.glob("*.safetensors"))
-    write_atomically(_path(folder, made_by, content), content)
+    write_atomically(_path(folder, checksum, content), content)
     for path in older:
         path.unlink(missing_ok=True)
 
 
-def _path(folder: Path, made_by: str, content: bytes) -> Path:
-    return folder / f"{made_by[:_KEY]}-{hashlib.sha256(content).hexdigest()}.safetensors"
+def _path(folder: Path, checksum: str, content: bytes) -> Path:
+    return folder / f"{checksum[:_KEY]}-{hashlib.sha256(content).hexdigest()}.safetensors"

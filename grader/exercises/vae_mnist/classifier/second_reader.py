@@ -29,8 +29,8 @@ class SecondReader:
 
     def labels(self, images: Array) -> Array:
         """The digit that it sees on each image `(N, 1, 28, 28)` in [0, 1]."""
-        found: Array = self._network.predict(images.reshape(len(images), -1).astype(np.float32))
-        return found
+        labels: Array = self._network.predict(images.reshape(len(images), -1).astype(np.float32))
+        return labels
 
     def reading(self, name: str, images: Array) -> Reading:
         """Its words on the images beside the judge's."""

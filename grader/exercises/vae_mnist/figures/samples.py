@@ -40,14 +40,14 @@ SHOWN = 10  # of those that are nearest to a training image
 def new_images(evidence: Evidence, part: str) -> Figure:
     """The first samples, in the order in which they were drawn."""
     images, _ = _samples(evidence, part)
-    shown = images[: COLUMNS * ROWS]
-    sheet = Sheet(even_rows(-(-len(shown) // COLUMNS)), COLUMNS)
-    tiles = {divmod(index, COLUMNS): image for index, image in enumerate(shown)}
+    first = images[: COLUMNS * ROWS]
+    sheet = Sheet(even_rows(-(-len(first) // COLUMNS)), COLUMNS)
+    tiles = {divmod(index, COLUMNS): image for index, image in enumerate(first)}
     return figure(
         f"{part}-samples",
         f"{NAMES[part]}: samples",
         caption="New images drawn by the sampling code.",
-        alt=f"{len(shown)} images drawn by the {NAMES[part]}'s sampling code, the first ones of {len(images)}.",
+        alt=f"{len(first)} images drawn by the {NAMES[part]}'s sampling code, the first ones of {len(images)}.",
         size=sheet.size,
         paint=lambda canvas: sheet.paint(canvas, tiles),
         on_wall=True,
@@ -57,14 +57,14 @@ def new_images(evidence: Evidence, part: str) -> Figure:
 def digits_on_request(evidence: Evidence, part: str) -> Figure:
     """A row of samples for each digit; those that the classifier reads as another one are framed."""
     images, labels = _samples(evidence, part)
-    read = image_measures.judged(images).labels
+    readings = image_measures.judged(images).labels
     sheet = Sheet(even_rows(10), COLUMNS, left=40)
     tiles, wrong = {}, {}
     for digit in range(10):
         for column, index in enumerate(np.flatnonzero(labels == digit)[:COLUMNS]):
             tiles[digit, column] = images[index]
-            if read[index] != digit:
-                wrong[digit, column] = str(read[index])
+            if readings[index] != digit:
+                wrong[digit, column] = str(readings[index])
 
     def paint(canvas: Canvas) -> None:
         axes = sheet.paint(canvas, tiles)
@@ -72,7 +72,7 @@ def digits_on_request(evidence: Evidence, part: str) -> Figure:
         for place, guess in wrong.items():
             sheet.frame(axes, place, guess)
 
-    missed = int((read != labels).sum())
+    missed = int((readings != labels).sum())
     return figure(
         f"{part}-samples",
         f"{NAMES[part]}: digits on request",
@@ -92,8 +92,8 @@ def digits_read(evidence: Evidence, part: str) -> Figure:
 
     images, labels = _samples(evidence, part)
     counts = confusion_matrix(labels, image_measures.judged(images).labels, labels=range(10))
-    asked = counts.sum(axis=1, keepdims=True)
-    shares = counts / np.maximum(asked, 1)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.add_axes((0, 0, 1, 1))
@@ -119,7 +119,7 @@ def digits_read(evidence: Evidence, part: str) -> Figure:
     right = int(np.trace(counts))
     most = np.where(np.eye(10, dtype=bool), -1, counts)
     digit, other = (int(at) for at in np.unravel_index(most.argmax(), most.shape))
-    commonest = f" The commonest mistake: {digit} read as {other}, {counts[digit, other]} of {asked[digit, 0]}."
+    commonest = f" The commonest mistake: {digit} read as {other}, {counts[digit, other]} of {totals[digit, 0]}."
     often = commonest if most.max() > 0 else ""
     return figure(
         f"{part}-requests",
@@ -207,10 +207,10 @@ def strip(evidence: Evidence, item: str, columns: int) -> Array:
         x, x_hat = reconstructions(evidence, part)
         return np.stack([x[:columns, 0], x_hat[:columns, 0]])
     images, labels = samples(evidence, part)
-    chosen = np.arange(2 * columns)
+    rows = np.arange(2 * columns)
     if part == "cvae":
-        beside = columns // 10
-        of_digit = [np.flatnonzero(labels == digit)[: 2 * beside].reshape(2, beside) for digit in range(10)]
-        chosen = np.concatenate(of_digit, axis=1).reshape(-1)
-    made: Array = images[chosen, 0].reshape(2, columns, 28, 28)
-    return made
+        columns_each = columns // 10
+        of_digit = [np.flatnonzero(labels == digit)[: 2 * columns_each].reshape(2, columns_each) for digit in range(10)]
+        rows = np.concatenate(of_digit, axis=1).reshape(-1)
+    pictures: Array = images[rows, 0].reshape(2, columns, 28, 28)
+    return pictures

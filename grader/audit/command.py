@@ -156,7 +156,7 @@ def _by_seed(
         return {seed: quick_results(names, rubric_path, jobs=jobs, seed=seed, say=say) for seed in seeds}
     load_rubric(rubric_path)[1].prepare(say)
     runs = [replace(planned(name), seed=seed) for name in names for seed in seeds]
-    came = {(result.wanted.name, result.wanted.seed): result for result in run_all(runs, rubric_path, jobs, say)}
+    came = {(result.run.name, result.run.seed): result for result in run_all(runs, rubric_path, jobs, say)}
     return {
         seed: Results(
             {name: came[name, seed].items for name in names if not came[name, seed].error},

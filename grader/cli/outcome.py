@@ -148,7 +148,7 @@ def audit_values(tried: Tried) -> Values:
     return {
         "sound": made.sound,
         "summary": summary(made),
-        "troubles": [{"kind": t.kind, "subject": t.subject, "text": t.text} for t in made.troubles],
+        "troubles": [{"kind": t.kind, "subject": t.subject, "text": t.text} for t in made.problems],
         "notes": list(made.notes),
         "solutions": [
             {

@@ -288,11 +288,11 @@ def test_draws_in_black_and_white_are_not_judged_by_their_looks() -> None:
 
 def test_a_set_of_pictures_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     counts: list[int] = []
-    judge = image_measures.judge
+    classify = image_measures.classify
 
     def counting(images: Array, **more: str) -> image_measures.Prediction:
         counts.append(len(images))
-        return judge(images, **more)
+        return classify(images, **more)
 
     monkeypatch.setattr(image_measures, "classify", counting)
     for _ in range(2):

@@ -49,7 +49,7 @@ def draws_well(evidence: Evidence, part: str) -> Finding:
 EXERCISE = cast(
     Exercise,
     SimpleNamespace(
-        checks={made.name: made for made in (turns_left, turns_right, draws_well)},
+        checks={function.name: function for function in (turns_left, turns_right, draws_well)},
         parts=("one", "two"),
         items={},
     ),

@@ -199,14 +199,17 @@ OWN_LOOPS = {  # of the student's own class alone
 
 
 @pytest.mark.parametrize(
-    ("change", "broken"),
-    [*((change, ()) for change in (LOOPS | OWN_LOOPS).values()), *((one, (ENCODER_STOPS,)) for one in LOOPS.values())],
+    ("change", "defects"),
+    [
+        *((change, ()) for change in (LOOPS | OWN_LOOPS).values()),
+        *((change, (ENCODER_STOPS,)) for change in LOOPS.values()),
+    ],
     ids=[*LOOPS, *OWN_LOOPS, *(f"{name}, with an encoder that stops" for name in LOOPS)],
 )
-def test_a_loop_may_use_its_own_model(change: tuple[str, str], broken: tuple[tuple[str, str], ...]) -> None:
-    source, answer, fault = answer_of(TRAINING, notebook(change, *broken))
+def test_a_loop_may_use_its_own_model(change: tuple[str, str], defects: tuple[tuple[str, str], ...]) -> None:
+    source, answer, fault = answer_of(TRAINING, notebook(change, *defects))
     assert fault is None
-    assert (source == TRAINING.with_own_model("vae")) is not broken
+    assert (source == TRAINING.with_own_model("vae")) is (not defects)
     assert answer["batch"].tolist() == [0, 1, 2, 0, 1, 2]
     assert np.allclose(answer["used"], answer["came"], rtol=1e-4, atol=1e-4)
     assert len(answer["history"]) == 2

@@ -29,10 +29,10 @@ class Loader:
 def student() -> dict[str, Any]:
     """The names that the given cells bind to data."""
     data = real_digits.mnist()
-    both = (data.train_images, data.test_images)
-    train, test = (torch.from_numpy(images.copy()).unsqueeze(1).float().div(255) for images in both)
-    labels, others = (torch.from_numpy(y.astype(np.int64)) for y in (data.train_labels, data.test_labels))
-    names = {"train_images": train, "train_labels": labels, "test_images": test, "test_labels": others}
+    image_arrays = (data.train_images, data.test_images)
+    train, test = (torch.from_numpy(images.copy()).unsqueeze(1).float().div(255) for images in image_arrays)
+    labels, test_labels = (torch.from_numpy(y.astype(np.int64)) for y in (data.train_labels, data.test_labels))
+    names = {"train_images": train, "train_labels": labels, "test_images": test, "test_labels": test_labels}
     return {**names, "train_batches": Loader(train, labels)}
 
 

@@ -61,8 +61,8 @@ def copy_bank(train_images: Array) -> CopyBank:
     if len(train_images) < _GROUPS:
         raise ValueError(f"copy_bank: expected at least {_GROUPS} training images, got {len(train_images)}")
     count = len(train_images)
-    some = flat(prepared(train_images[::_BASIS_STRIDE] if count > _BASIS_STRIDE * _COARSE else train_images))
-    basis = np.linalg.eigh(some.T @ some)[1][:, -_COARSE:]
+    sample = flat(prepared(train_images[::_BASIS_STRIDE] if count > _BASIS_STRIDE * _COARSE else train_images))
+    basis = np.linalg.eigh(sample.T @ sample)[1][:, -_COARSE:]
     coarse = np.zeros((count + -count % _GROUPS, _COARSE), dtype=np.float32)
     for start in range(0, count, _BANK_ROWS):
         stop = min(start + _BANK_ROWS, count)
@@ -159,8 +159,8 @@ def _centred(pictures: Array) -> Array:
     mass = ink.sum(axis=(1, 2)).clip(min=1e-6)
     down = _mover(ink.sum(axis=2) @ _PLACES / mass)
     right = _mover(ink.sum(axis=1) @ _PLACES / mass)
-    moved: Array = down @ pictures @ right.transpose(0, 2, 1)
-    return moved
+    centred: Array = down @ pictures @ right.transpose(0, 2, 1)
+    return centred
 
 
 def _mover(place: Array) -> Array:

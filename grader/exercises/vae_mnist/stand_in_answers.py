@@ -57,27 +57,29 @@ class StandInQuestion:
 
     def decisive(self, evidence: Evidence, part: str) -> Address:
         """The answer that counts, or whose fault does."""
-        own, others = self.with_own_model(part), self.with_stand_ins(part)
-        every = (own, *others)
-        for source in every:
+        own_source, stand_in_sources = self.with_own_model(part), self.with_stand_ins(part)
+        sources = (own_source, *stand_in_sources)
+        for source in sources:
             if self.shows(evidence, source):
                 return source
-        for source in every:
+        for source in sources:
             if source.array(self.mark) in evidence.answers:
                 return source
-        kind = _kind(evidence.fault(own).message)
-        raised = [evidence.fault(source) for source in others]
-        if any(fault.blame is Blame.STUDENT and _kind(fault.message) == kind for fault in raised):
-            return own
+        kind = _kind(evidence.fault(own_source).message)
+        faults = [evidence.fault(source) for source in stand_in_sources]
+        if any(fault.blame is Blame.STUDENT and _kind(fault.message) == kind for fault in faults):
+            return own_source
         # what only a stand-in stops, while their own model is broken otherwise, is for a person to decide
-        return next((s for s, fault in zip(others, raised, strict=True) if fault.blame is Blame.OURS), own)
+        return next(
+            (s for s, fault in zip(stand_in_sources, faults, strict=True) if fault.blame is Blame.OURS), own_source
+        )
 
     def needs_stand_in(self, evidence: Evidence, part: str) -> bool:
         """Whether a stand-in may show what their own model does not."""
-        own = self.with_own_model(part)
-        if self.shows(evidence, own):
+        own_source = self.with_own_model(part)
+        if self.shows(evidence, own_source):
             return False
-        fault = evidence.faults.get(own)
+        fault = evidence.faults.get(own_source)
         return fault is None or (fault.blame is Blame.STUDENT and not any(text in fault.message for text in ENDLESS))
 
 

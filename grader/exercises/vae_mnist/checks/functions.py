@@ -221,8 +221,10 @@ def _kl_cosines(evidence: Evidence) -> dict[str, float]:
         gradients = {"mu": batch["grad_mu"], "logvar": batch["grad_logvar"]}
         for key in ("mu", "logvar"):
             cosines[key] = min(cosines[key], _cosine(gradients[key], expected[key]))
-        both = _cosine(np.stack([gradients["mu"], gradients["logvar"]]), np.stack([expected["mu"], expected["logvar"]]))
-        cosines["both"] = min(cosines["both"], both)
+        joint_cosine = _cosine(
+            np.stack([gradients["mu"], gradients["logvar"]]), np.stack([expected["mu"], expected["logvar"]])
+        )
+        cosines["both"] = min(cosines["both"], joint_cosine)
     return cosines
 
 

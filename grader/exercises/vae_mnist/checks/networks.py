@@ -106,9 +106,9 @@ def uses_label(rows: Array, repeated: Array, output: str, by_others: float, min_
     distance = np.abs(rows[:, None] - rows[None]).max(axis=2)
     np.fill_diagonal(distance, np.inf)
     least = min_change * by_others
-    needed = max(least, MORE_THAN_CHANCE * chance)
-    alike = [label for label in range(10) if distance[label].min() <= needed]
-    groups = {tuple(j for j in range(10) if j == i or distance[i, j] <= needed) for i in alike}
+    threshold = max(least, MORE_THAN_CHANCE * chance)
+    alike = [label for label in range(10) if distance[label].min() <= threshold]
+    groups = {tuple(j for j in range(10) if j == i or distance[i, j] <= threshold) for i in alike}
     listed = ", ".join(f"[{', '.join(map(str, group))}]" for group in sorted(groups))
     message = (
         f"the {output} is different for every label" if not alike else f"the {output} is the same for labels {listed}"

@@ -140,10 +140,10 @@ class Steps:
         """Whether each step also contains all gradients of some or all steps before it."""
         if len(self) < 2:
             return False
-        left = self.used[1:] - self.came[1:]
-        return bool(np.all(self._same(left, self.used[:-1]) | self._same(self.used[1:], self.came[1:]))) and not bool(
-            np.all(self._same(self.used, self.came))
-        )
+        remainder = self.used[1:] - self.came[1:]
+        return bool(
+            np.all(self._same(remainder, self.used[:-1]) | self._same(self.used[1:], self.came[1:]))
+        ) and not bool(np.all(self._same(self.used, self.came)))
 
     def ends_in(self, step: int) -> bool:
         """Whether the state at the end is the one after that step."""

@@ -35,6 +35,8 @@ class SecondReader:
     def reading(self, name: str, images: Array) -> Reading:
         """Its words on the images beside the judge's."""
         first, second = classify(images).labels, self.labels(images)
-        read = [float((first == digit).mean()) for digit in range(10)]
-        agreed = [float((second[first == d] == d).mean()) if (first == d).any() else float("nan") for d in range(10)]
-        return Reading(name, float((first == second).mean()), read, agreed)
+        shares = [float((first == digit).mean()) for digit in range(10)]
+        agreements = [
+            float((second[first == d] == d).mean()) if (first == d).any() else float("nan") for d in range(10)
+        ]
+        return Reading(name, float((first == second).mean()), shares, agreements)

@@ -115,14 +115,14 @@ def _name(axes: Axes, points: Array, labels: Array, side: float) -> None:
 def apart(places: Array, least: float) -> Array:
     """The places `(K, 2)` moved as little as is easy, until no two are nearer than `least` or patience ends."""
     angles = np.arange(len(places)) * 2 * np.pi / max(len(places), 1)
-    moved = places + 1e-3 * least * np.stack([np.cos(angles), np.sin(angles)], axis=1)  # equal ones part, too
+    positions = places + 1e-3 * least * np.stack([np.cos(angles), np.sin(angles)], axis=1)  # equal ones part, too
     for _ in range(300):
-        between = moved[:, None] - moved[None]
+        between = positions[:, None] - positions[None]
         distance = np.hypot(between[..., 0], between[..., 1]) + np.eye(len(places)) * least
         lacking = np.maximum(least - distance, 0)
         if not lacking.any():
             break
-        moved = moved + 0.25 * (between / np.maximum(distance, 1e-9 * least)[..., None] * lacking[..., None]).sum(
-            axis=1
-        )
-    return moved
+        positions = positions + 0.25 * (
+            between / np.maximum(distance, 1e-9 * least)[..., None] * lacking[..., None]
+        ).sum(axis=1)
+    return positions

@@ -7,7 +7,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 
 from .interface import actual
 from .notebook_objects import NoAnswer, latent_dim, notebook_object, tensor
-from .real_steps import counting
+from .step_counter import counting
 
 STATISTICS = (torch.nn.modules.batchnorm._NormBase, torch.nn.utils.parametrizations._SpectralNorm)
 MOST_BUFFERED = 4096  # numbers: a normalisation of one's own has fewer, a table of pictures more

@@ -8,7 +8,7 @@ import torch
 from .interface import ARGUMENTS, actual, as_labels, as_notebook, call, in_our_order, interface
 from .notebook_objects import NoAnswer, normal, notebook_object, rebuilt, tensor
 from .own_model import around, own_model, passed_on, rebound, stand_in_answer, toy_of
-from .real_steps import MOST_LINES, counting, line_of_the_notebook
+from .step_counter import MOST_LINES, counting, line_of_the_notebook
 
 DIRECTIONS = 8  # random ones on which parameters and gradients are projected
 MOST_NUMBERS = 100_000  # of a model that are projected, spread over all of it

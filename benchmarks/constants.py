@@ -27,8 +27,8 @@ import numpy as np
 import torch
 
 from grader.audit import corpus
-from grader.exercises.vae_mnist.checks import real
-from grader.exercises.vae_mnist.checks.pictures import digit_moments
+from grader.exercises.vae_mnist.checks import real_digits
+from grader.exercises.vae_mnist.checks.image_measures import digit_moments
 from grader.exercises.vae_mnist.classifier import classify
 from grader.exercises.vae_mnist.metrics import explained_variance, label_agreement, normalised_frechet_distance
 from grader.notebook.format import is_code, source_of
@@ -128,16 +128,16 @@ def defined(design: str, constants: Constants) -> dict[str, Any]:
     device = torch.device("cpu")
     scope: dict[str, Any] = {"DEVICE": device, "NUM_CLASSES": 10, "LATENT_DIM": constants.latents}
     exec(compile(ast.Module(wanted, []), design, "exec"), scope)
-    images = torch.from_numpy(real.mnist().train_images.astype(np.float32)).unsqueeze(1).div(255)
-    labels = torch.from_numpy(real.mnist().train_labels.copy())
+    images = torch.from_numpy(real_digits.mnist().train_images.astype(np.float32)).unsqueeze(1).div(255)
+    labels = torch.from_numpy(real_digits.mnist().train_labels.copy())
     scope["train_batches"] = scope["Batches"](images, labels, constants.batch_size)
     return scope
 
 
 @torch.no_grad()
 def _looked_at(scope: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[dict[str, float], Any]:
-    x = real.mnist().test_images[RECONSTRUCTED, None].astype(np.float32) / 255
-    y = real.mnist().test_labels[RECONSTRUCTED]
+    x = real_digits.mnist().test_images[RECONSTRUCTED, None].astype(np.float32) / 255
+    y = real_digits.mnist().test_labels[RECONSTRUCTED]
     images, labels = torch.from_numpy(x), torch.from_numpy(y.copy())
     asked = torch.arange(DRAWN) % 10
     found: dict[str, float] = {}
@@ -148,7 +148,7 @@ def _looked_at(scope: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[dic
         again = model.decoder(mu, *told).numpy().clip(0, 1)
         new = (scope["sample_cvae"](model, asked) if told else scope["sample_vae"](model, DRAWN)).numpy().clip(0, 1)
         seen = classify(new)
-        found[f"explained_{part}"] = explained_variance(x, again, real.mean_image())
+        found[f"explained_{part}"] = explained_variance(x, again, real_digits.mean_image())
         found[f"kept_{part}"] = label_agreement(y, classify(again).labels).overall
         found[f"frechet_{part}"] = normalised_frechet_distance(seen.features, digit_moments())
         if told:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from grader.audit import corpus
-from grader.exercises.vae_mnist.checks import pictures, real
+from grader.exercises.vae_mnist.checks import image_measures, real_digits
 from grader.grading.judge import judge
 from grader.notebook.format import is_code, load_notebook
 from grader.notebook.read import read_submission
@@ -58,17 +58,17 @@ def _scoring(count: int) -> Callable[[], object]:
     rubric, exercise = load_rubric(ROOT / "rubric.yaml")
     rubric = replace(rubric, items=tuple(item for item in rubric.items if item.id == ITEM))
     random = np.random.default_rng(0)
-    images = real.mnist().train_images[:count, None].astype(np.float32) / 255
+    images = real_digits.mnist().train_images[:count, None].astype(np.float32) / 255
     images = (images + 0.1 * random.random(images.shape, dtype=np.float32)).clip(0, 1)
-    labels = real.mnist().train_labels[:count]
-    x, y = real.digits()[0][:1000], real.digits()[1][:1000]
+    labels = real_digits.mnist().train_labels[:count]
+    x, y = real_digits.digits()[0][:1000], real_digits.digits()[1][:1000]
     questions = {"x": x, "y": y, "labels": labels, "prior_labels": labels, "prior": np.zeros((count, 2))}
     samples, decode = Address.of("quality", "cvae", "samples"), Address.of("decode", "cvae", "decode")
     answers = {samples.array("images"): images, decode.array("images"): np.concatenate([x, images])}
     evidence = Evidence({samples.stage.array(name): array for name, array in questions.items()}, answers)
 
     def work() -> None:
-        pictures._remembered.clear()
+        image_measures._remembered.clear()
         judge(evidence, rubric, exercise.checks)
 
     work()  # what is loaded once is loaded

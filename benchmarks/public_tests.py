@@ -80,8 +80,8 @@ assert samples.shape == (80, 1, 28, 28)""",
 }
 
 _IMPORTS = """from grader.exercises.vae_mnist.classifier import classify
-from grader.exercises.vae_mnist.checks import real
-from grader.exercises.vae_mnist.checks import pictures
+from grader.exercises.vae_mnist.checks import real_digits
+from grader.exercises.vae_mnist.checks import image_measures
 from grader.exercises.vae_mnist.metrics import label_agreement
 from grader.exercises.vae_mnist.copies import copy_search
 from grader.exercises.vae_mnist.metrics import class_entropy, distinct_share, spread_against
@@ -90,7 +90,7 @@ from grader.exercises.vae_mnist.metrics import explained_variance"""
 _RECONSTRUCTION = """x = test_images[:1000].cpu().numpy()
 with torch.no_grad():
     x_hat = {reconstructed}[0].clamp(0, 1).cpu().numpy()
-assert explained_variance(x, x_hat, real.mean_image()) > 0.21
+assert explained_variance(x, x_hat, real_digits.mean_image()) > 0.21
 right = label_agreement(test_labels[:1000].cpu().numpy(), classify(x_hat).labels)
 assert right.overall > 0.36"""
 
@@ -103,9 +103,9 @@ with torch.no_grad():
     samples = sample_vae(vae, 2000).clamp(0, 1).cpu().numpy()
 assert samples.shape == (2000, 1, 28, 28)
 seen = classify(samples)
-assert (copy_search(samples[:300], real.training_bank()).ratios < 0.4).mean() < 0.18
-assert normalised_frechet_distance(seen.features, pictures.digit_moments()) < 0.65
-assert normalised_frechet_distance(pictures.ink(samples), pictures.ink_moments()) < 0.42
+assert (copy_search(samples[:300], real_digits.training_bank()).ratios < 0.4).mean() < 0.18
+assert normalised_frechet_distance(seen.features, image_measures.digit_moments()) < 0.65
+assert normalised_frechet_distance(image_measures.ink(samples), image_measures.ink_moments()) < 0.42
 assert class_entropy(seen.labels) > 0.46
 assert distinct_share(samples, tolerance=0.005) > 0.27""",
     "cvae_reconstruction": _IMPORTS
@@ -118,11 +118,11 @@ with torch.no_grad():
     samples = sample_cvae(cvae, labels).clamp(0, 1).cpu().numpy()
 assert samples.shape == (2000, 1, 28, 28)
 asked, seen = labels.cpu().numpy(), classify(samples)
-assert (copy_search(samples[:300], real.training_bank()).ratios < 0.4).mean() < 0.18
-assert spread_against(samples, asked, pictures.digit_deviations()).mean > 0.18
+assert (copy_search(samples[:300], real_digits.training_bank()).ratios < 0.4).mean() < 0.18
+assert spread_against(samples, asked, image_measures.digit_deviations()).mean > 0.18
 right = label_agreement(asked, seen.labels)
 assert right.overall > 0.14 and right.even > 0.096
-assert normalised_frechet_distance(pictures.ink(samples), pictures.ink_moments()) < 0.26""",
+assert normalised_frechet_distance(image_measures.ink(samples), image_measures.ink_moments()) < 0.26""",
 }
 
 

@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 
 from grader.audit import corpus
-from grader.audit.calibration import Measurement, Threshold, earned, faults, measurements, thresholds
+from grader.audit.calibration import ModelMeasurement, Threshold, faults, measurements, model_score, thresholds
 from grader.audit.calibration_page import Shown, page, read_sorted, sheet, strip_plot
-from grader.audit.runs import Result, Wanted, planned, run_all
+from grader.audit.runs import CorpusRun, RunResult, planned, run_all
 from grader.checks import needing_training
 from grader.errors import GraderError
 from grader.evidence import NotAnswered
@@ -40,17 +40,17 @@ SHUFFLE = 11  # the seed of their order
 Say = Callable[[str], None]
 
 
-def zoo() -> list[Wanted]:
-    """The reference, the models, and the honest solutions that change what is learnt, with as many seeds as they have.
+def zoo() -> list[CorpusRun]:
+    """The reference, the models, and the variants that change what is learnt, with as many seeds as they have.
 
     Those that have several come first: what a seed of the training moves is known from them.
     """
-    wanted = [replace(planned(name), training=seed) for name in _names() for seed in range(corpus.entry(name).seeds)]
-    return sorted(wanted, key=lambda one: corpus.entry(one.name).seeds, reverse=True)
+    runs = [replace(planned(name), training=seed) for name in _names() for seed in range(corpus.entry(name).seeds)]
+    return sorted(runs, key=lambda run: corpus.entry(run.name).seeds, reverse=True)
 
 
 def _names() -> list[str]:
-    return [corpus.REFERENCE, *corpus.names("models"), *corpus.names("honest", train=True)]
+    return [corpus.REFERENCE, *corpus.names(corpus.MODEL), *corpus.names(corpus.VARIANT, train=True)]
 
 
 def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -> list[str]:
@@ -60,33 +60,35 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
     """
     rubric, exercise = _pictured(rubric_path)
     exercise.prepare(say)
-    wanted = [one for one in zoo() if not stored or (one.folder / "key").exists()]
+    runs = [run for run in zoo() if not stored or (run.folder / "key").exists()]
     order = {name: number for number, name in enumerate(_names())}  # as in the files: ladders go down
-    came = run_all(wanted, rubric_path, jobs, say)
-    results = sorted(came, key=lambda result: (order[result.wanted.name], result.wanted.training))
-    if not any(result.wanted.name == corpus.REFERENCE and not result.error for result in results):
+    finished = run_all(runs, rubric_path, jobs, say)
+    results = sorted(finished, key=lambda result: (order[result.run.name], result.run.training))
+    if not any(result.run.name == corpus.REFERENCE and not result.error for result in results):
         raise GraderError("nothing to compare with: the reference was not run; calibrate without --stored")
     say("thresholds, tables and pictures")
     pictures = needing_training(exercise.checks)
     alone = _each_alone(rubric)
-    found, models = [], []
+    all_measurements, models = [], []
     for result in results:
         if result.error:
             continue
-        one = result.wanted
-        memory = recalled(one.folder, exercise)
-        levels = judge(stored_evidence(one.folder), alone, exercise.checks, memory)
-        remember(one.folder, exercise, memory)
-        here = measurements(corpus.entry(one.name), one.training, one.parts, result.items, levels, pictures)
-        models.append(earned(corpus.entry(one.name), here))
-        found += here
-    rows = thresholds(found, rubric)
-    _write(rows, thresholds(found, rubric, "first"), found, results, exercise)
+        run = result.run
+        memory = recalled(run.folder, exercise)
+        levels = judge(stored_evidence(run.folder), alone, exercise.checks, memory)
+        remember(run.folder, exercise, memory)
+        of_run = measurements(corpus.entry(run.name), run.training, run.parts, result.items, levels, pictures)
+        models.append(model_score(corpus.entry(run.name), of_run))
+        all_measurements += of_run
+    rows = thresholds(all_measurements, rubric)
+    _write(rows, thresholds(all_measurements, rubric, "first"), all_measurements, results, exercise)
     say("a second reader learns to read")
     readings = _readings(results, exercise)
-    shown = Shown(rows, found, models, rubric, exercise, corpus.level_words(), read_sorted(SORTED), readings)
-    write_atomically(DOCS / "calibration.md", page(shown).encode())
-    return [f"{result.wanted.name}: {result.error}" for result in results if result.error] + faults(rows, models)
+    contents = Shown(
+        rows, all_measurements, models, rubric, exercise, corpus.level_words(), read_sorted(SORTED), readings
+    )
+    write_atomically(DOCS / "calibration.md", page(contents).encode())
+    return [f"{result.run.name}: {result.error}" for result in results if result.error] + faults(rows, models)
 
 
 def _pictured(rubric_path: Path) -> tuple[Rubric, Pictured]:
@@ -107,8 +109,8 @@ def _each_alone(rubric: Rubric) -> Rubric:
 def _write(
     rows: Sequence[Threshold],
     first: Sequence[Threshold],
-    found: Sequence[Measurement],
-    results: Sequence[Result],
+    all_measurements: Sequence[ModelMeasurement],
+    results: Sequence[RunResult],
     exercise: Pictured,
 ) -> None:
     """The tables, and two pictures for each check."""
@@ -116,43 +118,45 @@ def _write(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(DOCS / "calibration.csv", csv_bytes([_plain(row) for row in rows]))
     write_atomically(DOCS / "calibration_first.csv", csv_bytes([_plain(row) for row in first]))
-    write_atomically(DOCS / "calibration_models.csv", csv_bytes(_by_model(found)))
-    folders = {(result.wanted.name, result.wanted.training): result.wanted.folder for result in results}
+    write_atomically(DOCS / "calibration_models.csv", csv_bytes(_by_model(all_measurements)))
+    folders = {(result.run.name, result.run.training): result.run.folder for result in results}
 
     @cache
     def strip(model: str, training: int, item: str) -> Array:  # several checks show the same one
         return exercise.strip(stored_evidence(folders[model, training]), item, COLUMNS)
 
     for row in rows:
-        here = [m for m in found if (m.item, m.check) == (row.item, row.check) and math.isfinite(m.value)]
-        write_atomically(folder / f"{row.item}.{row.check}.png", strip_plot(row, here))
-        write_atomically(folder / f"{row.item}.{row.check}.strips.png", sheet(list(_strips(row, here, strip))))
+        of_check = [
+            m for m in all_measurements if (m.item, m.check) == (row.item, row.check) and math.isfinite(m.value)
+        ]
+        write_atomically(folder / f"{row.item}.{row.check}.png", strip_plot(row, of_check))
+        write_atomically(folder / f"{row.item}.{row.check}.strips.png", sheet(list(_strips(row, of_check, strip))))
 
 
 def _strips(
-    row: Threshold, here: Sequence[Measurement], strip: Callable[[str, int, str], Array]
+    row: Threshold, of_check: Sequence[ModelMeasurement], strip: Callable[[str, int, str], Array]
 ) -> Iterator[tuple[str, Array]]:
     """Pictures of the models that stand nearest to no points, half of them and all, and the reference's."""
     words = corpus.level_words()[row.check]
     half = (row.zero_at + row.full_at) / 2
     ends = {"no points": row.zero_at, "half of the points": half, "all points": row.full_at}
-    models = [m for m in here if m.model != corpus.REFERENCE]
-    chosen = {name: _nearest(models, at, abs(row.full_at - row.zero_at)) for name, at in ends.items()}
-    chosen["the reference"] = next(m for m in here if m.name == corpus.REFERENCE)
-    for name, one in chosen.items():
-        images = strip(one.model, one.training, row.item)
-        at = f"; {one.name.replace('_', ' ')}" if name != "the reference" else ""
-        yield f"{name}{at}: {words.format(value=one.value, percent=100 * one.value)}", images
+    models = [m for m in of_check if m.model != corpus.REFERENCE]
+    nearest_models = {name: _nearest(models, at, abs(row.full_at - row.zero_at)) for name, at in ends.items()}
+    nearest_models["the reference"] = next(m for m in of_check if m.name == corpus.REFERENCE)
+    for name, measurement in nearest_models.items():
+        images = strip(measurement.model, measurement.training, row.item)
+        at = f"; {measurement.name.replace('_', ' ')}" if name != "the reference" else ""
+        yield f"{name}{at}: {words.format(value=measurement.value, percent=100 * measurement.value)}", images
 
 
-def _readings(results: Sequence[Result], exercise: Pictured) -> list[Reading]:
+def _readings(results: Sequence[RunResult], exercise: Pictured) -> list[Reading]:
     """What a second reader says of some models' samples beside the judge."""
-    folders = [r.wanted.folder for r in results if r.wanted.name in READ and not r.wanted.training and not r.error]
+    folders = [r.run.folder for r in results if r.run.name in READ and not r.run.training and not r.error]
     images = {folder.name: exercise.strip(stored_evidence(folder), READ_ITEM, 1000) for folder in folders}
     return exercise.readings({name: of.reshape(-1, 1, *of.shape[2:]) for name, of in images.items()})
 
 
-def _nearest(models: Sequence[Measurement], level: float, span: float) -> Measurement:
+def _nearest(models: Sequence[ModelMeasurement], level: float, span: float) -> ModelMeasurement:
     """The model nearest to the level; one that changes only what is drawn, where no other is near."""
     learnt = [m for m in models if not corpus.entry(m.model).regions.keys() & {"sample_vae", "sample_cvae"}]
     near = [m for m in learnt if abs(m.value - level) <= NEAR * span]
@@ -164,9 +168,9 @@ def _plain(row: Threshold) -> dict[str, object]:
     return {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in values.items()}
 
 
-def _by_model(found: Sequence[Measurement]) -> list[dict[str, object]]:
+def _by_model(all_measurements: Sequence[ModelMeasurement]) -> list[dict[str, object]]:
     rows: dict[str, dict[str, object]] = {}
-    for m in found:
+    for m in all_measurements:
         row = rows.setdefault(m.name, {"model": m.model, "seed": m.training, "group": m.group})
         row[f"{m.item}: {m.check}"] = f"{m.value:.4g}" if math.isfinite(m.value) else ""
         row[f"{m.item}: {m.check}: standard error"] = f"{m.standard_error:.2g}" if math.isfinite(m.value) else ""
@@ -182,14 +186,14 @@ def sheets_to_sort(rubric_path: Path, out: Path) -> list[Path]:
     rubric, exercise = _pictured(rubric_path)
     pictures = needing_training(exercise.checks)
     items = [item.id for item in rubric.items if {spec.check for spec in item.checks} & pictures]
-    stored = [one for one in zoo() if not one.training and (one.folder / "key").exists()]
+    runs = [run for run in zoo() if not run.training and (run.folder / "key").exists()]
     out.mkdir(parents=True, exist_ok=True)
-    draw, made, key = random.Random(SHUFFLE), [], []
+    draw, paths, key = random.Random(SHUFFLE), [], []
     for item in items:
         strips = []
-        for one in [one for one in stored if item.partition(".")[0] in one.parts]:
+        for run in [run for run in runs if item.partition(".")[0] in run.parts]:
             try:
-                strips.append((one.name, exercise.strip(stored_evidence(one.folder), item, COLUMNS)))
+                strips.append((run.name, exercise.strip(stored_evidence(run.folder), item, COLUMNS)))
             except NotAnswered:
                 continue
         draw.shuffle(strips)
@@ -197,7 +201,7 @@ def sheets_to_sort(rubric_path: Path, out: Path) -> list[Path]:
             numbered = [(f"{item} {start + n}", images) for n, (_, images) in enumerate(strips[start:][:ON_A_SHEET], 1)]
             path = out / f"{item}.{start // ON_A_SHEET + 1}.png"
             write_atomically(path, sheet(numbered))
-            made.append(path)
+            paths.append(path)
         key += [{"item": item, "strip": n, "model": name} for n, (name, _) in enumerate(strips, 1)]
     write_atomically(out / "key.csv", csv_bytes(key))
-    return made
+    return paths

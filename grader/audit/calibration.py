@@ -38,7 +38,7 @@ RISE = 0.02  # of those points: a rung that earns so much more than the one befo
 
 
 @dataclass(frozen=True)
-class Measurement:
+class ModelMeasurement:
     """One model's value in one check, and the points for it; NaN where it was not measured."""
 
     model: str
@@ -104,7 +104,7 @@ class Threshold:
 
 
 @dataclass(frozen=True)
-class Earned:
+class ModelScore:
     """What one trained model earns of the picture points of the items that it spoils; of an honest one, of all."""
 
     model: str
@@ -133,57 +133,59 @@ def measurements(
     items: Iterable[ItemVerdict],
     levels: Iterable[ItemVerdict],
     pictures: frozenset[str],
-) -> list[Measurement]:
+) -> list[ModelMeasurement]:
     """What the solution earned and reached in the checks of pictures, in the parts that it trained.
 
     levels: verdicts on the same evidence in which no check presupposes another.
     """
-    known = {(item.id, check.id): check.level for item in levels for check in item.checks}
-    made = []
+    level_of = {(item.id, check.id): check.level for item in levels for check in item.checks}
+    rows = []
     for item in items:
         for check in item.checks if item.id.partition(".")[0] in parts else ():
             if check.id not in pictures:
                 continue
-            level = known.get((item.id, check.id))
+            level = level_of.get((item.id, check.id))
             numbers = (level.value, level.standard_error) if level is not None else (math.nan, math.nan)
             points = (check.points_milli, check.max_points_milli)
             group = solution.group or "ordinary"
-            made.append(Measurement(solution.name, training, group, item.id, check.id, *numbers, *points))
-    return made
+            rows.append(ModelMeasurement(solution.name, training, group, item.id, check.id, *numbers, *points))
+    return rows
 
 
-def earned(solution: Solution, found: Sequence[Measurement]) -> Earned:
+def model_score(solution: Solution, of_run: Sequence[ModelMeasurement]) -> ModelScore:
     """What one trained model, whose measurements these are, earns of the picture points that are in question."""
-    counted = [m for m in found if not solution.spoils or m.item in solution.spoils]
-    points, most = sum(m.points_milli for m in counted), sum(m.max_milli for m in counted)
-    first = found[0]
-    return Earned(first.model, first.training, first.group, solution.ladder, points, most, solution.most)
+    in_question = [m for m in of_run if not solution.spoils or m.item in solution.spoils]
+    points, most = sum(m.points_milli for m in in_question), sum(m.max_milli for m in in_question)
+    first = of_run[0]
+    return ModelScore(first.model, first.training, first.group, solution.ladder, points, most, solution.most)
 
 
-def thresholds(found: Sequence[Measurement], rubric: Rubric, group: str = "ordinary") -> list[Threshold]:
+def thresholds(
+    all_measurements: Sequence[ModelMeasurement], rubric: Rubric, group: str = "ordinary"
+) -> list[Threshold]:
     """One row for each check of pictures that models of the group were measured in."""
     rows = []
     for item in rubric.items:
         for spec in item.checks:
-            here = [m for m in found if (m.item, m.check, m.group) == (item.id, spec.check, group)]
-            here = [m for m in here if math.isfinite(m.value)]
-            if here:
-                rows.append(_threshold(here, float(spec.params["zero_at"]), float(spec.params["full_at"])))
+            of_check = [m for m in all_measurements if (m.item, m.check, m.group) == (item.id, spec.check, group)]
+            of_check = [m for m in of_check if math.isfinite(m.value)]
+            if of_check:
+                rows.append(_threshold(of_check, float(spec.params["zero_at"]), float(spec.params["full_at"])))
     return rows
 
 
-def _threshold(here: Sequence[Measurement], zero_at: float, full_at: float) -> Threshold:
+def _threshold(of_check: Sequence[ModelMeasurement], zero_at: float, full_at: float) -> Threshold:
     sign = 1 if full_at > zero_at else -1  # the rubric refuses ends that stand the wrong way round
-    ranked = sorted(here, key=lambda m: sign * m.value)
-    worst, error = ranked[0], total_error(here)
+    ranked = sorted(of_check, key=lambda m: sign * m.value)
+    worst, error = ranked[0], total_error(of_check)
     return Threshold(
         item=worst.item,
         check=worst.check,
-        models=len(here),
+        models=len(of_check),
         worst=worst.value,
         worst_model=worst.name,
         median=ranked[len(ranked) // 2].value,
-        draw_error=max(m.standard_error for m in here),
+        draw_error=max(m.standard_error for m in of_check),
         total_error=error,
         full_by_rule=_lenient(worst.value - sign * ERRORS * error, sign),
         zero_at=zero_at,
@@ -191,14 +193,14 @@ def _threshold(here: Sequence[Measurement], zero_at: float, full_at: float) -> T
     )
 
 
-def total_error(found: Iterable[Measurement]) -> float:
+def total_error(of_check: Iterable[ModelMeasurement]) -> float:
     """The pooled standard deviation over the seeds of each model that was trained with several; 0 where none was.
 
     `sqrt(sum of squared deviations from the model's mean / sum of (seeds - 1))`, the root of a one-way analysis of
     variance's mean square within groups (Fisher, 1925).
     """
     squares, freedom = 0.0, 0
-    for _, of_model in groupby(sorted(found, key=lambda m: m.model), key=lambda m: m.model):
+    for _, of_model in groupby(sorted(of_check, key=lambda m: m.model), key=lambda m: m.model):
         values = np.array([m.value for m in of_model])
         squares += float(((values - values.mean()) ** 2).sum())
         freedom += len(values) - 1
@@ -214,33 +216,35 @@ def _lenient(value: float, sign: int) -> float:
     return float(f"{(math.floor(steps) if sign > 0 else math.ceil(steps)) * unit:.2g}")
 
 
-def faults(rows: Iterable[Threshold], models: Sequence[Earned]) -> list[str]:
+def faults(rows: Iterable[Threshold], models: Sequence[ModelScore]) -> list[str]:
     """What is wrong with the thresholds, one sentence each."""
-    found = [f"{row.item}: {row.check}: {row.margin.fault}" for row in rows if row.margin.fault]
-    for one in models:
-        lost = one.max_milli - one.points_milli
-        if one.group == "ordinary" and lost:
-            found.append(f"{one.name}: an ordinary honest model loses {lost / 1000:g} points for pictures")
-        if one.share > one.most:
-            found.append(f"{one.name}: earns {one.share:.0%} of what it spoils, at most {one.most:.0%} is deserved")
+    sentences = [f"{row.item}: {row.check}: {row.margin.fault}" for row in rows if row.margin.fault]
+    for score in models:
+        lost_milli = score.max_milli - score.points_milli
+        if score.group == "ordinary" and lost_milli:
+            sentences.append(f"{score.name}: an ordinary honest model loses {lost_milli / 1000:g} points for pictures")
+        if score.share > score.most:
+            sentences.append(
+                f"{score.name}: earns {score.share:.0%} of what it spoils, at most {score.most:.0%} is deserved"
+            )
     for ladder, rungs in ladders(models).items():
         for milder, worse in pairwise(rungs):
             if worse.share > milder.share + RISE:
                 text = f"{worse.name} earns {worse.share:.0%}, {milder.name} before it {milder.share:.0%}"
-                found.append(f"the ladder {ladder!r} rises: {text}")
+                sentences.append(f"the ladder {ladder!r} rises: {text}")
         if rungs[-1].share > LAST_RUNG:
             text = f"earns {rungs[-1].share:.0%}, expected at most {LAST_RUNG:.0%}"
-            found.append(f"the ladder {ladder!r}: its last rung, {rungs[-1].name}, {text}")
-    return found
+            sentences.append(f"the ladder {ladder!r}: its last rung, {rungs[-1].name}, {text}")
+    return sentences
 
 
-def ladders(models: Sequence[Earned]) -> dict[str, list[Earned]]:
+def ladders(models: Sequence[ModelScore]) -> dict[str, list[ModelScore]]:
     """Ladder -> its rungs, the mildest first; of a rung with several seeds the first."""
-    found: dict[str, list[Earned]] = {}
-    for one in models:
-        if one.ladder and not one.training:
-            found.setdefault(one.ladder, []).append(one)
-    return found
+    rungs: dict[str, list[ModelScore]] = {}
+    for score in models:
+        if score.ladder and not score.training:
+            rungs.setdefault(score.ladder, []).append(score)
+    return rungs
 
 
 def read_margins(path: Path, rubric: Rubric) -> dict[str, Margin] | None:
@@ -255,13 +259,13 @@ def read_margins(path: Path, rubric: Rubric) -> dict[str, Margin] | None:
     except FileNotFoundError:
         return None
     numbers = {f"{item.id}: {spec.check}": spec.params for item in rubric.items for spec in item.checks}
-    made: dict[str, Margin] = {}
+    margins: dict[str, Margin] = {}
     for row in rows:
         name = f"{row.get('item')}: {row.get('check')}"
         params = numbers.get(name, {})
         if "zero_at" in params and "full_at" in params:  # a check that the rubric has dropped since is no matter
-            made[name] = _margin(path, row, float(params["zero_at"]), float(params["full_at"]))
-    return made
+            margins[name] = _margin(path, row, float(params["zero_at"]), float(params["full_at"]))
+    return margins
 
 
 def _margin(path: Path, row: Mapping[str, str], zero_at: float, full_at: float) -> Margin:

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from grader.audit.calibration import Earned, Measurement, Threshold, ladders
+from grader.audit.calibration import ModelMeasurement, ModelScore, Threshold, ladders
 from grader.errors import GraderError
 from grader.exercise import Exercise, Reading
 from grader.records import Array, Rubric
@@ -82,8 +82,8 @@ class Shown:
     """All that the page shows."""
 
     rows: Sequence[Threshold]
-    found: Sequence[Measurement]
-    models: Sequence[Earned]
+    found: Sequence[ModelMeasurement]
+    models: Sequence[ModelScore]
     rubric: Rubric
     exercise: Exercise
     words: Mapping[str, str]
@@ -162,7 +162,7 @@ def _table(rows: Sequence[Threshold]) -> Iterator[str]:
     yield ""
 
 
-def _ladders(models: Sequence[Earned]) -> Iterator[str]:
+def _ladders(models: Sequence[ModelScore]) -> Iterator[str]:
     yield from ("| ladder | what each rung earns |", "| --- | --- |")
     for ladder, rungs in ladders(models).items():
         told = ", ".join(f"{_plain(rung.model)} {rung.share:.0%}" for rung in rungs)
@@ -231,7 +231,7 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def strip_plot(row: Threshold, found: Sequence[Measurement]) -> bytes:
+def strip_plot(row: Threshold, found: Sequence[ModelMeasurement]) -> bytes:
     """PNG: one line of dots for each group of models, `zero_at` and `full_at` drawn through all of them."""
     figure = Figure(figsize=(9, 2.9), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)

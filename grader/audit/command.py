@@ -17,7 +17,7 @@ from grader.audit.matrix import audit
 from grader.audit.page import audit_csv, audit_html, levels_of
 from grader.audit.problems import answers_of
 from grader.audit.quick import Results, quick_results
-from grader.audit.records import Audit
+from grader.audit.result import Audit
 from grader.audit.runs import SEED, planned, run_all
 from grader.audit.whatif import (
     Change,
@@ -156,7 +156,7 @@ def _by_seed(
         return {seed: quick_results(names, rubric_path, jobs=jobs, seed=seed, say=say) for seed in seeds}
     load_rubric(rubric_path)[1].prepare(say)
     runs = [replace(planned(name), seed=seed) for name in names for seed in seeds]
-    came = {(result.wanted.name, result.wanted.seed): result for result in run_all(runs, rubric_path, jobs, say)}
+    came = {(result.run.name, result.run.seed): result for result in run_all(runs, rubric_path, jobs, say)}
     return {
         seed: Results(
             {name: came[name, seed].items for name in names if not came[name, seed].error},

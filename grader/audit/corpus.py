@@ -1,8 +1,10 @@
-"""The corpus: right and wrong solutions as changes to the reference notebook, one entry a solution.
+"""The corpus: mutants and variants of the reference notebook, one entry a solution.
 
-`corpus/honest/` and `corpus/wrong/` hold what students write, by subject; `corpus/models/` what only calibration wants:
-other seeds, constants and defects that no single region makes. An entry is checked when it is loaded: a region that the
-reference does not have, a text that no cell holds or an unknown item is an error, not a silent reference.
+A mutant is wrong on purpose, in one place, and the rubric must see the mistake; a variant is right and written another
+way, and must lose nothing. `corpus/wrong/` holds the mutants and `corpus/honest/` the variants, by subject;
+`corpus/models/` holds what only calibration needs: other seeds, constants and defects that no single region makes. An
+entry is checked when it is loaded: a region that the reference does not have, a text that no cell holds or an unknown
+item is an error, not a silent reference.
 `corpus/settings.yaml` names the reference and says which part a region belongs to.
 """
 
@@ -29,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "corpus"
 REFERENCE = "reference"
 BOTH = "+"  # between the names of two solutions in one notebook
-KINDS = ("honest", "wrong", "models")
+VARIANT, MUTANT, MODEL = KINDS = ("honest", "wrong", "models")  # folders of the corpus
 GROUPS = ("ordinary", "weak", "first", "defective")
 SETTINGS = "settings.yaml"
 _TODO = re.compile(r"(?P<indent> *)# TODO (?P<name>[\w.]+): replace the next line with your code")  # see `template`
@@ -46,12 +48,12 @@ class Solution:
     replace: list[list[str]] = field(default_factory=list)  # [old, new]: plain text in the sources of code cells
     loses: list[str] = field(default_factory=list)  # items that lose points, and no other does
     checks: list[str] = field(default_factory=list)  # the component checks that must lose points, and no other does
-    train: bool = False  # of an honest one: it changes what is learnt, so `make calibrate` measures it
+    train: bool = False  # of a variant: it changes what is learnt, so `make calibrate` measures it
     everyday: bool = False  # graded by itself in the everyday tests; the others are marked long
     parts: list[str] = field(default_factory=list)  # those it changes; worked out from the regions where not given
     seeds: int = 1  # with how many seeds of its training it is calibrated
-    group: str = ""  # honest: ordinary, weak, or with the constants of the first notebook; or a defective model
-    causes: list[str] = field(default_factory=list)  # of a wrong one: those of `causes` that its feedback may state
+    group: str = ""  # of a variant: ordinary, weak, or with the constants of the first notebook; or a defective model
+    causes: list[str] = field(default_factory=list)  # of a mutant: those of `causes` that its feedback may state
     ceilings: dict[str, float] = field(default_factory=dict)  # of nonsense: item -> the most that its code earns
     ladder: str = ""  # of a defective model: where it stands among others, in the order of the file, each worse
     spoils: list[str] = field(default_factory=list)  # of a defective model: the items whose pictures it spoils
@@ -65,30 +67,30 @@ def solutions() -> dict[str, Solution]:
     Raises:
         GraderError: for a file that is no such table, or an entry that does not fit the reference or the rubric.
     """
-    found: dict[str, Solution] = {}
+    entries: dict[str, Solution] = {}
     for kind in KINDS:
         for path in sorted((CORPUS / kind).glob("*.yaml")):
             for name, entry in _table(path).items():
-                if name in found or name == REFERENCE:
+                if name in entries or name == REFERENCE:
                     raise GraderError(f"{path}: {name}: the name is taken; choose another")
-                found[name] = _checked(path, _solution(path, name, kind, entry))
-    return found
+                entries[name] = _checked(path, _solution(path, name, kind, entry))
+    return entries
 
 
 def entry(name: str) -> Solution:
-    """The entry of that name; the reference is an honest one that changes nothing, and "a+b" is both in one notebook.
+    """The entry of that name; the reference is a variant that changes nothing, and "a+b" is both in one notebook.
 
     Raises:
         KeyError: for an unknown name.
     """
     if name == REFERENCE:
         whole = [*_settings()["parts"]]
-        return Solution(REFERENCE, "honest", "the reference itself", parts=whole, seeds=3, group="ordinary")
+        return Solution(REFERENCE, VARIANT, "the reference itself", parts=whole, seeds=3, group="ordinary")
     if BOTH in name:
-        first, second = (entry(one) for one in name.split(BOTH))
+        first, second = (entry(single) for single in name.split(BOTH))
         return Solution(
             name,
-            "wrong",
+            MUTANT,
             f"{first.story}; {second.story}",
             regions=first.regions | second.regions,
             replace=first.replace + second.replace,
@@ -104,11 +106,11 @@ def can_be_combined(first: str, second: str) -> bool:
 
 
 def pairs(count: int, draw: random.Random) -> list[str]:
-    """So many pairs "a+b" of wrong solutions, each of what a student might hand in, that change the same part."""
-    wrong = [name for name in names("wrong") if not entry(name).ceilings and not entry(name).replace]
+    """So many pairs "a+b" of mutants, each of what a student might hand in, that change the same part."""
+    mutants = [name for name in names(MUTANT) if not entry(name).ceilings and not entry(name).replace]
     possible = [
         f"{first}{BOTH}{second}"
-        for first, second in combinations(wrong, 2)
+        for first, second in combinations(mutants, 2)
         if set(parts_of(first)) & set(parts_of(second)) and can_be_combined(first, second)
     ]
     return draw.sample(possible, min(count, len(possible)))
@@ -118,8 +120,8 @@ def parts_of(name: str) -> tuple[str, ...]:
     """The parts whose training the entry may change; the other part's verdicts are the reference's."""
     solution, belongs = entry(name), _settings()["parts"]
     heads = {region.partition(".")[0] for region in solution.regions}
-    changed = [part for part, names in belongs.items() if solution.replace or heads & set(names)]
-    return tuple(solution.parts or changed)
+    parts = [part for part, names in belongs.items() if solution.replace or heads & set(names)]
+    return tuple(solution.parts or parts)
 
 
 def names(kind: str, *, train: bool = False) -> list[str]:
@@ -127,9 +129,9 @@ def names(kind: str, *, train: bool = False) -> list[str]:
     return [name for name, solution in solutions().items() if solution.kind == kind and (solution.train or not train)]
 
 
-def build(*chosen: str) -> Notebook:
+def build(*selection: str) -> Notebook:
     """The notebook a student with these solutions would hand in, without outputs; "reference" changes nothing."""
-    entries = [entry(name) for name in chosen]
+    entries = [entry(name) for name in selection]
     regions = {name: code for entry in entries for name, code in entry.regions.items()}
     return changed(regions, [pair for entry in entries for pair in entry.replace])
 
@@ -225,15 +227,15 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _solution(path: Path, name: str, kind: str, entry: object) -> Solution:
-    known = {field.name: field.type for field in fields(Solution)}
+    types = {field.name: field.type for field in fields(Solution)}
     if not isinstance(entry, dict) or "story" not in entry:
         raise GraderError(f"{path}: {name}: expected fields, at least a story")
     for key, value in entry.items():
-        if key not in known or key in {"name", "kind"}:
-            raise GraderError(f"{path}: {name}: unknown field {key!r}{nearest(str(key), known)}")
-        wanted = str(known[key]).partition("[")[0]
-        if type(value).__name__ not in {wanted, "int" if wanted == "float" else wanted}:
-            raise GraderError(f"{path}: {name}: {key}: expected {wanted}, got {value!r:.60}")
+        if key not in types or key in {"name", "kind"}:
+            raise GraderError(f"{path}: {name}: unknown field {key!r}{nearest(str(key), types)}")
+        expected_type = str(types[key]).partition("[")[0]
+        if type(value).__name__ not in {expected_type, "int" if expected_type == "float" else expected_type}:
+            raise GraderError(f"{path}: {name}: {key}: expected {expected_type}, got {value!r:.60}")
     return Solution(name, kind, **entry)
 
 
@@ -252,9 +254,9 @@ def _checked(path: Path, solution: Solution) -> Solution:
         raise GraderError(f"{where}: unknown items {sorted(unknown)}")
     if unknown := set(solution.causes) - set(causes()):
         raise GraderError(f"{where}: unknown causes {sorted(unknown)}; {SETTINGS} lists them")
-    if (solution.kind == "wrong") != bool(solution.loses):
+    if (solution.kind == MUTANT) != bool(solution.loses):
         raise GraderError(f"{where}: a wrong solution loses something, an honest one nothing")
-    if solution.group not in (GROUPS if solution.kind == "models" else {"honest": ("", "weak")}.get(solution.kind, "")):
+    if solution.group not in (GROUPS if solution.kind == MODEL else {VARIANT: ("", "weak")}.get(solution.kind, "")):
         raise GraderError(f"{where}: expected a group of {GROUPS} for a model, perhaps weak for an honest solution")
     if unknown := set(solution.parts) - {*_settings()["parts"]}:
         raise GraderError(f"{where}: unknown parts {sorted(unknown)}; expected some of {[*_settings()['parts']]}")

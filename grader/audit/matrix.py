@@ -1,6 +1,7 @@
-"""The rubric on trial: what each solution of the corpus lost against what was foretold. Pure: verdicts in, audit out.
+"""The rubric tested by mutation: what each solution of the corpus lost against what the corpus foretells.
 
-Squares that were not judged in a run (skipped checks) say nothing: they count neither as kept nor as lost.
+Mutants must lose what is foretold, variants nothing. Pure: verdicts in, audit out. Squares that were not judged in a
+run (skipped checks) say nothing: they count neither as kept nor as lost.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from grader.audit.calibration import Margin
-from grader.audit.corpus import BOTH, REFERENCE, Solution, entry, solutions
+from grader.audit.corpus import BOTH, MUTANT, REFERENCE, VARIANT, Solution, entry, solutions
 from grader.audit.pairs import pairs_that_paid, paying_pairs
-from grader.audit.problems import notes_of, pair_notes, pair_troubles, troubles_of
-from grader.audit.records import Audit, CheckUse, ItemUse, Loss, SolutionRow, SolutionState, Square
+from grader.audit.problems import notes_of, pair_notes, pair_problems, problems_of
+from grader.audit.result import Audit, CheckCoverage, CheckLoss, ItemCoverage, SolutionResult, SolutionState, Square
 from grader.exercise import Exercise, ItemSpec
 from grader.grading.follow_through import share
 from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Outcome, Rubric, RubricItem
@@ -39,42 +40,46 @@ def audit(
     "<item>: <check>", None where nothing was calibrated. answers: the solution's lines, which no feedback may hold.
     causes: texts that feedback says only of a solution that names them.
     """
-    known = _tried(solutions() if entries is None else entries)
-    known |= {name: entry(name) for name in results if BOTH in name}
-    rows = tuple(_row(known[name], results[name], rubric, exercise, parts) for name in results if name in known)
-    items = tuple(_item_use(item, rows, results, exercise, margins or {}) for item in rubric.items)
-    whole = set(known) <= set(results) | set(broken or {})
-    troubles = troubles_of(rows, items, results, rubric, broken or {}, whole=whole, answers=answers, causes=causes)
+    corpus_entries = _audited_entries(solutions() if entries is None else entries)
+    corpus_entries |= {name: entry(name) for name in results if BOTH in name}
+    rows = tuple(
+        _row(corpus_entries[name], results[name], rubric, exercise, parts) for name in results if name in corpus_entries
+    )
+    items = tuple(_item_coverage(item, rows, results, exercise, margins or {}) for item in rubric.items)
+    whole = set(corpus_entries) <= set(results) | set(broken or {})
+    problems = problems_of(rows, items, results, rubric, broken or {}, whole=whole, answers=answers, causes=causes)
     notes = notes_of(rows, items, whole=whole, calibrated=margins is not None)
     if parts is not None and REFERENCE in results:
-        wrong = {r.name: known[r.name].regions for r in rows if r.kind == "wrong" and BOTH not in r.name}
+        mutant_regions = {
+            r.name: corpus_entries[r.name].regions for r in rows if r.kind == MUTANT and BOTH not in r.name
+        }
         pairs = [
-            *paying_pairs(results, wrong, rubric, exercise, REFERENCE),
+            *paying_pairs(results, mutant_regions, rubric, exercise, REFERENCE),
             *pairs_that_paid(results, exercise),
         ]
-        troubles, notes = troubles + pair_troubles(pairs), notes + pair_notes(pairs)
-    return Audit(rubric.title, parts is not None, rows, items, troubles, notes)
+        problems, notes = problems + pair_problems(pairs), notes + pair_notes(pairs)
+    return Audit(rubric.title, parts is not None, rows, items, problems, notes)
 
 
-def _tried(entries: Mapping[str, Solution]) -> dict[str, Solution]:
-    """What the rubric is tried on: the reference, and the honest and the wrong solutions."""
+def _audited_entries(entries: Mapping[str, Solution]) -> dict[str, Solution]:
+    """What the rubric is tested on: the reference, the variants and the mutants."""
     return {REFERENCE: entry(REFERENCE)} | {
-        name: one for name, one in entries.items() if one.kind in {"honest", "wrong"}
+        name: solution for name, solution in entries.items() if solution.kind in {VARIANT, MUTANT}
     }
 
 
 def judged(item: RubricItem, verdict: ItemVerdict) -> list[tuple[CheckSpec, CheckVerdict]]:
     """The checks that were judged: all but the skipped, unless they were skipped because an earlier one was lost."""
-    made: dict[str, CheckVerdict] = {}
-    found = {check.id: check for check in verdict.checks}
+    verdict_of: dict[str, CheckVerdict] = {}
+    by_id = {check.id: check for check in verdict.checks}
     for spec in item.checks:
-        check = found.get(spec.check)
+        check = by_id.get(spec.check)
         if check is not None and (
             check.outcome is not Outcome.SKIPPED
-            or any(made[r].points_milli == 0 for r in spec.presupposes if r in made)
+            or any(verdict_of[r].points_milli == 0 for r in spec.presupposes if r in verdict_of)
         ):
-            made[spec.check] = check
-    return [(spec, made[spec.check]) for spec in item.checks if spec.check in made]
+            verdict_of[spec.check] = check
+    return [(spec, verdict_of[spec.check]) for spec in item.checks if spec.check in verdict_of]
 
 
 def _row(
@@ -83,43 +88,45 @@ def _row(
     rubric: Rubric,
     exercise: Exercise,
     parts: Parts | None,
-) -> SolutionRow:
+) -> SolutionResult:
     by_id = {verdict.id: verdict for verdict in verdicts}
     trained = parts(solution.name) if parts is not None else exercise.parts
-    losses: list[Loss] = []
-    undecided: list[Loss] = []
+    losses: list[CheckLoss] = []
+    undecided: list[CheckLoss] = []
     squares = []
-    earned: Counter[str] = Counter()
+    earned_by_item: Counter[str] = Counter()
     judged_checks: set[str] = set()
     for item in rubric.items:
         verdict = by_id.get(item.id)
         checks = [] if verdict is None or verdict.outcome is Outcome.SKIPPED else judged(item, verdict)
-        here = {f"{item.id}.{spec.check}" for spec, _ in checks}
-        judged_checks |= here
+        judged_here = {f"{item.id}.{spec.check}" for spec, _ in checks}
+        judged_checks |= judged_here
         for spec, check in checks:
-            lost = spec.points_milli - check.points_milli
-            loss = Loss(item.id, spec.check, lost, check.message, not exercise.checks[spec.check].needs_training)
-            earned[item.id] += check.points_milli if loss.component else 0
+            lost_milli = spec.points_milli - check.points_milli
+            loss = CheckLoss(
+                item.id, spec.check, lost_milli, check.message, not exercise.checks[spec.check].needs_training
+            )
+            earned_by_item[item.id] += check.points_milli if loss.component else 0
             if check.outcome is Outcome.NEEDS_REVIEW:
                 undecided.append(loss)
-            elif lost:
+            elif lost_milli:
                 losses.append(loss)
         of = sum(spec.points_milli for spec, _ in checks)
         gained = verdict.gained_milli if verdict is not None else 0
-        lost = max(0, sum(loss.lost_milli for loss in losses if loss.item == item.id) - gained)
+        lost_milli = max(0, sum(loss.lost_milli for loss in losses if loss.item == item.id) - gained)
         unsure = verdict is not None and verdict.outcome is Outcome.NEEDS_REVIEW
-        state = _state(solution, item.id, lost, bool(checks), unsure)
-        if state is SolutionState.UNEXPECTED and _is_spoilt(by_id, item.id, lost, solution, rubric, exercise):
+        state = _state(solution, item.id, lost_milli, bool(checks), unsure)
+        if state is SolutionState.UNEXPECTED and _is_spoilt(by_id, item.id, lost_milli, solution, rubric, exercise):
             state = SolutionState.LOST
         if state is SolutionState.UNTOUCHED and item.id.partition(".")[0] not in trained:
             state = SolutionState.UNJUDGED  # the reference's own, judged in its row
         named_here = {f"{item.id}.{spec.check}" for spec in item.checks if _names(solution.checks, item.id, spec.check)}
-        if state is SolutionState.KEPT and named_here - here:
+        if state is SolutionState.KEPT and named_here - judged_here:
             state = SolutionState.UNJUDGED  # what was foretold shows only in a check that was left out without training
-        squares.append(Square(item.id, state, lost, of))
+        squares.append(Square(item.id, state, lost_milli, of))
     named = tuple(solution.checks)
     of_foretold = [check for check in judged_checks if check.rpartition(".")[0] in solution.loses]
-    return SolutionRow(
+    return SolutionResult(
         name=solution.name,
         kind=solution.kind,
         story=solution.story,
@@ -131,30 +138,35 @@ def _row(
         to_the_check=_exact(named, losses, of_foretold),
         causes=tuple(solution.causes),
         ceilings=solution.ceilings,
-        earned_milli=earned,
+        earned_milli=earned_by_item,
         weak=solution.group == "weak",
     )
 
 
-def _state(solution: Solution, item: str, lost: int, was_judged: bool, unsure: bool) -> SolutionState:
+def _state(solution: Solution, item: str, lost_milli: int, was_judged: bool, unsure: bool) -> SolutionState:
     if unsure:
         return SolutionState.UNDECIDED
     if not was_judged:
         return SolutionState.UNJUDGED
     if item in solution.loses:
-        return SolutionState.LOST if lost else SolutionState.KEPT
-    if not lost:
+        return SolutionState.LOST if lost_milli else SolutionState.KEPT
+    if not lost_milli:
         return SolutionState.UNTOUCHED
     return SolutionState.UNEXPECTED
 
 
 def _is_spoilt(
-    verdicts: Mapping[str, ItemVerdict], item: str, lost: int, solution: Solution, rubric: Rubric, exercise: Exercise
+    verdicts: Mapping[str, ItemVerdict],
+    item: str,
+    lost_milli: int,
+    solution: Solution,
+    rubric: Rubric,
+    exercise: Exercise,
 ) -> bool:
     """Whether an item was lost to a foretold mistake before it, as the rubric's rules on follow-through have it."""
     settings = rubric.follow_through
     if spoilt_in := verdicts[item].lost_in:
-        return set(spoilt_in) <= set(solution.loses) and lost <= settings.min_cost_milli
+        return set(spoilt_in) <= set(solution.loses) and lost_milli <= settings.min_cost_milli
     earlier = set(exercise.items.get(item, ItemSpec()).depends_on) & set(solution.loses)
     return any(share(verdicts[name]) < settings.min_earned.get(name, 0.0) for name in earlier)
 
@@ -164,49 +176,51 @@ def _names(named: Collection[str], item: str, check: str) -> bool:
     return check in named or f"{item}.{check}" in named
 
 
-def _exact(named: Collection[str], losses: Sequence[Loss], judged_checks: Collection[str]) -> bool | None:
+def _exact(named: Collection[str], losses: Sequence[CheckLoss], judged_checks: Collection[str]) -> bool | None:
     """Whether the lost component checks are the named ones, and every named check of a trained model was lost.
 
     judged_checks: `item.check` of the foretold items. None where no named check was judged. Spoilt pictures may lose
     more of the checks that are made on pictures.
     """
-    known = {name for name in named if any(full == name or full.endswith(f".{name}") for full in judged_checks)}
-    lost = {name for loss in losses for name in (loss.check, f"{loss.item}.{loss.check}")}
-    unnamed = [loss for loss in losses if loss.component and not _names(known, loss.item, loss.check)]
-    return known <= lost and not unnamed if known else None
+    expected_names = {
+        name for name in named if any(full == name or full.endswith(f".{name}") for full in judged_checks)
+    }
+    lost_names = {name for loss in losses for name in (loss.check, f"{loss.item}.{loss.check}")}
+    unnamed = [loss for loss in losses if loss.component and not _names(expected_names, loss.item, loss.check)]
+    return expected_names <= lost_names and not unnamed if expected_names else None
 
 
-def _item_use(
+def _item_coverage(
     item: RubricItem,
-    rows: Sequence[SolutionRow],
+    rows: Sequence[SolutionResult],
     results: Mapping[str, Sequence[ItemVerdict]],
     exercise: Exercise,
     margins: Mapping[str, Margin],
-) -> ItemUse:
-    wrong = [row for row in rows if row.kind == "wrong"]
-    tried = Counter(
+) -> ItemCoverage:
+    mutants = [row for row in rows if row.kind == MUTANT]
+    judged_counts = Counter(
         spec.check
-        for row in wrong
+        for row in mutants
         for verdict in results[row.name]
         if verdict.id == item.id
         for spec, _ in judged(item, verdict)
     )
     uses = tuple(
-        CheckUse(
+        CheckCoverage(
             id=spec.check,
             title=exercise.checks[spec.check].title,
             points_milli=spec.points_milli,
             numbers=spec.params,
             measured=spec.measured,
-            judged=tried[spec.check],
+            judged=judged_counts[spec.check],
             lost_by=tuple(
                 row.name
-                for row in wrong
+                for row in mutants
                 if any((loss.item, loss.check) == (item.id, spec.check) for loss in row.losses)
             ),
             margin=margins.get(f"{item.id}: {spec.check}"),
         )
         for spec in item.checks
     )
-    lost_by = tuple(row.name for row in wrong if any(s.item == item.id and s.lost_milli for s in row.squares))
-    return ItemUse(item.id, item.title, item.points_milli, uses, max(tried.values(), default=0), lost_by)
+    lost_by = tuple(row.name for row in mutants if any(s.item == item.id and s.lost_milli for s in row.squares))
+    return ItemCoverage(item.id, item.title, item.points_milli, uses, max(judged_counts.values(), default=0), lost_by)

@@ -17,18 +17,18 @@ from rich.console import Console
 from rich.text import Text
 
 from grader.audit.problems import HEADINGS
-from grader.audit.records import (
+from grader.audit.result import (
     MARKS,
     MEANINGS,
     Audit,
-    ItemUse,
+    ItemCoverage,
+    Problem,
     SolutionState,
-    Trouble,
-    caught,
+    intact_variants,
+    judged_mutants,
+    killed_mutants,
     square_text,
     summary,
-    tried,
-    unharmed,
 )
 from grader.audit.whatif import Change, Shift, moves
 from grader.report.text import cell, plain, points_number, points_text
@@ -49,7 +49,7 @@ class LevelShown:
     picture: str  # as a `data:` address
 
 
-def levels_of(items: Sequence[ItemUse], folder: Path) -> list[LevelShown]:
+def levels_of(items: Sequence[ItemCoverage], folder: Path) -> list[LevelShown]:
     """The checks of which the calibration has left strips in the folder."""
     found = []
     for item in items:
@@ -74,21 +74,21 @@ def audit_html(audit: Audit, levels: Sequence[LevelShown] = ()) -> str:
         wrong=wrong,
         honest=honest,
         harmed=[row for row in honest if row.losses or row.undecided],
-        caught=caught(wrong),
-        tried=len(tried(wrong)),
-        unharmed=unharmed(honest),
-        troubles=_by_kind(audit.troubles),
+        caught=killed_mutants(wrong),
+        tried=len(judged_mutants(wrong)),
+        unharmed=intact_variants(honest),
+        troubles=_by_kind(audit.problems),
         parts=_parts(audit.items),
         levels=levels,
         legend=[state for state in SolutionState if MARKS[state]],
     )
 
 
-def _by_kind(troubles: Sequence[Trouble]) -> list[tuple[str, list[Trouble]]]:
+def _by_kind(troubles: Sequence[Problem]) -> list[tuple[str, list[Problem]]]:
     return [(HEADINGS[kind], list(found)) for kind, found in groupby(troubles, key=lambda trouble: trouble.kind)]
 
 
-def _parts(items: Sequence[ItemUse]) -> list[tuple[str, list[tuple[str, str]]]]:
+def _parts(items: Sequence[ItemCoverage]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Each part with its items: (id, short name)."""
     named = [(item.id, *item.id.partition(".")[::2]) for item in items]
     return [(part, [(id_, name) for id_, _, name in found]) for part, found in groupby(named, key=lambda n: n[1])]
@@ -146,7 +146,7 @@ def audit_csv(audit: Audit) -> bytes:
 
 def print_audit(audit: Audit, console: Console, files: Sequence[Path] = ()) -> None:
     """What is wrong is printed by kind, then what could not be seen; the last line is the summary."""
-    for kind, troubles in groupby(audit.troubles, key=lambda trouble: trouble.kind):
+    for kind, troubles in groupby(audit.problems, key=lambda trouble: trouble.kind):
         found = list(troubles)
         _print(console, f"{HEADINGS[kind]} ({len(found)})", "bold red")
         for trouble in found[:_MOST]:

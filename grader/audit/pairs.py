@@ -1,4 +1,4 @@
-"""Whether breaking something on purpose could pay: the verdicts on two wrong solutions, laid over each other.
+"""Whether breaking something on purpose could pay: the verdicts on two mutants, combined.
 
 Of each check the lower verdict counts. Follow-through is applied to what comes of it, with the reference's pictures
 where what both have changed is replaced by sound parts.
@@ -21,7 +21,7 @@ Items = Sequence[ItemVerdict]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two wrong solutions that would earn more together, in a part of the exercise, than the worse one alone."""
+    """Two mutants that would earn more together, in a part of the exercise, than the worse one alone."""
 
     part: str
     worse: str
@@ -40,14 +40,16 @@ def paying_pairs(
     of the reference.
     """
     for part in exercise.parts:
-        whole = _of_part(results[sound], part)
-        earned = {name: _of_part(results[name], part) for name in regions}
-        trained = {name: items for name, items in earned.items() if not any(map(_is_left_out, items))}
+        reference_items = _of_part(results[sound], part)
+        verdicts_of = {name: _of_part(results[name], part) for name in regions}
+        trained = {name: items for name, items in verdicts_of.items() if not any(map(_is_left_out, items))}
         for names in combinations(trained, 2):
             if set(regions[names[0]]).isdisjoint(regions[names[1]]):
-                laid = _laid_over([trained[name] for name in names])
-                again = partial(_second, laid, whole, [(trained[n], regions[n]) for n in names], rubric, exercise)
-                together = with_second(laid, rubric, exercise, again)
+                combined = _combined([trained[name] for name in names])
+                again = partial(
+                    _second, combined, reference_items, [(trained[n], regions[n]) for n in names], rubric, exercise
+                )
+                together = with_second(combined, rubric, exercise, again)
                 yield from _paying(part, {name: trained[name] for name in names}, together, exercise)
 
 
@@ -55,10 +57,10 @@ def pairs_that_paid(results: Mapping[str, Items], exercise: Exercise) -> Iterato
     """Of the pairs "a+b" that were trained, those that earned more than the worse of the two alone."""
     for name, items in results.items():
         singles = name.split(BOTH)
-        if len(singles) != 2 or not all(one in results for one in singles):
+        if len(singles) != 2 or not all(single in results for single in singles):
             continue
         for part in exercise.parts:
-            alone = {one: _of_part(results[one], part) for one in singles}
+            alone = {single: _of_part(results[single], part) for single in singles}
             together = _of_part(items, part)
             if any(map(_is_left_out, [*together, *(item for each in alone.values() for item in each)])):
                 continue
@@ -68,24 +70,24 @@ def pairs_that_paid(results: Mapping[str, Items], exercise: Exercise) -> Iterato
 def _paying(part: str, alone: Mapping[str, Items], together: Items, exercise: Exercise) -> Iterator[Pair]:
     """The two solutions of `alone` as a pair, if they earn more together than the worse one alone."""
     worse, other = sorted(alone, key=lambda name: _total(alone[name]))
-    least, earned = _total(alone[worse]), _total(together)
-    if earned > least:
-        yield Pair(part, worse, other, least, earned, not _loses_code(alone[worse], exercise))
+    worse_points, combined_points = _total(alone[worse]), _total(together)
+    if combined_points > worse_points:
+        yield Pair(part, worse, other, worse_points, combined_points, not _loses_code(alone[worse], exercise))
 
 
 def _second(
-    laid: Items,
+    combined: Items,
     sound: Items,
-    both: Sequence[tuple[Items, Collection[str]]],
+    changes: Sequence[tuple[Items, Collection[str]]],
     rubric: Rubric,
     exercise: Exercise,
     part: str,
 ) -> Second:
     """The second judging: the pictures of those solutions whose regions stay, of the reference where none does."""
-    due = to_replace(laid, rubric, exercise)[part]
-    stay = [items for items, regions in both if not all(_is_in(region, due.names) for region in regions)]
-    pictures = _laid_over(stay) if stay else sound
-    again = (_with_pictures_of(whole, item, exercise) for whole, item in zip(pictures, laid, strict=True))
+    due = to_replace(combined, rubric, exercise)[part]
+    stay = [items for items, regions in changes if not all(_is_in(region, due.names) for region in regions)]
+    pictures = _combined(stay) if stay else sound
+    again = (_with_pictures_of(whole, item, exercise) for whole, item in zip(pictures, combined, strict=True))
     return due.items, {item.id: item for item in again}
 
 
@@ -108,19 +110,19 @@ def _loses_code(items: Items, exercise: Exercise) -> bool:
     return any(check.points_milli < check.max_points_milli for check in checks)
 
 
-def _laid_over(several: Sequence[Items]) -> list[ItemVerdict]:
+def _combined(verdict_sets: Sequence[Items]) -> list[ItemVerdict]:
     """Of each check the lowest verdict, and nothing given back."""
-    made = []
-    for items in zip(*several, strict=True):
+    lowest_items = []
+    for items in zip(*verdict_sets, strict=True):
         of_each = zip(*(item.checks for item in items), strict=True)
         lowest = tuple(min(checks, key=lambda check: check.points_milli) for checks in of_each)
-        made.append(_of_checks(replace(items[0], checks=lowest, gained_milli=0, lost_in=())))
-    return made
+        lowest_items.append(_of_checks(replace(items[0], checks=lowest, gained_milli=0, lost_in=())))
+    return lowest_items
 
 
-def _with_pictures_of(drawn: ItemVerdict, item: ItemVerdict, exercise: Exercise) -> ItemVerdict:
+def _with_pictures_of(other: ItemVerdict, item: ItemVerdict, exercise: Exercise) -> ItemVerdict:
     """The item with the other's verdicts on what was trained."""
-    pairs = zip(drawn.checks, item.checks, strict=True)
+    pairs = zip(other.checks, item.checks, strict=True)
     return _of_checks(replace(item, checks=tuple(a if exercise.checks[a.id].needs_training else b for a, b in pairs)))
 
 

@@ -29,17 +29,20 @@ def write_solutions(folder: Path, names: Sequence[str]) -> tuple[Path, ...]:
 
 def write_class(folder: Path) -> tuple[Path, ...]:
     """The folder holds a notebook for each student of the practice class."""
-    return tuple(_written(folder / f"{name}.ipynb", _handed_in(made_of)) for name, made_of in corpus.practice().items())
+    return tuple(
+        _written(folder / f"{name}.ipynb", _handed_in(solution_names))
+        for name, solution_names in corpus.practice().items()
+    )
 
 
-def _handed_in(made_of: Sequence[str]) -> str:
+def _handed_in(solution_names: Sequence[str]) -> str:
     """What the student's file holds; narrower where it can be, so that a class for practice trains in half the time."""
-    if not made_of:
+    if not solution_names:
         return NO_NOTEBOOK
     try:
-        return dump_notebook(corpus.narrow(corpus.build(*made_of)))
+        return dump_notebook(corpus.narrow(corpus.build(*solution_names)))
     except GraderError:
-        return dump_notebook(corpus.build(*made_of))
+        return dump_notebook(corpus.build(*solution_names))
 
 
 def _written(path: Path, text: str) -> Path:
@@ -55,11 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", help="solutions of corpus/; the practice class if none is given")
     options = parser.parse_args(arguments)
     try:
-        written = write_solutions(options.folder, options.names) if options.names else write_class(options.folder)
+        paths = write_solutions(options.folder, options.names) if options.names else write_class(options.folder)
     except (GraderError, OSError) as error:
         print(f"not written: {error}", file=sys.stderr)
         return 2
-    for path in written:
+    for path in paths:
         print(path)
     return 0
 

@@ -64,20 +64,20 @@ def quick_results(
     rubric, exercise = load_rubric(rubric_path)
     exercise.prepare(say)
     say(f"{len(names)} to try; each process warms up first")
-    asked = named(exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes))
+    questions = named(exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes))
     results: dict[str, tuple[ItemVerdict, ...]] = {}
-    broken: dict[str, str] = {}
-    for done, (name, path, why) in enumerate(_answered(names, rubric_path, jobs, seed), 1):
+    failures: dict[str, str] = {}
+    for count, (name, path, why) in enumerate(_answered(names, rubric_path, jobs, seed), 1):
         if why:
-            broken[name] = why
+            failures[name] = why
         else:
             try:
-                results[name] = judge(replace(load_evidence(path), questions=asked), rubric, exercise.checks)
+                results[name] = judge(replace(load_evidence(path), questions=questions), rubric, exercise.checks)
             except GraderError as error:
-                broken[name] = str(error)
+                failures[name] = str(error)
             path.unlink()
-        say(f"{done} of {len(names)}: {name}" + (f": {broken[name]}" if name in broken else ""))
-    return Results({name: results[name] for name in names if name in results}, broken)
+        say(f"{count} of {len(names)}: {name}" + (f": {failures[name]}" if name in failures else ""))
+    return Results({name: results[name] for name in names if name in results}, failures)
 
 
 def _answered(names: Sequence[str], rubric_path: Path, jobs: int, seed: str) -> Iterator[tuple[str, Path, str]]:
@@ -89,25 +89,25 @@ def _answered(names: Sequence[str], rubric_path: Path, jobs: int, seed: str) -> 
         ProcessPoolExecutor(processes, context, warm_up, (rubric_path, seed)) as pool,
     ):
         paths = {name: Path(folder, f"{number}.safetensors") for number, name in enumerate(names)}
-        waiting = {pool.submit(answer_in_child, name, path): name for name, path in paths.items()}
-        for future in as_completed(waiting):
-            name = waiting[future]
+        futures = {pool.submit(answer_in_child, name, path): name for name, path in paths.items()}
+        for future in as_completed(futures):
+            name = futures[future]
             error = future.exception()
             yield name, paths[name], future.result() if error is None else f"{type(error).__name__}: {error}"
 
 
 @dataclass
-class Warm:
+class WarmProcess:
     """A process that has imported everything and run the reference's first given cells, ready to be forked."""
 
     rubric: Rubric
     exercise: Exercise
     questions: Questions
     shell: Any  # an IPython shell, whose user_ns is the notebook's
-    ran: tuple[str, ...]  # the sources that it has run
+    executed_sources: tuple[str, ...]  # the sources that it has run
 
 
-_warm: list[Warm] = []  # of this process, at most one
+_warm: list[WarmProcess] = []  # of this process, at most one
 
 
 def warm_up(rubric_path: Path, seed: str) -> None:
@@ -122,10 +122,10 @@ def warm_up(rubric_path: Path, seed: str) -> None:
     os.environ.update({name: value for name, value in environment.items() if name.startswith("BOX_")})
     os.environ.update(MPLBACKEND="Agg", CUDA_VISIBLE_DEVICES="")  # a child cannot use CUDA after a fork
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
-    warm = Warm(rubric, exercise, questions, _shell(exercise.in_box), ())
+    warm = WarmProcess(rubric, exercise, questions, _shell(exercise.in_box), ())
     corpus.solutions()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), _silence(Path(folder) / "log"):
-        warm.ran = _given_cells(warm)
+        warm.executed_sources = _given_cells(warm)
     _warm[:] = [warm]
 
 
@@ -149,11 +149,11 @@ def answer_in_child(name: str, target: Path) -> str:
         if child.exitcode == 0 and target.exists():
             return ""
         log = folder / "log"
-        said = " ".join(log.read_text(errors="replace").split())[-LOG_TAIL:] if log.exists() else ""
-        return f"the child ended with exit code {child.exitcode}: {said or 'it said nothing'}"
+        output = " ".join(log.read_text(errors="replace").split())[-LOG_TAIL:] if log.exists() else ""
+        return f"the child ended with exit code {child.exitcode}: {output or 'it said nothing'}"
 
 
-def _child(warm: Warm, notebook: Notebook, folder: Path, target: Path) -> None:
+def _child(warm: WarmProcess, notebook: Notebook, folder: Path, target: Path) -> None:
     os.setsid()
     os.chdir(folder)
     with _silence(folder / "log"):
@@ -163,11 +163,11 @@ def _child(warm: Warm, notebook: Notebook, folder: Path, target: Path) -> None:
         shutil.move(partial, target)
 
 
-def _evidence(warm: Warm, notebook: Notebook, folder: Path) -> Evidence:
+def _evidence(warm: WarmProcess, notebook: Notebook, folder: Path) -> Evidence:
     """The answers and faults of a components-only grade; the questions, which all entries share, are left out."""
     steps = _steps(warm, notebook)
     sources = tuple(step.source for step in cell_steps(steps))
-    already = len(warm.ran) if sources[: len(warm.ran)] == warm.ran else 0
+    already = len(warm.executed_sources) if sources[: len(warm.executed_sources)] == warm.executed_sources else 0
     if not already:
         warm.shell = _shell(warm.exercise.in_box)
     inbox = Inbox(warm.rubric.limits, started=True, finished=True)
@@ -175,8 +175,8 @@ def _evidence(warm: Warm, notebook: Notebook, folder: Path) -> Evidence:
     giver = QuestionSource(warm.questions, {step.stage for step in stage_steps(steps) if step.again})
     for step in steps:
         if isinstance(step, StageStep):
-            if (asked := giver(step.stage, inbox)) is not None:
-                _ask(warm, plan, step.stage, asked, folder / step.stage, inbox)
+            if (stage_questions := giver(step.stage, inbox)) is not None:
+                _ask(warm, plan, step.stage, stage_questions, folder / step.stage, inbox)
         elif already:
             already -= 1
         else:
@@ -188,7 +188,7 @@ def _evidence(warm: Warm, notebook: Notebook, folder: Path) -> Evidence:
     return replace(merged(first, _gathered(warm, second, [*second], inbox)), questions={})
 
 
-def _gathered(warm: Warm, questions: Questions, stages: Collection[Stage], inbox: Inbox) -> Evidence:
+def _gathered(warm: WarmProcess, questions: Questions, stages: Collection[Stage], inbox: Inbox) -> Evidence:
     """What the notebook in this process has answered to these stages."""
     specs = {
         source: spec
@@ -198,12 +198,12 @@ def _gathered(warm: Warm, questions: Questions, stages: Collection[Stage], inbox
     return decode_answers(inbox, specs, questions, Status.OK, "", stages)
 
 
-def _steps(warm: Warm, notebook: Notebook) -> list[Step]:
+def _steps(warm: WarmProcess, notebook: Notebook) -> list[Step]:
     restored = restore_given(notebook, notebook)
     return first_plan(restored, warm.exercise, warm.rubric.interface.names, warm.rubric.limits, ())
 
 
-def _given_cells(warm: Warm) -> tuple[str, ...]:
+def _given_cells(warm: WarmProcess) -> tuple[str, ...]:
     """The sources of the reference's cells before its first task, which have been run."""
     reference = corpus.build(corpus.REFERENCE)
     roles = restore_given(reference, reference).roles
@@ -216,7 +216,7 @@ def _given_cells(warm: Warm) -> tuple[str, ...]:
     return tuple(sources)
 
 
-def _ask(warm: Warm, plan: Plan, stage: Stage, questions: bytes, folder: Path, inbox: Inbox) -> None:
+def _ask(warm: WarmProcess, plan: Plan, stage: Stage, questions: bytes, folder: Path, inbox: Inbox) -> None:
     """The stage's answers and notes are in the inbox, recorded by the box's own recorder."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "answers").mkdir(parents=True)
@@ -266,16 +266,16 @@ def _silence(log: Path) -> Iterator[None]:
     """Whatever is printed meanwhile, by Python or below it, goes to the log."""
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(opened, 1)
-    os.dup2(opened, 2)
-    os.close(opened)
+    originals = os.dup(1), os.dup(2)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
     try:
         yield
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        for number, original in zip((1, 2), kept, strict=True):
-            os.dup2(original, number)
-            os.close(original)
+        for number, copy in zip((1, 2), originals, strict=True):
+            os.dup2(copy, number)
+            os.close(copy)

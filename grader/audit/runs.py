@@ -35,14 +35,14 @@ ISOLATION = "bubblewrap"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CorpusRun:
     """One run: an entry of the corpus, the parts to train, and the seeds of its questions and of its training."""
 
     name: str
     parts: tuple[str, ...]
     seed: str = SEED
     narrow: bool = False  # see `corpus.narrow`
-    followed: bool = False  # whether follow-through belongs to it
+    follows_through: bool = False  # whether follow-through belongs to it
     training: int = 0  # the seed in the notebook
 
     @property
@@ -52,60 +52,60 @@ class Wanted:
         return RUNS / "full" / (trained if self.seed == SEED else f"{trained}-{int(self.seed, 16)}")
 
 
-def key_of(notebook: Notebook, wanted: Wanted, questions: str, run: str) -> str:
+def key_of(notebook: Notebook, run: CorpusRun, questions: str, grader_key: str) -> str:
     """SHA-256 over all that the evidence of a run depends on; `run` is the grader's own `run_key`."""
-    told = json.dumps([dump_notebook(notebook), wanted.seed, questions, run])
-    return hashlib.sha256(told.encode()).hexdigest()
+    text = json.dumps([dump_notebook(notebook), run.seed, questions, grader_key])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """What became of one run: its verdicts, or why there are none."""
 
-    wanted: Wanted
+    run: CorpusRun
     items: tuple[ItemVerdict, ...] = ()
     error: str = ""
 
 
-def planned(name: str) -> Wanted:
-    """How an entry is run in full: models and honest networks as they are, everything else on a narrow network."""
+def planned(name: str) -> CorpusRun:
+    """How an entry is run in full: models and variants that are trained as they are, the others on a narrow network."""
     entry = corpus.entry(name)
-    measured = name == corpus.REFERENCE or entry.kind == "models" or entry.train
-    return Wanted(name, corpus.parts_of(name), narrow=not measured, followed=entry.kind != "models")
+    is_measured = name == corpus.REFERENCE or entry.kind == corpus.MODEL or entry.train
+    return CorpusRun(name, corpus.parts_of(name), narrow=not is_measured, follows_through=entry.kind != corpus.MODEL)
 
 
-def run_once(wanted: Wanted, rubric_path: Path) -> tuple[ItemVerdict, ...]:
+def run_once(run: CorpusRun, rubric_path: Path) -> tuple[ItemVerdict, ...]:
     """The folder holds the run's evidence and its verdicts are returned; what was run before is only judged."""
     rubric, exercise = load_rubric(rubric_path)
     boxes = box_pool(exercise, rubric.limits, exercise.prepare(_silent), ISOLATION)
-    notebook = corpus.build(wanted.name)
-    if wanted.narrow:
+    notebook = corpus.build(run.name)
+    if run.narrow:
         notebook = corpus.narrow(notebook)
-    if wanted.training:
-        corpus.substitute(notebook, "torch.manual_seed(0)", f"torch.manual_seed({wanted.training})")
-    case = case_of(notebook, {"": notebook}, rubric, exercise, wanted.seed, boxes)  # models change given cells, too
-    run = run_key(rubric, exercise, {"": notebook}, wanted.parts, ISOLATION)
-    key = key_of(notebook, wanted, questions_checksum(case.questions), run)
-    stored = wanted.folder / "key"
+    if run.training:
+        corpus.substitute(notebook, "torch.manual_seed(0)", f"torch.manual_seed({run.training})")
+    case = case_of(notebook, {"": notebook}, rubric, exercise, run.seed, boxes)  # models change given cells, too
+    grader_key = run_key(rubric, exercise, {"": notebook}, run.parts, ISOLATION)
+    key = key_of(notebook, run, questions_checksum(case.questions), grader_key)
+    key_file = run.folder / "key"
     with boxes:
-        if not stored.exists() or stored.read_text() != key:
-            stored.unlink(missing_ok=True)  # what is written from now on belongs to none until it is whole
-            store_run(wanted.folder, run_submission(case, _silent, parts=wanted.parts), {})
-            write_atomically(stored, key.encode())
-        if wanted.followed:
-            evidence, known = stored_evidence(wanted.folder), stored_followed(wanted.folder)
-            sound, memory = sound_source(rubric_path, rubric), recalled(wanted.folder, exercise)
-            for part, one in follow(evidence, known, sound, case, memory, _silent).items():
-                if one is not known.get(part):
-                    store_followed(wanted.folder, part, one)
-    return verdicts(wanted.folder, rubric, exercise, keep=True)
+        if not key_file.exists() or key_file.read_text() != key:
+            key_file.unlink(missing_ok=True)  # what is written from now on belongs to none until it is whole
+            store_run(run.folder, run_submission(case, _silent, parts=run.parts), {})
+            write_atomically(key_file, key.encode())
+        if run.follows_through:
+            evidence, stored_parts = stored_evidence(run.folder), stored_followed(run.folder)
+            sound, memory = sound_source(rubric_path, rubric), recalled(run.folder, exercise)
+            for part, result in follow(evidence, stored_parts, sound, case, memory, _silent).items():
+                if result is not stored_parts.get(part):
+                    store_followed(run.folder, part, result)
+    return verdicts(run.folder, rubric, exercise, keep=True)
 
 
 def _silent(text: str) -> None:
     """Says nothing."""
 
 
-def run_all(wanted: Sequence[Wanted], rubric_path: Path, jobs: int, say: Callable[[str], None]) -> Iterator[Result]:
+def run_all(runs: Sequence[CorpusRun], rubric_path: Path, jobs: int, say: Callable[[str], None]) -> Iterator[RunResult]:
     """The results as they come; several runs at once, each on a core of its own."""
     context = multiprocessing.get_context("spawn")
     cores = context.Queue()
@@ -113,14 +113,14 @@ def run_all(wanted: Sequence[Wanted], rubric_path: Path, jobs: int, say: Callabl
     for core in allowed:
         cores.put(core)
     with ProcessPoolExecutor(len(allowed), mp_context=context, initializer=_pin, initargs=(cores,)) as pool:
-        say(f"{len(wanted)} to run or to judge again, {len(allowed)} at once")
-        waiting = {pool.submit(run_once, one, rubric_path): one for one in wanted}
-        for done, future in enumerate(as_completed(waiting), 1):
-            one = waiting[future]
+        say(f"{len(runs)} to run or to judge again, {len(allowed)} at once")
+        futures = {pool.submit(run_once, run, rubric_path): run for run in runs}
+        for count, future in enumerate(as_completed(futures), 1):
+            run = futures[future]
             error = future.exception()
             why = "" if error is None else f"{type(error).__name__}: {error}"
-            say(f"{done} of {len(wanted)}: {one.name}" + (f": {why}" if why else ""))
-            yield Result(one, error=why) if why else Result(one, future.result())
+            say(f"{count} of {len(runs)}: {run.name}" + (f": {why}" if why else ""))
+            yield RunResult(run, error=why) if why else RunResult(run, future.result())
 
 
 def _pin(cores: multiprocessing.Queue[int]) -> None:

@@ -205,7 +205,7 @@ def audit(
         return
     screen.say("the solutions of corpus/ are read")
     from grader.audit import command, page
-    from grader.audit.records import summary
+    from grader.audit.result import summary
 
     if seeds:
         again = command.audit_seeds(only or [], seeds, rubric, out, jobs, screen.say, full=full)

@@ -142,13 +142,13 @@ def doctor_values(found: Sequence[Promise]) -> Values:
 
 def audit_values(tried: Tried) -> Values:
     """Whether the rubric holds, and what each solution lost."""
-    from grader.audit.records import summary
+    from grader.audit.result import summary
 
     made = tried.audit
     return {
         "sound": made.sound,
         "summary": summary(made),
-        "troubles": [{"kind": t.kind, "subject": t.subject, "text": t.text} for t in made.troubles],
+        "troubles": [{"kind": t.kind, "subject": t.subject, "text": t.text} for t in made.problems],
         "notes": list(made.notes),
         "solutions": [
             {

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from grader.audit.corpus import Solution
 from grader.audit.matrix import audit
-from grader.audit.records import Audit
+from grader.audit.result import Audit
 from grader.checks import check
 from grader.exercise import Exercise
 from grader.records import (
@@ -49,7 +49,7 @@ def draws_well(evidence: Evidence, part: str) -> Finding:
 EXERCISE = cast(
     Exercise,
     SimpleNamespace(
-        checks={made.name: made for made in (turns_left, turns_right, draws_well)},
+        checks={function.name: function for function in (turns_left, turns_right, draws_well)},
         parts=("one", "two"),
         items={},
     ),
@@ -85,13 +85,15 @@ def rubric(left_milli: int = 20_000) -> Rubric:
     )
 
 
-def verdicts(lost: dict[str, int] | None = None, trained: bool = False, undecided: str = "") -> tuple[ItemVerdict, ...]:
+def verdicts(
+    losses: dict[str, int] | None = None, trained: bool = False, undecided: str = ""
+) -> tuple[ItemVerdict, ...]:
     """Full points but for what is lost, thousandths by "item: check"; drawing is skipped where nothing was trained."""
-    made = []
+    items = []
     for item in rubric().items:
         checks = []
         for spec in item.checks:
-            minus = (lost or {}).get(f"{item.id}: {spec.check}", 0)
+            minus = (losses or {}).get(f"{item.id}: {spec.check}", 0)
             outcome = Outcome.PARTIAL if minus else Outcome.PASSED
             if spec.check == "draws_well" and not trained:
                 outcome, minus = Outcome.SKIPPED, spec.points_milli
@@ -104,8 +106,8 @@ def verdicts(lost: dict[str, int] | None = None, trained: bool = False, undecide
             (o for o in (Outcome.NEEDS_REVIEW, Outcome.PARTIAL, Outcome.SKIPPED) if o in outcomes), Outcome.PASSED
         )
         points = sum(check.points_milli for check in checks)
-        made.append(ItemVerdict(item.id, item.title, whole, points, item.points_milli, tuple(checks)))
-    return tuple(made)
+        items.append(ItemVerdict(item.id, item.title, whole, points, item.points_milli, tuple(checks)))
+    return tuple(items)
 
 
 def wrong(name: str, *loses: str, story: str = "a slip") -> Solution:

@@ -11,7 +11,7 @@ from audit_samples import EVIL, LEFT, audited, verdicts, wrong
 from rich.console import Console
 
 from grader.audit.page import audit_csv, audit_html, levels_of, print_audit
-from grader.audit.records import MARKS, Audit, summary
+from grader.audit.result import MARKS, Audit, summary
 
 
 def sample() -> Audit:

@@ -12,13 +12,13 @@ from toy_exercise import Toy
 from toy_exercise.running import rubric as toy_rubric
 
 from grader.audit.calibration import (
-    Earned,
-    Measurement,
+    ModelMeasurement,
+    ModelScore,
     Threshold,
-    earned,
     faults,
     ladders,
     measurements,
+    model_score,
     thresholds,
     total_error,
 )
@@ -33,8 +33,8 @@ from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Level, Outcome,
 ITEM, CHECK = "one.training", "training_lowers_the_loss"
 
 
-def measured(model: str, group: str, value: float, seed: int = 0, points: int = 1000) -> Measurement:
-    return Measurement(model, seed, group, ITEM, CHECK, value, 0.001, points, 1000)
+def measured(model: str, group: str, value: float, seed: int = 0, points: int = 1000) -> ModelMeasurement:
+    return ModelMeasurement(model, seed, group, ITEM, CHECK, value, 0.001, points, 1000)
 
 
 def rubric(zero_at: float, full_at: float) -> Rubric:
@@ -42,9 +42,9 @@ def rubric(zero_at: float, full_at: float) -> Rubric:
     return replace(toy_rubric(), items=(RubricItem(ITEM, "Quality", 1000, (spec,)),))
 
 
-def row(models: list[Measurement], zero_at: float, full_at: float) -> Threshold:
-    (found,) = thresholds(models, rubric(zero_at, full_at))
-    return found
+def row(models: list[ModelMeasurement], zero_at: float, full_at: float) -> Threshold:
+    (threshold,) = thresholds(models, rubric(zero_at, full_at))
+    return threshold
 
 
 LARGER = [
@@ -56,26 +56,26 @@ LARGER = [
 
 
 def test_all_points_begin_two_total_errors_before_the_worst_ordinary_model() -> None:
-    found = row(LARGER, 0.3, 0.77)
-    assert (found.worst, found.worst_model, found.models) == (0.8, "plain", 4)
-    assert found.total_error == pytest.approx(0.01)  # of the three seeds of the one model that has several
-    assert found.full_by_rule == 0.78
-    assert found.margin.gap == pytest.approx(0.03)
-    assert found.margin.fault == ""
+    threshold = row(LARGER, 0.3, 0.77)
+    assert (threshold.worst, threshold.worst_model, threshold.models) == (0.8, "plain", 4)
+    assert threshold.total_error == pytest.approx(0.01)  # of the three seeds of the one model that has several
+    assert threshold.full_by_rule == 0.78
+    assert threshold.margin.gap == pytest.approx(0.03)
+    assert threshold.margin.fault == ""
 
 
 def test_the_rule_works_where_smaller_is_better() -> None:
-    found = row([replace(m, value=0.1 / m.value) for m in LARGER], 0.5, 0.13)
-    assert (found.worst_model, found.full_by_rule) == ("plain", 0.13)
-    assert found.margin.fault == ""
+    threshold = row([replace(m, value=0.1 / m.value) for m in LARGER], 0.5, 0.13)
+    assert (threshold.worst_model, threshold.full_by_rule) == ("plain", 0.13)
+    assert threshold.margin.fault == ""
 
 
 def test_the_total_error_pools_what_seeds_move_within_models() -> None:
     values = {"a": (1.0, 3.0), "b": (10.0, 10.0, 13.0)}
-    found = [measured(model, "ordinary", v, seed) for model, vs in values.items() for seed, v in enumerate(vs)]
+    of_models = [measured(model, "ordinary", v, seed) for model, vs in values.items() for seed, v in enumerate(vs)]
     within = sum(((np.array(vs) - np.mean(vs)) ** 2).sum() for vs in values.values())
-    assert total_error(found) == pytest.approx(float(within / 3) ** 0.5)
-    assert total_error(found[:1]) == 0
+    assert total_error(of_models) == pytest.approx(float(within / 3) ** 0.5)
+    assert total_error(of_models[:1]) == 0
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_the_total_error_pools_what_seeds_move_within_models() -> None:
 )
 def test_a_rubric_off_its_margin_is_named(ends: tuple[float, float], fault: str) -> None:
     assert fault in row(LARGER, *ends).margin.fault
-    assert any(fault in one for one in faults([row(LARGER, *ends)], []))
+    assert any(fault in sentence for sentence in faults([row(LARGER, *ends)], []))
 
 
 def model(
     name: str, points: int, ladder: str = "", group: str = "defective", most: float = 1.0, seed: int = 0
-) -> Earned:
-    return Earned(name, seed, group, ladder, points, 1000, most)
+) -> ModelScore:
+    return ModelScore(name, seed, group, ladder, points, 1000, most)
 
 
 @pytest.mark.parametrize(
@@ -104,15 +104,15 @@ def model(
         ([model("a", 700, most=0.6, seed=1)], "a, seed 1: earns 70% of what it spoils, at most 60%"),
     ],
 )
-def test_what_models_earn_is_held_to_what_they_deserve(models: list[Earned], fault: str) -> None:
-    found = faults([], models)
-    assert len(found) == bool(fault)
-    assert all(fault in one for one in found)
+def test_what_models_earn_is_held_to_what_they_deserve(models: list[ModelScore], fault: str) -> None:
+    sentences = faults([], models)
+    assert len(sentences) == bool(fault)
+    assert all(fault in sentence for sentence in sentences)
 
 
 def test_a_rung_stands_on_its_ladder_once() -> None:
-    found = ladders([model("a", 1, "l"), model("a", 2, "l", seed=1), model("b", 1, "l"), model("c", 1)])
-    assert {name: [rung.model for rung in rungs] for name, rungs in found.items()} == {"l": ["a", "b"]}
+    rungs_of = ladders([model("a", 1, "l"), model("a", 2, "l", seed=1), model("b", 1, "l"), model("c", 1)])
+    assert {name: [rung.model for rung in rungs] for name, rungs in rungs_of.items()} == {"l": ["a", "b"]}
 
 
 def test_a_defect_counts_where_it_spoils_and_an_honest_model_everywhere() -> None:
@@ -124,12 +124,15 @@ def test_a_defect_counts_where_it_spoils_and_an_honest_model_everywhere() -> Non
     )
     items = [ItemVerdict(f"{part}.training", "", Outcome.PARTIAL, 500, 2500, checks) for part in ("one", "two")]
     pictures = frozenset({CHECK, "other"})
-    found = measurements(Solution("x", "models", "", group="weak"), 2, ("one", "two"), items, items, pictures)
-    assert [(m.name, m.item, m.check) for m in found][:2] == [("x, seed 2", ITEM, CHECK), ("x, seed 2", ITEM, "other")]
-    assert [m.value for m in found[::2]] == [0.5, 0.5]
-    assert earned(Solution("x", "models", "", group="weak"), found).share == pytest.approx(1000 / 3000)
+    of_model = measurements(Solution("x", "models", "", group="weak"), 2, ("one", "two"), items, items, pictures)
+    assert [(m.name, m.item, m.check) for m in of_model][:2] == [
+        ("x, seed 2", ITEM, CHECK),
+        ("x, seed 2", ITEM, "other"),
+    ]
+    assert [m.value for m in of_model[::2]] == [0.5, 0.5]
+    assert model_score(Solution("x", "models", "", group="weak"), of_model).share == pytest.approx(1000 / 3000)
     spoils = Solution("x", "models", "", group="defective", spoils=["two.training"], ladder="l", most=0.2)
-    assert earned(spoils, found) == Earned("x", 2, "weak", "l", 500, 1500, 0.2)
+    assert model_score(spoils, of_model) == ModelScore("x", 2, "weak", "l", 500, 1500, 0.2)
     assert measurements(Solution("x", "models", ""), 0, ("two",), items, [], pictures)[0].group == "ordinary"
 
 
@@ -155,24 +158,24 @@ def test_the_checks_in_which_smaller_is_better_say_so() -> None:
 
 
 def test_points_that_depend_on_the_seed_are_named() -> None:
-    one, two = (("vae.loss", 5000),), (("vae.loss", 4500),)
-    assert Repeated("same", {"1": one, "2": one}, {}).faults == []
-    moved = Repeated("moved", {"1": one, "2": two}, {"3": "no box"})
-    assert moved.faults == ["moved: seed 3: no box", "moved: vae.loss: 4.5, 5 points, depending on the seed"]
-    assert b"moved,2,4.5" in repeat_csv([moved])
+    first, second = (("vae.loss", 5000),), (("vae.loss", 4500),)
+    assert Repeated("same", {"1": first, "2": first}, {}).faults == []
+    unsteady = Repeated("moved", {"1": first, "2": second}, {"3": "no box"})
+    assert unsteady.faults == ["moved: seed 3: no box", "moved: vae.loss: 4.5, 5 points, depending on the seed"]
+    assert b"moved,2,4.5" in repeat_csv([unsteady])
 
 
 def test_the_page_shows_what_a_level_looks_like_and_what_people_said() -> None:
-    said = [
+    opinions = [
         Sorted(ITEM, "good", "good", "good"),
         Sorted(ITEM, "bad", "no", "no"),
         Sorted(ITEM, "odd", "acceptable", "no"),
     ]
     reading = Reading("good", 0.9, [0.1] * 10, [0.8] * 10)
-    found = row(LARGER, 0.3, 0.77)
+    threshold = row(LARGER, 0.3, 0.77)
     words = {CHECK: "{percent:.0f} of 100 are right"}
     models = [model("bad", 0, "l"), model("good", 1000, group="ordinary", seed=2)]
-    text = page(Shown([found], LARGER, models, rubric(0.3, 0.77), Toy(), words, said, [reading]))
+    text = page(Shown([threshold], LARGER, models, rubric(0.3, 0.77), Toy(), words, opinions, [reading]))
     assert (
         "Points: 1 (`training_lowers_the_loss`). All of them: 77 of 100 are right. None: 30 of 100 are right." in text
     )

@@ -9,7 +9,7 @@ from audit_samples import EXERCISE, LEFT, audited, rubric, verdicts, wrong
 from grader.audit.calibration import Margin
 from grader.audit.corpus import Solution
 from grader.audit.matrix import audit
-from grader.audit.records import Audit, SolutionState
+from grader.audit.result import Audit, SolutionState
 from grader.records import Outcome
 
 
@@ -18,34 +18,34 @@ class Named(Solution):
     checks: list[str] = field(default_factory=list)
 
 
-def told(made: Audit) -> dict[str, list[str]]:
+def told(result: Audit) -> dict[str, list[str]]:
     kinds: dict[str, list[str]] = {}
-    for trouble in made.troubles:
-        kinds.setdefault(trouble.kind, []).append(trouble.subject)
+    for problem in result.problems:
+        kinds.setdefault(problem.kind, []).append(problem.subject)
     return kinds
 
 
-def states(made: Audit, name: str) -> dict[str, SolutionState]:
-    return {square.item: square.state for row in made.rows if row.name == name for square in row.squares}
+def states(result: Audit, name: str) -> dict[str, SolutionState]:
+    return {square.item: square.state for row in result.rows if row.name == name for square in row.squares}
 
 
 def test_what_is_lost_as_foretold_is_no_trouble_and_skipped_items_say_nothing() -> None:
-    made = audited([wrong("slip", "one.turn")], {"slip": verdicts(LEFT)})
-    assert states(made, "slip") == {
+    result = audited([wrong("slip", "one.turn")], {"slip": verdicts(LEFT)})
+    assert states(result, "slip") == {
         "one.turn": SolutionState.LOST,
         "one.draw": SolutionState.UNJUDGED,
         "two.turn": SolutionState.UNTOUCHED,
         "two.draw": SolutionState.UNJUDGED,
     }
-    assert made.rows[0].squares[0].lost_milli == 4_000
-    assert told(made) == {}  # not the whole corpus: the reference is missing
-    assert made.notes[0].startswith("Only some solutions of the corpus were tried")
+    assert result.rows[0].squares[0].lost_milli == 4_000
+    assert told(result) == {}  # not the whole corpus: the reference is missing
+    assert result.notes[0].startswith("Only some solutions of the corpus were tried")
 
 
 def test_a_wrong_solution_that_loses_nothing_survives_and_one_that_keeps_an_item_is_told() -> None:
     slips = [wrong("blind", "one.turn"), wrong("half", "one.turn", "two.turn")]
-    made = audited(slips, {"blind": verdicts(), "half": verdicts(LEFT)})
-    assert told(made) == {"survivor": ["blind"], "kept": ["half"]}
+    result = audited(slips, {"blind": verdicts(), "half": verdicts(LEFT)})
+    assert told(result) == {"survivor": ["blind"], "kept": ["half"]}
 
 
 def test_what_only_a_trained_model_shows_is_not_taken_for_kept_where_none_was_trained() -> None:
@@ -56,34 +56,34 @@ def test_what_only_a_trained_model_shows_is_not_taken_for_kept_where_none_was_tr
 
 def test_an_item_judged_without_its_named_check_says_nothing_yet() -> None:
     slip = Named("slip", "wrong", "", loses=["one.turn"], checks=["turns_right"])
-    first, *rest = verdicts()
+    first, *others = verdicts()
     unasked = replace(first, checks=(first.checks[0], replace(first.checks[1], outcome=Outcome.SKIPPED)))
-    made = audited([slip], {"slip": (unasked, *rest)})
-    assert states(made, "slip")["one.turn"] == SolutionState.UNJUDGED
-    assert made.rows[0].to_the_check is None
+    result = audited([slip], {"slip": (unasked, *others)})
+    assert states(result, "slip")["one.turn"] == SolutionState.UNJUDGED
+    assert result.rows[0].to_the_check is None
     assert told(audited([slip], {"slip": verdicts()})) == {"survivor": ["slip"], "imprecise": ["slip"]}
 
 
 def test_losses_that_nobody_foretold_are_told() -> None:
-    lost = {**LEFT, "two.turn: turns_right": 250}
+    losses = {**LEFT, "two.turn: turns_right": 250}
     slip = wrong("slip", "one.turn")
-    made = audited([slip], {"slip": verdicts(lost, trained=True)}, parts=lambda _: ("one",))
-    assert told(made) == {"unexpected": ["slip"]}
-    assert states(made, "slip")["one.draw"] == SolutionState.UNTOUCHED
-    assert states(made, "slip")["two.turn"] == SolutionState.UNEXPECTED
-    assert states(made, "slip")["two.draw"] == SolutionState.UNJUDGED  # the reference's, judged in its own row
+    result = audited([slip], {"slip": verdicts(losses, trained=True)}, parts=lambda _: ("one",))
+    assert told(result) == {"unexpected": ["slip"]}
+    assert states(result, "slip")["one.draw"] == SolutionState.UNTOUCHED
+    assert states(result, "slip")["two.turn"] == SolutionState.UNEXPECTED
+    assert states(result, "slip")["two.draw"] == SolutionState.UNJUDGED  # the reference's, judged in its own row
 
 
 def test_honest_losses_undecided_verdicts_and_solutions_without_verdicts_are_told() -> None:
-    honest = [Solution(name, "honest", "") for name in ("fair", "unsure", "gone")]
+    variants = [Solution(name, "honest", "") for name in ("fair", "unsure", "gone")]
     results = {"fair": verdicts(LEFT), "unsure": verdicts(undecided="one.turn: turns_left")}
-    made = audited(honest, results, broken={"gone": "it died"})
-    assert told(made) == {"broken": ["gone"], "undecided": ["unsure"], "honest": ["fair"]}
+    result = audited(variants, results, broken={"gone": "it died"})
+    assert told(result) == {"broken": ["gone"], "undecided": ["unsure"], "honest": ["fair"]}
 
 
 def test_what_no_wrong_solution_loses_is_told_only_for_the_whole_corpus() -> None:
-    made = audited([wrong("slip", "one.turn")], {"reference": verdicts(), "slip": verdicts(LEFT)})
-    assert told(made) == {
+    result = audited([wrong("slip", "one.turn")], {"reference": verdicts(), "slip": verdicts(LEFT)})
+    assert told(result) == {
         "untested_item": ["two.turn"],
         "untested_check": ["one.turn: turns_right", "two.turn: turns_left", "two.turn: turns_right"],
     }
@@ -95,31 +95,31 @@ def test_a_check_skipped_because_an_earlier_one_was_lost_is_lost_too() -> None:
     strict = replace(
         strict, items=(replace(strict.items[0], checks=(strict.items[0].checks[0], second)), *strict.items[1:])
     )
-    first, *rest = verdicts({"one.turn: turns_left": 20_000, "one.turn: turns_right": 10_000})
+    first, *others = verdicts({"one.turn: turns_left": 20_000, "one.turn: turns_right": 10_000})
     skipped = replace(first.checks[1], outcome=Outcome.SKIPPED)
-    results = {"slip": (replace(first, checks=(first.checks[0], skipped)), *rest)}
-    made = audit(results, strict, EXERCISE, entries={"slip": wrong("slip", "one.turn")})
-    assert [loss.check for loss in made.rows[0].losses] == ["turns_left", "turns_right"]
+    results = {"slip": (replace(first, checks=(first.checks[0], skipped)), *others)}
+    result = audit(results, strict, EXERCISE, entries={"slip": wrong("slip", "one.turn")})
+    assert [loss.check for loss in result.rows[0].losses] == ["turns_left", "turns_right"]
 
 
 def test_solutions_that_name_their_checks_are_held_to_them_exactly() -> None:
     def slip(*checks: str) -> Solution:
         return Named("slip", "wrong", "", loses=["one.turn"], checks=list(checks))
 
-    lost = verdicts(LEFT)
+    items = verdicts(LEFT)
     for checks, right in {("turns_left",): True, ("one.turn.turns_left",): True, ("turns_right",): False}.items():
-        made = audited([slip(*checks)], {"slip": lost})
-        assert made.rows[0].to_the_check is right
-        assert ("imprecise" in told(made)) is not right
-    assert audited([slip("turns_left", "turns_right")], {"slip": lost}).rows[0].to_the_check is False
+        result = audited([slip(*checks)], {"slip": items})
+        assert result.rows[0].to_the_check is right
+        assert ("imprecise" in told(result)) is not right
+    assert audited([slip("turns_left", "turns_right")], {"slip": items}).rows[0].to_the_check is False
 
 
 def test_points_that_do_not_add_up_and_narrow_margins_are_told() -> None:
     assert told(audit({}, rubric(left_milli=19_000), EXERCISE, entries={}))["points"] == ["total", "one", "two"]
     narrow = Margin(zero_at=0.2, full_at=0.6, worst=0.65, total_error=0.03)
     for margin, wide in ((narrow, False), (replace(narrow, worst=0.9), True)):
-        made = audit({}, rubric(), EXERCISE, entries={}, margins={"one.draw: draws_well": margin})
-        assert ("margin" in told(made)) is not wide
+        result = audit({}, rubric(), EXERCISE, entries={}, margins={"one.draw: draws_well": margin})
+        assert ("margin" in told(result)) is not wide
     assert replace(narrow, zero_at=0.9, worst=0.65).gap < 0  # smaller is better here
 
 
@@ -133,8 +133,8 @@ def test_a_cause_that_feedback_states_must_be_named_by_the_solution() -> None:
 
 
 def test_follow_through_counts_as_kept() -> None:
-    first, draw, *rest = verdicts({**LEFT, "one.draw: draws_well": 500}, trained=True)
-    results = {"slip": (first, replace(draw, gained_milli=500, points_milli=20_000), *rest)}
-    made = audited([wrong("slip", "one.turn")], results)
-    assert states(made, "slip")["one.draw"] == SolutionState.UNTOUCHED
-    assert told(made) == {}
+    first, draw, *others = verdicts({**LEFT, "one.draw: draws_well": 500}, trained=True)
+    results = {"slip": (first, replace(draw, gained_milli=500, points_milli=20_000), *others)}
+    result = audited([wrong("slip", "one.turn")], results)
+    assert states(result, "slip")["one.draw"] == SolutionState.UNTOUCHED
+    assert told(result) == {}

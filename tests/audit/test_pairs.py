@@ -13,7 +13,7 @@ from grader.audit import corpus
 from grader.audit.corpus import REFERENCE
 from grader.audit.matrix import audit
 from grader.audit.pairs import Pair, pairs_that_paid, paying_pairs
-from grader.audit.records import Audit
+from grader.audit.result import Audit
 from grader.exercise import Exercise, ItemSpec
 from grader.records import FollowThrough, ItemVerdict
 
@@ -30,10 +30,10 @@ SOUND = verdicts(trained=True)
 WEAK = verdicts({"one.draw: draws_well": 15_000}, trained=True)  # right in form, and its pictures are poor
 
 
-def earned(lost: dict[str, int], gained: int = 0) -> tuple[ItemVerdict, ...]:
+def earned(losses: dict[str, int], gained: int = 0) -> tuple[ItemVerdict, ...]:
     """Trained verdicts on a solution whose pictures are spoilt, and given back where something is `gained`."""
-    turn, draw, *rest = verdicts({**lost, "one.draw: draws_well": 20_000}, trained=True)
-    return turn, replace(draw, points_milli=draw.points_milli + gained, gained_milli=gained), *rest
+    turn, draw, *others = verdicts({**losses, "one.draw: draws_well": 20_000}, trained=True)
+    return turn, replace(draw, points_milli=draw.points_milli + gained, gained_milli=gained), *others
 
 
 SLIP = earned({"one.turn: turns_left": 1_000}, gained=20_000)
@@ -41,8 +41,8 @@ OTHER = earned({"one.turn: turns_right": 2_000}, gained=20_000)
 
 
 def pairs(min_cost: int = 0, **results: tuple[ItemVerdict, ...]) -> list[Pair]:
-    tried = replace(FOLLOWED, follow_through=replace(FOLLOWED.follow_through, min_cost_milli=min_cost))
-    return list(paying_pairs({REFERENCE: SOUND, **results}, REGIONS, tried, DRAWN, REFERENCE))
+    rules = replace(FOLLOWED, follow_through=replace(FOLLOWED.follow_through, min_cost_milli=min_cost))
+    return list(paying_pairs({REFERENCE: SOUND, **results}, REGIONS, rules, DRAWN, REFERENCE))
 
 
 def test_two_mistakes_together_cost_what_both_cost() -> None:
@@ -65,9 +65,9 @@ def test_two_that_change_the_same_lines_are_no_pair() -> None:
 
 
 def test_a_trained_pair_is_held_to_what_each_earns_alone() -> None:
-    both = earned({"one.turn: turns_left": 1_000, "one.turn: turns_right": 2_000}, gained=20_000)
+    combined = earned({"one.turn: turns_left": 1_000, "one.turn: turns_right": 2_000}, gained=20_000)
     alone = {"slip": SLIP, "far": OTHER}
-    assert list(pairs_that_paid({**alone, "slip+far": both}, DRAWN)) == []
+    assert list(pairs_that_paid({**alone, "slip+far": combined}, DRAWN)) == []
     assert list(pairs_that_paid({"slip": SLIP, "slip+far": SOUND}, DRAWN)) == []  # nothing to compare with
     assert list(pairs_that_paid({**alone, "slip+far": SOUND}, DRAWN)) == [
         Pair("one", "far", "slip", 48_000, 50_000, unseen=False)
@@ -76,10 +76,10 @@ def test_a_trained_pair_is_held_to_what_each_earns_alone() -> None:
 
 def test_two_solutions_in_one_notebook() -> None:
     (name,) = corpus.pairs(1, random.Random(1))
-    first, second = (corpus.entry(one) for one in name.split(corpus.BOTH))
-    both = corpus.entry(name)
-    assert both.regions == first.regions | second.regions
-    assert set(both.loses) == {*first.loses, *second.loses}
+    first, second = (corpus.entry(single) for single in name.split(corpus.BOTH))
+    combined = corpus.entry(name)
+    assert combined.regions == first.regions | second.regions
+    assert set(combined.loses) == {*first.loses, *second.loses}
     assert corpus.build(name) == corpus.build(first.name, second.name)
 
 
@@ -92,8 +92,8 @@ def audited(weak: tuple[ItemVerdict, ...]) -> Audit:
 def test_the_audit_tells_what_pays_and_notes_what_no_check_of_the_code_sees() -> None:
     (note,) = [note for note in audited(WEAK).notes if "sound part" in note]
     assert note.endswith(": weak.")
-    assert not any(trouble.kind == "pair" for trouble in audited(WEAK).troubles)
-    turn, *rest = WEAK
-    seen = (replace(turn, checks=verdicts({"one.turn: turns_right": 500})[0].checks, points_milli=29_500), *rest)
-    (told,) = [trouble for trouble in audited(seen).troubles if trouble.kind == "pair"]
-    assert (told.subject, told.text) == ("weak + slip", "one: 48.5 points together, 34.5 alone")
+    assert not any(problem.kind == "pair" for problem in audited(WEAK).problems)
+    turn, *others = WEAK
+    with_slip = (replace(turn, checks=verdicts({"one.turn: turns_right": 500})[0].checks, points_milli=29_500), *others)
+    (problem,) = [problem for problem in audited(with_slip).problems if problem.kind == "pair"]
+    assert (problem.subject, problem.text) == ("weak + slip", "one: 48.5 points together, 34.5 alone")

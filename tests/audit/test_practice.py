@@ -14,17 +14,17 @@ from grader.notebook.read import read_submission
 
 
 def test_the_class_has_right_wrong_and_unfinished_work_and_a_file_that_is_no_notebook(tmp_path: Path) -> None:
-    written = {path.stem: path for path in write_class(tmp_path)}
-    made_of = corpus.practice()
-    assert list(written) == list(made_of)
-    kinds = {corpus.entry(name).kind for names in made_of.values() for name in names}
+    paths = {path.stem: path for path in write_class(tmp_path)}
+    solutions = corpus.practice()
+    assert list(paths) == list(solutions)
+    kinds = {corpus.entry(name).kind for names in solutions.values() for name in names}
     assert kinds == {"honest", "wrong"}
-    for student, names in made_of.items():
+    for student, names in solutions.items():
         if names:
-            load_notebook(written[student])
+            load_notebook(paths[student])
         else:
             with pytest.raises(GraderError, match="expected a notebook"):
-                read_submission(written[student], max_mb=10, max_cells=100)
+                read_submission(paths[student], max_mb=10, max_cells=100)
 
 
 def test_a_solution_is_written_under_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

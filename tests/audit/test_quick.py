@@ -37,8 +37,8 @@ def test_quick_verdicts_are_those_of_a_box() -> None:
         notebook = corpus.build(name)
         restored = restore_given(notebook, notebook)
         with box_pool(exercise, rubric.limits, folders, "bubblewrap") as boxes:
-            ran = run_submission(Case(restored, rubric, exercise, questions, boxes), lambda _: None, parts=())
-        boxed = points(judge(ran.evidence, rubric, exercise.checks))
+            run = run_submission(Case(restored, rubric, exercise, questions, boxes), lambda _: None, parts=())
+        boxed = points(judge(run.evidence, rubric, exercise.checks))
         assert points(quick.results[name]) == boxed, name
         assert "failed" in {outcome for outcome, _, _ in boxed.values()}
 

@@ -26,11 +26,11 @@ if __name__ == "__main__":
 CROWD = """
 import os
 from pathlib import Path
-from grader.audit.runs import Wanted, run_all
+from grader.audit.runs import CorpusRun, run_all
 
 if __name__ == "__main__":
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    wanted = [Wanted(name, ()) for name in ("nobody", "no_one", "none")]
+    wanted = [CorpusRun(name, ()) for name in ("nobody", "no_one", "none")]
     print([result.error for result in run_all(wanted, Path("no-such-rubric.yaml"), 8, lambda _: None)])
 """
 
@@ -39,8 +39,8 @@ def test_more_jobs_than_cores_do_not_wait_for_ever(tmp_path: Path) -> None:
     script = tmp_path / "audit.py"
     script.write_text(CROWD)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, timeout=120)
-    assert ran.stdout.count("no-such-rubric.yaml") == 3, ran.stderr
+    process = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, timeout=120)
+    assert process.stdout.count("no-such-rubric.yaml") == 3, process.stderr
 
 
 def test_a_killed_audit_leaves_no_worker(tmp_path: Path) -> None:
@@ -51,5 +51,5 @@ def test_a_killed_audit_leaves_no_worker(tmp_path: Path) -> None:
         assert audit.stdout is not None
         worker = psutil.Process(int(audit.stdout.readline()))
         audit.kill()
-        gone, _ = psutil.wait_procs([worker], timeout=20)
-        assert gone == [worker]
+        ended, _ = psutil.wait_procs([worker], timeout=20)
+        assert ended == [worker]

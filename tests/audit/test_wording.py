@@ -32,7 +32,7 @@ WING = corpus.ROOT / "grader" / "exercises" / "vae_mnist"
     ],
 )
 def test_a_text_that_breaks_a_rule_is_named(text: str, why: str) -> None:
-    assert any(found.startswith(why) for found in faults_of(text, ANSWERS))
+    assert any(fault.startswith(why) for fault in faults_of(text, ANSWERS))
 
 
 @pytest.mark.parametrize(
@@ -56,19 +56,19 @@ def test_the_solution_has_lines_that_no_feedback_may_hold() -> None:
 def test_a_text_is_named_once_with_who_reads_it() -> None:
     check = CheckVerdict("c", "A title", Outcome.FAILED, 0, 1000, "in grader.grading.judge", "A hint.")
     item = ItemVerdict("vae.loss", "Losses", Outcome.FAILED, 0, 1000, (check,))
-    found = list(wording_faults({"first": [item], "second": [item]}, ANSWERS))
-    assert found == [("first", "vae.loss: c: the message names an internal ('grader.'): in grader.grading.judge")]
+    faults = list(wording_faults({"first": [item], "second": [item]}, ANSWERS))
+    assert faults == [("first", "vae.loss: c: the message names an internal ('grader.'): in grader.grading.judge")]
 
 
 def test_no_sentence_in_the_checks_own_source_breaks_a_rule() -> None:
     for check in CHECKS.values():
         assert list(faults_of(check.title, ANSWERS)) == [], check.title
-    seen = 0
+    count = 0
     for path in sorted((WING / "checks").glob("*.py")):
         for text in _sentences(path):
-            seen += 1
+            count += 1
             assert list(faults_of(text, ANSWERS)) == [], f"{path.name}: {text}"
-    assert seen > 100
+    assert count > 100
 
 
 def _sentences(path: Path) -> list[str]:

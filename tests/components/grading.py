@@ -47,10 +47,10 @@ def graded_text(text: str, folder: Path, *, train: bool = False, rubric: Path = 
 
 def lost(report: GradeReport) -> dict[str, list[str]]:
     """Item -> what its component checks found wrong, where they did not give all their points."""
-    found: dict[str, list[str]] = {}
+    losses: dict[str, list[str]] = {}
     for item in report.items:
         for check in item.checks:
             if check.id not in QUALITY and check.outcome is not Outcome.PASSED:
                 text = f"{check.id}: {check.outcome}: {check.message} {dict(check.measured)}"
-                found.setdefault(item.id, []).append(text)
-    return found
+                losses.setdefault(item.id, []).append(text)
+    return losses

@@ -11,7 +11,7 @@ from grading import graded, lost
 
 from grader.audit import corpus
 from grader.exercises.vae_mnist.in_box import interface
-from grader.exercises.vae_mnist.in_box.asking import PARTS
+from grader.exercises.vae_mnist.in_box.notebook_objects import PARTS
 from grader.exercises.vae_mnist.in_box.own_model import toy_of
 from grader.exercises.vae_mnist.in_box.training import our_loss
 from grader.exercises.vae_mnist.plugin import STAND_IN
@@ -59,9 +59,9 @@ def test_components_lose_nothing(reference: Notebook, tmp_path: Path) -> None:
 
 def test_mistakes_cost_their_own_items_as_in_any_notebook(reference: Notebook, tmp_path: Path) -> None:
     wrong = handed_in(reference, loss_function=KL_WITHOUT_LOG, generate_digits=LABELS_IN_VAIN)
-    found = lost(graded(wrong, tmp_path, rubric=RUBRIC))
-    assert set(found) == {"vae.loss", "cvae.generation"}
-    assert [text.partition(":")[0] for text in found["cvae.generation"]] == ["labels_reach_the_decoder"]
+    losses = lost(graded(wrong, tmp_path, rubric=RUBRIC))
+    assert set(losses) == {"vae.loss", "cvae.generation"}
+    assert [text.partition(":")[0] for text in losses["cvae.generation"]] == ["labels_reach_the_decoder"]
 
 
 @pytest.mark.long
@@ -72,17 +72,17 @@ def test_the_whole_notebook_earns_everything(reference: Notebook, tmp_path: Path
 
 def test_the_toys_take_and_return_in_the_notebooks_order(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = torch.rand(3, 1, 28, 28), torch.tensor([1, 2, 3])
-    given = {"stand_in": np.frombuffer(STAND_IN.read_bytes(), dtype=np.uint8)}
-    model = toy_of(PARTS[1], {"LATENT_DIM": 4}, given, 1)
+    questions = {"stand_in": np.frombuffer(STAND_IN.read_bytes(), dtype=np.uint8)}
+    model = toy_of(PARTS[1], {"LATENT_DIM": 4}, questions, 1)
     x_hat, mu, logvar = (value.detach() for value in model(x, y))
     loss, reconstruction, kl = our_loss(x_hat, x, mu, logvar)
     course = load_rubric(RUBRIC)[0].interface
     for section in ("names", "arguments", "returns", "options"):
         monkeypatch.setitem(interface.interface, section, dict(getattr(course, section)))
     rows = torch.nn.functional.one_hot(y, 10).float()
-    toy = toy_of(PARTS[1], {interface.actual("LATENT_DIM"): 4}, given, 1)
-    for ours, theirs in zip((mu, logvar, x_hat), toy(x, rows), strict=True):
-        assert torch.equal(ours, theirs)
+    toy = toy_of(PARTS[1], {interface.actual("LATENT_DIM"): 4}, questions, 1)
+    for expected, value in zip((mu, logvar, x_hat), toy(x, rows), strict=True):
+        assert torch.equal(expected, value)
     assert torch.equal(toy.enc(x, rows)[0], logvar)
     assert torch.equal(toy.dec(rows, toy.sample_latent(logvar, mu)), x_hat)
     assert torch.equal(toy.sample_latent(logvar, mu), mu + 0.1 * logvar)

@@ -12,7 +12,7 @@ from PIL import Image
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist import figures
-from grader.exercises.vae_mnist.checks import real
+from grader.exercises.vae_mnist.checks import real_digits
 from grader.exercises.vae_mnist.copies import copy_bank
 from grader.exercises.vae_mnist.figures import codes, drawing, losses, reconstructions, samples
 from grader.exercises.vae_mnist.figures.drawing import reference
@@ -31,13 +31,13 @@ NUMBERS = np.random.default_rng(3)
 
 @pytest.fixture(autouse=True)
 def _small_bank(monkeypatch: pytest.MonkeyPatch) -> None:
-    bank = copy_bank(real.mnist().train_images[:200])
-    monkeypatch.setattr(real, "training_bank", lambda: bank)
+    bank = copy_bank(real_digits.mnist().train_images[:200])
+    monkeypatch.setattr(real_digits, "training_bank", lambda: bank)
 
 
 def evidence(*parts: str, count: int = COUNT) -> Evidence:
     """Models that draw real digits as asked and reconstruct well."""
-    images, labels = real.digits()
+    images, labels = real_digits.digits()
     questions: dict[str, Array] = {}
     answers: dict[str, Array] = {}
     for part in parts or figures.PICTURES:
@@ -50,16 +50,16 @@ def evidence(*parts: str, count: int = COUNT) -> Evidence:
     return Evidence(questions, answers, {})
 
 
-def with_answer(given: Evidence, name: str, array: Array) -> Evidence:
-    return Evidence(given.questions, {**given.answers, name: array}, given.faults)
+def with_answer(evidence: Evidence, name: str, array: Array) -> Evidence:
+    return Evidence(evidence.questions, {**evidence.answers, name: array}, evidence.faults)
 
 
-def with_question(given: Evidence, name: str, array: Array) -> Evidence:
-    return Evidence({**given.questions, name: array}, given.answers, given.faults)
+def with_question(evidence: Evidence, name: str, array: Array) -> Evidence:
+    return Evidence({**evidence.questions, name: array}, evidence.answers, evidence.faults)
 
 
-def by_id(given: Evidence) -> dict[str, Figure]:
-    return {figure.id: figure for figure in figures.draw(given)}
+def by_id(evidence: Evidence) -> dict[str, Figure]:
+    return {figure.id: figure for figure in figures.draw(evidence)}
 
 
 def pixels(figure: Figure) -> Array:
@@ -69,18 +69,18 @@ def pixels(figure: Figure) -> Array:
 
 def orange(figure: Figure) -> int:
     """How many pixels are of the colour that frames what is wrong."""
-    wanted = [int(drawing.WRONG[at : at + 2], 16) for at in (1, 3, 5)]
-    return int((np.abs(pixels(figure) - wanted).max(axis=-1) < 12).sum())
+    colour = [int(drawing.WRONG[at : at + 2], 16) for at in (1, 3, 5)]
+    return int((np.abs(pixels(figure) - colour).max(axis=-1) < 12).sum())
 
 
 def test_every_picture_is_drawn_small_says_what_it_shows_and_is_shown_to_the_right_people() -> None:
-    drawn = figures.draw(evidence())
-    assert [figure.id for figure in drawn] == [*IDS["vae"], *IDS["cvae"]]
-    assert sum(len(figure.png) for figure in drawn) < 500_000
-    assert {figure.id for figure in drawn if figure.for_staff} == {"vae-nearest", "cvae-nearest"}
-    walls = {figure.id for figure in drawn if figure.on_wall}
-    assert walls == {f"{part}-{what}" for part in IDS for what in ("reconstructions", "samples")}
-    for figure in drawn:
+    pictures = figures.draw(evidence())
+    assert [figure.id for figure in pictures] == [*IDS["vae"], *IDS["cvae"]]
+    assert sum(len(figure.png) for figure in pictures) < 500_000
+    assert {figure.id for figure in pictures if figure.for_staff} == {"vae-nearest", "cvae-nearest"}
+    walls = {figure.id for figure in pictures if figure.on_wall}
+    assert walls == {f"{part}-{kind}" for part in IDS for kind in ("reconstructions", "samples")}
+    for figure in pictures:
         assert figure.title
         assert figure.caption.endswith(".")
         assert len(figure.alt) > 40
@@ -122,14 +122,14 @@ def test_the_worst_reconstruction_of_each_digit_is_found() -> None:
         spoilt[row] = 1 - x[row]
     assert reconstructions.worst_rows(reconstructions.errors_of(x, spoilt), y) == rows
     assert reconstructions.errors_of(x, x).max() == 0
-    even = np.broadcast_to(real.mean_image(), x.shape)
+    even = np.broadcast_to(real_digits.mean_image(), x.shape)
     assert reconstructions.errors_of(x, even) == pytest.approx(1, abs=1e-4)
     assert "an error of 9.99" in by_id(with_answer(good, "quality.vae/here/images", 1 - x))["vae-worst"].alt
 
 
 def test_copies_stand_framed_above_their_originals() -> None:
     good = evidence("cvae")
-    copies = real.mnist().train_images[:COUNT, None].astype(np.float32) / 255
+    copies = real_digits.mnist().train_images[:COUNT, None].astype(np.float32) / 255
     copied = by_id(with_answer(good, "quality.cvae/samples/images", copies))["cvae-nearest"]
     assert f"so are {COUNT} of {COUNT}." in copied.caption
     assert orange(copied) > 1000
@@ -151,12 +151,12 @@ def test_the_reference_stands_beside_a_loss_on_its_scale(scale: float, same: boo
 
 def test_the_reference_has_a_level_for_everything_that_is_drawn() -> None:
     for part in IDS:
-        known = reference(part)
-        assert len(known.loss) == 7
-        assert known.loss[-1] < known.loss[0]
-        assert len(known.worst) == 10
-        assert 0.6 < known.kept < 1
-        assert 0.3 < known.nearest < 0.7
+        levels = reference(part)
+        assert len(levels.loss) == 7
+        assert levels.loss[-1] < levels.loss[0]
+        assert len(levels.worst) == 10
+        assert 0.6 < levels.kept < 1
+        assert 0.3 < levels.nearest < 0.7
     share = reference("cvae").read_as_asked
     assert share is not None
     assert 0.5 < share < 1
@@ -186,9 +186,9 @@ def test_large_digits_do_not_stand_on_each_other() -> None:
 
 
 def flawed(array: Array, value: float) -> Array:
-    made = array.astype(np.float32, copy=True)
-    made.reshape(-1)[::7] = value
-    return made
+    values = array.astype(np.float32, copy=True)
+    values.reshape(-1)[::7] = value
+    return values
 
 
 FLAWS = {
@@ -228,9 +228,9 @@ def test_a_class_that_is_missing_and_a_few_samples_are_drawn_as_they_are() -> No
     labels[labels == 4] = 9
     y = good.questions["quality.cvae/y"].copy()
     y[y == 4] = 9
-    drawn = by_id(with_question(with_question(good, "quality.cvae/labels", labels), "quality.cvae/y", y))
-    assert list(drawn) == IDS["cvae"]
-    assert "of 9 digits" in drawn["cvae-worst"].alt
+    pictures = by_id(with_question(with_question(good, "quality.cvae/labels", labels), "quality.cvae/y", y))
+    assert list(pictures) == IDS["cvae"]
+    assert "of 9 digits" in pictures["cvae-worst"].alt
     assert list(by_id(evidence("cvae", count=5))) == IDS["cvae"]
     assert list(by_id(evidence("vae", count=5))) == IDS["vae"]
     assert figures.draw(evidence("vae", count=1))

@@ -64,7 +64,7 @@ def test_colab_habits(tmp_path: Path) -> None:
     notebook = corpus.build("reference")
     corpus.substitute(notebook, 'datasets.MNIST("data"', 'datasets.MNIST("/content/drive/MyDrive/mnist"')
     first = index_of(notebook, "import torch")
-    extra = [
+    sources = [
         "!pip install torch torchvision\n%pip install -q tqdm\n!nvidia-smi",
         "from google.colab import drive\ndrive.mount('/content/drive')\n%cd /content/drive/MyDrive",
         "from google.colab import files\nuploaded = files.upload()",
@@ -72,7 +72,7 @@ def test_colab_habits(tmp_path: Path) -> None:
         "mnist_again = datasets.MNIST(root='./another/place', train=False, download=True)\nlen(mnist_again)",
         "torch.save({'x': torch.zeros(2)}, 'model.pt')\nopen('/content/notes.txt', 'w').write('done')",
     ]
-    notebook["cells"][first + 1 : first + 1] = [cell(source) for source in extra]
+    notebook["cells"][first + 1 : first + 1] = [cell(source) for source in sources]
     corpus.substitute(
         notebook, "    loss, _, _ = vae_loss", "    assert x.min() >= 0\n            loss, _, _ = vae_loss"
     )
@@ -89,10 +89,10 @@ def test_what_editors_do_to_cells(newline: str, tmp_path: Path) -> None:
     notebook["cells"].insert(at, cell("for i in range(3)\n    print(i)"))
     notebook["cells"].insert(0, cell("# Name: 王小明, matriculation number 123\n"))
     notebook["cells"].append(cell("raise SystemExit"))
-    for one in notebook["cells"]:
-        one.pop("id", None)
-        one["metadata"] = {}
-        one["source"] = (source_of(one) + "   \n").replace("\n", newline)
+    for pasted in notebook["cells"]:
+        pasted.pop("id", None)
+        pasted["metadata"] = {}
+        pasted["source"] = (source_of(pasted) + "   \n").replace("\n", newline)
     notebook["metadata"] = {}
     notebook["nbformat_minor"] = 4
     text = json.dumps(notebook, indent=1).replace("\n", "\r\n")

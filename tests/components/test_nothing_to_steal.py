@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from asked_here import answers_of
+from answers_in_process import answers_of
 from grading import RUBRIC as RUBRIC_FILE
 
 from grader.exercises.vae_mnist import in_box
@@ -40,17 +40,17 @@ def template() -> dict[str, Any]:
 
 def contents(path: Path) -> dict[str, Any]:
     """What a student gets who executes the module's text, up to where it stops."""
-    found: dict[str, Any] = {"__name__": "stolen", "__file__": str(path)}
+    variables: dict[str, Any] = {"__name__": "stolen", "__file__": str(path)}
     if path.parent == PROBE:
-        found["__package__"] = in_box.__name__
+        variables["__package__"] = in_box.__name__
     with contextlib.suppress(Exception, SystemExit):
-        exec(compile(path.read_text(encoding="utf-8"), "<ipython>", "exec"), found)
-    return found
+        exec(compile(path.read_text(encoding="utf-8"), "<ipython>", "exec"), variables)
+    return variables
 
 
-def handed_in(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def handed_in(variables: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The template with each thing in the place of everything that it could be taken for."""
-    for thing in {id(value): value for value in found.values() if callable(value)}.values():
+    for thing in {id(value): value for value in variables.values() if callable(value)}.values():
         if getattr(thing, "__module__", "").startswith(("torch", "numpy", "typing", "contextlib")):
             continue  # anybody may import these
         student = template()
@@ -73,24 +73,24 @@ def _may_be_called(thing: object) -> bool:
 
 
 def judged(student: dict[str, Any], questions: dict[Stage, dict[str, Any]]) -> tuple[ItemVerdict, ...]:
-    asked, answers, faults = {}, {}, dict[str, Fault]()
+    arrays, answers, faults = {}, {}, dict[str, Fault]()
     for part in EXERCISE.parts:
         for stage in (Stage.of("components", part), Stage.of("sampling", part)):
-            asked |= {stage.array(name): array for name, array in questions[stage].items()}
+            arrays |= {stage.array(name): array for name, array in questions[stage].items()}
             for question in STAGES[stage]:
-                given, missing = answers_of(stage, question, student, questions[stage])
-                answers |= given
-                faults |= missing
-    return judge(Evidence(asked, answers, faults), RUBRIC, EXERCISE.checks)
+                answer, fault = answers_of(stage, question, student, questions[stage])
+                answers |= answer
+                faults |= fault
+    return judge(Evidence(arrays, answers, faults), RUBRIC, EXERCISE.checks)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=[f"{path.parent.parent.name}/{path.stem}" for path in MODULES])
 def test_a_module_of_the_box_earns_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ENGINE_FOLDER))
     questions = EXERCISE.questions(np.random.default_rng(5), {**RUBRIC.sizes, "draws": 50, "toy_samples": 60})
-    found = contents(path)
-    assert len(found) > 4 or len(ast.parse(path.read_text(encoding="utf-8")).body) <= 1  # a docstring alone
-    for student in handed_in(found):
+    variables = contents(path)
+    assert len(variables) > 4 or len(ast.parse(path.read_text(encoding="utf-8")).body) <= 1  # a docstring alone
+    for student in handed_in(variables):
         for item in judged(student, questions):
             may_earn = item.id.endswith(".reparameterization") and hands_back_mu(student)
             assert item.points_milli == 0 or may_earn, item

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from asked_here import answers_of
+from answers_in_process import answers_of
 from grading import graded
 
 from grader.audit import corpus
-from grader.exercises.vae_mnist import by_toys
-from grader.exercises.vae_mnist.by_toys import SAMPLING, TRAINING, Asked
-from grader.exercises.vae_mnist.in_box.asking import PARTS, NoAnswer
+from grader.exercises.vae_mnist import stand_in_answers
 from grader.exercises.vae_mnist.in_box.functions import ask_reparameterize
 from grader.exercises.vae_mnist.in_box.interface import interface
+from grader.exercises.vae_mnist.in_box.notebook_objects import PARTS, NoAnswer
 from grader.exercises.vae_mnist.plugin import STAND_IN
+from grader.exercises.vae_mnist.stand_in_answers import SAMPLING, TRAINING, StandInQuestion
 from grader.records import Address, Blame, Evidence, Fault, Outcome, Stage
 
 NOTEBOOK = """
@@ -106,38 +106,38 @@ def notebook(*changes: tuple[str, str]) -> dict[str, Any]:
     return variables
 
 
-def given_of(asked: Asked) -> dict[str, np.ndarray]:
+def questions_of(question: StandInQuestion) -> dict[str, np.ndarray]:
     x = np.random.default_rng(1).random((10, 1, 28, 28), dtype=np.float32)
-    if asked is TRAINING:
-        given = {"train_x": x, "train_y": np.arange(10), "train_batch": np.array(4), "train_epochs": np.array(2)}
+    if question is TRAINING:
+        questions = {"train_x": x, "train_y": np.arange(10), "train_batch": np.array(4), "train_epochs": np.array(2)}
     else:
-        given = {"sample_counts": np.array([60, 1, 7]), "sample_labels": np.arange(60) % 10}
-        given["sample_codes"] = np.ones((2, 512), dtype=np.float32)
-    return given | {"draw_seed": np.array(3)}
+        questions = {"sample_counts": np.array([60, 1, 7]), "sample_labels": np.arange(60) % 10}
+        questions["sample_codes"] = np.ones((2, 512), dtype=np.float32)
+    return questions | {"draw_seed": np.array(3)}
 
 
-def asked_of(asked: Asked, student: dict[str, Any]) -> tuple[Address, dict[str, Any], Fault | None]:
+def answer_of(question: StandInQuestion, student: dict[str, Any]) -> tuple[Address, dict[str, Any], Fault | None]:
     """Which answer is judged, what it holds, and the fault in its place; asked as the two boxes are."""
-    questions = {Stage.of(asked.stage, "vae").array(name): array for name, array in given_of(asked).items()}
-    stage = Stage.of(asked.stage, "vae")
-    evidence = Evidence(questions, *answers_of(stage, asked.name, student, given_of(asked)))
-    for stage, given in by_toys.questions(evidence, STAND_IN.read_bytes()).items():
-        for how in by_toys.HOW:
-            answers, faults = answers_of(stage, how, student, given)
+    questions = {Stage.of(question.stage, "vae").array(name): array for name, array in questions_of(question).items()}
+    stage = Stage.of(question.stage, "vae")
+    evidence = Evidence(questions, *answers_of(stage, question.name, student, questions_of(question)))
+    for stage, stand_in_questions in stand_in_answers.questions(evidence, STAND_IN.read_bytes()).items():
+        for how in stand_in_answers.STAND_INS:
+            answers, faults = answers_of(stage, how, student, stand_in_questions)
             evidence = Evidence(questions, {**evidence.answers, **answers}, {**evidence.faults, **faults})
-    source = asked.judged(evidence, "vae")
-    found = {name.rpartition("/")[2]: array for name, array in evidence.answers.items() if source.holds(name)}
-    return source, found, evidence.faults.get(source)
+    source = question.decisive(evidence, "vae")
+    arrays = {name.rpartition("/")[2]: array for name, array in evidence.answers.items() if source.holds(name)}
+    return source, arrays, evidence.faults.get(source)
 
 
 def sampled(*changes: tuple[str, str], student: dict[str, Any] | None = None) -> dict[str, Any]:
-    _, answer, fault = asked_of(SAMPLING, student or notebook(*changes))
+    _, answer, fault = answer_of(SAMPLING, student or notebook(*changes))
     assert fault is None
     return answer
 
 
 def trained(*changes: tuple[str, str], student: dict[str, Any] | None = None) -> dict[str, Any]:
-    _, answer, fault = asked_of(TRAINING, student or notebook(*changes))
+    _, answer, fault = answer_of(TRAINING, student or notebook(*changes))
     assert fault is None
     return answer
 
@@ -161,8 +161,8 @@ LAYERLESS = {name: change for name, change in SAMPLERS.items() if not re.search(
     ids=[*SAMPLERS, *(f"{name}, with an encoder that stops" for name in LAYERLESS)],
 )
 def test_sampling_code_may_use_its_own_model(changes: list[tuple[str, str]]) -> None:
-    source, answer, _ = asked_of(SAMPLING, notebook(*changes))
-    assert (source == SAMPLING.own("vae")) is (ENCODER_STOPS not in changes)
+    source, answer, _ = answer_of(SAMPLING, notebook(*changes))
+    assert (source == SAMPLING.with_own_model("vae")) is (ENCODER_STOPS not in changes)
     for name in ("codes", "shapes"):
         assert np.array_equal(answer[name], sampled()[name]), name
     assert np.array_equal(answer["decoded"], answer["images"])
@@ -199,14 +199,17 @@ OWN_LOOPS = {  # of the student's own class alone
 
 
 @pytest.mark.parametrize(
-    ("change", "broken"),
-    [*((change, ()) for change in (LOOPS | OWN_LOOPS).values()), *((one, (ENCODER_STOPS,)) for one in LOOPS.values())],
+    ("change", "defects"),
+    [
+        *((change, ()) for change in (LOOPS | OWN_LOOPS).values()),
+        *((change, (ENCODER_STOPS,)) for change in LOOPS.values()),
+    ],
     ids=[*LOOPS, *OWN_LOOPS, *(f"{name}, with an encoder that stops" for name in LOOPS)],
 )
-def test_a_loop_may_use_its_own_model(change: tuple[str, str], broken: tuple[tuple[str, str], ...]) -> None:
-    source, answer, fault = asked_of(TRAINING, notebook(change, *broken))
+def test_a_loop_may_use_its_own_model(change: tuple[str, str], defects: tuple[tuple[str, str], ...]) -> None:
+    source, answer, fault = answer_of(TRAINING, notebook(change, *defects))
     assert fault is None
-    assert (source == TRAINING.own("vae")) is not broken
+    assert (source == TRAINING.with_own_model("vae")) is (not defects)
     assert answer["batch"].tolist() == [0, 1, 2, 0, 1, 2]
     assert np.allclose(answer["used"], answer["came"], rtol=1e-4, atol=1e-4)
     assert len(answer["history"]) == 2
@@ -214,7 +217,7 @@ def test_a_loop_may_use_its_own_model(change: tuple[str, str], broken: tuple[tup
 
 def test_what_only_a_stand_in_stops_is_ours() -> None:
     change = (DECODE, "return model.decoder(z, temperature=0.9)")
-    _, _, fault = asked_of(SAMPLING, notebook(change, ENCODER_STOPS))
+    _, _, fault = answer_of(SAMPLING, notebook(change, ENCODER_STOPS))
     assert fault is not None
     assert fault.blame is Blame.OURS
     assert "temperature" in fault.message
@@ -223,15 +226,15 @@ def test_what_only_a_stand_in_stops_is_ours() -> None:
 
 
 def test_layers_of_the_decoder_called_one_by_one_are_for_a_person() -> None:
-    _, _, fault = asked_of(SAMPLING, notebook((DECODE, "return model.decoder.net(z).reshape(-1, 1, 28, 28)")))
+    _, _, fault = answer_of(SAMPLING, notebook((DECODE, "return model.decoder.net(z).reshape(-1, 1, 28, 28)")))
     assert fault is not None
     assert (fault.blame, "manual review" in fault.message) == (Blame.OURS, True)
 
 
 def test_a_loop_that_fits_only_its_own_loss_is_tried_with_that() -> None:
     returns = "    return reconstruction + kl, reconstruction, kl"
-    own = (returns, "    return {'loss': reconstruction + kl}"), ("mu, logvar)[0]", "mu, logvar)['loss']")
-    answer = trained(*own)
+    changes = (returns, "    return {'loss': reconstruction + kl}"), ("mu, logvar)[0]", "mu, logvar)['loss']")
+    answer = trained(*changes)
     assert answer["batch"].tolist() == [0, 1, 2, 0, 1, 2]
     assert not np.array_equal(answer["pass_grad_x_hat"], trained()["pass_grad_x_hat"])
 
@@ -251,10 +254,12 @@ STUDENTS = {
 }
 
 
-@pytest.mark.parametrize(("asked", "change", "says"), STUDENTS.values(), ids=STUDENTS)
-def test_what_stops_with_the_students_own_model_is_theirs(asked: Asked, change: tuple[str, str], says: str) -> None:
-    source, _, fault = asked_of(asked, notebook(change))
-    assert source == asked.own("vae")
+@pytest.mark.parametrize(("question", "change", "says"), STUDENTS.values(), ids=STUDENTS)
+def test_what_stops_with_the_students_own_model_is_theirs(
+    question: StandInQuestion, change: tuple[str, str], says: str
+) -> None:
+    source, _, fault = answer_of(question, notebook(change))
+    assert source == question.with_own_model("vae")
     assert fault is not None
     assert fault.blame is Blame.STUDENT
     assert says in fault.message
@@ -279,21 +284,21 @@ def test_the_notebook_is_as_before() -> None:
 
 
 def test_reparameterization_of_a_model_that_cannot_be_built() -> None:
-    given = {"draw_seed": np.array(3), "draws": np.array(2)}
-    given |= {name: np.ones((3, 16), dtype=np.float32) for name in ("mu", "logvar", "weights")}
-    assert ask_reparameterize(PARTS[0], notebook(ENCODER_STOPS), given)["z"].shape == (3, 16)
-    with pytest.raises(NoAnswer, match=r"'scale'.* your own cannot be built") as told:
-        ask_reparameterize(PARTS[0], notebook(("self.scale = 0.5", "raise ValueError")), given)
-    assert told.value.ours
+    questions = {"draw_seed": np.array(3), "draws": np.array(2)}
+    questions |= {name: np.ones((3, 16), dtype=np.float32) for name in ("mu", "logvar", "weights")}
+    assert ask_reparameterize(PARTS[0], notebook(ENCODER_STOPS), questions)["z"].shape == (3, 16)
+    with pytest.raises(NoAnswer, match=r"'scale'.* your own cannot be built") as refusal:
+        ask_reparameterize(PARTS[0], notebook(("self.scale = 0.5", "raise ValueError")), questions)
+    assert refusal.value.ours
 
 
 def test_the_toy_alone_is_asked_where_there_is_no_class() -> None:
     student = notebook()
     del student["VAE"]
-    for asked in (TRAINING, SAMPLING):
-        source, answer, _ = asked_of(asked, student)
-        assert source == asked.others("vae")[-1]
-        assert answer.keys() == asked_of(asked, notebook())[1].keys()
+    for question in (TRAINING, SAMPLING):
+        source, answer, _ = answer_of(question, student)
+        assert source == question.with_stand_ins("vae")[-1]
+        assert answer.keys() == answer_of(question, notebook())[1].keys()
 
 
 def test_another_courses_names_and_orders(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,9 +317,9 @@ def test_another_courses_names_and_orders(monkeypatch: pytest.MonkeyPatch) -> No
         (DECODE, "return model.decode(z)"),
         (FORWARD, "logvar, mu = model.enc(x); x_hat = model.decode(model.draw(logvar, mu))"),
     )
-    for broken in ((), (ENCODER_STOPS,)):
-        assert trained(*changes, *broken)["batch"].tolist() == expected["batch"].tolist()
-        assert len(sampled(*changes, *broken)["codes"]) == 68
+    for defect in ((), (ENCODER_STOPS,)):
+        assert trained(*changes, *defect)["batch"].tolist() == expected["batch"].tolist()
+        assert len(sampled(*changes, *defect)["codes"]) == 68
 
 
 @pytest.mark.whole
@@ -322,10 +327,10 @@ def test_what_only_a_throwaway_box_shows_is_judged(tmp_path: Path) -> None:
     """With networks that stop, loops and sampling code keep their points, in real boxes."""
     stops = "no_such_thing(x)"
     report = graded(corpus.changed({"Encoder.forward": stops, "ConditionalDecoder.forward": stops}), tmp_path)
-    lost = {item.id for item in report.items if item.outcome not in {Outcome.PASSED, Outcome.SKIPPED}}
-    kept = {"vae.training", "cvae.training"}
-    assert not lost & kept, report.events
-    told = {check.message for item in report.items for check in item.checks}
-    assert "NameError: name 'no_such_thing' is not defined, in your line `no_such_thing(x)`" in told
+    lossy_items = {item.id for item in report.items if item.outcome not in {Outcome.PASSED, Outcome.SKIPPED}}
+    loops = {"vae.training", "cvae.training"}
+    assert not lossy_items & loops, report.events
+    messages = {check.message for item in report.items for check in item.checks}
+    assert "NameError: name 'no_such_thing' is not defined, in your line `no_such_thing(x)`" in messages
     generation = [c for item in report.items if item.id.endswith(".generation") for c in item.checks]
     assert all(check.outcome in {Outcome.PASSED, Outcome.SKIPPED} for check in generation)

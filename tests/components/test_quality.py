@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from grader.checks import BORDERLINE, CLOSE, Measurement, graded, needing_training, scored
 from grader.evidence import NotAnswered
-from grader.exercises.vae_mnist.checks import CHECKS, pictures, real
+from grader.exercises.vae_mnist.checks import CHECKS, image_measures, real_digits
 from grader.exercises.vae_mnist.copies import copy_bank
 from grader.records import Array, Blame, Evidence, Finding, Level
 
@@ -42,8 +42,8 @@ def test_a_value_near_a_limit_is_given_the_better_side(
     value: float, score: float, borderline: bool, downward: bool
 ) -> None:
     value = 1 - value if downward else value
-    got = graded(Level("share", value, 0.02, **(DOWNWARD if downward else ENDS)))
-    assert got == (pytest.approx(score, abs=1e-9), borderline)
+    grade = graded(Level("share", value, 0.02, **(DOWNWARD if downward else ENDS)))
+    assert grade == (pytest.approx(score, abs=1e-9), borderline)
 
 
 @pytest.mark.parametrize(("value", "score"), [(0.8, 1.0), (0.2, 0.0), (0.35, 0.25)])
@@ -64,10 +64,10 @@ def test_a_better_value_never_earns_less(value: float, more: float, error: float
 
 def test_a_message_holds_no_number_and_says_that_it_was_close() -> None:
     for value in np.linspace(0, 1, 41):
-        found = scored(Measurement("share", float(value), 0.02, "they differ", "Look."), **ENDS)
-        assert not re.search(r"\d", found.message)
-        assert (CLOSE in found.message) is found.borderline
-        assert bool(found.hint) is (found.score != 1)
+        finding = scored(Measurement("share", float(value), 0.02, "they differ", "Look."), **ENDS)
+        assert not re.search(r"\d", finding.message)
+        assert (CLOSE in finding.message) is finding.borderline
+        assert bool(finding.hint) is (finding.score != 1)
 
 
 def test_checks_whose_number_is_better_when_smaller_are_marked() -> None:
@@ -82,37 +82,37 @@ def test_checks_whose_number_is_better_when_smaller_are_marked() -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    pictures._remembered.clear()
+    image_measures._remembered.clear()
     yield
-    pictures._remembered.clear()
+    image_measures._remembered.clear()
 
 
 def digits(start: int = 0) -> tuple[Array, Array]:
     """Real digits, as a very good model would draw them."""
-    images, labels = real.digits()
+    images, labels = real_digits.digits()
     return images[start : start + COUNT], labels[start : start + COUNT]
 
 
 def evidence(
-    drawn: Array | None = None, prior: Array | None = None, *, decoded: bool = True, fresh: Array | None = None
+    samples: Array | None = None, prior: Array | None = None, *, decoded: bool = True, fresh: Array | None = None
 ) -> Evidence:
     """A model whose reconstructions are perfect; it draws real digits where nothing else is given."""
     images, labels = digits()
-    others, other_labels = digits(COUNT)
+    prior_digits, other_labels = digits(COUNT)
     x, y = digits(2 * COUNT)
     questions = {"x": x, "y": y, "labels": labels, "prior_labels": other_labels, "prior": np.zeros((COUNT, 2))}
     questions["fresh_x"] = x[:64]
-    answers = {"quality.cvae/samples/images": images if drawn is None else drawn, "quality.cvae/here/images": x}
+    answers = {"quality.cvae/samples/images": images if samples is None else samples, "quality.cvae/here/images": x}
     if decoded:
-        answers["decode.cvae/decode/images"] = np.concatenate([x, others if prior is None else prior])
+        answers["decode.cvae/decode/images"] = np.concatenate([x, prior_digits if prior is None else prior])
     if fresh is not None:
         answers["untrained.cvae/untrained/reconstructions"] = fresh[:64]
         answers["untrained.cvae/untrained/drawn"] = fresh
     return Evidence({f"quality.cvae/{name}": array for name, array in questions.items()}, answers)
 
 
-def found(name: str, given: Evidence, **numbers: float) -> Finding:
-    return CHECKS[name](given, "cvae", **numbers)
+def finding_of(name: str, evidence: Evidence, **numbers: float) -> Finding:
+    return CHECKS[name](evidence, "cvae", **numbers)
 
 
 GREY = np.full((COUNT, 1, 28, 28), 0.5, np.float32)  # what an untrained decoder draws
@@ -136,38 +136,38 @@ LEVELS: list[tuple[str, dict[str, float]]] = [
 
 @pytest.fixture
 def _small_bank(monkeypatch: pytest.MonkeyPatch) -> None:
-    bank = copy_bank(real.mnist().train_images[:400])
-    monkeypatch.setattr(real, "training_bank", lambda: bank)
+    bank = copy_bank(real_digits.mnist().train_images[:400])
+    monkeypatch.setattr(real_digits, "training_bank", lambda: bank)
 
 
 @pytest.mark.usefixtures("_small_bank")
 def test_real_digits_pass_every_check_and_each_states_its_level_and_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "RESAMPLES", 5)
+    monkeypatch.setattr(image_measures, "RESAMPLES", 5)
     quality_checks = needing_training(CHECKS)
     assert {name for name, _ in LEVELS} == quality_checks
-    first = {name: found(name, evidence(fresh=GREY), **numbers) for name, numbers in LEVELS}
-    for name, one in first.items():
-        assert one.score == 1, name
-        assert one.level is not None
-        assert one.measured[one.level.name] == one.level.value
-        assert 0 <= one.level.standard_error < 0.2
-        assert not one.borderline
-    pictures._remembered.clear()
-    assert first == {name: found(name, evidence(fresh=GREY), **numbers) for name, numbers in LEVELS}
+    first = {name: finding_of(name, evidence(fresh=GREY), **numbers) for name, numbers in LEVELS}
+    for name, finding in first.items():
+        assert finding.score == 1, name
+        assert finding.level is not None
+        assert finding.measured[finding.level.name] == finding.level.value
+        assert 0 <= finding.level.standard_error < 0.2
+        assert not finding.borderline
+    image_measures._remembered.clear()
+    assert first == {name: finding_of(name, evidence(fresh=GREY), **numbers) for name, numbers in LEVELS}
 
 
 @pytest.mark.usefixtures("_small_bank")
 def test_copies_of_training_images_are_not_new() -> None:
-    copies = real.mnist().train_images[:COUNT, None].astype(np.float32) / 255
-    assert found("samples_are_new", evidence(copies), **dict(LEVELS)["samples_are_new"]).score == 0
+    copies = real_digits.mnist().train_images[:COUNT, None].astype(np.float32) / 255
+    assert finding_of("samples_are_new", evidence(copies), **dict(LEVELS)["samples_are_new"]).score == 0
 
 
 def test_samples_from_elsewhere_are_not_the_decoders_own() -> None:
     name, limits = "samples_are_the_decoders_own", {"zero_at": 0.3, "full_at": 0.2}
-    assert found(name, evidence(1 - digits()[0]), **limits).score == 0
+    assert finding_of(name, evidence(1 - digits()[0]), **limits).score == 0
     draws = (np.random.default_rng(1).random(digits()[0].shape) < digits()[0]).astype(np.float32)
-    assert found(name, evidence(draws), **limits).score == 1  # black and white is compared with black and white
-    alone = found(name, evidence(1 - digits()[0], decoded=False), **limits)
+    assert finding_of(name, evidence(draws), **limits).score == 1  # black and white is compared with black and white
+    alone = finding_of(name, evidence(1 - digits()[0], decoded=False), **limits)
     assert (alone.score, alone.level) == (1.0, None)
     assert "nothing" not in alone.message
     assert "no images of the decoder's own" in alone.message
@@ -176,23 +176,23 @@ def test_samples_from_elsewhere_are_not_the_decoders_own() -> None:
 def test_digits_all_in_one_corner_have_their_ink_elsewhere() -> None:
     corner = np.roll(digits()[0], (7, 7), axis=(2, 3))
     limits = {"zero_at": 0.4, "full_at": 0.2}
-    assert found("samples_spread_their_ink_as_digits_do", evidence(corner), **limits).score == 0
-    assert found("samples_spread_their_ink_as_digits_do", evidence(), **limits).score == 1
+    assert finding_of("samples_spread_their_ink_as_digits_do", evidence(corner), **limits).score == 0
+    assert finding_of("samples_spread_their_ink_as_digits_do", evidence(), **limits).score == 1
 
 
 def test_the_worse_of_two_sets_decides_and_the_error_is_its_own() -> None:
     images, labels = digits()
     wrong = images[(labels == 3).nonzero()[0][:1].repeat(COUNT)]
-    for drawn, prior in ((wrong, None), (None, wrong)):
-        given = evidence(drawn, prior)
-        requested = found("samples_show_the_requested_digit", given, **ENDS, enough_spread=0.6)
-        wanted = labels if prior is None else digits(COUNT)[1]
+    for samples, prior in ((wrong, None), (None, wrong)):
+        model = evidence(samples, prior)
+        requested = finding_of("samples_show_the_requested_digit", model, **ENDS, enough_spread=0.6)
+        decisive_labels = labels if prior is None else digits(COUNT)[1]
         assert requested.level is not None
         assert requested.level.value == 0  # always the same picture
-        assert requested.measured["share of requested digits"] == pytest.approx(float((wanted == 3).mean()))
-        assert found("samples_of_a_digit_differ", given, **ENDS).score == 0
-        assert found("samples_show_all_digits", given, **ENDS).score == 0
-        far = found("samples_resemble_digits", given, **DOWNWARD)
+        assert requested.measured["share of requested digits"] == pytest.approx(float((decisive_labels == 3).mean()))
+        assert finding_of("samples_of_a_digit_differ", model, **ENDS).score == 0
+        assert finding_of("samples_show_all_digits", model, **ENDS).score == 0
+        far = finding_of("samples_resemble_digits", model, **DOWNWARD)
         assert far.score == 0
         assert far.level is not None
         assert far.level.standard_error < 0.02  # one picture, drawn again, is the same one: labels alone vary
@@ -201,9 +201,9 @@ def test_the_worse_of_two_sets_decides_and_the_error_is_its_own() -> None:
 def test_what_a_fresh_model_draws_as_well_does_not_come_from_training() -> None:
     table = digits(2 * COUNT)[0]
     for name in ("reconstructions_come_from_training", "samples_come_from_training"):
-        assert found(name, evidence(fresh=table), **ENDS).score == 0, name
-        assert found(name, evidence(fresh=GREY), **ENDS).score == 1, name
-        unasked = found(name, evidence(), **ENDS)
+        assert finding_of(name, evidence(fresh=table), **ENDS).score == 0, name
+        assert finding_of(name, evidence(fresh=GREY), **ENDS).score == 1, name
+        unasked = finding_of(name, evidence(), **ENDS)
         assert (unasked.score, unasked.level) == (1.0, None)
         assert "no fresh model" in unasked.message
 
@@ -213,21 +213,21 @@ def test_blur_is_not_sharp_and_noise_is_no_cure() -> None:
 
     images = digits()[0]
     blurred = ndimage.gaussian_filter(images, (0, 0, 1.5, 1.5)).astype(np.float32)
-    levels = [found("samples_are_sharp", evidence(drawn), **ENDS).level for drawn in (blurred, images)]
+    levels = [finding_of("samples_are_sharp", evidence(samples), **ENDS).level for samples in (blurred, images)]
     assert [level is not None for level in levels] == [True, True]
     low, high = (level.value for level in levels if level is not None)
     assert low < 0.5 < 0.75 < high
     noisy = np.clip(images + 0.3 * np.random.default_rng(0).standard_normal(images.shape), 0, 1).astype(np.float32)
-    assert found("samples_resemble_digits", evidence(noisy), **DOWNWARD).score == 0  # sharp, and no digits
+    assert finding_of("samples_resemble_digits", evidence(noisy), **DOWNWARD).score == 0  # sharp, and no digits
 
 
 @pytest.mark.parametrize(("shift", "share"), [(0, 1.0), (1, 0.0)])
 def test_a_wrong_label_is_as_far_as_another_digit(shift: int, share: float) -> None:
     images, labels = digits()
     order = np.argsort((labels + shift) % 10, kind="stable")
-    moved = np.empty_like(images)
-    moved[np.argsort(labels, kind="stable")] = images[order[:COUNT]]
-    far = found("samples_resemble_digits", evidence(moved), zero_at=0.5, full_at=0.2)
+    shifted_images = np.empty_like(images)
+    shifted_images[np.argsort(labels, kind="stable")] = images[order[:COUNT]]
+    far = finding_of("samples_resemble_digits", evidence(shifted_images), zero_at=0.5, full_at=0.2)
     assert far.level is not None
     assert far.level.name == "Fréchet joint distance"
     assert far.score == share
@@ -238,7 +238,8 @@ def test_a_requested_digit_counts_as_far_as_its_hand_varies() -> None:
     tame = (0.3 * images + 0.7 * np.stack([images[labels == k].mean(0) for k in range(10)])[labels]).astype(np.float32)
     numbers = ENDS | {"enough_spread": 0.6}
     full, less = (
-        found("samples_show_the_requested_digit", evidence(one, decoded=False), **numbers) for one in (images, tame)
+        finding_of("samples_show_the_requested_digit", evidence(samples, decoded=False), **numbers)
+        for samples in (images, tame)
     )
     assert full.level is not None
     assert less.level is not None
@@ -248,53 +249,53 @@ def test_a_requested_digit_counts_as_far_as_its_hand_varies() -> None:
 
 
 def test_codes_wider_than_the_notebooks_own_earn_no_pictures() -> None:
-    given = evidence()
+    model = evidence()
     for width, right in ((8, True), (484, False)):
         codes = {"quality.cvae/encode/mu": np.zeros((COUNT, width), np.float32)}
-        said = {"components.cvae/encoder/latent_dim": np.array(8)}
-        wide = Evidence(given.questions, {**given.answers, **codes, **said})
-        assert (pictures.wrong_width(wide, "cvae") == "") is right
+        components = {"components.cvae/encoder/latent_dim": np.array(8)}
+        wide = Evidence(model.questions, {**model.answers, **codes, **components})
+        assert (image_measures.wrong_width(wide, "cvae") == "") is right
         for name in ("reconstructions_resemble_the_images", "samples_differ"):
             numbers = dict(LEVELS)[name]
             if right:
-                assert found(name, wide, **numbers).score == 1
+                assert finding_of(name, wide, **numbers).score == 1
             else:
                 with pytest.raises(NotAnswered, match="LATENT_DIM = 8 numbers, got 484"):
-                    found(name, wide, **numbers)
+                    finding_of(name, wide, **numbers)
 
 
-@pytest.mark.parametrize(("tried", "blame"), [(8, Blame.OURS), (484, Blame.STUDENT)])
-def test_codes_that_become_wider_by_training_are_a_persons_matter(tried: int, blame: Blame) -> None:
-    given = evidence()
+@pytest.mark.parametrize(("fresh_width", "blame"), [(8, Blame.OURS), (484, Blame.STUDENT)])
+def test_codes_that_become_wider_by_training_are_a_persons_matter(fresh_width: int, blame: Blame) -> None:
+    model = evidence()
     codes = {"quality.cvae/encode/mu": np.zeros((COUNT, 484), np.float32)}
-    said = {
+    components = {
         "components.cvae/encoder/latent_dim": np.array(8),
-        "components.cvae/encoder/mu": np.zeros((3, 7, tried), np.float32),
+        "components.cvae/encoder/mu": np.zeros((3, 7, fresh_width), np.float32),
     }
-    wide = Evidence(given.questions, {**given.answers, **codes, **said})
-    with pytest.raises(NotAnswered, match="in LATENT_DIM = 8 numbers, got 484") as ended:
-        found("samples_differ", wide, **dict(LEVELS)["samples_differ"])
-    assert ended.value.fault.blame is blame
+    wide = Evidence(model.questions, {**model.answers, **codes, **components})
+    with pytest.raises(NotAnswered, match="in LATENT_DIM = 8 numbers, got 484") as refusal:
+        finding_of("samples_differ", wide, **dict(LEVELS)["samples_differ"])
+    assert refusal.value.fault.blame is blame
 
 
 def test_draws_in_black_and_white_are_not_judged_by_their_looks() -> None:
     draws = (np.random.default_rng(1).random(digits()[0].shape) < digits()[0]).astype(np.float32)
-    assert found("samples_resemble_digits", evidence(draws), **DOWNWARD).score == 1  # the decoder's images are
-    alone = found("samples_are_sharp", evidence(draws, decoded=False), **ENDS)
+    assert finding_of("samples_resemble_digits", evidence(draws), **DOWNWARD).score == 1  # the decoder's images are
+    alone = finding_of("samples_are_sharp", evidence(draws, decoded=False), **ENDS)
     assert alone.level is not None
     assert alone.level.value > 0.8  # where there is nothing else to look at
 
 
 def test_a_set_of_pictures_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked: list[int] = []
-    judge = pictures.classify
+    counts: list[int] = []
+    classify = image_measures.classify
 
-    def counting(images: Array, **more: str) -> pictures.Prediction:
-        looked.append(len(images))
-        return judge(images, **more)
+    def counting(images: Array, **more: str) -> image_measures.Prediction:
+        counts.append(len(images))
+        return classify(images, **more)
 
-    monkeypatch.setattr(pictures, "classify", counting)
+    monkeypatch.setattr(image_measures, "classify", counting)
     for _ in range(2):
         for name in ("samples_resemble_digits", "samples_are_the_decoders_own"):
-            found(name, evidence(), **DOWNWARD)
-    assert looked == [COUNT, COUNT]
+            finding_of(name, evidence(), **DOWNWARD)
+    assert counts == [COUNT, COUNT]

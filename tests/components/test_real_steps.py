@@ -27,9 +27,9 @@ def test_a_rate_that_shrinks_over_the_real_batches_costs_and_another_way_is_seen
         "train_cvae": ELSEWHERE.format(tried=indented(with_labels), real=indented(with_labels)),
     }
     report = graded(corpus.changed(regions, [("EPOCHS = 7", "EPOCHS = 1")]), tmp_path, train=True)
-    ((item, (told,)),) = lost(report).items()
+    ((item, (message,)),) = lost(report).items()
     assert item == "vae.training"
-    assert "the learning rate shrinks until nothing is learnt" in told
+    assert "the learning rate shrinks until nothing is learnt" in message
     (reason,) = [reason for reason in reasons_for_person(report) if "in lines that made none" in reason]
     assert reason.startswith("cvae: the notebook's own training")
 

@@ -39,6 +39,6 @@ def test_the_same_gradients_on_both_sides(name: str, size: float) -> None:
     expected = torch.autograd.grad(VALUES[name](x_hat, x, mu, logvar), (x_hat, mu, logvar))
     loss = LOSSES[name]
     with torch.no_grad():
-        found = (loss.x_hat(x_hat.numpy(), x.numpy()), loss.mu(mu.numpy()), loss.logvar(logvar.numpy()))
-    for got, right in zip(found, expected, strict=True):
-        np.testing.assert_allclose(got / ROWS, right.numpy(), rtol=2e-3, atol=1e-5)
+        slopes = (loss.x_hat(x_hat.numpy(), x.numpy()), loss.mu(mu.numpy()), loss.logvar(logvar.numpy()))
+    for slope, right in zip(slopes, expected, strict=True):
+        np.testing.assert_allclose(slope / ROWS, right.numpy(), rtol=2e-3, atol=1e-5)

@@ -24,8 +24,8 @@ def test_an_honest_solution_loses_nothing(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", entries("wrong"))
 def test_a_wrong_solution_loses_its_own_item_and_no_other(name: str, tmp_path: Path) -> None:
     report = graded(corpus.build(name), tmp_path)
-    found = lost(report)
+    losses = lost(report)
     solution = corpus.entry(name)
-    assert sorted(found) == sorted(solution.loses if solution.checks else []), (found, report.events)
+    assert sorted(losses) == sorted(solution.loses if solution.checks else []), (losses, report.events)
     assert not any(item.outcome is Outcome.NEEDS_REVIEW for item in report.items)
     assert not report.needs_person

@@ -46,8 +46,8 @@ def test_weights_that_something_else_writes() -> None:
 
 @pytest.mark.parametrize("cleared", [COUNT, 3])  # never, or once an epoch
 def test_gradients_that_pile_up(cleared: int) -> None:
-    used = np.concatenate([np.cumsum(GRADIENTS[at : at + cleared], axis=0) for at in range(0, COUNT, cleared)])
-    assert replace(SOUND, used=used).heaped
+    gradients = np.concatenate([np.cumsum(GRADIENTS[at : at + cleared], axis=0) for at in range(0, COUNT, cleared)])
+    assert replace(SOUND, used=gradients).heaped
 
 
 def test_other_gradients_are_not_said_to_pile_up() -> None:
@@ -100,10 +100,10 @@ def test_what_is_wrong_with_a_pass(name: str, change: dict[str, float], wrong: s
 
 def test_a_pass_of_one_loss_is_none_of_another() -> None:
     for name in LOSSES:
-        one = made(name)
-        assert [other for other, loss in LOSSES.items() if not one.judged(loss, 0.999)] == [name]
+        recorded_pass = made(name)
+        assert [other for other, loss in LOSSES.items() if not recorded_pass.judged(loss, 0.999)] == [name]
 
 
 def test_a_kl_term_that_cannot_be_told_from_the_codes_gradient_is_not_judged() -> None:
-    one = replace(made("cross-entropy", kl=0.0), kl_mu=None)
-    assert one.judged(LOSSES["cross-entropy"], 0.999) == ""
+    recorded_pass = replace(made("cross-entropy", kl=0.0), kl_mu=None)
+    assert recorded_pass.judged(LOSSES["cross-entropy"], 0.999) == ""

@@ -16,14 +16,14 @@ def test_the_bootstrap_of_a_mean_agrees_with_its_closed_form() -> None:
 
 
 def test_rows_of_several_arrays_stay_together() -> None:
-    wanted = np.arange(100) % 10
-    predicted = np.where(np.arange(100) < 80, wanted, (wanted + 1) % 10)
+    expected = np.arange(100) % 10
+    predicted = np.where(np.arange(100) < 80, expected, (expected + 1) % 10)
 
-    def accuracy(labels: Array, seen: Array) -> float:
-        return label_agreement(labels, seen).overall
+    def accuracy(labels: Array, predictions: Array) -> float:
+        return label_agreement(labels, predictions).overall
 
-    assert standard_error(accuracy, wanted, wanted, seed=0, resamples=20) == 0
-    assert standard_error(accuracy, wanted, predicted, seed=0, resamples=500) == pytest.approx(
+    assert standard_error(accuracy, expected, expected, seed=0, resamples=20) == 0
+    assert standard_error(accuracy, expected, predicted, seed=0, resamples=500) == pytest.approx(
         share_standard_error(0.8, 100), rel=0.15
     )
 

@@ -106,26 +106,26 @@ def test_an_exported_network_says_what_the_trained_one_says(tmp_path: Path, monk
     monkeypatch.setattr(published, "WIDTHS", widths)
     monkeypatch.setattr(published, "SHA256", hashlib.sha256(content).hexdigest())
     judging._network.cache_clear()
-    said = dict(zip(("features", "probabilities"), judging._network().run(None, {"x": x.numpy()}), strict=True))
+    outputs = dict(zip(("features", "probabilities"), judging._network().run(None, {"x": x.numpy()}), strict=True))
     judgement = classify(x.numpy())
     judging._network.cache_clear()
     with torch.inference_mode():
         features, logits = network.features(x), network(x)
     np.testing.assert_allclose(judgement.features, features.numpy(), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(said["probabilities"], logits.softmax(dim=1).numpy(), rtol=1e-4, atol=1e-6)
-    assert (judgement.labels == said["probabilities"].argmax(axis=1)).all()
+    np.testing.assert_allclose(outputs["probabilities"], logits.softmax(dim=1).numpy(), rtol=1e-4, atol=1e-6)
+    assert (judgement.labels == outputs["probabilities"].argmax(axis=1)).all()
     assert network.training is False
     assert isinstance(network.convolutions[0][1], torch.nn.BatchNorm2d), "exporting leaves the network as it was"
     assert as_onnx(network) == content
 
 
 def test_judging_needs_no_pytorch() -> None:
-    asked = (
+    code = (
         "import sys; import numpy as np; from grader.exercises.vae_mnist.classifier import classify; "
         "classify(np.zeros((3, 1, 28, 28), np.float32)); print('torch' in sys.modules)"
     )
-    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert ran.stdout.split() == ["False"]
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert process.stdout.split() == ["False"]
 
 
 def test_the_network_stays_below_a_megabyte_and_carries_a_card() -> None:

@@ -68,8 +68,8 @@ def test_empty_and_even_pictures_are_no_copies(bank: CopyBank) -> None:
 def test_moving_and_dimming_a_picture_changes_nothing_after_preparation() -> None:
     ink = np.random.default_rng(0).random((20, 1, 10, 10)).astype(np.float32)
     images = np.pad(ink, ((0, 0), (0, 0), (9, 9), (9, 9)))  # room to move and to blur
-    moved = np.roll(images, (1, 2), axis=(2, 3))
-    np.testing.assert_allclose(prepared(moved), prepared(images), atol=1e-3)
+    shifted_images = np.roll(images, (1, 2), axis=(2, 3))
+    np.testing.assert_allclose(prepared(shifted_images), prepared(images), atol=1e-3)
     np.testing.assert_allclose(prepared(images / 2) * 2, prepared(images), atol=1e-3)
 
 
@@ -91,5 +91,5 @@ def test_a_bank_can_be_made_of_what_was_kept(train_images: Array, bank: CopyBank
 
 def test_a_copy_is_traced_to_its_original(train_images: Array, bank: CopyBank) -> None:
     rows = np.array([3, 77, 150])
-    moved = np.roll(train_images[rows], (1, 2), axis=(1, 2))
-    assert copy_search(moved, bank).nearest.tolist() == rows.tolist()
+    copies = np.roll(train_images[rows], (1, 2), axis=(1, 2))
+    assert copy_search(copies, bank).nearest.tolist() == rows.tolist()

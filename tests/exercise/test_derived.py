@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grader.exercises.vae_mnist.data import derived as module
-from grader.exercises.vae_mnist.data.derived import derived
+from grader.exercises.vae_mnist.checks import real_digits as module
+from grader.exercises.vae_mnist.checks.real_digits import derived
 from grader.records import Array
 
 MADE_BY, OTHER = "a" * 64, "b" * 64
@@ -33,9 +33,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "derived" / "some"
 
 
-def same(found: dict[str, Array]) -> bool:
-    return set(found) == set(ARRAYS) and all(
-        found[name].dtype == array.dtype and (found[name] == array).all() for name, array in ARRAYS.items()
+def same(result: dict[str, Array]) -> bool:
+    return set(result) == set(ARRAYS) and all(
+        result[name].dtype == array.dtype and (result[name] == array).all() for name, array in ARRAYS.items()
     )
 
 

@@ -56,8 +56,10 @@ def test_constant_and_rank_deficient_features_are_safe() -> None:
 
 
 def test_moments_stand_for_features_and_a_small_variance_can_be_bounded() -> None:
-    one, other = cloud(1), cloud(2)
-    assert normalised_frechet_distance(moments_of(one), moments_of(other)) == normalised_frechet_distance(one, other)
+    first, second = cloud(1), cloud(2)
+    assert normalised_frechet_distance(moments_of(first), moments_of(second)) == normalised_frechet_distance(
+        first, second
+    )
     still = np.ones((5, 6))
     assert normalised_frechet_distance(still + 1, still, least_variance=3.0) == pytest.approx(2.0)  # 6 of distance
 

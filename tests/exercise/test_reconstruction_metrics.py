@@ -60,10 +60,10 @@ def test_perfect_is_one_and_the_mean_image_is_zero() -> None:
 
 
 @given(labels, labels)
-def test_label_agreement_is_sklearns_accuracy_and_worst_recall(wanted: Array, predicted: Array) -> None:
-    agreement = label_agreement(wanted, predicted)
-    recalls = recall_score(wanted, predicted, labels=np.unique(wanted), average=None, zero_division=0)
-    assert agreement.overall == pytest.approx(accuracy_score(wanted, predicted))
+def test_label_agreement_is_sklearns_accuracy_and_worst_recall(expected: Array, predicted: Array) -> None:
+    agreement = label_agreement(expected, predicted)
+    recalls = recall_score(expected, predicted, labels=np.unique(expected), average=None, zero_division=0)
+    assert agreement.overall == pytest.approx(accuracy_score(expected, predicted))
     assert agreement.worst == pytest.approx(recalls.min())
     assert agreement.worst <= agreement.overall
     assert agreement.worst * (1 - 1e-9) <= agreement.even <= recalls.mean() + 1e-9
@@ -78,11 +78,11 @@ def test_a_missing_class_leaves_nothing_even() -> None:
 def test_the_error_of_the_harmonic_mean_is_what_repeated_draws_spread() -> None:
     rng = np.random.default_rng(0)
     labels, shares = np.repeat(np.arange(10), 200), np.linspace(0.3, 0.8, 10)
-    found = [
+    agreements = [
         label_agreement(labels, np.where(rng.random(len(labels)) < shares[labels], labels, 99)) for _ in range(300)
     ]
-    spread = np.std([one.even for one in found])
-    assert np.mean([one.even_error for one in found]) == pytest.approx(spread, rel=0.15)
+    spread = np.std([agreement.even for agreement in agreements])
+    assert np.mean([agreement.even_error for agreement in agreements]) == pytest.approx(spread, rel=0.15)
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from faulty_grading import Grade, contents
 
-from grader.exercises.vae_mnist.checks import pictures, real
+from grader.exercises.vae_mnist.checks import image_measures, real_digits
 from grader.exercises.vae_mnist.classifier import published
 from grader.exercises.vae_mnist.data import sources
 from grader.grading import run_folder
@@ -41,10 +41,17 @@ def changed(path: Path) -> None:
 
 @pytest.fixture
 def _nothing_remembered() -> Iterator[None]:
-    known = [classifier._network, real.mnist, real.mean_image, real.digits, real.digit_features, real.training_bank]
+    known = [
+        classifier._network,
+        real_digits.mnist,
+        real_digits.mean_image,
+        real_digits.digits,
+        real_digits.digit_features,
+        real_digits.training_bank,
+    ]
 
     def forget() -> None:
-        pictures._remembered.clear()
+        image_measures._remembered.clear()
         for one in known:
             one.cache_clear()
 
@@ -55,7 +62,7 @@ def _nothing_remembered() -> Iterator[None]:
 
 def drawn() -> Evidence:
     """A conditional model that draws real digits."""
-    images, labels = (array[:300] for array in real.digits())
+    images, labels = (array[:300] for array in real_digits.digits())
     questions = {"x": images, "y": labels, "labels": labels, "prior_labels": labels, "prior": np.zeros((300, 2))}
     answers = {"quality.cvae/samples/images": images, "decode.cvae/decode/images": np.concatenate([images, images])}
     return Evidence({f"quality.cvae/{name}": array for name, array in questions.items()}, answers)
@@ -88,7 +95,7 @@ def test_the_classifiers_weights_are_not_as_published(
 @pytest.mark.usefixtures("_nothing_remembered")
 def test_mnist_is_damaged_while_grading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evidence = drawn()
-    for one in (real.mnist, real.digits, real.digit_features, real.training_bank):
+    for one in (real_digits.mnist, real_digits.digits, real_digits.digit_features, real_digits.training_bank):
         one.cache_clear()
     monkeypatch.setenv("MNIST_ROOT", str(tmp_path))
     outcomes = quality_of(evidence)

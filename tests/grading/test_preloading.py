@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from grader.exercises.vae_mnist.checks import pictures
+from grader.exercises.vae_mnist.checks import image_measures
 from grader.grading.preloading import BEHIND, Preloading
 
 
@@ -46,7 +46,7 @@ def test_its_thread_alone_steps_back() -> None:
 
 @pytest.fixture
 def _nothing_remembered() -> None:
-    pictures._remembered.clear()
+    image_measures._remembered.clear()
 
 
 @pytest.mark.usefixtures("_nothing_remembered")
@@ -59,7 +59,7 @@ def test_what_two_ask_for_at_once_is_made_once() -> None:
         return 7
 
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(pictures.remembered, "number", make, np.zeros(3)) for _ in range(8)]
+        asked = [pool.submit(image_measures.remembered, "number", make, np.zeros(3)) for _ in range(8)]
     assert [one.result() for one in asked] == [7] * 8
     assert made == [1]
 
@@ -74,20 +74,20 @@ def test_what_could_not_be_made_is_made_again_and_both_hear_why() -> None:
         raise KeyError("no")
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(pictures.remembered, "number", make)
+        first = pool.submit(image_measures.remembered, "number", make)
         until(began)
-        second = pool.submit(pictures.remembered, "number", make)
+        second = pool.submit(image_measures.remembered, "number", make)
         for one in (first, second):
             with pytest.raises(KeyError, match="no"):
                 one.result()
-    assert pictures.remembered("number", lambda: 8) == 8
+    assert image_measures.remembered("number", lambda: 8) == 8
 
 
 @pytest.mark.usefixtures("_nothing_remembered")
 def test_forgetting_leaves_what_is_being_made() -> None:
-    for number in range(3 * pictures.MOST):
-        assert pictures.remembered(f"number {number}", lambda number=number: number) == number  # type: ignore[misc]
-    assert len(pictures._remembered) <= pictures.MOST
+    for number in range(3 * image_measures.MOST):
+        assert image_measures.remembered(f"number {number}", lambda number=number: number) == number  # type: ignore[misc]
+    assert len(image_measures._remembered) <= image_measures.MOST
 
 
 def test_works_wait_while_they_must() -> None:

@@ -43,12 +43,12 @@ class CopyBank:
 
     def pictures(self, rows: Array) -> Array:
         """The training images of these rows `(...)`, each of mean 0 and length 1: `(..., 784)`."""
-        wanted, where = np.unique(rows, return_inverse=True)
-        found = np.empty((len(wanted), SIDE * SIDE), dtype=np.float32)
-        for start in range(0, len(wanted), _BANK_ROWS):
-            found[start : start + _BANK_ROWS] = flat(prepared(self._images[wanted[start : start + _BANK_ROWS]]))
-        shown: Array = found[where.reshape(rows.shape)]
-        return shown
+        unique_rows, where = np.unique(rows, return_inverse=True)
+        pictures = np.empty((len(unique_rows), SIDE * SIDE), dtype=np.float32)
+        for start in range(0, len(unique_rows), _BANK_ROWS):
+            pictures[start : start + _BANK_ROWS] = flat(prepared(self._images[unique_rows[start : start + _BANK_ROWS]]))
+        result: Array = pictures[where.reshape(rows.shape)]
+        return result
 
 
 def copy_bank(train_images: Array) -> CopyBank:
@@ -61,8 +61,8 @@ def copy_bank(train_images: Array) -> CopyBank:
     if len(train_images) < _GROUPS:
         raise ValueError(f"copy_bank: expected at least {_GROUPS} training images, got {len(train_images)}")
     count = len(train_images)
-    some = flat(prepared(train_images[::_BASIS_STRIDE] if count > _BASIS_STRIDE * _COARSE else train_images))
-    basis = np.linalg.eigh(some.T @ some)[1][:, -_COARSE:]
+    sample = flat(prepared(train_images[::_BASIS_STRIDE] if count > _BASIS_STRIDE * _COARSE else train_images))
+    basis = np.linalg.eigh(sample.T @ sample)[1][:, -_COARSE:]
     coarse = np.zeros((count + -count % _GROUPS, _COARSE), dtype=np.float32)
     for start in range(0, count, _BANK_ROWS):
         stop = min(start + _BANK_ROWS, count)
@@ -96,10 +96,10 @@ def copy_search(samples: Array, bank: CopyBank) -> CopySearch:
     for start in range(0, len(pictures), _ROWS):
         part = pictures[start : start + _ROWS]
         likeness = (flat(part) @ bank.basis) @ bank.coarse.T  # (rows, M)
-        found = likeness.reshape(len(part), _GROUPS, size).argmax(axis=2) + firsts
-        found = found.clip(max=len(bank) - 1)
-        distances = _outside(bank.pictures(found), tangents(part))  # (rows, groups)
-        nearest[start : start + _ROWS] = found[np.arange(len(part)), distances.argmin(axis=1)]
+        candidates = likeness.reshape(len(part), _GROUPS, size).argmax(axis=2) + firsts
+        candidates = candidates.clip(max=len(bank) - 1)
+        distances = _outside(bank.pictures(candidates), tangents(part))  # (rows, groups)
+        nearest[start : start + _ROWS] = candidates[np.arange(len(part)), distances.argmin(axis=1)]
         ratios[start : start + _ROWS] = distances.min(axis=1) / np.median(distances, axis=1).clip(min=1e-9)
     ratios[~flat(pictures).any(axis=1)] = 1
     return CopySearch(ratios, nearest)
@@ -159,8 +159,8 @@ def _centred(pictures: Array) -> Array:
     mass = ink.sum(axis=(1, 2)).clip(min=1e-6)
     down = _mover(ink.sum(axis=2) @ _PLACES / mass)
     right = _mover(ink.sum(axis=1) @ _PLACES / mass)
-    moved: Array = down @ pictures @ right.transpose(0, 2, 1)
-    return moved
+    centred: Array = down @ pictures @ right.transpose(0, 2, 1)
+    return centred
 
 
 def _mover(place: Array) -> Array:

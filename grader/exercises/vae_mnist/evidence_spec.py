@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from grader.evidence import AnswerSpec, ArraySpec
-from grader.exercises.vae_mnist.by_toys import SAMPLING, TRAINING, Asked
 from grader.exercises.vae_mnist.questions import UNTRAINED
+from grader.exercises.vae_mnist.stand_in_answers import SAMPLING, TRAINING, StandInQuestion
 from grader.records import Address
 
 PIXELS = 784
@@ -21,9 +21,9 @@ def _ints(max_elements: int, *names: str) -> dict[str, ArraySpec]:
     return {name: ArraySpec("int", max_elements) for name in names}
 
 
-def _asked(asked: Asked, part: str, spec: AnswerSpec) -> dict[Address, AnswerSpec]:
+def _with_stand_ins(question: StandInQuestion, part: str, spec: AnswerSpec) -> dict[Address, AnswerSpec]:
     """With the student's own model and with stand-ins alike."""
-    return dict.fromkeys((asked.own(part), *asked.others(part)), spec)
+    return dict.fromkeys((question.with_own_model(part), *question.with_stand_ins(part)), spec)
 
 
 def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
@@ -34,7 +34,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
         kinds = ["", "again_", "single_", "reordered_", "line_", "moved_", "many_", "train_"]
         kinds += ["label_", "one_label_"] if conditional else []
         heads = [f"{kind}{head}" for kind in kinds for head in ("mu", "logvar")]
-        flips = [f"{what}{k}_{head}" for what in ("flip", "copies") for k in (0, 1) for head in ("mu", "logvar")]
+        flips = [f"{name}{k}_{head}" for name in ("flip", "copies") for k in (0, 1) for head in ("mu", "logvar")]
         encoder = _floats(100 * LATENTS, *heads) | _floats(PIXELS, *flips) | _floats(32 * PIXELS, "gradients")
         encoder |= _ints(1, "latent_dim")
         images = ["x_hat", "far", "again", "single", "reordered", "line", "train"]
@@ -45,7 +45,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
         steps = 2 * sizes["train_epochs"] * sizes["train_batches"]
         of_step = 4 * sizes["train_batch"]  # rows: MOST_BATCHES of in_box/training.py
         rows = of_step * (steps // 6 + 3)
-        passes = [f"pass_{what}{head}" for what in ("", "grad_", "path_") for head in ("mu", "logvar")]
+        passes = [f"pass_{name}{head}" for name in ("", "grad_", "path_") for head in ("mu", "logvar")]
         count = 3 * sizes["toy_samples"]
         samples, reconstructions = sizes["samples"], sizes["reconstructions"]
         training = (
@@ -73,8 +73,8 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
             Address.of("components", part, "decoder_parameters"): _ints(3, "counts"),
             Address.of("components", part, "reparameterize"): _floats(draws, "z", "grad_mu", "grad_logvar")
             | _floats(draws * sizes["draws"], "draws"),
-            **_asked(TRAINING, part, training),
-            **_asked(SAMPLING, part, sampling),
+            **_with_stand_ins(TRAINING, part, training),
+            **_with_stand_ins(SAMPLING, part, sampling),
             Address.of("trained", part, "history"): _floats(1000, "history"),
             Address.of("trained", part, "steps"): _floats(1, "mean_rate", "rate")
             | _floats(1000, "data")
@@ -97,9 +97,9 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
             Address.of("untrained", part, "untrained"): _floats(UNTRAINED * PIXELS, "reconstructions", "drawn"),
         }
     gradients = [
-        f"{batch}_{what}"
+        f"{batch}_{name}"
         for batch in ("random", "digits", "shifted", "small")
-        for what in ("grad_x_hat", "grad_mu", "grad_logvar", "parts")
+        for name in ("grad_x_hat", "grad_mu", "grad_logvar", "parts")
     ]
     specs[Address.of("components", "vae", "loss")] = _floats(10 * PIXELS, *gradients)
     return specs

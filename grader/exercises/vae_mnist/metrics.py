@@ -293,12 +293,12 @@ def normalised_frechet_distance(
     >>> round(normalised_frechet_distance(np.full((5, 1), 2.0), real), 6)
     1.0
     """
-    found = features if isinstance(features, Moments) else moments(features)
-    wanted = real if isinstance(real, Moments) else moments(real)
-    total = max(float(np.trace(wanted.covariance)), least_variance)
+    sample_moments = features if isinstance(features, Moments) else moments(features)
+    real_moments = real if isinstance(real, Moments) else moments(real)
+    total = max(float(np.trace(real_moments.covariance)), least_variance)
     if total <= 0:
         raise ValueError("normalised_frechet_distance: expected real features that vary, got constant ones")
-    return frechet_distance(*found, *wanted) / total
+    return frechet_distance(*sample_moments, *real_moments) / total
 
 
 @lru_cache(maxsize=4)

@@ -12,10 +12,9 @@ import numpy as np
 from grader.checks import Check
 from grader.evidence import AnswerSpec
 from grader.exercise import InterfaceSpec, ItemSpec, Questions, Reading, Say
-from grader.exercises.vae_mnist import by_toys, figures, footing, questions
-from grader.exercises.vae_mnist.by_toys import TRAINING
-from grader.exercises.vae_mnist.checks import CHECKS, real
-from grader.exercises.vae_mnist.checks.pictures import (
+from grader.exercises.vae_mnist import figures, questions, stand_in_answers, training_integrity
+from grader.exercises.vae_mnist.checks import CHECKS, real_digits
+from grader.exercises.vae_mnist.checks.image_measures import (
     black_and_white,
     digit_deviations,
     digit_moments,
@@ -28,13 +27,14 @@ from grader.exercises.vae_mnist.classifier import classify
 from grader.exercises.vae_mnist.data.mnist import ensure_mnist, raw_folder
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
 from grader.exercises.vae_mnist.in_box import interface
+from grader.exercises.vae_mnist.stand_in_answers import TRAINING
 from grader.records import Address, Array, Evidence, Figure, Stage
 
 
-def _drawn(part: str, beside: str) -> ItemSpec:
+def _drawn(part: str, cell: str) -> ItemSpec:
     """An item about what a trained model draws, which every mistake before it can have spoilt."""
     earlier = (f"{part}.encoder_decoder", f"{part}.reparameterization", "vae.loss", f"{part}.training")
-    return ItemSpec(annotate_at=(beside,), depends_on=earlier)
+    return ItemSpec(annotate_at=(cell,), depends_on=earlier)
 
 
 def _networks(encoder: str, decoder: str) -> ItemSpec:
@@ -82,11 +82,11 @@ class VaeMnist:
 
     def to_preload(self) -> Sequence[Callable[[], object]]:
         """scikit-learn, the classifier, what it sees on real digits, the training images' index, and matplotlib."""
-        measures = (real.mean_image, digit_moments, digit_deviations, ink_moments, real.training_bank)
+        measures = (real_digits.mean_image, digit_moments, digit_deviations, ink_moments, real_digits.training_bank)
         learn = [partial(import_module, f"sklearn.{name}") for name in ("metrics", "neighbors", "decomposition")]
         draw = [partial(import_module, f"matplotlib.{name}") for name in ("backends.backend_agg", "figure")]
         # scikit-learn brings a BLAS of its own, which is to have one thread, too
-        return (*learn, _one_thread_each, lambda: classify(real.digits()[0][:1]), *measures, *draw)
+        return (*learn, _one_thread_each, lambda: classify(real_digits.digits()[0][:1]), *measures, *draw)
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """MNIST is here; the box sees it read-only."""
@@ -94,7 +94,7 @@ class VaeMnist:
 
     def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
         """See `questions.make_questions`."""
-        return questions.make_questions(rng, sizes, real.mnist())
+        return questions.make_questions(rng, sizes, real_digits.mnist())
 
     def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[Address, AnswerSpec]:
         """See `evidence_spec`."""
@@ -103,7 +103,7 @@ class VaeMnist:
     def second_questions(self, evidence: Evidence, trained: Mapping[str, Mapping[str, Array]]) -> Questions:
         """The hidden images' codes, slightly moved, and codes from the prior; then, of code that gave nothing to judge
         with the student's own model, what it does with a stand-in."""
-        asked: Questions = {}
+        stages: Questions = {}
         for part, state in trained.items():
             codes = evidence.answers.get(Address.of("quality", part, "encode").array("mu"))
             x = evidence.questions[Stage.of("quality", part).array("x")]
@@ -112,9 +112,9 @@ class VaeMnist:
                 continue
             quality = Stage.of("quality", part).arrays(evidence.questions)
             decoder = {name: array for name, array in state.items() if name.startswith("decoder/")}
-            asked[Stage.of("decode", part)] = questions.decode_questions(codes, quality, decoder)
-            asked[Stage.of("untrained", part)] = questions.untrained_questions(quality)
-        return asked | by_toys.questions(evidence, STAND_IN.read_bytes())
+            stages[Stage.of("decode", part)] = questions.decode_questions(codes, quality, decoder)
+            stages[Stage.of("untrained", part)] = questions.untrained_questions(quality)
+        return stages | stand_in_answers.questions(evidence, STAND_IN.read_bytes())
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """See `figures`."""
@@ -128,7 +128,7 @@ class VaeMnist:
         """See `classifier.second_reader`; none where there are no samples."""
         from grader.exercises.vae_mnist.classifier.second_reader import SecondReader
 
-        reader = SecondReader(real.mnist()) if samples else None
+        reader = SecondReader(real_digits.mnist()) if samples else None
         return [reader.reading(name, images) for name, images in samples.items()] if reader else []
 
     def reasons_for_person(self, evidence: Evidence) -> list[str]:
@@ -136,8 +136,8 @@ class VaeMnist:
         training that makes its steps where the loop made none when it was tried, or that stood on other things."""
         reasons = []
         for part in self.parts:
-            reasons += [*_other_lines(evidence, part), *footing.changed(evidence, part)]
-            here, decode = Address.of("quality", part, "here"), Address.of("decode", part, "decode")
+            reasons += [*_other_lines(evidence, part), *training_integrity.integrity_reasons(evidence, part)]
+            trained_decoder, decode = Address.of("quality", part, "here"), Address.of("decode", part, "decode")
             if fresh_decoder_answered(evidence, part) and black_and_white(evidence.answers[decode.array("images")]):
                 reasons.append(
                     f"{part}: in evaluation mode the decoder draws nothing but black and white, through which no "
@@ -149,7 +149,7 @@ class VaeMnist:
                     f"{part}: no fresh model could be asked{why}; what was trained could be compared with nothing that "
                     "was not, so look whether its pictures come from training"
                 )
-            if here.array("images") in evidence.answers and not fresh_decoder_answered(evidence, part):
+            if trained_decoder.array("images") in evidence.answers and not fresh_decoder_answered(evidence, part):
                 why = f" ({evidence.fault(decode, 'images').message})"
                 reasons.append(
                     f"{part}: the trained decoder could not be rebuilt in a fresh box{why}; its reconstructions were "
@@ -160,11 +160,11 @@ class VaeMnist:
 
 def _other_lines(evidence: Evidence, part: str) -> list[str]:
     """Why a person looks at a training that went another way than the loop that was tried; else nothing."""
-    tried, came = (
+    loop_lines, notebook_lines = (
         evidence.answers.get(source.array("lines"))
-        for source in (TRAINING.own(part), Address.of("trained", part, "steps"))
+        for source in (TRAINING.with_own_model(part), Address.of("trained", part, "steps"))
     )
-    if tried is None or came is None or not tried.size or np.isin(came, tried).all():
+    if loop_lines is None or notebook_lines is None or not loop_lines.size or np.isin(notebook_lines, loop_lines).all():
         return []
     return [
         f"{part}: the notebook's own training makes steps in lines that made none when the loop was tried with a few "

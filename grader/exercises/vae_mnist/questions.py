@@ -41,10 +41,10 @@ def decode_questions(codes: Array, quality: Mapping[str, Array], state: Mapping[
     `codes` `(N, D)` are the box's own for the hidden images; no image is among the questions.
     """
     size = codes.shape[1]
-    moved = codes + quality["noise"][: len(codes), :size]
+    near_codes = codes + quality["noise"][: len(codes), :size]
     prior = quality["prior"][:, :size]
     labels = np.concatenate([quality["y"], quality["prior_labels"]])
-    return {**state, "codes": np.concatenate([moved, prior]).astype(np.float32), "labels": labels}
+    return {**state, "codes": np.concatenate([near_codes, prior]).astype(np.float32), "labels": labels}
 
 
 def untrained_questions(quality: Mapping[str, Array]) -> dict[str, Array]:
@@ -64,16 +64,16 @@ def hidden_images(rng: np.random.Generator, images: Array, count: int) -> tuple[
     """
     from scipy import ndimage
 
-    chosen = rng.choice(len(images), size=count, replace=False)
-    made = np.empty((count, 1, 28, 28), dtype=np.float32)
+    indices = rng.choice(len(images), size=count, replace=False)
+    hidden = np.empty((count, 1, 28, 28), dtype=np.float32)
     centre = np.array([13.5, 13.5])
-    for row, index in enumerate(chosen):
+    for row, index in enumerate(indices):
         angle = np.deg2rad(rng.uniform(-6, 6))
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         offset = centre - turn @ (centre + rng.uniform(-1, 1, size=2))
         picture = images[index].astype(np.float32) / 255
-        made[row, 0] = ndimage.affine_transform(picture, turn, offset=offset, order=1)
-    return np.clip(made, 0, 1), chosen
+        hidden[row, 0] = ndimage.affine_transform(picture, turn, offset=offset, order=1)
+    return np.clip(hidden, 0, 1), indices
 
 
 def _normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> Array:
@@ -90,20 +90,20 @@ def _integer(value: int) -> Array:
 
 def _component_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mnist) -> dict[str, Array]:
     rows, draws_rows = 7, sizes["draw_rows"]
-    x, chosen = hidden_images(rng, mnist.test_images, rows)
-    y = mnist.test_labels[chosen]
+    x, indices = hidden_images(rng, mnist.test_images, rows)
+    y = mnist.test_labels[indices]
     first, second = _uniform(rng, 0, 0.5, 2, 1, 28, 28)
     code_a, code_b = _normal(rng, 2, MAX_LATENT)
-    many_x, many_chosen = hidden_images(rng, mnist.test_images, MANY)
+    many_x, many_indices = hidden_images(rng, mnist.test_images, MANY)
     batch, batches = sizes["train_batch"], sizes["train_batches"]
-    train_x, train_chosen = hidden_images(rng, mnist.test_images, batch * batches - batch // 2)
+    train_x, train_indices = hidden_images(rng, mnist.test_images, batch * batches - batch // 2)
     return {
         "x": x,
         "y": y,
         "z": _normal(rng, rows, MAX_LATENT),
         "order": np.roll(np.arange(rows), int(rng.integers(1, rows))),  # no row stays where it was
         "many_x": many_x,
-        "many_y": mnist.test_labels[many_chosen],
+        "many_y": mnist.test_labels[many_indices],
         # f is affine exactly if f(a + b) - f(a) - f(b) + f(0) is zero
         "line_images": np.stack([0 * first, first, second, first + second]),
         "line_codes": np.stack([0 * code_a, code_a, code_b, code_a + code_b]),
@@ -113,7 +113,7 @@ def _component_questions(rng: np.random.Generator, sizes: Mapping[str, int], mni
         "draws": _integer(sizes["draws"]),
         "draw_seed": _integer(int(rng.integers(1 << 31))),
         "train_x": train_x,
-        "train_y": mnist.test_labels[train_chosen],
+        "train_y": mnist.test_labels[train_indices],
         "train_batch": _integer(batch),
         "train_epochs": _integer(sizes["train_epochs"]),
     }
@@ -149,15 +149,15 @@ def _loss_questions(rng: np.random.Generator, mnist: Mnist) -> dict[str, Array]:
 
 
 def _quality_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mnist) -> dict[str, Array]:
-    x, chosen = hidden_images(rng, mnist.test_images, sizes["reconstructions"])
-    fresh_x, fresh = hidden_images(rng, mnist.test_images, MANY)
+    x, indices = hidden_images(rng, mnist.test_images, sizes["reconstructions"])
+    fresh_x, fresh_indices = hidden_images(rng, mnist.test_images, MANY)
     labels = np.arange(sizes["samples"], dtype=np.int64) % 10
     prior_labels = np.arange(sizes["prior_samples"], dtype=np.int64) % 10
     return {
         "x": x,
-        "y": mnist.test_labels[chosen],
+        "y": mnist.test_labels[indices],
         "fresh_x": fresh_x,
-        "fresh_y": mnist.test_labels[fresh],
+        "fresh_y": mnist.test_labels[fresh_indices],
         "labels": rng.permutation(labels),
         "draw_seed": _integer(int(rng.integers(1 << 31))),
         "noise": _normal(rng, sizes["reconstructions"], MAX_LATENT, scale=0.05),

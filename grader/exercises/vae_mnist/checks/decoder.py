@@ -9,9 +9,9 @@ import numpy as np
 
 from grader.checks import check
 from grader.exercises.vae_mnist.checks import networks
+from grader.exercises.vae_mnist.checks.answers import answer, between, give_up, number, shape_text, verdict
 from grader.exercises.vae_mnist.checks.encoder import encoder_uses_the_image
 from grader.exercises.vae_mnist.checks.networks import IMAGE, MORE_THAN_CHANCE, PIXELS, ROWS
-from grader.exercises.vae_mnist.checks.reading import answer, between, give_up, number, shape_text, verdict
 from grader.records import Address, Evidence, Finding, Stage
 
 STILL = 1e-6  # change of a pixel that does not depend on the code
@@ -28,9 +28,9 @@ def decoder_gives_images(evidence: Evidence, part: str) -> Finding:
     names = ("x_hat", "far", "single", "train")
     wrong = ""
     for name, array in zip(names, answer(evidence, _source(part), *names), strict=True):
-        got = array.shape[1:] if name in {"x_hat", "far"} else array.shape  # `single` holds the images of seven calls
-        if got != (ROWS, *IMAGE):
-            wrong = f"expected images of shape {(ROWS, *IMAGE)}, got {tuple(got)}"
+        shape = array.shape[1:] if name in {"x_hat", "far"} else array.shape  # `single` holds the images of seven calls
+        if shape != (ROWS, *IMAGE):
+            wrong = f"expected images of shape {(ROWS, *IMAGE)}, got {tuple(shape)}"
     return verdict(not wrong, "images have the right shape", wrong, "Print the shape of what your decoder returns.")
 
 
@@ -46,28 +46,30 @@ def decoder_uses_every_latent(
     differences = np.abs(moves - still)  # (instances, 1 + D, 784); the first row's code was not moved
     changes = differences[:, 1:].max(axis=(0, 2))  # (D,)
     chance = differences[:, 0].mean()  # noise that no seed sets, or what other codes of a batch do to this one
-    used = int(((changes > min_change) & (differences[:, 1:].mean(axis=(0, 2)) > MORE_THAN_CHANCE * chance)).sum())
+    used_latents = int(
+        ((changes > min_change) & (differences[:, 1:].mean(axis=(0, 2)) > MORE_THAN_CHANCE * chance)).sum()
+    )
     narrow = size > 1 and gradients.ndim == 3 and networks.one_direction(gradients, least_rank)
-    message = f"the image changes with {used} of the {size} latents"
+    message = f"the image changes with {used_latents} of the {size} latents"
     if narrow:
         message = "all pixels follow from one number, as behind a single hidden unit"
     return Finding(
-        0.0 if narrow else between(used / size, zero_at=zero_at, full_at=full_at),
+        0.0 if narrow else between(used_latents / size, zero_at=zero_at, full_at=full_at),
         message,
         ""
-        if used == size and not narrow
+        if used_latents == size and not narrow
         else "Follow z through the decoder's forward: does all of it reach the image?",
-        {"latents used": used, "latents": size, "smallest change": float(changes.min())},
+        {"latents used": used_latents, "latents": size, "smallest change": float(changes.min())},
     )
 
 
 @check(presupposes=(decoder_uses_every_latent,))
 def decoder_uses_the_label(evidence: Evidence, part: str, *, min_change: float) -> Finding:
     """The decoder's image changes with the label, for every class."""
-    several, repeated = answer(evidence, _source(part), "by_label", "by_one_label")
+    by_label, by_one_label = answer(evidence, _source(part), "by_label", "by_one_label")
     still, moves = answer(evidence, _source(part), "still", "moves")
     by_code = float(np.abs(moves - still).max(axis=2).mean())
-    rows = [images.reshape(len(images), -1) for images in (several, repeated)]
+    rows = [images.reshape(len(images), -1) for images in (by_label, by_one_label)]
     return networks.uses_label(rows[0], rows[1], "image", by_code, min_change)
 
 
@@ -137,11 +139,11 @@ def decoder_pixels_are_free(evidence: Evidence, part: str, *, min_variation: flo
         "each column": images.sum(axis=2),
         "a pixel over the batch": images.sum(axis=1),
     }
-    variation = {what: float(s.std() / (abs(s.mean()) + 1e-9)) for what, s in sums.items()}
-    tied = [what for what, value in variation.items() if value < min_variation]
+    variation = {name: float(s.std() / (abs(s.mean()) + 1e-9)) for name, s in sums.items()}
+    constant_sums = [name for name, value in variation.items() if value < min_variation]
     each = np.concatenate([x_hat.reshape(-1, ROWS, PIXELS), far.reshape(-1, ROWS, PIXELS)], axis=1)  # of each decoder
     still = float((np.ptp(each, axis=1).max(axis=0) <= STILL).mean())
-    wrong = f"the values always have the same sum over {tied[0]}" if tied else ""
+    wrong = f"the values always have the same sum over {constant_sums[0]}" if constant_sums else ""
     if not wrong and still > MOST_STILL:
         wrong = f"{still:.0%} of the pixels are the same whatever the code"
     return verdict(
@@ -149,7 +151,7 @@ def decoder_pixels_are_free(evidence: Evidence, part: str, *, min_variation: flo
         "every pixel is free",
         wrong,
         "A pixel's brightness should not depend on the other pixels' brightness: which activation ties them together?",
-        {f"variation of the sum over {what}": value for what, value in variation.items()},
+        {f"variation of the sum over {name}": value for name, value in variation.items()},
     )
 
 
@@ -172,10 +174,12 @@ def latent_size_is_obeyed(evidence: Evidence, part: str) -> Finding:
     mu, logvar, x_hat = answer(evidence, source, "mu", "logvar", "x_hat")
     size = number(evidence, source, "size")
     encoded = mu.shape == (ROWS, size) and logvar.shape == (ROWS, size)
-    got = f"the decoder gives shape {shape_text(x_hat)}" if encoded else f"the encoder gives shape {shape_text(mu)}"
+    difference = (
+        f"the decoder gives shape {shape_text(x_hat)}" if encoded else f"the encoder gives shape {shape_text(mu)}"
+    )
     return verdict(
         encoded and x_hat.shape[:1] == (ROWS,),
         "another latent size works",
-        f"built with latent_dim={size}, {got} for {ROWS} images",
+        f"built with latent_dim={size}, {difference} for {ROWS} images",
         "Is a number written where latent_dim belongs?",
     )

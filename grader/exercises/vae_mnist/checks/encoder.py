@@ -9,8 +9,8 @@ import numpy as np
 
 from grader.checks import check
 from grader.exercises.vae_mnist.checks import networks
+from grader.exercises.vae_mnist.checks.answers import answer, between, expect_shape, give_up, number, verdict
 from grader.exercises.vae_mnist.checks.networks import MORE_THAN_CHANCE, PIXELS, ROWS
-from grader.exercises.vae_mnist.checks.reading import answer, between, expect_shape, give_up, number, verdict
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 HEADS = ("mu", "logvar")
@@ -34,9 +34,9 @@ def encoder_gives_mu_and_logvar(evidence: Evidence, part: str) -> Finding:
     wrong = []
     for kind in ("", "train_", "single_"):  # of the last, the rows of seven calls
         for head, array in zip(HEADS, _heads(evidence, part, kind), strict=True):
-            got = array.shape[1:] if kind == "" else array.shape
-            if got != (ROWS, size):
-                wrong.append(f"expected {head} of shape ({ROWS}, {size}), got {tuple(got)}")
+            shape = array.shape[1:] if kind == "" else array.shape
+            if shape != (ROWS, size):
+                wrong.append(f"expected {head} of shape ({ROWS}, {size}), got {tuple(shape)}")
     return verdict(
         not wrong,
         f"mu and logvar have shape (N, {size})",
@@ -58,9 +58,9 @@ def encoder_uses_the_image(
         copies = answer(evidence, _source(part), f"copies0_{head}", f"copies1_{head}")
         if any(flip.size != PIXELS for flip in flips):
             give_up("the encoder does not give one row per image")
-        needed = [max(min_change, MORE_THAN_CHANCE * float(copy.max())) for copy in copies]
-        used = np.any([flip.reshape(-1) > least for flip, least in zip(flips, needed, strict=True)], axis=0)
-        shares[head], chances[head] = float(used[varied].mean()), max(needed) / MORE_THAN_CHANCE
+        least_changes = [max(min_change, MORE_THAN_CHANCE * float(copy.max())) for copy in copies]
+        changes = np.any([flip.reshape(-1) > least for flip, least in zip(flips, least_changes, strict=True)], axis=0)
+        shares[head], chances[head] = float(changes[varied].mean()), max(least_changes) / MORE_THAN_CHANCE
     (gradients,) = answer(evidence, _source(part), "gradients")
     narrow = gradients.ndim == 3 and networks.one_direction(gradients, least_rank)
     scores = {head: between(share, zero_at=zero_at, full_at=full_at) for head, share in shares.items()}
@@ -84,12 +84,12 @@ def _unused(head: str, share: float, chance: float, min_change: float) -> str:
 @check(presupposes=(encoder_uses_the_image,))
 def encoder_uses_the_label(evidence: Evidence, part: str, *, min_change: float) -> Finding:
     """The encoder's output changes with the label, for every class."""
-    several, repeated, images = (
+    by_label, by_one_label, images = (
         np.concatenate([head.reshape(len(head), -1) for head in _heads(evidence, part, kind)], axis=1)
         for kind in ("label_", "one_label_", "many_")
     )
     by_image = float(np.abs(images - images.mean(axis=0)).max(axis=1).mean())
-    return networks.uses_label(several, repeated, "code", by_image, min_change)
+    return networks.uses_label(by_label, by_one_label, "code", by_image, min_change)
 
 
 @check(presupposes=(encoder_uses_the_image,))
@@ -127,7 +127,7 @@ def encoder_heads_are_free(
     for kind in ("", "moved_"):
         for head, array in zip(HEADS, _heads(evidence, part, kind), strict=True):
             values[head].append(expect_shape(array, (len(array), ROWS, size), head))
-    shares = {head: float((np.concatenate(several) < 0).mean()) for head, several in values.items()}
+    shares = {head: float((np.concatenate(heads_by_instance) < 0).mean()) for head, heads_by_instance in values.items()}
     many = [expect_shape(head, (len(head), size), "mu and logvar") for head in _heads(evidence, part, "many_")]
     tied = _tied(many[0], many[1], max_rank_correlation)
     (gradients,) = answer(evidence, _source(part), "gradients")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grader.checks import check
-from grader.exercises.vae_mnist.checks.reading import answer, expect_shape, names_by_check, verdict
+from grader.exercises.vae_mnist.checks.answers import answer, expect_shape, names_by_check, verdict
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 BATCHES = ("random", "digits", "shifted", "small")
@@ -59,10 +59,10 @@ def _gradient_fault(name: str, gradient: Array) -> str:
     return f"the gradient of z with respect to {name} is not the right one"
 
 
-def _relative_error(got: Array, expected: Array) -> float:
-    if got.shape != expected.shape:
+def _relative_error(gradient: Array, expected: Array) -> float:
+    if gradient.shape != expected.shape:
         return float("inf")
-    return float(np.linalg.norm(got - expected) / (np.linalg.norm(expected) + 1e-12))
+    return float(np.linalg.norm(gradient - expected) / (np.linalg.norm(expected) + 1e-12))
 
 
 @check()
@@ -155,19 +155,19 @@ def _cosine(a: Array, b: Array) -> float:
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-30))
 
 
-def _factor(got: Array, expected: Array) -> float:
+def _factor(gradient: Array, expected: Array) -> float:
     """The factor that brings `expected` closest to `got`."""
     e = expected.reshape(-1).astype(np.float64)
-    return float(got.reshape(-1).astype(np.float64) @ e / (e @ e + 1e-30))
+    return float(gradient.reshape(-1).astype(np.float64) @ e / (e @ e + 1e-30))
 
 
 def _loss_batch(evidence: Evidence, batch: str) -> dict[str, Array]:
     names = ("grad_x_hat", "grad_mu", "grad_logvar", "parts")
     arrays = answer(evidence, Address.of("components", "vae", "loss"), *(f"{batch}_{name}" for name in names))
-    found = dict(zip(names, arrays, strict=True))
+    values = dict(zip(names, arrays, strict=True))
     for name in ("x_hat", "x", "mu", "logvar"):
-        found[name] = evidence.questions[Stage.of("components", "vae").array(f"{batch}_{name}")]
-    return found
+        values[name] = evidence.questions[Stage.of("components", "vae").array(f"{batch}_{name}")]
+    return values
 
 
 def _expected_reconstruction(batch: dict[str, Array]) -> dict[str, Array]:
@@ -218,11 +218,13 @@ def _kl_cosines(evidence: Evidence) -> dict[str, float]:
     for name in BATCHES:
         batch = _loss_batch(evidence, name)
         expected = {"mu": batch["mu"], "logvar": (np.exp(batch["logvar"]) - 1) / 2}
-        got = {"mu": batch["grad_mu"], "logvar": batch["grad_logvar"]}
+        gradients = {"mu": batch["grad_mu"], "logvar": batch["grad_logvar"]}
         for key in ("mu", "logvar"):
-            cosines[key] = min(cosines[key], _cosine(got[key], expected[key]))
-        both = _cosine(np.stack([got["mu"], got["logvar"]]), np.stack([expected["mu"], expected["logvar"]]))
-        cosines["both"] = min(cosines["both"], both)
+            cosines[key] = min(cosines[key], _cosine(gradients[key], expected[key]))
+        joint_cosine = _cosine(
+            np.stack([gradients["mu"], gradients["logvar"]]), np.stack([expected["mu"], expected["logvar"]])
+        )
+        cosines["both"] = min(cosines["both"], joint_cosine)
     return cosines
 
 
@@ -249,8 +251,8 @@ def terms_are_in_proportion(
 ) -> Finding:
     """The two terms are summed over pixels and latents and averaged over the batch alike."""
     if _kl_cosines(evidence)["mu"] < SAME:
-        told = "the proportion cannot be told while the KL term's gradient with respect to mu is not the right one"
-        return Finding(0.0, told, "Look at the KL term first.")
+        message = "the proportion cannot be told while the KL term's gradient with respect to mu is not the right one"
+        return Finding(0.0, message, "Look at the KL term first.")
     kind, _ = _reconstruction_kind(evidence)
     ratios = []
     for name in BATCHES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
+from grader.exercises.vae_mnist.checks.answers import answer, give_up, shape_text
 from grader.records import Address, Array, Evidence, Finding
 
 ROWS = 7
@@ -22,14 +22,14 @@ def differs(first: Array, second: Array, tolerance: float) -> bool:
     return bool(np.abs(first.reshape(-1) - second.reshape(-1)).max(initial=0) > tolerance * scale)
 
 
-def row_by_row(what: str, together: Array, again: Array, alone: Array, reordered: Array, tolerance: float) -> str:
+def row_by_row(network: str, together: Array, again: Array, alone: Array, reordered: Array, tolerance: float) -> str:
     """What is wrong with answers for the same rows, asked in other ways; `reordered` is back in the old order."""
     if differs(together, again, tolerance):
-        return f"the {what} gives different outputs for the same input in eval mode"
+        return f"the {network} gives different outputs for the same input in eval mode"
     if differs(together, alone, tolerance):
-        return f"the {what}'s output for a row depends on the other rows of the batch"
+        return f"the {network}'s output for a row depends on the other rows of the batch"
     if differs(together, reordered, tolerance):
-        return f"the {what}'s output for a row depends on its place in the batch"
+        return f"the {network}'s output for a row depends on its place in the batch"
     return ""
 
 
@@ -47,8 +47,8 @@ def one_direction(gradients: Array, least_rank: float) -> bool:
     if min(gradients.shape[0], gradients.shape[2]) < 2:
         return False
     scales = np.linalg.svd(gradients.swapaxes(0, 1).astype(np.float64), compute_uv=False)  # (points, ...)
-    some = scales[:, 0] > LEAST_GRADIENT * (scales.max() + 1e-300)
-    return bool(some.any() and scales.max() > 0 and (scales[some, 1] / scales[some, 0]).max() < least_rank)
+    large = scales[:, 0] > LEAST_GRADIENT * (scales.max() + 1e-300)
+    return bool(large.any() and scales.max() > 0 and (scales[large, 1] / scales[large, 0]).max() < least_rank)
 
 
 def same_direction(gradients: Array, min_angle: float) -> bool | None:
@@ -63,9 +63,9 @@ def same_direction(gradients: Array, min_angle: float) -> bool | None:
     largest = float(norms.max(initial=0))
     angles = []
     for rows, sizes in zip(gradients.astype(np.float64), norms, strict=True):
-        seen = sizes > 1e-6 * largest
-        if largest > 0 and seen.sum() >= 2:
-            units = rows[seen] / sizes[seen, None]
+        large = sizes > 1e-6 * largest
+        if largest > 0 and large.sum() >= 2:
+            units = rows[large] / sizes[large, None]
             angles.append(float(1 - np.abs(units[1:] @ units[0]).min()))
     return max(angles) <= min_angle if angles else None
 
@@ -79,40 +79,42 @@ def curvature(values: Array) -> float:
     return float(np.abs(both - a - b + zero).mean() / (change + 1e-12))
 
 
-def can_learn(evidence: Evidence, part: str, what: str, min_reached_share: float) -> tuple[str, dict[str, int]]:
+def can_learn(evidence: Evidence, part: str, network: str, min_reached_share: float) -> tuple[str, dict[str, int]]:
     """What keeps the network's parameters from being trained, and how many there are."""
-    (counts,) = answer(evidence, Address.of("components", part, f"{what}_parameters"), "counts")
+    (counts,) = answer(evidence, Address.of("components", part, f"{network}_parameters"), "counts")
     if counts.size != 3:
         give_up("the parameters could not be counted")
     registered, reached, strangers = (int(n) for n in counts)
     wrong = ""
     if strangers:
-        wrong = f"the {what} uses {strangers} numbers that parameters() does not list"
+        wrong = f"the {network} uses {strangers} numbers that parameters() does not list"
     elif registered == 0:
-        wrong = f"the {what} has no parameters"
+        wrong = f"the {network} has no parameters"
     elif reached < min_reached_share * registered:
-        wrong = f"the gradient reaches {reached} of the {what}'s {registered} parameters"
+        wrong = f"the gradient reaches {reached} of the {network}'s {registered} parameters"
     return wrong, {"registered": registered, "reached": reached, "strangers": strangers}
 
 
-def uses_label(rows: Array, repeated: Array, what: str, by_others: float, min_change: float) -> Finding:
+def uses_label(rows: Array, repeated: Array, output: str, by_others: float, min_change: float) -> Finding:
     """The answer differs for every label, by more than for one label again and again.
 
     `min_change` is a share of `by_others`, the change that the other input makes.
     """
     if len(rows) != 10 or len(repeated) != 10:
-        give_up(f"expected one {what} per label, got {len(rows)} for 10 labels")
+        give_up(f"expected one {output} per label, got {len(rows)} for 10 labels")
     chance = float(np.abs(repeated[1:] - repeated[:1]).max())
     distance = np.abs(rows[:, None] - rows[None]).max(axis=2)
     np.fill_diagonal(distance, np.inf)
     least = min_change * by_others
-    needed = max(least, MORE_THAN_CHANCE * chance)
-    alike = [label for label in range(10) if distance[label].min() <= needed]
-    groups = {tuple(j for j in range(10) if j == i or distance[i, j] <= needed) for i in alike}
+    threshold = max(least, MORE_THAN_CHANCE * chance)
+    alike = [label for label in range(10) if distance[label].min() <= threshold]
+    groups = {tuple(j for j in range(10) if j == i or distance[i, j] <= threshold) for i in alike}
     listed = ", ".join(f"[{', '.join(map(str, group))}]" for group in sorted(groups))
-    message = f"the {what} is different for every label" if not alike else f"the {what} is the same for labels {listed}"
+    message = (
+        f"the {output} is different for every label" if not alike else f"the {output} is the same for labels {listed}"
+    )
     if alike and chance > least:
-        message = f"the {what} changes with the label no more than between two calls with one label"
+        message = f"the {output} changes with the label no more than between two calls with one label"
     return Finding(
         1 - len(alike) / 10,
         message,

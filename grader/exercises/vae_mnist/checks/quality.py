@@ -10,8 +10,8 @@ import math
 import numpy as np
 
 from grader.checks import Measurement, check
-from grader.exercises.vae_mnist.checks import real
-from grader.exercises.vae_mnist.checks.pictures import (
+from grader.exercises.vae_mnist.checks import real_digits
+from grader.exercises.vae_mnist.checks.image_measures import (
     Measure,
     black_and_white,
     digit_deviations,
@@ -60,11 +60,11 @@ def reconstructions_come_from_training(evidence: Evidence, part: str) -> Measure
     fresh = untrained(evidence, part)
     if fresh is None:
         return Finding(1.0, NO_FRESH_MODEL)
-    before = max(0.0, explained_variance(fresh[0], fresh[1], real.mean_image()))
+    before = max(0.0, explained_variance(fresh[0], fresh[1], real_digits.mean_image()))
     return Measurement(
         "gain in explained variance",
-        explained_variance(x, x_hat, real.mean_image()) - before,
-        explained_variance_error(x, x_hat, real.mean_image()),
+        explained_variance(x, x_hat, real_digits.mean_image()) - before,
+        explained_variance_error(x, x_hat, real_digits.mean_image()),
         "training makes the reconstructions",
         "Which numbers does training change? A model that reconstructs without it has not learnt to.",
         {"explained variance of a fresh model": before},
@@ -75,8 +75,8 @@ def reconstructions_come_from_training(evidence: Evidence, part: str) -> Measure
 def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measurement:
     """Reconstructions of hidden test images are close to the images."""
     x, x_hat = reconstructions(evidence, part)
-    explained = explained_variance(x, x_hat, real.mean_image())
-    error = explained_variance_error(x, x_hat, real.mean_image())
+    explained = explained_variance(x, x_hat, real_digits.mean_image())
+    error = explained_variance_error(x, x_hat, real_digits.mean_image())
     return Measurement(
         "explained variance",
         explained,
@@ -233,8 +233,8 @@ def samples_differ(evidence: Evidence, part: str, *, tolerance: float) -> Measur
     name = f"share of pictures further than {tolerance} from all others"
 
     def share(images: Array) -> Measure:
-        found = remembered(name, lambda: distinct_share(images, tolerance=tolerance), images)
-        return Measure(found, share_standard_error(found, len(images)))  # rows drawn twice would be near-duplicates
+        value = remembered(name, lambda: distinct_share(images, tolerance=tolerance), images)
+        return Measure(value, share_standard_error(value, len(images)))  # rows drawn twice would be near-duplicates
 
     distinct = min(share(images) for images, _ in drawn(evidence, part))
     return Measurement(
@@ -328,8 +328,8 @@ def _spread(evidence: Evidence, part: str) -> Measure:
 
 def _requested(evidence: Evidence, part: str) -> tuple[Agreement, Array]:
     """The agreement in the worse set of drawn images, and that set's labels."""
-    found = [(label_agreement(labels, judged(images).labels), labels) for images, labels in drawn(evidence, part)]
-    return min(found, key=lambda pair: pair[0].overall)
+    agreements = [(label_agreement(labels, judged(images).labels), labels) for images, labels in drawn(evidence, part)]
+    return min(agreements, key=lambda pair: pair[0].overall)
 
 
 def _distance(images: Array, expected: Array) -> Measure:
@@ -337,18 +337,21 @@ def _distance(images: Array, expected: Array) -> Measure:
 
     Its standard error has a share of each set, since both are drawn.
     """
-    features, wanted = judged(images).features, judged(expected).features
+    features, expected_features = judged(images).features, judged(expected).features
     least = LEAST_VARIANCE * float(np.trace(digit_moments().covariance))
 
     def make() -> Measure:
-        own, others = moments(features), moments(wanted)
+        sample_moments, expected_moments = moments(features), moments(expected_features)
 
-        def of_own(rows: Array) -> float:
-            return normalised_frechet_distance(rows, others, least_variance=least)
+        def from_expected(rows: Array) -> float:
+            return normalised_frechet_distance(rows, expected_moments, least_variance=least)
 
-        def of_others(rows: Array) -> float:
-            return normalised_frechet_distance(own, rows, least_variance=least)
+        def from_samples(rows: Array) -> float:
+            return normalised_frechet_distance(sample_moments, rows, least_variance=least)
 
-        return Measure(of_own(features), math.hypot(error_of(of_own, features), error_of(of_others, wanted)))
+        return Measure(
+            from_expected(features),
+            math.hypot(error_of(from_expected, features), error_of(from_samples, expected_features)),
+        )
 
-    return remembered("distance from the decoder's own images", make, features, wanted)
+    return remembered("distance from the decoder's own images", make, features, expected_features)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from grader.checks import check
-from grader.exercises.vae_mnist.by_toys import SAMPLING
-from grader.exercises.vae_mnist.checks.reading import answer, number, shape_text, verdict
+from grader.exercises.vae_mnist.checks.answers import answer, number, shape_text, verdict
+from grader.exercises.vae_mnist.stand_in_answers import SAMPLING
 from grader.records import Array, Evidence, Finding, Stage
 
 SPREAD_ERRORS = 4.0  # so many standard errors off is still chance
@@ -27,14 +27,14 @@ def codes_come_from_the_prior(
     min_distinct_share: float,
 ) -> Finding:
     """New images are decoded from codes drawn from N(0, I), one for each image."""
-    (codes,) = answer(evidence, SAMPLING.judged(evidence, part), "codes")
+    (codes,) = answer(evidence, SAMPLING.decisive(evidence, part), "codes")
     if codes.ndim != 2 or len(codes) < 50:
         return Finding(
             0.0, "the decoder was not asked for one code an image", "Where do the codes of new images come from?"
         )
-    if number(evidence, SAMPLING.judged(evidence, part), "encoder_calls") > 0:
-        told = "the codes come from the encoder, that is, from images"
-        return Finding(0.0, told, "From which distribution should the codes of new images be drawn?")
+    if number(evidence, SAMPLING.decisive(evidence, part), "encoder_calls") > 0:
+        message = "the codes come from the encoder, that is, from images"
+        return Finding(0.0, message, "From which distribution should the codes of new images be drawn?")
     count, size = codes.shape
     mean = float(codes.mean())
     spread = float(np.sqrt(codes.var(axis=0, ddof=1).mean()))
@@ -77,7 +77,7 @@ def _unlike_numbers(codes: Array, max_mean: float) -> str:
 @check()
 def samples_are_decoded(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
     """The function returns the decoder's images, as many as asked for, in the right shape and range."""
-    images, decoded, shapes = answer(evidence, SAMPLING.judged(evidence, part), "images", "decoded", "shapes")
+    images, decoded, shapes = answer(evidence, SAMPLING.decisive(evidence, part), "images", "decoded", "shapes")
     counts = evidence.questions[Stage.of("sampling", part).array("sample_counts")]
     expected = np.array([[count, 1, 28, 28] for count in counts])
     right_shape = shapes.shape == expected.shape and bool((shapes == expected).all())
@@ -135,17 +135,17 @@ def _shape_fault(shapes: Array, expected: Array) -> str:
     if shapes.shape != expected.shape:
         return f"expected four answers, got {shape_text(shapes)}"
     row = int(np.flatnonzero((shapes != expected).any(axis=1))[0])
-    got = tuple(int(n) for n in shapes[row] if n)
-    return f"expected shape {tuple(int(n) for n in expected[row])}, got {got}"
+    shape = tuple(int(n) for n in shapes[row] if n)
+    return f"expected shape {tuple(int(n) for n in expected[row])}, got {shape}"
 
 
 @check()
 def labels_reach_the_decoder(evidence: Evidence, part: str) -> Finding:
     """The decoder gets the requested labels, in their order."""
-    labels, images, decoded = answer(evidence, SAMPLING.judged(evidence, part), "labels", "images", "decoded")
+    labels, images, decoded = answer(evidence, SAMPLING.decisive(evidence, part), "labels", "images", "decoded")
     counts = evidence.questions[Stage.of("sampling", part).array("sample_counts")]
-    asked = evidence.questions[Stage.of("sampling", part).array("sample_labels")]
-    expected = np.concatenate([asked[: int(count)] for count in counts])
+    requested = evidence.questions[Stage.of("sampling", part).array("sample_labels")]
+    expected = np.concatenate([requested[: int(count)] for count in counts])
     same = labels.shape == expected.shape
     order = order_of(images, decoded, 1e-3)
     if same and order is not None and len(order) == len(labels):

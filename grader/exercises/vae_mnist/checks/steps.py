@@ -13,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from grader.exercises.vae_mnist.by_toys import TRAINING
-from grader.exercises.vae_mnist.checks.reading import answer, give_up
+from grader.exercises.vae_mnist.checks.answers import answer, give_up
+from grader.exercises.vae_mnist.stand_in_answers import TRAINING
 from grader.records import Address, Array, Evidence, Stage
 
 PIXELS = 784
@@ -70,9 +70,9 @@ class Pass:
         if self.x.shape != self.x_hat.shape:
             return "its batch"
         count = len(self.x)
-        wanted = loss.x_hat(self.x_hat, self.x) / count
-        factor = _factor(self.grad_x_hat, wanted)
-        if abs(cosine(self.grad_x_hat, wanted)) < min_cosine:
+        expected = loss.x_hat(self.x_hat, self.x) / count
+        factor = _factor(self.grad_x_hat, expected)
+        if abs(cosine(self.grad_x_hat, expected)) < min_cosine:
             return "another loss"
         if factor < 0:
             return "uphill"
@@ -82,12 +82,12 @@ class Pass:
             return self.way
         if self.kl_mu is None or self.kl_logvar is None:
             return ""
-        wanted = np.concatenate([loss.mu(self.mu), loss.logvar(self.logvar)]) / len(self.mu)
-        got = np.concatenate([self.kl_mu, self.kl_logvar])
-        if np.linalg.norm(got) < MISSING * factor * np.linalg.norm(wanted):
+        expected = np.concatenate([loss.mu(self.mu), loss.logvar(self.logvar)]) / len(self.mu)
+        gradients = np.concatenate([self.kl_mu, self.kl_logvar])
+        if np.linalg.norm(gradients) < MISSING * factor * np.linalg.norm(expected):
             return "no KL term"
-        weight = factor / (_factor(got, wanted) or 1e-30)
-        right = cosine(got, wanted) >= 0.99 and 0.9 <= weight <= 1.1 * loss.heaviest
+        weight = factor / (_factor(gradients, expected) or 1e-30)
+        right = cosine(gradients, expected) >= 0.99 and 0.9 <= weight <= 1.1 * loss.heaviest
         return "" if right else "another KL term"
 
 
@@ -140,10 +140,10 @@ class Steps:
         """Whether each step also contains all gradients of some or all steps before it."""
         if len(self) < 2:
             return False
-        left = self.used[1:] - self.came[1:]
-        return bool(np.all(self._same(left, self.used[:-1]) | self._same(self.used[1:], self.came[1:]))) and not bool(
-            np.all(self._same(self.used, self.came))
-        )
+        remainder = self.used[1:] - self.came[1:]
+        return bool(
+            np.all(self._same(remainder, self.used[:-1]) | self._same(self.used[1:], self.came[1:]))
+        ) and not bool(np.all(self._same(self.used, self.came)))
 
     def ends_in(self, step: int) -> bool:
         """Whether the state at the end is the one after that step."""
@@ -162,44 +162,44 @@ def cosine(a: Array, b: Array) -> float:
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-30))
 
 
-def _factor(got: Array, wanted: Array) -> float:
-    w = wanted.reshape(-1).astype(np.float64)
-    return float(got.reshape(-1).astype(np.float64) @ w / (w @ w + 1e-30))
+def _factor(gradient: Array, expected: Array) -> float:
+    w = expected.reshape(-1).astype(np.float64)
+    return float(gradient.reshape(-1).astype(np.float64) @ w / (w @ w + 1e-30))
 
 
 def source_of(evidence: Evidence, part: str) -> Address:
     """The answer that holds the recording."""
-    return TRAINING.judged(evidence, part)
+    return TRAINING.decisive(evidence, part)
 
 
 def recorded_steps(evidence: Evidence, part: str) -> Steps:
     """The steps that the box recorded; ends the check where they do not fit each other."""
     names = ("before", "after", "used", "came", "rates", "losses", "batch", "rows", "start", "end")
-    found = dict(zip(names, answer(evidence, source_of(evidence, part), *names), strict=True))
-    asked = {
+    arrays = dict(zip(names, answer(evidence, source_of(evidence, part), *names), strict=True))
+    questions = {
         name: evidence.questions[Stage.of("components", part).array(name)]
         for name in ("train_x", "train_y", "train_batch", "train_epochs")
     }
-    size, labels = int(asked["train_batch"]), asked["train_y"]
-    images = asked["train_x"].reshape(-1, PIXELS)
+    size, labels = int(questions["train_batch"]), questions["train_y"]
+    images = questions["train_x"].reshape(-1, PIXELS)
     batches = [(images[at : at + size], labels[at : at + size]) for at in range(0, len(images), size)]
-    count, width = len(found["batch"]), found["start"].size
-    projections = [found[name] for name in ("before", "after", "used", "came")]
-    fits = all(one.shape == (count, width) for one in projections) and found["end"].shape == found["start"].shape
-    fits = fits and found["start"].shape == (width,) and found["rows"].ndim == 2 and len(found["rows"]) == count
-    if not fits or found["rates"].size != count or found["losses"].shape != (count, 2 * len(LOSSES)):
+    count, width = len(arrays["batch"]), arrays["start"].size
+    projections = [arrays[name] for name in ("before", "after", "used", "came")]
+    fits = all(array.shape == (count, width) for array in projections) and arrays["end"].shape == arrays["start"].shape
+    fits = fits and arrays["start"].shape == (width,) and arrays["rows"].ndim == 2 and len(arrays["rows"]) == count
+    if not fits or arrays["rates"].size != count or arrays["losses"].shape != (count, 2 * len(LOSSES)):
         give_up("what was recorded of the steps does not fit together")
-    if count and not (found["batch"].min() >= 0 and found["batch"].max() < len(batches)):
+    if count and not (arrays["batch"].min() >= 0 and arrays["batch"].max() < len(batches)):
         give_up("steps were made before the first batch was taken")
-    rows = [row[row >= 0] for row in found["rows"]]
+    rows = [row[row >= 0] for row in arrays["rows"]]
     if any(row.size and row.max() >= len(images) for row in rows):
         give_up("what was recorded of the steps does not fit together")
     whole = [np.arange(at, min(at + size, len(images))) for at in range(0, len(images), size)]
-    rows = [row if row.size else whole[int(batch)] for row, batch in zip(rows, found["batch"], strict=True)]
-    rest = {name: found[name].astype(np.float64) for name in names if name not in ("batch", "rates", "rows")}
-    rates = found["rates"].reshape(-1).astype(np.float64)
+    rows = [row if row.size else whole[int(batch)] for row, batch in zip(rows, arrays["batch"], strict=True)]
+    floats = {name: arrays[name].astype(np.float64) for name in names if name not in ("batch", "rates", "rows")}
+    rates = arrays["rates"].reshape(-1).astype(np.float64)
     passes = _passes(evidence, part, images, rows, size)
-    return Steps(batches, rows=rows, rates=rates, epochs=int(asked["train_epochs"]), passes=passes, **rest)
+    return Steps(batches, rows=rows, rates=rates, epochs=int(questions["train_epochs"]), passes=passes, **floats)
 
 
 def _passes(evidence: Evidence, part: str, images: Array, rows: list[Array], size: int) -> dict[int, Pass]:
@@ -207,24 +207,28 @@ def _passes(evidence: Evidence, part: str, images: Array, rows: list[Array], siz
     pictures = ("x_hat", "grad_x_hat")
     arrays = answer(evidence, source_of(evidence, part), *(f"pass_{name}" for name in (*heads, *pictures)))
     names = ("kept", "pass_rows", "pass_images", "tapped", "way")
-    kept, *counts, tapped, ways = answer(evidence, source_of(evidence, part), *names)
-    found = dict(zip((*heads, *pictures), arrays, strict=True))
-    if len({len(kept), len(tapped), len(ways), *map(len, counts)}) > 1 or any(
-        len(found[name]) < of_each.sum() for of_each, of in zip(counts, (heads, pictures), strict=True) for name in of
+    recorded, *counts, tapped, ways = answer(evidence, source_of(evidence, part), *names)
+    rows_of = dict(zip((*heads, *pictures), arrays, strict=True))
+    if len({len(recorded), len(tapped), len(ways), *map(len, counts)}) > 1 or any(
+        len(rows_of[name]) < of_each.sum() for of_each, of in zip(counts, (heads, pictures), strict=True) for name in of
     ):
         give_up("what was recorded of the passes does not fit together")
-    made: dict[int, Pass] = {}
+    passes: dict[int, Pass] = {}
     at, picture = 0, 0
-    for step, count, pixels, known, wrong in zip(kept, *counts, tapped, ways, strict=True):
+    for step, count, pixels, tapped_here, wrong in zip(recorded, *counts, tapped, ways, strict=True):
         if not 0 <= step < len(rows) or not count or not pixels:
             continue
-        one = {name: found[name][at : at + count].astype(np.float64) for name in heads}
-        one |= {name: found[name][picture : picture + pixels].astype(np.float64) for name in pictures}
+        values = {name: rows_of[name][at : at + count].astype(np.float64) for name in heads}
+        values |= {name: rows_of[name][picture : picture + pixels].astype(np.float64) for name in pictures}
         at, picture = at + int(count), picture + int(pixels)
-        kl_mu, kl_logvar = (one[f"grad_{head}"] - one[f"path_{head}"] if known else None for head in ("mu", "logvar"))
+        kl_mu, kl_logvar = (
+            values[f"grad_{head}"] - values[f"path_{head}"] if tapped_here else None for head in ("mu", "logvar")
+        )
         of_step = rows[int(step)]
         way = WAYS.get(int(wrong), "") if len(of_step) >= size // 2 else "its batch"  # the last batch is a half
         x = images[of_step].astype(np.float64)
-        x = np.tile(x, (max(1, len(one["x_hat"]) // max(1, len(x))), 1))  # decoded several times
-        made[int(step)] = Pass(x, one["x_hat"], one["grad_x_hat"], one["mu"], one["logvar"], kl_mu, kl_logvar, way)
-    return made
+        x = np.tile(x, (max(1, len(values["x_hat"]) // max(1, len(x))), 1))  # decoded several times
+        passes[int(step)] = Pass(
+            x, values["x_hat"], values["grad_x_hat"], values["mu"], values["logvar"], kl_mu, kl_logvar, way
+        )
+    return passes

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from grader.checks import check
-from grader.exercises.vae_mnist.checks.reading import answer, between, give_up, number, verdict
+from grader.exercises.vae_mnist.checks.answers import answer, between, give_up, number, verdict
 from grader.exercises.vae_mnist.checks.steps import LOSSES, Steps, recorded_steps, source_of
 from grader.records import Address, Evidence, Finding
 
@@ -36,12 +36,12 @@ HEAPED = 0.3  # of the points, where every gradient is right and only what was t
 def given_optimizer_moves_the_model(evidence: Evidence, part: str) -> Finding:
     """The optimizer that is passed in moves the model's parameters."""
     steps = recorded_steps(evidence, part)
-    moved = bool(np.abs(steps.end - steps.start).max(initial=0) > 0)
+    moves = bool(np.abs(steps.end - steps.start).max(initial=0) > 0)
     no = "the parameters are the same after training"
-    if moved and not len(steps):
+    if moves and not len(steps):
         no = "the parameters moved, but not by the optimizer that was passed in"
     return verdict(
-        moved and len(steps) > 0,
+        moves and len(steps) > 0,
         "the given optimizer moves the parameters",
         no,
         "Which object makes the step, and is it the function's argument?",
@@ -64,22 +64,24 @@ def steps_follow_the_gradient(
     if share == 1 and not wrong:
         return Finding(1.0, "every step follows its batch's gradient", "", measured)
     if wrong:
-        told, keeps, hint = WRONG[wrong]
-        return Finding(keeps * between(share, zero_at=zero_at, full_at=full_at), told, hint, measured)
+        message, keeps, hint = WRONG[wrong]
+        return Finding(keeps * between(share, zero_at=zero_at, full_at=full_at), message, hint, measured)
     if not steps.goes_on.all():
-        told = "between steps, the weights are changed by something else than the optimizer"
-        return Finding(between(share, zero_at=zero_at, full_at=full_at), told, "Who else writes weights?", measured)
+        message = "between steps, the weights are changed by something else than the optimizer"
+        return Finding(between(share, zero_at=zero_at, full_at=full_at), message, "Who else writes weights?", measured)
     if steps.faint.any():
-        told = "gradients are so small when a step is made that nothing is learnt"
-        return Finding(between(share, zero_at=zero_at, full_at=full_at), told, HINT, measured)
+        message = "gradients are so small when a step is made that nothing is learnt"
+        return Finding(between(share, zero_at=zero_at, full_at=full_at), message, HINT, measured)
     if steps.repeated.any():
-        told = "steps are made once more with a gradient that an earlier step has used"
-        return Finding(between(share, zero_at=zero_at, full_at=full_at), told, "How often is step() called?", measured)
+        message = "steps are made once more with a gradient that an earlier step has used"
+        return Finding(
+            between(share, zero_at=zero_at, full_at=full_at), message, "How often is step() called?", measured
+        )
     if steps.heaped:
-        told = "steps also contain the gradients of earlier batches"
-        return Finding(HEAPED, told, "What does backward() do with gradients that are already there?", measured)
-    told = f"{share:.0%} of the steps follow the gradient of their batch's loss"
-    return Finding(between(share, zero_at=zero_at, full_at=full_at), told, HINT, measured)
+        message = "steps also contain the gradients of earlier batches"
+        return Finding(HEAPED, message, "What does backward() do with gradients that are already there?", measured)
+    message = f"{share:.0%} of the steps follow the gradient of their batch's loss"
+    return Finding(between(share, zero_at=zero_at, full_at=full_at), message, HINT, measured)
 
 
 def _made_steps(evidence: Evidence, part: str) -> Steps:
@@ -92,16 +94,16 @@ def _made_steps(evidence: Evidence, part: str) -> Steps:
 
 def _passes(steps: Steps, min_cosine: float) -> tuple[str, float]:
     """What most passes do wrong under the loss that fits best, and the share of those that are right."""
-    best, told, right = -1.0, "", 1.0
+    best, fault, right = -1.0, "", 1.0
     for loss in LOSSES.values():
-        found = Counter(one.judged(loss, min_cosine) for one in steps.passes.values())
-        share = found[""] / found.total()
-        kind = next((kind for kind, _ in found.most_common() if kind), "")
+        counts = Counter(step_pass.judged(loss, min_cosine) for step_pass in steps.passes.values())
+        share = counts[""] / counts.total()
+        kind = next((kind for kind, _ in counts.most_common() if kind), "")
         # One term that is missing says more than that the loss is another one.
         rank = share if kind in ("another loss", "its batch") else (1 + share) / 2
         if rank > best:
-            best, told, right = rank, kind, share
-    return told, right
+            best, fault, right = rank, kind, share
+    return fault, right
 
 
 @check(presupposes=(steps_follow_the_gradient,))
@@ -166,8 +168,8 @@ def _rate_in_the_notebook(evidence: Evidence, part: str) -> float | None:
 
     A schedule can look harmless over our few batches and be at its end after a hundredth of the real ones.
     """
-    found = evidence.answers.get(Address.of("trained", part, "steps").array("mean_rate"))
-    return None if found is None or found.size != 1 else float(found.reshape(-1)[0])
+    rate = evidence.answers.get(Address.of("trained", part, "steps").array("mean_rate"))
+    return None if rate is None or rate.size != 1 else float(rate.reshape(-1)[0])
 
 
 @check(presupposes=(steps_follow_the_gradient,))
@@ -182,9 +184,9 @@ def reported_loss_is_the_mean(evidence: Evidence, part: str, *, tolerance: float
             "What does the function return after the last epoch?",
         )
     if len(steps) != steps.epochs * len(steps.batches):
-        told = f"expected a step for each of {steps.epochs * len(steps.batches)} batches, got {len(steps)}"
+        message = f"expected a step for each of {steps.epochs * len(steps.batches)} batches, got {len(steps)}"
         return Finding(
-            0.0, f"{told}: the means of the epochs cannot be compared", "Make one step on every batch first."
+            0.0, f"{message}: the means of the epochs cannot be compared", "Make one step on every batch first."
         )
     sizes = np.array([len(rows) for rows in steps.rows], dtype=np.float64)
     errors = []

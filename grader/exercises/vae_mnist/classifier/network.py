@@ -88,12 +88,12 @@ def as_onnx(network: Network) -> bytes:
         helper.make_node("Gemm", ["features", "head_weight", "head_bias"], ["logits"], transB=1),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
-    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, 28, 28])]
-    made = [
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, 28, 28])]
+    outputs = [
         helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", network.head.in_features]),
         helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", CLASSES]),
     ]
-    graph = helper.make_graph(nodes, "judge", given, made, constants)
+    graph = helper.make_graph(nodes, "judge", inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))

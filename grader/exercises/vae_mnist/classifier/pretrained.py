@@ -58,10 +58,10 @@ def _network() -> InferenceSession:
     if not path.is_file():
         raise ClassifierError(f"{path}: the classifier's weights are missing; reinstall, or run make classifier")
     content = path.read_bytes()
-    got = hashlib.sha256(content).hexdigest()
-    if got != published.SHA256:
+    checksum = hashlib.sha256(content).hexdigest()
+    if checksum != published.SHA256:
         raise ClassifierError(
-            f"{path}: expected SHA-256 {published.SHA256[:12]}..., got {got[:12]}...; restore the file"
+            f"{path}: expected SHA-256 {published.SHA256[:12]}..., got {checksum[:12]}...; restore the file"
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # other work goes on beside it

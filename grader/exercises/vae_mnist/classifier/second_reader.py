@@ -29,12 +29,14 @@ class SecondReader:
 
     def labels(self, images: Array) -> Array:
         """The digit that it sees on each image `(N, 1, 28, 28)` in [0, 1]."""
-        found: Array = self._network.predict(images.reshape(len(images), -1).astype(np.float32))
-        return found
+        labels: Array = self._network.predict(images.reshape(len(images), -1).astype(np.float32))
+        return labels
 
     def reading(self, name: str, images: Array) -> Reading:
         """Its words on the images beside the judge's."""
         first, second = classify(images).labels, self.labels(images)
-        read = [float((first == digit).mean()) for digit in range(10)]
-        agreed = [float((second[first == d] == d).mean()) if (first == d).any() else float("nan") for d in range(10)]
-        return Reading(name, float((first == second).mean()), read, agreed)
+        shares = [float((first == digit).mean()) for digit in range(10)]
+        agreements = [
+            float((second[first == d] == d).mean()) if (first == d).any() else float("nan") for d in range(10)
+        ]
+        return Reading(name, float((first == second).mean()), shares, agreements)

@@ -53,14 +53,14 @@ def augmented(x: Tensor, strength: Strength, generator: torch.Generator) -> Tens
     ]
     grid = functional.affine_grid(torch.stack(rows, dim=1), list(x.shape), align_corners=False)
     x = functional.grid_sample(x, grid, align_corners=False)
-    blurred = int(count * strength.blur_share)  # the loader shuffles, so the first ones are random ones
+    blur_count = int(count * strength.blur_share)  # the loader shuffles, so the first ones are random ones
     sigma = float(torch.rand(1, generator=generator)) * strength.blur_px + 0.3
-    drawn = int(count * strength.draw_share)
+    bernoulli_count = int(count * strength.draw_share)
     return torch.cat(
         [
-            _blurred(x[:blurred], sigma),
-            torch.bernoulli(x[blurred : blurred + drawn].clamp(0, 1), generator=generator),
-            x[blurred + drawn :],
+            _blurred(x[:blur_count], sigma),
+            torch.bernoulli(x[blur_count : blur_count + bernoulli_count].clamp(0, 1), generator=generator),
+            x[blur_count + bernoulli_count :],
         ]
     )
 
@@ -92,7 +92,7 @@ def train(images: Tensor, labels: Tensor) -> Network:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LEARNING_RATE, total_steps=steps, pct_start=0.2)
     for epoch in range(EPOCHS):
-        started, total = time.monotonic(), 0.0
+        start, total = time.monotonic(), 0.0
         order = torch.randperm(len(images), generator=generator)
         batches = [part for part in torch.split(order, BATCH) if len(part) == BATCH]
         for part in batches:
@@ -103,7 +103,7 @@ def train(images: Tensor, labels: Tensor) -> Network:
             optimizer.step()
             schedule.step()
             total += loss.item()
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - start
         print(f"epoch {epoch + 1}/{EPOCHS}: loss {total / len(batches):.4f}, {seconds:.0f} s", flush=True)
     return network.eval()
 

@@ -47,9 +47,9 @@ def find_mnist() -> Path | None:
 
     Raises: DataError where `MNIST_ROOT` is set and holds no MNIST.
     """
-    named = os.environ.get("MNIST_ROOT")
-    if named:
-        return _root_from(Path(named).expanduser().absolute())
+    folder = os.environ.get("MNIST_ROOT")
+    if folder:
+        return _root_from(Path(folder).expanduser().absolute())
     root = cache_root()
     return root if sources.problem_with(raw_folder(root)) is None else None
 
@@ -61,24 +61,24 @@ def ensure_mnist(say: Say) -> Path:
 
     Raises: DataError, one line, where no source had it or `MNIST_ROOT` is set and wrong.
     """
-    found = find_mnist()
-    if found is not None:
-        say(f"MNIST: found in {found}")
-        return found
-    tried: list[str] = []
+    root = find_mnist()
+    if root is not None:
+        say(f"MNIST: found in {root}")
+        return root
+    failures: list[str] = []
     for name, source in sources.SOURCES:
         say(f"MNIST: trying {name} ...")
         try:
             root = _install(source)
         except Exception as error:  # a source may fail in any way; the next one is asked
             reason = " ".join(str(error).split())[:160] or type(error).__name__
-            tried.append(f"{name} ({reason})")
+            failures.append(f"{name} ({reason})")
             say(f"MNIST: {name}: {reason}")
             continue
         say(f"MNIST: four files verified, kept in {root}")
         return root
     raise DataError(
-        f"MNIST: expected the four raw files, found in none of: {cache_root()}; {'; '.join(tried)}; "
+        f"MNIST: expected the four raw files, found in none of: {cache_root()}; {'; '.join(failures)}; "
         f"put {', '.join(sources.SIZES)} (or .gz) into a folder and set MNIST_ROOT to it"
     )
 
@@ -167,6 +167,6 @@ def _labels(path: Path) -> Array:
 
 def _check_size(path: Path) -> None:
     expected = sources.SIZES[path.name]
-    got = path.stat().st_size if path.is_file() else "no file"
-    if got != expected:
-        raise DataError(f"{path}: expected {expected} bytes, got {got}; run python -m grader.exercises.vae_mnist.data")
+    size = path.stat().st_size if path.is_file() else "no file"
+    if size != expected:
+        raise DataError(f"{path}: expected {expected} bytes, got {size}; run python -m grader.exercises.vae_mnist.data")

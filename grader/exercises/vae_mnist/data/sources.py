@@ -172,7 +172,7 @@ SOURCES: tuple[tuple[str, Source], ...] = (
 def _command(command: list[str], folder: Path) -> None:
     folder.mkdir(parents=True)
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -183,16 +183,16 @@ def _command(command: list[str], folder: Path) -> None:
         )
     except subprocess.TimeoutExpired:
         raise DataError(f"no answer within {COMMAND_TIMEOUT_S} s") from None
-    if done.returncode != 0:
-        lines = [line.strip() for line in done.stdout.decode(errors="replace").splitlines() if line.strip()]
-        raise DataError(lines[-1][:160] if lines else f"exit code {done.returncode}")
+    if process.returncode != 0:
+        lines = [line.strip() for line in process.stdout.decode(errors="replace").splitlines() if line.strip()]
+        raise DataError(lines[-1][:160] if lines else f"exit code {process.returncode}")
 
 
 def _only(folder: Path, pattern: str) -> Path:
-    found = list(folder.glob(pattern))
-    if len(found) != 1:
-        raise DataError(f"expected one {pattern}, got {len(found)}")
-    return found[0]
+    paths = list(folder.glob(pattern))
+    if len(paths) != 1:
+        raise DataError(f"expected one {pattern}, got {len(paths)}")
+    return paths[0]
 
 
 def _pixels(buffer: bytes) -> NDArray[np.uint8]:

@@ -42,7 +42,12 @@ def draw(evidence: Evidence) -> list[Figure]:
     Raises:
         GraderError: where the evidence, MNIST or the classifier cannot be read.
     """
-    return [made for part, pictures in PICTURES.items() for one in pictures if (made := _made(one, evidence, part))]
+    return [
+        figure
+        for part, pictures in PICTURES.items()
+        for picture in pictures
+        if (figure := _made(picture, evidence, part))
+    ]
 
 
 def _made(picture: Picture, evidence: Evidence, part: str) -> Figure | None:

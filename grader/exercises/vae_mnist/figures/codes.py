@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
+from grader.exercises.vae_mnist.checks.answers import answer, give_up, shape_text
 from grader.exercises.vae_mnist.figures.drawing import NAMES, QUIET, SMALL, figure, write
 from grader.records import Address, Array, Evidence, Figure, Stage
 
@@ -30,9 +30,9 @@ def code_map(evidence: Evidence, part: str) -> Figure:
     labels = evidence.questions[Stage.of("quality", part).array("y")]
     if mu.ndim != 2 or len(mu) != len(labels) or mu.shape[1] < 2:
         give_up(f"expected a code of two numbers or more for each image, got shape {shape_text(mu)}")
-    known = np.isfinite(mu).all(axis=1)
-    points, centre, share = flat(mu[known].astype(np.float64))
-    labels = labels[known]
+    finite = np.isfinite(mu).all(axis=1)
+    points, centre, share = flat(mu[finite].astype(np.float64))
+    labels = labels[finite]
     reach = extent(points, centre)
 
     def paint(canvas: Canvas) -> None:
@@ -44,8 +44,10 @@ def code_map(evidence: Evidence, part: str) -> Figure:
         axes.set_axis_off()
         axes.add_patch(Circle((float(centre[0]), float(centre[1])), RING, fill=False, edgecolor="#c3cad1", linewidth=2))
         for digit in range(10):
-            own = points[labels == digit]
-            axes.scatter(own[:, 0], own[:, 1], marker=f"${digit}$", s=90, color=COLOURS[digit], linewidths=0, alpha=0.6)
+            codes = points[labels == digit]
+            axes.scatter(
+                codes[:, 0], codes[:, 1], marker=f"${digit}$", s=90, color=COLOURS[digit], linewidths=0, alpha=0.6
+            )
         _name(axes, points, labels, right - left)
 
     two = mu.shape[1] == 2
@@ -80,10 +82,10 @@ def flat(mu: Array) -> tuple[Array, Array, float]:
     from sklearn.decomposition import PCA
 
     middle, scale = mu.mean(axis=0), float(spread.max())  # by the scale, so that no square is infinite
-    found = PCA(2, svd_solver="full").fit((mu - middle) / scale)
-    directions = found.components_
+    components = PCA(2, svd_solver="full").fit((mu - middle) / scale)
+    directions = components.components_
     towards = directions * np.sign(directions.sum(axis=1, keepdims=True) + 1e-12)  # a sign means nothing: fixed
-    return (mu - middle) @ towards.T, -middle @ towards.T, float(found.explained_variance_ratio_.sum())
+    return (mu - middle) @ towards.T, -middle @ towards.T, float(components.explained_variance_ratio_.sum())
 
 
 def extent(points: Array, centre: Array) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -113,14 +115,14 @@ def _name(axes: Axes, points: Array, labels: Array, side: float) -> None:
 def apart(places: Array, least: float) -> Array:
     """The places `(K, 2)` moved as little as is easy, until no two are nearer than `least` or patience ends."""
     angles = np.arange(len(places)) * 2 * np.pi / max(len(places), 1)
-    moved = places + 1e-3 * least * np.stack([np.cos(angles), np.sin(angles)], axis=1)  # equal ones part, too
+    positions = places + 1e-3 * least * np.stack([np.cos(angles), np.sin(angles)], axis=1)  # equal ones part, too
     for _ in range(300):
-        between = moved[:, None] - moved[None]
+        between = positions[:, None] - positions[None]
         distance = np.hypot(between[..., 0], between[..., 1]) + np.eye(len(places)) * least
         lacking = np.maximum(least - distance, 0)
         if not lacking.any():
             break
-        moved = moved + 0.25 * (between / np.maximum(distance, 1e-9 * least)[..., None] * lacking[..., None]).sum(
-            axis=1
-        )
-    return moved
+        positions = positions + 0.25 * (
+            between / np.maximum(distance, 1e-9 * least)[..., None] * lacking[..., None]
+        ).sum(axis=1)
+    return positions

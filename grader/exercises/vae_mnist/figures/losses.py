@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grader.exercises.vae_mnist.checks.reading import answer, give_up
+from grader.exercises.vae_mnist.checks.answers import answer, give_up
 from grader.exercises.vae_mnist.figures.drawing import NAMES, OWN, QUIET, SMALL, figure, reference, short, write
 from grader.records import Address, Array, Evidence, Figure
 
@@ -28,13 +28,13 @@ def loss_curve(evidence: Evidence, part: str) -> Figure:
     """The mean loss of each epoch; the reference notebook's beside it where the scale is the same."""
     (history,) = answer(evidence, Address.of("trained", part, "history"), "history")
     values = history.reshape(-1).astype(np.float64)
-    known = values[np.isfinite(values)]
-    if not known.size:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
         give_up("no epoch has a loss")
     usual = np.array(reference(part).loss)
-    beside = comparable(known, usual)
+    has_reference = comparable(finite, usual)
 
-    lines = {"this run": values} | ({"reference": usual} if beside else {})
+    lines = {"this run": values} | ({"reference": usual} if has_reference else {})
 
     def paint(canvas: Canvas) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -55,24 +55,24 @@ def loss_curve(evidence: Evidence, part: str) -> Figure:
         axes.spines[:].set_visible(False)
         axes.set_axisbelow(True)
 
-    way = f"goes from {short(known[0])} to {short(known[-1])}" if known.size > 1 else f"is {short(known[0])}"
+    way = f"goes from {short(finite[0])} to {short(finite[-1])}" if finite.size > 1 else f"is {short(finite[0])}"
     epochs = f"{values.size} epoch{'s' if values.size != 1 else ''}"
     return figure(
         f"{part}-loss",
         f"{NAMES[part]}: loss of the notebook's own training",
         caption="The mean loss of each epoch, as the notebook reported it"
-        + (", and in grey what the reference notebook reports." if beside else "."),
+        + (", and in grey what the reference notebook reports." if has_reference else "."),
         alt=f"A curve of {epochs}: the loss {way}."
-        + (f" The reference notebook's goes from {short(usual[0])} to {short(usual[-1])}." if beside else ""),
+        + (f" The reference notebook's goes from {short(usual[0])} to {short(usual[-1])}." if has_reference else ""),
         size=(720, 340),
         paint=paint,
     )
 
 
-def comparable(own: Array, usual: Array) -> bool:
+def comparable(losses: Array, usual: Array) -> bool:
     """Whether two courses of a loss seem to be on one scale."""
     low, high = (bound * float(np.median(usual)) for bound in COMPARABLE)
-    return low <= float(np.median(own)) <= high
+    return low <= float(np.median(losses)) <= high
 
 
 def _apart(ends: dict[str, float]) -> dict[str, float]:

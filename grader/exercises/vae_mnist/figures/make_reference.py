@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from grader.evidence import load_evidence
-from grader.exercises.vae_mnist.checks import pictures, real
-from grader.exercises.vae_mnist.checks.reading import answer
+from grader.exercises.vae_mnist.checks import image_measures, real_digits
+from grader.exercises.vae_mnist.checks.answers import answer
 from grader.exercises.vae_mnist.figures.drawing import FILE, NAMES
 from grader.exercises.vae_mnist.figures.reconstructions import errors_of, worst_rows
 from grader.exercises.vae_mnist.figures.samples import EXAMINED
@@ -30,32 +30,32 @@ def levels(runs: Sequence[Evidence], part: str) -> dict[str, object]:
     Raises:
         NotAnswered: where a run has not got as far as its pictures.
     """
-    losses, kept, worst, nearest, read = [], [], [], [], []
+    losses, explained, worst, nearest, agreements = [], [], [], [], []
     for evidence in runs:
         losses.append(answer(evidence, Address.of("trained", part, "history"), "history")[0].reshape(-1))
-        x, x_hat = pictures.reconstructions(evidence, part)
-        kept.append(explained_variance(x, x_hat, real.mean_image()))
+        x, x_hat = image_measures.reconstructions(evidence, part)
+        explained.append(explained_variance(x, x_hat, real_digits.mean_image()))
         errors = errors_of(x, x_hat)
         rows = worst_rows(errors, evidence.questions[Stage.of("quality", part).array("y")])
         worst.append([errors[rows[digit]] for digit in range(10)])
-        images, labels = pictures.samples(evidence, part)
-        nearest.append(pictures.searched(images[:EXAMINED]).ratios.min())
+        images, labels = image_measures.samples(evidence, part)
+        nearest.append(image_measures.searched(images[:EXAMINED]).ratios.min())
         if part == "cvae":
-            read.append((pictures.judged(images).labels == labels).mean())
-    made = {
+            agreements.append((image_measures.judged(images).labels == labels).mean())
+    values = {
         "loss": [round(float(value), 2) for value in np.mean(losses, axis=0)],
-        "kept": round(float(np.mean(kept)), 3),
+        "kept": round(float(np.mean(explained)), 3),
         "worst": [round(float(value), 3) for value in np.mean(worst, axis=0)],
         "nearest": round(float(np.min(nearest)), 3),
     }
-    return made | ({"read_as_asked": round(float(np.mean(read)), 3)} if read else {})
+    return values | ({"read_as_asked": round(float(np.mean(agreements)), 3)} if agreements else {})
 
 
 def main(paths: Sequence[str]) -> None:
     """`reference.json` holds the levels of these files of evidence."""
     runs = [load_evidence(Path(path)) for path in paths]
-    told = {part: levels(runs, part) for part in NAMES}
-    FILE.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    reference = {part: levels(runs, part) for part in NAMES}
+    FILE.write_text(json.dumps(reference, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

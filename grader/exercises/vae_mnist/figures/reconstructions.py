@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grader.exercises.vae_mnist.checks import pictures, real
-from grader.exercises.vae_mnist.checks.reading import give_up
+from grader.exercises.vae_mnist.checks import image_measures, real_digits
+from grader.exercises.vae_mnist.checks.answers import give_up
 from grader.exercises.vae_mnist.figures.drawing import (
     GAP,
     NAMES,
@@ -33,20 +33,20 @@ PAIRS = 2 * (TILE + GAP) + 12  # the height of a row of images, the row below it
 def first_reconstructions(evidence: Evidence, part: str) -> Figure:
     """The first hidden images, above what became of them."""
     x, x_hat = _both(evidence, part)
-    kept = explained_variance(x, x_hat, real.mean_image())
-    shown = min(len(x), 2 * COLUMNS)
-    sheet = Sheet((0, TILE + GAP, PAIRS, PAIRS + TILE + GAP)[: 2 * -(-shown // COLUMNS)], COLUMNS)
+    explained = explained_variance(x, x_hat, real_digits.mean_image())
+    count = min(len(x), 2 * COLUMNS)
+    sheet = Sheet((0, TILE + GAP, PAIRS, PAIRS + TILE + GAP)[: 2 * -(-count // COLUMNS)], COLUMNS)
     images = {}
-    for index in range(shown):
+    for index in range(count):
         row, column = divmod(index, COLUMNS)
         images[2 * row, column], images[2 * row + 1, column] = x[index], x_hat[index]
     return figure(
         f"{part}-reconstructions",
         f"{NAMES[part]}: reconstructions",
         caption="Hidden test images, moved a little, above what the trained model makes of them. It keeps "
-        f"{max(kept, 0):.0%} of what tells all of them from the mean of all digits (the reference notebook: "
+        f"{max(explained, 0):.0%} of what tells all of them from the mean of all digits (the reference notebook: "
         f"{reference(part).kept:.0%}).",
-        alt=f"Pairs of digits: {shown} hidden test images, each above its reconstruction by the {NAMES[part]}.",
+        alt=f"Pairs of digits: {count} hidden test images, each above its reconstruction by the {NAMES[part]}.",
         size=sheet.size,
         paint=lambda canvas: sheet.paint(canvas, images),
         on_wall=True,
@@ -91,20 +91,20 @@ def worst_reconstructions(evidence: Evidence, part: str) -> Figure:
 
 def errors_of(x: Array, x_hat: Array) -> Array:
     """The squared distance of each reconstruction from its image, in units of the mean image's: `(N,)`, 0 or more."""
-    own = ((x - x_hat).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
-    whole = ((x - real.mean_image()).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
-    shares: Array = own / np.maximum(whole, 1.0)  # no digit is as near to the mean image as that
+    squares = ((x - x_hat).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
+    whole = ((x - real_digits.mean_image()).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
+    shares: Array = squares / np.maximum(whole, 1.0)  # no digit is as near to the mean image as that
     return shares
 
 
 def worst_rows(errors: Array, labels: Array) -> dict[int, int]:
     """For each digit among the labels, the row of the largest error."""
     rows = {digit: np.flatnonzero(labels == digit) for digit in range(10)}
-    return {digit: int(own[errors[own].argmax()]) for digit, own in rows.items() if own.size}
+    return {digit: int(of_digit[errors[of_digit].argmax()]) for digit, of_digit in rows.items() if of_digit.size}
 
 
 def _both(evidence: Evidence, part: str) -> tuple[Array, Array]:
-    x, x_hat = pictures.reconstructions(evidence, part)
+    x, x_hat = image_measures.reconstructions(evidence, part)
     if not len(x):
         give_up("there are no hidden images")
     return clean(x), clean(x_hat)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grader.exercises.vae_mnist.checks import pictures, real
-from grader.exercises.vae_mnist.checks.reading import give_up
+from grader.exercises.vae_mnist.checks import image_measures, real_digits
+from grader.exercises.vae_mnist.checks.answers import give_up
 from grader.exercises.vae_mnist.figures.drawing import (
     GAP,
     INK,
@@ -28,7 +28,7 @@ from grader.records import Array, Evidence, Figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
-from grader.exercises.vae_mnist.checks.pictures import reconstructions, samples
+from grader.exercises.vae_mnist.checks.image_measures import reconstructions, samples
 
 COLUMNS, ROWS = 12, 4
 CELL = 62
@@ -40,14 +40,14 @@ SHOWN = 10  # of those that are nearest to a training image
 def new_images(evidence: Evidence, part: str) -> Figure:
     """The first samples, in the order in which they were drawn."""
     images, _ = _samples(evidence, part)
-    shown = images[: COLUMNS * ROWS]
-    sheet = Sheet(even_rows(-(-len(shown) // COLUMNS)), COLUMNS)
-    tiles = {divmod(index, COLUMNS): image for index, image in enumerate(shown)}
+    first = images[: COLUMNS * ROWS]
+    sheet = Sheet(even_rows(-(-len(first) // COLUMNS)), COLUMNS)
+    tiles = {divmod(index, COLUMNS): image for index, image in enumerate(first)}
     return figure(
         f"{part}-samples",
         f"{NAMES[part]}: samples",
         caption="New images drawn by the sampling code.",
-        alt=f"{len(shown)} images drawn by the {NAMES[part]}'s sampling code, the first ones of {len(images)}.",
+        alt=f"{len(first)} images drawn by the {NAMES[part]}'s sampling code, the first ones of {len(images)}.",
         size=sheet.size,
         paint=lambda canvas: sheet.paint(canvas, tiles),
         on_wall=True,
@@ -57,14 +57,14 @@ def new_images(evidence: Evidence, part: str) -> Figure:
 def digits_on_request(evidence: Evidence, part: str) -> Figure:
     """A row of samples for each digit; those that the classifier reads as another one are framed."""
     images, labels = _samples(evidence, part)
-    read = pictures.judged(images).labels
+    readings = image_measures.judged(images).labels
     sheet = Sheet(even_rows(10), COLUMNS, left=40)
     tiles, wrong = {}, {}
     for digit in range(10):
         for column, index in enumerate(np.flatnonzero(labels == digit)[:COLUMNS]):
             tiles[digit, column] = images[index]
-            if read[index] != digit:
-                wrong[digit, column] = str(read[index])
+            if readings[index] != digit:
+                wrong[digit, column] = str(readings[index])
 
     def paint(canvas: Canvas) -> None:
         axes = sheet.paint(canvas, tiles)
@@ -72,7 +72,7 @@ def digits_on_request(evidence: Evidence, part: str) -> Figure:
         for place, guess in wrong.items():
             sheet.frame(axes, place, guess)
 
-    missed = int((read != labels).sum())
+    missed = int((readings != labels).sum())
     return figure(
         f"{part}-samples",
         f"{NAMES[part]}: digits on request",
@@ -91,9 +91,9 @@ def digits_read(evidence: Evidence, part: str) -> Figure:
     from sklearn.metrics import confusion_matrix  # here, since it takes a second
 
     images, labels = _samples(evidence, part)
-    counts = confusion_matrix(labels, pictures.judged(images).labels, labels=range(10))
-    asked = counts.sum(axis=1, keepdims=True)
-    shares = counts / np.maximum(asked, 1)
+    counts = confusion_matrix(labels, image_measures.judged(images).labels, labels=range(10))
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.add_axes((0, 0, 1, 1))
@@ -119,7 +119,7 @@ def digits_read(evidence: Evidence, part: str) -> Figure:
     right = int(np.trace(counts))
     most = np.where(np.eye(10, dtype=bool), -1, counts)
     digit, other = (int(at) for at in np.unravel_index(most.argmax(), most.shape))
-    commonest = f" The commonest mistake: {digit} read as {other}, {counts[digit, other]} of {asked[digit, 0]}."
+    commonest = f" The commonest mistake: {digit} read as {other}, {counts[digit, other]} of {totals[digit, 0]}."
     often = commonest if most.max() > 0 else ""
     return figure(
         f"{part}-requests",
@@ -150,14 +150,14 @@ def _usual(part: str, *, wrong: bool = False) -> str:
 def nearest_training_images(evidence: Evidence, part: str) -> Figure:
     """The samples that are nearest to a training image, above that image."""
     images = _samples(evidence, part)[0][:EXAMINED]
-    search = pictures.searched(images)
+    search = image_measures.searched(images)
     usual = reference(part).nearest
     rows = np.argsort(search.ratios, kind="stable")[:SHOWN]
     sheet = Sheet((0, TILE + GAP), SHOWN, left=118, below=40)
     tiles = {}
     for column, row in enumerate(rows):
         tiles[0, column] = images[row]
-        tiles[1, column] = real.mnist().train_images[search.nearest[row]].astype(np.float32) / 255
+        tiles[1, column] = real_digits.mnist().train_images[search.nearest[row]].astype(np.float32) / 255
 
     def paint(canvas: Canvas) -> None:
         axes = sheet.paint(canvas, tiles)
@@ -188,7 +188,7 @@ def nearest_training_images(evidence: Evidence, part: str) -> Figure:
 
 def _samples(evidence: Evidence, part: str) -> tuple[Array, Array]:
     """The samples, at least one, and the labels that were requested."""
-    images, labels = pictures.samples(evidence, part)
+    images, labels = image_measures.samples(evidence, part)
     if not len(images):
         give_up("there are no samples")
     return clean(images), labels
@@ -207,10 +207,10 @@ def strip(evidence: Evidence, item: str, columns: int) -> Array:
         x, x_hat = reconstructions(evidence, part)
         return np.stack([x[:columns, 0], x_hat[:columns, 0]])
     images, labels = samples(evidence, part)
-    chosen = np.arange(2 * columns)
+    rows = np.arange(2 * columns)
     if part == "cvae":
-        beside = columns // 10
-        of_digit = [np.flatnonzero(labels == digit)[: 2 * beside].reshape(2, beside) for digit in range(10)]
-        chosen = np.concatenate(of_digit, axis=1).reshape(-1)
-    made: Array = images[chosen, 0].reshape(2, columns, 28, 28)
-    return made
+        columns_each = columns // 10
+        of_digit = [np.flatnonzero(labels == digit)[: 2 * columns_each].reshape(2, columns_each) for digit in range(10)]
+        rows = np.concatenate(of_digit, axis=1).reshape(-1)
+    pictures: Array = images[rows, 0].reshape(2, columns, 28, 28)
+    return pictures

@@ -53,8 +53,8 @@ def call(function, name, *arguments):
     """What the notebook's function returns for these arguments of the interface, given in the notebook's order."""
     order = interface["arguments"].get(name)
     if order is not None:
-        given = dict(zip(ARGUMENTS[name], arguments, strict=True))
-        arguments = [given[key] for key in order]
+        by_name = dict(zip(ARGUMENTS[name], arguments, strict=True))
+        arguments = [by_name[key] for key in order]
     return function(*arguments)
 
 
@@ -63,8 +63,8 @@ def in_our_order(name, values):
     order = interface["returns"].get(name)
     if order is None or len(values) != len(order):
         return list(values)
-    found = dict(zip(order, values, strict=True))
-    return [found[key] for key in RETURNS[name]]
+    by_name = dict(zip(order, values, strict=True))
+    return [by_name[key] for key in RETURNS[name]]
 
 
 def as_notebook(function, name):
@@ -79,8 +79,8 @@ def as_notebook(function, name):
             args = ()
         values = function(*args, **kwargs)
         if gives is not None:
-            found = dict(zip(RETURNS[name], values, strict=True))
-            values = tuple(found[key] for key in gives)
+            by_name = dict(zip(RETURNS[name], values, strict=True))
+            values = tuple(by_name[key] for key in gives)
         return values
 
     return called

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from .asking import NoAnswer, latent_dim, normal, tensor
 from .interface import actual, call
+from .notebook_objects import NoAnswer, latent_dim, normal, tensor
 
 INSTANCES = 3  # fresh modules asked, so that one unlucky initialization decides nothing
 FLIPPED = 2  # images of which each pixel is turned to its opposite
@@ -48,10 +48,10 @@ def one_a_code(images, count, decoder):
     return images.reshape(count, -1)
 
 
-def ask_encoder(part, student, given):
+def ask_encoder(part, student, questions):
     """Fresh encoders on digits, on moved parameters, with a pixel or label changed, row by row, in another order."""
-    x, y, size = given["x"], given["y"], latent_dim(student)
-    many, order = given["many_x"], given["order"]
+    x, y, size = questions["x"], questions["y"], latent_dim(student)
+    many, order = questions["many_x"], questions["order"]
     answer = {"latent_dim": size}
 
     def encode(module, images, labels):
@@ -70,27 +70,29 @@ def ask_encoder(part, student, given):
     keep("again_", [encode(first, x, y)], torch.cat)
     keep("single_", [encode(first, x[row : row + 1], y[row : row + 1]) for row in range(len(x))], torch.cat)
     keep("reordered_", [encode(first, x[order], y[order])], torch.cat)
-    lines = given["line_images"]
+    lines = questions["line_images"]
     keep("line_", [encode(first, lines, np.repeat(y[:1], len(lines)))], torch.cat)
-    moved = [perturbed(module, 200 + k) for k, module in enumerate(fresh_ones)]
-    keep("moved_", [encode(module, x, y) for module in moved])
-    keep("many_", [encode(moved[0], many, given["many_y"])], torch.cat)
+    perturbed_ones = [perturbed(module, 200 + k) for k, module in enumerate(fresh_ones)]
+    keep("moved_", [encode(module, x, y) for module in perturbed_ones])
+    keep("many_", [encode(perturbed_ones[0], many, questions["many_y"])], torch.cat)
     for k in range(FLIPPED):
         still = np.repeat(many[k : k + 1], PIXELS, axis=0)
         flipped = still.reshape(PIXELS, PIXELS).copy()
         flipped[np.diag_indices(PIXELS)] = 1 - flipped[np.diag_indices(PIXELS)]
-        same = np.repeat(given["many_y"][k : k + 1], PIXELS)
-        base = by_the_same_chance(encode, moved[k], still[:COPIES], same[:COPIES])
-        turned = by_the_same_chance(encode, moved[k], flipped.reshape(still.shape), same)
+        same = np.repeat(questions["many_y"][k : k + 1], PIXELS)
+        base = by_the_same_chance(encode, perturbed_ones[k], still[:COPIES], same[:COPIES])
+        turned = by_the_same_chance(encode, perturbed_ones[k], flipped.reshape(still.shape), same)
         for head, before, after in zip(("mu", "logvar"), base, turned, strict=True):
             one_a_row(before, COPIES), one_a_row(after, PIXELS)
             answer[f"flip{k}_{head}"] = (after - before[:1]).abs().flatten(1).amax(1)  # of each pixel
             answer[f"copies{k}_{head}"] = (before[1:] - before[:1]).abs().max()
-    answer["gradients"] = _gradients_at_images(part, student, moved[0], many[:4], np.repeat(given["many_y"][:1], 4))
+    answer["gradients"] = _gradients_at_images(
+        part, student, perturbed_ones[0], many[:4], np.repeat(questions["many_y"][:1], 4)
+    )
     if part.conditional:
-        one = np.repeat(x[:1], 10, axis=0)
+        repeated = np.repeat(x[:1], 10, axis=0)
         for name, labels in (("label_", np.arange(10)), ("one_label_", np.repeat(y[:1], 10))):
-            each = [by_the_same_chance(encode, first, one[:1], labels[k : k + 1]) for k in range(10)]
+            each = [by_the_same_chance(encode, first, repeated[:1], labels[k : k + 1]) for k in range(10)]
             keep(name, each, torch.cat)
     torch.manual_seed(100)
     module = part.build(student, part.encoder, size).train()
@@ -122,9 +124,9 @@ def _gradients(outputs, inputs):
     return torch.stack([torch.zeros_like(inputs) if grad is None else grad for grad in grads]).flatten(2)
 
 
-def ask_decoder(part, student, given):
+def ask_decoder(part, student, questions):
     """Fresh decoders at codes, far codes, each latent and label changed alone, row by row, and in another order."""
-    z, y, size, order = given["z"], given["y"], latent_dim(student), given["order"]
+    z, y, size, order = questions["z"], questions["y"], latent_dim(student), questions["order"]
     answer = {"latent_dim": size}
 
     def decode(module, codes, labels):
@@ -147,7 +149,7 @@ def ask_decoder(part, student, given):
             answer["again"] = decode(module, z, y)
             answer["single"] = torch.cat([decode(module, z[row : row + 1], y[row : row + 1]) for row in range(len(z))])
             answer["reordered"] = decode(module, z[order], y[order])
-            answer["line"] = decode(module, given["line_codes"], np.repeat(y[:1], len(given["line_codes"])))
+            answer["line"] = decode(module, questions["line_codes"], np.repeat(y[:1], len(questions["line_codes"])))
             if part.conditional:
                 for name, labels in (("by_label", np.arange(10)), ("by_one_label", np.repeat(y[:1], 10))):
                     each = [by_the_same_chance(decode, module, z[:1], labels[j : j + 1]) for j in range(10)]
@@ -169,10 +171,10 @@ def _gradients_at_codes(part, student, decoder, codes, labels):
     return _gradients(images[:, torch.linspace(0, images.shape[1] - 1, DRAWN).long()], z)
 
 
-def ask_other_sizes(part, student, given):
+def ask_other_sizes(part, student, questions):
     """Encoder and decoder built for a latent size that is not the notebook's."""
     size = 5 if latent_dim(student) != 5 else 6
-    x, y, codes = given["x"], given["y"], np.ascontiguousarray(given["z"][:, :size])
+    x, y, codes = questions["x"], questions["y"], np.ascontiguousarray(questions["z"][:, :size])
     encoder = fresh(part, student, part.encoder, 400, size, x, y)
     decoder = fresh(part, student, part.decoder, 400, size, codes, y)
     with torch.no_grad():
@@ -183,34 +185,34 @@ def ask_other_sizes(part, student, given):
 
 def leaves(outputs):
     """The parameters that the outputs' gradient reaches, by walking the graph back."""
-    found, seen = {}, set()
-    waiting = [output.grad_fn for output in outputs if output.grad_fn is not None]
-    while waiting:
-        node = waiting.pop()
-        if node in seen:
+    parameters, visited = {}, set()
+    queue = [output.grad_fn for output in outputs if output.grad_fn is not None]
+    while queue:
+        node = queue.pop()
+        if node in visited:
             continue
-        seen.add(node)
+        visited.add(node)
         variable = getattr(node, "variable", None)
         if variable is not None:
-            found[id(variable)] = variable
-        waiting.extend(child for child, _ in node.next_functions if child is not None)
-    return found
+            parameters[id(variable)] = variable
+        queue.extend(child for child, _ in node.next_functions if child is not None)
+    return parameters
 
 
 def _numbers(parameters):
     return sum(p.numel() for p in parameters)
 
 
-def ask_encoder_parameters(part, student, given):
+def ask_encoder_parameters(part, student, questions):
     """How many numbers of an encoder are registered, reached by the gradient, and reached without being registered."""
-    size, x, y = latent_dim(student), given["x"], given["y"]
+    size, x, y = latent_dim(student), questions["x"], questions["y"]
     module = fresh(part, student, part.encoder, 500, size, x, y).train()
     return {"counts": _counts(module, part.encode(module, x, y, student))}
 
 
-def ask_decoder_parameters(part, student, given):
+def ask_decoder_parameters(part, student, questions):
     """The same of a decoder."""
-    codes, y = np.ascontiguousarray(given["z"][:, : latent_dim(student)]), given["y"]
+    codes, y = np.ascontiguousarray(questions["z"][:, : latent_dim(student)]), questions["y"]
     module = fresh(part, student, part.decoder, 500, codes.shape[1], codes, y).train()
     return {"counts": _counts(module, [part.decode(module, codes, y, student)])}
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from .asking import NoAnswer, device_of, latent_dim, named
 from .interface import ATTRIBUTES, actual, as_notebook, call, in_our_order
+from .notebook_objects import NoAnswer, device_of, latent_dim, notebook_object
 
 NETWORKS = ("encoder", "decoder")
 SHOWN = {  # names of stand-ins, which mean nothing to a student, and what is shown instead
@@ -71,11 +71,11 @@ def forward_of(model, conditional):
     return as_notebook(reconstruct, "CVAE" if conditional else "VAE")
 
 
-def toy_of(part, student, given, seed):
+def toy_of(part, student, questions, seed):
     """A toy on the notebook's device; its networks are what the throwaway box was told."""
     name = f"{__package__}.stand_in"
     stand_in = sys.modules[name] = types.ModuleType(name)
-    source = bytes(given["stand_in"]).decode()
+    source = bytes(questions["stand_in"]).decode()
     exec(compile(source, str(Path(__file__).with_name("stand_in.py")), "exec"), vars(stand_in))
     return ToyModel(part, stand_in, latent_dim(student), seed).to(device_of(student))
 
@@ -94,8 +94,8 @@ def built(part, student, size, networks):
     try:
         return part.build(student, part.model, size)
     except Exception:
-        others = {actual(getattr(part, name)): _always(networks[name]) for name in NETWORKS}
-    with rebound(student, others):
+        stand_ins = {actual(getattr(part, name)): _always(networks[name]) for name in NETWORKS}
+    with rebound(student, stand_ins):
         return part.build(student, part.model, size)
 
 
@@ -105,7 +105,7 @@ def _always(module):
 
 def bare(part, student, size):
     """An instance of the student's class whose `__init__` was not run: it has the given sizes and nothing else."""
-    cls = named(student, part.model)
+    cls = notebook_object(student, part.model)
     model = cls.__new__(cls)
     torch.nn.Module.__init__(model)
     setattr(model, actual("latent_dim"), size)
@@ -120,22 +120,22 @@ def around(part, student, toy, *, noise):
     attributes and methods are the student's.
     """
     networks = {name: getattr(toy, name) for name in NETWORKS}
-    kept = {id(network): network for network in networks.values()}
+    memo = {id(network): network for network in networks.values()}
     model = built(part, student, toy.latent_dim, networks)
-    model = copy.deepcopy(model, kept)  # what it holds may be shared with models that they train
+    model = copy.deepcopy(model, memo)  # what it holds may be shared with models that they train
     for name in NETWORKS:
-        own, ours = getattr(model, actual(name)), getattr(toy, name)
-        if own is not ours:
-            for key, parameter in ours.linear.named_parameters():
-                own.register_parameter(f"test_{key}", parameter)
-            vars(own)["forward"] = ours.forward
+        network, toy_network = getattr(model, actual(name)), getattr(toy, name)
+        if network is not toy_network:
+            for key, parameter in toy_network.linear.named_parameters():
+                network.register_parameter(f"test_{key}", parameter)
+            vars(network)["forward"] = toy_network.forward
     vars(model)["forward"] = forward_of(model, part.conditional)
     if not noise:
         vars(model)[actual("reparameterize")] = toy.reparameterize
     return model
 
 
-def of_theirs(ask, given):
+def stand_in_answer(ask, questions):
     """What a question gives that is asked with a stand-in, after the student's own model gave nothing to judge.
 
     Raises:
@@ -145,8 +145,8 @@ def of_theirs(ask, given):
     try:
         return ask()
     except Exception as error:
-        own = bytes(given["own_error"]).decode()  # the kind of exception that it raised with their own model
-        if own and names_stand_in(error) and type(error).__name__ != own:
+        own_error = bytes(questions["own_error"]).decode()  # the kind of exception that it raised with their own model
+        if own_error and names_stand_in(error) and type(error).__name__ != own_error:
             raise needs_review(error, "and your own model cannot show whether it is right") from None
         raise NoAnswer(f"{type(error).__name__}: {error}") from None
 
@@ -167,15 +167,15 @@ def names_stand_in(error):
     return kind.startswith(f"{__package__}.") or any(name in str(error) for name in SHOWN)
 
 
-def needs_review(error, own):
+def needs_review(error, reason):
     """The answer that is missing because of a stand-in; `own` says how the student's own model fared."""
     why = f"{type(error).__name__}: {error}"
-    for name, shown in SHOWN.items():
-        why = why.replace(name, shown)
+    for name, words in SHOWN.items():
+        why = why.replace(name, words)
     if isinstance(error, AttributeError) and names_stand_in(error):
         why = f"it has no `{error.name}`"
     return NoAnswer(
-        f"your code does not work with the grader's small test model ({why[:150]}), {own}. This does not count "
+        f"your code does not work with the grader's small test model ({why[:150]}), {reason}. This does not count "
         "against you: it needs manual review",
         ours=True,
     )

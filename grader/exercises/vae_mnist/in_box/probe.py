@@ -1,13 +1,12 @@
 """Asks the student's VAE and CVAE the supervisor's questions, inside the box; records raw arrays and judges nothing.
 
-Each question is a function `(part, student, given) -> {name: array}`: `student` holds the notebook's variables,
-`given` the stage's question arrays. The recorder imports this folder as a package of its own and reads `STAGES`."""
+Each question is a function `(part, student, questions) -> {name: array}`: `student` holds the notebook's variables,
+`questions` the stage's question arrays. The recorder imports this folder as a package of its own and reads `STAGES`."""
 
-from .asking import PARTS, NoAnswer
-from .footing import ask_footing, ask_weights
 from .functions import ask_loss, ask_reparameterize
 from .interface import interface
 from .modules import ask_decoder, ask_decoder_parameters, ask_encoder, ask_encoder_parameters, ask_other_sizes
+from .notebook_objects import PARTS, NoAnswer
 from .sampling import ask_sampling, ask_sampling_alone, ask_sampling_in_own_model
 from .trained import (
     ask_decode,
@@ -21,12 +20,13 @@ from .trained import (
     ask_untrained,
 )
 from .training import ask_training, ask_training_alone, ask_training_in_own_model
+from .training_integrity import ask_training_integrity, ask_weights
 
 __all__ = ["STAGES", "NoAnswer", "interface"]
 
 
 def _bound(function, part):
-    return lambda student, given: function(part, student, given)
+    return lambda student, questions: function(part, student, questions)
 
 
 STAGES = {}
@@ -40,12 +40,12 @@ for _part in PARTS:
             "decoder_parameters": ask_decoder_parameters,
             "reparameterize": ask_reparameterize,
             "training": ask_training,
-            "footing": ask_footing,
+            "footing": ask_training_integrity,
         },
         "ended": {"weights": ask_weights},
         "sampling": {"sampling": ask_sampling},
         "trained": {"state": ask_trained, "history": ask_history, "steps": ask_steps, "device": ask_device}
-        | {"footing": ask_footing, "weights": ask_weights},
+        | {"footing": ask_training_integrity, "weights": ask_weights},
         "quality": {"encode": ask_encode, "samples": ask_samples, "here": ask_here},
         "decode": {"decode": ask_decode},
         "untrained": {"untrained": ask_untrained},

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from .asking import NoAnswer, latent_dim, rebuilt, tensor
 from .interface import ARGUMENTS, actual, as_labels, call, interface
 from .modules import PIXELS, perturbed
-from .own_model import around, of_theirs, own_model, passed_on, toy_of
+from .notebook_objects import NoAnswer, latent_dim, rebuilt, tensor
+from .own_model import around, own_model, passed_on, stand_in_answer, toy_of
 
 SAME = 1e-4  # of two pixels
 MOST_DECODED = 5000  # images in one call of the sampling function
@@ -14,39 +14,39 @@ AWAY = 3.0  # codes that come from images are so far from the prior
 SEED = 11  # of the networks' parameters
 
 
-def ask_sampling(part, student, given):
+def ask_sampling(part, student, questions):
     """The student's sampling function, with a model of their own: what reaches the decoder and what comes back."""
     size = latent_dim(student)
     model = own_model(part, student)
-    codes, labels = given["sample_codes"][:2, :size], given["sample_labels"][:2]
+    codes, labels = questions["sample_codes"][:2, :size], questions["sample_labels"][:2]
     with torch.no_grad():  # lazy layers take their shape
         decoder = getattr(model.eval(), actual("decoder"))
         call(decoder, part.decoder, tensor(np.ascontiguousarray(codes), student), *part.labels(labels, student))
     perturbed(decoder, SEED)  # fresh ones draw the same grey everywhere
-    return _drawn(part, student, given, model, size)
+    return _drawn(part, student, questions, model, size)
 
 
-def ask_sampling_in_own_model(part, student, given):
+def ask_sampling_in_own_model(part, student, questions):
     """The same with toy networks in their model."""
 
     def ask():
-        toy = toy_of(part, student, given, SEED)
-        return _drawn(part, student, given, around(part, student, toy, noise=True), toy.latent_dim)
+        toy = toy_of(part, student, questions, SEED)
+        return _drawn(part, student, questions, around(part, student, toy, noise=True), toy.latent_dim)
 
-    return of_theirs(ask, given)
+    return stand_in_answer(ask, questions)
 
 
-def ask_sampling_alone(part, student, given):
+def ask_sampling_alone(part, student, questions):
     """The same with a toy."""
 
     def ask():
-        toy = toy_of(part, student, given, SEED)
-        return _drawn(part, student, given, toy, toy.latent_dim)
+        toy = toy_of(part, student, questions, SEED)
+        return _drawn(part, student, questions, toy, toy.latent_dim)
 
-    return of_theirs(ask, given)
+    return stand_in_answer(ask, questions)
 
 
-class _Seen:
+class _SamplingRecord:
     """What a model's decoder was given and gave, and how often its encoder was asked."""
 
     def __init__(self, part, model):
@@ -90,8 +90,8 @@ class _Seen:
 
     def _decoded(self, value, args, kwargs):
         order = interface["arguments"].get(self.part.decoder, ARGUMENTS.get(self.part.decoder, ("z",)))
-        taken = {**dict(zip(order, args, strict=False)), **kwargs}
-        z, y = taken.get("z"), taken.get("y")
+        arguments = {**dict(zip(order, args, strict=False)), **kwargs}
+        z, y = arguments.get("z"), arguments.get("y")
         if isinstance(z, torch.Tensor) and isinstance(value, torch.Tensor):
             self.codes.append(z.detach().reshape(len(z), -1))
             self.images.append(value.detach().float())
@@ -107,43 +107,43 @@ def _rows_of(images, decoded):
     return rows if float((decoded[rows] - images).abs().max()) <= SAME else []
 
 
-def _matched(result, count, seen, size):
+def _matched(result, count, watch, size):
     """The codes, decoded images and labels that belong to the drawn images, one row for each; empty where unknown."""
-    codes = [code for code in seen.codes if code.shape[1] == size]
+    codes = [code for code in watch.codes if code.shape[1] == size]
     total = sum(map(len, codes))
     enough = count <= total <= MOST_DECODED
-    if not enough or result.numel() != count * PIXELS or sum(i.numel() for i in seen.images) != total * PIXELS:
+    if not enough or result.numel() != count * PIXELS or sum(i.numel() for i in watch.images) != total * PIXELS:
         return {}
-    decoded = torch.cat([image.reshape(-1, PIXELS) for image in seen.images])
+    decoded = torch.cat([image.reshape(-1, PIXELS) for image in watch.images])
     images = result.reshape(count, -1).float()
     rows = list(range(count)) if total == count else _rows_of(images, decoded)
     if not rows:
         return {}
-    labels = torch.cat(seen.labels) if seen.labels else torch.zeros(0, device=decoded.device).long()
+    labels = torch.cat(watch.labels) if watch.labels else torch.zeros(0, device=decoded.device).long()
     labels = labels[rows] if len(labels) == total else labels
     return {"rows": rows, "codes": torch.cat(codes)[rows], "decoded": decoded[rows], "images": images, "labels": labels}
 
 
-def _drawn(part, student, given, model, size):
+def _drawn(part, student, questions, model, size):
     """What is recorded while the student's function draws from the model.
 
     More images than were asked for may be decoded where those that are returned are always the same ones: then they
     were not chosen by their looks.
     """
-    seen = _Seen(part, model.eval())
-    torch.manual_seed(int(given["draw_seed"]))
-    found, shapes, chosen = [], [], False
-    for count in map(int, given["sample_counts"]):
-        result = seen.drawn(student, model, count, given["sample_labels"])
+    watch = _SamplingRecord(part, model.eval())
+    torch.manual_seed(int(questions["draw_seed"]))
+    matches, shapes, selects = [], [], False
+    for count in map(int, questions["sample_counts"]):
+        result = watch.drawn(student, model, count, questions["sample_labels"])
         shapes.append([*result.shape, 0, 0, 0, 0][:4])
-        matched = _matched(result, count, seen, size)
+        matched = _matched(result, count, watch, size)
         if matched:
-            found.append(matched)
+            matches.append(matched)
         if matched and matched["rows"] != list(range(count)):
-            result = seen.drawn(student, model, count, given["sample_labels"])
-            chosen = chosen or _matched(result, count, seen, size).get("rows") != matched["rows"]
-    found = [] if chosen else found
-    if seen.loose_layers and not found:
+            result = watch.drawn(student, model, count, questions["sample_labels"])
+            selects = selects or _matched(result, count, watch, size).get("rows") != matched["rows"]
+    matches = [] if selects else matches
+    if watch.loose_layers and not matches:
         raise NoAnswer(
             "your code calls layers of the decoder one by one, where the grader cannot see what it decodes. This does "
             "not count against you: it needs manual review",
@@ -156,8 +156,8 @@ def _drawn(part, student, given, model, size):
         "labels": torch.zeros(0, dtype=torch.int64),
     }
     return {
-        **{name: torch.cat([one[name] for one in found]) if found else none for name, none in empty.items()},
+        **{name: torch.cat([match[name] for match in matches]) if matches else none for name, none in empty.items()},
         "shapes": np.array(shapes, dtype=np.int64),
-        "encoder_calls": seen.encoder_calls,
-        "as_images": int(seen.as_images),
+        "encoder_calls": watch.encoder_calls,
+        "as_images": int(watch.as_images),
     }

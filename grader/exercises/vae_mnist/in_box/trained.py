@@ -5,46 +5,47 @@ import torch
 from torch.nn import Module
 from torch.nn.utils.spectral_norm import SpectralNorm
 
-from .asking import NoAnswer, latent_dim, named, tensor
 from .interface import actual
-from .real_steps import counting
+from .notebook_objects import NoAnswer, latent_dim, notebook_object, tensor
+from .step_counter import counting
 
 STATISTICS = (torch.nn.modules.batchnorm._NormBase, torch.nn.utils.parametrizations._SpectralNorm)
 MOST_BUFFERED = 4096  # numbers: a normalisation of one's own has fewer, a table of pictures more
 
 
-def ask_trained(part, student, given):
+def ask_trained(part, student, questions):
     """The trained decoder's parameters and what its normalisations remember; asked before any question about pictures.
 
     What else lies in buffers is no result of training: a few numbers are taken, of more a fresh decoder has its own.
     """
-    model = named(student, part.trained)
+    model = notebook_object(student, part.trained)
     if not isinstance(model, Module):
         raise NoAnswer(f"`{actual(part.trained)}` is not a model")
     decoder = getattr(model, actual("decoder"))
     state = {k: v for k, v in Module.state_dict(decoder).items() if isinstance(v, torch.Tensor)}
-    others = set(state) - {name for name, _ in Module.named_parameters(decoder, remove_duplicate=False)}
+    buffers = set(state) - {name for name, _ in Module.named_parameters(decoder, remove_duplicate=False)}
     for prefix, module in Module.named_modules(decoder):
         if isinstance(module, STATISTICS) or any(
             isinstance(h, SpectralNorm) for h in module._forward_pre_hooks.values()
         ):
-            others -= {f"{prefix}.{name}".lstrip(".") for name, _ in Module.named_buffers(module, recurse=False)}
-    if sum(state[name].numel() for name in others) > MOST_BUFFERED:
-        state = {name: value for name, value in state.items() if name not in others}
+            buffers -= {f"{prefix}.{name}".lstrip(".") for name, _ in Module.named_buffers(module, recurse=False)}
+    if sum(state[name].numel() for name in buffers) > MOST_BUFFERED:
+        state = {name: value for name, value in state.items() if name not in buffers}
     return {"decoder/" + name: value for name, value in state.items()}
 
 
-def ask_history(part, student, given):
+def ask_history(part, student, questions):
     """The loss curve of the notebook's own training."""
     try:
-        return {"history": np.array([float(v) for v in named(student, part.history)][:1000], dtype=np.float32)}
+        values = [float(value) for value in notebook_object(student, part.history)][:1000]
+        return {"history": np.array(values, dtype=np.float32)}
     except (TypeError, ValueError):
         raise NoAnswer(f"`{actual(part.history)}` is not a list of numbers") from None
 
 
-def ask_steps(part, student, given):
+def ask_steps(part, student, questions):
     """How the notebook's own training made its steps: the mean learning rate against the given one, and the lines."""
-    count = counting().of(named(student, part.trained))
+    count = counting().of(notebook_object(student, part.trained))
     if count is None:
         raise NoAnswer(f"no step of an optimizer of `{actual(part.trained)}` was seen")
     steps, rates, lines, genuine, looks, rate = count
@@ -57,9 +58,9 @@ def ask_steps(part, student, given):
     }
 
 
-def ask_device(part, student, given):
+def ask_device(part, student, questions):
     """Where the trained model lives, and whether there was a GPU that it could have lived on."""
-    parameter = next(iter(named(student, part.trained).parameters()))
+    parameter = next(iter(notebook_object(student, part.trained).parameters()))
     return {"cuda": int(parameter.is_cuda), "usable": int(torch.cuda.is_available())}
 
 
@@ -69,23 +70,24 @@ def batches(*arrays):
         yield [array[start : start + 500] for array in arrays]
 
 
-def ask_encode(part, student, given):
+def ask_encode(part, student, questions):
     """The codes of the hidden images, in eval mode, one batch after the other."""
-    encoder = getattr(named(student, part.trained).eval(), actual("encoder"))
+    encoder = getattr(notebook_object(student, part.trained).eval(), actual("encoder"))
     with torch.no_grad():
         pairs = [
-            [head.cpu() for head in part.encode(encoder, x, y, student)] for x, y in batches(given["x"], given["y"])
+            [head.cpu() for head in part.encode(encoder, x, y, student)]
+            for x, y in batches(questions["x"], questions["y"])
         ]
     mus, logvars = zip(*pairs, strict=True)
     return {"mu": torch.cat(mus), "logvar": torch.cat(logvars)}
 
 
-def ask_samples(part, student, given):
+def ask_samples(part, student, questions):
     """New images from the trained model, by the student's sampling function, in a few calls."""
-    model = named(student, part.trained).eval()
-    torch.manual_seed(int(given["draw_seed"]))
-    asked = batches(given["labels"])
-    images = [part.draw(student, model, len(labels), labels).detach().cpu().float() for (labels,) in asked]
+    model = notebook_object(student, part.trained).eval()
+    torch.manual_seed(int(questions["draw_seed"]))
+    label_batches = batches(questions["labels"])
+    images = [part.draw(student, model, len(labels), labels).detach().cpu().float() for (labels,) in label_batches]
     return {"images": torch.cat(images)}
 
 
@@ -97,39 +99,39 @@ def decode(decoder, part, student, codes, labels):
     return {"images": torch.cat(images)}
 
 
-def ask_decode(part, student, given):
+def ask_decode(part, student, questions):
     """Images of given codes by a freshly built decoder that holds the trained numbers and has seen no image."""
-    codes = given["codes"]
+    codes = questions["codes"]
     decoder = part.build(student, part.decoder, codes.shape[1])
     prefix = "decoder/"
-    state = {key[len(prefix) :]: tensor(v, student) for key, v in given.items() if key.startswith(prefix)}
+    state = {key[len(prefix) :]: tensor(v, student) for key, v in questions.items() if key.startswith(prefix)}
     unfit = f"the trained numbers do not fit a freshly built {actual(part.decoder)}"
     try:
-        missing, unknown = Module.load_state_dict(decoder, state, strict=False)
+        absent, unknown = Module.load_state_dict(decoder, state, strict=False)
     except RuntimeError as error:
         raise NoAnswer(f"{unfit}: {error}") from None
     parameters = {name for name, _ in Module.named_parameters(decoder, remove_duplicate=False)}
-    if lost := [*unknown, *(key for key in missing if key in parameters)]:
-        raise NoAnswer(f"{unfit}: {', '.join(lost[:5])}")
-    return decode(decoder, part, student, codes, given["labels"])
+    if misfits := [*unknown, *(key for key in absent if key in parameters)]:
+        raise NoAnswer(f"{unfit}: {', '.join(misfits[:5])}")
+    return decode(decoder, part, student, codes, questions["labels"])
 
 
-def ask_here(part, student, given):
+def ask_here(part, student, questions):
     """Reconstructions by the trained model itself, codes slightly moved: used only where `ask_decode` cannot be."""
-    model, size = named(student, part.trained), latent_dim(student)
-    mu = ask_encode(part, student, given)["mu"]
-    if mu.shape != (len(given["x"]), size):
-        raise NoAnswer(f"expected codes of shape {(len(given['x']), size)}, got {tuple(mu.shape)}")
-    codes = mu.numpy() + given["noise"][:, :size]
-    return decode(getattr(model, actual("decoder")), part, student, codes, given["y"])
+    model, size = notebook_object(student, part.trained), latent_dim(student)
+    mu = ask_encode(part, student, questions)["mu"]
+    if mu.shape != (len(questions["x"]), size):
+        raise NoAnswer(f"expected codes of shape {(len(questions['x']), size)}, got {tuple(mu.shape)}")
+    codes = mu.numpy() + questions["noise"][:, :size]
+    return decode(getattr(model, actual("decoder")), part, student, codes, questions["y"])
 
 
-def ask_untrained(part, student, given):
+def ask_untrained(part, student, questions):
     """Reconstructions, and images of codes from the prior, by a model with which no step was made."""
     model = part.build(student, part.model, latent_dim(student)).eval()
     encoder, decoder = getattr(model, actual("encoder")), getattr(model, actual("decoder"))
     with torch.no_grad():
-        mu, _ = part.encode(encoder, given["x"], given["y"], student)
-        x_hat = part.decode(decoder, mu.float(), given["y"], student)
-        drawn = part.decode(decoder, given["codes"][:, : mu.shape[1]], given["labels"], student)
-    return {"reconstructions": x_hat, "drawn": drawn}
+        mu, _ = part.encode(encoder, questions["x"], questions["y"], student)
+        x_hat = part.decode(decoder, mu.float(), questions["y"], student)
+        images = part.decode(decoder, questions["codes"][:, : mu.shape[1]], questions["labels"], student)
+    return {"reconstructions": x_hat, "drawn": images}

@@ -5,10 +5,10 @@ import contextlib
 import numpy as np
 import torch
 
-from .asking import NoAnswer, named, normal, rebuilt, tensor
 from .interface import ARGUMENTS, actual, as_labels, as_notebook, call, in_our_order, interface
-from .own_model import around, of_theirs, own_model, passed_on, rebound, toy_of
-from .real_steps import MOST_LINES, counting, line_of_the_notebook
+from .notebook_objects import NoAnswer, normal, notebook_object, rebuilt, tensor
+from .own_model import around, own_model, passed_on, rebound, stand_in_answer, toy_of
+from .step_counter import MOST_LINES, counting, line_of_the_notebook
 
 DIRECTIONS = 8  # random ones on which parameters and gradients are projected
 MOST_NUMBERS = 100_000  # of a model that are projected, spread over all of it
@@ -72,9 +72,9 @@ class Projection:
         """Of the parameter of that index."""
         return self.directions[index] @ self._some(values).float()
 
-    def all(self, several):
+    def all(self, groups):
         """Of values for every parameter; of None, zeros."""
-        ones = [self.one(index, values).cpu() for index, values in enumerate(several) if values is not None]
+        ones = [self.one(index, values).cpu() for index, values in enumerate(groups) if values is not None]
         return sum(ones, torch.zeros(DIRECTIONS))
 
 
@@ -104,18 +104,18 @@ class Watch:
         original = getattr(model, name)
 
         def tapped(*args, **kwargs):
-            given = {**dict(zip(_order("reparameterize"), args, strict=False)), **kwargs}
+            arguments = {**dict(zip(_order("reparameterize"), args, strict=False)), **kwargs}
             if self.passes:
-                self.passes[-1].setdefault("drawn", []).append(self._are_heads(given))
-            copies = {key: self._copied(f"path_{key}", value) for key, value in given.items()}
+                self.passes[-1].setdefault("drawn", []).append(self._are_heads(arguments))
+            copies = {key: self._copied(f"path_{key}", value) for key, value in arguments.items()}
             return passed_on(original, list(copies.values())[: len(args)], {key: copies[key] for key in kwargs})
 
         vars(model)[name] = tapped
 
-    def _are_heads(self, given):
+    def _are_heads(self, arguments):
         """Whether the reparameterization is given what the encoder gave."""
         heads = self.passes[-1]
-        return all(key in heads and _same(given.get(key), heads[key]) for key in ("mu", "logvar"))
+        return all(key in heads and _same(arguments.get(key), heads[key]) for key in ("mu", "logvar"))
 
     def _copied(self, key, value):
         if not isinstance(value, torch.Tensor) or not value.requires_grad or not self.passes:
@@ -128,9 +128,9 @@ class Watch:
         self.passes = [*self.passes[1 - MOST_PASSES :], {"decoded": []}]
         if not isinstance(value, tuple | list) or len(value) != 2:
             return value
-        taken = {**dict(zip(_order(self.part.encoder), args, strict=False)), **kwargs}
-        self.passes[-1]["rows"] = self.loader.rows_of(taken.get("x"))
-        self._note_labels("encoder_labels", taken)
+        arguments = {**dict(zip(_order(self.part.encoder), args, strict=False)), **kwargs}
+        self.passes[-1]["rows"] = self.loader.rows_of(arguments.get("x"))
+        self._note_labels("encoder_labels", arguments)
         # copies, so that a head that is made of the other one has a gradient of its own
         value = rebuilt(value, [head * 1.0 if isinstance(head, torch.Tensor) else head for head in value])
         for key, head in zip(("mu", "logvar"), in_our_order(self.part.encoder, value), strict=True):
@@ -140,91 +140,97 @@ class Watch:
     def _decoded(self, value, args, kwargs):
         if not self.passes:
             self.passes.append({"decoded": []})
-        taken = {**dict(zip(_order(self.part.decoder), args, strict=False)), **kwargs}
-        made = {"is_mu": "mu" in self.passes[-1] and _same(taken.get("z"), self.passes[-1]["mu"])}
-        _keep("x_hat", value, made)
-        self.passes[-1]["decoded"].append(made)
-        self._note_labels("labels", taken)
+        arguments = {**dict(zip(_order(self.part.decoder), args, strict=False)), **kwargs}
+        decoded = {"is_mu": "mu" in self.passes[-1] and _same(arguments.get("z"), self.passes[-1]["mu"])}
+        _keep("x_hat", value, decoded)
+        self.passes[-1]["decoded"].append(decoded)
+        self._note_labels("labels", arguments)
         return value
 
-    def _note_labels(self, key, taken):
-        if self.part.conditional and isinstance(taken.get("y"), torch.Tensor):
-            self.passes[-1][key] = as_labels(taken["y"]).detach().cpu()
+    def _note_labels(self, key, arguments):
+        if self.part.conditional and isinstance(arguments.get("y"), torch.Tensor):
+            self.passes[-1][key] = as_labels(arguments["y"]).detach().cpu()
 
     def forget_trained(self):
         """Passes whose gradients have been cleared take no part in the next step."""
-        self.passes = [one for one in self.passes if not _trained(one)]
+        self.passes = [record for record in self.passes if not _trained(record)]
 
     def trained(self):
         """All passes through which gradients came, as one; an empty one where there is none."""
-        passes = [one for one in self.passes if _trained(one)]
+        passes = [record for record in self.passes if _trained(record)]
         if not passes:
             return {}
         for other in self.passes:  # the same images once more, for their KL term alone
-            if not _trained(other) and (owner := next((one for one in passes if _same_heads(one, other)), None)):
+            if not _trained(other) and (
+                owner := next((record for record in passes if _same_heads(record, other)), None)
+            ):
                 for key in ("grad_mu", "grad_logvar"):
                     if key in other:
                         owner[key] = owner[key] + other[key] if key in owner else other[key]
         most = MOST_BATCHES * self.loader.batch_size
-        if len(passes) > 1 and sum(len(one["mu"]) for one in passes if "mu" in one) > most:
+        if len(passes) > 1 and sum(len(record["mu"]) for record in passes if "mu" in record) > most:
             passes = passes[-1:]
         return _joined(passes)
 
 
-def _trained(one):
-    return any("grad_x_hat" in made for made in one["decoded"])
+def _trained(record):
+    return any("grad_x_hat" in images for images in record["decoded"])
 
 
 def _same(value, other):
     return isinstance(value, torch.Tensor) and value.shape == other.shape and torch.equal(value.detach(), other)
 
 
-def _same_heads(one, other):
-    return all(key in one and _same(other.get(key), one[key]) for key in ("mu", "logvar"))
+def _same_heads(record, other):
+    return all(key in record and _same(other.get(key), record[key]) for key in ("mu", "logvar"))
 
 
 def _joined(passes):
     """One pass of the rows of several; images that were decoded several times from one code stand there as often."""
     joined, decoded = {}, []
-    for one in passes:
-        rows = one.get("rows")
-        for made in one["decoded"]:
-            if "grad_x_hat" in made:
-                decoded.append({**made, "rows": rows if rows is not None and len(rows) == len(made["x_hat"]) else None})
+    for record in passes:
+        rows = record.get("rows")
+        for images in record["decoded"]:
+            if "grad_x_hat" in images:
+                decoded.append(
+                    {**images, "rows": rows if rows is not None and len(rows) == len(images["x_hat"]) else None}
+                )
     for key in ("x_hat", "grad_x_hat"):
-        joined[key] = _cat([made[key] for made in decoded])
-    joined["rows"] = _cat([made["rows"] for made in decoded])
-    heads = [{name: torch.zeros_like(one["mu"]) for name in GRADIENTS} | one for one in passes if _whole(one)]
+        joined[key] = _cat([images[key] for images in decoded])
+    joined["rows"] = _cat([images["rows"] for images in decoded])
+    heads = [
+        {name: torch.zeros_like(record["mu"]) for name in GRADIENTS} | record for record in passes if _whole(record)
+    ]
     if len(heads) == len(passes):
         for key in ("mu", "logvar", *GRADIENTS):
-            joined[key] = _cat([one[key] for one in heads])
-        joined["head_rows"] = _cat([one.get("rows") for one in heads])
-        joined["tapped"] = all("path_mu" in one and "path_logvar" in one for one in passes)
+            joined[key] = _cat([record[key] for record in heads])
+        joined["head_rows"] = _cat([record.get("rows") for record in heads])
+        joined["tapped"] = all("path_mu" in record and "path_logvar" in record for record in passes)
     for key in ("labels", "encoder_labels"):
-        joined[key] = _cat([one.get(key) for one in passes])
-    joined["way"] = max(_way(one) for one in passes)
+        joined[key] = _cat([record.get(key) for record in passes])
+    joined["way"] = max(_way(record) for record in passes)
     return {key: value for key, value in joined.items() if value is not None}
 
 
-def _whole(one):
-    return {"mu", "logvar"} <= one.keys() and one["mu"].ndim == 2 and one["mu"].shape == one["logvar"].shape
+def _whole(record):
+    return {"mu", "logvar"} <= record.keys() and record["mu"].ndim == 2 and record["mu"].shape == record["logvar"].shape
 
 
-def _cat(several):
+def _cat(tensors):
     """The tensors one below the other; None where one is missing or has another shape."""
-    if any(one is None or one.shape[1:] != several[0].shape[1:] for one in several):
+    if any(tensor is None or tensor.shape[1:] != tensors[0].shape[1:] for tensor in tensors):
         return None
-    return torch.cat(several)
+    return torch.cat(tensors)
 
 
-def _way(one):
+def _way(record):
     """How the images of a trained pass came from mu and logvar: see `WAYS` of `checks/steps.py`."""
-    if any(not are_heads for are_heads in one.get("drawn", ())):
+    if any(not are_heads for are_heads in record.get("drawn", ())):
         return 2
-    if not one.get("drawn") and all(made["is_mu"] for made in one["decoded"] if "grad_x_hat" in made):
+    if not record.get("drawn") and all(images["is_mu"] for images in record["decoded"] if "grad_x_hat" in images):
         return 1
-    back = ("path_mu", "path_logvar") if one.get("drawn") else ("grad_mu", "grad_logvar")
-    return 0 if any(key in one and bool(one[key].any()) for key in back) else 3
+    back = ("path_mu", "path_logvar") if record.get("drawn") else ("grad_mu", "grad_logvar")
+    return 0 if any(key in record and bool(record[key].any()) for key in back) else 3
 
 
 def _order(name):
@@ -253,17 +259,17 @@ class Recorder(torch.optim.Adam):
         self.model, self.loader, self.watch, self.limit = model, loader, watch, limit
         self.watched = [p for group in self.param_groups for p in group["params"]]
         self.projection = Projection(self.watched, seed)
-        self.came = torch.zeros(DIRECTIONS)
+        self.gradient_sum = torch.zeros(DIRECTIONS)
         for index, parameter in enumerate(self.watched):
             if parameter.requires_grad:
                 parameter.register_hook(lambda gradient, index=index: self._came(index, gradient))
         names = ("before", "after", "used", "came", "rates", "batch", "rows", "modes", "losses")
         self.rows = {name: [] for name in names}
         self.labels = {name: [] for name in ("labels", "encoder_labels")}
-        self.kept, self.passes, self.lines = [], [], set()
+        self.recorded, self.passes, self.lines = [], [], set()
 
     def _came(self, index, gradient):
-        self.came = self.came + self.projection.one(index, gradient).cpu()
+        self.gradient_sum = self.gradient_sum + self.projection.one(index, gradient).cpu()
 
     def _padded(self, rows):
         """The rows' numbers in an array of the same width for every step, -1 behind them or where they are unknown."""
@@ -275,7 +281,7 @@ class Recorder(torch.optim.Adam):
     def zero_grad(self, set_to_none=True):
         """What came before takes no part in the next step."""
         super().zero_grad(set_to_none)
-        self.came = torch.zeros(DIRECTIONS)
+        self.gradient_sum = torch.zeros(DIRECTIONS)
         self.watch.forget_trained()
 
     def state_now(self):
@@ -292,39 +298,39 @@ class Recorder(torch.optim.Adam):
         if number >= self.limit:
             super().step()
             return loss
-        passed = self.watch.trained()
-        rows = passed.get("head_rows")
-        found = {
+        record = self.watch.trained()
+        rows = record.get("head_rows")
+        values = {
             "before": self.state_now(),
             "used": self.projection.all([p.grad for p in self.watched]),
-            "came": self.came,
+            "came": self.gradient_sum,
             "rates": self.param_groups[0]["lr"],
             "batch": self.loader.current if rows is None else int(rows[-1]) // self.loader.batch_size,
             "rows": self._padded(rows),
             "modes": self.model.training,
-            "losses": self._losses(passed),
+            "losses": self._losses(record),
         }
         super().step()
-        found["after"] = self.state_now()
-        for name, value in found.items():
+        values["after"] = self.state_now()
+        for name, value in values.items():
             self.rows[name].append(value)
         for name, labels in self.labels.items():
-            labels.append(passed.get(name, torch.zeros(0, dtype=torch.int64)))
+            labels.append(record.get(name, torch.zeros(0, dtype=torch.int64)))
         if number % KEPT == 0 or number < 2:
-            self.kept.append(number)
-            self.passes.append(passed)
-        self.came = torch.zeros(DIRECTIONS)
+            self.recorded.append(number)
+            self.passes.append(record)
+        self.gradient_sum = torch.zeros(DIRECTIONS)
         self.watch.passes = []
         return loss
 
-    def _losses(self, passed):
+    def _losses(self, record):
         """What the losses would have been that a right loop may use, the given one and the exercise's two, each with
         and without its KL term."""
-        known = {"x_hat", "mu", "logvar"} <= passed.keys()
-        if not known or ("rows" not in passed and self.loader.current < 0):
+        is_whole = {"x_hat", "mu", "logvar"} <= record.keys()
+        if not is_whole or ("rows" not in record and self.loader.current < 0):
             return [float("nan")] * LOSSES
-        x = self.loader.images[passed["rows"]] if "rows" in passed else self.loader.batches[self.loader.current][0]
-        x_hat, mu, logvar = (passed[name].float() for name in ("x_hat", "mu", "logvar"))  # mixed precision has halves
+        x = self.loader.images[record["rows"]] if "rows" in record else self.loader.batches[self.loader.current][0]
+        x_hat, mu, logvar = (record[name].float() for name in ("x_hat", "mu", "logvar"))  # mixed precision has halves
         if x_hat.numel() != x.numel() or len(x) % len(mu) or not bool(torch.isfinite(x_hat).all()):
             return [float("nan")] * LOSSES
         x_hat, count = x_hat.reshape(x.shape), len(x)
@@ -352,14 +358,14 @@ def our_loss(x_hat, x, mu, logvar, *args, **kwargs):
     return reconstruction + kl, reconstruction, kl
 
 
-def ask_training(part, student, given):
+def ask_training(part, student, questions):
     """The student's loop with their model, a loss of ours, a recording optimizer and a few batches.
 
     A loop may want of the loss what only the student's own gives: where it stops with ours, theirs is tried.
     """
 
     def recorded(*own_loss):
-        return _recorded(part, student, given, own_model(part, student), *own_loss)
+        return _recorded(part, student, questions, own_model(part, student), *own_loss)
 
     try:
         return recorded()
@@ -369,44 +375,46 @@ def ask_training(part, student, given):
         raise
 
 
-def ask_training_in_own_model(part, student, given):
+def ask_training_in_own_model(part, student, questions):
     """The same with toy networks in their model."""
 
     def ask():
-        model = around(part, student, toy_of(part, student, given, SEED), noise=False)
-        return _recorded(part, student, given, model)
+        model = around(part, student, toy_of(part, student, questions, SEED), noise=False)
+        return _recorded(part, student, questions, model)
 
-    return of_theirs(ask, given)
+    return stand_in_answer(ask, questions)
 
 
-def ask_training_alone(part, student, given):
+def ask_training_alone(part, student, questions):
     """The same with a toy."""
-    return of_theirs(lambda: _recorded(part, student, given, toy_of(part, student, given, SEED)), given)
+    return stand_in_answer(
+        lambda: _recorded(part, student, questions, toy_of(part, student, questions, SEED)), questions
+    )
 
 
-def _recorded(part, student, given, model, own_loss=False):
+def _recorded(part, student, questions, model, own_loss=False):
     """What is recorded of a run of the loop, with our loss or the student's own."""
     counting()  # of the notebook's own training, which comes next
-    train = named(student, part.train)
-    data = tensor(given["train_x"], student), tensor(given["train_y"], student)
-    epochs, seed = int(given["train_epochs"]), int(given["draw_seed"])
+    train = notebook_object(student, part.train)
+    data = tensor(questions["train_x"], student), tensor(questions["train_y"], student)
+    epochs, seed = int(questions["train_epochs"]), int(questions["draw_seed"])
     our_loss.__qualname__ = actual("vae_loss")  # as errors call it
-    ours = {} if own_loss else {actual("vae_loss"): as_notebook(our_loss, "vae_loss")}
+    loss_names = {} if own_loss else {actual("vae_loss"): as_notebook(our_loss, "vae_loss")}
     torch.manual_seed(seed)
-    loader = Loader(*data, int(given["train_batch"]))
-    _take_shape(part, student, model, given)
+    loader = Loader(*data, int(questions["train_batch"]))
+    _take_shape(part, student, model, questions)
     if not any(True for _ in model.parameters()):
         raise NoAnswer(f"{actual(part.model)} has no parameters, so there is nothing to train")
     optimizer = Recorder(model, loader, Watch(part, model, loader), seed, 2 * epochs * len(loader))
     start = optimizer.state_now()
-    with rebound(getattr(train, "__globals__", student), ours):
+    with rebound(getattr(train, "__globals__", student), loss_names):
         history = call(train, part.train, model.train(), loader, optimizer, epochs)
     return _answer(start, loader, optimizer, history)
 
 
-def _take_shape(part, student, model, given):
+def _take_shape(part, student, model, questions):
     """Lazy layers take their shape."""
-    images, labels = tensor(given["train_x"][:2], student), part.labels(given["train_y"][:2], student)
+    images, labels = tensor(questions["train_x"][:2], student), part.labels(questions["train_y"][:2], student)
     with torch.no_grad():
         call(model.eval(), part.model, images, *labels)
 
@@ -430,25 +438,25 @@ def _answer(start, loader, optimizer, history):
     answer["lines"] = np.array(sorted(optimizer.lines)[:MOST_LINES], dtype=np.int64)
     answer |= {"start": start, "end": optimizer.state_now(), "batches_served": loader.served}
     answer["history"] = reported[:1000]
-    return answer | _passes(optimizer.kept, optimizer.passes)
+    return answer | _passes(optimizer.recorded, optimizer.passes)
 
 
-def _passes(kept, passes):
+def _passes(steps, passes):
     """Rows of the recorded passes, one below the other; `pass_rows` and `pass_images` say how many rows of heads and of
     images each has, none where they are unknown."""
     heads, images = ("mu", "logvar", *GRADIENTS), ("x_hat", "grad_x_hat")
-    answer = {"kept": np.array(kept, dtype=np.int64)}
+    answer = {"kept": np.array(steps, dtype=np.int64)}
     counts = {"pass_rows": [], "pass_images": []}
-    found = {name: [] for name in (*heads, *images)}
-    for one in passes:
-        known = set(found) <= one.keys()
-        counts["pass_rows"].append(len(one["mu"]) if known else 0)
-        counts["pass_images"].append(len(one["x_hat"]) if known else 0)
-        for name in found if known else ():
-            found[name].append(one[name].reshape(len(one[name]), -1).cpu())
+    rows = {name: [] for name in (*heads, *images)}
+    for record in passes:
+        is_whole = set(rows) <= record.keys()
+        counts["pass_rows"].append(len(record["mu"]) if is_whole else 0)
+        counts["pass_images"].append(len(record["x_hat"]) if is_whole else 0)
+        for name in rows if is_whole else ():
+            rows[name].append(record[name].reshape(len(record[name]), -1).cpu())
     answer |= {name: np.array(values, dtype=np.int64) for name, values in counts.items()}
     for name, default in (("tapped", False), ("way", 0)):
-        answer[name] = np.array([one.get(name, default) for one in passes], dtype=np.int64)
-    for name, values in found.items():
+        answer[name] = np.array([record.get(name, default) for record in passes], dtype=np.int64)
+    for name, values in rows.items():
         answer[f"pass_{name}"] = torch.cat(values) if values else torch.zeros(0, 1)
     return answer

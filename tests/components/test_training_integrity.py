@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from grader.exercises.vae_mnist.checks import real
-from grader.exercises.vae_mnist.footing import NAMES, changed
-from grader.exercises.vae_mnist.in_box.footing import OPTIMIZERS, ask_footing, data_sums, is_genuine
-from grader.exercises.vae_mnist.in_box.sums import SUMS, sums
+from grader.exercises.vae_mnist.checks import real_digits
+from grader.exercises.vae_mnist.in_box.checksums import SUMS, sums
+from grader.exercises.vae_mnist.in_box.training_integrity import (
+    OPTIMIZERS,
+    ask_training_integrity,
+    data_sums,
+    is_genuine,
+)
+from grader.exercises.vae_mnist.training_integrity import NAMES, integrity_reasons
 from grader.records import Address, Array, Evidence
 
 
@@ -23,31 +28,31 @@ class Loader:
 @pytest.fixture(scope="module")
 def student() -> dict[str, Any]:
     """The names that the given cells bind to data."""
-    data = real.mnist()
-    both = (data.train_images, data.test_images)
-    train, test = (torch.from_numpy(images.copy()).unsqueeze(1).float().div(255) for images in both)
-    labels, others = (torch.from_numpy(y.astype(np.int64)) for y in (data.train_labels, data.test_labels))
-    names = {"train_images": train, "train_labels": labels, "test_images": test, "test_labels": others}
+    data = real_digits.mnist()
+    image_arrays = (data.train_images, data.test_images)
+    train, test = (torch.from_numpy(images.copy()).unsqueeze(1).float().div(255) for images in image_arrays)
+    labels, test_labels = (torch.from_numpy(y.astype(np.int64)) for y in (data.train_labels, data.test_labels))
+    names = {"train_images": train, "train_labels": labels, "test_images": test, "test_labels": test_labels}
     return {**names, "train_batches": Loader(train, labels)}
 
 
-def told(part: str = "vae", **arrays: Array) -> list[str]:
+def reasons(part: str = "vae", **arrays: Array) -> list[str]:
     """What is told where the box gave these arrays, by `kind__question__array`."""
     named = {}
     for name, array in arrays.items():
-        kind, question, own = name.split("__")
-        named[Address.of(kind, part, question).array(own)] = array
-    return list(changed(Evidence({}, named), part))
+        kind, question, array_name = name.split("__")
+        named[Address.of(kind, part, question).array(array_name)] = array
+    return list(integrity_reasons(Evidence({}, named), part))
 
 
 def of_data(names: dict[str, Any]) -> list[str]:
-    return told(components__footing__data=data_sums(names))
+    return reasons(components__footing__data=data_sums(names))
 
 
 def test_what_the_given_cells_load_is_what_is_expected(student: dict[str, Any]) -> None:
     assert of_data(student) == []
     assert of_data({}) == []
-    assert told() == []
+    assert reasons() == []
 
 
 @pytest.mark.parametrize(
@@ -75,17 +80,17 @@ def test_a_loader_that_serves_something_else_is_told_by_itself(student: dict[str
 def test_data_that_are_another_only_while_it_trains_are_told(student: dict[str, Any]) -> None:
     right, wrong = data_sums(student), data_sums({**student, "train_images": student["train_images"].flip(0)})
     looks = np.stack([right, wrong, right])
-    (sentence,) = told(components__footing__data=right, trained__steps__data=looks, trained__footing__data=right)
+    (sentence,) = reasons(components__footing__data=right, trained__steps__data=looks, trained__footing__data=right)
     assert sentence.endswith("while the VAE was trained")
 
 
 @pytest.mark.parametrize("array", [np.zeros(0), np.ones(7), np.zeros((3, len(NAMES), SUMS))])
 def test_answers_of_another_size_or_of_nothing_are_not_compared(array: Array) -> None:
-    assert told(components__footing__data=array) == []
+    assert reasons(components__footing__data=array) == []
 
 
 def test_pytorchs_own_optimizers_are_genuine() -> None:
-    assert ask_footing(None, {}, {})["genuine"].tolist() == [1] * len(OPTIMIZERS)
+    assert ask_training_integrity(None, {}, {})["genuine"].tolist() == [1] * len(OPTIMIZERS)
 
 
 class Faster(torch.optim.Adam):
@@ -96,7 +101,7 @@ class Faster(torch.optim.Adam):
 def test_other_optimizers_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_genuine(Faster)
     monkeypatch.setattr(torch.optim, "Adam", torch.optim.SGD)
-    assert ask_footing(None, {}, {})["genuine"].tolist()[0] == 0
+    assert ask_training_integrity(None, {}, {})["genuine"].tolist()[0] == 0
 
 
 @pytest.mark.parametrize("step", [torch.optim.SGD.step, lambda self, closure=None: None])
@@ -107,7 +112,7 @@ def test_a_step_that_is_another_is_seen(monkeypatch: pytest.MonkeyPatch, step: A
 
 @pytest.mark.parametrize("where", ["components__footing__genuine", "trained__steps__genuine"])
 def test_an_optimizer_that_is_not_pytorchs_is_told(where: str) -> None:
-    (sentence,) = told("cvae", **{where: np.array([1, 0])})
+    (sentence,) = reasons("cvae", **{where: np.array([1, 0])})
     assert sentence.startswith("cvae: an optimizer was not PyTorch's own any more")
 
 
@@ -115,12 +120,12 @@ WEIGHTS = np.array([[3.0, 40.0], [-1.0, 5.0]], dtype=np.float32)
 
 
 @pytest.mark.parametrize(
-    ("asked", "count"),
+    ("weights", "count"),
     [(WEIGHTS, 0), (WEIGHTS * 1.001, 0), (WEIGHTS * 1.1, 1), (WEIGHTS[:1], 1), (np.zeros((2, 2), dtype=np.float32), 1)],
 )
-def test_a_model_with_other_weights_than_its_training_left_is_told(asked: Array, count: int) -> None:
-    assert len(told(ended__weights__sums=WEIGHTS, trained__weights__sums=asked)) == count
-    assert told(trained__weights__sums=asked) == []
+def test_a_model_with_other_weights_than_its_training_left_is_told(weights: Array, count: int) -> None:
+    assert len(reasons(ended__weights__sums=WEIGHTS, trained__weights__sums=weights)) == count
+    assert reasons(trained__weights__sums=weights) == []
 
 
 def test_sums_depend_on_order_and_value() -> None:

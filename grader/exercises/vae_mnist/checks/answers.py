@@ -17,10 +17,10 @@ def answer(evidence: Evidence, source: Address, *names: str) -> list[Array]:
     Raises:
         NotAnswered: where the box gave none, with the reason.
     """
-    found = [evidence.answers.get(source.array(name)) for name in names]
-    if any(array is None for array in found):
+    arrays = [evidence.answers.get(source.array(name)) for name in names]
+    if any(array is None for array in arrays):
         raise NotAnswered(evidence.fault(source, *names))
-    return [array for array in found if array is not None]
+    return [array for array in arrays if array is not None]
 
 
 def number(evidence: Evidence, source: Address, name: str) -> int:
@@ -36,10 +36,10 @@ def give_up(message: str) -> NoReturn:
     raise NotAnswered(Fault(Blame.STUDENT, message))
 
 
-def expect_shape(array: Array, shape: tuple[int, ...], what: str) -> Array:
+def expect_shape(array: Array, shape: tuple[int, ...], name: str) -> Array:
     """The array, if it has the shape or can be reshaped to it without mixing rows; else the check ends."""
     if array.size != np.prod(shape) or (array.ndim > 1 and array.shape[0] != shape[0]):
-        give_up(f"expected {what} of shape {shape}, got {array.shape}")
+        give_up(f"expected {name} of shape {shape}, got {array.shape}")
     return array.reshape(shape)
 
 

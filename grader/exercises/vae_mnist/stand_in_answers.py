@@ -15,7 +15,7 @@ from grader.exercise import Questions
 from grader.exercises.vae_mnist.questions import PARTS
 from grader.records import Address, Array, Blame, Evidence, Stage
 
-HOW = ("in_own_model", "alone")  # in the order in which they count
+STAND_INS = ("in_own_model", "alone")  # in the order in which they count
 CUT_OFF = 3  # the way of a pass from whose images no gradient came back to the encoder
 RANGE = 1e-4  # by which a pixel may leave [0, 1]
 ENDLESS = ("did not finish", "ended the whole Python process")  # what faults say of code that is not asked once more
@@ -23,23 +23,23 @@ ENDLESS = ("did not finish", "ended the whole Python process")  # what faults sa
 
 def _learns(evidence: Evidence, source: Address) -> bool:
     """Whether gradients came, through both networks, and were numbers: else the model may be what is wrong."""
-    came, rows, way = (evidence.answers.get(source.array(name)) for name in ("came", "pass_rows", "way"))
-    if came is None or rows is None or way is None or not rows.any() or (way == CUT_OFF).all():
+    gradients, rows, way = (evidence.answers.get(source.array(name)) for name in ("came", "pass_rows", "way"))
+    if gradients is None or rows is None or way is None or not rows.any() or (way == CUT_OFF).all():
         return False
-    return bool(np.abs(came).max(initial=0) > 0)
+    return bool(np.abs(gradients).max(initial=0) > 0)
 
 
 def _draws(evidence: Evidence, source: Address) -> bool:
     """Whether the decoder gave images, one for each code: what is wrong with it is no mistake of the sampling code."""
     decoded, as_images = (evidence.answers.get(source.array(name)) for name in ("decoded", "as_images"))
-    wanted = evidence.questions[Stage.of("sampling", source.stage.part).array("sample_counts")]
-    if decoded is None or as_images is None or len(decoded) != wanted.sum() or not as_images.all():
+    counts = evidence.questions[Stage.of("sampling", source.stage.part).array("sample_counts")]
+    if decoded is None or as_images is None or len(decoded) != counts.sum() or not as_images.all():
         return False
     return bool((decoded >= -RANGE).all() and (decoded <= 1 + RANGE).all())
 
 
 @dataclass(frozen=True)
-class Asked:
+class StandInQuestion:
     """What is asked with the student's own model and, where that shows nothing, with a stand-in."""
 
     name: str
@@ -47,59 +47,61 @@ class Asked:
     mark: str  # an array that every answer has
     shows: Callable[[Evidence, Address], bool]  # whether an answer shows whether the code is right
 
-    def own(self, part: str) -> Address:
+    def with_own_model(self, part: str) -> Address:
         """The answer with their own model."""
         return Address.of(self.stage, part, self.name)
 
-    def others(self, part: str) -> tuple[Address, ...]:
+    def with_stand_ins(self, part: str) -> tuple[Address, ...]:
         """The answers with stand-ins."""
-        return tuple(Address.of(f"{self.name}_by_toys", part, how) for how in HOW)
+        return tuple(Address.of(f"{self.name}_by_toys", part, how) for how in STAND_INS)
 
-    def judged(self, evidence: Evidence, part: str) -> Address:
+    def decisive(self, evidence: Evidence, part: str) -> Address:
         """The answer that counts, or whose fault does."""
-        own, others = self.own(part), self.others(part)
-        every = (own, *others)
-        for source in every:
+        own_source, stand_in_sources = self.with_own_model(part), self.with_stand_ins(part)
+        sources = (own_source, *stand_in_sources)
+        for source in sources:
             if self.shows(evidence, source):
                 return source
-        for source in every:
+        for source in sources:
             if source.array(self.mark) in evidence.answers:
                 return source
-        kind = _kind(evidence.fault(own).message)
-        raised = [evidence.fault(source) for source in others]
-        if any(fault.blame is Blame.STUDENT and _kind(fault.message) == kind for fault in raised):
-            return own
+        kind = _kind(evidence.fault(own_source).message)
+        faults = [evidence.fault(source) for source in stand_in_sources]
+        if any(fault.blame is Blame.STUDENT and _kind(fault.message) == kind for fault in faults):
+            return own_source
         # what only a stand-in stops, while their own model is broken otherwise, is for a person to decide
-        return next((s for s, fault in zip(others, raised, strict=True) if fault.blame is Blame.OURS), own)
+        return next(
+            (s for s, fault in zip(stand_in_sources, faults, strict=True) if fault.blame is Blame.OURS), own_source
+        )
 
-    def due(self, evidence: Evidence, part: str) -> bool:
+    def needs_stand_in(self, evidence: Evidence, part: str) -> bool:
         """Whether a stand-in may show what their own model does not."""
-        own = self.own(part)
-        if self.shows(evidence, own):
+        own_source = self.with_own_model(part)
+        if self.shows(evidence, own_source):
             return False
-        fault = evidence.faults.get(own)
+        fault = evidence.faults.get(own_source)
         return fault is None or (fault.blame is Blame.STUDENT and not any(text in fault.message for text in ENDLESS))
 
 
-TRAINING = Asked("training", "components", "batch", _learns)
-SAMPLING = Asked("sampling", "sampling", "shapes", _draws)
+TRAINING = StandInQuestion("training", "components", "batch", _learns)
+SAMPLING = StandInQuestion("sampling", "sampling", "shapes", _draws)
 
 
 def questions(evidence: Evidence, stand_in: bytes) -> Questions:
     """What the throwaway box is asked; `stand_in` is the source of the toys."""
-    asked: Questions = {}
+    stages: Questions = {}
     for part in PARTS:
-        for one in (TRAINING, SAMPLING):
-            given: dict[str, Array] = Stage.of(one.stage, part).arrays(evidence.questions)
-            if not given or not one.due(evidence, part):
+        for question in (TRAINING, SAMPLING):
+            arrays: dict[str, Array] = Stage.of(question.stage, part).arrays(evidence.questions)
+            if not arrays or not question.needs_stand_in(evidence, part):
                 continue
-            fault = evidence.faults.get(one.own(part))
+            fault = evidence.faults.get(question.with_own_model(part))
             kind = "" if fault is None else _kind(fault.message)
-            told = {"stand_in": stand_in, "own_error": kind.encode()}
-            asked[Stage.of(f"{one.name}_by_toys", part)] = given | {
-                name: np.frombuffer(text, dtype=np.uint8).copy() for name, text in told.items()
+            texts = {"stand_in": stand_in, "own_error": kind.encode()}
+            stages[Stage.of(f"{question.name}_by_toys", part)] = arrays | {
+                name: np.frombuffer(text, dtype=np.uint8).copy() for name, text in texts.items()
             }
-    return asked
+    return stages
 
 
 def _kind(message: str) -> str:

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from grader.evidence import NotAnswered
-from grader.exercises.vae_mnist.checks import real
-from grader.exercises.vae_mnist.checks.reading import answer, give_up, shape_text
+from grader.exercises.vae_mnist.checks import real_digits
+from grader.exercises.vae_mnist.checks.answers import answer, give_up, shape_text
 from grader.exercises.vae_mnist.classifier import Prediction, classify
 from grader.exercises.vae_mnist.copies import CopySearch, copy_search
 from grader.exercises.vae_mnist.metrics import Moments, class_deviations, moments, standard_error
@@ -48,22 +48,22 @@ def remembered(name: str, make: Callable[[], T], *arrays: Array) -> T:
         digest.update(np.ascontiguousarray(array).data)
     key = digest.hexdigest()
     with _remembering:
-        known = _remembered.get(key)
-        if known is None:
+        future = _remembered.get(key)
+        if future is None:
             if len(_remembered) >= MOST:
                 _remembered.clear()
-            _remembered[key] = making = Future[Any]()
-    if known is None:
+            _remembered[key] = own_future = Future[Any]()
+    if future is None:
         try:
-            making.set_result(make())
+            own_future.set_result(make())
         except BaseException as error:
             with _remembering:
                 _remembered.pop(key, None)
-            making.set_exception(error)
+            own_future.set_exception(error)
             raise
-        known = making
-    found: T = known.result()
-    return found
+        future = own_future
+    result: T = future.result()
+    return result
 
 
 def judged(images: Array) -> Prediction:
@@ -73,7 +73,7 @@ def judged(images: Array) -> Prediction:
 
 def searched(images: Array) -> CopySearch:
     """How near each of `images` is to the training images, and which one is the nearest."""
-    return remembered("nearest training images", lambda: copy_search(images, real.training_bank()), images)
+    return remembered("nearest training images", lambda: copy_search(images, real_digits.training_bank()), images)
 
 
 def error_of(metric: Callable[..., float], *arrays: Array) -> float:
@@ -94,7 +94,7 @@ def worst(
 @lru_cache(maxsize=1)
 def digit_moments() -> Moments:
     """The mean and the covariance of what the classifier sees on real digits."""
-    return moments(real.digit_features())
+    return moments(real_digits.digit_features())
 
 
 def with_labels(features: Array, labels: Array) -> Array:
@@ -112,7 +112,7 @@ def with_labels(features: Array, labels: Array) -> Array:
 @lru_cache(maxsize=1)
 def labelled_digit_moments() -> Moments:
     """The mean and the covariance of real digits' features beside their labels."""
-    return moments(with_labels(real.digit_features(), real.digits()[1]))
+    return moments(with_labels(real_digits.digit_features(), real_digits.digits()[1]))
 
 
 def ink(images: Array) -> Array:
@@ -124,13 +124,13 @@ def ink(images: Array) -> Array:
 @lru_cache(maxsize=1)
 def ink_moments() -> Moments:
     """The mean and the covariance of real digits' `ink`."""
-    return moments(ink(real.digits()[0]))
+    return moments(ink(real_digits.digits()[0]))
 
 
 @lru_cache(maxsize=1)
 def digit_deviations() -> dict[int, float]:
     """How much real digits of each class differ."""
-    return class_deviations(*real.digits())
+    return class_deviations(*real_digits.digits())
 
 
 def black_and_white(images: Array) -> bool:
@@ -150,10 +150,10 @@ def wrong_width(evidence: Evidence, part: str) -> str:
     The more numbers a code has, the less there is to learn.
     """
     codes = evidence.answers.get(Address.of("quality", part, "encode").array("mu"))
-    given = evidence.answers.get(Address.of("components", part, "encoder").array("latent_dim"))
-    if codes is None or given is None or given.size != 1 or codes.ndim != 2:
+    size = evidence.answers.get(Address.of("components", part, "encoder").array("latent_dim"))
+    if codes is None or size is None or size.size != 1 or codes.ndim != 2:
         return ""
-    width = int(given.reshape(-1)[0])
+    width = int(size.reshape(-1)[0])
     if codes.shape[1] == width:
         return ""
     return f"expected the trained model to encode an image in LATENT_DIM = {width} numbers, got {codes.shape[1]}"
@@ -209,10 +209,10 @@ def untrained(evidence: Evidence, part: str) -> tuple[Array, Array, Array] | Non
     if not all(name in evidence.answers for name in names):
         return None
     x = evidence.questions[Stage.of("quality", part).array("fresh_x")]
-    made, drawn_images = (evidence.answers[name] for name in names)
-    if made.size != x.size or drawn_images.size % PIXELS or not drawn_images.size:
+    images, drawn_images = (evidence.answers[name] for name in names)
+    if images.size != x.size or drawn_images.size % PIXELS or not drawn_images.size:
         return None
-    return x, _pictures(made, len(x), "images"), _pictures(drawn_images, drawn_images.size // PIXELS, "images")
+    return x, _pictures(images, len(x), "images"), _pictures(drawn_images, drawn_images.size // PIXELS, "images")
 
 
 def _same_width(evidence: Evidence, part: str) -> None:
@@ -221,8 +221,8 @@ def _same_width(evidence: Evidence, part: str) -> None:
     if not (problem := wrong_width(evidence, part)):
         return
     width = evidence.answers[Address.of("components", part, "encoder").array("latent_dim")].reshape(-1)[0]
-    tried = evidence.answers.get(Address.of("components", part, "encoder").array("mu"))
-    if tried is not None and tried.ndim and tried.shape[-1] == width:
+    fresh_mu = evidence.answers.get(Address.of("components", part, "encoder").array("mu"))
+    if fresh_mu is not None and fresh_mu.ndim and fresh_mu.shape[-1] == width:
         why = f"whether training made the pictures; {problem}, though its code gave the right ones when it was tried"
         raise NotAnswered(Fault(Blame.OURS, why))
     give_up(problem)
@@ -236,8 +236,8 @@ def _decoded(evidence: Evidence, part: str) -> Array:
     return _pictures(images, count, "images")
 
 
-def _pictures(array: Array, count: int, what: str) -> Array:
+def _pictures(array: Array, count: int, name: str) -> Array:
     """`(count, 1, 28, 28)` float32 in [0, 1]; values outside are cut off, their cost is another check's matter."""
     if array.size != count * 784:
-        give_up(f"expected {count} {what}, got an array of shape {shape_text(array)}")
+        give_up(f"expected {count} {name}, got an array of shape {shape_text(array)}")
     return np.clip(array.reshape(count, 1, 28, 28), 0, 1).astype(np.float32)

@@ -12,7 +12,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import __main__
 
-from .footing import data_sums, is_genuine
+from .training_integrity import data_sums, is_genuine
 
 MOST_LINES = 20
 LOOKS = (1, 60, 500)  # steps at which the data are looked at
@@ -26,38 +26,38 @@ class Counter:
     """
 
     def __init__(self):
-        self.made = weakref.WeakKeyDictionary()
+        self.counts = weakref.WeakKeyDictionary()
         self.looks = weakref.WeakKeyDictionary()
 
     def __call__(self, optimizer, args, kwargs):
-        steps, rates, lines = self.made.get(optimizer, (0, 0.0, frozenset()))
-        given = float(optimizer.defaults.get("lr", 0)) or 1.0
+        steps, rates, lines = self.counts.get(optimizer, (0, 0.0, frozenset()))
+        rate = float(optimizer.defaults.get("lr", 0)) or 1.0
         if len(lines) < MOST_LINES:
             lines |= {line_of_the_notebook()}
-        self.made[optimizer] = steps + 1, rates + float(optimizer.param_groups[0].get("lr", given)) / given, lines
-        genuine, seen = self.looks.get(optimizer, (True, []))
+        self.counts[optimizer] = steps + 1, rates + float(optimizer.param_groups[0].get("lr", rate)) / rate, lines
+        genuine, data = self.looks.get(optimizer, (True, []))
         if steps + 1 in LOOKS:
-            seen = [*seen, data_sums(vars(__main__))]
-        self.looks[optimizer] = genuine and is_genuine(type(optimizer)), seen
+            data = [*data, data_sums(vars(__main__))]
+        self.looks[optimizer] = genuine and is_genuine(type(optimizer)), data
 
     def of(self, model):
         """The count and the looks of the optimizer that made most steps with the model's parameters, or None."""
-        own = {id(parameter) for parameter in model.parameters()}
+        parameters = {id(parameter) for parameter in model.parameters()}
         counts = [
             (*count, *self.looks[optimizer], float(optimizer.defaults.get("lr", 0)))
-            for optimizer, count in self.made.items()
-            if any(id(parameter) in own for group in optimizer.param_groups for parameter in group["params"])
+            for optimizer, count in self.counts.items()
+            if any(id(parameter) in parameters for group in optimizer.param_groups for parameter in group["params"])
         ]
         return max(counts, default=None, key=lambda count: count[0])
 
 
 def counting():
     """The process's counter; from the first call on, every optimizer's steps are counted."""
-    kept = vars(torch.optim)  # this package is loaded anew for each stage
-    if COUNTER not in kept:
-        kept[COUNTER] = Counter()
-        register_optimizer_step_pre_hook(kept[COUNTER])
-    return kept[COUNTER]
+    variables = vars(torch.optim)  # this package is loaded anew for each stage
+    if COUNTER not in variables:
+        variables[COUNTER] = Counter()
+        register_optimizer_step_pre_hook(variables[COUNTER])
+    return variables[COUNTER]
 
 
 def line_of_the_notebook():

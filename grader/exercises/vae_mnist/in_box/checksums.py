@@ -15,7 +15,7 @@ def fixed(count: int, columns: int) -> Any:
 
 def sums(rows: Any) -> Any:
     """`(N, ...)` of any numbers -> `(SUMS,)` float64."""
-    taken = np.asarray(rows)[::EVERY]
-    taken = taken.reshape(len(taken), -1).astype(np.float64)
-    inside = taken @ fixed(taken.shape[1], SUMS)
-    return (inside * fixed(len(taken), SUMS)).sum(0) / max(len(taken), 1) ** 0.5
+    sample = np.asarray(rows)[::EVERY]
+    sample = sample.reshape(len(sample), -1).astype(np.float64)
+    products = sample @ fixed(sample.shape[1], SUMS)
+    return (products * fixed(len(sample), SUMS)).sum(0) / max(len(sample), 1) ** 0.5

@@ -21,7 +21,7 @@ class NoAnswer(Exception):
         self.ours = ours
 
 
-def named(student, name):
+def notebook_object(student, name):
     """The notebook's object of that interface name."""
     if actual(name) not in student:
         raise NoAnswer(f"`{actual(name)}` is not defined")
@@ -39,7 +39,7 @@ def device_of(student):
 
 def latent_dim(student):
     """The notebook's LATENT_DIM, which must be a number of latents."""
-    value = named(student, "LATENT_DIM")
+    value = notebook_object(student, "LATENT_DIM")
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_LATENT:
         raise NoAnswer(f"{actual('LATENT_DIM')} is {value!r}, expected a whole number from 1 to {MAX_LATENT}")
     return value
@@ -50,15 +50,15 @@ def tensor(array, student):
     return torch.as_tensor(array).to(device_of(student))
 
 
-def pair(value, name):
+def mu_and_logvar(value, name):
     """(mu, logvar) from the tuple or list of two that the notebook's encoder of that interface name returned."""
     if isinstance(value, Mapping) or not isinstance(value, tuple | list) or len(value) != 2:
-        got = (
+        kind = (
             f"{len(value)} value{'s' * (len(value) != 1)}" if isinstance(value, tuple | list) else type(value).__name__
         )
-        raise NoAnswer(f"expected {actual(name)} to return two tensors, got {got}")
+        raise NoAnswer(f"expected {actual(name)} to return two tensors, got {kind}")
     first, second = in_our_order(name, value)
-    return one(first, actual(name)), one(second, actual(name))
+    return checked_tensor(first, actual(name)), checked_tensor(second, actual(name))
 
 
 def rebuilt(value, items):
@@ -66,10 +66,10 @@ def rebuilt(value, items):
     return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
 
 
-def one(value, what):
+def checked_tensor(value, name):
     """The value, if it is a tensor of numbers."""
     if not isinstance(value, torch.Tensor):
-        raise NoAnswer(f"expected {what} to return a tensor, got {type(value).__name__}")
+        raise NoAnswer(f"expected {name} to return a tensor, got {type(value).__name__}")
     return value if value.is_floating_point() else value.float()
 
 
@@ -89,7 +89,7 @@ class Part:
     def build(self, student, kind, size):
         """A fresh module of that kind on the notebook's device."""
         arguments = (size, 10) if self.conditional else (size,)
-        module = named(student, kind)(*arguments)
+        module = notebook_object(student, kind)(*arguments)
         if not isinstance(module, torch.nn.Module):
             raise NoAnswer(f"expected {actual(kind)}(...) to be a torch.nn.Module, got {type(module).__name__}")
         return module.to(device_of(student))
@@ -103,17 +103,19 @@ class Part:
 
     def encode(self, encoder, x, y, student):
         """(mu, logvar) that the encoder gives for images and labels, arrays or tensors."""
-        return pair(call(encoder, self.encoder, tensor(x, student), *self.labels(y, student)), self.encoder)
+        return mu_and_logvar(call(encoder, self.encoder, tensor(x, student), *self.labels(y, student)), self.encoder)
 
     def decode(self, decoder, z, y, student):
         """The images that the decoder gives for codes and labels, arrays or tensors."""
         value = call(decoder, self.decoder, tensor(z, student), *self.labels(y, student))
-        return one(value, actual(self.decoder))
+        return checked_tensor(value, actual(self.decoder))
 
     def draw(self, student, model, count, labels):
         """Images by the notebook's sampling function: `count` of them, or one for each label."""
-        asked = self.labels(labels, student)[0] if self.conditional else count
-        return one(call(named(student, self.sample), self.sample, model, asked), actual(self.sample))
+        request = self.labels(labels, student)[0] if self.conditional else count
+        return checked_tensor(
+            call(notebook_object(student, self.sample), self.sample, model, request), actual(self.sample)
+        )
 
 
 PARTS = (

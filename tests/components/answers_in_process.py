@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from grader.exercises.vae_mnist.in_box.asking import NoAnswer
+from grader.exercises.vae_mnist.in_box.notebook_objects import NoAnswer
 from grader.exercises.vae_mnist.in_box.probe import STAGES
 from grader.records import Address, Array, Blame, Fault, Stage
 
 
 def answers_of(
-    stage: Stage, question: str, student: dict[str, Any], given: dict[str, Any]
+    stage: Stage, question: str, student: dict[str, Any], questions: dict[str, Any]
 ) -> tuple[dict[str, Array], dict[str, Fault]]:
     """The answer's arrays by their names in evidence, and the fault in their place; one of the two is empty."""
     address = Address(stage.question(question))
     try:
-        answer = STAGES[stage][question](student, {name: np.array(array) for name, array in given.items()})
+        answer = STAGES[stage][question](student, {name: np.array(array) for name, array in questions.items()})
         arrays = {address.array(name): _plain(value) for name, value in answer.items()}
     except NoAnswer as error:
         return {}, {address: Fault(Blame.OURS if error.ours else Blame.STUDENT, str(error))}

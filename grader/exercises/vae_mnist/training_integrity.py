@@ -10,8 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from grader.exercises.vae_mnist.checks import real
-from grader.exercises.vae_mnist.in_box.sums import SUMS, sums
+from grader.exercises.vae_mnist.checks import real_digits
+from grader.exercises.vae_mnist.in_box.checksums import SUMS, sums
 from grader.records import Address, Array, Evidence
 
 NAMES = (
@@ -26,13 +26,13 @@ MOVED = 1e-2  # of the weights: half precision, and nothing that another step ma
 @lru_cache(maxsize=1)
 def _expected() -> Array:
     """The sums of what the given cells load, in the order of `NAMES`."""
-    data = real.mnist()
+    data = real_digits.mnist()
     train, test = (images.astype(np.float32) / 255 for images in (data.train_images, data.test_images))
-    made = [sums(rows) for rows in (train, data.train_labels, test, data.test_labels)]
-    return np.stack([*made, *made[:2]])
+    checksums = [sums(rows) for rows in (train, data.train_labels, test, data.test_labels)]
+    return np.stack([*checksums, *checksums[:2]])
 
 
-def changed(evidence: Evidence, part: str) -> Iterator[str]:
+def integrity_reasons(evidence: Evidence, part: str) -> Iterator[str]:
     """What was not as the given cells make it, one sentence each."""
     title = part.upper()
     before, steps, after = (
@@ -40,11 +40,11 @@ def changed(evidence: Evidence, part: str) -> Iterator[str]:
         for kind, question in (("components", "footing"), ("trained", "steps"), ("trained", "footing"))
     )
     moments = ((before, "just before"), (steps, "while"), (after, "after"))
-    told: dict[str, str] = {}
+    sentences: dict[str, str] = {}
     for source, when in moments:
         for name in _other_data(evidence.answers.get(source.array("data"))):
-            told.setdefault(name, f"{part}: {name} were not those of MNIST {when} the {title} was trained")
-    yield from told.values()
+            sentences.setdefault(name, f"{part}: {name} were not those of MNIST {when} the {title} was trained")
+    yield from sentences.values()
     kinds = [(evidence.answers.get(source.array("genuine")), when) for source, when in moments]
     if other := next((when for genuine, when in kinds if genuine is not None and not genuine.all()), ""):
         yield f"{part}: an optimizer was not PyTorch's own any more {other} the {title} was trained"
@@ -57,15 +57,16 @@ def changed(evidence: Evidence, part: str) -> Iterator[str]:
         )
 
 
-def _other_data(found: Array | None) -> Iterator[str]:
+def _other_data(data: Array | None) -> Iterator[str]:
     """The names of what is there and is other data; what is not there is not compared."""
-    if found is None or found.size % (len(NAMES) * SUMS):
+    if data is None or data.size % (len(NAMES) * SUMS):
         return
     expected = _expected()
-    for one in found.reshape(-1, len(NAMES), SUMS):
+    for look in data.reshape(-1, len(NAMES), SUMS):
         same = [
-            not mine.any() or np.allclose(mine, theirs, rtol=0, atol=CLOSE * np.abs(theirs).max())
-            for mine, theirs in zip(one, expected, strict=True)
+            not actual_sums.any()
+            or np.allclose(actual_sums, expected_sums, rtol=0, atol=CLOSE * np.abs(expected_sums).max())
+            for actual_sums, expected_sums in zip(look, expected, strict=True)
         ]
         for row, name in enumerate(NAMES):
             served = row - LOADED  # of what the loader serves: told where it is not what the names hold
@@ -73,10 +74,10 @@ def _other_data(found: Array | None) -> Iterator[str]:
                 yield name
 
 
-def _moved(ended: Array | None, asked: Array | None) -> bool:
-    if ended is None or asked is None:
+def _moved(before: Array | None, after: Array | None) -> bool:
+    if before is None or after is None:
         return False
-    if ended.shape != asked.shape:
+    if before.shape != after.shape:
         return True
-    size = np.maximum(np.abs(ended.reshape(-1, 2)[:, 1:]), 1e-6)
-    return bool((np.abs(ended - asked).reshape(-1, 2) > MOVED * size).any())
+    size = np.maximum(np.abs(before.reshape(-1, 2)[:, 1:]), 1e-6)
+    return bool((np.abs(before - after).reshape(-1, 2) > MOVED * size).any())

@@ -1,24 +1,33 @@
-"""Real digits, as the quality checks compare with them: loaded once, on the trusted side only."""
+"""Real digits, as the quality checks compare with them: loaded once, on the trusted side only.
+
+What is computed from them and never changes is kept in the cache.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import load, save
 
 from grader.errors import DataError
 from grader.exercises.vae_mnist.classifier import classify
 from grader.exercises.vae_mnist.copies import CopyBank, copy_bank
-from grader.exercises.vae_mnist.data.derived import derived
-from grader.exercises.vae_mnist.data.mnist import Mnist, find_mnist, load_mnist
+from grader.exercises.vae_mnist.data.mnist import Mnist, cache_root, find_mnist, load_mnist
 from grader.records import Array
+from grader.store.bounded import Unreadable, file_bytes
+from grader.store.files import write_atomically
 from grader.store.versions import SUFFIXES, files_checksum, versions
 
 EXERCISE = Path(__file__).parents[1]
 COMPARED = 5000  # real images in each comparison of distributions
+MAX_BYTES = 200_000_000
+_KEY = 16  # characters of a checksum that are enough to tell two makers apart
 
 
 @lru_cache(maxsize=1)
@@ -70,8 +79,38 @@ def training_bank() -> CopyBank:
 
 def _made_by(name: str) -> str:
     """A checksum of what decides the derived arrays: that file or folder of the exercise, the data's, and versions."""
-    own = EXERCISE / name
-    files = [own, *own.rglob("*.*"), *(EXERCISE / "data").rglob("*.py")]
+    source = EXERCISE / name
+    files = [source, *source.rglob("*.*"), *(EXERCISE / "data").rglob("*.py")]
     code = files_checksum(EXERCISE, [path for path in files if path.suffix in SUFFIXES])
-    told = f"{code} {COMPARED} {versions()} {platform.machine()}"
-    return hashlib.sha256(told.encode()).hexdigest()
+    text = f"{code} {COMPARED} {versions()} {platform.machine()}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def derived(name: str, checksum: str, make: Callable[[], Mapping[str, Array]]) -> dict[str, Array]:
+    """What `make` gives, by name; kept for as long as `checksum` stays the same.
+
+    `checksum` is a checksum of all that decides the arrays, code and versions included. A file's name says the SHA-256
+    of its content, and one that differs is made anew; where nothing can be written, nothing is kept.
+    """
+    folder = cache_root() / "derived" / name
+    for path in folder.glob(f"{checksum[:_KEY]}-*.safetensors"):
+        with suppress(Unreadable):
+            content = file_bytes(path, MAX_BYTES)
+            if path == _path(folder, checksum, content):
+                return load(content)
+    arrays = {key: array.copy() for key, array in make().items()}  # contiguous, as the file wants them
+    with suppress(OSError):
+        _keep(folder, checksum, save(arrays))
+    return arrays
+
+
+def _keep(folder: Path, checksum: str, content: bytes) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    older = list(folder.glob("*.safetensors"))
+    write_atomically(_path(folder, checksum, content), content)
+    for path in older:
+        path.unlink(missing_ok=True)
+
+
+def _path(folder: Path, checksum: str, content: bytes) -> Path:
+    return folder / f"{checksum[:_KEY]}-{hashlib.sha256(content).hexdigest()}.safetensors"

@@ -23,7 +23,7 @@ from grader.errors import GraderError
 from grader.evidence import NotAnswered
 from grader.exercise import Pictured, Reading
 from grader.grading.judge import judge
-from grader.grading.regrade import recalled, remember
+from grader.grading.regrade import load_findings, save_findings
 from grader.grading.run_folder import stored_evidence
 from grader.records import Array, Rubric
 from grader.rubric import load_rubric
@@ -74,9 +74,9 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
         if result.error:
             continue
         one = result.wanted
-        memory = recalled(one.folder, exercise)
-        levels = judge(stored_evidence(one.folder), alone, exercise.checks, memory)
-        remember(one.folder, exercise, memory)
+        findings = load_findings(one.folder, exercise)
+        levels = judge(stored_evidence(one.folder), alone, exercise.checks, findings)
+        save_findings(one.folder, exercise, findings)
         here = measurements(corpus.entry(one.name), one.training, one.parts, result.items, levels, pictures)
         models.append(earned(corpus.entry(one.name), here))
         found += here

@@ -20,7 +20,7 @@ from grader.audit import corpus
 from grader.grading.cache_keys import questions_checksum, run_key
 from grader.grading.grade import follow
 from grader.grading.preloading import end_with_parent
-from grader.grading.regrade import recalled, verdicts
+from grader.grading.regrade import load_findings, verdicts
 from grader.grading.run import box_pool, case_of, run_submission
 from grader.grading.run_folder import store_followed, store_run, stored_evidence, stored_followed
 from grader.grading.sound_parts import sound_source
@@ -94,8 +94,8 @@ def run_once(wanted: Wanted, rubric_path: Path) -> tuple[ItemVerdict, ...]:
             write_atomically(stored, key.encode())
         if wanted.followed:
             evidence, known = stored_evidence(wanted.folder), stored_followed(wanted.folder)
-            sound, memory = sound_source(rubric_path, rubric), recalled(wanted.folder, exercise)
-            for part, one in follow(evidence, known, sound, case, memory, _silent).items():
+            sound, findings = sound_source(rubric_path, rubric), load_findings(wanted.folder, exercise)
+            for part, one in follow(evidence, known, sound, case, findings, _silent).items():
                 if one is not known.get(part):
                     store_followed(wanted.folder, part, one)
     return verdicts(wanted.folder, rubric, exercise, keep=True)

@@ -18,7 +18,8 @@ from grader.batch.records import Ended, Job, StudentState
 from grader.errors import GraderError, SubmissionError, one_line
 from grader.exercise import Exercise
 from grader.grading.cache_keys import run_key
-from grader.grading.grade import OURS, Options, grade, regrade
+from grader.grading.grade import OURS, Options, grade
+from grader.grading.regrade import regrade
 from grader.grading.run_files import ENDED, settle
 from grader.grading.run_folder import stored_followed, stored_report
 from grader.grading.sound_parts import replacement_key, sound_source

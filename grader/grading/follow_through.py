@@ -63,15 +63,19 @@ def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise)
 
 
 def verdicts(
-    evidence: Evidence, followed: Mapping[str, CarriedForward], rubric: Rubric, exercise: Exercise, memory: FindingCache
+    evidence: Evidence,
+    followed: Mapping[str, CarriedForward],
+    rubric: Rubric,
+    exercise: Exercise,
+    findings: FindingCache,
 ) -> tuple[ItemVerdict, ...]:
     """The verdicts on a run's evidence, and on what its parts answered when they were trained once more.
 
     Raises:
         EvidenceError: where the evidence is only read now, and cannot be.
     """
-    items = judge(evidence, rubric, exercise.checks, memory)
-    return with_followed(items, rubric, exercise, evidence, followed, memory)
+    items = judge(evidence, rubric, exercise.checks, findings)
+    return with_followed(items, rubric, exercise, evidence, followed, findings)
 
 
 def with_followed(
@@ -80,7 +84,7 @@ def with_followed(
     exercise: Exercise,
     evidence: Evidence,
     followed: Mapping[str, CarriedForward],
-    memory: FindingCache | None = None,
+    findings: FindingCache | None = None,
 ) -> tuple[ItemVerdict, ...]:
     """The verdicts, and what the second judging gives back where it applies under this rubric.
 
@@ -94,8 +98,8 @@ def with_followed(
         if run is None or not (set(run.replaced.items) <= wrong.keys() and set(run.replaced.names) <= names):
             return None
         overlaid = read_later(partial(_overlaid, evidence, run.evidence, part))
-        beside = memory.beside(f"{part} once more/") if memory else None
-        return run.replaced.items, {i.id: i for i in judge(overlaid, rubric, exercise.checks, beside)}
+        prefixed = findings.with_prefix(f"{part} once more/") if findings else None
+        return run.replaced.items, {i.id: i for i in judge(overlaid, rubric, exercise.checks, prefixed)}
 
     return with_second(items, rubric, exercise, second)
 

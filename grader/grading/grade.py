@@ -20,27 +20,23 @@ from pathlib import Path
 from grader.errors import BoxError, GraderError, nearest, one_line
 from grader.evidence import as_stored
 from grader.exercise import Exercise, Say
-from grader.grading import regrade as judging_again
 from grader.grading.cache_keys import questions_checksum, run_key
 from grader.grading.finding_cache import FindingCache
 from grader.grading.follow_through import CarriedForward, to_replace, verdicts
 from grader.grading.judge import judge
-from grader.grading.overrides import NAME as OVERRIDES
-from grader.grading.overrides import Decisions, decisions_in, read_overrides, with_overrides
+from grader.grading.overrides import decisions_on, with_overrides
 from grader.grading.preloading import Preloading
-from grader.grading.regrade import remember
+from grader.grading.regrade import save_findings
 from grader.grading.run import BOX_SAYS, Case, NotebookRun, box_pool, case_of, run_replaced, run_submission, unused_gpu
-from grader.grading.run_files import aside, put_in_place, settle, written
-from grader.grading.run_folder import EVIDENCE_CHECKSUM, note_source, store_run, stored_report
-from grader.grading.run_pages import Drawn, draw, load_pages, store_drawn, write_pages, write_report, written_names
+from grader.grading.run_files import aside, put_in_place, written
+from grader.grading.run_folder import EVIDENCE_CHECKSUM, note_source, store_run
+from grader.grading.run_pages import Drawn, draw, load_pages, store_drawn, write_pages, written_names
 from grader.grading.run_place import (
     REPLACE,
-    class_above,
     earlier_report,
     is_weaker,
     own_folder,
     refuse_less,
-    refuse_other_rubric,
 )
 from grader.grading.sound_parts import replacement_key, replacement_questions, sound_source
 from grader.grading.tampering import changed_while_running
@@ -139,7 +135,7 @@ class _Run:
     ran: NotebookRun
     followed: Mapping[str, CarriedForward]
     items: tuple[ItemVerdict, ...]
-    memory: FindingCache
+    findings: FindingCache
     drawn: Drawn
     key: str  # what decided how it was run
 
@@ -149,14 +145,14 @@ def _graded(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
     submission, rubric, exercise = work.submission, work.rubric, work.exercise
     old = earlier_report(folder)
     same_text = old is not None and old.checksums.get("notebook") == submission.sha256
-    decisions = _decisions(folder, submission, rubric, old if same_text else None, held=work.options.held)
+    decisions = decisions_on(folder, submission, rubric, old if same_text else None, held=work.options.held)
     run = _run(work, say)
     say("writing the report")
     report = with_overrides(_report(work, run, store_run(finished, run.ran, run.followed)), decisions)
     weaker = is_weaker(report, old) if old is not None else ""
     if old is not None and weaker and not work.options.replace:
         raise GraderError(f"{folder}: the earlier run stands, {judged_points(old)}: {weaker}; {REPLACE}")
-    remember(finished, exercise, run.memory)
+    save_findings(finished, exercise, run.findings)
     store_drawn(finished, run.drawn, exercise, rubric)
     write_pages(finished, report, run.drawn, run.ran.execution, written_names(exercise, rubric), folder)
     put_in_place(folder, finished, keep_as=kept_name(folder, old) if weaker or not same_text else "")
@@ -181,14 +177,14 @@ def _run(work: _Work, say: Say) -> _Run:
             ran = run_submission(case, say, parts=options.parts, preloading=preloading)
         refuse_broken(ran)
         say("judging the answers")
-        memory = FindingCache()
+        findings = FindingCache()
         with ThreadPoolExecutor(1) as pool:
             drawing = pool.submit(draw, ran, exercise, rubric)
-            followed = follow(ran.evidence, {}, sound, case, memory, say)
-            items = verdicts(ran.evidence, followed, case.rubric, exercise, memory)
+            followed = follow(ran.evidence, {}, sound, case, findings, say)
+            items = verdicts(ran.evidence, followed, case.rubric, exercise, findings)
             drawn = drawing.result()
     key = run_key(rubric, exercise, templates, options.parts, options.isolation)
-    return _Run(case, seed, ran, followed, items, memory, drawn, key)
+    return _Run(case, seed, ran, followed, items, findings, drawn, key)
 
 
 def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
@@ -218,25 +214,6 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
     return report
 
 
-def _decisions(
-    folder: Path, submission: Submission, rubric: Rubric, old: GradeReport | None, *, held: bool
-) -> Decisions | None:
-    """A person's decisions on this notebook: of the folder's own file, else of the earlier report, if there is one.
-
-    In a folder that is `held` by a class, the class's file decides.
-
-    Raises:
-        GraderError: the file is wrong.
-    """
-    if (folder / OVERRIDES).exists() and not held:
-        return _own_decisions(folder, submission.name, rubric)
-    return None if old is None else decisions_in(old)
-
-
-def _own_decisions(folder: Path, name: str, rubric: Rubric) -> Decisions | None:
-    return read_overrides(folder / OVERRIDES, rubric, {name: name, folder.name: name}).get(name)
-
-
 def kept_name(folder: Path, old: GradeReport | None) -> str:
     """What the folder's run is to be called when another text's takes its place; empty where there is none."""
     if old is None:  # damaged, or of another version: it may still be somebody's grade
@@ -261,7 +238,7 @@ def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> N
 
 
 def follow(
-    evidence: Evidence, known: Mapping[str, CarriedForward], sound: str, case: Case, memory: FindingCache, say: Say
+    evidence: Evidence, known: Mapping[str, CarriedForward], sound: str, case: Case, findings: FindingCache, say: Say
 ) -> dict[str, CarriedForward]:
     """Part -> what it answers trained once more with sound parts, for each whose later items an earlier one spoilt.
 
@@ -270,7 +247,7 @@ def follow(
     rubric, exercise = case.rubric, case.exercise
     titles = {item.id: item.title for item in rubric.items}
     made: dict[str, CarriedForward] = {}
-    items = judge(evidence, rubric, exercise.checks, memory)
+    items = judge(evidence, rubric, exercise.checks, findings)
     for part, due in to_replace(items, rubric, exercise).items():
         asked = (due.names, exercise, rubric.interface.names, sound)
         before, key = known.get(part), replacement_key(*asked)
@@ -280,47 +257,6 @@ def follow(
         say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in due.items)}")
         made[part] = CarriedForward(due, key, as_stored(run_replaced(case, part, replacement_questions(*asked), say)))
     return made
-
-
-def regrade(folder: Path, rubric_path: Path) -> GradeReport:
-    """The folder's stored evidence is judged under the rubric as it is now; no notebook runs.
-
-    A person's decisions stand: those in the folder's own `overrides.yaml`, or those that the report has.
-
-    Raises:
-        GraderError: where the folder holds no finished run, or one under another exercise's rubric, or its
-            `overrides.yaml` is wrong.
-    """
-    rubric, exercise = load_rubric(rubric_path)
-    settle(folder)
-    old = stored_report(folder)
-    refuse_other_rubric(folder, old, rubric, rubric_path)
-    report = judged_again(folder, old, rubric, exercise)
-    if (folder / OVERRIDES).exists():
-        if (of_class := class_above(folder)) is not None:
-            raise GraderError(
-                f"{folder / OVERRIDES}: this run belongs to a class, whose decisions stand in {of_class / OVERRIDES}; "
-                "move them there, and regrade the class"
-            )
-        report = with_overrides(report, _own_decisions(folder, old.submission, rubric))
-    write_report(folder, report, exercise, rubric)
-    return report
-
-
-def judged_again(folder: Path, old: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
-    """The report that the folder's evidence gets under this rubric, decisions kept; nothing is written but what
-    judging again may remember."""
-    items = judging_again.verdicts(folder, rubric.for_template(old.template), exercise, keep=True)
-    report = replace(
-        old,
-        items=items,
-        points_milli=sum(item.points_milli for item in items),
-        max_points_milli=rubric.points_milli,
-        needs_person=needs_person(items, old.remarks, old.status, old.isolation),
-        checksums={**old.checksums, "rubric": rubric.sha256, "grader": grader_checksum()},
-        versions=versions(),
-    )
-    return with_overrides(report, decisions_in(old))
 
 
 def make_report(

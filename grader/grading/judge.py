@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from grader.checks import ENDS, Check, Measurement, scored
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered
-from grader.grading.finding_cache import FindingCache, asked
+from grader.grading.finding_cache import FindingCache, cache_key
 from grader.records import (
     LEFT_OUT,
     Blame,
@@ -23,17 +23,17 @@ from grader.records import (
 
 
 def judge(
-    evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check], memory: FindingCache | None = None
+    evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check], findings: FindingCache | None = None
 ) -> tuple[ItemVerdict, ...]:
     """Every item of the rubric has a verdict; a check that breaks gives `needs_review`, never zero points.
 
-    With a `memory` of this evidence, what it holds is not measured again, and it holds what was measured now.
+    What is among the `findings` on this evidence is not measured again, and what is measured now is added to them.
 
     Raises:
         EvidenceError: where the evidence is only read now, and cannot be.
     """
-    memory = memory or FindingCache()
-    return tuple(_item(evidence, item, checks, rubric.points_step_milli, memory) for item in rubric.items)
+    findings = findings or FindingCache()
+    return tuple(_item(evidence, item, checks, rubric.points_step_milli, findings) for item in rubric.items)
 
 
 def stepped(points_milli: float, step_milli: int) -> int:
@@ -46,7 +46,7 @@ def stepped(points_milli: float, step_milli: int) -> int:
 
 
 def _item(
-    evidence: Evidence, item: RubricItem, checks: Mapping[str, Check], step: int, memory: FindingCache
+    evidence: Evidence, item: RubricItem, checks: Mapping[str, Check], step: int, findings: FindingCache
 ) -> ItemVerdict:
     verdicts: dict[str, CheckVerdict] = {}
     for spec in item.checks:
@@ -55,7 +55,7 @@ def _item(
             verdicts[spec.check] = _after(verdicts[lost[0]], spec, checks)
         else:
             verdicts[spec.check] = _verdict_of(
-                spec, checks[spec.check], _finding(evidence, item, spec, checks, memory), step
+                spec, checks[spec.check], _finding(evidence, item, spec, checks, findings), step
             )
     made = tuple(verdicts.values())
     return ItemVerdict(
@@ -69,12 +69,12 @@ def _item(
 
 
 def _finding(
-    evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check], memory: FindingCache
+    evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check], findings: FindingCache
 ) -> Finding | Outcome:
     """What the check found; an outcome instead where it is not the check that decides."""
     part = item.id.partition(".")[0]
     try:
-        finding = _asked(evidence, part, spec, checks[spec.check], memory)
+        finding = _measure(evidence, part, spec, checks[spec.check], findings)
     except EvidenceError:
         raise
     except NotAnswered as missing:
@@ -95,14 +95,14 @@ def _finding(
     return finding
 
 
-def _asked(evidence: Evidence, part: str, spec: CheckSpec, check: Check, memory: FindingCache) -> Finding:
-    """The check's finding; of a check that weighs a level, only the level is asked for, and remembered."""
+def _measure(evidence: Evidence, part: str, spec: CheckSpec, check: Check, findings: FindingCache) -> Finding:
+    """The check's finding; of a check with thresholds, the cached measurement is scored."""
     if not check.has_thresholds:
-        made = memory.recall(asked(part, spec.check, spec.params), lambda: check(evidence, part, **spec.params))
+        made = findings.get(cache_key(part, spec.check, spec.params), lambda: check(evidence, part, **spec.params))
         return made if not isinstance(made, Measurement) else check(evidence, part, **spec.params)
     ends = {name: spec.params[name] for name in ENDS}
     shape = {name: value for name, value in spec.params.items() if name not in ends}
-    found = memory.recall(asked(part, spec.check, shape), lambda: check.measure(evidence, part, **shape))
+    found = findings.get(cache_key(part, spec.check, shape), lambda: check.measure(evidence, part, **shape))
     return scored(found, **ends) if isinstance(found, Measurement) else found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import GraderError, nearest, one_line
-from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric
+from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric, Submission
 from grader.report.text import milli_of, points_text
 from grader.report.words import LOOKED_AT, needs_person
 from grader.store.yaml_files import date_said, read_yaml, said, table
@@ -51,6 +51,30 @@ def read_overrides(path: Path, rubric: Rubric, submissions: Mapping[str, str]) -
         where = f"{shown}: {one_line(name, 60)}"
         found[submissions[name]] = _decisions(table(entries, where), where, rubric)
     return found
+
+
+def decisions_on(
+    folder: Path, submission: Submission, rubric: Rubric, old: GradeReport | None, *, held: bool
+) -> Decisions | None:
+    """A person's decisions on this notebook: of the folder's own file, else of the earlier report, if there is one.
+
+    In a folder that is `held` by a class, the class's file decides.
+
+    Raises:
+        GraderError: the file is wrong.
+    """
+    if (folder / NAME).exists() and not held:
+        return decisions_of_folder(folder, submission.name, rubric)
+    return None if old is None else decisions_in(old)
+
+
+def decisions_of_folder(folder: Path, name: str, rubric: Rubric) -> Decisions | None:
+    """The decisions in the folder's own file on the submission of this name; None where there are none.
+
+    Raises:
+        GraderError: the file is wrong.
+    """
+    return read_overrides(folder / NAME, rubric, {name: name, folder.name: name}).get(name)
 
 
 def with_overrides(report: GradeReport, decisions: Decisions | None) -> GradeReport:

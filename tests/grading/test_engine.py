@@ -9,7 +9,8 @@ import pytest
 from toy_exercise import notebook, running
 
 from grader.errors import GraderError
-from grader.grading.grade import Options, grade, regrade
+from grader.grading.grade import Options, grade
+from grader.grading.regrade import regrade
 from grader.notebook.template import make_template
 from grader.records import GradeReport, Notebook, Outcome, Status
 

@@ -13,7 +13,8 @@ from toy_exercise import Toy, notebook, running
 
 from grader.exercise import ItemSpec
 from grader.grading.follow_through import CarriedForward, Replaced, _given_back, _owed, to_replace, with_followed
-from grader.grading.grade import Options, grade, regrade
+from grader.grading.grade import Options, grade
+from grader.grading.regrade import regrade
 from grader.grading.sound_parts import definitions, replacement_questions
 from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
 from grader.report.words import follow_notes

@@ -13,7 +13,7 @@ from itertools import combinations
 
 from grader.audit.corpus import BOTH
 from grader.exercise import Exercise
-from grader.grading.follow_through import Second, to_replace, with_second
+from grader.grading.follow_through import SecondJudging, due_replacements, with_second_judging
 from grader.records import ItemVerdict, Outcome, Rubric
 
 Items = Sequence[ItemVerdict]
@@ -47,7 +47,7 @@ def paying_pairs(
             if set(regions[names[0]]).isdisjoint(regions[names[1]]):
                 laid = _laid_over([trained[name] for name in names])
                 again = partial(_second, laid, whole, [(trained[n], regions[n]) for n in names], rubric, exercise)
-                together = with_second(laid, rubric, exercise, again)
+                together = with_second_judging(laid, rubric, exercise, again)
                 yield from _paying(part, {name: trained[name] for name in names}, together, exercise)
 
 
@@ -80,9 +80,9 @@ def _second(
     rubric: Rubric,
     exercise: Exercise,
     part: str,
-) -> Second:
+) -> SecondJudging:
     """The second judging: the pictures of those solutions whose regions stay, of the reference where none does."""
-    due = to_replace(laid, rubric, exercise)[part]
+    due = due_replacements(laid, rubric, exercise)[part]
     stay = [items for items, regions in both if not all(_is_in(region, due.names) for region in regions)]
     pictures = _laid_over(stay) if stay else sound
     again = (_with_pictures_of(whole, item, exercise) for whole, item in zip(pictures, laid, strict=True))

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from grader.audit import corpus
 from grader.grading.cache_keys import questions_checksum, run_key
-from grader.grading.grade import follow
+from grader.grading.grade import carry_forward
 from grader.grading.preloading import end_with_parent
 from grader.grading.regrade import load_findings, verdicts
 from grader.grading.run import box_pool, case_of, run_submission
-from grader.grading.run_folder import store_followed, store_run, stored_evidence, stored_followed
+from grader.grading.run_folder import store_carried_forward, store_run, stored_carried_forward, stored_evidence
 from grader.grading.sound_parts import sound_source
 from grader.notebook.format import dump_notebook
 from grader.records import ItemVerdict, Notebook
@@ -93,11 +93,11 @@ def run_once(wanted: Wanted, rubric_path: Path) -> tuple[ItemVerdict, ...]:
             store_run(wanted.folder, run_submission(case, _silent, parts=wanted.parts), {})
             write_atomically(stored, key.encode())
         if wanted.followed:
-            evidence, known = stored_evidence(wanted.folder), stored_followed(wanted.folder)
+            evidence, known = stored_evidence(wanted.folder), stored_carried_forward(wanted.folder)
             sound, findings = sound_source(rubric_path, rubric), load_findings(wanted.folder, exercise)
-            for part, one in follow(evidence, known, sound, case, findings, _silent).items():
+            for part, one in carry_forward(evidence, known, sound, case, findings, _silent).items():
                 if one is not known.get(part):
-                    store_followed(wanted.folder, part, one)
+                    store_carried_forward(wanted.folder, part, one)
     return verdicts(wanted.folder, rubric, exercise, keep=True)
 
 

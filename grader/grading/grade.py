@@ -22,12 +22,21 @@ from grader.evidence import as_stored
 from grader.exercise import Exercise, Say
 from grader.grading.cache_keys import questions_checksum, run_key
 from grader.grading.finding_cache import FindingCache
-from grader.grading.follow_through import CarriedForward, to_replace, verdicts
+from grader.grading.follow_through import CarriedForward, due_replacements, verdicts
 from grader.grading.judge import judge
 from grader.grading.overrides import decisions_on, with_overrides
 from grader.grading.preloading import Preloading
 from grader.grading.regrade import save_findings
-from grader.grading.run import BOX_SAYS, Case, NotebookRun, box_pool, case_of, run_replaced, run_submission, unused_gpu
+from grader.grading.run import (
+    BOX_SAYS,
+    Case,
+    NotebookRun,
+    box_pool,
+    case_of,
+    run_submission,
+    run_with_sound_parts,
+    unused_gpu,
+)
 from grader.grading.run_files import aside, put_in_place, written
 from grader.grading.run_folder import EVIDENCE_CHECKSUM, note_source, store_run
 from grader.grading.run_pages import Drawn, draw, load_pages, store_drawn, write_pages, written_names
@@ -132,8 +141,8 @@ class _Run:
 
     case: Case
     seed: str
-    ran: NotebookRun
-    followed: Mapping[str, CarriedForward]
+    notebook_run: NotebookRun
+    carried_forward: Mapping[str, CarriedForward]
     items: tuple[ItemVerdict, ...]
     findings: FindingCache
     drawn: Drawn
@@ -148,13 +157,13 @@ def _graded(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
     decisions = decisions_on(folder, submission, rubric, old if same_text else None, held=work.options.held)
     run = _run(work, say)
     say("writing the report")
-    report = with_overrides(_report(work, run, store_run(finished, run.ran, run.followed)), decisions)
+    report = with_overrides(_report(work, run, store_run(finished, run.notebook_run, run.carried_forward)), decisions)
     weaker = is_weaker(report, old) if old is not None else ""
     if old is not None and weaker and not work.options.replace:
         raise GraderError(f"{folder}: the earlier run stands, {judged_points(old)}: {weaker}; {REPLACE}")
     save_findings(finished, exercise, run.findings)
     store_drawn(finished, run.drawn, exercise, rubric)
-    write_pages(finished, report, run.drawn, run.ran.execution, written_names(exercise, rubric), folder)
+    write_pages(finished, report, run.drawn, run.notebook_run.execution, written_names(exercise, rubric), folder)
     put_in_place(folder, finished, keep_as=kept_name(folder, old) if weaker or not same_text else "")
     return report
 
@@ -174,17 +183,17 @@ def _run(work: _Work, say: Say) -> _Run:
         seed = options.seed or secrets.token_hex(16)
         case = case_of(work.submission.notebook, templates, rubric, exercise, seed, boxes)
         with Preloading(*exercise.to_preload(), load_pages) as preloading:
-            ran = run_submission(case, say, parts=options.parts, preloading=preloading)
-        refuse_broken(ran)
+            notebook_run = run_submission(case, say, parts=options.parts, preloading=preloading)
+        refuse_broken(notebook_run)
         say("judging the answers")
         findings = FindingCache()
         with ThreadPoolExecutor(1) as pool:
-            drawing = pool.submit(draw, ran, exercise, rubric)
-            followed = follow(ran.evidence, {}, sound, case, findings, say)
-            items = verdicts(ran.evidence, followed, case.rubric, exercise, findings)
-            drawn = drawing.result()
+            drawing = pool.submit(draw, notebook_run, exercise, rubric)
+            carried_forward = carry_forward(notebook_run.evidence, {}, sound, case, findings, say)
+            items = verdicts(notebook_run.evidence, carried_forward, case.rubric, exercise, findings)
+            pictures = drawing.result()
     key = run_key(rubric, exercise, templates, options.parts, options.isolation)
-    return _Run(case, seed, ran, followed, items, findings, drawn, key)
+    return _Run(case, seed, notebook_run, carried_forward, items, findings, pictures, key)
 
 
 def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
@@ -193,7 +202,7 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
     Raises:
         GraderError: nothing of the submission could be judged.
     """
-    submission, rubric, restored, ran = work.submission, work.rubric, run.case.restored, run.ran
+    submission, rubric, restored, ran = work.submission, work.rubric, run.case.restored, run.notebook_run
     checksums = {
         "notebook": submission.sha256,
         "rubric": rubric.sha256,
@@ -237,26 +246,27 @@ def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> N
             raise GraderError(f"--parts: unknown part {part[:40]!r}{nearest(part, exercise.parts)}")
 
 
-def follow(
-    evidence: Evidence, known: Mapping[str, CarriedForward], sound: str, case: Case, findings: FindingCache, say: Say
+def carry_forward(
+    evidence: Evidence, earlier: Mapping[str, CarriedForward], sound: str, case: Case, findings: FindingCache, say: Say
 ) -> dict[str, CarriedForward]:
-    """Part -> what it answers trained once more with sound parts, for each whose later items an earlier one spoilt.
+    """Part -> what it answers trained once more with sound parts, for each whose later items an earlier one affects.
 
-    What is `known` already, of the same items and the same sound parts, is not trained again.
+    What an `earlier` run has of the same items and the same sound parts is not trained again.
     """
     rubric, exercise = case.rubric, case.exercise
     titles = {item.id: item.title for item in rubric.items}
-    made: dict[str, CarriedForward] = {}
+    carried_forward: dict[str, CarriedForward] = {}
     items = judge(evidence, rubric, exercise.checks, findings)
-    for part, due in to_replace(items, rubric, exercise).items():
-        asked = (due.names, exercise, rubric.interface.names, sound)
-        before, key = known.get(part), replacement_key(*asked)
-        if before is not None and (before.replaced, before.key) == (due, key):
-            made[part] = before
+    for part, replacement in due_replacements(items, rubric, exercise).items():
+        sound_parts = (replacement.names, exercise, rubric.interface.names, sound)
+        previous, key = earlier.get(part), replacement_key(*sound_parts)
+        if previous is not None and (previous.replacement, previous.key) == (replacement, key):
+            carried_forward[part] = previous
             continue
-        say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in due.items)}")
-        made[part] = CarriedForward(due, key, as_stored(run_replaced(case, part, replacement_questions(*asked), say)))
-    return made
+        say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in replacement.items)}")
+        evidence_again = run_with_sound_parts(case, part, replacement_questions(*sound_parts), say)
+        carried_forward[part] = CarriedForward(replacement, key, as_stored(evidence_again))
+    return carried_forward
 
 
 def make_report(

@@ -87,7 +87,7 @@ def first_plan(
     return steps
 
 
-def replaced_plan(
+def sound_parts_plan(
     restored: Restored, exercise: Exercise, names: Mapping[str, str], limits: Limits, part: str
 ) -> list[Step]:
     """The plan of a part that is trained once more: sound parts are put in just before its first training cell.

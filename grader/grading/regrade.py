@@ -21,8 +21,8 @@ from grader.grading.run_files import JUDGED, settle
 from grader.grading.run_folder import (
     evidence_checksum,
     remember_checksums,
+    stored_carried_forward,
     stored_evidence,
-    stored_followed,
     stored_report,
 )
 from grader.grading.run_pages import write_report
@@ -83,7 +83,7 @@ def verdicts(folder: Path, rubric: Rubric, exercise: Exercise, *, keep: bool = F
     """
     findings = load_findings(folder, exercise)
     evidence = read_later(partial(stored_evidence, folder))
-    items = follow_through.verdicts(evidence, stored_followed(folder), rubric, exercise, findings)
+    items = follow_through.verdicts(evidence, stored_carried_forward(folder), rubric, exercise, findings)
     if keep:
         save_findings(folder, exercise, findings)
     return items

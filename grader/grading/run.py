@@ -23,8 +23,8 @@ from grader.grading.plan import (
     executed,
     first_plan,
     plan_frame,
-    replaced_plan,
     second_plan,
+    sound_parts_plan,
     stage_steps,
     training_part,
     will_train,
@@ -137,7 +137,7 @@ def run_submission(
     return NotebookRun(evidence, notebook, _execution(first, case, evidence))
 
 
-def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -> Evidence:
+def run_with_sound_parts(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -> Evidence:
     """What the part's trained model answers where sound parts stood in the place of some of the student's.
 
     Only the answers of the stages that depend on training are there. Outputs, events and logs of these boxes are
@@ -148,7 +148,7 @@ def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: S
     """
     put_in = {Stage.of("replace", part): dict(replacement)}
     asked = {stage: case.questions[stage] for stage in (Stage.of("trained", part), Stage.of("quality", part))}
-    steps = replaced_plan(case.restored, case.exercise, case.rubric.interface.names, case.rubric.limits, part)
+    steps = sound_parts_plan(case.restored, case.exercise, case.rubric.interface.names, case.rubric.limits, part)
     case.boxes.ready(2)
     first = _run(case, steps, put_in | asked, say)
     specs = _specs(case, asked)

@@ -17,11 +17,11 @@ from grader.checks import Measurement, check, scored
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered, save_evidence
 from grader.grading.finding_cache import FindingCache, cache_key, read_findings, write_findings
-from grader.grading.follow_through import CarriedForward, Replaced
+from grader.grading.follow_through import CarriedForward, Replacement
 from grader.grading.judge import judge
 from grader.grading.regrade import verdicts
 from grader.grading.run_files import EVIDENCE, JUDGED
-from grader.grading.run_folder import store_followed
+from grader.grading.run_folder import store_carried_forward
 from grader.records import Evidence, Fault, Finding, FollowThrough, Outcome, Rubric
 
 RUBRIC = running.rubric()
@@ -115,7 +115,9 @@ def test_a_second_judging_has_findings_of_its_own(tmp_path: Path) -> None:
     )
     (tmp_path / EVIDENCE).write_bytes(save_evidence(spoilt))
     sound = {name: array for name, array in evidence().answers.items() if not name.startswith("components")}
-    store_followed(tmp_path, "one", CarriedForward(Replaced(("one.function",), ("double",)), "", Evidence({}, sound)))
+    store_carried_forward(
+        tmp_path, "one", CarriedForward(Replacement(("one.function",), ("double",)), "", Evidence({}, sound))
+    )
     once = verdicts(tmp_path, rubric, Toy(), keep=True)
     assert once[1].gained_milli > 0
     assert verdicts(tmp_path, rubric, Toy()) == once

@@ -23,7 +23,7 @@ from toy_exercise import notebook, running
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
 from grader.grading import regrade as judging
-from grader.grading.follow_through import CarriedForward, Replaced
+from grader.grading.follow_through import CarriedForward, Replacement
 from grader.grading.grade import make_report
 from grader.grading.regrade import regrade, verdicts
 from grader.grading.run import NotebookRun
@@ -60,7 +60,7 @@ def graded(exercise: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     wrong["trained.one/history/history"] = np.ones(5, np.float32)
     evidence = replace(STORED, answers=wrong, faults={"components.two/function": Fault("student", "raised")})
     execution = Execution(Status.OK, 0, 1.5, 1.25, 90, "cpu", "bubblewrap", events=("cell 3 raised",))
-    followed = {"one": CarriedForward(Replaced(("one.function",), ("double",)), "", STORED)}
+    followed = {"one": CarriedForward(Replacement(("one.function",), ("double",)), "", STORED)}
     store_run(folder, NotebookRun(evidence, notebook.submission(), execution), followed)
     checksums = {"notebook": "a" * 64, EVIDENCE_CHECKSUM: evidence_checksum(folder)}
     remarks = (Remark("given_cell_changed", "Cell 3 was changed.", 3),)

@@ -243,8 +243,8 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """Where a measured quality stands between the two ends of partial credit; `zero_at` may be the larger."""
+class MeasuredValue:
+    """A measured value and the two thresholds of partial credit; `zero_at` may be the larger."""
 
     name: str  # what was measured, for instance "explained variance"
     value: float
@@ -261,13 +261,13 @@ class Finding:
     message: str  # for the student: what was expected, what was got
     hint: str = ""  # where to look, never the answer
     measured: Measured = field(default_factory=dict)
-    level: Level | None = None
+    level: MeasuredValue | None = None
     borderline: bool = False  # within its own sampling error of a threshold; the better side was given
 
 
 @dataclass(frozen=True, slots=True)
 class CheckVerdict:
-    """A finding weighed by its points."""
+    """A finding with the points that its score earns."""
 
     id: str
     title: str  # the sentence that is true when the check passes
@@ -277,7 +277,7 @@ class CheckVerdict:
     message: str
     hint: str = ""
     measured: Measured = field(default_factory=dict)
-    level: Level | None = None
+    level: MeasuredValue | None = None
     borderline: bool = False
 
 

@@ -48,7 +48,7 @@ from grader.grading.run_place import (
     refuse_less,
 )
 from grader.grading.sound_parts import replacement_key, replacement_questions, sound_source
-from grader.grading.tampering import changed_while_running
+from grader.grading.tampering import tampering_remarks
 from grader.notebook.read import read_submission
 from grader.notebook.restore import load_templates
 from grader.notebook.saved_outputs import compare_saved
@@ -212,7 +212,7 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
         EVIDENCE_CHECKSUM: evidence,
     }
     differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
-    changed = changed_while_running(ran.evidence, run.case.given, work.exercise.parts)
+    changed = tampering_remarks(ran.evidence, run.case.given, work.exercise.parts)
     beside = unused_gpu(ran, work.exercise, run.case.boxes)
     remarks = (*work.options.remarks, *submission.remarks, *restored.remarks, *differing, *changed, *beside)
     looks = work.exercise.reasons_for_person(ran.evidence)

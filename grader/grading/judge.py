@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from grader.checks import ENDS, Check, Measurement, scored
+from grader.checks import THRESHOLDS, Check, Measurement, score_measurement
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered
 from grader.grading.finding_cache import FindingCache, cache_key
@@ -50,21 +50,21 @@ def _item(
 ) -> ItemVerdict:
     verdicts: dict[str, CheckVerdict] = {}
     for spec in item.checks:
-        lost = [name for name in spec.presupposes if verdicts[name].points_milli == 0]
-        if lost:
-            verdicts[spec.check] = _after(verdicts[lost[0]], spec, checks)
+        failed = [name for name in spec.presupposes if verdicts[name].points_milli == 0]
+        if failed:
+            verdicts[spec.check] = _after(verdicts[failed[0]], spec, checks)
         else:
             verdicts[spec.check] = _verdict_of(
                 spec, checks[spec.check], _finding(evidence, item, spec, checks, findings), step
             )
-    made = tuple(verdicts.values())
+    check_verdicts = tuple(verdicts.values())
     return ItemVerdict(
         id=item.id,
         title=item.title,
-        outcome=_outcome_of(made),
-        points_milli=sum(verdict.points_milli for verdict in made),
+        outcome=_outcome_of(check_verdicts),
+        points_milli=sum(verdict.points_milli for verdict in check_verdicts),
         max_points_milli=item.points_milli,
-        checks=made,
+        checks=check_verdicts,
     )
 
 
@@ -98,12 +98,12 @@ def _finding(
 def _measure(evidence: Evidence, part: str, spec: CheckSpec, check: Check, findings: FindingCache) -> Finding:
     """The check's finding; of a check with thresholds, the cached measurement is scored."""
     if not check.has_thresholds:
-        made = findings.get(cache_key(part, spec.check, spec.params), lambda: check(evidence, part, **spec.params))
-        return made if not isinstance(made, Measurement) else check(evidence, part, **spec.params)
-    ends = {name: spec.params[name] for name in ENDS}
-    shape = {name: value for name, value in spec.params.items() if name not in ends}
-    found = findings.get(cache_key(part, spec.check, shape), lambda: check.measure(evidence, part, **shape))
-    return scored(found, **ends) if isinstance(found, Measurement) else found
+        result = findings.get(cache_key(part, spec.check, spec.params), lambda: check(evidence, part, **spec.params))
+        return check(evidence, part, **spec.params) if isinstance(result, Measurement) else result
+    thresholds = {name: spec.params[name] for name in THRESHOLDS}
+    shape = {name: value for name, value in spec.params.items() if name not in thresholds}
+    result = findings.get(cache_key(part, spec.check, shape), lambda: check.measure(evidence, part, **shape))
+    return score_measurement(result, **thresholds) if isinstance(result, Measurement) else result
 
 
 def _verdict_of(spec: CheckSpec, check: Check, finding: Finding | Outcome, step: int) -> CheckVerdict:

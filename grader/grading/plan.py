@@ -15,7 +15,7 @@ from dataclasses import asdict
 from typing import Any
 
 from grader.exercise import Exercise
-from grader.grading.tampering import Given
+from grader.grading.tampering import GivenDefinitions
 from grader.notebook.format import is_code, source_of
 from grader.notebook.restore import Restored
 from grader.notebook.statements import definitions_of, read_code
@@ -141,12 +141,14 @@ def second_plan(
     return steps + [_stage(stage, limits) for stage in stages]
 
 
-def plan_frame(steps: Sequence[Step], interface: Interface, limits: Limits, given: Given | None = None) -> Plan:
+def plan_frame(
+    steps: Sequence[Step], interface: Interface, limits: Limits, definitions: GivenDefinitions | None = None
+) -> Plan:
     """The plan as the runner is told it; what the interface means is the probe's business."""
     return Plan(
         steps=tuple(steps),
         interface=asdict(interface),
-        given=given.asked() if given else {},
+        given=definitions.questions() if definitions else {},
         kernel_restarts=limits.kernel_restarts,
         replay_max_s=limits.replay_s,
         replay_timeout_s=limits.probe_s,

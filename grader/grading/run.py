@@ -16,8 +16,8 @@ from safetensors.numpy import save
 
 from grader.evidence import AnswerSpec, as_stored
 from grader.exercise import Exercise, Questions, Say
-from grader.grading.answers import decode_answers, merged, trained_state
-from grader.grading.machine_faults import left_to_a_person
+from grader.grading.answers import decode_answers, merge_evidence, trained_state
+from grader.grading.machine_faults import with_machine_faults
 from grader.grading.plan import (
     cell_steps,
     executed,
@@ -30,8 +30,8 @@ from grader.grading.plan import (
     will_train,
 )
 from grader.grading.preloading import Preloading
-from grader.grading.tampering import Given, given_of
-from grader.grading.tampering import stages as of_given
+from grader.grading.tampering import GivenDefinitions, given_definitions
+from grader.grading.tampering import answer_specs as given_answer_specs
 from grader.notebook.format import cell_title
 from grader.notebook.read import clean_outputs
 from grader.notebook.restore import Restored, Templates, restored
@@ -83,7 +83,7 @@ class Case:
     exercise: Exercise
     questions: Questions
     boxes: BoxPool
-    given: Given = field(default_factory=Given)
+    given: GivenDefinitions = field(default_factory=GivenDefinitions)
 
 
 def case_of(
@@ -93,7 +93,7 @@ def case_of(
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
     came = restored(notebook, templates)
     template = next(own for path, own in templates.items() if Path(path).name == came.template)
-    return Case(came, rubric.for_template(came.template), exercise, questions, boxes, given_of(came, template))
+    return Case(came, rubric.for_template(came.template), exercise, questions, boxes, given_definitions(came, template))
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def run_submission(
     asked = _specs(case, case.questions)
     evidence = decode_answers(first.inbox, asked, case.questions, first.status, first.event, stages)
     evidence = _undecided(_with_second_box(case, first, evidence, say), case, first)
-    evidence = as_stored(left_to_a_person(evidence, case.restored, first.inbox.cells))
+    evidence = as_stored(with_machine_faults(evidence, case.restored, first.inbox.cells))
     case.boxes.end()  # where there was nothing to decode
     outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
     notebook = executed(case.restored.notebook, first.inbox.cells, outputs)
@@ -182,7 +182,7 @@ def box_pool(
 def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
     """What the answers of these stages may hold."""
     specs = dict(case.exercise.answer_specs(case.rubric.sizes))
-    specs |= of_given(case.exercise.parts) if case.given.asked() else {}
+    specs |= given_answer_specs(case.exercise.parts) if case.given.questions() else {}
     return {source: spec for source, spec in specs.items() if source.stage in stages}
 
 
@@ -295,7 +295,7 @@ def _with_second_box(
     names = case.rubric.interface.names
     steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(told))
     kept = _run(case, steps, told, say)
-    return merged(evidence, decode_answers(kept.inbox, _specs(case, asked), {}, kept.status, kept.event))
+    return merge_evidence(evidence, decode_answers(kept.inbox, _specs(case, asked), {}, kept.status, kept.event))
 
 
 def _undecided(evidence: Evidence, case: Case, first: SandboxResult) -> Evidence:

@@ -13,7 +13,7 @@ import pytest
 from toy_exercise import Toy, running
 from toy_exercise.checks import FACTORS
 
-from grader.checks import Measurement, check, scored
+from grader.checks import Measurement, check, score_measurement
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered, save_evidence
 from grader.grading.finding_cache import FindingCache, cache_key, read_findings, write_findings
@@ -176,7 +176,7 @@ def test_a_check_of_a_level_is_bound_like_any_other_and_weighs_what_it_measures(
     assert taller(evidence(), "one", step=1.0, zero_at=0.0, full_at=8.0).score == 0.5
     assert (taller.title, taller.numbers) == ("Is tall.", ("step", "zero_at", "full_at"))
     assert cache_key("one", "taller", {"b": 1, "a": 2}) == 'one/taller/{"a": 2, "b": 1}'
-    found = scored(Measurement("height", 8.0, 0.1, "they are tall", "Grow."), zero_at=0.0, full_at=8.0)
+    found = score_measurement(Measurement("height", 8.0, 0.1, "they are tall", "Grow."), zero_at=0.0, full_at=8.0)
     assert (found.score, found.message.startswith("they are tall"), found.hint) == (1.0, True, "")
 
 

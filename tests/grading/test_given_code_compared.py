@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from grader.grading.tampering import MOST_TOLD, QUESTION, Given, changed_while_running, given_of
+from grader.grading.tampering import MAX_REMARKS, QUESTION, GivenDefinitions, given_definitions, tampering_remarks
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
@@ -25,7 +25,7 @@ REFERENCE = strip_markers(load_notebook(ROOT / "reference" / "vae_mnist.ipynb"))
 CONSTANTS = {"LATENT_DIM": 8, "EPOCHS": 7, "BATCH_SIZE": 128, "LEARNING_RATE": 2e-3, "NUM_CLASSES": 10}
 
 
-def given(tmp_path: Path, *own: str) -> Given:
+def given(tmp_path: Path, *own: str) -> GivenDefinitions:
     """What is compared in the solved notebook with these cells of one's own above the encoder."""
     cells = [cell for cell in REFERENCE["cells"] if is_code(cell)]
     at = next(n for n, cell in enumerate(cells) if cell["id"] == "encoder")
@@ -36,7 +36,7 @@ def given(tmp_path: Path, *own: str) -> Given:
     path = tmp_path / "x.ipynb"
     path.write_text(json.dumps({**REFERENCE, "cells": [*cells[:at], *mine, *cells[at:]]}))
     submission = read_submission(path, max_mb=20, max_cells=500)
-    return given_of(restore_given(submission.notebook, TEMPLATE), TEMPLATE)
+    return given_definitions(restore_given(submission.notebook, TEMPLATE), TEMPLATE)
 
 
 def test_the_constants_and_the_given_code_are_looked_at(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_every_value_that_a_line_gives_a_constant_is_right(tmp_path: Path) -> No
 
 def test_nothing_is_compared_where_the_notebook_comes_from_elsewhere(tmp_path: Path) -> None:
     foreign: Notebook = {**REFERENCE, "cells": [cell for cell in REFERENCE["cells"] if cell["id"] == "encoder"]}
-    assert given_of(restore_given(foreign, TEMPLATE), TEMPLATE) == Given()
+    assert given_definitions(restore_given(foreign, TEMPLATE), TEMPLATE) == GivenDefinitions()
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def ran() -> dict[str, Any]:
     return names
 
 
-def answers(found: Given, names: dict[str, Any], kind: str = "components") -> Evidence:
+def answers(found: GivenDefinitions, names: dict[str, Any], kind: str = "components") -> Evidence:
     source = Address.of(kind, "vae", QUESTION)
     constants = np.array([number_of(names, name) for name in found.constants], dtype=np.float32)
     codes = np.array([fingerprint_of(names, path) for path in found.codes], dtype=np.int64)
@@ -94,7 +94,7 @@ def answers(found: Given, names: dict[str, Any], kind: str = "components") -> Ev
 
 
 def test_what_was_run_is_what_is_given(tmp_path: Path, ran: dict[str, Any]) -> None:
-    assert changed_while_running(answers(given(tmp_path), ran), given(tmp_path), ("vae",)) == ()
+    assert tampering_remarks(answers(given(tmp_path), ran), given(tmp_path), ("vae",)) == ()
 
 
 def patched(self: Any) -> Any:
@@ -117,7 +117,7 @@ def test_what_only_running_code_can_have_changed_is_told(
     tmp_path: Path, ran: dict[str, Any], changes: dict[str, Any], says: str
 ) -> None:
     found = given(tmp_path)
-    told = changed_while_running(answers(found, {**ran, **changes}), found, ("vae",))
+    told = tampering_remarks(answers(found, {**ran, **changes}), found, ("vae",))
     assert any(remark.message.startswith(says) for remark in told)
     assert all(remark.needs_person for remark in told)
 
@@ -125,9 +125,9 @@ def test_what_only_running_code_can_have_changed_is_told(
 def test_each_name_is_told_once_and_for_the_first_time_that_it_was_seen(tmp_path: Path, ran: dict[str, Any]) -> None:
     found = given(tmp_path)
     both = [answers(found, {**ran, "EPOCHS": 50}, kind) for kind in ("components", "trained")]
-    (told,) = changed_while_running(Evidence({}, {**both[1].answers, **both[0].answers}), found, ("vae", "cvae"))
+    (told,) = tampering_remarks(Evidence({}, {**both[1].answers, **both[0].answers}), found, ("vae", "cvae"))
     assert told.message.endswith("just before the VAE was trained.")
-    (late,) = changed_while_running(both[1], found, ("vae",))
+    (late,) = tampering_remarks(both[1], found, ("vae",))
     assert late.message.endswith("after the VAE had been trained.")
 
 
@@ -135,13 +135,13 @@ def test_answers_of_another_size_are_nothing_to_compare(tmp_path: Path, ran: dic
     found = given(tmp_path)
     evidence = answers(found, ran)
     short = Evidence({}, {name: array[:1] for name, array in evidence.answers.items()})
-    assert changed_while_running(short, found, ("vae",)) == ()
+    assert tampering_remarks(short, found, ("vae",)) == ()
 
 
 def test_where_everything_is_another_a_few_are_named(tmp_path: Path) -> None:
     found = given(tmp_path)
-    told = changed_while_running(answers(found, {}), found, ("vae",))
-    assert len(told) == MOST_TOLD + 1
+    told = tampering_remarks(answers(found, {}), found, ("vae",))
+    assert len(told) == MAX_REMARKS + 1
     assert told[-1].message.endswith("more names of the given cells were not what those make them.")
 
 

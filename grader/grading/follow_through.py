@@ -55,11 +55,11 @@ def due_replacements(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exe
         earlier = [by_id[name] for name in _dependencies(item, exercise) if name in by_id]
         wrong = sorted((cause for cause in earlier if _affects_later(cause, exercise)), key=share)
         candidates = [cause for cause in wrong if share(cause) >= settings.min_earned.get(cause.id, 0.0)]
-        chosen = candidates[: settings.max_replaced]
-        remaining = [cause for cause in wrong if cause not in chosen]
-        if chosen and _is_affected(item, exercise) and not any(map(_is_unwritten, remaining)):
-            names = tuple(name for cause in chosen for name in _wrong_names(cause, exercise))
-            replacements[item.id.partition(".")[0]] = Replacement(tuple(cause.id for cause in chosen), names)
+        to_replace = candidates[: settings.max_replaced]
+        remaining = [cause for cause in wrong if cause not in to_replace]
+        if to_replace and _is_affected(item, exercise) and not any(map(_is_unwritten, remaining)):
+            names = tuple(name for cause in to_replace for name in _wrong_names(cause, exercise))
+            replacements[item.id.partition(".")[0]] = Replacement(tuple(cause.id for cause in to_replace), names)
     return replacements
 
 

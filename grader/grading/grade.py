@@ -39,7 +39,7 @@ from grader.grading.run import (
 )
 from grader.grading.run_files import aside, put_in_place, written
 from grader.grading.run_folder import EVIDENCE_CHECKSUM, note_source, store_run
-from grader.grading.run_pages import Drawn, draw, load_pages, store_drawn, write_pages, written_names
+from grader.grading.run_pages import Drawings, draw, load_pages, store_drawings, write_pages, written_names
 from grader.grading.run_place import (
     REPLACE,
     earlier_report,
@@ -105,8 +105,8 @@ def grade(
     backend_named(options.isolation)  # a machine that cannot isolate is told before anything is prepared
     rubric, exercise = load_rubric(rubric_path)
     refuse_unknown_parts(options.parts, exercise)
-    if missing := missing_packages(rubric.packages):
-        say(missing)
+    if missing_line := missing_packages(rubric.packages):
+        say(missing_line)
     limits = rubric.limits
     submission = read_submission(submission_path, max_mb=limits.notebook_mb, max_cells=limits.cells)
     if options.held and run_dir is not None:
@@ -145,7 +145,7 @@ class _Run:
     carried_forward: Mapping[str, CarriedForward]
     items: tuple[ItemVerdict, ...]
     findings: FindingCache
-    drawn: Drawn
+    drawings: Drawings
     key: str  # what decided how it was run
 
 
@@ -162,8 +162,8 @@ def _graded(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
     if old is not None and weaker and not work.options.replace:
         raise GraderError(f"{folder}: the earlier run stands, {judged_points(old)}: {weaker}; {REPLACE}")
     save_findings(finished, exercise, run.findings)
-    store_drawn(finished, run.drawn, exercise, rubric)
-    write_pages(finished, report, run.drawn, run.notebook_run.execution, written_names(exercise, rubric), folder)
+    store_drawings(finished, run.drawings, exercise, rubric)
+    write_pages(finished, report, run.drawings, run.notebook_run.execution, written_names(exercise, rubric), folder)
     put_in_place(folder, finished, keep_as=kept_name(folder, old) if weaker or not same_text else "")
     return report
 
@@ -191,9 +191,9 @@ def _run(work: _Work, say: Say) -> _Run:
             drawing = pool.submit(draw, notebook_run, exercise, rubric)
             carried_forward = carry_forward(notebook_run.evidence, {}, sound, case, findings, say)
             items = verdicts(notebook_run.evidence, carried_forward, case.rubric, exercise, findings)
-            pictures = drawing.result()
+            drawings = drawing.result()
     key = run_key(rubric, exercise, templates, options.parts, options.isolation)
-    return _Run(case, seed, notebook_run, carried_forward, items, findings, pictures, key)
+    return _Run(case, seed, notebook_run, carried_forward, items, findings, drawings, key)
 
 
 def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
@@ -202,7 +202,7 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
     Raises:
         GraderError: nothing of the submission could be judged.
     """
-    submission, rubric, restored, ran = work.submission, work.rubric, run.case.restored, run.notebook_run
+    submission, rubric, restored, notebook_run = work.submission, work.rubric, run.case.restored, run.notebook_run
     checksums = {
         "notebook": submission.sha256,
         "rubric": rubric.sha256,
@@ -211,14 +211,15 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
         "run": run.key,
         EVIDENCE_CHECKSUM: evidence,
     }
-    differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
-    changed = tampering_remarks(ran.evidence, run.case.given, work.exercise.parts)
-    beside = unused_gpu(ran, work.exercise, run.case.boxes)
-    remarks = (*work.options.remarks, *submission.remarks, *restored.remarks, *differing, *changed, *beside)
-    looks = work.exercise.reasons_for_person(ran.evidence)
-    report = make_report(submission.name, run.items, rubric, ran.execution, remarks, looks, run.seed, checksums)
+    output_remarks = compare_saved(submission.notebook, restored, notebook_run.notebook, notebook_run.execution.cells)
+    tampering = tampering_remarks(notebook_run.evidence, run.case.given_definitions, work.exercise.parts)
+    gpu_remarks = unused_gpu(notebook_run, work.exercise, run.case.boxes)
+    remarks = (*work.options.remarks, *submission.remarks, *restored.remarks, *output_remarks, *tampering, *gpu_remarks)
+    reasons = work.exercise.reasons_for_person(notebook_run.evidence)
+    execution = notebook_run.execution
+    report = make_report(submission.name, run.items, rubric, execution, remarks, reasons, run.seed, checksums)
     report = replace(report, template=restored.template)
-    if not any(fault.blame is Blame.MACHINE for fault in ran.evidence.faults.values()):
+    if not any(fault.blame is Blame.MACHINE for fault in notebook_run.evidence.faults.values()):
         refuse_undecided(report)
     return report
 
@@ -275,13 +276,13 @@ def make_report(
     rubric: Rubric,
     execution: Execution,
     remarks: tuple[Remark, ...],
-    looks: Sequence[str],
+    reasons: Sequence[str],
     seed: str,
     checksums: dict[str, str],
 ) -> GradeReport:
-    """The report on these verdicts; `looks` say why a person should look."""
-    reported = [event for event in execution.events if event.startswith(BOX_SAYS)]
-    remarks += tuple(Remark("look", reason, needs_person=True) for reason in (*reported, *looks))
+    """The report on these verdicts; `reasons` say why a person should look."""
+    box_faults = [event for event in execution.events if event.startswith(BOX_SAYS)]
+    remarks += tuple(Remark("look", reason, needs_person=True) for reason in (*box_faults, *reasons))
     return GradeReport(
         submission=name,
         points_milli=sum(item.points_milli for item in items),
@@ -301,17 +302,18 @@ def make_report(
     )
 
 
-def refuse_broken(ran: NotebookRun) -> None:
+def refuse_broken(notebook_run: NotebookRun) -> None:
     """The box has not failed: where it has, nothing of the run may become points.
 
     Raises:
         BoxError: it has; with the cause, as far as it is known, and who can say more.
     """
-    if ran.execution.status is not Status.BOX_ERROR:
+    execution = notebook_run.execution
+    if execution.status is not Status.BOX_ERROR:
         return
-    cause = one_line(ran.execution.events[-1] if ran.execution.events else "the box failed", MAX_CAUSE)
-    log = ran.execution.log_tail.strip()
-    if log and not ran.execution.cells:  # no cell has run yet, so this is the machine's word
+    cause = one_line(execution.events[-1] if execution.events else "the box failed", MAX_CAUSE)
+    log = execution.log_tail.strip()
+    if log and not execution.cells:  # no cell has run yet, so this is the machine's word
         cause += f": {one_line(log.splitlines()[-1], MAX_CAUSE)}"
     raise BoxError(f"{OURS}: {cause}; `python -m grader doctor` says what this machine lacks")
 
@@ -325,5 +327,5 @@ def refuse_undecided(report: GradeReport) -> None:
     undecided = [item for item in report.items if item.outcome is Outcome.NEEDS_REVIEW]
     if not undecided or any(is_judged(item) for item in report.items):
         return
-    unsure = next(c for item in undecided for c in item.checks if c.outcome is Outcome.NEEDS_REVIEW)
-    raise GraderError(f"{OURS}: {one_line(unsure.message, MAX_CAUSE)}; `python -m grader doctor` tries this machine")
+    check = next(check for item in undecided for check in item.checks if check.outcome is Outcome.NEEDS_REVIEW)
+    raise GraderError(f"{OURS}: {one_line(check.message, MAX_CAUSE)}; `python -m grader doctor` tries this machine")

@@ -139,7 +139,8 @@ class Rubric:
 
     def for_template(self, name: str) -> Rubric:
         """The rubric with the numbers that hold for notebooks made from the template of that file name."""
-        numbers = {PurePath(path).name: own for path, own in self.earlier_templates.items()}.get(name, {})
+        by_file_name = {PurePath(path).name: numbers for path, numbers in self.earlier_templates.items()}
+        numbers = by_file_name.get(name, {})
         return replace(self, items=tuple(item.with_numbers(numbers.get(item.id, {})) for item in self.items))
 
 

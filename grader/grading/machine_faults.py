@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from grader.notebook.format import cell_title, is_code, source_of
-from grader.notebook.restore import Restored
+from grader.notebook.restore import RestoredNotebook
 from grader.notebook.statements import read_code
 from grader.records import Blame, CellRun, CellStatus, Evidence, Fault
 
@@ -60,7 +60,7 @@ def missing_resource(error: str) -> str:
     return ""
 
 
-def with_machine_faults(evidence: Evidence, restored: Restored, runs: Mapping[int, CellRun]) -> Evidence:
+def with_machine_faults(evidence: Evidence, restored: RestoredNotebook, runs: Mapping[int, CellRun]) -> Evidence:
     """The evidence, in which what only this machine stops is no fault of the student's.
 
     That is an answer whose own error says so, or one that needs a name which a cell would have defined had it not
@@ -85,7 +85,7 @@ def _cause(message: str, causes: Mapping[str, str], students_own: set[str]) -> s
 
 
 def _undefined_names(
-    restored: Restored, runs: Mapping[int, CellRun], students_own: set[str]
+    restored: RestoredNotebook, runs: Mapping[int, CellRun], students_own: set[str]
 ) -> Iterator[tuple[str, str]]:
     """Names that cells would have defined, each with why they are not there."""
     cells = restored.notebook["cells"]
@@ -108,7 +108,7 @@ def _undefined_names(
                 yield name, cause_by_name[name]
 
 
-def _same_cell(restored: Restored, index: int) -> list[Mapping[str, Any]]:
+def _same_cell(restored: RestoredNotebook, index: int) -> list[Mapping[str, Any]]:
     """The cells that come from the same one of the submission."""
     submitted = restored.roles[index].submitted
     if submitted is None:

@@ -17,7 +17,7 @@ from typing import Any
 from grader.exercise import Exercise
 from grader.grading.tampering import GivenDefinitions
 from grader.notebook.format import is_code, source_of
-from grader.notebook.restore import Restored
+from grader.notebook.restore import RestoredNotebook
 from grader.notebook.statements import definitions_of, read_code
 from grader.records import CellRun, CellStatus, Interface, Limits, Notebook, Stage
 from grader.sandbox.in_box.frames import CellStep, Plan, Replay, StageStep, Step
@@ -31,7 +31,7 @@ IDLE = ("show", "check")  # roles of cells that define nothing which another one
 
 
 def first_plan(
-    restored: Restored,
+    restored: RestoredNotebook,
     exercise: Exercise,
     names: Mapping[str, str],
     limits: Limits,
@@ -50,7 +50,7 @@ class _FirstPlan:
 
     def __init__(
         self,
-        restored: Restored,
+        restored: RestoredNotebook,
         exercise: Exercise,
         names: Mapping[str, str],
         limits: Limits,
@@ -129,7 +129,7 @@ class _FirstPlan:
 
 
 def sound_parts_plan(
-    restored: Restored, exercise: Exercise, names: Mapping[str, str], limits: Limits, part: str
+    restored: RestoredNotebook, exercise: Exercise, names: Mapping[str, str], limits: Limits, part: str
 ) -> list[Step]:
     """The plan of a part that is trained once more: sound parts are put in just before its first training cell.
 
@@ -156,7 +156,7 @@ def stage_steps(steps: Sequence[Step]) -> list[StageStep]:
 
 
 def second_plan(
-    restored: Restored,
+    restored: RestoredNotebook,
     exercise: Exercise,
     names: Mapping[str, str],
     limits: Limits,
@@ -198,7 +198,7 @@ def plan_frame(
     )
 
 
-def training_part(restored: Restored, index: int, exercise: Exercise, names: Mapping[str, str]) -> str | None:
+def training_part(restored: RestoredNotebook, index: int, exercise: Exercise, names: Mapping[str, str]) -> str | None:
     """The part that the cell trains: by its role in the template, else by the function it calls at top level."""
     role = restored.roles[index]
     if role.role == "train" and role.part in exercise.parts:
@@ -210,7 +210,7 @@ def training_part(restored: Restored, index: int, exercise: Exercise, names: Map
     return None
 
 
-def will_train(restored: Restored, exercise: Exercise, names: Mapping[str, str]) -> bool:
+def will_train(restored: RestoredNotebook, exercise: Exercise, names: Mapping[str, str]) -> bool:
     """Whether some part's training function seems to be written, so that there will be something to decode."""
     cells = [read_code(source_of(cell)) for cell in restored.notebook["cells"] if is_code(cell)]
     functions = {names.get(function, function) for function in exercise.interface.train_functions.values()}
@@ -233,7 +233,7 @@ def _defined_names(steps: Sequence[Step]) -> set[str]:
     return names
 
 
-def _replay(restored: Restored, index: int, part: str | None) -> Replay:
+def _replay(restored: RestoredNotebook, index: int, part: str | None) -> Replay:
     """Whether a second kernel runs the cell: always where it defines things, if it was quick, or never.
 
     Not by time alone: on a loaded machine importing torch is slower than any sensible limit.

@@ -34,7 +34,7 @@ from grader.grading.tampering import GivenDefinitions, given_definitions
 from grader.grading.tampering import answer_specs as given_answer_specs
 from grader.notebook.format import cell_title
 from grader.notebook.read import clean_outputs
-from grader.notebook.restore import Restored, Templates, restored
+from grader.notebook.restore import RestoredNotebook, Templates, restore_from_templates
 from grader.notebook.statements import definitions_of
 from grader.records import (
     Address,
@@ -78,7 +78,7 @@ NOT_DONE = {
 class Case:
     """Everything that the boxes of one submission have in common."""
 
-    restored: Restored
+    restored: RestoredNotebook
     rubric: Rubric
     exercise: Exercise
     questions: Questions
@@ -91,7 +91,7 @@ def case_of(
 ) -> Case:
     """The notebook as it is run: what its template gives is restored, and the seed, in hexadecimal, asks."""
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
-    restored_notebook = restored(notebook, templates)
+    restored_notebook = restore_from_templates(notebook, templates)
     name = restored_notebook.template
     template = next(templates[path] for path in templates if Path(path).name == name)
     definitions = given_definitions(restored_notebook, template)

@@ -19,7 +19,7 @@ import numpy as np
 
 from grader.evidence import AnswerSpec, ArraySpec
 from grader.notebook.format import is_code, source_of
-from grader.notebook.restore import Restored
+from grader.notebook.restore import RestoredNotebook
 from grader.notebook.statements import Statement, read_code
 from grader.records import Address, Evidence, Notebook, Remark
 from grader.sandbox.in_box.fingerprints import MISSING, fingerprint
@@ -48,7 +48,7 @@ class GivenDefinitions:
         return {"constants": list(self.constants), "codes": list(self.codes), "stages": list(STAGES)}
 
 
-def given_definitions(restored: Restored, template: Notebook) -> GivenDefinitions:
+def given_definitions(restored: RestoredNotebook, template: Notebook) -> GivenDefinitions:
     """What the template's given cells define and the notebook leaves alone; nothing where it comes from another."""
     if any(remark.kind == "not_from_template" for remark in restored.remarks):
         return GivenDefinitions()

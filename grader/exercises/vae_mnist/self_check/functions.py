@@ -14,12 +14,12 @@ from grader.exercises.vae_mnist.self_check.networks import (
     _apart,
     _finite,
     _flowing,
+    _given_back,
     _in_range,
     _kind,
     _Line,
     _Networks,
     _shaped,
-    _with_points_back,
 )
 
 
@@ -37,9 +37,7 @@ class _SelfCheck(_Networks):
         model.train()
 
         def draw(mu: _torch.Tensor, variance: float) -> _Any:
-            return _with_points_back(
-                model.reparameterize(mu, _torch.full_like(mu, _math.log(variance))), "reparameterize"
-            )
+            return _given_back(model.reparameterize(mu, _torch.full_like(mu, _math.log(variance))), "reparameterize")
 
         mu = _torch.randn(max(8, 4096 // self.latents), self.latents, device=self.device)
         z = draw(mu, 1.0)
@@ -69,7 +67,7 @@ class _SelfCheck(_Networks):
         vae_loss, x, zero = self.named("vae_loss"), 0.2 + 0.6 * self.x, _torch.zeros_like(self.z)
         inputs = {"x_hat": x.flip(0).requires_grad_(), "mu": self.z.clone().requires_grad_()}
         inputs["logvar"] = _torch.randn_like(self.z).requires_grad_()
-        value = _with_points_back(vae_loss(inputs["x_hat"] * 1, x, inputs["mu"] * 1, inputs["logvar"] * 1), "vae_loss")
+        value = _given_back(vae_loss(inputs["x_hat"] * 1, x, inputs["mu"] * 1, inputs["logvar"] * 1), "vae_loss")
         three = isinstance(value, tuple | list) and len(value) == 3 and _kind(value[0]) == "a number"
         yield three, "loss, reconstruction and kl", "three numbers", _kind(value)
         if not three:
@@ -164,7 +162,7 @@ class _SelfCheck(_Networks):
         model.encoder, model.decoder = self.build("encoder", moved=True), self.build("decoder", moved=True)
         encoded, decoded = _recorded(model.encoder), _recorded(model.decoder)
         labels = _torch.arange(n, device=self.device) % 10
-        images = _with_points_back(sample(model, labels if self.labelled else n), sample.__name__)
+        images = _given_back(sample(model, labels if self.labelled else n), sample.__name__)
         wanted = self.x[:1].expand(n, -1, -1, -1)
         yield _shaped(images, wanted, f"{n} new images")
         if _kind(images) != _kind(wanted):

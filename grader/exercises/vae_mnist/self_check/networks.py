@@ -35,7 +35,7 @@ class _Networks:
     def call(self, module: _Any, first: _torch.Tensor, y: _torch.Tensor | None = None) -> _Any:
         """What the module gives for images or codes, and for labels where it takes them."""
         labels = (self.y[: len(first)] if y is None else y,) if self.labelled else ()
-        return _with_points_back(module(first, *labels), type(module).__name__)
+        return _given_back(module(first, *labels), type(module).__name__)
 
     def build(self, kind: str, latents: int | None = None, *, moved: bool = False) -> _Any:
         """A fresh module in eval mode; `moved` at random, so that no initialization decides what a check says."""
@@ -129,7 +129,7 @@ class _Networks:
         yield sizes == {wanted}, f"size of a code where latent_dim is {wanted}", str(wanted), got
 
 
-def _with_points_back(value: _Any, name: str) -> _Any:
+def _given_back(value: _Any, name: str) -> _Any:
     if value is None:
         raise _NotFilled(f"{name} returns nothing yet")
     return value

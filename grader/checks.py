@@ -185,10 +185,12 @@ def _refuse_misuse(candidate: Check) -> None:
     if [parameter.name for parameter in parameters[:2]] != ["evidence", "part"] or not fit:
         got = ", ".join(map(str, parameters))
         _refuse(candidate, f"expected the arguments (evidence, part, *, numbers without defaults), got ({got})")
-    if candidate.has_thresholds and (taken := [number.name for number in numbers if number.name in THRESHOLDS]):
+    if candidate.has_thresholds and (
+        engine_numbers := [number.name for number in numbers if number.name in THRESHOLDS]
+    ):
         _refuse(
             candidate,
-            f"has_thresholds: {' and '.join(taken)} are the engine's to take; leave them out of the arguments",
+            f"has_thresholds: {' and '.join(engine_numbers)} are the engine's to take; leave them out of the arguments",
         )
     if candidate.smaller_is_better and not {*THRESHOLDS} <= {*candidate.numbers}:
         _refuse(candidate, f"smaller_is_better is about {' and '.join(THRESHOLDS)}; take both, or say has_thresholds")

@@ -128,12 +128,12 @@ def save_evidence(evidence: Evidence) -> bytes:
     arrays: dict[str, Array] = {}
     for prefix, source in (("q", evidence.questions), ("a", evidence.answers)):
         for name, array in source.items():
-            arrays[f"{prefix}:{name}"] = np.array(array, dtype=_stored_as(array), order="C")
+            arrays[f"{prefix}:{name}"] = np.array(array, dtype=_stored_dtype(array), order="C")
     faults = {name: [fault.blame, fault.message] for name, fault in evidence.faults.items()}
     return save(arrays, metadata={"faults": json.dumps(faults)})
 
 
-def _stored_as(array: Array) -> np.dtype[Any]:
+def _stored_dtype(array: Array) -> np.dtype[Any]:
     large = array.dtype == np.float32 and array.size >= LARGE and np.abs(array).max() <= _HALF_UP_TO
     return np.dtype(np.float16) if large else array.dtype
 
@@ -141,10 +141,10 @@ def _stored_as(array: Array) -> np.dtype[Any]:
 def as_stored(evidence: Evidence) -> Evidence:
     """The evidence as `load_evidence` will give it, with what half precision takes off."""
 
-    def rounded(arrays: Mapping[str, Array]) -> dict[str, Array]:
-        return {name: _full(array.astype(_stored_as(array), copy=False)) for name, array in arrays.items()}
+    def round_arrays(arrays: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: _full(array.astype(_stored_dtype(array), copy=False)) for name, array in arrays.items()}
 
-    return Evidence(rounded(evidence.questions), rounded(evidence.answers), evidence.faults)
+    return Evidence(round_arrays(evidence.questions), round_arrays(evidence.answers), evidence.faults)
 
 
 def load_evidence(path: Path) -> Evidence:

@@ -14,7 +14,7 @@ from functools import partial
 from grader.evidence import overlay, read_later
 from grader.exercise import Exercise, ItemSpec
 from grader.grading.finding_cache import FindingCache
-from grader.grading.judge import judge, stepped
+from grader.grading.judge import judge, round_to_step
 from grader.grading.plan import UNWRITTEN
 from grader.records import Evidence, ItemVerdict, Outcome, Rubric, Stage
 
@@ -150,7 +150,7 @@ def _with_points_back(
     """The verdict with what the second judging gives, and what is left of the cost of the mistakes."""
     if second.outcome is Outcome.NEEDS_REVIEW:
         return replace(first, outcome=Outcome.NEEDS_REVIEW, lost_in=replaced_items), cost_left
-    second_points = stepped(rubric.follow_through.share * second.points_milli, rubric.points_step_milli)
+    second_points = round_to_step(rubric.follow_through.share * second.points_milli, rubric.points_step_milli)
     gained = max(0, second_points - first.points_milli)
     cost = min(cost_left, gained)
     gained -= cost

@@ -120,7 +120,7 @@ def grade(
             refuse_less(folder, options.parts)
         private = (rubric_path.parent, submission_path.parent, folder.parent)
         work = _Work(submission, rubric_path, rubric, exercise, options, private)
-        return _graded(work, folder, finished, say), folder
+        return _run_into(work, folder, finished, say), folder
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class _Run:
     key: str  # what decided how it was run
 
 
-def _graded(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
+def _run_into(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
     """The folder holds the submission's run, which was written into `finished` first."""
     submission, rubric, exercise = work.submission, work.rubric, work.exercise
     old = earlier_report(folder)

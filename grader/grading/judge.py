@@ -36,10 +36,10 @@ def judge(
     return tuple(_item(evidence, item, checks, rubric.points_step_milli, findings) for item in rubric.items)
 
 
-def stepped(points_milli: float, step_milli: int) -> int:
+def round_to_step(points_milli: float, step_milli: int) -> int:
     """The points in whole steps, the nearest; a half goes up.
 
-    >>> stepped(1130, 250), stepped(1120, 250)
+    >>> round_to_step(1130, 250), round_to_step(1120, 250)
     (1250, 1000)
     """
     return int(points_milli / step_milli + 0.5) * step_milli
@@ -52,7 +52,7 @@ def _item(
     for spec in item.checks:
         failed = [name for name in spec.presupposes if verdicts[name].points_milli == 0]
         if failed:
-            verdicts[spec.check] = _after(verdicts[failed[0]], spec, checks)
+            verdicts[spec.check] = _verdict_after(verdicts[failed[0]], spec, checks)
         else:
             verdicts[spec.check] = _verdict_of(
                 spec, checks[spec.check], _finding(evidence, item, spec, checks, findings), step
@@ -108,7 +108,7 @@ def _measure(evidence: Evidence, part: str, spec: CheckSpec, check: Check, findi
 
 def _verdict_of(spec: CheckSpec, check: Check, finding: Finding | Outcome, step: int) -> CheckVerdict:
     if isinstance(finding, Outcome):
-        return _unjudged(spec, check, finding, LEFT_OUT)
+        return _verdict_without_finding(spec, check, finding, LEFT_OUT)
     points = _points(finding.score or 0.0, spec.points_milli, step)
     outcome = Outcome.NEEDS_REVIEW if finding.score is None else _outcome(points, spec.points_milli)
     return CheckVerdict(
@@ -127,20 +127,22 @@ def _verdict_of(spec: CheckSpec, check: Check, finding: Finding | Outcome, step:
 
 def _points(score: float, of: int, step: int) -> int:
     """Partial credit in steps; all of it only for a score of 1, so that "passed" means that nothing was wrong."""
-    return of if score == 1 else min(stepped(score * of, step), of - step)
+    return of if score == 1 else min(round_to_step(score * of, step), of - step)
 
 
-def _after(cause: CheckVerdict, spec: CheckSpec, checks: Mapping[str, Check]) -> CheckVerdict:
+def _verdict_after(cause: CheckVerdict, spec: CheckSpec, checks: Mapping[str, Check]) -> CheckVerdict:
     """The verdict on a check that presupposes one which was lost, or could not be judged."""
     undecided = cause.outcome is Outcome.NEEDS_REVIEW
     outcome = Outcome.NEEDS_REVIEW if undecided else Outcome.SKIPPED
     if cause.outcome is Outcome.SKIPPED:
-        return _unjudged(spec, checks[spec.check], outcome, cause.message)
+        return _verdict_without_finding(spec, checks[spec.check], outcome, cause.message)
     how = "could not be judged" if undecided else "failed"
-    return _unjudged(spec, checks[spec.check], outcome, f"not judged, because this one {how}: {cause.title}")
+    return _verdict_without_finding(
+        spec, checks[spec.check], outcome, f"not judged, because this one {how}: {cause.title}"
+    )
 
 
-def _unjudged(spec: CheckSpec, check: Check, outcome: Outcome, message: str) -> CheckVerdict:
+def _verdict_without_finding(spec: CheckSpec, check: Check, outcome: Outcome, message: str) -> CheckVerdict:
     return CheckVerdict(
         id=spec.check,
         title=check.title,

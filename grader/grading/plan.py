@@ -136,13 +136,15 @@ def sound_parts_plan(
     Empty where no cell trains the part.
     """
     steps: list[Step] = []
-    put_in: list[Step] = [_stage(Stage.of("replace", part), limits)]
+    replacement_steps: list[Step] = [_stage(Stage.of("replace", part), limits)]
     for step in cell_steps(first_plan(restored, exercise, names, limits, (part,))):
         if training_part(restored, step.index, exercise, names) == part:
-            steps += put_in
-            put_in = []
+            steps += replacement_steps
+            replacement_steps = []
         steps.append(step)
-    return [] if put_in else steps + [_stage(Stage.of(kind, part), limits) for kind in ("trained", "quality")]
+    return (
+        [] if replacement_steps else steps + [_stage(Stage.of(kind, part), limits) for kind in ("trained", "quality")]
+    )
 
 
 def cell_steps(steps: Sequence[Step]) -> list[CellStep]:
@@ -260,7 +262,7 @@ def _stage(stage: Stage, limits: Limits, *, again: bool = False) -> StageStep:
     return StageStep(stage, limits.probe_s, limits.question_s, again)
 
 
-def executed(notebook: Notebook, runs: Mapping[int, CellRun], outputs: Mapping[int, list[Any]]) -> Notebook:
+def executed_notebook(notebook: Notebook, runs: Mapping[int, CellRun], outputs: Mapping[int, list[Any]]) -> Notebook:
     """The notebook with the outputs of this run instead of the submitted ones."""
     cells = []
     count = 0

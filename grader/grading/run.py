@@ -20,7 +20,7 @@ from grader.grading.answers import decode_answers, merge_evidence, trained_state
 from grader.grading.machine_faults import with_machine_faults
 from grader.grading.plan import (
     cell_steps,
-    executed,
+    executed_notebook,
     first_plan,
     plan_frame,
     second_plan,
@@ -135,7 +135,7 @@ def run_submission(
     evidence = as_stored(with_machine_faults(evidence, case.restored, first.inbox.cells))
     case.boxes.end()  # where there was nothing to decode
     outputs = {index: list(clean_outputs(raw_outputs)) for index, raw_outputs in first.inbox.outputs.items()}
-    notebook = executed(case.restored.notebook, first.inbox.cells, outputs)
+    notebook = executed_notebook(case.restored.notebook, first.inbox.cells, outputs)
     return NotebookRun(evidence, notebook, _execution(first, case, evidence))
 
 

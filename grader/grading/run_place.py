@@ -162,7 +162,7 @@ def rubric_of(folder: Path) -> Path | None:
     """The rubric that the run, or the class that it belongs to, was graded by; None where that is not noted."""
     rubric_path = source.rubric if (source := source_of(folder)) else ""
     if not rubric_path and (of_class := class_above(folder)) is not None:
-        rubric_path = _noted(of_class / CLASS, "rubric")
+        rubric_path = _text_under(of_class / CLASS, "rubric")
     return Path(rubric_path) if rubric_path and Path(rubric_path).is_file() else None
 
 
@@ -206,7 +206,7 @@ def _of_another(folder: Path, owner: str, submission: Submission) -> str:
 _OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
-def _noted(path: Path, key: str) -> str:
+def _text_under(path: Path, key: str) -> str:
     """The text under the key in the folder's note or in a class's file; empty where there is none."""
     try:
         text = read_json(path, _OBJECT, MAX_CLASS if path.name == CLASS else _MAX_SOURCE).get(key)
@@ -224,7 +224,7 @@ def _is_for(folder: Path, owner: str) -> bool:
     """Whether the folder is the owner's, by its note or as that of a class, or nobody's."""
     if _source(folder) == owner:
         return True
-    if submissions := _noted(folder / CLASS, "submissions"):
+    if submissions := _text_under(folder / CLASS, "submissions"):
         return str(Path(submissions).resolve()) == owner
     return not _source(folder) and not (folder / CLASS).exists() and not any(written(folder))
 

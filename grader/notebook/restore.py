@@ -134,7 +134,7 @@ class _Restoration:
 
     def result(self, submission: Notebook) -> RestoredNotebook:
         new_cells: list[_CellWithRole] = []
-        missing_cells = self._missing() if self.is_from_template else {}
+        missing_cells = self._missing_cells() if self.is_from_template else {}
         if not self.is_from_template:
             self.remarks.append(Remark("not_from_template", _FOREIGN, needs_person=True))
         for s in range(-1, len(self.cells)):
@@ -162,15 +162,17 @@ class _Restoration:
         if not changed_parts:
             return [(cell, role)]
         (part,) = parts
-        added = additions(self.codes[s], part)
-        names = sorted(frozenset[str]().union(*(statement.binds for statement in added)) - part.code.binds)
-        addition = f"; what the student added ({one_line(', '.join(names), 80)}) runs after it" if added else ""
+        added_statements = additions(self.codes[s], part)
+        names = sorted(frozenset[str]().union(*(statement.binds for statement in added_statements)) - part.code.binds)
+        addition = (
+            f"; what the student added ({one_line(', '.join(names), 80)}) runs after it" if added_statements else ""
+        )
         sentence = f"is given code that was changed; the template's was run instead{addition}"
         self._remark("given_cell_changed", s, sentence, diff=changed_lines(source_of(part.cell), self.codes[s].source))
         new_cells = [({**cell, "source": source_of(part.cell)}, role)]
-        if added:
+        if added_statements:
             lines = self.codes[s].source.split("\n")
-            numbers = sorted({n for statement in added for n in range(statement.start, statement.stop)})
+            numbers = sorted({n for statement in added_statements for n in range(statement.start, statement.stop)})
             source = "\n".join(lines[n] for n in numbers)
             new_cells.append((code_cell(f"{cell.get('id', s)}-kept", source), CellRole("extra", submitted=s)))
         return new_cells
@@ -235,7 +237,7 @@ class _Restoration:
                 return CellRole(cell.role, cell.id, cell.part, s)
         return CellRole("extra", submitted=s)
 
-    def _missing(self) -> dict[int, list[TemplateCell]]:
+    def _missing_cells(self) -> dict[int, list[TemplateCell]]:
         """Template cells to reinsert, by the submitted cell they follow (-1: at the top)."""
         missing_cells: dict[int, list[TemplateCell]] = {}
         previous_cell = -1

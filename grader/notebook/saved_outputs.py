@@ -51,7 +51,7 @@ def compare_saved(
     pairs = list(_pairs(cells, restored, executed, {run.index: run for run in runs}))
     number_remarks, skipped = _all_numbers(cells, pairs)
     remarks = number_remarks[:_MAX_CELLS] + list(_errors(cells, pairs))[:_MAX_CELLS]
-    return (*remarks, *skipped, *_missing(cells, pairs), *_out_of_order(cells))
+    return (*remarks, *skipped, *_missing_output_remarks(cells, pairs), *_out_of_order(cells))
 
 
 def _pairs(
@@ -102,7 +102,7 @@ def _numbers(
     differences = list(contradictions(saved_curves, rerun_curves, is_complete=is_complete))
     if not differences:
         return None
-    rows = tuple(row for difference in differences[:3] for row in difference.beside)
+    rows = tuple(row for difference in differences[:3] for row in difference.rows)
     what = f"was handed in with outputs that differ from the run's: '{differences[0].what}', {differences[0].how}"
     message = f"{_cell_name(cells, pair.index)} {one_line(what, 300)}; a look is worth it."
     return Remark("outputs_differ", message, pair.index, needs_person=True, beside=rows)
@@ -128,7 +128,7 @@ def _errors(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Itera
             yield Remark("error_differs", message, pair.index, needs_person=needs_look, beside=comparison)
 
 
-def _missing(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Iterator[Remark]:
+def _missing_output_remarks(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Iterator[Remark]:
     without_outputs = [pair for pair in pairs if pair.rerun and not pair.saved]
     never_run = [pair.index for pair in without_outputs if pair.count is None]
     cleared_cells = [pair.index for pair in without_outputs if pair.count is not None]
@@ -197,7 +197,7 @@ class Contradiction:
 
     what: str  # for instance "loss"
     how: str  # in words: what differs
-    beside: tuple[Comparison, ...]
+    rows: tuple[Comparison, ...]
 
 
 def read_curves(text: str) -> Curves:

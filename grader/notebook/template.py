@@ -103,11 +103,11 @@ def _template_cell(index: int, cell: Mapping[str, Any], source: str, *, has_regi
 
 def _refuse_leaks(cells: Sequence[Mapping[str, Any]], regions: Mapping[str, Region]) -> None:
     for index, cell in enumerate(cells):
-        text = _squeezed(source_of(cell))
+        text = _squeeze(source_of(cell))
         if "SOLUTION" in text:
             raise GraderError(f"cell {index + 1}: the word SOLUTION is left in the template; reword or fix the marker")
         for name, region in regions.items():
-            for line in map(_squeezed, region.source.split("\n")):
+            for line in map(_squeeze, region.source.split("\n")):
                 if len(line) > _LEAK_CHARS and line in text and not _BOILERPLATE.fullmatch(line):
                     raise GraderError(
                         f"cell {index + 1}: the template still shows a line of the solution of '{name}': "
@@ -115,7 +115,7 @@ def _refuse_leaks(cells: Sequence[Mapping[str, Any]], regions: Mapping[str, Regi
                     )
 
 
-def _squeezed(text: str) -> str:
+def _squeeze(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 

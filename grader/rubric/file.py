@@ -66,9 +66,9 @@ def read_file(path: Path) -> tuple[RubricFile, str]:
     Raises:
         RubricError: one line that begins with the name of the file.
     """
-    data, content = _parsed(path)
+    data, content = _parse(path)
     if isinstance(content, dict) and "extends" in content:
-        extended, base = _extended(path, content.pop("extends"))
+        extended, base = _read_extended(path, content.pop("extends"))
         if "template" in content:  # another notebook, of which nothing else was handed out before
             base.pop("earlier_templates", None)
         for key in {"template", "reference", "earlier_templates"} - content.keys():  # relative to its own folder
@@ -89,13 +89,13 @@ def read_file(path: Path) -> tuple[RubricFile, str]:
         raise RubricError(f"{path.name}: {_first_problem(error)}") from None
 
 
-def _extended(path: Path, reference: object) -> tuple[Path, dict[str, Any]]:
+def _read_extended(path: Path, reference: object) -> tuple[Path, dict[str, Any]]:
     where = f"{path.name}: extends"
     if not isinstance(reference, str) or not reference.endswith(".yaml") or Path(reference).is_absolute():
         raise RubricError(f"{where}: expected another rubric's path relative to this one, got {reference!r:.60}")
     extended = path.parent / reference
     try:
-        _, content = _parsed(extended)
+        _, content = _parse(extended)
     except RubricError as error:
         raise RubricError(f"{where}: {error}") from None
     if not isinstance(content, dict):
@@ -105,7 +105,7 @@ def _extended(path: Path, reference: object) -> tuple[Path, dict[str, Any]]:
     return extended, content
 
 
-def _parsed(path: Path) -> tuple[bytes, Any]:
+def _parse(path: Path) -> tuple[bytes, Any]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise RubricError(f"{path.name}: larger than {MAX_BYTES // 1000} kB; is this the rubric?")

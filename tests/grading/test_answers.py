@@ -109,9 +109,9 @@ def test_trained_numbers_are_taken_with_care() -> None:
 
 
 def test_the_second_box_adds_answers_and_replaces_faults() -> None:
-    one = Evidence({"q": np.zeros(1)}, {"a.a/b/y": np.zeros(1)}, {"c.c/d": Fault(Blame.STUDENT, "first")})
+    first = Evidence({"q": np.zeros(1)}, {"a.a/b/y": np.zeros(1)}, {"c.c/d": Fault(Blame.STUDENT, "first")})
     faults = {"a.a/b": Fault(Blame.STUDENT, "second"), "e.e/f": Fault(Blame.OURS, "third")}
-    both = merge_evidence(one, Evidence({}, {"c.c/d/y": np.ones(1)}, faults))
+    both = merge_evidence(first, Evidence({}, {"c.c/d/y": np.ones(1)}, faults))
     assert set(both.answers) == {"a.a/b/y", "c.c/d/y"}
     assert dict(both.faults) == {"e.e/f": Fault(Blame.OURS, "third")}
 

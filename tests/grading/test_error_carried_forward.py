@@ -37,7 +37,7 @@ def item(identity: str, points: int, of: int, check: str = "") -> ItemVerdict:
 
 def wanted(*items: ItemVerdict, **settings: Any) -> dict[str, tuple[str, ...]]:
     rubric = replace(running.rubric(), follow_through=replace(SETTINGS, **settings))
-    return {part: due.items for part, due in due_replacements(items, rubric, Toy()).items()}
+    return {part: replacement.items for part, replacement in due_replacements(items, rubric, Toy()).items()}
 
 
 LOST = item("one.function", 0, 2000, "function_multiplies")
@@ -45,7 +45,7 @@ DOUBLE = Replacement(("one.function",), ("double",))
 SPOILT = item("one.training", 0, 4000, "training_lowers_the_loss")
 
 
-def test_a_spoilt_item_is_followed_only_where_an_earlier_one_was_lost() -> None:
+def test_an_affected_item_is_judged_again_only_where_an_earlier_one_was_lost() -> None:
     assert wanted(LOST, SPOILT) == {"one": ("one.function",)}
     assert wanted(item("one.function", 2000, 2000), SPOILT) == {}
     assert wanted(LOST, item("one.training", 4000, 4000, "training_lowers_the_loss")) == {}
@@ -70,7 +70,7 @@ def test_it_can_be_switched_off() -> None:
     assert wanted(LOST, SPOILT, enabled=False) == {}
 
 
-def test_what_does_not_depend_on_training_is_not_followed() -> None:
+def test_what_does_not_depend_on_training_is_not_judged_again() -> None:
     assert wanted(LOST, item("one.training", 0, 4000, "function_multiplies")) == {}
 
 
@@ -105,8 +105,8 @@ def test_of_an_item_with_two_halves_only_the_wrong_one_is_replaced(lost: str, na
         checks = MappingProxyType({**Toy.checks, lost: Toy.checks["function_multiplies"]})
 
     rubric = replace(running.rubric(), follow_through=SETTINGS)
-    (due,) = due_replacements([item("one.function", 0, 2000, lost), SPOILT], rubric, Halved()).values()
-    assert due == Replacement(("one.function",), names)
+    (replacement,) = due_replacements([item("one.function", 0, 2000, lost), SPOILT], rubric, Halved()).values()
+    assert replacement == Replacement(("one.function",), names)
     other = CarriedForward(Replacement(("one.function",), ("double", "triple")), "", Evidence({}, {}, {}))
     toy = replace(rubric, items=running.rubric().items[:2])
     _, training = with_carried_forward(
@@ -121,11 +121,11 @@ def test_a_mistake_that_spoils_later_items_costs_at_least_what_the_rubric_says()
     assert _cost_beyond(cheap, rubric) == 750
     assert _cost_beyond(item("one.function", 1000, 2000), rubric) == 0
     second = item("one.training", 4000, 4000, "training_lowers_the_loss")
-    first, owed = _with_points_back(SPOILT, second, (cheap.id,), rubric, 750)
-    assert (first.points_milli, first.gained_milli, owed) == (3250, 3250, 0)
+    first, cost_left = _with_points_back(SPOILT, second, (cheap.id,), rubric, 750)
+    assert (first.points_milli, first.gained_milli, cost_left) == (3250, 3250, 0)
     little = item("one.training", 500, 4000, "training_lowers_the_loss")
-    first, owed = _with_points_back(SPOILT, little, (cheap.id,), rubric, 750)
-    assert (first, owed) == (replace(SPOILT, lost_in=(cheap.id,)), 250)  # it is the mistake's own price
+    first, cost_left = _with_points_back(SPOILT, little, (cheap.id,), rubric, 750)
+    assert (first, cost_left) == (replace(SPOILT, lost_in=(cheap.id,)), 250)  # it is the mistake's own price
 
 
 def test_definitions_are_taken_and_nothing_that_runs() -> None:
@@ -137,18 +137,18 @@ def test_definitions_are_taken_and_nothing_that_runs() -> None:
 
 
 def test_a_box_is_told_the_notebooks_own_names() -> None:
-    told = replacement_questions(["double"], Toy(), {"double": "twice"}, "x = 1")
-    assert json.loads(bytes(told["replaced"])) == ["twice"]
-    assert "twice" in json.loads(bytes(told["interface"]))
+    texts = replacement_questions(["double"], Toy(), {"double": "twice"}, "x = 1")
+    assert json.loads(bytes(texts["replaced"])) == ["twice"]
+    assert "twice" in json.loads(bytes(texts["interface"]))
 
 
 def test_the_second_judging_never_takes_points_and_may_be_worth_less() -> None:
     partly = item("one.training", 1000, 4000, "training_lowers_the_loss")
     evidence = Evidence({}, {}, {})
-    followed = {"one": CarriedForward(DOUBLE, "", evidence)}
+    carried_forward = {"one": CarriedForward(DOUBLE, "", evidence)}
     toy = running.rubric()
     rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
-    assert with_carried_forward([LOST, partly], rubric, Toy(), evidence, followed) == (LOST, partly)
+    assert with_carried_forward([LOST, partly], rubric, Toy(), evidence, carried_forward) == (LOST, partly)
 
 
 def test_a_second_judging_that_was_never_run_is_a_persons_matter() -> None:

@@ -79,12 +79,12 @@ RUBRICS: Mapping[str, Rubric] = {
 @pytest.mark.parametrize("first", RUBRICS)
 @pytest.mark.parametrize("second", RUBRICS)
 def test_a_rubric_gives_the_same_with_what_another_left_in_the_cache(first: str, second: str, tmp_path: Path) -> None:
-    found = evidence(components_DOT_one__function__y=None)
+    answers = evidence(components_DOT_one__function__y=None)
     findings = FindingCache()
-    judge(found, RUBRICS[first], Toy.checks, findings)
-    kept = read_back(findings, tmp_path)
-    assert len(kept.entries) == len(findings.entries) > 0
-    assert judge(found, RUBRICS[second], Toy.checks, kept) == judge(found, RUBRICS[second], Toy.checks)
+    judge(answers, RUBRICS[first], Toy.checks, findings)
+    read_again = read_back(findings, tmp_path)
+    assert len(read_again.entries) == len(findings.entries) > 0
+    assert judge(answers, RUBRICS[second], Toy.checks, read_again) == judge(answers, RUBRICS[second], Toy.checks)
 
 
 def test_what_is_cached_is_not_measured_again_and_evidence_is_not_read(tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_what_is_cached_is_not_measured_again_and_evidence_is_not_read(tmp_path:
 
     blind = Toy()
     blind.checks = {
-        name: replace(known, measure=lambda *_, **__: pytest.fail("measured again"))
-        for name, known in Toy.checks.items()
+        name: replace(own_check, measure=lambda *_, **__: pytest.fail("measured again"))
+        for name, own_check in Toy.checks.items()
     }
     assert [item.points_milli for item in verdicts(tmp_path, RUBRIC, blind)] == [i.points_milli for i in once]
 
@@ -109,11 +109,11 @@ def test_other_evidence_drops_the_folders_findings(tmp_path: Path) -> None:
 
 def test_a_second_judging_has_findings_of_its_own(tmp_path: Path) -> None:
     rubric = replace(RUBRIC, follow_through=FollowThrough(enabled=True, max_replaced=1, share=1.0))
-    spoilt = evidence(
+    affected = evidence(
         components_DOT_one__function__y=np.zeros(16, np.float32),
         trained_DOT_one__history__history=np.array([4.0, 4.0], np.float32),
     )
-    (tmp_path / EVIDENCE).write_bytes(save_evidence(spoilt))
+    (tmp_path / EVIDENCE).write_bytes(save_evidence(affected))
     sound = {name: array for name, array in evidence().answers.items() if not name.startswith("components")}
     store_carried_forward(
         tmp_path, "one", CarriedForward(Replacement(("one.function",), ("double",)), "", Evidence({}, sound))
@@ -167,7 +167,7 @@ def test_missing_evidence_is_told_and_costs_nobody_a_point(tmp_path: Path) -> No
         verdicts(tmp_path, RUBRIC, Toy())
 
 
-def test_a_check_of_a_level_is_bound_like_any_other_and_weighs_what_it_measures() -> None:
+def test_a_check_with_thresholds_is_bound_like_any_other_and_scores_what_it_measures() -> None:
     @check(has_thresholds=True)
     def taller(evidence: Evidence, part: str, *, step: float) -> Measurement:
         """Is tall."""
@@ -176,13 +176,13 @@ def test_a_check_of_a_level_is_bound_like_any_other_and_weighs_what_it_measures(
     assert taller(evidence(), "one", step=1.0, zero_at=0.0, full_at=8.0).score == 0.5
     assert (taller.title, taller.numbers) == ("Is tall.", ("step", "zero_at", "full_at"))
     assert cache_key("one", "taller", {"b": 1, "a": 2}) == 'one/taller/{"a": 2, "b": 1}'
-    found = score_measurement(Measurement("height", 8.0, 0.1, "they are tall", "Grow."), zero_at=0.0, full_at=8.0)
-    assert (found.score, found.message.startswith("they are tall"), found.hint) == (1.0, True, "")
+    finding = score_measurement(Measurement("height", 8.0, 0.1, "they are tall", "Grow."), zero_at=0.0, full_at=8.0)
+    assert (finding.score, finding.message.startswith("they are tall"), finding.hint) == (1.0, True, "")
 
 
 def test_the_file_of_findings_is_small_and_plain(tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
     items = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
-    told = json.loads((tmp_path / JUDGED).read_text())
-    assert len(told["value"]) == 5
+    content = json.loads((tmp_path / JUDGED).read_text())
+    assert len(content["value"]) == 5
     assert all(item.outcome is not Outcome.NEEDS_REVIEW for item in items)

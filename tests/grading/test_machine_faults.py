@@ -52,11 +52,11 @@ def test_errors_that_come_of_the_machine_are_told_from_others(error: str, says: 
 
 def handed_in(source: str, **saved: Any) -> Notebook:
     """A solution that the student ran, with one cell of their own at the top, and what is saved of it."""
-    made = notebook.submission([source])
-    for count, cell in enumerate(made["cells"]):
+    submission = notebook.submission([source])
+    for count, cell in enumerate(submission["cells"]):
         cell["execution_count"] = count + 1
-    made["cells"][2] |= saved
-    return made
+    submission["cells"][2] |= saved
+    return submission
 
 
 def told(submission: Notebook, faults: Mapping[Address, str], **errors: str) -> Mapping[str, Fault]:

@@ -29,9 +29,9 @@ NOW = {"now.ipynb": later(RATE, LENGTH), "earlier/then.ipynb": TEMPLATE}
 
 
 def test_a_submission_from_the_template_of_now_is_its_own() -> None:
-    came = restore_from_templates(later(RATE, LENGTH, notebook=handed_in()), NOW)
-    assert kinds(came) == []
-    assert "self.dataset" in script(came)
+    restored = restore_from_templates(later(RATE, LENGTH, notebook=handed_in()), NOW)
+    assert kinds(restored) == []
+    assert "self.dataset" in script(restored)
 
 
 @pytest.mark.parametrize("anonymously", [False, True])
@@ -42,17 +42,17 @@ def test_an_earlier_one_keeps_its_given_code_and_constants(
     change: tuple[str, str, str] | None, anonymously: bool
 ) -> None:
     notebook = later(*filter(None, [change]), notebook=handed_in())
-    came = restore_from_templates(anonymous(notebook) if anonymously else notebook, NOW)
-    assert kinds(came)[0] == "earlier_template"
-    assert "then.ipynb" in came.remarks[0].message
-    assert "given_constant" not in " ".join(kinds(came))
-    assert script(came) == script(restore_from_templates(handed_in(), {"then.ipynb": TEMPLATE}))
+    restored = restore_from_templates(anonymous(notebook) if anonymously else notebook, NOW)
+    assert kinds(restored)[0] == "earlier_template"
+    assert "then.ipynb" in restored.remarks[0].message
+    assert "given_constant" not in " ".join(kinds(restored))
+    assert script(restored) == script(restore_from_templates(handed_in(), {"then.ipynb": TEMPLATE}))
 
 
 def test_a_changed_earlier_cell_goes_back_to_what_it_was() -> None:
-    came = restore_from_templates(edit(handed_in(), "data", "list(range(n))", "list(range(n + 1))"), NOW)
-    assert kinds(came) == ["earlier_template", "given_cell_changed"]
-    assert "range(n + 1)" not in script(came)
+    restored = restore_from_templates(edit(handed_in(), "data", "list(range(n))", "list(range(n + 1))"), NOW)
+    assert kinds(restored) == ["earlier_template", "given_cell_changed"]
+    assert "range(n + 1)" not in script(restored)
 
 
 def test_in_doubt_it_is_the_template_of_now() -> None:

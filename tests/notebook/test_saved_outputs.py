@@ -84,9 +84,9 @@ def test_the_reference_s_own_outputs_fit_a_run_with_other_seeds(tmp_path: Path) 
 
     assert trained_again(0.993) == ()  # as far as the mean of ten seeds is from these outputs, and more
     assert trained_again(0.93) == ()  # as far as the conditional part's end is from the other's
-    told = trained_again(1.5)
-    assert [(remark.kind, remark.needs_person) for remark in told] == [("outputs_differ", True)] * 2
-    for remark, end in zip(told, ends, strict=True):
+    remarks_of_run = trained_again(1.5)
+    assert [(remark.kind, remark.needs_person) for remark in remarks_of_run] == [("outputs_differ", True)] * 2
+    for remark, end in zip(remarks_of_run, ends, strict=True):
         assert f"{end:.2f} was handed in at the end, the run ended at {end * 1.5:.2f}" in remark.message
 
 
@@ -217,7 +217,7 @@ def test_gaps_between_execution_counts_are_nothing() -> None:
 @given(st.text(max_size=400) | st.text("loss 0123456789.e-+#\r\n/:naif", max_size=400), st.booleans())
 def test_no_text_breaks_the_comparison(text: str, complete: bool) -> None:
     found = list(contradictions(read_curves(text), read_curves(text[::-1]), is_complete=complete))
-    assert all(len(one.beside) <= 9 for one in found)
+    assert all(len(one.rows) <= 9 for one in found)
     assert list(contradictions(read_curves(text), read_curves(text), is_complete=complete)) == []
 
 

@@ -80,12 +80,12 @@ def meaning(restored: RestoredNotebook) -> list[str]:
 
 def trained(restored: RestoredNotebook) -> dict[str, list[str]]:
     """Part -> the calls that train it in cells that train."""
-    found: dict[str, list[str]] = {}
+    sources_by_part: dict[str, list[str]] = {}
     for cell, role in zip(restored.notebook["cells"], restored.roles, strict=True):
         if role.role == "train":
             calls = sorted(read_code(source_of(cell)).calls & {"train_vae", "train_cvae"})
-            found.setdefault(str(role.part), []).extend(calls)
-    return found
+            sources_by_part.setdefault(str(role.part), []).extend(calls)
+    return sources_by_part
 
 
 def starts(source: str) -> list[int]:

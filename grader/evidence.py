@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -69,8 +69,8 @@ def read_tensors(data: bytes) -> dict[str, Array]:
         Rejected: for bytes that are not such a file.
     """
     kinds, _ = _header(data)
-    if others := sorted(kinds - _ANSWERED):
-        raise Rejected(f"expected 32-bit floats or 64-bit integers, got {one_line(', '.join(others))}")
+    if other_kinds := sorted(kinds - _ANSWERED):
+        raise Rejected(f"expected 32-bit floats or 64-bit integers, got {one_line(', '.join(other_kinds))}")
     try:
         return dict(load(data))
     except (ValueError, KeyError, TypeError, SafetensorError, OverflowError):
@@ -99,10 +99,10 @@ def _header(data: bytes) -> tuple[set[str], dict[str, Any]]:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The object, if its keys are different: of two entries, two readers may take a different one."""
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
         raise ValueError("a key is given twice")
-    return made
+    return entries
 
 
 def read_answer(data: bytes, spec: AnswerSpec) -> dict[str, Array]:
@@ -114,11 +114,11 @@ def read_answer(data: bytes, spec: AnswerSpec) -> dict[str, Array]:
     tensors = read_tensors(data)
     if set(tensors) != set(spec):
         raise Rejected("the answer is incomplete")
-    for name, wanted in spec.items():
+    for name, array_spec in spec.items():
         array = tensors[name]
-        if (array.dtype == np.float32) != (wanted.kind == "float"):
-            raise Rejected(f"expected {name} to be {wanted.kind} numbers, got {array.dtype}")
-        if array.size > wanted.max_elements or array.ndim > wanted.max_dims:
+        if (array.dtype == np.float32) != (array_spec.kind == "float"):
+            raise Rejected(f"expected {name} to be {array_spec.kind} numbers, got {array.dtype}")
+        if array.size > array_spec.max_elements or array.ndim > array_spec.max_dims:
             raise Rejected(f"{name} has {array.size} numbers in {array.ndim} dimensions, more than can be asked for")
     return tensors
 
@@ -128,12 +128,12 @@ def save_evidence(evidence: Evidence) -> bytes:
     arrays: dict[str, Array] = {}
     for prefix, source in (("q", evidence.questions), ("a", evidence.answers)):
         for name, array in source.items():
-            arrays[f"{prefix}:{name}"] = np.array(array, dtype=_stored_as(array), order="C")
+            arrays[f"{prefix}:{name}"] = np.array(array, dtype=_stored_dtype(array), order="C")
     faults = {name: [fault.blame, fault.message] for name, fault in evidence.faults.items()}
     return save(arrays, metadata={"faults": json.dumps(faults)})
 
 
-def _stored_as(array: Array) -> np.dtype[Any]:
+def _stored_dtype(array: Array) -> np.dtype[Any]:
     large = array.dtype == np.float32 and array.size >= LARGE and np.abs(array).max() <= _HALF_UP_TO
     return np.dtype(np.float16) if large else array.dtype
 
@@ -141,10 +141,10 @@ def _stored_as(array: Array) -> np.dtype[Any]:
 def as_stored(evidence: Evidence) -> Evidence:
     """The evidence as `load_evidence` will give it, with what half precision takes off."""
 
-    def rounded(arrays: Mapping[str, Array]) -> dict[str, Array]:
-        return {name: _full(array.astype(_stored_as(array), copy=False)) for name, array in arrays.items()}
+    def round_arrays(arrays: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: _full(array.astype(_stored_dtype(array), copy=False)) for name, array in arrays.items()}
 
-    return Evidence(rounded(evidence.questions), rounded(evidence.answers), evidence.faults)
+    return Evidence(round_arrays(evidence.questions), round_arrays(evidence.answers), evidence.faults)
 
 
 def load_evidence(path: Path) -> Evidence:
@@ -159,22 +159,22 @@ def load_evidence(path: Path) -> Evidence:
         if not kinds <= _STORED:
             raise Rejected("other kinds of numbers")
         faults = _faults(notes)
-        with safe_open(path, "np") as opened:
-            names = list(opened.keys())
+        with safe_open(path, "np") as file:
+            names = list(file.keys())
     except (Unreadable, Rejected, SafetensorError, OSError) as reason:
         raise _not_evidence(path, reason) from None
 
-    def part(prefix: str) -> Mapping[str, Array]:
+    def arrays_of(prefix: str) -> Mapping[str, Array]:
         stored = {name.removeprefix(prefix): partial(_array, path, name) for name in names if name.startswith(prefix)}
-        return _Later(lambda: stored)
+        return _LazyMapping(lambda: stored)
 
-    return Evidence(part("q:"), part("a:"), faults)
+    return Evidence(arrays_of("q:"), arrays_of("a:"), faults)
 
 
 def _array(path: Path, name: str) -> Array:
     try:
-        with safe_open(path, "np") as opened:
-            return _full(opened.get_tensor(name))
+        with safe_open(path, "np") as file:
+            return _full(file.get_tensor(name))
     except (SafetensorError, OSError, ValueError) as reason:
         raise _not_evidence(path, reason) from None
 
@@ -186,32 +186,40 @@ def _not_evidence(path: Path, reason: Exception) -> EvidenceError:
 
 def read_later(load: Callable[[], Evidence]) -> Evidence:
     """The evidence that `load` gives, once something of it is looked at."""
-    once = cache(load)
+    load_once = cache(load)
 
-    def part(of: Callable[[Evidence], Mapping[str, Any]]) -> Mapping[str, Any]:
-        return _Later(lambda: _each(of(once())))
+    def entries_of(select: Callable[[Evidence], Mapping[str, Any]]) -> Mapping[str, Any]:
+        return _LazyMapping(lambda: _readers(select(load_once())))
 
-    return Evidence(part(lambda made: made.questions), part(lambda made: made.answers), part(lambda made: made.faults))
+    return Evidence(
+        entries_of(lambda evidence: evidence.questions),
+        entries_of(lambda evidence: evidence.answers),
+        entries_of(lambda evidence: evidence.faults),
+    )
 
 
-def overlay(below: Mapping[str, Any], above: Mapping[str, Any], kept: Callable[[str], bool]) -> Mapping[str, Any]:
+def overlay(below: Mapping[str, Any], above: Mapping[str, Any], is_kept: Callable[[str], bool]) -> Mapping[str, Any]:
     """The entries `above`, and those `below` whose names are kept; none of them is read before it is asked for."""
-    return _Later(lambda: {name: one for name, one in _each(below).items() if kept(name)} | _each(above))
+
+    def readers() -> dict[str, Callable[[], Any]]:
+        return {name: read for name, read in _readers(below).items() if is_kept(name)} | _readers(above)
+
+    return _LazyMapping(readers)
 
 
-def _each(entries: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
+def _readers(entries: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     return {name: partial(entries.__getitem__, name) for name in entries}
 
 
-class _Later(Mapping[str, Any]):
+class _LazyMapping(Mapping[str, Any]):
     """Entries of which the names are asked for when one is, and each value when it is first looked at.
 
     Most checks look at a few arrays of many MB.
     """
 
     def __init__(self, makers: Callable[[], Mapping[str, Callable[[], Any]]]) -> None:
-        self._makers = once = cache(makers)
-        self._value = cache(lambda key: once()[key]())  # not by `self`: a cycle would keep the arrays for a while
+        self._makers = load_makers = cache(makers)
+        self._value = cache(lambda key: load_makers()[key]())  # not by `self`: a cycle would keep arrays for a while
 
     def __getitem__(self, key: str) -> Any:
         return self._value(key)
@@ -233,8 +241,8 @@ def _faults(notes: Mapping[str, Any]) -> dict[str, Fault]:
         Rejected: where they are not what `save_evidence` wrote.
     """
     try:
-        listed: Collection[tuple[str, tuple[str, str]]] = json.loads(notes["faults"], object_pairs_hook=_unique).items()
-        faults = {source: Fault(Blame(blame), message) for source, (blame, message) in listed}
+        entries: Mapping[str, tuple[str, str]] = json.loads(notes["faults"], object_pairs_hook=_unique)
+        faults = {source: Fault(Blame(blame), message) for source, (blame, message) in entries.items()}
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise Rejected("its faults cannot be read") from None
     for fault in faults.values():

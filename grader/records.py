@@ -139,7 +139,8 @@ class Rubric:
 
     def for_template(self, name: str) -> Rubric:
         """The rubric with the numbers that hold for notebooks made from the template of that file name."""
-        numbers = {PurePath(path).name: own for path, own in self.earlier_templates.items()}.get(name, {})
+        by_file_name = {PurePath(path).name: numbers for path, numbers in self.earlier_templates.items()}
+        numbers = by_file_name.get(name, {})
         return replace(self, items=tuple(item.with_numbers(numbers.get(item.id, {})) for item in self.items))
 
 
@@ -243,8 +244,8 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """Where a measured quality stands between the two ends of partial credit; `zero_at` may be the larger."""
+class MeasuredValue:
+    """A measured value and the two thresholds of partial credit; `zero_at` may be the larger."""
 
     name: str  # what was measured, for instance "explained variance"
     value: float
@@ -261,13 +262,13 @@ class Finding:
     message: str  # for the student: what was expected, what was got
     hint: str = ""  # where to look, never the answer
     measured: Measured = field(default_factory=dict)
-    level: Level | None = None
+    level: MeasuredValue | None = None
     borderline: bool = False  # within its own sampling error of a threshold; the better side was given
 
 
 @dataclass(frozen=True, slots=True)
 class CheckVerdict:
-    """A finding weighed by its points."""
+    """A finding with the points that its score earns."""
 
     id: str
     title: str  # the sentence that is true when the check passes
@@ -277,7 +278,7 @@ class CheckVerdict:
     message: str
     hint: str = ""
     measured: Measured = field(default_factory=dict)
-    level: Level | None = None
+    level: MeasuredValue | None = None
     borderline: bool = False
 
 

@@ -28,7 +28,8 @@ from grader.batch.work import work
 from grader.errors import GraderError
 from grader.grading import grade as pipeline
 from grader.grading.answers import NOT_ASKED
-from grader.grading.grade import Options, grade, regrade
+from grader.grading.grade import Options, grade
+from grader.grading.regrade import regrade
 from grader.grading.run import Case, NotebookRun
 from grader.grading.run_files import settle
 from grader.grading.run_folder import stored_evidence, stored_report

@@ -23,7 +23,7 @@ from grader.errors import GraderError
 from grader.evidence import NotAnswered
 from grader.exercise import Pictured, Reading
 from grader.grading.judge import judge
-from grader.grading.regrade import recalled, remember
+from grader.grading.regrade import load_findings, save_findings
 from grader.grading.run_folder import stored_evidence
 from grader.records import Array, Rubric
 from grader.rubric import load_rubric
@@ -74,9 +74,9 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
         if result.error:
             continue
         run = result.run
-        memory = recalled(run.folder, exercise)
+        memory = load_findings(run.folder, exercise)
         levels = judge(stored_evidence(run.folder), alone, exercise.checks, memory)
-        remember(run.folder, exercise, memory)
+        save_findings(run.folder, exercise, memory)
         of_run = measurements(corpus.entry(run.name), run.training, run.parts, result.items, levels, pictures)
         models.append(model_score(corpus.entry(run.name), of_run))
         all_measurements += of_run

@@ -13,7 +13,7 @@ from itertools import combinations
 
 from grader.audit.corpus import BOTH
 from grader.exercise import Exercise
-from grader.grading.follow_through import Second, to_replace, with_second
+from grader.grading.follow_through import SecondJudging, due_replacements, with_second_judging
 from grader.records import ItemVerdict, Outcome, Rubric
 
 Items = Sequence[ItemVerdict]
@@ -49,7 +49,7 @@ def paying_pairs(
                 again = partial(
                     _second, combined, reference_items, [(trained[n], regions[n]) for n in names], rubric, exercise
                 )
-                together = with_second(combined, rubric, exercise, again)
+                together = with_second_judging(combined, rubric, exercise, again)
                 yield from _paying(part, {name: trained[name] for name in names}, together, exercise)
 
 
@@ -82,9 +82,9 @@ def _second(
     rubric: Rubric,
     exercise: Exercise,
     part: str,
-) -> Second:
+) -> SecondJudging:
     """The second judging: the pictures of those solutions whose regions stay, of the reference where none does."""
-    due = to_replace(combined, rubric, exercise)[part]
+    due = due_replacements(combined, rubric, exercise)[part]
     stay = [items for items, regions in changes if not all(_is_in(region, due.names) for region in regions)]
     pictures = _combined(stay) if stay else sound
     again = (_with_pictures_of(whole, item, exercise) for whole, item in zip(pictures, combined, strict=True))

@@ -29,7 +29,7 @@ from grader.audit.runs import SEED
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
 from grader.exercise import Exercise, Questions
-from grader.grading.answers import decode_answers, merged, named
+from grader.grading.answers import decode_answers, merge_evidence, question_arrays
 from grader.grading.judge import judge
 from grader.grading.plan import cell_steps, first_plan, plan_frame, stage_steps
 from grader.grading.run import QuestionSource
@@ -64,7 +64,7 @@ def quick_results(
     rubric, exercise = load_rubric(rubric_path)
     exercise.prepare(say)
     say(f"{len(names)} to try; each process warms up first")
-    questions = named(exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes))
+    questions = question_arrays(exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes))
     results: dict[str, tuple[ItemVerdict, ...]] = {}
     failures: dict[str, str] = {}
     for count, (name, path, why) in enumerate(_answered(names, rubric_path, jobs, seed), 1):
@@ -185,7 +185,7 @@ def _evidence(warm: WarmProcess, notebook: Notebook, folder: Path) -> Evidence:
     second = warm.exercise.second_questions(first, {})  # here, too, and in no box of its own: our corpus steals nothing
     for stage, questions in second.items():
         _ask(warm, plan, stage, save(questions), folder / stage, inbox)
-    return replace(merged(first, _gathered(warm, second, [*second], inbox)), questions={})
+    return replace(merge_evidence(first, _gathered(warm, second, [*second], inbox)), questions={})
 
 
 def _gathered(warm: WarmProcess, questions: Questions, stages: Collection[Stage], inbox: Inbox) -> Evidence:

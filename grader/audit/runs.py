@@ -2,7 +2,7 @@
 
 A folder a run under `runs/audit/`, as the grader makes it, and `key`, which names everything the evidence depends on:
 see `grader.grading.cache_keys`. Judging is not part of it, so a moved threshold costs no run, but where it makes
-another follow-through necessary.
+another carry_forward-through necessary.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 
 from grader.audit import corpus
 from grader.grading.cache_keys import questions_checksum, run_key
-from grader.grading.grade import follow
-from grader.grading.regrade import recalled, verdicts
+from grader.grading.grade import carry_forward
+from grader.grading.regrade import load_findings, verdicts
 from grader.grading.run import box_pool, case_of, run_submission
-from grader.grading.run_folder import store_followed, store_run, stored_evidence, stored_followed
+from grader.grading.run_folder import store_carried_forward, store_run, stored_carried_forward, stored_evidence
 from grader.grading.sound_parts import sound_source
 from grader.notebook.format import dump_notebook
 from grader.records import ItemVerdict, Notebook
@@ -42,7 +42,7 @@ class CorpusRun:
     parts: tuple[str, ...]
     seed: str = SEED
     narrow: bool = False  # see `corpus.narrow`
-    follows_through: bool = False  # whether follow-through belongs to it
+    follows_through: bool = False  # whether carry_forward-through belongs to it
     training: int = 0  # the seed in the notebook
 
     @property
@@ -93,11 +93,11 @@ def run_once(run: CorpusRun, rubric_path: Path) -> tuple[ItemVerdict, ...]:
             store_run(run.folder, run_submission(case, _silent, parts=run.parts), {})
             write_atomically(key_file, key.encode())
         if run.follows_through:
-            evidence, stored_parts = stored_evidence(run.folder), stored_followed(run.folder)
-            sound, memory = sound_source(rubric_path, rubric), recalled(run.folder, exercise)
-            for part, result in follow(evidence, stored_parts, sound, case, memory, _silent).items():
+            evidence, stored_parts = stored_evidence(run.folder), stored_carried_forward(run.folder)
+            sound, memory = sound_source(rubric_path, rubric), load_findings(run.folder, exercise)
+            for part, result in carry_forward(evidence, stored_parts, sound, case, memory, _silent).items():
                 if result is not stored_parts.get(part):
-                    store_followed(run.folder, part, result)
+                    store_carried_forward(run.folder, part, result)
     return verdicts(run.folder, rubric, exercise, keep=True)
 
 

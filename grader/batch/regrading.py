@@ -21,7 +21,7 @@ from grader.batch.records import GradebookRow, StudentState
 from grader.batch.released import Released, WouldLower, falls, note_lowered, read_released
 from grader.batch.results import Ruling, each_row, read_rows, rulings_of, write_results
 from grader.errors import GraderError
-from grader.grading.grade import judged_again
+from grader.grading.regrade import regraded_report
 from grader.grading.run_files import REPORT
 from grader.grading.run_folder import has_report, note_source, source_of, stored_report
 from grader.grading.run_pages import write_report
@@ -177,7 +177,7 @@ def _judge_one(work: _Work) -> _Judged:
     try:
         rubric, exercise = _loaded(work.rubric)
         old = stored_report(work.folder)
-        report = work.ruling.over(judged_again(work.folder, old, rubric, exercise))
+        report = work.ruling.over(regraded_report(work.folder, old, rubric, exercise))
         if not work.tried and (source := source_of(work.folder)) is not None:
             note_source(work.folder, Path(source.of), work.rubric)
         if not work.tried and dump(report) != (work.folder / REPORT).read_bytes():

@@ -18,9 +18,10 @@ from grader.batch.records import Ended, Job, StudentState
 from grader.errors import GraderError, SubmissionError, one_line
 from grader.exercise import Exercise
 from grader.grading.cache_keys import run_key
-from grader.grading.grade import OURS, Options, grade, regrade
+from grader.grading.grade import OURS, Options, grade
+from grader.grading.regrade import regrade
 from grader.grading.run_files import ENDED, settle
-from grader.grading.run_folder import stored_followed, stored_report
+from grader.grading.run_folder import stored_carried_forward, stored_report
 from grader.grading.sound_parts import replacement_key, sound_source
 from grader.notebook.restore import load_templates
 from grader.records import GradeReport, Outcome, Rubric, Status
@@ -138,10 +139,10 @@ def _same_sound_parts(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
     Raises:
         GraderError: where the reference, or what the folder says of it, cannot be read.
     """
-    if not (followed := stored_followed(job.folder)):
+    if not (followed := stored_carried_forward(job.folder)):
         return True
     asked = (exercise, rubric.interface.names, sound_source(job.rubric, rubric))
-    return all(one.key == replacement_key(one.replaced.names, *asked) for one in followed.values())
+    return all(one.key == replacement_key(one.replacement.names, *asked) for one in followed.values())
 
 
 def _ended(key: str, report: GradeReport, seconds: float) -> Ended:

@@ -316,7 +316,7 @@ def history(
 def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
     """A single run was judged again; ends the verb."""
     from grader.batch.released import NAME as RELEASED
-    from grader.grading.grade import regrade
+    from grader.grading.regrade import regrade
     from grader.grading.run_folder import stored_report
     from grader.grading.run_place import class_above, rubric_of
     from grader.report.report_json import report_json

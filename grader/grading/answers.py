@@ -1,4 +1,4 @@
-"""Turns what two boxes sent back into evidence: answers read against the specification, everything else a fault."""
+"""Decoding answers: what two boxes sent back becomes evidence, read against the specification; all else is a fault."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def decode_answers(
     answers: dict[str, Array] = {}
     faults: dict[str, Fault] = {}
     for source, spec in specs.items():
-        ended = inbox.stages.get(source.stage)
+        end = inbox.stages.get(source.stage)
         if stages is not None and source.stage not in stages:
             faults[source] = NOT_ASKED
         elif (data := inbox.answers.get(source)) is not None:
@@ -53,24 +53,24 @@ def decode_answers(
                     if np.isfinite(array).all():
                         answers[source.array(name)] = array
                     else:  # what is sound beside it is judged
-                        why = f"{name.replace('_', ' ')} contains NaN or infinity"
-                        faults[source.array(name)] = Fault(Blame.STUDENT, why)
+                        problem = f"{name.replace('_', ' ')} contains NaN or infinity"
+                        faults[source.array(name)] = Fault(Blame.STUDENT, problem)
             except Rejected as rejected:
                 faults[source] = Fault(Blame.STUDENT, str(rejected))
         elif (note := inbox.notes.get(source)) is not None:
             faults[source] = Fault(Blame.OURS if note.ours else Blame.STUDENT, note.error)
         elif status is Status.BOX_ERROR or inbox.faults:
             faults[source] = Fault(Blame.OURS, (inbox.faults or [event])[0])
-        elif inbox.finished and ended not in LOST:
+        elif inbox.finished and end not in LOST:
             faults[source] = Fault(Blame.OURS, f"the probe gave no answer to {source}")
         else:
-            faults[source] = Fault(Blame.STUDENT, event or LOST.get(ended or StageStatus.DIED, LOST[StageStatus.DIED]))
-    return Evidence(named(questions), answers, faults)
+            faults[source] = Fault(Blame.STUDENT, event or LOST.get(end or StageStatus.DIED, LOST[StageStatus.DIED]))
+    return Evidence(question_arrays(questions), answers, faults)
 
 
-def named(questions: Questions) -> dict[str, Array]:
+def question_arrays(questions: Questions) -> dict[str, Array]:
     """The questions' arrays by their names in evidence."""
-    return {stage.array(name): array for stage, asked in questions.items() for name, array in asked.items()}
+    return {stage.array(name): array for stage, arrays in questions.items() for name, array in arrays.items()}
 
 
 def trained_state(inbox: Inbox, part: str, max_mb: float) -> dict[str, Array]:
@@ -84,17 +84,17 @@ def trained_state(inbox: Inbox, part: str, max_mb: float) -> dict[str, Array]:
         return {}
 
 
-def merged(first: Evidence, second: Evidence) -> Evidence:
+def merge_evidence(first: Evidence, second: Evidence) -> Evidence:
     """Both boxes' evidence; the second's word counts where both speak."""
     faults = {**first.faults, **second.faults}
     answers = {**first.answers, **second.answers}
     return Evidence(
         {**first.questions, **second.questions},
         answers,
-        {name: fault for name, fault in faults.items() if not _given(name, answers)},
+        {name: fault for name, fault in faults.items() if not _is_answered(name, answers)},
     )
 
 
-def _given(name: str, answers: Mapping[str, Array]) -> bool:
+def _is_answered(name: str, answers: Mapping[str, Array]) -> bool:
     """Whether the answers hold what the fault of that name says is missing: an array, or any of an answer's."""
     return name in answers or any(answer.startswith(f"{name}/") for answer in answers)

@@ -79,8 +79,8 @@ def kind_of(path: str, table: Mapping[str, Kind] = FILES) -> Kind | None:
     """The kind of a file by its path below the table's root; None where the table has no kind for it."""
     pieces = path.removesuffix(".py").split("/")
     for length in range(len(pieces), -1, -1):
-        if (found := table.get("/".join(pieces[:length]))) is not None:
-            return found
+        if (kind := table.get("/".join(pieces[:length]))) is not None:
+            return kind
     return None
 
 
@@ -100,10 +100,11 @@ def files_of(package: Path) -> Iterator[tuple[Path, Kind | None]]:
 @cache
 def code_key(kind: Kind, package: Path) -> str:
     """SHA-256 over the grader's files, and those of the exercise in this folder, of this kind and the kinds before."""
-    decide = set(_BEFORE[: _BEFORE.index(kind) + 1])
-    paths = [path for path, of in files_of(package) if of in decide]
-    own = [path for path in paths if path.is_relative_to(ROOT)]
-    return _sha256(files_checksum(ROOT, own) + files_checksum(package, [path for path in paths if path not in own]))
+    kinds = set(_BEFORE[: _BEFORE.index(kind) + 1])
+    paths = [path for path, kind_of_path in files_of(package) if kind_of_path in kinds]
+    engine_paths = [path for path in paths if path.is_relative_to(ROOT)]
+    other_paths = [path for path in paths if path not in engine_paths]
+    return _sha256(files_checksum(ROOT, engine_paths) + files_checksum(package, other_paths))
 
 
 def run_key(
@@ -114,7 +115,7 @@ def run_key(
     Points, thresholds and checks are not part of it: where only they differ, stored evidence is judged again. Nor is
     the reference: what was trained with its sound parts has a key of its own, see `sound_parts`.
     """
-    decides = {
+    inputs = {
         "exercise": rubric.exercise,
         "limits": asdict(rubric.limits),
         "interface": asdict(rubric.interface),
@@ -124,7 +125,7 @@ def run_key(
         "isolation": isolation,
         "code": code_key(Kind.RUN, exercise.in_box.parent),
     }
-    return _sha256(json.dumps(decides, sort_keys=True, default=str) + "".join(map(dump_notebook, templates.values())))
+    return _sha256(json.dumps(inputs, sort_keys=True, default=str) + "".join(map(dump_notebook, templates.values())))
 
 
 def questions_checksum(questions: Questions) -> str:

@@ -1,8 +1,8 @@
 """What checks found on a submission's evidence, kept beside it, so that judging again measures nothing again.
 
-Remembered are whole findings under all their numbers, and measurements under the numbers that shape them. What is
-remembered belongs to one content of the evidence and one state of the grader's own files; with any other it is
-forgotten. Faults of the grader's own are never remembered.
+Cached are whole findings under all their numbers, and measurements under the numbers that shape them. They belong to
+one content of the evidence and one state of the grader's own files; with any other they are dropped. Faults of the
+grader's own are never cached.
 """
 
 from __future__ import annotations
@@ -21,81 +21,81 @@ from grader.records import Blame, Fault, Finding
 from grader.store.json_files import keep, kept
 
 MAX_ENTRIES = 5000  # a rubric has about a hundred checks; moved numbers add some each
-Remembered = Finding | Measurement | Fault
-_ONE: TypeAdapter[Remembered] = TypeAdapter(Remembered)  # no two of them have the same fields
-_ENTRIES: TypeAdapter[dict[str, Remembered]] = TypeAdapter(dict[str, Remembered])
+Result = Finding | Measurement | Fault
+_RESULT: TypeAdapter[Result] = TypeAdapter(Result)  # no two of them have the same fields
+_ENTRIES: TypeAdapter[dict[str, Result]] = TypeAdapter(dict[str, Result])
 
 
 @dataclass
 class FindingCache:
-    """Results by what was asked; `grown` says that there is more than was read."""
+    """Results by their keys; `new_keys` are those of results that no file holds yet."""
 
-    entries: dict[str, Remembered] = field(default_factory=dict)
+    entries: dict[str, Result] = field(default_factory=dict)
     prefix: str = ""
-    grown: list[str] = field(default_factory=list)
+    new_keys: list[str] = field(default_factory=list)
 
-    def recall(self, asked: str, make: Callable[[], Finding | Measurement]) -> Finding | Measurement:
-        """What `make` gave when the same was asked before; else what it gives now.
+    def get(self, key: str, measure: Callable[[], Finding | Measurement]) -> Finding | Measurement:
+        """The result under this key; where there is none, what `measure` gives, which is cached.
 
         Raises:
-            NotAnswered: as `make` does, also from memory.
+            NotAnswered: as `measure` does, also where that is cached.
         """
-        key = self.prefix + asked
-        known = self.entries.get(key)
-        if isinstance(known, Fault):
-            raise NotAnswered(known)
-        if known is not None:
-            return known
+        key = self.prefix + key
+        cached = self.entries.get(key)
+        if isinstance(cached, Fault):
+            raise NotAnswered(cached)
+        if cached is not None:
+            return cached
         try:
-            made = make()
-        except NotAnswered as missing:
-            self._keep(key, missing.fault)
+            result = measure()
+        except NotAnswered as error:
+            self._add(key, error.fault)
             raise
-        if isinstance(made, Finding | Measurement):
-            self._keep(key, made)
-        return made
+        if isinstance(result, Finding | Measurement):
+            self._add(key, result)
+        return result
 
-    def beside(self, prefix: str) -> FindingCache:
-        """The same memory, for other evidence of the same submission."""
-        return FindingCache(self.entries, self.prefix + prefix, self.grown)
+    def with_prefix(self, prefix: str) -> FindingCache:
+        """The same cache, for other evidence of the same submission."""
+        return FindingCache(self.entries, self.prefix + prefix, self.new_keys)
 
-    def _keep(self, key: str, made: Remembered) -> None:
-        if len(self.entries) < MAX_ENTRIES and (plain := _plain(made)) is not None:
+    def _add(self, key: str, result: Result) -> None:
+        if len(self.entries) < MAX_ENTRIES and (plain := _plain(result)) is not None:
             self.entries[key] = plain
-            self.grown.append(key)
+            self.new_keys.append(key)
 
 
-def asked(part: str, check: str, numbers: Mapping[str, Any]) -> str:
-    """A name for what is asked."""
+def cache_key(part: str, check: str, numbers: Mapping[str, Any]) -> str:
+    """The key of what the check finds in the part with these numbers."""
     return f"{part}/{check}/{json.dumps(dict(numbers), sort_keys=True, default=str)}"
 
 
-def store_memory(path: Path, memory: FindingCache, made_of: Mapping[str, str]) -> None:
-    """The file holds the memory, if there is more than was read, and what its results were made of.
+def write_findings(path: Path, findings: FindingCache, made_of: Mapping[str, str]) -> None:
+    """The file holds the findings, if there are new ones, and what they were made of.
 
     Raises:
         OSError: it cannot be written.
     """
-    if memory.grown:
-        keep(path, _ENTRIES, memory.entries, made_of)
-        memory.grown.clear()
+    if findings.new_keys:
+        keep(path, _ENTRIES, findings.entries, made_of)
+        findings.new_keys.clear()
 
 
-def stored_memory(path: Path, made_of: Mapping[str, str]) -> FindingCache:
-    """What `store_memory` wrote; an empty memory where it was made of something else, or is damaged."""
-    known = kept(path, _ENTRIES, made_of) or {}
-    return FindingCache(known if len(known) <= MAX_ENTRIES else {})
+def read_findings(path: Path, made_of: Mapping[str, str]) -> FindingCache:
+    """What `write_findings` wrote; an empty cache where that was made of something else, or is damaged."""
+    entries = kept(path, _ENTRIES, made_of) or {}
+    return FindingCache(entries if len(entries) <= MAX_ENTRIES else {})
 
 
-def _plain(made: Remembered) -> Remembered | None:
+def _plain(result: Result) -> Result | None:
     """The same with Python's own numbers, as it comes back from a file; None where it would not.
 
-    Infinite numbers would not; and a fault of the grader's own is not to be remembered.
+    Infinite numbers would not; and a fault of the grader's own is not to be cached.
     """
-    if isinstance(made, Fault) and made.blame == Blame.OURS:
+    if isinstance(result, Fault) and result.blame == Blame.OURS:
         return None
     try:
-        return _ONE.validate_python(json.loads(json.dumps(asdict(made), allow_nan=False, default=_number)))
+        return _RESULT.validate_python(json.loads(json.dumps(asdict(result), allow_nan=False, default=_number)))
     except (ValueError, TypeError):
         return None
 
@@ -104,5 +104,5 @@ def _number(value: object) -> object:
     """A number of numpy's as Python's."""
     plain = getattr(value, "item", None)
     if plain is None:
-        raise TypeError(f"{type(value).__name__} is not remembered")
+        raise TypeError(f"{type(value).__name__} is not cached")
     return plain()

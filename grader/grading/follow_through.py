@@ -1,8 +1,8 @@
-"""Follow-through: a later item that an earlier mistake spoilt is judged once more with the broken part replaced.
+"""Error carried forward: a later item that an earlier mistake affects is judged again, with a sound part in its place.
 
-A sound part is given only for one of which enough was earned, and a mistake that spoilt something costs at least what
-the rubric says. The second judging never takes points away, and nothing of its run but the points reaches a student:
-beside the sound parts their code could print, draw or raise whatever those hold.
+The rubric's key is `follow_through`. A sound part is given only for one of which enough was earned, and a mistake that
+affects a later item costs at least what the rubric says. The second judging never takes points away, and nothing of its
+run but the points reaches a student: beside the sound parts their code could print, draw or raise whatever those hold.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from functools import partial
 from grader.evidence import overlay, read_later
 from grader.exercise import Exercise, ItemSpec
 from grader.grading.finding_cache import FindingCache
-from grader.grading.judge import judge, stepped
+from grader.grading.judge import judge, round_to_step
 from grader.grading.plan import UNWRITTEN
 from grader.records import Evidence, ItemVerdict, Outcome, Rubric, Stage
 
 UNDEFINED = "is not defined"  # what verdicts say, beside UNWRITTEN, of code that is not there
-SPOILT_STAGES = ("trained", "quality", "decode")  # whose answers depend on what was trained
+AFFECTED_STAGES = ("trained", "quality", "decode")  # whose answers depend on what was trained
+LOST = frozenset({Outcome.FAILED, Outcome.PARTIAL})
 
-
-Second = tuple[tuple[str, ...], Mapping[str, ItemVerdict]]  # ids of replaced items; the verdicts by item, with those
+# The ids of the items that were replaced, and the verdicts by item with sound parts in their place.
+SecondJudging = tuple[tuple[str, ...], Mapping[str, ItemVerdict]]
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced:
+class Replacement:
     """The items of which something is replaced, and the interface's names that are: of an item, what is wrong of it."""
 
     items: tuple[str, ...]
@@ -37,88 +38,100 @@ class Replaced:
 class CarriedForward:
     """A part that was trained once more with sound parts in the place of some of the student's."""
 
-    replaced: Replaced
+    replacement: Replacement
     key: str  # of the sound parts: see `sound_parts.replacement_key`
     evidence: Evidence  # the answers of the stages that depend on training
 
 
-def to_replace(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise) -> dict[str, Replaced]:
-    """Part -> what to replace of earlier items, for each part where they may have spoilt a later one.
+def due_replacements(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise) -> dict[str, Replacement]:
+    """Part -> what to replace of earlier items, for each part where they may affect a later one.
 
     Of an item with two networks only the wrong one goes: the sound one of the two stays the student's own.
     """
     settings = rubric.follow_through
     by_id = {item.id: item for item in items}
-    found: dict[str, Replaced] = {}
+    replacements: dict[str, Replacement] = {}
     for item in items if settings.enabled else ():
-        earlier = [by_id[name] for name in _spoilt_by(item, exercise) if name in by_id]
-        lost = sorted((other for other in earlier if _spoils(other, exercise)), key=share)
-        earned = [other for other in lost if share(other) >= settings.min_earned.get(other.id, 0.0)]
-        replaced = earned[: settings.max_replaced]
-        rest = [other for other in lost if other not in replaced]
-        if replaced and _spoilt(item, exercise) and not any(map(_unwritten, rest)):
-            names = tuple(name for other in replaced for name in _wrong_names(other, exercise))
-            found[item.id.partition(".")[0]] = Replaced(tuple(other.id for other in replaced), names)
-    return found
+        earlier = [by_id[name] for name in _dependencies(item, exercise) if name in by_id]
+        wrong = sorted((cause for cause in earlier if _affects_later(cause, exercise)), key=share)
+        candidates = [cause for cause in wrong if share(cause) >= settings.min_earned.get(cause.id, 0.0)]
+        to_replace = candidates[: settings.max_replaced]
+        remaining = [cause for cause in wrong if cause not in to_replace]
+        if to_replace and _is_affected(item, exercise) and not any(map(_is_unwritten, remaining)):
+            names = tuple(name for cause in to_replace for name in _wrong_names(cause, exercise))
+            replacements[item.id.partition(".")[0]] = Replacement(tuple(cause.id for cause in to_replace), names)
+    return replacements
 
 
 def verdicts(
-    evidence: Evidence, followed: Mapping[str, CarriedForward], rubric: Rubric, exercise: Exercise, memory: FindingCache
+    evidence: Evidence,
+    carried_forward: Mapping[str, CarriedForward],
+    rubric: Rubric,
+    exercise: Exercise,
+    findings: FindingCache,
 ) -> tuple[ItemVerdict, ...]:
     """The verdicts on a run's evidence, and on what its parts answered when they were trained once more.
 
     Raises:
         EvidenceError: where the evidence is only read now, and cannot be.
     """
-    items = judge(evidence, rubric, exercise.checks, memory)
-    return with_followed(items, rubric, exercise, evidence, followed, memory)
+    items = judge(evidence, rubric, exercise.checks, findings)
+    return with_carried_forward(items, rubric, exercise, evidence, carried_forward, findings)
 
 
-def with_followed(
+def with_carried_forward(
     items: Sequence[ItemVerdict],
     rubric: Rubric,
     exercise: Exercise,
     evidence: Evidence,
-    followed: Mapping[str, CarriedForward],
-    memory: FindingCache | None = None,
+    carried_forward: Mapping[str, CarriedForward],
+    findings: FindingCache | None = None,
 ) -> tuple[ItemVerdict, ...]:
     """The verdicts, and what the second judging gives back where it applies under this rubric.
 
     Where a moved number makes a second judging due that was never run, a person decides: that is no student's fault.
     """
 
-    def second(part: str) -> Second | None:
-        run = followed.get(part)
-        wrong = {item.id: _wrong_names(item, exercise) for item in items if _lost(item)}
-        names = {name for one in wrong.values() for name in one}
-        if run is None or not (set(run.replaced.items) <= wrong.keys() and set(run.replaced.names) <= names):
+    def judge_with_sound_parts(part: str) -> SecondJudging | None:
+        carried = carried_forward.get(part)
+        wrong = {item.id: _wrong_names(item, exercise) for item in items if _lost_points(item)}
+        wrong_names = {name for names in wrong.values() for name in names}
+        if carried is None:
             return None
-        overlaid = read_later(partial(_overlaid, evidence, run.evidence, part))
-        beside = memory.beside(f"{part} once more/") if memory else None
-        return run.replaced.items, {i.id: i for i in judge(overlaid, rubric, exercise.checks, beside)}
+        if not (set(carried.replacement.items) <= wrong.keys() and set(carried.replacement.names) <= wrong_names):
+            return None
+        both_runs = read_later(partial(_overlay_evidence, evidence, carried.evidence, part))
+        own_findings = findings.with_prefix(f"{part} once more/") if findings else None
+        second_verdicts = judge(both_runs, rubric, exercise.checks, own_findings)
+        return carried.replacement.items, {verdict.id: verdict for verdict in second_verdicts}
 
-    return with_second(items, rubric, exercise, second)
+    return with_second_judging(items, rubric, exercise, judge_with_sound_parts)
 
 
-def with_second(
-    items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise, second: Callable[[str], Second | None]
+def with_second_judging(
+    items: Sequence[ItemVerdict],
+    rubric: Rubric,
+    exercise: Exercise,
+    second_judging: Callable[[str], SecondJudging | None],
 ) -> tuple[ItemVerdict, ...]:
     """The verdicts, with what the second judging of each part gives back; where there is none, a person decides.
 
-    second: part -> its second judging, or None.
+    second_judging: part -> its second judging, or None.
     """
-    made = {item.id: item for item in items}
-    for part, due in to_replace(items, rubric, exercise).items():
-        spoilt = [item for item in items if item.id.startswith(f"{part}.") and _spoilt(item, exercise)]
-        judged = second(part)
-        if judged is None:
-            made |= {item.id: replace(item, outcome=Outcome.NEEDS_REVIEW, lost_in=due.items) for item in spoilt}
+    verdicts_by_id = {item.id: item for item in items}
+    for part, replacement in due_replacements(items, rubric, exercise).items():
+        affected = [item for item in items if item.id.startswith(f"{part}.") and _is_affected(item, exercise)]
+        judging = second_judging(part)
+        if judging is None:
+            undecided = [replace(item, outcome=Outcome.NEEDS_REVIEW, lost_in=replacement.items) for item in affected]
+            verdicts_by_id |= {item.id: item for item in undecided}
             continue
-        replaced, verdicts_again = judged
-        owed = sum(_owed(made[name], rubric) for name in replaced)
-        for own in spoilt:
-            made[own.id], owed = _given_back(own, verdicts_again[own.id], replaced, rubric, owed)
-    return tuple(made.values())
+        replaced_items, second_verdicts = judging
+        cost_left = sum(_cost_beyond(verdicts_by_id[name], rubric) for name in replaced_items)
+        for first in affected:
+            second = second_verdicts[first.id]
+            verdicts_by_id[first.id], cost_left = _with_points_back(first, second, replaced_items, rubric, cost_left)
+    return tuple(verdicts_by_id.values())
 
 
 def share(item: ItemVerdict) -> float:
@@ -126,75 +139,78 @@ def share(item: ItemVerdict) -> float:
     return item.points_milli / item.max_points_milli
 
 
-def _owed(item: ItemVerdict, rubric: Rubric) -> int:
-    """What a mistake that spoilt later items costs beyond what it cost where it was made, in thousandths."""
+def _cost_beyond(item: ItemVerdict, rubric: Rubric) -> int:
+    """What a mistake that affects later items costs beyond what it cost where it was made, in thousandths."""
     return max(0, rubric.follow_through.min_cost_milli - (item.max_points_milli - item.points_milli))
 
 
-def _given_back(
-    own: ItemVerdict, second: ItemVerdict, replaced: tuple[str, ...], rubric: Rubric, owed: int
+def _with_points_back(
+    first: ItemVerdict, second: ItemVerdict, replaced_items: tuple[str, ...], rubric: Rubric, cost_left: int
 ) -> tuple[ItemVerdict, int]:
-    """The verdict with what the second judging gives, and what is still `owed` of what the mistakes cost."""
+    """The verdict with what the second judging gives, and what is left of the cost of the mistakes."""
     if second.outcome is Outcome.NEEDS_REVIEW:
-        return replace(own, outcome=Outcome.NEEDS_REVIEW, lost_in=replaced), owed
-    worth = stepped(rubric.follow_through.share * second.points_milli, rubric.points_step_milli)
-    gained = max(0, worth - own.points_milli)
-    kept = min(owed, gained)
-    gained -= kept
+        return replace(first, outcome=Outcome.NEEDS_REVIEW, lost_in=replaced_items), cost_left
+    second_points = round_to_step(rubric.follow_through.share * second.points_milli, rubric.points_step_milli)
+    gained = max(0, second_points - first.points_milli)
+    cost = min(cost_left, gained)
+    gained -= cost
     if not gained:  # what it would give is what the mistake costs at least
-        return replace(own, lost_in=replaced if kept else ()), owed - kept
-    points = own.points_milli + gained
-    outcome = Outcome.PASSED if points == own.max_points_milli else Outcome.PARTIAL
-    return replace(own, points_milli=points, gained_milli=gained, lost_in=replaced, outcome=outcome), owed - kept
+        return replace(first, lost_in=replaced_items if cost else ()), cost_left - cost
+    points = first.points_milli + gained
+    outcome = Outcome.PASSED if points == first.max_points_milli else Outcome.PARTIAL
+    return replace(
+        first, points_milli=points, gained_milli=gained, lost_in=replaced_items, outcome=outcome
+    ), cost_left - cost
 
 
-def _overlaid(first: Evidence, second: Evidence, part: str) -> Evidence:
+def _overlay_evidence(first: Evidence, second: Evidence, part: str) -> Evidence:
     """The first run's evidence with the second's word on everything that depends on training."""
 
-    spoilt = [Stage.of(kind, part) for kind in SPOILT_STAGES]
+    affected = [Stage.of(kind, part) for kind in AFFECTED_STAGES]
 
-    def kept(source: str) -> bool:
-        return not any(stage.holds(source) for stage in spoilt)
+    def is_unaffected(source: str) -> bool:
+        return not any(stage.holds(source) for stage in affected)
 
     return Evidence(
         first.questions,
-        overlay(first.answers, second.answers, kept),
-        overlay(first.faults, second.faults, kept),
+        overlay(first.answers, second.answers, is_unaffected),
+        overlay(first.faults, second.faults, is_unaffected),
     )
 
 
-def _lost(item: ItemVerdict) -> bool:
-    return item.outcome in {Outcome.FAILED, Outcome.PARTIAL}
+def _lost_points(item: ItemVerdict) -> bool:
+    return item.outcome in LOST
 
 
-def _spoils(item: ItemVerdict, exercise: Exercise) -> bool:
-    """Whether the item lost something that can have spoilt a later one.
+def _affects_later(item: ItemVerdict, exercise: Exercise) -> bool:
+    """Whether the item lost something that can affect a later one.
 
-    A sound part is worth a whole item; it is not to be had for a slip that costs half a point and spoils nothing.
+    A sound part is worth a whole item; it is not to be had for a slip that costs half a point and affects nothing.
     """
     return bool(_wrong_names(item, exercise))
 
 
 def _wrong_names(item: ItemVerdict, exercise: Exercise) -> tuple[str, ...]:
-    """The names that the item asks for in whose code something was lost that can have spoilt a later item."""
+    """The names that the item asks for in whose code something was lost that can affect a later item."""
     spec = exercise.items.get(item.id, ItemSpec())
-    lost = [check.id for check in item.checks if check.outcome in {Outcome.FAILED, Outcome.PARTIAL}]
-    meant = {name for check in lost if exercise.checks[check].affects_later for name in spec.meant_by(check)}
-    return tuple(name for name in spec.implements if name in meant) if _lost(item) else ()
+    failed_checks = [check.id for check in item.checks if check.outcome in LOST]
+    causes = [check for check in failed_checks if exercise.checks[check].affects_later]
+    names = {name for check in causes for name in spec.meant_by(check)}
+    return tuple(name for name in spec.implements if name in names) if _lost_points(item) else ()
 
 
-def _unwritten(item: ItemVerdict) -> bool:
+def _is_unwritten(item: ItemVerdict) -> bool:
     """Whether the student left it open: then nothing is trained, whatever else is replaced."""
-    told = [check.message for check in item.checks]
-    return item.points_milli == 0 and all(one.startswith(UNWRITTEN) or one.endswith(UNDEFINED) for one in told)
+    messages = [check.message for check in item.checks]
+    not_there = [message.startswith(UNWRITTEN) or message.endswith(UNDEFINED) for message in messages]
+    return item.points_milli == 0 and all(not_there)
 
 
-def _spoilt_by(item: ItemVerdict, exercise: Exercise) -> tuple[str, ...]:
+def _dependencies(item: ItemVerdict, exercise: Exercise) -> tuple[str, ...]:
     return exercise.items.get(item.id, ItemSpec()).depends_on
 
 
-def _spoilt(item: ItemVerdict, exercise: Exercise) -> bool:
+def _is_affected(item: ItemVerdict, exercise: Exercise) -> bool:
     """Whether the item lost something in a check that depends on what was trained."""
-    lost = {Outcome.FAILED, Outcome.PARTIAL}
-    trained = [check for check in item.checks if exercise.checks[check.id].needs_training]
-    return bool(_spoilt_by(item, exercise)) and any(check.outcome in lost for check in trained)
+    training_checks = [check for check in item.checks if exercise.checks[check.id].needs_training]
+    return bool(_dependencies(item, exercise)) and any(check.outcome in LOST for check in training_checks)

@@ -20,30 +20,35 @@ from pathlib import Path
 from grader.errors import BoxError, GraderError, nearest, one_line
 from grader.evidence import as_stored
 from grader.exercise import Exercise, Say
-from grader.grading import regrade as judging_again
 from grader.grading.cache_keys import questions_checksum, run_key
 from grader.grading.finding_cache import FindingCache
-from grader.grading.follow_through import CarriedForward, to_replace, verdicts
+from grader.grading.follow_through import CarriedForward, due_replacements, verdicts
 from grader.grading.judge import judge
-from grader.grading.overrides import NAME as OVERRIDES
-from grader.grading.overrides import Decisions, decisions_in, read_overrides, with_overrides
+from grader.grading.overrides import decisions_on, with_overrides
 from grader.grading.preloading import Preloading
-from grader.grading.regrade import remember
-from grader.grading.run import BOX_SAYS, Case, NotebookRun, box_pool, case_of, run_replaced, run_submission, unused_gpu
-from grader.grading.run_files import aside, put_in_place, settle, written
-from grader.grading.run_folder import EVIDENCE_CHECKSUM, note_source, store_run, stored_report
-from grader.grading.run_pages import Drawn, draw, load_pages, store_drawn, write_pages, write_report, written_names
+from grader.grading.regrade import save_findings
+from grader.grading.run import (
+    BOX_SAYS,
+    Case,
+    NotebookRun,
+    box_pool,
+    case_of,
+    run_submission,
+    run_with_sound_parts,
+    unused_gpu,
+)
+from grader.grading.run_files import aside, put_in_place, written
+from grader.grading.run_folder import EVIDENCE_CHECKSUM, note_source, store_run
+from grader.grading.run_pages import Drawings, draw, load_pages, store_drawings, write_pages, written_names
 from grader.grading.run_place import (
     REPLACE,
-    class_above,
     earlier_report,
     is_weaker,
     own_folder,
     refuse_less,
-    refuse_other_rubric,
 )
 from grader.grading.sound_parts import replacement_key, replacement_questions, sound_source
-from grader.grading.tampering import changed_while_running
+from grader.grading.tampering import tampering_remarks
 from grader.notebook.read import read_submission
 from grader.notebook.restore import load_templates
 from grader.notebook.saved_outputs import compare_saved
@@ -100,8 +105,8 @@ def grade(
     backend_named(options.isolation)  # a machine that cannot isolate is told before anything is prepared
     rubric, exercise = load_rubric(rubric_path)
     refuse_unknown_parts(options.parts, exercise)
-    if missing := missing_packages(rubric.packages):
-        say(missing)
+    if missing_line := missing_packages(rubric.packages):
+        say(missing_line)
     limits = rubric.limits
     submission = read_submission(submission_path, max_mb=limits.notebook_mb, max_cells=limits.cells)
     if options.held and run_dir is not None:
@@ -115,7 +120,7 @@ def grade(
             refuse_less(folder, options.parts)
         private = (rubric_path.parent, submission_path.parent, folder.parent)
         work = _Work(submission, rubric_path, rubric, exercise, options, private)
-        return _graded(work, folder, finished, say), folder
+        return _run_into(work, folder, finished, say), folder
 
 
 @dataclass(frozen=True)
@@ -136,29 +141,29 @@ class _Run:
 
     case: Case
     seed: str
-    ran: NotebookRun
-    followed: Mapping[str, CarriedForward]
+    notebook_run: NotebookRun
+    carried_forward: Mapping[str, CarriedForward]
     items: tuple[ItemVerdict, ...]
-    memory: FindingCache
-    drawn: Drawn
+    findings: FindingCache
+    drawings: Drawings
     key: str  # what decided how it was run
 
 
-def _graded(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
+def _run_into(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
     """The folder holds the submission's run, which was written into `finished` first."""
     submission, rubric, exercise = work.submission, work.rubric, work.exercise
     old = earlier_report(folder)
     same_text = old is not None and old.checksums.get("notebook") == submission.sha256
-    decisions = _decisions(folder, submission, rubric, old if same_text else None, held=work.options.held)
+    decisions = decisions_on(folder, submission, rubric, old if same_text else None, held=work.options.held)
     run = _run(work, say)
     say("writing the report")
-    report = with_overrides(_report(work, run, store_run(finished, run.ran, run.followed)), decisions)
+    report = with_overrides(_report(work, run, store_run(finished, run.notebook_run, run.carried_forward)), decisions)
     weaker = is_weaker(report, old) if old is not None else ""
     if old is not None and weaker and not work.options.replace:
         raise GraderError(f"{folder}: the earlier run stands, {judged_points(old)}: {weaker}; {REPLACE}")
-    remember(finished, exercise, run.memory)
-    store_drawn(finished, run.drawn, exercise, rubric)
-    write_pages(finished, report, run.drawn, run.ran.execution, written_names(exercise, rubric), folder)
+    save_findings(finished, exercise, run.findings)
+    store_drawings(finished, run.drawings, exercise, rubric)
+    write_pages(finished, report, run.drawings, run.notebook_run.execution, written_names(exercise, rubric), folder)
     put_in_place(folder, finished, keep_as=kept_name(folder, old) if weaker or not same_text else "")
     return report
 
@@ -178,17 +183,17 @@ def _run(work: _Work, say: Say) -> _Run:
         seed = options.seed or secrets.token_hex(16)
         case = case_of(work.submission.notebook, templates, rubric, exercise, seed, boxes)
         with Preloading(*exercise.to_preload(), load_pages) as preloading:
-            ran = run_submission(case, say, parts=options.parts, preloading=preloading)
-        refuse_broken(ran)
+            notebook_run = run_submission(case, say, parts=options.parts, preloading=preloading)
+        refuse_broken(notebook_run)
         say("judging the answers")
-        memory = FindingCache()
+        findings = FindingCache()
         with ThreadPoolExecutor(1) as pool:
-            drawing = pool.submit(draw, ran, exercise, rubric)
-            followed = follow(ran.evidence, {}, sound, case, memory, say)
-            items = verdicts(ran.evidence, followed, case.rubric, exercise, memory)
-            drawn = drawing.result()
+            drawing = pool.submit(draw, notebook_run, exercise, rubric)
+            carried_forward = carry_forward(notebook_run.evidence, {}, sound, case, findings, say)
+            items = verdicts(notebook_run.evidence, carried_forward, case.rubric, exercise, findings)
+            drawings = drawing.result()
     key = run_key(rubric, exercise, templates, options.parts, options.isolation)
-    return _Run(case, seed, ran, followed, items, memory, drawn, key)
+    return _Run(case, seed, notebook_run, carried_forward, items, findings, drawings, key)
 
 
 def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
@@ -197,7 +202,7 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
     Raises:
         GraderError: nothing of the submission could be judged.
     """
-    submission, rubric, restored, ran = work.submission, work.rubric, run.case.restored, run.ran
+    submission, rubric, restored, notebook_run = work.submission, work.rubric, run.case.restored, run.notebook_run
     checksums = {
         "notebook": submission.sha256,
         "rubric": rubric.sha256,
@@ -206,35 +211,17 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
         "run": run.key,
         EVIDENCE_CHECKSUM: evidence,
     }
-    differing = compare_saved(submission.notebook, restored, ran.notebook, ran.execution.cells)
-    changed = changed_while_running(ran.evidence, run.case.given, work.exercise.parts)
-    beside = unused_gpu(ran, work.exercise, run.case.boxes)
-    remarks = (*work.options.remarks, *submission.remarks, *restored.remarks, *differing, *changed, *beside)
-    looks = work.exercise.reasons_for_person(ran.evidence)
-    report = make_report(submission.name, run.items, rubric, ran.execution, remarks, looks, run.seed, checksums)
+    output_remarks = compare_saved(submission.notebook, restored, notebook_run.notebook, notebook_run.execution.cells)
+    tampering = tampering_remarks(notebook_run.evidence, run.case.given_definitions, work.exercise.parts)
+    gpu_remarks = unused_gpu(notebook_run, work.exercise, run.case.boxes)
+    remarks = (*work.options.remarks, *submission.remarks, *restored.remarks, *output_remarks, *tampering, *gpu_remarks)
+    reasons = work.exercise.reasons_for_person(notebook_run.evidence)
+    execution = notebook_run.execution
+    report = make_report(submission.name, run.items, rubric, execution, remarks, reasons, run.seed, checksums)
     report = replace(report, template=restored.template)
-    if not any(fault.blame is Blame.MACHINE for fault in ran.evidence.faults.values()):
+    if not any(fault.blame is Blame.MACHINE for fault in notebook_run.evidence.faults.values()):
         refuse_undecided(report)
     return report
-
-
-def _decisions(
-    folder: Path, submission: Submission, rubric: Rubric, old: GradeReport | None, *, held: bool
-) -> Decisions | None:
-    """A person's decisions on this notebook: of the folder's own file, else of the earlier report, if there is one.
-
-    In a folder that is `held` by a class, the class's file decides.
-
-    Raises:
-        GraderError: the file is wrong.
-    """
-    if (folder / OVERRIDES).exists() and not held:
-        return _own_decisions(folder, submission.name, rubric)
-    return None if old is None else decisions_in(old)
-
-
-def _own_decisions(folder: Path, name: str, rubric: Rubric) -> Decisions | None:
-    return read_overrides(folder / OVERRIDES, rubric, {name: name, folder.name: name}).get(name)
 
 
 def kept_name(folder: Path, old: GradeReport | None) -> str:
@@ -260,67 +247,27 @@ def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> N
             raise GraderError(f"--parts: unknown part {part[:40]!r}{nearest(part, exercise.parts)}")
 
 
-def follow(
-    evidence: Evidence, known: Mapping[str, CarriedForward], sound: str, case: Case, memory: FindingCache, say: Say
+def carry_forward(
+    evidence: Evidence, earlier: Mapping[str, CarriedForward], sound: str, case: Case, findings: FindingCache, say: Say
 ) -> dict[str, CarriedForward]:
-    """Part -> what it answers trained once more with sound parts, for each whose later items an earlier one spoilt.
+    """Part -> what it answers trained once more with sound parts, for each whose later items an earlier one affects.
 
-    What is `known` already, of the same items and the same sound parts, is not trained again.
+    What an `earlier` run has of the same items and the same sound parts is not trained again.
     """
     rubric, exercise = case.rubric, case.exercise
     titles = {item.id: item.title for item in rubric.items}
-    made: dict[str, CarriedForward] = {}
-    items = judge(evidence, rubric, exercise.checks, memory)
-    for part, due in to_replace(items, rubric, exercise).items():
-        asked = (due.names, exercise, rubric.interface.names, sound)
-        before, key = known.get(part), replacement_key(*asked)
-        if before is not None and (before.replaced, before.key) == (due, key):
-            made[part] = before
+    carried_forward: dict[str, CarriedForward] = {}
+    items = judge(evidence, rubric, exercise.checks, findings)
+    for part, replacement in due_replacements(items, rubric, exercise).items():
+        sound_parts = (replacement.names, exercise, rubric.interface.names, sound)
+        previous, key = earlier.get(part), replacement_key(*sound_parts)
+        if previous is not None and (previous.replacement, previous.key) == (replacement, key):
+            carried_forward[part] = previous
             continue
-        say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in due.items)}")
-        made[part] = CarriedForward(due, key, as_stored(run_replaced(case, part, replacement_questions(*asked), say)))
-    return made
-
-
-def regrade(folder: Path, rubric_path: Path) -> GradeReport:
-    """The folder's stored evidence is judged under the rubric as it is now; no notebook runs.
-
-    A person's decisions stand: those in the folder's own `overrides.yaml`, or those that the report has.
-
-    Raises:
-        GraderError: where the folder holds no finished run, or one under another exercise's rubric, or its
-            `overrides.yaml` is wrong.
-    """
-    rubric, exercise = load_rubric(rubric_path)
-    settle(folder)
-    old = stored_report(folder)
-    refuse_other_rubric(folder, old, rubric, rubric_path)
-    report = judged_again(folder, old, rubric, exercise)
-    if (folder / OVERRIDES).exists():
-        if (of_class := class_above(folder)) is not None:
-            raise GraderError(
-                f"{folder / OVERRIDES}: this run belongs to a class, whose decisions stand in {of_class / OVERRIDES}; "
-                "move them there, and regrade the class"
-            )
-        report = with_overrides(report, _own_decisions(folder, old.submission, rubric))
-    write_report(folder, report, exercise, rubric)
-    return report
-
-
-def judged_again(folder: Path, old: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
-    """The report that the folder's evidence gets under this rubric, decisions kept; nothing is written but what
-    judging again may remember."""
-    items = judging_again.verdicts(folder, rubric.for_template(old.template), exercise, keep=True)
-    report = replace(
-        old,
-        items=items,
-        points_milli=sum(item.points_milli for item in items),
-        max_points_milli=rubric.points_milli,
-        needs_person=needs_person(items, old.remarks, old.status, old.isolation),
-        checksums={**old.checksums, "rubric": rubric.sha256, "grader": grader_checksum()},
-        versions=versions(),
-    )
-    return with_overrides(report, decisions_in(old))
+        say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in replacement.items)}")
+        evidence_again = run_with_sound_parts(case, part, replacement_questions(*sound_parts), say)
+        carried_forward[part] = CarriedForward(replacement, key, as_stored(evidence_again))
+    return carried_forward
 
 
 def make_report(
@@ -329,13 +276,13 @@ def make_report(
     rubric: Rubric,
     execution: Execution,
     remarks: tuple[Remark, ...],
-    looks: Sequence[str],
+    reasons: Sequence[str],
     seed: str,
     checksums: dict[str, str],
 ) -> GradeReport:
-    """The report on these verdicts; `looks` say why a person should look."""
-    reported = [event for event in execution.events if event.startswith(BOX_SAYS)]
-    remarks += tuple(Remark("look", reason, needs_person=True) for reason in (*reported, *looks))
+    """The report on these verdicts; `reasons` say why a person should look."""
+    box_faults = [event for event in execution.events if event.startswith(BOX_SAYS)]
+    remarks += tuple(Remark("look", reason, needs_person=True) for reason in (*box_faults, *reasons))
     return GradeReport(
         submission=name,
         points_milli=sum(item.points_milli for item in items),
@@ -355,17 +302,18 @@ def make_report(
     )
 
 
-def refuse_broken(ran: NotebookRun) -> None:
+def refuse_broken(notebook_run: NotebookRun) -> None:
     """The box has not failed: where it has, nothing of the run may become points.
 
     Raises:
         BoxError: it has; with the cause, as far as it is known, and who can say more.
     """
-    if ran.execution.status is not Status.BOX_ERROR:
+    execution = notebook_run.execution
+    if execution.status is not Status.BOX_ERROR:
         return
-    cause = one_line(ran.execution.events[-1] if ran.execution.events else "the box failed", MAX_CAUSE)
-    log = ran.execution.log_tail.strip()
-    if log and not ran.execution.cells:  # no cell has run yet, so this is the machine's word
+    cause = one_line(execution.events[-1] if execution.events else "the box failed", MAX_CAUSE)
+    log = execution.log_tail.strip()
+    if log and not execution.cells:  # no cell has run yet, so this is the machine's word
         cause += f": {one_line(log.splitlines()[-1], MAX_CAUSE)}"
     raise BoxError(f"{OURS}: {cause}; `python -m grader doctor` says what this machine lacks")
 
@@ -379,5 +327,5 @@ def refuse_undecided(report: GradeReport) -> None:
     undecided = [item for item in report.items if item.outcome is Outcome.NEEDS_REVIEW]
     if not undecided or any(is_judged(item) for item in report.items):
         return
-    unsure = next(c for item in undecided for c in item.checks if c.outcome is Outcome.NEEDS_REVIEW)
-    raise GraderError(f"{OURS}: {one_line(unsure.message, MAX_CAUSE)}; `python -m grader doctor` tries this machine")
+    check = next(check for item in undecided for check in item.checks if check.outcome is Outcome.NEEDS_REVIEW)
+    raise GraderError(f"{OURS}: {one_line(check.message, MAX_CAUSE)}; `python -m grader doctor` tries this machine")

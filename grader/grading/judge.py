@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from grader.checks import ENDS, Check, Measurement, scored
+from grader.checks import THRESHOLDS, Check, Measurement, score_measurement
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered
-from grader.grading.finding_cache import FindingCache, asked
+from grader.grading.finding_cache import FindingCache, cache_key
 from grader.records import (
     LEFT_OUT,
     Blame,
@@ -23,58 +23,58 @@ from grader.records import (
 
 
 def judge(
-    evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check], memory: FindingCache | None = None
+    evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check], findings: FindingCache | None = None
 ) -> tuple[ItemVerdict, ...]:
     """Every item of the rubric has a verdict; a check that breaks gives `needs_review`, never zero points.
 
-    With a `memory` of this evidence, what it holds is not measured again, and it holds what was measured now.
+    What is among the `findings` on this evidence is not measured again, and what is measured now is added to them.
 
     Raises:
         EvidenceError: where the evidence is only read now, and cannot be.
     """
-    memory = memory or FindingCache()
-    return tuple(_item(evidence, item, checks, rubric.points_step_milli, memory) for item in rubric.items)
+    findings = findings or FindingCache()
+    return tuple(_item(evidence, item, checks, rubric.points_step_milli, findings) for item in rubric.items)
 
 
-def stepped(points_milli: float, step_milli: int) -> int:
+def round_to_step(points_milli: float, step_milli: int) -> int:
     """The points in whole steps, the nearest; a half goes up.
 
-    >>> stepped(1130, 250), stepped(1120, 250)
+    >>> round_to_step(1130, 250), round_to_step(1120, 250)
     (1250, 1000)
     """
     return int(points_milli / step_milli + 0.5) * step_milli
 
 
 def _item(
-    evidence: Evidence, item: RubricItem, checks: Mapping[str, Check], step: int, memory: FindingCache
+    evidence: Evidence, item: RubricItem, checks: Mapping[str, Check], step: int, findings: FindingCache
 ) -> ItemVerdict:
     verdicts: dict[str, CheckVerdict] = {}
     for spec in item.checks:
-        lost = [name for name in spec.presupposes if verdicts[name].points_milli == 0]
-        if lost:
-            verdicts[spec.check] = _after(verdicts[lost[0]], spec, checks)
+        failed = [name for name in spec.presupposes if verdicts[name].points_milli == 0]
+        if failed:
+            verdicts[spec.check] = _verdict_after(verdicts[failed[0]], spec, checks)
         else:
             verdicts[spec.check] = _verdict_of(
-                spec, checks[spec.check], _finding(evidence, item, spec, checks, memory), step
+                spec, checks[spec.check], _finding(evidence, item, spec, checks, findings), step
             )
-    made = tuple(verdicts.values())
+    check_verdicts = tuple(verdicts.values())
     return ItemVerdict(
         id=item.id,
         title=item.title,
-        outcome=_outcome_of(made),
-        points_milli=sum(verdict.points_milli for verdict in made),
+        outcome=_outcome_of(check_verdicts),
+        points_milli=sum(verdict.points_milli for verdict in check_verdicts),
         max_points_milli=item.points_milli,
-        checks=made,
+        checks=check_verdicts,
     )
 
 
 def _finding(
-    evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check], memory: FindingCache
+    evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check], findings: FindingCache
 ) -> Finding | Outcome:
     """What the check found; an outcome instead where it is not the check that decides."""
     part = item.id.partition(".")[0]
     try:
-        finding = _asked(evidence, part, spec, checks[spec.check], memory)
+        finding = _measure(evidence, part, spec, checks[spec.check], findings)
     except EvidenceError:
         raise
     except NotAnswered as missing:
@@ -95,20 +95,20 @@ def _finding(
     return finding
 
 
-def _asked(evidence: Evidence, part: str, spec: CheckSpec, check: Check, memory: FindingCache) -> Finding:
-    """The check's finding; of a check that weighs a level, only the level is asked for, and remembered."""
+def _measure(evidence: Evidence, part: str, spec: CheckSpec, check: Check, findings: FindingCache) -> Finding:
+    """The check's finding; of a check with thresholds, the cached measurement is scored."""
     if not check.has_thresholds:
-        made = memory.recall(asked(part, spec.check, spec.params), lambda: check(evidence, part, **spec.params))
-        return made if not isinstance(made, Measurement) else check(evidence, part, **spec.params)
-    ends = {name: spec.params[name] for name in ENDS}
-    shape = {name: value for name, value in spec.params.items() if name not in ends}
-    found = memory.recall(asked(part, spec.check, shape), lambda: check.measure(evidence, part, **shape))
-    return scored(found, **ends) if isinstance(found, Measurement) else found
+        result = findings.get(cache_key(part, spec.check, spec.params), lambda: check(evidence, part, **spec.params))
+        return check(evidence, part, **spec.params) if isinstance(result, Measurement) else result
+    thresholds = {name: spec.params[name] for name in THRESHOLDS}
+    shape = {name: value for name, value in spec.params.items() if name not in thresholds}
+    result = findings.get(cache_key(part, spec.check, shape), lambda: check.measure(evidence, part, **shape))
+    return score_measurement(result, **thresholds) if isinstance(result, Measurement) else result
 
 
 def _verdict_of(spec: CheckSpec, check: Check, finding: Finding | Outcome, step: int) -> CheckVerdict:
     if isinstance(finding, Outcome):
-        return _unjudged(spec, check, finding, LEFT_OUT)
+        return _verdict_without_finding(spec, check, finding, LEFT_OUT)
     points = _points(finding.score or 0.0, spec.points_milli, step)
     outcome = Outcome.NEEDS_REVIEW if finding.score is None else _outcome(points, spec.points_milli)
     return CheckVerdict(
@@ -127,20 +127,22 @@ def _verdict_of(spec: CheckSpec, check: Check, finding: Finding | Outcome, step:
 
 def _points(score: float, of: int, step: int) -> int:
     """Partial credit in steps; all of it only for a score of 1, so that "passed" means that nothing was wrong."""
-    return of if score == 1 else min(stepped(score * of, step), of - step)
+    return of if score == 1 else min(round_to_step(score * of, step), of - step)
 
 
-def _after(cause: CheckVerdict, spec: CheckSpec, checks: Mapping[str, Check]) -> CheckVerdict:
+def _verdict_after(cause: CheckVerdict, spec: CheckSpec, checks: Mapping[str, Check]) -> CheckVerdict:
     """The verdict on a check that presupposes one which was lost, or could not be judged."""
     undecided = cause.outcome is Outcome.NEEDS_REVIEW
     outcome = Outcome.NEEDS_REVIEW if undecided else Outcome.SKIPPED
     if cause.outcome is Outcome.SKIPPED:
-        return _unjudged(spec, checks[spec.check], outcome, cause.message)
+        return _verdict_without_finding(spec, checks[spec.check], outcome, cause.message)
     how = "could not be judged" if undecided else "failed"
-    return _unjudged(spec, checks[spec.check], outcome, f"not judged, because this one {how}: {cause.title}")
+    return _verdict_without_finding(
+        spec, checks[spec.check], outcome, f"not judged, because this one {how}: {cause.title}"
+    )
 
 
-def _unjudged(spec: CheckSpec, check: Check, outcome: Outcome, message: str) -> CheckVerdict:
+def _verdict_without_finding(spec: CheckSpec, check: Check, outcome: Outcome, message: str) -> CheckVerdict:
     return CheckVerdict(
         id=spec.check,
         title=check.title,

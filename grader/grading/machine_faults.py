@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from grader.notebook.format import cell_title, is_code, source_of
-from grader.notebook.restore import Restored
+from grader.notebook.restore import RestoredNotebook
 from grader.notebook.statements import read_code
 from grader.records import Blame, CellRun, CellStatus, Evidence, Fault
 
@@ -44,69 +44,71 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"ExecutableNotFound|command not found"), "there is no such program"),
 )
 _WHERE = "where this was graded"
-_KEPT = 240  # characters of an error
+_MAX_ERROR = 240  # characters of an error
 _UNDEFINED = re.compile(r"(?:NameError: name '|^`)(\w+)['`] is not defined")
 
 
-def missing_here(error: str) -> str:
+def missing_resource(error: str) -> str:
     """What the error says is not there, as a clause; empty where it says nothing of the kind.
 
     >>> missing_here("ModuleNotFoundError: No module named 'lightning'")
     'the package lightning is not installed'
     """
     for pattern, words in _SIGNS:
-        if (found := pattern.search(error)) is not None:
-            return words.format(*found.groups())
+        if (match := pattern.search(error)) is not None:
+            return words.format(*match.groups())
     return ""
 
 
-def left_to_a_person(evidence: Evidence, restored: Restored, runs: Mapping[int, CellRun]) -> Evidence:
+def with_machine_faults(evidence: Evidence, restored: RestoredNotebook, runs: Mapping[int, CellRun]) -> Evidence:
     """The evidence, in which what only this machine stops is no fault of the student's.
 
     That is an answer whose own error says so, or one that needs a name which a cell would have defined had it not
     stopped for such a reason.
     """
     cells = restored.notebook["cells"]
-    theirs = {missing_here(error) for cell in cells for error in _saved_errors([cell])}
-    causes = dict(_undefined_names(restored, runs, theirs))
+    students_own = {missing_resource(error) for cell in cells for error in _saved_errors([cell])}
+    causes = dict(_undefined_names(restored, runs, students_own))
     faults = {}
     for name, fault in evidence.faults.items():
-        if fault.blame is Blame.STUDENT and (why := _why(fault.message, causes, theirs)):
-            fault = Fault(Blame.MACHINE, f"{why}: {fault.message[:_KEPT]}")
+        if fault.blame is Blame.STUDENT and (cause := _cause(fault.message, causes, students_own)):
+            fault = Fault(Blame.MACHINE, f"{cause}: {fault.message[:_MAX_ERROR]}")
         faults[name] = fault
     return Evidence(evidence.questions, evidence.answers, faults)
 
 
-def _why(message: str, causes: Mapping[str, str], theirs: set[str]) -> str:
-    if (named := _UNDEFINED.search(message)) is not None:
-        return causes.get(named[1], "")
-    what = missing_here(message)
-    return f"{what} {_WHERE}" if what and what not in theirs else ""
+def _cause(message: str, causes: Mapping[str, str], students_own: set[str]) -> str:
+    if (undefined := _UNDEFINED.search(message)) is not None:
+        return causes.get(undefined[1], "")
+    resource = missing_resource(message)
+    return f"{resource} {_WHERE}" if resource and resource not in students_own else ""
 
 
-def _undefined_names(restored: Restored, runs: Mapping[int, CellRun], theirs: set[str]) -> Iterator[tuple[str, str]]:
+def _undefined_names(
+    restored: RestoredNotebook, runs: Mapping[int, CellRun], students_own: set[str]
+) -> Iterator[tuple[str, str]]:
     """Names that cells would have defined, each with why they are not there."""
     cells = restored.notebook["cells"]
-    cleared = _is_cleared(cells)
-    known: dict[str, str] = {}
+    is_cleared = _is_cleared(cells)
+    cause_by_name: dict[str, str] = {}
     for index, run in sorted(runs.items()):
         if run.status is not CellStatus.ERROR or index >= len(cells) or not is_code(cells[index]):
             continue
-        named = _UNDEFINED.search(run.error)
-        what = missing_here(run.error)
-        if named is not None:
-            why = known.get(named[1], "")
-        elif what and what not in theirs and (cleared or _was_run(_same_cell(restored, index))):
-            why = f"cell {index + 1} ('{cell_title(cells, index)}') stopped, because {what} {_WHERE}"
+        undefined = _UNDEFINED.search(run.error)
+        resource = missing_resource(run.error)
+        if undefined is not None:
+            cause = cause_by_name.get(undefined[1], "")
+        elif resource and resource not in students_own and (is_cleared or _was_run(_same_cell(restored, index))):
+            cause = f"cell {index + 1} ('{cell_title(cells, index)}') stopped, because {resource} {_WHERE}"
         else:
-            why = ""
-        if why:
+            cause = ""
+        if cause:
             for name in read_code(source_of(cells[index])).binds:
-                known.setdefault(name, why)
-                yield name, known[name]
+                cause_by_name.setdefault(name, cause)
+                yield name, cause_by_name[name]
 
 
-def _same_cell(restored: Restored, index: int) -> list[Mapping[str, Any]]:
+def _same_cell(restored: RestoredNotebook, index: int) -> list[Mapping[str, Any]]:
     """The cells that come from the same one of the submission."""
     submitted = restored.roles[index].submitted
     if submitted is None:
@@ -117,8 +119,8 @@ def _same_cell(restored: Restored, index: int) -> list[Mapping[str, Any]]:
 
 def _was_run(cells: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the student has run the cell, as far as the file says, and saw no error."""
-    ran = any(cell.get("outputs") or cell.get("execution_count") is not None for cell in cells)
-    return ran and not any(_saved_errors(cells))
+    has_traces = any(cell.get("outputs") or cell.get("execution_count") is not None for cell in cells)
+    return has_traces and not any(_saved_errors(cells))
 
 
 def _is_cleared(cells: Sequence[Mapping[str, Any]]) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import GraderError, nearest, one_line
-from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric
+from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric, Submission
 from grader.report.text import milli_of, points_text
 from grader.report.words import LOOKED_AT, needs_person
 from grader.store.yaml_files import date_said, read_yaml, said, table
@@ -41,25 +41,49 @@ def read_overrides(path: Path, rubric: Rubric, submissions: Mapping[str, str]) -
     Raises:
         GraderError: one line: what is wrong and where, what was expected, the nearest right name.
     """
-    shown = one_line(str(path), 120)
-    found: dict[str, Decisions] = {}
+    path_text = one_line(str(path), 120)
+    decisions_by_key: dict[str, Decisions] = {}
     for name, entries in read_yaml(path).items():
         if name not in submissions:
-            close = nearest(name, submissions)
-            close = close if len(close) < LONGEST_LIST else "; gradebook.csv lists them all"
-            raise GraderError(f"{shown}: {one_line(name, 60)}: no such submission{close}")
-        where = f"{shown}: {one_line(name, 60)}"
-        found[submissions[name]] = _decisions(table(entries, where), where, rubric)
-    return found
+            suggestion = nearest(name, submissions)
+            suggestion = suggestion if len(suggestion) < LONGEST_LIST else "; gradebook.csv lists them all"
+            raise GraderError(f"{path_text}: {one_line(name, 60)}: no such submission{suggestion}")
+        where = f"{path_text}: {one_line(name, 60)}"
+        decisions_by_key[submissions[name]] = _decisions(table(entries, where), where, rubric)
+    return decisions_by_key
+
+
+def decisions_on(
+    folder: Path, submission: Submission, rubric: Rubric, old: GradeReport | None, *, held: bool
+) -> Decisions | None:
+    """A person's decisions on this notebook: of the folder's own file, else of the earlier report, if there is one.
+
+    In a folder that is `held` by a class, the class's file decides.
+
+    Raises:
+        GraderError: the file is wrong.
+    """
+    if (folder / NAME).exists() and not held:
+        return decisions_of_folder(folder, submission.name, rubric)
+    return None if old is None else decisions_in(old)
+
+
+def decisions_of_folder(folder: Path, name: str, rubric: Rubric) -> Decisions | None:
+    """The decisions in the folder's own file on the submission of this name; None where there are none.
+
+    Raises:
+        GraderError: the file is wrong.
+    """
+    return read_overrides(folder / NAME, rubric, {name: name, folder.name: name}).get(name)
 
 
 def with_overrides(report: GradeReport, decisions: Decisions | None) -> GradeReport:
     """The report under these decisions and no earlier ones; sums follow, and the grader's own points stay beside."""
-    chosen = decisions or Decisions({})
-    items = tuple(_decided(_undecided(item), chosen.items.get(item.id)) for item in report.items)
+    in_force = decisions or Decisions({})
+    items = tuple(_with_override(_without_override(item), in_force.items.get(item.id)) for item in report.items)
     remarks = tuple(remark for remark in report.remarks if remark.kind != LOOKED_AT)
-    if chosen.looked_at is not None:
-        remarks += (Remark(LOOKED_AT, f"{_LOOKED_BY}{chosen.looked_at.by}: {chosen.looked_at.reason}"),)
+    if in_force.looked_at is not None:
+        remarks += (Remark(LOOKED_AT, f"{_LOOKED_BY}{in_force.looked_at.by}: {in_force.looked_at.reason}"),)
     return replace(
         report,
         items=items,
@@ -72,46 +96,46 @@ def with_overrides(report: GradeReport, decisions: Decisions | None) -> GradeRep
 def decisions_in(report: GradeReport) -> Decisions:
     """The decisions that a report was made with."""
     items = {item.id: item.override for item in report.items if item.override is not None}
-    looked = next((remark for remark in report.remarks if remark.kind == LOOKED_AT), None)
-    by, _, reason = looked.message.removeprefix(_LOOKED_BY).partition(": ") if looked else ("", "", "")
-    return Decisions(items, Override(0, reason, by) if looked else None)
+    look = next((remark for remark in report.remarks if remark.kind == LOOKED_AT), None)
+    by, _, reason = look.message.removeprefix(_LOOKED_BY).partition(": ") if look else ("", "", "")
+    return Decisions(items, Override(0, reason, by) if look else None)
 
 
-def _undecided(item: ItemVerdict) -> ItemVerdict:
+def _without_override(item: ItemVerdict) -> ItemVerdict:
     """The item as the grader left it."""
-    own = item.override
-    if own is None:
+    override = item.override
+    if override is None:
         return item
-    return replace(item, points_milli=own.was_milli, outcome=Outcome(own.was_outcome), override=None)
+    return replace(item, points_milli=override.was_milli, outcome=Outcome(override.was_outcome), override=None)
 
 
-def _decided(item: ItemVerdict, override: Override | None) -> ItemVerdict:
+def _with_override(item: ItemVerdict, override: Override | None) -> ItemVerdict:
     if override is None:
         return item
     points = override.points_milli
     outcome = Outcome.PASSED if points == item.max_points_milli else Outcome.PARTIAL if points else Outcome.FAILED
-    told = replace(override, was_milli=item.points_milli, was_outcome=str(item.outcome))
-    return replace(item, points_milli=points, outcome=outcome, override=told)
+    completed = replace(override, was_milli=item.points_milli, was_outcome=str(item.outcome))
+    return replace(item, points_milli=points, outcome=outcome, override=completed)
 
 
 def _decisions(entries: Mapping[str, Any], where: str, rubric: Rubric) -> Decisions:
-    known = {item.id: item for item in rubric.items}
-    made: dict[str, Override] = {}
-    looked = None
+    items_by_id = {item.id: item for item in rubric.items}
+    overrides: dict[str, Override] = {}
+    look = None
     for name, entry in entries.items():
         at = f"{where}: {one_line(name, 60)}"
         fields = table(entry, at, FIELDS)
         if name == LOOKED_AT:
-            looked = Override(0, *said(fields, at), date_said(fields, at))
+            look = Override(0, *said(fields, at), date_said(fields, at))
             continue
-        if name not in known:
-            raise GraderError(f"{at}: no such item{nearest(name, [*known, LOOKED_AT])}")
-        most = known[name].points_milli
+        if name not in items_by_id:
+            raise GraderError(f"{at}: no such item{nearest(name, [*items_by_id, LOOKED_AT])}")
+        max_milli = items_by_id[name].points_milli
         points = milli_of(fields.get("points"))
-        if not 0 <= points <= most:
-            raise GraderError(f"{at}: points: expected 0 to {points_text(most)}, got {points_text(points)}")
-        made[name] = Override(points, *said(fields, at), date_said(fields, at))
-    return Decisions(made, looked)
+        if not 0 <= points <= max_milli:
+            raise GraderError(f"{at}: points: expected 0 to {points_text(max_milli)}, got {points_text(points)}")
+        overrides[name] = Override(points, *said(fields, at), date_said(fields, at))
+    return Decisions(overrides, look)
 
 
 def names_of(keys: Mapping[str, Sequence[str]], also: Collection[str] = ()) -> dict[str, str]:

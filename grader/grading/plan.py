@@ -15,9 +15,9 @@ from dataclasses import asdict
 from typing import Any
 
 from grader.exercise import Exercise
-from grader.grading.tampering import Given
+from grader.grading.tampering import GivenDefinitions
 from grader.notebook.format import is_code, source_of
-from grader.notebook.restore import Restored
+from grader.notebook.restore import RestoredNotebook
 from grader.notebook.statements import definitions_of, read_code
 from grader.records import CellRun, CellStatus, Interface, Limits, Notebook, Stage
 from grader.sandbox.in_box.frames import CellStep, Plan, Replay, StageStep, Step
@@ -31,7 +31,7 @@ IDLE = ("show", "check")  # roles of cells that define nothing which another one
 
 
 def first_plan(
-    restored: Restored,
+    restored: RestoredNotebook,
     exercise: Exercise,
     names: Mapping[str, str],
     limits: Limits,
@@ -42,66 +42,109 @@ def first_plan(
     Where only some `parts` are to be trained, cells that only show something are left out, and of those that train
     another one all but what they define; what can be asked without them is asked at the same places.
     """
-    chosen = exercise.parts if parts is None else parts
-    kinds = {part: AFTER_TRAINING if part in chosen else WITHOUT_TRAINING for part in exercise.parts}
-    cells = restored.notebook["cells"]
-    code = [index for index, cell in enumerate(cells) if is_code(cell)]
-    training = {index: training_part(restored, index, exercise, names) for index in code}
-    last = {part: index for index, part in training.items()}  # a part's last training cell
-    steps: list[Step] = []
-    asked: dict[Stage, int] = {}  # stage -> step at which it was asked
-    trained: list[str] = []
+    return _FirstPlan(restored, exercise, names, limits, parts).build()
 
-    def ask(*stages: Stage) -> None:
+
+class _FirstPlan:
+    """The plan while it is made, and what has been asked and trained so far."""
+
+    def __init__(
+        self,
+        restored: RestoredNotebook,
+        exercise: Exercise,
+        names: Mapping[str, str],
+        limits: Limits,
+        parts: Collection[str] | None,
+    ) -> None:
+        self.restored, self.exercise, self.names, self.limits = restored, exercise, names, limits
+        self.trains_all = parts is None
+        self.parts_to_train = exercise.parts if parts is None else parts
+        code = [index for index, cell in enumerate(restored.notebook["cells"]) if is_code(cell)]
+        self.part_by_cell = {index: training_part(restored, index, exercise, names) for index in code}
+        self.last_cell = {part: index for index, part in self.part_by_cell.items()}  # a part's last training cell
+        self.steps: list[Step] = []
+        self.step_of_stage: dict[Stage, int] = {}  # stage -> step at which it was asked
+        self.parts_in_training: list[str] = []  # which are not asked about yet
+
+    def build(self) -> list[Step]:
+        """All steps in order."""
+        for index, part in self.part_by_cell.items():
+            self._ask_before(index, part)
+            self._run(index, part)
+        self._sweep()
+        return self.steps
+
+    def _ask(self, *stages: Stage) -> None:
         for stage in stages:
-            asked[stage] = len(steps)
-            steps.append(_stage(stage, limits))
+            self.step_of_stage[stage] = len(self.steps)
+            self.steps.append(_stage(stage, self.limits))
 
-    for index, part in training.items():
-        idle = parts is not None and restored.roles[index].role in IDLE
-        ending = not idle and part is None and ENDING.search(source_of(cells[index])) is not None
-        if part is not None or ending:
-            over = [other for other in trained if other != part and not (ending and last[other] > index)]
-            ask(*(Stage.of(kind, other) for other in over for kind in kinds[other]))
-            trained = [other for other in trained if other not in over]
+    def _ask_before(self, index: int, part: str | None) -> None:
+        """The stages that must be asked before the cell: a training cell, or one that may end the process."""
+        source = source_of(self.restored.notebook["cells"][index])
+        may_end = not self._is_idle(index) and part is None and ENDING.search(source) is not None
+        if part is not None or may_end:
+            complete = [
+                other
+                for other in self.parts_in_training
+                if other != part and not (may_end and self.last_cell[other] > index)
+            ]
+            self._ask(*(Stage.of(kind, other) for other in complete for kind in self._kinds_after(other)))
+            self.parts_in_training = [other for other in self.parts_in_training if other not in complete]
         if part is not None:
             components = Stage.of("components", part)
-            if components not in asked:
-                ask(components)
-            if part not in trained:
-                trained.append(part)
-        source = source_of(cells[index])
-        left_out = part not in (None, *chosen)
-        if not idle and (not left_out or _kinds(source) & {"class", "function"}):
-            left = definitions_of(source) if left_out else source
-            steps.append(_cell(index, left, limits.cell_s, replay=_replay(restored, index, part)))
-        if part is not None and part in chosen and last[part] == index:
-            ask(Stage.of("ended", part))
-    end = len(steps)
-    for part in exercise.parts:
-        for kind in ("components", *kinds[part]):
-            stage = Stage.of(kind, part)
-            of_code = kind in OF_CODE and stage in asked
-            again = of_code and _redefined(steps[:end], asked[stage], exercise, names)
-            steps.append(_stage(stage, limits, again=again))
-    return steps
+            if components not in self.step_of_stage:
+                self._ask(components)
+            if part not in self.parts_in_training:
+                self.parts_in_training.append(part)
+
+    def _run(self, index: int, part: str | None) -> None:
+        """The cell, or what it defines if it trains a part that is not to be trained."""
+        source = source_of(self.restored.notebook["cells"][index])
+        is_trained = part in self.parts_to_train
+        only_defines = part is not None and not is_trained
+        if not self._is_idle(index) and (not only_defines or _kinds(source) & {"class", "function"}):
+            text = definitions_of(source) if only_defines else source
+            self.steps.append(_cell(index, text, self.limits.cell_s, replay=_replay(self.restored, index, part)))
+        if part is not None and is_trained and self.last_cell[part] == index:
+            self._ask(Stage.of("ended", part))
+
+    def _sweep(self) -> None:
+        """Every stage at the end; of code once more where a cell defined it once more after it was asked."""
+        steps = self.steps[:]
+        for part in self.exercise.parts:
+            for kind in ("components", *self._kinds_after(part)):
+                stage = Stage.of(kind, part)
+                is_asked = kind in OF_CODE and stage in self.step_of_stage
+                again = is_asked and _is_redefined(steps, self.step_of_stage[stage], self.exercise, self.names)
+                self.steps.append(_stage(stage, self.limits, again=again))
+
+    def _kinds_after(self, part: str) -> tuple[str, ...]:
+        """The kinds of stages that follow the part's training, or are left of them without it."""
+        return AFTER_TRAINING if part in self.parts_to_train else WITHOUT_TRAINING
+
+    def _is_idle(self, index: int) -> bool:
+        """Whether the cell is left out, since only some parts are trained and it defines nothing for them."""
+        return not self.trains_all and self.restored.roles[index].role in IDLE
 
 
-def replaced_plan(
-    restored: Restored, exercise: Exercise, names: Mapping[str, str], limits: Limits, part: str
+def sound_parts_plan(
+    restored: RestoredNotebook, exercise: Exercise, names: Mapping[str, str], limits: Limits, part: str
 ) -> list[Step]:
     """The plan of a part that is trained once more: sound parts are put in just before its first training cell.
 
     Empty where no cell trains the part.
     """
     steps: list[Step] = []
-    before: list[Step] = [_stage(Stage.of("replace", part), limits)]
+    replacement_steps: list[Step] = [_stage(Stage.of("replace", part), limits)]
     for step in cell_steps(first_plan(restored, exercise, names, limits, (part,))):
         if training_part(restored, step.index, exercise, names) == part:
-            steps += before
-            before = []
+            steps += replacement_steps
+            replacement_steps = []
         steps.append(step)
-    return [] if before else steps + [_stage(Stage.of(kind, part), limits) for kind in ("trained", "quality")]
+    return (
+        [] if replacement_steps else steps + [_stage(Stage.of(kind, part), limits) for kind in ("trained", "quality")]
+    )
 
 
 def cell_steps(steps: Sequence[Step]) -> list[CellStep]:
@@ -115,7 +158,7 @@ def stage_steps(steps: Sequence[Step]) -> list[StageStep]:
 
 
 def second_plan(
-    restored: Restored,
+    restored: RestoredNotebook,
     exercise: Exercise,
     names: Mapping[str, str],
     limits: Limits,
@@ -141,12 +184,14 @@ def second_plan(
     return steps + [_stage(stage, limits) for stage in stages]
 
 
-def plan_frame(steps: Sequence[Step], interface: Interface, limits: Limits, given: Given | None = None) -> Plan:
+def plan_frame(
+    steps: Sequence[Step], interface: Interface, limits: Limits, definitions: GivenDefinitions | None = None
+) -> Plan:
     """The plan as the runner is told it; what the interface means is the probe's business."""
     return Plan(
         steps=tuple(steps),
         interface=asdict(interface),
-        given=given.asked() if given else {},
+        given=definitions.questions() if definitions else {},
         kernel_restarts=limits.kernel_restarts,
         replay_max_s=limits.replay_s,
         replay_timeout_s=limits.probe_s,
@@ -155,42 +200,42 @@ def plan_frame(steps: Sequence[Step], interface: Interface, limits: Limits, give
     )
 
 
-def training_part(restored: Restored, index: int, exercise: Exercise, names: Mapping[str, str]) -> str | None:
+def training_part(restored: RestoredNotebook, index: int, exercise: Exercise, names: Mapping[str, str]) -> str | None:
     """The part that the cell trains: by its role in the template, else by the function it calls at top level."""
     role = restored.roles[index]
     if role.role == "train" and role.part in exercise.parts:
         return role.part
-    called = read_code(source_of(restored.notebook["cells"][index])).calls
+    calls = read_code(source_of(restored.notebook["cells"][index])).calls
     for part, function in exercise.interface.train_functions.items():
-        if names.get(function, function) in called:
+        if names.get(function, function) in calls:
             return part
     return None
 
 
-def will_train(restored: Restored, exercise: Exercise, names: Mapping[str, str]) -> bool:
+def will_train(restored: RestoredNotebook, exercise: Exercise, names: Mapping[str, str]) -> bool:
     """Whether some part's training function seems to be written, so that there will be something to decode."""
     cells = [read_code(source_of(cell)) for cell in restored.notebook["cells"] if is_code(cell)]
     functions = {names.get(function, function) for function in exercise.interface.train_functions.values()}
     return any(functions & code.binds and UNWRITTEN not in code.source for code in cells)
 
 
-def _redefined(steps: Sequence[Step], asked_at: int, exercise: Exercise, names: Mapping[str, str]) -> bool:
+def _is_redefined(steps: Sequence[Step], asking_step: int, exercise: Exercise, names: Mapping[str, str]) -> bool:
     """Whether a cell after the asking defines once more what a cell before it had defined for the interface."""
-    wanted = {names.get(name, name) for name in exercise.interface.names}
-    return bool(_defined(steps[:asked_at]) & _defined(steps[asked_at:]) & wanted)
+    interface_names = {names.get(name, name) for name in exercise.interface.names}
+    return bool(_defined_names(steps[:asking_step]) & _defined_names(steps[asking_step:]) & interface_names)
 
 
-def _defined(steps: Sequence[Step]) -> set[str]:
+def _defined_names(steps: Sequence[Step]) -> set[str]:
     """The names of the classes and functions that the cells define."""
-    found: set[str] = set()
+    names: set[str] = set()
     for step in cell_steps(steps):
         for statement in read_code(step.source).statements or ():
             if statement.kind in {"class", "function"}:
-                found |= statement.binds
-    return found
+                names |= statement.binds
+    return names
 
 
-def _replay(restored: Restored, index: int, part: str | None) -> Replay:
+def _replay(restored: RestoredNotebook, index: int, part: str | None) -> Replay:
     """Whether a second kernel runs the cell: always where it defines things, if it was quick, or never.
 
     Not by time alone: on a loaded machine importing torch is slower than any sensible limit.
@@ -217,14 +262,14 @@ def _stage(stage: Stage, limits: Limits, *, again: bool = False) -> StageStep:
     return StageStep(stage, limits.probe_s, limits.question_s, again)
 
 
-def executed(notebook: Notebook, runs: Mapping[int, CellRun], outputs: Mapping[int, list[Any]]) -> Notebook:
+def executed_notebook(notebook: Notebook, runs: Mapping[int, CellRun], outputs: Mapping[int, list[Any]]) -> Notebook:
     """The notebook with the outputs of this run instead of the submitted ones."""
     cells = []
     count = 0
     for index, cell in enumerate(notebook["cells"]):
         if is_code(cell):
-            ran = index in runs and runs[index].status != CellStatus.SKIPPED
-            count += ran
-            cell = {**cell, "outputs": outputs.get(index, []), "execution_count": count if ran else None}
+            has_run = index in runs and runs[index].status != CellStatus.SKIPPED
+            count += has_run
+            cell = {**cell, "outputs": outputs.get(index, []), "execution_count": count if has_run else None}
         cells.append(cell)
     return {**notebook, "cells": cells}

@@ -1,49 +1,107 @@
-"""A stored run is judged: under the rubric as it is now, from its evidence alone; no notebook runs."""
+"""A stored run is judged again: under the rubric as it is now, from its evidence alone; no notebook runs.
+
+What checks found on the evidence is saved beside it, so that only what has changed is measured again.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from grader.errors import GraderError
 from grader.evidence import read_later
 from grader.exercise import Exercise
 from grader.grading import follow_through
 from grader.grading.cache_keys import Kind, code_key
-from grader.grading.finding_cache import FindingCache, store_memory, stored_memory
-from grader.grading.run_files import JUDGED
-from grader.grading.run_folder import evidence_checksum, remember_checksums, stored_evidence, stored_followed
-from grader.records import ItemVerdict, Rubric
+from grader.grading.finding_cache import FindingCache, read_findings, write_findings
+from grader.grading.overrides import NAME as OVERRIDES
+from grader.grading.overrides import decisions_in, decisions_of_folder, with_overrides
+from grader.grading.run_files import JUDGED, settle
+from grader.grading.run_folder import (
+    evidence_checksum,
+    remember_checksums,
+    stored_carried_forward,
+    stored_evidence,
+    stored_report,
+)
+from grader.grading.run_pages import write_report
+from grader.grading.run_place import class_above, refuse_other_rubric
+from grader.records import GradeReport, ItemVerdict, Rubric
+from grader.report.words import needs_person
+from grader.rubric import load_rubric
+from grader.store.versions import grader_checksum, versions
+
+
+def regrade(folder: Path, rubric_path: Path) -> GradeReport:
+    """The folder's stored evidence is judged under the rubric as it is now; no notebook runs.
+
+    A person's decisions stand: those in the folder's own `overrides.yaml`, or those that the report has.
+
+    Raises:
+        GraderError: where the folder holds no finished run, or one under another exercise's rubric, or its
+            `overrides.yaml` is wrong.
+    """
+    rubric, exercise = load_rubric(rubric_path)
+    settle(folder)
+    old = stored_report(folder)
+    refuse_other_rubric(folder, old, rubric, rubric_path)
+    report = regraded_report(folder, old, rubric, exercise)
+    if (folder / OVERRIDES).exists():
+        if (of_class := class_above(folder)) is not None:
+            raise GraderError(
+                f"{folder / OVERRIDES}: this run belongs to a class, whose decisions stand in {of_class / OVERRIDES}; "
+                "move them there, and regrade the class"
+            )
+        report = with_overrides(report, decisions_of_folder(folder, old.submission, rubric))
+    write_report(folder, report, exercise, rubric)
+    return report
+
+
+def regraded_report(folder: Path, old: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
+    """The report that the folder's evidence gets under this rubric, decisions kept; only findings are written."""
+    items = verdicts(folder, rubric.for_template(old.template), exercise, keep=True)
+    report = replace(
+        old,
+        items=items,
+        points_milli=sum(item.points_milli for item in items),
+        max_points_milli=rubric.points_milli,
+        needs_person=needs_person(items, old.remarks, old.status, old.isolation),
+        checksums={**old.checksums, "rubric": rubric.sha256, "grader": grader_checksum()},
+        versions=versions(),
+    )
+    return with_overrides(report, decisions_in(old))
 
 
 def verdicts(folder: Path, rubric: Rubric, exercise: Exercise, *, keep: bool = False) -> tuple[ItemVerdict, ...]:
     """The verdicts on the folder's stored evidence under the rubric.
 
-    What the folder remembers is not measured again; where `keep`, it remembers what is measured now.
+    What the folder has findings for is not measured again; where `keep`, what is measured now is saved in it.
 
     Raises:
         GraderError: where the folder holds no finished run.
     """
-    memory = recalled(folder, exercise)
+    findings = load_findings(folder, exercise)
     evidence = read_later(partial(stored_evidence, folder))
-    items = follow_through.verdicts(evidence, stored_followed(folder), rubric, exercise, memory)
+    items = follow_through.verdicts(evidence, stored_carried_forward(folder), rubric, exercise, findings)
     if keep:
-        remember(folder, exercise, memory)
+        save_findings(folder, exercise, findings)
     return items
 
 
-def recalled(folder: Path, exercise: Exercise) -> FindingCache:
-    """What the folder remembers of what was found on its evidence; empty where that was other evidence or code.
+def load_findings(folder: Path, exercise: Exercise) -> FindingCache:
+    """The findings that the folder holds; none where they are on other evidence, or of other code.
 
     Raises:
         GraderError: where the folder holds no evidence.
     """
-    return stored_memory(folder / JUDGED, _made_of(folder, exercise))
+    return read_findings(folder / JUDGED, _made_of(folder, exercise))
 
 
-def remember(folder: Path, exercise: Exercise, memory: FindingCache) -> None:
-    """The folder keeps the checksums of its evidence, and what was found on it."""
+def save_findings(folder: Path, exercise: Exercise, findings: FindingCache) -> None:
+    """The folder holds the checksums of its evidence, and the findings on it."""
     remember_checksums(folder)
-    store_memory(folder / JUDGED, memory, _made_of(folder, exercise))
+    write_findings(folder / JUDGED, findings, _made_of(folder, exercise))
 
 
 def _made_of(folder: Path, exercise: Exercise) -> dict[str, str]:

@@ -16,25 +16,25 @@ from safetensors.numpy import save
 
 from grader.evidence import AnswerSpec, as_stored
 from grader.exercise import Exercise, Questions, Say
-from grader.grading.answers import decode_answers, merged, trained_state
-from grader.grading.machine_faults import left_to_a_person
+from grader.grading.answers import decode_answers, merge_evidence, trained_state
+from grader.grading.machine_faults import with_machine_faults
 from grader.grading.plan import (
     cell_steps,
-    executed,
+    executed_notebook,
     first_plan,
     plan_frame,
-    replaced_plan,
     second_plan,
+    sound_parts_plan,
     stage_steps,
     training_part,
     will_train,
 )
 from grader.grading.preloading import Preloading
-from grader.grading.tampering import Given, given_of
-from grader.grading.tampering import stages as of_given
+from grader.grading.tampering import GivenDefinitions, given_definitions
+from grader.grading.tampering import answer_specs as given_answer_specs
 from grader.notebook.format import cell_title
 from grader.notebook.read import clean_outputs
-from grader.notebook.restore import Restored, Templates, restored
+from grader.notebook.restore import RestoredNotebook, Templates, restore_from_templates
 from grader.notebook.statements import definitions_of
 from grader.records import (
     Address,
@@ -78,12 +78,12 @@ NOT_DONE = {
 class Case:
     """Everything that the boxes of one submission have in common."""
 
-    restored: Restored
+    restored: RestoredNotebook
     rubric: Rubric
     exercise: Exercise
     questions: Questions
     boxes: BoxPool
-    given: Given = field(default_factory=Given)
+    given_definitions: GivenDefinitions = field(default_factory=GivenDefinitions)
 
 
 def case_of(
@@ -91,9 +91,11 @@ def case_of(
 ) -> Case:
     """The notebook as it is run: what its template gives is restored, and the seed, in hexadecimal, asks."""
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
-    came = restored(notebook, templates)
-    template = next(own for path, own in templates.items() if Path(path).name == came.template)
-    return Case(came, rubric.for_template(came.template), exercise, questions, boxes, given_of(came, template))
+    restored_notebook = restore_from_templates(notebook, templates)
+    name = restored_notebook.template
+    template = next(templates[path] for path in templates if Path(path).name == name)
+    definitions = given_definitions(restored_notebook, template)
+    return Case(restored_notebook, rubric.for_template(name), exercise, questions, boxes, definitions)
 
 
 @dataclass(frozen=True)
@@ -123,21 +125,21 @@ def run_submission(
     """
     names = case.rubric.interface.names
     steps = first_plan(case.restored, case.exercise, names, case.rubric.limits, parts)
-    second = parts is None and will_train(case.restored, case.exercise, names)
-    case.boxes.ready(1 + second)  # the second one imports while the first one leaves a core idle
+    needs_second_box = parts is None and will_train(case.restored, case.exercise, names)
+    case.boxes.ready(1 + needs_second_box)  # the second one imports while the first one leaves a core idle
     first = _run(case, steps, case.questions, say, preloading)
     stages = {step.stage for step in stage_steps(steps)}
-    asked = _specs(case, case.questions)
-    evidence = decode_answers(first.inbox, asked, case.questions, first.status, first.event, stages)
-    evidence = _undecided(_with_second_box(case, first, evidence, say), case, first)
-    evidence = as_stored(left_to_a_person(evidence, case.restored, first.inbox.cells))
+    specs = _specs(case, case.questions)
+    evidence = decode_answers(first.inbox, specs, case.questions, first.status, first.event, stages)
+    evidence = _without_cut_off_training(_with_second_box(case, first, evidence, say), case, first)
+    evidence = as_stored(with_machine_faults(evidence, case.restored, first.inbox.cells))
     case.boxes.end()  # where there was nothing to decode
-    outputs = {index: list(clean_outputs(found)) for index, found in first.inbox.outputs.items()}
-    notebook = executed(case.restored.notebook, first.inbox.cells, outputs)
+    outputs = {index: list(clean_outputs(raw_outputs)) for index, raw_outputs in first.inbox.outputs.items()}
+    notebook = executed_notebook(case.restored.notebook, first.inbox.cells, outputs)
     return NotebookRun(evidence, notebook, _execution(first, case, evidence))
 
 
-def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -> Evidence:
+def run_with_sound_parts(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -> Evidence:
     """What the part's trained model answers where sound parts stood in the place of some of the student's.
 
     Only the answers of the stages that depend on training are there. Outputs, events and logs of these boxes are
@@ -146,17 +148,19 @@ def run_replaced(case: Case, part: str, replacement: Mapping[str, Array], say: S
     Raises:
         BoxError: where no box could be built on this machine.
     """
-    put_in = {Stage.of("replace", part): dict(replacement)}
-    asked = {stage: case.questions[stage] for stage in (Stage.of("trained", part), Stage.of("quality", part))}
-    steps = replaced_plan(case.restored, case.exercise, case.rubric.interface.names, case.rubric.limits, part)
+    replacement_questions = {Stage.of("replace", part): dict(replacement)}
+    stages = (Stage.of("trained", part), Stage.of("quality", part))
+    stage_questions = {stage: case.questions[stage] for stage in stages}
+    steps = sound_parts_plan(case.restored, case.exercise, case.rubric.interface.names, case.rubric.limits, part)
     case.boxes.ready(2)
-    first = _run(case, steps, put_in | asked, say)
-    specs = _specs(case, asked)
-    evidence = decode_answers(first.inbox, specs, asked, first.status, first.event)
+    first = _run(case, steps, replacement_questions | stage_questions, say)
+    specs = _specs(case, stage_questions)
+    evidence = decode_answers(first.inbox, specs, stage_questions, first.status, first.event)
     if (note := first.inbox.notes.get(Address.of("replace", part, "replaced"))) is not None:
         fault = Fault(Blame.OURS, f"a sound part could not be put in: {note.error}")
         return Evidence({}, {}, dict.fromkeys(specs, fault))
-    evidence = _undecided(_with_second_box(case, first, evidence, say, before=put_in), case, first)
+    evidence = _with_second_box(case, first, evidence, say, first_questions=replacement_questions)
+    evidence = _without_cut_off_training(evidence, case, first)
     case.boxes.end()
     return Evidence({}, evidence.answers, evidence.faults)
 
@@ -182,7 +186,7 @@ def box_pool(
 def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
     """What the answers of these stages may hold."""
     specs = dict(case.exercise.answer_specs(case.rubric.sizes))
-    specs |= of_given(case.exercise.parts) if case.given.asked() else {}
+    specs |= given_answer_specs(case.exercise.parts) if case.given_definitions.questions() else {}
     return {source: spec for source, spec in specs.items() if source.stage in stages}
 
 
@@ -195,33 +199,34 @@ def _run(
     cell costs that ends the Python process alone: a fresh box runs the steps without it, as often as a kernel is
     started again, and while the limit of a whole run is not spent.
     """
-    ended: dict[int, CellRun] = {}
-    spent = 0.0
+    limits = case.rubric.limits
+    ending_cells: dict[int, CellRun] = {}
+    seconds_used = 0.0
     while True:
-        kept = _run_once(case, _without(steps, ended), questions, say, preloading)
-        spent += kept.wall_s
-        cell = kept.at.cell
-        over = len(ended) >= case.rubric.limits.kernel_restarts or spent >= case.rubric.limits.wall_s
-        if kept.event != ENDED_ITSELF or cell is None or cell in ended or over:
+        result = _run_once(case, _without(steps, ending_cells), questions, say, preloading)
+        seconds_used += result.wall_s
+        cell = result.at.cell
+        is_last_try = len(ending_cells) >= limits.kernel_restarts or seconds_used >= limits.wall_s
+        if result.event != ENDED_ITSELF or cell is None or cell in ending_cells or is_last_try:
             break
-        ended[cell] = CellRun(cell, CellStatus.DIED, 0.0)  # nobody was left to say how long it took
+        ending_cells[cell] = CellRun(cell, CellStatus.DIED, 0.0)  # nobody was left to say how long it took
         case.boxes.ready(1)
         say(f"cell {cell + 1} ended all processes; the notebook runs again without it")
-    kept.inbox.cells.update(ended)
-    return kept
+    result.inbox.cells.update(ending_cells)
+    return result
 
 
-def _without(steps: list[Step], ended: Collection[int]) -> list[Step]:
-    """The steps, with nothing but what they define of the cells that `ended` all processes."""
-    left: list[Step] = []
+def _without(steps: list[Step], ending_cells: Collection[int]) -> list[Step]:
+    """The steps, with nothing but what they define of the `ending_cells`, which ended all processes."""
+    remaining_steps: list[Step] = []
     for step in steps:
-        if isinstance(step, CellStep) and step.index in ended:
-            defined = "" if step.replay is Replay.NEVER else definitions_of(step.source)
-            if not defined:
+        if isinstance(step, CellStep) and step.index in ending_cells:
+            definitions = "" if step.replay is Replay.NEVER else definitions_of(step.source)
+            if not definitions:
                 continue
-            step = replace(step, source=defined)
-        left.append(step)
-    return left
+            step = replace(step, source=definitions)
+        remaining_steps.append(step)
+    return remaining_steps
 
 
 def _run_once(
@@ -230,10 +235,10 @@ def _run_once(
     """One box has run the steps."""
     cells = case.restored.notebook["cells"]
     names = case.rubric.interface.names
-    known = [step.index for step in cell_steps(steps)]
-    training = {index for index in known if training_part(case.restored, index, case.exercise, names) is not None}
+    indices = [step.index for step in cell_steps(steps)]
+    training = {index for index in indices if training_part(case.restored, index, case.exercise, names) is not None}
 
-    def running(at: At) -> None:
+    def report_progress(at: At) -> None:
         if preloading is not None:
             (preloading.pause if at.cell in training else preloading.go)()
         if at.cell is not None and at.cell < len(cells):
@@ -241,31 +246,33 @@ def _run_once(
         elif at.stage is not None:
             say(f"asking about {at.stage[:40]}")
 
-    giver = QuestionSource(questions, {step.stage for step in stage_steps(steps) if step.again})
+    question_source = QuestionSource(questions, {step.stage for step in stage_steps(steps) if step.again})
     return case.boxes.take().supervise(
-        plan_frame(steps, case.rubric.interface, case.rubric.limits, case.given), giver, running
+        plan_frame(steps, case.rubric.interface, case.rubric.limits, case.given_definitions),
+        question_source,
+        report_progress,
     )
 
 
 class QuestionSource:
     """Gives each stage's questions when the box asks for them, in an order that the box cannot choose."""
 
-    def __init__(self, questions: Questions, again: Collection[Stage]) -> None:
-        self._questions, self._again = questions, again
-        self._given: dict[Stage, int] = {}
+    def __init__(self, questions: Questions, asked_twice: Collection[Stage]) -> None:
+        self._questions, self._asked_twice = questions, asked_twice
+        self._times_given: dict[Stage, int] = {}
 
     def __call__(self, stage: Stage, inbox: Inbox) -> bytes | None:
         """The questions as a tensor file; None where they are unknown, answered, or not to be had yet."""
         if stage not in self._questions:
             return None
-        times = self._given.get(stage, 0)
-        asked_again = stage in self._again and times == 1
-        unanswered = any(noted.stage == stage for noted in inbox.notes) or stage not in inbox.stages
-        if times >= 3 or (times and not asked_again and not unanswered):
+        times_given = self._times_given.get(stage, 0)
+        is_second_asking = stage in self._asked_twice and times_given == 1
+        is_unanswered = any(address.stage == stage for address in inbox.notes) or stage not in inbox.stages
+        if times_given >= 3 or (times_given and not is_second_asking and not is_unanswered):
             return None
         if stage.kind == "quality":
             inbox.sealed.add(Stage.of("trained", stage.part))
-        self._given[stage] = times + 1
+        self._times_given[stage] = times_given + 1
         return save(self._questions[stage])
 
 
@@ -275,30 +282,31 @@ def _with_second_box(
     evidence: Evidence,
     say: Say,
     *,
-    before: Questions | None = None,
+    first_questions: Questions | None = None,
 ) -> Evidence:
     """The evidence, with what a fresh box answers, which holds the trained numbers and the codes but no picture.
 
-    `before` are stages that the fresh box is told first.
+    `first_questions` are stages that the fresh box is told first.
     """
     exercise, limits = case.exercise, case.rubric.limits
-    trained = {
+    state_by_part = {
         part: trained_state(first.inbox, part, limits.evidence_mb)
         for part in exercise.parts
         if Address.of("trained", part, "state") in first.inbox.answers
     }
-    asked = exercise.second_questions(evidence, trained)
-    if not asked:
+    second_questions = exercise.second_questions(evidence, state_by_part)
+    if not second_questions:
         return evidence
     say("asking the rest in a fresh box")
-    told = {**(before or {}), **asked}
+    questions = {**(first_questions or {}), **second_questions}
     names = case.rubric.interface.names
-    steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(told))
-    kept = _run(case, steps, told, say)
-    return merged(evidence, decode_answers(kept.inbox, _specs(case, asked), {}, kept.status, kept.event))
+    steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(questions))
+    result = _run(case, steps, questions, say)
+    specs = _specs(case, second_questions)
+    return merge_evidence(evidence, decode_answers(result.inbox, specs, {}, result.status, result.event))
 
 
-def _undecided(evidence: Evidence, case: Case, first: SandboxResult) -> Evidence:
+def _without_cut_off_training(evidence: Evidence, case: Case, first: SandboxResult) -> Evidence:
     """The evidence, without a word on what a part learnt whose given training cell a limit of time cut off at work.
 
     That is no mistake on a slower machine than the student's, so a person decides. A cell that never got to work, for
@@ -306,29 +314,29 @@ def _undecided(evidence: Evidence, case: Case, first: SandboxResult) -> Evidence
     """
     training = {index: role for index, role in enumerate(case.restored.roles) if role.role == "train"}
     for index, role in training.items():
-        if role.part is None or not (why := _cut(first, index, training)):
+        if role.part is None or not (reason := _cut_off_reason(first, index, training)):
             continue
-        if first.status is not Status.TIMEOUT and not _worked(evidence, role.part, case.exercise.interface.steps):
+        if first.status is not Status.TIMEOUT and not _has_trained(evidence, role.part, case.exercise.interface.steps):
             continue
-        of_training = [Stage.of(kind, role.part) for kind in OF_TRAINING]
-        lost = {source: Fault(Blame.OURS, why) for source in _specs(case, of_training)}
+        training_stages = [Stage.of(kind, role.part) for kind in OF_TRAINING]
+        faults_of_training = {source: Fault(Blame.OURS, reason) for source in _specs(case, training_stages)}
 
-        def kept(name: str, stages: Sequence[Stage] = of_training) -> bool:
+        def is_unaffected(name: str, stages: Sequence[Stage] = training_stages) -> bool:
             return not any(stage.holds(name) for stage in stages)
 
-        answers = {name: array for name, array in evidence.answers.items() if kept(name)}
-        faults = {name: fault for name, fault in evidence.faults.items() if kept(name)}
-        evidence = Evidence(evidence.questions, answers, faults | lost)
+        answers = {name: array for name, array in evidence.answers.items() if is_unaffected(name)}
+        faults = {name: fault for name, fault in evidence.faults.items() if is_unaffected(name)}
+        evidence = Evidence(evidence.questions, answers, faults | faults_of_training)
     return evidence
 
 
-def _worked(evidence: Evidence, part: str, question: str) -> bool:
+def _has_trained(evidence: Evidence, part: str, question: str) -> bool:
     """Whether the part's training got to work, as that question of the stage `trained` shows; not where none does."""
     prefix = f"{Address.of('trained', part, question)}/" if question else ""
     return bool(prefix) and any(name.startswith(prefix) for name in evidence.answers)
 
 
-def _cut(first: SandboxResult, index: int, training: Collection[int]) -> str:
+def _cut_off_reason(first: SandboxResult, index: int, training: Collection[int]) -> str:
     """What a limit of time did to that cell, if anything: ended it, or the run while it or one before it trained."""
     run = first.inbox.cells.get(index)
     if run is not None and run.status is CellStatus.TIMEOUT and OUT_OF_TIME.fullmatch(run.error):
@@ -342,8 +350,8 @@ def _execution(first: SandboxResult, case: Case, evidence: Evidence) -> Executio
     cells = tuple(first.inbox.cells[index] for index in sorted(first.inbox.cells))
     events = []
     for run in cells:
-        known = run.index < len(case.restored.roles)
-        title = cell_title(case.restored.notebook["cells"], run.index) if known else ""
+        is_known = run.index < len(case.restored.roles)
+        title = cell_title(case.restored.notebook["cells"], run.index) if is_known else ""
         where = f"cell {run.index + 1} ({title})"
         if run.asked:
             events.append(f"{where} {NOT_DONE[run.asked]}")
@@ -372,29 +380,29 @@ def _execution(first: SandboxResult, case: Case, evidence: Evidence) -> Executio
 
 def _device(evidence: Evidence, exercise: Exercise) -> str:
     """The device on which the trained models live, as far as the evidence says."""
-    if 1 in _told_of_device(evidence, exercise, "cuda"):
+    if 1 in _device_answers(evidence, exercise, "cuda"):
         card = gpu()
         return "cuda" if card is None else f"cuda ({card.name})"
     return "cpu"
 
 
-def unused_gpu(ran: NotebookRun, exercise: Exercise, boxes: BoxPool) -> tuple[Remark, ...]:
+def unused_gpu(notebook_run: NotebookRun, exercise: Exercise, boxes: BoxPool) -> tuple[Remark, ...]:
     """A remark where the box had a GPU and every trained model was on the CPU; it costs no points.
 
     Whose matter it is, the notebook's or this machine's, follows from whether PyTorch saw the GPU in the box.
     """
-    on_gpu = _told_of_device(ran.evidence, exercise, "cuda")
+    on_gpu = _device_answers(notebook_run.evidence, exercise, "cuda")
     if not boxes.has_gpu or not on_gpu or 1 in on_gpu:
         return ()
     card = gpu()
-    there = "This machine has a GPU" + ("" if card is None else f" ({card.name})")
-    if 1 in _told_of_device(ran.evidence, exercise, "usable"):
-        return (Remark("models_on_cpu", f"{there}; the notebook's models were on the CPU."),)
-    ours = "that is this machine's fault and not the notebook's; `python -m grader doctor` says why"
-    return (Remark("gpu_not_usable", f"{there}, but the box could not use it: {ours}."),)
+    first_clause = "This machine has a GPU" + ("" if card is None else f" ({card.name})")
+    if 1 in _device_answers(notebook_run.evidence, exercise, "usable"):
+        return (Remark("models_on_cpu", f"{first_clause}; the notebook's models were on the CPU."),)
+    second_clause = "that is this machine's fault and not the notebook's; `python -m grader doctor` says why"
+    return (Remark("gpu_not_usable", f"{first_clause}, but the box could not use it: {second_clause}."),)
 
 
-def _told_of_device(evidence: Evidence, exercise: Exercise, name: str) -> list[int]:
+def _device_answers(evidence: Evidence, exercise: Exercise, name: str) -> list[int]:
     """What each part that answered says of the device of its trained model: 1 for yes."""
     sources = (Address.of("trained", part, "device").array(name) for part in exercise.parts)
     answers = [evidence.answers[source] for source in sources if source in evidence.answers]

@@ -45,14 +45,14 @@ _MAX_LIST = 100_000
 
 
 @dataclass(frozen=True)
-class _Moved:
+class _FinishedRun:
     """The files of a finished run, and the name that the run before it is kept by; empty where it is replaced."""
 
     files: list[str]
     keep_as: str = ""
 
 
-_MOVED: TypeAdapter[_Moved] = TypeAdapter(_Moved)
+_FINISHED_RUN: TypeAdapter[_FinishedRun] = TypeAdapter(_FinishedRun)
 
 
 @contextlib.contextmanager
@@ -64,19 +64,19 @@ def aside(folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     settle(folder)
     sweep(folder)
-    for left in folder.glob(f"{_ASIDE}{'[0-9a-f]' * 16}"):
-        shutil.rmtree(left, ignore_errors=True)
-    made = folder / f"{_ASIDE}{secrets.token_hex(8)}"
-    made.mkdir()
+    for leftover in folder.glob(f"{_ASIDE}{'[0-9a-f]' * 16}"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary = folder / f"{_ASIDE}{secrets.token_hex(8)}"
+    temporary.mkdir()
     try:
-        yield made
+        yield temporary
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def put_in_place(folder: Path, finished: Path, keep_as: str = "") -> None:
     """The run written aside is the folder's run; the one before it is gone, or kept below `EARLIER` as `keep_as`."""
-    write_json(finished / _LIST, _MOVED, _Moved(sorted(path.name for path in finished.iterdir()), keep_as))
+    write_json(finished / _LIST, _FINISHED_RUN, _FinishedRun(sorted(path.name for path in finished.iterdir()), keep_as))
     finished.rename(folder / READY)
     settle(folder)
 
@@ -90,14 +90,14 @@ def settle(folder: Path) -> None:
     if not ready.is_dir() or ready.is_symlink():
         return
     try:
-        moved = read_json(ready / _LIST, _MOVED, _MAX_LIST)
-        files, keep_as = set(moved.files), moved.keep_as
+        finished_run = read_json(ready / _LIST, _FINISHED_RUN, _MAX_LIST)
+        files, keep_as = set(finished_run.files), finished_run.keep_as
     except Unreadable:  # its list is removed last: all of it is in place
         shutil.rmtree(ready, ignore_errors=True)
         return
     if keep_as:
         _keep(folder, re.sub(r"[^A-Za-z0-9-]", "-", keep_as)[:80])
-        write_json(ready / _LIST, _MOVED, _Moved(sorted(files)))
+        write_json(ready / _LIST, _FINISHED_RUN, _FinishedRun(sorted(files)))
     for path in written(folder):
         if path.name not in files:
             path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from pydantic import StringConstraints, TypeAdapter
 
 from grader.errors import EvidenceError, GraderError, one_line
 from grader.evidence import MAX_FILE, load_evidence, read_later, save_evidence
-from grader.grading.follow_through import CarriedForward, Replaced
+from grader.grading.follow_through import CarriedForward, Replacement
 from grader.grading.run import NotebookRun
 from grader.grading.run_files import (
     EVIDENCE,
@@ -98,7 +98,7 @@ def store_run(folder: Path, ran: NotebookRun, followed: Mapping[str, CarriedForw
     write_atomically(folder / EXECUTED, dump_notebook(ran.notebook).encode())
     write_json(folder / EXECUTION, _EXECUTION, ran.execution)
     for part, one in followed.items():
-        store_followed(folder, part, one)
+        store_carried_forward(folder, part, one)
     remember_checksums(folder)
     return evidence_checksum(folder)
 
@@ -258,24 +258,24 @@ def followed_file(part: str) -> str:
     return f"followed-{part}.safetensors"
 
 
-def store_followed(folder: Path, part: str, followed: CarriedForward) -> None:
+def store_carried_forward(folder: Path, part: str, followed: CarriedForward) -> None:
     """The folder holds what the part answered with sound parts in the place of some items."""
     write_atomically(folder / followed_file(part), save_evidence(followed.evidence))
     known: dict[str, _Trained | list[str]] = {**_trained(folder)}
-    replaced = followed.replaced
+    replaced = followed.replacement
     trained = _Trained(list(replaced.items), followed.key, list(replaced.names))
     write_json(folder / FOLLOWED, _TRAINED, known | {part: trained})
 
 
-def stored_followed(folder: Path) -> dict[str, CarriedForward]:
+def stored_carried_forward(folder: Path) -> dict[str, CarriedForward]:
     """Part -> what it answered when it was trained once more, read when it is needed; empty where nothing was.
 
     Raises:
-        GraderError: where what stands there is not what `store_followed` wrote.
+        GraderError: where what stands there is not what `store_carried_forward` wrote.
     """
     made = {}
     for part, one in _trained(folder).items():
-        replaced = Replaced(tuple(one.replaced), tuple(one.names))
+        replaced = Replacement(tuple(one.replaced), tuple(one.names))
         made[part] = CarriedForward(replaced, one.key, read_later(partial(_loaded, folder, followed_file(part))))
     return made
 

@@ -35,36 +35,37 @@ _VIEW: TypeAdapter[NotebookView] = TypeAdapter(NotebookView)
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawings:
     """What the pages show of a run beside its report; no view where the notebook cannot be shown."""
 
     figures: Sequence[Figure]
     view: NotebookView | None
 
 
-def draw(ran: NotebookRun, exercise: Exercise, rubric: Rubric) -> Drawn:
+def draw(notebook_run: NotebookRun, exercise: Exercise, rubric: Rubric) -> Drawings:
     """The run's pictures, and its notebook as its pages show it."""
-    return Drawn(exercise.figures(ran.evidence), _shown(ran.notebook, written_names(exercise, rubric), ran.execution))
+    view = _view_or_none(notebook_run.notebook, written_names(exercise, rubric), notebook_run.execution)
+    return Drawings(exercise.figures(notebook_run.evidence), view)
 
 
-def store_drawn(folder: Path, drawn: Drawn, exercise: Exercise, rubric: Rubric) -> None:
+def store_drawings(folder: Path, drawings: Drawings, exercise: Exercise, rubric: Rubric) -> None:
     """The folder, which holds the run that this was drawn of, keeps it."""
-    _keep_figures(folder, drawn.figures, exercise)
-    if drawn.view is not None:
-        keep(folder / NOTEBOOK, _VIEW, drawn.view, _view_made_of(folder, exercise, written_names(exercise, rubric)))
+    _keep_figures(folder, drawings.figures, exercise)
+    if drawings.view is not None:
+        keep(folder / NOTEBOOK, _VIEW, drawings.view, _view_made_of(folder, exercise, written_names(exercise, rubric)))
 
 
 def write_report(folder: Path, report: GradeReport, exercise: Exercise, rubric: Rubric) -> None:
     """As `write_pages`, with what the folder keeps of its run; what it does not keep is drawn and kept."""
     names, execution = written_names(exercise, rubric), stored_execution(folder)
-    drawn = Drawn(_figures(folder, exercise), _view(folder, exercise, names, execution))
-    write_pages(folder, report, drawn, execution, names, folder)
+    drawings = Drawings(_figures(folder, exercise), _view(folder, exercise, names, execution))
+    write_pages(folder, report, drawings, execution, names, folder)
 
 
 def write_pages(
     folder: Path,
     report: GradeReport,
-    drawn: Drawn,
+    drawings: Drawings,
     execution: Execution | None,
     names: Mapping[str, tuple[str, ...]],
     home: Path,
@@ -75,8 +76,8 @@ def write_pages(
     """
     write_changed(folder / "results.json", dump_json(results_json(report)))
     write_changed(folder / "feedback.txt", feedback_text(report).encode())
-    write_changed(folder / FEEDBACK, feedback_html(report, drawn.figures, drawn.view, names).encode())
-    write_changed(folder / "report.html", report_html(report, drawn.figures, execution, _again(home)).encode())
+    write_changed(folder / FEEDBACK, feedback_html(report, drawings.figures, drawings.view, names).encode())
+    write_changed(folder / "report.html", report_html(report, drawings.figures, execution, _again(home)).encode())
     write_changed(folder / REPORT, dump(report))
 
 
@@ -102,16 +103,19 @@ def load_pages() -> None:
 
 def written_names(exercise: Exercise, rubric: Rubric) -> dict[str, tuple[str, ...]]:
     """Item -> the notebook's own names beside which its remarks stand, in the rubric's order."""
-    own = rubric.interface.names
+    actual_names = rubric.interface.names
 
-    def actual(name: str) -> str:
-        return ".".join(own.get(part, part) for part in name.removesuffix("()").split(".")) + "()" * name.endswith("()")
+    def in_notebook(name: str) -> str:
+        parts = name.removesuffix("()").split(".")
+        return ".".join(actual_names.get(part, part) for part in parts) + "()" * name.endswith("()")
 
-    beside = {item: spec.annotated_names for item, spec in exercise.items.items()}
-    return {item.id: tuple(map(actual, beside[item.id])) for item in rubric.items if beside.get(item.id)}
+    annotated = {item: spec.annotated_names for item, spec in exercise.items.items()}
+    return {item.id: tuple(map(in_notebook, annotated[item.id])) for item in rubric.items if annotated.get(item.id)}
 
 
-def _shown(notebook: Notebook, names: Mapping[str, Sequence[str]], execution: Execution | None) -> NotebookView | None:
+def _view_or_none(
+    notebook: Notebook, names: Mapping[str, Sequence[str]], execution: Execution | None
+) -> NotebookView | None:
     try:
         return make_view(notebook, names, execution.cells if execution else ())
     except Exception:  # whatever a notebook makes the renderer do: its points do not hang on being shown
@@ -124,40 +128,41 @@ def _view(
     """The executed notebook as it is shown; None where the folder holds none that can be."""
     try:
         made_of = _view_made_of(folder, exercise, names)
-        if (known := kept(folder / NOTEBOOK, _VIEW, made_of)) is not None and len(known.cells) == len(known.kinds):
-            return known
-        made = _shown(load_notebook(folder / EXECUTED), names, execution)
-        if made is not None:
-            keep(folder / NOTEBOOK, _VIEW, made, made_of)
+        stored_view = kept(folder / NOTEBOOK, _VIEW, made_of)
+        if stored_view is not None and len(stored_view.cells) == len(stored_view.kinds):
+            return stored_view
+        view = _view_or_none(load_notebook(folder / EXECUTED), names, execution)
+        if view is not None:
+            keep(folder / NOTEBOOK, _VIEW, view, made_of)
     except (Unreadable, GraderError):  # an older run's folder
         return None
-    return made
+    return view
 
 
 def _view_made_of(folder: Path, exercise: Exercise, names: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    notebook = hashlib.sha256(file_bytes(folder / EXECUTED, MAX_FILE)).hexdigest()
-    told = json.dumps({item: list(those) for item, those in names.items()}, sort_keys=True)
-    return {"notebook": notebook, "names": told, "code": code_key(Kind.SHOW, exercise.in_box.parent)}
+    notebook_checksum = hashlib.sha256(file_bytes(folder / EXECUTED, MAX_FILE)).hexdigest()
+    names_as_text = json.dumps({item: list(item_names) for item, item_names in names.items()}, sort_keys=True)
+    return {"notebook": notebook_checksum, "names": names_as_text, "code": code_key(Kind.SHOW, exercise.in_box.parent)}
 
 
 def _figures(folder: Path, exercise: Exercise) -> list[Figure]:
     """The pictures of the folder's evidence, drawn once and kept."""
     try:
-        known = kept(folder / FIGURES, _FIGURES, _figures_made_of(folder, exercise))
-        if known is not None:
-            return [Figure(**{**one, "png": base64.b64decode(str(one["png"]))}) for one in known]  # type: ignore[arg-type]
+        stored_figures = kept(folder / FIGURES, _FIGURES, _figures_made_of(folder, exercise))
+        if stored_figures is not None:
+            return [Figure(**{**entry, "png": base64.b64decode(str(entry["png"]))}) for entry in stored_figures]  # type: ignore[arg-type]
     except (KeyError, TypeError, ValueError):
         pass  # damaged: they are drawn again
-    drawn = exercise.figures(stored_evidence(folder))
-    _keep_figures(folder, drawn, exercise)
-    return drawn
+    figures = exercise.figures(stored_evidence(folder))
+    _keep_figures(folder, figures, exercise)
+    return figures
 
 
-def _keep_figures(folder: Path, drawn: Sequence[Figure], exercise: Exercise) -> None:
-    if strip := wall_strip(drawn):
+def _keep_figures(folder: Path, figures: Sequence[Figure], exercise: Exercise) -> None:
+    if strip := wall_strip(figures):
         write_atomically(folder / WALL, strip)
-    told = [{**asdict(figure), "png": base64.b64encode(figure.png).decode()} for figure in drawn]
-    keep(folder / FIGURES, _FIGURES, told, _figures_made_of(folder, exercise))
+    entries = [{**asdict(figure), "png": base64.b64encode(figure.png).decode()} for figure in figures]
+    keep(folder / FIGURES, _FIGURES, entries, _figures_made_of(folder, exercise))
 
 
 def _figures_made_of(folder: Path, exercise: Exercise) -> dict[str, str]:

@@ -121,10 +121,10 @@ def refuse_less(folder: Path, parts: Collection[str] | None) -> None:
         GraderError: it did: before anything runs.
     """
     old = earlier_report(folder)
-    lost = trained_parts(old) - set(parts) if old is not None and parts is not None else frozenset()
-    if lost:
+    missing_parts = trained_parts(old) - set(parts) if old is not None and parts is not None else frozenset()
+    if missing_parts:
         raise GraderError(
-            f"{shown(folder)}: holds a run that also graded the training of {listed(lost)}, "
+            f"{shown(folder)}: holds a run that also graded the training of {listed(missing_parts)}, "
             f"which this one would leave out; {REPLACE}"
         )
 
@@ -134,8 +134,8 @@ def is_weaker(new: GradeReport, old: GradeReport) -> str:
 
     If the notebook has changed since, only the extent of the two runs is compared.
     """
-    if lost := trained_parts(old) - trained_parts(new):
-        return f"it also graded the training of {listed(lost)}"
+    if missing_parts := trained_parts(old) - trained_parts(new):
+        return f"it also graded the training of {listed(missing_parts)}"
     if new.checksums.get("notebook") != old.checksums.get("notebook"):
         return ""
     if new.status in _STOPPED and old.status not in _STOPPED:
@@ -160,10 +160,10 @@ def refuse_other_rubric(folder: Path, report: GradeReport, rubric: Rubric, path:
 
 def rubric_of(folder: Path) -> Path | None:
     """The rubric that the run, or the class that it belongs to, was graded by; None where that is not noted."""
-    noted = source.rubric if (source := source_of(folder)) else ""
-    if not noted and (of_class := class_above(folder)) is not None:
-        noted = _noted(of_class / CLASS, "rubric")
-    return Path(noted) if noted and Path(noted).is_file() else None
+    rubric_path = source.rubric if (source := source_of(folder)) else ""
+    if not rubric_path and (of_class := class_above(folder)) is not None:
+        rubric_path = _text_under(of_class / CLASS, "rubric")
+    return Path(rubric_path) if rubric_path and Path(rubric_path).is_file() else None
 
 
 def earlier_report(folder: Path) -> GradeReport | None:
@@ -177,14 +177,14 @@ def _choices(name: str, owner: str, parts: Sequence[str] | None) -> Iterator[Pat
     """Candidate folders, the plain name first; the last one has a digest of the notebook's path in its name."""
     ending = f"-{extent}" if (extent := extent_name(parts)) else ""
     digest = hashlib.sha256(os.fsencode(owner)).hexdigest()[:8]
-    for chosen in (name, f"{safe_name(Path(owner).parent)}-{name}", f"{name}-{digest}"):
-        yield RUNS / f"{chosen}{ending}"
+    for folder_name in (name, f"{safe_name(Path(owner).parent)}-{name}", f"{name}-{digest}"):
+        yield RUNS / f"{folder_name}{ending}"
 
 
 def _refuse_another(folder: Path, owner: str, submission: Submission, *, replace: bool) -> None:
-    other = _of_another(folder, owner, submission)
-    if other and (not replace or other in (A_CLASS, FILES)):
-        raise GraderError(f"{shown(folder)}: holds {other}; {REPLACE}")
+    owner_text = _of_another(folder, owner, submission)
+    if owner_text and (not replace or owner_text in (A_CLASS, FILES)):
+        raise GraderError(f"{shown(folder)}: holds {owner_text}; {REPLACE}")
 
 
 def _of_another(folder: Path, owner: str, submission: Submission) -> str:
@@ -194,8 +194,8 @@ def _of_another(folder: Path, owner: str, submission: Submission) -> str:
     """
     if (folder / CLASS).exists() or class_above(folder) is not None:
         return A_CLASS
-    if noted := _source(folder):
-        return "" if noted == owner else f"the run of {one_line(noted, 200)}"
+    if noted_owner := _source(folder):
+        return "" if noted_owner == owner else f"the run of {one_line(noted_owner, 200)}"
     try:
         old = read_report_json(file_bytes(folder / REPORT, MAX_BYTES))
     except (Unreadable, GraderError):
@@ -206,13 +206,13 @@ def _of_another(folder: Path, owner: str, submission: Submission) -> str:
 _OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
-def _noted(path: Path, key: str) -> str:
+def _text_under(path: Path, key: str) -> str:
     """The text under the key in the folder's note or in a class's file; empty where there is none."""
     try:
-        noted = read_json(path, _OBJECT, MAX_CLASS if path.name == CLASS else _MAX_SOURCE).get(key)
+        text = read_json(path, _OBJECT, MAX_CLASS if path.name == CLASS else _MAX_SOURCE).get(key)
     except Unreadable:
         return ""
-    return noted if isinstance(noted, str) else ""
+    return text if isinstance(text, str) else ""
 
 
 def _source(folder: Path) -> str:
@@ -224,7 +224,7 @@ def _is_for(folder: Path, owner: str) -> bool:
     """Whether the folder is the owner's, by its note or as that of a class, or nobody's."""
     if _source(folder) == owner:
         return True
-    if submissions := _noted(folder / CLASS, "submissions"):
+    if submissions := _text_under(folder / CLASS, "submissions"):
         return str(Path(submissions).resolve()) == owner
     return not _source(folder) and not (folder / CLASS).exists() and not any(written(folder))
 

@@ -33,61 +33,65 @@ def sound_source(rubric_path: Path, rubric: Rubric) -> str:
 
 
 def replacement_questions(
-    wanted: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str
+    replaced_names: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str
 ) -> dict[str, Array]:
     """What a box is told: the sound parts' source, the names to take from it, and the names of the whole interface.
 
-    wanted: names of the interface, `Class.method` for a method.
+    replaced_names: names of the interface, `Class.method` for a method.
     """
-    told = _told(wanted, exercise, names, source)
-    return {key: np.frombuffer(text.encode(), dtype=np.uint8).copy() for key, text in told.items()}
+    texts = _question_texts(replaced_names, exercise, names, source)
+    return {key: np.frombuffer(text.encode(), dtype=np.uint8).copy() for key, text in texts.items()}
 
 
-def replacement_key(wanted: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str) -> str:
+def replacement_key(replaced_names: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str) -> str:
     """SHA-256 over what a box is told: what was trained under another key may be another's sound parts."""
-    return hashlib.sha256(json.dumps(_told(wanted, exercise, names, source)).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_question_texts(replaced_names, exercise, names, source)).encode()).hexdigest()
 
 
-def _told(wanted: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str) -> dict[str, str]:
-    replaced = [".".join(names.get(part, part) for part in name.split(".")) for name in wanted]
-    interface = [names.get(name, name) for name in exercise.interface.names]
-    owners = {name.partition(".")[0] for name in replaced}
+def _question_texts(
+    replaced_names: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str
+) -> dict[str, str]:
+    names_in_notebook = [".".join(names.get(part, part) for part in name.split(".")) for name in replaced_names]
+    interface_names = [names.get(name, name) for name in exercise.interface.names]
+    owners = {name.partition(".")[0] for name in names_in_notebook}
     return {
-        "source": needed(source, owners, set(interface) - owners),
-        "replaced": json.dumps(replaced),
-        "interface": json.dumps(interface),
+        "source": needed_definitions(source, owners, set(interface_names) - owners),
+        "replaced": json.dumps(names_in_notebook),
+        "interface": json.dumps(interface_names),
     }
 
 
 def definitions(notebook: Notebook) -> str:
     """The notebook's imports, classes and functions in order, as one module's source; nothing else of it."""
-    found = []
+    texts = []
     for cell in filter(is_code, strip_markers(notebook)["cells"]):
         code = read_code(source_of(cell))
         lines = code.source.split("\n")
         for statement in code.statements or ():
             if statement.kind in {"class", "function", "import"}:
-                found.append("\n".join(lines[statement.start : statement.stop]))
-    return "\n\n\n".join(found) + "\n"
+                texts.append("\n".join(lines[statement.start : statement.stop]))
+    return "\n\n\n".join(texts) + "\n"
 
 
-def needed(source: str, wanted: Collection[str], others: Collection[str]) -> str:
-    """Of a module's definitions the wanted ones, the imports, and what they use; never one of the `others`.
+def needed_definitions(source: str, wanted_names: Collection[str], excluded_names: Collection[str]) -> str:
+    """Of a module's definitions those of `wanted_names`, the imports, and what they use; none of `excluded_names`.
 
     A student's code can read whatever lies in its box, so no more of a solution may lie there than is put in.
     """
     code = read_code(source)
     lines = code.source.split("\n")
-    statements = [(s, "\n".join(lines[s.start : s.stop])) for s in code.statements or ()]
-    names, kept = set(wanted), set[int]()
+    statements = [
+        (statement, "\n".join(lines[statement.start : statement.stop])) for statement in code.statements or ()
+    ]
+    names, indices = set(wanted_names), set[int]()
     while True:
-        found = {
+        needed_indices = {
             index
             for index, (statement, _) in enumerate(statements)
-            if statement.kind == "import" or (statement.binds & names and not statement.binds & set(others))
+            if statement.kind == "import" or (statement.binds & names and not statement.binds & set(excluded_names))
         }
-        if found == kept:
-            return "\n\n\n".join(statements[index][1] for index in sorted(kept)) + "\n"
-        kept = found
-        for index in kept:
+        if needed_indices == indices:
+            return "\n\n\n".join(statements[index][1] for index in sorted(indices)) + "\n"
+        indices = needed_indices
+        for index in indices:
             names |= {node.id for node in ast.walk(ast.parse(statements[index][1])) if isinstance(node, ast.Name)}

@@ -19,14 +19,14 @@ import numpy as np
 
 from grader.evidence import AnswerSpec, ArraySpec
 from grader.notebook.format import is_code, source_of
-from grader.notebook.restore import Restored
+from grader.notebook.restore import RestoredNotebook
 from grader.notebook.statements import Statement, read_code
 from grader.records import Address, Evidence, Notebook, Remark
 from grader.sandbox.in_box.fingerprints import MISSING, fingerprint
 
 QUESTION = "given"  # answered with each of these stages
 STAGES = {"components": "just before the {} was trained", "trained": "after the {} had been trained"}
-MOST_TOLD = 8
+MAX_REMARKS = 8
 MOST = 200  # names of each kind that are looked at
 SPEC: AnswerSpec = {"constants": ArraySpec("float", MOST), "codes": ArraySpec("int", MOST)}
 # One line of a notebook changes how the annotations of all cells after it are compiled.
@@ -35,87 +35,91 @@ _CLOSE = 1e-6  # of single precision
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenDefinitions:
     """What a notebook's given cells define, as far as no other line of it says otherwise."""
 
     constants: Mapping[str, frozenset[float]] = field(default_factory=dict)  # name -> the values that lines give it
     codes: Mapping[str, frozenset[int]] = field(default_factory=dict)  # `function` or `Class.method` -> fingerprints
 
-    def asked(self) -> dict[str, list[str]]:
+    def questions(self) -> dict[str, list[str]]:
         """What a box is asked to look at, in the order of its answers, and in which kinds of stages."""
         if not self.constants and not self.codes:
             return {}
         return {"constants": list(self.constants), "codes": list(self.codes), "stages": list(STAGES)}
 
 
-def given_of(restored: Restored, template: Notebook) -> Given:
+def given_definitions(restored: RestoredNotebook, template: Notebook) -> GivenDefinitions:
     """What the template's given cells define and the notebook leaves alone; nothing where it comes from another."""
     if any(remark.kind == "not_from_template" for remark in restored.remarks):
-        return Given()
+        return GivenDefinitions()
     cells = zip(restored.notebook["cells"], restored.roles, strict=True)
     codes = [(role.role, read_code(source_of(cell))) for cell, role in cells if is_code(cell)]
     statements = [(role, statement) for role, code in codes for statement in code.statements or ()]
-    unread = [code.binds for _, code in codes if code.statements is None]
-    signed = {
+    unread_binds = [code.binds for _, code in codes if code.statements is None]
+    template_keys = {
         statement.key for cell in _given_cells(template) for statement in read_code(source_of(cell)).statements or ()
     }
-    own = [statement for _, statement in statements if statement.key not in signed]
-    touched = frozenset[str]().union(*unread, *(statement.binds | statement.changes for statement in own))
-    return Given(
-        dict(list(_constants(template, [statement for _, statement in statements], unread))[:MOST]),
-        {path: prints for path, prints in _codes(template).items() if path.partition(".")[0] not in touched},
+    student_statements = [statement for _, statement in statements if statement.key not in template_keys]
+    touched_names = frozenset[str]().union(
+        *unread_binds, *(statement.binds | statement.changes for statement in student_statements)
+    )
+    return GivenDefinitions(
+        dict(list(_constants(template, [statement for _, statement in statements], unread_binds))[:MOST]),
+        {path: prints for path, prints in _codes(template).items() if path.partition(".")[0] not in touched_names},
     )
 
 
-def changed_while_running(evidence: Evidence, given: Given, parts: Sequence[str]) -> tuple[Remark, ...]:
+def tampering_remarks(evidence: Evidence, definitions: GivenDefinitions, parts: Sequence[str]) -> tuple[Remark, ...]:
     """One remark for each name that was another one when the box was asked than any line of the notebook makes it."""
-    told: dict[str, str] = {}
+    sentence_by_name: dict[str, str] = {}
     for part in parts:
-        for kind, when in STAGES.items():
+        for kind, moment in STAGES.items():
             source = Address.of(kind, part, QUESTION)
             constants, codes = (evidence.answers.get(source.array(name)) for name in ("constants", "codes"))
             if constants is None or codes is None:
                 continue
-            for name, sentence in _differing(given, constants, codes):
-                told.setdefault(name, f"{sentence} {when.format(part.upper())}.")
-    sentences = [*told.values()][:MOST_TOLD]
-    if len(told) > MOST_TOLD:
-        sentences.append(f"{len(told) - MOST_TOLD} more names of the given cells were not what those make them.")
+            for name, sentence in _differences(definitions, constants, codes):
+                sentence_by_name.setdefault(name, f"{sentence} {moment.format(part.upper())}.")
+    sentences = [*sentence_by_name.values()][:MAX_REMARKS]
+    if len(sentence_by_name) > MAX_REMARKS:
+        sentences.append(
+            f"{len(sentence_by_name) - MAX_REMARKS} more names of the given cells were not what those make them."
+        )
     return tuple(Remark("changed_while_running", sentence, needs_person=True) for sentence in sentences)
 
 
-def stages(parts: Sequence[str]) -> dict[Address, AnswerSpec]:
+def answer_specs(parts: Sequence[str]) -> dict[Address, AnswerSpec]:
     """What the answers about given code may hold."""
     return {Address.of(kind, part, QUESTION): SPEC for part in parts for kind in STAGES}
 
 
-def _differing(given: Given, constants: Any, codes: Any) -> Iterator[tuple[str, str]]:
-    if constants.size == len(given.constants):
-        for (name, values), value in zip(given.constants.items(), constants.reshape(-1).tolist(), strict=True):
-            if not any(math.isclose(value, one, rel_tol=_CLOSE) for one in values):
-                shown = "no number" if value == MISSING else f"{np.float32(value):.6g}"
-                yield name, f"{name} was {shown}, which no line of the notebook makes it,"
-    if codes.size == len(given.codes):
-        for (path, prints), found in zip(given.codes.items(), codes.reshape(-1).tolist(), strict=True):
-            if found not in prints:
+def _differences(definitions: GivenDefinitions, constants: Any, codes: Any) -> Iterator[tuple[str, str]]:
+    if constants.size == len(definitions.constants):
+        for (name, values), value in zip(definitions.constants.items(), constants.reshape(-1).tolist(), strict=True):
+            if not any(math.isclose(value, expected, rel_tol=_CLOSE) for expected in values):
+                shown_value = "no number" if value == MISSING else f"{np.float32(value):.6g}"
+                yield name, f"{name} was {shown_value}, which no line of the notebook makes it,"
+    if codes.size == len(definitions.codes):
+        for (path, prints), print_in_box in zip(definitions.codes.items(), codes.reshape(-1).tolist(), strict=True):
+            if print_in_box not in prints:
                 yield path, f"`{path}` was not the given code any more, though no line of the notebook says so,"
 
 
 def _given_cells(template: Notebook, *roles: str) -> list[Mapping[str, Any]]:
     roles = roles or ("given", "constants", "train", "show", "check")
-    marked = [(cell, cell.get("metadata", {}).get("grader", {}).get("role")) for cell in template["cells"]]
-    return [cell for cell, role in marked if is_code(cell) and role in roles]
+    cells_with_roles = [(cell, cell.get("metadata", {}).get("grader", {}).get("role")) for cell in template["cells"]]
+    return [cell for cell, role in cells_with_roles if is_code(cell) and role in roles]
 
 
 def _constants(
-    template: Notebook, statements: Sequence[Statement], unread: Sequence[frozenset[str]]
+    template: Notebook, statements: Sequence[Statement], unread_binds: Sequence[frozenset[str]]
 ) -> Iterator[tuple[str, frozenset[float]]]:
     """The plain numbers that given cells define, each with every value that a line of the notebook gives it."""
     for cell in _given_cells(template, "given", "constants"):
-        for given in read_code(source_of(cell)).statements or ():
-            for name in sorted(given.binds) if _number(given) is not None else ():
+        for definition in read_code(source_of(cell)).statements or ():
+            for name in sorted(definition.binds) if _number(definition) is not None else ():
                 values = [_number(statement) for statement in statements if name in statement.binds]
-                if values and None not in values and not any(name in binds for binds in unread):
+                if values and None not in values and not any(name in binds for binds in unread_binds):
                     yield name, frozenset(value for value in values if value is not None)
 
 
@@ -130,7 +134,7 @@ def _number(statement: Statement) -> float | None:
 
 def _codes(template: Notebook) -> dict[str, frozenset[int]]:
     """Every plain function, and method of a class, of the template's given cells; a decorated one is another object."""
-    found: dict[str, frozenset[int]] = {}
+    prints_by_path: dict[str, frozenset[int]] = {}
     for cell in _given_cells(template, "given"):
         try:
             nodes = ast.parse(source_of(cell)).body
@@ -138,9 +142,9 @@ def _codes(template: Notebook) -> dict[str, frozenset[int]]:
             continue
         for node in nodes:
             for flags in _FLAGS:
-                for path, one in _prints(node, _code_of(node, flags), ""):
-                    found[path] = found.get(path, frozenset()) | {one}
-    return dict(list(found.items())[:MOST])
+                for path, code_print in _prints(node, _code_of(node, flags), ""):
+                    prints_by_path[path] = prints_by_path.get(path, frozenset()) | {code_print}
+    return dict(list(prints_by_path.items())[:MOST])
 
 
 def _code_of(node: ast.stmt, flags: int) -> CodeType:
@@ -158,4 +162,4 @@ def _prints(node: ast.stmt, outer: CodeType, prefix: str) -> Iterator[tuple[str,
         yield from ((prefix + node.name, fingerprint(code)) for code in inside[-1:])
     elif not prefix:
         for method in node.body:
-            yield from (found for code in inside for found in _prints(method, code, f"{node.name}."))
+            yield from (method_print for code in inside for method_print in _prints(method, code, f"{node.name}."))

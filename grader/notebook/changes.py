@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from grader.errors import one_line
 from grader.notebook.match import Match, TemplateCell
-from grader.notebook.order import behind, binders
+from grader.notebook.order import binders, names_behind
 from grader.notebook.statements import Code, Statement
 
 _MAX_LINES = 30
@@ -27,14 +27,14 @@ def changed_lines(template: str, handed_in: str) -> tuple[str, ...]:
 
     At most 30 lines of 160 characters; lines that differ in trailing spaces alone are equal.
     """
-    before, after = ([line.rstrip()[:_MAX_CHARS] for line in source.splitlines()] for source in (template, handed_in))
-    alike = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
-    first = max(0, alike - 1)  # the line before the first change says where it is
-    before, after = before[first : first + _MAX_COMPARED], after[first : first + _MAX_COMPARED]
-    lines = itertools.islice(difflib.unified_diff(before, after, n=1, lineterm=""), 2, None)
-    found = [line for line in lines if not line.startswith("@@")]
-    more = len(found) - _MAX_LINES
-    return (*found[:_MAX_LINES], f"  and {more} more lines") if more > 0 else tuple(found)
+    old, new = ([line.rstrip()[:_MAX_CHARS] for line in source.splitlines()] for source in (template, handed_in))
+    equal_lines = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+    first = max(0, equal_lines - 1)  # the line before the first change says where it is
+    old, new = old[first : first + _MAX_COMPARED], new[first : first + _MAX_COMPARED]
+    lines = itertools.islice(difflib.unified_diff(old, new, n=1, lineterm=""), 2, None)
+    diff_lines = [line for line in lines if not line.startswith("@@")]
+    surplus = len(diff_lines) - _MAX_LINES
+    return (*diff_lines[:_MAX_LINES], f"  and {surplus} more lines") if surplus > 0 else tuple(diff_lines)
 
 
 def changed_constants(
@@ -44,26 +44,26 @@ def changed_constants(
     for t, cell in enumerate(template):
         if cell.role != "constants":
             continue
-        present = t in match.primary or t in match.covered
-        for given in cell.code.statements or ():
-            for name in sorted(given.binds):
-                yield from _changes(name, given, codes, present=present)
+        is_present = t in match.primary or t in match.covered
+        for definition in cell.code.statements or ():
+            for name in sorted(definition.binds):
+                yield from _changes(name, definition, codes, is_present=is_present)
 
 
 def _changes(
-    name: str, given: Statement, codes: Mapping[int, Code], *, present: bool
+    name: str, definition: Statement, codes: Mapping[int, Code], *, is_present: bool
 ) -> Iterator[tuple[int | None, str]]:
     changes = [
         (s, one_line(statement.value or "another expression", 40))
         for s, code in codes.items()
         if name in code.binds
         for statement in code.statements or ()
-        if name in statement.binds and statement.value != given.value
+        if name in statement.binds and statement.value != definition.value
     ]
     for s, new in changes[:_MAX_CHANGES]:
-        yield s, f"sets {name} to {new}; the template gives {given.value}, and the student's value was kept"
-    if present and not any(name in code.binds for code in codes.values()):
-        yield None, f"The constant {name} = {given.value} was removed."
+        yield s, f"sets {name} to {new}; the template gives {definition.value}, and the student's value was kept"
+    if is_present and not any(name in code.binds for code in codes.values()):
+        yield None, f"The constant {name} = {definition.value} was removed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +77,31 @@ class Shadow:
 
 def shadows(codes: Sequence[Code | None], template: Sequence[TemplateCell]) -> list[Shadow]:
     """The cells, in order; `codes` are those of the notebook to run, None for text."""
-    given = [statement for cell in template if cell.role == "given" for statement in cell.code.statements or ()]
-    signed = {key for cell in template if cell.role != "task" for key in cell.code.keys or ()}
-    names = frozenset[str]().union(*(statement.binds for statement in given))
-    imported = {pair for statement in given for pair in statement.imports}
-    wanted = (s.reads for cell in template if cell.role == "train" for s in cell.code.statements or ())
-    trained_on = behind(frozenset[str]().union(*wanted), binders(given))
-    trains = frozenset[str]().union(*(cell.trains for cell in template))
-    last = max((i for i, code in enumerate(codes) if code and trains & code.calls), default=-1)
-    found = []
-    defined: set[str] = set()
+    given_cells = [cell for cell in template if cell.role == "given"]
+    given_statements = [statement for cell in given_cells for statement in cell.code.statements or ()]
+    signed_keys = {key for cell in template if cell.role != "task" for key in cell.code.keys or ()}
+    names = frozenset[str]().union(*(statement.binds for statement in given_statements))
+    imports = {pair for statement in given_statements for pair in statement.imports}
+    reads = (s.reads for cell in template if cell.role == "train" for s in cell.code.statements or ())
+    names_of_training = names_behind(frozenset[str]().union(*reads), binders(given_statements))
+    training_functions = frozenset[str]().union(*(cell.trains for cell in template))
+    last_training = max((i for i, code in enumerate(codes) if code and training_functions & code.calls), default=-1)
+    shadow_cells = []
+    defined_names: set[str] = set()
     for index, code in enumerate(codes):
-        touched: set[str] = set()
+        touched_names: set[str] = set()
         for statement in (code.statements or ()) if code else ():
-            if statement.key in signed:
-                defined |= statement.binds & names
+            if statement.key in signed_keys:
+                defined_names |= statement.binds & names
             else:
-                touched |= _touched(statement, imported) & defined
-        if touched:
-            found.append(Shadow(index, tuple(sorted(touched)), index < last and bool(touched & trained_on)))
-    return found
+                touched_names |= _touched_names(statement, imports) & defined_names
+        if touched_names:
+            trains = index < last_training and bool(touched_names & names_of_training)
+            shadow_cells.append(Shadow(index, tuple(sorted(touched_names)), trains))
+    return shadow_cells
 
 
-def _touched(statement: Statement, imported: set[tuple[str, str]]) -> frozenset[str]:
-    same = {name for name, _ in statement.imports & imported}
+def _touched_names(statement: Statement, given_imports: set[tuple[str, str]]) -> frozenset[str]:
+    imported_again = {name for name, _ in statement.imports & given_imports}
     # Settings of a library, as in `plt.rcParams["figure.dpi"] = 120`, are no change of what is given.
-    return (statement.binds - same) | (statement.changes - {name for name, _ in imported})
+    return (statement.binds - imported_again) | (statement.changes - {name for name, _ in given_imports})

@@ -44,11 +44,11 @@ def dump_notebook(notebook: Notebook) -> str:
     Of a very long notebook the last cells have their source in one text, as the format also allows: each line apart
     takes fifty times the memory of its characters.
     """
-    cells, left = [], _LISTED_CHARS
+    cells, chars_left = [], _LISTED_CHARS
     for cell in notebook.get("cells", []):
         source = source_of(cell)
-        left -= len(source)
-        cells.append({**cell, "source": source.splitlines(keepends=True) if left >= 0 else source})
+        chars_left -= len(source)
+        cells.append({**cell, "source": source.splitlines(keepends=True) if chars_left >= 0 else source})
     return json.dumps({**notebook, "cells": cells}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
@@ -102,20 +102,20 @@ def _last_heading(text: str) -> str:
 
 def code_cell(identity: str, source: str) -> dict[str, Any]:
     """A code cell that has not been run."""
-    fresh: dict[str, Any] = {"cell_type": "code", "id": identity, "metadata": {}, "source": source}
-    return {**fresh, "execution_count": None, "outputs": []}
+    cell: dict[str, Any] = {"cell_type": "code", "id": identity, "metadata": {}, "source": source}
+    return {**cell, "execution_count": None, "outputs": []}
 
 
 def with_unique_ids(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The cells, each with an id of its own; the first keeps what several claim."""
-    taken: set[str] = set()
-    made = []
+    ids: set[str] = set()
+    new_cells = []
     for index, cell in enumerate(cells):
-        identity = wanted = str(cell.get("id") or f"cell-{index}")[:64]
+        identity = preferred = str(cell.get("id") or f"cell-{index}")[:64]
         number = index
-        while identity in taken:
-            identity = f"{wanted[:40]}-{number}"
+        while identity in ids:
+            identity = f"{preferred[:40]}-{number}"
             number += 1
-        taken.add(identity)
-        made.append({**cell, "id": identity})
-    return made
+        ids.add(identity)
+        new_cells.append({**cell, "id": identity})
+    return new_cells

@@ -70,12 +70,12 @@ def with_outputs(notebook: Notebook, executed: Notebook) -> Notebook:
     cells = []
     if len(notebook["cells"]) != len(executed["cells"]):
         raise GraderError("outputs: the executed notebook has other cells; grade this notebook first")
-    for mine, run in zip(notebook["cells"], executed["cells"], strict=True):
-        if source_of(mine) != source_of(run):
-            raise GraderError(f"outputs: cell {mine.get('id')!r} differs; grade this notebook first")
-        if is_code(mine):
-            mine = {**mine, "outputs": run["outputs"], "execution_count": run["execution_count"]}
-        cells.append(mine)
+    for cell, executed_cell in zip(notebook["cells"], executed["cells"], strict=True):
+        if source_of(cell) != source_of(executed_cell):
+            raise GraderError(f"outputs: cell {cell.get('id')!r} differs; grade this notebook first")
+        if is_code(cell):
+            cell = {**cell, "outputs": executed_cell["outputs"], "execution_count": executed_cell["execution_count"]}
+        cells.append(cell)
     return {**notebook, "cells": cells}
 
 
@@ -88,17 +88,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         notebook = load_notebook(options.notebook)
-        made = with_files(notebook, options.notebook.parent)
-        made = with_outputs(made, load_notebook(options.outputs)) if options.outputs else made
+        new_notebook = with_files(notebook, options.notebook.parent)
+        new_notebook = with_outputs(new_notebook, load_notebook(options.outputs)) if options.outputs else new_notebook
     except GraderError as error:
         print(f"{options.notebook}: {error}", file=sys.stderr)
         return 2
-    fresh = [source_of(cell) for cell in made["cells"]] == [source_of(cell) for cell in notebook["cells"]]
-    if options.check or (fresh and not options.outputs):
-        if not fresh:
+    is_fresh = [source_of(cell) for cell in new_notebook["cells"]] == [source_of(cell) for cell in notebook["cells"]]
+    if options.check or (is_fresh and not options.outputs):
+        if not is_fresh:
             print(f"{options.notebook}: a cell is not what its files say; run without --check")
-        return 0 if fresh else 1
-    options.notebook.write_text(dump_notebook(made), encoding="utf-8")
+        return 0 if is_fresh else 1
+    options.notebook.write_text(dump_notebook(new_notebook), encoding="utf-8")
     return 0
 
 

@@ -63,7 +63,7 @@ def read_template(template: Mapping[str, Any]) -> tuple[TemplateCell, ...]:
         if "role" not in mark:
             raise GraderError(f"template: cell {index + 1} has no metadata.grader.role; make the template again")
     binds = [code.binds | set(mark.get("names", ())) for code, mark in zip(codes, marks, strict=True)]
-    bound = Counter(itertools.chain.from_iterable(binds))
+    bind_counts = Counter(itertools.chain.from_iterable(binds))
     functions = frozenset(
         name
         for code, mark in zip(codes, marks, strict=True)
@@ -79,7 +79,7 @@ def read_template(template: Mapping[str, Any]) -> tuple[TemplateCell, ...]:
             part=mark.get("part"),
             index=index,
             code=code,
-            own_names=frozenset(name for name in names if bound[name] == 1),
+            own_names=frozenset(name for name in names if bind_counts[name] == 1),
             trains=code.calls & functions if mark["role"] == "train" else frozenset(),
         )
         for (index, cell), code, mark, names in zip(cells, codes, marks, binds, strict=True)
@@ -98,24 +98,25 @@ def with_code_as_code(
 
     Such a cell has a template cell's id, or defines what is to be defined there, and no code cell does.
     """
-    positions = {cell.id: cell for cell in template if cell.id and cell.role == "task"}  # what is given is put back
-    claimed = {identity for cell in cells if is_code(cell) for identity in _ids(cell)}
+    cell_by_id = {cell.id: cell for cell in template if cell.id and cell.role == "task"}  # what is given is put back
+    claimed_ids = {identity for cell in cells if is_code(cell) for identity in _ids(cell)}
     names = [cell.own_names for cell in template if cell.role == "task"]
-    bound = frozenset[str]().union(*(code.binds for code in read_codes(cells).values()))
-    made, changed = list(cells), []
-    left = _MAX_TEXT
+    bound_names = frozenset[str]().union(*(code.binds for code in read_codes(cells).values()))
+    new_cells, indices = list(cells), []
+    chars_left = _MAX_TEXT
     for s, cell in enumerate(cells):
         source = _FENCE.sub("", source_of(cell)).strip("\n")
-        its = [positions[identity] for identity in _ids(cell) if identity in positions and identity not in claimed]
-        defined = set(_DEFINED.findall(source[:_COMPARED_CHARS]))
-        missing = any(defined & some and not bound & some for some in names)
-        if is_code(cell) or not (its or missing) or (left := left - len(source)) < 0:
+        unclaimed_ids = [identity for identity in _ids(cell) if identity not in claimed_ids]
+        candidates = [cell_by_id[identity] for identity in unclaimed_ids if identity in cell_by_id]
+        defined_names = set(_DEFINED.findall(source[:_COMPARED_CHARS]))
+        is_missing = any(defined_names & own_names and not bound_names & own_names for own_names in names)
+        if is_code(cell) or not (candidates or is_missing) or (chars_left := chars_left - len(source)) < 0:
             continue
         code = read_code(source)
-        if any(_sane(one, code) for one in its) or (missing and code.statements):
-            made[s] = {**code_cell(str(cell.get("id")), source), "metadata": cell.get("metadata", {})}
-            changed.append(s)
-    return made, changed
+        if any(_sane(candidate, code) for candidate in candidates) or (is_missing and code.statements):
+            new_cells[s] = {**code_cell(str(cell.get("id")), source), "metadata": cell.get("metadata", {})}
+            indices.append(s)
+    return new_cells, indices
 
 
 def _ids(cell: Mapping[str, Any]) -> list[str]:
@@ -129,28 +130,28 @@ def match_cells(
     """Each submitted cell is at most one template cell's primary, and each template cell has at most one."""
     primary: dict[int, int] = {}
 
-    def assign(scored: Iterator[tuple[float, int, int]]) -> None:
-        for _, t, s in sorted(scored, key=lambda entry: (-entry[0], entry[1], entry[2])):
+    def assign(scores: Iterator[tuple[float, int, int]]) -> None:
+        for _, t, s in sorted(scores, key=lambda entry: (-entry[0], entry[1], entry[2])):
             if t not in primary and s not in primary.values():
                 primary[t] = s
 
-    def free(score: Callable[[TemplateCell, Code], float], least: float) -> Iterator[tuple[float, int, int]]:
-        taken = set(primary.values())
+    def free_pairs(score: Callable[[TemplateCell, Code], float], least: float) -> Iterator[tuple[float, int, int]]:
+        taken_cells = set(primary.values())
         for s, code in codes.items():  # the outer loop: what is kept of one cell's text serves all comparisons
-            for t, cell in enumerate(template) if s not in taken else ():
+            for t, cell in enumerate(template) if s not in taken_cells else ():
                 if t not in primary and (value := score(cell, code)) >= least:
                     yield value, t, s
 
     assign(_by_id(template, cells, codes))
-    assign(free(lambda cell, code: float(cell.code.means_same_as(code)), 1.0))
-    assign(free(_name_score, _MOST_NAMES))
+    assign(free_pairs(lambda cell, code: float(cell.code.means_same_as(code)), 1.0))
+    assign(free_pairs(_name_score, _MOST_NAMES))
     every_name = frozenset[str]().union(*(cell.own_names for cell in template))
 
     def alike(cell: TemplateCell, code: Code) -> float:
         # A cell that binds another template cell's own names belongs to that one, whatever it looks like.
         return 0.0 if code.binds & (every_name - cell.own_names) else likeness(cell.code.source, code.source)
 
-    assign(free(alike, _ALIKE))
+    assign(free_pairs(alike, _ALIKE))
     covered = {t: _covering(cell, codes) for t, cell in enumerate(template) if t not in primary}
     return Match(primary, {t: cells for t, cells in covered.items() if cells})
 
@@ -185,9 +186,9 @@ def _covering(cell: TemplateCell, codes: Mapping[int, Code]) -> tuple[int, ...]:
     if cell.trains:
         return tuple(s for s, code in codes.items() if cell.trains & code.calls)
     if cell.own_names:
-        found = {s: code.binds & cell.own_names for s, code in codes.items() if code.binds & cell.own_names}
-        share = len(frozenset[str]().union(*found.values())) / len(cell.own_names)
-        return tuple(found) if share >= _MOST_NAMES else ()
+        names_by_cell = {s: code.binds & cell.own_names for s, code in codes.items() if code.binds & cell.own_names}
+        share = len(frozenset[str]().union(*names_by_cell.values())) / len(cell.own_names)
+        return tuple(names_by_cell) if share >= _MOST_NAMES else ()
     keys = set(cell.code.keys or ())
     for s, code in codes.items():
         if keys and keys <= set(code.keys or ()):
@@ -196,12 +197,13 @@ def _covering(cell: TemplateCell, codes: Mapping[int, Code]) -> tuple[int, ...]:
     return tuple(holders) if keys and keys <= set[str]().union(*holders.values()) else ()
 
 
-def likeness(one: str, other: str) -> float:
+def likeness(source: str, other_source: str) -> float:
     """Dice's coefficient of the sources' token pairs, in [0, 1]; linear in length, unlike an alignment."""
-    (pairs, total), (others, total_of_others) = _pairs(one[:_COMPARED_CHARS]), _pairs(other[:_COMPARED_CHARS])
-    few, many = (pairs, others) if len(pairs) < len(others) else (others, pairs)
-    same = sum(min(count, many.get(pair, 0)) for pair, count in few.items())
-    return 2 * same / (total + total_of_others) if same else 0.0
+    pairs, total = _pairs(source[:_COMPARED_CHARS])
+    other_pairs, other_total = _pairs(other_source[:_COMPARED_CHARS])
+    fewer, more = (pairs, other_pairs) if len(pairs) < len(other_pairs) else (other_pairs, pairs)
+    shared = sum(min(count, more.get(pair, 0)) for pair, count in fewer.items())
+    return 2 * shared / (total + other_total) if shared else 0.0
 
 
 @functools.lru_cache(maxsize=_KEPT_PAIRS)

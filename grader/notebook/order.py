@@ -17,7 +17,7 @@ _LATE = ("show", "check", "train")  # they need what stands before them; the oth
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedCell:
     """A cell of the notebook to run: its code, and the template cell that it is, if any."""
 
     index: int  # where it stands now
@@ -33,7 +33,7 @@ class Move:
     up: bool  # above a cell that needs it; else below the cells that it needs
 
 
-def working_order(cells: Sequence[Placed], template: Sequence[TemplateCell]) -> tuple[list[int], list[Move]]:
+def working_order(cells: Sequence[PlacedCell], template: Sequence[TemplateCell]) -> tuple[list[int], list[Move]]:
     """The indices of the cells in the order in which to run them, and what was moved."""
     order = list(cells)
     counts = Counter(cell.template for cell in cells)
@@ -41,59 +41,59 @@ def working_order(cells: Sequence[Placed], template: Sequence[TemplateCell]) -> 
     needs = _Needs([cell.code for cell in cells if cell.code])
     moves = []
     for t in single:
-        at = next(i for i, cell in enumerate(order) if cell.template == t)
-        early = template[t].role not in _LATE
-        to = (_first_that_needs if early else _last_that_is_needed)(order, at, t, template, needs)
-        if to is not None:
-            moves.append(Move(order[at].index, up=to < at))
-            order.insert(to, order.pop(at))
+        position = next(i for i, cell in enumerate(order) if cell.template == t)
+        is_early = template[t].role not in _LATE
+        target = (_first_that_needs if is_early else _last_that_is_needed)(order, position, t, template, needs)
+        if target is not None:
+            moves.append(Move(order[position].index, up=target < position))
+            order.insert(target, order.pop(position))
     return [cell.index for cell in order], moves
 
 
 def _first_that_needs(
-    order: Sequence[Placed], at: int, t: int, template: Sequence[TemplateCell], needs: _Needs
+    order: Sequence[PlacedCell], position: int, t: int, template: Sequence[TemplateCell], needs: _Needs
 ) -> int | None:
     """Where a cell stands that follows `t` in the template, needs it and has nothing of it above."""
-    moved = order[at].code
-    if moved is None:
+    moved_code = order[position].code
+    if moved_code is None:
         return None
     # A definition may stand below another one that uses it: only running the two has an order.
-    task = template[t].role == "task"
-    some_later = any(_follows(cell, t) for cell in order[:at])
-    leading = {name: needs.leading_to(name) for name in template[t].own_names} if some_later else {}
-    bound: set[str] = set()
-    for i, cell in enumerate(order[:at]):
+    is_task = template[t].role == "task"
+    has_later = any(_follows(cell, t) for cell in order[:position])
+    leading_names = {name: needs.leading_to(name) for name in template[t].own_names} if has_later else {}
+    bound_names: set[str] = set()
+    for i, cell in enumerate(order[:position]):
         if cell.code is None:
             continue
-        if _follows(cell, t) and not (task and template[cell.template or 0].role not in _LATE):
+        if _follows(cell, t) and not (is_task and template[cell.template or 0].role not in _LATE):
             reads = needs.reads(cell.code)
-            if any(name not in bound and not reads.isdisjoint(names) for name, names in leading.items()):
-                itself = needs.of(moved) if task else needs.bound & needs.reads(moved)
-                return i if itself - moved.binds <= bound else None
-        bound |= cell.code.binds
+            if any(name not in bound_names and not reads.isdisjoint(names) for name, names in leading_names.items()):
+                own_needs = needs.of(moved_code) if is_task else needs.bound & needs.reads(moved_code)
+                return i if own_needs - moved_code.binds <= bound_names else None
+        bound_names |= cell.code.binds
     return None
 
 
-def _follows(cell: Placed, t: int) -> bool:
+def _follows(cell: PlacedCell, t: int) -> bool:
     return cell.template is not None and cell.template >= t
 
 
 def _last_that_is_needed(
-    order: Sequence[Placed], at: int, t: int, template: Sequence[TemplateCell], needs: _Needs
+    order: Sequence[PlacedCell], position: int, t: int, template: Sequence[TemplateCell], needs: _Needs
 ) -> int | None:
     """Where the last cell stands that comes before `t` in the template and that `t` cannot do without."""
-    code = order[at].code
-    bound = frozenset[str]().union(*(cell.code.binds for cell in order[:at] if cell.code))
-    wanted = (needs.of(code) if code else frozenset()) - bound
-    below = [
+    code = order[position].code
+    bound_names = frozenset[str]().union(*(cell.code.binds for cell in order[:position] if cell.code))
+    missing_names = (needs.of(code) if code else frozenset()) - bound_names
+    candidates = [
         i
-        for i in range(at + 1, len(order))
-        if (other := order[i].template) is not None
-        and other < t
-        and template[other].role in ("task", "train")
-        and template[other].own_names & wanted
+        for i in range(position + 1, len(order))
+        if (other_position := order[i].template) is not None
+        and other_position < t
+        and template[other_position].role in ("task", "train")
+        and template[other_position].own_names & missing_names
     ]
-    return below[-1] if below else None
+    return candidates[-1] if candidates else None
 
 
 class _Needs:
@@ -108,7 +108,7 @@ class _Needs:
 
     def of(self, code: Code) -> frozenset[str]:
         """Every name, as far as the notebook binds it somewhere."""
-        return behind(self.reads(code), self._binders)
+        return names_behind(self.reads(code), self._binders)
 
     def reads(self, code: Code) -> frozenset[str]:
         """The names that the code itself uses."""
@@ -121,7 +121,7 @@ class _Needs:
 
         Found from its end: what thousands of cells need, one by one, would fill the memory.
         """
-        return _behind([name], self._readers, lambda s: s.binds) if name in self.bound else frozenset()
+        return _reachable([name], self._readers, lambda s: s.binds) if name in self.bound else frozenset()
 
 
 def binders(statements: Iterable[Statement]) -> dict[str, list[Statement]]:
@@ -132,33 +132,35 @@ def binders(statements: Iterable[Statement]) -> dict[str, list[Statement]]:
 def _by_name(
     statements: Iterable[Statement], names: Callable[[Statement], Iterable[str]]
 ) -> dict[str, list[Statement]]:
-    found: dict[str, list[Statement]] = {}
+    statements_by_name: dict[str, list[Statement]] = {}
     for statement in statements:
         for name in names(statement):
-            found.setdefault(name, []).append(statement)
-    return found
+            statements_by_name.setdefault(name, []).append(statement)
+    return statements_by_name
 
 
-def behind(names: Iterable[str], known: Mapping[str, Sequence[Statement]]) -> frozenset[str]:
+def names_behind(names: Iterable[str], binders_by_name: Mapping[str, Sequence[Statement]]) -> frozenset[str]:
     """The names and, through the statements that bind them, what stands behind them."""
-    reached = _behind([name for name in names if name in known], known, lambda s: s.reads)
-    return frozenset(name for name in reached if name in known)
+    all_names = _reachable([name for name in names if name in binders_by_name], binders_by_name, lambda s: s.reads)
+    return frozenset(name for name in all_names if name in binders_by_name)
 
 
-def _behind(
-    names: Iterable[str], known: Mapping[str, Sequence[Statement]], leads: Callable[[Statement], Iterable[str]]
+def _reachable(
+    names: Iterable[str],
+    statements_by_name: Mapping[str, Sequence[Statement]],
+    next_names: Callable[[Statement], Iterable[str]],
 ) -> frozenset[str]:
     """The names, and those to which the statements known for them lead, and so on."""
-    found: set[str] = set()
-    seen: set[int] = set()
+    all_names: set[str] = set()
+    seen_statements: set[int] = set()
     todo = list(names)
     while todo:
         name = todo.pop()
-        if name in found:
+        if name in all_names:
             continue
-        found.add(name)
-        for statement in known.get(name, ()):
-            if id(statement) not in seen:  # one statement may bind thousands of names
-                seen.add(id(statement))
-                todo += leads(statement)
-    return frozenset(found)
+        all_names.add(name)
+        for statement in statements_by_name.get(name, ()):
+            if id(statement) not in seen_statements:  # one statement may bind thousands of names
+                seen_statements.add(id(statement))
+                todo += next_names(statement)
+    return frozenset(all_names)

@@ -61,18 +61,18 @@ def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
     Raises: SubmissionError (one line) when the file cannot be read or is no Python notebook of nbformat 4
     with at least one code cell, at most `max_mb` megabytes, at most `max_cells` cells and no more code than is read.
     """
-    shown = _shown(path)
+    path_text = _path_text(path)
     try:
         content = file_bytes(path, int(max_mb * 1_000_000))
-        raw = _parse(content)
-        _check_format(raw)
-        cells, remarks = _read_cells(raw.get("cells"), max_cells)
-        _check_language(raw.get("metadata"), cells)
+        document = _parse(content)
+        _check_format(document)
+        cells, remarks = _read_cells(document.get("cells"), max_cells)
+        _check_language(document.get("metadata"), cells)
     except Unreadable as reason:
         advice = next((advice for word, advice in _ADVICE.items() if word in str(reason)), "")
-        raise SubmissionError(f"{shown}: {one_line(str(reason), _MAX_REASON - len(advice))}{advice}") from None
+        raise SubmissionError(f"{path_text}: {one_line(str(reason), _MAX_REASON - len(advice))}{advice}") from None
     except SubmissionError as error:
-        raise SubmissionError(f"{shown}: {one_line(str(error), _MAX_REASON)}") from None
+        raise SubmissionError(f"{path_text}: {one_line(str(error), _MAX_REASON)}") from None
     notebook = {
         "cells": cells,
         "metadata": {
@@ -100,10 +100,10 @@ def safe_name(path: Path) -> str:
     return f"{safe[: _MAX_NAME - _DIGEST - 1] or '_'}-{digest}"
 
 
-def _shown(path: Path) -> str:
+def _path_text(path: Path) -> str:
     """The path for an error; of a long one its end, which tells more than its beginning."""
-    shown = one_line(os.fspath(path).encode("utf-8", "replace").decode(), 10_000)
-    return shown if len(shown) <= _MAX_PATH else "..." + shown[3 - _MAX_PATH :]
+    text = one_line(os.fspath(path).encode("utf-8", "replace").decode(), 10_000)
+    return text if len(text) <= _MAX_PATH else "..." + text[3 - _MAX_PATH :]
 
 
 def _parse(content: bytes) -> dict[str, Any]:
@@ -126,11 +126,11 @@ def _check_format(raw: dict[str, Any]) -> None:
     major = raw.get("nbformat", 3 if "worksheets" in raw else 4)
     if isinstance(major, bool) or not isinstance(major, int | float):
         major = 4  # damaged, but the cells decide
-    shown = one_line(str(major), 20)
+    version = one_line(str(major), 20)
     if major < 4:
-        _refuse(f"has notebook format {shown}, expected 4; open it in a current Jupyter or Colab and save it")
+        _refuse(f"has notebook format {version}, expected 4; open it in a current Jupyter or Colab and save it")
     if major >= 5:
-        _refuse(f"has notebook format {shown}, newer than the 4 that is known; save it as nbformat 4")
+        _refuse(f"has notebook format {version}, newer than the 4 that is known; save it as nbformat 4")
 
 
 def _check_language(metadata: Any, cells: Sequence[dict[str, Any]]) -> None:
@@ -143,12 +143,14 @@ def _check_language(metadata: Any, cells: Sequence[dict[str, Any]]) -> None:
     spec, info = (
         entry if isinstance(entry := metadata.get(key), dict) else {} for key in ("kernelspec", "language_info")
     )
-    stated = [told for told in (spec.get("language"), info.get("name")) if isinstance(told, str) and told]
-    if any(told.lower().startswith(_PYTHONS) for told in stated):
+    names = (spec.get("language"), info.get("name"))
+    languages = [name for name in names if isinstance(name, str) and name]
+    if any(language.lower().startswith(_PYTHONS) for language in languages):
         return
-    name = spec.get("name")
-    named = "R" if name == "ir" else "Julia" if isinstance(name, str) and name.startswith("julia") else ""
-    if (language := stated[0] if stated else named) and (stated or not any(map(_reads_like_python, cells))):
+    kernel = spec.get("name")
+    of_kernel = "R" if kernel == "ir" else "Julia" if isinstance(kernel, str) and kernel.startswith("julia") else ""
+    language = languages[0] if languages else of_kernel
+    if language and (languages or not any(map(_reads_like_python, cells))):
         _refuse(f"is written for {one_line(language, 30)}, expected Python; choose a Python kernel and save")
 
 
@@ -162,20 +164,20 @@ def _read_cells(cells: Any, max_cells: int) -> tuple[list[dict[str, Any]], list[
         _refuse("has no list of cells, so it is not a notebook; hand in the .ipynb file")
     if len(cells) > max_cells:
         _refuse(f"has {len(cells)} cells, more than the {max_cells} that are read; remove what is not yours")
-    made, remarks = clean_cells(cells)
-    remarks += _without_timeit(made)
-    if not any(map(is_code, made)):
-        _refuse(f"has {len(made)} cells but no code cell; hand in the notebook with your code")
-    _check_size([cell["source"] for cell in made if is_code(cell)])
-    return made, remarks
+    new_cells, remarks = clean_cells(cells)
+    remarks += _without_timeit(new_cells)
+    if not any(map(is_code, new_cells)):
+        _refuse(f"has {len(new_cells)} cells but no code cell; hand in the notebook with your code")
+    _check_size([cell["source"] for cell in new_cells if is_code(cell)])
+    return new_cells, remarks
 
 
 def _without_timeit(cells: list[dict[str, Any]]) -> list[Remark]:
     """Cells are no longer timed by a magic that runs them, many times, where none of their names is kept."""
     remarks = []
     for index, cell in enumerate(cells):
-        if is_code(cell) and (timed := _TIMEIT.match(cell["source"])) is not None:
-            cell["source"] = f"{timed[1]}# {cell['source'][timed.end(1) :]}"
+        if is_code(cell) and (magic := _TIMEIT.match(cell["source"])) is not None:
+            cell["source"] = f"{magic[1]}# {cell['source'][magic.end(1) :]}"
             message = f"Cell {index + 1} was run once, without its %%timeit, which keeps nothing that a cell defines."
             remarks.append(Remark("timed_cell", message, cell=index))
     return remarks
@@ -202,10 +204,10 @@ def _refuse_code(most: int, what: str, got: str, advice: str) -> NoReturn:
 
 def _missing_outputs(cells: list[dict[str, Any]]) -> list[Remark]:
     code = [cell for cell in cells if is_code(cell) and cell["source"].strip()]
-    bare = [cell for cell in code if not cell["outputs"] and cell["execution_count"] is None]
-    if 2 * len(bare) <= len(code):  # single cells are often left unrun; most of them is a cleared notebook
+    unrun = [cell for cell in code if not cell["outputs"] and cell["execution_count"] is None]
+    if 2 * len(unrun) <= len(code):  # single cells are often left unrun; most of them is a cleared notebook
         return []
-    message = f"{len(bare)} of {len(code)} code cells were handed in without outputs or an execution count."
+    message = f"{len(unrun)} of {len(code)} code cells were handed in without outputs or an execution count."
     return [Remark("outputs_missing", message)]
 
 
@@ -222,18 +224,18 @@ _MAX_TRACEBACK = 1000
 
 def clean_cells(cells: Sequence[Any]) -> tuple[list[dict[str, Any]], list[Remark]]:
     """The cells as fresh nbformat 4.5 dictionaries with unique ids, with remarks on the refused ones."""
-    made: list[dict[str, Any]] = []
+    new_cells: list[dict[str, Any]] = []
     remarks: list[Remark] = []
     for index, cell in enumerate(cells):
-        fresh, problem = _clean_cell(cell if isinstance(cell, dict) else {})
+        new_cell, problem = _clean_cell(cell if isinstance(cell, dict) else {})
         if not isinstance(cell, dict):
             problem = f"it is a {type(cell).__name__}, not a cell"
         if problem:
-            fresh["source"] = f"# This cell could not be read: {problem}."
+            new_cell["source"] = f"# This cell could not be read: {problem}."
             message = f"Cell {index + 1} could not be read and was replaced by a comment: {problem}."
             remarks.append(Remark("cell_unreadable", message, cell=index))
-        made.append(fresh)
-    return with_unique_ids(made), remarks
+        new_cells.append(new_cell)
+    return with_unique_ids(new_cells), remarks
 
 
 def clean_text(value: Any) -> str | None:
@@ -247,29 +249,29 @@ def _clean_cell(cell: dict[str, Any]) -> tuple[dict[str, Any], str]:
     kind = cell.get("cell_type")
     if not isinstance(kind, str) or kind not in ("code", "markdown", "raw"):
         kind = "code" if isinstance(cell.get("outputs"), list) else "raw"
-    fresh: dict[str, Any] = {"cell_type": kind, "metadata": _clean_metadata(cell.get("metadata"))}
-    fresh["id"] = identity if _is_id(identity := cell.get("id")) else None
+    new_cell: dict[str, Any] = {"cell_type": kind, "metadata": _clean_metadata(cell.get("metadata"))}
+    new_cell["id"] = identity if _is_id(identity := cell.get("id")) else None
     source = clean_text(cell.get("source", ""))
-    fresh["source"] = (source or "").replace("\r\n", "\n").replace("\r", "\n")
+    new_cell["source"] = (source or "").replace("\r\n", "\n").replace("\r", "\n")
     if kind == "code":
         outputs = cell.get("outputs")
-        fresh["outputs"] = list(clean_outputs(outputs if isinstance(outputs, list) else []))
-        fresh["execution_count"] = _count(cell.get("execution_count"))
+        new_cell["outputs"] = list(clean_outputs(outputs if isinstance(outputs, list) else []))
+        new_cell["execution_count"] = _count(cell.get("execution_count"))
     problem = "" if source is not None else f"its source is a {type(cell['source']).__name__}, not text"
-    return fresh, one_line(problem, 100)
+    return new_cell, one_line(problem, 100)
 
 
 def _clean_metadata(metadata: Any) -> dict[str, Any]:
     # Only our own marks, and whether an editor folds the cell: tags would steer the runner (skip-execution,
     # raises-exception).
-    told = metadata if isinstance(metadata, dict) else {}
-    grader, jupyter = told.get("grader"), told.get("jupyter")
-    kept: dict[str, Any] = {}
+    fields = metadata if isinstance(metadata, dict) else {}
+    grader, jupyter = fields.get("grader"), fields.get("jupyter")
+    clean_fields: dict[str, Any] = {}
     if _is_id(identity := grader.get("id") if isinstance(grader, dict) else None):
-        kept["grader"] = {"id": identity}
-    if told.get("cellView") == "form" or (isinstance(jupyter, dict) and jupyter.get("source_hidden") is True):
-        kept["jupyter"] = {"source_hidden": True}
-    return kept
+        clean_fields["grader"] = {"id": identity}
+    if fields.get("cellView") == "form" or (isinstance(jupyter, dict) and jupyter.get("source_hidden") is True):
+        clean_fields["jupyter"] = {"source_hidden": True}
+    return clean_fields
 
 
 def _is_id(value: Any) -> bool:
@@ -291,10 +293,10 @@ def clean_outputs(outputs: list[Any]) -> Iterator[dict[str, Any]]:
         elif kind in ("display_data", "execute_result"):
             data = _clean_data(output.get("data"))
             if data:
-                fresh = {"output_type": kind, "data": data, "metadata": {}}
+                clean_output = {"output_type": kind, "data": data, "metadata": {}}
                 if kind == "execute_result":
-                    fresh["execution_count"] = _count(output.get("execution_count"))
-                yield fresh
+                    clean_output["execution_count"] = _count(output.get("execution_count"))
+                yield clean_output
         elif kind == "error":
             traceback = output.get("traceback")
             lines = [clean_text(line) for line in traceback[:_MAX_TRACEBACK]] if isinstance(traceback, list) else []
@@ -307,19 +309,19 @@ def clean_outputs(outputs: list[Any]) -> Iterator[dict[str, Any]]:
 
 
 def _clean_data(data: Any) -> dict[str, Any]:
-    fresh: dict[str, Any] = {}
+    clean_data: dict[str, Any] = {}
     for mime, value in data.items() if isinstance(data, dict) else ():
         if not _MIME.fullmatch(mime):
             continue
         text = clean_text(value)
         if text is not None:
-            fresh[mime] = text
+            clean_data[mime] = text
         elif mime == "application/json" or mime.endswith("+json"):
             try:
-                fresh[mime] = _clean_json(value, _MAX_DEPTH)
+                clean_data[mime] = _clean_json(value, _MAX_DEPTH)
             except ValueError:
                 continue  # too deep
-    return fresh
+    return clean_data
 
 
 def _clean_json(value: Any, depth: int) -> Any:

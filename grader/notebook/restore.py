@@ -36,8 +36,8 @@ from grader.notebook.match import (
     read_template,
     with_code_as_code,
 )
-from grader.notebook.order import Placed, working_order
-from grader.notebook.patch import additions, cut_training, lacking, mended
+from grader.notebook.order import PlacedCell, working_order
+from grader.notebook.patch import additions, cut_training, mend, missing_statements
 from grader.notebook.statements import Code, read_code
 from grader.records import Notebook, Remark, Rubric
 
@@ -67,7 +67,7 @@ class CellRole:
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoredNotebook:
     """The notebook to run, the role of each of its cells, and what a person should know."""
 
     notebook: Notebook
@@ -76,7 +76,7 @@ class Restored:
     template: str = ""  # file name of the one that it comes from
 
 
-def restore_given(submission: Notebook, template: Notebook) -> Restored:
+def restore_given(submission: Notebook, template: Notebook) -> RestoredNotebook:
     """The submission with changed given, train and show cells as in the template and deleted ones reinserted.
 
     Raises: GraderError when `template` is not a template of ours.
@@ -84,7 +84,7 @@ def restore_given(submission: Notebook, template: Notebook) -> Restored:
     return _Restoration(submission["cells"], read_template(template), template["cells"]).result(submission)
 
 
-_Made = tuple[dict[str, Any], CellRole]
+_CellWithRole = tuple[dict[str, Any], CellRole]
 
 
 @dataclass
@@ -95,32 +95,35 @@ class _Restoration:
     remarks: list[Remark] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.cells, text = with_code_as_code(self.template, self.cells)
+        self.cells, text_cells = with_code_as_code(self.template, self.cells)
         self.codes: dict[int, Code] = read_codes(self.cells)
         self.match: Match = match_cells(self.template, self.cells, self.codes)
         # Which template cells a submitted cell is: its own and those merged into it.
         self.parts_of: dict[int, list[TemplateCell]] = {}
-        found = [(t, (s,)) for t, s in self.match.primary.items()] + list(self.match.covered.items())
-        for t, holders in sorted(found):
+        holders_by_template = [(t, (s,)) for t, s in self.match.primary.items()] + list(self.match.covered.items())
+        for t, holders in sorted(holders_by_template):
             for s in holders:
                 self.parts_of.setdefault(s, []).append(self.template[t])
-        self.known = self._comes_from_template(found)
+        self.is_from_template = self._comes_from_template(holders_by_template)
         self.all_keys = _keys(self.codes.values())
         self.given_keys = {key for cell in self.template if cell.role in SIGNED for key in cell.code.keys or ()}
         for s in set(self.match.primary.values()):
             self.parts_of[s] += self._trained_too(s)
-        for s in text:
+        for s in text_cells:
             self._remark("text_run_as_code", s, "is text in the file and holds a task's code; it was run as code")
 
-    def _comes_from_template(self, found: Iterable[tuple[int, tuple[int, ...]]]) -> bool:
+    def _comes_from_template(self, holders_by_template: Iterable[tuple[int, tuple[int, ...]]]) -> bool:
         """Whether a third of the given cells is there as given, in whatever cells.
 
         Not by names: a notebook written for the same interface by itself must be left as it is.
         """
-        given = [t for t, cell in enumerate(self.template) if cell.role in _RESTORED_ROLES]
-        holders = dict(found)
-        kept = [t for t in given if any(_holds(self.codes[s], self.template[t].code) for s in holders.get(t, ()))]
-        return 3 * len(kept) >= len(given)
+        given_cells = [t for t, cell in enumerate(self.template) if cell.role in _RESTORED_ROLES]
+        holders = dict(holders_by_template)
+
+        def is_there(t: int) -> bool:
+            return any(_holds(self.codes[s], self.template[t].code) for s in holders.get(t, ()))
+
+        return 3 * sum(map(is_there, given_cells)) >= len(given_cells)
 
     def _trained_too(self, s: int) -> list[TemplateCell]:
         """What a task cell trains beside its task although another cell is the train cell."""
@@ -129,52 +132,55 @@ class _Restoration:
             return []
         return [cell for cell in self.template if cell.trains & calls and cell not in parts]
 
-    def result(self, submission: Notebook) -> Restored:
-        made: list[_Made] = []
-        inserted = self._missing() if self.known else {}
-        if not self.known:
+    def result(self, submission: Notebook) -> RestoredNotebook:
+        new_cells: list[_CellWithRole] = []
+        missing_cells = self._missing_cells() if self.is_from_template else {}
+        if not self.is_from_template:
             self.remarks.append(Remark("not_from_template", _FOREIGN, needs_person=True))
         for s in range(-1, len(self.cells)):
-            made += self._cell(s) if s >= 0 else []
-            for cell in inserted.get(s, ()):
-                made.append((code_cell(str(cell.id), source_of(cell.cell)), CellRole(cell.role, cell.id, cell.part)))
-        if self.known:
+            new_cells += self._cell(s) if s >= 0 else []
+            for cell in missing_cells.get(s, ()):
+                role = CellRole(cell.role, cell.id, cell.part)
+                new_cells.append((code_cell(str(cell.id), source_of(cell.cell)), role))
+        if self.is_from_template:
             self._tell_constants()
             self._tell_duplicates()
-            made = self._in_order(made)
-        cells = with_unique_ids([cell for cell, _ in made])
+            new_cells = self._in_order(new_cells)
+        cells = with_unique_ids([cell for cell, _ in new_cells])
         remarks = sorted(self.remarks, key=lambda remark: -1 if remark.cell is None else remark.cell)
-        return Restored({**submission, "cells": cells}, tuple(role for _, role in made), tuple(remarks))
+        return RestoredNotebook({**submission, "cells": cells}, tuple(role for _, role in new_cells), tuple(remarks))
 
-    def _cell(self, s: int) -> list[_Made]:
+    def _cell(self, s: int) -> list[_CellWithRole]:
         cell = dict(self.cells[s])
         if not is_code(cell):
             return [(cell, CellRole("text", submitted=s))]
         parts = self.parts_of.get(s, [])
         role = _role(parts, s) if parts else self._role_of_extra(s)
-        changed = [part for part in parts if self.known and self._is_changed(part, s)]
+        changed_parts = [part for part in parts if self.is_from_template and self._is_changed(part, s)]
         if self._is_mixed(s):
-            return self._pieces(self._mended(cell, s, changed) if changed else cell, s, role)
-        if not changed:
+            return self._pieces(self._mend(cell, s, changed_parts) if changed_parts else cell, s, role)
+        if not changed_parts:
             return [(cell, role)]
         (part,) = parts
-        kept = additions(self.codes[s], part)
-        names = sorted(frozenset[str]().union(*(statement.binds for statement in kept)) - part.code.binds)
-        also = f"; what the student added ({one_line(', '.join(names), 80)}) runs after it" if kept else ""
-        what = f"is given code that was changed; the template's was run instead{also}"
-        self._remark("given_cell_changed", s, what, diff=changed_lines(source_of(part.cell), self.codes[s].source))
-        restored = [({**cell, "source": source_of(part.cell)}, role)]
-        if kept:
+        added_statements = additions(self.codes[s], part)
+        names = sorted(frozenset[str]().union(*(statement.binds for statement in added_statements)) - part.code.binds)
+        addition = (
+            f"; what the student added ({one_line(', '.join(names), 80)}) runs after it" if added_statements else ""
+        )
+        sentence = f"is given code that was changed; the template's was run instead{addition}"
+        self._remark("given_cell_changed", s, sentence, diff=changed_lines(source_of(part.cell), self.codes[s].source))
+        new_cells = [({**cell, "source": source_of(part.cell)}, role)]
+        if added_statements:
             lines = self.codes[s].source.split("\n")
-            numbers = sorted({n for statement in kept for n in range(statement.start, statement.stop)})
+            numbers = sorted({n for statement in added_statements for n in range(statement.start, statement.stop)})
             source = "\n".join(lines[n] for n in numbers)
-            restored.append((code_cell(f"{cell.get('id', s)}-kept", source), CellRole("extra", submitted=s)))
-        return restored
+            new_cells.append((code_cell(f"{cell.get('id', s)}-kept", source), CellRole("extra", submitted=s)))
+        return new_cells
 
-    def _mended(self, cell: dict[str, Any], s: int, changed: Sequence[TemplateCell]) -> dict[str, Any]:
+    def _mend(self, cell: dict[str, Any], s: int, changed_parts: Sequence[TemplateCell]) -> dict[str, Any]:
         """The mixed cell with its given statements as in the template, where there is a place for them."""
         code = self.codes[s]
-        source = mended(code, changed, self.all_keys, self.given_keys)
+        source = mend(code, changed_parts, self.all_keys, self.given_keys)
         if source is None:
             what = "holds given code that was merged and changed; it could not be put back, and the cell was run as is"
             self._remark("given_cell_changed", s, what, needs_person=True)
@@ -186,38 +192,39 @@ class _Restoration:
         self._remark("given_cell_changed", s, what, diff=changed_lines(source, code.source))
         return {**cell, "source": source}
 
-    def _pieces(self, cell: dict[str, Any], s: int, role: CellRole) -> list[_Made]:
+    def _pieces(self, cell: dict[str, Any], s: int, role: CellRole) -> list[_CellWithRole]:
         pieces = cut_training(self.codes[s], self.parts_of[s])
         if len(pieces) < 2:
             return [(cell, role)]
-        others = [part for part in self.parts_of[s] if part.role != "train"]
-        made = [
-            (code_cell(f"{cell.get('id', s)}-{n}", source), _role([trainer] if trainer else others, s))
+        other_parts = [part for part in self.parts_of[s] if part.role != "train"]
+        new_cells = [
+            (code_cell(f"{cell.get('id', s)}-{n}", source), _role([trainer] if trainer else other_parts, s))
             for n, (source, trainer) in enumerate(pieces)
         ]
-        made[-1] = ({**cell, "source": pieces[-1][0]}, made[-1][1])  # the outputs stay with the last one
-        return made
+        new_cells[-1] = ({**cell, "source": pieces[-1][0]}, new_cells[-1][1])  # the outputs stay with the last one
+        return new_cells
 
     def _is_changed(self, part: TemplateCell, s: int) -> bool:
         if part.role not in _RESTORED_ROLES or part.code.means_same_as(self.codes[s]):
             return False
         if self._is_mixed(s):
-            return bool(lacking(part.code, self.all_keys))
-        wanted = Counter(part.code.keys or ())
-        here = Counter(self.codes[s].keys or ())
-        added_only = not lacking(part.code, here)
-        return added_only or not self._found_in_pieces(part, wanted, here)
+            return bool(missing_statements(part.code, self.all_keys))
+        given_counts = Counter(part.code.keys or ())
+        cell_counts = Counter(self.codes[s].keys or ())
+        only_adds = not missing_statements(part.code, cell_counts)
+        return only_adds or not self._is_split(part, given_counts, cell_counts)
 
     def _is_mixed(self, s: int) -> bool:
         """Whether the cell holds parts of several template cells, or of one that stands in several cells."""
         parts = self.parts_of.get(s, [])
         return len(parts) > 1 or (len(parts) == 1 and s not in self.match.primary.values())
 
-    def _found_in_pieces(self, part: TemplateCell, wanted: Counter[str], here: Counter[str]) -> bool:
+    def _is_split(self, part: TemplateCell, given_counts: Counter[str], cell_counts: Counter[str]) -> bool:
         """Whether the student split the cell: the rest of it stands in cells that are no template cell themselves."""
-        own = set(self.match.primary.values())
-        loose = (code for s, code in self.codes.items() if s not in own and not code.means_same_as(part.code))
-        return bool(wanted & here) and not wanted - here - _keys(loose)
+        primary_cells = set(self.match.primary.values())
+        others = (code for s, code in self.codes.items() if s not in primary_cells)
+        pieces = (code for code in others if not code.means_same_as(part.code))
+        return bool(given_counts & cell_counts) and not given_counts - cell_counts - _keys(pieces)
 
     def _role_of_extra(self, s: int) -> CellRole:
         code = self.codes[s]
@@ -230,23 +237,23 @@ class _Restoration:
                 return CellRole(cell.role, cell.id, cell.part, s)
         return CellRole("extra", submitted=s)
 
-    def _missing(self) -> dict[int, list[TemplateCell]]:
+    def _missing_cells(self) -> dict[int, list[TemplateCell]]:
         """Template cells to reinsert, by the submitted cell they follow (-1: at the top)."""
-        inserted: dict[int, list[TemplateCell]] = {}
-        after = -1
+        missing_cells: dict[int, list[TemplateCell]] = {}
+        previous_cell = -1
         for t, cell in enumerate(self.template):
             holders = (self.match.primary[t],) if t in self.match.primary else self.match.covered.get(t, ())
             if holders:
-                after = max(holders)
+                previous_cell = max(holders)
                 continue
             title = cell_title(self.template_cells, cell.index)
-            where = f"The {cell.role} cell '{title}' ({cell.id}) of the template is missing"
+            sentence = f"The {cell.role} cell '{title}' ({cell.id}) of the template is missing"
             if cell.role in ("given", "constants", "train"):
-                inserted.setdefault(after, []).append(cell)
-                self.remarks.append(Remark("given_cell_missing", f"{where}; it was put back."))
+                missing_cells.setdefault(previous_cell, []).append(cell)
+                self.remarks.append(Remark("given_cell_missing", f"{sentence}; it was put back."))
             elif cell.role != "check":  # nobody needs to keep what only told the student something
-                self.remarks.append(Remark(f"{cell.role}_cell_missing", f"{where}."))
-        return inserted
+                self.remarks.append(Remark(f"{cell.role}_cell_missing", f"{sentence}."))
+        return missing_cells
 
     def _tell_constants(self) -> None:
         for s, what in changed_constants(self.template, self.codes, self.match):
@@ -256,42 +263,42 @@ class _Restoration:
                 self._remark("constant_changed", s, what)
 
     def _tell_duplicates(self) -> None:
-        copied = [cell for cell in self.template if cell.role in SIGNED and cell.code.keys]
+        given_cells = [cell for cell in self.template if cell.role in SIGNED and cell.code.keys]
         for s, code in self.codes.items():
-            if s not in self.parts_of and any(code.means_same_as(cell.code) for cell in copied):
+            if s not in self.parts_of and any(code.means_same_as(cell.code) for cell in given_cells):
                 self._remark("given_cell_duplicated", s, "is a copy of a given cell; it was run once more where it is")
 
-    def _in_order(self, made: Sequence[_Made]) -> list[_Made]:
+    def _in_order(self, new_cells: Sequence[_CellWithRole]) -> list[_CellWithRole]:
         """The cells in an order that works; tells what was moved and what shadows given code."""
         positions = {cell.id: t for t, cell in enumerate(self.template)}
-        codes = [read_code(source_of(cell)) if is_code(cell) else None for cell, _ in made]
-        placed = [
-            Placed(i, code, positions.get(role.id) if role.id else None)
-            for i, (code, (_, role)) in enumerate(zip(codes, made, strict=True))
+        codes = [read_code(source_of(cell)) if is_code(cell) else None for cell, _ in new_cells]
+        placed_cells = [
+            PlacedCell(i, code, positions.get(role.id) if role.id else None)
+            for i, (code, (_, role)) in enumerate(zip(codes, new_cells, strict=True))
         ]
-        order, moves = working_order(placed, self.template)
+        order, moves = working_order(placed_cells, self.template)
         for move in moves:
-            s = made[move.index][1].submitted
+            s = new_cells[move.index][1].submitted
             if s is not None:
                 self._remark("cells_reordered", s, _MOVED[move.up])
         if not moves:
             self._compare_order()
         for shadow in shadows([codes[i] for i in order], self.template)[:_MAX_SHADOWS]:
-            s = made[order[shadow.index]][1].submitted
+            s = new_cells[order[shadow.index]][1].submitted
             if s is not None:
                 names = one_line(", ".join(shadow.names), 80)
-                what = f"defines or changes {names}, which given code defines; it was kept"
-                trains = ", and training may depend on it" if shadow.trains else ""
-                self._remark("given_name_redefined", s, what + trains, needs_person=shadow.trains)
-        return [made[i] for i in order]
+                sentence = f"defines or changes {names}, which given code defines; it was kept"
+                warning = ", and training may depend on it" if shadow.trains else ""
+                self._remark("given_name_redefined", s, sentence + warning, needs_person=shadow.trains)
+        return [new_cells[i] for i in order]
 
     def _compare_order(self) -> None:
         order = sorted((s, t) for t, s in self.match.primary.items())
-        for (_, before), (s, t) in itertools.pairwise(order):
-            if t < before:
-                title = cell_title(self.template_cells, self.template[before].index)
-                what = f"stands after '{title}', unlike in the template; the order was kept"
-                self._remark("cells_reordered", s, what)
+        for (_, previous), (s, t) in itertools.pairwise(order):
+            if t < previous:
+                title = cell_title(self.template_cells, self.template[previous].index)
+                sentence = f"stands after '{title}', unlike in the template; the order was kept"
+                self._remark("cells_reordered", s, sentence)
                 return
 
     def _remark(self, kind: str, s: int, what: str, *, needs_person: bool = False, diff: tuple[str, ...] = ()) -> None:
@@ -306,11 +313,11 @@ def _role(parts: Sequence[TemplateCell], s: int) -> CellRole:
     return CellRole(part.role, part.id, part.part, s)
 
 
-def _holds(code: Code, given: Code) -> bool:
+def _holds(code: Code, given_code: Code) -> bool:
     """Whether half of the given cell's statements, or a text much like it, are in the code."""
-    wanted = set(given.keys or ())
-    same = len(wanted & set(code.keys or ()))
-    return 2 * same >= max(1, len(wanted)) or likeness(given.source, code.source) >= LIKE_GIVEN
+    given_keys = set(given_code.keys or ())
+    shared_count = len(given_keys & set(code.keys or ()))
+    return 2 * shared_count >= max(1, len(given_keys)) or likeness(given_code.source, code.source) >= LIKE_GIVEN
 
 
 def _keys(codes: Iterable[Code]) -> Counter[str]:
@@ -330,7 +337,7 @@ def load_templates(rubric_path: Path, rubric: Rubric) -> Templates:
     return {name: load_notebook(rubric_path.parent / name) for name in names}
 
 
-def restored(submission: Notebook, templates: Templates) -> Restored:
+def restore_from_templates(submission: Notebook, templates: Templates) -> RestoredNotebook:
     """The submission with the given code of the template that it comes from put back.
 
     It comes from the one of which it has most cells that students do not change; in doubt from the first.
@@ -338,18 +345,18 @@ def restored(submission: Notebook, templates: Templates) -> Restored:
     Raises:
         GraderError: when one is not a template of ours.
     """
-    there = _checksums(filter(is_code, submission["cells"]))
-    given = {
+    submitted_checksums = _checksums(filter(is_code, submission["cells"]))
+    given_checksums = {
         name: _checksums(cell for cell in filter(is_code, template["cells"]) if not is_task(cell))
         for name, template in templates.items()
     }
     now, *_ = names = list(templates)
-    name = max(names, key=lambda name: len(given[name] & there))
-    came = replace(restore_given(submission, templates[name]), template=Path(name).name)
-    if name == now or any(remark.kind == "not_from_template" for remark in came.remarks):
-        return came
-    told = f"comes from {came.template}, handed out earlier; that one's given code was put back, its constants hold"
-    return replace(came, remarks=(Remark("earlier_template", f"The notebook {told}"), *came.remarks))
+    name = max(names, key=lambda name: len(given_checksums[name] & submitted_checksums))
+    result = replace(restore_given(submission, templates[name]), template=Path(name).name)
+    if name == now or any(remark.kind == "not_from_template" for remark in result.remarks):
+        return result
+    origin = f"comes from {result.template}, handed out earlier; that one's given code was put back, its constants hold"
+    return replace(result, remarks=(Remark("earlier_template", f"The notebook {origin}"), *result.remarks))
 
 
 def _checksums(cells: Iterable[Mapping[str, Any]]) -> frozenset[str]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from grader.errors import one_line
 from grader.notebook.format import cell_title, is_code, source_of
-from grader.notebook.restore import Restored
+from grader.notebook.restore import RestoredNotebook
 from grader.records import CellRun, CellStatus, Comparison, Notebook, Remark
 
 _MAX_CELLS = 12  # about which one kind of remark is made
@@ -32,15 +32,15 @@ class _Pair:
     """A submitted cell, and everything that ran in its place."""
 
     index: int  # in the submitted notebook
-    told: bool  # whether what it prints tells of the training or of what it stands on
+    is_about_training: bool  # whether what it prints tells of the training or of what it stands on
     saved: Sequence[Mapping[str, Any]]
     count: int | None  # the saved execution count
-    again: Sequence[Mapping[str, Any]]
+    rerun: Sequence[Mapping[str, Any]]
     runs: Sequence[CellRun]
 
 
 def compare_saved(
-    submitted: Notebook, restored: Restored, executed: Notebook, runs: Sequence[CellRun]
+    submitted: Notebook, restored: RestoredNotebook, executed: Notebook, runs: Sequence[CellRun]
 ) -> tuple[Remark, ...]:
     """What a person should know about the saved outputs; empty where they fit, or where nothing can be said.
 
@@ -49,13 +49,13 @@ def compare_saved(
     """
     cells = submitted["cells"]
     pairs = list(_pairs(cells, restored, executed, {run.index: run for run in runs}))
-    found, left_out = _all_numbers(cells, pairs)
-    kept = found[:_MAX_CELLS] + list(_errors(cells, pairs))[:_MAX_CELLS]
-    return (*kept, *left_out, *_missing(cells, pairs), *_out_of_order(cells))
+    number_remarks, skipped = _all_numbers(cells, pairs)
+    remarks = number_remarks[:_MAX_CELLS] + list(_errors(cells, pairs))[:_MAX_CELLS]
+    return (*remarks, *skipped, *_missing_output_remarks(cells, pairs), *_out_of_order(cells))
 
 
 def _pairs(
-    cells: Sequence[Mapping[str, Any]], restored: Restored, executed: Notebook, runs: Mapping[int, CellRun]
+    cells: Sequence[Mapping[str, Any]], restored: RestoredNotebook, executed: Notebook, runs: Mapping[int, CellRun]
 ) -> Iterator[_Pair]:
     places: dict[int, list[int]] = {}
     for index, role in enumerate(restored.roles):
@@ -64,87 +64,91 @@ def _pairs(
     for s, indices in sorted(places.items()):
         # What the self-checks told the student is no claim about the work that is handed in.
         if all(index in runs and restored.roles[index].role != "check" for index in indices):
-            again = [output for index in indices for output in executed["cells"][index]["outputs"]]
+            rerun = [output for index in indices for output in executed["cells"][index]["outputs"]]
             cell = cells[s]
             saved, count = cell.get("outputs", []), cell.get("execution_count")
-            told = any(restored.roles[index].role in ("given", "train") for index in indices)
-            yield _Pair(s, told, saved, count, again, [runs[index] for index in indices])
+            is_about_training = any(restored.roles[index].role in ("given", "train") for index in indices)
+            yield _Pair(s, is_about_training, saved, count, rerun, [runs[index] for index in indices])
 
 
 def _all_numbers(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> tuple[list[Remark], list[Remark]]:
     """What the cells' numbers contradict, and which are not compared; cells that tell of training come first."""
-    left = _MAX_COMPARED
-    found: dict[int, Remark] = {}
+    chars_left = _MAX_COMPARED
+    remark_by_cell: dict[int, Remark] = {}
     skipped = []
-    for pair in sorted(pairs, key=lambda pair: not pair.told):
-        mine, theirs = printed(pair.saved), printed(pair.again)
-        if left < (size := len(mine[0]) + len(theirs[0])):
+    for pair in sorted(pairs, key=lambda pair: not pair.is_about_training):
+        saved_text, rerun_text = printed_text(pair.saved), printed_text(pair.rerun)
+        if chars_left < (size := len(saved_text[0]) + len(rerun_text[0])):
             skipped.append(pair.index)
             continue
-        left -= size
-        if (remark := _numbers(cells, pair, mine, theirs)) is not None:
-            found[pair.index] = remark
-    what = (
-        f"{_listed(sorted(skipped))} not compared with the saved outputs: there is more printed text than is compared."
-    )
-    return [found[s] for s in sorted(found)], [Remark("outputs_not_compared", what)] if skipped else []
+        chars_left -= size
+        if (remark := _numbers(cells, pair, saved_text, rerun_text)) is not None:
+            remark_by_cell[pair.index] = remark
+    remarks = [remark_by_cell[s] for s in sorted(remark_by_cell)]
+    if not skipped:
+        return remarks, []
+    why = "not compared with the saved outputs: there is more printed text than is compared."
+    return remarks, [Remark("outputs_not_compared", f"{_cells_were(sorted(skipped))} {why}")]
 
 
 def _numbers(
-    cells: Sequence[Mapping[str, Any]], pair: _Pair, mine: tuple[str, bool], theirs: tuple[str, bool]
+    cells: Sequence[Mapping[str, Any]], pair: _Pair, saved_text: tuple[str, bool], rerun_text: tuple[str, bool]
 ) -> Remark | None:
     """What the two runs of a cell printed, each with whether that is all of it, where it contradicts."""
-    to_its_end = all(run.status == CellStatus.OK for run in pair.runs)
-    complete = to_its_end and mine[1] and theirs[1] and _error(pair.saved) is None
-    saved = read_curves(mine[0])
-    found = list(contradictions(saved, read_curves(theirs[0]) if saved else {}, complete=complete))
-    if not found:
+    ran_to_end = all(run.status == CellStatus.OK for run in pair.runs)
+    is_complete = ran_to_end and saved_text[1] and rerun_text[1] and _error(pair.saved) is None
+    saved_curves = read_curves(saved_text[0])
+    rerun_curves = read_curves(rerun_text[0]) if saved_curves else {}
+    differences = list(contradictions(saved_curves, rerun_curves, is_complete=is_complete))
+    if not differences:
         return None
-    beside = tuple(row for one in found[:3] for row in one.beside)
-    what = f"was handed in with outputs that differ from the run's: '{found[0].what}', {found[0].how}"
-    message = f"{_named(cells, pair.index)} {one_line(what, 300)}; a look is worth it."
-    return Remark("outputs_differ", message, pair.index, needs_person=True, beside=beside)
+    rows = tuple(row for difference in differences[:3] for row in difference.rows)
+    what = f"was handed in with outputs that differ from the run's: '{differences[0].what}', {differences[0].how}"
+    message = f"{_cell_name(cells, pair.index)} {one_line(what, 300)}; a look is worth it."
+    return Remark("outputs_differ", message, pair.index, needs_person=True, beside=rows)
 
 
 def _errors(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Iterator[Remark]:
     for pair in pairs:
-        saved, again = _error(pair.saved), _error(pair.again)
-        ran = all(run.status in {CellStatus.OK, CellStatus.ERROR} for run in pair.runs)
-        if not ran or (saved is None) == (again is None):
+        saved_error, rerun_error = _error(pair.saved), _error(pair.rerun)
+        has_run = all(run.status in {CellStatus.OK, CellStatus.ERROR} for run in pair.runs)
+        if not has_run or (saved_error is None) == (rerun_error is None):
             continue
-        if saved is None and pair.count is None and not pair.saved:
+        if saved_error is None and pair.count is None and not pair.saved:
             continue  # never run, so that it could show no error
-        beside = (Comparison("error", saved or "none", again or "none"),)
-        where = _named(cells, pair.index)
-        if again is None:
-            message = f"{where} was handed in with an error ({saved}) that the run does not show."
-            yield Remark("error_differs", message, pair.index, beside=beside)
+        comparison = (Comparison("error", saved_error or "none", rerun_error or "none"),)
+        where = _cell_name(cells, pair.index)
+        if rerun_error is None:
+            message = f"{where} was handed in with an error ({saved_error}) that the run does not show."
+            yield Remark("error_differs", message, pair.index, beside=comparison)
         else:
             # Perhaps something is missing on this machine: what worked for the student may deserve its points.
-            look = pair.told and bool(pair.saved)
-            message = f"{where} shows an error in the run ({again}) that its saved output does not show."
-            yield Remark("error_differs", message, pair.index, needs_person=look, beside=beside)
+            needs_look = pair.is_about_training and bool(pair.saved)
+            message = f"{where} shows an error in the run ({rerun_error}) that its saved output does not show."
+            yield Remark("error_differs", message, pair.index, needs_person=needs_look, beside=comparison)
 
 
-def _missing(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Iterator[Remark]:
-    bare = [pair for pair in pairs if pair.again and not pair.saved]
-    never = [pair.index for pair in bare if pair.count is None]
-    cleared = [pair.index for pair in bare if pair.count is not None]
+def _missing_output_remarks(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Iterator[Remark]:
+    without_outputs = [pair for pair in pairs if pair.rerun and not pair.saved]
+    never_run = [pair.index for pair in without_outputs if pair.count is None]
+    cleared_cells = [pair.index for pair in without_outputs if pair.count is not None]
     code = [cell for cell in cells if is_code(cell) and source_of(cell).strip()]
     unrun = [cell for cell in code if not cell.get("outputs") and cell.get("execution_count") is None]
-    if never and 2 * len(unrun) <= len(code):  # else the reader of the file has said so of the whole notebook
-        yield Remark("outputs_missing", f"{_listed(never)} handed in without having been run; the run shows outputs.")
-    if cleared:
-        yield Remark("outputs_missing", f"{_listed(cleared)} handed in without the outputs that the run shows.")
+    if never_run and 2 * len(unrun) <= len(code):  # else the reader of the file has said so of the whole notebook
+        sentence = f"{_cells_were(never_run)} handed in without having been run; the run shows outputs."
+        yield Remark("outputs_missing", sentence)
+    if cleared_cells:
+        sentence = f"{_cells_were(cleared_cells)} handed in without the outputs that the run shows."
+        yield Remark("outputs_missing", sentence)
 
 
 def _out_of_order(cells: Sequence[Mapping[str, Any]]) -> Iterator[Remark]:
     counts = [(s, count) for s, cell in enumerate(cells) if isinstance(count := cell.get("execution_count"), int)]
-    for (before, count), (s, smaller) in itertools.pairwise(counts):
-        if smaller < count:
+    for (previous, count), (s, next_count) in itertools.pairwise(counts):
+        if next_count < count:
             message = (
-                f"{_named(cells, s)} was run as number {smaller}, the cell {before + 1} above it as number {count}: "
-                "the saved outputs do not come from one run from top to bottom."
+                f"{_cell_name(cells, s)} was run as number {next_count}, the cell {previous + 1} above it as number "
+                f"{count}: the saved outputs do not come from one run from top to bottom."
             )
             yield Remark("cells_run_out_of_order", message, s)
             return
@@ -157,14 +161,14 @@ def _error(outputs: Sequence[Mapping[str, Any]]) -> str | None:
     return None
 
 
-def _named(cells: Sequence[Mapping[str, Any]], index: int) -> str:
+def _cell_name(cells: Sequence[Mapping[str, Any]], index: int) -> str:
     return f"Cell {index + 1} ('{cell_title(cells, index)}')"
 
 
-def _listed(indices: Sequence[int]) -> str:
-    shown = ", ".join(str(index + 1) for index in indices[:_MAX_NUMBERS])
-    more = f" and {len(indices) - _MAX_NUMBERS} more" if len(indices) > _MAX_NUMBERS else ""
-    return f"Cell {shown} was" if len(indices) == 1 else f"Cells {shown}{more} were"
+def _cells_were(indices: Sequence[int]) -> str:
+    numbers = ", ".join(str(index + 1) for index in indices[:_MAX_NUMBERS])
+    rest = f" and {len(indices) - _MAX_NUMBERS} more" if len(indices) > _MAX_NUMBERS else ""
+    return f"Cell {numbers} was" if len(indices) == 1 else f"Cells {numbers}{rest} were"
 
 
 # Four seeds of the reference end within 0.3 % of each other and begin within 1.3 %; other honest ways to write the same
@@ -193,12 +197,12 @@ class Contradiction:
 
     what: str  # for instance "loss"
     how: str  # in words: what differs
-    beside: tuple[Comparison, ...]
+    rows: tuple[Comparison, ...]
 
 
 def read_curves(text: str) -> Curves:
     """The columns of loss-like numbers in the text; bounded in time and size whatever the text is."""
-    found: Curves = {}
+    curves: Curves = {}
     for line in (line[:_MAX_LINE] for line in text.splitlines()[:_MAX_LINES]):
         numbers = list(_NUMBER.finditer(line))
         skeleton = " ".join(_NUMBER.sub("#", line).split())
@@ -208,41 +212,41 @@ def read_curves(text: str) -> Curves:
             end = number.end()
             if _LOSS.search(label) and not number.group().lstrip("+-").isdigit():
                 key = (skeleton, column)
-                if key in found or len(found) < _MAX_TABLES:
-                    found.setdefault(key, []).append(number.group())
-    return found
+                if key in curves or len(curves) < _MAX_TABLES:
+                    curves.setdefault(key, []).append(number.group())
+    return curves
 
 
-def contradictions(saved: Curves, again: Curves, *, complete: bool) -> Iterator[Contradiction]:
-    """What contradicts; where the run was not `complete`, only as far as it came."""
-    for key, mine in saved.items():
+def contradictions(saved: Curves, rerun: Curves, *, is_complete: bool) -> Iterator[Contradiction]:
+    """What contradicts; where the run is not complete, only as far as it came."""
+    for key, saved_values in saved.items():
         what = _name(key)
-        theirs = again.get(key, [])
-        if not theirs:
-            if complete and not again and len(mine) >= 3:
-                yield Contradiction(what, "the run printed nothing of that kind", _rows(what, mine, []))
+        rerun_values = rerun.get(key, [])
+        if not rerun_values:
+            if is_complete and not rerun and len(saved_values) >= 3:
+                yield Contradiction(what, "the run printed nothing of that kind", _rows(what, saved_values, []))
             continue
-        if complete and len(mine) != len(theirs):
-            how = f"{len(mine)} values were handed in, the run printed {len(theirs)}"
-            yield Contradiction(what, how, _rows(what, mine, theirs))
+        if is_complete and len(saved_values) != len(rerun_values):
+            how = f"{len(saved_values)} values were handed in, the run printed {len(rerun_values)}"
+            yield Contradiction(what, how, _rows(what, saved_values, rerun_values))
             continue
-        length = min(len(mine), len(theirs))
-        how = _difference(mine[:length], theirs[:length])
+        length = min(len(saved_values), len(rerun_values))
+        how = _difference(saved_values[:length], rerun_values[:length])
         if how:
-            yield Contradiction(what, how, _rows(what, mine, theirs))
+            yield Contradiction(what, how, _rows(what, saved_values, rerun_values))
 
 
-def _difference(mine: Sequence[str], theirs: Sequence[str]) -> str:
-    saved, again = [float(value) for value in mine], [float(value) for value in theirs]
-    finite = [abs(value) for value in (*saved, *again) if math.isfinite(value)]
+def _difference(saved_texts: Sequence[str], rerun_texts: Sequence[str]) -> str:
+    saved, rerun = [float(value) for value in saved_texts], [float(value) for value in rerun_texts]
+    finite = [abs(value) for value in (*saved, *rerun) if math.isfinite(value)]
     noise = _NEAR_ZERO * max(finite, default=0.0)
     tail = max(1, len(saved) // 10)  # single batches are noisy: the end is a mean where there are many
     tolerance = END_TOLERANCE if len(saved) >= 3 else SINGLE_TOLERANCE
-    if _apart(_mean(saved[-tail:]), _mean(again[-tail:]), tolerance, noise):
-        return f"{mine[-1]} was handed in at the end, the run ended at {theirs[-1]}"
-    outside = sum(_apart(a, b, SHAPE_TOLERANCE, noise) for a, b in zip(saved, again, strict=True))
-    if outside >= 2 and outside > SHAPE_SHARE * len(saved):
-        return f"the way there differs at {outside} of {len(saved)} values"
+    if _differ(_mean(saved[-tail:]), _mean(rerun[-tail:]), tolerance, noise):
+        return f"{saved_texts[-1]} was handed in at the end, the run ended at {rerun_texts[-1]}"
+    count_outside = sum(_differ(a, b, SHAPE_TOLERANCE, noise) for a, b in zip(saved, rerun, strict=True))
+    if count_outside >= 2 and count_outside > SHAPE_SHARE * len(saved):
+        return f"the way there differs at {count_outside} of {len(saved)} values"
     return ""
 
 
@@ -250,42 +254,42 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
 
 
-def _apart(one: float, other: float, tolerance: float, noise: float) -> bool:
-    if not (math.isfinite(one) and math.isfinite(other)):
-        return math.isfinite(one) != math.isfinite(other)
-    return abs(one - other) > max(tolerance * max(abs(one), abs(other)), noise)
+def _differ(value: float, other_value: float, tolerance: float, noise: float) -> bool:
+    if not (math.isfinite(value) and math.isfinite(other_value)):
+        return math.isfinite(value) != math.isfinite(other_value)
+    return abs(value - other_value) > max(tolerance * max(abs(value), abs(other_value)), noise)
 
 
-def _rows(what: str, mine: Sequence[str], theirs: Sequence[str]) -> tuple[Comparison, ...]:
-    length = max(len(mine), len(theirs))
+def _rows(what: str, saved_texts: Sequence[str], rerun_texts: Sequence[str]) -> tuple[Comparison, ...]:
+    length = max(len(saved_texts), len(rerun_texts))
     count = min(length, _MAX_SHOWN)
-    last = max(0, min(len(mine), len(theirs)) - 1)  # where the shorter one ends
-    chosen = sorted({last, *(round(n * (length - 1) / max(1, count - 1)) for n in range(count))})
+    last = max(0, min(len(saved_texts), len(rerun_texts)) - 1)  # where the shorter one ends
+    positions = sorted({last, *(round(n * (length - 1) / max(1, count - 1)) for n in range(count))})
     return tuple(
         Comparison(
             f"{what}, {n + 1} of {length}" if length > 1 else what,
-            mine[n] if n < len(mine) else "–",
-            theirs[n] if n < len(theirs) else "–",
+            saved_texts[n] if n < len(saved_texts) else "–",
+            rerun_texts[n] if n < len(rerun_texts) else "–",
         )
-        for n in chosen
+        for n in positions
     )
 
 
 def _name(key: tuple[str, int]) -> str:
     skeleton, column = key
     words = re.findall(r"[\w-]+(?: [\w-]+)?", skeleton.split("#")[column][-_LABEL:])
-    named = [word for word in words if _LOSS.search(word)]
-    return str((named or words or ["number"])[-1])
+    loss_words = [word for word in words if _LOSS.search(word)]
+    return str((loss_words or words or ["number"])[-1])
 
 
-def printed(outputs: Sequence[Mapping[str, Any]]) -> tuple[str, bool]:
+def printed_text(outputs: Sequence[Mapping[str, Any]]) -> tuple[str, bool]:
     """What a cell printed, and whether that is all of it; standard error, full of progress bars, does not count."""
-    told: list[str] = []
-    left = _MAX_CHARS
+    texts: list[str] = []
+    chars_left = _MAX_CHARS
     for output in outputs:
         text = output.get("text") if output.get("name") == "stdout" else None
         if isinstance(text, str):
-            told.append(text[: max(0, left)])
-            left -= len(text)
-    lines = "".join(told).replace("\r\n", "\n").split("\n")
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines), left >= 0
+            texts.append(text[: max(0, chars_left)])
+            chars_left -= len(text)
+    lines = "".join(texts).replace("\r\n", "\n").split("\n")
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines), chars_left >= 0

@@ -71,7 +71,7 @@ class Code:
 
 
 @dataclass
-class _Kept:
+class _CodeCache:
     """The codes that were read last: the same cells are read by matching, restoring and planning."""
 
     codes: OrderedDict[str, Code] = field(default_factory=OrderedDict)
@@ -93,14 +93,14 @@ class _Kept:
                 self.size -= _size(self.codes.popitem(last=False)[1])
 
 
-_KEPT = _Kept()
+_CODES = _CodeCache()
 
 
 def read_code(source: str) -> Code:
     """The cell's statements and names; nothing is run and nothing is raised."""
-    if (code := _KEPT.get(source)) is None:
+    if (code := _CODES.get(source)) is None:
         code = _read(normalise(source))
-        _KEPT.put(source, code)
+        _CODES.put(source, code)
     return code
 
 
@@ -142,8 +142,8 @@ def definitions_of(source: str) -> str:
         return ""
     for text in (python, _without_magics(python)):
         try:
-            kept = [node for node in _tree(text).body if _kind(node) != "other" or _is_plain(node)]
-            return "\n".join(ast.unparse(node) for node in kept)
+            definitions = [node for node in _tree(text).body if _kind(node) != "other" or _is_plain(node)]
+            return "\n".join(ast.unparse(node) for node in definitions)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
     return ""
@@ -177,14 +177,14 @@ def _without_cell_magic(source: str) -> str | None:
 def _without_magics(source: str) -> str:
     """Magics and shell lines turned into strings: the cell parses, and a changed magic is still a change."""
     lines = []
-    continued = False
+    is_continued = False
     for line in source.split("\n"):
-        found = _MAGIC_LINE.match(line) or _HELP_LINE.match(line) or _MAGIC_VALUE.match(line)
-        if continued or not found:
-            lines.append("" if continued else line)
+        match = _MAGIC_LINE.match(line) or _HELP_LINE.match(line) or _MAGIC_VALUE.match(line)
+        if is_continued or not match:
+            lines.append("" if is_continued else line)
         else:
-            lines.append(found[1] + repr(found[2]))
-        continued = (continued or bool(found)) and line.endswith("\\")
+            lines.append(match[1] + repr(match[2]))
+        is_continued = (is_continued or bool(match)) and line.endswith("\\")
     return "\n".join(lines)
 
 
@@ -195,10 +195,10 @@ def _tree(python: str) -> ast.Module:
 
 
 def _statements(tree: ast.Module) -> Iterator[Statement]:
-    known: dict[frozenset[str], frozenset[str]] = {}
+    sets: dict[frozenset[str], frozenset[str]] = {}
 
-    def once(names: frozenset[str]) -> frozenset[str]:
-        return known.setdefault(names, names)  # thousands of statements use the same few names
+    def shared(names: frozenset[str]) -> frozenset[str]:
+        return sets.setdefault(names, names)  # thousands of statements use the same few names
 
     for node in tree.body:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
@@ -208,10 +208,10 @@ def _statements(tree: ast.Module) -> Iterator[Statement]:
             key=hashlib.sha256(ast.dump(node).encode("utf-8", "replace")).hexdigest(),
             start=first - 1,
             stop=node.end_lineno or node.lineno,
-            binds=once(frozenset(name for name, bound in names if bound)),
-            calls=once(frozenset(name for name, bound in names if not bound)),
-            reads=once(reads),
-            changes=once(changes),
+            binds=shared(frozenset(name for name, is_bound in names if is_bound)),
+            calls=shared(frozenset(name for name, is_bound in names if not is_bound)),
+            reads=shared(reads),
+            changes=shared(changes),
             imports=imports,
             kind=_kind(node),
             value=_value(node),
@@ -270,7 +270,7 @@ def _uses(statement: ast.stmt) -> tuple[frozenset[str], frozenset[str], frozense
             if isinstance(base, ast.Name):
                 changes.add(base.id)
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            imports.update(_imported(node))
+            imports.update(_imports(node))
         elif local is None and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             local = frozenset(_own_names(node))
         todo.extend((child, local) for child in ast.iter_child_nodes(node))
@@ -285,7 +285,7 @@ def _own_names(function: ast.AST) -> Iterator[str]:
             yield node.id
 
 
-def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
+def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
     if isinstance(node, ast.ImportFrom):
         origin = "." * node.level + (node.module or "")
         yield from ((alias.asname or alias.name, f"{origin}.{alias.name}") for alias in node.names)

@@ -50,13 +50,13 @@ def make_template(reference: Notebook) -> Notebook:
     """
     cells: Sequence[Mapping[str, Any]] = reference["cells"]
     regions = solution_regions(reference)
-    made = []
+    template_cells = []
     for index, cell in enumerate(cells):
-        inside = {name: region for name, region in regions.items() if region.cell == index}
-        source = normalise(_with_todos(source_of(cell), inside, cell_title(cells, index)))
-        made.append(_template_cell(index, cell, source, has_regions=bool(inside)))
-    template = {"cells": made, "metadata": dict(_METADATA), "nbformat": 4, "nbformat_minor": 5}
-    _refuse_leaks(made, regions)
+        own_regions = {name: region for name, region in regions.items() if region.cell == index}
+        source = normalise(_with_todos(source_of(cell), own_regions, cell_title(cells, index)))
+        template_cells.append(_template_cell(index, cell, source, has_regions=bool(own_regions)))
+    template = {"cells": template_cells, "metadata": dict(_METADATA), "nbformat": 4, "nbformat_minor": 5}
+    _refuse_leaks(template_cells, regions)
     return template
 
 
@@ -77,7 +77,7 @@ def _template_cell(index: int, cell: Mapping[str, Any], source: str, *, has_regi
     grader = dict(cell.get("metadata", {}).get("grader", {}))
     if not cell.get("id"):
         raise GraderError(f"{where}: expected a cell id, got none; save the reference as nbformat 4.5")
-    made: dict[str, Any] = {"cell_type": cell["cell_type"], "id": cell["id"], "source": source}
+    template_cell: dict[str, Any] = {"cell_type": cell["cell_type"], "id": cell["id"], "source": source}
     if is_code(cell):
         role = grader.get("role")
         if role not in CODE_ROLES:
@@ -95,19 +95,19 @@ def _template_cell(index: int, cell: Mapping[str, Any], source: str, *, has_regi
             grader["names"] = sorted(names)
         if role in SIGNED_ROLES:
             grader["sha256"] = checksum(source)
-        made |= {"execution_count": None, "outputs": []}
-    made["metadata"] = {key: value for key, value in cell.get("metadata", {}).items() if key in _FOLDED}
-    made["metadata"] |= {"grader": grader} if grader else {}
-    return made
+        template_cell |= {"execution_count": None, "outputs": []}
+    template_cell["metadata"] = {key: value for key, value in cell.get("metadata", {}).items() if key in _FOLDED}
+    template_cell["metadata"] |= {"grader": grader} if grader else {}
+    return template_cell
 
 
 def _refuse_leaks(cells: Sequence[Mapping[str, Any]], regions: Mapping[str, Region]) -> None:
     for index, cell in enumerate(cells):
-        text = _squeezed(source_of(cell))
+        text = _squeeze(source_of(cell))
         if "SOLUTION" in text:
             raise GraderError(f"cell {index + 1}: the word SOLUTION is left in the template; reword or fix the marker")
         for name, region in regions.items():
-            for line in map(_squeezed, region.source.split("\n")):
+            for line in map(_squeeze, region.source.split("\n")):
                 if len(line) > _LEAK_CHARS and line in text and not _BOILERPLATE.fullmatch(line):
                     raise GraderError(
                         f"cell {index + 1}: the template still shows a line of the solution of '{name}': "
@@ -115,7 +115,7 @@ def _refuse_leaks(cells: Sequence[Mapping[str, Any]], regions: Mapping[str, Regi
                     )
 
 
-def _squeezed(text: str) -> str:
+def _squeeze(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
@@ -209,7 +209,7 @@ def strip_markers(notebook: Notebook) -> Notebook:
 
 def _regions_of_cell(index: int, source: str, *, code: bool) -> Iterable[tuple[str, Region]]:
     where = f"cell {index + 1}"
-    opened: tuple[str, str, int] | None = None
+    open_region: tuple[str, str, int] | None = None
     lines = source.split("\n")
     for number, line in enumerate(lines):
         begin, end = _BEGIN.match(line), _END.match(line)
@@ -223,23 +223,23 @@ def _regions_of_cell(index: int, source: str, *, code: bool) -> Iterable[tuple[s
         if not code:
             raise GraderError(f"{where}, line {number + 1}: a solution marker outside a code cell; move it")
         if begin:
-            if opened:
+            if open_region:
                 raise GraderError(
-                    f"{where} line {number + 1}: '{begin['name']}' begins in '{opened[0]}'; close that first"
+                    f"{where} line {number + 1}: '{begin['name']}' begins in '{open_region[0]}'; close that first"
                 )
-            opened = (begin["name"], begin["indent"], number)
+            open_region = (begin["name"], begin["indent"], number)
         elif end:
-            if not opened or end["name"] not in ("", opened[0]) or end["indent"] != opened[1]:
-                what = f"region '{opened[0]}' (same indentation)" if opened else "an open region"
+            if not open_region or end["name"] not in ("", open_region[0]) or end["indent"] != open_region[1]:
+                what = f"region '{open_region[0]}' (same indentation)" if open_region else "an open region"
                 raise GraderError(
                     f"{where}, line {number + 1}: END SOLUTION without its BEGIN; expected one for {what}"
                 )
-            name, indent, start = opened
+            name, indent, start = open_region
             text = textwrap.dedent("\n".join(lines[start + 1 : number]))
-            opened = None
+            open_region = None
             yield name, Region(index, start, number, indent, text)
-    if opened:
-        raise GraderError(f"{where}: region '{opened[0]}' is never closed; add '# END SOLUTION' to the cell")
+    if open_region:
+        raise GraderError(f"{where}: region '{open_region[0]}' is never closed; add '# END SOLUTION' to the cell")
 
 
 if __name__ == "__main__":

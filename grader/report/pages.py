@@ -21,7 +21,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from grader.records import CheckVerdict, Execution, Figure, GradeReport, ItemVerdict, Level, Measured
+from grader.records import CheckVerdict, Execution, Figure, GradeReport, ItemVerdict, Measured, MeasuredValue
 from grader.report.notebook.marks import Note, marks, notes, says
 from grader.report.notebook.view import NotebookView
 from grader.report.student_text import PERSON, UNDECIDED, open_box, told
@@ -194,7 +194,7 @@ def _number(value: float | int | str) -> str:
     return f"{float(value):.4g}"
 
 
-def level_bar(level: Level) -> Markup:
+def level_bar(level: MeasuredValue) -> Markup:
     """An SVG of the scale: grey track, the stretch of partial credit, its two ends, and the value with its error.
 
     Nothing where a number is not finite. Colours come from the page's style.

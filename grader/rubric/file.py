@@ -66,19 +66,22 @@ def read_file(path: Path) -> tuple[RubricFile, str]:
     Raises:
         RubricError: one line that begins with the name of the file.
     """
-    data, content = _parsed(path)
+    data, content = _parse(path)
     if isinstance(content, dict) and "extends" in content:
-        extended, whole = _extended(path, content.pop("extends"))
+        extended, base = _read_extended(path, content.pop("extends"))
         if "template" in content:  # another notebook, of which nothing else was handed out before
-            whole.pop("earlier_templates", None)
+            base.pop("earlier_templates", None)
         for key in {"template", "reference", "earlier_templates"} - content.keys():  # relative to its own folder
-            if isinstance(named := whole.get(key), str):
-                content[key] = os.path.relpath(extended.parent / named, path.parent)
-            elif isinstance(named, dict):
-                content[key] = {os.path.relpath(extended.parent / str(one), path.parent): v for one, v in named.items()}
-        if "items" in content and isinstance(section := whole.get("follow_through"), dict):
+            if isinstance(entry := base.get(key), str):
+                content[key] = os.path.relpath(extended.parent / entry, path.parent)
+            elif isinstance(entry, dict):
+                folder = extended.parent
+                content[key] = {
+                    os.path.relpath(folder / str(name), path.parent): value for name, value in entry.items()
+                }
+        if "items" in content and isinstance(section := base.get("follow_through"), dict):
             section.pop("min_earned", None)  # it is about the other rubric's items
-        content = {**whole, **content}
+        content = {**base, **content}
         data += b"\0" + extended.read_bytes()
     try:
         return RubricFile.model_validate(content), hashlib.sha256(data).hexdigest()
@@ -86,23 +89,23 @@ def read_file(path: Path) -> tuple[RubricFile, str]:
         raise RubricError(f"{path.name}: {_first_problem(error)}") from None
 
 
-def _extended(path: Path, other: object) -> tuple[Path, dict[str, Any]]:
+def _read_extended(path: Path, reference: object) -> tuple[Path, dict[str, Any]]:
     where = f"{path.name}: extends"
-    if not isinstance(other, str) or not other.endswith(".yaml") or Path(other).is_absolute():
-        raise RubricError(f"{where}: expected another rubric's path relative to this one, got {other!r:.60}")
-    extended = path.parent / other
+    if not isinstance(reference, str) or not reference.endswith(".yaml") or Path(reference).is_absolute():
+        raise RubricError(f"{where}: expected another rubric's path relative to this one, got {reference!r:.60}")
+    extended = path.parent / reference
     try:
-        _, content = _parsed(extended)
+        _, content = _parse(extended)
     except RubricError as error:
         raise RubricError(f"{where}: {error}") from None
     if not isinstance(content, dict):
-        raise RubricError(f"{where}: {other} is no rubric")
+        raise RubricError(f"{where}: {reference} is no rubric")
     if "extends" in content:
-        raise RubricError(f"{where}: {other} extends {content['extends']!r:.60} itself; extend that one instead")
+        raise RubricError(f"{where}: {reference} extends {content['extends']!r:.60} itself; extend that one instead")
     return extended, content
 
 
-def _parsed(path: Path) -> tuple[bytes, Any]:
+def _parse(path: Path) -> tuple[bytes, Any]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise RubricError(f"{path.name}: larger than {MAX_BYTES // 1000} kB; is this the rubric?")
@@ -121,13 +124,13 @@ class _UniqueKeys(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The mapping, if its keys are different."""
-        seen = set()
+        keys = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.constructor.ConstructorError(None, None, "a key that is no name", key.start_mark)
-            if key.value in seen:
+            if key.value in keys:
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
-            seen.add(key.value)
+            keys.add(key.value)
         return super().construct_mapping(node, deep)
 
 

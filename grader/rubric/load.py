@@ -33,22 +33,22 @@ def load_rubric(path: Path) -> tuple[Rubric, Exercise]:
     file, sha256 = read_file(path)
     try:
         exercise = load_exercise(file.exercise)
-        return _bound(file, exercise, sha256), exercise
+        return _bind(file, exercise, sha256), exercise
     except RubricError as error:
         raise RubricError(f"{path.name}: {error}") from None
 
 
-def _bound(file: RubricFile, exercise: Exercise, sha256: str) -> Rubric:
+def _bind(file: RubricFile, exercise: Exercise, sha256: str) -> Rubric:
     step = milli(file.points_step, "points_step")
-    items = tuple(bound_item(item, exercise.checks, step) for item in file.items)
-    seen: set[str] = set()
+    items = tuple(bind_item(item, exercise.checks, step) for item in file.items)
+    ids: set[str] = set()
     for item in items:
-        if item.id in seen:
+        if item.id in ids:
             raise RubricError(f"item {item.id!r}: the id is used twice")
-        seen.add(item.id)
+        ids.add(item.id)
     _add_up(items, file.points, exercise)
-    follow = file.follow_through
-    if follow and follow.enabled and not file.reference:
+    section = file.follow_through
+    if section and section.enabled and not file.reference:
         raise RubricError("reference is missing; follow_through takes sound parts from the solution that it names")
     return Rubric(
         title=file.title,
@@ -59,7 +59,7 @@ def _bound(file: RubricFile, exercise: Exercise, sha256: str) -> Rubric:
         packages=_packages(file.packages),
         items=items,
         limits=_limits(file.limits),
-        interface=bound_interface(file.interface, exercise.interface),
+        interface=bind_interface(file.interface, exercise.interface),
         sizes=_sizes(file.sizes, exercise),
         follow_through=_follow_through(file, items),
         points_step_milli=step,
@@ -113,36 +113,36 @@ def _earlier_templates(file: RubricFile, checks: Mapping[str, Check], step: int)
         where = f"earlier_templates: {path}"
         if names[Path(path).name] > 1:
             raise RubricError(f"{where}: expected a file name that no other template has")
-        for item_id, own in numbers.items():
+        for item_id, checks_of_item in numbers.items():
             if item_id not in items:
                 raise RubricError(f"{where}: unknown item {item_id!r}{nearest(item_id, items)}")
             settings = dict(items[item_id].checks)
-            for name, values in own.items():
+            for name, values in checks_of_item.items():
                 if name not in settings:
                     raise RubricError(f"{where}: item {item_id!r}: unknown check {name!r}{nearest(name, settings)}")
-                if fixed := sorted(RESERVED & values.keys()):
-                    raise RubricError(f"{where}: check {name!r}: {fixed[0]} cannot differ; leave it out here")
+                if fixed_numbers := sorted(RESERVED & values.keys()):
+                    raise RubricError(f"{where}: check {name!r}: {fixed_numbers[0]} cannot differ; leave it out here")
                 settings[name] = {**settings[name], **values}
             try:
-                bound_item(items[item_id].model_copy(update={"checks": settings}), checks, step)
+                bind_item(items[item_id].model_copy(update={"checks": settings}), checks, step)
             except RubricError as error:
                 raise RubricError(f"{where}: {error}") from None
     return file.earlier_templates
 
 
 def _limits(values: Mapping[str, float]) -> Limits:
-    known = {field.name: field.type for field in fields(Limits)}
+    type_by_name = {field.name: field.type for field in fields(Limits)}
     for key, value in values.items():
-        if key not in known:
-            raise RubricError(f"limits: unknown limit {key!r}{nearest(key, known)}")
+        if key not in type_by_name:
+            raise RubricError(f"limits: unknown limit {key!r}{nearest(key, type_by_name)}")
         if not 0 <= value < HUGE or (value == 0 and key != "kernel_restarts"):
             raise RubricError(f"limits: {key}: expected a positive number, got {value:g}")
-        if known[key] == "int" and value != int(value):
+        if type_by_name[key] == "int" and value != int(value):
             raise RubricError(f"limits: {key}: expected a whole number, got {value:g}")
-    for key in known:
+    for key in type_by_name:
         if key not in values:
             raise RubricError(f"limits: {key} is missing")
-    return Limits(**{key: int(v) if known[key] == "int" else v for key, v in values.items()})  # type: ignore[arg-type]
+    return Limits(**{key: int(v) if type_by_name[key] == "int" else v for key, v in values.items()})  # type: ignore[arg-type]
 
 
 def _sizes(values: Mapping[str, int], exercise: Exercise) -> Mapping[str, int]:
@@ -157,7 +157,7 @@ def _sizes(values: Mapping[str, int], exercise: Exercise) -> Mapping[str, int]:
     return dict(values)
 
 
-def bound_interface(section: Mapping[str, Any], known: InterfaceSpec) -> Interface:
+def bind_interface(section: Mapping[str, Any], spec: InterfaceSpec) -> Interface:
     """The section, whose names, functions, orders and options the exercise knows; what is as there is left out.
 
     Raises:
@@ -165,61 +165,63 @@ def bound_interface(section: Mapping[str, Any], known: InterfaceSpec) -> Interfa
     """
     parts = ("names", "arguments", "returns")
     for key, value in section.items():
-        if key in known.names and key not in known.options:
-            shown = value if isinstance(value, str) else "..."
+        if key in spec.names and key not in spec.options:
+            value_text = value if isinstance(value, str) else "..."
             raise RubricError(
-                f"interface: {key!r} belongs below names; write `interface: {{names: {{{key}: {shown}}}}}`"
+                f"interface: {key!r} belongs below names; write `interface: {{names: {{{key}: {value_text}}}}}`"
             )
-        if key not in parts and key not in known.options:
-            raise RubricError(f"interface: unknown key {key!r}{nearest(str(key), [*parts, *known.options])}")
+        if key not in parts and key not in spec.options:
+            raise RubricError(f"interface: unknown key {key!r}{nearest(str(key), [*parts, *spec.options])}")
         if key in parts and not isinstance(value, dict):
             raise RubricError(f"interface: {key}: expected a mapping, got {value!r:.60}")
     return Interface(
-        names=_names(section.get("names", {}), known.names),
-        arguments=_orders("arguments", section.get("arguments", {}), known.arguments),
-        returns=_orders("returns", section.get("returns", {}), known.returns),
-        options=_options({key: value for key, value in section.items() if key not in parts}, known.options),
+        names=_names(section.get("names", {}), spec.names),
+        arguments=_orders("arguments", section.get("arguments", {}), spec.arguments),
+        returns=_orders("returns", section.get("returns", {}), spec.returns),
+        options=_options({key: value for key, value in section.items() if key not in parts}, spec.options),
     )
 
 
-def _names(values: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, str]:
+def _names(values: Mapping[str, Any], interface_names: tuple[str, ...]) -> dict[str, str]:
     for key, value in values.items():
-        if key not in known:
-            raise RubricError(f"interface: names: unknown name {key!r}{nearest(str(key), known)}")
+        if key not in interface_names:
+            raise RubricError(f"interface: names: unknown name {key!r}{nearest(str(key), interface_names)}")
         if not isinstance(value, str) or not value.isidentifier() or keyword.iskeyword(value):
             raise RubricError(f"interface: names: {key}: expected a Python name, got {value!r:.60}")
     return {key: value for key, value in values.items() if value != key}
 
 
 def _orders(
-    section: str, values: Mapping[str, Any], known: Mapping[str, tuple[str, ...]]
+    section: str, values: Mapping[str, Any], orders: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
     for key, value in values.items():
         where = f"interface: {section}"
-        if key not in known:
-            raise RubricError(f"{where}: unknown function {key!r}{nearest(str(key), known)}")
+        if key not in orders:
+            raise RubricError(f"{where}: unknown function {key!r}{nearest(str(key), orders)}")
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-            raise RubricError(f"{where}: {key}: expected a list of {', '.join(known[key])}, got {value!r:.60}")
+            raise RubricError(f"{where}: {key}: expected a list of {', '.join(orders[key])}, got {value!r:.60}")
         for name in value:
-            if name not in known[key]:
-                raise RubricError(f"{where}: {key}: unknown value {name!r}{nearest(name, known[key])}")
-        if sorted(value) != sorted(known[key]):
-            raise RubricError(f"{where}: {key}: expected each of {', '.join(known[key])} once, got {', '.join(value)}")
-    return {key: tuple(value) for key, value in values.items() if tuple(value) != known[key]}
+            if name not in orders[key]:
+                raise RubricError(f"{where}: {key}: unknown value {name!r}{nearest(name, orders[key])}")
+        if sorted(value) != sorted(orders[key]):
+            raise RubricError(f"{where}: {key}: expected each of {', '.join(orders[key])} once, got {', '.join(value)}")
+    return {key: tuple(value) for key, value in values.items() if tuple(value) != orders[key]}
 
 
-def _options(values: Mapping[str, Any], known: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+def _options(values: Mapping[str, Any], values_by_option: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     for key, value in values.items():
-        if value not in known[key]:
-            raise RubricError(f"interface: {key}: unknown value {value!r:.60}{nearest(str(value), known[key])}")
-    return {key: value for key, value in values.items() if value != known[key][0]}
+        if value not in values_by_option[key]:
+            raise RubricError(
+                f"interface: {key}: unknown value {value!r:.60}{nearest(str(value), values_by_option[key])}"
+            )
+    return {key: value for key, value in values.items() if value != values_by_option[key][0]}
 
 
 HUGE = 1e15  # no number of a rubric is larger; infinity and "not a number" are not smaller either
 RESERVED = frozenset({"points", "measured"})
 
 
-def bound_item(item: FileItem, checks: Mapping[str, Check], step_milli: int) -> RubricItem:
+def bind_item(item: FileItem, checks: Mapping[str, Check], step_milli: int) -> RubricItem:
     """The item, whose checks exist, have their numbers, and add up to its points.
 
     Raises:
@@ -275,26 +277,26 @@ def _check(where: str, settings: Mapping[str, Any], check: Check, item: FileItem
     measured = settings.get("measured", {})
     if not isinstance(measured, dict):
         raise RubricError(f"{where}: measured: expected a mapping from model to number, got {measured!r:.60}")
-    presupposes = _presupposed(where, check, item, earlier)
+    presupposes = _presupposes_here(where, check, item, earlier)
     return CheckSpec(check.name, milli(settings["points"], where), params, presupposes, measured)
 
 
-def _presupposed(where: str, check: Check, item: FileItem, earlier: list[str]) -> tuple[str, ...]:
+def _presupposes_here(where: str, check: Check, item: FileItem, earlier: list[str]) -> tuple[str, ...]:
     """The checks that this one presupposes in the item; one that the item does not have is not presupposed there."""
-    here = tuple(other.name for other in check.presupposes if other.name in item.checks)
-    for name in here:
+    names = tuple(check_before.name for check_before in check.presupposes if check_before.name in item.checks)
+    for name in names:
         if name not in earlier:
             raise RubricError(f"{where}: presupposes {name!r}, which stands below it; put that one first")
-    return here
+    return names
 
 
-def _numbers(where: str, params: Mapping[str, Any], takes: Sequence[str]) -> None:
+def _numbers(where: str, params: Mapping[str, Any], check_numbers: Sequence[str]) -> None:
     for key, value in params.items():
-        if key not in takes:
-            raise RubricError(f"{where}: takes no number {key!r}{nearest(str(key), [*takes, *RESERVED])}")
+        if key not in check_numbers:
+            raise RubricError(f"{where}: takes no number {key!r}{nearest(str(key), [*check_numbers, *RESERVED])}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < HUGE:
             raise RubricError(f"{where}: {key}: expected a number, got {value!r:.60}")
-    for key in takes:
+    for key in check_numbers:
         if key not in params:
             raise RubricError(f"{where}: {key} is missing; write `{key}: <number>` beside its points")
 

@@ -28,7 +28,7 @@ from grader.audit.corpus import Solution
 from grader.errors import GraderError
 from grader.exercise import Reading
 from grader.exercises.vae_mnist.checks import CHECKS
-from grader.records import CheckSpec, CheckVerdict, ItemVerdict, Level, Outcome, Rubric, RubricItem
+from grader.records import CheckSpec, CheckVerdict, ItemVerdict, MeasuredValue, Outcome, Rubric, RubricItem
 
 ITEM, CHECK = "one.training", "training_lowers_the_loss"
 
@@ -116,7 +116,7 @@ def test_a_rung_stands_on_its_ladder_once() -> None:
 
 
 def test_a_defect_counts_where_it_spoils_and_an_honest_model_everywhere() -> None:
-    level = Level("loss", 0.5, 0.01, 0.0, 1.0)
+    level = MeasuredValue("loss", 0.5, 0.01, 0.0, 1.0)
     checks = (
         CheckVerdict("component", "", Outcome.FAILED, 0, 1000, ""),
         CheckVerdict(CHECK, "", Outcome.PARTIAL, 500, 1000, "", level=level),

@@ -29,7 +29,7 @@ from grader.batch.history import read_history
 from grader.batch.regrading import regrade_class
 from grader.errors import GraderError
 from grader.grading import grade
-from grader.grading.grade import regrade
+from grader.grading.regrade import regrade
 from grader.grading.run import NotebookRun
 from grader.grading.run_place import RUNS, class_folder
 

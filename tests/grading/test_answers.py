@@ -8,7 +8,7 @@ from safetensors.numpy import save
 from toy_exercise import Toy, running
 
 from grader.evidence import ArraySpec
-from grader.grading.answers import decode_answers, merged, trained_state
+from grader.grading.answers import decode_answers, merge_evidence, trained_state
 from grader.grading.run import QuestionSource
 from grader.records import Address, Blame, Evidence, Fault, Stage, Status
 from grader.sandbox.in_box.frames import Answer, Event, Frame, Note, StageEnd, StageStatus
@@ -48,8 +48,8 @@ def test_an_array_that_is_nothing_to_compute_with_costs_no_other(bad: float) -> 
     assert list(evidence.answers) == [FUNCTION.array("y")]
     why = Fault(Blame.STUDENT, "grad y contains NaN or infinity")
     assert evidence.fault(FUNCTION, "y", "grad_y") == why
-    assert merged(evidence, Evidence({}, {FUNCTION.array("grad_y"): np.ones(1)})).faults == {}
-    assert merged(evidence, evidence).fault(FUNCTION, "grad_y") == why
+    assert merge_evidence(evidence, Evidence({}, {FUNCTION.array("grad_y"): np.ones(1)})).faults == {}
+    assert merge_evidence(evidence, evidence).fault(FUNCTION, "grad_y") == why
     assert evidence.fault(APPLY, "y").message == "the notebook did not get as far as this"
 
 
@@ -109,9 +109,9 @@ def test_trained_numbers_are_taken_with_care() -> None:
 
 
 def test_the_second_box_adds_answers_and_replaces_faults() -> None:
-    one = Evidence({"q": np.zeros(1)}, {"a.a/b/y": np.zeros(1)}, {"c.c/d": Fault(Blame.STUDENT, "first")})
+    first = Evidence({"q": np.zeros(1)}, {"a.a/b/y": np.zeros(1)}, {"c.c/d": Fault(Blame.STUDENT, "first")})
     faults = {"a.a/b": Fault(Blame.STUDENT, "second"), "e.e/f": Fault(Blame.OURS, "third")}
-    both = merged(one, Evidence({}, {"c.c/d/y": np.ones(1)}, faults))
+    both = merge_evidence(first, Evidence({}, {"c.c/d/y": np.ones(1)}, faults))
     assert set(both.answers) == {"a.a/b/y", "c.c/d/y"}
     assert dict(both.faults) == {"e.e/f": Fault(Blame.OURS, "third")}
 

@@ -86,10 +86,12 @@ def test_a_file_imports_its_own_kind_and_those_before_it(path: Path, kind: Kind)
         return
     kinds = dict(FILES_AND_KINDS)
     for name in names_imported(path):
-        found = module_file(name)
-        if found is None or name.split(".")[0] in NOUNS or found.name in PLUGINS:
+        path_of_import = module_file(name)
+        if path_of_import is None or name.split(".")[0] in NOUNS or path_of_import.name in PLUGINS:
             continue
-        assert ORDER.index(kinds[found] or Kind.NONE) <= ORDER.index(kind), f"{name} is {kinds[found]}, this is {kind}"
+        assert ORDER.index(kinds[path_of_import] or Kind.NONE) <= ORDER.index(kind), (
+            f"{name} is {kinds[path_of_import]}, this is {kind}"
+        )
 
 
 @pytest.fixture
@@ -104,9 +106,9 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def keys(root: Path) -> dict[Kind, str]:
     """The keys of the package as it is now."""
     code_key.cache_clear()
-    found = {kind: code_key(kind, root / "exercises" / EXERCISES[0].name) for kind in ORDER[:3]}
+    key_by_kind = {kind: code_key(kind, root / "exercises" / EXERCISES[0].name) for kind in ORDER[:3]}
     code_key.cache_clear()
-    return found
+    return key_by_kind
 
 
 @pytest.mark.parametrize(
@@ -217,25 +219,25 @@ def test_what_no_box_is_told_of_a_reference_makes_nothing_stale(tmp_path: Path, 
 def test_a_grade_of_components_asks_each_check_once_and_reads_no_evidence_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: Counter[tuple[str, str]] = Counter()
+    count_by_check: Counter[tuple[str, str]] = Counter()
 
     def counted(check: Check) -> Check:
         @functools.wraps(check.measure)
         def ask(evidence: Evidence, part: str, **numbers: Any) -> Any:
-            asked[part, check.name] += 1
+            count_by_check[part, check.name] += 1
             return check.measure(evidence, part, **numbers)
 
         return replace(check, measure=ask)
 
     monkeypatch.setattr(Toy, "checks", {name: counted(check) for name, check in Toy.checks.items()})
-    opened, hashed = [], []
-    monkeypatch.setattr(run_folder, "load_evidence", lambda path: opened.append(path) or load_evidence(path))
+    loads, hashes = [], []
+    monkeypatch.setattr(run_folder, "load_evidence", lambda path: loads.append(path) or load_evidence(path))
     real = run_folder._checksum
-    monkeypatch.setattr(run_folder, "_checksum", lambda path: hashed.append(path) or real(path))
+    monkeypatch.setattr(run_folder, "_checksum", lambda path: hashes.append(path) or real(path))
     job = job_of(tmp_path)
     grade(job.notebook, job.rubric, tmp_path / "run", Options(parts=()), lambda _: None)
-    assert set(asked.values()) == {1}
-    assert (opened, len(hashed)) == ([], 1)
+    assert set(count_by_check.values()) == {1}
+    assert (loads, len(hashes)) == ([], 1)
 
 
 def test_the_page_names_every_file_that_a_run_leaves() -> None:

@@ -9,7 +9,8 @@ import pytest
 from toy_exercise import notebook, running
 
 from grader.errors import GraderError
-from grader.grading.grade import Options, grade, regrade
+from grader.grading.grade import Options, grade
+from grader.grading.regrade import regrade
 from grader.notebook.template import make_template
 from grader.records import GradeReport, Notebook, Outcome, Status
 
@@ -30,8 +31,15 @@ def test_a_right_solution_gets_all_points_and_every_file_is_there(tmp_path: Path
     report = graded(tmp_path, notebook.submission())
     assert points(report) == {"one.function": 2, "one.training": 4, "two.function": 2, "two.training": 1}
     assert (report.status, report.needs_person, report.isolation) == (Status.OK, False, "bubblewrap")
-    wanted = {"report.html", "report.json", "results.json", "executed.ipynb", "evidence.safetensors", "execution.json"}
-    assert wanted <= {path.name for path in (tmp_path / "run").iterdir()}
+    expected_files = {
+        "report.html",
+        "report.json",
+        "results.json",
+        "executed.ipynb",
+        "evidence.safetensors",
+        "execution.json",
+    }
+    assert expected_files <= {path.name for path in (tmp_path / "run").iterdir()}
 
 
 def test_a_mistake_costs_its_own_item_and_text_from_the_box_is_harmless(tmp_path: Path) -> None:

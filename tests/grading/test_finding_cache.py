@@ -1,4 +1,4 @@
-"""Judging from memory gives what judging anew gives, and a memory that is another's is not believed."""
+"""Judging from cached findings gives what judging anew gives, and another's findings are not believed."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import pytest
 from toy_exercise import Toy, running
 from toy_exercise.checks import FACTORS
 
-from grader.checks import Measurement, check, scored
+from grader.checks import Measurement, check, score_measurement
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered, save_evidence
-from grader.grading.finding_cache import FindingCache, asked, store_memory, stored_memory
-from grader.grading.follow_through import CarriedForward, Replaced
+from grader.grading.finding_cache import FindingCache, cache_key, read_findings, write_findings
+from grader.grading.follow_through import CarriedForward, Replacement
 from grader.grading.judge import judge
 from grader.grading.regrade import verdicts
 from grader.grading.run_files import EVIDENCE, JUDGED
-from grader.grading.run_folder import store_followed
+from grader.grading.run_folder import store_carried_forward
 from grader.records import Evidence, Fault, Finding, FollowThrough, Outcome, Rubric
 
 RUBRIC = running.rubric()
 MADE_OF = {"code": "x"}
 
 
-def read_back(memory: FindingCache, folder: Path, made_of: Mapping[str, str] = MADE_OF) -> FindingCache:
-    """The memory as it comes back from a file."""
-    store_memory(folder / "memory.json", memory, MADE_OF)
-    return stored_memory(folder / "memory.json", made_of)
+def read_back(findings: FindingCache, folder: Path, made_of: Mapping[str, str] = MADE_OF) -> FindingCache:
+    """The findings as they come back from a file."""
+    write_findings(folder / "findings.json", findings, MADE_OF)
+    return read_findings(folder / "findings.json", made_of)
 
 
 def evidence(**changed: Any) -> Evidence:
@@ -78,28 +78,28 @@ RUBRICS: Mapping[str, Rubric] = {
 
 @pytest.mark.parametrize("first", RUBRICS)
 @pytest.mark.parametrize("second", RUBRICS)
-def test_a_rubric_gives_the_same_with_what_another_left_in_memory(first: str, second: str, tmp_path: Path) -> None:
-    found = evidence(components_DOT_one__function__y=None)
-    memory = FindingCache()
-    judge(found, RUBRICS[first], Toy.checks, memory)
-    kept = read_back(memory, tmp_path)
-    assert len(kept.entries) == len(memory.entries) > 0
-    assert judge(found, RUBRICS[second], Toy.checks, kept) == judge(found, RUBRICS[second], Toy.checks)
+def test_a_rubric_gives_the_same_with_what_another_left_in_the_cache(first: str, second: str, tmp_path: Path) -> None:
+    answers = evidence(components_DOT_one__function__y=None)
+    findings = FindingCache()
+    judge(answers, RUBRICS[first], Toy.checks, findings)
+    read_again = read_back(findings, tmp_path)
+    assert len(read_again.entries) == len(findings.entries) > 0
+    assert judge(answers, RUBRICS[second], Toy.checks, read_again) == judge(answers, RUBRICS[second], Toy.checks)
 
 
-def test_what_is_in_memory_is_not_measured_again_and_evidence_is_not_read(tmp_path: Path) -> None:
+def test_what_is_cached_is_not_measured_again_and_evidence_is_not_read(tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
     once = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
 
     blind = Toy()
     blind.checks = {
-        name: replace(known, measure=lambda *_, **__: pytest.fail("measured again"))
-        for name, known in Toy.checks.items()
+        name: replace(own_check, measure=lambda *_, **__: pytest.fail("measured again"))
+        for name, own_check in Toy.checks.items()
     }
     assert [item.points_milli for item in verdicts(tmp_path, RUBRIC, blind)] == [i.points_milli for i in once]
 
 
-def test_other_evidence_makes_the_folder_forget(tmp_path: Path) -> None:
+def test_other_evidence_drops_the_folders_findings(tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
     before = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence(components_DOT_one__function__y=np.zeros(16, np.float32))))
@@ -107,56 +107,58 @@ def test_other_evidence_makes_the_folder_forget(tmp_path: Path) -> None:
     assert (before[0].points_milli, after[0].points_milli) == (2000, 0)
 
 
-def test_a_second_judging_has_a_memory_of_its_own(tmp_path: Path) -> None:
+def test_a_second_judging_has_findings_of_its_own(tmp_path: Path) -> None:
     rubric = replace(RUBRIC, follow_through=FollowThrough(enabled=True, max_replaced=1, share=1.0))
-    spoilt = evidence(
+    affected = evidence(
         components_DOT_one__function__y=np.zeros(16, np.float32),
         trained_DOT_one__history__history=np.array([4.0, 4.0], np.float32),
     )
-    (tmp_path / EVIDENCE).write_bytes(save_evidence(spoilt))
+    (tmp_path / EVIDENCE).write_bytes(save_evidence(affected))
     sound = {name: array for name, array in evidence().answers.items() if not name.startswith("components")}
-    store_followed(tmp_path, "one", CarriedForward(Replaced(("one.function",), ("double",)), "", Evidence({}, sound)))
+    store_carried_forward(
+        tmp_path, "one", CarriedForward(Replacement(("one.function",), ("double",)), "", Evidence({}, sound))
+    )
     once = verdicts(tmp_path, rubric, Toy(), keep=True)
     assert once[1].gained_milli > 0
     assert verdicts(tmp_path, rubric, Toy()) == once
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"made_of": 1}', b'{"made_of": {}, "value": 3}'])
-def test_a_damaged_memory_is_forgotten(damage: bytes, tmp_path: Path) -> None:
+def test_a_damaged_cache_is_dropped(damage: bytes, tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
     once = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
     (tmp_path / JUDGED).write_bytes(damage)
     assert verdicts(tmp_path, RUBRIC, Toy()) == once
 
 
-def test_a_memory_of_another_grader_is_forgotten(tmp_path: Path) -> None:
-    memory = FindingCache()
-    judge(evidence(), RUBRIC, Toy.checks, memory)
-    assert read_back(memory, tmp_path, {"code": "y"}).entries == {}
+def test_findings_of_another_grader_are_dropped(tmp_path: Path) -> None:
+    findings = FindingCache()
+    judge(evidence(), RUBRIC, Toy.checks, findings)
+    assert read_back(findings, tmp_path, {"code": "y"}).entries == {}
 
 
-def test_faults_of_ours_are_not_remembered_and_the_students_are(tmp_path: Path) -> None:
+def test_faults_of_ours_are_not_cached_and_the_students_are(tmp_path: Path) -> None:
     def fails(blame: str) -> Any:
         def make() -> Finding:
             raise NotAnswered(Fault(blame, "no answer"))
 
         return make
 
-    memory = FindingCache()
+    findings = FindingCache()
     for blame in ("ours", "student", "nobody"):
         with pytest.raises(NotAnswered):
-            memory.recall(blame, fails(blame))
-    assert set(memory.entries) == {"student", "nobody"}
+            findings.get(blame, fails(blame))
+    assert set(findings.entries) == {"student", "nobody"}
     with pytest.raises(NotAnswered, match="no answer"):
-        read_back(memory, tmp_path).recall("student", lambda: pytest.fail("asked again"))
+        read_back(findings, tmp_path).get("student", lambda: pytest.fail("asked again"))
 
 
-def test_numbers_that_no_json_holds_are_not_remembered(tmp_path: Path) -> None:
-    memory = FindingCache()
-    memory.recall("a", lambda: Finding(1.0, "", measured={"x": float("inf")}))
-    memory.recall("b", lambda: Finding(1.0, "", measured={"x": np.float32(0.1), "n": np.int64(3)}))
-    assert list(memory.entries) == ["b"]
-    assert read_back(memory, tmp_path).entries["b"] == memory.entries["b"]
+def test_numbers_that_no_json_holds_are_not_cached(tmp_path: Path) -> None:
+    findings = FindingCache()
+    findings.get("a", lambda: Finding(1.0, "", measured={"x": float("inf")}))
+    findings.get("b", lambda: Finding(1.0, "", measured={"x": np.float32(0.1), "n": np.int64(3)}))
+    assert list(findings.entries) == ["b"]
+    assert read_back(findings, tmp_path).entries["b"] == findings.entries["b"]
 
 
 def test_missing_evidence_is_told_and_costs_nobody_a_point(tmp_path: Path) -> None:
@@ -165,7 +167,7 @@ def test_missing_evidence_is_told_and_costs_nobody_a_point(tmp_path: Path) -> No
         verdicts(tmp_path, RUBRIC, Toy())
 
 
-def test_a_check_of_a_level_is_bound_like_any_other_and_weighs_what_it_measures() -> None:
+def test_a_check_with_thresholds_is_bound_like_any_other_and_scores_what_it_measures() -> None:
     @check(has_thresholds=True)
     def taller(evidence: Evidence, part: str, *, step: float) -> Measurement:
         """Is tall."""
@@ -173,14 +175,14 @@ def test_a_check_of_a_level_is_bound_like_any_other_and_weighs_what_it_measures(
 
     assert taller(evidence(), "one", step=1.0, zero_at=0.0, full_at=8.0).score == 0.5
     assert (taller.title, taller.numbers) == ("Is tall.", ("step", "zero_at", "full_at"))
-    assert asked("one", "taller", {"b": 1, "a": 2}) == 'one/taller/{"a": 2, "b": 1}'
-    found = scored(Measurement("height", 8.0, 0.1, "they are tall", "Grow."), zero_at=0.0, full_at=8.0)
-    assert (found.score, found.message.startswith("they are tall"), found.hint) == (1.0, True, "")
+    assert cache_key("one", "taller", {"b": 1, "a": 2}) == 'one/taller/{"a": 2, "b": 1}'
+    finding = score_measurement(Measurement("height", 8.0, 0.1, "they are tall", "Grow."), zero_at=0.0, full_at=8.0)
+    assert (finding.score, finding.message.startswith("they are tall"), finding.hint) == (1.0, True, "")
 
 
-def test_the_memory_file_is_small_and_plain(tmp_path: Path) -> None:
+def test_the_file_of_findings_is_small_and_plain(tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
     items = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
-    told = json.loads((tmp_path / JUDGED).read_text())
-    assert len(told["value"]) == 5
+    content = json.loads((tmp_path / JUDGED).read_text())
+    assert len(content["value"]) == 5
     assert all(item.outcome is not Outcome.NEEDS_REVIEW for item in items)

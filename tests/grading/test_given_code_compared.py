@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from grader.grading.tampering import MOST_TOLD, QUESTION, Given, changed_while_running, given_of
+from grader.grading.tampering import MAX_REMARKS, QUESTION, GivenDefinitions, given_definitions, tampering_remarks
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
@@ -25,24 +25,24 @@ REFERENCE = strip_markers(load_notebook(ROOT / "reference" / "vae_mnist.ipynb"))
 CONSTANTS = {"LATENT_DIM": 8, "EPOCHS": 7, "BATCH_SIZE": 128, "LEARNING_RATE": 2e-3, "NUM_CLASSES": 10}
 
 
-def given(tmp_path: Path, *own: str) -> Given:
+def given(tmp_path: Path, *lines: str) -> GivenDefinitions:
     """What is compared in the solved notebook with these cells of one's own above the encoder."""
     cells = [cell for cell in REFERENCE["cells"] if is_code(cell)]
     at = next(n for n, cell in enumerate(cells) if cell["id"] == "encoder")
-    mine = [
+    submitted = [
         {"cell_type": "code", "id": f"own-{n}", "metadata": {}, "source": source, "outputs": [], "execution_count": 1}
-        for n, source in enumerate(own)
+        for n, source in enumerate(lines)
     ]
     path = tmp_path / "x.ipynb"
-    path.write_text(json.dumps({**REFERENCE, "cells": [*cells[:at], *mine, *cells[at:]]}))
+    path.write_text(json.dumps({**REFERENCE, "cells": [*cells[:at], *submitted, *cells[at:]]}))
     submission = read_submission(path, max_mb=20, max_cells=500)
-    return given_of(restore_given(submission.notebook, TEMPLATE), TEMPLATE)
+    return given_definitions(restore_given(submission.notebook, TEMPLATE), TEMPLATE)
 
 
 def test_the_constants_and_the_given_code_are_looked_at(tmp_path: Path) -> None:
-    found = given(tmp_path)
-    assert {name: set(found.constants[name]) for name in CONSTANTS} == {k: {v} for k, v in CONSTANTS.items()}
-    assert {"Batches.__init__", "Batches.__iter__", "Batches.__len__", "load_mnist"} <= found.codes.keys()
+    definitions = given(tmp_path)
+    assert {name: set(definitions.constants[name]) for name in CONSTANTS} == {k: {v} for k, v in CONSTANTS.items()}
+    assert {"Batches.__init__", "Batches.__iter__", "Batches.__len__", "load_mnist"} <= definitions.codes.keys()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_every_value_that_a_line_gives_a_constant_is_right(tmp_path: Path) -> No
 
 def test_nothing_is_compared_where_the_notebook_comes_from_elsewhere(tmp_path: Path) -> None:
     foreign: Notebook = {**REFERENCE, "cells": [cell for cell in REFERENCE["cells"] if cell["id"] == "encoder"]}
-    assert given_of(restore_given(foreign, TEMPLATE), TEMPLATE) == Given()
+    assert given_definitions(restore_given(foreign, TEMPLATE), TEMPLATE) == GivenDefinitions()
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +86,15 @@ def ran() -> dict[str, Any]:
     return names
 
 
-def answers(found: Given, names: dict[str, Any], kind: str = "components") -> Evidence:
+def answers(definitions: GivenDefinitions, names: dict[str, Any], kind: str = "components") -> Evidence:
     source = Address.of(kind, "vae", QUESTION)
-    constants = np.array([number_of(names, name) for name in found.constants], dtype=np.float32)
-    codes = np.array([fingerprint_of(names, path) for path in found.codes], dtype=np.int64)
+    constants = np.array([number_of(names, name) for name in definitions.constants], dtype=np.float32)
+    codes = np.array([fingerprint_of(names, path) for path in definitions.codes], dtype=np.int64)
     return Evidence({}, {source.array("constants"): constants, source.array("codes"): codes})
 
 
 def test_what_was_run_is_what_is_given(tmp_path: Path, ran: dict[str, Any]) -> None:
-    assert changed_while_running(answers(given(tmp_path), ran), given(tmp_path), ("vae",)) == ()
+    assert tampering_remarks(answers(given(tmp_path), ran), given(tmp_path), ("vae",)) == ()
 
 
 def patched(self: Any) -> Any:
@@ -116,33 +116,33 @@ def patched(self: Any) -> Any:
 def test_what_only_running_code_can_have_changed_is_told(
     tmp_path: Path, ran: dict[str, Any], changes: dict[str, Any], says: str
 ) -> None:
-    found = given(tmp_path)
-    told = changed_while_running(answers(found, {**ran, **changes}), found, ("vae",))
-    assert any(remark.message.startswith(says) for remark in told)
-    assert all(remark.needs_person for remark in told)
+    definitions = given(tmp_path)
+    remarks = tampering_remarks(answers(definitions, {**ran, **changes}), definitions, ("vae",))
+    assert any(remark.message.startswith(says) for remark in remarks)
+    assert all(remark.needs_person for remark in remarks)
 
 
 def test_each_name_is_told_once_and_for_the_first_time_that_it_was_seen(tmp_path: Path, ran: dict[str, Any]) -> None:
-    found = given(tmp_path)
-    both = [answers(found, {**ran, "EPOCHS": 50}, kind) for kind in ("components", "trained")]
-    (told,) = changed_while_running(Evidence({}, {**both[1].answers, **both[0].answers}), found, ("vae", "cvae"))
-    assert told.message.endswith("just before the VAE was trained.")
-    (late,) = changed_while_running(both[1], found, ("vae",))
+    definitions = given(tmp_path)
+    both = [answers(definitions, {**ran, "EPOCHS": 50}, kind) for kind in ("components", "trained")]
+    (remark,) = tampering_remarks(Evidence({}, {**both[1].answers, **both[0].answers}), definitions, ("vae", "cvae"))
+    assert remark.message.endswith("just before the VAE was trained.")
+    (late,) = tampering_remarks(both[1], definitions, ("vae",))
     assert late.message.endswith("after the VAE had been trained.")
 
 
 def test_answers_of_another_size_are_nothing_to_compare(tmp_path: Path, ran: dict[str, Any]) -> None:
-    found = given(tmp_path)
-    evidence = answers(found, ran)
+    definitions = given(tmp_path)
+    evidence = answers(definitions, ran)
     short = Evidence({}, {name: array[:1] for name, array in evidence.answers.items()})
-    assert changed_while_running(short, found, ("vae",)) == ()
+    assert tampering_remarks(short, definitions, ("vae",)) == ()
 
 
 def test_where_everything_is_another_a_few_are_named(tmp_path: Path) -> None:
-    found = given(tmp_path)
-    told = changed_while_running(answers(found, {}), found, ("vae",))
-    assert len(told) == MOST_TOLD + 1
-    assert told[-1].message.endswith("more names of the given cells were not what those make them.")
+    definitions = given(tmp_path)
+    remarks = tampering_remarks(answers(definitions, {}), definitions, ("vae",))
+    assert len(remarks) == MAX_REMARKS + 1
+    assert remarks[-1].message.endswith("more names of the given cells were not what those make them.")
 
 
 def test_names_that_are_nothing_are_missing() -> None:

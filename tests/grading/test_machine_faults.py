@@ -10,7 +10,7 @@ import pytest
 from toy_exercise import Toy, notebook, running
 
 from grader.grading.judge import judge
-from grader.grading.machine_faults import left_to_a_person, missing_here
+from grader.grading.machine_faults import missing_resource, with_machine_faults
 from grader.records import Address, Blame, CellRun, Evidence, Fault, Notebook
 from grader.sandbox.in_box.frames import CellStatus
 
@@ -47,16 +47,16 @@ CUDA = "RuntimeError: Found no NVIDIA driver on your system."
     ],
 )
 def test_errors_that_come_of_the_machine_are_told_from_others(error: str, says: str) -> None:
-    assert missing_here(error) == says
+    assert missing_resource(error) == says
 
 
 def handed_in(source: str, **saved: Any) -> Notebook:
     """A solution that the student ran, with one cell of their own at the top, and what is saved of it."""
-    made = notebook.submission([source])
-    for count, cell in enumerate(made["cells"]):
+    submission = notebook.submission([source])
+    for count, cell in enumerate(submission["cells"]):
         cell["execution_count"] = count + 1
-    made["cells"][2] |= saved
-    return made
+    submission["cells"][2] |= saved
+    return submission
 
 
 def told(submission: Notebook, faults: Mapping[Address, str], **errors: str) -> Mapping[str, Fault]:
@@ -68,7 +68,7 @@ def told(submission: Notebook, faults: Mapping[Address, str], **errors: str) -> 
         for index, name in enumerate(ids)
     }
     before = Evidence({}, {}, {source: Fault(Blame.STUDENT, message) for source, message in faults.items()})
-    return left_to_a_person(before, restored, runs).faults
+    return with_machine_faults(before, restored, runs).faults
 
 
 def error(name: str, value: str) -> list[dict[str, Any]]:
@@ -138,7 +138,7 @@ def test_of_a_notebook_that_shows_no_run_at_all_a_person_decides() -> None:
 def test_faults_that_are_not_the_students_stay_what_they_are() -> None:
     ours = Fault(Blame.OURS, f"the probe gave no answer ({CUDA})")
     restored = running.restored(copy.deepcopy(handed_in("x = 1")))
-    assert left_to_a_person(Evidence({}, {}, {ASKED: ours}), restored, {}).faults[ASKED] == ours
+    assert with_machine_faults(Evidence({}, {}, {ASKED: ours}), restored, {}).faults[ASKED] == ours
 
 
 def test_a_check_that_lacks_such_an_answer_is_undecided_and_says_why() -> None:

@@ -24,7 +24,8 @@ from assistants_folder import (
 
 from grader.errors import GraderError
 from grader.grading import grade as pipeline
-from grader.grading.grade import Options, grade, regrade
+from grader.grading.grade import Options, grade
+from grader.grading.regrade import regrade
 from grader.grading.run import NotebookRun
 from grader.grading.run_folder import stored_report
 from grader.grading.run_place import rubric_of

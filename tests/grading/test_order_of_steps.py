@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from toy_exercise import Toy, notebook, running
 
-from grader.grading.plan import cell_steps, executed, first_plan, plan_frame, second_plan, stage_steps
+from grader.grading.plan import cell_steps, executed_notebook, first_plan, plan_frame, second_plan, stage_steps
 from grader.notebook.format import source_of
 from grader.records import CellRun, CellStatus, Interface, Notebook, Stage
 from grader.sandbox.in_box.frames import CellStep, Step, to_box
@@ -184,9 +184,11 @@ def test_the_executed_notebook_shows_this_run_only() -> None:
     submission = notebook.submission(["print(1)", "print(2)"])
     submission["cells"][2]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "old"}]
     new = [{"output_type": "stream", "name": "stdout", "text": "new"}]
-    made = executed(submission, {2: CellRun(2, CellStatus.OK, 0.1), 3: CellRun(3, CellStatus.SKIPPED, 0.0)}, {2: new})
-    assert made["cells"][2]["outputs"] == new
-    assert made["cells"][2]["execution_count"] == 1
-    assert made["cells"][3]["outputs"] == []
-    assert made["cells"][3]["execution_count"] is None
+    shown_notebook = executed_notebook(
+        submission, {2: CellRun(2, CellStatus.OK, 0.1), 3: CellRun(3, CellStatus.SKIPPED, 0.0)}, {2: new}
+    )
+    assert shown_notebook["cells"][2]["outputs"] == new
+    assert shown_notebook["cells"][2]["execution_count"] == 1
+    assert shown_notebook["cells"][3]["outputs"] == []
+    assert shown_notebook["cells"][3]["execution_count"] is None
     assert submission["cells"][2]["outputs"][0]["text"] == "old"

@@ -14,7 +14,7 @@ import pytest
 
 from grader.exercises.vae_mnist.plugin import VaeMnist
 from grader.grading.cache_keys import questions_checksum
-from grader.grading.grade import regrade
+from grader.grading.regrade import regrade
 from grader.notebook.format import load_notebook
 from grader.rubric import load_rubric
 

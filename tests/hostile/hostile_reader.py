@@ -24,7 +24,7 @@ from grader.batch.similar import alike, asked_source
 from grader.errors import SubmissionError
 from grader.exercise import implemented_names
 from grader.grading.judge import judge
-from grader.grading.plan import executed, first_plan, plan_frame
+from grader.grading.plan import executed_notebook, first_plan, plan_frame
 from grader.grading.run_pages import load_pages
 from grader.notebook.format import dump_notebook, is_code
 from grader.notebook.read import clean_outputs, read_submission
@@ -56,7 +56,7 @@ def read_all(made: Notebook, path: Path) -> str:
     runs = [CellRun(index, CellStatus.OK, 0.1) for index, cell in enumerate(cells) if is_code(cell)]
     # The run printed and showed what was handed in, at other cells.
     again = {run.index: list(clean_outputs(shown)) for run, shown in zip(runs, reversed(outputs), strict=False)}
-    ran = executed(restored.notebook, {run.index: run for run in runs}, again)
+    ran = executed_notebook(restored.notebook, {run.index: run for run in runs}, again)
     differing = compare_saved(submission.notebook, restored, ran, runs)
     dump_notebook(ran)
     remarks = (*submission.remarks, *restored.remarks, *differing)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from toy_exercise import notebook, running
 
 from grader.errors import SubmissionError
-from grader.grading.plan import executed, first_plan, plan_frame
+from grader.grading.plan import executed_notebook, first_plan, plan_frame
 from grader.notebook.format import cell_title, dump_notebook, load_notebook
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
@@ -71,7 +71,7 @@ def check(path: Path, content: bytes, template: Notebook) -> None:
     plan = first_plan(restored, toy_exercise.Toy(), {}, RUBRIC.limits)
     frame = plan_frame(plan, RUBRIC.interface, RUBRIC.limits)
     assert to_box(*frame.encode()) == frame
-    again = executed(restored.notebook, {}, {})
+    again = executed_notebook(restored.notebook, {}, {})
     remarks = (*submission.remarks, *restored.remarks, *compare_saved(submission.notebook, restored, again, ()))
     for text in (*(r.message for r in remarks), *(cell_title(again["cells"], i) for i in range(len(again["cells"])))):
         assert text.isprintable(), repr(text)

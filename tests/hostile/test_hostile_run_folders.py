@@ -22,10 +22,10 @@ from toy_exercise import notebook, running
 
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
-from grader.grading import grade
-from grader.grading.follow_through import CarriedForward, Replaced
-from grader.grading.grade import make_report, regrade
-from grader.grading.regrade import verdicts
+from grader.grading import regrade as judging
+from grader.grading.follow_through import CarriedForward, Replacement
+from grader.grading.grade import make_report
+from grader.grading.regrade import regrade, verdicts
 from grader.grading.run import NotebookRun
 from grader.grading.run_folder import (
     EVIDENCE,
@@ -60,7 +60,7 @@ def graded(exercise: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     wrong["trained.one/history/history"] = np.ones(5, np.float32)
     evidence = replace(STORED, answers=wrong, faults={"components.two/function": Fault("student", "raised")})
     execution = Execution(Status.OK, 0, 1.5, 1.25, 90, "cpu", "bubblewrap", events=("cell 3 raised",))
-    followed = {"one": CarriedForward(Replaced(("one.function",), ("double",)), "", STORED)}
+    followed = {"one": CarriedForward(Replacement(("one.function",), ("double",)), "", STORED)}
     store_run(folder, NotebookRun(evidence, notebook.submission(), execution), followed)
     checksums = {"notebook": "a" * 64, EVIDENCE_CHECKSUM: evidence_checksum(folder)}
     remarks = (Remark("given_cell_changed", "Cell 3 was changed.", 3),)
@@ -74,9 +74,9 @@ def graded(exercise: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def refilled(graded: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Gives the folder as it was, with changed files."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)  # these would be done thousands of times
-    monkeypatch.setattr(grade, "grader_checksum", lambda: "b" * 64)
-    monkeypatch.setattr(grade, "versions", dict)
-    monkeypatch.setattr(grade, "load_rubric", functools.cache(load_rubric))
+    monkeypatch.setattr(judging, "grader_checksum", lambda: "b" * 64)
+    monkeypatch.setattr(judging, "versions", dict)
+    monkeypatch.setattr(judging, "load_rubric", functools.cache(load_rubric))
 
     def fill(**changed: bytes) -> Path:
         folder = tmp_path / "run"
@@ -91,7 +91,7 @@ def refilled(graded: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.Monke
 
 def check(folder: Path, rubric_path: Path) -> None:
     """The property: one line, or a report whose points the rubric allows; the folder's verdicts alone likewise."""
-    rubric, toy = grade.load_rubric(rubric_path)
+    rubric, toy = judging.load_rubric(rubric_path)
     allowed = {item.id: item.points_milli for item in rubric.items}
     for judged in (lambda: verdicts(folder, rubric, toy), lambda: regrade(folder, rubric_path).items):
         try:

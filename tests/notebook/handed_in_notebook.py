@@ -4,7 +4,7 @@ import copy
 
 from toy_notebook import Notebook, cell_of, toy_reference
 
-from grader.notebook.restore import Restored, restore_given
+from grader.notebook.restore import RestoredNotebook, restore_given
 from grader.notebook.template import make_template, strip_markers
 
 TEMPLATE = make_template(toy_reference())
@@ -23,23 +23,23 @@ def anonymous(notebook: Notebook) -> Notebook:
     return notebook
 
 
-def restore(notebook: Notebook) -> Restored:
+def restore(notebook: Notebook) -> RestoredNotebook:
     restored = restore_given(notebook, TEMPLATE)
     assert len(restored.roles) == len(restored.notebook["cells"])
     assert len({cell["id"] for cell in restored.notebook["cells"]}) == len(restored.roles)
     return restored
 
 
-def kinds(restored: Restored) -> list[str]:
+def kinds(restored: RestoredNotebook) -> list[str]:
     return [remark.kind for remark in restored.remarks]
 
 
-def sources(restored: Restored, role: str) -> list[str]:
+def sources(restored: RestoredNotebook, role: str) -> list[str]:
     cells = zip(restored.notebook["cells"], restored.roles, strict=True)
     return [cell["source"] for cell, is_ in cells if is_.role == role]
 
 
-def script(restored: Restored) -> str:
+def script(restored: RestoredNotebook) -> str:
     """The code cells in order, as one program."""
     return "\n".join(c["source"] for c in restored.notebook["cells"] if c["cell_type"] == "code")
 
@@ -59,5 +59,5 @@ def edit(notebook: Notebook, identity: str, old: str, new: str) -> Notebook:
     return notebook
 
 
-def both_ways(notebook: Notebook) -> list[Restored]:
+def both_ways(notebook: Notebook) -> list[RestoredNotebook]:
     return [restore(copy.deepcopy(notebook)), restore(anonymous(notebook))]

@@ -30,7 +30,7 @@ def seconds(work: Callable[[], object]) -> float:
     """The processor time of the work, the better of two: the rest of a loaded machine does not count."""
     taken = []
     for _ in range(2):
-        statements._KEPT.codes.clear()
+        statements._CODES.codes.clear()
         began = time.process_time()
         work()
         taken.append(time.process_time() - began)
@@ -71,8 +71,8 @@ def test_equal_names_are_kept_once() -> None:
 
 @pytest.mark.parametrize("source", ["alpha = beta\n" * 40, "alpha;" * 90, "alpha.beta = gamma(delta)\n" * 30])
 def test_codes_that_are_read_once_do_not_fill_the_memory(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = statements._Kept()
-    monkeypatch.setattr(statements, "_KEPT", kept)
+    kept = statements._CodeCache()
+    monkeypatch.setattr(statements, "_CODES", kept)
     monkeypatch.setattr(statements, "_KEPT_SIZE", 3000)
     for number in range(60):
         read_code(f"{source}# {number}")

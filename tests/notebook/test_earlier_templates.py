@@ -10,7 +10,7 @@ import pytest
 from grader.audit import corpus
 from grader.grading.grade import Options, grade
 from grader.notebook.format import dump_notebook, load_notebook, source_of
-from grader.notebook.restore import load_templates, restored
+from grader.notebook.restore import load_templates, restore_from_templates
 from grader.records import Notebook
 from grader.rubric import load_rubric
 
@@ -32,15 +32,15 @@ def test_each_is_kept_as_it_was_and_listed() -> None:
 @pytest.mark.parametrize("path", EARLIER, ids=lambda path: path.stem)
 def test_what_was_made_from_it_is_restored_from_it(path: Path) -> None:
     earlier = load_notebook(path)
-    came = restored(corpus.filled(earlier), TEMPLATES)
-    assert came.template == path.name
-    assert [remark.kind for remark in came.remarks] == ["earlier_template"]
-    assert given(came.notebook) == given(earlier) != given(TEMPLATES[RUBRIC.template])
+    restored = restore_from_templates(corpus.filled(earlier), TEMPLATES)
+    assert restored.template == path.name
+    assert [remark.kind for remark in restored.remarks] == ["earlier_template"]
+    assert given(restored.notebook) == given(earlier) != given(TEMPLATES[RUBRIC.template])
 
 
 def test_what_was_made_from_the_one_of_now_is_restored_from_this() -> None:
-    came = restored(corpus.filled(TEMPLATES[RUBRIC.template]), TEMPLATES)
-    assert (came.template, came.remarks) == (Path(RUBRIC.template).name, ())
+    restored = restore_from_templates(corpus.filled(TEMPLATES[RUBRIC.template]), TEMPLATES)
+    assert (restored.template, restored.remarks) == (Path(RUBRIC.template).name, ())
 
 
 def given(notebook: Notebook) -> list[str]:

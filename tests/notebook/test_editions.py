@@ -11,7 +11,7 @@ from toy_exercise.running import write_exercise
 from toy_notebook import Notebook, cell_of
 
 from grader.errors import GraderError, RubricError
-from grader.notebook.restore import load_templates, restored
+from grader.notebook.restore import load_templates, restore_from_templates
 from grader.rubric import load_rubric
 
 
@@ -29,9 +29,9 @@ NOW = {"now.ipynb": later(RATE, LENGTH), "earlier/then.ipynb": TEMPLATE}
 
 
 def test_a_submission_from_the_template_of_now_is_its_own() -> None:
-    came = restored(later(RATE, LENGTH, notebook=handed_in()), NOW)
-    assert kinds(came) == []
-    assert "self.dataset" in script(came)
+    restored = restore_from_templates(later(RATE, LENGTH, notebook=handed_in()), NOW)
+    assert kinds(restored) == []
+    assert "self.dataset" in script(restored)
 
 
 @pytest.mark.parametrize("anonymously", [False, True])
@@ -42,30 +42,30 @@ def test_an_earlier_one_keeps_its_given_code_and_constants(
     change: tuple[str, str, str] | None, anonymously: bool
 ) -> None:
     notebook = later(*filter(None, [change]), notebook=handed_in())
-    came = restored(anonymous(notebook) if anonymously else notebook, NOW)
-    assert kinds(came)[0] == "earlier_template"
-    assert "then.ipynb" in came.remarks[0].message
-    assert "given_constant" not in " ".join(kinds(came))
-    assert script(came) == script(restored(handed_in(), {"then.ipynb": TEMPLATE}))
+    restored = restore_from_templates(anonymous(notebook) if anonymously else notebook, NOW)
+    assert kinds(restored)[0] == "earlier_template"
+    assert "then.ipynb" in restored.remarks[0].message
+    assert "given_constant" not in " ".join(kinds(restored))
+    assert script(restored) == script(restore_from_templates(handed_in(), {"then.ipynb": TEMPLATE}))
 
 
 def test_a_changed_earlier_cell_goes_back_to_what_it_was() -> None:
-    came = restored(edit(handed_in(), "data", "list(range(n))", "list(range(n + 1))"), NOW)
-    assert kinds(came) == ["earlier_template", "given_cell_changed"]
-    assert "range(n + 1)" not in script(came)
+    restored = restore_from_templates(edit(handed_in(), "data", "list(range(n))", "list(range(n + 1))"), NOW)
+    assert kinds(restored) == ["earlier_template", "given_cell_changed"]
+    assert "range(n + 1)" not in script(restored)
 
 
 def test_in_doubt_it_is_the_template_of_now() -> None:
     notebook = handed_in()
     for identity in ("constants", "data"):
         cell_of(notebook, identity)["source"] += "\nmore = 1"
-    assert "earlier_template" not in kinds(restored(notebook, NOW))
+    assert "earlier_template" not in kinds(restore_from_templates(notebook, NOW))
 
 
 def test_a_notebook_of_its_own_comes_from_none() -> None:
     notebook = handed_in()
     notebook["cells"] = [cell_of(notebook, "model"), cell_of(notebook, "setup")]
-    assert kinds(restored(notebook, NOW)) == ["not_from_template"]
+    assert kinds(restore_from_templates(notebook, NOW)) == ["not_from_template"]
 
 
 def test_a_rubric_names_the_earlier_templates(tmp_path: Path) -> None:

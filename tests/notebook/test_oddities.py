@@ -41,8 +41,8 @@ def costs(report: GradeReport) -> list[str]:
 def hold(report: GradeReport, chosen: list[str]) -> None:
     assert costs(report) == [], chosen
     if not any(kind.startswith(PERSON) for kind in chosen):
-        told = [remark.message for remark in report.remarks if remark.needs_person]
-        assert (report.points_milli, told) == (CODE_MILLI, []), chosen
+        problems = [remark.message for remark in report.remarks if remark.needs_person]
+        assert (report.points_milli, problems) == (CODE_MILLI, []), chosen
 
 
 def test_every_kind_changes_something() -> None:

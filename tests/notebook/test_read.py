@@ -34,9 +34,9 @@ def notebook(**changes: object) -> Notebook:
 
 
 def with_cell(**changes: object) -> Notebook:
-    made = notebook()
-    made["cells"][1] |= changes
-    return made
+    notebook_with_cell = notebook()
+    notebook_with_cell["cells"][1] |= changes
+    return notebook_with_cell
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from whole_notebook import ROOT, TEMPLATE
 from grader.notebook.format import is_code
 from grader.notebook.read import read_submission
 from grader.notebook.restore import restore_given
-from grader.notebook.saved_outputs import compare_saved, contradictions, printed, read_curves
+from grader.notebook.saved_outputs import compare_saved, contradictions, printed_text, read_curves
 from grader.records import CellRun, CellStatus, Notebook, Remark
 
 CURVE = [158.2, 119.05, 113.6, 111.03, 109.46, 108.37, 107.59, 106.91, 106.44, 106.03]
@@ -84,9 +84,9 @@ def test_the_reference_s_own_outputs_fit_a_run_with_other_seeds(tmp_path: Path) 
 
     assert trained_again(0.993) == ()  # as far as the mean of ten seeds is from these outputs, and more
     assert trained_again(0.93) == ()  # as far as the conditional part's end is from the other's
-    told = trained_again(1.5)
-    assert [(remark.kind, remark.needs_person) for remark in told] == [("outputs_differ", True)] * 2
-    for remark, end in zip(told, ends, strict=True):
+    remarks_of_run = trained_again(1.5)
+    assert [(remark.kind, remark.needs_person) for remark in remarks_of_run] == [("outputs_differ", True)] * 2
+    for remark, end in zip(remarks_of_run, ends, strict=True):
         assert f"{end:.2f} was handed in at the end, the run ended at {end * 1.5:.2f}" in remark.message
 
 
@@ -216,16 +216,16 @@ def test_gaps_between_execution_counts_are_nothing() -> None:
 
 @given(st.text(max_size=400) | st.text("loss 0123456789.e-+#\r\n/:naif", max_size=400), st.booleans())
 def test_no_text_breaks_the_comparison(text: str, complete: bool) -> None:
-    found = list(contradictions(read_curves(text), read_curves(text[::-1]), complete=complete))
-    assert all(len(one.beside) <= 9 for one in found)
-    assert list(contradictions(read_curves(text), read_curves(text), complete=complete)) == []
+    found = list(contradictions(read_curves(text), read_curves(text[::-1]), is_complete=complete))
+    assert all(len(one.rows) <= 9 for one in found)
+    assert list(contradictions(read_curves(text), read_curves(text), is_complete=complete)) == []
 
 
 def test_a_flood_costs_neither_time_nor_space() -> None:
     started = time.perf_counter()
     floods = ["loss 1.5\n" * 2_000_000, "9" * 20_000_000, "loss 1.5 " * 2_000_000, "\r" * 20_000_000, "1e" * 10_000_000]
     for flood in floods:
-        text, whole = printed([stdout(flood)])
+        text, whole = printed_text([stdout(flood)])
         assert not whole
         assert sum(map(len, read_curves(text).values())) <= 5000
     many = "\n".join(f"{chr(97 + n % 26) * (n // 26 + 1)} loss 1.5" for n in range(3000))
@@ -250,6 +250,6 @@ def test_what_other_cells_print_keeps_no_training_from_being_compared() -> None:
 
 @pytest.mark.parametrize("pieces", [[400_000], [299_999, 2, 400_000], [1000] * 5000])
 def test_of_what_a_cell_printed_so_much_is_read_and_no_more(pieces: list[int]) -> None:
-    text, whole = printed([stdout("x" * length) for length in pieces])
+    text, whole = printed_text([stdout("x" * length) for length in pieces])
     assert len(text) == 300_000
     assert not whole

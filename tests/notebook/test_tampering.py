@@ -21,7 +21,7 @@ from whole_notebook import (
 )
 
 from grader.notebook.format import source_of
-from grader.notebook.restore import Restored
+from grader.notebook.restore import RestoredNotebook
 from grader.records import Notebook
 
 CHANGES = [
@@ -50,11 +50,11 @@ def merged_with_its_neighbours(notebook: Notebook) -> Notebook:
     return all_in_one(anonymous(notebook))
 
 
-def restored_from(notebook: Notebook, folder: Path) -> Restored:
+def restored_from(notebook: Notebook, folder: Path) -> RestoredNotebook:
     return handed_in(notebook, folder)[1]
 
 
-def kinds(restored: Restored) -> list[str]:
+def kinds(restored: RestoredNotebook) -> list[str]:
     return [remark.kind for remark in restored.remarks]
 
 

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 from toy_exercise import notebook, running
 
-from grader.grading.grade import Options, grade, regrade
+from grader.grading.grade import Options, grade
+from grader.grading.regrade import regrade
 from grader.records import GradeReport
 from grader.report.terminal import print_report
 

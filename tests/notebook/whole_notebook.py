@@ -12,7 +12,7 @@ from typing import Any
 
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.read import read_submission
-from grader.notebook.restore import Restored, restore_given
+from grader.notebook.restore import RestoredNotebook, restore_given
 from grader.notebook.statements import read_code
 from grader.notebook.template import strip_markers
 from grader.records import Notebook, Submission
@@ -63,7 +63,7 @@ def every_source(notebook: Notebook, change: Callable[[str], str | list[str]]) -
     return notebook
 
 
-def handed_in(notebook: Notebook, folder: Path) -> tuple[Submission, Restored]:
+def handed_in(notebook: Notebook, folder: Path) -> tuple[Submission, RestoredNotebook]:
     """What becomes of the notebook on the grader's way."""
     path = folder / "student.ipynb"
     path.write_text(json.dumps(notebook))
@@ -71,21 +71,21 @@ def handed_in(notebook: Notebook, folder: Path) -> tuple[Submission, Restored]:
     return submission, restore_given(submission.notebook, TEMPLATE)
 
 
-def meaning(restored: Restored) -> list[str]:
+def meaning(restored: RestoredNotebook) -> list[str]:
     """The statements that run, in order, as syntax without comments, docstrings and layout."""
     codes = [read_code(source_of(cell)) for cell in restored.notebook["cells"] if is_code(cell)]
     assert all(code.keys is not None for code in codes)
     return [key for code in codes for key in code.keys or ()]
 
 
-def trained(restored: Restored) -> dict[str, list[str]]:
+def trained(restored: RestoredNotebook) -> dict[str, list[str]]:
     """Part -> the calls that train it in cells that train."""
-    found: dict[str, list[str]] = {}
+    sources_by_part: dict[str, list[str]] = {}
     for cell, role in zip(restored.notebook["cells"], restored.roles, strict=True):
         if role.role == "train":
             calls = sorted(read_code(source_of(cell)).calls & {"train_vae", "train_cvae"})
-            found.setdefault(str(role.part), []).extend(calls)
-    return found
+            sources_by_part.setdefault(str(role.part), []).extend(calls)
+    return sources_by_part
 
 
 def starts(source: str) -> list[int]:

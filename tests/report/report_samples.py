@@ -9,7 +9,17 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 
-from grader.records import CheckVerdict, Comparison, Figure, GradeReport, ItemVerdict, Level, Outcome, Remark, Status
+from grader.records import (
+    CheckVerdict,
+    Comparison,
+    Figure,
+    GradeReport,
+    ItemVerdict,
+    MeasuredValue,
+    Outcome,
+    Remark,
+    Status,
+)
 
 ITEMS = (
     ("vae.encoder_decoder", 20, "Implement VAE Encoder and Decoder"),
@@ -109,7 +119,7 @@ def middling() -> GradeReport:
 
 
 def borderline() -> GradeReport:
-    level = Level("share of right digits", 0.7391, 0.0137, 0.3, 0.75)
+    level = MeasuredValue("share of right digits", 0.7391, 0.0137, 0.3, 0.75)
     near = check("x", 2000, 1, level=level, borderline=True, measured={"share of right digits": 0.7391})
     one = ItemVerdict("vae.reconstruction", "Reconstruct", Outcome.PASSED, 2000, 2000, (near,))
     gained = ItemVerdict(

@@ -10,7 +10,7 @@ import pytest
 from page_reader import Page
 
 from grader.notebook.read import clean_cells
-from grader.records import Level
+from grader.records import MeasuredValue
 from grader.report.notebook.cells import MOST_CELLS, cells_html
 from grader.report.notebook.markdown import markdown_html
 from grader.report.notebook.view import places
@@ -88,7 +88,7 @@ def test_formulas_are_drawn_by_the_browser() -> None:
 
 
 def test_a_bar_shows_the_value_and_both_ends() -> None:
-    page = Page(str(level_bar(Level("share of right digits", 0.5, 0.02, 0.3, 0.75))))
+    page = Page(str(level_bar(MeasuredValue("share of right digits", 0.5, 0.02, 0.3, 0.75))))
     assert page.is_inert()
     [bar] = page.all("svg")
     assert bar["aria-label"] == "share of right digits: 0.5; nothing at 0.3, full points at 0.75"
@@ -100,10 +100,10 @@ def test_a_bar_shows_the_value_and_both_ends() -> None:
 
 @pytest.mark.parametrize(("value", "zero", "full"), [(0.9, 0.65, 0.49), (0.1, 0.65, 0.49), (5.0, 5.0, 5.0), (0, 0, 1)])
 def test_nothing_of_a_bar_lies_outside(value: float, zero: float, full: float) -> None:
-    for _, attributes in Page(str(level_bar(Level("distance", value, 0.01, zero, full)))).elements:
+    for _, attributes in Page(str(level_bar(MeasuredValue("distance", value, 0.01, zero, full)))).elements:
         for name in ("x", "cx", "width"):
             assert -1 <= float(attributes.get(name, "0")) <= 421
 
 
 def test_a_value_that_is_no_number_has_no_bar() -> None:
-    assert level_bar(Level("distance", math.nan, 0.01, 0.65, 0.49)) == ""
+    assert level_bar(MeasuredValue("distance", math.nan, 0.01, 0.65, 0.49)) == ""

@@ -13,7 +13,7 @@ import numpy as np
 import toy_exercise
 from grader.grading.plan import plan_frame
 from grader.grading.run import Case, NotebookRun, box_pool, run_submission
-from grader.notebook.restore import Restored, restore_given
+from grader.notebook.restore import RestoredNotebook, restore_given
 from grader.records import CellRun, Interface, Notebook, Rubric
 from grader.rubric import load_rubric
 from grader.sandbox.in_box.frames import Plan, Step
@@ -42,7 +42,7 @@ def plan(*steps: Step, **limits: Any) -> Plan:
     return plan_frame(steps, Interface(), rubric(**limits).limits)
 
 
-def restored(submission: Notebook) -> Restored:
+def restored(submission: Notebook) -> RestoredNotebook:
     """The submission as it is run."""
     return restore_given(submission, notebook.template())
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from grader.batch.manifest import read_manifest
 from grader.batch.records import GradebookRow
@@ -20,7 +19,7 @@ from grader.report.text import points_text
 from grader.report.words import late_sentence, penalty_milli
 from grader.store.bounded import Unreadable
 from grader.store.files import user, write_atomically
-from grader.store.json_files import read_json, write_json
+from grader.store.json_files import json_line, parse_json, read_json, write_json
 
 NAME = "history.jsonl"
 MAX_LINE = 100_000
@@ -159,7 +158,7 @@ def forget_in_history(out: Path, key: str, pseudonym: str) -> None:
     events = read_history(out)
     if any(event.submission == key for event in events):
         lines = [replace(e, submission=pseudonym, why="") if e.submission == key else e for e in events]
-        write_atomically(out / NAME, b"".join(json.dumps(asdict(event)).encode() + b"\n" for event in lines))
+        write_atomically(out / NAME, b"".join(json_line(_EVENT, event) for event in lines))
 
 
 def append(out: Path, events: Sequence[Event]) -> None:
@@ -171,7 +170,7 @@ def append(out: Path, events: Sequence[Event]) -> None:
         if os.fstat(handle).st_size and not _ends_whole(out / NAME):
             os.write(handle, b"\n")  # a torn line, of a run that was killed, stays one by itself
         for event in events:
-            os.write(handle, json.dumps(asdict(event)).encode() + b"\n")
+            os.write(handle, json_line(_EVENT, event))
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -186,8 +185,8 @@ def read_history(out: Path) -> list[Event]:
     with path.open("rb") as lines:
         while line := lines.readline(MAX_LINE):
             try:
-                found.append(_EVENT.validate_json(line))
-            except ValidationError:
+                found.append(parse_json(line, _EVENT))
+            except Unreadable:
                 continue
     return found
 

@@ -17,12 +17,13 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import psutil
-from pydantic import ValidationError
 
 from grader.batch.records import Ended, Job, StudentState
 from grader.batch.worker import ENDED, JOB, command
 from grader.records import Limits
 from grader.sandbox.gpu import CONTEXT_MB, VISIBLE, Gpu, gpus
+from grader.store.bounded import Unreadable
+from grader.store.json_files import json_line, parse_json
 
 TRIES = 2  # of a job whose worker died
 CORES_A_GPU_BOX = 2  # the notebook's own process and the one that watches it
@@ -148,12 +149,12 @@ class _Worker:
             try:
                 assert process.stdin is not None
                 assert process.stdout is not None
-                process.stdin.write(JOB.dump_json(job) + b"\n")
+                process.stdin.write(json_line(JOB, job))
                 process.stdin.flush()
                 line = process.stdout.readline()
                 if line:
-                    return ENDED.validate_json(line)
-            except (OSError, ValidationError, ValueError) as error:
+                    return parse_json(line, ENDED)
+            except (OSError, Unreadable, ValueError) as error:
                 why = f" ({type(error).__name__})"
             self._bury()
         reason = f"the process that graded it ended before it was done{why}; run the same command again"

@@ -31,10 +31,10 @@ from grader.batch.released import note_released, read_released
 from grader.batch.results import read_rows
 from grader.errors import GraderError, one_line
 from grader.grading.run_pages import FEEDBACK
-from grader.report.report_json import dump_json
 from grader.report.student_text import feedback_text
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.files import locked, sweep, written_aside
+from grader.store.json_files import dump_json
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.read import read_submission
 from grader.notebook.statements import read_code
 from grader.records import Notebook, Rubric
-from grader.store.json_files import keep, kept
+from grader.store.json_files import read_cached, store_cached
 
 NAME = "similar.json"
 GRAM = 10  # tokens in one fingerprint: a line or two
@@ -74,7 +74,7 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
             continue
         of.update(f"{one.key}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
     made_of = {"submissions": of.hexdigest()}
-    if (known := kept(out / NAME, _FOUND, made_of)) is not None:
+    if (known := read_cached(out / NAME, _FOUND, made_of)) is not None:
         return known
     names = {
         item: [".".join(rubric.interface.names.get(piece, piece) for piece in name.split(".")) for name in asked]
@@ -91,7 +91,7 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
             continue
     template = load_notebook(manifest.rubric.parent / rubric.template)
     found = alike(sources, asked_source(template, names))
-    keep(out / NAME, _FOUND, found, made_of)
+    store_cached(out / NAME, _FOUND, found, made_of)
     return found
 
 

@@ -16,16 +16,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from grader.batch.records import Ended, Job, StudentState
 from grader.batch.work import outcome
 from grader.batch.worker import JOB, grade_chunk
 from grader.errors import GraderError, one_line
 from grader.grading.run_files import ENDED, REPORT
-from grader.store.bounded import Unreadable, file_bytes
-from grader.store.json_files import read_json, write_json
+from grader.store.bounded import Unreadable
+from grader.store.json_files import json_line, read_json, validate, write_json
+from grader.store.yaml_files import read_yaml, table
 
 FOLDER = "slurm"  # below the class's folder: scripts, logs, and which task grades whom
 QUEUE = "queue.json"
@@ -62,21 +62,12 @@ def read_config(path: Path) -> SlurmConfig:
     Raises:
         GraderError: for what is no such file, in one line.
     """
-    if not path.exists():
-        return SlurmConfig()
     shown = one_line(str(path), 120)
+    fields = table(read_yaml(path), shown, SlurmConfig.__dataclass_fields__)
     try:
-        told = yaml.safe_load(file_bytes(path, 100_000).decode()) or {}
-        if not isinstance(told, dict):
-            raise Unreadable("expected a table")
-        if unknown := sorted(set(map(str, told)) - set(SlurmConfig.__dataclass_fields__)):
-            raise Unreadable(f"{unknown[0][:40]!r} is unknown; expected {', '.join(SlurmConfig.__dataclass_fields__)}")
-        config = _CONFIG.validate_python(told)
-    except (Unreadable, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise GraderError(f"{shown}: {one_line(str(error), 200)}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise GraderError(f"{shown}: {'.'.join(map(str, first['loc']))}: {one_line(first['msg'], 150)}") from None
+        config = validate(fields, _CONFIG)
+    except Unreadable as reason:
+        raise GraderError(f"{shown}: {one_line(str(reason), 200)}") from None
     for name in ("time_min", "cpus", "mem_gb", "at_once", "chunk"):
         if getattr(config, name) <= 0:
             raise GraderError(f"{shown}: {name}: expected more than 0, got {getattr(config, name)}")
@@ -174,7 +165,7 @@ class SlurmExecutor:
         executor.update_parameters(**{name: value for name, value in wishes.items() if value is not None})
         chunks = [list(jobs[start : start + size]) for start in range(0, len(jobs), size)]
         try:
-            made = executor.map_array(grade_chunk, [[JOB.dump_json(job).decode() for job in c] for c in chunks])
+            made = executor.map_array(grade_chunk, [[json_line(JOB, job).decode() for job in c] for c in chunks])
         except Exception as error:  # whatever sbatch said
             raise GraderError(f"executor slurm: the tasks were not taken: {one_line(str(error), 300)}") from None
         known = {**tasks, **{str(one.job_id): [job.key for job in c] for one, c in zip(made, chunks, strict=True)}}

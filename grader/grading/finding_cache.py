@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from grader.checks import Measurement
 from grader.evidence import NotAnswered
 from grader.records import Blame, Fault, Finding
-from grader.store.json_files import keep, kept
+from grader.store.json_files import read_cached, store_cached
 
 MAX_ENTRIES = 5000  # a rubric has about a hundred checks; moved numbers add some each
 Remembered = Finding | Measurement | Fault
@@ -77,13 +77,13 @@ def store_memory(path: Path, memory: FindingCache, made_of: Mapping[str, str]) -
         OSError: it cannot be written.
     """
     if memory.grown:
-        keep(path, _ENTRIES, memory.entries, made_of)
+        store_cached(path, _ENTRIES, memory.entries, made_of)
         memory.grown.clear()
 
 
 def stored_memory(path: Path, made_of: Mapping[str, str]) -> FindingCache:
     """What `store_memory` wrote; an empty memory where it was made of something else, or is damaged."""
-    known = kept(path, _ENTRIES, made_of) or {}
+    known = read_cached(path, _ENTRIES, made_of) or {}
     return FindingCache(known if len(known) <= MAX_ENTRIES else {})
 
 

@@ -22,12 +22,12 @@ from grader.notebook.format import load_notebook
 from grader.records import Execution, Figure, GradeReport, Notebook, Rubric
 from grader.report.notebook.view import NotebookView, make_view
 from grader.report.pages import Again, feedback_html, report_html
-from grader.report.report_json import dump, dump_json
+from grader.report.report_json import dump
 from grader.report.student_text import feedback_text, results_json
 from grader.report.wall import wall_strip
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.files import write_atomically
-from grader.store.json_files import keep, kept, write_changed
+from grader.store.json_files import dump_json, read_cached, store_cached, write_changed
 
 FEEDBACK = "feedback.html"
 _FIGURES: TypeAdapter[list[dict[str, str | bool]]] = TypeAdapter(list[dict[str, str | bool]])
@@ -51,7 +51,8 @@ def store_drawn(folder: Path, drawn: Drawn, exercise: Exercise, rubric: Rubric) 
     """The folder, which holds the run that this was drawn of, keeps it."""
     _keep_figures(folder, drawn.figures, exercise)
     if drawn.view is not None:
-        keep(folder / NOTEBOOK, _VIEW, drawn.view, _view_made_of(folder, exercise, written_names(exercise, rubric)))
+        made_of = _view_made_of(folder, exercise, written_names(exercise, rubric))
+        store_cached(folder / NOTEBOOK, _VIEW, drawn.view, made_of)
 
 
 def write_report(folder: Path, report: GradeReport, exercise: Exercise, rubric: Rubric) -> None:
@@ -124,11 +125,12 @@ def _view(
     """The executed notebook as it is shown; None where the folder holds none that can be."""
     try:
         made_of = _view_made_of(folder, exercise, names)
-        if (known := kept(folder / NOTEBOOK, _VIEW, made_of)) is not None and len(known.cells) == len(known.kinds):
+        known = read_cached(folder / NOTEBOOK, _VIEW, made_of)
+        if known is not None and len(known.cells) == len(known.kinds):
             return known
         made = _shown(load_notebook(folder / EXECUTED), names, execution)
         if made is not None:
-            keep(folder / NOTEBOOK, _VIEW, made, made_of)
+            store_cached(folder / NOTEBOOK, _VIEW, made, made_of)
     except (Unreadable, GraderError):  # an older run's folder
         return None
     return made
@@ -143,7 +145,7 @@ def _view_made_of(folder: Path, exercise: Exercise, names: Mapping[str, Sequence
 def _figures(folder: Path, exercise: Exercise) -> list[Figure]:
     """The pictures of the folder's evidence, drawn once and kept."""
     try:
-        known = kept(folder / FIGURES, _FIGURES, _figures_made_of(folder, exercise))
+        known = read_cached(folder / FIGURES, _FIGURES, _figures_made_of(folder, exercise))
         if known is not None:
             return [Figure(**{**one, "png": base64.b64decode(str(one["png"]))}) for one in known]  # type: ignore[arg-type]
     except (KeyError, TypeError, ValueError):
@@ -157,7 +159,7 @@ def _keep_figures(folder: Path, drawn: Sequence[Figure], exercise: Exercise) -> 
     if strip := wall_strip(drawn):
         write_atomically(folder / WALL, strip)
     told = [{**asdict(figure), "png": base64.b64encode(figure.png).decode()} for figure in drawn]
-    keep(folder / FIGURES, _FIGURES, told, _figures_made_of(folder, exercise))
+    store_cached(folder / FIGURES, _FIGURES, told, _figures_made_of(folder, exercise))
 
 
 def _figures_made_of(folder: Path, exercise: Exercise) -> dict[str, str]:

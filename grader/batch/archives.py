@@ -62,7 +62,7 @@ class File:
         return self.parts[-1]
 
 
-class Unusable(Exception):
+class UnusableArchive(Exception):
     """The archive cannot be used; the text says why in a few words."""
 
 
@@ -101,11 +101,11 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
             limit = MAX_BYTES if told else max_mb * 1e6 * (4 if is_archive(parts[-1]) else 1)
             taken += 1
             if taken > MAX_NOTEBOOKS and not nested:
-                raise Unusable(f"holds more than {MAX_NOTEBOOKS} notebooks")
+                raise UnusableArchive(f"holds more than {MAX_NOTEBOOKS} notebooks")
             data, why, read = _content(member, limit)
             left -= read
             if left <= 0:
-                raise Unusable(f"holds more than {total_mb:g} MB")
+                raise UnusableArchive(f"holds more than {total_mb:g} MB")
             path = _place(into, member.name, parts[-1])
             if not why:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,15 +133,15 @@ def _members(archive: Path, total_mb: float) -> Iterator[Iterator[tuple[_Member,
         with _zip(archive) if zipfile.is_zipfile(archive) else _tar(archive, most) as members:
             yield _placed(members)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, NotImplementedError) as error:
-        raise Unusable(f"is no archive that can be read ({one_line(str(error), 80)})") from None
+        raise UnusableArchive(f"is no archive that can be read ({one_line(str(error), 80)})") from None
     except OSError as error:
-        raise Unusable(f"cannot be read ({error.strerror or error})") from None
+        raise UnusableArchive(f"cannot be read ({error.strerror or error})") from None
 
 
 def _placed(members: Iterator[_Member]) -> Iterator[tuple[_Member, tuple[str, ...]]]:
     for number, member in enumerate(members):
         if number >= MAX_MEMBERS:
-            raise Unusable(f"holds more than {MAX_MEMBERS} files")
+            raise UnusableArchive(f"holds more than {MAX_MEMBERS} files")
         if parts := _parts(member.name):
             yield member, parts
 
@@ -198,15 +198,15 @@ class _Bounded:
     def read(self, size: int = -1) -> bytes:
         wanted = MAX_AT_ONCE + 1 if size < 0 else size
         if size > MAX_AT_ONCE:
-            raise Unusable("declares a list of files that is too long")
+            raise UnusableArchive("declares a list of files that is too long")
         data = self._file.read(wanted)
         if len(data) > MAX_AT_ONCE or self._file.tell() > self._most:
-            raise Unusable(f"holds more than {self._most / 1e6:.0f} MB")
+            raise UnusableArchive(f"holds more than {self._most / 1e6:.0f} MB")
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
         if whence == 0 and offset > self._most:  # of what is packed, all that is skipped has to be unpacked
-            raise Unusable(f"holds more than {self._most / 1e6:.0f} MB")
+            raise UnusableArchive(f"holds more than {self._most / 1e6:.0f} MB")
         return self._file.seek(offset, whence)
 
     def seekable(self) -> bool:
@@ -253,6 +253,6 @@ def _tar(path: Path, most: float) -> Iterator[Iterator[_Member]]:
 def _tar_members(archive: tarfile.TarFile) -> Iterator[_Member]:
     for number, info in enumerate(archive):  # folders count, too: each is kept in memory
         if number >= 2 * MAX_MEMBERS:
-            raise Unusable(f"holds more than {MAX_MEMBERS} files")
+            raise UnusableArchive(f"holds more than {MAX_MEMBERS} files")
         if not info.isdir():
             yield _Member(info.name, float(info.mtime), info.isreg(), partial(archive.extractfile, info))

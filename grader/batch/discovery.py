@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from grader.batch.archives import File, Unusable, component, is_archive, listed, unpack
+from grader.batch.archives import File, UnusableArchive, component, is_archive, listed, unpack
 from grader.batch.course_words import folded
 from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
 from grader.batch.matching import Match, is_nobodys, matches, meant
-from grader.batch.records import HandedIn, Student
+from grader.batch.records import ClassSubmission, Student
 from grader.batch.roster import Roster, handed_in_at
-from grader.batch.selection import MAX_READ, HandedOut, Work, chosen, handed_out, is_solved, plain_name
+from grader.batch.selection import MAX_READ, TemplateCode, Work, chosen, is_solved, plain_name, template_code
 from grader.batch.wrappers import CLASS_MB, Opening, sections, unwrapped
 from grader.errors import GraderError, one_line
 from grader.records import Remark
@@ -39,10 +39,10 @@ UNREADABLE = "is a symbolic link"
 
 
 @dataclass(frozen=True)
-class Found:
+class Discovery:
     """A class as it lies there."""
 
-    handed_in: tuple[HandedIn, ...]  # by key
+    handed_in: tuple[ClassSubmission, ...]  # by key
     missing: tuple[Student, ...]  # on the roster, and nothing is theirs
     layout: str
     remarks: tuple[str, ...] = ()  # for the person who runs it
@@ -94,13 +94,13 @@ class _Exercise:
     """What tells a student's own notebook from others beside it."""
 
     name: str = ""  # the notebook's usual file name, in small letters
-    template: HandedOut = field(default_factory=HandedOut)
+    template: TemplateCode = field(default_factory=TemplateCode)
     max_mb: float = 100.0
 
 
 def find(
     submissions: Path, unpacked: Path, roster: Roster | None, *, max_mb: float, template: Path | None = None
-) -> Found:
+) -> Discovery:
     """Everybody's submission, the same in every run.
 
     `submissions` is a folder or an archive; what comes out of archives lies below `unpacked`, nothing else is written.
@@ -130,7 +130,7 @@ def find(
     aside = [pile for pile in piles if pile not in usable]
     of_layouts = [remark for layout in layouts.values() for remark in layout.remarks]
     remarks = (*of_layouts, *_told(usable, roster), *_only_one(usable), *_aside(aside))
-    return Found(handed_in, missing, _in_words(layouts), remarks)
+    return Discovery(handed_in, missing, _in_words(layouts), remarks)
 
 
 def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_mb: float) -> Opening:
@@ -146,7 +146,7 @@ def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_m
                 total_mb=most_mb,
                 nested=True,
             )
-        except Unusable:
+        except UnusableArchive:
             return []
 
     known: dict[Path, list[File]] = {}
@@ -159,7 +159,7 @@ def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_m
         if archive.path not in known:
             try:
                 known[archive.path] = listed(archive.path, total_mb=LISTED_MB) if len(packed) <= MOST_LISTED else []
-            except Unusable:
+            except UnusableArchive:
                 known[archive.path] = []
         return known[archive.path]
 
@@ -183,7 +183,9 @@ def _in_words(layouts: Mapping[str, Layout]) -> str:
     return of_sections or "".join(layout.words for layout in layouts.values())
 
 
-def alone(folder: Path, unpacked: Path, *, max_mb: float, usual: str = "", template: Path | None = None) -> HandedIn:
+def alone(
+    folder: Path, unpacked: Path, *, max_mb: float, usual: str = "", template: Path | None = None
+) -> ClassSubmission:
     """All that lies in the folder as one student's submission; `usual` is the file name that is preferred.
 
     Raises:
@@ -193,7 +195,7 @@ def alone(folder: Path, unpacked: Path, *, max_mb: float, usual: str = "", templ
         raise GraderError(f"{one_line(str(folder), 120)}: no such folder; expected one submission's files")
     files = [file for file in sorted(_walk(folder), key=lambda file: file.parts) if not ignored(file)]
     if not files:
-        return HandedIn("submission", folder, "", refused="nothing was handed in")
+        return ClassSubmission("submission", folder, "", refused="nothing was handed in")
     owner = Owner("submission")
     exercise = _Exercise(usual.lower(), _code(template, max_mb), max_mb)
     pile = _Pile(owner, Match(), [(file, owner) for file in files])
@@ -209,7 +211,7 @@ def _files(submissions: Path, unpacked: Path, shown: str, max_mb: float) -> list
         raise GraderError(f"{shown}: expected a folder or an archive; one notebook: make grade SUBMISSION=x.ipynb")
     try:
         files = unpack(submissions, unpacked / "download", max_mb=max_mb, total_mb=CLASS_MB, nested=True)
-    except Unusable as reason:
+    except UnusableArchive as reason:
         raise GraderError(f"{shown}: {reason}; download it again") from None
     return sorted(files, key=lambda file: file.parts)
 
@@ -242,8 +244,8 @@ def _exercise(owned: Sequence[tuple[File, Owner]], template: Path | None, max_mb
     return _Exercise(usual, _code(template, max_mb), max_mb)
 
 
-def _code(template: Path | None, max_mb: float) -> HandedOut:
-    return handed_out(template.resolve(), max_mb) if template else HandedOut()
+def _code(template: Path | None, max_mb: float) -> TemplateCode:
+    return template_code(template.resolve(), max_mb) if template else TemplateCode()
 
 
 def _piles(owned: Sequence[tuple[File, Owner]], roster: Roster | None, exercise: Sequence[str]) -> list[_Pile]:
@@ -381,7 +383,7 @@ def _aside(piles: Sequence[_Pile]) -> tuple[str, ...]:
     return (f"taken for nobody's submission: {', '.join(names[:TOLD])}{more}",) if names else ()
 
 
-def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known: bool) -> HandedIn:
+def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known: bool) -> ClassSubmission:
     """The pile's notebook, or why there is none; `known` says that there is a roster."""
     wanted = [(file, owner) for file, owner in pile.files if is_work(file)]
     remarks = _doubt(pile)
@@ -411,7 +413,7 @@ def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known:
     if work.owner.late:
         remarks.append(Remark("late", "the download marks this submission as late"))
     assert work.file.path is not None
-    return HandedIn(
+    return ClassSubmission(
         key=key,
         path=work.file.path,
         shown=plain(work.shown, SHOWN),
@@ -436,7 +438,7 @@ def _inside(file: File, owner: Owner, into: Path, max_mb: float, reasons: list[s
     assert file.path is not None
     try:
         found = unpack(file.path, into / _digest(file.place), max_mb=max_mb, total_mb=8 * max_mb, nested=False)
-    except Unusable as reason:
+    except UnusableArchive as reason:
         reasons.append(f"{file.name} {reason}")
         return []
     notebooks = [one for one in found if is_work(one) and not is_archive(one.name)]
@@ -451,14 +453,14 @@ def _doubt(pile: _Pile) -> list[Remark]:
     return [Remark("whose", f"whose submission this is: {doubt}", needs_person=True) for doubt in told]
 
 
-def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Remark]) -> HandedIn:
+def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Remark]) -> ClassSubmission:
     files = [file for file, _ in pile.files]
     files = [file for file in files if not ignored(file)] or files
     first, found = files[0], ", ".join(plain(file.name, 60) for file in files[:TOLD])
     why = "; ".join(plain(reason, 160) for reason in reasons[:TOLD]) or f"found: {found}"
     told = f"no notebook (.ipynb) that can be read was handed in; {why}"
     path = first.path or Path(component(first.name))
-    return HandedIn(
+    return ClassSubmission(
         key=key,
         path=path,
         shown=plain(first.place, SHOWN),

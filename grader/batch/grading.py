@@ -11,14 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from grader.batch.discovery import Found, find
+from grader.batch.discovery import Discovery, find
 from grader.batch.gradebooks import GradebookOptions, GradebookSettings, other_points
 from grader.batch.history import begin, record
 from grader.batch.local import LocalExecutor, slots
 from grader.batch.manifest import Manifest, folder_of, read_manifest, write_manifest
 from grader.batch.plan import Plan, missing_line, summary, table
 from grader.batch.progress import Progress
-from grader.batch.records import Executor, GradebookRow, HandedIn, Job, StudentState
+from grader.batch.records import ClassSubmission, Executor, GradebookRow, Job, StudentState
 from grader.batch.results import apply_rulings, each_row, read_rows, rulings_of, write_results
 from grader.batch.retention import without
 from grader.batch.roster import read_roster
@@ -63,7 +63,7 @@ class ClassOptions:
 
 
 @dataclass(frozen=True)
-class Graded:
+class ClassResult:
     """What came of a class."""
 
     out: Path
@@ -76,7 +76,7 @@ class Graded:
         return all(row.state in {StudentState.GRADED, StudentState.MISSING} for row in self.rows)
 
 
-def grade_class(submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> Graded:
+def grade_class(submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> ClassResult:
     """Every submission has been tried, and gradebooks, page and history are written.
 
     Raises:
@@ -118,7 +118,7 @@ def plan_class(submissions: Path, wishes: ClassOptions, say: Say) -> Plan:
     return Plan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks)
 
 
-def _graded(out: Path, submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> Graded:
+def _graded(out: Path, submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> ClassResult:
     """The class is graded into the folder."""
     refuse_run(out)
     rubric_path = wishes.rubric or _rubric_of(out, say)
@@ -158,7 +158,7 @@ def _graded(out: Path, submissions: Path, wishes: ClassOptions, console: Console
         say("gradebooks and the page of the class")
         record(out, rows, "")
         remarks = (*manifest.remarks, *write_results(out, manifest, rows, rubric, exercise))
-    return Graded(out, rows, remarks)
+    return ClassResult(out, rows, remarks)
 
 
 def _look_at_disk(out: Path, count: int, say: Say) -> None:
@@ -209,7 +209,7 @@ def _all_found(
         if seed and seed != of_parts and not wishes.replace:
             raise GraderError(f"--collect: the class has another seed than its parts; {REPLACE}")
         seed = of_parts
-    found: Found = find(submissions, unpacked, roster, max_mb=rubric.limits.notebook_mb, template=template)
+    found: Discovery = find(submissions, unpacked, roster, max_mb=rubric.limits.notebook_mb, template=template)
     return Manifest(
         title=rubric.title,
         submissions=submissions,
@@ -306,7 +306,7 @@ def _jobs(out: Path, manifest: Manifest, *, replace: bool) -> list[Job]:
     return jobs
 
 
-def _job(out: Path, manifest: Manifest, one: HandedIn, *, replace: bool = False) -> Job:
+def _job(out: Path, manifest: Manifest, one: ClassSubmission, *, replace: bool = False) -> Job:
     return Job(
         key=one.key,
         notebook=one.path,

@@ -25,7 +25,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from grader.batch.course_words import when_of
-from grader.batch.records import HandedIn
+from grader.batch.records import ClassSubmission
 from grader.errors import GraderError, nearest, one_line
 from grader.records import GradeReport, Lateness
 from grader.store.yaml_files import read_yaml, said, table
@@ -38,7 +38,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class LateDecision:
     """What was decided for one submission or student."""
 
     extended_to: datetime | None = None
@@ -57,11 +57,11 @@ class LatePolicy:
     percent_a_day: float = 0.0
     at_most_percent: float = 100.0
     of_earned: bool = False
-    own: Mapping[str, Own] | None = None  # by the submission's key, or the id of a student who has none
+    own: Mapping[str, LateDecision] | None = None  # by the submission's key, or the id of a student who has none
 
-    def lateness(self, one: HandedIn) -> Lateness | None:
+    def lateness(self, one: ClassSubmission) -> Lateness | None:
         """How late it was, and what that costs; None where nobody knows when it was handed in."""
-        own = (self.own or {}).get(one.key, Own())
+        own = (self.own or {}).get(one.key, LateDecision())
         when = own.handed_in or one.when
         if when is None:
             return None
@@ -74,7 +74,7 @@ class LatePolicy:
 
     def is_excused(self, key: str) -> bool:
         """Whether whoever has handed in nothing need not."""
-        return (self.own or {}).get(key, Own()).excused
+        return (self.own or {}).get(key, LateDecision()).excused
 
 
 def read_policy(path: Path, names: Mapping[str, str]) -> LatePolicy | None:
@@ -113,7 +113,7 @@ def with_lateness(report: GradeReport, lateness: Lateness | None) -> GradeReport
     return report if report.late == lateness else replace(report, late=lateness)
 
 
-def unknown_times(policy: LatePolicy | None, handed_in: Sequence[HandedIn]) -> tuple[str, ...]:
+def unknown_times(policy: LatePolicy | None, handed_in: Sequence[ClassSubmission]) -> tuple[str, ...]:
     """Of whom the class's policy cannot tell whether they were late."""
     if policy is None:
         return ()
@@ -130,9 +130,11 @@ def unknown_times(policy: LatePolicy | None, handed_in: Sequence[HandedIn]) -> t
     return tuple(told)
 
 
-def _students(told: Mapping[str, Any], names: Mapping[str, str], shown: str, deadline: datetime) -> dict[str, Own]:
+def _students(
+    told: Mapping[str, Any], names: Mapping[str, str], shown: str, deadline: datetime
+) -> dict[str, LateDecision]:
     zone = deadline.tzinfo
-    found: dict[str, Own] = {}
+    found: dict[str, LateDecision] = {}
     for name, entry in told.items():
         where = f"{shown}: students: {one_line(name, 60)}"
         if name not in names:
@@ -151,12 +153,12 @@ def _students(told: Mapping[str, Any], names: Mapping[str, str], shown: str, dea
             raise GraderError(f"{where}: extended_to: earlier than the deadline, {deadline:%Y-%m-%d %H:%M}")
         if (when := times.get("handed_in")) is not None and when > datetime.now(UTC):
             raise GraderError(f"{where}: handed_in: {when:%Y-%m-%d %H:%M} has not come yet")
-        own = Own(until, when, excused, f"{reason}, {by}")
+        own = LateDecision(until, when, excused, f"{reason}, {by}")
         found[names[name]] = _most_time(found[names[name]], own) if names[name] in found else own
     return found
 
 
-def _most_time(one: Own, other: Own) -> Own:
+def _most_time(one: LateDecision, other: LateDecision) -> LateDecision:
     """What holds for a team, of whom two were given time."""
 
     def later(
@@ -164,7 +166,7 @@ def _most_time(one: Own, other: Own) -> Own:
     ) -> datetime | None:
         return pick(a, b) if a and b else a or b
 
-    return Own(
+    return LateDecision(
         later(one.extended_to, other.extended_to, max),
         later(one.handed_in, other.handed_in, min),
         one.excused or other.excused,

@@ -18,8 +18,8 @@ from queue import SimpleQueue
 
 import psutil
 
-from grader.batch.records import Ended, Job, StudentState
-from grader.batch.worker import ENDED, JOB, command
+from grader.batch.records import Job, JobResult, StudentState
+from grader.batch.worker import JOB, JOB_RESULT, command
 from grader.records import Limits
 from grader.sandbox.gpu import CONTEXT_MB, VISIBLE, Gpu, gpus
 from grader.store.bounded import Unreadable
@@ -71,7 +71,7 @@ class LocalExecutor:
         self._slots = tuple(slots) or (Slot(),)
         self._log = log
 
-    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[Ended], None]) -> None:
+    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
         """Every job has been tried; `ended` was called for each, in any order, in the caller's own thread."""
         again = self._round(jobs, self._slots[: len(jobs)], started, ended, keep_short=len(self._slots) > 1)
         if again:
@@ -82,12 +82,12 @@ class LocalExecutor:
         jobs: Sequence[Job],
         slots: Sequence[Slot],
         started: Callable[[str], None],
-        ended: Callable[[Ended], None],
+        ended: Callable[[JobResult], None],
         *,
         keep_short: bool,
     ) -> list[Job]:
         """Tries the jobs; returns those that ran short of memory, if they are to be kept for a try alone."""
-        waiting, told = deque(jobs), SimpleQueue[Ended | str | None]()
+        waiting, told = deque(jobs), SimpleQueue[JobResult | str | None]()
         known = {job.key: job for job in jobs}
         workers = [_Worker(slot, self._log) for slot in slots]
         threads = [threading.Thread(target=_serve, args=(w, waiting, told), daemon=True) for w in workers]
@@ -114,7 +114,7 @@ class LocalExecutor:
         return again
 
 
-def _serve(worker: _Worker, waiting: deque[Job], told: SimpleQueue[Ended | str | None]) -> None:
+def _serve(worker: _Worker, waiting: deque[Job], told: SimpleQueue[JobResult | str | None]) -> None:
     try:
         while True:
             try:
@@ -136,7 +136,7 @@ class _Worker:
         self._stopped = False
         self._starting = threading.Lock()
 
-    def grade(self, job: Job) -> Ended:
+    def grade(self, job: Job) -> JobResult:
         """What became of the job."""
         why = ""
         for _ in range(TRIES):
@@ -153,12 +153,12 @@ class _Worker:
                 process.stdin.flush()
                 line = process.stdout.readline()
                 if line:
-                    return parse_json(line, ENDED)
+                    return parse_json(line, JOB_RESULT)
             except (OSError, Unreadable, ValueError) as error:
                 why = f" ({type(error).__name__})"
             self._bury()
         reason = f"the process that graded it ended before it was done{why}; run the same command again"
-        return Ended(job.key, StudentState.FAILED, reason)
+        return JobResult(job.key, StudentState.FAILED, reason)
 
     def stop(self) -> None:
         """The worker is gone, and its boxes with it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from grader.batch.records import HandedIn, Student
+from grader.batch.records import ClassSubmission, Student
 from grader.report.text import plain
 
 SHOWN = 60
@@ -20,7 +20,7 @@ class Plan:
     """A class as a run would grade it."""
 
     layout: str
-    handed_in: tuple[HandedIn, ...]
+    handed_in: tuple[ClassSubmission, ...]
     missing: tuple[Student, ...]
     done: frozenset[str]  # the keys of those that have been graded as they would be
     remarks: tuple[str, ...]
@@ -31,12 +31,12 @@ class Plan:
         return not self.remarks and not any(one.refused or doubts(one) for one in self.handed_in)
 
 
-def doubts(one: HandedIn) -> list[str]:
+def doubts(one: ClassSubmission) -> list[str]:
     """What a person should look at, of whose it is and which file was taken."""
     return [remark.message for remark in one.remarks if remark.needs_person]
 
 
-def state(one: HandedIn, done: frozenset[str]) -> str:
+def state(one: ClassSubmission, done: frozenset[str]) -> str:
     """What a run would do."""
     return "refused" if one.refused else "graded already" if one.key in done else "to grade"
 
@@ -51,7 +51,7 @@ def summary(plan: Plan) -> str:
     return f"{plan.layout}: {', '.join(counted)}"
 
 
-def table(handed_in: Sequence[HandedIn]) -> Table:
+def table(handed_in: Sequence[ClassSubmission]) -> Table:
     """A row for each submission: whose it is and what says so, which file is graded and why, what is in doubt."""
     made = Table(show_lines=False, box=None, padding=(0, 2, 0, 0))
     for head in ("submission", "whose", "file"):
@@ -67,12 +67,12 @@ def missing_line(missing: Sequence[Student]) -> str:
     return "nothing handed in: " + ", ".join(plain(student.name or student.id, SHOWN) for student in missing)
 
 
-def _whose(one: HandedIn) -> str:
+def _whose(one: ClassSubmission) -> str:
     names = ", ".join(plain(student.name or student.id, SHOWN) for student in one.students)
     return f"{names} (by {one.by})" if names else ""
 
 
-def _file(one: HandedIn) -> Iterator[str]:
+def _file(one: ClassSubmission) -> Iterator[str]:
     if one.refused:
         yield f"refused: {plain(one.refused, LONGEST)}"
     else:

@@ -25,7 +25,7 @@ MAX_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
+class ReleasedPoints:
     """The points that somebody was shown."""
 
     points_milli: int
@@ -45,7 +45,7 @@ class Fall:
     now_milli: int
 
 
-_RELEASED: TypeAdapter[dict[str, Released]] = TypeAdapter(dict[str, Released])
+_RELEASED: TypeAdapter[dict[str, ReleasedPoints]] = TypeAdapter(dict[str, ReleasedPoints])
 
 
 class WouldLower(GraderError):
@@ -60,7 +60,7 @@ class WouldLower(GraderError):
         self.falls = tuple(falls)
 
 
-def read_released(out: Path) -> dict[str, Released]:
+def read_released(out: Path) -> dict[str, ReleasedPoints]:
     """What was released, by submission; empty where nothing was.
 
     Raises:
@@ -75,7 +75,7 @@ def read_released(out: Path) -> dict[str, Released]:
         raise GraderError(f"{one_line(str(path), 120)}: {one_line(str(reason), 200)}; put back what it was") from None
 
 
-def held(rows: Iterable[GradebookRow], released: Mapping[str, Released]) -> Iterator[GradebookRow]:
+def held(rows: Iterable[GradebookRow], released: Mapping[str, ReleasedPoints]) -> Iterator[GradebookRow]:
     """The rows; one that would fall below what was released waits for a person, and no system is given its points."""
     of_student = {student: one for one in released.values() for student in one.students}
     for row in rows:
@@ -90,7 +90,7 @@ def held(rows: Iterable[GradebookRow], released: Mapping[str, Released]) -> Iter
         yield replace(row, state=StudentState.LOOK, reason="; ".join(filter(None, (told, row.reason))), held=True)
 
 
-def falls(before: Mapping[str, int], after: Mapping[str, int], released: Mapping[str, Released]) -> list[Fall]:
+def falls(before: Mapping[str, int], after: Mapping[str, int], released: Mapping[str, ReleasedPoints]) -> list[Fall]:
     """Who would fall below what was released, and is not there already; the largest loss first."""
     found = [
         Fall(key, released[key].counted_milli, milli)
@@ -121,7 +121,7 @@ def note_released(out: Path, rows: Sequence[GradebookRow], *, shown: bool = True
     when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
     before = read_released(out)
     made = {
-        row.key: Released(
+        row.key: ReleasedPoints(
             row.report.points_milli, row.counted_milli or 0, tuple(one.id for one in row.students), when, who, shown
         )
         for row in rows

@@ -12,7 +12,7 @@ from grader.batch.late import NAME as LATE
 from grader.batch.late import LatePolicy, read_policy, unknown_times, with_lateness
 from grader.batch.manifest import Manifest, folders
 from grader.batch.page import class_page
-from grader.batch.records import GradebookRow, HandedIn, StudentState
+from grader.batch.records import ClassSubmission, GradebookRow, StudentState
 from grader.batch.released import held, read_released
 from grader.batch.similar import similar_work
 from grader.batch.work import failed_try
@@ -159,7 +159,7 @@ def pictures(rows: Sequence[GradebookRow]) -> dict[str, bytes]:
     return found
 
 
-def _row(handed_in: HandedIn, folder: Path) -> GradebookRow:
+def _row(handed_in: ClassSubmission, folder: Path) -> GradebookRow:
     def row(state: StudentState, reason: str = "", report: GradeReport | None = None) -> GradebookRow:
         return GradebookRow(handed_in.key, state, handed_in.student, handed_in, report, folder, reason, handed_in.team)
 

@@ -14,7 +14,7 @@ from grader.batch.history import forget_in_history
 from grader.batch.late import NAME as LATE
 from grader.batch.manifest import Manifest, folder_of, folders, read_manifest, write_manifest
 from grader.batch.page import class_page
-from grader.batch.records import GradebookRow, HandedIn, Student
+from grader.batch.records import ClassSubmission, GradebookRow, Student
 from grader.batch.release import ALL, CANVAS, MOODLE
 from grader.batch.released import forget_released
 from grader.batch.results import PAGE, pictures, read_rows, write_results
@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class PrunedClass:
+class PruneResult:
     """What came of it."""
 
     count: int
@@ -44,7 +44,7 @@ class PrunedClass:
     left: tuple[str, ...]  # which stay as they are, and why
 
 
-def prune_class(out: Path, say: Say) -> PrunedClass:
+def prune_class(out: Path, say: Say) -> PruneResult:
     """No run of the class has evidence any more, but what checks found on it under the rubric as it is now.
 
     Judged again under the same checks, with other points or thresholds, it comes to the same as before; what would have
@@ -67,7 +67,7 @@ def prune_class(out: Path, say: Say) -> PrunedClass:
                 freed, count = freed + here, count + (here > 0)
             except (GraderError, OSError) as error:
                 left.append(f"{plain(key, 60)}: {plain(str(error), 200)}")
-    return PrunedClass(count, freed, tuple(left))
+    return PruneResult(count, freed, tuple(left))
 
 
 def _pruned(folder: Path) -> int:
@@ -82,14 +82,14 @@ MADE_ANEW = ("grading.log", "workers.log", "slurm", "unpacked", SIMILAR, ALL, MO
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class ForgetResult:
     """What was removed, and what still names the person."""
 
     pseudonym: str  # by which the history knows them now
     left: tuple[str, ...]  # where the grader does not reach
 
 
-def forget(out: Path, student: str) -> Forgotten:
+def forget(out: Path, student: str) -> ForgetResult:
     """The class's folder knows the person no more, and later runs leave them out.
 
     Raises:
@@ -118,7 +118,7 @@ def forget(out: Path, student: str) -> Forgotten:
         manifest = without(replace(manifest, remarks=(), forgotten=(*manifest.forgotten, *map(_salted, sorted(ids)))))
         write_manifest(out, manifest)
         write_results(out, manifest, read_rows(out, manifest), rubric, exercise)
-    return Forgotten(pseudonym, left)
+    return ForgetResult(pseudonym, left)
 
 
 def without(manifest: Manifest) -> Manifest:
@@ -138,7 +138,7 @@ def _salted(name: str, salt: str = "") -> str:
     return f"{salt}:{hashlib.sha256(f'{salt}{name}'.encode()).hexdigest()}"
 
 
-def _found(manifest: Manifest, student: str) -> tuple[str, HandedIn | None]:
+def _found(manifest: Manifest, student: str) -> tuple[str, ClassSubmission | None]:
     names = names_of({one.key: one.called for one in manifest.handed_in})
     missing: dict[str, Student] = {person.id: person for person in manifest.missing}
     if student in names:
@@ -148,7 +148,7 @@ def _found(manifest: Manifest, student: str) -> tuple[str, HandedIn | None]:
     raise GraderError(f"{one_line(student, 60)!r}: nobody here{nearest(student, [*names, *missing])}")
 
 
-def _left(manifest: Manifest, one: HandedIn | None) -> Iterator[str]:
+def _left(manifest: Manifest, one: ClassSubmission | None) -> Iterator[str]:
     """What still names them, where the grader does not write."""
     yield f"{manifest.submissions}: what was downloaded"
     yield "the archives with everybody's feedback were removed, since they had theirs: release again to have them anew"

@@ -53,7 +53,7 @@ class _Read:
 
 
 @dataclass(frozen=True, slots=True)
-class HandedOut:
+class TemplateCode:
     """The notebook that students got."""
 
     code: frozenset[str] = frozenset()  # the checksums of its code cells
@@ -68,10 +68,10 @@ class HandedOut:
         return 0 if self.tasks and self.tasks <= found else len(found - self.code)
 
 
-def handed_out(path: Path, max_mb: float) -> HandedOut:
+def template_code(path: Path, max_mb: float) -> TemplateCode:
     """The template's code, as far as it can be read; its tasks are the cells that say so."""
     cells = _code_cells(path, max_mb) or []
-    return HandedOut(frozenset(_checksums(cells)), frozenset(_checksums(filter(is_task, cells))))
+    return TemplateCode(frozenset(_checksums(cells)), frozenset(_checksums(filter(is_task, cells))))
 
 
 def code_of(path: Path, max_mb: float) -> Code | None:
@@ -100,7 +100,7 @@ def plain_name(name: str) -> str:
     return _COPIED.sub("", name).lower()
 
 
-def is_solved(file: File, template: HandedOut, max_mb: float) -> bool:
+def is_solved(file: File, template: TemplateCode, max_mb: float) -> bool:
     """Whether a task in the notebook is not as it was handed out."""
     return file.path is not None and template.changed(code_of(file.path, max_mb)) > 0
 
@@ -125,7 +125,7 @@ class Choice:
         return [Remark("other_notebook", told, needs_person=self.doubtful)]
 
 
-def chosen(works: Sequence[Work], usual: str, template: HandedOut, max_mb: float) -> Choice:
+def chosen(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: float) -> Choice:
     """The notebook that is graded, of one or more."""
     if len(works) == 1:
         return Choice(works[0])
@@ -158,7 +158,7 @@ def _likeness(work: Work, usual: str) -> int:
     return 2 if name == usual else int(bool(usual) and usual.removesuffix(".ipynb") in name)
 
 
-def _read(work: Work, usual: str, template: HandedOut, max_mb: float) -> _Read:
+def _read(work: Work, usual: str, template: TemplateCode, max_mb: float) -> _Read:
     code = code_of(work.file.path, max_mb) if work.file.path else None
     return _Read(work, code, template.changed(code), _likeness(work, usual))
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.batch.manifest import Manifest, folder_of, read_manifest
-from grader.batch.records import Ended, HandedIn, Job, StudentState
+from grader.batch.records import ClassSubmission, Job, JobResult, StudentState
 from grader.batch.work import failed_try, outcome, stands_for, store_failed_try
 from grader.errors import GraderError, one_line
 from grader.grading.grade import kept_name
@@ -39,7 +39,7 @@ class Shard:
     def __str__(self) -> str:
         return f"part-{self.number}-of-{self.of}"
 
-    def part(self, handed_in: Sequence[HandedIn]) -> tuple[HandedIn, ...]:
+    def part(self, handed_in: Sequence[ClassSubmission]) -> tuple[ClassSubmission, ...]:
         """Those of the class that are in this part: every n-th by key, so that parts are of a size."""
         return tuple(sorted(handed_in, key=lambda one: one.key)[self.number - 1 :: self.of])
 
@@ -84,14 +84,14 @@ class CollectExecutor:
     def __init__(self, parts: Sequence[Path]) -> None:
         self._parts = tuple(parts)
 
-    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[Ended], None]) -> None:
+    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
         """What lies in one of the parts as the job would grade it is in the job's folder."""
         with _locked(self._parts):
             for job in jobs:
                 started(job.key)
                 ended(self._collected(job))
 
-    def _collected(self, job: Job) -> Ended:
+    def _collected(self, job: Job) -> JobResult:
         folders = [folder_of(part, job.key) for part in self._parts]
         for folder in folders:
             if folder.is_dir():
@@ -99,14 +99,14 @@ class CollectExecutor:
         try:
             if found := next((one for one in folders if stands_for(replace(job, folder=one))), None):
                 _take(found, job)
-                return outcome(job) or Ended(job.key, StudentState.FAILED, f"{_shown(found)}: cannot be read")
+                return outcome(job) or JobResult(job.key, StudentState.FAILED, f"{_shown(found)}: cannot be read")
             for folder in folders:
                 if (tried := failed_try(folder)) is not None:
                     store_failed_try(job.folder, tried)
-                    return Ended(job.key, tried.state, tried.reason)
+                    return JobResult(job.key, tried.state, tried.reason)
         except (GraderError, OSError) as error:
-            return Ended(job.key, StudentState.FAILED, one_line(str(error), 300))
-        return Ended(job.key, StudentState.WAITING, NOT_THERE)
+            return JobResult(job.key, StudentState.FAILED, one_line(str(error), 300))
+        return JobResult(job.key, StudentState.WAITING, NOT_THERE)
 
 
 def _take(found: Path, job: Job) -> None:

@@ -43,7 +43,7 @@ MOST = 200  # pairs told
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
+class SimilarPair:
     """Two submissions whose solutions of one item are nearly the same."""
 
     first: str
@@ -54,7 +54,7 @@ class Alike:
     lines: tuple[frozenset[int], frozenset[int]]  # which lines of each the other has, from 0
 
 
-_FOUND: TypeAdapter[list[Alike]] = TypeAdapter(list[Alike])
+_FOUND: TypeAdapter[list[SimilarPair]] = TypeAdapter(list[SimilarPair])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class _Region:
     marks: Mapping[int, Sequence[int]]  # fingerprint -> the tokens at which it begins
 
 
-def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exercise) -> list[Alike]:
+def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exercise) -> list[SimilarPair]:
     """The pairs of submissions that a person should look at; notebooks that cannot be read are left out."""
     of = hashlib.sha256(Path(__file__).read_bytes())
     for one in manifest.handed_in:
@@ -90,7 +90,7 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
         except GraderError:
             continue
     template = load_notebook(manifest.rubric.parent / rubric.template)
-    found = alike(sources, asked_source(template, names))
+    found = similar_pairs(sources, asked_source(template, names))
     store_cached(out / NAME, _FOUND, found, made_of)
     return found
 
@@ -118,19 +118,19 @@ def asked_source(notebook: Notebook, implements: Mapping[str, Sequence[str]]) ->
     return {item: "\n".join(filter(None, map(pieces.get, names)))[:MAX_SOURCE] for item, names in implements.items()}
 
 
-def alike(sources: Mapping[str, Mapping[str, str]], template: Mapping[str, str]) -> list[Alike]:
+def similar_pairs(sources: Mapping[str, Mapping[str, str]], template: Mapping[str, str]) -> list[SimilarPair]:
     """The pairs that a person should look at, most alike first.
 
     `sources` is what `asked_source` found, by submission; `template` what it found in the template.
     """
-    found: list[Alike] = []
+    found: list[SimilarPair] = []
     for item, given in template.items():
         regions = {key: _region(of[item]) for key, of in sources.items()}
         found += _pairs(item, regions, set(_region(given).marks))
     return sorted(found, key=lambda pair: (-pair.similarity, pair.first, pair.second, pair.item))[:MOST]
 
 
-def _pairs(item: str, regions: Mapping[str, _Region], given: set[int]) -> Iterator[Alike]:
+def _pairs(item: str, regions: Mapping[str, _Region], given: set[int]) -> Iterator[SimilarPair]:
     users = Counter(mark for region in regions.values() for mark in region.marks)
     most = max(3, min(MOST_SHARE, int(COMMON * len(regions))))
     rare = {
@@ -146,7 +146,7 @@ def _pairs(item: str, regions: Mapping[str, _Region], given: set[int]) -> Iterat
         least = min(len(rare[first]), len(rare[second]))
         if count >= LEAST_RARE and count / least >= ALIKE:
             both = rare[first] & rare[second]
-            yield Alike(
+            yield SimilarPair(
                 first,
                 second,
                 item,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from grader.batch.records import Ended, Job, StudentState
+from grader.batch.records import Job, JobResult, StudentState
 from grader.batch.work import outcome
 from grader.batch.worker import JOB, grade_chunk
 from grader.errors import GraderError, one_line
@@ -83,7 +83,7 @@ class SlurmExecutor:
         self._name = f"grade-{hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:10]}"
         self.at_once = config.at_once
 
-    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[Ended], None]) -> None:
+    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
         """Every job has been tried; `ended` was called for each."""
         self._folder.mkdir(parents=True, exist_ok=True)
         waiting = {job.key: _absolute(job) for job in jobs}
@@ -111,7 +111,7 @@ class SlurmExecutor:
             lost = lost[: MOST_TASKS * self._config.chunk]
             if lost and set(states) <= set(tasks):  # a task of an earlier command that nobody knows may be theirs
                 for key in [key for key in lost if tries[key] >= TRIES]:
-                    ended(Ended(key, StudentState.FAILED, GIVEN_UP))
+                    ended(JobResult(key, StudentState.FAILED, GIVEN_UP))
                     del waiting[key]
                 self._submit([waiting[key] for key in lost if key in waiting], tasks)
                 tries.update(lost)

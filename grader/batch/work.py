@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from grader.batch.records import Ended, Job, StudentState
+from grader.batch.records import Job, JobResult, StudentState
 from grader.errors import GraderError, SubmissionError, one_line
 from grader.exercise import Exercise
 from grader.grading.cache_keys import run_key
@@ -35,7 +35,7 @@ MEMORY = ("out of memory", "mb of memory", "ended the process that runs it")  # 
 GPU_MEMORY = "cuda out of memory"  # PyTorch's own words
 
 
-def work(job: Job) -> Ended:
+def work(job: Job) -> JobResult:
     """The job's folder holds a report made under its rubric, or why there is none; nothing is raised."""
     started = time.monotonic()
     try:
@@ -50,10 +50,10 @@ def work(job: Job) -> Ended:
     return _ended(job.key, report, time.monotonic() - started)
 
 
-def outcome(job: Job) -> Ended | None:
+def outcome(job: Job) -> JobResult | None:
     """What the job's folder says of its last run; None where it was never finished."""
     if (tried := failed_try(job.folder)) is not None:
-        return Ended(job.key, tried.state, tried.reason)
+        return JobResult(job.key, tried.state, tried.reason)
     try:
         return _ended(job.key, stored_report(job.folder), 0.0)
     except GraderError:
@@ -144,11 +144,11 @@ def _same_sound_parts(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
     return all(one.key == replacement_key(one.replaced.names, *asked) for one in followed.values())
 
 
-def _ended(key: str, report: GradeReport, seconds: float) -> Ended:
+def _ended(key: str, report: GradeReport, seconds: float) -> JobResult:
     state = StudentState.LOOK if report.needs_person else StudentState.GRADED
     if report.status is Status.BOX_ERROR:
         state = StudentState.FAILED
-    return Ended(
+    return JobResult(
         key,
         state,
         "; ".join(report.events[-1:]) if state is StudentState.FAILED else "",
@@ -166,14 +166,14 @@ def _short_of_memory(report: GradeReport) -> bool:
     return by_event or GPU_MEMORY in repr(report.items).lower()  # an answer can fall short of it, too
 
 
-def _without_report(job: Job, state: StudentState, reason: str, started: float) -> Ended:
+def _without_report(job: Job, state: StudentState, reason: str, started: float) -> JobResult:
     """The folder says why this try left no report."""
     reason = one_line(reason, 600)
     try:
         store_failed_try(job.folder, FailedTry(state, reason, _checksum(job)))
     except OSError as error:
         state, reason = StudentState.FAILED, f"{reason}; and the folder cannot be written: {error.strerror or error}"
-    return Ended(job.key, state, reason, time.monotonic() - started)
+    return JobResult(job.key, state, reason, time.monotonic() - started)
 
 
 def _checksum(job: Job) -> str:

@@ -122,7 +122,7 @@ def _loaded(folder: Path, name: str) -> Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Pruned:
+class PruneRecord:
     """Evidence that was removed: when, by whom, and the SHA-256 of each file."""
 
     when: str  # ISO 8601, UTC
@@ -130,10 +130,10 @@ class Pruned:
     files: dict[str, _Checksum]
 
 
-_PRUNED: TypeAdapter[Pruned] = TypeAdapter(Pruned)
+_PRUNED: TypeAdapter[PruneRecord] = TypeAdapter(PruneRecord)
 
 
-def _pruned(folder: Path) -> Pruned | None:
+def _pruned(folder: Path) -> PruneRecord | None:
     try:
         return read_json(folder / PRUNED, _PRUNED, _MAX_SMALL)
     except Unreadable:
@@ -150,7 +150,7 @@ def prune(folder: Path) -> int:
     """
     if _pruned(folder) is None:
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        write_json(folder / PRUNED, _PRUNED, Pruned(when, user(), _checksums(folder)))
+        write_json(folder / PRUNED, _PRUNED, PruneRecord(when, user(), _checksums(folder)))
     freed = 0
     for path in (folder / EVIDENCE, *folder.glob(SECOND)):
         if path.is_file() and not path.is_symlink():

@@ -11,7 +11,7 @@ import pytest
 from toy_class import environment
 
 from grader.batch.manifest import Manifest, read_manifest, write_manifest
-from grader.batch.records import HandedIn, Student
+from grader.batch.records import ClassSubmission, Student
 from grader.errors import GraderError
 from grader.records import Remark
 from grader.store.files import NAME, locked
@@ -27,7 +27,7 @@ MANIFEST = Manifest(
     isolation="bubblewrap",
     parts=None,
     layout="one file per student",
-    handed_in=(HandedIn("101", Path("x.ipynb"), "x.ipynb", ADA, (Remark("late", "late"),)),),
+    handed_in=(ClassSubmission("101", Path("x.ipynb"), "x.ipynb", ADA, (Remark("late", "late"),)),),
     missing=(Student("102"),),
     remarks=("one",),
 )

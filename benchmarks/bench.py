@@ -27,8 +27,8 @@ from benchmarks.public_tests import SCORED, SEEN
 from benchmarks.timing import Measured, Run, alternate
 from benchmarks.write_up import HEADINGS, write_up
 from grader.audit import corpus
+from grader.batch.class_records import ClassSubmission
 from grader.batch.manifest import Manifest, write_manifest
-from grader.batch.records import ClassSubmission
 from grader.exercises.vae_mnist.data.mnist import ensure_mnist
 from grader.notebook.format import load_notebook
 from grader.records import Notebook

@@ -85,7 +85,7 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
     """What the archive holds; notebooks, and archives where `nested`, lie below `into`, a file of its own each.
 
     Raises:
-        Unusable: for what is no archive, or holds more than is allowed.
+        UnusableArchive: for what is no archive, or holds more than is allowed.
     """
     found, left, taken = [], total_mb * 1e6, 0
     keep = KEPT + (SUFFIXES if nested else ())
@@ -119,7 +119,7 @@ def listed(archive: Path, *, total_mb: float) -> list[File]:
     """The files of the archive by their names alone.
 
     Raises:
-        Unusable: for what is no archive, or holds more than is allowed.
+        UnusableArchive: for what is no archive, or holds more than is allowed.
     """
     with _members(archive, total_mb) as members:
         return [File(parts, None, member.changed) for member, parts in members]
@@ -127,7 +127,7 @@ def listed(archive: Path, *, total_mb: float) -> list[File]:
 
 @contextmanager
 def _members(archive: Path, total_mb: float) -> Iterator[Iterator[tuple[_Member, tuple[str, ...]]]]:
-    """The members that have a place, while the archive is open; whatever is wrong with it is `Unusable`."""
+    """The members that have a place, while the archive is open; whatever is wrong with it is `UnusableArchive`."""
     try:
         most = total_mb * 1e6 + MAX_STRUCTURE
         with _zip(archive) if zipfile.is_zipfile(archive) else _tar(archive, most) as members:

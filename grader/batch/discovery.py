@@ -14,10 +14,10 @@ from datetime import datetime
 from pathlib import Path
 
 from grader.batch.archives import File, UnusableArchive, component, is_archive, listed, unpack
+from grader.batch.class_records import ClassSubmission, Student
 from grader.batch.course_words import folded
 from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
 from grader.batch.matching import Match, is_nobodys, matches, meant
-from grader.batch.records import ClassSubmission, Student
 from grader.batch.roster import Roster, handed_in_at
 from grader.batch.selection import MAX_READ, TemplateCode, Work, chosen, is_solved, plain_name, template_code
 from grader.batch.wrappers import CLASS_MB, Opening, sections, unwrapped

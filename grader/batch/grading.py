@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from grader.batch.class_records import ClassSubmission, Executor, GradebookRow, Job, StudentState
 from grader.batch.discovery import Discovery, find
 from grader.batch.gradebooks import GradebookOptions, GradebookSettings, other_points
 from grader.batch.history import begin, record
@@ -18,7 +19,6 @@ from grader.batch.local import LocalExecutor, slots
 from grader.batch.manifest import Manifest, folder_of, read_manifest, write_manifest
 from grader.batch.plan import Plan, missing_line, summary, table
 from grader.batch.progress import Progress
-from grader.batch.records import ClassSubmission, Executor, GradebookRow, Job, StudentState
 from grader.batch.results import apply_rulings, each_row, read_rows, rulings_of, write_results
 from grader.batch.retention import without
 from grader.batch.roster import read_roster

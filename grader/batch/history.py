@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from grader.batch.class_records import GradebookRow
 from grader.batch.manifest import read_manifest
-from grader.batch.records import GradebookRow
 from grader.errors import GraderError, nearest, one_line
 from grader.grading.overrides import names_of
 from grader.records import GradeReport

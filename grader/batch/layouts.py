@@ -12,7 +12,7 @@ Canvas: `lastfirst_LATE_userid_fileid_name.ipynb`, `lastfirst_userid_text.html` 
 `anon_x5F3a` in the place of name and id where students are anonymous; a group's name where groups hand in
 (github.com/instructure/canvas-lms, lib/content_zipper.rb). It adds -1, -2, ... before the suffix of a name that the
 student used before (app/models/attachment.rb, `make_unique_filename`); a later file has a higher file id.
-Gradescope: folders and `submission_metadata.yml`, see `export.py`.
+Gradescope: folders and `submission_metadata.yml`, see `gradescope_export.py`.
 nbgrader: `submitted/<student>/<assignment>/`, and attempts as its exchange keeps them, `inbound/<student>+<assignment>+
 <time>+<chance>/` (github.com/jupyter/nbgrader, nbgrader/exchange/default/submit.py and collect.py).
 Blackboard: `<assignment>_<login>_attempt_<time>_<name>` and a `.txt` of each attempt (unverified, as
@@ -34,9 +34,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from grader.batch.archives import SUFFIXES, File, is_archive
+from grader.batch.class_records import Student
 from grader.batch.course_words import when_of
 from grader.batch.gradescope_export import METADATA, Submitter, read_submitters
-from grader.batch.records import Student
 from grader.batch.roster import Kind
 from grader.store.bounded import Unreadable, file_bytes
 

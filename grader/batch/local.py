@@ -18,7 +18,7 @@ from queue import SimpleQueue
 
 import psutil
 
-from grader.batch.records import Job, JobResult, StudentState
+from grader.batch.class_records import Job, JobResult, StudentState
 from grader.batch.worker import JOB, JOB_RESULT, command
 from grader.records import Limits
 from grader.sandbox.gpu import CONTEXT_MB, VISIBLE, Gpu, gpus
@@ -65,7 +65,7 @@ def _on_gpus(cards: Sequence[Gpu], wanted: int | None, room: int, limits: Limits
 
 
 class LocalExecutor:
-    """See `grader.batch.records.Executor`; one worker for each slot."""
+    """See `grader.batch.class_records.Executor`; one worker for each slot."""
 
     def __init__(self, slots: Sequence[Slot], log: Path) -> None:
         self._slots = tuple(slots) or (Slot(),)

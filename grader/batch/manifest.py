@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from grader.batch.class_records import ClassSubmission, Student
 from grader.batch.gradebooks.entries import GradebookSettings
-from grader.batch.records import ClassSubmission, Student
 from grader.errors import GraderError, one_line
 from grader.grading.run_place import CLASS as NAME
 from grader.grading.run_place import MAX_CLASS, SUBMISSIONS
@@ -34,7 +34,7 @@ class Manifest:
     missing: tuple[Student, ...]
     remarks: tuple[str, ...] = ()  # for the person who runs it
     gradebook: GradebookSettings = field(default_factory=GradebookSettings)  # as last asked for; later runs keep them
-    forgotten: tuple[str, ...] = ()  # digests of who is left out, see `forget.py`
+    forgotten: tuple[str, ...] = ()  # digests of who is left out, see `retention.py`
     roster: Path | None = None  # by which it was read; later runs take the same where none is given
     format: int = FORMAT
 

@@ -11,9 +11,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from grader.batch.class_records import Student
 from grader.batch.course_words import folded
 from grader.batch.layouts import Clue, Owner, stem_of
-from grader.batch.records import Student
 from grader.batch.roster import Kind, Roster, exact, name_words, participant_word, spelled
 
 SHORTEST = 3  # characters of a piece of a file's name that can name a student

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from grader.batch.records import ClassSubmission, Student
+from grader.batch.class_records import ClassSubmission, Student
 from grader.report.text import plain
 
 SHOWN = 60

@@ -20,7 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from grader.batch.records import GradebookRow, JobResult, StudentState
+from grader.batch.class_records import GradebookRow, JobResult, StudentState
 from grader.report.text import of_points, plain, points_text
 from grader.report.words import reasons_for_person
 from grader.sandbox.gpu import gpus

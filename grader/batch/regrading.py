@@ -14,11 +14,11 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks import GradebookOptions
 from grader.batch.history import Event, append, begin, event_of, record
 from grader.batch.manifest import folders, read_manifest, write_manifest
-from grader.batch.records import GradebookRow, StudentState
-from grader.batch.released import ReleasedPoints, WouldLower, falls, note_lowered, read_released
+from grader.batch.released_points import ReleasedPoints, WouldLower, falls, note_lowered, read_released
 from grader.batch.results import Ruling, each_row, read_rows, rulings_of, write_results
 from grader.errors import GraderError
 from grader.grading.grade import judged_again

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import points
 from grader.batch.gradebooks.moodle import participant
 from grader.batch.history import append, event_of
 from grader.batch.layouts import canvas_file
 from grader.batch.manifest import read_manifest
-from grader.batch.records import GradebookRow, StudentState
-from grader.batch.released import note_released, read_released
+from grader.batch.released_points import note_released, read_released
 from grader.batch.results import read_rows
 from grader.errors import GraderError, one_line
 from grader.grading.run_pages import FEEDBACK

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from grader.batch.class_records import ClassSubmission, GradebookRow, StudentState
 from grader.batch.gradebooks import gradebooks
 from grader.batch.late import NAME as LATE
 from grader.batch.late import LatePolicy, read_policy, unknown_times, with_lateness
 from grader.batch.manifest import Manifest, folders
 from grader.batch.page import class_page
-from grader.batch.records import ClassSubmission, GradebookRow, StudentState
-from grader.batch.released import held, read_released
+from grader.batch.released_points import held, read_released
 from grader.batch.similar import similar_work
 from grader.batch.work import failed_try
 from grader.errors import GraderError

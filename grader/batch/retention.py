@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from grader.batch.class_records import ClassSubmission, GradebookRow, Student
 from grader.batch.gradebooks import plain as plain_gradebook
 from grader.batch.history import forget_in_history
 from grader.batch.late import NAME as LATE
 from grader.batch.manifest import Manifest, folder_of, folders, read_manifest, write_manifest
 from grader.batch.page import class_page
-from grader.batch.records import ClassSubmission, GradebookRow, Student
 from grader.batch.release import ALL, CANVAS, MOODLE
-from grader.batch.released import forget_released
+from grader.batch.released_points import forget_released
 from grader.batch.results import PAGE, pictures, read_rows, write_results
 from grader.batch.similar import NAME as SIMILAR
 from grader.errors import GraderError, nearest, one_line

@@ -20,8 +20,8 @@ from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
+from grader.batch.class_records import Student
 from grader.batch.course_words import folded, key_of, when_of
-from grader.batch.records import Student
 from grader.errors import GraderError, one_line
 from grader.store.bounded import Unreadable, file_bytes
 

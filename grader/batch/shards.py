@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from grader.batch.class_records import ClassSubmission, Job, JobResult, StudentState
 from grader.batch.manifest import Manifest, folder_of, read_manifest
-from grader.batch.records import ClassSubmission, Job, JobResult, StudentState
 from grader.batch.work import failed_try, outcome, stands_for, store_failed_try
 from grader.errors import GraderError, one_line
 from grader.grading.grade import kept_name
@@ -79,7 +79,7 @@ def seed_of_parts(parts: Sequence[Path]) -> str:
 
 
 class CollectExecutor:
-    """See `grader.batch.records.Executor`: takes what was graded in the parts, and runs nothing."""
+    """See `grader.batch.class_records.Executor`: takes what was graded in the parts, and runs nothing."""
 
     def __init__(self, parts: Sequence[Path]) -> None:
         self._parts = tuple(parts)

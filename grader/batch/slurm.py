@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from grader.batch.records import Job, JobResult, StudentState
+from grader.batch.class_records import Job, JobResult, StudentState
 from grader.batch.work import outcome
 from grader.batch.worker import JOB, grade_chunk
 from grader.errors import GraderError, one_line
@@ -75,7 +75,7 @@ def read_config(path: Path) -> SlurmConfig:
 
 
 class SlurmExecutor:
-    """See `grader.batch.records.Executor`."""
+    """See `grader.batch.class_records.Executor`."""
 
     def __init__(self, out: Path, config: SlurmConfig) -> None:
         self._folder = out.resolve() / FOLDER

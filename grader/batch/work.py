@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from grader.batch.records import Job, JobResult, StudentState
+from grader.batch.class_records import Job, JobResult, StudentState
 from grader.errors import GraderError, SubmissionError, one_line
 from grader.exercise import Exercise
 from grader.grading.cache_keys import run_key

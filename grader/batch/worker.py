@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 
 from pydantic import TypeAdapter
 
-from grader.batch.records import Job, JobResult
+from grader.batch.class_records import Job, JobResult
 from grader.grading.preloading import end_with_parent
 from grader.store.json_files import json_line, parse_json
 

@@ -45,10 +45,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grader.audit.command import Supposed, Tried, TriedAgain
+    from grader.batch.class_records import GradebookRow, Student
     from grader.batch.grading import ClassResult
     from grader.batch.history import Event
     from grader.batch.plan import Plan
-    from grader.batch.records import GradebookRow, Student
     from grader.batch.regrading import Regraded
     from grader.batch.release import Release
     from grader.batch.retention import PruneResult

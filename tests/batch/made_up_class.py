@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from grader.batch.records import ClassSubmission, GradebookRow, Student, StudentState
+from grader.batch.class_records import ClassSubmission, GradebookRow, Student, StudentState
 from grader.batch.similar import SimilarPair
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric, Status
 from grader.rubric import load_rubric

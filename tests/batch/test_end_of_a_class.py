@@ -14,8 +14,8 @@ from rich.console import Console
 from toy_reports import ADA, FULL, LESS, ZOE, row
 
 from grader.batch import grading
+from grader.batch.class_records import GradebookRow, JobResult, StudentState
 from grader.batch.progress import MOST, Progress, class_table
-from grader.batch.records import GradebookRow, JobResult, StudentState
 from grader.batch.regrading import regrade_class
 from grader.errors import GraderError
 from grader.records import Lateness

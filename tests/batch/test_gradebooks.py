@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_exercise import running
 
+from grader.batch.class_records import ClassSubmission, GradebookRow, Student, StudentState
 from grader.batch.gradebooks import GradebookSettings, gradebooks
-from grader.batch.records import ClassSubmission, GradebookRow, Student, StudentState
 from grader.errors import GraderError
 from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Status
 from grader.report.text import cell

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from toy_reports import ADA, FULL, LESS, row
 
+from grader.batch.class_records import StudentState
 from grader.batch.history import NAME, append, changes, read_history, standings, told
-from grader.batch.records import StudentState
 from grader.records import Override
 
 BEFORE = (row("ada", StudentState.GRADED, ADA, LESS), row("zoe", StudentState.GRADED, None, FULL))

@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_reports import ADA, FULL, RUBRIC, report, row
 
+from grader.batch.class_records import ClassSubmission, GradebookRow, StudentState
 from grader.batch.discovery import find
 from grader.batch.gradebooks import GradebookSettings, gradebooks
 from grader.batch.history import read_history, told
 from grader.batch.late import LateDecision, LatePolicy, read_policy, with_lateness
 from grader.batch.page import class_page
-from grader.batch.records import ClassSubmission, GradebookRow, StudentState
 from grader.batch.roster import read_roster
 from grader.errors import GraderError
 from grader.records import GradeReport, Lateness

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from toy_class import KINDS, environment, jobs, write_class
 
+from grader.batch.class_records import JobResult, StudentState
 from grader.batch.local import LocalExecutor, Slot
-from grader.batch.records import JobResult, StudentState
 from grader.batch.work import is_current, outcome, work
 
 pytestmark = pytest.mark.whole

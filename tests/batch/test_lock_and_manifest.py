@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from toy_class import environment
 
+from grader.batch.class_records import ClassSubmission, Student
 from grader.batch.manifest import Manifest, read_manifest, write_manifest
-from grader.batch.records import ClassSubmission, Student
 from grader.errors import GraderError
 from grader.records import Remark
 from grader.store.files import NAME, locked

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from toy_reports import ADA, RUBRIC, ZOE, row
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks import GradebookSettings, gradebooks
 from grader.batch.grading import ClassResult
 from grader.batch.page import class_page
-from grader.batch.records import GradebookRow, StudentState
 from grader.cli.outcome import class_values
 from grader.records import LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome
 from grader.report.pages import feedback_html, report_html

@@ -11,8 +11,8 @@ import pytest
 from downloads import write, write_zip
 from toy_exercise import notebook
 
+from grader.batch.class_records import ClassSubmission
 from grader.batch.discovery import alone, find
-from grader.batch.records import ClassSubmission
 
 TEMPLATE = json.dumps(notebook.template())
 SOLVED = json.dumps(notebook.submission())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grader.batch import slurm
-from grader.batch.records import Job, JobResult, StudentState
+from grader.batch.class_records import Job, JobResult, StudentState
 from grader.batch.slurm import SlurmConfig, SlurmExecutor
 from grader.batch.work import ENDED
 

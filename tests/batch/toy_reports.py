@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toy_exercise import running
 
-from grader.batch.records import ClassSubmission, GradebookRow, Student, StudentState
+from grader.batch.class_records import ClassSubmission, GradebookRow, Student, StudentState
 from grader.records import GradeReport, ItemVerdict, Outcome, Remark, Status
 
 RUBRIC = running.rubric()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.course_words import folded, key_of
 from grader.batch.gradebooks import canvas, gradescope, moodle, nbgrader, plain
 from grader.batch.gradebooks.entries import (
@@ -19,7 +20,6 @@ from grader.batch.gradebooks.entries import (
     out_of,
     with_points,
 )
-from grader.batch.records import GradebookRow, StudentState
 from grader.batch.roster import OUT_OF, Roster
 from grader.records import Rubric
 from grader.report.text import points_text

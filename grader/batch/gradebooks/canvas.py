@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from grader.batch.class_records import GradebookRow
 from grader.batch.course_words import folded
 from grader.batch.gradebooks.entries import (
     GradebookSettings,
@@ -23,7 +24,6 @@ from grader.batch.gradebooks.entries import (
     with_points,
 )
 from grader.batch.layouts import canvas_file
-from grader.batch.records import GradebookRow
 from grader.records import Rubric
 from grader.report.text import cell, points_text
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.course_words import key_of
-from grader.batch.records import GradebookRow, StudentState
 from grader.errors import GraderError
 from grader.grading.run_place import extent_name
 from grader.records import Rubric

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from grader.batch.class_records import GradebookRow, Student
 from grader.batch.course_words import key_of
 from grader.batch.gradebooks.entries import (
     GradebookSettings,
@@ -26,7 +27,6 @@ from grader.batch.gradebooks.entries import (
     points,
     with_points,
 )
-from grader.batch.records import GradebookRow, Student
 from grader.records import Rubric
 from grader.report.text import cell, points_text
 

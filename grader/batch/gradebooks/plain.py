@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, out_of, points
-from grader.batch.records import GradebookRow, StudentState
 from grader.records import GradeReport, Remark, Rubric
 from grader.report.text import cell, points_text
 from grader.report.words import counted_milli, is_judged, penalty_milli, reasons_for_person

@@ -17,9 +17,9 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import extent_of, out_of
 from grader.batch.progress import clock
-from grader.batch.records import GradebookRow, StudentState
 from grader.batch.similar import SimilarPair
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Rubric
 from grader.report.text import of_points, plain, points_text

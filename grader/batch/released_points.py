@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from grader.batch.records import GradebookRow, StudentState
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.errors import GraderError, one_line
 from grader.report.text import points_text
 from grader.store.bounded import Unreadable

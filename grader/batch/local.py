@@ -37,7 +37,7 @@ class Slot:
     gpu: str = ""  # the UUID of the GPU that its boxes see; empty: the one that the grader's own boxes would see
 
 
-def slots(wanted: int | None, limits: Limits) -> list[Slot]:
+def slots(workers: int | None, limits: Limits) -> list[Slot]:
     """A slot for each worker: as many as asked for, else as fit this machine.
 
     On a CPU there is a worker for each core, where PyTorch's kernels run in one thread: side by side that is faster
@@ -47,21 +47,21 @@ def slots(wanted: int | None, limits: Limits) -> list[Slot]:
     allowed = sorted(os.sched_getaffinity(0))
     room = max(1, int(psutil.virtual_memory().available / 1e6 / limits.memory_mb))
     if cards := gpus():
-        return _on_gpus(cards, wanted, min(room, len(allowed) // CORES_A_GPU_BOX), limits)
-    count = wanted or min(room, len(allowed))
+        return _on_gpus(cards, workers, min(room, len(allowed) // CORES_A_GPU_BOX), limits)
+    count = workers or min(room, len(allowed))
     if count > len(allowed):
         return [Slot()] * count
     return [Slot(frozenset(allowed[number::count])) for number in range(count)]
 
 
-def _on_gpus(cards: Sequence[Gpu], wanted: int | None, room: int, limits: Limits) -> list[Slot]:
+def _on_gpus(cards: Sequence[Gpu], workers: int | None, room: int, limits: Limits) -> list[Slot]:
     """Each worker's boxes go to the GPU that has most room left; `room` is what the rest of the machine has."""
-    fit = [card.free_mb // (limits.gpu_memory_mb + CONTEXT_MB) for card in cards]
-    placed = [0] * len(cards)
-    for _ in range(wanted or max(1, min(room, sum(fit)))):
-        left = [fits - held for fits, held in zip(fit, placed, strict=True)]
-        placed[left.index(max(left))] += 1
-    return [Slot(gpu=card.uuid) for card, count in zip(cards, placed, strict=True) for _ in range(count)]
+    capacities = [card.free_mb // (limits.gpu_memory_mb + CONTEXT_MB) for card in cards]
+    counts = [0] * len(cards)
+    for _ in range(workers or max(1, min(room, sum(capacities)))):
+        free = [capacity - count for capacity, count in zip(capacities, counts, strict=True)]
+        counts[free.index(max(free))] += 1
+    return [Slot(gpu=card.uuid) for card, count in zip(cards, counts, strict=True) for _ in range(count)]
 
 
 class LocalExecutor:
@@ -87,24 +87,24 @@ class LocalExecutor:
         keep_short: bool,
     ) -> list[Job]:
         """Tries the jobs; returns those that ran short of memory, if they are to be kept for a try alone."""
-        waiting, told = deque(jobs), SimpleQueue[JobResult | str | None]()
-        known = {job.key: job for job in jobs}
+        waiting, messages = deque(jobs), SimpleQueue[JobResult | str | None]()
+        job_of = {job.key: job for job in jobs}
         workers = [_Worker(slot, self._log) for slot in slots]
-        threads = [threading.Thread(target=_serve, args=(w, waiting, told), daemon=True) for w in workers]
+        threads = [threading.Thread(target=_serve, args=(w, waiting, messages), daemon=True) for w in workers]
         for thread in threads:
             thread.start()
-        again, left = [], len(threads)
+        again, running = [], len(threads)
         try:
-            while left:
-                news = told.get()
-                if news is None:
-                    left -= 1
-                elif isinstance(news, str):
-                    started(news)
-                elif keep_short and news.short_of_memory:
-                    again.append(known[news.key])
+            while running:
+                message = messages.get()
+                if message is None:
+                    running -= 1
+                elif isinstance(message, str):
+                    started(message)
+                elif keep_short and message.short_of_memory:
+                    again.append(job_of[message.key])
                 else:
-                    ended(news)
+                    ended(message)
         finally:
             waiting.clear()
             for worker in workers:
@@ -114,17 +114,17 @@ class LocalExecutor:
         return again
 
 
-def _serve(worker: _Worker, waiting: deque[Job], told: SimpleQueue[JobResult | str | None]) -> None:
+def _serve(worker: _Worker, waiting: deque[Job], messages: SimpleQueue[JobResult | str | None]) -> None:
     try:
         while True:
             try:
                 job = waiting.popleft()
             except IndexError:
                 return
-            told.put(job.key)
-            told.put(worker.grade(job))
+            messages.put(job.key)
+            messages.put(worker.grade(job))
     finally:
-        told.put(None)
+        messages.put(None)
 
 
 class _Worker:
@@ -167,14 +167,14 @@ class _Worker:
         self._bury()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        own = {VISIBLE: self._slot.gpu} if self._slot.gpu else {}
+        variables = {VISIBLE: self._slot.gpu} if self._slot.gpu else {}
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 command(self._slot.cores),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, **own},
+                env={**os.environ, **variables},
                 start_new_session=True,
             )
 

@@ -21,7 +21,7 @@ from grader.store.bounded import Unreadable, file_bytes, json_value
 MAX_READ = 20  # notebooks of one student that are looked into
 MAX_VALUES = 2_000_000
 SAME_TIME_S = 60.0  # files that were unpacked together differ by less
-TOLD = 5
+MOST_NAMES = 5
 _COPIED = re.compile(
     r"^(?:copy|kopie|copie|copia) (?:of|von|de|di) |(?:[ _-]*(?:\(\d+\)|copy ?\d*|kopie ?\d*))+(?=\.ipynb$)",
     re.IGNORECASE,
@@ -41,7 +41,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _Reading:
     work: Work
     code: Code | None  # None where it cannot be read
     changed: int  # code cells that are not the template's; 0 where no task was touched
@@ -64,8 +64,8 @@ class TemplateCode:
 
         A scratch cell or a comment beside untouched tasks solves nothing.
         """
-        found = set(code or ())
-        return 0 if self.tasks and self.tasks <= found else len(found - self.code)
+        cells = set(code or ())
+        return 0 if self.tasks and self.tasks <= cells else len(cells - self.code)
 
 
 def template_code(path: Path, max_mb: float) -> TemplateCode:
@@ -119,31 +119,37 @@ class Choice:
         """What a person should know of the choice."""
         if not self.left_out:
             return []
-        more = f" and {len(self.left_out) - TOLD} more" if len(self.left_out) > TOLD else ""
-        told = f"{plain(self.work.file.name, 80)} was graded; left out: {', '.join(self.left_out[:TOLD])}{more}"
-        told += "; another one may be meant" if self.doubtful else ""
-        return [Remark("other_notebook", told, needs_person=self.doubtful)]
+        more = f" and {len(self.left_out) - MOST_NAMES} more" if len(self.left_out) > MOST_NAMES else ""
+        text = f"{plain(self.work.file.name, 80)} was graded; left out: {', '.join(self.left_out[:MOST_NAMES])}{more}"
+        text += "; another one may be meant" if self.doubtful else ""
+        return [Remark("other_notebook", text, needs_person=self.doubtful)]
 
 
 def chosen(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: float) -> Choice:
     """The notebook that is graded, of one or more."""
     if len(works) == 1:
         return Choice(works[0])
-    looked = sorted(
+    ordered = sorted(
         works, key=lambda work: (-_likeness(work, usual), -work.owner.order, -work.file.changed, work.shown)
     )
-    read = [_read(work, usual, template, max_mb) for work in looked[:MAX_READ]]
-    solved = [one for one in read if one.changed] or [one for one in read if one.code is not None] or read
-    best = max(one.likeness for one in solved)
-    pool = [one for one in solved if one.likeness == best]
-    winner = max(pool, key=lambda one: one.newest)
-    left = [one for one in read if one is not winner]
-    others = [_told(one) for one in left] + [plain(work.shown, 80) for work in looked[MAX_READ:]]
-    doubtful = len(looked) > MAX_READ or _is_doubtful(winner, [one for one in solved if one is not winner], read)
+    readings = [_read(work, usual, template, max_mb) for work in ordered[:MAX_READ]]
+    solved = (
+        [reading for reading in readings if reading.changed]
+        or [reading for reading in readings if reading.code is not None]
+        or readings
+    )
+    best = max(reading.likeness for reading in solved)
+    pool = [reading for reading in solved if reading.likeness == best]
+    winner = max(pool, key=lambda reading: reading.newest)
+    rest = [reading for reading in readings if reading is not winner]
+    others = [_described(reading) for reading in rest] + [plain(work.shown, 80) for work in ordered[MAX_READ:]]
+    doubtful = len(ordered) > MAX_READ or _is_doubtful(
+        winner, [reading for reading in solved if reading is not winner], readings
+    )
     return Choice(winner.work, _why(winner, solved, pool), tuple(sorted(others)), doubtful)
 
 
-def _why(winner: _Read, solved: Sequence[_Read], pool: Sequence[_Read]) -> str:
+def _why(winner: _Reading, solved: Sequence[_Reading], pool: Sequence[_Reading]) -> str:
     """What sets the winner apart: of those that are solved, the ones named most alike, the newest of them."""
     if len(solved) == 1:
         return "the only one in which something is solved" if winner.changed else "the only one that can be read"
@@ -158,30 +164,30 @@ def _likeness(work: Work, usual: str) -> int:
     return 2 if name == usual else int(bool(usual) and usual.removesuffix(".ipynb") in name)
 
 
-def _read(work: Work, usual: str, template: TemplateCode, max_mb: float) -> _Read:
+def _read(work: Work, usual: str, template: TemplateCode, max_mb: float) -> _Reading:
     code = code_of(work.file.path, max_mb) if work.file.path else None
-    return _Read(work, code, template.changed(code), _likeness(work, usual))
+    return _Reading(work, code, template.changed(code), _likeness(work, usual))
 
 
-def _told(one: _Read) -> str:
-    why = " (cannot be read)" if one.code is None else "" if one.changed else " (nothing solved)"
-    return plain(one.work.shown, 80) + why
+def _described(reading: _Reading) -> str:
+    why = " (cannot be read)" if reading.code is None else "" if reading.changed else " (nothing solved)"
+    return plain(reading.work.shown, 80) + why
 
 
-def _is_doubtful(winner: _Read, others: Sequence[_Read], read: Sequence[_Read]) -> bool:
+def _is_doubtful(winner: _Reading, others: Sequence[_Reading], readings: Sequence[_Reading]) -> bool:
     """Whether one of the other solved notebooks may be meant, or the one that could not be read."""
     if not winner.changed:
-        return any(one.code is None for one in read) and len(read) > 1
-    for one in others:
-        if one.code == winner.code:
+        return any(reading.code is None for reading in readings) and len(readings) > 1
+    for reading in others:
+        if reading.code == winner.code:
             continue
-        ordered = one.work.owner.order or winner.work.owner.order
-        apart = one.work.file.section != winner.work.file.section
-        near = apart or (not ordered and abs(one.work.file.changed - winner.work.file.changed) < SAME_TIME_S)
-        again = ordered and plain_name(one.work.named) == plain_name(winner.work.named)  # an earlier attempt
+        ordered = reading.work.owner.order or winner.work.owner.order
+        apart = reading.work.file.section != winner.work.file.section
+        near = apart or (not ordered and abs(reading.work.file.changed - winner.work.file.changed) < SAME_TIME_S)
+        again = ordered and plain_name(reading.work.named) == plain_name(winner.work.named)  # an earlier attempt
         unlike = not winner.likeness and not again
-        if one.likeness == winner.likeness and (near or unlike or one.changed > winner.changed):
+        if reading.likeness == winner.likeness and (near or unlike or reading.changed > winner.changed):
             return True
-        if one.likeness == 1 and winner.likeness == 2 and one.newest > winner.newest:
+        if reading.likeness == 1 and winner.likeness == 2 and reading.newest > winner.newest:
             return True
     return False

@@ -39,23 +39,23 @@ def work(job: Job) -> JobResult:
     """The job's folder holds a report made under its rubric, or why there is none; nothing is raised."""
     started = time.monotonic()
     try:
-        report = _graded(job)
+        report = _report(job)
     except SubmissionError as error:
         reason = str(error).removeprefix(f"{job.notebook}: ")  # whose it is, stands beside it
         return _without_report(job, StudentState.REFUSED, reason, started)
     except Exception as error:  # whatever it is: one bad submission must not stop the class
-        told = str(error) if isinstance(error, GraderError) else f"{OURS}: {type(error).__name__}: {error}"
-        return _without_report(job, StudentState.FAILED, told, started)
+        message = str(error) if isinstance(error, GraderError) else f"{OURS}: {type(error).__name__}: {error}"
+        return _without_report(job, StudentState.FAILED, message, started)
     (job.folder / ENDED).unlink(missing_ok=True)
-    return _ended(job.key, report, time.monotonic() - started)
+    return _result(job.key, report, time.monotonic() - started)
 
 
 def outcome(job: Job) -> JobResult | None:
     """What the job's folder says of its last run; None where it was never finished."""
-    if (tried := failed_try(job.folder)) is not None:
-        return JobResult(job.key, tried.state, tried.reason)
+    if (failure := failed_try(job.folder)) is not None:
+        return JobResult(job.key, failure.state, failure.reason)
     try:
-        return _ended(job.key, stored_report(job.folder), 0.0)
+        return _result(job.key, stored_report(job.folder), 0.0)
     except GraderError:
         return None
 
@@ -101,7 +101,7 @@ def stands_for(job: Job) -> bool:
     return _standing(job)[0] != "run"
 
 
-def _graded(job: Job) -> GradeReport:
+def _report(job: Job) -> GradeReport:
     standing, report = _standing(job)
     if standing == "current" and report is not None:
         return report
@@ -119,16 +119,21 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
         report = stored_report(job.folder)
         rubric, exercise = load_rubric(job.rubric)
         templates = load_templates(job.rubric, rubric)
-        wanted = run_key(rubric, exercise, templates, job.parts, job.isolation)
-        sound = _same_sound_parts(job, rubric, exercise)
+        key = run_key(rubric, exercise, templates, job.parts, job.isolation)
+        same_sound = _same_sound_parts(job, rubric, exercise)
     except GraderError:
         return "run", None
     notebook = _checksum(job)
-    kept = report.checksums
-    same_run = kept.get("run") == wanted and kept.get("notebook") == notebook and job.seed in {None, report.seed}
-    if not same_run or not sound or report.status is Status.BOX_ERROR or not set(job.remarks) <= set(report.remarks):
+    checksums = report.checksums
+    same_run = checksums.get("run") == key and checksums.get("notebook") == notebook and job.seed in {None, report.seed}
+    if (
+        not same_run
+        or not same_sound
+        or report.status is Status.BOX_ERROR
+        or not set(job.remarks) <= set(report.remarks)
+    ):
         return "run", None
-    same_judging = kept.get("rubric") == rubric.sha256 and kept.get("grader") == grader_checksum()
+    same_judging = checksums.get("rubric") == rubric.sha256 and checksums.get("grader") == grader_checksum()
     return ("current" if same_judging else "judge again"), report
 
 
@@ -140,11 +145,11 @@ def _same_sound_parts(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
     """
     if not (followed := stored_followed(job.folder)):
         return True
-    asked = (exercise, rubric.interface.names, sound_source(job.rubric, rubric))
-    return all(one.key == replacement_key(one.replaced.names, *asked) for one in followed.values())
+    sound_inputs = (exercise, rubric.interface.names, sound_source(job.rubric, rubric))
+    return all(carried.key == replacement_key(carried.replaced.names, *sound_inputs) for carried in followed.values())
 
 
-def _ended(key: str, report: GradeReport, seconds: float) -> JobResult:
+def _result(key: str, report: GradeReport, seconds: float) -> JobResult:
     state = StudentState.LOOK if report.needs_person else StudentState.GRADED
     if report.status is Status.BOX_ERROR:
         state = StudentState.FAILED

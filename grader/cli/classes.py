@@ -299,7 +299,7 @@ def history(
 
       python -m grader history runs/submissions --student ada
     """
-    from grader.batch.history import events_of, told
+    from grader.batch.history import event_line, events_of
 
     events = events_of(out, student)
 
@@ -307,7 +307,7 @@ def history(
         from grader.report.text import plain
 
         for event in events:
-            print(plain(told(event), 1000))
+            print(plain(event_line(event), 1000))
         print(f"{len(events)} changes")
 
     Screen(json=json).result(lambda: outcome.history_values(events), show, str)

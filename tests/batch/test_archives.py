@@ -19,7 +19,7 @@ from grader.batch.archives import MAX_MEMBERS, UnusableArchive, unpack
 
 def unpacked(archive: Path, into: Path, max_mb: float = 1, total_mb: float = 3) -> list[tuple[str, bool, str]]:
     files = unpack(archive, into, max_mb=max_mb, total_mb=total_mb, nested=False)
-    return [("/".join(file.parts), file.path is not None, file.wrong) for file in files]
+    return [("/".join(file.parts), file.path is not None, file.problem) for file in files]
 
 
 def test_only_notebooks_are_written(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def _content(member: _Member, limit: float) -> tuple[bytes, str, int]:
     return bytes(data), "", len(data)
 
 
-class _Bounded:
+class _BoundedFile:
     """A file of which nobody reads more at once than `MAX_AT_ONCE`, or beyond its first `most` bytes.
 
     What an archive declares of itself is read by the libraries whole, however large it says that it is.
@@ -216,7 +216,7 @@ class _Bounded:
 @contextmanager
 def _zip(path: Path) -> Iterator[Iterator[_Member]]:
     """The members of a zip archive, while it is open."""
-    with path.open("rb") as file, zipfile.ZipFile(_Bounded(file)) as archive:  # it reads and seeks, and no more
+    with path.open("rb") as file, zipfile.ZipFile(_BoundedFile(file)) as archive:  # it reads and seeks, and no more
         yield (_zip_member(archive, info) for info in archive.infolist() if not info.is_dir())
 
 
@@ -246,7 +246,7 @@ def _tar(path: Path, most: float) -> Iterator[Iterator[_Member]]:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         unpacked: IO[bytes] = gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[assignment]
-        with unpacked, tarfile.open(fileobj=_Bounded(unpacked, most), mode="r:") as archive:  # type: ignore[call-overload]
+        with unpacked, tarfile.open(fileobj=_BoundedFile(unpacked, most), mode="r:") as archive:  # type: ignore[call-overload]
             yield _tar_members(archive)
 
 

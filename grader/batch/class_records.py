@@ -59,9 +59,9 @@ class ClassSubmission:
     when: datetime | None = None  # it was handed in, as the download or the roster says; a time of the course's zone
 
     @property
-    def called(self) -> list[str]:
+    def names(self) -> list[str]:
         """By what a person may mean it: each student's id, name and address."""
-        return [told for one in self.students for told in dict.fromkeys((one.id, one.name, one.email)) if told]
+        return [name for s in self.students for name in dict.fromkeys((s.id, s.name, s.email)) if name]
 
     @property
     def students(self) -> tuple[Student, ...]:
@@ -130,7 +130,7 @@ class GradebookRow:
     def each_student(self) -> Iterator[GradebookRow]:
         """One row per student, with the other members as the team; the row itself if no student is known."""
         for student in self.students or (None,):
-            yield replace(self, student=student, team=tuple(one for one in self.students if one is not student))
+            yield replace(self, student=student, team=tuple(other for other in self.students if other is not student))
 
     @property
     def points_milli(self) -> int | None:

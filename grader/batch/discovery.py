@@ -17,10 +17,10 @@ from grader.batch.archives import File, UnusableArchive, component, is_archive, 
 from grader.batch.class_records import ClassSubmission, Student
 from grader.batch.course_words import folded
 from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
-from grader.batch.matching import Match, is_nobodys, matches, meant
+from grader.batch.matching import Match, is_nobodys, match_name, matches
 from grader.batch.roster import Roster, handed_in_at
-from grader.batch.selection import MAX_READ, TemplateCode, Work, chosen, is_solved, plain_name, template_code
-from grader.batch.wrappers import CLASS_MB, Opening, sections, unwrapped
+from grader.batch.selection import MAX_READ, TemplateCode, Work, choose, is_solved, plain_name, template_code
+from grader.batch.wrappers import CLASS_MB, Opening, sections, unwrap
 from grader.errors import GraderError, one_line
 from grader.records import Remark
 from grader.report.text import plain
@@ -111,7 +111,7 @@ def find(
         GraderError: where there is no such folder, or nothing in it that could be a submission.
     """
     path_text = one_line(str(submissions), 120)
-    files = unwrapped(_files(submissions, unpacked, path_text, max_mb), _opening(unpacked, roster, template, max_mb))
+    files = unwrap(_files(submissions, unpacked, path_text, max_mb), _opening(unpacked, roster, template, max_mb))
     layouts = {name: layout_of(part) for name, part in sections(files).items()}
     students_by_id = {student.id: student for layout in layouts.values() for student in layout.students}
     roster = roster or (Roster(tuple(students_by_id.values())) if students_by_id else None)
@@ -170,7 +170,7 @@ def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_m
     exercise = [template.name] if template else []
     return Opening(
         names_one=lambda text: bool(roster and roster.match(text)),
-        meant=lambda text: meant(text, roster, exercise),
+        match_name=lambda text: match_name(text, roster, exercise),
         is_nobodys=lambda text: is_nobodys(text, exercise),
         list_files=listing,
         unpack=contents,
@@ -239,7 +239,7 @@ def _walk(root: Path) -> Iterator[File]:
 
 def _exercise(file_owners: Sequence[tuple[File, Owner]], template: Path | None, max_mb: float) -> _Exercise:
     """The notebook's usual name is the template's, or else the one that most people give it."""
-    pairs = {(owner.id, plain_name(owner.named or file.name)) for file, owner in file_owners if is_work(file)}
+    pairs = {(owner.id, plain_name(owner.file_name or file.name)) for file, owner in file_owners if is_work(file)}
     names = Counter(name for _, name in sorted(pairs) if name.endswith(".ipynb"))
     usual = max(sorted(names), key=names.__getitem__, default="")
     usual = usual if names[usual] > 1 else ""  # one person's is theirs
@@ -346,8 +346,8 @@ def _is_handed_out(pile: _Pile, exercise: _Exercise) -> bool:
     """Whether it is the notebook that students got, left beside what they handed in."""
     file, _ = pile.files[0]
     alone = len(pile.files) == len(file.parts) == 1 and pile.match == Match() and not file.problem
-    named = plain_name(file.name) == exercise.name and bool(exercise.template.tasks)
-    return alone and named and not is_solved(file, exercise.template, exercise.max_mb)
+    is_usual_name = plain_name(file.name) == exercise.name and bool(exercise.template.tasks)
+    return alone and is_usual_name and not is_solved(file, exercise.template, exercise.max_mb)
 
 
 def _is_attempt(file: File, flat: bool) -> bool:
@@ -396,7 +396,7 @@ def _submission(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, has_r
     packed = [(file, owner) for file, owner in candidates if is_archive(file.name) and file.path is not None]
     reasons = [f"{file.name} {file.problem}" for file, _ in candidates if file.problem]
     works = [
-        Work(file, owner, file.place, owner.named or file.name)
+        Work(file, owner, file.place, owner.file_name or file.name)
         for file, owner in candidates
         if not is_archive(file.name) and not file.problem
     ]
@@ -411,10 +411,10 @@ def _submission(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, has_r
     if not works:
         return _refused(key, pile, reasons, remarks)
     of_several = not pile.students or pile.match.team
-    if has_roster and of_several and len({(w.shown.rpartition("/")[0], plain_name(w.named)) for w in works}) > 1:
+    if has_roster and of_several and len({(w.place.rpartition("/")[0], plain_name(w.file_name)) for w in works}) > 1:
         whose = "a team's folder" if pile.students else "nobody on the roster"
         remarks.append(Remark("whose", f"{whose}, and maybe the work of several people", needs_person=True))
-    choice = chosen(works, exercise.name, exercise.template, exercise.max_mb)
+    choice = choose(works, exercise.name, exercise.template, exercise.max_mb)
     work = choice.work
     if work.owner.late:
         remarks.append(Remark("late", "the download marks this submission as late"))
@@ -422,7 +422,7 @@ def _submission(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, has_r
     return ClassSubmission(
         key=key,
         path=work.file.path,
-        shown=plain(work.shown, MAX_PLACE),
+        shown=plain(work.place, MAX_PLACE),
         student=pile.students[0] if pile.students else None,
         remarks=(*choice.remarks, *remarks),
         team=pile.students[1:],

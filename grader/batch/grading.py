@@ -289,11 +289,11 @@ def _refuse_another(out: Path, earlier: Manifest, now: Manifest) -> None:
     if earlier.submissions.resolve() == now.submissions.resolve():
         return
     before = {submission.key for submission in earlier.handed_in}
-    gone = before - {submission.key for submission in now.handed_in}
-    if 2 * len(gone) > len(before):
+    missing = before - {submission.key for submission in now.handed_in}
+    if 2 * len(missing) > len(before):
         raise GraderError(
             f"{one_line(str(out), 120)}: holds the class of {one_line(str(earlier.submissions), 200)}, and "
-            f"{len(gone)} of its {len(before)} submissions are not among these; {REPLACE}"
+            f"{len(missing)} of its {len(before)} submissions are not among these; {REPLACE}"
         )
 
 

@@ -216,7 +216,7 @@ def _students(out: Path) -> dict[str, str]:
         manifest = read_manifest(out)
     except GraderError:
         return {}
-    ids = {submission.key: submission.called for submission in manifest.handed_in}
+    ids = {submission.key: submission.names for submission in manifest.handed_in}
     return names_of(ids, [student.id for student in manifest.missing])
 
 
@@ -273,9 +273,9 @@ def _changed_items(was: Standing | None, now: Standing | None) -> dict[str, tupl
 
 def _reasons(before: Decisions, now: Decisions) -> list[str]:
     """What a person decided, and what they took back, each with its reason."""
-    given = [f"{item}: {by}: {reason}" for item, (_, reason, by) in now.items() if before.get(item) != now[item]]
+    reasons = [f"{item}: {by}: {reason}" for item, (_, reason, by) in now.items() if before.get(item) != now[item]]
     withdrawn = [f"{item}: withdrawn: {by}: {reason}" for item, (_, reason, by) in before.items() if item not in now]
-    return given + withdrawn
+    return reasons + withdrawn
 
 
 def _text(milli: int | None) -> str:

@@ -28,7 +28,7 @@ from grader.batch.class_records import ClassSubmission
 from grader.batch.course_words import when_of
 from grader.errors import GraderError, nearest, one_line
 from grader.records import GradeReport, Lateness
-from grader.store.yaml_files import read_yaml, said, table
+from grader.store.yaml_files import read_yaml, reason_and_author, table
 
 NAME = "late.yaml"
 FIELDS = ("deadline", "timezone", "grace_minutes", "percent_a_day", "at_most_percent", "percent_of", "students")
@@ -145,7 +145,7 @@ def _students(
             close = nearest(name, names)
             raise GraderError(f"{where}: nobody here{close if len(close) < 200 else '; gradebook.csv lists them all'}")
         fields = table(entry, where, OF_STUDENT)
-        reason, by = said(fields, where)
+        reason, by = reason_and_author(fields, where)
         if not isinstance(excused := fields.get("excused", False), bool):
             raise GraderError(f"{where}: excused: expected true or false, got {one_line(str(excused), 40)!r}")
         times = {

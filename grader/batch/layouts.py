@@ -96,7 +96,7 @@ class Owner:
     number: str = ""  # the system's own: two of them are two people
     name: str = ""  # as the layout writes it
     late: bool = False
-    named: str = ""  # the file's name as it was handed in, without what a system adds
+    file_name: str = ""  # the file's name as it was handed in, without what a system adds
     order: int = 0  # what was handed in later has a higher one, where the layout says so
     when: datetime | None = None  # it was handed in, as the layout says; without a zone it is the course's
 
@@ -266,20 +266,20 @@ def _canvas(name: str) -> re.Match[str] | None:
 
 def _named_by_person(parts: Sequence[str]) -> tuple[Owner, ...]:
     name = parts[0] if len(parts) > 1 else stem_of(parts[0])
-    return (Owner(name, text=name, name=name, named=parts[-1]),)
+    return (Owner(name, text=name, name=name, file_name=parts[-1]),)
 
 
 def _of_moodle(entry: str, file: File) -> Owner:
     match = _fully(_MOODLE, entry)
     name, number = match["name"], match["id"] or ""
     clues = (Clue(Kind.PARTICIPANT, number), Clue(Kind.NAME, name))
-    named = file.name if len(file.parts) > 1 else match["rest"] or file.name
-    return Owner("_".join(filter(None, (name, number))), clues, number=number or name, name=name, named=named)
+    file_name = file.name if len(file.parts) > 1 else match["rest"] or file.name
+    return Owner("_".join(filter(None, (name, number))), clues, number=number or name, name=name, file_name=file_name)
 
 
 def _of_inbound(entry: str, file: File) -> Owner:
     match = _fully(_INBOUND, entry)
-    owner = Owner(match["student"], text=match["student"], name=match["student"], named=file.name)
+    owner = Owner(match["student"], text=match["student"], name=match["student"], file_name=file.name)
     return _at(owner, match["when"].replace("_", ":"))  # some archives and systems take no colon
 
 
@@ -287,13 +287,13 @@ def _of_blackboard(entry: str, file: File) -> Owner:
     match = _fully(_BLACKBOARD, entry)
     login = match["login"]
     clues = (Clue(Kind.LOGIN, login), Clue(Kind.NUMBER, login))
-    return _at(Owner(login, clues, number=login, name=login, named=match["rest"] or file.name), match["when"])
+    return _at(Owner(login, clues, number=login, name=login, file_name=match["rest"] or file.name), match["when"])
 
 
 def _of_brightspace(entry: str, file: File) -> Owner:
     match = _fully(_BRIGHTSPACE, entry)
     name = match["name"]
-    owner = Owner(name, (Clue(Kind.NAME, name),), number=name, name=name, named=match["rest"] or file.name)
+    owner = Owner(name, (Clue(Kind.NAME, name),), number=name, name=name, file_name=match["rest"] or file.name)
     return _at(owner, match["when"])
 
 
@@ -335,12 +335,12 @@ def _system(entry: str, *, flat: bool) -> _System | None:
 
 
 def _of_canvas(match: re.Match[str], file_names: set[str]) -> Owner:
-    named, order = match["rest"] or match["typed"], int(match["file"] or 0)
-    again = _AGAIN.fullmatch(named)
+    file_name, order = match["rest"] or match["typed"], int(match["file"] or 0)
+    again = _AGAIN.fullmatch(file_name)
     if again and again["stem"] + again["suffix"] in file_names:
-        named = again["stem"] + again["suffix"]
+        file_name = again["stem"] + again["suffix"]
     if match["anon"]:
-        return Owner(match["anon"], (), "", match["anon"], match["anon"], bool(match["late_anon"]), named, order)
+        return Owner(match["anon"], (), "", match["anon"], match["anon"], bool(match["late_anon"]), file_name, order)
     name, number = match["name"], match["id"]
     clues = (Clue(Kind.CANVAS, number), Clue(Kind.NAME, name))
-    return Owner(f"{name}_{number}", clues, "", number, name, bool(match["late"]), named, order)
+    return Owner(f"{name}_{number}", clues, "", number, name, bool(match["late"]), file_name, order)

@@ -88,7 +88,7 @@ def _of_team(members: Sequence[Student], alone: Collection[str]) -> Match:
     return Match(rest[0], True, f"handed in alone, too: {others}" if others else "", "team", tuple(rest[1:]))
 
 
-def meant(text: str, roster: Roster | None, exercise: Iterable[str]) -> Match:
+def match_name(text: str, roster: Roster | None, exercise: Iterable[str]) -> Match:
     """Whom a name means that a person chose, whatever lies beside it."""
     usual = {word for name in exercise for word in _words(name)}
     return _by_words(text, roster, usual | NO_NAMES, usual) if roster else Match()
@@ -119,7 +119,7 @@ def _match(owner: Owner, roster: Roster, common: Collection[str], usual: Collect
 
 def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
     """What a system says: its numbers and addresses, each in its own column, and a name that must not contradict."""
-    ids_of_clues = [(clue, roster.known(clue.kind, clue.text)) for clue in clues if clue.text]
+    ids_of_clues = [(clue, roster.ids_named(clue.kind, clue.text)) for clue in clues if clue.text]
     name = next((clue.text for clue in clues if clue.kind is Kind.NAME), "")
     name_ids = next((ids for clue, ids in ids_of_clues if clue.kind is Kind.NAME), frozenset())
     name_ids = name_ids or _behind_a_group(name, roster)
@@ -151,7 +151,7 @@ def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
 
 def _behind_a_group(name: str, roster: Roster) -> frozenset[str]:
     """Whom "Rings-Emmy Noether" means, as Moodle called a folder before 4.1 where groups hand in."""
-    return next((ids for end in _behind([name]) if (ids := roster.known(Kind.NAME, end))), frozenset())
+    return next((ids for end in _behind([name]) if (ids := roster.ids_named(Kind.NAME, end))), frozenset())
 
 
 def _enumeration(kinds: Iterable[Kind]) -> str:
@@ -175,7 +175,7 @@ def _alike(name: str, student: Student) -> bool:
 def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collection[str]) -> Match:
     """What a name says that a person chose: an id, a login, an address or a name, as a whole or among other words."""
     kinds = (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL, Kind.NAME)
-    ids_of_kind = {kind: roster.known(kind, text) for kind in kinds}
+    ids_of_kind = {kind: roster.ids_named(kind, text) for kind in kinds}
     if whole_ids := frozenset[str]().union(*ids_of_kind.values()):
         sure = any(ids_of_kind[kind] for kind in _STRONG)
         student_of_whole = roster.by_id[next(iter(whole_ids))]
@@ -241,7 +241,7 @@ def _runs(words: Sequence[str]) -> list[str]:
 
 
 def _all(roster: Roster, kinds: Iterable[Kind], texts: Collection[str]) -> frozenset[str]:
-    return frozenset[str]().union(*(roster.known(kind, text) for kind in kinds for text in texts))
+    return frozenset[str]().union(*(roster.ids_named(kind, text) for kind in kinds for text in texts))
 
 
 def _other_words(words: Sequence[str], student: Student, roster: Roster, usual: Collection[str]) -> list[str]:

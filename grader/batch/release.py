@@ -99,15 +99,15 @@ def write_feedback(out: Path, rows: Sequence[GradebookRow]) -> FeedbackZips:
         OSError: one cannot be written.
     """
     ready = [row for row in rows if row.folder is not None and row.report is not None]
-    written = []
+    paths = []
     remarks = []
     for name, files in ((ALL, _plain(ready)), (MOODLE, _moodle(ready)), (CANVAS, _canvas(ready))):
         count = _write(out / name, files)
         if count:
-            written.append(out / name)
+            paths.append(out / name)
         if 0 < count < len(ready):
             remarks.append(f"{name} has {count} of {len(ready)}: of the others the download says no number to go by")
-    return FeedbackZips(tuple(written), tuple(remarks))
+    return FeedbackZips(tuple(paths), tuple(remarks))
 
 
 def _write(path: Path, files: Iterator[File]) -> int:

@@ -114,7 +114,7 @@ def policy_of(out: Path, manifest: Manifest) -> LatePolicy | None:
 
 
 def _students(manifest: Manifest) -> dict[str, list[str]]:
-    return {submission.key: submission.called for submission in manifest.handed_in}
+    return {submission.key: submission.names for submission in manifest.handed_in}
 
 
 def write_results(

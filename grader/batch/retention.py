@@ -99,7 +99,7 @@ def forget(out: Path, student: str) -> ForgetResult:
     rubric, exercise = load_rubric(manifest.rubric)
     with locked(out):
         key, submission = _person(manifest, student)
-        ids = {key, student} | ({*submission.called} if submission else set())
+        ids = {key, student} | ({*submission.names} if submission else set())
         if submission and submission.team:
             raise GraderError(f"{one_line(student, 60)}: handed in with a team, whose run is the others', too")
         for name in (OVERRIDES, LATE):
@@ -139,7 +139,7 @@ def _salted(name: str, salt: str = "") -> str:
 
 
 def _person(manifest: Manifest, student: str) -> tuple[str, ClassSubmission | None]:
-    names = names_of({submission.key: submission.called for submission in manifest.handed_in})
+    names = names_of({submission.key: submission.names for submission in manifest.handed_in})
     missing: dict[str, Student] = {person.id: person for person in manifest.missing}
     if student in names:
         return names[student], next(submission for submission in manifest.handed_in if submission.key == names[student])

@@ -66,7 +66,7 @@ class Roster:
         default_factory=dict
     )  # a column of points -> what it is out of, as it stands there
 
-    def known(self, kind: Kind, text: str) -> frozenset[str]:
+    def ids_named(self, kind: Kind, text: str) -> frozenset[str]:
         """The ids of all students whom the text names in the columns of this kind."""
         key = folded(text) if kind is Kind.NAME else exact(text)
         return self._index[kind].get(key, frozenset())
@@ -81,7 +81,7 @@ class Roster:
         None where nobody, or more than one, is meant.
         """
         kinds = (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL, Kind.NAME)
-        ids = frozenset[str]().union(*(self.known(kind, clue) for kind in kinds))
+        ids = frozenset[str]().union(*(self.ids_named(kind, clue) for kind in kinds))
         return self.by_id[next(iter(ids))] if len(ids) == 1 else None
 
     def team(self, name: str) -> tuple[Student, ...]:
@@ -223,8 +223,8 @@ def _students(
         cells = [one_line(cell.strip(), MAX_CELL) for cell in row]
 
         def cell(names: Iterable[str], cells: list[str] = cells) -> str:
-            found = (cells[column_of[name]] for name in names if name in column_of and column_of[name] < len(cells))
-            return next(filter(None, found), "")
+            values = (cells[column_of[name]] for name in names if name in column_of and column_of[name] < len(cells))
+            return next(filter(None, values), "")
 
         email = cell(["email"])
         identity = cell(ID) or email or cell([PARTICIPANT])

@@ -36,8 +36,8 @@ class Work:
 
     file: File
     owner: Owner
-    shown: str  # where a person finds it
-    named: str  # as they called it
+    place: str  # where a person finds it
+    file_name: str  # as they called it
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +125,12 @@ class Choice:
         return [Remark("other_notebook", text, needs_person=self.doubtful)]
 
 
-def chosen(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: float) -> Choice:
+def choose(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: float) -> Choice:
     """The notebook that is graded, of one or more."""
     if len(works) == 1:
         return Choice(works[0])
     ordered = sorted(
-        works, key=lambda work: (-_likeness(work, usual), -work.owner.order, -work.file.changed, work.shown)
+        works, key=lambda work: (-_likeness(work, usual), -work.owner.order, -work.file.changed, work.place)
     )
     readings = [_read(work, usual, template, max_mb) for work in ordered[:MAX_READ]]
     solved = (
@@ -142,7 +142,7 @@ def chosen(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: fl
     pool = [reading for reading in solved if reading.likeness == best]
     winner = max(pool, key=lambda reading: reading.newest)
     rest = [reading for reading in readings if reading is not winner]
-    others = [_described(reading) for reading in rest] + [plain(work.shown, 80) for work in ordered[MAX_READ:]]
+    others = [_described(reading) for reading in rest] + [plain(work.place, 80) for work in ordered[MAX_READ:]]
     doubtful = len(ordered) > MAX_READ or _is_doubtful(
         winner, [reading for reading in solved if reading is not winner], readings
     )
@@ -160,7 +160,7 @@ def _why(winner: _Reading, solved: Sequence[_Reading], pool: Sequence[_Reading])
 
 
 def _likeness(work: Work, usual: str) -> int:
-    name = plain_name(work.named)
+    name = plain_name(work.file_name)
     return 2 if name == usual else int(bool(usual) and usual.removesuffix(".ipynb") in name)
 
 
@@ -171,7 +171,7 @@ def _read(work: Work, usual: str, template: TemplateCode, max_mb: float) -> _Rea
 
 def _described(reading: _Reading) -> str:
     why = " (cannot be read)" if reading.code is None else "" if reading.changed else " (nothing solved)"
-    return plain(reading.work.shown, 80) + why
+    return plain(reading.work.place, 80) + why
 
 
 def _is_doubtful(winner: _Reading, others: Sequence[_Reading], readings: Sequence[_Reading]) -> bool:
@@ -184,7 +184,8 @@ def _is_doubtful(winner: _Reading, others: Sequence[_Reading], readings: Sequenc
         ordered = reading.work.owner.order or winner.work.owner.order
         apart = reading.work.file.section != winner.work.file.section
         near = apart or (not ordered and abs(reading.work.file.changed - winner.work.file.changed) < SAME_TIME_S)
-        again = ordered and plain_name(reading.work.named) == plain_name(winner.work.named)  # an earlier attempt
+        same_name = plain_name(reading.work.file_name) == plain_name(winner.work.file_name)
+        again = ordered and same_name  # an earlier attempt
         unlike = not winner.likeness and not again
         if reading.likeness == winner.likeness and (near or unlike or reading.changed > winner.changed):
             return True

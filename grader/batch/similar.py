@@ -77,8 +77,10 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
     if (cached := read_cached(out / NAME, _PAIRS, made_of)) is not None:
         return cached
     names = {
-        item: [".".join(rubric.interface.names.get(piece, piece) for piece in name.split(".")) for name in asked]
-        for item, asked in implemented_names(exercise).items()
+        item: [
+            ".".join(rubric.interface.names.get(piece, piece) for piece in name.split(".")) for name in names_of_item
+        ]
+        for item, names_of_item in implemented_names(exercise).items()
     }
     sources: dict[str, dict[str, str]] = {}  # all that is kept of a notebook
     limits = rubric.limits

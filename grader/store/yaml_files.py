@@ -25,14 +25,14 @@ class _Loader(yaml.SafeLoader):
         Raises:
             YAMLError: two entries have one name.
         """
-        seen: set[str] = set()
+        keys: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 continue
-            if key.value in seen:
+            if key.value in keys:
                 problem = f"{key.value[:60]!r} stands there twice"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.add(key.value)
+            keys.add(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -73,7 +73,7 @@ def table(value: object, where: str, fields: Collection[str] = ()) -> dict[str, 
     return entries
 
 
-def said(fields: Mapping[str, Any], where: str) -> tuple[str, str]:
+def reason_and_author(fields: Mapping[str, Any], where: str) -> tuple[str, str]:
     """Why something was decided, and by whom.
 
     Raises:
@@ -85,7 +85,7 @@ def said(fields: Mapping[str, Any], where: str) -> tuple[str, str]:
     return one_line(fields["reason"].strip(), MAX_REASON), one_line(fields["by"].strip(), 100)
 
 
-def date_said(fields: Mapping[str, Any], where: str) -> str:
+def decision_date(fields: Mapping[str, Any], where: str) -> str:
     """When it was decided, if that is said.
 
     Raises:

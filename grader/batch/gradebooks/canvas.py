@@ -89,8 +89,8 @@ def _assignment(rows: Sequence[GradebookRow], settings: GradebookSettings) -> st
     if settings.canvas_assignment_id:
         return settings.canvas_assignment_id
     exported = next((row.student.columns for row in rows if row.student and _of_canvas(row)), {})
-    named = [number for heading in exported if (number := assignment_id(heading, settings.assignment))]
-    return named[0] if len(named) == 1 else ""
+    numbers = [number for heading in exported if (number := assignment_id(heading, settings.assignment))]
+    return numbers[0] if len(numbers) == 1 else ""
 
 
 def assignment_id(heading: str, name: str) -> str:

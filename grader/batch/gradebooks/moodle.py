@@ -86,11 +86,11 @@ def _import(ready: Sequence[GradebookRow], settings: GradebookSettings) -> Table
 
 
 def _identities(matched: Sequence[GradebookRow]) -> dict[str, list[str]]:
-    numbered = any(has_columns(row, "idnumber") for row in matched)
+    has_id_numbers = any(has_columns(row, "idnumber") for row in matched)
     students = [(row, row.student) for row in matched if row.student]
     columns = {
         "Email address": [student.email for _, student in students],
-        "ID number": [column(row, "idnumber") if numbered else _own_id(student) for row, student in students],
+        "ID number": [column(row, "idnumber") if has_id_numbers else _own_id(student) for row, student in students],
         "Username": [column(row, "username") for row, _ in students],
     }
     return {heading: values for heading, values in columns.items() if _all_different(values)}

@@ -66,12 +66,12 @@ def _earned(row: GradebookRow, items: Sequence[str]) -> list[str | Decimal]:
 def _what(row: GradebookRow) -> list[str | Decimal]:
     report = row.report
     remarks = (row.handed_in.remarks if row.handed_in else ()) + (report.remarks if report else ())
-    decided = [item.id for item in report.items if item.override] if report else []
+    overridden = [item.id for item in report.items if item.override] if report else []
     return [
         cell("; ".join(reasons_for_person(report))) if report and row.state is StudentState.LOOK else "",
         _joined(remark for remark in remarks if not remark.needs_person and remark.kind not in OF_THE_FILE),
-        Decimal(len(decided)) if report else "",
-        cell(", ".join(decided)),
+        Decimal(len(overridden)) if report else "",
+        cell(", ".join(overridden)),
         _joined(remark for remark in remarks if remark.kind in OF_THE_FILE),
         cell(row.handed_in.shown) if row.handed_in else "",
     ]

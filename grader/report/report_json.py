@@ -83,7 +83,7 @@ def read_report_json(data: bytes) -> GradeReport:
         values = parse_json(data, _OBJECT, MAX_VALUES)
         if values.get("format") not in READABLE:
             raise Unreadable(f"expected format {FORMAT}")
-        items = [_item_fields(item) for item in validate(values.get("items"), _OBJECTS)]
+        items = [_item_fields(item) for item in validate(values.get("items"), _OBJECTS, "items")]
         report = validate(_total_fields(values, GradeReport) | {"items": items}, _REPORT)
         _refuse_impossible(report)
     except RecursionError:
@@ -133,10 +133,10 @@ def _plain(value: Any) -> Any:
 
 def _item_fields(values: _Object) -> _Object:
     """The fields of an `ItemVerdict`."""
-    checks = [_fields(check, CheckVerdict) for check in validate(values.get("checks"), _OBJECTS)]
+    checks = [_fields(check, CheckVerdict) for check in validate(values.get("checks"), _OBJECTS, "checks")]
     override = values.get("override")
     if override is not None:
-        override = _fields(validate(override, _OBJECT), Override)
+        override = _fields(validate(override, _OBJECT, "override"), Override)
     return _total_fields(values, ItemVerdict) | {"checks": checks, "override": override}
 
 

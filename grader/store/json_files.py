@@ -42,8 +42,8 @@ def parse_json(data: bytes, adapter: TypeAdapter[Value], most_values: int = MOST
     return validate(_values(data, most_values), adapter)
 
 
-def validate(values: Any, adapter: TypeAdapter[Value]) -> Value:
-    """Plain JSON values as the adapter's type.
+def validate(values: Any, adapter: TypeAdapter[Value], place: str = "") -> Value:
+    """Plain JSON values, which stand at this place of a file, as the adapter's type.
 
     Raises:
         Unreadable: they are something else; the text names the first place where they are.
@@ -52,7 +52,7 @@ def validate(values: Any, adapter: TypeAdapter[Value]) -> Value:
         return adapter.validate_python(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ".".join(filter(None, (place, *map(str, first["loc"]))))
         raise Unreadable(f"{where}: {first['msg']}" if where else str(first["msg"])) from None
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
 from grader.batch.history import NAME, append, read_history
+from grader.errors import GraderError
 from grader.report.report_json import dump, read_report_json
 from grader.store.bounded import Unreadable
 from grader.store.json_files import json_line, parse_json, read_cached, read_json, store_cached, write_json
@@ -33,6 +36,25 @@ def test_a_report_of_an_earlier_version_is_read_and_written_in_the_same_bytes() 
     report = read_report_json(content)
     assert (report.points_milli, report.items[1].override is not None, report.late is not None) == (4750, True, True)
     assert dump(report) == content
+
+
+@pytest.mark.parametrize(
+    ("record", "names"),
+    [
+        (lambda values: values, ("format", "points", "max_points", "items", "seed", "checksums")),
+        (lambda values: values["items"][1], ("id", "points", "max_points", "gained", "checks", "outcome")),
+        (lambda values: values["items"][1]["checks"][0], ("id", "points", "max_points", "message")),
+        (lambda values: values["items"][1]["override"], ("points", "was", "reason", "by")),
+    ],
+)
+def test_a_report_that_lacks_something_is_refused_by_its_name(
+    record: Callable[[dict[str, Any]], dict[str, Any]], names: tuple[str, ...]
+) -> None:
+    for name in names:
+        values = json.loads((EARLIER / "report.json").read_bytes())
+        del record(values)[name]
+        with pytest.raises(GraderError, match=rf"^report\.json: .*{name}.*; grade the submission again$"):
+            read_report_json(json.dumps(values).encode())
 
 
 def test_a_history_of_an_earlier_version_is_read_and_written_in_the_same_bytes(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ from benchmarks.public_tests import SCORED, SEEN
 from benchmarks.timing import Measured, Run, alternate
 from benchmarks.write_up import HEADINGS, write_up
 from grader.audit import corpus
+from grader.batch.class_records import ClassSubmission
 from grader.batch.manifest import Manifest, write_manifest
-from grader.batch.records import HandedIn
 from grader.exercises.vae_mnist.data.mnist import ensure_mnist
 from grader.notebook.format import load_notebook
 from grader.records import Notebook
@@ -251,7 +251,7 @@ def _stored(graded: Path, out: Path) -> Path:
         for path in graded.iterdir():
             (os.link if path.stat().st_size > 1_000_000 else shutil.copy2)(path, run / path.name)
         shutil.copy(graded / "executed.ipynb", submissions / f"{key}.ipynb")
-        handed_in.append(HandedIn(key, submissions / f"{key}.ipynb", f"{key}.ipynb"))
+        handed_in.append(ClassSubmission(key, submissions / f"{key}.ipynb", f"{key}.ipynb"))
     told = Manifest("bench", submissions, RUBRIC, "0" * 32, "bubblewrap", None, "flat", tuple(handed_in), ())
     write_manifest(out, told)
     return out

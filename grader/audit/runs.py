@@ -2,7 +2,7 @@
 
 A folder a run under `runs/audit/`, as the grader makes it, and `key`, which names everything the evidence depends on:
 see `grader.grading.cache_keys`. Judging is not part of it, so a moved threshold costs no run, but where it makes
-another carry_forward-through necessary.
+another follow-through necessary.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class CorpusRun:
     parts: tuple[str, ...]
     seed: str = SEED
     narrow: bool = False  # see `corpus.narrow`
-    follows_through: bool = False  # whether carry_forward-through belongs to it
+    follows_through: bool = False  # whether follow-through belongs to it
     training: int = 0  # the seed in the notebook
 
     @property

@@ -36,8 +36,8 @@ ODD_MEMBER = "is a link, a device, packed in an unusual way, or needs a password
 CHUNK = 1 << 20
 UTF8 = 0x800  # the flag of a member of a zip whose name is UTF-8
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
-KEPT = (".ipynb",)
-TOLD = {METADATA}  # the file in which a system says who
+NOTEBOOK_SUFFIXES = (".ipynb",)
+METADATA_FILES = {METADATA}  # the file in which a system says who
 _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\\:*?\"<>|]")
 
 
@@ -48,7 +48,7 @@ class File:
     parts: tuple[str, ...]  # folders and name, as the download has them, without what is unsafe
     path: Path | None
     changed: float = 0.0  # seconds since 1970
-    wrong: str = ""  # why it cannot be used, in a few words
+    problem: str = ""  # why it cannot be used, in a few words
     section: str = ""  # of a class that is kept in several folders or archives: which of them it lies in
 
     @property
@@ -62,7 +62,7 @@ class File:
         return self.parts[-1]
 
 
-class Unusable(Exception):
+class UnusableArchive(Exception):
     """The archive cannot be used; the text says why in a few words."""
 
 
@@ -85,41 +85,41 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
     """What the archive holds; notebooks, and archives where `nested`, lie below `into`, a file of its own each.
 
     Raises:
-        Unusable: for what is no archive, or holds more than is allowed.
+        UnusableArchive: for what is no archive, or holds more than is allowed.
     """
-    found, left, taken = [], total_mb * 1e6, 0
-    keep = KEPT + (SUFFIXES if nested else ())
+    files, bytes_left, count = [], total_mb * 1e6, 0
+    suffixes = NOTEBOOK_SUFFIXES + (SUFFIXES if nested else ())
     with _members(archive, total_mb) as members:
         for member, parts in members:
-            told = nested and parts[-1] in TOLD  # in a student's own archive it tells nothing
-            if not told and not parts[-1].lower().endswith(keep):
-                found.append(File(parts, None, member.changed))
+            is_metadata = nested and parts[-1] in METADATA_FILES  # in a student's own archive it tells nothing
+            if not is_metadata and not parts[-1].lower().endswith(suffixes):
+                files.append(File(parts, None, member.changed))
                 continue
             if not member.plain:
-                found.append(File(parts, None, member.changed, ODD_MEMBER))
+                files.append(File(parts, None, member.changed, ODD_MEMBER))
                 continue
-            limit = MAX_BYTES if told else max_mb * 1e6 * (4 if is_archive(parts[-1]) else 1)
-            taken += 1
-            if taken > MAX_NOTEBOOKS and not nested:
-                raise Unusable(f"holds more than {MAX_NOTEBOOKS} notebooks")
-            data, why, read = _content(member, limit)
-            left -= read
-            if left <= 0:
-                raise Unusable(f"holds more than {total_mb:g} MB")
+            limit = MAX_BYTES if is_metadata else max_mb * 1e6 * (4 if is_archive(parts[-1]) else 1)
+            count += 1
+            if count > MAX_NOTEBOOKS and not nested:
+                raise UnusableArchive(f"holds more than {MAX_NOTEBOOKS} notebooks")
+            data, problem, size = _content(member, limit)
+            bytes_left -= size
+            if bytes_left <= 0:
+                raise UnusableArchive(f"holds more than {total_mb:g} MB")
             path = _place(into, member.name, parts[-1])
-            if not why:
+            if not problem:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if not path.exists() or path.read_bytes() != data:
                     write_atomically(path, data)
-            found.append(File(parts, None if why else path, member.changed, why))
-    return found
+            files.append(File(parts, None if problem else path, member.changed, problem))
+    return files
 
 
-def listed(archive: Path, *, total_mb: float) -> list[File]:
+def list_files(archive: Path, *, total_mb: float) -> list[File]:
     """The files of the archive by their names alone.
 
     Raises:
-        Unusable: for what is no archive, or holds more than is allowed.
+        UnusableArchive: for what is no archive, or holds more than is allowed.
     """
     with _members(archive, total_mb) as members:
         return [File(parts, None, member.changed) for member, parts in members]
@@ -127,21 +127,21 @@ def listed(archive: Path, *, total_mb: float) -> list[File]:
 
 @contextmanager
 def _members(archive: Path, total_mb: float) -> Iterator[Iterator[tuple[_Member, tuple[str, ...]]]]:
-    """The members that have a place, while the archive is open; whatever is wrong with it is `Unusable`."""
+    """The members that have a place, while the archive is open; whatever is wrong with it is `UnusableArchive`."""
     try:
         most = total_mb * 1e6 + MAX_STRUCTURE
         with _zip(archive) if zipfile.is_zipfile(archive) else _tar(archive, most) as members:
-            yield _placed(members)
+            yield _safe_members(members)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, NotImplementedError) as error:
-        raise Unusable(f"is no archive that can be read ({one_line(str(error), 80)})") from None
+        raise UnusableArchive(f"is no archive that can be read ({one_line(str(error), 80)})") from None
     except OSError as error:
-        raise Unusable(f"cannot be read ({error.strerror or error})") from None
+        raise UnusableArchive(f"cannot be read ({error.strerror or error})") from None
 
 
-def _placed(members: Iterator[_Member]) -> Iterator[tuple[_Member, tuple[str, ...]]]:
+def _safe_members(members: Iterator[_Member]) -> Iterator[tuple[_Member, tuple[str, ...]]]:
     for number, member in enumerate(members):
         if number >= MAX_MEMBERS:
-            raise Unusable(f"holds more than {MAX_MEMBERS} files")
+            raise UnusableArchive(f"holds more than {MAX_MEMBERS} files")
         if parts := _parts(member.name):
             yield member, parts
 
@@ -161,8 +161,8 @@ def component(text: str) -> str:
     if len(clean.encode()) <= MAX_COMPONENT:
         return clean
     suffix = clean[-12:] if "." in clean[-12:] else ""
-    kept = clean.encode()[: MAX_COMPONENT - 9 - len(suffix.encode())].decode(errors="ignore")
-    return f"{kept}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}{suffix}"
+    start = clean.encode()[: MAX_COMPONENT - 9 - len(suffix.encode())].decode(errors="ignore")
+    return f"{start}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}{suffix}"
 
 
 def _place(into: Path, name: str, last: str) -> Path:
@@ -186,7 +186,7 @@ def _content(member: _Member, limit: float) -> tuple[bytes, str, int]:
     return bytes(data), "", len(data)
 
 
-class _Bounded:
+class _BoundedFile:
     """A file of which nobody reads more at once than `MAX_AT_ONCE`, or beyond its first `most` bytes.
 
     What an archive declares of itself is read by the libraries whole, however large it says that it is.
@@ -196,17 +196,17 @@ class _Bounded:
         self._file, self._most, self.tell = file, most, file.tell
 
     def read(self, size: int = -1) -> bytes:
-        wanted = MAX_AT_ONCE + 1 if size < 0 else size
+        length = MAX_AT_ONCE + 1 if size < 0 else size
         if size > MAX_AT_ONCE:
-            raise Unusable("declares a list of files that is too long")
-        data = self._file.read(wanted)
+            raise UnusableArchive("declares a list of files that is too long")
+        data = self._file.read(length)
         if len(data) > MAX_AT_ONCE or self._file.tell() > self._most:
-            raise Unusable(f"holds more than {self._most / 1e6:.0f} MB")
+            raise UnusableArchive(f"holds more than {self._most / 1e6:.0f} MB")
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
         if whence == 0 and offset > self._most:  # of what is packed, all that is skipped has to be unpacked
-            raise Unusable(f"holds more than {self._most / 1e6:.0f} MB")
+            raise UnusableArchive(f"holds more than {self._most / 1e6:.0f} MB")
         return self._file.seek(offset, whence)
 
     def seekable(self) -> bool:
@@ -216,7 +216,7 @@ class _Bounded:
 @contextmanager
 def _zip(path: Path) -> Iterator[Iterator[_Member]]:
     """The members of a zip archive, while it is open."""
-    with path.open("rb") as file, zipfile.ZipFile(_Bounded(file)) as archive:  # it reads and seeks, and no more
+    with path.open("rb") as file, zipfile.ZipFile(_BoundedFile(file)) as archive:  # it reads and seeks, and no more
         yield (_zip_member(archive, info) for info in archive.infolist() if not info.is_dir())
 
 
@@ -246,13 +246,13 @@ def _tar(path: Path, most: float) -> Iterator[Iterator[_Member]]:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         unpacked: IO[bytes] = gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[assignment]
-        with unpacked, tarfile.open(fileobj=_Bounded(unpacked, most), mode="r:") as archive:  # type: ignore[call-overload]
+        with unpacked, tarfile.open(fileobj=_BoundedFile(unpacked, most), mode="r:") as archive:  # type: ignore[call-overload]
             yield _tar_members(archive)
 
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[_Member]:
     for number, info in enumerate(archive):  # folders count, too: each is kept in memory
         if number >= 2 * MAX_MEMBERS:
-            raise Unusable(f"holds more than {MAX_MEMBERS} files")
+            raise UnusableArchive(f"holds more than {MAX_MEMBERS} files")
         if not info.isdir():
             yield _Member(info.name, float(info.mtime), info.isreg(), partial(archive.extractfile, info))

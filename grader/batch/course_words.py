@@ -90,9 +90,9 @@ def when_of(text: str) -> datetime | None:
     """
     text = text[:_LONGEST]
     try:
-        if found := _ISO.search(text):
-            parts = (int(found[part] or 0) for part in ("year", "month", "day", "hour", "minute", "second"))
-            return datetime(*parts, tzinfo=_zone(found["zone"] or ""))  # type: ignore[misc, arg-type]
+        if match := _ISO.search(text):
+            parts = (int(match[part] or 0) for part in ("year", "month", "day", "hour", "minute", "second"))
+            return datetime(*parts, tzinfo=_zone(match["zone"] or ""))  # type: ignore[misc, arg-type]
         return _in_words(text)
     except ValueError:  # the 31st of November
         return None
@@ -114,8 +114,8 @@ def _in_words(text: str) -> datetime | None:
 
 def _month(word: str) -> int:
     """The number of the month that the word begins alone; 0 where none, or more than one."""
-    found = [n for n, names in enumerate(_MONTHS, 1) if any(name.startswith(word) for name in names.split())]
-    return found[0] if len(found) == 1 else 0
+    numbers = [n for n, names in enumerate(_MONTHS, 1) if any(name.startswith(word) for name in names.split())]
+    return numbers[0] if len(numbers) == 1 else 0
 
 
 def _zone(text: str) -> timezone | None:

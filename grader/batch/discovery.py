@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from grader.batch.archives import File, Unusable, component, is_archive, listed, unpack
+from grader.batch.archives import File, UnusableArchive, component, is_archive, list_files, unpack
+from grader.batch.class_records import ClassSubmission, Student
 from grader.batch.course_words import folded
 from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
-from grader.batch.matching import Match, is_nobodys, matches, meant
-from grader.batch.records import HandedIn, Student
+from grader.batch.matching import Match, is_nobodys, match_name, matches
 from grader.batch.roster import Roster, handed_in_at
-from grader.batch.selection import MAX_READ, HandedOut, Work, chosen, handed_out, is_solved, plain_name
-from grader.batch.wrappers import CLASS_MB, Opening, sections, unwrapped
+from grader.batch.selection import MAX_READ, TemplateCode, Work, choose, is_solved, plain_name, template_code
+from grader.batch.wrappers import CLASS_MB, Opening, sections, unwrap
 from grader.errors import GraderError, one_line
 from grader.records import Remark
 from grader.report.text import plain
@@ -31,18 +31,18 @@ MOST_OPENED = 20  # archives of one student
 MOST_LISTED = 5  # archives of whole classes, beside zips
 MOST_COMPARED = 200_000_000  # bytes
 LISTED_MB = 1000  # of a packed tar, to see what is in it
-SHOWN = 200
-TOLD = 5  # names in a remark
-MOST_TOLD = 100  # remarks on doubtful matches; each of them is with its submission, too
+MAX_PLACE = 200
+MOST_NAMES = 5  # names in a remark
+MOST_DOUBTS = 100  # remarks on doubtful matches; each of them is with its submission, too
 LONGEST_KEY = 60
 UNREADABLE = "is a symbolic link"
 
 
 @dataclass(frozen=True)
-class Found:
+class Discovery:
     """A class as it lies there."""
 
-    handed_in: tuple[HandedIn, ...]  # by key
+    handed_in: tuple[ClassSubmission, ...]  # by key
     missing: tuple[Student, ...]  # on the roster, and nothing is theirs
     layout: str
     remarks: tuple[str, ...] = ()  # for the person who runs it
@@ -60,8 +60,8 @@ class _Pile:
     @property
     def identity(self) -> str:
         """What no other pile has."""
-        own = f"student {self.match.student.id}" if self.match.student else f"owner {self.owner.id}"
-        return " ".join([own, *(other.identity for other in self.others)])
+        name = f"student {self.match.student.id}" if self.match.student else f"owner {self.owner.id}"
+        return " ".join([name, *(other.identity for other in self.others)])
 
     @property
     def people(self) -> list[_Pile]:
@@ -71,20 +71,20 @@ class _Pile:
     @property
     def students(self) -> tuple[Student, ...]:
         """Everybody on the roster whose it is."""
-        matches = [one.match for one in self.people]
+        matches = [pile.match for pile in self.people]
         return tuple(student for match in matches if match.student for student in (match.student, *match.team))
 
     @property
     def by(self) -> str:
         """What told whose it is."""
-        return ", ".join(dict.fromkeys(one.match.by for one in self.people if one.match.by))
+        return ", ".join(dict.fromkeys(pile.match.by for pile in self.people if pile.match.by))
 
     @property
-    def wished(self) -> tuple[Student | None, str]:
+    def key_parts(self) -> tuple[Student | None, str]:
         """What its key is made of: the one student whose id it may be, and another name."""
         if self.others:
             return None, "-".join(
-                sorted(one.match.student.id if one.match.student else one.owner.id for one in self.people)
+                sorted(pile.match.student.id if pile.match.student else pile.owner.id for pile in self.people)
             )
         return None if self.match.team else self.match.student, self.owner.id
 
@@ -94,13 +94,13 @@ class _Exercise:
     """What tells a student's own notebook from others beside it."""
 
     name: str = ""  # the notebook's usual file name, in small letters
-    template: HandedOut = field(default_factory=HandedOut)
+    template: TemplateCode = field(default_factory=TemplateCode)
     max_mb: float = 100.0
 
 
 def find(
     submissions: Path, unpacked: Path, roster: Roster | None, *, max_mb: float, template: Path | None = None
-) -> Found:
+) -> Discovery:
     """Everybody's submission, the same in every run.
 
     `submissions` is a folder or an archive; what comes out of archives lies below `unpacked`, nothing else is written.
@@ -110,33 +110,35 @@ def find(
     Raises:
         GraderError: where there is no such folder, or nothing in it that could be a submission.
     """
-    shown = one_line(str(submissions), 120)
-    files = unwrapped(_files(submissions, unpacked, shown, max_mb), _opening(unpacked, roster, template, max_mb))
+    path_text = one_line(str(submissions), 120)
+    files = unwrap(_files(submissions, unpacked, path_text, max_mb), _opening(unpacked, roster, template, max_mb))
     layouts = {name: layout_of(part) for name, part in sections(files).items()}
-    told = {student.id: student for layout in layouts.values() for student in layout.students}
-    roster = roster or (Roster(tuple(told.values())) if told else None)
-    owned = [(file, owner) for file in files for owner in layouts[file.section].owners(file)]
-    exercise = _exercise(owned, template, max_mb)
-    piles = _together(_piles(owned, roster, [exercise.name, template.name if template else ""]))
-    there = [pile for pile in piles if _is_submission(pile, layouts)]
-    usable = [pile for pile in there if not _is_handed_out(pile, exercise)] or there
-    keys = _keys({pile.identity: pile.wished for pile in usable}, roster)
+    students_by_id = {student.id: student for layout in layouts.values() for student in layout.students}
+    roster = roster or (Roster(tuple(students_by_id.values())) if students_by_id else None)
+    file_owners = [(file, owner) for file in files for owner in layouts[file.section].owners(file)]
+    exercise = _exercise(file_owners, template, max_mb)
+    piles = _together(_piles(file_owners, roster, [exercise.name, template.name if template else ""]))
+    submitted = [pile for pile in piles if _is_submission(pile, layouts)]
+    usable = [pile for pile in submitted if not _is_handed_out(pile, exercise)] or submitted
+    keys = _keys({pile.identity: pile.key_parts for pile in usable}, roster)
     keyed = sorted(((keys[pile.identity], pile) for pile in usable), key=lambda pair: pair[0])
-    handed_in = tuple(_handed_in(key, pile, unpacked / key, exercise, known=bool(roster)) for key, pile in keyed)
+    handed_in = tuple(_submission(key, pile, unpacked / key, exercise, has_roster=bool(roster)) for key, pile in keyed)
     if not handed_in:
-        raise GraderError(f"{shown}: expected notebooks (.ipynb), folders with notebooks, or a download; found none")
-    known = {student.id for one in handed_in for student in one.students}
-    missing = tuple(s for s in (roster.students if roster else ()) if s.id not in known)
-    aside = [pile for pile in piles if pile not in usable]
+        raise GraderError(
+            f"{path_text}: expected notebooks (.ipynb), folders with notebooks, or a download; found none"
+        )
+    present = {student.id for one in handed_in for student in one.students}
+    missing = tuple(s for s in (roster.students if roster else ()) if s.id not in present)
+    leftover = [pile for pile in piles if pile not in usable]
     of_layouts = [remark for layout in layouts.values() for remark in layout.remarks]
-    remarks = (*of_layouts, *_told(usable, roster), *_only_one(usable), *_aside(aside))
-    return Found(handed_in, missing, _in_words(layouts), remarks)
+    remarks = (*of_layouts, *_match_remarks(usable, roster), *_one_pile_remark(usable), *_leftover_remark(leftover))
+    return Discovery(handed_in, missing, _in_words(layouts), remarks)
 
 
 def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_mb: float) -> Opening:
     """How wrappers are looked into."""
 
-    def inside(archive: File, most_mb: float) -> list[File]:
+    def contents(archive: File, most_mb: float) -> list[File]:
         assert archive.path is not None
         try:
             return unpack(
@@ -146,30 +148,32 @@ def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_m
                 total_mb=most_mb,
                 nested=True,
             )
-        except Unusable:
+        except UnusableArchive:
             return []
 
-    known: dict[Path, list[File]] = {}
+    listings: dict[Path, list[File]] = {}
     packed: set[Path] = set()  # of these, all has to be unpacked to see what is in it
 
-    def names(archive: File) -> list[File]:
+    def listing(archive: File) -> list[File]:
         assert archive.path is not None
         if not archive.name.lower().endswith(".zip"):
             packed.add(archive.path)
-        if archive.path not in known:
+        if archive.path not in listings:
             try:
-                known[archive.path] = listed(archive.path, total_mb=LISTED_MB) if len(packed) <= MOST_LISTED else []
-            except Unusable:
-                known[archive.path] = []
-        return known[archive.path]
+                listings[archive.path] = (
+                    list_files(archive.path, total_mb=LISTED_MB) if len(packed) <= MOST_LISTED else []
+                )
+            except UnusableArchive:
+                listings[archive.path] = []
+        return listings[archive.path]
 
     exercise = [template.name] if template else []
     return Opening(
         names_one=lambda text: bool(roster and roster.match(text)),
-        meant=lambda text: meant(text, roster, exercise),
+        match_name=lambda text: match_name(text, roster, exercise),
         is_nobodys=lambda text: is_nobodys(text, exercise),
-        listed=names,
-        unpacked=inside,
+        list_files=listing,
+        unpack=contents,
         usual=plain_name(template.name) if template else "",
     )
 
@@ -183,7 +187,9 @@ def _in_words(layouts: Mapping[str, Layout]) -> str:
     return of_sections or "".join(layout.words for layout in layouts.values())
 
 
-def alone(folder: Path, unpacked: Path, *, max_mb: float, usual: str = "", template: Path | None = None) -> HandedIn:
+def alone(
+    folder: Path, unpacked: Path, *, max_mb: float, usual: str = "", template: Path | None = None
+) -> ClassSubmission:
     """All that lies in the folder as one student's submission; `usual` is the file name that is preferred.
 
     Raises:
@@ -193,24 +199,24 @@ def alone(folder: Path, unpacked: Path, *, max_mb: float, usual: str = "", templ
         raise GraderError(f"{one_line(str(folder), 120)}: no such folder; expected one submission's files")
     files = [file for file in sorted(_walk(folder), key=lambda file: file.parts) if not ignored(file)]
     if not files:
-        return HandedIn("submission", folder, "", refused="nothing was handed in")
+        return ClassSubmission("submission", folder, "", refused="nothing was handed in")
     owner = Owner("submission")
     exercise = _Exercise(usual.lower(), _code(template, max_mb), max_mb)
     pile = _Pile(owner, Match(), [(file, owner) for file in files])
-    return _handed_in("submission", pile, unpacked, exercise, known=False)
+    return _submission("submission", pile, unpacked, exercise, has_roster=False)
 
 
-def _files(submissions: Path, unpacked: Path, shown: str, max_mb: float) -> list[File]:
+def _files(submissions: Path, unpacked: Path, path_text: str, max_mb: float) -> list[File]:
     if submissions.is_dir():
         return sorted(_walk(submissions), key=lambda file: file.parts)
     if not submissions.exists():
-        raise GraderError(f"{shown}: no such folder; expected a folder of notebooks or a downloaded archive")
+        raise GraderError(f"{path_text}: no such folder; expected a folder of notebooks or a downloaded archive")
     if not is_archive(submissions.name):
-        raise GraderError(f"{shown}: expected a folder or an archive; one notebook: make grade SUBMISSION=x.ipynb")
+        raise GraderError(f"{path_text}: expected a folder or an archive; one notebook: make grade SUBMISSION=x.ipynb")
     try:
         files = unpack(submissions, unpacked / "download", max_mb=max_mb, total_mb=CLASS_MB, nested=True)
-    except Unusable as reason:
-        raise GraderError(f"{shown}: {reason}; download it again") from None
+    except UnusableArchive as reason:
+        raise GraderError(f"{path_text}: {reason}; download it again") from None
     return sorted(files, key=lambda file: file.parts)
 
 
@@ -231,9 +237,9 @@ def _walk(root: Path) -> Iterator[File]:
                 yield File((*inside, name), None, 0.0, UNREADABLE)
 
 
-def _exercise(owned: Sequence[tuple[File, Owner]], template: Path | None, max_mb: float) -> _Exercise:
+def _exercise(file_owners: Sequence[tuple[File, Owner]], template: Path | None, max_mb: float) -> _Exercise:
     """The notebook's usual name is the template's, or else the one that most people give it."""
-    pairs = {(owner.id, plain_name(owner.named or file.name)) for file, owner in owned if is_work(file)}
+    pairs = {(owner.id, plain_name(owner.file_name or file.name)) for file, owner in file_owners if is_work(file)}
     names = Counter(name for _, name in sorted(pairs) if name.endswith(".ipynb"))
     usual = max(sorted(names), key=names.__getitem__, default="")
     usual = usual if names[usual] > 1 else ""  # one person's is theirs
@@ -242,21 +248,21 @@ def _exercise(owned: Sequence[tuple[File, Owner]], template: Path | None, max_mb
     return _Exercise(usual, _code(template, max_mb), max_mb)
 
 
-def _code(template: Path | None, max_mb: float) -> HandedOut:
-    return handed_out(template.resolve(), max_mb) if template else HandedOut()
+def _code(template: Path | None, max_mb: float) -> TemplateCode:
+    return template_code(template.resolve(), max_mb) if template else TemplateCode()
 
 
-def _piles(owned: Sequence[tuple[File, Owner]], roster: Roster | None, exercise: Sequence[str]) -> list[_Pile]:
+def _piles(file_owners: Sequence[tuple[File, Owner]], roster: Roster | None, exercise: Sequence[str]) -> list[_Pile]:
     """What each person handed in."""
-    owners = {owner.id: owner for _, owner in reversed(owned)}
-    work = {owner.id for file, owner in owned if is_work(file)}
-    known = matches(owners, work, roster, exercise) if roster else {}
+    owners = {owner.id: owner for _, owner in reversed(file_owners)}
+    work = {owner.id for file, owner in file_owners if is_work(file)}
+    match_of = matches(owners, work, roster, exercise) if roster else {}
     places: dict[str, set[str]] = {}
-    for file, owner in owned:
+    for file, owner in file_owners:
         places.setdefault(owner.id, set()).add(file.section)
     piles: dict[str, _Pile] = {}
-    for file, owner in owned:
-        pile = _Pile(owners[owner.id], known.get(owner.id, Match()))
+    for file, owner in file_owners:
+        pile = _Pile(owners[owner.id], match_of.get(owner.id, Match()))
         if not pile.match.student and len(places[owner.id]) > 1:  # a stranger of each section
             pile.owner = replace(pile.owner, id=", ".join(filter(None, (owner.id, file.section))))
         piles.setdefault(pile.identity, pile).files.append((file, owner))
@@ -286,7 +292,7 @@ def _of_group(pile: _Pile) -> Hashable:
 
 def _content(file: File) -> str:
     try:
-        return hashlib.sha256(file_bytes(file.path, MOST_COMPARED)).hexdigest() if file.path else file.wrong
+        return hashlib.sha256(file_bytes(file.path, MOST_COMPARED)).hexdigest() if file.path else file.problem
     except Unreadable:
         return "/".join(file.parts)  # nobody else's
 
@@ -298,29 +304,29 @@ def _keys(people: Mapping[str, tuple[Student | None, str]], roster: Roster | Non
     alone, also while they have handed in nothing: whoever else comes to the same name gets a digest behind it.
     """
     ids = Counter(_safe(student.id).casefold() for student in (roster.students if roster else ()))
-    wished = {identity: _safe(student.id if student else name) for identity, (student, name) in people.items()}
-    others = Counter(wished[identity].casefold() for identity, (student, _) in people.items() if not student)
-    taken: set[str] = set()
-    made = {}
+    bases = {identity: _safe(student.id if student else name) for identity, (student, name) in people.items()}
+    others = Counter(bases[identity].casefold() for identity, (student, _) in people.items() if not student)
+    used_keys: set[str] = set()
+    keys = {}
     for identity, (student, _) in sorted(people.items(), key=lambda pair: (pair[1][0] is None, pair[0])):
-        key, folded = wished[identity], wished[identity].casefold()
+        key, folded = bases[identity], bases[identity].casefold()
         apart = ids[folded] == 1 if student else not ids[folded] and others[folded] == 1
         key = key if apart else f"{key}-{_digest(identity)}"
-        while key.casefold() in taken or (not student and key.casefold() in ids):
+        while key.casefold() in used_keys or (not student and key.casefold() in ids):
             key += "x"  # somebody called their folder as another's key would be
-        taken.add(key.casefold())
-        made[identity] = key
-    return made
+        used_keys.add(key.casefold())
+        keys[identity] = key
+    return keys
 
 
 def _safe(text: str) -> str:
     """The text as a folder's name; with a digest where anything but spaces and accents was lost."""
     plain_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    lost = len(unicodedata.normalize("NFC", text)) != len(plain_text)
+    is_lossy = len(unicodedata.normalize("NFC", text)) != len(plain_text)
     spaced = re.sub(r"[\s,]+", "-", plain_text.strip())
     key = re.sub(r"[^A-Za-z0-9._-]", "", spaced).strip(".-")[:LONGEST_KEY]
-    lost = lost or len(key) != len(spaced)
-    return f"{key or 'submission'}-{_digest(text)}" if lost or not key else key
+    is_lossy = is_lossy or len(key) != len(spaced)
+    return f"{key or 'submission'}-{_digest(text)}" if is_lossy or not key else key
 
 
 def _digest(text: str) -> str:
@@ -339,82 +345,84 @@ def _is_submission(pile: _Pile, layouts: Mapping[str, Layout]) -> bool:
 def _is_handed_out(pile: _Pile, exercise: _Exercise) -> bool:
     """Whether it is the notebook that students got, left beside what they handed in."""
     file, _ = pile.files[0]
-    alone = len(pile.files) == len(file.parts) == 1 and pile.match == Match() and not file.wrong
-    named = plain_name(file.name) == exercise.name and bool(exercise.template.tasks)
-    return alone and named and not is_solved(file, exercise.template, exercise.max_mb)
+    alone = len(pile.files) == len(file.parts) == 1 and pile.match == Match() and not file.problem
+    is_usual_name = plain_name(file.name) == exercise.name and bool(exercise.template.tasks)
+    return alone and is_usual_name and not is_solved(file, exercise.template, exercise.max_mb)
 
 
 def _is_attempt(file: File, flat: bool) -> bool:
     """Whether the file looks as if it was handed in in the place of a notebook: a PDF, a script, vae.ipynb.txt."""
     name = file.name.lower()
-    return ".ipynb." in name or (flat and not file.wrong and "." in name and not name.endswith(ASIDE))
+    return ".ipynb." in name or (flat and not file.problem and "." in name and not name.endswith(ASIDE))
 
 
-def _told(piles: Sequence[_Pile], roster: Roster | None) -> tuple[str, ...]:
+def _match_remarks(piles: Sequence[_Pile], roster: Roster | None) -> tuple[str, ...]:
     """Who is not known, and every match that is in doubt."""
     if not roster:
         return ()
-    people = [one for pile in piles for one in pile.people]
-    strangers = sorted({plain(one.owner.name or one.owner.id, 60) for one in people if one.match.student is None})
-    named = ", ".join(strangers[:TOLD])
-    remarks = [f"{len(strangers)} not found on the roster, or not one alone: {named}"] if strangers else []
-    doubtful = sorted((one for one in people if one.match.doubt), key=lambda one: one.identity)
-    for pile in doubtful[:MOST_TOLD]:
+    people = [person for pile in piles for person in pile.people]
+    strangers = sorted({plain(pile.owner.name or pile.owner.id, 60) for pile in people if pile.match.student is None})
+    names = ", ".join(strangers[:MOST_NAMES])
+    remarks = [f"{len(strangers)} not found on the roster, or not one alone: {names}"] if strangers else []
+    doubtful = sorted((pile for pile in people if pile.match.doubt), key=lambda pile: pile.identity)
+    for pile in doubtful[:MOST_DOUBTS]:
         whose = plain(pile.match.student.name or pile.match.student.id, 60) if pile.match.student else "given to nobody"
         remarks.append(f"{plain(pile.owner.name or pile.owner.id, 60)}: {pile.match.doubt}; {whose}")
-    if len(doubtful) > MOST_TOLD:
-        remarks.append(f"{len(doubtful) - MOST_TOLD} more doubtful matches; the gradebook tells each")
+    if len(doubtful) > MOST_DOUBTS:
+        remarks.append(f"{len(doubtful) - MOST_DOUBTS} more doubtful matches; the gradebook tells each")
     return tuple(remarks)
 
 
-def _only_one(piles: Sequence[_Pile]) -> tuple[str, ...]:
+def _one_pile_remark(piles: Sequence[_Pile]) -> tuple[str, ...]:
     """Files that may be several people's, where nothing but the folder around them says that they are not."""
     names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files if len(file.parts) == 2)
     if len(piles) > 1 or len(names) < 2 or piles[0].match.student or piles[0].owner.number:
         return ()
-    return (f"all files were taken for one submission, {plain(piles[0].owner.name, 60)}: {', '.join(names[:TOLD])}",)
+    return (
+        f"all files were taken for one submission, {plain(piles[0].owner.name, 60)}: {', '.join(names[:MOST_NAMES])}",
+    )
 
 
-def _aside(piles: Sequence[_Pile]) -> tuple[str, ...]:
+def _leftover_remark(piles: Sequence[_Pile]) -> tuple[str, ...]:
     names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files)
-    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
-    return (f"taken for nobody's submission: {', '.join(names[:TOLD])}{more}",) if names else ()
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return (f"taken for nobody's submission: {', '.join(names[:MOST_NAMES])}{more}",) if names else ()
 
 
-def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known: bool) -> HandedIn:
-    """The pile's notebook, or why there is none; `known` says that there is a roster."""
-    wanted = [(file, owner) for file, owner in pile.files if is_work(file)]
+def _submission(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, has_roster: bool) -> ClassSubmission:
+    """The pile's notebook, or why there is none; `has_roster` says that there is one."""
+    candidates = [(file, owner) for file, owner in pile.files if is_work(file)]
     remarks = _doubt(pile)
-    packed = [(file, owner) for file, owner in wanted if is_archive(file.name) and file.path is not None]
-    reasons = [f"{file.name} {file.wrong}" for file, _ in wanted if file.wrong]
+    packed = [(file, owner) for file, owner in candidates if is_archive(file.name) and file.path is not None]
+    reasons = [f"{file.name} {file.problem}" for file, _ in candidates if file.problem]
     works = [
-        Work(file, owner, file.place, owner.named or file.name)
-        for file, owner in wanted
-        if not is_archive(file.name) and not file.wrong
+        Work(file, owner, file.place, owner.file_name or file.name)
+        for file, owner in candidates
+        if not is_archive(file.name) and not file.problem
     ]
-    if packed and not any(is_solved(one.file, exercise.template, exercise.max_mb) for one in works[:MAX_READ]):
+    if packed and not any(is_solved(work.file, exercise.template, exercise.max_mb) for work in works[:MAX_READ]):
         works += [
             w for file, owner in packed[:MOST_OPENED] for w in _inside(file, owner, into, exercise.max_mb, reasons)
         ]
         if len(packed) > MOST_OPENED:
-            told = f"{len(packed)} archives; only the first {MOST_OPENED} were looked into"
-            reasons.append(told)
-            remarks.append(Remark("other_notebook", told, needs_person=True))
+            text = f"{len(packed)} archives; only the first {MOST_OPENED} were looked into"
+            reasons.append(text)
+            remarks.append(Remark("other_notebook", text, needs_person=True))
     if not works:
         return _refused(key, pile, reasons, remarks)
     of_several = not pile.students or pile.match.team
-    if known and of_several and len({(w.shown.rpartition("/")[0], plain_name(w.named)) for w in works}) > 1:
+    if has_roster and of_several and len({(w.place.rpartition("/")[0], plain_name(w.file_name)) for w in works}) > 1:
         whose = "a team's folder" if pile.students else "nobody on the roster"
         remarks.append(Remark("whose", f"{whose}, and maybe the work of several people", needs_person=True))
-    choice = chosen(works, exercise.name, exercise.template, exercise.max_mb)
+    choice = choose(works, exercise.name, exercise.template, exercise.max_mb)
     work = choice.work
     if work.owner.late:
         remarks.append(Remark("late", "the download marks this submission as late"))
     assert work.file.path is not None
-    return HandedIn(
+    return ClassSubmission(
         key=key,
         path=work.file.path,
-        shown=plain(work.shown, SHOWN),
+        shown=plain(work.place, MAX_PLACE),
         student=pile.students[0] if pile.students else None,
         remarks=(*choice.remarks, *remarks),
         team=pile.students[1:],
@@ -427,44 +435,48 @@ def _handed_in(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, known:
 
 def _when(pile: _Pile, *owners: Owner) -> datetime | None:
     """When it was handed in: as the download says, else as the roster does."""
-    told = (*(owner.when for owner in owners), *map(handed_in_at, pile.students))
-    return next(filter(None, told), None)
+    times = (*(owner.when for owner in owners), *map(handed_in_at, pile.students))
+    return next(filter(None, times), None)
 
 
 def _inside(file: File, owner: Owner, into: Path, max_mb: float, reasons: list[str]) -> list[Work]:
     """The notebooks in an archive; why others there cannot be used is added to the reasons."""
     assert file.path is not None
     try:
-        found = unpack(file.path, into / _digest(file.place), max_mb=max_mb, total_mb=8 * max_mb, nested=False)
-    except Unusable as reason:
+        files = unpack(file.path, into / _digest(file.place), max_mb=max_mb, total_mb=8 * max_mb, nested=False)
+    except UnusableArchive as reason:
         reasons.append(f"{file.name} {reason}")
         return []
-    notebooks = [one for one in found if is_work(one) and not is_archive(one.name)]
-    reasons += [f"{one.name} in {file.name} {one.wrong}" for one in notebooks if one.path is None]
-    return [Work(one, owner, f"{file.place}: {one.place}", one.name) for one in notebooks if one.path is not None]
+    notebooks = [notebook for notebook in files if is_work(notebook) and not is_archive(notebook.name)]
+    reasons += [f"{notebook.name} in {file.name} {notebook.problem}" for notebook in notebooks if notebook.path is None]
+    return [
+        Work(notebook, owner, f"{file.place}: {notebook.place}", notebook.name)
+        for notebook in notebooks
+        if notebook.path is not None
+    ]
 
 
 def _doubt(pile: _Pile) -> list[Remark]:
     """For the staff; no other student's name is in it."""
-    matches = [one.match for one in pile.people if one.match.doubt]
-    told = [f"{match.doubt}{'' if match.student else '; no student was given it'}" for match in matches]
-    return [Remark("whose", f"whose submission this is: {doubt}", needs_person=True) for doubt in told]
+    matches = [pile.match for pile in pile.people if pile.match.doubt]
+    doubts = [f"{match.doubt}{'' if match.student else '; no student was given it'}" for match in matches]
+    return [Remark("whose", f"whose submission this is: {doubt}", needs_person=True) for doubt in doubts]
 
 
-def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Remark]) -> HandedIn:
+def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Remark]) -> ClassSubmission:
     files = [file for file, _ in pile.files]
     files = [file for file in files if not ignored(file)] or files
-    first, found = files[0], ", ".join(plain(file.name, 60) for file in files[:TOLD])
-    why = "; ".join(plain(reason, 160) for reason in reasons[:TOLD]) or f"found: {found}"
-    told = f"no notebook (.ipynb) that can be read was handed in; {why}"
+    first, names = files[0], ", ".join(plain(file.name, 60) for file in files[:MOST_NAMES])
+    why = "; ".join(plain(reason, 160) for reason in reasons[:MOST_NAMES]) or f"found: {names}"
+    refusal = f"no notebook (.ipynb) that can be read was handed in; {why}"
     path = first.path or Path(component(first.name))
-    return HandedIn(
+    return ClassSubmission(
         key=key,
         path=path,
-        shown=plain(first.place, SHOWN),
+        shown=plain(first.place, MAX_PLACE),
         student=pile.students[0] if pile.students else None,
         remarks=tuple(remarks),
-        refused=told,
+        refused=refusal,
         team=pile.students[1:],
         by=pile.by,
         when=_when(pile, *(owner for _, owner in pile.files)),

@@ -54,15 +54,15 @@ def read_submitters(path: Path) -> dict[str, tuple[Submitter, ...]]:
     if _DIRECTIVE.search(text):
         raise Unreadable("has a line that begins with %, as no export of Gradescope's has")
     nodes = _Nodes(text)
-    found: dict[str, tuple[Submitter, ...]] = {}
+    submitters_of: dict[str, tuple[Submitter, ...]] = {}
     try:
         for folder, entry in nodes.entries(nodes.first()):
             if people := _submitters(nodes, entry):
-                found[folder] = people
+                submitters_of[folder] = people
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise Unreadable("is no YAML" + (f" (line {mark.line + 1})" if mark else "")) from None
-    return found
+    return submitters_of
 
 
 def _submitters(nodes: _Nodes, entry: yaml.Event) -> tuple[Submitter, ...]:
@@ -80,8 +80,8 @@ def _submitters(nodes: _Nodes, entry: yaml.Event) -> tuple[Submitter, ...]:
 
 def _people(nodes: _Nodes, value: yaml.Event) -> Iterator[Submitter]:
     for number, item in enumerate(nodes.items(value)):
-        told = {name.removeprefix(":"): nodes.text(told) for name, told in nodes.entries(item)}
-        person = Submitter(told.get("sid", ""), told.get("email", ""), told.get("name", ""))
+        fields = {name.removeprefix(":"): nodes.text(node) for name, node in nodes.entries(item)}
+        person = Submitter(fields.get("sid", ""), fields.get("email", ""), fields.get("name", ""))
         if number < MAX_TEAM and any((person.sid, person.email, person.name)):
             yield person
 
@@ -99,7 +99,7 @@ class _Nodes:
         """The first event of the document's only node."""
         for event in self._events:
             if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
-                return self._seen(event)
+                return self._counted(event)
         raise Unreadable("is empty")
 
     def entries(self, event: yaml.Event) -> Iterator[tuple[str, yaml.Event]]:
@@ -137,9 +137,9 @@ class _Nodes:
                 self._next()
 
     def _next(self) -> yaml.Event:
-        return self._seen(next(self._events))
+        return self._counted(next(self._events))
 
-    def _seen(self, event: yaml.Event) -> yaml.Event:
+    def _counted(self, event: yaml.Event) -> yaml.Event:
         self._count += 1
         self._depth += _STEP.get(type(event), 0)
         if self._count > MAX_EVENTS:

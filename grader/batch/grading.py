@@ -11,14 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from grader.batch.discovery import Found, find
+from grader.batch.class_records import ClassSubmission, Executor, GradebookRow, Job, StudentState
+from grader.batch.discovery import Discovery, find
 from grader.batch.gradebooks import GradebookOptions, GradebookSettings, other_points
 from grader.batch.history import begin, record
 from grader.batch.local import LocalExecutor, slots
 from grader.batch.manifest import Manifest, folder_of, read_manifest, write_manifest
 from grader.batch.plan import Plan, missing_line, summary, table
 from grader.batch.progress import Progress
-from grader.batch.records import Executor, GradebookRow, HandedIn, Job, StudentState
 from grader.batch.results import apply_rulings, each_row, read_rows, rulings_of, write_results
 from grader.batch.retention import without
 from grader.batch.roster import read_roster
@@ -63,7 +63,7 @@ class ClassOptions:
 
 
 @dataclass(frozen=True)
-class Graded:
+class ClassResult:
     """What came of a class."""
 
     out: Path
@@ -76,7 +76,7 @@ class Graded:
         return all(row.state in {StudentState.GRADED, StudentState.MISSING} for row in self.rows)
 
 
-def grade_class(submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> Graded:
+def grade_class(submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> ClassResult:
     """Every submission has been tried, and gradebooks, page and history are written.
 
     Raises:
@@ -85,7 +85,7 @@ def grade_class(submissions: Path, wishes: ClassOptions, console: Console, say: 
     backend_named(wishes.isolation)  # a machine that cannot isolate is told before anything is prepared
     out = wishes.out or class_folder(submissions, wishes.parts, str(wishes.shard or ""))
     try:
-        return _graded(out, submissions, wishes, console, say)
+        return _grade_into(out, submissions, wishes, console, say)
     except GraderError:
         if wishes.out is None:
             unclaim(out)
@@ -106,11 +106,11 @@ def plan_class(submissions: Path, wishes: ClassOptions, say: Say) -> Plan:
         refuse_unknown_parts(wishes.parts, exercise)
         earlier = _earlier(out)
         with tempfile.TemporaryDirectory() as unpacked:
-            manifest = _found(submissions, Path(unpacked), wishes, path, rubric, earlier)
+            manifest = _manifest(submissions, Path(unpacked), wishes, path, rubric, earlier)
             if earlier and not wishes.replace:
                 _refuse_another(out, earlier, manifest)
             manifest = in_part(manifest, wishes.shard)
-            jobs = [_job(out, manifest, one) for one in manifest.handed_in if not one.refused]
+            jobs = [_job(out, manifest, submission) for submission in manifest.handed_in if not submission.refused]
             done = frozenset(job.key for job in jobs if earlier and is_current(job))
     finally:
         if wishes.out is None:
@@ -118,7 +118,7 @@ def plan_class(submissions: Path, wishes: ClassOptions, say: Say) -> Plan:
     return Plan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks)
 
 
-def _graded(out: Path, submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> Graded:
+def _grade_into(out: Path, submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> ClassResult:
     """The class is graded into the folder."""
     refuse_run(out)
     rubric_path = wishes.rubric or _rubric_of(out, say)
@@ -133,7 +133,7 @@ def _graded(out: Path, submissions: Path, wishes: ClassOptions, console: Console
         if earlier and not wishes.replace:
             _refuse_less(out, earlier, wishes, exercise)
         begin(out, each_row(out, earlier) if earlier else ())
-        manifest = _found(submissions, out / "unpacked", wishes, rubric_path, rubric, earlier)
+        manifest = _manifest(submissions, out / "unpacked", wishes, rubric_path, rubric, earlier)
         manifest = in_part(manifest, wishes.shard)
         if earlier and not wishes.replace:
             _refuse_another(out, earlier, manifest)
@@ -145,7 +145,7 @@ def _graded(out: Path, submissions: Path, wishes: ClassOptions, console: Console
             say(missing)
         todo = [job for job in jobs if not is_current(job)]
         done = frozenset(job.key for job in jobs) - {job.key for job in todo}
-        _show(
+        _show_plan(
             Plan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks), earlier, console, say
         )
         if todo:
@@ -158,7 +158,7 @@ def _graded(out: Path, submissions: Path, wishes: ClassOptions, console: Console
         say("gradebooks and the page of the class")
         record(out, rows, "")
         remarks = (*manifest.remarks, *write_results(out, manifest, rows, rubric, exercise))
-    return Graded(out, rows, remarks)
+    return ClassResult(out, rows, remarks)
 
 
 def _look_at_disk(out: Path, count: int, say: Say) -> None:
@@ -168,40 +168,43 @@ def _look_at_disk(out: Path, count: int, say: Say) -> None:
         GraderError: there is no room.
     """
     free, needed = shutil.disk_usage(out).free, count * A_RUN_MB * 1_000_000
-    told = f"{one_line(str(out.resolve()), 120)}: {free / 1e9:.1f} GB are free there"
+    message = f"{one_line(str(out.resolve()), 120)}: {free / 1e9:.1f} GB are free there"
     if free < LEAST_FREE_MB * 1_000_000:
-        raise GraderError(f"{told}; make room, or give another folder with --out")
+        raise GraderError(f"{message}; make room, or give another folder with --out")
     if free < needed:
-        say(f"{told}, and {count} runs take about {needed / 1e9:.1f} GB; `prune` frees most of what older classes take")
+        say(
+            f"{message}, and {count} runs take about {needed / 1e9:.1f} GB; "
+            "`prune` frees most of what older classes take"
+        )
 
 
-def _show(plan: Plan, earlier: Manifest | None, console: Console, say: Say) -> None:
+def _show_plan(plan: Plan, earlier: Manifest | None, console: Console, say: Say) -> None:
     """Who and what, before anything runs: everybody at first, later those who are others than before."""
     say(summary(plan))
     for remark in plan.remarks:
         console.print(f"note: {plain(remark, 300)}", highlight=False, markup=False, soft_wrap=True)
-    known = {one.key: one for one in earlier.handed_in} if earlier else {}
-    if new := [one for one in plan.handed_in if one != known.get(one.key)]:
+    earlier_by_key = {submission.key: submission for submission in earlier.handed_in} if earlier else {}
+    if new := [submission for submission in plan.handed_in if submission != earlier_by_key.get(submission.key)]:
         console.print(table(new))
     if plan.missing and (not earlier or earlier.missing != plan.missing):
         console.print(missing_line(plan.missing), highlight=False, markup=False)
 
 
-def _found(
+def _manifest(
     submissions: Path, unpacked: Path, wishes: ClassOptions, path: Path, rubric: Rubric, earlier: Manifest | None
 ) -> Manifest:
     """The class as it lies there now, without those who are to be forgotten."""
-    return without(_all_found(submissions, unpacked, wishes, path, rubric, earlier))
+    return without(_whole_manifest(submissions, unpacked, wishes, path, rubric, earlier))
 
 
-def _all_found(
+def _whole_manifest(
     submissions: Path, unpacked: Path, wishes: ClassOptions, path: Path, rubric: Rubric, earlier: Manifest | None
 ) -> Manifest:
     """The class as it lies there now, with the secret and the gradebooks' settings of its earlier run."""
     gradebook = wishes.gradebook.over(earlier.gradebook if earlier else GradebookSettings())
     roster_path = wishes.roster or _roster_of(earlier)
     roster = read_roster(roster_path) if roster_path else None
-    told = other_points(roster, rubric, gradebook) if roster else ()
+    remarks = other_points(roster, rubric, gradebook) if roster else ()
     template = path.parent / rubric.template
     seed = wishes.seed or (earlier.seed if earlier else "")
     if wishes.collect:
@@ -209,7 +212,7 @@ def _all_found(
         if seed and seed != of_parts and not wishes.replace:
             raise GraderError(f"--collect: the class has another seed than its parts; {REPLACE}")
         seed = of_parts
-    found: Found = find(submissions, unpacked, roster, max_mb=rubric.limits.notebook_mb, template=template)
+    discovery: Discovery = find(submissions, unpacked, roster, max_mb=rubric.limits.notebook_mb, template=template)
     return Manifest(
         title=rubric.title,
         submissions=submissions,
@@ -217,10 +220,10 @@ def _all_found(
         seed=seed or secrets.token_hex(16),
         isolation=wishes.isolation,
         parts=wishes.parts,
-        layout=found.layout,
-        handed_in=found.handed_in,
-        missing=found.missing,
-        remarks=(*told, *found.remarks),
+        layout=discovery.layout,
+        handed_in=discovery.handed_in,
+        missing=discovery.missing,
+        remarks=(*remarks, *discovery.remarks),
         gradebook=gradebook,
         forgotten=earlier.forgotten if earlier else (),
         roster=roster_path,
@@ -258,8 +261,8 @@ def _roster_of(earlier: Manifest | None) -> Path | None:
     """
     if earlier is None or earlier.roster is None or earlier.roster.exists():
         return earlier.roster if earlier else None
-    told = one_line(str(earlier.roster), 120)
-    raise GraderError(f"{told}: no such file; the class was read by it; name its roster with --roster")
+    path_text = one_line(str(earlier.roster), 120)
+    raise GraderError(f"{path_text}: no such file; the class was read by it; name its roster with --roster")
 
 
 def _refuse_less(out: Path, earlier: Manifest, wishes: ClassOptions, exercise: Exercise) -> None:
@@ -268,11 +271,11 @@ def _refuse_less(out: Path, earlier: Manifest, wishes: ClassOptions, exercise: E
     Raises:
         GraderError: it was, so that these runs would leave out what is there.
     """
-    lost = lost_parts(earlier.parts, wishes.parts, exercise.parts)
-    reports = (row.report for row in each_row(out, earlier) if row.report is not None) if lost else ()
-    if there := lost & frozenset[str]().union(*map(trained_parts, reports)):
+    parts = lost_parts(earlier.parts, wishes.parts, exercise.parts)
+    reports = (row.report for row in each_row(out, earlier) if row.report is not None) if parts else ()
+    if graded_parts := parts & frozenset[str]().union(*map(trained_parts, reports)):
         raise GraderError(
-            f"{one_line(str(out), 120)}: holds a class whose training of {listed(there)} was graded, "
+            f"{one_line(str(out), 120)}: holds a class whose training of {listed(graded_parts)} was graded, "
             f"which this would leave out; {REPLACE}"
         )
 
@@ -285,12 +288,12 @@ def _refuse_another(out: Path, earlier: Manifest, now: Manifest) -> None:
     """
     if earlier.submissions.resolve() == now.submissions.resolve():
         return
-    before = {one.key for one in earlier.handed_in}
-    gone = before - {one.key for one in now.handed_in}
-    if 2 * len(gone) > len(before):
+    before = {submission.key for submission in earlier.handed_in}
+    missing = before - {submission.key for submission in now.handed_in}
+    if 2 * len(missing) > len(before):
         raise GraderError(
             f"{one_line(str(out), 120)}: holds the class of {one_line(str(earlier.submissions), 200)}, and "
-            f"{len(gone)} of its {len(before)} submissions are not among these; {REPLACE}"
+            f"{len(missing)} of its {len(before)} submissions are not among these; {REPLACE}"
         )
 
 
@@ -306,16 +309,16 @@ def _jobs(out: Path, manifest: Manifest, *, replace: bool) -> list[Job]:
     return jobs
 
 
-def _job(out: Path, manifest: Manifest, one: HandedIn, *, replace: bool = False) -> Job:
+def _job(out: Path, manifest: Manifest, submission: ClassSubmission, *, replace: bool = False) -> Job:
     return Job(
-        key=one.key,
-        notebook=one.path,
-        folder=folder_of(out, one.key),
+        key=submission.key,
+        notebook=submission.path,
+        folder=folder_of(out, submission.key),
         rubric=manifest.rubric,
         isolation=manifest.isolation,
         parts=manifest.parts,
         seed=manifest.seed,
-        remarks=one.remarks,
+        remarks=submission.remarks,
         replace=replace,
     )
 

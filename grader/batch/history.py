@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
+from grader.batch.class_records import GradebookRow
 from grader.batch.manifest import read_manifest
-from grader.batch.records import GradebookRow
 from grader.errors import GraderError, nearest, one_line
 from grader.grading.overrides import names_of
 from grader.records import GradeReport
@@ -20,7 +19,7 @@ from grader.report.text import points_text
 from grader.report.words import late_sentence, penalty_milli
 from grader.store.bounded import Unreadable
 from grader.store.files import user, write_atomically
-from grader.store.json_files import read_json, write_json
+from grader.store.json_files import json_line, parse_json, read_json, write_json
 
 NAME = "history.jsonl"
 MAX_LINE = 100_000
@@ -47,10 +46,10 @@ class Event:
 
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
-TOLD = "history-told.json"  # where each submission stood when the history was last written
+STANDINGS = "history-told.json"  # where each submission stood when the history was last written
 
 
-Decided = Mapping[str, tuple[int, str, str]]  # item -> points, reason, by whom
+Decisions = Mapping[str, tuple[int, str, str]]  # item -> points, reason, by whom
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +58,12 @@ class Standing:
 
     points_milli: int
     items: Mapping[str, int]
-    decided: Decided
+    decided: Decisions
     evidence: str
     penalty_milli: int = 0
 
 
-_TOLD: TypeAdapter[dict[str, Standing]] = TypeAdapter(dict[str, Standing])
+_STANDINGS: TypeAdapter[dict[str, Standing]] = TypeAdapter(dict[str, Standing])
 
 
 def standings(rows: Iterable[GradebookRow]) -> dict[str, Standing]:
@@ -75,17 +74,17 @@ def standings(rows: Iterable[GradebookRow]) -> dict[str, Standing]:
 def changes(before: Mapping[str, Standing], after: Sequence[GradebookRow], why: str) -> list[Event]:
     """An event for each submission whose points or decisions are others than before."""
     when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
-    made = []
+    events = []
     for row in after:
         was, now = before.get(row.key), _standing(row.report) if row.report else None
-        if was == now or (was and now and _seen(was) == _seen(now)):
+        if was == now or (was and now and _without_evidence(was) == _without_evidence(now)):
             continue
-        decided = _reasons(was.decided if was else {}, now.decided if now else {})
+        decisions = _reasons(was.decided if was else {}, now.decided if now else {})
         late = (
             late_sentence(row.report) if row.report and was and now and was.penalty_milli != now.penalty_milli else ""
         )
-        sums = row.report.checksums if row.report else {}
-        made.append(
+        checksums = row.report.checksums if row.report else {}
+        events.append(
             Event(
                 when=when,
                 who=who,
@@ -93,20 +92,20 @@ def changes(before: Mapping[str, Standing], after: Sequence[GradebookRow], why: 
                 submission=row.key,
                 old_milli=was.points_milli if was else None,
                 new_milli=now.points_milli if now else None,
-                items=_moved(was, now),
-                why=one_line("; ".join(filter(None, (why, *decided, late, row.reason))), MAX_REASON),
-                rubric=sums.get("rubric", "")[:12],
-                grader=sums.get("grader", "")[:12],
+                items=_changed_items(was, now),
+                why=one_line("; ".join(filter(None, (why, *decisions, late, row.reason))), MAX_REASON),
+                rubric=checksums.get("rubric", "")[:12],
+                grader=checksums.get("grader", "")[:12],
                 old_penalty_milli=was.penalty_milli if was else 0,
                 new_penalty_milli=now.penalty_milli if now else 0,
             )
         )
-    return made
+    return events
 
 
 def event_of(row: GradebookRow, what: str, why: str = "") -> Event:
     """That something happened to a submission which changed none of its points."""
-    now, sums = (_standing(row.report), row.report.checksums) if row.report else (None, {})
+    now, checksums = (_standing(row.report), row.report.checksums) if row.report else (None, {})
     return Event(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         who=user(),
@@ -115,8 +114,8 @@ def event_of(row: GradebookRow, what: str, why: str = "") -> Event:
         old_milli=now.points_milli if now else None,
         new_milli=now.points_milli if now else None,
         why=one_line("; ".join(filter(None, (why, row.reason))), MAX_REASON),
-        rubric=sums.get("rubric", "")[:12],
-        grader=sums.get("grader", "")[:12],
+        rubric=checksums.get("rubric", "")[:12],
+        grader=checksums.get("grader", "")[:12],
         old_penalty_milli=now.penalty_milli if now else 0,
         new_penalty_milli=now.penalty_milli if now else 0,
     )
@@ -127,39 +126,39 @@ def begin(out: Path, now: Iterable[GradebookRow]) -> None:
 
     If the command is killed before `record`, the next command still records its changes.
     """
-    if _last_told(out) is None:
-        _remember_told(out, standings(now))
+    if _last_standings(out) is None:
+        _store_standings(out, standings(now))
 
 
 def record(out: Path, after: Sequence[GradebookRow], why: str) -> list[Event]:
     """The history has an event for each change since the last recorded one; returns the new events."""
-    events = changes(_last_told(out) or {}, after, why)
+    events = changes(_last_standings(out) or {}, after, why)
     append(out, events)
-    _remember_told(out, standings(after))
+    _store_standings(out, standings(after))
     return events
 
 
-def _remember_told(out: Path, told: Mapping[str, Standing]) -> None:
-    write_json(out / TOLD, _TOLD, dict(told))
+def _store_standings(out: Path, last: Mapping[str, Standing]) -> None:
+    write_json(out / STANDINGS, _STANDINGS, dict(last))
 
 
-def _last_told(out: Path) -> dict[str, Standing] | None:
+def _last_standings(out: Path) -> dict[str, Standing] | None:
     """Where each submission stood when the history was last written; None where that is not known."""
     try:
-        return read_json(out / TOLD, _TOLD, MAX_BYTES)
+        return read_json(out / STANDINGS, _STANDINGS, MAX_BYTES)
     except Unreadable:
         return None
 
 
 def forget_in_history(out: Path, key: str, pseudonym: str) -> None:
     """The history tells of the submission under the pseudonym alone, without what anybody wrote of it."""
-    told = _last_told(out)
-    if told is not None:
-        _remember_told(out, {name: standing for name, standing in told.items() if name != key})
+    last = _last_standings(out)
+    if last is not None:
+        _store_standings(out, {name: standing for name, standing in last.items() if name != key})
     events = read_history(out)
     if any(event.submission == key for event in events):
         lines = [replace(e, submission=pseudonym, why="") if e.submission == key else e for e in events]
-        write_atomically(out / NAME, b"".join(json.dumps(asdict(event)).encode() + b"\n" for event in lines))
+        write_atomically(out / NAME, b"".join(json_line(_EVENT, event) for event in lines))
 
 
 def append(out: Path, events: Sequence[Event]) -> None:
@@ -171,7 +170,7 @@ def append(out: Path, events: Sequence[Event]) -> None:
         if os.fstat(handle).st_size and not _ends_whole(out / NAME):
             os.write(handle, b"\n")  # a torn line, of a run that was killed, stays one by itself
         for event in events:
-            os.write(handle, json.dumps(asdict(event)).encode() + b"\n")
+            os.write(handle, json_line(_EVENT, event))
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -182,14 +181,14 @@ def read_history(out: Path) -> list[Event]:
     path = out / NAME
     if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
         return []
-    found = []
+    events = []
     with path.open("rb") as lines:
         while line := lines.readline(MAX_LINE):
             try:
-                found.append(_EVENT.validate_json(line))
-            except ValidationError:
+                events.append(parse_json(line, _EVENT))
+            except Unreadable:
                 continue
-    return found
+    return events
 
 
 def events_of(out: Path, student: str | None) -> list[Event]:
@@ -202,7 +201,7 @@ def events_of(out: Path, student: str | None) -> list[Event]:
     names = {event.submission: event.submission for event in events}
     if not events and not (out / NAME).exists():
         manifest = read_manifest(out)  # says that no class was graded here
-        names |= {one.key: one.key for one in manifest.handed_in}
+        names |= {submission.key: submission.key for submission in manifest.handed_in}
     if student is None:
         return events
     names |= _students(out)
@@ -217,19 +216,19 @@ def _students(out: Path) -> dict[str, str]:
         manifest = read_manifest(out)
     except GraderError:
         return {}
-    ids = {one.key: one.called for one in manifest.handed_in}
+    ids = {submission.key: submission.names for submission in manifest.handed_in}
     return names_of(ids, [student.id for student in manifest.missing])
 
 
-def told(event: Event) -> str:
+def event_line(event: Event) -> str:
     """The event as a line to read."""
-    moved = ", ".join(f"{item} {points_text(was)} -> {points_text(now)}" for item, (was, now) in event.items.items())
+    items = ", ".join(f"{item} {points_text(was)} -> {points_text(now)}" for item, (was, now) in event.items.items())
     why = f" ({event.why})" if event.why else ""
     late = f", {points_text(event.new_penalty_milli)} taken off" if event.new_penalty_milli else ""
     late = late or (", nothing taken off any more" if event.old_penalty_milli else "")
     return (
         f"{event.when[:16].replace('T', ' ')} {event.who}: {event.submission} {event.what}: "
-        f"{_text(event.old_milli)} -> {_text(event.new_milli)}{late}{': ' + moved if moved else ''}{why}"
+        f"{_text(event.old_milli)} -> {_text(event.new_milli)}{late}{': ' + items if items else ''}{why}"
     )
 
 
@@ -249,7 +248,7 @@ def _standing(report: GradeReport) -> Standing:
     )
 
 
-def _seen(standing: Standing) -> tuple[object, ...]:
+def _without_evidence(standing: Standing) -> tuple[object, ...]:
     """All but the evidence, which another run of the same points has anew."""
     return standing.points_milli, standing.items, standing.decided, standing.penalty_milli
 
@@ -265,18 +264,18 @@ def _what(was: Standing | None, now: Standing | None) -> str:
     return "judged again" if (was.points_milli, was.items) != (now.points_milli, now.items) else "lateness"
 
 
-def _moved(was: Standing | None, now: Standing | None) -> dict[str, tuple[int, int]]:
+def _changed_items(was: Standing | None, now: Standing | None) -> dict[str, tuple[int, int]]:
     if was is None or now is None:
         return {}
     both = {item: (was.items[item], milli) for item, milli in now.items.items() if item in was.items}
     return {item: (old, new) for item, (old, new) in both.items() if old != new}
 
 
-def _reasons(before: Decided, now: Decided) -> list[str]:
+def _reasons(before: Decisions, now: Decisions) -> list[str]:
     """What a person decided, and what they took back, each with its reason."""
-    made = [f"{item}: {by}: {reason}" for item, (_, reason, by) in now.items() if before.get(item) != now[item]]
-    back = [f"{item}: withdrawn: {by}: {reason}" for item, (_, reason, by) in before.items() if item not in now]
-    return made + back
+    reasons = [f"{item}: {by}: {reason}" for item, (_, reason, by) in now.items() if before.get(item) != now[item]]
+    withdrawn = [f"{item}: withdrawn: {by}: {reason}" for item, (_, reason, by) in before.items() if item not in now]
+    return reasons + withdrawn
 
 
 def _text(milli: int | None) -> str:

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from grader.batch.class_records import ClassSubmission
 from grader.batch.course_words import when_of
-from grader.batch.records import HandedIn
 from grader.errors import GraderError, nearest, one_line
 from grader.records import GradeReport, Lateness
-from grader.store.yaml_files import read_yaml, said, table
+from grader.store.yaml_files import read_yaml, reason_and_author, table
 
 NAME = "late.yaml"
 FIELDS = ("deadline", "timezone", "grace_minutes", "percent_a_day", "at_most_percent", "percent_of", "students")
@@ -38,7 +38,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class LateDecision:
     """What was decided for one submission or student."""
 
     extended_to: datetime | None = None
@@ -57,24 +57,24 @@ class LatePolicy:
     percent_a_day: float = 0.0
     at_most_percent: float = 100.0
     of_earned: bool = False
-    own: Mapping[str, Own] | None = None  # by the submission's key, or the id of a student who has none
+    decisions: Mapping[str, LateDecision] | None = None  # by the submission's key, or the id of a student who has none
 
-    def lateness(self, one: HandedIn) -> Lateness | None:
+    def lateness(self, submission: ClassSubmission) -> Lateness | None:
         """How late it was, and what that costs; None where nobody knows when it was handed in."""
-        own = (self.own or {}).get(one.key, Own())
-        when = own.handed_in or one.when
+        decision = (self.decisions or {}).get(submission.key, LateDecision())
+        when = decision.handed_in or submission.when
         if when is None:
             return None
         handed_in = _in_zone(when, self.zone)
-        deadline = own.extended_to or self.deadline
-        over = handed_in.astimezone(UTC) - deadline.astimezone(UTC)  # of one zone, its clock's hours would be counted
-        days = 0 if own.excused or over <= self.grace else math.ceil(over / _DAY)
+        deadline = decision.extended_to or self.deadline
+        delay = handed_in.astimezone(UTC) - deadline.astimezone(UTC)  # of one zone, its clock's hours would be counted
+        days = 0 if decision.excused or delay <= self.grace else math.ceil(delay / _DAY)
         percent = min(days * self.percent_a_day, self.at_most_percent)
-        return Lateness(_told(handed_in), _told(deadline), days, percent, self.of_earned, own.note)
+        return Lateness(_time_text(handed_in), _time_text(deadline), days, percent, self.of_earned, decision.note)
 
     def is_excused(self, key: str) -> bool:
         """Whether whoever has handed in nothing need not."""
-        return (self.own or {}).get(key, Own()).excused
+        return (self.decisions or {}).get(key, LateDecision()).excused
 
 
 def read_policy(path: Path, names: Mapping[str, str]) -> LatePolicy | None:
@@ -85,26 +85,28 @@ def read_policy(path: Path, names: Mapping[str, str]) -> LatePolicy | None:
     Raises:
         GraderError: one line: what is wrong and where, and what was expected.
     """
-    told = read_yaml(path)
-    if not told:
+    fields = read_yaml(path)
+    if not fields:
         return None
-    shown = one_line(str(path), 120)
-    table(told, shown, FIELDS)
-    zone = _zone(told.get("timezone"), shown)
-    if "deadline" not in told:
-        raise GraderError(f"{shown}: deadline is missing; for instance 2026-11-20 23:59")
-    of = told.get("percent_of", "possible")
-    if of not in PERCENT_OF:
-        raise GraderError(f"{shown}: percent_of: expected possible or earned, got {one_line(str(of), 40)!r}")
-    deadline = _time(told["deadline"], f"{shown}: deadline", zone)
+    path_text = one_line(str(path), 120)
+    table(fields, path_text, FIELDS)
+    zone = _zone(fields.get("timezone"), path_text)
+    if "deadline" not in fields:
+        raise GraderError(f"{path_text}: deadline is missing; for instance 2026-11-20 23:59")
+    percent_of = fields.get("percent_of", "possible")
+    if percent_of not in PERCENT_OF:
+        raise GraderError(
+            f"{path_text}: percent_of: expected possible or earned, got {one_line(str(percent_of), 40)!r}"
+        )
+    deadline = _time(fields["deadline"], f"{path_text}: deadline", zone)
     return LatePolicy(
         deadline=deadline,
         zone=zone,
-        grace=timedelta(minutes=_number(told, "grace_minutes", 0.0, 1e6, shown)),
-        percent_a_day=_number(told, "percent_a_day", 0.0, 100.0, shown),
-        at_most_percent=_number(told, "at_most_percent", 100.0, 100.0, shown),
-        of_earned=of == "earned",
-        own=_students(table(told.get("students") or {}, f"{shown}: students"), names, shown, deadline),
+        grace=timedelta(minutes=_number(fields, "grace_minutes", 0.0, 1e6, path_text)),
+        percent_a_day=_number(fields, "percent_a_day", 0.0, 100.0, path_text),
+        at_most_percent=_number(fields, "at_most_percent", 100.0, 100.0, path_text),
+        of_earned=percent_of == "earned",
+        decisions=_students(table(fields.get("students") or {}, f"{path_text}: students"), names, path_text, deadline),
     )
 
 
@@ -113,33 +115,37 @@ def with_lateness(report: GradeReport, lateness: Lateness | None) -> GradeReport
     return report if report.late == lateness else replace(report, late=lateness)
 
 
-def unknown_times(policy: LatePolicy | None, handed_in: Sequence[HandedIn]) -> tuple[str, ...]:
+def unknown_times(policy: LatePolicy | None, handed_in: Sequence[ClassSubmission]) -> tuple[str, ...]:
     """Of whom the class's policy cannot tell whether they were late."""
     if policy is None:
         return ()
-    unknown = [one for one in handed_in if policy.lateness(one) is None]
-    late = [one.key for one in unknown if any(remark.kind == "late" for remark in one.remarks)]
-    told = []
+    unknown = [submission for submission in handed_in if policy.lateness(submission) is None]
+    late = [submission.key for submission in unknown if any(remark.kind == "late" for remark in submission.remarks)]
+    remarks = []
     if unknown:
-        told.append(
+        remarks.append(
             f"{len(unknown)} of {len(handed_in)} submissions do not say when they were handed in, and nothing is taken "
             f"off; `handed_in` in {NAME} says it"
         )
     if late:
-        told.append(f"late, as the download says, but not by how much: {', '.join(late[:10])}{' …' * (len(late) > 10)}")
-    return tuple(told)
+        remarks.append(
+            f"late, as the download says, but not by how much: {', '.join(late[:10])}{' …' * (len(late) > 10)}"
+        )
+    return tuple(remarks)
 
 
-def _students(told: Mapping[str, Any], names: Mapping[str, str], shown: str, deadline: datetime) -> dict[str, Own]:
+def _students(
+    entries: Mapping[str, Any], names: Mapping[str, str], path_text: str, deadline: datetime
+) -> dict[str, LateDecision]:
     zone = deadline.tzinfo
-    found: dict[str, Own] = {}
-    for name, entry in told.items():
-        where = f"{shown}: students: {one_line(name, 60)}"
+    decisions: dict[str, LateDecision] = {}
+    for name, entry in entries.items():
+        where = f"{path_text}: students: {one_line(name, 60)}"
         if name not in names:
             close = nearest(name, names)
             raise GraderError(f"{where}: nobody here{close if len(close) < 200 else '; gradebook.csv lists them all'}")
         fields = table(entry, where, OF_STUDENT)
-        reason, by = said(fields, where)
+        reason, by = reason_and_author(fields, where)
         if not isinstance(excused := fields.get("excused", False), bool):
             raise GraderError(f"{where}: excused: expected true or false, got {one_line(str(excused), 40)!r}")
         times = {
@@ -147,16 +153,16 @@ def _students(told: Mapping[str, Any], names: Mapping[str, str], shown: str, dea
             for field in ("extended_to", "handed_in")
             if field in fields
         }
-        if (until := times.get("extended_to")) is not None and until < deadline:
+        if (extended_to := times.get("extended_to")) is not None and extended_to < deadline:
             raise GraderError(f"{where}: extended_to: earlier than the deadline, {deadline:%Y-%m-%d %H:%M}")
         if (when := times.get("handed_in")) is not None and when > datetime.now(UTC):
             raise GraderError(f"{where}: handed_in: {when:%Y-%m-%d %H:%M} has not come yet")
-        own = Own(until, when, excused, f"{reason}, {by}")
-        found[names[name]] = _most_time(found[names[name]], own) if names[name] in found else own
-    return found
+        decision = LateDecision(extended_to, when, excused, f"{reason}, {by}")
+        decisions[names[name]] = _most_time(decisions[names[name]], decision) if names[name] in decisions else decision
+    return decisions
 
 
-def _most_time(one: Own, other: Own) -> Own:
+def _most_time(first: LateDecision, second: LateDecision) -> LateDecision:
     """What holds for a team, of whom two were given time."""
 
     def later(
@@ -164,35 +170,35 @@ def _most_time(one: Own, other: Own) -> Own:
     ) -> datetime | None:
         return pick(a, b) if a and b else a or b
 
-    return Own(
-        later(one.extended_to, other.extended_to, max),
-        later(one.handed_in, other.handed_in, min),
-        one.excused or other.excused,
-        "; ".join(dict.fromkeys((one.note, other.note))),
+    return LateDecision(
+        later(first.extended_to, second.extended_to, max),
+        later(first.handed_in, second.handed_in, min),
+        first.excused or second.excused,
+        "; ".join(dict.fromkeys((first.note, second.note))),
     )
 
 
-def _zone(told: object, shown: str) -> tzinfo | None:
-    if told is None:
+def _zone(value: object, path_text: str) -> tzinfo | None:
+    if value is None:
         return None
     try:
-        return ZoneInfo(str(told))
+        return ZoneInfo(str(value))
     except (ValueError, OSError, KeyError):
-        got = one_line(str(told), 60)
-        raise GraderError(f"{shown}: timezone: expected one such as Europe/Berlin, got {got!r}") from None
+        got = one_line(str(value), 60)
+        raise GraderError(f"{path_text}: timezone: expected one such as Europe/Berlin, got {got!r}") from None
 
 
-def _time(told: object, where: str, zone: tzinfo | None) -> datetime:
+def _time(value: object, where: str, zone: tzinfo | None) -> datetime:
     """The time in its zone; a day alone ends at midnight."""
     when: datetime | None
-    if isinstance(told, datetime):
-        when = told
-    elif isinstance(told, date):
-        when = datetime(told.year, told.month, told.day, 23, 59, 59)
+    if isinstance(value, datetime):
+        when = value
+    elif isinstance(value, date):
+        when = datetime(value.year, value.month, value.day, 23, 59, 59)
     else:
-        when = when_of(str(told))
+        when = when_of(str(value))
     if when is None:
-        raise GraderError(f"{where}: expected a time, for instance 2026-11-20 23:59, got {one_line(str(told), 60)!r}")
+        raise GraderError(f"{where}: expected a time, for instance 2026-11-20 23:59, got {one_line(str(value), 60)!r}")
     return _in_zone(when, zone)
 
 
@@ -203,12 +209,14 @@ def _in_zone(when: datetime, zone: tzinfo | None) -> datetime:
     return when.astimezone() if zone is None else when.replace(tzinfo=zone)
 
 
-def _told(when: datetime) -> str:
+def _time_text(when: datetime) -> str:
     return when.isoformat(timespec="minutes")
 
 
-def _number(told: Mapping[str, Any], field: str, usual: float, most: float, shown: str) -> float:
-    value = told.get(field, usual)
+def _number(fields: Mapping[str, Any], field: str, default: float, most: float, path_text: str) -> float:
+    value = fields.get(field, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-        raise GraderError(f"{shown}: {field}: expected a number from 0 to {most:g}, got {one_line(str(value), 40)!r}")
+        raise GraderError(
+            f"{path_text}: {field}: expected a number from 0 to {most:g}, got {one_line(str(value), 40)!r}"
+        )
     return float(value)

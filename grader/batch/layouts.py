@@ -12,7 +12,7 @@ Canvas: `lastfirst_LATE_userid_fileid_name.ipynb`, `lastfirst_userid_text.html` 
 `anon_x5F3a` in the place of name and id where students are anonymous; a group's name where groups hand in
 (github.com/instructure/canvas-lms, lib/content_zipper.rb). It adds -1, -2, ... before the suffix of a name that the
 student used before (app/models/attachment.rb, `make_unique_filename`); a later file has a higher file id.
-Gradescope: folders and `submission_metadata.yml`, see `export.py`.
+Gradescope: folders and `submission_metadata.yml`, see `gradescope_export.py`.
 nbgrader: `submitted/<student>/<assignment>/`, and attempts as its exchange keeps them, `inbound/<student>+<assignment>+
 <time>+<chance>/` (github.com/jupyter/nbgrader, nbgrader/exchange/default/submit.py and collect.py).
 Blackboard: `<assignment>_<login>_attempt_<time>_<name>` and a `.txt` of each attempt (unverified, as
@@ -34,9 +34,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from grader.batch.archives import SUFFIXES, File, is_archive
+from grader.batch.class_records import Student
 from grader.batch.course_words import when_of
 from grader.batch.gradescope_export import METADATA, Submitter, read_submitters
-from grader.batch.records import Student
 from grader.batch.roster import Kind
 from grader.store.bounded import Unreadable, file_bytes
 
@@ -96,7 +96,7 @@ class Owner:
     number: str = ""  # the system's own: two of them are two people
     name: str = ""  # as the layout writes it
     late: bool = False
-    named: str = ""  # the file's name as it was handed in, without what a system adds
+    file_name: str = ""  # the file's name as it was handed in, without what a system adds
     order: int = 0  # what was handed in later has a higher one, where the layout says so
     when: datetime | None = None  # it was handed in, as the layout says; without a zone it is the course's
 
@@ -129,8 +129,8 @@ def left_at_root(file: File) -> bool:
 def is_systems(name: str) -> bool:
     """Whether a system gives such a name to the folder or the archive of one submission."""
     packed = is_archive(name)
-    found = _canvas(name) if packed else None
-    of_canvas = found and len(found["file"] or "") >= SHORTEST_FILE_ID
+    match = _canvas(name) if packed else None
+    of_canvas = match and len(match["file"] or "") >= SHORTEST_FILE_ID
     return bool(of_canvas or _GRADESCOPE.fullmatch(name) or _system(name, flat=packed))
 
 
@@ -149,9 +149,10 @@ def layout_of(files: Sequence[File]) -> Layout:
     export = next((file for file in files if file.parts == (METADATA,)), None)
     exported = export and any(len(file.parts) > 1 and _GRADESCOPE.fullmatch(file.parts[0]) for file in files)
     if export and exported:
-        known, remarks = _submitters(export)
-        people = {student.id: student for those in known.values() for student in map(_student, those) if student.id}
-        return Layout("Gradescope's export", _gradescope(known), remarks, students=tuple(people.values()))
+        submitters, remarks = _submitters(export)
+        everybody = [_student(submitter) for people in submitters.values() for submitter in people]
+        students = {student.id: student for student in everybody if student.id}
+        return Layout("Gradescope's export", _gradescope(submitters), remarks, students=tuple(students.values()))
     with_work = {file.parts[0] for file in files if is_work(file)} - _OF_NBGRADER or {file.parts[0] for file in files}
     if with_work == {SUBMITTED} and any(file.parts[0] == SUBMITTED and len(file.parts) > 2 for file in files):
         return Layout("nbgrader's folder of submissions", _nbgrader(files))
@@ -166,32 +167,38 @@ def _litter(name: str) -> bool:
 def _submitters(export: File) -> tuple[Mapping[str, tuple[Submitter, ...]], tuple[str, ...]]:
     try:
         if export.path is None:
-            raise Unreadable(export.wrong or "cannot be read")
+            raise Unreadable(export.problem or "cannot be read")
         return read_submitters(export.path), ()
     except Unreadable as reason:
         return {}, (f"{METADATA}: {reason}; it names nobody",)
 
 
-def _gradescope(known: Mapping[str, tuple[Submitter, ...]]) -> Owners:
+def _gradescope(submitters: Mapping[str, tuple[Submitter, ...]]) -> Owners:
     def owners(file: File) -> tuple[Owner, ...]:
         entry = file.parts[0]
         if file.parts == (METADATA,):
             return ()
-        if entry not in known:
+        if entry not in submitters:
             return (Owner(entry, number=entry, name=entry),)
-        return tuple(_submitter(entry, one) for one in known[entry])
+        return tuple(_submitter(entry, submitter) for submitter in submitters[entry])
 
     return owners
 
 
-def _student(one: Submitter) -> Student:
-    return Student(one.sid or one.email, one.name, one.email)
+def _student(submitter: Submitter) -> Student:
+    return Student(submitter.sid or submitter.email, submitter.name, submitter.email)
 
 
-def _submitter(entry: str, one: Submitter) -> Owner:
-    clues = (Clue(Kind.NUMBER, one.sid), Clue(Kind.EMAIL, one.email), Clue(Kind.NAME, one.name))
-    own = one.sid or one.email
-    return Owner(own or f"{one.name} {entry}", clues, number=own or entry, name=one.name or own, when=one.when)
+def _submitter(entry: str, submitter: Submitter) -> Owner:
+    clues = (Clue(Kind.NUMBER, submitter.sid), Clue(Kind.EMAIL, submitter.email), Clue(Kind.NAME, submitter.name))
+    identity = submitter.sid or submitter.email
+    return Owner(
+        identity or f"{submitter.name} {entry}",
+        clues,
+        number=identity or entry,
+        name=submitter.name or identity,
+        when=submitter.when,
+    )
 
 
 def _nbgrader(files: Sequence[File]) -> Owners:
@@ -202,7 +209,7 @@ def _nbgrader(files: Sequence[File]) -> Owners:
     def owners(file: File) -> tuple[Owner, ...]:
         if file.parts[0] != SUBMITTED or len(file.parts) < 2:
             return ()
-        return tuple(replace(one, when=times.get(file.parts[:3])) for one in _chosen(file.parts[1:]))
+        return tuple(replace(owner, when=times.get(file.parts[:3])) for owner in _named_by_person(file.parts[1:]))
 
     return owners
 
@@ -218,25 +225,25 @@ def _by_entries(files: Sequence[File]) -> Layout:
     """Each entry by itself: a system's, Canvas's where most files are, else a name that a person chose."""
     entries = {file.parts[0] for file in files}
     flat = {file.name for file in files if len(file.parts) == 1}
-    told = {entry: system for entry in sorted(entries) if (system := _system(entry, flat=entry in flat))}
-    of_canvas = {name: found for name in flat - told.keys() if (found := _canvas(name))}
+    system_of = {entry: system for entry in sorted(entries) if (system := _system(entry, flat=entry in flat))}
+    of_canvas = {name: match for name in flat - system_of.keys() if (match := _canvas(name))}
     if len(of_canvas) * 2 <= len(flat):
         of_canvas = {}  # names that people chose may look like this
-    own = {found["rest"] for found in of_canvas.values() if found["rest"]}
+    file_names = {match["rest"] for match in of_canvas.values() if match["rest"]}
 
     of_nbgrader = _nbgrader(files)
 
     def owners(file: File) -> tuple[Owner, ...]:
         entry = file.parts[0]
-        if entry in told:
-            return (told[entry].owner(entry, file),)
+        if entry in system_of:
+            return (system_of[entry].owner(entry, file),)
         if len(file.parts) == 1 and file.name in of_canvas:
-            return (_of_canvas(of_canvas[file.name], own),)
+            return (_of_canvas(of_canvas[file.name], file_names),)
         if entry == SUBMITTED and len(file.parts) > 1:
             return of_nbgrader(file)
-        return _chosen(file.parts)
+        return _named_by_person(file.parts)
 
-    systems = Counter(system.words for system in told.values())
+    systems = Counter(system.words for system in system_of.values())
     systems["Canvas's download"] = len(of_canvas)
     most, count = systems.most_common(1)[0]
     if count * 2 > len(entries):
@@ -247,53 +254,53 @@ def _by_entries(files: Sequence[File]) -> Layout:
 
 def canvas_file(name: str) -> str:
     """Canvas's number of the file that it wrote under this name; empty for a name that is not Canvas's."""
-    found = _canvas(name)
-    return (found["file"] or "") if found else ""
+    match = _canvas(name)
+    return (match["file"] or "") if match else ""
 
 
 def _canvas(name: str) -> re.Match[str] | None:
     """The parts of a name that Canvas writes; it writes people's names in small letters."""
-    found = _CANVAS.fullmatch(name)
-    return found if found and (found["anon"] or found["name"] == found["name"].lower()) else None
+    match = _CANVAS.fullmatch(name)
+    return match if match and (match["anon"] or match["name"] == match["name"].lower()) else None
 
 
-def _chosen(parts: Sequence[str]) -> tuple[Owner, ...]:
+def _named_by_person(parts: Sequence[str]) -> tuple[Owner, ...]:
     name = parts[0] if len(parts) > 1 else stem_of(parts[0])
-    return (Owner(name, text=name, name=name, named=parts[-1]),)
+    return (Owner(name, text=name, name=name, file_name=parts[-1]),)
 
 
 def _of_moodle(entry: str, file: File) -> Owner:
-    found = _fully(_MOODLE, entry)
-    name, number = found["name"], found["id"] or ""
+    match = _fully(_MOODLE, entry)
+    name, number = match["name"], match["id"] or ""
     clues = (Clue(Kind.PARTICIPANT, number), Clue(Kind.NAME, name))
-    named = file.name if len(file.parts) > 1 else found["rest"] or file.name
-    return Owner("_".join(filter(None, (name, number))), clues, number=number or name, name=name, named=named)
+    file_name = file.name if len(file.parts) > 1 else match["rest"] or file.name
+    return Owner("_".join(filter(None, (name, number))), clues, number=number or name, name=name, file_name=file_name)
 
 
 def _of_inbound(entry: str, file: File) -> Owner:
-    found = _fully(_INBOUND, entry)
-    owner = Owner(found["student"], text=found["student"], name=found["student"], named=file.name)
-    return _at(owner, found["when"].replace("_", ":"))  # some archives and systems take no colon
+    match = _fully(_INBOUND, entry)
+    owner = Owner(match["student"], text=match["student"], name=match["student"], file_name=file.name)
+    return _at(owner, match["when"].replace("_", ":"))  # some archives and systems take no colon
 
 
 def _of_blackboard(entry: str, file: File) -> Owner:
-    found = _fully(_BLACKBOARD, entry)
-    login = found["login"]
+    match = _fully(_BLACKBOARD, entry)
+    login = match["login"]
     clues = (Clue(Kind.LOGIN, login), Clue(Kind.NUMBER, login))
-    return _at(Owner(login, clues, number=login, name=login, named=found["rest"] or file.name), found["when"])
+    return _at(Owner(login, clues, number=login, name=login, file_name=match["rest"] or file.name), match["when"])
 
 
 def _of_brightspace(entry: str, file: File) -> Owner:
-    found = _fully(_BRIGHTSPACE, entry)
-    name = found["name"]
-    owner = Owner(name, (Clue(Kind.NAME, name),), number=name, name=name, named=found["rest"] or file.name)
-    return _at(owner, found["when"])
+    match = _fully(_BRIGHTSPACE, entry)
+    name = match["name"]
+    owner = Owner(name, (Clue(Kind.NAME, name),), number=name, name=name, file_name=match["rest"] or file.name)
+    return _at(owner, match["when"])
 
 
 def _fully(form: re.Pattern[str], entry: str) -> re.Match[str]:
-    found = form.fullmatch(entry)
-    assert found is not None
-    return found
+    match = form.fullmatch(entry)
+    assert match is not None
+    return match
 
 
 def _at(owner: Owner, text: str) -> Owner:
@@ -327,13 +334,13 @@ def _system(entry: str, *, flat: bool) -> _System | None:
     return next((system for system in able if system.form.fullmatch(entry)), None)
 
 
-def _of_canvas(found: re.Match[str], own: set[str]) -> Owner:
-    named, order = found["rest"] or found["typed"], int(found["file"] or 0)
-    again = _AGAIN.fullmatch(named)
-    if again and again["stem"] + again["suffix"] in own:
-        named = again["stem"] + again["suffix"]
-    if found["anon"]:
-        return Owner(found["anon"], (), "", found["anon"], found["anon"], bool(found["late_anon"]), named, order)
-    name, number = found["name"], found["id"]
+def _of_canvas(match: re.Match[str], file_names: set[str]) -> Owner:
+    file_name, order = match["rest"] or match["typed"], int(match["file"] or 0)
+    again = _AGAIN.fullmatch(file_name)
+    if again and again["stem"] + again["suffix"] in file_names:
+        file_name = again["stem"] + again["suffix"]
+    if match["anon"]:
+        return Owner(match["anon"], (), "", match["anon"], match["anon"], bool(match["late_anon"]), file_name, order)
+    name, number = match["name"], match["id"]
     clues = (Clue(Kind.CANVAS, number), Clue(Kind.NAME, name))
-    return Owner(f"{name}_{number}", clues, "", number, name, bool(found["late"]), named, order)
+    return Owner(f"{name}_{number}", clues, "", number, name, bool(match["late"]), file_name, order)

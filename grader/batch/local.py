@@ -17,12 +17,13 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import psutil
-from pydantic import ValidationError
 
-from grader.batch.records import Ended, Job, StudentState
-from grader.batch.worker import ENDED, JOB, command
+from grader.batch.class_records import Job, JobResult, StudentState
+from grader.batch.worker import JOB, JOB_RESULT, command
 from grader.records import Limits
 from grader.sandbox.gpu import CONTEXT_MB, VISIBLE, Gpu, gpus
+from grader.store.bounded import Unreadable
+from grader.store.json_files import json_line, parse_json
 
 TRIES = 2  # of a job whose worker died
 CORES_A_GPU_BOX = 2  # the notebook's own process and the one that watches it
@@ -36,7 +37,7 @@ class Slot:
     gpu: str = ""  # the UUID of the GPU that its boxes see; empty: the one that the grader's own boxes would see
 
 
-def slots(wanted: int | None, limits: Limits) -> list[Slot]:
+def slots(workers: int | None, limits: Limits) -> list[Slot]:
     """A slot for each worker: as many as asked for, else as fit this machine.
 
     On a CPU there is a worker for each core, where PyTorch's kernels run in one thread: side by side that is faster
@@ -46,31 +47,31 @@ def slots(wanted: int | None, limits: Limits) -> list[Slot]:
     allowed = sorted(os.sched_getaffinity(0))
     room = max(1, int(psutil.virtual_memory().available / 1e6 / limits.memory_mb))
     if cards := gpus():
-        return _on_gpus(cards, wanted, min(room, len(allowed) // CORES_A_GPU_BOX), limits)
-    count = wanted or min(room, len(allowed))
+        return _on_gpus(cards, workers, min(room, len(allowed) // CORES_A_GPU_BOX), limits)
+    count = workers or min(room, len(allowed))
     if count > len(allowed):
         return [Slot()] * count
     return [Slot(frozenset(allowed[number::count])) for number in range(count)]
 
 
-def _on_gpus(cards: Sequence[Gpu], wanted: int | None, room: int, limits: Limits) -> list[Slot]:
+def _on_gpus(cards: Sequence[Gpu], workers: int | None, room: int, limits: Limits) -> list[Slot]:
     """Each worker's boxes go to the GPU that has most room left; `room` is what the rest of the machine has."""
-    fit = [card.free_mb // (limits.gpu_memory_mb + CONTEXT_MB) for card in cards]
-    placed = [0] * len(cards)
-    for _ in range(wanted or max(1, min(room, sum(fit)))):
-        left = [fits - held for fits, held in zip(fit, placed, strict=True)]
-        placed[left.index(max(left))] += 1
-    return [Slot(gpu=card.uuid) for card, count in zip(cards, placed, strict=True) for _ in range(count)]
+    capacities = [card.free_mb // (limits.gpu_memory_mb + CONTEXT_MB) for card in cards]
+    counts = [0] * len(cards)
+    for _ in range(workers or max(1, min(room, sum(capacities)))):
+        free = [capacity - count for capacity, count in zip(capacities, counts, strict=True)]
+        counts[free.index(max(free))] += 1
+    return [Slot(gpu=card.uuid) for card, count in zip(cards, counts, strict=True) for _ in range(count)]
 
 
 class LocalExecutor:
-    """See `grader.batch.records.Executor`; one worker for each slot."""
+    """See `grader.batch.class_records.Executor`; one worker for each slot."""
 
     def __init__(self, slots: Sequence[Slot], log: Path) -> None:
         self._slots = tuple(slots) or (Slot(),)
         self._log = log
 
-    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[Ended], None]) -> None:
+    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
         """Every job has been tried; `ended` was called for each, in any order, in the caller's own thread."""
         again = self._round(jobs, self._slots[: len(jobs)], started, ended, keep_short=len(self._slots) > 1)
         if again:
@@ -81,29 +82,29 @@ class LocalExecutor:
         jobs: Sequence[Job],
         slots: Sequence[Slot],
         started: Callable[[str], None],
-        ended: Callable[[Ended], None],
+        ended: Callable[[JobResult], None],
         *,
         keep_short: bool,
     ) -> list[Job]:
         """Tries the jobs; returns those that ran short of memory, if they are to be kept for a try alone."""
-        waiting, told = deque(jobs), SimpleQueue[Ended | str | None]()
-        known = {job.key: job for job in jobs}
+        waiting, messages = deque(jobs), SimpleQueue[JobResult | str | None]()
+        job_of = {job.key: job for job in jobs}
         workers = [_Worker(slot, self._log) for slot in slots]
-        threads = [threading.Thread(target=_serve, args=(w, waiting, told), daemon=True) for w in workers]
+        threads = [threading.Thread(target=_serve, args=(w, waiting, messages), daemon=True) for w in workers]
         for thread in threads:
             thread.start()
-        again, left = [], len(threads)
+        again, running = [], len(threads)
         try:
-            while left:
-                news = told.get()
-                if news is None:
-                    left -= 1
-                elif isinstance(news, str):
-                    started(news)
-                elif keep_short and news.short_of_memory:
-                    again.append(known[news.key])
+            while running:
+                message = messages.get()
+                if message is None:
+                    running -= 1
+                elif isinstance(message, str):
+                    started(message)
+                elif keep_short and message.short_of_memory:
+                    again.append(job_of[message.key])
                 else:
-                    ended(news)
+                    ended(message)
         finally:
             waiting.clear()
             for worker in workers:
@@ -113,17 +114,17 @@ class LocalExecutor:
         return again
 
 
-def _serve(worker: _Worker, waiting: deque[Job], told: SimpleQueue[Ended | str | None]) -> None:
+def _serve(worker: _Worker, waiting: deque[Job], messages: SimpleQueue[JobResult | str | None]) -> None:
     try:
         while True:
             try:
                 job = waiting.popleft()
             except IndexError:
                 return
-            told.put(job.key)
-            told.put(worker.grade(job))
+            messages.put(job.key)
+            messages.put(worker.grade(job))
     finally:
-        told.put(None)
+        messages.put(None)
 
 
 class _Worker:
@@ -135,7 +136,7 @@ class _Worker:
         self._stopped = False
         self._starting = threading.Lock()
 
-    def grade(self, job: Job) -> Ended:
+    def grade(self, job: Job) -> JobResult:
         """What became of the job."""
         why = ""
         for _ in range(TRIES):
@@ -148,16 +149,16 @@ class _Worker:
             try:
                 assert process.stdin is not None
                 assert process.stdout is not None
-                process.stdin.write(JOB.dump_json(job) + b"\n")
+                process.stdin.write(json_line(JOB, job))
                 process.stdin.flush()
                 line = process.stdout.readline()
                 if line:
-                    return ENDED.validate_json(line)
-            except (OSError, ValidationError, ValueError) as error:
+                    return parse_json(line, JOB_RESULT)
+            except (OSError, Unreadable, ValueError) as error:
                 why = f" ({type(error).__name__})"
             self._bury()
         reason = f"the process that graded it ended before it was done{why}; run the same command again"
-        return Ended(job.key, StudentState.FAILED, reason)
+        return JobResult(job.key, StudentState.FAILED, reason)
 
     def stop(self) -> None:
         """The worker is gone, and its boxes with it."""
@@ -166,14 +167,14 @@ class _Worker:
         self._bury()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        own = {VISIBLE: self._slot.gpu} if self._slot.gpu else {}
+        variables = {VISIBLE: self._slot.gpu} if self._slot.gpu else {}
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 command(self._slot.cores),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, **own},
+                env={**os.environ, **variables},
                 start_new_session=True,
             )
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from grader.batch.class_records import ClassSubmission, Student
 from grader.batch.gradebooks.entries import GradebookSettings
-from grader.batch.records import HandedIn, Student
 from grader.errors import GraderError, one_line
 from grader.grading.run_place import CLASS as NAME
 from grader.grading.run_place import MAX_CLASS, SUBMISSIONS
@@ -30,11 +30,11 @@ class Manifest:
     isolation: str
     parts: tuple[str, ...] | None
     layout: str
-    handed_in: tuple[HandedIn, ...]
+    handed_in: tuple[ClassSubmission, ...]
     missing: tuple[Student, ...]
     remarks: tuple[str, ...] = ()  # for the person who runs it
     gradebook: GradebookSettings = field(default_factory=GradebookSettings)  # as last asked for; later runs keep them
-    forgotten: tuple[str, ...] = ()  # digests of who is left out, see `forget.py`
+    forgotten: tuple[str, ...] = ()  # digests of who is left out, see `retention.py`
     roster: Path | None = None  # by which it was read; later runs take the same where none is given
     format: int = FORMAT
 
@@ -66,7 +66,7 @@ def folder_of(out: Path, key: str) -> Path:
     return out / SUBMISSIONS / key
 
 
-def folders(out: Path, manifest: Manifest) -> Iterator[tuple[HandedIn, Path]]:
+def folders(out: Path, manifest: Manifest) -> Iterator[tuple[ClassSubmission, Path]]:
     """Each submission with its run folder."""
     for handed_in in manifest.handed_in:
         yield handed_in, folder_of(out, handed_in.key)

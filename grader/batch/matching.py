@@ -11,9 +11,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from grader.batch.class_records import Student
 from grader.batch.course_words import folded
 from grader.batch.layouts import Clue, Owner, stem_of
-from grader.batch.records import Student
 from grader.batch.roster import Kind, Roster, exact, name_words, participant_word, spelled
 
 SHORTEST = 3  # characters of a piece of a file's name that can name a student
@@ -62,33 +62,33 @@ def matches(
     """Each owner's match by the owner's id; `work` handed in a notebook, which is usually called as `exercise` says."""
     usual = {word for name in exercise for word in _words(name)}
     common = _shared(owners.values(), roster) | usual | NO_NAMES
-    found = {key: _match(owner, roster, common, usual) for key, owner in owners.items()}
+    match_of = {key: _match(owner, roster, common, usual) for key, owner in owners.items()}
     claims: dict[str, list[str]] = {}
-    for key, match in found.items():
+    for key, match in match_of.items():
         if match.student:
             claims.setdefault(match.student.id, []).append(key)
     for keys in claims.values():
-        for key in _rivals(keys, owners, found, work):
-            found[key] = Match(doubt=f"{len(keys)} people could be this student")
-    alone = {match.student.id for match in found.values() if match.student}
+        for key in _rivals(keys, owners, match_of, work):
+            match_of[key] = Match(doubt=f"{len(keys)} people could be this student")
+    ids_alone = {match.student.id for match in match_of.values() if match.student}
     for key, owner in owners.items():
         if owner.text and len(folded(owner.text)) < SHORTEST:
             continue  # a folder "A" may be anything
-        if not found[key].student and (members := roster.team(owner.text or owner.name)):
-            found[key] = _of_team(members, alone)
-    return found
+        if not match_of[key].student and (members := roster.team(owner.text or owner.name)):
+            match_of[key] = _of_team(members, ids_alone)
+    return match_of
 
 
 def _of_team(members: Sequence[Student], alone: Collection[str]) -> Match:
     """The team, without those who have handed in alone, too."""
-    left = [student for student in members if student.id not in alone]
-    apart = ", ".join(student.name or student.id for student in members if student.id in alone)
-    if not left:
+    rest = [student for student in members if student.id not in alone]
+    others = ", ".join(student.name or student.id for student in members if student.id in alone)
+    if not rest:
         return Match(doubt="everybody in this team has handed in alone")
-    return Match(left[0], True, f"handed in alone, too: {apart}" if apart else "", "team", tuple(left[1:]))
+    return Match(rest[0], True, f"handed in alone, too: {others}" if others else "", "team", tuple(rest[1:]))
 
 
-def meant(text: str, roster: Roster | None, exercise: Iterable[str]) -> Match:
+def match_name(text: str, roster: Roster | None, exercise: Iterable[str]) -> Match:
     """Whom a name means that a person chose, whatever lies beside it."""
     usual = {word for name in exercise for word in _words(name)}
     return _by_words(text, roster, usual | NO_NAMES, usual) if roster else Match()
@@ -101,10 +101,10 @@ def is_nobodys(text: str, exercise: Iterable[str]) -> bool:
 
 
 def _rivals(
-    keys: Sequence[str], owners: Mapping[str, Owner], found: Mapping[str, Match], work: Collection[str]
+    keys: Sequence[str], owners: Mapping[str, Owner], match_of: Mapping[str, Match], work: Collection[str]
 ) -> list[str]:
     """The owners who claim a student by the name alone while another person does, too."""
-    unsure = [key for key in keys if not found[key].sure]
+    unsure = [key for key in keys if not match_of[key].sure]
     numbers = {owners[key].number for key in keys if owners[key].number}
     if len(keys) == 1 or (len(numbers) < 2 and sum(key in work for key in keys) < 2):
         return []  # one person; a file with no notebook in it beside theirs takes nothing from anybody
@@ -119,38 +119,42 @@ def _match(owner: Owner, roster: Roster, common: Collection[str], usual: Collect
 
 def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
     """What a system says: its numbers and addresses, each in its own column, and a name that must not contradict."""
-    told = [(clue, roster.known(clue.kind, clue.text)) for clue in clues if clue.text]
+    ids_of_clues = [(clue, roster.ids_named(clue.kind, clue.text)) for clue in clues if clue.text]
     name = next((clue.text for clue in clues if clue.kind is Kind.NAME), "")
-    named = next((ids for clue, ids in told if clue.kind is Kind.NAME), frozenset())
-    named = named or _behind_a_group(name, roster)
-    numbered = [(clue.kind, ids) for clue, ids in told if clue.kind is not Kind.NAME and ids]
-    if numbered:
-        meant = frozenset.intersection(*(ids for _, ids in numbered))
-        if len(meant) != 1:
+    name_ids = next((ids for clue, ids in ids_of_clues if clue.kind is Kind.NAME), frozenset())
+    name_ids = name_ids or _behind_a_group(name, roster)
+    number_ids = [(clue.kind, ids) for clue, ids in ids_of_clues if clue.kind is not Kind.NAME and ids]
+    if number_ids:
+        ids_meant = frozenset.intersection(*(ids for _, ids in number_ids))
+        if len(ids_meant) != 1:
             return Match(doubt="its numbers and addresses are those of more than one student")
-        (one,) = meant
-        student = roster.by_id[one]
-        strong = any(kind in _STRONG for kind, _ in numbered)
-        agrees = one in named if named else strong or _alike(name, student)
-        by = _listed([kind for kind, _ in numbered] + ([Kind.NAME] if one in named else []))
+        (student_id,) = ids_meant
+        student = roster.by_id[student_id]
+        strong = any(kind in _STRONG for kind, _ in number_ids)
+        agrees = student_id in name_ids if name_ids else strong or _alike(name, student)
+        by = _enumeration([kind for kind, _ in number_ids] + ([Kind.NAME] if student_id in name_ids else []))
         doubt = "its number is one student's and its name is not"
         return Match(student, sure=True, by=by) if agrees else Match(doubt=doubt)
-    if len(named) > 1:
-        return Match(doubt=f"{len(named)} students have this name")
-    if not named:
+    if len(name_ids) > 1:
+        return Match(doubt=f"{len(name_ids)} students have this name")
+    if not name_ids:
         return Match()
-    (one,) = named
-    if any(roster.has(clue.kind, one) for clue, ids in told if not ids and clue.kind not in (Kind.EMAIL, Kind.NAME)):
+    (student_id,) = name_ids
+    if any(
+        roster.has(clue.kind, student_id)
+        for clue, ids in ids_of_clues
+        if not ids and clue.kind not in (Kind.EMAIL, Kind.NAME)
+    ):
         return Match(doubt="its name is one student's and its number is not")
-    return Match(roster.by_id[one], by=_listed([Kind.NAME]))
+    return Match(roster.by_id[student_id], by=_enumeration([Kind.NAME]))
 
 
 def _behind_a_group(name: str, roster: Roster) -> frozenset[str]:
     """Whom "Rings-Emmy Noether" means, as Moodle called a folder before 4.1 where groups hand in."""
-    return next((ids for end in _behind([name]) if (ids := roster.known(Kind.NAME, end))), frozenset())
+    return next((ids for end in _behind([name]) if (ids := roster.ids_named(Kind.NAME, end))), frozenset())
 
 
-def _listed(kinds: Iterable[Kind]) -> str:
+def _enumeration(kinds: Iterable[Kind]) -> str:
     """ "student id, email address and name"."""
     *first, last = dict.fromkeys(map(str, kinds))
     return f"{', '.join(first)} and {last}" if first else last
@@ -171,16 +175,16 @@ def _alike(name: str, student: Student) -> bool:
 def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collection[str]) -> Match:
     """What a name says that a person chose: an id, a login, an address or a name, as a whole or among other words."""
     kinds = (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL, Kind.NAME)
-    told = {kind: roster.known(kind, text) for kind in kinds}
-    if whole := frozenset[str]().union(*told.values()):
-        sure = any(told[kind] for kind in _STRONG)
-        one = roster.by_id[next(iter(whole))]
-        if len(whole) > 1:
-            return Match(doubt=f"{len(whole)} students could be meant")
-        by_login_alone = not any(told[kind] for kind in kinds if kind is not Kind.LOGIN)
-        by = _listed(kind for kind in kinds if told[kind])
-        in_a_name = by_login_alone and _names_another(text, one, roster)
-        return Match(doubt=ALSO_A_NAME) if in_a_name else Match(one, sure, by=by)
+    ids_of_kind = {kind: roster.ids_named(kind, text) for kind in kinds}
+    if whole_ids := frozenset[str]().union(*ids_of_kind.values()):
+        sure = any(ids_of_kind[kind] for kind in _STRONG)
+        student_of_whole = roster.by_id[next(iter(whole_ids))]
+        if len(whole_ids) > 1:
+            return Match(doubt=f"{len(whole_ids)} students could be meant")
+        by_login_alone = not any(ids_of_kind[kind] for kind in kinds if kind is not Kind.LOGIN)
+        by = _enumeration(kind for kind in kinds if ids_of_kind[kind])
+        in_a_name = by_login_alone and _names_another(text, student_of_whole, roster)
+        return Match(doubt=ALSO_A_NAME) if in_a_name else Match(student_of_whole, sure, by=by)
     words = _words(text)
     parts = re.split(r"[_\s,;()\[\]+]+", text)
     pieces = {piece for piece in (*parts, *_behind(parts), *words) if len(piece) >= SHORTEST}
@@ -189,24 +193,24 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
     by_number = _all(roster, (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL), numbers)
     by_login = _all(roster, (Kind.NUMBER, Kind.LOGIN), logins)
     by_name = _all(roster, (Kind.NAME,), _runs(words))
-    meant = by_number | by_name or by_login
-    if len(meant) != 1:
-        return Match(doubt=f"{len(meant)} students could be meant") if meant else Match()
-    student = roster.by_id[next(iter(meant))]
+    ids_meant = by_number | by_name or by_login
+    if len(ids_meant) != 1:
+        return Match(doubt=f"{len(ids_meant)} students could be meant") if ids_meant else Match()
+    student = roster.by_id[next(iter(ids_meant))]
     if not (by_number or by_name) and any(_names_another(word, student, roster) for word in words):
         return Match(doubt=ALSO_A_NAME)
-    left = _left(words, student, roster, usual)
-    if any(_is_of_another(word, student, roster) for word in left):
+    rest = _other_words(words, student, roster, usual)
+    if any(_is_of_another(word, student, roster) for word in rest):
         return Match(doubt="its words and numbers are those of more than one student")
-    named = by_name or any(folded(word) in name_words(student) for word in words)
-    if by_number and not named and _may_be_no_id(words, student, roster):
+    has_name = by_name or any(folded(word) in name_words(student) for word in words)
+    if by_number and not has_name and _may_be_no_id(words, student, roster):
         return Match(doubt="its number may not be a student's")
-    unknown = [word for word in left if word.isalpha() and word not in common and (len(word) > 1 or not word.isascii())]
+    unknown = [word for word in rest if word.isalpha() and word not in common and (len(word) > 1 or not word.isascii())]
     if unknown and not by_number:
         return Match(doubt="words beside the name could be another person's")
-    agrees = not unknown or named
+    agrees = not unknown or has_name
     texts = {Kind.NUMBER: numbers, Kind.LOGIN: [*numbers, *logins], Kind.EMAIL: numbers, Kind.NAME: _runs(words)}
-    by = _listed(kind for kind in kinds if student.id in _all(roster, [kind], texts[kind]))
+    by = _enumeration(kind for kind in kinds if student.id in _all(roster, [kind], texts[kind]))
     doubt = "" if agrees else "matched by the number alone"
     return Match(student, bool(by_number) or student.id in by_login, doubt, by)
 
@@ -218,9 +222,9 @@ def _behind(parts: Iterable[str]) -> list[str]:
 
 def _may_be_no_id(words: Sequence[str], student: Student, roster: Roster) -> bool:
     """Whether the id may be no id: it stands beside another number (2024-101) or behind a counting word (Lab 103)."""
-    own = [student.id in _all(roster, _STRONG, [word]) for word in words]
-    others = [word for word, is_own in zip(words, own, strict=True) if not is_own and len(word) >= SHORTEST]
-    counted = [own[at] and at > 0 and words[at - 1] in COUNTED for at in range(len(words))]
+    is_own = [student.id in _all(roster, _STRONG, [word]) for word in words]
+    others = [word for word, is_id in zip(words, is_own, strict=True) if not is_id and len(word) >= SHORTEST]
+    counted = [is_own[at] and at > 0 and words[at - 1] in COUNTED for at in range(len(words))]
     return any(word.isdigit() for word in others) or any(counted)
 
 
@@ -237,16 +241,16 @@ def _runs(words: Sequence[str]) -> list[str]:
 
 
 def _all(roster: Roster, kinds: Iterable[Kind], texts: Collection[str]) -> frozenset[str]:
-    return frozenset[str]().union(*(roster.known(kind, text) for kind in kinds for text in texts))
+    return frozenset[str]().union(*(roster.ids_named(kind, text) for kind in kinds for text in texts))
 
 
-def _left(words: Sequence[str], student: Student, roster: Roster, usual: Collection[str]) -> list[str]:
+def _other_words(words: Sequence[str], student: Student, roster: Roster, usual: Collection[str]) -> list[str]:
     """The words that are neither the exercise's nor the student's."""
-    own = name_words(student)
+    own_words = name_words(student)
     return [
         word
         for word in words
-        if word not in usual and not own & {folded(word), folded(spelled(word))}
+        if word not in usual and not own_words & {folded(word), folded(spelled(word))}
         if student.id not in _all(roster, _STRONG, [word])
     ]
 
@@ -257,17 +261,17 @@ def _names_another(word: str, student: Student, roster: Roster) -> bool:
 
 
 def _is_of_another(word: str, student: Student, roster: Roster) -> bool:
-    named = (roster.words.get(key, frozenset()) for key in (folded(word), folded(spelled(word))))
-    return bool(_all(roster, (Kind.LOGIN,), [word]).union(*named) - {student.id})
+    students_of_name = (roster.words.get(key, frozenset()) for key in (folded(word), folded(spelled(word))))
+    return bool(_all(roster, (Kind.LOGIN,), [word]).union(*students_of_name) - {student.id})
 
 
 def _shared(owners: Iterable[Owner], roster: Roster) -> set[str]:
     """Words beside the numbers or whole names of different students: the exercise's, and no person's."""
-    beside: dict[str, set[str]] = {}
+    students_of_word: dict[str, set[str]] = {}
     for owner in owners:
         words = _words(owner.text)
-        told = _all(roster, (Kind.NUMBER, Kind.EMAIL), words) | _all(roster, (Kind.NAME,), _runs(words))
-        told |= _all(roster, (Kind.LOGIN,), _behind([stem_of(owner.text)]))
-        for word in words if len(told) == 1 else ():
-            beside.setdefault(word, set()).update(told)
-    return {word for word, students in beside.items() if len(students) > 1}
+        ids = _all(roster, (Kind.NUMBER, Kind.EMAIL), words) | _all(roster, (Kind.NAME,), _runs(words))
+        ids |= _all(roster, (Kind.LOGIN,), _behind([stem_of(owner.text)]))
+        for word in words if len(ids) == 1 else ():
+            students_of_word.setdefault(word, set()).update(ids)
+    return {word for word, students in students_of_word.items() if len(students) > 1}

@@ -20,7 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from grader.batch.records import Ended, GradebookRow, StudentState
+from grader.batch.class_records import GradebookRow, JobResult, StudentState
 from grader.report.text import of_points, plain, points_text
 from grader.report.words import reasons_for_person
 from grader.sandbox.gpu import gpus
@@ -74,7 +74,7 @@ class Progress:
         if self._live is None:
             self._write(f"started  {plain(key, LONGEST)}", only_log=True)
 
-    def ended(self, came: Ended) -> None:
+    def ended(self, came: JobResult) -> None:
         """The submission is done."""
         with self._guard:
             self._running.pop(came.key, None)

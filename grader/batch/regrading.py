@@ -14,11 +14,11 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks import GradebookOptions
 from grader.batch.history import Event, append, begin, event_of, record
 from grader.batch.manifest import folders, read_manifest, write_manifest
-from grader.batch.records import GradebookRow, StudentState
-from grader.batch.released import Released, WouldLower, falls, note_lowered, read_released
+from grader.batch.released_points import ReleasedPoints, WouldLower, falls, note_lowered, read_released
 from grader.batch.results import Ruling, each_row, read_rows, rulings_of, write_results
 from grader.errors import GraderError
 from grader.grading.regrade import regraded_report
@@ -140,7 +140,9 @@ def _refuse_other_exercise(graded: Iterable[Path], rubric: Rubric, path: Path) -
     refuse_other_rubric(folder, report, rubric, path)
 
 
-def _refuse_lower(out: Path, work: Sequence[_Work], released: Mapping[str, Released], jobs: int, say: Say) -> None:
+def _refuse_lower(
+    out: Path, work: Sequence[_Work], released: Mapping[str, ReleasedPoints], jobs: int, say: Say
+) -> None:
     """Nobody's points would fall below what was released.
 
     Raises:

@@ -21,20 +21,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import points
 from grader.batch.gradebooks.moodle import participant
 from grader.batch.history import append, event_of
 from grader.batch.layouts import canvas_file
 from grader.batch.manifest import read_manifest
-from grader.batch.records import GradebookRow, StudentState
-from grader.batch.released import note_released, read_released
+from grader.batch.released_points import note_released, read_released
 from grader.batch.results import read_rows
 from grader.errors import GraderError, one_line
 from grader.grading.run_pages import FEEDBACK
-from grader.report.report_json import dump_json
 from grader.report.student_text import feedback_text
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.files import locked, sweep, written_aside
+from grader.store.json_files import dump_json
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def release_class(out: Path) -> Release:
     with locked(out):
         sweep(out)
         rows = read_rows(out, manifest)
-        held = tuple(row for row in rows if row.held)
+        held_rows = tuple(row for row in rows if row.held)
         ready = tuple(row for row in rows if row.report is not None and points(row, manifest.gradebook))
         left_out = tuple(
             row for row in rows if row not in ready and not row.held and row.state is not StudentState.MISSING
@@ -67,19 +67,19 @@ def release_class(out: Path) -> Release:
         if not ready:
             raise GraderError(f"{one_line(str(out), 120)}: nobody has points that could be released")
         before = read_released(out)
-        shown = {key: one.counted_milli for key, one in before.items() if one.shown}
-        new = tuple(row for row in ready if shown.get(row.key) != row.counted_milli)
+        shown_milli = {key: points_before.counted_milli for key, points_before in before.items() if points_before.shown}
+        new = tuple(row for row in ready if shown_milli.get(row.key) != row.counted_milli)
         zips = write_feedback(out, ready)
         note_released(out, ready)
         append(out, [event_of(row, "released") for row in new])
-    return Release(ready, held, left_out, new, zips.paths, zips.remarks)
+    return Release(ready, held_rows, left_out, new, zips.paths, zips.remarks)
 
 
 ALL, MOODLE, CANVAS = "feedback.zip", "feedback-moodle.zip", "feedback-canvas.zip"
 MAX_PAGE = 100_000_000  # bytes
 _WHEN = (1980, 1, 1, 0, 0, 0)  # of every file in them: the same feedback gives the same bytes
 _IN_MOODLE = re.compile(r"(?P<prefix>[^/_]+_\d+_assignsubmission)_[a-z]+(?:_.*)?", re.DOTALL)
-_KEPT = re.compile(r"[^\w .-]")
+_REMOVED = re.compile(r"[^\w .-]")
 
 File = tuple[str, bytes]
 
@@ -99,15 +99,15 @@ def write_feedback(out: Path, rows: Sequence[GradebookRow]) -> FeedbackZips:
         OSError: one cannot be written.
     """
     ready = [row for row in rows if row.folder is not None and row.report is not None]
-    written = []
+    paths = []
     remarks = []
     for name, files in ((ALL, _plain(ready)), (MOODLE, _moodle(ready)), (CANVAS, _canvas(ready))):
         count = _write(out / name, files)
         if count:
-            written.append(out / name)
+            paths.append(out / name)
         if 0 < count < len(ready):
             remarks.append(f"{name} has {count} of {len(ready)}: of the others the download says no number to go by")
-    return FeedbackZips(tuple(written), tuple(remarks))
+    return FeedbackZips(tuple(paths), tuple(remarks))
 
 
 def _write(path: Path, files: Iterator[File]) -> int:
@@ -130,12 +130,12 @@ def _plain(rows: Sequence[GradebookRow]) -> Iterator[File]:
 def _moodle(rows: Sequence[GradebookRow]) -> Iterator[File]:
     for row in rows:
         parts = row.handed_in.shown.split("/") if row.handed_in else []
-        told = next((found["prefix"] for part in parts if (found := _IN_MOODLE.fullmatch(part))), "")
-        if not told and (number := participant(row)):
-            name = _KEPT.sub("", row.student.name if row.student else "").replace("_", " ").strip()
-            told = f"{name or 'Participant'}_{number}_assignsubmission"
-        if told:
-            yield f"{told}_file_/{FEEDBACK}", _page(row)
+        prefix = next((match["prefix"] for part in parts if (match := _IN_MOODLE.fullmatch(part))), "")
+        if not prefix and (number := participant(row)):
+            name = _REMOVED.sub("", row.student.name if row.student else "").replace("_", " ").strip()
+            prefix = f"{name or 'Participant'}_{number}_assignsubmission"
+        if prefix:
+            yield f"{prefix}_file_/{FEEDBACK}", _page(row)
 
 
 def _canvas(rows: Sequence[GradebookRow]) -> Iterator[File]:

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from grader.batch.class_records import ClassSubmission, GradebookRow, StudentState
 from grader.batch.gradebooks import gradebooks
 from grader.batch.late import NAME as LATE
 from grader.batch.late import LatePolicy, read_policy, unknown_times, with_lateness
 from grader.batch.manifest import Manifest, folders
 from grader.batch.page import class_page
-from grader.batch.records import GradebookRow, HandedIn, StudentState
-from grader.batch.released import held, read_released
+from grader.batch.released_points import mark_held, read_released
 from grader.batch.similar import similar_work
 from grader.batch.work import failed_try
 from grader.errors import GraderError
@@ -51,7 +51,7 @@ def read_rows(out: Path, manifest: Manifest) -> tuple[GradebookRow, ...]:
 
 def each_row(out: Path, manifest: Manifest) -> Iterator[GradebookRow]:
     """The same rows, one after the other."""
-    return held(_as_graded(out, manifest), read_released(out))
+    return mark_held(_as_graded(out, manifest), read_released(out))
 
 
 def _as_graded(out: Path, manifest: Manifest) -> Iterator[GradebookRow]:
@@ -76,9 +76,9 @@ def apply_rulings(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerc
             continue
         with contextlib.suppress(GraderError):  # a folder that cannot be read is told with the rows
             report = stored_report(folder)
-            decided = rulings[handed_in.key].over(report)
-            if decided != report:
-                write_report(folder, decided, exercise, rubric)
+            ruled = rulings[handed_in.key].over(report)
+            if ruled != report:
+                write_report(folder, ruled, exercise, rubric)
 
 
 def rulings_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Ruling]:
@@ -89,7 +89,8 @@ def rulings_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Rulin
     """
     decisions, policy = decisions_of(out, manifest, rubric), policy_of(out, manifest)
     return {
-        one.key: Ruling(decisions.get(one.key), policy.lateness(one) if policy else None) for one in manifest.handed_in
+        submission.key: Ruling(decisions.get(submission.key), policy.lateness(submission) if policy else None)
+        for submission in manifest.handed_in
     }
 
 
@@ -113,7 +114,7 @@ def policy_of(out: Path, manifest: Manifest) -> LatePolicy | None:
 
 
 def _students(manifest: Manifest) -> dict[str, list[str]]:
-    return {one.key: one.called for one in manifest.handed_in}
+    return {submission.key: submission.names for submission in manifest.handed_in}
 
 
 def write_results(
@@ -151,32 +152,32 @@ def _idle(decisions: Collection[str], rows: Sequence[GradebookRow]) -> Iterator[
 
 def pictures(rows: Sequence[GradebookRow]) -> dict[str, bytes]:
     """What each submission's models draw, a small image by key."""
-    found = {}
+    images = {}
     for row in rows:
         if row.folder is not None and row.report is not None:
             with contextlib.suppress(Unreadable):
-                found[row.key] = file_bytes(row.folder / WALL, MAX_WALL)
-    return found
+                images[row.key] = file_bytes(row.folder / WALL, MAX_WALL)
+    return images
 
 
-def _row(handed_in: HandedIn, folder: Path) -> GradebookRow:
+def _row(handed_in: ClassSubmission, folder: Path) -> GradebookRow:
     def row(state: StudentState, reason: str = "", report: GradeReport | None = None) -> GradebookRow:
         return GradebookRow(handed_in.key, state, handed_in.student, handed_in, report, folder, reason, handed_in.team)
 
-    there = has_report(folder)
-    tried = failed_try(folder)
+    is_graded = has_report(folder)
+    failure = failed_try(folder)
     try:
-        report = stored_report(folder) if there else None
+        report = stored_report(folder) if is_graded else None
     except GraderError as error:
         return row(StudentState.FAILED, f"its folder cannot be read ({str(error)[:300]}); grade it again")
     if report is not None and report.status is Status.BOX_ERROR:  # of a version that made reports of such runs
         return row(StudentState.FAILED, "; ".join(report.events[-1:]))
-    if tried is not None and report is not None and tried.notebook == report.checksums.get("notebook"):
+    if failure is not None and report is not None and failure.notebook == report.checksums.get("notebook"):
         return row(
-            StudentState.LOOK, f"the latest run failed, so these points are of the run before: {tried.reason}", report
+            StudentState.LOOK, f"the latest run failed, so these points are of the run before: {failure.reason}", report
         )
-    if tried is not None:
-        return row(tried.state, tried.reason)
+    if failure is not None:
+        return row(failure.state, failure.reason)
     if report is None:
         return row(StudentState.WAITING, "not graded yet")
     return row(StudentState.LOOK if report.needs_person else StudentState.GRADED, report=report)

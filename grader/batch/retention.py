@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from grader.batch.class_records import ClassSubmission, GradebookRow, Student
 from grader.batch.gradebooks import plain as plain_gradebook
 from grader.batch.history import forget_in_history
 from grader.batch.late import NAME as LATE
 from grader.batch.manifest import Manifest, folder_of, folders, read_manifest, write_manifest
 from grader.batch.page import class_page
-from grader.batch.records import GradebookRow, HandedIn, Student
 from grader.batch.release import ALL, CANVAS, MOODLE
-from grader.batch.released import forget_released
+from grader.batch.released_points import forget_released
 from grader.batch.results import PAGE, pictures, read_rows, write_results
 from grader.batch.similar import NAME as SIMILAR
 from grader.errors import GraderError, nearest, one_line
@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class PrunedClass:
+class PruneResult:
     """What came of it."""
 
     count: int
@@ -44,7 +44,7 @@ class PrunedClass:
     left: tuple[str, ...]  # which stay as they are, and why
 
 
-def prune_class(out: Path, say: Say) -> PrunedClass:
+def prune_class(out: Path, say: Say) -> PruneResult:
     """No run of the class has evidence any more, but what checks found on it under the rubric as it is now.
 
     Judged again under the same checks, with other points or thresholds, it comes to the same as before; what would have
@@ -56,21 +56,21 @@ def prune_class(out: Path, say: Say) -> PrunedClass:
     manifest = read_manifest(out)
     rubric, exercise = load_rubric(manifest.rubric)
     count = freed = 0
-    left = []
+    problems = []
     with locked(out):
-        graded = [(one.key, folder) for one, folder in folders(out, manifest) if has_report(folder)]
+        graded = [(submission.key, folder) for submission, folder in folders(out, manifest) if has_report(folder)]
         for number, (key, folder) in enumerate(graded, 1):
             say(f"{number} of {len(graded)}: {plain(key, 60)}")
             try:
                 verdicts(folder, rubric.for_template(stored_report(folder).template), exercise, keep=True)
-                here = prune(folder) + sum(map(_pruned, sorted((folder / EARLIER).glob("*"))))
-                freed, count = freed + here, count + (here > 0)
+                freed_here = prune(folder) + sum(map(_freed_by_pruning, sorted((folder / EARLIER).glob("*"))))
+                freed, count = freed + freed_here, count + (freed_here > 0)
             except (GraderError, OSError) as error:
-                left.append(f"{plain(key, 60)}: {plain(str(error), 200)}")
-    return PrunedClass(count, freed, tuple(left))
+                problems.append(f"{plain(key, 60)}: {plain(str(error), 200)}")
+    return PruneResult(count, freed, tuple(problems))
 
 
-def _pruned(folder: Path) -> int:
+def _freed_by_pruning(folder: Path) -> int:
     """Of a run that was kept of an earlier notebook, which is not judged again."""
     try:
         return prune(folder) if folder.is_dir() and not folder.is_symlink() else 0
@@ -82,14 +82,14 @@ MADE_ANEW = ("grading.log", "workers.log", "slurm", "unpacked", SIMILAR, ALL, MO
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class ForgetResult:
     """What was removed, and what still names the person."""
 
     pseudonym: str  # by which the history knows them now
     left: tuple[str, ...]  # where the grader does not reach
 
 
-def forget(out: Path, student: str) -> Forgotten:
+def forget(out: Path, student: str) -> ForgetResult:
     """The class's folder knows the person no more, and later runs leave them out.
 
     Raises:
@@ -98,17 +98,17 @@ def forget(out: Path, student: str) -> Forgotten:
     manifest = read_manifest(out)
     rubric, exercise = load_rubric(manifest.rubric)
     with locked(out):
-        key, one = _found(manifest, student)
-        ids = {key, student} | ({*one.called} if one else set())
-        if one and one.team:
+        key, submission = _person(manifest, student)
+        ids = {key, student} | ({*submission.names} if submission else set())
+        if submission and submission.team:
             raise GraderError(f"{one_line(student, 60)}: handed in with a team, whose run is the others', too")
         for name in (OVERRIDES, LATE):
-            told = read_yaml(out / name)
-            entries = told.get("students") or {} if name == LATE else told
-            if named := sorted(ids & set(map(str, entries))):
-                raise GraderError(f"{out / name}: has an entry for {named[0]}; remove it first: that file is yours")
+            content = read_yaml(out / name)
+            entries = content.get("students") or {} if name == LATE else content
+            if names := sorted(ids & set(map(str, entries))):
+                raise GraderError(f"{out / name}: has an entry for {names[0]}; remove it first: that file is yours")
         pseudonym = f"forgotten-{secrets.token_hex(4)}"
-        left = tuple(_left(manifest, one))
+        remaining = tuple(_remaining(manifest, submission))
         forget_in_history(out, key, pseudonym)
         forget_released(out, key, ids)
         shutil.rmtree(folder_of(out, key), ignore_errors=True)
@@ -118,14 +118,14 @@ def forget(out: Path, student: str) -> Forgotten:
         manifest = without(replace(manifest, remarks=(), forgotten=(*manifest.forgotten, *map(_salted, sorted(ids)))))
         write_manifest(out, manifest)
         write_results(out, manifest, read_rows(out, manifest), rubric, exercise)
-    return Forgotten(pseudonym, left)
+    return ForgetResult(pseudonym, remaining)
 
 
 def without(manifest: Manifest) -> Manifest:
     """The class without those who are to be forgotten."""
 
     def is_there(ids: set[str]) -> bool:
-        return not any(_salted(one, entry.partition(":")[0]) == entry for entry in manifest.forgotten for one in ids)
+        return not any(_salted(name, entry.partition(":")[0]) == entry for entry in manifest.forgotten for name in ids)
 
     handed_in = [one for one in manifest.handed_in if is_there({one.key, *(person.id for person in one.students)})]
     missing = [person for person in manifest.missing if is_there({person.id})]
@@ -138,24 +138,24 @@ def _salted(name: str, salt: str = "") -> str:
     return f"{salt}:{hashlib.sha256(f'{salt}{name}'.encode()).hexdigest()}"
 
 
-def _found(manifest: Manifest, student: str) -> tuple[str, HandedIn | None]:
-    names = names_of({one.key: one.called for one in manifest.handed_in})
+def _person(manifest: Manifest, student: str) -> tuple[str, ClassSubmission | None]:
+    names = names_of({submission.key: submission.names for submission in manifest.handed_in})
     missing: dict[str, Student] = {person.id: person for person in manifest.missing}
     if student in names:
-        return names[student], next(one for one in manifest.handed_in if one.key == names[student])
+        return names[student], next(submission for submission in manifest.handed_in if submission.key == names[student])
     if student in missing:
         return student, None
     raise GraderError(f"{one_line(student, 60)!r}: nobody here{nearest(student, [*names, *missing])}")
 
 
-def _left(manifest: Manifest, one: HandedIn | None) -> Iterator[str]:
+def _remaining(manifest: Manifest, submission: ClassSubmission | None) -> Iterator[str]:
     """What still names them, where the grader does not write."""
     yield f"{manifest.submissions}: what was downloaded"
     yield "the archives with everybody's feedback were removed, since they had theirs: release again to have them anew"
     yield "the roster, the course's system, and files that were uploaded or sent"
-    own = str(one.path.resolve()) if one else ""
-    for folder in sorted(RUNS.glob("*")) if own else ():
-        if (source := source_of(folder)) is not None and source.of == own:
+    notebook = str(submission.path.resolve()) if submission else ""
+    for folder in sorted(RUNS.glob("*")) if notebook else ():
+        if (source := source_of(folder)) is not None and source.of == notebook:
             yield f"{folder}: a run of the same file by itself"
 
 
@@ -174,14 +174,14 @@ def export_anonymous(out: Path, to: Path) -> tuple[Path, ...]:
         raise GraderError(f"{one_line(str(to), 120)}: exists already; name a new folder")
     with locked(out):
         rows = list(read_rows(out, manifest))
-    drawn = pictures(rows)
+    images = pictures(rows)
     secrets.SystemRandom().shuffle(rows)
     width = len(str(len(rows)))
     keys = {row.key: f"s{number:0{width}}" for number, row in enumerate(rows, 1)}
-    made = [_bare(row, keys[row.key]) for row in rows]
+    bare_rows = [_bare(row, keys[row.key]) for row in rows]
     to.mkdir(parents=True)
-    files = plain_gradebook.files(made, rubric, manifest.gradebook)
-    page = class_page(made, rubric, manifest.title, (), {keys[key]: image for key, image in drawn.items()})
+    files = plain_gradebook.files(bare_rows, rubric, manifest.gradebook)
+    page = class_page(bare_rows, rubric, manifest.title, (), {keys[key]: image for key, image in images.items()})
     for name, content in {**files, PAGE: page.encode()}.items():
         write_atomically(to / name, content)
     return tuple(sorted(to.iterdir()))

@@ -20,8 +20,8 @@ from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
+from grader.batch.class_records import Student
 from grader.batch.course_words import folded, key_of, when_of
-from grader.batch.records import Student
 from grader.errors import GraderError, one_line
 from grader.store.bounded import Unreadable, file_bytes
 
@@ -66,7 +66,7 @@ class Roster:
         default_factory=dict
     )  # a column of points -> what it is out of, as it stands there
 
-    def known(self, kind: Kind, text: str) -> frozenset[str]:
+    def ids_named(self, kind: Kind, text: str) -> frozenset[str]:
         """The ids of all students whom the text names in the columns of this kind."""
         key = folded(text) if kind is Kind.NAME else exact(text)
         return self._index[kind].get(key, frozenset())
@@ -81,8 +81,8 @@ class Roster:
         None where nobody, or more than one, is meant.
         """
         kinds = (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL, Kind.NAME)
-        found = frozenset[str]().union(*(self.known(kind, clue) for kind in kinds))
-        return self.by_id[next(iter(found))] if len(found) == 1 else None
+        ids = frozenset[str]().union(*(self.ids_named(kind, clue) for kind in kinds))
+        return self.by_id[next(iter(ids))] if len(ids) == 1 else None
 
     def team(self, name: str) -> tuple[Student, ...]:
         """The members of the team with this name, in the roster's order; nobody where it is none's."""
@@ -90,13 +90,13 @@ class Roster:
 
     @cached_property
     def _teams(self) -> dict[str, tuple[Student, ...]]:
-        found: dict[str, list[Student]] = defaultdict(list)
+        members_of: dict[str, list[Student]] = defaultdict(list)
         for student in self.students:
             for heading, value in student.columns.items():
                 names = map(folded, re.split("[,;]", value) if key_of(heading) == "team" else [])
                 for way in {way for name in names if name for way in (name, folded(heading) + name)}:
-                    found[way].append(student)  # of the column "Team", 4 is "Team 4"
-        return {name: tuple(members) for name, members in found.items() if len(members) <= LARGEST_TEAM}
+                    members_of[way].append(student)  # of the column "Team", 4 is "Team 4"
+        return {name: tuple(members) for name, members in members_of.items() if len(members) <= LARGEST_TEAM}
 
     @cached_property
     def by_id(self) -> dict[str, Student]:
@@ -106,21 +106,21 @@ class Roster:
     @cached_property
     def words(self) -> dict[str, frozenset[str]]:
         """Each word of a name, with the students in whose name it is."""
-        found: dict[str, set[str]] = defaultdict(set)
+        ids_of: dict[str, set[str]] = defaultdict(set)
         for student in self.students:
             for word in name_words(student):
                 if len(word) > 1 or not word.isascii():
-                    found[word].add(student.id)
-        return {word: frozenset(ids) for word, ids in found.items()}
+                    ids_of[word].add(student.id)
+        return {word: frozenset(ids) for word, ids in ids_of.items()}
 
     @cached_property
     def _index(self) -> dict[Kind, dict[str, frozenset[str]]]:
-        found: dict[Kind, dict[str, set[str]]] = {kind: defaultdict(set) for kind in Kind}
+        ids_of: dict[Kind, dict[str, set[str]]] = {kind: defaultdict(set) for kind in Kind}
         for student in self.students:
             for kind, key in _keys(student):
                 if key:
-                    found[kind][key].add(student.id)
-        return {kind: {key: frozenset(ids) for key, ids in keys.items()} for kind, keys in found.items()}
+                    ids_of[kind][key].add(student.id)
+        return {kind: {key: frozenset(ids) for key, ids in keys.items()} for kind, keys in ids_of.items()}
 
 
 def handed_in_at(student: Student) -> datetime | None:
@@ -181,50 +181,50 @@ def read_roster(path: Path) -> Roster:
     Raises:
         GraderError: one line: no such file, no usable headings, or two students with one id.
     """
-    shown = one_line(str(path), 120)
+    path_text = one_line(str(path), 120)
     try:
         text = _decoded(file_bytes(path, MAX_BYTES))
     except Unreadable as reason:
-        raise GraderError(f"{shown}: {reason}") from None
+        raise GraderError(f"{path_text}: {reason}") from None
     first = next((line for line in text.splitlines() if line.strip()), "")
     separator = max(",;\t", key=first.count)
     rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     if not rows or not any(cell.strip() for cell in rows[0]):
-        raise GraderError(f"{shown}: expected a row of headings and a row a student, found nothing")
+        raise GraderError(f"{path_text}: expected a row of headings and a row a student, found nothing")
     headings = [one_line(cell.strip(), 100) for cell in rows[0]]
     values = next((row for row in rows[1:] if any(row)), [])
     keys = [key_of(heading, value) for heading, value in zip_longest(headings, values[: len(headings)], fillvalue="")]
-    known = {key: number for number, key in reversed(list(enumerate(keys)))}
-    told = one_line(", ".join(headings), 200)
-    if not any(name in known for name in (*ID, "email", PARTICIPANT)):
-        raise GraderError(f"{shown}: expected a heading for an id, a login or an email address, got {told}")
-    return Roster(tuple(_students(shown, headings, known, rows[1:])), _out_of(headings, keys, rows[1:]))
+    column_of = {key: number for number, key in reversed(list(enumerate(keys)))}
+    heading_text = one_line(", ".join(headings), 200)
+    if not any(name in column_of for name in (*ID, "email", PARTICIPANT)):
+        raise GraderError(f"{path_text}: expected a heading for an id, a login or an email address, got {heading_text}")
+    return Roster(tuple(_students(path_text, headings, column_of, rows[1:])), _out_of(headings, keys, rows[1:]))
 
 
 def _out_of(headings: Sequence[str], keys: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, str]:
     """Canvas's row of possible points, Gradescope's and Moodle's columns of them."""
-    found = {}
+    out_of = {}
     if possible := next((row for row in rows[:3] if row and OUT_OF_ROW in row[0].casefold()), None):
-        found = {heading: points.strip() for heading, points in zip(headings, possible, strict=False)}
+        out_of = {heading: points.strip() for heading, points in zip(headings, possible, strict=False)}
     filled = next((row for row in rows if any(row)), [])
     for heading, key, points in zip(headings, keys, filled, strict=False):
         if key in OUT_OF:
-            found[heading] = points.strip()
+            out_of[heading] = points.strip()
         elif heading.endswith(OUT_OF_GRADESCOPE):
-            found[heading.removesuffix(OUT_OF_GRADESCOPE)] = points.strip()
-    return found
+            out_of[heading.removesuffix(OUT_OF_GRADESCOPE)] = points.strip()
+    return out_of
 
 
 def _students(
-    shown: str, headings: list[str], known: Mapping[str, int], rows: Iterable[list[str]]
+    path_text: str, headings: list[str], column_of: Mapping[str, int], rows: Iterable[list[str]]
 ) -> Iterable[Student]:
-    seen: dict[str, int] = {}
+    line_of: dict[str, int] = {}
     for line, row in enumerate(rows, 2):
         cells = [one_line(cell.strip(), MAX_CELL) for cell in row]
 
         def cell(names: Iterable[str], cells: list[str] = cells) -> str:
-            found = (cells[known[name]] for name in names if name in known and known[name] < len(cells))
-            return next(filter(None, found), "")
+            values = (cells[column_of[name]] for name in names if name in column_of and column_of[name] < len(cells))
+            return next(filter(None, values), "")
 
         email = cell(["email"])
         identity = cell(ID) or email or cell([PARTICIPANT])
@@ -232,16 +232,16 @@ def _students(
         name = cell(NAME) or " ".join(filter(None, (first, last)))
         if first and not last and folded(first) not in folded(name):  # a list with "Name" and "Vorname"
             name = f"{first} {name}"
-        if known.keys() >= OF_CANVAS and name == "Student, Test":  # Canvas's own, of nobody
+        if column_of.keys() >= OF_CANVAS and name == "Student, Test":  # Canvas's own, of nobody
             continue
         if not identity or OUT_OF_ROW in " ".join(cells).casefold():  # Canvas's second row is none of a student
             continue
-        if identity in seen:
+        if identity in line_of:
             raise GraderError(
-                f"{shown}: line {line}: the id {one_line(identity, 60)!r} stands in line {seen[identity]} already; "
-                "each student needs one of their own"
+                f"{path_text}: line {line}: the id {one_line(identity, 60)!r} stands in line {line_of[identity]} "
+                "already; each student needs one of their own"
             )
-        seen[identity] = line
+        line_of[identity] = line
         yield Student(identity, _in_order(name), email, dict(zip(headings, cells, strict=False)))
 
 

@@ -21,7 +21,7 @@ from grader.store.bounded import Unreadable, file_bytes, json_value
 MAX_READ = 20  # notebooks of one student that are looked into
 MAX_VALUES = 2_000_000
 SAME_TIME_S = 60.0  # files that were unpacked together differ by less
-TOLD = 5
+MOST_NAMES = 5
 _COPIED = re.compile(
     r"^(?:copy|kopie|copie|copia) (?:of|von|de|di) |(?:[ _-]*(?:\(\d+\)|copy ?\d*|kopie ?\d*))+(?=\.ipynb$)",
     re.IGNORECASE,
@@ -36,12 +36,12 @@ class Work:
 
     file: File
     owner: Owner
-    shown: str  # where a person finds it
-    named: str  # as they called it
+    place: str  # where a person finds it
+    file_name: str  # as they called it
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _Reading:
     work: Work
     code: Code | None  # None where it cannot be read
     changed: int  # code cells that are not the template's; 0 where no task was touched
@@ -53,7 +53,7 @@ class _Read:
 
 
 @dataclass(frozen=True, slots=True)
-class HandedOut:
+class TemplateCode:
     """The notebook that students got."""
 
     code: frozenset[str] = frozenset()  # the checksums of its code cells
@@ -64,14 +64,14 @@ class HandedOut:
 
         A scratch cell or a comment beside untouched tasks solves nothing.
         """
-        found = set(code or ())
-        return 0 if self.tasks and self.tasks <= found else len(found - self.code)
+        cells = set(code or ())
+        return 0 if self.tasks and self.tasks <= cells else len(cells - self.code)
 
 
-def handed_out(path: Path, max_mb: float) -> HandedOut:
+def template_code(path: Path, max_mb: float) -> TemplateCode:
     """The template's code, as far as it can be read; its tasks are the cells that say so."""
     cells = _code_cells(path, max_mb) or []
-    return HandedOut(frozenset(_checksums(cells)), frozenset(_checksums(filter(is_task, cells))))
+    return TemplateCode(frozenset(_checksums(cells)), frozenset(_checksums(filter(is_task, cells))))
 
 
 def code_of(path: Path, max_mb: float) -> Code | None:
@@ -100,7 +100,7 @@ def plain_name(name: str) -> str:
     return _COPIED.sub("", name).lower()
 
 
-def is_solved(file: File, template: HandedOut, max_mb: float) -> bool:
+def is_solved(file: File, template: TemplateCode, max_mb: float) -> bool:
     """Whether a task in the notebook is not as it was handed out."""
     return file.path is not None and template.changed(code_of(file.path, max_mb)) > 0
 
@@ -119,31 +119,37 @@ class Choice:
         """What a person should know of the choice."""
         if not self.left_out:
             return []
-        more = f" and {len(self.left_out) - TOLD} more" if len(self.left_out) > TOLD else ""
-        told = f"{plain(self.work.file.name, 80)} was graded; left out: {', '.join(self.left_out[:TOLD])}{more}"
-        told += "; another one may be meant" if self.doubtful else ""
-        return [Remark("other_notebook", told, needs_person=self.doubtful)]
+        more = f" and {len(self.left_out) - MOST_NAMES} more" if len(self.left_out) > MOST_NAMES else ""
+        text = f"{plain(self.work.file.name, 80)} was graded; left out: {', '.join(self.left_out[:MOST_NAMES])}{more}"
+        text += "; another one may be meant" if self.doubtful else ""
+        return [Remark("other_notebook", text, needs_person=self.doubtful)]
 
 
-def chosen(works: Sequence[Work], usual: str, template: HandedOut, max_mb: float) -> Choice:
+def choose(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: float) -> Choice:
     """The notebook that is graded, of one or more."""
     if len(works) == 1:
         return Choice(works[0])
-    looked = sorted(
-        works, key=lambda work: (-_likeness(work, usual), -work.owner.order, -work.file.changed, work.shown)
+    ordered = sorted(
+        works, key=lambda work: (-_likeness(work, usual), -work.owner.order, -work.file.changed, work.place)
     )
-    read = [_read(work, usual, template, max_mb) for work in looked[:MAX_READ]]
-    solved = [one for one in read if one.changed] or [one for one in read if one.code is not None] or read
-    best = max(one.likeness for one in solved)
-    pool = [one for one in solved if one.likeness == best]
-    winner = max(pool, key=lambda one: one.newest)
-    left = [one for one in read if one is not winner]
-    others = [_told(one) for one in left] + [plain(work.shown, 80) for work in looked[MAX_READ:]]
-    doubtful = len(looked) > MAX_READ or _is_doubtful(winner, [one for one in solved if one is not winner], read)
+    readings = [_read(work, usual, template, max_mb) for work in ordered[:MAX_READ]]
+    solved = (
+        [reading for reading in readings if reading.changed]
+        or [reading for reading in readings if reading.code is not None]
+        or readings
+    )
+    best = max(reading.likeness for reading in solved)
+    pool = [reading for reading in solved if reading.likeness == best]
+    winner = max(pool, key=lambda reading: reading.newest)
+    rest = [reading for reading in readings if reading is not winner]
+    others = [_described(reading) for reading in rest] + [plain(work.place, 80) for work in ordered[MAX_READ:]]
+    doubtful = len(ordered) > MAX_READ or _is_doubtful(
+        winner, [reading for reading in solved if reading is not winner], readings
+    )
     return Choice(winner.work, _why(winner, solved, pool), tuple(sorted(others)), doubtful)
 
 
-def _why(winner: _Read, solved: Sequence[_Read], pool: Sequence[_Read]) -> str:
+def _why(winner: _Reading, solved: Sequence[_Reading], pool: Sequence[_Reading]) -> str:
     """What sets the winner apart: of those that are solved, the ones named most alike, the newest of them."""
     if len(solved) == 1:
         return "the only one in which something is solved" if winner.changed else "the only one that can be read"
@@ -154,34 +160,35 @@ def _why(winner: _Read, solved: Sequence[_Read], pool: Sequence[_Read]) -> str:
 
 
 def _likeness(work: Work, usual: str) -> int:
-    name = plain_name(work.named)
+    name = plain_name(work.file_name)
     return 2 if name == usual else int(bool(usual) and usual.removesuffix(".ipynb") in name)
 
 
-def _read(work: Work, usual: str, template: HandedOut, max_mb: float) -> _Read:
+def _read(work: Work, usual: str, template: TemplateCode, max_mb: float) -> _Reading:
     code = code_of(work.file.path, max_mb) if work.file.path else None
-    return _Read(work, code, template.changed(code), _likeness(work, usual))
+    return _Reading(work, code, template.changed(code), _likeness(work, usual))
 
 
-def _told(one: _Read) -> str:
-    why = " (cannot be read)" if one.code is None else "" if one.changed else " (nothing solved)"
-    return plain(one.work.shown, 80) + why
+def _described(reading: _Reading) -> str:
+    why = " (cannot be read)" if reading.code is None else "" if reading.changed else " (nothing solved)"
+    return plain(reading.work.place, 80) + why
 
 
-def _is_doubtful(winner: _Read, others: Sequence[_Read], read: Sequence[_Read]) -> bool:
+def _is_doubtful(winner: _Reading, others: Sequence[_Reading], readings: Sequence[_Reading]) -> bool:
     """Whether one of the other solved notebooks may be meant, or the one that could not be read."""
     if not winner.changed:
-        return any(one.code is None for one in read) and len(read) > 1
-    for one in others:
-        if one.code == winner.code:
+        return any(reading.code is None for reading in readings) and len(readings) > 1
+    for reading in others:
+        if reading.code == winner.code:
             continue
-        ordered = one.work.owner.order or winner.work.owner.order
-        apart = one.work.file.section != winner.work.file.section
-        near = apart or (not ordered and abs(one.work.file.changed - winner.work.file.changed) < SAME_TIME_S)
-        again = ordered and plain_name(one.work.named) == plain_name(winner.work.named)  # an earlier attempt
+        ordered = reading.work.owner.order or winner.work.owner.order
+        apart = reading.work.file.section != winner.work.file.section
+        near = apart or (not ordered and abs(reading.work.file.changed - winner.work.file.changed) < SAME_TIME_S)
+        same_name = plain_name(reading.work.file_name) == plain_name(winner.work.file_name)
+        again = ordered and same_name  # an earlier attempt
         unlike = not winner.likeness and not again
-        if one.likeness == winner.likeness and (near or unlike or one.changed > winner.changed):
+        if reading.likeness == winner.likeness and (near or unlike or reading.changed > winner.changed):
             return True
-        if one.likeness == 1 and winner.likeness == 2 and one.newest > winner.newest:
+        if reading.likeness == 1 and winner.likeness == 2 and reading.newest > winner.newest:
             return True
     return False

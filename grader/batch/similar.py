@@ -28,7 +28,7 @@ from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.read import read_submission
 from grader.notebook.statements import read_code
 from grader.records import Notebook, Rubric
-from grader.store.json_files import keep, kept
+from grader.store.json_files import read_cached, store_cached
 
 NAME = "similar.json"
 GRAM = 10  # tokens in one fingerprint: a line or two
@@ -43,7 +43,7 @@ MOST = 200  # pairs told
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
+class SimilarPair:
     """Two submissions whose solutions of one item are nearly the same."""
 
     first: str
@@ -54,7 +54,7 @@ class Alike:
     lines: tuple[frozenset[int], frozenset[int]]  # which lines of each the other has, from 0
 
 
-_FOUND: TypeAdapter[list[Alike]] = TypeAdapter(list[Alike])
+_PAIRS: TypeAdapter[list[SimilarPair]] = TypeAdapter(list[SimilarPair])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,41 +64,43 @@ class _Region:
     marks: Mapping[int, Sequence[int]]  # fingerprint -> the tokens at which it begins
 
 
-def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exercise) -> list[Alike]:
+def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exercise) -> list[SimilarPair]:
     """The pairs of submissions that a person should look at; notebooks that cannot be read are left out."""
-    of = hashlib.sha256(Path(__file__).read_bytes())
-    for one in manifest.handed_in:
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for submission in manifest.handed_in:
         try:
-            status = one.path.stat()
+            status = submission.path.stat()
         except OSError:
             continue
-        of.update(f"{one.key}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
-    made_of = {"submissions": of.hexdigest()}
-    if (known := kept(out / NAME, _FOUND, made_of)) is not None:
-        return known
+        digest.update(f"{submission.key}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
+    made_of = {"submissions": digest.hexdigest()}
+    if (cached := read_cached(out / NAME, _PAIRS, made_of)) is not None:
+        return cached
     names = {
-        item: [".".join(rubric.interface.names.get(piece, piece) for piece in name.split(".")) for name in asked]
-        for item, asked in implemented_names(exercise).items()
+        item: [
+            ".".join(rubric.interface.names.get(piece, piece) for piece in name.split(".")) for name in names_of_item
+        ]
+        for item, names_of_item in implemented_names(exercise).items()
     }
     sources: dict[str, dict[str, str]] = {}  # all that is kept of a notebook
     limits = rubric.limits
-    for one in manifest.handed_in:
+    for submission in manifest.handed_in:
         try:
-            if not one.refused:
-                read = read_submission(one.path, max_mb=limits.notebook_mb, max_cells=limits.cells)
-                sources[one.key] = asked_source(read.notebook, names)
+            if not submission.refused:
+                readable = read_submission(submission.path, max_mb=limits.notebook_mb, max_cells=limits.cells)
+                sources[submission.key] = asked_source(readable.notebook, names)
         except GraderError:
             continue
     template = load_notebook(manifest.rubric.parent / rubric.template)
-    found = alike(sources, asked_source(template, names))
-    keep(out / NAME, _FOUND, found, made_of)
-    return found
+    pairs = similar_pairs(sources, asked_source(template, names))
+    store_cached(out / NAME, _PAIRS, pairs, made_of)
+    return pairs
 
 
 def asked_source(notebook: Notebook, implements: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Item -> what the notebook defines under the item's names, `Class.method` for a method; the last one counts."""
-    wanted = {name for names in implements.values() for name in names}
-    owners = {name.partition(".")[0] for name in wanted}
+    asked_names = {name for names in implements.values() for name in names}
+    owners = {name.partition(".")[0] for name in asked_names}
     defined: dict[str, str] = {}
     for cell in filter(is_code, notebook["cells"]):
         source = source_of(cell)
@@ -110,43 +112,43 @@ def asked_source(notebook: Notebook, implements: Mapping[str, Sequence[str]]) ->
             if statement.kind in {"class", "function"}:
                 text = "\n".join(lines[statement.start : statement.stop])
                 defined |= dict.fromkeys(statement.binds & owners, text)
-    pieces = {name: defined.get(name, "") for name in wanted if "." not in name}
+    pieces = {name: defined.get(name, "") for name in asked_names if "." not in name}
     for owner in owners:
-        methods = {name.partition(".")[2] for name in wanted if name.startswith(f"{owner}.")}
-        found = _methods(defined.get(owner, ""), methods) if methods else {}
-        pieces |= {f"{owner}.{method}": source for method, source in found.items()}
+        methods = {name.partition(".")[2] for name in asked_names if name.startswith(f"{owner}.")}
+        sources = _methods(defined.get(owner, ""), methods) if methods else {}
+        pieces |= {f"{owner}.{method}": source for method, source in sources.items()}
     return {item: "\n".join(filter(None, map(pieces.get, names)))[:MAX_SOURCE] for item, names in implements.items()}
 
 
-def alike(sources: Mapping[str, Mapping[str, str]], template: Mapping[str, str]) -> list[Alike]:
+def similar_pairs(sources: Mapping[str, Mapping[str, str]], template: Mapping[str, str]) -> list[SimilarPair]:
     """The pairs that a person should look at, most alike first.
 
     `sources` is what `asked_source` found, by submission; `template` what it found in the template.
     """
-    found: list[Alike] = []
-    for item, given in template.items():
-        regions = {key: _region(of[item]) for key, of in sources.items()}
-        found += _pairs(item, regions, set(_region(given).marks))
-    return sorted(found, key=lambda pair: (-pair.similarity, pair.first, pair.second, pair.item))[:MOST]
+    pairs: list[SimilarPair] = []
+    for item, source in template.items():
+        regions = {key: _region(source_of_item[item]) for key, source_of_item in sources.items()}
+        pairs += _pairs(item, regions, set(_region(source).marks))
+    return sorted(pairs, key=lambda pair: (-pair.similarity, pair.first, pair.second, pair.item))[:MOST]
 
 
-def _pairs(item: str, regions: Mapping[str, _Region], given: set[int]) -> Iterator[Alike]:
+def _pairs(item: str, regions: Mapping[str, _Region], template_marks: set[int]) -> Iterator[SimilarPair]:
     users = Counter(mark for region in regions.values() for mark in region.marks)
     most = max(3, min(MOST_SHARE, int(COMMON * len(regions))))
     rare = {
-        key: {mark for mark in region.marks if mark not in given and users[mark] <= most}
+        key: {mark for mark in region.marks if mark not in template_marks and users[mark] <= most}
         for key, region in regions.items()
     }
-    having: dict[int, list[str]] = defaultdict(list)
+    keys_with: dict[int, list[str]] = defaultdict(list)
     for key in sorted(rare):
         for mark in rare[key]:
-            having[mark].append(key)
-    shared = Counter(pair for keys in having.values() for pair in combinations(keys, 2))
+            keys_with[mark].append(key)
+    shared = Counter(pair for keys in keys_with.values() for pair in combinations(keys, 2))
     for (first, second), count in shared.items():
         least = min(len(rare[first]), len(rare[second]))
         if count >= LEAST_RARE and count / least >= ALIKE:
             both = rare[first] & rare[second]
-            yield Alike(
+            yield SimilarPair(
                 first,
                 second,
                 item,
@@ -167,23 +169,23 @@ def _methods(source: str, names: Collection[str]) -> dict[str, str]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
-    lines, found = source.split("\n"), dict[str, str]()
+    lines, sources = source.split("\n"), dict[str, str]()
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name in names and node.name not in found:
-            found[node.name] = "\n".join(lines[node.lineno - 1 : node.end_lineno])
-    return found
+        if isinstance(node, ast.FunctionDef) and node.name in names and node.name not in sources:
+            sources[node.name] = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+    return sources
 
 
 def _region(source: str) -> _Region:
     tokens = list(_tokens(source))
     grams = [(_hash(" ".join(text for text, _ in tokens[at : at + GRAM])), at) for at in range(len(tokens) - GRAM + 1)]
-    kept: dict[int, list[int]] = {}
+    fingerprints: dict[int, list[int]] = {}
     for start in range(max(1, len(grams) - WINDOW + 1)) if grams else ():
         mark, at = min(grams[start : start + WINDOW])
-        starts = kept.setdefault(mark, [])
+        starts = fingerprints.setdefault(mark, [])
         if not starts or starts[-1] != at:  # neighbouring windows keep the same one
             starts.append(at)
-    return _Region(source, [line for _, line in tokens], kept)
+    return _Region(source, [line for _, line in tokens], fingerprints)
 
 
 def _tokens(source: str) -> Iterator[tuple[str, int]]:

@@ -16,16 +16,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from grader.batch.records import Ended, Job, StudentState
+from grader.batch.class_records import Job, JobResult, StudentState
 from grader.batch.work import outcome
 from grader.batch.worker import JOB, grade_chunk
 from grader.errors import GraderError, one_line
 from grader.grading.run_files import ENDED, REPORT
-from grader.store.bounded import Unreadable, file_bytes
-from grader.store.json_files import read_json, write_json
+from grader.store.bounded import Unreadable
+from grader.store.json_files import json_line, read_json, validate, write_json
+from grader.store.yaml_files import read_yaml, table
 
 FOLDER = "slurm"  # below the class's folder: scripts, logs, and which task grades whom
 QUEUE = "queue.json"
@@ -62,29 +62,20 @@ def read_config(path: Path) -> SlurmConfig:
     Raises:
         GraderError: for what is no such file, in one line.
     """
-    if not path.exists():
-        return SlurmConfig()
-    shown = one_line(str(path), 120)
+    path_text = one_line(str(path), 120)
+    fields = table(read_yaml(path), path_text, SlurmConfig.__dataclass_fields__)
     try:
-        told = yaml.safe_load(file_bytes(path, 100_000).decode()) or {}
-        if not isinstance(told, dict):
-            raise Unreadable("expected a table")
-        if unknown := sorted(set(map(str, told)) - set(SlurmConfig.__dataclass_fields__)):
-            raise Unreadable(f"{unknown[0][:40]!r} is unknown; expected {', '.join(SlurmConfig.__dataclass_fields__)}")
-        config = _CONFIG.validate_python(told)
-    except (Unreadable, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise GraderError(f"{shown}: {one_line(str(error), 200)}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise GraderError(f"{shown}: {'.'.join(map(str, first['loc']))}: {one_line(first['msg'], 150)}") from None
+        config = validate(fields, _CONFIG)
+    except Unreadable as reason:
+        raise GraderError(f"{path_text}: {one_line(str(reason), 200)}") from None
     for name in ("time_min", "cpus", "mem_gb", "at_once", "chunk"):
         if getattr(config, name) <= 0:
-            raise GraderError(f"{shown}: {name}: expected more than 0, got {getattr(config, name)}")
+            raise GraderError(f"{path_text}: {name}: expected more than 0, got {getattr(config, name)}")
     return config
 
 
 class SlurmExecutor:
-    """See `grader.batch.records.Executor`."""
+    """See `grader.batch.class_records.Executor`."""
 
     def __init__(self, out: Path, config: SlurmConfig) -> None:
         self._folder = out.resolve() / FOLDER
@@ -92,39 +83,39 @@ class SlurmExecutor:
         self._name = f"grade-{hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:10]}"
         self.at_once = config.at_once
 
-    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[Ended], None]) -> None:
+    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
         """Every job has been tried; `ended` was called for each."""
         self._folder.mkdir(parents=True, exist_ok=True)
         waiting = {job.key: _absolute(job) for job in jobs}
-        marks = {key: _mark(job) for key, job in waiting.items()}
-        began: dict[str, float] = {}
+        mark_of = {key: _mark(job) for key, job in waiting.items()}
+        start_of: dict[str, float] = {}
         tries: Counter[str] = Counter()
-        gone: Counter[str] = Counter()  # polls since a submission was last seen in the queue
+        polls_missing: Counter[str] = Counter()  # polls since a submission was last seen in the queue
         while waiting:
             states = self._states()
-            tasks = {task: keys for task, keys in self._known().items() if task in states}
+            tasks = {task: keys for task, keys in self._keys_of_tasks().items() if task in states}
             queued = {key for keys in tasks.values() for key in keys}
             for task, keys in tasks.items():
                 for key in keys if states[task] == "RUNNING" else ():
-                    if key in waiting and key not in began:
-                        began[key] = time.monotonic()
+                    if key in waiting and key not in start_of:
+                        start_of[key] = time.monotonic()
                         started(key)
-            for key in [key for key, job in waiting.items() if _mark(job) != marks[key]]:
-                if (came := outcome(waiting[key])) is not None:
-                    ended(replace(came, seconds=time.monotonic() - began.get(key, time.monotonic())))
+            for key in [key for key, job in waiting.items() if _mark(job) != mark_of[key]]:
+                if (result := outcome(waiting[key])) is not None:
+                    ended(replace(result, seconds=time.monotonic() - start_of.get(key, time.monotonic())))
                     del waiting[key]
-            gone = Counter({key: gone[key] + 1 for key in waiting if key not in queued})
-            lost = [key for key, polls in gone.items() if polls > GRACE_POLLS or not tries[key]]
+            polls_missing = Counter({key: polls_missing[key] + 1 for key in waiting if key not in queued})
+            lost_keys = [key for key, polls in polls_missing.items() if polls > GRACE_POLLS or not tries[key]]
             if len(tasks) >= self.at_once:  # the next array only when this one is nearly through
-                lost = [key for key in lost if tries[key]]
-            lost = lost[: MOST_TASKS * self._config.chunk]
-            if lost and set(states) <= set(tasks):  # a task of an earlier command that nobody knows may be theirs
-                for key in [key for key in lost if tries[key] >= TRIES]:
-                    ended(Ended(key, StudentState.FAILED, GIVEN_UP))
+                lost_keys = [key for key in lost_keys if tries[key]]
+            lost_keys = lost_keys[: MOST_TASKS * self._config.chunk]
+            if lost_keys and set(states) <= set(tasks):  # a task of an earlier command that nobody knows may be theirs
+                for key in [key for key in lost_keys if tries[key] >= TRIES]:
+                    ended(JobResult(key, StudentState.FAILED, GIVEN_UP))
                     del waiting[key]
-                self._submit([waiting[key] for key in lost if key in waiting], tasks)
-                tries.update(lost)
-                gone.clear()
+                self._submit([waiting[key] for key in lost_keys if key in waiting], tasks)
+                tries.update(lost_keys)
+                polls_missing.clear()
             if waiting:
                 time.sleep(POLL_S + POLL_EACH_S * len(waiting))
 
@@ -132,16 +123,16 @@ class SlurmExecutor:
         """The state of each of this class's tasks that the scheduler still has."""
         line = ["squeue", "--me", "--noheader", "--array", f"--name={self._name}", "--format=%i %T"]
         try:
-            asked = subprocess.run(line, capture_output=True, text=True, timeout=120, check=True)
+            queue = subprocess.run(line, capture_output=True, text=True, timeout=120, check=True)
         except FileNotFoundError:
             raise GraderError("executor slurm: expected squeue and sbatch on the PATH; is this a login node?") from None
         except (OSError, subprocess.SubprocessError) as error:
-            told = getattr(error, "stderr", "") or str(error)
-            raise GraderError(f"executor slurm: the queue cannot be asked: {one_line(str(told), 200)}") from None
-        pairs = (line.split() for line in asked.stdout.splitlines())
+            message = getattr(error, "stderr", "") or str(error)
+            raise GraderError(f"executor slurm: the queue cannot be asked: {one_line(str(message), 200)}") from None
+        pairs = (line.split() for line in queue.stdout.splitlines())
         return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
-    def _known(self) -> dict[str, list[str]]:
+    def _keys_of_tasks(self) -> dict[str, list[str]]:
         """Which task grades whom."""
         try:
             return read_json(self._folder / QUEUE, _QUEUE)
@@ -174,11 +165,14 @@ class SlurmExecutor:
         executor.update_parameters(**{name: value for name, value in wishes.items() if value is not None})
         chunks = [list(jobs[start : start + size]) for start in range(0, len(jobs), size)]
         try:
-            made = executor.map_array(grade_chunk, [[JOB.dump_json(job).decode() for job in c] for c in chunks])
+            submitted = executor.map_array(grade_chunk, [[json_line(JOB, job).decode() for job in c] for c in chunks])
         except Exception as error:  # whatever sbatch said
             raise GraderError(f"executor slurm: the tasks were not taken: {one_line(str(error), 300)}") from None
-        known = {**tasks, **{str(one.job_id): [job.key for job in c] for one, c in zip(made, chunks, strict=True)}}
-        write_json(self._folder / QUEUE, _QUEUE, known)
+        keys_of_tasks = {
+            **tasks,
+            **{str(task.job_id): [job.key for job in c] for task, c in zip(submitted, chunks, strict=True)},
+        }
+        write_json(self._folder / QUEUE, _QUEUE, keys_of_tasks)
 
 
 def _absolute(job: Job) -> Job:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from grader.batch.records import Ended, Job, StudentState
+from grader.batch.class_records import Job, JobResult, StudentState
 from grader.errors import GraderError, SubmissionError, one_line
 from grader.exercise import Exercise
 from grader.grading.cache_keys import run_key
@@ -36,27 +36,27 @@ MEMORY = ("out of memory", "mb of memory", "ended the process that runs it")  # 
 GPU_MEMORY = "cuda out of memory"  # PyTorch's own words
 
 
-def work(job: Job) -> Ended:
+def work(job: Job) -> JobResult:
     """The job's folder holds a report made under its rubric, or why there is none; nothing is raised."""
     started = time.monotonic()
     try:
-        report = _graded(job)
+        report = _report(job)
     except SubmissionError as error:
         reason = str(error).removeprefix(f"{job.notebook}: ")  # whose it is, stands beside it
         return _without_report(job, StudentState.REFUSED, reason, started)
     except Exception as error:  # whatever it is: one bad submission must not stop the class
-        told = str(error) if isinstance(error, GraderError) else f"{OURS}: {type(error).__name__}: {error}"
-        return _without_report(job, StudentState.FAILED, told, started)
+        message = str(error) if isinstance(error, GraderError) else f"{OURS}: {type(error).__name__}: {error}"
+        return _without_report(job, StudentState.FAILED, message, started)
     (job.folder / ENDED).unlink(missing_ok=True)
-    return _ended(job.key, report, time.monotonic() - started)
+    return _result(job.key, report, time.monotonic() - started)
 
 
-def outcome(job: Job) -> Ended | None:
+def outcome(job: Job) -> JobResult | None:
     """What the job's folder says of its last run; None where it was never finished."""
-    if (tried := failed_try(job.folder)) is not None:
-        return Ended(job.key, tried.state, tried.reason)
+    if (failure := failed_try(job.folder)) is not None:
+        return JobResult(job.key, failure.state, failure.reason)
     try:
-        return _ended(job.key, stored_report(job.folder), 0.0)
+        return _result(job.key, stored_report(job.folder), 0.0)
     except GraderError:
         return None
 
@@ -102,7 +102,7 @@ def stands_for(job: Job) -> bool:
     return _standing(job)[0] != "run"
 
 
-def _graded(job: Job) -> GradeReport:
+def _report(job: Job) -> GradeReport:
     standing, report = _standing(job)
     if standing == "current" and report is not None:
         return report
@@ -120,16 +120,21 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
         report = stored_report(job.folder)
         rubric, exercise = load_rubric(job.rubric)
         templates = load_templates(job.rubric, rubric)
-        wanted = run_key(rubric, exercise, templates, job.parts, job.isolation)
-        sound = _same_sound_parts(job, rubric, exercise)
+        key = run_key(rubric, exercise, templates, job.parts, job.isolation)
+        same_sound = _same_sound_parts(job, rubric, exercise)
     except GraderError:
         return "run", None
     notebook = _checksum(job)
-    kept = report.checksums
-    same_run = kept.get("run") == wanted and kept.get("notebook") == notebook and job.seed in {None, report.seed}
-    if not same_run or not sound or report.status is Status.BOX_ERROR or not set(job.remarks) <= set(report.remarks):
+    checksums = report.checksums
+    same_run = checksums.get("run") == key and checksums.get("notebook") == notebook and job.seed in {None, report.seed}
+    if (
+        not same_run
+        or not same_sound
+        or report.status is Status.BOX_ERROR
+        or not set(job.remarks) <= set(report.remarks)
+    ):
         return "run", None
-    same_judging = kept.get("rubric") == rubric.sha256 and kept.get("grader") == grader_checksum()
+    same_judging = checksums.get("rubric") == rubric.sha256 and checksums.get("grader") == grader_checksum()
     return ("current" if same_judging else "judge again"), report
 
 
@@ -145,11 +150,11 @@ def _same_sound_parts(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
     return all(one.key == replacement_key(one.replacement.names, *asked) for one in followed.values())
 
 
-def _ended(key: str, report: GradeReport, seconds: float) -> Ended:
+def _result(key: str, report: GradeReport, seconds: float) -> JobResult:
     state = StudentState.LOOK if report.needs_person else StudentState.GRADED
     if report.status is Status.BOX_ERROR:
         state = StudentState.FAILED
-    return Ended(
+    return JobResult(
         key,
         state,
         "; ".join(report.events[-1:]) if state is StudentState.FAILED else "",
@@ -167,14 +172,14 @@ def _short_of_memory(report: GradeReport) -> bool:
     return by_event or GPU_MEMORY in repr(report.items).lower()  # an answer can fall short of it, too
 
 
-def _without_report(job: Job, state: StudentState, reason: str, started: float) -> Ended:
+def _without_report(job: Job, state: StudentState, reason: str, started: float) -> JobResult:
     """The folder says why this try left no report."""
     reason = one_line(reason, 600)
     try:
         store_failed_try(job.folder, FailedTry(state, reason, _checksum(job)))
     except OSError as error:
         state, reason = StudentState.FAILED, f"{reason}; and the folder cannot be written: {error.strerror or error}"
-    return Ended(job.key, state, reason, time.monotonic() - started)
+    return JobResult(job.key, state, reason, time.monotonic() - started)
 
 
 def _checksum(job: Job) -> str:

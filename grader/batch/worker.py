@@ -14,11 +14,12 @@ from collections.abc import Collection, Sequence
 
 from pydantic import TypeAdapter
 
-from grader.batch.records import Ended, Job
+from grader.batch.class_records import Job, JobResult
 from grader.sandbox.launch import end_with_parent
+from grader.store.json_files import json_line, parse_json
 
 JOB: TypeAdapter[Job] = TypeAdapter(Job)
-ENDED: TypeAdapter[Ended] = TypeAdapter(Ended)
+JOB_RESULT: TypeAdapter[JobResult] = TypeAdapter(JobResult)
 
 
 def command(cores: Collection[int]) -> list[str]:
@@ -39,7 +40,7 @@ def main(parent: str, cores: str) -> None:
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever prints cannot be taken for an answer
     for line in sys.stdin.buffer:
-        answers.write(ENDED.dump_json(work(JOB.validate_json(line))) + b"\n")
+        answers.write(json_line(JOB_RESULT, work(parse_json(line, JOB))))
 
 
 def grade_chunk(jobs: Sequence[str]) -> None:
@@ -52,7 +53,7 @@ def grade_chunk(jobs: Sequence[str]) -> None:
     from grader.store.files import locked
 
     for text in jobs:
-        job = JOB.validate_json(text)
+        job = parse_json(text.encode(), JOB)
         with contextlib.suppress(GraderError), locked(job.folder):
             if not is_current(job):
                 work(job)

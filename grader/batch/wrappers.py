@@ -41,10 +41,10 @@ class Opening:
     """What is needed to look into a download."""
 
     names_one: Callable[[str], bool]  # whether the whole text is a student's id, login, address or name
-    meant: Callable[[str], Match]  # whom its words mean
+    match_name: Callable[[str], Match]  # whom its words mean
     is_nobodys: Callable[[str], bool]  # whether none of its words can be a person's name or number
-    listed: Inside  # the names in an archive; none where it cannot be read
-    unpacked: Callable[[File, float], Sequence[File]]  # its files, where they have no more than so many megabytes
+    list_files: Inside  # the names in an archive; none where it cannot be read
+    unpack: Callable[[File, float], Sequence[File]]  # its files, where they have no more than so many megabytes
     usual: str = ""  # the plain name of the notebook that was handed out
     depth: int = 0
 
@@ -55,7 +55,7 @@ class Opening:
 
     def is_students(self, name: str) -> bool:
         """Whether an entry of this name is one student's."""
-        return self.is_called(name) or self.meant(stem_of(name)).student is not None
+        return self.is_called(name) or self.match_name(stem_of(name)).student is not None
 
     def is_called(self, name: str) -> bool:
         """Whether the entry's name is a student's, or a system's for one, and nothing else."""
@@ -63,7 +63,7 @@ class Opening:
 
     def hints(self, name: str) -> bool:
         """Whether a student may be named in it."""
-        return self.is_called(name) or self.meant(stem_of(name)) != Match()
+        return self.is_called(name) or self.match_name(stem_of(name)) != Match()
 
 
 class _Kind(Enum):
@@ -75,20 +75,20 @@ class _Kind(Enum):
     REST = auto()  # nobody's work
 
 
-def unwrapped(files: Iterable[File], opening: Opening, within: str = "") -> list[File]:
+def unwrap(files: Iterable[File], opening: Opening, within: str = "") -> list[File]:
     """The files as they lie below the wrappers, each with its section, without what archivers and systems leave.
 
     In a section, which `within` names, a lone folder is the section's once more, or a person's.
     """
-    level = _put_together(_cleaned(files, opening), opening)
-    while (found := _only_unit(level, opening)) is not None:
-        unit, lies = found
+    level = _join_parts(_without_litter(files, opening), opening)
+    while (only_unit := _only_unit(level, opening)) is not None:
+        unit, files_of_unit = only_unit
         lone = within and not is_archive(unit) and stem_of(within) != unit and not opening.is_nobodys(unit)
-        if lone and not _is_systems(lies):
+        if lone and not _is_systems(files_of_unit):
             return level
-        if not _is_wrapper(unit, _cleaned(_contents(unit, lies, opening), opening), opening):
+        if not _is_wrapper(unit, _without_litter(_contents(unit, files_of_unit, opening), opening), opening):
             break
-        inside = _cleaned(_contents(unit, lies, opening, unpack=True), opening)
+        inside = _without_litter(_contents(unit, files_of_unit, opening, unpack=True), opening)
         if not inside:
             break
         opening = opening.deeper if is_archive(unit) else opening
@@ -96,7 +96,7 @@ def unwrapped(files: Iterable[File], opening: Opening, within: str = "") -> list
     return _by_section(level, opening)
 
 
-def _cleaned(files: Iterable[File], opening: Opening) -> list[File]:
+def _without_litter(files: Iterable[File], opening: Opening) -> list[File]:
     """Without litter, and without an archive that was left beside what came out of it."""
     level = [file for file in files if not left_at_root(file)]
     packed = [file for file in level if len(file.parts) == 1 and is_archive(file.name)]
@@ -104,36 +104,36 @@ def _cleaned(files: Iterable[File], opening: Opening) -> list[File]:
     for file in level:
         if len(file.parts) > 1 and file.parts[0] in folders:
             folders[file.parts[0]].append(file)
-    left = {file.parts for file in packed if _is_copy(file, folders[stem_of(file.name)], opening)}
-    return [file for file in level if file.parts not in left]
+    copies = {file.parts for file in packed if _is_copy(file, folders[stem_of(file.name)], opening)}
+    return [file for file in level if file.parts not in copies]
 
 
-def _put_together(level: list[File], opening: Opening) -> list[File]:
+def _join_parts(level: list[File], opening: Opening) -> list[File]:
     """What lies in the parts of a large download of Google Drive, each an archive of its own, as one level."""
-    parts = {file: found["whole"] for file in level if (found := _PART.fullmatch(file.name)) and len(file.parts) == 1}
+    parts = {part: match["whole"] for part in level if (match := _PART.fullmatch(part.name)) and len(part.parts) == 1}
     others = [file for file in level if file not in parts and is_work(file)]
     if len(parts) < 2 or len(set(parts.values())) > 1 or others:
         return level
-    inside = [one for file in parts for one in _looked_into(file, opening, most_mb=CLASS_MB)]
-    return _cleaned(inside, opening)
+    inside = [file for part in parts for file in _files_inside(part, opening, most_mb=CLASS_MB)]
+    return _without_litter(inside, opening)
 
 
 def _is_copy(archive: File, files: Sequence[File], opening: Opening) -> bool:
     """Whether all work in the archive lies in the folder of its name, whose files these are, byte for byte."""
     folder = stem_of(archive.name)
-    beside = {file.parts: file.path for file in files}
-    if not any(beside.values()):  # none, or the names of an archive alone
+    path_of = {file.parts: file.path for file in files}
+    if not any(path_of.values()):  # none, or the names of an archive alone
         return False
 
-    def lies(file: File) -> tuple[str, ...]:
+    def place(file: File) -> tuple[str, ...]:
         return file.parts if file.parts[0] == folder else (folder, *file.parts)
 
-    packed = [file for file in _looked_into(archive, opening) if is_work(file)]
-    if not packed or any(beside.get(lies(file)) is None for file in packed):
+    packed = [file for file in _files_inside(archive, opening) if is_work(file)]
+    if not packed or any(path_of.get(place(file)) is None for file in packed):
         return False
-    most_mb = SPARE_MB + sum(path.stat().st_size for path in beside.values() if path) / 1e6
-    work = [file for file in _looked_into(archive, opening, most_mb=most_mb) if is_work(file)]
-    return bool(work) and all(_same(file, beside[lies(file)]) for file in work)
+    most_mb = SPARE_MB + sum(path.stat().st_size for path in path_of.values() if path) / 1e6
+    work = [file for file in _files_inside(archive, opening, most_mb=most_mb) if is_work(file)]
+    return bool(work) and all(_same(file, path_of[place(file)]) for file in work)
 
 
 def _same(file: File, other: Path | None) -> bool:
@@ -142,43 +142,43 @@ def _same(file: File, other: Path | None) -> bool:
     return file.path.read_bytes() == other.read_bytes()
 
 
-def _looked_into(archive: File, opening: Opening, *, most_mb: float = 0) -> Sequence[File]:
+def _files_inside(archive: File, opening: Opening, *, most_mb: float = 0) -> Sequence[File]:
     """What lies in the archive; without `most_mb`, the names alone."""
     if archive.path is None or opening.depth >= DEEPEST:
         return ()
-    return opening.unpacked(archive, most_mb) if most_mb else opening.listed(archive)
+    return opening.unpack(archive, most_mb) if most_mb else opening.list_files(archive)
 
 
 def _units(level: Sequence[File]) -> dict[str, list[File]]:
     """The folders with what lies in each, and then the archives, each alone."""
-    found: dict[str, list[File]] = {}
+    files_of: dict[str, list[File]] = {}
     for file in level:
         if len(file.parts) > 1:
-            found.setdefault(file.parts[0], []).append(replace(file, parts=file.parts[1:]))
-    return found | {file.name: [file] for file in level if len(file.parts) == 1 and is_archive(file.name)}
+            files_of.setdefault(file.parts[0], []).append(replace(file, parts=file.parts[1:]))
+    return files_of | {file.name: [file] for file in level if len(file.parts) == 1 and is_archive(file.name)}
 
 
-def _contents(unit: str, lies: Sequence[File], opening: Opening, *, unpack: bool = False) -> Sequence[File]:
+def _contents(unit: str, files: Sequence[File], opening: Opening, *, unpack: bool = False) -> Sequence[File]:
     """What lies in the folder or the archive; of an archive without `unpack`, the names alone."""
-    packed = len(lies) == 1 and lies[0].parts == (unit,) and is_archive(unit)
-    return _looked_into(lies[0], opening, most_mb=CLASS_MB if unpack else 0) if packed else lies
+    packed = len(files) == 1 and files[0].parts == (unit,) and is_archive(unit)
+    return _files_inside(files[0], opening, most_mb=CLASS_MB if unpack else 0) if packed else files
 
 
 def _only_unit(level: Sequence[File], opening: Opening) -> tuple[str, list[File]] | None:
     """The folder or archive in which all lies but what staff leave beside one, and its files."""
     units = _units(level)
-    beside = [file.name for file in level if len(file.parts) == 1 and file.name not in units]
-    if len(units) != 1 or METADATA in beside:
+    loose = [file.name for file in level if len(file.parts) == 1 and file.name not in units]
+    if len(units) != 1 or METADATA in loose:
         return None
-    told = [name for name in beside if not name.lower().endswith(ASIDE) or opening.is_called(name)]
-    return None if told else units.popitem()
+    names = [name for name in loose if not name.lower().endswith(ASIDE) or opening.is_called(name)]
+    return None if names else units.popitem()
 
 
 def _is_wrapper(unit: str, inside: Sequence[File], opening: Opening) -> bool:
     if not inside or unit == SUBMITTED or opening.is_students(unit):
         return False
     if is_archive(unit):  # a person's own may have folders in it, one in the other
-        inside = unwrapped(inside, opening.deeper)
+        inside = unwrap(inside, opening.deeper)
     if _is_systems(inside) or any(opening.is_called(entry) for entry in {file.parts[0] for file in inside}):
         return True
     work = {name: file for (_, name), file in _entries(inside).items()}
@@ -188,16 +188,16 @@ def _is_wrapper(unit: str, inside: Sequence[File], opening: Opening) -> bool:
         )
     entry = next(iter(work.values()), inside[0])
     if len(entry.parts) == 1 and is_archive(entry.name):  # what is in one that is packed itself cannot be told yet
-        return entry.path is None or _is_wrapper(entry.name, _looked_into(entry, opening), opening.deeper)
+        return entry.path is None or _is_wrapper(entry.name, _files_inside(entry, opening), opening.deeper)
     return len(entry.parts) > 1 and not is_archive(unit)
 
 
 def sections(files: Iterable[File]) -> dict[str, list[File]]:
     """The files of each section; what lies beside sections, or in none, has an empty name."""
-    found: dict[str, list[File]] = {}
+    files_of: dict[str, list[File]] = {}
     for file in files:
-        found.setdefault(file.section, []).append(file)
-    return found
+        files_of.setdefault(file.section, []).append(file)
+    return files_of
 
 
 def _is_systems(files: Sequence[File]) -> bool:
@@ -233,8 +233,8 @@ def _kinds(
     """What each unit is, up to the first that is a person's own, and the students of whom one has nobody else's."""
     kinds: dict[str, _Kind] = {}
     students = set[str]()
-    for unit, lies in units.items():
-        files = unwrapped(_contents(unit, lies, opening), opening.deeper, unit)
+    for unit, files_of_unit in units.items():
+        files = unwrap(_contents(unit, files_of_unit, opening), opening.deeper, unit)
         kinds[unit] = kind = _kind(files, shared, opening)
         if kind is _Kind.OWN and opening.is_nobodys(stem_of(unit)):
             kinds[unit] = _Kind.REST
@@ -262,9 +262,9 @@ def _are_numbered(beside: Iterable[str], units: Iterable[str]) -> bool:
     return any(times[words(name)] > 1 for name in beside)
 
 
-def _section(unit: str, lies: Sequence[File], opening: Opening) -> list[File]:
+def _section(unit: str, files_of_unit: Sequence[File], opening: Opening) -> list[File]:
     """A section's files, with its name on them."""
-    files = unwrapped(_contents(unit, lies, opening, unpack=True), opening.deeper, unit) or lies
+    files = unwrap(_contents(unit, files_of_unit, opening, unpack=True), opening.deeper, unit) or files_of_unit
     return [replace(file, section="/".join(filter(None, (unit, file.section)))) for file in files]
 
 

@@ -126,10 +126,10 @@ def grade_class(
     screen = Screen(quiet, json)
     wanted = options.parts_wanted(parts, components_only=components_only)
     screen.say(f"{submissions}: looking for submissions")
+    from grader.batch.class_records import StudentState
     from grader.batch.gradebooks import GradebookOptions
     from grader.batch.grading import ClassOptions, grade_class, plan_class
     from grader.batch.progress import class_table
-    from grader.batch.records import StudentState
 
     gradebook = GradebookOptions(assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
     config = cluster or Path("slurm.yaml")
@@ -212,7 +212,7 @@ def regrade(
         _regrade_one(out, rubric, screen)
     from grader.batch.gradebooks import GradebookOptions
     from grader.batch.regrading import moves_table, regrade_class
-    from grader.batch.released import WouldLower
+    from grader.batch.released_points import WouldLower
     from grader.report.text import points_text
 
     try:
@@ -299,7 +299,7 @@ def history(
 
       python -m grader history runs/submissions --student ada
     """
-    from grader.batch.history import events_of, told
+    from grader.batch.history import event_line, events_of
 
     events = events_of(out, student)
 
@@ -307,7 +307,7 @@ def history(
         from grader.report.text import plain
 
         for event in events:
-            print(plain(told(event), 1000))
+            print(plain(event_line(event), 1000))
         print(f"{len(events)} changes")
 
     Screen(json=json).result(lambda: outcome.history_values(events), show, str)
@@ -315,7 +315,7 @@ def history(
 
 def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
     """A single run was judged again; ends the verb."""
-    from grader.batch.released import NAME as RELEASED
+    from grader.batch.released_points import NAME as RELEASED
     from grader.grading.regrade import regrade
     from grader.grading.run_folder import stored_report
     from grader.grading.run_place import class_above, rubric_of

@@ -45,20 +45,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grader.audit.command import Supposed, Tried, TriedAgain
-    from grader.batch.grading import Graded
+    from grader.batch.class_records import GradebookRow, Student
+    from grader.batch.grading import ClassResult
     from grader.batch.history import Event
     from grader.batch.plan import Plan
-    from grader.batch.records import GradebookRow, Student
     from grader.batch.regrading import Regraded
     from grader.batch.release import Release
-    from grader.batch.retention import PrunedClass
+    from grader.batch.retention import PruneResult
     from grader.doctor.promises import Promise
 
 Values = dict[str, Any]
 GRADED, LOOK, NOT_GRADED = 0, 1, 2
 
 
-def class_values(graded: Graded) -> Values:
+def class_values(graded: ClassResult) -> Values:
     """What came of a class."""
     return {
         "out": str(graded.out),
@@ -121,7 +121,7 @@ def release_values(out: Path, made: Release) -> Values:
     }
 
 
-def prune_values(out: Path, made: PrunedClass) -> Values:
+def prune_values(out: Path, made: PruneResult) -> Values:
     """What was removed."""
     return {"out": str(out), "pruned": made.count, "freed_bytes": made.freed_bytes, "left": list(made.left)}
 

@@ -74,7 +74,7 @@ class Screen:
 
 def write_json(values: Mapping[str, Any]) -> None:
     """Standard output has the values as indented ASCII, in the form of every JSON file of the grader."""
-    from grader.report.report_json import dump_json
+    from grader.store.json_files import dump_json
 
     sys.stdout.write(dump_json(values).decode("ascii"))
 

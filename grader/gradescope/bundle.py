@@ -7,12 +7,11 @@ The platform unpacks it at `/autograder/source`, runs `setup.sh` once as root wh
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
@@ -21,6 +20,7 @@ from grader.errors import GraderError, one_line
 from grader.notebook.format import load_notebook
 from grader.rubric import load_rubric
 from grader.store.files import write_atomically
+from grader.store.json_files import dump_json
 
 FILES = Path(__file__).parent / "files"
 PACKAGE = Path(__file__).parents[1]
@@ -34,6 +34,16 @@ ISOLATIONS = ("bubblewrap", "user", "none")
 DEADLINE_S = 35 * 60  # below the longest time-out that the platform's settings offer
 FIXED = (2020, 1, 1, 0, 0, 0)  # the same bytes for the same content
 MAX_MB = 95  # what is uploaded; the platform names 100 MB for files
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the bundle says to the grader on the platform."""
+
+    rubric: str  # its path below the bundle
+    isolation: str
+    deadline_s: float
+    template: str  # the file name that a notebook is expected to have
 
 
 @dataclass(frozen=True)
@@ -74,13 +84,13 @@ def write_bundle(
             load_notebook(notebook)
     root = Path(os.path.commonpath([path.resolve().parent for path in course]))
     inside = {f"course/{path.resolve().relative_to(root).as_posix()}": path.read_bytes() for path in course}
-    settings = {
-        "rubric": f"course/{rubric_path.resolve().relative_to(root).as_posix()}",
-        "isolation": isolation,
-        "deadline_s": DEADLINE_S,
-        "template": Path(rubric.template).name,
-    }
-    inside[SETTINGS] = (json.dumps(settings, indent=2) + "\n").encode()
+    settings = Settings(
+        rubric=f"course/{rubric_path.resolve().relative_to(root).as_posix()}",
+        isolation=isolation,
+        deadline_s=DEADLINE_S,
+        template=Path(rubric.template).name,
+    )
+    inside[SETTINGS] = dump_json(asdict(settings))
     inside["requirements.txt"] = _requirements(rubric.packages)
     inside["pip_options.txt"] = (one_line(pip_options, 500) + "\n").encode()
     inside |= {path.name: path.read_bytes() for path in FILES.iterdir() if path.is_file()}

@@ -6,7 +6,6 @@ Where the grader itself fails, the file has words and no score: a fault of ours 
 from __future__ import annotations
 
 import contextlib
-import json
 import multiprocessing
 import os
 import signal
@@ -15,47 +14,53 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from grader.batch.discovery import alone
 from grader.errors import GraderError, SubmissionError
-from grader.gradescope.bundle import SETTINGS
-from grader.report.report_json import dump_json
+from grader.gradescope.bundle import SETTINGS, Settings
 from grader.report.text import plain, without_paths
 from grader.rubric import load_rubric
+from grader.store.bounded import Unreadable
 from grader.store.files import write_atomically
+from grader.store.json_files import dump_json, parse_json, read_json
 
 OUR_FAULT = "The grader could not grade this. That is not your fault and costs no points: the course staff will look."
 TOO_LONG = "Grading took longer than the platform allows. The course staff will look; nothing is lost by it yet."
 NOTHING = "No points were given, because there is no notebook to grade. Hand in the .ipynb file."
 SHOWN = 300
+_Results = dict[str, Any]
+_SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
+_RESULTS: TypeAdapter[_Results] = TypeAdapter(_Results)
 
 
 def main(arguments: list[str]) -> int:
     """The command line: `[--prepare] ROOT`."""
     root = Path(arguments[-1])
     source = root / "source"
-    settings = json.loads((source / SETTINGS).read_text(encoding="utf-8"))
-    rubric = source / settings["rubric"]
+    settings = read_json(source / SETTINGS, _SETTINGS)
+    rubric = source / settings.rubric
     if arguments[0] == "--prepare":
         load_rubric(rubric)[1].prepare(lambda text: print(text, flush=True))
         return 0
-    if settings["isolation"] == "user":
+    if settings.isolation == "user":
         close(root)
-    results = root / "results" / "results.json"
-    results.parent.mkdir(parents=True, exist_ok=True)
-    _write(results, _words(OUR_FAULT))  # what stands there if the platform ends everything
+    path = root / "results" / "results.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, _words(OUR_FAULT))  # what stands there if the platform ends everything
     receiver, sender = multiprocessing.Pipe(duplex=False)
     worker = multiprocessing.get_context("fork").Process(target=_grade, args=(root, rubric, settings, sender))
     worker.start()
     sender.close()
-    came: dict[str, Any] = _words(OUR_FAULT)
+    results: _Results = _words(OUR_FAULT)
     try:
-        came = receiver_json(receiver) if receiver.poll(settings["deadline_s"]) else _words(TOO_LONG)
-    except (EOFError, ValueError):
+        results = receiver_json(receiver) if receiver.poll(settings.deadline_s) else _words(TOO_LONG)
+    except (EOFError, Unreadable):
         print("the process that graded ended before it was done", file=sys.stderr)
     finally:
         _end(worker.pid)
         worker.join()
-    _write(results, came)
+    _write(path, results)
     return 0
 
 
@@ -73,17 +78,16 @@ def close(root: Path) -> None:
 
 def receiver_json(receiver: Connection) -> dict[str, Any]:
     """What the worker says, as JSON: nothing that it sends is unpacked into objects."""
-    found: dict[str, Any] = json.loads(receiver.recv_bytes())
-    return found
+    return parse_json(receiver.recv_bytes(), _RESULTS)
 
 
-def _grade(root: Path, rubric: Path, settings: dict[str, Any], sender: Connection) -> None:
+def _grade(root: Path, rubric: Path, settings: Settings, sender: Connection) -> None:
     os.setsid()  # so that it and its boxes can be ended together
-    sender.send_bytes(json.dumps(_graded(root, rubric, settings)).encode())
+    sender.send_bytes(dump_json(_graded(root, rubric, settings)))
     sender.close()
 
 
-def _graded(root: Path, rubric: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def _graded(root: Path, rubric: Path, settings: Settings) -> dict[str, Any]:
     from grader.grading.grade import Options, grade
 
     told = load_rubric(rubric)[0]
@@ -92,18 +96,17 @@ def _graded(root: Path, rubric: Path, settings: dict[str, Any]) -> dict[str, Any
             root / "submission",
             root / "run" / "unpacked",
             max_mb=told.limits.notebook_mb,
-            usual=settings["template"],
+            usual=settings.template,
             template=rubric.parent / told.template,
         )
         if handed_in.refused:
             return _refused(f"{NOTHING} ({without_paths(plain(handed_in.refused, SHOWN))})")
-        options = Options(isolation=settings["isolation"], remarks=handed_in.remarks)
+        options = Options(isolation=settings.isolation, remarks=handed_in.remarks)
         _, folder = grade(handed_in.path, rubric, root / "run" / "graded", options, _say)
-        found: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        return found
+        return read_json(folder / "results.json", _RESULTS)
     except SubmissionError as error:
         return _refused(f"The file cannot be graded: {without_paths(plain(str(error), SHOWN))}")
-    except (GraderError, OSError) as error:
+    except (GraderError, Unreadable, OSError) as error:
         print(f"not graded: {plain(str(error), 600)}", file=sys.stderr, flush=True)  # staff see it
         return _words(OUR_FAULT)
 

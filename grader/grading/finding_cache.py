@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from grader.checks import Measurement
 from grader.evidence import NotAnswered
 from grader.records import Blame, Fault, Finding
-from grader.store.json_files import keep, kept
+from grader.store.json_files import read_cached, store_cached
 
 MAX_ENTRIES = 5000  # a rubric has about a hundred checks; moved numbers add some each
 Result = Finding | Measurement | Fault
@@ -77,13 +77,13 @@ def write_findings(path: Path, findings: FindingCache, made_of: Mapping[str, str
         OSError: it cannot be written.
     """
     if findings.new_keys:
-        keep(path, _ENTRIES, findings.entries, made_of)
+        store_cached(path, _ENTRIES, findings.entries, made_of)
         findings.new_keys.clear()
 
 
 def read_findings(path: Path, made_of: Mapping[str, str]) -> FindingCache:
     """What `write_findings` wrote; an empty cache where that was made of something else, or is damaged."""
-    entries = kept(path, _ENTRIES, made_of) or {}
+    entries = read_cached(path, _ENTRIES, made_of) or {}
     return FindingCache(entries if len(entries) <= MAX_ENTRIES else {})
 
 

@@ -17,7 +17,7 @@ from grader.errors import GraderError, nearest, one_line
 from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric, Submission
 from grader.report.text import milli_of, points_text
 from grader.report.words import LOOKED_AT, needs_person
-from grader.store.yaml_files import date_said, read_yaml, said, table
+from grader.store.yaml_files import decision_date, read_yaml, reason_and_author, table
 
 NAME = "overrides.yaml"
 _LOOKED_BY = "looked at by "
@@ -126,7 +126,7 @@ def _decisions(entries: Mapping[str, Any], where: str, rubric: Rubric) -> Decisi
         at = f"{where}: {one_line(name, 60)}"
         fields = table(entry, at, FIELDS)
         if name == LOOKED_AT:
-            look = Override(0, *said(fields, at), date_said(fields, at))
+            look = Override(0, *reason_and_author(fields, at), decision_date(fields, at))
             continue
         if name not in items_by_id:
             raise GraderError(f"{at}: no such item{nearest(name, [*items_by_id, LOOKED_AT])}")
@@ -134,7 +134,7 @@ def _decisions(entries: Mapping[str, Any], where: str, rubric: Rubric) -> Decisi
         points = milli_of(fields.get("points"))
         if not 0 <= points <= max_milli:
             raise GraderError(f"{at}: points: expected 0 to {points_text(max_milli)}, got {points_text(points)}")
-        overrides[name] = Override(points, *said(fields, at), date_said(fields, at))
+        overrides[name] = Override(points, *reason_and_author(fields, at), decision_date(fields, at))
     return Decisions(overrides, look)
 
 

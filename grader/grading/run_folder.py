@@ -68,7 +68,7 @@ def source_of(folder: Path) -> Source | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Trained:
+class _Retraining:
     """What `FOLLOWED` says of a part that was trained once more."""
 
     replaced: list[str]
@@ -77,13 +77,13 @@ class _Trained:
 
 
 _Part = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,80}$")]  # it becomes part of a file's name
-_TRAINED: TypeAdapter[dict[str, _Trained | list[str]]] = TypeAdapter(dict[_Part, _Trained | list[str]])
+_RETRAININGS: TypeAdapter[dict[str, _Retraining | list[str]]] = TypeAdapter(dict[_Part, _Retraining | list[str]])
 _Checksum = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-_Seen = dict[str, tuple[list[int], _Checksum]]  # file -> its stamp, and its SHA-256
-_SEEN: TypeAdapter[_Seen] = TypeAdapter(_Seen)
+_Checksums = dict[str, tuple[list[int], _Checksum]]  # file -> its stamp, and its SHA-256
+_CHECKSUMS: TypeAdapter[_Checksums] = TypeAdapter(_Checksums)
 
 
-def store_run(folder: Path, ran: NotebookRun, followed: Mapping[str, CarriedForward]) -> str:
+def store_run(folder: Path, run: NotebookRun, followed: Mapping[str, CarriedForward]) -> str:
     """The folder holds the run's evidence, executed notebook and execution record, and nothing of an older run's.
 
     `followed` are the parts that were trained once more. Returns the evidence's checksum.
@@ -94,9 +94,9 @@ def store_run(folder: Path, ran: NotebookRun, followed: Mapping[str, CarriedForw
     folder.mkdir(parents=True, exist_ok=True)
     for old in written(folder):
         old.unlink(missing_ok=True)
-    write_atomically(folder / EVIDENCE, save_evidence(ran.evidence))
-    write_atomically(folder / EXECUTED, dump_notebook(ran.notebook).encode())
-    write_json(folder / EXECUTION, _EXECUTION, ran.execution)
+    write_atomically(folder / EVIDENCE, save_evidence(run.evidence))
+    write_atomically(folder / EXECUTED, dump_notebook(run.notebook).encode())
+    write_json(folder / EXECUTION, _EXECUTION, run.execution)
     for part, one in followed.items():
         store_carried_forward(folder, part, one)
     remember_checksums(folder)
@@ -109,11 +109,11 @@ def stored_evidence(folder: Path) -> Evidence:
     Raises:
         GraderError: where the folder holds none, or not any more.
     """
-    return _loaded(folder, EVIDENCE)
+    return _load(folder, EVIDENCE)
 
 
-def _loaded(folder: Path, name: str) -> Evidence:
-    if not (folder / name).exists() and (pruned := _pruned(folder)) is not None and name in pruned.files:
+def _load(folder: Path, name: str) -> Evidence:
+    if not (folder / name).exists() and (pruned := _prune_record(folder)) is not None and name in pruned.files:
         raise EvidenceError(
             f"{shown(folder)}: its evidence was pruned on {pruned.when[:10]} by {one_line(pruned.who, 40)}, and this "
             "needs it; grade the notebook again"
@@ -122,7 +122,7 @@ def _loaded(folder: Path, name: str) -> Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Pruned:
+class PruneRecord:
     """Evidence that was removed: when, by whom, and the SHA-256 of each file."""
 
     when: str  # ISO 8601, UTC
@@ -130,10 +130,10 @@ class Pruned:
     files: dict[str, _Checksum]
 
 
-_PRUNED: TypeAdapter[Pruned] = TypeAdapter(Pruned)
+_PRUNED: TypeAdapter[PruneRecord] = TypeAdapter(PruneRecord)
 
 
-def _pruned(folder: Path) -> Pruned | None:
+def _prune_record(folder: Path) -> PruneRecord | None:
     try:
         return read_json(folder / PRUNED, _PRUNED, _MAX_SMALL)
     except Unreadable:
@@ -148,9 +148,9 @@ def prune(folder: Path) -> int:
     Raises:
         GraderError: the folder holds no evidence.
     """
-    if _pruned(folder) is None:
+    if _prune_record(folder) is None:
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        write_json(folder / PRUNED, _PRUNED, Pruned(when, user(), _checksums(folder)))
+        write_json(folder / PRUNED, _PRUNED, PruneRecord(when, user(), _checksums(folder)))
     freed = 0
     for path in (folder / EVIDENCE, *folder.glob(SECOND)):
         if path.is_file() and not path.is_symlink():
@@ -214,16 +214,16 @@ def _checksums(folder: Path) -> dict[str, str]:
     Raises:
         EvidenceError: where one of them is missing.
     """
-    names = [EVIDENCE, *(followed_file(part) for part in sorted(_trained(folder)))]
-    if (pruned := _pruned(folder)) is not None and set(names) <= set(pruned.files):
+    names = [EVIDENCE, *(followed_file(part) for part in sorted(_retrainings(folder)))]
+    if (pruned := _prune_record(folder)) is not None and set(names) <= set(pruned.files):
         return {name: pruned.files[name] for name in names}
     stamps = {name: _stamp(folder / name) for name in names}
     try:
-        seen = read_json(folder / SEEN, _SEEN, _MAX_SMALL)
+        stored = read_json(folder / SEEN, _CHECKSUMS, _MAX_SMALL)
     except Unreadable:
-        seen = {}
-    known = {name: seen[name][1] for name in names if name in seen and seen[name][0] == stamps[name]}
-    return {name: known.get(name) or _checksum(folder / name) for name in names}
+        stored = {}
+    current = {name: stored[name][1] for name in names if name in stored and stored[name][0] == stamps[name]}
+    return {name: current.get(name) or _checksum(folder / name) for name in names}
 
 
 def remember_checksums(folder: Path) -> None:
@@ -232,9 +232,9 @@ def remember_checksums(folder: Path) -> None:
     Raises:
         EvidenceError: where the folder holds no evidence.
     """
-    if _pruned(folder) is None:
-        made = {name: (_stamp(folder / name), checksum) for name, checksum in _checksums(folder).items()}
-        write_json(folder / SEEN, _SEEN, made)
+    if _prune_record(folder) is None:
+        checksums = {name: (_stamp(folder / name), checksum) for name, checksum in _checksums(folder).items()}
+        write_json(folder / SEEN, _CHECKSUMS, checksums)
 
 
 def _checksum(path: Path) -> str:
@@ -261,10 +261,10 @@ def followed_file(part: str) -> str:
 def store_carried_forward(folder: Path, part: str, followed: CarriedForward) -> None:
     """The folder holds what the part answered with sound parts in the place of some items."""
     write_atomically(folder / followed_file(part), save_evidence(followed.evidence))
-    known: dict[str, _Trained | list[str]] = {**_trained(folder)}
+    known: dict[str, _Retraining | list[str]] = {**_retrainings(folder)}
     replaced = followed.replacement
-    trained = _Trained(list(replaced.items), followed.key, list(replaced.names))
-    write_json(folder / FOLLOWED, _TRAINED, known | {part: trained})
+    trained = _Retraining(list(replaced.items), followed.key, list(replaced.names))
+    write_json(folder / FOLLOWED, _RETRAININGS, known | {part: trained})
 
 
 def stored_carried_forward(folder: Path) -> dict[str, CarriedForward]:
@@ -274,23 +274,23 @@ def stored_carried_forward(folder: Path) -> dict[str, CarriedForward]:
         GraderError: where what stands there is not what `store_carried_forward` wrote.
     """
     made = {}
-    for part, one in _trained(folder).items():
+    for part, one in _retrainings(folder).items():
         replaced = Replacement(tuple(one.replaced), tuple(one.names))
-        made[part] = CarriedForward(replaced, one.key, read_later(partial(_loaded, folder, followed_file(part))))
+        made[part] = CarriedForward(replaced, one.key, read_later(partial(_load, folder, followed_file(part))))
     return made
 
 
-def _trained(folder: Path) -> dict[str, _Trained]:
+def _retrainings(folder: Path) -> dict[str, _Retraining]:
     path = folder / FOLLOWED
     if not path.exists() and not path.is_symlink():
         return {}
     try:
-        known = read_json(path, _TRAINED, _MAX_SMALL)
+        stored = read_json(path, _RETRAININGS, _MAX_SMALL)
     except Unreadable as reason:
         what = f"not what the grader wrote ({one_line(str(reason), 100)})"
         raise GraderError(f"{shown(path)}: {what}; grade the notebook again") from None
     # An older version wrote the items alone, not the key of the sound parts.
-    return {part: _Trained(one) if isinstance(one, list) else one for part, one in known.items()}
+    return {part: _Retraining(entry) if isinstance(entry, list) else entry for part, entry in stored.items()}
 
 
 def shown(path: Path) -> str:

@@ -22,12 +22,12 @@ from grader.notebook.format import load_notebook
 from grader.records import Execution, Figure, GradeReport, Notebook, Rubric
 from grader.report.notebook.view import NotebookView, make_view
 from grader.report.pages import Again, feedback_html, report_html
-from grader.report.report_json import dump, dump_json
+from grader.report.report_json import dump
 from grader.report.student_text import feedback_text, results_json
 from grader.report.wall import wall_strip
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.files import write_atomically
-from grader.store.json_files import keep, kept, write_changed
+from grader.store.json_files import dump_json, read_cached, store_cached, write_changed
 
 FEEDBACK = "feedback.html"
 _FIGURES: TypeAdapter[list[dict[str, str | bool]]] = TypeAdapter(list[dict[str, str | bool]])
@@ -52,7 +52,9 @@ def store_drawings(folder: Path, drawings: Drawings, exercise: Exercise, rubric:
     """The folder, which holds the run that this was drawn of, keeps it."""
     _keep_figures(folder, drawings.figures, exercise)
     if drawings.view is not None:
-        keep(folder / NOTEBOOK, _VIEW, drawings.view, _view_made_of(folder, exercise, written_names(exercise, rubric)))
+        store_cached(
+            folder / NOTEBOOK, _VIEW, drawings.view, _view_made_of(folder, exercise, written_names(exercise, rubric))
+        )
 
 
 def write_report(folder: Path, report: GradeReport, exercise: Exercise, rubric: Rubric) -> None:
@@ -128,12 +130,12 @@ def _view(
     """The executed notebook as it is shown; None where the folder holds none that can be."""
     try:
         made_of = _view_made_of(folder, exercise, names)
-        stored_view = kept(folder / NOTEBOOK, _VIEW, made_of)
+        stored_view = read_cached(folder / NOTEBOOK, _VIEW, made_of)
         if stored_view is not None and len(stored_view.cells) == len(stored_view.kinds):
             return stored_view
         view = _view_or_none(load_notebook(folder / EXECUTED), names, execution)
         if view is not None:
-            keep(folder / NOTEBOOK, _VIEW, view, made_of)
+            store_cached(folder / NOTEBOOK, _VIEW, view, made_of)
     except (Unreadable, GraderError):  # an older run's folder
         return None
     return view
@@ -148,7 +150,7 @@ def _view_made_of(folder: Path, exercise: Exercise, names: Mapping[str, Sequence
 def _figures(folder: Path, exercise: Exercise) -> list[Figure]:
     """The pictures of the folder's evidence, drawn once and kept."""
     try:
-        stored_figures = kept(folder / FIGURES, _FIGURES, _figures_made_of(folder, exercise))
+        stored_figures = read_cached(folder / FIGURES, _FIGURES, _figures_made_of(folder, exercise))
         if stored_figures is not None:
             return [Figure(**{**entry, "png": base64.b64decode(str(entry["png"]))}) for entry in stored_figures]  # type: ignore[arg-type]
     except (KeyError, TypeError, ValueError):
@@ -162,7 +164,7 @@ def _keep_figures(folder: Path, figures: Sequence[Figure], exercise: Exercise) -
     if strip := wall_strip(figures):
         write_atomically(folder / WALL, strip)
     entries = [{**asdict(figure), "png": base64.b64encode(figure.png).decode()} for figure in figures]
-    keep(folder / FIGURES, _FIGURES, entries, _figures_made_of(folder, exercise))
+    store_cached(folder / FIGURES, _FIGURES, entries, _figures_made_of(folder, exercise))
 
 
 def _figures_made_of(folder: Path, exercise: Exercise) -> dict[str, str]:

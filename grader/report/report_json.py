@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields, is_dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from grader.errors import GraderError, one_line
-from grader.records import CheckVerdict, GradeReport, ItemVerdict, Measured, Override, Remark
+from grader.records import CheckVerdict, GradeReport, ItemVerdict, Override
 from grader.report.text import milli_of, points_number
 from grader.report.words import counted_milli, is_judged, isolation_warning, judged_milli, trained_parts
-from grader.store.bounded import Unreadable, json_value
+from grader.store.bounded import Unreadable
+from grader.store.json_files import dump_json, parse_json, validate
 
 FORMAT = 2  # raised when an old reader would misread a new file
 READABLE = (1, FORMAT)  # in the first, `max_points` were the rubric's, also of what was not judged
@@ -22,7 +22,10 @@ MAX_BYTES = 200_000_000
 MAX_VALUES = 1_000_000
 _MILLI = "_milli"  # ends the names of numbers in thousandths
 
+_Object = dict[str, Any]
 _REPORT: TypeAdapter[GradeReport] = TypeAdapter(GradeReport)
+_OBJECT: TypeAdapter[_Object] = TypeAdapter(_Object)
+_OBJECTS: TypeAdapter[list[_Object]] = TypeAdapter(list[_Object])
 
 
 def report_json(report: GradeReport) -> dict[str, Any]:
@@ -46,7 +49,7 @@ def report_json(report: GradeReport) -> dict[str, Any]:
         "warnings": [warning] if (warning := isolation_warning(report)) else [],
         "needs_person": report.needs_person,
         "items": [_item(item) for item in report.items],
-        "remarks": [_remark(remark) for remark in report.remarks],
+        "remarks": _plain(report.remarks),
         "events": list(report.events),
         "seed": report.seed,
         "checksums": dict(report.checksums),
@@ -54,7 +57,7 @@ def report_json(report: GradeReport) -> dict[str, Any]:
         "wall_s": report.wall_s,
         "created": report.created,
         "template": report.template,
-        "late": None if report.late is None else asdict(report.late),
+        "late": _plain(report.late),
         "counted_points": points_number(counted_milli(report)),
     }
 
@@ -68,15 +71,6 @@ def dump(report: GradeReport) -> bytes:
     return dump_json(report_json(report))
 
 
-def dump_json(values: Mapping[str, Any]) -> bytes:
-    """JSON values as indented ASCII with a newline at the end.
-
-    Raises:
-        ValueError: a number is not finite.
-    """
-    return (json.dumps(values, indent=2, allow_nan=False, ensure_ascii=True) + "\n").encode("ascii")
-
-
 def read_report_json(data: bytes) -> GradeReport:
     """The report that `dump` wrote; numbers that were not finite come back as strings.
 
@@ -86,90 +80,83 @@ def read_report_json(data: bytes) -> GradeReport:
     try:
         if len(data) > MAX_BYTES:
             raise Unreadable(f"larger than {MAX_BYTES / 1e6:g} MB")
-        values = json_value(data, most_values=MAX_VALUES)
-        if not isinstance(values, dict) or values.get("format") not in READABLE:
-            raise GraderError(f"report.json: expected an object with format {FORMAT}; grade the submission again")
-        items = [
-            _with_points(_judged(item), "gained")
-            | {"checks": [_with_points(check, "points", "max_points") for check in item["checks"]]}
-            | {"override": None if (own := item.get("override")) is None else _with_points(own, "points", "was")}
-            for item in values["items"]
-        ]
-        report = _REPORT.validate_python(_judged(values) | {"items": items})
+        values = parse_json(data, _OBJECT, MAX_VALUES)
+        if values.get("format") not in READABLE:
+            raise Unreadable(f"expected format {FORMAT}")
+        items = [_item_fields(item) for item in validate(values.get("items"), _OBJECTS, "items")]
+        report = validate(_total_fields(values, GradeReport) | {"items": items}, _REPORT)
+        _refuse_impossible(report)
+    except RecursionError:
+        raise GraderError("report.json: is nested too deep; grade the submission again") from None
     except Unreadable as reason:
-        raise GraderError(f"report.json: not a report ({one_line(str(reason), 120)}); grade again") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise GraderError(f"report.json: {one_line(where, 100)}: {one_line(first['msg'], 150)}") from error
-    except KeyError as error:
-        raise GraderError(f"report.json: {one_line(str(error), 80)} is missing; grade the submission again") from error
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise GraderError(f"report.json: not a report ({type(error).__name__}); grade again") from error
-    _refuse_impossible(report)
+        raise GraderError(f"report.json: {one_line(str(reason), 250)}; grade the submission again") from None
     return report
 
 
 def _refuse_impossible(report: GradeReport) -> None:
     """Refuses what the records allow, but no grader writes."""
     if not math.isfinite(report.wall_s):
-        raise GraderError("report.json: wall_s is not finite; grade the submission again")
+        raise Unreadable("wall_s is not finite")
     for item in report.items:
         if not 0 <= item.points_milli <= item.max_points_milli:
-            raise GraderError(f"report.json: {one_line(item.id, 80)}: more points than there are, or less than none")
+            raise Unreadable(f"{one_line(item.id, 80)}: more points than there are, or less than none")
     if report.points_milli != sum(item.points_milli for item in report.items):
-        raise GraderError("report.json: the items' points do not add up to the report's; grade the submission again")
+        raise Unreadable("the items' points do not add up to the report's")
 
 
-def _item(item: ItemVerdict) -> dict[str, Any]:
-    own = item.override
-    return _told(item) | {
+def _item(item: ItemVerdict) -> _Object:
+    values: _Object = _plain(item)
+    return values | {
         "points": points_number(item.points_milli) if is_judged(item) else None,
         "max_points": points_number(judged_milli([item])),
         "rubric_points": points_number(item.max_points_milli),
-        "checks": [_check(check) for check in item.checks],
-        "lost_in": list(item.lost_in),
-        "override": None if own is None else _told(own),
     }
 
 
-def _remark(remark: Remark) -> dict[str, Any]:
-    return asdict(remark) | {"diff": list(remark.diff), "beside": [asdict(row) for row in remark.beside]}
+def _plain(value: Any) -> Any:
+    """The value as plain JSON: a record by its fields' names, thousandths as points, infinite numbers as words."""
+    if is_dataclass(value):
+        record = ((field.name, getattr(value, field.name)) for field in fields(value))
+        return {
+            name.removesuffix(_MILLI): points_number(entry) if name.endswith(_MILLI) else _plain(entry)
+            for name, entry in record
+        }
+    if isinstance(value, Mapping):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    if value is None or isinstance(value, str | int):
+        return value
+    number = float(value)  # also a numpy scalar
+    return number if math.isfinite(number) else str(number)
 
 
-def _check(check: CheckVerdict) -> dict[str, Any]:
-    level = None if check.level is None else _finite(asdict(check.level))
-    return _told(check) | {"measured": _finite(check.measured), "level": level}
+def _item_fields(values: _Object) -> _Object:
+    """The fields of an `ItemVerdict`."""
+    checks = [_fields(check, CheckVerdict) for check in validate(values.get("checks"), _OBJECTS, "checks")]
+    override = values.get("override")
+    if override is not None:
+        override = _fields(validate(override, _OBJECT, "override"), Override)
+    return _total_fields(values, ItemVerdict) | {"checks": checks, "override": override}
 
 
-def _told(record: ItemVerdict | CheckVerdict | Override) -> dict[str, Any]:
-    """The record's fields by their names; those in thousandths as points."""
-    told = {one.name: getattr(record, one.name) for one in fields(record)}
-    return {
-        name.removesuffix(_MILLI): points_number(value) if name.endswith(_MILLI) else value
-        for name, value in told.items()
-    }
+def _total_fields(values: _Object, record: type[GradeReport | ItemVerdict]) -> _Object:
+    """The record's fields, where null stands for no points, and the rubric's points are all that there are."""
+    totals: _Object = {}
+    if values.get("points", 0) is None:
+        totals["points"] = 0
+    if {"max_points", "rubric_points"} <= values.keys():
+        totals["max_points"] = values["rubric_points"]
+    return _fields(values | totals, record)
 
 
-def _finite(measured: Measured) -> dict[str, float | int | str]:
-    told: dict[str, float | int | str] = {}
-    for name, value in measured.items():
-        if isinstance(value, str | int):
-            told[name] = value
-        else:
-            number = float(value)  # also a numpy scalar
-            told[name] = number if math.isfinite(number) else str(number)
-    return told
+def _fields(values: _Object, record: type[GradeReport | ItemVerdict | CheckVerdict | Override]) -> _Object:
+    """The record's fields, with its points in thousandths.
 
-
-def _with_points(values: Mapping[str, Any], *points: str) -> dict[str, Any]:
-    """The values, with these points in thousandths."""
-    rest = {name: value for name, value in values.items() if name not in points}
-    return rest | {f"{name}{_MILLI}": milli_of(values[name]) for name in points}
-
-
-def _judged(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same of a report or an item, where a dash for points is none and the rubric's are all that there are."""
-    points = 0 if values["points"] is None else values["points"]
-    told = {**values, "points": points, "max_points": values.get("rubric_points", values["max_points"])}
-    return _with_points(told, "points", "max_points")
+    Raises:
+        Unreadable: some points are missing.
+    """
+    names = [field.name for field in fields(record) if field.name.endswith(_MILLI)]
+    if missing := [name for name in names if name.removesuffix(_MILLI) not in values]:
+        raise Unreadable(f"{missing[0].removesuffix(_MILLI)} is missing")
+    return {**values, **{name: milli_of(values[name.removesuffix(_MILLI)]) for name in names}}

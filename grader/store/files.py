@@ -75,7 +75,7 @@ def sweep(folder: Path) -> None:
                 Path(where, name).unlink(missing_ok=True)
 
 
-NAME = ".lock"
+LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -86,7 +86,7 @@ def locked(folder: Path) -> Iterator[None]:
         GraderError: where another process has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

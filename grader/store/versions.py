@@ -23,8 +23,8 @@ SUFFIXES = {".py", ".j2", ".css", ".json", ".onnx"}
 @cache
 def versions() -> dict[str, str]:
     """The versions that matter for a grade."""
-    found = {"grader": grader.__version__, "python": platform.python_version()}
-    return found | {package: _installed(package) for package in PACKAGES}
+    version_of = {"grader": grader.__version__, "python": platform.python_version()}
+    return version_of | {package: _installed(package) for package in PACKAGES}
 
 
 @cache

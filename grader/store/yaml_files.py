@@ -25,14 +25,14 @@ class _Loader(yaml.SafeLoader):
         Raises:
             YAMLError: two entries have one name.
         """
-        seen: set[str] = set()
+        keys: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 continue
-            if key.value in seen:
+            if key.value in keys:
                 problem = f"{key.value[:60]!r} stands there twice"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.add(key.value)
+            keys.add(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -44,19 +44,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     if not path.exists() and not path.is_symlink():
         return {}
-    shown = one_line(str(path), 120)
+    path_text = one_line(str(path), 120)
     try:
-        told = yaml.load(file_bytes(path, MAX_BYTES).decode(), Loader=_Loader)  # a SafeLoader
+        content = yaml.load(file_bytes(path, MAX_BYTES).decode(), Loader=_Loader)  # a SafeLoader
     except Unreadable as reason:
         if "0 bytes" in str(reason):
             return {}
-        raise GraderError(f"{shown}: {reason}") from None
+        raise GraderError(f"{path_text}: {reason}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "") or ""
         where = f"line {mark.line + 1}: " if mark else ""
         what = one_line(problem, 120) if "stands there twice" in problem else "not YAML; quote a text that holds ': '"
-        raise GraderError(f"{shown}: {where}{what}") from None
-    return table(told or {}, shown)
+        raise GraderError(f"{path_text}: {where}{what}") from None
+    return table(content or {}, path_text)
 
 
 def table(value: object, where: str, fields: Collection[str] = ()) -> dict[str, Any]:
@@ -67,13 +67,13 @@ def table(value: object, where: str, fields: Collection[str] = ()) -> dict[str, 
     """
     if not isinstance(value, dict):
         raise GraderError(f"{where}: expected a table, got {type(value).__name__}")
-    found = {str(key): entry for key, entry in value.items()}
-    if unknown := [field for field in found if fields and field not in fields]:
+    entries = {str(key): entry for key, entry in value.items()}
+    if unknown := [field for field in entries if fields and field not in fields]:
         raise GraderError(f"{where}: unknown field {unknown[0][:40]!r}{nearest(unknown[0], fields)}")
-    return found
+    return entries
 
 
-def said(fields: Mapping[str, Any], where: str) -> tuple[str, str]:
+def reason_and_author(fields: Mapping[str, Any], where: str) -> tuple[str, str]:
     """Why something was decided, and by whom.
 
     Raises:
@@ -85,7 +85,7 @@ def said(fields: Mapping[str, Any], where: str) -> tuple[str, str]:
     return one_line(fields["reason"].strip(), MAX_REASON), one_line(fields["by"].strip(), 100)
 
 
-def date_said(fields: Mapping[str, Any], where: str) -> str:
+def decision_date(fields: Mapping[str, Any], where: str) -> str:
     """When it was decided, if that is said.
 
     Raises:

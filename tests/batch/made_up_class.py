@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from grader.batch.records import GradebookRow, HandedIn, Student, StudentState
-from grader.batch.similar import Alike
+from grader.batch.class_records import ClassSubmission, GradebookRow, Student, StudentState
+from grader.batch.similar import SimilarPair
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric, Status
 from grader.rubric import load_rubric
 
@@ -75,7 +75,9 @@ def rows(count: int) -> list[GradebookRow]:
         )[0]
         key = f"s{number:04d}"
         handed_in = (
-            None if state is StudentState.MISSING else HandedIn(key, Path("x.ipynb"), f"{key}/vae.ipynb", student)
+            None
+            if state is StudentState.MISSING
+            else ClassSubmission(key, Path("x.ipynb"), f"{key}/vae.ipynb", student)
         )
         graded = state in {StudentState.GRADED, StudentState.LOOK}
         told = report(rng, of, look=state is StudentState.LOOK) if graded else None
@@ -84,7 +86,9 @@ def rows(count: int) -> list[GradebookRow]:
     return made
 
 
-def pairs() -> list[Alike]:
+def pairs() -> list[SimilarPair]:
     """Two that are nearly the same."""
     source = "class Encoder(nn.Module):\n    def forward(self, x):\n        return '<script>alert(1)</script>'"
-    return [Alike("s0000", "s0001", "vae.encoder_decoder", 0.93, (source, source), (frozenset({1}), frozenset({1})))]
+    return [
+        SimilarPair("s0000", "s0001", "vae.encoder_decoder", 0.93, (source, source), (frozenset({1}), frozenset({1})))
+    ]

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from any_download import Download, download, same_names, write_any
 
-from grader.batch.discovery import Found, find
+from grader.batch.discovery import Discovery, find
 from grader.batch.roster import read_roster
 from grader.errors import GraderError
 
 
-def found(made: Download, folder: Path, seed: int) -> Found | None:
+def found(made: Download, folder: Path, seed: int) -> Discovery | None:
     folder.mkdir(exist_ok=True)
     path = folder / "roster.csv"
     path.write_text(made.roster, encoding="utf-8")

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.batch import archives
-from grader.batch.archives import MAX_MEMBERS, Unusable, unpack
+from grader.batch.archives import MAX_MEMBERS, UnusableArchive, unpack
 
 
 def unpacked(archive: Path, into: Path, max_mb: float = 1, total_mb: float = 3) -> list[tuple[str, bool, str]]:
     files = unpack(archive, into, max_mb=max_mb, total_mb=total_mb, nested=False)
-    return [("/".join(file.parts), file.path is not None, file.wrong) for file in files]
+    return [("/".join(file.parts), file.path is not None, file.problem) for file in files]
 
 
 def test_only_notebooks_are_written(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_declared_size_is_not_believed(tmp_path: Path) -> None:
 
 def test_a_bomb_ends_the_archive(tmp_path: Path) -> None:
     archive = write_zip(tmp_path / "a.zip", {f"{n}.ipynb": "0" * 900_000 for n in range(9)})
-    with pytest.raises(Unusable, match="holds more than 3 MB"):
+    with pytest.raises(UnusableArchive, match="holds more than 3 MB"):
         unpacked(archive, tmp_path / "into")
 
 
@@ -86,7 +86,7 @@ def test_a_tar_is_read_the_same_way(tmp_path: Path) -> None:
 def test_what_is_no_archive_is_one_reason(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(b"PK\x03\x04 not really")
-    with pytest.raises(Unusable, match="is no archive that can be read"):
+    with pytest.raises(UnusableArchive, match="is no archive that can be read"):
         unpacked(path, tmp_path / "into")
 
 
@@ -94,7 +94,7 @@ def test_too_many_files_end_it(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for number in range(MAX_MEMBERS + 1):
             archive.writestr(f"{number}.txt", "")
-    with pytest.raises(Unusable, match="holds more than"):
+    with pytest.raises(UnusableArchive, match="holds more than"):
         unpacked(tmp_path / "a.zip", tmp_path / "into")
 
 
@@ -156,7 +156,7 @@ def test_what_an_archive_says_of_itself_is_read_within_limits(tmp_path: Path, mo
         monkeypatch.setattr(archives, name, limit)
     for archive in bombs(tmp_path).values():
         assert archive.stat().st_size < 7_000_000
-        with pytest.raises(Unusable, match=r"holds more than|too long"):
+        with pytest.raises(UnusableArchive, match=r"holds more than|too long"):
             unpack(archive, tmp_path / "into", max_mb=1, total_mb=3, nested=False)
 
 
@@ -173,7 +173,7 @@ def test_a_member_packed_in_an_unusual_way_is_told(packed: int, tmp_path: Path) 
 def test_a_tar_is_packed_by_gzip_or_not_at_all(mode: str, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar.gz", mode) as archive:  # type: ignore[call-overload]
         add(archive, "vae.ipynb", NOTEBOOK.encode())
-    with pytest.raises(Unusable, match="is no archive that can be read"):
+    with pytest.raises(UnusableArchive, match="is no archive that can be read"):
         unpacked(tmp_path / "a.tar.gz", tmp_path / "into")
 
 

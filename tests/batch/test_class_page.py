@@ -10,8 +10,8 @@ import made_up_class
 from made_up_class import pairs, rows, rubric
 
 from grader.batch import page as class_pages
+from grader.batch.class_records import StudentState
 from grader.batch.page import class_page
-from grader.batch.records import StudentState
 
 ROWS = rows(60)
 PAGE = class_page(ROWS, rubric(), "VAE <b>", pairs(), {"s0000": b"RIFF"})

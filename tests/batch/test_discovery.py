@@ -12,7 +12,7 @@ import pytest
 from downloads import NOTEBOOK, ROSTER, write, write_zip
 from toy_exercise import notebook
 
-from grader.batch.discovery import Found, find
+from grader.batch.discovery import Discovery, find
 from grader.batch.roster import read_roster
 from grader.errors import GraderError
 
@@ -27,7 +27,7 @@ LAYOUTS: dict[str, tuple[Mapping[str, str], str, list[str]]] = {
 }
 
 
-def found(submissions: Path, tmp_path: Path, *, roster: bool = True) -> Found:
+def found(submissions: Path, tmp_path: Path, *, roster: bool = True) -> Discovery:
     path = tmp_path / "roster.csv"
     path.write_text(ROSTER, encoding="utf-8")
     return find(submissions, tmp_path / "unpacked", read_roster(path) if roster else None, max_mb=1)

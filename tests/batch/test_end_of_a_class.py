@@ -14,8 +14,8 @@ from rich.console import Console
 from toy_reports import ADA, FULL, LESS, ZOE, row
 
 from grader.batch import grading
+from grader.batch.class_records import GradebookRow, JobResult, StudentState
 from grader.batch.progress import MOST, Progress, class_table
-from grader.batch.records import Ended, GradebookRow, StudentState
 from grader.batch.regrading import regrade_class
 from grader.errors import GraderError
 from grader.records import Lateness
@@ -75,9 +75,9 @@ def test_the_line_of_progress_never_loses_the_time_left_nor_a_worker(tmp_path: P
         assert "time left not known yet" in progress.summary()
         assert len(list(progress._lines())) == 11
         for number in range(11):
-            progress.ended(Ended(str(number), StudentState.GRADED, points_milli=1, max_points_milli=1))
+            progress.ended(JobResult(str(number), StudentState.GRADED, points_milli=1, max_points_milli=1))
             assert "left" in progress.summary()
-        progress.ended(Ended("11", StudentState.GRADED))
+        progress.ended(JobResult("11", StudentState.GRADED))
         assert "left" not in progress.summary()
 
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_exercise import running
 
+from grader.batch.class_records import ClassSubmission, GradebookRow, Student, StudentState
 from grader.batch.gradebooks import GradebookSettings, gradebooks
-from grader.batch.records import GradebookRow, HandedIn, Student, StudentState
 from grader.errors import GraderError
 from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Status
 from grader.report.text import cell
@@ -66,7 +66,7 @@ def row(
 ) -> GradebookRow:
     key = student.id if student else shown
     told = None if points is None else report(points, look=state is StudentState.LOOK, decided=points is LESS)
-    handed_in = HandedIn(key, running.Path(shown), shown, student, told.remarks[:1] if told else ())
+    handed_in = ClassSubmission(key, running.Path(shown), shown, student, told.remarks[:1] if told else ())
     return GradebookRow(key, state, student, handed_in, told, None, "" if told else "no JSON")
 
 

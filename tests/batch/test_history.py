@@ -8,8 +8,8 @@ from pathlib import Path
 
 from toy_reports import ADA, FULL, LESS, row
 
-from grader.batch.history import NAME, append, changes, read_history, standings, told
-from grader.batch.records import StudentState
+from grader.batch.class_records import StudentState
+from grader.batch.history import NAME, append, changes, event_line, read_history, standings
 from grader.records import Override
 
 BEFORE = (row("ada", StudentState.GRADED, ADA, LESS), row("zoe", StudentState.GRADED, None, FULL))
@@ -23,9 +23,9 @@ def test_only_what_changed_is_an_event(tmp_path: Path) -> None:
     assert changes(standings(BEFORE), BEFORE, "") == []
     append(tmp_path, [event])
     assert read_history(tmp_path) == [event]
-    assert "ada" in told(event)
-    assert "8.25 -> 9" in told(event)
-    assert told(event).endswith("(the threshold was too strict)")
+    assert "ada" in event_line(event)
+    assert "8.25 -> 9" in event_line(event)
+    assert event_line(event).endswith("(the threshold was too strict)")
 
 
 def test_a_first_grade_and_a_decision_say_what_they_are() -> None:

@@ -14,7 +14,7 @@ from grader.batch.grading import ClassOptions, grade_class
 from grader.batch.history import read_history
 from grader.batch.regrading import Regraded, regrade_class
 from grader.batch.release import release_class
-from grader.batch.released import read_released
+from grader.batch.released_points import read_released
 from grader.batch.retention import export_anonymous, forget, prune_class
 from grader.errors import GraderError
 

@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_reports import ADA, FULL, RUBRIC, report, row
 
+from grader.batch.class_records import ClassSubmission, GradebookRow, StudentState
 from grader.batch.discovery import find
 from grader.batch.gradebooks import GradebookSettings, gradebooks
-from grader.batch.history import read_history, told
-from grader.batch.late import LatePolicy, Own, read_policy, with_lateness
+from grader.batch.history import event_line, read_history
+from grader.batch.late import LateDecision, LatePolicy, read_policy, with_lateness
 from grader.batch.page import class_page
-from grader.batch.records import GradebookRow, HandedIn, StudentState
 from grader.batch.roster import read_roster
 from grader.errors import GraderError
 from grader.records import GradeReport, Lateness
@@ -36,8 +36,8 @@ POLICY = "deadline: 2026-11-20 23:59\ntimezone: UTC\ngrace_minutes: 15\npercent_
 NAMES = {name: name for name in ("ada", "ben", "cleo")}
 
 
-def handed_in(when: datetime | None, key: str = "ada") -> HandedIn:
-    return HandedIn(key, Path("x.ipynb"), "x.ipynb", when=when)
+def handed_in(when: datetime | None, key: str = "ada") -> ClassSubmission:
+    return ClassSubmission(key, Path("x.ipynb"), "x.ipynb", when=when)
 
 
 def late(percent: float = 20.0, days: int = 2, *, of_earned: bool = False, note: str = "") -> GradeReport:
@@ -175,7 +175,7 @@ def test_points_are_never_touched_and_the_penalty_is_never_more_than_them(
     assert counted_milli(after) + penalty_milli(after) == after.points_milli
     later = with_lateness(before, policy.lateness(handed_in(DUE + timedelta(days=days + 1))))
     assert penalty_milli(later) >= penalty_milli(after)
-    excused = replace(policy, own={"ada": Own(excused=True)})
+    excused = replace(policy, decisions={"ada": LateDecision(excused=True)})
     assert penalty_milli(with_lateness(before, excused.lateness(handed_in(DUE + timedelta(days=days))))) == 0
     assert read_report_json(dump(after)) == after
 
@@ -256,10 +256,10 @@ def test_it_is_kept_through_regrades_and_gone_when_the_file_is(world: World) -> 
     assert seen(whole_class(None)(world).rows) == as_told  # type: ignore[attr-defined]
     (event,) = [event for event in read_history(out) if event.what == "lateness"]
     assert (event.submission, event.old_milli, event.new_milli, event.new_penalty_milli) == ("ada", 9000, 9000, 1800)
-    assert "9 -> 9, 1.8 taken off (" in told(event)
+    assert "9 -> 9, 1.8 taken off (" in event_line(event)
     (out / "late.yaml").unlink()
     assert seen(class_again(world).rows)["ada"] == (9000, 9000)  # type: ignore[attr-defined]
-    assert "nothing taken off any more" in told(read_history(out)[-1])
+    assert "nothing taken off any more" in event_line(read_history(out)[-1])
 
 
 def test_a_mistake_in_the_file_changes_nothing(world: World) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from downloads import NOTEBOOK, write, write_zip
 
-from grader.batch.discovery import Found, find
+from grader.batch.discovery import Discovery, find
 from grader.batch.roster import read_roster
 
 ROSTER = (
@@ -24,13 +24,13 @@ MOODLE = {
 THREE = {f"{number}/vae.ipynb": NOTEBOOK for number in (201, 202, 203)}
 
 
-def found(where: Path, tmp_path: Path, roster: str | None = ROSTER, template: Path | None = None) -> Found:
+def found(where: Path, tmp_path: Path, roster: str | None = ROSTER, template: Path | None = None) -> Discovery:
     path = tmp_path / "roster.csv"
     path.write_text(roster or "", encoding="utf-8")
     return find(where, tmp_path / "unpacked", read_roster(path) if roster else None, max_mb=1, template=template)
 
 
-def whose(came: Found) -> dict[str, str]:
+def whose(came: Discovery) -> dict[str, str]:
     """Where each file lies, and whose it is: a student's id, or the key of nobody's."""
     return {one.shown: one.student.id if one.student else f"({one.key})" for one in came.handed_in}
 

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from toy_class import KINDS, environment, jobs, write_class
 
+from grader.batch.class_records import JobResult, StudentState
 from grader.batch.local import LocalExecutor, Slot
-from grader.batch.records import Ended, StudentState
 from grader.batch.work import is_current, outcome, work
 
 pytestmark = pytest.mark.whole
@@ -26,8 +26,8 @@ def _found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
 
 
-def run(executor: LocalExecutor, todo: list) -> tuple[dict[str, Ended], list[str]]:  # type: ignore[type-arg]
-    came: dict[str, Ended] = {}
+def run(executor: LocalExecutor, todo: list) -> tuple[dict[str, JobResult], list[str]]:  # type: ignore[type-arg]
+    came: dict[str, JobResult] = {}
     began: list[str] = []
     executor.run(todo, began.append, lambda ended: came.update({ended.key: ended}))
     return came, began
@@ -90,10 +90,10 @@ def test_what_ran_short_of_memory_beside_others_is_tried_again_alone(
         def __init__(self, slot: Slot, log: Path) -> None:
             Small.alive += 1
 
-        def grade(self, job: local.Job) -> Ended:
+        def grade(self, job: local.Job) -> JobResult:
             tries.append((job.key, Small.alive))
             beside = Small.alive > 1
-            return Ended(job.key, StudentState.GRADED, points_milli=0 if beside else 9000, short_of_memory=beside)
+            return JobResult(job.key, StudentState.GRADED, points_milli=0 if beside else 9000, short_of_memory=beside)
 
         def stop(self) -> None:
             Small.alive -= 1

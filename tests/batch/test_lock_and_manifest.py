@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from toy_class import environment
 
+from grader.batch.class_records import ClassSubmission, Student
 from grader.batch.manifest import Manifest, read_manifest, write_manifest
-from grader.batch.records import HandedIn, Student
 from grader.errors import GraderError
 from grader.records import Remark
-from grader.store.files import NAME, locked
+from grader.store.files import LOCK, locked
 
 HOLDER = "import sys, time\nfrom pathlib import Path\nfrom grader.store.files import locked\n"
 HOLDER += "with locked(Path(sys.argv[1])):\n    print('mine', flush=True)\n    time.sleep(600)\n"
@@ -27,7 +27,7 @@ MANIFEST = Manifest(
     isolation="bubblewrap",
     parts=None,
     layout="one file per student",
-    handed_in=(HandedIn("101", Path("x.ipynb"), "x.ipynb", ADA, (Remark("late", "late"),)),),
+    handed_in=(ClassSubmission("101", Path("x.ipynb"), "x.ipynb", ADA, (Remark("late", "late"),)),),
     missing=(Student("102"),),
     remarks=("one",),
 )
@@ -44,12 +44,12 @@ def test_a_second_grader_is_told_who_is_at_work_and_a_killed_one_leaves_nothing_
             pass
         holder.kill()
     with locked(tmp_path):
-        assert (tmp_path / NAME).exists()
+        assert (tmp_path / LOCK).exists()
 
 
 def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("kept")
-    (tmp_path / NAME).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / LOCK).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic links"), locked(tmp_path):
         pass
     assert (tmp_path / "elsewhere").read_text() == "kept"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from downloads import NOTEBOOK, write
 
-from grader.batch.discovery import Found, find
+from grader.batch.discovery import Discovery, find
 from grader.batch.roster import read_roster
 
 PLAIN = (
@@ -25,7 +25,7 @@ OF_MOODLE = (
 EXPORT = "submission_9:\n  :submitters:\n  - :name: {}\n    :sid: '{}'\n    :email: {}\n"
 
 
-def found(tmp_path: Path, roster: str, files: dict[str, str]) -> Found:
+def found(tmp_path: Path, roster: str, files: dict[str, str]) -> Discovery:
     tmp_path.mkdir(exist_ok=True)
     (tmp_path / "roster.csv").write_text(roster, encoding="utf-8")
     return find(write(tmp_path / "all", files), tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1)

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from toy_reports import ADA, RUBRIC, ZOE, row
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks import GradebookSettings, gradebooks
-from grader.batch.grading import Graded
+from grader.batch.grading import ClassResult
 from grader.batch.page import class_page
-from grader.batch.records import GradebookRow, StudentState
 from grader.cli.outcome import class_values
 from grader.records import LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome
 from grader.report.pages import feedback_html, report_html
@@ -160,5 +160,5 @@ def test_nobody_gets_a_zero_while_somebodys_work_is_not_matched() -> None:
 
 
 def test_programs_read_the_same() -> None:
-    values: dict[str, Any] = class_values(Graded(Path("runs/x"), tuple(COMPONENTS), ()))
+    values: dict[str, Any] = class_values(ClassResult(Path("runs/x"), tuple(COMPONENTS), ()))
     assert [(one["points"], one["max_points"]) for one in values["rows"]] == [(4, 4), (4, 4)]

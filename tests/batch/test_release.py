@@ -19,14 +19,14 @@ import pytest
 from assistants_folder import SEED, Silent, World, hand_in_again, make_world, quiet, whole_class
 from toy_reports import ADA, FULL, LESS, RUBRIC, ZOE, row
 
+from grader.batch.class_records import StudentState
 from grader.batch.gradebooks import GradebookOptions, GradebookSettings, gradebooks
 from grader.batch.grading import ClassOptions, grade_class
 from grader.batch.history import read_history
 from grader.batch.manifest import read_manifest
-from grader.batch.records import StudentState
 from grader.batch.regrading import Regraded, regrade_class
 from grader.batch.release import ALL, CANVAS, MOODLE, Release, release_class, write_feedback
-from grader.batch.released import NAME, WouldLower, read_released
+from grader.batch.released_points import NAME, WouldLower, read_released
 from grader.batch.results import read_rows
 from grader.errors import GraderError
 

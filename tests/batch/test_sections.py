@@ -12,7 +12,7 @@ import pytest
 from downloads import packed, write, write_zip
 from toy_exercise import notebook
 
-from grader.batch.discovery import Found, find
+from grader.batch.discovery import Discovery, find
 from grader.batch.roster import read_roster
 
 ROSTER = (
@@ -26,7 +26,7 @@ def work(text: str = "x = 1") -> str:
     return json.dumps(notebook.submission([text]))
 
 
-def found(files: Mapping[str, Any], tmp_path: Path, *, zipped: bool = False, template: str = "") -> Found:
+def found(files: Mapping[str, Any], tmp_path: Path, *, zipped: bool = False, template: str = "") -> Discovery:
     (tmp_path / "roster.csv").write_text(ROSTER, encoding="utf-8")
     there = write_zip(tmp_path / "all.zip", files) if zipped else write(tmp_path / "all", files)
     given = tmp_path / "vae_mnist.ipynb"
@@ -35,7 +35,7 @@ def found(files: Mapping[str, Any], tmp_path: Path, *, zipped: bool = False, tem
     return find(there, tmp_path / "unpacked", roster, max_mb=1, template=given if template else None)
 
 
-def whose(came: Found) -> dict[str, str]:
+def whose(came: Discovery) -> dict[str, str]:
     """Each one's key or id, and whose number the notebook itself says."""
     return {
         one.student.id if one.student else f"({one.key})": "" if one.refused else says(one.path.read_text())

@@ -11,8 +11,8 @@ import pytest
 from downloads import write, write_zip
 from toy_exercise import notebook
 
+from grader.batch.class_records import ClassSubmission
 from grader.batch.discovery import alone, find
-from grader.batch.records import HandedIn
 
 TEMPLATE = json.dumps(notebook.template())
 SOLVED = json.dumps(notebook.submission())
@@ -33,7 +33,7 @@ LESS = json.dumps({**notebook.template(), "cells": notebook.template()["cells"][
 
 def of_ada(
     files: Mapping[str, str], tmp_path: Path, *, hours: Mapping[str, int] | None = None, template: bool = True
-) -> HandedIn:
+) -> ClassSubmission:
     """What is graded of the files in the folder `ada`, in a class whose notebook is called vae_mnist.ipynb."""
     folder = write(tmp_path / "all", {f"{who}/vae_mnist.ipynb": SOLVED for who in ("ben", "cleo")})
     write(folder, {f"ada/{name}": content for name, content in files.items()})

@@ -12,8 +12,8 @@ import pytest
 from assistants_folder import SEED, Killed, Silent, World, make_world, quiet, whole_class
 from toy_class import write_kind
 
-from grader.batch.grading import ClassOptions, Graded, grade_class
-from grader.batch.records import HandedIn, StudentState
+from grader.batch.class_records import ClassSubmission, StudentState
+from grader.batch.grading import ClassOptions, ClassResult, grade_class
 from grader.batch.shards import NOT_THERE, Shard, shard_of
 from grader.errors import GraderError
 
@@ -26,7 +26,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return make_world(tmp_path, monkeypatch)
 
 
-def graded(world: World, **wishes: Any) -> Graded:
+def graded(world: World, **wishes: Any) -> ClassResult:
     wanted = {"rubric": world.rubric, "seed": SEED, **wishes}
     return grade_class(world.folder / "class", ClassOptions(**wanted), Silent(), quiet)  # type: ignore[arg-type]
 
@@ -42,7 +42,7 @@ def gradebook(out: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("of", [1, 2, 3, 7, 50])
 def test_every_submission_is_in_one_part_and_parts_are_of_a_size(of: int) -> None:
-    class_ = [HandedIn(f"s{number:03}", Path("x"), "x") for number in range(40)]
+    class_ = [ClassSubmission(f"s{number:03}", Path("x"), "x") for number in range(40)]
     parts = [Shard(number, of).part(random.Random(number).sample(class_, 40)) for number in range(1, of + 1)]
     assert sorted(one.key for part in parts for one in part) == [one.key for one in class_]
     assert max(map(len, parts)) - min(map(len, parts)) <= 1

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from grader.audit import corpus
-from grader.batch.similar import Alike, alike, asked_source
+from grader.batch.similar import SimilarPair, asked_source, similar_pairs
 from grader.exercise import implemented_names
 from grader.exercises.vae_mnist import exercise
 from grader.notebook.format import load_notebook
@@ -23,8 +23,8 @@ def notebook(name: str) -> Notebook:
     return strip_markers(corpus.build(name))
 
 
-def found_among(notebooks: Mapping[str, Notebook]) -> list[Alike]:
-    return alike({key: asked_source(one, ASKS) for key, one in notebooks.items()}, asked_source(TEMPLATE, ASKS))
+def found_among(notebooks: Mapping[str, Notebook]) -> list[SimilarPair]:
+    return similar_pairs({key: asked_source(one, ASKS) for key, one in notebooks.items()}, asked_source(TEMPLATE, ASKS))
 
 
 def changed(notebook: Notebook, *swaps: tuple[str, str]) -> Notebook:

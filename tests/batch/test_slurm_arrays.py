@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grader.batch import slurm
-from grader.batch.records import Ended, Job, StudentState
+from grader.batch.class_records import Job, JobResult, StudentState
 from grader.batch.slurm import SlurmConfig, SlurmExecutor
 from grader.batch.work import ENDED
 
@@ -57,7 +57,7 @@ def test_a_large_class_is_submitted_in_arrays(
         Job(f"student{number}", tmp_path / f"{number}.ipynb", tmp_path / "runs" / str(number), tmp_path / "rubric.yaml")
         for number in range(count)
     ]
-    came: list[Ended] = []
+    came: list[JobResult] = []
     scheduler.run(jobs, lambda _: None, came.append)
     assert sorted(ended.key for ended in came) == sorted(job.key for job in jobs)
     assert {ended.state for ended in came} == {StudentState.REFUSED}

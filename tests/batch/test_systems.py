@@ -11,7 +11,7 @@ import pytest
 from downloads import NOTEBOOK, packed, write, write_zip
 from toy_exercise import notebook
 
-from grader.batch.discovery import Found, find
+from grader.batch.discovery import Discovery, find
 from grader.batch.roster import read_roster
 
 OLDER = json.dumps(notebook.submission(double="def double(x):\n    return x + x + x"))
@@ -183,7 +183,7 @@ CASES = {
 }
 
 
-def found(case: Case, tmp_path: Path, *, zipped: bool) -> Found:
+def found(case: Case, tmp_path: Path, *, zipped: bool) -> Discovery:
     tmp_path.mkdir(exist_ok=True)
     (tmp_path / "roster.csv").write_text(case.roster, encoding="utf-8")
     there = write_zip(tmp_path / "all.zip", case.files) if zipped else write(tmp_path / "all", case.files)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from toy_exercise import notebook, running
 
-from grader.batch.records import Job
+from grader.batch.class_records import Job
 
 SEED = f"{11:032x}"
 KINDS = ("right", "wrong_double", "half_trained", "raises", "no_json", "empty", "prints")

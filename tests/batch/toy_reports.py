@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toy_exercise import running
 
-from grader.batch.records import GradebookRow, HandedIn, Student, StudentState
+from grader.batch.class_records import ClassSubmission, GradebookRow, Student, StudentState
 from grader.records import GradeReport, ItemVerdict, Outcome, Remark, Status
 
 RUBRIC = running.rubric()
@@ -39,7 +39,7 @@ def report(points: tuple[int, ...], *, look: bool = False) -> GradeReport:
 
 
 def row(key: str, state: StudentState, student: Student | None, points: tuple[int, ...] | None = None) -> GradebookRow:
-    handed_in = HandedIn(key, running.Path("x.ipynb"), "x.ipynb", student)
+    handed_in = ClassSubmission(key, running.Path("x.ipynb"), "x.ipynb", student)
     told = None if points is None else report(points, look=state is StudentState.LOOK)
     return GradebookRow(key, state, student, handed_in, told, None, "no JSON" if points is None else "")
 

@@ -17,7 +17,7 @@ from toy_exercise import FOLDER as TOY
 from toy_exercise import Toy, notebook, running
 
 from grader.audit.runs import key_of, planned
-from grader.batch.records import Job
+from grader.batch.class_records import Job
 from grader.batch.work import is_current, work
 from grader.checks import Check
 from grader.evidence import load_evidence

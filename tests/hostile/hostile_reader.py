@@ -20,7 +20,7 @@ from hostile_cases import CASES, Make
 from hostile_shapes import shaped
 from toy_exercise import Toy, notebook, running
 
-from grader.batch.similar import alike, asked_source
+from grader.batch.similar import asked_source, similar_pairs
 from grader.errors import SubmissionError
 from grader.exercise import implemented_names
 from grader.grading.judge import judge
@@ -63,7 +63,7 @@ def read_all(made: Notebook, path: Path) -> str:
     drawn = sum(map(len, pages(ran, remarks, runs)))
     names = implemented_names(Toy())
     two = {key: asked_source(submission.notebook, names) for key in ("one", "two")}
-    alike(two, asked_source(TEMPLATE, names))
+    similar_pairs(two, asked_source(TEMPLATE, names))
     return f"read, {drawn / 1e6:.0f} MB of pages"
 
 

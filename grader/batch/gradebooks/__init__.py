@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.course_words import folded, key_of
 from grader.batch.gradebooks import canvas, gradescope, moodle, nbgrader, plain
 from grader.batch.gradebooks.entries import (
@@ -19,7 +20,6 @@ from grader.batch.gradebooks.entries import (
     out_of,
     with_points,
 )
-from grader.batch.records import GradebookRow, StudentState
 from grader.batch.roster import OUT_OF, Roster
 from grader.records import Rubric
 from grader.report.text import points_text
@@ -45,28 +45,28 @@ def gradebooks(rows: Sequence[GradebookRow], rubric: Rubric, settings: Gradebook
     the names of the others then say what they hold.
     """
     settings = replace(settings, assignment=settings.assignment or rubric.title)
-    ordered = sorted((one for row in rows for one in row.each_student()), key=_by_name)
-    held = _held_zeros(ordered, settings)
-    settings = replace(settings, missing_is_zero=settings.missing_is_zero and not held)
+    ordered = sorted((student_row for row in rows for student_row in row.each_student()), key=_by_name)
+    zeros_held = _held_zeros(ordered, settings)
+    settings = replace(settings, missing_is_zero=settings.missing_is_zero and not zeros_held)
     files = plain.files(ordered, rubric, settings)
     extent = extent_of(ordered)
     if extent and not settings.upload_partial:
         judged, most = points_text(out_of(ordered, rubric)), points_text(rubric.points_milli)
-        why = f"files for Canvas, Moodle and other systems were not written: this class was graded {_said(extent)}"
-        why = f"{why}, {judged} of {most} points; --upload-partial writes them all the same"
-        return Gradebooks(files, (*held, why))
+        why = "files for Canvas, Moodle and other systems were not written: this class was graded"
+        why = f"{why} {_extent_words(extent)}, {judged} of {most} points; --upload-partial writes them all the same"
+        return Gradebooks(files, (*zeros_held, why))
     for system in SYSTEMS:
-        made = system.files(ordered, rubric, settings)
-        files |= {_named(name, extent): content for name, content in made.items()}
-    told = _remarks(ordered, rubric, settings)
-    lacking = (*moodle.remarks(ordered, settings), *canvas.remarks(ordered, settings))
-    return Gradebooks(files, (*held, *told, *lacking))
+        new_files = system.files(ordered, rubric, settings)
+        files |= {_file_name(name, extent): content for name, content in new_files.items()}
+    remarks = _remarks(ordered, rubric, settings)
+    of_systems = (*moodle.remarks(ordered, settings), *canvas.remarks(ordered, settings))
+    return Gradebooks(files, (*zeros_held, *remarks, *of_systems))
 
 
 def other_points(roster: Roster, rubric: Rubric, settings: GradebookSettings) -> tuple[str, ...]:
     """What the course's system says that the exercise is out of, where that is not the rubric's points."""
     name = settings.assignment or rubric.title
-    told = []
+    remarks = []
     for heading, points in roster.out_of.items():
         mine = key_of(heading) in OUT_OF or folded(heading) == folded(name)
         of_canvas = settings.canvas_assignment_id and heading.endswith(f" ({settings.canvas_assignment_id})")
@@ -74,11 +74,11 @@ def other_points(roster: Roster, rubric: Rubric, settings: GradebookSettings) ->
             continue
         with contextlib.suppress(InvalidOperation):
             if Decimal(points.replace(",", ".")) * 1000 != rubric.points_milli:
-                told.append(
+                remarks.append(
                     f"the roster says that {heading!r} is out of {points}, the rubric is out of "
                     f"{points_text(rubric.points_milli)}: change one of them before any points are imported"
                 )
-    return tuple(told)
+    return tuple(remarks)
 
 
 def _held_zeros(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tuple[str, ...]:
@@ -96,13 +96,13 @@ def _held_zeros(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tu
     )
 
 
-def _named(name: str, extent: str) -> str:
+def _file_name(name: str, extent: str) -> str:
     """The file's name, which says what the file holds if that is not everything."""
     stem, dot, suffix = name.rpartition(".")
     return f"{stem}-{extent}{dot}{suffix}" if extent else name
 
 
-def _said(extent: str) -> str:
+def _extent_words(extent: str) -> str:
     """The extent in words: "for components only", "for vae only"."""
     what = extent.removesuffix("-only").replace("-", " and ")
     return f"for {what} only"
@@ -114,23 +114,25 @@ def _by_name(row: GradebookRow) -> tuple[str, str, str]:
 
 
 def _remarks(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> list[str]:
-    known = [row for row in rows if row.student]
-    ready = with_points(known, settings)
-    found = []
-    if not known:
-        found.append(
+    matched = [row for row in rows if row.student]
+    ready = with_points(matched, settings)
+    remarks = []
+    if not matched:
+        remarks.append(
             "without a roster nobody is known: the files for Moodle's grade import, Canvas and Gradescope have no rows"
         )
-    elif strangers := len(rows) - len(known):
-        found.append(
+    elif strangers := len(rows) - len(matched):
+        remarks.append(
             f"{strangers} of {len({row.key for row in rows})} submissions are nobody's on the roster; "
             "only gradebook.csv shows them all"
         )
-    if without := len(known) - len(ready):
-        found.append(
-            f"{without} of {len(known)} students have no points, or not all of theirs were judged; they are left out "
+    if without := len(matched) - len(ready):
+        remarks.append(
+            f"{without} of {len(matched)} students have no points, or not all of theirs were judged; they are left out "
             "for Moodle and Canvas, where an empty cell would clear what is there"
         )
     if others := sum(row.report.max_points_milli != rubric.points_milli for row in rows if row.report):
-        found.append(f"{others} reports are out of other points than the rubric's; regrade before you import anything")
-    return found
+        remarks.append(
+            f"{others} reports are out of other points than the rubric's; regrade before you import anything"
+        )
+    return remarks

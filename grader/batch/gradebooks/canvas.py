@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from grader.batch.class_records import GradebookRow
 from grader.batch.course_words import folded
 from grader.batch.gradebooks.entries import (
     GradebookSettings,
@@ -23,7 +24,6 @@ from grader.batch.gradebooks.entries import (
     with_points,
 )
 from grader.batch.layouts import canvas_file
-from grader.batch.records import GradebookRow
 from grader.records import Rubric
 from grader.report.text import cell, points_text
 
@@ -40,23 +40,23 @@ def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSetti
     for row in with_points(rows, settings):
         if row.student is not None:
             name = column(row, "student") if _of_canvas(row) else ""
-            shown = (name or row.student.name, _id(row), *_sis(row), column(row, "section"))
-            table.append([*map(cell, shown), points(row, settings)])
+            cells = (name or row.student.name, _id(row), *_sis(row), column(row, "section"))
+            table.append([*map(cell, cells), points(row, settings)])
     return {NAME: csv_file(table)}
 
 
 def remarks(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tuple[str, ...]:
     """Which of Canvas's own ids are not known."""
-    known = [row for row in with_points(rows, settings) if row.student]
-    without = sum(not _id(row) for row in known)
-    if not settings.canvas_assignment_id and not any(_of_canvas(row) or _from_canvas(row) for row in known):
+    students = [row for row in with_points(rows, settings) if row.student]
+    without = sum(not _id(row) for row in students)
+    if not settings.canvas_assignment_id and not any(_of_canvas(row) or _from_canvas(row) for row in students):
         return ()  # a course that does not use Canvas
     if without:
         return (
-            f"{NAME} lacks Canvas's own ids for {without} of {len(known)} students; "
+            f"{NAME} lacks Canvas's own ids for {without} of {len(students)} students; "
             "with Canvas's exported gradebook as the roster it has them",
         )
-    if known and not _assignment(rows, settings):
+    if students and not _assignment(rows, settings):
         return (
             f"{NAME}: the roster has no assignment of this name; "
             "before the import, name the last column as Canvas's export does: Name (id)",
@@ -74,8 +74,8 @@ def _of_canvas(row: GradebookRow) -> bool:
 
 
 def _id(row: GradebookRow) -> str:
-    own = column(row, "id") if _of_canvas(row) else ""
-    return own if re.fullmatch(r"[0-9]+", own) else ""
+    number = column(row, "id") if _of_canvas(row) else ""
+    return number if re.fullmatch(r"[0-9]+", number) else ""
 
 
 def _sis(row: GradebookRow) -> tuple[str, str]:
@@ -89,11 +89,11 @@ def _assignment(rows: Sequence[GradebookRow], settings: GradebookSettings) -> st
     if settings.canvas_assignment_id:
         return settings.canvas_assignment_id
     exported = next((row.student.columns for row in rows if row.student and _of_canvas(row)), {})
-    named = [number for heading in exported if (number := assignment_id(heading, settings.assignment))]
-    return named[0] if len(named) == 1 else ""
+    numbers = [number for heading in exported if (number := assignment_id(heading, settings.assignment))]
+    return numbers[0] if len(numbers) == 1 else ""
 
 
 def assignment_id(heading: str, name: str) -> str:
     """Canvas's id of the assignment whose column this is; empty where it is no column of one with this name."""
-    found = _ASSIGNMENT.fullmatch(heading)
-    return found["id"] if found and folded(found["name"]) == folded(name) else ""
+    match = _ASSIGNMENT.fullmatch(heading)
+    return match["id"] if match and folded(match["name"]) == folded(name) else ""

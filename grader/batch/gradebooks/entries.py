@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.course_words import key_of
-from grader.batch.records import GradebookRow, StudentState
 from grader.errors import GraderError
 from grader.grading.run_place import extent_name
 from grader.records import Rubric
@@ -153,9 +153,9 @@ def feedback(row: GradebookRow) -> str:
         return nothing if row.state is StudentState.MISSING else "Not graded yet."
     judged = [(item, judged_milli([item])) for item in row.report.items if is_judged(item)]
     lost = [(item, most) for item, most in judged if item.points_milli < most]
-    told = ", ".join(f"{item.title} ({points_text(item.points_milli)} of {points_text(most)})" for item, most in lost)
+    losses = ", ".join(f"{item.title} ({points_text(item.points_milli)} of {points_text(most)})" for item, most in lost)
     whole = "No points were lost in what was graded." if left_out(row) else "Full points."
-    sentences = [f"Points were lost in: {told}." if told else whole]
+    sentences = [f"Points were lost in: {losses}." if losses else whole]
     if left_out(row):
         graded, _, of = judged_points(row.report).partition(" / ")
         sentences.append(f"Graded so far: {graded} of {of} points; the rest is not graded yet.")

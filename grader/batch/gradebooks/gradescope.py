@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, out_of, points
-from grader.batch.records import GradebookRow, StudentState
 from grader.records import Rubric
 from grader.report.text import cell, points_text
 from grader.report.words import is_judged
@@ -33,6 +33,6 @@ def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSetti
         items = row.report.items if row.report and total else ()
         earned = {item.id: points_text(item.points_milli) for item in items if is_judged(item)}
         person = map(cell, (*first_last(row), row.student.id, row.student.email))
-        known = [*person, total, points_text(out_of(rows, rubric)), status, *([""] * len(ONLY_THEIRS))]
-        table.append([*known, *(earned.get(item.id, "") for item in rubric.items)])
+        cells = [*person, total, points_text(out_of(rows, rubric)), status, *([""] * len(ONLY_THEIRS))]
+        table.append([*cells, *(earned.get(item.id, "") for item in rubric.items)])
     return {NAME: csv_file(table)}

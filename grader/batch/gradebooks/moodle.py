@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from grader.batch.class_records import GradebookRow, Student
 from grader.batch.course_words import key_of
 from grader.batch.gradebooks.entries import (
     GradebookSettings,
@@ -26,7 +27,6 @@ from grader.batch.gradebooks.entries import (
     points,
     with_points,
 )
-from grader.batch.records import GradebookRow, Student
 from grader.records import Rubric
 from grader.report.text import cell, points_text
 
@@ -50,12 +50,12 @@ _IDENTIFIER = re.compile(r"\S+ ?[0-9]+")
 def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
     """The grade import, and the worksheet where Moodle's numbers are known."""
     ready = with_points(rows, settings)
-    made = {NAME: csv_file(_import(ready, settings))}
-    if _told_apart(identifiers := [_identifier(row) for row in ready]):
-        made[WORKSHEET] = csv_file(
+    books = {NAME: csv_file(_import(ready, settings))}
+    if _all_different(identifiers := [_identifier(row) for row in ready]):
+        books[WORKSHEET] = csv_file(
             _worksheet(dict(zip(identifiers, ready, strict=True)), out_of(rows, rubric), settings)
         )
-    return made
+    return books
 
 
 def remarks(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tuple[str, ...]:
@@ -75,33 +75,33 @@ def _import(ready: Sequence[GradebookRow], settings: GradebookSettings) -> Table
     Where the column that somebody maps has an empty cell, Moodle gives that row's grade to the student of the row
     above; an unknown user stops the whole import (grade/import/csv/classes/load_data.php).
     """
-    known = [row for row in ready if row.student]
-    identities = _identities(known)
+    matched = [row for row in ready if row.student]
+    identities = _identities(matched)
     table = [[*identities, "Full name", cell(settings.assignment), f"{cell(settings.assignment)} (Feedback)"]]
     if identities:
-        for number, row in enumerate(known):
-            shown = (*(identity[number] for identity in identities.values()), row.student.name if row.student else "")
-            table.append([*map(cell, shown), points(row, settings), cell(feedback(row))])
+        for number, row in enumerate(matched):
+            cells = (*(identity[number] for identity in identities.values()), row.student.name if row.student else "")
+            table.append([*map(cell, cells), points(row, settings), cell(feedback(row))])
     return table
 
 
-def _identities(known: Sequence[GradebookRow]) -> dict[str, list[str]]:
-    numbered = any(has_columns(row, "idnumber") for row in known)
-    students = [(row, row.student) for row in known if row.student]
-    found = {
+def _identities(matched: Sequence[GradebookRow]) -> dict[str, list[str]]:
+    has_id_numbers = any(has_columns(row, "idnumber") for row in matched)
+    students = [(row, row.student) for row in matched if row.student]
+    columns = {
         "Email address": [student.email for _, student in students],
-        "ID number": [column(row, "idnumber") if numbered else _own(student) for row, student in students],
+        "ID number": [column(row, "idnumber") if has_id_numbers else _own_id(student) for row, student in students],
         "Username": [column(row, "username") for row, _ in students],
     }
-    return {heading: values for heading, values in found.items() if _told_apart(values)}
+    return {heading: values for heading, values in columns.items() if _all_different(values)}
 
 
-def _own(student: Student) -> str:
+def _own_id(student: Student) -> str:
     """The id, where the roster does not just use the address as one."""
     return "" if student.id == student.email else student.id
 
 
-def _told_apart(values: Sequence[str]) -> bool:
+def _all_different(values: Sequence[str]) -> bool:
     return bool(values) and all(values) and len(set(values)) == len(values)
 
 
@@ -119,21 +119,21 @@ def _headings(rows: Iterable[GradebookRow]) -> list[str]:
     """Moodle reads its worksheet in the language of who uploads it; a roster that is one says which that is."""
     for row in rows:
         columns = row.student.columns if row.student else {}
-        own = {key_of(heading, value): heading for heading, value in columns.items()}
-        if own.keys() >= {"identifier", "grade", "lastmodifiedgrade"}:
-            return [cell(own.get(key, heading)) for key, heading in _WORKSHEET.items()]
+        heading_of = {key_of(heading, value): heading for heading, value in columns.items()}
+        if heading_of.keys() >= {"identifier", "grade", "lastmodifiedgrade"}:
+            return [cell(heading_of.get(key, heading)) for key, heading in _WORKSHEET.items()]
     return list(_WORKSHEET.values())
 
 
 def participant(row: GradebookRow) -> str:
     """Moodle's number of the participant; empty where nothing says it."""
-    found = re.search(r"[0-9]+$", _identifier(row))
-    return found[0] if found else ""
+    match = re.search(r"[0-9]+$", _identifier(row))
+    return match[0] if match else ""
 
 
 def _identifier(row: GradebookRow) -> str:
     """ "Participant 4002", as Moodle's worksheet or the name of the downloaded folder has it."""
-    if _IDENTIFIER.fullmatch(named := column(row, "identifier")):
-        return named
+    if _IDENTIFIER.fullmatch(identifier := column(row, "identifier")):
+        return identifier
     downloaded = _DOWNLOADED.match(row.handed_in.shown) if row.handed_in else None
     return f"Participant {downloaded[1]}" if downloaded else ""

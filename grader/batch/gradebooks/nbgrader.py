@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from grader.batch.class_records import GradebookRow
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, out_of, points
-from grader.batch.records import GradebookRow
 from grader.records import Rubric
 from grader.report.text import cell, points_text
 from grader.report.words import penalty_milli

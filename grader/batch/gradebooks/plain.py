@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, out_of, points
-from grader.batch.records import GradebookRow, StudentState
 from grader.records import GradeReport, Remark, Rubric
 from grader.report.text import cell, points_text
 from grader.report.words import counted_milli, is_judged, penalty_milli, reasons_for_person
@@ -26,8 +26,8 @@ def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSetti
     most = out_of(rows, rubric)
     table: list[list[str | Decimal]] = [[*WHO, *LATE, *items, *WHAT, *HOW]]
     for row in rows:
-        known = [*_who(row, most, settings), *_late(row, settings), *_earned(row, items)]
-        table.append([*known, *_what(row), *_how(row.report), cell(row.reason)])
+        cells = [*_who(row, most, settings), *_late(row, settings), *_earned(row, items)]
+        table.append([*cells, *_what(row), *_how(row.report), cell(row.reason)])
     return {NAME: csv_file(table, quoted=True)}
 
 
@@ -42,7 +42,7 @@ def _who(row: GradebookRow, most_of_class: int, settings: GradebookSettings) -> 
     got = points_text(row.report.points_milli) if row.report and most else points(row, settings)
     percent = f"{100 * Decimal(got) * 1000 / most:.2f}" if got and most else ""
     numbers = (got, points_text(most or 0), percent)
-    team = ", ".join(one.name or one.id for one in row.team)
+    team = ", ".join(student.name or student.id for student in row.team)
     return [*map(cell, (row.key, *student, team)), str(row.state), *map(_number, numbers)]
 
 
@@ -65,14 +65,14 @@ def _earned(row: GradebookRow, items: Sequence[str]) -> list[str | Decimal]:
 
 def _what(row: GradebookRow) -> list[str | Decimal]:
     report = row.report
-    found = (row.handed_in.remarks if row.handed_in else ()) + (report.remarks if report else ())
-    decided = [item.id for item in report.items if item.override] if report else []
+    remarks = (row.handed_in.remarks if row.handed_in else ()) + (report.remarks if report else ())
+    overridden = [item.id for item in report.items if item.override] if report else []
     return [
         cell("; ".join(reasons_for_person(report))) if report and row.state is StudentState.LOOK else "",
-        _joined(remark for remark in found if not remark.needs_person and remark.kind not in OF_THE_FILE),
-        Decimal(len(decided)) if report else "",
-        cell(", ".join(decided)),
-        _joined(remark for remark in found if remark.kind in OF_THE_FILE),
+        _joined(remark for remark in remarks if not remark.needs_person and remark.kind not in OF_THE_FILE),
+        Decimal(len(overridden)) if report else "",
+        cell(", ".join(overridden)),
+        _joined(remark for remark in remarks if remark.kind in OF_THE_FILE),
         cell(row.handed_in.shown) if row.handed_in else "",
     ]
 

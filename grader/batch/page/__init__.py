@@ -17,10 +17,10 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import extent_of, out_of
 from grader.batch.progress import clock
-from grader.batch.records import GradebookRow, StudentState
-from grader.batch.similar import Alike
+from grader.batch.similar import SimilarPair
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Rubric
 from grader.report.text import of_points, plain, points_text
 from grader.report.words import (
@@ -88,7 +88,7 @@ def class_page(
     rows: Sequence[GradebookRow],
     rubric: Rubric,
     title: str,
-    similar: Sequence[Alike] = (),
+    similar: Sequence[SimilarPair] = (),
     pictures: Mapping[str, bytes] | None = None,
 ) -> str:
     """The page; `pictures` are WebP images of what each submission's models draw, by key."""

@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from grader.records import Array, Figure
+from grader.store.json_files import read_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -157,7 +158,7 @@ class Reference:
 
 @lru_cache(maxsize=1)
 def _stored() -> dict[str, Reference]:
-    return TypeAdapter(dict[str, Reference]).validate_json(FILE.read_bytes())
+    return read_json(FILE, TypeAdapter(dict[str, Reference]))
 
 
 def reference(part: str) -> Reference:

@@ -7,7 +7,6 @@ Several runs, with different seeds of the questions, give steadier levels than o
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from grader.exercises.vae_mnist.figures.reconstructions import errors_of, worst_
 from grader.exercises.vae_mnist.figures.samples import EXAMINED
 from grader.exercises.vae_mnist.metrics import explained_variance
 from grader.records import Address, Evidence, Stage
+from grader.store.json_files import dump_json
 
 
 def levels(runs: Sequence[Evidence], part: str) -> dict[str, object]:
@@ -55,7 +55,7 @@ def main(paths: Sequence[str]) -> None:
     """`reference.json` holds the levels of these files of evidence."""
     runs = [load_evidence(Path(path)) for path in paths]
     reference = {part: levels(runs, part) for part in NAMES}
-    FILE.write_text(json.dumps(reference, indent=1) + "\n", encoding="utf-8")
+    FILE.write_bytes(dump_json(reference, indent=1))
 
 
 if __name__ == "__main__":

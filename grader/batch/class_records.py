@@ -43,7 +43,7 @@ class Student:
 
 
 @dataclass(frozen=True, slots=True)
-class HandedIn:
+class ClassSubmission:
     """One submission, as it was found."""
 
     key: str  # safe as a folder's name, unique in its class, the same in every run
@@ -59,9 +59,9 @@ class HandedIn:
     when: datetime | None = None  # it was handed in, as the download or the roster says; a time of the course's zone
 
     @property
-    def called(self) -> list[str]:
+    def names(self) -> list[str]:
         """By what a person may mean it: each student's id, name and address."""
-        return [told for one in self.students for told in dict.fromkeys((one.id, one.name, one.email)) if told]
+        return [name for s in self.students for name in dict.fromkeys((s.id, s.name, s.email)) if name]
 
     @property
     def students(self) -> tuple[Student, ...]:
@@ -85,7 +85,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class JobResult:
     """What became of a job; `StudentState` GRADED, LOOK, REFUSED or FAILED."""
 
     key: str
@@ -103,7 +103,7 @@ class Executor(Protocol):
     Tries each job once; what came of it is in the job's folder, whoever did the work.
     """
 
-    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[Ended], None]) -> None:
+    def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
         """Every job has been tried; `ended` was called for each, in any order, from the caller's own thread."""
 
 
@@ -114,7 +114,7 @@ class GradebookRow:
     key: str  # the submission's, or the student's id where nothing was handed in
     state: StudentState
     student: Student | None = None
-    handed_in: HandedIn | None = None
+    handed_in: ClassSubmission | None = None
     report: GradeReport | None = None  # with a person's decisions applied; None where nothing was graded
     folder: Path | None = None  # the run folder
     reason: str = ""
@@ -130,7 +130,7 @@ class GradebookRow:
     def each_student(self) -> Iterator[GradebookRow]:
         """One row per student, with the other members as the team; the row itself if no student is known."""
         for student in self.students or (None,):
-            yield replace(self, student=student, team=tuple(one for one in self.students if one is not student))
+            yield replace(self, student=student, team=tuple(other for other in self.students if other is not student))
 
     @property
     def points_milli(self) -> int | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from grader.batch.records import GradebookRow, StudentState
+from grader.batch.class_records import GradebookRow, StudentState
 from grader.errors import GraderError, one_line
 from grader.report.text import points_text
 from grader.store.bounded import Unreadable
@@ -25,7 +25,7 @@ MAX_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
+class ReleasedPoints:
     """The points that somebody was shown."""
 
     points_milli: int
@@ -45,7 +45,7 @@ class Fall:
     now_milli: int
 
 
-_RELEASED: TypeAdapter[dict[str, Released]] = TypeAdapter(dict[str, Released])
+_RELEASED: TypeAdapter[dict[str, ReleasedPoints]] = TypeAdapter(dict[str, ReleasedPoints])
 
 
 class WouldLower(GraderError):
@@ -60,7 +60,7 @@ class WouldLower(GraderError):
         self.falls = tuple(falls)
 
 
-def read_released(out: Path) -> dict[str, Released]:
+def read_released(out: Path) -> dict[str, ReleasedPoints]:
     """What was released, by submission; empty where nothing was.
 
     Raises:
@@ -75,37 +75,37 @@ def read_released(out: Path) -> dict[str, Released]:
         raise GraderError(f"{one_line(str(path), 120)}: {one_line(str(reason), 200)}; put back what it was") from None
 
 
-def held(rows: Iterable[GradebookRow], released: Mapping[str, Released]) -> Iterator[GradebookRow]:
+def mark_held(rows: Iterable[GradebookRow], released: Mapping[str, ReleasedPoints]) -> Iterator[GradebookRow]:
     """The rows; one that would fall below what was released waits for a person, and no system is given its points."""
-    of_student = {student: one for one in released.values() for student in one.students}
+    of_student = {student: points for points in released.values() for student in points.students}
     for row in rows:
         ids = [student.id for student in row.students]
-        known = released.get(row.key) or next((of_student[one] for one in ids if one in of_student), None)
-        counted = row.counted_milli
-        if known is None or (counted is not None and counted >= known.counted_milli):
+        release = released.get(row.key) or next((of_student[student] for student in ids if student in of_student), None)
+        counted_now = row.counted_milli
+        if release is None or (counted_now is not None and counted_now >= release.counted_milli):
             yield row
             continue
-        now = "comes to none now" if counted is None else f"comes to {points_text(counted)} now"
-        told = f"{points_text(known.counted_milli)} points were released, and it {now}"
-        yield replace(row, state=StudentState.LOOK, reason="; ".join(filter(None, (told, row.reason))), held=True)
+        now = "comes to none now" if counted_now is None else f"comes to {points_text(counted_now)} now"
+        reason = f"{points_text(release.counted_milli)} points were released, and it {now}"
+        yield replace(row, state=StudentState.LOOK, reason="; ".join(filter(None, (reason, row.reason))), held=True)
 
 
-def falls(before: Mapping[str, int], after: Mapping[str, int], released: Mapping[str, Released]) -> list[Fall]:
+def falls(before: Mapping[str, int], after: Mapping[str, int], released: Mapping[str, ReleasedPoints]) -> list[Fall]:
     """Who would fall below what was released, and is not there already; the largest loss first."""
-    found = [
+    lowered = [
         Fall(key, released[key].counted_milli, milli)
         for key, milli in after.items()
         if milli < released[key].counted_milli and milli < before.get(key, released[key].counted_milli)
     ]
-    return sorted(found, key=lambda fall: (fall.now_milli - fall.released_milli, fall.key))
+    return sorted(lowered, key=lambda fall: (fall.now_milli - fall.released_milli, fall.key))
 
 
 def forget_released(out: Path, key: str, ids: Collection[str]) -> None:
     """What was released says nothing of this submission, or of a student with one of these ids."""
     before = read_released(out)
-    kept = {name: one for name, one in before.items() if name != key and not set(one.students) & set(ids)}
-    if kept != before:
-        write_json(out / NAME, _RELEASED, kept)
+    remaining = {name: points for name, points in before.items() if name != key and not set(points.students) & set(ids)}
+    if remaining != before:
+        write_json(out / NAME, _RELEASED, remaining)
 
 
 def note_lowered(out: Path, rows: Sequence[GradebookRow]) -> None:
@@ -120,17 +120,22 @@ def note_released(out: Path, rows: Sequence[GradebookRow], *, shown: bool = True
     """The class's folder says that these rows' points have been shown, beside what was released before."""
     when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
     before = read_released(out)
-    made = {
-        row.key: Released(
-            row.report.points_milli, row.counted_milli or 0, tuple(one.id for one in row.students), when, who, shown
+    points_now = {
+        row.key: ReleasedPoints(
+            row.report.points_milli,
+            row.counted_milli or 0,
+            tuple(student.id for student in row.students),
+            when,
+            who,
+            shown,
         )
         for row in rows
         if row.report is not None
     }
     new = {
-        key: one
-        for key, one in made.items()
-        if key not in before or replace(one, when="", who="") != replace(before[key], when="", who="")
+        key: points
+        for key, points in points_now.items()
+        if key not in before or replace(points, when="", who="") != replace(before[key], when="", who="")
     }
     if new:
         write_json(out / NAME, _RELEASED, before | new)

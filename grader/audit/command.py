@@ -1,4 +1,4 @@
-"""What the command line's `audit` does: the rubric on trial, with or without training, and the question what if.
+"""What the command line's `audit` does: the rubric on trial, with or without training.
 
 Nothing is printed here: what came of it is returned, and where its files lie.
 """
@@ -6,7 +6,6 @@ Nothing is printed here: what came of it is returned, and where its files lie.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,23 +18,9 @@ from grader.audit.problems import answers_of
 from grader.audit.quick import Results, quick_results
 from grader.audit.records import Audit
 from grader.audit.runs import SEED, planned, run_all
-from grader.audit.whatif import (
-    Change,
-    Judged,
-    Shift,
-    changed,
-    graded_folders,
-    parse_change,
-    reported,
-    shifts,
-    shifts_csv,
-)
 from grader.errors import GraderError, nearest
-from grader.exercise import Exercise
-from grader.grading.regrade import verdicts
-from grader.grading.run_folder import stored_report
 from grader.notebook.format import load_notebook
-from grader.records import ItemVerdict, Rubric
+from grader.records import ItemVerdict
 from grader.rubric import load_rubric
 from grader.store.files import csv_bytes, write_atomically
 
@@ -87,15 +72,6 @@ class TriedAgain:
     def faults(self) -> list[str]:
         """Whose points depend on the seed, one sentence each."""
         return [fault for one in self.found for fault in one.faults]
-
-
-@dataclass(frozen=True)
-class Supposed:
-    """What changed numbers would do to graded submissions, and the table of it."""
-
-    changes: tuple[Change, ...]
-    shifts: tuple[Shift, ...]
-    table: Path
 
 
 def audit_corpus(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, say: Say, *, full: bool) -> Tried:
@@ -190,37 +166,6 @@ def drawn_pairs(count: int) -> list[str]:
     """The reference, so many pairs of wrong solutions, always the same ones, and each of these alone."""
     pairs = corpus.pairs(count, random.Random(PAIRS_SEED))
     return [corpus.REFERENCE, *pairs, *dict.fromkeys(one for pair in pairs for one in pair.split(corpus.BOTH))]
-
-
-def ask_what_if(texts: Sequence[str], graded: Path, rubric_path: Path, out: Path, say: Say) -> Supposed:
-    """It is written who would gain or lose how much under the changed numbers; nothing ran.
-
-    Raises:
-        GraderError: for an unknown number, or where nothing was graded.
-    """
-    rubric, exercise = load_rubric(rubric_path)
-    changes = [parse_change(text, rubric) for text in texts]
-    other = changed(rubric, changes)
-    folders = graded_folders(graded)
-    exercise.prepare(say)
-    say(f"{len(folders)} graded submissions, each judged under both rubrics")
-    moved = shifts(folders, rubric, other, _judging(exercise, 2 * len(folders), say), reported(folders))
-    return Supposed(tuple(changes), tuple(moved), _written(out / "what_if.csv", shifts_csv(moved)))
-
-
-def _judging(exercise: Exercise, count: int, say: Say) -> Judged:
-    """Judges a stored run, follow-through included, and says how far it is; nothing runs."""
-    done, said = 0, time.monotonic()
-
-    def counting(folder: Path, rubric: Rubric) -> Sequence[ItemVerdict]:
-        nonlocal done, said
-        done += 1
-        if time.monotonic() - said > EVERY_S:
-            said = time.monotonic()
-            say(f"judging {done} of {count}: {folder.name}")
-        return verdicts(folder, rubric.for_template(stored_report(folder).template), exercise)
-
-    return counting
 
 
 def chosen(only: Sequence[str]) -> list[str]:

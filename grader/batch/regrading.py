@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from rich.table import Table
 from rich.text import Text
@@ -38,7 +39,9 @@ CHUNK = 8
 AS_BEFORE = GradebookOptions()
 EVERY_S = 2.0  # how often it is said how far it is
 Say = Callable[[str], None]
-_loaded = cache(load_rubric)  # once in each process
+Work = TypeVar("Work")
+Judged = TypeVar("Judged")
+loaded = cache(load_rubric)  # once in each process
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def regrade_class(
         begin(out, each_row(out, manifest))
         write_manifest(out, manifest)
         say(f"{len(work)} to judge again")
-        judged = _judge_all(work, jobs, say)
+        judged = each_judged(_judge_one, work, jobs, say)
         lowered = [row for row in each_row(out, manifest) if row.held] if lower else []
         note_lowered(out, lowered)
         rows = read_rows(out, manifest)
@@ -147,35 +150,36 @@ def _refuse_lower(out: Path, work: Sequence[_Work], released: Mapping[str, Relea
         WouldLower: somebody's would.
     """
     say(f"{len(work)} were released: first it is tried whether any would fall")
-    judged = [one for one in _judge_all([replace(one, tried=True) for one in work], jobs, say) if not one.wrong]
+    trials = [replace(one, tried=True) for one in work]
+    judged = [one for one in each_judged(_judge_one, trials, jobs, say) if not one.wrong]
     before = {one.key: one.before_milli for one in judged}
     if found := falls(before, {one.key: one.after_milli for one in judged}, released):
         raise WouldLower(out, found)
 
 
-def _judge_all(work: Sequence[_Work], jobs: int, say: Say) -> list[_Judged]:
-    """Each folder's reports are made anew, or would be."""
+def each_judged(judge: Callable[[Work], Judged], work: Sequence[Work], jobs: int, say: Say) -> list[Judged]:
+    """What came of judging each; so many at once, where it is worth while."""
     if jobs == 1 or len(work) < 2 * CHUNK:
-        return _told(map(_judge_one, work), len(work), say)
+        return _counted(map(judge, work), len(work), say)
     context = multiprocessing.get_context("fork")  # nothing here has started a thread, and nothing heavy is loaded
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
-        return _told(pool.map(_judge_one, work, chunksize=CHUNK), len(work), say)
+        return _counted(pool.map(judge, work, chunksize=CHUNK), len(work), say)
 
 
-def _told(judged: Iterable[_Judged], count: int, say: Say) -> list[_Judged]:
+def _counted(results: Iterable[Judged], count: int, say: Say) -> list[Judged]:
     """All of them; how far it is has been said meanwhile."""
-    found, said = [], time.monotonic()
-    for one in judged:
-        found.append(one)
+    judged, said = [], time.monotonic()
+    for result in results:
+        judged.append(result)
         if time.monotonic() - said > EVERY_S:
             said = time.monotonic()
-            say(f"{len(found)} of {count} judged again")
-    return found
+            say(f"{len(judged)} of {count} judged again")
+    return judged
 
 
 def _judge_one(work: _Work) -> _Judged:
     try:
-        rubric, exercise = _loaded(work.rubric)
+        rubric, exercise = loaded(work.rubric)
         old = stored_report(work.folder)
         report = work.ruling.over(judged_again(work.folder, old, rubric, exercise))
         if not work.tried and (source := source_of(work.folder)) is not None:
@@ -187,12 +191,12 @@ def _judge_one(work: _Work) -> _Judged:
     return _Judged(work.key, counted_milli(old), counted_milli(report))
 
 
-def moves_table(again: Regraded) -> Table:
+def moves_table(title: str, events: Sequence[Event]) -> Table:
     """Who gains or loses what, on which items and why, largest loss first."""
-    table = Table(title=f"{len(again.rows)} submissions, {len(again.events)} changed", title_justify="left")
+    table = Table(title=title, title_justify="left")
     for head in ("submission", "was", "now", "items", "why"):
         table.add_column(head, justify="right" if head in {"was", "now"} else "left")
-    for event in sorted(again.events, key=lambda e: ((e.new_milli or 0) - (e.old_milli or 0), e.submission)):
+    for event in sorted(events, key=lambda e: ((e.new_milli or 0) - (e.old_milli or 0), e.submission)):
         items = ", ".join(f"{item} {points_text(was)} → {points_text(now)}" for item, (was, now) in event.items.items())
         points = ["–" if milli is None else points_text(milli) for milli in (event.old_milli, event.new_milli)]
         table.add_row(*map(Text, [plain(event.submission, 60), *points, items, plain(event.why or event.what, 120)]))

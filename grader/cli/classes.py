@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from grader.batch.plan import Plan
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 _executor = typer.Option(
@@ -175,8 +171,22 @@ def grade_class(
 
 
 def regrade(
-    out: Annotated[Path, typer.Argument(help="a class's folder, or a single run's", callback=existing)],
+    out: Annotated[
+        Path, typer.Argument(help="a class's folder or a run's; with --dry-run, one of several, too", callback=existing)
+    ],
     rubric: options.OtherRubric = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show who would gain or lose what, and write nothing")
+    ] = False,
+    numbers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="with --dry-run: <item>.<check>.<number>=<value>, another number than the rubric's; may be repeated",
+            metavar="CHANGE",
+            autocompletion=completion.numbers,
+        ),
+    ] = None,
     reason: Annotated[str, typer.Option(help="why, for the history", metavar="TEXT")] = "",
     lower: Annotated[
         bool, typer.Option("--lower", help="let points fall below what was released; needs a --reason")
@@ -193,11 +203,13 @@ def regrade(
     """Judges again from stored evidence, running nothing.
 
     It shows who gains or loses what. A class is judged under the rubric as it is now and the decisions in its
-    overrides.yaml.
+    overrides.yaml. With --dry-run nothing is written, and with --set the rubric is tried with another number.
 
     Examples:
 
       python -m grader regrade runs/submissions --reason "question 3 was unclear"
+
+      python -m grader regrade runs/submissions --dry-run --set vae.loss.kl_matches_closed_form.min_cosine=0.99
 
       python -m grader regrade runs/submissions --missing-is-zero
 
@@ -206,6 +218,10 @@ def regrade(
     screen = Screen(quiet, json)
     given = (assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
     screen.say(f"{out}: to be judged again")
+    if dry_run:
+        _dry_run(out, rubric, numbers or [], workers, screen)
+    if numbers:
+        raise GraderError("--set: only tries a number; add --dry-run, or change the number in the rubric")
     if not (out / "class.json").exists():
         if lower or any(value is not None for value in given):
             raise GraderError(f"{out}: a single run has no gradebook; give the folder of a class")
@@ -230,7 +246,7 @@ def regrade(
 
     def show(console: Console) -> None:
         if again.events:
-            console.print(moves_table(again))
+            console.print(moves_table(f"{len(again.rows)} submissions, {len(again.events)} changed", again.events))
         else:
             print(f"{len(again.rows)} submissions, 0 changed")
         notes(again.remarks, where)(console)
@@ -337,6 +353,31 @@ def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
         lambda: judged_points(report),
     )
     raise typer.Exit(LOOK if report.needs_person else GRADED)
+
+
+def _dry_run(out: Path, rubric: Path | None, numbers: list[str], workers: int, screen: Screen) -> None:
+    """It was shown what judging again would change; ends the verb."""
+    from grader.batch.dry_run import dry_run, summary
+    from grader.batch.manifest import read_manifest
+    from grader.batch.regrading import moves_table
+    from grader.grading.run_place import rubric_of
+
+    of_class = read_manifest(out).rubric if (out / "class.json").exists() else None
+    path = existing(rubric or of_class or rubric_of(out) or Path("rubric.yaml")) or Path("rubric.yaml")
+    result = dry_run(out, path, numbers, workers, screen.say)
+    for line in result.failures:
+        screen.wrong(line)
+
+    def show(console: Console) -> None:
+        if result.changes:
+            print(f"With {', '.join(map(str, result.changes))}:")
+        if result.events:
+            title = f"{len(result.shifts)} submissions, {len(result.events)} would change"
+            console.print(moves_table(title, result.events))
+        notes(result.remarks, summary(result.shifts))(console)
+
+    screen.result(lambda: outcome.dry_run_values(out, result), show, lambda: summary(result.shifts))
+    raise typer.Exit(LOOK if result.failures else GRADED)
 
 
 def _show_plan(made: Plan, screen: Screen) -> None:

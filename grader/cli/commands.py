@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,10 +12,6 @@ from grader.cli.options import ON_GRADESCOPE, ComponentsOnly, Isolation, Jobs, J
 from grader.cli.outcome import GRADED, LOOK, NOT_GRADED
 from grader.cli.refusals import existing, isolation_of
 from grader.cli.screen import Screen
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
 
 Submission = Annotated[
     Path, typer.Argument(help="the notebook, for instance reference/vae_mnist.ipynb", callback=existing)
@@ -154,9 +150,6 @@ def gradescope(
     typer.echo(f"{bundle.path}: {bundle.size / 1e6:.1f} MB, {len(bundle.files)} files")
 
 
-RUNS = Path("runs")
-
-
 def audit(
     only: Annotated[
         list[str] | None,
@@ -169,13 +162,6 @@ def audit(
     ),
     rubric: options.Rubric = Path("rubric.yaml"),
     jobs: Jobs = 2,
-    what_if: Annotated[
-        list[str] | None,
-        typer.Option(help="<item>.<check>.<number>=<value>: who would gain or lose; may be repeated", metavar="CHANGE"),
-    ] = None,
-    graded: Annotated[
-        Path, typer.Option(help="with --what-if: the folder of graded submissions", metavar="PATH")
-    ] = RUNS,
     full: Annotated[bool, typer.Option("--full", help="train every solution: hours the first time")] = False,
     seeds: Annotated[int, typer.Option(min=0, help="judge each solution with so many seeds instead", metavar="N")] = 0,
     pairs: Annotated[
@@ -188,21 +174,15 @@ def audit(
     """Tries the rubric on right and wrong solutions.
 
     Each wrong one must lose what it should and nothing else. Components alone, in minutes; with --full every solution
-    is trained. With --what-if nothing is tried: graded submissions are judged again with other numbers, from stored
-    evidence.
+    is trained.
 
     Examples:
 
       python -m grader audit --only uniform_prior
 
       python -m grader audit --full --jobs 8
-
-      python -m grader audit --what-if vae.loss.kl_matches_closed_form.min_cosine=0.99 --graded runs/submissions
     """
     screen = Screen(quiet, json)
-    if what_if:
-        _what_if(what_if, graded, rubric, out, screen)
-        return
     screen.say("the solutions of corpus/ are read")
     from grader.audit import command, page
     from grader.audit.records import summary
@@ -258,19 +238,3 @@ def calibrate(
         typer.echo(fault)
     typer.echo("docs/calibration.md")
     raise typer.Exit(LOOK if faults else GRADED)
-
-
-def _what_if(texts: list[str], graded: Path, rubric: Path, out: Path, screen: Screen) -> None:
-    """It was shown who would gain or lose what."""
-    if graded != RUNS:
-        existing(graded)
-    screen.say(f"{graded}: looking for graded submissions")
-    from grader.audit import command, page
-
-    supposed = command.ask_what_if(texts, graded, rubric, out, screen.say)
-
-    def show(console: Console) -> None:
-        page.print_shifts(supposed.shifts, supposed.changes, console)
-        console.print(f"File: {supposed.table}", soft_wrap=True, markup=False, highlight=False)
-
-    screen.result(lambda: outcome.what_if_values(supposed), show, lambda: page.shifts_line(supposed.shifts))

@@ -13,6 +13,10 @@
 
 `regrade` of a class: out, submissions, changes, not_judged_again, remarks, all_sure
 
+`regrade --dry-run`: out, set, submissions, not_judged_again, remarks
+    a submission: submission, reported_points (its report's), old_points, new_points, old_penalty, new_penalty, items,
+        why, undecided; the old points are those of the rubric without what is `set`
+
 `release`: out, released, held, left_out (rows as above), new (keys), files, remarks
 
 `prune`: out, pruned, freed_bytes, left
@@ -31,9 +35,6 @@
     a solution: name, kind, foretold, lost (by item, in points)
 
 `audit --seeds`: same, solutions (by name, seed and item: points), faults, files
-
-`audit --what-if`: changes, submissions, files
-    a submission: submission, old_points, new_points, reported_points, items, undecided
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grader.audit.command import Supposed, Tried, TriedAgain
+    from grader.audit.command import Tried, TriedAgain
+    from grader.batch.dry_run import DryRun
     from grader.batch.grading import Graded
     from grader.batch.history import Event
     from grader.batch.plan import Plan
@@ -105,6 +107,30 @@ def regrade_values(out: Path, again: Regraded) -> Values:
         "not_judged_again": list(again.wrong),
         "remarks": list(again.remarks),
         "all_sure": again.all_sure,
+    }
+
+
+def dry_run_values(out: Path, result: DryRun) -> Values:
+    """Who would gain or lose what."""
+    return {
+        "out": str(out),
+        "set": [str(change) for change in result.changes],
+        "submissions": [
+            {
+                "submission": shift.submission,
+                "reported_points": _number(shift.reported_milli),
+                "old_points": _number(shift.old_milli),
+                "new_points": _number(shift.new_milli),
+                "old_penalty": _number(shift.old_milli - shift.old_counted_milli),
+                "new_penalty": _number(shift.new_milli - shift.new_counted_milli),
+                "items": _items(shift.event.items) if shift.event else {},
+                "why": shift.event.why if shift.event else "",
+                "undecided": shift.undecided,
+            }
+            for shift in result.shifts
+        ],
+        "not_judged_again": list(result.failures),
+        "remarks": list(result.remarks),
     }
 
 
@@ -173,25 +199,6 @@ def seeds_values(again: TriedAgain) -> Values:
         },
         "faults": again.faults,
         "files": [str(again.table)],
-    }
-
-
-def what_if_values(supposed: Supposed) -> Values:
-    """Who would gain or lose what."""
-    return {
-        "changes": [str(change) for change in supposed.changes],
-        "submissions": [
-            {
-                "submission": shift.submission,
-                "old_points": _number(shift.old_milli),
-                "new_points": _number(shift.new_milli),
-                "reported_points": _number(shift.reported_milli),
-                "items": _items(shift.items),
-                "undecided": shift.undecided,
-            }
-            for shift in supposed.shifts
-        ],
-        "files": [str(supposed.table)],
     }
 
 

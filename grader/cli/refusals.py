@@ -12,6 +12,8 @@ from grader.errors import GraderError
 MOST = 5000  # names of a folder that are looked at
 LONGEST = 160  # characters of a hint; a longer one would be a whole folder
 RUBRIC = "rubric.yaml"
+_TRY = "python -m grader regrade DIR --dry-run --set CHANGE"
+MOVED = {"--what-if": _TRY, "--graded": _TRY}  # options that were, and what is said instead
 
 
 def one_of(what: str, name: str, known: Collection[str]) -> str:
@@ -68,6 +70,8 @@ def usage_line(error: Any) -> str:
     path = context.command_path if context is not None else "python -m grader"
     option = getattr(error, "option_name", None)
     if option is not None and hasattr(error, "possibilities") and context is not None:
+        if option in MOVED:
+            return f"{option}: no such option any more; say {MOVED[option]}"
         return f"{option}: no such option of {path}{_nearest_option(option, context.command)}"
     told = error.format_message().strip().rstrip(".")
     return f"{told[:1].lower()}{told[1:]}; see {path} --help"

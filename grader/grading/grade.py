@@ -295,22 +295,33 @@ def regrade(folder: Path, rubric_path: Path) -> GradeReport:
     settle(folder)
     old = stored_report(folder)
     refuse_other_rubric(folder, old, rubric, rubric_path)
-    report = judged_again(folder, old, rubric, exercise)
-    if (folder / OVERRIDES).exists():
-        if (of_class := class_above(folder)) is not None:
-            raise GraderError(
-                f"{folder / OVERRIDES}: this run belongs to a class, whose decisions stand in {of_class / OVERRIDES}; "
-                "move them there, and regrade the class"
-            )
-        report = with_overrides(report, _own_decisions(folder, old.submission, rubric))
+    report = with_own_decisions(folder, judged_again(folder, old, rubric, exercise), rubric)
     write_report(folder, report, exercise, rubric)
     return report
 
 
-def judged_again(folder: Path, old: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
-    """The report that the folder's evidence gets under this rubric, decisions kept; nothing is written but what
-    judging again may remember."""
-    items = judging_again.verdicts(folder, rubric.for_template(old.template), exercise, keep=True)
+def with_own_decisions(folder: Path, report: GradeReport, rubric: Rubric) -> GradeReport:
+    """The report under the decisions of the folder's own `overrides.yaml`, where it has one.
+
+    Raises:
+        GraderError: the file is wrong, or the run belongs to a class.
+    """
+    if not (folder / OVERRIDES).exists():
+        return report
+    if (of_class := class_above(folder)) is not None:
+        raise GraderError(
+            f"{folder / OVERRIDES}: this run belongs to a class, whose decisions stand in {of_class / OVERRIDES}; "
+            "move them there, and regrade the class"
+        )
+    return with_overrides(report, _own_decisions(folder, report.submission, rubric))
+
+
+def judged_again(
+    folder: Path, old: GradeReport, rubric: Rubric, exercise: Exercise, *, keep: bool = True
+) -> GradeReport:
+    """The report that the folder's evidence gets under this rubric, decisions kept; nothing is written but, where
+    `keep`, what judging again may remember."""
+    items = judging_again.verdicts(folder, rubric.for_template(old.template), exercise, keep=keep)
     report = replace(
         old,
         items=items,

@@ -23,9 +23,10 @@ from grader.cli.options import (
     Replace,
     Seed,
     UploadPartial,
+    existing,
+    one_of,
 )
 from grader.cli.outcome import GRADED, LOOK
-from grader.cli.refusals import existing, one_of
 from grader.cli.screen import Screen, notes
 from grader.errors import GraderError
 
@@ -106,18 +107,12 @@ def grade_class(
     loses only what was in flight.
 
     Examples:
-
       python -m grader grade-class submissions --roster students.csv --plan
-
       python -m grader grade-class submissions --roster students.csv
-
       python -m grader grade-class moodle.zip --out runs/week3 --missing-is-zero
-
       EXECUTOR=slurm python -m grader grade-class submissions --cluster slurm.yaml
-
       python -m grader grade-class submissions --shard 2/8 --seed 5f3c...
-
-      python -m grader grade-class submissions --collect runs/submissions-part-1-of-8 --collect ...
+      python -m grader grade-class submissions --collect runs/part-1 --collect ...
     """
     screen = Screen(quiet, json)
     wanted = options.parts_wanted(parts, components_only=components_only)
@@ -182,7 +177,7 @@ def regrade(
         list[str] | None,
         typer.Option(
             "--set",
-            help="with --dry-run: <item>.<check>.<number>=<value>, another number than the rubric's; may be repeated",
+            help="with --dry-run, another number: <item>.<check>.<number>=<value>; may be repeated",
             metavar="CHANGE",
             autocompletion=completion.numbers,
         ),
@@ -206,13 +201,10 @@ def regrade(
     overrides.yaml. With --dry-run nothing is written, and with --set the rubric is tried with another number.
 
     Examples:
-
       python -m grader regrade runs/submissions --reason "question 3 was unclear"
-
-      python -m grader regrade runs/submissions --dry-run --set vae.loss.kl_matches_closed_form.min_cosine=0.99
-
+      python -m grader regrade runs/submissions --dry-run
+      python -m grader regrade runs --dry-run --set vae.loss.parts_add_up.tolerance=0.01
       python -m grader regrade runs/submissions --missing-is-zero
-
       python -m grader regrade runs/vae_mnist
     """
     screen = Screen(quiet, json)
@@ -267,7 +259,6 @@ def release(
     Canvas, and one with a folder for each submission.
 
     Examples:
-
       python -m grader release runs/submissions
     """
     screen = Screen(quiet, json)
@@ -310,9 +301,7 @@ def history(
     Oldest first.
 
     Examples:
-
       python -m grader history runs/submissions
-
       python -m grader history runs/submissions --student ada
     """
     from grader.batch.history import events_of, told
@@ -407,7 +396,6 @@ def prune(out: Out, quiet: Quiet = False, json: Json = False) -> None:
     It can still be judged again under other points and thresholds of quality; what would need the evidence says so.
 
     Examples:
-
       python -m grader prune runs/submissions
     """
     screen = Screen(quiet, json)
@@ -437,7 +425,6 @@ def forget(
     The history keeps their points under a pseudonym. What the grader does not own is named, for you to remove.
 
     Examples:
-
       python -m grader forget runs/submissions ada
     """
     screen = Screen(quiet, json)
@@ -469,7 +456,6 @@ def export(
     Without what anybody wrote: code, messages, remarks, decisions. Points may still tell who somebody is.
 
     Examples:
-
       python -m grader export runs/submissions build/shown --anonymous
     """
     from grader.batch.retention import export_anonymous

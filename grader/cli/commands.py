@@ -8,9 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from grader.cli import completion, options, outcome
-from grader.cli.options import ON_GRADESCOPE, ComponentsOnly, Isolation, Jobs, Json, Parts, Quiet, Replace, Seed
+from grader.cli.options import (
+    ON_GRADESCOPE,
+    ComponentsOnly,
+    Isolation,
+    Jobs,
+    Json,
+    Parts,
+    Quiet,
+    Replace,
+    Seed,
+    existing,
+    isolation_of,
+)
 from grader.cli.outcome import GRADED, LOOK, NOT_GRADED
-from grader.cli.refusals import existing, isolation_of
 from grader.cli.screen import Screen
 
 Submission = Annotated[
@@ -40,11 +51,8 @@ def grade(
     and with --json standard output has the same JSON.
 
     Examples:
-
       python -m grader grade reference/vae_mnist.ipynb
-
       python -m grader grade x.ipynb --out runs/x-again --seed 0123456789abcdef0123456789abcdef
-
       python -m grader grade x.ipynb --json | jq .points
     """
     wanted = options.parts_wanted(parts, components_only=components_only)
@@ -66,9 +74,7 @@ def check(
     Ten seconds. What needs training is left out of the points. The output is that of grade, in a folder of its own.
 
     Examples:
-
       python -m grader check x.ipynb
-
       python -m grader check x.ipynb --quiet
     """
     _grade(submission, rubric, out, Screen(quiet, json), seed=seed, parts=(), isolation=isolation, replace=replace)
@@ -109,9 +115,7 @@ def doctor(
     Half a minute: it tries from inside real boxes. Exit code 2 where a promise is broken; each comes with its fix.
 
     Examples:
-
       python -m grader doctor
-
       python -m grader doctor --isolation container --quiet
     """
     screen = Screen(quiet, json)
@@ -137,9 +141,7 @@ def gradescope(
     """Writes the zip that Gradescope takes as an autograder.
 
     Examples:
-
       python -m grader gradescope
-
       python -m grader gradescope --isolation user --out autograder.zip
     """
     screen = Screen()
@@ -177,9 +179,7 @@ def audit(
     is trained.
 
     Examples:
-
       python -m grader audit --only uniform_prior
-
       python -m grader audit --full --jobs 8
     """
     screen = Screen(quiet, json)
@@ -219,9 +219,7 @@ def calibrate(
     An hour or two the first time; writes docs/calibration*.
 
     Examples:
-
       python -m grader calibrate
-
       python -m grader calibrate --stored
     """
     screen = Screen()

@@ -16,7 +16,7 @@ from grader.batch import history
 from grader.batch.history import Event, standings
 from grader.batch.manifest import folder_of, folders, read_manifest
 from grader.batch.records import GradebookRow, StudentState
-from grader.batch.regrading import Say, each_judged, loaded
+from grader.batch.regrading import Say, judge_each, load_once
 from grader.batch.released import falls, read_released
 from grader.batch.results import Ruling, rulings_of
 from grader.errors import GraderError, nearest
@@ -102,12 +102,12 @@ def dry_run(root: Path, rubric_path: Path, texts: Sequence[str], jobs: int, say:
     """
     rubric, _ = load_rubric(rubric_path)
     changes = tuple(parse_change(text, rubric) for text in texts)
-    changed(rubric, changes)
+    with_changes(rubric, changes)
     folders = _class_runs(root) if (root / CLASS).exists() else graded_folders(root)
     rulings, remarks = _rulings(root, folders.values(), rubric)
     runs = [_Run(name, path, rubric_path, changes, rulings.get(path.resolve())) for name, path in folders.items()]
     say(f"{len(runs)} graded submissions to judge{' under both rubrics' if changes else ''}")
-    results = each_judged(_shift, runs, jobs, say)
+    results = judge_each(_shift, runs, jobs, say)
     shifts = [result for result in results if isinstance(result, Shift)]
     shifts.sort(key=lambda shift: (shift.gain_milli, shift.submission))
     reasons = {run.name: result for run, result in zip(runs, results, strict=True) if isinstance(result, str)}
@@ -140,7 +140,7 @@ def parse_change(text: str, rubric: Rubric) -> Change:
     return Change(item_id, check, name, value)
 
 
-def changed(rubric: Rubric, changes: Sequence[Change]) -> Rubric:
+def with_changes(rubric: Rubric, changes: Sequence[Change]) -> Rubric:
     """The rubric with these numbers, as they all stand together.
 
     Raises:
@@ -213,17 +213,17 @@ def _rulings(root: Path, runs: Iterable[Path], rubric: Rubric) -> tuple[dict[Pat
 
 @cache
 def _changed_rubric(path: Path, changes: tuple[Change, ...]) -> Rubric:
-    return changed(loaded(path)[0], changes)
+    return with_changes(load_once(path)[0], changes)
 
 
 def _shift(run: _Run) -> Shift | str:
     """What the submission would gain or lose; why it could not be judged, if so."""
     try:
-        rubric, exercise = loaded(run.rubric)
+        rubric, exercise = load_once(run.rubric)
         reported = stored_report(run.folder)
         refuse_other_rubric(run.folder, reported, rubric, run.rubric)
-        before = _judged(run, reported, rubric, exercise) if run.changes else reported
-        after = _judged(run, reported, _changed_rubric(run.rubric, run.changes), exercise)
+        before = _report_of(run, reported, rubric, exercise) if run.changes else reported
+        after = _report_of(run, reported, _changed_rubric(run.rubric, run.changes), exercise)
     except (GraderError, OSError) as error:
         return plain(str(error), 300)
     old, new = (GradebookRow(run.name, StudentState.GRADED, report=report) for report in (before, after))
@@ -240,7 +240,7 @@ def _shift(run: _Run) -> Shift | str:
     )
 
 
-def _judged(run: _Run, reported: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
+def _report_of(run: _Run, reported: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
     report = judged_again(run.folder, reported, rubric, exercise, keep=False)
     return run.ruling.over(report) if run.ruling else with_own_decisions(run.folder, report, rubric)
 
@@ -273,10 +273,10 @@ def summary(shifts: Sequence[Shift]) -> str:
     return f"{counts}{f'; {unsure} wait for a person' if unsure else ''}. Nothing was written."
 
 
-def _named(name: str, known: Mapping[str, Value], what: str) -> Value:
-    if name in known:
-        return known[name]
-    raise GraderError(f"--set: {what} {name[:80]!r} is unknown{nearest(name, known)}")
+def _named(name: str, values: Mapping[str, Value], what: str) -> Value:
+    if name in values:
+        return values[name]
+    raise GraderError(f"--set: {what} {name[:80]!r} is unknown{nearest(name, values)}")
 
 
 def _changed_item(item: RubricItem, change: Change) -> RubricItem:

@@ -51,7 +51,6 @@ class Progress:
             console=console,
             refresh_per_second=1 / EVERY_S,
             transient=True,
-            get_time=time.monotonic,
         )
         self._whole = self._bars.add_task("", total=total)
         self._running: dict[str, TaskID] = {}

@@ -115,7 +115,7 @@ def grade_class(
       python -m grader grade-class submissions --collect runs/part-1 --collect ...
     """
     screen = Screen(quiet, json)
-    wanted = options.parts_wanted(parts, components_only=components_only)
+    trained_parts = options.parts_to_train(parts, components_only=components_only)
     screen.say(f"{submissions}: looking for submissions")
     from grader.batch.gradebooks import GradebookOptions
     from grader.batch.grading import ClassOptions, grade_class, plan_class
@@ -128,13 +128,13 @@ def grade_class(
 
     if shard and (collect or executor != "local"):
         raise GraderError("--shard: a part is graded on this machine; leave out --collect and the executor")
-    wishes = ClassOptions(
+    class_options = ClassOptions(
         rubric=rubric,
         out=out,
         roster=roster,
         workers=workers,
         isolation=isolation,
-        parts=wanted,
+        parts=trained_parts,
         seed=seed,
         executor=executor,
         cluster=config,
@@ -144,25 +144,25 @@ def grade_class(
         collect=tuple(path for path in map(existing, collect or ()) if path),
     )
     if plan:
-        _show_plan(plan_class(submissions, wishes, screen.say), screen)
-    graded = grade_class(submissions, wishes, screen.errors(), screen.say)
-    for row in graded.rows:
+        _show_plan(plan_class(submissions, class_options, screen.say), screen)
+    result = grade_class(submissions, class_options, screen.errors(), screen.say)
+    for row in result.rows:
         if quiet and row.state in {
             StudentState.FAILED,
             StudentState.REFUSED,
         }:  # else the lines of progress have said it
             screen.wrong(f"{row.state}: {row.key}: {row.reason}")
-    where = _where(graded.out)
+    where = _where(result.out)
 
     def show(console: Console) -> None:
-        console.print(class_table(graded.rows))
-        notes(graded.remarks, where)(console)
+        console.print(class_table(result.rows))
+        notes(result.remarks, where)(console)
 
-    screen.result(lambda: outcome.class_values(graded), show, lambda: where)
-    tried = [row for row in graded.rows if row.state is not StudentState.MISSING]
-    if tried and all(row.state is StudentState.FAILED for row in tried):
-        raise GraderError(f"{submissions}: no submission could be graded: {tried[0].reason}")
-    raise typer.Exit(GRADED if graded.all_sure else LOOK)
+    screen.result(lambda: outcome.class_values(result), show, lambda: where)
+    handed_in = [row for row in result.rows if row.state is not StudentState.MISSING]
+    if handed_in and all(row.state is StudentState.FAILED for row in handed_in):
+        raise GraderError(f"{submissions}: no submission could be graded: {handed_in[0].reason}")
+    raise typer.Exit(GRADED if result.all_sure else LOOK)
 
 
 def regrade(
@@ -208,14 +208,14 @@ def regrade(
       python -m grader regrade runs/vae_mnist
     """
     screen = Screen(quiet, json)
-    given = (assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
+    settings = (assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
     screen.say(f"{out}: to be judged again")
     if dry_run:
         _dry_run(out, rubric, numbers or [], workers, screen)
     if numbers:
         raise GraderError("--set: only tries a number; add --dry-run, or change the number in the rubric")
     if not (out / "class.json").exists():
-        if lower or any(value is not None for value in given):
+        if lower or any(value is not None for value in settings):
             raise GraderError(f"{out}: a single run has no gradebook; give the folder of a class")
         _regrade_one(out, rubric, screen)
     from grader.batch.gradebooks import GradebookOptions
@@ -224,28 +224,28 @@ def regrade(
     from grader.report.text import points_text
 
     try:
-        again = regrade_class(out, rubric, reason, workers, screen.say, GradebookOptions(*given), lower=lower)
+        result = regrade_class(out, rubric, reason, workers, screen.say, GradebookOptions(*settings), lower=lower)
     except WouldLower as error:
         for fall in error.falls:
-            told = (
+            points = (
                 f"{points_text(fall.released_milli)} points were released, {points_text(fall.now_milli)} would be left"
             )
-            screen.wrong(f"{fall.key}: {told}")
+            screen.wrong(f"{fall.key}: {points}")
         raise
-    for line in again.wrong:
+    for line in result.wrong:
         screen.wrong(line)
     where = _where(out)
 
     def show(console: Console) -> None:
-        if again.events:
-            console.print(moves_table(f"{len(again.rows)} submissions, {len(again.events)} changed", again.events))
+        if result.events:
+            console.print(moves_table(f"{len(result.rows)} submissions, {len(result.events)} changed", result.events))
         else:
-            print(f"{len(again.rows)} submissions, 0 changed")
-        notes(again.remarks, where)(console)
+            print(f"{len(result.rows)} submissions, 0 changed")
+        notes(result.remarks, where)(console)
 
-    last = f"{len(again.rows)} submissions, {len(again.events)} changed: {where}"
-    screen.result(lambda: outcome.regrade_values(out, again), show, lambda: last)
-    raise typer.Exit(GRADED if again.all_sure else LOOK)
+    last = f"{len(result.rows)} submissions, {len(result.events)} changed: {where}"
+    screen.result(lambda: outcome.regrade_values(out, result), show, lambda: last)
+    raise typer.Exit(GRADED if result.all_sure else LOOK)
 
 
 def release(
@@ -265,23 +265,23 @@ def release(
     screen.say(f"{out}: feedback is packed")
     from grader.batch.release import release_class
 
-    made = release_class(out)
-    last = f"{len(made.released)} released, {len(made.new)} of them new or with other points than before"
+    result = release_class(out)
+    last = f"{len(result.released)} released, {len(result.new)} of them new or with other points than before"
 
     def show(_: Console) -> None:
-        for heading, rows in (("held back", made.held), ("not released", made.left_out)):
+        for heading, rows in (("held back", result.held), ("not released", result.left_out)):
             for row in rows:
                 print(f"{heading}: {plain(row.key, 60)}: {plain(row.reason or str(row.state), 300)}")
-        for remark in made.remarks:
+        for remark in result.remarks:
             print(f"note: {plain(remark, 300)}")
-        for path in made.files:
+        for path in result.files:
             print(path)
         print(last)
 
     from grader.report.text import plain
 
-    screen.result(lambda: outcome.release_values(out, made), show, lambda: last)
-    raise typer.Exit(LOOK if made.held else GRADED)
+    screen.result(lambda: outcome.release_values(out, result), show, lambda: last)
+    raise typer.Exit(LOOK if result.held else GRADED)
 
 
 def history(
@@ -369,17 +369,17 @@ def _dry_run(out: Path, rubric: Path | None, numbers: list[str], workers: int, s
     raise typer.Exit(LOOK if result.failures else GRADED)
 
 
-def _show_plan(made: Plan, screen: Screen) -> None:
+def _show_plan(plan: Plan, screen: Screen) -> None:
     """The plan is shown; ends the verb."""
     from grader.batch.plan import missing_line, summary, table
 
     def show(console: Console) -> None:
-        console.print(table(made.handed_in))
-        if made.missing:
-            print(missing_line(made.missing))
-        notes(made.remarks, summary(made))(console)
+        console.print(table(plan.handed_in))
+        if plan.missing:
+            print(missing_line(plan.missing))
+        notes(plan.remarks, summary(plan))(console)
 
-    screen.result(lambda: outcome.plan_values(made), show, lambda: summary(made))
+    screen.result(lambda: outcome.plan_values(plan), show, lambda: summary(plan))
     raise typer.Exit(GRADED)
 
 
@@ -401,12 +401,12 @@ def prune(out: Out, quiet: Quiet = False, json: Json = False) -> None:
     screen = Screen(quiet, json)
     from grader.batch.retention import prune_class
 
-    made = prune_class(out, screen.say)
-    for line in made.left:
+    result = prune_class(out, screen.say)
+    for line in result.left:
         screen.wrong(line)
-    last = f"{made.count} runs pruned, {made.freed_bytes / 1e6:.0f} MB freed"
-    screen.result(lambda: outcome.prune_values(out, made), lambda _: print(last), lambda: last)
-    raise typer.Exit(LOOK if made.left else GRADED)
+    last = f"{result.count} runs pruned, {result.freed_bytes / 1e6:.0f} MB freed"
+    screen.result(lambda: outcome.prune_values(out, result), lambda _: print(last), lambda: last)
+    raise typer.Exit(LOOK if result.left else GRADED)
 
 
 def forget(
@@ -428,19 +428,19 @@ def forget(
       python -m grader forget runs/submissions ada
     """
     screen = Screen(quiet, json)
-    from grader.batch.retention import forget as forgotten
+    from grader.batch.retention import forget as forget_student
 
-    made = forgotten(out, student)
-    last = f"forgotten; the history says {made.pseudonym}"
+    result = forget_student(out, student)
+    last = f"forgotten; the history says {result.pseudonym}"
 
     def show(_: Console) -> None:
         from grader.report.text import plain
 
-        for line in made.left:
+        for line in result.left:
             print(f"still there: {plain(line, 300)}")
         print(last)
 
-    values = {"out": str(out), "pseudonym": made.pseudonym, "left": list(made.left)}
+    values = {"out": str(out), "pseudonym": result.pseudonym, "left": list(result.left)}
     screen.result(lambda: values, show, lambda: last)
 
 

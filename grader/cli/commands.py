@@ -55,8 +55,17 @@ def grade(
       python -m grader grade x.ipynb --out runs/x-again --seed 0123456789abcdef0123456789abcdef
       python -m grader grade x.ipynb --json | jq .points
     """
-    wanted = options.parts_wanted(parts, components_only=components_only)
-    _grade(submission, rubric, out, Screen(quiet, json), seed=seed, parts=wanted, isolation=isolation, replace=replace)
+    trained_parts = options.parts_to_train(parts, components_only=components_only)
+    _grade(
+        submission,
+        rubric,
+        out,
+        Screen(quiet, json),
+        seed=seed,
+        parts=trained_parts,
+        isolation=isolation,
+        replace=replace,
+    )
 
 
 def check(
@@ -123,9 +132,11 @@ def doctor(
     from grader.doctor.examination import examine
     from grader.doctor.promises import PromiseState, show, verdict
 
-    found = examine(rubric, isolation, screen.say)
-    screen.result(lambda: outcome.doctor_values(found), lambda console: show(found, console), lambda: verdict(found))
-    raise typer.Exit(NOT_GRADED if any(one.state is PromiseState.BROKEN for one in found) else GRADED)
+    promises = examine(rubric, isolation, screen.say)
+    screen.result(
+        lambda: outcome.doctor_values(promises), lambda console: show(promises, console), lambda: verdict(promises)
+    )
+    raise typer.Exit(NOT_GRADED if any(promise.state is PromiseState.BROKEN for promise in promises) else GRADED)
 
 
 def gradescope(
@@ -188,22 +199,22 @@ def audit(
     from grader.audit.records import summary
 
     if seeds:
-        again = command.audit_seeds(only or [], seeds, rubric, out, jobs, screen.say, full=full)
-        count = (again.faults, len(again.found), seeds)
+        comparison = command.audit_seeds(only or [], seeds, rubric, out, jobs, screen.say, full=full)
+        count = (comparison.faults, len(comparison.solutions), seeds)
         screen.result(
-            lambda: outcome.seeds_values(again),
-            lambda console: page.print_seeds(*count, console, again.table),
+            lambda: outcome.seeds_values(comparison),
+            lambda console: page.print_seeds(*count, console, comparison.table),
             lambda: page.seeds_line(*count),
         )
-        raise typer.Exit(LOOK if again.faults else GRADED)
+        raise typer.Exit(LOOK if comparison.faults else GRADED)
     names = command.drawn_pairs(pairs) if pairs else only or []
-    tried = command.audit_corpus(names, rubric, out, jobs, screen.say, full=full)
+    trial = command.audit_corpus(names, rubric, out, jobs, screen.say, full=full)
     screen.result(
-        lambda: outcome.audit_values(tried),
-        lambda console: page.print_audit(tried.audit, console, tried.files),
-        lambda: summary(tried.audit),
+        lambda: outcome.audit_values(trial),
+        lambda console: page.print_audit(trial.audit, console, trial.files),
+        lambda: summary(trial.audit),
     )
-    raise typer.Exit(GRADED if tried.audit.sound else LOOK)
+    raise typer.Exit(GRADED if trial.audit.sound else LOOK)
 
 
 def calibrate(

@@ -45,13 +45,13 @@ def program() -> None:
     """
     try:
         main()
-    except SystemExit as ended:
-        if "numpy" in sys.modules and isinstance(ended.code, int):
+    except SystemExit as stop:
+        if "numpy" in sys.modules and isinstance(stop.code, int):
             atexit._run_exitfuncs()
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
                 sys.stderr.flush()
-                os._exit(ended.code)
+                os._exit(stop.code)
         raise
 
 

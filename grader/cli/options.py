@@ -29,23 +29,23 @@ _TRY = "python -m grader regrade DIR --dry-run --set CHANGE"
 MOVED = {"--what-if": _TRY, "--graded": _TRY}  # options that were, and what is said instead
 
 
-def one_of(what: str, name: str, known: Collection[str]) -> str:
+def one_of(what: str, name: str, names: Collection[str]) -> str:
     """The name.
 
     Raises:
-        GraderError: where it is not known, with the nearest that is.
+        GraderError: where it is none of the names, with the nearest that is.
     """
-    if name not in known:
-        raise GraderError(f"{what} {name[:40]!r}: unknown{nearest(name, known)}")
+    if name not in names:
+        raise GraderError(f"{what} {name[:40]!r}: unknown{nearest(name, names)}")
     return name
 
 
-def isolation_of(name: str, known: Collection[str]) -> str:
+def isolation_of(name: str, names: Collection[str]) -> str:
     """The name, likewise; `none` is named only among all, for nobody should come to it by a slip of the pen."""
-    if name not in known and "did you mean" in (hint := nearest(name, set(known) - {"none"})):
+    if name not in names and "did you mean" in (hint := nearest(name, set(names) - {"none"})):
         raise GraderError(f"--isolation {name[:40]!r}: unknown{hint}")
-    if name not in known:
-        raise GraderError(f"--isolation {name[:40]!r}: unknown; expected one of {', '.join(known)}")
+    if name not in names:
+        raise GraderError(f"--isolation {name[:40]!r}: unknown; expected one of {', '.join(names)}")
     return name
 
 
@@ -59,11 +59,11 @@ def existing(path: Path | None) -> Path | None:
         return path
     if path == Path(RUBRIC):
         raise GraderError(f"{RUBRIC}: no such file; run this in the folder that holds it, or give --rubric PATH")
-    lost = path
-    while not lost.parent.exists() and lost != lost.parent:
-        lost = lost.parent
-    what = "file" if lost == path else f"folder as {lost}"
-    raise GraderError(f"{path}: no such {what}{_in_folder(lost)}")
+    missing = path
+    while not missing.parent.exists() and missing != missing.parent:
+        missing = missing.parent
+    what = "file" if missing == path else f"folder as {missing}"
+    raise GraderError(f"{path}: no such {what}{_in_folder(missing)}")
 
 
 def seed_of(text: str | None) -> str | None:
@@ -86,26 +86,26 @@ def usage_line(error: Any) -> str:
         if option in MOVED:
             return f"{option}: no such option any more; say {MOVED[option]}"
         return f"{option}: no such option of {path}{_nearest_option(option, context.command)}"
-    told = error.format_message().strip().rstrip(".")
-    return f"{told[:1].lower()}{told[1:]}; see {path} --help"
+    message = error.format_message().strip().rstrip(".")
+    return f"{message[:1].lower()}{message[1:]}; see {path} --help"
 
 
 def _nearest_option(option: str, command: Any) -> str:
     """A hint: the nearest option of the verb; before a verb, where the option belongs."""
-    known = [name for param in command.params for name in (*param.opts, *param.secondary_opts) if name[:1] == "-"]
+    options = [name for param in command.params for name in (*param.opts, *param.secondary_opts) if name[:1] == "-"]
     for name, verb in getattr(command, "commands", {}).items():
         if any(option in param.opts for param in verb.params):
             return f"; it goes after the verb, for instance after {name}"
-    return nearest(option, [*known, "--help"])
+    return nearest(option, [*options, "--help"])
 
 
-def _in_folder(lost: Path) -> str:
-    """A hint: the name beside the lost one that is most like it, or all of a few."""
+def _in_folder(missing: Path) -> str:
+    """A hint: the name beside the missing one that is most like it, or all of a few."""
     try:
-        beside = sorted(entry.name for entry in islice(lost.parent.iterdir(), MOST) if entry.name[:1] != ".")
+        neighbours = sorted(entry.name for entry in islice(missing.parent.iterdir(), MOST) if entry.name[:1] != ".")
     except OSError:
         return ""
-    hint = nearest(lost.name, beside) if beside else "; the folder is empty"
+    hint = nearest(missing.name, neighbours) if neighbours else "; the folder is empty"
     return hint if len(hint) <= LONGEST else ""
 
 
@@ -194,7 +194,7 @@ UploadPartial = Annotated[
 ]
 
 
-def parts_wanted(parts: list[str] | None, *, components_only: bool) -> tuple[str, ...] | None:
+def parts_to_train(parts: list[str] | None, *, components_only: bool) -> tuple[str, ...] | None:
     """The parts to train; None: all of them, (): none.
 
     Raises:

@@ -45,13 +45,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grader.audit.command import Tried, TriedAgain
+    from grader.audit.command import CorpusTrial, SeedComparison
     from grader.batch.dry_run import DryRun
     from grader.batch.grading import Graded
     from grader.batch.history import Event
     from grader.batch.plan import Plan
     from grader.batch.records import GradebookRow, Student
-    from grader.batch.regrading import Regraded
+    from grader.batch.regrading import RegradeResult
     from grader.batch.release import Release
     from grader.batch.retention import PrunedClass
     from grader.doctor.promises import Promise
@@ -60,13 +60,13 @@ Values = dict[str, Any]
 GRADED, LOOK, NOT_GRADED = 0, 1, 2
 
 
-def class_values(graded: Graded) -> Values:
+def class_values(result: Graded) -> Values:
     """What came of a class."""
     return {
-        "out": str(graded.out),
-        "rows": [_row(row) for row in graded.rows],
-        "remarks": list(graded.remarks),
-        "all_sure": graded.all_sure,
+        "out": str(result.out),
+        "rows": [_row(row) for row in result.rows],
+        "remarks": list(result.remarks),
+        "all_sure": result.all_sure,
     }
 
 
@@ -78,19 +78,19 @@ def plan_values(plan: Plan) -> Values:
         "layout": plan.layout,
         "submissions": [
             {
-                "key": one.key,
-                "state": state(one, plan.done),
-                "students": _people(one.students),
-                "matched_by": one.by,
-                "file": one.shown,
-                "why": one.why,
-                "left_out": list(one.left_out),
-                "doubts": doubts(one),
-                "handed_in": one.when.isoformat() if one.when else None,
-                "late": any(remark.kind == "late" for remark in one.remarks),
-                "refused": one.refused,
+                "key": submission.key,
+                "state": state(submission, plan.done),
+                "students": _people(submission.students),
+                "matched_by": submission.by,
+                "file": submission.shown,
+                "why": submission.why,
+                "left_out": list(submission.left_out),
+                "doubts": doubts(submission),
+                "handed_in": submission.when.isoformat() if submission.when else None,
+                "late": any(remark.kind == "late" for remark in submission.remarks),
+                "refused": submission.refused,
             }
-            for one in plan.handed_in
+            for submission in plan.handed_in
         ],
         "missing": _people(plan.missing),
         "remarks": list(plan.remarks),
@@ -98,15 +98,15 @@ def plan_values(plan: Plan) -> Values:
     }
 
 
-def regrade_values(out: Path, again: Regraded) -> Values:
+def regrade_values(out: Path, result: RegradeResult) -> Values:
     """Whose points became others."""
     return {
         "out": str(out),
-        "submissions": len(again.rows),
-        "changes": [_event(event) for event in again.events],
-        "not_judged_again": list(again.wrong),
-        "remarks": list(again.remarks),
-        "all_sure": again.all_sure,
+        "submissions": len(result.rows),
+        "changes": [_event(event) for event in result.events],
+        "not_judged_again": list(result.wrong),
+        "remarks": list(result.remarks),
+        "all_sure": result.all_sure,
     }
 
 
@@ -134,22 +134,22 @@ def dry_run_values(out: Path, result: DryRun) -> Values:
     }
 
 
-def release_values(out: Path, made: Release) -> Values:
+def release_values(out: Path, result: Release) -> Values:
     """Whose points were shown."""
     return {
         "out": str(out),
-        "released": [_row(row) for row in made.released],
-        "held": [_row(row) for row in made.held],
-        "left_out": [_row(row) for row in made.left_out],
-        "new": [row.key for row in made.new],
-        "files": [str(path) for path in made.files],
-        "remarks": list(made.remarks),
+        "released": [_row(row) for row in result.released],
+        "held": [_row(row) for row in result.held],
+        "left_out": [_row(row) for row in result.left_out],
+        "new": [row.key for row in result.new],
+        "files": [str(path) for path in result.files],
+        "remarks": list(result.remarks),
     }
 
 
-def prune_values(out: Path, made: PrunedClass) -> Values:
+def prune_values(out: Path, result: PrunedClass) -> Values:
     """What was removed."""
-    return {"out": str(out), "pruned": made.count, "freed_bytes": made.freed_bytes, "left": list(made.left)}
+    return {"out": str(out), "pruned": result.count, "freed_bytes": result.freed_bytes, "left": list(result.left)}
 
 
 def history_values(events: Iterable[Event]) -> Values:
@@ -157,25 +157,25 @@ def history_values(events: Iterable[Event]) -> Values:
     return {"changes": [_event(event) for event in events]}
 
 
-def doctor_values(found: Sequence[Promise]) -> Values:
+def doctor_values(promises: Sequence[Promise]) -> Values:
     """Which promises hold."""
     from grader.doctor.promises import PromiseState, verdict
 
-    promises = [{"title": o.title, "state": str(o.state), "found": o.found, "fix": o.fix} for o in found]
-    fit = not any(one.state is PromiseState.BROKEN for one in found)
-    return {"fit": fit, "verdict": verdict(found), "promises": promises}
+    rows = [{"title": p.title, "state": str(p.state), "found": p.found, "fix": p.fix} for p in promises]
+    fit = not any(promise.state is PromiseState.BROKEN for promise in promises)
+    return {"fit": fit, "verdict": verdict(promises), "promises": rows}
 
 
-def audit_values(tried: Tried) -> Values:
+def audit_values(trial: CorpusTrial) -> Values:
     """Whether the rubric holds, and what each solution lost."""
     from grader.audit.records import summary
 
-    made = tried.audit
+    audit = trial.audit
     return {
-        "sound": made.sound,
-        "summary": summary(made),
-        "troubles": [{"kind": t.kind, "subject": t.subject, "text": t.text} for t in made.troubles],
-        "notes": list(made.notes),
+        "sound": audit.sound,
+        "summary": summary(audit),
+        "troubles": [{"kind": t.kind, "subject": t.subject, "text": t.text} for t in audit.troubles],
+        "notes": list(audit.notes),
         "solutions": [
             {
                 "name": row.name,
@@ -183,22 +183,24 @@ def audit_values(tried: Tried) -> Values:
                 "foretold": list(row.foretold),
                 "lost": {square.item: _number(square.lost_milli) for square in row.squares if square.lost_milli},
             }
-            for row in made.rows
+            for row in audit.rows
         ],
-        "files": [str(path) for path in tried.files],
+        "files": [str(path) for path in trial.files],
     }
 
 
-def seeds_values(again: TriedAgain) -> Values:
+def seeds_values(comparison: SeedComparison) -> Values:
     """Whether points depend on the seed."""
     return {
-        "same": not again.faults,
+        "same": not comparison.faults,
         "solutions": {
-            one.name: {seed: {item: _number(milli) for item, milli in got} for seed, got in one.by_seed.items()}
-            for one in again.found
+            solution.name: {
+                seed: {item: _number(milli) for item, milli in points} for seed, points in solution.by_seed.items()
+            }
+            for solution in comparison.solutions
         },
-        "faults": again.faults,
-        "files": [str(again.table)],
+        "faults": comparison.faults,
+        "files": [str(comparison.table)],
     }
 
 

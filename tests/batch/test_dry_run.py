@@ -10,7 +10,7 @@ import pytest
 from assistants_folder import SEED, World, decide, make_world, quiet, whole_class
 from toy_exercise import running
 
-from grader.batch.dry_run import DryRun, changed, dry_run, graded_folders, parse_change, summary
+from grader.batch.dry_run import DryRun, dry_run, graded_folders, parse_change, summary, with_changes
 from grader.batch.regrading import regrade_class
 from grader.batch.release import release_class
 from grader.batch.retention import prune_class
@@ -66,15 +66,15 @@ def test_an_unknown_number_is_one_line_with_the_nearest_name(text: str) -> None:
 
 def test_only_the_named_number_changes_and_ends_never_change_places() -> None:
     before = running.rubric()
-    after = changed(before, [parse_change("two.training.training_lowers_the_loss.full_at=0.5", before)])
+    after = with_changes(before, [parse_change("two.training.training_lowers_the_loss.full_at=0.5", before)])
     assert after.items[3].checks[0].params == {"zero_at": 1.0, "full_at": 0.5}
     assert after.items[:3] == before.items[:3]
     assert before == running.rubric()
     for number in ("full_at=2", "full_at=1"):
         with pytest.raises(GraderError, match="stay on its side"):
-            changed(before, [parse_change(f"two.training.training_lowers_the_loss.{number}", before)])
+            with_changes(before, [parse_change(f"two.training.training_lowers_the_loss.{number}", before)])
     both = [parse_change(f"two.training.training_lowers_the_loss.{n}", before) for n in ("full_at=2", "zero_at=3")]
-    assert changed(before, both).items[3].checks[0].params == {"zero_at": 3.0, "full_at": 2.0}
+    assert with_changes(before, both).items[3].checks[0].params == {"zero_at": 3.0, "full_at": 2.0}
 
 
 def test_gains_and_losses_are_listed_largest_loss_first(world: World) -> None:

@@ -43,7 +43,7 @@ grade-class: setup ## grades SUBMISSIONS=dir-or-zip, several at once; run again,
 	@test -n "$$SUBMISSIONS" || { echo "not graded: no folder given; use make grade-class SUBMISSIONS=dir" >&2; exit 2; }
 	@$(RUN) -m grader grade-class "$$SUBMISSIONS" $(CLASS_RUBRIC) $(OPTIONS)
 
-regrade: setup ## judges CLASS=runs/dir again from stored evidence, under the rubric as it is now
+regrade: setup ## judges CLASS=runs/dir again from stored evidence, under the rubric as it is now (OPTIONS=--dry-run writes nothing)
 	@test -n "$$CLASS" || { echo "not judged: no folder given; use make regrade CLASS=runs/submissions" >&2; exit 2; }
 	@$(RUN) -m grader regrade "$$CLASS" $(CLASS_RUBRIC) $(OPTIONS)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from grader.audit import corpus
-from grader.grading.run import Case, run_submission, supply
+from grader.grading.run import Case, box_pool, run_submission
 from grader.notebook.restore import restore_given
 from grader.records import Status
 from grader.rubric import load_rubric
@@ -35,7 +35,7 @@ def main() -> None:
             for isolation, taken in times.items():
                 restored = restore_given(notebook, notebook)
                 started = time.perf_counter()
-                with supply(exercise, rubric.limits, folders, isolation) as boxes:
+                with box_pool(exercise, rubric.limits, folders, isolation) as boxes:
                     case = Case(restored, rubric, exercise, questions, boxes)
                     run = run_submission(case, lambda _: None, parts=parts)
                 taken.append(time.perf_counter() - started)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from toy_exercise import notebook, running
 
 from grader.batch import grading
@@ -221,13 +222,11 @@ COMMANDS: dict[str, Callable[[World], object]] = {
 }
 
 
-class Silent:
+class Silent(Console):
     """A console that shows nothing."""
 
-    is_terminal = is_interactive = False
-
-    def print(self, *_: object, **__: object) -> None:
-        """Nothing."""
+    def __init__(self) -> None:
+        super().__init__(quiet=True, force_interactive=False)
 
 
 def quiet(_: str) -> None:

@@ -1,12 +1,11 @@
-"""What the command line's `audit` does: the rubric on trial, with or without training, and the question what if.
+"""What the command line's `audit` does: the rubric on trial, with or without training.
 
-Nothing is printed here: what came of it is returned, and where its files lie.
+Nothing is printed here: results are returned, with where their files lie.
 """
 
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,23 +18,9 @@ from grader.audit.problems import answers_of
 from grader.audit.quick import Results, quick_results
 from grader.audit.result import Audit
 from grader.audit.runs import SEED, planned, run_all
-from grader.audit.whatif import (
-    Change,
-    Judged,
-    Shift,
-    changed,
-    graded_folders,
-    parse_change,
-    reported,
-    shifts,
-    shifts_csv,
-)
 from grader.errors import GraderError, nearest
-from grader.exercise import Exercise
-from grader.grading.regrade import verdicts
-from grader.grading.run_folder import stored_report
 from grader.notebook.format import load_notebook
-from grader.records import ItemVerdict, Rubric
+from grader.records import ItemVerdict
 from grader.rubric import load_rubric
 from grader.store.files import csv_bytes, write_atomically
 
@@ -47,7 +32,7 @@ Points = tuple[tuple[str, int], ...]  # (item, thousandths)
 
 
 @dataclass(frozen=True)
-class Tried:
+class CorpusTrial:
     """An audit, and its page and table."""
 
     audit: Audit
@@ -55,7 +40,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Repeated:
+class SolutionBySeed:
     """What one solution got with each seed, or why it got nothing."""
 
     name: str
@@ -65,40 +50,31 @@ class Repeated:
     @property
     def faults(self) -> list[str]:
         """What is wrong, one sentence each: items whose points differ, and runs that failed."""
-        found = [f"{self.name}: seed {int(seed, 16)}: {why}" for seed, why in self.broken.items()]
+        faults = [f"{self.name}: seed {int(seed, 16)}: {why}" for seed, why in self.broken.items()]
         items = dict.fromkeys(item for points in self.by_seed.values() for item, _ in points)
         for item in items:
-            got = sorted({dict(points).get(item, 0) for points in self.by_seed.values()})
-            if len(got) > 1:
-                told = ", ".join(f"{milli / 1000:g}" for milli in got)
-                found.append(f"{self.name}: {item}: {told} points, depending on the seed")
-        return found
+            amounts = sorted({dict(points).get(item, 0) for points in self.by_seed.values()})
+            if len(amounts) > 1:
+                listed = ", ".join(f"{milli / 1000:g}" for milli in amounts)
+                faults.append(f"{self.name}: {item}: {listed} points, depending on the seed")
+        return faults
 
 
 @dataclass(frozen=True)
-class TriedAgain:
+class SeedComparison:
     """Solutions with several seeds each, and the table of their points."""
 
-    found: tuple[Repeated, ...]
+    solutions: tuple[SolutionBySeed, ...]
     seeds: int
     table: Path
 
     @property
     def faults(self) -> list[str]:
         """Whose points depend on the seed, one sentence each."""
-        return [fault for one in self.found for fault in one.faults]
+        return [fault for solution in self.solutions for fault in solution.faults]
 
 
-@dataclass(frozen=True)
-class Supposed:
-    """What changed numbers would do to graded submissions, and the table of it."""
-
-    changes: tuple[Change, ...]
-    shifts: tuple[Shift, ...]
-    table: Path
-
-
-def audit_corpus(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, say: Say, *, full: bool) -> Tried:
+def audit_corpus(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, say: Say, *, full: bool) -> CorpusTrial:
     """The corpus, or only the named solutions, was judged: in `full`, trained, or its components alone.
 
     What was run in full before for the same notebook and questions is only judged again.
@@ -108,44 +84,44 @@ def audit_corpus(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, s
     """
     names = chosen(only)
     rubric, exercise = load_rubric(rubric_path)
-    (found,) = _by_seed(names, [SEED], rubric_path, jobs, say, full=full).values()
+    (results,) = _by_seed(names, [SEED], rubric_path, jobs, say, full=full).values()
     margins = read_margins(rubric_path.parent / CALIBRATION, rubric)
     answers = answers_of(load_notebook(rubric_path.parent / rubric.reference))
     parts = corpus.parts_of if full else None
-    made = audit(
-        found.results,
+    verdict = audit(
+        results.results,
         rubric,
         exercise,
         parts,
-        broken=found.broken,
+        broken=results.broken,
         margins=margins,
         answers=answers,
         causes=corpus.causes(),
     )
-    levels = levels_of(made.items, rubric_path.parent / CALIBRATION.with_suffix(""))
-    page = _written(out / "audit.html", audit_html(made, levels).encode())
-    return Tried(made, (page, _written(out / "audit.csv", audit_csv(made))))
+    levels = levels_of(verdict.items, rubric_path.parent / CALIBRATION.with_suffix(""))
+    page = _written(out / "audit.html", audit_html(verdict, levels).encode())
+    return CorpusTrial(verdict, (page, _written(out / "audit.csv", audit_csv(verdict))))
 
 
 def audit_seeds(
     only: Sequence[str], seeds: int, rubric_path: Path, out: Path, jobs: int, say: Say, *, full: bool
-) -> TriedAgain:
+) -> SeedComparison:
     """The solutions were judged with so many seeds each.
 
     Raises:
         GraderError: for a solution that the corpus does not have.
     """
     names = chosen(only)
-    tried = _by_seed(names, [f"{seed:032x}" for seed in range(1, seeds + 1)], rubric_path, jobs, say, full=full)
-    found = tuple(
-        Repeated(
+    results = _by_seed(names, [f"{seed:032x}" for seed in range(1, seeds + 1)], rubric_path, jobs, say, full=full)
+    solutions = tuple(
+        SolutionBySeed(
             name,
-            {seed: _points(one.results[name]) for seed, one in tried.items() if name in one.results},
-            {seed: one.broken[name] for seed, one in tried.items() if name in one.broken},
+            {seed: _points(result.results[name]) for seed, result in results.items() if name in result.results},
+            {seed: result.broken[name] for seed, result in results.items() if name in result.broken},
         )
         for name in names
     )
-    return TriedAgain(found, seeds, _written(out / "seeds.csv", repeat_csv(found)))
+    return SeedComparison(solutions, seeds, _written(out / "seeds.csv", repeat_csv(solutions)))
 
 
 def _by_seed(
@@ -156,22 +132,22 @@ def _by_seed(
         return {seed: quick_results(names, rubric_path, jobs=jobs, seed=seed, say=say) for seed in seeds}
     load_rubric(rubric_path)[1].prepare(say)
     runs = [replace(planned(name), seed=seed) for name in names for seed in seeds]
-    came = {(result.run.name, result.run.seed): result for result in run_all(runs, rubric_path, jobs, say)}
+    results = {(result.run.name, result.run.seed): result for result in run_all(runs, rubric_path, jobs, say)}
     return {
         seed: Results(
-            {name: came[name, seed].items for name in names if not came[name, seed].error},
-            {name: came[name, seed].error for name in names if came[name, seed].error},
+            {name: results[name, seed].items for name in names if not results[name, seed].error},
+            {name: results[name, seed].error for name in names if results[name, seed].error},
         )
         for seed in seeds
     }
 
 
-def repeat_csv(found: Sequence[Repeated]) -> bytes:
+def repeat_csv(solutions: Sequence[SolutionBySeed]) -> bytes:
     """One row a solution and seed, its points by item."""
     rows = [
-        {"solution": one.name, "seed": int(seed, 16)} | {item: milli / 1000 for item, milli in points}
-        for one in found
-        for seed, points in sorted(one.by_seed.items())
+        {"solution": solution.name, "seed": int(seed, 16)} | {item: milli / 1000 for item, milli in points}
+        for solution in solutions
+        for seed, points in sorted(solution.by_seed.items())
     ]
     return csv_bytes(rows)
 
@@ -189,38 +165,7 @@ def _written(path: Path, content: bytes) -> Path:
 def drawn_pairs(count: int) -> list[str]:
     """The reference, so many pairs of wrong solutions, always the same ones, and each of these alone."""
     pairs = corpus.pairs(count, random.Random(PAIRS_SEED))
-    return [corpus.REFERENCE, *pairs, *dict.fromkeys(one for pair in pairs for one in pair.split(corpus.BOTH))]
-
-
-def ask_what_if(texts: Sequence[str], graded: Path, rubric_path: Path, out: Path, say: Say) -> Supposed:
-    """It is written who would gain or lose how much under the changed numbers; nothing ran.
-
-    Raises:
-        GraderError: for an unknown number, or where nothing was graded.
-    """
-    rubric, exercise = load_rubric(rubric_path)
-    changes = [parse_change(text, rubric) for text in texts]
-    other = changed(rubric, changes)
-    folders = graded_folders(graded)
-    exercise.prepare(say)
-    say(f"{len(folders)} graded submissions, each judged under both rubrics")
-    moved = shifts(folders, rubric, other, _judging(exercise, 2 * len(folders), say), reported(folders))
-    return Supposed(tuple(changes), tuple(moved), _written(out / "what_if.csv", shifts_csv(moved)))
-
-
-def _judging(exercise: Exercise, count: int, say: Say) -> Judged:
-    """Judges a stored run, follow-through included, and says how far it is; nothing runs."""
-    done, said = 0, time.monotonic()
-
-    def counting(folder: Path, rubric: Rubric) -> Sequence[ItemVerdict]:
-        nonlocal done, said
-        done += 1
-        if time.monotonic() - said > EVERY_S:
-            said = time.monotonic()
-            say(f"judging {done} of {count}: {folder.name}")
-        return verdicts(folder, rubric.for_template(stored_report(folder).template), exercise)
-
-    return counting
+    return [corpus.REFERENCE, *pairs, *dict.fromkeys(name for pair in pairs for name in pair.split(corpus.BOTH))]
 
 
 def chosen(only: Sequence[str]) -> list[str]:
@@ -229,11 +174,11 @@ def chosen(only: Sequence[str]) -> list[str]:
     Raises:
         GraderError: for an unknown name, with the nearest one.
     """
-    known = [corpus.REFERENCE, *corpus.names("honest"), *corpus.names("wrong")]
+    names = [corpus.REFERENCE, *corpus.names("honest"), *corpus.names("wrong")]
     for name in only:
-        for one in name.split(corpus.BOTH, 1):
-            if one not in known:
-                raise GraderError(f"--only: unknown solution {one[:80]!r}{nearest(one, known)}")
+        for solution in name.split(corpus.BOTH, 1):
+            if solution not in names:
+                raise GraderError(f"--only: unknown solution {solution[:80]!r}{nearest(solution, names)}")
         if corpus.BOTH in name and not corpus.can_be_combined(*name.split(corpus.BOTH)):
             raise GraderError(f"--only: {name[:160]}: both change the same region; choose two that do not")
-    return list(dict.fromkeys(only)) or known
+    return list(dict.fromkeys(only)) or names

@@ -30,7 +30,6 @@ from grader.audit.result import (
     square_text,
     summary,
 )
-from grader.audit.whatif import Change, Shift, moves
 from grader.report.text import cell, plain, points_number, points_text
 from grader.store.files import csv_bytes
 
@@ -170,34 +169,6 @@ def print_seeds(faults: Sequence[str], solutions: int, seeds: int, console: Cons
 def seeds_line(faults: Sequence[str], solutions: int, seeds: int) -> str:
     """How many solutions depend on the seed."""
     return f"{solutions} solutions, {seeds} seeds each: {len(faults)} differences."
-
-
-def print_shifts(shifts: Sequence[Shift], changes: Sequence[Change], console: Console) -> None:
-    """Who would gain or lose how much, and how many would not; the last line says that nothing was changed."""
-    _print(console, f"With {', '.join(map(str, changes))}:", "bold")
-    moved = [shift for shift in shifts if shift.items]
-    for shift in moved[: 4 * _MOST]:
-        sign = "+" if shift.gain_milli > 0 else ""
-        points = (
-            f"{points_text(shift.old_milli)} -> {points_text(shift.new_milli)} ({sign}{points_text(shift.gain_milli)})"
-        )
-        _print(console, f"- {shift.submission}: {points}: {'; '.join(moves(shift))}")
-    if len(moved) > 4 * _MOST:
-        _print(console, f"- and {len(moved) - 4 * _MOST} more in the table")
-    if stale := sum(shift.reported_milli != shift.old_milli for shift in shifts):
-        _print(
-            console, f"{stale} of {len(shifts)} reports say other points than the rubric gives now; regrade them first."
-        )
-    _print(console, shifts_line(shifts))
-
-
-def shifts_line(shifts: Sequence[Shift]) -> str:
-    """How many would gain and lose, and that nothing was changed."""
-    gain = sum(shift.gain_milli > 0 for shift in shifts)
-    lose = sum(shift.gain_milli < 0 for shift in shifts)
-    told = f"{gain} of {len(shifts)} would gain, {lose} would lose, {len(shifts) - gain - lose} would stay"
-    unsure = sum(shift.undecided for shift in shifts)
-    return f"{told}{f'; {unsure} wait for a person' if unsure else ''}. No report was changed."
 
 
 def _print(console: Console, text: str, style: str = "") -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 
 import psutil
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Column, Table
 from rich.text import Text
 
 from grader.batch.class_records import GradebookRow, JobResult, StudentState
@@ -32,7 +32,6 @@ WORDS = {
     StudentState.FAILED: "failed",
     StudentState.WAITING: "waiting",
 }
-SHOWN = 40  # running submissions: more than a machine has workers; a cluster may have
 SHOWN_GPUS = 8
 EVERY_S = 1.0
 LONGEST = 60
@@ -44,53 +43,57 @@ class Progress:
     def __init__(self, total: int, slots: int, console: Console, log: Path, *, before: int = 0) -> None:
         self._total, self._slots, self._before = total, max(1, slots), before
         self._console, self._log = console, log
-        self._running: dict[str, float] = {}
+        self._moving = console.is_interactive and total > 0
+        self._bars = Bars(
+            BarColumn(20),
+            TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
+            TimeElapsedColumn(),
+            console=console,
+            refresh_per_second=1 / EVERY_S,
+            transient=True,
+        )
+        self._whole = self._bars.add_task("", total=total)
+        self._running: dict[str, TaskID] = {}
         self._counts: Counter[StudentState] = Counter()
         self._points = self._max_points = 0
         self._began = time.monotonic()
         self._guard = threading.Lock()
         self._over = threading.Event()
-        self._live: Live | None = None
-        self._use = ""
 
     def __enter__(self) -> Progress:
         self._write(f"{self._total} to grade, {self._slots} at once; {self._before} are as they should be already")
-        if self._console.is_interactive and self._total:
-            self._live = Live(self._display(), console=self._console, auto_refresh=False, transient=True)
-            self._live.start()
-            threading.Thread(target=self._refresh, daemon=True).start()
+        if self._moving:
+            self._bars.start()
+            threading.Thread(target=self._measure, daemon=True).start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._over.set()
-        if self._live is not None:
-            self._live.stop()
+        if self._moving:
+            self._bars.stop()
         self._write(f"{self.summary()}; {clock(time.monotonic() - self._began)} in all")
 
     def started(self, key: str) -> None:
         """The submission is being graded."""
         with self._guard:
-            self._running[key] = time.monotonic()
-        if self._live is None:
+            self._running[key] = self._bars.add_task(plain(key, LONGEST), total=None)
+        if not self._moving:
             self._write(f"started  {plain(key, LONGEST)}", only_log=True)
 
-    def ended(self, came: JobResult) -> None:
+    def ended(self, result: JobResult) -> None:
         """The submission is done."""
         with self._guard:
-            self._running.pop(came.key, None)
-            self._counts[came.state] += 1
-            self._points += came.points_milli
-            self._max_points += came.max_points_milli
-        told = of_points(came.points_milli, came.max_points_milli) if came.max_points_milli else plain(came.reason, 160)
-        look = " (a person must look)" if came.state is StudentState.LOOK else ""
-        kind = (
-            "failed: "
-            if came.state is StudentState.FAILED
-            else "refused: "
-            if came.state is StudentState.REFUSED
-            else ""
-        )
-        self._write(f"{self.summary()} | {plain(came.key, LONGEST)}: {kind}{told}{look}, {came.seconds:.0f} s")
+            if (task := self._running.pop(result.key, None)) is not None:
+                self._bars.remove_task(task)
+            self._bars.advance(self._whole)
+            self._counts[result.state] += 1
+            self._points += result.points_milli
+            self._max_points += result.max_points_milli
+        judged = result.max_points_milli
+        outcome = of_points(result.points_milli, judged) if judged else plain(result.reason, 160)
+        look = " (a person must look)" if result.state is StudentState.LOOK else ""
+        kind = f"{result.state}: " if result.state in {StudentState.FAILED, StudentState.REFUSED} else ""
+        self._write(f"{self.summary()} | {plain(result.key, LONGEST)}: {kind}{outcome}{look}, {result.seconds:.0f} s")
 
     def summary(self) -> str:
         """How far it is, in one line."""
@@ -120,26 +123,12 @@ class Progress:
             with contextlib.suppress(OSError):  # nobody listens
                 self._console.print(Text(line), soft_wrap=True, highlight=False)
 
-    def _refresh(self) -> None:
+    def _measure(self) -> None:
+        """The line of the whole says how far it is and what is used of the machine; asking a GPU holds up nothing."""
         psutil.cpu_percent()
         while not self._over.wait(EVERY_S):
-            self._use = ", ".join([f"CPU {psutil.cpu_percent():.0f} %", *_use_of_gpus()])
-            if self._live is not None:
-                self._live.update(self._display(), refresh=True)
-
-    def _display(self) -> Group:
-        done = sum(self._counts.values())
-        return Group(ProgressBar(total=self._total, completed=done, width=60), *self._lines())
-
-    def _lines(self) -> Iterator[Text]:
-        yield Text(f"{self.summary()}{', ' + self._use if self._use else ''}")
-        now = time.monotonic()
-        with self._guard:
-            running = [(key, now - since) for key, since in self._running.items()]
-        for key, seconds in running[:SHOWN]:
-            yield Text(f"  {plain(key, LONGEST)}: {seconds:.0f} s")
-        if len(running) > SHOWN:
-            yield Text(f"  and {len(running) - SHOWN} more")
+            use = ", ".join([f"CPU {psutil.cpu_percent():.0f} %", *_use_of_gpus()])
+            self._bars.update(self._whole, description=f"{self.summary()}, {use}")
 
 
 def _use_of_gpus() -> Iterator[str]:
@@ -167,20 +156,20 @@ STATE_WORDS = {
 
 def class_table(rows: Sequence[GradebookRow]) -> Table:
     """A row for each submission: points, what counts of them, where it stands and why."""
-    shown = [row for row in rows if len(rows) <= MOST or row.state not in {StudentState.GRADED, StudentState.MISSING}]
-    some_late = any(row.counted_milli != row.points_milli for row in shown)
-    made = Table(box=None, padding=(0, 2, 0, 0))
+    seen = [row for row in rows if len(rows) <= MOST or row.state not in {StudentState.GRADED, StudentState.MISSING}]
+    some_late = any(row.counted_milli != row.points_milli for row in seen)
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for head in ("submission", "whose", "points", *(["count"] if some_late else []), "state"):
-        made.add_column(head, overflow="fold", justify="right" if head in {"points", "count"} else "left")
-    for row in sorted(shown, key=lambda row: row.key):
+        table.add_column(head, overflow="fold", justify="right" if head in {"points", "count"} else "left")
+    for row in sorted(seen, key=lambda row: row.key):
         names = ", ".join(plain(student.name or student.id, 60) for student in row.students)
         cells = [plain(row.key, 60), names, _points(row)]
         if some_late:
             cells.append("" if row.counted_milli is None else points_text(row.counted_milli))
-        made.add_row(*map(Text, cells), Text(_state(row)))
-    if len(shown) < len(rows):
-        made.caption = f"{len(rows) - len(shown)} more, at whom nobody has to look"
-    return made
+        table.add_row(*map(Text, cells), Text(_state(row)))
+    if len(seen) < len(rows):
+        table.caption = f"{len(rows) - len(seen)} more, at whom nobody has to look"
+    return table
 
 
 def _points(row: GradebookRow) -> str:

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from rich.table import Table
 from rich.text import Text
@@ -38,11 +39,13 @@ CHUNK = 8
 AS_BEFORE = GradebookOptions()
 EVERY_S = 2.0  # how often it is said how far it is
 Say = Callable[[str], None]
-_loaded = cache(load_rubric)  # once in each process
+Work = TypeVar("Work")
+Judgement = TypeVar("Judgement")
+load_once = cache(load_rubric)  # once in each process
 
 
 @dataclass(frozen=True)
-class Regraded:
+class RegradeResult:
     """What came of judging a class again."""
 
     rows: tuple[GradebookRow, ...]
@@ -62,10 +65,10 @@ def regrade_class(
     reason: str,
     jobs: int,
     say: Say,
-    wanted: GradebookOptions = AS_BEFORE,
+    gradebook: GradebookOptions = AS_BEFORE,
     *,
     lower: bool = False,
-) -> Regraded:
+) -> RegradeResult:
     """Every stored run is judged under the rubric and the decisions as they are now, and the results are written anew.
 
     With `lower`, which needs a reason, whoever comes to fewer points than were released gets these.
@@ -78,45 +81,48 @@ def regrade_class(
         raise GraderError("--lower: expected a --reason beside it, for whoever asks why released points fell")
     manifest = read_manifest(out)
     path = rubric_path or manifest.rubric
-    manifest = replace(manifest, rubric=path, gradebook=wanted.over(manifest.gradebook))
+    manifest = replace(manifest, rubric=path, gradebook=gradebook.over(manifest.gradebook))
     rubric, exercise = load_rubric(path)
     with locked(out):
         rulings = rulings_of(out, manifest, rubric)
-        graded = {one.key: folder for one, folder in folders(out, manifest) if has_report(folder)}
-        _refuse_other_exercise(graded.values(), rubric, path)
-        work = [_Work(key, folder, path, rulings[key]) for key, folder in graded.items()]
+        runs = {submission.key: path for submission, path in folders(out, manifest) if has_report(path)}
+        _refuse_other_exercise(runs.values(), rubric, path)
+        work = [_Run(key, folder, path, rulings[key]) for key, folder in runs.items()]
         released = read_released(out)
         if released and not lower:
-            _refuse_lower(out, [one for one in work if one.key in released], released, jobs, say)
+            _refuse_lower(out, [run for run in work if run.key in released], released, jobs, say)
         begin(out, each_row(out, manifest))
         write_manifest(out, manifest)
         say(f"{len(work)} to judge again")
-        judged = _judge_all(work, jobs, say)
-        lowered = [row for row in each_row(out, manifest) if row.held] if lower else []
-        note_lowered(out, lowered)
+        judgements = judge_each(_judge_one, work, jobs, say)
+        lowered_rows = [row for row in each_row(out, manifest) if row.held] if lower else []
+        note_lowered(out, lowered_rows)
         rows = read_rows(out, manifest)
         events = record(out, rows, reason)
-        told = {event.submission for event in events}
-        append(out, made := [event_of(row, "lowered", reason) for row in lowered if row.key not in told])
-        events += made
+        recorded = {event.submission for event in events}
+        lowerings = [event_of(row, "lowered", reason) for row in lowered_rows if row.key not in recorded]
+        append(out, lowerings)
+        events += lowerings
         say("gradebooks and the page of the class")
         remarks = write_results(out, manifest, rows, rubric, exercise)
-    return Regraded(rows, tuple(events), remarks, tuple(one.wrong for one in judged if one.wrong))
+    return RegradeResult(
+        rows, tuple(events), remarks, tuple(judgement.wrong for judgement in judgements if judgement.wrong)
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """A run to be judged again; where it is only tried, its folder stays as it is."""
+class _Run:
+    """A run to be judged again; in a trial, its folder stays as it is."""
 
     key: str
     folder: Path
     rubric: Path
     ruling: Ruling
-    tried: bool = False
+    trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _Judgement:
     """What came of it, in thousandths that count; why it could not be judged, if so."""
 
     key: str
@@ -125,13 +131,13 @@ class _Judged:
     wrong: str = ""
 
 
-def _refuse_other_exercise(graded: Iterable[Path], rubric: Rubric, path: Path) -> None:
+def _refuse_other_exercise(runs: Iterable[Path], rubric: Rubric, path: Path) -> None:
     """The rubric is one by which the class's reports can be judged.
 
     Raises:
         GraderError: it is another exercise's.
     """
-    for folder in graded:
+    for folder in runs:
         with contextlib.suppress(GraderError):  # one that cannot be read is told with the rows
             report = stored_report(folder)
             break
@@ -140,61 +146,60 @@ def _refuse_other_exercise(graded: Iterable[Path], rubric: Rubric, path: Path) -
     refuse_other_rubric(folder, report, rubric, path)
 
 
-def _refuse_lower(
-    out: Path, work: Sequence[_Work], released: Mapping[str, ReleasedPoints], jobs: int, say: Say
-) -> None:
+def _refuse_lower(out: Path, work: Sequence[_Run], released: Mapping[str, ReleasedPoints], jobs: int, say: Say) -> None:
     """Nobody's points would fall below what was released.
 
     Raises:
         WouldLower: somebody's would.
     """
     say(f"{len(work)} were released: first it is tried whether any would fall")
-    judged = [one for one in _judge_all([replace(one, tried=True) for one in work], jobs, say) if not one.wrong]
-    before = {one.key: one.before_milli for one in judged}
-    if found := falls(before, {one.key: one.after_milli for one in judged}, released):
-        raise WouldLower(out, found)
+    trials = [replace(run, trial=True) for run in work]
+    judgements = [judgement for judgement in judge_each(_judge_one, trials, jobs, say) if not judgement.wrong]
+    before = {judgement.key: judgement.before_milli for judgement in judgements}
+    if losses := falls(before, {judgement.key: judgement.after_milli for judgement in judgements}, released):
+        raise WouldLower(out, losses)
 
 
-def _judge_all(work: Sequence[_Work], jobs: int, say: Say) -> list[_Judged]:
-    """Each folder's reports are made anew, or would be."""
+def judge_each(judge: Callable[[Work], Judgement], work: Sequence[Work], jobs: int, say: Say) -> list[Judgement]:
+    """What came of judging each; so many at once, where it is worth while."""
     if jobs == 1 or len(work) < 2 * CHUNK:
-        return _told(map(_judge_one, work), len(work), say)
+        return _counted(map(judge, work), len(work), say)
     context = multiprocessing.get_context("fork")  # nothing here has started a thread, and nothing heavy is loaded
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
-        return _told(pool.map(_judge_one, work, chunksize=CHUNK), len(work), say)
+        return _counted(pool.map(judge, work, chunksize=CHUNK), len(work), say)
 
 
-def _told(judged: Iterable[_Judged], count: int, say: Say) -> list[_Judged]:
+def _counted(results: Iterable[Judgement], count: int, say: Say) -> list[Judgement]:
     """All of them; how far it is has been said meanwhile."""
-    found, said = [], time.monotonic()
-    for one in judged:
-        found.append(one)
-        if time.monotonic() - said > EVERY_S:
-            said = time.monotonic()
-            say(f"{len(found)} of {count} judged again")
-    return found
+    judgements, last = [], time.monotonic()
+    for result in results:
+        judgements.append(result)
+        if time.monotonic() - last > EVERY_S:
+            last = time.monotonic()
+            say(f"{len(judgements)} of {count} judged again")
+    return judgements
 
 
-def _judge_one(work: _Work) -> _Judged:
+def _judge_one(run: _Run) -> _Judgement:
     try:
-        rubric, exercise = _loaded(work.rubric)
-        old = stored_report(work.folder)
-        report = work.ruling.over(regraded_report(work.folder, old, rubric, exercise))
-        if not work.tried and (source := source_of(work.folder)) is not None:
-            note_source(work.folder, Path(source.of), work.rubric)
-        if not work.tried and dump(report) != (work.folder / REPORT).read_bytes():
-            write_report(work.folder, report, exercise, rubric)
+        rubric, exercise = load_once(run.rubric)
+        old = stored_report(run.folder)
+        report = run.ruling.over(regraded_report(run.folder, old, rubric, exercise))
+        if not run.trial and (source := source_of(run.folder)) is not None:
+            note_source(run.folder, Path(source.of), run.rubric)
+        if not run.trial and dump(report) != (run.folder / REPORT).read_bytes():
+            write_report(run.folder, report, exercise, rubric)
     except (GraderError, OSError) as error:
-        return _Judged(work.key, wrong=f"{plain(work.key, 60)}: not judged again: {plain(str(error), 200)}")
-    return _Judged(work.key, counted_milli(old), counted_milli(report))
+        return _Judgement(run.key, wrong=f"{plain(run.key, 60)}: not judged again: {plain(str(error), 200)}")
+    return _Judgement(run.key, counted_milli(old), counted_milli(report))
 
 
-def moves_table(again: Regraded) -> Table:
+def moves_table(title: str, events: Sequence[Event]) -> Table:
     """Who gains or loses what, on which items and why, largest loss first."""
-    table = Table(title=f"{len(again.rows)} submissions, {len(again.events)} changed", title_justify="left")
+    table = Table(title=title, title_justify="left")
     for head in ("submission", "was", "now", "items", "why"):
         table.add_column(head, justify="right" if head in {"was", "now"} else "left")
-    for event in sorted(again.events, key=lambda e: ((e.new_milli or 0) - (e.old_milli or 0), e.submission)):
+    for event in sorted(events, key=lambda e: ((e.new_milli or 0) - (e.old_milli or 0), e.submission)):
         items = ", ".join(f"{item} {points_text(was)} → {points_text(now)}" for item, (was, now) in event.items.items())
         points = ["–" if milli is None else points_text(milli) for milli in (event.old_milli, event.new_milli)]
         table.add_row(*map(Text, [plain(event.submission, 60), *points, items, plain(event.why or event.what, 120)]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from grader.cli import classes, commands, completion
-from grader.cli.help import WIDEST, Verb, Verbs
-from grader.cli.refusals import RUBRIC
+from grader.cli.options import RUBRIC
 
+MODULE = "python -m grader"
 VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "One notebook": {"grade": commands.grade, "check": commands.check},
     "A class": {
@@ -25,27 +26,53 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "This machine and others": {"doctor": commands.doctor, "gradescope": commands.gradescope},
     "The rubric on trial": {"audit": commands.audit, "calibrate": commands.calibrate},
 }
-SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST}
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+EPILOG = """Exit codes:
+  0  graded
+  1  graded, but a person must look
+  2  not graded, with one line that says why
+  make turns both 1 and 2 into its own 2
+
+Tab completion:
+  .venv/bin/python -m pip install --no-deps -e .
+     puts the command vae-grader into .venv/bin
+  .venv/bin/vae-grader --install-completion
+     teaches your shell its verbs, options and names
+
+Colours:
+  none with NO_COLOR=1, in a pipe or with TERM=dumb; always with FORCE_COLOR=1"""
 
 
-def command() -> Any:
-    """The whole command line, as typer's own kind of command."""
-    app = typer.Typer(cls=Verbs, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=SETTINGS)
-    app.callback(subcommand_metavar="VERB ...")(_grader)
+def command(name: str = MODULE) -> Any:
+    """The whole command line, as typer's own kind of command, whose type is not public; `name` is what calls it."""
+    app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, context_settings=SETTINGS)
+    app.callback(subcommand_metavar="VERB ...", epilog=EPILOG)(_grader)
     for heading, verbs in VERBS.items():
-        for name, verb in verbs.items():
-            app.command(name, cls=Verb, rich_help_panel=heading, context_settings=SETTINGS)(verb)
-    return typer.main.get_command(app)
+        for verb, run in verbs.items():
+            text = _help_of(run).replace(MODULE, name)
+            app.command(verb, help=text, rich_help_panel=heading, context_settings=SETTINGS)(run)
+    group: Any = typer.main.get_command(app)
+    for verb in (group, *group.commands.values()):
+        for param in verb.params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""  # help would name a value that no flag takes
+    return group
 
 
-def _version(wanted: bool) -> None:
+def _help_of(run: Callable[..., None]) -> str:
+    """The docstring; a paragraph is one line, to be wrapped where it is shown, but examples stay as they are typed."""
+    paragraphs = inspect.cleandoc(run.__doc__ or "").split("\n\n")
+    return "\n\n".join(text if "\n  " in text else text.replace("\n", " ") for text in paragraphs)
+
+
+def _version(asked: bool) -> None:
     """Says what must be the same for two grades to be comparable: versions, then the checksums as a report has them."""
-    if wanted:
+    if asked:
         from grader.store.versions import grader_checksum, versions
 
-        told = {**versions(), "grader's files": grader_checksum(), RUBRIC: _rubric_checksum(Path(RUBRIC))}
-        width = max(map(len, told))
-        for name, value in told.items():
+        rows = {**versions(), "grader's files": grader_checksum(), RUBRIC: _rubric_checksum(Path(RUBRIC))}
+        width = max(map(len, rows))
+        for name, value in rows.items():
             typer.echo(f"{name:{width}}  {value}")
         raise typer.Exit
 
@@ -68,19 +95,4 @@ def _grader(
         ),
     ] = False,
 ) -> None:
-    """Grades notebooks, keeping student code away from the code that grades it. Each verb's --help has examples.
-
-    Exit codes:
-
-      0 graded   1 graded, but a person must look   2 not graded, with one line that says why
-      `make` turns both 1 and 2 into its own 2.
-
-    Tab completion:
-
-      .venv/bin/python -m pip install --no-deps -e .    puts the command vae-grader into .venv/bin
-      .venv/bin/vae-grader --install-completion         teaches your shell its verbs, options and names
-
-    Colours:
-
-      none with NO_COLOR=1, in a pipe or with TERM=dumb; always with FORCE_COLOR=1
-    """
+    """Grades notebooks, keeping student code away from the code that grades it. Each verb's --help has examples."""

@@ -23,9 +23,10 @@ from grader.cli.options import (
     Replace,
     Seed,
     UploadPartial,
+    existing,
+    one_of,
 )
 from grader.cli.outcome import GRADED, LOOK
-from grader.cli.refusals import existing, one_of
 from grader.cli.screen import Screen, notes
 from grader.errors import GraderError
 
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from grader.batch.plan import Plan
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 _executor = typer.Option(
@@ -110,21 +107,15 @@ def grade_class(
     loses only what was in flight.
 
     Examples:
-
       python -m grader grade-class submissions --roster students.csv --plan
-
       python -m grader grade-class submissions --roster students.csv
-
       python -m grader grade-class moodle.zip --out runs/week3 --missing-is-zero
-
       EXECUTOR=slurm python -m grader grade-class submissions --cluster slurm.yaml
-
       python -m grader grade-class submissions --shard 2/8 --seed 5f3c...
-
-      python -m grader grade-class submissions --collect runs/submissions-part-1-of-8 --collect ...
+      python -m grader grade-class submissions --collect runs/part-1 --collect ...
     """
     screen = Screen(quiet, json)
-    wanted = options.parts_wanted(parts, components_only=components_only)
+    trained_parts = options.parts_to_train(parts, components_only=components_only)
     screen.say(f"{submissions}: looking for submissions")
     from grader.batch.class_records import StudentState
     from grader.batch.gradebooks import GradebookOptions
@@ -137,13 +128,13 @@ def grade_class(
 
     if shard and (collect or executor != "local"):
         raise GraderError("--shard: a part is graded on this machine; leave out --collect and the executor")
-    wishes = ClassOptions(
+    class_options = ClassOptions(
         rubric=rubric,
         out=out,
         roster=roster,
         workers=workers,
         isolation=isolation,
-        parts=wanted,
+        parts=trained_parts,
         seed=seed,
         executor=executor,
         cluster=config,
@@ -153,30 +144,44 @@ def grade_class(
         collect=tuple(path for path in map(existing, collect or ()) if path),
     )
     if plan:
-        _show_plan(plan_class(submissions, wishes, screen.say), screen)
-    graded = grade_class(submissions, wishes, screen.errors(), screen.say)
-    for row in graded.rows:
+        _show_plan(plan_class(submissions, class_options, screen.say), screen)
+    result = grade_class(submissions, class_options, screen.errors(), screen.say)
+    for row in result.rows:
         if quiet and row.state in {
             StudentState.FAILED,
             StudentState.REFUSED,
         }:  # else the lines of progress have said it
             screen.wrong(f"{row.state}: {row.key}: {row.reason}")
-    where = _where(graded.out)
+    where = _where(result.out)
 
     def show(console: Console) -> None:
-        console.print(class_table(graded.rows))
-        notes(graded.remarks, where)(console)
+        console.print(class_table(result.rows))
+        notes(result.remarks, where)(console)
 
-    screen.result(lambda: outcome.class_values(graded), show, lambda: where)
-    tried = [row for row in graded.rows if row.state is not StudentState.MISSING]
-    if tried and all(row.state is StudentState.FAILED for row in tried):
-        raise GraderError(f"{submissions}: no submission could be graded: {tried[0].reason}")
-    raise typer.Exit(GRADED if graded.all_sure else LOOK)
+    screen.result(lambda: outcome.class_values(result), show, lambda: where)
+    handed_in = [row for row in result.rows if row.state is not StudentState.MISSING]
+    if handed_in and all(row.state is StudentState.FAILED for row in handed_in):
+        raise GraderError(f"{submissions}: no submission could be graded: {handed_in[0].reason}")
+    raise typer.Exit(GRADED if result.all_sure else LOOK)
 
 
 def regrade(
-    out: Annotated[Path, typer.Argument(help="a class's folder, or a single run's", callback=existing)],
+    out: Annotated[
+        Path, typer.Argument(help="a class's folder or a run's; with --dry-run, one of several, too", callback=existing)
+    ],
     rubric: options.OtherRubric = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show who would gain or lose what, and write nothing")
+    ] = False,
+    numbers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="with --dry-run, another number: <item>.<check>.<number>=<value>; may be repeated",
+            metavar="CHANGE",
+            autocompletion=completion.numbers,
+        ),
+    ] = None,
     reason: Annotated[str, typer.Option(help="why, for the history", metavar="TEXT")] = "",
     lower: Annotated[
         bool, typer.Option("--lower", help="let points fall below what was released; needs a --reason")
@@ -193,21 +198,24 @@ def regrade(
     """Judges again from stored evidence, running nothing.
 
     It shows who gains or loses what. A class is judged under the rubric as it is now and the decisions in its
-    overrides.yaml.
+    overrides.yaml. With --dry-run nothing is written, and with --set the rubric is tried with another number.
 
     Examples:
-
       python -m grader regrade runs/submissions --reason "question 3 was unclear"
-
+      python -m grader regrade runs/submissions --dry-run
+      python -m grader regrade runs --dry-run --set vae.loss.parts_add_up.tolerance=0.01
       python -m grader regrade runs/submissions --missing-is-zero
-
       python -m grader regrade runs/vae_mnist
     """
     screen = Screen(quiet, json)
-    given = (assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
+    settings = (assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
     screen.say(f"{out}: to be judged again")
+    if dry_run:
+        _dry_run(out, rubric, numbers or [], workers, screen)
+    if numbers:
+        raise GraderError("--set: only tries a number; add --dry-run, or change the number in the rubric")
     if not (out / "class.json").exists():
-        if lower or any(value is not None for value in given):
+        if lower or any(value is not None for value in settings):
             raise GraderError(f"{out}: a single run has no gradebook; give the folder of a class")
         _regrade_one(out, rubric, screen)
     from grader.batch.gradebooks import GradebookOptions
@@ -216,28 +224,28 @@ def regrade(
     from grader.report.text import points_text
 
     try:
-        again = regrade_class(out, rubric, reason, workers, screen.say, GradebookOptions(*given), lower=lower)
+        result = regrade_class(out, rubric, reason, workers, screen.say, GradebookOptions(*settings), lower=lower)
     except WouldLower as error:
         for fall in error.falls:
-            told = (
+            points = (
                 f"{points_text(fall.released_milli)} points were released, {points_text(fall.now_milli)} would be left"
             )
-            screen.wrong(f"{fall.key}: {told}")
+            screen.wrong(f"{fall.key}: {points}")
         raise
-    for line in again.wrong:
+    for line in result.wrong:
         screen.wrong(line)
     where = _where(out)
 
     def show(console: Console) -> None:
-        if again.events:
-            console.print(moves_table(again))
+        if result.events:
+            console.print(moves_table(f"{len(result.rows)} submissions, {len(result.events)} changed", result.events))
         else:
-            print(f"{len(again.rows)} submissions, 0 changed")
-        notes(again.remarks, where)(console)
+            print(f"{len(result.rows)} submissions, 0 changed")
+        notes(result.remarks, where)(console)
 
-    last = f"{len(again.rows)} submissions, {len(again.events)} changed: {where}"
-    screen.result(lambda: outcome.regrade_values(out, again), show, lambda: last)
-    raise typer.Exit(GRADED if again.all_sure else LOOK)
+    last = f"{len(result.rows)} submissions, {len(result.events)} changed: {where}"
+    screen.result(lambda: outcome.regrade_values(out, result), show, lambda: last)
+    raise typer.Exit(GRADED if result.all_sure else LOOK)
 
 
 def release(
@@ -251,30 +259,29 @@ def release(
     Canvas, and one with a folder for each submission.
 
     Examples:
-
       python -m grader release runs/submissions
     """
     screen = Screen(quiet, json)
     screen.say(f"{out}: feedback is packed")
     from grader.batch.release import release_class
 
-    made = release_class(out)
-    last = f"{len(made.released)} released, {len(made.new)} of them new or with other points than before"
+    result = release_class(out)
+    last = f"{len(result.released)} released, {len(result.new)} of them new or with other points than before"
 
     def show(_: Console) -> None:
-        for heading, rows in (("held back", made.held), ("not released", made.left_out)):
+        for heading, rows in (("held back", result.held), ("not released", result.left_out)):
             for row in rows:
                 print(f"{heading}: {plain(row.key, 60)}: {plain(row.reason or str(row.state), 300)}")
-        for remark in made.remarks:
+        for remark in result.remarks:
             print(f"note: {plain(remark, 300)}")
-        for path in made.files:
+        for path in result.files:
             print(path)
         print(last)
 
     from grader.report.text import plain
 
-    screen.result(lambda: outcome.release_values(out, made), show, lambda: last)
-    raise typer.Exit(LOOK if made.held else GRADED)
+    screen.result(lambda: outcome.release_values(out, result), show, lambda: last)
+    raise typer.Exit(LOOK if result.held else GRADED)
 
 
 def history(
@@ -294,9 +301,7 @@ def history(
     Oldest first.
 
     Examples:
-
       python -m grader history runs/submissions
-
       python -m grader history runs/submissions --student ada
     """
     from grader.batch.history import event_line, events_of
@@ -339,17 +344,42 @@ def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
     raise typer.Exit(LOOK if report.needs_person else GRADED)
 
 
-def _show_plan(made: Plan, screen: Screen) -> None:
+def _dry_run(out: Path, rubric: Path | None, numbers: list[str], workers: int, screen: Screen) -> None:
+    """It was shown what judging again would change; ends the verb."""
+    from grader.batch.dry_run import dry_run, summary
+    from grader.batch.manifest import read_manifest
+    from grader.batch.regrading import moves_table
+    from grader.grading.run_place import rubric_of
+
+    of_class = read_manifest(out).rubric if (out / "class.json").exists() else None
+    path = existing(rubric or of_class or rubric_of(out) or Path("rubric.yaml")) or Path("rubric.yaml")
+    result = dry_run(out, path, numbers, workers, screen.say)
+    for line in result.failures:
+        screen.wrong(line)
+
+    def show(console: Console) -> None:
+        if result.changes:
+            print(f"With {', '.join(map(str, result.changes))}:")
+        if result.events:
+            title = f"{len(result.shifts)} submissions, {len(result.events)} would change"
+            console.print(moves_table(title, result.events))
+        notes(result.remarks, summary(result.shifts))(console)
+
+    screen.result(lambda: outcome.dry_run_values(out, result), show, lambda: summary(result.shifts))
+    raise typer.Exit(LOOK if result.failures else GRADED)
+
+
+def _show_plan(plan: Plan, screen: Screen) -> None:
     """The plan is shown; ends the verb."""
     from grader.batch.plan import missing_line, summary, table
 
     def show(console: Console) -> None:
-        console.print(table(made.handed_in))
-        if made.missing:
-            print(missing_line(made.missing))
-        notes(made.remarks, summary(made))(console)
+        console.print(table(plan.handed_in))
+        if plan.missing:
+            print(missing_line(plan.missing))
+        notes(plan.remarks, summary(plan))(console)
 
-    screen.result(lambda: outcome.plan_values(made), show, lambda: summary(made))
+    screen.result(lambda: outcome.plan_values(plan), show, lambda: summary(plan))
     raise typer.Exit(GRADED)
 
 
@@ -366,18 +396,17 @@ def prune(out: Out, quiet: Quiet = False, json: Json = False) -> None:
     It can still be judged again under other points and thresholds of quality; what would need the evidence says so.
 
     Examples:
-
       python -m grader prune runs/submissions
     """
     screen = Screen(quiet, json)
     from grader.batch.retention import prune_class
 
-    made = prune_class(out, screen.say)
-    for line in made.left:
+    result = prune_class(out, screen.say)
+    for line in result.left:
         screen.wrong(line)
-    last = f"{made.count} runs pruned, {made.freed_bytes / 1e6:.0f} MB freed"
-    screen.result(lambda: outcome.prune_values(out, made), lambda _: print(last), lambda: last)
-    raise typer.Exit(LOOK if made.left else GRADED)
+    last = f"{result.count} runs pruned, {result.freed_bytes / 1e6:.0f} MB freed"
+    screen.result(lambda: outcome.prune_values(out, result), lambda _: print(last), lambda: last)
+    raise typer.Exit(LOOK if result.left else GRADED)
 
 
 def forget(
@@ -396,23 +425,22 @@ def forget(
     The history keeps their points under a pseudonym. What the grader does not own is named, for you to remove.
 
     Examples:
-
       python -m grader forget runs/submissions ada
     """
     screen = Screen(quiet, json)
-    from grader.batch.retention import forget as forgotten
+    from grader.batch.retention import forget as forget_student
 
-    made = forgotten(out, student)
-    last = f"forgotten; the history says {made.pseudonym}"
+    result = forget_student(out, student)
+    last = f"forgotten; the history says {result.pseudonym}"
 
     def show(_: Console) -> None:
         from grader.report.text import plain
 
-        for line in made.left:
+        for line in result.left:
             print(f"still there: {plain(line, 300)}")
         print(last)
 
-    values = {"out": str(out), "pseudonym": made.pseudonym, "left": list(made.left)}
+    values = {"out": str(out), "pseudonym": result.pseudonym, "left": list(result.left)}
     screen.result(lambda: values, show, lambda: last)
 
 
@@ -428,7 +456,6 @@ def export(
     Without what anybody wrote: code, messages, remarks, decisions. Points may still tell who somebody is.
 
     Examples:
-
       python -m grader export runs/submissions build/shown --anonymous
     """
     from grader.batch.retention import export_anonymous

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from grader.cli import completion, options, outcome
-from grader.cli.options import ON_GRADESCOPE, ComponentsOnly, Isolation, Jobs, Json, Parts, Quiet, Replace, Seed
+from grader.cli.options import (
+    ON_GRADESCOPE,
+    ComponentsOnly,
+    Isolation,
+    Jobs,
+    Json,
+    Parts,
+    Quiet,
+    Replace,
+    Seed,
+    existing,
+    isolation_of,
+)
 from grader.cli.outcome import GRADED, LOOK, NOT_GRADED
-from grader.cli.refusals import existing, isolation_of
 from grader.cli.screen import Screen
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
 
 Submission = Annotated[
     Path, typer.Argument(help="the notebook, for instance reference/vae_mnist.ipynb", callback=existing)
@@ -44,15 +51,21 @@ def grade(
     and with --json standard output has the same JSON.
 
     Examples:
-
       python -m grader grade reference/vae_mnist.ipynb
-
       python -m grader grade x.ipynb --out runs/x-again --seed 0123456789abcdef0123456789abcdef
-
       python -m grader grade x.ipynb --json | jq .points
     """
-    wanted = options.parts_wanted(parts, components_only=components_only)
-    _grade(submission, rubric, out, Screen(quiet, json), seed=seed, parts=wanted, isolation=isolation, replace=replace)
+    trained_parts = options.parts_to_train(parts, components_only=components_only)
+    _grade(
+        submission,
+        rubric,
+        out,
+        Screen(quiet, json),
+        seed=seed,
+        parts=trained_parts,
+        isolation=isolation,
+        replace=replace,
+    )
 
 
 def check(
@@ -70,9 +83,7 @@ def check(
     Ten seconds. What needs training is left out of the points. The output is that of grade, in a folder of its own.
 
     Examples:
-
       python -m grader check x.ipynb
-
       python -m grader check x.ipynb --quiet
     """
     _grade(submission, rubric, out, Screen(quiet, json), seed=seed, parts=(), isolation=isolation, replace=replace)
@@ -113,9 +124,7 @@ def doctor(
     Half a minute: it tries from inside real boxes. Exit code 2 where a promise is broken; each comes with its fix.
 
     Examples:
-
       python -m grader doctor
-
       python -m grader doctor --isolation container --quiet
     """
     screen = Screen(quiet, json)
@@ -123,9 +132,11 @@ def doctor(
     from grader.doctor.examination import examine
     from grader.doctor.promises import PromiseState, show, verdict
 
-    found = examine(rubric, isolation, screen.say)
-    screen.result(lambda: outcome.doctor_values(found), lambda console: show(found, console), lambda: verdict(found))
-    raise typer.Exit(NOT_GRADED if any(one.state is PromiseState.BROKEN for one in found) else GRADED)
+    promises = examine(rubric, isolation, screen.say)
+    screen.result(
+        lambda: outcome.doctor_values(promises), lambda console: show(promises, console), lambda: verdict(promises)
+    )
+    raise typer.Exit(NOT_GRADED if any(promise.state is PromiseState.BROKEN for promise in promises) else GRADED)
 
 
 def gradescope(
@@ -141,9 +152,7 @@ def gradescope(
     """Writes the zip that Gradescope takes as an autograder.
 
     Examples:
-
       python -m grader gradescope
-
       python -m grader gradescope --isolation user --out autograder.zip
     """
     screen = Screen()
@@ -152,9 +161,6 @@ def gradescope(
 
     bundle = write_bundle(rubric, out, isolation=isolation, pip_options=pip_options, say=screen.say)
     typer.echo(f"{bundle.path}: {bundle.size / 1e6:.1f} MB, {len(bundle.files)} files")
-
-
-RUNS = Path("runs")
 
 
 def audit(
@@ -169,13 +175,6 @@ def audit(
     ),
     rubric: options.Rubric = Path("rubric.yaml"),
     jobs: Jobs = 2,
-    what_if: Annotated[
-        list[str] | None,
-        typer.Option(help="<item>.<check>.<number>=<value>: who would gain or lose; may be repeated", metavar="CHANGE"),
-    ] = None,
-    graded: Annotated[
-        Path, typer.Option(help="with --what-if: the folder of graded submissions", metavar="PATH")
-    ] = RUNS,
     full: Annotated[bool, typer.Option("--full", help="train every solution: hours the first time")] = False,
     seeds: Annotated[int, typer.Option(min=0, help="judge each solution with so many seeds instead", metavar="N")] = 0,
     pairs: Annotated[
@@ -188,42 +187,34 @@ def audit(
     """Tries the rubric on right and wrong solutions.
 
     Each wrong one must lose what it should and nothing else. Components alone, in minutes; with --full every solution
-    is trained. With --what-if nothing is tried: graded submissions are judged again with other numbers, from stored
-    evidence.
+    is trained.
 
     Examples:
-
       python -m grader audit --only uniform_prior
-
       python -m grader audit --full --jobs 8
-
-      python -m grader audit --what-if vae.loss.kl_matches_closed_form.min_cosine=0.99 --graded runs/submissions
     """
     screen = Screen(quiet, json)
-    if what_if:
-        _what_if(what_if, graded, rubric, out, screen)
-        return
     screen.say("the solutions of corpus/ are read")
     from grader.audit import command, page
     from grader.audit.result import summary
 
     if seeds:
-        again = command.audit_seeds(only or [], seeds, rubric, out, jobs, screen.say, full=full)
-        count = (again.faults, len(again.found), seeds)
+        comparison = command.audit_seeds(only or [], seeds, rubric, out, jobs, screen.say, full=full)
+        count = (comparison.faults, len(comparison.solutions), seeds)
         screen.result(
-            lambda: outcome.seeds_values(again),
-            lambda console: page.print_seeds(*count, console, again.table),
+            lambda: outcome.seeds_values(comparison),
+            lambda console: page.print_seeds(*count, console, comparison.table),
             lambda: page.seeds_line(*count),
         )
-        raise typer.Exit(LOOK if again.faults else GRADED)
+        raise typer.Exit(LOOK if comparison.faults else GRADED)
     names = command.drawn_pairs(pairs) if pairs else only or []
-    tried = command.audit_corpus(names, rubric, out, jobs, screen.say, full=full)
+    trial = command.audit_corpus(names, rubric, out, jobs, screen.say, full=full)
     screen.result(
-        lambda: outcome.audit_values(tried),
-        lambda console: page.print_audit(tried.audit, console, tried.files),
-        lambda: summary(tried.audit),
+        lambda: outcome.audit_values(trial),
+        lambda console: page.print_audit(trial.audit, console, trial.files),
+        lambda: summary(trial.audit),
     )
-    raise typer.Exit(GRADED if tried.audit.sound else LOOK)
+    raise typer.Exit(GRADED if trial.audit.sound else LOOK)
 
 
 def calibrate(
@@ -239,9 +230,7 @@ def calibrate(
     An hour or two the first time; writes docs/calibration*.
 
     Examples:
-
       python -m grader calibrate
-
       python -m grader calibrate --stored
     """
     screen = Screen()
@@ -258,19 +247,3 @@ def calibrate(
         typer.echo(fault)
     typer.echo("docs/calibration.md")
     raise typer.Exit(LOOK if faults else GRADED)
-
-
-def _what_if(texts: list[str], graded: Path, rubric: Path, out: Path, screen: Screen) -> None:
-    """It was shown who would gain or lose what."""
-    if graded != RUNS:
-        existing(graded)
-    screen.say(f"{graded}: looking for graded submissions")
-    from grader.audit import command, page
-
-    supposed = command.ask_what_if(texts, graded, rubric, out, screen.say)
-
-    def show(console: Console) -> None:
-        page.print_shifts(supposed.shifts, supposed.changes, console)
-        console.print(f"File: {supposed.table}", soft_wrap=True, markup=False, highlight=False)
-
-    screen.result(lambda: outcome.what_if_values(supposed), show, lambda: page.shifts_line(supposed.shifts))

@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 
 CORPUS = Path(__file__).parents[2] / "corpus"
-TRIED = ("honest", "wrong")  # what an audit tries, beside the reference
+KINDS = ("honest", "wrong")  # what an audit tries, beside the reference
 _ENTRY = re.compile(r"^([a-z][a-z0-9_]*):", re.MULTILINE)
 _EXTENDS = re.compile(r"^extends:[ \t]*[\"']?([^\"'#\n]+?)[\"']?[ \t]*(?:#.*)?$", re.MULTILINE)
 _POINTS = re.compile(r"^points:[ \t]*\{([^}\n]*)\}", re.MULTILINE)
@@ -20,8 +20,8 @@ _POINTS = re.compile(r"^points:[ \t]*\{([^}\n]*)\}", re.MULTILINE)
 
 def parts_of(context: typer.Context) -> list[str]:
     """The parts of the exercise, as the rubric of this line counts their points."""
-    found = _POINTS.search(rubric_text(Path(context.params.get("rubric") or "rubric.yaml")))
-    return [part.partition(":")[0].strip() for part in found[1].split(",")] if found else []
+    points = _POINTS.search(rubric_text(Path(context.params.get("rubric") or "rubric.yaml")))
+    return [part.partition(":")[0].strip() for part in points[1].split(",")] if points else []
 
 
 def rubric_text(path: Path) -> str:
@@ -39,8 +39,8 @@ def extended(path: Path) -> Path | None:
     Raises:
         OSError: where the file cannot be read.
     """
-    found = _EXTENDS.search(path.read_text(encoding="utf-8", errors="replace"))
-    return path.parent / found[1].strip() if found else None
+    line = _EXTENDS.search(path.read_text(encoding="utf-8", errors="replace"))
+    return path.parent / line[1].strip() if line else None
 
 
 def solutions() -> list[tuple[str, str]]:
@@ -48,17 +48,36 @@ def solutions() -> list[tuple[str, str]]:
     return [("reference", "the reference itself"), *_entries()]
 
 
+def numbers(context: typer.Context) -> list[tuple[str, str]]:
+    """What `regrade --set` takes: each number of a check in the rubric of this line, with its value."""
+    import yaml  # a few milliseconds, and only for this option: anchors and blocks are no text to search
+
+    try:
+        path = Path(context.params.get("rubric") or "rubric.yaml")
+        rubrics = [yaml.safe_load(file.read_bytes()) for file in (path, extended(path)) if file]
+        items = next(rubric["items"] for rubric in rubrics if "items" in rubric)
+        return [
+            (f"{item['id']}.{check}.{name}=", f"now {value}")
+            for item in items
+            for check, entry in item["checks"].items()
+            for name, value in entry.items()
+            if name != "points" and isinstance(value, int | float)
+        ]
+    except (OSError, StopIteration, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        return []
+
+
 def submissions(context: typer.Context) -> list[str]:
     """The submissions of the class on this line."""
-    given = context.params.get("out") or next(iter(context.args), "")  # not bound yet while an option lacks its value
+    folder = context.params.get("out") or next(iter(context.args), "")  # not bound yet while an option lacks its value
     try:
-        return sorted(entry.name for entry in (Path(given) / "submissions").iterdir() if entry.is_dir())
+        return sorted(entry.name for entry in (Path(folder) / "submissions").iterdir() if entry.is_dir())
     except OSError:
         return []
 
 
 def _entries() -> Iterator[tuple[str, str]]:
-    for path in sorted(path for kind in TRIED for path in (CORPUS / kind).glob("*.yaml")):
+    for path in sorted(path for kind in KINDS for path in (CORPUS / kind).glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
         for entry in _ENTRY.finditer(text):
             story = re.compile(r"\s*story: *(.*)").match(text, entry.end())

@@ -14,7 +14,6 @@ from grader.errors import GraderError
 NOT_GRADED = 2
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 INSTALLED = "vae-grader"  # what installing the package puts on the PATH; shells complete commands, not modules
-MODULE = "python -m grader"
 
 
 def main() -> None:
@@ -46,17 +45,17 @@ def program() -> None:
     """
     try:
         main()
-    except SystemExit as ended:
-        if "numpy" in sys.modules and isinstance(ended.code, int):
+    except SystemExit as stop:
+        if "numpy" in sys.modules and isinstance(stop.code, int):
             atexit._run_exitfuncs()
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
                 sys.stderr.flush()
-                os._exit(ended.code)
+                os._exit(stop.code)
         raise
 
 
-def _run(given: list[str]) -> int:
+def _run(line: list[str]) -> int:
     """The verb has run; returns the exit code.
 
     Raises:
@@ -65,23 +64,28 @@ def _run(given: list[str]) -> int:
     import typer
 
     from grader.cli.app import command
-    from grader.cli.refusals import usage_line
-    from grader.cli.screen import help_in_colours
+    from grader.cli.options import one_of, usage_line
 
-    arguments = [*given[1:], "--help"] if given[:1] == ["help"] else given or ["--help"]
+    arguments = [*line[1:], "--help"] if line[:1] == ["help"] else line or ["--help"]
+    name = _called(line)
+    verbs = command(name)
+    if not arguments[0].startswith("-"):
+        one_of("verb", arguments[0], verbs.commands)
     try:
-        ended = command().main(arguments, _called(given), standalone_mode=False, color=help_in_colours())
+        code = verbs.main(arguments, name, standalone_mode=False)
     except typer.TyperException as error:
         raise GraderError(usage_line(error)) from None
-    if not given:
+    if not line:
         return NOT_GRADED  # a script whose variable was empty has graded nothing
-    return ended if isinstance(ended, int) else 0
+    return code if isinstance(code, int) else 0
 
 
-def _called(given: list[str]) -> str:
+def _called(line: list[str]) -> str:
     """The command as the user calls it, for help; where completion is set up, the one that shells can complete."""
-    wants_completion = any(argument.endswith("-completion") for argument in given[:1])
-    return INSTALLED if wants_completion or Path(sys.argv[0]).name == INSTALLED else MODULE
+    from grader.cli.app import MODULE
+
+    sets_completion = any(argument.endswith("-completion") for argument in line[:1])
+    return INSTALLED if sets_completion or Path(sys.argv[0]).name == INSTALLED else MODULE
 
 
 def _not_graded(reason: str) -> NoReturn:

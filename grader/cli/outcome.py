@@ -13,6 +13,10 @@
 
 `regrade` of a class: out, submissions, changes, not_judged_again, remarks, all_sure
 
+`regrade --dry-run`: out, set, submissions, not_judged_again, remarks
+    a submission: submission, reported_points (its report's), old_points, new_points, old_penalty, new_penalty, items,
+        why, undecided; the old points are those of the rubric without what is `set`
+
 `release`: out, released, held, left_out (rows as above), new (keys), files, remarks
 
 `prune`: out, pruned, freed_bytes, left
@@ -31,9 +35,6 @@
     a solution: name, kind, foretold, lost (by item, in points)
 
 `audit --seeds`: same, solutions (by name, seed and item: points), faults, files
-
-`audit --what-if`: changes, submissions, files
-    a submission: submission, old_points, new_points, reported_points, items, undecided
 """
 
 from __future__ import annotations
@@ -44,12 +45,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grader.audit.command import Supposed, Tried, TriedAgain
+    from grader.audit.command import CorpusTrial, SeedComparison
     from grader.batch.class_records import GradebookRow, Student
+    from grader.batch.dry_run import DryRun
     from grader.batch.grading import ClassResult
     from grader.batch.history import Event
     from grader.batch.plan import Plan
-    from grader.batch.regrading import Regraded
+    from grader.batch.regrading import RegradeResult
     from grader.batch.release import Release
     from grader.batch.retention import PruneResult
     from grader.doctor.promises import Promise
@@ -58,13 +60,13 @@ Values = dict[str, Any]
 GRADED, LOOK, NOT_GRADED = 0, 1, 2
 
 
-def class_values(graded: ClassResult) -> Values:
+def class_values(result: ClassResult) -> Values:
     """What came of a class."""
     return {
-        "out": str(graded.out),
-        "rows": [_row(row) for row in graded.rows],
-        "remarks": list(graded.remarks),
-        "all_sure": graded.all_sure,
+        "out": str(result.out),
+        "rows": [_row(row) for row in result.rows],
+        "remarks": list(result.remarks),
+        "all_sure": result.all_sure,
     }
 
 
@@ -76,19 +78,19 @@ def plan_values(plan: Plan) -> Values:
         "layout": plan.layout,
         "submissions": [
             {
-                "key": one.key,
-                "state": state(one, plan.done),
-                "students": _people(one.students),
-                "matched_by": one.by,
-                "file": one.shown,
-                "why": one.why,
-                "left_out": list(one.left_out),
-                "doubts": doubts(one),
-                "handed_in": one.when.isoformat() if one.when else None,
-                "late": any(remark.kind == "late" for remark in one.remarks),
-                "refused": one.refused,
+                "key": submission.key,
+                "state": state(submission, plan.done),
+                "students": _people(submission.students),
+                "matched_by": submission.by,
+                "file": submission.shown,
+                "why": submission.why,
+                "left_out": list(submission.left_out),
+                "doubts": doubts(submission),
+                "handed_in": submission.when.isoformat() if submission.when else None,
+                "late": any(remark.kind == "late" for remark in submission.remarks),
+                "refused": submission.refused,
             }
-            for one in plan.handed_in
+            for submission in plan.handed_in
         ],
         "missing": _people(plan.missing),
         "remarks": list(plan.remarks),
@@ -96,34 +98,58 @@ def plan_values(plan: Plan) -> Values:
     }
 
 
-def regrade_values(out: Path, again: Regraded) -> Values:
+def regrade_values(out: Path, result: RegradeResult) -> Values:
     """Whose points became others."""
     return {
         "out": str(out),
-        "submissions": len(again.rows),
-        "changes": [_event(event) for event in again.events],
-        "not_judged_again": list(again.wrong),
-        "remarks": list(again.remarks),
-        "all_sure": again.all_sure,
+        "submissions": len(result.rows),
+        "changes": [_event(event) for event in result.events],
+        "not_judged_again": list(result.wrong),
+        "remarks": list(result.remarks),
+        "all_sure": result.all_sure,
     }
 
 
-def release_values(out: Path, made: Release) -> Values:
+def dry_run_values(out: Path, result: DryRun) -> Values:
+    """Who would gain or lose what."""
+    return {
+        "out": str(out),
+        "set": [str(change) for change in result.changes],
+        "submissions": [
+            {
+                "submission": shift.submission,
+                "reported_points": _number(shift.reported_milli),
+                "old_points": _number(shift.old_milli),
+                "new_points": _number(shift.new_milli),
+                "old_penalty": _number(shift.old_milli - shift.old_counted_milli),
+                "new_penalty": _number(shift.new_milli - shift.new_counted_milli),
+                "items": _items(shift.event.items) if shift.event else {},
+                "why": shift.event.why if shift.event else "",
+                "undecided": shift.undecided,
+            }
+            for shift in result.shifts
+        ],
+        "not_judged_again": list(result.failures),
+        "remarks": list(result.remarks),
+    }
+
+
+def release_values(out: Path, result: Release) -> Values:
     """Whose points were shown."""
     return {
         "out": str(out),
-        "released": [_row(row) for row in made.released],
-        "held": [_row(row) for row in made.held],
-        "left_out": [_row(row) for row in made.left_out],
-        "new": [row.key for row in made.new],
-        "files": [str(path) for path in made.files],
-        "remarks": list(made.remarks),
+        "released": [_row(row) for row in result.released],
+        "held": [_row(row) for row in result.held],
+        "left_out": [_row(row) for row in result.left_out],
+        "new": [row.key for row in result.new],
+        "files": [str(path) for path in result.files],
+        "remarks": list(result.remarks),
     }
 
 
-def prune_values(out: Path, made: PruneResult) -> Values:
+def prune_values(out: Path, result: PruneResult) -> Values:
     """What was removed."""
-    return {"out": str(out), "pruned": made.count, "freed_bytes": made.freed_bytes, "left": list(made.left)}
+    return {"out": str(out), "pruned": result.count, "freed_bytes": result.freed_bytes, "left": list(result.left)}
 
 
 def history_values(events: Iterable[Event]) -> Values:
@@ -131,25 +157,25 @@ def history_values(events: Iterable[Event]) -> Values:
     return {"changes": [_event(event) for event in events]}
 
 
-def doctor_values(found: Sequence[Promise]) -> Values:
+def doctor_values(promises: Sequence[Promise]) -> Values:
     """Which promises hold."""
     from grader.doctor.promises import PromiseState, verdict
 
-    promises = [{"title": o.title, "state": str(o.state), "found": o.found, "fix": o.fix} for o in found]
-    fit = not any(one.state is PromiseState.BROKEN for one in found)
-    return {"fit": fit, "verdict": verdict(found), "promises": promises}
+    rows = [{"title": p.title, "state": str(p.state), "found": p.found, "fix": p.fix} for p in promises]
+    fit = not any(promise.state is PromiseState.BROKEN for promise in promises)
+    return {"fit": fit, "verdict": verdict(promises), "promises": rows}
 
 
-def audit_values(tried: Tried) -> Values:
+def audit_values(trial: CorpusTrial) -> Values:
     """Whether the rubric holds, and what each solution lost."""
     from grader.audit.result import summary
 
-    made = tried.audit
+    audit = trial.audit
     return {
-        "sound": made.sound,
-        "summary": summary(made),
-        "troubles": [{"kind": t.kind, "subject": t.subject, "text": t.text} for t in made.problems],
-        "notes": list(made.notes),
+        "sound": audit.sound,
+        "summary": summary(audit),
+        "troubles": [{"kind": t.kind, "subject": t.subject, "text": t.text} for t in audit.problems],
+        "notes": list(audit.notes),
         "solutions": [
             {
                 "name": row.name,
@@ -157,41 +183,24 @@ def audit_values(tried: Tried) -> Values:
                 "foretold": list(row.foretold),
                 "lost": {square.item: _number(square.lost_milli) for square in row.squares if square.lost_milli},
             }
-            for row in made.rows
+            for row in audit.rows
         ],
-        "files": [str(path) for path in tried.files],
+        "files": [str(path) for path in trial.files],
     }
 
 
-def seeds_values(again: TriedAgain) -> Values:
+def seeds_values(comparison: SeedComparison) -> Values:
     """Whether points depend on the seed."""
     return {
-        "same": not again.faults,
+        "same": not comparison.faults,
         "solutions": {
-            one.name: {seed: {item: _number(milli) for item, milli in got} for seed, got in one.by_seed.items()}
-            for one in again.found
-        },
-        "faults": again.faults,
-        "files": [str(again.table)],
-    }
-
-
-def what_if_values(supposed: Supposed) -> Values:
-    """Who would gain or lose what."""
-    return {
-        "changes": [str(change) for change in supposed.changes],
-        "submissions": [
-            {
-                "submission": shift.submission,
-                "old_points": _number(shift.old_milli),
-                "new_points": _number(shift.new_milli),
-                "reported_points": _number(shift.reported_milli),
-                "items": _items(shift.items),
-                "undecided": shift.undecided,
+            solution.name: {
+                seed: {item: _number(milli) for item, milli in points} for seed, points in solution.by_seed.items()
             }
-            for shift in supposed.shifts
-        ],
-        "files": [str(supposed.table)],
+            for solution in comparison.solutions
+        },
+        "faults": comparison.faults,
+        "files": [str(comparison.table)],
     }
 
 

@@ -20,20 +20,13 @@ Say = Callable[[str], None]
 SHOWN = 100  # characters of a line of progress
 
 
-def help_in_colours() -> bool | None:
-    """Whether help is coloured; None: where it is read on a terminal."""
-    if os.environ.get("NO_COLOR") or _dumb():
-        return False
-    return True if os.environ.get("FORCE_COLOR") else None
-
-
 def console(stream: TextIO | None = None, *, quiet: bool = False) -> Console:
     """A console on standard output, or on another stream; nothing moves on it unless it is a real terminal."""
     from rich.console import Console
 
     target = stream or sys.stdout
     moving = target.isatty() and not _dumb()
-    colours = None if help_in_colours() is False else "auto"
+    colours = None if os.environ.get("NO_COLOR") or _dumb() else "auto"
     return Console(file=target, quiet=quiet, force_interactive=moving, color_system=colours)  # type: ignore[arg-type]
 
 

@@ -46,21 +46,35 @@ def regrade(folder: Path, rubric_path: Path) -> GradeReport:
     settle(folder)
     old = stored_report(folder)
     refuse_other_rubric(folder, old, rubric, rubric_path)
-    report = regraded_report(folder, old, rubric, exercise)
-    if (folder / OVERRIDES).exists():
-        if (of_class := class_above(folder)) is not None:
-            raise GraderError(
-                f"{folder / OVERRIDES}: this run belongs to a class, whose decisions stand in {of_class / OVERRIDES}; "
-                "move them there, and regrade the class"
-            )
-        report = with_overrides(report, decisions_of_folder(folder, old.submission, rubric))
+    report = with_own_decisions(folder, regraded_report(folder, old, rubric, exercise), rubric)
     write_report(folder, report, exercise, rubric)
     return report
 
 
-def regraded_report(folder: Path, old: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
-    """The report that the folder's evidence gets under this rubric, decisions kept; only findings are written."""
-    items = verdicts(folder, rubric.for_template(old.template), exercise, keep=True)
+def with_own_decisions(folder: Path, report: GradeReport, rubric: Rubric) -> GradeReport:
+    """The report under the decisions of the folder's own `overrides.yaml`, where it has one.
+
+    Raises:
+        GraderError: the file is wrong, or the run belongs to a class.
+    """
+    if not (folder / OVERRIDES).exists():
+        return report
+    if (of_class := class_above(folder)) is not None:
+        raise GraderError(
+            f"{folder / OVERRIDES}: this run belongs to a class, whose decisions stand in {of_class / OVERRIDES}; "
+            "move them there, and regrade the class"
+        )
+    return with_overrides(report, decisions_of_folder(folder, report.submission, rubric))
+
+
+def regraded_report(
+    folder: Path, old: GradeReport, rubric: Rubric, exercise: Exercise, *, keep: bool = True
+) -> GradeReport:
+    """The report that the folder's evidence gets under this rubric, decisions kept.
+
+    Nothing is written but, where `keep`, the findings.
+    """
+    items = verdicts(folder, rubric.for_template(old.template), exercise, keep=keep)
     report = replace(
         old,
         items=items,

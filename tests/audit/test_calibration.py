@@ -23,7 +23,7 @@ from grader.audit.calibration import (
     total_error,
 )
 from grader.audit.calibration_page import Shown, Sorted, page, read_sorted, sheet, strip_plot
-from grader.audit.command import Repeated, repeat_csv
+from grader.audit.command import SolutionBySeed, repeat_csv
 from grader.audit.corpus import Solution
 from grader.errors import GraderError
 from grader.exercise import Reading
@@ -158,11 +158,11 @@ def test_the_checks_in_which_smaller_is_better_say_so() -> None:
 
 
 def test_points_that_depend_on_the_seed_are_named() -> None:
-    first, second = (("vae.loss", 5000),), (("vae.loss", 4500),)
-    assert Repeated("same", {"1": first, "2": first}, {}).faults == []
-    unsteady = Repeated("moved", {"1": first, "2": second}, {"3": "no box"})
-    assert unsteady.faults == ["moved: seed 3: no box", "moved: vae.loss: 4.5, 5 points, depending on the seed"]
-    assert b"moved,2,4.5" in repeat_csv([unsteady])
+    one, two = (("vae.loss", 5000),), (("vae.loss", 4500),)
+    assert SolutionBySeed("same", {"1": one, "2": one}, {}).faults == []
+    moved = SolutionBySeed("moved", {"1": one, "2": two}, {"3": "no box"})
+    assert moved.faults == ["moved: seed 3: no box", "moved: vae.loss: 4.5, 5 points, depending on the seed"]
+    assert b"moved,2,4.5" in repeat_csv([moved])
 
 
 def test_the_page_shows_what_a_level_looks_like_and_what_people_said() -> None:

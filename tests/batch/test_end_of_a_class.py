@@ -73,7 +73,7 @@ def test_the_line_of_progress_never_loses_the_time_left_nor_a_worker(tmp_path: P
             progress.started(str(number))
         assert "10 running" in progress.summary()
         assert "time left not known yet" in progress.summary()
-        assert len(list(progress._lines())) == 11
+        assert len(progress._bars.tasks) == 11
         for number in range(11):
             progress.ended(JobResult(str(number), StudentState.GRADED, points_milli=1, max_points_milli=1))
             assert "left" in progress.summary()

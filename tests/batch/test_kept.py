@@ -12,7 +12,7 @@ from assistants_folder import SEED, Silent, World, class_again, decide, make_wor
 from grader.batch import retention as pruning
 from grader.batch.grading import ClassOptions, grade_class
 from grader.batch.history import read_history
-from grader.batch.regrading import Regraded, regrade_class
+from grader.batch.regrading import RegradeResult, regrade_class
 from grader.batch.release import release_class
 from grader.batch.released_points import read_released
 from grader.batch.retention import export_anonymous, forget, prune_class
@@ -39,7 +39,7 @@ def everything(folder: Path) -> str:
     return "\n".join([str(path) for path in files] + [path.read_bytes().decode("latin-1") for path in files])
 
 
-def with_rubric(world: World, old: str, new: str) -> Regraded:
+def with_rubric(world: World, old: str, new: str) -> RegradeResult:
     text = world.rubric.read_text()
     assert old in text
     path = world.rubric.with_name("other.yaml")

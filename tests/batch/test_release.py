@@ -24,7 +24,7 @@ from grader.batch.gradebooks import GradebookOptions, GradebookSettings, gradebo
 from grader.batch.grading import ClassOptions, grade_class
 from grader.batch.history import read_history
 from grader.batch.manifest import read_manifest
-from grader.batch.regrading import Regraded, regrade_class
+from grader.batch.regrading import RegradeResult, regrade_class
 from grader.batch.release import ALL, CANVAS, MOODLE, Release, release_class, write_feedback
 from grader.batch.released_points import NAME, WouldLower, read_released
 from grader.batch.results import read_rows
@@ -39,7 +39,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return make_world(tmp_path, monkeypatch)
 
 
-def regraded(reason: str = "", *, lower: bool = False, **wishes: Any) -> Regraded:
+def regraded(reason: str = "", *, lower: bool = False, **wishes: Any) -> RegradeResult:
     return regrade_class(OUT, None, reason, 1, quiet, GradebookOptions(**wishes), lower=lower)
 
 

@@ -7,12 +7,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from toy_exercise import notebook, running
 
+from grader.cli import app, completion
+from grader.cli.app import command
+
 ROOT = Path(__file__).parents[2]
-VERBS = ("grade", "check", "grade-class", "regrade", "history", "doctor", "gradescope", "audit", "calibrate")
+VERBS = tuple(verb for verbs in app.VERBS.values() for verb in verbs)
 
 
 def said(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -44,10 +48,28 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_help_names_every_verb_and_each_verb_shows_an_example() -> None:
     shown = said("--help").stdout
     for verb in VERBS:
-        assert f"\n  {verb} " in shown
+        assert f"│ {verb} " in shown
         own = said(verb, "--help").stdout
         assert "Examples:" in own
         assert f"python -m grader {verb} " in own
+
+
+def test_help_is_readable_in_eighty_columns_and_plain_in_a_pipe() -> None:
+    for name, verb in command().commands.items():
+        shown = said(name, "--help", COLUMNS="80").stdout
+        assert all(option in shown for param in verb.params for option in param.opts if option[:1] == "-"), shown
+        assert "…" not in shown
+        assert max(map(len, shown.splitlines())) <= 80
+        assert "\x1b[" not in shown
+    assert "\x1b[3" not in said("--help", NO_COLOR="1", FORCE_COLOR="1").stdout
+    assert "\x1b[" in said("--help", FORCE_COLOR="1", TERM="xterm").stdout
+
+
+def test_the_numbers_that_may_be_tried_are_offered_at_tab(tmp_path: Path) -> None:
+    offers = dict(completion.numbers(SimpleNamespace(params={"rubric": ROOT / "rubric.yaml"})))  # type: ignore[arg-type]
+    assert offers["vae.loss.parts_add_up.tolerance="] == "now 0.001"
+    (tmp_path / "rubric.yaml").write_text("items: [1]")
+    assert completion.numbers(SimpleNamespace(params={"rubric": tmp_path / "rubric.yaml"})) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

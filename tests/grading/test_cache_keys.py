@@ -117,7 +117,7 @@ def keys(root: Path) -> dict[Kind, str]:
         ("report/page.css", ()),
         ("report/feedback.html.j2", ()),
         ("batch/page/class.js", ()),
-        ("cli/help.py", ()),
+        ("cli/app.py", ()),
         ("batch/gradebooks/moodle.py", ()),
         ("notebook/saved_outputs.py", ()),
         ("report/notebook/cells.html.j2", (Kind.SHOW,)),

@@ -3,7 +3,7 @@
 Nobody sits at the keyboard: `input()` answers with an empty line instead of failing, and a debugger goes on at once.
 What would end the kernel a moment later, in the middle of another cell, or empty it (`exit()`, Colab's line that
 restarts the runtime, `%reset`) is not done, but told: a notebook that runs once from top to bottom loses nothing by
-it. `google.colab` is a folder of stand-ins, found last on the path. An import that fails takes nothing of its cell with
+it. `google.colab` is a file of stand-ins, found last on the path. An import that fails takes nothing of its cell with
 it: the error is shown, and the cell goes on, so that what only this machine lacks costs no more than it has to.
 """
 

@@ -1,0 +1,297 @@
+"""What judging again would change: under the rubric as it is now, or with other numbers in it. Nothing is written.
+
+A class, a single run or a folder of runs is judged from its stored evidence; the rubric is changed in memory only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from grader.batch import history
+from grader.batch.class_records import GradebookRow, StudentState
+from grader.batch.history import Event, standings
+from grader.batch.manifest import folder_of, folders, read_manifest
+from grader.batch.regrading import Say, judge_each, load_once
+from grader.batch.released_points import falls, read_released
+from grader.batch.results import Ruling, rulings_of
+from grader.errors import GraderError, nearest
+from grader.exercise import Exercise
+from grader.grading.regrade import regraded_report, with_own_decisions
+from grader.grading.run_files import EARLIER, EVIDENCE, PRUNED, REPORT
+from grader.grading.run_folder import shown, stored_report
+from grader.grading.run_place import CLASS, class_above, refuse_other_rubric
+from grader.records import CheckSpec, GradeReport, Outcome, Rubric, RubricItem
+from grader.report.text import plain, points_text
+from grader.report.words import counted_milli
+from grader.rubric import load_rubric
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One number of one check of one item, and what it would be."""
+
+    item: str
+    check: str
+    number: str
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.item}.{self.check}.{self.number}={self.value:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One graded submission before and after, in thousandths of a point; `event` says what would move, if anything."""
+
+    submission: str
+    reported_milli: int  # what the stored report says; not the old points where the rubric has changed since
+    old_milli: int
+    new_milli: int
+    old_counted_milli: int  # without what handing in late costs
+    new_counted_milli: int
+    undecided: bool  # whether a person has to look, before or after
+    event: Event | None = None
+
+    @property
+    def gain_milli(self) -> int:
+        """What the submission would gain; negative where it would lose."""
+        return self.new_counted_milli - self.old_counted_milli
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What judging again would change."""
+
+    changes: tuple[Change, ...]
+    shifts: tuple[Shift, ...]  # largest loss first
+    remarks: tuple[str, ...]
+    failures: tuple[str, ...]  # which could not be judged again, and why
+
+    @property
+    def events(self) -> list[Event]:
+        """What would move."""
+        return [shift.event for shift in self.shifts if shift.event is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A stored run, and what it is judged by; without a ruling its own decisions stand."""
+
+    name: str
+    folder: Path
+    rubric: Path
+    changes: tuple[Change, ...]
+    ruling: Ruling | None
+
+
+def dry_run(root: Path, rubric_path: Path, texts: Sequence[str], jobs: int, say: Say) -> DryRun:
+    """Every stored run of a class, of a folder of runs, or in `root` itself was judged, and nothing was written.
+
+    Without `texts`, which name other numbers, the stored reports are compared with the rubric as it is now, with the
+    decisions and deadlines of the class; with them, that rubric is compared with the changed one.
+
+    Raises:
+        GraderError: for an unknown number, and where nothing could be judged.
+    """
+    rubric, _ = load_rubric(rubric_path)
+    changes = tuple(parse_change(text, rubric) for text in texts)
+    with_changes(rubric, changes)
+    folders = _class_runs(root) if (root / CLASS).exists() else graded_folders(root)
+    rulings, remarks = _rulings(root, folders.values(), rubric)
+    runs = [_Run(name, path, rubric_path, changes, rulings.get(path.resolve())) for name, path in folders.items()]
+    say(f"{len(runs)} graded submissions to judge{' under both rubrics' if changes else ''}")
+    results = judge_each(_shift, runs, jobs, say)
+    shifts = [result for result in results if isinstance(result, Shift)]
+    shifts.sort(key=lambda shift: (shift.gain_milli, shift.submission))
+    reasons = {run.name: result for run, result in zip(runs, results, strict=True) if isinstance(result, str)}
+    if reasons and not shifts:
+        raise GraderError(next(iter(reasons.values())))
+    failures = tuple(f"{plain(name, 60)}: not judged again: {reason}" for name, reason in reasons.items())
+    return DryRun(changes, tuple(shifts), (*remarks, *_stale(shifts), *_falls(root, shifts)), failures)
+
+
+def parse_change(text: str, rubric: Rubric) -> Change:
+    """The change that `vae.loss.kl_matches_closed_form.min_cosine=0.99` names.
+
+    Raises:
+        GraderError: one line: what is unknown and the nearest right name.
+    """
+    path, equals, number = text.partition("=")
+    pieces = path.strip().split(".")
+    if not equals or len(pieces) < 4:
+        raise GraderError(f"--set: expected <item>.<check>.<number>=<value>, got {text[:100]!r}")
+    item_id, check, name = ".".join(pieces[:-2]), pieces[-2], pieces[-1]
+    item = _named(item_id, {item.id: item for item in rubric.items}, "item")
+    spec = _named(check, {spec.check: spec for spec in item.checks}, f"{item_id}: check")
+    _named(name, spec.params, f"{item_id}: {check}: number")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise GraderError(f"--set: {path.strip()}: expected a number, got {number[:40]!r}")
+    return Change(item_id, check, name, value)
+
+
+def with_changes(rubric: Rubric, changes: Sequence[Change]) -> Rubric:
+    """The rubric with these numbers, as they all stand together.
+
+    Raises:
+        GraderError: where `zero_at` and `full_at` would be the same or change places.
+    """
+    before = rubric
+    for change in changes:
+        items = tuple(_changed_item(item, change) if item.id == change.item else item for item in rubric.items)
+        rubric = replace(rubric, items=items)
+    for was, now in zip(before.items, rubric.items, strict=True):
+        for old, new in zip(was.checks, now.checks, strict=True):
+            _refuse_turned(f"{was.id}: {old.check}", old.params, new.params)
+    return rubric
+
+
+def graded_folders(root: Path) -> dict[str, Path]:
+    """Every folder below `root`, or itself, that holds a report and its evidence, by its path from there.
+
+    Runs that a later one has replaced are not among them.
+
+    Raises:
+        GraderError: where there is none.
+    """
+    reports = sorted(path.parent for path in root.rglob(REPORT) if EARLIER not in path.relative_to(root).parts)
+    runs = {
+        (folder if folder == root else folder.relative_to(root)).as_posix(): folder
+        for folder in reports
+        if (folder / EVIDENCE).is_file() or (folder / PRUNED).is_file()
+    }
+    if not runs:
+        raise GraderError(
+            f"{shown(root)}: expected a class, or folders with {REPORT} and {EVIDENCE}, found none; "
+            "grade something first"
+        )
+    return runs
+
+
+def _class_runs(out: Path) -> dict[str, Path]:
+    """The folder of each graded submission of a class, by its key.
+
+    Raises:
+        GraderError: where there is none.
+    """
+    runs = {
+        submission.key: folder for submission, folder in folders(out, read_manifest(out)) if (folder / REPORT).exists()
+    }
+    if not runs:
+        raise GraderError(f"{shown(out)}: no submission of this class is graded yet")
+    return runs
+
+
+def _rulings(root: Path, runs: Iterable[Path], rubric: Rubric) -> tuple[dict[Path, Ruling], list[str]]:
+    """What persons say of the runs that belong to classes; of a class whose files are wrong, a remark says so.
+
+    Raises:
+        GraderError: where `root` itself is that class.
+    """
+    rulings: dict[Path, Ruling] = {}
+    remarks = []
+    for out in sorted({above for run in runs if (above := class_above(run)) is not None}):
+        try:
+            for key, ruling in rulings_of(out, read_manifest(out), rubric).items():
+                rulings[folder_of(out, key).resolve()] = ruling
+        except GraderError as error:
+            if out == root.resolve():
+                raise
+            remarks.append(f"{plain(str(error), 250)}; there, the decisions of the stored reports are taken")
+    return rulings, remarks
+
+
+@cache
+def _changed_rubric(path: Path, changes: tuple[Change, ...]) -> Rubric:
+    return with_changes(load_once(path)[0], changes)
+
+
+def _shift(run: _Run) -> Shift | str:
+    """What the submission would gain or lose; why it could not be judged, if so."""
+    try:
+        rubric, exercise = load_once(run.rubric)
+        reported = stored_report(run.folder)
+        refuse_other_rubric(run.folder, reported, rubric, run.rubric)
+        before = _report_of(run, reported, rubric, exercise) if run.changes else reported
+        after = _report_of(run, reported, _changed_rubric(run.rubric, run.changes), exercise)
+    except (GraderError, OSError) as error:
+        return plain(str(error), 300)
+    old, new = (GradebookRow(run.name, StudentState.GRADED, report=report) for report in (before, after))
+    items = (*before.items, *after.items)
+    return Shift(
+        run.name,
+        reported.points_milli,
+        before.points_milli,
+        after.points_milli,
+        counted_milli(before),
+        counted_milli(after),
+        any(item.outcome is Outcome.NEEDS_REVIEW for item in items),
+        next(iter(history.changes(standings([old]), [new], "")), None),
+    )
+
+
+def _report_of(run: _Run, reported: GradeReport, rubric: Rubric, exercise: Exercise) -> GradeReport:
+    report = regraded_report(run.folder, reported, rubric, exercise, keep=False)
+    return run.ruling.over(report) if run.ruling else with_own_decisions(run.folder, report, rubric)
+
+
+def _stale(shifts: Sequence[Shift]) -> list[str]:
+    """That reports say other points than the rubric gives without the changes."""
+    count = sum(shift.reported_milli != shift.old_milli for shift in shifts)
+    text = f"{count} of {len(shifts)} reports say other points than the rubric gives now; regrade them first"
+    return [text] if count else []
+
+
+def _falls(root: Path, shifts: Sequence[Shift]) -> list[str]:
+    """Who would have fewer points than were released, for which a regrade needs a word."""
+    released = read_released(root)
+    before = {shift.submission: shift.old_counted_milli for shift in shifts if shift.submission in released}
+    after = {shift.submission: shift.new_counted_milli for shift in shifts if shift.submission in released}
+    return [
+        f"{plain(fall.key, 60)}: {points_text(fall.released_milli)} points were released, "
+        f"{points_text(fall.now_milli)} would be left; a regrade then needs --lower with a --reason"
+        for fall in falls(before, after, released)
+    ]
+
+
+def summary(shifts: Sequence[Shift]) -> str:
+    """How many would gain and lose, and that nothing was written."""
+    gain = sum(shift.gain_milli > 0 for shift in shifts)
+    lose = sum(shift.gain_milli < 0 for shift in shifts)
+    counts = f"{gain} of {len(shifts)} would gain, {lose} would lose, {len(shifts) - gain - lose} would stay"
+    unsure = sum(shift.undecided for shift in shifts)
+    return f"{counts}{f'; {unsure} wait for a person' if unsure else ''}. Nothing was written."
+
+
+def _named(name: str, values: Mapping[str, Value], what: str) -> Value:
+    if name in values:
+        return values[name]
+    raise GraderError(f"--set: {what} {name[:80]!r} is unknown{nearest(name, values)}")
+
+
+def _changed_item(item: RubricItem, change: Change) -> RubricItem:
+    return replace(item, checks=tuple(_changed_check(s, change) if s.check == change.check else s for s in item.checks))
+
+
+def _changed_check(spec: CheckSpec, change: Change) -> CheckSpec:
+    whole = isinstance(spec.params[change.number], int) and change.value.is_integer()
+    value = int(change.value) if whole else change.value
+    return replace(spec, params={**spec.params, change.number: value})
+
+
+def _refuse_turned(where: str, old: Mapping[str, float], new: Mapping[str, float]) -> None:
+    for low, high in (("zero_at", "full_at"), *((name, f"max_{name[4:]}") for name in new if name.startswith("min_"))):
+        if low in new and high in new and (new[low] == new[high] or (new[low] < new[high]) != (old[low] < old[high])):
+            raise GraderError(
+                f"--set: {where}: expected {low} to stay on its side of {high}, got {new[low]:g} and {new[high]:g}"
+            )

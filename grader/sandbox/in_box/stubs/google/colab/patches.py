@@ -1,5 +1,0 @@
-"""`cv2_imshow` shows nothing."""
-
-
-def cv2_imshow(image):
-    """Does nothing."""

@@ -22,8 +22,8 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from grader.records import CheckVerdict, Execution, Figure, GradeReport, ItemVerdict, Level, Measured
-from grader.report.notebook.marks import Note, marks, notes, says
-from grader.report.notebook.view import NotebookView
+from grader.report.marks import Note, marks, notes, says
+from grader.report.notebook import NotebookView
 from grader.report.student_text import PERSON, UNDECIDED, open_box, told
 from grader.report.text import of_points, plain, points_text
 from grader.report.words import (

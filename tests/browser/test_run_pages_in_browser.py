@@ -16,7 +16,7 @@ from chromium import FOUND, Browser
 from grader.exercises.vae_mnist.plugin import VaeMnist
 from grader.notebook.format import load_notebook
 from grader.records import CellRun, CellStatus, Execution, Status
-from grader.report.notebook.view import make_view
+from grader.report.notebook import make_view
 from grader.report.pages import feedback_html, report_html
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))

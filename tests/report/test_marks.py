@@ -11,9 +11,7 @@ from page_reader import Page
 
 from grader.notebook.read import clean_cells
 from grader.records import Level
-from grader.report.notebook.cells import MOST_CELLS, cells_html
-from grader.report.notebook.markdown import markdown_html
-from grader.report.notebook.view import places
+from grader.report.notebook import MOST_CELLS, cells_html, markdown_html, places
 from grader.report.pages import level_bar
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome
-from grader.report.notebook.view import Places
+from grader.report.notebook import Places
 from grader.report.words import is_lost
 
 

@@ -45,6 +45,7 @@ IMAGES = ("image/png", "image/jpeg")
 CALL = "()"  # at the end of a name: where it is called, not where it is defined
 _LOOKED_AT = 4  # of an output, so many times the characters that are shown are looked at
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[^\[]|[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _LONG_LINE = re.compile(rf"[^\n]{{{MOST_LINE + 1}}}")
 _LONG_GAP = re.compile(rf"\n(?:[ \t\f\v]{{0,{MOST_LINE}}}\n){{{MOST_BLANK + 1}}}")
 _TROUBLES = {
@@ -143,7 +144,7 @@ def cells_html(notebook: Notebook) -> tuple[str, ...]:
 
 
 def _cell_html(cell: Mapping[str, Any], budget: Budget) -> str:
-    source = source_of(cell).replace("\0", "")
+    source = _CONTROL.sub("", source_of(cell))
     if cell["cell_type"] == "code":
         outputs = "".join(_outputs(cell, budget))
         code = f'<div class="source">{_code_html(source, budget)}</div>'
@@ -302,7 +303,7 @@ def markdown_html(text: str, attachments: Mapping[str, Any] | None = None, budge
     except Exception:  # whatever text makes the renderer stumble can still be read
         return f"<pre>{html.escape(text)}</pre>"
     return nh3.clean(
-        rendered.encode("utf-8", "replace").decode(),  # half a surrogate pair is no text
+        rendered,
         tags=_TEXT_TAGS | _MATH_TAGS,
         attributes=_ATTRIBUTES,
         clean_content_tags=set(),

@@ -6,19 +6,18 @@ anywhere. A link to a file that is no page is shown as the file's path in the pr
 
 from __future__ import annotations
 
-import base64
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it.token import Token
 from markupsafe import Markup
 
 from docs.making.reading import INDEX, ROOT, Link, guide_pages, headings, links, parser, title, tokens
+from grader.report.html_page import data_uri, html_page
 
-HERE = Path(__file__).parent
+# Tables align their columns by an attribute, which no digest allows.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 # What may be wider than a phone scrolls by itself, also by keyboard.
 SCROLLING = {
@@ -42,23 +41,21 @@ def render_guide(folder: Path) -> tuple[Path, ...]:
     guide = guide_pages()
     beside = [link.path for page in guide for link in links(page) if link.path.suffix == ".md" and not link.external]
     names = {page: _name(page, guide) for page in dict.fromkeys([*guide, *beside])}
-    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    environment.trim_blocks = environment.lstrip_blocks = True
-    template, style = environment.get_template("page.html.j2"), Markup((HERE / "page.css").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for page, name in names.items():
         entries = [Entry(title(other), names[other], other == page) for other in guide]
         at = guide.index(page) if page in guide else -1
         path = folder / name
-        text = template.render(
+        text = html_page(
+            "docs.making/guide.html.j2",
+            ("docs.making/guide.css",),
+            policy=POLICY,
             title=title(page),
             guide=title(INDEX),
             body=Markup(_body(page, names)),
             entries=entries,
             following=entries[at + 1] if 0 <= at < len(guide) - 1 else None,
-            policy=POLICY,
-            style=style,
         )
         path.write_text(text, encoding="utf-8")
         written.append(path)
@@ -97,7 +94,7 @@ def _rewritten(children: list[Token], page: Path, names: dict[Path, str]) -> lis
     for child in children:
         if child.type == "image":
             picture = (page.parent / str(child.attrGet("src"))).read_bytes()
-            child.attrSet("src", "data:image/png;base64," + base64.b64encode(picture).decode())
+            child.attrSet("src", data_uri(picture))
         elif child.type == "link_open":
             link = Link(page, 0, str(child.attrGet("href")))
             if link.external:

@@ -5,43 +5,20 @@ Sorting, searching and filtering are the page's own few lines of script, which t
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-
-from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
 
 from grader.batch.gradebooks.entries import extent_of, out_of
 from grader.batch.progress import clock
 from grader.batch.records import GradebookRow, StudentState
 from grader.batch.similar import Alike
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Rubric
-from grader.report.text import of_points, plain, points_text
-from grader.report.words import (
-    LONGEST,
-    OUTCOME_MARKS,
-    OUTCOME_WORDS,
-    follow_notes,
-    is_judged,
-    is_lost,
-    item_points,
-    judged_milli,
-    judged_points,
-    late_sentence,
-    reasons_for_person,
-    shown_outcome,
-)
+from grader.report.html_page import html_page
+from grader.report.text import plain, points_text
+from grader.report.words import is_lost, reasons_for_person
 
-_POLICY = (
-    "default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
-    "base-uri 'none'; form-action 'none'"
-)
 _MOST_FAILED = 15
 _MOST_ALIKE = 40
 _MOST_LINES = 120  # of a region that is shown
@@ -92,10 +69,12 @@ def class_page(
     pictures: Mapping[str, bytes] | None = None,
 ) -> str:
     """The page; `pictures` are WebP images of what each submission's models draw, by key."""
-    style, script = _file("class.css"), _file("class.js")
     ordered = sorted(rows, key=lambda row: (_name(row).casefold(), row.key))
     graded = [row for row in rows if row.report is not None]
-    return _template().render(
+    return html_page(
+        "grader.batch.page/class.html.j2",
+        ("grader.batch.page/class.css",),
+        script="grader.batch.page/class.js",
         title=title,
         rows=ordered,
         items=rubric.items,
@@ -113,9 +92,17 @@ def class_page(
         pictures=pictures or {},
         late=any(row.report.late and row.report.late.days for row in graded if row.report),
         seconds=[row.report.wall_s for row in graded if row.report],
-        style=Markup(style),  # ours, from beside this file
-        script=Markup(script),
-        policy=_POLICY.format(style=_digest(style), script=_digest(script)),
+        STATES=STATE_WORDS,
+        COUNTED=COUNTED,
+        clock=clock,
+        flags=_flags,
+        lost_checks=_lost_checks,
+        mean=statistics.fmean,
+        name=_name,
+        numbered=_numbered,
+        reasons=_reasons,
+        rounded=lambda milli: f"{milli / 1000:.1f}",
+        short=lambda item_id: item_id.partition(".")[2].replace("_", " "),
     )
 
 
@@ -136,54 +123,6 @@ def _parts(rubric: Rubric) -> list[tuple[str, int]]:
     return list(found.items())
 
 
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters |= {
-        "plain": _plain,
-        "points": points_text,
-        "rounded": lambda milli: f"{milli / 1000:.1f}",
-        "webp": lambda data: "data:image/webp;base64," + base64.b64encode(data).decode(),
-        "short": lambda identity: identity.partition(".")[2].replace("_", " "),
-        "clock": clock,
-    }
-    environment.globals |= {
-        "STATES": STATE_WORDS,
-        "COUNTED": COUNTED,
-        "MARKS": OUTCOME_MARKS,
-        "WORDS": OUTCOME_WORDS,
-        "LOST": _lost,
-        "flags": _flags,
-        "item_points": item_points,
-        "judged": lambda item: judged_milli([item]),
-        "is_judged": is_judged,
-        "judged_points": judged_points,
-        "late_sentence": late_sentence,
-        "follow_notes": follow_notes,
-        "mean": statistics.fmean,
-        "name": _name,
-        "numbered": _numbered,
-        "of_points": of_points,
-        "reasons": _reasons,
-        "shown_outcome": shown_outcome,
-    }
-    return environment.from_string(_file("class.html.j2"))
-
-
-def _file(name: str) -> str:
-    return files("grader.batch.page").joinpath(name).read_text(encoding="utf-8")
-
-
-def _plain(text: object, kind: str = "message") -> str:
-    return plain(str(text), LONGEST[kind])
-
-
 def _name(row: GradebookRow) -> str:
     return ", ".join(student.name or student.id for student in row.students) or row.key
 
@@ -194,7 +133,7 @@ def _reasons(row: GradebookRow) -> tuple[str, ...]:
     return ((row.reason,) if row.reason else ()) + found
 
 
-def _lost(item: ItemVerdict) -> list[CheckVerdict]:
+def _lost_checks(item: ItemVerdict) -> list[CheckVerdict]:
     return [check for check in item.checks if is_lost(check)]
 
 

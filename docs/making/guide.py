@@ -39,8 +39,8 @@ class Entry:
 def render_guide(folder: Path) -> tuple[Path, ...]:
     """The folder holds every page as HTML, the index as `index.html`; returns the files."""
     guide = guide_pages()
-    beside = [link.path for page in guide for link in links(page) if link.path.suffix == ".md" and not link.external]
-    names = {page: _name(page, guide) for page in dict.fromkeys([*guide, *beside])}
+    linked = [link.path for page in guide for link in links(page) if link.path.suffix == ".md" and not link.external]
+    names = {page: _name(page, guide) for page in dict.fromkeys([*guide, *linked])}
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for page, name in names.items():
@@ -73,23 +73,23 @@ def _name(page: Path, guide: Sequence[Path]) -> str:
 
 def _body(page: Path, names: dict[Path, str]) -> str:
     """The page's own HTML: headings with anchors, links to other pages, pictures within."""
-    found = tokens(page)
+    page_tokens = tokens(page)
     anchors = iter(headings(page))
-    for token in found:
+    for token in page_tokens:
         if token.type == "heading_open":
             token.attrSet("id", next(anchors)[2])
         elif token.type == "inline":
             token.children = _rewritten(token.children or [], page, names)
         elif token.type == "fence":
             token.info = token.info.partition(" ")[0]
-    rendered: str = parser().renderer.render(found, parser().options, {})
+    rendered: str = parser().renderer.render(page_tokens, parser().options, {})
     for plain, scrolling in SCROLLING.items():
         rendered = rendered.replace(plain, scrolling)
     return rendered
 
 
 def _rewritten(children: list[Token], page: Path, names: dict[Path, str]) -> list[Token]:
-    made: list[Token] = []
+    rewritten: list[Token] = []
     lost: list[str] = []  # open links that lead to no page
     for child in children:
         if child.type == "image":
@@ -105,12 +105,12 @@ def _rewritten(children: list[Token], page: Path, names: dict[Path, str]) -> lis
                 lost.append(link.path.relative_to(ROOT).as_posix())
                 continue
         elif child.type == "link_close" and lost:
-            before, path = (made[-1].content if made else ""), lost.pop()
+            before, path = (rewritten[-1].content if rewritten else ""), lost.pop()
             if before != path:
-                made.append(Token("text", "", 0, content=f" ({path})"))
+                rewritten.append(Token("text", "", 0, content=f" ({path})"))
             continue
-        made.append(child)
-    return made
+        rewritten.append(child)
+    return rewritten
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from grader.audit import corpus
 from grader.audit.calibration import Measurement, Threshold, earned, faults, measurements, thresholds
-from grader.audit.calibration_page import Shown, page, read_sorted, sheet, strip_plot
+from grader.audit.calibration_page import PageContent, page, read_sorted, sheet, strip_plot
 from grader.audit.runs import Result, Wanted, planned, run_all
 from grader.checks import needing_training
 from grader.errors import GraderError
@@ -84,8 +84,8 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
     _write(rows, thresholds(found, rubric, "first"), found, results, exercise)
     say("a second reader learns to read")
     readings = _readings(results, exercise)
-    shown = Shown(rows, found, models, rubric, exercise, corpus.level_words(), read_sorted(SORTED), readings)
-    write_atomically(DOCS / "calibration.md", page(shown).encode())
+    content = PageContent(rows, found, models, rubric, exercise, corpus.level_words(), read_sorted(SORTED), readings)
+    write_atomically(DOCS / "calibration.md", page(content).encode())
     return [f"{result.wanted.name}: {result.error}" for result in results if result.error] + faults(rows, models)
 
 

@@ -80,13 +80,13 @@ def audit_html(audit: Audit, levels: Sequence[LevelStrips] = ()) -> str:
 
 
 def _by_kind(troubles: Sequence[Trouble]) -> list[tuple[str, list[Trouble]]]:
-    return [(HEADINGS[kind], list(found)) for kind, found in groupby(troubles, key=lambda trouble: trouble.kind)]
+    return [(HEADINGS[kind], list(of_kind)) for kind, of_kind in groupby(troubles, key=lambda trouble: trouble.kind)]
 
 
 def _parts(items: Sequence[ItemUse]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Each part with its items: (id, short name)."""
     named = [(item.id, *item.id.partition(".")[::2]) for item in items]
-    return [(part, [(id_, name) for id_, _, name in found]) for part, found in groupby(named, key=lambda n: n[1])]
+    return [(part, [(id_, name) for id_, _, name in group]) for part, group in groupby(named, key=lambda n: n[1])]
 
 
 def _plain(text: object) -> str:
@@ -128,12 +128,12 @@ def audit_csv(audit: Audit) -> bytes:
 def print_audit(audit: Audit, console: Console, files: Sequence[Path] = ()) -> None:
     """What is wrong is printed by kind, then what could not be seen; the last line is the summary."""
     for kind, troubles in groupby(audit.troubles, key=lambda trouble: trouble.kind):
-        found = list(troubles)
-        _print(console, f"{HEADINGS[kind]} ({len(found)})", "bold red")
-        for trouble in found[:_MOST]:
+        of_kind = list(troubles)
+        _print(console, f"{HEADINGS[kind]} ({len(of_kind)})", "bold red")
+        for trouble in of_kind[:_MOST]:
             _print(console, f"- {trouble.subject}: {trouble.text}")
-        if len(found) > _MOST:
-            _print(console, f"- and {len(found) - _MOST} more on the page")
+        if len(of_kind) > _MOST:
+            _print(console, f"- and {len(of_kind) - _MOST} more on the page")
     for note in audit.notes:
         _print(console, note, "dim")
     for path in files:  # unwrapped, so that it can be copied
@@ -176,9 +176,9 @@ def shifts_line(shifts: Sequence[Shift]) -> str:
     """How many would gain and lose, and that nothing was changed."""
     gain = sum(shift.gain_milli > 0 for shift in shifts)
     lose = sum(shift.gain_milli < 0 for shift in shifts)
-    told = f"{gain} of {len(shifts)} would gain, {lose} would lose, {len(shifts) - gain - lose} would stay"
+    counts = f"{gain} of {len(shifts)} would gain, {lose} would lose, {len(shifts) - gain - lose} would stay"
     unsure = sum(shift.undecided for shift in shifts)
-    return f"{told}{f'; {unsure} wait for a person' if unsure else ''}. No report was changed."
+    return f"{counts}{f'; {unsure} wait for a person' if unsure else ''}. No report was changed."
 
 
 def _print(console: Console, text: str, style: str = "") -> None:

@@ -16,7 +16,7 @@ from importlib.resources import files
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from grader.report.student_text import told
+from grader.report.student_text import student_line
 from grader.report.text import of_points, plain, points_text
 from grader.report.words import (
     LONGEST,
@@ -95,7 +95,7 @@ def _environment() -> Environment:
         "points": points_text,
         "seconds": _seconds,
         "sentence": sentence,
-        "told": told,
+        "student_line": student_line,
     }
     words: Mapping[str, object] = {
         "MARKS": OUTCOME_MARKS,

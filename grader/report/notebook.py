@@ -368,12 +368,12 @@ def _formula_html(tex: str, *, block: bool) -> str:
     from latex2mathml.converter import convert_to_element
 
     tex = tex.strip()
-    made = f"<code>{html.escape(tex[:MOST_FORMULA])}</code>"
+    formula = f"<code>{html.escape(tex[:MOST_FORMULA])}</code>"
     if len(tex) <= MOST_FORMULA:
         try:
             element = convert_to_element(tex, display="block" if block else "inline")
         except Exception:  # a formula of a student's may be anything
             pass
         else:  # it writes some characters as `&#x2212;`
-            made = _ENTITY.sub(r"&\1", tostring(element, encoding="unicode"))
-    return f'<div class="formula" tabindex="0">{made}</div>' if block else made
+            formula = _ENTITY.sub(r"&\1", tostring(element, encoding="unicode"))
+    return f'<div class="formula" tabindex="0">{formula}</div>' if block else formula

@@ -31,8 +31,8 @@ from grader.report.words import (
     judged_milli,
     late_sentence,
     reasons_for_person,
+    student_notes,
     summary,
-    told_student,
     trained_parts,
     undecided_milli,
 )
@@ -208,7 +208,7 @@ def feedback_html(
         marks=cell_marks,
         cell_of={mark.number: cell for cell, here in sorted(cell_marks.items(), reverse=True) for mark in here},
         summary=summary(report),
-        remarks=told_student(report),
+        student_notes=student_notes(report),
         late=late_sentence(report),
         open_box=open_box(report),
         person=PERSON if report.needs_person or any(map(undecided_milli, report.items)) else "",

@@ -92,7 +92,7 @@ def read_report_json(data: bytes) -> GradeReport:
         items = [
             _with_points(_judged(item), "gained")
             | {"checks": [_with_points(check, "points", "max_points") for check in item["checks"]]}
-            | {"override": None if (own := item.get("override")) is None else _with_points(own, "points", "was")}
+            | {"override": None if (was := item.get("override")) is None else _with_points(was, "points", "was")}
             for item in values["items"]
         ]
         report = _REPORT.validate_python(_judged(values) | {"items": items})
@@ -122,14 +122,14 @@ def _refuse_impossible(report: GradeReport) -> None:
 
 
 def _item(item: ItemVerdict) -> dict[str, Any]:
-    own = item.override
-    return _told(item) | {
+    override = item.override
+    return _fields_of(item) | {
         "points": points_number(item.points_milli) if is_judged(item) else None,
         "max_points": points_number(judged_milli([item])),
         "rubric_points": points_number(item.max_points_milli),
         "checks": [_check(check) for check in item.checks],
         "lost_in": list(item.lost_in),
-        "override": None if own is None else _told(own),
+        "override": None if override is None else _fields_of(override),
     }
 
 
@@ -139,27 +139,27 @@ def _remark(remark: Remark) -> dict[str, Any]:
 
 def _check(check: CheckVerdict) -> dict[str, Any]:
     level = None if check.level is None else _finite(asdict(check.level))
-    return _told(check) | {"measured": _finite(check.measured), "level": level}
+    return _fields_of(check) | {"measured": _finite(check.measured), "level": level}
 
 
-def _told(record: ItemVerdict | CheckVerdict | Override) -> dict[str, Any]:
+def _fields_of(record: ItemVerdict | CheckVerdict | Override) -> dict[str, Any]:
     """The record's fields by their names; those in thousandths as points."""
-    told = {one.name: getattr(record, one.name) for one in fields(record)}
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
     return {
         name.removesuffix(_MILLI): points_number(value) if name.endswith(_MILLI) else value
-        for name, value in told.items()
+        for name, value in values.items()
     }
 
 
 def _finite(measured: Measured) -> dict[str, float | int | str]:
-    told: dict[str, float | int | str] = {}
+    numbers: dict[str, float | int | str] = {}
     for name, value in measured.items():
         if isinstance(value, str | int):
-            told[name] = value
+            numbers[name] = value
         else:
             number = float(value)  # also a numpy scalar
-            told[name] = number if math.isfinite(number) else str(number)
-    return told
+            numbers[name] = number if math.isfinite(number) else str(number)
+    return numbers
 
 
 def _with_points(values: Mapping[str, Any], *points: str) -> dict[str, Any]:
@@ -171,5 +171,5 @@ def _with_points(values: Mapping[str, Any], *points: str) -> dict[str, Any]:
 def _judged(values: Mapping[str, Any]) -> dict[str, Any]:
     """The same of a report or an item, where a dash for points is none and the rubric's are all that there are."""
     points = 0 if values["points"] is None else values["points"]
-    told = {**values, "points": points, "max_points": values.get("rubric_points", values["max_points"])}
-    return _with_points(told, "points", "max_points")
+    judged_values = {**values, "points": points, "max_points": values.get("rubric_points", values["max_points"])}
+    return _with_points(judged_values, "points", "max_points")

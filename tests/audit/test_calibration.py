@@ -22,7 +22,7 @@ from grader.audit.calibration import (
     thresholds,
     total_error,
 )
-from grader.audit.calibration_page import Shown, Sorted, page, read_sorted, sheet, strip_plot
+from grader.audit.calibration_page import PageContent, StripRating, page, read_sorted, sheet, strip_plot
 from grader.audit.command import Repeated, repeat_csv
 from grader.audit.corpus import Solution
 from grader.errors import GraderError
@@ -164,15 +164,15 @@ def test_points_that_depend_on_the_seed_are_named() -> None:
 
 def test_the_page_shows_what_a_level_looks_like_and_what_people_said() -> None:
     said = [
-        Sorted(ITEM, "good", "good", "good"),
-        Sorted(ITEM, "bad", "no", "no"),
-        Sorted(ITEM, "odd", "acceptable", "no"),
+        StripRating(ITEM, "good", "good", "good"),
+        StripRating(ITEM, "bad", "no", "no"),
+        StripRating(ITEM, "odd", "acceptable", "no"),
     ]
     reading = Reading("good", 0.9, [0.1] * 10, [0.8] * 10)
     found = row(LARGER, 0.3, 0.77)
     words = {CHECK: "{percent:.0f} of 100 are right"}
     models = [model("bad", 0, "l"), model("good", 1000, group="ordinary", seed=2)]
-    text = page(Shown([found], LARGER, models, rubric(0.3, 0.77), Toy(), words, said, [reading]))
+    text = page(PageContent([found], LARGER, models, rubric(0.3, 0.77), Toy(), words, said, [reading]))
     assert (
         "Points: 1 (`training_lowers_the_loss`). All of them: 77 of 100 are right. None: 30 of 100 are right." in text
     )

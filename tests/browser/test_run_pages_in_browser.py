@@ -56,8 +56,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with Browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
+    with Browser(tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
 
 
 @pytest.mark.parametrize("name", [f"{reader}-{sample}" for reader, sample in itertools.product(READERS, SAMPLES)])

@@ -113,8 +113,7 @@ def _whole(folder: Path) -> dict[str, Rows]:
     }
     bare = _made(folder / "bare")
     (bare / "vae.ipynb").write_text(json.dumps(notebook))
-    execute = [*PYTHON, "jupyter", "nbconvert", "--to", "notebook", "--execute"]
-    execute += ["--ExecutePreprocessor.timeout=3000", "--output", "ran.ipynb"]
+    execute = [*PYTHON, "jupyter", "execute", "--timeout=3000", "--output=ran.ipynb"]
     (earlier := folder / "earlier.ipynb").write_text(json.dumps(corpus.filled(load_notebook(EARLIER))))
     first = _with_mnist(corpus.filled(load_notebook(EARLIER)))
     (_made(folder / "first") / "vae.ipynb").write_text(json.dumps(first))

@@ -56,11 +56,11 @@ def folder_of_wheels(folder: Path, *without: str, tag: str = "py3-none-any") -> 
 
 
 def test_what_is_missing_is_named_in_one_line_with_the_command_that_gets_it(tmp_path: Path) -> None:
-    folder = folder_of_wheels(tmp_path / "wheels", "bleach", "rich")
+    folder = folder_of_wheels(tmp_path / "wheels", "attrs", "rich")
     (folder / "mnist" / MNIST_FILES[0]).unlink()
     lacking = gpu_wheels.missing(folder, 12, {"rich"})
     line = gpu_wheels.missing_line(folder, lacking, "3.12")
-    wanted = f"bleach=={gpu_wheels.pinned()['bleach']}, MNIST"
+    wanted = f"attrs=={gpu_wheels.pinned()['attrs']}, MNIST"
     command = f"make gpu-wheels WHEELS={folder} PYTHON_VERSION=3.12"
     assert line == f"gpu-check: {folder}: 2 things are missing: {wanted}; on a machine with a network: {command}"
 

@@ -6,19 +6,18 @@ anywhere. A link to a file that is no page is shown as the file's path in the pr
 
 from __future__ import annotations
 
-import base64
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it.token import Token
 from markupsafe import Markup
 
 from docs.making.reading import INDEX, ROOT, Link, guide_pages, headings, links, parser, title, tokens
+from grader.report.html_page import data_uri, html_page
 
-HERE = Path(__file__).parent
+# Tables align their columns by an attribute, which no digest allows.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 # What may be wider than a phone scrolls by itself, also by keyboard.
 SCROLLING = {
@@ -40,25 +39,23 @@ class Entry:
 def render_guide(folder: Path) -> tuple[Path, ...]:
     """The folder holds every page as HTML, the index as `index.html`; returns the files."""
     guide = guide_pages()
-    beside = [link.path for page in guide for link in links(page) if link.path.suffix == ".md" and not link.external]
-    names = {page: _name(page, guide) for page in dict.fromkeys([*guide, *beside])}
-    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    environment.trim_blocks = environment.lstrip_blocks = True
-    template, style = environment.get_template("page.html.j2"), Markup((HERE / "page.css").read_text(encoding="utf-8"))
+    linked = [link.path for page in guide for link in links(page) if link.path.suffix == ".md" and not link.external]
+    names = {page: _name(page, guide) for page in dict.fromkeys([*guide, *linked])}
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for page, name in names.items():
         entries = [Entry(title(other), names[other], other == page) for other in guide]
         at = guide.index(page) if page in guide else -1
         path = folder / name
-        text = template.render(
+        text = html_page(
+            "docs.making/guide.html.j2",
+            ("docs.making/guide.css",),
+            policy=POLICY,
             title=title(page),
             guide=title(INDEX),
             body=Markup(_body(page, names)),
             entries=entries,
             following=entries[at + 1] if 0 <= at < len(guide) - 1 else None,
-            policy=POLICY,
-            style=style,
         )
         path.write_text(text, encoding="utf-8")
         written.append(path)
@@ -76,28 +73,28 @@ def _name(page: Path, guide: Sequence[Path]) -> str:
 
 def _body(page: Path, names: dict[Path, str]) -> str:
     """The page's own HTML: headings with anchors, links to other pages, pictures within."""
-    found = tokens(page)
+    page_tokens = tokens(page)
     anchors = iter(headings(page))
-    for token in found:
+    for token in page_tokens:
         if token.type == "heading_open":
             token.attrSet("id", next(anchors)[2])
         elif token.type == "inline":
             token.children = _rewritten(token.children or [], page, names)
         elif token.type == "fence":
             token.info = token.info.partition(" ")[0]
-    rendered: str = parser().renderer.render(found, parser().options, {})
+    rendered: str = parser().renderer.render(page_tokens, parser().options, {})
     for plain, scrolling in SCROLLING.items():
         rendered = rendered.replace(plain, scrolling)
     return rendered
 
 
 def _rewritten(children: list[Token], page: Path, names: dict[Path, str]) -> list[Token]:
-    made: list[Token] = []
+    rewritten: list[Token] = []
     lost: list[str] = []  # open links that lead to no page
     for child in children:
         if child.type == "image":
             picture = (page.parent / str(child.attrGet("src"))).read_bytes()
-            child.attrSet("src", "data:image/png;base64," + base64.b64encode(picture).decode())
+            child.attrSet("src", data_uri(picture))
         elif child.type == "link_open":
             link = Link(page, 0, str(child.attrGet("href")))
             if link.external:
@@ -108,12 +105,12 @@ def _rewritten(children: list[Token], page: Path, names: dict[Path, str]) -> lis
                 lost.append(link.path.relative_to(ROOT).as_posix())
                 continue
         elif child.type == "link_close" and lost:
-            before, path = (made[-1].content if made else ""), lost.pop()
+            before, path = (rewritten[-1].content if rewritten else ""), lost.pop()
             if before != path:
-                made.append(Token("text", "", 0, content=f" ({path})"))
+                rewritten.append(Token("text", "", 0, content=f" ({path})"))
             continue
-        made.append(child)
-    return made
+        rewritten.append(child)
+    return rewritten
 
 
 def main(arguments: Sequence[str]) -> None:

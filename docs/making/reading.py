@@ -42,18 +42,18 @@ class Block:
             return [self.text.strip()]
         if self.language != "console":
             return []
-        found: list[str] = []
+        typed: list[str] = []
         open_line = False
         for line in self.text.splitlines():
             if line.startswith(PROMPT):
-                found.append(line.removeprefix(PROMPT))
+                typed.append(line.removeprefix(PROMPT))
             elif open_line:
-                found[-1] += "\n" + line
-            open_line = bool(found) and found[-1].endswith("\\") and (line.startswith(PROMPT) or open_line)
-        return found
+                typed[-1] += "\n" + line
+            open_line = bool(typed) and typed[-1].endswith("\\") and (line.startswith(PROMPT) or open_line)
+        return typed
 
     @property
-    def shown(self) -> list[str]:
+    def output(self) -> list[str]:
         """The lines of output below the prompts."""
         if self.language != "console":
             return []
@@ -98,25 +98,25 @@ def tokens(page: Path) -> list[Token]:
 
 def blocks(page: Path) -> list[Block]:
     """The page's fenced blocks, in order."""
-    found = []
+    fenced = []
     for token in tokens(page):
         if token.type == "fence":
             language, *rest = token.info.split() or [""]
             words = frozenset(rest) & WORDS
             path = " ".join(word for word in rest if word not in WORDS)
-            found.append(Block(page, (token.map or [0])[0] + 1, language, words, path, token.content))
-    return found
+            fenced.append(Block(page, (token.map or [0])[0] + 1, language, words, path, token.content))
+    return fenced
 
 
 def links(page: Path) -> list[Link]:
     """Every link and picture of the page."""
-    found = []
+    targets = []
     for token in tokens(page):
         for child in token.children or ():
             target = child.attrGet("href") if child.type == "link_open" else child.attrGet("src")
             if isinstance(target, str) and child.type in {"link_open", "image"}:
-                found.append(Link(page, (token.map or [0])[0] + 1, target))
-    return found
+                targets.append(Link(page, (token.map or [0])[0] + 1, target))
+    return targets
 
 
 def headings(page: Path) -> Iterator[tuple[int, str, str]]:

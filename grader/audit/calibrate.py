@@ -16,7 +16,7 @@ from pathlib import Path
 
 from grader.audit import corpus
 from grader.audit.calibration import ModelMeasurement, Threshold, faults, measurements, model_score, thresholds
-from grader.audit.calibration_page import Shown, page, read_sorted, sheet, strip_plot
+from grader.audit.calibration_page import PageContent, page, read_sorted, sheet, strip_plot
 from grader.audit.runs import CorpusRun, RunResult, planned, run_all
 from grader.checks import needing_training
 from grader.errors import GraderError
@@ -84,7 +84,7 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
     _write(rows, thresholds(all_measurements, rubric, "first"), all_measurements, results, exercise)
     say("a second reader learns to read")
     readings = _readings(results, exercise)
-    contents = Shown(
+    contents = PageContent(
         rows, all_measurements, models, rubric, exercise, corpus.level_words(), read_sorted(SORTED), readings
     )
     write_atomically(DOCS / "calibration.md", page(contents).encode())

@@ -68,7 +68,7 @@ _DOTS = (  # group, its name, colour and form
 
 
 @dataclass(frozen=True)
-class Sorted:
+class StripRating:
     """What was said of one strip, each time that it was sorted."""
 
     item: str
@@ -78,20 +78,20 @@ class Sorted:
 
 
 @dataclass(frozen=True)
-class Shown:
+class PageContent:
     """All that the page shows."""
 
     rows: Sequence[Threshold]
-    found: Sequence[ModelMeasurement]
+    measurements: Sequence[ModelMeasurement]
     models: Sequence[ModelScore]
     rubric: Rubric
     exercise: Exercise
     words: Mapping[str, str]
-    sorted: Sequence[Sorted]
+    ratings: Sequence[StripRating]
     readings: Sequence[Reading] = ()
 
 
-def read_sorted(path: Path) -> list[Sorted]:
+def read_sorted(path: Path) -> list[StripRating]:
     """What was said of strips; nothing where nobody has sorted any.
 
     Raises:
@@ -102,43 +102,43 @@ def read_sorted(path: Path) -> list[Sorted]:
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     try:
-        found = [Sorted(row["item"], row["model"], row["first"], row["second"]) for row in rows]
+        ratings = [StripRating(row["item"], row["model"], row["first"], row["second"]) for row in rows]
     except KeyError as error:
         raise GraderError(f"{path}: expected a column {error}") from None
-    for one in found:
-        if not {one.first, one.second} <= {*CLASSES}:
-            raise GraderError(f"{path}: {one.item}, {one.model}: expected {', '.join(CLASSES)}")
-    return found
+    for rating in ratings:
+        if not {rating.first, rating.second} <= {*CLASSES}:
+            raise GraderError(f"{path}: {rating.item}, {rating.model}: expected {', '.join(CLASSES)}")
+    return ratings
 
 
-def page(shown: Shown) -> str:
+def page(content: PageContent) -> str:
     """The page as Markdown; its pictures lie in `calibration/` beside it."""
-    lines = ["# Calibration of the quality checks", "", *_INTRO, "", *_levels(shown)]
-    lines += ["## The rule", "", *_RULE, "", *_table(shown.rows)]
-    lines += ["## Ladders", "", *_LADDERS, "", *_ladders(shown.models)]
-    lines += ["## Judged blind", "", *_BLIND, "", *_blind(shown)]
-    if shown.readings:
-        lines += ["## How far the judge can be trusted", "", *_READER, "", *_readings(shown.readings)]
-    lines += ["## Every model", "", *_models(shown)]
+    lines = ["# Calibration of the quality checks", "", *_INTRO, "", *_levels(content)]
+    lines += ["## The rule", "", *_RULE, "", *_table(content.rows)]
+    lines += ["## Ladders", "", *_LADDERS, "", *_ladders(content.models)]
+    lines += ["## Judged blind", "", *_BLIND, "", *_blind(content)]
+    if content.readings:
+        lines += ["## How far the judge can be trusted", "", *_READER, "", *_readings(content.readings)]
+    lines += ["## Every model", "", *_models(content)]
     lines += ["## Every model in every check", ""]
-    lines += [f"![{row.item}: {row.check}](calibration/{row.item}.{row.check}.png)" for row in shown.rows]
+    lines += [f"![{row.item}: {row.check}](calibration/{row.item}.{row.check}.png)" for row in content.rows]
     return "\n".join([*lines, ""])
 
 
-def _levels(shown: Shown) -> Iterator[str]:
+def _levels(content: PageContent) -> Iterator[str]:
     """For each check what no points, half of them and all look like, in words and pictures."""
-    titles = {item.id: item.title for item in shown.rubric.items}
-    points = {(item.id, spec.check): spec.points_milli for item in shown.rubric.items for spec in item.checks}
+    titles = {item.id: item.title for item in content.rubric.items}
+    points = {(item.id, spec.check): spec.points_milli for item in content.rubric.items for spec in item.checks}
     item = ""
-    for row in shown.rows:
+    for row in content.rows:
         if row.item != item:
             item = row.item
             yield from (f"## {titles[item]} (`{item}`)", "")
-        words = shown.words[row.check]
+        words = content.words[row.check]
         full, zero = (words.format(value=end, percent=100 * end) for end in (row.full_at, row.zero_at))
         name = f"{row.item}.{row.check}"
         yield from (
-            f"### {shown.exercise.checks[row.check].title}",
+            f"### {content.exercise.checks[row.check].title}",
             "",
             f"Points: {points_text(points[row.item, row.check])} (`{row.check}`). All of them: {full}. None: {zero}.",
             "",
@@ -165,27 +165,27 @@ def _table(rows: Sequence[Threshold]) -> Iterator[str]:
 def _ladders(models: Sequence[ModelScore]) -> Iterator[str]:
     yield from ("| ladder | what each rung earns |", "| --- | --- |")
     for ladder, rungs in ladders(models).items():
-        told = ", ".join(f"{_plain(rung.model)} {rung.share:.0%}" for rung in rungs)
-        yield f"| {ladder} | {told} |"
+        shares = ", ".join(f"{_plain(rung.model)} {rung.share:.0%}" for rung in rungs)
+        yield f"| {ladder} | {shares} |"
     yield ""
 
 
-def _blind(shown: Shown) -> Iterator[str]:
-    if not shown.sorted:
+def _blind(content: PageContent) -> Iterator[str]:
+    if not content.ratings:
         yield from ("Nobody has sorted these models yet.", "")
         return
-    same = sum(one.first == one.second for one in shown.sorted)
-    apart = sum({one.first, one.second} == {"no", "good"} for one in shown.sorted)
-    yield f"Of {len(shown.sorted)} strips {same} were sorted alike; {apart} were *no* once and *good* once."
+    same = sum(rating.first == rating.second for rating in content.ratings)
+    apart = sum({rating.first, rating.second} == {"no", "good"} for rating in content.ratings)
+    yield f"Of {len(content.ratings)} strips {same} were sorted alike; {apart} were *no* once and *good* once."
     yield from (
         "",
         "| check | no: best | acceptable: worst to best | good: worst | rubric: none, all |",
         "| --- | ---: | --- | ---: | --- |",
     )
-    said = {(one.item, one.model): one.first for one in shown.sorted if one.first == one.second}
-    for row in shown.rows:
+    said = {(rating.item, rating.model): rating.first for rating in content.ratings if rating.first == rating.second}
+    for row in content.rows:
         sign = 1 if row.full_at > row.zero_at else -1
-        here = [m for m in shown.found if (m.item, m.check) == (row.item, row.check) and not m.training]
+        here = [m for m in content.measurements if (m.item, m.check) == (row.item, row.check) and not m.training]
         ranked = sorted((m for m in here if math.isfinite(m.value)), key=lambda m: sign * m.value)
         no, acceptable, good = ([m.value for m in ranked if said.get((m.item, m.model)) == name] for name in CLASSES)
         cells = [
@@ -201,9 +201,9 @@ def _readings(readings: Sequence[Reading]) -> Iterator[str]:
     digits = range(10)
     yield f"| samples of | both read the same | judge reads, of 100: {' | '.join(map(str, digits))} |"
     yield "| --- | ---: |" + " ---: |" * 10
-    for one in readings:
-        read = " | ".join(f"{100 * one.read[d]:.0f} ({100 * one.agreed[d]:.0f})" for d in digits)
-        yield f"| {_plain(one.name)} | {100 * one.agreement:.0f} of 100 | {read} |"
+    for reading in readings:
+        read = " | ".join(f"{100 * reading.read[d]:.0f} ({100 * reading.agreed[d]:.0f})" for d in digits)
+        yield f"| {_plain(reading.name)} | {100 * reading.agreement:.0f} of 100 | {read} |"
     yield from (
         "",
         "In brackets: of 100 samples that the judge reads so, how many the second reader reads so, too.",
@@ -211,19 +211,19 @@ def _readings(readings: Sequence[Reading]) -> Iterator[str]:
     )
 
 
-def _models(shown: Shown) -> Iterator[str]:
-    sizes = ", ".join(f"{count} {name}" for name, count in shown.rubric.sizes.items() if name in SIZES)
-    known = ", ".join(f"{name} {number}" for name, number in versions().items())
+def _models(content: PageContent) -> Iterator[str]:
+    sizes = ", ".join(f"{count} {name}" for name, count in content.rubric.sizes.items() if name in SIZES)
+    tools = ", ".join(f"{name} {number}" for name, number in versions().items())
     yield from (
-        f"Made by `make calibrate` with {known}; {sizes}. Values: `calibration_models.csv`. A defective model counts",
+        f"Made by `make calibrate` with {tools}; {sizes}. Values: `calibration_models.csv`. A defective model counts",
         "in the items whose pictures it spoils, an honest one in all that it was trained for.",
         "",
         "| model | group | points for pictures | share |",
         "| --- | --- | ---: | ---: |",
     )
-    for one in shown.models:
-        points = f"{points_text(one.points_milli)} of {points_text(one.max_milli)}"
-        yield f"| {_plain(one.name)} | {one.group} | {points} | {one.share:.0%} |"
+    for model in content.models:
+        points = f"{points_text(model.points_milli)} of {points_text(model.max_milli)}"
+        yield f"| {_plain(model.name)} | {model.group} | {points} | {model.share:.0%} |"
     yield ""
 
 
@@ -231,17 +231,17 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def strip_plot(row: Threshold, found: Sequence[ModelMeasurement]) -> bytes:
+def strip_plot(row: Threshold, measurements: Sequence[ModelMeasurement]) -> bytes:
     """PNG: one line of dots for each group of models, `zero_at` and `full_at` drawn through all of them."""
     figure = Figure(figsize=(9, 2.9), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     rising = row.full_at > row.zero_at
     for height, (group, label, colour, marker) in enumerate(reversed(_DOTS)):
-        values = sorted((m.value, m.name) for m in found if m.group == group)
+        values = sorted((m.value, m.name) for m in measurements if m.group == group)
         axes.scatter([v for v, _ in values], [height] * len(values), c=colour, marker=marker, s=34, alpha=0.65, lw=0)
-        beside = axes.get_yaxis_transform()
-        axes.text(-0.01, height, f"{label} ({len(values)})", transform=beside, ha="right", va="center")
+        axis_transform = axes.get_yaxis_transform()
+        axes.text(-0.01, height, f"{label} ({len(values)})", transform=axis_transform, ha="right", va="center")
         worst, best = (values[:1], values[-1:]) if rising else (values[-1:], values[:1])
         for value, model in best if group == "defective" else worst:
             axes.annotate(

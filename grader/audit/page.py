@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
 from rich.console import Console
 from rich.text import Text
 
@@ -25,21 +19,19 @@ from grader.audit.result import (
     Problem,
     SolutionState,
     intact_variants,
-    judged_mutants,
-    killed_mutants,
     square_text,
     summary,
 )
-from grader.report.text import cell, plain, points_number, points_text
+from grader.report.html_page import SHEET, data_uri, html_page
+from grader.report.text import cell, plain, points_number
 from grader.store.files import csv_bytes
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 _MOST_PICTURE = 2_000_000  # bytes
 _LONGEST = 400
 
 
 @dataclass(frozen=True, slots=True)
-class LevelShown:
+class LevelStrips:
     """What the levels of one check of pictures look like."""
 
     item: str
@@ -48,63 +40,50 @@ class LevelShown:
     picture: str  # as a `data:` address
 
 
-def levels_of(items: Sequence[ItemCoverage], folder: Path) -> list[LevelShown]:
+def levels_of(items: Sequence[ItemCoverage], folder: Path) -> list[LevelStrips]:
     """The checks of which the calibration has left strips in the folder."""
-    found = []
+    strips = []
     for item in items:
         for check in item.checks:
             path = folder / f"{item.id}.{check.id}.strips.png"
             if path.is_file() and path.stat().st_size <= _MOST_PICTURE:
-                picture = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-                found.append(LevelShown(item.id, check.title, check.points_milli, picture))
-    return found
+                strips.append(LevelStrips(item.id, check.title, check.points_milli, data_uri(path.read_bytes())))
+    return strips
 
 
-def audit_html(audit: Audit, levels: Sequence[LevelShown] = ()) -> str:
+def audit_html(audit: Audit, levels: Sequence[LevelStrips] = ()) -> str:
     """One self-contained page: what is wrong, what levels look like, the matrix, and each item with what tries it."""
-    style = _file("grader.report", "page.css") + _file("grader.audit", "audit.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     wrong, honest = audit.of_kind("wrong"), audit.of_kind("honest")
-    return _template().render(
+    return html_page(
+        "grader.audit/audit.html.j2",
+        (SHEET, "grader.audit/audit.css"),
         a=audit,
-        style=Markup(style),  # ours, from beside the templates
-        policy=_POLICY.format(digest=digest),
+        score=(killed_mutants(wrong), len(judged_mutants(wrong)), "wrong solutions caught"),
         summary=summary(audit),
         wrong=wrong,
         honest=honest,
         harmed=[row for row in honest if row.losses or row.undecided],
-        caught=killed_mutants(wrong),
-        tried=len(judged_mutants(wrong)),
         unharmed=intact_variants(honest),
         troubles=_by_kind(audit.problems),
         parts=_parts(audit.items),
         levels=levels,
         legend=[state for state in SolutionState if MARKS[state]],
+        STATE_MARKS=MARKS,
+        STATE_MEANINGS=MEANINGS,
+        number=_number,
+        numbers=_numbers,
+        square_text=square_text,
     )
 
 
 def _by_kind(troubles: Sequence[Problem]) -> list[tuple[str, list[Problem]]]:
-    return [(HEADINGS[kind], list(found)) for kind, found in groupby(troubles, key=lambda trouble: trouble.kind)]
+    return [(HEADINGS[kind], list(of_kind)) for kind, of_kind in groupby(troubles, key=lambda trouble: trouble.kind)]
 
 
 def _parts(items: Sequence[ItemCoverage]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Each part with its items: (id, short name)."""
     named = [(item.id, *item.id.partition(".")[::2]) for item in items]
-    return [(part, [(id_, name) for id_, _, name in found]) for part, found in groupby(named, key=lambda n: n[1])]
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters |= {"points": points_text, "plain": _plain, "number": _number, "square": square_text}
-    environment.globals |= {"MARKS": MARKS, "MEANINGS": MEANINGS, "numbers": _numbers}
-    return environment.from_string(_file("grader.audit", "audit.html.j2"))
-
-
-def _file(package: str, name: str) -> str:
-    return files(package).joinpath(name).read_text(encoding="utf-8")
+    return [(part, [(id_, name) for id_, _, name in group]) for part, group in groupby(named, key=lambda n: n[1])]
 
 
 def _plain(text: object) -> str:
@@ -146,12 +125,12 @@ def audit_csv(audit: Audit) -> bytes:
 def print_audit(audit: Audit, console: Console, files: Sequence[Path] = ()) -> None:
     """What is wrong is printed by kind, then what could not be seen; the last line is the summary."""
     for kind, troubles in groupby(audit.problems, key=lambda trouble: trouble.kind):
-        found = list(troubles)
-        _print(console, f"{HEADINGS[kind]} ({len(found)})", "bold red")
-        for trouble in found[:_MOST]:
+        of_kind = list(troubles)
+        _print(console, f"{HEADINGS[kind]} ({len(of_kind)})", "bold red")
+        for trouble in of_kind[:_MOST]:
             _print(console, f"- {trouble.subject}: {trouble.text}")
-        if len(found) > _MOST:
-            _print(console, f"- and {len(found) - _MOST} more on the page")
+        if len(of_kind) > _MOST:
+            _print(console, f"- and {len(of_kind) - _MOST} more on the page")
     for note in audit.notes:
         _print(console, note, "dim")
     for path in files:  # unwrapped, so that it can be copied

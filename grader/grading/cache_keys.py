@@ -55,7 +55,6 @@ FILES: Mapping[str, Kind] = {
     "report/wall": Kind.SHOW,
     "notebook/included": Kind.NONE,
     "notebook/saved_outputs": Kind.NONE,
-    "report/notebook/marks": Kind.NONE,
 }
 # Likewise below the package of an exercise; what is not named there decides about its questions.
 FILES_OF_EXERCISE: Mapping[str, Kind] = {

@@ -20,7 +20,7 @@ from grader.grading.run_files import EXECUTED, FIGURES, NOTEBOOK, REPORT, WALL
 from grader.grading.run_folder import evidence_checksum, source_of, stored_evidence, stored_execution
 from grader.notebook.format import load_notebook
 from grader.records import Execution, Figure, GradeReport, Notebook, Rubric
-from grader.report.notebook.view import NotebookView, make_view
+from grader.report.notebook import NotebookView, make_view
 from grader.report.pages import Again, feedback_html, report_html
 from grader.report.report_json import dump
 from grader.report.student_text import feedback_text, results_json

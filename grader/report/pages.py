@@ -1,4 +1,4 @@
-"""The two pages of a run, and what every page has in common: escaping, formats, one style in the page, its policy.
+"""The two pages of a run.
 
 `feedback.html` may be read by the student and everybody to whom they show it: no threshold, seed, measured number, path
 or detail of the machine. `report.html`, for staff, adds what was measured, how the run went, and how to see it again.
@@ -7,111 +7,35 @@ Every string passes `plain` and then the template's own escaping; what slipped t
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from grader.records import CheckVerdict, Execution, Figure, GradeReport, ItemVerdict, Measured, MeasuredValue
-from grader.report.notebook.marks import Note, marks, notes, says
-from grader.report.notebook.view import NotebookView
-from grader.report.student_text import PERSON, UNDECIDED, open_box, told
-from grader.report.text import of_points, plain, points_text
+from grader.records import CheckVerdict, Execution, Figure, GradeReport, ItemVerdict, Measured
+from grader.report.html_page import SHEET, html_page
+from grader.report.marks import Note, marks, notes, says
+from grader.report.notebook import NotebookView
+from grader.report.student_text import PERSON, UNDECIDED, open_box
+from grader.report.text import plain, points_text
 from grader.report.words import (
     LONGEST,
-    OUTCOME_MARKS,
-    OUTCOME_WORDS,
-    STATUS_WORDS,
-    by_part,
-    follow_notes,
     is_complete,
-    is_left_out,
     is_lost,
     isolation_note,
     isolation_warning,
-    item_points,
     judged_milli,
-    judged_points,
     late_sentence,
     reasons_for_person,
-    sentence,
-    shown_outcome,
+    student_notes,
     summary,
-    told_student,
     trained_parts,
     undecided_milli,
 )
-
-_POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-
-
-@cache
-def page_style(*names: str) -> tuple[Markup, str]:
-    """The style sheets beside this file as one, and the policy that allows it and pictures of its own."""
-    style = "".join(_file(name) for name in names)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return Markup(style), _POLICY.format(digest=digest)
-
-
-@cache
-def page_template(name: str) -> Template:
-    """The template beside this file."""
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    filters: dict[str, Callable[..., object]] = {
-        "capitalized": lambda text: text[:1].upper() + text[1:],
-        "data_uri": lambda png: "data:image/png;base64," + base64.b64encode(png).decode(),
-        "made_here": lambda html: Markup(html),  # pieces that `grader.report` itself has made safe
-        "plain": lambda text, kind="message": plain(text, LONGEST[kind]),
-        "points": points_text,
-        "seconds": _seconds,
-        "sentence": sentence,
-        "told": told,
-    }
-    environment.filters |= filters
-    environment.globals |= {
-        "LONGEST": LONGEST,
-        "MARKS": OUTCOME_MARKS,
-        "STATUS": STATUS_WORDS,
-        "WORDS": OUTCOME_WORDS,
-        "by_part": by_part,
-        "follow_notes": follow_notes,
-        "is_left_out": is_left_out,
-        "is_lost": is_lost,
-        "item_points": item_points,
-        "judged_points": judged_points,
-        "judged": judged_milli,
-        "shown_outcome": shown_outcome,
-        "of_points": of_points,
-        "undecided": undecided_milli,
-    }
-    return environment.from_string(_file(name))
-
-
-def _file(name: str) -> str:
-    return files("grader.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _seconds(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
-
 
 _MOST = 100  # remarks, events or measured numbers shown; all of them are in report.json
 _MOST_ROWS = 32  # of a comparison or a diff
@@ -140,12 +64,12 @@ def report_html(
     again: Again | None = None,
 ) -> str:
     """One self-contained HTML page: points, reasons, measured numbers, pictures, remarks and conditions."""
-    style, policy = page_style("page.css", "staff.css")
-    return page_template("page.html.j2").render(
+    return html_page(
+        "grader.report/report.html.j2",
+        (SHEET, "grader.report/report.css"),
         r=report,
+        score=_score(report),
         figures=figures,
-        style=style,
-        policy=policy,
         summary=summary(report),
         late=late_sentence(report),
         reasons=reasons_for_person(report),
@@ -163,6 +87,10 @@ def report_html(
         most=_MOST,
         most_reasons=_MOST_REASONS,
     )
+
+
+def _score(report: GradeReport) -> tuple[str, str, str]:
+    return points_text(report.points_milli), points_text(judged_milli(report.items)), "points"
 
 
 def _code(line: str) -> str:
@@ -212,9 +140,9 @@ def level_bar(level: MeasuredValue) -> Markup:
 
     left, right = sorted(map(at, ends))
     value, error = at(level.value), level.standard_error / spread * (WIDTH - 2 * MARGIN)
-    told = f"{level.name}: {level.value:.3g}; nothing at {level.zero_at:.3g}, full points at {level.full_at:.3g}"
+    label = f"{level.name}: {level.value:.3g}; nothing at {level.zero_at:.3g}, full points at {level.full_at:.3g}"
     pieces = [
-        Markup('<svg class="bar" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(WIDTH, HEIGHT, told),
+        Markup('<svg class="bar" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(WIDTH, HEIGHT, label),
         _rect("track", 0, WIDTH, _TRACK - 2, 4),
         _rect("partial", left, right - left, _TRACK - 3, 6),
     ]
@@ -269,18 +197,18 @@ def feedback_html(
     names: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """One self-contained HTML page; `names` are those that the student wrote for each item."""
-    style, policy = page_style("page.css", "feedback.css")
-    beside = marks(report, view.places, names or {}) if view else {}
-    return page_template("feedback.html.j2").render(
+    cell_marks = marks(report, view.places, names or {}) if view else {}
+    return html_page(
+        "grader.report/feedback.html.j2",
+        (SHEET, "grader.report/feedback.css"),
         r=report,
+        score=_score(report),
         figures=[figure for figure in figures if not figure.for_staff],
         view=view,
-        marks=beside,
-        cell_of={mark.number: cell for cell, here in sorted(beside.items(), reverse=True) for mark in here},
-        style=style,
-        policy=policy,
+        marks=cell_marks,
+        cell_of={mark.number: cell for cell, here in sorted(cell_marks.items(), reverse=True) for mark in here},
         summary=summary(report),
-        told=told_student(report),
+        student_notes=student_notes(report),
         late=late_sentence(report),
         open_box=open_box(report),
         person=PERSON if report.needs_person or any(map(undecided_milli, report.items)) else "",

@@ -26,8 +26,8 @@ from grader.report.words import (
     judged_points,
     late_sentence,
     not_isolated,
+    student_notes,
     summary,
-    told_student,
     undecided_milli,
 )
 
@@ -38,12 +38,12 @@ UNDECIDED = "The grader could not decide this by itself: a person will look, and
 
 def feedback_text(report: GradeReport) -> str:
     """The whole feedback for systems that show only text."""
-    lines = [f"{told(report.submission, 'name')}: {judged_points(report)}", ""]
+    lines = [f"{student_line(report.submission, 'name')}: {judged_points(report)}", ""]
     lines += [*overview(report), ""]
     for part, points, items in by_part(report.items):
-        lines += [f"{told(part, 'id')}: {points}", ""] if part else []
+        lines += [f"{student_line(part, 'id')}: {points}", ""] if part else []
         for _, item in items:
-            lines.append(f"{told(item.title, 'title')}: {item_points(item)}")
+            lines.append(f"{student_line(item.title, 'title')}: {item_points(item)}")
             lines += [f"  {line}" for line in item_lines(item, report.items)]
             lines.append("")
     return "\n".join(lines)
@@ -65,8 +65,8 @@ def overview(report: GradeReport) -> Iterator[str]:
     if report.needs_person or any(undecided_milli(item) for item in report.items):
         yield PERSON
     if late := late_sentence(report):
-        yield told(late)
-    yield from told_student(report)
+        yield student_line(late)
+    yield from student_notes(report)
     if report.device:
         yield f"Run on a {'GPU' if report.device.startswith('cuda') else 'CPU'}."
 
@@ -83,12 +83,12 @@ def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict]) -> Iterator[str]
     if undecided_milli(item):
         yield UNDECIDED
     for note in follow_notes(item, items):
-        yield told(note)
+        yield student_line(note)
     for check in item.checks:
         yield from _check_lines(check)
 
 
-def told(text: str, kind: str = "message") -> str:
+def student_line(text: str, kind: str = "message") -> str:
     """The text as one safe line without paths."""
     limit = LONGEST[kind]
     return plain(without_paths(plain(text, 4 * limit)), limit)  # paths first: a cut must not leave half of one
@@ -98,11 +98,11 @@ def _check_lines(check: CheckVerdict) -> Iterator[str]:
     unsure = "undecided" if check.outcome is Outcome.NEEDS_REVIEW else ""
     judged = unsure or of_points(check.points_milli, check.max_points_milli)
     points = "not judged" if is_left_out(check) else judged
-    yield f"{OUTCOME_MARKS[check.outcome]} {told(check.title or check.id, 'title')} ({points})"
+    yield f"{OUTCOME_MARKS[check.outcome]} {student_line(check.title or check.id, 'title')} ({points})"
     if check.message:
-        yield f"    {told(check.message)}"
+        yield f"    {student_line(check.message)}"
     if check.hint and check.outcome is not Outcome.PASSED:
-        yield f"    Hint: {told(check.hint)}"
+        yield f"    Hint: {student_line(check.hint)}"
 
 
 def results_json(report: GradeReport) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _test(number: int, item: ItemVerdict, items: Sequence[ItemVerdict], complete
     }
     lines = item_lines(item, items)
     return {
-        "name": f"{told(item.title, 'title')} ({told(item.id, 'id')})",
+        "name": f"{student_line(item.title, 'title')} ({student_line(item.id, 'id')})",
         "name_format": "text",
         "number": str(number),
         **(numbers if complete else {}),

@@ -76,21 +76,21 @@ def _table(report: GradeReport, console: Console) -> Table:
 
 
 def _why(item: ItemVerdict, items: Sequence[ItemVerdict], console: Console) -> Text:
-    told = _text(plain(item.title, LONGEST["title"]), "", console)
+    item_text = _text(plain(item.title, LONGEST["title"]), "", console)
     for note in follow_notes(item, items):
-        told.append_text(_text(f"\n{plain(note, _LONGEST)}", "cyan", console))
+        item_text.append_text(_text(f"\n{plain(note, _LONGEST)}", "cyan", console))
     lost = [check for check in item.checks if is_lost(check)]
     reasons = Counter((check.outcome, plain(check.message or check.title or check.id, _LONGEST)) for check in lost)
     for (outcome, reason), count in reasons.items():  # one unwritten function fails many checks with one message
-        told.append("\n" + OUTCOME_WORDS[outcome], style=_STYLES[outcome])
-        told.append_text(_text(f": {reason}" + (f" ({count} checks)" if count > 1 else ""), "", console))
+        item_text.append("\n" + OUTCOME_WORDS[outcome], style=_STYLES[outcome])
+        item_text.append_text(_text(f": {reason}" + (f" ({count} checks)" if count > 1 else ""), "", console))
     for check in item.checks:
         if check.borderline:
-            told.append("\nborderline", style="cyan")
-            told.append_text(_text(f": {plain(check.title or check.id, _LONGEST)}", "", console))
+            item_text.append("\nborderline", style="cyan")
+            item_text.append_text(_text(f": {plain(check.title or check.id, _LONGEST)}", "", console))
     if item.outcome is Outcome.NEEDS_REVIEW and not lost:
-        told.append("\n" + OUTCOME_WORDS[item.outcome], style=_STYLES[item.outcome])
-    return told
+        item_text.append("\n" + OUTCOME_WORDS[item.outcome], style=_STYLES[item.outcome])
+    return item_text
 
 
 def _notes(report: GradeReport) -> Iterator[_Line]:

@@ -42,7 +42,7 @@ _MAX_REASON = 300  # characters of a check's message
 LOOKED_AT = "looked_at"  # the kind of a remark: a person has looked, and says so
 NO_ISOLATION = "Graded without isolation"
 LITTLE_ISOLATION = "Graded with little isolation"
-_TOLD = (  # kinds of remarks, and what a student reads where there is one of them
+_STUDENT_NOTES = (  # kinds of remarks, and what a student reads where there is one of them
     (
         {"given_cell_changed", "given_cell_missing"},
         "Some given cells had been changed or deleted. They were run as handed out, which costs no points by itself.",
@@ -76,8 +76,8 @@ def needs_person(items: Sequence[ItemVerdict], remarks: Sequence[Remark], status
     if any(remark.kind == LOOKED_AT for remark in remarks):
         return False
     unsure = any(item.outcome is Outcome.NEEDS_REVIEW for item in items)
-    told = any(remark.needs_person for remark in remarks)
-    return unsure or told or status is Status.BOX_ERROR or not isolated(isolation)
+    remarked = any(remark.needs_person for remark in remarks)
+    return unsure or remarked or status is Status.BOX_ERROR or not isolated(isolation)
 
 
 def isolation_warning(report: GradeReport) -> str:
@@ -107,10 +107,10 @@ def isolation_note(report: GradeReport) -> str:
     )
 
 
-def told_student(report: GradeReport) -> tuple[str, ...]:
+def student_notes(report: GradeReport) -> tuple[str, ...]:
     """What a student reads of the remarks: one neutral sentence on each subject."""
     kinds = {remark.kind for remark in report.remarks}
-    return tuple(sentence for those, sentence in _TOLD if those & kinds)
+    return tuple(sentence for those, sentence in _STUDENT_NOTES if those & kinds)
 
 
 def is_lost(check: CheckVerdict) -> bool:
@@ -194,9 +194,9 @@ def late_sentence(report: GradeReport) -> str:
     )
 
 
-def _moment(told: str) -> str:
+def _moment(timestamp: str) -> str:
     """A time as a person reads it: "2026-11-20 23:59"."""
-    return told[:16].replace("T", " ")
+    return timestamp[:16].replace("T", " ")
 
 
 def is_judged(item: ItemVerdict) -> bool:
@@ -256,10 +256,10 @@ def summary(report: GradeReport) -> str:
         earned = f"All {_items(count)} earned full points." if count else ""
         return " ".join(filter(None, [earned, *rest]))
     lost = report.max_points_milli - left_out - report.points_milli - undecided
-    told = [f"{whole or 'None'} of {_items(count)} earned full points."]
+    sentences = [f"{whole or 'None'} of {_items(count)} earned full points."]
     if lost > 0:
-        told.append(f"Lost: {_points(lost)}.")
-    return " ".join([*told, *rest])
+        sentences.append(f"Lost: {_points(lost)}.")
+    return " ".join([*sentences, *rest])
 
 
 def reasons_for_person(report: GradeReport) -> tuple[str, ...]:
@@ -279,10 +279,10 @@ def follow_notes(item: ItemVerdict, items: Sequence[ItemVerdict]) -> tuple[str, 
     titles = {other.id: f"“{other.title}”" for other in items}
     notes = []
     if item.override is not None:
-        given, was = _points(item.override.points_milli), points_text(item.override.was_milli)
+        points, was = _points(item.override.points_milli), points_text(item.override.was_milli)
         who = ", ".join(filter(None, (item.override.by, item.override.when)))
         why = f"{item.override.reason} ({who})"
-        notes.append(f"A person decided this item: {given} where the grader gave {was}. Reason: {why}")
+        notes.append(f"A person decided this item: {points} where the grader gave {was}. Reason: {why}")
     if item.gained_milli:
         causes = " and ".join(titles.get(cause, cause) for cause in item.lost_in)
         notes.append(

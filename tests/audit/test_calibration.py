@@ -22,7 +22,7 @@ from grader.audit.calibration import (
     thresholds,
     total_error,
 )
-from grader.audit.calibration_page import Shown, Sorted, page, read_sorted, sheet, strip_plot
+from grader.audit.calibration_page import PageContent, Sorted, page, read_sorted, sheet, strip_plot
 from grader.audit.command import SolutionBySeed, repeat_csv
 from grader.audit.corpus import Solution
 from grader.errors import GraderError
@@ -175,7 +175,7 @@ def test_the_page_shows_what_a_level_looks_like_and_what_people_said() -> None:
     threshold = row(LARGER, 0.3, 0.77)
     words = {CHECK: "{percent:.0f} of 100 are right"}
     models = [model("bad", 0, "l"), model("good", 1000, group="ordinary", seed=2)]
-    text = page(Shown([threshold], LARGER, models, rubric(0.3, 0.77), Toy(), words, opinions, [reading]))
+    text = page(PageContent([threshold], LARGER, models, rubric(0.3, 0.77), Toy(), words, opinions, [reading]))
     assert (
         "Points: 1 (`training_lowers_the_loss`). All of them: 77 of 100 are right. None: 30 of 100 are right." in text
     )

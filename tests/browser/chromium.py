@@ -86,9 +86,9 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """The value of a script's last expression, as JSON knows it."""
-        came = self.ask("Runtime.evaluate", {"expression": script, "returnByValue": True, "awaitPromise": True})
-        assert "exceptionDetails" not in came, came["exceptionDetails"]
-        return came["result"].get("value")
+        answer = self.ask("Runtime.evaluate", {"expression": script, "returnByValue": True, "awaitPromise": True})
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
 
     def press(self, key: str, code: int) -> None:
         """A key is pressed and let go."""
@@ -112,12 +112,12 @@ class Browser:
         message |= {"sessionId": session} if session else {}
         os.write(self._out, json.dumps(message).encode() + b"\0")
         while True:
-            came = self._read()
-            if came.get("id") == self._number:
-                assert "error" not in came, came["error"]
-                found: dict[str, Any] = came["result"]
-                return found
-            self._note(came)
+            answer = self._read()
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer["error"]
+                result: dict[str, Any] = answer["result"]
+                return result
+            self._note(answer)
 
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
@@ -125,8 +125,8 @@ class Browser:
             assert chunk, "the browser has ended"
             self._buffer += chunk
         message, _, self._buffer = self._buffer.partition(b"\0")
-        found: dict[str, Any] = json.loads(message)
-        return found
+        parsed: dict[str, Any] = json.loads(message)
+        return parsed
 
     def _note(self, event: dict[str, Any]) -> None:
         params = event.get("params", {})

@@ -22,9 +22,9 @@ SHOTS = os.environ.get("VAE_GRADER_SCREENSHOTS")  # a folder, to look at
 
 def test_it_asks_for_nothing_and_needs_no_sideways_scroll(tmp_path: Path) -> None:
     slips = [wrong("slip", "one.turn"), wrong("blind", "two.turn", story=EVIL)]
-    made = audited(slips, {"reference": verdicts(), "slip": verdicts(LEFT), "blind": verdicts()})
+    audit = audited(slips, {"reference": verdicts(), "slip": verdicts(LEFT), "blind": verdicts()})
     page, script = tmp_path / "audit.html", axe()
-    page.write_text(audit_html(made), encoding="utf-8")
+    page.write_text(audit_html(audit), encoding="utf-8")
     with Browser(tmp_path / "profile") as browser:
         for width, dark in itertools.product((360, 1280), (False, True)):
             browser.open(page, width=width, dark=dark)

@@ -39,8 +39,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
-    with Browser(tmp_path) as found:
-        yield found
+    with Browser(tmp_path) as tab:
+        yield tab
 
 
 def test_it_loads_quickly_and_asks_for_nothing(page: Path, browser: Browser) -> None:

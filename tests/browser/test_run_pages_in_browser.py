@@ -16,7 +16,7 @@ from chromium import FOUND, Browser
 from grader.exercises.vae_mnist.plugin import VaeMnist
 from grader.notebook.format import load_notebook
 from grader.records import CellRun, CellStatus, Execution, Status
-from grader.report.notebook.view import make_view
+from grader.report.notebook import make_view
 from grader.report.pages import feedback_html, report_html
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
@@ -56,8 +56,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with Browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
+    with Browser(tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
 
 
 @pytest.mark.parametrize("name", [f"{reader}-{sample}" for reader, sample in itertools.product(READERS, SAMPLES)])

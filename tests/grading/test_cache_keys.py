@@ -120,7 +120,7 @@ def keys(root: Path) -> dict[Kind, str]:
         ("cli/app.py", ()),
         ("batch/gradebooks/moodle.py", ()),
         ("notebook/saved_outputs.py", ()),
-        ("report/notebook/cells.html.j2", (Kind.SHOW,)),
+        ("report/notebook.py", (Kind.SHOW,)),
         ("exercises/vae_mnist/figures/losses.py", (Kind.SHOW,)),
         ("exercises/vae_mnist/checks/quality.py", (Kind.FIND, Kind.SHOW)),
         ("exercises/vae_mnist/metrics.py", (Kind.FIND, Kind.SHOW)),

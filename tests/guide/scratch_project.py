@@ -72,7 +72,7 @@ class ScratchProject:
         where = f"{block.page.name}:{block.line}: {script}\ncame, with exit code {ran.returncode}:\n{ran.stdout}"
         if (ran.returncode != 0) != ("fails" in block.words):
             raise Unlike(where)
-        if (missing := first_missing(block.shown, ran.stdout)) is not None:
+        if (missing := first_missing(block.output, ran.stdout)) is not None:
             raise Unlike(f"not printed: {missing}\n{where}")
 
 
@@ -106,10 +106,10 @@ def change(path: Path, diff: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def first_missing(shown: list[str], came: str) -> str | None:
+def first_missing(expected: list[str], printed: str) -> str | None:
     """The first shown line that did not come, in its place; `…` stands for anything, and times do not count."""
-    lines = iter(came.splitlines())
-    for line in shown:
+    lines = iter(printed.splitlines())
+    for line in expected:
         pattern = ".*".join(re.escape(_plain(piece)) for piece in line.split("…"))
         if line.strip() not in {"", "…"} and not any(re.fullmatch(pattern, _plain(one)) for one in lines):
             return line

@@ -87,9 +87,9 @@ def test_a_block_is_marked_with_words_that_mean_something(page: Path) -> None:
 
 
 def test_pictures_are_small_and_each_is_shown() -> None:
-    shown = {link.path for page in PAGES for link in links(page) if link.path.parent.name == "pictures"}
-    assert shown == set((GUIDE / "pictures").iterdir())
-    for picture in shown:
+    linked_pictures = {link.path for page in PAGES for link in links(page) if link.path.parent.name == "pictures"}
+    assert linked_pictures == set((GUIDE / "pictures").iterdir())
+    for picture in linked_pictures:
         assert picture.stat().st_size < LARGEST_PICTURE, picture
 
 

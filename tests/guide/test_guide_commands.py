@@ -111,11 +111,11 @@ def test_an_option_that_there_is_not_is_noticed() -> None:
 
 
 def test_shown_lines_must_come_in_order() -> None:
-    came = "[  12 s] one\n│ two  │ 3 │\nfour"
-    assert first_missing(["[ 999 s] one", "│ two │ 3 │", "…", "four"], came) is None
-    assert first_missing(["│ t…o … 3 │"], came) is None
-    assert first_missing(["│ two │ 4 │"], came) == "│ two │ 4 │"
-    assert first_missing(["four", "[ 12 s] one"], came) == "[ 12 s] one"
+    printed = "[  12 s] one\n│ two  │ 3 │\nfour"
+    assert first_missing(["[ 999 s] one", "│ two │ 3 │", "…", "four"], printed) is None
+    assert first_missing(["│ t…o … 3 │"], printed) is None
+    assert first_missing(["│ two │ 4 │"], printed) == "│ two │ 4 │"
+    assert first_missing(["four", "[ 12 s] one"], printed) == "[ 12 s] one"
 
 
 def test_a_change_wants_the_lines_as_they_are(tmp_path: Path) -> None:

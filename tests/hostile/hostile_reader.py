@@ -31,7 +31,7 @@ from grader.notebook.read import clean_outputs, read_submission
 from grader.notebook.restore import restore_given
 from grader.notebook.saved_outputs import compare_saved
 from grader.records import CellRun, CellStatus, Evidence, GradeReport, Notebook, Remark, Status
-from grader.report.notebook.view import make_view
+from grader.report.notebook import make_view
 from grader.report.pages import feedback_html, report_html
 
 ADDRESS_SPACE = 6 << 30  # a notebook that takes that much ends the process

@@ -45,7 +45,7 @@ class Page(HTMLParser):
         for tag, attributes in self.elements:
             if tag in FORBIDDEN or any(name.startswith("on") or name == "style" for name in attributes):
                 return False
-            told = [attributes[name] for name in LEADING if name in attributes]
-            if not all(map(ADDRESS.match, told)):
+            addresses = [attributes[name] for name in LEADING if name in attributes]
+            if not all(map(ADDRESS.match, addresses)):
                 return False
         return True

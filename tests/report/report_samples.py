@@ -156,7 +156,7 @@ def hostile() -> GradeReport:
 
 def figures(count: int = 4) -> tuple[Figure, ...]:
     random = np.random.default_rng(0)
-    made = []
+    drawings = []
     for number in range(count):
         drawing = Drawing(figsize=(5, 5), dpi=100)
         FigureCanvasAgg(drawing)
@@ -166,5 +166,5 @@ def figures(count: int = 4) -> tuple[Figure, ...]:
         buffer = io.BytesIO()
         drawing.savefig(buffer, format="png")
         caption = "Above the originals, below what the decoder made of them; drawn by the grader from evidence."
-        made.append(Figure(f"figure_{number}", f"Reconstructions {number + 1}", caption, buffer.getvalue()))
-    return tuple(made)
+        drawings.append(Figure(f"figure_{number}", f"Reconstructions {number + 1}", caption, buffer.getvalue()))
+    return tuple(drawings)

@@ -13,7 +13,7 @@ from PIL import Image
 from report_samples import EVIL, borderline, check, empty, figures, hostile, item, middling, perfect, report_of
 
 from grader.records import LEFT_OUT, CellRun, CellStatus, GradeReport, ItemVerdict, Notebook, Outcome
-from grader.report.notebook.view import make_view
+from grader.report.notebook import make_view
 from grader.report.pages import feedback_html, report_html
 from grader.report.student_text import feedback_text
 
@@ -93,26 +93,26 @@ def test_every_reason_is_told_once_with_its_hint() -> None:
 @pytest.mark.parametrize("sample", [middling, borderline, perfect])
 def test_no_number_seed_or_place_that_staff_see_is_told(sample: Callable[[], GradeReport]) -> None:
     report = replace(sample(), device="cuda (NVIDIA H100 80GB)", seed="0123456789abcdef" * 2)
-    told = feedback_html(report, figures(1), VIEW, NAMES) + feedback_text(report)
+    pages = feedback_html(report, figures(1), VIEW, NAMES) + feedback_text(report)
     levels = [c.level for i in report.items for c in i.checks if c.level]
     hidden = [report.seed, "H100", *report.checksums.values()]
     hidden += [name for i in report.items for c in i.checks for name in c.measured if "_" in name]
     hidden += [f"{end:.4g}" for level in levels for end in (level.value, level.standard_error)]
     assert levels or sample is not borderline
     for secret in hidden:
-        assert secret not in told, secret
-    assert "full at" not in told
+        assert secret not in pages, secret
+    assert "full at" not in pages
 
 
 def test_paths_of_the_machine_do_not_leave_it() -> None:
     where = "/srv/courses/grader/.venv/lib/python3.11/site-packages/torch/nn/modules/module.py"
     lost = check("x", 1000, 0, message=f"raised ValueError in {where}")
     one = ItemVerdict("x", "X", Outcome.FAILED, 0, 1000, (lost,))
-    shown = {"output_type": "stream", "name": "stderr", "text": f"  File {where}, line 3\n"}
-    view = make_view(notebook(code("x", shown)), {}, (CellRun(0, CellStatus.ERROR, 0.1, f"OSError: {where}"),))
-    told = feedback_html(report_of((one,)), (), view) + feedback_text(report_of((one,)))
-    assert "/srv" not in told
-    assert "module.py" in told
+    output = {"output_type": "stream", "name": "stderr", "text": f"  File {where}, line 3\n"}
+    view = make_view(notebook(code("x", output)), {}, (CellRun(0, CellStatus.ERROR, 0.1, f"OSError: {where}"),))
+    pages = feedback_html(report_of((one,)), (), view) + feedback_text(report_of((one,)))
+    assert "/srv" not in pages
+    assert "module.py" in pages
 
 
 def test_pictures_for_staff_are_not_shown_to_students() -> None:
@@ -129,22 +129,22 @@ def test_what_was_not_judged_is_no_loss() -> None:
     part = ItemVerdict("p", "Partly", Outcome.PARTIAL, 1000, 5000, (check("x", 1000, 1), left_out))
     none = ItemVerdict("n", "Not at all", Outcome.SKIPPED, 0, 4000, (left_out,))
     report = report_of((part, none))
-    told = feedback_text(report)
-    assert told.startswith(f"{report.submission}: 1 / 1\n")
-    assert "All 1 item earned full points. Not judged in this run: 8 points." in told
-    assert "Partly: 1 / 1" in told
-    assert "Not at all: –" in told
+    text = feedback_text(report)
+    assert text.startswith(f"{report.submission}: 1 / 1\n")
+    assert "All 1 item earned full points. Not judged in this run: 8 points." in text
+    assert "Partly: 1 / 1" in text
+    assert "Not at all: –" in text
     page = Page(feedback_html(report))
     assert "1 of 1 points" in " ".join(page.text.split())
     assert "◐" not in page.text
-    assert not any("open" in one for one in page.all("details"))
+    assert not any("open" in details for details in page.all("details"))
 
 
 def test_the_text_form_says_the_same() -> None:
-    told = feedback_text(encoder_lost())
+    text = feedback_text(encoder_lost())
     for part in ("6 / 11", "Encoder and decoder: 1 / 6", "expected two tensors, got 1", "Hint: What ends the decoder?"):
-        assert part in told
-    assert max(map(len, told.splitlines())) < 700
+        assert part in text
+    assert max(map(len, text.splitlines())) < 700
     assert "\x1b" not in feedback_text(hostile())
 
 
@@ -153,7 +153,7 @@ def evil_cells() -> list[dict[str, object]]:
     Image.new("L", (3, 3)).save(buffer, "PNG")
     picture = base64.b64encode(buffer.getvalue()).decode()
 
-    def shown(kind: str, content: object) -> dict[str, object]:
+    def display(kind: str, content: object) -> dict[str, object]:
         return {"output_type": "display_data", "metadata": {}, "data": {kind: content}}
 
     markdown = [
@@ -176,13 +176,13 @@ def evil_cells() -> list[dict[str, object]]:
         },
         code(
             "'</pre><script>alert(4)</script>'",
-            shown("text/html", "<script>alert(5)</script>"),
-            shown("image/svg+xml", "<svg onload=alert(6)>"),
-            shown("image/png", '"><script>alert(7)</script>'),
-            shown("image/png", base64.b64encode(b"<script>").decode()),
-            shown("image/png", [picture]),
-            shown("image/jpeg", 7),
-            shown("text/plain", "</pre><script>alert(8)</script>"),
+            display("text/html", "<script>alert(5)</script>"),
+            display("image/svg+xml", "<svg onload=alert(6)>"),
+            display("image/png", '"><script>alert(7)</script>'),
+            display("image/png", base64.b64encode(b"<script>").decode()),
+            display("image/png", [picture]),
+            display("image/jpeg", 7),
+            display("text/plain", "</pre><script>alert(8)</script>"),
             {"output_type": "stream", "text": "\x1b]0;title\x07" + EVIL + "x" * 100_000},
             {"output_type": "error", "ename": "</pre><b>", "evalue": EVIL, "traceback": ["<b>"]},
             {"output_type": "stream"},
@@ -204,8 +204,8 @@ def test_a_hostile_notebook_is_shown_as_text() -> None:
 
 def test_too_many_and_too_large_pictures_are_left_out() -> None:
     large = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"x" * 1_500_000).decode()
-    shown = {"output_type": "display_data", "metadata": {}, "data": {"image/png": large}}
-    view = make_view(notebook(code("x", *[shown] * 8)), {}, ())
+    display = {"output_type": "display_data", "metadata": {}, "data": {"image/png": large}}
+    view = make_view(notebook(code("x", *[display] * 8)), {}, ())
     assert view.cells[0].count("<img") == 3
     assert view.cells[0].count("cut: a picture") == 5
 
@@ -221,16 +221,16 @@ def test_too_many_and_too_large_pictures_are_left_out() -> None:
 )
 def test_of_a_progress_bar_only_its_last_state_is_shown(printed: str, drawn: str) -> None:
     view = make_view(notebook(code("x", {"output_type": "stream", "name": "stdout", "text": printed})), {}, ())
-    shown = view.cells[0].partition('<div class="outputs"><pre>')[2].partition("</pre>")[0]
-    assert shown.rstrip("\n") == drawn.rstrip("\n")
+    output = view.cells[0].partition('<div class="outputs"><pre>')[2].partition("</pre>")[0]
+    assert output.rstrip("\n") == drawn.rstrip("\n")
 
 
 def test_what_is_cut_says_so_and_everything_before_it_is_there() -> None:
-    def shown(text: str) -> dict[str, object]:
+    def display(text: str) -> dict[str, object]:
         return {"output_type": "display_data", "metadata": {}, "data": {"text/plain": text}}
 
-    many = code("x", *[shown(f"number {n}") for n in range(1000)])
-    long = code("x", shown("y" * 7000))
+    many = code("x", *[display(f"number {n}") for n in range(1000)])
+    long = code("x", display("y" * 7000))
     texts = [{"cell_type": "markdown", "metadata": {}, "source": f"*{n}* " + "z " * 3000} for n in range(12)]
     raw = {"cell_type": "raw", "metadata": {}, "source": "r" * 30_000}
     view = make_view(notebook(many, long, *texts, raw), {}, ())
@@ -255,6 +255,6 @@ def test_what_is_cut_says_so_and_everything_before_it_is_there() -> None:
     ],
 )
 def test_code_on_which_the_highlighter_would_take_long_is_shown_as_it_is(source: str, coloured: bool) -> None:
-    shown = make_view(notebook(code(source)), {}, ()).cells[0]
-    assert ("py-n" in shown) == coloured
-    assert source.strip()[-5:] in shown or coloured
+    piece = make_view(notebook(code(source)), {}, ()).cells[0]
+    assert ("py-n" in piece) == coloured
+    assert source.strip()[-5:] in piece or coloured

@@ -10,15 +10,12 @@ import pytest
 from page_reader import Page
 
 from grader.notebook.read import clean_cells
-from grader.records import MeasuredValue
-from grader.report.notebook.cells import MOST_CELLS, cells_html
-from grader.report.notebook.markdown import markdown_html
-from grader.report.notebook.view import places
+from grader.report.notebook import MOST_CELLS, cells_html, markdown_html, places
 from grader.report.pages import level_bar
 
 
-def at(*sources: str, **wanted: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    return places({"cells": [{"cell_type": "code", "source": source} for source in sources]}, wanted)
+def at(*sources: str, **names: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    return places({"cells": [{"cell_type": "code", "source": source} for source in sources]}, names)
 
 
 def test_a_definition_is_found_in_any_style() -> None:
@@ -62,10 +59,12 @@ def test_what_an_editor_folds_is_folded_here(metadata: dict[str, object]) -> Non
 
 def test_a_large_picture_within_a_text_leaves_the_text_readable() -> None:
     picture = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(60_000)).decode()
-    made = markdown_html(f"**Bold**\n\n![A digit](data:image/png;base64,{picture})\n\nand (data:image/png;base64,AA)")
-    assert "<strong>Bold</strong>" in made
-    assert f'<img src="data:image/png;base64,{picture}" alt="A digit">' in made
-    assert Page(f"<div>{made}</div>").is_inert()
+    rendered = markdown_html(
+        f"**Bold**\n\n![A digit](data:image/png;base64,{picture})\n\nand (data:image/png;base64,AA)"
+    )
+    assert "<strong>Bold</strong>" in rendered
+    assert f'<img src="data:image/png;base64,{picture}" alt="A digit">' in rendered
+    assert Page(f"<div>{rendered}</div>").is_inert()
 
 
 SLOW = (

@@ -61,9 +61,11 @@ def test_a_person_is_announced() -> None:
 
 
 def test_staff_matters_stay_with_staff() -> None:
-    told = check("x", 1000, 0, message="FileNotFoundError: /srv/runs/7/box/data.pt in /srv/runs/7/box/in_box/probe.py")
+    output = check(
+        "x", 1000, 0, message="FileNotFoundError: /srv/runs/7/box/data.pt in /srv/runs/7/box/in_box/probe.py"
+    )
     report = middling()
-    item = ItemVerdict("x", "X", Outcome.FAILED, 0, 1000, (told,))
+    item = ItemVerdict("x", "X", Outcome.FAILED, 0, 1000, (output,))
     written = json.dumps(results_json(replace(report, items=(*report.items, item))))
     for secret in (report.seed, "worst_relative_error", "4096", "/srv", "in_box", "given_cell_changed", "b" * 64):
         assert secret not in written
@@ -86,8 +88,8 @@ def test_a_run_without_isolation_is_told_loudly() -> None:
 
 def test_a_student_reads_one_neutral_sentence_on_each_subject() -> None:
     remarks = (*middling().remarks, Remark("error_differs", "secret", 3, True), Remark("given_cell_missing", "secret"))
-    told = results_json(replace(perfect(), remarks=remarks))["output"]
-    assert told.count("which costs no points by itself.") == 2
+    output = results_json(replace(perfect(), remarks=remarks))["output"]
+    assert output.count("which costs no points by itself.") == 2
     for word in ("secret", "61.02", "106.03", "look is worth", "mnist"):
-        assert word not in told
+        assert word not in output
     assert "by itself" not in results_json(perfect())["output"]

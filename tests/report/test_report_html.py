@@ -111,7 +111,7 @@ def luminance(colour: str) -> float:
 
 
 def _style() -> str:
-    sheets = ("page.css", "staff.css", "feedback.css")
+    sheets = ("page.css", "sheet.css", "report.css", "feedback.css")
     return "".join(files("grader.report").joinpath(name).read_text(encoding="utf-8") for name in sheets)
 
 

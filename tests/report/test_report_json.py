@@ -27,8 +27,8 @@ def test_the_promised_fields_are_there() -> None:
     for item in values["items"]:
         assert {"id", "title", "points", "max_points", "outcome", "checks"} <= item.keys()
         for one in item["checks"]:
-            wanted = {"id", "outcome", "points", "max_points", "message", "hint", "measured", "level", "borderline"}
-            assert wanted <= one.keys()
+            keys = {"id", "outcome", "points", "max_points", "message", "hint", "measured", "level", "borderline"}
+            assert keys <= one.keys()
 
 
 def test_whole_points_are_written_whole_and_add_up() -> None:

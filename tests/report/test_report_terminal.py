@@ -32,26 +32,26 @@ def test_the_last_line_is_the_points(sample: Callable[[], GradeReport], last: st
 
 
 def test_a_reader_finds_what_was_lost_and_why() -> None:
-    told = printed(middling(), Path("runs/mustermann_erika"))
-    flat = " ".join(told.split())
+    text = printed(middling(), Path("runs/mustermann_erika"))
+    flat = " ".join(text.split())
     for part in ("3.5 / 5", "needs review", "A person has to look", "Device: cpu",
                  "Files: runs/mustermann_erika", "cell 5: A given cell", "Cell 12 raised"):  # fmt: skip
         assert part in flat
-    assert max(map(len, told.splitlines())) <= 80
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_a_run_without_isolation_is_told_first_and_again_before_the_points() -> None:
-    told = printed(middling())
-    assert told.startswith("Graded without isolation: ")
-    assert told.count("Graded without isolation: ") == 2
+    text = printed(middling())
+    assert text.startswith("Graded without isolation: ")
+    assert text.count("Graded without isolation: ") == 2
     assert "Graded without isolation" not in printed(perfect())
 
 
 def test_a_cell_is_named_once_and_counted_as_people_count() -> None:
     remarks = (Remark("k", "Cell 5 ('Data') is changed.", 4), Remark("k", "Something is changed.", 4))
-    told = printed(replace(perfect(), remarks=remarks))
-    assert "- Cell 5 ('Data') is changed." in told
-    assert "- cell 5: Something is changed." in told
+    text = printed(replace(perfect(), remarks=remarks))
+    assert "- Cell 5 ('Data') is changed." in text
+    assert "- cell 5: Something is changed." in text
 
 
 def test_no_control_or_bidi_character_reaches_the_terminal() -> None:
@@ -59,8 +59,8 @@ def test_no_control_or_bidi_character_reaches_the_terminal() -> None:
     word = f"\x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b]8;;https://x.invalid\x1b\\link {evil} end"
     remark = Remark(word, word, 1, False, (f"+{word}",), (Comparison(word, word, word),))
     report = replace(hostile(), submission=word, device=word, remarks=(remark,), events=(word,))
-    told = printed(report, Path(word.replace("\0", "")))
-    assert [c for c in told if unicodedata.category(c) in {"Cc", "Cf"} and c != "\n"] == []
+    text = printed(report, Path(word.replace("\0", "")))
+    assert [c for c in text if unicodedata.category(c) in {"Cc", "Cf"} and c != "\n"] == []
 
 
 def test_a_borderline_mark_is_shown() -> None:
@@ -69,10 +69,10 @@ def test_a_borderline_mark_is_shown() -> None:
 
 
 def test_hostile_text_is_neither_markup_nor_escape() -> None:
-    told = printed(hostile())
-    assert "[bold red]markup[/]" in told
-    assert not set("\x1b\x9b\u202e\x00\r\x07") & set(told)
-    assert len(told) < 60_000
+    text = printed(hostile())
+    assert "[bold red]markup[/]" in text
+    assert not set("\x1b\x9b\u202e\x00\r\x07") & set(text)
+    assert len(text) < 60_000
 
 
 def test_a_poor_encoding_is_no_reason_to_stop() -> None:

@@ -35,11 +35,11 @@ def test_points_that_are_none_are_refused(wrong: object) -> None:
 
 @given(ANY_TEXT, st.integers(1, 80))
 def test_plain_text_is_one_short_visible_line(text: str, limit: int) -> None:
-    told = plain(text, limit)
-    assert len(told) <= limit
-    assert all(unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in told)
-    assert plain(told, limit) == told
-    told.encode("utf-8")
+    line = plain(text, limit)
+    assert len(line) <= limit
+    assert all(unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in line)
+    assert plain(line, limit) == line
+    line.encode("utf-8")
 
 
 def test_escape_sequences_go_as_a_whole() -> None:
@@ -67,5 +67,5 @@ def test_a_flood_costs_no_time() -> None:
 def test_paths_lose_their_folders() -> None:
     assert without_paths("File /srv/runs/7/box/cell.py, line 3") == "File cell.py, line 3"
     assert without_paths(r"in C:\Users\x\a.ipynb and ~/course/b.py") == "in a.ipynb and b.py"
-    for kept in ("1 / 2", "3/4", "a/b", "https://pytorch.org/docs/stable", "(N, 1, 28, 28)"):
-        assert without_paths(kept) == kept
+    for text in ("1 / 2", "3/4", "a/b", "https://pytorch.org/docs/stable", "(N, 1, 28, 28)"):
+        assert without_paths(text) == text

@@ -5,43 +5,20 @@ Sorting, searching and filtering are the page's own few lines of script, which t
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-
-from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
 
 from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import extent_of, out_of
 from grader.batch.progress import clock
 from grader.batch.similar import SimilarPair
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Rubric
-from grader.report.text import of_points, plain, points_text
-from grader.report.words import (
-    LONGEST,
-    OUTCOME_MARKS,
-    OUTCOME_WORDS,
-    follow_notes,
-    is_judged,
-    is_lost,
-    item_points,
-    judged_milli,
-    judged_points,
-    late_sentence,
-    reasons_for_person,
-    shown_outcome,
-)
+from grader.report.html_page import html_page
+from grader.report.text import plain, points_text
+from grader.report.words import is_lost, reasons_for_person
 
-_POLICY = (
-    "default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
-    "base-uri 'none'; form-action 'none'"
-)
 _MOST_FAILED = 15
 _MOST_ALIKE = 40
 _MOST_LINES = 120  # of a region that is shown
@@ -73,7 +50,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedCheck:
     """A check that cost points, and how much of the class."""
 
     item: str
@@ -92,10 +69,12 @@ def class_page(
     pictures: Mapping[str, bytes] | None = None,
 ) -> str:
     """The page; `pictures` are WebP images of what each submission's models draw, by key."""
-    style, script = _file("class.css"), _file("class.js")
     ordered = sorted(rows, key=lambda row: (_name(row).casefold(), row.key))
     graded = [row for row in rows if row.report is not None]
-    return _template().render(
+    return html_page(
+        "grader.batch.page/class.html.j2",
+        ("grader.batch.page/class.css",),
+        script="grader.batch.page/class.js",
         title=title,
         rows=ordered,
         items=rubric.items,
@@ -113,9 +92,17 @@ def class_page(
         pictures=pictures or {},
         late=any(row.report.late and row.report.late.days for row in graded if row.report),
         seconds=[row.report.wall_s for row in graded if row.report],
-        style=Markup(style),  # ours, from beside this file
-        script=Markup(script),
-        policy=_POLICY.format(style=_digest(style), script=_digest(script)),
+        STATES=STATE_WORDS,
+        COUNTED=COUNTED,
+        clock=clock,
+        flags=_flags,
+        lost_checks=_lost_checks,
+        mean=statistics.fmean,
+        name=_name,
+        numbered=_numbered,
+        reasons=_reasons,
+        rounded=lambda milli: f"{milli / 1000:.1f}",
+        short=lambda item_id: item_id.partition(".")[2].replace("_", " "),
     )
 
 
@@ -129,59 +116,11 @@ def _partial(rows: Sequence[GradebookRow], rubric: Rubric) -> str:
 
 def _parts(rubric: Rubric) -> list[tuple[str, int]]:
     """Each part with how many items it has, in order."""
-    found: dict[str, int] = {}
+    counts_of_parts: dict[str, int] = {}
     for item in rubric.items:
         part = item.id.partition(".")[0]
-        found[part] = found.get(part, 0) + 1
-    return list(found.items())
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters |= {
-        "plain": _plain,
-        "points": points_text,
-        "rounded": lambda milli: f"{milli / 1000:.1f}",
-        "webp": lambda data: "data:image/webp;base64," + base64.b64encode(data).decode(),
-        "short": lambda identity: identity.partition(".")[2].replace("_", " "),
-        "clock": clock,
-    }
-    environment.globals |= {
-        "STATES": STATE_WORDS,
-        "COUNTED": COUNTED,
-        "MARKS": OUTCOME_MARKS,
-        "WORDS": OUTCOME_WORDS,
-        "LOST": _lost,
-        "flags": _flags,
-        "item_points": item_points,
-        "judged": lambda item: judged_milli([item]),
-        "is_judged": is_judged,
-        "judged_points": judged_points,
-        "late_sentence": late_sentence,
-        "follow_notes": follow_notes,
-        "mean": statistics.fmean,
-        "name": _name,
-        "numbered": _numbered,
-        "of_points": of_points,
-        "reasons": _reasons,
-        "shown_outcome": shown_outcome,
-    }
-    return environment.from_string(_file("class.html.j2"))
-
-
-def _file(name: str) -> str:
-    return files("grader.batch.page").joinpath(name).read_text(encoding="utf-8")
-
-
-def _plain(text: object, kind: str = "message") -> str:
-    return plain(str(text), LONGEST[kind])
+        counts_of_parts[part] = counts_of_parts.get(part, 0) + 1
+    return list(counts_of_parts.items())
 
 
 def _name(row: GradebookRow) -> str:
@@ -190,33 +129,33 @@ def _name(row: GradebookRow) -> str:
 
 def _reasons(row: GradebookRow) -> tuple[str, ...]:
     """Why a person has to look."""
-    found = reasons_for_person(row.report) if row.report else ()
-    return ((row.reason,) if row.reason else ()) + found
+    reasons = reasons_for_person(row.report) if row.report else ()
+    return ((row.reason,) if row.reason else ()) + reasons
 
 
-def _lost(item: ItemVerdict) -> list[CheckVerdict]:
+def _lost_checks(item: ItemVerdict) -> list[CheckVerdict]:
     return [check for check in item.checks if is_lost(check)]
 
 
 def _flags(row: GradebookRow) -> str:
     """What the page can be filtered by."""
-    found = ["look"] if row.state in {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED} else []
+    flags = ["look"] if row.state in {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED} else []
     if row.report is not None:
         checks = [check for item in row.report.items for check in item.checks]
-        found += ["borderline"] if any(check.borderline for check in checks) else []
-        found += ["override"] if any(item.override for item in row.report.items) else []
-        found += ["remark"] if row.report.remarks else []
-    return " ".join(found)
+        flags += ["borderline"] if any(check.borderline for check in checks) else []
+        flags += ["override"] if any(item.override for item in row.report.items) else []
+        flags += ["remark"] if row.report.remarks else []
+    return " ".join(flags)
 
 
 def _numbered(source: str, marked: frozenset[int]) -> list[tuple[str, bool]]:
     """The lines of a region as they may be shown, and whether the other one has them too."""
     lines = source.split("\n")[:_MOST_LINES]
-    made = []
+    numbered = []
     for number, line in enumerate(lines):
         depth = len(line) - len(line.lstrip(" \t"))
-        made.append((" " * min(depth, 40) + plain(line, 160), number in marked))
-    return made
+        numbered.append((" " * min(depth, 40) + plain(line, 160), number in marked))
+    return numbered
 
 
 def reports(rows: Sequence[GradebookRow]) -> list[GradeReport]:
@@ -226,8 +165,8 @@ def reports(rows: Sequence[GradebookRow]) -> list[GradeReport]:
 
 def counts(rows: Sequence[GradebookRow]) -> list[tuple[StudentState, int]]:
     """How many stand where, in the order of `StudentState`; states that nobody has are left out."""
-    found = Counter(row.state for row in rows)
-    return [(state, found[state]) for state in StudentState if found[state]]
+    count_of = Counter(row.state for row in rows)
+    return [(state, count_of[state]) for state in StudentState if count_of[state]]
 
 
 def spread(rows: Sequence[GradebookRow]) -> dict[str, float]:
@@ -236,18 +175,18 @@ def spread(rows: Sequence[GradebookRow]) -> dict[str, float]:
     if not points:
         return {}
     low, middle, high = statistics.quantiles(points, n=4, method="inclusive") if len(points) > 1 else points * 3
-    made = {"mean": statistics.fmean(points), "lower quartile": low, "median": middle, "upper quartile": high}
-    return made | {"lowest": min(points), "highest": max(points)}
+    quartiles = {"mean": statistics.fmean(points), "lower quartile": low, "median": middle, "upper quartile": high}
+    return quartiles | {"lowest": min(points), "highest": max(points)}
 
 
 def histogram(rows: Sequence[GradebookRow], rubric: Rubric) -> list[Bar]:
     """How many submissions have how many points, in bars of equal width from none to all that were judged."""
     most = out_of(rows, rubric)
-    found = Counter(min(BINS - 1, report.points_milli * BINS // most) for report in reports(rows))
-    return [Bar(n * most / BINS / 1000, (n + 1) * most / BINS / 1000, found[n]) for n in range(BINS)]
+    count_of_bar = Counter(min(BINS - 1, report.points_milli * BINS // most) for report in reports(rows))
+    return [Bar(n * most / BINS / 1000, (n + 1) * most / BINS / 1000, count_of_bar[n]) for n in range(BINS)]
 
 
-def failed_most(rows: Sequence[GradebookRow]) -> list[Failed]:
+def failed_most(rows: Sequence[GradebookRow]) -> list[FailedCheck]:
     """The checks that cost points, those that cost the class most first."""
     lost: dict[tuple[str, str], list[int]] = defaultdict(list)
     titles: dict[tuple[str, str], str] = {}
@@ -259,19 +198,21 @@ def failed_most(rows: Sequence[GradebookRow]) -> list[Failed]:
                 if missing and check.outcome in {Outcome.FAILED, Outcome.PARTIAL}:
                     lost[item.id, check.id].append(missing)
                     titles[item.id, check.id] = check.title
-    found = [
-        Failed(item, check, titles[item, check], len(of), len(of) / len(graded), statistics.fmean(of))
+    checks = [
+        FailedCheck(item, check, titles[item, check], len(of), len(of) / len(graded), statistics.fmean(of))
         for (item, check), of in lost.items()
     ]
-    return sorted(found, key=lambda one: (-one.count * one.mean_lost_milli, one.item, one.check))
+    return sorted(checks, key=lambda check: (-check.count * check.mean_lost_milli, check.item, check.check))
 
 
 def mixed(rows: Sequence[GradebookRow]) -> list[str]:
     """What should be one for the whole class and is not, a sentence each."""
-    told = []
+    warnings = []
     for name in ("rubric", "grader"):
-        found = Counter(report.checksums.get(name, "")[:12] for report in reports(rows))
-        if len(found) > 1:
-            which = ", ".join(f"{checksum} ({count})" for checksum, count in found.most_common(4))
-            told.append(f"{len(found)} states of the {name} stand behind these points: {which}; regrade the class.")
-    return told
+        count_of = Counter(report.checksums.get(name, "")[:12] for report in reports(rows))
+        if len(count_of) > 1:
+            which = ", ".join(f"{checksum} ({count})" for checksum, count in count_of.most_common(4))
+            warnings.append(
+                f"{len(count_of)} states of the {name} stand behind these points: {which}; regrade the class."
+            )
+    return warnings

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome
-from grader.report.notebook.view import Places
+from grader.report.notebook import Places
 from grader.report.words import is_lost
 
 
@@ -32,7 +32,7 @@ class Mark:
 
 def marks(report: GradeReport, at: Places, names: Mapping[str, Sequence[str]]) -> dict[int, list[Mark]]:
     """What stands beside each cell; an item without a place stands in the list of items alone."""
-    made: dict[int, list[Mark]] = {}
+    cell_marks: dict[int, list[Mark]] = {}
     for number, item in enumerate(report.items, start=1):
         cells = at.get(item.id, ())
         by_cell: dict[int, list[CheckVerdict]] = {cell: [] for cell in cells}
@@ -40,8 +40,8 @@ def marks(report: GradeReport, at: Places, names: Mapping[str, Sequence[str]]) -
             if cells and is_lost(check):
                 by_cell[cells[_which(check.id, names.get(item.id, ()))]].append(check)
         for cell, lost in by_cell.items():
-            made.setdefault(cell, []).append(Mark(item, number, cell == cells[0], notes(lost)))
-    return made
+            cell_marks.setdefault(cell, []).append(Mark(item, number, cell == cells[0], notes(lost)))
+    return cell_marks
 
 
 def notes(checks: Sequence[CheckVerdict]) -> tuple[Note, ...]:
@@ -49,8 +49,10 @@ def notes(checks: Sequence[CheckVerdict]) -> tuple[Note, ...]:
     merged: dict[tuple[Outcome, str], Note] = {}
     for check in checks:
         key = says(check)
-        known = merged.get(key)
-        merged[key] = Note(*key, known.hint or check.hint if known else check.hint, known.checks + 1 if known else 1)
+        earlier = merged.get(key)
+        merged[key] = Note(
+            *key, earlier.hint or check.hint if earlier else check.hint, earlier.checks + 1 if earlier else 1
+        )
     return tuple(merged.values())
 
 

@@ -1,0 +1,130 @@
+"""What all HTML pages have in common: one environment with its escaping and formats, a base page and style, a policy.
+
+Pages of other rooms extend `page.html.j2`, or `sheet.html.j2` for a sheet with a margin line, and bring a template and
+a style sheet of their own. A page is one file: its style and its script lie in it, and the policy knows them by their
+digests and allows nothing else but pictures within the page.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from grader.report.student_text import student_line
+from grader.report.text import of_points, plain, points_text
+from grader.report.words import (
+    LONGEST,
+    OUTCOME_MARKS,
+    OUTCOME_WORDS,
+    STATUS_WORDS,
+    by_part,
+    follow_notes,
+    is_judged,
+    is_left_out,
+    is_lost,
+    item_points,
+    judged_milli,
+    judged_points,
+    late_sentence,
+    sentence,
+    shown_outcome,
+    undecided_milli,
+)
+
+STYLE = "grader.report/page.css"  # of every page
+SHEET = "grader.report/sheet.css"  # of the pages with a margin line
+
+
+def html_page(
+    template: str, styles: Sequence[str] = (), *, script: str = "", policy: str = "", **values: object
+) -> str:
+    """The page of a template with these values; `styles` follow the style of every page.
+
+    Files are named as `package/file`. Without a `policy` of its own, the page gets the one that is described above.
+    """
+    style, code = "".join(map(_file, (STYLE, *styles))), _file(script) if script else ""
+    return (
+        _environment()
+        .get_template(template)
+        .render(values, style=Markup(style), script=Markup(code), policy=policy or _policy(style, code))
+    )
+
+
+def data_uri(content: bytes, kind: str = "png") -> str:
+    """The picture as an address that needs no file."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _policy(style: str, script: str) -> str:
+    allowed = f"style-src '{_digest(style)}'" + (f"; script-src '{_digest(script)}'" if script else "")
+    return f"default-src 'none'; img-src data:; {allowed}; base-uri 'none'; form-action 'none'"
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def _file(name: str) -> str:
+    package, _, file = name.partition("/")
+    return files(package).joinpath(file).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    """Everything is escaped but what `made_here` marks: pieces that the grader itself has made safe."""
+    environment = Environment(
+        loader=FunctionLoader(_file),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    filters: Mapping[str, object] = {
+        "capitalized": lambda text: text[:1].upper() + text[1:],
+        "data_uri": data_uri,
+        "made_here": Markup,
+        "plain": _plain,
+        "points": points_text,
+        "seconds": _seconds,
+        "sentence": sentence,
+        "student_line": student_line,
+    }
+    words: Mapping[str, object] = {
+        "MARKS": OUTCOME_MARKS,
+        "STATUS": STATUS_WORDS,
+        "WORDS": OUTCOME_WORDS,
+        "by_part": by_part,
+        "follow_notes": follow_notes,
+        "is_judged": is_judged,
+        "is_left_out": is_left_out,
+        "is_lost": is_lost,
+        "item_points": item_points,
+        "judged": judged_milli,
+        "judged_points": judged_points,
+        "late_sentence": late_sentence,
+        "of_points": of_points,
+        "shown_outcome": shown_outcome,
+        "undecided": undecided_milli,
+    }
+    environment.filters.update(filters)
+    environment.globals.update(words)
+    return environment
+
+
+def _plain(text: object, kind: str = "message") -> str:
+    return plain(str(text), LONGEST[kind])
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"

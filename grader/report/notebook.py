@@ -1,0 +1,379 @@
+"""A student's executed notebook as a page shows it: safe HTML for each cell, and where the remarks beside them stand.
+
+Text, outputs and pictures come from a submission. Only a short list of forms is shown: escaped text, a few tags of
+Markdown, formulas, PNG and JPEG; HTML that a cell shows is never shown. Markdown is rendered with its HTML switched
+off, and what comes out is cleaned once more.
+
+How much of a notebook its page shows is counted by size, so that the same notebook always gets the same page. Where
+something is cut, the page says so. That costs no points: a notebook that ran is graded.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from grader.notebook.format import is_code, source_of
+from grader.records import CellRun, CellStatus, Notebook
+from grader.report.text import without_paths
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
+    from markdown_it.token import Token
+
+Places = Mapping[str, tuple[int, ...]]  # item -> the cells beside which its remarks stand, one for each of its names
+MOST_CELLS = 400
+MOST_OUTPUTS = 200  # of a cell
+MOST_TEXT = 6000  # characters of an output
+MOST_SOURCE = 20_000  # characters of a cell that are coloured, or shown of one that is not rendered
+MOST_LINE = 500  # characters of a line, and
+MOST_BLANK = 20  # blank lines in a row: the time for colouring grows with their square
+MOST_MARKDOWN = 8000  # characters of a cell that is rendered: the renderer's time grows with their square
+MOST_TOKENS = 10_000  # of the renderer, in a cell: a wide table of few characters has many cells
+MOST_FORMULA = 800  # characters
+MOST_TITLE = 120  # characters of a folded cell's first line
+MOST_IMAGE = 2_000_000  # bytes
+IMAGES = ("image/png", "image/jpeg")
+CALL = "()"  # at the end of a name: where it is called, not where it is defined
+_LOOKED_AT = 4  # of an output, so many times the characters that are shown are looked at
+_ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[^\[]|[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_LONG_LINE = re.compile(rf"[^\n]{{{MOST_LINE + 1}}}")
+_LONG_GAP = re.compile(rf"\n(?:[ \t\f\v]{{0,{MOST_LINE}}}\n){{{MOST_BLANK + 1}}}")
+_TROUBLES = {
+    CellStatus.ERROR: "raised {}",
+    CellStatus.TIMEOUT: "did not finish in the time there is for it, and was interrupted",
+    CellStatus.DIED: "ended the Python process; the cells after it ran in a new one",
+    CellStatus.SKIPPED: "was not run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookView:
+    """A notebook's cells as safe HTML, where each item's remarks stand, and which cells did not end well."""
+
+    cells: tuple[str, ...]
+    kinds: tuple[str, ...]  # of the cells: code, markdown or raw
+    places: Mapping[str, tuple[int, ...]]
+    troubles: Mapping[int, str]
+
+
+def make_view(notebook: Notebook, names: Mapping[str, Sequence[str]], runs: Sequence[CellRun]) -> NotebookView:
+    """The notebook as it is shown; `names` are those beside whose cells each item's remarks stand."""
+    kinds = tuple(str(cell["cell_type"]) for cell in notebook["cells"])
+    return NotebookView(cells_html(notebook), kinds, places(notebook, names), troubles(runs))
+
+
+def places(notebook: Notebook, names: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, ...]]:
+    """The cells for each item's names: where a name is defined last, or called last for `name()`; none is left out.
+
+    Found by the words in the source, so that a cell that does not parse is found too. Where a later name of an item
+    is nowhere, its place is the first one's.
+    """
+    sources = {index: source_of(cell) for index, cell in enumerate(notebook["cells"]) if is_code(cell)}
+    places_of_items = {}
+    for item, item_names in names.items():
+        cells = [_last_cell(sources, name) for name in item_names]
+        first = next((cell for cell in cells if cell is not None), None)
+        if first is not None:
+            places_of_items[item] = tuple(first if cell is None else cell for cell in cells)
+    return places_of_items
+
+
+def troubles(runs: Sequence[CellRun]) -> dict[int, str]:
+    """What a cell did instead of ending, as a student reads it."""
+    return {
+        run.index: f"This cell {_TROUBLES[run.status].format(run.error or 'an error')}"
+        for run in runs
+        if run.status in _TROUBLES
+    }
+
+
+def _last_cell(sources: Mapping[int, str], name: str) -> int | None:
+    owner, _, attribute = name.removesuffix(CALL).partition(".")
+    definition = rf"^[ \t]*(?:(?:async[ \t]+)?def|class)[ \t]+{re.escape(owner)}\b"
+    if name.endswith(CALL):
+        pattern, excluded = rf"(?<![\w.]){re.escape(owner)}[ \t]*\(", rf"^[ \t]*(?:def|class)[ \t]+{re.escape(owner)}\b"
+    else:
+        pattern, excluded = rf"{definition}|^{re.escape(owner)}[ \t]*(?::[^=\n]*)?=[^=]", ""
+    cells = [
+        index
+        for index, source in sources.items()
+        if owner in source
+        and re.search(pattern, source, re.MULTILINE)
+        and not (excluded and re.search(excluded, source, re.MULTILINE))
+        and (not attribute or re.search(rf"\b{re.escape(attribute)}\b", source))
+    ]
+    return cells[-1] if cells else None
+
+
+@dataclass
+class Budget:
+    """What may still be shown. Drawing all of it takes a few seconds at worst, and a page has to open on a phone."""
+
+    picture_bytes: int = 6_000_000
+    pictures: int = 500
+    outputs: int = 3000
+    text: int = 2_000_000  # characters of outputs, and of text that is not rendered
+    coloured: int = 120_000  # characters of code
+    markdown: int = 50_000  # characters that are rendered
+
+    def take(self, kind: str, size: int = 1) -> bool:
+        """Whether there is room for so much of it; then there is less room afterwards."""
+        room: int = getattr(self, kind)
+        if size > room:
+            return False
+        setattr(self, kind, room - size)
+        return True
+
+
+def cells_html(notebook: Notebook) -> tuple[str, ...]:
+    """A piece of safe HTML for each cell, in order; those after the 400th say only that they are there."""
+    budget, cells = Budget(), notebook["cells"]
+    pieces = [_cell_html(cell, budget) for cell in cells[:MOST_CELLS]]
+    rest = _cut(f"the notebook has too many cells; the first {MOST_CELLS} are shown")
+    return (*pieces, *[rest] * (len(cells) - len(pieces)))
+
+
+def _cell_html(cell: Mapping[str, Any], budget: Budget) -> str:
+    source = _CONTROL.sub("", source_of(cell))
+    if cell["cell_type"] == "code":
+        outputs = "".join(_outputs(cell, budget))
+        code = f'<div class="source">{_code_html(source, budget)}</div>'
+        if "jupyter" in cell.get("metadata", {}):  # Colab or Jupyter would show one line, as `clean` has kept it
+            summary = html.escape(_summary(source))
+            code = f'<details class="folded"><summary>{summary}</summary>{code}</details>'
+        return code + (f'<div class="outputs">{outputs}</div>' if outputs else "")
+    attachments = cell.get("attachments")
+    if cell["cell_type"] == "markdown":
+        text = markdown_html(source, attachments if isinstance(attachments, dict) else {}, budget)
+    else:
+        text = _text_html(source, budget)
+    return f'<div class="prose">{text}</div>'
+
+
+def _summary(source: str) -> str:
+    """The folded cell's own title, else its first line, and how long it is."""
+    lines = source.strip().splitlines() or [""]
+    title = re.sub(r"^#\s*(@title)?\s*", "", lines[0])[:MOST_TITLE] or "A folded cell"
+    return f"{title} ({len(lines)} lines)"
+
+
+def _code_html(source: str, budget: Budget) -> str:
+    """The code in colours, where the highlighter's time is bounded: it looks far ahead on long lines and gaps."""
+    slow = len(source) > MOST_SOURCE or _LONG_LINE.search(source) or _LONG_GAP.search(f"\n{source}\n")
+    if slow or not budget.take("coloured", len(source)):
+        return f"<pre>{html.escape(source)}</pre>"
+    from ipython_pygments_lexers import IPython3Lexer
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+
+    return str(highlight(source, IPython3Lexer(stripnl=False), HtmlFormatter(classprefix="py-")))
+
+
+def _outputs(cell: Mapping[str, Any], budget: Budget) -> Iterator[str]:
+    """Pieces of HTML: text that is escaped and cut, PNG and JPEG pictures, and nothing else."""
+    outputs = cell.get("outputs", ())
+    for number, output in enumerate(outputs):
+        if number >= MOST_OUTPUTS or not budget.take("outputs"):
+            yield _cut(f"{len(outputs) - number:,} more outputs of this cell")
+            return
+        data = output.get("data") if isinstance(output.get("data"), dict) else {}
+        if (picture := _picture(data, budget)) is not None:
+            yield picture
+        elif output.get("output_type") == "stream":
+            yield _output_text(_joined(output.get("text")), budget)
+        elif output.get("output_type") == "error":  # what was raised; the report says where
+            error = f"{_joined(output.get('ename'))}: {_joined(output.get('evalue'))}"
+            yield f'<pre class="error">{_escaped(error[:1000])}</pre>'
+        elif "text/plain" in data:
+            yield _output_text(_joined(data["text/plain"]), budget)
+
+
+def _picture(data: Mapping[str, Any], budget: Budget) -> str | None:
+    for kind in IMAGES:
+        if isinstance(content := data.get(kind), str | list):
+            return _image_html(kind, _joined(content), "output of this cell", budget)
+    return None
+
+
+def _output_text(text: str, budget: Budget) -> str:
+    if not text.strip():
+        return ""
+    if not budget.take("text", min(len(text), _LOOKED_AT * MOST_TEXT)):
+        return _cut(f"an output of {len(text):,} characters; the notebook has shown too much above")
+    return f"<pre>{_escaped(text)}</pre>"
+
+
+def _escaped(text: str) -> str:
+    """Escaped, cut, without colours, and without the paths of the machine on which it ran."""
+    lines = text[: _LOOKED_AT * MOST_TEXT].replace("\r\n", "\n").split("\n")
+    # What a terminal shows at the end of a line that a progress bar has drawn over and over.
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
+    clean = "\n".join(without_paths(line) for line in _ESCAPE.sub("", "\n".join(lines)).splitlines())
+    is_cut = len(clean) > MOST_TEXT or len(text) > _LOOKED_AT * MOST_TEXT
+    return html.escape(clean[:MOST_TEXT]) + (f"\n… cut: the output has {len(text):,} characters" if is_cut else "")
+
+
+def _joined(value: Any) -> str:
+    if isinstance(value, list):
+        value = "".join(part for part in value if isinstance(part, str))
+    return value if isinstance(value, str) else ""
+
+
+def _text_html(text: str, budget: Budget) -> str:
+    """The text as it is written, cut where it is long."""
+    if not budget.take("text", min(len(text), MOST_SOURCE)):
+        return _cut(f"a cell of {len(text):,} characters; the notebook has shown too much above")
+    more = _cut(f"the cell has {len(text):,} characters") if len(text) > MOST_SOURCE else ""
+    return f"<pre>{html.escape(text[:MOST_SOURCE])}</pre>{more}"
+
+
+def _cut(reason: str) -> str:
+    """A line of HTML that says what is not shown in its place."""
+    return f'<p class="left-out">cut: {html.escape(reason)}.</p>'
+
+
+def _image_html(kind: str, content: str, alt: str, budget: Budget) -> str:
+    """The picture, which is base64 of this kind; nothing where it is none."""
+    size = len(content) * 3 // 4
+    if size > MOST_IMAGE + 100 or size > budget.picture_bytes or not budget.take("pictures"):
+        return _cut("a picture; it is too large, or there are too many above")
+    try:
+        picture = base64.b64decode("".join(content.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return ""
+    if kind not in IMAGES or not picture.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
+        return ""
+    budget.take("picture_bytes", size)
+    address = f"data:{kind};base64,{base64.b64encode(picture).decode()}"
+    return f'<img src="{address}" alt="{html.escape(alt[:300], quote=True)}">'
+
+
+_TEXT_TAGS = frozenset(
+    {"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "em", "strong", "s", "code", "pre", "blockquote"}
+    | {"hr", "br", "table", "thead", "tbody", "tr", "th", "td", "div", "img"}
+)
+_MATH_TAGS = frozenset(
+    {"math", "menclose", "mfrac", "mi", "mn", "mo", "mover", "mpadded", "mphantom", "mroot", "mrow", "mspace", "msqrt"}
+    | {"mstyle", "msub", "msubsup", "msup", "mtable", "mtd", "mtext", "mtr", "munder", "munderover"}
+)
+_MATH_ATTRIBUTES = frozenset(
+    {"accent", "columnalign", "columnlines", "columnspacing", "depth", "display", "displaystyle", "fence", "form"}
+    | {"height", "linebreak", "linethickness", "lspace", "mathbackground", "mathcolor", "mathsize", "mathvariant"}
+    | {"maxsize", "minsize", "movablelimits", "notation", "rowlines", "rowspacing", "rspace", "scriptlevel"}
+    | {"separator", "stretchy", "voffset", "width"}
+)
+_ATTRIBUTES = {"img": {"src", "alt"}, "div": {"class", "tabindex"}, **dict.fromkeys(_MATH_TAGS, _MATH_ATTRIBUTES)}
+_ENTITY = re.compile(r"&amp;(#x[0-9A-Fa-f]{1,6};|[lg]t;)")
+_OTHER_MATH = re.compile(
+    r"\\\\\((?P<inline>.+?)\\\\\)|\\\\\[(?P<block>.+?)\\\\\]"
+    r"|(?P<environment>\\begin\{(?P<name>[a-z]*\*?)\}.+?\\end\{(?P=name)\})",
+    re.DOTALL,
+)
+_DATA_ADDRESS = re.compile(r"\(data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/=]+)\)")
+
+
+def markdown_html(text: str, attachments: Mapping[str, Any] | None = None, budget: Budget | None = None) -> str:
+    """The Markdown as HTML of a few tags; formulas as MathML, pictures only from within the text.
+
+    Tags that the text brings along are shown as text, and so is a text that the budget has no room for. Links lead
+    nowhere: a page that loads nothing opens nothing either.
+    """
+    budget = budget or Budget()
+    text, pictures = _without_pictures(text)
+    if len(text) > MOST_MARKDOWN or not budget.take("markdown", len(text)):
+        return _text_html(text, budget)
+    import nh3
+
+    markdown, env = _renderer(), {"pictures": {**(attachments or {}), **pictures}, "budget": budget}
+    try:
+        tokens = markdown.parse(text, env)
+        if len(tokens) > MOST_TOKENS:
+            return _text_html(text, budget)
+        rendered = markdown.renderer.render(tokens, markdown.options, env)
+    except Exception:  # whatever text makes the renderer stumble can still be read
+        return f"<pre>{html.escape(text)}</pre>"
+    return nh3.clean(
+        rendered,
+        tags=_TEXT_TAGS | _MATH_TAGS,
+        attributes=_ATTRIBUTES,
+        clean_content_tags=set(),
+        url_schemes={"data"},
+        link_rel=None,
+    )
+
+
+def _without_pictures(text: str) -> tuple[str, dict[str, dict[str, str]]]:
+    """The text with pictures that stand within it as attachments: to the renderer they would be very long words."""
+    pictures: dict[str, dict[str, str]] = {}
+
+    def attached(address: re.Match[str]) -> str:
+        name = f"within-{len(pictures)}"
+        pictures[name] = {address[1]: address[2]}
+        return f"(attachment:{name})"
+
+    return _DATA_ADDRESS.sub(attached, text), pictures
+
+
+@cache
+def _renderer() -> MarkdownIt:
+    """Markdown as Jupyter writes it: CommonMark with tables and formulas, and without HTML."""
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.amsmath import amsmath_plugin
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+    def image(tokens: Sequence[Token], index: int, options: Any, env: Mapping[str, Any]) -> str:
+        token = tokens[index]
+        name = unquote(str(token.attrGet("src"))).removeprefix("attachment:")
+        picture = env["pictures"].get(name, {})
+        kind = next((kind for kind in IMAGES if kind in picture), "")
+        piece = _image_html(kind, _joined(picture[kind]), token.content, env["budget"]) if kind else ""
+        return piece or html.escape(token.content)
+
+    renderer = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    renderer.use(dollarmath_plugin, allow_labels=False, double_inline=True).use(amsmath_plugin)
+    renderer.inline.ruler.before("escape", "other_math", _other_math)
+    rules = renderer.renderer.rules  # type: ignore[attr-defined]
+    rules["image"] = image
+    rules["math_inline"] = lambda tokens, index, *_: _formula_html(tokens[index].content, block=False)
+    for name in ("math_inline_double", "math_block", "amsmath"):
+        rules[name] = lambda tokens, index, *_: _formula_html(tokens[index].content, block=True)
+    return renderer
+
+
+def _other_math(state: StateInline, silent: bool) -> bool:
+    """Formulas that Jupyter knows beside those between dollars: double backslashes with brackets, environments."""
+    if (match := _OTHER_MATH.match(state.src, state.pos)) is None:
+        return False
+    if not silent:
+        token = state.push("math_inline" if match["inline"] else "math_inline_double", "math", 0)
+        token.content = match["inline"] or match["block"] or match["environment"]
+    state.pos = match.end()
+    return True
+
+
+def _formula_html(tex: str, *, block: bool) -> str:
+    """The formula as MathML, which browsers draw by themselves; as code where it cannot be read."""
+    from xml.etree.ElementTree import tostring
+
+    from latex2mathml.converter import convert_to_element
+
+    tex = tex.strip()
+    formula = f"<code>{html.escape(tex[:MOST_FORMULA])}</code>"
+    if len(tex) <= MOST_FORMULA:
+        try:
+            element = convert_to_element(tex, display="block" if block else "inline")
+        except Exception:  # a formula of a student's may be anything
+            pass
+        else:  # it writes some characters as `&#x2212;`
+            formula = _ENTITY.sub(r"&\1", tostring(element, encoding="unicode"))
+    return f'<div class="formula" tabindex="0">{formula}</div>' if block else formula

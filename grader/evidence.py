@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
 from grader.errors import EvidenceError, one_line
-from grader.records import Array, Blame, Evidence, Fault
+from grader.records import Address, Array, Blame, Evidence, Fault
 from grader.store.bounded import Unreadable, leading_bytes
 
 MAX_HEADER = 1 << 20
@@ -56,6 +56,23 @@ class NotAnswered(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
         self.fault = fault
+
+
+def answer(evidence: Evidence, source: Address, *names: str) -> list[Array]:
+    """These arrays of the answer.
+
+    Raises:
+        NotAnswered: where the box gave none, with the reason.
+    """
+    arrays = [evidence.answers.get(source.array(name)) for name in names]
+    if any(array is None for array in arrays):
+        raise NotAnswered(evidence.fault(source, *names))
+    return [array for array in arrays if array is not None]
+
+
+def give_up(message: str) -> NoReturn:
+    """Ends the check: the answer cannot be used, and the message says why."""
+    raise NotAnswered(Fault(Blame.STUDENT, message))
 
 
 class Rejected(Exception):

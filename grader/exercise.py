@@ -65,6 +65,8 @@ class Exercise(Protocol):
     `quality` after it, in this order, and `decode` in a second box that holds the trained numbers but none of the
     earlier questions.
     Other kinds, asked in that second box alone, are the exercise's own.
+
+    An exercise that is a subclass leaves out each method for which there is nothing to do.
     """
 
     parts: tuple[str, ...]
@@ -79,9 +81,11 @@ class Exercise(Protocol):
 
         They are done in a thread of its own beside the notebook's cells, and wait while it trains.
         """
+        return ()
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
         """Fetches what the exercise needs; returns the folders that its boxes see, by their path inside."""
+        return {}
 
     def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
         """Fresh questions of every stage but `decode`."""
@@ -89,17 +93,20 @@ class Exercise(Protocol):
     def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[Address, AnswerSpec]:
         """What each answer may hold."""
 
-    def second_questions(self, evidence: Evidence, trained: Mapping[str, Mapping[str, Array]]) -> Questions:
+    def second_questions(self, evidence: Evidence, states: Mapping[str, Mapping[str, Array]]) -> Questions:
         """What a fresh box is asked that runs the notebook's definitions, stage by stage; empty where it is not needed.
 
-        trained: part -> the trained numbers, of the parts that have any. What this box is told, no other box knows.
+        states: part -> the trained numbers, of the parts that have any. What this box is told, no other box knows.
         """
+        return {}
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """Pictures for the report; never raises for missing evidence."""
+        return []
 
     def reasons_for_person(self, evidence: Evidence) -> list[str]:
         """Why a person should look, one sentence each."""
+        return []
 
 
 @dataclass(frozen=True)

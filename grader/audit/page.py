@@ -19,6 +19,8 @@ from grader.audit.result import (
     Problem,
     SolutionState,
     intact_variants,
+    judged_mutants,
+    killed_mutants,
     square_text,
     summary,
 )

@@ -16,7 +16,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from grader.records import CheckVerdict, Execution, Figure, GradeReport, ItemVerdict, Measured
+from grader.records import CheckVerdict, Execution, Figure, GradeReport, ItemVerdict, Measured, MeasuredValue
 from grader.report.html_page import SHEET, html_page
 from grader.report.marks import Note, marks, notes, says
 from grader.report.notebook import NotebookView

@@ -18,7 +18,7 @@ from grader.notebook.format import dump_notebook, load_notebook
 from grader.notebook.template import make_template
 
 HERE = Path(__file__).parent
-OWN_NAME = "grader.skeleton.exercise"  # how the rubric here calls the package; its modules import each other relatively
+PACKAGE = "grader.skeleton.exercise"  # how the rubric here calls the package; its modules import each other relatively
 
 
 def write_skeleton(folder: Path, name: str) -> tuple[Path, ...]:
@@ -37,19 +37,19 @@ def write_skeleton(folder: Path, name: str) -> tuple[Path, ...]:
     if not (folder / "grader" / "exercises").is_dir():
         raise GraderError(f"{folder}: expected the project's folder, with grader/exercises in it; say --into <folder>")
     code, course = folder / "grader" / "exercises" / name, folder / "exercises" / name
-    for taken in (code, course):
-        if taken.exists():
-            raise GraderError(f"{taken}: exists already; choose another name, or remove it first")
+    for target in (code, course):
+        if target.exists():
+            raise GraderError(f"{target}: exists already; choose another name, or remove it first")
     sources = sorted((HERE / "exercise").rglob("*.py"))
     copies = [(path, code / path.relative_to(HERE / "exercise")) for path in sources]
     for source, target in [(HERE / "course" / "reference.ipynb", course / "reference.ipynb"), *copies]:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
     text = (HERE / "course" / "rubric.yaml").read_text(encoding="utf-8")
-    (course / "rubric.yaml").write_text(text.replace(OWN_NAME, f"grader.exercises.{name}"), encoding="utf-8")
+    (course / "rubric.yaml").write_text(text.replace(PACKAGE, f"grader.exercises.{name}"), encoding="utf-8")
     template = dump_notebook(make_template(load_notebook(course / "reference.ipynb")))
     (course / "template.ipynb").write_text(template, encoding="utf-8")
-    return (*(course / made for made in ("reference.ipynb", "template.ipynb", "rubric.yaml")), *(t for _, t in copies))
+    return (*(course / file for file in ("reference.ipynb", "template.ipynb", "rubric.yaml")), *(t for _, t in copies))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,11 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, default=Path(), help="the project's folder; this one if not given")
     options = parser.parse_args(arguments)
     try:
-        written = write_skeleton(options.into, options.name)
+        paths = write_skeleton(options.into, options.name)
     except (GraderError, OSError) as error:
         print(f"not written: {error}", file=sys.stderr)
         return 2
-    for path in written:
+    for path in paths:
         print(path)
     course = Path("exercises", options.name)
     print(f"Try it: make grade SUBMISSION={course}/reference.ipynb RUBRIC={course}/rubric.yaml")

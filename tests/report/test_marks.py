@@ -10,6 +10,7 @@ import pytest
 from page_reader import Page
 
 from grader.notebook.read import clean_cells
+from grader.records import MeasuredValue
 from grader.report.notebook import MOST_CELLS, cells_html, markdown_html, places
 from grader.report.pages import level_bar
 

@@ -47,12 +47,12 @@ def points(notebook: Path, rubric: Path, folder: Path) -> dict[str, int]:
 
 
 def test_the_exercise_is_one(rubric: Path) -> None:
-    loaded, exercise = load_rubric(rubric)
+    settings, exercise = load_rubric(rubric)
     assert isinstance(exercise, Exercise)
-    assert loaded.exercise == f"grader.exercises.{NAME}"
-    assert {item.id.partition(".")[0] for item in loaded.items} == set(exercise.parts)
-    assert set(exercise.items) == {item.id for item in loaded.items}
-    assert {spec.check for item in loaded.items for spec in item.checks} == set(exercise.checks)
+    assert settings.exercise == f"grader.exercises.{NAME}"
+    assert {item.id.partition(".")[0] for item in settings.items} == set(exercise.parts)
+    assert set(exercise.items) == {item.id for item in settings.items}
+    assert {spec.check for item in settings.items for spec in item.checks} == set(exercise.checks)
 
 
 def test_the_reference_earns_everything(rubric: Path, tmp_path: Path) -> None:
@@ -71,15 +71,15 @@ def test_a_wrong_solution_loses_what_it_must(rubric: Path, tmp_path: Path) -> No
 
 def test_the_template_is_what_the_reference_makes(project: Path) -> None:
     course = project / "exercises" / NAME
-    made = dump_notebook(make_template(load_notebook(course / "reference.ipynb")))
-    assert (course / "template.ipynb").read_text(encoding="utf-8") == made
+    text = dump_notebook(make_template(load_notebook(course / "reference.ipynb")))
+    assert (course / "template.ipynb").read_text(encoding="utf-8") == text
 
 
 def test_ruff_is_content_under_any_name(project: Path) -> None:
     for verb in (["check"], ["format", "--check"]):
         line = [sys.executable, "-m", "ruff", *verb, "--no-cache", "--config", str(ROOT / "pyproject.toml"), "."]
-        ran = subprocess.run(line, cwd=project, capture_output=True, text=True)
-        assert ran.returncode == 0, ran.stdout
+        result = subprocess.run(line, cwd=project, capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.parametrize("name", ["", "Straight", "two words", "../up", "class", "1st", "x" * 60])
@@ -101,9 +101,9 @@ def test_the_command_says_what_it_wrote_and_what_to_try(
     assert "expected the project's folder" in capsys.readouterr().err
     (tmp_path / "grader" / "exercises").mkdir(parents=True)
     assert main(["another", "--into", str(tmp_path)]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert all((tmp_path / line).exists() for line in said[:-1])
+    lines = capsys.readouterr().out.splitlines()
+    assert all((tmp_path / line).exists() for line in lines[:-1])
     assert (
-        said[-1]
+        lines[-1]
         == "Try it: make grade SUBMISSION=exercises/another/reference.ipynb RUBRIC=exercises/another/rubric.yaml"
     )

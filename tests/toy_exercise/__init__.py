@@ -1,4 +1,4 @@
-"""A second exercise, as small as one can be: two parts, each a factor to multiply by and a number to learn.
+"""A small exercise that reaches all of the engine: two parts, each a factor to multiply by and a number to learn.
 
 It lies outside the grader and needs no torch, so that every test of the engine that runs on it proves that the engine
 knows no exercise by name.
@@ -6,22 +6,22 @@ knows no exercise by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from grader.checks import Check, checks_of
 from grader.evidence import AnswerSpec, ArraySpec
-from grader.exercise import Exercise, InterfaceSpec, ItemSpec, Questions, Say
-from grader.records import Address, Array, Evidence, Figure, Stage
+from grader.exercise import Exercise, InterfaceSpec, ItemSpec, Questions
+from grader.records import Address, Array, Evidence, Stage
 from toy_exercise import checks
 
 FOLDER = Path(__file__).parent
 
 
-class Toy:
-    """See `grader.exercise.Exercise`."""
+class Toy(Exercise):
+    """Two parts, `one` and `two`, and a second box for both."""
 
     parts: tuple[str, ...] = ("one", "two")
     interface: InterfaceSpec = InterfaceSpec(
@@ -41,14 +41,6 @@ class Toy:
     checks: Mapping[str, Check] = checks_of(checks)
     in_box = FOLDER / "in_box"
 
-    def to_preload(self) -> Sequence[Callable[[], object]]:
-        """Nothing takes time to load."""
-        return ()
-
-    def prepare(self, say: Say) -> Mapping[str, Path]:
-        """Nothing is needed."""
-        return {}
-
     def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
         """Random numbers `(N,)` float32 for every stage."""
         stages = [Stage.of(kind, part) for kind in ("components", "trained", "quality") for part in self.parts]
@@ -65,22 +57,14 @@ class Toy:
             specs[Address.of("decode", part, "apply")] = numbers
         return specs
 
-    def second_questions(self, evidence: Evidence, trained: Mapping[str, Mapping[str, Array]]) -> Questions:
+    def second_questions(self, evidence: Evidence, states: Mapping[str, Mapping[str, Array]]) -> Questions:
         """The first box's answers go into the second, with the trained number."""
         questions: Questions = {}
-        for part, state in trained.items():
+        for part, state in states.items():
             codes = evidence.answers.get(Address.of("quality", part, "apply").array("y"))
             if codes is not None and state:
                 questions[Stage.of("decode", part)] = {"x": codes, **state}
         return questions
-
-    def figures(self, evidence: Evidence) -> list[Figure]:
-        """None."""
-        return []
-
-    def reasons_for_person(self, evidence: Evidence) -> list[str]:
-        """None."""
-        return []
 
 
 def exercise() -> Exercise:

@@ -61,5 +61,5 @@ def submission(before: Sequence[str] = (), **changed: str) -> Notebook:
     cells = notebook["cells"]
     for cell in cells:
         cell["source"] = changed.get(cell["id"].replace("-", "_"), cell["source"])
-    own = [code_cell(source, f"own-{index}") for index, source in enumerate(before)]
-    return {**notebook, "cells": [*cells[:2], *own, *cells[2:]]}
+    extra = [code_cell(source, f"own-{index}") for index, source in enumerate(before)]
+    return {**notebook, "cells": [*cells[:2], *extra, *cells[2:]]}

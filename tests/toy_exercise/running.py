@@ -33,8 +33,8 @@ def write_exercise(folder: Path, *, follow: bool = False) -> Path:
 
 def rubric(**limits: Any) -> Rubric:
     """The toy's rubric with other limits."""
-    loaded, _ = load_rubric(toy_exercise.FOLDER / "rubric.yaml")
-    return replace(loaded, limits=replace(loaded.limits, **limits))
+    toy, _ = load_rubric(toy_exercise.FOLDER / "rubric.yaml")
+    return replace(toy, limits=replace(toy.limits, **limits))
 
 
 def plan(*steps: Step, **limits: Any) -> Plan:
@@ -66,9 +66,9 @@ def run(
         return run_submission(case, lambda _: None, parts=parts)
 
 
-def own(ran: NotebookRun, number: int) -> tuple[CellRun, str]:
+def own(result: NotebookRun, number: int) -> tuple[CellRun, str]:
     """How the student's own cell of that number went, and all that it printed."""
-    index = next(i for i, cell in enumerate(ran.notebook["cells"]) if cell["id"] == f"own-{number}")
-    outputs = ran.notebook["cells"][index]["outputs"]
+    index = next(i for i, cell in enumerate(result.notebook["cells"]) if cell["id"] == f"own-{number}")
+    outputs = result.notebook["cells"][index]["outputs"]
     text = "".join(o.get("text", "") + "\n".join(o.get("traceback", [])) for o in outputs)
-    return next(cell for cell in ran.execution.cells if cell.index == index), text
+    return next(cell for cell in result.execution.cells if cell.index == index), text

@@ -100,11 +100,11 @@ class VaeMnist:
         """See `evidence_spec`."""
         return answer_specs(sizes)
 
-    def second_questions(self, evidence: Evidence, trained: Mapping[str, Mapping[str, Array]]) -> Questions:
+    def second_questions(self, evidence: Evidence, states: Mapping[str, Mapping[str, Array]]) -> Questions:
         """The hidden images' codes, slightly moved, and codes from the prior; then, of code that gave nothing to judge
         with the student's own model, what it does with a stand-in."""
         stages: Questions = {}
-        for part, state in trained.items():
+        for part, state in states.items():
             codes = evidence.answers.get(Address.of("quality", part, "encode").array("mu"))
             x = evidence.questions[Stage.of("quality", part).array("x")]
             fits = codes is not None and codes.ndim == 2 and len(codes) == len(x)

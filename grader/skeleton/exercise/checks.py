@@ -1,17 +1,18 @@
 """The checks. A check's name is a sentence that can be true, its docstring is what the student reads.
 
-`@check(...)` makes a function a check; `grader.checks.check` lists what else it can say. A check reads evidence,
-computes for itself what would be right, and returns a score in [0, 1]. It knows no points, and its numbers are
-keyword-only without defaults: they are the rubric's.
+`@check(...)` makes a function a check; `grader.checks.check` lists what else it can say. A check reads evidence and
+computes for itself what would be right. It returns a score in [0, 1] or, with `has_thresholds`, a measurement that is
+scored between the rubric's `zero_at` and `full_at`. It knows no points, and its numbers are keyword-only without
+defaults: they are the rubric's.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from grader.checks import check
-from grader.evidence import NotAnswered
-from grader.records import Address, Array, Blame, Evidence, Fault, Finding, Stage
+from grader.checks import Measurement, check
+from grader.evidence import answer, give_up
+from grader.records import Address, Array, Evidence, Finding, Stage
 
 from .questions import TRUE_INTERCEPT, TRUE_SLOPE
 
@@ -30,37 +31,31 @@ def loss_is_the_mean_square(evidence: Evidence, part: str, *, tolerance: float) 
     )
 
 
-@check()
-def fit_finds_a_fresh_line(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
+@check(has_thresholds=True)
+def fit_finds_a_fresh_line(evidence: Evidence, part: str) -> Measurement:
     """`fit` finds a line that it has not seen before."""
     x, y = (evidence.questions[Stage.of("components", part).array(name)] for name in ("x_fresh", "y_fresh"))
-    return _explains(evidence, Address.of("components", part, "fit"), x, y, zero_at, full_at)
+    return _explained_variance(evidence, Address.of("components", part, "fit"), x, y)
 
 
-@check(needs_training=True)
-def trained_line_meets_the_points(evidence: Evidence, part: str, *, zero_at: float, full_at: float) -> Finding:
+@check(has_thresholds=True, needs_training=True)
+def trained_line_meets_the_points(evidence: Evidence, part: str) -> Measurement:
     """The line that the notebook has trained goes through the points."""
     x = evidence.questions[Stage.of("trained", part).array("x")]
-    return _explains(
-        evidence, Address.of("trained", part, "line"), x, TRUE_SLOPE * x + TRUE_INTERCEPT, zero_at, full_at
-    )
+    return _explained_variance(evidence, Address.of("trained", part, "line"), x, TRUE_SLOPE * x + TRUE_INTERCEPT)
 
 
-def _explains(evidence: Evidence, source: Address, x: Array, y: Array, zero_at: float, full_at: float) -> Finding:
-    """The answered line's share of the variance of `y` `(N,)`: 1 where it explains all, partial credit below."""
+def _explained_variance(evidence: Evidence, source: Address, x: Array, y: Array) -> Measurement:
+    """The share of the variance of `y` `(N,)` that the line in the answer explains; 1 is all of it."""
     slope, intercept = (_number(evidence, source, name) for name in ("slope", "intercept"))
     share = 1 - float(np.mean((slope * x + intercept - y) ** 2) / np.var(y))
-    score = float(np.clip((share - zero_at) / (full_at - zero_at), 0, 1))
-    message = "the line goes through the points" if score == 1 else "expected a line that goes through the points"
-    hint = "" if score == 1 else "Does the loss fall in every step?"
-    return Finding(score, message, hint, {"explained variance": share})
+    good = "the line's predictions meet the points"
+    return Measurement("explained variance", share, 0.0, good, "Does the loss fall in every step?")
 
 
 def _number(evidence: Evidence, source: Address, name: str) -> float:
     """The one number of an answer; where there is none the check ends, with the reason that the box gave."""
-    array = evidence.answers.get(source.array(name))
-    if array is None:
-        raise NotAnswered(evidence.fault(source, name))
+    (array,) = answer(evidence, source, name)
     if array.size != 1:
-        raise NotAnswered(Fault(Blame.STUDENT, f"expected {name} to be one number, got {array.size}"))
+        give_up(f"expected {name} to be one number, got {array.size}")
     return float(array.reshape(-1)[0])

@@ -1,4 +1,7 @@
-"""What is asked, drawn afresh for every run from its secret seed: a notebook that knows the answers knows nothing."""
+"""What is asked, and what answers may hold.
+
+Questions are drawn afresh for every run from its secret seed: a notebook that knows the answers knows nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from grader.evidence import AnswerSpec, ArraySpec
 from grader.exercise import Questions
-from grader.records import Stage
+from grader.records import Address, Stage
 
-PARTS = ("line",)
-TRUE_SLOPE, TRUE_INTERCEPT = 2.0, 1.0  # of the points that the notebook is given
+TRUE_SLOPE, TRUE_INTERCEPT = 2.0, 1.0  # of the points in the notebook
 
 
-def make_questions(rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
-    """Stage -> name -> float32 array.
+def make_questions(rng: np.random.Generator, count: int) -> Questions:
+    """Stage -> name -> float32 array `(count,)`.
 
     `components.line` is asked just before the notebook trains: predictions to compare with targets, and points
     on a fresh line to fit. `trained.line` is asked after it. Only numpy arrays of float32 and int64 can cross
     into the box.
     """
-    count = sizes["points"]
     x = rng.uniform(-1, 1, count)
     slope, intercept = rng.choice([-1, 1], 2) * rng.uniform(1, 3, 2)  # far from zero, where leaving one out would pass
     components = {
@@ -33,3 +35,14 @@ def make_questions(rng: np.random.Generator, sizes: Mapping[str, int]) -> Questi
         Stage.of("components", "line"): {name: array.astype(np.float32) for name, array in components.items()},
         Stage.of("trained", "line"): {"x": rng.uniform(-1, 1, count).astype(np.float32)},
     }
+
+
+# Stage and question, as in `in_box/probe.py`, -> the arrays by name: kind, and how many numbers at most. Anything else
+# that the box sends is refused before a check sees it.
+_NUMBER = ArraySpec("float", 1)
+_LINE = {"slope": _NUMBER, "intercept": _NUMBER}
+ANSWERS: Mapping[Address, AnswerSpec] = {
+    Address.of("components", "line", "loss"): {"loss": _NUMBER},
+    Address.of("components", "line", "fit"): _LINE,
+    Address.of("trained", "line", "line"): _LINE,
+}

@@ -18,23 +18,23 @@ def named(student, name):
 
 
 def _function(name):
-    return lambda student, given: {"y": named(student, name)(given["x"])}
+    return lambda student, arrays: {"y": named(student, name)(arrays["x"])}
 
 
 def _state(part):
-    return lambda student, given: {"decoder/weight": named(student, part)["weight"]}
+    return lambda student, arrays: {"decoder/weight": named(student, part)["weight"]}
 
 
 def _history(part):
-    return lambda student, given: {"history": np.array(named(student, part)["history"], dtype=np.float32)}
+    return lambda student, arrays: {"history": np.array(named(student, part)["history"], dtype=np.float32)}
 
 
 def _apply(part):
-    return lambda student, given: {"y": named(student, part)["weight"] * given["x"]}
+    return lambda student, arrays: {"y": named(student, part)["weight"] * arrays["x"]}
 
 
-def _decode(student, given):
-    return {"y": given["decoder/weight"] * given["x"]}
+def _decode(student, arrays):
+    return {"y": arrays["decoder/weight"] * arrays["x"]}
 
 
 STAGES = {}

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NoReturn
 
 import numpy as np
 
-from grader.evidence import NotAnswered
-from grader.records import Address, Array, Blame, Evidence, Fault, Finding, Measured
-
-
-def answer(evidence: Evidence, source: Address, *names: str) -> list[Array]:
-    """These arrays of the answer.
-
-    Raises:
-        NotAnswered: where the box gave none, with the reason.
-    """
-    arrays = [evidence.answers.get(source.array(name)) for name in names]
-    if any(array is None for array in arrays):
-        raise NotAnswered(evidence.fault(source, *names))
-    return [array for array in arrays if array is not None]
+from grader.evidence import answer as answer
+from grader.evidence import give_up as give_up
+from grader.records import Address, Array, Evidence, Finding, Measured
 
 
 def number(evidence: Evidence, source: Address, name: str) -> int:
@@ -29,11 +17,6 @@ def number(evidence: Evidence, source: Address, name: str) -> int:
     if array.size != 1:
         give_up(f"expected one number, got {array.size}")
     return int(array.reshape(-1)[0])
-
-
-def give_up(message: str) -> NoReturn:
-    """Ends the check: the answer cannot be used, and the message says why."""
-    raise NotAnswered(Fault(Blame.STUDENT, message))
 
 
 def expect_shape(array: Array, shape: tuple[int, ...], name: str) -> Array:

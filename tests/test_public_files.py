@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import grader
+from docs.site.conf import GROUPS
 from grader.sandbox.bubblewrap import SYSTEM
 
 ROOT = Path(__file__).parents[1]
@@ -159,3 +160,10 @@ def test_hooks_fetch_nothing_and_do_what_lint_does() -> None:
     lint = re.sub(r"\$\((RUN|VENV)\)(/bin/)?( -m )?", "", (ROOT / "Makefile").read_text())
     for entry in entries[:-1]:
         assert " ".join(entry).removeprefix(".venv/bin/") in lint
+
+
+def test_the_site_shows_every_page_once() -> None:
+    pages = [path for folder in (".", "docs", "docs/guide") for path in (ROOT / folder).glob("*.md")]
+    shown = [page for group in GROUPS.values() for page in group]
+    named = {path.relative_to(ROOT).with_suffix("").as_posix() for path in pages}
+    assert sorted(shown) == sorted(named - {"README"}), "name it in GROUPS of docs/site/conf.py"

@@ -1,0 +1,102 @@
+"""Sphinx's settings: the project's pages as one site, without a page written for it alone.
+
+`python -m sphinx -W -c docs/site . build/site` from the project's folder builds it. Pages stay Markdown as code hosts
+show them. The README is the first page; what stands in the navigation is `GROUPS`, and a page in no group fails the
+build. Nothing is loaded from anywhere when a page is read.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+ROOT = Path(__file__).parents[2]
+ARGUMENT = re.compile(r"(\w+): (.+)")
+LINK = re.compile(r"\[([^\]]+)\]\(([\w./-]+)\)")
+sys.path.insert(0, str(ROOT))
+
+import grader  # noqa: E402, the folder has to be on the path first
+
+GUIDE = ("set-up", "grade-one", "read-a-report", "grade-a-class", "answer-a-complaint", "change-a-number", "late-days")
+GUIDE += ("release", "on-gradescope", "on-slurm", "another-notebook", "add-a-check", "add-an-exercise")
+OPERATION = ("gradebooks", "gradescope", "slurm", "schedulers", "gpu", "container", "capacity", "privacy")
+DESIGN = ("docs/architecture", "docs/wall", "SECURITY", "docs/remembered", "docs/compared")
+MEASURED = ("calibration", "costs", "constants", "benchmarks", "measurements")
+GROUPS = {
+    "Guide": ("docs/guide/README", *(f"docs/guide/{name}" for name in GUIDE)),
+    "Reference": (*(f"docs/{name}" for name in OPERATION), "docs/api"),
+    "Design": DESIGN,
+    "Measured": tuple(f"docs/{name}" for name in MEASURED),
+    "Project": ("CONTRIBUTING", "CODE_OF_CONDUCT", "CHANGELOG"),
+}
+
+project = "An autograder for a VAE and a CVAE on MNIST"
+author = "the VAE autograder's authors"
+project_copyright = f"2026, {author}"
+release = version = grader.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+root_doc = "README"
+include_patterns = ["*.md", "docs/*.md", "docs/guide/*.md"]
+exclude_patterns = [".*", "build", "runs", "tests", "corpus", "grader", "reference", "student_template", "examples"]
+source_suffix = {".md": "markdown"}
+myst_heading_anchors = 4
+
+default_role = "code"  # a docstring's `name`
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_use_type_comments = False
+maximum_signature_line_length = 90
+
+html_theme = "furo"
+html_title = f"VAE autograder {release}"
+html_copy_source = False
+html_show_sphinx = False
+templates_path: list[str] = []
+
+
+def setup(app: Sphinx) -> None:
+    """The navigation is at the README's end, and the first page has the name that servers look for."""
+    app.connect("source-read", _without_folders)
+    app.connect("source-read", _navigation)
+    app.connect("autodoc-process-docstring", _arguments, priority=400)  # before Napoleon's
+    app.connect("build-finished", _index)
+
+
+def _without_folders(app: Sphinx, docname: str, source: list[str]) -> None:
+    """A link to a folder becomes its words: code hosts list a folder's files, a site has no page for it."""
+    here = (Path(app.srcdir) / docname).parent
+    source[0] = LINK.sub(lambda found: found[1] if (here / found[2]).is_dir() else found[0], source[0])
+
+
+def _navigation(_app: Sphinx, docname: str, source: list[str]) -> None:
+    if docname == root_doc:
+        trees = (
+            "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```"])
+            for caption, pages in GROUPS.items()
+        )
+        source[0] += "\n" + "\n\n".join(trees) + "\n"
+
+
+def _arguments(_app: Sphinx, what: str, _name: str, obj: object, _options: object, lines: list[str]) -> None:
+    """A line `argument: words` of a docstring is about that argument; a property's first line is no type."""
+    if what == "property":
+        lines[:0] = ["..", ""]  # else Napoleon takes what stands before a colon for the property's type
+    elif what in {"function", "method"} and callable(obj):
+        taken = inspect.signature(obj).parameters
+        for at, line in enumerate(lines):
+            if (found := ARGUMENT.fullmatch(line)) and found[1] in taken:
+                lines[at] = f":param {found[1]}: {found[2]}"
+
+
+def _index(app: Sphinx, failed: Exception | None) -> None:
+    first = Path(app.outdir) / f"{root_doc}.html"
+    if failed is None and first.exists():
+        shutil.copyfile(first, first.with_name("index.html"))

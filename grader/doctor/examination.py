@@ -106,7 +106,7 @@ def hidden_paths(rubric_path: Path) -> dict[str, str]:
     package = Path(grader.__file__).parent
     paths = {
         package: "the grader",
-        package / "classifier" / "weights": "its classifier",
+        _exercise_folder(rubric_path): "the exercise, with its checks",
         rubric_path.absolute(): "the rubric",
         rubric_path.absolute().parent / "reference": "the reference solution",
         Path("runs").absolute(): "graded submissions",
@@ -115,6 +115,14 @@ def hidden_paths(rubric_path: Path) -> dict[str, str]:
         Path("/etc/shadow"): "passwords",
     }
     return {str(path): words for path, words in paths.items() if path.exists()}
+
+
+def _exercise_folder(rubric_path: Path) -> Path:
+    """Where the rubric's exercise lies; the rubric itself, which is hidden in any case, where it cannot be read."""
+    try:
+        return load_rubric(rubric_path)[1].in_box.parent
+    except GraderError:
+        return rubric_path.absolute()
 
 
 def _prepared(rubric_path: Path, say: Say) -> list[Promise]:

@@ -161,7 +161,7 @@ costs: audit ## what each mistake of the corpus costs where it was made; writes 
 bench: setup ## what grading costs beside the notebook alone, Otter-Grader and nbgrader; writes docs/benchmarks.md (PARTS="whole short class data growth starts")
 	@mkdir -p build && $(RUN) -m benchmarks.bench $(PARTS)
 
-bench-class: setup ## a class of toy submissions: one at a time against several, the keeper's memory, a regrade
+bench-class: setup ## a class of toy submissions: one at a time against several, the parent process's memory, a regrade
 	@$(RUN) -m benchmarks.class_of_toys
 
 gpu-wheels: setup ## fills WHEELS=dir with what gpu-check needs on a bare machine (PYTHON_VERSION=3.12, HAS="packages that it has")

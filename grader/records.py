@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 # Nouns that the code in the box uses, too; it can import nothing of the grader.
 from grader.sandbox.in_box.frames import Address as Address
-from grader.sandbox.in_box.frames import Asked as Asked
+from grader.sandbox.in_box.frames import CellRequest as CellRequest
 from grader.sandbox.in_box.frames import CellStatus as CellStatus
 from grader.sandbox.in_box.frames import Stage as Stage
 
@@ -182,7 +182,7 @@ class CellRun:
     status: CellStatus
     seconds: float
     error: str = ""  # "NameError: ...", at most a few hundred characters
-    asked: Asked = Asked.NOTHING
+    asked: CellRequest = CellRequest.NOTHING
 
 
 @dataclass(frozen=True, slots=True)

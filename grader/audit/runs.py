@@ -19,7 +19,6 @@ from pathlib import Path
 from grader.audit import corpus
 from grader.grading.cache_keys import questions_checksum, run_key
 from grader.grading.grade import follow
-from grader.grading.preloading import end_with_parent
 from grader.grading.regrade import recalled, verdicts
 from grader.grading.run import box_pool, case_of, run_submission
 from grader.grading.run_folder import store_followed, store_run, stored_evidence, stored_followed
@@ -27,6 +26,7 @@ from grader.grading.sound_parts import sound_source
 from grader.notebook.format import dump_notebook
 from grader.records import ItemVerdict, Notebook
 from grader.rubric import load_rubric
+from grader.sandbox.launch import end_with_parent
 from grader.store.files import write_atomically
 
 RUNS = Path("runs/audit")

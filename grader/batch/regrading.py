@@ -22,7 +22,6 @@ from grader.batch.released import Released, WouldLower, falls, note_lowered, rea
 from grader.batch.results import Ruling, each_row, read_rows, rulings_of, write_results
 from grader.errors import GraderError
 from grader.grading.grade import judged_again
-from grader.grading.preloading import end_with_parent
 from grader.grading.run_files import REPORT
 from grader.grading.run_folder import has_report, note_source, source_of, stored_report
 from grader.grading.run_pages import write_report
@@ -32,6 +31,7 @@ from grader.report.report_json import dump
 from grader.report.text import plain, points_text
 from grader.report.words import counted_milli
 from grader.rubric import load_rubric
+from grader.sandbox.launch import end_with_parent
 from grader.store.files import locked
 
 CHUNK = 8

@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from pydantic import TypeAdapter
 
 from grader.batch.records import Ended, Job
-from grader.grading.preloading import end_with_parent
+from grader.sandbox.launch import end_with_parent
 
 JOB: TypeAdapter[Job] = TypeAdapter(Job)
 ENDED: TypeAdapter[Ended] = TypeAdapter(Ended)

@@ -1,4 +1,4 @@
-"""Runs the doctor's cells in boxes and keeps what they told and how they ended."""
+"""Runs the doctor's cells in boxes: what each has printed, and how it ended."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ BUSY_S = 3  # after which a busy cell is interrupted
 
 
 @dataclass(frozen=True)
-class Tried:
+class CellOutcome:
     """What one cell printed, if that was one JSON object, and how it ended."""
 
     status: str
-    told: Mapping[str, Any]
+    answers: Mapping[str, Any]
     printed: int  # characters
     seconds: float
 
 
 @dataclass(frozen=True)
-class Boxed:
+class BoxOutcome:
     """One box: its cells by name, and how the run ended as the supervisor saw it."""
 
-    cells: Mapping[str, Tried]
-    kept: SandboxResult
+    cells: Mapping[str, CellOutcome]
+    result: SandboxResult
 
 
-def run_box(backend: Backend, cells: Mapping[str, str], limits: Limits = LIMITS, *, gpu: bool = False) -> Boxed:
+def run_box(backend: Backend, cells: Mapping[str, str], limits: Limits = LIMITS, *, gpu: bool = False) -> BoxOutcome:
     """The cells have run, one after the other, in a box that holds nothing but the engine's own files.
 
     Raises:
@@ -67,26 +67,26 @@ def run_box(backend: Backend, cells: Mapping[str, str], limits: Limits = LIMITS,
     with tempfile.TemporaryDirectory(prefix="doctor-") as empty:
         contents = {ENGINE: ENGINE_FOLDER, PROBE: Path(empty)}
         supervisor = Supervisor(backend, contents, limits, gpu=gpu)
-        kept = supervisor.supervise(plan_frame(steps, Interface(), limits), lambda *_: None, lambda _: None)
-    return Boxed({name: _tried(kept, index) for index, name in enumerate(cells)}, kept)
+        result = supervisor.supervise(plan_frame(steps, Interface(), limits), lambda *_: None, lambda _: None)
+    return BoxOutcome({name: _cell_outcome(result, index) for index, name in enumerate(cells)}, result)
 
 
-def _tried(kept: SandboxResult, index: int) -> Tried:
-    run = kept.inbox.cells.get(index)
+def _cell_outcome(result: SandboxResult, index: int) -> CellOutcome:
+    cell = result.inbox.cells.get(index)
     texts = [
         output["text"]
-        for output in kept.inbox.outputs.get(index, [])
+        for output in result.inbox.outputs.get(index, [])
         if isinstance(output, dict) and isinstance(output.get("text"), str)
     ]
     text = "".join(texts)
-    if run is None:
-        return Tried("missing", {}, len(text), 0.0)
-    return Tried(run.status, _object(text), len(text), run.seconds)
+    if cell is None:
+        return CellOutcome("missing", {}, len(text), 0.0)
+    return CellOutcome(cell.status, _object(text), len(text), cell.seconds)
 
 
 def _object(text: str) -> Mapping[str, Any]:
     try:
-        told = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -1,7 +1,7 @@
 """What the doctor has a box try, and what stands outside meanwhile.
 
-Code cells look around or overstep, and print one JSON object each. `TOLD` is replaced by what they are told: the host's
-listeners, a secret in the environment, and paths that must not be seen.
+Code cells look around or overstep, and print one JSON object each. `INPUTS` is replaced by what they need to know: the
+host's listeners, a secret in the environment, and paths that must not be seen.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ MARK = "vae-autograder-doctor"  # the name of the process that tries to outlive 
 
 _SETTING = """
 import json, os, sys, time
-told = json.loads(TOLD)
-def tried(act):
+inputs = json.loads(INPUTS)
+def attempt(act):
     try:
         act()
         return "worked"
@@ -49,11 +49,11 @@ def interfaces():
 inet, unix, stream, packets = socket.AF_INET, socket.AF_UNIX, socket.SOCK_STREAM, socket.SOCK_DGRAM
 started = time.monotonic()
 print(json.dumps({
-    "tcp": tried(lambda: send(inet, stream, ("127.0.0.1", told["tcp"]))),
-    "udp": tried(lambda: send(inet, packets, ("127.0.0.1", told["udp"]))),
-    "dns": tried(lambda: socket.getaddrinfo("doctor.invalid", 443)),
-    "abstract": tried(lambda: send(unix, stream, "\\0" + told["abstract"])),
-    "socket_file": tried(lambda: send(unix, stream, told["socket_file"])),
+    "tcp": attempt(lambda: send(inet, stream, ("127.0.0.1", inputs["tcp"]))),
+    "udp": attempt(lambda: send(inet, packets, ("127.0.0.1", inputs["udp"]))),
+    "dns": attempt(lambda: socket.getaddrinfo("doctor.invalid", 443)),
+    "abstract": attempt(lambda: send(unix, stream, "\\0" + inputs["abstract"])),
+    "socket_file": attempt(lambda: send(unix, stream, inputs["socket_file"])),
     "interfaces": interfaces(),
     "seconds": time.monotonic() - started,
 }))
@@ -68,9 +68,9 @@ def reads(path):
         return False
 print(json.dumps({
     "grader": importlib.util.find_spec("grader") is not None,
-    "seen": [path for path in told["hidden"] if os.path.exists(path)],
-    "read": [path for path in told["hidden"] if reads(path)],
-    "environment": told["secret"] in str(dict(os.environ)) + open(f"/proc/{os.getppid()}/environ").read(),
+    "seen": [path for path in inputs["hidden"] if os.path.exists(path)],
+    "read": [path for path in inputs["hidden"] if reads(path)],
+    "environment": inputs["secret"] in str(dict(os.environ)) + open(f"/proc/{os.getppid()}/environ").read(),
     "processes": len([name for name in os.listdir("/proc") if name.isdigit()]),
 }))
 """
@@ -105,7 +105,7 @@ def settings():
             yield from (os.path.join(folder, name) for name in names)
 looked_at = list(itertools.islice(settings(), 20_000))
 cores = os.sched_getaffinity(0)
-tried(lambda: os.sched_setaffinity(0, {min(cores)}))
+attempt(lambda: os.sched_setaffinity(0, {min(cores)}))
 kept_cores = os.sched_getaffinity(0) == cores
 print(json.dumps({
     "writable": [path for path in folders if os.path.isdir(path) and writable(path)],
@@ -130,7 +130,7 @@ def fill(folder):
     wrote, name = 0, os.path.join(folder, "filling")
     try:
         with open(name, "wb") as stream:
-            while wrote < told["too_much_bytes"]:
+            while wrote < inputs["too_much_bytes"]:
                 wrote += stream.write(bytes(1_000_000))
     except OSError:
         pass
@@ -154,7 +154,7 @@ print(json.dumps({"opened": len(opened)}))
 _PROCESSES = """
 children = []
 try:
-    while len(children) < told["too_many"]:
+    while len(children) < inputs["too_many"]:
         child = os.fork()
         if child == 0:
             time.sleep(60)
@@ -179,26 +179,26 @@ print(json.dumps({{"left": True}}))
 _FLOOD = "print('x' * 20_000_000)"
 _BUSY = "while True: pass"
 _STUBBORN = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
-_HOARD = "hoard = []\nwhile True: hoard.append(bytearray(10_000_000))"
+_MEMORY = "blocks = []\nwhile True: blocks.append(bytearray(10_000_000))"
 
 _LOOKS = {"network": _NETWORK, "sight": _SIGHT, "powers": _POWERS, "disk": _DISK, "files": _FILES, "daemon": _DAEMON}
 _ENDING = {"flood": _FLOOD, "busy": _BUSY, "stubborn": _STUBBORN}
 
 
-def first_box(told: Mapping[str, object], *, gpu: bool) -> dict[str, str]:
+def first_box(inputs: Mapping[str, object], *, gpu: bool) -> dict[str, str]:
     """The cells of the box that looks around, by name; the last ones are interrupted."""
     looks = _LOOKS | ({"gpu": on_gpu.CELL} if gpu else {})
-    return {name: _with(told, source) for name, source in looks.items()} | _ENDING
+    return {name: _with(inputs, source) for name, source in looks.items()} | _ENDING
 
 
-def hungry_boxes(told: Mapping[str, object]) -> dict[str, dict[str, str]]:
-    """Cells for boxes of their own: what eats until its box is ended, or part of it."""
-    forks = {"processes": _with(told, _PROCESSES), "bomb": _with(told, _BOMB)}
-    return {"memory": {"memory": _HOARD}, "processes": forks, "wall": {"wall": _BUSY}}
+def exhausting_boxes(inputs: Mapping[str, object]) -> dict[str, dict[str, str]]:
+    """Cells for boxes of their own: each uses up one thing until its box is ended, or part of it."""
+    forks = {"processes": _with(inputs, _PROCESSES), "bomb": _with(inputs, _BOMB)}
+    return {"memory": {"memory": _MEMORY}, "processes": forks, "wall": {"wall": _BUSY}}
 
 
-def _with(told: Mapping[str, object], source: str) -> str:
-    return _SETTING.replace("TOLD", repr(json.dumps(dict(told)))) + source
+def _with(inputs: Mapping[str, object], source: str) -> str:
+    return _SETTING.replace("INPUTS", repr(json.dumps(dict(inputs)))) + source
 
 
 SECRET_NAME = "VAE_GRADER_DOCTOR"
@@ -206,11 +206,11 @@ SECRET_NAME = "VAE_GRADER_DOCTOR"
 
 @dataclass
 class Host:
-    """What the cells are told, what each hidden path is, and the listeners that were reached."""
+    """What the cells need to know, what each hidden path is, and the listeners that were reached."""
 
-    told: dict[str, object]
+    inputs: dict[str, object]
     hidden: Mapping[str, str]
-    heard: list[str] = field(default_factory=list)
+    reached_listeners: list[str] = field(default_factory=list)
 
 
 @contextlib.contextmanager
@@ -221,37 +221,37 @@ def host(hidden: Mapping[str, str]) -> Iterator[Host]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="doctor-")))
         (folder / "gradebook.csv").write_text("a file of yours\n")
         abstract = f"doctor-{secrets.token_hex(8)}"
-        plugs = {
+        sockets = {
             "tcp": socket.socket(socket.AF_INET, socket.SOCK_STREAM),
             "udp": socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
             "abstract": socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
             "socket_file": socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
         }
-        plugs["tcp"].bind(("127.0.0.1", 0))
-        plugs["udp"].bind(("127.0.0.1", 0))
-        plugs["abstract"].bind("\0" + abstract)
-        plugs["socket_file"].bind(str(folder / "socket"))
-        told: dict[str, object] = {
-            "tcp": plugs["tcp"].getsockname()[1],
-            "udp": plugs["udp"].getsockname()[1],
+        sockets["tcp"].bind(("127.0.0.1", 0))
+        sockets["udp"].bind(("127.0.0.1", 0))
+        sockets["abstract"].bind("\0" + abstract)
+        sockets["socket_file"].bind(str(folder / "socket"))
+        inputs: dict[str, object] = {
+            "tcp": sockets["tcp"].getsockname()[1],
+            "udp": sockets["udp"].getsockname()[1],
             "abstract": abstract,
             "socket_file": str(folder / "socket"),
             "secret": secret,
         }
         hidden = {str(folder / "gradebook.csv"): "other submissions", **hidden}
-        found = Host(told | {"hidden": list(hidden)}, hidden)
-        for name, plug in plugs.items():
+        machine = Host(inputs | {"hidden": list(hidden)}, hidden)
+        for name, plug in sockets.items():
             stack.callback(plug.close)
             if name != "udp":
                 plug.listen()
             plug.settimeout(0.2)
-            threading.Thread(target=_listen, args=(plug, name, found.heard), daemon=True).start()
+            threading.Thread(target=_listen, args=(plug, name, machine.reached_listeners), daemon=True).start()
         os.environ[SECRET_NAME] = secret
         stack.callback(os.environ.pop, SECRET_NAME, None)
-        yield found
+        yield machine
 
 
-def _listen(plug: socket.socket, name: str, heard: list[str]) -> None:
+def _listen(plug: socket.socket, name: str, reached_listeners: list[str]) -> None:
     while plug.fileno() >= 0:
         try:
             if name == "udp":
@@ -262,7 +262,7 @@ def _listen(plug: socket.socket, name: str, heard: list[str]) -> None:
             continue
         except OSError:  # closed
             return
-        heard.append(name)
+        reached_listeners.append(name)
 
 
 def processes_left() -> list[str]:
@@ -272,5 +272,5 @@ def processes_left() -> list[str]:
 
 def groups_left() -> list[str]:
     """The control groups that this process's boxes have left."""
-    mine = f"vae-autograder-{os.getpid()}-"
-    return [str(path) for path in ROOT.glob(f"**/{mine}*")]
+    prefix = f"vae-autograder-{os.getpid()}-"
+    return [str(path) for path in ROOT.glob(f"**/{prefix}*")]

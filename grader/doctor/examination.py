@@ -1,4 +1,4 @@
-"""The examination: boxes are built, try what they must not be able to do, and every promise gets a finding."""
+"""The examination: boxes are built and try what they must not be able to do, which shows what each promise is worth."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _START = (
 
 
 def examine(rubric_path: Path, isolation: str, say: Say) -> list[Promise]:
-    """One finding a promise, in the order of the screen.
+    """The promises, in the order of the screen.
 
     Raises:
         BoxError: for an isolation that is none, or that this machine lacks.
@@ -52,52 +52,52 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Promise]:
     gpu, namespaces = present(), isolation != "user"
     start = _START if namespaces else "do what it names, or choose --isolation bubblewrap or container"
     with host(hidden_paths(rubric_path)) as outside:
-        told = outside.told | {"too_much_bytes": TOO_MUCH_BYTES, "too_many": 3 * MOST_PROCESSES}
+        inputs = outside.inputs | {"too_much_bytes": TOO_MUCH_BYTES, "too_many": 3 * MOST_PROCESSES}
         say("a box that looks around")
         try:
-            box = run_box(backend, cells.first_box(told, gpu=gpu), gpu=gpu)
+            box = run_box(backend, cells.first_box(inputs, gpu=gpu), gpu=gpu)
         except BoxError as error:
             return [Promise("a box starts", PromiseState.BROKEN, str(error), start)]
-        if box.kept.status is Status.BOX_ERROR:
-            last = (box.kept.log_tail.strip().splitlines() or [box.kept.event])[-1]
-            return [Promise("a box starts", PromiseState.BROKEN, f"{box.kept.event}: {last[:200]}", start)]
-        found = [
-            Promise("a box starts", PromiseState.HOLDS, f"{isolation}, in {box.kept.wall_s:.0f} s with all it tried")
+        if box.result.status is Status.BOX_ERROR:
+            last = (box.result.log_tail.strip().splitlines() or [box.result.event])[-1]
+            return [Promise("a box starts", PromiseState.BROKEN, f"{box.result.event}: {last[:200]}", start)]
+        results = [
+            Promise("a box starts", PromiseState.HOLDS, f"{isolation}, in {box.result.wall_s:.0f} s with all it tried")
         ]
         weaker = []
         if not namespaces:
             offered = landlock.version()
-            found += promises.own_user(backend.name, offered)
+            results += promises.own_user(backend.name, offered)
             weaker = ["abstract"] if offered < max(landlock.SINCE) else []
-        found += promises.network(box.cells["network"].told, outside.heard, weaker=weaker)
-        found += promises.sight(box.cells["sight"].told, outside.hidden, namespaces=namespaces)
+        results += promises.network(box.cells["network"].answers, outside.reached_listeners, weaker=weaker)
+        results += promises.sight(box.cells["sight"].answers, outside.hidden, namespaces=namespaces)
         lowered = not backend.name.startswith(AS_GRADER)
-        found += promises.powers(box.cells["powers"].told, lowered=lowered)
-        found += promises.settings(box.cells["powers"].told)
-        found += promises.filtered(box.cells["powers"].told, missing_here().get("seccomp", ""))
-    found += promises.disk_and_files(box.cells["disk"].told, box.cells["files"].told, OPEN_FILES)
-    found += promises.endings(box)
-    found += _hungry(backend, told, say)
-    found.append(promises.nothing_left(processes_left(), groups_left()))
-    found.append(on_gpu.finding(on_gpu.outside(), box.cells["gpu"].told if gpu else {}))
+        results += promises.powers(box.cells["powers"].answers, lowered=lowered)
+        results += promises.settings(box.cells["powers"].answers)
+        results += promises.filtered(box.cells["powers"].answers, missing_here().get("seccomp", ""))
+    results += promises.disk_and_files(box.cells["disk"].answers, box.cells["files"].answers, OPEN_FILES)
+    results += promises.endings(box)
+    results += _resource_limits(backend, inputs, say)
+    results.append(promises.nothing_left(processes_left(), groups_left()))
+    results.append(on_gpu.promise(on_gpu.outside(), box.cells["gpu"].answers if gpu else {}))
     say("what grading needs besides a box")
-    return [*found, *_prepared(rubric_path, say)]
+    return [*results, *_prepared(rubric_path, say)]
 
 
-def _hungry(backend: Backend, told: Mapping[str, object], say: Say) -> list[Promise]:
-    """What the boxes that eat end with; each is a box of its own."""
-    sources = cells.hungry_boxes(told)
+def _resource_limits(backend: Backend, inputs: Mapping[str, object], say: Say) -> list[Promise]:
+    """Whether memory, processes and time are limited, each tried in a box of its own."""
+    sources = cells.exhausting_boxes(inputs)
     say("a box that hoards memory")
-    hoarder = run_box(backend, sources["memory"], replace(LIMITS, memory_mb=MEMORY_MB, cell_s=120))
+    memory_box = run_box(backend, sources["memory"], replace(LIMITS, memory_mb=MEMORY_MB, cell_s=120))
     say("a box that starts processes")
     forks = replace(LIMITS, processes=MOST_PROCESSES)
-    forker = run_box(backend, sources["processes"], forks)
+    process_box = run_box(backend, sources["processes"], forks)
     say("a box that never ends")
-    endless = run_box(backend, sources["wall"], replace(LIMITS, wall_s=WALL_S))
+    endless_box = run_box(backend, sources["wall"], replace(LIMITS, wall_s=WALL_S))
     return [
-        promises.memory(hoarder, missing_here().get("cgroups", "")),
-        *promises.processes(forker, MOST_PROCESSES),
-        promises.wall_time(endless),
+        promises.memory(memory_box, missing_here().get("cgroups", "")),
+        *promises.processes(process_box, MOST_PROCESSES),
+        promises.wall_time(endless_box),
     ]
 
 

@@ -1,6 +1,6 @@
 """Whether a box computes on the machine's GPU: a small product of matrices, tried in a real box, or why there is none.
 
-What a box tells is one half; the other is what stands outside: cards on the bus, the driver's nodes and its libraries.
+The box's answers are one half; the other is what stands outside: cards on the bus, the driver's nodes, its libraries.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from grader.sandbox.gpu import (
     DEVICES,
     FOLDERS,
     LIBRARY,
-    SEARCHED,
+    LIBRARY_PATH,
     VISIBLE,
     cuda_driver,
     gpus,
@@ -35,7 +35,7 @@ _MAKE_NODES = "as root: `nvidia-modprobe -u -c 0`, or run `nvidia-smi` once; in 
 _REFUSED = "report this line; `nvidia-smi` working outside, it is the box; --isolation container may do"
 # What cuInit answers, from the documentation of CUDA's driver API.
 _REFUSALS = {
-    34: ("the library is CUDA's stub, not the driver's", f"take the stubs' folder out of {SEARCHED}"),
+    34: ("the library is CUDA's stub, not the driver's", f"take the stubs' folder out of {LIBRARY_PATH}"),
     100: ("the driver finds no GPU that it may use", f"look at {VISIBLE} and at the rights of /dev/nvidia*"),
     304: ("something that the driver needs is kept from it, such as /sys or the names of its threads", _REFUSED),
     803: ("library and kernel module of the driver are of different versions", "restart the machine after the update"),
@@ -46,28 +46,28 @@ _REFUSALS = {
 # Whole numbers below 2**11, so that every way of multiplying gives the same result to the last bit.
 CELL = """
 import ctypes
-told = {"init": None, "driver": 0}
+report = {"init": None, "driver": 0}
 try:
     cuda = ctypes.CDLL("libcuda.so.1")
     version = ctypes.c_int(0)
-    told["init"] = cuda.cuInit(0)
+    report["init"] = cuda.cuInit(0)
     cuda.cuDriverGetVersion(ctypes.byref(version))
-    told["driver"] = version.value
+    report["driver"] = version.value
 except (OSError, AttributeError) as error:
-    told["library"] = str(error)
+    report["library"] = str(error)
 import torch
-told |= {"torch": torch.__version__, "cuda": torch.version.cuda or "", "count": 0, "name": "", "error": ""}
+report |= {"torch": torch.__version__, "cuda": torch.version.cuda or "", "count": 0, "name": "", "error": ""}
 try:
-    if told["cuda"]:
+    if report["cuda"]:
         torch.cuda.init()
-        told["count"] = torch.cuda.device_count()
-        told["name"] = torch.cuda.get_device_name(0)
+        report["count"] = torch.cuda.device_count()
+        report["name"] = torch.cuda.get_device_name(0)
         left = (torch.arange(128 * 128) % 4).reshape(128, 128).float()
-        made = (left.cuda() @ left.T.cuda()).cpu()
-        told["right"] = bool(torch.equal(made, left @ left.T))
+        product = (left.cuda() @ left.T.cuda()).cpu()
+        report["right"] = bool(torch.equal(product, left @ left.T))
 except Exception as error:
-    told["error"] = f"{type(error).__name__}: {error}"
-print(json.dumps(told))
+    report["error"] = f"{type(error).__name__}: {error}"
+print(json.dumps(report))
 """
 
 
@@ -94,8 +94,8 @@ def outside() -> Outside:
     return Outside(_on_bus(), has_driver(), hidden, missing, str(library.folder) if library else "", len(gpus()))
 
 
-def finding(machine: Outside, told: Mapping[str, Any]) -> Promise:
-    """The GPU that a box computed on, or why it runs on the CPU; `told` is what the cell in a box printed."""
+def promise(machine: Outside, answers: Mapping[str, Any]) -> Promise:
+    """The GPU that a box computed on, or why it runs on the CPU; `answers` are what the cell in a box printed."""
     if machine.hidden:
         names_none = f"{VISIBLE}={os.environ.get(VISIBLE, '')!r} names no GPU, so {NOTHING}"
         return Promise(TITLE, PromiseState.HOLDS, names_none)
@@ -106,43 +106,45 @@ def finding(machine: Outside, told: Mapping[str, Any]) -> Promise:
         return Promise(
             TITLE, PromiseState.WEAK, unused, "install NVIDIA's driver, so that `nvidia-smi` works; or grade on the CPU"
         )
-    if told.get("right") is True:
-        device = f"{plain(str(told.get('name')), 60)}, CUDA {plain(str(told.get('cuda')), 20)}: a product is right"
+    if answers.get("right") is True:
+        name, cuda = plain(str(answers.get("name")), 60), plain(str(answers.get("cuda")), 20)
+        device = f"{name}, CUDA {cuda}: a product is right"
         others = f"; {machine.usable} may be used, and each box sees one" if machine.usable > 1 else ""
         return Promise(TITLE, PromiseState.HOLDS, device + others)
-    why, fix = _why_not(machine, told)
+    why, fix = _why_not(machine, answers)
     return Promise(TITLE, PromiseState.WEAK, f"the box cannot use it, so {NOTHING}: {why}", fix)
 
 
-def _why_not(machine: Outside, told: Mapping[str, Any]) -> tuple[str, str]:
+def _why_not(machine: Outside, answers: Mapping[str, Any]) -> tuple[str, str]:
     """The first cause that explains it, and what to do."""
-    torch, cuda = plain(str(told.get("torch")), 30), plain(str(told.get("cuda")), 20)
-    init, driver = told.get("init"), told.get("driver")
-    error = plain(str(told.get("error")), 200)
-    if not told:
+    torch, cuda = plain(str(answers.get("torch")), 30), plain(str(answers.get("cuda")), 20)
+    init, driver = answers.get("init"), answers.get("driver")
+    error, name = plain(str(answers.get("error")), 200), plain(str(answers.get("name")), 60)
+    if not answers:
         return "the cell that tries it did not answer", "run the doctor again; report it if it persists"
-    if not told.get("cuda"):
+    if not answers.get("cuda"):
         return f"PyTorch {torch} is a build for the CPU", "install a build of PyTorch with CUDA"
     if not machine.library:
-        looked = f"{LIBRARY} is neither in {SEARCHED}, nor known to `ldconfig -p`, nor in {', '.join(FOLDERS)}"
-        return looked, f"install the driver's libraries, or name their folder in {SEARCHED}"
+        places = f"{LIBRARY} is neither in {LIBRARY_PATH}, nor known to `ldconfig -p`, nor in {', '.join(FOLDERS)}"
+        return places, f"install the driver's libraries, or name their folder in {LIBRARY_PATH}"
     if init is None:
-        return f"{LIBRARY} of {machine.library} does not load: {plain(str(told.get('library')), 150)}", _REPORT
+        return f"{LIBRARY} of {machine.library} does not load: {plain(str(answers.get('library')), 150)}", _REPORT
     if machine.missing:
         return f"missing: {', '.join(machine.missing)}", _MAKE_NODES
     if isinstance(driver, int) and 0 < driver < _number(cuda):
-        has = f"the driver is for CUDA {driver // 1000}.{driver % 1000 // 10} at most, PyTorch {torch} for CUDA {cuda}"
+        most = f"{driver // 1000}.{driver % 1000 // 10}"
+        versions = f"the driver is for CUDA {most} at most, PyTorch {torch} for CUDA {cuda}"
         if driver // 1000 < _number(cuda) // 1000 or "too old" in error:
-            return has, "update NVIDIA's driver, or install a PyTorch for an older CUDA"
+            return versions, "update NVIDIA's driver, or install a PyTorch for an older CUDA"
     if init in _REFUSALS:
         return _REFUSALS[init][0], _REFUSALS[init][1]
     if init:
         return f"the driver does not start (cuInit says {plain(str(init), 20)})", "make `nvidia-smi` work outside first"
     if "no kernel image" in error:
-        return f"PyTorch {torch} has no code for {plain(str(told.get('name')), 60)}", "install a PyTorch for this GPU"
+        return f"PyTorch {torch} has no code for {name}", "install a PyTorch for this GPU"
     if "out of memory" in error.lower():
         return "its memory is full", "end what else uses it, or name another GPU in " + VISIBLE
-    if told.get("right") is False:
+    if answers.get("right") is False:
         return "a product of matrices is wrong", "do not use this GPU: hide it with " + f'{VISIBLE}=""'
     return error or "PyTorch does not see it", _REPORT
 

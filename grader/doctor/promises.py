@@ -1,4 +1,4 @@
-"""What the doctor makes of what its boxes told: one finding a promise, each with its fix; and its one screen."""
+"""What the doctor makes of its boxes' answers: whether each promise holds, its fix where it does not, the screen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from grader.doctor.boxes import BUSY_S, LIMITS, Boxed
+from grader.doctor.boxes import BUSY_S, LIMITS, BoxOutcome
 from grader.records import AS_GRADER, CellStatus, Status
 from grader.report.text import plain
 from grader.sandbox.backend import SPARE_TASKS
@@ -69,36 +69,37 @@ def own_user(isolation: str, landlock: int) -> list[Promise]:
     alone = not isolation.startswith(AS_GRADER)
     yours = "its processes are your account's: what that account's services do for you, they do for the notebook"
     fix = "grade as root, for instance in a container, or choose --isolation bubblewrap"
-    found = [_of("a user of its own", alone, "nothing on this machine belongs to the box's user", yours, fix)]
+    promises = [_of("a user of its own", alone, "nothing on this machine belongs to the box's user", yours, fix)]
     title = "files by Landlock"
     if landlock >= max(SINCE):
         return [
-            *found,
+            *promises,
             Promise(title, PromiseState.HOLDS, f"version {landlock} of it: files, signals, abstract sockets"),
         ]
     lacks = [f"{LACKING[since]} (from Linux {SINCE[since]} on)" for since in sorted(LACKING) if landlock < since]
     weaker = f"version {landlock} of it does not forbid {', '.join(lacks)}"
     return [
-        *found,
+        *promises,
         Promise(title, PromiseState.WEAK, weaker, "a newer kernel with Landlock switched on forbids that, too"),
     ]
 
 
-def network(told: Mapping[str, Any], heard: Sequence[str], *, weaker: Sequence[str] = ()) -> list[Promise]:
-    """Nothing on this machine or beyond answers the box; `heard` are the listeners that were reached.
+def network(answers: Mapping[str, Any], listeners: Sequence[str], *, weaker: Sequence[str] = ()) -> list[Promise]:
+    """Nothing on this machine or beyond answers the box; `listeners` are those that were reached.
 
     Those of `weaker`, this kernel cannot close to a box without namespaces.
     """
-    if not told:
+    if not answers:
         return [_silent("no network")]
-    sent = [way for way in WAYS_OUT if told.get(way) == "worked" and way != "udp"]  # UDP is sent to anyone, or no one
-    reached = [way for way in WAYS_OUT if way in sent or way in heard]
+    # UDP is sent to anyone, or no one.
+    sent = [way for way in WAYS_OUT if answers.get(way) == "worked" and way != "udp"]
+    reached = [way for way in WAYS_OUT if way in sent or way in listeners]
     open_ways = [WAYS_OUT[way] for way in reached if way not in weaker]
-    open_ways += [f"interface {name}" for name in told.get("interfaces", ()) if name != "lo"]
-    findings = [
+    open_ways += [f"interface {name}" for name in answers.get("interfaces", ()) if name != "lo"]
+    promises = [
         Promise("no network", PromiseState.WEAK, f"but {WAYS_OUT[way]}", WEAKER) for way in reached if way in weaker
     ]
-    findings += [
+    promises += [
         _of(
             "no network",
             not open_ways,
@@ -107,44 +108,45 @@ def network(told: Mapping[str, Any], heard: Sequence[str], *, weaker: Sequence[s
             ISOLATE,
         )
     ]
-    if not open_ways and told.get("seconds", 0) > QUICK_S:
-        slow = f"they take {told['seconds']:.0f} s to fail, so a notebook that downloads grades slowly"
-        findings.append(
+    if not open_ways and answers.get("seconds", 0) > QUICK_S:
+        slow = f"they take {answers['seconds']:.0f} s to fail, so a notebook that downloads grades slowly"
+        promises.append(
             Promise("no network", PromiseState.WEAK, slow, "look at the resolver settings in /etc/resolv.conf")
         )
-    return findings
+    return promises
 
 
-def sight(told: Mapping[str, Any], hidden: Mapping[str, str], *, namespaces: bool = True) -> list[Promise]:
+def sight(answers: Mapping[str, Any], hidden: Mapping[str, str], *, namespaces: bool = True) -> list[Promise]:
     """Nothing of the grader or of its user is to be seen; `hidden` says what each path is.
 
     Without namespaces, names of files and processes are, which is weaker; what the files hold is not.
     """
-    if not told:
+    if not answers:
         return [_silent("nothing secret in sight")]
-    seen = [hidden.get(str(path), str(path)) for path in told.get("seen" if namespaces else "read", ())]
-    seen += ["the package grader"] * bool(told.get("grader"))
-    alone = told.get("processes", 99) <= 6  # init, runner, kernel and what starts them
-    kept = f"{'not in the box' if namespaces else 'cannot be read'}: {', '.join(hidden.values())}"
-    secret = _of("nothing secret in sight", not seen, kept, f"the box sees {', '.join(seen)}", ISOLATE)
-    if not namespaces and not seen and told.get("seen"):
-        secret = Promise(secret.title, PromiseState.WEAK, f"{kept}; that these are there can be found out", WEAKER)
-    own = _of("own processes only", alone, "it sees its own", "it sees this machine's processes", ISOLATE)
+    seen = [hidden.get(str(path), str(path)) for path in answers.get("seen" if namespaces else "read", ())]
+    seen += ["the package grader"] * bool(answers.get("grader"))
+    alone = answers.get("processes", 99) <= 6  # init, runner, kernel and what starts them
+    good = f"{'not in the box' if namespaces else 'cannot be read'}: {', '.join(hidden.values())}"
+    secret = _of("nothing secret in sight", not seen, good, f"the box sees {', '.join(seen)}", ISOLATE)
+    if not namespaces and not seen and answers.get("seen"):
+        secret = Promise(secret.title, PromiseState.WEAK, f"{good}; that these are there can be found out", WEAKER)
+    processes = _of("own processes only", alone, "it sees its own", "it sees this machine's processes", ISOLATE)
     if not namespaces and not alone:
-        own = Promise(own.title, PromiseState.WEAK, "it sees names and arguments of this machine's processes", WEAKER)
-    clean = _of("clean environment", not told.get("environment"), "no variable of yours", "it sees yours", ISOLATE)
-    return [secret, clean, own]
+        names = "it sees names and arguments of this machine's processes"
+        processes = Promise(processes.title, PromiseState.WEAK, names, WEAKER)
+    clean = _of("clean environment", not answers.get("environment"), "no variable of yours", "it sees yours", ISOLATE)
+    return [secret, clean, processes]
 
 
-def powers(told: Mapping[str, Any], *, lowered: bool = True) -> list[Promise]:
+def powers(answers: Mapping[str, Any], *, lowered: bool = True) -> list[Promise]:
     """The system is read-only, and the box has no power to change that.
 
     `lowered`: the bounds of its capabilities are, too, which matters only to who may gain privileges.
     """
-    if not told:
+    if not answers:
         return [_silent("read-only system")]
-    writable = ", ".join(map(str, told.get("writable", ())))
-    gained = [
+    writable = ", ".join(map(str, answers.get("writable", ())))
+    gains = [
         words
         for key, words in (
             ("capabilities", "has capabilities"),
@@ -153,30 +155,30 @@ def powers(told: Mapping[str, Any], *, lowered: bool = True) -> list[Promise]:
             ("descriptors", "inherits open files"),
             ("root", "runs as root"),
         )
-        if told.get(key)
+        if answers.get(key)
     ]
-    gained += ["may gain privileges"] * (not told.get("no_new_privileges"))
-    gained += ["has bounds that leave it capabilities"] * bool(told.get("bounds") and lowered)
+    gains += ["may gain privileges"] * (not answers.get("no_new_privileges"))
+    gains += ["has bounds that leave it capabilities"] * bool(answers.get("bounds") and lowered)
     return [
         _of("read-only system", not writable, "nothing but its own folders", f"it writes to {writable}", ISOLATE),
         _of(
             "no powers",
-            not gained,
+            not gains,
             "no capabilities, new privileges, namespaces, mounts or open files",
-            f"it {', '.join(gained)}",
+            f"it {', '.join(gains)}",
             ISOLATE,
         ),
     ]
 
 
-def settings(told: Mapping[str, Any]) -> list[Promise]:
+def settings(answers: Mapping[str, Any]) -> list[Promise]:
     """No setting of the machine's kernel can be written, and none belongs to the box's user."""
     title = "kernel settings"
-    if not told.get("looked_at"):
+    if not answers.get("looked_at"):
         return [_silent(title)]
-    opened = ", ".join(map(str, told.get("settings", ())))
-    good = f"none of {told['looked_at']} can be opened for writing"
-    if opened or not told.get("owner"):
+    opened = ", ".join(map(str, answers.get("settings", ())))
+    good = f"none of {answers['looked_at']} can be opened for writing"
+    if opened or not answers.get("owner"):
         return [_of(title, not opened, good, f"it may write to {opened}", ISOLATE)]
     return [
         Promise(
@@ -185,7 +187,7 @@ def settings(told: Mapping[str, Any]) -> list[Promise]:
     ]
 
 
-def filtered(told: Mapping[str, Any], weaker: str) -> list[Promise]:
+def filtered(answers: Mapping[str, Any], weaker: str) -> list[Promise]:
     """Calls that no notebook needs are refused by number; `weaker` says why they are not on this machine."""
     titles = {
         "system calls filtered": ("seccomp", "those that no notebook needs are refused", "no filter is in force"),
@@ -193,7 +195,7 @@ def filtered(told: Mapping[str, Any], weaker: str) -> list[Promise]:
     }
     if weaker:
         return [Promise(title, PromiseState.WEAK, weaker, "nothing to do: the other layers hold") for title in titles]
-    return [_of(title, bool(told.get(key)), good, bad, ISOLATE) for title, (key, good, bad) in titles.items()]
+    return [_of(title, bool(answers.get(key)), good, bad, ISOLATE) for title, (key, good, bad) in titles.items()]
 
 
 def disk_and_files(disk: Mapping[str, Any], files: Mapping[str, Any], most_files: int) -> list[Promise]:
@@ -220,7 +222,7 @@ def disk_and_files(disk: Mapping[str, Any], files: Mapping[str, Any], most_files
     ]
 
 
-def endings(box: Boxed) -> list[Promise]:
+def endings(box: BoxOutcome) -> list[Promise]:
     """Output is cut, and a cell that goes on for ever is interrupted, or its process ended."""
     flood, busy, stubborn = (box.cells[name] for name in ("flood", "busy", "stubborn"))
     cut = flood.status == CellStatus.OK and 0 < flood.printed < 2e6
@@ -238,80 +240,82 @@ _CGROUPS = (
 )
 
 
-def memory(box: Boxed, weaker: str) -> Promise:
+def memory(box: BoxOutcome, weaker: str) -> Promise:
     """Memory use is limited by the kernel or, where it does not count for us, by the supervisor: `weaker` says so."""
-    ended = box.kept.status is Status.KILLED or "memory" in box.kept.event
+    ended = box.result.status is Status.KILLED or "memory" in box.result.event
     if not ended:
         return Promise("memory limit", PromiseState.BROKEN, "a hoarder goes on", _CGROUPS)
     if weaker:
         return Promise("memory limit", PromiseState.WEAK, f"a hoarder ends, but {weaker}", _CGROUPS)
-    return Promise("memory limit", PromiseState.HOLDS, f"a hoarder ends at {box.kept.peak_memory_mb:.0f} MB")
+    return Promise("memory limit", PromiseState.HOLDS, f"a hoarder ends at {box.result.peak_memory_mb:.0f} MB")
 
 
-def processes(box: Boxed, most: int) -> list[Promise]:
+def processes(box: BoxOutcome, most: int) -> list[Promise]:
     """A cell that forks without end is refused or ended, and a fork bomb does not go on until its time is over."""
     forks, bomb = box.cells["processes"], box.cells["bomb"]
-    started = forks.told.get("started", 0)
-    ended = box.kept.status is Status.KILLED or f"more than {most} processes" in box.kept.event
+    started = forks.answers.get("started", 0)
+    ended = box.result.status is Status.KILLED or f"more than {most} processes" in box.result.event
     how = f"refused after {started}" if started else "the notebook's processes were ended"
-    found = _of("process limit", ended or 0 < started <= most + SPARE_TASKS, how, f"{started} were started", _CGROUPS)
+    limit = _of("process limit", ended or 0 < started <= most + SPARE_TASKS, how, f"{started} were started", _CGROUPS)
     if bomb.status == CellStatus.DIED and ended:
         return [
-            found,
+            limit,
             Promise("fork bomb", PromiseState.HOLDS, f"ended after {bomb.seconds:.0f} s, with its cell alone"),
         ]
     weaker = f"it is bounded, but goes on for the {bomb.seconds:.0f} s that a cell has ({bomb.status})"
     return [
-        found,
+        limit,
         Promise("fork bomb", PromiseState.WEAK, weaker, "choose --isolation bubblewrap, whose supervisor ends it"),
     ]
 
 
-def wall_time(box: Boxed) -> Promise:
+def wall_time(box: BoxOutcome) -> Promise:
     """A run that takes too long is ended."""
-    ended = box.kept.status is Status.TIMEOUT
-    return _of("time of a run", ended, f"ended after {box.kept.wall_s:.0f} s", f"it went on: {box.kept.status}", _OURS)
+    result = box.result
+    ended = result.status is Status.TIMEOUT
+    return _of("time of a run", ended, f"ended after {result.wall_s:.0f} s", f"it went on: {result.status}", _OURS)
 
 
 def nothing_left(processes: Sequence[str], folders: Sequence[str]) -> Promise:
     """No process, control group or file outlives the boxes."""
-    left = [*processes, *folders]
-    return _of("nothing left behind", not left, "no process, no file", f"left: {', '.join(left)}", _OURS)
+    leftovers = [*processes, *folders]
+    return _of("nothing left behind", not leftovers, "no process, no file", f"left: {', '.join(leftovers)}", _OURS)
 
 
 def packages(promised: Sequence[str]) -> Promise:
     """Whether what the rubric promises to students is installed where their notebooks run."""
-    found, _, fix = missing_packages(promised).partition("; ")
-    state = PromiseState.WEAK if found else PromiseState.HOLDS
-    return Promise("packages for students", state, found or f"all {len(promised)} are installed", fix)
+    missing, _, fix = missing_packages(promised).partition("; ")
+    state = PromiseState.WEAK if missing else PromiseState.HOLDS
+    return Promise("packages for students", state, missing or f"all {len(promised)} are installed", fix)
 
 
 def _silent(title: str) -> Promise:
     return Promise(title, PromiseState.BROKEN, "the box could not say", _OURS)
 
 
-def verdict(found: Sequence[Promise]) -> str:
+def verdict(promises: Sequence[Promise]) -> str:
     """The last line of the screen: whether untrusted notebooks may be graded here."""
-    broken = sum(one.state is PromiseState.BROKEN for one in found)
-    weak = sum(one.state is PromiseState.WEAK for one in found)
+    broken = sum(promise.state is PromiseState.BROKEN for promise in promises)
+    weak = sum(promise.state is PromiseState.WEAK for promise in promises)
     if broken:
-        return f"do not grade untrusted notebooks here: {broken} of {len(found)} promises are broken"
+        return f"do not grade untrusted notebooks here: {broken} of {len(promises)} promises are broken"
     if weak:
-        return f"this machine can grade untrusted notebooks; {weak} of {len(found)} promises are kept in a weaker way"
-    return f"this machine can grade untrusted notebooks: all {len(found)} promises hold"
+        weaker = f"{weak} of {len(promises)} promises are kept in a weaker way"
+        return f"this machine can grade untrusted notebooks; {weaker}"
+    return f"this machine can grade untrusted notebooks: all {len(promises)} promises hold"
 
 
-def show(found: Sequence[Promise], console: Console) -> None:
+def show(promises: Sequence[Promise], console: Console) -> None:
     """A line a promise, the fixes of those that do not hold below, the verdict last."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("promise", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("found", overflow="fold")
-    for one in found:
-        word, style = _MARKS[one.state]
-        table.add_row(Text(one.title), Text(word, style), Text(plain(one.found, 300)))
+    for promise in promises:
+        word, style = _MARKS[promise.state]
+        table.add_row(Text(promise.title), Text(word, style), Text(plain(promise.found, 300)))
     console.print(table)
-    for one in found:
-        if one.state is not PromiseState.HOLDS:
-            console.print(Text(f"{one.title}: {plain(one.fix, 400)}"))
-    console.print(Text(verdict(found), "bold"))
+    for promise in promises:
+        if promise.state is not PromiseState.HOLDS:
+            console.print(Text(f"{promise.title}: {plain(promise.fix, 400)}"))
+    console.print(Text(verdict(promises), "bold"))

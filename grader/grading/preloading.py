@@ -1,22 +1,14 @@
-"""Work in a thread of its own while a notebook runs, and a process that ends with the one that started it."""
+"""Work in a thread of its own while a notebook runs."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-PR_SET_PDEATHSIG = 1
 BEHIND = 5  # the niceness of what is not waited for yet
-
-
-def end_with_parent() -> None:
-    """From now on the kernel kills this process as soon as the one that started it ends; on Linux alone."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class Preloading:

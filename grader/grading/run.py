@@ -54,7 +54,7 @@ from grader.records import (
 )
 from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE
 from grader.sandbox.gpu import gpu
-from grader.sandbox.in_box.frames import Asked, At, CellStep, Replay, Step
+from grader.sandbox.in_box.frames import At, CellRequest, CellStep, Replay, Step
 from grader.sandbox.inbox import Inbox
 from grader.sandbox.isolation import backend_named
 from grader.sandbox.supervisor import ENDED_ITSELF, BoxPool, SandboxResult
@@ -69,8 +69,8 @@ ENDED = {
     CellStatus.SKIPPED: "was not run, because the Python process could not be started again",
 }
 NOT_DONE = {
-    Asked.END: "asked to end or restart the Python process; the cells after it ran in the same one",
-    Asked.CLEAR: "asked to delete all variables, which were kept",
+    CellRequest.END: "asked to end or restart the Python process; the cells after it ran in the same one",
+    CellRequest.CLEAR: "asked to delete all variables, which were kept",
 }
 
 

@@ -42,22 +42,22 @@ def new_id() -> int:
     return FIRST + secrets.randbelow(COUNT)
 
 
-def free_id(known_here: Path = Path("/proc/self/uid_map")) -> int:
+def free_id(uid_map: Path = Path("/proc/self/uid_map")) -> int:
     """The same where a container knows fewer users than the machine: of the ids that it can give, one without account.
 
     Raises:
         BoxError: where it can give none.
     """
-    lines = [list(map(int, line.split())) for line in known_here.read_text().splitlines()]
-    known = [(first, first + count) for first, _, count in lines]
-    if any(start <= FIRST and end >= FIRST + COUNT for start, end in known):
+    lines = [list(map(int, line.split())) for line in uid_map.read_text().splitlines()]
+    ranges = [(first, first + count) for first, _, count in lines]
+    if any(start <= FIRST and end >= FIRST + COUNT for start, end in ranges):
         return new_id()
-    given = [id for start, end in known for id in range(max(start, ORDINARY), min(end, NOBODY))]
-    taken = {account.pw_uid for account in pwd.getpwall()} | {group.gr_gid for group in grp.getgrall()}
-    taken |= {int(id) for _, fields in statuses() for id in fields["Uid"]}
-    if not (free := sorted(set(given) - taken)):
+    candidates = [id for start, end in ranges for id in range(max(start, ORDINARY), min(end, NOBODY))]
+    used_ids = {account.pw_uid for account in pwd.getpwall()} | {group.gr_gid for group in grp.getgrall()}
+    used_ids |= {int(id) for _, fields in statuses() for id in fields["Uid"]}
+    if not (free_ids := sorted(set(candidates) - used_ids)):
         raise BoxError("isolation: root knows no user but itself here, so that a box can have none of its own")
-    return secrets.choice(free)
+    return secrets.choice(free_ids)
 
 
 def powers_missing() -> list[str]:
@@ -118,5 +118,5 @@ def open_to_all(path: Path) -> bool:
     """Whether others may read the file, or list and enter the folder; what lies above it does not count."""
     if not path.exists():  # the box says so when it is built
         return True
-    wanted = 0o005 if path.is_dir() else 0o004
-    return path.stat().st_mode & wanted == wanted
+    mode_bits = 0o005 if path.is_dir() else 0o004
+    return path.stat().st_mode & mode_bits == mode_bits

@@ -26,8 +26,8 @@ Contents = Mapping[str, Path]
 
 
 @dataclass(frozen=True, slots=True)
-class AnotherUser:
-    """Whose a box is that root starts: `launch.prepare_another` makes its namespaces."""
+class BoxUser:
+    """The user of a box that root starts: `launch.make_user_namespaces` makes its namespaces."""
 
     id: int  # of the machine's
     inside: int
@@ -36,7 +36,7 @@ class AnotherUser:
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
+class Confinement:
     """What keeps a box that no namespace keeps: `launch.stand_guard` and `launch.give_up` see to it."""
 
     id: int | None  # of a user whom nothing else belongs to; None: the box's user is the grader's
@@ -64,8 +64,8 @@ class Command:
     arguments: Sequence[str]
     environment: Mapping[str, str]
     descriptors: Mapping[int, bytes] = field(default_factory=dict)  # number -> what that process reads from it
-    user: AnotherUser | None = None  # None: the box is run by whoever runs the grader
-    alone: Alone | None = None  # None: namespaces keep the box, or nothing does
+    user: BoxUser | None = None  # None: the box's user is the one that runs the grader
+    confinement: Confinement | None = None  # None: namespaces keep the box, or nothing does
     # What its files take, asked with the ids of its processes; None where the folders themselves have a size.
     files: Callable[[Collection[int]], Files] | None = None
     memory_folders: Sequence[str] = ()  # in the box: files there lie in memory that no process's own shows

@@ -20,8 +20,8 @@ from pathlib import Path
 from grader.errors import BoxError
 from grader.records import Limits
 from grader.sandbox.another_user import Readable, need_open, new_id, owns_the_kernel
-from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, WORK, AnotherUser, Command, Contents, box_environment
-from grader.sandbox.gpu import OneGpu, one_gpu
+from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, WORK, BoxUser, Command, Contents, box_environment
+from grader.sandbox.gpu import BoxGpu, box_gpu
 from grader.sandbox.kernel_limits import counts_tasks_by_box
 from grader.sandbox.layers import checked
 from grader.sandbox.seccomp import kernel_filter
@@ -97,7 +97,7 @@ class Bubblewrap:
             arguments += ["--ro-bind", str(folder), str(folder)]
         for inside, outside in contents.items():
             arguments += ["--ro-bind", str(outside), inside]
-        card = one_gpu(limits) if gpu else OneGpu()
+        card = box_gpu(limits) if gpu else BoxGpu()
         arguments += gpu_arguments(card) if gpu else []
         if self._with("read only"):
             arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
@@ -113,20 +113,20 @@ class Bubblewrap:
             environment = {**os.environ, **environment}
         return Command(arguments, environment, descriptors, user, memory_folders=WRITABLE, end=readable.end)
 
-    def _another_user(self) -> AnotherUser | None:
+    def _another_user(self) -> BoxUser | None:
         # With all the machine's files in sight, Python may lie below a folder that only root may enter.
         if not (self._with("another user") and self._with("files") and owns_the_kernel()):
             return None
-        return AnotherUser(new_id(), USER, USER_NAMESPACES, last=self._with("user namespaces"))
+        return BoxUser(new_id(), USER, USER_NAMESPACES, last=self._with("user namespaces"))
 
-    def _user(self, user: AnotherUser | None) -> list[str]:
+    def _user(self, user: BoxUser | None) -> list[str]:
         if user is None:
-            own = ["--unshare-user", "--uid", str(USER), "--gid", str(USER)]
-            return own + (["--disable-userns"] if self._with("user namespaces") else [])
+            arguments = ["--unshare-user", "--uid", str(USER), "--gid", str(USER)]
+            return arguments + (["--disable-userns"] if self._with("user namespaces") else [])
         first, second = map(str, user.descriptors)
         return ["--userns", first, "--userns2", second]
 
-    def _turn(self, user: AnotherUser | None) -> list[str]:
+    def _turn(self, user: BoxUser | None) -> list[str]:
         """What turns root into the box's user, in the second of its namespaces, and gives up all powers.
 
         Raises:
@@ -232,8 +232,8 @@ def python_folders() -> list[Path]:
 def _packages_elsewhere() -> Iterator[str]:
     """The folders of packages that a `.pth` file of the environment names; not what lies in a folder of another name,
     such as the source of a package that is worked on."""
-    for listed in sorted(Path(sysconfig.get_path("purelib")).glob("*.pth")):
-        for line in listed.read_text(errors="replace").splitlines():
+    for pth_file in sorted(Path(sysconfig.get_path("purelib")).glob("*.pth")):
+        for line in pth_file.read_text(errors="replace").splitlines():
             if line.startswith("/") and Path(line).name in {"site-packages", "dist-packages"} and Path(line).is_dir():
                 yield line
 
@@ -244,7 +244,7 @@ def python_program() -> str:
     return str(prefix.resolve() / program.relative_to(prefix) if program.is_relative_to(prefix) else program)
 
 
-def gpu_arguments(card: OneGpu) -> list[str]:
+def gpu_arguments(card: BoxGpu) -> list[str]:
     """Binds the GPU's devices, the driver's libraries where a box would not find them, and what CUDA reads besides."""
     arguments = []
     for device in card.devices:

@@ -25,7 +25,7 @@ from grader.errors import BoxError
 from grader.records import Limits
 from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Contents, box_environment
 from grader.sandbox.bubblewrap import HOME, PASSWD, SETTINGS, SYSTEM, WRITABLE, python_folders, python_program
-from grader.sandbox.gpu import OneGpu, one_gpu
+from grader.sandbox.gpu import BoxGpu, box_gpu
 from grader.sandbox.in_box.patience import PATIENCE
 from grader.sandbox.kernel_limits import rlimits
 from grader.sandbox.seccomp import engine_profile
@@ -54,25 +54,25 @@ class Container:
     limits_itself = True
 
     def __init__(self) -> None:
-        found = [path for engine in ENGINES if (path := shutil.which(engine))]
-        if not found:
+        engines = [path for engine in ENGINES if (path := shutil.which(engine))]
+        if not engines:
             raise BoxError(f"isolation 'container': expected {' or '.join(ENGINES)} on the PATH, found neither")
-        self.program = found[0]
+        self.program = engines[0]
         self.engine = Path(self.program).name
         self.image = os.environ.get(IMAGE_VARIABLE) or IMAGE
-        asked = _said(self.program, "image", "inspect", "--format", "{{.Id}}", self.image)
-        if asked.returncode:
-            said = asked.stderr.strip().splitlines() or ["it said nothing"]
+        inspection = _engine_says(self.program, "image", "inspect", "--format", "{{.Id}}", self.image)
+        if inspection.returncode:
+            lines = inspection.stderr.strip().splitlines() or ["it said nothing"]
             raise BoxError(
                 f"isolation 'container': {self.engine} has no image {self.image!r} to run"
-                f" ({said[-1][:200]}); try `{self.engine} pull {self.image}`,"
+                f" ({lines[-1][:200]}); try `{self.engine} pull {self.image}`,"
                 f" or set {IMAGE_VARIABLE} to one that it has"
             )
 
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         """See `Backend`."""
         name = f"vae-autograder-{os.getpid()}-{secrets.token_hex(6)}"
-        card = one_gpu(limits) if gpu else OneGpu()
+        card = box_gpu(limits) if gpu else BoxGpu()
         mounts = self._mounts({**contents, **card.libraries})
         folder = Path(tempfile.mkdtemp(prefix="box-"))
         profile = folder / "seccomp.json"
@@ -100,7 +100,7 @@ class Container:
         client = {key: os.environ[key] for key in CLIENT if key in os.environ}
         return Command(arguments, client, end=partial(_end, self.program, name, folder))
 
-    def _gpu(self, card: OneGpu) -> list[str]:
+    def _gpu(self, card: BoxGpu) -> list[str]:
         """Podman knows a GPU by its number, docker by its UUID; all are asked for where neither is known."""
         if self.engine == "podman":
             return ["--device", f"nvidia.com/gpu={card.number or 'all'}"]
@@ -126,8 +126,8 @@ class Container:
     def _mounts(self, contents: Contents) -> list[str]:
         system = [Path(path) for path in SYSTEM if Path(path).is_dir() and not Path(path).is_symlink()]
         settings = [Path(path) for path in SETTINGS if Path(path).exists() and not Path(path).is_symlink()]
-        same = [*system, *settings, *python_folders()]
-        mounts = {str(path): path for path in same} | {"/etc/passwd": PASSWD} | dict(contents)
+        paths = [*system, *settings, *python_folders()]
+        mounts = {str(path): path for path in paths} | {"/etc/passwd": PASSWD} | dict(contents)
         arguments = []
         for inside, outside in mounts.items():
             if "," in f"{inside}{outside}":
@@ -136,7 +136,7 @@ class Container:
         return arguments
 
 
-def _said(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _engine_says(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """What the engine answers; one that does not answer has failed."""
     command = [program, *arguments]
     try:
@@ -150,7 +150,7 @@ def _said(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def _end(program: str, name: str, folder: Path) -> None:
     """The container is gone, whether it ran or not, and has been seen to be gone."""
     shutil.rmtree(folder, ignore_errors=True)
-    _said(program, "rm", "--force", "--volumes", name)
-    left = _said(program, "ps", "--all", "--quiet", "--filter", f"name=^{name}$")
-    if left.returncode or left.stdout.strip():
+    _engine_says(program, "rm", "--force", "--volumes", name)
+    listing = _engine_says(program, "ps", "--all", "--quiet", "--filter", f"name=^{name}$")
+    if listing.returncode or listing.stdout.strip():
         raise BoxError(f"the container {name} could not be ended: nothing of this run is used; end it by hand")

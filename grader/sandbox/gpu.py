@@ -61,7 +61,7 @@ class Gpu:
 
 
 @dataclass(frozen=True, slots=True)
-class OneGpu:
+class BoxGpu:
     """What a box gets: a GPU's devices, the driver's libraries, and the environment that keeps it to its share."""
 
     number: str = ""  # empty where nobody could be asked
@@ -91,25 +91,25 @@ def visible() -> tuple[str, ...] | None:
 
     As in CUDA, the list ends at the first entry that names nothing: `-1` or `NoDevFiles` hides all.
     """
-    if (said := os.environ.get(VISIBLE)) is None:
+    if (value := os.environ.get(VISIBLE)) is None:
         return None
-    named: list[str] = []
-    for entry in (entry.strip() for entry in said.split(",")):
+    names: list[str] = []
+    for entry in (entry.strip() for entry in value.split(",")):
         if not re.fullmatch(r"\d+|(GPU|MIG)-[\w/-]+", entry):
             break
-        named.append(entry)
-    return tuple(named)
+        names.append(entry)
+    return tuple(names)
 
 
 def gpus() -> tuple[Gpu, ...]:
     """The GPUs that boxes may use, in the caller's order; none where there are none, or none could be asked."""
     if not present() or (tool := nvidia_smi()) is None:
         return ()
-    rows = [row for line in _said(tool, *QUERY).splitlines() if (row := _row(line)) is not None]
+    rows = [row for line in _output(tool, *QUERY).splitlines() if (row := _row(line)) is not None]
     divided = {row.index for row, mig in rows if mig}
-    instances = _instances(_said(tool, "-L"), {row.index: row for row, _ in rows}) if divided else {}
+    instances = _instances(_output(tool, "-L"), {row.index: row for row, _ in rows}) if divided else {}
     cards = {row.index: instances.get(row.index, []) if row.index in divided else [row] for row, _ in rows}
-    return _chosen(cards, visible())
+    return _selection(cards, visible())
 
 
 def gpu() -> Gpu | None:
@@ -135,18 +135,18 @@ def memory_share(limits: Limits, card: Gpu | None = None) -> dict[str, str]:
     return {SHARE: f"per_process_memory_fraction:{limits.gpu_memory_mb / card.total_mb:.6f}"}
 
 
-def one_gpu(limits: Limits) -> OneGpu:
+def box_gpu(limits: Limits) -> BoxGpu:
     """What a box gets of this machine's GPUs: the first that may be used, and nothing of the others where they can be
     told apart."""
-    card, driver, named = gpu(), cuda_driver(), visible()
-    shown = named[0] if named else "0"
+    card, driver, names = gpu(), cuda_driver(), visible()
+    device = names[0] if names else "0"
     if card is not None:
-        shown = card.number if is_wsl() else card.uuid
-    environment = {VISIBLE: shown, **(memory_share(limits, card) if card else {})}
+        device = card.number if is_wsl() else card.uuid
+    environment = {VISIBLE: device, **(memory_share(limits, card) if card else {})}
     libraries = {} if driver is None else driver.mounts()
     environment |= {} if driver is None else driver.environment()
     number, uuid = (card.number, card.uuid) if card else ("", "")
-    return OneGpu(number, uuid, tuple(_devices(card)), libraries, environment)
+    return BoxGpu(number, uuid, tuple(_devices(card)), libraries, environment)
 
 
 def _devices(card: Gpu | None) -> list[Path]:
@@ -154,34 +154,34 @@ def _devices(card: Gpu | None) -> list[Path]:
     if is_wsl():
         return [DEVICES / WSL]
     minor = None if card is None else _minor(card.card or card.uuid)
-    own = [f"nvidia{minor}"] if minor is not None and (DEVICES / f"nvidia{minor}").exists() else []
-    own = own or [path.name for path in sorted(DEVICES.glob("nvidia*")) if path.name[6:].isdigit()]
+    card_nodes = [f"nvidia{minor}"] if minor is not None and (DEVICES / f"nvidia{minor}").exists() else []
+    card_nodes = card_nodes or [path.name for path in sorted(DEVICES.glob("nvidia*")) if path.name[6:].isdigit()]
     instances = [INSTANCES] if card is None or card.instance is not None else []
-    return [path for name in (*NODES, *own, *instances) if (path := DEVICES / name).exists()]
+    return [path for name in (*NODES, *card_nodes, *instances) if (path := DEVICES / name).exists()]
 
 
 def _minor(uuid: str) -> int | None:
     """The number of the GPU's node; None where the driver does not say."""
     for path in sorted(OF_DRIVER.glob("*/information")):
         try:
-            told = dict(line.split(":", 1) for line in path.read_text(errors="replace").splitlines() if ":" in line)
+            fields = dict(line.split(":", 1) for line in path.read_text(errors="replace").splitlines() if ":" in line)
         except OSError:
             continue
-        minor = told.get("Device Minor", "").strip()
-        if told.get("GPU UUID", "").strip() == uuid and minor.isdigit():
+        minor = fields.get("Device Minor", "").strip()
+        if fields.get("GPU UUID", "").strip() == uuid and minor.isdigit():
             return int(minor)
     return None
 
 
-def _said(tool: str, *arguments: str) -> str:
+def _output(tool: str, *arguments: str) -> str:
     """What the tool prints; nothing where it fails or does not answer in time."""
     try:
-        asked = subprocess.run(
+        result = subprocess.run(
             [tool, *arguments], capture_output=True, text=True, errors="replace", timeout=ANSWER_S, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    return asked.stdout
+    return result.stdout
 
 
 def _row(line: str) -> tuple[Gpu, bool] | None:
@@ -196,59 +196,59 @@ def _row(line: str) -> tuple[Gpu, bool] | None:
     return Gpu(int(total), int(free), percent, name, uuid, int(index)), mig == "Enabled"
 
 
-def _instances(listed: str, cards: Mapping[int, Gpu]) -> dict[int, list[Gpu]]:
+def _instances(listing: str, cards: Mapping[int, Gpu]) -> dict[int, list[Gpu]]:
     """The instances of each divided GPU, from what `nvidia-smi -L` lists."""
-    found: dict[int, list[Gpu]] = {}
+    instances: dict[int, list[Gpu]] = {}
     index = -1
-    for line in listed.splitlines():
+    for line in listing.splitlines():
         if (card := _CARD.match(line)) is not None:
             index = int(card[1])
         elif (part := _INSTANCE.match(line)) is not None and index in cards:
             whole, memory = cards[index], int(part[2]) * _MIB_A_GB
             name = f"{whole.name} MIG {part[1]}"
-            one = Gpu(memory, memory, None, name, part[4], index, whole.uuid, int(part[3]))
-            found.setdefault(index, []).append(one)
-    return found
+            instance = Gpu(memory, memory, None, name, part[4], index, whole.uuid, int(part[3]))
+            instances.setdefault(index, []).append(instance)
+    return instances
 
 
-def _chosen(cards: Mapping[int, Sequence[Gpu]], named: Sequence[str] | None) -> tuple[Gpu, ...]:
+def _selection(cards: Mapping[int, Sequence[Gpu]], names: Sequence[str] | None) -> tuple[Gpu, ...]:
     """Those that the caller names, in that order, up to the first name that is none's; without names, all of them.
 
     A number means the whole GPU, or the first instance of a divided one; a UUID may be cut short where it is clear.
     """
-    every = [one for index in sorted(cards) for one in cards[index]]
-    if named is None:
-        return tuple(every)
-    chosen: list[Gpu] = []
-    for name in named:
+    candidates = [candidate for index in sorted(cards) for candidate in cards[index]]
+    if names is None:
+        return tuple(candidates)
+    selection: list[Gpu] = []
+    for name in names:
         if name.isdigit():
-            at = sorted(cards)[int(name)] if int(name) < len(cards) else -1
-            fitting = list(cards.get(at, ()))[:1]
+            index = sorted(cards)[int(name)] if int(name) < len(cards) else -1
+            matches = list(cards.get(index, ()))[:1]
         else:
-            fitting = [one for one in every if one.uuid.startswith(name)]
-        if len(fitting) != 1:
+            matches = [candidate for candidate in candidates if candidate.uuid.startswith(name)]
+        if len(matches) != 1:
             break
-        if fitting[0] not in chosen:
-            chosen.append(fitting[0])
-    return tuple(chosen)
+        if matches[0] not in selection:
+            selection.append(matches[0])
+    return tuple(selection)
 
 
-def environment_in_place(card: OneGpu | None) -> dict[str, str]:
+def environment_in_place(card: BoxGpu | None) -> dict[str, str]:
     """What a box is told where it sees the machine's own files: the driver's libraries are found where they lie.
 
     Without a GPU for it, those that are there stay hidden.
     """
     if card is None:
         return {VISIBLE: ""} if has_driver() else {}
-    here = [str(file.parent) for file in card.libraries.values()]
-    return {**card.environment, **({SEARCHED: here[0]} if here else {})}
+    folders = [str(file.parent) for file in card.libraries.values()]
+    return {**card.environment, **({LIBRARY_PATH: folders[0]} if folders else {})}
 
 
 IN_BOX = "/box/cuda"
-SEARCHED = "LD_LIBRARY_PATH"
+LIBRARY_PATH = "LD_LIBRARY_PATH"
 LIBRARY = "libcuda.so.1"
 # What belongs to CUDA, of the driver's libraries; the others draw on screens.
-BELONGING = re.compile(
+CUDA_LIBRARIES = re.compile(
     r"lib(cuda|cudadebugger|dxcore|nvidia-(ptxjitcompiler|ml|nvvm|nvvm70|gpucomp|cfg|allocator|compiler|"
     r"fatbinaryloader|pkcs11|pkcs11-openssl3|tileiras))\.so(\.\d+)*"
 )
@@ -275,7 +275,7 @@ class CudaDriver:
 
     def environment(self, folder: str = IN_BOX) -> dict[str, str]:
         """What a process needs to find the libraries in `folder`; nothing where the loader finds them by itself."""
-        return {} if self.known_to_loader else {SEARCHED: folder}
+        return {} if self.known_to_loader else {LIBRARY_PATH: folder}
 
 
 def cuda_driver(environment: Mapping[str, str] = os.environ) -> CudaDriver | None:
@@ -283,15 +283,15 @@ def cuda_driver(environment: Mapping[str, str] = os.environ) -> CudaDriver | Non
     cached = _cached()
     for folder in _folders(environment, cached):
         if _is_library(folder / LIBRARY):
-            known = cached is not None and folder == cached.parent and str(folder).startswith(SYSTEM)
-            files = tuple(path for path in sorted(folder.iterdir()) if BELONGING.fullmatch(path.name))
-            return CudaDriver(folder, files, known)
+            by_itself = cached is not None and folder == cached.parent and str(folder).startswith(SYSTEM)
+            files = tuple(path for path in sorted(folder.iterdir()) if CUDA_LIBRARIES.fullmatch(path.name))
+            return CudaDriver(folder, files, by_itself)
     return None
 
 
 def _folders(environment: Mapping[str, str], cached: Path | None) -> Iterator[Path]:
     """Where to look, in the loader's own order: what the caller names, what its cache knows, and the known folders."""
-    yield from (Path(folder) for folder in environment.get(SEARCHED, "").split(":") if folder.startswith("/"))
+    yield from (Path(folder) for folder in environment.get(LIBRARY_PATH, "").split(":") if folder.startswith("/"))
     if cached is not None:
         yield cached.parent
     yield from map(Path, FOLDERS)
@@ -312,8 +312,8 @@ def _cached() -> Path | None:
     if tool is None:
         return None
     try:
-        asked = subprocess.run([tool, "-p"], capture_output=True, text=True, errors="replace", timeout=LDCONFIG_S)
+        result = subprocess.run([tool, "-p"], capture_output=True, text=True, errors="replace", timeout=LDCONFIG_S)
     except (OSError, subprocess.SubprocessError):
         return None
-    lines = (line.partition(" => ") for line in asked.stdout.splitlines() if line.strip().startswith(f"{LIBRARY} "))
+    lines = (line.partition(" => ") for line in result.stdout.splitlines() if line.strip().startswith(f"{LIBRARY} "))
     return next((Path(path.strip()) for _, _, path in lines if _is_library(Path(path.strip()))), None)

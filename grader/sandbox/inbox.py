@@ -50,7 +50,7 @@ class Inbox:
     _output_bytes: int = 0
     _values_left: int = MAX_VALUES
     _frames: int = 0
-    _told: int = 0
+    _progress_frames: int = 0
 
     @property
     def room_bytes(self) -> int:
@@ -79,8 +79,8 @@ class Inbox:
                 return frame
             case At():
                 self.running = frame
-                self._told += 1
-                return frame if self._told <= At.bound.frames else None
+                self._progress_frames += 1
+                return frame if self._progress_frames <= At.bound.frames else None
             case Cell():
                 self._put_cell(frame, data)
             case Answer():

@@ -15,7 +15,7 @@ from grader.records import Limits
 from grader.sandbox.backend import ENGINE, RUNNER, Backend, Command, Contents, box_environment
 from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.container import Container
-from grader.sandbox.gpu import environment_in_place, one_gpu
+from grader.sandbox.gpu import box_gpu, environment_in_place
 from grader.sandbox.own_user import OwnUser
 
 
@@ -36,7 +36,7 @@ class Unconfined:
         home.mkdir()
         environment = {
             **box_environment(contents, str(home), str(root), str(root / ".box")),
-            **environment_in_place(one_gpu(limits) if gpu else None),
+            **environment_in_place(box_gpu(limits) if gpu else None),
         }
         environment["PATH"] = os.environ.get("PATH", environment["PATH"])
         arguments = [sys.executable, f"{contents[ENGINE]}/{RUNNER}"]

@@ -32,21 +32,21 @@ LEFT_BEHIND_S = 60.0  # a younger group may be that of a supervisor whom we cann
 
 
 class Cgroups:
-    """The groups of one box; empty where none could be made, or none is `wanted`."""
+    """The groups of one box; empty where none could be made, or they are not `enabled`."""
 
-    def __init__(self, memory_mb: int, processes: int, *, wanted: bool = True) -> None:
+    def __init__(self, memory_mb: int, processes: int, *, enabled: bool = True) -> None:
         self.folders: list[Path] = []
         self._peak: Path | None = None
-        if not wanted:
+        if not enabled:
             return
         name = f"{PREFIX}-{os.getpid()}-{time.monotonic_ns()}"
         if (ROOT / "cgroup.controllers").exists():
             peak = "memory.peak"
             settings = {"memory.max": memory_mb << 20, "memory.swap.max": 0, "pids.max": processes}
             # A group with processes in it, as our own is, seldom hands its controllers on: one further up may.
-            own = _own("", ROOT)
-            above = [parent for parent in own.parents if parent.is_relative_to(ROOT)]
-            places = [place for place in (own, *above) if os.access(place / "cgroup.procs", os.W_OK)]
+            own_group = _own("", ROOT)
+            above = [parent for parent in own_group.parents if parent.is_relative_to(ROOT)]
+            places = [place for place in (own_group, *above) if os.access(place / "cgroup.procs", os.W_OK)]
             next((place for place in places if self._make(place / name, settings)), None)
         else:
             peak = "memory.max_usage_in_bytes"
@@ -183,5 +183,5 @@ def rlimits(limits: Limits) -> dict[str, int]:
 
 def counts_tasks_by_box() -> bool:
     """Whether NPROC, set inside a user namespace, counts the tasks of that namespace alone: since Linux 5.14."""
-    found = re.match(r"(\d+)\.(\d+)", platform.release())
-    return platform.system() == "Linux" and found is not None and (int(found[1]), int(found[2])) >= (5, 14)
+    version = re.match(r"(\d+)\.(\d+)", platform.release())
+    return platform.system() == "Linux" and version is not None and (int(version[1]), int(version[2])) >= (5, 14)

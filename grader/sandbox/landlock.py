@@ -1,6 +1,6 @@
 """Landlock's words: what a process may still do with files once it has restricted itself, which needs no privilege.
 
-`launch.open_rules` makes the calls; here is what it is told. Each version of the kernel's interface can forbid more:
+`launch.open_rules` makes the calls; here is what it passes on. Each version of the kernel's interface can forbid more:
 
 | version | since Linux | more that can be forbidden |
 | --- | --- | --- |
@@ -32,11 +32,11 @@ TCP = 0b11  # to bind, to connect
 SCOPES = 0b11  # abstract sockets, signals
 
 SEE = EXECUTE | READ_FILE | READ_DIR
-OWN = FIRST | REFER | TRUNCATE
+OWN_FOLDER = FIRST | REFER | TRUNCATE
 DEVICE = READ_FILE | WRITE_FILE | READ_DIR | TRUNCATE | IOCTL_DEV
 SHARED = READ_FILE | WRITE_FILE | REMOVE_FILE | MAKE_REG | TRUNCATE | REFER  # names in it cannot be listed
 
-_KNOWN = {1: FIRST, 2: REFER, 3: TRUNCATE, 5: IOCTL_DEV}
+_NEW_RIGHTS = {1: FIRST, 2: REFER, 3: TRUNCATE, 5: IOCTL_DEV}
 
 SINCE = {1: "5.13", 2: "5.19", 3: "6.2", 4: "6.7", 5: "6.10", 6: "6.12"}  # the kernel that brought each version
 
@@ -46,14 +46,14 @@ def version() -> int:
     return max(0, int(ctypes.CDLL(None).syscall(CREATE_RULESET, None, 0, ASK_VERSION)))
 
 
-def known(rights: int, offered: int) -> int:
+def supported(rights: int, offered: int) -> int:
     """The rights, as far as that version knows them."""
-    return rights & sum(bits for since, bits in _KNOWN.items() if offered >= since)
+    return rights & sum(bits for since, bits in _NEW_RIGHTS.items() if offered >= since)
 
 
 def ruleset(offered: int) -> bytes:
     """The kernel's `struct landlock_ruleset_attr`: everything is forbidden that this version can forbid."""
-    files = known(sum(_KNOWN.values()), offered)
+    files = supported(sum(_NEW_RIGHTS.values()), offered)
     network, scopes = TCP if offered >= 4 else 0, SCOPES if offered >= 6 else 0
     fields = (files, network, scopes)[: 1 + (offered >= 4) + (offered >= 6)]
     return struct.pack(f"={len(fields)}Q", *fields)

@@ -4,7 +4,8 @@ A separate program, because the alternative (code between fork and exec in a pro
 argument is JSON: {"supervisor": our parent's process id, "cgroups": [files to write our process id to],
 "limits": {"NOFILE": 4096, ...}, "descriptors": {"9": hexadecimal of what is to be read there}, "command": [...],
 "user": null, or {"id": of the machine's, "inside": 1000, "descriptors": [10, 11], "last": whether the box may make no
-further user namespace}, "alone": null, or what keeps a box without namespaces, see `grader.sandbox.backend.Alone`}.
+further user namespace}, "confinement": null, or what keeps a box without namespaces, see
+`grader.sandbox.backend.Confinement`}.
 
 With {"end": an id of a user} instead, every process of that user is dead when it ends.
 """
@@ -38,9 +39,9 @@ def main() -> None:
         sys.exit(0 if end_all(request["end"]) else 1)
     if sys.platform == "linux":
         stay_together(request["supervisor"])
-    alone = request["alone"]
-    if alone is not None:
-        stand_guard(request["supervisor"], alone["id"], alone.pop("folder"), alone.pop("shared"))
+    confinement = request["confinement"]
+    if confinement is not None:
+        stand_guard(request["supervisor"], confinement["id"], confinement.pop("folder"), confinement.pop("shared"))
     for procs in request["cgroups"]:
         write(procs, str(os.getpid()))
     for name, value in request["limits"].items():
@@ -54,23 +55,22 @@ def main() -> None:
         os.close(writable)
         os.dup2(readable, int(number), inheritable=True)
     if request["user"] is not None:
-        prepare_another(**request["user"])
-    if alone is not None:
-        give_up(**alone)
+        make_user_namespaces(**request["user"])
+    if confinement is not None:
+        give_up(**confinement)
     command = request["command"]
     os.execv(command[0], command)
 
 
 def stay_together(supervisor: int) -> None:
     """This process dies with its supervisor from now on, not only once the box is built; its orphans stay below it."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    end_with_parent()
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     if os.getppid() != supervisor:  # it died before we asked
         os._exit(1)
 
 
-def prepare_another(id: int, inside: int, descriptors: list[int], last: bool) -> None:
+def make_user_namespaces(id: int, inside: int, descriptors: list[int], last: bool) -> None:
     """On the two descriptors are user namespaces in which root builds a box that another user runs in.
 
     The first has all of the machine's users: in it, root binds what lies below folders that only root may enter. The
@@ -79,7 +79,7 @@ def prepare_another(id: int, inside: int, descriptors: list[int], last: bool) ->
     """
     os.setgroups([])
     first, second = descriptors
-    builder = started(lambda: make_second(id, inside, last))
+    builder = process_in_namespace(lambda: make_second(id, inside, last))
     keep_namespace(builder, first)
     map_users(builder, AS_THEY_ARE)
     os.kill(builder, signal.SIGCONT)
@@ -92,7 +92,7 @@ def make_second(id: int, inside: int, last: bool) -> None:
     """This process has gone from the first namespace into the second, and stands still there."""
     if last:
         write("/proc/sys/user/max_user_namespaces", "1")
-    other = started(lambda: None)
+    other = process_in_namespace(lambda: None)
     map_users(other, f"{inside} {id} 1")
     if ctypes.CDLL(None).setns(os.open(f"/proc/{other}/ns/user", os.O_RDONLY), NEW_USER):
         raise OSError("the second user namespace cannot be entered")
@@ -100,7 +100,7 @@ def make_second(id: int, inside: int, last: bool) -> None:
     stand_still()
 
 
-def started(act: Callable[[], None]) -> int:
+def process_in_namespace(act: Callable[[], None]) -> int:
     """A process of ours that stands still in a new user namespace, and goes on with `act`."""
     child = os.fork()
     if child:
@@ -119,9 +119,8 @@ def started(act: Callable[[], None]) -> int:
 
 def stand_still() -> None:
     """This process waits until its parent, who may look at it, lets it go on; it dies with its parent."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    prctl(PR_SET_DUMPABLE, 1)
+    end_with_parent()
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
@@ -170,7 +169,7 @@ def stand_guard(supervisor: int, user: int | None, folder: str, shared: list[str
         os.dup2(nothing, number)
     status = 1 << 8  # of a process that ended with 1: so does this, where it is ended before it sees the child's end
     try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        end_with_parent(signal.SIGTERM)
         ended = 0
         while ended != child and os.getppid() == supervisor:
             ended, status = os.wait()
@@ -178,8 +177,8 @@ def stand_guard(supervisor: int, user: int | None, folder: str, shared: list[str
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         end_all(user)
         if os.getppid() != supervisor:
-            left = [path for place in shared for path in files_of(user, place)]
-            os.execv("/bin/rm", ["rm", "-rf", "--", folder, *left])
+            leftovers = [path for place in shared for path in files_of(user, place)]
+            os.execv("/bin/rm", ["rm", "-rf", "--", folder, *leftovers])
         code = os.waitstatus_to_exitcode(status)
         os._exit(code if code >= 0 else 128 - code)
 
@@ -236,10 +235,10 @@ def files_of(user: int | None, folder: str) -> Iterator[str]:
 def below(ancestor: int) -> list[int]:
     """The living processes whose parent, or whose parent's parent and so on, is this one."""
     parents = {process: int(fields["PPid"][0]) for process, fields in statuses()}
-    found, new = set[int](), {ancestor}
-    while new := {process for process, parent in parents.items() if parent in new} - found:
-        found |= new
-    return sorted(found)
+    descendants, new = set[int](), {ancestor}
+    while new := {process for process, parent in parents.items() if parent in new} - descendants:
+        descendants |= new
+    return sorted(descendants)
 
 
 def statuses() -> Iterator[tuple[int, dict[str, list[str]]]]:
@@ -258,41 +257,41 @@ def statuses() -> Iterator[tuple[int, dict[str, list[str]]]]:
 def give_up(
     id: int | None, tasks: int | None, ruleset: str | None, rules: list[tuple[str, int]], filter: str | None
 ) -> None:
-    """This process is the box's user, has no powers, and has restricted itself as it is told."""
+    """This process is the box's user, has no powers, and keeps to the ruleset and the filter."""
     libc, parent = ctypes.CDLL(None, use_errno=True), os.getppid()
     landlock = open_rules(libc, ruleset, rules)
     os.umask(0o077)
     if tasks is not None:
         resource.setrlimit(resource.RLIMIT_NPROC, (tasks, tasks))
-    libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     if id is not None:
         for power in range(LAST_CAP + 1):  # those that the kernel has not are refused
-            libc.prctl(PR_CAPBSET_DROP, power, 0, 0, 0)
+            prctl(PR_CAPBSET_DROP, power)
         become(id)
     must(libc.capset(struct.pack("=Ii", CAP_VERSION, 0), bytes(24)), "the powers cannot be given up")
     die_with_parent(parent)  # whoever becomes another user is asked anew
-    must(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "new powers cannot be forbidden")
+    must(prctl(PR_SET_NO_NEW_PRIVS, 1), "new powers cannot be forbidden")
     if landlock is not None:
         must(libc.syscall(LANDLOCK_RESTRICT, landlock, 0), "Landlock was refused")
         os.close(landlock)
     if filter is not None:
         steps = ctypes.create_string_buffer(bytes.fromhex(filter))
         program = struct.pack("@HP", (len(steps) - 1) // 8, ctypes.addressof(steps))
-        must(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0), "the filter was refused")
+        must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program), "the filter was refused")
 
 
 def open_rules(libc: ctypes.CDLL, ruleset: str | None, rules: list[tuple[str, int]]) -> int | None:
-    """A Landlock ruleset that forbids what is told, but for those rights below those paths; None for none."""
+    """A Landlock ruleset: what it forbids stays allowed as far as the rules say, rights below a path; None for none."""
     if ruleset is None:
         return None
     attributes = bytes.fromhex(ruleset)
-    made = must(libc.syscall(LANDLOCK_CREATE, attributes, len(attributes), 0), "Landlock was refused")
+    landlock = must(libc.syscall(LANDLOCK_CREATE, attributes, len(attributes), 0), "Landlock was refused")
     for path, rights in rules:
         place = os.open(path, O_PATH | os.O_CLOEXEC)
         rule = struct.pack("=Qi", rights, place)
-        must(libc.syscall(LANDLOCK_ADD, made, BENEATH, rule, 0), f"{path}: Landlock was refused")
+        must(libc.syscall(LANDLOCK_ADD, landlock, BENEATH, rule, 0), f"{path}: Landlock was refused")
         os.close(place)
-    return made
+    return landlock
 
 
 def become(user: int) -> None:
@@ -304,9 +303,19 @@ def become(user: int) -> None:
 
 def die_with_parent(parent: int) -> None:
     """This process dies with its parent, which was that one a moment ago."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent()
     if os.getppid() != parent:
         os._exit(1)
+
+
+def end_with_parent(by: int = signal.SIGKILL) -> None:
+    """From now on the kernel sends this process the signal as soon as its parent ends; on Linux alone."""
+    prctl(PR_SET_PDEATHSIG, by)
+
+
+def prctl(request: int, argument: int, address: bytes | int = 0) -> int:
+    """The kernel's answer to a request of this process about itself; below 0 where it was refused: see prctl(2)."""
+    return int(ctypes.CDLL(None, use_errno=True).prctl(request, argument, address, 0, 0))
 
 
 def must(result: int, refused: str) -> int:

@@ -36,7 +36,7 @@ LAYERS: dict[str, str] = {
 }
 
 # Those of a box without namespaces, `grader.sandbox.own_user`.
-LAYERS_ALONE: dict[str, str] = {
+LAYERS_WITHOUT_NAMESPACES: dict[str, str] = {
     "another user": "where root grades: no file, process or object of the machine belongs to the box's user",
     "landlock": "of the machine's files only the system's libraries, Python and what the exercise needs can be opened",
     "seccomp": "calls that no notebook needs are refused, among them all sockets but those of one machine",

@@ -11,15 +11,25 @@ in /dev/shm; and a socket that lies in a file open to every user can be reached.
 
 Where the grader is not root, there is no other user: the box's processes are the grader's own, and Landlock alone
 stands between. Reports say so, and such a grade waits for a person.
+
+What the box has on the machine is counted while it runs and removed when it is over. Nothing that does so follows a
+link: whoever runs in the box may put one wherever we look.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import json
 import os
 import platform
+import stat
 import subprocess
+import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from errno import ENAMETOOLONG
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -28,18 +38,23 @@ from grader.errors import BoxError
 from grader.records import AS_GRADER, Limits
 from grader.sandbox import landlock
 from grader.sandbox.another_user import closed_above, free_id, need_open, open_to_all, powers_missing
-from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, Alone, Command, Contents, box_environment
+from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Confinement, Contents, Files, box_environment
 from grader.sandbox.bubblewrap import SETTINGS, SYSTEM, python_folders, python_program
-from grader.sandbox.gpu import OneGpu, environment_in_place, one_gpu
-from grader.sandbox.launch import statuses
-from grader.sandbox.layers import LAYERS_ALONE, checked
+from grader.sandbox.gpu import BoxGpu, box_gpu, environment_in_place
+from grader.sandbox.launch import files_of, processes_of, statuses
+from grader.sandbox.layers import LAYERS_WITHOUT_NAMESPACES, checked
+from grader.sandbox.resource_monitor import MAX_FILES
 from grader.sandbox.seccomp import kernel_filter
-from grader.sandbox.traces import MEMORY, OPEN_TO_ALL, Folders, remove
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/ptmx", "/dev/pts")
-ENOUGH = 3  # Landlock's version without which the grader's own account is not enough: files could be emptied
-BESIDE = 4  # times what a box may have: room for what else the grader's account starts meanwhile, other boxes among it
+LEAST_LANDLOCK = 3  # Landlock's version without which the grader's own account is not enough: files could be emptied
+# Times what a box may have: room for what else the grader's account starts meanwhile, other boxes among it.
+TASKS_FACTOR = 4
 TRY = "import os, sys\nprint(*(int(os.access(p, os.R_OK) or os.access(p, os.X_OK)) for p in sys.argv[1:]))"
+MEMORY = "/dev/shm"  # where the C library puts semaphores and shared memory, whoever runs it
+SHARED_FOLDERS = ("/tmp", "/var/tmp", MEMORY, "/dev/mqueue", "/run/lock")
+OBJECTS = {"shm": "shmid", "sem": "semid", "msg": "msqid"}  # System V's, and their numbers' column in /proc/sysvipc
+REST_FACTOR = 10.0  # times as long as a look at the files took, until the next
 
 
 class OwnUser:
@@ -54,12 +69,12 @@ class OwnUser:
     def __init__(
         self, without: Collection[str] = (), private: Collection[Path] = (), offered: int | None = None
     ) -> None:
-        self.without = checked(without, LAYERS_ALONE)
+        self.without = checked(without, LAYERS_WITHOUT_NAMESPACES)
         self._private = private
         self._landlock = (landlock.version() if offered is None else offered) if self._with("landlock") else 0
         self._another = os.geteuid() == 0 and self._with("another user")
-        kept = f"Landlock {self._landlock}" if self._landlock else "no Landlock"
-        self.name = f"{'user' if self._another else AS_GRADER}: {kept}"
+        landlock_note = f"Landlock {self._landlock}" if self._landlock else "no Landlock"
+        self.name = f"{'user' if self._another else AS_GRADER}: {landlock_note}"
         self._refuse()
 
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
@@ -78,56 +93,56 @@ class OwnUser:
 
     def _command(self, user: int | None, folder: Path, contents: Contents, limits: Limits, gpu: bool) -> Command:
         home, temporary, work = (folder / name for name in ("home", "tmp", "work"))
-        for own in (home, temporary, work):
-            own.mkdir(0o700)
-        found = dict(contents)
+        for path in (home, temporary, work):
+            path.mkdir(0o700)
+        folders = dict(contents)
         if user is not None:
             if closed := closed_above(folder):
                 raise BoxError(
                     f"isolation 'user': {closed[0]}: expected a folder that every user may enter, because the box has a"
                     f" user of its own; got a private one; set TMPDIR to another, or `chmod o+x {closed[0]}`"
                 )
-            found = {inside: _within_reach(outside, folder, user) for inside, outside in contents.items()}
-            for own in (home, temporary, work):
-                os.chown(own, user, user)
+            folders = {inside: _within_reach(outside, folder, user) for inside, outside in contents.items()}
+            for path in (home, temporary, work):
+                os.chown(path, user, user)
             os.chown(folder, 0, user)
             folder.chmod(0o750)
-        environment = box_environment(found, str(home), str(temporary), str(work))
-        card = one_gpu(limits) if gpu else None
+        environment = box_environment(folders, str(home), str(temporary), str(work))
+        card = box_gpu(limits) if gpu else None
         environment |= environment_in_place(card)
         if not self._with("environment"):
             environment = {**os.environ, **environment}
         tasks = limits.processes + SPARE_TASKS
         if user is None:  # then the kernel counts all that the account has
-            tasks = tasks_of(os.getuid()) + BESIDE * limits.processes
-        alone = Alone(
+            tasks = tasks_of(os.getuid()) + TASKS_FACTOR * limits.processes
+        confinement = Confinement(
             id=user,
             folder=str(folder),
-            shared=OPEN_TO_ALL,
+            shared=SHARED_FOLDERS,
             tasks=tasks if self._with("rlimits") else None,
             ruleset=landlock.ruleset(self._landlock).hex() if self._landlock else None,
-            rules=list(self._rules(found, (home, temporary, work), card)) if self._landlock else [],
+            rules=list(self._rules(folders, (home, temporary, work), card)) if self._landlock else [],
             filter=self._filter,
         )
         return Command(
-            [python_program(), f"{found[ENGINE]}/{RUNNER}"],
+            [python_program(), f"{folders[ENGINE]}/{RUNNER}"],
             environment,
-            alone=alone,
-            files=Folders(user, (home, temporary, work)),
+            confinement=confinement,
+            files=FileCounter(user, (home, temporary, work)),
             end=partial(remove, user, folder),
         )
 
     def _rules(
-        self, contents: Mapping[str, Path], own: Collection[Path], card: OneGpu | None
+        self, contents: Mapping[str, Path], writable: Collection[Path], card: BoxGpu | None
     ) -> Iterator[tuple[str, int]]:
         """The paths that the box may reach, with what it may do there, in the words of this kernel's Landlock."""
-        seen = [*SYSTEM, *SETTINGS, *map(str, python_folders()), *map(str, contents.values()), "/proc"]
-        rights = dict.fromkeys(seen, landlock.SEE) | dict.fromkeys(DEVICES, landlock.DEVICE)
-        rights |= {MEMORY: landlock.SHARED} | dict.fromkeys(map(str, own), landlock.OWN) | gpu_rights(card)
-        for path, wanted in rights.items():
+        readable = [*SYSTEM, *SETTINGS, *map(str, python_folders()), *map(str, contents.values()), "/proc"]
+        rights = dict.fromkeys(readable, landlock.SEE) | dict.fromkeys(DEVICES, landlock.DEVICE)
+        rights |= {MEMORY: landlock.SHARED} | dict.fromkeys(map(str, writable), landlock.OWN_FOLDER) | gpu_rights(card)
+        for path, allowed in rights.items():
             if Path(path).exists():
-                bits = wanted if Path(path).is_dir() else wanted & landlock.OF_FILE
-                yield path, landlock.known(bits, self._landlock)
+                bits = allowed if Path(path).is_dir() else allowed & landlock.OF_FILE
+                yield path, landlock.supported(bits, self._landlock)
 
     @cached_property
     def _filter(self) -> str | None:
@@ -157,11 +172,11 @@ class OwnUser:
             )
         if self._another:
             free_id()
-        if not self._another and self._with("landlock") and self._landlock < ENOUGH:
+        if not self._another and self._with("landlock") and self._landlock < LEAST_LANDLOCK:
             raise BoxError(
                 f"isolation 'user': the grader is not root, so Landlock alone would keep your files: expected Linux"
-                f" {landlock.SINCE[ENOUGH]} or later with Landlock switched on, got version {self._landlock} of it;"
-                " grade as root, or on a newer kernel"
+                f" {landlock.SINCE[LEAST_LANDLOCK]} or later with Landlock switched on,"
+                f" got version {self._landlock} of it; grade as root, or on a newer kernel"
             )
 
     def _refuse_what_strangers_read(self, user: int) -> None:
@@ -173,18 +188,18 @@ class OwnUser:
         private = [] if self._landlock else sorted(_without_python({Path(grader.__file__).parent, *self._private}))
         command = [python_program(), "-I", "-S", "-c", TRY, *map(str, private)]
         try:
-            asked = subprocess.run(
+            answer = subprocess.run(
                 command, user=user, group=user, extra_groups=(), cwd="/", env={}, capture_output=True, text=True
             )
         except OSError:
-            asked = subprocess.CompletedProcess(command, 1)
-        if asked.returncode:
+            answer = subprocess.CompletedProcess(command, 1)
+        if answer.returncode:
             closed = [above for folder in (Path(command[0]), *python_folders()) for above in closed_above(folder)]
             raise BoxError(
                 f"isolation 'user': {command[0]}: expected a Python that every user may run, because the box has a user"
                 f" of its own; got one in a private folder; move it, or try `chmod o+x {(closed or command)[0]}`"
             )
-        readable = [str(path) for path, found in zip(private, asked.stdout.split(), strict=True) if found == "1"]
+        readable = [str(path) for path, may_read in zip(private, answer.stdout.split(), strict=True) if may_read == "1"]
         if readable:
             raise BoxError(
                 f"isolation 'user': {readable[0]}: expected that no other user may read it, because this kernel has no"
@@ -192,18 +207,18 @@ class OwnUser:
             )
 
 
-def gpu_rights(card: OneGpu | None) -> dict[str, int]:
+def gpu_rights(card: BoxGpu | None) -> dict[str, int]:
     """The GPU's devices, the driver's libraries, and what CUDA reads about them; nothing without one."""
     if card is None:
         return {}
-    read = (
+    readable = (
         "/sys",
         "/usr/local/nvidia",
         "/usr/local/cuda",
         "/run/nvidia-persistenced",
         *map(str, card.libraries.values()),
     )
-    return dict.fromkeys(map(str, card.devices), landlock.DEVICE) | dict.fromkeys(read, landlock.SEE)
+    return dict.fromkeys(map(str, card.devices), landlock.DEVICE) | dict.fromkeys(readable, landlock.SEE)
 
 
 def tasks_of(user: int) -> int:
@@ -238,3 +253,116 @@ def _within_reach(path: Path, folder: Path, user: int) -> Path:
         os.chown(each, 0, user)
         each.chmod(0o750 if each.is_dir() else 0o640)
     return copy
+
+
+class FileCounter:
+    """Counts the files of a box: in its own folders, in shared memory, and those that have no name any more."""
+
+    def __init__(self, user: int | None, folders: Sequence[Path]) -> None:
+        self._user, self._folders = user, folders
+        self._files = Files(0.0, 0.0, 0)
+        self._next = 0.0
+
+    def __call__(self, processes: Collection[int]) -> Files:
+        """What they take now, or took a moment ago, for looking takes time, too."""
+        if (started := time.monotonic()) >= self._next:
+            self._files = self._count(processes)
+            self._next = time.monotonic() + REST_FACTOR * (time.monotonic() - started)
+        return self._files
+
+    def _count(self, processes: Collection[int]) -> Files:
+        count, fullest, disk = 0, 0.0, set[int]()
+        for folder in self._folders:
+            size = 0
+            disk.add(folder.stat().st_dev)
+            for status in _file_statuses_below(str(folder)):
+                count, size = count + 1, size + status.st_blocks * 512
+                if count > MAX_FILES:
+                    break
+            fullest = max(fullest, size / 1e6)
+        shared = list(_file_statuses(files_of(self._user, MEMORY)))
+        memory = sum(status.st_blocks * 512 for status in shared)
+        fullest, count = max(fullest, memory / 1e6), count + len(shared)
+        nameless = {(status.st_dev, status.st_ino): status for status in _nameless_files(processes)}.values()
+        memory += sum(status.st_blocks * 512 for status in nameless if status.st_dev not in disk)
+        fullest += sum(status.st_blocks * 512 for status in nameless if status.st_dev in disk) / 1e6
+        return Files(fullest, memory / 1e6, count)
+
+
+def remove(user: int | None, folder: Path) -> None:
+    """No process, file or object of the user is left, where the user is the box's alone, and the folder is gone.
+
+    Raises:
+        BoxError: where something stays.
+    """
+    leftovers = []
+    if user is not None:
+        leftovers += _end_processes(user)
+        for place in SHARED_FOLDERS:
+            leftovers += [path for path in files_of(user, place) if not _is_removed(path)]
+        _remove_objects(user)
+    if not _is_removed(str(folder)):
+        leftovers.append(str(folder))
+    if leftovers:
+        raise BoxError(f"{leftovers[0]}: of a box that is over, and could not be removed: nothing of this run is used")
+
+
+def _end_processes(user: int) -> list[str]:
+    """Those that are alive at the end, by name."""
+    if any(processes_of(user)):
+        launcher = str(Path(__file__).with_name("launch.py"))
+        subprocess.run([sys.executable, "-I", "-S", launcher, json.dumps({"end": user})], check=False)
+    return [f"process {process}" for process in processes_of(user)]
+
+
+def _is_removed(path: str) -> bool:
+    """The file or folder is gone, however deep it is: deeper than Python's own function goes."""
+    subprocess.run(["/bin/rm", "-rf", "--", path], stderr=subprocess.DEVNULL, check=False)
+    return not os.path.lexists(path)
+
+
+def _remove_objects(user: int) -> None:
+    """None of System V's objects belongs to the user; the filter lets a box make none in the first place."""
+    libc = ctypes.CDLL(None)
+    for kind, column in OBJECTS.items():
+        with contextlib.suppress(OSError):  # a kernel without them
+            names, *lines = Path("/proc/sysvipc", kind).read_text().splitlines()
+            for line in lines:
+                fields = dict(zip(names.split(), line.split(), strict=False))
+                if str(user) in (fields["uid"], fields["cuid"]):
+                    number = int(fields[column])
+                    _ = libc.semctl(number, 0, 0) if kind == "sem" else getattr(libc, f"{kind}ctl")(number, 0, None)
+
+
+def _file_statuses_below(folder: str) -> Iterator[os.stat_result]:
+    """Everything below the folder; too much of it where something lies deeper than a path can say."""
+    waiting = [folder]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):
+                        status = entry.stat(follow_symlinks=False)
+                        yield status
+                        if stat.S_ISDIR(status.st_mode):
+                            waiting.append(entry.path)
+        except OSError as error:
+            while error.errno == ENAMETOOLONG:  # whoever hides something there is counted until it is too much
+                yield status
+
+
+def _file_statuses(paths: Iterable[str]) -> Iterator[os.stat_result]:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            yield os.lstat(path)
+
+
+def _nameless_files(processes: Collection[int]) -> Iterator[os.stat_result]:
+    """The files that these processes hold open, and that no folder shows."""
+    for process in processes:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"/proc/{process}/fd"):  # noqa: PTH208  # hundreds, ten times a second
+                with contextlib.suppress(OSError):
+                    status = os.stat(f"/proc/{process}/fd/{name}")  # noqa: PTH116
+                    if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:
+                        yield status

@@ -45,20 +45,20 @@ class ResourceMonitor:
         if not started and wall_s > START_GRACE_S:
             return Status.BOX_ERROR, f"the box did not start within {START_GRACE_S} s"
         files = self._files() if started and self._limited else Files(0.0, 0.0, 0)
-        used = usage(self._pid, limits.memory_mb, files.memory_mb)
-        self._seen.update((process.pid, process) for process in used.family)
-        self.cpu_s = max(self.cpu_s, used.cpu_s)
+        current = usage(self._pid, limits.memory_mb, files.memory_mb)
+        self._seen.update((process.pid, process) for process in current.family)
+        self.cpu_s = max(self.cpu_s, current.cpu_s)
         if not self._counted:
-            self.peak_mb = max(self.peak_mb, used.memory_mb)
+            self.peak_mb = max(self.peak_mb, current.memory_mb)
         if not self._limited:
             return None
-        if not self._counted and used.memory_mb > limits.memory_mb and not self._make_room(used, files.memory_mb):
+        if not self._counted and current.memory_mb > limits.memory_mb and not self._make_room(current, files.memory_mb):
             return Status.KILLED, f"the run was ended: it used more than {limits.memory_mb} MB of memory"
         if files.count > MAX_FILES:
             return Status.KILLED, f"the run was ended: it made more than {MAX_FILES} files"
         if files.disk_mb > limits.disk_mb:
             return Status.KILLED, f"the run was ended: its files in one folder took more than {limits.disk_mb} MB"
-        if self._too_many(used):
+        if self._too_many(current):
             self.crowded_at = self.crowded_at or at
             if not self._end_the_notebooks():
                 return Status.KILLED, f"the run was ended: it started more than {limits.processes} processes"
@@ -72,10 +72,10 @@ class ResourceMonitor:
             return files_in_memory(inner, self._command.memory_folders)
         return Files(0.0, 0.0, 0)
 
-    def _too_many(self, used: Usage) -> bool:
+    def _too_many(self, current: Usage) -> bool:
         """Whether the box is full, and mostly of processes; one that is full of threads just refuses more."""
-        most, processes = self._limits.processes, len(used.family)
-        full = processes > most / 2 and sum(map(_threads, used.family)) > most
+        most, processes = self._limits.processes, len(current.family)
+        full = processes > most / 2 and sum(map(_threads, current.family)) > most
         return full or processes > most + SPARE_PROCESSES
 
     def _end_the_notebooks(self) -> bool:
@@ -84,11 +84,11 @@ class ResourceMonitor:
         They are stopped first: one that is stopped makes no other. False where that does not help.
         """
         self.ended_for_number += 1
-        own = _runner_and_above(self._pid)
+        runner_and_above = _runner_and_above(self._pid)
         deadline = time.monotonic() + CLEAR_S
         stopped: set[psutil.Process] = set()
         while self.ended_for_number <= MOST_ENDED and time.monotonic() < deadline:
-            moving = {process for process in self.family() if process.is_running()} - own - stopped
+            moving = {process for process in self.family() if process.is_running()} - runner_and_above - stopped
             if not moving:
                 for process in stopped:
                     with contextlib.suppress(psutil.Error):
@@ -101,11 +101,11 @@ class ResourceMonitor:
             stopped |= moving
         return False
 
-    def _make_room(self, used: Usage, files_mb: float) -> bool:
+    def _make_room(self, current: Usage, files_mb: float) -> bool:
         """Ends the largest process, as the kernel does where it counts; False where that would not help."""
         if files_mb > self._limits.memory_mb or self.ended_for_memory >= MOST_ENDED:
             return False
-        largest = max(used.family, key=resident_mb, default=None)
+        largest = max(current.family, key=resident_mb, default=None)
         if largest is None:
             return False
         with contextlib.suppress(psutil.Error):
@@ -133,17 +133,17 @@ def _threads(process: psutil.Process) -> int:
 
 def _runner_and_above(outermost: int) -> set[psutil.Process]:
     """The runner, which is the first of its name that was started, and what started it; empty where it is gone."""
-    named: list[tuple[float, psutil.Process]] = []
+    candidates: list[tuple[float, psutil.Process]] = []
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(outermost)
         for each in (process, *process.children(recursive=True)):
             with contextlib.suppress(psutil.Error):
                 command = each.cmdline()  # of what starts the runner, it is only the end
                 if len(command) == 2 and Path(command[1]).name == RUNNER:
-                    named.append((each.create_time(), each))
-    if not named:
+                    candidates.append((each.create_time(), each))
+    if not candidates:
         return set()
-    _, runner = min(named, key=lambda pair: pair[0])
+    _, runner = min(candidates, key=lambda pair: pair[0])
     with contextlib.suppress(psutil.Error):
         return {runner, *runner.parents()}
     return {runner}
@@ -159,7 +159,7 @@ class Usage:
 
 
 def usage(pid: int, memory_limit_mb: float, files_mb: float = 0.0) -> Usage:
-    """The descendants' use. FindingCache is what is theirs, what they share among each other, and `files_mb`.
+    """The descendants' use. Memory is what is theirs, what they share among each other, and `files_mb`.
 
     Files in memory may be among the shared pages, so the larger of the two counts. Pages that several processes share
     are counted in each, which costs nothing to know; only where the sum is above `memory_limit_mb` are they shared
@@ -185,7 +185,7 @@ def _descendants(pid: int) -> list[psutil.Process]:
 
 
 def _together(parts: list[tuple[float, float]], files_mb: float) -> float:
-    return sum(own for own, _ in parts) + max(sum(shared for _, shared in parts), files_mb)
+    return sum(private for private, _ in parts) + max(sum(shared for _, shared in parts), files_mb)
 
 
 def files_in_memory(pid: int, folders: Collection[str]) -> Files:
@@ -194,12 +194,12 @@ def files_in_memory(pid: int, folders: Collection[str]) -> Files:
     For folders that are file systems in memory, which no process's own memory shows.
     """
     megabytes, files = 0.0, 0
-    seen_by_it = Path("/proc", str(pid), "root")
+    root = Path("/proc", str(pid), "root")
     for folder in folders:
         with contextlib.suppress(OSError):
-            found = os.statvfs(seen_by_it / folder.lstrip("/"))
-            megabytes += (found.f_blocks - found.f_bfree) * found.f_frsize / 1e6
-            files += found.f_files - found.f_ffree
+            filesystem = os.statvfs(root / folder.lstrip("/"))
+            megabytes += (filesystem.f_blocks - filesystem.f_bfree) * filesystem.f_frsize / 1e6
+            files += filesystem.f_files - filesystem.f_ffree
     return Files(0.0, megabytes, files)
 
 
@@ -210,9 +210,9 @@ def resident_mb(process: psutil.Process) -> float:
 
 def _resident_mb(process: psutil.Process) -> tuple[float, float]:
     """Memory that no file on a disk stands behind: the process's own, and shared."""
-    found = _megabytes(Path(f"/proc/{process.pid}/status"), ("RssAnon", "RssShmem"))
-    if found is not None:
-        return found
+    parts = _megabytes(Path(f"/proc/{process.pid}/status"), ("RssAnon", "RssShmem"))
+    if parts is not None:
+        return parts
     try:
         return float(process.memory_info().rss) / 1e6, 0.0  # a system without /proc
     except psutil.Error:
@@ -221,8 +221,8 @@ def _resident_mb(process: psutil.Process) -> tuple[float, float]:
 
 def _proportional_mb(process: psutil.Process) -> tuple[float, float]:
     """The same, each page divided by the number of processes that share it."""
-    found = _megabytes(Path(f"/proc/{process.pid}/smaps_rollup"), ("Pss_Anon", "Pss_Shmem"))
-    return _resident_mb(process) if found is None else found
+    parts = _megabytes(Path(f"/proc/{process.pid}/smaps_rollup"), ("Pss_Anon", "Pss_Shmem"))
+    return _resident_mb(process) if parts is None else parts
 
 
 def _megabytes(path: Path, keys: tuple[str, str]) -> tuple[float, float] | None:
@@ -232,5 +232,5 @@ def _megabytes(path: Path, keys: tuple[str, str]) -> tuple[float, float] | None:
     except OSError:
         return None
     pairs = (line.partition(":")[::2] for line in lines)
-    found = {key: float(rest.split()[0]) * 1.024e-3 for key, rest in pairs if key in keys}
-    return (found[keys[0]], found[keys[1]]) if len(found) == 2 else None
+    values = {key: float(rest.split()[0]) * 1.024e-3 for key, rest in pairs if key in keys}
+    return (values[keys[0]], values[keys[1]]) if len(values) == 2 else None

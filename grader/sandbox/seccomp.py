@@ -181,7 +181,7 @@ def kernel_filter(machine: str, *, shared: bool = False, own_files: bool = False
                 program += _unless(IF_EQUAL, number, ERROR | error_of(name))
     for argument in (ARGUMENTS | (ARGUMENTS_SHARED if shared else {})).values():
         if (number := argument.numbers[column]) is not None:
-            steps = _looked_at(argument)
+            steps = _argument_steps(argument)
             program += [(IF_EQUAL, 0, len(steps), number), *steps]
     program.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("=HBBI", *step) for step in program)
@@ -195,14 +195,14 @@ def _unless(question: int, value: int, verdict: int) -> list[Step]:
     return [(question, 0, 1, value), (RETURN, 0, 0, verdict)]
 
 
-def _looked_at(argument: Argument) -> list[Step]:
+def _argument_steps(argument: Argument) -> list[Step]:
     """The verdict on a call whose number is already known to be the argument's; these machines are little-endian."""
     bits, all_but = argument.denied == "any of the bits", argument.denied == "all but these"
     refused = ERROR | argument.error
-    found, otherwise = (ALLOW, refused) if all_but else (refused, ALLOW)
+    on_match, otherwise = (ALLOW, refused) if all_but else (refused, ALLOW)
     steps: list[Step] = [(LOAD, 0, 0, FIRST_ARGUMENT + ARGUMENT_BYTES * argument.index)]
     for value in argument.values:
-        steps += _unless(IF_ANY_BIT if bits else IF_EQUAL, value, found)
+        steps += _unless(IF_ANY_BIT if bits else IF_EQUAL, value, on_match)
     return [*steps, (RETURN, 0, 0, otherwise)]
 
 

@@ -3,8 +3,8 @@
 Nothing that comes out is believed: frames are bounded, JSON is checked, arrays stay bytes until `grader.evidence` reads
 them. When `supervise` returns, every process of the box is dead and has been seen to be dead.
 
-A supply has boxes of one kind, each used once; some are started before it is known what they will run. A box that waits
-imports what a solution imports anyway. Nothing of a submission is in it until it is taken and told.
+A pool has boxes of one kind, each used once; some are started before it is known what they will run. A box that waits
+imports what a solution imports anyway. Nothing of a submission is in it until it is taken and gets its plan.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Supervisor:
         self._limits = limits
         absent = backend.without | ({"cgroups", "rlimits", "watch"} if backend.limits_itself else set())
         self._command = backend.command(contents, limits, gpu=gpu)
-        self._cgroups = Cgroups(limits.memory_mb, limits.processes + SPARE_TASKS, wanted="cgroups" not in absent)
+        self._cgroups = Cgroups(limits.memory_mb, limits.processes + SPARE_TASKS, enabled="cgroups" not in absent)
         request = {
             "supervisor": os.getpid(),
             "cgroups": self._cgroups.join,
@@ -62,7 +62,7 @@ class Supervisor:
             "descriptors": {number: content.hex() for number, content in self._command.descriptors.items()},
             "command": list(self._command.arguments),
             "user": None if self._command.user is None else asdict(self._command.user),
-            "alone": None if self._command.alone is None else asdict(self._command.alone),
+            "confinement": None if self._command.confinement is None else asdict(self._command.confinement),
         }
         launcher = str(Path(__file__).with_name("launch.py"))
         try:
@@ -82,7 +82,7 @@ class Supervisor:
         pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
         self._pipes = [cast(BinaryIO, pipe) for pipe in pipes]  # all three were asked for
         counted = self._cgroups.limits_memory
-        self._watch = ResourceMonitor(
+        self._monitor = ResourceMonitor(
             self._process.pid, limits, self._command, counted=counted, limited="watch" not in absent
         )
         self.inbox = Inbox(limits)
@@ -97,7 +97,7 @@ class Supervisor:
         Nothing of a submission is in it yet, so nothing is watched, and no time counts.
         """
         warm = Warm(tuple(imports), int(limits.cell_output_mb * 1e6))
-        with contextlib.suppress(OSError):  # a box that is gone says so when it is kept
+        with contextlib.suppress(OSError):  # a box that is gone says so when it is supervised
             write_frame(self._pipes[0], *warm.encode())
 
     def end(self) -> None:
@@ -134,7 +134,7 @@ class Supervisor:
             while self._process.poll() is None:
                 self._over.wait(self._tick_s)
                 at, begun = self.inbox.running, self.inbox.started
-                end = self._watch.look(time.monotonic() - started, at, started=begun)
+                end = self._monitor.look(time.monotonic() - started, at, started=begun)
                 self._end = self._end or end  # the reader may have set it meanwhile
                 if self._end is not None or self.inbox.finished:
                     break
@@ -145,8 +145,8 @@ class Supervisor:
             for thread, streams in ((reader, (stdin, stdout)), (logger, (stderr,))):
                 if not thread.is_alive():  # else the stream is locked by its reader
                     _close(streams)
-            peak = max(self._watch.peak_mb, self._cgroups.peak_memory_mb)
-            killed_for_memory = self._cgroups.killed_for_memory or self._watch.ended_for_memory > 0
+            peak = max(self._monitor.peak_mb, self._cgroups.peak_memory_mb)
+            killed_for_memory = self._cgroups.killed_for_memory or self._monitor.ended_for_memory > 0
             self._cgroups.remove()
             self._command.end()
         if alive:
@@ -156,10 +156,10 @@ class Supervisor:
             inbox=self.inbox,
             status=status,
             event=event,
-            at=(status is Status.OK and self._watch.crowded_at) or self.inbox.running,
+            at=(status is Status.OK and self._monitor.crowded_at) or self.inbox.running,
             exit_code=self._process.returncode,
             wall_s=time.monotonic() - started,
-            cpu_s=self._watch.cpu_s,
+            cpu_s=self._monitor.cpu_s,
             peak_memory_mb=peak,
             log_tail=bytes(self._log).decode(errors="replace"),
         )
@@ -167,7 +167,7 @@ class Supervisor:
     def _natural_end(self, killed_for_memory: bool) -> tuple[Status, str]:
         too_much = f"it used more than {self._limits.memory_mb} MB of memory"
         if self.inbox.finished:
-            if self._watch.ended_for_number:
+            if self._monitor.ended_for_number:
                 too_many = f"there were more than {self._limits.processes} processes"
                 return Status.OK, f"all processes of the notebook were ended: {too_many}"
             return Status.OK, f"a process of the notebook was ended: {too_much}" if killed_for_memory else ""
@@ -187,12 +187,12 @@ class Supervisor:
     ) -> None:
         try:
             write_frame(stdin, *plan.encode())
-            while (came := read_frame(stdout, self.inbox.room_bytes)) is not None:
-                match self.inbox.put(*came):
+            while (frame := read_frame(stdout, self.inbox.room_bytes)) is not None:
+                match self.inbox.put(*frame):
                     case Want(stage):
-                        asked = questions(stage, self.inbox)
-                        given = Refused(stage) if asked is None else Questions(stage, asked)
-                        write_frame(stdin, *given.encode())
+                        tensors = questions(stage, self.inbox)
+                        reply = Refused(stage) if tensors is None else Questions(stage, tensors)
+                        write_frame(stdin, *reply.encode())
                     case At() as at:
                         with contextlib.suppress(OSError):  # nobody listens any more, or a log's disk is full
                             say(at)
@@ -223,11 +223,11 @@ class Supervisor:
         The namespace's first process takes the others with it. Those that are known by name or stand in the control
         groups are killed besides, so that the box is over also where it had no process namespace.
         """
-        family = self._watch.family()
+        family = self._monitor.family()
         if self.inbox.finished:  # an orderly end may take a moment
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=5)
-        if self._command.alone is not None:  # its guard ends what no namespace does, also what was never seen here
+        if self._command.confinement is not None:  # its guard ends what no namespace does, also what was not seen here
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=END_S)

@@ -27,14 +27,14 @@ TAME = {"writable": [], "no_new_privileges": True, "seccomp": True}
 
 
 def states(found: list[Promise]) -> dict[str, PromiseState]:
-    return {one.title: one.state for one in found}
+    return {promise.title: promise.state for promise in found}
 
 
 @pytest.mark.parametrize("way", ["tcp", "dns", "abstract", "socket_file"])
 def test_each_way_out_breaks_the_promise_and_is_named(way: str) -> None:
-    (one,) = promises.network(QUIET_TOLD | {way: "worked"}, [])
-    assert one.state is PromiseState.BROKEN
-    assert promises.WAYS_OUT[way] in one.found
+    (promise,) = promises.network(QUIET_TOLD | {way: "worked"}, [])
+    assert promise.state is PromiseState.BROKEN
+    assert promises.WAYS_OUT[way] in promise.found
 
 
 def test_a_datagram_counts_only_where_it_was_heard() -> None:
@@ -44,12 +44,12 @@ def test_a_datagram_counts_only_where_it_was_heard() -> None:
 
 def test_a_network_that_fails_slowly_is_said() -> None:
     found = promises.network(QUIET_TOLD | {"seconds": 30}, [])
-    assert [one.state for one in found] == [PromiseState.HOLDS, PromiseState.WEAK]
+    assert [promise.state for promise in found] == [PromiseState.HOLDS, PromiseState.WEAK]
 
 
 def test_another_interface_breaks_the_promise() -> None:
-    (one,) = promises.network(QUIET_TOLD | {"interfaces": ["lo", "eth0"]}, [])
-    assert one.found == "the box reaches interface eth0"
+    (promise,) = promises.network(QUIET_TOLD | {"interfaces": ["lo", "eth0"]}, [])
+    assert promise.found == "the box reaches interface eth0"
 
 
 @pytest.mark.parametrize("gain", ["capabilities", "user_namespace", "mount", "descriptors", "root"])
@@ -65,7 +65,7 @@ def test_a_writable_system_breaks_the_promise() -> None:
 
 def test_a_missing_filter_is_weaker_only_where_the_machine_cannot_have_one() -> None:
     def all_states(seccomp: bool, weaker: str) -> set[PromiseState]:
-        return {one.state for one in promises.filtered({"seccomp": seccomp, "kept_cores": seccomp}, weaker)}
+        return {promise.state for promise in promises.filtered({"seccomp": seccomp, "kept_cores": seccomp}, weaker)}
 
     assert all_states(True, "") == {PromiseState.HOLDS}
     assert all_states(False, "no numbers") == {PromiseState.WEAK}
@@ -73,7 +73,7 @@ def test_a_missing_filter_is_weaker_only_where_the_machine_cannot_have_one() -> 
 
 
 @pytest.mark.parametrize(
-    ("told", "state"),
+    ("answers", "state"),
     [
         ({"looked_at": 900, "settings": [], "owner": False}, PromiseState.HOLDS),
         ({"looked_at": 900, "settings": ["/proc/sys/kernel/core_pattern"], "owner": False}, PromiseState.BROKEN),
@@ -84,49 +84,52 @@ def test_a_missing_filter_is_weaker_only_where_the_machine_cannot_have_one() -> 
     ids=["none", "one opens", "root's", "none seen", "silent"],
 )
 def test_settings_of_the_kernel_that_are_within_reach_break_the_promise(
-    told: dict[str, object], state: PromiseState
+    answers: dict[str, object], state: PromiseState
 ) -> None:
-    (one,) = promises.settings(told)
-    assert (one.title, one.state) == ("kernel settings", state)
+    (promise,) = promises.settings(answers)
+    assert (promise.title, promise.state) == ("kernel settings", state)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="another user cannot write them anyway")
 @pytest.mark.parametrize("without", [("another user", "kernel settings"), ("another user",)])
 def test_a_box_whose_user_is_root_outside_is_found(without: tuple[str, ...]) -> None:
-    told = cells.first_box({}, gpu=False)["powers"]
+    answers = cells.first_box({}, gpu=False)["powers"]
     for absent, state in ((without, PromiseState.BROKEN), ((), PromiseState.HOLDS)):
-        box = run_box(Bubblewrap(absent), {"powers": told})
-        assert states(promises.settings(box.cells["powers"].told)) == {"kernel settings": state}
+        box = run_box(Bubblewrap(absent), {"powers": answers})
+        assert states(promises.settings(box.cells["powers"].answers)) == {"kernel settings": state}
 
 
 def test_a_box_that_chooses_its_cores_is_found(all_cores: set[int]) -> None:
     if len(all_cores) < 2 or missing_here().get("seccomp"):
         pytest.skip("there is no core to choose, or no filter")
-    told = cells.first_box({}, gpu=False)["powers"]
-    found = promises.filtered(run_box(Bubblewrap(("seccomp",)), {"powers": told}).cells["powers"].told, "")
+    answers = cells.first_box({}, gpu=False)["powers"]
+    found = promises.filtered(run_box(Bubblewrap(("seccomp",)), {"powers": answers}).cells["powers"].answers, "")
     assert states(found) == {"system calls filtered": PromiseState.BROKEN, "cores of a box": PromiseState.BROKEN}
 
 
 def test_what_is_seen_is_named_by_what_it_is() -> None:
-    told = {"seen": ["/somewhere/rubric.yaml"], "processes": 4}
-    found = promises.sight(told, {"/somewhere/rubric.yaml": "the rubric"})
+    answers = {"seen": ["/somewhere/rubric.yaml"], "processes": 4}
+    found = promises.sight(answers, {"/somewhere/rubric.yaml": "the rubric"})
     assert found[0].found == "the box sees the rubric"
-    assert [one.state for one in found] == [PromiseState.BROKEN, PromiseState.HOLDS, PromiseState.HOLDS]
+    assert [promise.state for promise in found] == [PromiseState.BROKEN, PromiseState.HOLDS, PromiseState.HOLDS]
 
 
 def test_without_namespaces_names_are_weaker_and_what_is_read_breaks_the_promise() -> None:
     hidden = {"/somewhere/rubric.yaml": "the rubric"}
-    told = {"seen": ["/somewhere/rubric.yaml"], "read": [], "processes": 99}
-    found = promises.sight(told, hidden, namespaces=False)
-    assert [one.state for one in found] == [PromiseState.WEAK, PromiseState.HOLDS, PromiseState.WEAK]
-    read = promises.sight(told | {"read": ["/somewhere/rubric.yaml"]}, hidden, namespaces=False)
+    answers = {"seen": ["/somewhere/rubric.yaml"], "read": [], "processes": 99}
+    found = promises.sight(answers, hidden, namespaces=False)
+    assert [promise.state for promise in found] == [PromiseState.WEAK, PromiseState.HOLDS, PromiseState.WEAK]
+    read = promises.sight(answers | {"read": ["/somewhere/rubric.yaml"]}, hidden, namespaces=False)
     assert (read[0].state, read[0].found) == (PromiseState.BROKEN, "the box sees the rubric")
-    assert promises.sight(told, hidden)[0].state is PromiseState.BROKEN
+    assert promises.sight(answers, hidden)[0].state is PromiseState.BROKEN
 
 
 def test_a_box_whose_user_is_the_graders_breaks_the_promise_and_an_older_landlock_is_weaker() -> None:
-    assert [one.state for one in promises.own_user("user: Landlock 6", 6)] == [PromiseState.HOLDS, PromiseState.HOLDS]
-    assert [one.state for one in promises.own_user(f"{AS_GRADER}: Landlock 7", 7)] == [
+    assert [promise.state for promise in promises.own_user("user: Landlock 6", 6)] == [
+        PromiseState.HOLDS,
+        PromiseState.HOLDS,
+    ]
+    assert [promise.state for promise in promises.own_user(f"{AS_GRADER}: Landlock 7", 7)] == [
         PromiseState.BROKEN,
         PromiseState.HOLDS,
     ]
@@ -138,13 +141,13 @@ def test_a_box_whose_user_is_the_graders_breaks_the_promise_and_an_older_landloc
 
 
 def test_an_abstract_socket_is_weaker_only_where_no_kernel_could_close_it() -> None:
-    told = QUIET_TOLD | {"abstract": "worked"}
-    assert [one.state for one in promises.network(told, [], weaker=["abstract"])] == [
+    answers = QUIET_TOLD | {"abstract": "worked"}
+    assert [promise.state for promise in promises.network(answers, [], weaker=["abstract"])] == [
         PromiseState.WEAK,
         PromiseState.HOLDS,
     ]
-    both = promises.network(told | {"tcp": "worked"}, [], weaker=["abstract"])
-    assert [one.state for one in both] == [PromiseState.WEAK, PromiseState.BROKEN]
+    both = promises.network(answers | {"tcp": "worked"}, [], weaker=["abstract"])
+    assert [promise.state for promise in both] == [PromiseState.WEAK, PromiseState.BROKEN]
 
 
 def test_bounds_that_an_account_cannot_lower_are_no_powers() -> None:
@@ -155,7 +158,7 @@ def test_bounds_that_an_account_cannot_lower_are_no_powers() -> None:
 def test_a_box_that_says_nothing_keeps_no_promise() -> None:
     silent = promises.network({}, []) + promises.sight({}, {}) + promises.powers({})
     silent += promises.disk_and_files({}, {}, 100)
-    assert {one.state for one in silent} == {PromiseState.BROKEN}
+    assert {promise.state for promise in silent} == {PromiseState.BROKEN}
 
 
 def test_the_screen_gives_each_fix_and_ends_with_the_verdict() -> None:
@@ -170,21 +173,21 @@ def test_the_screen_gives_each_fix_and_ends_with_the_verdict() -> None:
 
 def test_the_hosts_listeners_hear_who_gets_through() -> None:
     with host({}) as outside:
-        with socket.create_connection(("127.0.0.1", int(str(outside.told["tcp"]))), 5):
+        with socket.create_connection(("127.0.0.1", int(str(outside.inputs["tcp"]))), 5):
             pass
         with socket.socket(socket.AF_UNIX) as plug:
-            plug.connect(str(outside.told["socket_file"]))
+            plug.connect(str(outside.inputs["socket_file"]))
         for _ in range(100):
-            if len(outside.heard) == 2:
+            if len(outside.reached_listeners) == 2:
                 break
             time.sleep(0.05)
-    assert sorted(outside.heard) == ["socket_file", "tcp"]
+    assert sorted(outside.reached_listeners) == ["socket_file", "tcp"]
 
 
 def test_this_machine_keeps_its_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examination, "WALL_S", 2.0)
     found = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
-    assert [one for one in found if one.state is PromiseState.BROKEN] == []
+    assert [promise for promise in found if promise.state is PromiseState.BROKEN] == []
     assert len(found) >= 18
 
 
@@ -192,10 +195,10 @@ def test_a_box_without_namespaces_is_tried_too(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(examination, "WALL_S", 2.0)
     with boxes_for_all():
         found = examination.examine(write_exercise(tmp_path), "user", lambda _: None)
-    broken = {one.title for one in found if one.state is PromiseState.BROKEN}
+    broken = {promise.title for promise in found if promise.state is PromiseState.BROKEN}
     assert broken <= (set() if AS_ROOT else {"a user of its own", "no network"})
     assert ("a user of its own" in broken) == (not AS_ROOT)
-    weak = {one.title for one in found if one.state is PromiseState.WEAK}
+    weak = {promise.title for promise in found if promise.state is PromiseState.WEAK}
     assert {"nothing secret in sight", "own processes only"} <= weak
     assert len(found) >= 20
 
@@ -204,14 +207,14 @@ def test_without_isolation_the_doctor_says_so_and_tries_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(examination, "run_box", None)
-    (one,) = examination.examine(write_exercise(tmp_path), "none", lambda _: None)
-    assert one.state is PromiseState.BROKEN
-    assert "student code runs as you" in one.found
+    (promise,) = examination.examine(write_exercise(tmp_path), "none", lambda _: None)
+    assert promise.state is PromiseState.BROKEN
+    assert "student code runs as you" in promise.found
 
 
 def test_a_box_that_does_not_start_is_said_with_its_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("grader.doctor.boxes.ENGINE_FOLDER", tmp_path)
-    (one,) = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
-    assert one.state is PromiseState.BROKEN
-    assert one.found.startswith("the box did not start")
-    assert "user namespaces" in one.fix
+    (promise,) = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
+    assert promise.state is PromiseState.BROKEN
+    assert promise.found.startswith("the box did not start")
+    assert "user namespaces" in promise.fix

@@ -20,14 +20,14 @@ FAILS = {key: value for key, value in WORKS.items() if key != "right"} | {"name"
 
 
 def test_a_right_product_names_the_device() -> None:
-    one = gpu.finding(THERE, WORKS)
-    assert (one.state, one.found) == (PromiseState.HOLDS, "H100, CUDA 13.2: a product is right")
-    many = gpu.finding(replace(THERE, usable=4), WORKS)
+    promise = gpu.promise(THERE, WORKS)
+    assert (promise.state, promise.found) == (PromiseState.HOLDS, "H100, CUDA 13.2: a product is right")
+    many = gpu.promise(replace(THERE, usable=4), WORKS)
     assert many.found.endswith("; 4 may be used, and each box sees one")
 
 
 @pytest.mark.parametrize(
-    ("machine", "told", "says", "state"),
+    ("machine", "answers", "says", "state"),
     [
         (Outside(0, False, False, (), "", 0), {}, "this machine shows no NVIDIA device", PromiseState.HOLDS),
         (replace(THERE, hidden=True), {}, "names no GPU", PromiseState.HOLDS),
@@ -81,14 +81,14 @@ def test_a_right_product_names_the_device() -> None:
     ],
 )
 def test_each_reason_is_said_with_its_fix(
-    machine: Outside, told: dict[str, object], says: str, state: PromiseState
+    machine: Outside, answers: dict[str, object], says: str, state: PromiseState
 ) -> None:
-    one = gpu.finding(machine, told)
-    assert says in one.found
-    assert one.state is state
-    assert bool(one.fix) is (state is PromiseState.WEAK)
-    assert len(one.found) < 600
-    assert "\x1b" not in one.found + one.fix
+    promise = gpu.promise(machine, answers)
+    assert says in promise.found
+    assert promise.state is state
+    assert bool(promise.fix) is (state is PromiseState.WEAK)
+    assert len(promise.found) < 600
+    assert "\x1b" not in promise.found + promise.fix
 
 
 def test_what_hangs_on_the_bus_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,9 +103,9 @@ def test_what_hangs_on_the_bus_is_counted(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_cell_answers_in_a_box_that_has_no_gpu() -> None:
     cell = cells.first_box({}, gpu=True)["gpu"]
-    told = run_box(Bubblewrap(), {"gpu": cell}).cells["gpu"].told
-    assert set(told) >= {"init", "driver", "torch", "cuda", "error"}
-    assert "right" not in told
-    one = gpu.finding(THERE, told)
-    assert one.state is PromiseState.WEAK
-    assert one.found.startswith("the box cannot use it, so notebooks run on the CPU: ")
+    answers = run_box(Bubblewrap(), {"gpu": cell}).cells["gpu"].answers
+    assert set(answers) >= {"init", "driver", "torch", "cuda", "error"}
+    assert "right" not in answers
+    promise = gpu.promise(THERE, answers)
+    assert promise.state is PromiseState.WEAK
+    assert promise.found.startswith("the box cannot use it, so notebooks run on the CPU: ")

@@ -28,15 +28,15 @@ def machine(
     nodes: Sequence[str] = ("nvidiactl", "nvidia-uvm"),
 ) -> Path:
     """The folder has the machine's nodes, of GPU n nvidia<7 + n>, and its tool, which is first on the PATH."""
-    devices, told = folder / "dev", folder / "proc"
+    devices, driver_folder = folder / "dev", folder / "proc"
     devices.mkdir(exist_ok=True)
     for name in nodes:
         (devices / name).touch()
     for index in range(len(rows)):
         (devices / f"nvidia{7 + index}").touch()
-        (told / f"000{index}").mkdir(parents=True, exist_ok=True)
+        (driver_folder / f"000{index}").mkdir(parents=True, exist_ok=True)
         information = f"Model: \t\t {H100}\nGPU UUID: \t GPU-{index}0000000-aaaa\nDevice Minor: \t {7 + index}\n"
-        (told / f"000{index}" / "information").write_text(information)
+        (driver_folder / f"000{index}" / "information").write_text(information)
     (folder / "rows").write_text("".join(f"{line}\n" for line in rows))
     (folder / "listed").write_text(listed)
     tool = folder / "nvidia-smi"
@@ -45,10 +45,10 @@ def machine(
     (folder / "ldconfig").write_text(f'#!/bin/sh\ncat "{folder}/cache" 2>/dev/null\n')
     (folder / "ldconfig").chmod(0o755)
     monkeypatch.setattr(gpu, "DEVICES", devices)
-    monkeypatch.setattr(gpu, "OF_DRIVER", told)
+    monkeypatch.setattr(gpu, "OF_DRIVER", driver_folder)
     monkeypatch.setattr(gpu, "FOLDERS", (str(folder / "known"),))
     monkeypatch.delenv(gpu.VISIBLE, raising=False)
-    monkeypatch.delenv(gpu.SEARCHED, raising=False)
+    monkeypatch.delenv(gpu.LIBRARY_PATH, raising=False)
     if str(folder) not in os.environ["PATH"].split(os.pathsep):
         monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
     return devices

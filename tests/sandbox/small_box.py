@@ -31,8 +31,10 @@ send("at", b"{}")
 """
 
 
-def kept(script: str, without: Collection[str] = (), backend: Backend | None = None, **limits: float) -> SandboxResult:
-    """What is left of a box in which the script has run, instead of the runner; it has `tell` and `tried`."""
+def run_script(
+    script: str, without: Collection[str] = (), backend: Backend | None = None, **limits: float
+) -> SandboxResult:
+    """The result of a box in which the script has run, instead of the runner; it has `tell` and `tried`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         path.chmod(0o755)
@@ -42,9 +44,9 @@ def kept(script: str, without: Collection[str] = (), backend: Backend | None = N
         return supervisor.supervise(running.plan(), lambda *_: None, lambda _: None)
 
 
-def told(script: str, without: Collection[str] = (), **limits: float) -> Any:
-    """What the script has told; None where the run was ended before."""
-    run = kept(script, without, **limits)
+def answer_of(script: str, without: Collection[str] = (), **limits: float) -> Any:
+    """The script's answer; None where the run was ended before."""
+    run = run_script(script, without, **limits)
     answer = run.inbox.answers.get(Address("small.box/value"))
     if answer is None and run.status != "killed":
         raise AssertionError(f"{run.event}: {run.log_tail[-400:]}")

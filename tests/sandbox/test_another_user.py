@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from small_box import kept, told
+from small_box import answer_of, run_script
 from toy_exercise import running
 
 from grader.errors import BoxError
@@ -91,34 +91,34 @@ def opened(way: str) -> str:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_setting_of_the_kernel_can_be_written_in_any_way(way: str) -> None:
-    assert told(opened(way)) == []
+    assert answer_of(opened(way)) == []
 
 
 @needs_root
 @pytest.mark.parametrize("left", ["another user", "kernel settings"])
 def test_each_of_the_two_layers_is_enough(left: str) -> None:
     layers = {"another user", "kernel settings"}
-    assert told(opened("by its name"), layers - {left}) == []
-    assert "kernel/core_pattern" in told(opened("by its name"), layers)
+    assert answer_of(opened("by its name"), layers - {left}) == []
+    assert "kernel/core_pattern" in answer_of(opened("by its name"), layers)
 
 
 @pytest.mark.parametrize("script", [SHELL, MOUNTED], ids=["a shell", "a further /proc"])
 def test_no_setting_can_be_written_by_another_program_or_view(script: str) -> None:
-    assert told(script) == ["refused"]
+    assert answer_of(script) == ["refused"]
 
 
 def test_nothing_else_in_proc_can_be_written_and_the_machines_part_is_masked() -> None:
-    assert told(OTHERS) == []
+    assert answer_of(OTHERS) == []
     masked = [f"/proc/{name}" for name in MASKED_FOLDERS if Path("/proc", name).is_dir()]
-    assert told(f"tell([name for folder in {masked!r} for name in os.listdir(folder)])") == []
+    assert answer_of(f"tell([name for folder in {masked!r} for name in os.listdir(folder)])") == []
     secrets = "tell([tried(lambda: open(f'/proc/{n}').close())[0] for n in ('kallsyms', 'keys', 'interrupts')])"
-    assert told(secrets) == ["refused"] * 3
+    assert answer_of(secrets) == ["refused"] * 3
 
 
 @needs_root
 def test_every_box_has_a_user_of_its_own_who_is_nobody_outside() -> None:
     who = "tell([open('/proc/self/uid_map').read().split(), open('/proc/self/gid_map').read().split(), os.getgroups()])"
-    first, second = told(who), told(who)
+    first, second = answer_of(who), answer_of(who)
     for users, groups, further in (first, second):
         assert (users[0], users[2], further) == ("1000", "1", [])
         assert FIRST <= int(users[1]) < FIRST + COUNT
@@ -130,7 +130,7 @@ def test_every_box_has_a_user_of_its_own_who_is_nobody_outside() -> None:
 def test_the_first_process_is_not_the_box_users() -> None:
     acts = "lambda: os.kill(1, 0), lambda: open('/proc/1/environ').close(), lambda: open('/proc/1/mem', 'r+b').close()"
     acts += ", lambda: os.setuid(65534), lambda: os.setgroups([0]), lambda: os.setresuid(0, 0, 0)"
-    assert [found for found, _ in told(f"tell([tried(act) for act in ({acts})])")] == ["refused"] * 6
+    assert [found for found, _ in answer_of(f"tell([tried(act) for act in ({acts})])")] == ["refused"] * 6
 
 
 @needs_root
@@ -197,19 +197,19 @@ def test_a_python_below_a_folder_that_is_empty_in_the_box_can_be_used(monkeypatc
         (below / "library").write_text("here")
         folders = [*bubblewrap.python_folders(), below]
         monkeypatch.setattr(bubblewrap, "python_folders", lambda: folders)
-        assert told(f"tell(tried(lambda: open({str(below / 'library')!r}).read()))") == ["through", "here"]
+        assert answer_of(f"tell(tried(lambda: open({str(below / 'library')!r}).read()))") == ["through", "here"]
 
 
 def test_a_machine_without_setpriv_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bubblewrap.shutil, "which", lambda *_, **__: None)
     with pytest.raises(BoxError, match="needs setpriv; install the package util-linux"):
-        kept("tell(1)")
+        run_script("tell(1)")
 
 
 @needs_root
 def test_a_machine_where_root_cannot_make_such_a_user_runs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bubblewrap, "new_id", lambda: "nobody")  # no kernel takes that for a number
-    run = kept("tell(1)")
+    run = run_script("tell(1)")
     assert (run.status, run.inbox.answers) == ("box_error", {})
     assert "runs no notebook as root" in run.log_tail
 

@@ -33,8 +33,9 @@ def box() -> tuple[Supervisor, Limits]:
 
 def printed(supervisor: Supervisor, limits: Limits, source: str) -> str:
     step = CellStep(0, source, 20)
-    kept = supervisor.supervise(plan_frame([step], running.rubric().interface, limits), lambda *_: None, lambda _: None)
-    return "".join(output["text"] for output in kept.inbox.outputs[0])
+    plan = plan_frame([step], running.rubric().interface, limits)
+    result = supervisor.supervise(plan, lambda *_: None, lambda _: None)
+    return "".join(output["text"] for output in result.inbox.outputs[0])
 
 
 @pytest.mark.parametrize("modules", [(), ("colorsys",), ("no_such_module", "colorsys")])
@@ -67,19 +68,19 @@ TWO = ["warm", "warm"]
 class Counted(Supervisor):
     """Remembers which boxes were started, warmed and ended unneeded."""
 
-    told: ClassVar[list[str]] = []
+    calls: ClassVar[list[str]] = []
 
     def warm(self, imports: Sequence[str], limits: Limits) -> None:
-        self.told.append("warm")
+        self.calls.append("warm")
         super().warm(imports, limits)
 
     def end(self) -> None:
-        self.told.append("end")
+        self.calls.append("end")
         super().end()
 
 
 @pytest.mark.parametrize(
-    ("changed", "train", "told"),
+    ("changed", "train", "calls"),
     [
         ({}, True, TWO),
         ({}, False, ["warm"]),
@@ -91,16 +92,16 @@ class Counted(Supervisor):
     ids=["right", "components", "unwritten", "one part", "dies", "nothing to decode"],
 )
 def test_it_is_started_where_something_may_be_decoded(
-    changed: dict[str, str], train: bool, told: list[str], monkeypatch: pytest.MonkeyPatch
+    changed: dict[str, str], train: bool, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Counted.told.clear()
+    Counted.calls.clear()
     monkeypatch.setattr(boxes, "Supervisor", Counted)
     running.run(train=train, changed=changed)
-    assert Counted.told == told
+    assert Counted.calls == calls
 
 
 def test_a_pool_gives_the_box_that_waits_and_ends_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    Counted.told.clear()
+    Counted.calls.clear()
     monkeypatch.setattr(boxes, "Supervisor", Counted)
     limits = running.rubric().limits
     before = psutil.Process().num_fds()
@@ -108,15 +109,15 @@ def test_a_pool_gives_the_box_that_waits_and_ends_the_others(monkeypatch: pytest
         pool.ready(1)
         pool.ready(3)
         assert printed(pool.take(), limits, "import sys\nprint('json' in sys.modules)") == "True\n"
-    assert Counted.told == ["warm", "warm", "warm", "end", "end"]
+    assert Counted.calls == ["warm", "warm", "warm", "end", "end"]
     assert psutil.Process().num_fds() <= before
 
 
 def test_boxes_that_wait_are_ended_by_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    Counted.told.clear()
+    Counted.calls.clear()
     monkeypatch.setattr(boxes, "Supervisor", Counted)
     pool = engine.box_pool(toy_exercise.Toy(), running.rubric().limits, {}, "bubblewrap")
     pool.ready(1)
     with pytest.raises(KeyError), pool:
         raise KeyError("a notebook that cannot be read")
-    assert Counted.told == ["warm", "end"]
+    assert Counted.calls == ["warm", "end"]

@@ -64,5 +64,5 @@ def test_each_box_has_its_share_of_the_cores_where_groups_are_of_version_1(
 
 
 def test_no_group_is_made_where_none_is_wanted(unified: Path) -> None:
-    assert Cgroups(100, 20, wanted=False).folders == []
+    assert Cgroups(100, 20, enabled=False).folders == []
     assert [path.name for path in unified.iterdir()] == ["cgroup.procs"]

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from small_box import kept
+from small_box import run_script
 from toy_exercise import running
 
 from grader.errors import BoxError
@@ -171,7 +171,7 @@ def test_a_path_that_cannot_be_mounted_is_one_line(engines: Path) -> None:
 
 def test_a_run_goes_through_the_engine_and_the_container_is_removed_by_name(engines: Path) -> None:
     install(engines, "docker")
-    assert kept("tell(1)", backend=Container()).status is Status.OK
+    assert run_script("tell(1)", backend=Container()).status is Status.OK
     _, started, removed, looked = asked(engines)
     name = started.split("'--name', '")[1].partition("'")[0]
     assert removed == f"['rm', '--force', '--volumes', '{name}']"
@@ -182,4 +182,4 @@ def test_a_container_that_stays_spoils_the_run(engines: Path) -> None:
     install(engines, "docker")
     (engines / "stubborn").touch()
     with pytest.raises(BoxError, match=r"^the container vae-autograder-\S+ could not be ended"):
-        kept("tell(1)", backend=Container())
+        run_script("tell(1)", backend=Container())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from small_box import told
+from small_box import answer_of
 
 ASKED = {
     "os": "os.sched_setaffinity(0, range(64))",
@@ -44,15 +44,15 @@ def one_core(all_cores: set[int]) -> int:
 
 @pytest.mark.parametrize("way", ASKED)
 def test_no_core_is_taken_that_was_not_given(way: str, one_core: int) -> None:
-    assert told(ASKED[way] + HAS) == [[one_core], str(one_core)]
+    assert answer_of(ASKED[way] + HAS) == [[one_core], str(one_core)]
 
 
 def test_without_the_filter_cores_are_taken(one_core: int) -> None:
-    assert len(told(ASKED["os"] + HAS, ("seccomp",))[0]) > 1
+    assert len(answer_of(ASKED["os"] + HAS, ("seccomp",))[0]) > 1
 
 
 def test_asking_for_fewer_does_nothing_and_says_nothing(all_cores: set[int]) -> None:
-    before, after = told(
+    before, after = answer_of(
         "before = sorted(os.sched_getaffinity(0))\nos.sched_setaffinity(0, before[:1])\n"
         "tell([before, sorted(os.sched_getaffinity(0))])"
     )

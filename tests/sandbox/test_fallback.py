@@ -6,7 +6,7 @@ import os
 
 import psutil
 import pytest
-from small_box import kept, told
+from small_box import answer_of, run_script
 from toy_exercise import running
 
 from grader.records import Status
@@ -48,18 +48,18 @@ def no_cgroups(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_files_in_memory_are_memory() -> None:
-    run = kept(FILES.replace("COUNT", "25"), memory_mb=200, disk_mb=400)
+    run = run_script(FILES.replace("COUNT", "25"), memory_mb=200, disk_mb=400)
     assert (run.status, run.event) == (Status.KILLED, "the run was ended: it used more than 200 MB of memory")
-    assert kept(FILES.replace("COUNT", "12"), memory_mb=200, disk_mb=400).status is Status.OK
+    assert run_script(FILES.replace("COUNT", "12"), memory_mb=200, disk_mb=400).status is Status.OK
 
 
 def test_shared_memory_that_is_a_file_is_counted_once() -> None:
-    assert kept(SHARED, memory_mb=180, disk_mb=400).status is Status.OK
+    assert run_script(SHARED, memory_mb=180, disk_mb=400).status is Status.OK
 
 
 def test_a_great_many_empty_files_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource_monitor, "MAX_FILES", 1000)
-    run = kept(MANY)
+    run = run_script(MANY)
     assert (run.status, run.event) == (Status.KILLED, "the run was ended: it made more than 1000 files")
 
 
@@ -93,7 +93,7 @@ def test_what_is_weaker_is_said() -> None:
 def test_a_machine_whose_calls_are_unknown_is_said_and_gets_a_box_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
     assert "riscv64" in layers.missing_here()["seccomp"]
-    assert kept("tell(1)").status is Status.OK
+    assert run_script("tell(1)").status is Status.OK
 
 
 def test_limits_of_a_process_are_those_of_the_rubric() -> None:
@@ -101,7 +101,7 @@ def test_limits_of_a_process_are_those_of_the_rubric() -> None:
     assert (found["CORE"], found["FSIZE"]) == (0, 20_000_000)
     assert found["CPU"] >= 60
     script = "import resource\ntell({n: resource.getrlimit(getattr(resource, f'RLIMIT_{n}')) for n in NAMES})"
-    for name, (soft, hard) in told(script.replace("NAMES", repr(list(found)))).items():
+    for name, (soft, hard) in answer_of(script.replace("NAMES", repr(list(found)))).items():
         assert soft == hard
         assert 0 <= hard <= found[name]  # less where the machine gives less
 

@@ -34,7 +34,7 @@ from grader.sandbox.in_box.frames import (
     READ,
     TO_BOX,
     Address,
-    Asked,
+    CellRequest,
     CellStatus,
     CellStep,
     Frame,
@@ -70,7 +70,7 @@ SENT: dict[str, st.SearchStrategy[Any]] = {
     "Address": st.builds(Address.of, WORDS, WORDS, WORDS),
     "CellStatus": st.sampled_from(CellStatus),
     "StageStatus": st.sampled_from(StageStatus),
-    "Asked": st.sampled_from(Asked),
+    "CellRequest": st.sampled_from(CellRequest),
     "Replay": st.sampled_from(Replay),
     "Index": st.integers(0, MAX_CELLS - 1),
     "Index | None": st.none() | st.integers(0, MAX_CELLS - 1),
@@ -87,16 +87,16 @@ SENT: dict[str, st.SearchStrategy[Any]] = {
     "tuple[Step, ...]": st.lists(CELL_STEPS | STAGE_STEPS, max_size=3).map(tuple),
 }
 # And what whoever reads it may rely on.
-KEPT: dict[str, Callable[[Any], bool]] = {
+PREDICATES: dict[str, Callable[[Any], bool]] = {
     "Stage": lambda value: type(value) is Stage and value.isprintable() and len(value) <= MAX_ADDRESS,
-    "Stage | None": lambda value: value is None or KEPT["Stage"](value),
+    "Stage | None": lambda value: value is None or PREDICATES["Stage"](value),
     "Address": lambda value: type(value) is Address and value.isprintable() and len(value) <= MAX_ADDRESS,
     "CellStatus": lambda value: isinstance(value, CellStatus),
     "StageStatus": lambda value: isinstance(value, StageStatus),
-    "Asked": lambda value: isinstance(value, Asked),
+    "CellRequest": lambda value: isinstance(value, CellRequest),
     "Replay": lambda value: isinstance(value, Replay),
     "Index": lambda value: type(value) is int and 0 <= value < MAX_CELLS,
-    "Index | None": lambda value: value is None or KEPT["Index"](value),
+    "Index | None": lambda value: value is None or PREDICATES["Index"](value),
     "Seconds": lambda value: type(value) is float and 0 <= value < MAX_SECONDS,
     "int": lambda value: isinstance(value, int),
     "float": lambda value: isinstance(value, int | float),
@@ -106,7 +106,7 @@ KEPT: dict[str, Callable[[Any], bool]] = {
     "bytes": lambda value: isinstance(value, bytes),
     "bytes | None": lambda value: value is None or isinstance(value, bytes),
     "Mapping[str, Any]": lambda value: isinstance(value, dict),
-    "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(map(KEPT["str"], value)),
+    "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(map(PREDICATES["str"], value)),
     "tuple[Step, ...]": lambda value: isinstance(value, tuple) and all(map(holds, value)),
 }
 ODD = [
@@ -139,7 +139,7 @@ def made(record: type[Frame]) -> st.SearchStrategy[Frame]:
 
 def holds(record: Any) -> bool:
     """Whether every field is what its type promises."""
-    return all(KEPT[str(one.type)](getattr(record, one.name)) for one in fields(record))
+    return all(PREDICATES[str(one.type)](getattr(record, one.name)) for one in fields(record))
 
 
 def is_believed_or_refused(record: type[Frame], name: str, data: bytes) -> None:
@@ -160,7 +160,7 @@ def test_every_record_crosses_in_one_direction_under_a_name_of_its_own() -> None
 @pytest.mark.parametrize("record", RECORDS)
 def test_every_field_has_a_type_that_says_how_it_is_read(record: type[Frame]) -> None:
     named = {one.name: str(one.type) for one in fields(record)}
-    assert set(named.values()) <= set(READ) == set(SENT) == set(KEPT)
+    assert set(named.values()) <= set(READ) == set(SENT) == set(PREDICATES)
     assert record.about in {"", *named}
 
 
@@ -185,12 +185,12 @@ def test_a_record_with_odd_values_is_refused_or_made_harmless(record: type[Frame
     @given(made(record), st.dictionaries(st.sampled_from([*names, "other"]), ODD_VALUES), st.sampled_from(ODD))
     def holds_for(sent: Frame, odd: dict[str, Any], whole: Any) -> None:
         name, data = sent.encode()
-        told = {} if hasattr(sent, "tensors") or not data else json.loads(data)
+        values = {} if hasattr(sent, "tensors") or not data else json.loads(data)
         is_believed_or_refused(record, name, json.dumps(whole).encode())
         for missing in odd:
-            without = {key: value for key, value in told.items() if key != missing}
+            without = {key: value for key, value in values.items() if key != missing}
             is_believed_or_refused(record, name, json.dumps(without).encode())
-        is_believed_or_refused(record, name, json.dumps({**told, **odd}).encode())
+        is_believed_or_refused(record, name, json.dumps({**values, **odd}).encode())
 
     holds_for()
 

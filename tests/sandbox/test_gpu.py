@@ -24,7 +24,7 @@ from grader.records import Evidence, Execution, Limits, Notebook, Status
 from grader.sandbox import gpu
 from grader.sandbox.bubblewrap import Bubblewrap, gpu_arguments
 from grader.sandbox.container import Container
-from grader.sandbox.gpu import IN_BOX, SEARCHED, VISIBLE, OneGpu, cuda_driver, gpus, one_gpu, present
+from grader.sandbox.gpu import IN_BOX, LIBRARY_PATH, VISIBLE, BoxGpu, box_gpu, cuda_driver, gpus, present
 from grader.sandbox.isolation import Unconfined
 
 LIMITS = running.rubric(memory_mb=1000, gpu_memory_mb=4000).limits
@@ -144,7 +144,7 @@ def test_a_card_that_cannot_be_asked_is_none(tmp_path: Path, monkeypatch: pytest
     assert gpu.gpu() is None
     assert gpu.memory_share(LIMITS) == {}
     assert slots(None, LIMITS) == [Slot(frozenset({core})) for core in range(16)]
-    assert one_gpu(LIMITS).environment == {VISIBLE: "0"}
+    assert box_gpu(LIMITS).environment == {VISIBLE: "0"}
 
 
 def test_a_tool_that_does_not_answer_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def test_what_trained_on_a_card_says_which(tmp_path: Path, monkeypatch: pytest.M
 
 
 class Boxes:
-    """A supply, as far as a remark looks at it."""
+    """A box pool, as far as a remark looks at it."""
 
     has_gpu = True
 
@@ -215,8 +215,8 @@ def test_inside_windows_the_gpu_is_its_own_device_and_has_a_number(
     (devices / "nvidiactl").unlink()
     (devices / "dxg").touch()
     assert present()
-    assert one_gpu(LIMITS).devices == (devices / "dxg",)
-    assert one_gpu(LIMITS).environment[VISIBLE] == "0"
+    assert box_gpu(LIMITS).devices == (devices / "dxg",)
+    assert box_gpu(LIMITS).environment[VISIBLE] == "0"
 
 
 def test_a_small_card_is_not_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +234,7 @@ def test_pytorch_reads_the_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         parse(told.replace("0.25", "7.25"))
 
 
-def names(card: OneGpu) -> list[str]:
+def names(card: BoxGpu) -> list[str]:
     return [path.name for path in card.devices]
 
 
@@ -242,10 +242,10 @@ def test_a_box_gets_the_nodes_of_one_gpu(tmp_path: Path, monkeypatch: pytest.Mon
     nodes = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-caps", "nvidia-nvswitch0", "nvidia-modeset")
     machine(tmp_path, monkeypatch, DIVIDED, LISTED, nodes=nodes)
     driver = ["nvidiactl", "nvidia-uvm", "nvidia-uvm-tools"]
-    assert names(one_gpu(LIMITS)) == [*driver, "nvidia7"]
+    assert names(box_gpu(LIMITS)) == [*driver, "nvidia7"]
     monkeypatch.setenv(VISIBLE, "1")
-    assert names(one_gpu(LIMITS)) == [*driver, "nvidia8", "nvidia-caps"]
-    assert one_gpu(LIMITS).environment[VISIBLE] == "MIG-c7384736-a75d-5afc-978f-d2f1294409fd"
+    assert names(box_gpu(LIMITS)) == [*driver, "nvidia8", "nvidia-caps"]
+    assert box_gpu(LIMITS).environment[VISIBLE] == "MIG-c7384736-a75d-5afc-978f-d2f1294409fd"
 
 
 def test_without_the_drivers_word_a_box_gets_every_node_and_sees_one(
@@ -254,7 +254,7 @@ def test_without_the_drivers_word_a_box_gets_every_node_and_sees_one(
     machine(tmp_path, monkeypatch, [row(0), row(1)])
     monkeypatch.setattr(gpu, "OF_DRIVER", tmp_path / "absent")
     monkeypatch.setenv(VISIBLE, "1")
-    card = one_gpu(LIMITS)
+    card = box_gpu(LIMITS)
     assert names(card) == ["nvidiactl", "nvidia-uvm", "nvidia7", "nvidia8"]
     assert card.environment[VISIBLE] == "GPU-10000000-aaaa"
 
@@ -280,7 +280,7 @@ def test_every_backend_tells_its_box(tmp_path: Path, monkeypatch: pytest.MonkeyP
         shown = "GPU-00000000-aaaa" if has_gpu else "" if backend.name == "none" else None
         assert said.get(VISIBLE) == shown, backend.name
         folder = str(tmp_path / "known") if backend.name == "none" else IN_BOX
-        assert said.get(SEARCHED) == (folder if has_gpu else None), backend.name
+        assert said.get(LIBRARY_PATH) == (folder if has_gpu else None), backend.name
         command.end()
 
 
@@ -303,7 +303,7 @@ def test_a_box_has_the_drivers_libraries_and_nothing_else_of_their_folder(
 
 def test_nothing_is_mounted_where_the_system_already_is() -> None:
     """`/usr/local/cuda` is a link on most machines, and bubblewrap mounts nothing on a link."""
-    places = bound(gpu_arguments(one_gpu(LIMITS)), "--ro-bind-try")
+    places = bound(gpu_arguments(box_gpu(LIMITS)), "--ro-bind-try")
     assert [place for place in places if place.startswith("/usr")] == []
 
 
@@ -337,11 +337,11 @@ def test_what_the_caller_names_goes_before_what_the_loader_knows(
     assert (found := cuda_driver()) is not None
     assert found.folder == cached
     named = libraries(tmp_path / "named")
-    monkeypatch.setenv(SEARCHED, f"relative:{old}:{tmp_path / 'absent'}:{named}")
+    monkeypatch.setenv(LIBRARY_PATH, f"relative:{old}:{tmp_path / 'absent'}:{named}")
     assert (found := cuda_driver()) is not None
     assert found.folder == named
     assert [path.name for path in found.files] == sorted(LIBRARIES)
-    assert found.environment() == {SEARCHED: IN_BOX}
+    assert found.environment() == {LIBRARY_PATH: IN_BOX}
 
 
 def test_what_the_loader_finds_in_the_system_is_left_where_it_is(
@@ -367,13 +367,13 @@ def test_a_box_loads_a_library_that_only_the_caller_knew(tmp_path: Path, monkeyp
     real = next(path for path in Path("/usr/lib").rglob("libz.so.1") if path.exists())
     (named / "libcuda.so.1").write_bytes(real.read_bytes())  # any library will do
     (named / "libcuda.so.1").chmod(0o644)
-    monkeypatch.setenv(SEARCHED, str(named))
+    monkeypatch.setenv(LIBRARY_PATH, str(named))
     monkeypatch.setattr(gpu, "_devices", lambda _: [])
     source = (
         "import ctypes, json, os\nctypes.CDLL('libcuda.so.1')\nprint(json.dumps({'seen': os.listdir('/box/cuda')}))"
     )
     box = run_box(Bubblewrap(), {"look": source}, gpu=True)
-    assert box.cells["look"].told == {"seen": ["libcuda.so.1"]}, box.kept
+    assert box.cells["look"].answers == {"seen": ["libcuda.so.1"]}, box.result
 
 
 def test_a_box_with_a_gpu_names_its_threads_and_opens_no_setting_of_the_kernel(
@@ -393,5 +393,5 @@ print(json.dumps({"name": open(path).read().strip()}))
 over.set()
 """
     box = run_box(Bubblewrap(), {"name": name, "powers": cells.first_box({}, gpu=True)["powers"]}, gpu=True)
-    assert box.cells["name"].told == {"name": "cuda00001"}
-    assert [one.state for one in settings(box.cells["powers"].told)] == [PromiseState.HOLDS]
+    assert box.cells["name"].answers == {"name": "cuda00001"}
+    assert [one.state for one in settings(box.cells["powers"].answers)] == [PromiseState.HOLDS]

@@ -24,7 +24,7 @@ shell.kernel.do_shutdown(restart=True)
 """
 
 
-def told(ran: NotebookRun) -> list[tuple[int, str]]:
+def remarks(ran: NotebookRun) -> list[tuple[int, str]]:
     """The numbers of the student's own cells that something is told of, and what."""
     first = next(n for n, cell in enumerate(ran.notebook["cells"]) if cell["id"] == "own-0")
     events = [event.removeprefix("cell ").split(" (", 1) for event in ran.execution.events]
@@ -47,7 +47,7 @@ def test_a_restart_that_is_asked_for_is_not_done_but_told() -> None:
     ]
     ran = running.run(cells, train=False, **PATIENT)
     assert running.own(ran, 10)[1] == "5 6 True 5\n"
-    assert told(ran) == [(n, CLEARED if n in (6, 7, 8) else KEPT) for n in range(1, 10)]
+    assert remarks(ran) == [(n, CLEARED if n in (6, 7, 8) else KEPT) for n in range(1, 10)]
     assert sorted(ran.evidence.answers) == ASKED
 
 
@@ -63,7 +63,7 @@ def test_a_restart_that_is_asked_for_is_not_done_but_told() -> None:
 def test_a_cell_that_ends_the_process_is_never_replayed_and_what_it_defines_is_there_again(ends: str) -> None:
     fatal = f"import os, math\nN = 3\ndef f():\n    return N\nopen('runs', 'a').write('.')\n{ends}"
     ran = running.run(["x = 5", fatal, "print(x, f(), math.pi > 3, open('runs').read())"], train=False, **PATIENT)
-    assert told(ran) == [(1, ENDED)]
+    assert remarks(ran) == [(1, ENDED)]
     assert running.own(ran, 2)[1] == "5 3 True ..\n"  # a second time, alone, to be sure that it is this one
     assert sorted(ran.evidence.answers) == ASKED
 
@@ -80,7 +80,7 @@ def test_a_cell_that_ends_the_process_is_never_replayed_and_what_it_defines_is_t
 def test_a_cell_that_ends_every_process_of_the_box_costs_no_more(ends: str) -> None:
     fatal = f"import os, math\nN = 3\ndef f():\n    return N\n{ends}"
     ran = running.run(["x = 5", fatal, "print(x, f(), math.pi > 3)", ends, "print(x)"], **PATIENT)
-    assert told(ran) == [(1, ENDED), (3, ENDED)]
+    assert remarks(ran) == [(1, ENDED), (3, ENDED)]
     assert [running.own(ran, n)[1] for n in (2, 4)] == ["5 3 True\n", "5\n"]
     assert {"components.one/function/y", "quality.one/apply/y", "quality.two/apply/y"} <= {*ran.evidence.answers}
 
@@ -111,7 +111,7 @@ def test_a_notebook_that_ends_every_process_later_and_later_is_not_run_for_ever(
 def test_a_process_that_ends_a_moment_later_is_laid_to_the_right_cell(fatal: str) -> None:
     cells = ["x = 5", fatal, "print(x, math.pi > 3)", "import time\ntime.sleep(1)", "print(x)"]
     ran = running.run(cells, train=False, **PATIENT)
-    assert told(ran) == [(1, ENDED)]
+    assert remarks(ran) == [(1, ENDED)]
     assert [running.own(ran, n)[1] for n in (2, 4)] == ["5 True\n", "5\n"]
     assert sorted(ran.evidence.answers) == ASKED
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from small_box import kept, told
+from small_box import answer_of, run_script
 
 from grader.errors import BoxError
 from grader.sandbox.bubblewrap import Bubblewrap
@@ -115,7 +115,7 @@ def outcome(script: str, places: dict[str, str], *without: str) -> str:
     """Whether the script's action went through; a run that was ended for it counts as refused."""
     for name, value in places.items():
         script = script.replace(name, value)
-    found = told(script, without, memory_mb=250)
+    found = answer_of(script, without, memory_mb=250)
     return found[0] if found else "refused"
 
 
@@ -151,7 +151,7 @@ def test_no_daemon_outlives_a_box_without_a_process_namespace() -> None:
     daemon += "        os.execv('/bin/sleep', ['MARK', '77'])\n    os._exit(0)\nos.wait()\ntime.sleep(1)\ntell(1)"
     for n, without in enumerate([(), ("processes",), ("processes", "cgroups")]):
         mark = f"daemon-of-the-layers-test-{n}"
-        assert kept(daemon.replace("MARK", mark), without).status == "ok"
+        assert run_script(daemon.replace("MARK", mark), without).status == "ok"
         names = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
         assert not [name for name in names if mark.encode() in name], without
 

@@ -107,7 +107,7 @@ def test_root_that_lacks_a_power_is_refused_and_told_which(readable: Path, for_a
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
-@pytest.mark.skipif(landlock.version() < own_user.ENOUGH, reason="this kernel's Landlock is too old, or off")
+@pytest.mark.skipif(landlock.version() < own_user.LEAST_LANDLOCK, reason="this kernel's Landlock is too old, or off")
 def test_an_ordinary_account_grades_and_a_person_must_look(readable: Path, for_all: Python) -> None:
     os.chown(readable / "home", 12345, 12345)
     found = graded(readable, for_all, "user", wrapped=STRANGER)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from small_box import kept
+from small_box import run_script
 
 from grader.errors import BoxError
 from grader.records import Status
@@ -25,8 +25,9 @@ HERE = Path(__file__).parent
 SUPERVISOR = f"""
 import sys
 sys.path[:0] = [{str(HERE)!r}, {str(HERE.parent)!r}, {str(HERE.parents[1])!r}]
-from small_box import kept
-kept("tell(1)\\nif os.fork() == 0:\\n    os.setsid()\\n    os.execv('/bin/sleep', ['MARK', '77'])\\ntime.sleep(77)")
+from small_box import run_script
+child = "if os.fork() == 0:\\n    os.setsid()\\n    os.execv('/bin/sleep', ['MARK', '77'])\\n"
+run_script("tell(1)\\n" + child + "time.sleep(77)")
 """
 
 
@@ -69,7 +70,7 @@ def test_no_file_group_process_or_descriptor_is_left_of_a_box(script: str, statu
     mark, descriptors = "child-of-the-nothing-left-test", psutil.Process().num_fds()
     child = f"open('/tmp/{mark}', 'w').close()\nif os.fork() == 0:\n    os.setsid()\n"
     child += f"    os.execv('/bin/sleep', ['{mark}', '77'])\n"
-    assert kept(child + script, wall_s=3).status is status
+    assert run_script(child + script, wall_s=3).status is status
     assert list(own_tmp.iterdir()) == []
     assert not Path("/tmp", mark).exists()
     assert groups(os.getpid()) == []
@@ -93,7 +94,7 @@ def test_a_box_whose_supervisor_is_killed_dies_with_it_and_the_next_supervisor_t
 def test_a_run_without_isolation_leaves_no_folder_and_no_child(own_tmp: Path) -> None:
     mark = "child-of-an-unconfined-run"
     child = f"if os.fork() == 0:\n    os.setsid()\n    os.execv('/bin/sleep', ['{mark}', '77'])\ntime.sleep(1)\ntell(1)"
-    assert kept(child, backend=Unconfined()).status is Status.OK
+    assert run_script(child, backend=Unconfined()).status is Status.OK
     assert list(own_tmp.iterdir()) == []
     assert running(mark) == []
 
@@ -101,5 +102,5 @@ def test_a_run_without_isolation_leaves_no_folder_and_no_child(own_tmp: Path) ->
 def test_a_box_that_cannot_be_started_leaves_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(BoxError, match=r"^the box could not be started: "):
-        kept("tell(1)", backend=Unconfined())
+        run_script("tell(1)", backend=Unconfined())
     assert groups(os.getpid()) == []

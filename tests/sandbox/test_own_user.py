@@ -19,30 +19,31 @@ from typing import Any
 
 import pytest
 from python_for_all import AS_ROOT, Python
-from small_box import kept
+from small_box import run_script
 from test_layers import ACTIONS, READ_OWN, Action, stops
 
 from grader.records import AS_GRADER, Status
-from grader.sandbox import landlock, own_user, traces
+from grader.sandbox import landlock, own_user
 from grader.sandbox.another_user import COUNT, FIRST
 from grader.sandbox.in_box.frames import Address
 from grader.sandbox.isolation import backend_named
 from grader.sandbox.kernel_limits import Cgroups
 from grader.sandbox.launch import processes_of, statuses
-from grader.sandbox.layers import LAYERS_ALONE, missing_here
+from grader.sandbox.layers import LAYERS_WITHOUT_NAMESPACES, missing_here
 from grader.sandbox.own_user import OwnUser
 
 pytestmark = pytest.mark.usefixtures("own_user")
 OFFERED = landlock.version()
 SECRET = "a secret of the course's"
 needs_root = pytest.mark.skipif(not AS_ROOT, reason="only root can give a box a user of its own")
-needs_landlock = pytest.mark.skipif(OFFERED < own_user.ENOUGH, reason="this kernel's Landlock is too old, or off")
+old_landlock = OFFERED < own_user.LEAST_LANDLOCK
+needs_landlock = pytest.mark.skipif(old_landlock, reason="this kernel's Landlock is too old, or off")
 needs_scopes = pytest.mark.skipif(OFFERED < 6, reason="this kernel's Landlock knows no scopes")
 
 
-def told(script: str, *without: str, offered: int | None = None, **limits: float) -> Any:
-    """What the script has told in such a box; None where the run was ended before."""
-    run = kept(script, backend=OwnUser(without, offered=offered), **limits)
+def answer_of(script: str, *without: str, offered: int | None = None, **limits: float) -> Any:
+    """The script's answer from such a box; None where the run was ended before."""
+    run = run_script(script, backend=OwnUser(without, offered=offered), **limits)
     answer = run.inbox.answers.get(Address("small.box/value"))
     assert answer is not None or run.status is Status.KILLED, f"{run.event}: {run.log_tail[-400:]}"
     return None if answer is None else json.loads(answer)
@@ -79,17 +80,17 @@ ALONE = {
 def outcome(script: str, known: dict[str, str], *without: str) -> str:
     for name, value in known.items():
         script = script.replace(name, value)
-    found = told(script, *without, memory_mb=250)
+    found = answer_of(script, *without, memory_mb=250)
     return found[0] if found else "refused"
 
 
 def test_every_layer_is_tried() -> None:
-    assert list(ALONE) == list(LAYERS_ALONE)
+    assert list(ALONE) == list(LAYERS_WITHOUT_NAMESPACES)
 
 
 @needs_landlock
 @pytest.mark.usefixtures("no_secrets")
-@pytest.mark.parametrize("layer", LAYERS_ALONE)
+@pytest.mark.parametrize("layer", LAYERS_WITHOUT_NAMESPACES)
 def test_what_a_layer_stops_goes_through_without_it_or_runs_into_the_next(
     layer: str, places: dict[str, str], for_everybody: Path
 ) -> None:
@@ -110,7 +111,7 @@ tell({"ids": [*os.getresuid(), *os.getresgid(), *os.getgroups()], "status": {k: 
 
 @needs_root
 def test_every_box_has_a_user_of_its_own_without_powers_or_groups() -> None:
-    first, second = told(LOOK), told(LOOK)
+    first, second = answer_of(LOOK), answer_of(LOOK)
     for found in (first, second):
         assert len(set(found["ids"])) == 1
         assert FIRST <= found["ids"][0] < FIRST + COUNT
@@ -131,7 +132,7 @@ tell({"inet": made(socket.AF_INET), "inet6": made(socket.AF_INET6), "udp": made(
 
 
 def test_no_socket_but_those_between_processes_of_one_machine_can_be_made() -> None:
-    found = told(SOCKETS)
+    found = answer_of(SOCKETS)
     assert {name for name, (what, _) in found.items() if what == "through"} == {"unix", "pair"}
 
 
@@ -140,8 +141,8 @@ def test_no_socket_but_those_between_processes_of_one_machine_can_be_made() -> N
 def test_without_the_filter_landlock_still_refuses_tcp(places: dict[str, str]) -> None:
     connect = "tell(tried(lambda: socket.create_connection(('127.0.0.1', PORT), 5).close()))"
     connect = connect.replace("PORT", places["PORT"])
-    assert told(connect, "seccomp")[0] == "refused"
-    assert told(connect, "seccomp", offered=own_user.ENOUGH)[0] == "through"
+    assert answer_of(connect, "seccomp")[0] == "refused"
+    assert answer_of(connect, "seccomp", offered=own_user.LEAST_LANDLOCK)[0] == "through"
 
 
 SHARED_OBJECTS = """
@@ -154,14 +155,14 @@ tell({"shm": called("shmget", 77, 4096, 0o1666), "sem": called("semget", 77, 1, 
 
 
 def test_no_object_that_the_whole_machine_shares_can_be_made() -> None:
-    assert set(told(SHARED_OBJECTS).values()) == {"refused"}
+    assert set(answer_of(SHARED_OBJECTS).values()) == {"refused"}
 
 
 @needs_root
 def test_what_is_made_without_the_filter_is_removed() -> None:
-    made = told(SHARED_OBJECTS, "seccomp")
+    made = answer_of(SHARED_OBJECTS, "seccomp")
     assert "through" in (made["shm"], made["sem"], made["msg"])
-    for kind in traces.OBJECTS:
+    for kind in own_user.OBJECTS:
         rows = Path("/proc/sysvipc", kind).read_text().splitlines()[1:]
         assert [row for row in rows if row.split()[0] == "77"] == []
     assert not Path("/dev/mqueue/left").exists()
@@ -186,7 +187,7 @@ tell({name for name, what in found.items() if what == "through"} and found)
 @needs_scopes
 def test_no_process_of_the_grader_can_be_signalled_traced_or_read() -> None:
     script = OTHERS.replace("SUPERVISOR", str(os.getpid())).replace("ALL", str(AS_ROOT))
-    through = {name for name, what in (told(script) or {}).items() if what == "through"}
+    through = {name for name, what in (answer_of(script) or {}).items() if what == "through"}
     assert through <= (set() if AS_ROOT else {"limits"})  # of its own account's processes, anybody may lower those
 
 
@@ -213,7 +214,7 @@ def test_files_that_every_user_may_read_and_write_are_out_of_reach(for_everybody
     script = REACHES
     for name, value in words.items():
         script = script.replace(name, value)
-    assert set(told(script).values()) == {"refused"}
+    assert set(answer_of(script).values()) == {"refused"}
     assert (for_everybody / "gradebook.csv").read_text() == SECRET
     assert sorted(path.name for path in for_everybody.iterdir()) == ["gradebook.csv", "program"]
 
@@ -221,7 +222,7 @@ def test_files_that_every_user_may_read_and_write_are_out_of_reach(for_everybody
 @needs_landlock
 @pytest.mark.parametrize("offered", [1, 2, 3, 4, 5, 6])
 def test_an_older_landlock_keeps_what_it_can_and_lets_honest_code_run(offered: int, for_everybody: Path) -> None:
-    if offered > OFFERED or (offered < own_user.ENOUGH and not AS_ROOT):
+    if offered > OFFERED or (offered < own_user.LEAST_LANDLOCK and not AS_ROOT):
         pytest.skip("this kernel does not offer it, or the account needs more of it")
     own = "os.mkdir(os.environ['HOME'] + '/a'), open(os.environ['HOME'] + '/x', 'w').close(), "
     own += "os.rename(os.environ['HOME'] + '/x', os.environ['HOME'] + '/a/x')"
@@ -230,7 +231,7 @@ def test_an_older_landlock_keeps_what_it_can_and_lets_honest_code_run(offered: i
     )
     script += " tried(lambda: open('/dev/null', 'w').write('x'))[0], tried(lambda: os.openpty()[0])[0]])"
     moved = "through" if offered >= 2 else "refused"  # from one folder to another
-    assert told(script, offered=offered) == ["refused", moved, "through", "through"]
+    assert answer_of(script, offered=offered) == ["refused", moved, "through", "through"]
 
 
 @needs_scopes
@@ -239,8 +240,8 @@ def test_an_abstract_socket_of_the_machine_is_out_of_reach() -> None:
         server.bind("\0of-the-own-user-test")
         server.listen()
         connect = "tell(tried(lambda: socket.socket(socket.AF_UNIX).connect('\\0of-the-own-user-test')))"
-        assert told(connect)[0] == "refused"
-        assert told(connect, offered=5)[0] == "through"
+        assert answer_of(connect)[0] == "refused"
+        assert answer_of(connect, offered=5)[0] == "through"
 
 
 @needs_root
@@ -250,7 +251,7 @@ def test_boxes_cannot_read_or_write_each_others_folders() -> None:
     def first() -> None:
         script = "tell(os.environ['HOME'])\nopen(os.environ['HOME'] + '/mine', 'w').write('x')\n"
         script += "s = os.open('/dev/shm/of-a-first-box', os.O_CREAT | os.O_RDWR, 0o600)\n"
-        kept(script + "time.sleep(4)", backend=OwnUser(), wall_s=30)
+        run_script(script + "time.sleep(4)", backend=OwnUser(), wall_s=30)
         done.set()
 
     before = set(Path(tempfile.gettempdir()).glob("box-*"))
@@ -265,7 +266,7 @@ def test_boxes_cannot_read_or_write_each_others_folders() -> None:
     script += "paths.append('/dev/shm/of-a-first-box')\n"
     script += "tell([tried(lambda: os.close(os.open(path, flags)))[0] for path in paths"
     script += " for flags in (os.O_RDONLY, os.O_WRONLY)])"
-    assert set(told(script)) == {"refused"}
+    assert set(answer_of(script)) == {"refused"}
     thread.join()
     assert not folder.exists()
     assert not Path("/dev/shm/of-a-first-box").exists()
@@ -323,7 +324,7 @@ ENDS = {
 def test_no_process_or_file_of_a_box_is_left_wherever_it_was(without: tuple[str, ...], end: str) -> None:
     mark = f"{time.monotonic_ns()}"
     before = boxes()
-    run = kept(LEAVES.replace("MARK", mark) + end, backend=OwnUser(without), wall_s=4)
+    run = run_script(LEAVES.replace("MARK", mark) + end, backend=OwnUser(without), wall_s=4)
     assert run.status is ENDS[end], run.event
     assert left_of(mark) == []
     assert [box for box in boxes() - before if (box / "home").exists()] == []
@@ -333,9 +334,9 @@ SUPERVISOR = """
 import sys
 sys.path[:0] = PLACES
 TAKEN
-from small_box import kept
+from small_box import run_script
 from grader.sandbox.own_user import OwnUser
-kept(SCRIPT, backend=OwnUser())
+run_script(SCRIPT, backend=OwnUser())
 """
 
 
@@ -371,7 +372,7 @@ def test_a_box_of_the_graders_account_leaves_no_process_and_no_folder(tmp_path: 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     mark = f"{time.monotonic_ns()}"
     script = LEAVES.replace("MARK", mark).replace('"/dev/shm"', '"/nowhere"')
-    kept(script + "tell(1)", backend=OwnUser(("another user",)))
+    run_script(script + "tell(1)", backend=OwnUser(("another user",)))
     assert left_of(mark) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -404,22 +405,22 @@ tell(1)
 
 def test_what_its_files_take_together_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     few, much = MANY.replace("COUNT", "3"), MANY.replace("COUNT", "4").replace("SIZE", "15_000_000")
-    assert kept(few.replace("SIZE", "5_000_000"), backend=OwnUser(), disk_mb=20).status is Status.OK
+    assert run_script(few.replace("SIZE", "5_000_000"), backend=OwnUser(), disk_mb=20).status is Status.OK
     ended = (Status.KILLED, "the run was ended: its files in one folder took more than 20 MB")
     for script in (much, NAMELESS, *([SHARED_MEMORY] if AS_ROOT else [])):
-        run = kept(script, backend=OwnUser(), disk_mb=20)
+        run = run_script(script, backend=OwnUser(), disk_mb=20)
         assert (run.status, run.event) == ended, script
-    monkeypatch.setattr(traces, "MAX_FILES", 1000)
+    monkeypatch.setattr(own_user, "MAX_FILES", 1000)
     monkeypatch.setattr("grader.sandbox.resource_monitor.MAX_FILES", 1000)
-    run = kept(MANY.replace("COUNT", "1500").replace("SIZE", "0"), backend=OwnUser(), disk_mb=20)
+    run = run_script(MANY.replace("COUNT", "1500").replace("SIZE", "0"), backend=OwnUser(), disk_mb=20)
     assert (run.status, run.event) == (Status.KILLED, "the run was ended: it made more than 1000 files")
 
 
 def test_files_hidden_deeper_than_a_path_can_say_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     deep = "os.chdir(os.environ['HOME'])\nfor _ in range(30):\n    os.mkdir('d' * 200)\n    os.chdir('d' * 200)\n"
-    monkeypatch.setattr(traces, "MAX_FILES", 1000)
+    monkeypatch.setattr(own_user, "MAX_FILES", 1000)
     monkeypatch.setattr("grader.sandbox.resource_monitor.MAX_FILES", 1000)
-    assert "more than 1000 files" in kept(deep + "time.sleep(2)\ntell(1)", backend=OwnUser()).event
+    assert "more than 1000 files" in run_script(deep + "time.sleep(2)\ntell(1)", backend=OwnUser()).event
 
 
 @pytest.mark.whole
@@ -428,7 +429,7 @@ def test_a_fork_bomb_ends_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch)
     bomb = (
         "tell([os.getuid(), os.getsid(0)])\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
     )
-    run = kept(bomb, backend=OwnUser(), wall_s=20)
+    run = run_script(bomb, backend=OwnUser(), wall_s=20)
     user, session = json.loads(run.inbox.answers[Address("small.box/value")])
     assert run.status in (Status.KILLED, Status.TIMEOUT)
     assert not AS_ROOT or list(processes_of(user)) == []
@@ -452,6 +453,6 @@ def test_what_grades_has_every_layer_and_says_how_it_was_kept() -> None:
 def test_where_the_user_is_the_graders_modes_of_files_cannot_be_changed(for_everybody: Path) -> None:
     file = for_everybody / "gradebook.csv"
     script = f"tell([tried(lambda: act({str(file)!r}, *more))[0] for act, *more in ((os.chmod, 0), (os.chown, 7, 7))])"
-    assert told(script, "another user") == ["through", "through"]  # so honest code that copies a file goes on
+    assert answer_of(script, "another user") == ["through", "through"]  # so honest code that copies a file goes on
     assert (stat.S_IMODE(file.stat().st_mode), file.stat().st_uid) == (0o666, os.getuid())
     assert ctypes.CDLL(None).kill(os.getpid(), 0) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from python_for_all import AS_ROOT
-from small_box import kept
+from small_box import run_script
 from toy_exercise import running
 
 from grader.errors import BoxError
@@ -45,11 +45,11 @@ def test_without_landlock_what_strangers_read_is_one_line_that_says_what_to_do(t
         (course / "rubric.yaml").write_text("points")
         line = rf"^isolation 'user': .*: expected that no other user may read it, .* try `chmod go-rwx .*{name}"
         with pytest.raises(BoxError, match=line) as error:
-            kept("tell(1)", backend=OwnUser(("landlock",), private=[course]))
+            run_script("tell(1)", backend=OwnUser(("landlock",), private=[course]))
         assert "\n" not in str(error.value)
         course.chmod(0o700)
         with pytest.raises(BoxError) as error:
-            kept("tell(1)", backend=OwnUser(("landlock",), private=[course]))
+            run_script("tell(1)", backend=OwnUser(("landlock",), private=[course]))
         assert name not in str(error.value)  # but for the checkout's
 
 
@@ -59,7 +59,7 @@ def test_without_landlock_a_course_that_is_closed_to_strangers_is_graded(monkeyp
         Path(name, "grader").mkdir(0o700)
         monkeypatch.setattr("grader.sandbox.own_user.grader.__file__", f"{name}/grader/__init__.py")
         script = f"tell(tried(lambda: os.listdir({name + '/grader'!r}))[0])"
-        run = kept(script, backend=OwnUser(("landlock",), private=[Path(name, "grader")]))
+        run = run_script(script, backend=OwnUser(("landlock",), private=[Path(name, "grader")]))
         assert run.inbox.answers[Address("small.box/value")] == b'"refused"'
         assert run.status is Status.OK
 
@@ -70,7 +70,7 @@ def test_a_python_of_roots_alone_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
         Path(name, "python").symlink_to("/usr/bin/env")
         monkeypatch.setattr("grader.sandbox.own_user.python_program", lambda: f"{name}/python")
         with pytest.raises(BoxError, match=rf"expected a Python that every user may run.*chmod o\+x {name}`"):
-            kept("tell(1)", backend=OwnUser())
+            run_script("tell(1)", backend=OwnUser())
 
 
 @needs_root
@@ -78,7 +78,7 @@ def test_a_temporary_folder_of_roots_alone_is_one_line(tmp_path: Path, monkeypat
     tmp_path.chmod(0o700)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(BoxError, match="set TMPDIR to another, or `chmod"):
-        kept("tell(1)", backend=OwnUser())
+        run_script("tell(1)", backend=OwnUser())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from filter_machine import PRETENDS, verdict
-from small_box import told
+from small_box import answer_of
 
 from grader.sandbox.seccomp import (
     ARCHITECTURES,
@@ -168,7 +168,7 @@ def answers() -> tuple[dict[str, int], dict[str, int]]:
     script = script.replace("NEWER", str(NEWEST + 1)).replace("X32", str(X32)).replace("FLAGS", str(NEW_USER | 17))
     for name in ("socketpair", "socket", "clone", "ioctl", "personality"):
         script = script.replace(name.upper(), str(ARGUMENTS[name].numbers[column]))
-    return told(script), told(script, ("seccomp",))
+    return answer_of(script), answer_of(script, ("seccomp",))
 
 
 @needs_filter
@@ -207,4 +207,4 @@ tell(ctypes.CFUNCTYPE(ctypes.c_int)(address)())
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="another machine has no such calls")
 def test_a_32_bit_call_is_refused_inside_a_box() -> None:
-    assert told(I386_GETPID) == -EPERM
+    assert answer_of(I386_GETPID) == -EPERM

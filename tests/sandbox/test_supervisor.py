@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import pytest
@@ -19,7 +18,6 @@ from grader.sandbox.inbox import Inbox
 from grader.sandbox.isolation import backend_named
 from grader.sandbox.supervisor import SandboxResult, Supervisor
 
-WIRE = Path(__file__).parents[2] / "grader" / "in_box"
 START = """
 import json, os, struct, sys, time
 def raw(data):
@@ -44,8 +42,8 @@ class FakeBackend:
         return Command([sys.executable, "-S", "-c", START + self.script], {})
 
 
-def kept(script: str, questions: dict[str, bytes] | None = None, **limits: float) -> SandboxResult:
-    """What is left of a run of the script."""
+def run_script(script: str, questions: dict[str, bytes] | None = None, **limits: float) -> SandboxResult:
+    """The result of a run of the script."""
     supervisor = Supervisor(FakeBackend(script), {}, running.rubric(**limits).limits, gpu=False)
     return supervisor.supervise(running.plan(), lambda stage, _: (questions or {}).get(stage), lambda _: None)
 
@@ -64,25 +62,25 @@ def inbox(**limits: float) -> Inbox:
     ],
 )
 def test_nonsense_on_the_pipe_ends_the_run_with_one_sentence(script: str, event: str) -> None:
-    run = kept(script)
+    run = run_script(script)
     assert run.status is Status.KILLED
     assert run.event == f"the run was ended: it sent back more than it may, or nonsense ({event})"
 
 
 def test_a_runner_that_says_nothing_is_a_box_that_did_not_start() -> None:
-    run = kept("print('an error of ours', file=sys.stderr); sys.exit(1)")
+    run = run_script("print('an error of ours', file=sys.stderr); sys.exit(1)")
     assert (run.status, run.event) == (Status.BOX_ERROR, "the box did not start")
     assert "an error of ours" in run.log_tail
 
 
 def test_a_runner_that_never_ends_is_ended() -> None:
-    run = kept("send('at', {'cell': 0})\ntime.sleep(60)", wall_s=1)
+    run = run_script("send('at', {'cell': 0})\ntime.sleep(60)", wall_s=1)
     assert (run.status, run.event) == (Status.TIMEOUT, "the run was ended: it took longer than 1 s")
     assert run.wall_s < 5
 
 
 def test_a_flood_on_the_log_keeps_its_end() -> None:
-    run = kept("sys.stderr.write('x' * 30_000_000 + 'the end'); send('done')")
+    run = run_script("sys.stderr.write('x' * 30_000_000 + 'the end'); send('done')")
     assert run.status is Status.OK
     assert len(run.log_tail) <= 20_000
     assert run.log_tail.endswith("the end")
@@ -91,14 +89,14 @@ def test_a_flood_on_the_log_keeps_its_end() -> None:
 def test_questions_are_given_by_stage_and_refused_otherwise() -> None:
     script = "send('want/a.b'); send('want/no.thing'); time.sleep(0.5); got = os.read(0, 10**6)\n"
     script += "send('note/a.b/got', {'error': got.decode('latin1')[-60:]}); send('done')"
-    message = kept(script, {"a.b": b"QUESTIONS"}).inbox.notes[Address("a.b/got")].error
+    message = run_script(script, {"a.b": b"QUESTIONS"}).inbox.notes[Address("a.b/got")].error
     assert "questions/a.bQUESTIONS" in message
     assert message.endswith("refused/no.thing")
 
 
-def test_everything_is_over_when_keep_returns() -> None:
+def test_everything_is_over_when_supervise_returns() -> None:
     before = psutil.Process().num_fds()
-    kept("import subprocess\nsubprocess.Popen(['sleep', '77'])\nsend('done')\ntime.sleep(0.5)")
+    run_script("import subprocess\nsubprocess.Popen(['sleep', '77'])\nsend('done')\ntime.sleep(0.5)")
     assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "77"]]
     assert psutil.Process().num_fds() <= before
 

@@ -46,7 +46,8 @@ def looked(accepted: Any, tmp_path_factory: pytest.TempPathFactory) -> NotebookR
         REPOSITORY / "rubric.yaml",
         REPOSITORY / "reference",
     ]
-    hidden += [REPOSITORY / "grader" / "classifier", REPOSITORY / "tests", REPOSITORY / ".git", Path("/etc/shadow")]
+    folders = ("grader/exercises/vae_mnist/classifier", "tests", ".git")
+    hidden += [*(REPOSITORY / folder for folder in folders), Path("/etc/shadow")]
     sources = [source.replace("PORT", str(accepted[0])) for source in CELLS.values()]
     sources = [source.replace("PATHS", repr([str(path) for path in hidden])) for source in sources]
     with pytest.MonkeyPatch.context() as patch:
@@ -54,7 +55,7 @@ def looked(accepted: Any, tmp_path_factory: pytest.TempPathFactory) -> NotebookR
         return running.run(sources, train=False, cell_s=6)
 
 
-def told(ran: NotebookRun, cell: str) -> Any:
+def answers_of(ran: NotebookRun, cell: str) -> Any:
     return json.loads(running.own(ran, list(CELLS).index(cell))[1])
 
 
@@ -64,7 +65,7 @@ def went(ran: NotebookRun, cell: str) -> tuple[str, str]:
 
 
 def test_there_is_no_network_and_trying_takes_no_time(looked: NotebookRun, accepted: Any) -> None:
-    found = told(looked, "network")
+    found = answers_of(looked, "network")
     assert found["loopback"] != "worked"
     assert found["outside"] != "worked"
     assert found["name"] != "worked"
@@ -74,30 +75,30 @@ def test_there_is_no_network_and_trying_takes_no_time(looked: NotebookRun, accep
 
 
 def test_nothing_of_the_grader_or_of_the_person_who_grades_is_in_sight(looked: NotebookRun) -> None:
-    found = told(looked, "sight")
+    found = answers_of(looked, "sight")
     assert not found["grader"]
     assert found["seen"] == []
 
 
 def test_the_environment_holds_nothing_of_the_callers(looked: NotebookRun) -> None:
-    found = told(looked, "sight")
+    found = answers_of(looked, "sight")
     assert "COURSE_TOKEN" not in found["environment"]
     assert "a-secret-of-the-caller" not in found["parent_environment"]
     assert found["environment"]["HOME"] == "/home/student"
 
 
 def test_no_process_of_the_machine_is_in_sight(looked: NotebookRun) -> None:
-    processes = told(looked, "sight")["processes"]
+    processes = answers_of(looked, "sight")["processes"]
     assert len(processes) <= 4
     assert not any("pytest" in command for command in processes.values())
 
 
 def test_the_system_is_read_only(looked: NotebookRun) -> None:
-    assert told(looked, "power")["writable"] == []
+    assert answers_of(looked, "power")["writable"] == []
 
 
 def test_there_are_no_powers_to_be_had(looked: NotebookRun) -> None:
-    found = told(looked, "power")
+    found = answers_of(looked, "power")
     for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(found["status"][kind], 16) == 0
     assert found["status"]["NoNewPrivs"] == "1"
@@ -108,11 +109,11 @@ def test_there_are_no_powers_to_be_had(looked: NotebookRun) -> None:
 
 def test_no_descriptor_is_inherited(looked: NotebookRun) -> None:
     allowed = ("socket:", "pipe:", "anon_inode:", "/dev/null", "/tmp/", "/home/student/")
-    assert [link for link in told(looked, "power")["descriptors"] if not link.startswith(allowed)] == []
+    assert [link for link in answers_of(looked, "power")["descriptors"] if not link.startswith(allowed)] == []
 
 
 def test_writable_folders_are_small(looked: NotebookRun) -> None:
-    found = told(looked, "disk")
+    found = answers_of(looked, "disk")
     assert all(10 <= room <= 20 for room in found["room"])
     assert not found["large"]
 

@@ -90,7 +90,7 @@ def sources(words: dict[str, str]) -> list[str]:
     return found
 
 
-def told(looked: tuple[NotebookRun, list[object]], cell: str) -> Any:
+def answers_of(looked: tuple[NotebookRun, list[object]], cell: str) -> Any:
     number = len(CELLS) if cell == "read" else list(CELLS).index(cell)
     return json.loads(running.own(looked[0], number)[1])
 
@@ -101,7 +101,7 @@ def went(looked: tuple[NotebookRun, list[object]], cell: str) -> tuple[str, str]
 
 
 def test_there_is_no_network_and_trying_takes_no_time(looked: Any) -> None:
-    found = told(looked, "network")
+    found = answers_of(looked, "network")
     for way in ("loopback", "outside", "name", "interfaces"):
         assert found[way] != "worked"
     assert found["seconds"] < 2
@@ -109,22 +109,22 @@ def test_there_is_no_network_and_trying_takes_no_time(looked: Any) -> None:
 
 
 def test_nothing_of_the_grader_or_of_the_person_who_grades_can_be_read(looked: Any) -> None:
-    assert told(looked, "read") == []
-    assert not told(looked, "sight")["grader"]  # names of files can be asked for
+    assert answers_of(looked, "read") == []
+    assert not answers_of(looked, "sight")["grader"]  # names of files can be asked for
 
 
 def test_the_environment_holds_nothing_of_the_callers(looked: Any) -> None:
-    found = told(looked, "sight")
+    found = answers_of(looked, "sight")
     assert "COURSE_TOKEN" not in found["environment"]
     assert "a-secret-of-the-caller" not in found["parent_environment"]
 
 
 def test_the_system_is_read_only(looked: Any) -> None:
-    assert told(looked, "power")["writable"] == []
+    assert answers_of(looked, "power")["writable"] == []
 
 
 def test_there_are_no_powers_to_be_had(looked: Any) -> None:
-    found = told(looked, "power")
+    found = answers_of(looked, "power")
     for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb", *(["CapBnd"] if AS_ROOT else [])):
         assert int(found["status"][kind], 16) == 0
     assert found["status"]["NoNewPrivs"] == "1"
@@ -136,11 +136,11 @@ def test_there_are_no_powers_to_be_had(looked: Any) -> None:
 
 def test_no_descriptor_is_inherited(looked: Any) -> None:
     allowed = ("socket:", "pipe:", "anon_inode:", "/dev/null", tempfile.gettempdir() + "/box-")
-    assert [link for link in told(looked, "power")["descriptors"] if not link.startswith(allowed)] == []
+    assert [link for link in answers_of(looked, "power")["descriptors"] if not link.startswith(allowed)] == []
 
 
 def test_a_file_is_bounded(looked: Any) -> None:
-    assert not told(looked, "disk")["large"]
+    assert not answers_of(looked, "disk")["large"]
 
 
 @pytest.mark.parametrize("cell", ["one line", "many lines", "many pictures"])

@@ -42,8 +42,8 @@ class BoundedClient(NotebookClient):
     """
 
     max_bytes = 1 << 22
-    used = 0
-    said = 0  # with what was dropped
+    kept_bytes = 0
+    output_bytes = 0  # with what was dropped
     lost = False  # whether something was left out that could not be read
     flooded: asyncio.Event
     idle: asyncio.Event  # whether the kernel says that this cell has ended
@@ -53,7 +53,7 @@ class BoundedClient(NotebookClient):
     def begin(self) -> None:
         """The next cell starts with nothing said; outputs of the cells before it can no longer be updated."""
         self.reset_execution_trackers()
-        self.used = self.said = 0
+        self.kept_bytes = self.output_bytes = 0
         self.lost = False
         self.flooded.clear()
         self.idle.clear()
@@ -109,17 +109,17 @@ class BoundedClient(NotebookClient):
             self.clear_before_next_output = False
             outs.clear()
             self.clear_display_id_mapping(cell_index)
-            self.used = 0
+            self.kept_bytes = 0
         if kind == "error":
             content = shortened(content)
         size = len(content.get("text", "")) if kind == "stream" else len(json.dumps(content))
-        self.said += size
-        if self.said > FLOOD * self.max_bytes:
+        self.output_bytes += size
+        if self.output_bytes > FLOOD * self.max_bytes:
             self.flooded.set()
-        room = self.max_bytes - self.used
+        room = self.max_bytes - self.kept_bytes
         if room + (ERROR_BYTES if kind == "error" else 0) <= 0:  # how a cell ended is kept in any case
             return None
-        self.used += size + 64
+        self.kept_bytes += size + 64
         out = None
         if kind == "stream":
             text = content["text"][:room]
@@ -131,7 +131,7 @@ class BoundedClient(NotebookClient):
                 out = super().output(outs, {**msg, "content": content}, display_id, cell_index)
         elif size <= room or kind == "error":
             out = super().output(outs, {**msg, "content": content}, display_id, cell_index)
-        if room > 0 >= self.max_bytes - self.used:
+        if room > 0 >= self.max_bytes - self.kept_bytes:
             outs.append(nbformat.v4.new_output("stream", name="stderr", text=DROPPED))
         return out
 
@@ -139,7 +139,7 @@ class BoundedClient(NotebookClient):
         """Clears what the cell has shown, now or before its next output."""
         super().clear_output(outs, msg, cell_index)
         if not outs:
-            self.used = 0
+            self.kept_bytes = 0
 
     def handle_comm_msg(self, outs: list[Any], msg: Message, cell_index: int) -> None:
         """Nothing comes of what widgets tell: there is nothing here that shows them, nor takes outputs for them."""

@@ -11,8 +11,8 @@ PLAIN = (str, bytes, int, float, complex, bool, type(None), type(...))
 
 def fingerprint(code: CodeType) -> int:
     """A number for what the code does, wherever it stands: its instructions, names and constants."""
-    told = [code.co_code.hex(), repr(code.co_names), repr(code.co_varnames), repr(code.co_freevars)]
-    return zlib.crc32(" ".join([*told, *map(_constant, code.co_consts)]).encode("utf-8", "replace"))
+    parts = [code.co_code.hex(), repr(code.co_names), repr(code.co_varnames), repr(code.co_freevars)]
+    return zlib.crc32(" ".join([*parts, *map(_constant, code.co_consts)]).encode("utf-8", "replace"))
 
 
 def _constant(value: object) -> str:
@@ -27,15 +27,15 @@ def _constant(value: object) -> str:
 def fingerprint_of(names: dict[str, object], path: str) -> int:
     """The fingerprint of what is called `function` or `Class.method` among the names; `MISSING` where it has none."""
     first, _, method = path.partition(".")
-    found: object = names.get(first)
+    value: object = names.get(first)
     if method:
-        found = vars(found).get(method) if isinstance(found, type) else None
-    code = getattr(found, "__code__", None)
+        value = vars(value).get(method) if isinstance(value, type) else None
+    code = getattr(value, "__code__", None)
     return fingerprint(code) if isinstance(code, CodeType) else MISSING
 
 
 def number_of(names: dict[str, object], name: str) -> float:
     """The number of that name; `MISSING` where it is none."""
-    found = names.get(name)
-    plain = isinstance(found, int | float) and not isinstance(found, bool)
-    return float(found) if plain and abs(found) < 1e9 else float(MISSING)  # type: ignore[arg-type]
+    value = names.get(name)
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if plain and abs(value) < 1e9 else float(MISSING)  # type: ignore[arg-type]

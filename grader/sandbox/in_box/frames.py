@@ -143,7 +143,7 @@ class StageStatus(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-class Asked(StrEnum):
+class CellRequest(StrEnum):
     """What a cell asked for and did not get: the end of the Python process, or of all variables."""
 
     NOTHING = ""
@@ -206,11 +206,11 @@ class Frame:
 
     def data(self) -> bytes:
         """The frame's data: a tensor file, or its fields as JSON with texts cut to what is taken, or nothing."""
-        told = {one.name: getattr(self, one.name) for one in fields(self) if one.name != self.about}
-        if "tensors" in told:
-            return bytes(told["tensors"])
-        told = {name: value[:MAX_TEXT] if isinstance(value, str) else value for name, value in told.items()}
-        return json.dumps(told, default=asdict).encode() if told else b""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != self.about}
+        if "tensors" in values:
+            return bytes(values["tensors"])
+        values = {name: value[:MAX_TEXT] if isinstance(value, str) else value for name, value in values.items()}
+        return json.dumps(values, default=asdict).encode() if values else b""
 
     @classmethod
     def decode(cls, about: str, data: bytes) -> Self:
@@ -221,7 +221,7 @@ class Frame:
     @classmethod
     def read(cls, data: bytes) -> dict[str, Any]:
         """The fields in the data as they were sent, whatever they are."""
-        names = {one.name for one in fields(cls)} - {cls.about}
+        names = {field.name for field in fields(cls)} - {cls.about}
         return {"tensors": data} if names == {"tensors"} else _object(data, cls.bound.size or SMALL) if names else {}
 
 
@@ -296,18 +296,18 @@ class Cell(Frame):
     status: CellStatus
     seconds: Seconds
     error: str = ""
-    asked: Asked = Asked.NOTHING
+    asked: CellRequest = CellRequest.NOTHING
     outputs: bytes | None = None  # a JSON list, which is not looked into here
 
     def data(self) -> bytes:
-        told = {"status": self.status, "seconds": round(self.seconds, 3), "error": self.error[:MAX_TEXT]}
-        head = json.dumps({**told, "asked": self.asked}).encode()
+        values = {"status": self.status, "seconds": round(self.seconds, 3), "error": self.error[:MAX_TEXT]}
+        head = json.dumps({**values, "asked": self.asked}).encode()
         return head if self.outputs is None else head[:-1] + _OUTPUTS[:-1] + self.outputs + b"}"
 
     @classmethod
     def read(cls, data: bytes) -> dict[str, Any]:
-        head, begun, rest = data.partition(_OUTPUTS)
-        if not begun:
+        head, mark, rest = data.partition(_OUTPUTS)
+        if not mark:
             return {**_object(data, SMALL), "outputs": None}
         return {**_object(head + b"}", SMALL), "outputs": b"[" + rest.removesuffix(b"}")}
 
@@ -394,33 +394,33 @@ def from_box(name: str, data: bytes) -> Frame:
 def recorded(stage: Stage, file_name: str, data: bytes) -> Frame:
     """The frame of a file that the recorder has left, a tensor file or a note's data; `Malformed` where it is none."""
     question, dot, suffix = file_name.rpartition(".")
-    if (found := RECORDED.get(dot + suffix)) is None:
+    if (kind := RECORDED.get(dot + suffix)) is None:
         raise Malformed("no file of the recorder's")
-    return found.decode(stage.question(question), data)
+    return kind.decode(stage.question(question), data)
 
 
 def _decoded(kinds: tuple[type[Frame], ...], name: str, data: bytes) -> Frame:
     kind, slash, about = name.partition("/")
-    found = next((one for one in kinds if one.kind == kind and bool(one.about) == bool(slash)), None)
-    if found is None or (found.bound.size is not None and len(data) > found.bound.size):
+    record = next((frame for frame in kinds if frame.kind == kind and bool(frame.about) == bool(slash)), None)
+    if record is None or (record.bound.size is not None and len(data) > record.bound.size):
         raise Malformed("no such frame")
-    return found.decode(about, data)
+    return record.decode(about, data)
 
 
 def _object(data: bytes, most_bytes: int) -> dict[str, Any]:
     if len(data) > most_bytes:
         raise Malformed("too large")
     try:
-        told = json.loads(data.decode())
+        content = json.loads(data.decode())
     except (ValueError, RecursionError):
         raise Malformed("no JSON") from None
-    return _plain(dict, told)
+    return _plain(dict, content)
 
 
 def _record(cls: type[Any], sent: object) -> Any:
     """The record of what was sent, each field read by its type."""
-    told = _plain(dict, sent)
-    return cls(**{one.name: READ[str(one.type)](told.get(one.name)) for one in fields(cls)})
+    values = _plain(dict, sent)
+    return cls(**{field.name: READ[str(field.type)](values.get(field.name)) for field in fields(cls)})
 
 
 def _step(sent: object) -> Step:
@@ -470,8 +470,8 @@ def _line(value: object) -> str:
     """The text on one line without control characters or lone surrogates: it is printed and written to files."""
     if not isinstance(value, str):
         return ""
-    shown = "".join(character if character.isprintable() else " " for character in value[: 4 * MAX_TEXT])
-    line = " ".join(shown.split())
+    printable = "".join(character if character.isprintable() else " " for character in value[: 4 * MAX_TEXT])
+    line = " ".join(printable.split())
     return line if len(line) <= MAX_TEXT else line[: MAX_TEXT - 3].rstrip() + "..."
 
 
@@ -482,7 +482,7 @@ READ: Mapping[str, Callable[[Any], Any]] = {
     "Address": lambda value: Address(_plain(str, value)),
     "CellStatus": partial(_member, CellStatus),
     "StageStatus": partial(_member, StageStatus),
-    "Asked": partial(_member, Asked, otherwise=Asked.NOTHING),
+    "CellRequest": partial(_member, CellRequest, otherwise=CellRequest.NOTHING),
     "Replay": partial(_member, Replay),
     "Index": _index,
     "Index | None": partial(_or_none, _index),

@@ -13,7 +13,7 @@ from typing import Any
 
 import nbformat
 from client import FLOOD, LOST, REPLY_LOST, BoundedClient, UnreadableReply
-from frames import Asked, CellStatus
+from frames import CellRequest, CellStatus
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from patience import is_over
@@ -22,9 +22,9 @@ STARTUP_S = 120
 INTERRUPT_GRACE_S = 8
 LOOK_S = 2.0  # between looks at what a cell has worked whose wall time is spent
 MAX_ERROR = 400
-ASKED = {
-    "ask_exit": Asked.END,
-    "reset": Asked.CLEAR,
+REQUESTS = {
+    "ask_exit": CellRequest.END,
+    "reset": CellRequest.CLEAR,
 }  # of a reply's payload: what the prelude has not done
 
 
@@ -36,7 +36,7 @@ class CellResult:
     seconds: float
     error: str
     outputs: list[dict[str, Any]]
-    asked: Asked = Asked.NOTHING
+    asked: CellRequest = CellRequest.NOTHING
 
 
 class Kernel:
@@ -88,12 +88,12 @@ class Kernel:
         started = time.monotonic()
         task = asyncio.ensure_future(client.async_execute_cell(cell, 0))
         flood = asyncio.ensure_future(client.flooded.wait())
-        asking = asyncio.ensure_future(client.ask_after_reply())
-        before, waited, worked = self._processor_s(), 0.0, 0.0
-        while not task.done() and not flood.done() and not is_over(waited, worked, timeout_s):
-            left = timeout_s - waited if waited < timeout_s else min(timeout_s - worked, LOOK_S)
+        follow_up = asyncio.ensure_future(client.ask_after_reply())
+        cpu_at_start, wall_s, cpu_s = self._processor_s(), 0.0, 0.0
+        while not task.done() and not flood.done() and not is_over(wall_s, cpu_s, timeout_s):
+            left = timeout_s - wall_s if wall_s < timeout_s else min(timeout_s - cpu_s, LOOK_S)
             await asyncio.wait({task, flood}, timeout=max(left, 0) + 0.05, return_when=asyncio.FIRST_COMPLETED)
-            waited, worked = time.monotonic() - started, self._processor_s() - before
+            wall_s, cpu_s = time.monotonic() - started, self._processor_s() - cpu_at_start
         flood.cancel()
         timed_out = not task.done()
         ended_itself = timed_out and not await client.km.is_alive()
@@ -104,7 +104,7 @@ class Kernel:
                 await client.km.shutdown_kernel(now=True)
                 await asyncio.wait({task}, timeout=INTERRUPT_GRACE_S)
                 self.alive = False
-        asking.cancel()
+        follow_up.cancel()
         seconds = time.monotonic() - started
         if not task.done():
             task.cancel()
@@ -117,7 +117,7 @@ class Kernel:
             outputs.append({"output_type": "stream", "name": "stderr", "text": LOST})
         if timed_out and not ended_itself:
             much = FLOOD * client.max_bytes / 1e6
-            why = f"it had printed more than {much:.0f} MB" if client.flooded.is_set() else f"{waited:.0f} s"
+            why = f"it had printed more than {much:.0f} MB" if client.flooded.is_set() else f"{wall_s:.0f} s"
             return CellResult(CellStatus.TIMEOUT, seconds, f"stopped after {why}", outputs)
         if not self.alive:
             return CellResult(CellStatus.DIED, seconds, "the Python process ended", outputs)
@@ -135,13 +135,13 @@ class Kernel:
         """How a cell ended that the kernel is done with; where its reply was lost, what it has shown says how."""
         if self._reply.get("status") == REPLY_LOST:
             print("a cell has run, but the kernel's reply to it was lost", file=sys.stderr)
-        asked = _asked(self._reply.get("payload"))
+        request = _cell_request(self._reply.get("payload"))
         failed = self._reply if self._reply.get("status") == "error" else None  # also where no traceback was shown
         error = next((o for o in outputs if o.get("output_type") == "error"), failed)
         if error is not None:
-            told = f"{error.get('ename')}: {error.get('evalue')}"[:MAX_ERROR]
-            return CellResult(CellStatus.ERROR, seconds, told, outputs, asked)
-        return CellResult(CellStatus.OK, seconds, "", outputs, asked)
+            message = f"{error.get('ename')}: {error.get('evalue')}"[:MAX_ERROR]
+            return CellResult(CellStatus.ERROR, seconds, message, outputs, request)
+        return CellResult(CellStatus.OK, seconds, "", outputs, request)
 
     def _replied(self, *, execute_reply: dict[str, Any], **_: Any) -> None:
         self._reply = execute_reply["content"]
@@ -160,10 +160,10 @@ class Kernel:
             await self._client.km.shutdown_kernel(now=True)
 
 
-def _asked(payload: Any) -> Asked:
+def _cell_request(payload: Any) -> CellRequest:
     """What the cell asked for that the prelude has not done."""
     for entry in payload if isinstance(payload, list) else ():
         source = entry.get("source") if isinstance(entry, dict) else None
-        if isinstance(source, str) and source in ASKED:
-            return ASKED[source]
-    return Asked.NOTHING
+        if isinstance(source, str) and source in REQUESTS:
+            return REQUESTS[source]
+    return CellRequest.NOTHING

@@ -29,22 +29,22 @@ class _Keyboard:
     """
 
     answers, errors, interrupts = 100, 1000, 10_000
-    asked = 0
+    questions = 0
 
     def begin(self, *_):
-        self.asked = 0
+        self.questions = 0
 
     def input(self, prompt="", *_, show=print, **__):
         show(prompt)
         return self.getpass()
 
     def getpass(self, *_, **__):
-        self.asked += 1
-        if self.asked > self.interrupts:
+        self.questions += 1
+        if self.questions > self.interrupts:
             self.end()
-        if self.asked > self.errors:
+        if self.questions > self.errors:
             raise KeyboardInterrupt(f"asked for input more than {self.errors} times, and there is none")
-        if self.asked > self.answers:
+        if self.questions > self.answers:
             raise EOFError(f"asked for input more than {self.answers} times, and there is none")
         return ""
 
@@ -55,18 +55,18 @@ class _Keyboard:
 
 
 def _without_ending(shell):
-    def told(source):
+    def record(source):
         shell.payload_manager.write_payload({"source": source})
 
     def ends(change):
         if change["new"]:
             shell.exit_now = False
-            told("ask_exit")
+            record("ask_exit")
 
     shell.unobserve_all("exit_now")  # what `exit()` and a shutdown set; the kernel would stop 0.1 s later
     shell.observe(ends, "exit_now")
-    shell.register_magic_function(lambda line: told("reset"), "line", "reset")
-    shell.reset = lambda *_, **__: told("reset")
+    shell.register_magic_function(lambda line: record("reset"), "line", "reset")
+    shell.reset = lambda *_, **__: record("reset")
 
 
 def _without_input(shell):
@@ -81,24 +81,24 @@ def _with_what_it_needs(shell, sys=sys, out=sys.stdout, err=sys.stderr):
     """A cell may close the standard streams or drop the display; without them the kernel itself cannot reply."""
     parts = {name: getattr(shell, name) for name in ("display_pub", "display_formatter", "displayhook")}
 
-    def given_back(*_):
+    def restore(*_):
         sys.stdout = out if getattr(sys.stdout, "closed", True) else sys.stdout
         sys.stderr = err if getattr(sys.stderr, "closed", True) else sys.stderr
         for name, part in parts.items():
             if getattr(shell, name, None) is None:
                 setattr(shell, name, part)
 
-    shell.events.register("pre_execute", given_back)
-    shell.events.register("post_execute", given_back)
+    shell.events.register("pre_execute", restore)
+    shell.events.register("post_execute", restore)
 
 
 def _imports_apart(ast=ast):
     """Each import at a cell's top level fails for itself: its error is shown as always, and the next line runs."""
-    shown = "__import__('IPython').get_ipython().showtraceback()"
+    show_error = "__import__('IPython').get_ipython().showtraceback()"
 
     class Apart(ast.NodeTransformer):
         def visit_Module(self, node):
-            node.body = [one for statement in node.body for one in self.apart(statement)]
+            node.body = [piece for statement in node.body for piece in self.apart(statement)]
             return ast.fix_missing_locations(node)
 
         def apart(self, statement):
@@ -106,15 +106,15 @@ def _imports_apart(ast=ast):
             if future or not isinstance(statement, ast.Import | ast.ImportFrom):
                 return [statement]
             names = [[name] for name in statement.names] if isinstance(statement, ast.Import) else [statement.names]
-            return [self.tried(statement, some) for some in names]
+            return [self.guarded(statement, some) for some in names]
 
-        def tried(self, statement, names):
-            one = type(statement)(**{**dict(ast.iter_fields(statement)), "names": names})
-            failed = ast.ExceptHandler(ast.Name("Exception", ast.Load()), None, ast.parse(shown).body)
-            tried = ast.Try([ast.copy_location(one, statement)], [failed], [], [])
-            for node in (tried, *ast.walk(failed)):
+        def guarded(self, statement, names):
+            piece = type(statement)(**{**dict(ast.iter_fields(statement)), "names": names})
+            failed = ast.ExceptHandler(ast.Name("Exception", ast.Load()), None, ast.parse(show_error).body)
+            guarded = ast.Try([ast.copy_location(piece, statement)], [failed], [], [])
+            for node in (guarded, *ast.walk(failed)):
                 ast.copy_location(node, statement)
-            return tried
+            return guarded
 
     return Apart()
 

@@ -156,10 +156,10 @@ def _load_probe():
 
 
 def _ask(question, function, questions, no_answer):
-    given = {key: value.copy() for key, value in questions.items()}  # the student may change what they are given
+    arguments = {key: value.copy() for key, value in questions.items()}  # the student may change what they are given
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            answer = function(STUDENT, given)
+            answer = function(STUDENT, arguments)
         _write(question + ".safetensors", save({key: _plain(value) for key, value in answer.items()}))
     except (no_answer, TooSlow, NotNumbers, Spoilt) as error:
         _note(question, str(error), getattr(error, "ours", False) is True)
@@ -198,15 +198,15 @@ def _usual_settings(torch):
         yield
 
 
-def _replace(given):
+def _replace(arrays):
     """The named things are the sound source's; whatever else of the interface that calls stays the student's own."""
-    told = {key: bytes(value).decode() for key, value in given.items()}
-    replaced = json.loads(told["replaced"])
+    texts = {key: bytes(value).decode() for key, value in arrays.items()}
+    replaced = json.loads(texts["replaced"])
     sound = dict(STUDENT)
-    exec(compile(told["source"], "<sound parts>", "exec"), sound)
+    exec(compile(texts["source"], "<sound parts>", "exec"), sound)
     owners = {name.partition(".")[0] for name in replaced}
     parts = {owner: sound[owner] for owner in owners}  # before a class whose method alone is replaced is the student's
-    for name in json.loads(told["interface"]):
+    for name in json.loads(texts["interface"]):
         if name not in replaced and name in STUDENT:
             sound[name] = STUDENT[name]
     for name in replaced:

@@ -79,12 +79,12 @@ class Channel:
 
 
 @dataclass
-class Before:
+class EarlierCell:
     """A cell that has run: what a new kernel runs of it, and what was told of it."""
 
     again: str
     definitions: str  # its imports, functions, classes and plain values
-    told: Cell  # without outputs
+    frame: Cell  # without outputs
 
 
 class Runner:
@@ -96,7 +96,7 @@ class Runner:
         self.cell_output_bytes = 0
         self.kernel: Kernel | None = None
         self.restarts_left = 0
-        self.before: list[Before] = []
+        self.earlier_cells: list[EarlierCell] = []
         self.doubtful = False  # whether a cell has run of which nothing shows yet that it ends no kernel later
 
     async def run(self) -> None:
@@ -126,21 +126,21 @@ class Runner:
         """
         if self.kernel is not None and self.kernel.alive:
             return self.kernel
-        if (kernel := await self.started()) is None:
+        if (kernel := await self.new_kernel()) is None:
             return None
-        for before in [before for before in self.before if before.again]:
-            await kernel.execute(before.again, self.plan.replay_timeout_s)
+        for cell in [cell for cell in self.earlier_cells if cell.again]:
+            await kernel.execute(cell.again, self.plan.replay_timeout_s)
             if careful:
                 await kernel.rest(REST_S)
             if not kernel.alive:
                 if careful:
                     # A new kernel runs only what it defines; nothing where that ended one.
-                    before.again = before.definitions if before.again != before.definitions else ""
-                    self.channel.send(replace(before.told, status=CellStatus.DIED))  # its outputs stay
+                    cell.again = cell.definitions if cell.again != cell.definitions else ""
+                    self.channel.send(replace(cell.frame, status=CellStatus.DIED))  # its outputs stay
                 return await self.living_kernel(careful=not careful)
         return kernel
 
-    async def started(self) -> Kernel | None:
+    async def new_kernel(self) -> Kernel | None:
         """A new kernel that has seen the prelude; None where none is left."""
         first = self.kernel is None
         if self.kernel is not None:
@@ -159,35 +159,35 @@ class Runner:
         self.kernel = kernel
         for folder in (os.environ["BOX_ENGINE"], os.environ["BOX_PROBE"]):
             prelude = Path(folder, "prelude.py")
-            ran = await kernel.execute(prelude.read_text() if prelude.exists() else "", 60)
-            if ran.status is not CellStatus.OK and first:
-                self.channel.send(Event(f"the prelude of {folder} failed: {ran.error}"))
+            result = await kernel.execute(prelude.read_text() if prelude.exists() else "", 60)
+            if result.status is not CellStatus.OK and first:
+                self.channel.send(Event(f"the prelude of {folder} failed: {result.error}"))
         return kernel
 
     async def run_cell(self, step: CellStep) -> None:
         self.channel.send(At(cell=step.index))
-        ran = CellResult(CellStatus.SKIPPED, 0.0, "", [])
+        result = CellResult(CellStatus.SKIPPED, 0.0, "", [])
         while (kernel := await self.living_kernel()) is not None:
-            ran = await kernel.execute(step.source, step.timeout_s)
-            if not await self.is_doubtful(ran):
-                self.before.append(self.as_before(step, ran))
-                self.doubtful = ran.status is not CellStatus.DIED
+            result = await kernel.execute(step.source, step.timeout_s)
+            if not await self.is_doubtful(result):
+                self.earlier_cells.append(self.earlier_cell(step, result))
+                self.doubtful = result.status is not CellStatus.DIED
                 break
-        outputs = json.dumps(ran.outputs).encode()
+        outputs = json.dumps(result.outputs).encode()
         if len(outputs) > MAX_ESCAPED * self.cell_output_bytes + ERROR_BYTES:
             outputs = json.dumps([{"output_type": "stream", "name": "stderr", "text": DROPPED}]).encode()
-        self.channel.send(replace(as_frame(step, ran), outputs=outputs))
+        self.channel.send(replace(as_frame(step, result), outputs=outputs))
 
-    async def is_doubtful(self, ran: CellResult) -> bool:
+    async def is_doubtful(self, result: CellResult) -> bool:
         """Whether a cell before may have ended the kernel under this, which is then to run once more.
 
         The new kernel has rested after those cells: what they do a moment later, it has survived, or they have been
         found. Only for what is quick, and once: whatever dies again has ended the kernel itself.
         """
-        if ran.status is not CellStatus.DIED:
+        if result.status is not CellStatus.DIED:
             return False  # and clears nobody: what a cell before has begun may still be on its way
         doubtful, self.doubtful = self.doubtful, False
-        if not doubtful or ran.seconds > self.plan.replay_max_s + DEATH_S:
+        if not doubtful or result.seconds > self.plan.replay_max_s + DEATH_S:
             return False
         self.restarts_left += 1  # finding out costs none
         if (kernel := await self.living_kernel()) is not None:
@@ -196,12 +196,12 @@ class Runner:
                 await self.living_kernel(careful=True)
         return True
 
-    def as_before(self, step: CellStep, ran: CellResult) -> Before:
+    def earlier_cell(self, step: CellStep, result: CellResult) -> EarlierCell:
         """What a new kernel will run of the cell: all, what it defines, or nothing."""
-        quick = step.replay == Replay.QUICK and ran.seconds <= self.plan.replay_max_s
+        quick = step.replay == Replay.QUICK and result.seconds <= self.plan.replay_max_s
         definitions = step.definitions if step.replay != Replay.NEVER else ""
-        whole = (quick or step.replay == Replay.ALWAYS) and ran.status in {CellStatus.OK, CellStatus.ERROR}
-        return Before(step.source if whole else definitions, definitions, as_frame(step, ran))
+        whole = (quick or step.replay == Replay.ALWAYS) and result.status in {CellStatus.OK, CellStatus.ERROR}
+        return EarlierCell(step.source if whole else definitions, definitions, as_frame(step, result))
 
     async def run_stage(self, step: StageStep) -> None:
         """Asks a stage's questions; one that kills the kernel is left out and the rest asked again."""
@@ -240,30 +240,30 @@ class Runner:
                 "engine": str(Path(__file__).parent),
                 "writable": [os.environ["HOME"], os.environ["TMPDIR"], "/content"],
             }
-            asking = asyncio.ensure_future(kernel.execute(recorder_call(request), step.timeout_s))
+            execution = asyncio.ensure_future(kernel.execute(recorder_call(request), step.timeout_s))
             try:
-                while not asking.done():
-                    await asyncio.wait({asking}, timeout=0.5)
+                while not execution.done():
+                    await asyncio.wait({execution}, timeout=0.5)
                     self.forward(step.stage, folder, done)
             finally:
-                ran = await asking
-            if await self.is_doubtful(ran):
+                result = await execution
+            if await self.is_doubtful(result):
                 continue
             if kernel.alive:
-                failed = ran.status is CellStatus.ERROR
-                if failed and ran.error.startswith("Spoilt:"):
+                failed = result.status is CellStatus.ERROR
+                if failed and result.error.startswith("Spoilt:"):
                     return StageStatus.SPOILT
-                if failed and ran.error.startswith(("KeyboardInterrupt", "OSError: [Errno 24]")):
+                if failed and result.error.startswith(("KeyboardInterrupt", "OSError: [Errno 24]")):
                     interrupted += 1  # a late one, meant for a cell; or numpy's, which finds no room for its threads
                     if interrupted == 2:
                         return StageStatus.INTERRUPTED
                     continue
                 if failed:  # the recorder catches what student code raises: this is its or the probe's
-                    self.channel.send(Event(f"asking {step.stage} failed: {ran.error}"))
-                return StageStatus(ran.status)
+                    self.channel.send(Event(f"asking {step.stage} failed: {result.error}"))
+                return StageStatus(result.status)
             current = folder / "asking"
             question = current.read_text() if current.exists() else ""
-            what = "did not finish in time" if ran.status is CellStatus.TIMEOUT else "ended the whole Python process"
+            what = "did not finish in time" if result.status is CellStatus.TIMEOUT else "ended the whole Python process"
             if not question or question in done:
                 return StageStatus.DIED
             self.channel.send(Note(step.stage.question(question), f"your code {what}"))
@@ -285,18 +285,18 @@ class Runner:
             path.unlink()
 
 
-def as_frame(step: CellStep, ran: CellResult) -> Cell:
+def as_frame(step: CellStep, result: CellResult) -> Cell:
     """What is told of the cell, but for its outputs."""
-    return Cell(step.index, ran.status, ran.seconds, ran.error, ran.asked)
+    return Cell(step.index, result.status, result.seconds, result.error, result.asked)
 
 
 def recorder_call(request: dict[str, Any]) -> str:
     """The code that asks a stage's questions in the student's kernel."""
     recorder = Path(__file__).with_name("recorder.py")
-    own = "__import__('builtins')"  # a notebook may have a function `compile` or `open` of its own
+    builtins = "__import__('builtins')"  # a notebook may have a function `compile` or `open` of its own
     return (
-        f"{own}.exec({own}.compile({own}.open({str(recorder)!r}).read(), {str(recorder)!r}, 'exec'),"
-        f" {{'__name__': 'recorder', 'student': {own}.globals(), 'request': {request!r}}})"
+        f"{builtins}.exec({builtins}.compile({builtins}.open({str(recorder)!r}).read(), {str(recorder)!r}, 'exec'),"
+        f" {{'__name__': 'recorder', 'student': {builtins}.globals(), 'request': {request!r}}})"
     )
 
 

@@ -39,7 +39,7 @@ from grader.records import AS_GRADER, Limits
 from grader.sandbox import landlock
 from grader.sandbox.another_user import closed_above, free_id, need_open, open_to_all, powers_missing
 from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Confinement, Contents, Files, box_environment
-from grader.sandbox.bubblewrap import SETTINGS, SYSTEM, python_folders, python_program
+from grader.sandbox.bubblewrap import SETTINGS, SYSTEM, private_in_sight, python_folders, python_program
 from grader.sandbox.gpu import BoxGpu, box_gpu, environment_in_place
 from grader.sandbox.launch import files_of, processes_of, statuses
 from grader.sandbox.layers import LAYERS_WITHOUT_NAMESPACES, checked
@@ -138,6 +138,10 @@ class OwnUser:
         """The paths that the box may reach, with what it may do there, in the words of this kernel's Landlock."""
         readable = [*SYSTEM, *SETTINGS, *map(str, python_folders()), *map(str, contents.values()), "/proc"]
         rights = dict.fromkeys(readable, landlock.SEE) | dict.fromkeys(DEVICES, landlock.DEVICE)
+        for hidden in private_in_sight(self._private):
+            for path in [path for path in rights if hidden.is_relative_to(Path(path).resolve())]:
+                del rights[path]
+                rights |= _all_but(Path(path).resolve(), hidden)
         rights |= {MEMORY: landlock.SHARED} | dict.fromkeys(map(str, writable), landlock.OWN_FOLDER) | gpu_rights(card)
         for path, allowed in rights.items():
             if Path(path).exists():
@@ -224,6 +228,21 @@ def gpu_rights(card: BoxGpu | None) -> dict[str, int]:
 def tasks_of(user: int) -> int:
     """How many tasks the user has on this machine."""
     return sum(int(fields["Threads"][0]) for _, fields in statuses() if str(user) in fields["Uid"])
+
+
+def _all_but(folder: Path, hidden: Path) -> dict[str, int]:
+    """What is allowed below the folder so that all can be read but the hidden one: what lies beside the way to it.
+
+    A folder on the way can be listed, since Python looks for its packages by listing them. A link beside the way may
+    lead onto it, as `lib64` does in an environment: it gets no right of its own.
+    """
+    rights: dict[str, int] = {}
+    while folder != hidden:
+        rights[str(folder)] = landlock.READ_DIR
+        beside = (path for path in folder.iterdir() if not hidden.is_relative_to(path.resolve()))
+        rights |= dict.fromkeys(map(str, beside), landlock.SEE)
+        folder /= hidden.relative_to(folder).parts[0]
+    return rights
 
 
 def _without_python(folders: Collection[Path]) -> Iterator[Path]:

@@ -137,11 +137,10 @@ class OwnUser:
     ) -> Iterator[tuple[str, int]]:
         """The paths that the box may reach, with what it may do there, in the words of this kernel's Landlock."""
         readable = [*SYSTEM, *SETTINGS, *map(str, python_folders()), *map(str, contents.values()), "/proc"]
-        rights = dict.fromkeys(readable, landlock.SEE) | dict.fromkeys(DEVICES, landlock.DEVICE)
-        for hidden in private_in_sight(self._private):
-            for path in [path for path in rights if hidden.is_relative_to(Path(path).resolve())]:
-                del rights[path]
-                rights |= _all_but(Path(path).resolve(), hidden)
+        hidden = private_in_sight(self._private)
+        rights = dict.fromkeys(DEVICES, landlock.DEVICE)
+        for path in readable:
+            rights |= _all_but(Path(path), hidden)
         rights |= {MEMORY: landlock.SHARED} | dict.fromkeys(map(str, writable), landlock.OWN_FOLDER) | gpu_rights(card)
         for path, allowed in rights.items():
             if Path(path).exists():
@@ -230,18 +229,20 @@ def tasks_of(user: int) -> int:
     return sum(int(fields["Threads"][0]) for _, fields in statuses() if str(user) in fields["Uid"])
 
 
-def _all_but(folder: Path, hidden: Path) -> dict[str, int]:
-    """What is allowed below the folder so that all can be read but the hidden one: what lies beside the way to it.
+def _all_but(path: Path, hidden: Collection[Path]) -> dict[str, int]:
+    """What is allowed of the path so that all below it can be read but the hidden folders.
 
-    A folder on the way can be listed, since Python looks for its packages by listing them. A link beside the way may
-    lead onto it, as `lib64` does in an environment: it gets no right of its own.
+    A folder with a hidden one below can be listed, since Python looks for its packages by listing them; what else is in
+    it is allowed one by one. A link may lead to such a folder, as `lib64` does in an environment: it gets no right.
     """
-    rights: dict[str, int] = {}
-    while folder != hidden:
-        rights[str(folder)] = landlock.READ_DIR
-        beside = (path for path in folder.iterdir() if not hidden.is_relative_to(path.resolve()))
-        rights |= dict.fromkeys(map(str, beside), landlock.SEE)
-        folder /= hidden.relative_to(folder).parts[0]
+    real = path.resolve()
+    if not any(folder.is_relative_to(real) for folder in hidden):
+        return {str(path): landlock.SEE}
+    if path.is_symlink() or real in hidden:
+        return {}
+    rights = {str(path): landlock.READ_DIR}
+    for child in path.iterdir():
+        rights |= _all_but(child, hidden)
     return rights
 
 

@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+DEVELOP := $(VENV)/.develop
+DOCS := $(VENV)/.docs
+LOCKS := $(if $(CPU),requirements-cpu.lock,requirements.lock) requirements-student.lock
 CLASS_RUBRIC := $(if $(RUBRIC),--rubric "$(RUBRIC)")
 RUBRIC ?= rubric.yaml
 WORKERS ?= 2
@@ -17,23 +20,33 @@ export SUBMISSION SUBMISSIONS CLASS NAME WHEELS
 # A command starts many processes: where images for containers forbid it, each would compile all of the grader again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup grade grade-class regrade release gradescope check doctor test test-whole coverage attacks screenshots test-slurm test-long lint practice new-exercise guide guide-pictures template template-check reference classifier audit audit-full audit-pairs audit-seeds calibrate constants costs bench bench-data bench-wall bench-class gpu-check gpu-wheels clean
+.PHONY: help setup develop lock grade grade-class regrade release gradescope check doctor test test-whole coverage attacks screenshots test-slurm test-long lint practice new-exercise site guide guide-pictures template template-check reference classifier audit audit-full audit-pairs audit-seeds calibrate constants costs bench bench-data bench-wall bench-class gpu-check gpu-wheels clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
 	@echo
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## the environment and MNIST
+setup: $(STAMP) ## the environment and MNIST; CPU=1 takes PyTorch's builds without CUDA, a quarter of the size
 	@$(RUN) -m grader.exercises.vae_mnist.data
 
-$(STAMP): requirements.lock requirements-student.lock
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
-	@test -x $(RUN) || { echo "setup: making $(VENV)"; $(PYTHON) -m venv $(VENV); }
-	@echo "setup: installing the pinned packages (about 5 GB the first time, a few minutes)"
-	@$(RUN) -m pip install --disable-pip-version-check -r requirements.lock -r requirements-student.lock
+$(STAMP): $(LOCKS)
+	@PYTHON="$(PYTHON)" CPU="$(CPU)" sh install/setup.sh $(VENV) $(LOCKS)
 	@touch $@
-	@echo "setup: done"
+
+# What developing needs besides: a teaching assistant is spared it.
+$(DEVELOP): $(STAMP) requirements-develop.lock
+	@PYTHON="$(PYTHON)" sh install/setup.sh $(VENV) requirements-develop.lock
+	@touch $@
+
+$(DOCS): $(STAMP) requirements-docs.lock
+	@PYTHON="$(PYTHON)" sh install/setup.sh $(VENV) requirements-docs.lock
+	@touch $@
+
+develop: setup $(DEVELOP) ## the same and what tests, linters and locks need
+
+lock: $(DEVELOP) ## resolves the lock files anew from pyproject.toml (UPGRADE=1: the newest of everything)
+	@$(RUN) -m install.locks $(if $(UPGRADE),--upgrade)
 
 grade: setup ## grades SUBMISSION=x.ipynb (RUBRIC=..., OPTIONS="--seed ...")
 	@test -n "$$SUBMISSION" || { echo "not graded: no notebook given; use make grade SUBMISSION=x.ipynb" >&2; exit 2; }
@@ -64,31 +77,30 @@ doctor: setup ## says whether this machine can grade untrusted notebooks, by try
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 EVERYDAY = $(PARALLEL) -m "not long and not whole and not attack and not slurm"
 
-test: setup lint template-check ## the everyday tests
+test: develop lint template-check ## the everyday tests
 	@$(RUN) -m pytest -q $(EVERYDAY)
 
-test-whole: setup ## grades whole notebooks and classes, tries the wall, and does what each page of the guide says
+test-whole: develop ## grades whole notebooks and classes, tries the wall, and does what each page of the guide says
 	@$(RUN) -m pytest -q $(PARALLEL) -m "whole and not long"
 
-coverage: setup ## the everyday tests with a coverage report; takes longer
+coverage: develop ## the everyday tests with a coverage report; takes longer
 	@$(RUN) -m pytest -q $(EVERYDAY) --cov=grader --cov-report=term
 
-attacks: setup ## hands in hostile notebooks, the fast form: no training
+attacks: develop ## hands in hostile notebooks, the fast form: no training
 	@$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal -m "attack and not long" tests/attacks
 
-screenshots: setup ## opens every page in a headless Chromium, checks it, and leaves its pictures in build/screenshots/
+screenshots: develop ## opens every page in a headless Chromium, checks it, and leaves its pictures in build/screenshots/
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { echo "no Chromium on the PATH; Debian: apt install chromium" >&2; exit 2; }
 	@VAE_GRADER_SCREENSHOTS=build/screenshots $(RUN) -m pytest -q tests/browser
 	@echo "build/screenshots/"
 
-test-slurm: setup ## grades a class on a real Slurm of one node, started and stopped for it (Debian: slurm-wlm, munge)
-	@$(RUN) -m pip install --disable-pip-version-check -q submitit
+test-slurm: develop ## grades a class on a real Slurm of one node, started and stopped for it (Debian: slurm-wlm, munge)
 	@$(RUN) -m pytest -q -m slurm tests/slurm
 
-test-long: setup ## every test, also those that train
+test-long: develop ## every test, also those that train
 	@$(RUN) -m pytest -q -m "not slurm"
 
-lint: $(STAMP) ## ruff, mypy, vulture, which finds what nothing uses, and the order of the rooms
+lint: $(DEVELOP) ## ruff, mypy, vulture, which finds what nothing uses, and the order of the rooms
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check --quiet . && $(RUN) -m mypy && $(RUN) -m vulture
 	@$(VENV)/bin/lint-imports --no-cache --no-logo
 
@@ -114,10 +126,14 @@ new-exercise: $(STAMP) ## writes a second exercise that grades at once, to be ch
 	@test -n "$$NAME" || { echo "not written: no name given; use make new-exercise NAME=straight_line" >&2; exit 2; }
 	@$(RUN) -m grader.skeleton "$$NAME"
 
-guide: $(STAMP) ## the instructor's guide as pages for a browser, in build/guide/
+site: $(DOCS) ## all pages as one site with an API reference, in build/site/
+	@$(RUN) -m sphinx -W --keep-going -q -c docs/site . build/site
+	@echo "build/site/README.html"
+
+guide: $(DEVELOP) ## the instructor's guide as pages for a browser, in build/guide/
 	@$(RUN) -m docs.making.guide
 
-guide-pictures: setup ## grades the practice class and photographs its pages for the guide, with a headless Chromium
+guide-pictures: develop ## grades the practice class and photographs its pages for the guide, with a headless Chromium
 	@$(RUN) -m docs.making.pictures $(OPTIONS)
 
 classifier: setup ## trains the classifier again (about 15 minutes on two cores)
@@ -154,7 +170,7 @@ costs: audit ## what each mistake of the corpus costs where it was made; writes 
 bench: setup ## what grading costs beside the notebook alone, Otter-Grader and nbgrader; writes docs/benchmarks.md (PARTS="whole short class data growth starts")
 	@mkdir -p build && $(RUN) -m benchmarks.bench $(PARTS)
 
-bench-class: setup ## a class of toy submissions: one at a time against several, the keeper's memory, a regrade
+bench-class: setup ## a class of toy submissions: one at a time against several, the parent process's memory, a regrade
 	@$(RUN) -m benchmarks.class_of_toys
 
 gpu-wheels: setup ## fills WHEELS=dir with what gpu-check needs on a bare machine (PYTHON_VERSION=3.12, HAS="packages that it has")

@@ -118,7 +118,7 @@ def grade(
             note_source(folder, submission_path, rubric_path)
         if not options.replace:
             refuse_less(folder, options.parts)
-        private = (rubric_path.parent, submission_path.parent, folder.parent)
+        private = (rubric_path.parent, exercise.in_box.parent, submission_path.parent, folder.parent)
         work = _Work(submission, rubric_path, rubric, exercise, options, private)
         return _run_into(work, folder, finished, say), folder
 

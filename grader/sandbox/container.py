@@ -18,13 +18,23 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
 from grader.errors import BoxError
 from grader.records import Limits
 from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Contents, box_environment
-from grader.sandbox.bubblewrap import HOME, PASSWD, SETTINGS, SYSTEM, WRITABLE, python_folders, python_program
+from grader.sandbox.bubblewrap import (
+    HOME,
+    PASSWD,
+    SETTINGS,
+    SYSTEM,
+    WRITABLE,
+    private_in_sight,
+    python_folders,
+    python_program,
+)
 from grader.sandbox.gpu import BoxGpu, box_gpu
 from grader.sandbox.in_box.patience import PATIENCE
 from grader.sandbox.kernel_limits import rlimits
@@ -53,7 +63,8 @@ class Container:
     without: frozenset[str] = frozenset()
     limits_itself = True
 
-    def __init__(self) -> None:
+    def __init__(self, private: Collection[Path] = ()) -> None:
+        self._private = private
         engines = [path for engine in ENGINES if (path := shutil.which(engine))]
         if not engines:
             raise BoxError(f"isolation 'container': expected {' or '.join(ENGINES)} on the PATH, found neither")
@@ -89,6 +100,8 @@ class Container:
                 arguments += ["--userns", "keep-id:uid=1000,gid=1000"]
         arguments += self._limits(limits)
         arguments += mounts
+        for path in private_in_sight(self._private):
+            arguments += ["--tmpfs", f"{path}:ro,nosuid,nodev,size=4k,mode=755"]
         arguments += self._gpu(card) if gpu else []
         environment = {**box_environment({path: path for path in contents}, HOME, "/tmp"), **card.environment}
         environment |= {name: "" for proxy in PROXIES for name in (proxy, proxy.upper())}

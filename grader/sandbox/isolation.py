@@ -44,8 +44,8 @@ class Unconfined:
 
 
 BACKENDS: Mapping[str, Callable[[Collection[Path]], Backend]] = {
-    "bubblewrap": lambda _: Bubblewrap(),
-    "container": lambda _: Container(),
+    "bubblewrap": lambda private: Bubblewrap(private=private),
+    "container": lambda private: Container(private),
     "user": lambda private: OwnUser(private=private),
     "none": lambda _: Unconfined(),
 }
@@ -54,7 +54,7 @@ BACKENDS: Mapping[str, Callable[[Collection[Path]], Backend]] = {
 def backend_named(name: str, private: Collection[Path] = ()) -> Backend:
     """The backend of that name, with every layer that it has.
 
-    `private` are folders that no box may read; a backend that shows nothing but a box's contents need not know them.
+    `private` are folders that no box may read, also where they lie among Python's packages.
 
     Raises:
         BoxError: for a name that is none, or a backend that this machine lacks.

@@ -39,7 +39,7 @@ from grader.records import AS_GRADER, Limits
 from grader.sandbox import landlock
 from grader.sandbox.another_user import closed_above, free_id, need_open, open_to_all, powers_missing
 from grader.sandbox.backend import ENGINE, RUNNER, SPARE_TASKS, Command, Confinement, Contents, Files, box_environment
-from grader.sandbox.bubblewrap import SETTINGS, SYSTEM, python_folders, python_program
+from grader.sandbox.bubblewrap import SETTINGS, SYSTEM, private_in_sight, python_folders, python_program
 from grader.sandbox.gpu import BoxGpu, box_gpu, environment_in_place
 from grader.sandbox.launch import files_of, processes_of, statuses
 from grader.sandbox.layers import LAYERS_WITHOUT_NAMESPACES, checked
@@ -137,7 +137,10 @@ class OwnUser:
     ) -> Iterator[tuple[str, int]]:
         """The paths that the box may reach, with what it may do there, in the words of this kernel's Landlock."""
         readable = [*SYSTEM, *SETTINGS, *map(str, python_folders()), *map(str, contents.values()), "/proc"]
-        rights = dict.fromkeys(readable, landlock.SEE) | dict.fromkeys(DEVICES, landlock.DEVICE)
+        hidden = private_in_sight(self._private)
+        rights = dict.fromkeys(DEVICES, landlock.DEVICE)
+        for path in readable:
+            rights |= _all_but(Path(path), hidden)
         rights |= {MEMORY: landlock.SHARED} | dict.fromkeys(map(str, writable), landlock.OWN_FOLDER) | gpu_rights(card)
         for path, allowed in rights.items():
             if Path(path).exists():
@@ -224,6 +227,23 @@ def gpu_rights(card: BoxGpu | None) -> dict[str, int]:
 def tasks_of(user: int) -> int:
     """How many tasks the user has on this machine."""
     return sum(int(fields["Threads"][0]) for _, fields in statuses() if str(user) in fields["Uid"])
+
+
+def _all_but(path: Path, hidden: Collection[Path]) -> dict[str, int]:
+    """What is allowed of the path so that all below it can be read but the hidden folders.
+
+    A folder with a hidden one below can be listed, since Python looks for its packages by listing them; what else is in
+    it is allowed one by one. A link may lead to such a folder, as `lib64` does in an environment: it gets no right.
+    """
+    real = path.resolve()
+    if not any(folder.is_relative_to(real) for folder in hidden):
+        return {str(path): landlock.SEE}
+    if path.is_symlink() or real in hidden:
+        return {}
+    rights = {str(path): landlock.READ_DIR}
+    for child in path.iterdir():
+        rights |= _all_but(child, hidden)
+    return rights
 
 
 def _without_python(folders: Collection[Path]) -> Iterator[Path]:

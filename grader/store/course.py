@@ -1,0 +1,53 @@
+"""Where the course's own files are: rubric, reference, template, corpus and locks.
+
+An installed package carries them as data, in `grader/course/`; in a checkout they lie at its root, where people edit
+them. pyproject.toml lists them under `force-include`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from grader.errors import GraderError
+
+RUBRIC = "rubric.yaml"
+FOR_AN_INSTRUCTOR = (RUBRIC, "reference/vae_mnist.ipynb", "student_template")  # what `init` writes, to be changed
+_PACKAGE = Path(__file__).parents[1]
+_PACKED = _PACKAGE / "course"
+
+
+def course_folder() -> Path:
+    """The folder that holds `rubric.yaml`, `reference/`, `student_template/`, `corpus/` and the lock files."""
+    return _PACKED if _PACKED.is_dir() else _PACKAGE.parent
+
+
+def usual_rubric() -> Path:
+    """`rubric.yaml` of the folder in which a command runs; where there is none, the course's own.
+
+    In a checkout's folder both are the same file.
+    """
+    here = Path(RUBRIC)
+    return here if here.exists() else course_folder() / RUBRIC
+
+
+def write_course(folder: Path) -> tuple[Path, ...]:
+    """The folder holds a copy of the rubric, the reference and the templates; returns what was written.
+
+    Raises:
+        GraderError: something of that name is there already; nothing is written.
+    """
+    source = course_folder()
+    files = [path for name in FOR_AN_INSTRUCTOR for path in _files(source / name)]
+    targets = [folder / path.relative_to(source) for path in files]
+    for target in targets:
+        if target.exists():
+            raise GraderError(f"{target}: exists already; choose another folder, or remove it first")
+    for path, target in zip(files, targets, strict=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    return tuple(targets)
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(found for found in path.rglob("*") if found.is_file()) if path.is_dir() else [path]

@@ -1,0 +1,1 @@
+"""How the project is installed: the lock files, made from pyproject.toml."""

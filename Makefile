@@ -120,11 +120,11 @@ reference: setup ## trains and runs the reference notebook, and keeps its pictur
 	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb --outputs runs/reference/executed.ipynb
 
 practice: $(STAMP) ## a small class to practise on, in build/practice/: right, wrong, unfinished, and no notebook
-	@$(RUN) -m grader.audit.practice build/practice
+	@$(RUN) -m grader practice build/practice
 
 new-exercise: $(STAMP) ## writes a second exercise that grades at once, to be changed: NAME=straight_line
 	@test -n "$$NAME" || { echo "not written: no name given; use make new-exercise NAME=straight_line" >&2; exit 2; }
-	@$(RUN) -m grader.skeleton "$$NAME"
+	@$(RUN) -m grader new-exercise "$$NAME"
 
 site: $(DOCS) ## all pages as one site with an API reference, in build/site/
 	@$(RUN) -m sphinx -W --keep-going -q -c docs/site . build/site

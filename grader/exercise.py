@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
@@ -17,6 +19,7 @@ from grader.records import Address, Array, Evidence, Figure, Stage
 if TYPE_CHECKING:
     from grader.checks import Check
 
+EXERCISES = "vae_autograder.exercises"  # the group of entry points
 Questions = dict[Stage, dict[str, Array]]  # stage -> name -> array
 Say = Callable[[str], None]
 
@@ -139,13 +142,20 @@ def implemented_names(exercise: Exercise) -> dict[str, tuple[str, ...]]:
     return {item: spec.implements for item, spec in exercise.items.items() if spec.implements}
 
 
-def load_exercise(package: str) -> Exercise:
-    """The exercise of that package.
+def load_exercise(name: str, beside: Path | None = None) -> Exercise:
+    """The exercise of that name: of a package, or of one that another distribution has announced.
+
+    A distribution announces an exercise as an entry point of the group "vae_autograder.exercises". A package that is
+    not installed is looked for in the folder `beside`, which holds the rubric.
 
     Raises:
         RubricError: where there is none.
         ExerciseError: where its checks or items name what it does not have.
     """
+    announced = {point.name: point.value for point in entry_points(group=EXERCISES)} if "." not in name else {}
+    package = announced.get(name, name)
+    if beside is not None and "." not in package and (beside / package / "__init__.py").is_file():
+        sys.path.append(str(beside.resolve()))
     try:
         module = importlib.import_module(package)
     except ImportError as error:

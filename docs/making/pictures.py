@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
 def grade_practice() -> Path:
     """The practice class's folder, graded in full; what was graded before for the same code is not run again."""
     submissions, out = WORK / "practice", WORK / "runs"
-    _run("grader.audit.practice", submissions)
+    _run("grader", "practice", submissions)
     _run("grader", "grade-class", submissions, "--out", out)
     return out
 

@@ -26,8 +26,9 @@ from grader.errors import GraderError, nearest
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.template import replace_regions, solution_regions, strip_markers
 from grader.records import Notebook
+from grader.store.course import course_folder
 
-ROOT = Path(__file__).parents[2]
+ROOT = course_folder()
 CORPUS = ROOT / "corpus"
 REFERENCE = "reference"
 BOTH = "+"  # between the names of two solutions in one notebook

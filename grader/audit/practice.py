@@ -1,12 +1,10 @@
-"""`python -m grader.audit.practice FOLDER [NAME ...]`: solutions of the corpus as notebooks that are handed in.
+"""Solutions of the corpus as notebooks that are handed in.
 
 Without names, the practice class of `corpus/settings.yaml`; with names, one notebook for each solution.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,23 +47,3 @@ def _written(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0: the notebooks are there; 2: they are not, and one line says why."""
-    parser = argparse.ArgumentParser(prog="python -m grader.audit.practice", description=main.__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("names", nargs="*", help="solutions of corpus/; the practice class if none is given")
-    options = parser.parse_args(arguments)
-    try:
-        paths = write_solutions(options.folder, options.names) if options.names else write_class(options.folder)
-    except (GraderError, OSError) as error:
-        print(f"not written: {error}", file=sys.stderr)
-        return 2
-    for path in paths:
-        print(path)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

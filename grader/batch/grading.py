@@ -33,6 +33,7 @@ from grader.report.text import plain
 from grader.report.words import trained_parts
 from grader.rubric import load_rubric
 from grader.sandbox.isolation import backend_named
+from grader.store.course import usual_rubric
 from grader.store.files import locked
 from grader.store.versions import missing_packages
 
@@ -243,7 +244,7 @@ def _rubric_of(out: Path, say: Say) -> Path:
     Raises:
         GraderError: it is not there any more.
     """
-    usual = Path("rubric.yaml")
+    usual = usual_rubric()
     earlier = _earlier(out)
     if earlier is None or earlier.rubric.resolve() == usual.resolve():
         return usual

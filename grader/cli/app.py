@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from grader.cli import classes, commands, completion
-from grader.cli.options import RUBRIC
+from grader.cli import classes, commands, completion, own_course
+from grader.store.course import RUBRIC, usual_rubric
 
 MODULE = "python -m grader"
 VERBS: dict[str, dict[str, Callable[..., None]]] = {
@@ -24,6 +24,11 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
     },
     "What is kept of a class": {"prune": classes.prune, "forget": classes.forget, "export": classes.export},
     "This machine and others": {"doctor": commands.doctor, "gradescope": commands.gradescope},
+    "A course of your own": {
+        "init": own_course.init,
+        "practice": own_course.practice,
+        "new-exercise": own_course.new_exercise,
+    },
     "The rubric on trial": {"audit": commands.audit, "calibrate": commands.calibrate},
 }
 SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -70,7 +75,7 @@ def _version(asked: bool) -> None:
     if asked:
         from grader.store.versions import grader_checksum, versions
 
-        rows = {**versions(), "grader's files": grader_checksum(), RUBRIC: _rubric_checksum(Path(RUBRIC))}
+        rows = {**versions(), "grader's files": grader_checksum(), RUBRIC: _rubric_checksum(usual_rubric())}
         width = max(map(len, rows))
         for name, value in rows.items():
             typer.echo(f"{name:{width}}  {value}")

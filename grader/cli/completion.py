@@ -11,7 +11,9 @@ from pathlib import Path
 
 import typer
 
-CORPUS = Path(__file__).parents[2] / "corpus"
+from grader.store.course import course_folder
+
+CORPUS = course_folder() / "corpus"
 KINDS = ("honest", "wrong")  # what an audit tries, beside the reference
 _ENTRY = re.compile(r"^([a-z][a-z0-9_]*):", re.MULTILINE)
 _EXTENDS = re.compile(r"^extends:[ \t]*[\"']?([^\"'#\n]+?)[\"']?[ \t]*(?:#.*)?$", re.MULTILINE)

@@ -14,6 +14,7 @@ import typer
 
 from grader.cli import completion
 from grader.errors import GraderError, nearest
+from grader.store.course import RUBRIC, usual_rubric
 
 ISOLATIONS = ("bubblewrap", "container", "user", "none")  # those of `grader.sandbox.isolation.backend_named`
 EXECUTORS = ("local", "slurm")
@@ -24,7 +25,6 @@ WHO_GETS = "Who gets points in gradebooks (kept, too)"
 
 MOST = 5000  # names of a folder that are looked at
 LONGEST = 160  # characters of a hint; a longer one would be a whole folder
-RUBRIC = "rubric.yaml"
 _TRY = "python -m grader regrade DIR --dry-run --set CHANGE"
 MOVED = {"--what-if": _TRY, "--graded": _TRY}  # options that were, and what is said instead
 
@@ -50,15 +50,15 @@ def isolation_of(name: str, names: Collection[str]) -> str:
 
 
 def existing(path: Path | None) -> Path | None:
-    """The path, or None where none was given.
+    """The path, or None where none was given; for `rubric.yaml`, where there is none, the course's own.
 
     Raises:
         GraderError: where nothing lies there, with the nearest name in the last of its folders that exists.
     """
     if path is None or path.exists():
         return path
-    if path == Path(RUBRIC):
-        raise GraderError(f"{RUBRIC}: no such file; run this in the folder that holds it, or give --rubric PATH")
+    if path == Path(RUBRIC) and (usual := usual_rubric()).exists():  # an installed grader brings the course along
+        return usual
     missing = path
     while not missing.parent.exists() and missing != missing.parent:
         missing = missing.parent

@@ -32,7 +32,7 @@ def load_rubric(path: Path) -> tuple[Rubric, Exercise]:
     """
     file, sha256 = read_file(path)
     try:
-        exercise = load_exercise(file.exercise)
+        exercise = load_exercise(file.exercise, path.parent)
         return _bind(file, exercise, sha256), exercise
     except RubricError as error:
         raise RubricError(f"{path.name}: {error}") from None

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from grader.errors import BoxError
@@ -59,6 +60,11 @@ def backend_named(name: str, private: Collection[Path] = ()) -> Backend:
     Raises:
         BoxError: for a name that is none, or a backend that this machine lacks.
     """
+    if find_spec("ipykernel") is None:
+        raise BoxError(
+            "this environment judges stored runs, but runs no notebooks: it lacks Jupyter and PyTorch; "
+            "install `vae-autograder[grade]`"
+        )
     if name not in BACKENDS:
         raise BoxError(f"isolation {name!r}: expected one of {', '.join(BACKENDS)}")
     return BACKENDS[name](private)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from grader.audit import corpus
-from grader.audit.practice import main, write_class, write_solutions
+from grader.audit.practice import write_class, write_solutions
+from grader.cli.app import command
 from grader.errors import GraderError
 from grader.notebook.format import dump_notebook, load_notebook
 from grader.notebook.read import read_submission
@@ -28,7 +29,7 @@ def test_the_class_has_right_wrong_and_unfinished_work_and_a_file_that_is_no_not
 
 
 def test_a_solution_is_written_under_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path), "kl_without_log", "reference"]) == 0
+    command().main(["practice", str(tmp_path), "kl_without_log", "reference"], standalone_mode=False)
     assert capsys.readouterr().out.splitlines() == [
         str(tmp_path / f"{n}.ipynb") for n in ("kl_without_log", "reference")
     ]
@@ -39,6 +40,6 @@ def test_a_solution_is_written_under_its_name(tmp_path: Path, capsys: pytest.Cap
 def test_an_unknown_solution_is_refused_with_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(GraderError, match="did you mean 'kl_without_log'"):
         write_solutions(tmp_path, ["kl_wihtout_log"])
-    assert main([str(tmp_path), "kl_wihtout_log"]) == 2
+    assert command().main(["practice", str(tmp_path), "kl_wihtout_log"], standalone_mode=False) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

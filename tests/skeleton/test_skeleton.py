@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from grader.cli.app import command
 from grader.errors import GraderError
 from grader.exercise import Exercise
 from grader.grading.grade import Options, grade
 from grader.notebook.format import dump_notebook, is_code, load_notebook
 from grader.notebook.template import make_template, replace_regions, strip_markers
 from grader.rubric import load_rubric
-from grader.skeleton.__main__ import main, write_skeleton
+from grader.skeleton.write import write_skeleton
 
 ROOT = Path(__file__).parents[2]
 SEED = "5" * 32  # of a fresh line that is unlike the one to be learnt
@@ -97,13 +98,22 @@ def test_nothing_is_written_over(project: Path) -> None:
 def test_the_command_says_what_it_wrote_and_what_to_try(
     tmp_path: Path, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["another", "--into", str(tmp_path)]) == 2
-    assert "expected the project's folder" in capsys.readouterr().err
     (tmp_path / "grader" / "exercises").mkdir(parents=True)
-    assert main(["another", "--into", str(tmp_path)]) == 0
+    line = ["new-exercise", "another", "--into", str(tmp_path)]
+    command().main(line, standalone_mode=False)
     lines = capsys.readouterr().out.splitlines()
-    assert all((tmp_path / line).exists() for line in lines[:-1])
-    assert (
-        lines[-1]
-        == "Try it: make grade SUBMISSION=exercises/another/reference.ipynb RUBRIC=exercises/another/rubric.yaml"
-    )
+    assert all(Path(line).exists() for line in lines[:-1])
+    course = tmp_path / "exercises" / "another"
+    assert lines[-1].endswith(f"grade {course / 'reference.ipynb'} --rubric {course / 'rubric.yaml'}")
+    assert command().main(line, standalone_mode=False) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_in_any_other_folder_the_code_lies_beside_the_rubric_and_grades(tmp_path: Path) -> None:
+    write_skeleton(tmp_path, "fitted_line")
+    course = tmp_path / "fitted_line"
+    assert (course / "fitted_line" / "plugin.py").exists()
+    assert points(course / "reference.ipynb", course / "rubric.yaml", tmp_path / "run") == {
+        "line.loss": 2000,
+        "line.training": 3000,
+    }

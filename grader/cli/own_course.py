@@ -1,0 +1,93 @@
+"""The verbs for a course of one's own: its files to change, a class to practise on, a further exercise."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grader.cli import completion
+from grader.cli.outcome import NOT_GRADED
+from grader.errors import GraderError
+
+Folder = Annotated[Path, typer.Argument(help="the folder to write into", metavar="DIR")]
+
+
+def init(folder: Folder) -> None:
+    """Writes the rubric, the reference and the template into a folder, to be changed.
+
+    Every verb takes the changed rubric with --rubric, or without it when run in that folder.
+
+    Examples:
+      python -m grader init course
+      python -m grader grade submission.ipynb --rubric course/rubric.yaml
+    """
+    from grader.store.course import RUBRIC, write_course
+
+    with _one_line_where_not_written():
+        for path in write_course(folder):
+            typer.echo(path)
+    typer.echo(f"Try it: {_called()} grade {folder / 'reference' / 'vae_mnist.ipynb'} --rubric {folder / RUBRIC}")
+
+
+def practice(
+    folder: Folder,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="solutions of the corpus; the practice class if none is given",
+            metavar="[NAME]...",
+            autocompletion=completion.solutions,
+        ),
+    ] = None,
+) -> None:
+    """Writes a small class to practise on: right, wrong and unfinished notebooks, and one file that is none.
+
+    Examples:
+      python -m grader practice practice
+      python -m grader practice build/two kl_without_log deep_and_narrow
+    """
+    from grader.audit.practice import write_class, write_solutions
+
+    with _one_line_where_not_written():
+        for path in write_solutions(folder, names) if names else write_class(folder):
+            typer.echo(path)
+
+
+def new_exercise(
+    name: Annotated[str, typer.Argument(help="the package's name, for instance straight_line", metavar="NAME")],
+    into: Annotated[Path, typer.Option(help="where to; this folder if not given", metavar="DIR")] = Path(),
+) -> None:
+    """Writes a second exercise that grades at once, to be changed: code, rubric, reference and template.
+
+    Examples:
+      python -m grader new-exercise straight_line
+    """
+    from grader.skeleton.write import write_skeleton
+
+    with _one_line_where_not_written():
+        paths = write_skeleton(into, name)
+    for path in paths:
+        typer.echo(path)
+    course = paths[0].parent
+    typer.echo(f"Try it: {_called()} grade {course / 'reference.ipynb'} --rubric {course / 'rubric.yaml'}")
+
+
+@contextlib.contextmanager
+def _one_line_where_not_written() -> Iterator[None]:
+    try:
+        yield
+    except (GraderError, OSError) as error:
+        print(f"not written: {error}", file=sys.stderr)
+        raise typer.Exit(NOT_GRADED) from None
+
+
+def _called() -> str:
+    """The command as the user calls it."""
+    from grader.cli.entry import INSTALLED
+
+    return INSTALLED if Path(sys.argv[0]).name == INSTALLED else ".venv/bin/python -m grader"

@@ -68,8 +68,8 @@ def name_of(text: str) -> str:
 
 def pinned() -> dict[str, str]:
     """Name -> the version that `requirements.lock` gives it."""
-    lines = (line.partition("#")[0].strip() for line in LOCK.read_text().splitlines())
-    return {name_of(name): version for name, mark, version in (line.partition("==") for line in lines) if mark}
+    pins = (line.partition("==") for line in LOCK.read_text().splitlines() if not line.startswith(("#", " ")))
+    return {name_of(name): version.split()[0] for name, mark, version in pins if mark}  # hashes and markers follow
 
 
 def wheels_in(folder: Path, minor: int, names: Iterable[str] = CARRIED) -> dict[str, Path]:

@@ -57,7 +57,7 @@ def score_of(measured_value: MeasuredValue) -> tuple[float, bool]:
     the value moved `BORDERLINE` standard errors to the better, at most that of `zero_at` so moved. A better
     value never earns less.
 
-    >>> graded(Level("share", 0.48, 0.02, zero_at=0.1, full_at=0.5))
+    >>> score_of(MeasuredValue("share", 0.48, 0.02, zero_at=0.1, full_at=0.5))
     (1.0, True)
     """
     better = 1 if measured_value.full_at > measured_value.zero_at else -1

@@ -51,7 +51,7 @@ _UNDEFINED = re.compile(r"(?:NameError: name '|^`)(\w+)['`] is not defined")
 def missing_resource(error: str) -> str:
     """What the error says is not there, as a clause; empty where it says nothing of the kind.
 
-    >>> missing_here("ModuleNotFoundError: No module named 'lightning'")
+    >>> missing_resource("ModuleNotFoundError: No module named 'lightning'")
     'the package lightning is not installed'
     """
     for pattern, words in _SIGNS:

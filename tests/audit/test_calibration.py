@@ -22,7 +22,7 @@ from grader.audit.calibration import (
     thresholds,
     total_error,
 )
-from grader.audit.calibration_page import PageContent, Sorted, page, read_sorted, sheet, strip_plot
+from grader.audit.calibration_page import PageContent, StripRating, page, read_sorted, sheet, strip_plot
 from grader.audit.command import SolutionBySeed, repeat_csv
 from grader.audit.corpus import Solution
 from grader.errors import GraderError
@@ -167,9 +167,9 @@ def test_points_that_depend_on_the_seed_are_named() -> None:
 
 def test_the_page_shows_what_a_level_looks_like_and_what_people_said() -> None:
     opinions = [
-        Sorted(ITEM, "good", "good", "good"),
-        Sorted(ITEM, "bad", "no", "no"),
-        Sorted(ITEM, "odd", "acceptable", "no"),
+        StripRating(ITEM, "good", "good", "good"),
+        StripRating(ITEM, "bad", "no", "no"),
+        StripRating(ITEM, "odd", "acceptable", "no"),
     ]
     reading = Reading("good", 0.9, [0.1] * 10, [0.8] * 10)
     threshold = row(LARGER, 0.3, 0.77)

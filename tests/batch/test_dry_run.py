@@ -16,7 +16,8 @@ from grader.batch.release import release_class
 from grader.batch.retention import prune_class
 from grader.cli import main
 from grader.errors import GraderError
-from grader.grading.grade import Options, grade, regrade
+from grader.grading.grade import Options, grade
+from grader.grading.regrade import regrade
 
 OUT = Path("runs/class")
 STRICT = "one.training.training_lowers_the_loss.full_at=0.002"

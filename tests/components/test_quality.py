@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.checks import BORDERLINE, CLOSE, Measurement, graded, needing_training, scored
+from grader.checks import BORDERLINE, CLOSE, Measurement, needing_training, score_measurement, score_of
 from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist.checks import CHECKS, image_measures, real_digits
 from grader.exercises.vae_mnist.copies import copy_bank
-from grader.records import Array, Blame, Evidence, Finding, Level
+from grader.records import Array, Blame, Evidence, Finding, MeasuredValue
 
 COUNT = 200
 ENDS = {"zero_at": 0.2, "full_at": 0.8}
@@ -42,21 +42,21 @@ def test_a_value_near_a_limit_is_given_the_better_side(
     value: float, score: float, borderline: bool, downward: bool
 ) -> None:
     value = 1 - value if downward else value
-    grade = graded(Level("share", value, 0.02, **(DOWNWARD if downward else ENDS)))
+    grade = score_of(MeasuredValue("share", value, 0.02, **(DOWNWARD if downward else ENDS)))
     assert grade == (pytest.approx(score, abs=1e-9), borderline)
 
 
 @pytest.mark.parametrize(("value", "score"), [(0.8, 1.0), (0.2, 0.0), (0.35, 0.25)])
 def test_without_an_error_nothing_is_borderline(value: float, score: float) -> None:
-    assert graded(Level("share", value, 0.0, **ENDS)) == (pytest.approx(score), False)
-    assert graded(Level("share", 1 - value, 0.0, **DOWNWARD)) == (pytest.approx(score), False)
+    assert score_of(MeasuredValue("share", value, 0.0, **ENDS)) == (pytest.approx(score), False)
+    assert score_of(MeasuredValue("share", 1 - value, 0.0, **DOWNWARD)) == (pytest.approx(score), False)
 
 
 @given(st.floats(-1, 2), st.floats(0, 0.5), st.floats(0, 0.6), st.booleans())
 def test_a_better_value_never_earns_less(value: float, more: float, error: float, downward: bool) -> None:
     ends = {name: -end for name, end in ENDS.items()} if downward else ENDS
     sign = -1 if downward else 1
-    worse, better = (graded(Level("share", sign * v, error, **ends)) for v in (value, value + more))
+    worse, better = (score_of(MeasuredValue("share", sign * v, error, **ends)) for v in (value, value + more))
     assert 0 <= worse[0] <= better[0] + 1e-12 <= 1 + 2e-12
     if value + BORDERLINE * error < ENDS["zero_at"]:
         assert worse == (0.0, False)
@@ -64,7 +64,7 @@ def test_a_better_value_never_earns_less(value: float, more: float, error: float
 
 def test_a_message_holds_no_number_and_says_that_it_was_close() -> None:
     for value in np.linspace(0, 1, 41):
-        finding = scored(Measurement("share", float(value), 0.02, "they differ", "Look."), **ENDS)
+        finding = score_measurement(Measurement("share", float(value), 0.02, "they differ", "Look."), **ENDS)
         assert not re.search(r"\d", finding.message)
         assert (CLOSE in finding.message) is finding.borderline
         assert bool(finding.hint) is (finding.score != 1)

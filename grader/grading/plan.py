@@ -167,16 +167,18 @@ def second_plan(
 ) -> list[Step]:
     """The cells that define things, which ran quickly the first time, and then the stages; no training, no pictures.
 
-    Of a cell that trains, ended the process or did not end, only what it defines.
+    Of a cell that trains, ended the process or did not end, only what it defines. So, too, of a cell behind all code
+    that is asked: what it sets for the whole process, such as another default dtype, is no property of that code.
     """
     steps: list[Step] = []
+    last = _last_definition(restored, exercise, names)
     for index, cell in enumerate(restored.notebook["cells"]):
         run = runs.get(index)
         if not is_code(cell) or run is None or run.status == CellStatus.SKIPPED:
             continue
         part = training_part(restored, index, exercise, names)
         replay = _replay(restored, index, part)
-        whole = part is None and run.status in {CellStatus.OK, CellStatus.ERROR}
+        whole = part is None and index <= last and run.status in {CellStatus.OK, CellStatus.ERROR}
         source = source_of(cell) if whole else definitions_of(source_of(cell))
         quick = replay is Replay.QUICK and run.seconds <= limits.replay_s
         if source and (part is not None or replay is Replay.ALWAYS or quick):
@@ -227,12 +229,24 @@ def _is_redefined(steps: Sequence[Step], asking_step: int, exercise: Exercise, n
 
 def _defined_names(steps: Sequence[Step]) -> set[str]:
     """The names of the classes and functions that the cells define."""
-    names: set[str] = set()
-    for step in cell_steps(steps):
-        for statement in read_code(step.source).statements or ():
-            if statement.kind in {"class", "function"}:
-                names |= statement.binds
-    return names
+    return {name for step in cell_steps(steps) for name in _defined_in(step.source)}
+
+
+def _defined_in(source: str) -> set[str]:
+    definitions = (one for one in read_code(source).statements or () if one.kind in {"class", "function"})
+    return {name for definition in definitions for name in definition.binds}
+
+
+def _last_definition(restored: RestoredNotebook, exercise: Exercise, names: Mapping[str, str]) -> int:
+    """The last cell that defines something of the interface, or is not read as Python; the last of all if none does."""
+    interface_names = {names.get(name, name) for name in exercise.interface.names}
+    cells = [source_of(cell) if is_code(cell) else "" for cell in restored.notebook["cells"]]
+    defining = [
+        index
+        for index, source in enumerate(cells)
+        if read_code(source).statements is None or _defined_in(source) & interface_names
+    ]
+    return max(defining, default=len(cells))
 
 
 def _replay(restored: RestoredNotebook, index: int, part: str | None) -> Replay:

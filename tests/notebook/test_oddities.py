@@ -78,6 +78,21 @@ def test_files_named_like_libraries_beside_an_empty_notebook_are_no_fault_of_our
     assert {item.outcome for item in report.items} <= {Outcome.FAILED, Outcome.SKIPPED}
 
 
+LAST_LINES = {
+    "numbers of another width": "torch.set_default_dtype(torch.float64)",
+    "half of that width": "torch.set_default_dtype(torch.bfloat16)",
+    "no gradients": "torch.set_grad_enabled(False)",
+}
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("line", LAST_LINES.values(), ids=LAST_LINES)
+def test_a_last_cell_that_sets_things_is_not_met_by_what_is_asked_once_more(line: str, tmp_path: Path) -> None:
+    notebook = single(f"{PERSON}: training on the GPU")  # its questions are asked again, after the last cell
+    notebook["cells"].append(fresh(line))
+    hold(graded(notebook, tmp_path), [f"{PERSON}: training on the GPU", line])
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("seed", sorted(set(range(MANY)) - set(SOME)))
 def test_three_hundred_drawn_notebooks_cost_nothing(seed: int, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import traceback
+import types
 import warnings
 
 STUDENT = student  # type: ignore[name-defined]  # noqa: F821
@@ -194,8 +195,26 @@ def _usual_settings(torch):
     if torch is None:
         yield
         return
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), _settings_as_first_asked(torch):
         yield
+
+
+@contextlib.contextmanager
+def _settings_as_first_asked(torch):
+    """A stage that is asked once more, after the last cell, meets the default dtype and device that it met first."""
+    first = sys.modules.setdefault("settings_as_first_asked", types.ModuleType("settings_as_first_asked")).__dict__
+    now = torch.get_default_dtype(), torch.get_default_device()
+    then = first.setdefault(REQUEST.get("stage", ""), now)
+    if then == now:
+        yield
+        return
+    torch.set_default_dtype(then[0])
+    torch.set_default_device(then[1])
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(now[0])
+        torch.set_default_device(now[1])
 
 
 def _replace(arrays):

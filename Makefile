@@ -20,7 +20,7 @@ export SUBMISSION SUBMISSIONS CLASS NAME WHEELS
 # A command starts many processes: where images for containers forbid it, each would compile all of the grader again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup develop lock grade grade-class regrade release gradescope check doctor test test-whole coverage attacks screenshots test-slurm test-long lint practice new-exercise site guide guide-pictures template template-check reference classifier audit audit-full audit-pairs audit-seeds calibrate constants costs bench bench-data bench-wall bench-class gpu-check gpu-wheels clean
+.PHONY: help setup develop lock grade grade-class regrade release gradescope check doctor test test-whole coverage attacks screenshots test-slurm test-long lint practice new-exercise site wheel guide-pictures template template-check reference classifier audit audit-full audit-pairs audit-seeds calibrate constants costs bench bench-data bench-wall bench-class gpu-check gpu-wheels clean
 
 help: ## this list
 	@echo "make grade SUBMISSION=x.ipynb   grades a notebook; the results are in runs/<name>/"
@@ -80,7 +80,7 @@ EVERYDAY = $(PARALLEL) -m "not long and not whole and not attack and not slurm"
 test: develop lint template-check ## the everyday tests
 	@$(RUN) -m pytest -q $(EVERYDAY)
 
-test-whole: develop ## grades whole notebooks and classes, tries the wall, and does what each page of the guide says
+test-whole: develop $(DOCS) ## grades whole notebooks and classes, tries the wall, and does what each page of the guide says
 	@$(RUN) -m pytest -q $(PARALLEL) -m "whole and not long"
 
 coverage: develop ## the everyday tests with a coverage report; takes longer
@@ -130,8 +130,9 @@ site: $(DOCS) ## all pages as one site with an API reference, in build/site/
 	@$(RUN) -m sphinx -W --keep-going -q -c docs/site . build/site
 	@echo "build/site/README.html"
 
-guide: $(DEVELOP) ## the instructor's guide as pages for a browser, in build/guide/
-	@$(RUN) -m docs.making.guide
+wheel: $(STAMP) ## the package that installs anywhere, in dist/
+	@$(RUN) -m pip wheel -q --disable-pip-version-check --no-deps --wheel-dir dist .
+	@ls dist/*.whl
 
 guide-pictures: develop ## grades the practice class and photographs its pages for the guide, with a headless Chromium
 	@$(RUN) -m docs.making.pictures $(OPTIONS)
@@ -182,4 +183,4 @@ gpu-check: ## on a bare machine with PyTorch and no network: does grading work o
 	@$(PYTHON) -m benchmarks.gpu_check --wheels "$$WHEELS" --out "$(OUT)"
 
 clean: ## removes what the other targets made, but not runs/ or the cache
-	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .coverage
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -59,16 +59,29 @@ print(json.dumps({
 }))
 """
 _SIGHT = """
-import importlib.util
-def reads(path):
+import importlib
+def opens(path):
     try:
-        os.listdir(path) if os.path.isdir(path) else open(path).close()
+        open(path).close()
         return True
     except OSError:
         return False
+def reads(path):  # of a folder, what lies in it: an empty one may cover an installed package
+    below = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+    return opens(path) or any(map(opens, below))
+def sees(path):
+    try:
+        return os.path.exists(path) and not (os.path.isdir(path) and not os.listdir(path))
+    except OSError:
+        return True
+def imports():
+    try:
+        return getattr(importlib.import_module("grader"), "__file__", None) is not None
+    except Exception:
+        return False
 print(json.dumps({
-    "grader": importlib.util.find_spec("grader") is not None,
-    "seen": [path for path in inputs["hidden"] if os.path.exists(path)],
+    "grader": imports(),
+    "seen": [path for path in inputs["hidden"] if sees(path)],
     "read": [path for path in inputs["hidden"] if reads(path)],
     "environment": inputs["secret"] in str(dict(os.environ)) + open(f"/proc/{os.getppid()}/environ").read(),
     "processes": len([name for name in os.listdir("/proc") if name.isdigit()]),

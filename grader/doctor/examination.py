@@ -103,10 +103,9 @@ def _resource_limits(backend: Backend, inputs: Mapping[str, object], say: Say) -
 
 def hidden_paths(rubric_path: Path) -> dict[str, str]:
     """What a box must not see, with the words for it; only what exists proves anything."""
-    package = Path(grader.__file__).parent
-    paths = {
-        package: "the grader",
-        _exercise_folder(rubric_path): "the exercise, with its checks",
+    paths = {  # not whole packages: the code for boxes, which lies in them, may be read
+        Path(grader.__file__).resolve(): "the grader",
+        _exercise_file(rubric_path): "the exercise, with its checks",
         rubric_path.absolute(): "the rubric",
         rubric_path.absolute().parent / "reference": "the reference solution",
         Path("runs").absolute(): "graded submissions",
@@ -117,10 +116,10 @@ def hidden_paths(rubric_path: Path) -> dict[str, str]:
     return {str(path): words for path, words in paths.items() if path.exists()}
 
 
-def _exercise_folder(rubric_path: Path) -> Path:
-    """Where the rubric's exercise lies; the rubric itself, which is hidden in any case, where it cannot be read."""
+def _exercise_file(rubric_path: Path) -> Path:
+    """A file of the rubric's exercise; the rubric itself, which is hidden in any case, where it cannot be read."""
     try:
-        return load_rubric(rubric_path)[1].in_box.parent
+        return load_rubric(rubric_path)[1].in_box.parent / "__init__.py"
     except GraderError:
         return rubric_path.absolute()
 

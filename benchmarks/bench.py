@@ -42,7 +42,7 @@ PARTS = ("whole", "short", "class", "data", "growth", "starts")
 WRITES = {"whole": ("whole", "profile")}  # where it is more than the part itself
 CLASS = 8
 UNSCORED = ", quality not scored"
-COLUMNS = ("part", "what", "median_s", "spread_s", "rounds", "keeper_mb", "note", "when", "machine")
+COLUMNS = ("part", "what", "median_s", "spread_s", "rounds", "grader_mb", "note", "when", "machine")
 STORED = 200
 Rows = list[tuple[str, Measured, str]]
 
@@ -92,7 +92,7 @@ def _measured(part: str, folder: Path) -> list[dict[str, str]]:
             "median_s": f"{one.median:.3f}" if one.median < 1 else f"{one.median:.1f}",
             "spread_s": one.spread,
             "rounds": str(len(one.seconds)),
-            "keeper_mb": f"{one.peak_mb:.0f}" if one.peak_mb else "",
+            "grader_mb": f"{one.peak_mb:.0f}" if one.peak_mb else "",
             "note": note,
             "when": when,
             "machine": machine(),

@@ -62,14 +62,14 @@ def ratios(part: str, rows: Sequence[Row]) -> dict[str, float]:
 
 def _table(part: str, rows: Sequence[Row]) -> list[str]:
     against = ratios(part, rows)
-    memory = any(row["keeper_mb"] for row in rows)
+    memory = any(row["grader_mb"] for row in rows)
     heads = ["what", "median s", "from, to", "rounds"]
     heads += [*(["ratio"] if against else []), *(["MB"] if memory else []), "note"]
     lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 2) + " --- |"]
     for row in rows:
         cells = [row["what"], row["median_s"], row["spread_s"], row["rounds"]]
         cells += [f"**{against[row['what']]:.2f}**"] if against else []
-        cells += [row["keeper_mb"]] if memory else []
+        cells += [row["grader_mb"]] if memory else []
         lines.append(f"| {' | '.join([*cells, row['note']])} |")
     if part == "growth":
         lines += ["", "![Seconds against pictures scored, and against megabytes of outputs](benchmarks_growth.svg)"]

@@ -62,12 +62,12 @@ class ItemSpec:
 
 @runtime_checkable
 class Exercise(Protocol):
-    """A wing of the grader: its questions, its specification of answers, its checks and its pictures.
+    """An exercise as the grader sees it: its questions, its specification of answers, its checks and its pictures.
 
     A stage has a kind and a part: `components` is asked before a part's training, `sampling`, `trained` and
     `quality` after it, in this order, and `decode` in a second box that holds the trained numbers but none of the
-    earlier questions.
-    Other kinds, asked in that second box alone, are the exercise's own.
+    earlier questions. Two kinds are the engine's: `ended` looks at the given names as soon as a part has trained, and
+    `replace` puts sound parts in. Other kinds, asked in the second box alone, are the exercise's own.
 
     An exercise that is a subclass leaves out each method for which there is nothing to do.
     """
@@ -172,7 +172,7 @@ def _refuse_unknown_names(exercise: Exercise, where: str) -> None:
     for item, spec in exercise.items.items():
         for name in spec.names_by_check.values():
             if name not in spec.implements:
-                raise ExerciseError(f"{where}: item {item!r}: halves: the item does not ask for {name!r}")
+                raise ExerciseError(f"{where}: item {item!r}: names_by_check: the item does not ask for {name!r}")
         for earlier in spec.depends_on:
             if earlier not in implemented_names(exercise):
                 raise ExerciseError(

@@ -108,7 +108,7 @@ class FollowThrough:
     """Whether a later item is judged once more where an earlier one spoilt it, and what that may give."""
 
     enabled: bool = False
-    max_replaced: int = 1  # items of a part that may be replaced by sound ones, the costliest first
+    max_replaced: int = 1  # items of a part that may be replaced by sound ones, those of which least was earned first
     share: float = 1.0  # of the later item's points that the second judging may give
     min_cost_milli: int = 0  # what a mistake costs at least, where it was made or else where it spoilt something
     min_earned: Mapping[str, float] = field(default_factory=dict)  # item -> share of its points, for a sound part

@@ -34,12 +34,12 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
-    """The module's name below `grader`, for instance "box.supervisor"."""
+    """The module's name below `grader`, for instance "sandbox.supervisor"."""
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
 
 
 def unit_of(name: str) -> str:
-    """The top-level module or folder that has a floor."""
+    """The room: the top-level module or folder."""
     return name.partition(".")[0]
 
 

@@ -190,7 +190,7 @@ def test_two_checks_of_one_name_are_refused(written: Written) -> None:
     [
         (
             "items = {'one.function': ItemSpec(('double',), {'left_': 'tripel'})}",
-            "halves: the item does not ask for 'tripel'",
+            "names_by_check: the item does not ask for 'tripel'",
         ),
         (
             "items = {'one.training': ItemSpec(depends_on=('one.func',))}",

@@ -1,7 +1,8 @@
 """`python -m docs.making.architecture`: draws `docs/architecture.svg`, the rooms of the package and who imports whom.
 
 The rows are those of the contract "rooms" in pyproject.toml; the arrows are the imports of the code as it is. An arrow
-that follows from others is left out: where a imports b and b imports c, a may import c, too.
+that follows from others is left out: where a imports b and b imports c, a may import c, too. The one from the sandbox
+to the code in the box is drawn in any case.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ STYLE = """
   .room { fill: #eef3f8; stroke: #4a6a86 }
   .exercise { fill: #fdf1e4; stroke: #b06a1b }
   .student { fill: #fbe6e6; stroke: #a83232 }
-  path { fill: none; stroke: #7a8894; stroke-width: 1.2 } marker path { fill: #7a8894 }
+  path { fill: none; stroke: #52677a; stroke-width: 1.3; opacity: 0.6 } marker path { fill: #52677a; opacity: 1 }
   text { font: 12px sans-serif; fill: #26323d; text-anchor: middle } .name { font-weight: bold; font-size: 14px }
 """
 
@@ -54,16 +55,20 @@ def imports_between_rooms() -> set[Edge]:
 
 def without_implied(edges: Collection[Edge]) -> set[Edge]:
     """The edges that do not follow from the others; the graph has no circles, so these say the same."""
-    return {edge for edge in edges if edge[1] not in _reached(edge[0], set(edges) - {edge})}
+    wall = set(edges) & {("sandbox", IN_BOX)}
+    return wall | {edge for edge in edges if edge[1] not in _reached(edge[0], set(edges) - {edge})}
 
 
 def draw(rows: Sequence[Sequence[str]], edges: Collection[Edge], purposes: Mapping[str, str]) -> str:
     """The picture as SVG; the same rooms and edges give the same text."""
-    places = {}
-    for number, row in enumerate(rows):
+    places: dict[str, tuple[float, float]] = {}
+    for number, row in reversed(list(enumerate(rows))):
         step = (WIDTH - 2 * MARGIN) / len(row)
         for position, room in enumerate(row):
-            places[room] = (MARGIN + step * (position + 0.5), MARGIN + number * ROW)
+            below = [places[b][0] for a, b in edges if a == room and b in places]
+            alone = len(row) == 1 and below  # one box in a row stands above what it imports
+            x = sum(below) / len(below) if alone else MARGIN + step * (position + 0.5)
+            places[room] = (x, MARGIN + number * ROW)
     height = 2 * MARGIN + (len(rows) - 1) * ROW + BOX_HEIGHT
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
@@ -72,8 +77,8 @@ def draw(rows: Sequence[Sequence[str]], edges: Collection[Edge], purposes: Mappi
         '<defs><marker id="head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 8 4 0 8z"/></marker></defs>',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
-        *(_arrow(places[a], places[b]) for a, b in sorted(edges)),
         *(_box(room, place, purposes[room]) for room, place in places.items()),
+        *(_arrow(places[a], places[b]) for a, b in sorted(edges)),  # above the boxes: each can be followed
         "</svg>",
     ]
     return "\n".join(lines) + "\n"

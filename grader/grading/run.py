@@ -197,7 +197,8 @@ def _run(
 
     A cell that ends the runner with all the rest of its box (`!kill -9 -1` was how one restarted Colab) costs what a
     cell costs that ends the Python process alone: a fresh box runs the steps without it, as often as a kernel is
-    started again, and while the limit of a whole run is not spent.
+    started again, and while the limit of a whole run is not spent. A runner that reports a fault of its own while a
+    cell runs is no such cell: that box's answers stand, with the fault.
     """
     limits = case.rubric.limits
     ending_cells: dict[int, CellRun] = {}
@@ -207,7 +208,8 @@ def _run(
         seconds_used += result.wall_s
         cell = result.at.cell
         is_last_try = len(ending_cells) >= limits.kernel_restarts or seconds_used >= limits.wall_s
-        if result.event != ENDED_ITSELF or cell is None or cell in ending_cells or is_last_try:
+        ended_by_cell = result.event == ENDED_ITSELF and not result.inbox.faults
+        if not ended_by_cell or cell is None or cell in ending_cells or is_last_try:
             break
         ending_cells[cell] = CellRun(cell, CellStatus.DIED, 0.0)  # nobody was left to say how long it took
         case.boxes.ready(1)

@@ -15,7 +15,7 @@ from grader.records import CheckVerdict, ItemVerdict, Outcome
 
 REFERENCE = load_notebook(corpus.ROOT / "reference" / "vae_mnist.ipynb")
 ANSWERS = answers_of(REFERENCE)
-WING = corpus.ROOT / "grader" / "exercises" / "vae_mnist"
+EXERCISE = corpus.ROOT / "grader" / "exercises" / "vae_mnist"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_no_sentence_in_the_checks_own_source_breaks_a_rule() -> None:
     for check in CHECKS.values():
         assert list(faults_of(check.title, ANSWERS)) == [], check.title
     count = 0
-    for path in sorted((WING / "checks").glob("*.py")):
+    for path in sorted((EXERCISE / "checks").glob("*.py")):
         for text in _sentences(path):
             count += 1
             assert list(faults_of(text, ANSWERS)) == [], f"{path.name}: {text}"

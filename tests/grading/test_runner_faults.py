@@ -1,0 +1,42 @@
+"""A runner that breaks while a cell runs is the grader's fault: no cell is blamed for it, and none is left out."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from grader.grading import run
+from grader.records import CellStatus
+from grader.sandbox.supervisor import ENDED_ITSELF
+
+CELL = 2
+
+
+def boxes_and_cells(faults: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, dict[int, Any]]:
+    """How many boxes ran where the first one ended in a cell, with these faults of its runner, and the cells' ends."""
+    results: list[Any] = []
+
+    def one_box(*_: object) -> Any:
+        ends = not results
+        inbox = SimpleNamespace(faults=faults, cells={})
+        event, cell = (ENDED_ITSELF, CELL) if ends else ("", None)
+        results.append(SimpleNamespace(event=event, wall_s=1.0, at=SimpleNamespace(cell=cell), inbox=inbox))
+        return results[-1]
+
+    monkeypatch.setattr(run, "_run_once", one_box)
+    limits = SimpleNamespace(kernel_restarts=3, wall_s=100.0)
+    case: Any = SimpleNamespace(rubric=SimpleNamespace(limits=limits), boxes=SimpleNamespace(ready=lambda _: None))
+    cells = run._run(case, [], {}, lambda _: None).inbox.cells
+    return len(results), cells
+
+
+def test_a_cell_that_ends_all_processes_is_left_out_of_a_second_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes, cells = boxes_and_cells([], monkeypatch)
+    assert boxes == 2
+    assert [(index, cell.status) for index, cell in cells.items()] == [(CELL, CellStatus.DIED)]
+
+
+def test_a_runner_that_breaks_is_run_once_and_blames_no_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert boxes_and_cells(["runner: OSError: no space left"], monkeypatch) == (1, {})

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,9 +22,11 @@ from grader.exercises.vae_mnist.data.mnist import cache_root
 PROGRAMS = ("debootstrap", "cp")
 SUITE = "bookworm"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
-PIP_CACHE = "pip-cache"  # beside the root, and at the top of each copy
-OF_PIP = ("PIP_CERT", "PIP_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_PROXY", "PIP_DEFAULT_TIMEOUT")
-OF_NETWORK = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy")
+CARRIED = "/certificates.crt"  # where no package writes its own
+NEEDED_GB = 12  # of disk, where PyTorch comes with CUDA
+OF_PIP = ("PIP_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_PROXY", "PIP_DEFAULT_TIMEOUT")
+OF_NETWORK = ("http_proxy", "https_proxy", "no_proxy")
+TRUST = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 
 def missing() -> str:
@@ -32,7 +34,10 @@ def missing() -> str:
     if os.geteuid() != 0:
         return "a Debian root is made by root alone"
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
-    return f"{', '.join(absent)}: not installed" if absent else ""
+    if absent:
+        return f"{', '.join(absent)}: not installed"
+    free = shutil.disk_usage(Path.home()).free / 1e9
+    return f"{free:.0f} GB of disk are free, and {NEEDED_GB} are needed" if free < NEEDED_GB else ""
 
 
 def kept() -> Path:
@@ -61,37 +66,27 @@ def bare_debian() -> Iterator[Path]:
 
 def as_this_machine_reaches_them(root: Path) -> None:
     """Apt's sources and settings and the certificates are this machine's; nothing of it is the repository's."""
-    for name in ("sources.list.d", "apt.conf.d"):
-        shutil.copytree(Path("/etc/apt") / name, root / "etc" / "apt" / name, dirs_exist_ok=True)
-    if any((root / "etc" / "apt" / "sources.list.d").glob("*.sources")):
-        (root / "etc" / "apt" / "sources.list").unlink(missing_ok=True)
-    for path in map(Path, ("/etc/resolv.conf", "/etc/hosts", CERTIFICATES, "/etc/pip.conf")):
+    settings = root / "etc" / "apt"
+    shutil.copytree("/etc/apt/apt.conf.d", settings / "apt.conf.d", dirs_exist_ok=True)
+    sources = [path for path in Path("/etc/apt/sources.list.d").glob("*.sources") if SUITE in path.read_text()]
+    for path in sources:  # of the same Debian alone
+        shutil.copy(path, settings / "sources.list.d")
+        (settings / "sources.list").unlink(missing_ok=True)
+    shutil.copyfile(os.environ.get("SSL_CERT_FILE", CERTIFICATES), root / CARRIED.lstrip("/"))
+    for path in map(Path, ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf")):
         target = root / path.relative_to("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             shutil.copyfile(path, target)
 
 
-def run(root: Path, line: Sequence[str], timeout_s: float, more: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run(root: Path, line: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
     """The command as the root of that Debian, in `/autograder`, with what it printed."""
-    cache = kept() / PIP_CACHE
-    cache.mkdir(parents=True, exist_ok=True)
-    (root / PIP_CACHE).mkdir(exist_ok=True)
     command = [bwrap_path(), "--bind", str(root), "/", "--dev-bind", "/dev", "/dev", "--bind", "/proc", "/proc"]
-    command += [
-        "--bind",
-        "/sys",
-        "/sys",
-        "--bind",
-        str(cache),
-        f"/{PIP_CACHE}",
-        "--cap-add",
-        "ALL",
-        "--die-with-parent",
-    ]
+    command += ["--bind", "/sys", "/sys", "--cap-add", "ALL", "--die-with-parent"]
     taken = {name: value for name, value in os.environ.items() if name in (*OF_PIP, *OF_NETWORK)}
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    environment = taken | {"PATH": path, "HOME": "/root", "LANG": "C.UTF-8", **more}
+    environment = taken | dict.fromkeys(TRUST, CARRIED) | {"PATH": path, "HOME": "/root", "LANG": "C.UTF-8"}
     return subprocess.run(
         [*command, "--chdir", "/autograder", *line], env=environment, capture_output=True, text=True, timeout=timeout_s
     )

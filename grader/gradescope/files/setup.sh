@@ -4,7 +4,7 @@ set -euo pipefail
 root=${AUTOGRADER_ROOT:-/autograder}
 cd "$root/source"
 cpu_builds=https://download.pytorch.org/whl/cpu # pytorch.org, "Get started": Linux, pip, CPU
-export PIP_NO_CACHE_DIR=${PIP_NO_CACHE_DIR-1} PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off
+export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off
 export PIP_ROOT_USER_ACTION=ignore DEBIAN_FRONTEND=noninteractive
 
 say() { echo "setup: $*"; }

@@ -145,8 +145,12 @@ def gradescope(
         "runs/gradescope/autograder.zip"
     ),
     isolation: Annotated[str, _isolation] = "bubblewrap",
+    visibility: Annotated[
+        str,
+        typer.Option(help="of points and reasons: visible, hidden, after_due_date or after_published", metavar="NAME"),
+    ] = "visible",
     pip_options: Annotated[
-        str, typer.Option(help="for pip at set-up, for instance where a CPU build lies", metavar="TEXT")
+        str, typer.Option(help="for pip at set-up, for instance another index", metavar="TEXT")
     ] = "",
 ) -> None:
     """Writes the zip that Gradescope takes as an autograder.
@@ -159,7 +163,8 @@ def gradescope(
     screen.say(f"{rubric}: reading the course")
     from grader.gradescope.bundle import write_bundle
 
-    bundle = write_bundle(rubric, out, isolation=isolation, pip_options=pip_options, say=screen.say)
+    chosen = {"isolation": isolation, "visibility": visibility, "pip_options": pip_options}
+    bundle = write_bundle(rubric, out, **chosen, say=screen.say)
     typer.echo(f"{bundle.path}: {bundle.size / 1e6:.1f} MB, {len(bundle.files)} files")
 
 

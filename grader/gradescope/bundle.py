@@ -18,19 +18,22 @@ import yaml
 
 from grader.errors import GraderError, one_line
 from grader.notebook.format import load_notebook
+from grader.records import Rubric
 from grader.rubric import load_rubric
+from grader.store.course import course_folder
 from grader.store.files import write_atomically
 from grader.store.json_files import dump_json
 
 FILES = Path(__file__).parent / "files"
 PACKAGE = Path(__file__).parents[1]
 SETTINGS = "gradescope.json"
-LOCKS = ("requirements.lock", "requirements-student.lock")
-OURS_ALONE = re.compile(
-    r"^(pytest|pytest-\w+|coverage|execnet|hypothesis|mypy|mypy_extensions|ruff|ast_serialize|vulture)=="
-)
+COURSE = "course"  # of an installed package: files that the bundle takes from where the rubric is
+LOCKS = ("requirements.lock", "requirements-cpu.lock", "requirements-student.lock")
+WITH_BUILDS = ("torch", "torchvision")  # their CPU builds are no pins of a lock
+PIN = re.compile(r"(?m)^([A-Za-z0-9._-]+)==[^\\\n]+")  # without its hashes
 SUFFIXES = {".py", ".j2", ".css", ".js", ".safetensors", ".json", ".md"}
 ISOLATIONS = ("bubblewrap", "user", "none")
+VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")  # the platform's words
 DEADLINE_S = 35 * 60  # below the longest time-out that the platform's settings offer
 FIXED = (2020, 1, 1, 0, 0, 0)  # the same bytes for the same content
 MAX_MB = 95  # what is uploaded; the platform names 100 MB for files
@@ -44,6 +47,8 @@ class Settings:
     isolation: str
     deadline_s: float
     template: str  # the file name that a notebook is expected to have
+    visibility: str = VISIBILITIES[0]  # of points and reasons, for students
+    components_only: bool = False  # for tests of the installing: nothing is trained, and there is no score
 
 
 @dataclass(frozen=True)
@@ -60,28 +65,24 @@ def write_bundle(
     out: Path,
     *,
     isolation: str = "bubblewrap",
+    visibility: str = VISIBILITIES[0],
     pip_options: str = "",
     say: Callable[[str], None] = lambda _: None,
 ) -> Bundle:
     """`out` is the zip to upload; the same bytes for the same grader, course and choices.
 
     `isolation` is what keeps student code from the grader on the platform: "user" is for containers that allow no
-    namespaces, "none" an instructor's explicit choice to do without. `pip_options` go to pip at set-up, for instance
-    where the CPU build of PyTorch is to be had.
+    namespaces, "none" an instructor's explicit choice to do without. `visibility` says when students see points and
+    reasons. `pip_options` go to pip at set-up, which then takes the pinned versions from wherever these say.
 
     Raises:
         GraderError: for a wrong rubric, notebook or choice, in one line.
     """
-    if isolation not in ISOLATIONS:
-        raise GraderError(f"isolation {isolation[:40]!r}: expected one of {', '.join(ISOLATIONS)}")
+    for what, chosen, known in (("isolation", isolation, ISOLATIONS), ("visibility", visibility, VISIBILITIES)):
+        if chosen not in known:
+            raise GraderError(f"{what} {chosen[:40]!r}: expected one of {', '.join(known)}")
     rubric, _ = load_rubric(rubric_path)
-    course = [rubric_path, *_extended(rubric_path)]
-    course += [
-        rubric_path.parent / name for name in (rubric.template, *rubric.earlier_templates, rubric.reference) if name
-    ]
-    for notebook in course:
-        if notebook.suffix == ".ipynb":
-            load_notebook(notebook)
+    course = _course(rubric_path, rubric)
     root = Path(os.path.commonpath([path.resolve().parent for path in course]))
     inside = {f"course/{path.resolve().relative_to(root).as_posix()}": path.read_bytes() for path in course}
     settings = Settings(
@@ -89,9 +90,10 @@ def write_bundle(
         isolation=isolation,
         deadline_s=DEADLINE_S,
         template=Path(rubric.template).name,
+        visibility=visibility,
     )
     inside[SETTINGS] = dump_json(asdict(settings))
-    inside["requirements.txt"] = _requirements(rubric.packages)
+    inside |= _requirements(rubric.packages)
     inside["pip_options.txt"] = (one_line(pip_options, 500) + "\n").encode()
     inside |= {path.name: path.read_bytes() for path in FILES.iterdir() if path.is_file()}
     inside |= dict(_package(PACKAGE, "grader"))
@@ -105,23 +107,41 @@ def write_bundle(
     return Bundle(out, len(data), tuple(sorted(inside)))
 
 
-def _extended(rubric: Path) -> list[Path]:
-    """The rubric that this one takes its other keys from."""
-    content = yaml.safe_load(rubric.read_text(encoding="utf-8"))
+def _course(path: Path, rubric: Rubric) -> list[Path]:
+    """The rubric's file, the one that it takes its other keys from, and its notebooks, which are read once."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
     other = content.get("extends") if isinstance(content, dict) else None
-    return [rubric.parent / str(other)] if other else []
+    names = [name for name in (rubric.template, *rubric.earlier_templates, rubric.reference) if name]
+    files = [path, *([path.parent / str(other)] if other else []), *(path.parent / name for name in names)]
+    for notebook in files:
+        if notebook.suffix == ".ipynb":
+            load_notebook(notebook)
+    return files
 
 
-def _requirements(packages: Sequence[str]) -> bytes:
-    """The pinned packages, without those that only tests need, and what else the rubric promises to students."""
-    lines: list[str] = []
-    for name in LOCKS:
-        lock = PACKAGE.parent / name
-        if not lock.exists():
-            raise GraderError(f"{name}: not beside the package; make the bundle from a checkout")
-        lines += [line for line in lock.read_text(encoding="utf-8").splitlines() if not OURS_ALONE.match(line)]
-    pinned = {line.partition("==")[0].lower() for line in lines}
-    return ("\n".join([*lines, *(name for name in packages if name.lower() not in pinned)]) + "\n").encode()
+def _requirements(packages: Sequence[str]) -> dict[str, bytes]:
+    """The locks; all pins without hashes; and what set-up leaves installed, with what else the rubric promises."""
+    locks = {name: course_folder() / name for name in LOCKS}
+    for name, path in locks.items():
+        if not path.exists():
+            raise GraderError(f"{name}: not beside the package; install the grader again, or use a checkout")
+    inside = {name: path.read_bytes() for name, path in locks.items()}
+    pinned = {name: _pins(inside[name].decode()) for name in LOCKS}
+    every = {**pinned[LOCKS[0]], **pinned[LOCKS[2]]}
+    wanted = {**pinned[LOCKS[1]], **pinned[LOCKS[2]], **{name: every[name] for name in WITH_BUILDS}}
+    lines = [line for pins in wanted.values() for line in pins]
+    lines += [name for name in packages if name.lower() not in every]
+    inside["pins.txt"] = ("\n".join(line for pins in every.values() for line in pins) + "\n").encode()
+    inside["requirements.txt"] = ("\n".join(lines) + "\n").encode()
+    return inside
+
+
+def _pins(lock: str) -> dict[str, list[str]]:
+    """The packages of a lock, each with its pins: one, or several for several Pythons."""
+    found: dict[str, list[str]] = {}
+    for match in PIN.finditer(lock):
+        found.setdefault(match[1].lower(), []).append(match[0].strip())
+    return found
 
 
 def _exercise(package: str) -> Iterator[tuple[str, bytes]]:
@@ -137,7 +157,7 @@ def _exercise(package: str) -> Iterator[tuple[str, bytes]]:
 def _package(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if "__pycache__" in inside.parts or not path.is_file():
+        if "__pycache__" in inside.parts or (name, inside.parts[0]) == ("grader", COURSE) or not path.is_file():
             continue
         if path.suffix in SUFFIXES or path.parent.name in {"weights", "files", "in_box"}:
             yield f"{name}/{inside.as_posix()}", path.read_bytes()

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from grader.batch.discovery import alone
 from grader.errors import GraderError, SubmissionError
 from grader.gradescope.bundle import SETTINGS, Settings
+from grader.gradescope.given import TO_SET, given, other_points, risks
 from grader.report.text import plain, without_paths
 from grader.rubric import load_rubric
 from grader.store.bounded import Unreadable
@@ -29,6 +30,7 @@ OUR_FAULT = "The grader could not grade this. That is not your fault and costs n
 TOO_LONG = "Grading took longer than the platform allows. The course staff will look; nothing is lost by it yet."
 NOTHING = "No points were given, because there is no notebook to grade. Hand in the .ipynb file."
 SHOWN = 300
+LONGEST = 500  # of a line for the staff
 _Results = dict[str, Any]
 _SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
 _RESULTS: TypeAdapter[_Results] = TypeAdapter(_Results)
@@ -41,7 +43,9 @@ def main(arguments: list[str]) -> int:
     settings = read_json(source / SETTINGS, _SETTINGS)
     rubric = source / settings.rubric
     if arguments[0] == "--prepare":
-        load_rubric(rubric)[1].prepare(lambda text: print(text, flush=True))
+        course, exercise = load_rubric(rubric)
+        exercise.prepare(lambda text: print(text, flush=True))
+        _tell(given(root).words, *TO_SET, *risks(given(root), course.limits))
         return 0
     if settings.isolation == "user":
         close(root)
@@ -60,8 +64,34 @@ def main(arguments: list[str]) -> int:
     finally:
         _end(worker.pid)
         worker.join()
+    _write(path, results)  # before anything else can fail
+    notes = _notes(root, rubric)
+    _tell(*notes)
+    results["extra_data"] = {**results.get("extra_data", {}), "for_staff": notes}
     _write(path, results)
     return 0
+
+
+def _notes(root: Path, rubric: Path) -> list[str]:
+    """What staff should know of the container and of the assignment's settings."""
+    try:
+        course = load_rubric(rubric)[0]
+    except (GraderError, Unreadable, OSError):
+        return []  # the grading itself has said so
+    points = other_points(root / "submission_metadata.json", course.points_milli)
+    return [*risks(given(root), course.limits), *points]
+
+
+def _tell(*notes: str) -> None:
+    """Set-up's output, or a run's, which the platform shows to staff alone."""
+    for note in notes:
+        print(f"for the staff: {plain(note, LONGEST)}", flush=True)
+
+
+def shown_when(results: _Results, visibility: str) -> _Results:
+    """The graded results with the choice of the bundle: for all words and points, and for each test."""
+    tests = [{**test, "visibility": visibility} for test in results.get("tests", ())]
+    return {**results, "visibility": visibility, "tests": tests}
 
 
 def close(root: Path) -> None:
@@ -101,9 +131,10 @@ def _graded(root: Path, rubric: Path, settings: Settings) -> dict[str, Any]:
         )
         if handed_in.refused:
             return _refused(f"{NOTHING} ({without_paths(plain(handed_in.refused, SHOWN))})")
-        options = Options(isolation=settings.isolation, remarks=handed_in.remarks)
+        parts = () if settings.components_only else None
+        options = Options(isolation=settings.isolation, remarks=handed_in.remarks, parts=parts)
         _, folder = grade(handed_in.path, rubric, root / "run" / "graded", options, _say)
-        return read_json(folder / "results.json", _RESULTS)
+        return shown_when(read_json(folder / "results.json", _RESULTS), settings.visibility)
     except SubmissionError as error:
         return _refused(f"The file cannot be graded: {without_paths(plain(str(error), SHOWN))}")
     except (GraderError, Unreadable, OSError) as error:

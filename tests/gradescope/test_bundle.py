@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from toy_exercise import notebook, running
 
 from grader.errors import GraderError
-from grader.gradescope.bundle import SETTINGS, write_bundle
+from grader.gradescope.bundle import LOCKS, PIN, SETTINGS, write_bundle
 
 SHIPPED = Path(__file__).parents[2] / "rubric.yaml"
 KNOWN = {"score", "execution_time", "output", "output_format", "test_output_format", "test_name_format", "visibility"}
@@ -35,6 +40,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / name).mkdir()
     done = subprocess.run(["bash", root / "source" / "setup.sh"], env=environment(root), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert "for the staff: this container has" in done.stdout
+    assert "for the staff: time-out: set 40 minutes" in done.stdout
     return root
 
 
@@ -115,6 +122,29 @@ def test_a_deadline_leaves_words_and_no_score(platform: Path) -> None:
     assert "tests" not in results
 
 
+def test_hidden_points_are_hidden_and_words_on_a_fault_of_ours_are_not(platform: Path) -> None:
+    files = {"x.ipynb": json.dumps(notebook.submission())}
+    hidden, _ = handed_in(platform, files, visibility="after_published")
+    assert hidden["score"] == 9
+    assert {hidden["visibility"], *(test["visibility"] for test in hidden["tests"])} == {"after_published"}
+    for fault in ({"isolation": "nowhere"}, {"deadline_s": 0.2}):
+        words, _ = handed_in(platform, files, visibility="after_published", **fault)
+        assert words["visibility"] == "visible"
+    nothing, _ = handed_in(platform, {}, visibility="after_published")
+    assert nothing["visibility"] == "visible"  # a student who reads it can still hand in
+
+
+def test_other_points_are_told_to_staff_and_change_none(platform: Path) -> None:
+    (platform / "submission_metadata.json").write_text(json.dumps({"assignment": {"total_points": "50.0"}}))
+    results, printed = handed_in(platform, {"x.ipynb": json.dumps(notebook.submission())})
+    (platform / "submission_metadata.json").unlink()
+    assert results["score"] == 9
+    assert "for the staff: points: the assignment is worth 50.0, the rubric 9;" in printed
+    assert any(line.startswith("points: ") for line in results["extra_data"]["for_staff"])
+    assert results["stdout_visibility"] == "hidden"
+    assert "worth 50" not in json.dumps({**results, "extra_data": {}})
+
+
 def test_a_fault_of_ours_leaves_words_and_no_score(platform: Path) -> None:
     results, printed = handed_in(platform, {"x.ipynb": json.dumps(notebook.submission())}, isolation="nowhere")
     assert "not your fault" in results["output"]
@@ -132,10 +162,77 @@ def test_the_shipped_bundle_is_small_whole_and_the_same_twice(tmp_path: Path) ->
     assert wanted <= set(first.files)
     assert not [name for name in first.files if "__pycache__" in name or name.startswith(("tests/", ".git"))]
     with zipfile.ZipFile(first.path) as archive:
-        lines = archive.read("requirements.txt").decode()
         assert archive.getinfo("run_autograder").external_attr >> 16 & 0o111
-    assert "pytest==" not in lines
-    assert "torch==" in lines
+        wanted, pins = (archive.read(name).decode().splitlines() for name in ("requirements.txt", "pins.txt"))
+        for lock in LOCKS:
+            assert archive.read(lock) == (SHIPPED.parent / lock).read_bytes()
+    assert {line.partition("==")[0] for line in wanted} >= {"torch", "torchvision", "numpy", "einops"}
+    assert not [line for line in wanted if line.startswith(("nvidia-", "pytest=="))]
+    assert set(wanted) < set(pins)
+    assert all("==" in line and "hash" not in line and "\\" not in line for line in pins)
+    assert [line for line in pins if line.startswith("soupsieve==")] == [
+        "soupsieve==2.10 ; python_full_version < '3.11.5'",
+        "soupsieve==4.1.3 ; python_full_version >= '3.11.5'",
+    ]
+
+
+def test_an_installed_package_writes_the_same_bundle(tmp_path: Path) -> None:
+    installed = tmp_path / "site"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(SHIPPED.parent / "grader", installed / "grader", ignore=ignored)
+    course = installed / "grader" / "course"  # as pyproject.toml lists under `force-include`
+    packed = tomllib.loads((SHIPPED.parent / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
+    for source, target in packed["force-include"].items():
+        (installed / target).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (SHIPPED.parent / source).is_dir() else shutil.copyfile
+        copy(SHIPPED.parent / source, installed / target)
+    for name in ("requirements.lock", "requirements-cpu.lock", "requirements-student.lock"):
+        assert (course / name).exists()
+    program = "from pathlib import Path; from grader.gradescope.bundle import write_bundle; "
+    program += "write_bundle(Path('r/rubric.yaml'), Path('b.zip'))"
+    shutil.copytree(course, tmp_path / "r", ignore=shutil.ignore_patterns("corpus", "*.lock"))
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
+    write_bundle(SHIPPED, tmp_path / "a.zip")
+    assert (tmp_path / "b.zip").read_bytes() == (tmp_path / "a.zip").read_bytes()
+
+
+def test_all_that_ubuntus_release_candidate_of_python_311_needs_is_pinned() -> None:
+    python = {"python_version": "3.11", "python_full_version": "3.11.0rc1", "sys_platform": "linux"}
+    pins = "".join((SHIPPED.parent / name).read_text() for name in (LOCKS[0], LOCKS[2]))
+    held: dict[str, str] = {}
+    for match in PIN.finditer(pins):
+        pin = Requirement(match[0].strip())
+        if pin.marker is None or pin.marker.evaluate(python):
+            held[canonicalize_name(pin.name)] = str(pin.specifier)
+    assert held["soupsieve"] == "==2.10"
+    for name in held:
+        if name.startswith(("nvidia-", "cuda-")):
+            continue
+        with contextlib.suppress(PackageNotFoundError):  # this machine's builds are others
+            for text in requires(name) or ():
+                need = Requirement(text)
+                if need.marker is None or need.marker.evaluate(python | {"extra": ""}):
+                    assert canonicalize_name(need.name) in held, f"{name} needs {text}"
+
+
+def test_where_no_python_can_be_had_set_up_says_so_in_one_line(tmp_path: Path) -> None:
+    with zipfile.ZipFile(write_bundle(SHIPPED, tmp_path / "a.zip").path) as archive:
+        archive.extractall(tmp_path / "source")
+    programs = tmp_path / "programs"  # an image with an old Python, no pip, and an apt that reaches nothing
+    programs.mkdir()
+    for name in ("python3", "apt-get"):
+        (programs / name).write_text("#!/bin/sh\nexit 1\n")
+        (programs / name).chmod(0o755)
+    environment = {"PATH": str(programs), "AUTOGRADER_ROOT": str(tmp_path)}
+    line = [shutil.which("bash") or "bash", tmp_path / "source" / "setup.sh"]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("setup: no Python from 3.11 to 3.14 with venv is in this image")
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
 
 
 def test_a_rubric_that_takes_from_another_one_is_bundled_with_it(tmp_path: Path) -> None:
@@ -144,7 +241,14 @@ def test_a_rubric_that_takes_from_another_one_is_bundled_with_it(tmp_path: Path)
     assert {"course/rubric.yaml", "course/examples/another_course/rubric.yaml"} <= names
 
 
-@pytest.mark.parametrize(("wish", "says"), [({"isolation": "hope"}, "expected one of"), ({}, "No such file")])
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"isolation": "hope"}, "expected one of"),
+        ({"visibility": "some day"}, "visibility 'some day': expected one of visible, hidden"),
+        ({}, "No such file"),
+    ],
+)
 def test_a_wrong_wish_is_one_line(wish: dict[str, str], says: str, tmp_path: Path) -> None:
     rubric = SHIPPED if wish else tmp_path / "rubric.yaml"
     with pytest.raises(GraderError, match=says) as error:

@@ -1,21 +1,71 @@
 #!/usr/bin/env bash
-# Runs once, as root, while the platform builds the image: Python, the pinned packages, MNIST.
+# Runs once, as root, while the platform builds the image: a Python, the pinned packages, MNIST; then what staff should set.
 set -euo pipefail
 root=${AUTOGRADER_ROOT:-/autograder}
 cd "$root/source"
-if [ -z "${AUTOGRADER_PYTHON:-}" ]; then
-  for python in python3.13 python3.12 python3.11 python3; do
-    if command -v "$python" > /dev/null && "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'; then break; fi
-    python=
+cpu_builds=https://download.pytorch.org/whl/cpu # pytorch.org, "Get started": Linux, pip, CPU
+export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off
+export PIP_ROOT_USER_ACTION=ignore DEBIAN_FRONTEND=noninteractive
+
+say() { echo "setup: $*"; }
+
+fits() { # a Python that the locks are for, and that can make environments
+  command -v "$1" > /dev/null &&
+    "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2> /dev/null
+}
+
+of_the_image() {
+  for python in python3.13 python3.12 python3.11 python3.14 python3; do
+    if fits "$python"; then return; fi
   done
-  if [ -z "$python" ]; then
-    apt-get update
-    apt-get install -y --no-install-recommends python3.11 python3.11-venv
-    python=python3.11
-  fi
-  "$python" -m venv "$root/venv"
+  return 1
+}
+
+by_apt() {
+  command -v apt-get > /dev/null && apt-get update -qq || return 1
+  for python in python3.13 python3.12 python3.11; do
+    if apt-get install -y -qq --no-install-recommends "$python" "$python-venv" > /dev/null 2>&1 && fits "$python"; then return; fi
+  done
+  return 1
+}
+
+by_uv() { # uv from PyPI, and a Python that uv downloads
+  python3 -m pip --version > /dev/null 2>&1 || python3 -m ensurepip > /dev/null 2>&1 ||
+    apt-get install -y -qq --no-install-recommends python3-pip > /dev/null 2>&1 || return 1
+  python3 -m pip install -q --target "$root/uv" uv || return 1
+  export UV_PYTHON_INSTALL_DIR="$root/python"
+  "$root/uv/bin/uv" python install -q 3.12 || return 1
+  python=$("$root/uv/bin/uv" python find --managed-python 3.12) && fits "$python"
+}
+
+pins() { # of a package in requirements.lock
+  sed -n "s/^$1==\([0-9.]*\).*/$1==\1/p" requirements.lock
+}
+
+packages() { # into the environment; a lock names each package, so pip looks for no others
+  local pip=("$root/venv/bin/python" -m pip install -q)
+  local options=()
   read -r -a options < pip_options.txt || true
-  "$root/venv/bin/python" -m pip install --no-cache-dir "${options[@]}" -r requirements.txt
+  if [ "${#options[@]}" = 0 ]; then
+    "${pip[@]}" --no-deps --require-hashes -r requirements-cpu.lock -r requirements-student.lock
+    if PIP_EXTRA_INDEX_URL=$cpu_builds PIP_RETRIES=1 "${pip[@]}" --no-deps "$(pins torch)+cpu" "$(pins torchvision)+cpu"; then
+      say "PyTorch's CPU builds are installed"
+    else
+      say "PyTorch's index of CPU builds cannot be reached or lacks them: PyTorch with CUDA from PyPI instead, 5 GB more"
+      "${pip[@]}" --no-deps --require-hashes -r requirements.lock
+    fi
+  fi
+  "${pip[@]}" ${options[@]+"${options[@]}"} --constraint pins.txt -r requirements.txt
+}
+
+if [ -z "${AUTOGRADER_PYTHON:-}" ]; then
+  of_the_image || by_apt || by_uv || {
+    say "no Python from 3.11 to 3.14 with venv is in this image, apt has none, and uv could not download one: choose Ubuntu 22.04 or later as the base image" >&2
+    exit 1
+  }
+  say "$("$python" --version), $(command -v "$python")"
+  "$python" -m venv "$root/venv"
+  packages
 fi
 export VAE_GRADER_CACHE="$root/cache"
 "${AUTOGRADER_PYTHON:-$root/venv/bin/python}" -m grader.gradescope.on_platform --prepare "$root"

@@ -1,0 +1,108 @@
+"""What a container and an assignment give is compared with the rubric, and staff are told what to set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from toy_exercise import running
+
+from grader.gradescope.given import Given, given, other_points, risks
+from grader.gradescope.on_platform import shown_when
+
+LIMITS = running.rubric(memory_mb=8000, disk_mb=2000).limits
+
+
+def group(folder: Path, files: dict[str, str]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
+
+
+VERSION_2 = {"memory.max": "805306368\n", "cpu.max": "50000 100000\n"}
+VERSION_1 = {
+    "memory/memory.limit_in_bytes": "805306368\n",
+    "cpu/cpu.cfs_quota_us": "50000\n",
+    "cpu/cpu.cfs_period_us": "100000\n",
+}
+INSIDE_2 = {"memory.max": "max\n", "cpu.max": "max 100000\n", "a/memory.max": "805306368\n"}
+INSIDE_2 |= {"a/cpu.max": "50000 100000\n", "a/b/memory.max": "max\n", "a/b/cpu.max": "max 100000\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "own"),
+    [(VERSION_2, "0::/\n"), (VERSION_1, "4:memory:/\n3:cpu,cpuacct:/docker/not-seen\n"), (INSIDE_2, "0::/a/b\n")],
+    ids=["version 2", "version 1", "the group above"],
+)
+def test_memory_and_cores_are_what_the_control_group_says(files: dict[str, str], own: str, tmp_path: Path) -> None:
+    (tmp_path / "own").write_text(own)
+    had = given(tmp_path, group(tmp_path / "groups", files), tmp_path / "own")
+    assert had.memory_mb == pytest.approx(805.3, abs=0.1)
+    assert had.cores == 0.5
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"memory.max": "max\n", "cpu.max": "max 100000\n"},
+        {"memory/memory.limit_in_bytes": "9223372036854771712\n", "cpu/cpu.cfs_quota_us": "-1\n"},
+        {},
+    ],
+)
+def test_without_a_limit_the_machine_is_what_there_is(files: dict[str, str], tmp_path: Path) -> None:
+    had = given(tmp_path, group(tmp_path / "groups", files), tmp_path / "nothing")
+    assert had.memory_mb > 1000
+    assert had.cores >= 1
+
+
+@pytest.mark.parametrize(
+    ("had", "says"),
+    [
+        (
+            Given(805, 2, 9000),
+            ["memory: 805 MB is too little to train and judge; choose a container with at least 3000"],
+        ),
+        (Given(6442, 4, 9000), ["set limits.memory_mb to 5442 in the rubric"]),
+        (Given(16000, 0.5, 9000), ["cores: 0.5; training may take longer than the time-out"]),
+        (Given(16000, 2, 500), ["disk: 500 MB are free"]),
+        (Given(16000, 2, 9000), []),
+    ],
+)
+def test_a_risk_is_told_with_what_to_set(had: Given, says: list[str]) -> None:
+    found = risks(had, LIMITS)
+    assert len(found) == len(says)
+    assert all(text in line for text, line in zip(says, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (json.dumps({"assignment": {"total_points": "50.0"}}), "worth 50.0, the rubric 100; "),
+        (json.dumps({"assignment": {"total_points": 120}}), "worth 120, the rubric 100; "),
+        (json.dumps({"assignment": {"total_points": "100.0"}}), ""),
+        (json.dumps({"assignment": {"total_points": None}}), ""),
+        (json.dumps({"assignment": {"total_points": "1e999"}}), ""),
+        (json.dumps({"assignment": "x"}), ""),
+        ("[]", ""),
+        ("{", ""),
+    ],
+)
+def test_an_assignment_of_other_points_is_told(content: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "submission_metadata.json").write_text(content)
+    found = other_points(tmp_path / "submission_metadata.json", 100_000)
+    assert told in "".join(found)
+    assert bool(told) == bool(found)
+    assert other_points(tmp_path / "missing.json", 100_000) == []
+
+
+def test_the_choice_of_visibility_holds_for_words_and_for_each_test() -> None:
+    results = {"output": "x", "visibility": "visible", "tests": [{"name": "a", "visibility": "visible"}]}
+    shown = shown_when(results, "after_due_date")
+    assert shown == {
+        "output": "x",
+        "visibility": "after_due_date",
+        "tests": [{"name": "a", "visibility": "after_due_date"}],
+    }
+    assert results["visibility"] == "visible"

@@ -13,7 +13,6 @@ from grader.errors import GraderError
 
 NOT_GRADED = 2
 INTERRUPTED = 130  # what typer makes of Ctrl-C
-INSTALLED = "vae-grader"  # what installing the package puts on the PATH; shells complete commands, not modules
 
 
 def main() -> None:
@@ -83,6 +82,7 @@ def _run(line: list[str]) -> int:
 def _called(line: list[str]) -> str:
     """The command as the user calls it, for help; where completion is set up, the one that shells can complete."""
     from grader.cli.app import MODULE
+    from grader.cli.options import INSTALLED
 
     sets_completion = any(argument.endswith("-completion") for argument in line[:1])
     return INSTALLED if sets_completion or Path(sys.argv[0]).name == INSTALLED else MODULE

@@ -17,6 +17,7 @@ from grader.errors import GraderError, nearest
 from grader.store.course import RUBRIC, usual_rubric
 
 ISOLATIONS = ("bubblewrap", "container", "user", "none")  # those of `grader.sandbox.isolation.backend_named`
+INSTALLED = "vae-grader"  # what installing the package puts on the PATH; shells complete commands, not modules
 EXECUTORS = ("local", "slurm")
 ON_GRADESCOPE = ("bubblewrap", "user", "none")
 OUTPUT = "Output"  # the heading of the options that say what is shown

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from grader.cli import completion
+from grader.cli.options import INSTALLED
 from grader.cli.outcome import NOT_GRADED
 from grader.errors import GraderError
 
@@ -88,6 +89,4 @@ def _one_line_where_not_written() -> Iterator[None]:
 
 def _called() -> str:
     """The command as the user calls it."""
-    from grader.cli.entry import INSTALLED
-
     return INSTALLED if Path(sys.argv[0]).name == INSTALLED else ".venv/bin/python -m grader"

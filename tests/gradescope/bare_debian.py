@@ -86,7 +86,7 @@ def run(root: Path, line: Sequence[str], timeout_s: float) -> subprocess.Complet
     command += ["--bind", "/sys", "/sys", "--cap-add", "ALL", "--die-with-parent"]
     taken = {name: value for name, value in os.environ.items() if name in (*OF_PIP, *OF_NETWORK)}
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    environment = taken | dict.fromkeys(TRUST, CARRIED) | {"PATH": path, "HOME": "/root", "LANG": "C.UTF-8"}
+    environment = taken | dict.fromkeys(TRUST, CARRIED) | {"PATH": path, "HOME": "/tmp", "LANG": "C.UTF-8"}
     return subprocess.run(
         [*command, "--chdir", "/autograder", *line], env=environment, capture_output=True, text=True, timeout=timeout_s
     )

@@ -18,7 +18,8 @@ install() {
         set -- "$@" -r "$lock"
         shift
     done
-    "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off -q --require-hashes "$@"
+    "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off -q --no-deps \
+        --require-hashes "$@"
     case " $* " in
     *" requirements-cpu.lock "*)
         PIP_EXTRA_INDEX_URL=$cpu_builds "$venv/bin/python" -m pip install --disable-pip-version-check --no-input \

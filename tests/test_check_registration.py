@@ -8,6 +8,7 @@ import pkgutil
 import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,7 @@ from toy_exercise import running
 
 import grader.exercises.vae_mnist.checks as vae_checks
 import grader.skeleton.exercise.checks as skeleton_checks
+from grader import exercise as exercise_module
 from grader.checks import Check, checks_of
 from grader.errors import ExerciseError, RubricError
 from grader.exercise import load_exercise
@@ -235,3 +237,11 @@ def test_a_level_needs_both_ends_in_the_rubric(tmp_path: Path) -> None:
     (tmp_path / "rubric.yaml").write_text(shipped.replace("        full_at: 0.58\n", "", 1))
     with pytest.raises(RubricError, match="'reconstructions_resemble_the_images': full_at is missing"):
         load_rubric(tmp_path / "rubric.yaml")
+
+
+def test_another_distribution_announces_an_exercise_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("line", "grader.skeleton.exercise", exercise_module.EXERCISES)
+    monkeypatch.setattr(exercise_module, "entry_points", lambda group: [point] if group == point.group else [])
+    assert type(load_exercise("line")) is type(SKELETON)
+    with pytest.raises(RubricError, match="cannot be imported"):
+        load_exercise("another")

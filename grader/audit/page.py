@@ -108,7 +108,7 @@ _SPECIAL = {SolutionState.UNDECIDED: "?", SolutionState.UNJUDGED: ""}
 
 
 def audit_csv(audit: Audit) -> bytes:
-    """The matrix: one row a solution, one column an item with the points lost ("?" undecided, empty not judged)."""
+    """The matrix: a row per solution, a column per item with the points lost ("?" undecided, empty not judged)."""
     rows = []
     for row in audit.rows:
         others = " ".join(f"{s.item}:{s.state}" for s in row.squares if s.state in _NOT_AS_FORETOLD)

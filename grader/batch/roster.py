@@ -190,7 +190,7 @@ def read_roster(path: Path) -> Roster:
     separator = max(",;\t", key=first.count)
     rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     if not rows or not any(cell.strip() for cell in rows[0]):
-        raise GraderError(f"{path_text}: expected a row of headings and a row a student, found nothing")
+        raise GraderError(f"{path_text}: expected a row of headings and one row per student, found nothing")
     headings = [one_line(cell.strip(), 100) for cell in rows[0]]
     values = next((row for row in rows[1:] if any(row)), [])
     keys = [key_of(heading, value) for heading, value in zip_longest(headings, values[: len(headings)], fillvalue="")]

@@ -42,7 +42,7 @@ def one_of(what: str, name: str, names: Collection[str]) -> str:
 
 
 def isolation_of(name: str, names: Collection[str]) -> str:
-    """The name, likewise; `none` is named only among all, for nobody should come to it by a slip of the pen."""
+    """The name of an isolation, as `one_of` does; `none` is never suggested as a correction of a misspelt name."""
     if name not in names and "did you mean" in (hint := nearest(name, set(names) - {"none"})):
         raise GraderError(f"--isolation {name[:40]!r}: unknown{hint}")
     if name not in names:

@@ -244,10 +244,12 @@ def memory(box: BoxOutcome, weaker: str) -> Promise:
     """Memory use is limited by the kernel or, where it does not count for us, by the supervisor: `weaker` says so."""
     ended = box.result.status is Status.KILLED or "memory" in box.result.event
     if not ended:
-        return Promise("memory limit", PromiseState.BROKEN, "a hoarder goes on", _CGROUPS)
+        return Promise("memory limit", PromiseState.BROKEN, "memory use is not limited", _CGROUPS)
     if weaker:
-        return Promise("memory limit", PromiseState.WEAK, f"a hoarder ends, but {weaker}", _CGROUPS)
-    return Promise("memory limit", PromiseState.HOLDS, f"a hoarder ends at {box.result.peak_memory_mb:.0f} MB")
+        return Promise("memory limit", PromiseState.WEAK, f"memory use is limited, but {weaker}", _CGROUPS)
+    return Promise(
+        "memory limit", PromiseState.HOLDS, f"a box that takes too much was ended at {box.result.peak_memory_mb:.0f} MB"
+    )
 
 
 def processes(box: BoxOutcome, most: int) -> list[Promise]:

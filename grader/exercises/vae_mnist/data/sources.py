@@ -12,7 +12,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import pickletools
+import pickletools  # lists the opcodes of a pickle and runs none of them
 import shutil
 import subprocess
 import sys

@@ -103,6 +103,7 @@ test-long: develop ## every test, also those that train
 lint: $(DEVELOP) ## ruff, mypy, vulture, which finds what nothing uses, and the order of the rooms
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check --quiet . && $(RUN) -m mypy && $(RUN) -m vulture
 	@$(VENV)/bin/lint-imports --no-cache --no-logo
+	@$(RUN) -m docs.making.prose
 
 template: $(STAMP) ## student_template/ from reference/
 	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb

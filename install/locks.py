@@ -1,7 +1,7 @@
 """`make lock`: resolves the packages of pyproject.toml for every Python and processor, and writes the lock files.
 
-All packages are resolved once and then divided among the locks, so that no two locks pin a package differently. Existing
-pins are kept if possible; `make lock UPGRADE=1` takes the newest versions. Each pin has the hashes of its files.
+All packages are resolved once and then divided among the locks, so that no two locks pin a package differently. Where
+possible, existing pins are kept; `make lock UPGRADE=1` takes the newest versions. Each pin has the hashes of its files.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ LOCKS = (
         ("grade",),
         cuda=False,
     ),
-    Lock("requirements-judge.lock", "What re-grading stored runs needs: regrade, plans, pages, gradebooks. No PyTorch."),
+    Lock(
+        "requirements-judge.lock", "What re-grading stored runs needs: regrade, plans, pages, gradebooks. No PyTorch."
+    ),
     Lock(
         "requirements-student.lock",
         "Further packages for notebooks, listed under `packages` in rubric.yaml; install after requirements.lock.",

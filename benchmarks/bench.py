@@ -35,7 +35,7 @@ from grader.records import Notebook
 
 ROOT = Path(__file__).parents[1]
 RUBRIC = ROOT / "rubric.yaml"
-EARLIER = ROOT / "student_template" / "earlier" / "vae_mnist-b8e69a72.ipynb"  # what was handed out first
+EARLIER = ROOT / "student_template" / "earlier" / "vae_mnist-b8e69a72.ipynb"  # the first notebook
 PYTHON = [sys.executable, "-m"]
 GRADER = [*PYTHON, "grader"]
 PARTS = ("whole", "short", "class", "data", "growth", "starts")
@@ -120,8 +120,8 @@ def _whole(folder: Path) -> dict[str, Rows]:
     runs = {
         "the notebook alone": Run([*execute, "vae.ipynb"], bare),
         "this grader": _grade(_submission(folder), folder / "graded"),
-        "the notebook handed out first, alone": Run([*execute, "vae.ipynb"], folder / "first"),
-        "this grader, the notebook handed out first": _grade(earlier, folder / "graded first"),
+        "the first notebook, alone": Run([*execute, "vae.ipynb"], folder / "first"),
+        "this grader, the first notebook": _grade(earlier, folder / "graded first"),
     }
     graded = {
         name: Run(rival.command, rival.folder, environment=_first(Path(rival.command[0]).parent))
@@ -157,11 +157,11 @@ def _short(folder: Path) -> Rows:
 
     found = alternate(
         {
-            "components alone": _grade(submission, folder / "components", "--components-only"),
+            "without training": _grade(submission, folder / "components", "--components-only"),
             "the untouched template": _grade(template, folder / "template"),
             "scoring both models from stored evidence": Run([*PYTHON, "benchmarks.scoring", str(graded)], ROOT),
-            "judging it anew, pictures and pages included": Run(again, ROOT, forget),
-            "judging it again": Run(again, ROOT),
+            "re-grading without stored findings": Run(again, ROOT, forget),
+            "re-grading with stored findings": Run(again, ROOT),
             "--help": Run([*GRADER, "--help"], ROOT),
         },
         5,
@@ -177,7 +177,7 @@ def _short(folder: Path) -> Rows:
     rubrics = iter([str(moved), str(RUBRIC)] * 10)
     for _ in range(3):
         once = alternate({"regrade": Run([*line, next(rubrics)], ROOT, codes=(0, 1))}, 1)["regrade"]
-        name = f"regrade of {STORED} under a moved threshold"
+        name = f"regrade of {STORED} after a threshold change"
         found.setdefault(name, Measured()).seconds += once.seconds
         found[name].peak_mb = max(found[name].peak_mb, once.peak_mb)
     return [(name, one, "") for name, one in found.items()]

@@ -17,9 +17,9 @@ from benchmarks.timing import Line, Run, alternate
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 3
-START, CELLS, TRAINING = "start, up to the first cell", "other cells", "training cells"
+START, CELLS, TRAINING = "start, before the first cell", "other cells", "training cells"
 COMPONENTS, TRAINED = "questions about components", "questions about what was trained"
-SECOND, JUDGING, PAGES = "decoding in a fresh box", "judging, and drawing beside it", "pages, and the end"
+SECOND, JUDGING, PAGES = "decoding in the second box", "grading the answers, and drawing", "writing pages"
 PHASES = (START, CELLS, TRAINING, COMPONENTS, TRAINED, SECOND, JUDGING, PAGES)
 _MARKS: Sequence[tuple[str, str]] = (
     (r"cell \d+ of \d+: .*[Tt]raining", TRAINING),

@@ -98,7 +98,7 @@ def test_without_numbers_it_says_what_a_regrade_would_change(world: World) -> No
     result = tried(world)
     events = {event.submission: event for event in result.events}
     assert shown(result) == {"ada": (9000, 9000), "ben": (4000, 8000), "cleo": (9000, 9000)}
-    assert "A. Turing: a typing error in the sheet" in events["ben"].why
+    assert "A. Turing: a typo in the worksheet" in events["ben"].why
     assert (events["ada"].old_penalty_milli, events["ada"].new_penalty_milli) == (0, 1800)
     again = regrade_class(OUT, None, "", 1, quiet)
     assert {e.submission: (e.new_milli, e.items, e.why) for e in again.events} == {

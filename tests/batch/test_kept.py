@@ -146,7 +146,7 @@ def test_a_class_that_may_be_shown_has_points_and_no_names(world: World) -> None
     files = export_anonymous(OUT, Path("shown"))
     assert {path.name for path in files} == {"class.html", "gradebook.csv"}
     told = everything(Path("shown"))
-    for name in ("ada", "ben", "cleo", "A. Turing", "typing error", SEED, str(world.folder)):
+    for name in ("ada", "ben", "cleo", "A. Turing", "typo in the worksheet", SEED, str(world.folder)):
         assert name not in told
     lines = list(csv.DictReader((Path("shown") / "gradebook.csv").read_text().splitlines()))
     assert sorted(line["points"] for line in lines) == ["8", "9", "9"]

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -19,7 +19,7 @@ from grader.grading.run import NotebookRun
 from grader.grading.run_files import EXECUTED, FIGURES, NOTEBOOK, REPORT, WALL
 from grader.grading.run_folder import evidence_checksum, source_of, stored_evidence, stored_execution
 from grader.notebook.format import load_notebook
-from grader.records import Execution, Figure, GradeReport, Notebook, Rubric
+from grader.records import Execution, Figure, GradeReport, Notebook, Plane, Rubric
 from grader.report.notebook import NotebookView, make_view
 from grader.report.pages import Again, feedback_html, report_html
 from grader.report.report_json import dump
@@ -30,7 +30,8 @@ from grader.store.files import write_atomically
 from grader.store.json_files import dump_json, read_cached, store_cached, write_changed
 
 FEEDBACK = "feedback.html"
-_FIGURES: TypeAdapter[list[dict[str, str | bool]]] = TypeAdapter(list[dict[str, str | bool]])
+_StoredFigure = dict[str, str | bool | Plane | None]
+_FIGURES: TypeAdapter[list[_StoredFigure]] = TypeAdapter(list[_StoredFigure])
 _VIEW: TypeAdapter[NotebookView] = TypeAdapter(NotebookView)
 
 
@@ -163,7 +164,11 @@ def _figures(folder: Path, exercise: Exercise) -> list[Figure]:
 def _keep_figures(folder: Path, figures: Sequence[Figure], exercise: Exercise) -> None:
     if strip := wall_strip(figures):
         write_atomically(folder / WALL, strip)
-    entries = [{**asdict(figure), "png": base64.b64encode(figure.png).decode()} for figure in figures]
+    names = [one.name for one in fields(Figure)]
+    entries: list[_StoredFigure] = [
+        {name: getattr(figure, name) for name in names} | {"png": base64.b64encode(figure.png).decode()}
+        for figure in figures
+    ]
     store_cached(folder / FIGURES, _FIGURES, entries, _figures_made_of(folder, exercise))
 
 

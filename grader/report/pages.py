@@ -20,6 +20,7 @@ from grader.records import CheckVerdict, Execution, Figure, GradeReport, ItemVer
 from grader.report.html_page import SHEET, html_page
 from grader.report.marks import Note, marks, notes, says
 from grader.report.notebook import NotebookView
+from grader.report.plane import SCRIPT, STYLE, plane_views
 from grader.report.student_text import PERSON, UNDECIDED, open_box
 from grader.report.text import plain, points_text
 from grader.report.words import (
@@ -69,7 +70,7 @@ def report_html(
         (SHEET, "grader.report/report.css"),
         r=report,
         score=_score(report),
-        figures=figures,
+        figures=[figure for figure in figures if figure.plane is None],
         summary=summary(report),
         late=late_sentence(report),
         reasons=reasons_for_person(report),
@@ -197,13 +198,16 @@ def feedback_html(
     names: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """One self-contained HTML page; `names` are those that the student wrote for each item."""
+    planes = plane_views(figures)
     cell_marks = marks(report, view.places, names or {}) if view else {}
     return html_page(
         "grader.report/feedback.html.j2",
-        (SHEET, "grader.report/feedback.css"),
+        (SHEET, "grader.report/feedback.css", *([STYLE] if planes else [])),
+        script=SCRIPT if planes else "",
+        planes=planes,
         r=report,
         score=_score(report),
-        figures=[figure for figure in figures if not figure.for_staff],
+        figures=[figure for figure in figures if not figure.for_staff and figure.plane is None],
         view=view,
         marks=cell_marks,
         cell_of={mark.number: cell for cell, here in sorted(cell_marks.items(), reverse=True) for mark in here},

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from accessibility import SERIOUS, axe
@@ -46,7 +48,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for sample in SAMPLES:
         report = getattr(report_samples, sample)()
         pictures = report_samples.figures(3)
-        pictures = (*pictures[:2], replace(pictures[2], for_staff=True))
+        pictures = (*pictures[:2], replace(pictures[2], for_staff=True), *report_samples.planes())
         (folder / f"feedback-{sample}.html").write_text(feedback_html(report, pictures, view, names), encoding="utf-8")
         (folder / f"report-{sample}.html").write_text(report_html(report, pictures, EXECUTION), encoding="utf-8")
     near = report_samples.borderline()
@@ -116,3 +118,99 @@ def test_what_is_printed_is_unfolded(pages: Path, browser: Browser) -> None:
     height = "document.querySelector('details:not([open]) .body').getBoundingClientRect().height"
     assert browser.run(height) > 20
     browser.ask("Emulation.setEmulatedMedia", {"media": "screen"})
+
+
+# The plane of a student's code space
+
+STATE = """(number => {
+  const plane = document.querySelectorAll('.plane')[number];
+  const paper = plane.querySelector('canvas').getContext('2d');
+  return [plane.querySelector('output').textContent, paper.getImageData(14, 14, 1, 1).data[0] / 2];
+})"""
+
+
+def opened(browser: Browser, page: Path, *, width: int = 1280) -> None:
+    """The page is open, and its planes can be moved through."""
+    browser.problems.clear()
+    browser.open(page, width=width)
+    for _ in range(100):
+        if browser.run("[...document.querySelectorAll('.plane-tools')].every(tools => !tools.hidden)"):
+            return
+        time.sleep(0.05)
+    raise AssertionError(browser.problems)
+
+
+def state(browser: Browser, number: int = 0) -> list[Any]:
+    """Where the plane of that number is, and which tile of its sheet is shown."""
+    found: list[Any] = browser.run(f"{STATE}({number})")
+    return found
+
+
+def test_arrow_keys_move_through_the_plane_up_to_its_edge(pages: Path, browser: Browser) -> None:
+    opened(browser, pages / "feedback-perfect.html")
+    assert state(browser) == ["x = 0.0, y = 0.0", 12]
+    browser.run("document.querySelector('.plane-map').focus()")
+    browser.press("ArrowLeft", 37)
+    browser.press("ArrowUp", 38)
+    assert state(browser) == ["x = −1.0, y = 1.0", 6]
+    for _ in range(5):
+        browser.press("ArrowRight", 39)
+        browser.press("ArrowDown", 40)
+    assert state(browser) == ["x = 2.0, y = −2.0", 24]
+
+
+def test_sliders_move_by_their_own_keys_and_say_where_they_are(pages: Path, browser: Browser) -> None:
+    opened(browser, pages / "feedback-perfect.html")
+    browser.run("document.querySelector('.plane input.x').focus()")
+    browser.press("ArrowRight", 39)
+    assert state(browser) == ["x = 1.0, y = 0.0", 13]
+    assert browser.run("document.querySelector('.plane input.x').getAttribute('aria-valuetext')") == "x = 1.0"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("finger", [False, True])
+def test_mouse_and_finger_drag_to_the_point_below_them(pages: Path, browser: Browser, width: int, finger: bool) -> None:
+    opened(browser, pages / "feedback-perfect.html", width=width)
+    box = "(() => { const map = document.querySelector('.plane-map'); map.scrollIntoView({block: 'center'});"
+    box += " const b = map.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; })()"
+    left, top, wide, high = browser.run(box)
+    scrolled = browser.run("scrollY")
+    for number, (x, y) in enumerate([(0.5, 0.5), (0.1, 0.3), (0.12, 0.92)]):
+        at = {"x": left + x * wide, "y": top + y * high}
+        if finger:
+            kind = "touchMove" if number else "touchStart"
+            browser.ask("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [at]})
+        else:
+            kind = "mouseMoved" if number else "mousePressed"
+            browser.ask(
+                "Input.dispatchMouseEvent", {"type": kind, **at, "button": "left", "buttons": 1, "clickCount": 1}
+            )
+    if finger:
+        browser.ask("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    else:
+        browser.ask("Input.dispatchMouseEvent", {"type": "mouseReleased", **at, "button": "left", "clickCount": 1})
+        browser.ask("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": left + 5, "y": top + 5})  # moves nothing
+    assert state(browser) == ["x = −2.0, y = −2.0", 20]
+    assert browser.run("scrollY") == scrolled
+
+
+def test_a_digit_is_chosen_with_a_click_or_a_key(pages: Path, browser: Browser) -> None:
+    opened(browser, pages / "feedback-perfect.html")
+    assert state(browser, 1) == ["x = 0.0, y = 0.0", 22]
+    browser.run("document.querySelectorAll('.plane input[type=radio]')[2].click()")
+    assert state(browser, 1) == ["x = 0.0, y = 0.0", 72]
+    browser.run("document.querySelectorAll('.plane input[type=radio]')[2].focus()")
+    browser.press("ArrowRight", 39)
+    assert state(browser, 1) == ["x = 0.0, y = 0.0", 77]
+    assert state(browser, 0) == ["x = 0.0, y = 0.0", 12]
+
+
+def test_without_a_script_the_whole_sheet_is_shown(pages: Path, browser: Browser) -> None:
+    browser.ask("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.open(pages / "feedback-perfect.html")
+        tools = "[...document.querySelectorAll('.plane-tools')].map(tools => tools.getBoundingClientRect().height)"
+        assert browser.run(tools) == [0, 0]
+        assert browser.run("document.querySelector('.plane img').getBoundingClientRect().height") > 100
+    finally:
+        browser.ask("Emulation.setScriptExecutionDisabled", {"value": False})

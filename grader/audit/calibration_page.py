@@ -87,7 +87,8 @@ def page(content: PageContent) -> str:
     lines += ["## Ladders", "", *_LADDERS, "", *_ladders(tables.models)]
     lines += ["## Sorted blind", "", *_BLIND, "", *_blind(tables)]
     if tables.readings:
-        lines += ["## How reliably digits are read", "", *_READER, "", *_readings(tables.readings)]
+        lines += ["## How reliably digits are read", "", *_READER, ""]
+        lines += _folded("Both readers, per model and digit", _readings(tables.readings))
     lines += ["## Tables", "", *_made(tables.made), *_folded("All thresholds, with their errors", _table(tables.rows))]
     lines += _folded(f"All {len(tables.models)} trained models", _models(tables.models))
     return "\n".join([*lines, ""])
@@ -137,14 +138,11 @@ def _levels(content: PageContent) -> Iterator[str]:
     for item, of_item in groupby(content.tables.rows, key=lambda row: row.item):
         rows = list(of_item)
         yield from (f"### {titles[item]} (`{item}`)", "")
-        yield "| check | points | no points at | full points from | worst ordinary correct model | its distance |"
-        yield "| --- | ---: | ---: | ---: | --- | ---: |"
+        yield "| check | points | no points at | full points from |"
+        yield "| --- | ---: | ---: | ---: |"
         for row in rows:
-            worst = f"{row.worst:.3g} {_plain(row.worst_model)}"
-            yield (
-                f"| {_plain(row.check)} | {points_text(points[item, row.check])} | {row.zero_at:g} | {row.full_at:g} "
-                f"| {worst} | {row.margin.gap:.2g} |"
-            )
+            worth = points_text(points[item, row.check])
+            yield f"| {_plain(row.check)} | {worth} | {row.zero_at:g} | {row.full_at:g} |"
         yield ""
         for row in rows:
             yield from _level(content, row, points[item, row.check])
@@ -153,7 +151,7 @@ def _levels(content: PageContent) -> Iterator[str]:
 def _level(content: PageContent, row: Threshold, points_milli: int) -> Iterator[str]:
     words, name = content.words[row.check], f"{row.item}.{row.check}"
     full, zero = (words.format(value=end, percent=100 * end) for end in (row.full_at, row.zero_at))
-    title = f"{content.exercise.checks[row.check].title} ({points_text(points_milli)} points)"
+    title = f"{content.exercise.checks[row.check].title.rstrip('.')} ({points_text(points_milli)} points)"
     lines = (
         f"Full points: {full}. No points: {zero}.",
         "",
@@ -185,13 +183,13 @@ def _blind(tables: Tables) -> Iterator[str]:
     same = sum(rating.first == rating.second for rating in ratings)
     apart = sum({rating.first, rating.second} == {"no", "good"} for rating in ratings)
     yield f"Both viewers chose the same class for {same} of {len(ratings)} strips; {apart} were *no* for one and *good*"
-    yield from (
-        "for the other.",
-        "",
-        "| check | best *no* | *acceptable*, worst to best | worst *good* | thresholds: no points, full points |",
-        "| --- | ---: | --- | ---: | --- |",
-    )
-    chosen = {(rating.item, rating.model): rating.first for rating in ratings if rating.first == rating.second}
+    yield from ("for the other.", "", *_folded("The sorted strips per check", _classes(tables)))
+
+
+def _classes(tables: Tables) -> Iterator[str]:
+    yield "| check | best *no* | *acceptable*, worst to best | worst *good* | thresholds: no points, full points |"
+    yield "| --- | ---: | --- | ---: | --- |"
+    chosen = {(rating.item, rating.model): rating.first for rating in tables.ratings if rating.first == rating.second}
     for row in tables.rows:
         sign = 1 if row.full_at > row.zero_at else -1
         here = [m for m in tables.measurements if (m.item, m.check) == (row.item, row.check) and not m.training]

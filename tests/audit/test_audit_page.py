@@ -1,4 +1,4 @@
-"""The page is whole in itself and shows text as text; the table has one row a solution."""
+"""The page is self-contained and escapes all text; the table has one row per solution."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_state_has_a_mark_beside_its_colour() -> None:
     assert len(seen) == len(set(seen)) == len(MARKS) - 1
 
 
-def test_the_table_holds_points_lost_by_item() -> None:
+def test_the_table_shows_points_lost_per_item() -> None:
     rows = list(csv.DictReader(io.StringIO(audit_csv(sample()).decode())))
     assert [(row["solution"], row["one.turn"], row["one.draw"]) for row in rows] == [
         ("reference", "0", ""),
@@ -48,10 +48,10 @@ def test_the_terminal_ends_with_the_summary() -> None:
     print_audit(sample(), console)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert lines[-1] == summary(sample())
-    assert "1 of 2 wrong solutions" in lines[-1]
+    assert "Without training: 1 of 2 wrong solutions lost points on exactly the expected items; " in lines[-1]
 
 
-def test_the_page_shows_what_levels_look_like_where_the_calibration_left_pictures(tmp_path: Path) -> None:
+def test_the_page_shows_pictures_of_levels_where_the_calibration_wrote_them(tmp_path: Path) -> None:
     made = sample()
     assert levels_of(made.items, tmp_path / "none") == []
     (tmp_path / "one.draw.draws_well.strips.png").write_bytes(b"\x89PNG")

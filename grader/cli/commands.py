@@ -121,14 +121,15 @@ def doctor(
 ) -> None:
     """Says whether this machine can grade untrusted notebooks.
 
-    Half a minute: it tries from inside real boxes. Exit code 2 where a promise is broken; each comes with its fix.
+    Takes half a minute: tests each promise from inside real boxes, and says what to do where one does not hold. Exit
+    code 2 if a promise is broken.
 
     Examples:
       python -m grader doctor
       python -m grader doctor --isolation container --quiet
     """
     screen = Screen(quiet, json)
-    screen.say(f"{isolation}: each promise is tried")
+    screen.say(f"testing isolation {isolation}")
     from grader.doctor.examination import examine
     from grader.doctor.promises import PromiseState, show, verdict
 
@@ -147,13 +148,16 @@ def gradescope(
     isolation: Annotated[str, _isolation] = "bubblewrap",
     visibility: Annotated[
         str,
-        typer.Option(help="of points and reasons: visible, hidden, after_due_date or after_published", metavar="NAME"),
+        typer.Option(
+            help="when students see points and reasons: visible, hidden, after_due_date or after_published",
+            metavar="NAME",
+        ),
     ] = "visible",
     pip_options: Annotated[
-        str, typer.Option(help="for pip at set-up, for instance another index", metavar="TEXT")
+        str, typer.Option(help="options for pip during set-up, for instance another index", metavar="TEXT")
     ] = "",
 ) -> None:
-    """Writes the zip that Gradescope takes as an autograder.
+    """Writes the autograder zip for Gradescope.
 
     Examples:
       python -m grader gradescope
@@ -165,7 +169,9 @@ def gradescope(
 
     chosen = {"isolation": isolation, "visibility": visibility, "pip_options": pip_options}
     bundle = write_bundle(rubric, out, **chosen, say=screen.say)
-    typer.echo(f"{bundle.path}: {bundle.size / 1e6:.1f} MB, {len(bundle.files)} files")
+    typer.echo(
+        f"{bundle.path}: {bundle.size / 1e6:.1f} MB, {len(bundle.files)} files; upload it under Configure Autograder"
+    )
 
 
 def audit(

@@ -336,13 +336,11 @@ def verdict(promises: Sequence[Promise]) -> str:
     broken = sum(promise.state is PromiseState.BROKEN for promise in promises)
     weak = sum(promise.state is PromiseState.WEAK for promise in promises)
     if broken:
-        return f"Do not grade untrusted notebooks on this machine: {broken} of {len(promises)} promises broken."
+        return f"Do not grade untrusted notebooks on this machine: {broken} of {len(promises)} promises broken"
     if weak:
         kept = len(promises) - weak
-        return (
-            f"This machine can grade untrusted notebooks: {kept} of {len(promises)} promises hold, {weak} are weaker."
-        )
-    return f"This machine can grade untrusted notebooks: {len(promises)} of {len(promises)} promises hold."
+        return f"This machine can grade untrusted notebooks: {kept} of {len(promises)} promises hold, {weak} weaker"
+    return f"This machine can grade untrusted notebooks: {len(promises)} of {len(promises)} promises hold"
 
 
 def show(promises: Sequence[Promise], console: Console) -> None:

@@ -179,7 +179,7 @@ def test_points_that_depend_on_the_seed_are_reported() -> None:
     one, two = (("vae.loss", 5000),), (("vae.loss", 4500),)
     assert SolutionBySeed("same", {"1": one, "2": one}, {}).faults == []
     moved = SolutionBySeed("moved", {"1": one, "2": two}, {"3": "no box"})
-    assert moved.faults == ["moved: seed 3: no box", "moved: vae.loss: 4.5, 5 points, depending on the seed"]
+    assert moved.faults == ["moved: seed 3: no box", "moved: vae.loss: points depend on the seed: 4.5, 5"]
     assert b"moved,2,4.5" in repeat_csv([moved])
 
 

@@ -165,8 +165,8 @@ def test_the_screen_says_what_to_do_and_ends_with_the_verdict() -> None:
     show(found, console)
     lines = console.export_text().splitlines()
     assert "- b: take two of these" in lines
-    assert lines[-1] == "Do not grade untrusted notebooks on this machine: 1 of 2 promises broken."
-    assert verdict(found[:1]) == "This machine can grade untrusted notebooks: 1 of 1 promises hold."
+    assert lines[-1] == "Do not grade untrusted notebooks on this machine: 1 of 2 promises broken"
+    assert verdict(found[:1]) == "This machine can grade untrusted notebooks: 1 of 1 promises hold"
 
 
 def test_the_hosts_listeners_notice_connections() -> None:

@@ -68,8 +68,8 @@ def _front_table(front: Mapping[Settings, Sequence[Row]]) -> list[str]:
     (today,) = [row for row in front[_settings(TODAY)] if row.epochs == TODAY.epochs]
     lines = [
         f"The reference with one seed. Each line shows the first epoch with {100 * REQUESTED:.0f} % requested, "
-        f"{100 * KEPT:.0f} % kept and {EXPLAINED:.2f} explained variance, or else the last epoch. *Time* is relative to "
-        f"the {today.seconds:.0f} s of the first notebook's constants (0.001, 128, 16 and 10 epochs).",
+        f"{100 * KEPT:.0f} % kept and {EXPLAINED:.2f} explained variance, or else the last epoch. *Time* is relative "
+        f"to the {today.seconds:.0f} s of the first notebook's constants (0.001, 128, 16 and 10 epochs).",
         "",
         f"| learning rate | batch size | latents | epochs | time | {MEASURES} |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | --- | --- | --- |",

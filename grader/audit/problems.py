@@ -115,12 +115,12 @@ def notes_of(
     if untrained:
         notes.append(f"Wrong only after training, so not tested here: {', '.join(untrained)}.")
     exact, named = exact_mutants(rows)
-    if named:
+    if exact < named:
         notes.append(
             f"The corpus names the expected checks of {named} wrong solutions; {exact} ({100 * exact / named:.1f} %) "
             f"lost points in exactly these, expected at least {100 * NAMED_SHARE:.0f} %."
         )
-    elif any(row.kind == MUTANT for row in rows):
+    elif not named and any(row.kind == MUTANT for row in rows):
         notes.append("No wrong solution names the checks that must lose points, so only items are compared.")
     if not calibrated:
         notes.append("The quality thresholds have not been calibrated, so their margins are not checked.")

@@ -10,7 +10,8 @@ from pathlib import Path
 from audit_samples import EVIL, LEFT, audited, verdicts, wrong
 from rich.console import Console
 
-from grader.audit.page import audit_csv, audit_html, levels_of, print_audit
+from grader.audit.page import SHORT, audit_csv, audit_html, levels_of, print_audit
+from grader.audit.problems import ADVICE, HEADINGS
 from grader.audit.result import MARKS, Audit, summary
 
 
@@ -49,6 +50,33 @@ def test_the_terminal_ends_with_the_summary() -> None:
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert lines[-1] == summary(sample())
     assert "Without training: 1 of 2 wrong solutions lost points on exactly the expected items; " in lines[-1]
+
+
+def test_each_kind_of_problem_comes_with_what_to_do() -> None:
+    assert list(ADVICE) == list(HEADINGS)
+    console = Console(file=io.StringIO(), width=80)
+    print_audit(sample(), console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    for text in (HEADINGS["survivor"], ADVICE["survivor"]):
+        assert text in shown
+        assert text in unescape(audit_html(sample()))
+
+
+def test_a_long_table_is_folded_and_unexpected_results_are_shown_first() -> None:
+    slips = [wrong(f"slip_{number}", "one.turn") for number in range(SHORT)]
+    blind = wrong("blind", "two.turn")
+    results = {slip.name: verdicts(LEFT) for slip in slips}
+    assert "Not as expected" not in audit_html(audited(slips, results))
+    page = audit_html(audited([*slips, blind], {**results, "blind": verdicts()}))
+    first = page[page.index("Not as expected") : page.index("<details>", page.index("Not as expected"))]
+    assert first.count('<a href="#s-') == 1
+    assert '<a href="#s-blind">' in first
+
+
+def test_the_page_shows_how_well_each_item_is_tested() -> None:
+    page = audit_html(sample())
+    assert page.count('<svg class="count"') == 2  # of the items that were graded
+    assert "1 of 2" in page[page.index('href="#i-one.turn"') : page.index('href="#i-one.draw"')]
 
 
 def test_the_page_shows_pictures_of_levels_where_the_calibration_wrote_them(tmp_path: Path) -> None:

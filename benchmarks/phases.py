@@ -1,4 +1,4 @@
-"""Where the seconds of one grade go, from the lines that its command writes while it works.
+"""The seconds of each phase of one grade, from the progress lines of its command.
 
 `python -m benchmarks.phases OTHER-CHECKOUT` grades the reference with this checkout and with another one by turns and
 prints both: what a change has gained or lost.
@@ -34,7 +34,7 @@ _LAST = "asking about quality.cvae"
 
 
 def phases(lines: Iterable[Line], total: float) -> dict[str, float]:
-    """Seconds of each phase of one grade of the reference that took `total` seconds."""
+    """Seconds per phase of a grade of the reference that took `total` seconds."""
     spent = dict.fromkeys(PHASES, 0.0)
     now, since, trained = START, 0.0, False
     for at, text in lines:
@@ -51,12 +51,12 @@ def phases(lines: Iterable[Line], total: float) -> dict[str, float]:
 
 
 def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Of each phase, over the rounds."""
+    """The figures of each phase over the rounds."""
     return {phase: statistics.median(one[phase] for one in rounds) for phase in PHASES}
 
 
 def main(others: Sequence[str]) -> None:
-    """Prints seconds of each phase, a column for each checkout, this one last."""
+    """Prints the seconds per phase, one column per checkout, this one last."""
     checkouts = [*map(Path, others), ROOT]
     with tempfile.TemporaryDirectory() as folder:
         runs = {

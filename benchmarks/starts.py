@@ -1,4 +1,4 @@
-"""What starting takes: a box, a kernel in it, and what could stand in a kernel's place.
+"""How long it takes to start a box, a kernel in it, and alternatives to a kernel.
 
 `python -m benchmarks.starts` prints what `make bench PARTS=starts` writes down.
 """

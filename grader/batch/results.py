@@ -128,7 +128,8 @@ def write_results(
     assignment = manifest.gradebook.assignment or manifest.title
     books = gradebooks(rows, rubric, replace(manifest.gradebook, assignment=assignment))
     similar = similar_work(out, manifest, rubric, exercise)
-    page = class_page(rows, rubric, manifest.title, similar, pictures(rows))
+    title = f"{out.resolve().name}: {assignment}"
+    page = class_page(rows, rubric, title, similar, pictures(rows), tuple(books.files))
     for old in set(out.glob("gradebook*.csv")) - {out / name for name in books.files}:
         old.unlink()  # a form that nobody could fill any more would be an older state's
     for name, content in {**books.files, PAGE: page.encode()}.items():

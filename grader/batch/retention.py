@@ -181,7 +181,8 @@ def export_anonymous(out: Path, to: Path) -> tuple[Path, ...]:
     bare_rows = [_bare(row, keys[row.key]) for row in rows]
     to.mkdir(parents=True)
     files = plain_gradebook.files(bare_rows, rubric, manifest.gradebook)
-    page = class_page(bare_rows, rubric, manifest.title, (), {keys[key]: image for key, image in images.items()})
+    pictures_of = {keys[key]: image for key, image in images.items()}
+    page = class_page(bare_rows, rubric, manifest.title, (), pictures_of, tuple(files))
     for name, content in {**files, PAGE: page.encode()}.items():
         write_atomically(to / name, content)
     return tuple(sorted(to.iterdir()))

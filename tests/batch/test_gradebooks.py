@@ -113,9 +113,9 @@ def test_the_plain_one_says_everything_about_everybody() -> None:
     ada, zoe = came["101"], came["103"]
     assert (ada["points"], ada["percent"], ada[RUBRIC.items[0].id]) == ("9", "100.00", "2")
     assert (zoe["points"], zoe["percent"], zoe["state"]) == ("8.25", "91.67", "look")
-    assert (zoe["needs a person because"], zoe["remarks"]) == ("a given name was taken", "no outputs")
-    assert (zoe["decided by a person"], zoe["decided items"]) == ("1", RUBRIC.items[0].id)
-    assert zoe["about the file"] == "the download marks this submission as late"
+    assert (zoe["review reason"], zoe["notes"]) == ("a given name was taken", "no outputs")
+    assert (zoe["overrides"], zoe["overridden items"]) == ("1", RUBRIC.items[0].id)
+    assert zoe["file notes"] == "the download marks this submission as late"
     assert (zoe["device"], zoe["seconds"], zoe["rubric"]) == ("cpu", "12", "ab" * 6)
     assert (came["104"]["state"], came["104"]["points"], came["104"]["reason"]) == ("failed", "", "no JSON")
     assert (came["105"]["state"], came["105"]["points"], came["105"]["max"]) == ("missing", "", "9")
@@ -202,7 +202,7 @@ def test_nbgrader_and_gradescope_have_the_columns_that_they_write() -> None:
         "8.25",
         "Graded",
     )
-    assert [line["Status"] for line in came["gradebook-gradescope.csv"]] == ["Ungraded", "Graded", "Missing", "Graded"]
+    assert [line["Status"] for line in came["gradebook-gradescope.csv"]] == ["Missing", "Graded", "Ungraded", "Graded"]
     assert [line["score"] for line in came["gradebook-nbgrader.csv"]] == ["", "9", "", "8.25"]
 
 
@@ -239,15 +239,15 @@ def test_a_fault_of_ours_is_never_a_zero_and_a_wish_decides_about_the_others() -
 
 def test_whoever_has_no_points_is_left_out_where_an_empty_cell_would_clear_a_grade() -> None:
     made = gradebooks(ROWS, RUBRIC, GradebookSettings("VAE", missing_is_zero=True))
-    assert [line["ID number"] for line in read(made.files["gradebook-moodle.csv"])] == ["101", "105", "103"]
+    assert [line["ID number"] for line in read(made.files["gradebook-moodle.csv"])] == ["105", "101", "103"]
     assert any("1 of 4 students have no points" in remark for remark in made.remarks)
 
 
-def test_the_same_rows_in_any_order_are_the_same_bytes_by_name_then_id() -> None:
+def test_the_same_rows_in_any_order_are_the_same_bytes_by_last_name_then_id() -> None:
     wish = GradebookSettings("VAE")
     twins = (*ROWS, row(replace(ADA, id="100"), StudentState.GRADED, LESS))
     assert gradebooks(twins, RUBRIC, wish) == gradebooks(twins[::-1], RUBRIC, wish)
-    assert [line["key"] for line in tables(twins)["gradebook.csv"]] == ["104", "100", "101", "105", "103"]
+    assert [line["key"] for line in tables(twins)["gradebook.csv"]] == ["105", "100", "101", "104", "103"]
 
 
 def test_without_a_roster_the_files_have_their_headings_and_a_person_is_told() -> None:

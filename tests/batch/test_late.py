@@ -209,7 +209,8 @@ def tables(rows: list[GradebookRow]) -> dict[str, list[dict[str, str]]]:
 def test_gradebooks_carry_what_counts_and_ours_carries_both() -> None:
     came = tables([replace(row("101", StudentState.GRADED, ADA, FULL), report=late())])
     mine = came["gradebook.csv"][0]
-    assert [mine[name] for name in ("points", "days late", "penalty", "points that count")] == ["9", "2", "1.8", "7.2"]
+    columns = ("points", "days late", "late penalty", "points after penalty")
+    assert [mine[name] for name in columns] == ["9", "2", "1.8", "7.2"]
     assert came["gradebook-moodle.csv"][0][RUBRIC.title] == "7.2"
     assert "1.8 points are taken off" in came["gradebook-moodle.csv"][0][f"{RUBRIC.title} (Feedback)"]
     assert came["gradebook-canvas.csv"][1][RUBRIC.title] == "7.2"
@@ -230,7 +231,7 @@ def test_whoever_is_excused_gets_no_zero() -> None:
 
 def test_the_class_page_shows_what_counts_below_what_was_earned() -> None:
     page = class_page([replace(row("101", StudentState.GRADED, ADA, FULL), report=late())], RUBRIC, "toy")
-    assert "9<small>7.2 count</small>" in page
+    assert "9<small>7.2 after lateness</small>" in page
     assert "2 days late for 2026-11-20 23:59" in page
 
 

@@ -18,6 +18,7 @@ from grader.batch.gradebooks.entries import (
     GradebookSettings,
     extent_of,
     out_of,
+    sort_key,
     with_points,
 )
 from grader.batch.roster import OUT_OF, Roster
@@ -45,7 +46,7 @@ def gradebooks(rows: Sequence[GradebookRow], rubric: Rubric, settings: Gradebook
     the names of the others then say what they hold.
     """
     settings = replace(settings, assignment=settings.assignment or rubric.title)
-    ordered = sorted((student_row for row in rows for student_row in row.each_student()), key=_by_name)
+    ordered = sorted((student_row for row in rows for student_row in row.each_student()), key=sort_key)
     zeros_held = _held_zeros(ordered, settings)
     settings = replace(settings, missing_is_zero=settings.missing_is_zero and not zeros_held)
     files = plain.files(ordered, rubric, settings)
@@ -106,11 +107,6 @@ def _extent_words(extent: str) -> str:
     """The extent in words: "for components only", "for vae only"."""
     what = extent.removesuffix("-only").replace("-", " and ")
     return f"for {what} only"
-
-
-def _by_name(row: GradebookRow) -> tuple[str, str, str]:
-    name = row.student.name.casefold() if row.student else ""
-    return name or row.key.casefold(), row.student.id if row.student else "", row.key
 
 
 def _remarks(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -144,6 +145,22 @@ def first_last(row: GradebookRow) -> tuple[str, str]:
     words = (row.student.name if row.student else "").split()
     cut = next((i for i, word in enumerate(words) if 0 < i < len(words) - 1 and word[0].islower()), len(words) - 1)
     return " ".join(words[: max(cut, 0)]), " ".join(words[max(cut, 0) :])
+
+
+# Letters that lists of names sort with a plain one, and that have no accent to be taken off.
+_PLAIN_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
+
+
+def sort_key(row: GradebookRow) -> tuple[str, str, str, str]:
+    """Rows in the order of a class list: by last name, first name, student id and key, whatever the accents."""
+    first, last = first_last(row)
+    student_id = row.student.id if row.student else ""
+    return _sortable(last or student_id or row.key), _sortable(first), student_id, row.key
+
+
+def _sortable(text: str) -> str:
+    letters = unicodedata.normalize("NFKD", text.casefold().translate(_PLAIN_LETTERS))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def feedback(row: GradebookRow) -> str:

@@ -51,7 +51,7 @@ def test_a_folder_without_a_notebook_is_refused_with_what_was_found(tmp_path: Pa
     came = found(write(tmp_path / "all", downloads.FOLDERS), tmp_path)
     (empty,) = [one for one in came.handed_in if one.refused]
     assert empty.key == "empty"
-    assert empty.refused == "no notebook (.ipynb) that can be read was handed in; found: report.pdf"
+    assert empty.refused == "no readable notebook (.ipynb) was submitted; found: report.pdf"
 
 
 def test_the_latest_resubmission_counts_and_the_other_is_named(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_zip_a_student_is_looked_into(tmp_path: Path) -> None:
 def test_who_is_missing_and_who_is_unknown_is_told(tmp_path: Path) -> None:
     came = found(write(tmp_path / "all", {"ada.ipynb": NOTEBOOK, "stranger.ipynb": NOTEBOOK}), tmp_path)
     assert [student.name for student in came.missing] == ["Jean-Luc O'Neil", "Zoë Müller"]
-    assert came.remarks == ("1 not found on the roster, or not one alone: stranger",)
+    assert came.remarks == ("no student, or more than one, on the roster for 1: stranger",)
 
 
 def test_a_link_is_refused_and_never_followed(tmp_path: Path) -> None:

@@ -168,8 +168,8 @@ def test_moodles_import_gives_everybody_their_own_points_by_whatever_column() ->
     zoe = next(line for line in read(data) if line["ID number"] == "103")
     assert "Username" not in zoe  # only one of them has one
     assert zoe["VAE (Feedback)"] == (
-        "Points were lost in: Multiply by two (1.25 of 2). A person decided some of these points. "
-        "A person will look at this, and the points may still change."
+        "Points were lost in: Multiply by two (1.25 of 2). Some of these points were set by the course staff. "
+        "This needs manual review, so the points may still change."
     )
 
 
@@ -255,7 +255,7 @@ def test_without_a_roster_the_files_have_their_headings_and_a_person_is_told() -
     assert read(made.files["gradebook.csv"])[0]["points"] == "9"
     assert read(made.files["gradebook-moodle.csv"]) == []
     assert f"{RUBRIC.title}\n".encode() in made.files["gradebook-canvas.csv"]  # the rubric's title, if nothing is said
-    assert any("without a roster" in remark for remark in made.remarks)
+    assert any("no roster given" in remark for remark in made.remarks)
 
 
 NAMES = st.text(max_size=60) | st.sampled_from(

@@ -74,9 +74,9 @@ REFUSED = {
     "too many entries": ("a: b\n" * 80_000, "holds more than"),
     "too many anchors": ("".join(f"- &a{n} b\n" for n in range(150_000)), "holds more than"),
     "directives": ("".join(f"%TAG !a{n}! b\n" for n in range(100_000)), "begins with %"),
-    "no YAML": ("a: [", "is no YAML"),
-    "control characters": (b"a: \x01\x02", "is no YAML"),
-    "an alias of nothing": ("- *a: b: c", "is no YAML"),
+    "no YAML": ("a: [", "is not valid YAML"),
+    "control characters": (b"a: \x01\x02", "is not valid YAML"),
+    "an alias of nothing": ("- *a: b: c", "is not valid YAML"),
     "nothing": ("", "is empty"),
     "too large": ("#" * (MAX_BYTES + 1), "more than"),
 }
@@ -108,7 +108,7 @@ def test_a_list_that_cannot_be_read_names_nobody_and_is_told(tmp_path: Path) -> 
     assert [one.key for one in came.handed_in] == ["submission_1"]
     assert len(came.remarks) == 1
     assert came.remarks[0].startswith("submission_metadata.yml: ")
-    assert came.remarks[0].endswith("it names nobody")
+    assert came.remarks[0].endswith("so its students are unknown")
 
 
 def test_a_list_of_other_submissions_is_no_export(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_what_is_no_notebook_is_refused_and_not_missing(layout: str, name: str, 
     (one,) = [one for one in came.handed_in if one.refused]
     assert one.student
     assert one.student.id == "202"
-    assert one.refused.startswith("no notebook (.ipynb) that can be read was handed in; found: ")
+    assert one.refused.startswith("no readable notebook (.ipynb) was submitted; found: ")
     assert name.rpartition("/")[2] in one.refused
     assert [student.id for student in came.missing] == ["203"]
 
@@ -152,7 +152,7 @@ def test_what_is_no_notebook_is_refused_and_not_missing(layout: str, name: str, 
 def test_what_staff_leave_beside_files_is_told_and_nobodys(tmp_path: Path) -> None:
     came = found(write(tmp_path / "all", {"201.ipynb": NOTEBOOK, "grades.csv": "a", "todo.txt": "b"}), tmp_path)
     assert whose(came) == {"201.ipynb": "201"}
-    assert came.remarks == ("taken for nobody's submission: grades.csv, todo.txt",)
+    assert came.remarks == ("ignored, since no submission: grades.csv, todo.txt",)
 
 
 class Unflagged(zipfile.ZipInfo):

@@ -36,7 +36,7 @@ def student(tmp_path: Path, roster: str, name: str, more: dict[str, str] | None 
     came = found(tmp_path, roster, {name: NOTEBOOK, **(more or {})})
     (one,) = [one for one in came.handed_in if one.shown == name]
     if one.student is None:
-        assert any("not found on the roster" in remark for remark in came.remarks)
+        assert any("or more than one, on the roster for" in remark for remark in came.remarks)
     return one.student.id if one.student else None
 
 
@@ -127,7 +127,7 @@ def test_two_people_of_one_name_are_neither_where_the_roster_has_one(names: list
     came = found(tmp_path, PLAIN, dict.fromkeys(names, NOTEBOOK))
     assert [one.student for one in came.handed_in] == [None, None]
     assert [[remark.needs_person for remark in one.remarks] for one in came.handed_in] == [[True], [True]]
-    assert sum("2 people could be this student; given to nobody" in remark for remark in came.remarks) == 2
+    assert sum("2 submissions could be this student's; left unmatched" in remark for remark in came.remarks) == 2
 
 
 def test_two_of_one_name_on_the_roster_are_told_apart_by_canvas_s_number(tmp_path: Path) -> None:

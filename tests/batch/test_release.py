@@ -105,7 +105,7 @@ def test_lateness_that_comes_after_the_release_lowers_nobody_silently(world: Wor
         regraded()
     rows = {one.key: one for one in whole_class(None)(world).rows}  # type: ignore[attr-defined]
     assert rows["ada"].held
-    assert "9 points were released, and it comes to 7.2 now" in rows["ada"].reason
+    assert "9 points were released, but it has 7.2 now" in rows["ada"].reason
     assert uploaded() == {"ada": "", "ben": "4", "cleo": "9"}
 
 
@@ -159,7 +159,7 @@ def test_a_damaged_note_of_what_was_released_stops_everything(world: World) -> N
     released(world)
     (OUT / NAME).write_text("{")
     for command in (regraded, lambda: whole_class(None)(world), lambda: release_class(OUT)):
-        with pytest.raises(GraderError, match="put back what it was"):
+        with pytest.raises(GraderError, match="restore it from a backup"):
             command()
 
 

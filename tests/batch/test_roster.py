@@ -78,8 +78,8 @@ def test_two_of_one_name_are_not_guessed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("id,name\n1,A\n1,B\n", "line 3: the id '1' stands in line 2 already"),
-        ("colour,size\nred,1\n", "expected a heading for an id"),
+        ("id,name\n1,A\n1,B\n", "line 3: expected a new id, got '1' again, which is in line 2"),
+        ("colour,size\nred,1\n", "expected a column with an id"),
         ("\n\n", "expected a row of headings"),
     ],
 )

@@ -169,7 +169,7 @@ def test_the_notebook_that_was_handed_out_is_nobodys(tmp_path: Path) -> None:
     there = {**{f"class/{k}": v for k, v in CLASS.items()}, "vae_mnist.ipynb": json.dumps(template)}
     came = found(there, tmp_path, template=json.dumps(template))
     assert whose(came) == ALL
-    assert came.remarks == ("taken for nobody's submission: vae_mnist.ipynb",)
+    assert came.remarks == ("ignored, since no submission: vae_mnist.ipynb",)
     (tmp_path / "flat").mkdir()
     flat = {"201.ipynb": work("owner = 201"), "vae_mnist.ipynb": work("owner = 5")}
     assert set(whose(found(flat, tmp_path / "flat", template=json.dumps(template)))) == {"201", "(vae_mnist)"}

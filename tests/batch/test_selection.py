@@ -57,7 +57,7 @@ def test_the_untouched_template_beside_a_solved_copy_is_left_out(copy: str, unto
     ada = of_ada({copy: SOLVED, "vae_mnist.ipynb": untouched}, tmp_path, hours={"vae_mnist.ipynb": 5})
     assert ada.path.name == copy
     (remark,) = ada.remarks
-    assert remark.message.endswith("left out: ada/vae_mnist.ipynb (nothing solved)")
+    assert remark.message.endswith("not graded: ada/vae_mnist.ipynb (nothing solved)")
     assert not remark.needs_person
 
 
@@ -102,7 +102,7 @@ def test_of_several_solved_ones(
     assert ada.path.name == graded
     (remark,) = ada.remarks
     assert remark.needs_person == doubt
-    assert ("another one may be meant" in remark.message) == doubt
+    assert ("check whether this is the right one" in remark.message) == doubt
 
 
 def test_copies_with_the_same_code_are_no_doubt(tmp_path: Path) -> None:

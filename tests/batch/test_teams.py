@@ -70,7 +70,7 @@ def test_who_is_on_no_roster_is_told_and_the_others_have_their_row(tmp_path: Pat
     told = SUBMITTERS.replace("Emmy Noether", "Eve Adams").replace("301", "666")
     came = found(tmp_path, PLAIN, {"submission_9/v.ipynb": NOTEBOOK, "submission_metadata.yml": told})
     assert [student.id for student in came.handed_in[0].students] == ["303"]
-    assert came.remarks == ("1 not found on the roster, or not one alone: Eve Adams",)
+    assert came.remarks == ("no student, or more than one, on the roster for 1: Eve Adams",)
 
 
 def test_who_handed_in_alone_as_well_keeps_their_own_and_a_person_is_asked(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_who_handed_in_alone_as_well_keeps_their_own_and_a_person_is_asked(tmp_p
     own = {one.key: [student.id for student in one.students] for one in came.handed_in}
     assert own == {"301": ["301"], "303": ["303"]}
     assert [r.message for one in came.handed_in for r in one.remarks if r.needs_person] == [
-        "whose submission this is: handed in alone, too: Emmy Noether"
+        "student uncertain: also submitted alone: Emmy Noether"
     ]
 
 

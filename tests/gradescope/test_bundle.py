@@ -87,7 +87,7 @@ def test_a_crash_costs_what_it_must_and_nothing_of_ours_is_shown(platform: Path)
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ({}, "nothing was handed in"),
+        ({}, "nothing was submitted"),
         ({"report.pdf": "%PDF"}, "found: report.pdf"),
         ({"x.ipynb": "print(1)"}, "cannot be graded"),
     ],

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from grader.batch.class_records import GradebookRow, StudentState
+from grader.batch.class_records import STATE_WORDS, GradebookRow, StudentState, counted
 from grader.batch.gradebooks.entries import extent_of, out_of, sort_key
 from grader.batch.progress import clock
 from grader.batch.similar import SimilarPair
@@ -23,22 +23,6 @@ from grader.report.words import is_lost, reasons_for_person
 _MOST_FAILED = 15
 _MOST_ALIKE = 40
 _MOST_LINES = 120  # shown of a student's code
-STATE_WORDS: Mapping[StudentState, str] = {
-    StudentState.GRADED: "graded",
-    StudentState.LOOK: "needs manual review",
-    StudentState.REFUSED: "not gradable",
-    StudentState.FAILED: "grader fault",
-    StudentState.WAITING: "not graded yet",
-    StudentState.MISSING: "no submission",
-}
-COUNTED: Mapping[StudentState, tuple[str, str]] = {  # behind a count: of one, of several
-    StudentState.GRADED: ("graded", "graded"),
-    StudentState.LOOK: ("needs manual review", "need manual review"),
-    StudentState.REFUSED: ("not gradable", "not gradable"),
-    StudentState.FAILED: ("not graded because of a grader fault", "not graded because of grader faults"),
-    StudentState.WAITING: ("not graded yet", "not graded yet"),
-    StudentState.MISSING: ("without a submission", "without a submission"),
-}
 NOT_ON_ROSTER = "not on the roster"
 _ATTENTION = {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED}
 
@@ -89,7 +73,7 @@ def class_page(
         max_milli=out_of(rows, rubric),
         partial=_partial(rows, rubric),
         parts=_parts(rubric),
-        counts=[f"{count} {COUNTED[state][count > 1]}" for state, count in counts(rows)],
+        counts=[counted(state, count) for state, count in counts(rows)],
         spread=spread(rows),
         bars=bars,
         x_ticks=ticks(bars[-1].high),

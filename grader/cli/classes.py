@@ -128,9 +128,9 @@ def grade_class(
     screen = Screen(quiet, json)
     trained_parts = options.parts_to_train(parts, components_only=components_only)
     screen.say(f"{submissions}: searching for submissions")
+    from grader.batch.class_grading import ClassOptions, grade_class, plan_class
     from grader.batch.class_records import STATE_WORDS, StudentState
     from grader.batch.gradebooks import GradebookOptions
-    from grader.batch.grading import ClassOptions, grade_class, plan_class
     from grader.batch.progress import class_table
 
     gradebook = GradebookOptions(assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)

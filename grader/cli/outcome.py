@@ -46,9 +46,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grader.audit.command import CorpusTrial, SeedComparison
+    from grader.batch.class_grading import ClassResult
     from grader.batch.class_records import GradebookRow, Student
     from grader.batch.dry_run import DryRun
-    from grader.batch.grading import ClassResult
     from grader.batch.history import Event
     from grader.batch.plan import Plan
     from grader.batch.regrading import RegradeResult

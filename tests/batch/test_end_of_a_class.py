@@ -13,7 +13,7 @@ from assistants_folder import World, class_again, make_world, whole_class
 from rich.console import Console
 from toy_reports import ADA, FULL, LESS, ZOE, row
 
-from grader.batch import grading
+from grader.batch import class_grading
 from grader.batch.class_records import GradebookRow, JobResult, StudentState
 from grader.batch.local import Bound, reason_for_one, too_many
 from grader.batch.progress import MOST, Progress, class_table
@@ -121,13 +121,13 @@ def test_a_full_disk_is_refused_with_its_path_before_anything_runs(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(".")
-    monkeypatch.setattr(grading.shutil, "disk_usage", lambda _: usage._replace(free=10_000_000))
+    monkeypatch.setattr(class_grading.shutil, "disk_usage", lambda _: usage._replace(free=10_000_000))
     with pytest.raises(GraderError, match=r"runs/class: 0\.0 GB of disk space free, expected 0\.2; free some"):
         whole_class(None)(world)
     assert not list(Path("runs").rglob("report.json"))
-    monkeypatch.setattr(grading.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(class_grading.shutil, "disk_usage", lambda _: usage)
     whole_class(None)(world)
-    monkeypatch.setattr(grading.shutil, "disk_usage", lambda _: usage._replace(free=10_000_000))
+    monkeypatch.setattr(class_grading.shutil, "disk_usage", lambda _: usage._replace(free=10_000_000))
     whole_class(None)(world)  # nothing is left to run, so it needs no room
 
 

@@ -10,7 +10,7 @@ import pytest
 from assistants_folder import SEED, Silent, World, class_again, decide, make_world, quiet, whole_class
 
 from grader.batch import retention as pruning
-from grader.batch.grading import ClassOptions, grade_class
+from grader.batch.class_grading import ClassOptions, grade_class
 from grader.batch.history import read_history
 from grader.batch.regrading import RegradeResult, regrade_class
 from grader.batch.release import release_class

@@ -23,8 +23,8 @@ from assistants_folder import (
     whole_class,
 )
 
-from grader.batch import grading, regrading
-from grader.batch.grading import ClassOptions, grade_class
+from grader.batch import class_grading, regrading
+from grader.batch.class_grading import ClassOptions, grade_class
 from grader.batch.history import read_history
 from grader.batch.regrading import regrade_class
 from grader.errors import GraderError
@@ -116,7 +116,7 @@ def test_the_history_tells_what_a_killed_command_did(world: World, monkeypatch: 
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(grading, "record", killed)
+        patched.setattr(class_grading, "record", killed)
         with contextlib.suppress(Killed):
             whole_class(None)(world)
     whole_class(None)(world)

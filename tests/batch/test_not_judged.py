@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from toy_reports import ADA, RUBRIC, ZOE, row
 
+from grader.batch.class_grading import ClassResult
 from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks import GradebookSettings, gradebooks
-from grader.batch.grading import ClassResult
 from grader.batch.page import class_page
 from grader.cli.outcome import class_values
 from grader.records import LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome

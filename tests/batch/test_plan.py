@@ -14,8 +14,8 @@ from test_roster import read
 from toy_class import SEED, environment, write_class
 from toy_exercise import notebook, running
 
+from grader.batch.class_grading import ClassOptions, plan_class
 from grader.batch.gradebooks import GradebookSettings, other_points
-from grader.batch.grading import ClassOptions, plan_class
 from grader.batch.plan import Plan, doubts, state, summary, table
 
 RUBRIC = running.rubric()

@@ -19,9 +19,9 @@ import pytest
 from assistants_folder import SEED, Silent, World, hand_in_again, make_world, quiet, whole_class
 from toy_reports import ADA, FULL, LESS, RUBRIC, ZOE, row
 
+from grader.batch.class_grading import ClassOptions, grade_class
 from grader.batch.class_records import StudentState
 from grader.batch.gradebooks import GradebookOptions, GradebookSettings, gradebooks
-from grader.batch.grading import ClassOptions, grade_class
 from grader.batch.history import read_history
 from grader.batch.manifest import read_manifest
 from grader.batch.regrading import RegradeResult, regrade_class

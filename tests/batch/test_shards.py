@@ -12,8 +12,8 @@ import pytest
 from assistants_folder import SEED, Killed, Silent, World, make_world, quiet, whole_class
 from toy_class import write_kind
 
+from grader.batch.class_grading import ClassOptions, ClassResult, grade_class
 from grader.batch.class_records import ClassSubmission, StudentState
-from grader.batch.grading import ClassOptions, ClassResult, grade_class
 from grader.batch.shards import NOT_THERE, Shard, shard_of
 from grader.errors import GraderError
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from rich.console import Console
 
 from grader.batch.class_records import ClassSubmission, Executor, GradebookRow, Job, StudentState
-from grader.batch.discovery import Discovery, find
 from grader.batch.gradebooks import GradebookOptions, GradebookSettings, other_points
 from grader.batch.history import begin, record
 from grader.batch.local import LocalExecutor, reason_for_one, slots_within, too_many
@@ -22,8 +21,9 @@ from grader.batch.plan import Plan, missing_line, summary, table
 from grader.batch.progress import Progress
 from grader.batch.results import apply_rulings, each_row, read_rows, rulings_of, write_results
 from grader.batch.retention import without
-from grader.batch.roster import read_roster
 from grader.batch.shards import CollectExecutor, Shard, in_part, refuse_no_seed, seed_of_parts
+from grader.batch.students.discovery import Discovery, find
+from grader.batch.students.roster import read_roster
 from grader.batch.work import FailedTry, is_current, store_failed_try
 from grader.errors import GraderError, one_line
 from grader.exercise import Exercise

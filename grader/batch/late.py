@@ -24,7 +24,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from grader.batch.class_records import ClassSubmission
-from grader.batch.course_words import when_of
+from grader.batch.students.course_words import when_of
 from grader.errors import GraderError, nearest, one_line
 from grader.records import GradeReport, Lateness
 from grader.store.yaml_files import read_yaml, reason_and_author, table

@@ -25,10 +25,10 @@ from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import points
 from grader.batch.gradebooks.moodle import participant
 from grader.batch.history import append, event_of
-from grader.batch.layouts import canvas_file
 from grader.batch.manifest import read_manifest
 from grader.batch.released_points import note_released, read_released
 from grader.batch.results import read_rows
+from grader.batch.students.layouts import canvas_file
 from grader.errors import GraderError, one_line
 from grader.grading.run_pages import FEEDBACK
 from grader.report.student_text import feedback_text

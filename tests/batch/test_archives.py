@@ -13,8 +13,8 @@ from downloads import NOTEBOOK, write_zip
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.batch import archives
-from grader.batch.archives import MAX_MEMBERS, UnusableArchive, unpack
+from grader.batch.students import archives
+from grader.batch.students.archives import MAX_MEMBERS, UnusableArchive, unpack
 
 
 def unpacked(archive: Path, into: Path, max_mb: float = 1, total_mb: float = 3) -> list[tuple[str, bool, str]]:

@@ -12,8 +12,8 @@ import pytest
 from downloads import NOTEBOOK, ROSTER, write, write_zip
 from toy_exercise import notebook
 
-from grader.batch.discovery import Discovery, find
-from grader.batch.roster import read_roster
+from grader.batch.students.discovery import Discovery, find
+from grader.batch.students.roster import read_roster
 from grader.errors import GraderError
 
 LAYOUTS: dict[str, tuple[Mapping[str, str], str, list[str]]] = {

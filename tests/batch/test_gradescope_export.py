@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from downloads import NOTEBOOK, write
 
-from grader.batch import gradescope_export
-from grader.batch.discovery import find
-from grader.batch.gradescope_export import MAX_BYTES, Submitter, read_submitters
+from grader.batch.students import gradescope_export
+from grader.batch.students.discovery import find
+from grader.batch.students.gradescope_export import MAX_BYTES, Submitter, read_submitters
 from grader.store.bounded import Unreadable
 
 GOOD = """---

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from toy_reports import ADA, FULL, RUBRIC, report, row
 
 from grader.batch.class_records import ClassSubmission, GradebookRow, StudentState
-from grader.batch.discovery import find
 from grader.batch.gradebooks import GradebookSettings, gradebooks
 from grader.batch.history import event_line, read_history
 from grader.batch.late import LateDecision, LatePolicy, read_policy, with_lateness
 from grader.batch.page import class_page
-from grader.batch.roster import read_roster
+from grader.batch.students.discovery import find
+from grader.batch.students.roster import read_roster
 from grader.errors import GraderError
 from grader.records import GradeReport, Lateness
 from grader.report.pages import feedback_html, report_html

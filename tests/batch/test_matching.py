@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from downloads import NOTEBOOK, write
 
-from grader.batch.discovery import Discovery, find
-from grader.batch.roster import read_roster
+from grader.batch.students.discovery import Discovery, find
+from grader.batch.students.roster import read_roster
 
 PLAIN = (
     "Student ID,First name,Last name,Email\n301,Emmy,Noether,emmy@u.example\n302,Lise,Meitner,meitner@u.example\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from downloads import ROSTER
 
-from grader.batch.roster import Kind, Roster, read_roster
+from grader.batch.students.roster import Kind, Roster, read_roster
 from grader.errors import GraderError
 
 FORMS = {

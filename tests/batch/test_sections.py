@@ -12,8 +12,8 @@ import pytest
 from downloads import packed, write, write_zip
 from toy_exercise import notebook
 
-from grader.batch.discovery import Discovery, find
-from grader.batch.roster import read_roster
+from grader.batch.students.discovery import Discovery, find
+from grader.batch.students.roster import read_roster
 
 ROSTER = (
     "Student ID,First name,Last name,Email\n201,Ida,Noddack,ida@u.example\n202,Max,Born,born@u.example\n"

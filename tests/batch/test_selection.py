@@ -12,7 +12,7 @@ from downloads import write, write_zip
 from toy_exercise import notebook
 
 from grader.batch.class_records import ClassSubmission
-from grader.batch.discovery import alone, find
+from grader.batch.students.discovery import alone, find
 
 TEMPLATE = json.dumps(notebook.template())
 SOLVED = json.dumps(notebook.submission())

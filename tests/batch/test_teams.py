@@ -13,10 +13,10 @@ from test_matching import PLAIN, found
 from toy_reports import ADA, FULL, RUBRIC, ZOE, row
 
 from grader.batch.class_records import StudentState
-from grader.batch.discovery import find
 from grader.batch.gradebooks import GradebookSettings, gradebooks
 from grader.batch.page import class_page
-from grader.batch.roster import LARGEST_TEAM, read_roster
+from grader.batch.students.discovery import find
+from grader.batch.students.roster import LARGEST_TEAM, read_roster
 from grader.grading.overrides import names_of
 
 TEAMS = (

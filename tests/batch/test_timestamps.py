@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from grader.batch.course_words import when_of
+from grader.batch.students.course_words import when_of
 
 TENTH = datetime(2026, 9, 4, 22, 37)
 TIMES = {

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
 from grader.batch.class_records import GradebookRow, StudentState
-from grader.batch.course_words import folded, key_of
 from grader.batch.gradebooks import canvas, gradescope, moodle, nbgrader, plain
 from grader.batch.gradebooks.entries import (
     GradebookOptions,
@@ -21,7 +20,8 @@ from grader.batch.gradebooks.entries import (
     sort_key,
     with_points,
 )
-from grader.batch.roster import OUT_OF, Roster
+from grader.batch.students.course_words import folded, key_of
+from grader.batch.students.roster import OUT_OF, Roster
 from grader.records import Rubric
 from grader.report.text import points_text
 

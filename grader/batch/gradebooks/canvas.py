@@ -13,7 +13,6 @@ import re
 from collections.abc import Sequence
 
 from grader.batch.class_records import GradebookRow
-from grader.batch.course_words import folded
 from grader.batch.gradebooks.entries import (
     GradebookSettings,
     column,
@@ -23,7 +22,8 @@ from grader.batch.gradebooks.entries import (
     points,
     with_points,
 )
-from grader.batch.layouts import canvas_file
+from grader.batch.students.course_words import folded
+from grader.batch.students.layouts import canvas_file
 from grader.records import Rubric
 from grader.report.text import cell, points_text
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
 from grader.batch.class_records import GradebookRow, StudentState
-from grader.batch.course_words import key_of
+from grader.batch.students.course_words import key_of
 from grader.errors import GraderError
 from grader.grading.run_place import extent_name
 from grader.records import Rubric

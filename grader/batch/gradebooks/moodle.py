@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterable, Sequence
 
 from grader.batch.class_records import GradebookRow, Student
-from grader.batch.course_words import key_of
 from grader.batch.gradebooks.entries import (
     GradebookSettings,
     Table,
@@ -27,6 +26,7 @@ from grader.batch.gradebooks.entries import (
     points,
     with_points,
 )
+from grader.batch.students.course_words import key_of
 from grader.records import Rubric
 from grader.report.text import cell, points_text
 

@@ -24,11 +24,11 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 
-from grader.batch.archives import File, is_archive
-from grader.batch.gradescope_export import METADATA
-from grader.batch.layouts import ASIDE, SUBMITTED, is_systems, is_work, layout_of, left_at_root, stem_of
-from grader.batch.matching import Match
-from grader.batch.selection import plain_name
+from grader.batch.students.archives import File, is_archive
+from grader.batch.students.gradescope_export import METADATA
+from grader.batch.students.layouts import ASIDE, SUBMITTED, is_systems, is_work, layout_of, left_at_root, stem_of
+from grader.batch.students.matching import Match
+from grader.batch.students.selection import plain_name
 
 DEEPEST = 4  # levels of sections in sections, and of archives in archives
 CLASS_MB = 50_000  # unpacked from one archive of a whole class

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from grader.batch.gradescope_export import MAX_BYTES, METADATA
+from grader.batch.students.gradescope_export import MAX_BYTES, METADATA
 from grader.errors import one_line
 from grader.store.files import write_atomically
 

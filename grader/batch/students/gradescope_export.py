@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from grader.batch.course_words import when_of
+from grader.batch.students.course_words import when_of
 from grader.errors import one_line
 from grader.store.bounded import Unreadable, file_bytes
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from grader.batch.archives import File, UnusableArchive, component, is_archive, list_files, unpack
 from grader.batch.class_records import ClassSubmission, Student
-from grader.batch.course_words import folded
-from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
-from grader.batch.matching import Match, is_nobodys, match_name, matches
-from grader.batch.roster import Roster, handed_in_at
-from grader.batch.selection import MAX_READ, TemplateCode, Work, choose, is_solved, plain_name, template_code
-from grader.batch.wrappers import CLASS_MB, Opening, sections, unwrap
+from grader.batch.students.archives import File, UnusableArchive, component, is_archive, list_files, unpack
+from grader.batch.students.course_words import folded
+from grader.batch.students.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
+from grader.batch.students.matching import Match, is_nobodys, match_name, matches
+from grader.batch.students.roster import Roster, handed_in_at
+from grader.batch.students.selection import MAX_READ, TemplateCode, Work, choose, is_solved, plain_name, template_code
+from grader.batch.students.wrappers import CLASS_MB, Opening, sections, unwrap
 from grader.errors import GraderError, one_line
 from grader.records import Remark
 from grader.report.text import plain

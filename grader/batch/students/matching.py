@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.batch.class_records import Student
-from grader.batch.course_words import folded
-from grader.batch.layouts import Clue, Owner, stem_of
-from grader.batch.roster import Kind, Roster, exact, name_words, participant_word, spelled
+from grader.batch.students.course_words import folded
+from grader.batch.students.layouts import Clue, Owner, stem_of
+from grader.batch.students.roster import Kind, Roster, exact, name_words, participant_word, spelled
 
 SHORTEST = 3  # characters of a piece of a file's name that may name a student
 MOST_WORDS = 12  # of a file's name that are read, and of a name in it

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.batch.archives import File
-from grader.batch.layouts import Owner
+from grader.batch.students.archives import File
+from grader.batch.students.layouts import Owner
 from grader.notebook.format import checksum, is_code, is_task, source_of
 from grader.records import Remark
 from grader.report.text import plain

@@ -33,11 +33,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from grader.batch.archives import SUFFIXES, File, is_archive
 from grader.batch.class_records import Student
-from grader.batch.course_words import when_of
-from grader.batch.gradescope_export import METADATA, Submitter, read_submitters
-from grader.batch.roster import Kind
+from grader.batch.students.archives import SUFFIXES, File, is_archive
+from grader.batch.students.course_words import when_of
+from grader.batch.students.gradescope_export import METADATA, Submitter, read_submitters
+from grader.batch.students.roster import Kind
 from grader.store.bounded import Unreadable, file_bytes
 
 SUBMITTED = "submitted"

@@ -21,7 +21,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from grader.batch.class_records import Student
-from grader.batch.course_words import folded, key_of, when_of
+from grader.batch.students.course_words import folded, key_of, when_of
 from grader.errors import GraderError, one_line
 from grader.store.bounded import Unreadable, file_bytes
 

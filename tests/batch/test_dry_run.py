@@ -65,7 +65,7 @@ def test_an_unknown_number_is_one_line_with_the_nearest_name(text: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_only_the_named_number_changes_and_ends_never_change_places() -> None:
+def test_only_the_named_number_changes_and_zero_at_and_full_at_keep_their_order() -> None:
     before = running.rubric()
     after = with_changes(before, [parse_change("two.training.training_lowers_the_loss.full_at=0.5", before)])
     assert after.items[3].checks[0].params == {"zero_at": 1.0, "full_at": 0.5}
@@ -107,7 +107,7 @@ def test_without_numbers_it_says_what_a_regrade_would_change(world: World) -> No
     assert tried(world).events == []
 
 
-def test_what_a_person_decided_stands_under_another_number(world: World) -> None:
+def test_overrides_apply_under_another_number(world: World) -> None:
     (OUT / "overrides.yaml").write_text("ada:\n  one.training: {points: 4, reason: seen, by: T}\n")
     regrade_class(OUT, None, "", 1, quiet)
     assert shown(tried(world, STRICT, NARROW))["ada"] == (9000, 9000)
@@ -146,7 +146,7 @@ def test_a_run_or_a_folder_of_runs_is_tried_under_its_own_decisions(world: World
     assert regrade(Path("runs/single"), world.rubric).points_milli == 5000
 
 
-def test_wrong_decisions_stop_their_class_and_are_a_remark_beside_other_runs(world: World) -> None:
+def test_wrong_overrides_stop_their_class_and_are_a_note_beside_other_runs(world: World) -> None:
     (OUT / "overrides.yaml").write_text("ada:\n  one.trainig: {points: 4, reason: seen, by: T}\n")
     with pytest.raises(GraderError, match=r"one\.trainig"):
         tried(world)
@@ -155,7 +155,7 @@ def test_wrong_decisions_stop_their_class_and_are_a_remark_beside_other_runs(wor
     assert result.remarks[0].endswith("the overrides of the stored reports are used instead")
 
 
-def test_a_run_that_cannot_be_judged_is_named_and_nothing_at_all_is_refused(world: World) -> None:
+def test_a_run_that_cannot_be_regraded_is_listed_and_none_at_all_is_refused(world: World) -> None:
     prune_class(OUT, quiet)
     assert len(tried(world).shifts) == 3  # what was found is remembered
     (OUT / "submissions/ada/judged.json").unlink()
@@ -183,7 +183,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
     return ended.value.code, out, "\n".join(line for line in err.splitlines() if line[:1] != "[")
 
 
-def test_the_command_shows_it_to_people_and_to_programs(
+def test_the_command_prints_text_and_json(
     world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = everything(world.folder)
@@ -213,7 +213,7 @@ def test_the_command_shows_it_to_people_and_to_programs(
     assert everything(world.folder) == before
 
 
-def test_a_number_is_only_tried_and_the_old_option_names_the_new_command(
+def test_set_needs_dry_run_and_the_old_option_names_the_new_command(
     world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert command(monkeypatch, capfd, "regrade", str(OUT), "--set", STRICT) == (

@@ -44,7 +44,7 @@ def read(text: str | bytes, tmp_path: Path) -> dict[str, tuple[Submitter, ...]]:
     return read_submitters(path)
 
 
-def test_submitters_are_read_as_texts_and_everything_else_is_passed_over(tmp_path: Path) -> None:
+def test_submitters_are_read_as_texts_and_the_rest_is_skipped(tmp_path: Path) -> None:
     assert read(GOOD, tmp_path) == {
         "submission_5001": (Submitter("00101", "", "Ada Lovelace", datetime(2026, 11, 1, 10, tzinfo=UTC)),),
         "submission_5002": (
@@ -92,7 +92,9 @@ def test_what_would_grow_when_constructed_does_not(case: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_too_much_or_no_list_is_one_reason(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_is_too_large_or_invalid_has_one_reason(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text, says = REFUSED[case]
     monkeypatch.setattr(gradescope_export, "MAX_EVENTS", 100_000)
     began = time.process_time()
@@ -102,7 +104,7 @@ def test_what_is_too_much_or_no_list_is_one_reason(case: str, tmp_path: Path, mo
     assert time.process_time() - began < 15
 
 
-def test_a_list_that_cannot_be_read_names_nobody_and_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_list_matches_no_student_and_is_reported(tmp_path: Path) -> None:
     files = {"submission_metadata.yml": "submission_1: [" * 100, "submission_1/vae.ipynb": NOTEBOOK}
     came = find(write(tmp_path / "all", files), tmp_path / "unpacked", None, max_mb=1)
     assert [one.key for one in came.handed_in] == ["submission_1"]

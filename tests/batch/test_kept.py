@@ -47,7 +47,7 @@ def with_rubric(world: World, old: str, new: str) -> RegradeResult:
     return regrade_class(OUT, path, "", 1, quiet)
 
 
-def test_a_pruned_class_keeps_points_and_pages_and_can_be_judged_again(world: World) -> None:
+def test_a_pruned_class_keeps_points_and_pages_and_can_be_regraded(world: World) -> None:
     before = points(class_again(world).rows)  # type: ignore[attr-defined]
     made = prune_class(OUT, quiet)
     assert (made.count, made.left) == (3, ())
@@ -62,7 +62,7 @@ def test_a_pruned_class_keeps_points_and_pages_and_can_be_judged_again(world: Wo
     assert prune_class(OUT, quiet).freed_bytes == 0
 
 
-def test_what_would_need_the_evidence_says_that_it_was_pruned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_that_need_the_evidence_say_that_it_was_pruned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prune_class(OUT, quiet)
     for path in OUT.rglob("judged.json"):
         path.unlink()
@@ -72,7 +72,7 @@ def test_what_would_need_the_evidence_says_that_it_was_pruned(world: World, monk
     assert points(again.rows) == {"ada": 9000, "ben": 4000, "cleo": 9000}  # type: ignore[attr-defined]
 
 
-def test_a_notebook_that_is_handed_in_again_has_evidence_again(world: World) -> None:
+def test_a_resubmitted_notebook_has_evidence_again(world: World) -> None:
     prune_class(OUT, quiet)
     world.versions["ada"] += 1
     world.write("ada")
@@ -82,7 +82,9 @@ def test_a_notebook_that_is_handed_in_again_has_evidence_again(world: World) -> 
     assert (OUT / "submissions/ben/pruned.json").exists()
 
 
-def test_killed_on_the_way_it_goes_on_and_nothing_is_half_pruned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pruning_continues_after_a_kill_and_nothing_is_half_pruned(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = pruning.prune
     count = 0
 
@@ -102,7 +104,7 @@ def test_killed_on_the_way_it_goes_on_and_nothing_is_half_pruned(world: World, m
     assert not list(OUT.rglob(EVIDENCE))
 
 
-def test_a_person_who_is_forgotten_is_nowhere_and_does_not_come_back(world: World) -> None:
+def test_a_removed_student_is_in_no_file_and_does_not_come_back(world: World) -> None:
     (world.folder / "roster.csv").write_text("id,name\nada,Ada L\nben,Ben\ncleo,Cleo\ndora,Dora\n")
 
     def graded() -> object:
@@ -126,7 +128,7 @@ def test_a_person_who_is_forgotten_is_nowhere_and_does_not_come_back(world: Worl
         forget(OUT, "ada")
 
 
-def test_what_a_person_wrote_is_for_them_to_remove(world: World) -> None:
+def test_entries_written_by_staff_must_be_removed_first(world: World) -> None:
     decide(world)
     class_again(world)
     with pytest.raises(GraderError, match=r"overrides\.yaml: has an entry for ben; remove that entry first"):
@@ -140,7 +142,7 @@ def test_what_a_person_wrote_is_for_them_to_remove(world: World) -> None:
         forget(OUT, "clea")
 
 
-def test_a_class_that_may_be_shown_has_points_and_no_names(world: World) -> None:
+def test_an_anonymous_copy_has_points_and_no_names(world: World) -> None:
     decide(world)
     class_again(world)
     files = export_anonymous(OUT, Path("shown"))
@@ -155,7 +157,7 @@ def test_a_class_that_may_be_shown_has_points_and_no_names(world: World) -> None
         export_anonymous(OUT, Path("shown"))
 
 
-def test_the_order_is_another_one_each_time(world: World) -> None:
+def test_the_order_of_an_anonymous_copy_is_random(world: World) -> None:
     seen = set()
     for number in range(12):
         export_anonymous(OUT, Path(f"shown{number}"))

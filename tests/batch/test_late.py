@@ -62,7 +62,7 @@ def written(folder: Path, text: str) -> LatePolicy | None:
         (timedelta(days=40), 40, 50),
     ],
 )
-def test_each_day_begun_counts_after_the_grace_up_to_a_limit(
+def test_each_started_day_counts_after_the_grace_period_up_to_a_limit(
     after: timedelta, days: int, percent: float, tmp_path: Path
 ) -> None:
     policy = written(tmp_path, POLICY)
@@ -95,7 +95,7 @@ def test_a_deadline_is_written_as_people_write_it(told: str, deadline: str, tmp_
     assert policy.lateness(handed_in(DUE)).deadline == deadline  # type: ignore[union-attr]
 
 
-def test_more_time_and_an_excuse_and_a_time_that_a_person_tells(tmp_path: Path) -> None:
+def test_extensions_excuses_and_times_set_by_hand(tmp_path: Path) -> None:
     of_students = (
         "students:\n  ada: {extended_to: 2026-11-23, reason: ill, by: T}\n"
         "  ben: {excused: true, reason: a fault of ours, by: T}\n"
@@ -111,7 +111,7 @@ def test_more_time_and_an_excuse_and_a_time_that_a_person_tells(tmp_path: Path) 
     assert policy.lateness(handed_in(None)) is None
 
 
-def test_a_team_has_the_time_of_whoever_has_most(tmp_path: Path) -> None:
+def test_a_team_has_the_latest_deadline_of_its_members(tmp_path: Path) -> None:
     (tmp_path / "late.yaml").write_text(
         POLICY + "students:\n  '101': {extended_to: 2026-11-22, reason: ill, by: T}\n"
         "  '103': {extended_to: 2026-11-24, reason: away, by: T}\n"
@@ -206,7 +206,7 @@ def tables(rows: list[GradebookRow]) -> dict[str, list[dict[str, str]]]:
     return {name: list(csv.DictReader(text.decode().splitlines())) for name, text in books.files.items()}
 
 
-def test_gradebooks_carry_what_counts_and_ours_carries_both() -> None:
+def test_gradebooks_have_the_points_after_the_penalty_and_gradebook_csv_has_both() -> None:
     came = tables([replace(row("101", StudentState.GRADED, ADA, FULL), report=late())])
     mine = came["gradebook.csv"][0]
     columns = ("points", "days late", "late penalty", "points after penalty")
@@ -220,7 +220,7 @@ def test_gradebooks_carry_what_counts_and_ours_carries_both() -> None:
     assert theirs["timestamp"] == "2026-11-22T10:00+00:00"
 
 
-def test_whoever_is_excused_gets_no_zero() -> None:
+def test_an_excused_student_gets_no_zero() -> None:
     nobody = [
         GradebookRow("105", StudentState.MISSING, replace(ADA, id=name), excused=name == "1") for name in ("1", "2")
     ]
@@ -229,7 +229,7 @@ def test_whoever_is_excused_gets_no_zero() -> None:
     assert {line["student id"]: line["points"] for line in lines} == {"1": "", "2": "0"}
 
 
-def test_the_class_page_shows_what_counts_below_what_was_earned() -> None:
+def test_the_class_page_shows_the_points_after_lateness() -> None:
     page = class_page([replace(row("101", StudentState.GRADED, ADA, FULL), report=late())], RUBRIC, "toy")
     assert "9<small>7.2 after lateness</small>" in page
     assert "2 days late for 2026-11-20 23:59" in page
@@ -288,7 +288,7 @@ TIMES: dict[str, tuple[Mapping[str, str], str]] = {
 
 
 @pytest.mark.parametrize("system", TIMES)
-def test_a_download_or_a_worksheet_says_when_it_was_handed_in(system: str, tmp_path: Path) -> None:
+def test_a_download_or_a_worksheet_has_the_time_of_submission(system: str, tmp_path: Path) -> None:
     files, roster = TIMES[system]
     (tmp_path / "roster.csv").write_text(roster, encoding="utf-8")
     came = find(write(tmp_path / "all", files), tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1)

@@ -63,7 +63,7 @@ def test_a_broken_file_handed_in_later_has_no_points_and_loses_no_run(
     assert (row.state, row.points_milli) == ("graded", 9000)
 
 
-def test_a_fault_of_ours_in_a_run_again_keeps_the_points_and_says_so(
+def test_a_grader_fault_in_a_repeated_run_keeps_the_points_and_says_so(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     carry_out(world, ["grade-class"], monkeypatch)
@@ -100,7 +100,7 @@ def test_another_classes_folder_is_refused_and_a_later_download_is_taken(world: 
         grade_class(other, replace(wishes, out=other / "runs"), Silent(), quiet)  # type: ignore[arg-type]
 
 
-def test_a_mistake_in_the_decisions_changes_nothing(world: World) -> None:
+def test_a_mistake_in_the_overrides_changes_nothing(world: World) -> None:
     out = whole_class(None)(world).out  # type: ignore[attr-defined]
     before = (out / "class.json").read_bytes()
     (out / "overrides.yaml").write_text("nobody:\n  one.training: {points: 4, reason: x, by: y}\n")
@@ -134,7 +134,7 @@ def test_the_history_tells_what_a_killed_command_did(world: World, monkeypatch: 
     assert [e.new_milli for e in read_history(Path("runs/class")) if e.submission == "ben"] == [4000, 8000]
 
 
-def test_a_class_keeps_the_rubric_it_was_last_judged_by(world: World) -> None:
+def test_a_class_keeps_the_rubric_of_its_last_grading(world: World) -> None:
     out = whole_class(None)(world).out  # type: ignore[attr-defined]
     other = world.rubric.with_name("other.yaml")
     other.write_text(world.rubric.read_text().replace("title: Toy", "title: Another"))
@@ -207,7 +207,7 @@ def test_a_decision_may_name_a_student_and_one_that_does_nothing_is_told(world: 
     assert any("the override for 3 has no effect" in remark for remark in again.remarks)
 
 
-def test_a_class_is_not_judged_by_another_exercises_rubric(world: World) -> None:
+def test_a_class_is_not_regraded_by_another_exercises_rubric(world: World) -> None:
     out = whole_class(None)(world).out  # type: ignore[attr-defined]
     other = world.rubric.with_name("other.yaml")
     other.write_text(world.rubric.read_text().replace("one.", "uno.").replace("two.", "dos."))

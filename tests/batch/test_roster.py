@@ -69,7 +69,7 @@ def test_a_clue_names_a_student_or_nobody(clue: str, student: str | None, tmp_pa
     assert (found.id if found else None) == student
 
 
-def test_two_of_one_name_are_not_guessed(tmp_path: Path) -> None:
+def test_two_students_of_one_name_are_not_guessed(tmp_path: Path) -> None:
     roster = read(b"id,name\n1,Wei Li\n2,Wei Li\n", tmp_path)
     assert roster.match("Wei Li") is None
     assert roster.match("2") is not None
@@ -83,7 +83,7 @@ def test_two_of_one_name_are_not_guessed(tmp_path: Path) -> None:
         ("\n\n", "expected a row of headings"),
     ],
 )
-def test_a_wrong_roster_is_one_line(text: str, says: str, tmp_path: Path) -> None:
+def test_a_wrong_roster_is_refused_in_one_line(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(GraderError, match=says) as error:
         read(text.encode(), tmp_path)
     assert "\n" not in str(error.value)

@@ -95,7 +95,7 @@ def test_the_autograder_on_gradescope_chooses_the_same_way(tmp_path: Path) -> No
     ],
 )
 @pytest.mark.parametrize("template", [True, False])
-def test_of_several_solved_ones(
+def test_of_several_solved_notebooks_the_best_is_graded(
     files: list[str], hours: dict[str, int], graded: str, doubt: bool, template: bool, tmp_path: Path
 ) -> None:
     ada = of_ada(dict(zip(files, (SOLVED, BETTER), strict=True)), tmp_path, hours=hours, template=template)
@@ -117,7 +117,7 @@ def test_a_newer_one_with_less_in_it_is_doubtful(tmp_path: Path) -> None:
     assert ada.remarks[0].needs_person
 
 
-def test_one_that_cannot_be_read_beside_the_template_calls_a_person(tmp_path: Path) -> None:
+def test_an_unreadable_notebook_beside_the_template_needs_review(tmp_path: Path) -> None:
     ada = of_ada({"vae_mnist.ipynb": TEMPLATE, "vae_mnist (1).ipynb": "{"}, tmp_path)
     assert ada.path.name == "vae_mnist.ipynb"
     assert ada.remarks[0].needs_person

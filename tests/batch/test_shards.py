@@ -54,7 +54,7 @@ def test_a_part_that_is_none_is_refused(text: str) -> None:
         shard_of(text)
 
 
-def test_parts_put_together_are_the_class(world: World) -> None:
+def test_collected_parts_give_the_class(world: World) -> None:
     (world.folder / "class" / "dora.ipynb").write_text("no notebook")
     whole = graded(world, out=Path("runs/whole"))
     for number in range(1, PARTS + 1):

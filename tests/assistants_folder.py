@@ -21,8 +21,8 @@ import pytest
 from rich.console import Console
 from toy_exercise import notebook, running
 
-from grader.batch import grading
-from grader.batch.grading import ClassOptions, grade_class
+from grader.batch import class_grading
+from grader.batch.class_grading import ClassOptions, grade_class
 from grader.batch.local import LocalExecutor
 from grader.batch.regrading import regrade_class
 from grader.batch.work import work
@@ -244,7 +244,7 @@ def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.setattr(pipeline, "box_pool", no_boxes)
     monkeypatch.setattr(pipeline, "run_submission", worked_out)
-    monkeypatch.setattr(grading, "LocalExecutor", InThisProcess)
+    monkeypatch.setattr(class_grading, "LocalExecutor", InThisProcess)
     return made
 
 

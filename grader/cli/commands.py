@@ -1,4 +1,4 @@
-"""The verbs for one submission, for this machine and the platform, and for the rubric on trial."""
+"""The commands for one notebook, for this machine and Gradescope, and for testing the rubric."""
 
 from __future__ import annotations
 
@@ -24,12 +24,10 @@ from grader.cli.options import (
 from grader.cli.outcome import GRADED, LOOK, NOT_GRADED
 from grader.cli.screen import Screen
 
-Submission = Annotated[
-    Path, typer.Argument(help="the notebook, for instance reference/vae_mnist.ipynb", callback=existing)
-]
+Submission = Annotated[Path, typer.Argument(help="the notebook, e.g. reference/vae_mnist.ipynb", callback=existing)]
 Out = Annotated[
     Path | None,
-    typer.Option(help="the run's folder; below runs/, by the notebook's name, if not given", metavar="PATH"),
+    typer.Option(help="the folder for results (default: runs/ and the notebook's name)", metavar="PATH"),
 ]
 
 
@@ -47,8 +45,8 @@ def grade(
 ) -> None:
     """Grades one notebook, training included.
 
-    Two minutes on two cores. The last line is the points; the run's folder has the report as a page and as report.json,
-    and with --json standard output has the same JSON.
+    Takes about two minutes on two cores. The last line shows the points. The run's folder has report.html and
+    report.json; --json prints the latter.
 
     Examples:
       python -m grader grade reference/vae_mnist.ipynb
@@ -78,9 +76,10 @@ def check(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Tries one notebook's code alone, without training.
+    """Grades one notebook without training.
 
-    Ten seconds. What needs training is left out of the points. The output is that of grade, in a folder of its own.
+    Takes about ten seconds. Items that need training are left out of the points. Writes the same files as grade, into
+    a separate folder.
 
     Examples:
       python -m grader check x.ipynb
@@ -90,7 +89,7 @@ def check(
 
 
 def _grade(submission: Path, rubric: Path, out: Path | None, screen: Screen, **how: Any) -> None:
-    """The notebook was graded; `how` are the options of `grader.grading.grade.Options`."""
+    """Grades the notebook; `how` are the fields of `grader.grading.grade.Options`; ends the command."""
     from grader.grading.grade import Options, grade
     from grader.report.report_json import report_json
     from grader.report.terminal import print_report
@@ -106,7 +105,7 @@ def _grade(submission: Path, rubric: Path, out: Path | None, screen: Screen, **h
 
 
 _isolation = typer.Option(
-    help="bubblewrap, user where the platform forbids namespaces, or none",
+    help="how student code is isolated: bubblewrap, user (if namespaces are forbidden) or none",
     metavar="NAME",
     callback=lambda name: isolation_of(name, ON_GRADESCOPE),
     autocompletion=lambda: list(ON_GRADESCOPE),
@@ -119,7 +118,7 @@ def doctor(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Says whether this machine can grade untrusted notebooks.
+    """Checks whether this machine can grade untrusted notebooks.
 
     Takes half a minute: tests each promise from inside real boxes, and says what to do where one does not hold. Exit
     code 2 if a promise is broken.
@@ -154,7 +153,7 @@ def gradescope(
         ),
     ] = "visible",
     pip_options: Annotated[
-        str, typer.Option(help="options for pip during set-up, for instance another index", metavar="TEXT")
+        str, typer.Option(help="extra options for pip at set-up, e.g. another index (default: none)", metavar="TEXT")
     ] = "",
 ) -> None:
     """Writes the autograder zip for Gradescope.
@@ -178,7 +177,7 @@ def audit(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="a solution in corpus/; may be repeated", metavar="NAME", autocompletion=completion.solutions
+            help="a solution of corpus/; repeatable (default: all)", metavar="NAME", autocompletion=completion.solutions
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="the folder for the page and the tables", metavar="PATH")] = Path(
@@ -186,13 +185,15 @@ def audit(
     ),
     rubric: options.Rubric = Path("rubric.yaml"),
     jobs: Jobs = 2,
-    full: Annotated[bool, typer.Option("--full", help="train every solution: hours the first time")] = False,
+    full: Annotated[bool, typer.Option("--full", help="train every solution; takes hours the first time")] = False,
     seeds: Annotated[
-        int, typer.Option(min=0, help="grade each solution with N seeds and compare the points", metavar="N")
+        int, typer.Option(min=0, help="instead, grade each solution with this number of seeds", metavar="N")
     ] = 0,
     pairs: Annotated[
         int,
-        typer.Option(min=0, help="with --full: grade N random pairs of wrong solutions", metavar="N"),
+        typer.Option(
+            min=0, help="instead, with --full: test this number of random pairs of wrong solutions", metavar="N"
+        ),
     ] = 0,
     quiet: Quiet = False,
     json: Json = False,
@@ -232,7 +233,7 @@ def audit(
 
 def calibrate(
     rubric: options.Rubric = Path("rubric.yaml"),
-    jobs: Annotated[int, typer.Option(min=1, help="boxes at once, a core each", metavar="N")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="number of boxes at a time, one core each", metavar="N")] = 2,
     stored: Annotated[bool, typer.Option("--stored", help="use only models that were run before")] = False,
     redraw: Annotated[
         bool, typer.Option("--redraw", help="run nothing; make the page again from docs/calibration*.csv")
@@ -243,7 +244,7 @@ def calibrate(
 ) -> None:
     """Measures correct and defective models against the quality thresholds.
 
-    An hour or two the first time; writes docs/calibration*.
+    Takes one to two hours the first time. Writes docs/calibration*.
 
     Examples:
       python -m grader calibrate

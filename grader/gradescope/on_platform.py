@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from grader.batch.discovery import alone
+from grader.batch.students.discovery import alone
 from grader.errors import GraderError, SubmissionError
 from grader.gradescope.bundle import SETTINGS, Settings
 from grader.gradescope.given import TO_SET, given, other_points, risks

@@ -87,7 +87,7 @@ def test_a_crash_costs_its_item_and_no_path_is_shown(platform: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ({}, "nothing was handed in"),
+        ({}, "nothing was submitted"),
         ({"report.pdf": "%PDF"}, "found: report.pdf"),
         ({"x.ipynb": "print(1)"}, "cannot be graded"),
     ],

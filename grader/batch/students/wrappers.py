@@ -1,17 +1,18 @@
-"""Takes away what lies around a class: folders, archives, the sections that it is divided in; never a student's own.
+"""Removes the folders, archives and sections around a class, but never those of a student.
 
-An archive program, a Mac or a person puts a folder around a class, packs it again, or keeps each section apart. An
-archive is looked into as a folder is. While all lies in one of them, these decide, in this order:
+An archive program, a Mac or a person may put a folder around a class, pack it again, or keep sections apart. An archive
+is treated like a folder. While everything lies in one folder, these rules decide in this order whether it is a wrapper:
 
-1. What a system wrote: a folder with a system's name is a submission's; around an export, `submitted` or a system's
-   folders and files lies a wrapper.
-2. The roster: a folder that is called as a student is theirs; around a file that is, lies a wrapper.
-3. The work inside: around one folder with work, or several entries with work, lies a wrapper; around a single
-   notebook, or copies of one, lies its author's folder.
+1. System names: a folder with a name that a system gives to submissions is a submission; a folder around an export,
+   around `submitted`, or around a system's folders and files is a wrapper.
+2. The roster: a folder named after a student is the student's; a folder around a file named after a student is a
+   wrapper.
+3. The work inside: a folder around a folder with work, or around several entries with work, is a wrapper; a folder
+   around a single notebook, or copies of it, is its author's.
 
-Several of them are sections where none is called as a student, one at least holds what a system wrote or several
-students' work, or each that of another student, and no other one looks like a student's own. A student who puts such
-folders into theirs finds no other student's to be like it.
+Several folders are sections if none is named after a student, at least one holds a system's files or the work of
+several students (or each holds another student's work), and none looks like a student's own. A student cannot cause
+this from inside the own folder, since the folders of other students do not look like sections.
 """
 
 from __future__ import annotations
@@ -23,62 +24,62 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 
-from grader.batch.archives import File, is_archive
-from grader.batch.gradescope_export import METADATA
-from grader.batch.layouts import ASIDE, SUBMITTED, is_systems, is_work, layout_of, left_at_root, stem_of
-from grader.batch.matching import Match
-from grader.batch.selection import plain_name
+from grader.batch.students.archives import File, is_archive
+from grader.batch.students.gradescope_export import METADATA
+from grader.batch.students.layouts import ASIDE, SUBMITTED, is_systems, is_work, layout_of, left_at_root, stem_of
+from grader.batch.students.matching import Match
+from grader.batch.students.selection import plain_name
 
-DEEPEST = 4  # sections in sections, and archives in archives
-CLASS_MB = 50_000  # out of one archive with a whole class in it
-SPARE_MB = 10  # that an archive may hold beside what lies in the folder of its name
+DEEPEST = 4  # levels of sections in sections, and of archives in archives
+CLASS_MB = 50_000  # unpacked from one archive of a whole class
+SPARE_MB = 10  # that an archive may hold beyond the folder of the same name
 _PART = re.compile(r"(?P<whole>.+-\d{8}T\d{6}Z(?:-\d+)?)-\d{3}(?: ?\(\d+\))?\.zip", re.IGNORECASE)
 Inside = Callable[[File], Sequence[File]]
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What is needed to look into a download."""
+    """The functions needed to look into a download."""
 
-    names_one: Callable[[str], bool]  # whether the whole text is a student's id, login, address or name
-    match_name: Callable[[str], Match]  # whom its words mean
+    names_one: Callable[[str], bool]  # whether the text is a student's id, login, address or name
+    match_name: Callable[[str], Match]  # the student whom its words name
     is_nobodys: Callable[[str], bool]  # whether none of its words can be a person's name or number
-    list_files: Inside  # the names in an archive; none where it cannot be read
-    unpack: Callable[[File, float], Sequence[File]]  # its files, where they have no more than so many megabytes
-    usual: str = ""  # the plain name of the notebook that was handed out
+    list_files: Inside  # the names in an archive; empty if it cannot be read
+    unpack: Callable[[File, float], Sequence[File]]  # its files, up to this number of megabytes
+    usual: str = ""  # the plain name of the template
     depth: int = 0
 
     @property
     def deeper(self) -> Opening:
-        """For what lies in a section or an archive."""
+        """The opening for one level deeper."""
         return replace(self, depth=self.depth + 1)
 
     def is_students(self, name: str) -> bool:
-        """Whether an entry of this name is one student's."""
+        """Whether an entry of this name belongs to one student."""
         return self.is_called(name) or self.match_name(stem_of(name)).student is not None
 
     def is_called(self, name: str) -> bool:
-        """Whether the entry's name is a student's, or a system's for one, and nothing else."""
+        """Whether the whole name is a student's, or a system's name for a submission."""
         return is_systems(name) or self.names_one(name) or self.names_one(stem_of(name))
 
     def hints(self, name: str) -> bool:
-        """Whether a student may be named in it."""
+        """Whether the name may contain a student's."""
         return self.is_called(name) or self.match_name(stem_of(name)) != Match()
 
 
 class _Kind(Enum):
-    CLASS = auto()  # a system's files, or several students' folders or files
-    ONE = auto()  # one that is called as a student, and nobody else's work
-    PART = auto()  # may be a section: several strangers' work
-    LONE = auto()  # may be a section with one stranger's folder, and a person's own folder as well
-    OWN = auto()  # may be one person's
-    REST = auto()  # nobody's work
+    CLASS = auto()  # files of a system, or several students' folders or files
+    ONE = auto()  # an entry named after a student, and no other work
+    PART = auto()  # may be a section: work of several unknown people
+    LONE = auto()  # may be a section with one unknown person's folder, or that person's own
+    OWN = auto()  # may be one student's own
+    REST = auto()  # no work
 
 
 def unwrap(files: Iterable[File], opening: Opening, within: str = "") -> list[File]:
-    """The files as they lie below the wrappers, each with its section, without what archivers and systems leave.
+    """The files below the wrappers, each with its section, without leftovers of archivers and systems.
 
-    In a section, which `within` names, a lone folder is the section's once more, or a person's.
+    In the section `within`, a lone folder may be a repeated section folder, or a student's.
     """
     level = _join_parts(_without_litter(files, opening), opening)
     while (only_unit := _only_unit(level, opening)) is not None:
@@ -97,7 +98,7 @@ def unwrap(files: Iterable[File], opening: Opening, within: str = "") -> list[Fi
 
 
 def _without_litter(files: Iterable[File], opening: Opening) -> list[File]:
-    """Without litter, and without an archive that was left beside what came out of it."""
+    """The files without leftovers, and without archives whose content lies beside them."""
     level = [file for file in files if not left_at_root(file)]
     packed = [file for file in level if len(file.parts) == 1 and is_archive(file.name)]
     folders: dict[str, list[File]] = {stem_of(file.name): [] for file in packed}
@@ -109,7 +110,7 @@ def _without_litter(files: Iterable[File], opening: Opening) -> list[File]:
 
 
 def _join_parts(level: list[File], opening: Opening) -> list[File]:
-    """What lies in the parts of a large download of Google Drive, each an archive of its own, as one level."""
+    """Joins the files of a large Google Drive download, which is split into several archives."""
     parts = {part: match["whole"] for part in level if (match := _PART.fullmatch(part.name)) and len(part.parts) == 1}
     others = [file for file in level if file not in parts and is_work(file)]
     if len(parts) < 2 or len(set(parts.values())) > 1 or others:
@@ -119,10 +120,10 @@ def _join_parts(level: list[File], opening: Opening) -> list[File]:
 
 
 def _is_copy(archive: File, files: Sequence[File], opening: Opening) -> bool:
-    """Whether all work in the archive lies in the folder of its name, whose files these are, byte for byte."""
+    """Whether all work in the archive is also in the folder of the same name (`files`), byte for byte."""
     folder = stem_of(archive.name)
     path_of = {file.parts: file.path for file in files}
-    if not any(path_of.values()):  # none, or the names of an archive alone
+    if not any(path_of.values()):  # no files, or only names from an archive
         return False
 
     def place(file: File) -> tuple[str, ...]:
@@ -143,14 +144,14 @@ def _same(file: File, other: Path | None) -> bool:
 
 
 def _files_inside(archive: File, opening: Opening, *, most_mb: float = 0) -> Sequence[File]:
-    """What lies in the archive; without `most_mb`, the names alone."""
+    """The files in the archive; without `most_mb`, only their names."""
     if archive.path is None or opening.depth >= DEEPEST:
         return ()
     return opening.unpack(archive, most_mb) if most_mb else opening.list_files(archive)
 
 
 def _units(level: Sequence[File]) -> dict[str, list[File]]:
-    """The folders with what lies in each, and then the archives, each alone."""
+    """The folders with their files, then the archives, one by one."""
     files_of: dict[str, list[File]] = {}
     for file in level:
         if len(file.parts) > 1:
@@ -159,13 +160,13 @@ def _units(level: Sequence[File]) -> dict[str, list[File]]:
 
 
 def _contents(unit: str, files: Sequence[File], opening: Opening, *, unpack: bool = False) -> Sequence[File]:
-    """What lies in the folder or the archive; of an archive without `unpack`, the names alone."""
+    """The files in the folder or archive; for an archive without `unpack`, only their names."""
     packed = len(files) == 1 and files[0].parts == (unit,) and is_archive(unit)
     return _files_inside(files[0], opening, most_mb=CLASS_MB if unpack else 0) if packed else files
 
 
 def _only_unit(level: Sequence[File], opening: Opening) -> tuple[str, list[File]] | None:
-    """The folder or archive in which all lies but what staff leave beside one, and its files."""
+    """The only folder or archive, apart from files that staff leave beside it, and its files."""
     units = _units(level)
     loose = [file.name for file in level if len(file.parts) == 1 and file.name not in units]
     if len(units) != 1 or METADATA in loose:
@@ -177,7 +178,7 @@ def _only_unit(level: Sequence[File], opening: Opening) -> tuple[str, list[File]
 def _is_wrapper(unit: str, inside: Sequence[File], opening: Opening) -> bool:
     if not inside or unit == SUBMITTED or opening.is_students(unit):
         return False
-    if is_archive(unit):  # a person's own may have folders in it, one in the other
+    if is_archive(unit):  # a student's archive may have nested folders
         inside = unwrap(inside, opening.deeper)
     if _is_systems(inside) or any(opening.is_called(entry) for entry in {file.parts[0] for file in inside}):
         return True
@@ -187,13 +188,13 @@ def _is_wrapper(unit: str, inside: Sequence[File], opening: Opening) -> bool:
             len(file.parts) > 1 for file in work.values()
         )
     entry = next(iter(work.values()), inside[0])
-    if len(entry.parts) == 1 and is_archive(entry.name):  # what is in one that is packed itself cannot be told yet
+    if len(entry.parts) == 1 and is_archive(entry.name):  # look inside a nested archive
         return entry.path is None or _is_wrapper(entry.name, _files_inside(entry, opening), opening.deeper)
     return len(entry.parts) > 1 and not is_archive(unit)
 
 
 def sections(files: Iterable[File]) -> dict[str, list[File]]:
-    """The files of each section; what lies beside sections, or in none, has an empty name."""
+    """The files of each section; files outside sections have an empty section name."""
     files_of: dict[str, list[File]] = {}
     for file in files:
         files_of.setdefault(file.section, []).append(file)
@@ -201,17 +202,17 @@ def sections(files: Iterable[File]) -> dict[str, list[File]]:
 
 
 def _is_systems(files: Sequence[File]) -> bool:
-    """Whether it is a system's download, or several classes."""
+    """Whether it is a system's download, or has several sections."""
     parts = sections(files)
     return len(parts) > 1 or any(layout_of(part).of_system for part in parts.values())
 
 
 def _by_section(level: list[File], opening: Opening) -> list[File]:
-    """The files, with each section's in the place of it, where these are sections."""
+    """The files, with each section replaced by its files, if these are sections."""
     units = _units(level)
     if opening.depth >= DEEPEST or layout_of(level).of_system:
         return level
-    if SUBMITTED in units:  # what nbgrader collected, or a folder that somebody called so
+    if SUBMITTED in units:  # nbgrader's folder, or another of this name
         submitted = [replace(file, section=SUBMITTED) for file in units[SUBMITTED]]
         return submitted + _by_section([file for file in level if file.parts[0] != SUBMITTED], opening)
     loose = [file.name for file in level if len(file.parts) == 1 and file.name not in units]
@@ -230,7 +231,7 @@ def _by_section(level: list[File], opening: Opening) -> list[File]:
 def _kinds(
     units: Mapping[str, Sequence[File]], shared: set[str], opening: Opening
 ) -> tuple[dict[str, _Kind], set[str]]:
-    """What each unit is, up to the first that is a person's own, and the students of whom one has nobody else's."""
+    """The kind of each unit, up to the first that is a student's own, and the students with a unit of their own."""
     kinds: dict[str, _Kind] = {}
     students = set[str]()
     for unit, files_of_unit in units.items():
@@ -246,14 +247,14 @@ def _kinds(
 
 
 def _are_sections(kinds: Sequence[_Kind], students: int) -> bool:
-    """Whether there is a class for sure, or each is another student's, and none may be a person's own."""
+    """Whether one is certainly a class, or each belongs to another student, and none may be a student's own."""
     classes, lone = kinds.count(_Kind.CLASS), kinds.count(_Kind.LONE)
     several = classes > 0 or students == len(kinds) > 1
     return several and lone <= classes and _Kind.OWN not in kinds
 
 
 def _are_numbered(beside: Iterable[str], units: Iterable[str]) -> bool:
-    """Whether one beside has a name that another entry has, too, but for numbers, as those of several people have."""
+    """Whether a name differs from another one only in numbers, as files of several people do."""
 
     def words(name: str) -> str:
         return re.sub(r"[\W\d_]+", "", stem_of(name)).lower()
@@ -263,20 +264,20 @@ def _are_numbered(beside: Iterable[str], units: Iterable[str]) -> bool:
 
 
 def _section(unit: str, files_of_unit: Sequence[File], opening: Opening) -> list[File]:
-    """A section's files, with its name on them."""
+    """The files of a section, marked with its name."""
     files = unwrap(_contents(unit, files_of_unit, opening, unpack=True), opening.deeper, unit) or files_of_unit
     return [replace(file, section="/".join(filter(None, (unit, file.section)))) for file in files]
 
 
 def _shared_names(level: Sequence[File]) -> set[str]:
-    """What notebooks in several folders are called: the exercise's name, and not a person's."""
+    """Names of notebooks that occur in several folders, so they are the exercise's, not a person's."""
     names = {(file.parts[0], plain_name(file.name)) for file in level if len(file.parts) > 1 and is_work(file)}
     times = Counter(name for _, name in names)
     return {name for name, count in times.items() if count > 1}
 
 
 def _entries(files: Sequence[File]) -> dict[tuple[str, str], File]:
-    """Each entry with work in it, and a file of it."""
+    """Each entry with work, and one of its files."""
     return {(file.section, file.parts[0]): file for file in reversed(files) if is_work(file)}
 
 
@@ -288,7 +289,7 @@ def _kind(files: Sequence[File], shared: set[str], opening: Opening) -> _Kind:
         return _Kind.CLASS
     work = {name: file for (_, name), file in _entries(files).items()}
     called = any(map(opening.is_called, names))
-    if not work and not called:  # somebody may have handed in something else
+    if not work and not called:  # a student may have submitted another kind of file
         return _Kind.REST if files and all(file.name.lower().endswith(ASIDE) for file in files) else _Kind.OWN
     if all(map(opening.is_called, work)):
         return _Kind.ONE

@@ -1,9 +1,9 @@
-"""Gradescope's `submission_metadata.yml`: who handed in which folder, read within bounds.
+"""Gradescope's `submission_metadata.yml`: the submitters of each folder, read within limits.
 
-"Export Submissions" writes one beside the folders: for each of them `:created_at:` and `:submitters:`, a list of
-`:name:`, `:sid:` and `:email:`. Only these texts are kept; results, history and everything else is passed over while
-it is read. Nothing is constructed: a number stays the text that it is, and an alias stands for one text at most, so
-that no file grows.
+"Export Submissions" writes this file beside the folders: for each folder `:created_at:` and `:submitters:`, a list of
+`:name:`, `:sid:` and `:email:`. Only these texts are kept; results, history and the rest are skipped while
+reading. No objects are constructed: a number stays a text, and an alias stands for at most one text, so that memory
+cannot grow beyond the file.
 """
 
 from __future__ import annotations
@@ -17,42 +17,44 @@ from typing import Any
 
 import yaml
 
-from grader.batch.course_words import when_of
+from grader.batch.students.course_words import when_of
 from grader.errors import one_line
 from grader.store.bounded import Unreadable, file_bytes
 
 METADATA = "submission_metadata.yml"
-_FAST = bool(yaml.__with_libyaml__)  # PyYAML's own parser is twenty times slower than libyaml's
+_FAST = bool(yaml.__with_libyaml__)  # PyYAML's own parser is 20 times slower than libyaml's
 MAX_BYTES = 20_000_000 if _FAST else 500_000
-MAX_EVENTS = 2_000_000 if _FAST else 100_000  # seconds; results and history of a class of 1000 are less
+MAX_EVENTS = 2_000_000 if _FAST else 100_000  # takes seconds; a class of 1,000 with results and history has fewer
 MAX_DEPTH = 30
 MAX_ANCHORS = 100_000
 MAX_TEAM = 20
 MAX_TEXT = 200
-_DIRECTIVE = re.compile("(?:^|[\r\n\x85\u2028\u2029\ufeff])%")  # no system writes one, and many take libyaml minutes
+_DIRECTIVE = re.compile(
+    "(?:^|[\r\n\x85\u2028\u2029\ufeff])%"
+)  # no system writes them, and many of them would take libyaml minutes
 _STEP = {yaml.SequenceStartEvent: 1, yaml.MappingStartEvent: 1, yaml.SequenceEndEvent: -1, yaml.MappingEndEvent: -1}
 _NOTHING = {"", "~", "null", "Null", "NULL"}
 
 
 @dataclass(frozen=True, slots=True)
 class Submitter:
-    """A person of whom the export says that the folder is theirs."""
+    """A submitter of a folder, according to the export."""
 
     sid: str = ""
     email: str = ""
     name: str = ""
-    when: datetime | None = None  # the folder was handed in
+    when: datetime | None = None  # the time of submission
 
 
 def read_submitters(path: Path) -> dict[str, tuple[Submitter, ...]]:
     """The submitters of each folder; folders without a submitter are left out.
 
     Raises:
-        Unreadable: for a file that is no YAML, or holds more than is read.
+        Unreadable: if the file is not YAML, or exceeds the limits.
     """
     text = file_bytes(path, MAX_BYTES).decode("utf-8", errors="replace")
     if _DIRECTIVE.search(text):
-        raise Unreadable("has a line that begins with %, as no export of Gradescope's has")
+        raise Unreadable("has a line that begins with %, which Gradescope never writes")
     nodes = _Nodes(text)
     submitters_of: dict[str, tuple[Submitter, ...]] = {}
     try:
@@ -61,7 +63,7 @@ def read_submitters(path: Path) -> dict[str, tuple[Submitter, ...]]:
                 submitters_of[folder] = people
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise Unreadable("is no YAML" + (f" (line {mark.line + 1})" if mark else "")) from None
+        raise Unreadable("is not valid YAML" + (f" (line {mark.line + 1})" if mark else "")) from None
     return submitters_of
 
 
@@ -87,7 +89,7 @@ def _people(nodes: _Nodes, value: yaml.Event) -> Iterator[Submitter]:
 
 
 class _Nodes:
-    """The nodes of the first document, one after the other: whoever gets a node's first event reads it to its end."""
+    """The nodes of the first document, one by one: the receiver of a node's first event must read the whole node."""
 
     def __init__(self, text: str) -> None:
         loader: Any = yaml.CSafeLoader if _FAST else yaml.SafeLoader
@@ -103,7 +105,7 @@ class _Nodes:
         raise Unreadable("is empty")
 
     def entries(self, event: yaml.Event) -> Iterator[tuple[str, yaml.Event]]:
-        """Each key of a mapping with its value's first event; nothing for another node."""
+        """Each key of a mapping with its value's first event; empty for another node."""
         if not isinstance(event, yaml.MappingStartEvent):
             self.skip(event)
             return
@@ -112,7 +114,7 @@ class _Nodes:
             yield name, self._next()
 
     def items(self, event: yaml.Event) -> Iterator[yaml.Event]:
-        """The first event of each item of a sequence; nothing for another node."""
+        """The first event of each item of a sequence; empty for another node."""
         if not isinstance(event, yaml.SequenceStartEvent):
             self.skip(event)
             return
@@ -120,7 +122,7 @@ class _Nodes:
             yield item
 
     def text(self, event: yaml.Event) -> str:
-        """The text on one line; empty for a node that is none."""
+        """The text on one line; empty for a node without text."""
         if isinstance(event, yaml.AliasEvent):
             return self._anchors.get(event.anchor or "", "")
         if not isinstance(event, yaml.ScalarEvent):
@@ -130,7 +132,7 @@ class _Nodes:
         return "" if plain and event.value in _NOTHING else one_line(event.value.strip(), MAX_TEXT)
 
     def skip(self, event: yaml.Event) -> None:
-        """The node has been read."""
+        """Reads the node to its end."""
         if isinstance(event, yaml.CollectionStartEvent):
             outside = self._depth - 1
             while self._depth > outside:
@@ -143,7 +145,7 @@ class _Nodes:
         self._count += 1
         self._depth += _STEP.get(type(event), 0)
         if self._count > MAX_EVENTS:
-            raise Unreadable(f"holds more than the {MAX_EVENTS} keys, values and lists that are read")
+            raise Unreadable(f"holds more than {MAX_EVENTS} keys, values and lists")
         if self._depth > MAX_DEPTH:
             raise Unreadable(f"is nested deeper than {MAX_DEPTH} levels")
         if type(event) is yaml.ScalarEvent and event.anchor and len(self._anchors) < MAX_ANCHORS:

@@ -1,7 +1,7 @@
 """Column headings and dates as course systems write them, in five languages.
 
-The words for headings are those of Moodle's language packs for its gradebook, participants and grading worksheet
-(assign.php and moodle.php in German, French, Spanish and Italian), and what people write into lists of their own.
+The headings come from Moodle's language packs for its gradebook, participants and grading worksheet (assign.php and
+moodle.php in German, French, Spanish and Italian), and from lists that people write by hand.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 
 _SAME: dict[str, str] = {
-    # English key: the same in other words, folded as `folded` does
+    # English key: synonyms, as `folded` returns them
     "studentid": "studentnumber matrikelnummer matrikelnr matrnr numeroetudiant numerodetudiant matricule"
     " numerodematricula matricula numerodematriculas numerodimatricola matricola numerodestudiante",
     "idnumber": "idnummer numerodidentification numerodeid numerodeidentificacion codiceidentificativo numeroid",
@@ -34,13 +34,13 @@ _SAME: dict[str, str] = {
     "feedbackcomments": "feedbackalskommentar feedbackparcommentaires comentariosderetroalimentacion commenti",
 }
 _KEYS = {word: key for key, words in _SAME.items() for word in words.split()}
-# Moodle's number of a participant stands under these, in whatever language: "Participant 4002", "Teilnehmer/in4002".
+# Headings of Moodle's participant number, with values such as "Participant 4002", "Teilnehmer/in4002".
 _IDENTIFIERS = {"id", "identifier", "username"}
 _PARTICIPANT = re.compile(r"(?:participant|teilnehmer|partecipante)\w*?\d+")
 
 
 def folded(text: str) -> str:
-    """The text without case, accents, punctuation and space; other scripts stay as they are.
+    """The text without case, accents, punctuation and spaces; other scripts stay unchanged.
 
     >>> folded("O'Néil, Jean-Luc")
     'oneiljeanluc'
@@ -50,7 +50,7 @@ def folded(text: str) -> str:
 
 
 def key_of(heading: str, value: str = "") -> str:
-    """What the heading is in English, folded; a value below it tells Moodle's participants from other ids.
+    """The English key of the heading; a value of the column tells Moodle's participant numbers from other ids.
 
     >>> key_of("Dirección de correo"), key_of("ID", "Teilnehmer/in4002"), key_of("ID", "4002")
     ('email', 'identifier', 'id')
@@ -83,7 +83,7 @@ _LONGEST = 200
 
 
 def when_of(text: str) -> datetime | None:
-    """The time; without a zone where the text has none, None where it is no date with a time.
+    """The time in the text, with a zone only if the text has one; None if there is no date with a time.
 
     >>> when_of("2026-11-01 10:00:00.5 UTC"), when_of("Dienstag, 1. Dezember 2026, 9:05"), when_of("-")
     (datetime.datetime(2026, 11, 1, 10, 0, tzinfo=datetime.timezone.utc), datetime.datetime(2026, 12, 1, 9, 5), None)
@@ -113,7 +113,7 @@ def _in_words(text: str) -> datetime | None:
 
 
 def _month(word: str) -> int:
-    """The number of the month that the word begins alone; 0 where none, or more than one."""
+    """The number of the month that begins with the word; 0 if none or several do."""
     numbers = [n for n, names in enumerate(_MONTHS, 1) if any(name.startswith(word) for name in names.split())]
     return numbers[0] if len(numbers) == 1 else 0
 

@@ -1,4 +1,4 @@
-"""Finds what a class handed in, in the layouts that people really have, and says whose each notebook is."""
+"""Finds the submissions of a class in any of the known layouts, and the student of each notebook."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from grader.batch.archives import File, UnusableArchive, component, is_archive, list_files, unpack
 from grader.batch.class_records import ClassSubmission, Student
-from grader.batch.course_words import folded
-from grader.batch.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
-from grader.batch.matching import Match, is_nobodys, match_name, matches
-from grader.batch.roster import Roster, handed_in_at
-from grader.batch.selection import MAX_READ, TemplateCode, Work, choose, is_solved, plain_name, template_code
-from grader.batch.wrappers import CLASS_MB, Opening, sections, unwrap
+from grader.batch.students.archives import File, UnusableArchive, component, is_archive, list_files, unpack
+from grader.batch.students.course_words import folded
+from grader.batch.students.layouts import ASIDE, Layout, Owner, ignored, is_work, layout_of
+from grader.batch.students.matching import Match, is_nobodys, match_name, matches
+from grader.batch.students.roster import Roster, handed_in_at
+from grader.batch.students.selection import MAX_READ, TemplateCode, Work, choose, is_solved, plain_name, template_code
+from grader.batch.students.wrappers import CLASS_MB, Opening, sections, unwrap
 from grader.errors import GraderError, one_line
 from grader.records import Remark
 from grader.report.text import plain
@@ -28,60 +28,60 @@ from grader.store.bounded import Unreadable, file_bytes
 
 MAX_FILES = 500_000
 MOST_OPENED = 20  # archives of one student
-MOST_LISTED = 5  # archives of whole classes, beside zips
+MOST_LISTED = 5  # archives other than zip that are listed, which takes unpacking them
 MOST_COMPARED = 200_000_000  # bytes
-LISTED_MB = 1000  # of a packed tar, to see what is in it
+LISTED_MB = 1000  # of a compressed tar, to list its files
 MAX_PLACE = 200
 MOST_NAMES = 5  # names in a remark
-MOST_DOUBTS = 100  # remarks on doubtful matches; each of them is with its submission, too
+MOST_DOUBTS = 100  # notes on doubtful matches; each is shown with its submission too
 LONGEST_KEY = 60
 UNREADABLE = "is a symbolic link"
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """A class as it lies there."""
+    """A class as found in the download."""
 
     handed_in: tuple[ClassSubmission, ...]  # by key
-    missing: tuple[Student, ...]  # on the roster, and nothing is theirs
+    missing: tuple[Student, ...]  # on the roster, without a submission
     layout: str
-    remarks: tuple[str, ...] = ()  # for the person who runs it
+    remarks: tuple[str, ...] = ()  # notes for staff
 
 
 @dataclass
 class _Pile:
-    """All that one person handed in, or one team."""
+    """All files of one student or team."""
 
     owner: Owner
     match: Match
     files: list[tuple[File, Owner]] = field(default_factory=list)
-    others: list[_Pile] = field(default_factory=list)  # of whom the download says that they handed it in together
+    others: list[_Pile] = field(default_factory=list)  # piles of the other team members, according to the download
 
     @property
     def identity(self) -> str:
-        """What no other pile has."""
+        """A text that no other pile has."""
         name = f"student {self.match.student.id}" if self.match.student else f"owner {self.owner.id}"
         return " ".join([name, *(other.identity for other in self.others)])
 
     @property
     def people(self) -> list[_Pile]:
-        """Each of the people by themself."""
+        """The piles of each team member."""
         return [self, *self.others]
 
     @property
     def students(self) -> tuple[Student, ...]:
-        """Everybody on the roster whose it is."""
+        """All students on the roster whose submission it is."""
         matches = [pile.match for pile in self.people]
         return tuple(student for match in matches if match.student for student in (match.student, *match.team))
 
     @property
     def by(self) -> str:
-        """What told whose it is."""
+        """By what it was matched."""
         return ", ".join(dict.fromkeys(pile.match.by for pile in self.people if pile.match.by))
 
     @property
     def key_parts(self) -> tuple[Student | None, str]:
-        """What its key is made of: the one student whose id it may be, and another name."""
+        """The parts of its key: the only student, if there is one, and another name."""
         if self.others:
             return None, "-".join(
                 sorted(pile.match.student.id if pile.match.student else pile.owner.id for pile in self.people)
@@ -91,9 +91,9 @@ class _Pile:
 
 @dataclass(frozen=True)
 class _Exercise:
-    """What tells a student's own notebook from others beside it."""
+    """How to recognise a student's own notebook among others."""
 
-    name: str = ""  # the notebook's usual file name, in small letters
+    name: str = ""  # the notebook's usual file name, in lower case
     template: TemplateCode = field(default_factory=TemplateCode)
     max_mb: float = 100.0
 
@@ -101,14 +101,13 @@ class _Exercise:
 def find(
     submissions: Path, unpacked: Path, roster: Roster | None, *, max_mb: float, template: Path | None = None
 ) -> Discovery:
-    """Everybody's submission, the same in every run.
+    """All submissions, the same in every run.
 
-    `submissions` is a folder or an archive; what comes out of archives lies below `unpacked`, nothing else is written.
-    `template` is the notebook that students got: a copy of it that nobody changed is not graded where a solved
-    notebook lies beside it.
+    `submissions` is a folder or an archive. Archives are unpacked below `unpacked`; nothing else is written. `template`
+    is the notebook that students got: an unchanged copy is not graded if there is a solved notebook beside it.
 
     Raises:
-        GraderError: where there is no such folder, or nothing in it that could be a submission.
+        GraderError: if there is no such folder, or it has nothing that could be a submission.
     """
     path_text = one_line(str(submissions), 120)
     files = unwrap(_files(submissions, unpacked, path_text, max_mb), _opening(unpacked, roster, template, max_mb))
@@ -136,7 +135,7 @@ def find(
 
 
 def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_mb: float) -> Opening:
-    """How wrappers are looked into."""
+    """How to look into enclosing folders and archives."""
 
     def contents(archive: File, most_mb: float) -> list[File]:
         assert archive.path is not None
@@ -152,7 +151,7 @@ def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_m
             return []
 
     listings: dict[Path, list[File]] = {}
-    packed: set[Path] = set()  # of these, all has to be unpacked to see what is in it
+    packed: set[Path] = set()  # archives that must be unpacked to list their files
 
     def listing(archive: File) -> list[File]:
         assert archive.path is not None
@@ -179,7 +178,7 @@ def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_m
 
 
 def _in_words(layouts: Mapping[str, Layout]) -> str:
-    """What the download is."""
+    """The layout of the download in words."""
     names = [name for name in layouts if name]
     of_sections = ", ".join(sorted({layouts[name].words for name in names}))
     if len(names) > 1:
@@ -190,16 +189,16 @@ def _in_words(layouts: Mapping[str, Layout]) -> str:
 def alone(
     folder: Path, unpacked: Path, *, max_mb: float, usual: str = "", template: Path | None = None
 ) -> ClassSubmission:
-    """All that lies in the folder as one student's submission; `usual` is the file name that is preferred.
+    """All files of the folder as one student's submission; `usual` is the preferred file name.
 
     Raises:
-        GraderError: where there is no such folder.
+        GraderError: if there is no such folder.
     """
     if not folder.is_dir():
         raise GraderError(f"{one_line(str(folder), 120)}: no such folder; expected one submission's files")
     files = [file for file in sorted(_walk(folder), key=lambda file: file.parts) if not ignored(file)]
     if not files:
-        return ClassSubmission("submission", folder, "", refused="nothing was handed in")
+        return ClassSubmission("submission", folder, "", refused="nothing was submitted")
     owner = Owner("submission")
     exercise = _Exercise(usual.lower(), _code(template, max_mb), max_mb)
     pile = _Pile(owner, Match(), [(file, owner) for file in files])
@@ -212,7 +211,9 @@ def _files(submissions: Path, unpacked: Path, path_text: str, max_mb: float) -> 
     if not submissions.exists():
         raise GraderError(f"{path_text}: no such folder; expected a folder of notebooks or a downloaded archive")
     if not is_archive(submissions.name):
-        raise GraderError(f"{path_text}: expected a folder or an archive; one notebook: make grade SUBMISSION=x.ipynb")
+        raise GraderError(
+            f"{path_text}: expected a folder or an archive; for one notebook: make grade SUBMISSION=x.ipynb"
+        )
     try:
         files = unpack(submissions, unpacked / "download", max_mb=max_mb, total_mb=CLASS_MB, nested=True)
     except UnusableArchive as reason:
@@ -228,7 +229,9 @@ def _walk(root: Path) -> Iterator[File]:
         for name in sorted([*files, *(n for n in names if (Path(folder) / n).is_symlink())]):
             count += 1
             if count > MAX_FILES:
-                raise GraderError(f"{one_line(str(root), 120)}: more than {MAX_FILES} files; is it the right folder?")
+                raise GraderError(
+                    f"{one_line(str(root), 120)}: expected at most {MAX_FILES} files, found more; check the folder"
+                )
             path = Path(folder) / name
             status = path.lstat()
             if stat.S_ISREG(status.st_mode):
@@ -238,11 +241,11 @@ def _walk(root: Path) -> Iterator[File]:
 
 
 def _exercise(file_owners: Sequence[tuple[File, Owner]], template: Path | None, max_mb: float) -> _Exercise:
-    """The notebook's usual name is the template's, or else the one that most people give it."""
+    """The notebook's usual name: the template's, or else the most frequent one."""
     pairs = {(owner.id, plain_name(owner.file_name or file.name)) for file, owner in file_owners if is_work(file)}
     names = Counter(name for _, name in sorted(pairs) if name.endswith(".ipynb"))
     usual = max(sorted(names), key=names.__getitem__, default="")
-    usual = usual if names[usual] > 1 else ""  # one person's is theirs
+    usual = usual if names[usual] > 1 else ""  # a name that occurs once is not usual
     if template and plain_name(template.name) in names:
         usual = plain_name(template.name)
     return _Exercise(usual, _code(template, max_mb), max_mb)
@@ -253,7 +256,7 @@ def _code(template: Path | None, max_mb: float) -> TemplateCode:
 
 
 def _piles(file_owners: Sequence[tuple[File, Owner]], roster: Roster | None, exercise: Sequence[str]) -> list[_Pile]:
-    """What each person handed in."""
+    """The files of each student or team."""
     owners = {owner.id: owner for _, owner in reversed(file_owners)}
     work = {owner.id for file, owner in file_owners if is_work(file)}
     match_of = matches(owners, work, roster, exercise) if roster else {}
@@ -263,14 +266,14 @@ def _piles(file_owners: Sequence[tuple[File, Owner]], roster: Roster | None, exe
     piles: dict[str, _Pile] = {}
     for file, owner in file_owners:
         pile = _Pile(owners[owner.id], match_of.get(owner.id, Match()))
-        if not pile.match.student and len(places[owner.id]) > 1:  # a stranger of each section
+        if not pile.match.student and len(places[owner.id]) > 1:  # unmatched people of different sections stay apart
             pile.owner = replace(pile.owner, id=", ".join(filter(None, (owner.id, file.section))))
         piles.setdefault(pile.identity, pile).files.append((file, owner))
     return list(piles.values())
 
 
 def _together(piles: Sequence[_Pile]) -> list[_Pile]:
-    """Piles of the same files are one team's, and those of a group's members with the same work in them."""
+    """Joins piles of the same files, and piles of a group's members with the same work, to one team each."""
     teams: dict[Hashable, list[_Pile]] = {}
     for pile in piles:
         files = frozenset((file.section, *file.parts) for file, _ in pile.files)
@@ -281,7 +284,7 @@ def _together(piles: Sequence[_Pile]) -> list[_Pile]:
 
 
 def _of_group(pile: _Pile) -> Hashable:
-    """A group's name and what its member handed in, of "Rings-Emmy Noether", as Moodle wrote it before 4.1; or None."""
+    """The group and the work of a folder such as "Rings-Emmy Noether", as Moodle wrote it before 4.1; or None."""
     name = folded(pile.match.student.name) if pile.match.student and "-" in pile.owner.name else ""
     if not name or not folded(pile.owner.name).endswith(name):
         return None
@@ -294,14 +297,14 @@ def _content(file: File) -> str:
     try:
         return hashlib.sha256(file_bytes(file.path, MOST_COMPARED)).hexdigest() if file.path else file.problem
     except Unreadable:
-        return "/".join(file.parts)  # nobody else's
+        return "/".join(file.parts)  # equal to no other file
 
 
 def _keys(people: Mapping[str, tuple[Student | None, str]], roster: Roster | None) -> dict[str, str]:
-    """A key for each person by their identity; given are the student, if it is one, and the name in the download.
+    """A key per identity, from the matched student, if any, and the name in the download.
 
-    It names their folder in the results: safe, the same in every run, and no two alike. A student's own id is theirs
-    alone, also while they have handed in nothing: whoever else comes to the same name gets a digest behind it.
+    The key names the folder of the results: safe, unique, and the same in every run. A student's id is reserved for
+    that student, even without a submission; any other submission with this name gets a digest appended.
     """
     ids = Counter(_safe(student.id).casefold() for student in (roster.students if roster else ()))
     bases = {identity: _safe(student.id if student else name) for identity, (student, name) in people.items()}
@@ -313,14 +316,14 @@ def _keys(people: Mapping[str, tuple[Student | None, str]], roster: Roster | Non
         apart = ids[folded] == 1 if student else not ids[folded] and others[folded] == 1
         key = key if apart else f"{key}-{_digest(identity)}"
         while key.casefold() in used_keys or (not student and key.casefold() in ids):
-            key += "x"  # somebody called their folder as another's key would be
+            key += "x"  # a folder may be named like another key
         used_keys.add(key.casefold())
         keys[identity] = key
     return keys
 
 
 def _safe(text: str) -> str:
-    """The text as a folder's name; with a digest where anything but spaces and accents was lost."""
+    """The text as a folder's name; with a digest if more than spaces and accents was lost."""
     plain_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     is_lossy = len(unicodedata.normalize("NFC", text)) != len(plain_text)
     spaced = re.sub(r"[\s,]+", "-", plain_text.strip())
@@ -334,7 +337,7 @@ def _digest(text: str) -> str:
 
 
 def _is_submission(pile: _Pile, layouts: Mapping[str, Layout]) -> bool:
-    """Whether somebody handed this in, and did not just leave it beside the others."""
+    """Whether this is a submission, and not a file that lies beside submissions."""
     files = [file for file, _ in pile.files if not ignored(file) or "checkpoint" in "/".join(file.parts)]
     if files and (pile.match.student or pile.owner.number):
         return True
@@ -343,7 +346,7 @@ def _is_submission(pile: _Pile, layouts: Mapping[str, Layout]) -> bool:
 
 
 def _is_handed_out(pile: _Pile, exercise: _Exercise) -> bool:
-    """Whether it is the notebook that students got, left beside what they handed in."""
+    """Whether it is the template, left beside the submissions."""
     file, _ = pile.files[0]
     alone = len(pile.files) == len(file.parts) == 1 and pile.match == Match() and not file.problem
     is_usual_name = plain_name(file.name) == exercise.name and bool(exercise.template.tasks)
@@ -351,30 +354,30 @@ def _is_handed_out(pile: _Pile, exercise: _Exercise) -> bool:
 
 
 def _is_attempt(file: File, flat: bool) -> bool:
-    """Whether the file looks as if it was handed in in the place of a notebook: a PDF, a script, vae.ipynb.txt."""
+    """Whether the file looks submitted instead of a notebook: a PDF, a script, vae.ipynb.txt."""
     name = file.name.lower()
     return ".ipynb." in name or (flat and not file.problem and "." in name and not name.endswith(ASIDE))
 
 
 def _match_remarks(piles: Sequence[_Pile], roster: Roster | None) -> tuple[str, ...]:
-    """Who is not known, and every match that is in doubt."""
+    """Notes on unmatched submissions and doubtful matches."""
     if not roster:
         return ()
     people = [person for pile in piles for person in pile.people]
     strangers = sorted({plain(pile.owner.name or pile.owner.id, 60) for pile in people if pile.match.student is None})
     names = ", ".join(strangers[:MOST_NAMES])
-    remarks = [f"{len(strangers)} not found on the roster, or not one alone: {names}"] if strangers else []
+    remarks = [f"no student, or more than one, on the roster for {len(strangers)}: {names}"] if strangers else []
     doubtful = sorted((pile for pile in people if pile.match.doubt), key=lambda pile: pile.identity)
     for pile in doubtful[:MOST_DOUBTS]:
-        whose = plain(pile.match.student.name or pile.match.student.id, 60) if pile.match.student else "given to nobody"
+        whose = plain(pile.match.student.name or pile.match.student.id, 60) if pile.match.student else "left unmatched"
         remarks.append(f"{plain(pile.owner.name or pile.owner.id, 60)}: {pile.match.doubt}; {whose}")
     if len(doubtful) > MOST_DOUBTS:
-        remarks.append(f"{len(doubtful) - MOST_DOUBTS} more doubtful matches; the gradebook tells each")
+        remarks.append(f"{len(doubtful) - MOST_DOUBTS} more doubtful matches, listed in gradebook.csv")
     return tuple(remarks)
 
 
 def _one_pile_remark(piles: Sequence[_Pile]) -> tuple[str, ...]:
-    """Files that may be several people's, where nothing but the folder around them says that they are not."""
+    """A note that several files were taken for one submission, only because of the folder around them."""
     names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files if len(file.parts) == 2)
     if len(piles) > 1 or len(names) < 2 or piles[0].match.student or piles[0].owner.number:
         return ()
@@ -386,11 +389,11 @@ def _one_pile_remark(piles: Sequence[_Pile]) -> tuple[str, ...]:
 def _leftover_remark(piles: Sequence[_Pile]) -> tuple[str, ...]:
     names = sorted(plain(file.name, 60) for pile in piles for file, _ in pile.files)
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return (f"taken for nobody's submission: {', '.join(names[:MOST_NAMES])}{more}",) if names else ()
+    return (f"ignored, since no submission: {', '.join(names[:MOST_NAMES])}{more}",) if names else ()
 
 
 def _submission(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, has_roster: bool) -> ClassSubmission:
-    """The pile's notebook, or why there is none; `has_roster` says that there is one."""
+    """The submission of the pile: its notebook, or why there is none; `has_roster`: whether there is a roster."""
     candidates = [(file, owner) for file, owner in pile.files if is_work(file)]
     remarks = _doubt(pile)
     packed = [(file, owner) for file, owner in candidates if is_archive(file.name) and file.path is not None]
@@ -405,14 +408,14 @@ def _submission(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, has_r
             w for file, owner in packed[:MOST_OPENED] for w in _inside(file, owner, into, exercise.max_mb, reasons)
         ]
         if len(packed) > MOST_OPENED:
-            text = f"{len(packed)} archives; only the first {MOST_OPENED} were looked into"
+            text = f"{len(packed)} archives; only the first {MOST_OPENED} were opened"
             reasons.append(text)
             remarks.append(Remark("other_notebook", text, needs_person=True))
     if not works:
         return _refused(key, pile, reasons, remarks)
     of_several = not pile.students or pile.match.team
     if has_roster and of_several and len({(w.place.rpartition("/")[0], plain_name(w.file_name)) for w in works}) > 1:
-        whose = "a team's folder" if pile.students else "nobody on the roster"
+        whose = "a team's folder" if pile.students else "not on the roster"
         remarks.append(Remark("whose", f"{whose}, and maybe the work of several people", needs_person=True))
     choice = choose(works, exercise.name, exercise.template, exercise.max_mb)
     work = choice.work
@@ -434,13 +437,13 @@ def _submission(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, has_r
 
 
 def _when(pile: _Pile, *owners: Owner) -> datetime | None:
-    """When it was handed in: as the download says, else as the roster does."""
+    """The time of submission, from the download or else from the roster."""
     times = (*(owner.when for owner in owners), *map(handed_in_at, pile.students))
     return next(filter(None, times), None)
 
 
 def _inside(file: File, owner: Owner, into: Path, max_mb: float, reasons: list[str]) -> list[Work]:
-    """The notebooks in an archive; why others there cannot be used is added to the reasons."""
+    """The notebooks in an archive; adds to `reasons` why others cannot be used."""
     assert file.path is not None
     try:
         files = unpack(file.path, into / _digest(file.place), max_mb=max_mb, total_mb=8 * max_mb, nested=False)
@@ -457,10 +460,10 @@ def _inside(file: File, owner: Owner, into: Path, max_mb: float, reasons: list[s
 
 
 def _doubt(pile: _Pile) -> list[Remark]:
-    """For the staff; no other student's name is in it."""
+    """Doubts about the student, for staff; without the names of other students."""
     matches = [pile.match for pile in pile.people if pile.match.doubt]
-    doubts = [f"{match.doubt}{'' if match.student else '; no student was given it'}" for match in matches]
-    return [Remark("whose", f"whose submission this is: {doubt}", needs_person=True) for doubt in doubts]
+    doubts = [f"{match.doubt}{'' if match.student else '; it was left unmatched'}" for match in matches]
+    return [Remark("whose", f"student uncertain: {doubt}", needs_person=True) for doubt in doubts]
 
 
 def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Remark]) -> ClassSubmission:
@@ -468,7 +471,7 @@ def _refused(key: str, pile: _Pile, reasons: Sequence[str], remarks: Sequence[Re
     files = [file for file in files if not ignored(file)] or files
     first, names = files[0], ", ".join(plain(file.name, 60) for file in files[:MOST_NAMES])
     why = "; ".join(plain(reason, 160) for reason in reasons[:MOST_NAMES]) or f"found: {names}"
-    refusal = f"no notebook (.ipynb) that can be read was handed in; {why}"
+    refusal = f"no readable notebook (.ipynb) was submitted; {why}"
     path = first.path or Path(component(first.name))
     return ClassSubmission(
         key=key,

@@ -12,13 +12,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.batch.class_records import Student
-from grader.batch.course_words import folded
-from grader.batch.layouts import Clue, Owner, stem_of
-from grader.batch.roster import Kind, Roster, exact, name_words, participant_word, spelled
+from grader.batch.students.course_words import folded
+from grader.batch.students.layouts import Clue, Owner, stem_of
+from grader.batch.students.roster import Kind, Roster, exact, name_words, participant_word, spelled
 
-SHORTEST = 3  # characters of a piece of a file's name that can name a student
-MOST_WORDS = 12  # of a file's name that are looked at, and of a name in it
-# Words that people add to a file's name and that are no person's name.
+SHORTEST = 3  # characters of a piece of a file's name that may name a student
+MOST_WORDS = 12  # of a file's name that are read, and of a name in it
+# Words that people add to file names, and that are not names of people.
 NO_NAMES = {"final", "finished", "done", "draft", "version", "solution", "solutions", "solved", "submission", "new"}
 NO_NAMES |= {"homework", "assignment", "exercise", "project", "lab", "hw", "ex", "task", "notebook", "copy", "of", "my"}
 NO_NAMES |= {"fixed", "late", "resubmission", "corrected", "updated", "the", "and", "student", "id", "abgabe", "kopie"}
@@ -41,25 +41,25 @@ COUNTED = {
     "part",
 }
 COUNTED |= {"exercise", "assignment", "task", "week", "version", "v", "project", "sheet", "no", "nr", "year", "part"}
-ALSO_A_NAME = "it is one student's login and in another one's name"
-_STRONG = {Kind.NUMBER, Kind.LOGIN, Kind.EMAIL}  # these are told whatever a person calls themself
+ALSO_A_NAME = "the word is the login of one student and part of another student's name"
+_STRONG = {Kind.NUMBER, Kind.LOGIN, Kind.EMAIL}  # these identify a student, whatever the name
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Whom an owner's clues mean."""
+    """The student whom an owner's clues name."""
 
     student: Student | None = None
-    sure: bool = False  # by a number, a login or an address, which no two people share
-    doubt: str = ""  # why it stays unmatched although something fits, or what should be checked
-    by: str = ""  # what told it: "student id and name"
-    team: tuple[Student, ...] = ()  # who else hands in with the student, where the name is a team's
+    sure: bool = False  # matched by a number, login or address, which are unique
+    doubt: str = ""  # why it stays unmatched although something fits, or what to check
+    by: str = ""  # by what it was matched: "student id and name"
+    team: tuple[Student, ...] = ()  # the other members, if the name is a team's
 
 
 def matches(
     owners: Mapping[str, Owner], work: Collection[str], roster: Roster, exercise: Iterable[str]
 ) -> dict[str, Match]:
-    """Each owner's match by the owner's id; `work` handed in a notebook, which is usually called as `exercise` says."""
+    """Each owner's match by the owner's id; `work` are owners with notebooks, `exercise` the usual notebook names."""
     usual = {word for name in exercise for word in _words(name)}
     common = _shared(owners.values(), roster) | usual | NO_NAMES
     match_of = {key: _match(owner, roster, common, usual) for key, owner in owners.items()}
@@ -69,27 +69,27 @@ def matches(
             claims.setdefault(match.student.id, []).append(key)
     for keys in claims.values():
         for key in _rivals(keys, owners, match_of, work):
-            match_of[key] = Match(doubt=f"{len(keys)} people could be this student")
+            match_of[key] = Match(doubt=f"{len(keys)} submissions could be this student's")
     ids_alone = {match.student.id for match in match_of.values() if match.student}
     for key, owner in owners.items():
         if owner.text and len(folded(owner.text)) < SHORTEST:
-            continue  # a folder "A" may be anything
+            continue  # a folder "A" may mean anything
         if not match_of[key].student and (members := roster.team(owner.text or owner.name)):
             match_of[key] = _of_team(members, ids_alone)
     return match_of
 
 
 def _of_team(members: Sequence[Student], alone: Collection[str]) -> Match:
-    """The team, without those who have handed in alone, too."""
+    """The team, without members who also submitted alone."""
     rest = [student for student in members if student.id not in alone]
     others = ", ".join(student.name or student.id for student in members if student.id in alone)
     if not rest:
-        return Match(doubt="everybody in this team has handed in alone")
-    return Match(rest[0], True, f"handed in alone, too: {others}" if others else "", "team", tuple(rest[1:]))
+        return Match(doubt="all members of this team submitted alone")
+    return Match(rest[0], True, f"also submitted alone: {others}" if others else "", "team", tuple(rest[1:]))
 
 
 def match_name(text: str, roster: Roster | None, exercise: Iterable[str]) -> Match:
-    """Whom a name means that a person chose, whatever lies beside it."""
+    """The student in a name given by a person, by this name alone."""
     usual = {word for name in exercise for word in _words(name)}
     return _by_words(text, roster, usual | NO_NAMES, usual) if roster else Match()
 
@@ -103,11 +103,11 @@ def is_nobodys(text: str, exercise: Iterable[str]) -> bool:
 def _rivals(
     keys: Sequence[str], owners: Mapping[str, Owner], match_of: Mapping[str, Match], work: Collection[str]
 ) -> list[str]:
-    """The owners who claim a student by the name alone while another person does, too."""
+    """The owners who match a student only by name while another owner matches the same student."""
     unsure = [key for key in keys if not match_of[key].sure]
     numbers = {owners[key].number for key in keys if owners[key].number}
     if len(keys) == 1 or (len(numbers) < 2 and sum(key in work for key in keys) < 2):
-        return []  # one person; a file with no notebook in it beside theirs takes nothing from anybody
+        return []  # one person; a file without a notebook is no rival
     return unsure
 
 
@@ -118,7 +118,7 @@ def _match(owner: Owner, roster: Roster, common: Collection[str], usual: Collect
 
 
 def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
-    """What a system says: its numbers and addresses, each in its own column, and a name that must not contradict."""
+    """Matches a system's clues: numbers and addresses, each in its own column, and a name that must agree."""
     ids_of_clues = [(clue, roster.ids_named(clue.kind, clue.text)) for clue in clues if clue.text]
     name = next((clue.text for clue in clues if clue.kind is Kind.NAME), "")
     name_ids = next((ids for clue, ids in ids_of_clues if clue.kind is Kind.NAME), frozenset())
@@ -127,13 +127,13 @@ def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
     if number_ids:
         ids_meant = frozenset.intersection(*(ids for _, ids in number_ids))
         if len(ids_meant) != 1:
-            return Match(doubt="its numbers and addresses are those of more than one student")
+            return Match(doubt="its numbers and addresses belong to different students")
         (student_id,) = ids_meant
         student = roster.by_id[student_id]
         strong = any(kind in _STRONG for kind, _ in number_ids)
         agrees = student_id in name_ids if name_ids else strong or _alike(name, student)
         by = _enumeration([kind for kind, _ in number_ids] + ([Kind.NAME] if student_id in name_ids else []))
-        doubt = "its number is one student's and its name is not"
+        doubt = "its number belongs to a student of another name"
         return Match(student, sure=True, by=by) if agrees else Match(doubt=doubt)
     if len(name_ids) > 1:
         return Match(doubt=f"{len(name_ids)} students have this name")
@@ -145,12 +145,12 @@ def _by_clues(clues: Sequence[Clue], roster: Roster) -> Match:
         for clue, ids in ids_of_clues
         if not ids and clue.kind not in (Kind.EMAIL, Kind.NAME)
     ):
-        return Match(doubt="its name is one student's and its number is not")
+        return Match(doubt="its name belongs to a student with another number")
     return Match(roster.by_id[student_id], by=_enumeration([Kind.NAME]))
 
 
 def _behind_a_group(name: str, roster: Roster) -> frozenset[str]:
-    """Whom "Rings-Emmy Noether" means, as Moodle called a folder before 4.1 where groups hand in."""
+    """The students named in "Rings-Emmy Noether", as Moodle named folders of groups before 4.1."""
     return next((ids for end in _behind([name]) if (ids := roster.ids_named(Kind.NAME, end))), frozenset())
 
 
@@ -161,7 +161,7 @@ def _enumeration(kinds: Iterable[Kind]) -> str:
 
 
 def _alike(name: str, student: Student) -> bool:
-    """Whether the name may be another form of the student's, or stands for none, as in blind marking."""
+    """Whether the name may be another form of the student's, or a placeholder, as in blind marking."""
     for text in (folded(name), folded(spelled(name))):
         full = [folded(way) for way in (student.name, spelled(student.name))]
         words = [[folded(way(word)) for word in student.name.split()] for way in (str, spelled)]
@@ -173,7 +173,7 @@ def _alike(name: str, student: Student) -> bool:
 
 
 def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collection[str]) -> Match:
-    """What a name says that a person chose: an id, a login, an address or a name, as a whole or among other words."""
+    """Matches a name given by a person: an id, login, address or name, as a whole or among other words."""
     kinds = (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL, Kind.NAME)
     ids_of_kind = {kind: roster.ids_named(kind, text) for kind in kinds}
     if whole_ids := frozenset[str]().union(*ids_of_kind.values()):
@@ -201,13 +201,13 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
         return Match(doubt=ALSO_A_NAME)
     rest = _other_words(words, student, roster, usual)
     if any(_is_of_another(word, student, roster) for word in rest):
-        return Match(doubt="its words and numbers are those of more than one student")
+        return Match(doubt="its words and numbers belong to different students")
     has_name = by_name or any(folded(word) in name_words(student) for word in words)
     if by_number and not has_name and _may_be_no_id(words, student, roster):
         return Match(doubt="its number may not be a student's")
     unknown = [word for word in rest if word.isalpha() and word not in common and (len(word) > 1 or not word.isascii())]
     if unknown and not by_number:
-        return Match(doubt="words beside the name could be another person's")
+        return Match(doubt="words beside the name could belong to another person")
     agrees = not unknown or has_name
     texts = {Kind.NUMBER: numbers, Kind.LOGIN: [*numbers, *logins], Kind.EMAIL: numbers, Kind.NAME: _runs(words)}
     by = _enumeration(kind for kind in kinds if student.id in _all(roster, [kind], texts[kind]))
@@ -216,12 +216,12 @@ def _by_words(text: str, roster: Roster, common: Collection[str], usual: Collect
 
 
 def _behind(parts: Iterable[str]) -> list[str]:
-    """What stands behind each hyphen: mnist-ada-l, ada-l and l of vae-mnist-ada-l, as GitHub Classroom calls it."""
+    """The text after each hyphen: mnist-ada-l, ada-l and l of vae-mnist-ada-l, a name of GitHub Classroom."""
     return [part.split("-", n)[n] for part in parts for n in range(1, min(part.count("-"), MOST_WORDS) + 1)]
 
 
 def _may_be_no_id(words: Sequence[str], student: Student, roster: Roster) -> bool:
-    """Whether the id may be no id: it stands beside another number (2024-101) or behind a counting word (Lab 103)."""
+    """Whether the id may be no id: beside another number (2024-101), or after a counting word (Lab 103)."""
     is_own = [student.id in _all(roster, _STRONG, [word]) for word in words]
     others = [word for word, is_id in zip(words, is_own, strict=True) if not is_id and len(word) >= SHORTEST]
     counted = [is_own[at] and at > 0 and words[at - 1] in COUNTED for at in range(len(words))]
@@ -234,7 +234,7 @@ def _words(text: str) -> list[str]:
 
 
 def _runs(words: Sequence[str]) -> list[str]:
-    """Neighbouring words as one, from the first to the last."""
+    """All runs of neighbouring words, joined."""
     ends = [(first, last) for first in range(len(words)) for last in range(first + 1, len(words) + 1)]
     runs = ["".join(words[first:last]) for first, last in ends]
     return [run for run in runs if len(run) >= SHORTEST]
@@ -266,7 +266,7 @@ def _is_of_another(word: str, student: Student, roster: Roster) -> bool:
 
 
 def _shared(owners: Iterable[Owner], roster: Roster) -> set[str]:
-    """Words beside the numbers or whole names of different students: the exercise's, and no person's."""
+    """Words that occur beside the numbers or full names of different students, so they name none of them."""
     students_of_word: dict[str, set[str]] = {}
     for owner in owners:
         words = _words(owner.text)

@@ -1,6 +1,6 @@
-"""Which of a student's notebooks is graded: one that is not the untouched template, of the exercise's name, the newest.
+"""Chooses the notebook to grade: not the unchanged template, preferably with the exercise's name, and the newest.
 
-Where another one might as well be meant, a person is asked to look.
+If another notebook may be the right one, the choice needs manual review.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.batch.archives import File
-from grader.batch.layouts import Owner
+from grader.batch.students.archives import File
+from grader.batch.students.layouts import Owner
 from grader.notebook.format import checksum, is_code, is_task, source_of
 from grader.records import Remark
 from grader.report.text import plain
 from grader.store.bounded import Unreadable, file_bytes, json_value
 
-MAX_READ = 20  # notebooks of one student that are looked into
+MAX_READ = 20  # notebooks of one student that are read
 MAX_VALUES = 2_000_000
-SAME_TIME_S = 60.0  # files that were unpacked together differ by less
+SAME_TIME_S = 60.0  # files unpacked together differ by less
 MOST_NAMES = 5
 _COPIED = re.compile(
     r"^(?:copy|kopie|copie|copia) (?:of|von|de|di) |(?:[ _-]*(?:\(\d+\)|copy ?\d*|kopie ?\d*))+(?=\.ipynb$)",
@@ -32,20 +32,20 @@ Code = tuple[str, ...]  # the checksums of a notebook's code cells
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A notebook that one student handed in."""
+    """A notebook of one student."""
 
     file: File
     owner: Owner
-    place: str  # where a person finds it
-    file_name: str  # as they called it
+    place: str  # its place, for people
+    file_name: str  # as the student named it
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
     work: Work
-    code: Code | None  # None where it cannot be read
-    changed: int  # code cells that are not the template's; 0 where no task was touched
-    likeness: int  # 2: the exercise's own name, or a copy's; 1: a name with it inside; 0: another one
+    code: Code | None  # None if it cannot be read
+    changed: int  # code cells that are not the template's; 0 if no task was changed
+    likeness: int  # 2: the exercise's name, or a copy's; 1: contains it; 0: another name
 
     @property
     def newest(self) -> tuple[int, float, tuple[str, ...]]:
@@ -57,25 +57,25 @@ class TemplateCode:
     """The notebook that students got."""
 
     code: frozenset[str] = frozenset()  # the checksums of its code cells
-    tasks: frozenset[str] = frozenset()  # of those that are to be filled in
+    tasks: frozenset[str] = frozenset()  # of the cells to fill in
 
     def changed(self, code: Code | None) -> int:
-        """How many code cells of a notebook are not from here; 0 where every task still stands as it was handed out.
+        """The number of a notebook's code cells that are not the template's; 0 if every task is unchanged.
 
-        A scratch cell or a comment beside untouched tasks solves nothing.
+        A scratch cell or a comment beside unchanged tasks solves nothing.
         """
         cells = set(code or ())
         return 0 if self.tasks and self.tasks <= cells else len(cells - self.code)
 
 
 def template_code(path: Path, max_mb: float) -> TemplateCode:
-    """The template's code, as far as it can be read; its tasks are the cells that say so."""
+    """The template's code, as far as it can be read; task cells are marked as such."""
     cells = _code_cells(path, max_mb) or []
     return TemplateCode(frozenset(_checksums(cells)), frozenset(_checksums(filter(is_task, cells))))
 
 
 def code_of(path: Path, max_mb: float) -> Code | None:
-    """The checksums of the notebook's code cells that are not empty; None where it cannot be read."""
+    """The checksums of the notebook's non-empty code cells; None if it cannot be read."""
     cells = _code_cells(path, max_mb)
     return None if cells is None else _checksums(cells)
 
@@ -96,37 +96,37 @@ def _checksums(cells: Iterable[dict[str, Any]]) -> Code:
 
 
 def plain_name(name: str) -> str:
-    """The name without what a copy adds: `vae.ipynb` of "Copy of vae (1).ipynb", in small letters."""
+    """The name without the additions of a copy, in lower case: `vae.ipynb` for "Copy of vae (1).ipynb"."""
     return _COPIED.sub("", name).lower()
 
 
 def is_solved(file: File, template: TemplateCode, max_mb: float) -> bool:
-    """Whether a task in the notebook is not as it was handed out."""
+    """Whether a task in the notebook was changed."""
     return file.path is not None and template.changed(code_of(file.path, max_mb)) > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The notebook that is graded, and why that one."""
+    """The notebook to grade, and the reason for the choice."""
 
     work: Work
     why: str = "the only notebook"
-    left_out: tuple[str, ...] = ()  # the others, each perhaps with what is wrong with it
-    doubtful: bool = False  # another one may be meant
+    left_out: tuple[str, ...] = ()  # the others, perhaps with what is wrong with them
+    doubtful: bool = False  # another notebook may be the right one
 
     @property
     def remarks(self) -> list[Remark]:
-        """What a person should know of the choice."""
+        """The note on the choice, for staff."""
         if not self.left_out:
             return []
         more = f" and {len(self.left_out) - MOST_NAMES} more" if len(self.left_out) > MOST_NAMES else ""
-        text = f"{plain(self.work.file.name, 80)} was graded; left out: {', '.join(self.left_out[:MOST_NAMES])}{more}"
-        text += "; another one may be meant" if self.doubtful else ""
+        text = f"{plain(self.work.file.name, 80)} was graded; not graded: {', '.join(self.left_out[:MOST_NAMES])}{more}"
+        text += "; check whether this is the right one" if self.doubtful else ""
         return [Remark("other_notebook", text, needs_person=self.doubtful)]
 
 
 def choose(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: float) -> Choice:
-    """The notebook that is graded, of one or more."""
+    """Chooses one of the notebooks."""
     if len(works) == 1:
         return Choice(works[0])
     ordered = sorted(
@@ -150,13 +150,13 @@ def choose(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: fl
 
 
 def _why(winner: _Reading, solved: Sequence[_Reading], pool: Sequence[_Reading]) -> str:
-    """What sets the winner apart: of those that are solved, the ones named most alike, the newest of them."""
+    """Why this one: of the solved notebooks, the best name, then the newest."""
     if len(solved) == 1:
-        return "the only one in which something is solved" if winner.changed else "the only one that can be read"
+        return "the only one with solved tasks" if winner.changed else "the only one that can be read"
     if len(pool) == 1:
-        return "it has the exercise's name" if winner.likeness == 2 else "its name holds the exercise's"
-    by = "handed in last" if winner.work.owner.order else "the newest"
-    return by + ("", " whose name holds the exercise's", " with the exercise's name")[winner.likeness]
+        return "it has the exercise's name" if winner.likeness == 2 else "its name contains the exercise's"
+    by = "submitted last" if winner.work.owner.order else "the newest"
+    return by + ("", " whose name contains the exercise's", " with the exercise's name")[winner.likeness]
 
 
 def _likeness(work: Work, usual: str) -> int:
@@ -175,7 +175,7 @@ def _described(reading: _Reading) -> str:
 
 
 def _is_doubtful(winner: _Reading, others: Sequence[_Reading], readings: Sequence[_Reading]) -> bool:
-    """Whether one of the other solved notebooks may be meant, or the one that could not be read."""
+    """Whether another solved notebook, or an unreadable one, may be the right one."""
     if not winner.changed:
         return any(reading.code is None for reading in readings) and len(readings) > 1
     for reading in others:

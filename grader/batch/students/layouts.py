@@ -1,26 +1,26 @@
-"""Who handed in which file, told from where it lies: the layouts that courses' systems write, and those people make.
+"""The student of each file, from its path: the layouts of course systems, and those that people make by hand.
 
-Only what stands at the root of a download says what it is, and each entry there speaks for itself alone: nothing that
-a student puts into their own folder changes whose another's is. What each system writes:
+Only entries at the root of a download show its layout, each for itself: nothing in a student's folder can change the
+owner of another file. What each system writes:
 
 Moodle: `Full name_12345_assignsubmission_file/` (with a last `_` before 4.1; or, flat, `..._file_name.ipynb`),
-`_onlinetext` for a typed text. The number is the participant's of this assignment, a group's where groups hand in, and
-none for those without a group; before 4.1 a group stood before each name, `Group-Full name_12345_...`. No underscore is
-in the name, and "Participant" stands for it in blind marking (github.com/moodle/moodle,
-mod/assign/classes/downloader.php; earlier in mod/assign/locallib.php).
-Canvas: `lastfirst_LATE_userid_fileid_name.ipynb`, `lastfirst_userid_text.html` and `_link.html` for what is typed, and
-`anon_x5F3a` in the place of name and id where students are anonymous; a group's name where groups hand in
+`_onlinetext` for a typed text. The number is the participant's in this assignment, or the group's in group
+assignments, and missing for students without a group; before 4.1 the group came before each name,
+`Group-Full name_12345_...`. The name contains no underscore, and is "Participant" in blind marking
+(github.com/moodle/moodle, mod/assign/classes/downloader.php; earlier in mod/assign/locallib.php).
+Canvas: `lastfirst_LATE_userid_fileid_name.ipynb`, `lastfirst_userid_text.html` and `_link.html` for typed text, and
+`anon_x5F3a` instead of name and id for anonymous students; a group's name in group assignments
 (github.com/instructure/canvas-lms, lib/content_zipper.rb). It adds -1, -2, ... before the suffix of a name that the
-student used before (app/models/attachment.rb, `make_unique_filename`); a later file has a higher file id.
+student has used before (app/models/attachment.rb, `make_unique_filename`); a later file has a higher file id.
 Gradescope: folders and `submission_metadata.yml`, see `gradescope_export.py`.
-nbgrader: `submitted/<student>/<assignment>/`, and attempts as its exchange keeps them, `inbound/<student>+<assignment>+
+nbgrader: `submitted/<student>/<assignment>/`, and attempts in its exchange, `inbound/<student>+<assignment>+
 <time>+<chance>/` (github.com/jupyter/nbgrader, nbgrader/exchange/default/submit.py and collect.py).
-Blackboard: `<assignment>_<login>_attempt_<time>_<name>` and a `.txt` of each attempt (unverified, as
-github.com/kwurst/bb-file-cleanup expects it; no real export was at hand).
-Brightspace: `<number>-<number> - Full name - Sep 24, 2024 926 PM/`, or flat, ` - <name>` behind it (unverified, as
-programs expect it that read it; what the numbers mean is not known).
-GitHub Classroom, Google Drive, Sakai and ILIAS: folders and files called as people, perhaps with the assignment's name:
-`vae-adalovelace/`, `Ada Lovelace - vae.ipynb`, `Lovelace, Ada(ada)/`, `lovelace_ada_ada_4711/`
+Blackboard: `<assignment>_<login>_attempt_<time>_<name>` and a `.txt` per attempt (unverified: as
+github.com/kwurst/bb-file-cleanup expects; no real export was available).
+Brightspace: `<number>-<number> - Full name - Sep 24, 2024 926 PM/`, or flat, followed by ` - <name>` (unverified: as
+programs that read it expect; the meaning of the numbers is unknown).
+GitHub Classroom, Google Drive, Sakai and ILIAS: folders and files named after students, perhaps with the
+assignment's name: `vae-adalovelace/`, `Ada Lovelace - vae.ipynb`, `Lovelace, Ada(ada)/`, `lovelace_ada_ada_4711/`
 (github.com/github/gh-classroom, cmd/gh-classroom/clone/student-repos; the others unverified).
 """
 
@@ -33,17 +33,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from grader.batch.archives import SUFFIXES, File, is_archive
 from grader.batch.class_records import Student
-from grader.batch.course_words import when_of
-from grader.batch.gradescope_export import METADATA, Submitter, read_submitters
-from grader.batch.roster import Kind
+from grader.batch.students.archives import SUFFIXES, File, is_archive
+from grader.batch.students.course_words import when_of
+from grader.batch.students.gradescope_export import METADATA, Submitter, read_submitters
+from grader.batch.students.roster import Kind
 from grader.store.bounded import Unreadable, file_bytes
 
 SUBMITTED = "submitted"
 STAMP = "timestamp.txt"  # nbgrader's
 MAX_STAMP = 200  # bytes
-_OF_NBGRADER = {"source", "release", "autograded", "feedback"}  # what its course folder has beside it
+_OF_NBGRADER = {"source", "release", "autograded", "feedback"}  # other folders of its course folder
 _MOODLE = re.compile(r"(?P<name>[^_]+)(?:_(?P<id>\d+))?_assignsubmission_(?P<kind>[a-z]+)(?:_(?P<rest>.*))?", re.DOTALL)
 _WHO = r"(?:(?P<late_anon>LATE_)?(?P<anon>anon_[A-Za-z0-9]{3,8})|(?P<name>\w+?)_(?P<late>LATE_)?(?P<id>\d+))"
 _CANVAS = re.compile(_WHO + r"_(?:(?P<file>\d+)_(?P<rest>.+)|(?P<typed>(?:text|link)\.html))", re.DOTALL)
@@ -54,13 +54,13 @@ _BLACKBOARD = re.compile(
 _BRIGHTSPACE = re.compile(
     r"\d+-\d+ - (?P<name>.+?) - (?P<when>[^\W\d]{3,}\.? \d{1,2}, \d{4} \d{3,4} [AP]M)(?: - (?P<rest>.+))?", re.DOTALL
 )
-SHORTEST_FILE_ID = 5  # digits, where nothing else says that it is Canvas's: ws_2025_2026_all.zip is no student's
+SHORTEST_FILE_ID = 5  # digits; with fewer, a name such as ws_2025_2026_all.zip is not Canvas's
 _AGAIN = re.compile(r"(?P<stem>.+)-\d{1,3}(?P<suffix>(?:\.[A-Za-z][A-Za-z0-9]*)*\.[A-Za-z0-9]+)", re.DOTALL)
 _GRADESCOPE = re.compile(r"submission_\d+")
 _LEFT_IN = {".ipynb_checkpoints", "__MACOSX", ".git", "__pycache__", ".Trash", ".Trashes", ".AppleDouble"}
 _LEFT_IN |= {".Spotlight-V100", ".fseventsd", ".TemporaryItems", "$RECYCLE.BIN", "System Volume Information"}
 _LEFT = {".DS_Store", "Thumbs.db", "desktop.ini", "Icon\r", "Icon_", ".directory", ".localized"}
-# What staff leave beside submissions, and what is no attempt at one unless its name is a student's.
+# Files that staff leave beside submissions; no submissions unless named after a student.
 ASIDE = (
     ".txt",
     ".md",
@@ -80,7 +80,7 @@ ASIDE = (
 
 
 class Clue(NamedTuple):
-    """A text by which a system knows somebody, and what it is."""
+    """A text by which a system identifies a student, and its kind."""
 
     kind: Kind
     text: str
@@ -88,17 +88,17 @@ class Clue(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose a file is: a name that is the same in every run, and what a roster may know them by."""
+    """The owner of a file: a name that is the same in every run, and clues for matching with a roster."""
 
-    id: str  # stable; the key is made of it
-    clues: tuple[Clue, ...] = ()  # of a system
-    text: str = ""  # of a person: the name they gave a folder or a file
-    number: str = ""  # the system's own: two of them are two people
-    name: str = ""  # as the layout writes it
+    id: str  # the same in every run; the key is made from it
+    clues: tuple[Clue, ...] = ()  # from a system
+    text: str = ""  # the name that a person gave a folder or file
+    number: str = ""  # the system's own number: different numbers are different people
+    name: str = ""  # as in the layout
     late: bool = False
-    file_name: str = ""  # the file's name as it was handed in, without what a system adds
-    order: int = 0  # what was handed in later has a higher one, where the layout says so
-    when: datetime | None = None  # it was handed in, as the layout says; without a zone it is the course's
+    file_name: str = ""  # the submitted file's name, without additions of a system
+    order: int = 0  # higher for a later submission, if the layout shows that
+    when: datetime | None = None  # the time of submission in the layout; without a zone, in the course's
 
 
 Owners = Callable[[File], tuple[Owner, ...]]
@@ -106,28 +106,28 @@ Owners = Callable[[File], tuple[Owner, ...]]
 
 @dataclass(frozen=True)
 class Layout:
-    """What a download is, in words, and whose each file is; nobody's for what is none."""
+    """The layout of a download in words, and the owners of each file; none for a file that is no submission."""
 
     words: str
     owners: Owners
     remarks: tuple[str, ...] = ()
     of_system: bool = True
-    flat: bool = False  # every entry is a file, so that one without a notebook in it may be a submission, too
-    students: tuple[Student, ...] = ()  # of whom the download itself says who they are
+    flat: bool = False  # every entry is a file, so any file may be a submission
+    students: tuple[Student, ...] = ()  # students that the download itself lists
 
 
 def ignored(file: File) -> bool:
-    """Whether no person made the file: checkpoints, what an archiver or an editor leaves."""
+    """Whether a program made the file: checkpoints, or leftovers of archivers and editors."""
     return any(part in _LEFT_IN for part in file.parts[:-1]) or _litter(file.name)
 
 
 def left_at_root(file: File) -> bool:
-    """Whether it is a system's litter at the root of a download, and so nobody's."""
+    """Whether it is such a leftover at the root of a download."""
     return file.parts[0] in _LEFT_IN or (len(file.parts) == 1 and _litter(file.name))
 
 
 def is_systems(name: str) -> bool:
-    """Whether a system gives such a name to the folder or the archive of one submission."""
+    """Whether a system gives such names to the folder or archive of one submission."""
     packed = is_archive(name)
     match = _canvas(name) if packed else None
     of_canvas = match and len(match["file"] or "") >= SHORTEST_FILE_ID
@@ -135,7 +135,7 @@ def is_systems(name: str) -> bool:
 
 
 def is_work(file: File) -> bool:
-    """Whether a notebook may be in it."""
+    """Whether it is a notebook or an archive."""
     return not ignored(file) and (file.name.lower().endswith(".ipynb") or is_archive(file.name))
 
 
@@ -170,7 +170,7 @@ def _submitters(export: File) -> tuple[Mapping[str, tuple[Submitter, ...]], tupl
             raise Unreadable(export.problem or "cannot be read")
         return read_submitters(export.path), ()
     except Unreadable as reason:
-        return {}, (f"{METADATA}: {reason}; it names nobody",)
+        return {}, (f"{METADATA}: {reason}; ignored, so its students are unknown",)
 
 
 def _gradescope(submitters: Mapping[str, tuple[Submitter, ...]]) -> Owners:
@@ -202,7 +202,7 @@ def _submitter(entry: str, submitter: Submitter) -> Owner:
 
 
 def _nbgrader(files: Sequence[File]) -> Owners:
-    """The student's folder, and the time that nbgrader writes into it; beside `submitted` lies the course's own."""
+    """The student's folder, and the time that nbgrader writes into it; only files in `submitted` have owners."""
     stamps = {file.parts[:3]: file for file in files if file.parts[3:] == (STAMP,) and file.parts[0] == SUBMITTED}
     times = {place: _stamp(file) for place, file in stamps.items()}
 
@@ -222,13 +222,13 @@ def _stamp(file: File) -> datetime | None:
 
 
 def _by_entries(files: Sequence[File]) -> Layout:
-    """Each entry by itself: a system's, Canvas's where most files are, else a name that a person chose."""
+    """Each entry for itself: a system's name, Canvas's if most files are, else a name given by a person."""
     entries = {file.parts[0] for file in files}
     flat = {file.name for file in files if len(file.parts) == 1}
     system_of = {entry: system for entry in sorted(entries) if (system := _system(entry, flat=entry in flat))}
     of_canvas = {name: match for name in flat - system_of.keys() if (match := _canvas(name))}
     if len(of_canvas) * 2 <= len(flat):
-        of_canvas = {}  # names that people chose may look like this
+        of_canvas = {}  # names given by people may look like this
     file_names = {match["rest"] for match in of_canvas.values() if match["rest"]}
 
     of_nbgrader = _nbgrader(files)
@@ -253,13 +253,13 @@ def _by_entries(files: Sequence[File]) -> Layout:
 
 
 def canvas_file(name: str) -> str:
-    """Canvas's number of the file that it wrote under this name; empty for a name that is not Canvas's."""
+    """Canvas's file number in this name; empty if the name is not Canvas's."""
     match = _canvas(name)
     return (match["file"] or "") if match else ""
 
 
 def _canvas(name: str) -> re.Match[str] | None:
-    """The parts of a name that Canvas writes; it writes people's names in small letters."""
+    """The parts of a name written by Canvas, which writes people's names in lower case."""
     match = _CANVAS.fullmatch(name)
     return match if match and (match["anon"] or match["name"] == match["name"].lower()) else None
 
@@ -280,7 +280,7 @@ def _of_moodle(entry: str, file: File) -> Owner:
 def _of_inbound(entry: str, file: File) -> Owner:
     match = _fully(_INBOUND, entry)
     owner = Owner(match["student"], text=match["student"], name=match["student"], file_name=file.name)
-    return _at(owner, match["when"].replace("_", ":"))  # some archives and systems take no colon
+    return _at(owner, match["when"].replace("_", ":"))  # some archives and systems allow no colon
 
 
 def _of_blackboard(entry: str, file: File) -> Owner:
@@ -304,19 +304,19 @@ def _fully(form: re.Pattern[str], entry: str) -> re.Match[str]:
 
 
 def _at(owner: Owner, text: str) -> Owner:
-    """The owner of what was handed in at that time."""
+    """The owner with this time of submission."""
     when = when_of(text)
     order = int(when.strftime("%Y%m%d%H%M%S")) if when else 0
     return replace(owner, when=when, order=order)
 
 
 class _System(NamedTuple):
-    """A system that writes names of its own, whatever lies beside them."""
+    """A system whose names can be recognised one by one."""
 
     words: str
     form: re.Pattern[str]
     owner: Callable[[str, File], Owner]
-    folders: bool = True  # whether its entries may be folders
+    folders: bool = True  # whether entries may be folders
     files: bool = True
 
 
@@ -329,7 +329,7 @@ _SYSTEMS = (
 
 
 def _system(entry: str, *, flat: bool) -> _System | None:
-    """The system that writes such an entry."""
+    """The system that writes such entries, if any."""
     able = (system for system in _SYSTEMS if (system.files if flat else system.folders))
     return next((system for system in able if system.form.fullmatch(entry)), None)
 

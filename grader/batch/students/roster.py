@@ -1,7 +1,7 @@
-"""The students of a course, from a CSV in whatever form a course's systems write it, and by what each is known.
+"""The students of a course, from a CSV as any course system writes it, and the names and numbers of each.
 
-A number means something only in its own column: Moodle's number of a participant, Canvas's of a user and a student id
-are three things, and the same digits may be three people's.
+A number is compared only with its own column: Moodle's participant number, Canvas's user id and a student id are
+different things, and the same digits may belong to three students.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from itertools import zip_longest
 from pathlib import Path
 
 from grader.batch.class_records import Student
-from grader.batch.course_words import folded, key_of, when_of
+from grader.batch.students.course_words import folded, key_of, when_of
 from grader.errors import GraderError, one_line
 from grader.store.bounded import Unreadable, file_bytes
 
 MAX_BYTES = 20_000_000
 MAX_CELL = 2000  # characters
-# Headings in order of preference, as `key_of` says them.
+# Headings in order of preference, as `key_of` returns them.
 ID = ("sisuserid", "studentid", "sid", "idnumber", "username", "sisloginid", "netid", "user", "login", "id")
 NAME = ("student", "name")
 NUMBERS = ("sisuserid", "studentid", "sid", "idnumber", "id")
 LOGINS = ("username", "sisloginid", "netid", "user", "login", "githubusername")
 LARGEST_TEAM = 12  # a group of more is a section of the course
 OF_CANVAS = {"id", "sisloginid"}  # in Canvas's exported gradebook, `ID` is Canvas's own number of the user
-OUT_OF = {"maxpoints", "maximumgrade"}  # columns of Gradescope's and of Moodle's, one assignment's each
+OUT_OF = {"maxpoints", "maximumgrade"}  # columns of Gradescope and Moodle, for one assignment
 HANDED_IN_AT = ("lastmodifiedsubmission", "submissiontime", "submissiondate")  # Moodle's, Gradescope's, Sakai's
-OUT_OF_GRADESCOPE = " - Max Points"  # in its gradebook of a course, behind an assignment's name
+OUT_OF_GRADESCOPE = " - Max Points"  # in its gradebook of a course, after an assignment's name
 OUT_OF_ROW = "points possible"  # Canvas's second or third row
-# In Moodle's grading worksheet: "Participant 4002"; in blind marking all that it has. GitHub Classroom's own is an id.
+# "Participant 4002" in Moodle's grading worksheet, its only name in blind marking; an id in GitHub Classroom's roster.
 PARTICIPANT = "identifier"
-# Some languages write these letters out where a system takes none but a to z.
+# Spellings of these letters in systems that allow only a to z.
 _SPELLED = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "æ": "ae", "œ": "oe", "đ": "d", "ł": "l"}
 )
 
 
 class Kind(StrEnum):
-    """What a name or number is, and so with which column of the roster it is compared."""
+    """The kind of a name or number, which decides with which roster column it is compared."""
 
     NUMBER = "student id"
     LOGIN = "login"
@@ -59,12 +59,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Roster:
-    """The students, and by what a submission may name them."""
+    """The students, and the names and numbers by which a submission may be matched."""
 
     students: tuple[Student, ...]
-    out_of: Mapping[str, str] = field(
-        default_factory=dict
-    )  # a column of points -> what it is out of, as it stands there
+    out_of: Mapping[str, str] = field(default_factory=dict)  # a column of points -> its maximum, as written
 
     def ids_named(self, kind: Kind, text: str) -> frozenset[str]:
         """The ids of all students whom the text names in the columns of this kind."""
@@ -72,20 +70,20 @@ class Roster:
         return self._index[kind].get(key, frozenset())
 
     def has(self, kind: Kind, student: str) -> bool:
-        """Whether the roster says what this kind of number of the student is."""
+        """Whether the roster has this kind of number for the student."""
         return any(student in students for students in self._index[kind].values())
 
     def match(self, clue: str) -> Student | None:
-        """The one student whom the whole clue names: an id, a login, an address or a name in either order.
+        """The student whom the whole clue names: an id, login, address, or name in either order.
 
-        None where nobody, or more than one, is meant.
+        None if it names no student, or several.
         """
         kinds = (Kind.NUMBER, Kind.LOGIN, Kind.EMAIL, Kind.NAME)
         ids = frozenset[str]().union(*(self.ids_named(kind, clue) for kind in kinds))
         return self.by_id[next(iter(ids))] if len(ids) == 1 else None
 
     def team(self, name: str) -> tuple[Student, ...]:
-        """The members of the team with this name, in the roster's order; nobody where it is none's."""
+        """The members of the team with this name, in the roster's order; empty if there is no such team."""
         return self._teams.get(folded(name), ())
 
     @cached_property
@@ -95,17 +93,17 @@ class Roster:
             for heading, value in student.columns.items():
                 names = map(folded, re.split("[,;]", value) if key_of(heading) == "team" else [])
                 for way in {way for name in names if name for way in (name, folded(heading) + name)}:
-                    members_of[way].append(student)  # of the column "Team", 4 is "Team 4"
+                    members_of[way].append(student)  # in the column "Team", 4 is also "Team 4"
         return {name: tuple(members) for name, members in members_of.items() if len(members) <= LARGEST_TEAM}
 
     @cached_property
     def by_id(self) -> dict[str, Student]:
-        """The students by their ids."""
+        """The students by id."""
         return {student.id: student for student in self.students}
 
     @cached_property
     def words(self) -> dict[str, frozenset[str]]:
-        """Each word of a name, with the students in whose name it is."""
+        """Each word of a name, with the ids of the students whose name contains it."""
         ids_of: dict[str, set[str]] = defaultdict(set)
         for student in self.students:
             for word in name_words(student):
@@ -124,18 +122,18 @@ class Roster:
 
 
 def handed_in_at(student: Student) -> datetime | None:
-    """When the student handed in, where the roster is a worksheet of Moodle's, or Gradescope's or Sakai's grades."""
+    """The time of submission, if the roster is a Moodle worksheet, or the grades of Gradescope or Sakai."""
     columns = _columns(student)
     return next((when for name in HANDED_IN_AT if (when := when_of(columns.get(name, "")))), None)
 
 
 def exact(text: str) -> str:
-    """An id, a login or an address as it is compared: its case alone does not matter."""
+    """An id, login or address as it is compared: case does not matter."""
     return unicodedata.normalize("NFKC", text).casefold().strip()
 
 
 def spelled(text: str) -> str:
-    """The name as it is spelled without accents: Müller as mueller."""
+    """The name in the spelling without accents: mueller for Müller."""
     return unicodedata.normalize("NFC", text).casefold().translate(_SPELLED)
 
 
@@ -146,7 +144,7 @@ def name_words(student: Student) -> frozenset[str]:
 
 
 def participant_word(student: Student) -> str:
-    """ "Participant", as Moodle's worksheet says it in the course's language; it stands for a name in blind marking."""
+    """ "Participant" in the language of Moodle's worksheet, which replaces the name in blind marking."""
     return folded(re.sub(r"\d+\s*$", "", _columns(student).get(PARTICIPANT, "")))
 
 
@@ -174,12 +172,12 @@ def _keys(student: Student) -> Iterator[tuple[Kind, str]]:
 
 
 def read_roster(path: Path) -> Roster:
-    """The students of a CSV with a row of headings, among them an id, a login or an address.
+    """The students of a CSV with a row of headings, including an id, login or address.
 
-    Separators `,` `;` and tab, UTF-8, UTF-16 and Latin-1 are understood; all columns are kept.
+    Accepts the separators `,` `;` and tab, and UTF-8, UTF-16 and Latin-1; keeps all columns.
 
     Raises:
-        GraderError: one line: no such file, no usable headings, or two students with one id.
+        GraderError: one line: no such file, no usable headings, or two students with the same id.
     """
     path_text = one_line(str(path), 120)
     try:
@@ -190,19 +188,19 @@ def read_roster(path: Path) -> Roster:
     separator = max(",;\t", key=first.count)
     rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     if not rows or not any(cell.strip() for cell in rows[0]):
-        raise GraderError(f"{path_text}: expected a row of headings and one row per student, found nothing")
+        raise GraderError(f"{path_text}: expected a row of headings and a row per student, found nothing")
     headings = [one_line(cell.strip(), 100) for cell in rows[0]]
     values = next((row for row in rows[1:] if any(row)), [])
     keys = [key_of(heading, value) for heading, value in zip_longest(headings, values[: len(headings)], fillvalue="")]
     column_of = {key: number for number, key in reversed(list(enumerate(keys)))}
     heading_text = one_line(", ".join(headings), 200)
     if not any(name in column_of for name in (*ID, "email", PARTICIPANT)):
-        raise GraderError(f"{path_text}: expected a heading for an id, a login or an email address, got {heading_text}")
+        raise GraderError(f"{path_text}: expected a column with an id, login or email address, got {heading_text}")
     return Roster(tuple(_students(path_text, headings, column_of, rows[1:])), _out_of(headings, keys, rows[1:]))
 
 
 def _out_of(headings: Sequence[str], keys: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Canvas's row of possible points, Gradescope's and Moodle's columns of them."""
+    """The maximum points, from Canvas's row, or columns of Gradescope and Moodle."""
     out_of = {}
     if possible := next((row for row in rows[:3] if row and OUT_OF_ROW in row[0].casefold()), None):
         out_of = {heading: points.strip() for heading, points in zip(headings, possible, strict=False)}
@@ -230,16 +228,16 @@ def _students(
         identity = cell(ID) or email or cell([PARTICIPANT])
         first, last = cell(["firstname"]), cell(["lastname"])
         name = cell(NAME) or " ".join(filter(None, (first, last)))
-        if first and not last and folded(first) not in folded(name):  # a list with "Name" and "Vorname"
+        if first and not last and folded(first) not in folded(name):  # a list with the columns "Name" and "Vorname"
             name = f"{first} {name}"
-        if column_of.keys() >= OF_CANVAS and name == "Student, Test":  # Canvas's own, of nobody
+        if column_of.keys() >= OF_CANVAS and name == "Student, Test":  # Canvas's test student
             continue
-        if not identity or OUT_OF_ROW in " ".join(cells).casefold():  # Canvas's second row is none of a student
+        if not identity or OUT_OF_ROW in " ".join(cells).casefold():  # Canvas's second row is not a student
             continue
         if identity in line_of:
             raise GraderError(
-                f"{path_text}: line {line}: the id {one_line(identity, 60)!r} stands in line {line_of[identity]} "
-                "already; each student needs one of their own"
+                f"{path_text}: line {line}: expected a new id, got {one_line(identity, 60)!r} again, which is in line "
+                f"{line_of[identity]}; remove one of the two rows, or give each student a different id"
             )
         line_of[identity] = line
         yield Student(identity, _in_order(name), email, dict(zip(headings, cells, strict=False)))

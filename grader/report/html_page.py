@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from grader.report.student_text import student_line
 from grader.report.text import of_points, plain, points_text
+from grader.report.totals import is_judged, is_left_out, is_lost, judged_milli, shown_outcome, undecided_milli
 from grader.report.words import (
     LONGEST,
     OUTCOME_MARKS,
@@ -25,16 +26,10 @@ from grader.report.words import (
     STATUS_WORDS,
     by_part,
     follow_notes,
-    is_judged,
-    is_left_out,
-    is_lost,
     item_points,
-    judged_milli,
     judged_points,
     late_sentence,
     sentence,
-    shown_outcome,
-    undecided_milli,
 )
 
 STYLE = "grader.report/page.css"  # of every page

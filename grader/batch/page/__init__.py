@@ -17,7 +17,8 @@ from grader.batch.similar import SimilarPair
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Rubric
 from grader.report.html_page import html_page
 from grader.report.text import plain, points_text
-from grader.report.words import is_lost, reasons_for_person
+from grader.report.totals import is_lost
+from grader.report.words import reasons_for_person
 
 _MOST_FAILED = 15
 _MOST_ALIKE = 40

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from grader.report.marks import Mark
 from grader.report.notebook import NotebookView
 
 MOST_TITLES = 3  # of folded cells, in their row
+
+
+MOST_ROWS = 2  # folded rows between two open cells; more of them are folded once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,26 @@ class CellGroup:
     folded: bool
     label: str = ""  # of a folded row, "Cells 3–9: provided"
     titles: tuple[str, ...] = ()
+    inner: tuple[CellGroup, ...] = ()  # folded rows that this row folds once more
+
+
+def cell_sections(view: NotebookView, marks: Mapping[int, Sequence[Mark]]) -> list[CellGroup]:
+    """As `cell_groups`, where only one row is shown between two open cells; with no open cell every row is shown."""
+    groups = cell_groups(view, marks)
+    if all(group.folded for group in groups):
+        return groups
+    sections: list[CellGroup] = []
+    for folded, run in groupby(groups, key=lambda group: group.folded):
+        rows = tuple(run)
+        sections += [_section(rows)] if folded and len(rows) > MOST_ROWS else rows
+    return sections
+
+
+def _section(rows: tuple[CellGroup, ...]) -> CellGroup:
+    cells = tuple(cell for row in rows for cell in row.cells)
+    correct = tuple(row.titles[0] for row in rows if ":" not in row.label)
+    label = f"Cells {cells[0] + 1}–{cells[-1] + 1}: no comments"
+    return CellGroup(cells, True, label, tuple(f"✓ {title}" for title in correct[:MOST_TITLES]), rows)
 
 
 def cell_groups(view: NotebookView, marks: Mapping[int, Sequence[Mark]]) -> list[CellGroup]:

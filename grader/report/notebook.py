@@ -112,7 +112,7 @@ def cell_title(cell: Mapping[str, Any]) -> str:
     lines = [line.strip() for line in source_of(cell)[:MOST_MARKDOWN].splitlines() if line.strip()]
     if is_code(cell):
         lines = [line for line in lines if not line.startswith(("%", "import ", "from ", "@"))] or lines
-        return re.sub(r"^#\s*(@title)?\s*", "", lines[0])[:MOST_TITLE] if lines else "empty cell"
+        return re.sub(r"^#\s*(@title)?\s*", "", lines[0])[:MOST_TITLE].rstrip(":") if lines else "empty cell"
     heading = next((line for line in lines if line.startswith("#")), lines[0] if lines else "empty cell")
     return re.sub(r"^#+\s*|[*_`$]", "", heading)[:MOST_TITLE]
 

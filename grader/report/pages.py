@@ -17,7 +17,7 @@ from typing import Any
 from markupsafe import Markup
 
 from grader.records import CheckVerdict, Execution, Figure, GradeReport, Measured, MeasuredValue
-from grader.report.folding import cell_groups, has_comment
+from grader.report.folding import cell_sections, has_comment
 from grader.report.html_page import SHEET, html_page
 from grader.report.losses import NOT_YET, hint_on, item_losses, not_written_anywhere, place_of, unwritten_name
 from grader.report.marks import marks
@@ -41,6 +41,7 @@ _MOST = 100  # remarks, events or measured numbers shown; all of them are in rep
 _MOST_ROWS = 32  # of a comparison or a diff
 _MOST_SHOWN = 12  # remarks with their comparison or diff; the others are in report.json
 _MOST_LOG = 60  # last lines of what was written to the box's log
+_MOST_PICTURES = 4  # on the student's page before they are folded
 _DEEPEST = 40  # spaces of indentation
 _MOST_REASONS = 8  # in the banner, which only points at what stands below
 WIDTH, HEIGHT, MARGIN = 420, 46, 24  # of the bar of a level
@@ -207,9 +208,10 @@ def feedback_html(
         name=notebook_name(report.submission),
         score=_score(report),
         figures=[figure for figure in figures if not figure.for_staff],
+        most_pictures=_MOST_PICTURES,
         view=view,
         marks=cell_marks,
-        groups=cell_groups(view, cell_marks) if view else (),
+        groups=cell_sections(view, cell_marks) if view else (),
         has_comment=lambda index: view is not None and has_comment(view, cell_marks, index),
         cell_of={mark.number: cell for cell, here in sorted(cell_marks.items(), reverse=True) for mark in here},
         failed_cell=lambda item: failed_cell(item, view),

@@ -93,13 +93,17 @@ def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookVi
         yield student_line(note)
     if (failed := failed_cell(item, view)) is not None and failed.place is not None:
         yield from _error_lines(failed.error, failed.place)
-    lost = {check.id for loss in item_losses(item) for check in loss.checks if loss.is_one_mistake}
+    lost: set[str] = set()
+    repeated: set[str] = set()  # the reason stands at the first check of the loss
     for loss in item_losses(item):
         if loss.is_one_mistake:
+            lost |= {check.id for check in loss.checks}
             yield from _loss_lines(loss, view)
+        else:
+            repeated |= {check.id for check in loss.checks[1:]} - {loss.checks[0].id}
     for check in item.checks:
         if check.id not in lost:
-            yield from _check_lines(check)
+            yield from _check_lines(check, with_reason=check.id not in repeated)
 
 
 def failed_cell(item: ItemVerdict, view: NotebookView | None) -> Trouble | None:
@@ -164,11 +168,13 @@ def _loss_lines(loss: Loss, view: NotebookView | None) -> Iterator[str]:
         yield f"    - {student_line(check.title or check.id, 'title')} ({_points_of(check)})"
 
 
-def _check_lines(check: CheckVerdict) -> Iterator[str]:
+def _check_lines(check: CheckVerdict, *, with_reason: bool) -> Iterator[str]:
     yield f"{OUTCOME_MARKS[check.outcome]} {student_line(check.title or check.id, 'title')} ({_points_of(check)})"
-    if check.message:
+    if check.outcome is Outcome.PASSED or not with_reason:
+        return
+    if check.message and not is_left_out(check):
         yield f"    {student_line(check.message)}"
-    if check.hint and check.outcome is not Outcome.PASSED:
+    if check.hint:
         yield f"    Hint: {student_line(check.hint)}"
 
 

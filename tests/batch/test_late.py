@@ -232,7 +232,7 @@ def test_whoever_is_excused_gets_no_zero() -> None:
 def test_the_class_page_shows_what_counts_below_what_was_earned() -> None:
     page = class_page([replace(row("101", StudentState.GRADED, ADA, FULL), report=late())], RUBRIC, "toy")
     assert "9<small>7.2 count</small>" in page
-    assert "2 days late for 2026-11-20 23:59" in page
+    assert "2 days after the deadline 2026-11-20 23:59" in page
 
 
 @pytest.fixture

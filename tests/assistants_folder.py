@@ -35,7 +35,7 @@ from grader.grading.run import Case, NotebookRun
 from grader.grading.run_files import settle
 from grader.grading.run_folder import stored_evidence, stored_report
 from grader.records import CellRun, CellStatus, Evidence, Execution, Fault, GradeReport, Status
-from grader.report.words import trained_parts
+from grader.report.totals import trained_parts
 
 STUDENTS = ("ada", "ben", "cleo")
 SKILL = {"ada": 5, "ben": 2, "cleo": 5}  # the number that the training of a student's notebook finds; 5 is correct

@@ -31,7 +31,7 @@ from grader.grading.grade import refuse_unknown_parts
 from grader.grading.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run, unclaim
 from grader.records import Rubric
 from grader.report.text import shortened
-from grader.report.words import trained_parts
+from grader.report.totals import trained_parts
 from grader.rubric import load_rubric
 from grader.sandbox.isolation import backend_named
 from grader.store.course import usual_rubric

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from grader.records import GradeReport, Remark
-from grader.report.words import counted_milli, judged_milli
+from grader.report.totals import counted_milli, judged_milli
 
 
 class StudentState(StrEnum):

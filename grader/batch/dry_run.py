@@ -27,7 +27,7 @@ from grader.grading.run_folder import shown, stored_report
 from grader.grading.run_place import CLASS, class_above, refuse_other_rubric
 from grader.records import CheckSpec, GradeReport, Outcome, Rubric, RubricItem
 from grader.report.text import plain, points_text, shortened
-from grader.report.words import counted_milli
+from grader.report.totals import counted_milli
 from grader.rubric import load_rubric
 
 Value = TypeVar("Value")

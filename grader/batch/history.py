@@ -16,7 +16,8 @@ from grader.errors import GraderError, nearest, one_line
 from grader.grading.overrides import names_of
 from grader.records import GradeReport
 from grader.report.text import points_text
-from grader.report.words import late_sentence, penalty_milli
+from grader.report.totals import penalty_milli
+from grader.report.words import late_sentence
 from grader.store.bounded import Unreadable
 from grader.store.files import user, write_atomically
 from grader.store.json_files import json_line, parse_json, read_json, write_json

@@ -30,7 +30,7 @@ from grader.grading.run_place import refuse_other_rubric
 from grader.records import Rubric
 from grader.report.report_json import dump
 from grader.report.text import plain, points_text, shortened
-from grader.report.words import counted_milli
+from grader.report.totals import counted_milli
 from grader.rubric import load_rubric
 from grader.sandbox.launch import end_with_parent
 from grader.store.files import locked

@@ -24,7 +24,7 @@ from grader.grading.run_folder import stored_carried_forward, stored_report
 from grader.grading.sound_parts import replacement_key, sound_source
 from grader.notebook.restore import load_templates
 from grader.records import GradeReport, Outcome, Rubric, Status
-from grader.report.words import judged_milli
+from grader.report.totals import judged_milli
 from grader.rubric import load_rubric
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.json_files import read_json, write_json

@@ -52,6 +52,7 @@ FILES: Mapping[str, Kind] = {
     "grading/judge": Kind.FIND,
     "report/notebook": Kind.SHOW,
     "report/text": Kind.SHOW,
+    "report/tracebacks": Kind.SHOW,
     "report/wall": Kind.SHOW,
     "notebook/included": Kind.NONE,
     "notebook/saved_outputs": Kind.NONE,

@@ -64,7 +64,8 @@ from grader.records import (
     Status,
     Submission,
 )
-from grader.report.words import is_judged, judged_points, needs_person
+from grader.report.totals import is_judged, needs_person
+from grader.report.words import judged_points
 from grader.rubric import load_rubric
 from grader.sandbox.isolation import backend_named
 from grader.store.versions import grader_checksum, missing_packages, versions
@@ -188,7 +189,7 @@ def _run(work: _Work, say: Say) -> _Run:
         say("judging the answers")
         findings = FindingCache()
         with ThreadPoolExecutor(1) as pool:
-            drawing = pool.submit(draw, notebook_run, exercise, rubric)
+            drawing = pool.submit(draw, notebook_run, exercise, rubric, templates)
             carried_forward = carry_forward(notebook_run.evidence, {}, sound, case, findings, say)
             items = verdicts(notebook_run.evidence, carried_forward, case.rubric, exercise, findings)
             drawings = drawing.result()

@@ -29,7 +29,8 @@ from grader.records import GradeReport, Lateness
 from grader.report.pages import feedback_html, report_html
 from grader.report.report_json import dump, read_report_json
 from grader.report.student_text import feedback_text
-from grader.report.words import counted_milli, late_sentence, penalty_milli
+from grader.report.totals import counted_milli, penalty_milli
+from grader.report.words import late_sentence
 
 DUE = datetime(2026, 11, 20, 23, 59, tzinfo=UTC)
 POLICY = "deadline: 2026-11-20 23:59\ntimezone: UTC\ngrace_minutes: 15\npercent_a_day: 10\nat_most_percent: 50\n"
@@ -184,7 +185,7 @@ def test_every_form_of_a_report_says_it_beside_the_points() -> None:
     told_so = late()
     words = late_sentence(told_so)
     assert words == (
-        "Handed in on 2026-11-22 10:00, 2 days late for 2026-11-20 23:59: 1.8 points are taken off, and 7.2 count."
+        "Submitted on 2026-11-22 10:00, 2 days after the deadline 2026-11-20 23:59: penalty 1.8 points, so 7.2 count."
     )
     assert words in feedback_text(told_so)
     assert words in feedback_html(told_so)
@@ -193,12 +194,12 @@ def test_every_form_of_a_report_says_it_beside_the_points() -> None:
     assert (values["points"], values["counted_points"]) == (9, 7.2)
     assert late_sentence(late(0.0, 0)) == ""
     assert late_sentence(late(0.0, 0, note="ill, T")) == (
-        "Handed in on 2026-11-22 10:00, after 2026-11-20 23:59, which costs nothing (ill, T)."
+        "Submitted on 2026-11-22 10:00, after the deadline 2026-11-20 23:59, without a penalty (ill, T)."
     )
     early = replace(
         late(0.0, 0, note="ill, T"), late=Lateness("2026-11-19T10:00", "2026-11-20T23:59", 0, 0.0, note="ill")
     )
-    assert late_sentence(early) == "Handed in on 2026-11-19 10:00: in time for 2026-11-20 23:59 (ill)."
+    assert late_sentence(early) == "Submitted on 2026-11-19 10:00, before the deadline 2026-11-20 23:59 (ill)."
 
 
 def tables(rows: list[GradebookRow]) -> dict[str, list[dict[str, str]]]:
@@ -212,7 +213,7 @@ def test_gradebooks_have_the_points_after_the_penalty_and_gradebook_csv_has_both
     columns = ("points", "days late", "late penalty", "points after penalty")
     assert [mine[name] for name in columns] == ["9", "2", "1.8", "7.2"]
     assert came["gradebook-moodle.csv"][0][RUBRIC.title] == "7.2"
-    assert "1.8 points are taken off" in came["gradebook-moodle.csv"][0][f"{RUBRIC.title} (Feedback)"]
+    assert "penalty 1.8 points" in came["gradebook-moodle.csv"][0][f"{RUBRIC.title} (Feedback)"]
     assert came["gradebook-canvas.csv"][1][RUBRIC.title] == "7.2"
     assert came["gradebook-gradescope.csv"][0]["Total Score"] == "7.2"
     theirs = came["gradebook-nbgrader.csv"][0]
@@ -232,7 +233,7 @@ def test_an_excused_student_gets_no_zero() -> None:
 def test_the_class_page_shows_the_points_after_lateness() -> None:
     page = class_page([replace(row("101", StudentState.GRADED, ADA, FULL), report=late())], RUBRIC, "toy")
     assert "9<small>7.2 after lateness</small>" in page
-    assert "2 days late for 2026-11-20 23:59" in page
+    assert "2 days after the deadline 2026-11-20 23:59" in page
 
 
 @pytest.fixture

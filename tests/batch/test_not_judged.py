@@ -62,7 +62,7 @@ def test_every_form_of_a_report_has_the_maximum_of_what_was_graded() -> None:
     page, student = report_html(report), feedback_html(report, (), None)
     for text in (feedback_text(report), page, student):
         assert "4 / 4" in text or "4</span><span" in text
-        assert "Not judged in this run: 5 points." in text
+        assert "Not graded in this run: 5 points." in text
         assert not re.search(r"\b0 / \d|\b0 of \d|4 / 9|of 9\b", text)
     values = report_json(report)
     assert (values["points"], values["max_points"], values["rubric_points"], values["trained"]) == (4, 4, 9, [])

@@ -71,7 +71,7 @@ def test_points_follow_and_the_graders_own_stay_beside(tmp_path: Path) -> None:
 def test_every_form_says_so_and_the_file_comes_back(tmp_path: Path) -> None:
     decided = with_overrides(report(LESS), read(GOOD, tmp_path)["ada"])
     assert read_report_json(dump(decided)) == decided
-    said = "1.5 points where the grader gave 1.25. Reason: the loss was right (A. Turing, 2026-11-23)"
+    said = "1.5 points instead of 1.25. Reason: the loss was right (A. Turing, 2026-11-23)"
     assert said in report_html(decided)
     assert any(said in test["output"] for test in results_json(decided)["tests"])
 

@@ -16,7 +16,8 @@ from accessibility import SERIOUS, axe
 from chromium import FOUND, Browser
 
 from grader.exercises.vae_mnist.plugin import VaeMnist
-from grader.notebook.format import load_notebook
+from grader.grading.run_pages import provided_sources
+from grader.notebook.format import load_notebook, source_of
 from grader.records import CellRun, CellStatus, Execution, Status
 from grader.report.notebook import make_view
 from grader.report.pages import feedback_html, report_html
@@ -44,7 +45,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
             18, CellStatus.ERROR, 3.0, "RuntimeError: mat1 and mat2 shapes cannot be multiplied (128x784 and 28x400)"
         ),
     )
-    view = make_view(load_notebook(ROOT / "reference" / "vae_mnist.ipynb"), names, runs)
+    provided = provided_sources({"": load_notebook(ROOT / "student_template" / "vae_mnist.ipynb")})
+    notebook = load_notebook(ROOT / "reference" / "vae_mnist.ipynb")
+    for cell in notebook["cells"]:  # without the markers, which no student has
+        lines = source_of(cell).splitlines(keepends=True)
+        cell["source"] = "".join(line for line in lines if "BEGIN SOLUTION" not in line and "END SOLUTION" not in line)
+    view = make_view(notebook, names, runs, provided)
     for sample in SAMPLES:
         report = getattr(report_samples, sample)()
         pictures = report_samples.figures(3)
@@ -118,6 +124,58 @@ def test_what_is_printed_is_unfolded(pages: Path, browser: Browser) -> None:
     height = "document.querySelector('details:not([open]) .body').getBoundingClientRect().height"
     assert browser.run(height) > 20
     browser.ask("Emulation.setEmulatedMedia", {"media": "screen"})
+
+
+def test_a_middling_page_fits_in_a_few_screens(pages: Path, browser: Browser) -> None:
+    browser.open(pages / "feedback-middling.html")
+    assert browser.run("document.documentElement.scrollHeight") <= 4000
+
+
+FOCUSED = "document.activeElement.getAttribute('aria-label')"
+
+
+def test_keys_and_a_button_lead_from_comment_to_comment(pages: Path, browser: Browser) -> None:
+    browser.open(pages / "feedback-middling.html")
+    seen = []
+    for key in ("n", "j", "k", "p"):
+        browser.press(key, ord(key.upper()))
+        seen.append(browser.run(FOCUSED))
+    assert seen[0].startswith("Comments on cell ")
+    assert seen[2] == seen[0] != seen[1]
+    assert browser.run("document.getElementById('said').textContent").startswith("Comment ")
+    browser.run("document.querySelectorAll('#comments button')[1].click()")
+    assert browser.run(FOCUSED) == seen[0]
+    top = "document.activeElement.getBoundingClientRect().top"
+    assert 0 <= browser.run(top) < browser.run("innerHeight")
+
+
+def test_a_letter_that_is_typed_moves_nothing(pages: Path, browser: Browser) -> None:
+    browser.open(pages / "feedback-middling.html")
+    browser.run("document.querySelector('main').append(document.createElement('input'))")
+    browser.run("document.querySelector('main input').focus()")
+    browser.press("n", ord("N"))
+    assert browser.run("document.activeElement.tagName") == "INPUT"
+
+
+def test_a_link_to_a_folded_cell_opens_it(pages: Path, browser: Browser) -> None:
+    browser.open(pages / "feedback-perfect.html")
+    folded = "document.querySelector('details.cells:not([open]) .cell').id"
+    cell = browser.run(folded)
+    browser.run(f"location.hash = '#{cell}'; new Promise((done) => setTimeout(done, 100))")
+    assert browser.run(f"document.getElementById('{cell}').closest('details').open") is True
+    assert browser.run(f"document.getElementById('{cell}').getBoundingClientRect().height") > 10
+
+
+def test_points_are_never_broken(pages: Path, browser: Browser) -> None:
+    tall = """[...document.querySelectorAll('.points, td.margin, .score .earned, .score .all')].filter((one) => {
+      const range = document.createRange();
+      range.selectNodeContents(one);
+      const box = range.getBoundingClientRect();
+      return box.height > 1.9 * parseFloat(getComputedStyle(one).fontSize) || box.right > innerWidth;
+    }).map((one) => one.outerHTML)"""
+    for name in ("feedback-middling", "report-middling"):
+        browser.open(pages / f"{name}.html", width=390)
+        assert browser.run(tall) == []
 
 
 # The plane of a student's code space

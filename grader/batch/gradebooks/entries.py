@@ -16,16 +16,8 @@ from grader.errors import GraderError
 from grader.grading.run_place import extent_name
 from grader.records import Rubric
 from grader.report.text import points_text
-from grader.report.words import (
-    counted_milli,
-    is_judged,
-    judged_milli,
-    judged_points,
-    late_sentence,
-    left_out_milli,
-    trained_parts,
-    undecided_milli,
-)
+from grader.report.totals import counted_milli, is_judged, judged_milli, left_out_milli, trained_parts, undecided_milli
+from grader.report.words import judged_points, late_sentence
 
 Table = list[list[str]]
 _key_of = lru_cache(maxsize=10_000)(key_of)  # the headings are the same for every student

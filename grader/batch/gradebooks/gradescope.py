@@ -13,7 +13,7 @@ from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, out_of, points
 from grader.records import Rubric
 from grader.report.text import cell, points_text
-from grader.report.words import is_judged
+from grader.report.totals import is_judged
 
 NAME = "gradebook-gradescope.csv"
 PERSON = ["First Name", "Last Name", "SID", "Email"]

@@ -12,7 +12,7 @@ from grader.batch.class_records import GradebookRow
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, out_of, points
 from grader.records import Rubric
 from grader.report.text import cell, points_text
-from grader.report.words import penalty_milli
+from grader.report.totals import penalty_milli
 
 NAME = "gradebook-nbgrader.csv"
 PERSON = ["assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"]

@@ -9,7 +9,8 @@ from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, out_of, points
 from grader.records import GradeReport, Remark, Rubric
 from grader.report.text import cell, points_text
-from grader.report.words import counted_milli, is_judged, penalty_milli, reasons_for_person
+from grader.report.totals import counted_milli, is_judged, penalty_milli
+from grader.report.words import reasons_for_person
 
 NAME = "gradebook.csv"
 OF_THE_FILE = ("late", "other_notebook")  # kinds of remarks that have a column of their own, "file notes"

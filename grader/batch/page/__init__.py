@@ -18,7 +18,8 @@ from grader.batch.similar import SimilarPair
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Rubric
 from grader.report.html_page import html_page
 from grader.report.text import plain, points_text
-from grader.report.words import is_lost, reasons_for_person
+from grader.report.totals import is_lost
+from grader.report.words import reasons_for_person
 
 _MOST_FAILED = 15
 _MOST_ALIKE = 40
@@ -65,7 +66,7 @@ def class_page(
     return html_page(
         "grader.batch.page/class.html.j2",
         ("grader.batch.page/class.css",),
-        script="grader.batch.page/class.js",
+        scripts=("grader.batch.page/class.js",),
         title=title,
         files=files,
         rows=ordered,

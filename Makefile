@@ -104,9 +104,9 @@ lint: $(DEVELOP) ## ruff, mypy, vulture, which finds what nothing uses, and the 
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check --quiet . && $(RUN) -m mypy && $(RUN) -m vulture
 	@$(VENV)/bin/lint-imports --no-cache --no-logo
 
-template: $(STAMP) ## student_template/ from reference/
+template: $(STAMP) ## student_template/ from reference/ (NOTEBOOK_URL=https://github.com/... adds an "Open in Colab" badge)
 	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb
-	@$(RUN) -m grader.notebook.template reference/vae_mnist.ipynb student_template/vae_mnist.ipynb
+	@$(RUN) -m grader.notebook.template reference/vae_mnist.ipynb student_template/vae_mnist.ipynb $(if $(NOTEBOOK_URL),--notebook-url "$(NOTEBOOK_URL)")
 
 template-check: $(STAMP) ## fails where the template is not what the reference makes
 	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb --check

@@ -105,9 +105,9 @@ lint: $(DEVELOP) ## runs ruff, mypy, vulture (unused code) and the import order
 	@$(VENV)/bin/lint-imports --no-cache --no-logo
 	@$(RUN) -m docs.making.prose
 
-template: $(STAMP) ## builds student_template/ from reference/
+template: $(STAMP) ## builds student_template/ from reference/ (NOTEBOOK_URL=... adds a Colab badge)
 	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb
-	@$(RUN) -m grader.notebook.template reference/vae_mnist.ipynb student_template/vae_mnist.ipynb
+	@$(RUN) -m grader.notebook.template reference/vae_mnist.ipynb student_template/vae_mnist.ipynb $(if $(NOTEBOOK_URL),--notebook-url "$(NOTEBOOK_URL)")
 
 template-check: $(STAMP) ## fails if the template is out of date
 	@$(RUN) -m grader.notebook.included reference/vae_mnist.ipynb --check

@@ -18,7 +18,7 @@ from grader.errors import ExerciseError
 from grader.records import Evidence, Finding, Measured, MeasuredValue
 
 BORDERLINE = 2.0  # standard errors: another draw would hardly move a value further
-CLOSE = "; this is close to the limit, and the better side was given"
+CLOSE = "; this is close to a threshold, so the more favourable result counts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Measurement:
     name: str  # what was measured, for instance "explained variance"
     value: float
     standard_error: float
-    good: str  # the clause that is true where nothing is lost, about "they"
+    good: str  # the clause that is true where nothing is lost
     hint: str
     more: Measured = field(default_factory=dict)  # measured besides
 
@@ -37,8 +37,8 @@ def score_measurement(measurement: Measurement, *, zero_at: float, full_at: floa
     """The finding on a measurement; its message holds no number that a student could aim at."""
     measured_value = MeasuredValue(measurement.name, measurement.value, measurement.standard_error, zero_at, full_at)
     score, borderline = score_of(measured_value)
-    progress = f"{'nearly' if score > 0.6 else 'partly'} there" if score else "far from it"
-    message = measurement.good if score == 1 else f"expected: {measurement.good}; they are {progress}"
+    progress = f"{'nearly' if score > 0.6 else 'partly'} achieved" if score else "not achieved"
+    message = measurement.good if score == 1 else f"expected: {measurement.good}; {progress}"
     return Finding(
         score,
         message + CLOSE if borderline else message,

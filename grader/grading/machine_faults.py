@@ -45,7 +45,7 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 _WHERE = "where this was graded"
 _MAX_ERROR = 240  # characters of an error
-_UNDEFINED = re.compile(r"(?:NameError: name '|^`)(\w+)['`] is not defined")
+_UNDEFINED = re.compile(r"(?:NameError: name '|^`?)(\w+)['`]? is not defined")
 
 
 def missing_resource(error: str) -> str:

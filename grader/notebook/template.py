@@ -3,6 +3,9 @@
 `python -m grader.notebook.template REFERENCE TEMPLATE [--check]` writes the template, or with `--check` says
 whether the one on disk is stale. Refuses to make a template that leaks a line of the solution.
 
+`--notebook-url URL` puts an "Open in Colab" badge for this address at the top of the template; `--notebook-url ""`
+removes it. Without the option, the template on disk keeps its badge, or has none.
+
 A solution region stands between `# BEGIN SOLUTION name` and `# END SOLUTION` in a code cell, at any indentation.
 Malformed markers are refused: a region that is read wrongly leaks the solution into the template.
 """
@@ -27,13 +30,18 @@ from grader.notebook.statements import read_code
 from grader.records import Notebook
 from grader.store.files import write_atomically
 
-__all__ = ["Region", "main", "make_template", "replace_regions", "solution_regions", "strip_markers"]
+__all__ = ["Region", "colab_address", "main", "make_template", "replace_regions", "solution_regions", "strip_markers"]
 
 SIGNED_ROLES = ("given", "constants", "train", "show", "check")  # a student has no reason to change these
 CODE_ROLES = (*SIGNED_ROLES, "task")
 _LEAK_CHARS = 20  # a solution line longer than this in the template is no coincidence
 # Storing an argument under its own name solves nothing, and given cells do it as well.
 _BOILERPLATE = re.compile(r"self\.(\w+) = \1")
+COLAB = "https://colab.research.google.com/"
+BADGE = f"{COLAB}assets/colab-badge.svg"
+_GITHUB = "https://github.com/"
+_ADDRESS = re.compile(r"https://[\w.~%/#?=&+:@-]+")
+_BADGE = re.compile(rf"\[!\[Open in Colab\]\({re.escape(BADGE)}\)\]\((?P<url>[^)\s]+)\)\n\n")
 _FOLDED = ("cellView", "jupyter")  # what makes Colab and Jupyter show a long given cell as one line
 _METADATA: Mapping[str, Any] = {
     "accelerator": "GPU",
@@ -43,8 +51,10 @@ _METADATA: Mapping[str, Any] = {
 }
 
 
-def make_template(reference: Notebook) -> Notebook:
+def make_template(reference: Notebook, colab_url: str = "") -> Notebook:
     """The notebook students start from: every solution region is a TODO, no outputs, given cells signed.
+
+    Its first text cell begins with a badge that opens `colab_url`, if there is one.
 
     Raises: GraderError for malformed markers, a code cell without role or id, or a solution that would leak.
     """
@@ -55,9 +65,46 @@ def make_template(reference: Notebook) -> Notebook:
         own_regions = {name: region for name, region in regions.items() if region.cell == index}
         source = normalise(_with_todos(source_of(cell), own_regions, cell_title(cells, index)))
         template_cells.append(_template_cell(index, cell, source, has_regions=bool(own_regions)))
+    if colab_url:
+        _add_badge(template_cells, colab_url)
     template = {"cells": template_cells, "metadata": dict(_METADATA), "nbformat": 4, "nbformat_minor": 5}
     _refuse_leaks(template_cells, regions)
     return template
+
+
+def colab_address(url: str) -> str:
+    """The address at which Colab opens the notebook that lies at `url`, on GitHub or in Colab.
+
+    >>> colab_address("https://github.com/course/vae/blob/main/vae_mnist.ipynb")
+    'https://colab.research.google.com/github/course/vae/blob/main/vae_mnist.ipynb'
+
+    Raises:
+        GraderError: for any other address.
+    """
+    if _ADDRESS.fullmatch(url) and url.startswith(COLAB):
+        return url
+    if _ADDRESS.fullmatch(url) and url.startswith(_GITHUB) and "/blob/" in url and url.endswith(".ipynb"):
+        return f"{COLAB}github/{url.removeprefix(_GITHUB)}"
+    raise GraderError(
+        f"--notebook-url: expected {_GITHUB}OWNER/REPOSITORY/blob/BRANCH/NAME.ipynb or an address that begins with "
+        f"{COLAB}, got {one_line(url)!r}"
+    )
+
+
+def _add_badge(cells: list[dict[str, Any]], colab_url: str) -> None:
+    first = next((cell for cell in cells if not is_code(cell)), None)
+    if first is None:
+        raise GraderError("--notebook-url: the reference has no text cell for the badge; add one at the top")
+    first["source"] = f"[![Open in Colab]({BADGE})]({colab_url})\n\n{first['source']}"
+
+
+def _badge_address(template: Path) -> str:
+    """The address that the badge of the template on disk opens; empty where it has none."""
+    if not template.is_file():
+        return ""
+    first = next((source_of(cell) for cell in load_notebook(template)["cells"] if not is_code(cell)), "")
+    badge = _BADGE.match(first)
+    return badge["url"] if badge else ""
 
 
 def _with_todos(source: str, regions: Mapping[str, Region], title: str) -> str:
@@ -125,9 +172,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("reference", type=Path)
     parser.add_argument("template", type=Path)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the template is stale")
+    parser.add_argument(
+        "--notebook-url",
+        metavar="URL",
+        help='where students find the template, on GitHub or in Colab: adds an "Open in Colab" badge; "" removes it',
+    )
     options = parser.parse_args(arguments)
     try:
-        text = dump_notebook(make_template(load_notebook(options.reference)))
+        url = options.notebook_url
+        colab_url = _badge_address(options.template) if url is None else url and colab_address(url)
+        text = dump_notebook(make_template(load_notebook(options.reference), colab_url))
         if options.check:
             fresh = options.template.is_file() and options.template.read_bytes() == text.encode("utf-8")
             if not fresh:

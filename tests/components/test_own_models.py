@@ -287,7 +287,7 @@ def test_reparameterization_of_a_model_that_cannot_be_built() -> None:
     questions = {"draw_seed": np.array(3), "draws": np.array(2)}
     questions |= {name: np.ones((3, 16), dtype=np.float32) for name in ("mu", "logvar", "weights")}
     assert ask_reparameterize(PARTS[0], notebook(ENCODER_STOPS), questions)["z"].shape == (3, 16)
-    with pytest.raises(NoAnswer, match=r"'scale'.* your own cannot be built") as refusal:
+    with pytest.raises(NoAnswer, match=r"'scale'.* your own model cannot be built") as refusal:
         ask_reparameterize(PARTS[0], notebook(("self.scale = 0.5", "raise ValueError")), questions)
     assert refusal.value.ours
 

@@ -205,7 +205,7 @@ def test_what_a_fresh_model_draws_as_well_does_not_come_from_training() -> None:
         assert finding_of(name, evidence(fresh=GREY), **ENDS).score == 1, name
         unasked = finding_of(name, evidence(), **ENDS)
         assert (unasked.score, unasked.level) == (1.0, None)
-        assert "no fresh model" in unasked.message
+        assert "no untrained model" in unasked.message
 
 
 def test_blur_is_not_sharp_and_noise_is_no_cure() -> None:

@@ -113,7 +113,7 @@ def test_a_step_that_is_another_is_seen(monkeypatch: pytest.MonkeyPatch, step: A
 @pytest.mark.parametrize("where", ["components__footing__genuine", "trained__steps__genuine"])
 def test_an_optimizer_that_is_not_pytorchs_is_told(where: str) -> None:
     (sentence,) = reasons("cvae", **{where: np.array([1, 0])})
-    assert sentence.startswith("cvae: an optimizer was not PyTorch's own any more")
+    assert sentence.startswith("cvae: an optimizer was no longer PyTorch's own")
 
 
 WEIGHTS = np.array([[3.0, 40.0], [-1.0, 5.0]], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What stands in the notebook beside the tasks: the rubric's points, pictures in the text, texts of our own files."""
+"""What the notebook contains besides the tasks: the rubric's points, pictures in the text, texts of our own files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 import yaml
 from PIL import Image
+from self_checked import REFERENCE, variables
 from whole_notebook import ROOT, cell_of, template
 
 from grader.errors import GraderError
 from grader.notebook.format import is_code, load_notebook, source_of
 from grader.notebook.included import main, one_text, with_files
+from grader.notebook.template import strip_markers
 
 RUBRIC = yaml.safe_load((ROOT / "rubric.yaml").read_text(encoding="utf-8"))
 HEADINGS = {  # cell with the heading -> item
@@ -34,6 +36,105 @@ HEADINGS = {  # cell with the heading -> item
     "conditional-sampling-text": "cvae.generation",
 }
 POINTS = {item["id"]: item["points"] for item in RUBRIC["items"]}
+SEPARATE = {
+    "a correct gradient": ["gradient_reaches_mu_and_logvar"],
+    "mean and standard deviation": ["mean_is_mu", "spread_is_sigma"],
+    "normal noise": ["noise_is_normal"],
+    "separate noise for every number": ["draws_are_independent"],
+}
+SPLITS = {  # item -> what its text calls a group of checks -> the checks
+    "vae.encoder_decoder": {
+        "nonlinear networks": ["encoder_is_nonlinear", "decoder_is_nonlinear"],
+        "layers that can learn": ["encoder_can_learn", "decoder_can_learn"],
+        "outputs that depend on the whole image and the whole code": [
+            "encoder_uses_the_image",
+            "decoder_uses_every_latent",
+        ],
+        "separate mu and logvar, positive and negative": ["encoder_heads_are_free"],
+        "pixel values in range and independent": ["decoder_values_are_in_range", "decoder_pixels_are_free"],
+        "no influence of the rest of the batch": ["encoder_sees_each_image_alone", "decoder_sees_each_code_alone"],
+        "shapes, also with another `latent_dim`": [
+            "encoder_gives_mu_and_logvar",
+            "decoder_gives_images",
+            "latent_size_is_obeyed",
+        ],
+    },
+    "vae.reparameterization": SEPARATE,
+    "vae.loss": {
+        "KL term": ["kl_matches_closed_form"],
+        "proportion of the two terms": ["terms_are_in_proportion"],
+        "reconstruction term": ["reconstruction_compares_the_images"],
+        "loss returned with its two terms": ["parts_add_up"],
+    },
+    "vae.training": {
+        "steps that follow the gradient": ["steps_follow_the_gradient"],
+        "use of the given optimizer": ["given_optimizer_moves_the_model"],
+        "use of every batch": ["every_batch_is_used"],
+        "trained weights that are kept": ["what_is_learnt_is_kept"],
+        "training mode": ["trains_in_train_mode"],
+        "reported mean loss": ["reported_loss_is_the_mean"],
+    },
+    "vae.reconstruction": {
+        "likeness to the test images": ["reconstructions_resemble_the_images"],
+        "recognisable digits": ["reconstructions_keep_their_digit"],
+        "results that come from training": ["reconstructions_come_from_training"],
+    },
+    "vae.generation": {
+        "codes from the prior": ["codes_come_from_the_prior"],
+        "images that look like digits and are sharp": [
+            "samples_resemble_digits",
+            "samples_are_sharp",
+            "samples_spread_their_ink_as_digits_do",
+        ],
+        "images that are the decoder's own": ["samples_are_decoded", "samples_are_the_decoders_own"],
+        "variety": ["samples_show_all_digits", "samples_differ"],
+        "images that come from training and are not copies": ["samples_come_from_training", "samples_are_new"],
+    },
+    "cvae.encoder_decoder": {
+        "nonlinear networks": ["encoder_is_nonlinear", "decoder_is_nonlinear"],
+        "layers that can learn": ["encoder_can_learn", "decoder_can_learn"],
+        "outputs that depend on the label": ["encoder_uses_the_label", "decoder_uses_the_label"],
+        "outputs that depend on the whole image and the whole code": [
+            "encoder_uses_the_image",
+            "decoder_uses_every_latent",
+        ],
+        "separate mu and logvar, positive and negative": ["encoder_heads_are_free"],
+        "pixel values in range and independent": ["decoder_values_are_in_range", "decoder_pixels_are_free"],
+        "no influence of the rest of the batch": ["encoder_sees_each_image_alone", "decoder_sees_each_code_alone"],
+        "shapes, also with another `latent_dim`": [
+            "encoder_gives_mu_and_logvar",
+            "decoder_gives_images",
+            "latent_size_is_obeyed",
+        ],
+    },
+    "cvae.training": {
+        "steps that follow the gradient": ["steps_follow_the_gradient"],
+        "use of the given optimizer": ["given_optimizer_moves_the_model"],
+        "labels that reach the model": ["labels_reach_the_model"],
+        "trained weights that are kept": ["what_is_learnt_is_kept"],
+        "use of every batch": ["every_batch_is_used"],
+        "training mode": ["trains_in_train_mode"],
+        "reported mean loss": ["reported_loss_is_the_mean"],
+    },
+    "cvae.reconstruction": {
+        "likeness to the test images": ["reconstructions_resemble_the_images"],
+        "recognisable digits": ["reconstructions_keep_their_digit"],
+        "results that come from training": ["reconstructions_come_from_training"],
+    },
+    "cvae.generation": {
+        "the requested digits": ["samples_show_the_requested_digit", "every_digit_can_be_requested"],
+        "codes from the prior": ["codes_come_from_the_prior"],
+        "images that look like digits and are sharp": [
+            "samples_resemble_digits",
+            "samples_are_sharp",
+            "samples_spread_their_ink_as_digits_do",
+        ],
+        "labels that reach the decoder": ["labels_reach_the_decoder"],
+        "images that are the decoder's own": ["samples_are_decoded", "samples_are_the_decoders_own"],
+        "variety within a digit": ["samples_of_a_digit_differ"],
+        "images that come from training and are not copies": ["samples_come_from_training", "samples_are_new"],
+    },
+}
 PICTURE = re.compile(r"!\[([^\]]*)\]\(data:image/png;base64,([^)]*)\)")
 
 
@@ -43,6 +144,36 @@ def test_every_item_has_a_heading_with_its_points() -> None:
         for identity in HEADINGS
     }
     assert set(HEADINGS.values()) == set(POINTS)
+
+
+@pytest.mark.parametrize("item", SPLITS)
+def test_the_text_of_a_task_says_how_the_rubric_splits_its_points(item: str) -> None:
+    checks = next(entry["checks"] for entry in RUBRIC["items"] if entry["id"] == item)
+    assert sorted(itertools.chain(*SPLITS[item].values())) == sorted(checks)
+    identity = next(cell for cell, heading in HEADINGS.items() if heading == item)
+    text = " ".join(source_of(cell_of(template(), identity)).split())
+    groups = [f"{words}: {sum(checks[name]['points'] for name in names):g}" for words, names in SPLITS[item].items()]
+    assert f"*How the {POINTS[item]} points are split:* {'; '.join(groups)}." in text
+
+
+def test_only_the_second_reparameterization_refers_to_the_first() -> None:
+    assert set(POINTS) - set(SPLITS) == {"cvae.reparameterization"}
+    checks = {entry["id"]: entry["checks"] for entry in RUBRIC["items"]}
+    assert checks["cvae.reparameterization"] == checks["vae.reparameterization"]
+    assert "split as in Part 1" in source_of(cell_of(template(), "conditional-reparameterize-text"))
+
+
+TRIED = re.compile(r"This should print (.*):\n\n```python\n(.*)\n```")
+
+
+def test_each_line_to_try_prints_what_the_text_promises() -> None:
+    names = variables(strip_markers(REFERENCE))
+    promised = {cell["id"]: TRIED.search(source_of(cell)) for cell in template()["cells"] if cell["id"][:4] == "try-"}
+    assert len(promised) == 9
+    for identity, found in promised.items():
+        assert found is not None, identity
+        expected, line = found.groups()
+        assert f"`{eval(line, names)!r}`" in expected, identity
 
 
 def test_the_table_at_the_top_is_the_rubric() -> None:

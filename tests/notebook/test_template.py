@@ -8,6 +8,7 @@ from toy_notebook import Notebook, cell_of, toy_reference
 from grader.errors import GraderError
 from grader.notebook.format import checksum, dump_notebook
 from grader.notebook.template import (
+    colab_address,
     main,
     make_template,
     replace_regions,
@@ -124,3 +125,55 @@ def test_command_writes_checks_and_refuses(tmp_path: Path, capsys: pytest.Captur
     reference.write_text(json.dumps(with_source("train", "# END SOLUTION", "# END")))
     assert main(arguments) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+GITHUB = "https://github.com/course/vae/blob/main/notebooks/vae_mnist.ipynb"
+COLAB = "https://colab.research.google.com/github/course/vae/blob/main/notebooks/vae_mnist.ipynb"
+
+
+def written(tmp_path: Path, *options: str) -> str:
+    """The first cell of the template that `main` writes with these options."""
+    reference = tmp_path / "reference.ipynb"
+    reference.write_text(json.dumps(toy_reference()))
+    assert main([str(reference), str(tmp_path / "template.ipynb"), *options]) == 0
+    cells = json.loads((tmp_path / "template.ipynb").read_text())["cells"]
+    return "".join(next(cell["source"] for cell in cells if cell["cell_type"] == "markdown"))
+
+
+def test_without_an_address_there_is_no_badge(tmp_path: Path) -> None:
+    assert "colab" not in written(tmp_path).lower()
+
+
+def test_an_address_gives_a_badge_at_the_top_that_stays_until_it_is_removed(tmp_path: Path) -> None:
+    plain = written(tmp_path)
+    badge = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+    assert written(tmp_path, "--notebook-url", GITHUB) == f"{badge}({COLAB})\n\n{plain}"
+    assert written(tmp_path, "--check") == f"{badge}({COLAB})\n\n{plain}"
+    assert written(tmp_path) == f"{badge}({COLAB})\n\n{plain}"
+    assert written(tmp_path, "--notebook-url", "") == plain
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org/vae.ipynb",
+        "https://github.com/course/vae",
+        "http://github.com/course/vae/blob/main/vae.ipynb",
+        "https://github.com/course/vae/blob/main/vae.ipynb) [x](https://example.org",
+        "vae.ipynb",
+    ],
+)
+def test_an_address_that_colab_cannot_open_is_refused_in_one_line(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "reference.ipynb").write_text(json.dumps(toy_reference()))
+    assert main([str(tmp_path / "reference.ipynb"), str(tmp_path / "t.ipynb"), "--notebook-url", url]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--notebook-url: expected https://github.com/OWNER/REPOSITORY/blob/BRANCH/NAME.ipynb" in line
+    assert not (tmp_path / "t.ipynb").exists()
+
+
+def test_an_address_in_colab_is_used_as_it_is() -> None:
+    assert colab_address("https://colab.research.google.com/drive/abc-123") == (
+        "https://colab.research.google.com/drive/abc-123"
+    )

@@ -33,13 +33,13 @@ from grader.records import Address, Array, Evidence, Figure, Stage
 
 
 def _drawn(part: str, cell: str) -> ItemSpec:
-    """An item about what a trained model draws, which every mistake before it can have spoilt."""
+    """An item about what a trained model draws, which any earlier mistake may affect."""
     earlier = (f"{part}.encoder_decoder", f"{part}.reparameterization", "vae.loss", f"{part}.training")
     return ItemSpec(annotate_at=(cell,), depends_on=earlier)
 
 
 def _networks(encoder: str, decoder: str) -> ItemSpec:
-    """An item of two networks, each of which has checks of its own."""
+    """An item about two networks, each with its own checks."""
     return ItemSpec(implements=(encoder, decoder), names_by_check={"encoder_": encoder, "decoder_": decoder})
 
 
@@ -82,15 +82,15 @@ class VaeMnist:
     in_box: Path = Path(__file__).parent / "in_box"
 
     def to_preload(self) -> Sequence[Callable[[], object]]:
-        """scikit-learn, the classifier, what it sees on real digits, the training images' index, and matplotlib."""
+        """scikit-learn, the classifier and its features of digits, the index of training images, and matplotlib."""
         measures = (real_digits.mean_image, digit_moments, digit_deviations, ink_moments, real_digits.training_bank)
         learn = [partial(import_module, f"sklearn.{name}") for name in ("metrics", "neighbors", "decomposition")]
         draw = [partial(import_module, f"matplotlib.{name}") for name in ("backends.backend_agg", "figure")]
-        # scikit-learn brings a BLAS of its own, which is to have one thread, too
+        # scikit-learn brings its own BLAS, which must also use one thread
         return (*learn, _one_thread_each, lambda: classify(real_digits.digits()[0][:1]), *measures, *draw)
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
-        """MNIST is here; the box sees it read-only."""
+        """Makes sure that MNIST is here; the box sees it read-only."""
         return {MNIST: raw_folder(ensure_mnist(say))}
 
     def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
@@ -102,8 +102,8 @@ class VaeMnist:
         return answer_specs(sizes)
 
     def second_questions(self, evidence: Evidence, states: Mapping[str, Mapping[str, Array]]) -> Questions:
-        """The hidden images' codes, slightly moved, and codes from the prior; then, of code that gave nothing to judge
-        with the student's own model, what it does with a stand-in; at the end, a plane of codes for the student."""
+        """The hidden images' codes, slightly moved, and codes from the prior; questions with a stand-in for code that
+        could not be graded with the student's own model; at the end, a plane of codes for the student."""
         stages: Questions = {}
         for part, state in states.items():
             codes = evidence.answers.get(Address.of("quality", part, "encode").array("mu"))
@@ -134,34 +134,34 @@ class VaeMnist:
         return [reader.reading(name, images) for name, images in samples.items()] if reader else []
 
     def reasons_for_person(self, evidence: Evidence) -> list[str]:
-        """A decoder that was asked beside what it must not see, or that draws what no training can have made of it; a
-        training that makes its steps where the loop made none when it was tried, or that stood on other things."""
+        """Decoders that could not be tested separately or that no training can have made, and trainings that used other
+        lines, data or optimizers than expected."""
         reasons = []
         for part in self.parts:
             reasons += [*_other_lines(evidence, part), *training_integrity.integrity_reasons(evidence, part)]
             trained_decoder, decode = Address.of("quality", part, "here"), Address.of("decode", part, "decode")
             if fresh_decoder_answered(evidence, part) and black_and_white(evidence.answers[decode.array("images")]):
                 reasons.append(
-                    f"{part}: in evaluation mode the decoder draws nothing but black and white, through which no "
-                    "gradient can have come; the pictures that it was trained on may have been others"
+                    f"{part}: in eval mode the decoder draws only black and white pixels, through which no gradient "
+                    "can flow; it may have drawn other pictures during training"
                 )
             if fresh_decoder_answered(evidence, part) and untrained(evidence, part) is None:
                 why = f" ({evidence.fault(Address.of('untrained', part, 'untrained'), 'drawn').message})"
                 reasons.append(
-                    f"{part}: no fresh model could be asked{why}; what was trained could be compared with nothing that "
-                    "was not, so look whether its pictures come from training"
+                    f"{part}: no untrained model could be tested{why}, so the trained model has nothing to be compared "
+                    "with; check that its pictures come from training"
                 )
             if trained_decoder.array("images") in evidence.answers and not fresh_decoder_answered(evidence, part):
                 why = f" ({evidence.fault(decode, 'images').message})"
                 reasons.append(
-                    f"{part}: the trained decoder could not be rebuilt in a fresh box{why}; its reconstructions were "
-                    "made beside the encoder, where the one could have remembered what the other saw"
+                    f"{part}: the trained decoder could not be rebuilt in a new box{why}; its reconstructions were "
+                    "made in the process of the encoder, so it could have remembered the images that the encoder saw"
                 )
         return reasons
 
 
 def _other_lines(evidence: Evidence, part: str) -> list[str]:
-    """Why a person looks at a training that went another way than the loop that was tried; else nothing."""
+    """The review reason for a training that used other lines than the tested loop did; else nothing."""
     loop_lines, notebook_lines = (
         evidence.answers.get(source.array("lines"))
         for source in (TRAINING.with_own_model(part), Address.of("trained", part, "steps"))
@@ -169,13 +169,13 @@ def _other_lines(evidence: Evidence, part: str) -> list[str]:
     if loop_lines is None or notebook_lines is None or not loop_lines.size or np.isin(notebook_lines, loop_lines).all():
         return []
     return [
-        f"{part}: the notebook's own training makes steps in lines that made none when the loop was tried with a few "
-        "batches; read the loop: it may do something else in the notebook than what was checked"
+        f"{part}: during the notebook's own training, steps are made in lines that made none when the loop was tested "
+        "with a few batches; read the loop: it may do something else in the notebook than what was checked"
     ]
 
 
 def _one_thread_each() -> None:
-    """Judging and drawing go side by side: more threads would wait for each other."""
+    """Limits BLAS to one thread: checks and pictures run in parallel, and more threads would wait for each other."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1, user_api="blas")

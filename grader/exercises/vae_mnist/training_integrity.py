@@ -33,7 +33,7 @@ def _expected() -> Array:
 
 
 def integrity_reasons(evidence: Evidence, part: str) -> Iterator[str]:
-    """What was not as the given cells make it, one sentence each."""
+    """What differed from the given cells' data, optimizers and model, one sentence each."""
     title = part.upper()
     before, steps, after = (
         Address.of(kind, part, question)
@@ -47,18 +47,18 @@ def integrity_reasons(evidence: Evidence, part: str) -> Iterator[str]:
     yield from sentences.values()
     kinds = [(evidence.answers.get(source.array("genuine")), when) for source, when in moments]
     if other := next((when for genuine, when in kinds if genuine is not None and not genuine.all()), ""):
-        yield f"{part}: an optimizer was not PyTorch's own any more {other} the {title} was trained"
+        yield f"{part}: an optimizer was no longer PyTorch's own {other} the {title} was trained"
     if _moved(
         *(evidence.answers.get(Address.of(kind, part, "weights").array("sums")) for kind in ("ended", "trained"))
     ):
         yield (
-            f"{part}: the model had other weights when it was asked than when its training cell had ended: it was "
-            "replaced, or trained once more, elsewhere in the notebook"
+            f"{part}: the model's weights changed after its training cell had ended: the model was replaced or trained "
+            "again elsewhere in the notebook"
         )
 
 
 def _other_data(data: Array | None) -> Iterator[str]:
-    """The names of what is there and is other data; what is not there is not compared."""
+    """The names of data that differ from what the given cells load; missing data are not compared."""
     if data is None or data.size % (len(NAMES) * SUMS):
         return
     expected = _expected()

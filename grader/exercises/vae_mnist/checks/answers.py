@@ -1,4 +1,4 @@
-"""How checks read evidence: answers that are missing end the check with the reason, numbers become findings."""
+"""How checks read evidence and word findings: a missing answer ends the check with the reason."""
 
 from __future__ import annotations
 
@@ -37,10 +37,15 @@ def verdict(right: bool, yes: str, no: str, hint: str = "", measured: Measured |
 
 
 def names_by_check(results: Mapping[str, str], good: str, hint: str, measured: Measured | None = None) -> Finding:
-    """Equal shares for several demands: each key is a demand, its value is "" or what is wrong with it."""
+    """Equal shares for several requirements: each key is one, its value is "" or what is wrong with it."""
     wrong = [text for text in results.values() if text]
     score = 1 - len(wrong) / len(results)
     return Finding(score, good if not wrong else "; ".join(wrong), hint if wrong else "", measured or {})
+
+
+def percent(share: float) -> str:
+    """A share as a person says it: "46 %"."""
+    return f"{100 * share:.0f} %"
 
 
 def shape_text(array: Array) -> str:

@@ -1,4 +1,4 @@
-"""Checks of the encoder, freshly built: what it gives, and what that depends on.
+"""Checks of a freshly built encoder: what it returns, and what that depends on.
 
 A check's docstring is the sentence that is true when it passes. `part` is "vae" or "cvae".
 """
@@ -9,12 +9,22 @@ import numpy as np
 
 from grader.checks import check
 from grader.exercises.vae_mnist.checks import networks
-from grader.exercises.vae_mnist.checks.answers import answer, between, expect_shape, give_up, number, verdict
+from grader.exercises.vae_mnist.checks.answers import (
+    answer,
+    between,
+    expect_shape,
+    give_up,
+    number,
+    percent,
+    verdict,
+)
 from grader.exercises.vae_mnist.checks.networks import MORE_THAN_CHANCE, PIXELS, ROWS
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 HEADS = ("mu", "logvar")
 LEAST_DIRECTION = 1e-4  # singular value against the largest: ties of the corpus reach 1.2e-7, honest ones start at 0.5
+SIGN_HINT = "A mean and a log variance may be any real number: which values can the last operation before each give?"
+TIED_HINT = "Follow mu and logvar back through forward: where does each of them come from?"
 
 
 def _source(part: str) -> Address:
@@ -22,14 +32,14 @@ def _source(part: str) -> Address:
 
 
 def _heads(evidence: Evidence, part: str, kind: str) -> tuple[Array, Array]:
-    """mu and logvar as they were given for that kind of question."""
+    """mu and logvar as the encoder returned them for that kind of question."""
     mu, logvar = answer(evidence, _source(part), f"{kind}mu", f"{kind}logvar")
     return mu, logvar
 
 
 @check()
 def encoder_gives_mu_and_logvar(evidence: Evidence, part: str) -> Finding:
-    """The encoder gives mu and logvar with one row per image and latent_dim columns."""
+    """The encoder returns mu and logvar with one row per image and latent_dim columns."""
     size = number(evidence, _source(part), "latent_dim")
     wrong = []
     for kind in ("", "train_", "single_"):  # of the last, the rows of seven calls
@@ -41,7 +51,7 @@ def encoder_gives_mu_and_logvar(evidence: Evidence, part: str) -> Finding:
         not wrong,
         f"mu and logvar have shape (N, {size})",
         wrong[0] if wrong else "",
-        "Print the shapes of what your encoder returns for a batch of 7 images, and for 1 image.",
+        "Print the shapes of what your encoder returns for a batch of 7 images and for 1 image.",
     )
 
 
@@ -57,7 +67,7 @@ def encoder_uses_the_image(
         flips = answer(evidence, _source(part), f"flip0_{head}", f"flip1_{head}")
         copies = answer(evidence, _source(part), f"copies0_{head}", f"copies1_{head}")
         if any(flip.size != PIXELS for flip in flips):
-            give_up("the encoder does not give one row per image")
+            give_up("the encoder does not return one row per image")
         least_changes = [max(min_change, MORE_THAN_CHANCE * float(copy.max())) for copy in copies]
         changes = np.any([flip.reshape(-1) > least for flip, least in zip(flips, least_changes, strict=True)], axis=0)
         shares[head], chances[head] = float(changes[varied].mean()), max(least_changes) / MORE_THAN_CHANCE
@@ -65,44 +75,47 @@ def encoder_uses_the_image(
     narrow = gradients.ndim == 3 and networks.one_direction(gradients, least_rank)
     scores = {head: between(share, zero_at=zero_at, full_at=full_at) for head, share in shares.items()}
     wrong = [_unused(head, shares[head], chances[head], min_change) for head in HEADS if scores[head] < 1]
+    hint = "Follow x through forward: does all of it reach both outputs?"
     if narrow:
-        wrong = ["all numbers of mu and logvar follow from one number, as behind a single hidden unit"]
+        wrong = ["mu and logvar depend on the image through a single number, as with one hidden unit"]
+        hint = "How many numbers does the narrowest layer of your encoder pass on?"
     return Finding(
         0.0 if narrow else sum(scores.values()) / 2,
         "; ".join(wrong) or "mu and logvar change with every part of the image",
-        "Follow x through forward: does all of it reach both outputs?" if wrong else "",
+        hint if wrong else "",
         {f"share of pixels that change {head}": share for head, share in shares.items()},
     )
 
 
 def _unused(head: str, share: float, chance: float, min_change: float) -> str:
     if share == 0 and chance > min_change:
-        return f"{head} differs between images no more than between copies of one image"
-    return f"{head} is the same for different images" if share == 0 else f"{head} depends on {share:.0%} of the pixels"
+        return f"{head} changes between images no more than between copies of the same image"
+    if share == 0:
+        return f"{head} is the same for all images"
+    return f"{head} depends on only {percent(share)} of the pixels"
 
 
 @check(presupposes=(encoder_uses_the_image,))
 def encoder_uses_the_label(evidence: Evidence, part: str, *, min_change: float) -> Finding:
-    """The encoder's output changes with the label, for every class."""
+    """The encoder's output is different for every label."""
     by_label, by_one_label, images = (
         np.concatenate([head.reshape(len(head), -1) for head in _heads(evidence, part, kind)], axis=1)
         for kind in ("label_", "one_label_", "many_")
     )
     by_image = float(np.abs(images - images.mean(axis=0)).max(axis=1).mean())
-    return networks.uses_label(by_label, by_one_label, "code", by_image, min_change)
+    return networks.uses_label(by_label, by_one_label, "encoder's output", by_image, min_change)
 
 
 @check(presupposes=(encoder_uses_the_image,))
 def encoder_can_learn(evidence: Evidence, part: str, *, min_reached_share: float) -> Finding:
-    """The encoder's parameters belong to it and are reached by the gradient."""
-    wrong, counts = networks.can_learn(evidence, part, "encoder", min_reached_share)
-    hint = "Layers must be attributes of the module (or in a ModuleList), and nothing may cut the gradient."
-    return verdict(not wrong, "all layers can learn", wrong, hint, counts)
+    """All parameters of the encoder are registered, and the gradient reaches them."""
+    wrong, hint, counts = networks.can_learn(evidence, part, "encoder", min_reached_share)
+    return verdict(not wrong, "all layers of the encoder can learn", wrong, hint, counts)
 
 
 @check(presupposes=(encoder_uses_the_image,))
 def encoder_is_nonlinear(evidence: Evidence, part: str, *, min_angle: float, min_curvature: float) -> Finding:
-    """The encoder is more than one linear map."""
+    """The encoder is nonlinear."""
     (gradients,) = answer(evidence, _source(part), "gradients")
     linear = networks.same_direction(gradients, min_angle) if gradients.ndim == 3 else None
     bent = max(networks.curvature(head) for head in _heads(evidence, part, "line_"))
@@ -110,9 +123,9 @@ def encoder_is_nonlinear(evidence: Evidence, part: str, *, min_angle: float, min
         linear = bent <= min_curvature
     return verdict(
         not linear,
-        "the encoder is more than one linear map",
-        "the encoder is one linear map, at most with a function of each number behind it",
-        "Stacked linear layers are one linear layer unless something stands between them.",
+        "the encoder is nonlinear",
+        "the encoder is a single linear map, apart from a function of each output",
+        networks.LINEAR_HINT,
         {"curvature": bent},
     )
 
@@ -121,7 +134,7 @@ def encoder_is_nonlinear(evidence: Evidence, part: str, *, min_angle: float, min
 def encoder_heads_are_free(
     evidence: Evidence, part: str, *, min_negative_share: float, max_rank_correlation: float
 ) -> Finding:
-    """mu and logvar are two outputs, and each may become negative."""
+    """mu and logvar are separate outputs, and each of them can become negative."""
     size = number(evidence, _source(part), "latent_dim")
     values: dict[str, list[Array]] = {head: [] for head in HEADS}
     for kind in ("", "moved_"):
@@ -138,14 +151,14 @@ def encoder_heads_are_free(
     }
     if not results["mu"] and float(np.concatenate(values["mu"]).max()) <= 0:
         results["mu"] = "mu is never positive"
-    results["two"] = "logvar can be read off mu: the two are one output" if tied > 0.5 else ""
+    results["two"] = "logvar is a function of mu: the two are not separate outputs" if tied > 0.5 else ""
     wrong = [text for text in results.values() if text]
+    hints = [SIGN_HINT] if any(results[head] for head in HEADS) else []
+    hints += [TIED_HINT] if results["two"] else []
     return Finding(
         max(0.0, 1 - len(wrong) / 2),
-        "; ".join(wrong) or "mu and logvar are two heads that take both signs",
-        "A mean and a log variance may be any real number, each its own: what does the last operation before each do?"
-        if wrong
-        else "",
+        "; ".join(wrong) or "mu and logvar are separate outputs that can take both signs",
+        " ".join(hints),
         {**{f"negative share of {head}": share for head, share in shares.items()}, "share of logvar tied to mu": tied},
     )
 
@@ -164,7 +177,7 @@ def _one_follows(gradients: Array) -> bool:
 
 
 def _tied(mu: Array, logvar: Array, max_rank_correlation: float) -> float:
-    """The share of logvar's columns that rise or fall with some column of mu, as any monotone function of it does."""
+    """The share of logvar's columns that are a monotone function of some column of mu."""
     ranks = [np.argsort(np.argsort(head, axis=0), axis=0) - (len(head) - 1) / 2 for head in (mu, logvar)]
     varying = [head.std(axis=0) > 1e-6 * (np.abs(head).max() + 1e-12) for head in (mu, logvar)]
     norms = [np.linalg.norm(rank, axis=0) for rank in ranks]
@@ -176,14 +189,13 @@ def _tied(mu: Array, logvar: Array, max_rank_correlation: float) -> float:
 
 @check(presupposes=(encoder_uses_the_image,))
 def encoder_sees_each_image_alone(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
-    """In eval mode an image gives the same mu and logvar again, alone and in any batch."""
+    """In eval mode, an image always gives the same mu and logvar, alone or in any batch."""
     order = evidence.questions[Stage.of("components", part).array("order")]
-    wrong = ""
+    wrong, hint = "", ""
     for head in range(2):
         together = _heads(evidence, part, "")[head][0]
         again, alone, reordered = (_heads(evidence, part, kind)[head] for kind in ("again_", "single_", "reordered_"))
         reordered = networks.back_in_order(reordered, order)
-        wrong = wrong or networks.row_by_row("encoder", together, again, alone, reordered, tolerance)
-    return verdict(
-        not wrong, "each image is encoded by itself", wrong, "Does forward draw random numbers or mix the batch?"
-    )
+        if not wrong:
+            wrong, hint = networks.row_by_row("encoder", together, again, alone, reordered, tolerance)
+    return verdict(not wrong, "each image is encoded independently of its batch", wrong, hint)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 
 from grader.checks import check
@@ -12,6 +14,7 @@ BATCHES = ("random", "digits", "shifted", "small")
 SAME = 0.99  # correlation of two draws that are one; cosine of two gradients
 SOME = 0.5  # cosine below which a gradient has little to do with the right one; an absolute error reaches 0.8
 LOGITS = "binary cross-entropy of logits"
+STILL_HINT = "What is random in z, and does every number of z get its own random value?"
 
 
 # Reparameterization
@@ -32,7 +35,7 @@ def _noise(evidence: Evidence, part: str) -> Array:
 
 @check()
 def gradient_reaches_mu_and_logvar(evidence: Evidence, part: str, *, max_error: float) -> Finding:
-    """The gradient flows through z to mu and to logvar."""
+    """The correct gradient flows through z to mu and to logvar."""
     source = Address.of("components", part, "reparameterize")
     z, grad_mu, grad_logvar = answer(evidence, source, "z", "grad_mu", "grad_logvar")
     size = z.shape[-1]
@@ -47,8 +50,8 @@ def gradient_reaches_mu_and_logvar(evidence: Evidence, part: str, *, max_error: 
     }
     return names_by_check(
         results,
-        "the gradient of z with respect to mu and logvar is right",
-        "z must be computed from mu and logvar by operations that autograd can follow.",
+        "the gradient of z with respect to mu and logvar is correct",
+        " ".join(_gradient_hints(results)),
         {"error for mu": error_mu, "error for logvar": error_logvar},
     )
 
@@ -56,7 +59,15 @@ def gradient_reaches_mu_and_logvar(evidence: Evidence, part: str, *, max_error: 
 def _gradient_fault(name: str, gradient: Array) -> str:
     if not np.abs(gradient).max() > 0:
         return f"no gradient reaches {name}"
-    return f"the gradient of z with respect to {name} is not the right one"
+    return f"the gradient of z with respect to {name} is wrong"
+
+
+def _gradient_hints(results: Mapping[str, str]) -> Iterator[str]:
+    """A hint for the missing gradients among the faults, and one for the wrong ones."""
+    if any(text.startswith("no gradient") for text in results.values()):
+        yield "Is z computed from mu and logvar by operations that autograd can follow?"
+    if wrong := [name for name, text in results.items() if text.endswith("wrong")]:
+        yield f"Differentiate z by hand with respect to {' and '.join(wrong)} and compare."
 
 
 def _relative_error(gradient: Array, expected: Array) -> float:
@@ -72,7 +83,7 @@ def mean_is_mu(evidence: Evidence, part: str, *, max_error: float) -> Finding:
     return verdict(
         error <= max_error,
         "draws are centred on mu",
-        "the mean of many draws for the same row is not mu",
+        "the mean of many draws of z is not mu",
         "What should z be when the noise happens to be zero?",
         {"error of the mean, in sigmas": error},
     )
@@ -80,20 +91,21 @@ def mean_is_mu(evidence: Evidence, part: str, *, max_error: float) -> Finding:
 
 @check()
 def spread_is_sigma(evidence: Evidence, part: str, *, max_error: float) -> Finding:
-    """The spread of many draws is sigma, the square root of the variance whose logarithm is given."""
+    """The standard deviation of many draws is sigma."""
     spread = _noise(evidence, part).std(axis=0)
     error = float(np.sqrt(((spread - 1) ** 2).mean()))
+    is_still = bool(spread.min() < 1e-6)
     return verdict(
         error <= max_error,
-        "draws spread as sigma says",
-        _still(spread) if spread.min() < 1e-6 else "the spread of many draws for the same row is not sigma",
-        "logvar is the logarithm of the variance: how does one get the standard deviation from it?",
+        "the standard deviation of the draws is sigma",
+        _still(spread) if is_still else "the standard deviation of many draws of z is not sigma",
+        STILL_HINT if is_still else "logvar is the logarithm of the variance: how do you get sigma from it?",
         {"error of the spread, in sigmas": error},
     )
 
 
 def _still(spread: Array) -> str:
-    """What is said of draws that do not spread, all of them or some numbers."""
+    """The message for draws of which all numbers, or some, never change."""
     return f"{'all' if spread.max() < 1e-6 else 'some'} numbers of z are the same in every draw"
 
 
@@ -103,34 +115,35 @@ def noise_is_normal(evidence: Evidence, part: str, *, max_kurtosis_error: float)
     noise = _noise(evidence, part)
     spread = noise.std(axis=0)
     if spread.min() < 1e-6:
-        return Finding(0.0, _still(spread), "Is anything random in z?")
+        return Finding(0.0, _still(spread), STILL_HINT)
     standard = (noise - noise.mean(axis=0)) / spread
     kurtosis = float((standard**4).mean())
     return verdict(
         abs(kurtosis - 3) <= max_kurtosis_error,
         "the noise is normal",
-        f"the noise has a kurtosis of {kurtosis:.1f}, where normal noise has 3",
-        "Which distribution does your noise come from, and which one does the text ask for?",
+        f"the noise has a kurtosis of {kurtosis:.1f}; normal noise has 3",
+        "Which distribution does your noise come from, and which one does the notebook ask for?",
         {"kurtosis (normal: 3, uniform: 1.8)": kurtosis},
     )
 
 
 @check(presupposes=(gradient_reaches_mu_and_logvar,))
 def draws_are_independent(evidence: Evidence, part: str, *, max_correlation: float) -> Finding:
-    """Every row and every number of a code gets its own noise, anew in each call."""
+    """Every number of every code gets its own noise, in every call."""
     noise = _noise(evidence, part)
     noise = noise - noise.mean(axis=0)
     spread = noise.std(axis=0)
     if spread.min() < 1e-6:
-        return Finding(0.0, _still(spread), "Is anything random in z?")
+        return Finding(0.0, _still(spread), STILL_HINT)
     noise = noise / spread
     rows, columns = _most_related(noise), _most_related(noise.swapaxes(1, 2))
-    wrong = f"{_alike(rows)} in two rows of a batch" if rows > max_correlation else ""
+    wrong = f"two codes of a batch get {_alike(rows)} noise" if rows > max_correlation else ""
     if columns > max_correlation:
-        wrong = f"{_alike(columns)} in two numbers of a code"
+        wrong = f"two numbers of a code get {_alike(columns)} noise"
     measured = {"correlation between rows": rows, "correlation between latents": columns}
-    right = "every number has noise of its own"
-    return verdict(not wrong, right, wrong, "What shape must the noise have?", measured)
+    right = "every number of every code gets its own noise"
+    hint = "How many random numbers does a batch of codes need, and how many does your code draw?"
+    return verdict(not wrong, right, wrong, hint, measured)
 
 
 def _most_related(noise: Array) -> float:
@@ -142,10 +155,10 @@ def _most_related(noise: Array) -> float:
 
 
 def _alike(correlation: float) -> str:
-    return "the noise is the same" if correlation > SAME else "the noise is related"
+    return "the same" if correlation > SAME else "correlated"
 
 
-# Loss. Gradients separate right from wrong in every form, up to one positive factor that averaging or summing decides.
+# Loss. Gradients tell correct from wrong for every form of the loss, up to a positive factor: a mean or a sum.
 
 
 def _cosine(a: Array, b: Array) -> float:
@@ -156,7 +169,7 @@ def _cosine(a: Array, b: Array) -> float:
 
 
 def _factor(gradient: Array, expected: Array) -> float:
-    """The factor that brings `expected` closest to `got`."""
+    """The factor that brings `expected` closest to `gradient`."""
     e = expected.reshape(-1).astype(np.float64)
     return float(gradient.reshape(-1).astype(np.float64) @ e / (e @ e + 1e-30))
 
@@ -180,7 +193,7 @@ def _expected_reconstruction(batch: dict[str, Array]) -> dict[str, Array]:
 
 
 def _decoder_gives_logits(evidence: Evidence) -> bool:
-    """Whether the notebook's decoder leaves the sigmoid to the loss; another check asks for values in [0, 1]."""
+    """Whether the notebook's decoder leaves the sigmoid to the loss; another check requires values in [0, 1]."""
     far = evidence.answers.get(Address.of("components", "vae", "decoder").array("far"))
     return far is not None and far.size > 0 and bool(far.min() < -0.01 and far.max() > 1.01)
 
@@ -206,8 +219,8 @@ def reconstruction_compares_the_images(evidence: Evidence, part: str, *, min_cos
     return verdict(
         cosine >= min_cosine,
         f"the reconstruction term is a {kind}",
-        "the gradient with respect to x_hat is that of neither a binary cross-entropy nor a squared error",
-        "Which of its arguments does your reconstruction term compare, and in which order?",
+        "the gradient with respect to x_hat is neither that of a binary cross-entropy nor that of a squared error",
+        "Which two images does your reconstruction term compare, in which order and with which sign?",
         {"cosine with the right gradient": cosine},
     )
 
@@ -230,12 +243,12 @@ def _kl_cosines(evidence: Evidence) -> dict[str, float]:
 
 @check()
 def kl_matches_closed_form(evidence: Evidence, part: str, *, min_cosine: float) -> Finding:
-    """The KL term is the divergence of N(mu, sigma^2) from N(0, 1)."""
+    """The KL term is the KL divergence of N(mu, sigma^2) from N(0, 1)."""
     cosines = _kl_cosines(evidence)
     wrong = [key for key in ("mu", "logvar") if cosines[key] < min_cosine]
-    no = f"the KL term's gradient with respect to {' and '.join(wrong)} is not the right one"
+    no = f"the KL term's gradient with respect to {' and '.join(wrong)} is wrong"
     if not wrong:
-        no = "the KL term weighs mu and logvar differently than it should"
+        no = "the parts of the KL term with mu and with logvar are not in the right proportion"
     return verdict(
         cosines["both"] >= min_cosine,
         "the KL term matches the closed form",
@@ -249,10 +262,10 @@ def kl_matches_closed_form(evidence: Evidence, part: str, *, min_cosine: float) 
 def terms_are_in_proportion(
     evidence: Evidence, part: str, *, tolerance: float, squared_error_low: float, squared_error_high: float
 ) -> Finding:
-    """The two terms are summed over pixels and latents and averaged over the batch alike."""
+    """Both terms are summed per image, and both are averaged over the batch (or neither)."""
     if _kl_cosines(evidence)["mu"] < SAME:
-        message = "the proportion cannot be told while the KL term's gradient with respect to mu is not the right one"
-        return Finding(0.0, message, "Look at the KL term first.")
+        message = "the two terms cannot be compared while the KL term's gradient with respect to mu is wrong"
+        return Finding(0.0, message, "Correct the KL term first.")
     kind, _ = _reconstruction_kind(evidence)
     ratios = []
     for name in BATCHES:
@@ -262,44 +275,43 @@ def terms_are_in_proportion(
     low, high = min(ratios), max(ratios)
     allowed = (1.0, 1.0) if "cross-entropy" in kind else (squared_error_low, squared_error_high)
     right = allowed[0] * (1 - tolerance) <= low and high <= allowed[1] * (1 + tolerance)
-    steady = high / low <= 1 + tolerance  # both terms have the right sign, or this is not asked
-    no = "the reconstruction term weighs too much against the KL term"
+    steady = high / low <= 1 + tolerance  # both terms have the right sign here
+    no = "the reconstruction term is too large compared with the KL term"
     if not steady:
-        no = "the weight of one term against the other changes with the batch size"
+        no = "the proportion of the two terms changes with the batch size"
     elif high < allowed[0]:
-        no = "the reconstruction term weighs too little against the KL term"
+        no = "the reconstruction term is too small compared with the KL term"
     return verdict(
         right and steady,
-        "the two terms are in proportion",
+        "the two terms are in the right proportion",
         no,
-        "For each term: over what is it summed, and over what is it averaged?",
+        "For each term: over which dimensions is it summed, and over which is it averaged?",
         {"smallest proportion": low, "largest proportion": high, "form": kind},
     )
 
 
 @check()
 def parts_add_up(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
-    """The loss is returned with its two parts, and is their sum."""
+    """The loss is returned together with its two terms and is their sum."""
     reconstruction_cosine, kl_cosine = _reconstruction_kind(evidence)[1], _kl_cosines(evidence)["both"]
     if reconstruction_cosine < SOME or max(reconstruction_cosine, kl_cosine) < SAME:
-        return Finding(0.0, "a sum of terms that do not do their work is no loss", "Look at the two terms first.")
+        message = "the two terms are too far from correct for their sum to earn points"
+        return Finding(0.0, message, "Correct the two terms first.")
     batches = {name: _loss_batch(evidence, name) for name in BATCHES}
-    if any(batch["parts"].size != 3 for batch in batches.values()):
-        return Finding(
-            0.0, "expected three numbers (loss, reconstruction, kl), got something else", "Compare with the docstring."
-        )
+    if sizes := {batch["parts"].size for batch in batches.values()} - {3}:
+        message = f"expected three numbers (loss, reconstruction, kl), got {min(sizes)}"
+        return Finding(0.0, message, "Compare what you return with the docstring.")
     worst, order = 0.0, 0.0
     for batch in batches.values():
         loss, reconstruction, kl = (float(v) for v in batch["parts"])
         worst = max(worst, abs(loss - reconstruction - kl) / (abs(loss) + 1e-6))
-    # `random` and `shifted` share their images: only the KL part may differ between them, in the same proportion
+    # `random` and `shifted` share their images: only the KL term may differ between them
     first, second = batches["random"]["parts"], batches["shifted"]["parts"]
     order = abs(float(first[1] - second[1])) / (abs(float(first[0] - second[0])) + 1e-6)
     results = {
-        "sum": "" if worst <= tolerance else "the loss is not the sum of the two parts that are returned",
-        "order": "" if order <= 10 * tolerance else "the reconstruction part changes with mu and logvar alone",
+        "sum": "" if worst <= tolerance else "the loss is not the sum of the two terms that are returned",
+        "order": "" if order <= 10 * tolerance else "the returned reconstruction term changes with mu and logvar",
     }
     measured = {"largest relative difference": worst, "change of the reconstruction part": order}
-    return names_by_check(
-        results, "loss = reconstruction + kl", "Compare what you return with the docstring.", measured
-    )
+    hint = "Compare the values that you return, and their order, with the docstring."
+    return names_by_check(results, "loss = reconstruction + kl", hint, measured)

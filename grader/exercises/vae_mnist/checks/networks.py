@@ -1,4 +1,4 @@
-"""What checks of encoders and of decoders have in common."""
+"""What the checks of encoders and decoders have in common."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ ROWS = 7
 IMAGE = (1, 28, 28)
 PIXELS = 784
 MORE_THAN_CHANCE = 1.25  # 784 pixels' mean noise varies by far less; a batch statistic over two latents reaches 1.5
-LEAST_GRADIENT = 1e-12  # below this, relative to the largest one, nothing is said of a gradient's direction
+LEAST_GRADIENT = 1e-12  # a gradient below this, relative to the largest one, has no meaningful direction
+BATCH_HINT = "Which operation in forward combines different rows of the batch?"
+LINEAR_HINT = "Several linear layers in a row are together one linear layer: what is between yours?"
 
 
 def differs(first: Array, second: Array, tolerance: float) -> bool:
@@ -22,15 +24,19 @@ def differs(first: Array, second: Array, tolerance: float) -> bool:
     return bool(np.abs(first.reshape(-1) - second.reshape(-1)).max(initial=0) > tolerance * scale)
 
 
-def row_by_row(network: str, together: Array, again: Array, alone: Array, reordered: Array, tolerance: float) -> str:
-    """What is wrong with answers for the same rows, asked in other ways; `reordered` is back in the old order."""
+def row_by_row(
+    network: str, together: Array, again: Array, alone: Array, reordered: Array, tolerance: float
+) -> tuple[str, str]:
+    """What differs between several answers for the same rows, and a hint; `reordered` is back in the old order."""
+    row = "image" if network == "encoder" else "code"
     if differs(together, again, tolerance):
-        return f"the {network} gives different outputs for the same input in eval mode"
+        wrong = f"in eval mode, the {network} gives different outputs for the same {row}"
+        return wrong, "Is anything random in forward, or does forward change the module?"
     if differs(together, alone, tolerance):
-        return f"the {network}'s output for a row depends on the other rows of the batch"
+        return f"the {network}'s output for one {row} depends on the rest of the batch", BATCH_HINT
     if differs(together, reordered, tolerance):
-        return f"the {network}'s output for a row depends on its place in the batch"
-    return ""
+        return f"the {network}'s output for one {row} depends on its position in the batch", BATCH_HINT
+    return "", ""
 
 
 def back_in_order(array: Array, order: Array) -> Array:
@@ -39,10 +45,10 @@ def back_in_order(array: Array, order: Array) -> Array:
 
 
 def one_direction(gradients: Array, least_rank: float) -> bool:
-    """Whether several outputs all follow from one number, as behind a single hidden unit.
+    """Whether several outputs depend on the input through a single number, as with one hidden unit.
 
     `gradients` `(outputs, points, inputs)`: at every point all outputs then change in the same direction, so that the
-    second singular value is nothing beside the first. False where there is one output, one input, or no gradient.
+    second singular value is negligible. False where there is one output, one input, or no gradient.
     """
     if min(gradients.shape[0], gradients.shape[2]) < 2:
         return False
@@ -52,9 +58,9 @@ def one_direction(gradients: Array, least_rank: float) -> bool:
 
 
 def same_direction(gradients: Array, min_angle: float) -> bool | None:
-    """Whether each output's gradient has the same direction everywhere, as that of one linear map has, also behind a
-    function of each number by itself; None where no gradient says it.
+    """Whether each output's gradient has the same direction everywhere, or None where there is no gradient.
 
+    That is so for one linear map, also when a function is applied to each of its outputs.
     `gradients` `(outputs, points, inputs)`.
     """
     if gradients.shape[2] < 2 or gradients.shape[1] < 2:
@@ -73,35 +79,38 @@ def same_direction(gradients: Array, min_angle: float) -> bool | None:
 def curvature(values: Array) -> float:
     """How far f(a + b) is from f(a) + f(b) - f(0), relative to the size of the changes; values `(4, ...)`."""
     if len(values) != 4:
-        give_up(f"expected one row per input, got shape {shape_text(values)}")
+        give_up(f"expected four rows for four inputs, got shape {shape_text(values)}")
     zero, a, b, both = values.reshape(4, -1).astype(np.float64)
     change = np.abs(a - zero).mean() + np.abs(b - zero).mean()
     return float(np.abs(both - a - b + zero).mean() / (change + 1e-12))
 
 
-def can_learn(evidence: Evidence, part: str, network: str, min_reached_share: float) -> tuple[str, dict[str, int]]:
-    """What keeps the network's parameters from being trained, and how many there are."""
+def can_learn(evidence: Evidence, part: str, network: str, min_reached_share: float) -> tuple[str, str, dict[str, int]]:
+    """What keeps the network's parameters from being trained, a hint, and how many parameters there are."""
     (counts,) = answer(evidence, Address.of("components", part, f"{network}_parameters"), "counts")
     if counts.size != 3:
         give_up("the parameters could not be counted")
     registered, reached, strangers = (int(n) for n in counts)
-    wrong = ""
+    wrong, hint = "", ""
     if strangers:
-        wrong = f"the {network} uses {strangers} numbers that parameters() does not list"
+        wrong = f"the {network} uses {strangers:,} weights that parameters() does not list"
+        hint = "Layers must be attributes of the module, or in a ModuleList."
     elif registered == 0:
         wrong = f"the {network} has no parameters"
+        hint = "A network learns by changing the parameters of its layers: which layers does yours have?"
     elif reached < min_reached_share * registered:
-        wrong = f"the gradient reaches {reached} of the {network}'s {registered} parameters"
-    return wrong, {"registered": registered, "reached": reached, "strangers": strangers}
+        wrong = f"the gradient reaches {reached:,} of the {network}'s {registered:,} parameters"
+        hint = "Which layers does forward not use, and what may cut the gradient?"
+    return wrong, hint, {"registered": registered, "reached": reached, "strangers": strangers}
 
 
 def uses_label(rows: Array, repeated: Array, output: str, by_others: float, min_change: float) -> Finding:
-    """The answer differs for every label, by more than for one label again and again.
+    """Whether the output is different for every label, by more than between calls with the same label.
 
-    `min_change` is a share of `by_others`, the change that the other input makes.
+    `min_change` is a share of `by_others`, the change that the other input causes.
     """
     if len(rows) != 10 or len(repeated) != 10:
-        give_up(f"expected one {output} per label, got {len(rows)} for 10 labels")
+        give_up(f"expected one output per label, got {len(rows)} for 10 labels")
     chance = float(np.abs(repeated[1:] - repeated[:1]).max())
     distance = np.abs(rows[:, None] - rows[None]).max(axis=2)
     np.fill_diagonal(distance, np.inf)
@@ -110,11 +119,12 @@ def uses_label(rows: Array, repeated: Array, output: str, by_others: float, min_
     alike = [label for label in range(10) if distance[label].min() <= threshold]
     groups = {tuple(j for j in range(10) if j == i or distance[i, j] <= threshold) for i in alike}
     listed = ", ".join(f"[{', '.join(map(str, group))}]" for group in sorted(groups))
-    message = (
-        f"the {output} is different for every label" if not alike else f"the {output} is the same for labels {listed}"
-    )
+    message = f"the {output} is different for every label"
+    if alike:
+        labels = "all labels" if min(map(len, groups)) == 10 else f"labels {listed}"
+        message = f"the {output} is the same for {labels}"
     if alike and chance > least:
-        message = f"the {output} changes with the label no more than between two calls with one label"
+        message = f"the {output} changes between labels no more than between two calls with the same label"
     return Finding(
         1 - len(alike) / 10,
         message,

@@ -1,6 +1,6 @@
 """Checks of what the trained models draw, measured by a classifier and metrics that never enter the box.
 
-Each measures one level, with the standard error that other images and draws would give it.
+Each measures one value and its standard error over other images and draws.
 """
 
 from __future__ import annotations
@@ -46,15 +46,16 @@ from grader.exercises.vae_mnist.metrics import (
 )
 from grader.records import Array, Evidence, Finding, Stage
 
-NO_FRESH_MODEL = "no fresh model could be asked, so there is nothing to compare with"
-LEAST_VARIANCE = 0.1  # of real digits': a collapsed decoder draws one picture, whose own is nothing to divide by
+NO_FRESH_MODEL = "no untrained model could be tested, so there is nothing to compare with; no points are lost"
+NO_DECODER = "the decoder could not be tested separately, so there is nothing to compare with; no points are lost"
+LEAST_VARIANCE = 0.1  # of real digits': a collapsed decoder draws one picture, whose variance is near 0
 
 
 @check(has_thresholds=True, needs_training=True)
 def reconstructions_come_from_training(evidence: Evidence, part: str) -> Measurement | Finding:
-    """Training makes the reconstructions: with a fresh model they are far worse.
+    """The reconstructions come from training: those of an untrained model are far worse.
 
-    Where no fresh model could be asked there is nothing to compare with, and nothing is lost: a person is told.
+    Without answers of an untrained model, no points are lost, and the result needs manual review.
     """
     x, x_hat = reconstructions(evidence, part)
     fresh = untrained(evidence, part)
@@ -65,8 +66,8 @@ def reconstructions_come_from_training(evidence: Evidence, part: str) -> Measure
         "gain in explained variance",
         explained_variance(x, x_hat, real_digits.mean_image()) - before,
         explained_variance_error(x, x_hat, real_digits.mean_image()),
-        "training makes the reconstructions",
-        "Which numbers does training change? A model that reconstructs without it has not learnt to.",
+        "the trained model reconstructs far better than an untrained one",
+        "Compare the reconstructions of your trained model with those of a newly built one.",
         {"explained variance of a fresh model": before},
     )
 
@@ -82,14 +83,14 @@ def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measur
         explained,
         error,
         "reconstructions are close to the images",
-        "Compare the two kinds of rows in your own picture of reconstructions.",
+        "Compare the test images with their reconstructions in your notebook's picture.",
     )
 
 
-# The conditional model's label alone keeps every digit, so this counts only beside likeness.
+# The label alone lets a conditional model keep every digit, so this counts only for reconstructions that resemble.
 @check(has_thresholds=True, needs_training=True, presupposes=(reconstructions_resemble_the_images,))
 def reconstructions_keep_their_digit(evidence: Evidence, part: str) -> Measurement:
-    """Reconstructions of hidden test images show the digit that the image shows."""
+    """Reconstructions of hidden test images show the same digit as the image."""
     _, x_hat = reconstructions(evidence, part)
     agreement = label_agreement(evidence.questions[Stage.of("quality", part).array("y")], judged(x_hat).labels)
     error = share_standard_error(agreement.overall, len(x_hat))
@@ -97,19 +98,19 @@ def reconstructions_keep_their_digit(evidence: Evidence, part: str) -> Measureme
         "share of right digits",
         agreement.overall,
         error,
-        "reconstructions show the right digit",
-        "Which digits turn into others in your picture of reconstructions?",
+        "reconstructions show the same digit as the image",
+        "Which digits turn into other digits in your notebook's picture of reconstructions?",
         {"worst digit": agreement.worst},
     )
 
 
 @check(has_thresholds=True, needs_training=True)
 def samples_come_from_training(evidence: Evidence, part: str) -> Measurement | Finding:
-    """Training makes the decoder's images: a fresh decoder's are much further from digits.
+    """The decoder's images come from training: those of an untrained decoder are far less like digits.
 
-    Where no fresh model could be asked there is nothing to compare with, and nothing is lost: a person is told.
+    Without answers of an untrained model, no points are lost, and the result needs manual review.
     """
-    samples(evidence, part)  # what cannot be judged is told first
+    samples(evidence, part)  # ends the check first where there are none
     fresh, trained = untrained(evidence, part), prior_images(evidence, part)
     if fresh is None or trained is None:
         return Finding(1.0, NO_FRESH_MODEL)
@@ -120,8 +121,8 @@ def samples_come_from_training(evidence: Evidence, part: str) -> Measurement | F
         "Fréchet distance that training takes away",
         before - after,
         math.hypot(before_error, error),
-        "training makes the decoder's images",
-        "Which numbers does training change? A decoder has learnt to draw where it draws better than a fresh one.",
+        "the trained decoder draws far better digits than an untrained one",
+        "Compare images that your trained decoder draws with those of a newly built one.",
         {"of a fresh model": before},
     )
 
@@ -136,7 +137,7 @@ def samples_are_new(evidence: Evidence, part: str, *, copy_ratio: float, examine
         copies,
         share_standard_error(copies, len(images)),
         "samples are new pictures, not copies of training images",
-        "Who draws the samples?",
+        "Where does your sampling function take its images from?",
     )
 
 
@@ -144,50 +145,52 @@ def samples_are_new(evidence: Evidence, part: str, *, copy_ratio: float, examine
 def samples_resemble_digits(evidence: Evidence, part: str) -> Measurement:
     """Samples look like handwritten digits.
 
-    Conditional ones like the digit that was asked for, in as many hands: their labels are part of what is compared.
+    Conditional samples must look like the requested digit, in varied handwriting: the labels are compared, too.
     """
     if part == "cvae":
         name = "Fréchet joint distance"
         rows = [(with_labels(judged(images).features, labels),) for images, labels in drawn(evidence, part)]
         distance = worst(name, _from_labelled_digits, rows, max)
+        others = ", all alike, or of another digit"
     else:
         name = "Fréchet distance"
         rows = [(judged(images).features,) for images, _ in drawn(evidence, part)]
         distance = worst(name, _from_digits, rows, max)
+        others = " or all alike"
     return Measurement(
         name,
         *distance,
         "samples look like digits",
-        "Look at your samples: are they blurred, broken, or all alike?",
+        f"Look at your samples: are they blurred, broken{others}?",
     )
 
 
 @check(has_thresholds=True, needs_training=True, presupposes=(samples_resemble_digits,))
 def samples_of_a_digit_differ(evidence: Evidence, part: str) -> Measurement:
-    """Samples of the same digit differ as handwriting does."""
+    """Samples of the same digit vary as handwriting does."""
     spread = _spread(evidence, part)
     least = min(spread_against(*rows, digit_deviations()).worst for rows in drawn(evidence, part))
     return Measurement(
         "spread within a digit",
         *spread,
-        "samples of one digit differ from each other",
-        "Look along a row of your picture: is it always the same handwriting?",
+        "samples of the same digit vary as handwriting does",
+        "Look along a row of your picture of samples: is it always the same handwriting?",
         {"smallest spread": least},
     )
 
 
 @check(has_thresholds=True, needs_training=True, presupposes=(samples_resemble_digits, samples_of_a_digit_differ))
 def samples_are_sharp(evidence: Evidence, part: str) -> Measurement:
-    """Samples are as sharp as a trained model draws them.
+    """Samples are as sharp as those of a well-trained model.
 
-    A classifier that has learnt strokes forgives blur; this does not.
+    A classifier recognises strokes even when they are blurred; this check measures the blur.
     """
     sharp = worst("sharpness", sharpness, [(images,) for images, _ in drawn(evidence, part)], min)
     return Measurement(
         "sharpness",
         *sharp,
         "samples have clear edges",
-        "Are your samples blurred? What makes a model answer many codes with the mean of many digits?",
+        "Are your samples blurred? What makes a decoder draw the average of many digits?",
     )
 
 
@@ -198,9 +201,9 @@ def samples_are_sharp(evidence: Evidence, part: str) -> Measurement:
     presupposes=(samples_resemble_digits, samples_of_a_digit_differ),
 )
 def samples_spread_their_ink_as_digits_do(evidence: Evidence, part: str) -> Measurement:
-    """Samples spread their ink over the picture as handwritten digits do.
+    """Samples are bright in the same places as real digits.
 
-    A classifier looks at strokes and forgives codes that hardly vary, or a decoder far off its prior; this does not.
+    A classifier looks at strokes and may accept codes that hardly vary, or a decoder far from the prior; this does not.
     """
     squares = [(ink(images),) for images, _ in drawn(evidence, part)]
     distance = worst(
@@ -209,8 +212,8 @@ def samples_spread_their_ink_as_digits_do(evidence: Evidence, part: str) -> Meas
     return Measurement(
         "Fréchet distance of ink",
         *distance,
-        "samples have their ink where digits have it",
-        "Look at many samples at once: do they differ in place, slant and weight as handwriting does?",
+        "ink is distributed as in real digits",
+        "Look at many samples at once: do they vary in position, slant and thickness as handwriting does?",
     )
 
 
@@ -222,7 +225,7 @@ def samples_show_all_digits(evidence: Evidence, part: str) -> Measurement:
     return Measurement(
         "evenness of digits",
         *evenness,
-        "all digits appear among the samples",
+        "all ten digits appear among the samples",
         "Count the digits in your picture of samples.",
     )
 
@@ -234,7 +237,7 @@ def samples_differ(evidence: Evidence, part: str, *, tolerance: float) -> Measur
 
     def share(images: Array) -> Measure:
         value = remembered(name, lambda: distinct_share(images, tolerance=tolerance), images)
-        return Measure(value, share_standard_error(value, len(images)))  # rows drawn twice would be near-duplicates
+        return Measure(value, share_standard_error(value, len(images)))  # no bootstrap: rows drawn twice are duplicates
 
     distinct = min(share(images) for images, _ in drawn(evidence, part))
     return Measurement(
@@ -245,13 +248,13 @@ def samples_differ(evidence: Evidence, part: str, *, tolerance: float) -> Measur
     )
 
 
-# One picture a class is always right, so this counts only beside spread.
+# One picture per class would always show the requested digit, so this counts only together with the spread.
 @check(has_thresholds=True, needs_training=True, presupposes=(samples_of_a_digit_differ,))
 def samples_show_the_requested_digit(evidence: Evidence, part: str, *, enough_spread: float) -> Measurement:
-    """A conditional sample shows the digit that was asked for, in a hand of its own.
+    """Samples show the requested digit, in varied handwriting.
 
-    The share of requested digits, times their spread where that is less than `enough_spread`: either alone can be had
-    by giving up the other.
+    The share of requested digits, times their spread where that is less than `enough_spread`: each of the two can be
+    improved at the cost of the other.
     """
     agreement, labels = _requested(evidence, part)
     spread = _spread(evidence, part).value
@@ -260,22 +263,22 @@ def samples_show_the_requested_digit(evidence: Evidence, part: str, *, enough_sp
         "share of requested digits, in hands of their own",
         agreement.overall * varied,
         share_standard_error(agreement.overall, len(labels)) * varied,
-        "samples show the requested digit, each in its own hand",
-        "In your picture, does each row show the digit written beside it, and not always in the same hand?",
+        "samples show the requested digit, in varied handwriting",
+        "In your picture of samples, does each row show the digit beside it, and is the handwriting varied?",
         {"share of requested digits": agreement.overall, "spread within a digit": spread},
     )
 
 
 @check(has_thresholds=True, needs_training=True, presupposes=(samples_of_a_digit_differ,))
 def every_digit_can_be_requested(evidence: Evidence, part: str) -> Measurement:
-    """No digit is drawn much worse on request than the others: one that never comes costs all of it."""
+    """Every digit can be requested; a digit that is never drawn costs all of these points."""
     agreement, _ = _requested(evidence, part)
     return Measurement(
         "evenness of requested digits",
         agreement.even,
         agreement.even_error,
         "every digit can be requested",
-        f"Look at the row of the {agreement.worst_class} in your picture.",
+        f"Look at the row for digit {agreement.worst_class} in your picture of samples.",
         {"worst digit": agreement.worst_class, "its share": agreement.worst},
     )
 
@@ -289,20 +292,19 @@ def every_digit_can_be_requested(evidence: Evidence, part: str) -> Measurement:
 def samples_are_the_decoders_own(evidence: Evidence, part: str) -> Measurement | Finding:
     """Samples are what the trained decoder draws from the prior.
 
-    Where the decoder could not be asked apart there is nothing to compare with, and nothing is lost: a person
-    is told about such a decoder.
+    Where the decoder could not be tested separately, no points are lost, and the result needs manual review.
     """
     images, _ = samples(evidence, part)
     expected = prior_images(evidence, part)
     if expected is None:
-        return Finding(1.0, "there were no images of the decoder's own to compare the samples with")
+        return Finding(1.0, NO_DECODER)
     if black_and_white(images):  # draws, compared with draws
         expected = (np.random.default_rng(0).random(expected.shape) < expected).astype(np.float32)
     return Measurement(
         "distance from the decoder's own images",
         *_distance(images, expected),
         "the samples are what the trained decoder draws from the prior",
-        "Who draws the samples, and from which codes?",
+        "Which model draws the samples, and from which codes?",
     )
 
 
@@ -317,7 +319,7 @@ def _from_labelled_digits(rows: Array) -> float:
 
 
 def _spread(evidence: Evidence, part: str) -> Measure:
-    """How much drawn images of one digit differ, as a ratio to real digits; of the worse set."""
+    """How much drawn images of one digit differ, relative to real digits; of the worse set."""
     return worst(
         "spread within a digit",
         lambda images, labels: spread_against(images, labels, digit_deviations()).mean,
@@ -333,9 +335,9 @@ def _requested(evidence: Evidence, part: str) -> tuple[Agreement, Array]:
 
 
 def _distance(images: Array, expected: Array) -> Measure:
-    """The Fréchet distance of two sets of pictures, in units of the expected ones' variance.
+    """The Fréchet distance of two sets of pictures, in units of the expected pictures' variance.
 
-    Its standard error has a share of each set, since both are drawn.
+    Its standard error combines those of both sets, since both are drawn.
     """
     features, expected_features = judged(images).features, judged(expected).features
     least = LEAST_VARIANCE * float(np.trace(digit_moments().covariance))

@@ -1,4 +1,4 @@
-"""Checks of the training loop, tried with the student's own model, our loss and a recording optimizer: see `steps`."""
+"""Checks of the training loop, run with the student's own model, our loss and a recording optimizer: see `steps`."""
 
 from __future__ import annotations
 
@@ -7,44 +7,52 @@ from collections import Counter
 import numpy as np
 
 from grader.checks import check
-from grader.exercises.vae_mnist.checks.answers import answer, between, give_up, number, verdict
+from grader.exercises.vae_mnist.checks.answers import answer, between, give_up, number, percent, verdict
 from grader.exercises.vae_mnist.checks.steps import LOSSES, Steps, recorded_steps, source_of
 from grader.records import Address, Evidence, Finding
 
-HINT = "Which number does backward() start from, and what has been done to it?"
-WAY = "Follow a batch from the encoder to x_hat: what does each call get, and what may cut the gradient?"
-WRONG = {  # what a pass shows -> what is said of it, the share of the points that it keeps, and the hint
-    "its batch": ("the steps are not made on the whole batch", 0.0, "Which images does the loss of a step see?"),
+HINT = "On which value is backward() called, and how was that value computed?"
+WAY = "Follow a batch from the encoder to x_hat: what is passed to each call?"
+ELSE = "What changes the parameters between two calls of step()?"
+BETWEEN = "What happens to the loss and to the gradients before step() is called?"
+WRONG = {  # what a pass shows -> the message, the share of the points that it keeps, and the hint
+    "its batch": ("the steps are not made on the whole batch", 0.0, "Which images enter the loss of a step?"),
     "another loss": (
-        "the gradients are not those of the loss",
+        "the gradients are not those of the loss function",
         0.0,
-        "What does the loss get, and which number does backward() start from?",
+        "Which arguments does the loss function get, and on which value is backward() called?",
     ),
-    "uphill": ("the steps make the loss larger: its gradient has the wrong sign", 0.0, HINT),
-    "hardly any size": ("the loss is so small when its gradient is computed that nothing is learnt", 0.0, HINT),
-    "an enormous size": ("the loss is enormous when its gradient is computed", 0.0, HINT),
-    "no KL term": ("the KL term takes no part in the steps", 0.5, HINT),
-    "mu itself is decoded": ("the decoder is given mu, and no code is drawn", 0.5, WAY),
-    "other heads are drawn from": ("the code is drawn from something else than the encoder's mu and logvar", 0.5, WAY),
-    "nothing comes back": ("no gradient comes back from the images to the encoder", 0.0, WAY),
-    "another KL term": ("the KL term's part in the steps is not what the loss says", 0.5, HINT),
+    "uphill": ("the steps increase the loss: its gradient has the wrong sign", 0.0, HINT),
+    "hardly any size": ("the loss is scaled down so far that nothing is learned", 0.0, HINT),
+    "an enormous size": ("the loss is scaled up far too much before its gradient is computed", 0.0, HINT),
+    "no KL term": ("the KL term has no effect on the steps", 0.5, HINT),
+    "mu itself is decoded": ("the decoder is given mu itself; no code is drawn", 0.5, WAY),
+    "other heads are drawn from": ("the code is not drawn from the encoder's mu and logvar", 0.5, WAY),
+    "nothing comes back": (
+        "no gradient flows back from the reconstructions to the encoder",
+        0.0,
+        "Follow a batch from the encoder to x_hat: what may cut the gradient?",
+    ),
+    "another KL term": ("the KL term in the steps is not that of the loss function", 0.5, HINT),
 }
-HEAPED = 0.3  # of the points, where every gradient is right and only what was there before is not cleared
+HEAPED = 0.3  # of the points, where every gradient is right and only the earlier ones are not cleared
 
 
 @check()
 def given_optimizer_moves_the_model(evidence: Evidence, part: str) -> Finding:
-    """The optimizer that is passed in moves the model's parameters."""
+    """The optimizer that is passed in updates the model's parameters."""
     steps = recorded_steps(evidence, part)
     moves = bool(np.abs(steps.end - steps.start).max(initial=0) > 0)
-    no = "the parameters are the same after training"
+    no, hint = "the parameters are the same after training", "Which optimizer makes the steps?"
     if moves and not len(steps):
-        no = "the parameters moved, but not by the optimizer that was passed in"
+        no = "the parameters changed, but not through the optimizer that was passed in"
+    elif len(steps):
+        hint = f"The optimizer made {len(steps)} steps: with which gradients, and what changed the parameters back?"
     return verdict(
         moves and len(steps) > 0,
-        "the given optimizer moves the parameters",
+        "the optimizer updates the parameters",
         no,
-        "Which object makes the step, and is it the function's argument?",
+        hint,
         {"steps": len(steps)},
     )
 
@@ -53,39 +61,39 @@ def given_optimizer_moves_the_model(evidence: Evidence, part: str) -> Finding:
 def steps_follow_the_gradient(
     evidence: Evidence, part: str, *, min_cosine: float, zero_at: float, full_at: float
 ) -> Finding:
-    """Each step follows the gradient of its own batch's loss, from where the step before it ended."""
+    """Each step follows the gradient of its own batch's loss and starts where the previous step ended."""
     steps = _made_steps(evidence, part)
     if not steps.passes:
-        return Finding(0.0, "no step is made with a gradient that came back through the model's images", HINT)
+        return Finding(0.0, "no step uses a gradient that came back through the model's reconstructions", HINT)
     wrong, share_of_passes = _passes(steps, min_cosine)
     fits = (steps.clear >= min_cosine) & steps.goes_on & ~steps.faint
     share = float(fits.mean())
     measured = {"share of right steps": share, "share of right passes": share_of_passes}
     if share == 1 and not wrong:
-        return Finding(1.0, "every step follows its batch's gradient", "", measured)
+        return Finding(1.0, "every step follows the gradient of its own batch", "", measured)
     if wrong:
         message, keeps, hint = WRONG[wrong]
         return Finding(keeps * between(share, zero_at=zero_at, full_at=full_at), message, hint, measured)
     if not steps.goes_on.all():
-        message = "between steps, the weights are changed by something else than the optimizer"
-        return Finding(between(share, zero_at=zero_at, full_at=full_at), message, "Who else writes weights?", measured)
+        message = "between steps, something other than the optimizer changes the parameters"
+        return Finding(between(share, zero_at=zero_at, full_at=full_at), message, ELSE, measured)
     if steps.faint.any():
-        message = "gradients are so small when a step is made that nothing is learnt"
-        return Finding(between(share, zero_at=zero_at, full_at=full_at), message, HINT, measured)
+        message = "the gradients are so small that nothing is learned"
+        return Finding(between(share, zero_at=zero_at, full_at=full_at), message, BETWEEN, measured)
     if steps.repeated.any():
-        message = "steps are made once more with a gradient that an earlier step has used"
+        message = "some steps use the gradient of an earlier step again"
         return Finding(
-            between(share, zero_at=zero_at, full_at=full_at), message, "How often is step() called?", measured
+            between(share, zero_at=zero_at, full_at=full_at), message, "How often is step() called per batch?", measured
         )
     if steps.heaped:
-        message = "steps also contain the gradients of earlier batches"
+        message = "the steps also contain the gradients of earlier batches"
         return Finding(HEAPED, message, "What does backward() do with gradients that are already there?", measured)
-    message = f"{share:.0%} of the steps follow the gradient of their batch's loss"
-    return Finding(between(share, zero_at=zero_at, full_at=full_at), message, HINT, measured)
+    message = f"only {percent(share)} of the steps follow the gradient of their own batch's loss"
+    return Finding(between(share, zero_at=zero_at, full_at=full_at), message, BETWEEN, measured)
 
 
 def _made_steps(evidence: Evidence, part: str) -> Steps:
-    """The recorded steps; ends the check where there is none."""
+    """The recorded steps; ends the check where there are none."""
     steps = recorded_steps(evidence, part)
     if not len(steps):
         give_up("the optimizer never made a step")
@@ -93,13 +101,13 @@ def _made_steps(evidence: Evidence, part: str) -> Steps:
 
 
 def _passes(steps: Steps, min_cosine: float) -> tuple[str, float]:
-    """What most passes do wrong under the loss that fits best, and the share of those that are right."""
+    """What most passes do wrong under the loss that fits best, and the share of passes that are right."""
     best, fault, right = -1.0, "", 1.0
     for loss in LOSSES.values():
         counts = Counter(step_pass.judged(loss, min_cosine) for step_pass in steps.passes.values())
         share = counts[""] / counts.total()
         kind = next((kind for kind, _ in counts.most_common() if kind), "")
-        # One term that is missing says more than that the loss is another one.
+        # A missing term explains more than "another loss" does.
         rank = share if kind in ("another loss", "its batch") else (1 + share) / 2
         if rank > best:
             best, fault, right = rank, kind, share
@@ -115,15 +123,17 @@ def every_batch_is_used(evidence: Evidence, part: str, *, zero_at: float, full_a
     share = float(np.minimum(counts, steps.epochs).sum() / (steps.epochs * images))
     return Finding(
         between(share, zero_at=zero_at, full_at=full_at),
-        f"{share:.0%} of the images of {steps.epochs} epochs were used for a step",
-        "" if share == 1 else "Count the optimizer's steps in one epoch, and compare with len(loader).",
+        "every batch is used in every epoch"
+        if share == 1
+        else f"only {percent(share)} of the images are used for a step",
+        "" if share == 1 else "Count the optimizer's steps in one epoch and compare with len(loader).",
         {"share of images": share, "steps": len(steps)},
     )
 
 
 @check(presupposes=(steps_follow_the_gradient,))
 def trains_in_train_mode(evidence: Evidence, part: str) -> Finding:
-    """The model is in training mode while it learns."""
+    """The model is in training mode while it trains."""
     _made_steps(evidence, part)
     (modes,) = answer(evidence, source_of(evidence, part), "modes")
     share = float((modes != 0).mean())
@@ -131,14 +141,14 @@ def trains_in_train_mode(evidence: Evidence, part: str) -> Finding:
         share > 0.5,
         "the model trains in training mode",
         "the model is in eval mode while it trains",
-        "Which mode does your loop leave the model in?",
+        "Which calls change the mode of the model, and when?",
         {"share of steps in training mode": share},
     )
 
 
 @check(presupposes=(steps_follow_the_gradient,))
 def what_is_learnt_is_kept(evidence: Evidence, part: str, *, min_rate: float) -> Finding:
-    """The model ends as its last or best epoch left it, and the learning rate stays of use."""
+    """The model keeps the parameters of its last or best epoch, and the learning rate does not shrink to nothing."""
     steps = _made_steps(evidence, part)
     (history,) = answer(evidence, source_of(evidence, part), "history")
     ends = [len(steps) - 1]
@@ -148,15 +158,15 @@ def what_is_learnt_is_kept(evidence: Evidence, part: str, *, min_rate: float) ->
     rate = _rate_in_the_notebook(evidence, part)
     if rate is None:
         rate = float(steps.rates.sum() / (len(steps) * max(float(steps.rates[0]), 1e-30)))
-    wrong, hint = "", "Compare the weights after the last step with those that the function leaves."
+    wrong, hint = "", "Compare the parameters after the last step with those at the end of the function."
     if not any(steps.ends_in(step) for step in ends):
-        wrong = "the model that is left is neither that of the last epoch nor that of the best one"
+        wrong = "at the end, the model has neither the parameters of the last epoch nor those of the best one"
     elif rate < min_rate:
-        wrong = f"the learning rate shrinks until nothing is learnt: on average {rate:.2g} of the given one"
-        hint = "Print the learning rate at the first step, after an epoch, and at the last one: what changes it?"
+        wrong = f"the learning rate shrinks until nothing is learned: its average is {rate:.2g} times the initial one"
+        hint = "Print the learning rate at the first step, after one epoch and at the last step: what changes it?"
     return verdict(
         not wrong,
-        "what was learnt is kept",
+        "the model keeps what it has learned",
         wrong,
         hint,
         {"mean learning rate against the given": rate},
@@ -166,7 +176,7 @@ def what_is_learnt_is_kept(evidence: Evidence, part: str, *, min_rate: float) ->
 def _rate_in_the_notebook(evidence: Evidence, part: str) -> float | None:
     """The mean learning rate of the notebook's own training, as a share of the given one; None where it is unknown.
 
-    A schedule can look harmless over our few batches and be at its end after a hundredth of the real ones.
+    A schedule can look harmless over our few batches and have reached its end after 1 % of the real ones.
     """
     rate = evidence.answers.get(Address.of("trained", part, "steps").array("mean_rate"))
     return None if rate is None or rate.size != 1 else float(rate.reshape(-1)[0])
@@ -174,20 +184,18 @@ def _rate_in_the_notebook(evidence: Evidence, part: str) -> float | None:
 
 @check(presupposes=(steps_follow_the_gradient,))
 def reported_loss_is_the_mean(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
-    """The function returns one number per epoch, in proportion to the mean loss."""
+    """The function returns the mean loss of each epoch."""
     (history,) = answer(evidence, source_of(evidence, part), "history")
     steps = recorded_steps(evidence, part)
     if history.shape != (steps.epochs,):
         return Finding(
             0.0,
-            f"expected a list of {steps.epochs} numbers, got {history.size}",
+            f"expected a list of {steps.epochs} losses, one per epoch, got {history.size}",
             "What does the function return after the last epoch?",
         )
     if len(steps) != steps.epochs * len(steps.batches):
-        message = f"expected a step for each of {steps.epochs * len(steps.batches)} batches, got {len(steps)}"
-        return Finding(
-            0.0, f"{message}: the means of the epochs cannot be compared", "Make one step on every batch first."
-        )
+        message = f"expected one step per batch, {steps.epochs * len(steps.batches)} in all, got {len(steps)}"
+        return Finding(0.0, f"{message}, so the reported means cannot be checked", "Make one step per batch first.")
     sizes = np.array([len(rows) for rows in steps.rows], dtype=np.float64)
     errors = []
     for values in steps.losses.T:
@@ -201,9 +209,9 @@ def reported_loss_is_the_mean(evidence: Evidence, part: str, *, tolerance: float
     error = min(errors, default=float("inf"))
     return verdict(
         error <= tolerance,
-        "the reported losses are the means of the epochs",
+        "the reported losses are the mean losses of the epochs",
         "the reported losses are not the mean losses of the epochs",
-        "Over which batches should the number of an epoch be averaged?",
+        "Over which batches is the loss of an epoch averaged, and when does the average start again?",
         {"relative error": error},
     )
 
@@ -222,8 +230,8 @@ def labels_reach_the_model(evidence: Evidence, part: str) -> Finding:
     right = equal == expected.size
     return verdict(
         right,
-        "the labels reach the model",
-        f"of {expected.size} labels expected, {equal} reached the model in order",
-        "What does the conditional model need besides the images?",
+        "the labels reach the model with their images",
+        f"only {equal} of {expected.size} labels reached the model with the image that they belong to",
+        "Follow y from the loader to the model: which label goes with which image?",
         {"batches served": number(evidence, source_of(evidence, part), "batches_served")},
     )

@@ -1,6 +1,6 @@
-"""Pictures for the report, drawn on the trusted side from stored evidence; they decide nothing.
+"""Pictures for the report, drawn on the trusted side from stored evidence; they do not affect points.
 
-One module a kind of picture. No threshold is drawn: what a picture compares with is what the reference notebook gives.
+One module per kind of picture. No picture shows a threshold: they compare with the reference notebook.
 """
 
 from __future__ import annotations
@@ -58,5 +58,5 @@ def _made(picture: Picture, evidence: Evidence, part: str) -> Figure | None:
         return None
     except GraderError:
         raise
-    except Exception:  # what a submission answered may be anything, and no answer may cost the whole report
+    except Exception:  # a submission's answers may be anything, and none of them may cost the whole report
         return None

@@ -1,4 +1,4 @@
-"""Where the encoder puts the hidden images: their codes' means, two coordinates of them."""
+"""A picture of where the encoder puts the hidden images: two coordinates of their mean codes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grader.exercises.vae_mnist.checks.answers import answer, give_up, shape_text
+from grader.exercises.vae_mnist.checks.answers import answer, give_up, percent, shape_text
 from grader.exercises.vae_mnist.figures.drawing import NAMES, QUIET, SMALL, figure, write
 from grader.records import Address, Array, Evidence, Figure, Stage
 
@@ -25,7 +25,7 @@ COLOURS = (
 
 
 def code_map(evidence: Evidence, part: str) -> Figure:
-    """The hidden images' codes, each drawn as the digit that its image shows."""
+    """The hidden images' codes, each drawn as the digit in its image."""
     (mu,) = answer(evidence, Address.of("quality", part, "encode"), "mu")
     labels = evidence.questions[Stage.of("quality", part).array("y")]
     if mu.ndim != 2 or len(mu) != len(labels) or mu.shape[1] < 2:
@@ -51,23 +51,25 @@ def code_map(evidence: Evidence, part: str) -> Figure:
         _name(axes, points, labels, right - left)
 
     two = mu.shape[1] == 2
-    directions = f", in the two directions in which the {mu.shape[1]} numbers vary most ({share:.0%} of their variance)"
+    directions = (
+        f", in the two directions in which the {mu.shape[1]} numbers vary most ({percent(share)} of their variance)"
+    )
     where = "" if two else directions
     return figure(
         f"{part}-codes",
         f"{NAMES[part]}: codes of the hidden images",
-        caption="Each small digit is the code of a hidden image that shows it, each large one the middle of its class"
-        f"{where}. The grey ring holds 95% of the codes from which new images are drawn.",
+        caption="Each small digit is the code of a hidden image of that digit; a large digit marks the median of its "
+        f"class{where}. The grey ring contains 95 % of the codes from which new images are drawn.",
         alt=f"{len(points)} codes of hidden images as coloured digits in a plane"
-        + ("." if two else f" that holds {share:.0%} of their variance.")
-        + f" Their spread is {points.std(axis=0).max():.2g}, that of new codes 1.",
+        + ("." if two else f" that holds {percent(share)} of their variance.")
+        + f" Their standard deviation is {points.std(axis=0).max():.2g}; that of new codes is 1.",
         size=(SIDE, SIDE),
         paint=paint,
     )
 
 
 def flat(mu: Array) -> tuple[Array, Array, float]:
-    """Two coordinates of codes `(N, D)`: `(N, 2)`, where the prior's middle is there, and their share of the variance.
+    """Two coordinates of codes `(N, D)`: `(N, 2)`, the place of the prior's mean, and their share of the variance.
 
     Two numbers stay as they are; of more, the first two principal components (Pearson, On Lines and Planes of Closest
     Fit, 1901).
@@ -98,7 +100,7 @@ def extent(points: Array, centre: Array) -> tuple[tuple[float, float], tuple[flo
 
 
 def _name(axes: Axes, points: Array, labels: Array, side: float) -> None:
-    """Each class's digit at the middle of its codes, or beside it with a line where another's stands there."""
+    """Draws each class's digit at the median of its codes, or beside it with a line if that place is taken."""
     from matplotlib import patheffects
 
     digits = [digit for digit in range(10) if (labels == digit).any()]
@@ -113,9 +115,11 @@ def _name(axes: Axes, points: Array, labels: Array, side: float) -> None:
 
 
 def apart(places: Array, least: float) -> Array:
-    """The places `(K, 2)` moved as little as is easy, until no two are nearer than `least` or patience ends."""
+    """The places `(K, 2)` moved apart until no two are nearer than `least`, in at most 300 rounds."""
     angles = np.arange(len(places)) * 2 * np.pi / max(len(places), 1)
-    positions = places + 1e-3 * least * np.stack([np.cos(angles), np.sin(angles)], axis=1)  # equal ones part, too
+    positions = places + 1e-3 * least * np.stack(
+        [np.cos(angles), np.sin(angles)], axis=1
+    )  # so that equal places also move apart
     for _ in range(300):
         between = positions[:, None] - positions[None]
         distance = np.hypot(between[..., 0], between[..., 1]) + np.eye(len(places)) * least

@@ -1,8 +1,8 @@
-"""What all pictures share: colours, sizes of words, digits in rows and columns, and the way to a small PNG.
+"""What all pictures share: colours, text sizes, digits in rows and columns, and the way to a small PNG.
 
-A picture is about 700 pixels wide and read at half of that on a phone, so words are 20 pixels high or more. All lengths
-are pixels of the PNG. What pictures compare with is what the reference notebook gives: `make_reference` writes it into
-`reference.json`. These are levels of one honest solution, no thresholds.
+A picture is about 700 pixels wide and shown at half of that on a phone, so text is at least 20 pixels high. All lengths
+are pixels of the PNG. Pictures compare with the values of the reference notebook, which `make_reference` writes into
+`reference.json`. These are values of one correct solution, not thresholds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ INK = "#26323d"
 QUIET = "#7a8691"
 WORDS = 22  # pixels
 SMALL = 20
-COLOURS = 160  # of a PNG: grey levels finer than eyes tell, and room for the rest
+COLOURS = 160  # of a PNG: finer grey levels than the eye can tell apart, and room for the other colours
 
 FILE = Path(__file__).with_name("reference.json")
 NAMES = {"vae": "VAE", "cvae": "CVAE"}
@@ -147,13 +147,15 @@ def even_rows(count: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Levels of one part of the reference notebook."""
+    """Values of one part of the reference notebook."""
 
     loss: tuple[float, ...]  # the mean loss of each epoch
     kept: float  # explained variance of hidden images
     worst: tuple[float, ...]  # the error of each digit's worst reconstruction, see `reconstructions.errors_of`
     nearest: float  # the smallest ratio of a sample's distances to training images, see `metrics.copies`
-    read_as_asked: float | None = None  # the share of conditional samples that the classifier reads as asked
+    read_as_asked: float | None = (
+        None  # the share of conditional samples in which the classifier sees the requested digit
+    )
 
 
 @lru_cache(maxsize=1)
@@ -162,5 +164,5 @@ def _stored() -> dict[str, Reference]:
 
 
 def reference(part: str) -> Reference:
-    """The levels of that part."""
+    """The reference notebook's values for that part."""
     return _stored()[part]

@@ -1,4 +1,4 @@
-"""The loss of the notebook's own training."""
+"""A picture of the loss during the notebook's own training."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from grader.records import Address, Array, Evidence, Figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-# Another loss or another average gives another scale, on which the reference says nothing: squared errors are a third
-# of cross-entropies, and an honest cross-entropy never falls to half of the reference's. Above it, a bad model is on
-# the same scale for long.
+# Another loss or another average has another scale, which cannot be compared with the reference: squared errors are a
+# third of cross-entropies, and a correct cross-entropy never falls to half of the reference's. Even a bad model's
+# cross-entropy stays within five times the reference's.
 COMPARABLE = (0.5, 5.0)
 LOOKS: dict[str, dict[str, Any]] = {
     "this run": {"color": OWN, "linewidth": 3, "marker": "o", "markersize": 8, "zorder": 3},
     "reference": {"color": QUIET, "linewidth": 2, "linestyle": (0, (5, 4))},
 }
-LINE = 0.1  # height of a word, as a share of the axes'
+LINE = 0.1  # height of a text line, as a share of the axes'
 
 
 def loss_curve(evidence: Evidence, part: str) -> Figure:
@@ -61,7 +61,7 @@ def loss_curve(evidence: Evidence, part: str) -> Figure:
         f"{part}-loss",
         f"{NAMES[part]}: loss of the notebook's own training",
         caption="The mean loss of each epoch, as the notebook reported it"
-        + (", and in grey what the reference notebook reports." if has_reference else "."),
+        + (", and in grey that of the reference notebook." if has_reference else "."),
         alt=f"A curve of {epochs}: the loss {way}."
         + (f" The reference notebook's goes from {short(usual[0])} to {short(usual[-1])}." if has_reference else ""),
         size=(720, 340),
@@ -70,13 +70,13 @@ def loss_curve(evidence: Evidence, part: str) -> Figure:
 
 
 def comparable(losses: Array, usual: Array) -> bool:
-    """Whether two courses of a loss seem to be on one scale."""
+    """Whether two loss curves seem to have the same scale."""
     low, high = (bound * float(np.median(usual)) for bound in COMPARABLE)
     return low <= float(np.median(losses)) <= high
 
 
 def _apart(ends: dict[str, float]) -> dict[str, float]:
-    """The heights of the words at the lines' ends, moved apart where one would stand on the other."""
+    """The heights of the labels at the lines' ends, moved apart where they would overlap."""
     if len(ends) < 2 or abs(ends["this run"] - ends["reference"]) >= LINE:
         return ends
     middle = sum(ends.values()) / 2

@@ -1,8 +1,8 @@
-"""Makes `reference.json` from stored runs of the reference notebook: the pictures' level to stand beside.
+"""Makes `reference.json` from stored runs of the reference notebook: the values that pictures compare with.
 
     .venv/bin/python -m grader.exercises.vae_mnist.figures.make_reference runs/vae_mnist/evidence.safetensors ...
 
-Several runs, with different seeds of the questions, give steadier levels than one.
+Several runs, with different seeds of the questions, give more stable values than one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hidden images above what the trained model makes of them: the first ones, and each digit's worst."""
+"""Pictures of hidden images above their reconstructions: the first ones, and the worst one of each digit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grader.exercises.vae_mnist.checks import image_measures, real_digits
-from grader.exercises.vae_mnist.checks.answers import give_up
+from grader.exercises.vae_mnist.checks.answers import give_up, percent
 from grader.exercises.vae_mnist.figures.drawing import (
     GAP,
     NAMES,
@@ -31,7 +31,7 @@ PAIRS = 2 * (TILE + GAP) + 12  # the height of a row of images, the row below it
 
 
 def first_reconstructions(evidence: Evidence, part: str) -> Figure:
-    """The first hidden images, above what became of them."""
+    """The first hidden images, each above its reconstruction."""
     x, x_hat = _both(evidence, part)
     explained = explained_variance(x, x_hat, real_digits.mean_image())
     count = min(len(x), 2 * COLUMNS)
@@ -43,9 +43,8 @@ def first_reconstructions(evidence: Evidence, part: str) -> Figure:
     return figure(
         f"{part}-reconstructions",
         f"{NAMES[part]}: reconstructions",
-        caption="Hidden test images, moved a little, above what the trained model makes of them. It keeps "
-        f"{max(explained, 0):.0%} of what tells all of them from the mean of all digits (the reference notebook: "
-        f"{reference(part).kept:.0%}).",
+        caption="Hidden test images, slightly shifted and rotated, each above its reconstruction. Explained variance "
+        f"{percent(max(explained, 0))} of {len(x):,} images; reference {percent(reference(part).kept)}.",
         alt=f"Pairs of digits: {count} hidden test images, each above its reconstruction by the {NAMES[part]}.",
         size=sheet.size,
         paint=lambda canvas: sheet.paint(canvas, images),
@@ -66,7 +65,7 @@ def worst_reconstructions(evidence: Evidence, part: str) -> Figure:
 
     def paint(canvas: Canvas) -> None:
         axes = sheet.paint(canvas, images)
-        sheet.name_rows(axes, ["image", "made of it"])
+        sheet.name_rows(axes, ["image", "yours"])
         numbers, levels = sheet.size[1] - 48, sheet.size[1] - 18
         write(axes, (sheet.left - 10, numbers), "error", size=SMALL, ha="right")
         write(axes, (sheet.left - 10, levels), "reference", size=SMALL, ha="right", color=QUIET)
@@ -80,8 +79,8 @@ def worst_reconstructions(evidence: Evidence, part: str) -> Figure:
     return figure(
         f"{part}-worst",
         f"{NAMES[part]}: each digit's worst reconstruction",
-        caption="Of the hidden test images, moved a little, the one of each digit that came back worst. An error of 0 "
-        "is the image itself, 1 as far off as the mean of all digits; in grey, the reference notebook's worst.",
+        caption="For each digit, the hidden test image with the worst reconstruction. Error 0 is a perfect "
+        "reconstruction; error 1 is as bad as the average of all digits. In grey: the worst error of the reference.",
         alt=f"The worst reconstruction of each of {len(rows)} digits under its image; the worst of all is a picture of "
         f"digit {most}, with an error of {_told(errors[rows[most]])}.",
         size=sheet.size,
@@ -90,7 +89,7 @@ def worst_reconstructions(evidence: Evidence, part: str) -> Figure:
 
 
 def errors_of(x: Array, x_hat: Array) -> Array:
-    """The squared distance of each reconstruction from its image, in units of the mean image's: `(N,)`, 0 or more."""
+    """Each reconstruction's squared error, relative to that of the mean image: `(N,)`, 0 or more."""
     squares = ((x - x_hat).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
     whole = ((x - real_digits.mean_image()).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
     shares: Array = squares / np.maximum(whole, 1.0)  # no digit is as near to the mean image as that

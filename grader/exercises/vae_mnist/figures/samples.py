@@ -1,4 +1,4 @@
-"""New images, as the sampling code draws them: whether they show what was asked for, and whether they are copies."""
+"""Pictures of new images from the sampling code: do they show the requested digit, and are they copies?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grader.exercises.vae_mnist.checks import image_measures, real_digits
-from grader.exercises.vae_mnist.checks.answers import give_up
+from grader.exercises.vae_mnist.checks.answers import give_up, percent
 from grader.exercises.vae_mnist.figures.drawing import (
     GAP,
     INK,
@@ -32,8 +32,8 @@ from grader.exercises.vae_mnist.checks.image_measures import reconstructions, sa
 
 COLUMNS, ROWS = 12, 4
 CELL = 62
-LEFT, BELOW = 92, 84  # room for the names of the table's sides
-EXAMINED = 300  # as many as the check of the given rubric examines, so that the search is made once for both
+LEFT, BELOW = 92, 84  # room for the labels of the table's sides
+EXAMINED = 300  # as many as the check of the default rubric examines, so that one search serves both
 SHOWN = 10  # of those that are nearest to a training image
 
 
@@ -46,8 +46,8 @@ def new_images(evidence: Evidence, part: str) -> Figure:
     return figure(
         f"{part}-samples",
         f"{NAMES[part]}: samples",
-        caption="New images drawn by the sampling code.",
-        alt=f"{len(first)} images drawn by the {NAMES[part]}'s sampling code, the first ones of {len(images)}.",
+        caption=f"The first {len(first)} of {len(images):,} new images drawn by the sampling code.",
+        alt=f"The first {len(first)} of {len(images):,} images drawn by the {NAMES[part]}'s sampling code.",
         size=sheet.size,
         paint=lambda canvas: sheet.paint(canvas, tiles),
         on_wall=True,
@@ -55,7 +55,7 @@ def new_images(evidence: Evidence, part: str) -> Figure:
 
 
 def digits_on_request(evidence: Evidence, part: str) -> Figure:
-    """A row of samples for each digit; those that the classifier reads as another one are framed."""
+    """One row of samples per digit; samples in which the classifier sees another digit are framed."""
     images, labels = _samples(evidence, part)
     readings = image_measures.judged(images).labels
     sheet = Sheet(even_rows(10), COLUMNS, left=40)
@@ -76,10 +76,10 @@ def digits_on_request(evidence: Evidence, part: str) -> Figure:
     return figure(
         f"{part}-samples",
         f"{NAMES[part]}: digits on request",
-        caption="Each row was asked for one digit, from 0 at the top to 9. Framed: a trained classifier reads another "
-        f"digit, the one in the corner. So it does in {missed} of all {len(labels)} samples{_usual(part, wrong=True)}.",
-        alt=f"Ten rows of samples, one for each digit asked for; {len(wrong)} of {len(tiles)} are framed because a "
-        f"classifier reads another digit, {missed} of all {len(labels)} samples.",
+        caption="One row per requested digit, 0 to 9. Framed: a classifier sees a different digit (shown in the "
+        f"corner): {percent(missed / len(labels))} of {len(labels):,} samples{_usual(part, wrong=True)}.",
+        alt=f"Ten rows of samples, one per requested digit; {len(wrong)} of {len(tiles)} are framed because a "
+        f"classifier sees a different digit: {percent(missed / len(labels))} of {len(labels):,} samples.",
         size=sheet.size,
         paint=paint,
         on_wall=True,
@@ -87,7 +87,7 @@ def digits_on_request(evidence: Evidence, part: str) -> Figure:
 
 
 def digits_read(evidence: Evidence, part: str) -> Figure:
-    """How often each digit asked for is read as which."""
+    """How often the classifier sees which digit, for each requested digit."""
     from sklearn.metrics import confusion_matrix  # here, since it takes a second
 
     images, labels = _samples(evidence, part)
@@ -109,42 +109,43 @@ def digits_read(evidence: Evidence, part: str) -> Figure:
             middle = (digit + 0.5) * CELL
             write(axes, (LEFT - 20, middle), str(digit), weight="bold")
             write(axes, (LEFT + middle, 10 * CELL + 22), str(digit), weight="bold")
-            for other in np.flatnonzero(shares[digit] > 0.005):  # less is 0 percent
+            for other in np.flatnonzero(shares[digit] > 0.005):  # a smaller share rounds to 0 %
                 share = float(shares[digit, other])
                 color = "white" if share > 0.4 else INK
                 write(axes, (LEFT + (other + 0.5) * CELL, middle), f"{100 * share:.0f}", color=color)
-        write(axes, (22, 5 * CELL), "asked for", size=SMALL, color=QUIET, rotation=90, va="center")
-        write(axes, (LEFT + 5 * CELL, height - 20), "read as, in percent", size=SMALL, color=QUIET)
+        write(axes, (22, 5 * CELL), "requested digit", size=SMALL, color=QUIET, rotation=90, va="center")
+        write(axes, (LEFT + 5 * CELL, height - 20), "digit seen by the classifier, in %", size=SMALL, color=QUIET)
 
     right = int(np.trace(counts))
     most = np.where(np.eye(10, dtype=bool), -1, counts)
     digit, other = (int(at) for at in np.unravel_index(most.argmax(), most.shape))
-    commonest = f" The commonest mistake: {digit} read as {other}, {counts[digit, other]} of {totals[digit, 0]}."
+    share = percent(counts[digit, other] / max(int(totals[digit, 0]), 1))
+    commonest = f" Most frequent confusion: {digit} seen as {other}, {share} of {totals[digit, 0]:,}."
     often = commonest if most.max() > 0 else ""
     return figure(
         f"{part}-requests",
-        f"{NAMES[part]}: digits asked for and digits read",
-        caption=f"What a trained classifier reads in all {len(labels)} samples: {right} as asked for, on the diagonal"
-        f"{_usual(part)}.{often}",
-        alt=f"A table of ten digits asked for by ten digits read: {right} of {len(labels)} samples lie on the "
-        f"diagonal.{often}",
+        f"{NAMES[part]}: requested digits and digits seen",
+        caption="What a classifier sees in the samples. On the diagonal, the requested digit: "
+        f"{percent(right / len(labels))} of {len(labels):,} samples{_usual(part)}.{often}",
+        alt="A table of ten requested digits by ten digits seen by a classifier: "
+        f"{percent(right / len(labels))} of {len(labels):,} samples are on the diagonal.{often}",
         size=(LEFT + 10 * CELL, 10 * CELL + BELOW),
         paint=paint,
     )
 
 
 def shaded(shares: Array) -> Array:
-    """Colours `(10, 10, 3)` of shares in [0, 1]: stronger for more, of another colour off the diagonal."""
+    """Colours `(10, 10, 3)` of shares in [0, 1]: stronger for larger shares, another colour off the diagonal."""
     right, wrong = (np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255 for colour in (OWN, WRONG))
     full = np.where(np.eye(10, dtype=bool)[..., None], right, wrong)
-    strength = (0.04 + 0.96 * shares**0.7)[..., None]  # small shares, the interesting ones, are seen too
+    strength = (0.04 + 0.96 * shares**0.7)[..., None]  # small shares are the interesting ones and stay visible
     colours: Array = np.where(strength > 0.04, 1 - strength * (1 - full), 0.965)
     return colours
 
 
 def _usual(part: str, *, wrong: bool = False) -> str:
     usual = reference(part).read_as_asked
-    return "" if usual is None else f" (the reference notebook: {1 - usual if wrong else usual:.0%})"
+    return "" if usual is None else f"; reference {percent(1 - usual if wrong else usual)}"
 
 
 def nearest_training_images(evidence: Evidence, part: str) -> Figure:
@@ -175,11 +176,11 @@ def nearest_training_images(evidence: Evidence, part: str) -> Figure:
     return figure(
         f"{part}-nearest",
         f"{NAMES[part]}: samples and their nearest training images",
-        caption=f"Of {len(images)} samples, those nearest to a training image, above that image. A distance of 0 is a "
-        f"copy, 1 is no nearer than to others. Framed: nearer than any sample of the reference notebook ({usual:.2f}); "
-        f"so are {nearer} of {len(images)}.",
-        alt=f"{len(rows)} samples above the training images nearest to them, at distances from "
-        f"{search.ratios[rows[0]]:.2f}; {nearer} of {len(images)} are nearer than any of the reference notebook's.",
+        caption=f"Of {len(images)} samples, those nearest to a training image, each above that image. Distance "
+        "0 is a copy; distance 1 is no nearer than to other training images. Framed: nearer than every sample of the "
+        f"reference notebook ({usual:.2f}): {nearer} of {len(images)} samples.",
+        alt=f"{len(rows)} samples above their nearest training images, at distances from {search.ratios[rows[0]]:.2f}; "
+        f"{nearer} of {len(images)} samples are nearer than every sample of the reference notebook.",
         size=sheet.size,
         paint=paint,
         for_staff=True,
@@ -197,7 +198,7 @@ def _samples(evidence: Evidence, part: str) -> tuple[Array, Array]:
 def strip(evidence: Evidence, item: str, columns: int) -> Array:
     """`(2, columns, 28, 28)` in [0, 1]: hidden images above their reconstructions, or samples; the first ones.
 
-    Conditional samples stand in the order of the digits that were asked for, 0 to 9, equally many of each side by side.
+    Conditional samples are in the order of the requested digits, 0 to 9, equally many of each side by side.
 
     Raises:
         NotAnswered: where the model gave none.

@@ -20,7 +20,7 @@ def ask_reparameterize(part, student, questions):
     model.train()
     method = actual("reparameterize")
     if not hasattr(model, method):
-        raise NoAnswer(f"{actual(part.model)} has no method `{method}`")
+        raise NoAnswer(f"{actual(part.model)} has no method {method}")
     name = f"{actual(part.model)}.{method}"
 
     def draw(mu, logvar):
@@ -29,7 +29,7 @@ def ask_reparameterize(part, student, questions):
         except AttributeError as error:
             if whole or error.obj is not model:
                 raise
-            raise needs_review(error, "and your own cannot be built") from None
+            raise needs_review(error, "and your own model cannot be built") from None
 
     torch.manual_seed(int(questions["draw_seed"]))
     mu, logvar = tensor(questions["mu"][:, :size], student), tensor(questions["logvar"][:, :size], student)

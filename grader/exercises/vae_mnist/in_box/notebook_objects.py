@@ -11,9 +11,9 @@ MAX_LATENT = 512
 
 
 class NoAnswer(Exception):
-    """The student's code gave something that is not an answer; the message says what was expected.
+    """The student's code returned something that is not an answer; the message says what was expected.
 
-    `ours` marks the fault of a stand-in: a person looks, and nothing is lost.
+    `ours` marks the fault of a stand-in: no points are lost, and the item needs manual review.
     """
 
     def __init__(self, message, *, ours=False):
@@ -24,12 +24,12 @@ class NoAnswer(Exception):
 def notebook_object(student, name):
     """The notebook's object of that interface name."""
     if actual(name) not in student:
-        raise NoAnswer(f"`{actual(name)}` is not defined")
+        raise NoAnswer(f"{actual(name)} is not defined")
     return student[actual(name)]
 
 
 def device_of(student):
-    """Where the notebook works: its DEVICE if it is one, else CUDA when there is any."""
+    """The notebook's device: its DEVICE if that is one, else CUDA if available, else the CPU."""
     device = student.get(actual("DEVICE"), "cuda" if torch.cuda.is_available() else "cpu")
     try:
         return torch.device(device)
@@ -38,10 +38,10 @@ def device_of(student):
 
 
 def latent_dim(student):
-    """The notebook's LATENT_DIM, which must be a number of latents."""
+    """The notebook's LATENT_DIM, a whole number of at least 1."""
     value = notebook_object(student, "LATENT_DIM")
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_LATENT:
-        raise NoAnswer(f"{actual('LATENT_DIM')} is {value!r}, expected a whole number from 1 to {MAX_LATENT}")
+        raise NoAnswer(f"expected {actual('LATENT_DIM')} to be a whole number from 1 to {MAX_LATENT}, got {value!r}")
     return value
 
 

@@ -173,7 +173,7 @@ def needs_review(error, reason):
     for name, words in SHOWN.items():
         why = why.replace(name, words)
     if isinstance(error, AttributeError) and names_stand_in(error):
-        why = f"it has no `{error.name}`"
+        why = f"it has no attribute {error.name}"
     return NoAnswer(
         f"your code does not work with the grader's small test model ({why[:150]}), {reason}. This does not count "
         "against you: it needs manual review",

@@ -20,7 +20,7 @@ def ask_trained(part, student, questions):
     """
     model = notebook_object(student, part.trained)
     if not isinstance(model, Module):
-        raise NoAnswer(f"`{actual(part.trained)}` is not a model")
+        raise NoAnswer(f"{actual(part.trained)} is not a model")
     decoder = getattr(model, actual("decoder"))
     state = {k: v for k, v in Module.state_dict(decoder).items() if isinstance(v, torch.Tensor)}
     buffers = set(state) - {name for name, _ in Module.named_parameters(decoder, remove_duplicate=False)}
@@ -40,14 +40,14 @@ def ask_history(part, student, questions):
         values = [float(value) for value in notebook_object(student, part.history)][:1000]
         return {"history": np.array(values, dtype=np.float32)}
     except (TypeError, ValueError):
-        raise NoAnswer(f"`{actual(part.history)}` is not a list of numbers") from None
+        raise NoAnswer(f"{actual(part.history)} is not a list of numbers") from None
 
 
 def ask_steps(part, student, questions):
     """How the notebook's own training made its steps: the mean learning rate against the given one, and the lines."""
     count = counting().of(notebook_object(student, part.trained))
     if count is None:
-        raise NoAnswer(f"no step of an optimizer of `{actual(part.trained)}` was seen")
+        raise NoAnswer(f"no optimizer made a step on {actual(part.trained)}")
     steps, rates, lines, genuine, looks, rate = count
     return {
         "mean_rate": np.float32(rates / steps),

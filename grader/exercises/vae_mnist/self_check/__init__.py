@@ -1,5 +1,5 @@
-"""What the notebook says about a task as soon as it is filled. The text of these files stands in the notebook.
+"""The notebook's self-checks, which a student can run as soon as a task is written. The notebook contains their text.
 
-They need torch and numpy alone, and know no points and no threshold: what they tell is not what grades. Every name of
-theirs begins with an underscore, except `self_check` itself, so that none of the student's is taken.
+They need only torch and numpy, and know no points and no thresholds: they do not grade. Every name begins with an
+underscore, except `self_check` itself, so that none of them hides a name of the student's.
 """

@@ -55,8 +55,8 @@ from grader.records import (
 from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE
 from grader.sandbox.gpu import gpu
 from grader.sandbox.in_box.frames import At, CellRequest, CellStep, Replay, Step
-from grader.sandbox.inbox import Inbox
 from grader.sandbox.isolation import backend_named
+from grader.sandbox.received_frames import Inbox
 from grader.sandbox.supervisor import ENDED_ITSELF, BoxPool, SandboxResult
 
 OF_TRAINING = ("quality", "decode")  # stages that a training which was cut off says nothing about

@@ -30,8 +30,8 @@ from grader.sandbox.backend import SPARE_TASKS, Backend, Contents
 from grader.sandbox.gpu import present
 from grader.sandbox.in_box.frames import At, Plan, Questions, Refused, Stage, Want, Warm
 from grader.sandbox.in_box.wire import WireError, read_frame, write_frame
-from grader.sandbox.inbox import Inbox
 from grader.sandbox.kernel_limits import Cgroups, rlimits
+from grader.sandbox.received_frames import Inbox
 from grader.sandbox.resource_monitor import End, ResourceMonitor
 
 TICK_S = 0.1

@@ -38,7 +38,7 @@ from grader.records import Evidence, ItemVerdict, Notebook, Rubric, Stage, Statu
 from grader.rubric import load_rubric
 from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE, box_environment
 from grader.sandbox.in_box.frames import Event, Plan, StageEnd, StageStatus, StageStep, Step, recorded
-from grader.sandbox.inbox import Inbox
+from grader.sandbox.received_frames import Inbox
 
 CHILD_S = 120
 LOG_TAIL = 200  # characters of the output of a child that died

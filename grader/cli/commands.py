@@ -95,7 +95,7 @@ def _grade(submission: Path, rubric: Path, out: Path | None, screen: Screen, **h
     from grader.report.terminal import print_report
     from grader.report.words import judged_points
 
-    report, folder = grade(submission, rubric, out, Options(**how), screen.say)
+    report, folder = grade(submission, rubric, out, Options(**how), screen.say, screen.live)
     screen.result(
         lambda: report_json(report),
         lambda console: print_report(report, console, folder),

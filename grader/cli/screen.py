@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 SHOWN = 160  # characters of a progress line
+LOGGED_S = 30  # seconds between two live lines where one cannot replace the other
+_ELAPSED = "[{:5.0f} s] "
+_ERASED = "\r\x1b[K"
 
 
 def console(stream: TextIO | None = None, *, quiet: bool = False) -> Console:
@@ -30,6 +33,14 @@ def console(stream: TextIO | None = None, *, quiet: bool = False) -> Console:
     return Console(file=target, quiet=quiet, force_interactive=moving, color_system=colours)  # type: ignore[arg-type]
 
 
+@dataclass
+class _LiveLine:
+    """Whether a terminal shows one, and when a log had one last."""
+
+    shown: bool = False
+    logged: float = 0.0
+
+
 @dataclass(frozen=True)
 class Screen:
     """The output of a command: everything, with `quiet` only the last line, with `json` only one JSON value."""
@@ -37,11 +48,30 @@ class Screen:
     quiet: bool = False
     json: bool = False
     _started: float = field(default_factory=time.monotonic)
+    _live: _LiveLine = field(default_factory=_LiveLine)
 
     def say(self, text: str) -> None:
         """Writes progress to standard error, with the seconds since the start; nothing if quiet."""
         if not self.quiet:
-            self._to_error(f"[{time.monotonic() - self._started:5.0f} s] ", text, SHOWN)
+            self._to_error(self._elapsed(), text, SHOWN)
+
+    def live(self, text: str) -> None:
+        """A terminal has this as its last line until something else is written; a log has such a line twice a minute.
+
+        An empty text removes the line. The text may come from anywhere: it is made plain and cut to the width.
+        """
+        if self.quiet:
+            return
+        if not sys.stderr.isatty() or _dumb():
+            seconds = time.monotonic() - self._started
+            if text and seconds - self._live.logged >= LOGGED_S:
+                self._live.logged = seconds
+                self.say(text)
+        elif text or self._live.shown:
+            with contextlib.suppress(OSError):
+                sys.stderr.write(_ERASED + (self._elapsed() + _fitting(text, _width()) if text else ""))
+                sys.stderr.flush()
+            self._live.shown = bool(text)
 
     def wrong(self, text: str) -> None:
         """Writes an error to standard error, also if quiet."""
@@ -61,8 +91,13 @@ class Screen:
             show(console())
 
     def _to_error(self, before: str, text: str, limit: int) -> None:
+        erased = _ERASED if self._live.shown else ""
+        self._live.shown = False
         with contextlib.suppress(OSError):  # a closed pipe, or a full disk
-            print(f"{before}{_shortened(text, limit)}", file=sys.stderr, flush=True)
+            print(f"{erased}{before}{_shortened(text, limit)}", file=sys.stderr, flush=True)
+
+    def _elapsed(self) -> str:
+        return _ELAPSED.format(time.monotonic() - self._started)
 
 
 def write_json(values: Mapping[str, Any]) -> None:
@@ -93,6 +128,23 @@ def _shortened(text: str, limit: int) -> str:
     from grader.report.text import shortened
 
     return shortened(text, limit)
+
+
+def _fitting(text: str, width: int) -> str:
+    """The text as one plain line that does not wrap; a wide character takes two columns."""
+    from rich.cells import cell_len, set_cell_size
+
+    line = _plain(text, width)
+    return line if cell_len(line) <= width else set_cell_size(line, width)
+
+
+def _width() -> int:
+    """The columns that a terminal on standard error has beside the seconds; the last one is left free: some wrap."""
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        columns = 0
+    return max(20, (columns or 80) - len(_ELAPSED.format(0)) - 1)
 
 
 def _dumb() -> bool:

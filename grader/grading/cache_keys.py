@@ -37,6 +37,7 @@ FILES: Mapping[str, Kind] = {
     "evidence": Kind.RUN,
     "exercise": Kind.RUN,
     "grading/answers": Kind.RUN,
+    "grading/live_line": Kind.RUN,
     "grading/machine_faults": Kind.RUN,
     "grading/plan": Kind.RUN,
     "grading/preloading": Kind.RUN,

@@ -24,7 +24,7 @@ from toy_exercise import notebook, running
 
 from grader.grading import grade as pipeline
 from grader.grading import run_folder, run_pages
-from grader.sandbox.inbox import Inbox
+from grader.sandbox.received_frames import Inbox
 from grader.store import json_files
 from grader.store.files import write_atomically
 

@@ -17,6 +17,7 @@ from grader.sandbox.in_box.frames import (
     Event,
     Malformed,
     Note,
+    Printed,
     Stage,
     StageEnd,
     StageStatus,
@@ -51,6 +52,7 @@ class Inbox:
     _values_left: int = MAX_VALUES
     _frames: int = 0
     _progress_frames: int = 0
+    _printed_frames: int = 0
 
     @property
     def room_bytes(self) -> int:
@@ -59,8 +61,8 @@ class Inbox:
         output = self.limits.output_mb * 1e6 - self._output_bytes
         return max(4096, int(max(evidence, output)))
 
-    def put(self, name: str, data: bytes) -> Want | At | None:
-        """Files a frame; returns it where something is to be done: questions are wanted, or what runs is to be shown.
+    def put(self, name: str, data: bytes) -> Want | At | Printed | None:
+        """Files a frame; returns it where something is to be done: questions are wanted, or progress is to be shown.
 
         Raises:
             WireError: where the box sends frames without end.
@@ -81,6 +83,9 @@ class Inbox:
                 self.running = frame
                 self._progress_frames += 1
                 return frame if self._progress_frames <= At.bound.frames else None
+            case Printed():
+                self._printed_frames += 1
+                return frame if self._printed_frames <= Printed.bound.frames else None
             case Cell():
                 self._put_cell(frame, data)
             case Answer():

@@ -65,7 +65,7 @@ def release_class(out: Path) -> Release:
             row for row in rows if row not in ready and not row.held and row.state is not StudentState.MISSING
         )
         if not ready:
-            raise GraderError(f"{one_line(str(out), 120)}: nobody has points that could be released")
+            raise GraderError(f"{one_line(str(out), 120)}: expected points to release, found none; grade it in full")
         before = read_released(out)
         shown_milli = {key: points_before.counted_milli for key, points_before in before.items() if points_before.shown}
         new = tuple(row for row in ready if shown_milli.get(row.key) != row.counted_milli)

@@ -1,7 +1,7 @@
 """The cost of grading beside running the notebook, and beside other graders; `make bench` writes docs/benchmarks.md.
 
-Those to be compared alternate in one run; medians and spreads are reported, and ratios are what to read: a machine that is
-shared is slower in one hour than in another.
+The graders that are compared alternate in one run. Medians and spreads are reported; compare the ratios, because a shared
+machine is slower in one hour than in another.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ class StraightLine(Exercise):
         arguments=probe.ARGUMENTS,
         returns=probe.RETURNS,
     )
-    # No item here is affected by a mistake in an earlier one. If a wrong loss spoils training, name it in `depends_on` of
-    # the later item; a correct part then replaces the wrong one before the later item is graded: see vae_mnist.
+    # No item here depends on an earlier one. If a wrong loss spoils training, name it in `depends_on` of the later item;
+    # a correct part then replaces the wrong one before the later item is graded: see vae_mnist.
     items: Mapping[str, ItemSpec] = {
         "line.loss": ItemSpec(implements=("mean_squared_error",)),
         "line.training": ItemSpec(implements=("fit",)),

@@ -1,4 +1,4 @@
-"""What grading costs beside running the notebook, and beside other graders; `make bench` writes docs/benchmarks.md.
+"""The cost of grading beside running the notebook, and beside other graders; `make bench` writes docs/benchmarks.md.
 
 Those to be compared alternate in one run; medians and spreads are told, and ratios are what to read: a machine that is
 shared is slower in one hour than in another.
@@ -35,7 +35,7 @@ from grader.records import Notebook
 
 ROOT = Path(__file__).parents[1]
 RUBRIC = ROOT / "rubric.yaml"
-EARLIER = ROOT / "student_template" / "earlier" / "vae_mnist-b8e69a72.ipynb"  # what was handed out first
+EARLIER = ROOT / "student_template" / "earlier" / "vae_mnist-b8e69a72.ipynb"  # the first notebook
 PYTHON = [sys.executable, "-m"]
 GRADER = [*PYTHON, "grader"]
 PARTS = ("whole", "short", "class", "data", "growth", "starts")
@@ -48,7 +48,7 @@ Rows = list[tuple[str, Measured, str]]
 
 
 def main(chosen: Sequence[str]) -> None:
-    """The chosen parts, or all, were measured; the others keep the figures of their last run."""
+    """Measures the chosen parts, or all; other parts keep the figures of their last run."""
     for part in chosen:
         if part not in PARTS:
             raise SystemExit(f"unknown part {part!r}: expected some of {', '.join(PARTS)}")
@@ -70,7 +70,7 @@ def main(chosen: Sequence[str]) -> None:
 
 
 def machine() -> str:
-    """One line on what it was measured on."""
+    """One line about the machine."""
     memory = psutil.virtual_memory().total / 1e9
     cpu = next((line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), "unknown CPU")
     card = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU"
@@ -103,7 +103,7 @@ def _measured(part: str, folder: Path) -> list[dict[str, str]]:
 
 
 def _whole(folder: Path) -> dict[str, Rows]:
-    """The notebook alone, this project's grade of it and where its seconds go, and other graders with public tests."""
+    """Measures the notebook alone, this project's grade of it by phase, and other graders with public tests."""
     notebook = _finished()
     rivals = {
         f"{rival.name}{how}": rival
@@ -120,8 +120,8 @@ def _whole(folder: Path) -> dict[str, Rows]:
     runs = {
         "the notebook alone": Run([*execute, "vae.ipynb"], bare),
         "this grader": _grade(_submission(folder), folder / "graded"),
-        "the notebook handed out first, alone": Run([*execute, "vae.ipynb"], folder / "first"),
-        "this grader, the notebook handed out first": _grade(earlier, folder / "graded first"),
+        "the first notebook, alone": Run([*execute, "vae.ipynb"], folder / "first"),
+        "this grader, the first notebook": _grade(earlier, folder / "graded first"),
     }
     graded = {
         name: Run(rival.command, rival.folder, environment=_first(Path(rival.command[0]).parent))
@@ -144,7 +144,7 @@ def _whole(folder: Path) -> dict[str, Rows]:
 
 
 def _short(folder: Path) -> Rows:
-    """What takes no training: components, the template, judging stored evidence, the help."""
+    """Measures what needs no training: components, the template, re-grading stored evidence, the help."""
     submission, graded = _submission(folder), folder / "graded"
     if not (graded / "report.json").exists():
         alternate({"one grade": _grade(submission, graded)}, 1)
@@ -157,11 +157,11 @@ def _short(folder: Path) -> Rows:
 
     found = alternate(
         {
-            "components alone": _grade(submission, folder / "components", "--components-only"),
+            "without training": _grade(submission, folder / "components", "--components-only"),
             "the untouched template": _grade(template, folder / "template"),
             "scoring both models from stored evidence": Run([*PYTHON, "benchmarks.scoring", str(graded)], ROOT),
-            "judging it anew, pictures and pages included": Run(again, ROOT, forget),
-            "judging it again": Run(again, ROOT),
+            "re-grading without stored findings": Run(again, ROOT, forget),
+            "re-grading with stored findings": Run(again, ROOT),
             "--help": Run([*GRADER, "--help"], ROOT),
         },
         5,
@@ -177,14 +177,14 @@ def _short(folder: Path) -> Rows:
     rubrics = iter([str(moved), str(RUBRIC)] * 10)
     for _ in range(3):
         once = alternate({"regrade": Run([*line, next(rubrics)], ROOT, codes=(0, 1))}, 1)["regrade"]
-        name = f"regrade of {STORED} under a moved threshold"
+        name = f"regrade of {STORED} after a threshold change"
         found.setdefault(name, Measured()).seconds += once.seconds
         found[name].peak_mb = max(found[name].peak_mb, once.peak_mb)
     return [(name, one, "") for name, one in found.items()]
 
 
 def _class(folder: Path) -> Rows:
-    """A class, one at a time with all cores each, and side by side."""
+    """Measures a class: one notebook at a time with all cores, and several at a time."""
     line = _class_line(folder, CLASS)
     runs = {
         f"{CLASS} submissions, one at a time": Run([*line, "--workers", "1", "--out", str(folder / "serial")], ROOT),
@@ -201,17 +201,17 @@ def _class_line(folder: Path, size: int) -> list[str]:
 
 
 def _data(folder: Path) -> Rows:
-    """One epoch's batches, the data side alone."""
+    """Measures the batches of one epoch, without training."""
     return [(name, Measured(times), "") for name, times in data_path.measure().items()]
 
 
 def _starts(folder: Path) -> Rows:
-    """What could stand in the place of a kernel."""
+    """Measures alternatives to a kernel."""
     return [(name, Measured(seconds), "") for name, seconds in starts.measure().items()]
 
 
 def _growth(folder: Path) -> Rows:
-    """What grows with how much of what there is."""
+    """Measures how cost grows with pictures and outputs."""
     return [(f"{much:g} {what}", Measured([s]), "") for what, points in growth.measure().items() for much, s in points]
 
 
@@ -227,7 +227,7 @@ def _submission(folder: Path) -> Path:
 
 
 def _finished(number: int = 0) -> Notebook:
-    """The reference as a student hands it in, with MNIST where it is on this machine."""
+    """The reference as a student submits it, with MNIST from this machine."""
     notebook = corpus.build(corpus.REFERENCE)
     if number:
         corpus.substitute(notebook, "torch.manual_seed(0)", f"torch.manual_seed(0)  # {number}")
@@ -241,7 +241,7 @@ def _with_mnist(notebook: Notebook) -> Notebook:
 
 
 def _stored(graded: Path, out: Path) -> Path:
-    """A class of copies of one run; their large files are links to the same bytes."""
+    """A class of copies of one run; large files are links to the same bytes."""
     handed_in = []
     submissions = _made(out.parent / "handed in")
     for number in range(STORED):

@@ -1,4 +1,4 @@
-"""What a class costs beside its submissions: one at a time against two, the parent's memory, a regrade of stored runs.
+"""The overhead of grading a class: one at a time against two, the parent's memory, a regrade of stored runs.
 
 The submissions are the toy exercise's, so that what is measured is the grader's own. Run by `make bench-class`; the
 number of submissions may be given.
@@ -27,7 +27,7 @@ LARGE = (20, 200, 2000)
 
 
 def main(count: int) -> None:
-    """Prints each figure on a line of its own."""
+    """Prints one figure per line."""
     from toy_exercise import running
 
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
@@ -70,7 +70,7 @@ def _submissions(folder: Path, count: int) -> Path:
 
 
 def _many(folder: Path, submissions: Path, graded: Path, count: int, out: Path) -> Path:
-    """A class of so many, copies of the first ones, of which all but the last four are graded already."""
+    """A class of `count` copies of the first submissions, of which all but the last four are graded."""
     many = folder / f"submissions{count}"
     many.mkdir()
     names = sorted(path.name for path in submissions.iterdir())

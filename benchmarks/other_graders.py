@@ -1,4 +1,4 @@
-"""Otter-Grader and nbgrader, each in an environment of its own, and the commands that grade the reference with them.
+"""Otter-Grader and nbgrader in environments of their own, and the commands that grade the reference with them.
 
 Their environments see this project and its PyTorch through a `.pth` file, so that nothing is installed again.
 """
@@ -25,7 +25,7 @@ CELL_S = 1200
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to run the reference notebook: a command, where it runs, and what says that it did its work."""
+    """A way to run the reference notebook: a command, its folder, and how to see that it worked."""
 
     name: str
     command: list[str]
@@ -36,7 +36,7 @@ class Contender:
 
 
 def environment(name: str) -> Path:
-    """The folder of programs of the environment, made where it is missing."""
+    """The environment's folder of programs; the environment is created if missing."""
     home = ENVIRONMENTS / name
     programs = (home / "bin").resolve()
     if not (programs / name).exists():
@@ -48,7 +48,7 @@ def environment(name: str) -> Path:
 
 
 def otter(notebook: dict[str, Any], tests: Mapping[str, str], folder: Path) -> Contender:
-    """`otter run`: outside any container, which is its fastest form."""
+    """`otter run`, without a container, which is fastest."""
     programs = environment("otter")
     write_otter_tests(tests, folder / "tests")
     (folder / "config.json").write_text("{}")
@@ -80,7 +80,7 @@ def nbgrader(notebook: dict[str, Any], tests: Mapping[str, str], folder: Path) -
 
 
 def passed(contender: Contender) -> int:
-    """How many of the public tests passed in its last run."""
+    """The number of public tests that passed in the last run."""
     told = json.loads(contender.done.read_text())
     if contender.name == "Otter-Grader":
         return sum(test.get("score", 0) == 1 for test in told["tests"] if test["name"] in contender.tests)

@@ -1,4 +1,4 @@
-"""Where the seconds of one grade go, from the lines that its command writes while it works.
+"""The seconds of each phase of one grade, from the progress lines of its command.
 
 `python -m benchmarks.phases OTHER-CHECKOUT` grades the reference with this checkout and with another one by turns and
 prints both: what a change has gained or lost.
@@ -17,9 +17,9 @@ from benchmarks.timing import Line, Run, alternate
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 3
-START, CELLS, TRAINING = "start, up to the first cell", "other cells", "training cells"
+START, CELLS, TRAINING = "start, before the first cell", "other cells", "training cells"
 COMPONENTS, TRAINED = "questions about components", "questions about what was trained"
-SECOND, JUDGING, PAGES = "decoding in a fresh box", "judging, and drawing beside it", "pages, and the end"
+SECOND, JUDGING, PAGES = "decoding in the second box", "grading the answers, and drawing", "writing pages"
 PHASES = (START, CELLS, TRAINING, COMPONENTS, TRAINED, SECOND, JUDGING, PAGES)
 _MARKS: Sequence[tuple[str, str]] = (
     (r"cell \d+ of \d+: .*[Tt]raining", TRAINING),
@@ -34,7 +34,7 @@ _LAST = "asking about quality.cvae"
 
 
 def phases(lines: Iterable[Line], total: float) -> dict[str, float]:
-    """Seconds of each phase of one grade of the reference that took `total` seconds."""
+    """Seconds per phase of a grade of the reference that took `total` seconds."""
     spent = dict.fromkeys(PHASES, 0.0)
     now, since, trained = START, 0.0, False
     for at, text in lines:
@@ -51,12 +51,12 @@ def phases(lines: Iterable[Line], total: float) -> dict[str, float]:
 
 
 def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Of each phase, over the rounds."""
+    """The figures of each phase over the rounds."""
     return {phase: statistics.median(one[phase] for one in rounds) for phase in PHASES}
 
 
 def main(others: Sequence[str]) -> None:
-    """Prints seconds of each phase, a column for each checkout, this one last."""
+    """Prints the seconds per phase, one column per checkout, this one last."""
     checkouts = [*map(Path, others), ROOT]
     with tempfile.TemporaryDirectory() as folder:
         runs = {

@@ -1,4 +1,4 @@
-"""The rubric's eleven items as public tests of other graders, for measuring what grading the same notebook costs there.
+"""The rubric's eleven items as public tests for other graders, to measure what grading the same notebook costs there.
 
 Two sets. `SEEN` looks at what a course would let its students see: shapes, ranges, statistics, falling losses. `SCORED`
 is equivalent to this project's rubric as far as a test in the student's own process can be: quality is scored by the
@@ -127,7 +127,7 @@ assert normalised_frechet_distance(image_measures.ink(samples), image_measures.i
 
 
 def write_otter_tests(tests: Mapping[str, str], folder: Path) -> None:
-    """The folder holds a file for each test, in Otter-Grader's format of doctests."""
+    """Writes a file per test in Otter-Grader's format of doctests."""
     folder.mkdir(parents=True)
     for name, code in tests.items():
         case = {"code": _doctest(code), "hidden": False, "locked": False}
@@ -137,7 +137,7 @@ def write_otter_tests(tests: Mapping[str, str], folder: Path) -> None:
 
 
 def with_nbgrader_tests(tests: Mapping[str, str], notebook: dict[str, Any]) -> dict[str, Any]:
-    """The notebook with a locked, graded cell at its end for each test, as nbgrader wants them."""
+    """The notebook with a locked, graded cell per test at its end, as nbgrader expects."""
     cells = []
     for name, code in tests.items():
         told = {"grade": True, "grade_id": name, "locked": True, "points": 1, "schema_version": 3, "solution": False}

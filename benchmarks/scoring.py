@@ -1,4 +1,4 @@
-"""Scores a stored run anew from its evidence, without pictures or pages: `python -m benchmarks.scoring FOLDER`."""
+"""Scores a stored run again from its evidence, without pictures or pages: `python -m benchmarks.scoring FOLDER`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def main(folder: Path) -> None:
-    """Prints the points; what the folder remembers of earlier scoring is forgotten before."""
+    """Prints the points; stored results of earlier scoring are not used."""
     rubric, exercise = load_rubric(ROOT / "rubric.yaml")
     (folder / JUDGED).unlink(missing_ok=True)
     items = verdicts(folder, rubric, exercise)

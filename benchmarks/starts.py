@@ -1,4 +1,4 @@
-"""What starting takes: a box, a kernel in it, and what could stand in a kernel's place.
+"""How long it takes to start a box, a kernel in it, and alternatives to a kernel.
 
 `python -m benchmarks.starts` prints what `make bench PARTS=starts` writes down.
 """
@@ -51,11 +51,11 @@ def measure(say: Callable[[str], object] = print) -> dict[str, list[float]]:
     rubric, exercise = load_rubric(ROOT / "rubric.yaml")
     works: dict[str, Callable[[], float]] = {
         "an interpreter that does nothing": lambda: _command("pass"),
-        "a box around one": lambda: _box(rubric, exercise, kernel=False),
+        "a box with such an interpreter": lambda: _box(rubric, exercise, kernel=False),
         "a box with a Jupyter kernel and an empty cell": lambda: _box(rubric, exercise, kernel=True),
         "an IPython shell in an interpreter": lambda: _command(SHELL),
         "an interpreter with the notebook's imports": lambda: _command(IMPORTS),
-        "a fork of that one": _fork,
+        "a fork of that interpreter": _fork,
     }
     found: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(ROUNDS):

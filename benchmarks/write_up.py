@@ -6,38 +6,38 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 HEADINGS = {
-    "whole": "The whole notebook: alone, graded here, graded by others",
-    "profile": "Where the seconds of this grader's grade go",
-    "short": "What takes no training",
+    "whole": "The whole notebook: alone, with this grader, with other graders",
+    "profile": "The time of a grade by phase",
+    "short": "Commands without training",
     "class": "A class of eight",
-    "data": "Serving one epoch of MNIST, the data side alone",
+    "data": "Loading one epoch of MNIST, without training",
     "growth": "How cost grows",
-    "starts": "What starting takes",
+    "starts": "Start-up times",
 }
 NOTES = {
-    "whole": "Alternating, in one run. The other graders run eleven public tests, one for each item of the rubric, in "
-    "the student's own process: with the quality of reconstructions and samples scored as here, by the same classifier "
-    "on as many pictures; and, in a single round afterwards, with shapes and ranges in its place. They have no box, no "
-    "second process that decodes anew, no pictures and no pages; their environments are their own.",
-    "profile": "From the lines that the same grades write while they work. The notebook alone spends the same on "
+    "whole": "Measured alternately, in one run. The other graders run eleven public tests, one per rubric item, in "
+    "the student's own process. They score the quality of reconstructions and samples as this grader does, with the "
+    "same classifier on as many pictures; in a single round afterwards, they test shapes and ranges instead. They have "
+    "no box, no second process that decodes, no pictures and no pages. Each grader has its own environment.",
+    "profile": "Taken from the progress lines of the same grades. The notebook alone spends the same time on "
     "its training cells, and about seven seconds on starting, importing and reading MNIST.",
-    "short": "Each is a process of its own, so the interpreter's start and the imports are in it.",
-    "class": "One at a time means with all cores for each; side by side each keeps to one core.",
-    "starts": "What could stand in the place of a kernel. A grade starts its kernels while it makes the questions.",
-    "data": "The notebook's own `Batches` against torchvision's `DataLoader` with `ToTensor` in one process.",
-    "growth": "Scoring is what `cvae.generation` costs, which looks at most; reading is reading a notebook with saved "
-    "outputs, restoring what was given and comparing the outputs with the run's. Both are straight lines or better. "
-    "What a class costs beside its submissions: `make bench-class`.",
+    "short": "Each measurement is a separate process, so it includes the interpreter's start and the imports.",
+    "class": "One at a time, each submission uses all cores; side by side, each uses one core.",
+    "starts": "Alternatives to a Jupyter kernel. A grade starts its kernels while it draws the questions.",
+    "data": "The notebook's own `Batches` compared with torchvision's `DataLoader` with `ToTensor` in one process.",
+    "growth": "Scoring is measured with `cvae.generation`, the most expensive item. Reading means reading a notebook "
+    "with saved outputs, restoring provided cells and comparing the outputs with the run's. Both grow at most "
+    "linearly. `make bench-class` measures the cost of a class beyond its submissions.",
 }
 HEAD = """# Benchmarks
 
-`make bench` measures, writes `benchmarks.csv` beside this page, and draws it; `make bench PARTS="short data"` measures
-again only some.
+`make bench` measures everything, writes `benchmarks.csv` and this page, and draws the pictures.
+`make bench PARTS="short data"` measures only some parts again.
 
-Under each table stands when and on what it was taken. Read the ratios: times of a shared machine differ from hour to
-hour, and compare within a table.
+Below each table are the date and the machine of its measurements. Compare ratios within a table: times of a shared
+machine differ from hour to hour.
 
-![All of it](benchmarks.svg)"""
+![Bar charts of all measurements on this page, in seconds](benchmarks.svg)"""
 BASES = {"whole": "the notebook alone", "class": "8 submissions, one at a time", "data": "DataLoader"}
 Row = Mapping[str, str]
 
@@ -55,7 +55,7 @@ def write_up(rows: Sequence[Row], docs: Path) -> None:
 
 
 def ratios(part: str, rows: Sequence[Row]) -> dict[str, float]:
-    """What each row took against its part's base; empty where there is none."""
+    """The ratio of each row to its part's base; empty for a part without a base."""
     base = next((float(row["median_s"]) for row in rows if row["what"] == BASES.get(part)), None)
     return {row["what"]: float(row["median_s"]) / base for row in rows} if base else {}
 
@@ -72,10 +72,10 @@ def _table(part: str, rows: Sequence[Row]) -> list[str]:
         cells += [row["grader_mb"]] if memory else []
         lines.append(f"| {' | '.join([*cells, row['note']])} |")
     if part == "growth":
-        lines += ["", "![Seconds against pictures scored, and against megabytes of outputs](benchmarks_growth.svg)"]
+        lines += ["", "![Seconds against scored pictures, and against megabytes of outputs](benchmarks_growth.svg)"]
     taken = sorted({f"{row['when']} on {row['machine']}" for row in rows})
     more = " MB: the peak of the process itself." if memory else ""
-    return [*lines, "", f"Taken on {'; and on '.join(taken)}.{more}"]
+    return [*lines, "", f"Measured on {'; and on '.join(taken)}.{more}"]
 
 
 def _picture(rows: Sequence[Row], path: Path) -> None:
@@ -104,7 +104,7 @@ def _picture(rows: Sequence[Row], path: Path) -> None:
 
 
 def _curves(rows: Sequence[Row], path: Path) -> None:
-    """A panel for each thing that grows: seconds against how much of it there is."""
+    """A panel per quantity that grows, with seconds against its size."""
     from matplotlib import rcParams
     from matplotlib.figure import Figure
 

@@ -104,7 +104,7 @@ class Exercise(Protocol):
         return {}
 
     def figures(self, evidence: Evidence) -> list[Figure]:
-        """Pictures for the report; never raises for missing evidence."""
+        """Pictures for the report; never raises for missing evidence. One with a `plane` is shown to students only."""
         return []
 
     def reasons_for_person(self, evidence: Evidence) -> list[str]:

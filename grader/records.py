@@ -345,6 +345,23 @@ class GradeReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Plane:
+    """What a figure needs to be moved through: its PNG is a sheet of equal tiles, one for each point of a plane.
+
+    A plane has `side` times `side` points, the highest row first. There is one plane, or one for each choice,
+    `per_row` of them side by side.
+    """
+
+    side: int
+    reach: float  # both coordinates run from -reach to reach
+    choices: tuple[str, ...] = ()
+    choices_are: str = ""  # what the choices are, as a heading
+    per_row: int = 1
+    dots: tuple[tuple[float, float, str], ...] = ()  # x, y and label of what is shown on the map
+    note: str = ""  # what the two directions are
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """A picture for the report, drawn by us from evidence."""
 
@@ -355,3 +372,4 @@ class Figure:
     on_wall: bool = False  # shows what a model draws, beside those of others
     for_staff: bool = False  # shows what students must not see: hidden images, thresholds
     alt: str = ""  # what it shows, for those who cannot see it; the title if not given
+    plane: Plane | None = None  # students move through it on their page; the staff's page does not show it

@@ -1,1 +1,1 @@
-"""How the project is installed: the lock files, made from pyproject.toml."""
+"""Installation of the project: set-up, and lock files built from pyproject.toml."""

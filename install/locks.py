@@ -1,7 +1,7 @@
-"""`make lock`: resolves pyproject.toml's packages once for every Python and processor, and writes the lock files.
+"""`make lock`: resolves the packages of pyproject.toml for every Python and processor, and writes the lock files.
 
-One resolution, then a lock for each set of people, so that no two locks pin one package differently. A pin stays as it
-is while it can; `make lock UPGRADE=1` takes the newest of everything. Each pin has the hashes of its files.
+All packages are resolved once and then divided among the locks, so that no two locks pin a package differently. Where
+possible, existing pins are kept; `make lock UPGRADE=1` takes the newest versions. Each pin has the hashes of its files.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 ALL = ROOT / "build" / "lock" / "all.txt"
 EVERYONE = ("grade", "student", "develop", "docs", "slurm")
 DEVELOPING = ("grade", "student", "develop", "slurm")
-CUDA = re.compile(r"(?:torch|torchvision|triton|nvidia-[\w-]+|cuda-[\w-]+)")  # what PyTorch's CPU build does without
-# That a package is for this project's platforms goes without saying: `environments` in pyproject.toml.
+CUDA = re.compile(r"(?:torch|torchvision|triton|nvidia-[\w-]+|cuda-[\w-]+)")  # not needed by PyTorch's CPU build
+# The marker of the platforms that `environments` in pyproject.toml names; it is true of every pin and is removed.
 PLATFORM = re.compile(
     r" (?:;|and) (?:python_full_version < '3\.15' and )?implementation_name == 'cpython' and "
     r"\(\(platform_machine == 'aarch64'[^()]*\) or \([^()]*\)\)"
@@ -29,7 +29,7 @@ Blocks = Mapping[str, str]  # package -> its lines
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock file: the extras that it pins, without what other locks pin that are installed before it."""
+    """A lock file: the extras that it pins, without the packages of other locks that are installed before it."""
 
     file: str
     words: str  # its first line
@@ -42,26 +42,28 @@ LOCKS = (
     Lock("requirements.lock", "What grading needs; PyTorch with CUDA.", ("grade",)),
     Lock(
         "requirements-cpu.lock",
-        "The same without PyTorch, whose CPU build has an index of its own.",
+        "The same without PyTorch, whose CPU build has a separate index.",
         ("grade",),
         cuda=False,
     ),
-    Lock("requirements-judge.lock", "What judging stored runs needs: regrade, plans, pages, gradebooks. No PyTorch."),
+    Lock(
+        "requirements-judge.lock", "What re-grading stored runs needs: regrade, plans, pages, gradebooks. No PyTorch."
+    ),
     Lock(
         "requirements-student.lock",
-        "What notebooks may import besides, which `packages` in rubric.yaml lists; after requirements.lock.",
+        "Further packages for notebooks, listed under `packages` in rubric.yaml; install after requirements.lock.",
         ("grade", "student"),
         ("requirements.lock",),
     ),
     Lock(
         "requirements-develop.lock",
-        "What developing needs besides: tests, linters, lock files; after the others.",
+        "Further packages for developers: tests, linters, lock files; install after the others.",
         DEVELOPING,
         ("requirements.lock", "requirements-student.lock"),
     ),
     Lock(
         "requirements-docs.lock",
-        "What `make site` needs besides; after requirements.lock and requirements-student.lock.",
+        "Further packages for `make site`; install after requirements.lock and requirements-student.lock.",
         ("grade", "student", "docs"),
         ("requirements.lock", "requirements-student.lock"),
     ),
@@ -69,10 +71,10 @@ LOCKS = (
 
 
 def compiled(extras: Sequence[str], output: Path, constraints: Collection[Path], *, upgrade: bool) -> str:
-    """What uv resolves for these extras, with hashes.
+    """The text of a lock for these extras, resolved by uv, with hashes.
 
     Raises:
-        subprocess.CalledProcessError: nothing fits; uv's own words are on standard error.
+        subprocess.CalledProcessError: no versions fit; uv's message is on standard error.
     """
     command = [sys.executable, "-m", "uv", "pip", "compile", str(ROOT / "pyproject.toml"), "--quiet", "--universal"]
     command += [
@@ -92,7 +94,7 @@ def compiled(extras: Sequence[str], output: Path, constraints: Collection[Path],
 
 
 def blocks(text: str) -> dict[str, str]:
-    """The pins of a lock file: each package's lines, hashes included; of two pins for two Pythons both."""
+    """The pins of a lock file: the lines of each package with hashes; both, if there are two pins for two Pythons."""
     found: dict[str, str] = {}
     for block in re.split(r"\n(?=[a-zA-Z0-9])", "\n" + re.sub(r"(?m)^#.*\n", "", text)):
         if name := block.strip().partition("==")[0]:
@@ -109,9 +111,9 @@ def lock_text(lock: Lock, pins: Blocks, installed: Collection[str]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Writes every lock file."""
     parser = argparse.ArgumentParser(prog="python -m install.locks", description=main.__doc__)
-    parser.add_argument("--upgrade", action="store_true", help="the newest of everything")
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions")
     options = parser.parse_args(arguments)
-    if not ALL.exists() and not options.upgrade:  # the pins that stand are where the resolution starts
+    if not ALL.exists() and not options.upgrade:  # the resolution starts from the existing pins
         ALL.parent.mkdir(parents=True, exist_ok=True)
         ALL.write_text("".join((ROOT / lock.file).read_text() for lock in LOCKS if (ROOT / lock.file).exists()))
     try:

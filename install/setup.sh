@@ -1,5 +1,6 @@
 #!/bin/sh
-# setup.sh VENV LOCK...: the environment holds what the lock files pin. One line while it works; on a terminal it moves.
+# setup.sh VENV LOCK...: installs the packages of the lock files into the environment. Prints one line; on a terminal,
+# the line shows the progress.
 set -eu
 venv=$1
 shift
@@ -9,7 +10,7 @@ cpu_builds=https://download.pytorch.org/whl/cpu # pytorch.org, "Get started": Li
 "$python" -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "setup: Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
 test -x "$venv/bin/python" || "$python" -m venv "$venv"
 
-pins() { # of a package in requirements.lock
+pins() { # prints the pin of a package in requirements.lock
     sed -n "s/^$1==\([0-9.]*\).*/$1==\1/p" requirements.lock
 }
 
@@ -36,7 +37,7 @@ if [ -t 2 ]; then
     trap 'kill $work 2>/dev/null' INT TERM
     start=$(date +%s)
     while kill -0 $work 2>/dev/null; do
-        printf '\r%s: %s MB there after %s s ' "$what" "$(du -sm "$venv" 2>/dev/null | cut -f1)" "$(($(date +%s) - start))" >&2
+        printf '\r%s: %s MB after %s s ' "$what" "$(du -sm "$venv" 2>/dev/null | cut -f1)" "$(($(date +%s) - start))" >&2
         sleep 3
     done
     echo >&2

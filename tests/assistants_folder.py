@@ -1,4 +1,4 @@
-"""A teaching assistant's folder, the commands that are given in it, and a box that is worked out in this process.
+"""A teaching assistant's folder, the commands that run in it, and a box that is simulated in this process.
 
 The verbs are called as the command line calls them, on the small exercise. Now and then a command dies on the way, as
 by `kill -9`.
@@ -21,8 +21,8 @@ import pytest
 from rich.console import Console
 from toy_exercise import notebook, running
 
-from grader.batch import grading
-from grader.batch.grading import ClassOptions, grade_class
+from grader.batch import class_grading
+from grader.batch.class_grading import ClassOptions, grade_class
 from grader.batch.local import LocalExecutor
 from grader.batch.regrading import regrade_class
 from grader.batch.work import work
@@ -35,15 +35,15 @@ from grader.grading.run import Case, NotebookRun
 from grader.grading.run_files import settle
 from grader.grading.run_folder import stored_evidence, stored_report
 from grader.records import CellRun, CellStatus, Evidence, Execution, Fault, GradeReport, Status
-from grader.report.words import trained_parts
+from grader.report.totals import trained_parts
 
 STUDENTS = ("ada", "ben", "cleo")
-SKILL = {"ada": 5, "ben": 2, "cleo": 5}  # the number that the training of a student's notebook finds; 5 is right
+SKILL = {"ada": 5, "ben": 2, "cleo": 5}  # the number that the training of a student's notebook finds; 5 is correct
 SEED = f"{5:032x}"
 
 
 def solution(student: str, version: int) -> str:
-    """A notebook whose text tells the box below who wrote it."""
+    """A notebook whose text contains its author for the simulated box below."""
     return json.dumps(notebook.submission([f"student, version = {student!r}, {version}"]))
 
 
@@ -54,13 +54,13 @@ def no_boxes(*_: object) -> Iterator[Any]:
         has_gpu = False
 
         def ready(self, count: int) -> None:
-            """Nothing has to be."""
+            """Does nothing."""
 
     yield Boxes()
 
 
 def worked_out(case: Case, say: object, *, parts: tuple[str, ...] | None = None, **beside: object) -> NotebookRun:
-    """What a box would answer: functions are right, and training finds what the student's skill allows."""
+    """The answers of a simulated box: functions are correct, and training finds the student's `SKILL`."""
     text = json.dumps(case.restored.notebook)
     student = next(name for name in STUDENTS if f"'{name}'" in text)
     weight = SKILL[student]
@@ -85,10 +85,10 @@ def worked_out(case: Case, say: object, *, parts: tuple[str, ...] | None = None,
 
 
 class InThisProcess(LocalExecutor):
-    """Works without starting processes; one that "dies" ends the whole command, as a killed one does."""
+    """Runs jobs without starting processes; a simulated death ends the whole command, as a kill does."""
 
     def __init__(self, *_: object) -> None:
-        """Needs nothing."""
+        """Ignores the arguments."""
 
     def run(self, jobs: Any, started: Callable[[str], None], ended: Callable[..., None]) -> None:
         for job in jobs:
@@ -97,18 +97,18 @@ class InThisProcess(LocalExecutor):
 
 
 class Killed(BaseException):
-    """Nothing catches it: the process is gone."""
+    """Stands for the end of the process, so no code catches it."""
 
 
 @dataclass
 class World:
-    """A teaching assistant's folder, and what has been seen in it."""
+    """A teaching assistant's folder, and the best runs seen in it."""
 
     folder: Path
     rubric: Path
     chance: random.Random
     versions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STUDENTS, 0))
-    best: dict[str, tuple[frozenset[str], int]] = field(default_factory=dict)  # run folder -> parts judged, points
+    best: dict[str, tuple[frozenset[str], int]] = field(default_factory=dict)  # run folder -> parts graded, points
     done: list[str] = field(default_factory=list)
 
     def file(self, student: str) -> Path:
@@ -119,13 +119,15 @@ class World:
         self.file(student).write_text(solution(student, self.versions[student]))
 
     def kill(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Some change of a folder soon is the last thing that the next command does."""
+        """The next command ends at one of its first changes of a folder."""
         left = self.chance.randrange(1, 40)
         real = Path.replace
 
         def dying(path: Path, target: Any) -> Path:
             nonlocal left
-            if threading.current_thread() is threading.main_thread():  # one beside it draws, and dies with it
+            if (
+                threading.current_thread() is threading.main_thread()
+            ):  # the other thread draws, and ends with the process
                 left -= 1
                 if left < 0:
                     raise Killed
@@ -134,7 +136,7 @@ class World:
         monkeypatch.setattr(Path, "replace", dying)
 
     def reports(self) -> dict[str, GradeReport]:
-        """Every run that can be read, by its folder; evidence and report belong together."""
+        """Every readable run by its folder; its evidence and report belong together."""
         found = {}
         for ready in (self.folder / "runs").rglob(".ready"):
             settle(ready.parent)  # as every reader does
@@ -147,7 +149,7 @@ class World:
         return found
 
     def check(self) -> None:
-        """Nothing that was there is weaker now: it may have moved aside, for another text of the same notebook."""
+        """No earlier run was replaced by a weaker one; it may have moved to `earlier/` when its notebook changed."""
         now = self.reports()
         for folder, (parts, points) in self.best.items():
             places = [report for name, report in now.items() if name == folder or name.startswith(f"{folder}/earlier/")]
@@ -169,7 +171,7 @@ def single(parts: tuple[str, ...] | None) -> Callable[[World], object]:
 
 
 def into_one_folder(world: World) -> object:
-    """A folder that is named, for whoever comes."""
+    """Grades any student's notebook into the same named folder."""
     student, parts = world.chance.choice(STUDENTS), world.chance.choice([None, (), ("one",)])
     return grade(world.file(student), world.rubric, Path("runs/named"), Options(SEED, parts=parts), quiet)
 
@@ -192,8 +194,8 @@ def class_again(world: World) -> object:
 
 
 def decide(world: World) -> object:
-    """A person gives Ben full points for what his training lost: in the class, and in each run of his own."""
-    entry = "{points: 4, reason: a typing error in the sheet, by: A. Turing}"
+    """Staff give Ben full points for his training, in the class and in each of his single runs."""
+    entry = "{points: 4, reason: a typo in the worksheet, by: A. Turing}"
     for folder, name in (("runs/class", "ben"), ("runs/vae_mnist", "vae_mnist"), ("runs/ben-vae_mnist", "vae_mnist")):
         if Path(folder).exists():
             Path(folder, "overrides.yaml").write_text(f"{name}:\n  one.training: {entry}\n")
@@ -230,11 +232,11 @@ class Silent(Console):
 
 
 def quiet(_: str) -> None:
-    """Nobody listens."""
+    """Prints nothing."""
 
 
 def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Three students' notebooks of one name, and a box that is worked out in this process."""
+    """Three students' notebooks with the same name, and a box that is simulated in this process."""
     made = World(tmp_path, running.write_exercise(tmp_path), random.Random(0))
     for student in STUDENTS:
         made.write(student)
@@ -242,7 +244,7 @@ def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.setattr(pipeline, "box_pool", no_boxes)
     monkeypatch.setattr(pipeline, "run_submission", worked_out)
-    monkeypatch.setattr(grading, "LocalExecutor", InThisProcess)
+    monkeypatch.setattr(class_grading, "LocalExecutor", InThisProcess)
     return made
 
 

@@ -1,4 +1,4 @@
-"""Grades a right solution of the toy as `make grade` does, and says what came of it: for tests of our own faults."""
+"""Grades a correct solution of the toy exercise as `make grade` does, for tests of grader faults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WHOLE = {"one.function": 2, "one.training": 4, "two.function": 2, "two.training"
 
 @dataclass(frozen=True)
 class Came:
-    """What the command said, and what lies in the run's folder."""
+    """The output of the command, and the run's folder."""
 
     code: int
     lines: list[str]  # on standard error, without the progress
@@ -32,7 +32,7 @@ class Came:
         return {name: item["points"] for name, item in self.items.items()}
 
     def is_looked_at(self, *undecided: str) -> None:
-        """A person decides these items; every other one has all its points."""
+        """These items need manual review; every other item has full points."""
         assert self.code == 1
         assert self.lines == []
         for name, item in self.items.items():
@@ -42,10 +42,10 @@ class Came:
             else:
                 assert (item["outcome"], item["points"]) == ("passed", WHOLE[name]), item
         told = json.loads((self.folder / "results.json").read_bytes())
-        assert "A person will look at this submission" in told["output"]
+        assert "The course staff will review this submission" in told["output"]
 
     def is_refused(self, *said: str) -> None:
-        """Nothing is graded, and one line says why."""
+        """Nothing is graded, and one line gives the reason."""
         assert self.code == 2
         assert len(self.lines) == 1, self.lines
         assert self.lines[0].startswith("not graded: ")
@@ -67,11 +67,11 @@ class Grade:
 
     @property
     def arguments(self) -> list[str]:
-        """What grades the solution."""
+        """The arguments that grade the solution."""
         return ["grade", str(self.submission), "--rubric", str(self.rubric), "--out", str(self.folder)]
 
     def __call__(self, *arguments: str) -> Came:
-        """What came of the command; of grading where none is given."""
+        """The result of the command; without arguments, of grading the solution."""
         self._monkeypatch.setattr("sys.argv", ["grader", *(arguments or self.arguments)])
         self._capfd.readouterr()
         with pytest.raises(SystemExit) as ended:
@@ -81,5 +81,5 @@ class Grade:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of the folder but the lock, which says who held it last, and when."""
+    """Every file of the folder except the lock, which records its last holder and time."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}

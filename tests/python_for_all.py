@@ -1,7 +1,7 @@
-"""A Python that every user may run, for boxes that have a user of their own.
+"""A Python that every user can run, for boxes with a separate user.
 
-The one that runs the tests may lie below a folder of root's alone. Then a system's Python of the same version takes its
-place, with the same packages: those lie where everybody may read them, or the tests say why they are skipped.
+The Python that runs the tests may be below a folder that only root can read. Then a system Python of the same version
+is used instead, with the same packages. If other users cannot read the packages, the tests are skipped with the reason.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Python:
 
     @property
     def taken(self) -> str:
-        """A line of Python that has the grader start its boxes with it."""
+        """A line of Python that makes the grader start its boxes with this Python."""
         return (
             "from pathlib import Path; from grader.sandbox import own_user; "
             f"own_user.python_program = lambda: {self.program!r}; "
@@ -45,7 +45,7 @@ class Python:
 
 
 def python_for_all() -> Iterator[Python]:
-    """To be used as a fixture."""
+    """Yields such a Python; for use as a fixture."""
     own = (Path(python_program()), *python_folders())
     if not any(map(closed_above, own)):
         yield Python(str(own[0]), own[1:])
@@ -72,7 +72,7 @@ def python_for_all() -> Iterator[Python]:
 
 @contextmanager
 def boxes_for_all() -> Iterator[None]:
-    """Boxes with a user of their own can be started, where root runs the tests; else they are the grader's."""
+    """If root runs the tests, boxes with a separate user can be started; otherwise they run as the grader's user."""
     with ExitStack() as stack:
         if AS_ROOT:
             python = stack.enter_context(contextmanager(python_for_all)())

@@ -1,6 +1,6 @@
-"""The shape of the package: what may never appear, its picture, and that every number is in the rubric.
+"""The structure of the package: forbidden code, its picture, and no numbers outside the rubric.
 
-Which room may import which stands in pyproject.toml, and `make lint` holds the imports to it.
+pyproject.toml defines which module may import which, and `make lint` checks the imports.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PACKAGE = ROOT / "grader"
 FORBIDDEN = re.compile(
     r"\b(pickle|dill|joblib|cloudpickle|marshal|shelve)\b|torch\.load\(|(?<![\w.])eval\(|allow_pickle|shell=True|os\.system\("
 )
-# Written in two halves, so that this file does not hold what it forbids.
+# Written in two halves, so that this file does not contain what it forbids.
 HOSTS = re.compile(
     r"py" r"pi\.|python" r"hosted|anaconda\.|proxy\.golang|npm" r"js|/artifactory/|index-" r"url", re.IGNORECASE
 )
@@ -39,7 +39,7 @@ def name_of(path: Path) -> str:
 
 
 def unit_of(name: str) -> str:
-    """The room: the top-level module or folder."""
+    """The top-level module or folder."""
     return name.partition(".")[0]
 
 
@@ -72,11 +72,11 @@ def identity(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if in_box(path)], ids=identity)
-def test_what_runs_beside_student_code_imports_nothing_of_the_grader(path: Path) -> None:
+def test_code_that_runs_beside_student_code_imports_nothing_of_the_grader(path: Path) -> None:
     assert list(imports(path)) == []
 
 
-def test_the_picture_is_of_the_code_as_it_is() -> None:
+def test_the_picture_is_up_to_date() -> None:
     assert PICTURE.read_text() == picture(), "run `.venv/bin/python -m docs.making.architecture`"
 
 
@@ -90,20 +90,20 @@ def test_a_new_import_changes_the_picture_and_an_implied_one_does_not() -> None:
 @pytest.mark.parametrize("path", [path for path in SOURCES if not in_box(path)], ids=identity)
 def test_only_the_rubric_names_an_exercise(path: Path) -> None:
     if unit_of(name_of(path)) != "exercises":
-        assert not re.search(r"vae_mnist(?!\.ipynb)", code_of(path))  # an example's file name is none
+        assert not re.search(r"vae_mnist(?!\.ipynb)", code_of(path))  # an example's file name is allowed
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=identity)
-def test_a_file_is_small_says_what_it_is_for_and_does_nothing_dangerous(path: Path) -> None:
+def test_a_file_is_short_states_its_purpose_and_contains_no_dangerous_call(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= 500
-    assert not text or ast.get_docstring(ast.parse(text)), "a module says what it is for"
+    assert not text or ast.get_docstring(ast.parse(text)), "a module docstring states its purpose"
     assert path.stem not in {"utils", "util", "helpers", "common", "base", "core", "manager"}
     assert not (found := FORBIDDEN.search(code_of(path))), found.group()
 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS.items(), ids=CHECKS.keys())
-def test_a_check_has_no_hidden_numbers_and_is_named_by_a_sentence(name: str, check: Check) -> None:
+def test_a_check_has_no_hidden_numbers_and_its_title_is_one_sentence(name: str, check: Check) -> None:
     evidence, part, *numbers = inspect.signature(check.measure).parameters.values()
     assert (check.name, evidence.name, part.name) == (name, "evidence", "part")
     for number in numbers:
@@ -118,7 +118,7 @@ def test_a_check_has_no_hidden_numbers_and_is_named_by_a_sentence(name: str, che
 
 @pytest.fixture(scope="module")
 def tracked() -> list[Path]:
-    """The files of the repository, except notebooks' pictures and other binary ones."""
+    """The tracked files of the repository, except this one."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:
         pytest.skip("not a git checkout")  # a downloaded archive has no list of tracked files

@@ -1,4 +1,4 @@
-"""A function is a check because `@check(...)` stands above it, however it is annotated; wrong uses are refused."""
+"""The decorator `@check(...)` makes a function a check, whatever its annotations; wrong uses are refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SKELETON = load_exercise("grader.skeleton.exercise")
 
 
 class Written(Protocol):
-    """Makes a module of that source, with what checks need imported."""
+    """Creates a module from that source, with the imports that checks need."""
 
     def __call__(self, source: str) -> ModuleType: ...
 
@@ -58,7 +58,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Written:
     return make
 
 
-# What registers
+# What becomes a check
 
 
 @pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"], ids=["evaluated", "as text"])
@@ -82,14 +82,14 @@ def test_a_check_registers_however_it_is_annotated(
     assert found(NOTHING, "one", tolerance=0.5).message == "one"
 
 
-def test_what_a_module_only_imports_and_what_has_no_mark_is_none_of_its_checks(written: Written) -> None:
+def test_imported_checks_and_undecorated_functions_are_not_checks_of_a_module(written: Written) -> None:
     one = written("@check()\ndef first(evidence, part): ...\nagain = first\ndef _helper(evidence): ...")
     two = written(f"from {one.__name__} import first\n@check(presupposes=(first,))\ndef second(evidence, part): ...")
     assert list(checks_of(one)) == ["first"]
     assert list(checks_of(one, two)) == ["first", "second"]
 
 
-def test_an_exercise_knows_only_its_own_modules_checks() -> None:
+def test_an_exercise_has_only_the_checks_of_its_own_modules() -> None:
     toy, skeleton = toy_exercise.Toy.checks, SKELETON.checks
     assert set(toy) == {"function_multiplies", "training_lowers_the_loss", "fresh_process_agrees"}
     assert not set(toy) & (set(skeleton) | set(vae_checks.CHECKS))
@@ -105,15 +105,15 @@ GATHERED = [*vae_checks.CHECKS.values(), *toy_exercise.Toy.checks.values(), *SKE
 
 
 @pytest.mark.parametrize("module", list(modules()), ids=lambda module: module.__name__)
-def test_every_function_that_looks_like_a_check_is_one_and_every_check_is_gathered(module: ModuleType) -> None:
-    """In a module of checks, what is public and looks at evidence; a helper's name begins with an underscore."""
+def test_every_function_that_looks_like_a_check_is_decorated_and_gathered(module: ModuleType) -> None:
+    """In a module of checks, every public function that takes evidence; names of helpers begin with an underscore."""
     held = [value for value in vars(module).values() if isinstance(value, Check)]
     assert [made.name for made in held if made not in GATHERED] == []
     assert not held or unmarked(module) == []
 
 
 def unmarked(module: ModuleType) -> list[str]:
-    """The module's public functions whose first argument is `evidence`, which are therefore no checks."""
+    """The module's public functions without the decorator whose first argument is `evidence`."""
     return [
         name
         for name, value in vars(module).items()
@@ -122,7 +122,7 @@ def unmarked(module: ModuleType) -> list[str]:
     ]
 
 
-def test_a_forgotten_mark_is_seen(written: Written) -> None:
+def test_a_forgotten_decorator_is_found(written: Written) -> None:
     module = written("@check()\ndef one(evidence, part): ...\ndef two(evidence, part) -> Finding: ...")
     assert unmarked(module) == ["two"]
 
@@ -181,7 +181,7 @@ def test_an_unknown_presupposed_check_is_refused(written: Written) -> None:
         checks_of(two)
 
 
-def test_two_checks_of_one_name_are_refused(written: Written) -> None:
+def test_two_checks_with_the_same_name_are_refused(written: Written) -> None:
     one, two = (written("@check()\ndef first(evidence, part): ...") for _ in range(2))
     with pytest.raises(ExerciseError, match=f"'first': {one.__name__} has a check of that name, too"):
         checks_of(one, two)
@@ -200,7 +200,7 @@ def test_two_checks_of_one_name_are_refused(written: Written) -> None:
         ),
     ],
 )
-def test_an_exercise_that_names_what_it_does_not_have_is_refused(changed: str, said: str, written: Written) -> None:
+def test_an_exercise_that_names_unknown_items_or_names_is_refused(changed: str, said: str, written: Written) -> None:
     module = written(
         "from dataclasses import replace\nfrom grader.exercise import ItemSpec\nfrom toy_exercise import Toy\n"
         f"class Other(Toy):\n    {changed}\nexercise = Other"
@@ -209,7 +209,7 @@ def test_an_exercise_that_names_what_it_does_not_have_is_refused(changed: str, s
         load_exercise(module.__name__)
 
 
-def test_a_measurement_without_its_level_is_a_fault_of_ours(written: Written) -> None:
+def test_a_measurement_without_has_thresholds_is_a_grader_fault(written: Written) -> None:
     module = written(
         "@check()\ndef function_multiplies(evidence, part, *, tolerance):\n"
         "    return Measurement('share', 1.0, 0.0, 'they are', 'Look.')"
@@ -220,10 +220,10 @@ def test_a_measurement_without_its_level_is_a_fault_of_ours(written: Written) ->
     assert "has_thresholds=True" in item.checks[0].message
 
 
-# What a rubric makes of it
+# Use in a rubric
 
 
-def test_what_an_item_does_not_have_is_not_presupposed_there(tmp_path: Path) -> None:
+def test_a_check_that_an_item_does_not_have_is_not_presupposed_there(tmp_path: Path) -> None:
     text = (toy_exercise.FOLDER / "rubric.yaml").read_text()
     alone = text.replace("      training_lowers_the_loss: {points: 2, zero_at: 1.0, full_at: 0.1}\n", "")
     path = tmp_path / "rubric.yaml"
@@ -232,7 +232,7 @@ def test_what_an_item_does_not_have_is_not_presupposed_there(tmp_path: Path) -> 
     assert [(spec.check, spec.presupposes) for spec in rubric.items[1].checks] == [("fresh_process_agrees", ())]
 
 
-def test_a_level_needs_both_ends_in_the_rubric(tmp_path: Path) -> None:
+def test_a_check_with_thresholds_needs_both_in_the_rubric(tmp_path: Path) -> None:
     shipped = (Path(__file__).parents[1] / "rubric.yaml").read_text()
     (tmp_path / "rubric.yaml").write_text(shipped.replace("        full_at: 0.58\n", "", 1))
     with pytest.raises(RubricError, match="'reconstructions_resemble_the_images': full_at is missing"):

@@ -1,4 +1,4 @@
-"""A file that is no notebook gives one clear line on standard error and exit code 2, never a traceback."""
+"""A file that is not a notebook gives one clear line on standard error and exit code 2, never a traceback."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _notebook(**other: object) -> bytes:
 
 def _large(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(200_000_000)  # sparse: takes no room
+        file.truncate(200_000_000)  # sparse: uses no disk space
 
 
 MARKDOWN = {"cell_type": "markdown", "metadata": {}, "source": "# Title"}

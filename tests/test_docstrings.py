@@ -1,4 +1,4 @@
-"""The examples in docstrings give what they say."""
+"""The examples in docstrings give the results that they show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WITH_EXAMPLES = [path for path in sorted((ROOT / "grader").rglob("*.py")) if ">>
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_examples_give_what_they_say(path: Path) -> None:
+def test_examples_give_the_results_that_they_show(path: Path) -> None:
     module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     found = doctest.testmod(module)
     assert found.attempted > 0

@@ -1,4 +1,4 @@
-"""Hostile tensor files are rejected in one way only; evidence survives its file."""
+"""Hostile tensor files are always rejected with `Rejected`; stored evidence is read back unchanged."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def entry(dtype: Any = "F32", shape: Any = (1,), offsets: Any = (0, 4)) -> dict[
     return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
 
 
-def rejected_or_sound(data: bytes) -> None:
-    """The property: any bytes are an answer of the right kind, or `Rejected` with one line."""
+def rejected_or_valid(data: bytes) -> None:
+    """The property: any bytes are a valid answer, or raise `Rejected` with one line."""
     try:
         arrays = read_answer(data, SPEC)
     except Rejected as rejected:
@@ -56,17 +56,17 @@ def rejected_or_sound(data: bytes) -> None:
 
 
 @given(st.binary(max_size=400))
-def test_any_bytes(data: bytes) -> None:
-    rejected_or_sound(data)
+def test_any_bytes_are_rejected_or_valid(data: bytes) -> None:
+    rejected_or_valid(data)
 
 
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=4), st.integers(0, len(GOOD)))
-def test_a_good_file_with_bytes_changed_or_cut_off(changes: list[tuple[int, int]], length: int) -> None:
+def test_a_changed_or_truncated_file_is_rejected_or_valid(changes: list[tuple[int, int]], length: int) -> None:
     data = bytearray(GOOD)
     for place, value in changes:
         data[place] = value
-    rejected_or_sound(bytes(data))
-    rejected_or_sound(bytes(data[:length]))
+    rejected_or_valid(bytes(data))
+    rejected_or_valid(bytes(data[:length]))
 
 
 _NUMBERS = st.one_of(st.integers(-(2**70), 2**70), st.integers(0, 30), st.floats(), st.none())
@@ -81,8 +81,8 @@ _ENTRIES = st.fixed_dictionaries(
 
 
 @given(st.dictionaries(st.sampled_from(["x", "n", "__metadata__", ""]), _ENTRIES | _VALUES), st.binary(max_size=64))
-def test_any_header(header: dict[str, Any], data: bytes) -> None:
-    rejected_or_sound(file(header, data))
+def test_any_header_is_rejected_or_valid(header: dict[str, Any], data: bytes) -> None:
+    rejected_or_valid(file(header, data))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_any_header(header: dict[str, Any], data: bytes) -> None:
         file([]),
         file(b"null"),
         file(b"\xff\xfe{}"),
-        file({"x": entry(), "y": entry()}, bytes(4)),  # both the same four bytes
+        file({"x": entry(), "y": entry()}, bytes(4)),  # both use the same four bytes
         file({"x": entry(), "y": entry(offsets=(2, 6))}, bytes(6)),
         file({"x": entry(offsets=(4, 0))}, bytes(4)),
         file({"x": entry(offsets=(0, 400))}, bytes(4)),
@@ -124,7 +124,7 @@ def test_broken_files_are_rejected(data: bytes) -> None:
         ({"more": np.ones(1, dtype=np.float32)}, "the answer is incomplete"),
     ],
 )
-def test_an_answer_of_another_kind_says_what_was_expected(arrays: dict[str, Any], message: str) -> None:
+def test_an_invalid_answer_is_refused_with_what_was_expected(arrays: dict[str, Any], message: str) -> None:
     right = {"x": np.ones(6, dtype=np.float32), "n": np.ones(1, dtype=np.int64)}
     if message != "the answer is incomplete" or "more" in arrays:
         arrays = {**right, **arrays}
@@ -133,7 +133,7 @@ def test_an_answer_of_another_kind_says_what_was_expected(arrays: dict[str, Any]
     assert str(reason.value) == message
 
 
-def test_evidence_survives_its_file(tmp_path: Path) -> None:
+def test_evidence_is_read_back_unchanged(tmp_path: Path) -> None:
     large = np.random.default_rng(0).random((2000, 60), dtype=np.float32)
     evidence = Evidence(
         {"components.one/x": np.arange(5), "components.one/scalar": np.array(3, dtype=np.int64)},
@@ -151,19 +151,19 @@ def test_evidence_survives_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", GOOD, save({}, metadata={"faults": "not JSON"})])
-def test_a_file_that_is_no_evidence_is_one_line(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_evidence_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "evidence.safetensors"
     path.write_bytes(content)
     with pytest.raises(GraderError, match=r"evidence file of this grader \(.*\); grade again$"):
         load_evidence(path)
 
 
-def test_missing_evidence_is_one_line(tmp_path: Path) -> None:
+def test_missing_evidence_is_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(GraderError, match=r"grade again$"):
         load_evidence(tmp_path / "nothing")
 
 
-def test_evidence_as_stored_is_what_its_file_gives(tmp_path: Path) -> None:
+def test_as_stored_gives_the_same_evidence_as_its_file(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     arrays = {
         "pictures": rng.random(LARGE, dtype=np.float32).reshape(-1, 100),

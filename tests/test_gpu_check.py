@@ -1,4 +1,4 @@
-"""`make gpu-check`: what it needs, what it leaves out when time is short, and what its table says."""
+"""`make gpu-check`: its requirements, the steps it omits when time is short, and its table."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from benchmarks.gpu_wheels import CARRIED, MNIST_FILES, REPLACED, THEIRS, THERE,
 
 ROOT = Path(__file__).parents[1]
 MINOR = sys.version_info.minor
-NOT_GRADING = {"nbconvert"}  # for notebooks that call it
+NOT_GRADING = {"nbconvert"}  # only for notebooks that call it
 
 
 def needed_by(wanted: Requirement, found: set[tuple[str, str]]) -> None:
-    """Finds the name, and what its package and those that it needs say that they need; of PyTorch, it alone."""
+    """Adds the package and everything that it requires to `found`; for PyTorch, the package alone."""
     name = name_of(wanted.name)
     for extra in {"", *wanted.extras} - {extra for known, extra in found if known == name}:
         found.add((name, extra))
@@ -34,7 +34,7 @@ def needed_by(wanted: Requirement, found: set[tuple[str, str]]) -> None:
                 needed_by(one, found)
 
 
-def test_all_that_a_grade_imports_is_there_or_carried() -> None:
+def test_every_import_of_a_grade_is_on_the_machine_or_carried() -> None:
     found: set[tuple[str, str]] = set()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for name in (*project["dependencies"], *project["optional-dependencies"]["grade"]):
@@ -56,7 +56,7 @@ def folder_of_wheels(folder: Path, *without: str, tag: str = "py3-none-any") -> 
     return folder
 
 
-def test_what_is_missing_is_named_in_one_line_with_the_command_that_gets_it(tmp_path: Path) -> None:
+def test_missing_packages_are_named_in_one_line_with_the_command_that_fetches_them(tmp_path: Path) -> None:
     folder = folder_of_wheels(tmp_path / "wheels", "attrs", "rich")
     (folder / "mnist" / MNIST_FILES[0]).unlink()
     lacking = gpu_wheels.missing(folder, 12, {"rich"})
@@ -78,12 +78,12 @@ def test_what_is_missing_is_named_in_one_line_with_the_command_that_gets_it(tmp_
         ("py2-none-any", False),
     ],
 )
-def test_a_wheel_for_another_python_is_none(tmp_path: Path, tag: str, suits: bool) -> None:
+def test_a_wheel_for_another_python_is_ignored(tmp_path: Path, tag: str, suits: bool) -> None:
     found = gpu_wheels.wheels_in(folder_of_wheels(tmp_path / "wheels", tag=tag), 12)
     assert set(found) == (set(CARRIED) if suits else set())
 
 
-def test_a_wheel_of_another_version_is_none(tmp_path: Path) -> None:
+def test_a_wheel_of_another_version_is_ignored(tmp_path: Path) -> None:
     folder = folder_of_wheels(tmp_path / "wheels", "rich")
     (folder / "rich-0.0.1-py3-none-any.whl").touch()
     assert gpu_wheels.missing(folder, 12, ()) == [f"rich=={gpu_wheels.pinned()['rich']}"]
@@ -111,7 +111,7 @@ def test_a_wheel_is_unpacked_where_an_installer_puts_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../outside", "/outside", "one-1.data/data/../../../outside"])
-def test_a_wheel_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_wheel_that_writes_outside_its_folder_is_refused(tmp_path: Path, name: str) -> None:
     wheel = tmp_path / "one-1-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr(name, "")
@@ -119,13 +119,13 @@ def test_a_wheel_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> N
         gpu_wheels.unpack(wheel, tmp_path / "site" / "deep", tmp_path / "prefix" / "deep")
 
 
-def test_a_damaged_wheel_is_said(tmp_path: Path) -> None:
+def test_a_damaged_wheel_is_reported(tmp_path: Path) -> None:
     (tmp_path / "one-1-py3-none-any.whl").write_bytes(b"no archive")
     with pytest.raises(Refused, match="download it again"):
         gpu_wheels.unpack(tmp_path / "one-1-py3-none-any.whl", tmp_path, tmp_path)
 
 
-def test_a_python_without_pytorch_is_told_at_once(
+def test_a_python_without_pytorch_is_reported_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(gpu_wheels, "installed_here", lambda: {"numpy"})
@@ -142,7 +142,7 @@ def test_a_python_without_pytorch_is_told_at_once(
         (["--has", "numpyy"], "numpyy: no such package is needed"),
     ],
 )
-def test_what_cannot_be_downloaded_is_refused_in_one_line(
+def test_an_impossible_download_is_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     assert gpu_wheels.main([str(tmp_path), *arguments]) == 2
@@ -150,7 +150,7 @@ def test_what_cannot_be_downloaded_is_refused_in_one_line(
     assert says in line
 
 
-def test_what_the_machine_has_is_not_carried_and_what_is_too_large_is_refused(
+def test_installed_packages_are_not_carried_and_a_too_large_download_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = folder_of_wheels(tmp_path / "wheels")
@@ -162,7 +162,7 @@ def test_what_the_machine_has_is_not_carried_and_what_is_too_large_is_refused(
 
 
 def check(tmp_path: Path, seconds: float) -> tuple[Check, Callable[[float], None]]:
-    """A check with a clock of its own, and what moves it."""
+    """A check with a simulated clock, and a function that advances the clock."""
     at = [0.0]
     budget = Budget(seconds, now=lambda: at[0])
 
@@ -172,7 +172,7 @@ def check(tmp_path: Path, seconds: float) -> tuple[Check, Callable[[float], None
     return Check(budget, tmp_path / "out", tmp_path / "work", {"GPU": "none"}, gpu=False), move
 
 
-def test_what_does_not_fit_is_left_out_and_said_and_what_fits_goes_on(tmp_path: Path) -> None:
+def test_a_step_without_enough_time_is_left_out_and_reported_and_later_steps_run(tmp_path: Path) -> None:
     made, move = check(tmp_path, 100)
     limits = []
 
@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_left_out_and_said_and_what_fits_goes_on(tmp_path: 
     assert "| two | left out | 0 | needs about 60 s, 25 s are left |" in (tmp_path / "out" / "gpu-check.md").read_text()
 
 
-def test_a_command_is_ended_with_all_it_started_when_its_time_is_over(tmp_path: Path) -> None:
+def test_a_command_and_its_child_processes_are_ended_at_the_time_limit(tmp_path: Path) -> None:
     child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
     came = gpu_measure.watched(
         [sys.executable, "-c", f"print('begun', flush=True); {child}"], 2.0, {}, tmp_path / "log"
@@ -207,7 +207,7 @@ def test_a_command_is_ended_with_all_it_started_when_its_time_is_over(tmp_path: 
     ("device", "gpu", "holds"),
     [("cpu", False, True), ("cpu", True, False), ("cuda (H100)", True, True), ("", True, False)],
 )
-def test_a_reference_beside_an_idle_gpu_is_not_as_it_should_be(
+def test_a_reference_that_does_not_use_the_gpu_fails_the_check(
     tmp_path: Path, device: str, gpu: bool, holds: bool
 ) -> None:
     made, _ = check(tmp_path, 100)
@@ -226,7 +226,7 @@ def report(folder: Path, points: float, device: str = "cpu") -> Path:
     return folder / "report.json"
 
 
-def test_a_grade_says_points_device_and_where_its_seconds_went(tmp_path: Path) -> None:
+def test_a_grade_reports_points_device_and_time_by_phase(tmp_path: Path) -> None:
     lines = [(5.0, "cell 3 of 9: Training the VAE"), (25.0, "judging the answers"), (29.0, "writing the report")]
     came = Came(0, 30.0, lines, gpu_mib=900.0)
     step = gpu_measure.from_grade("one", came, report(tmp_path, 5.0, "cuda (H100)"))
@@ -238,7 +238,7 @@ def test_a_grade_says_points_device_and_where_its_seconds_went(tmp_path: Path) -
     assert gpu_measure.from_grade("one", Came(None, 1.0, []), tmp_path / "absent").state == "ended"
 
 
-def test_a_class_says_how_many_an_hour_and_whether_all_got_the_same(tmp_path: Path) -> None:
+def test_a_class_reports_submissions_per_hour_and_whether_all_got_the_same_points(tmp_path: Path) -> None:
     for number, points in enumerate((5.0, 5.0, 4.0, 5.0)):
         report(tmp_path / "submissions" / f"student{number}", points)
     step = gpu_measure.from_class("4 boxes at once", Came(0, 60.0, [], gpu_mib=4000.0), tmp_path, 4)
@@ -262,7 +262,7 @@ def test_points_that_differ_are_named() -> None:
     assert gpu_measure.compared({"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 1.5}) == "other points on the CPU: b 2.0 and 1.5"
 
 
-def test_the_doctors_words_are_found_between_other_lines() -> None:
+def test_the_doctors_json_is_found_between_other_lines() -> None:
     came = Came(0, 1.0, [(0.1, "trying"), (0.2, '{"fit": true,'), (0.3, ' "verdict": "well"}'), (0.4, "warning: {")])
     assert came.printed() == {"fit": True, "verdict": "well"}
     assert Came(0, 1.0, [(0.1, "no { object")]).printed() == {}
@@ -285,7 +285,7 @@ def test_the_stand_in_reads_mnist_as_torchvision_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_the_whole_of_it_runs_from_a_folder_of_wheels(tmp_path: Path) -> None:
+def test_the_whole_check_runs_from_a_folder_of_wheels(tmp_path: Path) -> None:
     wheels, out = tmp_path / "wheels", tmp_path / "out"
     assert gpu_wheels.main([str(wheels), "--python-version", f"3.{MINOR}"]) == 0
     command = [sys.executable, "-m", "benchmarks.gpu_check", "--wheels", str(wheels), "--out", str(out)]

@@ -1,4 +1,4 @@
-"""What notebooks may import besides what the grader needs: listed for students, pinned, and apart from the grader."""
+"""The further packages for notebooks are listed for students, pinned, and not used by the grader."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pinned(lock: str) -> set[str]:
     return {line.partition("==")[0].lower() for line in lines if not line.startswith("#")}
 
 
-def test_what_the_rubric_promises_is_installed_pinned_and_an_extra_of_its_own() -> None:
+def test_the_packages_of_the_rubric_are_installed_pinned_and_a_separate_extra() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert sorted(PROMISED) == project["optional-dependencies"]["student"]
     assert missing_packages(PROMISED) == ""
@@ -39,7 +39,7 @@ def test_the_notebook_lists_them_for_students() -> None:
     assert listed[1].split(", ") == list(PROMISED)
 
 
-def test_nothing_of_the_grader_imports_them() -> None:
+def test_the_grader_imports_none_of_them() -> None:
     own = pinned("requirements-student.lock")
     modules = {name for name, packages in packages_distributions().items() if {p.lower() for p in packages} & own}
     for path in sorted((ROOT / "grader").rglob("*.py")):
@@ -49,7 +49,7 @@ def test_nothing_of_the_grader_imports_them() -> None:
             assert not {name.partition(".")[0] for name in names} & modules, path
 
 
-def test_a_missing_package_is_told_with_what_to_do() -> None:
+def test_a_missing_package_is_reported_with_what_to_do() -> None:
     told = missing_packages(["torch", "no-such-package-here"])
     assert told.startswith("packages that the rubric promises to students are not installed: no-such-package-here; run")
     assert "pip install no-such-package-here" in told

@@ -1,4 +1,4 @@
-"""The files that a public project has agree with what is there: licence, citation, image, forms, workflow and hooks."""
+"""The files of a public project agree with the code: licence, citation, image, forms, workflow and hooks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read(name: str) -> Any:
 
 
 def instructions() -> Iterator[tuple[str, list[str]]]:
-    """The Containerfile's instructions with their words, comments left out and broken lines joined."""
+    """The Containerfile's instructions and their words, without comments and with continued lines joined."""
     lines = [line for line in CONTAINERFILE.read_text().splitlines() if not line.startswith("#")]
     for line in "\n".join(lines).replace("\\\n", " ").splitlines():
         if line.strip():
@@ -39,16 +39,16 @@ def instructions() -> Iterator[tuple[str, list[str]]]:
 
 
 def given(name: str) -> list[list[str]]:
-    """What the instructions of that name are given, in order."""
+    """The words of each instruction of that name, in order."""
     return [words for other, words in instructions() if other == name]
 
 
 def copied() -> list[str]:
-    """What of the checkout the image gets."""
+    """The paths of the checkout that the image copies."""
     return [source for *sources, _ in given("COPY") for source in sources]
 
 
-def test_the_citation_is_of_this_version_and_by_its_authors() -> None:
+def test_the_citation_names_this_version_and_its_authors() -> None:
     cited = read("CITATION.cff")
     assert cited["cff-version"] == "1.2.0"
     assert cited["type"] == "software"
@@ -57,7 +57,7 @@ def test_the_citation_is_of_this_version_and_by_its_authors() -> None:
     assert [author["name"] for author in cited["authors"]] == ["The VAE autograder's authors"]
 
 
-def test_the_licence_has_one_name_everywhere() -> None:
+def test_the_licence_has_the_same_name_everywhere() -> None:
     text = (ROOT / "LICENSE").read_text()
     assert text.startswith("BSD 3-Clause License\n\nCopyright (c) 2026, the VAE autograder's authors\n")
     assert len(re.findall(r"^\d\. ", text, re.MULTILINE)) == 3
@@ -67,18 +67,18 @@ def test_the_licence_has_one_name_everywhere() -> None:
     assert named | {project.get("license", LICENCE)} == {LICENCE}
 
 
-def test_the_package_says_that_it_is_typed() -> None:
+def test_the_package_is_marked_as_typed() -> None:
     assert (ROOT / "grader" / "py.typed").read_bytes() == b""
 
 
 @pytest.mark.parametrize("source", copied())
-def test_what_the_image_copies_is_there_and_not_ignored(source: str) -> None:
+def test_files_that_the_image_copies_exist_and_are_not_ignored(source: str) -> None:
     assert (ROOT / source).exists()
     for path in IGNORED:
         assert f"!{source}" in path.read_text().splitlines(), path.name
 
 
-def test_both_engines_leave_out_the_same() -> None:
+def test_both_engines_ignore_the_same_files() -> None:
     podman, docker = ([line for line in path.read_text().splitlines() if line[0] != "#"] for path in IGNORED)
     assert podman == docker
     assert podman[0] == "*"
@@ -96,15 +96,15 @@ def test_the_image_starts_the_command_line_as_a_user_that_is_not_root() -> None:
     assert f"-m venv {PurePosixPath(python).parents[1]}" in made
 
 
-def test_what_the_image_runs_while_it_is_built_is_there() -> None:
+def test_modules_that_the_image_runs_while_it_is_built_exist() -> None:
     modules = [words[at + 1] for words in given("RUN") for at, word in enumerate(words) if word == "-m"]
     assert "grader.exercises.vae_mnist.data" in modules
     for module in modules:
         assert importlib.util.find_spec(module) is not None
 
 
-def test_the_grader_lies_where_no_box_looks() -> None:
-    """A box sees the system's folders and the environment; with the rubric beside it, the grader is in neither."""
+def test_the_grader_is_where_no_box_can_see_it() -> None:
+    """A box sees the system's folders and the environment; the grader and the rubric are in neither."""
     [[folder]] = given("WORKDIR")
     [[python, *_]] = given("ENTRYPOINT")
     seen = [*map(PurePosixPath, SYSTEM), PurePosixPath(python).parents[1]]
@@ -114,7 +114,7 @@ def test_the_grader_lies_where_no_box_looks() -> None:
     assert not any(word in {".", "./grader"} for words in given("RUN") if "pip" in words for word in words)
 
 
-def test_the_image_has_a_python_that_the_grader_takes() -> None:
+def test_the_image_has_a_python_that_the_grader_supports() -> None:
     base = given("FROM")[0][0]
     found = re.search(r"python:3\.(\d+)-", base)
     assert found, base
@@ -131,7 +131,7 @@ def test_the_development_container_is_a_stage_of_the_same_file() -> None:
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
-def test_a_form_asks_for_what_repeats_a_grade_and_warns_of_names(path: Path) -> None:
+def test_a_form_asks_for_what_is_needed_to_repeat_a_grade_and_warns_about_names(path: Path) -> None:
     form = yaml.safe_load(path.read_text())
     assert {"name", "description", "body"} <= form.keys()
     parts = {part["id"]: part for part in form["body"] if part["type"] != "markdown"}
@@ -141,7 +141,7 @@ def test_a_form_asks_for_what_repeats_a_grade_and_warns_of_names(path: Path) -> 
     assert parts["private"]["attributes"]["options"][0]["required"]
 
 
-def test_the_workflow_runs_what_a_newcomer_runs_with_few_rights() -> None:
+def test_the_workflow_runs_a_newcomers_commands_with_few_permissions() -> None:
     workflow = read(".github/workflows/ci.yml")
     assert workflow["permissions"] == {"contents": "read"}
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
@@ -151,7 +151,7 @@ def test_the_workflow_runs_what_a_newcomer_runs_with_few_rights() -> None:
     assert "permissions" not in {key for job in workflow["jobs"].values() for key in job}
 
 
-def test_hooks_fetch_nothing_and_do_what_lint_does() -> None:
+def test_hooks_download_nothing_and_run_commands_of_lint() -> None:
     [repository] = read(".pre-commit-config.yaml")["repos"]
     assert repository["repo"] == "local"
     assert {hook["language"] for hook in repository["hooks"]} == {"system"}

@@ -1,8 +1,8 @@
-"""`python -m docs.making.architecture`: draws `docs/architecture.svg`, the rooms of the package and who imports whom.
+"""`python -m docs.making.architecture`: draws `docs/architecture.svg`, the rooms of the package and their imports.
 
-The rows are those of the contract "rooms" in pyproject.toml; the arrows are the imports of the code as it is. An arrow
-that follows from others is left out: where a imports b and b imports c, a may import c, too. The one from the sandbox
-to the code in the box is drawn in any case.
+The rows are those of the contract "rooms" in pyproject.toml; the arrows are the imports in the code. Arrows that follow
+from others are left out: if a imports b and b imports c, a may import c as well. The arrow from the sandbox to the
+code in the box is always drawn.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STYLE = """
 
 
 def rows_of_rooms() -> list[list[str]]:
-    """The rooms row by row from the top; exercises stand above what they import, code in the box at the bottom."""
+    """The rooms row by row from the top: exercises above the rooms that they import, code in the box at the bottom."""
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     contract = next(contract for contract in config["contracts"] if contract["id"] == "rooms")
     rows = [[name.strip() for name in layer.split(":")] for layer in contract["layers"]]
@@ -46,7 +46,7 @@ def rows_of_rooms() -> list[list[str]]:
 
 
 def imports_between_rooms() -> set[Edge]:
-    """Which room imports which, from the code as it is."""
+    """The imports between rooms, read from the code."""
     graph = grimp.build_graph("grader", exclude_type_checking_imports=True, cache_dir=None)
     modules = [module for module in graph.modules if "." in module and module != "grader.__main__"]
     edges = {(_room(a), _room(b)) for a in modules for b in graph.find_modules_directly_imported_by(a) if "." in b}
@@ -54,31 +54,31 @@ def imports_between_rooms() -> set[Edge]:
 
 
 def without_implied(edges: Collection[Edge]) -> set[Edge]:
-    """The edges that do not follow from the others; the graph has no circles, so these say the same."""
+    """The edges that do not follow from others; since the graph has no cycles, nothing is lost."""
     wall = set(edges) & {("sandbox", IN_BOX)}
     return wall | {edge for edge in edges if edge[1] not in _reached(edge[0], set(edges) - {edge})}
 
 
 def draw(rows: Sequence[Sequence[str]], edges: Collection[Edge], purposes: Mapping[str, str]) -> str:
-    """The picture as SVG; the same rooms and edges give the same text."""
+    """The picture as SVG; equal rooms and edges give equal text."""
     places: dict[str, tuple[float, float]] = {}
     for number, row in reversed(list(enumerate(rows))):
         step = (WIDTH - 2 * MARGIN) / len(row)
         for position, room in enumerate(row):
             below = [places[b][0] for a, b in edges if a == room and b in places]
-            alone = len(row) == 1 and below  # one box in a row stands above what it imports
+            alone = len(row) == 1 and below  # a single box in a row is placed above the rooms that it imports
             x = sum(below) / len(below) if alone else MARGIN + step * (position + 0.5)
             places[room] = (x, MARGIN + number * ROW)
     height = 2 * MARGIN + (len(rows) - 1) * ROW + BOX_HEIGHT
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
-        "<title>The rooms of the package, and which imports which</title>",
+        "<title>The rooms of the package, and their imports</title>",
         f"<style>{STYLE}</style>",
         '<defs><marker id="head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 8 4 0 8z"/></marker></defs>',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         *(_box(room, place, purposes[room]) for room, place in places.items()),
-        *(_arrow(places[a], places[b]) for a, b in sorted(edges)),  # above the boxes: each can be followed
+        *(_arrow(places[a], places[b]) for a, b in sorted(edges)),  # drawn over the boxes, so that each can be followed
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
@@ -94,7 +94,7 @@ def purpose(room: str) -> str:
 
 
 def picture() -> str:
-    """The picture of the package as it is now."""
+    """The picture of the current package."""
     rows = rows_of_rooms()
     return draw(rows, without_implied(imports_between_rooms()), {room: purpose(room) for row in rows for room in row})
 

@@ -1,7 +1,7 @@
-"""`python -m docs.making.pictures [--graded FOLDER]`: photographs real pages of a graded class for the guide.
+"""`python -m docs.making.pictures [--graded FOLDER]`: takes screenshots of a graded class for the guide.
 
-The practice class is graded in full, in `build/guide-pictures/`, which takes some minutes; or a class that was graded
-before is taken. The decision in the last picture is the one that the guide's page on complaints writes down.
+Grades the practice class in full in `build/guide-pictures/`, which takes some minutes, or uses a class that was graded
+before. The last picture shows the decision from the guide's page on complaints.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ WIDE, HIGH = 1340, 1180  # for the class: every column, and five students
 LARGEST = 120_000  # bytes
 MARGIN = 12  # pixels around a part of a page
 STUDENT, ITEM = "grace", "vae.loss"
-REFUSED = 1  # exit code of a class in which somebody needs a look
+REFUSED = 1  # exit code of a class that needs manual review
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The guide's pictures are made anew."""
+    """Makes the guide's pictures again."""
     parser = argparse.ArgumentParser(prog="python -m docs.making.pictures", description=main.__doc__)
-    parser.add_argument("--graded", type=Path, help="a graded practice class; it is not changed")
+    parser.add_argument("--graded", type=Path, help="a graded practice class, which is not changed")
     graded = parser.parse_args(arguments).graded or grade_practice()
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary) / "practice"
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def grade_practice() -> Path:
-    """The practice class's folder, graded in full; what was graded before for the same code is not run again."""
+    """Grades the practice class in full, unless this was done before for the same code; returns its folder."""
     submissions, out = WORK / "practice", WORK / "runs"
     _run("grader", "practice", submissions)
     _run("grader", "grade-class", submissions, "--out", out)
@@ -52,7 +52,7 @@ def grade_practice() -> Path:
 
 
 def photograph(out: Path, temporary: Path) -> None:
-    """`pictures/` shows the class, a report, one of its items, and that item after the guide's decision."""
+    """Writes to `pictures/`: the class, a report, one of its items, and that item after the guide's decision."""
     sys.path.insert(0, str(ROOT / "tests" / "browser"))
     from chromium import FOUND, Browser
 
@@ -74,7 +74,7 @@ def photograph(out: Path, temporary: Path) -> None:
 
 
 def decide(out: Path) -> None:
-    """The class is judged again under the decision that the guide shows."""
+    """Re-grades the class with the decision that the guide shows."""
     page = GUIDE / "answer-a-complaint.md"
     decision = next(b for b in blocks(page) if b.language == "yaml" and b.path.endswith("practice/overrides.yaml"))
     (out / "overrides.yaml").write_text(decision.text, encoding="utf-8")
@@ -82,7 +82,7 @@ def decide(out: Path) -> None:
 
 
 def _part(browser: Any, element: str, path: Path, temporary: Path) -> None:
-    """The file shows the element that a script finds, as much of it as fits; the top of the page where it is empty."""
+    """Writes a picture of the element that the script finds, as far as it fits; without a script, of the page's top."""
     shot = temporary / "shot.png"
     box = None
     if element:
@@ -99,7 +99,7 @@ def _part(browser: Any, element: str, path: Path, temporary: Path) -> None:
 
 
 def small(picture: Image.Image) -> bytes:
-    """The picture as a PNG below `LARGEST`, of as many colours as that allows."""
+    """The picture as a PNG smaller than `LARGEST`, with as many colours as possible."""
     for colours in (256, 128, 64, 32, 16):
         buffer = io.BytesIO()
         picture.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(

@@ -1,8 +1,8 @@
-"""Markdown pages as data: their fenced blocks, links and headings. What is shown, run and checked is read here alone.
+"""Markdown pages as data: fenced blocks, links and headings. Everything that reads the docs uses this module.
 
-The words after a fence's language say what a block is: a path, the file that it is (`yaml`) or changes (`diff`);
-`long`, a command that trains; `fails`, one that is shown because it ends with an error; `elsewhere`, one that needs
-what a test does not have.
+The words after a fence's language say what a block is. A path names the file that the block is (`yaml`) or changes
+(`diff`). `long` marks a command that trains, `fails` a command that ends with an error, `elsewhere` a command that
+needs something that tests do not have.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Block:
     line: int  # of the fence, from 1
     language: str
     words: frozenset[str]  # of `WORDS`
-    path: str  # of the file that it is or changes; empty where it is none
+    path: str  # of the file that the block is or changes; may be empty
     text: str
 
     @property
     def commands(self) -> list[str]:
-        """What is typed: every line after a prompt, with the lines that a backslash carries on; all of `sh`."""
+        """The commands: each line after a prompt with its continuation lines; for `sh`, the whole block."""
         if self.language == "sh":
             return [self.text.strip()]
         if self.language != "console":
@@ -54,7 +54,7 @@ class Block:
 
     @property
     def output(self) -> list[str]:
-        """The lines of output below the prompts."""
+        """The lines of output below the commands."""
         if self.language != "console":
             return []
         typed = {line for command in self.commands for line in command.split("\n")}
@@ -63,7 +63,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Link:
-    """Where a link or a picture leads."""
+    """A link or picture, and its target."""
 
     page: Path
     line: int
@@ -71,28 +71,28 @@ class Link:
 
     @property
     def external(self) -> bool:
-        """Whether it leads out of the project."""
+        """Whether the target is outside the project."""
         return bool(re.match(r"[a-z][a-z0-9+.-]*:", self.target))
 
     @property
     def path(self) -> Path:
-        """The file that a link within the project leads to."""
+        """The file that a link within the project points to."""
         name = self.target.partition("#")[0]
         return (self.page.parent / name).resolve() if name else self.page.resolve()
 
     @property
     def anchor(self) -> str:
-        """The heading's name after the `#`; empty where there is none."""
+        """The part after `#`; may be empty."""
         return self.target.partition("#")[2]
 
 
 def parser() -> MarkdownIt:
-    """Markdown as it is written here: CommonMark with tables, and no HTML."""
+    """The parser of this project's Markdown: CommonMark with tables; HTML is treated as text."""
     return MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def tokens(page: Path) -> list[Token]:
-    """The page, parsed; the caller may change what it gets."""
+    """The tokens of the page, a new list for each call."""
     return parser().parse(page.read_text(encoding="utf-8"))
 
 
@@ -120,7 +120,7 @@ def links(page: Path) -> list[Link]:
 
 
 def headings(page: Path) -> Iterator[tuple[int, str, str]]:
-    """Level, text and anchor of each heading; the anchor as code hosts make it."""
+    """Level, text and anchor of each heading; anchors follow the rule of code hosts."""
     seen: Counter[str] = Counter()
     for opening, inline in itertools.pairwise(tokens(page)):
         if opening.type == "heading_open":
@@ -136,6 +136,6 @@ def title(page: Path) -> str:
 
 
 def guide_pages() -> list[Path]:
-    """The pages of the guide in the order of its index, which comes first."""
+    """The index of the guide, then its pages in the order of the index."""
     listed = [link.path for link in links(INDEX) if link.path.parent == GUIDE and link.path.suffix == ".md"]
     return list(dict.fromkeys([INDEX, *listed]))

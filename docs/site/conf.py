@@ -1,8 +1,8 @@
-"""Sphinx's settings: the project's pages as one site, without a page written for it alone.
+"""Sphinx's settings: builds a website from the project's pages, without additional pages.
 
-`python -m sphinx -W -c docs/site . build/site` from the project's folder builds it. Pages stay Markdown as code hosts
-show them. The README is the first page; what stands in the navigation is `GROUPS`, and a page in no group fails the
-build. Nothing is loaded from anywhere when a page is read.
+`python -m sphinx -W -c docs/site . build/site` in the project's folder builds it. The pages remain Markdown that code
+hosts can show. The README is the first page. `GROUPS` is the navigation, and a page in no group fails the build. The
+site loads nothing from other hosts.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ exclude_patterns = [".*", "build", "runs", "tests", "corpus", "grader", "referen
 source_suffix = {".md": "markdown"}
 myst_heading_anchors = 4
 
-default_role = "code"  # a docstring's `name`
+default_role = "code"  # for `name` in docstrings
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_use_type_comments = False
@@ -63,7 +63,7 @@ templates_path: list[str] = []
 
 
 def setup(app: Sphinx) -> None:
-    """The navigation is at the README's end, and the first page has the name that servers look for."""
+    """Adds the navigation to the README, and copies the first page to the name that servers expect."""
     app.connect("source-read", _without_folders)
     app.connect("source-read", _navigation)
     app.connect("autodoc-process-docstring", _arguments, priority=400)  # before Napoleon's
@@ -71,7 +71,7 @@ def setup(app: Sphinx) -> None:
 
 
 def _without_folders(app: Sphinx, docname: str, source: list[str]) -> None:
-    """A link to a folder becomes its words: code hosts list a folder's files, a site has no page for it."""
+    """Replaces links to folders by their text: code hosts list a folder's files, but a site has no page for them."""
     here = (Path(app.srcdir) / docname).parent
     source[0] = LINK.sub(lambda found: found[1] if (here / found[2]).is_dir() else found[0], source[0])
 
@@ -86,9 +86,9 @@ def _navigation(_app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def _arguments(_app: Sphinx, what: str, _name: str, obj: object, _options: object, lines: list[str]) -> None:
-    """A line `argument: words` of a docstring is about that argument; a property's first line is no type."""
+    """Turns lines `argument: text` of docstrings into parameters; a property's first line is not read as a type."""
     if what == "property":
-        lines[:0] = ["..", ""]  # else Napoleon takes what stands before a colon for the property's type
+        lines[:0] = ["..", ""]  # otherwise Napoleon takes the text before a colon for the property's type
     elif what in {"function", "method"} and callable(obj):
         taken = inspect.signature(obj).parameters
         for at, line in enumerate(lines):

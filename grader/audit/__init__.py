@@ -1,1 +1,1 @@
-"""The rubric on trial: right and wrong solutions, calibration of thresholds, and the page for instructors."""
+"""Tests of the rubric: correct and wrong solutions, calibration of thresholds, and the page for instructors."""

@@ -1,20 +1,21 @@
-"""Thresholds from measurements: what ordinary honest models reach in each quality check, and what defects earn.
+"""Thresholds from measurements: what ordinary correct models reach in each quality check, and what defects earn.
 
-The rule, for each check of each item, in the direction in which the number gets better:
+The rule, for each check of each item, where larger is better (mirrored where smaller is better):
 
-* `H` is the worst ordinary honest model, whatever the seed of its training, and `E` the total standard error of a
-  result: the pooled standard deviation over the seeds of those ordinary models that were trained with several, which
-  holds the draws of questions and pictures as well as the training;
-* `full_at` lies two `E` before `H`, rounded to two digits to the lenient side;
-* `zero_at` is set by hand: beyond what was refused when the pictures were sorted by looking, as far as the check itself
-  was the reason, and so that each defect of the corpus earns at most the share that it deserves.
+* `H` is the worst ordinary correct model over all seeds of its training. `E` is the total standard error of a result:
+  the pooled standard deviation over the seeds of those ordinary models that were trained with several seeds, which
+  includes the draws of questions and pictures as well as the training;
+* `full_at` is `H - 2 E`, rounded to two digits in the student's favour;
+* `zero_at` is set by hand, so that pictures that viewers rejected because of what the check measures earn nothing, and
+  each defect of the corpus earns at most the share that it deserves.
 
-Ordinary is named beforehand, in `corpus/`: the right components, the given constants, both terms of the loss in the
-proportion that the notebook asks for. Weak designs are named, too, and may lose some points. Defects stand on ladders,
-each rung worse than the one before: none may earn more than that one, and the last one next to nothing.
+Ordinary models are named in advance, in `corpus/`: the right components, the given constants, both terms of the loss
+in the proportion that the notebook asks for. Weak designs are named as well, and may lose some points. Defects form
+ladders, each rung worse than the one before: a rung must not earn more than the one before it, and the last one almost
+nothing.
 
-The tables that the calibration writes hold measurements; the thresholds are the rubric's own, so one that was moved
-after the calibration is compared with the same models.
+The tables hold measurements; thresholds come from the rubric, so a threshold that was moved after the calibration is
+compared with the same models.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ from grader.audit.corpus import Solution
 from grader.errors import GraderError
 from grader.records import ItemVerdict, Rubric
 
-ERRORS = 2.0  # total standard errors between the worst ordinary model and full marks
-LAST_RUNG = 0.2  # of the picture points of the items that a ladder's last rung spoils, the most that it earns
-RISE = 0.02  # of those points: a rung that earns so much more than the one before it has not risen
+ERRORS = 2.0  # total standard errors between the worst ordinary model and full points
+LAST_RUNG = 0.2  # the most that a ladder's last rung may earn of the picture points of the items that it spoils
+RISE = 0.02  # of those points: how much more than the rung before it a rung may earn
 
 
 @dataclass(frozen=True)
 class ModelMeasurement:
-    """One model's value in one check, and the points for it; NaN where it was not measured."""
+    """One model's value in one check and its points; the value is NaN where it was not measured."""
 
     model: str
     training: int  # the seed
@@ -53,13 +54,13 @@ class ModelMeasurement:
 
     @property
     def name(self) -> str:
-        """The model and, where it is not the first, the seed of its training."""
+        """The model and the seed of its training; without the seed where that is 0."""
         return f"{self.model}, seed {self.training}" if self.training else self.model
 
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """One threshold beside the worst ordinary honest model; `zero_at` may be the larger."""
+    """One check's thresholds beside the worst ordinary correct model; `zero_at` may be the larger one."""
 
     zero_at: float
     full_at: float
@@ -68,30 +69,30 @@ class Margin:
 
     @property
     def gap(self) -> float:
-        """How far the worst ordinary model stands beyond full marks; negative where it loses points."""
+        """How far the worst ordinary model lies beyond full points; negative where it loses points."""
         return (1 if self.full_at > self.zero_at else -1) * (self.worst - self.full_at)
 
     @property
     def fault(self) -> str:
         """What is wrong with the threshold, or ""."""
         if self.gap < 0:
-            return f"full_at {self.full_at:g} is not met by the worst ordinary honest model, {self.worst:.3g}"
+            return f"full_at is {self.full_at:g}, but the worst ordinary correct model reaches only {self.worst:.3g}"
         if self.gap < ERRORS * self.total_error:
-            return f"the margin of {self.gap:.2g} is less than two total errors of {self.total_error:.2g}"
+            return f"the margin is {self.gap:.2g}, expected at least two total errors of {self.total_error:.2g}"
         return ""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """What the rule says about one check of one item, beside what the rubric has."""
+    """The rule applied to one check of one item, beside the rubric's thresholds."""
 
     item: str
     check: str
-    models: int  # ordinary models, each with each of its seeds
+    models: int  # ordinary models, counted once per seed
     worst: float
     worst_model: str
     median: float
-    draw_error: float  # the largest of an ordinary model's over other questions and draws
+    draw_error: float  # over other questions and draws, the largest of an ordinary model
     total_error: float
     full_by_rule: float
     zero_at: float
@@ -105,7 +106,7 @@ class Threshold:
 
 @dataclass(frozen=True)
 class ModelScore:
-    """What one trained model earns of the picture points of the items that it spoils; of an honest one, of all."""
+    """The picture points of one trained model: for a defect, in the items that it spoils."""
 
     model: str
     training: int
@@ -113,7 +114,7 @@ class ModelScore:
     ladder: str
     points_milli: int
     max_milli: int
-    most: float  # of them, the share that it earns at most
+    most: float  # the largest share of them that it may earn
 
     @property
     def share(self) -> float:
@@ -122,7 +123,7 @@ class ModelScore:
 
     @property
     def name(self) -> str:
-        """The model and, where it is not the first, the seed of its training."""
+        """The model and the seed of its training; without the seed where that is 0."""
         return f"{self.model}, seed {self.training}" if self.training else self.model
 
 
@@ -134,7 +135,7 @@ def measurements(
     levels: Iterable[ItemVerdict],
     pictures: frozenset[str],
 ) -> list[ModelMeasurement]:
-    """What the solution earned and reached in the checks of pictures, in the parts that it trained.
+    """The solution's values and points in the checks of pictures, for the parts that it trained.
 
     levels: verdicts on the same evidence in which no check presupposes another.
     """
@@ -153,7 +154,7 @@ def measurements(
 
 
 def model_score(solution: Solution, of_run: Sequence[ModelMeasurement]) -> ModelScore:
-    """What one trained model, whose measurements these are, earns of the picture points that are in question."""
+    """The picture points of the trained model that these measurements belong to."""
     in_question = [m for m in of_run if not solution.spoils or m.item in solution.spoils]
     points, most = sum(m.points_milli for m in in_question), sum(m.max_milli for m in in_question)
     first = of_run[0]
@@ -163,7 +164,7 @@ def model_score(solution: Solution, of_run: Sequence[ModelMeasurement]) -> Model
 def thresholds(
     all_measurements: Sequence[ModelMeasurement], rubric: Rubric, group: str = "ordinary"
 ) -> list[Threshold]:
-    """One row for each check of pictures that models of the group were measured in."""
+    """One row per check of pictures in which models of the group were measured."""
     rows = []
     for item in rubric.items:
         for spec in item.checks:
@@ -175,7 +176,7 @@ def thresholds(
 
 
 def _threshold(of_check: Sequence[ModelMeasurement], zero_at: float, full_at: float) -> Threshold:
-    sign = 1 if full_at > zero_at else -1  # the rubric refuses ends that stand the wrong way round
+    sign = 1 if full_at > zero_at else -1  # the rubric refuses thresholds in the wrong order
     ranked = sorted(of_check, key=lambda m: sign * m.value)
     worst, error = ranked[0], total_error(of_check)
     return Threshold(
@@ -194,7 +195,7 @@ def _threshold(of_check: Sequence[ModelMeasurement], zero_at: float, full_at: fl
 
 
 def total_error(of_check: Iterable[ModelMeasurement]) -> float:
-    """The pooled standard deviation over the seeds of each model that was trained with several; 0 where none was.
+    """The pooled standard deviation over the seeds of each model with several seeds; 0 where there is none.
 
     `sqrt(sum of squared deviations from the model's mean / sum of (seeds - 1))`, the root of a one-way analysis of
     variance's mean square within groups (Fisher, 1925).
@@ -208,7 +209,7 @@ def total_error(of_check: Iterable[ModelMeasurement]) -> float:
 
 
 def _lenient(value: float, sign: int) -> float:
-    """The value with two significant digits, rounded to where it is met more easily."""
+    """The value with two significant digits, rounded so that it is easier to reach."""
     if value == 0:
         return 0.0
     unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
@@ -222,24 +223,25 @@ def faults(rows: Iterable[Threshold], models: Sequence[ModelScore]) -> list[str]
     for score in models:
         lost_milli = score.max_milli - score.points_milli
         if score.group == "ordinary" and lost_milli:
-            sentences.append(f"{score.name}: an ordinary honest model loses {lost_milli / 1000:g} points for pictures")
+            sentences.append(f"{score.name}: an ordinary correct model loses {lost_milli / 1000:g} points for pictures")
         if score.share > score.most:
             sentences.append(
-                f"{score.name}: earns {score.share:.0%} of what it spoils, at most {score.most:.0%} is deserved"
+                f"{score.name}: earns {100 * score.share:.0f} % of the points that it spoils, "
+                f"expected at most {100 * score.most:.0f} %"
             )
     for ladder, rungs in ladders(models).items():
         for milder, worse in pairwise(rungs):
             if worse.share > milder.share + RISE:
-                text = f"{worse.name} earns {worse.share:.0%}, {milder.name} before it {milder.share:.0%}"
-                sentences.append(f"the ladder {ladder!r} rises: {text}")
+                text = f"{worse.name} earns {100 * worse.share:.0f} %, the milder {milder.name} "
+                sentences.append(f"ladder {ladder!r}: {text}{100 * milder.share:.0f} %")
         if rungs[-1].share > LAST_RUNG:
-            text = f"earns {rungs[-1].share:.0%}, expected at most {LAST_RUNG:.0%}"
-            sentences.append(f"the ladder {ladder!r}: its last rung, {rungs[-1].name}, {text}")
+            text = f"earns {100 * rungs[-1].share:.0f} %, expected at most {100 * LAST_RUNG:.0f} %"
+            sentences.append(f"ladder {ladder!r}: the last rung, {rungs[-1].name}, {text}")
     return sentences
 
 
 def ladders(models: Sequence[ModelScore]) -> dict[str, list[ModelScore]]:
-    """Ladder -> its rungs, the mildest first; of a rung with several seeds the first."""
+    """Ladder -> its rungs from mild to severe; for a model with several seeds, the first."""
     rungs: dict[str, list[ModelScore]] = {}
     for score in models:
         if score.ladder and not score.training:
@@ -248,10 +250,10 @@ def ladders(models: Sequence[ModelScore]) -> dict[str, list[ModelScore]]:
 
 
 def read_margins(path: Path, rubric: Rubric) -> dict[str, Margin] | None:
-    """The margin of every calibrated check, by "<item>: <check>"; None where nothing was calibrated yet.
+    """The margin of every calibrated check, by "<item>: <check>"; None where nothing has been calibrated.
 
     Raises:
-        GraderError: where the table is not one that the calibration writes.
+        GraderError: where the table is not one that calibration writes.
     """
     try:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -263,7 +265,7 @@ def read_margins(path: Path, rubric: Rubric) -> dict[str, Margin] | None:
     for row in rows:
         name = f"{row.get('item')}: {row.get('check')}"
         params = numbers.get(name, {})
-        if "zero_at" in params and "full_at" in params:  # a check that the rubric has dropped since is no matter
+        if "zero_at" in params and "full_at" in params:  # ignores checks that the rubric no longer has
             margins[name] = _margin(path, row, float(params["zero_at"]), float(params["full_at"]))
     return margins
 
@@ -272,7 +274,7 @@ def _margin(path: Path, row: Mapping[str, str], zero_at: float, full_at: float) 
     try:
         numbers = float(row["worst"]), float(row["total_error"])
     except (KeyError, ValueError, TypeError):
-        raise GraderError(f"{path}: expected numbers in worst and total_error; calibrate again") from None
+        raise GraderError(f"{path}: expected numbers in columns worst and total_error; run `make calibrate`") from None
     if not all(math.isfinite(number) for number in numbers):
-        raise GraderError(f"{path}: a number is not finite; calibrate again")
+        raise GraderError(f"{path}: expected finite numbers in columns worst and total_error; run `make calibrate`")
     return Margin(zero_at, full_at, *numbers)

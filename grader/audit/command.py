@@ -1,6 +1,6 @@
-"""What the command line's `audit` does: the rubric on trial, with or without training.
+"""The command `audit`: tests the rubric on the corpus, with or without training.
 
-Nothing is printed here: results are returned, with where their files lie.
+Nothing is printed here: the functions return results and the paths of their files.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from grader.records import ItemVerdict
 from grader.rubric import load_rubric
 from grader.store.files import csv_bytes, write_atomically
 
-CALIBRATION = Path("docs/calibration.csv")  # beside the rubric
+CALIBRATION = Path("docs/calibration.csv")  # relative to the rubric's folder
 PAIRS_SEED = 7
-EVERY_S = 2.0  # how often it is said how far it is
+EVERY_S = 2.0  # seconds between progress lines
 Say = Callable[[str], None]
 Points = tuple[tuple[str, int], ...]  # (item, thousandths)
 
 
 @dataclass(frozen=True)
 class CorpusTrial:
-    """An audit, and its page and table."""
+    """An audit, and the paths of its page and table."""
 
     audit: Audit
     files: tuple[Path, ...]
@@ -41,7 +41,7 @@ class CorpusTrial:
 
 @dataclass(frozen=True)
 class SolutionBySeed:
-    """What one solution got with each seed, or why it got nothing."""
+    """The points of one solution per seed, or the error that prevented grading."""
 
     name: str
     by_seed: Mapping[str, Points]
@@ -49,14 +49,14 @@ class SolutionBySeed:
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong, one sentence each: items whose points differ, and runs that failed."""
+        """Items whose points differ between seeds, and runs that failed, one sentence each."""
         faults = [f"{self.name}: seed {int(seed, 16)}: {why}" for seed, why in self.broken.items()]
         items = dict.fromkeys(item for points in self.by_seed.values() for item, _ in points)
         for item in items:
             amounts = sorted({dict(points).get(item, 0) for points in self.by_seed.values()})
             if len(amounts) > 1:
                 listed = ", ".join(f"{milli / 1000:g}" for milli in amounts)
-                faults.append(f"{self.name}: {item}: {listed} points, depending on the seed")
+                faults.append(f"{self.name}: {item}: points depend on the seed: {listed}")
         return faults
 
 
@@ -70,17 +70,17 @@ class SeedComparison:
 
     @property
     def faults(self) -> list[str]:
-        """Whose points depend on the seed, one sentence each."""
+        """The solutions whose points depend on the seed, one sentence each."""
         return [fault for solution in self.solutions for fault in solution.faults]
 
 
 def audit_corpus(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, say: Say, *, full: bool) -> CorpusTrial:
-    """The corpus, or only the named solutions, was judged: in `full`, trained, or its components alone.
+    """Grades the corpus, or only the named solutions: with training if `full`, otherwise components only.
 
-    What was run in full before for the same notebook and questions is only judged again.
+    Solutions that were trained before for the same notebook and questions are only re-graded.
 
     Raises:
-        GraderError: for a solution that the corpus does not have.
+        GraderError: for an unknown solution.
     """
     names = chosen(only)
     rubric, exercise = load_rubric(rubric_path)
@@ -106,10 +106,10 @@ def audit_corpus(only: Sequence[str], rubric_path: Path, out: Path, jobs: int, s
 def audit_seeds(
     only: Sequence[str], seeds: int, rubric_path: Path, out: Path, jobs: int, say: Say, *, full: bool
 ) -> SeedComparison:
-    """The solutions were judged with so many seeds each.
+    """Grades each solution with this number of seeds and compares the points.
 
     Raises:
-        GraderError: for a solution that the corpus does not have.
+        GraderError: for an unknown solution.
     """
     names = chosen(only)
     results = _by_seed(names, [f"{seed:032x}" for seed in range(1, seeds + 1)], rubric_path, jobs, say, full=full)
@@ -127,7 +127,7 @@ def audit_seeds(
 def _by_seed(
     names: Sequence[str], seeds: Sequence[str], rubric_path: Path, jobs: int, say: Say, *, full: bool
 ) -> dict[str, Results]:
-    """What became of the named entries with each seed of the questions."""
+    """The results of the named entries for each seed of the questions."""
     if not full:
         return {seed: quick_results(names, rubric_path, jobs=jobs, seed=seed, say=say) for seed in seeds}
     load_rubric(rubric_path)[1].prepare(say)
@@ -143,7 +143,7 @@ def _by_seed(
 
 
 def repeat_csv(solutions: Sequence[SolutionBySeed]) -> bytes:
-    """One row a solution and seed, its points by item."""
+    """One row per solution and seed, with its points by item."""
     rows = [
         {"solution": solution.name, "seed": int(seed, 16)} | {item: milli / 1000 for item, milli in points}
         for solution in solutions
@@ -163,13 +163,13 @@ def _written(path: Path, content: bytes) -> Path:
 
 
 def drawn_pairs(count: int) -> list[str]:
-    """The reference, so many pairs of wrong solutions, always the same ones, and each of these alone."""
+    """The reference, `count` pairs of wrong solutions (always the same ones), and each of these solutions alone."""
     pairs = corpus.pairs(count, random.Random(PAIRS_SEED))
     return [corpus.REFERENCE, *pairs, *dict.fromkeys(name for pair in pairs for name in pair.split(corpus.BOTH))]
 
 
 def chosen(only: Sequence[str]) -> list[str]:
-    """The names asked for, or the reference and every honest and wrong solution.
+    """The requested names, or the reference and all correct and wrong solutions.
 
     Raises:
         GraderError: for an unknown name, with the nearest one.
@@ -180,5 +180,5 @@ def chosen(only: Sequence[str]) -> list[str]:
             if solution not in names:
                 raise GraderError(f"--only: unknown solution {solution[:80]!r}{nearest(solution, names)}")
         if corpus.BOTH in name and not corpus.can_be_combined(*name.split(corpus.BOTH)):
-            raise GraderError(f"--only: {name[:160]}: both change the same region; choose two that do not")
+            raise GraderError(f"--only: {name[:160]}: both solutions change the same region; choose two that do not")
     return list(dict.fromkeys(only)) or names

@@ -1,11 +1,11 @@
-"""The corpus: mutants and variants of the reference notebook, one entry a solution.
+"""The corpus: wrong and correct solutions, made from the reference notebook, one entry per solution.
 
-A mutant is wrong on purpose, in one place, and the rubric must see the mistake; a variant is right and written another
-way, and must lose nothing. `corpus/wrong/` holds the mutants and `corpus/honest/` the variants, by subject;
-`corpus/models/` holds what only calibration needs: other seeds, constants and defects that no single region makes. An
-entry is checked when it is loaded: a region that the reference does not have, a text that no cell holds or an unknown
-item is an error, not a silent reference.
-`corpus/settings.yaml` names the reference and says which part a region belongs to.
+A wrong solution (in code: mutant) has one deliberate mistake, which the rubric must find. A correct one (variant) is
+written differently and must lose no points. `corpus/wrong/` and `corpus/honest/` hold them by subject; `corpus/models/`
+holds models that only calibration needs: other seeds, other constants, and defects that no single region causes. An
+entry is validated when it is loaded: an unknown region or item, or a text that no cell contains, is an error, since
+the entry would otherwise be the reference itself.
+`corpus/settings.yaml` names the reference and the part that each region belongs to.
 """
 
 from __future__ import annotations
@@ -47,18 +47,22 @@ class Solution:
     story: str
     regions: dict[str, str] = field(default_factory=dict)  # solution region -> code
     replace: list[list[str]] = field(default_factory=list)  # [old, new]: plain text in the sources of code cells
-    loses: list[str] = field(default_factory=list)  # items that lose points, and no other does
-    checks: list[str] = field(default_factory=list)  # the component checks that must lose points, and no other does
-    train: bool = False  # of a variant: it changes what is learnt, so `make calibrate` measures it
-    everyday: bool = False  # graded by itself in the everyday tests; the others are marked long
-    parts: list[str] = field(default_factory=list)  # those it changes; worked out from the regions where not given
-    seeds: int = 1  # with how many seeds of its training it is calibrated
-    group: str = ""  # of a variant: ordinary, weak, or with the constants of the first notebook; or a defective model
-    causes: list[str] = field(default_factory=list)  # of a mutant: those of `causes` that its feedback may state
-    ceilings: dict[str, float] = field(default_factory=dict)  # of nonsense: item -> the most that its code earns
-    ladder: str = ""  # of a defective model: where it stands among others, in the order of the file, each worse
-    spoils: list[str] = field(default_factory=list)  # of a defective model: the items whose pictures it spoils
-    most: float = 1.0  # of their picture points, the share that it earns at most
+    loses: list[str] = field(default_factory=list)  # exactly the items that must lose points
+    checks: list[str] = field(default_factory=list)  # exactly the component checks that must lose points
+    train: bool = False  # of a variant: it changes the trained model, so `make calibrate` measures it
+    everyday: bool = False  # graded alone in the everyday tests; the others are marked long
+    parts: list[str] = field(default_factory=list)  # the parts that it changes; by default derived from the regions
+    seeds: int = 1  # number of training seeds in the calibration
+    group: str = ""  # one of GROUPS; for a variant empty or weak
+    causes: list[str] = field(
+        default_factory=list
+    )  # of a mutant: the `causes` of the settings that its feedback may state
+    ceilings: dict[str, float] = field(
+        default_factory=dict
+    )  # of nonsense code: item -> the most points that it may earn
+    ladder: str = ""  # of a defective model: its ladder, whose rungs get worse in the order of the file
+    spoils: list[str] = field(default_factory=list)  # of a defective model: the items whose pictures are spoilt
+    most: float = 1.0  # the largest share of their picture points that it may earn
 
 
 @cache
@@ -66,20 +70,20 @@ def solutions() -> dict[str, Solution]:
     """Every entry by name.
 
     Raises:
-        GraderError: for a file that is no such table, or an entry that does not fit the reference or the rubric.
+        GraderError: for a malformed file, or an entry that does not fit the reference or the rubric.
     """
     entries: dict[str, Solution] = {}
     for kind in KINDS:
         for path in sorted((CORPUS / kind).glob("*.yaml")):
             for name, entry in _table(path).items():
                 if name in entries or name == REFERENCE:
-                    raise GraderError(f"{path}: {name}: the name is taken; choose another")
+                    raise GraderError(f"{path}: {name}: another entry has this name; choose a different one")
                 entries[name] = _checked(path, _solution(path, name, kind, entry))
     return entries
 
 
 def entry(name: str) -> Solution:
-    """The entry of that name; the reference is a variant that changes nothing, and "a+b" is both in one notebook.
+    """The entry of that name. The reference is a variant without changes; "a+b" is both solutions in one notebook.
 
     Raises:
         KeyError: for an unknown name.
@@ -102,12 +106,12 @@ def entry(name: str) -> Solution:
 
 
 def can_be_combined(first: str, second: str) -> bool:
-    """Whether no region is changed by both solutions."""
+    """Whether the two solutions change different regions."""
     return entry(first).regions.keys().isdisjoint(entry(second).regions)
 
 
 def pairs(count: int, draw: random.Random) -> list[str]:
-    """So many pairs "a+b" of mutants, each of what a student might hand in, that change the same part."""
+    """`count` random pairs "a+b" of realistic wrong solutions that change the same part."""
     mutants = [name for name in names(MUTANT) if not entry(name).ceilings and not entry(name).replace]
     possible = [
         f"{first}{BOTH}{second}"
@@ -118,7 +122,7 @@ def pairs(count: int, draw: random.Random) -> list[str]:
 
 
 def parts_of(name: str) -> tuple[str, ...]:
-    """The parts whose training the entry may change; the other part's verdicts are the reference's."""
+    """The parts whose trained model the entry may change; for the others, the reference's verdicts hold."""
     solution, belongs = entry(name), _settings()["parts"]
     heads = {region.partition(".")[0] for region in solution.regions}
     parts = [part for part, names in belongs.items() if solution.replace or heads & set(names)]
@@ -126,19 +130,19 @@ def parts_of(name: str) -> tuple[str, ...]:
 
 
 def names(kind: str, *, train: bool = False) -> list[str]:
-    """The names of one kind, of all or only of those marked `train`."""
+    """The names of one kind; with `train`, only of the entries marked so."""
     return [name for name, solution in solutions().items() if solution.kind == kind and (solution.train or not train)]
 
 
 def build(*selection: str) -> Notebook:
-    """The notebook a student with these solutions would hand in, without outputs; "reference" changes nothing."""
+    """The notebook, without outputs, of a student with these solutions; "reference" changes nothing."""
     entries = [entry(name) for name in selection]
     regions = {name: code for entry in entries for name, code in entry.regions.items()}
     return changed(regions, [pair for entry in entries for pair in entry.replace])
 
 
 def filled(template: Notebook) -> Notebook:
-    """A template, also one that was handed out earlier, with the reference's solutions in place of its TODOs."""
+    """The template, or an earlier version of it, with the reference's solutions instead of its TODOs."""
     regions = solution_regions(_original())
     cells = []
     for cell in template["cells"]:
@@ -153,14 +157,14 @@ def filled(template: Notebook) -> Notebook:
 
 
 def narrow(notebook: Notebook) -> Notebook:
-    """The notebook with narrower hidden layers, an honest choice that trains in half the time."""
+    """The notebook with narrower hidden layers: still correct, but trained in half the time."""
     old, new = _settings()["narrow"]
     substitute(notebook, old, new)
     return notebook
 
 
 def changed(regions: Mapping[str, str], replace: Iterable[Sequence[str]] = ()) -> Notebook:
-    """The reference with other code in some regions and other text in its cells, without markers and outputs."""
+    """The reference with some regions and texts replaced, without markers and outputs."""
     notebook = strip_markers(replace_regions(_original(), regions))
     for cell in filter(is_code, notebook["cells"]):
         cell["outputs"], cell["execution_count"] = [], None
@@ -170,32 +174,32 @@ def changed(regions: Mapping[str, str], replace: Iterable[Sequence[str]] = ()) -
 
 
 def substitute(notebook: Notebook, old: str, new: str) -> None:
-    """Every code cell has `new` where it had `old`.
+    """Replaces `old` by `new` in every code cell.
 
     Raises:
-        GraderError: where no code cell holds `old`.
+        GraderError: where no code cell contains `old`.
     """
     cells = [cell for cell in filter(is_code, notebook["cells"]) if old in source_of(cell)]
     if not cells:
-        raise GraderError(f"no code cell holds {old!r}")
+        raise GraderError(f"no code cell contains {old!r}")
     for cell in cells:
         cell["source"] = source_of(cell).replace(old, new)
 
 
 def practice() -> dict[str, list[str]]:
-    """A made-up student -> the solutions that their notebook is made of; none for a file that is no notebook."""
+    """Made-up student -> the solutions in their notebook; an empty list for a file that is not a notebook."""
     students: dict[str, list[str]] = _settings()["practice"]
     return students
 
 
 def level_words() -> dict[str, str]:
-    """Check of pictures -> what a level of it says, with `{value}` or `{percent}` for the level."""
+    """Check of pictures -> a sentence for one of its levels, with `{value}` or `{percent}`."""
     words: dict[str, str] = _settings()["levels"]
     return words
 
 
 def causes() -> tuple[str, ...]:
-    """What feedback may state as a cause, each a text that it then says: only of a solution that names it."""
+    """Texts with which feedback states a cause; allowed only for solutions that name the cause."""
     return tuple(_settings()["causes"])
 
 
@@ -221,7 +225,9 @@ def _table(path: Path) -> dict[str, Any]:
         table = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise GraderError(f"{path}: line {line}: not YAML: {error.problem}; quote a text that holds ': '") from None
+        raise GraderError(
+            f"{path}: line {line}: not YAML: {error.problem}; put quotes around a text that contains ': '"
+        ) from None
     if not isinstance(table, dict):
         raise GraderError(f"{path}: expected a table of entries by name, got {type(table).__name__}")
     return table
@@ -230,7 +236,7 @@ def _table(path: Path) -> dict[str, Any]:
 def _solution(path: Path, name: str, kind: str, entry: object) -> Solution:
     types = {field.name: field.type for field in fields(Solution)}
     if not isinstance(entry, dict) or "story" not in entry:
-        raise GraderError(f"{path}: {name}: expected fields, at least a story")
+        raise GraderError(f"{path}: {name}: expected a table of fields with at least `story`")
     for key, value in entry.items():
         if key not in types or key in {"name", "kind"}:
             raise GraderError(f"{path}: {name}: unknown field {key!r}{nearest(str(key), types)}")
@@ -247,18 +253,20 @@ def _checked(path: Path, solution: Solution) -> Solution:
         if name not in regions:
             raise GraderError(f"{where}: unknown region {name!r}; expected one of {', '.join(regions)}")
         if textwrap.dedent(code).strip() == regions[name].source.strip():
-            raise GraderError(f"{where}: region {name!r} is the reference's own")
+            raise GraderError(f"{where}: region {name!r}: expected different code from the reference")
     for old, _ in solution.replace:
         if not any(old in source_of(cell) for cell in filter(is_code, _original()["cells"])):
-            raise GraderError(f"{where}: no code cell of the reference holds {old!r}")
+            raise GraderError(f"{where}: no code cell of the reference contains {old!r}")
     if unknown := (set(solution.loses) | set(solution.spoils) | solution.ceilings.keys()) - _items():
-        raise GraderError(f"{where}: unknown items {sorted(unknown)}")
+        raise GraderError(f"{where}: unknown items: {', '.join(sorted(unknown))}")
     if unknown := set(solution.causes) - set(causes()):
-        raise GraderError(f"{where}: unknown causes {sorted(unknown)}; {SETTINGS} lists them")
+        raise GraderError(f"{where}: unknown causes: {', '.join(sorted(unknown))}; {SETTINGS} lists the known ones")
     if (solution.kind == MUTANT) != bool(solution.loses):
-        raise GraderError(f"{where}: a wrong solution loses something, an honest one nothing")
+        raise GraderError(f"{where}: expected `loses` for a wrong solution, and none for others")
     if solution.group not in (GROUPS if solution.kind == MODEL else {VARIANT: ("", "weak")}.get(solution.kind, "")):
-        raise GraderError(f"{where}: expected a group of {GROUPS} for a model, perhaps weak for an honest solution")
+        raise GraderError(f"{where}: group: expected {' or '.join(GROUPS)} for a model, weak or none otherwise")
     if unknown := set(solution.parts) - {*_settings()["parts"]}:
-        raise GraderError(f"{where}: unknown parts {sorted(unknown)}; expected some of {[*_settings()['parts']]}")
+        raise GraderError(
+            f"{where}: unknown parts: {', '.join(sorted(unknown))}; expected some of {', '.join(_settings()['parts'])}"
+        )
     return solution

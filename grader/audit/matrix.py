@@ -1,7 +1,7 @@
-"""The rubric tested by mutation: what each solution of the corpus lost against what the corpus foretells.
+"""Tests the rubric by mutation: compares what each solution of the corpus lost with what the corpus expects.
 
-Mutants must lose what is foretold, variants nothing. Pure: verdicts in, audit out. Squares that were not judged in a
-run (skipped checks) say nothing: they count neither as kept nor as lost.
+Mutants must lose points on the expected items, variants none. Pure: verdicts in, audit out. Items that a run did not
+grade (skipped checks) count neither as kept nor as lost.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def audit(
     answers: Collection[str] = (),
     causes: Collection[str] = (),
 ) -> Audit:
-    """What the results say about the rubric.
+    """The audit of these results.
 
-    results: entry -> its verdicts; models and unknown names are left out. parts: entry -> the parts that were trained
-    for it, None where only components were judged. broken: entry -> why it has no verdicts. margins: by
-    "<item>: <check>", None where nothing was calibrated. answers: the solution's lines, which no feedback may hold.
-    causes: texts that feedback says only of a solution that names them.
+    results: entry -> its verdicts; models and unknown names are ignored. parts: entry -> the parts that were trained
+    for it, None where only components were graded. broken: entry -> why it has no verdicts. margins: by
+    "<item>: <check>", None where nothing was calibrated. answers: the solution's lines, which feedback must not
+    contain. causes: texts that feedback may state only for a solution that names them.
     """
     corpus_entries = _audited_entries(solutions() if entries is None else entries)
     corpus_entries |= {name: entry(name) for name in results if BOTH in name}
@@ -62,14 +62,14 @@ def audit(
 
 
 def _audited_entries(entries: Mapping[str, Solution]) -> dict[str, Solution]:
-    """What the rubric is tested on: the reference, the variants and the mutants."""
+    """The entries that test the rubric: the reference, the variants and the mutants."""
     return {REFERENCE: entry(REFERENCE)} | {
         name: solution for name, solution in entries.items() if solution.kind in {VARIANT, MUTANT}
     }
 
 
 def judged(item: RubricItem, verdict: ItemVerdict) -> list[tuple[CheckSpec, CheckVerdict]]:
-    """The checks that were judged: all but the skipped, unless they were skipped because an earlier one was lost."""
+    """The graded checks; a check that was skipped because an earlier one failed counts as graded."""
     verdict_of: dict[str, CheckVerdict] = {}
     by_id = {check.id: check for check in verdict.checks}
     for spec in item.checks:
@@ -119,10 +119,10 @@ def _row(
         if state is SolutionState.UNEXPECTED and _is_spoilt(by_id, item.id, lost_milli, solution, rubric, exercise):
             state = SolutionState.LOST
         if state is SolutionState.UNTOUCHED and item.id.partition(".")[0] not in trained:
-            state = SolutionState.UNJUDGED  # the reference's own, judged in its row
+            state = SolutionState.UNJUDGED  # the same as the reference's, which has a row of its own
         named_here = {f"{item.id}.{spec.check}" for spec in item.checks if _names(solution.checks, item.id, spec.check)}
         if state is SolutionState.KEPT and named_here - judged_here:
-            state = SolutionState.UNJUDGED  # what was foretold shows only in a check that was left out without training
+            state = SolutionState.UNJUDGED  # only a check that needs training shows the expected loss
         squares.append(Square(item.id, state, lost_milli, of))
     named = tuple(solution.checks)
     of_foretold = [check for check in judged_checks if check.rpartition(".")[0] in solution.loses]
@@ -163,7 +163,7 @@ def _is_spoilt(
     rubric: Rubric,
     exercise: Exercise,
 ) -> bool:
-    """Whether an item was lost to a foretold mistake before it, as the rubric's rules on follow-through have it."""
+    """Whether an expected mistake in an earlier item explains the loss, by the rubric's rules on follow-through."""
     settings = rubric.follow_through
     if spoilt_in := verdicts[item].lost_in:
         return set(spoilt_in) <= set(solution.loses) and lost_milli <= settings.min_cost_milli
@@ -172,15 +172,15 @@ def _is_spoilt(
 
 
 def _names(named: Collection[str], item: str, check: str) -> bool:
-    """Whether a check is among the named, by its name or as `item.check`."""
+    """Whether a check is named, by its name or as `item.check`."""
     return check in named or f"{item}.{check}" in named
 
 
 def _exact(named: Collection[str], losses: Sequence[CheckLoss], judged_checks: Collection[str]) -> bool | None:
-    """Whether the lost component checks are the named ones, and every named check of a trained model was lost.
+    """Whether exactly the named component checks lost points, and all named checks of trained models.
 
-    judged_checks: `item.check` of the foretold items. None where no named check was judged. Spoilt pictures may lose
-    more of the checks that are made on pictures.
+    judged_checks: `item.check` of the items that are expected to lose points. None where no named check was graded.
+    Spoilt pictures may lose points in further checks of pictures.
     """
     expected_names = {
         name for name in named if any(full == name or full.endswith(f".{name}") for full in judged_checks)

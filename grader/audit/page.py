@@ -1,4 +1,4 @@
-"""The audit as one page for the instructor: no script, nothing loaded from elsewhere, every word escaped."""
+"""The audit for the instructor: a self-contained page without scripts, a table, and the lines on the screen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from grader.audit.problems import HEADINGS
+from grader.audit.problems import ADVICE, HEADINGS
 from grader.audit.result import (
     MARKS,
     MEANINGS,
@@ -18,11 +18,13 @@ from grader.audit.result import (
     ItemCoverage,
     Problem,
     SolutionState,
-    intact_variants,
+    correct_sentence,
     judged_mutants,
     killed_mutants,
     square_text,
     summary,
+    verdict,
+    wrong_sentence,
 )
 from grader.report.html_page import SHEET, data_uri, html_page
 from grader.report.text import cell, plain, points_number
@@ -30,11 +32,13 @@ from grader.store.files import csv_bytes
 
 _MOST_PICTURE = 2_000_000  # bytes
 _LONGEST = 400
+SHORT = 12  # solutions: the table of so few is not folded
+_NOT_AS_EXPECTED = {SolutionState.KEPT, SolutionState.UNEXPECTED, SolutionState.UNDECIDED}
 
 
 @dataclass(frozen=True, slots=True)
 class LevelStrips:
-    """What the levels of one check of pictures look like."""
+    """Pictures that show what the levels of one check mean."""
 
     item: str
     title: str
@@ -43,7 +47,7 @@ class LevelStrips:
 
 
 def levels_of(items: Sequence[ItemCoverage], folder: Path) -> list[LevelStrips]:
-    """The checks of which the calibration has left strips in the folder."""
+    """The checks for which the calibration has written strips to the folder."""
     strips = []
     for item in items:
         for check in item.checks:
@@ -54,24 +58,32 @@ def levels_of(items: Sequence[ItemCoverage], folder: Path) -> list[LevelStrips]:
 
 
 def audit_html(audit: Audit, levels: Sequence[LevelStrips] = ()) -> str:
-    """One self-contained page: what is wrong, what levels look like, the matrix, and each item with what tries it."""
+    """One page: verdict and problems, coverage of items, pictures of levels, all solutions, and items with checks."""
     wrong, honest = audit.of_kind("wrong"), audit.of_kind("honest")
+    odd = [row for row in wrong if any(square.state in _NOT_AS_EXPECTED for square in row.squares)]
     return html_page(
         "grader.audit/audit.html.j2",
         (SHEET, "grader.audit/audit.css"),
         a=audit,
-        score=(killed_mutants(wrong), len(judged_mutants(wrong)), "wrong solutions caught"),
-        summary=summary(audit),
+        score=(killed_mutants(wrong), len(judged_mutants(wrong)), "wrong solutions lost points as expected"),
+        verdict=verdict(audit),
+        wrong_sentence=wrong_sentence(audit),
+        correct_sentence=correct_sentence(audit),
         wrong=wrong,
+        odd=odd if len(wrong) > SHORT else [],
         honest=honest,
         harmed=[row for row in honest if row.losses or row.undecided],
-        unharmed=intact_variants(honest),
         troubles=_by_kind(audit.problems),
         parts=_parts(audit.items),
         levels=levels,
+        most_lost=max(1, *(len(item.lost_by) for item in audit.items)),
         legend=[state for state in SolutionState if MARKS[state]],
         STATE_MARKS=MARKS,
         STATE_MEANINGS=MEANINGS,
+        HEADINGS=HEADINGS,
+        ADVICE=ADVICE,
+        SHORT=SHORT,
+        tested=_tested,
         number=_number,
         numbers=_numbers,
         square_text=square_text,
@@ -79,7 +91,13 @@ def audit_html(audit: Audit, levels: Sequence[LevelStrips] = ()) -> str:
 
 
 def _by_kind(troubles: Sequence[Problem]) -> list[tuple[str, list[Problem]]]:
-    return [(HEADINGS[kind], list(of_kind)) for kind, of_kind in groupby(troubles, key=lambda trouble: trouble.kind)]
+    return [(kind, list(of_kind)) for kind, of_kind in groupby(troubles, key=lambda trouble: trouble.kind)]
+
+
+def _tested(item: ItemCoverage) -> str:
+    """How many of the item's graded checks a wrong solution lost points in: "7 of 8"."""
+    graded = [check for check in item.checks if check.judged]
+    return f"{sum(bool(check.lost_by) for check in graded)} of {len(graded)}"
 
 
 def _parts(items: Sequence[ItemCoverage]) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -100,18 +118,17 @@ def _numbers(values: Mapping[str, object]) -> list[tuple[str, str]]:
     return [(_plain(name), _number(value)) for name, value in values.items()]
 
 
-_MOST = 12  # troubles of a kind, or submissions of a table, shown; all of them are in the files
+_MOST = 12  # problems of a kind on the screen; the page has all
 _LONGEST_LINE = 220  # characters of one line
 _LIST = 10_000  # characters of a list in the table
-_NOT_AS_FORETOLD = {SolutionState.KEPT, SolutionState.UNEXPECTED, SolutionState.UNDECIDED}
 _SPECIAL = {SolutionState.UNDECIDED: "?", SolutionState.UNJUDGED: ""}
 
 
 def audit_csv(audit: Audit) -> bytes:
-    """The matrix: a row per solution, a column per item with the points lost ("?" undecided, empty not judged)."""
+    """A row per solution, a column per item with the points lost: "?" needs manual review, empty was not graded."""
     rows = []
     for row in audit.rows:
-        others = " ".join(f"{s.item}:{s.state}" for s in row.squares if s.state in _NOT_AS_FORETOLD)
+        others = " ".join(f"{s.item}:{s.state}" for s in row.squares if s.state in _NOT_AS_EXPECTED)
         who = {"solution": cell(row.name), "kind": cell(row.kind), "foretold": cell(" ".join(row.foretold))}
         lost = {square.item: _SPECIAL.get(square.state, points_number(square.lost_milli)) for square in row.squares}
         more = {
@@ -125,31 +142,32 @@ def audit_csv(audit: Audit) -> bytes:
 
 
 def print_audit(audit: Audit, console: Console, files: Sequence[Path] = ()) -> None:
-    """What is wrong is printed by kind, then what could not be seen; the last line is the summary."""
-    for kind, troubles in groupby(audit.problems, key=lambda trouble: trouble.kind):
-        of_kind = list(troubles)
+    """Prints the problems by kind with what to do, the limits of the audit, the files, and last the summary."""
+    for kind, of_kind in _by_kind(audit.problems):
         _print(console, f"{HEADINGS[kind]} ({len(of_kind)})", "bold red")
+        _print(console, f"  {ADVICE[kind]}")
         for trouble in of_kind[:_MOST]:
             _print(console, f"- {trouble.subject}: {trouble.text}")
         if len(of_kind) > _MOST:
-            _print(console, f"- and {len(of_kind) - _MOST} more on the page")
+            _print(console, f"- {len(of_kind) - _MOST} more on the page")
     for note in audit.notes:
-        _print(console, note, "dim")
+        _print(console, f"Note: {note}", "dim")
     for path in files:  # unwrapped, so that it can be copied
         console.print(Text(f"File: {path}"), soft_wrap=True)
     _print(console, summary(audit), "green" if audit.sound else "bold red")
 
 
 def print_seeds(faults: Sequence[str], solutions: int, seeds: int, console: Console, file: Path) -> None:
-    """Each solution whose points depend on the seed; the last line counts them."""
+    """Prints each solution whose points depend on the seed, and last how many there are."""
     for text in [*faults, f"File: {file}"]:
         console.print(Text(text), soft_wrap=True)
     _print(console, seeds_line(faults, solutions, seeds), "bold red" if faults else "green")
 
 
 def seeds_line(faults: Sequence[str], solutions: int, seeds: int) -> str:
-    """How many solutions depend on the seed."""
-    return f"{solutions} solutions, {seeds} seeds each: {len(faults)} differences."
+    """How many differences between seeds were found."""
+    found = f"{len(faults)} differences found" if faults else "the same points with every seed"
+    return f"{solutions} solutions with {seeds} seeds each: {found}."
 
 
 def _print(console: Console, text: str, style: str = "") -> None:

@@ -1,7 +1,7 @@
-"""Whether breaking something on purpose could pay: the verdicts on two mutants, combined.
+"""Whether a second mistake, made on purpose, could gain points: combines the verdicts on two mutants.
 
-Of each check the lower verdict counts. Follow-through is applied to what comes of it, with the reference's pictures
-where what both have changed is replaced by sound parts.
+For each check, the lower verdict counts. Follow-through is applied to the combined verdicts, with the reference's
+pictures where correct parts replace everything that the two solutions changed.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ Items = Sequence[ItemVerdict]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two mutants that would earn more together, in a part of the exercise, than the worse one alone."""
+    """Two mutants that earn more together, in one part of the exercise, than the worse one alone."""
 
     part: str
     worse: str
     other: str
     alone_milli: int
     together_milli: int
-    unseen: bool  # whether the worse one loses nothing but pictures: no check of the code sees what is wrong
+    unseen: bool  # whether the worse one loses points only for pictures: no check of the code finds its mistake
 
 
 def paying_pairs(
     results: Mapping[str, Items], regions: Mapping[str, Collection[str]], rubric: Rubric, exercise: Exercise, sound: str
 ) -> Iterator[Pair]:
-    """Who has the one mistake would gain by making the other on purpose.
+    """Pairs in which a student with one mistake would gain points by making the other as well.
 
-    regions: solution -> the regions that it changes; two that change the same one cannot be combined. sound: the name
-    of the reference.
+    regions: solution -> the regions that it changes; solutions that change the same region cannot be combined. sound:
+    the name of the reference.
     """
     for part in exercise.parts:
         reference_items = _of_part(results[sound], part)
@@ -54,7 +54,7 @@ def paying_pairs(
 
 
 def pairs_that_paid(results: Mapping[str, Items], exercise: Exercise) -> Iterator[Pair]:
-    """Of the pairs "a+b" that were trained, those that earned more than the worse of the two alone."""
+    """The trained pairs "a+b" that earned more than the worse of the two alone."""
     for name, items in results.items():
         singles = name.split(BOTH)
         if len(singles) != 2 or not all(single in results for single in singles):
@@ -68,7 +68,7 @@ def pairs_that_paid(results: Mapping[str, Items], exercise: Exercise) -> Iterato
 
 
 def _paying(part: str, alone: Mapping[str, Items], together: Items, exercise: Exercise) -> Iterator[Pair]:
-    """The two solutions of `alone` as a pair, if they earn more together than the worse one alone."""
+    """Yields the two solutions of `alone` as a pair if they earn more together than the worse one alone."""
     worse, other = sorted(alone, key=lambda name: _total(alone[name]))
     worse_points, combined_points = _total(alone[worse]), _total(together)
     if combined_points > worse_points:
@@ -83,7 +83,7 @@ def _second(
     exercise: Exercise,
     part: str,
 ) -> SecondJudging:
-    """The second judging: the pictures of those solutions whose regions stay, of the reference where none does."""
+    """The second grading: with the pictures of solutions whose regions stay, or else of the reference."""
     due = due_replacements(combined, rubric, exercise)[part]
     stay = [items for items, regions in changes if not all(_is_in(region, due.names) for region in regions)]
     pictures = _combined(stay) if stay else sound
@@ -96,12 +96,12 @@ def _of_part(items: Items, part: str) -> list[ItemVerdict]:
 
 
 def _is_left_out(item: ItemVerdict) -> bool:
-    """Whether it was not judged, because the part was not trained."""
+    """Whether the item was not graded, because the part was not trained."""
     return item.outcome is Outcome.SKIPPED
 
 
 def _is_in(region: str, names: Collection[str]) -> bool:
-    """Whether the region, "Encoder.forward" or "vae_loss", belongs to one of the things that are put in."""
+    """Whether the region, such as "Encoder.forward" or "vae_loss", belongs to one of the replacements."""
     return region in names or region.partition(".")[0] in names
 
 
@@ -111,7 +111,7 @@ def _loses_code(items: Items, exercise: Exercise) -> bool:
 
 
 def _combined(verdict_sets: Sequence[Items]) -> list[ItemVerdict]:
-    """Of each check the lowest verdict, and nothing given back."""
+    """The lowest verdict of each check, without points from follow-through."""
     lowest_items = []
     for items in zip(*verdict_sets, strict=True):
         of_each = zip(*(item.checks for item in items), strict=True)
@@ -121,7 +121,7 @@ def _combined(verdict_sets: Sequence[Items]) -> list[ItemVerdict]:
 
 
 def _with_pictures_of(other: ItemVerdict, item: ItemVerdict, exercise: Exercise) -> ItemVerdict:
-    """The item with the other's verdicts on what was trained."""
+    """The item with the other's verdicts in the checks of trained models."""
     pairs = zip(other.checks, item.checks, strict=True)
     return _of_checks(replace(item, checks=tuple(a if exercise.checks[a.id].needs_training else b for a, b in pairs)))
 

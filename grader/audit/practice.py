@@ -1,6 +1,6 @@
-"""Solutions of the corpus as notebooks that are handed in.
+"""Solutions of the corpus as submitted notebooks.
 
-Without names, the practice class of `corpus/settings.yaml`; with names, one notebook for each solution.
+Without names: the practice class of `corpus/settings.yaml`. With names: one notebook per solution.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from grader.audit.command import chosen
 from grader.errors import GraderError
 from grader.notebook.format import dump_notebook
 
-NO_NOTEBOOK = "%PDF-1.7: a student may hand in anything\n"
+NO_NOTEBOOK = "%PDF-1.7: a student may submit anything\n"
 
 
 def write_solutions(folder: Path, names: Sequence[str]) -> tuple[Path, ...]:
-    """The folder holds `<name>.ipynb` for each solution, without outputs.
+    """Writes `<name>.ipynb` without outputs for each solution; returns the paths.
 
     Raises:
         GraderError: for a solution that the corpus does not have.
@@ -26,7 +26,7 @@ def write_solutions(folder: Path, names: Sequence[str]) -> tuple[Path, ...]:
 
 
 def write_class(folder: Path) -> tuple[Path, ...]:
-    """The folder holds a notebook for each student of the practice class."""
+    """Writes a file for each student of the practice class; returns the paths."""
     return tuple(
         _written(folder / f"{name}.ipynb", _handed_in(solution_names))
         for name, solution_names in corpus.practice().items()
@@ -34,7 +34,7 @@ def write_class(folder: Path) -> tuple[Path, ...]:
 
 
 def _handed_in(solution_names: Sequence[str]) -> str:
-    """What the student's file holds; narrower where it can be, so that a class for practice trains in half the time."""
+    """The content of the student's file; with narrower networks where possible, to train in half the time."""
     if not solution_names:
         return NO_NOTEBOOK
     try:

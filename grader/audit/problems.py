@@ -1,6 +1,6 @@
-"""What is wrong with a rubric, said in one sentence each, and what an audit could not see.
+"""The problems of a rubric in one sentence each, with what to do, and the limits of an audit.
 
-What students read of a verdict is held to the rules of feedback: short, about their work, and never the answer.
+Texts for students must keep the rules of feedback: short, about their work, and never the answer.
 """
 
 from __future__ import annotations
@@ -11,43 +11,62 @@ from types import MappingProxyType
 
 from grader.audit.corpus import MUTANT, VARIANT
 from grader.audit.pairs import Pair
-from grader.audit.result import CheckLoss, ItemCoverage, Problem, SolutionResult, SolutionState
+from grader.audit.result import CheckLoss, ItemCoverage, Problem, SolutionResult, SolutionState, exact_mutants
 from grader.notebook.template import solution_regions
 from grader.records import ItemVerdict, Notebook, Rubric
 from grader.report.text import points_text
 from grader.report.words import LONGEST
 
-TOTAL_MILLI = 100_000  # the whole sheet; its parts are worth the same
-NAMED_SHARE = 0.98  # of the mutants that name their checks, how many must lose exactly those
+TOTAL_MILLI = 100_000  # of the rubric; its parts are worth the same
+NAMED_SHARE = 0.98  # of the wrong solutions with named checks, the share that must lose points in exactly those
 
 MOST_SENTENCES = 3
-SHORTEST_LINE = 14  # characters of a line of the solution; shorter ones, as `x = x`, anybody may say
+SHORTEST_LINE = 14  # characters; feedback may contain shorter lines of the solution, such as `x = x`
 INTERNAL = re.compile(
     r"\b(?:components|sampling|trained|quality|decode|replace)\.(?:vae|cvae)\b|\bgrader\.|\bin_box\b|\bevidence\b"
     r"|safetensors|\bTraceback\b|\bnp\.|\bnumpy\.|zero_at|full_at|\bthreshold|\bseed \d|site-packages"
     r"|(?<![\w.])/(?:usr|home|opt|tmp)/|\b[0-9a-f]{32}\b|<(?:class|function|bound)\b| object at 0x",
     re.IGNORECASE,
 )
-OWN_LINE = re.compile(r", in your line `.*`")  # which the student wrote
+OWN_LINE = re.compile(r", in your line `.*`")  # a quotation of the student's own code
 _END = re.compile(r"[.!?](?=\s+[A-Z“(]|$)")
 
 HEADINGS: Mapping[str, str] = MappingProxyType(
     {
         "points": "Points that do not add up",
-        "broken": "Solutions that could not be judged",
-        "undecided": "Verdicts that need a person",
-        "honest": "Honest solutions that lose points",
-        "survivor": "Wrong solutions that survive",
-        "kept": "Items that a wrong solution should have lost",
-        "unexpected": "Points lost on items that should not be touched",
-        "ceiling": "Nonsense that earns too much",
-        "imprecise": "Solutions that do not lose the checks named for them",
-        "untrue": "Feedback that states a cause which is not there",
-        "untested_item": "Items that no wrong solution loses",
-        "untested_check": "Checks that no wrong solution loses",
-        "margin": "Thresholds without their margin",
-        "wording": "Feedback that is too long, names an internal or gives the solution",
-        "pair": "Mistakes that would pay beside another one",
+        "broken": "Solutions that could not be graded",
+        "undecided": "Verdicts that need manual review",
+        "honest": "Correct solutions that lost points",
+        "survivor": "Wrong solutions that kept all points",
+        "kept": "Items that should have lost points",
+        "unexpected": "Unexpected losses",
+        "ceiling": "Nonsense that earned too much",
+        "imprecise": "Wrong solutions that lost points in other checks than expected",
+        "untrue": "Feedback that states a wrong cause",
+        "untested_item": "Items without a wrong solution",
+        "untested_check": "Checks without a wrong solution",
+        "margin": "Thresholds too close to correct models",
+        "wording": "Feedback that is too long, shows grader internals or gives away the solution",
+        "pair": "Second mistakes that would gain points",
+    }
+)
+ADVICE: Mapping[str, str] = MappingProxyType(
+    {
+        "points": "Correct `points` in the rubric.",
+        "broken": "Read the error: the entry in corpus/ or the grader is at fault.",
+        "undecided": "Correct the check, so that it decides.",
+        "honest": "Loosen the check or its threshold: it is unfair to this way of solving the task.",
+        "survivor": "Add a check or make one stricter; if the solution is correct, move it to corpus/honest/.",
+        "kept": "Make a check of the item stricter, or correct `loses` of the entry in corpus/wrong/.",
+        "unexpected": "Make the check independent of this mistake; if the loss is deserved, add the item to `loses`.",
+        "ceiling": "Let checks presuppose others, or give fewer points to those that nonsense passes.",
+        "imprecise": "Correct the check, or `checks` of the entry in corpus/wrong/.",
+        "untrue": "Let the feedback say only what was measured, or add the cause to the entry in corpus/wrong/.",
+        "untested_item": "Add a wrong solution to corpus/wrong/ that must lose points here.",
+        "untested_check": "Add a wrong solution to corpus/wrong/ that must lose points here.",
+        "margin": "Move `full_at`, or measure again with `make calibrate`.",
+        "wording": "Reword the text in the check.",
+        "pair": "Raise `follow_through.min_cost` or `min_earned`, or add a check that sees the first mistake.",
     }
 )
 
@@ -63,10 +82,10 @@ def problems_of(
     answers: Collection[str] = (),
     causes: Collection[str] = (),
 ) -> tuple[Problem, ...]:
-    """Everything that is wrong, in the order of `HEADINGS`.
+    """All problems, in the order of `HEADINGS`.
 
-    What no solution loses is only wrong where the `whole` corpus was tried; `answers` are the lines of the solution,
-    and `causes` the texts that feedback says only of solutions that name them.
+    Items and checks that no solution tests are problems only where the `whole` corpus was graded. `answers` are the
+    lines of the solution; `causes` are texts that feedback may state only for solutions that name them.
     """
     problems = [
         *_points(rubric, results),
@@ -85,34 +104,31 @@ def problems_of(
 def notes_of(
     rows: Sequence[SolutionResult], items: Sequence[ItemCoverage], *, whole: bool, calibrated: bool
 ) -> tuple[str, ...]:
-    """What the audit could not see, and how precise the corpus is, one sentence each."""
+    """The limits of this audit, one sentence each."""
     notes = []
     if not whole:
-        notes.append("Only some solutions of the corpus were tried, so nothing is said about what no solution loses.")
+        notes.append("Only some solutions of the corpus were graded, so untested items and checks are not reported.")
     unjudged = [use.id for use in items if rows and not any(_was_judged(row, use.id) for row in rows)]
     if unjudged:
-        notes.append(f"Not judged here, because no model was trained: {', '.join(unjudged)}.")
+        notes.append(f"Not graded, because no model was trained: {', '.join(unjudged)}.")
     untrained = [row.name for row in rows if row.kind == MUTANT and not row.was_judged]
     if untrained:
-        notes.append(f"Wrong only once they are trained, and not tried here: {', '.join(untrained)}.")
-    named = [row for row in rows if row.to_the_check is not None]
-    mutants = sum(row.kind == MUTANT for row in rows)
-    if named:
-        exact = sum(bool(row.to_the_check) for row in named)
-        share = 100 * exact / len(named)
+        notes.append(f"Wrong only after training, so not tested here: {', '.join(untrained)}.")
+    exact, named = exact_mutants(rows)
+    if exact < named:
         notes.append(
-            f"Caught to the check: {exact} of {len(named)} wrong solutions that name their checks ({share:.1f} %; "
-            f"at least {100 * NAMED_SHARE:.0f} % are expected); {mutants - len(named)} name none that was judged here."
+            f"The corpus names the expected checks of {named} wrong solutions; {exact} ({100 * exact / named:.1f} %) "
+            f"lost points in exactly these, expected at least {100 * NAMED_SHARE:.0f} %."
         )
-    elif mutants:
-        notes.append("No wrong solution names the checks that it must lose, so none is held to the check.")
+    elif not named and any(row.kind == MUTANT for row in rows):
+        notes.append("No wrong solution names the checks that must lose points, so only items are compared.")
     if not calibrated:
-        notes.append("The quality thresholds have not been calibrated yet, so nothing is said about their margins.")
+        notes.append("The quality thresholds have not been calibrated, so their margins are not checked.")
     return tuple(notes)
 
 
 def pair_problems(pairs: Iterable[Pair]) -> tuple[Problem, ...]:
-    """Where a second mistake would pay, unless the first one is of those that `pair_notes` names."""
+    """Pairs in which a second mistake would gain points, except those that `pair_notes` reports."""
     return tuple(
         Problem(
             "pair",
@@ -125,11 +141,11 @@ def pair_problems(pairs: Iterable[Pair]) -> tuple[Problem, ...]:
 
 
 def pair_notes(pairs: Iterable[Pair]) -> tuple[str, ...]:
-    """Whose poor pictures come from code that no check of the code sees, so that breaking it visibly would pay."""
+    """Solutions with poor pictures whose mistake no check of the code finds: a second mistake would gain points."""
     unseen = sorted({pair.worse for pair in pairs if pair.unseen})
     if not unseen:
         return ()
-    why = "Only pictures show what is wrong in these, so that a slip beside it would bring a sound part"
+    why = "Only the pictures of these solutions are poor, so a second mistake would replace the part by a correct one"
     return (f"{why}: {', '.join(unseen)}.",)
 
 
@@ -141,7 +157,7 @@ def _points(rubric: Rubric, results: Mapping[str, Sequence[ItemVerdict]]) -> Ite
         total = sum(spec.points_milli for spec in item.checks)
         if total != item.points_milli:
             of = points_text(item.points_milli)
-            yield Problem("points", item.id, f"its checks add up to {points_text(total)}, the item has {of}")
+            yield Problem("points", item.id, f"expected {of} points, its checks add up to {points_text(total)}")
     if sum(parts.values()) != TOTAL_MILLI:
         total_text = points_text(sum(parts.values()))
         yield Problem("points", "total", f"expected {points_text(TOTAL_MILLI)} points, got {total_text}")
@@ -154,7 +170,7 @@ def _points(rubric: Rubric, results: Mapping[str, Sequence[ItemVerdict]]) -> Ite
             total = sum(check.points_milli for check in verdict.checks) + verdict.gained_milli
             if total != verdict.points_milli or not 0 <= total <= verdict.max_points_milli:
                 text = f"{verdict.id}: checks and follow-through give {points_text(total)}"
-                yield Problem("points", name, f"{text}, the item {points_text(verdict.points_milli)}")
+                yield Problem("points", name, f"{text} points, but the item has {points_text(verdict.points_milli)}")
 
 
 def _of_row(row: SolutionResult) -> Iterator[Problem]:
@@ -165,20 +181,20 @@ def _of_row(row: SolutionResult) -> Iterator[Problem]:
         yield from (Problem("honest", row.name, _told(loss)) for loss in unfair)
         return
     if row.survives:
-        yield Problem("survivor", row.name, f"loses nothing on {', '.join(row.foretold)}: {row.story}")
+        yield Problem("survivor", row.name, f"lost no points on {', '.join(row.foretold)}: {row.story}")
     for square in row.squares:
         if square.state is SolutionState.KEPT and not row.survives:
-            yield Problem("kept", row.name, f"keeps every point of {square.item}")
+            yield Problem("kept", row.name, f"lost no points on {square.item}")
         if square.state is SolutionState.UNEXPECTED:
             item_losses = [loss for loss in row.losses if loss.item == square.item]
             yield from (Problem("unexpected", row.name, _told(loss)) for loss in item_losses)
     for item, most in row.ceilings.items():
         if (points := row.earned_milli.get(item, 0) / 1000) > most:
-            yield Problem("ceiling", row.name, f"{item}: {points:g} points, at most {most:g} are deserved")
+            yield Problem("ceiling", row.name, f"{item}: got {points:g} points, expected at most {most:g}")
 
 
 def _told(loss: CheckLoss) -> str:
-    return f"{loss.item}: {loss.check} loses {points_text(loss.lost_milli)}: {loss.message}"
+    return f"{loss.item}: {loss.check} lost {points_text(loss.lost_milli)}: {loss.message}"
 
 
 def _imprecise(rows: Sequence[SolutionResult]) -> Iterator[Problem]:
@@ -199,14 +215,16 @@ def _untrue(rows: Sequence[SolutionResult], causes: Collection[str], *, whole: b
         for cause in causes:
             if (loss := stated.get((row.name, cause))) is not None and cause not in row.causes:
                 yield Problem("untrue", row.name, _told(loss))
-    for cause in set(causes) - {cause for _, cause in stated} if whole else ():
-        yield Problem("untrue", "causes", f"no feedback says {cause!r}")
+    for cause in dict.fromkeys(causes) if whole else ():
+        if any(cause == other for _, other in stated):
+            continue
+        yield Problem("untrue", "causes", f"no feedback states {cause!r}")
 
 
 def _untested(items: Sequence[ItemCoverage]) -> Iterator[Problem]:
     for item in items:
         if item.judged and not item.lost_by:
-            yield Problem("untested_item", item.id, f"{item.title}: judged {item.judged} times, never lost")
+            yield Problem("untested_item", item.id, f"{item.title}: graded {item.judged} times, never lost points")
         for check in item.checks:
             if check.judged and not check.lost_by:
                 yield Problem("untested_check", f"{item.id}: {check.id}", check.title)
@@ -224,7 +242,7 @@ def _was_judged(row: SolutionResult, item: str) -> bool:
 
 
 def wording_faults(results: Mapping[str, Iterable[ItemVerdict]], answers: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Solution and sentence for each text that breaks a rule; a text is named once, by the first who reads it."""
+    """Solution and sentence for each text that breaks a rule; each text is reported once, for the first solution."""
     texts = set()
     for name, verdicts in results.items():
         for item in verdicts:
@@ -238,21 +256,21 @@ def wording_faults(results: Mapping[str, Iterable[ItemVerdict]], answers: Collec
 
 
 def faults_of(text: str, answers: Collection[str] = ()) -> Iterator[str]:
-    """What is wrong with the text, each as the end of "the message ..."."""
+    """The faults of a text, each as the end of a sentence that starts "the message"."""
     sentences = len(_END.findall(text.strip() + ("" if text.rstrip().endswith((".", "!", "?")) else ".")))
     if text and sentences > MOST_SENTENCES:
         yield f"has {sentences} sentences, expected at most {MOST_SENTENCES}"
     if len(text) > LONGEST["message"]:
         yield f"has {len(text)} characters, expected at most {LONGEST['message']}"
     if internal := INTERNAL.search(text):
-        yield f"names an internal ({internal.group()!r})"
+        yield f"shows grader internals ({internal.group()!r})"
     squeezed = "".join(OWN_LINE.sub("", text).split())
     if solution_line := next((line for line in answers if line in squeezed), None):
-        yield f"gives the solution ({solution_line!r})"
+        yield f"gives away the solution ({solution_line!r})"
 
 
 def answers_of(reference: Notebook) -> frozenset[str]:
-    """The lines of the solution that no feedback may hold, without their spaces."""
+    """The lines of the solution that feedback must not contain, without spaces."""
     lines = (line for region in solution_regions(reference).values() for line in region.source.splitlines())
     squeezed = ("".join(line.partition("#")[0].split()) for line in lines)
     return frozenset(line for line in squeezed if len(line) >= SHORTEST_LINE and re.search(r"[(=]", line))

@@ -1,9 +1,9 @@
-"""Every entry of the corpus judged on its components alone, in minutes: no box, no training.
+"""Grades the components of every entry of the corpus in minutes, without a box and without training.
 
-A notebook's component questions are answered in a forked child of a process that is already warm. For notebooks of our
-own corpus only; a student's notebook never comes here. There is no wall: what a cell does, it does as the person who
-audits. Cells and questions are those of a components-only grade, the recorder and the probe are the box's own, so the
-evidence is what a box would send.
+A forked child of a process with warm imports answers a notebook's component questions. This is only for notebooks of
+our own corpus, never for a student's: without a box, a cell runs with the rights of the person who audits. Cells and
+questions are those of a components-only grade, and recorder and probe are those of the box, so the evidence is the
+same as from a box.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from grader.records import Evidence, ItemVerdict, Notebook, Rubric, Stage, Statu
 from grader.rubric import load_rubric
 from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE, box_environment
 from grader.sandbox.in_box.frames import Event, Plan, StageEnd, StageStatus, StageStep, Step, recorded
-from grader.sandbox.inbox import Inbox
+from grader.sandbox.received_frames import Inbox
 
 CHILD_S = 120
-LOG_TAIL = 200  # characters of what a child that died had to say
+LOG_TAIL = 200  # characters of the output of a child that died
 
 
 @dataclass(frozen=True)
 class Results:
-    """The verdicts by entry, and why an entry has none."""
+    """The verdicts by entry, and the reason where an entry has none."""
 
     results: dict[str, tuple[ItemVerdict, ...]]
     broken: dict[str, str]
@@ -60,10 +60,10 @@ def quick_results(
     seed: str = SEED,
     say: Callable[[str], None] = lambda _: None,
 ) -> Results:
-    """Every named entry has verdicts on its components or a reason why not; items that need training are skipped."""
+    """The verdicts on the components of every named entry, or why there are none; training is skipped."""
     rubric, exercise = load_rubric(rubric_path)
     exercise.prepare(say)
-    say(f"{len(names)} to try; each process warms up first")
+    say(f"{len(names)} solutions to grade; starting {min(jobs, len(names)) or 1} processes")
     questions = question_arrays(exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes))
     results: dict[str, tuple[ItemVerdict, ...]] = {}
     failures: dict[str, str] = {}
@@ -81,7 +81,7 @@ def quick_results(
 
 
 def _answered(names: Sequence[str], rubric_path: Path, jobs: int, seed: str) -> Iterator[tuple[str, Path, str]]:
-    """Each name with the file of its evidence, or with why there is none, as they come."""
+    """Yields each name with the file of its evidence, or the reason why there is none, in the order of completion."""
     context = multiprocessing.get_context("spawn")  # a process in which torch has threads cannot be forked safely
     processes = min(jobs, len(names)) or 1
     with (
@@ -98,7 +98,7 @@ def _answered(names: Sequence[str], rubric_path: Path, jobs: int, seed: str) -> 
 
 @dataclass
 class WarmProcess:
-    """A process that has imported everything and run the reference's first given cells, ready to be forked."""
+    """A process with everything imported and the reference's first provided cells run, ready to be forked."""
 
     rubric: Rubric
     exercise: Exercise
@@ -111,7 +111,7 @@ _warm: list[WarmProcess] = []  # of this process, at most one
 
 
 def warm_up(rubric_path: Path, seed: str) -> None:
-    """This process can be forked for one notebook after another."""
+    """Prepares this process to be forked for one notebook after another."""
     import torch
 
     torch.set_num_threads(1)
@@ -130,9 +130,9 @@ def warm_up(rubric_path: Path, seed: str) -> None:
 
 
 def answer_in_child(name: str, target: Path) -> str:
-    """`target` holds the entry's evidence without the questions; returns "", or why there is none.
+    """Writes the entry's evidence without the questions to `target`; returns "", or why there is none.
 
-    The child may take two minutes; it is then killed, with whatever it had started.
+    After two minutes the child is killed, with all processes that it started.
     """
     (warm,) = _warm
     notebook = corpus.build(name)
@@ -150,7 +150,7 @@ def answer_in_child(name: str, target: Path) -> str:
             return ""
         log = folder / "log"
         output = " ".join(log.read_text(errors="replace").split())[-LOG_TAIL:] if log.exists() else ""
-        return f"the child ended with exit code {child.exitcode}: {output or 'it said nothing'}"
+        return f"the child ended with exit code {child.exitcode}: {output or 'without output'}"
 
 
 def _child(warm: WarmProcess, notebook: Notebook, folder: Path, target: Path) -> None:
@@ -164,7 +164,7 @@ def _child(warm: WarmProcess, notebook: Notebook, folder: Path, target: Path) ->
 
 
 def _evidence(warm: WarmProcess, notebook: Notebook, folder: Path) -> Evidence:
-    """The answers and faults of a components-only grade; the questions, which all entries share, are left out."""
+    """The answers and errors of a components-only grade, without the questions, which all entries share."""
     steps = _steps(warm, notebook)
     sources = tuple(step.source for step in cell_steps(steps))
     already = len(warm.executed_sources) if sources[: len(warm.executed_sources)] == warm.executed_sources else 0
@@ -182,14 +182,16 @@ def _evidence(warm: WarmProcess, notebook: Notebook, folder: Path) -> Evidence:
         else:
             _run(warm.shell, step.source)
     first = _gathered(warm, warm.questions, {step.stage for step in stage_steps(steps)}, inbox)
-    second = warm.exercise.second_questions(first, {})  # here, too, and in no box of its own: our corpus steals nothing
+    second = warm.exercise.second_questions(
+        first, {}
+    )  # in the same process, not in a second box: our corpus is trusted
     for stage, questions in second.items():
         _ask(warm, plan, stage, save(questions), folder / stage, inbox)
     return replace(merge_evidence(first, _gathered(warm, second, [*second], inbox)), questions={})
 
 
 def _gathered(warm: WarmProcess, questions: Questions, stages: Collection[Stage], inbox: Inbox) -> Evidence:
-    """What the notebook in this process has answered to these stages."""
+    """The answers to these stages of the notebook in this process."""
     specs = {
         source: spec
         for source, spec in warm.exercise.answer_specs(warm.rubric.sizes).items()
@@ -204,7 +206,7 @@ def _steps(warm: WarmProcess, notebook: Notebook) -> list[Step]:
 
 
 def _given_cells(warm: WarmProcess) -> tuple[str, ...]:
-    """The sources of the reference's cells before its first task, which have been run."""
+    """Runs the reference's cells before its first task; returns their sources."""
     reference = corpus.build(corpus.REFERENCE)
     roles = restore_given(reference, reference).roles
     sources = []
@@ -237,7 +239,7 @@ def _ask(warm: WarmProcess, plan: Plan, stage: Stage, questions: bytes, folder: 
     variables = {"__name__": "recorder", "student": warm.shell.user_ns, "request": request}
     try:
         exec(compile(recorder.read_text(), str(recorder), "exec"), variables)
-    except Exception as error:  # the recorder catches what student code raises
+    except Exception as error:  # the recorder catches errors of student code
         inbox.put(*Event(f"asking {stage} failed: {type(error).__name__}: {error}").encode())
     for path in (folder / "answers").glob("*.*"):
         inbox.put(*recorded(stage, path.name, path.read_bytes()).encode())
@@ -245,7 +247,7 @@ def _ask(warm: WarmProcess, plan: Plan, stage: Stage, questions: bytes, folder: 
 
 
 def _shell(in_box: Path) -> Any:
-    """A fresh shell with the exercise's own prelude, whose frames are named like a kernel's."""
+    """A fresh shell in which the exercise's prelude has run, with frames named like a kernel's."""
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
@@ -257,13 +259,13 @@ def _shell(in_box: Path) -> Any:
 
 
 def _run(shell: Any, source: str) -> None:
-    """The cell has run; what it raised is its own matter, as in a notebook that goes on."""
+    """Runs the cell; errors are ignored, as in a notebook that continues after them."""
     shell.run_cell(source, store_history=False)
 
 
 @contextlib.contextmanager
 def _silence(log: Path) -> Iterator[None]:
-    """Whatever is printed meanwhile, by Python or below it, goes to the log."""
+    """Redirects all output, from Python and from native code, to the log."""
     sys.stdout.flush()
     sys.stderr.flush()
     originals = os.dup(1), os.dup(2)

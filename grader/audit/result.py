@@ -1,6 +1,6 @@
-"""The result of an audit: a row for each solution, an entry for each item and check of the rubric, and what is wrong.
+"""The result of an audit: a row per solution, an entry per item and check of the rubric, and the problems found.
 
-Its words and marks are those in which page, table and terminal say the same thing.
+Page, table and terminal share the words and marks that are defined here.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from grader.report.text import points_text
 
 
 class SolutionState(StrEnum):
-    """What became of one item of one solution, against what the corpus foretells."""
+    """The result of one item of one solution, compared with what the corpus expects."""
 
-    LOST = "lost"  # foretold, and lost
-    KEPT = "kept"  # foretold, but every point was given
-    UNEXPECTED = "unexpected"  # lost, though nobody foretold it
-    UNTOUCHED = "untouched"  # nothing foretold, nothing lost
-    UNDECIDED = "undecided"  # the grader could not tell
-    UNJUDGED = "unjudged"  # left out of this run
+    LOST = "lost"  # expected to lose points, and did
+    KEPT = "kept"  # expected to lose points, but kept all
+    UNEXPECTED = "unexpected"  # expected to keep all points, but lost some
+    UNTOUCHED = "untouched"  # expected to keep all points, and did
+    UNDECIDED = "undecided"  # needs manual review
+    UNJUDGED = "unjudged"  # not graded in this run
 
 
 MARKS: Mapping[SolutionState, str] = MappingProxyType(
@@ -39,30 +39,30 @@ MARKS: Mapping[SolutionState, str] = MappingProxyType(
 )
 MEANINGS: Mapping[SolutionState, str] = MappingProxyType(
     {
-        SolutionState.LOST: "lost, as foretold",
-        SolutionState.KEPT: "foretold, but kept",
-        SolutionState.UNEXPECTED: "lost, though not foretold",
-        SolutionState.UNTOUCHED: "kept",
-        SolutionState.UNDECIDED: "undecided",
-        SolutionState.UNJUDGED: "not judged in this run",
+        SolutionState.LOST: "lost points, as expected",
+        SolutionState.KEPT: "lost none, although expected to",
+        SolutionState.UNEXPECTED: "lost points unexpectedly",
+        SolutionState.UNTOUCHED: "lost none, as expected",
+        SolutionState.UNDECIDED: "needs manual review",
+        SolutionState.UNJUDGED: "not graded in this run",
     }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class CheckLoss:
-    """One check that gave less than its points."""
+    """One check that did not give all of its points."""
 
     item: str
     check: str
     lost_milli: int
     message: str
-    component: bool  # judged without training
+    component: bool  # graded without training
 
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """One item of one solution; `lost_milli` is after what follow-through gave back."""
+    """One item of one solution; `lost_milli` already excludes the points that follow-through gave back."""
 
     item: str
     state: SolutionState
@@ -72,25 +72,25 @@ class Square:
 
 @dataclass(frozen=True, slots=True)
 class SolutionResult:
-    """One solution: its squares in the rubric's order, and every check that it lost or that could not tell."""
+    """One solution: its squares in the rubric's order, and every check that lost points or needs manual review."""
 
     name: str
-    kind: str  # a variant or a mutant, by its folder in the corpus
+    kind: str  # "honest" or "wrong", the folder in corpus/
     story: str
     foretold: tuple[str, ...]
     squares: tuple[Square, ...]
     losses: tuple[CheckLoss, ...]
     undecided: tuple[CheckLoss, ...]
-    named_checks: tuple[str, ...]  # those that the corpus says it must lose; empty where it names none
-    to_the_check: bool | None  # whether it lost exactly those; None where none are named
-    causes: tuple[str, ...] = ()  # that its feedback may state
+    named_checks: tuple[str, ...]  # the checks that the corpus expects to lose points; may be empty
+    to_the_check: bool | None  # whether exactly those lost points; None without named checks
+    causes: tuple[str, ...] = ()  # the causes that its feedback may state
     ceilings: Mapping[str, float] = field(default_factory=dict)  # item -> the most points that its code may earn
-    earned_milli: Mapping[str, int] = field(default_factory=dict)  # item -> what its code earns, without its pictures
-    weak: bool = False  # a variant of which it is known that it may lose points for its pictures
+    earned_milli: Mapping[str, int] = field(default_factory=dict)  # item -> the points for its code, without pictures
+    weak: bool = False  # a correct solution of a weak design, which may lose points for its pictures
 
     @property
     def survives(self) -> bool:
-        """Whether it is a mutant and lost nothing of what was foretold and judged."""
+        """Whether it is a wrong solution that kept all points of the graded items that were expected to lose some."""
         states = {square.state for square in self.squares if square.item in self.foretold}
         return (
             self.kind == MUTANT
@@ -100,27 +100,27 @@ class SolutionResult:
 
     @property
     def was_judged(self) -> bool:
-        """Whether anything foretold was judged; the rest needs training."""
+        """Whether any item that is expected to lose points was graded; the others need training."""
         return any(s.item in self.foretold and s.state is not SolutionState.UNJUDGED for s in self.squares)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckCoverage:
-    """One check of the rubric, and the mutants that test it."""
+    """One check of the rubric, and the wrong solutions that test it."""
 
     id: str
     title: str
     points_milli: int
     numbers: Mapping[str, object]
     measured: Measured
-    judged: int  # mutants in which it was judged
-    lost_by: tuple[str, ...]  # mutants that lose it
+    judged: int  # wrong solutions in which it was graded
+    lost_by: tuple[str, ...]  # wrong solutions that lose points in it
     margin: Margin | None
 
 
 @dataclass(frozen=True, slots=True)
 class ItemCoverage:
-    """One item of the rubric, and the mutants that test it."""
+    """One item of the rubric, and the wrong solutions that test it."""
 
     id: str
     title: str
@@ -132,7 +132,7 @@ class ItemCoverage:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that makes the audit fail: one sentence, and what kind of thing it is."""
+    """A reason for the audit to fail: its kind, the solution or item it concerns, and one sentence."""
 
     kind: str  # a key of `problems.HEADINGS`
     subject: str
@@ -144,7 +144,7 @@ class Audit:
     """Everything the page, the table and the terminal show."""
 
     title: str
-    trained: bool  # whether models were trained, or components alone judged
+    trained: bool  # whether models were trained; otherwise only components were graded
     rows: tuple[SolutionResult, ...]
     items: tuple[ItemCoverage, ...]
     problems: tuple[Problem, ...]
@@ -156,18 +156,18 @@ class Audit:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether no problem was found."""
         return not self.problems
 
 
 def square_text(square: Square) -> str:
-    """What became of the item, in words and points: "lost, as foretold: 3 of 20"."""
+    """The result in words and points: "lost points, as expected: 3 of 20"."""
     lost_points = f": {points_text(square.lost_milli)} of {points_text(square.max_milli)}" if square.lost_milli else ""
     return MEANINGS[square.state] + lost_points
 
 
 def killed_mutants(rows: Sequence[SolutionResult]) -> int:
-    """How many mutants lost every item that was foretold and judged, and nothing that was not."""
+    """The number of wrong solutions that lost points on exactly the expected items, of those that were graded."""
     bad = {SolutionState.KEPT, SolutionState.UNEXPECTED, SolutionState.UNDECIDED}
     return sum(
         row.kind == MUTANT
@@ -178,24 +178,43 @@ def killed_mutants(rows: Sequence[SolutionResult]) -> int:
 
 
 def judged_mutants(rows: Sequence[SolutionResult]) -> list[SolutionResult]:
-    """The mutants of which something foretold was judged; the others need training."""
+    """The wrong solutions with a graded item that is expected to lose points; the others need training."""
     return [row for row in rows if row.kind == MUTANT and row.was_judged]
 
 
 def intact_variants(rows: Sequence[SolutionResult]) -> int:
-    """How many variants kept every point that was judged."""
+    """The number of correct solutions that kept every graded point."""
     return sum(row.kind == VARIANT and not row.losses and not row.undecided for row in rows)
 
 
-def summary(audit: Audit) -> str:
-    """The audit in two sentences."""
-    mutants, variants = audit.of_kind(MUTANT), audit.of_kind(VARIANT)
-    how = "in full" if audit.trained else "on components alone"
-    first = (
-        f"Judged {how}, {killed_mutants(mutants)} of {len(judged_mutants(mutants))} wrong solutions lose what was "
-        f"foretold and nothing else; {intact_variants(variants)} of {len(variants)} honest ones keep every point."
-    )
+def exact_mutants(rows: Sequence[SolutionResult]) -> tuple[int, int]:
+    """The number of wrong solutions that lost points in exactly the checks named for them, and of all with names."""
+    named = [row for row in rows if row.to_the_check is not None]
+    return sum(bool(row.to_the_check) for row in named), len(named)
+
+
+def wrong_sentence(audit: Audit) -> str:
+    """How many wrong solutions lost what was expected, by items and by checks."""
+    mutants = audit.of_kind(MUTANT)
+    exact, named = exact_mutants(mutants)
+    by_item = f"{killed_mutants(mutants)} of {len(judged_mutants(mutants))} wrong solutions lost points on exactly the"
+    by_check = f"; {exact} of {named} in exactly the expected checks" if named else ""
+    return f"{by_item} expected items{by_check}"
+
+
+def correct_sentence(audit: Audit) -> str:
+    """How many correct solutions kept their points."""
+    variants = audit.of_kind(VARIANT)
+    return f"{intact_variants(variants)} of {len(variants)} correct solutions lost no points"
+
+
+def verdict(audit: Audit) -> str:
+    """The verdict: "No problems found" or "2 problems found"."""
     count = len(audit.problems)
-    if not count:
-        return f"{first} Nothing is wrong."
-    return f"{first} {count} {'thing is' if count == 1 else 'things are'} wrong."
+    return f"{count} {'problem' if count == 1 else 'problems'} found" if count else "No problems found"
+
+
+def summary(audit: Audit) -> str:
+    """The audit in two sentences: the counts, and the verdict."""
+    how = "With training" if audit.trained else "Without training"
+    return f"{how}: {wrong_sentence(audit)}; {correct_sentence(audit)}. {verdict(audit)}."

@@ -1,8 +1,8 @@
-"""Runs entries of the corpus in boxes, each once: what was run for the same notebook and questions is kept.
+"""Runs entries of the corpus in boxes, and keeps each run for the next audit of the same notebook and questions.
 
-A folder a run under `runs/audit/`, as the grader makes it, and `key`, which names everything the evidence depends on:
-see `grader.grading.cache_keys`. Judging is not part of it, so a moved threshold costs no run, but where it makes
-another follow-through necessary.
+Each run has a folder under `runs/audit/` with the files of a graded notebook, and `key`, a checksum of everything that
+the evidence depends on: see `grader.grading.cache_keys`. Grading is not part of the key, so a moved threshold needs no
+new run, unless it makes another follow-through necessary.
 """
 
 from __future__ import annotations
@@ -42,25 +42,25 @@ class CorpusRun:
     parts: tuple[str, ...]
     seed: str = SEED
     narrow: bool = False  # see `corpus.narrow`
-    follows_through: bool = False  # whether follow-through belongs to it
+    follows_through: bool = False  # whether follow-through is run as well
     training: int = 0  # the seed in the notebook
 
     @property
     def folder(self) -> Path:
-        """Where it is kept."""
+        """The folder of the run."""
         trained = f"{self.name}.{self.training}" if self.training else self.name
         return RUNS / "full" / (trained if self.seed == SEED else f"{trained}-{int(self.seed, 16)}")
 
 
 def key_of(notebook: Notebook, run: CorpusRun, questions: str, grader_key: str) -> str:
-    """SHA-256 over all that the evidence of a run depends on; `run` is the grader's own `run_key`."""
+    """SHA-256 of everything that the evidence of a run depends on; `grader_key` is the grader's own `run_key`."""
     text = json.dumps([dump_notebook(notebook), run.seed, questions, grader_key])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What became of one run: its verdicts, or why there are none."""
+    """The verdicts of one run, or why there are none."""
 
     run: CorpusRun
     items: tuple[ItemVerdict, ...] = ()
@@ -68,14 +68,14 @@ class RunResult:
 
 
 def planned(name: str) -> CorpusRun:
-    """How an entry is run in full: models and variants that are trained as they are, the others on a narrow network."""
+    """How an entry is run in full: unchanged if its model is measured, otherwise with a narrow network."""
     entry = corpus.entry(name)
     is_measured = name == corpus.REFERENCE or entry.kind == corpus.MODEL or entry.train
     return CorpusRun(name, corpus.parts_of(name), narrow=not is_measured, follows_through=entry.kind != corpus.MODEL)
 
 
 def run_once(run: CorpusRun, rubric_path: Path) -> tuple[ItemVerdict, ...]:
-    """The folder holds the run's evidence and its verdicts are returned; what was run before is only judged."""
+    """Runs the entry, unless its evidence is stored, and returns its verdicts."""
     rubric, exercise = load_rubric(rubric_path)
     boxes = box_pool(exercise, rubric.limits, exercise.prepare(_silent), ISOLATION)
     notebook = corpus.build(run.name)
@@ -83,13 +83,13 @@ def run_once(run: CorpusRun, rubric_path: Path) -> tuple[ItemVerdict, ...]:
         notebook = corpus.narrow(notebook)
     if run.training:
         corpus.substitute(notebook, "torch.manual_seed(0)", f"torch.manual_seed({run.training})")
-    case = case_of(notebook, {"": notebook}, rubric, exercise, run.seed, boxes)  # models change given cells, too
+    case = case_of(notebook, {"": notebook}, rubric, exercise, run.seed, boxes)  # models change provided cells as well
     grader_key = run_key(rubric, exercise, {"": notebook}, run.parts, ISOLATION)
     key = key_of(notebook, run, questions_checksum(case.questions), grader_key)
     key_file = run.folder / "key"
     with boxes:
         if not key_file.exists() or key_file.read_text() != key:
-            key_file.unlink(missing_ok=True)  # what is written from now on belongs to none until it is whole
+            key_file.unlink(missing_ok=True)  # the files belong to no key until all are written
             store_run(run.folder, run_submission(case, _silent, parts=run.parts), {})
             write_atomically(key_file, key.encode())
         if run.follows_through:
@@ -102,18 +102,18 @@ def run_once(run: CorpusRun, rubric_path: Path) -> tuple[ItemVerdict, ...]:
 
 
 def _silent(text: str) -> None:
-    """Says nothing."""
+    """Ignores the text."""
 
 
 def run_all(runs: Sequence[CorpusRun], rubric_path: Path, jobs: int, say: Callable[[str], None]) -> Iterator[RunResult]:
-    """The results as they come; several runs at once, each on a core of its own."""
+    """Yields results in the order of completion; several runs at once, each on its own core."""
     context = multiprocessing.get_context("spawn")
     cores = context.Queue()
-    allowed = sorted(os.sched_getaffinity(0))[:jobs]  # a worker more than there are cores would wait for one for ever
+    allowed = sorted(os.sched_getaffinity(0))[:jobs]  # more workers than cores would wait forever
     for core in allowed:
         cores.put(core)
     with ProcessPoolExecutor(len(allowed), mp_context=context, initializer=_pin, initargs=(cores,)) as pool:
-        say(f"{len(runs)} to run or to judge again, {len(allowed)} at once")
+        say(f"{len(runs)} solutions to run or re-grade ({len(allowed)} at a time)")
         futures = {pool.submit(run_once, run, rubric_path): run for run in runs}
         for count, future in enumerate(as_completed(futures), 1):
             run = futures[future]
@@ -124,9 +124,9 @@ def run_all(runs: Sequence[CorpusRun], rubric_path: Path, jobs: int, say: Callab
 
 
 def _pin(cores: multiprocessing.Queue[int]) -> None:
-    """This worker and its boxes keep to one core, where single-threaded kernels are fastest together.
+    """Pins this worker and its boxes to one core, which is fastest for single-threaded kernels.
 
-    It ends with the audit, and its boxes with it.
+    The worker and its boxes end with the audit.
     """
     end_with_parent()
     os.sched_setaffinity(0, {cores.get()})

@@ -1,1 +1,1 @@
-"""A class of submissions: found, graded several at once, resumed, judged again, and put into gradebooks."""
+"""A class of submissions: find them, grade several at a time, resume, re-grade, and write gradebooks."""

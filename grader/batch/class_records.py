@@ -1,10 +1,10 @@
-"""The nouns of a class: students, what they handed in, the work to do, and the lines of a gradebook.
+"""The records of a class: students, their submissions, the jobs to run, and the rows of a gradebook.
 
-The folder of a class, `OUT`, is `runs/<name of the submissions' folder>` unless told otherwise:
+The folder of a class, `OUT`, is `runs/<name of the submissions' folder>` unless `--out` names another:
 
-    OUT/class.json               who handed in what, and where it lies
-    OUT/submissions/<key>/       one run folder a submission, as `grade` leaves it
-    OUT/unpacked/<key>/          notebooks that came out of archives
+    OUT/class.json               each submission, its student, and where its file is
+    OUT/submissions/<key>/       one run folder per submission, as `grade` writes it
+    OUT/unpacked/<key>/          notebooks from archives
     OUT/gradebook*.csv  OUT/class.html  OUT/history.jsonl  OUT/overrides.yaml
 """
 
@@ -18,54 +18,74 @@ from pathlib import Path
 from typing import Protocol
 
 from grader.records import GradeReport, Remark
-from grader.report.words import counted_milli, judged_milli
+from grader.report.totals import counted_milli, judged_milli
 
 
 class StudentState(StrEnum):
-    """Where a submission stands."""
+    """The state of a submission, or of a student without one."""
 
     GRADED = "graded"
-    LOOK = "look"  # graded, and a person must look
+    LOOK = "look"  # graded, but needs manual review
     REFUSED = "refused"  # the file cannot be graded: no notebook, no JSON, too large; no points were given
-    FAILED = "failed"  # the grader's own fault; the next run tries again
+    FAILED = "failed"  # a grader fault; the next run tries again
     WAITING = "waiting"  # not graded yet
-    MISSING = "missing"  # on the roster, but nothing was handed in
+    MISSING = "missing"  # on the roster, but without a submission
+
+
+STATE_WORDS: Mapping[StudentState, str] = {
+    StudentState.GRADED: "graded",
+    StudentState.LOOK: "needs manual review",
+    StudentState.REFUSED: "not gradable",
+    StudentState.FAILED: "grader fault",
+    StudentState.WAITING: "not graded yet",
+    StudentState.MISSING: "no submission",
+}
+_COUNTED: Mapping[StudentState, tuple[str, str]] = {  # for 1, for more
+    StudentState.LOOK: ("needs manual review", "need manual review"),
+    StudentState.FAILED: ("grader fault", "grader faults"),
+    StudentState.MISSING: ("without a submission", "without a submission"),
+}
+
+
+def counted(state: StudentState, count: int) -> str:
+    """A number of submissions in a state, in words: "2 need manual review"."""
+    return f"{count} {_COUNTED[state][count != 1] if state in _COUNTED else STATE_WORDS[state]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """Somebody who takes the course."""
+    """A student of the course."""
 
-    id: str  # by which the course's systems know them
+    id: str  # by which the course's systems know the student
     name: str = ""
     email: str = ""
-    columns: Mapping[str, str] = field(default_factory=dict)  # all that the roster says, by its own headings
+    columns: Mapping[str, str] = field(default_factory=dict)  # all columns of the roster, by its own headings
 
 
 @dataclass(frozen=True, slots=True)
 class ClassSubmission:
-    """One submission, as it was found."""
+    """One submission, as found in the download."""
 
     key: str  # safe as a folder's name, unique in its class, the same in every run
-    path: Path  # the notebook, or the file that is none
-    shown: str  # where a person finds it, below the submissions' folder: "archive.zip: work/vae.ipynb"
+    path: Path  # the notebook, or the file submitted instead of one
+    shown: str  # its place below the submissions' folder, for people: "archive.zip: work/vae.ipynb"
     student: Student | None = None
     remarks: tuple[Remark, ...] = ()  # for instance that an older notebook lay beside it
-    refused: str = ""  # why there is nothing to grade, one line for the student; then `path` is what was found
-    team: tuple[Student, ...] = ()  # who handed it in together with the student
-    by: str = ""  # what told whose it is: "student id and name"
-    why: str = ""  # why this file, of those that were handed in
-    left_out: tuple[str, ...] = ()  # the others
-    when: datetime | None = None  # it was handed in, as the download or the roster says; a time of the course's zone
+    refused: str = ""  # why it cannot be graded, one line for the student; `path` is then the file that was found
+    team: tuple[Student, ...] = ()  # the other students whose submission it is
+    by: str = ""  # by what it was matched with the student: "student id and name"
+    why: str = ""  # why this file was chosen, of those that were submitted
+    left_out: tuple[str, ...] = ()  # the other files
+    when: datetime | None = None  # the time of submission, by the download or the roster; in the course's time zone
 
     @property
     def names(self) -> list[str]:
-        """By what a person may mean it: each student's id, name and address."""
+        """The names that an override may use for it: each student's id, name and email address."""
         return [name for s in self.students for name in dict.fromkeys((s.id, s.name, s.email)) if name]
 
     @property
     def students(self) -> tuple[Student, ...]:
-        """Everybody on the roster whose work it is."""
+        """All students on the roster whose submission it is."""
         return (self.student, *self.team) if self.student else self.team
 
 
@@ -75,32 +95,32 @@ class Job:
 
     key: str
     notebook: Path
-    folder: Path  # the run folder; its report says that the work is done
+    folder: Path  # the run folder; the job is done once it holds a report
     rubric: Path
     isolation: str = "bubblewrap"
-    parts: tuple[str, ...] | None = None  # those to train; None: all of them, (): components only
+    parts: tuple[str, ...] | None = None  # the parts to train; None: all of them, (): none
     seed: str | None = None  # 32 hexadecimal digits
-    remarks: tuple[Remark, ...] = ()  # what was noticed while it was found
+    remarks: tuple[Remark, ...] = ()  # from finding and matching the file
     replace: bool = False  # a weaker run may take the place of a stronger one
 
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What became of a job; `StudentState` GRADED, LOOK, REFUSED or FAILED."""
+    """The result of a job; its state is GRADED, LOOK, REFUSED or FAILED."""
 
     key: str
     state: StudentState
     reason: str = ""  # one line, for REFUSED and FAILED
     seconds: float = 0.0
     points_milli: int = 0
-    max_points_milli: int = 0  # of what was judged; 0 where nothing was
-    short_of_memory: bool = False  # beside others it may have been the others': it is tried again alone
+    max_points_milli: int = 0  # of what was graded; 0 if nothing was
+    short_of_memory: bool = False  # perhaps because of the jobs beside it, so it is tried again alone
 
 
 class Executor(Protocol):
-    """Who does the work of a class: a process pool on this machine, or a cluster's scheduler.
+    """Runs the jobs of a class: worker processes on this machine, or a cluster's scheduler.
 
-    Tries each job once; what came of it is in the job's folder, whoever did the work.
+    Tries each job once. The result is in the job's folder, wherever the job ran.
     """
 
     def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
@@ -109,40 +129,40 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GradebookRow:
-    """What one student or one team handed in, and its report."""
+    """The submission of one student or team, and its report."""
 
-    key: str  # the submission's, or the student's id where nothing was handed in
+    key: str  # the submission's key, or the student's id if there is no submission
     state: StudentState
     student: Student | None = None
     handed_in: ClassSubmission | None = None
-    report: GradeReport | None = None  # with a person's decisions applied; None where nothing was graded
+    report: GradeReport | None = None  # with overrides applied; None if nothing was graded
     folder: Path | None = None  # the run folder
     reason: str = ""
-    team: tuple[Student, ...] = ()  # who handed it in together with the student
-    excused: bool = False  # of somebody who has handed in nothing, and need not
-    held: bool = False  # it would fall below what was released: no system is given its points
+    team: tuple[Student, ...] = ()  # the other students whose submission it is
+    excused: bool = False  # a student who does not have to submit
+    held: bool = False  # its points fell below the released ones, so no course system gets them
 
     @property
     def students(self) -> tuple[Student, ...]:
-        """Everybody on the roster whose row it is."""
+        """All students on the roster whose row it is."""
         return (self.student, *self.team) if self.student else self.team
 
     def each_student(self) -> Iterator[GradebookRow]:
-        """One row per student, with the other members as the team; the row itself if no student is known."""
+        """One row per student, with the other members as the team; the row itself if no student was matched."""
         for student in self.students or (None,):
             yield replace(self, student=student, team=tuple(other for other in self.students if other is not student))
 
     @property
     def points_milli(self) -> int | None:
-        """The points, or None where none were given; somebody who handed in nothing has none, not zero."""
+        """The points, or None if there is no report; a student without a submission has None, not 0."""
         return None if self.report is None else self.report.points_milli
 
     @property
     def counted_milli(self) -> int | None:
-        """The points without what handing in late costs, or None where none were given."""
+        """The points after the late penalty, or None if there is no report."""
         return None if self.report is None else counted_milli(self.report)
 
     @property
     def judged_milli(self) -> int | None:
-        """What the points are out of: what was judged; None where nothing was."""
+        """The points that could be earned in what was graded, or None if there is no report."""
         return None if self.report is None else judged_milli(self.report.items)

@@ -1,6 +1,6 @@
-"""What judging again would change: under the rubric as it is now, or with other numbers in it. Nothing is written.
+"""What a regrade would change, under the current rubric or with other numbers in it; writes nothing.
 
-A class, a single run or a folder of runs is judged from its stored evidence; the rubric is changed in memory only.
+A class, a single run or a folder of runs is re-graded from stored evidence; the rubric is changed in memory only.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from grader.grading.run_files import EARLIER, EVIDENCE, PRUNED, REPORT
 from grader.grading.run_folder import shown, stored_report
 from grader.grading.run_place import CLASS, class_above, refuse_other_rubric
 from grader.records import CheckSpec, GradeReport, Outcome, Rubric, RubricItem
-from grader.report.text import plain, points_text
-from grader.report.words import counted_milli
+from grader.report.text import plain, points_text, shortened
+from grader.report.totals import counted_milli
 from grader.rubric import load_rubric
 
 Value = TypeVar("Value")
@@ -35,7 +35,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One number of one check of one item, and what it would be."""
+    """One number of a check of an item, and its new value."""
 
     item: str
     check: str
@@ -48,41 +48,41 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """One graded submission before and after, in thousandths of a point; `event` says what would move, if anything."""
+    """One graded submission before and after, in thousandths of a point; `event` holds the changes, if any."""
 
     submission: str
-    reported_milli: int  # what the stored report says; not the old points where the rubric has changed since
+    reported_milli: int  # of the stored report; differs from the old points if the rubric has changed since
     old_milli: int
     new_milli: int
-    old_counted_milli: int  # without what handing in late costs
+    old_counted_milli: int  # after the late penalty
     new_counted_milli: int
-    undecided: bool  # whether a person has to look, before or after
+    undecided: bool  # whether manual review is needed, before or after
     event: Event | None = None
 
     @property
     def gain_milli(self) -> int:
-        """What the submission would gain; negative where it would lose."""
+        """The gain in points; negative for a loss."""
         return self.new_counted_milli - self.old_counted_milli
 
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What judging again would change."""
+    """What a regrade would change."""
 
     changes: tuple[Change, ...]
     shifts: tuple[Shift, ...]  # largest loss first
     remarks: tuple[str, ...]
-    failures: tuple[str, ...]  # which could not be judged again, and why
+    failures: tuple[str, ...]  # submissions that could not be re-graded, and why
 
     @property
     def events(self) -> list[Event]:
-        """What would move."""
+        """The changes."""
         return [shift.event for shift in self.shifts if shift.event is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A stored run, and what it is judged by; without a ruling its own decisions stand."""
+    """A stored run and how to re-grade it; without a ruling, its own overrides apply."""
 
     name: str
     folder: Path
@@ -92,13 +92,13 @@ class _Run:
 
 
 def dry_run(root: Path, rubric_path: Path, texts: Sequence[str], jobs: int, say: Say) -> DryRun:
-    """Every stored run of a class, of a folder of runs, or in `root` itself was judged, and nothing was written.
+    """Re-grades every stored run of a class, of a folder of runs, or in `root` itself, and writes nothing.
 
-    Without `texts`, which name other numbers, the stored reports are compared with the rubric as it is now, with the
-    decisions and deadlines of the class; with them, that rubric is compared with the changed one.
+    Without `texts`, which name other numbers, compares the stored reports with the current rubric, overrides and
+    deadlines; with `texts`, compares that rubric with the changed one.
 
     Raises:
-        GraderError: for an unknown number, and where nothing could be judged.
+        GraderError: for an unknown number, or if nothing could be re-graded.
     """
     rubric, _ = load_rubric(rubric_path)
     changes = tuple(parse_change(text, rubric) for text in texts)
@@ -106,14 +106,14 @@ def dry_run(root: Path, rubric_path: Path, texts: Sequence[str], jobs: int, say:
     folders = _class_runs(root) if (root / CLASS).exists() else graded_folders(root)
     rulings, remarks = _rulings(root, folders.values(), rubric)
     runs = [_Run(name, path, rubric_path, changes, rulings.get(path.resolve())) for name, path in folders.items()]
-    say(f"{len(runs)} graded submissions to judge{' under both rubrics' if changes else ''}")
+    say(f"{len(runs)} graded submissions to re-grade{' under both rubrics' if changes else ''}")
     results = judge_each(_shift, runs, jobs, say)
     shifts = [result for result in results if isinstance(result, Shift)]
     shifts.sort(key=lambda shift: (shift.gain_milli, shift.submission))
     reasons = {run.name: result for run, result in zip(runs, results, strict=True) if isinstance(result, str)}
     if reasons and not shifts:
         raise GraderError(next(iter(reasons.values())))
-    failures = tuple(f"{plain(name, 60)}: not judged again: {reason}" for name, reason in reasons.items())
+    failures = tuple(f"{plain(name, 60)}: not re-graded: {reason}" for name, reason in reasons.items())
     return DryRun(changes, tuple(shifts), (*remarks, *_stale(shifts), *_falls(root, shifts)), failures)
 
 
@@ -121,7 +121,7 @@ def parse_change(text: str, rubric: Rubric) -> Change:
     """The change that `vae.loss.kl_matches_closed_form.min_cosine=0.99` names.
 
     Raises:
-        GraderError: one line: what is unknown and the nearest right name.
+        GraderError: one line: the unknown name and the nearest known one.
     """
     path, equals, number = text.partition("=")
     pieces = path.strip().split(".")
@@ -141,10 +141,10 @@ def parse_change(text: str, rubric: Rubric) -> Change:
 
 
 def with_changes(rubric: Rubric, changes: Sequence[Change]) -> Rubric:
-    """The rubric with these numbers, as they all stand together.
+    """The rubric with all of these numbers.
 
     Raises:
-        GraderError: where `zero_at` and `full_at` would be the same or change places.
+        GraderError: if `zero_at` and `full_at` would be equal or swap their order.
     """
     before = rubric
     for change in changes:
@@ -159,10 +159,10 @@ def with_changes(rubric: Rubric, changes: Sequence[Change]) -> Rubric:
 def graded_folders(root: Path) -> dict[str, Path]:
     """Every folder below `root`, or itself, that holds a report and its evidence, by its path from there.
 
-    Runs that a later one has replaced are not among them.
+    Runs that were replaced by a later one are left out.
 
     Raises:
-        GraderError: where there is none.
+        GraderError: if there is none.
     """
     reports = sorted(path.parent for path in root.rglob(REPORT) if EARLIER not in path.relative_to(root).parts)
     runs = {
@@ -173,7 +173,7 @@ def graded_folders(root: Path) -> dict[str, Path]:
     if not runs:
         raise GraderError(
             f"{shown(root)}: expected a class, or folders with {REPORT} and {EVIDENCE}, found none; "
-            "grade something first"
+            "grade a notebook first"
         )
     return runs
 
@@ -182,21 +182,21 @@ def _class_runs(out: Path) -> dict[str, Path]:
     """The folder of each graded submission of a class, by its key.
 
     Raises:
-        GraderError: where there is none.
+        GraderError: if there is none.
     """
     runs = {
         submission.key: folder for submission, folder in folders(out, read_manifest(out)) if (folder / REPORT).exists()
     }
     if not runs:
-        raise GraderError(f"{shown(out)}: no submission of this class is graded yet")
+        raise GraderError(f"{shown(out)}: expected graded submissions, found none; grade the class first")
     return runs
 
 
 def _rulings(root: Path, runs: Iterable[Path], rubric: Rubric) -> tuple[dict[Path, Ruling], list[str]]:
-    """What persons say of the runs that belong to classes; of a class whose files are wrong, a remark says so.
+    """The overrides and deadlines of the runs that belong to classes, and notes on classes whose files are wrong.
 
     Raises:
-        GraderError: where `root` itself is that class.
+        GraderError: if `root` itself is such a class.
     """
     rulings: dict[Path, Ruling] = {}
     remarks = []
@@ -207,7 +207,7 @@ def _rulings(root: Path, runs: Iterable[Path], rubric: Rubric) -> tuple[dict[Pat
         except GraderError as error:
             if out == root.resolve():
                 raise
-            remarks.append(f"{plain(str(error), 250)}; there, the decisions of the stored reports are taken")
+            remarks.append(f"{plain(str(error), 250)}; the overrides of the stored reports are used instead")
     return rulings, remarks
 
 
@@ -217,7 +217,7 @@ def _changed_rubric(path: Path, changes: tuple[Change, ...]) -> Rubric:
 
 
 def _shift(run: _Run) -> Shift | str:
-    """What the submission would gain or lose; why it could not be judged, if so."""
+    """What the submission would gain or lose, or why it could not be re-graded."""
     try:
         rubric, exercise = load_once(run.rubric)
         reported = stored_report(run.folder)
@@ -225,7 +225,7 @@ def _shift(run: _Run) -> Shift | str:
         before = _report_of(run, reported, rubric, exercise) if run.changes else reported
         after = _report_of(run, reported, _changed_rubric(run.rubric, run.changes), exercise)
     except (GraderError, OSError) as error:
-        return plain(str(error), 300)
+        return shortened(str(error), 300)
     old, new = (GradebookRow(run.name, StudentState.GRADED, report=report) for report in (before, after))
     items = (*before.items, *after.items)
     return Shift(
@@ -246,31 +246,31 @@ def _report_of(run: _Run, reported: GradeReport, rubric: Rubric, exercise: Exerc
 
 
 def _stale(shifts: Sequence[Shift]) -> list[str]:
-    """That reports say other points than the rubric gives without the changes."""
+    """A note if stored reports are out of date under the rubric without the changes."""
     count = sum(shift.reported_milli != shift.old_milli for shift in shifts)
-    text = f"{count} of {len(shifts)} reports say other points than the rubric gives now; regrade them first"
+    text = f"{count} of {len(shifts)} reports are out of date under the current rubric; regrade them first"
     return [text] if count else []
 
 
 def _falls(root: Path, shifts: Sequence[Shift]) -> list[str]:
-    """Who would have fewer points than were released, for which a regrade needs a word."""
+    """The submissions whose points would fall below the released ones."""
     released = read_released(root)
     before = {shift.submission: shift.old_counted_milli for shift in shifts if shift.submission in released}
     after = {shift.submission: shift.new_counted_milli for shift in shifts if shift.submission in released}
     return [
         f"{plain(fall.key, 60)}: {points_text(fall.released_milli)} points were released, "
-        f"{points_text(fall.now_milli)} would be left; a regrade then needs --lower with a --reason"
+        f"{points_text(fall.now_milli)} would be left; a regrade needs --lower with a --reason"
         for fall in falls(before, after, released)
     ]
 
 
 def summary(shifts: Sequence[Shift]) -> str:
-    """How many would gain and lose, and that nothing was written."""
+    """The number of submissions that would gain or lose; and that nothing was written."""
     gain = sum(shift.gain_milli > 0 for shift in shifts)
     lose = sum(shift.gain_milli < 0 for shift in shifts)
-    counts = f"{gain} of {len(shifts)} would gain, {lose} would lose, {len(shifts) - gain - lose} would stay"
+    counts = f"{gain} of {len(shifts)} would gain, {lose} would lose, {len(shifts) - gain - lose} would not change"
     unsure = sum(shift.undecided for shift in shifts)
-    return f"{counts}{f'; {unsure} wait for a person' if unsure else ''}. Nothing was written."
+    return f"{counts}{f'; {unsure} need manual review' if unsure else ''}. Nothing was written."
 
 
 def _named(name: str, values: Mapping[str, Value], what: str) -> Value:
@@ -293,5 +293,5 @@ def _refuse_turned(where: str, old: Mapping[str, float], new: Mapping[str, float
     for low, high in (("zero_at", "full_at"), *((name, f"max_{name[4:]}") for name in new if name.startswith("min_"))):
         if low in new and high in new and (new[low] == new[high] or (new[low] < new[high]) != (old[low] < old[high])):
             raise GraderError(
-                f"--set: {where}: expected {low} to stay on its side of {high}, got {new[low]:g} and {new[high]:g}"
+                f"--set: {where}: expected {low} and {high} in the same order, got {new[low]:g} and {new[high]:g}"
             )

@@ -1,4 +1,4 @@
-"""`history.jsonl`: whose points changed, when, by whom and why; lines are only added, until a person is forgotten."""
+"""`history.jsonl`: each change of points, when, by whom and why; lines are only added, until a student is removed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from grader.errors import GraderError, nearest, one_line
 from grader.grading.overrides import names_of
 from grader.records import GradeReport
 from grader.report.text import points_text
-from grader.report.words import late_sentence, penalty_milli
+from grader.report.totals import penalty_milli
+from grader.report.words import late_sentence
 from grader.store.bounded import Unreadable
 from grader.store.files import user, write_atomically
 from grader.store.json_files import json_line, parse_json, read_json, write_json
 
 NAME = "history.jsonl"
+WORDS = {"judged again": "re-graded", "decided": "overridden", "decision withdrawn": "override withdrawn"}  # shown
 MAX_LINE = 100_000
 MAX_BYTES = 200_000_000
 MAX_REASON = 500
@@ -29,7 +31,7 @@ MAX_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One submission's points became others."""
+    """A change of one submission's points."""
 
     when: str  # ISO 8601, UTC
     who: str  # the login name
@@ -41,12 +43,12 @@ class Event:
     why: str = ""
     rubric: str = ""
     grader: str = ""
-    old_penalty_milli: int = 0  # for handing in late; the points do not hold it
+    old_penalty_milli: int = 0  # for lateness; the points are before it
     new_penalty_milli: int = 0
 
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
-STANDINGS = "history-told.json"  # where each submission stood when the history was last written
+STANDINGS = "history-told.json"  # the points of each submission when the history was last written
 
 
 Decisions = Mapping[str, tuple[int, str, str]]  # item -> points, reason, by whom
@@ -54,7 +56,7 @@ Decisions = Mapping[str, tuple[int, str, str]]  # item -> points, reason, by who
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the history compares of a report; a class's reports themselves would fill the memory."""
+    """The fields of a report that the history compares; whole reports would take too much memory."""
 
     points_milli: int
     items: Mapping[str, int]
@@ -67,12 +69,12 @@ _STANDINGS: TypeAdapter[dict[str, Standing]] = TypeAdapter(dict[str, Standing])
 
 
 def standings(rows: Iterable[GradebookRow]) -> dict[str, Standing]:
-    """Where each submission with a report stands, by key."""
+    """The standing of each submission with a report, by key."""
     return {row.key: _standing(row.report) for row in rows if row.report is not None}
 
 
 def changes(before: Mapping[str, Standing], after: Sequence[GradebookRow], why: str) -> list[Event]:
-    """An event for each submission whose points or decisions are others than before."""
+    """An event per submission whose points or overrides have changed."""
     when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
     events = []
     for row in after:
@@ -104,7 +106,7 @@ def changes(before: Mapping[str, Standing], after: Sequence[GradebookRow], why: 
 
 
 def event_of(row: GradebookRow, what: str, why: str = "") -> Event:
-    """That something happened to a submission which changed none of its points."""
+    """An event that changes no points, such as a release."""
     now, checksums = (_standing(row.report), row.report.checksums) if row.report else (None, {})
     return Event(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -122,7 +124,7 @@ def event_of(row: GradebookRow, what: str, why: str = "") -> Event:
 
 
 def begin(out: Path, now: Iterable[GradebookRow]) -> None:
-    """The points before a command are stored for the history, unless they already are.
+    """Stores the points before a command for the history, unless they already are stored.
 
     If the command is killed before `record`, the next command still records its changes.
     """
@@ -131,7 +133,7 @@ def begin(out: Path, now: Iterable[GradebookRow]) -> None:
 
 
 def record(out: Path, after: Sequence[GradebookRow], why: str) -> list[Event]:
-    """The history has an event for each change since the last recorded one; returns the new events."""
+    """Adds an event to the history for each change since the last recorded one; returns the new events."""
     events = changes(_last_standings(out) or {}, after, why)
     append(out, events)
     _store_standings(out, standings(after))
@@ -143,7 +145,7 @@ def _store_standings(out: Path, last: Mapping[str, Standing]) -> None:
 
 
 def _last_standings(out: Path) -> dict[str, Standing] | None:
-    """Where each submission stood when the history was last written; None where that is not known."""
+    """The standings when the history was last written; None if unknown."""
     try:
         return read_json(out / STANDINGS, _STANDINGS, MAX_BYTES)
     except Unreadable:
@@ -151,7 +153,7 @@ def _last_standings(out: Path) -> dict[str, Standing] | None:
 
 
 def forget_in_history(out: Path, key: str, pseudonym: str) -> None:
-    """The history tells of the submission under the pseudonym alone, without what anybody wrote of it."""
+    """Renames the submission in the history to the pseudonym, and removes all reasons."""
     last = _last_standings(out)
     if last is not None:
         _store_standings(out, {name: standing for name, standing in last.items() if name != key})
@@ -162,13 +164,13 @@ def forget_in_history(out: Path, key: str, pseudonym: str) -> None:
 
 
 def append(out: Path, events: Sequence[Event]) -> None:
-    """The history ends with the events, each one a line, and they are on the disk."""
+    """Appends the events to the history, one per line, and syncs them to disk."""
     if not events:
         return
     handle = os.open(out / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
         if os.fstat(handle).st_size and not _ends_whole(out / NAME):
-            os.write(handle, b"\n")  # a torn line, of a run that was killed, stays one by itself
+            os.write(handle, b"\n")  # keeps the torn line of a killed run apart
         for event in events:
             os.write(handle, json_line(_EVENT, event))
         os.fsync(handle)
@@ -177,7 +179,7 @@ def append(out: Path, events: Sequence[Event]) -> None:
 
 
 def read_history(out: Path) -> list[Event]:
-    """The events, oldest first; torn or foreign lines are left out."""
+    """The events, oldest first, without torn or invalid lines."""
     path = out / NAME
     if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
         return []
@@ -195,23 +197,25 @@ def events_of(out: Path, student: str | None) -> list[Event]:
     """The events of the class, or of the submission with this key or student's id; oldest first.
 
     Raises:
-        GraderError: no class was graded there, or it has no such submission; the message gives the nearest name.
+        GraderError: if no class was graded there, or it has no such submission; the message gives the nearest name.
     """
     events = read_history(out)
     names = {event.submission: event.submission for event in events}
     if not events and not (out / NAME).exists():
-        manifest = read_manifest(out)  # says that no class was graded here
+        manifest = read_manifest(out)  # refuses a folder without a class
         names |= {submission.key: submission.key for submission in manifest.handed_in}
     if student is None:
         return events
     names |= _students(out)
     if student not in names:
-        raise GraderError(f"--student: nobody here is {student[:80]!r}{nearest(student, names) if names else ''}")
+        raise GraderError(
+            f"--student: no such submission or student: {student[:80]!r}{nearest(student, names) if names else ''}"
+        )
     return [event for event in events if event.submission == names[student]]
 
 
 def _students(out: Path) -> dict[str, str]:
-    """Keys and students' ids, as decisions may name them; none where the class's list cannot be read."""
+    """Keys and students' ids, as overrides may use them; empty if the class's list cannot be read."""
     try:
         manifest = read_manifest(out)
     except GraderError:
@@ -221,13 +225,13 @@ def _students(out: Path) -> dict[str, str]:
 
 
 def event_line(event: Event) -> str:
-    """The event as a line to read."""
+    """The event as one line of text."""
     items = ", ".join(f"{item} {points_text(was)} -> {points_text(now)}" for item, (was, now) in event.items.items())
     why = f" ({event.why})" if event.why else ""
-    late = f", {points_text(event.new_penalty_milli)} taken off" if event.new_penalty_milli else ""
-    late = late or (", nothing taken off any more" if event.old_penalty_milli else "")
+    late = f", late penalty {points_text(event.new_penalty_milli)}" if event.new_penalty_milli else ""
+    late = late or (", no late penalty any more" if event.old_penalty_milli else "")
     return (
-        f"{event.when[:16].replace('T', ' ')} {event.who}: {event.submission} {event.what}: "
+        f"{event.when[:16].replace('T', ' ')} {event.who}: {event.submission} {WORDS.get(event.what, event.what)}: "
         f"{_text(event.old_milli)} -> {_text(event.new_milli)}{late}{': ' + items if items else ''}{why}"
     )
 
@@ -249,7 +253,7 @@ def _standing(report: GradeReport) -> Standing:
 
 
 def _without_evidence(standing: Standing) -> tuple[object, ...]:
-    """All but the evidence, which another run of the same points has anew."""
+    """All fields except the evidence, which differs between runs with the same points."""
     return standing.points_milli, standing.items, standing.decided, standing.penalty_milli
 
 
@@ -272,7 +276,7 @@ def _changed_items(was: Standing | None, now: Standing | None) -> dict[str, tupl
 
 
 def _reasons(before: Decisions, now: Decisions) -> list[str]:
-    """What a person decided, and what they took back, each with its reason."""
+    """The new and the withdrawn overrides, each with its reason."""
     reasons = [f"{item}: {by}: {reason}" for item, (_, reason, by) in now.items() if before.get(item) != now[item]]
     withdrawn = [f"{item}: withdrawn: {by}: {reason}" for item, (_, reason, by) in before.items() if item not in now]
     return reasons + withdrawn

@@ -1,17 +1,16 @@
-"""`late.yaml`: a class's deadline, what a day costs, and who has more time; the grader reads it and never writes it.
+"""`late.yaml`: a class's deadline, the penalty per day, and extensions; the grader reads it and never writes it.
 
 deadline: 2026-11-20 23:59
-timezone: Europe/Berlin      # of every time without a zone of its own; this machine's if not given
+timezone: Europe/Berlin      # of every time that names no zone; default: this machine's
 grace_minutes: 15
-percent_a_day: 10            # for each day begun, of the points that there are
+percent_a_day: 10            # per started day, of the possible points
 at_most_percent: 50
 students:
   ada: {extended_to: 2026-11-27 23:59, reason: ill, by: A. Turing}
   zoe: {excused: true, reason: a fault of the course's system, by: A. Turing}
   kurt: {handed_in: 2026-11-21 10:00, reason: it came by e-mail, by: A. Turing}
 
-A team's submission is measured by whoever of the team has the most time. Points are never touched: what lateness costs
-stands beside them.
+A team's deadline is the latest of its members'. Points are never changed: the late penalty is shown beside them.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from grader.batch.class_records import ClassSubmission
-from grader.batch.course_words import when_of
+from grader.batch.students.course_words import when_of
 from grader.errors import GraderError, nearest, one_line
 from grader.records import GradeReport, Lateness
 from grader.store.yaml_files import read_yaml, reason_and_author, table
@@ -39,7 +38,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class LateDecision:
-    """What was decided for one submission or student."""
+    """The decision for one submission or student."""
 
     extended_to: datetime | None = None
     handed_in: datetime | None = None
@@ -49,7 +48,7 @@ class LateDecision:
 
 @dataclass(frozen=True, slots=True)
 class LatePolicy:
-    """What handing in late costs in a class."""
+    """The late policy of a class."""
 
     deadline: datetime  # with a zone
     zone: tzinfo | None  # None: this machine's
@@ -57,33 +56,35 @@ class LatePolicy:
     percent_a_day: float = 0.0
     at_most_percent: float = 100.0
     of_earned: bool = False
-    decisions: Mapping[str, LateDecision] | None = None  # by the submission's key, or the id of a student who has none
+    decisions: Mapping[str, LateDecision] | None = (
+        None  # by the submission's key, or the id of a student without a submission
+    )
 
     def lateness(self, submission: ClassSubmission) -> Lateness | None:
-        """How late it was, and what that costs; None where nobody knows when it was handed in."""
+        """How late it was and the penalty; None if the time of submission is unknown."""
         decision = (self.decisions or {}).get(submission.key, LateDecision())
         when = decision.handed_in or submission.when
         if when is None:
             return None
         handed_in = _in_zone(when, self.zone)
         deadline = decision.extended_to or self.deadline
-        delay = handed_in.astimezone(UTC) - deadline.astimezone(UTC)  # of one zone, its clock's hours would be counted
+        delay = handed_in.astimezone(UTC) - deadline.astimezone(UTC)  # in local time, a change of the clock would count
         days = 0 if decision.excused or delay <= self.grace else math.ceil(delay / _DAY)
         percent = min(days * self.percent_a_day, self.at_most_percent)
         return Lateness(_time_text(handed_in), _time_text(deadline), days, percent, self.of_earned, decision.note)
 
     def is_excused(self, key: str) -> bool:
-        """Whether whoever has handed in nothing need not."""
+        """Whether a student without a submission is excused."""
         return (self.decisions or {}).get(key, LateDecision()).excused
 
 
 def read_policy(path: Path, names: Mapping[str, str]) -> LatePolicy | None:
-    """The class's policy; None where there is no such file.
+    """The class's policy; None if there is no such file.
 
-    `names` are those that the file may use, a submission's key or a student's id, and the key of each.
+    `names` maps each name that the file may use, a submission's key or a student's id, to its key.
 
     Raises:
-        GraderError: one line: what is wrong and where, and what was expected.
+        GraderError: one line: what is wrong, where, and what was expected.
     """
     fields = read_yaml(path)
     if not fields:
@@ -92,7 +93,7 @@ def read_policy(path: Path, names: Mapping[str, str]) -> LatePolicy | None:
     table(fields, path_text, FIELDS)
     zone = _zone(fields.get("timezone"), path_text)
     if "deadline" not in fields:
-        raise GraderError(f"{path_text}: deadline is missing; for instance 2026-11-20 23:59")
+        raise GraderError(f"{path_text}: deadline: missing; add a time such as 2026-11-20 23:59")
     percent_of = fields.get("percent_of", "possible")
     if percent_of not in PERCENT_OF:
         raise GraderError(
@@ -111,12 +112,12 @@ def read_policy(path: Path, names: Mapping[str, str]) -> LatePolicy | None:
 
 
 def with_lateness(report: GradeReport, lateness: Lateness | None) -> GradeReport:
-    """The report with this lateness and no earlier one."""
+    """The report with this lateness instead of an earlier one."""
     return report if report.late == lateness else replace(report, late=lateness)
 
 
 def unknown_times(policy: LatePolicy | None, handed_in: Sequence[ClassSubmission]) -> tuple[str, ...]:
-    """Of whom the class's policy cannot tell whether they were late."""
+    """Notes on submissions whose time of submission is unknown."""
     if policy is None:
         return ()
     unknown = [submission for submission in handed_in if policy.lateness(submission) is None]
@@ -124,12 +125,12 @@ def unknown_times(policy: LatePolicy | None, handed_in: Sequence[ClassSubmission
     remarks = []
     if unknown:
         remarks.append(
-            f"{len(unknown)} of {len(handed_in)} submissions do not say when they were handed in, and nothing is taken "
-            f"off; `handed_in` in {NAME} says it"
+            f"{len(unknown)} of {len(handed_in)} submissions have no known submission time and get no late penalty; "
+            f"set `handed_in` in {NAME}"
         )
     if late:
         remarks.append(
-            f"late, as the download says, but not by how much: {', '.join(late[:10])}{' …' * (len(late) > 10)}"
+            f"late according to the download, by an unknown time: {', '.join(late[:10])}{' …' * (len(late) > 10)}"
         )
     return tuple(remarks)
 
@@ -143,7 +144,9 @@ def _students(
         where = f"{path_text}: students: {one_line(name, 60)}"
         if name not in names:
             close = nearest(name, names)
-            raise GraderError(f"{where}: nobody here{close if len(close) < 200 else '; gradebook.csv lists them all'}")
+            raise GraderError(
+                f"{where}: no such student{close if len(close) < 200 else '; gradebook.csv lists them all'}"
+            )
         fields = table(entry, where, OF_STUDENT)
         reason, by = reason_and_author(fields, where)
         if not isinstance(excused := fields.get("excused", False), bool):
@@ -154,16 +157,19 @@ def _students(
             if field in fields
         }
         if (extended_to := times.get("extended_to")) is not None and extended_to < deadline:
-            raise GraderError(f"{where}: extended_to: earlier than the deadline, {deadline:%Y-%m-%d %H:%M}")
+            raise GraderError(
+                f"{where}: extended_to: expected a time after the deadline, {deadline:%Y-%m-%d %H:%M}, "
+                f"got {extended_to:%Y-%m-%d %H:%M}"
+            )
         if (when := times.get("handed_in")) is not None and when > datetime.now(UTC):
-            raise GraderError(f"{where}: handed_in: {when:%Y-%m-%d %H:%M} has not come yet")
+            raise GraderError(f"{where}: handed_in: expected a past time, got {when:%Y-%m-%d %H:%M}")
         decision = LateDecision(extended_to, when, excused, f"{reason}, {by}")
         decisions[names[name]] = _most_time(decisions[names[name]], decision) if names[name] in decisions else decision
     return decisions
 
 
 def _most_time(first: LateDecision, second: LateDecision) -> LateDecision:
-    """What holds for a team, of whom two were given time."""
+    """The decision for a team with decisions for two of its members."""
 
     def later(
         a: datetime | None, b: datetime | None, pick: Callable[[datetime, datetime], datetime]
@@ -185,11 +191,11 @@ def _zone(value: object, path_text: str) -> tzinfo | None:
         return ZoneInfo(str(value))
     except (ValueError, OSError, KeyError):
         got = one_line(str(value), 60)
-        raise GraderError(f"{path_text}: timezone: expected one such as Europe/Berlin, got {got!r}") from None
+        raise GraderError(f"{path_text}: timezone: expected a name such as Europe/Berlin, got {got!r}") from None
 
 
 def _time(value: object, where: str, zone: tzinfo | None) -> datetime:
-    """The time in its zone; a day alone ends at midnight."""
+    """The time with its zone; a date without a time means the end of that day."""
     when: datetime | None
     if isinstance(value, datetime):
         when = value
@@ -198,12 +204,12 @@ def _time(value: object, where: str, zone: tzinfo | None) -> datetime:
     else:
         when = when_of(str(value))
     if when is None:
-        raise GraderError(f"{where}: expected a time, for instance 2026-11-20 23:59, got {one_line(str(value), 60)!r}")
+        raise GraderError(f"{where}: expected a time such as 2026-11-20 23:59, got {one_line(str(value), 60)!r}")
     return _in_zone(when, zone)
 
 
 def _in_zone(when: datetime, zone: tzinfo | None) -> datetime:
-    """The same moment there; a time that has no zone is one of there."""
+    """The same moment in that zone; a time without a zone is taken to be in it."""
     if when.tzinfo is not None:
         return when.astimezone(zone)
     return when.astimezone() if zone is None else when.replace(tzinfo=zone)

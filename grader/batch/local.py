@@ -1,7 +1,7 @@
-"""Grades several submissions at once on this machine: a worker process a slot, each on cores or a GPU of its own.
+"""Grades several submissions at a time on this machine: one worker process per slot, each with its own cores or GPU.
 
-A worker that dies takes one submission with it, which is tried once more; one that ran short of memory beside others
-is tried once more alone, before anybody is blamed for it.
+If a worker dies, its submission is tried once more. A submission that ran out of memory beside others is tried once
+more alone, since the others may have been the cause.
 """
 
 from __future__ import annotations
@@ -31,48 +31,96 @@ CORES_A_GPU_BOX = 2  # the notebook's own process and the one that watches it
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What a worker keeps to."""
+    """The cores and the GPU of a worker."""
 
     cores: frozenset[int] = frozenset()  # empty: any of them
     gpu: str = ""  # the UUID of the GPU that its boxes see; empty: the one that the grader's own boxes would see
 
 
-def slots(workers: int | None, limits: Limits) -> list[Slot]:
-    """A slot for each worker: as many as asked for, else as fit this machine.
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How many submissions a part of this machine allows at a time, and why."""
 
-    On a CPU there is a worker for each core, where PyTorch's kernels run in one thread: side by side that is faster
-    than kernels that share all cores (docs/measurements.md). Fewer workers have several cores each. With GPUs, the
-    memory of each decides how many workers it has, and cores are left alone.
+    count: int
+    why: str  # "12 GB of memory available, 8 GB per submission"
+    of_memory: bool = True
+
+
+def slots(workers: int | None, limits: Limits) -> list[Slot]:
+    """One slot per worker: `workers` of them, or as many as this machine allows."""
+    return slots_within(workers, limits)[0]
+
+
+def slots_within(workers: int | None, limits: Limits) -> tuple[list[Slot], list[Bound]]:
+    """One slot per worker, and what bounds their number on this machine.
+
+    On a CPU there is one worker per core, and PyTorch's kernels run in one thread each: that is faster than kernels
+    that share all cores (docs/measurements.md). Fewer workers have several cores each. On GPUs, the memory of each GPU
+    decides how many workers it has, and workers are not bound to cores.
     """
     allowed = sorted(os.sched_getaffinity(0))
-    room = max(1, int(psutil.virtual_memory().available / 1e6 / limits.memory_mb))
-    if cards := gpus():
-        return _on_gpus(cards, workers, min(room, len(allowed) // CORES_A_GPU_BOX), limits)
-    count = workers or min(room, len(allowed))
+    cards = gpus()
+    bounds = _bounds(len(allowed), cards, limits)
+    count = workers or max(1, min(bound.count for bound in bounds))
+    if cards:
+        return _on_gpus(cards, count, limits), bounds
     if count > len(allowed):
-        return [Slot()] * count
-    return [Slot(frozenset(allowed[number::count])) for number in range(count)]
+        return [Slot()] * count, bounds
+    return [Slot(frozenset(allowed[number::count])) for number in range(count)], bounds
 
 
-def _on_gpus(cards: Sequence[Gpu], workers: int | None, room: int, limits: Limits) -> list[Slot]:
-    """Each worker's boxes go to the GPU that has most room left; `room` is what the rest of the machine has."""
+def _bounds(cores: int, cards: Sequence[Gpu], limits: Limits) -> list[Bound]:
+    available_mb = psutil.virtual_memory().available / 1e6
+    memory = f"{_gb(available_mb)} of memory available, {_gb(limits.memory_mb)} per submission"
+    bounds = [Bound(int(available_mb / limits.memory_mb), memory)]
+    if not cards:
+        return [*bounds, Bound(cores, f"{cores} {'core' if cores == 1 else 'cores'}", of_memory=False)]
+    per_box = limits.gpu_memory_mb + CONTEXT_MB
+    free = " and ".join(_gb(card.free_mb) for card in cards[:4]) + (" and more" if len(cards) > 4 else "")
+    which = "one GPU" if len(cards) == 1 else f"{len(cards)} GPUs"
+    on_gpus = Bound(sum(card.free_mb // per_box for card in cards), f"{which} with {free} free, {_gb(per_box)} per box")
+    needed = f"{cores} cores, {CORES_A_GPU_BOX} per submission on a GPU"
+    return [*bounds, Bound(cores // CORES_A_GPU_BOX, needed, of_memory=False), on_gpus]
+
+
+def _gb(megabytes: float) -> str:
+    return f"{megabytes / 1000:.1f}".removesuffix(".0") + " GB"
+
+
+def reason_for_one(workers: int | None, at_once: int, bounds: Sequence[Bound]) -> str:
+    """Why only one submission is graded at a time; empty if several are."""
+    if at_once > 1:
+        return ""
+    return "--workers 1" if workers == 1 else min(bounds, key=lambda bound: bound.count).why
+
+
+def too_many(workers: int | None, bounds: Sequence[Bound]) -> str:
+    """A warning that `--workers` asks for more than memory allows; empty if it does not."""
+    tightest = min((bound for bound in bounds if bound.of_memory), key=lambda bound: bound.count)
+    if workers is None or workers <= max(1, tightest.count):
+        return ""
+    return f"--workers {workers}: memory allows {max(1, tightest.count)} ({tightest.why}); more may run out of memory"
+
+
+def _on_gpus(cards: Sequence[Gpu], workers: int, limits: Limits) -> list[Slot]:
+    """Each worker gets the GPU with the most memory left."""
     capacities = [card.free_mb // (limits.gpu_memory_mb + CONTEXT_MB) for card in cards]
     counts = [0] * len(cards)
-    for _ in range(workers or max(1, min(room, sum(capacities)))):
+    for _ in range(workers):
         free = [capacity - count for capacity, count in zip(capacities, counts, strict=True)]
         counts[free.index(max(free))] += 1
     return [Slot(gpu=card.uuid) for card, count in zip(cards, counts, strict=True) for _ in range(count)]
 
 
 class LocalExecutor:
-    """See `grader.batch.class_records.Executor`; one worker for each slot."""
+    """See `grader.batch.class_records.Executor`; one worker per slot."""
 
     def __init__(self, slots: Sequence[Slot], log: Path) -> None:
         self._slots = tuple(slots) or (Slot(),)
         self._log = log
 
     def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
-        """Every job has been tried; `ended` was called for each, in any order, in the caller's own thread."""
+        """Every job has been tried; `ended` was called for each, in any order, in the caller's thread."""
         again = self._round(jobs, self._slots[: len(jobs)], started, ended, keep_short=len(self._slots) > 1)
         if again:
             self._round(again, self._slots[:1], started, ended, keep_short=False)
@@ -86,7 +134,7 @@ class LocalExecutor:
         *,
         keep_short: bool,
     ) -> list[Job]:
-        """Tries the jobs; returns those that ran short of memory, if they are to be kept for a try alone."""
+        """Tries the jobs; with `keep_short`, returns those that ran out of memory, to be tried alone."""
         waiting, messages = deque(jobs), SimpleQueue[JobResult | str | None]()
         job_of = {job.key: job for job in jobs}
         workers = [_Worker(slot, self._log) for slot in slots]
@@ -128,7 +176,7 @@ def _serve(worker: _Worker, waiting: deque[Job], messages: SimpleQueue[JobResult
 
 
 class _Worker:
-    """One process at a time, started when it is first needed and again when it has died."""
+    """One process at a time, started when first needed and again after it has died."""
 
     def __init__(self, slot: Slot, log: Path) -> None:
         self._slot, self._log = slot, log
@@ -137,7 +185,7 @@ class _Worker:
         self._starting = threading.Lock()
 
     def grade(self, job: Job) -> JobResult:
-        """What became of the job."""
+        """The result of the job."""
         why = ""
         for _ in range(TRIES):
             with self._starting:
@@ -157,11 +205,11 @@ class _Worker:
             except (OSError, Unreadable, ValueError) as error:
                 why = f" ({type(error).__name__})"
             self._bury()
-        reason = f"the process that graded it ended before it was done{why}; run the same command again"
+        reason = f"the worker process died while grading it{why}; run the same command again"
         return JobResult(job.key, StudentState.FAILED, reason)
 
     def stop(self) -> None:
-        """The worker is gone, and its boxes with it."""
+        """The worker has ended, and its boxes with it."""
         with self._starting:
             self._stopped = True
         self._bury()
@@ -185,5 +233,5 @@ class _Worker:
         process.kill()
         process.wait()
         for stream in filter(None, (process.stdin, process.stdout)):
-            with contextlib.suppress(OSError, ValueError):  # what was still to be written has no reader any more
+            with contextlib.suppress(OSError, ValueError):  # unwritten data has no reader any more
                 stream.close()

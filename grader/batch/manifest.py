@@ -1,4 +1,4 @@
-"""`class.json`: who handed in what, and where it lies; what the gradebook, the page and a regrade start from."""
+"""`class.json`: the submissions of a class, their students and files; read by gradebooks, page and regrade."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A class as it was found the last time."""
+    """A class as found in its last run."""
 
     title: str
     submissions: Path
     rubric: Path
-    seed: str  # of every submission's questions: nobody had harder ones; a secret of the staff
+    seed: str  # of the test inputs, the same for every student; known to staff only
     isolation: str
     parts: tuple[str, ...] | None
     layout: str
     handed_in: tuple[ClassSubmission, ...]
     missing: tuple[Student, ...]
-    remarks: tuple[str, ...] = ()  # for the person who runs it
-    gradebook: GradebookSettings = field(default_factory=GradebookSettings)  # as last asked for; later runs keep them
-    forgotten: tuple[str, ...] = ()  # digests of who is left out, see `retention.py`
-    roster: Path | None = None  # by which it was read; later runs take the same where none is given
+    remarks: tuple[str, ...] = ()  # notes for staff
+    gradebook: GradebookSettings = field(default_factory=GradebookSettings)  # later runs keep them
+    forgotten: tuple[str, ...] = ()  # digests of removed students, see `retention.py`
+    roster: Path | None = None  # later runs use it if none is given
     format: int = FORMAT
 
 
@@ -43,15 +43,15 @@ _MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
 
 
 def write_manifest(out: Path, manifest: Manifest) -> None:
-    """`OUT/class.json` holds the manifest; the file is as it was where nothing has changed."""
+    """Writes the manifest to `OUT/class.json`, unless nothing has changed."""
     write_json(out / NAME, _MANIFEST, manifest)
 
 
 def read_manifest(out: Path) -> Manifest:
-    """What `write_manifest` wrote.
+    """The manifest of the folder.
 
     Raises:
-        GraderError: where the folder holds none, or another format's.
+        GraderError: if the folder has none, or one of another format.
     """
     path = out / NAME
     try:
@@ -62,7 +62,7 @@ def read_manifest(out: Path) -> Manifest:
 
 
 def folder_of(out: Path, key: str) -> Path:
-    """Where a submission's run is kept."""
+    """The run folder of a submission."""
     return out / SUBMISSIONS / key
 
 

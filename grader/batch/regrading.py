@@ -1,4 +1,4 @@
-"""A class is judged again from its stored evidence: a moved threshold, a changed weight, a person's decision."""
+"""Re-grades a class from its stored evidence, after a changed threshold or weight, or an override."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.text import Text
 
 from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks import GradebookOptions
-from grader.batch.history import Event, append, begin, event_of, record
+from grader.batch.history import WORDS, Event, append, begin, event_of, record
 from grader.batch.manifest import folders, read_manifest, write_manifest
 from grader.batch.released_points import ReleasedPoints, WouldLower, falls, note_lowered, read_released
 from grader.batch.results import Ruling, each_row, read_rows, rulings_of, write_results
@@ -29,15 +29,15 @@ from grader.grading.run_pages import write_report
 from grader.grading.run_place import refuse_other_rubric
 from grader.records import Rubric
 from grader.report.report_json import dump
-from grader.report.text import plain, points_text
-from grader.report.words import counted_milli
+from grader.report.text import plain, points_text, shortened
+from grader.report.totals import counted_milli
 from grader.rubric import load_rubric
 from grader.sandbox.launch import end_with_parent
 from grader.store.files import locked
 
 CHUNK = 8
 AS_BEFORE = GradebookOptions()
-EVERY_S = 2.0  # how often it is said how far it is
+EVERY_S = 2.0  # between two progress lines
 Say = Callable[[str], None]
 Work = TypeVar("Work")
 Judgement = TypeVar("Judgement")
@@ -46,16 +46,16 @@ load_once = cache(load_rubric)  # once in each process
 
 @dataclass(frozen=True)
 class RegradeResult:
-    """What came of judging a class again."""
+    """The results of re-grading a class."""
 
     rows: tuple[GradebookRow, ...]
     events: tuple[Event, ...]
     remarks: tuple[str, ...]
-    wrong: tuple[str, ...] = ()  # which could not be judged again, and why: their points are the ones from before
+    wrong: tuple[str, ...] = ()  # submissions that could not be re-graded, and why; they keep their points
 
     @property
     def all_sure(self) -> bool:
-        """Whether everybody who handed something in has points of this rubric that no person must look at."""
+        """Whether every submission has points of this rubric and none needs manual review."""
         return not self.wrong and all(row.state in {StudentState.GRADED, StudentState.MISSING} for row in self.rows)
 
 
@@ -69,16 +69,16 @@ def regrade_class(
     *,
     lower: bool = False,
 ) -> RegradeResult:
-    """Every stored run is judged under the rubric and the decisions as they are now, and the results are written anew.
+    """Re-grades every stored run under the current rubric and overrides, and rewrites the results.
 
-    With `lower`, which needs a reason, whoever comes to fewer points than were released gets these.
+    With `lower`, which needs a reason, points may fall below the released ones.
 
     Raises:
-        GraderError: where nothing could be started: no class here, a wrong rubric or override, a grader at work.
-        WouldLower: somebody would have fewer points than were released, and nobody said that they may.
+        GraderError: if nothing could be started: no class here, a wrong rubric or override, another running grader.
+        WouldLower: if points would fall below the released ones, without `lower`.
     """
     if lower and not reason.strip():
-        raise GraderError("--lower: expected a --reason beside it, for whoever asks why released points fell")
+        raise GraderError("--lower: expected a --reason, got none; add why released points may fall")
     manifest = read_manifest(out)
     path = rubric_path or manifest.rubric
     manifest = replace(manifest, rubric=path, gradebook=gradebook.over(manifest.gradebook))
@@ -93,7 +93,7 @@ def regrade_class(
             _refuse_lower(out, [run for run in work if run.key in released], released, jobs, say)
         begin(out, each_row(out, manifest))
         write_manifest(out, manifest)
-        say(f"{len(work)} to judge again")
+        say(f"{len(work)} to re-grade")
         judgements = judge_each(_judge_one, work, jobs, say)
         lowered_rows = [row for row in each_row(out, manifest) if row.held] if lower else []
         note_lowered(out, lowered_rows)
@@ -103,7 +103,7 @@ def regrade_class(
         lowerings = [event_of(row, "lowered", reason) for row in lowered_rows if row.key not in recorded]
         append(out, lowerings)
         events += lowerings
-        say("gradebooks and the page of the class")
+        say("writing the gradebooks and the class page")
         remarks = write_results(out, manifest, rows, rubric, exercise)
     return RegradeResult(
         rows, tuple(events), remarks, tuple(judgement.wrong for judgement in judgements if judgement.wrong)
@@ -112,7 +112,7 @@ def regrade_class(
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A run to be judged again; in a trial, its folder stays as it is."""
+    """A run to re-grade; in a trial, its folder is not changed."""
 
     key: str
     folder: Path
@@ -123,7 +123,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Judgement:
-    """What came of it, in thousandths that count; why it could not be judged, if so."""
+    """The points before and after in thousandths, after the late penalty; or why it could not be re-graded."""
 
     key: str
     before_milli: int = 0
@@ -132,13 +132,13 @@ class _Judgement:
 
 
 def _refuse_other_exercise(runs: Iterable[Path], rubric: Rubric, path: Path) -> None:
-    """The rubric is one by which the class's reports can be judged.
+    """Checks that the rubric is for the exercise of the class's reports.
 
     Raises:
-        GraderError: it is another exercise's.
+        GraderError: if it is for another exercise.
     """
     for folder in runs:
-        with contextlib.suppress(GraderError):  # one that cannot be read is told with the rows
+        with contextlib.suppress(GraderError):  # an unreadable folder is reported with the rows
             report = stored_report(folder)
             break
     else:
@@ -147,12 +147,12 @@ def _refuse_other_exercise(runs: Iterable[Path], rubric: Rubric, path: Path) -> 
 
 
 def _refuse_lower(out: Path, work: Sequence[_Run], released: Mapping[str, ReleasedPoints], jobs: int, say: Say) -> None:
-    """Nobody's points would fall below what was released.
+    """Checks that no points would fall below the released ones.
 
     Raises:
-        WouldLower: somebody's would.
+        WouldLower: if some would.
     """
-    say(f"{len(work)} were released: first it is tried whether any would fall")
+    say(f"{len(work)} were released: checking first that none would lose points")
     trials = [replace(run, trial=True) for run in work]
     judgements = [judgement for judgement in judge_each(_judge_one, trials, jobs, say) if not judgement.wrong]
     before = {judgement.key: judgement.before_milli for judgement in judgements}
@@ -161,22 +161,22 @@ def _refuse_lower(out: Path, work: Sequence[_Run], released: Mapping[str, Releas
 
 
 def judge_each(judge: Callable[[Work], Judgement], work: Sequence[Work], jobs: int, say: Say) -> list[Judgement]:
-    """What came of judging each; so many at once, where it is worth while."""
+    """The results of re-grading each; in several processes if there are enough runs."""
     if jobs == 1 or len(work) < 2 * CHUNK:
         return _counted(map(judge, work), len(work), say)
-    context = multiprocessing.get_context("fork")  # nothing here has started a thread, and nothing heavy is loaded
+    context = multiprocessing.get_context("fork")  # safe: no threads were started, and no large library is loaded
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
         return _counted(pool.map(judge, work, chunksize=CHUNK), len(work), say)
 
 
 def _counted(results: Iterable[Judgement], count: int, say: Say) -> list[Judgement]:
-    """All of them; how far it is has been said meanwhile."""
+    """All results, with progress lines meanwhile."""
     judgements, last = [], time.monotonic()
     for result in results:
         judgements.append(result)
         if time.monotonic() - last > EVERY_S:
             last = time.monotonic()
-            say(f"{len(judgements)} of {count} judged again")
+            say(f"{len(judgements)} of {count} re-graded")
     return judgements
 
 
@@ -190,17 +190,27 @@ def _judge_one(run: _Run) -> _Judgement:
         if not run.trial and dump(report) != (run.folder / REPORT).read_bytes():
             write_report(run.folder, report, exercise, rubric)
     except (GraderError, OSError) as error:
-        return _Judgement(run.key, wrong=f"{plain(run.key, 60)}: not judged again: {plain(str(error), 200)}")
+        return _Judgement(run.key, wrong=f"{plain(run.key, 60)}: not re-graded: {shortened(str(error), 200)}")
     return _Judgement(run.key, counted_milli(old), counted_milli(report))
 
 
 def moves_table(title: str, events: Sequence[Event]) -> Table:
-    """Who gains or loses what, on which items and why, largest loss first."""
+    """The changes per submission and item, with reasons, largest loss first."""
     table = Table(title=title, title_justify="left")
-    for head in ("submission", "was", "now", "items", "why"):
-        table.add_column(head, justify="right" if head in {"was", "now"} else "left")
+    for head in ("submission", "before", "now", "items", "reason"):
+        table.add_column(head, justify="right" if head in {"before", "now"} else "left")
     for event in sorted(events, key=lambda e: ((e.new_milli or 0) - (e.old_milli or 0), e.submission)):
         items = ", ".join(f"{item} {points_text(was)} → {points_text(now)}" for item, (was, now) in event.items.items())
         points = ["–" if milli is None else points_text(milli) for milli in (event.old_milli, event.new_milli)]
-        table.add_row(*map(Text, [plain(event.submission, 60), *points, items, plain(event.why or event.what, 120)]))
+        table.add_row(
+            *map(
+                Text,
+                [
+                    plain(event.submission, 60),
+                    *points,
+                    items,
+                    shortened(event.why or WORDS.get(event.what, event.what), 120),
+                ],
+            )
+        )
     return table

@@ -1,14 +1,14 @@
-"""A class's points are released: noted as what students saw, with the archives that bring them their feedback.
+"""Releases a class: records the points that students see, and writes the archives with their feedback.
 
 Moodle's "Upload multiple feedback files in a zip" (github.com/moodle/moodle, mod/assign/feedback/file/importziplib.php)
-splits the first folder of a name at its underscores: a name that it does not look at, the participant's number (a
-group's, where groups hand in), and the plugin, `assignsubmission_file`. What follows is the feedback's own name. The
-last underscore is what versions before 4.1 wrote and wanted.
+splits the first folder of a name at its underscores: a name that it ignores, the participant's number (or the group's,
+for group submissions), and the plugin, `assignsubmission_file`. The feedback's own file name follows. The last
+underscore is that of versions before 4.1.
 
 Canvas's "Re-Upload Submissions" (github.com/instructure/canvas-lms, app/models/abstract_assignment.rb,
-`generate_comments_from_files` and `infer_comment_context_from_filename`) goes by the numbers of the user and of the
-file that was handed in, which must be there, and shows what it gets under that file's own name. A page would be called
-vae.ipynb there; so a notebook gets its feedback as a notebook, and a zip as a zip with the page in it.
+`generate_comments_from_files` and `infer_comment_context_from_filename`) needs the numbers of the user and of the
+submitted file, and shows the feedback under that file's own name. An HTML page would be called vae.ipynb there, so a
+notebook gets its feedback as a notebook, and a zip as a zip with the page in it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import points
 from grader.batch.gradebooks.moodle import participant
 from grader.batch.history import append, event_of
-from grader.batch.layouts import canvas_file
 from grader.batch.manifest import read_manifest
 from grader.batch.released_points import note_released, read_released
 from grader.batch.results import read_rows
+from grader.batch.students.layouts import canvas_file
 from grader.errors import GraderError, one_line
 from grader.grading.run_pages import FEEDBACK
 from grader.report.student_text import feedback_text
@@ -39,21 +39,21 @@ from grader.store.json_files import dump_json
 
 @dataclass(frozen=True)
 class Release:
-    """What came of releasing a class."""
+    """The results of releasing a class."""
 
     released: tuple[GradebookRow, ...]
-    held: tuple[GradebookRow, ...]  # they would fall below what was released before
-    left_out: tuple[GradebookRow, ...]  # they have no points that may be given out
-    new: tuple[GradebookRow, ...]  # of the released: those whose points students had not been shown
+    held: tuple[GradebookRow, ...]  # their points would fall below the released ones
+    left_out: tuple[GradebookRow, ...]  # they have no points to release
+    new: tuple[GradebookRow, ...]  # of the released: those whose points are new to students
     files: tuple[Path, ...]
     remarks: tuple[str, ...]
 
 
 def release_class(out: Path) -> Release:
-    """The class's folder notes whose points were shown, and holds everybody's feedback for the course's systems.
+    """Records the released points in the class's folder, and writes the feedback archives for course systems.
 
     Raises:
-        GraderError: no class was graded there, or another grader is at work.
+        GraderError: if no class was graded there, or another grader is running.
     """
     manifest = read_manifest(out)
     with locked(out):
@@ -65,7 +65,7 @@ def release_class(out: Path) -> Release:
             row for row in rows if row not in ready and not row.held and row.state is not StudentState.MISSING
         )
         if not ready:
-            raise GraderError(f"{one_line(str(out), 120)}: nobody has points that could be released")
+            raise GraderError(f"{one_line(str(out), 120)}: expected points to release, found none; grade it in full")
         before = read_released(out)
         shown_milli = {key: points_before.counted_milli for key, points_before in before.items() if points_before.shown}
         new = tuple(row for row in ready if shown_milli.get(row.key) != row.counted_milli)
@@ -77,7 +77,7 @@ def release_class(out: Path) -> Release:
 
 ALL, MOODLE, CANVAS = "feedback.zip", "feedback-moodle.zip", "feedback-canvas.zip"
 MAX_PAGE = 100_000_000  # bytes
-_WHEN = (1980, 1, 1, 0, 0, 0)  # of every file in them: the same feedback gives the same bytes
+_WHEN = (1980, 1, 1, 0, 0, 0)  # of every file in the archives, so that the same feedback gives the same bytes
 _IN_MOODLE = re.compile(r"(?P<prefix>[^/_]+_\d+_assignsubmission)_[a-z]+(?:_.*)?", re.DOTALL)
 _REMOVED = re.compile(r"[^\w .-]")
 
@@ -86,17 +86,17 @@ File = tuple[str, bytes]
 
 @dataclass(frozen=True)
 class FeedbackZips:
-    """The archives that were written, and what a person should know of them."""
+    """The archives that were written, and notes on them for staff."""
 
     paths: tuple[Path, ...]
     remarks: tuple[str, ...]
 
 
 def write_feedback(out: Path, rows: Sequence[GradebookRow]) -> FeedbackZips:
-    """The class's folder holds the archives with these rows' pages, and none of an earlier time.
+    """Writes the archives with these rows' pages into the class's folder, and removes earlier ones.
 
     Raises:
-        OSError: one cannot be written.
+        OSError: if an archive cannot be written.
     """
     ready = [row for row in rows if row.folder is not None and row.report is not None]
     paths = []
@@ -106,12 +106,12 @@ def write_feedback(out: Path, rows: Sequence[GradebookRow]) -> FeedbackZips:
         if count:
             paths.append(out / name)
         if 0 < count < len(ready):
-            remarks.append(f"{name} has {count} of {len(ready)}: of the others the download says no number to go by")
+            remarks.append(f"{name} has {count} of {len(ready)}: the download has no id of the system for the others")
     return FeedbackZips(tuple(paths), tuple(remarks))
 
 
 def _write(path: Path, files: Iterator[File]) -> int:
-    """The archive holds the files; it is gone where there are none. Returns how many."""
+    """Writes the archive, or removes it if there are no files. Returns the number of files."""
     count = 0
     with written_aside(path) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files:
@@ -154,7 +154,7 @@ def _canvas(rows: Sequence[GradebookRow]) -> Iterator[File]:
 
 
 def _page(row: GradebookRow) -> bytes:
-    """The student's page; where it cannot be read, the same in words."""
+    """The student's page; if it cannot be read, its text."""
     assert row.folder is not None
     assert row.report is not None
     try:
@@ -168,7 +168,7 @@ def _escaped(text: str) -> str:
 
 
 def _as_notebook(row: GradebookRow) -> bytes:
-    """The feedback in words, as the only cell of a notebook; nothing in it is read as Markdown."""
+    """The feedback as text in the only cell of a notebook, fenced so that nothing is read as Markdown."""
     assert row.report is not None
     text = feedback_text(row.report)
     longest = max((len(run) for run in re.findall("~+", text)), default=0)

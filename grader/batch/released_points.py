@@ -1,7 +1,8 @@
-"""What students have been shown: `released.json`, and the files that bring it to them.
+"""The points that were released to students, in `released.json`.
 
-After that nothing falls silently. A row that comes to fewer points than were released keeps what students saw in every
-system's gradebook, waits for a person, and a regrade that would lower somebody is refused until it is told to.
+Released points never fall silently. A row that falls below its released points needs manual review and is left out of
+every course system's gradebook, which keeps the released points. A regrade that would lower points is refused without
+`--lower`.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ MAX_BYTES = 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class ReleasedPoints:
-    """The points that somebody was shown."""
+    """The released points of a submission."""
 
     points_milli: int
-    counted_milli: int  # without what handing in late costs
+    counted_milli: int  # after the late penalty
     students: tuple[str, ...]  # their ids
     when: str  # ISO 8601, UTC
     who: str
@@ -38,7 +39,7 @@ class ReleasedPoints:
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """Somebody who would have fewer points than they were shown."""
+    """A submission whose points would fall below the released ones."""
 
     key: str
     released_milli: int
@@ -49,22 +50,22 @@ _RELEASED: TypeAdapter[dict[str, ReleasedPoints]] = TypeAdapter(dict[str, Releas
 
 
 class WouldLower(GraderError):
-    """A regrade would lower released points and was not told to; it has written nothing."""
+    """A regrade without `--lower` would lower released points; it has written nothing."""
 
     def __init__(self, out: Path, falls: Sequence[Fall]) -> None:
         many = f"{len(falls)} submissions" if len(falls) > 1 else "1 submission"
         super().__init__(
-            f"{one_line(str(out), 120)}: {many} would have fewer points than were released, and nothing was changed; "
-            "--lower with a --reason does it"
+            f"{one_line(str(out), 120)}: {many} would have fewer points than were released; "
+            "nothing was changed; add --lower with a --reason to allow it"
         )
         self.falls = tuple(falls)
 
 
 def read_released(out: Path) -> dict[str, ReleasedPoints]:
-    """What was released, by submission; empty where nothing was.
+    """The released points by submission; empty if nothing was released.
 
     Raises:
-        GraderError: the file is there and cannot be read: then nobody knows what students were shown.
+        GraderError: if the file exists but cannot be read, since the released points are then unknown.
     """
     path = out / NAME
     if not path.exists() and not path.is_symlink():
@@ -72,11 +73,13 @@ def read_released(out: Path) -> dict[str, ReleasedPoints]:
     try:
         return read_json(path, _RELEASED, MAX_BYTES)
     except Unreadable as reason:
-        raise GraderError(f"{one_line(str(path), 120)}: {one_line(str(reason), 200)}; put back what it was") from None
+        raise GraderError(
+            f"{one_line(str(path), 120)}: {one_line(str(reason), 200)}; restore it from a backup"
+        ) from None
 
 
 def mark_held(rows: Iterable[GradebookRow], released: Mapping[str, ReleasedPoints]) -> Iterator[GradebookRow]:
-    """The rows; one that would fall below what was released waits for a person, and no system is given its points."""
+    """The rows; a row below its released points needs manual review, and no course system gets its points."""
     of_student = {student: points for points in released.values() for student in points.students}
     for row in rows:
         ids = [student.id for student in row.students]
@@ -85,13 +88,13 @@ def mark_held(rows: Iterable[GradebookRow], released: Mapping[str, ReleasedPoint
         if release is None or (counted_now is not None and counted_now >= release.counted_milli):
             yield row
             continue
-        now = "comes to none now" if counted_now is None else f"comes to {points_text(counted_now)} now"
-        reason = f"{points_text(release.counted_milli)} points were released, and it {now}"
+        now = "it has none now" if counted_now is None else f"it has {points_text(counted_now)} now"
+        reason = f"{points_text(release.counted_milli)} points were released, but {now}"
         yield replace(row, state=StudentState.LOOK, reason="; ".join(filter(None, (reason, row.reason))), held=True)
 
 
 def falls(before: Mapping[str, int], after: Mapping[str, int], released: Mapping[str, ReleasedPoints]) -> list[Fall]:
-    """Who would fall below what was released, and is not there already; the largest loss first."""
+    """The submissions that would newly fall below the released points, largest loss first."""
     lowered = [
         Fall(key, released[key].counted_milli, milli)
         for key, milli in after.items()
@@ -101,7 +104,7 @@ def falls(before: Mapping[str, int], after: Mapping[str, int], released: Mapping
 
 
 def forget_released(out: Path, key: str, ids: Collection[str]) -> None:
-    """What was released says nothing of this submission, or of a student with one of these ids."""
+    """Removes a submission, and students with these ids, from the released points."""
     before = read_released(out)
     remaining = {name: points for name, points in before.items() if name != key and not set(points.students) & set(ids)}
     if remaining != before:
@@ -109,7 +112,7 @@ def forget_released(out: Path, key: str, ids: Collection[str]) -> None:
 
 
 def note_lowered(out: Path, rows: Sequence[GradebookRow]) -> None:
-    """Nobody holds these rows back any more; whoever has no points now has none that were released."""
+    """Records the lower points as the released ones; a row without points is removed from them."""
     for row in rows:
         if row.report is None:
             forget_released(out, row.key, {student.id for student in row.students})
@@ -117,7 +120,7 @@ def note_lowered(out: Path, rows: Sequence[GradebookRow]) -> None:
 
 
 def note_released(out: Path, rows: Sequence[GradebookRow], *, shown: bool = True) -> None:
-    """The class's folder says that these rows' points have been shown, beside what was released before."""
+    """Records the points of these rows as released, beside earlier releases."""
     when, who = datetime.now(UTC).isoformat(timespec="seconds"), user()
     before = read_released(out)
     points_now = {

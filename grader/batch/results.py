@@ -1,4 +1,4 @@
-"""What a class's folder says: rows from stored reports, and everything that is made of them for people and systems."""
+"""The rows of a class from its stored reports, and the files that are made of them."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ MAX_WALL = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What persons say of one submission: their decisions, and when it was due."""
+    """What staff decided for one submission: overrides and lateness."""
 
     decisions: Decisions | None = None
     late: Lateness | None = None
 
     def over(self, report: GradeReport) -> GradeReport:
-        """The report under this, and nothing that was said before."""
+        """The report with these decisions instead of earlier ones."""
         return with_lateness(with_overrides(report, self.decisions), self.late)
 
 
 def read_rows(out: Path, manifest: Manifest) -> tuple[GradebookRow, ...]:
-    """A row for everybody: who handed in, graded or not, and who did not."""
+    """A row per submission, graded or not, and per student without one."""
     return tuple(each_row(out, manifest))
 
 
 def each_row(out: Path, manifest: Manifest) -> Iterator[GradebookRow]:
-    """The same rows, one after the other."""
+    """The same rows as an iterator."""
     return mark_held(_as_graded(out, manifest), read_released(out))
 
 
@@ -60,21 +60,21 @@ def _as_graded(out: Path, manifest: Manifest) -> Iterator[GradebookRow]:
     policy = policy_of(out, manifest)
     for student in manifest.missing:
         excused = policy is not None and policy.is_excused(student.id)
-        reason = "nothing was handed in" + (", which was excused" if excused else "")
+        reason = "no submission" + (", excused" if excused else "")
         yield GradebookRow(student.id, StudentState.MISSING, student, reason=reason, excused=excused)
 
 
 def apply_rulings(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exercise) -> None:
-    """Every report shows what `overrides.yaml` and `late.yaml` say now, and nothing that they said before.
+    """Applies the current `overrides.yaml` and `late.yaml` to every report, instead of earlier ones.
 
     Raises:
-        GraderError: where one of the files is wrong, in one line.
+        GraderError: if one of the files is wrong, in one line.
     """
     rulings = rulings_of(out, manifest, rubric)
     for handed_in, folder in folders(out, manifest):
         if not has_report(folder):
             continue
-        with contextlib.suppress(GraderError):  # a folder that cannot be read is told with the rows
+        with contextlib.suppress(GraderError):  # an unreadable folder is reported with the rows
             report = stored_report(folder)
             ruled = rulings[handed_in.key].over(report)
             if ruled != report:
@@ -82,10 +82,10 @@ def apply_rulings(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerc
 
 
 def rulings_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Ruling]:
-    """What persons say of each submission.
+    """The decisions of staff for each submission.
 
     Raises:
-        GraderError: where a file is wrong, in one line.
+        GraderError: if a file is wrong, in one line.
     """
     decisions, policy = decisions_of(out, manifest, rubric), policy_of(out, manifest)
     return {
@@ -95,19 +95,19 @@ def rulings_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Rulin
 
 
 def decisions_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Decisions]:
-    """A person's decisions, by submission.
+    """The overrides by submission.
 
     Raises:
-        GraderError: where the file is wrong, in one line.
+        GraderError: if the file is wrong, in one line.
     """
     return read_overrides(out / OVERRIDES, rubric, names_of(_students(manifest)))
 
 
 def policy_of(out: Path, manifest: Manifest) -> LatePolicy | None:
-    """The class's deadline and all that belongs to it; None where it has none.
+    """The class's late policy; None if it has none.
 
     Raises:
-        GraderError: where the file is wrong, in one line.
+        GraderError: if the file is wrong, in one line.
     """
     missing = [student.id for student in manifest.missing]
     return read_policy(out / LATE, names_of(_students(manifest), missing))
@@ -120,17 +120,18 @@ def _students(manifest: Manifest) -> dict[str, list[str]]:
 def write_results(
     out: Path, manifest: Manifest, rows: Sequence[GradebookRow], rubric: Rubric, exercise: Exercise
 ) -> tuple[str, ...]:
-    """The class's folder holds its gradebooks and its page; returns what a person should know of them.
+    """Writes the gradebooks and the page of the class; returns notes on them for staff.
 
-    A file whose content would be the same is not touched; what a killed grader left half written is swept away.
+    A file with unchanged content is not touched; half-written files of a killed grader are removed.
     """
     sweep(out)
     assignment = manifest.gradebook.assignment or manifest.title
     books = gradebooks(rows, rubric, replace(manifest.gradebook, assignment=assignment))
     similar = similar_work(out, manifest, rubric, exercise)
-    page = class_page(rows, rubric, manifest.title, similar, pictures(rows))
+    title = f"{out.resolve().name}: {assignment}"
+    page = class_page(rows, rubric, title, similar, pictures(rows), tuple(books.files))
     for old in set(out.glob("gradebook*.csv")) - {out / name for name in books.files}:
-        old.unlink()  # a form that nobody could fill any more would be an older state's
+        old.unlink()  # one that is no longer written would be out of date
     for name, content in {**books.files, PAGE: page.encode()}.items():
         path = out / name
         if not path.is_file() or path.read_bytes() != content:
@@ -141,17 +142,17 @@ def write_results(
 
 
 def _idle(decisions: Collection[str], rows: Sequence[GradebookRow]) -> Iterator[str]:
-    """Decisions that decide nothing."""
+    """Notes on overrides without effect."""
     for row in rows:
         if row.report is None and row.key in decisions:
             yield (
-                f"{OVERRIDES}: the decision for {plain(row.key, 60)} does nothing: a file that cannot be graded has no "
-                "items; put a notebook that can be graded in its place, or give the points in the course's system"
+                f"{OVERRIDES}: the override for {plain(row.key, 60)} has no effect, since this file cannot be graded; "
+                "replace it by a notebook, or enter the points in the course system"
             )
 
 
 def pictures(rows: Sequence[GradebookRow]) -> dict[str, bytes]:
-    """What each submission's models draw, a small image by key."""
+    """The pictures drawn by each submission's models, one small image by key."""
     images = {}
     for row in rows:
         if row.folder is not None and row.report is not None:
@@ -169,12 +170,14 @@ def _row(handed_in: ClassSubmission, folder: Path) -> GradebookRow:
     try:
         report = stored_report(folder) if is_graded else None
     except GraderError as error:
-        return row(StudentState.FAILED, f"its folder cannot be read ({str(error)[:300]}); grade it again")
-    if report is not None and report.status is Status.BOX_ERROR:  # of a version that made reports of such runs
+        return row(StudentState.FAILED, f"its run folder cannot be read ({str(error)[:300]}); grade it again")
+    if report is not None and report.status is Status.BOX_ERROR:  # from a version that wrote reports of such runs
         return row(StudentState.FAILED, "; ".join(report.events[-1:]))
     if failure is not None and report is not None and failure.notebook == report.checksums.get("notebook"):
         return row(
-            StudentState.LOOK, f"the latest run failed, so these points are of the run before: {failure.reason}", report
+            StudentState.LOOK,
+            f"the latest run failed, so these points are from the run before: {failure.reason}",
+            report,
         )
     if failure is not None:
         return row(failure.state, failure.reason)

@@ -1,4 +1,4 @@
-"""What is kept of a class and how it goes: evidence pruned, a person forgotten, a copy that anybody may see."""
+"""Removing stored data of a class: prune the evidence, remove a student, export an anonymous copy."""
 
 from __future__ import annotations
 
@@ -37,21 +37,20 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class PruneResult:
-    """What came of it."""
+    """The results of pruning."""
 
     count: int
     freed_bytes: int
-    left: tuple[str, ...]  # which stay as they are, and why
+    left: tuple[str, ...]  # runs that were not pruned, and why
 
 
 def prune_class(out: Path, say: Say) -> PruneResult:
-    """No run of the class has evidence any more, but what checks found on it under the rubric as it is now.
+    """Removes the evidence of every run, and keeps the findings of the checks of the current rubric.
 
-    Judged again under the same checks, with other points or thresholds, it comes to the same as before; what would have
-    to look at the evidence says so instead.
+    A regrade with the same checks, but other points or thresholds, still works; checks that need the evidence say so.
 
     Raises:
-        GraderError: no class was graded there, or another grader is at work.
+        GraderError: if no class was graded there, or another grader is running.
     """
     manifest = read_manifest(out)
     rubric, exercise = load_rubric(manifest.rubric)
@@ -71,29 +70,38 @@ def prune_class(out: Path, say: Say) -> PruneResult:
 
 
 def _freed_by_pruning(folder: Path) -> int:
-    """Of a run that was kept of an earlier notebook, which is not judged again."""
+    """The bytes freed by pruning the run of an earlier notebook, which is never re-graded."""
     try:
         return prune(folder) if folder.is_dir() and not folder.is_symlink() else 0
     except GraderError:
         return 0
 
 
-MADE_ANEW = ("grading.log", "workers.log", "slurm", "unpacked", SIMILAR, ALL, MOODLE, CANVAS)  # by later commands
+MADE_ANEW = (
+    "grading.log",
+    "workers.log",
+    "slurm",
+    "unpacked",
+    SIMILAR,
+    ALL,
+    MOODLE,
+    CANVAS,
+)  # removed here, and written anew by later commands
 
 
 @dataclass(frozen=True)
 class ForgetResult:
-    """What was removed, and what still names the person."""
+    """The pseudonym of a removed student, and places that still name the student."""
 
-    pseudonym: str  # by which the history knows them now
-    left: tuple[str, ...]  # where the grader does not reach
+    pseudonym: str  # in the history
+    left: tuple[str, ...]  # outside the class's folder
 
 
 def forget(out: Path, student: str) -> ForgetResult:
-    """The class's folder knows the person no more, and later runs leave them out.
+    """Removes the student from the class's folder, and from later runs.
 
     Raises:
-        GraderError: nobody there has this name; or a file that is a person's own still has them.
+        GraderError: if there is no such student, or a file that staff write still has an entry.
     """
     manifest = read_manifest(out)
     rubric, exercise = load_rubric(manifest.rubric)
@@ -101,12 +109,14 @@ def forget(out: Path, student: str) -> ForgetResult:
         key, submission = _person(manifest, student)
         ids = {key, student} | ({*submission.names} if submission else set())
         if submission and submission.team:
-            raise GraderError(f"{one_line(student, 60)}: handed in with a team, whose run is the others', too")
+            raise GraderError(
+                f"{one_line(student, 60)}: cannot be removed alone: the run is also of the other team members"
+            )
         for name in (OVERRIDES, LATE):
             content = read_yaml(out / name)
             entries = content.get("students") or {} if name == LATE else content
             if names := sorted(ids & set(map(str, entries))):
-                raise GraderError(f"{out / name}: has an entry for {names[0]}; remove it first: that file is yours")
+                raise GraderError(f"{out / name}: has an entry for {names[0]}; remove that entry first")
         pseudonym = f"forgotten-{secrets.token_hex(4)}"
         remaining = tuple(_remaining(manifest, submission))
         forget_in_history(out, key, pseudonym)
@@ -122,7 +132,7 @@ def forget(out: Path, student: str) -> ForgetResult:
 
 
 def without(manifest: Manifest) -> Manifest:
-    """The class without those who are to be forgotten."""
+    """The class without the students who were removed."""
 
     def is_there(ids: set[str]) -> bool:
         return not any(_salted(name, entry.partition(":")[0]) == entry for entry in manifest.forgotten for name in ids)
@@ -133,7 +143,7 @@ def without(manifest: Manifest) -> Manifest:
 
 
 def _salted(name: str, salt: str = "") -> str:
-    """What is kept of a name, so that a later run leaves the person out; it does not say who that is."""
+    """A salted digest of a name, by which later runs recognise a removed student."""
     salt = salt or secrets.token_hex(8)
     return f"{salt}:{hashlib.sha256(f'{salt}{name}'.encode()).hexdigest()}"
 
@@ -145,33 +155,33 @@ def _person(manifest: Manifest, student: str) -> tuple[str, ClassSubmission | No
         return names[student], next(submission for submission in manifest.handed_in if submission.key == names[student])
     if student in missing:
         return student, None
-    raise GraderError(f"{one_line(student, 60)!r}: nobody here{nearest(student, [*names, *missing])}")
+    raise GraderError(f"{one_line(student, 60)!r}: no such student or submission{nearest(student, [*names, *missing])}")
 
 
 def _remaining(manifest: Manifest, submission: ClassSubmission | None) -> Iterator[str]:
-    """What still names them, where the grader does not write."""
-    yield f"{manifest.submissions}: what was downloaded"
-    yield "the archives with everybody's feedback were removed, since they had theirs: release again to have them anew"
-    yield "the roster, the course's system, and files that were uploaded or sent"
+    """The places that still name the student."""
+    yield f"{manifest.submissions}: the download"
+    yield "the feedback archives of the class were removed; release again to write them without this student"
+    yield "the roster, the course system, and files that were uploaded or sent"
     notebook = str(submission.path.resolve()) if submission else ""
     for folder in sorted(RUNS.glob("*")) if notebook else ():
         if (source := source_of(folder)) is not None and source.of == notebook:
-            yield f"{folder}: a run of the same file by itself"
+            yield f"{folder}: a separate run of the same file"
 
 
 def export_anonymous(out: Path, to: Path) -> tuple[Path, ...]:
-    """A new folder holds the class's page and gradebook with numbers for names, in an order drawn anew each time.
+    """Writes the class's page and gradebook into a new folder, with numbers for names and in random order.
 
-    Left out: names, ids, addresses, file names, code, messages, remarks, what persons decided and why, times and
-    devices. A class's points may tell who somebody is to those who know them.
+    Left out: names, ids, addresses, file names, code, messages, remarks, reasons of overrides, times and devices. In a
+    small class, points alone may identify a student.
 
     Raises:
-        GraderError: no class was graded there, or something lies where the folder is to be.
+        GraderError: if no class was graded there, or the folder exists.
     """
     manifest = read_manifest(out)
     rubric, _ = load_rubric(manifest.rubric)
     if to.exists():
-        raise GraderError(f"{one_line(str(to), 120)}: exists already; name a new folder")
+        raise GraderError(f"{one_line(str(to), 120)}: expected a new folder, but it exists; choose another name")
     with locked(out):
         rows = list(read_rows(out, manifest))
     images = pictures(rows)
@@ -181,7 +191,8 @@ def export_anonymous(out: Path, to: Path) -> tuple[Path, ...]:
     bare_rows = [_bare(row, keys[row.key]) for row in rows]
     to.mkdir(parents=True)
     files = plain_gradebook.files(bare_rows, rubric, manifest.gradebook)
-    page = class_page(bare_rows, rubric, manifest.title, (), {keys[key]: image for key, image in images.items()})
+    pictures_of = {keys[key]: image for key, image in images.items()}
+    page = class_page(bare_rows, rubric, manifest.title, (), pictures_of, tuple(files))
     for name, content in {**files, PAGE: page.encode()}.items():
         write_atomically(to / name, content)
     return tuple(sorted(to.iterdir()))
@@ -211,7 +222,7 @@ def _report(report: GradeReport) -> GradeReport:
 
 
 def _items(items: Sequence[ItemVerdict]) -> tuple[ItemVerdict, ...]:
-    """Points and outcomes; a person's decision is only marked as one."""
+    """Points and outcomes; of an override only that there is one."""
     bare = []
     for item in items:
         checks = tuple(replace(check, message="", hint="", measured={}, level=None) for check in item.checks)

@@ -1,7 +1,7 @@
-"""A class in parts: each is graded anywhere, by whatever starts a command, and all are put together at the end.
+"""A class in parts: each part is graded on any machine, and the results are collected at the end.
 
-A part is a class's folder like any other, with fewer submissions. Which ones follows from their keys alone, so every
-machine that sees the same submissions and roster agrees.
+A part has a class folder like any other, with fewer submissions. The submissions of a part depend only on their keys,
+so every machine with the same submissions and roster chooses the same ones.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from grader.grading.run_place import earlier_report, is_weaker
 from grader.report.words import judged_points
 from grader.store.files import locked
 
-NOT_THERE = "it is in none of the parts"
+NOT_THERE = "not found in any of the parts"
 MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The i-th of n parts of a class, from 1."""
+    """Part `number` of `of` parts of a class, counted from 1."""
 
     number: int
     of: int
@@ -40,52 +40,55 @@ class Shard:
         return f"part-{self.number}-of-{self.of}"
 
     def part(self, handed_in: Sequence[ClassSubmission]) -> tuple[ClassSubmission, ...]:
-        """Those of the class that are in this part: every n-th by key, so that parts are of a size."""
+        """The submissions of this part: every n-th by key, so that all parts have about the same size."""
         return tuple(sorted(handed_in, key=lambda submission: submission.key)[self.number - 1 :: self.of])
 
 
 def shard_of(text: str) -> Shard:
-    """The part that the text names, "2/8".
+    """The part of a text such as "2/8".
 
     Raises:
-        GraderError: it names none.
+        GraderError: if it is not of this form.
     """
     match = re.fullmatch(r"([0-9]{1,5})/([0-9]{1,5})", text.strip())
     number, of = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= number <= of <= MOST:
-        raise GraderError(f"--shard {text[:40]!r}: expected a number and how many, for instance 2/8")
+        raise GraderError(f"--shard: expected part/parts such as 2/8, got {text[:40]!r}")
     return Shard(number, of)
 
 
 def refuse_no_seed() -> GraderError:
-    """Why a part cannot begin: each would ask other questions."""
+    """The refusal of a part without a seed: each part would use other test inputs."""
     seed = secrets.token_hex(16)
     return GraderError(
-        f"--shard: all parts need one seed, so that nobody has harder questions: give each --seed {seed}"
+        f"--shard: all parts need the same seed, so that all students get the same test inputs; add --seed {seed}"
     )
 
 
 def seed_of_parts(parts: Sequence[Path]) -> str:
-    """The seed with which all of the parts were graded.
+    """The seed of all parts.
 
     Raises:
-        GraderError: one of them holds no class, or they were graded with different ones.
+        GraderError: if a folder holds no class, or the parts have different seeds.
     """
     seeds = {read_manifest(part).seed: part for part in parts}
     if len(seeds) > 1:
         first, second, *_ = seeds.values()
-        raise GraderError(f"--collect: {_path_text(first)} and {_path_text(second)} were graded with different seeds")
+        raise GraderError(
+            f"--collect: expected parts with the same seed, got different ones in {_path_text(first)} and "
+            f"{_path_text(second)}; grade one of them again"
+        )
     return next(iter(seeds))
 
 
 class CollectExecutor:
-    """See `grader.batch.class_records.Executor`: takes what was graded in the parts, and runs nothing."""
+    """See `grader.batch.class_records.Executor`: collects the results of the parts, and runs nothing."""
 
     def __init__(self, parts: Sequence[Path]) -> None:
         self._parts = tuple(parts)
 
     def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
-        """What lies in one of the parts as the job would grade it is in the job's folder."""
+        """Copies the run of each job from a part, if it is the run that the job would give."""
         with _locks(self._parts):
             for job in jobs:
                 started(job.key)
@@ -110,10 +113,10 @@ class CollectExecutor:
 
 
 def _take(source: Path, job: Job) -> None:
-    """The job's folder holds the run, as if it had been graded there; what a stronger run left stands.
+    """Copies the run into the job's folder, as if it had been graded there.
 
     Raises:
-        GraderError: the folder's own run is stronger.
+        GraderError: if the folder's own run is more complete.
     """
     with aside(job.folder) as finished:
         for path in written(source):
@@ -124,7 +127,7 @@ def _take(source: Path, job: Job) -> None:
             raise GraderError(f"{_path_text(source)}: its report cannot be read")
         weaker = is_weaker(new, old) if old is not None else ""
         if old is not None and weaker and not job.replace:
-            raise GraderError(f"{_path_text(job.folder)}: the earlier run stands, {judged_points(old)}: {weaker}")
+            raise GraderError(f"{_path_text(job.folder)}: the earlier run was kept, {judged_points(old)}: {weaker}")
         same_text = old is not None and old.checksums.get("notebook") == new.checksums.get("notebook")
         note_source(job.folder, job.notebook, job.rubric)
         put_in_place(job.folder, finished, keep_as=kept_name(job.folder, old) if weaker or not same_text else "")
@@ -143,5 +146,5 @@ def _path_text(path: Path) -> str:
 
 
 def in_part(manifest: Manifest, shard: Shard | None) -> Manifest:
-    """The class, or only this part of it. A part has no missing students: another part may have their work."""
+    """The class, or only this part. A part has no missing students: another part may have their submissions."""
     return manifest if shard is None else replace(manifest, handed_in=shard.part(manifest.handed_in), missing=())

@@ -1,9 +1,9 @@
-"""Near-identical solutions among a class: for a person to look at, never a verdict.
+"""Finds similar solutions in a class, for staff to look at; similarity never changes points.
 
 Regions are compared by winnowed fingerprints of their tokens (Schleimer, Wilkerson and Aiken, "Winnowing: Local
-Algorithms for Document Fingerprinting", 2003), without names, comments, strings and layout, which are what a copier
-changes. What the template holds, and what many of a class share, counts for nothing. Code is read and never run. What
-was found is kept, for the notebooks as they are.
+Algorithms for Document Fingerprinting", 2003), without names, comments, strings and layout, which are easy to
+change. Code from the template, and code that many of a class share, is ignored. Code is read, never run. The result is
+cached until a notebook changes.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from grader.records import Notebook, Rubric
 from grader.store.json_files import read_cached, store_cached
 
 NAME = "similar.json"
-GRAM = 10  # tokens in one fingerprint: a line or two
-WINDOW = 4  # of neighbouring fingerprints, one is kept
-MAX_TOKENS = 5000  # of a region; the largest of the reference has a tenth of that
-MAX_SOURCE = 40_000  # characters of a region
-LEAST_RARE = 8  # fingerprints that hardly anybody else has: shorter regions are idioms
-ALIKE = 0.7  # of the shorter region's rare fingerprints
-COMMON = 0.08  # of the class: what more have is how one writes it
-MOST_SHARE = 40  # however large the class: pairs grow with the square of it
-MOST = 200  # pairs told
+GRAM = 10  # tokens per fingerprint: one or two lines
+WINDOW = 4  # one of so many neighbouring fingerprints is kept
+MAX_TOKENS = 5000  # per region; ten times the largest region of the reference
+MAX_SOURCE = 40_000  # characters per region
+LEAST_RARE = 8  # rare fingerprints that a pair must share; fewer may be common idioms
+ALIKE = 0.7  # share of the shorter region's rare fingerprints
+COMMON = 0.08  # share of the class: a fingerprint of more submissions is not rare
+MOST_SHARE = 40  # limits this in large classes, since pairs grow with its square
+MOST = 200  # pairs reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class SimilarPair:
     item: str
     similarity: float  # in [0, 1]: the share of the shorter one's rare fingerprints that the other has
     sources: tuple[str, str]
-    lines: tuple[frozenset[int], frozenset[int]]  # which lines of each the other has, from 0
+    lines: tuple[frozenset[int], frozenset[int]]  # the lines of each that the other has too, from 0
 
 
 _PAIRS: TypeAdapter[list[SimilarPair]] = TypeAdapter(list[SimilarPair])
@@ -65,7 +65,7 @@ class _Region:
 
 
 def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exercise) -> list[SimilarPair]:
-    """The pairs of submissions that a person should look at; notebooks that cannot be read are left out."""
+    """The pairs of similar submissions; unreadable notebooks are left out."""
     digest = hashlib.sha256(Path(__file__).read_bytes())
     for submission in manifest.handed_in:
         try:
@@ -82,7 +82,7 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
         ]
         for item, names_of_item in implemented_names(exercise).items()
     }
-    sources: dict[str, dict[str, str]] = {}  # all that is kept of a notebook
+    sources: dict[str, dict[str, str]] = {}  # the only code kept in memory
     limits = rubric.limits
     for submission in manifest.handed_in:
         try:
@@ -121,7 +121,7 @@ def asked_source(notebook: Notebook, implements: Mapping[str, Sequence[str]]) ->
 
 
 def similar_pairs(sources: Mapping[str, Mapping[str, str]], template: Mapping[str, str]) -> list[SimilarPair]:
-    """The pairs that a person should look at, most alike first.
+    """The pairs of similar solutions, most similar first.
 
     `sources` is what `asked_source` found, by submission; `template` what it found in the template.
     """
@@ -164,7 +164,7 @@ def _lines(region: _Region, marks: set[int]) -> frozenset[int]:
 
 
 def _methods(source: str, names: Collection[str]) -> dict[str, str]:
-    """The sources of the methods of these names in a class; none where it cannot be parsed."""
+    """The sources of a class's methods with these names; empty if it cannot be parsed."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -183,13 +183,13 @@ def _region(source: str) -> _Region:
     for start in range(max(1, len(grams) - WINDOW + 1)) if grams else ():
         mark, at = min(grams[start : start + WINDOW])
         starts = fingerprints.setdefault(mark, [])
-        if not starts or starts[-1] != at:  # neighbouring windows keep the same one
+        if not starts or starts[-1] != at:  # neighbouring windows often choose the same one
             starts.append(at)
     return _Region(source, [line for _, line in tokens], fingerprints)
 
 
 def _tokens(source: str) -> Iterator[tuple[str, int]]:
-    """Tokens with their lines, without what a copier changes; what cannot be read ends them."""
+    """Tokens with their lines, without names, strings and comments; stops at the first error."""
     after_dot, count = False, 0
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):

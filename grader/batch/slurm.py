@@ -1,9 +1,8 @@
-"""Grades a class on a Slurm cluster: an array of tasks for what is missing, watched until the last one is done.
+"""Grades a class on a Slurm cluster: submits an array of tasks, and watches it until the last task is done.
 
-`submitit` writes the batch script and starts the tasks; the queue is asked with `squeue`, which every cluster has, and
-results are read from the run folders, never from what a task sends back. A task that the scheduler ends (preempted, out
-of time, node lost, cancelled) is submitted again, a few times. A submitting command that is killed loses nothing: the
-next one finds its tasks in the queue and goes on watching.
+`submitit` writes the batch script and starts the tasks; `squeue` shows the queue; results are read from the run
+folders, not from the tasks. A task that the scheduler ends (preempted, out of time, node lost, cancelled) is submitted
+again, a few times. If the submitting command is killed, the next one finds its tasks in the queue and watches them.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ from grader.store.bounded import Unreadable
 from grader.store.json_files import json_line, read_json, validate, write_json
 from grader.store.yaml_files import read_yaml, table
 
-FOLDER = "slurm"  # below the class's folder: scripts, logs, and which task grades whom
+FOLDER = "slurm"  # in the class's folder: scripts, logs, and the submissions of each task
 QUEUE = "queue.json"
 TRIES = 3
-GIVEN_UP = f"the scheduler ended its task {TRIES} times before it was graded; the logs are in {FOLDER}/"
+GIVEN_UP = f"the scheduler ended its task {TRIES} times before it was graded; see the logs in {FOLDER}/"
 POLL_S = 3.0
-POLL_EACH_S = 0.005  # and so much more for each submission: a shared file system is asked for all of them
-MOST_TASKS = 1000  # of one array: a scheduler's own limit is 1001 unless its settings say otherwise
-GRACE_POLLS = 2  # a shared file system may show a report later than the queue loses its task
+POLL_EACH_S = 0.005  # more per submission, since each poll reads all folders on a shared file system
+MOST_TASKS = 1000  # per array; Slurm's default limit is 1001
+GRACE_POLLS = 2  # a shared file system may show a report after its task has left the queue
 
 
 @dataclass(frozen=True)
 class SlurmConfig:
-    """`slurm.yaml`: what the cluster is to give each task."""
+    """`slurm.yaml`: the resources of each task."""
 
     partition: str | None = None
     account: str | None = None
@@ -48,7 +47,7 @@ class SlurmConfig:
     mem_gb: float = 8
     gpus: int = 0
     at_once: int = 50  # tasks of the array that may run together
-    chunk: int = 1  # submissions a task grades one after the other
+    chunk: int = 1  # submissions per task, graded one after the other
     extra: Mapping[str, str] = field(default_factory=dict)  # further options of sbatch, by name
 
 
@@ -57,10 +56,10 @@ _QUEUE: TypeAdapter[dict[str, list[str]]] = TypeAdapter(dict[str, list[str]])  #
 
 
 def read_config(path: Path) -> SlurmConfig:
-    """The configuration; the defaults where there is no such file.
+    """The configuration; the defaults if there is no such file.
 
     Raises:
-        GraderError: for what is no such file, in one line.
+        GraderError: if the file is wrong, in one line.
     """
     path_text = one_line(str(path), 120)
     fields = table(read_yaml(path), path_text, SlurmConfig.__dataclass_fields__)
@@ -106,10 +105,10 @@ class SlurmExecutor:
                     del waiting[key]
             polls_missing = Counter({key: polls_missing[key] + 1 for key in waiting if key not in queued})
             lost_keys = [key for key, polls in polls_missing.items() if polls > GRACE_POLLS or not tries[key]]
-            if len(tasks) >= self.at_once:  # the next array only when this one is nearly through
+            if len(tasks) >= self.at_once:  # the next array starts only when this one is nearly done
                 lost_keys = [key for key in lost_keys if tries[key]]
             lost_keys = lost_keys[: MOST_TASKS * self._config.chunk]
-            if lost_keys and set(states) <= set(tasks):  # a task of an earlier command that nobody knows may be theirs
+            if lost_keys and set(states) <= set(tasks):  # an unknown task of an earlier command may be theirs
                 for key in [key for key in lost_keys if tries[key] >= TRIES]:
                     ended(JobResult(key, StudentState.FAILED, GIVEN_UP))
                     del waiting[key]
@@ -120,33 +119,37 @@ class SlurmExecutor:
                 time.sleep(POLL_S + POLL_EACH_S * len(waiting))
 
     def _states(self) -> dict[str, str]:
-        """The state of each of this class's tasks that the scheduler still has."""
+        """The state of each task of this class in the queue."""
         line = ["squeue", "--me", "--noheader", "--array", f"--name={self._name}", "--format=%i %T"]
         try:
             queue = subprocess.run(line, capture_output=True, text=True, timeout=120, check=True)
         except FileNotFoundError:
-            raise GraderError("executor slurm: expected squeue and sbatch on the PATH; is this a login node?") from None
+            raise GraderError(
+                "--executor slurm: expected squeue and sbatch on the PATH, found none; run it on a login node"
+            ) from None
         except (OSError, subprocess.SubprocessError) as error:
             message = getattr(error, "stderr", "") or str(error)
-            raise GraderError(f"executor slurm: the queue cannot be asked: {one_line(str(message), 200)}") from None
+            raise GraderError(f"--executor slurm: squeue failed: {one_line(str(message), 200)}") from None
         pairs = (line.split() for line in queue.stdout.splitlines())
         return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
     def _keys_of_tasks(self) -> dict[str, list[str]]:
-        """Which task grades whom."""
+        """The submissions of each task."""
         try:
             return read_json(self._folder / QUEUE, _QUEUE)
         except Unreadable:
             return {}
 
     def _submit(self, jobs: Sequence[Job], tasks: Mapping[str, list[str]]) -> None:
-        """The scheduler has an array of tasks for the jobs, and the folder says which is whose."""
+        """Submits an array of tasks for the jobs, and records the submissions of each task."""
         if not jobs:
             return
         try:
             import submitit
         except ImportError:
-            raise GraderError("executor slurm: submitit is missing; pip install 'vae-autograder[slurm]'") from None
+            raise GraderError(
+                "--executor slurm: submitit is not installed; run pip install 'vae-autograder[slurm]'"
+            ) from None
         config, size = self._config, self._config.chunk
         executor = submitit.SlurmExecutor(folder=str(self._folder), max_num_timeout=0)
         wishes = {
@@ -166,8 +169,8 @@ class SlurmExecutor:
         chunks = [list(jobs[start : start + size]) for start in range(0, len(jobs), size)]
         try:
             submitted = executor.map_array(grade_chunk, [[json_line(JOB, job).decode() for job in c] for c in chunks])
-        except Exception as error:  # whatever sbatch said
-            raise GraderError(f"executor slurm: the tasks were not taken: {one_line(str(error), 300)}") from None
+        except Exception as error:  # any failure of sbatch
+            raise GraderError(f"--executor slurm: sbatch refused the tasks: {one_line(str(error), 300)}") from None
         keys_of_tasks = {
             **tasks,
             **{str(task.job_id): [job.key for job in c] for task, c in zip(submitted, chunks, strict=True)},
@@ -181,7 +184,7 @@ def _absolute(job: Job) -> Job:
 
 
 def _mark(job: Job) -> tuple[object, ...]:
-    """Changes when the folder gets another outcome."""
+    """A value that changes when the folder gets a new result."""
     return tuple(_stamp(job.folder / name) for name in (REPORT, ENDED))
 
 

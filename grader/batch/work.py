@@ -1,8 +1,7 @@
-"""One submission of a class is graded into its folder, or brought up to date; the folder says what came of it.
+"""Grades one submission of a class into its folder, or brings the folder up to date.
 
-Whoever calls it, a process on this machine or a task of a cluster, needs nothing back: `outcome` reads the same from
-the folder. What has been graded alike before is not run again, and where only the judging would differ, only that
-is done again.
+The result is in the folder, where `outcome` reads it, so a worker process or a cluster task needs to return nothing. A
+run that is up to date is not repeated; if only the grading would differ, the stored evidence is re-graded.
 """
 
 from __future__ import annotations
@@ -25,26 +24,26 @@ from grader.grading.run_folder import stored_carried_forward, stored_report
 from grader.grading.sound_parts import replacement_key, sound_source
 from grader.notebook.restore import load_templates
 from grader.records import GradeReport, Outcome, Rubric, Status
-from grader.report.words import judged_milli
+from grader.report.totals import judged_milli
 from grader.rubric import load_rubric
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.json_files import read_json, write_json
 from grader.store.versions import grader_checksum
 
 MAX_ENDED = 100_000
-MEMORY = ("out of memory", "mb of memory", "ended the process that runs it")  # what events say where it ran short
-GPU_MEMORY = "cuda out of memory"  # PyTorch's own words
+MEMORY = ("out of memory", "mb of memory", "ended the process that runs it")  # in events of runs that ran out of memory
+GPU_MEMORY = "cuda out of memory"  # PyTorch's message
 
 
 def work(job: Job) -> JobResult:
-    """The job's folder holds a report made under its rubric, or why there is none; nothing is raised."""
+    """Writes a report under the job's rubric into its folder, or the reason why there is none; raises nothing."""
     started = time.monotonic()
     try:
         report = _report(job)
     except SubmissionError as error:
-        reason = str(error).removeprefix(f"{job.notebook}: ")  # whose it is, stands beside it
+        reason = str(error).removeprefix(f"{job.notebook}: ")  # the student is shown beside it
         return _without_report(job, StudentState.REFUSED, reason, started)
-    except Exception as error:  # whatever it is: one bad submission must not stop the class
+    except Exception as error:  # any error: one bad submission must not stop the class
         message = str(error) if isinstance(error, GraderError) else f"{OURS}: {type(error).__name__}: {error}"
         return _without_report(job, StudentState.FAILED, message, started)
     (job.folder / ENDED).unlink(missing_ok=True)
@@ -52,7 +51,7 @@ def work(job: Job) -> JobResult:
 
 
 def outcome(job: Job) -> JobResult | None:
-    """What the job's folder says of its last run; None where it was never finished."""
+    """The result of the job's last run from its folder; None if no run was finished."""
     if (failure := failed_try(job.folder)) is not None:
         return JobResult(job.key, failure.state, failure.reason)
     try:
@@ -67,14 +66,14 @@ class FailedTry:
 
     state: StudentState  # REFUSED or FAILED
     reason: str
-    notebook: str = ""  # the SHA-256 of what was tried; empty where there was no such file
+    notebook: str = ""  # the SHA-256 of the file that was tried; empty if there was none
 
 
 _FAILED: TypeAdapter[FailedTry] = TypeAdapter(FailedTry)
 
 
 def failed_try(folder: Path) -> FailedTry | None:
-    """What the folder says of its latest try; None where that left a report, or there was none."""
+    """The failure of the latest try; None if it gave a report, or there was no try."""
     try:
         return read_json(folder / ENDED, _FAILED, MAX_ENDED)
     except Unreadable:
@@ -82,23 +81,23 @@ def failed_try(folder: Path) -> FailedTry | None:
 
 
 def store_failed_try(folder: Path, failed: FailedTry) -> None:
-    """The folder says why the latest try left no report; what an earlier run left stays.
+    """Stores why the latest try gave no report; an earlier report stays.
 
     Raises:
-        OSError: where it cannot be written.
+        OSError: if it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / ENDED, _FAILED, failed)
 
 
 def is_current(job: Job) -> bool:
-    """Whether the folder's report is the one that grading the job now would give."""
+    """Whether the folder's report is up to date for the job."""
     settle(job.folder)
     return failed_try(job.folder) is None and _standing(job)[0] == "current"
 
 
 def stands_for(job: Job) -> bool:
-    """Whether the folder's run is the job's, and at most its judging is another version's."""
+    """Whether the folder has the job's run, perhaps graded by another version of the rubric or the grader."""
     return _standing(job)[0] != "run"
 
 
@@ -109,13 +108,13 @@ def _report(job: Job) -> GradeReport:
     if standing == "judge again":
         again = regrade(job.folder, job.rubric)
         if not any(item.outcome is Outcome.NEEDS_REVIEW and item.lost_in for item in again.items):
-            return again  # else a second judging is due that was never run
+            return again  # else a second training is due that was never run
     options = Options(job.seed, job.isolation, job.parts, job.remarks, replace=job.replace, held=True)
     return grade(job.notebook, job.rubric, job.folder, options, lambda _: None)[0]
 
 
 def _standing(job: Job) -> tuple[str, GradeReport | None]:
-    """How the folder's report stands to the job: "current", "judge again" or "run"."""
+    """What the job needs: nothing ("current"), re-grading ("judge again") or a run ("run")."""
     try:
         report = stored_report(job.folder)
         rubric, exercise = load_rubric(job.rubric)
@@ -139,10 +138,10 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
 
 
 def _same_sound_parts(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
-    """Whether what was trained once more had the sound parts that the reference has now.
+    """Whether second trainings used the same correct parts as the reference has now.
 
     Raises:
-        GraderError: where the reference, or what the folder says of it, cannot be read.
+        GraderError: if the reference, or the folder's record of it, cannot be read.
     """
     if not (followed := stored_carried_forward(job.folder)):
         return True
@@ -166,14 +165,14 @@ def _result(key: str, report: GradeReport, seconds: float) -> JobResult:
 
 
 def _short_of_memory(report: GradeReport) -> bool:
-    """Whether the run may have ended for want of memory, which its neighbours may have taken."""
+    """Whether the run may have ended because other runs took the memory."""
     events = " ".join(report.events).lower()
     by_event = report.status is not Status.OK and any(word in events for word in MEMORY)
-    return by_event or GPU_MEMORY in repr(report.items).lower()  # an answer can fall short of it, too
+    return by_event or GPU_MEMORY in repr(report.items).lower()  # a single answer can run out of memory too
 
 
 def _without_report(job: Job, state: StudentState, reason: str, started: float) -> JobResult:
-    """The folder says why this try left no report."""
+    """Stores why this try gave no report."""
     reason = one_line(reason, 600)
     try:
         store_failed_try(job.folder, FailedTry(state, reason, _checksum(job)))
@@ -183,7 +182,7 @@ def _without_report(job: Job, state: StudentState, reason: str, started: float) 
 
 
 def _checksum(job: Job) -> str:
-    """The SHA-256 of the job's notebook; empty where it is larger than the rubric allows, or cannot be read."""
+    """The SHA-256 of the job's notebook; empty if it is too large or cannot be read."""
     try:
         limits = load_rubric(job.rubric)[0].limits
         return hashlib.sha256(file_bytes(job.notebook, int(limits.notebook_mb * 1_000_000))).hexdigest()

@@ -1,7 +1,7 @@
-"""A process that grades one submission after the other: a job a line on its input, what became of it a line back.
+"""A worker process: reads one job per line from its input, and answers with one result per line.
 
-It keeps to the cores that it is given, and ends with the process that started it, its boxes with it. A task of the
-cluster has no such process: it is given its jobs at once.
+A worker uses only its cores, and ends with the process that started it, together with its boxes. A cluster task has no
+worker process: it gets all of its jobs at the start.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ JOB_RESULT: TypeAdapter[JobResult] = TypeAdapter(JobResult)
 
 
 def command(cores: Collection[int]) -> list[str]:
-    """The command line that starts a worker on these cores; on all of them where there are none."""
+    """The command line that starts a worker on these cores; without cores, on all."""
     return [sys.executable, "-m", "grader.batch.worker", str(os.getpid()), ",".join(map(str, sorted(cores)))]
 
 
 def main(parent: str, cores: str) -> None:
-    """Works until its input ends."""
+    """Runs jobs until the input ends."""
     end_with_parent()
-    if os.getppid() != int(parent):  # it died before this one could ask to die with it
+    if os.getppid() != int(parent):  # the parent died before this process could ask to end with it
         return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     if cores:
         os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
-    from grader.batch.work import work  # what takes long to load comes after the promise to die
+    from grader.batch.work import work  # slow to load, so after `end_with_parent`
 
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # whatever prints cannot be taken for an answer
+    os.dup2(2, 1)  # keeps printed text out of the answers
     for line in sys.stdin.buffer:
         answers.write(json_line(JOB_RESULT, work(parse_json(line, JOB))))
 
 
 def grade_chunk(jobs: Sequence[str]) -> None:
-    """Each job's folder holds its report, or why there is none; the jobs come as JSON.
+    """Grades the jobs, given as JSON, one after the other.
 
-    A submission that another task is at work on, or has finished, is left alone.
+    Skips a submission that another task is grading or has finished.
     """
     from grader.batch.work import is_current, work
     from grader.errors import GraderError

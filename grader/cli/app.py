@@ -1,4 +1,4 @@
-"""The verbs, in the order and under the headings in which help shows them."""
+"""The commands, in the order and under the headings in which help shows them."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
         "release": classes.release,
         "history": classes.history,
     },
-    "What is kept of a class": {"prune": classes.prune, "forget": classes.forget, "export": classes.export},
-    "This machine and others": {"doctor": commands.doctor, "gradescope": commands.gradescope},
-    "A course of your own": {
+    "Stored data of a class": {"prune": classes.prune, "forget": classes.forget, "export": classes.export},
+    "This machine and Gradescope": {"doctor": commands.doctor, "gradescope": commands.gradescope},
+    "Your own course": {
         "init": own_course.init,
         "practice": own_course.practice,
         "new-exercise": own_course.new_exercise,
     },
-    "The rubric on trial": {"audit": commands.audit, "calibrate": commands.calibrate},
+    "Testing the rubric": {"audit": commands.audit, "calibrate": commands.calibrate},
 }
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 EPILOG = """Exit codes:
   0  graded
-  1  graded, but a person must look
-  2  not graded, with one line that says why
-  make turns both 1 and 2 into its own 2
+  1  graded, but something needs manual review
+  2  not graded; one line says why
+  make exits with 2 for both 1 and 2
 
 Tab completion:
   .venv/bin/python -m pip install --no-deps -e .
-     puts the command vae-grader into .venv/bin
+     installs the command vae-grader into .venv/bin
   .venv/bin/vae-grader --install-completion
-     teaches your shell its verbs, options and names
+     completes commands, options and names in your shell
 
 Colours:
-  none with NO_COLOR=1, in a pipe or with TERM=dumb; always with FORCE_COLOR=1"""
+  off with NO_COLOR=1, TERM=dumb or in a pipe; always on with FORCE_COLOR=1"""
 
 
 def command(name: str = MODULE) -> Any:
-    """The whole command line, as typer's own kind of command, whose type is not public; `name` is what calls it."""
+    """The command line as typer's own command object, whose type is not public; `name` is shown as the program."""
     app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, context_settings=SETTINGS)
-    app.callback(subcommand_metavar="VERB ...", epilog=EPILOG)(_grader)
+    app.callback(subcommand_metavar="COMMAND ...", epilog=EPILOG)(_grader)
     for heading, verbs in VERBS.items():
         for verb, run in verbs.items():
             text = _help_of(run).replace(MODULE, name)
@@ -60,18 +60,19 @@ def command(name: str = MODULE) -> Any:
     for verb in (group, *group.commands.values()):
         for param in verb.params:
             if getattr(param, "is_flag", False):
-                param.metavar = ""  # help would name a value that no flag takes
+                param.metavar = ""  # else help shows a value, which no flag takes
+        verb.get_help_option(typer.Context(verb, help_option_names=SETTINGS["help_option_names"])).metavar = ""
     return group
 
 
 def _help_of(run: Callable[..., None]) -> str:
-    """The docstring; a paragraph is one line, to be wrapped where it is shown, but examples stay as they are typed."""
+    """The docstring with each paragraph on one line, to be wrapped when shown; examples keep their lines."""
     paragraphs = inspect.cleandoc(run.__doc__ or "").split("\n\n")
     return "\n\n".join(text if "\n  " in text else text.replace("\n", " ") for text in paragraphs)
 
 
 def _version(asked: bool) -> None:
-    """Says what must be the same for two grades to be comparable: versions, then the checksums as a report has them."""
+    """Prints what must be equal for two grades to be comparable: versions, and checksums as in reports."""
     if asked:
         from grader.store.versions import grader_checksum, versions
 
@@ -83,7 +84,7 @@ def _version(asked: bool) -> None:
 
 
 def _rubric_checksum(path: Path) -> str:
-    """SHA-256 over the rubric and the one that it extends, as `grader.rubric` counts it, without its imports."""
+    """The SHA-256 of the rubric and the rubric that it extends, as in `grader.rubric`, without its imports."""
     try:
         data = path.read_bytes()
         other = completion.extended(path)
@@ -96,8 +97,14 @@ def _grader(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="the versions and checksums that matter for a grade", is_eager=True, callback=_version
+            "--version",
+            help="show the versions and checksums that a grade depends on",
+            is_eager=True,
+            callback=_version,
         ),
     ] = False,
 ) -> None:
-    """Grades notebooks, keeping student code away from the code that grades it. Each verb's --help has examples."""
+    """Grades notebooks; student code runs isolated from the code that grades it.
+
+    COMMAND --help shows the options and examples of a command.
+    """

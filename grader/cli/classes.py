@@ -1,4 +1,4 @@
-"""The verbs for a class: grade-class, regrade and history."""
+"""The commands for a class: grade, regrade, release, history, prune, forget and export."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 _executor = typer.Option(
-    help="local or slurm",
+    help="where to run: local (this machine) or slurm",
     envvar="EXECUTOR",
     metavar="NAME",
     callback=lambda name: one_of("--executor", name, EXECUTORS),
@@ -47,28 +47,38 @@ _executor = typer.Option(
 
 def grade_class(
     submissions: Annotated[
-        Path, typer.Argument(help="a folder or a zip: flat, one folder per student, or a download", callback=existing)
+        Path,
+        typer.Argument(
+            help="a folder or zip: notebooks, one folder per student, or a course system's download",
+            callback=existing,
+        ),
     ],
     rubric: options.ClassRubric = None,
     out: Annotated[
-        Path | None, typer.Option(help="the class's folder; below runs/, by the submissions' name", metavar="PATH")
+        Path | None,
+        typer.Option(help="the folder for results (default: runs/ and the submissions' name)", metavar="PATH"),
     ] = None,
     roster: Annotated[
         Path | None,
         typer.Option(
-            help="a CSV of the students, for instance a gradebook's export; that of the class's last run if not given",
+            help="a CSV of the students, e.g. a gradebook export (default: the one of the class's last run)",
             metavar="PATH",
             callback=existing,
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="submissions at once; as many as fit if not given", metavar="N")
+        int | None,
+        typer.Option(
+            min=1,
+            help="number of submissions graded at a time (default: as many as memory and cores allow)",
+            metavar="N",
+        ),
     ] = None,
     executor: Annotated[str, _executor] = "local",
     cluster: Annotated[
         Path | None,
         typer.Option(
-            help="with slurm: partition, time, memory; slurm.yaml if not given", metavar="PATH", callback=existing
+            help="for slurm: partition, time, memory per task (default: slurm.yaml)", metavar="PATH", callback=existing
         ),
     ] = None,
     seed: Seed = None,
@@ -84,27 +94,28 @@ def grade_class(
     shard: Annotated[
         str | None,
         typer.Option(
-            help="grade only this part, for instance 2/8, into a folder of its own; all parts need one --seed",
+            help="grade only part I of N, e.g. 2/8, into its own folder; all parts need the same --seed",
             metavar="I/N",
         ),
     ] = None,
     collect: Annotated[
         list[Path] | None,
         typer.Option(
-            help="put together what was graded in this folder of a part, and run nothing; may be repeated",
+            help="collect the results of a part from this folder instead of running; repeatable",
             metavar="PATH",
         ),
     ] = None,
     plan: Annotated[
-        bool, typer.Option("--plan", help="show whose each file is and which would be graded, and run nothing")
+        bool,
+        typer.Option("--plan", help="show which student each file belongs to and what would be graded; run nothing"),
     ] = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Grades a class; run again, only what is missing or changed.
+    """Grades a class; a repeated run grades only what is new or changed.
 
-    Several submissions at once, as many as fit the machine. One bad submission stops nobody, and killing the command
-    loses only what was in flight.
+    A submission that fails does not stop the others. If the command is interrupted, run it again: it continues, and
+    loses only the submissions that were being graded.
 
     Examples:
       python -m grader grade-class submissions --roster students.csv --plan
@@ -116,10 +127,10 @@ def grade_class(
     """
     screen = Screen(quiet, json)
     trained_parts = options.parts_to_train(parts, components_only=components_only)
-    screen.say(f"{submissions}: looking for submissions")
-    from grader.batch.class_records import StudentState
+    screen.say(f"{submissions}: searching for submissions")
+    from grader.batch.class_grading import ClassOptions, grade_class, plan_class
+    from grader.batch.class_records import STATE_WORDS, StudentState
     from grader.batch.gradebooks import GradebookOptions
-    from grader.batch.grading import ClassOptions, grade_class, plan_class
     from grader.batch.progress import class_table
 
     gradebook = GradebookOptions(assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
@@ -127,7 +138,7 @@ def grade_class(
     from grader.batch.shards import shard_of
 
     if shard and (collect or executor != "local"):
-        raise GraderError("--shard: a part is graded on this machine; leave out --collect and the executor")
+        raise GraderError("--shard: expected a part graded on this machine; remove --collect and --executor")
     class_options = ClassOptions(
         rubric=rubric,
         out=out,
@@ -150,13 +161,13 @@ def grade_class(
         if quiet and row.state in {
             StudentState.FAILED,
             StudentState.REFUSED,
-        }:  # else the lines of progress have said it
-            screen.wrong(f"{row.state}: {row.key}: {row.reason}")
+        }:  # else the progress lines have said it
+            screen.wrong(f"{STATE_WORDS[row.state]}: {row.key}: {row.reason}")
     where = _where(result.out)
 
     def show(console: Console) -> None:
         console.print(class_table(result.rows))
-        notes(result.remarks, where)(console)
+        notes(result.remarks, _places(result.out) + where)(console)
 
     screen.result(lambda: outcome.class_values(result), show, lambda: where)
     handed_in = [row for row in result.rows if row.state is not StudentState.MISSING]
@@ -167,24 +178,27 @@ def grade_class(
 
 def regrade(
     out: Annotated[
-        Path, typer.Argument(help="a class's folder or a run's; with --dry-run, one of several, too", callback=existing)
+        Path,
+        typer.Argument(
+            help="the folder of a class or a run; with --dry-run also a folder of several", callback=existing
+        ),
     ],
     rubric: options.OtherRubric = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="show who would gain or lose what, and write nothing")
+        bool, typer.Option("--dry-run", help="show who would gain or lose points; write nothing")
     ] = False,
     numbers: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
-            help="with --dry-run, another number: <item>.<check>.<number>=<value>; may be repeated",
+            help="with --dry-run, try another number: <item>.<check>.<number>=<value>; repeatable",
             metavar="CHANGE",
             autocompletion=completion.numbers,
         ),
     ] = None,
-    reason: Annotated[str, typer.Option(help="why, for the history", metavar="TEXT")] = "",
+    reason: Annotated[str, typer.Option(help="the reason, for the history", metavar="TEXT")] = "",
     lower: Annotated[
-        bool, typer.Option("--lower", help="let points fall below what was released; needs a --reason")
+        bool, typer.Option("--lower", help="allow points below the released ones; needs --reason")
     ] = False,
     workers: Jobs = 2,
     assignment: Assignment = None,
@@ -195,10 +209,10 @@ def regrade(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Judges again from stored evidence, running nothing.
+    """Re-grades from stored evidence, without running notebooks.
 
-    It shows who gains or loses what. A class is judged under the rubric as it is now and the decisions in its
-    overrides.yaml. With --dry-run nothing is written, and with --set the rubric is tried with another number.
+    Uses the current rubric and the class's overrides.yaml, and shows who gains or loses points. --dry-run writes
+    nothing, and --set tries the rubric with another number.
 
     Examples:
       python -m grader regrade runs/submissions --reason "question 3 was unclear"
@@ -209,14 +223,14 @@ def regrade(
     """
     screen = Screen(quiet, json)
     settings = (assignment, canvas_assignment_id, missing_is_zero, hold_provisional, upload_partial)
-    screen.say(f"{out}: to be judged again")
+    screen.say(f"{out}: re-grading")
     if dry_run:
         _dry_run(out, rubric, numbers or [], workers, screen)
     if numbers:
-        raise GraderError("--set: only tries a number; add --dry-run, or change the number in the rubric")
+        raise GraderError("--set: works only with --dry-run; add it, or change the number in the rubric")
     if not (out / "class.json").exists():
         if lower or any(value is not None for value in settings):
-            raise GraderError(f"{out}: a single run has no gradebook; give the folder of a class")
+            raise GraderError(f"{out}: expected the folder of a class, got a single run, which has no gradebook")
         _regrade_one(out, rubric, screen)
     from grader.batch.gradebooks import GradebookOptions
     from grader.batch.regrading import moves_table, regrade_class
@@ -253,32 +267,33 @@ def release(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Notes the points as shown to students, and packs their feedback.
+    """Records the points as released to students, and packs their feedback.
 
-    From then on no regrade lowers anybody's points without --lower and a reason. The archives are for Moodle, for
-    Canvas, and one with a folder for each submission.
+    From then on, regrade lowers points only with --lower and a reason. Writes feedback archives for Moodle and Canvas,
+    and one with a folder per submission.
 
     Examples:
       python -m grader release runs/submissions
     """
     screen = Screen(quiet, json)
-    screen.say(f"{out}: feedback is packed")
+    screen.say(f"{out}: packing the feedback")
     from grader.batch.release import release_class
 
     result = release_class(out)
-    last = f"{len(result.released)} released, {len(result.new)} of them new or with other points than before"
+    last = f"{len(result.released)} released, {len(result.new)} of them new or with changed points"
 
     def show(_: Console) -> None:
         for heading, rows in (("held back", result.held), ("not released", result.left_out)):
             for row in rows:
-                print(f"{heading}: {plain(row.key, 60)}: {plain(row.reason or str(row.state), 300)}")
+                print(f"{heading}: {plain(row.key, 60)}: {shortened(row.reason or STATE_WORDS[row.state], 300)}")
         for remark in result.remarks:
-            print(f"note: {plain(remark, 300)}")
+            print(f"note: {shortened(remark, 300)}")
         for path in result.files:
             print(path)
         print(last)
 
-    from grader.report.text import plain
+    from grader.batch.class_records import STATE_WORDS
+    from grader.report.text import plain, shortened
 
     screen.result(lambda: outcome.release_values(out, result), show, lambda: last)
     raise typer.Exit(LOOK if result.held else GRADED)
@@ -289,14 +304,14 @@ def history(
     student: Annotated[
         str | None,
         typer.Option(
-            help="only one submission's, by its key or its student's id",
+            help="show only this submission, by its key or student id",
             metavar="KEY",
             autocompletion=completion.submissions,
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Shows whose points changed, when, by whom and why.
+    """Shows each change of points: when, by whom and why.
 
     Oldest first.
 
@@ -319,7 +334,7 @@ def history(
 
 
 def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
-    """A single run was judged again; ends the verb."""
+    """Re-grades a single run; ends the command."""
     from grader.batch.released_points import NAME as RELEASED
     from grader.grading.regrade import regrade
     from grader.grading.run_folder import stored_report
@@ -330,9 +345,9 @@ def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
     from grader.store.files import locked
 
     if (of_class := class_above(folder)) is not None and (of_class / RELEASED).exists():
-        raise GraderError(f"{folder}: this run belongs to a class whose points were released; regrade {of_class}")
+        raise GraderError(f"{folder}: belongs to a class whose points were released; regrade {of_class} instead")
     if not (folder / ".ready").exists():
-        stored_report(folder)  # a folder that holds no run is not touched
+        stored_report(folder)  # refuses a folder that holds no run
     path = existing(rubric or rubric_of(folder) or Path("rubric.yaml")) or Path("rubric.yaml")
     with locked(folder):
         report = regrade(folder, path)
@@ -345,7 +360,7 @@ def _regrade_one(folder: Path, rubric: Path | None, screen: Screen) -> None:
 
 
 def _dry_run(out: Path, rubric: Path | None, numbers: list[str], workers: int, screen: Screen) -> None:
-    """It was shown what judging again would change; ends the verb."""
+    """Shows what re-grading would change; ends the command."""
     from grader.batch.dry_run import dry_run, summary
     from grader.batch.manifest import read_manifest
     from grader.batch.regrading import moves_table
@@ -370,7 +385,7 @@ def _dry_run(out: Path, rubric: Path | None, numbers: list[str], workers: int, s
 
 
 def _show_plan(plan: Plan, screen: Screen) -> None:
-    """The plan is shown; ends the verb."""
+    """Shows the plan; ends the command."""
     from grader.batch.plan import missing_line, summary, table
 
     def show(console: Console) -> None:
@@ -387,13 +402,21 @@ def _where(out: Path) -> str:
     return f"{out}/class.html, gradebook.csv"
 
 
+def _places(out: Path) -> str:
+    """Where the other results of a class are, one kind per line."""
+    books = sorted(path.name for path in out.glob("gradebook-*.csv"))
+    lines = [f"gradebooks for course systems: {', '.join(books)}"] if books else []
+    lines += ["each submission: submissions/<key>/report.html (staff), feedback.html (student)", "log: grading.log"]
+    return "".join(f"{line}\n" for line in [f"in {out}/", *(f"  {line}" for line in lines)])
+
+
 Out = Annotated[Path, typer.Argument(help="a class's folder", callback=existing)]
 
 
 def prune(out: Out, quiet: Quiet = False, json: Json = False) -> None:
-    """Removes the evidence of a class, nine tenths of what it takes on the disk; points and pages stay.
+    """Removes the evidence of a class, 90 % of its disk space; points and pages stay.
 
-    It can still be judged again under other points and thresholds of quality; what would need the evidence says so.
+    The class can still be re-graded with other points and quality thresholds. Checks that need the evidence say so.
 
     Examples:
       python -m grader prune runs/submissions
@@ -414,15 +437,15 @@ def forget(
     student: Annotated[
         str,
         typer.Argument(
-            help="a submission's key, or a student's id", metavar="STUDENT", autocompletion=completion.submissions
+            help="the submission's key or the student's id", metavar="STUDENT", autocompletion=completion.submissions
         ),
     ],
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Removes a person from a class: runs, files and rows, also from later runs of the same submissions.
+    """Removes a student from a class: runs, files and rows, also in later runs.
 
-    The history keeps their points under a pseudonym. What the grader does not own is named, for you to remove.
+    The history keeps the points under a pseudonym. The command lists what you must remove yourself.
 
     Examples:
       python -m grader forget runs/submissions ada
@@ -431,13 +454,13 @@ def forget(
     from grader.batch.retention import forget as forget_student
 
     result = forget_student(out, student)
-    last = f"forgotten; the history says {result.pseudonym}"
+    last = f"removed; the history now says {result.pseudonym}"
 
     def show(_: Console) -> None:
-        from grader.report.text import plain
+        from grader.report.text import shortened
 
         for line in result.left:
-            print(f"still there: {plain(line, 300)}")
+            print(f"still there: {shortened(line, 300)}")
         print(last)
 
     values = {"out": str(out), "pseudonym": result.pseudonym, "left": list(result.left)}
@@ -446,14 +469,14 @@ def forget(
 
 def export(
     out: Out,
-    to: Annotated[Path, typer.Argument(help="a folder that is not there yet", metavar="TO")],
-    anonymous: Annotated[bool, typer.Option("--anonymous", help="the only form there is: numbers for names")] = False,
+    to: Annotated[Path, typer.Argument(help="a new folder to write into", metavar="TO")],
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="required: replaces names by numbers")] = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Writes a class that may be shown: its page and gradebook with numbers for names.
+    """Writes an anonymous copy of a class: its page and gradebook with numbers for names.
 
-    Without what anybody wrote: code, messages, remarks, decisions. Points may still tell who somebody is.
+    Leaves out code, messages, notes and overrides. In a small class, points alone may identify a student.
 
     Examples:
       python -m grader export runs/submissions build/shown --anonymous
@@ -462,7 +485,7 @@ def export(
     from grader.errors import GraderError
 
     if not anonymous:
-        raise GraderError("export: say --anonymous; with names, the class's folder itself is what there is")
+        raise GraderError("export: add --anonymous; for results with names, use the class's folder itself")
     files = [str(path) for path in export_anonymous(out, to)]
     Screen(quiet, json).result(
         lambda: {"files": files}, lambda _: print("\n".join(files)), lambda: f"{len(files)} files in {to}"

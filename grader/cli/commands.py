@@ -1,4 +1,4 @@
-"""The verbs for one submission, for this machine and the platform, and for the rubric on trial."""
+"""The commands for one notebook, for this machine and Gradescope, and for testing the rubric."""
 
 from __future__ import annotations
 
@@ -24,12 +24,10 @@ from grader.cli.options import (
 from grader.cli.outcome import GRADED, LOOK, NOT_GRADED
 from grader.cli.screen import Screen
 
-Submission = Annotated[
-    Path, typer.Argument(help="the notebook, for instance reference/vae_mnist.ipynb", callback=existing)
-]
+Submission = Annotated[Path, typer.Argument(help="the notebook, e.g. reference/vae_mnist.ipynb", callback=existing)]
 Out = Annotated[
     Path | None,
-    typer.Option(help="the run's folder; below runs/, by the notebook's name, if not given", metavar="PATH"),
+    typer.Option(help="the folder for results (default: runs/ and the notebook's name)", metavar="PATH"),
 ]
 
 
@@ -47,8 +45,8 @@ def grade(
 ) -> None:
     """Grades one notebook, training included.
 
-    Two minutes on two cores. The last line is the points; the run's folder has the report as a page and as report.json,
-    and with --json standard output has the same JSON.
+    Takes about two minutes on two cores. The last line shows the points. The run's folder has report.html and
+    report.json; --json prints the latter.
 
     Examples:
       python -m grader grade reference/vae_mnist.ipynb
@@ -78,9 +76,10 @@ def check(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Tries one notebook's code alone, without training.
+    """Grades one notebook without training.
 
-    Ten seconds. What needs training is left out of the points. The output is that of grade, in a folder of its own.
+    Takes about ten seconds. Items that need training are left out of the points. Writes the same files as grade, into
+    a separate folder.
 
     Examples:
       python -m grader check x.ipynb
@@ -90,13 +89,13 @@ def check(
 
 
 def _grade(submission: Path, rubric: Path, out: Path | None, screen: Screen, **how: Any) -> None:
-    """The notebook was graded; `how` are the options of `grader.grading.grade.Options`."""
+    """Grades the notebook; `how` are the fields of `grader.grading.grade.Options`; ends the command."""
     from grader.grading.grade import Options, grade
     from grader.report.report_json import report_json
     from grader.report.terminal import print_report
     from grader.report.words import judged_points
 
-    report, folder = grade(submission, rubric, out, Options(**how), screen.say)
+    report, folder = grade(submission, rubric, out, Options(**how), screen.say, screen.live)
     screen.result(
         lambda: report_json(report),
         lambda console: print_report(report, console, folder),
@@ -106,7 +105,7 @@ def _grade(submission: Path, rubric: Path, out: Path | None, screen: Screen, **h
 
 
 _isolation = typer.Option(
-    help="bubblewrap, user where the platform forbids namespaces, or none",
+    help="how student code is isolated: bubblewrap, user (if namespaces are forbidden) or none",
     metavar="NAME",
     callback=lambda name: isolation_of(name, ON_GRADESCOPE),
     autocompletion=lambda: list(ON_GRADESCOPE),
@@ -119,16 +118,17 @@ def doctor(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Says whether this machine can grade untrusted notebooks.
+    """Checks whether this machine can grade untrusted notebooks.
 
-    Half a minute: it tries from inside real boxes. Exit code 2 where a promise is broken; each comes with its fix.
+    Takes half a minute: tests each promise from inside real boxes, and says what to do where one does not hold. Exit
+    code 2 if a promise is broken.
 
     Examples:
       python -m grader doctor
       python -m grader doctor --isolation container --quiet
     """
     screen = Screen(quiet, json)
-    screen.say(f"{isolation}: each promise is tried")
+    screen.say(f"testing isolation {isolation}")
     from grader.doctor.examination import examine
     from grader.doctor.promises import PromiseState, show, verdict
 
@@ -147,13 +147,16 @@ def gradescope(
     isolation: Annotated[str, _isolation] = "bubblewrap",
     visibility: Annotated[
         str,
-        typer.Option(help="of points and reasons: visible, hidden, after_due_date or after_published", metavar="NAME"),
+        typer.Option(
+            help="when students see points and reasons: visible, hidden, after_due_date or after_published",
+            metavar="NAME",
+        ),
     ] = "visible",
     pip_options: Annotated[
-        str, typer.Option(help="for pip at set-up, for instance another index", metavar="TEXT")
+        str, typer.Option(help="extra options for pip at set-up, e.g. another index (default: none)", metavar="TEXT")
     ] = "",
 ) -> None:
-    """Writes the zip that Gradescope takes as an autograder.
+    """Writes the autograder zip for Gradescope.
 
     Examples:
       python -m grader gradescope
@@ -165,14 +168,16 @@ def gradescope(
 
     chosen = {"isolation": isolation, "visibility": visibility, "pip_options": pip_options}
     bundle = write_bundle(rubric, out, **chosen, say=screen.say)
-    typer.echo(f"{bundle.path}: {bundle.size / 1e6:.1f} MB, {len(bundle.files)} files")
+    typer.echo(
+        f"{bundle.path}: {bundle.size / 1e6:.1f} MB, {len(bundle.files)} files; upload it under Configure Autograder"
+    )
 
 
 def audit(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="a solution of corpus/; may be repeated", metavar="NAME", autocompletion=completion.solutions
+            help="a solution of corpus/; repeatable (default: all)", metavar="NAME", autocompletion=completion.solutions
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="the folder for the page and the tables", metavar="PATH")] = Path(
@@ -180,26 +185,30 @@ def audit(
     ),
     rubric: options.Rubric = Path("rubric.yaml"),
     jobs: Jobs = 2,
-    full: Annotated[bool, typer.Option("--full", help="train every solution: hours the first time")] = False,
-    seeds: Annotated[int, typer.Option(min=0, help="judge each solution with so many seeds instead", metavar="N")] = 0,
+    full: Annotated[bool, typer.Option("--full", help="train every solution; takes hours the first time")] = False,
+    seeds: Annotated[
+        int, typer.Option(min=0, help="instead, grade each solution with this number of seeds", metavar="N")
+    ] = 0,
     pairs: Annotated[
         int,
-        typer.Option(min=0, help="with --full: so many drawn pairs of wrong solutions instead", metavar="N"),
+        typer.Option(
+            min=0, help="instead, with --full: test this number of random pairs of wrong solutions", metavar="N"
+        ),
     ] = 0,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Tries the rubric on right and wrong solutions.
+    """Tests the rubric against correct and wrong solutions.
 
-    Each wrong one must lose what it should and nothing else. Components alone, in minutes; with --full every solution
-    is trained.
+    Each wrong solution must lose points on the expected items only, and each correct one none. Grades components
+    without training, in minutes; --full trains every solution.
 
     Examples:
       python -m grader audit --only uniform_prior
       python -m grader audit --full --jobs 8
     """
     screen = Screen(quiet, json)
-    screen.say("the solutions of corpus/ are read")
+    screen.say("reading the solutions in corpus/")
     from grader.audit import command, page
     from grader.audit.result import summary
 
@@ -224,31 +233,36 @@ def audit(
 
 def calibrate(
     rubric: options.Rubric = Path("rubric.yaml"),
-    jobs: Annotated[int, typer.Option(min=1, help="boxes at once, a core each", metavar="N")] = 2,
-    stored: Annotated[bool, typer.Option("--stored", help="only models that were run before")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="number of boxes at a time, one core each", metavar="N")] = 2,
+    stored: Annotated[bool, typer.Option("--stored", help="use only models that were run before")] = False,
+    redraw: Annotated[
+        bool, typer.Option("--redraw", help="run nothing; make the page again from docs/calibration*.csv")
+    ] = False,
     to_sort: Annotated[
-        Path | None, typer.Option(help="writes strips to be sorted by looking, no more", metavar="DIR")
+        Path | None, typer.Option(help="only write sheets of pictures for viewers to sort", metavar="DIR")
     ] = None,
 ) -> None:
-    """Measures honest and defective models.
+    """Measures correct and defective models against the quality thresholds.
 
-    An hour or two the first time; writes docs/calibration*.
+    Takes one to two hours the first time. Writes docs/calibration*.
 
     Examples:
       python -m grader calibrate
-      python -m grader calibrate --stored
+      python -m grader calibrate --redraw
     """
     screen = Screen()
-    screen.say("the models of corpus/ are read")
+    screen.say("reading the models in corpus/")
     from grader.audit.calibrate import calibrate as measure
+    from grader.audit.calibrate import redraw as made_again
     from grader.audit.calibrate import sheets_to_sort
 
     if to_sort is not None:
         for path in sheets_to_sort(rubric, to_sort):
             typer.echo(path)
         return
-    faults = measure(rubric, jobs, screen.say, stored=stored)
+    faults = made_again(rubric) if redraw else measure(rubric, jobs, screen.say, stored=stored)
     for fault in faults:
-        typer.echo(fault)
-    typer.echo("docs/calibration.md")
+        typer.echo(f"- {fault}")
+    typer.echo("Page: docs/calibration.md")
+    typer.echo(f"Problems: {len(faults)}" if faults else "No problems found: every threshold keeps its margin.")
     raise typer.Exit(LOOK if faults else GRADED)

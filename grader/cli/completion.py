@@ -1,6 +1,6 @@
-"""What a shell offers at Tab: names read from files as text, since nothing heavy may be loaded between two keys.
+"""Shell completion: names are read from files as text, since loading the grader would take too long for a key press.
 
-A wrong or missing file offers nothing: the verb itself says what is wrong with it.
+A wrong or missing file gives no completions; the command itself reports the error.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import typer
 from grader.store.course import course_folder
 
 CORPUS = course_folder() / "corpus"
-KINDS = ("honest", "wrong")  # what an audit tries, beside the reference
+KINDS = ("honest", "wrong")  # the solutions of an audit, beside the reference
 _ENTRY = re.compile(r"^([a-z][a-z0-9_]*):", re.MULTILINE)
 _EXTENDS = re.compile(r"^extends:[ \t]*[\"']?([^\"'#\n]+?)[\"']?[ \t]*(?:#.*)?$", re.MULTILINE)
 _POINTS = re.compile(r"^points:[ \t]*\{([^}\n]*)\}", re.MULTILINE)
 
 
 def parts_of(context: typer.Context) -> list[str]:
-    """The parts of the exercise, as the rubric of this line counts their points."""
+    """The parts of the exercise, from the rubric of this command line."""
     points = _POINTS.search(rubric_text(Path(context.params.get("rubric") or "rubric.yaml")))
     return [part.partition(":")[0].strip() for part in points[1].split(",")] if points else []
 
 
 def rubric_text(path: Path) -> str:
-    """The rubric's text, followed by that of the one that it extends; empty where it cannot be read."""
+    """The text of the rubric and of the rubric that it extends; empty if it cannot be read."""
     try:
         other = extended(path)
         return path.read_text(encoding="utf-8") + (other.read_text(encoding="utf-8") if other else "")
@@ -46,13 +46,13 @@ def extended(path: Path) -> Path | None:
 
 
 def solutions() -> list[tuple[str, str]]:
-    """What `audit --only` takes, with each one's story."""
+    """The values of `audit --only`, each with its description."""
     return [("reference", "the reference itself"), *_entries()]
 
 
 def numbers(context: typer.Context) -> list[tuple[str, str]]:
-    """What `regrade --set` takes: each number of a check in the rubric of this line, with its value."""
-    import yaml  # a few milliseconds, and only for this option: anchors and blocks are no text to search
+    """The values of `regrade --set`: each number of a check in the rubric of this command line, with its value."""
+    import yaml  # takes milliseconds, and only for this option: anchors and blocks need a parser
 
     try:
         path = Path(context.params.get("rubric") or "rubric.yaml")
@@ -70,8 +70,8 @@ def numbers(context: typer.Context) -> list[tuple[str, str]]:
 
 
 def submissions(context: typer.Context) -> list[str]:
-    """The submissions of the class on this line."""
-    folder = context.params.get("out") or next(iter(context.args), "")  # not bound yet while an option lacks its value
+    """The submissions of the class on this command line."""
+    folder = context.params.get("out") or next(iter(context.args), "")  # not parsed yet while an option lacks its value
     try:
         return sorted(entry.name for entry in (Path(folder) / "submissions").iterdir() if entry.is_dir())
     except OSError:

@@ -1,4 +1,4 @@
-"""Where the command line starts and ends: whatever goes wrong becomes one line and exit code 2."""
+"""Runs the command line and turns every error into one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import NoReturn
 from grader.errors import GraderError
 
 NOT_GRADED = 2
-INTERRUPTED = 130  # what typer makes of Ctrl-C
+INTERRUPTED = 130  # typer's exit code for Ctrl-C
+_STOPPED = "interrupted; finished work is kept, and the same command continues from there"
 
 
 def main() -> None:
@@ -22,25 +23,25 @@ def main() -> None:
     except GraderError as error:
         _not_graded(str(error))
     except KeyboardInterrupt:
-        _not_graded("interrupted; what was finished is kept, and the same command goes on from there")
+        _not_graded(_STOPPED)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _not_graded(f"{where}{error.strerror or error}; no points were given; make room or rights, and grade again")
-    except Exception as error:  # whatever it is, exit code 1 would say that there is a grade
+        _not_graded(f"{where}{error.strerror or error}; free disk space or fix the permissions, and run it again")
+    except Exception as error:  # Python's own exit code would be 1, which means graded
         if os.environ.get("VAE_GRADER_TRACEBACK"):
             raise
         what = f"{type(error).__name__}: {error}"
-        _not_graded(f"a fault of the grader's own, not the submission's: {what}; VAE_GRADER_TRACEBACK=1 shows where")
+        _not_graded(f"grader fault, not the submission's: {what}; set VAE_GRADER_TRACEBACK=1 to see where")
     if code == INTERRUPTED:
-        _not_graded("interrupted; what was finished is kept, and the same command goes on from there")
+        _not_graded(_STOPPED)
     sys.exit(code)
 
 
 def program() -> None:
-    """Runs the command line and ends the process, without a moment spent on taking large libraries apart.
+    """Runs the command line and ends the process without the slow clean-up of large libraries.
 
     Raises:
-        SystemExit: where none is loaded, or nobody listens any more: the interpreter says so in its own way.
+        SystemExit: if no large library is loaded, or the output cannot be flushed; Python then ends as usual.
     """
     try:
         main()
@@ -55,10 +56,10 @@ def program() -> None:
 
 
 def _run(line: list[str]) -> int:
-    """The verb has run; returns the exit code.
+    """Runs the command and returns its exit code.
 
     Raises:
-        GraderError: for a line that cannot be understood, and whatever the verb raises.
+        GraderError: for a command line that cannot be parsed, or from the command.
     """
     import typer
 
@@ -69,18 +70,18 @@ def _run(line: list[str]) -> int:
     name = _called(line)
     verbs = command(name)
     if not arguments[0].startswith("-"):
-        one_of("verb", arguments[0], verbs.commands)
+        one_of("command", arguments[0], verbs.commands)
     try:
         code = verbs.main(arguments, name, standalone_mode=False)
     except typer.TyperException as error:
         raise GraderError(usage_line(error)) from None
     if not line:
-        return NOT_GRADED  # a script whose variable was empty has graded nothing
+        return NOT_GRADED  # a script may have called it with an empty variable
     return code if isinstance(code, int) else 0
 
 
 def _called(line: list[str]) -> str:
-    """The command as the user calls it, for help; where completion is set up, the one that shells can complete."""
+    """The command as the user typed it, for help; to set up completion, the one that shells can complete."""
     from grader.cli.app import MODULE
     from grader.cli.options import INSTALLED
 

@@ -1,21 +1,21 @@
-"""The exit codes, and the JSON that verbs give with `--json`. Points are exact numbers, null where there are none.
+"""The exit codes, and the JSON that commands print with `--json`. Points are exact numbers, or null if there are none.
 
 `grade`, `check`, `regrade` of a single run: the keys of `report.json`
 
 `grade-class`: out, rows, remarks, all_sure
-    a row: key, state, students (id and name), points, max_points (what was judged), counted_points (points without what
-        handing in late costs), late (as in `report.json`), reason, folder
+    a row: key, state, students (id and name), points, max_points (of what was graded), counted_points (points after the
+        late penalty), late (as in `report.json`), reason, folder
     a state: graded, look, refused, failed, waiting or missing
 
 `grade-class --plan`: layout, submissions, missing (id and name), remarks, all_sure
     a submission: key, state (to grade, graded already or refused), students, matched_by, file, why, left_out, doubts,
-        handed_in (null where nothing says it), late (as the download says), refused
+        handed_in (null if unknown), late (according to the download), refused
 
 `regrade` of a class: out, submissions, changes, not_judged_again, remarks, all_sure
 
 `regrade --dry-run`: out, set, submissions, not_judged_again, remarks
     a submission: submission, reported_points (its report's), old_points, new_points, old_penalty, new_penalty, items,
-        why, undecided; the old points are those of the rubric without what is `set`
+        why, undecided; the old points are those of the rubric without the numbers of `set`
 
 `release`: out, released, held, left_out (rows as above), new (keys), files, remarks
 
@@ -25,7 +25,7 @@
 
 `history`: changes
     a change: when, who, what, submission, old_points, new_points, old_penalty, new_penalty, items, why, rubric, grader
-    items: by id, those whose points moved: [old, new]
+    items: by id, those whose points changed: [old, new]
 
 `doctor`: fit, verdict, promises
     a promise: title, state (holds, weak or broken), found, fix
@@ -46,9 +46,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grader.audit.command import CorpusTrial, SeedComparison
+    from grader.batch.class_grading import ClassResult
     from grader.batch.class_records import GradebookRow, Student
     from grader.batch.dry_run import DryRun
-    from grader.batch.grading import ClassResult
     from grader.batch.history import Event
     from grader.batch.plan import Plan
     from grader.batch.regrading import RegradeResult
@@ -61,7 +61,7 @@ GRADED, LOOK, NOT_GRADED = 0, 1, 2
 
 
 def class_values(result: ClassResult) -> Values:
-    """What came of a class."""
+    """The results of a class."""
     return {
         "out": str(result.out),
         "rows": [_row(row) for row in result.rows],
@@ -71,7 +71,7 @@ def class_values(result: ClassResult) -> Values:
 
 
 def plan_values(plan: Plan) -> Values:
-    """What would be graded, for whom and why."""
+    """The submissions that would be graded, with their students and the reasons."""
     from grader.batch.plan import doubts, state
 
     return {
@@ -99,7 +99,7 @@ def plan_values(plan: Plan) -> Values:
 
 
 def regrade_values(out: Path, result: RegradeResult) -> Values:
-    """Whose points became others."""
+    """The changes that a regrade made."""
     return {
         "out": str(out),
         "submissions": len(result.rows),
@@ -111,7 +111,7 @@ def regrade_values(out: Path, result: RegradeResult) -> Values:
 
 
 def dry_run_values(out: Path, result: DryRun) -> Values:
-    """Who would gain or lose what."""
+    """The changes that a regrade would make."""
     return {
         "out": str(out),
         "set": [str(change) for change in result.changes],
@@ -135,7 +135,7 @@ def dry_run_values(out: Path, result: DryRun) -> Values:
 
 
 def release_values(out: Path, result: Release) -> Values:
-    """Whose points were shown."""
+    """The submissions that were released, and those that were not."""
     return {
         "out": str(out),
         "released": [_row(row) for row in result.released],
@@ -148,17 +148,17 @@ def release_values(out: Path, result: Release) -> Values:
 
 
 def prune_values(out: Path, result: PruneResult) -> Values:
-    """What was removed."""
+    """The evidence that was removed."""
     return {"out": str(out), "pruned": result.count, "freed_bytes": result.freed_bytes, "left": list(result.left)}
 
 
 def history_values(events: Iterable[Event]) -> Values:
-    """Who changed what, when and why."""
+    """The changes of points, oldest first."""
     return {"changes": [_event(event) for event in events]}
 
 
 def doctor_values(promises: Sequence[Promise]) -> Values:
-    """Which promises hold."""
+    """The checks of this machine, and whether it can grade."""
     from grader.doctor.promises import PromiseState, verdict
 
     rows = [{"title": p.title, "state": str(p.state), "found": p.found, "fix": p.fix} for p in promises]
@@ -167,7 +167,7 @@ def doctor_values(promises: Sequence[Promise]) -> Values:
 
 
 def audit_values(trial: CorpusTrial) -> Values:
-    """Whether the rubric holds, and what each solution lost."""
+    """Whether the audit passed, and what each solution lost."""
     from grader.audit.result import summary
 
     audit = trial.audit
@@ -190,7 +190,7 @@ def audit_values(trial: CorpusTrial) -> Values:
 
 
 def seeds_values(comparison: SeedComparison) -> Values:
-    """Whether points depend on the seed."""
+    """The points of each solution by seed."""
     return {
         "same": not comparison.faults,
         "solutions": {

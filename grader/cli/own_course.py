@@ -1,4 +1,4 @@
-"""The verbs for a course of one's own: its files to change, a class to practise on, a further exercise."""
+"""The commands for your own course: its files to change, a practice class, another exercise."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Folder = Annotated[Path, typer.Argument(help="the folder to write into", metavar
 
 
 def init(folder: Folder) -> None:
-    """Writes the rubric, the reference and the template into a folder, to be changed.
+    """Copies the rubric, reference and template into a folder, for you to change.
 
-    Every verb takes the changed rubric with --rubric, or without it when run in that folder.
+    Every command uses the changed rubric with --rubric, or by default when run in that folder.
 
     Examples:
       python -m grader init course
@@ -40,13 +40,13 @@ def practice(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="solutions of the corpus; the practice class if none is given",
+            help="solutions of the corpus (default: the practice class)",
             metavar="[NAME]...",
             autocompletion=completion.solutions,
         ),
     ] = None,
 ) -> None:
-    """Writes a small class to practise on: right, wrong and unfinished notebooks, and one file that is none.
+    """Writes a practice class: correct, wrong and unfinished notebooks, and a file that is no notebook.
 
     Examples:
       python -m grader practice practice
@@ -60,10 +60,10 @@ def practice(
 
 
 def new_exercise(
-    name: Annotated[str, typer.Argument(help="the package's name, for instance straight_line", metavar="NAME")],
-    into: Annotated[Path, typer.Option(help="where to; this folder if not given", metavar="DIR")] = Path(),
+    name: Annotated[str, typer.Argument(help="the name of the package, e.g. straight_line", metavar="NAME")],
+    into: Annotated[Path, typer.Option(help="the folder to write into (default: this one)", metavar="DIR")] = Path(),
 ) -> None:
-    """Writes a second exercise that grades at once, to be changed: code, rubric, reference and template.
+    """Writes a new exercise that works, for you to change: code, rubric, reference and template.
 
     Examples:
       python -m grader new-exercise straight_line
@@ -88,5 +88,5 @@ def _one_line_where_not_written() -> Iterator[None]:
 
 
 def _called() -> str:
-    """The command as the user calls it."""
+    """The command as the user typed it."""
     return INSTALLED if Path(sys.argv[0]).name == INSTALLED else ".venv/bin/python -m grader"

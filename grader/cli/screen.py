@@ -1,6 +1,6 @@
-"""Where a verb's words go: what it is doing to standard error, what came of it to standard output.
+"""The output of a command: progress and errors to standard error, the result to standard output.
 
-Colours: none with NO_COLOR or on a dumb terminal, always with FORCE_COLOR, else on a terminal alone.
+Colours: off with NO_COLOR or on a dumb terminal, always on with FORCE_COLOR, else only on a terminal.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Say = Callable[[str], None]
-SHOWN = 100  # characters of a line of progress
+SHOWN = 160  # characters of a progress line
+LOGGED_S = 30  # seconds between two live lines where one cannot replace the other
+_ELAPSED = "[{:5.0f} s] "
+_ERASED = "\r\x1b[K"
 
 
 def console(stream: TextIO | None = None, *, quiet: bool = False) -> Console:
-    """A console on standard output, or on another stream; nothing moves on it unless it is a real terminal."""
+    """A console on standard output or another stream; live displays only on a real terminal."""
     from rich.console import Console
 
     target = stream or sys.stdout
@@ -30,29 +33,56 @@ def console(stream: TextIO | None = None, *, quiet: bool = False) -> Console:
     return Console(file=target, quiet=quiet, force_interactive=moving, color_system=colours)  # type: ignore[arg-type]
 
 
+@dataclass
+class _LiveLine:
+    """Whether a terminal shows one, and when a log had one last."""
+
+    shown: bool = False
+    logged: float = 0.0
+
+
 @dataclass(frozen=True)
 class Screen:
-    """What is shown of a verb: everything, with `quiet` the last line alone, with `json` one JSON value alone."""
+    """The output of a command: everything, with `quiet` only the last line, with `json` only one JSON value."""
 
     quiet: bool = False
     json: bool = False
     _started: float = field(default_factory=time.monotonic)
+    _live: _LiveLine = field(default_factory=_LiveLine)
 
     def say(self, text: str) -> None:
-        """Standard error has what is being done, with the seconds since the start; nothing if quiet."""
+        """Writes progress to standard error, with the seconds since the start; nothing if quiet."""
         if not self.quiet:
-            self._to_error(f"[{time.monotonic() - self._started:5.0f} s] ", text, SHOWN)
+            self._to_error(self._elapsed(), text, SHOWN)
+
+    def live(self, text: str) -> None:
+        """A terminal has this as its last line until something else is written; a log has such a line twice a minute.
+
+        An empty text removes the line. The text may come from anywhere: it is made plain and cut to the width.
+        """
+        if self.quiet:
+            return
+        if not sys.stderr.isatty() or _dumb():
+            seconds = time.monotonic() - self._started
+            if text and seconds - self._live.logged >= LOGGED_S:
+                self._live.logged = seconds
+                self.say(text)
+        elif text or self._live.shown:
+            with contextlib.suppress(OSError):
+                sys.stderr.write(_ERASED + (self._elapsed() + _fitting(text, _width()) if text else ""))
+                sys.stderr.flush()
+            self._live.shown = bool(text)
 
     def wrong(self, text: str) -> None:
-        """Standard error has what went wrong, also if quiet."""
+        """Writes an error to standard error, also if quiet."""
         self._to_error("", text, 600)
 
     def errors(self) -> Console:
-        """The console of live displays; it shows nothing if quiet."""
+        """The console for live displays; it shows nothing if quiet."""
         return console(sys.stderr, quiet=self.quiet)
 
     def result(self, values: Callable[[], Any], show: Callable[[Console], None], last: Callable[[], str]) -> None:
-        """Standard output has the result in the form that was asked for, and nothing else."""
+        """Writes the result to standard output in the chosen form, and nothing else."""
         if self.json:
             write_json(values())
         elif self.quiet:
@@ -61,23 +91,28 @@ class Screen:
             show(console())
 
     def _to_error(self, before: str, text: str, limit: int) -> None:
-        with contextlib.suppress(OSError):  # nobody listens, or the disk of a log is full
-            print(f"{before}{_plain(text, limit)}", file=sys.stderr, flush=True)
+        erased = _ERASED if self._live.shown else ""
+        self._live.shown = False
+        with contextlib.suppress(OSError):  # a closed pipe, or a full disk
+            print(f"{erased}{before}{_shortened(text, limit)}", file=sys.stderr, flush=True)
+
+    def _elapsed(self) -> str:
+        return _ELAPSED.format(time.monotonic() - self._started)
 
 
 def write_json(values: Mapping[str, Any]) -> None:
-    """Standard output has the values as indented ASCII, in the form of every JSON file of the grader."""
+    """Writes the values to standard output as indented ASCII, like every JSON file of the grader."""
     from grader.store.json_files import dump_json
 
     sys.stdout.write(dump_json(values).decode("ascii"))
 
 
 def notes(remarks: Sequence[str], where: str) -> Callable[[Console], None]:
-    """Shows what a person should know, and where the results lie."""
+    """Shows the notes for staff, and where the results are."""
 
     def show(_: Console) -> None:
         for remark in remarks:
-            print(f"note: {_plain(remark, 300)}")
+            print(f"note: {_shortened(remark, 300)}")
         print(where)
 
     return show
@@ -87,6 +122,29 @@ def _plain(text: str, limit: int) -> str:
     from grader.report.text import plain
 
     return plain(text, limit)
+
+
+def _shortened(text: str, limit: int) -> str:
+    from grader.report.text import shortened
+
+    return shortened(text, limit)
+
+
+def _fitting(text: str, width: int) -> str:
+    """The text as one plain line that does not wrap; a wide character takes two columns."""
+    from rich.cells import cell_len, set_cell_size
+
+    line = _plain(text, width)
+    return line if cell_len(line) <= width else set_cell_size(line, width)
+
+
+def _width() -> int:
+    """The columns that a terminal on standard error has beside the seconds; the last one is left free: some wrap."""
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        columns = 0
+    return max(20, (columns or 80) - len(_ELAPSED.format(0)) - 1)
 
 
 def _dumb() -> bool:

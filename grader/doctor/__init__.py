@@ -1,1 +1,1 @@
-"""Says whether this machine can grade untrusted notebooks, by trying it from inside real boxes."""
+"""Whether this machine can grade untrusted notebooks: attempts from inside real boxes to break out."""

@@ -1,4 +1,4 @@
-"""Runs the doctor's cells in boxes: what each has printed, and how it ended."""
+"""Runs the doctor's cells in boxes and returns what each printed and how it ended."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BUSY_S = 3  # after which a busy cell is interrupted
 
 @dataclass(frozen=True)
 class CellOutcome:
-    """What one cell printed, if that was one JSON object, and how it ended."""
+    """The JSON object that one cell printed, if any, and how the cell ended."""
 
     status: str
     answers: Mapping[str, Any]
@@ -55,10 +55,10 @@ class BoxOutcome:
 
 
 def run_box(backend: Backend, cells: Mapping[str, str], limits: Limits = LIMITS, *, gpu: bool = False) -> BoxOutcome:
-    """The cells have run, one after the other, in a box that holds nothing but the engine's own files.
+    """Runs the cells one after the other in a box that holds only the engine's files.
 
     Raises:
-        BoxError: where no box could be built.
+        BoxError: where the box could not be built.
     """
     steps = [
         CellStep(index, source, BUSY_S if name in BUSY else limits.cell_s)

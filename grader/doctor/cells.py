@@ -1,7 +1,7 @@
-"""What the doctor has a box try, and what stands outside meanwhile.
+"""The cells that the doctor runs in a box, and the listeners and files that wait outside.
 
-Code cells look around or overstep, and print one JSON object each. `INPUTS` is replaced by what they need to know: the
-host's listeners, a secret in the environment, and paths that must not be seen.
+Each cell tries something that a box must prevent, and prints one JSON object. `INPUTS` is replaced by what the cells
+need to know: the host's listeners, a secret in the environment, and paths that must not be visible.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def send(family, kind, address, text=b"here"):
 def interfaces():
     try:
         return [name for _, name in socket.if_nameindex()]
-    except OSError:  # not even to be asked for
+    except OSError:  # interfaces cannot even be listed
         return []
 inet, unix, stream, packets = socket.AF_INET, socket.AF_UNIX, socket.SOCK_STREAM, socket.SOCK_DGRAM
 started = time.monotonic()
@@ -199,13 +199,13 @@ _ENDING = {"flood": _FLOOD, "busy": _BUSY, "stubborn": _STUBBORN}
 
 
 def first_box(inputs: Mapping[str, object], *, gpu: bool) -> dict[str, str]:
-    """The cells of the box that looks around, by name; the last ones are interrupted."""
+    """The cells of the first box, by name; the last ones are interrupted."""
     looks = _LOOKS | ({"gpu": on_gpu.CELL} if gpu else {})
     return {name: _with(inputs, source) for name, source in looks.items()} | _ENDING
 
 
 def exhausting_boxes(inputs: Mapping[str, object]) -> dict[str, dict[str, str]]:
-    """Cells for boxes of their own: each uses up one thing until its box is ended, or part of it."""
+    """Cells for boxes of their own: each uses up one resource until the box, or the cell, is stopped."""
     forks = {"processes": _with(inputs, _PROCESSES), "bomb": _with(inputs, _BOMB)}
     return {"memory": {"memory": _MEMORY}, "processes": forks, "wall": {"wall": _BUSY}}
 
@@ -219,7 +219,7 @@ SECRET_NAME = "VAE_GRADER_DOCTOR"
 
 @dataclass
 class Host:
-    """What the cells need to know, what each hidden path is, and the listeners that were reached."""
+    """The cells' inputs, a name for each hidden path, and the listeners that were reached."""
 
     inputs: dict[str, object]
     hidden: Mapping[str, str]
@@ -228,7 +228,7 @@ class Host:
 
 @contextlib.contextmanager
 def host(hidden: Mapping[str, str]) -> Iterator[Host]:
-    """The listeners listen on this machine's loopback only, and the secret is in the environment, until the end."""
+    """Until the end, listeners wait on this machine's loopback interface, and the environment holds a secret."""
     secret = secrets.token_hex(16)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="doctor-")))
@@ -279,11 +279,11 @@ def _listen(plug: socket.socket, name: str, reached_listeners: list[str]) -> Non
 
 
 def processes_left() -> list[str]:
-    """The processes that tried to outlive their box and did."""
+    """The processes that outlived their box."""
     return [f"process {p.pid}" for p in psutil.process_iter(["cmdline"]) if MARK in (p.info["cmdline"] or [])]
 
 
 def groups_left() -> list[str]:
-    """The control groups that this process's boxes have left."""
+    """The control groups that the boxes of this process left behind."""
     prefix = f"vae-autograder-{os.getpid()}-"
     return [str(path) for path in ROOT.glob(f"**/{prefix}*")]

@@ -1,4 +1,4 @@
-"""The examination: boxes are built and try what they must not be able to do, which shows what each promise is worth."""
+"""The examination: builds boxes that attempt what they must not be able to do, one promise after the other."""
 
 from __future__ import annotations
 
@@ -36,24 +36,29 @@ _START = (
 
 
 def examine(rubric_path: Path, isolation: str, say: Say) -> list[Promise]:
-    """The promises, in the order of the screen.
+    """The promises, in the order in which they are shown.
 
     Raises:
-        BoxError: for an isolation that is none, or that this machine lacks.
+        BoxError: for an unknown isolation, or one that this machine lacks.
     """
     if platform.system() != "Linux":
         return [
-            Promise("a box starts", PromiseState.BROKEN, "this is not Linux", "grade on Linux, or in a virtual machine")
+            Promise(
+                "a box starts",
+                PromiseState.BROKEN,
+                "this machine does not run Linux",
+                "grade on Linux, for instance in a virtual machine",
+            )
         ]
     backend = backend_named(isolation, (rubric_path.absolute().parent, Path("runs").absolute()))
-    if isolation == "none":  # trying would only harm: nothing stands in the way
-        open_door = "student code runs as you, and reads and changes whatever you can"
+    if isolation == "none":  # attempts would only do harm
+        open_door = "student code runs as you, and can read and change all your files"
         return [Promise("isolation", PromiseState.BROKEN, open_door, promises.ISOLATE)]
     gpu, namespaces = present(), isolation != "user"
-    start = _START if namespaces else "do what it names, or choose --isolation bubblewrap or container"
+    start = _START if namespaces else "do what the message says, or choose --isolation bubblewrap or container"
     with host(hidden_paths(rubric_path)) as outside:
         inputs = outside.inputs | {"too_much_bytes": TOO_MUCH_BYTES, "too_many": 3 * MOST_PROCESSES}
-        say("a box that looks around")
+        say("testing network, files and powers")
         try:
             box = run_box(backend, cells.first_box(inputs, gpu=gpu), gpu=gpu)
         except BoxError as error:
@@ -62,7 +67,7 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Promise]:
             last = (box.result.log_tail.strip().splitlines() or [box.result.event])[-1]
             return [Promise("a box starts", PromiseState.BROKEN, f"{box.result.event}: {last[:200]}", start)]
         results = [
-            Promise("a box starts", PromiseState.HOLDS, f"{isolation}, in {box.result.wall_s:.0f} s with all it tried")
+            Promise("a box starts", PromiseState.HOLDS, f"{isolation}; all attempts took {box.result.wall_s:.0f} s")
         ]
         weaker = []
         if not namespaces:
@@ -80,19 +85,19 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Promise]:
     results += _resource_limits(backend, inputs, say)
     results.append(promises.nothing_left(processes_left(), groups_left()))
     results.append(on_gpu.promise(on_gpu.outside(), box.cells["gpu"].answers if gpu else {}))
-    say("what grading needs besides a box")
+    say("checking rubric, data and packages")
     return [*results, *_prepared(rubric_path, say)]
 
 
 def _resource_limits(backend: Backend, inputs: Mapping[str, object], say: Say) -> list[Promise]:
-    """Whether memory, processes and time are limited, each tried in a box of its own."""
+    """Whether memory, processes and time are limited, each tested in a box of its own."""
     sources = cells.exhausting_boxes(inputs)
-    say("a box that hoards memory")
+    say("testing the memory limit")
     memory_box = run_box(backend, sources["memory"], replace(LIMITS, memory_mb=MEMORY_MB, cell_s=120))
-    say("a box that starts processes")
+    say("testing the process limit")
     forks = replace(LIMITS, processes=MOST_PROCESSES)
     process_box = run_box(backend, sources["processes"], forks)
-    say("a box that never ends")
+    say("testing the time limit")
     endless_box = run_box(backend, sources["wall"], replace(LIMITS, wall_s=WALL_S))
     return [
         promises.memory(memory_box, missing_here().get("cgroups", "")),
@@ -102,8 +107,8 @@ def _resource_limits(backend: Backend, inputs: Mapping[str, object], say: Say) -
 
 
 def hidden_paths(rubric_path: Path) -> dict[str, str]:
-    """What a box must not see, with the words for it; only what exists proves anything."""
-    paths = {  # not whole packages: the code for boxes, which lies in them, may be read
+    """Paths that a box must not see, each with a name; only existing ones, since others prove nothing."""
+    paths = {  # single files of packages: the code for boxes, which is in the same packages, may be read
         Path(grader.__file__).resolve(): "the grader",
         _exercise_file(rubric_path): "the exercise, with its checks",
         rubric_path.absolute(): "the rubric",
@@ -117,7 +122,7 @@ def hidden_paths(rubric_path: Path) -> dict[str, str]:
 
 
 def _exercise_file(rubric_path: Path) -> Path:
-    """A file of the rubric's exercise; the rubric itself, which is hidden in any case, where it cannot be read."""
+    """A file of the rubric's exercise; the rubric itself where it cannot be loaded."""
     try:
         return load_rubric(rubric_path)[1].in_box.parent / "__init__.py"
     except GraderError:
@@ -125,15 +130,18 @@ def _exercise_file(rubric_path: Path) -> Path:
 
 
 def _prepared(rubric_path: Path, say: Say) -> list[Promise]:
-    """Whether the rubric binds, what its exercise needs is there and whole, and so is what it promises to students."""
+    """Whether rubric and data are valid, and the packages that the rubric promises to students are installed."""
     try:
         rubric, exercise = load_rubric(rubric_path)
         exercise.prepare(say)
     except GraderError as error:
         return [
             Promise(
-                "rubric and data", PromiseState.BROKEN, str(error), "mend what it names; `make setup` fetches MNIST"
+                "rubric and data",
+                PromiseState.BROKEN,
+                str(error),
+                "correct what the message says; `make setup` downloads MNIST",
             )
         ]
-    whole = f"{rubric.title}: {len(rubric.items)} items; its data are whole"
+    whole = f"{rubric.title}: {len(rubric.items)} items; data complete"
     return [Promise("rubric and data", PromiseState.HOLDS, whole), promises.packages(rubric.packages)]

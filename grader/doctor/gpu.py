@@ -1,6 +1,6 @@
-"""Whether a box computes on the machine's GPU: a small product of matrices, tried in a real box, or why there is none.
+"""Whether a box computes on the machine's GPU, by a small matrix product in a real box, or why it does not.
 
-The box's answers are one half; the other is what stands outside: cards on the bus, the driver's nodes, its libraries.
+The answer combines the box's output with what the machine shows outside: cards, the driver's nodes and its libraries.
 """
 
 from __future__ import annotations
@@ -28,22 +28,25 @@ from grader.sandbox.gpu import (
 
 TITLE = "GPU"
 BUS = Path("/sys/bus/pci/devices")
-NVIDIA, DISPLAYS = "0x10de", ("0x0300", "0x0302")  # a vendor's number; classes of devices: with a screen, and without
+NVIDIA, DISPLAYS = (
+    "0x10de",
+    ("0x0300", "0x0302"),
+)  # the vendor; device classes: display controllers with and without a screen
 NODES = ("nvidiactl", "nvidia-uvm")
 NOTHING = "notebooks run on the CPU"
 _MAKE_NODES = "as root: `nvidia-modprobe -u -c 0`, or run `nvidia-smi` once; in a container, start it with its GPUs"
-_REFUSED = "report this line; `nvidia-smi` working outside, it is the box; --isolation container may do"
-# What cuInit answers, from the documentation of CUDA's driver API.
+_REFUSED = "if `nvidia-smi` works outside, report this line; --isolation container may work"
+# Return values of cuInit, from the documentation of CUDA's driver API.
 _REFUSALS = {
-    34: ("the library is CUDA's stub, not the driver's", f"take the stubs' folder out of {LIBRARY_PATH}"),
-    100: ("the driver finds no GPU that it may use", f"look at {VISIBLE} and at the rights of /dev/nvidia*"),
-    304: ("something that the driver needs is kept from it, such as /sys or the names of its threads", _REFUSED),
-    803: ("library and kernel module of the driver are of different versions", "restart the machine after the update"),
-    804: ("this GPU does not support CUDA's forward compatibility", "take `cuda-compat` away, or update the driver"),
-    999: ("the driver does not start", f"look whether /dev/nvidia-uvm is there; {_MAKE_NODES}"),
+    34: ("the library is CUDA's stub, not the driver's", f"remove the stubs' folder from {LIBRARY_PATH}"),
+    100: ("the driver finds no GPU that it may use", f"check {VISIBLE} and the permissions of /dev/nvidia*"),
+    304: ("the box hides something that the driver needs, such as /sys", _REFUSED),
+    803: ("the driver's library and kernel module have different versions", "restart the machine after the update"),
+    804: ("this GPU does not support CUDA's forward compatibility", "remove `cuda-compat`, or update the driver"),
+    999: ("the driver does not start", f"check that /dev/nvidia-uvm exists; {_MAKE_NODES}"),
 }
 
-# Whole numbers below 2**11, so that every way of multiplying gives the same result to the last bit.
+# Integers below 2**11, so that every way of multiplying gives exactly the same result.
 CELL = """
 import ctypes
 report = {"init": None, "driver": 0}
@@ -73,18 +76,18 @@ print(json.dumps(report))
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What this machine shows of GPUs without a box."""
+    """What this machine shows about its GPUs outside a box."""
 
-    cards: int  # on its bus, whatever drives them
+    cards: int  # on its bus, with or without a driver
     driver: bool
     hidden: bool  # by the caller's environment
     missing: tuple[str, ...]  # of the driver's nodes
-    library: str  # where the driver's library lies; empty where nowhere
-    usable: int  # GPUs, or instances, that boxes may be given; 0 where none could be asked
+    library: str  # the folder of the driver's library; empty if not found
+    usable: int  # GPUs or MIG instances that boxes may use; 0 if unknown
 
 
 def outside() -> Outside:
-    """This machine, looked at now."""
+    """What this machine shows now."""
     library = cuda_driver()
     nodes = () if is_wsl() else NODES
     missing = tuple(f"/dev/{name}" for name in nodes if not (DEVICES / name).exists())
@@ -95,35 +98,35 @@ def outside() -> Outside:
 
 
 def promise(machine: Outside, answers: Mapping[str, Any]) -> Promise:
-    """The GPU that a box computed on, or why it runs on the CPU; `answers` are what the cell in a box printed."""
+    """The GPU that a box computed on, or why it runs on the CPU; `answers` is what the cell in the box printed."""
     if machine.hidden:
         names_none = f"{VISIBLE}={os.environ.get(VISIBLE, '')!r} names no GPU, so {NOTHING}"
         return Promise(TITLE, PromiseState.HOLDS, names_none)
     if not machine.driver and not machine.cards:
-        return Promise(TITLE, PromiseState.HOLDS, f"this machine shows no NVIDIA device, so {NOTHING}")
+        return Promise(TITLE, PromiseState.HOLDS, f"no NVIDIA device found, so {NOTHING}")
     if not machine.driver:
-        unused = f"{machine.cards} on this machine's bus, but no driver is loaded (no /dev/nvidiactl), so {NOTHING}"
+        unused = f"{machine.cards} found, but no driver is loaded (no /dev/nvidiactl), so {NOTHING}"
         return Promise(
             TITLE, PromiseState.WEAK, unused, "install NVIDIA's driver, so that `nvidia-smi` works; or grade on the CPU"
         )
     if answers.get("right") is True:
         name, cuda = plain(str(answers.get("name")), 60), plain(str(answers.get("cuda")), 20)
-        device = f"{name}, CUDA {cuda}: a product is right"
-        others = f"; {machine.usable} may be used, and each box sees one" if machine.usable > 1 else ""
+        device = f"{name}, CUDA {cuda}: a matrix product is correct"
+        others = f"; {machine.usable} GPUs available, one per box" if machine.usable > 1 else ""
         return Promise(TITLE, PromiseState.HOLDS, device + others)
     why, fix = _why_not(machine, answers)
-    return Promise(TITLE, PromiseState.WEAK, f"the box cannot use it, so {NOTHING}: {why}", fix)
+    return Promise(TITLE, PromiseState.WEAK, f"the box cannot use the GPU, so {NOTHING}: {why}", fix)
 
 
 def _why_not(machine: Outside, answers: Mapping[str, Any]) -> tuple[str, str]:
-    """The first cause that explains it, and what to do."""
+    """The first reason that applies, and what to do."""
     torch, cuda = plain(str(answers.get("torch")), 30), plain(str(answers.get("cuda")), 20)
     init, driver = answers.get("init"), answers.get("driver")
     error, name = plain(str(answers.get("error")), 200), plain(str(answers.get("name")), 60)
     if not answers:
-        return "the cell that tries it did not answer", "run the doctor again; report it if it persists"
+        return "the test cell did not answer", "run the doctor again; if the result is the same, report this line"
     if not answers.get("cuda"):
-        return f"PyTorch {torch} is a build for the CPU", "install a build of PyTorch with CUDA"
+        return f"PyTorch {torch} is a CPU build", "install a build of PyTorch with CUDA"
     if not machine.library:
         places = f"{LIBRARY} is neither in {LIBRARY_PATH}, nor known to `ldconfig -p`, nor in {', '.join(FOLDERS)}"
         return places, f"install the driver's libraries, or name their folder in {LIBRARY_PATH}"
@@ -133,7 +136,7 @@ def _why_not(machine: Outside, answers: Mapping[str, Any]) -> tuple[str, str]:
         return f"missing: {', '.join(machine.missing)}", _MAKE_NODES
     if isinstance(driver, int) and 0 < driver < _number(cuda):
         most = f"{driver // 1000}.{driver % 1000 // 10}"
-        versions = f"the driver is for CUDA {most} at most, PyTorch {torch} for CUDA {cuda}"
+        versions = f"the driver supports CUDA up to {most}, PyTorch {torch} needs CUDA {cuda}"
         if driver // 1000 < _number(cuda) // 1000 or "too old" in error:
             return versions, "update NVIDIA's driver, or install a PyTorch for an older CUDA"
     if init in _REFUSALS:
@@ -143,23 +146,23 @@ def _why_not(machine: Outside, answers: Mapping[str, Any]) -> tuple[str, str]:
     if "no kernel image" in error:
         return f"PyTorch {torch} has no code for {name}", "install a PyTorch for this GPU"
     if "out of memory" in error.lower():
-        return "its memory is full", "end what else uses it, or name another GPU in " + VISIBLE
+        return "its memory is full", "end other programs that use the GPU, or name another GPU in " + VISIBLE
     if answers.get("right") is False:
-        return "a product of matrices is wrong", "do not use this GPU: hide it with " + f'{VISIBLE}=""'
-    return error or "PyTorch does not see it", _REPORT
+        return "a matrix product is wrong", "do not use this GPU: hide it with " + f'{VISIBLE}=""'
+    return error or "PyTorch does not find the GPU", _REPORT
 
 
 _REPORT = "make `nvidia-smi` work outside; if it does, report this line"
 
 
 def _number(cuda: str) -> int:
-    """CUDA's version as its driver counts it: 12040 for "12.4"; 0 for what is no version."""
+    """CUDA's version as its driver counts it: 12040 for "12.4"; 0 for anything else."""
     major, _, minor = cuda.partition(".")
     return int(major) * 1000 + int(minor) * 10 if major.isdigit() and minor.isdigit() else 0
 
 
 def _on_bus() -> int:
-    """NVIDIA's GPUs on the bus."""
+    """The number of NVIDIA GPUs on the bus."""
     count = 0
     for device in BUS.glob("*"):
         try:

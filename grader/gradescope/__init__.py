@@ -1,1 +1,1 @@
-"""The grader as an autograder of Gradescope: the bundle that is uploaded, and what runs on the platform."""
+"""The grader as an autograder for Gradescope: the bundle to upload, and the code that runs on the platform."""

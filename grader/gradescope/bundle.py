@@ -1,4 +1,4 @@
-"""Writes the zip that Gradescope takes: its two scripts, the grader, the course's rubric and notebooks.
+"""Writes the zip for Gradescope: two scripts, the grader, and the course's rubric and notebooks.
 
 The platform unpacks it at `/autograder/source`, runs `setup.sh` once as root while it builds the image, and
 `run_autograder` for each submission; see https://gradescope-autograders.readthedocs.io/en/latest/specs/.
@@ -27,28 +27,28 @@ from grader.store.json_files import dump_json
 FILES = Path(__file__).parent / "files"
 PACKAGE = Path(__file__).parents[1]
 SETTINGS = "gradescope.json"
-COURSE = "course"  # of an installed package: files that the bundle takes from where the rubric is
+COURSE = "course"  # in an installed package; the bundle takes these files from the rubric's folder instead
 LOCKS = ("requirements.lock", "requirements-cpu.lock", "requirements-student.lock")
-WITH_BUILDS = ("torch", "torchvision")  # their CPU builds are no pins of a lock
+WITH_BUILDS = ("torch", "torchvision")  # their CPU builds are not pinned by a lock
 PIN = re.compile(r"(?m)^([A-Za-z0-9._-]+)==[^\\\n]+")  # without its hashes
 SUFFIXES = {".py", ".j2", ".css", ".js", ".safetensors", ".json", ".md"}
 ISOLATIONS = ("bubblewrap", "user", "none")
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")  # the platform's words
-DEADLINE_S = 35 * 60  # below the longest time-out that the platform's settings offer
-FIXED = (2020, 1, 1, 0, 0, 0)  # the same bytes for the same content
-MAX_MB = 95  # what is uploaded; the platform names 100 MB for files
+DEADLINE_S = 35 * 60  # less than the platform's longest time-out
+FIXED = (2020, 1, 1, 0, 0, 0)  # date of all files, so that equal content gives equal bytes
+MAX_MB = 95  # of the zip; the platform accepts 100 MB
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the bundle says to the grader on the platform."""
+    """Settings of the bundle, which the grader reads on the platform."""
 
-    rubric: str  # its path below the bundle
+    rubric: str  # path within the bundle
     isolation: str
     deadline_s: float
-    template: str  # the file name that a notebook is expected to have
+    template: str  # the expected file name of a notebook
     visibility: str = VISIBILITIES[0]  # of points and reasons, for students
-    components_only: bool = False  # for tests of the installing: nothing is trained, and there is no score
+    components_only: bool = False  # for tests of the installation: no training and no score
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ def write_bundle(
     pip_options: str = "",
     say: Callable[[str], None] = lambda _: None,
 ) -> Bundle:
-    """`out` is the zip to upload; the same bytes for the same grader, course and choices.
+    """Writes the zip to `out`, with the same bytes for the same grader, course and options.
 
-    `isolation` is what keeps student code from the grader on the platform: "user" is for containers that allow no
-    namespaces, "none" an instructor's explicit choice to do without. `visibility` says when students see points and
-    reasons. `pip_options` go to pip at set-up, which then takes the pinned versions from wherever these say.
+    `isolation` says how student code is isolated on the platform: "user" is for containers that do not allow
+    namespaces, "none" an instructor's explicit choice of no isolation. `visibility` says when students see points and
+    reasons. `pip_options` are passed to pip during set-up, for instance to install the pinned versions from elsewhere.
 
     Raises:
-        GraderError: for a wrong rubric, notebook or choice, in one line.
+        GraderError: for an invalid rubric, notebook or option.
     """
     for what, chosen, known in (("isolation", isolation, ISOLATIONS), ("visibility", visibility, VISIBILITIES)):
         if chosen not in known:
@@ -102,13 +102,13 @@ def write_bundle(
     out.parent.mkdir(parents=True, exist_ok=True)
     data = _zipped(inside)
     if len(data) > MAX_MB * 1_000_000:
-        raise GraderError(f"{out}: {len(data) / 1e6:.0f} MB, more than the {MAX_MB} MB that can be uploaded")
+        raise GraderError(f"{out}: expected at most {MAX_MB} MB, which can be uploaded, got {len(data) / 1e6:.0f} MB")
     write_atomically(out, data)
     return Bundle(out, len(data), tuple(sorted(inside)))
 
 
 def _course(path: Path, rubric: Rubric) -> list[Path]:
-    """The rubric's file, the one that it takes its other keys from, and its notebooks, which are read once."""
+    """The rubric, the rubric that it extends, and its notebooks, which are validated."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     other = content.get("extends") if isinstance(content, dict) else None
     names = [name for name in (rubric.template, *rubric.earlier_templates, rubric.reference) if name]
@@ -120,11 +120,11 @@ def _course(path: Path, rubric: Rubric) -> list[Path]:
 
 
 def _requirements(packages: Sequence[str]) -> dict[str, bytes]:
-    """The locks; all pins without hashes; and what set-up leaves installed, with what else the rubric promises."""
+    """The locks, all pins without hashes, and what set-up installs, with other packages that the rubric promises."""
     locks = {name: course_folder() / name for name in LOCKS}
     for name, path in locks.items():
         if not path.exists():
-            raise GraderError(f"{name}: not beside the package; install the grader again, or use a checkout")
+            raise GraderError(f"{name}: missing from the installed grader; install it again, or use a checkout")
     inside = {name: path.read_bytes() for name, path in locks.items()}
     pinned = {name: _pins(inside[name].decode()) for name in LOCKS}
     every = {**pinned[LOCKS[0]], **pinned[LOCKS[2]]}
@@ -137,7 +137,7 @@ def _requirements(packages: Sequence[str]) -> dict[str, bytes]:
 
 
 def _pins(lock: str) -> dict[str, list[str]]:
-    """The packages of a lock, each with its pins: one, or several for several Pythons."""
+    """The packages of a lock with their pins: one, or one per range of Python versions."""
     found: dict[str, list[str]] = {}
     for match in PIN.finditer(lock):
         found.setdefault(match[1].lower(), []).append(match[0].strip())
@@ -145,12 +145,12 @@ def _pins(lock: str) -> dict[str, list[str]]:
 
 
 def _exercise(package: str) -> Iterator[tuple[str, bytes]]:
-    """The exercise's package, where it is not the grader's own."""
+    """The files of the exercise's package, unless it is part of the grader."""
     if package.startswith("grader."):
         return
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        raise GraderError(f"exercise {package!r}: its files cannot be found")
+        raise GraderError(f"exercise {package!r}: package not found; install it")
     yield from _package(Path(found.origin).parent, package.replace(".", "/"))
 
 

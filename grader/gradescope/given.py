@@ -1,7 +1,7 @@
-"""What the container and the assignment give, beside what the rubric asks for: each difference is a line for the staff.
+"""Compares the container and the assignment with the rubric: each difference is a line for staff.
 
-The platform's documents (https://gradescope-autograders.readthedocs.io/en/latest/) tell the defaults, 768 MB, half a
-processor and 10 minutes, and that at most 40 minutes can be set. Nothing tells a run which time-out is set.
+The platform's documentation (https://gradescope-autograders.readthedocs.io/en/latest/) states the defaults: 768 MB,
+half a processor and 10 minutes; at most 40 minutes can be set. A run cannot find out which time-out is set.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from grader.report.text import plain, points_text
 from grader.store.bounded import Unreadable
 from grader.store.json_files import read_json
 
-GRADER_MB = 1000  # of the grader's own process and the system's; see docs/capacity.md
-BOX_MB = 2000  # of a box that trains, with room
+GRADER_MB = 1000  # for the grader's own process and the system; see docs/capacity.md
+BOX_MB = 2000  # for a box that trains, with some reserve
 CORES = 2
 TO_SET = (
-    "time-out: set 40 minutes in the assignment's Autograder Settings; the platform's default is 10, and no run is "
-    "told which is set",
+    "time-out: set 40 minutes in the assignment's Autograder Settings; the default is 10 minutes, and the grader "
+    "cannot read this setting",
 )
 MOST_BYTES = 1_000_000
 _METADATA: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
@@ -34,7 +34,7 @@ _METADATA: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 @dataclass(frozen=True)
 class Given:
-    """What a container may use."""
+    """The resources of a container."""
 
     memory_mb: float
     cores: float
@@ -42,14 +42,14 @@ class Given:
 
     @property
     def words(self) -> str:
-        """All of it in one line."""
+        """All resources in one line."""
         return (
             f"this container has {self.memory_mb:.0f} MB of memory, {self.cores:g} cores and {self.disk_mb:.0f} MB free"
         )
 
 
 def given(folder: Path, groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Given:
-    """What this process may use, by the control groups that it is in, of version 2 or 1, and what the machine has."""
+    """The resources of this process: those of the machine, limited by its control groups of version 2 or 1."""
     memory = [psutil.virtual_memory().total]
     cores = [float(len(os.sched_getaffinity(0)))]
     for group in _above(groups, _path(own, "")):
@@ -63,35 +63,36 @@ def given(folder: Path, groups: Path = Path("/sys/fs/cgroup"), own: Path = Path(
 
 
 def risks(had: Given, limits: Limits) -> list[str]:
-    """Where grading is at risk, each with what to set."""
+    """The risks for grading, each with what to set."""
     found: list[str] = []
     room = int(had.memory_mb) - GRADER_MB
     if room < BOX_MB:
         found.append(
-            f"memory: {had.memory_mb:.0f} MB is too little to train and judge; choose a container with at least "
+            f"memory: {had.memory_mb:.0f} MB is too little to train and grade; choose a container with at least "
             f"{GRADER_MB + BOX_MB} MB in Autograder Settings"
         )
     elif room < limits.memory_mb:
         found.append(
-            f"memory: a notebook may use limits.memory_mb = {limits.memory_mb} MB and the grader {GRADER_MB}, but "
-            f"the container has {had.memory_mb:.0f}: a notebook that needs more ends the whole run; set "
+            f"memory: the container has {had.memory_mb:.0f} MB, but the grader needs {GRADER_MB} MB and a notebook may "
+            f"use limits.memory_mb = {limits.memory_mb} MB; a notebook that uses too much ends the whole run; set "
             f"limits.memory_mb to {room} in the rubric and make the bundle again, or choose a larger container"
         )
     if had.cores < CORES:
         found.append(f"cores: {had.cores:g}; training may take longer than the time-out; choose at least {CORES} cores")
     if had.disk_mb < limits.disk_mb:
         found.append(
-            f"disk: {had.disk_mb:.0f} MB are free, and a notebook may write limits.disk_mb = {limits.disk_mb}: lower it"
+            f"disk: {had.disk_mb:.0f} MB are free, but a notebook may write limits.disk_mb = {limits.disk_mb} MB; "
+            "lower that limit"
         )
     return found
 
 
 def other_points(metadata: Path, points_milli: int) -> list[str]:
-    """A line where the assignment is worth other points than the rubric gives; no points are changed for it."""
+    """A line if the assignment's points differ from the rubric's; points are not changed."""
     try:
         assignment = read_json(metadata, _METADATA, MOST_BYTES).get("assignment")
     except Unreadable:
-        return []  # the platform's own, and not there in a test of it
+        return []  # written by the platform; missing in tests
     told = assignment.get("total_points") if isinstance(assignment, dict) else None
     try:
         worth_milli = round(float(str(told)) * 1000)
@@ -101,13 +102,13 @@ def other_points(metadata: Path, points_milli: int) -> list[str]:
         return []
     ours = points_text(points_milli)
     return [
-        f"points: the assignment is worth {plain(str(told), 20)}, the rubric {ours}; points are given as the rubric "
-        f"says and never scaled: set the assignment's autograder points to {ours}, unless the rest is graded by hand"
+        f"points: the assignment is worth {plain(str(told), 20)} points, the rubric {ours}; points are never scaled: "
+        f"set the assignment's autograder points to {ours}, unless the rest is graded by hand"
     ]
 
 
 def _path(own: Path, controller: str) -> str:
-    """The control group of this process, as its kernel names it; "" is the controller of version 2."""
+    """The control group of this process, as the kernel names it; "" is the controller of version 2."""
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -120,7 +121,7 @@ def _path(own: Path, controller: str) -> str:
 
 
 def _above(root: Path, path: str) -> Iterator[Path]:
-    """The group and those that it is in; a container sees its own as the root, under whatever name."""
+    """The group and its parents up to the root; a container may see its own group as the root."""
     group = root / path.lstrip("/")
     while group != root and root in group.parents:
         yield group
@@ -129,7 +130,7 @@ def _above(root: Path, path: str) -> Iterator[Path]:
 
 
 def _numbers(file: Path) -> list[int]:
-    """The numbers in a control group's file; "max" is none."""
+    """The numbers in a control group's file; "max" gives no number."""
     try:
         return [int(word) for word in file.read_text().split() if word.lstrip("-").isdigit()]
     except OSError:
@@ -137,7 +138,7 @@ def _numbers(file: Path) -> list[int]:
 
 
 def _share(quota_and_period: list[int]) -> list[float]:
-    """Processors' worth of time; of no quota nothing."""
+    """The number of processors that a quota allows; empty without a quota."""
     if len(quota_and_period) != 2 or min(quota_and_period) <= 0:
         return []
     return [quota_and_period[0] / quota_and_period[1]]

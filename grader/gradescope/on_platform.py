@@ -1,6 +1,6 @@
-"""What runs on Gradescope for each submission: the notebook is graded, and `results.json` is left in every case.
+"""Runs on Gradescope for each submission: grades the notebook and writes `results.json` in every case.
 
-Where the grader itself fails, the file has words and no score: a fault of ours is no zero in anybody's record.
+If the grader itself fails, the file has a message and no score, so that a grader fault is never recorded as a zero.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from grader.batch.discovery import alone
+from grader.batch.students.discovery import alone
 from grader.errors import GraderError, SubmissionError
 from grader.gradescope.bundle import SETTINGS, Settings
 from grader.gradescope.given import TO_SET, given, other_points, risks
@@ -26,11 +26,14 @@ from grader.store.bounded import Unreadable
 from grader.store.files import write_atomically
 from grader.store.json_files import dump_json, parse_json, read_json
 
-OUR_FAULT = "The grader could not grade this. That is not your fault and costs no points: the course staff will look."
-TOO_LONG = "Grading took longer than the platform allows. The course staff will look; nothing is lost by it yet."
-NOTHING = "No points were given, because there is no notebook to grade. Hand in the .ipynb file."
+OUR_FAULT = (
+    "Your notebook could not be graded because of a problem on our side. This costs no points: the course staff will "
+    "review it."
+)
+TOO_LONG = "Grading took longer than the platform allows. No points are lost: the course staff will review it."
+NOTHING = "No points, because there is no notebook to grade. Submit the .ipynb file."
 SHOWN = 300
-LONGEST = 500  # of a line for the staff
+LONGEST = 500  # characters of a line for staff
 _Results = dict[str, Any]
 _SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
 _RESULTS: TypeAdapter[_Results] = TypeAdapter(_Results)
@@ -51,7 +54,7 @@ def main(arguments: list[str]) -> int:
         close(root)
     path = root / "results" / "results.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, _words(OUR_FAULT))  # what stands there if the platform ends everything
+    _write(path, _words(OUR_FAULT))  # remains if the platform ends the run
     receiver, sender = multiprocessing.Pipe(duplex=False)
     worker = multiprocessing.get_context("fork").Process(target=_grade, args=(root, rubric, settings, sender))
     worker.start()
@@ -60,7 +63,7 @@ def main(arguments: list[str]) -> int:
     try:
         results = receiver_json(receiver) if receiver.poll(settings.deadline_s) else _words(TOO_LONG)
     except (EOFError, Unreadable):
-        print("the process that graded ended before it was done", file=sys.stderr)
+        print("the grading process ended early", file=sys.stderr)
     finally:
         _end(worker.pid)
         worker.join()
@@ -73,41 +76,41 @@ def main(arguments: list[str]) -> int:
 
 
 def _notes(root: Path, rubric: Path) -> list[str]:
-    """What staff should know of the container and of the assignment's settings."""
+    """What staff should know about the container and the assignment's settings."""
     try:
         course = load_rubric(rubric)[0]
     except (GraderError, Unreadable, OSError):
-        return []  # the grading itself has said so
+        return []  # the grading has reported it
     points = other_points(root / "submission_metadata.json", course.points_milli)
     return [*risks(given(root), course.limits), *points]
 
 
 def _tell(*notes: str) -> None:
-    """Set-up's output, or a run's, which the platform shows to staff alone."""
+    """Prints notes to the output, which the platform shows to staff only."""
     for note in notes:
-        print(f"for the staff: {plain(note, LONGEST)}", flush=True)
+        print(f"for staff: {plain(note, LONGEST)}", flush=True)
 
 
 def shown_when(results: _Results, visibility: str) -> _Results:
-    """The graded results with the choice of the bundle: for all words and points, and for each test."""
+    """The results with the bundle's visibility, for the whole and for each test."""
     tests = [{**test, "visibility": visibility} for test in results.get("tests", ())]
     return {**results, "visibility": visibility, "tests": tests}
 
 
 def close(root: Path) -> None:
-    """What is a submission's own business is root's alone, as set-up has seen to for the grader and the course.
+    """Makes the submission's files readable for root only, as set-up did for the grader and the course.
 
-    A box that has a user of its own then reads none of it, also where the platform's kernel has no Landlock.
+    A box with a user of its own then cannot read them, even if the platform's kernel has no Landlock.
     """
     (root / "run").mkdir(exist_ok=True)
     for name in ("run", "submission", "submission_metadata.json"):
-        with contextlib.suppress(OSError):  # the platform's, and not there; or of an account that may not
+        with contextlib.suppress(OSError):  # the file is missing, or this account may not change it
             path = root / name
             path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def receiver_json(receiver: Connection) -> dict[str, Any]:
-    """What the worker says, as JSON: nothing that it sends is unpacked into objects."""
+    """The worker's message as JSON; it is never unpickled."""
     return parse_json(receiver.recv_bytes(), _RESULTS)
 
 
@@ -138,12 +141,12 @@ def _graded(root: Path, rubric: Path, settings: Settings) -> dict[str, Any]:
     except SubmissionError as error:
         return _refused(f"The file cannot be graded: {without_paths(plain(str(error), SHOWN))}")
     except (GraderError, Unreadable, OSError) as error:
-        print(f"not graded: {plain(str(error), 600)}", file=sys.stderr, flush=True)  # staff see it
+        print(f"not graded: {plain(str(error), 600)}", file=sys.stderr, flush=True)  # visible to staff
         return _words(OUR_FAULT)
 
 
 def _refused(text: str) -> dict[str, Any]:
-    """A file that is the student's to mend: no points yet, and they can hand in again."""
+    """No points for a file that the student has to correct and submit again."""
     return {**_words(text), "score": 0}
 
 

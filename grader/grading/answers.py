@@ -10,7 +10,7 @@ from grader.evidence import AnswerSpec, Rejected, read_answer, read_tensors
 from grader.exercise import Questions
 from grader.records import LEFT_OUT, Address, Array, Blame, Evidence, Fault, Stage, Status
 from grader.sandbox.in_box.frames import StageStatus
-from grader.sandbox.inbox import Inbox
+from grader.sandbox.received_frames import Inbox
 
 # How a stage ends when the notebook has left nothing to ask in, or no way to ask.
 LOST = {

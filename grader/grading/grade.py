@@ -24,6 +24,7 @@ from grader.grading.cache_keys import questions_checksum, run_key
 from grader.grading.finding_cache import FindingCache
 from grader.grading.follow_through import CarriedForward, due_replacements, verdicts
 from grader.grading.judge import judge
+from grader.grading.live_line import unseen
 from grader.grading.overrides import decisions_on, with_overrides
 from grader.grading.preloading import Preloading
 from grader.grading.regrade import save_findings
@@ -64,7 +65,8 @@ from grader.records import (
     Status,
     Submission,
 )
-from grader.report.words import is_judged, judged_points, needs_person
+from grader.report.totals import is_judged, needs_person
+from grader.report.words import judged_points
 from grader.rubric import load_rubric
 from grader.sandbox.isolation import backend_named
 from grader.store.versions import grader_checksum, missing_packages, versions
@@ -91,11 +93,13 @@ def grade(
     run_dir: Path | None = None,
     options: Options | None = None,
     say: Say = print,
+    live: Say = unseen,
 ) -> tuple[GradeReport, Path]:
     """The submission is graded and its run folder holds every output; returns the report and the folder.
 
     Without `run_dir` the folder is chosen: see `run_place`. A run takes the place of the folder's earlier one when
-    all of it is written; decisions of a person in the folder stand.
+    all of it is written; decisions of a person in the folder stand. `live` is told, while a cell runs, which one, for
+    how long, and what it has printed last: a line that replaces the one before, and empty at its end.
 
     Raises:
         GraderError: where nothing could be graded, or the folder holds what this run would make worse: one line that
@@ -119,7 +123,7 @@ def grade(
         if not options.replace:
             refuse_less(folder, options.parts)
         private = (rubric_path.parent, exercise.in_box.parent, submission_path.parent, folder.parent)
-        work = _Work(submission, rubric_path, rubric, exercise, options, private)
+        work = _Work(submission, rubric_path, rubric, exercise, options, private, live)
         return _run_into(work, folder, finished, say), folder
 
 
@@ -133,6 +137,7 @@ class _Work:
     exercise: Exercise
     options: Options
     private: tuple[Path, ...]  # folders of the course, the class and its runs, which no box may read
+    live: Say
 
 
 @dataclass(frozen=True)
@@ -181,14 +186,14 @@ def _run(work: _Work, say: Say) -> _Run:
         templates = load_templates(work.rubric_path, rubric)
         sound = sound_source(work.rubric_path, rubric)
         seed = options.seed or secrets.token_hex(16)
-        case = case_of(work.submission.notebook, templates, rubric, exercise, seed, boxes)
+        case = case_of(work.submission.notebook, templates, rubric, exercise, seed, boxes, work.live)
         with Preloading(*exercise.to_preload(), load_pages) as preloading:
             notebook_run = run_submission(case, say, parts=options.parts, preloading=preloading)
         refuse_broken(notebook_run)
         say("judging the answers")
         findings = FindingCache()
         with ThreadPoolExecutor(1) as pool:
-            drawing = pool.submit(draw, notebook_run, exercise, rubric)
+            drawing = pool.submit(draw, notebook_run, exercise, rubric, templates)
             carried_forward = carry_forward(notebook_run.evidence, {}, sound, case, findings, say)
             items = verdicts(notebook_run.evidence, carried_forward, case.rubric, exercise, findings)
             drawings = drawing.result()

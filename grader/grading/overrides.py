@@ -16,7 +16,7 @@ from typing import Any
 from grader.errors import GraderError, nearest, one_line
 from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric, Submission
 from grader.report.text import milli_of, points_text
-from grader.report.words import LOOKED_AT, needs_person
+from grader.report.totals import LOOKED_AT, needs_person
 from grader.store.yaml_files import decision_date, read_yaml, reason_and_author, table
 
 NAME = "overrides.yaml"

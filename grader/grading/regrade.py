@@ -28,7 +28,7 @@ from grader.grading.run_folder import (
 from grader.grading.run_pages import write_report
 from grader.grading.run_place import class_above, refuse_other_rubric
 from grader.records import GradeReport, ItemVerdict, Rubric
-from grader.report.words import needs_person
+from grader.report.totals import needs_person
 from grader.rubric import load_rubric
 from grader.store.versions import grader_checksum, versions
 

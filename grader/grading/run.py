@@ -17,6 +17,7 @@ from safetensors.numpy import save
 from grader.evidence import AnswerSpec, as_stored
 from grader.exercise import Exercise, Questions, Say
 from grader.grading.answers import decode_answers, merge_evidence, trained_state
+from grader.grading.live_line import LiveLine, unseen
 from grader.grading.machine_faults import with_machine_faults
 from grader.grading.plan import (
     cell_steps,
@@ -54,9 +55,9 @@ from grader.records import (
 )
 from grader.sandbox.backend import ENGINE, ENGINE_FOLDER, PROBE
 from grader.sandbox.gpu import gpu
-from grader.sandbox.in_box.frames import At, CellRequest, CellStep, Replay, Step
-from grader.sandbox.inbox import Inbox
+from grader.sandbox.in_box.frames import At, CellRequest, CellStep, Printed, Replay, Step
 from grader.sandbox.isolation import backend_named
+from grader.sandbox.received_frames import Inbox
 from grader.sandbox.supervisor import ENDED_ITSELF, BoxPool, SandboxResult
 
 OF_TRAINING = ("quality", "decode")  # stages that a training which was cut off says nothing about
@@ -84,10 +85,17 @@ class Case:
     questions: Questions
     boxes: BoxPool
     given_definitions: GivenDefinitions = field(default_factory=GivenDefinitions)
+    live: Say = unseen  # shows a line that replaces the one before, while a cell runs
 
 
 def case_of(
-    notebook: Notebook, templates: Templates, rubric: Rubric, exercise: Exercise, seed: str, boxes: BoxPool
+    notebook: Notebook,
+    templates: Templates,
+    rubric: Rubric,
+    exercise: Exercise,
+    seed: str,
+    boxes: BoxPool,
+    live: Say = unseen,
 ) -> Case:
     """The notebook as it is run: what its template gives is restored, and the seed, in hexadecimal, asks."""
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
@@ -95,7 +103,7 @@ def case_of(
     name = restored_notebook.template
     template = next(templates[path] for path in templates if Path(path).name == name)
     definitions = given_definitions(restored_notebook, template)
-    return Case(restored_notebook, rubric.for_template(name), exercise, questions, boxes, definitions)
+    return Case(restored_notebook, rubric.for_template(name), exercise, questions, boxes, definitions, live)
 
 
 @dataclass(frozen=True)
@@ -240,7 +248,13 @@ def _run_once(
     indices = [step.index for step in cell_steps(steps)]
     training = {index for index in indices if training_part(case.restored, index, case.exercise, names) is not None}
 
-    def report_progress(at: At) -> None:
+    live = LiveLine(case.live)
+
+    def report_progress(at: At | Printed) -> None:
+        if isinstance(at, Printed):
+            live.printed(at.line)
+            return
+        live.at(at)
         if preloading is not None:
             (preloading.pause if at.cell in training else preloading.go)()
         if at.cell is not None and at.cell < len(cells):
@@ -249,11 +263,11 @@ def _run_once(
             say(f"asking about {at.stage[:40]}")
 
     question_source = QuestionSource(questions, {step.stage for step in stage_steps(steps) if step.again})
-    return case.boxes.take().supervise(
-        plan_frame(steps, case.rubric.interface, case.rubric.limits, case.given_definitions),
-        question_source,
-        report_progress,
-    )
+    plan = plan_frame(steps, case.rubric.interface, case.rubric.limits, case.given_definitions)
+    try:
+        return case.boxes.take().supervise(plan, question_source, report_progress)
+    finally:
+        live.end()
 
 
 class QuestionSource:

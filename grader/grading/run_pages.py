@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -17,9 +17,11 @@ from grader.exercise import Exercise
 from grader.grading.cache_keys import Kind, code_key
 from grader.grading.run import NotebookRun
 from grader.grading.run_files import EXECUTED, FIGURES, NOTEBOOK, REPORT, WALL
-from grader.grading.run_folder import evidence_checksum, source_of, stored_evidence, stored_execution
-from grader.notebook.format import load_notebook
-from grader.records import Execution, Figure, GradeReport, Notebook, Rubric
+from grader.grading.run_folder import evidence_checksum, stored_evidence, stored_execution
+from grader.grading.run_folder import source_of as run_source
+from grader.notebook.format import is_task, load_notebook, normalise, source_of
+from grader.notebook.restore import Templates, load_templates
+from grader.records import Execution, Figure, GradeReport, Notebook, Plane, Rubric
 from grader.report.notebook import NotebookView, make_view
 from grader.report.pages import Again, feedback_html, report_html
 from grader.report.report_json import dump
@@ -30,7 +32,8 @@ from grader.store.files import write_atomically
 from grader.store.json_files import dump_json, read_cached, store_cached, write_changed
 
 FEEDBACK = "feedback.html"
-_FIGURES: TypeAdapter[list[dict[str, str | bool]]] = TypeAdapter(list[dict[str, str | bool]])
+_StoredFigure = dict[str, str | bool | Plane | None]
+_FIGURES: TypeAdapter[list[_StoredFigure]] = TypeAdapter(list[_StoredFigure])
 _VIEW: TypeAdapter[NotebookView] = TypeAdapter(NotebookView)
 
 
@@ -42,9 +45,10 @@ class Drawings:
     view: NotebookView | None
 
 
-def draw(notebook_run: NotebookRun, exercise: Exercise, rubric: Rubric) -> Drawings:
+def draw(notebook_run: NotebookRun, exercise: Exercise, rubric: Rubric, templates: Templates) -> Drawings:
     """The run's pictures, and its notebook as its pages show it."""
-    view = _view_or_none(notebook_run.notebook, written_names(exercise, rubric), notebook_run.execution)
+    names = written_names(exercise, rubric)
+    view = _view_or_none(notebook_run.notebook, names, notebook_run.execution, provided_sources(templates))
     return Drawings(exercise.figures(notebook_run.evidence), view)
 
 
@@ -60,7 +64,7 @@ def store_drawings(folder: Path, drawings: Drawings, exercise: Exercise, rubric:
 def write_report(folder: Path, report: GradeReport, exercise: Exercise, rubric: Rubric) -> None:
     """As `write_pages`, with what the folder keeps of its run; what it does not keep is drawn and kept."""
     names, execution = written_names(exercise, rubric), stored_execution(folder)
-    drawings = Drawings(_figures(folder, exercise), _view(folder, exercise, names, execution))
+    drawings = Drawings(_figures(folder, exercise), _view(folder, exercise, rubric, names, execution))
     write_pages(folder, report, drawings, execution, names, folder)
 
 
@@ -76,8 +80,8 @@ def write_pages(
 
     `names` are those of `written_names`; `home` is where the folder's files will lie.
     """
-    write_changed(folder / "results.json", dump_json(results_json(report)))
-    write_changed(folder / "feedback.txt", feedback_text(report).encode())
+    write_changed(folder / "results.json", dump_json(results_json(report, drawings.view)))
+    write_changed(folder / "feedback.txt", feedback_text(report, drawings.view).encode())
     write_changed(folder / FEEDBACK, feedback_html(report, drawings.figures, drawings.view, names).encode())
     write_changed(folder / "report.html", report_html(report, drawings.figures, execution, _again(home)).encode())
     write_changed(folder / REPORT, dump(report))
@@ -85,7 +89,7 @@ def write_pages(
 
 def _again(home: Path) -> Again | None:
     """What to type to see the run again; None where the folder does not say what it is of."""
-    if (source := source_of(home)) is None or not source.rubric:
+    if (source := run_source(home)) is None or not source.rubric:
         return None
     return Again(_typed(Path(source.of)), _typed(home.resolve()), _typed(Path(source.rubric)))
 
@@ -104,7 +108,7 @@ def load_pages() -> None:
 
 
 def written_names(exercise: Exercise, rubric: Rubric) -> dict[str, tuple[str, ...]]:
-    """Item -> the notebook's own names beside which its remarks stand, in the rubric's order."""
+    """Item -> the notebook's own names at whose cells its comments are shown, in the rubric's order."""
     actual_names = rubric.interface.names
 
     def in_notebook(name: str) -> str:
@@ -115,17 +119,32 @@ def written_names(exercise: Exercise, rubric: Rubric) -> dict[str, tuple[str, ..
     return {item.id: tuple(map(in_notebook, annotated[item.id])) for item in rubric.items if annotated.get(item.id)}
 
 
+def provided_sources(templates: Templates) -> frozenset[str]:
+    """The normalised sources of the cells that the templates provide: all cells but those that students fill in."""
+    cells = (cell for template in templates.values() for cell in template["cells"] if not is_task(cell))
+    return frozenset(normalise(source_of(cell)) for cell in cells)
+
+
+def _templates_of(folder: Path, rubric: Rubric) -> Templates:
+    """The templates of the folder's rubric; none where they are no longer there."""
+    source = run_source(folder)
+    try:
+        return load_templates(Path(source.rubric), rubric) if source is not None and source.rubric else {}
+    except GraderError:
+        return {}
+
+
 def _view_or_none(
-    notebook: Notebook, names: Mapping[str, Sequence[str]], execution: Execution | None
+    notebook: Notebook, names: Mapping[str, Sequence[str]], execution: Execution | None, provided: frozenset[str]
 ) -> NotebookView | None:
     try:
-        return make_view(notebook, names, execution.cells if execution else ())
+        return make_view(notebook, names, execution.cells if execution else (), provided)
     except Exception:  # whatever a notebook makes the renderer do: its points do not hang on being shown
         return None
 
 
 def _view(
-    folder: Path, exercise: Exercise, names: Mapping[str, Sequence[str]], execution: Execution | None
+    folder: Path, exercise: Exercise, rubric: Rubric, names: Mapping[str, Sequence[str]], execution: Execution | None
 ) -> NotebookView | None:
     """The executed notebook as it is shown; None where the folder holds none that can be."""
     try:
@@ -133,7 +152,8 @@ def _view(
         stored_view = read_cached(folder / NOTEBOOK, _VIEW, made_of)
         if stored_view is not None and len(stored_view.cells) == len(stored_view.kinds):
             return stored_view
-        view = _view_or_none(load_notebook(folder / EXECUTED), names, execution)
+        provided = provided_sources(_templates_of(folder, rubric))
+        view = _view_or_none(load_notebook(folder / EXECUTED), names, execution, provided)
         if view is not None:
             store_cached(folder / NOTEBOOK, _VIEW, view, made_of)
     except (Unreadable, GraderError):  # an older run's folder
@@ -163,7 +183,11 @@ def _figures(folder: Path, exercise: Exercise) -> list[Figure]:
 def _keep_figures(folder: Path, figures: Sequence[Figure], exercise: Exercise) -> None:
     if strip := wall_strip(figures):
         write_atomically(folder / WALL, strip)
-    entries = [{**asdict(figure), "png": base64.b64encode(figure.png).decode()} for figure in figures]
+    names = [one.name for one in fields(Figure)]
+    entries: list[_StoredFigure] = [
+        {name: getattr(figure, name) for name in names} | {"png": base64.b64encode(figure.png).decode()}
+        for figure in figures
+    ]
     store_cached(folder / FIGURES, _FIGURES, entries, _figures_made_of(folder, exercise))
 
 

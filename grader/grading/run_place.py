@@ -22,7 +22,7 @@ from grader.grading.run_folder import SOURCE, note_source, shown, source_of, sto
 from grader.notebook.read import safe_name
 from grader.records import GradeReport, Rubric, Status, Submission
 from grader.report.report_json import MAX_BYTES, read_report_json
-from grader.report.words import trained_parts, undecided_milli
+from grader.report.totals import trained_parts, undecided_milli
 from grader.store.bounded import Unreadable, file_bytes
 from grader.store.files import locked
 from grader.store.json_files import read_json

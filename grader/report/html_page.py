@@ -1,7 +1,7 @@
 """What all HTML pages have in common: one environment with its escaping and formats, a base page and style, a policy.
 
 Pages of other rooms extend `page.html.j2`, or `sheet.html.j2` for a sheet with a margin line, and bring a template and
-a style sheet of their own. A page is one file: its style and its script lie in it, and the policy knows them by their
+a style sheet of their own. A page is one file: its style and its scripts are in it, and the policy knows them by their
 digests and allows nothing else but pictures within the page.
 """
 
@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from grader.report.student_text import student_line
 from grader.report.text import of_points, plain, points_text
+from grader.report.totals import is_judged, is_left_out, is_lost, judged_milli, shown_outcome, undecided_milli
 from grader.report.words import (
     LONGEST,
     OUTCOME_MARKS,
@@ -25,16 +26,10 @@ from grader.report.words import (
     STATUS_WORDS,
     by_part,
     follow_notes,
-    is_judged,
-    is_left_out,
-    is_lost,
     item_points,
-    judged_milli,
     judged_points,
     late_sentence,
     sentence,
-    shown_outcome,
-    undecided_milli,
 )
 
 STYLE = "grader.report/page.css"  # of every page
@@ -42,13 +37,13 @@ SHEET = "grader.report/sheet.css"  # of the pages with a margin line
 
 
 def html_page(
-    template: str, styles: Sequence[str] = (), *, script: str = "", policy: str = "", **values: object
+    template: str, styles: Sequence[str] = (), *, scripts: Sequence[str] = (), policy: str = "", **values: object
 ) -> str:
     """The page of a template with these values; `styles` follow the style of every page.
 
     Files are named as `package/file`. Without a `policy` of its own, the page gets the one that is described above.
     """
-    style, code = "".join(map(_file, (STYLE, *styles))), _file(script) if script else ""
+    style, code = "".join(map(_file, (STYLE, *styles))), "".join(map(_file, scripts))
     return (
         _environment()
         .get_template(template)

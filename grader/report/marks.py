@@ -1,64 +1,36 @@
-"""Remarks in the margin of a notebook: what an item's checks say, beside the cell that the item asks for."""
+"""Comments on the cells of a notebook: what an item's checks found, at the cell that the item asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome
+from grader.records import GradeReport, ItemVerdict
+from grader.report.losses import Loss, losses
 from grader.report.notebook import Places
-from grader.report.words import is_lost
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What one or more checks say."""
-
-    outcome: Outcome
-    message: str
-    hint: str = ""
-    checks: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What stands beside a cell of one item."""
+    """The comments of one item on a cell."""
 
     item: ItemVerdict
     number: int  # of the item in the report, from 1
-    first: bool  # whether this is the item's first place: its points stand here and nowhere else
-    notes: tuple[Note, ...]
+    first: bool  # whether this is the item's first cell, which shows its points
+    notes: tuple[Loss, ...]
 
 
 def marks(report: GradeReport, at: Places, names: Mapping[str, Sequence[str]]) -> dict[int, list[Mark]]:
-    """What stands beside each cell; an item without a place stands in the list of items alone."""
+    """The comments on each cell; an item without a place is in the list of items only."""
     cell_marks: dict[int, list[Mark]] = {}
     for number, item in enumerate(report.items, start=1):
         cells = at.get(item.id, ())
-        by_cell: dict[int, list[CheckVerdict]] = {cell: [] for cell in cells}
-        for check in item.checks:
-            if cells and is_lost(check):
-                by_cell[cells[_which(check.id, names.get(item.id, ()))]].append(check)
+        by_cell: dict[int, list[Loss]] = {cell: [] for cell in cells}
+        for loss in losses(item.checks) if cells else ():
+            by_cell[cells[_which(loss.checks[0].id, names.get(item.id, ()))]].append(loss)
         for cell, lost in by_cell.items():
-            cell_marks.setdefault(cell, []).append(Mark(item, number, cell == cells[0], notes(lost)))
+            cell_marks.setdefault(cell, []).append(Mark(item, number, cell == cells[0], tuple(lost)))
     return cell_marks
-
-
-def notes(checks: Sequence[CheckVerdict]) -> tuple[Note, ...]:
-    """What the checks say, each thing once: one unwritten function fails many checks with one message."""
-    merged: dict[tuple[Outcome, str], Note] = {}
-    for check in checks:
-        key = says(check)
-        earlier = merged.get(key)
-        merged[key] = Note(
-            *key, earlier.hint or check.hint if earlier else check.hint, earlier.checks + 1 if earlier else 1
-        )
-    return tuple(merged.values())
-
-
-def says(check: CheckVerdict) -> tuple[Outcome, str]:
-    """How the check ended and what it says of it."""
-    return check.outcome, check.message or check.title or check.id
 
 
 def _which(check: str, names: Sequence[str]) -> int:

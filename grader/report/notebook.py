@@ -1,4 +1,4 @@
-"""A student's executed notebook as a page shows it: safe HTML for each cell, and where the remarks beside them stand.
+"""A student's executed notebook as a page shows it: safe HTML for each cell, and the cells that comments belong to.
 
 Text, outputs and pictures come from a submission. Only a short list of forms is shown: escaped text, a few tags of
 Markdown, formulas, PNG and JPEG; HTML that a cell shows is never shown. Markdown is rendered with its HTML switched
@@ -14,22 +14,23 @@ import base64
 import binascii
 import html
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from grader.notebook.format import is_code, source_of
+from grader.notebook.format import is_code, normalise, source_of
 from grader.records import CellRun, CellStatus, Notebook
 from grader.report.text import without_paths
+from grader.report.tracebacks import Place, place_of_error, without_file
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
-Places = Mapping[str, tuple[int, ...]]  # item -> the cells beside which its remarks stand, one for each of its names
+Places = Mapping[str, tuple[int, ...]]  # item -> the cells that its comments belong to, one for each of its names
 MOST_CELLS = 400
 MOST_OUTPUTS = 200  # of a cell
 MOST_TEXT = 6000  # characters of an output
@@ -49,27 +50,71 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _LONG_LINE = re.compile(rf"[^\n]{{{MOST_LINE + 1}}}")
 _LONG_GAP = re.compile(rf"\n(?:[ \t\f\v]{{0,{MOST_LINE}}}\n){{{MOST_BLANK + 1}}}")
 _TROUBLES = {
-    CellStatus.ERROR: "raised {}",
-    CellStatus.TIMEOUT: "did not finish in the time there is for it, and was interrupted",
-    CellStatus.DIED: "ended the Python process; the cells after it ran in a new one",
-    CellStatus.SKIPPED: "was not run",
+    CellStatus.ERROR: "This cell stopped with an error: {}",
+    CellStatus.TIMEOUT: "This cell took longer than the time limit and was interrupted",
+    CellStatus.DIED: "This cell ended the Python process; the cells after it ran in a new process",
+    CellStatus.SKIPPED: "This cell was not run",
 }
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """How a cell ended other than by running to its end, and the line that raised an error, where it is known."""
+
+    message: str
+    error: str = ""  # "TypeError: ..."; empty where none was raised
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NotebookView:
-    """A notebook's cells as safe HTML, where each item's remarks stand, and which cells did not end well."""
+    """A notebook's cells as safe HTML, the cells of each item's comments, and the cells that failed."""
 
     cells: tuple[str, ...]
     kinds: tuple[str, ...]  # of the cells: code, markdown or raw
     places: Mapping[str, tuple[int, ...]]
-    troubles: Mapping[int, str]
+    troubles: Mapping[int, Trouble]
+    titles: tuple[str, ...]  # of the cells: the heading of a text, the first line of code
+    provided: tuple[int, ...]  # cells that are as the template provides them
+    written: Mapping[int, str]  # the source of the student's own code cells, cut
 
 
-def make_view(notebook: Notebook, names: Mapping[str, Sequence[str]], runs: Sequence[CellRun]) -> NotebookView:
-    """The notebook as it is shown; `names` are those beside whose cells each item's remarks stand."""
-    kinds = tuple(str(cell["cell_type"]) for cell in notebook["cells"])
-    return NotebookView(cells_html(notebook), kinds, places(notebook, names), troubles(runs))
+def make_view(
+    notebook: Notebook,
+    names: Mapping[str, Sequence[str]],
+    runs: Sequence[CellRun],
+    provided_sources: Collection[str] = (),
+) -> NotebookView:
+    """The notebook as it is shown; `names` are those at whose cells each item's comments are shown.
+
+    `provided_sources` are the normalised sources of the cells that the template provides.
+    """
+    cells = notebook["cells"]
+    provided = {n: True for n, cell in enumerate(cells) if normalise(source_of(cell)) in provided_sources}
+    written = {
+        n: _CONTROL.sub("", source_of(cell))[:MOST_SOURCE]
+        for n, cell in enumerate(cells[:MOST_CELLS])
+        if is_code(cell) and n not in provided
+    }
+    return NotebookView(
+        cells_html(notebook),
+        kinds=tuple(str(cell["cell_type"]) for cell in cells),
+        places=places(notebook, names),
+        troubles=troubles(runs, cells, written),
+        titles=tuple(map(cell_title, cells)),
+        provided=tuple(provided),
+        written=written,
+    )
+
+
+def cell_title(cell: Mapping[str, Any]) -> str:
+    """The first heading of a text, else its first line; the first line of code, or the title in its comment."""
+    lines = [line.strip() for line in source_of(cell)[:MOST_MARKDOWN].splitlines() if line.strip()]
+    if is_code(cell):
+        lines = [line for line in lines if not line.startswith(("%", "import ", "from ", "@"))] or lines
+        return re.sub(r"^#\s*(@title)?\s*", "", lines[0])[:MOST_TITLE].rstrip(":") if lines else "empty cell"
+    heading = next((line for line in lines if line.startswith("#")), lines[0] if lines else "empty cell")
+    return re.sub(r"^#+\s*|[*_`$]", "", heading)[:MOST_TITLE]
 
 
 def places(notebook: Notebook, names: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, ...]]:
@@ -88,13 +133,15 @@ def places(notebook: Notebook, names: Mapping[str, Sequence[str]]) -> dict[str, 
     return places_of_items
 
 
-def troubles(runs: Sequence[CellRun]) -> dict[int, str]:
-    """What a cell did instead of ending, as a student reads it."""
-    return {
-        run.index: f"This cell {_TROUBLES[run.status].format(run.error or 'an error')}"
-        for run in runs
-        if run.status in _TROUBLES
-    }
+def troubles(runs: Sequence[CellRun], cells: Sequence[Mapping[str, Any]], own: Collection[int]) -> dict[int, Trouble]:
+    """How each cell ended that did not run to its end, as a student reads it."""
+    found = {}
+    for run in runs:
+        if run.status in _TROUBLES:
+            error = without_file(run.error or "an error") if run.status is CellStatus.ERROR else ""
+            place = place_of_error(cells, run.index, own) if error and run.index < len(cells) else None
+            found[run.index] = Trouble(_TROUBLES[run.status].format(error), error, place)
+    return found
 
 
 def _last_cell(sources: Mapping[int, str], name: str) -> int | None:

@@ -1,8 +1,8 @@
 """The two pages of a run.
 
-`feedback.html` may be read by the student and everybody to whom they show it: no threshold, seed, measured number, path
-or detail of the machine. `report.html`, for staff, adds what was measured, how the run went, and how to see it again.
-Every string passes `plain` and then the template's own escaping; what slipped through would meet the page's policy.
+`feedback.html` is for the student and everybody to whom they show it: it has no threshold, seed, measured number, path
+or detail of the machine. `report.html`, for staff, adds measured numbers, how the run went, and how to repeat it.
+Every string passes `plain` and then the template's escaping; the policy of the page stops what slips through.
 """
 
 from __future__ import annotations
@@ -16,31 +16,33 @@ from typing import Any
 
 from markupsafe import Markup
 
-from grader.records import CheckVerdict, Execution, Figure, GradeReport, ItemVerdict, Measured, MeasuredValue
+from grader.records import CheckVerdict, Execution, Figure, GradeReport, Measured, MeasuredValue
+from grader.report.folding import cell_sections, has_comment
 from grader.report.html_page import SHEET, html_page
-from grader.report.marks import Note, marks, notes, says
+from grader.report.losses import NOT_YET, hint_on, item_losses, not_written_anywhere, place_of, unwritten_name
+from grader.report.marks import marks
 from grader.report.notebook import NotebookView
-from grader.report.student_text import PERSON, UNDECIDED, open_box
+from grader.report.plane import SCRIPT, STYLE, plane_views
+from grader.report.student_text import PERSON, UNDECIDED, failed_cell, notebook_name, open_box
 from grader.report.text import plain, points_text
+from grader.report.totals import is_complete, is_lost, judged_milli, trained_parts, undecided_milli
 from grader.report.words import (
     LONGEST,
-    is_complete,
-    is_lost,
     isolation_note,
     isolation_warning,
-    judged_milli,
     late_sentence,
+    outcomes_of,
+    override_notes,
     reasons_for_person,
     student_notes,
     summary,
-    trained_parts,
-    undecided_milli,
 )
 
 _MOST = 100  # remarks, events or measured numbers shown; all of them are in report.json
 _MOST_ROWS = 32  # of a comparison or a diff
 _MOST_SHOWN = 12  # remarks with their comparison or diff; the others are in report.json
 _MOST_LOG = 60  # last lines of what was written to the box's log
+_MOST_PICTURES = 4  # on the student's page before they are folded
 _DEEPEST = 40  # spaces of indentation
 _MOST_REASONS = 8  # in the banner, which only points at what stands below
 WIDTH, HEIGHT, MARGIN = 420, 46, 24  # of the bar of a level
@@ -50,7 +52,7 @@ _NEAR = 74  # pixels: labels that are nearer would stand on each other
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Paths by which a run can be seen again, as they are typed in the project's folder."""
+    """Paths for repeating a run, as they are typed in the project's folder."""
 
     notebook: str
     folder: str
@@ -69,11 +71,12 @@ def report_html(
         (SHEET, "grader.report/report.css"),
         r=report,
         score=_score(report),
-        figures=figures,
+        figures=[figure for figure in figures if figure.plane is None],
         summary=summary(report),
         late=late_sentence(report),
         reasons=reasons_for_person(report),
         warning=isolation_warning(report),
+        decisions=override_notes(report),
         isolation_note=isolation_note(report),
         execution=execution,
         commands=commands(report, again),
@@ -172,7 +175,7 @@ def _rect(kind: str, x: float, width: float, y: float, height: float) -> Markup:
 
 
 def commands(report: GradeReport, again: Again | None = None) -> tuple[tuple[str, str], ...]:
-    """What each does, and the command as it is typed in the project's folder: seconds first, then a whole run."""
+    """Descriptions and commands, as typed in the project's folder: a re-grade of seconds, then a whole run."""
     trained = sorted(trained_parts(report))
     verb = "grade" if trained else "check"
     name = shlex.quote(again.notebook if again else f"{report.submission}.ipynb")
@@ -185,8 +188,8 @@ def commands(report: GradeReport, again: Again | None = None) -> tuple[tuple[str
         options += f" --rubric {shlex.quote(again.rubric)}"
     regrade = f".venv/bin/python -m grader regrade {folder}"
     return (
-        ("Judge what this run answered again, under the rubric as it is now", regrade),
-        ("Run the notebook again with the same questions", f'make {verb} SUBMISSION={name} OPTIONS="{options}"'),
+        ("Re-grade the stored answers under the current rubric", regrade),
+        ("Run the notebook again with the same seed", f'make {verb} SUBMISSION={name} OPTIONS="{options}"'),
     )
 
 
@@ -196,28 +199,37 @@ def feedback_html(
     view: NotebookView | None = None,
     names: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """One self-contained HTML page; `names` are those that the student wrote for each item."""
+    """One self-contained HTML page for the student; `names` are the notebook's names for each item."""
+    planes = plane_views(figures)
     cell_marks = marks(report, view.places, names or {}) if view else {}
     return html_page(
         "grader.report/feedback.html.j2",
-        (SHEET, "grader.report/feedback.css"),
+        (SHEET, "grader.report/feedback.css", *([STYLE] if planes else [])),
+        scripts=("grader.report/feedback.js", *([SCRIPT] if planes else [])),
+        planes=planes,
         r=report,
+        name=notebook_name(report.submission),
         score=_score(report),
-        figures=[figure for figure in figures if not figure.for_staff],
+        figures=[figure for figure in figures if not figure.for_staff and figure.plane is None],
+        most_pictures=_MOST_PICTURES,
         view=view,
         marks=cell_marks,
+        groups=cell_sections(view, cell_marks) if view else (),
+        has_comment=lambda index: view is not None and has_comment(view, cell_marks, index),
         cell_of={mark.number: cell for cell, here in sorted(cell_marks.items(), reverse=True) for mark in here},
+        failed_cell=lambda item: failed_cell(item, view),
+        place_of=lambda loss: place_of(loss, view.written) if view else None,
+        item_losses=item_losses,
+        lost_ids=lambda item: [check.id for check in item.checks if is_lost(check)],
+        outcomes_of=outcomes_of,
+        is_unwritten=lambda here: all(note.message.startswith(NOT_YET) for mark in here for note in mark.notes),
+        hint_on=hint_on,
+        not_written=unwritten_name,
+        not_written_anywhere=not_written_anywhere(report.items),
         summary=summary(report),
         student_notes=student_notes(report),
         late=late_sentence(report),
         open_box=open_box(report),
         person=PERSON if report.needs_person or any(map(undecided_milli, report.items)) else "",
         undecided_note=UNDECIDED,
-        lost_checks=_lost_checks,
     )
-
-
-def _lost_checks(item: ItemVerdict) -> list[tuple[Note, list[CheckVerdict]]]:
-    """What was lost, each reason once, with the checks that give it."""
-    lost = [check for check in item.checks if is_lost(check)]
-    return [(note, [check for check in lost if says(check) == (note.outcome, note.message)]) for note in notes(lost)]

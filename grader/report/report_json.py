@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from grader.errors import GraderError, one_line
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Override
 from grader.report.text import milli_of, points_number
-from grader.report.words import counted_milli, is_judged, isolation_warning, judged_milli, trained_parts
+from grader.report.totals import counted_milli, is_judged, judged_milli, trained_parts
+from grader.report.words import isolation_warning
 from grader.store.bounded import Unreadable
 from grader.store.json_files import dump_json, parse_json, validate
 

@@ -7,11 +7,16 @@ https://gradescope-autograders.readthedocs.io/en/latest/specs/
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Status
+from grader.report.losses import Loss, hint_on, item_losses, not_written_anywhere, place_of, unwritten_name
+from grader.report.notebook import NotebookView, Trouble
 from grader.report.text import of_points, plain, points_number, without_paths
+from grader.report.totals import is_complete, is_left_out, is_lost, isolated, undecided_milli
+from grader.report.tracebacks import Place
 from grader.report.words import (
     LONGEST,
     NO_ISOLATION,
@@ -19,38 +24,38 @@ from grader.report.words import (
     STATUS_WORDS,
     by_part,
     follow_notes,
-    is_complete,
-    is_left_out,
-    isolated,
     item_points,
     judged_points,
     late_sentence,
     not_isolated,
     student_notes,
     summary,
-    undecided_milli,
 )
 
-PERSON = "A person will look at this submission; the points may still change."
-NOT_FINAL = "These points are not final: the grader was told to run the notebook {}."
-UNDECIDED = "The grader could not decide this by itself: a person will look, and the points may rise."
+PERSON = "The course staff will review this submission; the points may still change."
+NOT_FINAL = "These points are not final: the notebook was run {}."
+UNDECIDED = "This could not be graded automatically. The course staff will review it, and the points may rise."
+_MOST_TROUBLES = 12
+_OF_A_DOWNLOAD = re.compile(r".*?_(?:late_)?\d{3,}_\d{3,}_(?P<name>[^_].*?)(?:-\d{1,2})?", re.IGNORECASE | re.DOTALL)
 
 
-def feedback_text(report: GradeReport) -> str:
-    """The whole feedback for systems that show only text."""
+def feedback_text(report: GradeReport, view: NotebookView | None = None) -> str:
+    """The whole feedback for systems that show only text; the `view` of the notebook adds the lines of errors."""
     lines = [f"{student_line(report.submission, 'name')}: {judged_points(report)}", ""]
     lines += [*overview(report), ""]
+    if view is not None and view.troubles:
+        lines += [*_troubles(view), ""]
     for part, points, items in by_part(report.items):
         lines += [f"{student_line(part, 'id')}: {points}", ""] if part else []
         for _, item in items:
             lines.append(f"{student_line(item.title, 'title')}: {item_points(item)}")
-            lines += [f"  {line}" for line in item_lines(item, report.items)]
+            lines += [f"  {line}" for line in item_lines(item, report.items, view)]
             lines.append("")
     return "\n".join(lines)
 
 
 def judged_so_far(report: GradeReport) -> str:
-    """What stands in the place of a score where something was left out."""
+    """The sentence that is shown instead of a score where something was left out."""
     points, _, of = judged_points(report).partition(" / ")
     return f"No score yet: {points} of {of} points so far; the rest was not graded in this run."
 
@@ -60,6 +65,8 @@ def overview(report: GradeReport) -> Iterator[str]:
     if told_open := open_box(report):
         yield told_open
     yield summary(report)
+    if unwritten := not_written_anywhere(report.items):
+        yield student_line(unwritten)
     if report.status is not Status.OK:
         yield f"The notebook {STATUS_WORDS[report.status]}."
     if report.needs_person or any(undecided_milli(item) for item in report.items):
@@ -72,20 +79,49 @@ def overview(report: GradeReport) -> Iterator[str]:
 
 
 def open_box(report: GradeReport) -> str:
-    """What a student reads where the box did not keep the notebook in; empty where it did."""
+    """What a student reads where the notebook was not isolated; empty where it was."""
     words = not_isolated(report.isolation)
     protected = "unprotected" if words == NO_ISOLATION else "with little protection"
     return f"{words.upper()}. {NOT_FINAL.format(protected)}" if words else ""
 
 
-def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict]) -> Iterator[str]:
-    """An item's checks, each with its points, its reason and where to look."""
+def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookView | None = None) -> Iterator[str]:
+    """An item's checks with points, reasons and hints; the checks that one mistake cost are listed below it."""
     if undecided_milli(item):
         yield UNDECIDED
     for note in follow_notes(item, items):
         yield student_line(note)
+    if (failed := failed_cell(item, view)) is not None and failed.place is not None:
+        yield from _error_lines(failed.error, failed.place)
+    lost: set[str] = set()
+    repeated: set[str] = set()  # the reason stands at the first check of the loss
+    for loss in item_losses(item):
+        if loss.is_one_mistake:
+            lost |= {check.id for check in loss.checks}
+            yield from _loss_lines(loss, view)
+        else:
+            repeated |= {check.id for check in loss.checks[1:]} - {loss.checks[0].id}
     for check in item.checks:
-        yield from _check_lines(check)
+        if check.id not in lost:
+            yield from _check_lines(check, with_reason=check.id not in repeated)
+
+
+def failed_cell(item: ItemVerdict, view: NotebookView | None) -> Trouble | None:
+    """The error of a cell that the item asks for, where the item lost points and the line is known; else None."""
+    if view is None or not any(map(is_lost, item.checks)):
+        return None
+    troubles = (view.troubles.get(cell) for cell in view.places.get(item.id, ()))
+    return next((trouble for trouble in troubles if trouble and trouble.error and trouble.place), None)
+
+
+def notebook_name(submission: str) -> str:
+    """The notebook's own name, without the student's name and the numbers that a download puts before it.
+
+    >>> notebook_name("lovelaceada_12345_678901_vae_mnist-1"), notebook_name("vae_mnist")
+    ('vae_mnist', 'vae_mnist')
+    """
+    match = _OF_A_DOWNLOAD.fullmatch(submission)
+    return match["name"] if match else submission
 
 
 def student_line(text: str, kind: str = "message") -> str:
@@ -94,18 +130,62 @@ def student_line(text: str, kind: str = "message") -> str:
     return plain(without_paths(plain(text, 4 * limit)), limit)  # paths first: a cut must not leave half of one
 
 
-def _check_lines(check: CheckVerdict) -> Iterator[str]:
-    unsure = "undecided" if check.outcome is Outcome.NEEDS_REVIEW else ""
-    judged = unsure or of_points(check.points_milli, check.max_points_milli)
-    points = "not judged" if is_left_out(check) else judged
-    yield f"{OUTCOME_MARKS[check.outcome]} {student_line(check.title or check.id, 'title')} ({points})"
-    if check.message:
+def _troubles(view: NotebookView) -> Iterator[str]:
+    """The cells that did not run to their end, with the line of the error and a hint."""
+    yield "Cells that did not run to their end:"
+    for index, trouble in list(view.troubles.items())[:_MOST_TROUBLES]:
+        if trouble.error and trouble.place is not None:
+            raised_in = f"In cell {index + 1}, " if trouble.place.cell != index else ""
+            for line in _error_lines(trouble.error, trouble.place, raised_in):
+                yield f"  {line}"
+        else:
+            yield f"  Cell {index + 1}: {student_line(trouble.message)}"
+    if len(view.troubles) > _MOST_TROUBLES:
+        yield f"  and {len(view.troubles) - _MOST_TROUBLES} more"
+
+
+def _error_lines(error: str, place: Place, running: str = "") -> Iterator[str]:
+    yield f"{OUTCOME_MARKS[Outcome.FAILED]} {running}{student_line(error)}"
+    yield f"    Cell {place.cell + 1}, line {place.line}: {student_line(place.source, 'title')}"
+    if unwritten_name(error) is None:
+        yield f"    Hint: {hint_on(error)}"
+
+
+def _loss_lines(loss: Loss, view: NotebookView | None) -> Iterator[str]:
+    """The mistake, its line and a hint, then the checks that it cost."""
+    sign = f"{OUTCOME_MARKS[Outcome.FAILED]} " if loss.raised else ""
+    yield f"{sign}{student_line(loss.message)}"
+    place = place_of(loss, view.written) if view is not None else None
+    if place is not None:
+        yield f"    Cell {place.cell + 1}, line {place.line}: {student_line(place.source, 'title')}"
+    elif loss.raised is not None and loss.raised.line:
+        yield f"    Your line: {student_line(loss.raised.line, 'title')}"
+    if loss.hint:
+        yield f"    Hint: {student_line(loss.hint)}"
+    count = len(loss.checks)
+    yield f"    This cost {count} {'check' if count == 1 else 'checks'} ({loss.points}):"
+    for check in loss.checks:
+        yield f"    - {student_line(check.title or check.id, 'title')} ({_points_of(check)})"
+
+
+def _check_lines(check: CheckVerdict, *, with_reason: bool) -> Iterator[str]:
+    yield f"{OUTCOME_MARKS[check.outcome]} {student_line(check.title or check.id, 'title')} ({_points_of(check)})"
+    if check.outcome is Outcome.PASSED or not with_reason:
+        return
+    if check.message and not is_left_out(check):
         yield f"    {student_line(check.message)}"
-    if check.hint and check.outcome is not Outcome.PASSED:
+    if check.hint:
         yield f"    Hint: {student_line(check.hint)}"
 
 
-def results_json(report: GradeReport) -> dict[str, Any]:
+def _points_of(check: CheckVerdict) -> str:
+    if is_left_out(check):
+        return "not graded"
+    undecided = check.outcome is Outcome.NEEDS_REVIEW
+    return "undecided" if undecided else of_points(check.points_milli, check.max_points_milli)
+
+
+def results_json(report: GradeReport, view: NotebookView | None = None) -> dict[str, Any]:
     """The report as Gradescope's values: one test per item, the checks' messages inside.
 
     There are numbers only where nothing was left out: points of a part would be taken for the grade.
@@ -120,7 +200,7 @@ def results_json(report: GradeReport) -> dict[str, Any]:
         "test_name_format": "text",
         "visibility": "visible",
         "stdout_visibility": "hidden",
-        "tests": [_test(number, item, report.items, complete) for number, item in enumerate(report.items, start=1)],
+        "tests": [_test(number, report, view) for number in range(1, len(report.items) + 1)],
         "extra_data": {
             "created": report.created,
             "isolated": isolated(report.isolation),
@@ -133,15 +213,16 @@ def results_json(report: GradeReport) -> dict[str, Any]:
     }
 
 
-def _test(number: int, item: ItemVerdict, items: Sequence[ItemVerdict], complete: bool) -> dict[str, Any]:
+def _test(number: int, report: GradeReport, view: NotebookView | None) -> dict[str, Any]:
     """A test; without numbers and without a mark of its own where the report is not complete."""
+    item, complete = report.items[number - 1], is_complete(report)
     passed = item.outcome is Outcome.PASSED and item.points_milli >= item.max_points_milli
     numbers = {
         "score": points_number(item.points_milli),
         "max_score": points_number(item.max_points_milli),
         "status": "passed" if passed else "failed",
     }
-    lines = item_lines(item, items)
+    lines = item_lines(item, report.items, view)
     return {
         "name": f"{student_line(item.title, 'title')} ({student_line(item.id, 'id')})",
         "name_format": "text",

@@ -1,8 +1,7 @@
-"""The report on a terminal or in a pipe: a table of items, what else was noticed, and the points last."""
+"""The report on a terminal or in a pipe: a table of items, notes and events, and the points last."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,19 +11,20 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.records import GradeReport, ItemVerdict, Outcome, Remark
+from grader.report.losses import item_losses
 from grader.report.text import plain
+from grader.report.totals import LOOKED_AT, is_lost, shown_outcome
 from grader.report.words import (
     LONGEST,
     OUTCOME_WORDS,
     STATUS_WORDS,
     follow_notes,
-    is_lost,
     isolation_note,
     isolation_warning,
     item_points,
     judged_points,
+    override_notes,
     reasons_for_person,
-    shown_outcome,
     summary,
 )
 
@@ -35,7 +35,7 @@ _STYLES = {
     Outcome.SKIPPED: "dim",
     Outcome.NEEDS_REVIEW: "bold magenta",
 }
-_MOST = 40  # remarks or events shown; all of them are in report.json
+_MOST = 40  # notes or events shown; all of them are in report.json
 _LONGEST = 300  # characters of a message; half of what the page shows
 _Line = tuple[str, str]  # text and style
 
@@ -63,12 +63,14 @@ def print_report(report: GradeReport, console: Console, folder: Path | None = No
 
 def _table(report: GradeReport, console: Console) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("Item", overflow="fold", max_width=24)
+    widest = max(16, (console.width - 16) * 2 // 5)
+    table.add_column("Item", overflow="fold", max_width=widest)
     table.add_column("Points", justify="right", no_wrap=True)
     table.add_column("Why", overflow="fold")
     for item in report.items:
+        title = _text(plain(item.title, LONGEST["title"]), "", console)
         table.add_row(
-            _text(plain(item.id, LONGEST["id"]), "", console),
+            title.append_text(_text(f"\n{plain(item.id, LONGEST['id'])}", "dim", console)),
             _text(item_points(item), _STYLES[shown_outcome(item)], console),
             _why(item, report.items, console),
         )
@@ -76,28 +78,29 @@ def _table(report: GradeReport, console: Console) -> Table:
 
 
 def _why(item: ItemVerdict, items: Sequence[ItemVerdict], console: Console) -> Text:
-    item_text = _text(plain(item.title, LONGEST["title"]), "", console)
-    for note in follow_notes(item, items):
-        item_text.append_text(_text(f"\n{plain(note, _LONGEST)}", "cyan", console))
-    lost = [check for check in item.checks if is_lost(check)]
-    reasons = Counter((check.outcome, plain(check.message or check.title or check.id, _LONGEST)) for check in lost)
-    for (outcome, reason), count in reasons.items():  # one unwritten function fails many checks with one message
-        item_text.append("\n" + OUTCOME_WORDS[outcome], style=_STYLES[outcome])
-        item_text.append_text(_text(f": {reason}" + (f" ({count} checks)" if count > 1 else ""), "", console))
+    """The outcome, then each reason once: one exception fails many checks."""
+    lines = [_text(plain(note, _LONGEST), "cyan", console) for note in follow_notes(item, items)]
+    for loss in item_losses(item):
+        ended = Text(OUTCOME_WORDS[loss.outcome], style=_STYLES[loss.outcome])
+        count = f" ({len(loss.checks)} checks)" if len(loss.checks) > 1 else ""
+        line = f", in `{plain(loss.raised.line, _LONGEST)}`" if loss.raised and loss.raised.line else ""
+        lines.append(ended.append_text(_text(f": {plain(loss.message, _LONGEST)}{line}{count}", "", console)))
     for check in item.checks:
         if check.borderline:
-            item_text.append("\nborderline", style="cyan")
-            item_text.append_text(_text(f": {plain(check.title or check.id, _LONGEST)}", "", console))
-    if item.outcome is Outcome.NEEDS_REVIEW and not lost:
-        item_text.append("\n" + OUTCOME_WORDS[item.outcome], style=_STYLES[item.outcome])
-    return item_text
+            title = _text(f": {plain(check.title or check.id, _LONGEST)}", "", console)
+            lines.append(Text("borderline", style="cyan").append_text(title))
+    if not any(map(is_lost, item.checks)):
+        outcome = shown_outcome(item)
+        lines.insert(0, Text(OUTCOME_WORDS[outcome], style=_STYLES[outcome]))
+    return Text("\n").join(lines)
 
 
 def _notes(report: GradeReport) -> Iterator[_Line]:
-    others = [_remark(remark) for remark in report.remarks if not remark.needs_person]
+    others = [_remark(r) for r in report.remarks if not r.needs_person and r.kind != LOOKED_AT]
+    yield from _listed("Decided by staff:", override_notes(report), "bold magenta")
     if report.needs_person:
-        yield from _listed("A person has to look:", reasons_for_person(report), "bold magenta")
-    yield from _listed("Remarks:", others, "bold")
+        yield from _listed("Needs manual review:", reasons_for_person(report), "bold magenta")
+    yield from _listed("Notes:", others, "bold")
     yield from _listed("Events:", report.events, "bold")
     if warning := isolation_warning(report):  # once more: the first line has scrolled away
         yield warning, "bold red"

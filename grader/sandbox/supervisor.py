@@ -28,10 +28,10 @@ from grader.errors import BoxError
 from grader.records import Limits, Status
 from grader.sandbox.backend import SPARE_TASKS, Backend, Contents
 from grader.sandbox.gpu import present
-from grader.sandbox.in_box.frames import At, Plan, Questions, Refused, Stage, Want, Warm
+from grader.sandbox.in_box.frames import At, Plan, Printed, Questions, Refused, Stage, Want, Warm
 from grader.sandbox.in_box.wire import WireError, read_frame, write_frame
-from grader.sandbox.inbox import Inbox
 from grader.sandbox.kernel_limits import Cgroups, rlimits
+from grader.sandbox.received_frames import Inbox
 from grader.sandbox.resource_monitor import End, ResourceMonitor
 
 TICK_S = 0.1
@@ -115,11 +115,11 @@ class Supervisor:
         if alive:
             raise BoxError(f"{alive} processes of a box that was not needed could not be ended")
 
-    def supervise(self, plan: Plan, questions: Questioner, say: Callable[[At], None]) -> SandboxResult:
+    def supervise(self, plan: Plan, questions: Questioner, say: Callable[[At | Printed], None]) -> SandboxResult:
         """Runs the plan to its end or to a limit.
 
         `questions(stage, inbox)` gives a stage's questions when the box asks for them, or None to refuse;
-        `say` hears what is running, for a progress display.
+        `say` hears what is running and what it has printed last, for a progress display: in another thread.
 
         Raises:
             BoxError: where something of the box could not be ended: nothing of the run may be used.
@@ -183,7 +183,7 @@ class Supervisor:
         stdout: BinaryIO,
         plan: Plan,
         questions: Questioner,
-        say: Callable[[At], None],
+        say: Callable[[At | Printed], None],
     ) -> None:
         try:
             write_frame(stdin, *plan.encode())
@@ -193,9 +193,9 @@ class Supervisor:
                         tensors = questions(stage, self.inbox)
                         reply = Refused(stage) if tensors is None else Questions(stage, tensors)
                         write_frame(stdin, *reply.encode())
-                    case At() as at:
+                    case At() | Printed() as progress:
                         with contextlib.suppress(OSError):  # nobody listens any more, or a log's disk is full
-                            say(at)
+                            say(progress)
                     case None if self.inbox.finished:
                         self._over.set()
         except WireError as error:

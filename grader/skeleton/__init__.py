@@ -1,5 +1,5 @@
-"""A second exercise to start from: `python -m grader new-exercise NAME` writes one that grades at once.
+"""A second exercise to start from: `python -m grader new-exercise NAME` writes one that can be graded immediately.
 
-`exercise/` and `course/` are what is written, with the exercise's own name put in. They are files of this project like
-any other, so lint, types and tests hold for what a newcomer is given.
+It writes copies of `exercise/` and `course/` with the new name. They are ordinary files of this project, so lint, type
+checks and tests apply to them.
 """

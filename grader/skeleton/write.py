@@ -1,4 +1,4 @@
-"""Writes the exercise under a name of its own; nothing is written over."""
+"""Writes a new exercise from the skeleton; existing files are never overwritten."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from grader.notebook.template import make_template
 from grader.store.course import RUBRIC, course_folder
 
 HERE = Path(__file__).parent
-LIMITS = "limits.yaml"  # beside a rubric that no other lies above
-PACKAGE = "grader.skeleton.exercise"  # how the rubric here calls the package; its modules import each other relatively
+LIMITS = "limits.yaml"  # beside a rubric outside the project, which has no rubric to extend
+PACKAGE = "grader.skeleton.exercise"  # the package's name in the skeleton's rubric; its modules use relative imports
 
 
 def write_skeleton(folder: Path, name: str) -> tuple[Path, ...]:
-    """The folder has one more exercise, which gives its reference full points.
+    """Writes a new exercise, whose reference gets full points; returns its files in the order to read them.
 
-    In the project's folder, `grader/exercises/<name>/` holds the code, `exercises/<name>/` the rubric, the reference
-    and the template made of it. In any other folder, `<name>/` holds these, and the code in a package beside them.
-    Returns what was written, in the order in which a newcomer should read it.
+    In the project's folder, the code is written to `grader/exercises/<name>/`, and rubric, reference and template to
+    `exercises/<name>/`. In any other folder, `<name>/` holds all of them, with the code in a package beside the rubric.
 
     Raises:
-        GraderError: for a name that no package can have, or that is taken.
+        GraderError: for a name that is not a package name, or that exists.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or keyword.iskeyword(name):
         raise GraderError(
-            f"name {name[:60]!r}: expected small letters, digits and underscores, for instance straight_line"
+            f"name {name[:60]!r}: expected lower-case letters, digits and underscores, for instance straight_line"
         )
     in_project = (folder / "grader" / "exercises").is_dir()
     course = folder / "exercises" / name if in_project else folder / name
@@ -39,7 +38,7 @@ def write_skeleton(folder: Path, name: str) -> tuple[Path, ...]:
     package = f"grader.exercises.{name}" if in_project else name
     for target in (code, course):
         if target.exists():
-            raise GraderError(f"{target}: exists already; choose another name, or remove it first")
+            raise GraderError(f"{target}: already exists; choose another name, or remove it first")
     sources = sorted((HERE / "exercise").rglob("*.py"))
     copies = [(path, code / path.relative_to(HERE / "exercise")) for path in sources]
     for source, target in [(HERE / "course" / "reference.ipynb", course / "reference.ipynb"), *copies]:
@@ -56,8 +55,8 @@ def write_skeleton(folder: Path, name: str) -> tuple[Path, ...]:
 
 
 def _limits() -> str:
-    """What a rubric outside the project takes from the course's own: the limits of a run, and packages of students."""
+    """The keys that a rubric outside the project copies from the course's: the limits of a run, and the packages."""
     rubric = yaml.safe_load((course_folder() / RUBRIC).read_text(encoding="utf-8"))
-    return "# The limits of a run, and what notebooks may import.\n" + yaml.safe_dump(
+    return "# The limits of a run, and the packages that notebooks may import.\n" + yaml.safe_dump(
         {key: rubric[key] for key in ("packages", "limits")}, sort_keys=False
     )

@@ -88,7 +88,7 @@ def rubric(left_milli: int = 20_000) -> Rubric:
 def verdicts(
     losses: dict[str, int] | None = None, trained: bool = False, undecided: str = ""
 ) -> tuple[ItemVerdict, ...]:
-    """Full points but for what is lost, thousandths by "item: check"; drawing is skipped where nothing was trained."""
+    """Full points except for the losses, in thousandths by "item: check"; drawing is skipped without training."""
     items = []
     for item in rubric().items:
         checks = []

@@ -1,4 +1,4 @@
-"""The page is whole in itself and shows text as text; the table has one row a solution."""
+"""The page is self-contained and escapes all text; the table has one row per solution."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from audit_samples import EVIL, LEFT, audited, verdicts, wrong
 from rich.console import Console
 
-from grader.audit.page import audit_csv, audit_html, levels_of, print_audit
+from grader.audit.page import SHORT, audit_csv, audit_html, levels_of, print_audit
+from grader.audit.problems import ADVICE, HEADINGS
 from grader.audit.result import MARKS, Audit, summary
 
 
@@ -33,7 +34,7 @@ def test_every_state_has_a_mark_beside_its_colour() -> None:
     assert len(seen) == len(set(seen)) == len(MARKS) - 1
 
 
-def test_the_table_holds_points_lost_by_item() -> None:
+def test_the_table_shows_points_lost_per_item() -> None:
     rows = list(csv.DictReader(io.StringIO(audit_csv(sample()).decode())))
     assert [(row["solution"], row["one.turn"], row["one.draw"]) for row in rows] == [
         ("reference", "0", ""),
@@ -48,10 +49,37 @@ def test_the_terminal_ends_with_the_summary() -> None:
     print_audit(sample(), console)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert lines[-1] == summary(sample())
-    assert "1 of 2 wrong solutions" in lines[-1]
+    assert "Without training: 1 of 2 wrong solutions lost points on exactly the expected items; " in lines[-1]
 
 
-def test_the_page_shows_what_levels_look_like_where_the_calibration_left_pictures(tmp_path: Path) -> None:
+def test_each_kind_of_problem_comes_with_what_to_do() -> None:
+    assert list(ADVICE) == list(HEADINGS)
+    console = Console(file=io.StringIO(), width=80)
+    print_audit(sample(), console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    for text in (HEADINGS["survivor"], ADVICE["survivor"]):
+        assert text in shown
+        assert text in unescape(audit_html(sample()))
+
+
+def test_a_long_table_is_folded_and_unexpected_results_are_shown_first() -> None:
+    slips = [wrong(f"slip_{number}", "one.turn") for number in range(SHORT)]
+    blind = wrong("blind", "two.turn")
+    results = {slip.name: verdicts(LEFT) for slip in slips}
+    assert "Not as expected" not in audit_html(audited(slips, results))
+    page = audit_html(audited([*slips, blind], {**results, "blind": verdicts()}))
+    first = page[page.index("Not as expected") : page.index("<details>", page.index("Not as expected"))]
+    assert first.count('<a href="#s-') == 1
+    assert '<a href="#s-blind">' in first
+
+
+def test_the_page_shows_how_well_each_item_is_tested() -> None:
+    page = audit_html(sample())
+    assert page.count('<svg class="count"') == 2  # of the items that were graded
+    assert "1 of 2" in page[page.index('href="#i-one.turn"') : page.index('href="#i-one.draw"')]
+
+
+def test_the_page_shows_pictures_of_levels_where_the_calibration_wrote_them(tmp_path: Path) -> None:
     made = sample()
     assert levels_of(made.items, tmp_path / "none") == []
     (tmp_path / "one.draw.draws_well.strips.png").write_bytes(b"\x89PNG")

@@ -1,7 +1,8 @@
-"""Thresholds follow from the worst ordinary honest model and its total error, and the rubric is held to them."""
+"""Thresholds follow from the worst ordinary correct model and its total error, and the rubric must keep them."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from toy_exercise import Toy
 from toy_exercise.running import rubric as toy_rubric
 
+from grader.audit.calibrate import charts, redraw
 from grader.audit.calibration import (
     ModelMeasurement,
     ModelScore,
@@ -22,14 +24,19 @@ from grader.audit.calibration import (
     thresholds,
     total_error,
 )
-from grader.audit.calibration_page import PageContent, StripRating, page, read_sorted, sheet, strip_plot
+from grader.audit.calibration_page import PageContent, page
+from grader.audit.calibration_pictures import sheet, strip_chart
+from grader.audit.calibration_tables import StripRating, Tables, read_sorted, read_tables, write_tables
 from grader.audit.command import SolutionBySeed, repeat_csv
 from grader.audit.corpus import Solution
 from grader.errors import GraderError
 from grader.exercise import Reading
 from grader.exercises.vae_mnist.checks import CHECKS
 from grader.records import CheckSpec, CheckVerdict, ItemVerdict, MeasuredValue, Outcome, Rubric, RubricItem
+from grader.rubric import load_rubric
 
+PROJECT = Path(__file__).parents[2]
+DOCS = PROJECT / "docs"
 ITEM, CHECK = "one.training", "training_lowers_the_loss"
 
 
@@ -55,7 +62,7 @@ LARGER = [
 ]
 
 
-def test_all_points_begin_two_total_errors_before_the_worst_ordinary_model() -> None:
+def test_full_points_begin_two_total_errors_before_the_worst_ordinary_model() -> None:
     threshold = row(LARGER, 0.3, 0.77)
     assert (threshold.worst, threshold.worst_model, threshold.models) == (0.8, "plain", 4)
     assert threshold.total_error == pytest.approx(0.01)  # of the three seeds of the one model that has several
@@ -80,7 +87,10 @@ def test_the_total_error_pools_what_seeds_move_within_models() -> None:
 
 @pytest.mark.parametrize(
     ("ends", "fault"),
-    [((0.3, 0.85), "is not met by the worst ordinary honest model, 0.8"), ((0.3, 0.79), "less than two total errors")],
+    [
+        ((0.3, 0.85), "full_at is 0.85, but the worst ordinary correct model reaches only 0.8"),
+        ((0.3, 0.79), "expected at least two total errors"),
+    ],
 )
 def test_a_rubric_off_its_margin_is_named(ends: tuple[float, float], fault: str) -> None:
     assert fault in row(LARGER, *ends).margin.fault
@@ -97,11 +107,14 @@ def model(
     ("models", "fault"),
     [
         ([model("fine", 1000, group="ordinary"), model("odd", 400, group="weak")], ""),
-        ([model("fine", 900, group="ordinary", seed=2)], "fine, seed 2: an ordinary honest model loses 0.1 points"),
+        ([model("fine", 900, group="ordinary", seed=2)], "fine, seed 2: an ordinary correct model loses 0.1 points"),
         ([model("a", 700, "l"), model("b", 400, "l"), model("c", 150, "l")], ""),
-        ([model("a", 400, "l"), model("b", 700, "l"), model("c", 150, "l")], "'l' rises: b earns 70%, a before it 40%"),
-        ([model("a", 400, "l"), model("b", 250, "l")], "its last rung, b, earns 25%, expected at most 20%"),
-        ([model("a", 700, most=0.6, seed=1)], "a, seed 1: earns 70% of what it spoils, at most 60%"),
+        ([model("a", 400, "l"), model("b", 700, "l"), model("c", 150, "l")], "'l': b earns 70 %, the milder a 40 %"),
+        ([model("a", 400, "l"), model("b", 250, "l")], "the last rung, b, earns 25 %, expected at most 20 %"),
+        (
+            [model("a", 700, most=0.6, seed=1)],
+            "a, seed 1: earns 70 % of the points that it spoils, expected at most 60 %",
+        ),
     ],
 )
 def test_what_models_earn_is_held_to_what_they_deserve(models: list[ModelScore], fault: str) -> None:
@@ -110,12 +123,12 @@ def test_what_models_earn_is_held_to_what_they_deserve(models: list[ModelScore],
     assert all(fault in sentence for sentence in sentences)
 
 
-def test_a_rung_stands_on_its_ladder_once() -> None:
+def test_a_model_with_several_seeds_is_one_rung_of_its_ladder() -> None:
     rungs_of = ladders([model("a", 1, "l"), model("a", 2, "l", seed=1), model("b", 1, "l"), model("c", 1)])
     assert {name: [rung.model for rung in rungs] for name, rungs in rungs_of.items()} == {"l": ["a", "b"]}
 
 
-def test_a_defect_counts_where_it_spoils_and_an_honest_model_everywhere() -> None:
+def test_a_defect_counts_where_it_spoils_pictures_and_a_correct_model_everywhere() -> None:
     level = MeasuredValue("loss", 0.5, 0.01, 0.0, 1.0)
     checks = (
         CheckVerdict("component", "", Outcome.FAILED, 0, 1000, ""),
@@ -136,11 +149,16 @@ def test_a_defect_counts_where_it_spoils_and_an_honest_model_everywhere() -> Non
     assert measurements(Solution("x", "models", ""), 0, ("two",), items, [], pictures)[0].group == "ordinary"
 
 
-def test_a_check_has_a_picture_of_its_levels() -> None:
-    assert strip_plot(row(LARGER, 0.26, 0.5), LARGER).startswith(b"\x89PNG")
+@pytest.mark.parametrize("sign", [1, -1], ids=["larger is better", "smaller is better"])
+def test_a_chart_names_the_worst_correct_and_the_best_defective_model(sign: int) -> None:
+    models = [replace(m, value=sign * m.value) for m in [*LARGER, measured("lost", "defective", float("nan"))]]
+    chart = strip_chart(row(models, sign * 0.26, sign * 0.5), models).decode()
+    assert "ordinary correct (4), worst: plain" in chart
+    assert "defective (1), best: bad" in chart
+    assert chart.count('class="end" d="M272.3 ') == 1  # where full points begin
 
 
-def test_strips_stand_below_each_other() -> None:
+def test_strips_are_placed_below_each_other() -> None:
     from io import BytesIO
 
     from PIL import Image
@@ -157,15 +175,15 @@ def test_the_checks_in_which_smaller_is_better_say_so() -> None:
     assert "reconstructions_resemble_the_images" not in smaller
 
 
-def test_points_that_depend_on_the_seed_are_named() -> None:
+def test_points_that_depend_on_the_seed_are_reported() -> None:
     one, two = (("vae.loss", 5000),), (("vae.loss", 4500),)
     assert SolutionBySeed("same", {"1": one, "2": one}, {}).faults == []
     moved = SolutionBySeed("moved", {"1": one, "2": two}, {"3": "no box"})
-    assert moved.faults == ["moved: seed 3: no box", "moved: vae.loss: 4.5, 5 points, depending on the seed"]
+    assert moved.faults == ["moved: seed 3: no box", "moved: vae.loss: points depend on the seed: 4.5, 5"]
     assert b"moved,2,4.5" in repeat_csv([moved])
 
 
-def test_the_page_shows_what_a_level_looks_like_and_what_people_said() -> None:
+def test_the_page_says_what_levels_mean_and_how_viewers_sorted_the_strips() -> None:
     opinions = [
         StripRating(ITEM, "good", "good", "good"),
         StripRating(ITEM, "bad", "no", "no"),
@@ -175,15 +193,48 @@ def test_the_page_shows_what_a_level_looks_like_and_what_people_said() -> None:
     threshold = row(LARGER, 0.3, 0.77)
     words = {CHECK: "{percent:.0f} of 100 are right"}
     models = [model("bad", 0, "l"), model("good", 1000, group="ordinary", seed=2)]
-    text = page(PageContent([threshold], LARGER, models, rubric(0.3, 0.77), Toy(), words, opinions, [reading]))
-    assert (
-        "Points: 1 (`training_lowers_the_loss`). All of them: 77 of 100 are right. None: 30 of 100 are right." in text
+    tables = Tables([threshold], LARGER, models, [reading], {"torch": "2", "samples": "9"}, opinions)
+    text = page(PageContent(tables, rubric(0.3, 0.77), Toy(), words))
+    assert "Full points: 77 of 100 are right. No points: 30 of 100 are right." in text
+    assert "- 1 of 1 ordinary correct models earn full points in every check." in text
+    assert "| l | bad 0 % |" in text
+    assert "Both viewers chose the same class for 2 of 3 strips; 0 were *no*" in text
+    named = CHECK.replace("_", " ")
+    assert f"| {ITEM}: {named} | 0.2 |  | 0.9 | 0.3, 0.77 |" in text.replace("0.89", "0.9")
+    assert "| good | 90 % | 10 (80) |" in text
+    assert "| good, seed 2 | ordinary | 1 of 1 | 100 % |" in text
+    assert "with 9 samples each (torch 2)" in text
+
+
+def test_the_committed_page_and_charts_are_what_the_tables_give(tmp_path: Path) -> None:
+    for table in DOCS.glob("calibration*.csv"):
+        shutil.copy(table, tmp_path)
+    assert redraw(PROJECT / "rubric.yaml", tmp_path) == []
+    made = [Path("calibration.md"), *(path.relative_to(tmp_path) for path in tmp_path.glob("calibration/*.svg"))]
+    assert len(made) > 20
+    for path in made:
+        same = (tmp_path / path).read_bytes() == (DOCS / path).read_bytes()
+        assert same, f"docs/{path} is out of date; run `python -m grader calibrate --redraw`"
+    kept = {path.name for path in DOCS.glob("calibration/*") if not path.name.endswith(".strips.png")}
+    assert kept == {path.name for path in made[1:]}
+
+
+def test_tables_are_read_as_they_were_written(tmp_path: Path) -> None:
+    course = load_rubric(PROJECT / "rubric.yaml")[0]
+    known = read_tables(DOCS, course)
+    write_tables(tmp_path, known.rows, known.rows[:1], known.measurements, known.readings, course)
+    again = read_tables(tmp_path, course)
+    assert (again.rows, again.models, again.readings) == (known.rows, known.models, known.readings)
+    assert dict(charts(again.rows, again.measurements)) == dict(charts(known.rows, known.measurements))
+    (tmp_path / "calibration_models.csv").write_text(
+        "model,seed,group,vae.generation: samples_differ: points\na,0,,x\n"
     )
-    assert "| l | bad 0% |" in text
-    assert "Of 3 strips 2 were sorted alike; 0 were *no* once and *good* once." in text
-    assert f"| {ITEM}: {CHECK} | 0.2 |  | 0.9 | 0.3, 0.77 |" in text.replace("0.89", "0.9")
-    assert "| good | 90 of 100 | 10 (80) |" in text
-    assert "| good, seed 2 | ordinary | 1 of 1 | 100% |" in text
+    with pytest.raises(GraderError, match="expected a number, got 'x'"):
+        read_tables(tmp_path, course)
+    (tmp_path / "calibration.csv").unlink()
+    (tmp_path / "calibration_models.csv").unlink()
+    with pytest.raises(GraderError, match="no such table"):
+        read_tables(tmp_path, course)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +244,7 @@ def test_the_page_shows_what_a_level_looks_like_and_what_people_said() -> None:
         ("item,model,first,second\na,b,no,fine\n", "expected no, acc"),
     ],
 )
-def test_a_sorting_that_is_none_is_refused(table: str, why: str, tmp_path: Path) -> None:
+def test_a_malformed_table_of_sorted_strips_is_refused(table: str, why: str, tmp_path: Path) -> None:
     path = tmp_path / "sorted.csv"
     assert read_sorted(path) == []
     path.write_text(table)
@@ -201,11 +252,11 @@ def test_a_sorting_that_is_none_is_refused(table: str, why: str, tmp_path: Path)
         read_sorted(path)
 
 
-def test_nothing_to_show_is_no_exercise_to_calibrate(tmp_path: Path) -> None:
+def test_an_exercise_without_pictures_cannot_be_calibrated(tmp_path: Path) -> None:
     from toy_exercise.running import write_exercise
 
     from grader.audit.calibrate import calibrate
 
     silent: Any = lambda text: None  # noqa: E731
-    with pytest.raises(GraderError, match="no method `strip`"):
+    with pytest.raises(GraderError, match="expected a method `strip`"):
         calibrate(write_exercise(tmp_path), 1, silent)

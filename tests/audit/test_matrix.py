@@ -1,4 +1,4 @@
-"""The audit tells apart what was foretold, what was not, what survived and what nobody tries."""
+"""The audit tells apart expected losses, unexpected ones, missing ones, and items that no solution tests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def states(result: Audit, name: str) -> dict[str, SolutionState]:
     return {square.item: square.state for row in result.rows if row.name == name for square in row.squares}
 
 
-def test_what_is_lost_as_foretold_is_no_trouble_and_skipped_items_say_nothing() -> None:
+def test_an_expected_loss_is_no_problem_and_skipped_items_do_not_count() -> None:
     result = audited([wrong("slip", "one.turn")], {"slip": verdicts(LEFT)})
     assert states(result, "slip") == {
         "one.turn": SolutionState.LOST,
@@ -39,22 +39,22 @@ def test_what_is_lost_as_foretold_is_no_trouble_and_skipped_items_say_nothing() 
     }
     assert result.rows[0].squares[0].lost_milli == 4_000
     assert told(result) == {}  # not the whole corpus: the reference is missing
-    assert result.notes[0].startswith("Only some solutions of the corpus were tried")
+    assert result.notes[0].startswith("Only some solutions of the corpus were graded")
 
 
-def test_a_wrong_solution_that_loses_nothing_survives_and_one_that_keeps_an_item_is_told() -> None:
+def test_wrong_solutions_that_keep_all_points_or_those_of_one_item_are_reported() -> None:
     slips = [wrong("blind", "one.turn"), wrong("half", "one.turn", "two.turn")]
     result = audited(slips, {"blind": verdicts(), "half": verdicts(LEFT)})
     assert told(result) == {"survivor": ["blind"], "kept": ["half"]}
 
 
-def test_what_only_a_trained_model_shows_is_not_taken_for_kept_where_none_was_trained() -> None:
+def test_an_item_that_needs_training_does_not_count_as_kept_without_training() -> None:
     entries = [wrong("grey", "one.draw")]
     assert states(audited(entries, {"grey": verdicts()}), "grey")["one.draw"] == SolutionState.UNJUDGED
     assert told(audited(entries, {"grey": verdicts(trained=True)})) == {"survivor": ["grey"]}
 
 
-def test_an_item_judged_without_its_named_check_says_nothing_yet() -> None:
+def test_an_item_graded_without_its_named_check_does_not_count() -> None:
     slip = Named("slip", "wrong", "", loses=["one.turn"], checks=["turns_right"])
     first, *others = verdicts()
     unasked = replace(first, checks=(first.checks[0], replace(first.checks[1], outcome=Outcome.SKIPPED)))
@@ -64,7 +64,7 @@ def test_an_item_judged_without_its_named_check_says_nothing_yet() -> None:
     assert told(audited([slip], {"slip": verdicts()})) == {"survivor": ["slip"], "imprecise": ["slip"]}
 
 
-def test_losses_that_nobody_foretold_are_told() -> None:
+def test_unexpected_losses_are_reported() -> None:
     losses = {**LEFT, "two.turn: turns_right": 250}
     slip = wrong("slip", "one.turn")
     result = audited([slip], {"slip": verdicts(losses, trained=True)}, parts=lambda _: ("one",))
@@ -74,14 +74,14 @@ def test_losses_that_nobody_foretold_are_told() -> None:
     assert states(result, "slip")["two.draw"] == SolutionState.UNJUDGED  # the reference's, judged in its own row
 
 
-def test_honest_losses_undecided_verdicts_and_solutions_without_verdicts_are_told() -> None:
+def test_losses_of_correct_solutions_undecided_and_missing_verdicts_are_reported() -> None:
     variants = [Solution(name, "honest", "") for name in ("fair", "unsure", "gone")]
     results = {"fair": verdicts(LEFT), "unsure": verdicts(undecided="one.turn: turns_left")}
     result = audited(variants, results, broken={"gone": "it died"})
     assert told(result) == {"broken": ["gone"], "undecided": ["unsure"], "honest": ["fair"]}
 
 
-def test_what_no_wrong_solution_loses_is_told_only_for_the_whole_corpus() -> None:
+def test_untested_items_and_checks_are_reported_only_for_the_whole_corpus() -> None:
     result = audited([wrong("slip", "one.turn")], {"reference": verdicts(), "slip": verdicts(LEFT)})
     assert told(result) == {
         "untested_item": ["two.turn"],
@@ -89,7 +89,7 @@ def test_what_no_wrong_solution_loses_is_told_only_for_the_whole_corpus() -> Non
     }
 
 
-def test_a_check_skipped_because_an_earlier_one_was_lost_is_lost_too() -> None:
+def test_a_check_skipped_because_an_earlier_one_failed_counts_as_lost() -> None:
     strict = rubric()
     second = replace(strict.items[0].checks[1], presupposes=("turns_left",))
     strict = replace(
@@ -102,7 +102,7 @@ def test_a_check_skipped_because_an_earlier_one_was_lost_is_lost_too() -> None:
     assert [loss.check for loss in result.rows[0].losses] == ["turns_left", "turns_right"]
 
 
-def test_solutions_that_name_their_checks_are_held_to_them_exactly() -> None:
+def test_solutions_with_named_checks_must_lose_exactly_these() -> None:
     def slip(*checks: str) -> Solution:
         return Named("slip", "wrong", "", loses=["one.turn"], checks=list(checks))
 
@@ -114,7 +114,7 @@ def test_solutions_that_name_their_checks_are_held_to_them_exactly() -> None:
     assert audited([slip("turns_left", "turns_right")], {"slip": items}).rows[0].to_the_check is False
 
 
-def test_points_that_do_not_add_up_and_narrow_margins_are_told() -> None:
+def test_points_that_do_not_add_up_and_narrow_margins_are_reported() -> None:
     assert told(audit({}, rubric(left_milli=19_000), EXERCISE, entries={}))["points"] == ["total", "one", "two"]
     narrow = Margin(zero_at=0.2, full_at=0.6, worst=0.65, total_error=0.03)
     for margin, wide in ((narrow, False), (replace(narrow, worst=0.9), True)):

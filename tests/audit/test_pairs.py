@@ -1,4 +1,4 @@
-"""Breaking something on purpose beside another mistake: what two solutions would earn together."""
+"""Adding a second mistake on purpose: what two solutions would earn together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ITEMS = {
 DRAWN = cast(Exercise, SimpleNamespace(checks=EXERCISE.checks, parts=("one",), items=ITEMS))
 REGIONS = {"weak": ["Turner.left"], "slip": ["Turner.right"], "far": ["walk"]}
 SOUND = verdicts(trained=True)
-WEAK = verdicts({"one.draw: draws_well": 15_000}, trained=True)  # right in form, and its pictures are poor
+WEAK = verdicts({"one.draw: draws_well": 15_000}, trained=True)  # correct code with poor pictures
 
 
 def earned(losses: dict[str, int], gained: int = 0) -> tuple[ItemVerdict, ...]:
@@ -49,22 +49,22 @@ def test_two_mistakes_together_cost_what_both_cost() -> None:
     assert pairs(weak=SLIP, slip=OTHER, far=SOUND) == []
 
 
-def test_a_slip_that_brings_a_sound_part_in_place_of_a_poor_one_pays() -> None:
+def test_a_second_mistake_that_replaces_a_poor_part_by_a_correct_one_gains_points() -> None:
     assert pairs(weak=WEAK, slip=SLIP, far=SOUND) == [Pair("one", "weak", "slip", 35_000, 49_000, unseen=True)]
     assert pairs(min_cost=15_000, weak=WEAK, slip=SLIP, far=SOUND) == []
 
 
-def test_a_slip_elsewhere_leaves_the_poor_part_where_it_is() -> None:
+def test_a_second_mistake_elsewhere_does_not_replace_the_poor_part() -> None:
     assert pairs(weak=SOUND, slip=SLIP, far=WEAK) == []
 
 
-def test_two_that_change_the_same_lines_are_no_pair() -> None:
+def test_two_solutions_that_change_the_same_lines_are_no_pair() -> None:
     regions = {"weak": ["Turner.left"], "slip": ["Turner.right", "Turner.left"]}
     every = {REFERENCE: SOUND, "weak": WEAK, "slip": SLIP}
     assert list(paying_pairs(every, regions, FOLLOWED, DRAWN, REFERENCE)) == []
 
 
-def test_a_trained_pair_is_held_to_what_each_earns_alone() -> None:
+def test_a_trained_pair_is_compared_with_what_each_earns_alone() -> None:
     combined = earned({"one.turn: turns_left": 1_000, "one.turn: turns_right": 2_000}, gained=20_000)
     alone = {"slip": SLIP, "far": OTHER}
     assert list(pairs_that_paid({**alone, "slip+far": combined}, DRAWN)) == []
@@ -89,8 +89,8 @@ def audited(weak: tuple[ItemVerdict, ...]) -> Audit:
     return audit(results, FOLLOWED, DRAWN, lambda _: ("one",), entries=entries)
 
 
-def test_the_audit_tells_what_pays_and_notes_what_no_check_of_the_code_sees() -> None:
-    (note,) = [note for note in audited(WEAK).notes if "sound part" in note]
+def test_the_audit_reports_pairs_that_gain_points_and_notes_mistakes_that_no_check_of_the_code_finds() -> None:
+    (note,) = [note for note in audited(WEAK).notes if "correct one" in note]
     assert note.endswith(": weak.")
     assert not any(problem.kind == "pair" for problem in audited(WEAK).problems)
     turn, *others = WEAK

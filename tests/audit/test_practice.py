@@ -1,4 +1,4 @@
-"""The practice class and single solutions, as notebooks that a student could hand in."""
+"""The practice class and single solutions, as notebooks that a student could submit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grader.notebook.format import dump_notebook, load_notebook
 from grader.notebook.read import read_submission
 
 
-def test_the_class_has_right_wrong_and_unfinished_work_and_a_file_that_is_no_notebook(tmp_path: Path) -> None:
+def test_the_class_has_correct_wrong_and_unfinished_notebooks_and_another_file(tmp_path: Path) -> None:
     paths = {path.stem: path for path in write_class(tmp_path)}
     solutions = corpus.practice()
     assert list(paths) == list(solutions)

@@ -1,4 +1,4 @@
-"""The quick form gives the verdicts of a box, and does not hide an entry that cannot be judged."""
+"""The quick audit gives the same verdicts as a box, and reports entries that cannot be graded."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_quick_verdicts_are_those_of_a_box() -> None:
         assert "failed" in {outcome for outcome, _, _ in boxed.values()}
 
 
-def test_a_child_that_ends_by_itself_leaves_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_exits_early_leaves_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def ends(*_: object) -> None:
         raise SystemExit("no evidence")
 

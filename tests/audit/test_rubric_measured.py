@@ -1,4 +1,4 @@
-"""What the rubric says was measured is what the calibration measured, and every quality threshold has a measurement."""
+"""The measurements that the rubric quotes are those of the calibration, and every quality threshold quotes some."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def models() -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("number", range(len(GRADED)), ids=[f"{item}: {spec.check}" for item, spec in GRADED])
-def test_every_quality_threshold_stands_on_what_was_measured(number: int) -> None:
+def test_every_quality_threshold_quotes_its_measurements(number: int) -> None:
     item, spec = GRADED[number]
     assert "reference" in spec.measured
     assert len(spec.measured) >= 2

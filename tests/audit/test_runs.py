@@ -1,4 +1,4 @@
-"""The audit's workers: as many as there are cores, and none left when the audit ends, however it ends."""
+"""The audit starts at most one worker per core, and none outlives the audit."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if __name__ == "__main__":
 """
 
 
-def test_more_jobs_than_cores_do_not_wait_for_ever(tmp_path: Path) -> None:
+def test_more_jobs_than_cores_do_not_wait_forever(tmp_path: Path) -> None:
     script = tmp_path / "audit.py"
     script.write_text(CROWD)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

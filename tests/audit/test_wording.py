@@ -1,4 +1,4 @@
-"""Feedback is held to its rules: short, about the student's work, and never the answer."""
+"""Feedback keeps its rules: short, about the student's work, and never the answer."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ EXERCISE = corpus.ROOT / "grader" / "exercises" / "vae_mnist"
     [
         ("One. Two. Three! Four?", "has 4 sentences"),
         ("x" * 601, "has 601 characters"),
-        ("components.vae/encode is missing", "names an internal ('components.vae')"),
-        ("the value is below zero_at", "names an internal ('zero_at')"),
-        ("<class 'torch.Tensor'>", "names an internal"),
-        ("see /usr/lib/python3", "names an internal"),
-        ("write std = torch.exp(0.5 * logvar)", "gives the solution"),
-        ("write std=torch.exp( 0.5*logvar )", "gives the solution"),
+        ("components.vae/encode is missing", "shows grader internals ('components.vae')"),
+        ("the value is below zero_at", "shows grader internals ('zero_at')"),
+        ("<class 'torch.Tensor'>", "shows grader internals"),
+        ("see /usr/lib/python3", "shows grader internals"),
+        ("write std = torch.exp(0.5 * logvar)", "gives away the solution"),
+        ("write std=torch.exp( 0.5*logvar )", "gives away the solution"),
     ],
 )
-def test_a_text_that_breaks_a_rule_is_named(text: str, why: str) -> None:
+def test_a_text_that_breaks_a_rule_is_reported(text: str, why: str) -> None:
     assert any(fault.startswith(why) for fault in faults_of(text, ANSWERS))
 
 
@@ -44,23 +44,23 @@ def test_a_text_that_breaks_a_rule_is_named(text: str, why: str) -> None:
         "Is anything random in z?",
     ],
 )
-def test_a_good_text_is_left_alone(text: str) -> None:
+def test_a_text_within_the_rules_is_accepted(text: str) -> None:
     assert list(faults_of(text, ANSWERS)) == []
 
 
-def test_the_solution_has_lines_that_no_feedback_may_hold() -> None:
+def test_the_solution_has_lines_that_feedback_must_not_contain() -> None:
     assert 20 < len(ANSWERS) < 300
     assert all(" " not in line for line in ANSWERS)
 
 
-def test_a_text_is_named_once_with_who_reads_it() -> None:
+def test_a_text_is_reported_once_for_the_first_solution() -> None:
     check = CheckVerdict("c", "A title", Outcome.FAILED, 0, 1000, "in grader.grading.judge", "A hint.")
     item = ItemVerdict("vae.loss", "Losses", Outcome.FAILED, 0, 1000, (check,))
     faults = list(wording_faults({"first": [item], "second": [item]}, ANSWERS))
-    assert faults == [("first", "vae.loss: c: the message names an internal ('grader.'): in grader.grading.judge")]
+    assert faults == [("first", "vae.loss: c: the message shows grader internals ('grader.'): in grader.grading.judge")]
 
 
-def test_no_sentence_in_the_checks_own_source_breaks_a_rule() -> None:
+def test_no_sentence_in_the_source_of_the_checks_breaks_a_rule() -> None:
     for check in CHECKS.values():
         assert list(faults_of(check.title, ANSWERS)) == [], check.title
     count = 0

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from downloads import packed, write
 
-from grader.batch.course_words import folded
+from grader.batch.students.course_words import folded
 
 FIRST = ["Ada", "Ben", "Zoë", "Jean-Luc", "Wei", "Li", "Maria Ana", "Åsa", "Ömer", "Ana", "Otto", "小明"]
 LAST = ["Lovelace", "Otto", "Müller", "O'Neil", "Li", "Wei", "van der Berg", "Strauß", "Park", "Ana", "王", "Lovelace"]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from any_download import Download, download, same_names, write_any
 
-from grader.batch.discovery import Discovery, find
-from grader.batch.roster import read_roster
+from grader.batch.students.discovery import Discovery, find
+from grader.batch.students.roster import read_roster
 from grader.errors import GraderError
 
 

@@ -13,8 +13,8 @@ from downloads import NOTEBOOK, write_zip
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.batch import archives
-from grader.batch.archives import MAX_MEMBERS, UnusableArchive, unpack
+from grader.batch.students import archives
+from grader.batch.students.archives import MAX_MEMBERS, UnusableArchive, unpack
 
 
 def unpacked(archive: Path, into: Path, max_mb: float = 1, total_mb: float = 3) -> list[tuple[str, bool, str]]:
@@ -56,7 +56,7 @@ def test_a_bomb_ends_the_archive(tmp_path: Path) -> None:
         unpacked(archive, tmp_path / "into")
 
 
-def test_links_and_passwords_are_told_and_not_written(tmp_path: Path) -> None:
+def test_links_and_encrypted_members_are_reported_and_not_written(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
         link = zipfile.ZipInfo("link.ipynb")
@@ -83,14 +83,14 @@ def test_a_tar_is_read_the_same_way(tmp_path: Path) -> None:
     assert [(name, written) for name, written, _ in came] == [("x/vae.ipynb", True), ("x/link.ipynb", False)]
 
 
-def test_what_is_no_archive_is_one_reason(tmp_path: Path) -> None:
+def test_a_file_that_is_no_archive_has_one_reason(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(b"PK\x03\x04 not really")
-    with pytest.raises(UnusableArchive, match="is no archive that can be read"):
+    with pytest.raises(UnusableArchive, match="is not a readable archive"):
         unpacked(path, tmp_path / "into")
 
 
-def test_too_many_files_end_it(tmp_path: Path) -> None:
+def test_too_many_files_stop_the_unpacking(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for number in range(MAX_MEMBERS + 1):
             archive.writestr(f"{number}.txt", "")
@@ -99,7 +99,7 @@ def test_too_many_files_end_it(tmp_path: Path) -> None:
 
 
 @given(names=st.lists(st.text(min_size=1, max_size=300).filter(lambda n: "\x00" not in n), min_size=1, max_size=4))
-def test_no_name_gets_out_or_raises_anything_else(names: list[str], tmp_path: Path) -> None:
+def test_no_name_leads_outside_or_raises_another_error(names: list[str], tmp_path: Path) -> None:
     path = tmp_path / "fuzz.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for name in dict.fromkeys(names):
@@ -151,7 +151,9 @@ def replaced(info: tarfile.TarInfo, **of: object) -> tarfile.TarInfo:
     return info
 
 
-def test_what_an_archive_says_of_itself_is_read_within_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_declared_sizes_of_an_archive_are_read_within_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, limit in (("MAX_MEMBERS", 100), ("MAX_AT_ONCE", 5_000_000), ("MAX_STRUCTURE", 10_000_000)):
         monkeypatch.setattr(archives, name, limit)
     for archive in bombs(tmp_path).values():
@@ -161,19 +163,19 @@ def test_what_an_archive_says_of_itself_is_read_within_limits(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("packed", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
-def test_a_member_packed_in_an_unusual_way_is_told(packed: int, tmp_path: Path) -> None:
+def test_a_member_with_an_unusual_compression_is_reported(packed: int, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", packed) as archive:
         archive.writestr("vae.ipynb", NOTEBOOK)
     ((name, there, why),) = unpacked(tmp_path / "a.zip", tmp_path / "into")
     assert (name, there) == ("vae.ipynb", False)
-    assert "packed in an unusual way" in why
+    assert "uses an unusual compression" in why
 
 
 @pytest.mark.parametrize("mode", ["w:xz", "w:bz2"])
-def test_a_tar_is_packed_by_gzip_or_not_at_all(mode: str, tmp_path: Path) -> None:
+def test_a_tar_may_only_be_compressed_by_gzip(mode: str, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar.gz", mode) as archive:  # type: ignore[call-overload]
         add(archive, "vae.ipynb", NOTEBOOK.encode())
-    with pytest.raises(UnusableArchive, match="is no archive that can be read"):
+    with pytest.raises(UnusableArchive, match="is not a readable archive"):
         unpacked(tmp_path / "a.tar.gz", tmp_path / "into")
 
 

@@ -12,8 +12,8 @@ import pytest
 from downloads import NOTEBOOK, ROSTER, write, write_zip
 from toy_exercise import notebook
 
-from grader.batch.discovery import Discovery, find
-from grader.batch.roster import read_roster
+from grader.batch.students.discovery import Discovery, find
+from grader.batch.students.roster import read_roster
 from grader.errors import GraderError
 
 LAYOUTS: dict[str, tuple[Mapping[str, str], str, list[str]]] = {
@@ -51,7 +51,7 @@ def test_a_folder_without_a_notebook_is_refused_with_what_was_found(tmp_path: Pa
     came = found(write(tmp_path / "all", downloads.FOLDERS), tmp_path)
     (empty,) = [one for one in came.handed_in if one.refused]
     assert empty.key == "empty"
-    assert empty.refused == "no notebook (.ipynb) that can be read was handed in; found: report.pdf"
+    assert empty.refused == "no readable notebook (.ipynb) was submitted; found: report.pdf"
 
 
 def test_the_latest_resubmission_counts_and_the_other_is_named(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_the_latest_resubmission_counts_and_the_other_is_named(tmp_path: Path) -
     assert [r.kind for r in zoe.remarks] == ["late"]
 
 
-def test_of_several_notebooks_the_exercises_own_name_counts(tmp_path: Path) -> None:
+def test_of_several_notebooks_the_one_with_the_exercises_name_is_graded(tmp_path: Path) -> None:
     files = {"ada/vae.ipynb": NOTEBOOK, "ada/scratch.ipynb": "{}", "zoe/vae.ipynb": NOTEBOOK, "jl/vae.ipynb": NOTEBOOK}
     folder = write(tmp_path / "all", files)
     os.utime(folder / "ada/scratch.ipynb", (4e9, 4e9))
@@ -70,7 +70,7 @@ def test_of_several_notebooks_the_exercises_own_name_counts(tmp_path: Path) -> N
     assert ada.path == folder / "ada/vae.ipynb"
 
 
-def test_a_zip_a_student_is_looked_into(tmp_path: Path) -> None:
+def test_a_zip_per_student_is_unpacked(tmp_path: Path) -> None:
     folder = write(tmp_path / "all", {"zoe/vae.ipynb": NOTEBOOK, "ada/readme.txt": ""})
     write_zip(folder / "ada" / "mine.zip", {"work/vae.ipynb": NOTEBOOK, "work/data.bin": "x"})
     ada, _ = found(folder, tmp_path).handed_in
@@ -79,10 +79,10 @@ def test_a_zip_a_student_is_looked_into(tmp_path: Path) -> None:
     assert ada.path.is_relative_to(tmp_path / "unpacked")
 
 
-def test_who_is_missing_and_who_is_unknown_is_told(tmp_path: Path) -> None:
+def test_missing_and_unmatched_students_are_listed(tmp_path: Path) -> None:
     came = found(write(tmp_path / "all", {"ada.ipynb": NOTEBOOK, "stranger.ipynb": NOTEBOOK}), tmp_path)
     assert [student.name for student in came.missing] == ["Jean-Luc O'Neil", "Zoë Müller"]
-    assert came.remarks == ("1 not found on the roster, or not one alone: stranger",)
+    assert came.remarks == ("no student, or more than one, on the roster for 1: stranger",)
 
 
 def test_a_link_is_refused_and_never_followed(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_hostile_names_are_harmless_and_keys_stay_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "says"), [("nowhere", "no such folder"), ("one.ipynb", "make grade"), ("bare", "found none")]
 )
-def test_nothing_to_grade_is_one_line(name: str, says: str, tmp_path: Path) -> None:
+def test_a_folder_without_submissions_is_refused_in_one_line(name: str, says: str, tmp_path: Path) -> None:
     write(tmp_path, {"one.ipynb": NOTEBOOK, "bare/notes.txt": ""})
     with pytest.raises(GraderError, match=says) as error:
         found(tmp_path / name, tmp_path)
@@ -127,9 +127,7 @@ def test_nothing_to_grade_is_one_line(name: str, says: str, tmp_path: Path) -> N
     ],
     ids=["strangers beside a student", "a class beside a student", "beside one of nobody", "files beside a file"],
 )
-def test_several_peoples_work_in_the_folder_of_nobody_calls_a_person(
-    key: str, files: list[str], tmp_path: Path
-) -> None:
+def test_work_of_several_people_in_an_unmatched_folder_needs_review(key: str, files: list[str], tmp_path: Path) -> None:
     came = found(write(tmp_path / "all", dict.fromkeys(files, NOTEBOOK)), tmp_path)
     (one,) = [one for one in came.handed_in if one.key == key]
     assert one.student is None

@@ -1,4 +1,4 @@
-"""A class ends with a table; its line of progress knows the time that is left and every worker; a full disk is told."""
+"""The progress of a class and the table at its end; how many are graded at a time; the refusal of a full disk."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from assistants_folder import World, class_again, make_world, whole_class
 from rich.console import Console
 from toy_reports import ADA, FULL, LESS, ZOE, row
 
-from grader.batch import grading
+from grader.batch import class_grading
 from grader.batch.class_records import GradebookRow, JobResult, StudentState
+from grader.batch.local import Bound, reason_for_one, too_many
 from grader.batch.progress import MOST, Progress, class_table
 from grader.batch.regrading import regrade_class
 from grader.errors import GraderError
@@ -32,7 +33,7 @@ def shown(rows: list[GradebookRow]) -> list[str]:
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
-def test_the_table_has_points_and_why_somebody_must_look() -> None:
+def test_the_table_shows_points_states_and_reasons() -> None:
     lines = shown(
         [
             row("ada", StudentState.GRADED, ADA, FULL),
@@ -42,37 +43,37 @@ def test_the_table_has_points_and_why_somebody_must_look() -> None:
         ]
     )
     assert [" ".join(line.split()) for line in lines] == [
-        "submission whose points state",
-        "105 Noor – nothing handed in",
+        "submission student points state",
+        "105 Noor – no submission",
         "ada Ada Lovelace 9 / 9 graded",
-        "eve – not gradable: no notebook",
-        "zoe Zoë Müller 8.25 / 9 needs a look: a given name was taken",
+        "eve not on the roster – not gradable: no notebook",
+        "zoe Zoë Müller 8.25 / 9 needs manual review: a given name was taken",
     ]
 
 
-def test_what_counts_has_a_column_where_somebody_was_late() -> None:
+def test_points_after_lateness_have_a_column_if_a_submission_was_late() -> None:
     late = row("ada", StudentState.GRADED, ADA, FULL)
     assert late.report
     late = replace(late, report=replace(late.report, late=Lateness("2026-11-22T10:00", "2026-11-20T10:00", 2, 20.0)))
     lines = shown([late])
-    assert "count" in lines[0]
+    assert "after lateness" in lines[0]
     assert "7.2" in lines[1]
 
 
-def test_of_a_large_class_only_those_are_shown_whom_somebody_must_see() -> None:
+def test_the_table_of_a_large_class_shows_only_submissions_that_need_attention() -> None:
     rows = [row(f"s{number:03}", StudentState.GRADED, None, FULL) for number in range(MOST)]
     lines = shown([*rows, row("zoe", StudentState.LOOK, ZOE, LESS)])
     assert len([line for line in lines if line.startswith(("s0", "zoe"))]) == 1
     assert f"{MOST} more" in lines[-1]
 
 
-def test_the_line_of_progress_never_loses_the_time_left_nor_a_worker(tmp_path: Path) -> None:
+def test_the_progress_line_always_shows_the_time_left_and_every_worker(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=200)
     with Progress(12, 10, console, tmp_path / "log") as progress:
         for number in range(10):
             progress.started(str(number))
         assert "10 running" in progress.summary()
-        assert "time left not known yet" in progress.summary()
+        assert "time left unknown" in progress.summary()
         assert len(progress._bars.tasks) == 11
         for number in range(11):
             progress.ended(JobResult(str(number), StudentState.GRADED, points_milli=1, max_points_milli=1))
@@ -81,15 +82,52 @@ def test_the_line_of_progress_never_loses_the_time_left_nor_a_worker(tmp_path: P
         assert "left" not in progress.summary()
 
 
-def test_a_full_disk_is_told_with_the_path_before_anything_runs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_resume_the_totals_count_the_submissions_that_were_done_before(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    with Progress(188, 2, console, tmp_path / "log", before=12) as progress:
+        progress.ended(JobResult("a", StudentState.GRADED, points_milli=1, max_points_milli=2))
+        assert progress.summary().startswith("13 of 200 done, mean 50 % in this run")
+    assert "188 to grade (2 at a time), 12 of 200 done before" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_first_line_says_how_many_are_graded_at_a_time_and_why_if_it_is_one(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    with Progress(5, 1, console, tmp_path / "log", why="1 core"):
+        pass
+    assert "5 to grade (1 at a time: 1 core), 0 up to date" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_tightest_bound_is_the_reason_for_one_at_a_time() -> None:
+    bounds = [Bound(1, "12 GB of memory available, 8 GB per submission"), Bound(4, "4 cores", of_memory=False)]
+    assert reason_for_one(None, 1, bounds) == "12 GB of memory available, 8 GB per submission"
+    assert reason_for_one(1, 1, bounds) == "--workers 1"
+    assert reason_for_one(None, 2, bounds) == ""
+
+
+def test_more_workers_than_memory_allows_are_warned_about_in_one_line() -> None:
+    bounds = [Bound(2, "16 GB of memory available, 8 GB per submission"), Bound(1, "1 core", of_memory=False)]
+    assert too_many(6, bounds) == (
+        "--workers 6: memory allows 2 (16 GB of memory available, 8 GB per submission); more may run out of memory"
+    )
+    assert too_many(2, bounds) == too_many(None, bounds) == ""
+
+
+def test_a_long_reason_is_cut_between_two_words() -> None:
+    lines = shown([replace(row("eve", StudentState.REFUSED, None), reason="several words " * 30)])
+    assert "".join(lines).rstrip().endswith(("several…", "words…"))
+
+
+def test_a_full_disk_is_refused_with_its_path_before_anything_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     usage = shutil.disk_usage(".")
-    monkeypatch.setattr(grading.shutil, "disk_usage", lambda _: usage._replace(free=10_000_000))
-    with pytest.raises(GraderError, match=r"runs/class: 0\.0 GB are free there; make room"):
+    monkeypatch.setattr(class_grading.shutil, "disk_usage", lambda _: usage._replace(free=10_000_000))
+    with pytest.raises(GraderError, match=r"runs/class: 0\.0 GB of disk space free, expected 0\.2; free some"):
         whole_class(None)(world)
     assert not list(Path("runs").rglob("report.json"))
-    monkeypatch.setattr(grading.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(class_grading.shutil, "disk_usage", lambda _: usage)
     whole_class(None)(world)
-    monkeypatch.setattr(grading.shutil, "disk_usage", lambda _: usage._replace(free=10_000_000))
+    monkeypatch.setattr(class_grading.shutil, "disk_usage", lambda _: usage._replace(free=10_000_000))
     whole_class(None)(world)  # nothing is left to run, so it needs no room
 
 

@@ -108,20 +108,20 @@ def canvas_imports(data: bytes, ids: Mapping[str, str]) -> tuple[str, dict[str, 
     return head[5], {line[1] or ids[line[2]]: line[5] for line in rows}
 
 
-def test_the_plain_one_says_everything_about_everybody() -> None:
+def test_gradebook_csv_has_all_data_on_every_student() -> None:
     came = {line["key"]: line for line in tables()["gradebook.csv"]}
     ada, zoe = came["101"], came["103"]
     assert (ada["points"], ada["percent"], ada[RUBRIC.items[0].id]) == ("9", "100.00", "2")
     assert (zoe["points"], zoe["percent"], zoe["state"]) == ("8.25", "91.67", "look")
-    assert (zoe["needs a person because"], zoe["remarks"]) == ("a given name was taken", "no outputs")
-    assert (zoe["decided by a person"], zoe["decided items"]) == ("1", RUBRIC.items[0].id)
-    assert zoe["about the file"] == "the download marks this submission as late"
+    assert (zoe["review reason"], zoe["notes"]) == ("a given name was taken", "no outputs")
+    assert (zoe["overrides"], zoe["overridden items"]) == ("1", RUBRIC.items[0].id)
+    assert zoe["file notes"] == "the download marks this submission as late"
     assert (zoe["device"], zoe["seconds"], zoe["rubric"]) == ("cpu", "12", "ab" * 6)
     assert (came["104"]["state"], came["104"]["points"], came["104"]["reason"]) == ("failed", "", "no JSON")
     assert (came["105"]["state"], came["105"]["points"], came["105"]["max"]) == ("missing", "", "9")
 
 
-def test_in_the_plain_one_an_id_is_a_text_and_points_are_a_number() -> None:
+def test_in_gradebook_csv_ids_are_texts_and_points_are_numbers() -> None:
     rows = [row(replace(ADA, id="007"), StudentState.GRADED, FULL)]
     data = gradebooks(rows, RUBRIC, GradebookSettings()).files["gradebook.csv"]
     heads, line = csv.reader(io.StringIO(data.decode()), quoting=csv.QUOTE_NONNUMERIC)
@@ -144,7 +144,7 @@ def test_canvas_gets_its_own_ids_where_its_own_export_is_the_roster() -> None:
         GradebookSettings("VAE", canvas_assignment_id="x78")
 
 
-def test_canvas_goes_by_the_student_id_where_its_own_is_not_known_and_a_person_is_told() -> None:
+def test_canvas_gets_the_student_id_if_its_own_is_unknown_and_a_note_says_so() -> None:
     made = gradebooks(ROWS, RUBRIC, GradebookSettings("VAE"))
     ids = {"101": "4001", "103": "4002"}
     assert canvas_imports(made.files["gradebook-canvas.csv"], ids) == ("VAE", {"4001": "9", "4002": "8.25"})
@@ -161,15 +161,15 @@ def test_canvas_goes_by_the_student_id_where_its_own_is_not_known_and_a_person_i
         assert any(lacking in remark for remark in gradebooks(rows, RUBRIC, settings).remarks)
 
 
-def test_moodles_import_gives_everybody_their_own_points_by_whatever_column() -> None:
+def test_moodles_import_gives_each_student_the_right_points_by_any_column() -> None:
     data = gradebooks(ROWS, RUBRIC, GradebookSettings("VAE")).files["gradebook-moodle.csv"]
     assert moodle_imports(data, "ID number", "VAE") == {"101": "9", "103": "8.25"}
     assert moodle_imports(data, "Email address", "VAE") == {"ada@uni.example": "9", "zoe@uni.example": "8.25"}
     zoe = next(line for line in read(data) if line["ID number"] == "103")
     assert "Username" not in zoe  # only one of them has one
     assert zoe["VAE (Feedback)"] == (
-        "Points were lost in: Multiply by two (1.25 of 2). A person decided some of these points. "
-        "A person will look at this, and the points may still change."
+        "Points were lost in: Multiply by two (1.25 of 2). Some of these points were set by the course staff. "
+        "This needs manual review, so the points may still change."
     )
 
 
@@ -202,7 +202,7 @@ def test_nbgrader_and_gradescope_have_the_columns_that_they_write() -> None:
         "8.25",
         "Graded",
     )
-    assert [line["Status"] for line in came["gradebook-gradescope.csv"]] == ["Ungraded", "Graded", "Missing", "Graded"]
+    assert [line["Status"] for line in came["gradebook-gradescope.csv"]] == ["Missing", "Graded", "Ungraded", "Graded"]
     assert [line["score"] for line in came["gradebook-nbgrader.csv"]] == ["", "9", "", "8.25"]
 
 
@@ -217,12 +217,12 @@ def test_nbgrader_and_gradescope_have_the_columns_that_they_write() -> None:
         ("x", {"First Name": "Mary Ann", "Surname": "O'Neil"}, ("Mary Ann", "O'Neil")),
     ],
 )
-def test_a_name_is_parted_as_the_roster_parts_it(name: str, columns: dict[str, str], parts: tuple[str, str]) -> None:
+def test_a_name_is_split_as_in_the_roster(name: str, columns: dict[str, str], parts: tuple[str, str]) -> None:
     line = tables([row(Student("1", name, "", columns), StudentState.GRADED, FULL)])["gradebook-gradescope.csv"][0]
     assert (line["First Name"], line["Last Name"]) == parts
 
 
-def test_a_fault_of_ours_is_never_a_zero_and_a_wish_decides_about_the_others() -> None:
+def test_a_grader_fault_is_never_a_zero_and_settings_decide_about_the_others() -> None:
     def total(**wishes: Any) -> dict[str, str]:
         return {line["SID"]: line["Total Score"] for line in tables(**wishes)["gradebook-gradescope.csv"]}
 
@@ -237,25 +237,25 @@ def test_a_fault_of_ours_is_never_a_zero_and_a_wish_decides_about_the_others() -
     assert plain == {"101": "9", "103": "8.25", "104": "", "105": "0"}
 
 
-def test_whoever_has_no_points_is_left_out_where_an_empty_cell_would_clear_a_grade() -> None:
+def test_students_without_points_are_left_out_where_an_empty_cell_would_clear_a_grade() -> None:
     made = gradebooks(ROWS, RUBRIC, GradebookSettings("VAE", missing_is_zero=True))
-    assert [line["ID number"] for line in read(made.files["gradebook-moodle.csv"])] == ["101", "105", "103"]
+    assert [line["ID number"] for line in read(made.files["gradebook-moodle.csv"])] == ["105", "101", "103"]
     assert any("1 of 4 students have no points" in remark for remark in made.remarks)
 
 
-def test_the_same_rows_in_any_order_are_the_same_bytes_by_name_then_id() -> None:
+def test_the_same_rows_in_any_order_are_the_same_bytes_by_last_name_then_id() -> None:
     wish = GradebookSettings("VAE")
     twins = (*ROWS, row(replace(ADA, id="100"), StudentState.GRADED, LESS))
     assert gradebooks(twins, RUBRIC, wish) == gradebooks(twins[::-1], RUBRIC, wish)
-    assert [line["key"] for line in tables(twins)["gradebook.csv"]] == ["104", "100", "101", "105", "103"]
+    assert [line["key"] for line in tables(twins)["gradebook.csv"]] == ["105", "100", "101", "104", "103"]
 
 
-def test_without_a_roster_the_files_have_their_headings_and_a_person_is_told() -> None:
+def test_without_a_roster_the_files_have_only_headings_and_a_note_says_so() -> None:
     made = gradebooks([row(None, StudentState.GRADED, FULL)], RUBRIC, GradebookSettings())
     assert read(made.files["gradebook.csv"])[0]["points"] == "9"
     assert read(made.files["gradebook-moodle.csv"]) == []
     assert f"{RUBRIC.title}\n".encode() in made.files["gradebook-canvas.csv"]  # the rubric's title, if nothing is said
-    assert any("without a roster" in remark for remark in made.remarks)
+    assert any("no roster given" in remark for remark in made.remarks)
 
 
 NAMES = st.text(max_size=60) | st.sampled_from(
@@ -286,7 +286,7 @@ def test_no_name_is_a_formula_and_none_is_lost(name: str, login: str) -> None:
     assert shown["007"]["email"] == cell(login)
 
 
-def test_the_worksheet_speaks_the_language_of_the_one_that_moodle_gave() -> None:
+def test_the_worksheet_has_the_language_of_moodles_own() -> None:
     columns = {"ID": "Teilnehmer/in4002", "Vollständiger Name": "Zoë Müller", "Bewertung": "", "Bestwertung": "9,00"}
     german = replace(ZOE, columns={**columns, "Zuletzt geändert (Bewertung)": "-"})
     (line,) = tables([row(german, StudentState.GRADED, FULL)])["gradebook-moodle-worksheet.csv"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from downloads import NOTEBOOK, write
 
-from grader.batch import gradescope_export
-from grader.batch.discovery import find
-from grader.batch.gradescope_export import MAX_BYTES, Submitter, read_submitters
+from grader.batch.students import gradescope_export
+from grader.batch.students.discovery import find
+from grader.batch.students.gradescope_export import MAX_BYTES, Submitter, read_submitters
 from grader.store.bounded import Unreadable
 
 GOOD = """---
@@ -44,7 +44,7 @@ def read(text: str | bytes, tmp_path: Path) -> dict[str, tuple[Submitter, ...]]:
     return read_submitters(path)
 
 
-def test_submitters_are_read_as_texts_and_everything_else_is_passed_over(tmp_path: Path) -> None:
+def test_submitters_are_read_as_texts_and_the_rest_is_skipped(tmp_path: Path) -> None:
     assert read(GOOD, tmp_path) == {
         "submission_5001": (Submitter("00101", "", "Ada Lovelace", datetime(2026, 11, 1, 10, tzinfo=UTC)),),
         "submission_5002": (
@@ -74,9 +74,9 @@ REFUSED = {
     "too many entries": ("a: b\n" * 80_000, "holds more than"),
     "too many anchors": ("".join(f"- &a{n} b\n" for n in range(150_000)), "holds more than"),
     "directives": ("".join(f"%TAG !a{n}! b\n" for n in range(100_000)), "begins with %"),
-    "no YAML": ("a: [", "is no YAML"),
-    "control characters": (b"a: \x01\x02", "is no YAML"),
-    "an alias of nothing": ("- *a: b: c", "is no YAML"),
+    "no YAML": ("a: [", "is not valid YAML"),
+    "control characters": (b"a: \x01\x02", "is not valid YAML"),
+    "an alias of nothing": ("- *a: b: c", "is not valid YAML"),
     "nothing": ("", "is empty"),
     "too large": ("#" * (MAX_BYTES + 1), "more than"),
 }
@@ -92,7 +92,9 @@ def test_what_would_grow_when_constructed_does_not(case: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_too_much_or_no_list_is_one_reason(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_is_too_large_or_invalid_has_one_reason(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text, says = REFUSED[case]
     monkeypatch.setattr(gradescope_export, "MAX_EVENTS", 100_000)
     began = time.process_time()
@@ -102,13 +104,13 @@ def test_what_is_too_much_or_no_list_is_one_reason(case: str, tmp_path: Path, mo
     assert time.process_time() - began < 15
 
 
-def test_a_list_that_cannot_be_read_names_nobody_and_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_list_matches_no_student_and_is_reported(tmp_path: Path) -> None:
     files = {"submission_metadata.yml": "submission_1: [" * 100, "submission_1/vae.ipynb": NOTEBOOK}
     came = find(write(tmp_path / "all", files), tmp_path / "unpacked", None, max_mb=1)
     assert [one.key for one in came.handed_in] == ["submission_1"]
     assert len(came.remarks) == 1
     assert came.remarks[0].startswith("submission_metadata.yml: ")
-    assert came.remarks[0].endswith("it names nobody")
+    assert came.remarks[0].endswith("so its students are unknown")
 
 
 def test_a_list_of_other_submissions_is_no_export(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from grader.records import Override
 BEFORE = (row("ada", StudentState.GRADED, ADA, LESS), row("zoe", StudentState.GRADED, None, FULL))
 
 
-def test_only_what_changed_is_an_event(tmp_path: Path) -> None:
+def test_only_changes_are_events(tmp_path: Path) -> None:
     after = (row("ada", StudentState.GRADED, ADA, FULL), BEFORE[1])
     (event,) = changes(standings(BEFORE), after, "the threshold was too strict")
     assert (event.submission, event.old_milli, event.new_milli) == ("ada", sum(LESS), sum(FULL))
@@ -28,7 +28,7 @@ def test_only_what_changed_is_an_event(tmp_path: Path) -> None:
     assert event_line(event).endswith("(the threshold was too strict)")
 
 
-def test_a_first_grade_and_a_decision_say_what_they_are() -> None:
+def test_a_first_grade_and_an_override_have_their_own_kinds() -> None:
     first = changes({}, BEFORE, "")
     assert [(event.what, event.old_milli) for event in first] == [("graded", None)] * 2
     assert BEFORE[0].report is not None

@@ -10,7 +10,7 @@ import pytest
 from assistants_folder import SEED, Silent, World, class_again, decide, make_world, quiet, whole_class
 
 from grader.batch import retention as pruning
-from grader.batch.grading import ClassOptions, grade_class
+from grader.batch.class_grading import ClassOptions, grade_class
 from grader.batch.history import read_history
 from grader.batch.regrading import RegradeResult, regrade_class
 from grader.batch.release import release_class
@@ -47,7 +47,7 @@ def with_rubric(world: World, old: str, new: str) -> RegradeResult:
     return regrade_class(OUT, path, "", 1, quiet)
 
 
-def test_a_pruned_class_keeps_points_and_pages_and_can_be_judged_again(world: World) -> None:
+def test_a_pruned_class_keeps_points_and_pages_and_can_be_regraded(world: World) -> None:
     before = points(class_again(world).rows)  # type: ignore[attr-defined]
     made = prune_class(OUT, quiet)
     assert (made.count, made.left) == (3, ())
@@ -62,7 +62,7 @@ def test_a_pruned_class_keeps_points_and_pages_and_can_be_judged_again(world: Wo
     assert prune_class(OUT, quiet).freed_bytes == 0
 
 
-def test_what_would_need_the_evidence_says_that_it_was_pruned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_that_need_the_evidence_say_that_it_was_pruned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prune_class(OUT, quiet)
     for path in OUT.rglob("judged.json"):
         path.unlink()
@@ -72,7 +72,7 @@ def test_what_would_need_the_evidence_says_that_it_was_pruned(world: World, monk
     assert points(again.rows) == {"ada": 9000, "ben": 4000, "cleo": 9000}  # type: ignore[attr-defined]
 
 
-def test_a_notebook_that_is_handed_in_again_has_evidence_again(world: World) -> None:
+def test_a_resubmitted_notebook_has_evidence_again(world: World) -> None:
     prune_class(OUT, quiet)
     world.versions["ada"] += 1
     world.write("ada")
@@ -82,7 +82,9 @@ def test_a_notebook_that_is_handed_in_again_has_evidence_again(world: World) -> 
     assert (OUT / "submissions/ben/pruned.json").exists()
 
 
-def test_killed_on_the_way_it_goes_on_and_nothing_is_half_pruned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pruning_continues_after_a_kill_and_nothing_is_half_pruned(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = pruning.prune
     count = 0
 
@@ -102,7 +104,7 @@ def test_killed_on_the_way_it_goes_on_and_nothing_is_half_pruned(world: World, m
     assert not list(OUT.rglob(EVIDENCE))
 
 
-def test_a_person_who_is_forgotten_is_nowhere_and_does_not_come_back(world: World) -> None:
+def test_a_removed_student_is_in_no_file_and_does_not_come_back(world: World) -> None:
     (world.folder / "roster.csv").write_text("id,name\nada,Ada L\nben,Ben\ncleo,Cleo\ndora,Dora\n")
 
     def graded() -> object:
@@ -117,45 +119,45 @@ def test_a_person_who_is_forgotten_is_nowhere_and_does_not_come_back(world: Worl
     assert "/ada" not in told
     assert '"ada"' not in told
     assert "ada" not in read_released(OUT)
-    assert any("class: what was downloaded" in line for line in came.left)
+    assert any("class: the download" in line for line in came.left)
     assert {event.submission for event in read_history(OUT)} == {came.pseudonym, "ben", "cleo"}
     forget(OUT, "dora")  # who has handed in nothing
     assert set(points(graded())) == {"ben", "cleo"}
     assert "Dora" not in everything(OUT)
-    with pytest.raises(GraderError, match="nobody here"):
+    with pytest.raises(GraderError, match="no such student or submission"):
         forget(OUT, "ada")
 
 
-def test_what_a_person_wrote_is_for_them_to_remove(world: World) -> None:
+def test_entries_written_by_staff_must_be_removed_first(world: World) -> None:
     decide(world)
     class_again(world)
-    with pytest.raises(GraderError, match=r"overrides\.yaml: has an entry for ben; remove it first"):
+    with pytest.raises(GraderError, match=r"overrides\.yaml: has an entry for ben; remove that entry first"):
         forget(OUT, "ben")
     assert (OUT / "submissions/ben").exists()
     (OUT / "overrides.yaml").write_text("")
     (OUT / "late.yaml").write_text("deadline: 2026-11-20\nstudents: {ben: {excused: true, reason: ill, by: T}}\n")
     with pytest.raises(GraderError, match=r"late\.yaml: has an entry for ben"):
         forget(OUT, "ben")
-    with pytest.raises(GraderError, match="nobody here; did you mean 'cleo'"):
+    with pytest.raises(GraderError, match="no such student or submission; did you mean 'cleo'"):
         forget(OUT, "clea")
 
 
-def test_a_class_that_may_be_shown_has_points_and_no_names(world: World) -> None:
+def test_an_anonymous_copy_has_points_and_no_names(world: World) -> None:
     decide(world)
     class_again(world)
     files = export_anonymous(OUT, Path("shown"))
     assert {path.name for path in files} == {"class.html", "gradebook.csv"}
     told = everything(Path("shown"))
-    for name in ("ada", "ben", "cleo", "A. Turing", "typing error", SEED, str(world.folder)):
+    for name in ("ada", "ben", "cleo", "A. Turing", "typo in the worksheet", SEED, str(world.folder)):
         assert name not in told
     lines = list(csv.DictReader((Path("shown") / "gradebook.csv").read_text().splitlines()))
     assert sorted(line["points"] for line in lines) == ["8", "9", "9"]
     assert sorted(line["key"] for line in lines) == ["s1", "s2", "s3"]
-    with pytest.raises(GraderError, match="exists already"):
+    with pytest.raises(GraderError, match="expected a new folder"):
         export_anonymous(OUT, Path("shown"))
 
 
-def test_the_order_is_another_one_each_time(world: World) -> None:
+def test_the_order_of_an_anonymous_copy_is_random(world: World) -> None:
     seen = set()
     for number in range(12):
         export_anonymous(OUT, Path(f"shown{number}"))

@@ -18,18 +18,19 @@ from hypothesis import strategies as st
 from toy_reports import ADA, FULL, RUBRIC, report, row
 
 from grader.batch.class_records import ClassSubmission, GradebookRow, StudentState
-from grader.batch.discovery import find
 from grader.batch.gradebooks import GradebookSettings, gradebooks
 from grader.batch.history import event_line, read_history
 from grader.batch.late import LateDecision, LatePolicy, read_policy, with_lateness
 from grader.batch.page import class_page
-from grader.batch.roster import read_roster
+from grader.batch.students.discovery import find
+from grader.batch.students.roster import read_roster
 from grader.errors import GraderError
 from grader.records import GradeReport, Lateness
 from grader.report.pages import feedback_html, report_html
 from grader.report.report_json import dump, read_report_json
 from grader.report.student_text import feedback_text
-from grader.report.words import counted_milli, late_sentence, penalty_milli
+from grader.report.totals import counted_milli, penalty_milli
+from grader.report.words import late_sentence
 
 DUE = datetime(2026, 11, 20, 23, 59, tzinfo=UTC)
 POLICY = "deadline: 2026-11-20 23:59\ntimezone: UTC\ngrace_minutes: 15\npercent_a_day: 10\nat_most_percent: 50\n"
@@ -62,7 +63,7 @@ def written(folder: Path, text: str) -> LatePolicy | None:
         (timedelta(days=40), 40, 50),
     ],
 )
-def test_each_day_begun_counts_after_the_grace_up_to_a_limit(
+def test_each_started_day_counts_after_the_grace_period_up_to_a_limit(
     after: timedelta, days: int, percent: float, tmp_path: Path
 ) -> None:
     policy = written(tmp_path, POLICY)
@@ -95,7 +96,7 @@ def test_a_deadline_is_written_as_people_write_it(told: str, deadline: str, tmp_
     assert policy.lateness(handed_in(DUE)).deadline == deadline  # type: ignore[union-attr]
 
 
-def test_more_time_and_an_excuse_and_a_time_that_a_person_tells(tmp_path: Path) -> None:
+def test_extensions_excuses_and_times_set_by_hand(tmp_path: Path) -> None:
     of_students = (
         "students:\n  ada: {extended_to: 2026-11-23, reason: ill, by: T}\n"
         "  ben: {excused: true, reason: a fault of ours, by: T}\n"
@@ -111,7 +112,7 @@ def test_more_time_and_an_excuse_and_a_time_that_a_person_tells(tmp_path: Path) 
     assert policy.lateness(handed_in(None)) is None
 
 
-def test_a_team_has_the_time_of_whoever_has_most(tmp_path: Path) -> None:
+def test_a_team_has_the_latest_deadline_of_its_members(tmp_path: Path) -> None:
     (tmp_path / "late.yaml").write_text(
         POLICY + "students:\n  '101': {extended_to: 2026-11-22, reason: ill, by: T}\n"
         "  '103': {extended_to: 2026-11-24, reason: away, by: T}\n"
@@ -127,23 +128,23 @@ def test_a_team_has_the_time_of_whoever_has_most(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("- a", "expected a table, got list"),
-        ("percent_a_day: 10", "deadline is missing"),
-        ("deadline: soon", "deadline: expected a time, for instance 2026-11-20 23:59, got 'soon'"),
-        ("deadline: 2026-11-20\ntimezone: Berlin", "timezone: expected one such as Europe/Berlin, got 'Berlin'"),
+        ("percent_a_day: 10", "deadline: missing"),
+        ("deadline: soon", "deadline: expected a time such as 2026-11-20 23:59, got 'soon'"),
+        ("deadline: 2026-11-20\ntimezone: Berlin", "timezone: expected a name such as Europe/Berlin, got 'Berlin'"),
         ("deadline: 2026-11-20\npercent_a_day: 120", "percent_a_day: expected a number from 0 to 100, got '120'"),
         ("deadline: 2026-11-20\npercent_a_day: true", "percent_a_day: expected a number"),
         ("deadline: 2026-11-20\npercent_of: all", "percent_of: expected possible or earned"),
         ("deadline: 2026-11-20\npenalty: 10", "unknown field 'penalty'"),
-        ("deadline: 2026-11-20\nstudents: {eve: {excused: true, reason: x, by: y}}", "students: eve: nobody here"),
+        ("deadline: 2026-11-20\nstudents: {eve: {excused: true, reason: x, by: y}}", "students: eve: no such student"),
         ("deadline: 2026-11-20\nstudents: {ada: {excused: true}}", "ada: expected reason"),
         ("deadline: 2026-11-20\nstudents: {ada: {excused: 1, reason: x, by: y}}", "excused: expected true or false"),
         ("deadline: 2026-11-20\nstudents: {ada: {extended: 2, reason: x, by: y}}", "did you mean 'extended_to'?"),
         ("deadline: 2026-13-40 10:00:00", "not YAML"),
         (
             "deadline: 2026-11-20\nstudents: {ada: {extended_to: 2026-11-10, reason: x, by: y}}",
-            "earlier than the deadline",
+            "expected a time after the deadline",
         ),
-        ("deadline: 2026-11-20\nstudents: {ada: {handed_in: 2099-11-10, reason: x, by: y}}", "has not come yet"),
+        ("deadline: 2026-11-20\nstudents: {ada: {handed_in: 2099-11-10, reason: x, by: y}}", "expected a past time"),
         (
             "deadline: 2026-11-20\nstudents:\n  ada: {excused: true, reason: x, by: y}\n"
             "  ada: {handed_in: 2026-11-10, reason: x, by: y}\n",
@@ -184,7 +185,7 @@ def test_every_form_of_a_report_says_it_beside_the_points() -> None:
     told_so = late()
     words = late_sentence(told_so)
     assert words == (
-        "Handed in on 2026-11-22 10:00, 2 days late for 2026-11-20 23:59: 1.8 points are taken off, and 7.2 count."
+        "Submitted on 2026-11-22 10:00, 2 days after the deadline 2026-11-20 23:59: penalty 1.8 points, so 7.2 count."
     )
     assert words in feedback_text(told_so)
     assert words in feedback_html(told_so)
@@ -193,12 +194,12 @@ def test_every_form_of_a_report_says_it_beside_the_points() -> None:
     assert (values["points"], values["counted_points"]) == (9, 7.2)
     assert late_sentence(late(0.0, 0)) == ""
     assert late_sentence(late(0.0, 0, note="ill, T")) == (
-        "Handed in on 2026-11-22 10:00, after 2026-11-20 23:59, which costs nothing (ill, T)."
+        "Submitted on 2026-11-22 10:00, after the deadline 2026-11-20 23:59, without a penalty (ill, T)."
     )
     early = replace(
         late(0.0, 0, note="ill, T"), late=Lateness("2026-11-19T10:00", "2026-11-20T23:59", 0, 0.0, note="ill")
     )
-    assert late_sentence(early) == "Handed in on 2026-11-19 10:00: in time for 2026-11-20 23:59 (ill)."
+    assert late_sentence(early) == "Submitted on 2026-11-19 10:00, before the deadline 2026-11-20 23:59 (ill)."
 
 
 def tables(rows: list[GradebookRow]) -> dict[str, list[dict[str, str]]]:
@@ -206,12 +207,13 @@ def tables(rows: list[GradebookRow]) -> dict[str, list[dict[str, str]]]:
     return {name: list(csv.DictReader(text.decode().splitlines())) for name, text in books.files.items()}
 
 
-def test_gradebooks_carry_what_counts_and_ours_carries_both() -> None:
+def test_gradebooks_have_the_points_after_the_penalty_and_gradebook_csv_has_both() -> None:
     came = tables([replace(row("101", StudentState.GRADED, ADA, FULL), report=late())])
     mine = came["gradebook.csv"][0]
-    assert [mine[name] for name in ("points", "days late", "penalty", "points that count")] == ["9", "2", "1.8", "7.2"]
+    columns = ("points", "days late", "late penalty", "points after penalty")
+    assert [mine[name] for name in columns] == ["9", "2", "1.8", "7.2"]
     assert came["gradebook-moodle.csv"][0][RUBRIC.title] == "7.2"
-    assert "1.8 points are taken off" in came["gradebook-moodle.csv"][0][f"{RUBRIC.title} (Feedback)"]
+    assert "penalty 1.8 points" in came["gradebook-moodle.csv"][0][f"{RUBRIC.title} (Feedback)"]
     assert came["gradebook-canvas.csv"][1][RUBRIC.title] == "7.2"
     assert came["gradebook-gradescope.csv"][0]["Total Score"] == "7.2"
     theirs = came["gradebook-nbgrader.csv"][0]
@@ -219,7 +221,7 @@ def test_gradebooks_carry_what_counts_and_ours_carries_both() -> None:
     assert theirs["timestamp"] == "2026-11-22T10:00+00:00"
 
 
-def test_whoever_is_excused_gets_no_zero() -> None:
+def test_an_excused_student_gets_no_zero() -> None:
     nobody = [
         GradebookRow("105", StudentState.MISSING, replace(ADA, id=name), excused=name == "1") for name in ("1", "2")
     ]
@@ -228,10 +230,10 @@ def test_whoever_is_excused_gets_no_zero() -> None:
     assert {line["student id"]: line["points"] for line in lines} == {"1": "", "2": "0"}
 
 
-def test_the_class_page_shows_what_counts_below_what_was_earned() -> None:
+def test_the_class_page_shows_the_points_after_lateness() -> None:
     page = class_page([replace(row("101", StudentState.GRADED, ADA, FULL), report=late())], RUBRIC, "toy")
-    assert "9<small>7.2 count</small>" in page
-    assert "2 days late for 2026-11-20 23:59" in page
+    assert "9<small>7.2 after lateness</small>" in page
+    assert "2 days after the deadline 2026-11-20 23:59" in page
 
 
 @pytest.fixture
@@ -251,15 +253,15 @@ def test_it_is_kept_through_regrades_and_gone_when_the_file_is(world: World) -> 
     as_told = {"ada": (9000, 7200), "ben": (4000, 4000), "cleo": (9000, 9000)}
     again = class_again(world)
     assert seen(again.rows) == as_told  # type: ignore[attr-defined]
-    assert any("2 of 3 submissions do not say" in remark for remark in again.remarks)  # type: ignore[attr-defined]
+    assert any("2 of 3 submissions have no known submission time" in remark for remark in again.remarks)  # type: ignore[attr-defined]
     assert seen(class_again(world).rows) == as_told  # type: ignore[attr-defined]
     assert seen(whole_class(None)(world).rows) == as_told  # type: ignore[attr-defined]
     (event,) = [event for event in read_history(out) if event.what == "lateness"]
     assert (event.submission, event.old_milli, event.new_milli, event.new_penalty_milli) == ("ada", 9000, 9000, 1800)
-    assert "9 -> 9, 1.8 taken off (" in event_line(event)
+    assert "9 -> 9, late penalty 1.8 (" in event_line(event)
     (out / "late.yaml").unlink()
     assert seen(class_again(world).rows)["ada"] == (9000, 9000)  # type: ignore[attr-defined]
-    assert "nothing taken off any more" in event_line(read_history(out)[-1])
+    assert "no late penalty any more" in event_line(read_history(out)[-1])
 
 
 def test_a_mistake_in_the_file_changes_nothing(world: World) -> None:
@@ -287,7 +289,7 @@ TIMES: dict[str, tuple[Mapping[str, str], str]] = {
 
 
 @pytest.mark.parametrize("system", TIMES)
-def test_a_download_or_a_worksheet_says_when_it_was_handed_in(system: str, tmp_path: Path) -> None:
+def test_a_download_or_a_worksheet_has_the_time_of_submission(system: str, tmp_path: Path) -> None:
     files, roster = TIMES[system]
     (tmp_path / "roster.csv").write_text(roster, encoding="utf-8")
     came = find(write(tmp_path / "all", files), tmp_path / "unpacked", read_roster(tmp_path / "roster.csv"), max_mb=1)

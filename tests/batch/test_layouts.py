@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from downloads import NOTEBOOK, write, write_zip
 
-from grader.batch.discovery import Discovery, find
-from grader.batch.roster import read_roster
+from grader.batch.students.discovery import Discovery, find
+from grader.batch.students.roster import read_roster
 
 ROSTER = (
     "Student ID,First name,Last name,Email\n201,Ida,Noddack,ida@u.example\n202,Max,Born,born@u.example\n"
@@ -54,7 +54,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("trick", HIJACKS)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_no_students_file_says_whose_anothers_is(layout: str, trick: str, zipped: bool, tmp_path: Path) -> None:
+def test_no_students_file_affects_the_owner_of_another(layout: str, trick: str, zipped: bool, tmp_path: Path) -> None:
     files, own = LAYOUTS[layout]
     files = files | {f"{own}/{name}": content for name, content in HIJACKS[trick].items()}
     there = write_zip(tmp_path / "all.zip", files) if zipped else write(tmp_path / "all", files)
@@ -64,7 +64,7 @@ def test_no_students_file_says_whose_anothers_is(layout: str, trick: str, zipped
     assert [student.id for student in came.missing] == ["203"]
 
 
-def test_a_list_in_a_students_zip_says_nothing(tmp_path: Path) -> None:
+def test_a_list_in_a_students_zip_is_ignored(tmp_path: Path) -> None:
     folder = write(tmp_path / "all", {"201.ipynb": NOTEBOOK})
     write_zip(folder / "202.zip", {"submission_metadata.yml": EXPORT, "submission_1/vae.ipynb": NOTEBOOK})
     assert whose(found(folder, tmp_path)) == {"201.ipynb": "201", "202.zip: submission_1/vae.ipynb": "202"}
@@ -139,20 +139,20 @@ FIRST = {
 
 
 @pytest.mark.parametrize(("layout", "name"), [(layout, name) for layout, names in OTHERS.items() for name in names])
-def test_what_is_no_notebook_is_refused_and_not_missing(layout: str, name: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_notebook_is_not_gradable_and_not_missing(layout: str, name: str, tmp_path: Path) -> None:
     came = found(write(tmp_path / "all", {FIRST[layout]: NOTEBOOK, name: "x"}), tmp_path)
     (one,) = [one for one in came.handed_in if one.refused]
     assert one.student
     assert one.student.id == "202"
-    assert one.refused.startswith("no notebook (.ipynb) that can be read was handed in; found: ")
+    assert one.refused.startswith("no readable notebook (.ipynb) was submitted; found: ")
     assert name.rpartition("/")[2] in one.refused
     assert [student.id for student in came.missing] == ["203"]
 
 
-def test_what_staff_leave_beside_files_is_told_and_nobodys(tmp_path: Path) -> None:
+def test_files_of_staff_are_listed_and_belong_to_no_student(tmp_path: Path) -> None:
     came = found(write(tmp_path / "all", {"201.ipynb": NOTEBOOK, "grades.csv": "a", "todo.txt": "b"}), tmp_path)
     assert whose(came) == {"201.ipynb": "201"}
-    assert came.remarks == ("taken for nobody's submission: grades.csv, todo.txt",)
+    assert came.remarks == ("ignored, since no submission: grades.csv, todo.txt",)
 
 
 class Unflagged(zipfile.ZipInfo):

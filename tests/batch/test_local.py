@@ -77,7 +77,7 @@ def test_no_worker_is_left(tmp_path: Path) -> None:
     assert not [child for child in psutil.Process().children() if "grader.batch.worker" in child.cmdline()]
 
 
-def test_what_ran_short_of_memory_beside_others_is_tried_again_alone(
+def test_a_submission_that_ran_out_of_memory_beside_others_is_tried_again_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from grader.batch import local

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from downloads import NOTEBOOK, write
 
-from grader.batch.discovery import Discovery, find
-from grader.batch.roster import read_roster
+from grader.batch.students.discovery import Discovery, find
+from grader.batch.students.roster import read_roster
 
 PLAIN = (
     "Student ID,First name,Last name,Email\n301,Emmy,Noether,emmy@u.example\n302,Lise,Meitner,meitner@u.example\n"
@@ -36,7 +36,7 @@ def student(tmp_path: Path, roster: str, name: str, more: dict[str, str] | None 
     came = found(tmp_path, roster, {name: NOTEBOOK, **(more or {})})
     (one,) = [one for one in came.handed_in if one.shown == name]
     if one.student is None:
-        assert any("not found on the roster" in remark for remark in came.remarks)
+        assert any("or more than one, on the roster for" in remark for remark in came.remarks)
     return one.student.id if one.student else None
 
 
@@ -107,7 +107,7 @@ def test_a_number_is_compared_with_its_own_column(roster: str, name: str, expect
         (OF_MOODLE, ("Adams", "999", "lise@u.example"), "302"),
     ],
 )
-def test_gradescope_s_texts_each_have_their_column(
+def test_each_text_of_gradescope_is_compared_with_its_own_column(
     roster: str, told: tuple[str, str, str], expected: str | None, tmp_path: Path
 ) -> None:
     more = {"submission_metadata.yml": EXPORT.format(*told)}
@@ -123,14 +123,16 @@ def test_gradescope_s_texts_each_have_their_column(
         ["Lise Meitner_7_assignsubmission_file_/vae.ipynb", "Lise Meitner_8_assignsubmission_file_/vae.pdf"],
     ],
 )
-def test_two_people_of_one_name_are_neither_where_the_roster_has_one(names: list[str], tmp_path: Path) -> None:
+def test_two_submissions_of_one_name_match_no_student_if_the_roster_has_the_name_once(
+    names: list[str], tmp_path: Path
+) -> None:
     came = found(tmp_path, PLAIN, dict.fromkeys(names, NOTEBOOK))
     assert [one.student for one in came.handed_in] == [None, None]
     assert [[remark.needs_person for remark in one.remarks] for one in came.handed_in] == [[True], [True]]
-    assert sum("2 people could be this student; given to nobody" in remark for remark in came.remarks) == 2
+    assert sum("2 submissions could be this student's; left unmatched" in remark for remark in came.remarks) == 2
 
 
-def test_two_of_one_name_on_the_roster_are_told_apart_by_canvas_s_number(tmp_path: Path) -> None:
+def test_two_students_of_one_name_are_distinguished_by_canvas_s_number(tmp_path: Path) -> None:
     roster = OF_CANVAS + '"Meitner, Lise",304,305,lm2,A\n'
     files = {f"meitnerlise_{number}_900001_vae.ipynb": NOTEBOOK for number in (303, 304)}
     came = found(tmp_path, roster, files)
@@ -141,7 +143,7 @@ def test_two_of_one_name_on_the_roster_are_told_apart_by_canvas_s_number(tmp_pat
     )
 
 
-def test_a_match_by_the_number_alone_is_listed_and_a_person_must_look(tmp_path: Path) -> None:
+def test_a_match_by_the_number_alone_is_listed_and_needs_review(tmp_path: Path) -> None:
     came = found(
         tmp_path, PLAIN, {"hopper_301.ipynb": NOTEBOOK, "302.ipynb": NOTEBOOK, "vae_mueller_303.ipynb": NOTEBOOK}
     )
@@ -182,7 +184,7 @@ def test_no_two_people_share_a_key_nor_have_a_students(roster: str, files: list[
         ["ida_miller.ipynb", "hopper_miller.ipynb", "miller.ipynb"],
     ],
 )
-def test_a_surname_that_is_in_several_files_is_still_somebodys(files: list[str], tmp_path: Path) -> None:
+def test_a_surname_in_several_files_still_matches_its_student(files: list[str], tmp_path: Path) -> None:
     roster = "Student ID,First name,Last name,Email\n201,Ida,Noddack,ida@u.example\n202,Tom,Hopper,tom@u.example\n"
     came = found(tmp_path, roster, dict.fromkeys(files, NOTEBOOK))
     whose = {one.shown: one.student.id if one.student else None for one in came.handed_in}
@@ -201,7 +203,7 @@ def test_words_beside_whole_names_of_several_students_are_the_exercises(tmp_path
 
 
 @pytest.mark.parametrize("name", ["max.ipynb", "vae_max.ipynb", "max_b.ipynb", "Max/vae.ipynb"])
-def test_a_login_that_is_another_students_name_is_nobodys(name: str, tmp_path: Path) -> None:
+def test_a_login_that_is_another_students_name_matches_no_student(name: str, tmp_path: Path) -> None:
     roster = "Student ID,Name,Email\n201,Maximilian Planck,max@u.example\n202,Max Born,mborn@u.example\n"
     came = found(tmp_path, roster, dict.fromkeys([name, "Maximilian Planck.ipynb"], NOTEBOOK))
     whose = {one.shown: one.student.id if one.student else None for one in came.handed_in}
@@ -225,7 +227,7 @@ def test_a_folder_called_submitted_hides_nobody(others: list[str], tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["2024-301", "Lab 301", "group_301", "301_2", "2024-301_assignment", "v_301"])
-def test_a_number_that_may_count_something_else_takes_nobodys_row(name: str, tmp_path: Path) -> None:
+def test_a_number_that_may_count_something_else_matches_no_student(name: str, tmp_path: Path) -> None:
     files = {f"{name}/vae.ipynb": NOTEBOOK, "Emmy Noether/vae.ipynb": NOTEBOOK, "Lise Meitner/vae.ipynb": NOTEBOOK}
     came = found(tmp_path, PLAIN, files)
     whose = {one.shown.partition("/")[0]: one.student.id if one.student else None for one in came.handed_in}

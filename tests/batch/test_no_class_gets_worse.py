@@ -23,8 +23,8 @@ from assistants_folder import (
     whole_class,
 )
 
-from grader.batch import grading, regrading
-from grader.batch.grading import ClassOptions, grade_class
+from grader.batch import class_grading, regrading
+from grader.batch.class_grading import ClassOptions, grade_class
 from grader.batch.history import read_history
 from grader.batch.regrading import regrade_class
 from grader.errors import GraderError
@@ -63,7 +63,7 @@ def test_a_broken_file_handed_in_later_has_no_points_and_loses_no_run(
     assert (row.state, row.points_milli) == ("graded", 9000)
 
 
-def test_a_fault_of_ours_in_a_run_again_keeps_the_points_and_says_so(
+def test_a_grader_fault_in_a_repeated_run_keeps_the_points_and_says_so(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     carry_out(world, ["grade-class"], monkeypatch)
@@ -89,18 +89,18 @@ def test_another_classes_folder_is_refused_and_a_later_download_is_taken(world: 
         (other / name).mkdir(parents=True)
         (other / name / "x.ipynb").write_text(solution("ada", 9))
     wishes = ClassOptions(world.rubric, out, seed=SEED)
-    with pytest.raises(GraderError, match=r"holds the class of .*, and 3 of its 3 submissions are not among"):
+    with pytest.raises(GraderError, match=r"belongs to the class of .*, and 3 of its 3 submissions are missing here"):
         grade_class(other, wishes, Silent(), quiet)  # type: ignore[arg-type]
     for student in ("ada", "ben"):
         (other / student).mkdir()
         (other / student / "vae_mnist.ipynb").write_text(solution(student, 0))
     graded = grade_class(other, wishes, Silent(), quiet)  # type: ignore[arg-type]
     assert {row.key for row in graded.rows} == {"ada", "ben", "zoe", "yann"}
-    with pytest.raises(GraderError, match="lies among the submissions"):
+    with pytest.raises(GraderError, match="is inside the submissions"):
         grade_class(other, replace(wishes, out=other / "runs"), Silent(), quiet)  # type: ignore[arg-type]
 
 
-def test_a_mistake_in_the_decisions_changes_nothing(world: World) -> None:
+def test_a_mistake_in_the_overrides_changes_nothing(world: World) -> None:
     out = whole_class(None)(world).out  # type: ignore[attr-defined]
     before = (out / "class.json").read_bytes()
     (out / "overrides.yaml").write_text("nobody:\n  one.training: {points: 4, reason: x, by: y}\n")
@@ -116,7 +116,7 @@ def test_the_history_tells_what_a_killed_command_did(world: World, monkeypatch: 
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(grading, "record", killed)
+        patched.setattr(class_grading, "record", killed)
         with contextlib.suppress(Killed):
             whole_class(None)(world)
     whole_class(None)(world)
@@ -134,7 +134,7 @@ def test_the_history_tells_what_a_killed_command_did(world: World, monkeypatch: 
     assert [e.new_milli for e in read_history(Path("runs/class")) if e.submission == "ben"] == [4000, 8000]
 
 
-def test_a_class_keeps_the_rubric_it_was_last_judged_by(world: World) -> None:
+def test_a_class_keeps_the_rubric_of_its_last_grading(world: World) -> None:
     out = whole_class(None)(world).out  # type: ignore[attr-defined]
     other = world.rubric.with_name("other.yaml")
     other.write_text(world.rubric.read_text().replace("title: Toy", "title: Another"))
@@ -142,7 +142,7 @@ def test_a_class_keeps_the_rubric_it_was_last_judged_by(world: World) -> None:
     grade_class(world.folder / "class", ClassOptions(seed=SEED), Silent(), quiet)  # type: ignore[arg-type]
     assert json.loads((out / "class.json").read_text())["rubric"] == str(other)
     other.unlink()
-    with pytest.raises(GraderError, match="the class was graded by it"):
+    with pytest.raises(GraderError, match="the class was graded with it"):
         grade_class(world.folder / "class", ClassOptions(seed=SEED), Silent(), quiet)  # type: ignore[arg-type]
 
 
@@ -191,7 +191,7 @@ def test_a_class_keeps_the_roster_by_which_it_was_read(world: World) -> None:
     again = grade_class(world.folder / "class", replace(wishes, roster=None), Silent(), quiet)  # type: ignore[arg-type]
     assert [row.key for row in again.rows] == [row.key for row in first.rows] == ["1", "2", "3"]
     roster.unlink()
-    with pytest.raises(GraderError, match=r"students\.csv: no such file; the class was read by it"):
+    with pytest.raises(GraderError, match=r"students\.csv: no such file; the class was read with it"):
         grade_class(world.folder / "class", replace(wishes, roster=None), Silent(), quiet)  # type: ignore[arg-type]
 
 
@@ -204,10 +204,10 @@ def test_a_decision_may_name_a_student_and_one_that_does_nothing_is_told(world: 
     (out / "overrides.yaml").write_text(f"Ben B:\n  one.training: {decision}\nCleo C:\n  one.training: {decision}\n")
     again = regrade_class(out, None, "", 1, quiet)
     assert {row.key: row.points_milli for row in again.rows} == {"1": 9000, "2": 8000, "3": None}
-    assert any("the decision for 3 does nothing" in remark for remark in again.remarks)
+    assert any("the override for 3 has no effect" in remark for remark in again.remarks)
 
 
-def test_a_class_is_not_judged_by_another_exercises_rubric(world: World) -> None:
+def test_a_class_is_not_regraded_by_another_exercises_rubric(world: World) -> None:
     out = whole_class(None)(world).out  # type: ignore[attr-defined]
     other = world.rubric.with_name("other.yaml")
     other.write_text(world.rubric.read_text().replace("one.", "uno.").replace("two.", "dos."))

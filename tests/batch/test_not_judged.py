@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from toy_reports import ADA, RUBRIC, ZOE, row
 
+from grader.batch.class_grading import ClassResult
 from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks import GradebookSettings, gradebooks
-from grader.batch.grading import ClassResult
 from grader.batch.page import class_page
 from grader.cli.outcome import class_values
 from grader.records import LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome
@@ -57,12 +57,12 @@ def table(data: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(data.decode())))
 
 
-def test_every_form_of_a_report_says_out_of_what_was_judged() -> None:
+def test_every_form_of_a_report_has_the_maximum_of_what_was_graded() -> None:
     report = judged()
     page, student = report_html(report), feedback_html(report, (), None)
     for text in (feedback_text(report), page, student):
         assert "4 / 4" in text or "4</span><span" in text
-        assert "Not judged in this run: 5 points." in text
+        assert "Not graded in this run: 5 points." in text
         assert not re.search(r"\b0 / \d|\b0 of \d|4 / 9|of 9\b", text)
     values = report_json(report)
     assert (values["points"], values["max_points"], values["rubric_points"], values["trained"]) == (4, 4, 9, [])
@@ -112,7 +112,7 @@ def test_files_for_other_systems_are_written_only_when_asked_for_and_say_so(
     assert {line["max_score"] for line in table(asked.files[f"gradebook-nbgrader-{name}.csv"])} == {points}
 
 
-def test_the_staffs_table_is_out_of_what_was_judged() -> None:
+def test_gradebook_csv_has_the_maximum_of_what_was_graded() -> None:
     line = table(gradebooks(COMPONENTS, RUBRIC, GradebookSettings()).files["gradebook.csv"])[0]
     assert (line["points"], line["max"], line["percent"]) == ("4", "4", "100.00")
     assert [line[item] for item in FULL] == ["2", "", "2", ""]
@@ -124,22 +124,22 @@ def test_the_page_of_the_class_shows_dashes_and_says_why() -> None:
     assert "points are out of 4, not 9" in text
     assert text.count('<td class="cell none" data-value="-1">–') == 4
     assert "0 / " not in text
-    assert "<dt>out of</dt><dd>4</dd>" in text
+    assert "<small>out of 4</small>" in text
     whole = class_page(rows(judged("one", "two"), judged("one", "two")), RUBRIC, "Toy").partition("</style>")[2]
     assert "cell none" not in whole
     assert "Not graded in full" not in whole
 
 
-def test_who_is_judged_in_full_is_uploaded_beside_somebody_who_is_not_yet() -> None:
+def test_complete_grades_are_uploaded_beside_incomplete_ones() -> None:
     books = gradebooks(rows(judged("one", "two"), judged()), RUBRIC, GradebookSettings())
     lines = table(books.files["gradebook-canvas.csv"])
     assert [line["Student"] for line in lines[1:]] == ["Lovelace, Ada"]
     assert list(lines[0].values())[-1] == "9"
-    assert any("not all of theirs were judged" in remark for remark in books.remarks)
+    assert any("have no points yet, or not all" in remark for remark in books.remarks)
     assert [line["points"] for line in table(books.files["gradebook.csv"])] == ["9", "4"]
 
 
-def test_what_waits_for_a_person_is_no_zero_in_a_record() -> None:
+def test_points_that_await_review_are_no_zero_in_a_record() -> None:
     waiting = judged("one", "two", needs_review="two.function")
     assert report_json(waiting)["items"][2]["points"] is None
     assert (report_json(waiting)["points"], report_json(waiting)["max_points"]) == (7, 7)
@@ -148,7 +148,7 @@ def test_what_waits_for_a_person_is_no_zero_in_a_record() -> None:
     assert "2 points await manual review" in feedback_text(waiting)
 
 
-def test_nobody_gets_a_zero_while_somebodys_work_is_not_matched() -> None:
+def test_no_student_gets_a_zero_while_a_submission_is_unmatched() -> None:
     zeros = GradebookSettings(missing_is_zero=True)
     graded, stranger = rows(judged("one", "two"), judged("one", "two"))
     missing = GradebookRow("105", StudentState.MISSING, replace(ADA, id="105", email="105@uni.example"))
@@ -156,7 +156,7 @@ def test_nobody_gets_a_zero_while_somebodys_work_is_not_matched() -> None:
         books = gradebooks([*others, missing], RUBRIC, zeros)
         line = next(line for line in table(books.files["gradebook.csv"]) if line["state"] == "missing")
         assert line["points"] == points
-        assert any("could not be matched" in remark for remark in books.remarks) == (points == "")
+        assert any("do not count as 0 yet" in remark for remark in books.remarks) == (points == "")
 
 
 def test_programs_read_the_same() -> None:

@@ -71,7 +71,7 @@ def test_points_follow_and_the_graders_own_stay_beside(tmp_path: Path) -> None:
 def test_every_form_says_so_and_the_file_comes_back(tmp_path: Path) -> None:
     decided = with_overrides(report(LESS), read(GOOD, tmp_path)["ada"])
     assert read_report_json(dump(decided)) == decided
-    said = "1.5 points where the grader gave 1.25. Reason: the loss was right (A. Turing, 2026-11-23)"
+    said = "1.5 points instead of 1.25. Reason: the loss was right (A. Turing, 2026-11-23)"
     assert said in report_html(decided)
     assert any(said in test["output"] for test in results_json(decided)["tests"])
 
@@ -83,7 +83,7 @@ def test_an_old_report_without_the_field_can_be_read() -> None:
     assert read_report_json(old) == own
 
 
-def test_somebody_who_has_looked_ends_the_asking(tmp_path: Path) -> None:
+def test_looked_at_ends_the_manual_review(tmp_path: Path) -> None:
     own = report(FULL, look=True)
     assert own.needs_person
     looked = read("zoe: {looked_at: {reason: it only prints, by: A. Turing}}", tmp_path)["zoe"]
@@ -94,7 +94,7 @@ def test_somebody_who_has_looked_ends_the_asking(tmp_path: Path) -> None:
     assert with_overrides(decided, None) == own
 
 
-def test_a_decision_about_what_the_grader_could_not_tell_settles_it(tmp_path: Path) -> None:
+def test_an_override_settles_an_item_that_could_not_be_graded_automatically(tmp_path: Path) -> None:
     from dataclasses import replace
 
     unsure = replace(report(FULL).items[0], outcome=Outcome.NEEDS_REVIEW, points_milli=0)

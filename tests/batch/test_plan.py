@@ -1,4 +1,4 @@
-"""Before anything runs, it is shown whose each file is, which is graded and why, and what is in doubt."""
+"""The plan shows, before anything runs, the student of each file, the file to be graded and why, and any doubts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from test_roster import read
 from toy_class import SEED, environment, write_class
 from toy_exercise import notebook, running
 
+from grader.batch.class_grading import ClassOptions, plan_class
 from grader.batch.gradebooks import GradebookSettings, other_points
-from grader.batch.grading import ClassOptions, plan_class
 from grader.batch.plan import Plan, doubts, state, summary, table
 
 RUBRIC = running.rubric()
@@ -44,20 +44,20 @@ def shown(tmp_path: Path, files: dict[str, str]) -> str:
         ({"101.ipynb": NOTEBOOK}, "Ada Lovelace (by student id)  101.ipynb"),
         ({"Jean-Luc ONeil 102.ipynb": NOTEBOOK}, "(by student id and name)"),
         ({"Ada Lovelace_7_assignsubmission_file_/vae.ipynb": NOTEBOOK}, "(by name)"),
-        ({"lovelaceada_9_900001_v.ipynb": NOTEBOOK, "lovelaceada_9_900002_v-1.ipynb": SOLVED}, "(handed in last"),
+        ({"lovelaceada_9_900001_v.ipynb": NOTEBOOK, "lovelaceada_9_900002_v-1.ipynb": SOLVED}, "(submitted last"),
         ({"ada/vae.ipynb": NOTEBOOK, "ada/old.ipynb": SOLVED, "zoe/vae.ipynb": NOTEBOOK}, "has the exercise's name"),
-        ({"stranger.ipynb": NOTEBOOK, "ada.ipynb": NOTEBOOK}, "nobody on the roster"),
-        ({"ada/report.pdf": "%PDF", "zoe.ipynb": NOTEBOOK}, "refused: no notebook"),
-        ({"ada/a.ipynb": NOTEBOOK, "ada/b.ipynb": SOLVED}, "look: "),
-        ({"lovelaceada_LATE_9_900001_v.ipynb": NOTEBOOK}, "late, as the download says"),
+        ({"stranger.ipynb": NOTEBOOK, "ada.ipynb": NOTEBOOK}, "not on the roster"),
+        ({"ada/report.pdf": "%PDF", "zoe.ipynb": NOTEBOOK}, "not gradable: no readable notebook"),
+        ({"ada/a.ipynb": NOTEBOOK, "ada/b.ipynb": SOLVED}, "check: "),
+        ({"lovelaceada_LATE_9_900001_v.ipynb": NOTEBOOK}, "late according to the download"),
     ],
 )
-def test_each_line_says_whose_which_and_why(files: dict[str, str], line: str, tmp_path: Path) -> None:
+def test_each_line_names_the_student_the_file_and_the_reason(files: dict[str, str], line: str, tmp_path: Path) -> None:
     told = shown(tmp_path, files)
     assert line in " ".join(told.split()) or line in told
 
 
-def test_a_plan_writes_and_runs_nothing_and_is_what_a_run_does(tmp_path: Path) -> None:
+def test_a_plan_writes_and_runs_nothing_and_a_run_does_the_same(tmp_path: Path) -> None:
     submissions, rubric = write_class(tmp_path, 2, ["right"])
 
     def command(*more: str) -> subprocess.CompletedProcess[str]:
@@ -77,10 +77,10 @@ def test_a_plan_writes_and_runs_nothing_and_is_what_a_run_does(tmp_path: Path) -
     assert [one["state"] for one in again["submissions"]] == ["graded already", "to grade"]
 
 
-def test_doubt_asks_for_a_look_and_a_sure_plan_for_none(tmp_path: Path) -> None:
+def test_doubtful_submissions_are_to_be_checked_and_a_sure_plan_has_none(tmp_path: Path) -> None:
     sure = planned(tmp_path / "sure", {"ada.ipynb": NOTEBOOK, "zoe.ipynb": NOTEBOOK})
     assert sure.all_sure
-    assert summary(sure) == "one file per student: 2 to grade, 1 with nothing handed in"
+    assert summary(sure) == "one file per student: 2 to grade, 1 without a submission"
     one = planned(tmp_path / "not", {"301_ada.ipynb": NOTEBOOK, "101_103.ipynb": NOTEBOOK})
     assert not one.all_sure
     assert any(map(doubts, one.handed_in))
@@ -105,14 +105,14 @@ POINTS = [
 
 
 @pytest.mark.parametrize(("roster", "told"), POINTS)
-def test_an_assignment_worth_other_points_is_told(roster: str, told: bool, tmp_path: Path) -> None:
+def test_a_roster_with_other_maximum_points_is_reported(roster: str, told: bool, tmp_path: Path) -> None:
     came = other_points(read(roster.encode(), tmp_path), RUBRIC, GradebookSettings())
     assert bool(came) == told
     if told:
-        assert "the rubric is out of 9" in came[0]
+        assert "but 9 in the rubric" in came[0]
 
 
-def test_canvas_number_of_the_assignment_tells_it_whatever_its_name(tmp_path: Path) -> None:
+def test_the_number_of_the_canvas_assignment_finds_it_whatever_its_name(tmp_path: Path) -> None:
     roster = read(CANVAS.format("Week 7 (77)", 10).encode(), tmp_path)
     assert other_points(roster, RUBRIC, GradebookSettings(canvas_assignment_id="77"))
     assert not other_points(roster, RUBRIC, GradebookSettings(canvas_assignment_id="78"))

@@ -19,9 +19,9 @@ import pytest
 from assistants_folder import SEED, Silent, World, hand_in_again, make_world, quiet, whole_class
 from toy_reports import ADA, FULL, LESS, RUBRIC, ZOE, row
 
+from grader.batch.class_grading import ClassOptions, grade_class
 from grader.batch.class_records import StudentState
 from grader.batch.gradebooks import GradebookOptions, GradebookSettings, gradebooks
-from grader.batch.grading import ClassOptions, grade_class
 from grader.batch.history import read_history
 from grader.batch.manifest import read_manifest
 from grader.batch.regrading import RegradeResult, regrade_class
@@ -58,7 +58,7 @@ def released(world: World) -> Release:
     return release_class(OUT)
 
 
-def test_a_release_notes_what_was_shown_and_packs_it(world: World) -> None:
+def test_a_release_records_the_points_and_packs_the_feedback(world: World) -> None:
     made = released(world)
     assert {one.key for one in made.released} == {one.key for one in made.new} == {"ada", "ben", "cleo"}
     assert {key: one.counted_milli for key, one in read_released(OUT).items()} == counted()
@@ -87,7 +87,7 @@ def test_a_regrade_that_would_lower_lists_who_and_changes_nothing(world: World) 
     assert "copied from Zoë" in read_history(OUT)[-1].why
 
 
-def test_what_rises_is_free_and_is_released_the_next_time(world: World) -> None:
+def test_points_may_rise_and_are_released_the_next_time(world: World) -> None:
     released(world)
     (OUT / "overrides.yaml").write_text("ben:\n  one.training: {points: 4, reason: a slip of ours, by: T}\n")
     regraded()
@@ -105,11 +105,11 @@ def test_lateness_that_comes_after_the_release_lowers_nobody_silently(world: Wor
         regraded()
     rows = {one.key: one for one in whole_class(None)(world).rows}  # type: ignore[attr-defined]
     assert rows["ada"].held
-    assert "9 points were released, and it comes to 7.2 now" in rows["ada"].reason
+    assert "9 points were released, but it has 7.2 now" in rows["ada"].reason
     assert uploaded() == {"ada": "", "ben": "4", "cleo": "9"}
 
 
-def test_a_worse_notebook_handed_in_later_waits_for_a_person(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worse_notebook_submitted_later_needs_review(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     released(world)
     world.file("cleo").write_text(world.file("ben").read_text())
     graded = whole_class(None)(world)
@@ -131,7 +131,7 @@ def test_a_worse_notebook_handed_in_later_waits_for_a_person(world: World, monke
     assert [one.key for one in release_class(OUT).new] == ["cleo"]  # who has not been shown the four points
 
 
-def test_whoever_is_gone_from_a_later_download_gets_no_zero(world: World) -> None:
+def test_a_student_missing_from_a_later_download_gets_no_zero(world: World) -> None:
     (world.folder / "roster.csv").write_text("id,name\nada,Ada\nben,Ben\ncleo,Cleo\n")
     commands = partial_class(world)
     commands()
@@ -159,7 +159,7 @@ def test_a_damaged_note_of_what_was_released_stops_everything(world: World) -> N
     released(world)
     (OUT / NAME).write_text("{")
     for command in (regraded, lambda: whole_class(None)(world), lambda: release_class(OUT)):
-        with pytest.raises(GraderError, match="put back what it was"):
+        with pytest.raises(GraderError, match="restore it from a backup"):
             command()
 
 
@@ -298,7 +298,7 @@ def test_moodle_s_archive_goes_to_the_participants_of_the_download(tmp_path: Pat
     assert CANVAS not in came
 
 
-def test_canvas_s_archive_goes_to_the_file_that_was_handed_in_in_that_file_s_form(tmp_path: Path) -> None:
+def test_canvas_s_archive_names_the_submitted_file_and_has_its_format(tmp_path: Path) -> None:
     came = packed(
         tmp_path,
         {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from downloads import ROSTER
 
-from grader.batch.roster import Kind, Roster, read_roster
+from grader.batch.students.roster import Kind, Roster, read_roster
 from grader.errors import GraderError
 
 FORMS = {
@@ -69,7 +69,7 @@ def test_a_clue_names_a_student_or_nobody(clue: str, student: str | None, tmp_pa
     assert (found.id if found else None) == student
 
 
-def test_two_of_one_name_are_not_guessed(tmp_path: Path) -> None:
+def test_two_students_of_one_name_are_not_guessed(tmp_path: Path) -> None:
     roster = read(b"id,name\n1,Wei Li\n2,Wei Li\n", tmp_path)
     assert roster.match("Wei Li") is None
     assert roster.match("2") is not None
@@ -78,12 +78,12 @@ def test_two_of_one_name_are_not_guessed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("id,name\n1,A\n1,B\n", "line 3: the id '1' stands in line 2 already"),
-        ("colour,size\nred,1\n", "expected a heading for an id"),
+        ("id,name\n1,A\n1,B\n", "line 3: expected a new id, got '1' again, which is in line 2"),
+        ("colour,size\nred,1\n", "expected a column with an id"),
         ("\n\n", "expected a row of headings"),
     ],
 )
-def test_a_wrong_roster_is_one_line(text: str, says: str, tmp_path: Path) -> None:
+def test_a_wrong_roster_is_refused_in_one_line(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(GraderError, match=says) as error:
         read(text.encode(), tmp_path)
     assert "\n" not in str(error.value)

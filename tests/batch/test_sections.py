@@ -12,8 +12,8 @@ import pytest
 from downloads import packed, write, write_zip
 from toy_exercise import notebook
 
-from grader.batch.discovery import Discovery, find
-from grader.batch.roster import read_roster
+from grader.batch.students.discovery import Discovery, find
+from grader.batch.students.roster import read_roster
 
 ROSTER = (
     "Student ID,First name,Last name,Email\n201,Ida,Noddack,ida@u.example\n202,Max,Born,born@u.example\n"
@@ -143,7 +143,7 @@ def test_each_student_has_their_own(case: str, zipped: bool, tmp_path: Path) -> 
     assert whose(found(there, tmp_path, zipped=zipped)) == right
 
 
-def test_work_of_a_student_in_two_sections_calls_a_person(tmp_path: Path) -> None:
+def test_work_of_a_student_in_two_sections_needs_review(tmp_path: Path) -> None:
     there = files("class/201/v.ipynb=201", "class/202/v.ipynb=202", "late/202/v.ipynb=20202")
     came = found(there, tmp_path)
     assert set(whose(came)) == {"201", "202"}
@@ -162,14 +162,14 @@ def test_a_class_without_a_roster_beside_its_own_zip(tmp_path: Path) -> None:
 TASK = {"grader": {"role": "task", "task": "t"}}
 
 
-def test_the_notebook_that_was_handed_out_is_nobodys(tmp_path: Path) -> None:
+def test_the_template_belongs_to_no_student(tmp_path: Path) -> None:
     template = notebook.submission(["owner = 0"])
     (task,) = [cell for cell in template["cells"] if cell["source"] == "owner = 0"]
     task["metadata"] = TASK
     there = {**{f"class/{k}": v for k, v in CLASS.items()}, "vae_mnist.ipynb": json.dumps(template)}
     came = found(there, tmp_path, template=json.dumps(template))
     assert whose(came) == ALL
-    assert came.remarks == ("taken for nobody's submission: vae_mnist.ipynb",)
+    assert came.remarks == ("ignored, since no submission: vae_mnist.ipynb",)
     (tmp_path / "flat").mkdir()
     flat = {"201.ipynb": work("owner = 201"), "vae_mnist.ipynb": work("owner = 5")}
     assert set(whose(found(flat, tmp_path / "flat", template=json.dumps(template)))) == {"201", "(vae_mnist)"}

@@ -12,7 +12,7 @@ from downloads import write, write_zip
 from toy_exercise import notebook
 
 from grader.batch.class_records import ClassSubmission
-from grader.batch.discovery import alone, find
+from grader.batch.students.discovery import alone, find
 
 TEMPLATE = json.dumps(notebook.template())
 SOLVED = json.dumps(notebook.submission())
@@ -57,7 +57,7 @@ def test_the_untouched_template_beside_a_solved_copy_is_left_out(copy: str, unto
     ada = of_ada({copy: SOLVED, "vae_mnist.ipynb": untouched}, tmp_path, hours={"vae_mnist.ipynb": 5})
     assert ada.path.name == copy
     (remark,) = ada.remarks
-    assert remark.message.endswith("left out: ada/vae_mnist.ipynb (nothing solved)")
+    assert remark.message.endswith("not graded: ada/vae_mnist.ipynb (nothing solved)")
     assert not remark.needs_person
 
 
@@ -95,14 +95,14 @@ def test_the_autograder_on_gradescope_chooses_the_same_way(tmp_path: Path) -> No
     ],
 )
 @pytest.mark.parametrize("template", [True, False])
-def test_of_several_solved_ones(
+def test_of_several_solved_notebooks_the_best_is_graded(
     files: list[str], hours: dict[str, int], graded: str, doubt: bool, template: bool, tmp_path: Path
 ) -> None:
     ada = of_ada(dict(zip(files, (SOLVED, BETTER), strict=True)), tmp_path, hours=hours, template=template)
     assert ada.path.name == graded
     (remark,) = ada.remarks
     assert remark.needs_person == doubt
-    assert ("another one may be meant" in remark.message) == doubt
+    assert ("check whether this is the right one" in remark.message) == doubt
 
 
 def test_copies_with_the_same_code_are_no_doubt(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_newer_one_with_less_in_it_is_doubtful(tmp_path: Path) -> None:
     assert ada.remarks[0].needs_person
 
 
-def test_one_that_cannot_be_read_beside_the_template_calls_a_person(tmp_path: Path) -> None:
+def test_an_unreadable_notebook_beside_the_template_needs_review(tmp_path: Path) -> None:
     ada = of_ada({"vae_mnist.ipynb": TEMPLATE, "vae_mnist (1).ipynb": "{"}, tmp_path)
     assert ada.path.name == "vae_mnist.ipynb"
     assert ada.remarks[0].needs_person

@@ -12,8 +12,8 @@ import pytest
 from assistants_folder import SEED, Killed, Silent, World, make_world, quiet, whole_class
 from toy_class import write_kind
 
+from grader.batch.class_grading import ClassOptions, ClassResult, grade_class
 from grader.batch.class_records import ClassSubmission, StudentState
-from grader.batch.grading import ClassOptions, ClassResult, grade_class
 from grader.batch.shards import NOT_THERE, Shard, shard_of
 from grader.errors import GraderError
 
@@ -50,11 +50,11 @@ def test_every_submission_is_in_one_part_and_parts_are_of_a_size(of: int) -> Non
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "2", "2/", "a/b", "1/99999", "-1/3"])
 def test_a_part_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(GraderError, match="expected a number and how many"):
+    with pytest.raises(GraderError, match="expected part/parts"):
         shard_of(text)
 
 
-def test_parts_put_together_are_the_class(world: World) -> None:
+def test_collected_parts_give_the_class(world: World) -> None:
     (world.folder / "class" / "dora.ipynb").write_text("no notebook")
     whole = graded(world, out=Path("runs/whole"))
     for number in range(1, PARTS + 1):
@@ -71,14 +71,14 @@ def test_parts_put_together_are_the_class(world: World) -> None:
 
 
 def test_parts_need_one_seed_and_the_class_has_it_too(world: World) -> None:
-    with pytest.raises(GraderError, match=r"all parts need one seed.*--seed [0-9a-f]{32}"):
+    with pytest.raises(GraderError, match=r"all parts need the same seed.*--seed [0-9a-f]{32}"):
         graded(world, seed=None, shard=Shard(1, PARTS))
     assert not folders()[0].exists()
     graded(world, shard=Shard(1, PARTS))
     graded(world, shard=Shard(2, PARTS), seed="1" * 32)
-    with pytest.raises(GraderError, match="were graded with different seeds"):
+    with pytest.raises(GraderError, match="expected parts with the same seed"):
         graded(world, seed=None, collect=folders()[:2])
-    with pytest.raises(GraderError, match="another seed than its parts"):
+    with pytest.raises(GraderError, match="expected parts with the seed of the class"):
         graded(world, seed="2" * 32, collect=folders()[:1])
     with pytest.raises(GraderError, match=r"class\.json"):
         graded(world, collect=(world.folder / "class",))
@@ -97,7 +97,7 @@ def test_a_part_of_another_notebook_or_a_weaker_run_takes_no_place(
     light = tuple(Path(f"{folder}-light") for folder in folders())
     for number, out in enumerate(light, 1):
         graded(world, shard=Shard(number, PARTS), parts=(), out=out)
-    with pytest.raises(GraderError, match="which this would leave out"):
+    with pytest.raises(GraderError, match="which this run would drop"):
         graded(world, seed=None, collect=light, parts=(), out=Path("runs/class"))
 
 

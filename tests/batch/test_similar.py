@@ -78,5 +78,5 @@ def test_hostile_code_is_read_and_not_run(crowd: dict[str, Notebook]) -> None:
     assert found_among(made) == []
 
 
-def test_nobody_alone_is_alike() -> None:
+def test_a_single_submission_has_no_similar_one() -> None:
     assert found_among({"one": notebook("reference")}) == []

@@ -11,8 +11,8 @@ import pytest
 from downloads import NOTEBOOK, packed, write, write_zip
 from toy_exercise import notebook
 
-from grader.batch.discovery import Discovery, find
-from grader.batch.roster import read_roster
+from grader.batch.students.discovery import Discovery, find
+from grader.batch.students.roster import read_roster
 
 OLDER = json.dumps(notebook.submission(double="def double(x):\n    return x + x + x"))
 PLAIN = "Student ID,First name,Last name,Email\n101,Ada,Lovelace,ada@u.example\n102,Jean-Luc,O'Neil,jlo@u.example\n"

@@ -13,10 +13,10 @@ from test_matching import PLAIN, found
 from toy_reports import ADA, FULL, RUBRIC, ZOE, row
 
 from grader.batch.class_records import StudentState
-from grader.batch.discovery import find
 from grader.batch.gradebooks import GradebookSettings, gradebooks
 from grader.batch.page import class_page
-from grader.batch.roster import LARGEST_TEAM, read_roster
+from grader.batch.students.discovery import find
+from grader.batch.students.roster import LARGEST_TEAM, read_roster
 from grader.grading.overrides import names_of
 
 TEAMS = (
@@ -66,19 +66,19 @@ def test_the_key_of_a_team_is_the_same_whoever_stands_first(tmp_path: Path) -> N
     assert keys == [["301-303"]] * 2
 
 
-def test_who_is_on_no_roster_is_told_and_the_others_have_their_row(tmp_path: Path) -> None:
+def test_an_unmatched_member_is_listed_and_the_others_have_rows(tmp_path: Path) -> None:
     told = SUBMITTERS.replace("Emmy Noether", "Eve Adams").replace("301", "666")
     came = found(tmp_path, PLAIN, {"submission_9/v.ipynb": NOTEBOOK, "submission_metadata.yml": told})
     assert [student.id for student in came.handed_in[0].students] == ["303"]
-    assert came.remarks == ("1 not found on the roster, or not one alone: Eve Adams",)
+    assert came.remarks == ("no student, or more than one, on the roster for 1: Eve Adams",)
 
 
-def test_who_handed_in_alone_as_well_keeps_their_own_and_a_person_is_asked(tmp_path: Path) -> None:
+def test_a_member_who_also_submitted_alone_keeps_that_and_it_needs_review(tmp_path: Path) -> None:
     came = found(tmp_path, TEAMS, {MOODLE.format("Rings_77"): NOTEBOOK, MOODLE.format("Emmy Noether_12"): NOTEBOOK})
     own = {one.key: [student.id for student in one.students] for one in came.handed_in}
     assert own == {"301": ["301"], "303": ["303"]}
     assert [r.message for one in came.handed_in for r in one.remarks if r.needs_person] == [
-        "whose submission this is: handed in alone, too: Emmy Noether"
+        "student uncertain: also submitted alone: Emmy Noether"
     ]
 
 
@@ -90,7 +90,7 @@ def test_a_section_of_the_course_is_no_team(tmp_path: Path) -> None:
     assert [len(one.students) for one in came.handed_in] == [1, 0]
 
 
-def test_a_team_s_folder_with_the_work_of_several_calls_a_person(tmp_path: Path) -> None:
+def test_a_team_s_folder_with_work_of_several_people_needs_review(tmp_path: Path) -> None:
     came = found(tmp_path, TEAMS, {"Rings/mine.ipynb": NOTEBOOK, "Rings/yours.ipynb": NOTEBOOK, "302.ipynb": NOTEBOOK})
     (team,) = [one for one in came.handed_in if one.team]
     assert any("maybe the work of several people" in remark.message for remark in team.remarks)

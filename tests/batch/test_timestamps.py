@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from grader.batch.course_words import when_of
+from grader.batch.students.course_words import when_of
 
 TENTH = datetime(2026, 9, 4, 22, 37)
 TIMES = {
@@ -41,5 +41,5 @@ def test_a_time_is_read(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "-", "never", "2026-13-01 10:00", "31 November 2026, 10:00", "May 2026", "9" * 5000]
 )
-def test_what_is_no_time_is_none(text: str) -> None:
+def test_a_text_without_a_time_gives_none(text: str) -> None:
     assert when_of(text) is None

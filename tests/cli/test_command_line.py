@@ -1,4 +1,4 @@
-"""The command line as people and programs use it: help, nearest names, quiet and JSON forms, colours, a past."""
+"""The command line: help, suggestions for misspelt names, quiet and JSON output, colours, history."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def said(*arguments: object, **environment: str) -> subprocess.CompletedProcess[
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A rubric, and a folder with a right notebook and one with a wrong function."""
+    """A rubric, and a folder with a correct notebook and a wrong one."""
     folder = tmp_path_factory.mktemp("toy")
     submissions = folder / "submissions"
     submissions.mkdir()
@@ -45,7 +45,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return running.write_exercise(folder), submissions
 
 
-def test_help_names_every_verb_and_each_verb_shows_an_example() -> None:
+def test_help_lists_every_command_and_each_command_shows_an_example() -> None:
     shown = said("--help").stdout
     for verb in VERBS:
         assert f"│ {verb} " in shown
@@ -65,7 +65,7 @@ def test_help_is_readable_in_eighty_columns_and_plain_in_a_pipe() -> None:
     assert "\x1b[" in said("--help", FORCE_COLOR="1", TERM="xterm").stdout
 
 
-def test_the_numbers_that_may_be_tried_are_offered_at_tab(tmp_path: Path) -> None:
+def test_completion_offers_the_numbers_of_the_rubric(tmp_path: Path) -> None:
     offers = dict(completion.numbers(SimpleNamespace(params={"rubric": ROOT / "rubric.yaml"})))  # type: ignore[arg-type]
     assert offers["vae.loss.parts_add_up.tolerance="] == "now 0.001"
     (tmp_path / "rubric.yaml").write_text("items: [1]")
@@ -75,7 +75,7 @@ def test_the_numbers_that_may_be_tried_are_offered_at_tab(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["grad", "x.ipynb"], "verb 'grad': unknown; did you mean 'grade'?"),
+        (["grad", "x.ipynb"], "command 'grad': unknown; did you mean 'grade'?"),
         (["grade", "reference/vae_mnist.ipnb"], "no such file; did you mean 'vae_mnist.ipynb'?"),
         (["grade", "reference/vae_mnist.ipynb", "--isolation", "bublewrap"], "did you mean 'bubblewrap'?"),
         (
@@ -86,7 +86,7 @@ def test_the_numbers_that_may_be_tried_are_offered_at_tab(tmp_path: Path) -> Non
         (["history", "runs/none-there"], "none-there"),
     ],
 )
-def test_a_wrong_word_gets_one_line_with_the_nearest_right_one(arguments: list[str], line: str) -> None:
+def test_a_misspelt_word_is_refused_in_one_line_with_the_nearest_right_one(arguments: list[str], line: str) -> None:
     came = subprocess.run(
         [sys.executable, "-m", "grader", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
@@ -97,13 +97,13 @@ def test_a_wrong_word_gets_one_line_with_the_nearest_right_one(arguments: list[s
     assert len(came.stderr.splitlines()) == 1
 
 
-def test_versions_are_told_without_loading_them() -> None:
+def test_versions_are_shown() -> None:
     came = said("--version")
     lines = dict(line.split(maxsplit=1) for line in came.stdout.splitlines()[:4])
     assert {"grader", "python", "torch", "torchvision"} <= set(lines)
 
 
-def test_json_is_all_of_the_output_and_quiet_is_its_last_line(toy: tuple[Path, Path], tmp_path: Path) -> None:
+def test_json_and_quiet_print_nothing_else(toy: tuple[Path, Path], tmp_path: Path) -> None:
     rubric, submissions = toy
     line = ("grade", submissions / "niels.ipynb", "--rubric", rubric)
     told = json.loads(said(*line, "--json", "--out", tmp_path / "a").stdout)
@@ -112,7 +112,7 @@ def test_json_is_all_of_the_output_and_quiet_is_its_last_line(toy: tuple[Path, P
     assert (quiet.stdout, quiet.stderr) == (f"{told['points']} / {told['max_points']}\n", "")
 
 
-def test_colours_only_where_they_are_wanted(toy: tuple[Path, Path], tmp_path: Path) -> None:
+def test_colours_follow_the_environment(toy: tuple[Path, Path], tmp_path: Path) -> None:
     rubric, submissions = toy
     line = ("grade", submissions / "niels.ipynb", "--rubric", rubric, "--out", tmp_path / "run")
     assert "\x1b[" not in said(*line).stdout
@@ -120,7 +120,7 @@ def test_colours_only_where_they_are_wanted(toy: tuple[Path, Path], tmp_path: Pa
     assert "\x1b[3" not in said(*line, FORCE_COLOR="1", NO_COLOR="1").stdout
 
 
-def test_a_class_tells_programs_its_rows_and_people_its_past(toy: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_class_has_rows_as_json_and_a_history(toy: tuple[Path, Path], tmp_path: Path) -> None:
     rubric, submissions = toy
     out = tmp_path / "class"
     rows = json.loads(said("grade-class", submissions, "--rubric", rubric, "--out", out, "--json").stdout)

@@ -16,8 +16,8 @@ DOES_NOT_PARSE = {"encoder_does_not_parse"}
 FAULTS = {
     "regions: {Decodr.forward: 'return z'}": "unknown region 'Decodr.forward'",
     "regions: {VAE.reparameterize: 'return mu'}\n  loses: [vae.luck]": "unknown items",
-    "replace: [[LATENT_SIZE, LATENT_DIM]]": "no code cell of the reference holds 'LATENT_SIZE'",
-    "loses: [vae.loss]": "a wrong solution loses something",
+    "replace: [[LATENT_SIZE, LATENT_DIM]]": "no code cell of the reference contains 'LATENT_SIZE'",
+    "loses: [vae.loss]": "expected `loses` for a wrong solution",
     "regoins: {}": "unknown field 'regoins'; did you mean 'regions'?",
     "loses: vae.loss": "loses: expected list, got 'vae.loss'",
     "checks: [a: b: c]": "line 3: not YAML",

@@ -1,4 +1,4 @@
-"""The doctor finds what does not hold: by hand-made answers, in a real box, and where there is no wall at all."""
+"""The doctor finds broken promises: from made-up answers, in a real box, and without any isolation."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def states(found: list[Promise]) -> dict[str, PromiseState]:
 
 
 @pytest.mark.parametrize("way", ["tcp", "dns", "abstract", "socket_file"])
-def test_each_way_out_breaks_the_promise_and_is_named(way: str) -> None:
+def test_each_way_out_breaks_the_promise_and_is_reported(way: str) -> None:
     (promise,) = promises.network(QUIET_TOLD | {way: "worked"}, [])
     assert promise.state is PromiseState.BROKEN
     assert promises.WAYS_OUT[way] in promise.found
 
 
-def test_a_datagram_counts_only_where_it_was_heard() -> None:
+def test_a_datagram_counts_only_if_it_was_received() -> None:
     assert states(promises.network(QUIET_TOLD, []))["no network"] is PromiseState.HOLDS
     assert states(promises.network(QUIET_TOLD, ["udp"]))["no network"] is PromiseState.BROKEN
 
 
-def test_a_network_that_fails_slowly_is_said() -> None:
+def test_a_network_that_fails_slowly_is_reported() -> None:
     found = promises.network(QUIET_TOLD | {"seconds": 30}, [])
     assert [promise.state for promise in found] == [PromiseState.HOLDS, PromiseState.WEAK]
 
@@ -83,9 +83,7 @@ def test_a_missing_filter_is_weaker_only_where_the_machine_cannot_have_one() -> 
     ],
     ids=["none", "one opens", "root's", "none seen", "silent"],
 )
-def test_settings_of_the_kernel_that_are_within_reach_break_the_promise(
-    answers: dict[str, object], state: PromiseState
-) -> None:
+def test_writable_kernel_settings_break_the_promise(answers: dict[str, object], state: PromiseState) -> None:
     (promise,) = promises.settings(answers)
     assert (promise.title, promise.state) == ("kernel settings", state)
 
@@ -107,14 +105,14 @@ def test_a_box_that_chooses_its_cores_is_found(all_cores: set[int]) -> None:
     assert states(found) == {"system calls filtered": PromiseState.BROKEN, "cores of a box": PromiseState.BROKEN}
 
 
-def test_what_is_seen_is_named_by_what_it_is() -> None:
+def test_a_visible_path_is_reported_by_its_name() -> None:
     answers = {"seen": ["/somewhere/rubric.yaml"], "processes": 4}
     found = promises.sight(answers, {"/somewhere/rubric.yaml": "the rubric"})
     assert found[0].found == "the box sees the rubric"
     assert [promise.state for promise in found] == [PromiseState.BROKEN, PromiseState.HOLDS, PromiseState.HOLDS]
 
 
-def test_without_namespaces_names_are_weaker_and_what_is_read_breaks_the_promise() -> None:
+def test_without_namespaces_visible_names_are_weaker_and_readable_contents_break_the_promise() -> None:
     hidden = {"/somewhere/rubric.yaml": "the rubric"}
     answers = {"seen": ["/somewhere/rubric.yaml"], "read": [], "processes": 99}
     found = promises.sight(answers, hidden, namespaces=False)
@@ -135,9 +133,9 @@ def test_a_box_whose_user_is_the_graders_breaks_the_promise_and_an_older_landloc
     ]
     old, none = (promises.own_user("user", version)[1] for version in (3, 0))
     assert (old.state, none.state) == (PromiseState.WEAK, PromiseState.WEAK)
-    assert "TCP, which the filter alone refuses (from Linux 6.7 on)" in old.found
-    assert "reading what every user may read" in none.found
-    assert "reading what every user may read" not in old.found
+    assert "TCP, which only the filter refuses (needs Linux 6.7)" in old.found
+    assert "reading and writing files that every user may read or write" in none.found
+    assert "reading and writing files that every user may read or write" not in old.found
 
 
 def test_an_abstract_socket_is_weaker_only_where_no_kernel_could_close_it() -> None:
@@ -155,23 +153,23 @@ def test_bounds_that_an_account_cannot_lower_are_no_powers() -> None:
     assert states(promises.powers(TAME | {"bounds": True}, lowered=False))["no powers"] is PromiseState.HOLDS
 
 
-def test_a_box_that_says_nothing_keeps_no_promise() -> None:
+def test_a_box_without_answers_breaks_every_promise() -> None:
     silent = promises.network({}, []) + promises.sight({}, {}) + promises.powers({})
     silent += promises.disk_and_files({}, {}, 100)
     assert {promise.state for promise in silent} == {PromiseState.BROKEN}
 
 
-def test_the_screen_gives_each_fix_and_ends_with_the_verdict() -> None:
+def test_the_screen_says_what_to_do_and_ends_with_the_verdict() -> None:
     console = Console(width=100, record=True, file=io.StringIO())
     found = [Promise("a", PromiseState.HOLDS, "well"), Promise("b", PromiseState.BROKEN, "ill", "take two of these")]
     show(found, console)
     lines = console.export_text().splitlines()
-    assert "b: take two of these" in lines
-    assert lines[-1] == "do not grade untrusted notebooks here: 1 of 2 promises are broken"
-    assert verdict(found[:1]) == "this machine can grade untrusted notebooks: all 1 promises hold"
+    assert "- b: take two of these" in lines
+    assert lines[-1] == "Do not grade untrusted notebooks on this machine: 1 of 2 promises broken"
+    assert verdict(found[:1]) == "This machine can grade untrusted notebooks: 1 of 1 promises hold"
 
 
-def test_the_hosts_listeners_hear_who_gets_through() -> None:
+def test_the_hosts_listeners_notice_connections() -> None:
     with host({}) as outside:
         with socket.create_connection(("127.0.0.1", int(str(outside.inputs["tcp"]))), 5):
             pass
@@ -191,7 +189,7 @@ def test_this_machine_keeps_its_promises(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(found) >= 18
 
 
-def test_a_box_without_namespaces_is_tried_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_box_without_namespaces_is_examined_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examination, "WALL_S", 2.0)
     with boxes_for_all():
         found = examination.examine(write_exercise(tmp_path), "user", lambda _: None)
@@ -199,11 +197,11 @@ def test_a_box_without_namespaces_is_tried_too(tmp_path: Path, monkeypatch: pyte
     assert broken <= (set() if AS_ROOT else {"a user of its own", "no network"})
     assert ("a user of its own" in broken) == (not AS_ROOT)
     weak = {promise.title for promise in found if promise.state is PromiseState.WEAK}
-    assert {"nothing secret in sight", "own processes only"} <= weak
+    assert {"no secrets visible", "own processes only"} <= weak
     assert len(found) >= 20
 
 
-def test_without_isolation_the_doctor_says_so_and_tries_nothing(
+def test_without_isolation_the_doctor_says_so_and_attempts_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(examination, "run_box", None)
@@ -212,7 +210,7 @@ def test_without_isolation_the_doctor_says_so_and_tries_nothing(
     assert "student code runs as you" in promise.found
 
 
-def test_a_box_that_does_not_start_is_said_with_its_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_box_that_does_not_start_is_reported_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("grader.doctor.boxes.ENGINE_FOLDER", tmp_path)
     (promise,) = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
     assert promise.state is PromiseState.BROKEN

@@ -1,4 +1,4 @@
-"""The doctor on GPUs: every reason why a box computes on the CPU, and the cell that tries it, run in a real box."""
+"""The doctor on GPUs: every reason why a box computes on the CPU, and the test cell in a real box."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ WORKS |= {"right": True}
 FAILS = {key: value for key, value in WORKS.items() if key != "right"} | {"name": "", "error": "RuntimeError: no"}
 
 
-def test_a_right_product_names_the_device() -> None:
+def test_a_correct_product_names_the_device() -> None:
     promise = gpu.promise(THERE, WORKS)
-    assert (promise.state, promise.found) == (PromiseState.HOLDS, "H100, CUDA 13.2: a product is right")
+    assert (promise.state, promise.found) == (PromiseState.HOLDS, "H100, CUDA 13.2: a matrix product is correct")
     many = gpu.promise(replace(THERE, usable=4), WORKS)
-    assert many.found.endswith("; 4 may be used, and each box sees one")
+    assert many.found.endswith("; 4 GPUs available, one per box")
 
 
 @pytest.mark.parametrize(
     ("machine", "answers", "says", "state"),
     [
-        (Outside(0, False, False, (), "", 0), {}, "this machine shows no NVIDIA device", PromiseState.HOLDS),
+        (Outside(0, False, False, (), "", 0), {}, "no NVIDIA device found", PromiseState.HOLDS),
         (replace(THERE, hidden=True), {}, "names no GPU", PromiseState.HOLDS),
         (
             Outside(2, False, False, (), "", 0),
             {},
-            "2 on this machine's bus, but no driver is loaded",
+            "2 found, but no driver is loaded",
             PromiseState.WEAK,
         ),
         (THERE, {}, "did not answer", PromiseState.WEAK),
         (
             THERE,
             FAILS | {"cuda": "", "torch": "2.15.0+cpu"},
-            "PyTorch 2.15.0+cpu is a build for the CPU",
+            "PyTorch 2.15.0+cpu is a CPU build",
             PromiseState.WEAK,
         ),
         (
@@ -60,10 +60,10 @@ def test_a_right_product_names_the_device() -> None:
         (
             THERE,
             FAILS | {"driver": 12040},
-            "the driver is for CUDA 12.4 at most, PyTorch 2.15.0+cu132",
+            "the driver supports CUDA up to 12.4, PyTorch 2.15.0+cu132",
             PromiseState.WEAK,
         ),
-        (THERE, FAILS | {"init": 803}, "of different versions", PromiseState.WEAK),
+        (THERE, FAILS | {"init": 803}, "have different versions", PromiseState.WEAK),
         (THERE, FAILS | {"init": 100}, "finds no GPU that it may use", PromiseState.WEAK),
         (THERE, FAILS | {"init": 34}, "CUDA's stub", PromiseState.WEAK),
         (THERE, FAILS | {"init": 46}, "cuInit says 46", PromiseState.WEAK),
@@ -74,13 +74,13 @@ def test_a_right_product_names_the_device() -> None:
             PromiseState.WEAK,
         ),
         (THERE, FAILS | {"error": "OutOfMemoryError: CUDA out of memory"}, "its memory is full", PromiseState.WEAK),
-        (THERE, WORKS | {"right": False}, "a product of matrices is wrong", PromiseState.WEAK),
+        (THERE, WORKS | {"right": False}, "a matrix product is wrong", PromiseState.WEAK),
         (THERE, FAILS, "RuntimeError: no", PromiseState.WEAK),
-        (THERE, FAILS | {"error": "", "cuda": "\x1b[31m13"}, "PyTorch does not see it", PromiseState.WEAK),
+        (THERE, FAILS | {"error": "", "cuda": "\x1b[31m13"}, "PyTorch does not find the GPU", PromiseState.WEAK),
         (THERE, dict.fromkeys(WORKS, "x" * 10_000), "x", PromiseState.WEAK),
     ],
 )
-def test_each_reason_is_said_with_its_fix(
+def test_each_reason_is_reported_with_what_to_do(
     machine: Outside, answers: dict[str, object], says: str, state: PromiseState
 ) -> None:
     promise = gpu.promise(machine, answers)
@@ -91,7 +91,7 @@ def test_each_reason_is_said_with_its_fix(
     assert "\x1b" not in promise.found + promise.fix
 
 
-def test_what_hangs_on_the_bus_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_on_the_bus_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, vendor, kind in (("a", "0x10de", "0x030200"), ("b", "0x10de", "0x040300"), ("c", "0x8086", "0x030000")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "vendor").write_text(vendor + "\n")
@@ -108,4 +108,4 @@ def test_the_cell_answers_in_a_box_that_has_no_gpu() -> None:
     assert "right" not in answers
     promise = gpu.promise(THERE, answers)
     assert promise.state is PromiseState.WEAK
-    assert promise.found.startswith("the box cannot use it, so notebooks run on the CPU: ")
+    assert promise.found.startswith("the box cannot use the GPU, so notebooks run on the CPU: ")

@@ -1,8 +1,7 @@
-"""A bare Debian as the platform's image is one: no Python, the registries as this machine reaches them, real mounts.
+"""A bare Debian like the platform's image: no Python, this machine's package sources, real mounts.
 
-Debootstrap makes it once, in a folder beside the grader's cache, which other tests copy; each use is a copy.
-A chroot would not do: a kernel gives no namespaces inside one, and the grader's boxes need them, so bubblewrap moves
-the whole root.
+Debootstrap makes it once, in a folder beside the grader's cache; each use is a copy. A chroot does not suffice: the
+kernel allows no namespaces inside one, and the grader's boxes need them, so bubblewrap changes the whole root.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ TRUST = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 
 def missing() -> str:
-    """Why no bare Debian can be made here; empty where one can."""
+    """Why no bare Debian can be made on this machine; empty if it can."""
     if os.geteuid() != 0:
-        return "a Debian root is made by root alone"
+        return "only root can make a Debian root"
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
     if absent:
         return f"{', '.join(absent)}: not installed"
@@ -41,20 +40,20 @@ def missing() -> str:
 
 
 def kept() -> Path:
-    """The folder of what is kept between runs."""
+    """The folder that is kept between runs."""
     return cache_root().with_name(f"{cache_root().name}-debian")
 
 
 @contextmanager
 def bare_debian() -> Iterator[Path]:
-    """A fresh copy of the root, gone afterwards."""
+    """A fresh copy of the root, deleted afterwards."""
     made = kept() / SUITE
     kept().mkdir(parents=True, exist_ok=True)
     if not made.exists():
         with TemporaryDirectory(dir=kept()) as name:
             root = Path(name) / "root"
             subprocess.run(["debootstrap", "--variant=minbase", SUITE, root], check=True, capture_output=True)
-            shutil.rmtree(root / "dev")  # devices are without end for whoever copies them; a run gets the machine's
+            shutil.rmtree(root / "dev")  # devices cannot be copied; a run uses the machine's
             (root / "dev").mkdir()
             root.rename(made)
     with TemporaryDirectory(dir=kept()) as name:
@@ -65,11 +64,11 @@ def bare_debian() -> Iterator[Path]:
 
 
 def as_this_machine_reaches_them(root: Path) -> None:
-    """Apt's sources and settings and the certificates are this machine's; nothing of it is the repository's."""
+    """Copies this machine's apt sources, settings and certificates; none of them are part of the repository."""
     settings = root / "etc" / "apt"
     shutil.copytree("/etc/apt/apt.conf.d", settings / "apt.conf.d", dirs_exist_ok=True)
     sources = [path for path in Path("/etc/apt/sources.list.d").glob("*.sources") if SUITE in path.read_text()]
-    for path in sources:  # of the same Debian alone
+    for path in sources:  # only those of the same Debian
         shutil.copy(path, settings / "sources.list.d")
         (settings / "sources.list").unlink(missing_ok=True)
     shutil.copyfile(os.environ.get("SSL_CERT_FILE", CERTIFICATES), root / CARRIED.lstrip("/"))
@@ -81,7 +80,7 @@ def as_this_machine_reaches_them(root: Path) -> None:
 
 
 def run(root: Path, line: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
-    """The command as the root of that Debian, in `/autograder`, with what it printed."""
+    """Runs the command as root of that Debian in `/autograder`, and captures its output."""
     command = [bwrap_path(), "--bind", str(root), "/", "--dev-bind", "/dev", "/dev", "--bind", "/proc", "/proc"]
     command += ["--bind", "/sys", "/sys", "--cap-add", "ALL", "--die-with-parent"]
     taken = {name: value for name, value in os.environ.items() if name in (*OF_PIP, *OF_NETWORK)}

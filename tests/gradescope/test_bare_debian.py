@@ -1,4 +1,4 @@
-"""The bundle where nothing is installed: a bare Debian gets a Python and the pinned packages, and grades."""
+"""The bundle on a bare Debian: installs Python and the pinned packages, and grades."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_bare_debian_sets_itself_up_and_grades_the_reference(tmp_path: Path) -
         done = run(root, ["bash", "/autograder/source/setup.sh"], 1800)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "setup: Python 3.11." in done.stdout
-        assert "for the staff: this container has" in done.stdout
+        assert "for staff: this container has" in done.stdout
         (platform / "submission_metadata.json").write_text(json.dumps(METADATA))
         shutil.copy(CHECKOUT / "reference" / "vae_mnist.ipynb", platform / "submission")
         graded = run(root, ["/autograder/run_autograder"], 1800)
@@ -44,5 +44,5 @@ def test_a_bare_debian_sets_itself_up_and_grades_the_reference(tmp_path: Path) -
         assert graded.returncode == 0, graded.stderr
         assert results["extra_data"]["status"] == "ok", graded.stdout + graded.stderr
         assert results["extra_data"]["isolated"] is True
-        assert "points: the assignment is worth 50.0, the rubric 100" in graded.stdout
+        assert "points: the assignment is worth 50.0 points, the rubric 100" in graded.stdout
         assert results["output"].startswith("No score yet: 76 of 76"), results["output"]

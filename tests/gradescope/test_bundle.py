@@ -1,4 +1,4 @@
-"""The bundle on a platform that is played: unpacked, set up, handed submissions, and read."""
+"""The bundle on a simulated platform: unpacked, set up, given submissions, and read."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / name).mkdir()
     done = subprocess.run(["bash", root / "source" / "setup.sh"], env=environment(root), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "for the staff: this container has" in done.stdout
-    assert "for the staff: time-out: set 40 minutes" in done.stdout
+    assert "for staff: this container has" in done.stdout
+    assert "for staff: time-out: set 40 minutes" in done.stdout
     return root
 
 
@@ -70,14 +70,14 @@ def handed_in(root: Path, files: dict[str, str], **settings: Any) -> tuple[dict[
     return results, ran.stdout + ran.stderr
 
 
-def test_a_right_solution_gets_its_points(platform: Path) -> None:
+def test_a_correct_solution_gets_full_points(platform: Path) -> None:
     results, _ = handed_in(platform, {"any name.ipynb": json.dumps(notebook.submission())})
     assert results["score"] == 9
     assert [test["score"] for test in results["tests"]] == [2, 4, 2, 1]
     assert all(test["visibility"] == "visible" for test in results["tests"])
 
 
-def test_a_crash_costs_what_it_must_and_nothing_of_ours_is_shown(platform: Path) -> None:
+def test_a_crash_costs_its_item_and_no_path_is_shown(platform: Path) -> None:
     broken = notebook.submission(train_two="def train_two(model, steps):\n    raise ValueError('no idea')")
     results, _ = handed_in(platform, {"x/y.ipynb": json.dumps(broken), "x/.ipynb_checkpoints/y-checkpoint.ipynb": "{}"})
     assert results["score"] == 8
@@ -87,12 +87,12 @@ def test_a_crash_costs_what_it_must_and_nothing_of_ours_is_shown(platform: Path)
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ({}, "nothing was handed in"),
+        ({}, "nothing was submitted"),
         ({"report.pdf": "%PDF"}, "found: report.pdf"),
         ({"x.ipynb": "print(1)"}, "cannot be graded"),
     ],
 )
-def test_what_is_no_notebook_is_told_to_the_student(platform: Path, files: dict[str, str], says: str) -> None:
+def test_a_student_is_told_that_the_file_is_not_a_notebook(platform: Path, files: dict[str, str], says: str) -> None:
     results, _ = handed_in(platform, files)
     assert says in results["output"]
     assert results["score"] == 0
@@ -115,14 +115,14 @@ def test_a_submission_cannot_read_the_source_or_write_the_results(platform: Path
     assert 'WRITTEN\\n"' not in executed
 
 
-def test_a_deadline_leaves_words_and_no_score(platform: Path) -> None:
+def test_the_deadline_leaves_a_message_and_no_score(platform: Path) -> None:
     results, _ = handed_in(platform, {"x.ipynb": json.dumps(notebook.submission())}, deadline_s=0.2)
     assert "longer than the platform allows" in results["output"]
     assert "score" not in results
     assert "tests" not in results
 
 
-def test_hidden_points_are_hidden_and_words_on_a_fault_of_ours_are_not(platform: Path) -> None:
+def test_hidden_points_are_hidden_and_messages_about_grader_faults_are_visible(platform: Path) -> None:
     files = {"x.ipynb": json.dumps(notebook.submission())}
     hidden, _ = handed_in(platform, files, visibility="after_published")
     assert hidden["score"] == 9
@@ -134,25 +134,25 @@ def test_hidden_points_are_hidden_and_words_on_a_fault_of_ours_are_not(platform:
     assert nothing["visibility"] == "visible"  # a student who reads it can still hand in
 
 
-def test_other_points_are_told_to_staff_and_change_none(platform: Path) -> None:
+def test_staff_are_told_of_different_points_and_none_change(platform: Path) -> None:
     (platform / "submission_metadata.json").write_text(json.dumps({"assignment": {"total_points": "50.0"}}))
     results, printed = handed_in(platform, {"x.ipynb": json.dumps(notebook.submission())})
     (platform / "submission_metadata.json").unlink()
     assert results["score"] == 9
-    assert "for the staff: points: the assignment is worth 50.0, the rubric 9;" in printed
+    assert "for staff: points: the assignment is worth 50.0 points, the rubric 9;" in printed
     assert any(line.startswith("points: ") for line in results["extra_data"]["for_staff"])
     assert results["stdout_visibility"] == "hidden"
     assert "worth 50" not in json.dumps({**results, "extra_data": {}})
 
 
-def test_a_fault_of_ours_leaves_words_and_no_score(platform: Path) -> None:
+def test_a_grader_fault_leaves_a_message_and_no_score(platform: Path) -> None:
     results, printed = handed_in(platform, {"x.ipynb": json.dumps(notebook.submission())}, isolation="nowhere")
-    assert "not your fault" in results["output"]
+    assert "a problem on our side" in results["output"]
     assert "score" not in results
     assert "isolation 'nowhere'" in printed
 
 
-def test_the_shipped_bundle_is_small_whole_and_the_same_twice(tmp_path: Path) -> None:
+def test_the_shipped_bundle_is_small_complete_and_reproducible(tmp_path: Path) -> None:
     first = write_bundle(SHIPPED, tmp_path / "a.zip")
     second = write_bundle(SHIPPED, tmp_path / "b.zip")
     assert first.path.read_bytes() == second.path.read_bytes()
@@ -218,7 +218,7 @@ def test_all_that_ubuntus_release_candidate_of_python_311_needs_is_pinned() -> N
                     assert canonicalize_name(need.name) in held, f"{name} needs {text}"
 
 
-def test_where_no_python_can_be_had_set_up_says_so_in_one_line(tmp_path: Path) -> None:
+def test_set_up_says_in_one_line_that_no_python_was_found(tmp_path: Path) -> None:
     with zipfile.ZipFile(write_bundle(SHIPPED, tmp_path / "a.zip").path) as archive:
         archive.extractall(tmp_path / "source")
     programs = tmp_path / "programs"  # an image with an old Python, no pip, and an apt that reaches nothing
@@ -230,12 +230,12 @@ def test_where_no_python_can_be_had_set_up_says_so_in_one_line(tmp_path: Path) -
     line = [shutil.which("bash") or "bash", tmp_path / "source" / "setup.sh"]
     done = subprocess.run(line, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("setup: no Python from 3.11 to 3.14 with venv is in this image")
+    assert done.stderr.startswith("setup: no Python 3.11 to 3.14 with venv found in the image")
     assert done.stderr.count("\n") == 1
     assert not done.stdout
 
 
-def test_a_rubric_that_takes_from_another_one_is_bundled_with_it(tmp_path: Path) -> None:
+def test_a_rubric_is_bundled_with_the_rubric_that_it_extends(tmp_path: Path) -> None:
     other = SHIPPED.parent / "examples" / "another_course" / "rubric.yaml"
     names = set(write_bundle(other, tmp_path / "a.zip").files)
     assert {"course/rubric.yaml", "course/examples/another_course/rubric.yaml"} <= names
@@ -249,7 +249,7 @@ def test_a_rubric_that_takes_from_another_one_is_bundled_with_it(tmp_path: Path)
         ({}, "No such file"),
     ],
 )
-def test_a_wrong_wish_is_one_line(wish: dict[str, str], says: str, tmp_path: Path) -> None:
+def test_an_invalid_option_is_refused_in_one_line(wish: dict[str, str], says: str, tmp_path: Path) -> None:
     rubric = SHIPPED if wish else tmp_path / "rubric.yaml"
     with pytest.raises(GraderError, match=says) as error:
         write_bundle(rubric, tmp_path / "a.zip", **wish)

@@ -1,4 +1,4 @@
-"""What a container and an assignment give is compared with the rubric, and staff are told what to set."""
+"""Container and assignment are compared with the rubric, and staff are told what to set."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ INSIDE_2 |= {"a/cpu.max": "50000 100000\n", "a/b/memory.max": "max\n", "a/b/cpu.
     [(VERSION_2, "0::/\n"), (VERSION_1, "4:memory:/\n3:cpu,cpuacct:/docker/not-seen\n"), (INSIDE_2, "0::/a/b\n")],
     ids=["version 2", "version 1", "the group above"],
 )
-def test_memory_and_cores_are_what_the_control_group_says(files: dict[str, str], own: str, tmp_path: Path) -> None:
+def test_memory_and_cores_come_from_the_control_group(files: dict[str, str], own: str, tmp_path: Path) -> None:
     (tmp_path / "own").write_text(own)
     had = given(tmp_path, group(tmp_path / "groups", files), tmp_path / "own")
     assert had.memory_mb == pytest.approx(805.3, abs=0.1)
@@ -51,7 +51,7 @@ def test_memory_and_cores_are_what_the_control_group_says(files: dict[str, str],
         {},
     ],
 )
-def test_without_a_limit_the_machine_is_what_there_is(files: dict[str, str], tmp_path: Path) -> None:
+def test_without_a_limit_the_resources_are_the_machines(files: dict[str, str], tmp_path: Path) -> None:
     had = given(tmp_path, group(tmp_path / "groups", files), tmp_path / "nothing")
     assert had.memory_mb > 1000
     assert had.cores >= 1
@@ -62,7 +62,7 @@ def test_without_a_limit_the_machine_is_what_there_is(files: dict[str, str], tmp
     [
         (
             Given(805, 2, 9000),
-            ["memory: 805 MB is too little to train and judge; choose a container with at least 3000"],
+            ["memory: 805 MB is too little to train and grade; choose a container with at least 3000"],
         ),
         (Given(6442, 4, 9000), ["set limits.memory_mb to 5442 in the rubric"]),
         (Given(16000, 0.5, 9000), ["cores: 0.5; training may take longer than the time-out"]),
@@ -70,7 +70,7 @@ def test_without_a_limit_the_machine_is_what_there_is(files: dict[str, str], tmp
         (Given(16000, 2, 9000), []),
     ],
 )
-def test_a_risk_is_told_with_what_to_set(had: Given, says: list[str]) -> None:
+def test_a_risk_is_reported_with_what_to_set(had: Given, says: list[str]) -> None:
     found = risks(had, LIMITS)
     assert len(found) == len(says)
     assert all(text in line for text, line in zip(says, found, strict=True))
@@ -79,8 +79,8 @@ def test_a_risk_is_told_with_what_to_set(had: Given, says: list[str]) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (json.dumps({"assignment": {"total_points": "50.0"}}), "worth 50.0, the rubric 100; "),
-        (json.dumps({"assignment": {"total_points": 120}}), "worth 120, the rubric 100; "),
+        (json.dumps({"assignment": {"total_points": "50.0"}}), "worth 50.0 points, the rubric 100; "),
+        (json.dumps({"assignment": {"total_points": 120}}), "worth 120 points, the rubric 100; "),
         (json.dumps({"assignment": {"total_points": "100.0"}}), ""),
         (json.dumps({"assignment": {"total_points": None}}), ""),
         (json.dumps({"assignment": {"total_points": "1e999"}}), ""),
@@ -89,7 +89,7 @@ def test_a_risk_is_told_with_what_to_set(had: Given, says: list[str]) -> None:
         ("{", ""),
     ],
 )
-def test_an_assignment_of_other_points_is_told(content: str, told: str, tmp_path: Path) -> None:
+def test_an_assignment_with_different_points_is_reported(content: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "submission_metadata.json").write_text(content)
     found = other_points(tmp_path / "submission_metadata.json", 100_000)
     assert told in "".join(found)
@@ -97,7 +97,7 @@ def test_an_assignment_of_other_points_is_told(content: str, told: str, tmp_path
     assert other_points(tmp_path / "missing.json", 100_000) == []
 
 
-def test_the_choice_of_visibility_holds_for_words_and_for_each_test() -> None:
+def test_the_visibility_applies_to_the_whole_and_to_each_test() -> None:
     results = {"output": "x", "visibility": "visible", "tests": [{"name": "a", "visibility": "visible"}]}
     shown = shown_when(results, "after_due_date")
     assert shown == {

@@ -1,4 +1,4 @@
-"""The bundle on a played platform whose containers allow no namespaces: a box with a user of its own."""
+"""The bundle on a simulated platform whose containers allow no namespaces: a box with a user of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ import os
 reads = (lambda: open(path).close(), lambda: os.listdir(path))
 writes = (lambda: open(path, "a").close(), lambda: open(path + "/new", "w").close())
 for path in PATHS:
-    for act in ((*reads, *writes) if "/results" not in path else writes):  # where as yet nothing stands but words
+    for act in ((*reads, *writes) if "/results" not in path else writes):  # which so far holds only a message
         try:
             act()
             print("got " + "it", path)
@@ -73,7 +73,7 @@ def environment(root: Path, python: object) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("more", [[], ["--no-landlock"]], ids=["Landlock", "no Landlock"])
-def test_a_submission_gets_its_points_and_nothing_else(platform: Path, more: list[str]) -> None:
+def test_a_submission_gets_its_points_and_reads_no_other_files(platform: Path, more: list[str]) -> None:
     secret = ("source", "source/course/rubric.yaml", "results", "results/results.json", "run", "submission")
     paths = [str(platform / name) for name in (*secret, "submission_metadata.json", "submission/x.ipynb")]
     hostile = notebook.submission([HOSTILE.replace("PATHS", repr(paths))])

@@ -12,7 +12,7 @@ from grader.grading.answers import decode_answers, merge_evidence, trained_state
 from grader.grading.run import QuestionSource
 from grader.records import Address, Blame, Evidence, Fault, Stage, Status
 from grader.sandbox.in_box.frames import Answer, Event, Frame, Note, StageEnd, StageStatus
-from grader.sandbox.inbox import Inbox
+from grader.sandbox.received_frames import Inbox
 
 FUNCTION, APPLY = Address.of("components", "one", "function"), Address.of("quality", "one", "apply")
 STATE = Address.of("trained", "one", "state")

@@ -24,7 +24,7 @@ from toy_exercise import notebook, running
 
 from grader.grading import grade as pipeline
 from grader.grading import run_folder, run_pages
-from grader.sandbox.inbox import Inbox
+from grader.sandbox.received_frames import Inbox
 from grader.store import json_files
 from grader.store.files import write_atomically
 
@@ -240,4 +240,4 @@ def test_a_fault_nobody_thought_of(grade: Grade, monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("first line\nsecond line \x1b[2J")
 
     monkeypatch.setattr(pipeline, "case_of", unexpected)
-    grade().is_refused("a fault of the grader's own, not the submission's: RuntimeError: first line second line")
+    grade().is_refused("grader fault, not the submission's: RuntimeError: first line second line")

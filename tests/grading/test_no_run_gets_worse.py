@@ -30,7 +30,7 @@ from grader.grading.run import NotebookRun
 from grader.grading.run_folder import stored_report
 from grader.grading.run_place import rubric_of
 from grader.records import CellRun, CellStatus, Evidence, Execution, Status
-from grader.report.words import trained_parts
+from grader.report.totals import trained_parts
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A copy of the project in which the guide's blocks are carried out, one after the other, as a reader would."""
+"""A copy of the project in which the commands of the guide run in sequence, as a reader would run them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pathlib import Path
 
 from docs.making.reading import ROOT, Block, blocks, guide_pages
 
-LEFT_OUT = {".git", ".venv", "runs", "build"}  # of the project's own folder: what was made in it
+LEFT_OUT = {".git", ".venv", "runs", "build"}  # created in the project's folder
 MADE = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis", ".coverage*")
 OURS = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "SUBMISSION", "SUBMISSIONS", "CLASS", "NAME", "PYTHONPATH", "EXECUTOR")
-# What trains is done without training in the everyday copy, so that later pages find a graded class.
+# The everyday copy runs these without training, so that later pages find a graded class.
 QUICKLY = {
     "make grade-class SUBMISSIONS=build/practice": 'OPTIONS="--components-only --out runs/practice --upload-partial"'
 }
-# What another run, another machine or another width of its text changes.
+# Text that differs between runs, machines or terminal widths.
 VARYING = re.compile(r"\[ *\d+ s\]|\d+ (?:s|min)\b|\s+|[─━│┃]+")
 
 
 class Unlike(AssertionError):
-    """The project does not do what the page says."""
+    """The project does not do what the page shows."""
 
 
 class ScratchProject:
-    """Carries out the guide's pages in order; with `long`, also what trains."""
+    """Runs the guide's pages in order; with `long`, also the commands that train."""
 
     def __init__(self, folder: Path, *, long: bool) -> None:
         self.folder, self.long = folder / "project", long
@@ -35,17 +35,17 @@ class ScratchProject:
         copy_project(self.folder)
 
     def read_up_to(self, page: Path) -> None:
-        """That page, and every earlier one that was not carried out yet, has been: pages build on each other.
+        """Runs that page after every earlier page that has not run yet, since pages build on each other.
 
         Raises:
-            Unlike: with the page, the line, what was typed and what came.
+            Unlike: with the page, the line, the commands and their output.
         """
         while page in self._left:
             for block in blocks(self._left.pop(0)):
                 self.carry_out(block)
 
     def carry_out(self, block: Block) -> None:
-        """The block's file is written or changed, or its commands have run and printed what it shows."""
+        """Writes or changes the block's file, or runs its commands and compares their output with the block."""
         if block.language == "yaml" and block.path:
             path = self.folder / block.path
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ class ScratchProject:
                 self._type_quickly(block)
 
     def _type_quickly(self, block: Block) -> None:
-        """The block's commands that later pages build on have run in another form, whatever they print."""
+        """Runs the block's commands that later pages build on in a faster form, whatever they print."""
         for command in block.commands:
             if command in QUICKLY:
                 ran = run(["bash", "-c", f"{command} {QUICKLY[command]}"], self.folder)
@@ -69,7 +69,7 @@ class ScratchProject:
     def _type(self, block: Block) -> None:
         script = "\n".join(block.commands)
         ran = run(["bash", "-c", f"set -e\n{script}"], self.folder)
-        where = f"{block.page.name}:{block.line}: {script}\ncame, with exit code {ran.returncode}:\n{ran.stdout}"
+        where = f"{block.page.name}:{block.line}: {script}\nexit code {ran.returncode}:\n{ran.stdout}"
         if (ran.returncode != 0) != ("fails" in block.words):
             raise Unlike(where)
         if (missing := first_missing(block.output, ran.stdout)) is not None:
@@ -77,7 +77,7 @@ class ScratchProject:
 
 
 def copy_project(folder: Path) -> None:
-    """The folder is a copy of the project, with its environment."""
+    """Copies the project into the folder, with its environment."""
 
     def ignored(where: str, names: list[str]) -> set[str]:
         return MADE(where, names) | (LEFT_OUT if Path(where) == ROOT else set())
@@ -85,11 +85,11 @@ def copy_project(folder: Path) -> None:
     shutil.copytree(ROOT, folder, ignore=ignored)
     (folder / ".venv").symlink_to(Path(sys.prefix).resolve())
     for lock in folder.glob("requirements*.lock"):
-        os.utime(lock, (0, 0))  # older than the environment, which is not to be installed again
+        os.utime(lock, (0, 0))  # older than the environment, so that it is not installed again
 
 
 def run(line: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """What the command did; its output and errors as they came."""
+    """The finished command; its standard output and errors together."""
     environment = {name: value for name, value in os.environ.items() if name not in OURS} | {"COLUMNS": "80"}
     return subprocess.run(
         line, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=3000
@@ -97,7 +97,7 @@ def run(line: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def change(path: Path, diff: str) -> None:
-    """The file has the lines with `+` in the place of those with `-`; lines with a blank say where."""
+    """Replaces the lines with `-` by those with `+`; lines that begin with a space locate the place."""
     lines = diff.splitlines()
     old, new = ("".join(f"{line[1:]}\n" for line in lines if line[:1] != left) for left in "+-")
     text = path.read_text(encoding="utf-8")
@@ -107,7 +107,7 @@ def change(path: Path, diff: str) -> None:
 
 
 def first_missing(expected: list[str], printed: str) -> str | None:
-    """The first shown line that did not come, in its place; `…` stands for anything, and times do not count."""
+    """The first shown line that was not printed in order; `…` stands for any text, and times are ignored."""
     lines = iter(printed.splitlines())
     for line in expected:
         pattern = ".*".join(re.escape(_plain(piece)) for piece in line.split("…"))

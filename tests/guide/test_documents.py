@@ -1,4 +1,4 @@
-"""The documents hold together: no dead link, no snippet that is no YAML, and a guide of one shape."""
+"""The documents have no dead link and only valid YAML snippets, and all pages of the guide have the same structure."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_no_link_is_dead(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in DOCUMENTS if page.name != "CHANGELOG.md"], ids=identity)
-def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text()
     named = set(re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|j2|yaml))`", text))
     there = {path.relative_to(ROOT) for path in ROOT.glob("*.*")}
@@ -58,7 +58,7 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     assert {name for name in named - endings - WRITTEN_BY_USERS if "straight_line" not in name} == set()
 
 
-def test_headings_are_named_as_code_hosts_name_them(tmp_path: Path) -> None:
+def test_anchors_of_headings_are_those_of_code_hosts(tmp_path: Path) -> None:
     page = tmp_path / "x.md"
     page.write_text("# A & b's `c_d` (e)\n\n## Twice\n\n## Twice\n")
     assert [anchor for _, _, anchor in headings(page)] == ["a--bs-c_d-e", "twice", "twice-1"]
@@ -79,14 +79,14 @@ def test_a_page_begins_with_the_command_and_ends_with_what_can_go_wrong(page: Pa
 
 
 @pytest.mark.parametrize("page", [INDEX, *PAGES], ids=identity)
-def test_a_block_is_marked_with_words_that_mean_something(page: Path) -> None:
+def test_a_block_is_marked_only_with_known_words(page: Path) -> None:
     for block in blocks(page):
         assert block.language in {"console", "diff", "yaml"}, block
         assert " " not in block.path, f"{block.path}: expected a path and {', '.join(sorted(WORDS))}"
         assert bool(block.path) == (block.language != "console"), block
 
 
-def test_pictures_are_small_and_each_is_shown() -> None:
+def test_pictures_are_small_and_all_are_used() -> None:
     linked_pictures = {link.path for page in PAGES for link in links(page) if link.path.parent.name == "pictures"}
     assert linked_pictures == set((GUIDE / "pictures").iterdir())
     for picture in linked_pictures:
@@ -99,8 +99,8 @@ def test_a_snippet_is_yaml(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", [block for block in YAML if block.path], ids=identity)
-def test_a_snippet_that_is_a_file_is_a_right_one(block: Block, tmp_path: Path) -> None:
-    """Or a wrong one, where the page says so."""
+def test_a_snippet_that_is_a_file_is_valid(block: Block, tmp_path: Path) -> None:
+    """A snippet that is marked with `fails` is refused."""
     shutil.copy(ROOT / "rubric.yaml", tmp_path)
     path = tmp_path / block.path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ def test_a_snippet_that_is_a_file_is_a_right_one(block: Block, tmp_path: Path) -
 
 
 def read(path: Path) -> object:
-    """The file, read by what reads files of that name."""
+    """The file's content, read by the function for files of that name."""
     if path.name == "overrides.yaml":
         rubric, _ = load_rubric(ROOT / "rubric.yaml")
         return read_overrides(path, rubric, {name: name for name in yaml.safe_load(path.read_text())})

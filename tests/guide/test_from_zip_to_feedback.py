@@ -1,4 +1,4 @@
-"""The guide's walk, from the zip that a system gives out to the zip that it takes back, in four systems' forms."""
+"""The steps of the guide from a system's download to the feedback archive, for four systems."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PEOPLE = {"ada": ("Ada Lovelace", "101"), "grace": ("Grace Hopper", "102"), "nob
 
 @dataclass(frozen=True)
 class Form:
-    """How a system names what Ada and Grace handed in, and the roster that it gives out."""
+    """A system's names for the submissions of Ada and Grace, and its roster."""
 
     names: tuple[str, str]
     roster: str
-    feedback: Mapping[str, tuple[str, str]]  # an archive for a system -> the names that go to Ada and to Grace
+    feedback: Mapping[str, tuple[str, str]]  # a system's archive -> the names of Ada's and Grace's feedback
     beside: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -76,7 +76,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("system", FORMS)
-def test_the_walk_works_as_the_guide_says(system: str, project: Path) -> None:
+def test_the_steps_work_as_the_guide_says(system: str, project: Path) -> None:
     form, name = FORMS[system], system.lower()
     with zipfile.ZipFile(project / f"{name}.zip", "w") as archive:
         for key, place in zip(("ada", "grace"), form.names, strict=True):

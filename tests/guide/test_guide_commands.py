@@ -1,4 +1,4 @@
-"""Every command of the guide is carried out as it stands, in a copy of the project, and prints what the guide shows."""
+"""Every command of the guide runs exactly as shown, in a copy of the project, and prints what the guide shows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def long_scratch(tmp_path_factory: pytest.TempPathFactory) -> ScratchProject:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy in which nothing was carried out."""
+    """A copy in which no command has run."""
     folder = tmp_path_factory.mktemp("copy") / "project"
     copy_project(folder)
     return folder
@@ -71,10 +71,10 @@ def test_a_command_exists_with_its_options(block: Block, copy: Path) -> None:
 
 
 def spelled_out(typed: str, folder: Path) -> Iterator[list[str]]:
-    """The command's words; for `make`, those of each command of the project that the target would run."""
+    """The words of the command; for `make`, those of each project command that the target would run."""
     words = shlex.split(re.sub(r"^\w+=\$\((.*)\)$", r"\1", typed.replace("\\\n", " ")))
     while "=" in words[0]:
-        words.pop(0)  # a variable of the environment
+        words.pop(0)  # an environment variable
     if words[0] != "make":
         yield words
         return
@@ -86,10 +86,10 @@ def spelled_out(typed: str, folder: Path) -> Iterator[list[str]]:
 
 
 def parse(words: list[str]) -> None:
-    """The command line takes these words; nothing is run.
+    """Parses the words with the command line, without running the command.
 
     Raises:
-        AssertionError: for a verb or an option that there is not.
+        AssertionError: for an unknown verb or option.
     """
     verb, *rest = words
     verbs = command().commands
@@ -97,12 +97,12 @@ def parse(words: list[str]) -> None:
     try:
         verbs[verb].make_context(verb, rest)
     except GraderError:
-        pass  # a file that is not there yet: the words themselves were understood before
+        pass  # a file that does not exist yet: the words were parsed before
     except Exception as error:  # a usage error of whichever library typer uses
         raise AssertionError(f"{verb} {rest}: {error!r}") from None
 
 
-def test_an_option_that_there_is_not_is_noticed() -> None:
+def test_an_unknown_option_is_found() -> None:
     parse(["grade", "x.ipynb", "--components-only"])
     with pytest.raises(AssertionError, match="componets"):
         parse(["grade", "x.ipynb", "--componets-only"])
@@ -118,7 +118,7 @@ def test_shown_lines_must_come_in_order() -> None:
     assert first_missing(["four", "[ 12 s] one"], printed) == "[ 12 s] one"
 
 
-def test_a_change_wants_the_lines_as_they_are(tmp_path: Path) -> None:
+def test_a_change_requires_the_exact_lines(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("a: 1\nb: 2\n")
     change(path, " a: 1\n-b: 2\n+b: 3\n")

@@ -1,4 +1,4 @@
-"""All pages as one site: built without a warning, nothing loaded from elsewhere, readable on a phone and by dark."""
+"""The website of all pages: built without a warning, self-contained, readable on a phone and in dark mode."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PHONE = 360
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site's folder, made with warnings as errors."""
+    """The site's folder, built with warnings as errors."""
     if importlib.util.find_spec("sphinx") is None:
         pytest.skip("Sphinx is not installed: `make site` installs it")
     folder = tmp_path_factory.mktemp("site")
@@ -31,7 +31,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_page_of_the_guide_is_there_and_loads_nothing_from_elsewhere(site: Path) -> None:
+def test_every_page_of_the_guide_exists_and_loads_nothing_from_another_site(site: Path) -> None:
     pages = [site / page.relative_to(ROOT).with_suffix(".html") for page in guide_pages()]
     for page in (site / "README.html", site / "docs" / "api.html", *pages):
         loaded = re.findall(
@@ -42,7 +42,7 @@ def test_every_page_of_the_guide_is_there_and_loads_nothing_from_elsewhere(site:
 
 
 @pytest.mark.skipif(FOUND is None, reason="no Chromium on the PATH")
-def test_no_page_is_wider_than_a_phone_or_asks_for_anything(site: Path, tmp_path: Path) -> None:
+def test_no_page_is_wider_than_a_phone_or_requests_another_site(site: Path, tmp_path: Path) -> None:
     with Browser(tmp_path) as browser:
         for name in ("README", "docs/guide/grade-a-class", "docs/guide/change-a-number", "docs/api"):
             for width, dark in ((PHONE, False), (1280, True)):

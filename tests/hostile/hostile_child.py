@@ -14,7 +14,7 @@ from grader.errors import GraderError
 from grader.evidence import Rejected, read_tensors
 from grader.notebook.read import read_submission
 from grader.records import Limits
-from grader.sandbox.inbox import Inbox
+from grader.sandbox.received_frames import Inbox
 
 ROOM_BYTES = 600_000_000  # beside what Python and NumPy take, for 100 MB of input
 CPU_S = 60  # far more than is needed, and processor time is no matter of load

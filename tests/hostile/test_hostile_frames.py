@@ -39,7 +39,7 @@ from grader.sandbox.in_box.frames import (
     Want,
 )
 from grader.sandbox.in_box.wire import HEADER, WireError, read_frame, write_frame
-from grader.sandbox.inbox import MAX_VALUES, Inbox
+from grader.sandbox.received_frames import MAX_VALUES, Inbox
 
 RUBRIC = running.rubric()
 TOY = toy_exercise.Toy()

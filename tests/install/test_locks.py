@@ -37,7 +37,7 @@ def test_no_two_locks_pin_a_package_differently() -> None:
             assert seen.setdefault(package, text) == text
 
 
-def test_who_grades_gets_no_tools_of_developers_and_who_judges_no_pytorch() -> None:
+def test_grading_installs_no_developer_tools_and_re_grading_no_pytorch() -> None:
     grading, judging = pins("requirements.lock"), pins("requirements-judge.lock")
     student, develop = pins("requirements-student.lock"), pins("requirements-develop.lock")
     assert not FOR_DEVELOPERS & (grading.keys() | student.keys())
@@ -47,7 +47,7 @@ def test_who_grades_gets_no_tools_of_developers_and_who_judges_no_pytorch() -> N
     assert len(judging) <= (len(grading) + len(student)) / 2
 
 
-def test_the_locks_hold_what_the_project_names() -> None:
+def test_the_locks_contain_the_packages_that_the_project_names() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     plain = {name.replace("_", "-").lower() for name in project["dependencies"]}
     assert plain <= pins("requirements-judge.lock").keys()

@@ -1,4 +1,4 @@
-"""The wheel in an empty folder, far from any clone: every verb works, as root and as a plain user."""
+"""The installed wheel in an empty folder without a clone: every verb works, as root and as an ordinary user."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PRACTISED = ("reference", "kl_without_log", "deep_and_narrow")
 
 @dataclass(frozen=True)
 class Installed:
-    """An environment with the wheel, an empty folder to work in, and who works there."""
+    """An environment with the wheel, an empty working folder, and the user."""
 
     program: Path
     folder: Path
     user: tuple[str, ...]
 
     def run(self, *arguments: object, code: int = 0) -> str:
-        """What the command printed on standard output; its exit code is as expected."""
+        """The output of the command, after its exit code was checked."""
         home = {"HOME": str(self.folder), "PATH": "/usr/bin:/bin", "VAE_GRADER_CACHE": str(self.folder / "cache")}
         kept = {key: value for key, value in os.environ.items() if key.startswith(("PIP_", "SSL_", "REQUESTS_"))}
         line = [*self.user, str(self.program), *map(str, arguments)]
@@ -55,7 +55,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def python() -> str:
-    """A Python that every user may run, with which these packages work."""
+    """A Python that every user can run, and that works with these packages."""
     if not closed_above(Path(sys.base_prefix).resolve() / "bin"):
         return sys.executable
     return next((str(Path(place, VERSION)) for place in PLACES if Path(place, VERSION).exists()), sys.executable)
@@ -63,9 +63,9 @@ def python() -> str:
 
 @pytest.fixture(scope="module", params=["root", "plain"])
 def installed(request: pytest.FixtureRequest, wheel: Path) -> Iterator[Installed]:
-    """The wheel is installed, beside this environment's packages, which the environment sees through a `.pth`."""
+    """An environment with the wheel, which uses this environment's packages through a `.pth` file."""
     if (request.param == "root") != AS_ROOT and request.param == "root":
-        pytest.skip("not root: the same is tried as the plain user who runs this")
+        pytest.skip("not root: the same is tested as the ordinary user who runs this")
     with TemporaryDirectory(prefix="installed-", dir="/tmp") as name:
         top = Path(name)
         top.chmod(0o755)
@@ -82,9 +82,9 @@ def installed(request: pytest.FixtureRequest, wheel: Path) -> Iterator[Installed
         user: tuple[str, ...] = ()
         if AS_ROOT and request.param == "plain":
             if closed_above(PACKAGES) or not open_to_all(PACKAGES):
-                pytest.skip("these packages can be read by their owner only")
+                pytest.skip("only their owner can read these packages")
             if closed_above(Path(python()).resolve()):
-                pytest.skip("no Python of this version that a plain user may run")
+                pytest.skip("no Python of this version that an ordinary user can run")
             user = tuple(STRANGER)
             (folder / "cache").unlink()
             shutil.copytree(cache(), folder / "cache")
@@ -106,7 +106,7 @@ def test_the_reference_is_graded_from_an_empty_folder(installed: Installed) -> N
     assert (grade["points"], grade["max_points"], grade["needs_person"]) == (100, 100, False)
 
 
-def test_a_class_gets_its_gradebook_and_is_judged_again(installed: Installed) -> None:
+def test_a_class_gets_its_gradebook_and_is_re_graded(installed: Installed) -> None:
     installed.run("practice", "submissions", *PRACTISED)
     installed.run("grade-class", "submissions", "--components-only", "--quiet", "--out", "graded", code=0)
     lines = (installed.folder / "graded" / "gradebook.csv").read_text().splitlines()
@@ -130,9 +130,9 @@ def test_the_doctor_finds_the_installed_grader_hidden(installed: Installed) -> N
     assert broken == []
 
 
-def test_who_only_judges_needs_neither_pytorch_nor_jupyter(installed: Installed, wheel: Path, tmp_path: Path) -> None:
+def test_re_grading_needs_neither_pytorch_nor_jupyter(installed: Installed, wheel: Path, tmp_path: Path) -> None:
     if installed.user:
-        pytest.skip("one environment for judging is enough")
+        pytest.skip("one environment for re-grading is enough")
     installed.run("practice", "one", "kl_without_log")
     installed.run("check", Path("one", "kl_without_log.ipynb"), "--out", "checked", code=0)
     judge = tmp_path / "judge"

@@ -11,7 +11,7 @@ from whole_notebook import template
 
 from grader.grading.grade import Options, grade
 from grader.records import GradeReport, Outcome
-from grader.report.words import is_left_out
+from grader.report.totals import is_left_out
 
 ROOT = Path(__file__).parents[2]
 CODE_MILLI = 76_000  # all points that are there without training

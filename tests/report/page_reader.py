@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
-FORBIDDEN = {"script", "link", "iframe", "object", "embed", "form", "base", "foreignobject", "a:href"}
+FORBIDDEN = {"link", "iframe", "object", "embed", "form", "base", "foreignobject", "a:href"}
 LEADING = ("src", "href", "xlink:href", "srcset", "action", "poster", "data")
 ADDRESS = re.compile(r"#(?:item|cell)-\d+$|feedback\.html$|data:image/(?:png|jpeg);base64,[\w+/=]*$")
 
@@ -40,8 +40,10 @@ class Page(HTMLParser):
     def all(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.elements if name == tag]
 
-    def is_inert(self) -> bool:
-        """Whether nothing runs and nothing is loaded from elsewhere."""
+    def is_inert(self, scripts: int = 0) -> bool:
+        """Whether nothing runs but so many scripts of the page's own, and nothing is loaded from elsewhere."""
+        if len(self.all("script")) != scripts or any(self.all("script")):
+            return False
         for tag, attributes in self.elements:
             if tag in FORBIDDEN or any(name.startswith("on") or name == "style" for name in attributes):
                 return False

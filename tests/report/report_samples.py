@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
+from PIL import Image
 
 from grader.records import (
     CheckVerdict,
@@ -17,6 +18,7 @@ from grader.records import (
     ItemVerdict,
     MeasuredValue,
     Outcome,
+    Plane,
     Remark,
     Status,
 )
@@ -167,4 +169,19 @@ def figures(count: int = 4) -> tuple[Figure, ...]:
         drawing.savefig(buffer, format="png")
         caption = "Above the originals, below what the decoder made of them; drawn by the grader from evidence."
         drawings.append(Figure(f"figure_{number}", f"Reconstructions {number + 1}", caption, buffer.getvalue()))
+    return tuple(drawings)
+
+
+def planes() -> tuple[Figure, ...]:
+    """Two planes, the second with choices; the grey level of a tile is twice its number on the sheet."""
+    drawings = []
+    for name, choices, rows in (("VAE", (), 5), ("CVAE", tuple("0123"), 10)):
+        per_row = 2 if choices else 1
+        levels = 2 * np.arange(rows * 5 * per_row, dtype=np.uint8).reshape(rows, 5 * per_row)
+        buffer = io.BytesIO()
+        Image.fromarray(np.kron(levels, np.ones((28, 28), np.uint8))).save(buffer, format="PNG")
+        dots = ((0.0, 0.0, "3"), (1.0, -1.0, "7"), (-1.7, 1.2, "3"))
+        plane = Plane(5, 2.0, choices, "Digit asked for" if choices else "", per_row, dots, "Two directions.")
+        words = f"{name}: your code space", "Each point of this map is a code."
+        drawings.append(Figure(f"{name}-plane", *words, buffer.getvalue(), alt="A sheet.", plane=plane))
     return tuple(drawings)

@@ -11,7 +11,8 @@ from grader.records import AS_GRADER, GradeReport, Status
 from grader.report.pages import commands, feedback_html, report_html
 from grader.report.report_json import report_json
 from grader.report.student_text import feedback_text, results_json
-from grader.report.words import isolation_note, isolation_warning, needs_person
+from grader.report.totals import needs_person
+from grader.report.words import isolation_note, isolation_warning
 
 LITTLE = "Graded with little isolation"
 
@@ -33,8 +34,8 @@ def test_without_namespaces_staff_read_what_is_weaker() -> None:
     assert isolation_note(report("bubblewrap")) == isolation_note(report("none")) == ""
     for isolation, said in (("user: Landlock 7", False), ("user: no Landlock", True)):
         note = isolation_note(report(isolation))
-        assert note.startswith("Graded without namespaces, by a user of the box's own: ")
-        assert ("file permissions alone" in note) is said
+        assert note.startswith("Graded without namespaces, as a separate user: ")
+        assert ("only file permissions" in note) is said
         assert "Graded without namespaces" in report_html(report(isolation))
 
 

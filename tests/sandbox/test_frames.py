@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from toy_exercise import running
 
 from grader.records import Limits
-from grader.sandbox import inbox as filing
+from grader.sandbox import received_frames
 from grader.sandbox.in_box import frames
 from grader.sandbox.in_box.frames import (
     FROM_BOX,
@@ -47,7 +47,7 @@ from grader.sandbox.in_box.frames import (
     to_box,
 )
 from grader.sandbox.in_box.wire import MAX_NAME, WireError
-from grader.sandbox.inbox import Inbox
+from grader.sandbox.received_frames import Inbox
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "wall.md"
@@ -246,7 +246,7 @@ def test_no_more_of_a_kind_are_kept_than_its_bound_says(record: type[Frame]) -> 
 
 @pytest.mark.parametrize("record", HOSTILE)
 def test_frames_without_end_end_the_run(record: type[Frame], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filing, "MAX_FRAMES", 500)
+    monkeypatch.setattr(received_frames, "MAX_FRAMES", 500)
     inbox = Inbox(running.rubric().limits)
     name, data = example(record).encode()
     for _ in range(500):

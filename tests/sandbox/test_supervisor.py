@@ -14,8 +14,8 @@ from grader.errors import BoxError
 from grader.records import Limits, Status
 from grader.sandbox.backend import Command, Contents
 from grader.sandbox.in_box.frames import Address, Answer, At, Event, Note, Stage, StageEnd
-from grader.sandbox.inbox import Inbox
 from grader.sandbox.isolation import backend_named
+from grader.sandbox.received_frames import Inbox
 from grader.sandbox.supervisor import SandboxResult, Supervisor
 
 START = """

@@ -1,4 +1,4 @@
-"""What a newcomer is given grades at once, in full, and passes the project's own lint and types."""
+"""A new exercise can be graded immediately, gets full points, and passes the project's lint and type checks."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ def test_ruff_is_content_under_any_name(project: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Straight", "two words", "../up", "class", "1st", "x" * 60])
-def test_a_name_that_no_package_can_have_is_refused(name: str, project: Path) -> None:
-    with pytest.raises(GraderError, match="expected small letters") as error:
+def test_a_name_that_is_not_a_package_name_is_refused(name: str, project: Path) -> None:
+    with pytest.raises(GraderError, match="expected lower-case letters") as error:
         write_skeleton(project, name)
     assert "\n" not in str(error.value)
 
 
-def test_nothing_is_written_over(project: Path) -> None:
-    with pytest.raises(GraderError, match="exists already"):
+def test_existing_files_are_not_overwritten(project: Path) -> None:
+    with pytest.raises(GraderError, match="already exists"):
         write_skeleton(project, NAME)
 
 
@@ -106,7 +106,7 @@ def test_the_command_says_what_it_wrote_and_what_to_try(
     course = tmp_path / "exercises" / "another"
     assert lines[-1].endswith(f"grade {course / 'reference.ipynb'} --rubric {course / 'rubric.yaml'}")
     assert command().main(line, standalone_mode=False) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_in_any_other_folder_the_code_lies_beside_the_rubric_and_grades(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def wait_for(what: object, seconds: float = 90) -> None:
         time.sleep(0.1)
 
 
-def test_everybody_gets_what_this_machine_gives(slurm: Slurm, toys: tuple, tmp_path: Path) -> None:  # type: ignore[type-arg]
+def test_the_points_are_the_same_as_on_this_machine(slurm: Slurm, toys: tuple, tmp_path: Path) -> None:  # type: ignore[type-arg]
     submissions, rubric, local = toys
     with start(submissions, rubric, tmp_path / "out", slurm.environment) as grader:
         assert grader.wait(400) == 0, (tmp_path / "out" / "command.log").read_text()
@@ -78,7 +78,7 @@ def test_everybody_gets_what_this_machine_gives(slurm: Slurm, toys: tuple, tmp_p
     assert f"{COUNT} of {COUNT} done" in (tmp_path / "out" / "grading.log").read_text()
 
 
-def test_a_task_that_the_scheduler_ends_is_done_again(slurm: Slurm, toys: tuple, tmp_path: Path) -> None:  # type: ignore[type-arg]
+def test_a_task_that_the_scheduler_ends_is_submitted_again(slurm: Slurm, toys: tuple, tmp_path: Path) -> None:  # type: ignore[type-arg]
     submissions, rubric, local = toys
     with start(submissions, rubric, tmp_path / "out", slurm.environment) as grader:
         wait_for(lambda: running(slurm))
@@ -105,7 +105,7 @@ def test_a_killed_command_finds_its_tasks_again(slurm: Slurm, toys: tuple, tmp_p
     assert gradebook(tmp_path / "out") == local
 
 
-def test_without_slurm_it_is_one_line(toys: tuple, tmp_path: Path) -> None:  # type: ignore[type-arg]
+def test_without_slurm_the_command_is_refused_in_one_line(toys: tuple, tmp_path: Path) -> None:  # type: ignore[type-arg]
     submissions, rubric, _ = toys
     empty = tmp_path / "bin"
     empty.mkdir()

@@ -1,8 +1,8 @@
-"""`gradebook-canvas.csv`: what Canvas's gradebook takes in.
+"""`gradebook-canvas.csv`: for the import of Canvas's gradebook.
 
-The Instructor Guide ("How do I import grades in the Gradebook?", https://community.canvaslms.com) wants the form of the
-export: `Student`, `ID`, `SIS User ID`, `SIS Login ID`, `Section`, then assignments as "Name (id)", and a second row
-`Points Possible`. Canvas looks a student up by ID, SIS user id, login and name, in this order
+The Instructor Guide ("How do I import grades in the Gradebook?", https://community.canvaslms.com) asks for the
+columns of its export: `Student`, `ID`, `SIS User ID`, `SIS Login ID`, `Section`, then assignments as "Name (id)", and a
+second row `Points Possible`. Canvas looks a student up by ID, SIS user id, login and name, in this order
 (https://github.com/instructure/canvas-lms, lib/gradebook_importer.rb). A byte order mark is an option of its export,
 off by default, and the import needs none.
 """
@@ -13,7 +13,6 @@ import re
 from collections.abc import Sequence
 
 from grader.batch.class_records import GradebookRow
-from grader.batch.course_words import folded
 from grader.batch.gradebooks.entries import (
     GradebookSettings,
     column,
@@ -23,7 +22,8 @@ from grader.batch.gradebooks.entries import (
     points,
     with_points,
 )
-from grader.batch.layouts import canvas_file
+from grader.batch.students.course_words import folded
+from grader.batch.students.layouts import canvas_file
 from grader.records import Rubric
 from grader.report.text import cell, points_text
 
@@ -33,7 +33,7 @@ _ASSIGNMENT = re.compile(r"(?P<name>.*) \((?P<id>[0-9]+)\)")
 
 
 def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
-    """One row for each student who has points, under Canvas's own ids where the roster is its export."""
+    """One row per student with points, with Canvas's own ids if the roster is its export."""
     assignment = _assignment(rows, settings)
     heading = f"{settings.assignment} ({assignment})" if assignment else settings.assignment
     table = [[*HEADS, cell(heading)], ["    Points Possible", "", "", "", "", points_text(out_of(rows, rubric))]]
@@ -46,7 +46,7 @@ def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSetti
 
 
 def remarks(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tuple[str, ...]:
-    """Which of Canvas's own ids are not known."""
+    """Notes on ids of Canvas that are unknown."""
     students = [row for row in with_points(rows, settings) if row.student]
     without = sum(not _id(row) for row in students)
     if not settings.canvas_assignment_id and not any(_of_canvas(row) or _from_canvas(row) for row in students):
@@ -54,18 +54,18 @@ def remarks(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tuple[
     if without:
         return (
             f"{NAME} lacks Canvas's own ids for {without} of {len(students)} students; "
-            "with Canvas's exported gradebook as the roster it has them",
+            "use Canvas's exported gradebook as the roster to add them",
         )
     if students and not _assignment(rows, settings):
         return (
             f"{NAME}: the roster has no assignment of this name; "
-            "before the import, name the last column as Canvas's export does: Name (id)",
+            "before the import, rename the last column as in Canvas's export: Name (id)",
         )
     return ()
 
 
 def _from_canvas(row: GradebookRow) -> bool:
-    """Whether it was downloaded there."""
+    """Whether it was downloaded from Canvas."""
     return row.handed_in is not None and bool(canvas_file(row.handed_in.shown.partition(": ")[0].rpartition("/")[2]))
 
 
@@ -85,7 +85,7 @@ def _sis(row: GradebookRow) -> tuple[str, str]:
 
 
 def _assignment(rows: Sequence[GradebookRow], settings: GradebookSettings) -> str:
-    """Canvas's id of the assignment: as a person said, else that of the one column of the roster with its name."""
+    """Canvas's id of the assignment: from the settings, else from the only roster column with its name."""
     if settings.canvas_assignment_id:
         return settings.canvas_assignment_id
     exported = next((row.student.columns for row in rows if row.student and _of_canvas(row)), {})
@@ -94,6 +94,6 @@ def _assignment(rows: Sequence[GradebookRow], settings: GradebookSettings) -> st
 
 
 def assignment_id(heading: str, name: str) -> str:
-    """Canvas's id of the assignment whose column this is; empty where it is no column of one with this name."""
+    """Canvas's id of the assignment of this column; empty if the column belongs to another assignment or none."""
     match = _ASSIGNMENT.fullmatch(heading)
     return match["id"] if match and folded(match["name"]) == folded(name) else ""

@@ -1,60 +1,53 @@
-"""What every gradebook asks of a row: whose it is, by the roster's own words, and which points may be imported."""
+"""What all gradebooks need of a row: the student, in the roster's own words, and the points to import."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
 from grader.batch.class_records import GradebookRow, StudentState
-from grader.batch.course_words import key_of
+from grader.batch.students.course_words import key_of
 from grader.errors import GraderError
 from grader.grading.run_place import extent_name
 from grader.records import Rubric
 from grader.report.text import points_text
-from grader.report.words import (
-    counted_milli,
-    is_judged,
-    judged_milli,
-    judged_points,
-    late_sentence,
-    left_out_milli,
-    trained_parts,
-    undecided_milli,
-)
+from grader.report.totals import counted_milli, is_judged, judged_milli, left_out_milli, trained_parts, undecided_milli
+from grader.report.words import judged_points, late_sentence
 
 Table = list[list[str]]
-_key_of = lru_cache(maxsize=10_000)(key_of)  # the same headings for everybody
+_key_of = lru_cache(maxsize=10_000)(key_of)  # the headings are the same for every student
 
 
 @dataclass(frozen=True)
 class GradebookSettings:
-    """What the files cannot know by themselves.
+    """What the course decides about the files.
 
     Raises:
         GraderError: Canvas's id is no number.
     """
 
     assignment: str = ""  # its name in the course's system; empty: the rubric's title
-    canvas_assignment_id: str = ""  # the number in the assignment's address; empty: as the roster says, if it does
-    missing_is_zero: bool = False  # somebody who handed in nothing: no points, or 0
-    hold_provisional: bool = False  # leave out the points that a person must still look at
-    upload_partial: bool = False  # files for other systems also of a class that was not graded in full
+    canvas_assignment_id: str = ""  # the number in the assignment's address; empty: from the roster
+    missing_is_zero: bool = False  # whether students without a submission get 0 instead of a blank
+    hold_provisional: bool = False  # leave out points that need manual review
+    upload_partial: bool = False  # write files for other systems even if the class was not graded in full
 
     def __post_init__(self) -> None:
         if self.canvas_assignment_id and not re.fullmatch(r"[0-9]{1,20}", self.canvas_assignment_id):
             raise GraderError(
-                f"canvas_assignment_id: expected the number at the end of the assignment's address in Canvas, "
+                f"--canvas-assignment-id: expected the number at the end of the assignment's address in Canvas, "
                 f"got {self.canvas_assignment_id[:40]!r}"
             )
 
 
 @dataclass(frozen=True)
 class GradebookOptions:
-    """What somebody wants other than before; None: as it was."""
+    """The settings to change; None: as before."""
 
     assignment: str | None = None
     canvas_assignment_id: str | None = None
@@ -63,7 +56,7 @@ class GradebookOptions:
     upload_partial: bool | None = None
 
     def over(self, before: GradebookSettings) -> GradebookSettings:
-        """The settings from before, with what is wanted.
+        """The earlier settings with these changes.
 
         Raises:
             GraderError: Canvas's id is no number.
@@ -72,9 +65,9 @@ class GradebookOptions:
 
 
 def points(row: GradebookRow, settings: GradebookSettings) -> str:
-    """The points to import, late days counted, or nothing: neither our fault nor what was not judged is a zero."""
+    """The points to import, after the late penalty; empty, not 0, for a grader fault or an incomplete grade."""
     if row.held:
-        return ""  # whatever the system has is what was released
+        return ""  # the course system keeps the released points
     if row.state is StudentState.MISSING and settings.missing_is_zero and not row.excused:
         return "0"
     if row.report is None or row.state not in (StudentState.GRADED, StudentState.LOOK):
@@ -86,14 +79,14 @@ def points(row: GradebookRow, settings: GradebookSettings) -> str:
 
 
 def left_out(row: GradebookRow) -> int:
-    """The thousandths that the row's run was told not to judge, such as what needs training."""
+    """The thousandths that the row's run was told not to grade, such as items that need training."""
     return left_out_milli(row.report.items) if row.report else 0
 
 
 def extent_of(rows: Iterable[GradebookRow]) -> str:
-    """What a class was graded to if not in full, as it stands in a file's name: "components-only", "vae-only".
+    """The extent of a class that was not graded in full, as in a file's name: "components-only", "vae-only".
 
-    Empty where at least one submission was graded in full, or none at all.
+    Empty if at least one submission was graded in full, or none was graded.
     """
     reports = [row.report for row in rows if row.report is not None]
     if not reports or not all(left_out_milli(report.items) for report in reports):
@@ -102,9 +95,9 @@ def extent_of(rows: Iterable[GradebookRow]) -> str:
 
 
 def out_of(rows: Iterable[GradebookRow], rubric: Rubric) -> int:
-    """The thousandths that the points of a class are out of: the rubric's, or what was judged of everybody.
+    """The maximum of a class in thousandths: the rubric's, or that of the graded items if no run was complete.
 
-    What a person decided for one student of what was not judged is no measure for the others.
+    An override of an item that was not graded does not change the maximum.
     """
     left = [left_out(row) for row in rows if row.report is not None]
     in_full = not all(left)
@@ -112,27 +105,27 @@ def out_of(rows: Iterable[GradebookRow], rubric: Rubric) -> int:
 
 
 def with_points(rows: Iterable[GradebookRow], settings: GradebookSettings) -> list[GradebookRow]:
-    """The rows that a system may take in.
+    """The rows with points to import.
 
-    Moodle and Canvas read an empty cell as an order: Moodle's import makes it a 0 in a new column, and both clear
-    what an old one said. Whoever has no points is therefore left out of their files.
+    Moodle and Canvas act on an empty cell: Moodle's import makes it a 0 in a new column, and both clear an existing
+    grade. Students without points are therefore left out of their files.
     """
     return [row for row in rows if points(row, settings)]
 
 
 def column(row: GradebookRow, *names: str) -> str:
-    """The first of these columns of the roster that holds something, in whatever language; names are as of `key_of`."""
+    """The first of these roster columns that is not empty, in any language; names as from `key_of`."""
     columns = {_key_of(heading, value): value for heading, value in row.student.columns.items()} if row.student else {}
     return next((columns[name] for name in names if columns.get(name)), "")
 
 
 def has_columns(row: GradebookRow, *names: str) -> bool:
-    """Whether the roster has all of these columns; names are as of `key_of`."""
+    """Whether the roster has all of these columns; names as from `key_of`."""
     return row.student is not None and set(names) <= {_key_of(*column) for column in row.student.columns.items()}
 
 
 def first_last(row: GradebookRow) -> tuple[str, str]:
-    """First and last name: as the roster parts them, else the last name begins at a particle or is the last word."""
+    """First and last name: from the roster's columns, else the last name begins at a particle or is the last word."""
     first, last = column(row, "firstname"), column(row, "lastname")
     if first and not last:
         last = column(row, "name").replace(first, "").strip(" ,")
@@ -146,8 +139,24 @@ def first_last(row: GradebookRow) -> tuple[str, str]:
     return " ".join(words[: max(cut, 0)]), " ".join(words[max(cut, 0) :])
 
 
+# Letters that lists of names sort with a plain one, and that have no accent to be taken off.
+_PLAIN_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
+
+
+def sort_key(row: GradebookRow) -> tuple[str, str, str, str]:
+    """Rows in the order of a class list: by last name, first name, student id and key, whatever the accents."""
+    first, last = first_last(row)
+    student_id = row.student.id if row.student else ""
+    return _sortable(last or student_id or row.key), _sortable(first), student_id, row.key
+
+
+def _sortable(text: str) -> str:
+    letters = unicodedata.normalize("NFKD", text.casefold().translate(_PLAIN_LETTERS))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
 def feedback(row: GradebookRow) -> str:
-    """What the student reads beside the points, in a few sentences."""
+    """The comment for the student beside the points, in a few sentences."""
     if row.report is None:
         nothing = "No submission, which was excused." if row.excused else "No submission."
         return nothing if row.state is StudentState.MISSING else "Not graded yet."
@@ -162,14 +171,14 @@ def feedback(row: GradebookRow) -> str:
     if late := late_sentence(row.report):
         sentences.append(late)
     if any(item.override for item in row.report.items):
-        sentences.append("A person decided some of these points.")
+        sentences.append("Some of these points were set by the course staff.")
     if row.state is StudentState.LOOK:
-        sentences.append("A person will look at this, and the points may still change.")
+        sentences.append("This needs manual review, so the points may still change.")
     return " ".join(sentences)
 
 
 def csv_file(table: Iterable[Sequence[object]], *, quoted: bool = False) -> bytes:
-    """The table in UTF-8, without a byte order mark, which none of the systems asks for; texts in quotes if wished."""
+    """The table in UTF-8, without a byte order mark, which no system needs; texts in quotes if `quoted`."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL)
     writer.writerows(table)

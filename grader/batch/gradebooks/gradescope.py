@@ -1,8 +1,8 @@
-"""`gradebook-gradescope.csv`: the columns of Gradescope's "Download Grades", for whatever reads such an export.
+"""`gradebook-gradescope.csv`: the columns of Gradescope's "Download Grades", for programs that read such an export.
 
-Gradescope takes no points from a file; there, points come from the autograder. Its guides (https://guides.gradescope.com)
-list no columns, so they are as its exports have them, for instance `1: Honor Pledge (0.0 pts)` for a question. What
-only Gradescope knows is empty. Its exports have no byte order mark.
+Gradescope does not import points from a file; its points come from the autograder. Its guides (https://guides.gradescope.com)
+list no columns, so they follow its exports, for instance `1: Honor Pledge (0.0 pts)` for a question. Columns that only
+Gradescope can fill are empty. Its exports have no byte order mark.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, out_of, points
 from grader.records import Rubric
 from grader.report.text import cell, points_text
-from grader.report.words import is_judged
+from grader.report.totals import is_judged
 
 NAME = "gradebook-gradescope.csv"
 PERSON = ["First Name", "Last Name", "SID", "Email"]
@@ -22,7 +22,7 @@ ONLY_THEIRS = ["Submission ID", "Submission Time", "Lateness (H:M:S)", "View Cou
 
 
 def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
-    """One row a student, graded or not, and one column an item."""
+    """One row per student, graded or not, and one column per item."""
     questions = [f"{n}: {item.title} ({item.points_milli / 1000} pts)" for n, item in enumerate(rubric.items, 1)]
     table = [[*PERSON, *TOTAL, *ONLY_THEIRS, *map(cell, questions)]]
     for row in rows:

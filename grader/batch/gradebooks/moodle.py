@@ -1,12 +1,12 @@
-"""Moodle's two doors: the course's grade import, and the assignment's grading worksheet.
+"""The two files that Moodle imports: the course's grade import, and the assignment's grading worksheet.
 
 `gradebook-moodle.csv` is for the grade import: a row of headings, a column that tells users apart (email address, ID
-number or username), one of grades and one of feedback, mapped by hand: https://docs.moodle.org/311/en/Grade_import.
+number or username), a column of grades and a column of feedback, mapped by hand: https://docs.moodle.org/311/en/Grade_import.
 `gradebook-moodle-worksheet.csv` is an "offline grading worksheet": `Identifier`, `Grade` and `Last modified (grade)`
-must be there, `Feedback comments` may (https://github.com/moodle/moodle, mod/assign/feedback/offline). It
-needs Moodle's number of each participant, which its own worksheet and its download of submissions name.
+are required, `Feedback comments` is optional (https://github.com/moodle/moodle, mod/assign/feedback/offline). It
+needs Moodle's number of each participant, which is in its own worksheet and its download of submissions.
 
-Neither wants a byte order mark; Moodle drops one (lib/csvlib.class.php).
+Neither needs a byte order mark; Moodle drops it (lib/csvlib.class.php).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterable, Sequence
 
 from grader.batch.class_records import GradebookRow, Student
-from grader.batch.course_words import key_of
 from grader.batch.gradebooks.entries import (
     GradebookSettings,
     Table,
@@ -27,6 +26,7 @@ from grader.batch.gradebooks.entries import (
     points,
     with_points,
 )
+from grader.batch.students.course_words import key_of
 from grader.records import Rubric
 from grader.report.text import cell, points_text
 
@@ -48,7 +48,7 @@ _IDENTIFIER = re.compile(r"\S+ ?[0-9]+")
 
 
 def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
-    """The grade import, and the worksheet where Moodle's numbers are known."""
+    """The grade import, and the worksheet if Moodle's participant numbers are known."""
     ready = with_points(rows, settings)
     books = {NAME: csv_file(_import(ready, settings))}
     if _all_different(identifiers := [_identifier(row) for row in ready]):
@@ -59,21 +59,21 @@ def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSetti
 
 
 def remarks(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tuple[str, ...]:
-    """What the import lacks."""
+    """A note if the import is empty."""
     ready = [row for row in with_points(rows, settings) if row.student]
     if not ready or _identities(ready):
         return ()
     return (
-        f"{NAME} is empty: no column of the roster tells all students apart; "
-        "take Moodle's participants or grades, exported, as the roster",
+        f"{NAME} is empty: no column of the roster is filled and different for every student; "
+        "use Moodle's exported participants or grades as the roster",
     )
 
 
 def _import(ready: Sequence[GradebookRow], settings: GradebookSettings) -> Table:
-    """Only columns that tell everybody apart are in it.
+    """The grade import, with only those identity columns that differ for all students.
 
-    Where the column that somebody maps has an empty cell, Moodle gives that row's grade to the student of the row
-    above; an unknown user stops the whole import (grade/import/csv/classes/load_data.php).
+    If the mapped column has an empty cell, Moodle gives that row's grade to the student of the row above; an unknown
+    user stops the whole import (grade/import/csv/classes/load_data.php).
     """
     matched = [row for row in ready if row.student]
     identities = _identities(matched)
@@ -97,7 +97,7 @@ def _identities(matched: Sequence[GradebookRow]) -> dict[str, list[str]]:
 
 
 def _own_id(student: Student) -> str:
-    """The id, where the roster does not just use the address as one."""
+    """The id, unless the roster uses the email address as the id."""
     return "" if student.id == student.email else student.id
 
 
@@ -109,14 +109,14 @@ def _worksheet(ready: dict[str, GradebookRow], most_milli: int, settings: Gradeb
     table = [_headings(ready.values())]
     for identifier, row in ready.items():
         person = (row.student.name, row.student.email) if row.student else ("", "")
-        modified = column(row, "lastmodifiedgrade").strip("-")  # Moodle writes a dash for never
+        modified = column(row, "lastmodifiedgrade").strip("-")  # Moodle writes a dash if never modified
         grade = [points(row, settings), points_text(most_milli)]
         table.append([*map(cell, (identifier, *person)), *grade, cell(modified), cell(feedback(row))])
     return table
 
 
 def _headings(rows: Iterable[GradebookRow]) -> list[str]:
-    """Moodle reads its worksheet in the language of who uploads it; a roster that is one says which that is."""
+    """Moodle reads a worksheet in the language of its user; a roster that is a worksheet shows which language."""
     for row in rows:
         columns = row.student.columns if row.student else {}
         heading_of = {key_of(heading, value): heading for heading, value in columns.items()}
@@ -126,13 +126,13 @@ def _headings(rows: Iterable[GradebookRow]) -> list[str]:
 
 
 def participant(row: GradebookRow) -> str:
-    """Moodle's number of the participant; empty where nothing says it."""
+    """Moodle's number of the participant; empty if unknown."""
     match = re.search(r"[0-9]+$", _identifier(row))
     return match[0] if match else ""
 
 
 def _identifier(row: GradebookRow) -> str:
-    """ "Participant 4002", as Moodle's worksheet or the name of the downloaded folder has it."""
+    """ "Participant 4002", from Moodle's worksheet or the name of the downloaded folder."""
     if _IDENTIFIER.fullmatch(identifier := column(row, "identifier")):
         return identifier
     downloaded = _DOWNLOADED.match(row.handed_in.shown) if row.handed_in else None

@@ -1,7 +1,7 @@
-"""`gradebook-nbgrader.csv`: the columns that `nbgrader export` writes, for whatever reads such a file.
+"""`gradebook-nbgrader.csv`: the columns that `nbgrader export` writes, for programs that read such a file.
 
 `CsvExportPlugin` (https://github.com/jupyter/nbgrader, nbgrader/plugins/export.py); its file has no byte order mark. It
-writes 0.0 for whoever handed in nothing; here that is an empty cell unless the course says zero.
+writes 0.0 for students without a submission; here that is an empty cell unless the course says zero.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from grader.batch.class_records import GradebookRow
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, first_last, out_of, points
 from grader.records import Rubric
 from grader.report.text import cell, points_text
-from grader.report.words import penalty_milli
+from grader.report.totals import penalty_milli
 
 NAME = "gradebook-nbgrader.csv"
 PERSON = ["assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"]
@@ -20,7 +20,7 @@ SCORES = ["raw_score", "late_submission_penalty", "score", "max_score"]
 
 
 def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
-    """One row for everybody; without a roster, the student is the folder's name, as it is for nbgrader."""
+    """One row per student; without a roster, the student is the folder's name, as in nbgrader."""
     table = [[*PERSON, *SCORES]]
     for row in rows:
         first, last = first_last(row)

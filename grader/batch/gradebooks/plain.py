@@ -1,4 +1,4 @@
-"""`gradebook.csv`: everything about everybody, for the staff; no system reads it."""
+"""`gradebook.csv`: all data on every student, for staff; no course system reads it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from grader.batch.class_records import GradebookRow, StudentState
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, out_of, points
 from grader.records import GradeReport, Remark, Rubric
 from grader.report.text import cell, points_text
-from grader.report.words import counted_milli, is_judged, penalty_milli, reasons_for_person
+from grader.report.totals import counted_milli, is_judged, penalty_milli
+from grader.report.words import reasons_for_person
 
 NAME = "gradebook.csv"
-OF_THE_FILE = ("late", "other_notebook")  # remarks on how it was handed in, told in a column of their own
+OF_THE_FILE = ("late", "other_notebook")  # kinds of remarks that have a column of their own, "file notes"
 WHO = ["key", "student id", "name", "email", "team", "state", "points", "max", "percent"]
-LATE = ["handed in", "days late", "penalty", "points that count"]
-WHAT = ["needs a person because", "remarks", "decided by a person", "decided items", "about the file", "file"]
+LATE = ["submitted", "days late", "late penalty", "points after penalty"]
+WHAT = ["review reason", "notes", "overrides", "overridden items", "file notes", "file"]
 HOW = ["device", "seconds", "graded at", "rubric", "grader", "reason"]
 SHORT = 12  # digits of a checksum
 
 
 def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
-    """One row for everybody. All text is in quotes and no number is, so that an id such as 007 can stay text."""
+    """One row per student. All text is quoted and no number is, so that an id such as 007 can stay text."""
     items = [item.id for item in rubric.items]
     most = out_of(rows, rubric)
     table: list[list[str | Decimal]] = [[*WHO, *LATE, *items, *WHAT, *HOW]]
@@ -36,7 +37,7 @@ def _number(text: str) -> str | Decimal:
 
 
 def _who(row: GradebookRow, most_of_class: int, settings: GradebookSettings) -> list[str | Decimal]:
-    """Points here are out of what was judged, whatever still waits for a person: the state says so."""
+    """Who it is, the state and the points, out of what was graded so far; the state says if a review is due."""
     student = [row.student.id, row.student.name, row.student.email] if row.student else ["", "", ""]
     most = row.judged_milli if row.report else most_of_class
     got = points_text(row.report.points_milli) if row.report and most else points(row, settings)
@@ -47,7 +48,7 @@ def _who(row: GradebookRow, most_of_class: int, settings: GradebookSettings) -> 
 
 
 def _late(row: GradebookRow, settings: GradebookSettings) -> list[str | Decimal]:
-    """What handing in late costs, beside the points, and when it was, as far as that is known."""
+    """When it was submitted, if that is known, how late that was and what it costs."""
     late = row.report.late if row.report else None
     when = late.handed_in if late else row.handed_in.when.isoformat() if row.handed_in and row.handed_in.when else ""
     if row.report is None:
@@ -57,7 +58,7 @@ def _late(row: GradebookRow, settings: GradebookSettings) -> list[str | Decimal]
 
 
 def _earned(row: GradebookRow, items: Sequence[str]) -> list[str | Decimal]:
-    """Each item's points; an empty cell where nothing of it was judged."""
+    """Each item's points; an empty cell for an item of which nothing was graded."""
     judged = filter(is_judged, row.report.items) if row.report else ()
     earned = {item.id: points_text(item.points_milli) for item in judged}
     return [_number(earned.get(item, "")) for item in items]

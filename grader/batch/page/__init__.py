@@ -1,48 +1,38 @@
-"""One self-contained page of a class: nothing is loaded from elsewhere, every word is escaped, no script is needed.
+"""The page of a class, in one file: it loads nothing from elsewhere, escapes all text and can be read without scripts.
 
-Sorting, searching and filtering are the page's own few lines of script, which the page's policy knows by their digest.
+Sorting, searching and filtering need the page's own short script, which the page's policy allows by its digest.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from grader.batch.class_records import GradebookRow, StudentState
-from grader.batch.gradebooks.entries import extent_of, out_of
+from grader.batch.class_records import STATE_WORDS, GradebookRow, StudentState, counted
+from grader.batch.gradebooks.entries import extent_of, out_of, sort_key
 from grader.batch.progress import clock
 from grader.batch.similar import SimilarPair
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Rubric
 from grader.report.html_page import html_page
 from grader.report.text import plain, points_text
-from grader.report.words import is_lost, reasons_for_person
+from grader.report.totals import is_lost
+from grader.report.words import reasons_for_person
 
 _MOST_FAILED = 15
 _MOST_ALIKE = 40
-_MOST_LINES = 120  # of a region that is shown
-STATE_WORDS: Mapping[StudentState, str] = {
-    StudentState.GRADED: "graded",
-    StudentState.LOOK: "needs a look",
-    StudentState.REFUSED: "not gradable",
-    StudentState.FAILED: "failed",
-    StudentState.WAITING: "waiting",
-    StudentState.MISSING: "nothing handed in",
-}
-
-COUNTED: Mapping[StudentState, str] = {
-    **STATE_WORDS,
-    StudentState.LOOK: "to look at",
-    StudentState.MISSING: "who handed in nothing",
-}
+_MOST_LINES = 120  # shown of a student's code
+NOT_ON_ROSTER = "not on the roster"
+_ATTENTION = {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED}
 
 BINS = 20  # of the histogram
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar of the histogram: submissions with points from `low` to below `high`; the last holds full points too."""
+    """A bar of the histogram: submissions with points from `low` to below `high`; the last bar includes full points."""
 
     low: float
     high: float
@@ -51,14 +41,14 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class FailedCheck:
-    """A check that cost points, and how much of the class."""
+    """A check that cost points, and how many students it cost how much."""
 
     item: str
     check: str
     title: str
     count: int
     share: float  # of the graded submissions
-    mean_lost_milli: float  # of those that lost something
+    mean_lost_milli: float  # of the submissions that lost something
 
 
 def class_page(
@@ -67,55 +57,63 @@ def class_page(
     title: str,
     similar: Sequence[SimilarPair] = (),
     pictures: Mapping[str, bytes] | None = None,
+    files: Sequence[str] = (),
 ) -> str:
-    """The page; `pictures` are WebP images of what each submission's models draw, by key."""
-    ordered = sorted(rows, key=lambda row: (_name(row).casefold(), row.key))
+    """The page; `pictures` are WebP images drawn by each submission's models, by key; `files` lie beside the page."""
+    ordered = sorted(rows, key=sort_key)
     graded = [row for row in rows if row.report is not None]
+    bars, strangers = histogram(rows, rubric), _strangers(rows)
     return html_page(
         "grader.batch.page/class.html.j2",
         ("grader.batch.page/class.css",),
-        script="grader.batch.page/class.js",
+        scripts=("grader.batch.page/class.js",),
         title=title,
+        files=files,
         rows=ordered,
         items=rubric.items,
         max_milli=out_of(rows, rubric),
         partial=_partial(rows, rubric),
         parts=_parts(rubric),
-        counts=counts(rows),
+        counts=[counted(state, count) for state, count in counts(rows)],
         spread=spread(rows),
-        bars=histogram(rows, rubric),
+        bars=bars,
+        x_ticks=ticks(bars[-1].high),
+        y_ticks=ticks(max(bar.count for bar in bars), whole=True),
+        counted_are="submissions" if any(row.team for row in rows) else "students",
         failed=failed_most(rows)[:_MOST_FAILED],
         mixed=mixed(rows),
-        looks=[row for row in ordered if row.state in {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED}],
+        attention=[row for row in ordered if row.state in _ATTENTION or row.key in strangers],
+        strangers=strangers,
         similar=similar[:_MOST_ALIKE],
         names={row.key: _name(row) for row in rows},
         pictures=pictures or {},
         late=any(row.report.late and row.report.late.days for row in graded if row.report),
         seconds=[row.report.wall_s for row in graded if row.report],
         STATES=STATE_WORDS,
-        COUNTED=COUNTED,
+        NOT_ON_ROSTER=NOT_ON_ROSTER,
         clock=clock,
-        flags=_flags,
+        flags=lambda row: _flags(row, strangers),
         lost_checks=_lost_checks,
         mean=statistics.fmean,
         name=_name,
         numbered=_numbered,
-        reasons=_reasons,
+        order=lambda row: " ".join(sort_key(row)[:2]),
+        reasons=lambda row: _reasons(row, strangers),
         rounded=lambda milli: f"{milli / 1000:.1f}",
         short=lambda item_id: item_id.partition(".")[2].replace("_", " "),
     )
 
 
 def _partial(rows: Sequence[GradebookRow], rubric: Rubric) -> str:
-    """What a reader must know of a class that was not graded in full; empty where it was."""
+    """The warning on the page of a class that was not graded in full; empty for one that was."""
     if not extent_of(rows):
         return ""
-    judged, most = points_text(out_of(rows, rubric)), points_text(rubric.points_milli)
-    return f"Not graded in full: points are out of {judged}, not {most}. A dash marks what was not judged."
+    graded, most = points_text(out_of(rows, rubric)), points_text(rubric.points_milli)
+    return f"Not graded in full: points are out of {graded}, not {most}. A dash marks items that were not graded."
 
 
 def _parts(rubric: Rubric) -> list[tuple[str, int]]:
-    """Each part with how many items it has, in order."""
+    """Each part and its number of items, in the rubric's order."""
     counts_of_parts: dict[str, int] = {}
     for item in rubric.items:
         part = item.id.partition(".")[0]
@@ -127,19 +125,31 @@ def _name(row: GradebookRow) -> str:
     return ", ".join(student.name or student.id for student in row.students) or row.key
 
 
-def _reasons(row: GradebookRow) -> tuple[str, ...]:
-    """Why a person has to look."""
+def _strangers(rows: Sequence[GradebookRow]) -> frozenset[str]:
+    """The keys of the submissions that belong to no student on the roster; empty for a class without a roster."""
+    has_roster = any(row.student for row in rows)
+    return frozenset(row.key for row in rows if has_roster and row.student is None)
+
+
+def _reasons(row: GradebookRow, strangers: Collection[str]) -> tuple[str, ...]:
+    """Why the row needs attention, most urgent first."""
     reasons = reasons_for_person(row.report) if row.report else ()
-    return ((row.reason,) if row.reason else ()) + reasons
+    stranger = f"{NOT_ON_ROSTER}, so only gradebook.csv has a row for it"
+    return (
+        *((row.reason,) if row.reason else ()),
+        *((stranger,) if row.key in strangers else ()),
+        *reasons,
+    )
 
 
 def _lost_checks(item: ItemVerdict) -> list[CheckVerdict]:
     return [check for check in item.checks if is_lost(check)]
 
 
-def _flags(row: GradebookRow) -> str:
-    """What the page can be filtered by."""
-    flags = ["look"] if row.state in {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED} else []
+def _flags(row: GradebookRow, strangers: Collection[str]) -> str:
+    """The filters of the page that show this row."""
+    flags = ["look"] if row.state in _ATTENTION else []
+    flags += ["look", "stranger"] if row.key in strangers else []
     if row.report is not None:
         checks = [check for item in row.report.items for check in item.checks]
         flags += ["borderline"] if any(check.borderline for check in checks) else []
@@ -149,7 +159,7 @@ def _flags(row: GradebookRow) -> str:
 
 
 def _numbered(source: str, marked: frozenset[int]) -> list[tuple[str, bool]]:
-    """The lines of a region as they may be shown, and whether the other one has them too."""
+    """The lines of a student's code as they are shown, and whether the other student's code has them too."""
     lines = source.split("\n")[:_MOST_LINES]
     numbered = []
     for number, line in enumerate(lines):
@@ -159,18 +169,18 @@ def _numbered(source: str, marked: frozenset[int]) -> list[tuple[str, bool]]:
 
 
 def reports(rows: Sequence[GradebookRow]) -> list[GradeReport]:
-    """The reports there are."""
+    """The reports of all graded submissions."""
     return [row.report for row in rows if row.report is not None]
 
 
 def counts(rows: Sequence[GradebookRow]) -> list[tuple[StudentState, int]]:
-    """How many stand where, in the order of `StudentState`; states that nobody has are left out."""
+    """The number of rows in each state, in the order of `StudentState`, without states that no row has."""
     count_of = Counter(row.state for row in rows)
     return [(state, count_of[state]) for state in StudentState if count_of[state]]
 
 
 def spread(rows: Sequence[GradebookRow]) -> dict[str, float]:
-    """Mean, quartiles and ends of the points in thousandths; empty where nothing was graded."""
+    """Mean, quartiles, lowest and highest of the points in thousandths; empty if nothing was graded."""
     points = [report.points_milli for report in reports(rows)]
     if not points:
         return {}
@@ -180,14 +190,31 @@ def spread(rows: Sequence[GradebookRow]) -> dict[str, float]:
 
 
 def histogram(rows: Sequence[GradebookRow], rubric: Rubric) -> list[Bar]:
-    """How many submissions have how many points, in bars of equal width from none to all that were judged."""
+    """The number of submissions by points, in `BINS` bars of equal width from 0 to the most that was graded."""
     most = out_of(rows, rubric)
     count_of_bar = Counter(min(BINS - 1, report.points_milli * BINS // most) for report in reports(rows))
     return [Bar(n * most / BINS / 1000, (n + 1) * most / BINS / 1000, count_of_bar[n]) for n in range(BINS)]
 
 
+def ticks(most: float, *, whole: bool = False) -> list[float]:
+    """Marks of an axis from 0 to at least `most`, five steps or fewer; with `whole`, integers only.
+
+    >>> ticks(100), ticks(3, whole=True), ticks(41, whole=True)
+    ([0, 20, 40, 60, 80, 100], [0, 1, 2, 3], [0, 10, 20, 30, 40, 50])
+    """
+    tenth = 10.0 ** math.floor(math.log10(max(most, 1e-3) / 5))
+    steps = [factor * tenth for factor in (1, 2, 5, 10) if not whole or factor * tenth >= 1]
+    step = next((step for step in steps if most / step <= 5.000001), 1.0)
+    return [_exact(number * step) for number in range(max(1, math.ceil(most / step - 1e-6)) + 1)]
+
+
+def _exact(number: float) -> float:
+    rounded = round(number, 6)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
 def failed_most(rows: Sequence[GradebookRow]) -> list[FailedCheck]:
-    """The checks that cost points, those that cost the class most first."""
+    """The checks that cost points, the most costly for the whole class first."""
     lost: dict[tuple[str, str], list[int]] = defaultdict(list)
     titles: dict[tuple[str, str], str] = {}
     graded = reports(rows)
@@ -206,13 +233,13 @@ def failed_most(rows: Sequence[GradebookRow]) -> list[FailedCheck]:
 
 
 def mixed(rows: Sequence[GradebookRow]) -> list[str]:
-    """What should be one for the whole class and is not, a sentence each."""
+    """Warnings that the class was graded with several versions of the rubric or the grader."""
     warnings = []
     for name in ("rubric", "grader"):
         count_of = Counter(report.checksums.get(name, "")[:12] for report in reports(rows))
         if len(count_of) > 1:
-            which = ", ".join(f"{checksum} ({count})" for checksum, count in count_of.most_common(4))
+            which = ", ".join(f"{checksum} ({count} submissions)" for checksum, count in count_of.most_common(4))
             warnings.append(
-                f"{len(count_of)} states of the {name} stand behind these points: {which}; regrade the class."
+                f"These points come from {len(count_of)} versions of the {name}: {which}. Regrade the class."
             )
     return warnings

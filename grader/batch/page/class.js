@@ -8,10 +8,10 @@
   const groups = [...table.tBodies];
   const heads = [...table.tHead.querySelectorAll("th[data-sort]")];
   const columnOf = new Map();
-  // The second row of headings lies between the first row's second and last columns.
+  // The second row of headings lies between the first row's third and last columns.
   const first = [...table.tHead.rows[0].cells].filter((cell) => cell.dataset.sort);
   const second = [...table.tHead.rows[1].cells];
-  [first[0], first[1], ...second, ...first.slice(2)].forEach((head, index) => columnOf.set(head, index));
+  [...first.slice(0, 3), ...second, ...first.slice(3)].forEach((head, index) => columnOf.set(head, index));
 
   const value = (group, head) => {
     const text = group.rows[0].cells[columnOf.get(head)].dataset.value || "";
@@ -58,7 +58,11 @@
     if (details) { target.hidden = false; details.open = true; }
   };
   addEventListener("hashchange", unfold);
+  const box = document.getElementById("box");
+  const hint = () => { document.getElementById("sideways").hidden = box.scrollWidth <= box.clientWidth; };
+  addEventListener("resize", hint);
   document.getElementById("tools").hidden = false;
   show();
   unfold();
+  hint();
 })();

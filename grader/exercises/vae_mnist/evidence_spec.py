@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from grader.evidence import AnswerSpec, ArraySpec
+from grader.exercises.vae_mnist.plane import count_of_images
 from grader.exercises.vae_mnist.questions import UNTRAINED
 from grader.exercises.vae_mnist.stand_in_answers import SAMPLING, TRAINING, StandInQuestion
 from grader.records import Address
@@ -94,6 +95,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
             Address.of("decode", part, "decode"): _floats(
                 (reconstructions + sizes["prior_samples"]) * PIXELS, "images"
             ),
+            Address.of("plane", part, "plane"): _floats(count_of_images(part) * PIXELS, "images"),
             Address.of("untrained", part, "untrained"): _floats(UNTRAINED * PIXELS, "reconstructions", "drawn"),
         }
     gradients = [

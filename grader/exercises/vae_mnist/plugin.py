@@ -27,6 +27,7 @@ from grader.exercises.vae_mnist.classifier import classify
 from grader.exercises.vae_mnist.data.mnist import ensure_mnist, raw_folder
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
 from grader.exercises.vae_mnist.in_box import interface
+from grader.exercises.vae_mnist.plane import plane_questions
 from grader.exercises.vae_mnist.stand_in_answers import TRAINING
 from grader.records import Address, Array, Evidence, Figure, Stage
 
@@ -102,7 +103,7 @@ class VaeMnist:
 
     def second_questions(self, evidence: Evidence, states: Mapping[str, Mapping[str, Array]]) -> Questions:
         """The hidden images' codes, slightly moved, and codes from the prior; questions with a stand-in for code that
-        could not be graded with the student's own model."""
+        could not be graded with the student's own model; at the end, a plane of codes for the student."""
         stages: Questions = {}
         for part, state in states.items():
             codes = evidence.answers.get(Address.of("quality", part, "encode").array("mu"))
@@ -114,7 +115,8 @@ class VaeMnist:
             decoder = {name: array for name, array in state.items() if name.startswith("decoder/")}
             stages[Stage.of("decode", part)] = questions.decode_questions(codes, quality, decoder)
             stages[Stage.of("untrained", part)] = questions.untrained_questions(quality)
-        return stages | stand_in_answers.questions(evidence, STAND_IN.read_bytes())
+        toys = stand_in_answers.questions(evidence, STAND_IN.read_bytes())
+        return stages | toys | plane_questions(evidence, stages)  # last: what it costs, it costs no other question
 
     def figures(self, evidence: Evidence) -> list[Figure]:
         """See `figures`."""

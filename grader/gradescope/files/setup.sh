@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs once, as root, while the platform builds the image: a Python, the pinned packages, MNIST; then what staff should set.
+# Runs once, as root, while the platform builds the image: installs Python, the pinned packages and MNIST, and says what to set.
 set -euo pipefail
 root=${AUTOGRADER_ROOT:-/autograder}
 cd "$root/source"
@@ -9,7 +9,7 @@ export PIP_ROOT_USER_ACTION=ignore DEBIAN_FRONTEND=noninteractive
 
 say() { echo "setup: $*"; }
 
-fits() { # a Python that the locks are for, and that can make environments
+fits() { # a Python that the locks support and that can create environments
   command -v "$1" > /dev/null &&
     "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2> /dev/null
 }
@@ -29,7 +29,7 @@ by_apt() {
   return 1
 }
 
-by_uv() { # uv from PyPI, and a Python that uv downloads
+by_uv() { # uv from PyPI, which downloads a Python
   python3 -m pip --version > /dev/null 2>&1 || python3 -m ensurepip > /dev/null 2>&1 ||
     apt-get install -y -qq --no-install-recommends python3-pip > /dev/null 2>&1 || return 1
   python3 -m pip install -q --target "$root/uv" uv || return 1
@@ -38,11 +38,11 @@ by_uv() { # uv from PyPI, and a Python that uv downloads
   python=$("$root/uv/bin/uv" python find --managed-python 3.12) && fits "$python"
 }
 
-pins() { # of a package in requirements.lock
+pins() { # the pin of a package in requirements.lock
   sed -n "s/^$1==\([0-9.]*\).*/$1==\1/p" requirements.lock
 }
 
-packages() { # into the environment; a lock names each package, so pip looks for no others
+packages() { # into the environment; the locks name every package, so pip resolves no others
   local pip=("$root/venv/bin/python" -m pip install -q)
   local options=()
   read -r -a options < pip_options.txt || true
@@ -51,7 +51,7 @@ packages() { # into the environment; a lock names each package, so pip looks for
     if PIP_EXTRA_INDEX_URL=$cpu_builds PIP_RETRIES=1 "${pip[@]}" --no-deps "$(pins torch)+cpu" "$(pins torchvision)+cpu"; then
       say "PyTorch's CPU builds are installed"
     else
-      say "PyTorch's index of CPU builds cannot be reached or lacks them: PyTorch with CUDA from PyPI instead, 5 GB more"
+      say "PyTorch's index of CPU builds cannot be reached or lacks this version; installing PyTorch with CUDA from PyPI, 5 GB more"
       "${pip[@]}" --no-deps --require-hashes -r requirements.lock
     fi
   fi
@@ -60,7 +60,7 @@ packages() { # into the environment; a lock names each package, so pip looks for
 
 if [ -z "${AUTOGRADER_PYTHON:-}" ]; then
   of_the_image || by_apt || by_uv || {
-    say "no Python from 3.11 to 3.14 with venv is in this image, apt has none, and uv could not download one: choose Ubuntu 22.04 or later as the base image" >&2
+    say "no Python 3.11 to 3.14 with venv found in the image or with apt, and uv could not download one; choose Ubuntu 22.04 or later as the base image" >&2
     exit 1
   }
   say "$("$python" --version), $(command -v "$python")"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from queue import Empty
 from typing import Any
@@ -25,7 +26,9 @@ FLOOD = 64  # times what is kept of a cell's output: then the cell is stopped
 DROPPED = "\n[the rest of this cell's output was dropped: it printed or showed too much]\n"
 LOST = "\n[an output of this cell was left out: it could not be read]\n"
 REPLY_GRACE_S = 1  # a reply is sent before the word that the kernel is idle, but on another socket
+TAIL = 2000  # characters of what a cell has printed last, for whoever waits
 REPLY_LOST = "lost"  # the status of a cell's reply that never came
+_COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 SHOWN = frozenset({"display_data", "error", "execute_result", "stream", "update_display_data"})
 
 Message = dict[str, Any]
@@ -44,6 +47,7 @@ class BoundedClient(NotebookClient):
     max_bytes = 1 << 22
     kept_bytes = 0
     output_bytes = 0  # with what was dropped
+    tail = ""  # the last that this cell has printed, also of what was dropped
     lost = False  # whether something was left out that could not be read
     flooded: asyncio.Event
     idle: asyncio.Event  # whether the kernel says that this cell has ended
@@ -54,6 +58,7 @@ class BoundedClient(NotebookClient):
         """The next cell starts with nothing said; outputs of the cells before it can no longer be updated."""
         self.reset_execution_trackers()
         self.kept_bytes = self.output_bytes = 0
+        self.tail = ""
         self.lost = False
         self.flooded.clear()
         self.idle.clear()
@@ -113,6 +118,8 @@ class BoundedClient(NotebookClient):
         if kind == "error":
             content = shortened(content)
         size = len(content.get("text", "")) if kind == "stream" else len(json.dumps(content))
+        if kind == "stream":
+            self.tail = (self.tail + content["text"][-TAIL:])[-TAIL:]
         self.output_bytes += size
         if self.output_bytes > FLOOD * self.max_bytes:
             self.flooded.set()
@@ -143,6 +150,11 @@ class BoundedClient(NotebookClient):
 
     def handle_comm_msg(self, outs: list[Any], msg: Message, cell_index: int) -> None:
         """Nothing comes of what widgets tell: there is nothing here that shows them, nor takes outputs for them."""
+
+    def last_line(self) -> str:
+        """The last line that this cell has printed and that is not blank, as a terminal would show it."""
+        lines = re.split(r"[\r\n]", _COLOURS.sub("", self.tail))
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def _lose(self) -> None:
         self.lost = True

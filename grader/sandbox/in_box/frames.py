@@ -90,10 +90,7 @@ class Stage(_Place):
 
 
 class Address(_Place):
-    """One question of a stage and the answer to it, `stage/question`, for instance `components.vae/encoder`.
-
-    `Malformed` for any other text.
-    """
+    """One question of a stage, `stage/question`, for instance `components.vae/encoder`; `Malformed` for other text."""
 
     __slots__ = ()
 
@@ -286,6 +283,15 @@ class At(Frame):
 
 
 @dataclass(frozen=True)
+class Printed(Frame):
+    """The last line that the running cell has printed, perhaps empty; sent every few seconds, to be shown."""
+
+    kind = "printed"  # the student's code can forge it: it is shown and forgotten, and no result depends on it
+    bound = Bound(10_000, 5000)
+    line: str
+
+
+@dataclass(frozen=True)
 class Cell(Frame):
     """A cell has ended; told once more, without outputs, where it is found to have ended a kernel later."""
 
@@ -374,7 +380,7 @@ class Done(Frame):
 
 
 TO_BOX: tuple[type[Frame], ...] = (Warm, Plan, Questions, Refused)
-FROM_BOX: tuple[type[Frame], ...] = (At, Cell, Want, Answer, Note, StageEnd, Event, Done)
+FROM_BOX: tuple[type[Frame], ...] = (At, Printed, Cell, Want, Answer, Note, StageEnd, Event, Done)
 RECORDED: Mapping[str, type[Frame]] = {".safetensors": Answer, ".json": Note}  # by the suffix of the recorder's file
 
 
@@ -384,10 +390,7 @@ def to_box(name: str, data: bytes) -> Frame:
 
 
 def from_box(name: str, data: bytes) -> Frame:
-    """The record of a frame that a box has sent; `Malformed` where it is none.
-
-    Its texts are printable lines, its numbers within their bounds, its words those of their enumerations.
-    """
+    """The record of a frame from a box, with printable texts and bounded numbers; `Malformed` if it is not a frame."""
     return _decoded(FROM_BOX, name, data)
 
 
@@ -421,11 +424,6 @@ def _record(cls: type[Any], sent: object) -> Any:
     """The record of what was sent, each field read by its type."""
     values = _plain(dict, sent)
     return cls(**{field.name: READ[str(field.type)](values.get(field.name)) for field in fields(cls)})
-
-
-def _step(sent: object) -> Step:
-    step: Step = _record(StageStep if "stage" in _plain(dict, sent) else CellStep, sent)
-    return step
 
 
 def _list(read: Callable[[object], Any], value: object) -> tuple[Any, ...]:
@@ -496,5 +494,7 @@ READ: Mapping[str, Callable[[Any], Any]] = {
     "bytes | None": lambda value: value if isinstance(value, bytes) else None,
     "Mapping[str, Any]": partial(_plain, dict),
     "tuple[str, ...]": partial(_list, _line),
-    "tuple[Step, ...]": partial(_list, _step),
+    "tuple[Step, ...]": partial(
+        _list, lambda sent: _record(StageStep if "stage" in _plain(dict, sent) else CellStep, sent)
+    ),
 }

@@ -146,6 +146,10 @@ class Kernel:
     def _replied(self, *, execute_reply: dict[str, Any], **_: Any) -> None:
         self._reply = execute_reply["content"]
 
+    def last_line(self) -> str:
+        """The last line that the running cell has printed; empty where it has printed nothing yet."""
+        return str(self._client.last_line())
+
     async def rest(self, seconds: float) -> None:
         """Nothing runs for so long; then it is known whether the kernel still answers."""
         await asyncio.sleep(seconds)

@@ -39,6 +39,7 @@ from frames import (
     Malformed,
     Note,
     Plan,
+    Printed,
     Questions,
     Replay,
     Stage,
@@ -54,6 +55,7 @@ from kernel import CellResult, Kernel
 from wire import WireError, read_frame, write_frame
 
 WORK = Path(os.environ["BOX_WORK"])
+PROGRESS_S = 3  # between two words on how far a cell is
 DEATH_S = 2  # until a kernel's death is noticed
 REST_S = 1.5  # in which a kernel dies that a cell has told to end soon
 
@@ -168,7 +170,7 @@ class Runner:
         self.channel.send(At(cell=step.index))
         result = CellResult(CellStatus.SKIPPED, 0.0, "", [])
         while (kernel := await self.living_kernel()) is not None:
-            result = await kernel.execute(step.source, step.timeout_s)
+            result = await self.execute(kernel, step)
             if not await self.is_doubtful(result):
                 self.earlier_cells.append(self.earlier_cell(step, result))
                 self.doubtful = result.status is not CellStatus.DIED
@@ -177,6 +179,16 @@ class Runner:
         if len(outputs) > MAX_ESCAPED * self.cell_output_bytes + ERROR_BYTES:
             outputs = json.dumps([{"output_type": "stream", "name": "stderr", "text": DROPPED}]).encode()
         self.channel.send(replace(as_frame(step, result), outputs=outputs))
+
+    async def execute(self, kernel: Kernel, step: CellStep) -> CellResult:
+        """How the cell ended; while it runs, its last line is sent every few seconds."""
+        execution = asyncio.ensure_future(kernel.execute(step.source, step.timeout_s))
+        try:
+            while not (await asyncio.wait({execution}, timeout=PROGRESS_S))[0]:
+                self.channel.send(Printed(kernel.last_line()))
+        finally:
+            result = await execution
+        return result
 
     async def is_doubtful(self, result: CellResult) -> bool:
         """Whether a cell before may have ended the kernel under this, which is then to run once more.

@@ -1,4 +1,4 @@
-"""The exercise: fit a straight line to points, in two items. Written to be changed: say here what yours is about."""
+"""The exercise: fit a straight line to points, in two items. Replace this by a sentence about your exercise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from grader.exercise import Exercise
 
 
 def exercise() -> Exercise:
-    """What the engine asks for when a rubric names this package."""
-    from .plugin import StraightLine  # what it imports is needed only where something is judged
+    """Returns the exercise; the engine calls this when a rubric names this package."""
+    from .plugin import StraightLine  # imported here, because only grading needs it
 
     return StraightLine()

@@ -1,9 +1,9 @@
-"""The checks. A check's name is a sentence that can be true, its docstring is what the student reads.
+"""The checks. A check's name is a statement that can be true; students read its docstring.
 
-`@check(...)` makes a function a check; `grader.checks.check` lists what else it can say. A check reads evidence and
-computes for itself what would be right. It returns a score in [0, 1] or, with `has_thresholds`, a measurement that is
-scored between the rubric's `zero_at` and `full_at`. It knows no points, and its numbers are keyword-only without
-defaults: they are the rubric's.
+`@check(...)` makes a function a check; `grader.checks.check` lists all options. A check reads evidence and computes the
+expected values itself. It returns a score in [0, 1] or, with `has_thresholds`, a measurement that is scored between
+the rubric's `zero_at` and `full_at`. A check does not know points. Its numbers are keyword-only arguments without
+defaults, because the rubric sets them.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def fit_finds_a_fresh_line(evidence: Evidence, part: str) -> Measurement:
 
 @check(has_thresholds=True, needs_training=True)
 def trained_line_meets_the_points(evidence: Evidence, part: str) -> Measurement:
-    """The line that the notebook has trained goes through the points."""
+    """The line that the notebook trained goes through the points."""
     x = evidence.questions[Stage.of("trained", part).array("x")]
     return _explained_variance(evidence, Address.of("trained", part, "line"), x, TRUE_SLOPE * x + TRUE_INTERCEPT)
 
 
 def _explained_variance(evidence: Evidence, source: Address, x: Array, y: Array) -> Measurement:
-    """The share of the variance of `y` `(N,)` that the line in the answer explains; 1 is all of it."""
+    """The share of the variance of `y` `(N,)` that the answered line explains, at most 1."""
     slope, intercept = (_number(evidence, source, name) for name in ("slope", "intercept"))
     share = 1 - float(np.mean((slope * x + intercept - y) ** 2) / np.var(y))
     good = "the line's predictions meet the points"
@@ -54,7 +54,7 @@ def _explained_variance(evidence: Evidence, source: Address, x: Array, y: Array)
 
 
 def _number(evidence: Evidence, source: Address, name: str) -> float:
-    """The one number of an answer; where there is none the check ends, with the reason that the box gave."""
+    """The single number of an answer; without an answer, the check ends with the reason from the box."""
     (array,) = answer(evidence, source, name)
     if array.size != 1:
         give_up(f"expected {name} to be one number, got {array.size}")

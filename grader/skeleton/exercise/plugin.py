@@ -1,4 +1,4 @@
-"""The exercise as the engine sees it; `grader.exercise.Exercise` says what each attribute and method is for."""
+"""The exercise for the engine; `grader.exercise.Exercise` documents each attribute and method."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .in_box import probe
 
 
 class StraightLine(Exercise):
-    """One part, `line`. A notebook that trains several things has several parts, each with its own training cell.
+    """One part, `line`. A notebook that trains several models has several parts, each with its own training cell.
 
-    What it has no need of is left out: data to fetch (`prepare`), questions for a second, fresh box
-    (`second_questions`), pictures for the report (`figures`).
+    Methods that this exercise does not need are left out: `prepare` (downloads data), `second_questions` (questions
+    for a second, fresh box) and `figures` (pictures for the report).
     """
 
     parts: tuple[str, ...] = ("line",)
@@ -30,8 +30,8 @@ class StraightLine(Exercise):
         arguments=probe.ARGUMENTS,
         returns=probe.RETURNS,
     )
-    # Nothing here is spoilt by an earlier mistake. Where a wrong loss spoils what is learnt, say `depends_on` of the
-    # later item, and a sound part is put in the wrong one's place before the later item is judged: see vae_mnist.
+    # No item here is spoilt by a mistake in an earlier one. If a wrong loss spoils training, name it in `depends_on` of
+    # the later item; a correct part then replaces the wrong one before the later item is graded: see vae_mnist.
     items: Mapping[str, ItemSpec] = {
         "line.loss": ItemSpec(implements=("mean_squared_error",)),
         "line.training": ItemSpec(implements=("fit",)),
@@ -45,5 +45,5 @@ class StraightLine(Exercise):
         return questions.make_questions(rng, sizes["points"])
 
     def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[Address, AnswerSpec]:
-        """See `questions.ANSWERS`; where answers grow with a size of the rubric, compute them here."""
+        """See `questions.ANSWERS`; if answers grow with a size of the rubric, compute the specifications here."""
         return questions.ANSWERS

@@ -1,6 +1,6 @@
-"""What is asked, and what answers may hold.
+"""The questions, and the allowed answers.
 
-Questions are drawn afresh for every run from its secret seed: a notebook that knows the answers knows nothing.
+Every run draws new questions from its secret seed, so stored answers do not help a notebook.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from grader.evidence import AnswerSpec, ArraySpec
 from grader.exercise import Questions
 from grader.records import Address, Stage
 
-TRUE_SLOPE, TRUE_INTERCEPT = 2.0, 1.0  # of the points in the notebook
+TRUE_SLOPE, TRUE_INTERCEPT = 2.0, 1.0  # of the line through the notebook's points
 
 
 def make_questions(rng: np.random.Generator, count: int) -> Questions:
     """Stage -> name -> float32 array `(count,)`.
 
     `components.line` is asked just before the notebook trains: predictions to compare with targets, and points
-    on a fresh line to fit. `trained.line` is asked after it. Only numpy arrays of float32 and int64 can cross
+    on a new line to fit. `trained.line` is asked after training. Only numpy arrays of float32 and int64 can be sent
     into the box.
     """
     x = rng.uniform(-1, 1, count)
-    slope, intercept = rng.choice([-1, 1], 2) * rng.uniform(1, 3, 2)  # far from zero, where leaving one out would pass
+    slope, intercept = rng.choice([-1, 1], 2) * rng.uniform(
+        1, 3, 2
+    )  # not near zero, so that leaving one out is noticed
     components = {
         "y_hat": rng.standard_normal(count),
         "y": rng.standard_normal(count),
@@ -37,8 +39,8 @@ def make_questions(rng: np.random.Generator, count: int) -> Questions:
     }
 
 
-# Stage and question, as in `in_box/probe.py`, -> the arrays by name: kind, and how many numbers at most. Anything else
-# that the box sends is refused before a check sees it.
+# Stage and question, as in `in_box/probe.py` -> the arrays by name: kind, and the largest number of values. Anything
+# else that the box sends is refused before a check sees it.
 _NUMBER = ArraySpec("float", 1)
 _LINE = {"slope": _NUMBER, "intercept": _NUMBER}
 ANSWERS: Mapping[Address, AnswerSpec] = {

@@ -11,6 +11,7 @@ from grader.errors import GraderError
 from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist.figures.codes import code_map
 from grader.exercises.vae_mnist.figures.losses import loss_curve
+from grader.exercises.vae_mnist.figures.plane import code_plane
 from grader.exercises.vae_mnist.figures.reconstructions import first_reconstructions, worst_reconstructions
 from grader.exercises.vae_mnist.figures.samples import (
     digits_on_request,
@@ -27,11 +28,11 @@ Picture = Callable[[Evidence, str], Figure]
 PICTURES: dict[str, tuple[Picture, ...]] = {
     "vae": (
         *(loss_curve, first_reconstructions, worst_reconstructions, new_images),
-        *(code_map, nearest_training_images),
+        *(code_map, nearest_training_images, code_plane),
     ),
     "cvae": (
         *(loss_curve, first_reconstructions, worst_reconstructions, digits_on_request, digits_read),
-        *(code_map, nearest_training_images),
+        *(code_map, nearest_training_images, code_plane),
     ),
 }
 

@@ -49,6 +49,7 @@ for _part in PARTS:
         "quality": {"encode": ask_encode, "samples": ask_samples, "here": ask_here},
         "decode": {"decode": ask_decode},
         "untrained": {"untrained": ask_untrained},
+        "plane": {"plane": ask_decode},
         "training_by_toys": {"in_own_model": ask_training_in_own_model, "alone": ask_training_alone},
         "sampling_by_toys": {"in_own_model": ask_sampling_in_own_model, "alone": ask_sampling_alone},
     }.items():

@@ -1,0 +1,351 @@
+"""Grades a class: finds the submissions, grades those that are new or changed, and writes page and gradebooks."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from grader.batch.class_records import ClassSubmission, Executor, GradebookRow, Job, StudentState
+from grader.batch.gradebooks import GradebookOptions, GradebookSettings, other_points
+from grader.batch.history import begin, record
+from grader.batch.local import LocalExecutor, reason_for_one, slots_within, too_many
+from grader.batch.manifest import Manifest, folder_of, read_manifest, write_manifest
+from grader.batch.plan import Plan, missing_line, summary, table
+from grader.batch.progress import Progress
+from grader.batch.results import apply_rulings, each_row, read_rows, rulings_of, write_results
+from grader.batch.retention import without
+from grader.batch.shards import CollectExecutor, Shard, in_part, refuse_no_seed, seed_of_parts
+from grader.batch.students.discovery import Discovery, find
+from grader.batch.students.roster import read_roster
+from grader.batch.work import FailedTry, is_current, store_failed_try
+from grader.errors import GraderError, one_line
+from grader.exercise import Exercise
+from grader.grading.grade import refuse_unknown_parts
+from grader.grading.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run, unclaim
+from grader.records import Rubric
+from grader.report.text import shortened
+from grader.report.totals import trained_parts
+from grader.rubric import load_rubric
+from grader.sandbox.isolation import backend_named
+from grader.store.course import usual_rubric
+from grader.store.files import locked
+from grader.store.versions import missing_packages
+
+LOG = "grading.log"
+WORKERS_LOG = "workers.log"
+A_RUN_MB = 50  # of disk space: 49 for the reference, nearly all of it evidence
+LEAST_FREE_MB = 200
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ClassOptions:
+    """How to grade a class, beside the rubric."""
+
+    rubric: Path | None = None  # None: the one of the class's last run, else rubric.yaml
+    out: Path | None = None  # None: below runs/, by the submissions' name
+    roster: Path | None = None  # None: the one of the class's last run
+    workers: int | None = None  # None: as many as this machine allows
+    isolation: str = "bubblewrap"
+    parts: tuple[str, ...] | None = None  # as of `Options`
+    seed: str | None = None  # of every student's test inputs; None: a random one for a new class
+    executor: str = "local"
+    cluster: Path = Path("slurm.yaml")  # what each task gets on a Slurm cluster
+    gradebook: GradebookOptions = field(default_factory=GradebookOptions)
+    replace: bool = False  # less complete runs may replace more complete ones
+    shard: Shard | None = None  # grade only this part, into its own folder
+    collect: tuple[Path, ...] = ()  # folders of parts whose results are collected; nothing is run
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """The results of a class."""
+
+    out: Path
+    rows: tuple[GradebookRow, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def all_sure(self) -> bool:
+        """Whether every submission has points and none needs manual review."""
+        return all(row.state in {StudentState.GRADED, StudentState.MISSING} for row in self.rows)
+
+
+def grade_class(submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> ClassResult:
+    """Tries every submission, and writes gradebooks, page and history.
+
+    Raises:
+        GraderError: if nothing could be started: no submissions, a wrong rubric or roster, or another running grader.
+    """
+    backend_named(wishes.isolation)  # refuses a machine without isolation before anything else
+    out = wishes.out or class_folder(submissions, wishes.parts, str(wishes.shard or ""))
+    try:
+        return _grade_into(out, submissions, wishes, console, say)
+    except GraderError:
+        if wishes.out is None:
+            unclaim(out)
+        raise
+
+
+def plan_class(submissions: Path, wishes: ClassOptions, say: Say) -> Plan:
+    """What `grade_class` would do with the same options; runs nothing, and writes only to a temporary folder.
+
+    Raises:
+        GraderError: as `grade_class`.
+    """
+    out = wishes.out or class_folder(submissions, wishes.parts, str(wishes.shard or ""))
+    try:
+        refuse_run(out)
+        path = wishes.rubric or _rubric_of(out, say)
+        rubric, exercise = load_rubric(path)
+        refuse_unknown_parts(wishes.parts, exercise)
+        earlier = _earlier(out)
+        with tempfile.TemporaryDirectory() as unpacked:
+            manifest = _manifest(submissions, Path(unpacked), wishes, path, rubric, earlier)
+            if earlier and not wishes.replace:
+                _refuse_another(out, earlier, manifest)
+            manifest = in_part(manifest, wishes.shard)
+            jobs = [_job(out, manifest, submission) for submission in manifest.handed_in if not submission.refused]
+            done = frozenset(job.key for job in jobs if earlier and is_current(job))
+    finally:
+        if wishes.out is None:
+            unclaim(out)
+    return Plan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks)
+
+
+def _grade_into(out: Path, submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> ClassResult:
+    """Grades the class into the folder."""
+    refuse_run(out)
+    rubric_path = wishes.rubric or _rubric_of(out, say)
+    rubric, exercise = load_rubric(rubric_path)
+    refuse_unknown_parts(wishes.parts, exercise)
+    if out.resolve().is_relative_to(submissions.resolve()):
+        raise GraderError(f"{one_line(str(out), 120)}: is inside the submissions' folder; choose another with --out")
+    if wishes.shard and not wishes.seed and _earlier(out) is None:
+        raise refuse_no_seed()
+    with locked(out):
+        earlier = _earlier(out)
+        if earlier and not wishes.replace:
+            _refuse_less(out, earlier, wishes, exercise)
+        begin(out, each_row(out, earlier) if earlier else ())
+        manifest = _manifest(submissions, out / "unpacked", wishes, rubric_path, rubric, earlier)
+        manifest = in_part(manifest, wishes.shard)
+        if earlier and not wishes.replace:
+            _refuse_another(out, earlier, manifest)
+        rulings_of(out, manifest, rubric)  # refuses a mistake in them before anything runs or is written
+        write_manifest(out, manifest)
+        jobs = _jobs(out, manifest, replace=wishes.replace)
+        exercise.prepare(_without_what_make_said(say))
+        if missing := missing_packages(rubric.packages):
+            say(missing)
+        todo = [job for job in jobs if not is_current(job)]
+        done = frozenset(job.key for job in jobs) - {job.key for job in todo}
+        _show_plan(
+            Plan(manifest.layout, manifest.handed_in, manifest.missing, done, manifest.remarks), earlier, console, say
+        )
+        if todo:
+            _look_at_disk(out, len(todo), say)
+        executor, at_once, why = _executor(wishes, out, rubric, say)
+        with Progress(len(todo), at_once, console, out / LOG, before=len(jobs) - len(todo), why=why) as progress:
+            executor.run(todo, progress.started, progress.ended)
+        apply_rulings(out, manifest, rubric, exercise)
+        rows = read_rows(out, manifest)
+        say("writing the gradebooks and the class page")
+        record(out, rows, "")
+        remarks = (*manifest.remarks, *write_results(out, manifest, rows, rubric, exercise))
+    return ClassResult(out, rows, remarks)
+
+
+def _without_what_make_said(say: Say) -> Say:
+    """`say`; under make without the line that the data were found, which `make setup` has just printed."""
+    if "MAKELEVEL" not in os.environ:
+        return say
+    return lambda text: None if ": found in " in text else say(text)
+
+
+def _look_at_disk(out: Path, count: int, say: Say) -> None:
+    """Checks for free disk space, and warns if it is too little for all runs.
+
+    Raises:
+        GraderError: if there is hardly any.
+    """
+    free, needed = shutil.disk_usage(out).free, count * A_RUN_MB * 1_000_000
+    message = f"{one_line(str(out.resolve()), 120)}: {free / 1e9:.1f} GB of disk space free"
+    if free < LEAST_FREE_MB * 1_000_000:
+        raise GraderError(f"{message}, expected {LEAST_FREE_MB / 1000:g}; free some, or choose another disk with --out")
+    if free < needed:
+        say(
+            f"{message}, but {count} runs need about {needed / 1e9:.1f} GB; "
+            "`prune` frees most of the space of older classes"
+        )
+
+
+def _show_plan(plan: Plan, earlier: Manifest | None, console: Console, say: Say) -> None:
+    """Shows the plan before anything runs: all submissions at first, later those that changed."""
+    say(summary(plan))
+    for remark in plan.remarks:
+        console.print(f"note: {shortened(remark, 300)}", highlight=False, markup=False, soft_wrap=True)
+    earlier_by_key = {submission.key: submission for submission in earlier.handed_in} if earlier else {}
+    if new := [submission for submission in plan.handed_in if submission != earlier_by_key.get(submission.key)]:
+        console.print(table(new))
+    if plan.missing and (not earlier or earlier.missing != plan.missing):
+        console.print(missing_line(plan.missing), highlight=False, markup=False)
+
+
+def _manifest(
+    submissions: Path, unpacked: Path, wishes: ClassOptions, path: Path, rubric: Rubric, earlier: Manifest | None
+) -> Manifest:
+    """The class as it is on disk now, without the students who were removed by `forget`."""
+    return without(_whole_manifest(submissions, unpacked, wishes, path, rubric, earlier))
+
+
+def _whole_manifest(
+    submissions: Path, unpacked: Path, wishes: ClassOptions, path: Path, rubric: Rubric, earlier: Manifest | None
+) -> Manifest:
+    """The class as it is on disk now, with the seed and the gradebook settings of its earlier run."""
+    gradebook = wishes.gradebook.over(earlier.gradebook if earlier else GradebookSettings())
+    roster_path = wishes.roster or _roster_of(earlier)
+    roster = read_roster(roster_path) if roster_path else None
+    remarks = other_points(roster, rubric, gradebook) if roster else ()
+    template = path.parent / rubric.template
+    seed = wishes.seed or (earlier.seed if earlier else "")
+    if wishes.collect:
+        of_parts = seed_of_parts(wishes.collect)
+        if seed and seed != of_parts and not wishes.replace:
+            raise GraderError(f"--collect: expected parts with the seed of the class, got another; {REPLACE}")
+        seed = of_parts
+    discovery: Discovery = find(submissions, unpacked, roster, max_mb=rubric.limits.notebook_mb, template=template)
+    return Manifest(
+        title=rubric.title,
+        submissions=submissions,
+        rubric=path,
+        seed=seed or secrets.token_hex(16),
+        isolation=wishes.isolation,
+        parts=wishes.parts,
+        layout=discovery.layout,
+        handed_in=discovery.handed_in,
+        missing=discovery.missing,
+        remarks=(*remarks, *discovery.remarks),
+        gradebook=gradebook,
+        forgotten=earlier.forgotten if earlier else (),
+        roster=roster_path,
+    )
+
+
+def _earlier(out: Path) -> Manifest | None:
+    try:
+        return read_manifest(out)
+    except GraderError:
+        return None
+
+
+def _rubric_of(out: Path, say: Say) -> Path:
+    """The rubric of the class's last grading or regrade; the project's own for a new class.
+
+    Raises:
+        GraderError: if that file no longer exists.
+    """
+    usual = usual_rubric()
+    earlier = _earlier(out)
+    if earlier is None or earlier.rubric.resolve() == usual.resolve():
+        return usual
+    if not earlier.rubric.exists():
+        raise GraderError(
+            f"{earlier.rubric}: no such file; the class was graded with it; give its rubric with --rubric"
+        )
+    say(f"rubric of this class: {earlier.rubric}")
+    return earlier.rubric
+
+
+def _roster_of(earlier: Manifest | None) -> Path | None:
+    """The roster of the class's last run, if it had one.
+
+    Raises:
+        GraderError: if that file no longer exists: without it, every student would get another key and be graded anew.
+    """
+    if earlier is None or earlier.roster is None or earlier.roster.exists():
+        return earlier.roster if earlier else None
+    path_text = one_line(str(earlier.roster), 120)
+    raise GraderError(f"{path_text}: no such file; the class was read with it; give its roster with --roster")
+
+
+def _refuse_less(out: Path, earlier: Manifest, wishes: ClassOptions, exercise: Exercise) -> None:
+    """Checks that the class was not graded to a greater extent before.
+
+    Raises:
+        GraderError: if it was, so that these runs would lose results.
+    """
+    parts = lost_parts(earlier.parts, wishes.parts, exercise.parts)
+    reports = (row.report for row in each_row(out, earlier) if row.report is not None) if parts else ()
+    if graded_parts := parts & frozenset[str]().union(*map(trained_parts, reports)):
+        raise GraderError(
+            f"{one_line(str(out), 120)}: has results for the training of {listed(graded_parts)}, "
+            f"which this run would drop; {REPLACE}"
+        )
+
+
+def _refuse_another(out: Path, earlier: Manifest, now: Manifest) -> None:
+    """Checks that the folder belongs to this class: a later download has most of its submissions.
+
+    Raises:
+        GraderError: if it belongs to another class.
+    """
+    if earlier.submissions.resolve() == now.submissions.resolve():
+        return
+    before = {submission.key for submission in earlier.handed_in}
+    missing = before - {submission.key for submission in now.handed_in}
+    if 2 * len(missing) > len(before):
+        raise GraderError(
+            f"{one_line(str(out), 120)}: belongs to the class of {one_line(str(earlier.submissions), 200)}, and "
+            f"{len(missing)} of its {len(before)} submissions are missing here; {REPLACE}"
+        )
+
+
+def _jobs(out: Path, manifest: Manifest, *, replace: bool) -> list[Job]:
+    """The jobs for the gradable submissions; the reason of each other one is written to its folder."""
+    jobs = []
+    for handed_in in manifest.handed_in:
+        folder = folder_of(out, handed_in.key)
+        if handed_in.refused:
+            store_failed_try(folder, FailedTry(StudentState.REFUSED, handed_in.refused, ""))
+            continue
+        jobs.append(_job(out, manifest, handed_in, replace=replace))
+    return jobs
+
+
+def _job(out: Path, manifest: Manifest, submission: ClassSubmission, *, replace: bool = False) -> Job:
+    return Job(
+        key=submission.key,
+        notebook=submission.path,
+        folder=folder_of(out, submission.key),
+        rubric=manifest.rubric,
+        isolation=manifest.isolation,
+        parts=manifest.parts,
+        seed=manifest.seed,
+        remarks=submission.remarks,
+        replace=replace,
+    )
+
+
+def _executor(wishes: ClassOptions, out: Path, rubric: Rubric, say: Say) -> tuple[Executor, int, str]:
+    """What runs the jobs, how many at a time, and why if it is only one."""
+    if wishes.collect:
+        return CollectExecutor(wishes.collect), 1, "collected from the parts"
+    if wishes.executor == "slurm":
+        from grader.batch.slurm import SlurmExecutor, read_config
+
+        cluster = SlurmExecutor(out, read_config(wishes.cluster))
+        return cluster, cluster.at_once, ""
+    if wishes.executor != "local":
+        raise GraderError(f"--executor: expected local or slurm, got {wishes.executor[:40]!r}")
+    workers, bounds = slots_within(wishes.workers, rubric.limits)
+    if warning := too_many(wishes.workers, bounds):
+        say(warning)
+    return LocalExecutor(workers, out / WORKERS_LOG), len(workers), reason_for_one(wishes.workers, len(workers), bounds)

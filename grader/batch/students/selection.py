@@ -1,0 +1,194 @@
+"""Chooses the notebook to grade: not the unchanged template, preferably with the exercise's name, and the newest.
+
+If another notebook may be the right one, the choice needs manual review.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.batch.students.archives import File
+from grader.batch.students.layouts import Owner
+from grader.notebook.format import checksum, is_code, is_task, source_of
+from grader.records import Remark
+from grader.report.text import plain
+from grader.store.bounded import Unreadable, file_bytes, json_value
+
+MAX_READ = 20  # notebooks of one student that are read
+MAX_VALUES = 2_000_000
+SAME_TIME_S = 60.0  # files unpacked together differ by less
+MOST_NAMES = 5
+_COPIED = re.compile(
+    r"^(?:copy|kopie|copie|copia) (?:of|von|de|di) |(?:[ _-]*(?:\(\d+\)|copy ?\d*|kopie ?\d*))+(?=\.ipynb$)",
+    re.IGNORECASE,
+)
+
+Code = tuple[str, ...]  # the checksums of a notebook's code cells
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A notebook of one student."""
+
+    file: File
+    owner: Owner
+    place: str  # its place, for people
+    file_name: str  # as the student named it
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    work: Work
+    code: Code | None  # None if it cannot be read
+    changed: int  # code cells that are not the template's; 0 if no task was changed
+    likeness: int  # 2: the exercise's name, or a copy's; 1: contains it; 0: another name
+
+    @property
+    def newest(self) -> tuple[int, float, tuple[str, ...]]:
+        return self.work.owner.order, self.work.file.changed, self.work.file.parts
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateCode:
+    """The notebook that students got."""
+
+    code: frozenset[str] = frozenset()  # the checksums of its code cells
+    tasks: frozenset[str] = frozenset()  # of the cells to fill in
+
+    def changed(self, code: Code | None) -> int:
+        """The number of a notebook's code cells that are not the template's; 0 if every task is unchanged.
+
+        A scratch cell or a comment beside unchanged tasks solves nothing.
+        """
+        cells = set(code or ())
+        return 0 if self.tasks and self.tasks <= cells else len(cells - self.code)
+
+
+def template_code(path: Path, max_mb: float) -> TemplateCode:
+    """The template's code, as far as it can be read; task cells are marked as such."""
+    cells = _code_cells(path, max_mb) or []
+    return TemplateCode(frozenset(_checksums(cells)), frozenset(_checksums(filter(is_task, cells))))
+
+
+def code_of(path: Path, max_mb: float) -> Code | None:
+    """The checksums of the notebook's non-empty code cells; None if it cannot be read."""
+    cells = _code_cells(path, max_mb)
+    return None if cells is None else _checksums(cells)
+
+
+def _code_cells(path: Path, max_mb: float) -> list[dict[str, Any]] | None:
+    try:
+        raw = json_value(file_bytes(path, int(max_mb * 1e6)), most_values=MAX_VALUES, lenient=True)
+    except Unreadable:
+        return None
+    cells = raw.get("cells") if isinstance(raw, dict) else None
+    if not isinstance(cells, list):
+        return None
+    return [cell for cell in cells if isinstance(cell, dict) and is_code(cell)]
+
+
+def _checksums(cells: Iterable[dict[str, Any]]) -> Code:
+    return tuple(checksum(source) for source in map(source_of, cells) if source.strip())
+
+
+def plain_name(name: str) -> str:
+    """The name without the additions of a copy, in lower case: `vae.ipynb` for "Copy of vae (1).ipynb"."""
+    return _COPIED.sub("", name).lower()
+
+
+def is_solved(file: File, template: TemplateCode, max_mb: float) -> bool:
+    """Whether a task in the notebook was changed."""
+    return file.path is not None and template.changed(code_of(file.path, max_mb)) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The notebook to grade, and the reason for the choice."""
+
+    work: Work
+    why: str = "the only notebook"
+    left_out: tuple[str, ...] = ()  # the others, perhaps with what is wrong with them
+    doubtful: bool = False  # another notebook may be the right one
+
+    @property
+    def remarks(self) -> list[Remark]:
+        """The note on the choice, for staff."""
+        if not self.left_out:
+            return []
+        more = f" and {len(self.left_out) - MOST_NAMES} more" if len(self.left_out) > MOST_NAMES else ""
+        text = f"{plain(self.work.file.name, 80)} was graded; not graded: {', '.join(self.left_out[:MOST_NAMES])}{more}"
+        text += "; check whether this is the right one" if self.doubtful else ""
+        return [Remark("other_notebook", text, needs_person=self.doubtful)]
+
+
+def choose(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: float) -> Choice:
+    """Chooses one of the notebooks."""
+    if len(works) == 1:
+        return Choice(works[0])
+    ordered = sorted(
+        works, key=lambda work: (-_likeness(work, usual), -work.owner.order, -work.file.changed, work.place)
+    )
+    readings = [_read(work, usual, template, max_mb) for work in ordered[:MAX_READ]]
+    solved = (
+        [reading for reading in readings if reading.changed]
+        or [reading for reading in readings if reading.code is not None]
+        or readings
+    )
+    best = max(reading.likeness for reading in solved)
+    pool = [reading for reading in solved if reading.likeness == best]
+    winner = max(pool, key=lambda reading: reading.newest)
+    rest = [reading for reading in readings if reading is not winner]
+    others = [_described(reading) for reading in rest] + [plain(work.place, 80) for work in ordered[MAX_READ:]]
+    doubtful = len(ordered) > MAX_READ or _is_doubtful(
+        winner, [reading for reading in solved if reading is not winner], readings
+    )
+    return Choice(winner.work, _why(winner, solved, pool), tuple(sorted(others)), doubtful)
+
+
+def _why(winner: _Reading, solved: Sequence[_Reading], pool: Sequence[_Reading]) -> str:
+    """Why this one: of the solved notebooks, the best name, then the newest."""
+    if len(solved) == 1:
+        return "the only one with solved tasks" if winner.changed else "the only one that can be read"
+    if len(pool) == 1:
+        return "it has the exercise's name" if winner.likeness == 2 else "its name contains the exercise's"
+    by = "submitted last" if winner.work.owner.order else "the newest"
+    return by + ("", " whose name contains the exercise's", " with the exercise's name")[winner.likeness]
+
+
+def _likeness(work: Work, usual: str) -> int:
+    name = plain_name(work.file_name)
+    return 2 if name == usual else int(bool(usual) and usual.removesuffix(".ipynb") in name)
+
+
+def _read(work: Work, usual: str, template: TemplateCode, max_mb: float) -> _Reading:
+    code = code_of(work.file.path, max_mb) if work.file.path else None
+    return _Reading(work, code, template.changed(code), _likeness(work, usual))
+
+
+def _described(reading: _Reading) -> str:
+    why = " (cannot be read)" if reading.code is None else "" if reading.changed else " (nothing solved)"
+    return plain(reading.work.place, 80) + why
+
+
+def _is_doubtful(winner: _Reading, others: Sequence[_Reading], readings: Sequence[_Reading]) -> bool:
+    """Whether another solved notebook, or an unreadable one, may be the right one."""
+    if not winner.changed:
+        return any(reading.code is None for reading in readings) and len(readings) > 1
+    for reading in others:
+        if reading.code == winner.code:
+            continue
+        ordered = reading.work.owner.order or winner.work.owner.order
+        apart = reading.work.file.section != winner.work.file.section
+        near = apart or (not ordered and abs(reading.work.file.changed - winner.work.file.changed) < SAME_TIME_S)
+        same_name = plain_name(reading.work.file_name) == plain_name(winner.work.file_name)
+        again = ordered and same_name  # an earlier attempt
+        unlike = not winner.likeness and not again
+        if reading.likeness == winner.likeness and (near or unlike or reading.changed > winner.changed):
+            return True
+        if reading.likeness == 1 and winner.likeness == 2 and reading.newest > winner.newest:
+            return True
+    return False

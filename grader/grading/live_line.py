@@ -1,0 +1,57 @@
+"""The line that a person who waits for a notebook sees: which cell runs, for how long, and what it has printed last.
+
+"cell 24, 1 min 20 s: epoch 3/10 loss 112.4". The end of the line comes from the student's code, which may print
+anything, and may forge it. So it is one printable line (`in_box/frames.py`), shown at most once a second, and kept
+nowhere: no result depends on it. Whoever shows it makes it harmless for the medium and cuts it to the width.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from grader.exercise import Say
+from grader.sandbox.in_box.frames import At
+
+PACE_S = 1.0  # between two lines, however many a box sends
+
+
+def unseen(_: str) -> None:
+    """Shows nothing."""
+
+
+class LiveLine:
+    """Says what runs now, in a line that replaces the one before; an empty line when that has ended."""
+
+    def __init__(self, show: Say, clock: Callable[[], float] = time.monotonic) -> None:
+        self._show, self._clock = show, clock
+        self._cell: int | None = None
+        self._started = self._shown = float("-inf")
+
+    def at(self, at: At) -> None:
+        """Something else runs from now on."""
+        self.end()
+        self._cell, self._started = at.cell, self._clock()
+
+    def printed(self, line: str) -> None:
+        """The cell still runs, and this is the last line that it has printed; empty where it has printed none."""
+        now = self._clock()
+        if self._cell is None or now - self._shown < PACE_S:
+            return
+        self._shown = now
+        self._show(f"cell {self._cell + 1}, {duration(now - self._started)}{f': {line}' if line else ''}")
+
+    def end(self) -> None:
+        """Nothing runs."""
+        self._cell = None
+        self._show("")
+
+
+def duration(seconds: float) -> str:
+    """The time as people say it.
+
+    >>> duration(12.3), duration(80), duration(3720)
+    ('12 s', '1 min 20 s', '62 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return " ".join([f"{minutes} min"] * bool(minutes) + [f"{rest} s"] * bool(rest or not minutes))

@@ -1,0 +1,76 @@
+"""Which cells of a notebook its page shows open, and which it folds into one row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from grader.report.marks import Mark
+from grader.report.notebook import NotebookView
+
+MOST_TITLES = 3  # of folded cells, in their row
+
+
+MOST_ROWS = 2  # folded rows between two open cells; more of them are folded once more
+
+
+@dataclass(frozen=True, slots=True)
+class CellGroup:
+    """Consecutive cells that are shown together: one open cell, or a row of folded ones."""
+
+    cells: tuple[int, ...]
+    folded: bool
+    label: str = ""  # of a folded row, "Cells 3–9: provided"
+    titles: tuple[str, ...] = ()
+    inner: tuple[CellGroup, ...] = ()  # folded rows that this row folds once more
+
+
+def cell_sections(view: NotebookView, marks: Mapping[int, Sequence[Mark]]) -> list[CellGroup]:
+    """As `cell_groups`, where only one row is shown between two open cells; with no open cell every row is shown."""
+    groups = cell_groups(view, marks)
+    if all(group.folded for group in groups):
+        return groups
+    sections: list[CellGroup] = []
+    for folded, run in groupby(groups, key=lambda group: group.folded):
+        rows = tuple(run)
+        sections += [_section(rows)] if folded and len(rows) > MOST_ROWS else rows
+    return sections
+
+
+def _section(rows: tuple[CellGroup, ...]) -> CellGroup:
+    cells = tuple(cell for row in rows for cell in row.cells)
+    correct = tuple(row.titles[0] for row in rows if ":" not in row.label)
+    label = f"Cells {cells[0] + 1}–{cells[-1] + 1}: no comments"
+    return CellGroup(cells, True, label, tuple(f"✓ {title}" for title in correct[:MOST_TITLES]), rows)
+
+
+def cell_groups(view: NotebookView, marks: Mapping[int, Sequence[Mark]]) -> list[CellGroup]:
+    """All cells in order: those with a comment are open, correct ones are folded each, all others in runs."""
+    groups: list[CellGroup] = []
+    run: list[int] = []
+    provided = frozenset(view.provided)
+    for index in range(len(view.cells)):
+        if run and (index in marks or index in view.troubles or (index in provided) != (run[0] in provided)):
+            groups.append(_folded(view, run))
+            run = []
+        if has_comment(view, marks, index):
+            groups.append(CellGroup((index,), folded=False))
+        elif index in marks:
+            groups.append(CellGroup((index,), True, f"Cell {index + 1}", (view.titles[index],)))
+        else:
+            run.append(index)
+    return [*groups, _folded(view, run)] if run else groups
+
+
+def has_comment(view: NotebookView, marks: Mapping[int, Sequence[Mark]], index: int) -> bool:
+    """Whether there is more to say on the cell than that it is correct."""
+    return index in view.troubles or any(mark.notes for mark in marks.get(index, ()))
+
+
+def _folded(view: NotebookView, run: Sequence[int]) -> CellGroup:
+    first, last = run[0] + 1, run[-1] + 1
+    numbers = f"Cell {first}" if first == last else f"Cells {first}–{last}"
+    whose = "provided" if run[0] in view.provided else "no comments"
+    texts = [index for index in run if view.kinds[index] != "code"] or run
+    return CellGroup(tuple(run), True, f"{numbers}: {whose}", tuple(view.titles[n] for n in texts[:MOST_TITLES]))

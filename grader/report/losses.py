@@ -1,0 +1,161 @@
+"""Why checks of an item were lost, each reason once, with all the checks that it cost.
+
+One mistake often fails many checks: an exception in a function fails every check that calls it, and checks that
+presuppose those are skipped. Every form of the report shows the mistake once and counts the checks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from grader.records import CheckVerdict, ItemVerdict, Outcome
+from grader.report.text import of_points
+from grader.report.totals import is_lost
+from grader.report.tracebacks import Place, place_of_line, without_file
+
+NOT_YET = "Not written yet"  # how the message on an unwritten function begins
+NOT_WRITTEN = "NotImplementedError"  # what the functions of a template raise
+_KIND = r"[A-Za-z_][\w.]{0,80}"
+_RAISED = re.compile(rf"(?P<kind>{_KIND}): ?(?P<text>.*?)(?:, in your line `(?P<line>.*)`)?$", re.DOTALL)
+_IS_ERROR = ("Error", "Exception", "Warning", "Interrupt", "Exit", "Iteration")
+_STUB = re.compile(r"(?P<name>[\w.]{1,80}) is not (?:implemented|written) yet")
+_OF_A_CLASS = (".__init__", ".forward")  # a class without them is not written
+MOST_NAMES = 12
+_HINTS: Sequence[tuple[str, str, str]] = (  # kind, words in the message, hint
+    ("NameError|UnboundLocalError", "", "Check the spelling, and that the name is defined before this line runs."),
+    ("SyntaxError|IndentationError|TabError", "", "Check brackets, colons and indentation here and one line above."),
+    ("AttributeError|TypeError", "NoneType", "A value here is None. Does the function that made it return something?"),
+    ("AttributeError", "", "Check the type of the object before the dot, and the spelling of the name after it."),
+    ("TypeError", "argument", "Compare the call with the parameters of the function that it calls."),
+    ("RuntimeError|ValueError|IndexError", "shape|size|dim", "Print the shapes here. Are they those of the task?"),
+    ("RuntimeError", "same device|cuda", "Move all tensors of this line to the same device."),
+    ("RuntimeError", "dtype|scalar type", "Print the dtypes of the tensors in this line."),
+    ("IndexError|KeyError", "", "Print the index or key, and what the object holds."),
+    ("ModuleNotFoundError|ImportError", "", "Check the name, and whether the course provides the package."),
+)  # fmt: skip
+_OTHER_HINT = "Run this line on a small batch, and print the values that it uses."
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An error that a student's code stopped with."""
+
+    error: str  # "TypeError: ..."
+    line: str  # of the student's, cut; empty where it is not known
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One reason, and the checks that were lost for it."""
+
+    outcome: Outcome
+    message: str
+    hint: str
+    checks: tuple[CheckVerdict, ...]
+    raised: Raised | None = None
+    unwritten: tuple[str, ...] = ()  # functions and classes, as the template names them
+
+    @property
+    def points(self) -> str:
+        """What these checks earned out of what they can earn, "0 / 20"."""
+        return of_points(sum(c.points_milli for c in self.checks), sum(c.max_points_milli for c in self.checks))
+
+    @property
+    def is_one_mistake(self) -> bool:
+        """Whether the reason is shown instead of the checks, which are folded."""
+        return self.raised is not None or self.message.startswith(NOT_YET)
+
+
+def losses(checks: Sequence[CheckVerdict]) -> tuple[Loss, ...]:
+    """The reasons for which some of these checks were lost; a skipped check counts with the one that it presupposes."""
+    groups: dict[tuple[str, ...], list[CheckVerdict]] = {}
+    key_of_title: dict[str, tuple[str, ...]] = {}
+    for check in filter(is_lost, checks):
+        dependent = check.outcome in (Outcome.SKIPPED, Outcome.NEEDS_REVIEW)
+        cause = next((title for title in key_of_title if dependent and title and check.message.endswith(title)), None)
+        key = _key(check) if cause is None else key_of_title[cause]
+        groups.setdefault(key, []).append(check)
+        key_of_title.setdefault(check.title, key)
+    return tuple(map(_loss, groups.values()))
+
+
+def item_losses(item: ItemVerdict) -> tuple[Loss, ...]:
+    """The item's losses, with all that is not written as one of them."""
+    all_losses = losses(item.checks)
+    unwritten = [loss for loss in all_losses if loss.message.startswith(NOT_YET)]
+    if len(unwritten) < 2:
+        return all_losses
+    names = tuple(dict.fromkeys(name for loss in unwritten for name in loss.unwritten))
+    checks = tuple(check for loss in unwritten for check in loss.checks)
+    whole = replace(unwritten[0], message=_not_written(names), checks=checks, unwritten=names)
+    return (whole, *(loss for loss in all_losses if loss not in unwritten))
+
+
+def not_written_anywhere(items: Sequence[ItemVerdict]) -> str:
+    """A sentence on what is not written where that concerns several items; else empty."""
+    of_items = [[name for loss in losses(item.checks) for name in loss.unwritten] for item in items]
+    names = tuple(dict.fromkeys(name for of_item in of_items for name in of_item))
+    return f"{_not_written(names)}." if names and sum(map(bool, of_items)) > 1 else ""
+
+
+def raised(check: CheckVerdict) -> Raised | None:
+    """The error that the student's code stopped with when the check was made; None where it did not."""
+    match = _RAISED.fullmatch(check.message) if check.outcome in (Outcome.FAILED, Outcome.PARTIAL) else None
+    if match is None or not (match["line"] or match["kind"].endswith(_IS_ERROR)):
+        return None
+    return Raised(f"{match['kind']}: {without_file(match['text'])}".rstrip(": "), (match["line"] or "").strip())
+
+
+def hint_on(error: str) -> str:
+    """Where to look after an error, by its kind and its message."""
+    kind, _, text = error.partition(":")
+    for kinds, words, hint in _HINTS:
+        if re.fullmatch(kinds, kind) and re.search(words, text[:1000]):
+            return hint
+    return _OTHER_HINT
+
+
+def unwritten_name(error: str) -> str | None:
+    """What is not written, empty where the error does not name it; None for an error of another kind."""
+    kind, _, text = error.partition(": ")
+    if kind.rstrip(":") != NOT_WRITTEN:
+        return None
+    match = _STUB.match(text)
+    name = match["name"] if match else ""
+    return next((name.removesuffix(end) for end in _OF_A_CLASS if name.endswith(end)), name)
+
+
+def place_of(loss: Loss, sources: Mapping[int, str]) -> Place | None:
+    """The line in which the error was raised, found by its text in the student's cells."""
+    return place_of_line(sources, loss.raised.line) if loss.raised and loss.raised.line else None
+
+
+def _key(check: CheckVerdict) -> tuple[str, ...]:
+    error = raised(check)
+    if error is None:
+        return (str(check.outcome), check.message or check.title or check.id)
+    name = unwritten_name(error.error)
+    return ("error", error.error, error.line) if name is None else ("unwritten", name)
+
+
+def _loss(checks: Sequence[CheckVerdict]) -> Loss:
+    first, error = checks[0], raised(checks[0])
+    hint = next(_hints(checks), "")
+    if error is None:
+        return Loss(first.outcome, first.message or first.title or first.id, hint, tuple(checks))
+    name = unwritten_name(error.error)
+    if name is None:
+        return Loss(first.outcome, error.error, hint or hint_on(error.error), tuple(checks), raised=error)
+    names = (name,) if name else ()
+    return Loss(first.outcome, _not_written(names), hint, tuple(checks), unwritten=names)
+
+
+def _hints(checks: Sequence[CheckVerdict]) -> Iterator[str]:
+    return (check.hint for check in checks if check.hint)
+
+
+def _not_written(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return NOT_YET + (f": {', '.join(names[:MOST_NAMES])}{more}" if names else "")

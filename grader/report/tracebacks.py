@@ -1,0 +1,83 @@
+"""Where in a student's notebook an error was raised: the cell, the line number and the line itself.
+
+Read from the tracebacks that IPython records, or found by the text of the line. A traceback comes from a submission: a
+forged one can only name a wrong line of the student's own page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grader.notebook.format import source_of
+
+MOST_LINE = 160  # characters of the line
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_FRAME = re.compile(r"^\s*Cell In\s?\[\d{1,6}\], line (\d{1,6})", re.MULTILINE)
+_ARROW = re.compile(r"^-+> ?(\d{1,6}) (.*)$", re.MULTILINE)  # before the line itself
+_FILE = re.compile(r"\s*\((?:<[^<>]{1,40}>|[\w-]{1,40}\.py), line \d+\)$")  # at the end of a syntax error's message
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a notebook."""
+
+    cell: int  # index
+    line: int  # from 1
+    source: str  # without its indentation, cut
+
+
+def place_of_error(cells: Sequence[Mapping[str, Any]], index: int, own: Collection[int]) -> Place | None:
+    """The innermost line that the cell's recorded error came through, in one of the student's `own` cells if possible.
+
+    None where the cell recorded no traceback, or one without a line of this notebook.
+    """
+    places = []
+    for output in cells[index].get("outputs", ()):
+        if output.get("output_type") == "error":
+            traceback = "\n".join(line for line in output.get("traceback", ()) if isinstance(line, str))
+            found = (_place(cells, index, *frame) for frame in _frames(_ANSI.sub("", traceback)))
+            places += [place for place in found if place is not None]
+    return next((place for place in reversed(places) if place.cell in own), places[-1] if places else None)
+
+
+def place_of_line(sources: Mapping[int, str], line: str) -> Place | None:
+    """The only line of these sources that begins so, indentation aside; None where there is none, or more than one."""
+    found = [
+        Place(cell, number, text.strip()[:MOST_LINE])
+        for cell, source in sources.items()
+        if line and line in source
+        for number, text in enumerate(source.splitlines(), start=1)
+        if text.strip() == line or (len(line) >= MOST_LINE // 2 and text.strip().startswith(line))
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def without_file(message: str) -> str:
+    """The message of a syntax error without the temporary file that IPython names in it."""
+    return _FILE.sub("", message)
+
+
+def _frames(traceback: str) -> Iterator[tuple[int, str]]:
+    """The line number and the line of each frame in a cell. Its `In[n]` is the kernel's count, not the notebook's."""
+    matches = list(_FRAME.finditer(traceback))
+    for match, end in zip(matches, [*(m.start() for m in matches[1:]), len(traceback)], strict=True):
+        frame = traceback[match.end() : end]
+        arrow = next((arrow for arrow in _ARROW.finditer(frame) if arrow[1] == match[1]), None)
+        lines = frame.splitlines()  # a syntax error has no arrow: the line comes next
+        yield int(match[1]), arrow[2].strip() if arrow else lines[1].strip() if len(lines) > 1 else ""
+
+
+def _place(cells: Sequence[Mapping[str, Any]], running: int, number: int, line: str) -> Place | None:
+    """The line with this number in the running cell, else in the only other cell that has it there."""
+    found = [index for index, cell in enumerate(cells) if line and _line(cell, number) == line]
+    if running in found or len(found) == 1:
+        return Place(running if running in found else found[0], number, line[:MOST_LINE])
+    return None
+
+
+def _line(cell: Mapping[str, Any], number: int) -> str:
+    lines = source_of(cell).splitlines() if cell.get("cell_type") == "code" else []
+    return lines[number - 1].strip() if 1 <= number <= len(lines) else ""

@@ -1,0 +1,166 @@
+"""One mistake is told once, with its line and a hint, and counts the checks that it cost."""
+
+from __future__ import annotations
+
+import pytest
+from page_reader import Page
+from report_samples import check, item, report_of
+
+from grader.notebook.format import normalise
+from grader.records import CellRun, CellStatus, GradeReport, ItemVerdict, Notebook, Outcome
+from grader.report.losses import hint_on, item_losses, losses, not_written_anywhere, raised
+from grader.report.notebook import NotebookView, make_view
+from grader.report.pages import feedback_html
+from grader.report.student_text import feedback_text, notebook_name
+from grader.report.tracebacks import place_of_line
+
+SHAPES = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (56x28 and 7x3), in your line `h = x @ self.w`"
+STUB = "NotImplementedError: {} is not implemented yet: see 'The loss', in your line `raise NotImplementedError(`"
+NAMES = {"vae.encoder": ("Encoder",), "vae.loss": ("vae_loss",)}
+GIVEN = ("# Setup\nRead this.", "import torch", "## The encoder")
+
+
+def failed(name: str, message: str, outcome: Outcome = Outcome.FAILED) -> object:
+    return check("x", 1000, 0, outcome, id=name, title=f"{name} holds.", message=message, hint="")
+
+
+def lost(id: str, *messages: str) -> ItemVerdict:
+    checks = [failed(f"check_{n}", message) for n, message in enumerate(messages)]
+    checks.append(failed("last", "not judged, because this one failed: check_0 holds.", Outcome.SKIPPED))
+    return ItemVerdict(id, f"Implement {id}", Outcome.FAILED, 0, 1000 * len(checks), tuple(checks))  # type: ignore[arg-type]
+
+
+def cell(kind: str, source: str, *outputs: dict[str, object]) -> dict[str, object]:
+    more = {"outputs": list(outputs), "execution_count": 1} if kind == "code" else {}
+    return {"cell_type": kind, "metadata": {}, "source": source, **more}
+
+
+def error(traceback: str) -> dict[str, object]:
+    return {"output_type": "error", "ename": "E", "evalue": "e", "traceback": [traceback]}
+
+
+def view_of(*more: dict[str, object], runs: tuple[CellRun, ...] = ()) -> NotebookView:
+    cells = [
+        cell("markdown", GIVEN[0]),
+        cell("code", GIVEN[1]),
+        cell("markdown", GIVEN[2]),
+        cell("code", "class Encoder:\n    def forward(self, x):\n        h = x @ self.w\n        return h"),
+        cell("code", "def vae_loss(x):\n    return x"),
+        *more,
+    ]
+    notebook: Notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+    return make_view(notebook, NAMES, runs, frozenset(map(normalise, GIVEN)))
+
+
+def one_exception() -> GradeReport:
+    return report_of((lost("vae.encoder", SHAPES, SHAPES), item("vae.loss", 5, "Losses", (1, 1))))
+
+
+def test_checks_that_fail_of_one_exception_are_one_loss_with_those_that_presuppose_them() -> None:
+    (loss,) = losses(lost("x", SHAPES, SHAPES).checks)
+    assert loss.message == "RuntimeError: mat1 and mat2 shapes cannot be multiplied (56x28 and 7x3)"
+    assert loss.raised is not None
+    assert loss.raised.line == "h = x @ self.w"
+    assert (len(loss.checks), loss.points) == (3, "0 / 3")
+    assert "shapes" in loss.hint
+
+
+def test_the_page_shows_an_exception_once_per_place_with_its_cell_line_and_hint() -> None:
+    html = feedback_html(one_exception(), (), view_of(), NAMES)
+    text = " ".join(Page(html).text.split())
+    assert text.count("RuntimeError") == 2  # in the list of items, and in the notebook
+    assert "Cell 4, line 3: h = x @ self.w" in text
+    assert "Where to look Print the shapes" in text
+    assert "3 checks: 0 / 3" in text
+
+
+def test_the_text_form_names_the_line_of_an_exception_and_a_hint() -> None:
+    text = feedback_text(one_exception(), view_of())
+    assert text.count("RuntimeError") == 1
+    assert "Cell 4, line 3: h = x @ self.w" in text
+    assert "Hint: Print the shapes here." in text
+    assert "This cost 3 checks (0 / 3):" in text
+    assert "Your line: h = x @ self.w" in feedback_text(one_exception())  # without the notebook
+
+
+def test_what_is_not_written_is_said_once_per_item_and_once_at_the_top() -> None:
+    names = ("Encoder.__init__", "Encoder.forward", "vae_loss")
+    items = (lost("vae.encoder", STUB.format(names[0]), STUB.format(names[1])), lost("vae.loss", STUB.format(names[2])))
+    assert [loss.message for loss in item_losses(items[0])] == ["Not written yet: Encoder"]
+    assert not_written_anywhere(items) == "Not written yet: Encoder, vae_loss."
+    assert not_written_anywhere(items[:1]) == ""
+    report = report_of(items)
+    text = feedback_text(report, view_of())
+    assert text.count("Not written yet: Encoder") == 2
+    assert "NotImplementedError" not in text
+    html = feedback_html(report, (), view_of(), NAMES)
+    assert '<p class="unwritten">Not written yet: Encoder, vae_loss.</p>' in html
+    assert "NotImplementedError" not in Page(html).text
+
+
+def test_of_an_item_everything_unwritten_is_one_sentence() -> None:
+    one = lost("vae.encoder", STUB.format("Encoder.forward"), STUB.format("Decoder.forward"))
+    assert [loss.message for loss in item_losses(one)] == ["Not written yet: Encoder, Decoder"]
+
+
+def test_a_syntax_error_is_named_with_its_line_on_the_page_and_in_the_text() -> None:
+    traceback = "  Cell In[13], line 2\n    return x)\n            ^\nSyntaxError: unmatched ')'"
+    broken = cell("code", "def vae_loss(x):\n    return x)", error(traceback))
+    runs = (CellRun(5, CellStatus.ERROR, 0.1, "SyntaxError: unmatched ')' (803585583.py, line 2)"),)
+    view = view_of(broken, runs=runs)
+    report = report_of((lost("vae.loss", "`vae_loss` is not defined"),))
+    text = feedback_text(report, view)
+    page = " ".join(Page(feedback_html(report, (), view, NAMES)).text.split())
+    assert "SyntaxError: unmatched ')'\n      Cell 6, line 2: return x)\n      Hint: Check brackets" in text
+    assert "SyntaxError: unmatched ')' Cell 6, line 2: return x)" in page
+    assert "803585583" not in text + page
+
+
+def test_the_innermost_line_of_the_students_own_code_is_named() -> None:
+    frames = "Cell In[9], line 1\n----> 1 train()\n\n"
+    frames += "Cell In[4], line 3, in Encoder.forward(self, x)\n----> 3 h = x @ self.w\n"
+    calling = cell("code", "train()", error(frames + "\nFile /srv/torch/nn.py:12, in f()\n---> 12 raise"))
+    trouble = view_of(calling, runs=(CellRun(5, CellStatus.ERROR, 0.1, "E: e"),)).troubles[5]
+    assert trouble.place is not None
+    assert (trouble.place.cell, trouble.place.line, trouble.place.source) == (3, 3, "h = x @ self.w")
+
+
+def test_a_line_that_stands_twice_has_no_place() -> None:
+    assert place_of_line({0: "a = 1\nb = 2", 3: "  a = 1"}, "a = 1") is None
+    assert place_of_line({0: "a = 1\nb = 2"}, "c = 3") is None
+
+
+@pytest.mark.parametrize("message", ["expected: a tensor", "mu: wrong", "got 3 of 4", "Note: too far", ""])
+def test_an_ordinary_reason_is_no_exception(message: str) -> None:
+    assert raised(failed("x", message)) is None  # type: ignore[arg-type]
+
+
+def test_every_error_has_a_hint() -> None:
+    for error_line in ("NameError: name 'x'", "TypeError: 'NoneType' object", "Odd: thing", "KeyError", ""):
+        assert hint_on(error_line).endswith((".", "?"))
+
+
+def test_cells_without_comments_are_folded_and_provided_ones_say_so() -> None:
+    view = view_of(cell("code", "z = 3"), cell("code", "y = 4"))
+    html = feedback_html(one_exception(), (), view, NAMES)
+    text = " ".join(Page(html).text.split())
+    assert "Cells 1–3: provided · Setup · The encoder" in text
+    assert "Cell 5 · def vae_loss(x) ✓ correct" in text
+    assert "Cells 6–7: no comments · z = 3 · y = 4" in text
+    assert html.count('<details class="cells">') == 3
+    folded = "".join(piece.partition("</details>")[0] for piece in html.split('<details class="cells">')[1:])
+    assert 'id="cell-4"' not in folded
+    assert not any("open" in one for one in Page(html).all("details") if one.get("class") == "cells")
+
+
+def test_a_hostile_line_and_title_are_text() -> None:
+    evil = "</code><script>alert(1)</script>"
+    report = report_of((lost("vae.encoder", f"E{evil}Error: {evil}, in your line `{evil}`", f"TypeError: {evil}"),))
+    html = feedback_html(report, (), view_of(cell("code", evil), cell("markdown", f"# {evil}")), NAMES)
+    assert Page(html).is_inert(scripts=1)
+
+
+def test_a_page_is_named_after_the_notebook_and_not_after_the_download() -> None:
+    assert notebook_name("lovelaceada_LATE_12345_678901_vae_mnist-1") == "vae_mnist"
+    assert notebook_name("hopper_12345_678901_my_vae") == "my_vae"
+    assert notebook_name("exercise_7") == "exercise_7"

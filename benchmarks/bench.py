@@ -1,6 +1,6 @@
 """The cost of grading beside running the notebook, and beside other graders; `make bench` writes docs/benchmarks.md.
 
-Those to be compared alternate in one run; medians and spreads are told, and ratios are what to read: a machine that is
+Those to be compared alternate in one run; medians and spreads are reported, and ratios are what to read: a machine that is
 shared is slower in one hour than in another.
 """
 

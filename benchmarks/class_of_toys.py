@@ -43,7 +43,9 @@ def main(count: int) -> None:
                 f"{count} submissions, {workers} at once: {took[workers]:.0f} s, supervisor {peak:.0f} MB", flush=True
             )
         print(f"ratio {took[2] / took[1]:.3f}")
-        print(f"the same gradebook but for times: {_gradebook(folder / 'workers1') == _gradebook(folder / 'workers2')}")
+        print(
+            f"the same gradebook except for times: {_gradebook(folder / 'workers1') == _gradebook(folder / 'workers2')}"
+        )
         for large in LARGE:
             out = folder / f"large{large}"
             many = _many(folder, submissions, folder / "workers2", large, out)

@@ -1,7 +1,7 @@
 """The cost and quality of the notebook's provided constants: pictures against seconds, over many trainings.
 
 `make constants` trains both models of the reference with each entry of `FRONT`, looks at what they draw after each
-epoch, and adds one row per epoch to `docs/constants.csv`. Then it trains the reference and honest solutions of other
+epoch, and adds one row per epoch to `docs/constants.csv`. Then it trains the reference and correct solutions of other
 kinds with the `FINALISTS`, three seeds each, and writes `docs/constants.md` with a picture. A training that is in the
 table already is skipped. Forty conditional samples per epoch are saved in `build/constants/`.
 

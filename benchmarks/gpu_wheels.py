@@ -215,7 +215,7 @@ def unpack(wheel: Path, site: Path, prefix: Path) -> None:
     """The wheel's files lie where an installer would put them.
 
     Raises:
-        Refused: for a wheel with a path that leads elsewhere, or that is no archive.
+        Refused: for a wheel with a path that leads elsewhere, or that is not an archive.
     """
     places: Mapping[str, Path] = {"purelib": site, "platlib": site, "data": prefix, "scripts": prefix / "bin"}
     try:

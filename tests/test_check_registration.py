@@ -155,7 +155,7 @@ WRONG = {
         "@check()\ndef b(evidence, part): ...\n@check(presupposes=b)\ndef a(evidence, part): ...",
         ["'a'", "presupposes", "tuple"],
     ),
-    "presupposing what is no check": (
+    "presupposing something else than a check": (
         "def b(evidence, part): ...\n@check(presupposes=(b,))\ndef a(evidence, part): ...",
         ["'a'", "presupposes", "@check"],
     ),

@@ -1,3 +1,3 @@
-"""In the place of torchvision on a machine that has PyTorch alone: what the reference notebook takes of it."""
+"""Instead of torchvision on a machine that has PyTorch alone: what the reference notebook takes of it."""
 
 __version__ = "0.0.0+stand-in"

@@ -35,6 +35,7 @@ _NOT_PROSE = re.compile(r"`+[^`]*`+|\]\([^)]*\)|https?://\S+|<[^>\n]*>")
 _FILLED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|<style.*?</style>|<script.*?</script>|<[^>]*>", re.S)
 _PLACEHOLDER = re.compile(r"\{[^{}\n]*\}")
 _QUOTES = re.compile(r"^[A-Za-z]{0,2}(\"\"\"|'''|\"|')(.*)\1$", re.S)
+_SPACE = r"(?:[^\S\n]+\n?[^\S\n]*|\n[^\S\n]*)"  # also the end of a line, but not of a paragraph
 _TEST = re.compile(r"^\s*(?:async )?def test_(\w+)", re.M)
 
 
@@ -42,7 +43,7 @@ _TEST = re.compile(r"^\s*(?:async )?def test_(\w+)", re.M)
 class Phrase:
     """A phrase of this project's list, as `phrases.yaml` has it."""
 
-    avoid: re.Pattern[str]  # a space matches any white space, also the end of a line
+    avoid: re.Pattern[str]  # a space also matches the end of a line
     use: str
     example: str
 
@@ -53,7 +54,7 @@ class Finding:
 
     path: Path
     line: int  # from 1
-    words: str  # as they stand there
+    words: str  # as they are there
     advice: str
 
     def __str__(self) -> str:
@@ -65,7 +66,7 @@ def phrases() -> tuple[Phrase, ...]:
     """The project's own list."""
     entries = yaml.safe_load(PHRASES.read_text())
     return tuple(
-        Phrase(re.compile(entry["avoid"].replace(" ", r"\s+"), re.I), entry["use"], entry["example"])
+        Phrase(re.compile(entry["avoid"].replace(" ", _SPACE), re.I), entry["use"], entry["example"])
         for entry in entries
     )
 
@@ -88,7 +89,9 @@ def _proselint(prose: str) -> Iterator[tuple[int, str, str]]:
         registry.register_many(PROSELINT)
     for result in LintFile("text", prose).lint({"checks": dict.fromkeys(CHECKS, True), "max_errors": 1000}):
         start, end = (place - 1 for place in result.check_result.span)  # proselint puts a line end before the text
-        yield max(start, 0), prose[max(start, 0) : end], result.check_result.message
+        words = prose[max(start, 0) : end]
+        if "\n\n" not in words:  # a heading and the paragraph below it are not one sentence
+            yield max(start, 0), words, result.check_result.message
 
 
 def prose_of(text: str, path: Path) -> str:
@@ -100,12 +103,12 @@ def prose_of(text: str, path: Path) -> str:
     if path.suffix == ".ipynb":
         return _notebook(text)
     if path.suffix == ".md":
-        return _blanked(_blanked(text, _FENCE), _NOT_PROSE)
+        return _blanked(_blanked(text, _FENCE), _NOT_PROSE, "·")  # the words around code do not meet
     return _blanked(text, _NOT_PROSE)
 
 
-def _blanked(text: str, pattern: re.Pattern[str]) -> str:
-    return pattern.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
+def _blanked(text: str, pattern: re.Pattern[str], mark: str = " ") -> str:
+    return pattern.sub(lambda match: re.sub(r"[^\n]", mark, match.group()), text)
 
 
 def _python(text: str, quoted: bool) -> str:

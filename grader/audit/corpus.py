@@ -61,7 +61,7 @@ class Solution:
         default_factory=dict
     )  # of nonsense code: item -> the most points that it may earn
     ladder: str = ""  # of a defective model: its ladder, whose rungs get worse in the order of the file
-    spoils: list[str] = field(default_factory=list)  # of a defective model: the items whose pictures are spoilt
+    spoils: list[str] = field(default_factory=list)  # of a defective model: the items whose pictures are affected
     most: float = 1.0  # the largest share of their picture points that it may earn
 
 

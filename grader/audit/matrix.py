@@ -180,7 +180,7 @@ def _exact(named: Collection[str], losses: Sequence[CheckLoss], judged_checks: C
     """Whether exactly the named component checks lost points, and all named checks of trained models.
 
     judged_checks: `item.check` of the items that are expected to lose points. None where no named check was graded.
-    Spoilt pictures may lose points in further checks of pictures.
+    Affected pictures may lose points in further checks of pictures.
     """
     expected_names = {
         name for name in named if any(full == name or full.endswith(f".{name}") for full in judged_checks)

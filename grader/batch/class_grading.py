@@ -268,7 +268,7 @@ def _roster_of(earlier: Manifest | None) -> Path | None:
     """The roster of the class's last run, if it had one.
 
     Raises:
-        GraderError: if that file no longer exists: without it, every student would get another key and be graded anew.
+        GraderError: if that file no longer exists: without it, every student would get another key and be graded again.
     """
     if earlier is None or earlier.roster is None or earlier.roster.exists():
         return earlier.roster if earlier else None

@@ -86,7 +86,7 @@ MADE_ANEW = (
     ALL,
     MOODLE,
     CANVAS,
-)  # removed here, and written anew by later commands
+)  # removed here, and written again by later commands
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def _report(job: Job) -> GradeReport:
     standing, report = _standing(job)
     if standing == "current" and report is not None:
         return report
-    if standing == "judge again":
+    if standing == "grade again":
         again = regrade(job.folder, job.rubric)
         if not any(item.outcome is Outcome.NEEDS_REVIEW and item.lost_in for item in again.items):
             return again  # else a second training is due that was never run
@@ -114,7 +114,7 @@ def _report(job: Job) -> GradeReport:
 
 
 def _standing(job: Job) -> tuple[str, GradeReport | None]:
-    """What the job needs: nothing ("current"), re-grading ("judge again") or a run ("run")."""
+    """What the job needs: nothing ("current"), re-grading ("grade again") or a run ("run")."""
     try:
         report = stored_report(job.folder)
         rubric, exercise = load_rubric(job.rubric)
@@ -134,7 +134,7 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
     ):
         return "run", None
     same_judging = checksums.get("rubric") == rubric.sha256 and checksums.get("grader") == grader_checksum()
-    return ("current" if same_judging else "judge again"), report
+    return ("current" if same_judging else "grade again"), report
 
 
 def _same_sound_parts(job: Job, rubric: Rubric, exercise: Exercise) -> bool:

@@ -32,7 +32,7 @@
 
 `audit`: sound, summary, troubles, notes, solutions, files
     a trouble: kind, subject, text
-    a solution: name, kind, foretold, lost (by item, in points)
+    a solution: name, kind, `foretold`, lost (by item, in points)
 
 `audit --seeds`: same, solutions (by name, seed and item: points), faults, files
 """

@@ -46,7 +46,7 @@ def practice(
         ),
     ] = None,
 ) -> None:
-    """Writes a practice class: correct, wrong and unfinished notebooks, and a file that is no notebook.
+    """Writes a practice class: correct, wrong and unfinished notebooks, and a file that is not a notebook.
 
     Examples:
       python -m grader practice practice

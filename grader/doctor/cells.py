@@ -232,7 +232,7 @@ def host(hidden: Mapping[str, str]) -> Iterator[Host]:
     secret = secrets.token_hex(16)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="doctor-")))
-        (folder / "gradebook.csv").write_text("a file of yours\n")
+        (folder / "gradebook.csv").write_text("your file\n")
         abstract = f"doctor-{secrets.token_hex(8)}"
         sockets = {
             "tcp": socket.socket(socket.AF_INET, socket.SOCK_STREAM),

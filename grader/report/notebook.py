@@ -285,7 +285,7 @@ def _text_html(text: str, budget: Budget) -> str:
 
 
 def _cut(reason: str) -> str:
-    """A line of HTML that says what is not shown in its place."""
+    """A line of HTML that says what was left out here."""
     return f'<p class="left-out">cut: {html.escape(reason)}.</p>'
 
 

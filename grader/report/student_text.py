@@ -94,7 +94,7 @@ def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookVi
     if (failed := failed_cell(item, view)) is not None and failed.place is not None:
         yield from _error_lines(failed.error, failed.place)
     lost: set[str] = set()
-    repeated: set[str] = set()  # the reason stands at the first check of the loss
+    repeated: set[str] = set()  # the reason is at the first check of the loss
     for loss in item_losses(item):
         if loss.is_one_mistake:
             lost |= {check.id for check in loss.checks}

@@ -97,7 +97,7 @@ def milli_of(number: object) -> int:
     """The thousandths of a number that `points_number` made.
 
     Raises:
-        GraderError: it is no number, or finer than a thousandth.
+        GraderError: it is not a number, or finer than a thousandth.
     """
     if type(number) in (int, float) and -_MOST < number < _MOST:  # type: ignore[operator]  # narrowed by the line
         milli = Decimal(repr(number)) * 1000

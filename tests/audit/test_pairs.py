@@ -31,7 +31,7 @@ WEAK = verdicts({"one.draw: draws_well": 15_000}, trained=True)  # correct code 
 
 
 def earned(losses: dict[str, int], gained: int = 0) -> tuple[ItemVerdict, ...]:
-    """Trained verdicts on a solution whose pictures are spoilt, and given back where something is `gained`."""
+    """Trained verdicts on a solution whose pictures are affected, and given back where something is `gained`."""
     turn, draw, *others = verdicts({**losses, "one.draw: draws_well": 20_000}, trained=True)
     return turn, replace(draw, points_milli=draw.points_milli + gained, gained_milli=gained), *others
 

@@ -72,7 +72,7 @@ def test_no_sentence_in_the_source_of_the_checks_breaks_a_rule() -> None:
 
 
 def _sentences(path: Path) -> list[str]:
-    """The plain texts with spaces in a check's code, but for docstrings."""
+    """The plain texts with spaces in a check's code, except for docstrings."""
     tree = ast.parse(path.read_text())
     documented = (ast.Module, ast.FunctionDef, ast.ClassDef)
     first = [node.body[0] for node in ast.walk(tree) if isinstance(node, documented) and node.body]

@@ -1,6 +1,6 @@
 """Downloads made up at random: people whose names and numbers are alike, in every layout, wrapped, packed and littered.
 
-Every number is drawn from the same small pool, so that one student's Canvas id is another's student id.
+Every number is drawn from the same small pool, so one student's Canvas id is another's student id.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ USUAL = "vae_mnist.ipynb"
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who hands something in, or not."""
+    """Someone who hands something in, or not."""
 
     number: str
     first: str
@@ -254,7 +254,7 @@ def write_any(made: Download, folder: Path, seed: int) -> Path:
 
 
 def same_names(everybody: list[Person]) -> set[str]:
-    """The numbers of people whose name, in whatever order of its words, somebody else has as well."""
+    """The numbers of people whose name, in whatever order of its words, someone else has as well."""
 
     def turns(person: Person) -> set[str]:
         words = person.name.split()

@@ -63,7 +63,7 @@ def report(rng: random.Random, of: Rubric, *, look: bool) -> GradeReport:
 
 
 def rows(count: int) -> list[GradebookRow]:
-    """So many students; some refused, some failed, some who handed in nothing."""
+    """A class of this size: some refused, some failed, some without a submission."""
     rng, of = random.Random(1), rubric()
     made = []
     for number in range(count):

@@ -83,7 +83,7 @@ def test_a_tar_is_read_the_same_way(tmp_path: Path) -> None:
     assert [(name, written) for name, written, _ in came] == [("x/vae.ipynb", True), ("x/link.ipynb", False)]
 
 
-def test_a_file_that_is_no_archive_has_one_reason(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_has_one_reason(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(b"PK\x03\x04 not really")
     with pytest.raises(UnusableArchive, match="is not a readable archive"):

@@ -46,7 +46,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     folder = tmp_path_factory.mktemp("toys")
     submissions, rubric = write_class(folder, len(KINDS))
     ran = graded(submissions, rubric, folder / "out")
-    assert ran.returncode == 1, ran.stderr  # one of them is no notebook
+    assert ran.returncode == 1, ran.stderr  # one of them is not a notebook
     return submissions, rubric, folder / "out"
 
 

@@ -185,7 +185,9 @@ def test_moodles_worksheet_has_the_numbers_of_its_download_or_its_own_worksheet(
     assert came["Feedback comments"] == "Full points."
     twice = [nobody, row(None, StudentState.GRADED, LESS, f"{folder}/2.ipynb")]
     assert "gradebook-moodle-worksheet.csv" not in tables(twice)
-    inside = row(None, StudentState.GRADED, FULL, f"mallory/{folder}/vae.ipynb")  # a student's own folder is no number
+    inside = row(
+        None, StudentState.GRADED, FULL, f"mallory/{folder}/vae.ipynb"
+    )  # a student's own folder is not a number
     assert "gradebook-moodle-worksheet.csv" not in tables([inside])
 
 

@@ -1,4 +1,4 @@
-"""A list of submitters that is too much, or no list at all, names nobody, soon, and is told in one line."""
+"""A list of submitters that is too much, or no list at all, names nobody, soon, and is reported in one line."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_a_torn_line_is_left_out_and_what_comes_after_it_is_whole(tmp_path: Path
     assert read_history(tmp_path) == [first, second]
 
 
-def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_instead_of_it_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("kept\n")
     (tmp_path / NAME).symlink_to("elsewhere")
     with contextlib.suppress(OSError):

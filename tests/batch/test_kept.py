@@ -58,7 +58,7 @@ def test_a_pruned_class_keeps_points_and_pages_and_can_be_regraded(world: World)
     decide(world)
     assert points(class_again(world).rows)["ben"] == 8000  # type: ignore[attr-defined]
     assert points(whole_class(None)(world).rows)["ada"] == 9000  # type: ignore[attr-defined]
-    assert not list(OUT.rglob(EVIDENCE))  # nothing was run again for want of it
+    assert not list(OUT.rglob(EVIDENCE))  # nothing was run again for lack of it
     assert prune_class(OUT, quiet).freed_bytes == 0
 
 
@@ -121,7 +121,7 @@ def test_a_removed_student_is_in_no_file_and_does_not_come_back(world: World) ->
     assert "ada" not in read_released(OUT)
     assert any("class: the download" in line for line in came.left)
     assert {event.submission for event in read_history(OUT)} == {came.pseudonym, "ben", "cleo"}
-    forget(OUT, "dora")  # who has handed in nothing
+    forget(OUT, "dora")  # who has no submission
     assert set(points(graded())) == {"ben", "cleo"}
     assert "Dora" not in everything(OUT)
     with pytest.raises(GraderError, match="no such student or submission"):

@@ -1,4 +1,4 @@
-"""Lateness stands beside the points and never touches them; it is told everywhere, and every file of it is checked."""
+"""Lateness is reported beside the points and never changes them; every file about it is checked."""
 
 from __future__ import annotations
 

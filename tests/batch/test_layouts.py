@@ -139,7 +139,7 @@ FIRST = {
 
 
 @pytest.mark.parametrize(("layout", "name"), [(layout, name) for layout, names in OTHERS.items() for name in names])
-def test_a_file_that_is_no_notebook_is_not_gradable_and_not_missing(layout: str, name: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_notebook_is_not_gradable_and_not_missing(layout: str, name: str, tmp_path: Path) -> None:
     came = found(write(tmp_path / "all", {FIRST[layout]: NOTEBOOK, name: "x"}), tmp_path)
     (one,) = [one for one in came.handed_in if one.refused]
     assert one.student

@@ -33,7 +33,7 @@ MANIFEST = Manifest(
 )
 
 
-def test_a_second_grader_is_told_who_is_at_work_and_a_killed_one_leaves_nothing_locked(tmp_path: Path) -> None:
+def test_a_second_grader_learns_who_is_at_work_and_a_killed_one_leaves_nothing_locked(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True, env=environment()
     ) as holder:
@@ -61,7 +61,7 @@ def test_a_manifest_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{", '{"format": 2}', '{"format": 1, "title": 3}'])
-def test_another_file_in_its_place_is_one_line(damage: str, tmp_path: Path) -> None:
+def test_another_file_of_that_name_is_one_line(damage: str, tmp_path: Path) -> None:
     (tmp_path / "class.json").write_text(damage)
     with pytest.raises(GraderError, match="grade the class first") as error:
         read_manifest(tmp_path)

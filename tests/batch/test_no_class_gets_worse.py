@@ -195,7 +195,7 @@ def test_a_class_keeps_the_roster_by_which_it_was_read(world: World) -> None:
         grade_class(world.folder / "class", replace(wishes, roster=None), Silent(), quiet)  # type: ignore[arg-type]
 
 
-def test_a_decision_may_name_a_student_and_one_that_does_nothing_is_told(world: World) -> None:
+def test_a_decision_may_name_a_student_and_one_that_does_nothing_is_reported(world: World) -> None:
     (world.folder / "students.csv").write_text("student id,name,login\n1,Ada L,ada\n2,Ben B,ben\n3,Cleo C,cleo\n")
     world.file("cleo").write_text("no notebook")
     wishes = ClassOptions(world.rubric, Path("runs/class"), Path("students.csv"), seed=SEED)

@@ -139,7 +139,7 @@ def test_complete_grades_are_uploaded_beside_incomplete_ones() -> None:
     assert [line["points"] for line in table(books.files["gradebook.csv"])] == ["9", "4"]
 
 
-def test_points_that_await_review_are_no_zero_in_a_record() -> None:
+def test_points_that_await_review_are_not_zero_in_a_record() -> None:
     waiting = judged("one", "two", needs_review="two.function")
     assert report_json(waiting)["items"][2]["points"] is None
     assert (report_json(waiting)["points"], report_json(waiting)["max_points"]) == (7, 7)

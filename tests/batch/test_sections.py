@@ -44,7 +44,7 @@ def whose(came: Discovery) -> dict[str, str]:
 
 
 def says(content: str) -> str:
-    """Whose number stands in the notebook."""
+    """Whose number is in the notebook."""
     (line,) = re.findall(r"owner = (\w+)", content)
     return str(line)
 

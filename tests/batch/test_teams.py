@@ -52,7 +52,7 @@ def test_one_notebook_is_all_its_members(roster: str, name: str, tmp_path: Path)
     assert not any(remark.needs_person for remark in one.remarks)
 
 
-def test_the_key_of_a_team_is_the_same_whoever_stands_first(tmp_path: Path) -> None:
+def test_the_key_of_a_team_is_the_same_whoever_is_first(tmp_path: Path) -> None:
     other = "submission_9:\n  :submitters:\n  - :sid: '301'\n  - :sid: '303'\n"
     keys = [
         [

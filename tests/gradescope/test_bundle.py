@@ -134,7 +134,7 @@ def test_hidden_points_are_hidden_and_messages_about_grader_faults_are_visible(p
     assert nothing["visibility"] == "visible"  # a student who reads it can still hand in
 
 
-def test_staff_are_told_of_different_points_and_none_change(platform: Path) -> None:
+def test_staff_learn_of_different_points_and_none_change(platform: Path) -> None:
     (platform / "submission_metadata.json").write_text(json.dumps({"assignment": {"total_points": "50.0"}}))
     results, printed = handed_in(platform, {"x.ipynb": json.dumps(notebook.submission())})
     (platform / "submission_metadata.json").unlink()

@@ -67,7 +67,7 @@ def test_nothing_is_loaded_nothing_runs_and_ids_are_unique(sample: Callable[[], 
     assert {link["href"][1:] for link in page.all("a")} <= set(ids)
 
 
-def test_each_remark_stands_beside_its_cell() -> None:
+def test_each_remark_is_beside_its_cell() -> None:
     html = feedback_html(encoder_lost(), (), VIEW, NAMES)
     cells = [piece.partition('id="cell-')[2] for piece in html.split('<div class="cell ')[1:]]
     assert [cell[0] for cell in cells] == list("12345")
@@ -81,7 +81,7 @@ def test_each_remark_stands_beside_its_cell() -> None:
     assert 'class="remarks' not in cells[0]
 
 
-def test_every_reason_is_told_once_with_its_hint() -> None:
+def test_every_reason_is_reported_once_with_its_hint() -> None:
     same = [check(f"c{n}", 1000, 0, message="not written yet", hint="Fill it in.") for n in range(3)]
     one = ItemVerdict("x", "X", Outcome.FAILED, 0, 3000, tuple(same))
     html = feedback_html(report_of((one,)))
@@ -91,7 +91,7 @@ def test_every_reason_is_told_once_with_its_hint() -> None:
 
 
 @pytest.mark.parametrize("sample", [middling, borderline, perfect])
-def test_no_number_seed_or_place_that_staff_see_is_told(sample: Callable[[], GradeReport]) -> None:
+def test_no_number_seed_or_place_that_staff_see_is_shown(sample: Callable[[], GradeReport]) -> None:
     report = replace(sample(), device="cuda (NVIDIA H100 80GB)", seed="0123456789abcdef" * 2)
     pages = feedback_html(report, figures(1), VIEW, NAMES) + feedback_text(report)
     levels = [c.level for i in report.items for c in i.checks if c.level]

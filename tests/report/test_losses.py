@@ -1,4 +1,4 @@
-"""One mistake is told once, with its line and a hint, and counts the checks that it cost."""
+"""One mistake is reported once, with its line and a hint, and counts the checks that it cost."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_a_call_is_not_a_definition() -> None:
     assert at("def f(): ...", "y = f(x)", "model.f(x)", a=("f()",)) == {"a": (1,)}
 
 
-def test_of_two_names_a_missing_one_stands_at_the_other() -> None:
+def test_of_two_names_a_missing_one_is_at_the_other() -> None:
     assert at("class Encoder: ...", a=("Encoder", "Decoder")) == {"a": (0, 0)}
 
 
@@ -105,5 +105,5 @@ def test_nothing_of_a_bar_lies_outside(value: float, zero: float, full: float) -
             assert -1 <= float(attributes.get(name, "0")) <= 421
 
 
-def test_a_value_that_is_no_number_has_no_bar() -> None:
+def test_a_value_that_is_not_a_number_has_no_bar() -> None:
     assert level_bar(MeasuredValue("distance", math.nan, 0.01, 0.65, 0.49)) == ""

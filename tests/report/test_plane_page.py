@@ -85,7 +85,7 @@ def test_the_page_holds_the_planes_numbers_controls_and_sheet() -> None:
     assert "Two directions." in text
 
 
-def test_a_dot_stands_in_the_cell_of_the_point_that_is_nearest() -> None:
+def test_a_dot_is_in_the_cell_of_the_point_that_is_nearest() -> None:
     (view,) = plane_views([figure()])
     assert view.dots == (("3", ((500, 500), (900, 100))), ("7", ((700, 900),)))
     assert view.cell == 200

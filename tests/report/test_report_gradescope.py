@@ -79,7 +79,7 @@ def test_hostile_text_is_cut_and_cleaned() -> None:
         assert not set("\x1b\x9b\u202e\x00\r") & set(test["name"] + test["output"])
 
 
-def test_a_run_without_isolation_is_told_loudly() -> None:
+def test_a_run_without_isolation_is_reported_loudly() -> None:
     open_run, walled = results_json(middling()), results_json(perfect())
     assert open_run["output"].startswith("GRADED WITHOUT ISOLATION. ")
     assert (open_run["extra_data"]["isolated"], walled["extra_data"]["isolated"]) == (False, True)

@@ -103,7 +103,7 @@ def test_what_is_no_report_is_refused_in_one_line(broken: bytes) -> None:
     assert len(str(refused.value).splitlines()) == 1
 
 
-def test_a_run_without_isolation_is_told_loudly() -> None:
+def test_a_run_without_isolation_is_reported_loudly() -> None:
     (warning,) = report_json(middling())["warnings"]
     assert warning.startswith("Graded without isolation: ")
     assert report_json(perfect())["warnings"] == []

@@ -40,7 +40,7 @@ def test_a_reader_finds_what_was_lost_and_why() -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_a_run_without_isolation_is_told_first_and_again_before_the_points() -> None:
+def test_a_run_without_isolation_is_reported_first_and_again_before_the_points() -> None:
     text = printed(middling())
     assert text.startswith("Graded without isolation: ")
     assert text.count("Graded without isolation: ") == 2

@@ -100,7 +100,7 @@ def test_a_killed_command_finds_its_tasks_again(slurm: Slurm, toys: tuple, tmp_p
     with start(submissions, rubric, tmp_path / "out", slurm.environment) as grader:
         time.sleep(4)
         now = set(slurm.say("squeue", "--me", "--noheader", "--array", "--format=%F").split())
-        assert now <= before  # nothing was handed in twice
+        assert now <= before  # no job was submitted twice
         assert grader.wait(500) == 0, (tmp_path / "out" / "command.log").read_text()
     assert gradebook(tmp_path / "out") == local
 

@@ -28,7 +28,7 @@ class GradebookSettings:
     """What the course decides about the files.
 
     Raises:
-        GraderError: Canvas's id is no number.
+        GraderError: Canvas's id is not a number.
     """
 
     assignment: str = ""  # its name in the course's system; empty: the rubric's title
@@ -59,7 +59,7 @@ class GradebookOptions:
         """The earlier settings with these changes.
 
         Raises:
-            GraderError: Canvas's id is no number.
+            GraderError: Canvas's id is not a number.
         """
         return replace(before, **{name: value for name, value in asdict(self).items() if value is not None})
 

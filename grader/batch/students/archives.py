@@ -85,7 +85,7 @@ def unpack(archive: Path, into: Path, *, max_mb: float, total_mb: float, nested:
     """The files of the archive; unpacks its notebooks, and with `nested` its archives, below `into`.
 
     Raises:
-        UnusableArchive: if it is no archive, or exceeds the limits.
+        UnusableArchive: if it is not an archive, or exceeds the limits.
     """
     files, bytes_left, count = [], total_mb * 1e6, 0
     suffixes = NOTEBOOK_SUFFIXES + (SUFFIXES if nested else ())
@@ -119,7 +119,7 @@ def list_files(archive: Path, *, total_mb: float) -> list[File]:
     """The files of the archive by name only; unpacks nothing.
 
     Raises:
-        UnusableArchive: if it is no archive, or exceeds the limits.
+        UnusableArchive: if it is not an archive, or exceeds the limits.
     """
     with _members(archive, total_mb) as members:
         return [File(parts, None, member.changed) for member, parts in members]

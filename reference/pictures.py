@@ -1,6 +1,6 @@
 """The pictures in the notebook: the two models in its text, and what the reference solution draws in a given cell.
 
-`make reference` draws them anew, the latter with models that it trains, and writes them into the notebook, so
+`make reference` draws them again, the latter with models that it trains, and writes them into the notebook, so
 that Jupyter, Colab and nbconvert show them without a file.
 """
 

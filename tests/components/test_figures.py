@@ -106,7 +106,7 @@ def test_a_misread_sample_is_framed_and_counted() -> None:
     assert "Most frequent confusion" in after["cvae-requests"].caption
 
 
-def test_what_is_read_as_asked_has_another_colour_than_what_is_not() -> None:
+def test_requested_digits_have_another_colour_than_other_digits() -> None:
     shares = np.zeros((10, 10))
     shares[0, 0] = shares[0, 9] = shares[7, 7] = 0.5
     colours = samples.shaded(shares)
@@ -132,7 +132,7 @@ def test_the_worst_reconstruction_of_each_digit_is_found() -> None:
     assert "an error of 9.99" in by_id(with_answer(good, "quality.vae/here/images", 1 - x))["vae-worst"].alt
 
 
-def test_copies_stand_framed_above_their_originals() -> None:
+def test_copies_are_framed_above_their_originals() -> None:
     good = evidence("cvae")
     copies = real_digits.mnist().train_images[:COUNT, None].astype(np.float32) / 255
     copied = by_id(with_answer(good, "quality.cvae/samples/images", copies))["cvae-nearest"]
@@ -146,7 +146,7 @@ def test_copies_stand_framed_above_their_originals() -> None:
 @pytest.mark.parametrize(
     ("scale", "same"), [(1.0, True), (0.7, True), (4.0, True), (0.3, False), (1 / 784, False), (128.0, False)]
 )
-def test_the_reference_stands_beside_a_loss_on_its_scale(scale: float, same: bool) -> None:
+def test_the_reference_is_drawn_with_a_loss_of_the_same_scale(scale: float, same: bool) -> None:
     usual = np.array(reference("vae").loss)
     assert losses.comparable(usual * scale, usual) is same
     figure = by_id(with_answer(evidence("vae"), "trained.vae/history/history", usual * scale))["vae-loss"]
@@ -181,7 +181,7 @@ def test_codes_are_turned_to_where_they_vary_most() -> None:
         codes.flat(np.ones((5, 4)))
 
 
-def test_large_digits_do_not_stand_on_each_other() -> None:
+def test_large_digits_do_not_overlap() -> None:
     together = codes.apart(np.zeros((10, 2)), 1.0)
     between = np.hypot(*(together[:, None] - together[None]).transpose(2, 0, 1)) + 10 * np.eye(10)
     assert between.min() > 0.9
@@ -249,7 +249,7 @@ def test_what_was_never_answered_is_left_out() -> None:
     assert "vae-codes" not in by_id(Evidence(good.questions, without, {}))
 
 
-def test_evidence_that_cannot_be_read_is_said_and_not_drawn_around(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evidence_that_cannot_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreadable(*_: object) -> Figure:
         raise EvidenceError("evidence.safetensors: changed meanwhile")
 

@@ -1,4 +1,4 @@
-"""A mistake in one component keeps what comes after it: the later items are judged with a sound part in its place."""
+"""After a mistake in one component, later items keep their points: they are graded with a correct part."""
 
 from __future__ import annotations
 

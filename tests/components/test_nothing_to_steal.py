@@ -49,7 +49,7 @@ def contents(path: Path) -> dict[str, Any]:
 
 
 def handed_in(variables: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The template with each thing in the place of everything that it could be taken for."""
+    """The template with each object used instead of every class or function that it could pass for."""
     for thing in {id(value): value for value in variables.values() if callable(value)}.values():
         if getattr(thing, "__module__", "").startswith(("torch", "numpy", "typing", "contextlib")):
             continue  # anybody may import these

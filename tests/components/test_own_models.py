@@ -117,7 +117,7 @@ def questions_of(question: StandInQuestion) -> dict[str, np.ndarray]:
 
 
 def answer_of(question: StandInQuestion, student: dict[str, Any]) -> tuple[Address, dict[str, Any], Fault | None]:
-    """Which answer is judged, what it holds, and the fault in its place; asked as the two boxes are."""
+    """Which answer is graded, its arrays, and its fault if it has one; asked as the two boxes are."""
     questions = {Stage.of(question.stage, "vae").array(name): array for name, array in questions_of(question).items()}
     stage = Stage.of(question.stage, "vae")
     evidence = Evidence(questions, *answers_of(stage, question.name, student, questions_of(question)))
@@ -225,7 +225,7 @@ def test_what_only_a_stand_in_stops_is_ours() -> None:
     assert "Toy" not in fault.message
 
 
-def test_layers_of_the_decoder_called_one_by_one_are_for_a_person() -> None:
+def test_layers_of_the_decoder_called_one_by_one_need_review() -> None:
     _, _, fault = answer_of(SAMPLING, notebook((DECODE, "return model.decoder.net(z).reshape(-1, 1, 28, 28)")))
     assert fault is not None
     assert (fault.blame, "manual review" in fault.message) == (Blame.OURS, True)

@@ -38,7 +38,7 @@ DOWNWARD = {"zero_at": 0.8, "full_at": 0.2}
     ],
 )
 @pytest.mark.parametrize("downward", [False, True])
-def test_a_value_near_a_limit_is_given_the_better_side(
+def test_a_value_near_a_threshold_gets_the_better_result(
     value: float, score: float, borderline: bool, downward: bool
 ) -> None:
     value = 1 - value if downward else value
@@ -169,7 +169,7 @@ def test_samples_from_elsewhere_are_not_the_decoders_own() -> None:
     assert finding_of(name, evidence(draws), **limits).score == 1  # black and white is compared with black and white
     alone = finding_of(name, evidence(1 - digits()[0], decoded=False), **limits)
     assert (alone.score, alone.level) == (1.0, None)
-    assert "nothing" not in alone.message
+    assert "could not be tested separately" in alone.message
     assert "no images of the decoder's own" in alone.message
 
 
@@ -208,7 +208,7 @@ def test_what_a_fresh_model_draws_as_well_does_not_come_from_training() -> None:
         assert "no untrained model" in unasked.message
 
 
-def test_blur_is_not_sharp_and_noise_is_no_cure() -> None:
+def test_blur_is_not_sharp_and_noise_does_not_help() -> None:
     from scipy import ndimage
 
     images = digits()[0]
@@ -233,7 +233,7 @@ def test_a_wrong_label_is_as_far_as_another_digit(shift: int, share: float) -> N
     assert far.score == share
 
 
-def test_a_requested_digit_counts_as_far_as_its_hand_varies() -> None:
+def test_a_requested_digit_counts_as_far_as_its_handwriting_varies() -> None:
     images, labels = digits()
     tame = (0.3 * images + 0.7 * np.stack([images[labels == k].mean(0) for k in range(10)])[labels]).astype(np.float32)
     numbers = ENDS | {"enough_spread": 0.6}
@@ -265,7 +265,7 @@ def test_codes_wider_than_the_notebooks_own_earn_no_pictures() -> None:
 
 
 @pytest.mark.parametrize(("fresh_width", "blame"), [(8, Blame.OURS), (484, Blame.STUDENT)])
-def test_codes_that_become_wider_by_training_are_a_persons_matter(fresh_width: int, blame: Blame) -> None:
+def test_codes_that_become_wider_in_training_need_review(fresh_width: int, blame: Blame) -> None:
     model = evidence()
     codes = {"quality.cvae/encode/mu": np.zeros((COUNT, 484), np.float32)}
     components = {

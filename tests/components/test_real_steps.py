@@ -35,7 +35,7 @@ def test_a_rate_that_shrinks_over_the_real_batches_costs_and_another_way_is_seen
 
 
 @pytest.mark.whole
-def test_a_model_that_is_trained_once_more_elsewhere_is_told(tmp_path: Path) -> None:
+def test_a_model_that_is_trained_again_elsewhere_is_reported(tmp_path: Path) -> None:
     notebook = corpus.changed({}, [("EPOCHS = 7", "EPOCHS = 1")])
     more = "exec('train_vae(vae, train_batches, torch.optim.Adam(vae.parameters(), lr=LEARNING_RATE), 1)')"
     at = next(n for n, cell in enumerate(notebook["cells"]) if cell["id"] == "train-vae")

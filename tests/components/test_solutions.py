@@ -1,4 +1,4 @@
-"""In a real box, a wrong solution loses its own item on component checks and no other; an honest one loses nothing.
+"""In a real box, a wrong solution loses its own item on component checks and no other; a correct one loses nothing.
 
 Every day a few are asked; `make audit` asks all of them without a box, and the others are long tests here.
 """
@@ -15,7 +15,7 @@ from grader.records import Outcome
 
 
 @pytest.mark.parametrize("name", entries("honest"))
-def test_an_honest_solution_loses_nothing(name: str, tmp_path: Path) -> None:
+def test_a_correct_solution_loses_nothing(name: str, tmp_path: Path) -> None:
     report = graded(corpus.build(name), tmp_path)
     assert lost(report) == {}, report.events
     assert not report.needs_person

@@ -45,12 +45,12 @@ def test_weights_that_something_else_writes() -> None:
 
 
 @pytest.mark.parametrize("cleared", [COUNT, 3])  # never, or once an epoch
-def test_gradients_that_pile_up(cleared: int) -> None:
+def test_gradients_that_accumulate(cleared: int) -> None:
     gradients = np.concatenate([np.cumsum(GRADIENTS[at : at + cleared], axis=0) for at in range(0, COUNT, cleared)])
     assert replace(SOUND, used=gradients).heaped
 
 
-def test_other_gradients_are_not_said_to_pile_up() -> None:
+def test_other_gradients_do_not_count_as_accumulated() -> None:
     assert not replace(SOUND, used=RANDOM.normal(size=(COUNT, WIDTH))).heaped
     only_the_first_fits = np.concatenate([GRADIENTS[:1], RANDOM.normal(size=(COUNT - 1, WIDTH))])
     assert not replace(SOUND, used=only_the_first_fits).heaped
@@ -98,12 +98,12 @@ def test_what_is_wrong_with_a_pass(name: str, change: dict[str, float], wrong: s
     assert made(name, **change).judged(LOSSES[name], 0.999) == wrong
 
 
-def test_a_pass_of_one_loss_is_none_of_another() -> None:
+def test_a_pass_of_one_loss_does_not_match_another() -> None:
     for name in LOSSES:
         recorded_pass = made(name)
         assert [other for other, loss in LOSSES.items() if not recorded_pass.judged(loss, 0.999)] == [name]
 
 
-def test_a_kl_term_that_cannot_be_told_from_the_codes_gradient_is_not_judged() -> None:
+def test_a_kl_term_that_cannot_be_separated_from_the_codes_gradient_is_not_graded() -> None:
     recorded_pass = replace(made("cross-entropy", kl=0.0), kl_mu=None)
     assert recorded_pass.judged(LOSSES["cross-entropy"], 0.999) == ""

@@ -1,4 +1,4 @@
-"""Data, optimizers and weights that a training stands on: what only running code can change is told, no more."""
+"""Changes to data, optimizers and weights that only running code can make are reported, and nothing else."""
 
 from __future__ import annotations
 
@@ -65,19 +65,19 @@ def test_what_the_given_cells_load_is_what_is_expected(student: dict[str, Any]) 
         ("test_images", lambda x: x * 0.9, "the test images"),
     ],
 )
-def test_other_data_are_told(student: dict[str, Any], name: str, change: Any, says: str) -> None:
+def test_other_data_are_reported(student: dict[str, Any], name: str, change: Any, says: str) -> None:
     (sentence,) = of_data({**student, name: change(student[name])})
     assert sentence.startswith(f"vae: {says}")
     assert sentence.endswith("just before the VAE was trained")
 
 
-def test_a_loader_that_serves_something_else_is_told_by_itself(student: dict[str, Any]) -> None:
+def test_a_loader_that_returns_other_images_is_reported_alone(student: dict[str, Any]) -> None:
     loader = Loader(student["test_images"], student["train_labels"])
     (sentence,) = of_data({**student, "train_batches": loader})
     assert "the images that the loader serves were not those of MNIST" in sentence
 
 
-def test_data_that_are_another_only_while_it_trains_are_told(student: dict[str, Any]) -> None:
+def test_data_that_differ_only_during_training_are_reported(student: dict[str, Any]) -> None:
     right, wrong = data_sums(student), data_sums({**student, "train_images": student["train_images"].flip(0)})
     looks = np.stack([right, wrong, right])
     (sentence,) = reasons(components__footing__data=right, trained__steps__data=looks, trained__footing__data=right)
@@ -111,7 +111,7 @@ def test_a_step_that_is_another_is_seen(monkeypatch: pytest.MonkeyPatch, step: A
 
 
 @pytest.mark.parametrize("where", ["components__footing__genuine", "trained__steps__genuine"])
-def test_an_optimizer_that_is_not_pytorchs_is_told(where: str) -> None:
+def test_an_optimizer_that_is_not_pytorchs_is_reported(where: str) -> None:
     (sentence,) = reasons("cvae", **{where: np.array([1, 0])})
     assert sentence.startswith("cvae: an optimizer was no longer PyTorch's own")
 
@@ -123,7 +123,7 @@ WEIGHTS = np.array([[3.0, 40.0], [-1.0, 5.0]], dtype=np.float32)
     ("weights", "count"),
     [(WEIGHTS, 0), (WEIGHTS * 1.001, 0), (WEIGHTS * 1.1, 1), (WEIGHTS[:1], 1), (np.zeros((2, 2), dtype=np.float32), 1)],
 )
-def test_a_model_with_other_weights_than_its_training_left_is_told(weights: Array, count: int) -> None:
+def test_weights_that_change_after_training_are_reported(weights: Array, count: int) -> None:
     assert len(reasons(ended__weights__sums=WEIGHTS, trained__weights__sums=weights)) == count
     assert reasons(trained__weights__sums=weights) == []
 

@@ -1,4 +1,4 @@
-"""Training that crashes, hangs or ends the process costs no component in either part, and is told in the report.
+"""Training that crashes, hangs or ends the process costs no component in either part, and is in the report.
 
 The trouble starts with the notebook's own training only, whose loader is long: the code itself is right.
 """

@@ -60,7 +60,7 @@ def test_it_is_made_once_for_each_maker(cache: Path) -> None:
     ],
     ids=["cut", "empty", "changed", "a link", "a folder"],
 )
-def test_a_damaged_file_is_made_anew(damage: Callable[[Path], object], cache: Path) -> None:
+def test_a_damaged_file_is_made_again(damage: Callable[[Path], object], cache: Path) -> None:
     make = Maker()
     derived("some", MADE_BY, make)
     damage(next(cache.iterdir()))

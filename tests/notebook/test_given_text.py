@@ -1,4 +1,4 @@
-"""What the notebook contains besides the tasks: the rubric's points, pictures in the text, texts of our own files."""
+"""What the notebook contains in addition to the tasks: the rubric's points, pictures, and the text of Python files."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_several_files_become_one_text_without_what_binds_them() -> None:
     assert one_text([one, two]) == wanted
 
 
-def test_a_stale_cell_is_told_and_written_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stale_cell_is_reported_and_written_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "part.py").write_text("X = 1\n")
     path = tmp_path / "some.ipynb"
     path.write_text(

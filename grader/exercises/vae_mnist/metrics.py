@@ -154,7 +154,7 @@ _MOST = 5000  # pictures of which every two are compared
 
 
 class Spread(NamedTuple):
-    """Ratios to real digits, at least 0; about 1 for real digits, 0 for one picture a class."""
+    """Ratios to real digits, at least 0; about 1 for real digits, 0 for one picture per class."""
 
     mean: float
     worst: float

@@ -1,4 +1,4 @@
-"""Toy networks that stand in for a student's, where an earlier mistake may have spoilt what is asked.
+"""Toy networks that replace a student's, where an earlier mistake may have broken them.
 
 Read as text and told to a throwaway box, which is asked about nothing else: in the box that answers for the networks
 lies nothing that could be handed in for them. They are no solution: the encoder sees a 4 x 4 summary of the image, the

@@ -1,4 +1,4 @@
-"""Which answer of a loop or a sampling function is judged: that with the student's own model, or one with a stand-in.
+"""Which answer of a loop or a sampling function is graded: that with the student's own model, or one with a stand-in.
 
 Their own model's answer counts where it can show whether the code is right. Where an earlier mistake keeps it from
 that, a throwaway box asks once more, with toy networks in their model and then with a toy alone.
@@ -30,7 +30,7 @@ def _learns(evidence: Evidence, source: Address) -> bool:
 
 
 def _draws(evidence: Evidence, source: Address) -> bool:
-    """Whether the decoder gave images, one for each code: what is wrong with it is no mistake of the sampling code."""
+    """Whether the decoder gave images, one for each code: otherwise the sampling code is not at fault."""
     decoded, as_images = (evidence.answers.get(source.array(name)) for name in ("decoded", "as_images"))
     counts = evidence.questions[Stage.of("sampling", source.stage.part).array("sample_counts")]
     if decoded is None or as_images is None or len(decoded) != counts.sum() or not as_images.all():
@@ -69,7 +69,7 @@ class StandInQuestion:
         faults = [evidence.fault(source) for source in stand_in_sources]
         if any(fault.blame is Blame.STUDENT and _kind(fault.message) == kind for fault in faults):
             return own_source
-        # what only a stand-in stops, while their own model is broken otherwise, is for a person to decide
+        # code that stops only with a stand-in, while their own model is broken, needs manual review
         return next(
             (s for s, fault in zip(stand_in_sources, faults, strict=True) if fault.blame is Blame.OURS), own_source
         )

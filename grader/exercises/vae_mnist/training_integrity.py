@@ -1,6 +1,6 @@
 """What a training stood on, before, while and after it ran: data, optimizer and weights that running code can change.
 
-What the notebook's lines say openly is told elsewhere. A person is told here in one sentence for each thing.
+Other modules report what is visible in the notebook's lines. Each sentence here is a review reason.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from grader.exercises.vae_mnist.checks.networks import IMAGE, MORE_THAN_CHANCE, 
 from grader.records import Address, Evidence, Finding, Stage
 
 STILL = 1e-6  # change of a pixel that does not depend on the code
-MOST_STILL = 0.5  # share of such pixels: correct decoders of the corpus have none, but black edges are no mistake
+MOST_STILL = 0.5  # share of such pixels: correct decoders of the corpus have none, but black edges are not a mistake
 
 
 def _source(part: str) -> Address:

@@ -22,7 +22,9 @@ from grader.exercises.vae_mnist.checks.networks import MORE_THAN_CHANCE, PIXELS,
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 HEADS = ("mu", "logvar")
-LEAST_DIRECTION = 1e-4  # singular value against the largest: ties of the corpus reach 1.2e-7, honest ones start at 0.5
+LEAST_DIRECTION = (
+    1e-4  # singular value against the largest: tied heads of the corpus reach 1.2e-7, correct ones start at 0.5
+)
 SIGN_HINT = "A mean and a log variance may be any real number: which values can the last operation before each give?"
 TIED_HINT = "Follow mu and logvar back through forward: where does each of them come from?"
 

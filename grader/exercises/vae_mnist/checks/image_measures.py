@@ -1,7 +1,7 @@
-"""What the quality checks look at: pictures in the evidence, how a classifier sees them, and numbers on them.
+"""What the quality checks look at: pictures in the evidence, what a classifier sees in them, and measures of them.
 
-Nothing here knows a threshold. What costs time is remembered by the pictures' content: several checks look at one set,
-and a second judging meets the first one's pictures again.
+Nothing here knows a threshold. Slow results are cached by the content of the pictures: several checks look at the same
+set, and grading again with correct parts often meets the same pictures.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from grader.records import Address, Array, Blame, Evidence, Fault, Stage
 RESAMPLES = 25  # a standard error of them is right to about a seventh
 SEED = 0  # the same evidence always gives the same standard error
 PIXELS, CLASSES = 784, 10
-MOST = 64  # results remembered: a class of submissions is judged in one process
+MOST = 64  # cached results: a class of submissions is graded in one process
 T = TypeVar("T")
 _remembered: dict[str, Future[Any]] = {}
 _remembering = threading.Lock()
@@ -41,7 +41,7 @@ class Measure(NamedTuple):
 
 
 def remembered(name: str, make: Callable[[], T], *arrays: Array) -> T:
-    """What `make` gives, made once for each `name` and content of `arrays`; who asks meanwhile waits for it."""
+    """The result of `make`, computed once per `name` and content of `arrays`; other threads wait for it."""
     digest = hashlib.sha256(name.encode())
     for array in arrays:
         digest.update(f"|{array.shape}{array.dtype}|".encode())
@@ -160,7 +160,7 @@ def wrong_width(evidence: Evidence, part: str) -> str:
 
 
 def reconstructions(evidence: Evidence, part: str) -> tuple[Array, Array]:
-    """The hidden images and what became of them, `(N, 1, 28, 28)` each."""
+    """The hidden images and their reconstructions, `(N, 1, 28, 28)` each."""
     _same_width(evidence, part)
     x = evidence.questions[Stage.of("quality", part).array("x")]
     if fresh_decoder_answered(evidence, part):
@@ -216,14 +216,16 @@ def untrained(evidence: Evidence, part: str) -> tuple[Array, Array, Array] | Non
 
 
 def _same_width(evidence: Evidence, part: str) -> None:
-    """Ends the check where the codes have another width. An encoder that had the right one when its code was tried has
-    become another one, which is no mistake: a person decides, and no sound part is put in."""
+    """Ends the check where the codes have another width than LATENT_DIM.
+
+    An encoder that had the right width when its code was tested was replaced later, which needs manual review.
+    """
     if not (problem := wrong_width(evidence, part)):
         return
     width = evidence.answers[Address.of("components", part, "encoder").array("latent_dim")].reshape(-1)[0]
     fresh_mu = evidence.answers.get(Address.of("components", part, "encoder").array("mu"))
     if fresh_mu is not None and fresh_mu.ndim and fresh_mu.shape[-1] == width:
-        why = f"whether training made the pictures; {problem}, though its code gave the right ones when it was tried"
+        why = f"{problem}, although the same code gave the right number when it was tested"
         raise NotAnswered(Fault(Blame.OURS, why))
     give_up(problem)
 
@@ -237,7 +239,7 @@ def _decoded(evidence: Evidence, part: str) -> Array:
 
 
 def _pictures(array: Array, count: int, name: str) -> Array:
-    """`(count, 1, 28, 28)` float32 in [0, 1]; values outside are cut off, their cost is another check's matter."""
+    """`(count, 1, 28, 28)` float32 in [0, 1]; values outside are clipped, and another check takes points for them."""
     if array.size != count * 784:
         give_up(f"expected {count} {name}, got an array of shape {shape_text(array)}")
     return np.clip(array.reshape(count, 1, 28, 28), 0, 1).astype(np.float32)

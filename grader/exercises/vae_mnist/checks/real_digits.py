@@ -90,7 +90,7 @@ def derived(name: str, checksum: str, make: Callable[[], Mapping[str, Array]]) -
     """What `make` gives, by name; kept for as long as `checksum` stays the same.
 
     `checksum` is a checksum of all that decides the arrays, code and versions included. A file's name says the SHA-256
-    of its content, and one that differs is made anew; where nothing can be written, nothing is kept.
+    of its content, and one that differs is made again; where nothing can be written, nothing is kept.
     """
     folder = cache_root() / "derived" / name
     for path in folder.glob(f"{checksum[:_KEY]}-*.safetensors"):

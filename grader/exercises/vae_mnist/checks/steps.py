@@ -61,7 +61,7 @@ class Pass:
     grad_x_hat: Array
     mu: Array  # (M, D); N is a multiple of M where images are decoded several times
     logvar: Array
-    kl_mu: Array | None  # of the loss, but not by way of the code; None where the two ways cannot be told apart
+    kl_mu: Array | None  # of the loss, but not by way of the code; None where the two ways cannot be separated
     kl_logvar: Array | None
     way: str = ""  # what is wrong with the way from mu and logvar to the images: see WAYS
 
@@ -150,7 +150,7 @@ class Steps:
         return bool(self._same(self.end[None], self.after[step : step + 1])[0])
 
     def _same(self, first: Array, second: Array) -> Array:
-        """Row by row, whether two projections are equal but for rounding."""
+        """Row by row, whether two projections are equal up to rounding."""
         scale = np.abs(np.concatenate([first, second])).max(initial=1e-30)
         equal: Array = np.abs(first - second).max(axis=1, initial=0) <= SAME_STATE * scale
         return equal

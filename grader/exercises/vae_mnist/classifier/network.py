@@ -45,7 +45,7 @@ class Network(nn.Module):
         self.to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
     def fused(self) -> Network:
-        """Each batch norm inside the convolution before it, for inference: the same but for rounding."""
+        """Each batch norm inside the convolution before it, for inference: the same up to rounding."""
         for block in self.convolutions:
             assert isinstance(block, nn.Sequential)
             block[0], block[1] = fuse_conv_bn_eval(block[0], block[1]), nn.Identity()  # type: ignore[type-var, arg-type]

@@ -1,4 +1,4 @@
-"""Trains the classifier anew on MNIST, and measures it on its test set: `make classifier`.
+"""Trains the classifier again on MNIST, and measures it on its test set: `make classifier`.
 
 Training pictures are made harder: moved, turned, scaled, blurred as a VAE blurs, drawn as Bernoulli pixels. The test
 set is looked at once, after the last step: no epoch and no weight is chosen by it. The lines printed at the end go into

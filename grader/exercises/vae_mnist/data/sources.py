@@ -1,6 +1,6 @@
-"""The four raw IDX files of MNIST, how they are told from damaged ones, and where they can come from.
+"""The four raw IDX files of MNIST, how damaged files are recognised, and where they can come from.
 
-Each source writes them into an empty folder `raw`, or raises. What a source needs besides lies beside `raw`, in a
+Each source writes them into an empty folder `raw`, or raises. Other files that a source needs are beside `raw`, in a
 folder that the caller throws away.
 
 Nothing here is believed: the caller compares checksums afterwards. No pickle is ever loaded; the one source that is a

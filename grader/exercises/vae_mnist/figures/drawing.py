@@ -82,7 +82,7 @@ def png(pixels: Array) -> bytes:
 
 
 def clean(images: Array) -> Array:
-    """The images with black for what is no number; values outside [0, 1] have been cut off before."""
+    """The images with NaN replaced by black; values outside [0, 1] have been clipped before."""
     return np.nan_to_num(images, nan=0.0, posinf=1.0, neginf=0.0)
 
 

@@ -33,7 +33,7 @@ from grader.exercises.vae_mnist.checks.image_measures import reconstructions, sa
 COLUMNS, ROWS = 12, 4
 CELL = 62
 LEFT, BELOW = 92, 84  # room for the labels of the table's sides
-EXAMINED = 300  # as many as the check of the default rubric examines, so that one search serves both
+EXAMINED = 300  # as many as the check of the default rubric examines, so that both use the same search
 SHOWN = 10  # of those that are nearest to a training image
 
 

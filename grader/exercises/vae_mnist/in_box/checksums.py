@@ -1,11 +1,11 @@
-"""Sums over an array that another one would hardly have; the same inside a box and outside."""
+"""Checksums of arrays that are the same inside a box and outside."""
 
 from typing import Any
 
 import numpy as np
 
 SUMS = 4  # numbers for each array
-EVERY = 16  # only each so manieth row is summed
+EVERY = 16  # only every 16th row is summed
 
 
 def fixed(count: int, columns: int) -> Any:

@@ -68,7 +68,7 @@ def in_our_order(name, values):
 
 
 def as_notebook(function, name):
-    """A function of ours as the notebook's code calls it, arguments and values in the notebook's order."""
+    """Our function as the notebook's code calls it: arguments and values in the notebook's order."""
     takes, gives = interface["arguments"].get(name), interface["returns"].get(name)
     if takes is None and gives is None:
         return function

@@ -6,7 +6,7 @@ import torch
 from .interface import actual, call
 from .notebook_objects import NoAnswer, latent_dim, normal, tensor
 
-INSTANCES = 3  # fresh modules asked, so that one unlucky initialization decides nothing
+INSTANCES = 3  # fresh modules that are tested, so that no single unlucky initialization matters
 FLIPPED = 2  # images of which each pixel is turned to its opposite
 COPIES = 32  # of the same input in one batch: what differs between them is chance
 PIXELS = 784

@@ -74,7 +74,7 @@ def checked_tensor(value, name):
 
 
 def normal(seed, *shape):
-    """Normal random numbers of ours, float32; not from PyTorch's functions, which a notebook may have changed."""
+    """Normal random numbers, float32; not from PyTorch's functions, which a notebook may have changed."""
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32))
 
 

@@ -1,8 +1,8 @@
-"""The student's own model, and what stands in where an earlier mistake of theirs has spoilt it.
+"""The student's own model, and the stand-ins for a model that an earlier mistake has broken.
 
 The student's code is tried with a fresh model of their own class. Where that fails, it may be another part's fault:
 then a throwaway box tries it with a model of their own class whose networks compute what a toy's do, and with the toy
-alone, which has none of the methods and attributes that a student gave to their model. No other box is told the toys.
+alone, which has none of the methods and attributes that a student gave to their model. No other box gets the toys.
 """
 
 import contextlib
@@ -72,7 +72,7 @@ def forward_of(model, conditional):
 
 
 def toy_of(part, student, questions, seed):
-    """A toy on the notebook's device; its networks are what the throwaway box was told."""
+    """A toy on the notebook's device; its networks come from the source that the throwaway box gets."""
     name = f"{__package__}.stand_in"
     stand_in = sys.modules[name] = types.ModuleType(name)
     source = bytes(questions["stand_in"]).decode()

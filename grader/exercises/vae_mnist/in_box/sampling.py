@@ -10,7 +10,7 @@ from .own_model import around, own_model, passed_on, stand_in_answer, toy_of
 
 SAME = 1e-4  # of two pixels
 MOST_DECODED = 5000  # images in one call of the sampling function
-AWAY = 3.0  # codes that come from images are so far from the prior
+AWAY = 3.0  # how far codes that come from images are from the prior
 SEED = 11  # of the networks' parameters
 
 
@@ -102,7 +102,7 @@ class _SamplingRecord:
 
 
 def _rows_of(images, decoded):
-    """Of each image the row of the decoded ones that it is; an empty list where one is none of them."""
+    """For each image, its row among the decoded ones; an empty list where one is missing."""
     rows = [int((decoded - image).abs().amax(1).argmin()) for image in images]
     return rows if float((decoded[rows] - images).abs().max()) <= SAME else []
 

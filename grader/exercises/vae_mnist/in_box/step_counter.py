@@ -53,7 +53,7 @@ class Counter:
 
 def counting():
     """The process's counter; from the first call on, every optimizer's steps are counted."""
-    variables = vars(torch.optim)  # this package is loaded anew for each stage
+    variables = vars(torch.optim)  # this package is loaded again for each stage
     if COUNTER not in variables:
         variables[COUNTER] = Counter()
         register_optimizer_step_pre_hook(variables[COUNTER])

@@ -1,4 +1,4 @@
-"""Questions for the training loop: the student's own model, watched, with a loss of ours and a recording optimizer."""
+"""Questions for the training loop: the student's own model, recorded, with our own loss and a recording optimizer."""
 
 import contextlib
 
@@ -56,7 +56,7 @@ class Loader:
 
 
 class Projection:
-    """Many numbers as a few: their products with random directions, which differ where the numbers do."""
+    """Summarises many numbers as a few: their products with random directions."""
 
     def __init__(self, parameters, seed):
         total = sum(p.numel() for p in parameters)
@@ -79,7 +79,7 @@ class Projection:
 
 
 class Watch:
-    """Writes down what a model's networks are given and give, and the gradients that come back to it.
+    """Records the inputs and outputs of a model's networks and the gradients that flow back to them.
 
     A pass begins with each call of the encoder; the decoder's calls and those of the reparameterization belong to it.
     """
@@ -100,7 +100,7 @@ class Watch:
         vars(owner)[name] = wrapped
 
     def _tap(self, model, name):
-        """The reparameterization is given copies of mu and logvar, of whose gradients we know by what way they came."""
+        """Gives the reparameterization copies of mu and logvar, whose gradients show which way they came."""
         original = getattr(model, name)
 
         def tapped(*args, **kwargs):
@@ -186,7 +186,7 @@ def _same_heads(record, other):
 
 
 def _joined(passes):
-    """One pass of the rows of several; images that were decoded several times from one code stand there as often."""
+    """Several passes combined into one; an image that was decoded several times from one code appears several times."""
     joined, decoded = {}, []
     for record in passes:
         rows = record.get("rows")
@@ -252,7 +252,7 @@ def _remember(value, where, key):
 
 
 class Recorder(torch.optim.Adam):
-    """The notebook's optimizer, which writes down parameters and gradients around each of its steps."""
+    """The notebook's optimizer, which records parameters and gradients around each of its steps."""
 
     def __init__(self, model, loader, watch, seed, limit):
         super().__init__(model.parameters(), lr=RATE)
@@ -359,7 +359,7 @@ def our_loss(x_hat, x, mu, logvar, *args, **kwargs):
 
 
 def ask_training(part, student, questions):
-    """The student's loop with their model, a loss of ours, a recording optimizer and a few batches.
+    """The student's loop with their model, our own loss, a recording optimizer and a few batches.
 
     A loop may want of the loss what only the student's own gives: where it stops with ours, theirs is tried.
     """

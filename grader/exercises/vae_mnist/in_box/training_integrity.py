@@ -1,4 +1,4 @@
-"""What the notebook's training stands on, as it is now: its data, PyTorch's optimizers, the model's weights."""
+"""The present state of what training depends on: the data, PyTorch's optimizers, the model's weights."""
 
 import os
 
@@ -37,7 +37,7 @@ def is_genuine(kind):
 
 
 def ask_training_integrity(part, student, questions):
-    """The data, and whether PyTorch's optimizers are called what they are and are what they were."""
+    """The data, and whether PyTorch's optimizers are still PyTorch's own under their own names."""
     kinds = {name: getattr(torch.optim, name, None) for name in OPTIMIZERS}
     genuine = [isinstance(k, type) and k.__name__ == name and is_genuine(k) for name, k in kinds.items()]
     return {"data": data_sums(student), "genuine": np.array(genuine, dtype=np.int64)}

@@ -1,6 +1,6 @@
 """The cost of grading beside running the notebook, and beside other graders; `make bench` writes docs/benchmarks.md.
 
-The graders that are compared alternate in one run. Medians and spreads are reported; compare the ratios, because a shared
+The graders that are compared alternate in one run. Medians and spreads are reported; compare the ratios: a shared
 machine is slower in one hour than in another.
 """
 

@@ -30,7 +30,7 @@ class StraightLine(Exercise):
         arguments=probe.ARGUMENTS,
         returns=probe.RETURNS,
     )
-    # No item here depends on an earlier one. If a wrong loss spoils training, name it in `depends_on` of the later item;
+    # No item here depends on an earlier one. If a wrong loss spoils training, name it in the later item's `depends_on`;
     # a correct part then replaces the wrong one before the later item is graded: see vae_mnist.
     items: Mapping[str, ItemSpec] = {
         "line.loss": ItemSpec(implements=("mean_squared_error",)),

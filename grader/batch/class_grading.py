@@ -30,7 +30,7 @@ from grader.exercise import Exercise
 from grader.grading.grade import refuse_unknown_parts
 from grader.grading.run_place import REPLACE, class_folder, listed, lost_parts, refuse_run, unclaim
 from grader.records import Rubric
-from grader.report.text import shortened
+from grader.report.text import plain
 from grader.report.totals import trained_parts
 from grader.rubric import load_rubric
 from grader.sandbox.isolation import backend_named
@@ -191,7 +191,7 @@ def _show_plan(plan: Plan, earlier: Manifest | None, console: Console, say: Say)
     """Shows the plan before anything runs: all submissions at first, later those that changed."""
     say(summary(plan))
     for remark in plan.remarks:
-        console.print(f"note: {shortened(remark, 300)}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"note: {plain(remark, 300)}", highlight=False, markup=False, soft_wrap=True)
     earlier_by_key = {submission.key: submission for submission in earlier.handed_in} if earlier else {}
     if new := [submission for submission in plan.handed_in if submission != earlier_by_key.get(submission.key)]:
         console.print(table(new))

@@ -26,7 +26,7 @@ from grader.grading.run_files import EARLIER, EVIDENCE, PRUNED, REPORT
 from grader.grading.run_folder import shown, stored_report
 from grader.grading.run_place import CLASS, class_above, refuse_other_rubric
 from grader.records import CheckSpec, GradeReport, Outcome, Rubric, RubricItem
-from grader.report.text import plain, points_text, shortened
+from grader.report.text import plain, points_text
 from grader.report.totals import counted_milli
 from grader.rubric import load_rubric
 
@@ -225,7 +225,7 @@ def _shift(run: _Run) -> Shift | str:
         before = _report_of(run, reported, rubric, exercise) if run.changes else reported
         after = _report_of(run, reported, _changed_rubric(run.rubric, run.changes), exercise)
     except (GraderError, OSError) as error:
-        return shortened(str(error), 300)
+        return plain(str(error), 300)
     old, new = (GradebookRow(run.name, StudentState.GRADED, report=report) for report in (before, after))
     items = (*before.items, *after.items)
     return Shift(

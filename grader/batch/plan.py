@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.batch.class_records import ClassSubmission, Student, StudentState, counted
-from grader.report.text import plain, shortened
+from grader.report.text import plain
 
 MAX_NAME = 60
 MAX_TEXT = 200
@@ -81,15 +81,15 @@ def _whose(submission: ClassSubmission) -> str:
 
 def _file(submission: ClassSubmission) -> Iterator[str]:
     if submission.refused:
-        yield f"not gradable: {shortened(submission.refused, MAX_TEXT)}"
+        yield f"not gradable: {plain(submission.refused, MAX_TEXT)}"
     else:
         yield f"{plain(submission.shown, MAX_TEXT)} ({submission.why})"
     for doubt in doubts(submission):
-        yield f"check: {shortened(doubt, MAX_TEXT)}"
+        yield f"check: {plain(doubt, MAX_TEXT)}"
     if submission.left_out and not any(
         remark.kind == "other_notebook" and remark.needs_person for remark in submission.remarks
     ):
-        yield f"not graded: {shortened(', '.join(submission.left_out), MAX_TEXT)}"
+        yield f"not graded: {plain(', '.join(submission.left_out), MAX_TEXT)}"
     if submission.when:
         yield f"submitted {submission.when:%Y-%m-%d %H:%M}{submission.when:%Z}"
     if any(remark.kind == "late" for remark in submission.remarks):

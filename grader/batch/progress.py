@@ -21,7 +21,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from grader.batch.class_records import STATE_WORDS, GradebookRow, JobResult, StudentState, counted
-from grader.report.text import of_points, plain, points_text, shortened
+from grader.report.text import of_points, plain, points_text
 from grader.report.words import reasons_for_person
 from grader.sandbox.gpu import gpus
 
@@ -94,7 +94,7 @@ class Progress:
             self._points += result.points_milli
             self._max_points += result.max_points_milli
         judged = result.max_points_milli
-        outcome = of_points(result.points_milli, judged) if judged else shortened(result.reason, REASON)
+        outcome = of_points(result.points_milli, judged) if judged else plain(result.reason, REASON)
         look = f" ({STATE_WORDS[result.state]})" if result.state is StudentState.LOOK else ""
         kind = f"{STATE_WORDS[result.state]}: " if result.state in {StudentState.FAILED, StudentState.REFUSED} else ""
         self._write(f"{self.summary()} | {plain(result.key, LONGEST)}: {kind}{outcome}{look}, {result.seconds:.0f} s")
@@ -185,4 +185,4 @@ def _points(row: GradebookRow) -> str:
 def _state(row: GradebookRow) -> str:
     why = row.reason or "; ".join(reasons_for_person(row.report)[:2]) if row.report else row.reason
     words = STATE_WORDS[row.state]
-    return f"{words}: {shortened(why, REASON)}" if why and row.state is not StudentState.MISSING else words
+    return f"{words}: {plain(why, REASON)}" if why and row.state is not StudentState.MISSING else words

@@ -29,7 +29,7 @@ from grader.grading.run_pages import write_report
 from grader.grading.run_place import refuse_other_rubric
 from grader.records import Rubric
 from grader.report.report_json import dump
-from grader.report.text import plain, points_text, shortened
+from grader.report.text import plain, points_text
 from grader.report.totals import counted_milli
 from grader.rubric import load_rubric
 from grader.sandbox.launch import end_with_parent
@@ -190,7 +190,7 @@ def _judge_one(run: _Run) -> _Judgement:
         if not run.trial and dump(report) != (run.folder / REPORT).read_bytes():
             write_report(run.folder, report, exercise, rubric)
     except (GraderError, OSError) as error:
-        return _Judgement(run.key, wrong=f"{plain(run.key, 60)}: not re-graded: {shortened(str(error), 200)}")
+        return _Judgement(run.key, wrong=f"{plain(run.key, 60)}: not re-graded: {plain(str(error), 200)}")
     return _Judgement(run.key, counted_milli(old), counted_milli(report))
 
 
@@ -209,7 +209,7 @@ def moves_table(title: str, events: Sequence[Event]) -> Table:
                     plain(event.submission, 60),
                     *points,
                     items,
-                    shortened(event.why or WORDS.get(event.what, event.what), 120),
+                    plain(event.why or WORDS.get(event.what, event.what), 120),
                 ],
             )
         )

@@ -285,15 +285,15 @@ def release(
     def show(_: Console) -> None:
         for heading, rows in (("held back", result.held), ("not released", result.left_out)):
             for row in rows:
-                print(f"{heading}: {plain(row.key, 60)}: {shortened(row.reason or STATE_WORDS[row.state], 300)}")
+                print(f"{heading}: {plain(row.key, 60)}: {plain(row.reason or STATE_WORDS[row.state], 300)}")
         for remark in result.remarks:
-            print(f"note: {shortened(remark, 300)}")
+            print(f"note: {plain(remark, 300)}")
         for path in result.files:
             print(path)
         print(last)
 
     from grader.batch.class_records import STATE_WORDS
-    from grader.report.text import plain, shortened
+    from grader.report.text import plain
 
     screen.result(lambda: outcome.release_values(out, result), show, lambda: last)
     raise typer.Exit(LOOK if result.held else GRADED)
@@ -457,10 +457,10 @@ def forget(
     last = f"removed; the history now says {result.pseudonym}"
 
     def show(_: Console) -> None:
-        from grader.report.text import shortened
+        from grader.report.text import plain
 
         for line in result.left:
-            print(f"still there: {shortened(line, 300)}")
+            print(f"still there: {plain(line, 300)}")
         print(last)
 
     values = {"out": str(out), "pseudonym": result.pseudonym, "left": list(result.left)}

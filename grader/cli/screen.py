@@ -94,7 +94,7 @@ class Screen:
         erased = _ERASED if self._live.shown else ""
         self._live.shown = False
         with contextlib.suppress(OSError):  # a closed pipe, or a full disk
-            print(f"{erased}{before}{_shortened(text, limit)}", file=sys.stderr, flush=True)
+            print(f"{erased}{before}{_plain(text, limit)}", file=sys.stderr, flush=True)
 
     def _elapsed(self) -> str:
         return _ELAPSED.format(time.monotonic() - self._started)
@@ -122,12 +122,6 @@ def _plain(text: str, limit: int) -> str:
     from grader.report.text import plain
 
     return plain(text, limit)
-
-
-def _shortened(text: str, limit: int) -> str:
-    from grader.report.text import shortened
-
-    return shortened(text, limit)
 
 
 def _fitting(text: str, width: int) -> str:

@@ -46,18 +46,6 @@ def plain(text: str, limit: int) -> str:
     return cut.rstrip() + "…"
 
 
-def shortened(text: str, limit: int) -> str:
-    """`plain`, but cut between two words where that keeps at least half of `limit`.
-
-    >>> shortened("expected a folder of notebooks", 20)
-    'expected a folder…'
-    """
-    line = plain(text, limit)
-    head = line[:-1].rpartition(" ")[0].rstrip(" ,;:(")
-    was_cut = line.endswith("…") and not text.rstrip().endswith("…")
-    return f"{head}…" if was_cut and 2 * len(head) >= limit else line
-
-
 def without_paths(text: str) -> str:
     """`text` with each absolute path cut down to its last part, so that it names no folder of the machine."""
     return _PATH.sub(lambda found: re.split(r"[/\\]", found.group().rstrip("/\\"))[-1], text)

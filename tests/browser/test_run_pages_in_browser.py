@@ -152,7 +152,7 @@ def test_keys_and_a_button_lead_from_comment_to_comment(pages: Path, browser: Br
 def test_a_letter_that_is_typed_moves_nothing(pages: Path, browser: Browser) -> None:
     browser.open(pages / "feedback-middling.html")
     browser.run("document.querySelector('main').append(document.createElement('input'))")
-    browser.run("document.querySelector('main input').focus()")
+    browser.run("document.querySelector('main > input').focus()")
     browser.press("n", ord("N"))
     assert browser.run("document.activeElement.tagName") == "INPUT"
 
@@ -191,6 +191,7 @@ def opened(browser: Browser, page: Path, *, width: int = 1280) -> None:
     """The page is open, and its planes can be moved through."""
     browser.problems.clear()
     browser.open(page, width=width)
+    browser.run("document.querySelector('.planes details').open = true")
     for _ in range(100):
         if browser.run("[...document.querySelectorAll('.plane-tools')].every(tools => !tools.hidden)"):
             return
@@ -267,6 +268,7 @@ def test_without_a_script_the_whole_sheet_is_shown(pages: Path, browser: Browser
     browser.ask("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.open(pages / "feedback-perfect.html")
+        browser.run("document.querySelector('.planes details').open = true")
         tools = "[...document.querySelectorAll('.plane-tools')].map(tools => tools.getBoundingClientRect().height)"
         assert browser.run(tools) == [0, 0]
         assert browser.run("document.querySelector('.plane img').getBoundingClientRect().height") > 100

@@ -53,7 +53,7 @@ def test_both_sides_stand_in_the_page_and_for_programs(graded: Graded) -> None:
 def test_the_student_reads_neutral_sentences_and_no_numbers(graded: Graded) -> None:
     told = json.loads((graded[1] / "results.json").read_bytes())["output"]
     assert "GRADED WITHOUT ISOLATION" in told
-    assert told.count("which costs no points by itself.") == 2
+    assert told.count("This alone costs no points.") == 2
     assert "0.01" not in told
 
 

@@ -96,7 +96,7 @@ def test_root_grades_and_the_report_says_what_is_weaker(readable: Path, for_all:
     found = graded(readable, for_all, "user", wrapped=wrapped)
     assert (found["points"], found["status"], found["person"], found["warning"]) == (9000, "ok", False, "")
     assert found["isolation"] == f"user: Landlock {landlock.version()}"
-    assert "Graded without namespaces, by a user of the box's own" in found["note"]
+    assert "Graded without namespaces, as a separate user" in found["note"]
     assert '"got it' not in found["executed"]
 
 
@@ -134,5 +134,5 @@ def test_without_landlock_root_grades_what_is_closed_to_others(readable: Path, f
         Path(path).chmod(0o700)
     found = graded(readable, for_all, "user", more="--no-landlock")
     assert (found["points"], found["status"], found["isolation"]) == (9000, "ok", "user: no Landlock")
-    assert "file permissions alone kept files from it" in found["note"]
+    assert "only file permissions protected files" in found["note"]
     assert '"got it' not in found["executed"]

@@ -57,7 +57,7 @@ def test_who_needs_a_look_stands_first_with_the_reason() -> None:
             row.state in {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED}
         )
     assert "a given name was taken" in looks
-    assert "the box did not start" in looks
+    assert "the sandbox did not start" in looks
 
 
 def test_two_rubrics_in_one_class_are_told_loudly() -> None:

@@ -390,7 +390,7 @@ def to_box(name: str, data: bytes) -> Frame:
 
 
 def from_box(name: str, data: bytes) -> Frame:
-    """The record of a frame that a box has sent, its texts printable, its numbers in bounds; `Malformed` for no frame."""
+    """The record of a frame that a box has sent, its texts printable, its numbers in bounds; `Malformed` for none."""
     return _decoded(FROM_BOX, name, data)
 
 

@@ -203,7 +203,8 @@ class Execution:
 
 
 AS_GRADER = "user as the grader"  # the isolation `user` where the box's processes were the grader's own account's
-LEFT_OUT = "not judged: this run left it out"  # what a verdict says of what a run of components alone does not ask
+LEFT_OUT = "not graded in this run (needs training)"  # the message of a verdict on what this run did not train
+_LEFT_OUT_BEFORE = "not judged: this run left it out"  # the same, as stored reports may have it
 
 
 class Blame(StrEnum):
@@ -223,7 +224,7 @@ class Fault:
     message: str
 
 
-UNANSWERED = Fault(Blame.STUDENT, "the notebook did not get as far as this")
+UNANSWERED = Fault(Blame.STUDENT, "the notebook stopped before this could be tested")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +281,10 @@ class CheckVerdict:
     measured: Measured = field(default_factory=dict)
     level: MeasuredValue | None = None
     borderline: bool = False
+
+    def __post_init__(self) -> None:
+        if self.message == _LEFT_OUT_BEFORE:
+            object.__setattr__(self, "message", LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True)

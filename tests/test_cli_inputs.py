@@ -30,7 +30,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "is empty"),
     "folder": (lambda path: path.mkdir(), "is a folder"),
     "not-json": (lambda path: path.write_bytes(b"import torch\n"), "is not JSON"),
-    "json-list": (lambda path: path.write_bytes(b"[1, 2]"), "no notebook"),
+    "json-list": (lambda path: path.write_bytes(b"[1, 2]"), "not a notebook"),
     "format-3": (lambda path: path.write_bytes(_notebook(nbformat=3, worksheets=[])), "notebook format 3"),
     "no-code": (lambda path: path.write_bytes(_notebook(cells=[MARKDOWN])), "no code cell"),
     "no-cells": (lambda path: path.write_bytes(_notebook(cells=None)), "no list of cells"),

@@ -227,7 +227,7 @@ def report(folder: Path, points: float, device: str = "cpu") -> Path:
 
 
 def test_a_grade_reports_points_device_and_time_by_phase(tmp_path: Path) -> None:
-    lines = [(5.0, "cell 3 of 9: Training the VAE"), (25.0, "judging the answers"), (29.0, "writing the report")]
+    lines = [(5.0, "cell 3 of 9: Training the VAE"), (25.0, "grading the answers"), (29.0, "writing the report")]
     came = Came(0, 30.0, lines, gpu_mib=900.0)
     step = gpu_measure.from_grade("one", came, report(tmp_path, 5.0, "cuda (H100)"))
     assert step.state == "done"

@@ -51,7 +51,7 @@ def test_the_grader_imports_none_of_them() -> None:
 
 def test_a_missing_package_is_reported_with_what_to_do() -> None:
     told = missing_packages(["torch", "no-such-package-here"])
-    assert told.startswith("packages that the rubric promises to students are not installed: no-such-package-here; run")
+    assert told.startswith("packages that the rubric allows are not installed: no-such-package-here; run")
     assert "pip install no-such-package-here" in told
 
 

@@ -1,4 +1,4 @@
-"""Decoding answers: what two boxes sent back becomes evidence, read against the specification; all else is a fault."""
+"""Decoding answers: what two boxes sent back becomes evidence if it fits the specification, and a fault otherwise."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from grader.sandbox.received_frames import Inbox
 LOST = {
     **dict.fromkeys(
         (StageStatus.TIMEOUT, StageStatus.DIED, StageStatus.SKIPPED),
-        "the notebook's process ended before this could be asked",
+        "the notebook's Python process ended before this could be tested",
     ),
     StageStatus.SPOILT: (
-        "the grader's questions could not be put down: your code filled the box's disk, changed its folders, or has a "
-        "file with the name of a library"
+        "this could not be tested: your code filled the disk, changed the grader's folders, or has a file with the "
+        "name of a library"
     ),
-    StageStatus.INTERRUPTED: (
-        "the grader's questions were interrupted: your code leaves no threads or open files to the grader"
-    ),
+    StageStatus.INTERRUPTED: ("this could not be tested: your code has used up all threads or open files"),
 }
 NOT_ASKED = Fault(Blame.NOBODY, LEFT_OUT)
 
@@ -37,9 +35,9 @@ def decode_answers(
     event: str,
     stages: Collection[Stage] | None = None,
 ) -> Evidence:
-    """The evidence in a box's frames. What is not there is the run's fault, and ours only if the box broke.
+    """The evidence in a box's frames. A missing answer is the run's fault, and ours only if the box broke.
 
-    `stages` are those that were to be asked, all of them where it is None.
+    `stages` are those that were to be asked; None means all of them.
     """
     answers: dict[str, Array] = {}
     faults: dict[str, Fault] = {}
@@ -52,7 +50,7 @@ def decode_answers(
                 for name, array in read_answer(data, spec).items():
                     if np.isfinite(array).all():
                         answers[source.array(name)] = array
-                    else:  # what is sound beside it is judged
+                    else:  # the finite arrays of the same answer are still graded
                         problem = f"{name.replace('_', ' ')} contains NaN or infinity"
                         faults[source.array(name)] = Fault(Blame.STUDENT, problem)
             except Rejected as rejected:
@@ -74,7 +72,7 @@ def question_arrays(questions: Questions) -> dict[str, Array]:
 
 
 def trained_state(inbox: Inbox, part: str, max_mb: float) -> dict[str, Array]:
-    """The trained numbers as plain arrays, empty where there are none that can be used."""
+    """The trained parameters as plain arrays; empty if there are none that can be used."""
     data = inbox.answers.get(Address.of("trained", part, "state"))
     if data is None or len(data) > max_mb * 1e6:
         return {}
@@ -85,7 +83,7 @@ def trained_state(inbox: Inbox, part: str, max_mb: float) -> dict[str, Array]:
 
 
 def merge_evidence(first: Evidence, second: Evidence) -> Evidence:
-    """Both boxes' evidence; the second's word counts where both speak."""
+    """The evidence of both boxes; where both have an entry, the second box's counts."""
     faults = {**first.faults, **second.faults}
     answers = {**first.answers, **second.answers}
     return Evidence(

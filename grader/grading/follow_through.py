@@ -1,8 +1,8 @@
-"""Error carried forward: a later item that an earlier mistake affects is judged again, with a sound part in its place.
+"""Error carried forward: a later item that an earlier mistake affects is graded again, with correct code.
 
-The rubric's key is `follow_through`. A sound part is given only for one of which enough was earned, and a mistake that
-affects a later item costs at least what the rubric says. The second judging never takes points away, and nothing of its
-run but the points reaches a student: beside the sound parts their code could print, draw or raise whatever those hold.
+The rubric's key is `follow_through`. Code is replaced only in items that earned enough points, and a mistake that
+affects a later item costs at least what the rubric says. The second grading never takes points away, and a student sees
+only its points: in that run their code could print, draw or raise parts of the correct code.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from grader.grading.judge import judge, round_to_step
 from grader.grading.plan import UNWRITTEN
 from grader.records import Evidence, ItemVerdict, Outcome, Rubric, Stage
 
-UNDEFINED = "is not defined"  # what verdicts say, beside UNWRITTEN, of code that is not there
-AFFECTED_STAGES = ("trained", "quality", "decode")  # whose answers depend on what was trained
+UNDEFINED = "is not defined"  # in verdicts on missing code, as is UNWRITTEN
+AFFECTED_STAGES = ("trained", "quality", "decode")  # their answers depend on training
 LOST = frozenset({Outcome.FAILED, Outcome.PARTIAL})
 
-# The ids of the items that were replaced, and the verdicts by item with sound parts in their place.
+# The ids of the replaced items, and the verdicts by item with correct code for them.
 SecondJudging = tuple[tuple[str, ...], Mapping[str, ItemVerdict]]
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """The items of which something is replaced, and the interface's names that are: of an item, what is wrong of it."""
+    """The items with replaced code, and the replaced names of the interface: of each item, only the wrong ones."""
 
     items: tuple[str, ...]
     names: tuple[str, ...]
@@ -36,17 +36,17 @@ class Replacement:
 
 @dataclass(frozen=True)
 class CarriedForward:
-    """A part that was trained once more with sound parts in the place of some of the student's."""
+    """A part that was trained again, with correct code for some of the student's."""
 
     replacement: Replacement
-    key: str  # of the sound parts: see `sound_parts.replacement_key`
+    key: str  # of the correct code: see `sound_parts.replacement_key`
     evidence: Evidence  # the answers of the stages that depend on training
 
 
 def due_replacements(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise) -> dict[str, Replacement]:
-    """Part -> what to replace of earlier items, for each part where they may affect a later one.
+    """Part -> what to replace in earlier items, for each part where they may affect a later item.
 
-    Of an item with two networks only the wrong one goes: the sound one of the two stays the student's own.
+    Of an item with two networks only the wrong one is replaced: the correct one stays the student's.
     """
     settings = rubric.follow_through
     by_id = {item.id: item for item in items}
@@ -70,10 +70,10 @@ def verdicts(
     exercise: Exercise,
     findings: FindingCache,
 ) -> tuple[ItemVerdict, ...]:
-    """The verdicts on a run's evidence, and on what its parts answered when they were trained once more.
+    """The verdicts on a run's evidence, and on the answers of parts that were trained again.
 
     Raises:
-        EvidenceError: where the evidence is only read now, and cannot be.
+        EvidenceError: the evidence is read lazily, and cannot be read.
     """
     items = judge(evidence, rubric, exercise.checks, findings)
     return with_carried_forward(items, rubric, exercise, evidence, carried_forward, findings)
@@ -87,9 +87,10 @@ def with_carried_forward(
     carried_forward: Mapping[str, CarriedForward],
     findings: FindingCache | None = None,
 ) -> tuple[ItemVerdict, ...]:
-    """The verdicts, and what the second judging gives back where it applies under this rubric.
+    """The verdicts, with the points that the second grading gives back under this rubric.
 
-    Where a moved number makes a second judging due that was never run, a person decides: that is no student's fault.
+    If a changed rubric requires a second grading that was never run, the items need manual review: that is not the
+    student's fault.
     """
 
     def judge_with_sound_parts(part: str) -> SecondJudging | None:
@@ -114,9 +115,9 @@ def with_second_judging(
     exercise: Exercise,
     second_judging: Callable[[str], SecondJudging | None],
 ) -> tuple[ItemVerdict, ...]:
-    """The verdicts, with what the second judging of each part gives back; where there is none, a person decides.
+    """The verdicts, with the points that the second grading of each part gives back; without one, manual review.
 
-    second_judging: part -> its second judging, or None.
+    second_judging: part -> its second grading, or None.
     """
     verdicts_by_id = {item.id: item for item in items}
     for part, replacement in due_replacements(items, rubric, exercise).items():
@@ -135,26 +136,26 @@ def with_second_judging(
 
 
 def share(item: ItemVerdict) -> float:
-    """How much of the item was earned, from 0 to 1."""
+    """The share of the item's points that was earned, from 0 to 1."""
     return item.points_milli / item.max_points_milli
 
 
 def _cost_beyond(item: ItemVerdict, rubric: Rubric) -> int:
-    """What a mistake that affects later items costs beyond what it cost where it was made, in thousandths."""
+    """What a mistake that affects later items costs in addition to the points lost in its own item, in thousandths."""
     return max(0, rubric.follow_through.min_cost_milli - (item.max_points_milli - item.points_milli))
 
 
 def _with_points_back(
     first: ItemVerdict, second: ItemVerdict, replaced_items: tuple[str, ...], rubric: Rubric, cost_left: int
 ) -> tuple[ItemVerdict, int]:
-    """The verdict with what the second judging gives, and what is left of the cost of the mistakes."""
+    """The verdict with the points of the second grading, and the remaining cost of the mistakes."""
     if second.outcome is Outcome.NEEDS_REVIEW:
         return replace(first, outcome=Outcome.NEEDS_REVIEW, lost_in=replaced_items), cost_left
     second_points = round_to_step(rubric.follow_through.share * second.points_milli, rubric.points_step_milli)
     gained = max(0, second_points - first.points_milli)
     cost = min(cost_left, gained)
     gained -= cost
-    if not gained:  # what it would give is what the mistake costs at least
+    if not gained:  # the gain is not above the least cost of the mistake
         return replace(first, lost_in=replaced_items if cost else ()), cost_left - cost
     points = first.points_milli + gained
     outcome = Outcome.PASSED if points == first.max_points_milli else Outcome.PARTIAL
@@ -164,7 +165,7 @@ def _with_points_back(
 
 
 def _overlay_evidence(first: Evidence, second: Evidence, part: str) -> Evidence:
-    """The first run's evidence with the second's word on everything that depends on training."""
+    """The first run's evidence, with the second run's for everything that depends on training."""
 
     affected = [Stage.of(kind, part) for kind in AFFECTED_STAGES]
 
@@ -183,15 +184,15 @@ def _lost_points(item: ItemVerdict) -> bool:
 
 
 def _affects_later(item: ItemVerdict, exercise: Exercise) -> bool:
-    """Whether the item lost something that can affect a later one.
+    """Whether the item lost points in a check that can affect a later item.
 
-    A sound part is worth a whole item; it is not to be had for a slip that costs half a point and affects nothing.
+    Correct code is worth a whole item; it is not given for a slip that costs half a point and affects nothing.
     """
     return bool(_wrong_names(item, exercise))
 
 
 def _wrong_names(item: ItemVerdict, exercise: Exercise) -> tuple[str, ...]:
-    """The names that the item asks for in whose code something was lost that can affect a later item."""
+    """The names of the item whose code lost points in a check that can affect a later item."""
     spec = exercise.items.get(item.id, ItemSpec())
     failed_checks = [check.id for check in item.checks if check.outcome in LOST]
     causes = [check for check in failed_checks if exercise.checks[check].affects_later]
@@ -200,7 +201,7 @@ def _wrong_names(item: ItemVerdict, exercise: Exercise) -> tuple[str, ...]:
 
 
 def _is_unwritten(item: ItemVerdict) -> bool:
-    """Whether the student left it open: then nothing is trained, whatever else is replaced."""
+    """Whether the student did not write it: then nothing can be trained, whatever else is replaced."""
     messages = [check.message for check in item.checks]
     not_there = [message.startswith(UNWRITTEN) or message.endswith(UNDEFINED) for message in messages]
     return item.points_milli == 0 and all(not_there)
@@ -211,6 +212,6 @@ def _dependencies(item: ItemVerdict, exercise: Exercise) -> tuple[str, ...]:
 
 
 def _is_affected(item: ItemVerdict, exercise: Exercise) -> bool:
-    """Whether the item lost something in a check that depends on what was trained."""
+    """Whether the item lost points in a check that depends on training."""
     training_checks = [check for check in item.checks if exercise.checks[check.id].needs_training]
     return bool(_dependencies(item, exercise)) and any(check.outcome in LOST for check in training_checks)

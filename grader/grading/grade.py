@@ -1,9 +1,9 @@
-"""The whole story of grading one submission: read, run in the box, gather evidence, judge, report.
+"""Grading one submission: read it, run it in the box, gather evidence, compute points, write the report.
 
-Three paths in, files out. Running ends in evidence; judging sees the evidence and nothing else, so a stored run can be
-judged again at any time without running the notebook. The folder is written at the end, whole.
+Three paths in, files out. Running ends in evidence; grading uses only the evidence, so a stored run can be re-graded at
+any time without running the notebook. The whole folder is written at the end.
 
-Of faults of the grader or its machine nothing becomes points, and one line says why.
+A fault of the grader or the machine gives no points; one line says why.
 """
 
 from __future__ import annotations
@@ -71,20 +71,20 @@ from grader.rubric import load_rubric
 from grader.sandbox.isolation import backend_named
 from grader.store.versions import grader_checksum, missing_packages, versions
 
-OURS = "a fault of the grader's or of this machine"
+OURS = "a grader fault, or a problem with this machine"
 MAX_CAUSE = 300  # characters
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to grade, beside what the rubric says."""
+    """How to grade: options that are not in the rubric."""
 
     seed: str | None = None  # 32 hexadecimal digits: repeats a run's questions
     isolation: str = "bubblewrap"
-    parts: tuple[str, ...] | None = None  # those to train; None: all of them, (): components only
-    remarks: tuple[Remark, ...] = ()  # what was noticed before the file was read
-    replace: bool = False  # a run may take the place of another notebook's, or of a stronger one
-    held: bool = False  # the folder is the caller's, such as a class's: whose it is was decided, and nobody else writes
+    parts: tuple[str, ...] | None = None  # those to train; None: all, (): components only
+    remarks: tuple[Remark, ...] = ()  # made before the file was read
+    replace: bool = False  # a run may replace that of another notebook, or a stronger one
+    held: bool = False  # the caller, such as a class, owns the folder and has locked it
 
 
 def grade(
@@ -97,16 +97,16 @@ def grade(
 ) -> tuple[GradeReport, Path]:
     """The submission is graded and its run folder holds every output; returns the report and the folder.
 
-    Without `run_dir` the folder is chosen: see `run_place`. A run takes the place of the folder's earlier one when
-    all of it is written; decisions of a person in the folder stand. `live` is told, while a cell runs, which one, for
-    how long, and what it has printed last: a line that replaces the one before, and empty at its end.
+    Without `run_dir` the folder is chosen: see `run_place`. A run replaces the folder's earlier run when it is written
+    completely; an instructor's decisions in the folder stay in force. While a cell runs, `live` gets a line that
+    replaces the line before: which cell, for how long, and what it printed last; an empty line when the cell has ended.
 
     Raises:
-        GraderError: where nothing could be graded, or the folder holds what this run would make worse: one line that
-            says why. The folder is then as it was.
+        GraderError: nothing could be graded, or the folder holds a stronger run; one line says why. The folder is then
+            unchanged.
     """
     options = options or Options()
-    backend_named(options.isolation)  # a machine that cannot isolate is told before anything is prepared
+    backend_named(options.isolation)  # refuses a machine that cannot isolate before anything is prepared
     rubric, exercise = load_rubric(rubric_path)
     refuse_unknown_parts(options.parts, exercise)
     if missing_line := missing_packages(rubric.packages):
@@ -142,7 +142,7 @@ class _Work:
 
 @dataclass(frozen=True)
 class _Run:
-    """What came of it, before anything is written."""
+    """The result, before anything is written."""
 
     case: Case
     seed: str
@@ -155,7 +155,7 @@ class _Run:
 
 
 def _run_into(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
-    """The folder holds the submission's run, which was written into `finished` first."""
+    """The folder holds the submission's run, which is written into `finished` first."""
     submission, rubric, exercise = work.submission, work.rubric, work.exercise
     old = earlier_report(folder)
     same_text = old is not None and old.checksums.get("notebook") == submission.sha256
@@ -165,7 +165,7 @@ def _run_into(work: _Work, folder: Path, finished: Path, say: Say) -> GradeRepor
     report = with_overrides(_report(work, run, store_run(finished, run.notebook_run, run.carried_forward)), decisions)
     weaker = is_weaker(report, old) if old is not None else ""
     if old is not None and weaker and not work.options.replace:
-        raise GraderError(f"{folder}: the earlier run stands, {judged_points(old)}: {weaker}; {REPLACE}")
+        raise GraderError(f"{folder}: the earlier run was kept, {judged_points(old)}: {weaker}; {REPLACE}")
     save_findings(finished, exercise, run.findings)
     store_drawings(finished, run.drawings, exercise, rubric)
     write_pages(finished, report, run.drawings, run.notebook_run.execution, written_names(exercise, rubric), folder)
@@ -174,14 +174,14 @@ def _run_into(work: _Work, folder: Path, finished: Path, say: Say) -> GradeRepor
 
 
 def _run(work: _Work, say: Say) -> _Run:
-    """The submission has run and is judged.
+    """The submission has run and is graded.
 
     Raises:
         GraderError: the box failed.
     """
     rubric, exercise, options = work.rubric, work.exercise, work.options
     with box_pool(exercise, rubric.limits, exercise.prepare(say), options.isolation, work.private) as boxes:
-        say("building a box")
+        say("starting the sandbox")
         boxes.ready(1)
         templates = load_templates(work.rubric_path, rubric)
         sound = sound_source(work.rubric_path, rubric)
@@ -190,7 +190,7 @@ def _run(work: _Work, say: Say) -> _Run:
         with Preloading(*exercise.to_preload(), load_pages) as preloading:
             notebook_run = run_submission(case, say, parts=options.parts, preloading=preloading)
         refuse_broken(notebook_run)
-        say("judging the answers")
+        say("grading the answers")
         findings = FindingCache()
         with ThreadPoolExecutor(1) as pool:
             drawing = pool.submit(draw, notebook_run, exercise, rubric, templates)
@@ -205,7 +205,7 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
     """The report on the run, whose evidence has this checksum.
 
     Raises:
-        GraderError: nothing of the submission could be judged.
+        GraderError: nothing of the submission could be graded.
     """
     submission, rubric, restored, notebook_run = work.submission, work.rubric, run.case.restored, run.notebook_run
     checksums = {
@@ -230,8 +230,8 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
 
 
 def kept_name(folder: Path, old: GradeReport | None) -> str:
-    """What the folder's run is to be called when another text's takes its place; empty where there is none."""
-    if old is None:  # damaged, or of another version: it may still be somebody's grade
+    """The name under which the folder's run is kept when a run of another text replaces it; empty without a run."""
+    if old is None:  # damaged, or of another version: it may still be a grade
         return f"unreadable-{_moment(datetime.now(UTC).isoformat())}" if any(written(folder)) else ""
     return _moment(old.created)
 
@@ -245,7 +245,7 @@ def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> N
     """Every part is one of the exercise's.
 
     Raises:
-        GraderError: for another one, with the nearest name.
+        GraderError: for an unknown part, with the nearest name.
     """
     for part in parts or ():
         if part not in exercise.parts:
@@ -255,9 +255,9 @@ def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> N
 def carry_forward(
     evidence: Evidence, earlier: Mapping[str, CarriedForward], sound: str, case: Case, findings: FindingCache, say: Say
 ) -> dict[str, CarriedForward]:
-    """Part -> what it answers trained once more with sound parts, for each whose later items an earlier one affects.
+    """Part -> its answers when trained again with correct code, for each part with an item that an earlier one affects.
 
-    What an `earlier` run has of the same items and the same sound parts is not trained again.
+    If the `earlier` run has the answers for the same items and the same correct code, the part is not trained again.
     """
     rubric, exercise = case.rubric, case.exercise
     titles = {item.id: item.title for item in rubric.items}
@@ -269,7 +269,8 @@ def carry_forward(
         if previous is not None and (previous.replacement, previous.key) == (replacement, key):
             carried_forward[part] = previous
             continue
-        say(f"{part} once more, with sound parts for: {', '.join(titles[item] for item in replacement.items)}")
+        replaced_titles = ", ".join(titles[item] for item in replacement.items)
+        say(f"training {part.upper()} again with correct code for: {replaced_titles}")
         evidence_again = run_with_sound_parts(case, part, replacement_questions(*sound_parts), say)
         carried_forward[part] = CarriedForward(replacement, key, as_stored(evidence_again))
     return carried_forward
@@ -285,7 +286,7 @@ def make_report(
     seed: str,
     checksums: dict[str, str],
 ) -> GradeReport:
-    """The report on these verdicts; `reasons` say why a person should look."""
+    """The report on these verdicts; `reasons` are review reasons."""
     box_faults = [event for event in execution.events if event.startswith(BOX_SAYS)]
     remarks += tuple(Remark("look", reason, needs_person=True) for reason in (*box_faults, *reasons))
     return GradeReport(
@@ -308,29 +309,29 @@ def make_report(
 
 
 def refuse_broken(notebook_run: NotebookRun) -> None:
-    """The box has not failed: where it has, nothing of the run may become points.
+    """The box has not failed; if it has, the run gives no points.
 
     Raises:
-        BoxError: it has; with the cause, as far as it is known, and who can say more.
+        BoxError: it has failed; with the cause, if it is known, and the command that tells more.
     """
     execution = notebook_run.execution
     if execution.status is not Status.BOX_ERROR:
         return
-    cause = one_line(execution.events[-1] if execution.events else "the box failed", MAX_CAUSE)
+    cause = one_line(execution.events[-1] if execution.events else "the sandbox failed", MAX_CAUSE)
     log = execution.log_tail.strip()
-    if log and not execution.cells:  # no cell has run yet, so this is the machine's word
+    if log and not execution.cells:  # no cell has run yet, so the notebook cannot have written this
         cause += f": {one_line(log.splitlines()[-1], MAX_CAUSE)}"
-    raise BoxError(f"{OURS}: {cause}; `python -m grader doctor` says what this machine lacks")
+    raise BoxError(f"{OURS}: {cause}; `python -m grader doctor` checks this machine")
 
 
 def refuse_undecided(report: GradeReport) -> None:
-    """At least one check could be judged; without any, there are no points to report, not even zero.
+    """At least one check could be graded; otherwise there are no points to report, not even zero.
 
     Raises:
-        GraderError: the grader could tell nothing at all.
+        GraderError: no check could be graded.
     """
     undecided = [item for item in report.items if item.outcome is Outcome.NEEDS_REVIEW]
     if not undecided or any(is_judged(item) for item in report.items):
         return
     check = next(check for item in undecided for check in item.checks if check.outcome is Outcome.NEEDS_REVIEW)
-    raise GraderError(f"{OURS}: {one_line(check.message, MAX_CAUSE)}; `python -m grader doctor` tries this machine")
+    raise GraderError(f"{OURS}: {one_line(check.message, MAX_CAUSE)}; `python -m grader doctor` checks this machine")

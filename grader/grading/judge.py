@@ -1,4 +1,4 @@
-"""Evidence and rubric in, verdicts out: pure, fast, and the only place where points are made."""
+"""Evidence and rubric in, verdicts out: pure, fast, and the only place where points are computed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from grader.records import (
 def judge(
     evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check], findings: FindingCache | None = None
 ) -> tuple[ItemVerdict, ...]:
-    """Every item of the rubric has a verdict; a check that breaks gives `needs_review`, never zero points.
+    """Every item of the rubric has a verdict; a check that stops with an error gives `needs_review`, never zero points.
 
-    What is among the `findings` on this evidence is not measured again, and what is measured now is added to them.
+    Findings on this evidence in `findings` are not measured again; new ones are added.
 
     Raises:
-        EvidenceError: where the evidence is only read now, and cannot be.
+        EvidenceError: the evidence is read lazily, and cannot be read.
     """
     findings = findings or FindingCache()
     return tuple(_item(evidence, item, checks, rubric.points_step_milli, findings) for item in rubric.items)
@@ -71,7 +71,7 @@ def _item(
 def _finding(
     evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check], findings: FindingCache
 ) -> Finding | Outcome:
-    """What the check found; an outcome instead where it is not the check that decides."""
+    """What the check found; an outcome instead if the check was not run."""
     part = item.id.partition(".")[0]
     try:
         finding = _measure(evidence, part, spec, checks[spec.check], findings)
@@ -82,21 +82,21 @@ def _finding(
         if missing.fault.blame == Blame.NOBODY:
             return Outcome.SKIPPED
         if missing.fault.blame == Blame.OURS:
-            return Finding(None, f"the grader could not ask this: {message}")
+            return Finding(None, f"could not be graded automatically: {message}")
         if missing.fault.blame == Blame.MACHINE:
-            return Finding(None, f"{message}; a person decides")
+            return Finding(None, message)
         return Finding(0.0, message)
     except Exception as error:  # a broken check is our fault, whatever it is
-        return Finding(None, f"the check itself failed ({type(error).__name__}: {error}); a person decides")
+        return Finding(None, f"the check itself failed ({type(error).__name__}: {error})")
     if not isinstance(finding, Finding):
-        return Finding(None, f"the check gave a {type(finding).__name__}, not a finding; a person decides")
+        return Finding(None, f"the check gave a {type(finding).__name__}, not a finding")
     if finding.score is not None and not 0 <= finding.score <= 1:
-        return Finding(None, f"the check gave a score of {finding.score}; a person decides", measured=finding.measured)
+        return Finding(None, f"the check gave a score of {finding.score}, expected 0 to 1", measured=finding.measured)
     return finding
 
 
 def _measure(evidence: Evidence, part: str, spec: CheckSpec, check: Check, findings: FindingCache) -> Finding:
-    """The check's finding; of a check with thresholds, the cached measurement is scored."""
+    """The check's finding; for a check with thresholds, the cached measurement is scored."""
     if not check.has_thresholds:
         result = findings.get(cache_key(part, spec.check, spec.params), lambda: check(evidence, part, **spec.params))
         return check(evidence, part, **spec.params) if isinstance(result, Measurement) else result
@@ -126,19 +126,19 @@ def _verdict_of(spec: CheckSpec, check: Check, finding: Finding | Outcome, step:
 
 
 def _points(score: float, of: int, step: int) -> int:
-    """Partial credit in steps; all of it only for a score of 1, so that "passed" means that nothing was wrong."""
+    """Partial credit in steps; full points only for a score of 1, so that "passed" means that nothing is wrong."""
     return of if score == 1 else min(round_to_step(score * of, step), of - step)
 
 
 def _verdict_after(cause: CheckVerdict, spec: CheckSpec, checks: Mapping[str, Check]) -> CheckVerdict:
-    """The verdict on a check that presupposes one which was lost, or could not be judged."""
+    """The verdict on a check whose presupposed check failed or could not be graded."""
     undecided = cause.outcome is Outcome.NEEDS_REVIEW
     outcome = Outcome.NEEDS_REVIEW if undecided else Outcome.SKIPPED
     if cause.outcome is Outcome.SKIPPED:
         return _verdict_without_finding(spec, checks[spec.check], outcome, cause.message)
-    how = "could not be judged" if undecided else "failed"
+    how = "could not be graded" if undecided else "failed"
     return _verdict_without_finding(
-        spec, checks[spec.check], outcome, f"not judged, because this one {how}: {cause.title}"
+        spec, checks[spec.check], outcome, f"not graded, because an earlier check {how}: {cause.title}"
     )
 
 

@@ -1,8 +1,8 @@
-"""What goes wrong only where it is graded, for want of something that the student's own machine had.
+"""Errors that occur only on the grading machine, because it lacks something that the student's machine had.
 
-That may be a package, a GPU, a network, a screen or a file. It is no mistake, so a person decides
-about what it costs, with the reason. Where the saved outputs show the same trouble, it was there for the student, too.
-A box's word is believed here because it gains nothing: no point comes of it, only a look.
+That may be a package, a GPU, a network, a screen or a file. Such an error is not a mistake, so the affected items need
+manual review. If the saved outputs show the same error, the student had it as well. The error message comes from the
+box and could be forged, but a forged message gains nothing: it gives no points, only a review.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from grader.notebook.restore import RestoredNotebook
 from grader.notebook.statements import read_code
 from grader.records import Blame, CellRun, CellStatus, Evidence, Fault
 
-# What an error says, and what it comes of. Of several that fit, the first counts.
+# The text of an error, and its cause. If several match, the first counts.
 _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"ModuleNotFoundError: No module named '?([\w.]{1,60})"), "the package {} is not installed"),
     (re.compile(r"ImportError: cannot import name '?(\w{1,60})'? from '?([\w.]{1,60})"), "{1} has no {0}"),
@@ -26,22 +26,22 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = (
             r"|Invalid device (?:id|argument)|invalid device ordinal|accelerator device when none|MPS backend"
             r"|mps devices"
         ),
-        "there is no such GPU",
+        "the GPU is missing",
     ),
     (
         re.compile(
             r"URLError|gaierror|name resolution|Name or service not known|ConnectionError|ConnectError|Max retries"
             r"|Network is unreachable|Connection refused|LocalEntryNotFound|OfflineMode|offline mode|HTTPError"
         ),
-        "there is no network",
+        "there is no network access",
     ),
     (
         re.compile(r"TclError|no \$?DISPLAY|cannot connect to X server|could not connect to display"),
         "there is no screen",
     ),
-    (re.compile(r"FileNotFoundError|No such file or directory"), "there is no such file"),
-    (re.compile(r"PermissionError|Read-only file system"), "there is no such place to write to"),
-    (re.compile(r"ExecutableNotFound|command not found"), "there is no such program"),
+    (re.compile(r"FileNotFoundError|No such file or directory"), "the file is missing"),
+    (re.compile(r"PermissionError|Read-only file system"), "the folder cannot be written"),
+    (re.compile(r"ExecutableNotFound|command not found"), "the program is missing"),
 )
 _WHERE = "where this was graded"
 _MAX_ERROR = 240  # characters of an error
@@ -49,7 +49,7 @@ _UNDEFINED = re.compile(r"(?:NameError: name '|^`?)(\w+)['`]? is not defined")
 
 
 def missing_resource(error: str) -> str:
-    """What the error says is not there, as a clause; empty where it says nothing of the kind.
+    """The missing resource that the error names, as a clause; empty if it names none.
 
     >>> missing_resource("ModuleNotFoundError: No module named 'lightning'")
     'the package lightning is not installed'
@@ -61,10 +61,10 @@ def missing_resource(error: str) -> str:
 
 
 def with_machine_faults(evidence: Evidence, restored: RestoredNotebook, runs: Mapping[int, CellRun]) -> Evidence:
-    """The evidence, in which what only this machine stops is no fault of the student's.
+    """The evidence, in which errors that only this machine causes are not the student's faults.
 
-    That is an answer whose own error says so, or one that needs a name which a cell would have defined had it not
-    stopped for such a reason.
+    That is a question whose error says so, or one that needs a name which a cell did not define because it stopped with
+    such an error.
     """
     cells = restored.notebook["cells"]
     students_own = {missing_resource(error) for cell in cells for error in _saved_errors([cell])}
@@ -87,7 +87,7 @@ def _cause(message: str, causes: Mapping[str, str], students_own: set[str]) -> s
 def _undefined_names(
     restored: RestoredNotebook, runs: Mapping[int, CellRun], students_own: set[str]
 ) -> Iterator[tuple[str, str]]:
-    """Names that cells would have defined, each with why they are not there."""
+    """Names that cells did not define because they stopped, each with the cause."""
     cells = restored.notebook["cells"]
     is_cleared = _is_cleared(cells)
     cause_by_name: dict[str, str] = {}
@@ -109,7 +109,7 @@ def _undefined_names(
 
 
 def _same_cell(restored: RestoredNotebook, index: int) -> list[Mapping[str, Any]]:
-    """The cells that come from the same one of the submission."""
+    """The cells that come from the same cell of the submission."""
     submitted = restored.roles[index].submitted
     if submitted is None:
         return [restored.notebook["cells"][index]]
@@ -118,13 +118,13 @@ def _same_cell(restored: RestoredNotebook, index: int) -> list[Mapping[str, Any]
 
 
 def _was_run(cells: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the student has run the cell, as far as the file says, and saw no error."""
+    """Whether the student ran the cell without an error, according to the file."""
     has_traces = any(cell.get("outputs") or cell.get("execution_count") is not None for cell in cells)
     return has_traces and not any(_saved_errors(cells))
 
 
 def _is_cleared(cells: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the file shows of no cell that it was run."""
+    """Whether the file shows for no cell that it was run."""
     return not any(is_code(cell) and _was_run([cell]) for cell in cells)
 
 

@@ -1,4 +1,4 @@
-"""A person's decisions on top of the grader's verdicts: `overrides.yaml`, which the grader reads and never writes.
+"""Decisions of an instructor that replace the grader's verdicts: `overrides.yaml`, which the grader only reads.
 
 student0003:
   vae.loss: {points: 5, reason: the loss returns a vector whose mean is right, by: A. Lovelace, when: 2026-11-23}
@@ -27,7 +27,7 @@ FIELDS = ("points", "reason", "by", "when")
 
 @dataclass(frozen=True)
 class Decisions:
-    """What a person decided about one submission."""
+    """What an instructor decided about one submission."""
 
     items: Mapping[str, Override]
     looked_at: Override | None = None  # its points mean nothing
@@ -39,15 +39,15 @@ def read_overrides(path: Path, rubric: Rubric, submissions: Mapping[str, str]) -
     `submissions` are the names that the file may use, a key or a student's id, and the key of each.
 
     Raises:
-        GraderError: one line: what is wrong and where, what was expected, the nearest right name.
+        GraderError: one line: where, what was expected, what was there, the nearest known name.
     """
     path_text = one_line(str(path), 120)
     decisions_by_key: dict[str, Decisions] = {}
     for name, entries in read_yaml(path).items():
         if name not in submissions:
             suggestion = nearest(name, submissions)
-            suggestion = suggestion if len(suggestion) < LONGEST_LIST else "; gradebook.csv lists them all"
-            raise GraderError(f"{path_text}: {one_line(name, 60)}: no such submission{suggestion}")
+            suggestion = suggestion if len(suggestion) < LONGEST_LIST else "; gradebook.csv lists all names"
+            raise GraderError(f"{path_text}: {one_line(name, 60)}: unknown submission{suggestion}")
         where = f"{path_text}: {one_line(name, 60)}"
         decisions_by_key[submissions[name]] = _decisions(table(entries, where), where, rubric)
     return decisions_by_key
@@ -56,9 +56,9 @@ def read_overrides(path: Path, rubric: Rubric, submissions: Mapping[str, str]) -
 def decisions_on(
     folder: Path, submission: Submission, rubric: Rubric, old: GradeReport | None, *, held: bool
 ) -> Decisions | None:
-    """A person's decisions on this notebook: of the folder's own file, else of the earlier report, if there is one.
+    """The decisions on this notebook: those in the folder's own file, else those in the earlier report, if any.
 
-    In a folder that is `held` by a class, the class's file decides.
+    In a folder that is `held` by a class, the class's file counts.
 
     Raises:
         GraderError: the file is wrong.
@@ -78,7 +78,7 @@ def decisions_of_folder(folder: Path, name: str, rubric: Rubric) -> Decisions | 
 
 
 def with_overrides(report: GradeReport, decisions: Decisions | None) -> GradeReport:
-    """The report under these decisions and no earlier ones; sums follow, and the grader's own points stay beside."""
+    """The report with these decisions and no earlier ones; totals follow, and the grader's own points are kept."""
     in_force = decisions or Decisions({})
     items = tuple(_with_override(_without_override(item), in_force.items.get(item.id)) for item in report.items)
     remarks = tuple(remark for remark in report.remarks if remark.kind != LOOKED_AT)
@@ -129,17 +129,26 @@ def _decisions(entries: Mapping[str, Any], where: str, rubric: Rubric) -> Decisi
             look = Override(0, *reason_and_author(fields, at), decision_date(fields, at))
             continue
         if name not in items_by_id:
-            raise GraderError(f"{at}: no such item{nearest(name, [*items_by_id, LOOKED_AT])}")
+            raise GraderError(f"{at}: unknown item{nearest(name, [*items_by_id, LOOKED_AT])}")
         max_milli = items_by_id[name].points_milli
-        points = milli_of(fields.get("points"))
+        points = _points(fields, at)
         if not 0 <= points <= max_milli:
             raise GraderError(f"{at}: points: expected 0 to {points_text(max_milli)}, got {points_text(points)}")
         overrides[name] = Override(points, *reason_and_author(fields, at), decision_date(fields, at))
     return Decisions(overrides, look)
 
 
+def _points(fields: Mapping[str, Any], at: str) -> int:
+    if "points" not in fields:
+        raise GraderError(f"{at}: points is missing; add `points: <number>`")
+    try:
+        return milli_of(fields["points"])
+    except GraderError as error:
+        raise GraderError(f"{at}: {error}") from None
+
+
 def names_of(keys: Mapping[str, Sequence[str]], also: Collection[str] = ()) -> dict[str, str]:
-    """Every name by which a decision may mean a submission: its key, and what its students alone are called."""
+    """Every name by which a decision can refer to a submission: its key, and the ids of students with no other one."""
     count = Counter(student for students in keys.values() for student in students)
     ids = {student: key for key, students in keys.items() for student in students if count[student] == 1}
     return ids | {key: key for key in (*keys, *also)}

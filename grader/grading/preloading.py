@@ -1,4 +1,4 @@
-"""Work in a thread of its own while a notebook runs."""
+"""Work in a background thread while a notebook runs."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-BEHIND = 5  # the niceness of what is not waited for yet
+BEHIND = 5  # niceness of work that is not waited for yet
 
 
 class Preloading:
-    """Works that a thread does one after the other, none begun while they are told to pause.
+    """Tasks that a thread runs one after the other; none starts while it is paused.
 
-    For what will be needed later and would be in the way now: on two cores it saves 4 of the 22 s that a grade takes
-    beside training (docs/measurements.md). The thread gives way to everything else on this machine. A fault in a work
-    is dropped: whoever needs what it makes does it once more, meets the fault again, and says so. When the block is
-    left, what has been begun goes on to its end, so that no thread waits for ever.
+    For work that will be needed later and would be in the way now: on two cores it saves 4 of the 22 s of a grade
+    without training (docs/measurements.md). The thread gives way to everything else on this machine. An error in a task
+    is dropped: the code that needs its result does the work again and reports the error. When the block is left, a task
+    that has started runs to its end, so that no thread waits for ever.
     """
 
     def __init__(self, *works: Callable[[], object]) -> None:
         self._may, self._begun, self._works = threading.Event(), False, works
 
     def go(self) -> None:
-        """The next work may begin."""
+        """The next task may start."""
         self._may.set()
         if not self._begun:
             self._begun = True
             threading.Thread(target=self._work, daemon=True).start()
 
     def pause(self) -> None:
-        """No further work begins until `go`."""
+        """No further task starts until `go`."""
         self._may.clear()
 
     def __enter__(self) -> Preloading:
@@ -41,8 +41,8 @@ class Preloading:
         self._may.set()
 
     def _work(self) -> None:
-        if sys.platform == "linux":  # elsewhere it would be the whole process that steps back
-            with suppress(OSError):  # it stands further back already
+        if sys.platform == "linux":  # on other systems this would change the whole process
+            with suppress(OSError):  # its priority is lower already
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BEHIND)
         for work in self._works:
             self._may.wait()

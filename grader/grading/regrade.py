@@ -1,6 +1,6 @@
-"""A stored run is judged again: under the rubric as it is now, from its evidence alone; no notebook runs.
+"""A stored run is re-graded from its evidence, with the current rubric; no notebook runs.
 
-What checks found on the evidence is saved beside it, so that only what has changed is measured again.
+The findings of the checks are stored with the evidence, so that only what has changed is measured again.
 """
 
 from __future__ import annotations
@@ -34,13 +34,12 @@ from grader.store.versions import grader_checksum, versions
 
 
 def regrade(folder: Path, rubric_path: Path) -> GradeReport:
-    """The folder's stored evidence is judged under the rubric as it is now; no notebook runs.
+    """The folder's stored evidence is re-graded with the current rubric; no notebook runs.
 
-    A person's decisions stand: those in the folder's own `overrides.yaml`, or those that the report has.
+    An instructor's decisions stay in force: those in the folder's own `overrides.yaml`, or else those in the report.
 
     Raises:
-        GraderError: where the folder holds no finished run, or one under another exercise's rubric, or its
-            `overrides.yaml` is wrong.
+        GraderError: the folder holds no finished run, the rubric is another exercise's, or `overrides.yaml` is wrong.
     """
     rubric, exercise = load_rubric(rubric_path)
     settle(folder)
@@ -52,7 +51,7 @@ def regrade(folder: Path, rubric_path: Path) -> GradeReport:
 
 
 def with_own_decisions(folder: Path, report: GradeReport, rubric: Rubric) -> GradeReport:
-    """The report under the decisions of the folder's own `overrides.yaml`, where it has one.
+    """The report with the decisions in the folder's own `overrides.yaml`, if it has one.
 
     Raises:
         GraderError: the file is wrong, or the run belongs to a class.
@@ -61,8 +60,8 @@ def with_own_decisions(folder: Path, report: GradeReport, rubric: Rubric) -> Gra
         return report
     if (of_class := class_above(folder)) is not None:
         raise GraderError(
-            f"{folder / OVERRIDES}: this run belongs to a class, whose decisions stand in {of_class / OVERRIDES}; "
-            "move them there, and regrade the class"
+            f"{folder / OVERRIDES}: this run belongs to a class; move the decisions to {of_class / OVERRIDES} "
+            "and regrade the class"
         )
     return with_overrides(report, decisions_of_folder(folder, report.submission, rubric))
 
@@ -70,9 +69,9 @@ def with_own_decisions(folder: Path, report: GradeReport, rubric: Rubric) -> Gra
 def regraded_report(
     folder: Path, old: GradeReport, rubric: Rubric, exercise: Exercise, *, keep: bool = True
 ) -> GradeReport:
-    """The report that the folder's evidence gets under this rubric, decisions kept.
+    """The report on the folder's evidence with this rubric; decisions are kept.
 
-    Nothing is written but, where `keep`, the findings.
+    Nothing is written, except the findings if `keep`.
     """
     items = verdicts(folder, rubric.for_template(old.template), exercise, keep=keep)
     report = replace(
@@ -88,12 +87,12 @@ def regraded_report(
 
 
 def verdicts(folder: Path, rubric: Rubric, exercise: Exercise, *, keep: bool = False) -> tuple[ItemVerdict, ...]:
-    """The verdicts on the folder's stored evidence under the rubric.
+    """The verdicts on the folder's stored evidence with this rubric.
 
-    What the folder has findings for is not measured again; where `keep`, what is measured now is saved in it.
+    Findings stored in the folder are not measured again; if `keep`, new findings are stored.
 
     Raises:
-        GraderError: where the folder holds no finished run.
+        GraderError: the folder holds no finished run.
     """
     findings = load_findings(folder, exercise)
     evidence = read_later(partial(stored_evidence, folder))
@@ -104,10 +103,10 @@ def verdicts(folder: Path, rubric: Rubric, exercise: Exercise, *, keep: bool = F
 
 
 def load_findings(folder: Path, exercise: Exercise) -> FindingCache:
-    """The findings that the folder holds; none where they are on other evidence, or of other code.
+    """The findings in the folder; none if they are about other evidence, or made by other code.
 
     Raises:
-        GraderError: where the folder holds no evidence.
+        GraderError: the folder holds no evidence.
     """
     return read_findings(folder / JUDGED, _made_of(folder, exercise))
 

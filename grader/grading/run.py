@@ -1,7 +1,8 @@
 """Runs one notebook in two boxes: one executes it and answers the questions, a fresh one decodes codes new to it.
 
-The order in which questions are given away is part of the wall: a part's trained numbers are taken, and can no longer
-change, before its pictures are known to the box; the second box gets those numbers and the codes, but no picture.
+The order in which questions are sent is part of the isolation: the trained parameters of a part are recorded, and can
+no longer change, before the box knows the hidden images; the second box gets the parameters and the codes, but no
+image.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
@@ -60,9 +62,12 @@ from grader.sandbox.isolation import backend_named
 from grader.sandbox.received_frames import Inbox
 from grader.sandbox.supervisor import ENDED_ITSELF, BoxPool, SandboxResult
 
-OF_TRAINING = ("quality", "decode")  # stages that a training which was cut off says nothing about
-OUT_OF_TIME = re.compile(r"stopped after \d+ s")  # of a cell; a flood of output has another end
-BOX_SAYS = "the box reports a fault of the grader's: "  # its word alone: a notebook may have made it say so
+OF_TRAINING = ("quality", "decode")  # stages that cannot be graded after an unfinished training
+OUT_OF_TIME = re.compile(r"stopped after \d+ s")  # of a cell; a cell stopped for too much output has another text
+BOX_SAYS = "the sandbox reports a grader fault: "  # unverified: a notebook may have forged the report
+MAX_FRAMES_READ, MAX_CHARS_READ = 5, 2000  # of a traceback, which is the notebook's text
+_CELL_LINE = re.compile(r"Cell In\[\d{1,6}\], line (\d{1,5})\b")
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}m")
 ENDED = {
     CellStatus.ERROR: "raised {}",
     CellStatus.TIMEOUT: "did not finish: {}",
@@ -77,7 +82,7 @@ NOT_DONE = {
 
 @dataclass(frozen=True)
 class Case:
-    """Everything that the boxes of one submission have in common."""
+    """Everything that the boxes of one submission share."""
 
     restored: RestoredNotebook
     rubric: Rubric
@@ -97,7 +102,7 @@ def case_of(
     boxes: BoxPool,
     live: Say = unseen,
 ) -> Case:
-    """The notebook as it is run: what its template gives is restored, and the seed, in hexadecimal, asks."""
+    """The notebook as it is run, with the template's provided code restored, and the questions for this seed."""
     questions = exercise.questions(np.random.default_rng(int(seed, 16)), rubric.sizes)
     restored_notebook = restore_from_templates(notebook, templates)
     name = restored_notebook.template
@@ -108,7 +113,7 @@ def case_of(
 
 @dataclass(frozen=True)
 class NotebookRun:
-    """What a run leaves: evidence, the executed notebook, and how it went."""
+    """The result of a run: evidence, the executed notebook, and how it went."""
 
     evidence: Evidence  # as it will be read again
     notebook: Notebook
@@ -122,11 +127,11 @@ def run_submission(
     parts: Collection[str] | None = None,
     preloading: Preloading | None = None,
 ) -> NotebookRun:
-    """The notebook has run to its end or to a limit, and what it answered is evidence.
+    """The notebook has run to its end or to a limit, and its answers are evidence.
 
-    Where only some `parts` are to be trained, cells that train another or show something are left out, and of the
-    others only components are asked. The `preloading` goes on from the first cell, when the boxes have imported, and
-    pauses while a cell trains, which takes every core.
+    If only some `parts` are to be trained, cells that train other parts or only show something are left out, and the
+    other parts are asked about components only. The `preloading` runs from the first cell on, when the boxes have
+    imported, and pauses while a cell trains, because training uses every core.
 
     Raises:
         BoxError: where no box could be built on this machine.
@@ -148,9 +153,9 @@ def run_submission(
 
 
 def run_with_sound_parts(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -> Evidence:
-    """What the part's trained model answers where sound parts stood in the place of some of the student's.
+    """What the part's trained model answers when some of the student's code is replaced by correct code.
 
-    Only the answers of the stages that depend on training are there. Outputs, events and logs of these boxes are
+    Only the stages that depend on training are answered. Outputs, events and logs of these boxes are
     dropped: they hold parts of a solution.
 
     Raises:
@@ -165,7 +170,7 @@ def run_with_sound_parts(case: Case, part: str, replacement: Mapping[str, Array]
     specs = _specs(case, stage_questions)
     evidence = decode_answers(first.inbox, specs, stage_questions, first.status, first.event)
     if (note := first.inbox.notes.get(Address.of("replace", part, "replaced"))) is not None:
-        fault = Fault(Blame.OURS, f"a sound part could not be put in: {note.error}")
+        fault = Fault(Blame.OURS, f"correct code could not be inserted: {note.error}")
         return Evidence({}, {}, dict.fromkeys(specs, fault))
     evidence = _with_second_box(case, first, evidence, say, first_questions=replacement_questions)
     evidence = _without_cut_off_training(evidence, case, first)
@@ -180,12 +185,12 @@ def box_pool(
     isolation: str,
     private: Collection[Path] = (),
 ) -> BoxPool:
-    """Boxes for submissions of the exercise; `folders` are what they see besides, by its path inside.
+    """Boxes for submissions of the exercise; `folders` are visible in them as well, by their paths inside.
 
     `private` are folders that no box may read: see `backend_named`.
 
     Raises:
-        BoxError: for an isolation that is none, or that this machine lacks.
+        BoxError: for an unknown isolation, or one that this machine does not support.
     """
     contents = {ENGINE: ENGINE_FOLDER, PROBE: exercise.in_box, **folders}
     return BoxPool(backend_named(isolation, private), contents, limits, exercise.interface.imports)
@@ -203,10 +208,10 @@ def _run(
 ) -> SandboxResult:
     """A box has run the steps.
 
-    A cell that ends the runner with all the rest of its box (`!kill -9 -1` was how one restarted Colab) costs what a
-    cell costs that ends the Python process alone: a fresh box runs the steps without it, as often as a kernel is
-    started again, and while the limit of a whole run is not spent. A runner that reports a fault of its own while a
-    cell runs is no such cell: that box's answers stand, with the fault.
+    A cell that ends the runner and its whole box (`!kill -9 -1` was a way to restart Colab) costs the same as a cell
+    that ends only the Python process: a fresh box runs the steps without it, as often as a kernel may be started again,
+    and within the time limit of the whole run. If the runner reports a fault of its own while a cell runs, nothing is
+    repeated: the answers count, with the fault.
     """
     limits = case.rubric.limits
     ending_cells: dict[int, CellRun] = {}
@@ -219,7 +224,7 @@ def _run(
         ended_by_cell = result.event == ENDED_ITSELF and not result.inbox.faults
         if not ended_by_cell or cell is None or cell in ending_cells or is_last_try:
             break
-        ending_cells[cell] = CellRun(cell, CellStatus.DIED, 0.0)  # nobody was left to say how long it took
+        ending_cells[cell] = CellRun(cell, CellStatus.DIED, 0.0)  # its duration is unknown
         case.boxes.ready(1)
         say(f"cell {cell + 1} ended all processes; the notebook runs again without it")
     result.inbox.cells.update(ending_cells)
@@ -227,7 +232,7 @@ def _run(
 
 
 def _without(steps: list[Step], ending_cells: Collection[int]) -> list[Step]:
-    """The steps, with nothing but what they define of the `ending_cells`, which ended all processes."""
+    """The steps; of the `ending_cells`, which ended all processes, only their definitions are left."""
     remaining_steps: list[Step] = []
     for step in steps:
         if isinstance(step, CellStep) and step.index in ending_cells:
@@ -260,7 +265,7 @@ def _run_once(
         if at.cell is not None and at.cell < len(cells):
             say(f"cell {at.cell + 1} of {len(cells)}: {cell_title(cells, at.cell)}")
         elif at.stage is not None:
-            say(f"asking about {at.stage[:40]}")
+            say(f"testing {at.stage.part[:40]} ({at.stage.kind[:40]})")
 
     question_source = QuestionSource(questions, {step.stage for step in stage_steps(steps) if step.again})
     plan = plan_frame(steps, case.rubric.interface, case.rubric.limits, case.given_definitions)
@@ -278,7 +283,7 @@ class QuestionSource:
         self._times_given: dict[Stage, int] = {}
 
     def __call__(self, stage: Stage, inbox: Inbox) -> bytes | None:
-        """The questions as a tensor file; None where they are unknown, answered, or not to be had yet."""
+        """The questions as a tensor file; None if they are unknown, answered, or must not be sent yet."""
         if stage not in self._questions:
             return None
         times_given = self._times_given.get(stage, 0)
@@ -300,9 +305,9 @@ def _with_second_box(
     *,
     first_questions: Questions | None = None,
 ) -> Evidence:
-    """The evidence, with what a fresh box answers, which holds the trained numbers and the codes but no picture.
+    """The evidence, with the answers of a fresh box that gets the trained parameters and the codes, but no image.
 
-    `first_questions` are stages that the fresh box is told first.
+    `first_questions` are stages that the fresh box gets first.
     """
     exercise, limits = case.exercise, case.rubric.limits
     state_by_part = {
@@ -313,7 +318,7 @@ def _with_second_box(
     second_questions = exercise.second_questions(evidence, state_by_part)
     if not second_questions:
         return evidence
-    say("asking the rest in a fresh box")
+    say("testing in a fresh sandbox")
     questions = {**(first_questions or {}), **second_questions}
     names = case.rubric.interface.names
     steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(questions))
@@ -323,10 +328,10 @@ def _with_second_box(
 
 
 def _without_cut_off_training(evidence: Evidence, case: Case, first: SandboxResult) -> Evidence:
-    """The evidence, without a word on what a part learnt whose given training cell a limit of time cut off at work.
+    """The evidence without the answers about a trained model whose provided training cell ran out of time at work.
 
-    That is no mistake on a slower machine than the student's, so a person decides. A cell that never got to work, for
-    it hangs, has no such excuse.
+    On a machine slower than the student's that is not a mistake, so it needs manual review. A cell that hangs, and
+    never got to work, loses its points.
     """
     training = {index: role for index, role in enumerate(case.restored.roles) if role.role == "train"}
     for index, role in training.items():
@@ -335,7 +340,7 @@ def _without_cut_off_training(evidence: Evidence, case: Case, first: SandboxResu
         if first.status is not Status.TIMEOUT and not _has_trained(evidence, role.part, case.exercise.interface.steps):
             continue
         training_stages = [Stage.of(kind, role.part) for kind in OF_TRAINING]
-        faults_of_training = {source: Fault(Blame.OURS, reason) for source in _specs(case, training_stages)}
+        faults_of_training = {source: Fault(Blame.MACHINE, reason) for source in _specs(case, training_stages)}
 
         def is_unaffected(name: str, stages: Sequence[Stage] = training_stages) -> bool:
             return not any(stage.holds(name) for stage in stages)
@@ -347,18 +352,18 @@ def _without_cut_off_training(evidence: Evidence, case: Case, first: SandboxResu
 
 
 def _has_trained(evidence: Evidence, part: str, question: str) -> bool:
-    """Whether the part's training got to work, as that question of the stage `trained` shows; not where none does."""
+    """Whether the training got to work, as this question of the stage `trained` shows; False without a question."""
     prefix = f"{Address.of('trained', part, question)}/" if question else ""
     return bool(prefix) and any(name.startswith(prefix) for name in evidence.answers)
 
 
 def _cut_off_reason(first: SandboxResult, index: int, training: Collection[int]) -> str:
-    """What a limit of time did to that cell, if anything: ended it, or the run while it or one before it trained."""
+    """How a time limit, of the cell or the whole run, cut off the training in that cell; empty if none did."""
     run = first.inbox.cells.get(index)
     if run is not None and run.status is CellStatus.TIMEOUT and OUT_OF_TIME.fullmatch(run.error):
-        return f"cell {index + 1}, which trains, was {run.error}, before it was done"
+        return f"the training in cell {index + 1} was {run.error}, before it was finished"
     if first.status is Status.TIMEOUT and first.at.cell in training and run is None:
-        return f"{first.event}, before cell {index + 1}, which trains, was done"
+        return f"{first.event}, before the training in cell {index + 1} was finished"
     return ""
 
 
@@ -369,6 +374,8 @@ def _execution(first: SandboxResult, case: Case, evidence: Evidence) -> Executio
         is_known = run.index < len(case.restored.roles)
         title = cell_title(case.restored.notebook["cells"], run.index) if is_known else ""
         where = f"cell {run.index + 1} ({title})"
+        if (line := _error_line(first.inbox.outputs.get(run.index, []))) is not None:
+            where += f", line {line},"
         if run.asked:
             events.append(f"{where} {NOT_DONE[run.asked]}")
         if run.status in ENDED:
@@ -394,8 +401,18 @@ def _execution(first: SandboxResult, case: Case, evidence: Evidence) -> Executio
     )
 
 
+def _error_line(outputs: Sequence[Any]) -> int | None:
+    """The line of the cell in which an error was raised, as its traceback says; None where there is none."""
+    for output in outputs:
+        traceback = output.get("traceback") if isinstance(output, dict) else None
+        for text in traceback[:MAX_FRAMES_READ] if isinstance(traceback, list) else ():
+            if isinstance(text, str) and (match := _CELL_LINE.search(_COLOUR.sub("", text[:MAX_CHARS_READ]))):
+                return int(match[1])
+    return None
+
+
 def _device(evidence: Evidence, exercise: Exercise) -> str:
-    """The device on which the trained models live, as far as the evidence says."""
+    """The device of the trained models, according to the evidence."""
     if 1 in _device_answers(evidence, exercise, "cuda"):
         card = gpu()
         return "cuda" if card is None else f"cuda ({card.name})"
@@ -403,9 +420,9 @@ def _device(evidence: Evidence, exercise: Exercise) -> str:
 
 
 def unused_gpu(notebook_run: NotebookRun, exercise: Exercise, boxes: BoxPool) -> tuple[Remark, ...]:
-    """A remark where the box had a GPU and every trained model was on the CPU; it costs no points.
+    """A remark if the box had a GPU and every trained model was on the CPU; it costs no points.
 
-    Whose matter it is, the notebook's or this machine's, follows from whether PyTorch saw the GPU in the box.
+    Whether the notebook or this machine is the reason follows from whether PyTorch saw the GPU in the box.
     """
     on_gpu = _device_answers(notebook_run.evidence, exercise, "cuda")
     if not boxes.has_gpu or not on_gpu or 1 in on_gpu:
@@ -413,13 +430,13 @@ def unused_gpu(notebook_run: NotebookRun, exercise: Exercise, boxes: BoxPool) ->
     card = gpu()
     first_clause = "This machine has a GPU" + ("" if card is None else f" ({card.name})")
     if 1 in _device_answers(notebook_run.evidence, exercise, "usable"):
-        return (Remark("models_on_cpu", f"{first_clause}; the notebook's models were on the CPU."),)
-    second_clause = "that is this machine's fault and not the notebook's; `python -m grader doctor` says why"
-    return (Remark("gpu_not_usable", f"{first_clause}, but the box could not use it: {second_clause}."),)
+        return (Remark("models_on_cpu", f"{first_clause}, but the notebook's models were on the CPU."),)
+    second_clause = "this is a problem of this machine, not of the notebook; `python -m grader doctor` says why"
+    return (Remark("gpu_not_usable", f"{first_clause}, but the sandbox could not use it: {second_clause}."),)
 
 
 def _device_answers(evidence: Evidence, exercise: Exercise, name: str) -> list[int]:
-    """What each part that answered says of the device of its trained model: 1 for yes."""
+    """The answers of the parts about the device of their trained model: 1 for yes."""
     sources = (Address.of("trained", part, "device").array(name) for part in exercise.parts)
     answers = [evidence.answers[source] for source in sources if source in evidence.answers]
     return [int(answer.reshape(-1)[0]) for answer in answers if answer.size == 1]

@@ -1,4 +1,4 @@
-"""The files of a run's folder, and how a finished run takes the place of an earlier one: whole, or not at all.
+"""The files of a run's folder, and how a finished run replaces an earlier one: completely, or not at all.
 
 A run is written into a temporary folder within its folder. When all of its files are on the disk, one rename turns that
 folder into `READY`. From then on the new run counts: `settle` moves its files into place, and continues where a killed
@@ -29,18 +29,18 @@ REPORTS = (REPORT, "report.html", "results.json", "feedback.html", "feedback.txt
 EXECUTED = "executed.ipynb"
 EXECUTION = "execution.json"  # how the run went: time, memory, device, each cell
 NOTEBOOK = "notebook.json"  # the executed notebook as its pages show it
-JUDGED = "judged.json"  # what the checks found, so that judging again measures nothing again
+JUDGED = "judged.json"  # the findings, so that re-grading measures nothing again
 FIGURES = "figures.json"  # the report's pictures, kept for the same reason
 WALL = "wall.webp"  # the same in one small image, for the page of a class
 SEEN = "evidence.json"  # the evidence files' checksums, and the files that they were taken of
-ENDED = "ended.json"  # why the latest try left no report
+ENDED = "ended.json"  # why the latest attempt left no report
 PRUNED = "pruned.json"  # which evidence was removed to save space, and when
 WRITTEN = (EVIDENCE, *REPORTS, FOLLOWED, EXECUTED, EXECUTION, NOTEBOOK, JUDGED, FIGURES, WALL, SEEN, ENDED, PRUNED)
-SECOND = "followed-*.safetensors"  # what a part answered when it was trained once more
-EARLIER = "earlier"  # runs of other texts of the notebook, each in a folder of its own
+SECOND = "followed-*.safetensors"  # answers of a part that was trained again
+EARLIER = "earlier"  # runs of other versions of the notebook, each in its own folder
 READY = ".ready"  # a finished run whose files are being moved into place
 _ASIDE = ".new-"  # a run that is being written
-_LIST = "files.json"  # what a finished run consists of, and where the run before it goes
+_LIST = "files.json"  # the files of a finished run, and where the run before it is moved
 _MAX_LIST = 100_000
 
 
@@ -75,7 +75,7 @@ def aside(folder: Path) -> Iterator[Path]:
 
 
 def put_in_place(folder: Path, finished: Path, keep_as: str = "") -> None:
-    """The run written aside is the folder's run; the one before it is gone, or kept below `EARLIER` as `keep_as`."""
+    """The new run is the folder's run; the run before it is removed, or kept below `EARLIER` as `keep_as`."""
     write_json(finished / _LIST, _FINISHED_RUN, _FinishedRun(sorted(path.name for path in finished.iterdir()), keep_as))
     finished.rename(folder / READY)
     settle(folder)
@@ -84,7 +84,7 @@ def put_in_place(folder: Path, finished: Path, keep_as: str = "") -> None:
 def settle(folder: Path) -> None:
     """Every file of a finished run is in its place; without a finished run, nothing happens.
 
-    Each step may have been done before: a grader that was killed on the way is taken up where it stopped.
+    Each step may have been done before: the work of a killed grader is continued.
     """
     ready = folder / READY
     if not ready.is_dir() or ready.is_symlink():
@@ -92,7 +92,7 @@ def settle(folder: Path) -> None:
     try:
         finished_run = read_json(ready / _LIST, _FINISHED_RUN, _MAX_LIST)
         files, keep_as = set(finished_run.files), finished_run.keep_as
-    except Unreadable:  # its list is removed last: all of it is in place
+    except Unreadable:  # the list is removed last, so all files are in place
         shutil.rmtree(ready, ignore_errors=True)
         return
     if keep_as:
@@ -101,21 +101,21 @@ def settle(folder: Path) -> None:
     for path in written(folder):
         if path.name not in files:
             path.unlink(missing_ok=True)
-    # Only names that a run consists of: the list may be somebody's who sent a folder. The report comes last.
+    # Only names of a run's files: the list may come from someone else's folder. The report comes last.
     for path in sorted(written(ready), key=lambda path: path.name == REPORT):
         path.replace(folder / path.name)
     shutil.rmtree(ready, ignore_errors=True)
 
 
 def written(folder: Path) -> Iterator[Path]:
-    """The files in the folder that a run consists of."""
+    """The files of a run that are in the folder."""
     for path in (*(folder / name for name in WRITTEN), *folder.glob(SECOND)):
         if path.is_file() or path.is_symlink():
             yield path
 
 
 def _keep(folder: Path, name: str) -> None:
-    """The folder's run lies below `EARLIER`, which is no link that leads elsewhere."""
+    """The folder's run is moved below `EARLIER`; a link of that name is removed first."""
     earlier = folder / EARLIER
     if earlier.is_symlink():
         earlier.unlink()

@@ -1,4 +1,4 @@
-"""What a run leaves in its folder, written and read back; nothing runs and nothing is judged here."""
+"""The files of a run, written to its folder and read back; nothing runs and nothing is graded here."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SOURCE = ".source"  # which notebook, or which class's submissions, the folder b
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What the folder's run is of, as paths on this machine."""
+    """The notebook or class of the folder's run, and its rubric, as paths on this machine."""
 
     of: str
     rubric: str = ""
@@ -55,12 +55,12 @@ _SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 
 
 def note_source(folder: Path, of: Path, rubric: Path | None = None) -> None:
-    """The folder says what its run is of."""
+    """The folder has a note on its notebook or class, and its rubric."""
     write_json(folder / SOURCE, _SOURCE, Source(str(of.resolve()), str(rubric.resolve()) if rubric else ""))
 
 
 def source_of(folder: Path) -> Source | None:
-    """What the folder's run is of; None where it does not say."""
+    """The folder's note on its notebook or class; None without a note."""
     try:
         return read_json(folder / SOURCE, _SOURCE, _MAX_SMALL)
     except Unreadable:
@@ -69,11 +69,11 @@ def source_of(folder: Path) -> Source | None:
 
 @dataclass(frozen=True, slots=True)
 class _Retraining:
-    """What `FOLLOWED` says of a part that was trained once more."""
+    """The entry in `FOLLOWED` of a part that was trained again."""
 
     replaced: list[str]
     key: str = ""
-    names: list[str] = field(default_factory=list)  # an older version replaced whole items, and has another key
+    names: list[str] = field(default_factory=list)  # empty in files of an older version, which replaced whole items
 
 
 _Part = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,80}$")]  # it becomes part of a file's name
@@ -84,12 +84,12 @@ _CHECKSUMS: TypeAdapter[_Checksums] = TypeAdapter(_Checksums)
 
 
 def store_run(folder: Path, run: NotebookRun, followed: Mapping[str, CarriedForward]) -> str:
-    """The folder holds the run's evidence, executed notebook and execution record, and nothing of an older run's.
+    """The folder holds the run's evidence, executed notebook and execution record, and no files of an older run.
 
-    `followed` are the parts that were trained once more. Returns the evidence's checksum.
+    `followed` are the parts that were trained again. Returns the evidence's checksum.
 
     Raises:
-        OSError: where it cannot be written, as on a full disk.
+        OSError: a file cannot be written, as on a full disk.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for old in written(folder):
@@ -107,7 +107,7 @@ def stored_evidence(folder: Path) -> Evidence:
     """The run's evidence.
 
     Raises:
-        GraderError: where the folder holds none, or not any more.
+        GraderError: the folder holds none, or it was pruned.
     """
     return _load(folder, EVIDENCE)
 
@@ -115,8 +115,8 @@ def stored_evidence(folder: Path) -> Evidence:
 def _load(folder: Path, name: str) -> Evidence:
     if not (folder / name).exists() and (pruned := _prune_record(folder)) is not None and name in pruned.files:
         raise EvidenceError(
-            f"{shown(folder)}: its evidence was pruned on {pruned.when[:10]} by {one_line(pruned.who, 40)}, and this "
-            "needs it; grade the notebook again"
+            f"{shown(folder)}: this needs the evidence, which was pruned on {pruned.when[:10]} by "
+            f"{one_line(pruned.who, 40)}; grade the notebook again"
         )
     return load_evidence(folder / name)
 
@@ -141,9 +141,9 @@ def _prune_record(folder: Path) -> PruneRecord | None:
 
 
 def prune(folder: Path) -> int:
-    """The folder's evidence is gone, and it says so; returns how many bytes that were.
+    """The folder's evidence is removed, and a file says so; returns the freed bytes.
 
-    What was found, drawn and written stays. Killed on the way, it goes on where it stopped.
+    Findings, pictures and reports stay. If it is killed, the next call continues.
 
     Raises:
         GraderError: the folder holds no evidence.
@@ -160,7 +160,7 @@ def prune(folder: Path) -> int:
 
 
 def stored_execution(folder: Path) -> Execution | None:
-    """How the folder's run went; None where it does not say."""
+    """How the folder's run went; None if that is not stored."""
     try:
         return read_json(folder / EXECUTION, _EXECUTION, MAX_FILE)
     except Unreadable:
@@ -180,7 +180,7 @@ def stored_report(folder: Path) -> GradeReport:
     """The report in the folder, made from the evidence in it.
 
     Raises:
-        GraderError: where the folder holds none, or its evidence is another one's or damaged.
+        GraderError: the folder holds none, or its evidence belongs to another report or is damaged.
     """
     try:
         content = file_bytes(folder / REPORT, MAX_BYTES)
@@ -192,15 +192,15 @@ def stored_report(folder: Path) -> GradeReport:
         raise GraderError(f"{shown(folder)}: {error}") from None
     checksum = evidence_checksum(folder)
     if report.checksums.get(EVIDENCE_CHECKSUM, checksum) != checksum:
-        raise GraderError(f"{shown(folder)}: the report was made from other evidence; grade the notebook again")
+        raise GraderError(f"{shown(folder)}: the report does not match the evidence file; grade the notebook again")
     return report
 
 
 def evidence_checksum(folder: Path) -> str:
-    """The SHA-256 of all that the folder's submission answered.
+    """The SHA-256 of all evidence in the folder.
 
     Raises:
-        EvidenceError: where the folder holds no evidence.
+        EvidenceError: the folder holds no evidence.
     """
     total = hashlib.sha256()
     for name, checksum in _checksums(folder).items():
@@ -209,10 +209,10 @@ def evidence_checksum(folder: Path) -> str:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    """The SHA-256 of each file of evidence; one that was not written since the last time is not read again.
+    """The SHA-256 of each evidence file; a file that has not been written since the last call is not read again.
 
     Raises:
-        EvidenceError: where one of them is missing.
+        EvidenceError: one of them is missing.
     """
     names = [EVIDENCE, *(followed_file(part) for part in sorted(_retrainings(folder)))]
     if (pruned := _prune_record(folder)) is not None and set(names) <= set(pruned.files):
@@ -227,10 +227,10 @@ def _checksums(folder: Path) -> dict[str, str]:
 
 
 def remember_checksums(folder: Path) -> None:
-    """The folder's evidence is not read again for its checksum while nobody writes it.
+    """The checksums of the folder's evidence are stored, so that unchanged files are not read again.
 
     Raises:
-        EvidenceError: where the folder holds no evidence.
+        EvidenceError: the folder holds no evidence.
     """
     if _prune_record(folder) is None:
         checksums = {name: (_stamp(folder / name), checksum) for name, checksum in _checksums(folder).items()}
@@ -254,12 +254,12 @@ def _stamp(path: Path) -> list[int]:
 
 
 def followed_file(part: str) -> str:
-    """The name of the file with what the part answered when it was trained once more."""
+    """The name of the file with the part's answers after it was trained again."""
     return f"followed-{part}.safetensors"
 
 
 def store_carried_forward(folder: Path, part: str, followed: CarriedForward) -> None:
-    """The folder holds what the part answered with sound parts in the place of some items."""
+    """The folder holds the part's answers with correct code for some items."""
     write_atomically(folder / followed_file(part), save_evidence(followed.evidence))
     known: dict[str, _Retraining | list[str]] = {**_retrainings(folder)}
     replaced = followed.replacement
@@ -268,10 +268,10 @@ def store_carried_forward(folder: Path, part: str, followed: CarriedForward) -> 
 
 
 def stored_carried_forward(folder: Path) -> dict[str, CarriedForward]:
-    """Part -> what it answered when it was trained once more, read when it is needed; empty where nothing was.
+    """Part -> its answers after it was trained again, read when they are needed; empty if nothing was.
 
     Raises:
-        GraderError: where what stands there is not what `store_carried_forward` wrote.
+        GraderError: the file was not written by `store_carried_forward`.
     """
     made = {}
     for part, one in _retrainings(folder).items():
@@ -287,12 +287,12 @@ def _retrainings(folder: Path) -> dict[str, _Retraining]:
     try:
         stored = read_json(path, _RETRAININGS, _MAX_SMALL)
     except Unreadable as reason:
-        what = f"not what the grader wrote ({one_line(str(reason), 100)})"
+        what = f"not a file of this grader ({one_line(str(reason), 100)})"
         raise GraderError(f"{shown(path)}: {what}; grade the notebook again") from None
-    # An older version wrote the items alone, not the key of the sound parts.
+    # An older version wrote only the items, not the key of the correct code.
     return {part: _Retraining(entry) if isinstance(entry, list) else entry for part, entry in stored.items()}
 
 
 def shown(path: Path) -> str:
-    """The path for an error of one line."""
+    """The path for an error message of one line."""
     return one_line(str(path), 120)

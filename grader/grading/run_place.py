@@ -1,8 +1,8 @@
-"""Which folder a run of a single notebook goes into, and when a run may take the place of the one before it.
+"""The folder for a run of a single notebook, and when a run may replace the run before it.
 
-A folder belongs to one notebook file, and to one extent of grading: a run of components alone has a folder of its own.
-A weaker run never takes the place of a stronger one: one that judged less, or that was stopped where the other went on
-to its end.
+A folder belongs to one notebook file and one extent of grading: a run of components only has its own folder.
+A weaker run never replaces a stronger one. A run is weaker if it graded less, or if it was stopped and the other run
+reached its end.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from grader.store.files import locked
 from grader.store.json_files import read_json
 
 RUNS = Path("runs")
-CLASS = "class.json"  # what the folder of a class has
-SUBMISSIONS = "submissions"  # where a class has the runs of its students
+CLASS = "class.json"  # in the folder of every class
+SUBMISSIONS = "submissions"  # where the runs of a class are
 MAX_CLASS = 200_000_000  # bytes
 A_CLASS, FILES = "a class", "files that this run would overwrite"
 _MAX_SOURCE = 20_000
 _STOPPED = (Status.TIMEOUT, Status.KILLED)
-REPLACE = "give another folder with --out, or --replace to replace it"
+REPLACE = "use another folder with --out, or replace it with --replace"
 
 
 def extent_name(parts: Sequence[str] | None) -> str:
-    """What is added to a folder's or file's name where not everything is graded; empty where everything is."""
+    """What is added to the name of a folder or file if not everything is graded; empty if everything is."""
     return "" if parts is None else "components-only" if not parts else "-".join((*parts, "only"))
 
 
@@ -52,27 +52,27 @@ def own_folder(
     *,
     replace: bool,
 ) -> Iterator[Path]:
-    """The folder for the notebook's run, held against other graders; without `out` it is chosen below `RUNS`.
+    """The folder for the notebook's run, locked against other graders; without `out` it is chosen below `RUNS`.
 
-    It notes whose it is, and by which rubric it is graded.
+    A note in the folder names the notebook and the rubric.
 
     Raises:
-        GraderError: `out` belongs to another notebook or a class, or another grader is at work there.
+        GraderError: `out` belongs to another notebook or a class, or another grader is working there.
     """
     owner = str(notebook.resolve())
     free = (path for path in _choices(submission.name, owner, parts) if not _of_another(path, owner, submission))
     folder = out or next(free, RUNS / submission.name)
     _refuse_another(folder, owner, submission, replace=replace)
     with locked(folder):
-        _refuse_another(folder, owner, submission, replace=replace)  # it may have been chosen meanwhile
+        _refuse_another(folder, owner, submission, replace=replace)  # another grader may have chosen it meanwhile
         note_source(folder, notebook, rubric)
         yield folder
 
 
 def class_folder(submissions: Path, parts: Sequence[str] | None, part: str = "") -> Path:
-    """The folder below `RUNS` for a class that is graded to this extent, noted as that of these submissions.
+    """The folder below `RUNS` for a class that is graded to this extent, with a note that names its submissions.
 
-    A `part` of the class, "part-2-of-8", has its own.
+    A `part` of the class, "part-2-of-8", has its own folder.
     """
     owner = str(submissions.resolve())
     choices = [
@@ -86,21 +86,21 @@ def class_folder(submissions: Path, parts: Sequence[str] | None, part: str = "")
 
 
 def unclaim(folder: Path) -> None:
-    """A folder below `RUNS` that a class was to have, which was refused before it began, is nobody's again."""
+    """A folder below `RUNS` that was chosen for a class is free again; for a class that was refused before it began."""
     if folder.parent == RUNS and not (folder / CLASS).exists() and not any(written(folder)):
         (folder / SOURCE).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # something else lies there
+        with contextlib.suppress(OSError):  # it holds other files
             folder.rmdir()
 
 
 def refuse_run(out: Path) -> None:
-    """The folder is no single notebook's.
+    """The folder does not hold the run of a single notebook.
 
     Raises:
-        GraderError: it is.
+        GraderError: it does.
     """
     if (out / REPORT).exists() and not (out / CLASS).exists():
-        raise GraderError(f"{shown(out)}: holds the run of a single notebook; give another folder with --out")
+        raise GraderError(f"{shown(out)}: holds the run of a single notebook; use another folder with --out")
 
 
 def lost_parts(old: Collection[str] | None, new: Collection[str] | None, every: Collection[str]) -> frozenset[str]:
@@ -109,7 +109,7 @@ def lost_parts(old: Collection[str] | None, new: Collection[str] | None, every: 
 
 
 def class_above(folder: Path) -> Path | None:
-    """The folder of the class that has the run as one of its students'; None where there is none."""
+    """The folder of the class that the run belongs to; None if there is none."""
     above = folder.resolve().parents[1:2]
     return next((out for out in above if folder.resolve().parent.name == SUBMISSIONS and (out / CLASS).exists()), None)
 
@@ -118,19 +118,19 @@ def refuse_less(folder: Path, parts: Collection[str] | None) -> None:
     """The folder holds no run that graded more parts than this one will.
 
     Raises:
-        GraderError: it did: before anything runs.
+        GraderError: it does; raised before anything runs.
     """
     old = earlier_report(folder)
     missing_parts = trained_parts(old) - set(parts) if old is not None and parts is not None else frozenset()
     if missing_parts:
         raise GraderError(
             f"{shown(folder)}: holds a run that also graded the training of {listed(missing_parts)}, "
-            f"which this one would leave out; {REPLACE}"
+            f"which the new run would leave out; {REPLACE}"
         )
 
 
 def is_weaker(new: GradeReport, old: GradeReport) -> str:
-    """Why the new report must not take the place of the old one, in a few words; empty where it may.
+    """Why the new report must not replace the old one, in a few words; empty if it may.
 
     If the notebook has changed since, only the extent of the two runs is compared.
     """
@@ -139,27 +139,27 @@ def is_weaker(new: GradeReport, old: GradeReport) -> str:
     if new.checksums.get("notebook") != old.checksums.get("notebook"):
         return ""
     if new.status in _STOPPED and old.status not in _STOPPED:
-        return "it ran to its end, and this one was stopped"
+        return "it ran to its end, and the new run was stopped"
     if sum(map(undecided_milli, new.items)) > sum(map(undecided_milli, old.items)):
-        return "this one leaves more to be decided by a person"
+        return "the new run leaves more points for manual review"
     return ""
 
 
 def refuse_other_rubric(folder: Path, report: GradeReport, rubric: Rubric, path: Path) -> None:
-    """The rubric is one that the report's items can be judged by.
+    """The report can be re-graded with this rubric.
 
     Raises:
-        GraderError: it is another exercise's: they have no item in common.
+        GraderError: the rubric has no item in common with the report.
     """
     if {item.id for item in report.items}.isdisjoint(item.id for item in rubric.items):
         raise GraderError(
-            f"{shown(folder)}: was graded by another rubric than {shown(path)}, with which it has no item in common; "
-            "name its own with --rubric"
+            f"{shown(folder)}: was graded with a rubric that has no item in common with {shown(path)}; give the right "
+            "rubric with --rubric"
         )
 
 
 def rubric_of(folder: Path) -> Path | None:
-    """The rubric that the run, or the class that it belongs to, was graded by; None where that is not noted."""
+    """The rubric with which the run, or its class, was graded; None if it is not noted."""
     rubric_path = source.rubric if (source := source_of(folder)) else ""
     if not rubric_path and (of_class := class_above(folder)) is not None:
         rubric_path = _text_under(of_class / CLASS, "rubric")
@@ -167,7 +167,7 @@ def rubric_of(folder: Path) -> Path | None:
 
 
 def earlier_report(folder: Path) -> GradeReport | None:
-    """The report of the folder's run; None where there is none that can be read."""
+    """The report of the folder's run; None if there is none that can be read."""
     with contextlib.suppress(GraderError):
         return stored_report(folder)
     return None
@@ -188,9 +188,10 @@ def _refuse_another(folder: Path, owner: str, submission: Submission, *, replace
 
 
 def _of_another(folder: Path, owner: str, submission: Submission) -> str:
-    """What keeps the notebook out of the folder, for an error message; empty if the notebook may use it.
+    """The reason why the notebook cannot use the folder, for an error message; empty if it can.
 
-    A folder from before files were noted is the notebook's where its run was of the same text. Nothing is changed.
+    A folder without a note, from an older version, is the notebook's if its run was of the same text. Nothing is
+    changed.
     """
     if (folder / CLASS).exists() or class_above(folder) is not None:
         return A_CLASS
@@ -207,7 +208,7 @@ _OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
 def _text_under(path: Path, key: str) -> str:
-    """The text under the key in the folder's note or in a class's file; empty where there is none."""
+    """The text under the key in a folder's note or a class's file; empty if there is none."""
     try:
         text = read_json(path, _OBJECT, MAX_CLASS if path.name == CLASS else _MAX_SOURCE).get(key)
     except Unreadable:
@@ -216,12 +217,12 @@ def _text_under(path: Path, key: str) -> str:
 
 
 def _source(folder: Path) -> str:
-    """Whose the folder is, as noted in it; empty where nothing is."""
+    """The owner of the folder, according to its note; empty without a note."""
     return source.of if (source := source_of(folder)) else ""
 
 
 def _is_for(folder: Path, owner: str) -> bool:
-    """Whether the folder is the owner's, by its note or as that of a class, or nobody's."""
+    """Whether the folder belongs to the owner, by its note or its class, or to nobody."""
     if _source(folder) == owner:
         return True
     if submissions := _text_under(folder / CLASS, "submissions"):
@@ -230,5 +231,5 @@ def _is_for(folder: Path, owner: str) -> bool:
 
 
 def listed(parts: Collection[str]) -> str:
-    """Parts as they are named in a sentence."""
+    """The parts as text for a sentence."""
     return " and ".join(sorted(parts))

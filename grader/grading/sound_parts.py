@@ -1,7 +1,7 @@
-"""Sound parts of the reference, put in the place of a student's when a part is trained once more.
+"""Correct code from the reference that replaces a student's when a part is trained again.
 
-They are taken from what the reference defines; nothing of it is run here. The box is told their source alone, never
-the rest of the reference. What was trained with them is stale where they have changed: `replacement_key` says so.
+It is taken from the reference's definitions; nothing is run here. The box gets only the source of this code, never the
+rest of the reference. If the code changes, results trained with it are stale: see `replacement_key`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from grader.records import Array, Notebook, Rubric
 
 
 def sound_source(rubric_path: Path, rubric: Rubric) -> str:
-    """What sound parts are taken from: the reference's definitions; nothing where follow-through is switched off.
+    """The reference's definitions, from which correct code is taken; empty if follow-through is off.
 
     Raises:
-        GraderError: where the reference cannot be read.
+        GraderError: the reference cannot be read.
     """
     if not rubric.follow_through.enabled:
         return ""
@@ -35,7 +35,7 @@ def sound_source(rubric_path: Path, rubric: Rubric) -> str:
 def replacement_questions(
     replaced_names: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str
 ) -> dict[str, Array]:
-    """What a box is told: the sound parts' source, the names to take from it, and the names of the whole interface.
+    """What a box gets: the source of the correct code, the names to take from it, and all names of the interface.
 
     replaced_names: names of the interface, `Class.method` for a method.
     """
@@ -44,7 +44,7 @@ def replacement_questions(
 
 
 def replacement_key(replaced_names: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str) -> str:
-    """SHA-256 over what a box is told: what was trained under another key may be another's sound parts."""
+    """SHA-256 over what a box gets: results under another key may come from other correct code."""
     return hashlib.sha256(json.dumps(_question_texts(replaced_names, exercise, names, source)).encode()).hexdigest()
 
 
@@ -62,7 +62,7 @@ def _question_texts(
 
 
 def definitions(notebook: Notebook) -> str:
-    """The notebook's imports, classes and functions in order, as one module's source; nothing else of it."""
+    """The notebook's imports, classes and functions in order, as the source of one module."""
     texts = []
     for cell in filter(is_code, strip_markers(notebook)["cells"]):
         code = read_code(source_of(cell))
@@ -74,9 +74,9 @@ def definitions(notebook: Notebook) -> str:
 
 
 def needed_definitions(source: str, wanted_names: Collection[str], excluded_names: Collection[str]) -> str:
-    """Of a module's definitions those of `wanted_names`, the imports, and what they use; none of `excluded_names`.
+    """The module's definitions of `wanted_names`, its imports, and what they use; none of `excluded_names`.
 
-    A student's code can read whatever lies in its box, so no more of a solution may lie there than is put in.
+    A student's code can read everything in its box, so the box gets no more of a solution than is needed.
     """
     code = read_code(source)
     lines = code.source.split("\n")

@@ -1,8 +1,8 @@
-"""What given cells define, compared with what it is while the notebook runs: a person is told where it is another.
+"""Names that provided cells define, compared with their values while the notebook runs; differences are reported.
 
-A notebook can change what is given in ways that nobody reads off its lines: by `globals()`, by `exec`, from a thread,
-in a function. What its lines say openly is told elsewhere, and is no concern here: a constant may have any value that a
-line gives it, and a name that a line defines anew is left out.
+A notebook can change provided names in ways that its lines do not show: by `globals()`, by `exec`, from a thread, in a
+function. Changes that its lines do show are reported elsewhere and are ignored here: a constant may have any value that
+a line gives it, and a name that a line redefines is left out.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ _CLOSE = 1e-6  # of single precision
 
 @dataclass(frozen=True)
 class GivenDefinitions:
-    """What a notebook's given cells define, as far as no other line of it says otherwise."""
+    """What a notebook's provided cells define, except what another of its lines changes."""
 
     constants: Mapping[str, frozenset[float]] = field(default_factory=dict)  # name -> the values that lines give it
     codes: Mapping[str, frozenset[int]] = field(default_factory=dict)  # `function` or `Class.method` -> fingerprints
 
     def questions(self) -> dict[str, list[str]]:
-        """What a box is asked to look at, in the order of its answers, and in which kinds of stages."""
+        """The names that a box is asked about, in the order of its answers, and the stages in which it is asked."""
         if not self.constants and not self.codes:
             return {}
         return {"constants": list(self.constants), "codes": list(self.codes), "stages": list(STAGES)}
 
 
 def given_definitions(restored: RestoredNotebook, template: Notebook) -> GivenDefinitions:
-    """What the template's given cells define and the notebook leaves alone; nothing where it comes from another."""
+    """What the template's provided cells define and the notebook leaves alone; empty for another template."""
     if any(remark.kind == "not_from_template" for remark in restored.remarks):
         return GivenDefinitions()
     cells = zip(restored.notebook["cells"], restored.roles, strict=True)
@@ -70,7 +70,7 @@ def given_definitions(restored: RestoredNotebook, template: Notebook) -> GivenDe
 
 
 def tampering_remarks(evidence: Evidence, definitions: GivenDefinitions, parts: Sequence[str]) -> tuple[Remark, ...]:
-    """One remark for each name that was another one when the box was asked than any line of the notebook makes it."""
+    """One remark per name whose value, when the box was asked, does not follow from any line of the notebook."""
     sentence_by_name: dict[str, str] = {}
     for part in parts:
         for kind, moment in STAGES.items():
@@ -79,17 +79,17 @@ def tampering_remarks(evidence: Evidence, definitions: GivenDefinitions, parts: 
             if constants is None or codes is None:
                 continue
             for name, sentence in _differences(definitions, constants, codes):
-                sentence_by_name.setdefault(name, f"{sentence} {moment.format(part.upper())}.")
+                sentence_by_name.setdefault(name, sentence.format(moment.format(part.upper())))
     sentences = [*sentence_by_name.values()][:MAX_REMARKS]
     if len(sentence_by_name) > MAX_REMARKS:
         sentences.append(
-            f"{len(sentence_by_name) - MAX_REMARKS} more names of the given cells were not what those make them."
+            f"{len(sentence_by_name) - MAX_REMARKS} more names from provided cells had other values while it ran."
         )
     return tuple(Remark("changed_while_running", sentence, needs_person=True) for sentence in sentences)
 
 
 def answer_specs(parts: Sequence[str]) -> dict[Address, AnswerSpec]:
-    """What the answers about given code may hold."""
+    """What the answers about provided code may hold."""
     return {Address.of(kind, part, QUESTION): SPEC for part in parts for kind in STAGES}
 
 
@@ -97,12 +97,12 @@ def _differences(definitions: GivenDefinitions, constants: Any, codes: Any) -> I
     if constants.size == len(definitions.constants):
         for (name, values), value in zip(definitions.constants.items(), constants.reshape(-1).tolist(), strict=True):
             if not any(math.isclose(value, expected, rel_tol=_CLOSE) for expected in values):
-                shown_value = "no number" if value == MISSING else f"{np.float32(value):.6g}"
-                yield name, f"{name} was {shown_value}, which no line of the notebook makes it,"
+                shown_value = "not a number" if value == MISSING else f"{np.float32(value):.6g}"
+                yield name, f"{name} was {shown_value} {{}}, but no line of the notebook sets this value."
     if codes.size == len(definitions.codes):
         for (path, prints), print_in_box in zip(definitions.codes.items(), codes.reshape(-1).tolist(), strict=True):
             if print_in_box not in prints:
-                yield path, f"`{path}` was not the given code any more, though no line of the notebook says so,"
+                yield path, f"`{path}` was no longer the provided code {{}}, but no line of the notebook changes it."
 
 
 def _given_cells(template: Notebook, *roles: str) -> list[Mapping[str, Any]]:
@@ -114,7 +114,7 @@ def _given_cells(template: Notebook, *roles: str) -> list[Mapping[str, Any]]:
 def _constants(
     template: Notebook, statements: Sequence[Statement], unread_binds: Sequence[frozenset[str]]
 ) -> Iterator[tuple[str, frozenset[float]]]:
-    """The plain numbers that given cells define, each with every value that a line of the notebook gives it."""
+    """The plain numbers that provided cells define, each with all values that lines of the notebook give it."""
     for cell in _given_cells(template, "given", "constants"):
         for definition in read_code(source_of(cell)).statements or ():
             for name in sorted(definition.binds) if _number(definition) is not None else ():
@@ -133,7 +133,7 @@ def _number(statement: Statement) -> float | None:
 
 
 def _codes(template: Notebook) -> dict[str, frozenset[int]]:
-    """Every plain function, and method of a class, of the template's given cells; a decorated one is another object."""
+    """Every plain function and method of the template's provided cells; a decorated function is another object."""
     prints_by_path: dict[str, frozenset[int]] = {}
     for cell in _given_cells(template, "given"):
         try:
@@ -148,7 +148,7 @@ def _codes(template: Notebook) -> dict[str, frozenset[int]]:
 
 
 def _code_of(node: ast.stmt, flags: int) -> CodeType:
-    """The statement's code as IPython makes it, which compiles each one of a cell by itself."""
+    """The statement's code as IPython makes it: each statement of a cell is compiled separately."""
     code: CodeType = compile(ast.Module([node], []), "given", "exec", flags=flags, dont_inherit=True)
     return code
 

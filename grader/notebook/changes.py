@@ -1,7 +1,7 @@
-"""What a student changed of what is given, for a person: lines of a cell, constants, and names that are defined anew.
+"""What a student changed in provided code, for the staff: lines of a cell, constants, and redefined names.
 
-Constants and names are kept, since they are the student's own, and told. Code is read only as far as its top-level
-statements; what it does to given names in other ways is not seen.
+Changed constants and names are kept, because they are the student's decision, and reported. Only top-level statements
+are read; changes of provided names in other ways are not seen.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _MAX_CHANGES = 5  # of one constant that are reported
 
 
 def changed_lines(template: str, handed_in: str) -> tuple[str, ...]:
-    """A small diff: lines with `-` stand only in the template, lines with `+` only as handed in.
+    """A small diff: lines with `-` are only in the template, lines with `+` only in the submission.
 
     At most 30 lines of 160 characters; lines that differ in trailing spaces alone are equal.
     """
     old, new = ([line.rstrip()[:_MAX_CHARS] for line in source.splitlines()] for source in (template, handed_in))
     equal_lines = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
-    first = max(0, equal_lines - 1)  # the line before the first change says where it is
+    first = max(0, equal_lines - 1)  # the line before the first change shows where it is
     old, new = old[first : first + _MAX_COMPARED], new[first : first + _MAX_COMPARED]
     lines = itertools.islice(difflib.unified_diff(old, new, n=1, lineterm=""), 2, None)
     diff_lines = [line for line in lines if not line.startswith("@@")]
@@ -40,7 +40,7 @@ def changed_lines(template: str, handed_in: str) -> tuple[str, ...]:
 def changed_constants(
     template: tuple[TemplateCell, ...], codes: Mapping[int, Code], match: Match
 ) -> Iterator[tuple[int | None, str]]:
-    """(cell, what it does) of each change in words; the cell is None for a constant that nothing sets."""
+    """(cell, change in words) of each change; the cell is None for a constant that no cell sets."""
     for t, cell in enumerate(template):
         if cell.role != "constants":
             continue
@@ -61,14 +61,14 @@ def _changes(
         if name in statement.binds and statement.value != definition.value
     ]
     for s, new in changes[:_MAX_CHANGES]:
-        yield s, f"sets {name} to {new}; the template gives {definition.value}, and the student's value was kept"
+        yield s, f"sets {name} to {new} (template: {definition.value}); the student's value was kept"
     if is_present and not any(name in code.binds for code in codes.values()):
         yield None, f"The constant {name} = {definition.value} was removed."
 
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """One cell that defines or changes given names after the given code."""
+    """A cell that redefines or changes names after the provided code."""
 
     index: int  # in the notebook to run
     names: tuple[str, ...]
@@ -103,5 +103,5 @@ def shadows(codes: Sequence[Code | None], template: Sequence[TemplateCell]) -> l
 
 def _touched_names(statement: Statement, given_imports: set[tuple[str, str]]) -> frozenset[str]:
     imported_again = {name for name, _ in statement.imports & given_imports}
-    # Settings of a library, as in `plt.rcParams["figure.dpi"] = 120`, are no change of what is given.
+    # Settings of a library, as in `plt.rcParams["figure.dpi"] = 120`, do not count as a change.
     return (statement.binds - imported_again) | (statement.changes - {name for name, _ in given_imports})

@@ -1,6 +1,6 @@
-"""A trusted notebook on disk and in memory: loading, writing, cells made anew, their sources, titles and checksums.
+"""Trusted notebooks on disk and in memory: loading, writing, new cells, their sources, titles and checksums.
 
-For notebooks of our own only (reference, template): a student's file goes through `read_submission`.
+For our own notebooks only (reference, template); a student's file is read by `read_submission`.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ _LISTED_CHARS = 500_000  # of sources that are written line by line
 
 
 def load_notebook(path: Path) -> Notebook:
-    """The notebook in `path`, a file of our own.
+    """The trusted notebook in `path`.
 
-    Raises: GraderError when the file is missing or is not an nbformat 4 notebook.
+    Raises: GraderError if the file is missing or is not an nbformat 4 notebook.
     """
-    try:  # a template may be a link: staff lay out their folders as they like
+    try:  # a template may be a symbolic link
         notebook = json_value(file_bytes(path.resolve(), _MAX_BYTES), most_values=_MAX_VALUES, lenient=True)
-    except (Unreadable, OSError, RuntimeError) as reason:  # the last two: a link that leads to itself
-        raise GraderError(f"{path}: expected a notebook of ours: {one_line(str(reason), 200)}") from None
+    except (Unreadable, OSError, RuntimeError) as reason:  # the last two: a link to itself
+        raise GraderError(f"{path}: expected a notebook: {one_line(str(reason), 200)}") from None
     if not isinstance(notebook, dict) or notebook.get("nbformat") != 4 or not isinstance(notebook.get("cells"), list):
         raise GraderError(f"{path}: expected an nbformat 4 notebook; save it in a current Jupyter")
     return notebook
 
 
 def dump_notebook(notebook: Notebook) -> str:
-    """The notebook as JSON text, the same bytes every time: sorted keys, one source line a line.
+    """The notebook as JSON text, the same bytes every time: sorted keys, one JSON line per source line.
 
-    Of a very long notebook the last cells have their source in one text, as the format also allows: each line apart
-    takes fifty times the memory of its characters.
+    In a very long notebook the last cells have their source as a single text, as the format also allows: separate lines
+    take fifty times the memory of their characters.
     """
     cells, chars_left = [], _LISTED_CHARS
     for cell in notebook.get("cells", []):
@@ -66,14 +66,14 @@ def is_code(cell: Mapping[str, Any]) -> bool:
 
 
 def is_task(cell: Mapping[str, Any]) -> bool:
-    """Whether the cell says of itself that students fill it in."""
+    """Whether the cell is marked as a task, to be filled in by students."""
     metadata = cell.get("metadata")
     mark = metadata.get("grader") if isinstance(metadata, dict) else None
     return isinstance(mark, dict) and mark.get("role") == "task"
 
 
 def normalise(source: str) -> str:
-    """The source without what editors change by themselves: line ends, trailing spaces and blank lines."""
+    """The source without what editors change: line ends, trailing spaces and trailing blank lines."""
     lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return "\n".join(line.rstrip() for line in lines).rstrip("\n")
 
@@ -84,7 +84,7 @@ def checksum(source: str) -> str:
 
 
 def cell_title(cells: Sequence[Mapping[str, Any]], index: int) -> str:
-    """What a person calls the cell: the last Markdown heading above it, else its first line of source."""
+    """The cell's title: the last Markdown heading above it, or else its first line of source."""
     for cell in reversed(cells[max(0, index - _NEAR_CELLS) : index]):
         if cell.get("cell_type") == "markdown":
             heading = _last_heading(source_of(cell)[:20_000])
@@ -94,7 +94,7 @@ def cell_title(cells: Sequence[Mapping[str, Any]], index: int) -> str:
     return one_line(lines[0]) if lines else "empty cell"
 
 
-@functools.lru_cache(maxsize=256)  # the same cells are named once for each remark and each message of a run
+@functools.lru_cache(maxsize=256)  # titles of the same cells are needed for every remark and message of a run
 def _last_heading(text: str) -> str:
     headings = _HEADING.findall(text)
     return one_line(headings[-1].rstrip(" #")) if headings else ""
@@ -107,7 +107,7 @@ def code_cell(identity: str, source: str) -> dict[str, Any]:
 
 
 def with_unique_ids(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The cells, each with an id of its own; the first keeps what several claim."""
+    """The cells, each with its own id; if several have the same id, the first keeps it."""
     ids: set[str] = set()
     new_cells = []
     for index, cell in enumerate(cells):

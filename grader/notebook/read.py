@@ -1,10 +1,10 @@
 """A submitted file becomes a Submission, or one line that says why it cannot.
 
-Everything about the file is hostile: what it is, how large, how deep, what its cells hold. It is read up to
+Everything about the file may be hostile: its kind, its size, its depth, the content of its cells. It is read up to
 the limit, never executed, and rebuilt as fresh nbformat 4.5; the only exception is SubmissionError.
 
-Cells are rebuilt from what is well-formed in them: only text, numbers and the few keys a notebook needs are kept, and
-nothing of the submitted structure. Content never raises; what a person should know comes back as remarks.
+Cells are rebuilt from their well-formed parts: only text, numbers and the few keys that a notebook needs are kept, and
+nothing of the submitted structure. Content never raises; problems are reported as remarks.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _DIGESTED = re.compile(rf"-[0-9a-f]{{{_DIGEST}}}$")
 _MAX_PATH, _MAX_REASON = 100, 190  # characters of each in an error
 _MAX_PICTURES = 20_000
 _MAX_VALUES = 2_000_000  # numbers, texts, lists and objects: a few hundred megabytes of memory at worst
-_MAX_CODE = 1_000_000  # characters in all code cells; honest notebooks have a few ten thousand
-# Pictures are most of a large notebook, and nothing reads a submitted one: they go before JSON is parsed. In a cell's
-# source these quotes would be escaped.
+_MAX_CODE = 1_000_000  # characters in all code cells; normal notebooks have some ten thousand
+# Pictures are most of a large notebook, and submitted pictures are never used: they are removed before JSON is parsed.
+# In a cell's source these quotes would be escaped.
 _BASE64 = rb'"[A-Za-z0-9+/=]*+(?:\\n[A-Za-z0-9+/=]*+)*+"'
 _LISTED = rb"\[(?:\s*+%b\s*+,?+)*+\s*+\]" % _BASE64
 _PICTURE = re.compile(rb'("image/(?:png|jpeg|gif|webp)"\s*+:\s*+)(?:%b|%b)' % (_BASE64, _LISTED))
@@ -39,27 +39,27 @@ _PYTHONS = ("python", "ipython", "pyspark", "sage")
 _TIMEIT = re.compile(r"(\s*)%%timeit\b")
 _LOOKS_LIKE = (
     (b"<", "a web page: download the notebook itself (File > Download > Download .ipynb)"),
-    (b"%PDF", "a PDF: hand in the .ipynb file"),
-    (b"PK", "a zip archive: hand in the .ipynb file inside it"),
-    (b"\x1f\x8b", "a packed file: hand in the .ipynb file inside it"),
+    (b"%PDF", "a PDF: submit the .ipynb file"),
+    (b"PK", "a zip archive: submit the .ipynb file in it"),
+    (b"\x1f\x8b", "a compressed file: submit the .ipynb file in it"),
     (b"\xff\xfe", "UTF-16 text: save the notebook as UTF-8"),
     (b"\xfe\xff", "UTF-16 text: save the notebook as UTF-8"),
 )
 _ADVICE = {
     " MB": "; clear large outputs and save again",
     "too many": "; clear large outputs and save again",
-    "0 bytes": "; hand the notebook in again",
+    "0 bytes": "; submit the notebook again",
     "UTF-8": "; save the notebook again in Jupyter or Colab",
     "too deep": "; save the notebook again in Jupyter or Colab",
-    "JSON": ", so no notebook; a script, a cut-off download? hand in the .ipynb file",
+    "JSON": ", so it is not a notebook (a script? an incomplete download?); submit the .ipynb file",
 }
 
 
 def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
     """The submitted notebook, repaired where that is harmless, with remarks on what was noticed.
 
-    Raises: SubmissionError (one line) when the file cannot be read or is no Python notebook of nbformat 4
-    with at least one code cell, at most `max_mb` megabytes, at most `max_cells` cells and no more code than is read.
+    Raises: SubmissionError (one line) if the file cannot be read or is not a Python notebook of nbformat 4 with at
+    least one code cell, at most `max_mb` megabytes, at most `max_cells` cells and a limited amount of code.
     """
     path_text = _path_text(path)
     try:
@@ -89,8 +89,8 @@ def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
 def safe_name(path: Path) -> str:
     """The file's stem as a folder name: ASCII letters, digits and `._-`, 1 to 80 characters, never hidden.
 
-    A name that had to be changed carries a hash of the original, and one that looks as if it did is changed, so
-    that no two files share a folder, not by choice either.
+    A name that had to be changed contains a hash of the original, and a name that looks like one is changed as well, so
+    that no two files share a folder, not even on purpose.
     """
     stem = path.stem
     safe = re.sub(r"^[.-]+", "_", re.sub(r"[^A-Za-z0-9._-]", "_", stem))
@@ -101,7 +101,7 @@ def safe_name(path: Path) -> str:
 
 
 def _path_text(path: Path) -> str:
-    """The path for an error; of a long one its end, which tells more than its beginning."""
+    """The path for an error message; the end of a long path, which says more than its beginning."""
     text = one_line(os.fspath(path).encode("utf-8", "replace").decode(), 10_000)
     return text if len(text) <= _MAX_PATH else "..." + text[3 - _MAX_PATH :]
 
@@ -113,31 +113,31 @@ def _parse(content: bytes) -> dict[str, Any]:
         if head.startswith(magic):
             _refuse(f"expected a notebook, got {what}")
     if not body.strip(b"\0 \t\r\n"):
-        _refuse("holds nothing but blanks or zero bytes, as after a failed download; hand the notebook in again")
+        _refuse("contains only blanks or zero bytes, as after a failed download; submit the notebook again")
     if b"\0" in head:
         _refuse("expected a notebook, got UTF-16 text: save the notebook as UTF-8")
     raw = json_value(_PICTURE.sub(rb'\1""', body, count=_MAX_PICTURES), most_values=_MAX_VALUES, lenient=True)
     if not isinstance(raw, dict):
-        _refuse(f"is JSON but no notebook: expected an object, got {type(raw).__name__}; hand in the .ipynb file")
+        _refuse(f"is JSON but not a notebook: expected an object, got {type(raw).__name__}; submit the .ipynb file")
     return raw
 
 
 def _check_format(raw: dict[str, Any]) -> None:
     major = raw.get("nbformat", 3 if "worksheets" in raw else 4)
     if isinstance(major, bool) or not isinstance(major, int | float):
-        major = 4  # damaged, but the cells decide
+        major = 4  # damaged; the cells decide
     version = one_line(str(major), 20)
     if major < 4:
         _refuse(f"has notebook format {version}, expected 4; open it in a current Jupyter or Colab and save it")
     if major >= 5:
-        _refuse(f"has notebook format {version}, newer than the 4 that is known; save it as nbformat 4")
+        _refuse(f"has notebook format {version}, expected 4; save it as nbformat 4")
 
 
 def _check_language(metadata: Any, cells: Sequence[dict[str, Any]]) -> None:
-    """The notebook is Python by its own word, or says nothing and holds nothing else.
+    """The notebook declares Python, or declares nothing and contains no other language.
 
-    A kernel's name is any text: `ir` is R's usual one, and a name that somebody gave to their Python. It counts only
-    where no language is named, as Colab does in R's notebooks, and no cell reads like Python.
+    A kernel's name is any text: `ir` is usual for R, but a student may have given it to a Python kernel. It counts only
+    if no language is declared, as in Colab's R notebooks, and no cell looks like Python.
     """
     metadata = metadata if isinstance(metadata, dict) else {}
     spec, info = (
@@ -161,30 +161,30 @@ def _reads_like_python(cell: dict[str, Any]) -> bool:
 
 def _read_cells(cells: Any, max_cells: int) -> tuple[list[dict[str, Any]], list[Remark]]:
     if not isinstance(cells, list):
-        _refuse("has no list of cells, so it is not a notebook; hand in the .ipynb file")
+        _refuse("has no list of cells, so it is not a notebook; submit the .ipynb file")
     if len(cells) > max_cells:
-        _refuse(f"has {len(cells)} cells, more than the {max_cells} that are read; remove what is not yours")
+        _refuse(f"has {len(cells)} cells, expected at most {max_cells}; remove cells that are not part of the exercise")
     new_cells, remarks = clean_cells(cells)
     remarks += _without_timeit(new_cells)
     if not any(map(is_code, new_cells)):
-        _refuse(f"has {len(new_cells)} cells but no code cell; hand in the notebook with your code")
+        _refuse(f"has {len(new_cells)} cells but no code cell; submit the notebook with your code")
     _check_size([cell["source"] for cell in new_cells if is_code(cell)])
     return new_cells, remarks
 
 
 def _without_timeit(cells: list[dict[str, Any]]) -> list[Remark]:
-    """Cells are no longer timed by a magic that runs them, many times, where none of their names is kept."""
+    """Cells lose the magic `%%timeit`, which runs them many times and discards the names that they define."""
     remarks = []
     for index, cell in enumerate(cells):
         if is_code(cell) and (magic := _TIMEIT.match(cell["source"])) is not None:
             cell["source"] = f"{magic[1]}# {cell['source'][magic.end(1) :]}"
-            message = f"Cell {index + 1} was run once, without its %%timeit, which keeps nothing that a cell defines."
+            message = f"Cell {index + 1} was run once, without %%timeit, which discards the names that a cell defines."
             remarks.append(Remark("timed_cell", message, cell=index))
     return remarks
 
 
 def _check_size(sources: Sequence[str]) -> None:
-    """There is no more code than can be read, matched and shown in a few seconds."""
+    """There is only as much code as can be read, matched and shown in a few seconds."""
     characters = sum(map(len, sources))
     if characters > _MAX_CODE:
         _refuse_code(_MAX_CODE, "characters", f"{characters:,}", "data pasted into cells")
@@ -205,9 +205,9 @@ def _refuse_code(most: int, what: str, got: str, advice: str) -> NoReturn:
 def _missing_outputs(cells: list[dict[str, Any]]) -> list[Remark]:
     code = [cell for cell in cells if is_code(cell) and cell["source"].strip()]
     unrun = [cell for cell in code if not cell["outputs"] and cell["execution_count"] is None]
-    if 2 * len(unrun) <= len(code):  # single cells are often left unrun; most of them is a cleared notebook
+    if 2 * len(unrun) <= len(code):  # a few cells are often not run; if most are not, the outputs were cleared
         return []
-    message = f"{len(unrun)} of {len(code)} code cells were handed in without outputs or an execution count."
+    message = f"{len(unrun)} of {len(code)} code cells were submitted without outputs or an execution count."
     return [Remark("outputs_missing", message)]
 
 
@@ -218,12 +218,12 @@ def _refuse(reason: str) -> NoReturn:
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MIME = re.compile(r"[\w.+-]{1,80}/[\w.+-]{1,80}", re.ASCII)
-_MAX_DEPTH = 40  # of JSON inside an output: deeper is no picture, and writing it again could overflow the stack
+_MAX_DEPTH = 40  # of JSON in an output: deeper JSON is not a picture, and writing it could overflow the stack
 _MAX_TRACEBACK = 1000
 
 
 def clean_cells(cells: Sequence[Any]) -> tuple[list[dict[str, Any]], list[Remark]]:
-    """The cells as fresh nbformat 4.5 dictionaries with unique ids, with remarks on the refused ones."""
+    """The cells as fresh nbformat 4.5 dictionaries with unique ids, with remarks on the unreadable ones."""
     new_cells: list[dict[str, Any]] = []
     remarks: list[Remark] = []
     for index, cell in enumerate(cells):
@@ -262,8 +262,8 @@ def _clean_cell(cell: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _clean_metadata(metadata: Any) -> dict[str, Any]:
-    # Only our own marks, and whether an editor folds the cell: tags would steer the runner (skip-execution,
-    # raises-exception).
+    # Only our own marks, and whether an editor folds the cell: tags (skip-execution, raises-exception) would control
+    # the runner.
     fields = metadata if isinstance(metadata, dict) else {}
     grader, jupyter = fields.get("grader"), fields.get("jupyter")
     clean_fields: dict[str, Any] = {}

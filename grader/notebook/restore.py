@@ -1,4 +1,4 @@
-"""A submission with the template's given code put back, and a report of what the student did to it.
+"""A submission with the template's provided code restored, and a report of what the student changed in it.
 
 The student's own code is not lost: definitions added to a given cell move into a cell after it, extra cells
 and the student's order stay, constants keep the student's values. Runs nothing; hostile sources are fine.
@@ -41,19 +41,20 @@ from grader.notebook.patch import additions, cut_training, mend, missing_stateme
 from grader.notebook.statements import Code, read_code
 from grader.records import Notebook, Remark, Rubric
 
-LIKE_GIVEN = 0.6  # likeness at which a cell is taken for a changed given one
+LIKE_GIVEN = 0.6  # similarity from which a cell counts as a changed provided cell
 SIGNED = ("given", "constants", "train", "show")
 _RESTORED_ROLES = ("given", "train", "show")
 _MAX_SHADOWS = 10  # cells that are reported
 _FOREIGN = (
-    "Most of the template's given cells are not there: the notebook does not come from this template, "
+    "Most of the template's provided cells are missing: the notebook does not come from this template, "
     "and nothing was restored."
 )
 _MOVED = {
-    True: "stands below cells that need it, unlike in the template; it was run above them",
-    False: "stands above cells that it needs, unlike in the template; it was run below them",
+    True: "is below cells that need it, unlike in the template; it was run before them",
+    False: "is above cells that it needs, unlike in the template; it was run after them",
 }
-_ROLE_ORDER = ("train", "task", "constants", "given", "show", "check")  # of a cell that is several: the strongest
+_ROLE_WORDS = {"given": "provided", "train": "training"}  # of roles, in a sentence
+_ROLE_ORDER = ("train", "task", "constants", "given", "show", "check")  # strongest first, for a cell that is several
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class CellRole:
 
 @dataclass(frozen=True, slots=True)
 class RestoredNotebook:
-    """The notebook to run, the role of each of its cells, and what a person should know."""
+    """The notebook to run, the role of each of its cells, and remarks for the staff."""
 
     notebook: Notebook
     roles: tuple[CellRole, ...]
@@ -77,9 +78,9 @@ class RestoredNotebook:
 
 
 def restore_given(submission: Notebook, template: Notebook) -> RestoredNotebook:
-    """The submission with changed given, train and show cells as in the template and deleted ones reinserted.
+    """The submission with changed provided, train and show cells as in the template and deleted ones reinserted.
 
-    Raises: GraderError when `template` is not a template of ours.
+    Raises: GraderError if `template` is not one of our templates.
     """
     return _Restoration(submission["cells"], read_template(template), template["cells"]).result(submission)
 
@@ -110,12 +111,12 @@ class _Restoration:
         for s in set(self.match.primary.values()):
             self.parts_of[s] += self._trained_too(s)
         for s in text_cells:
-            self._remark("text_run_as_code", s, "is text in the file and holds a task's code; it was run as code")
+            self._remark("text_run_as_code", s, "is a text cell that contains the code of a task; it was run as code")
 
     def _comes_from_template(self, holders_by_template: Iterable[tuple[int, tuple[int, ...]]]) -> bool:
-        """Whether a third of the given cells is there as given, in whatever cells.
+        """Whether a third of the provided cells are present, in whatever cells.
 
-        Not by names: a notebook written for the same interface by itself must be left as it is.
+        Names do not count: a notebook written independently for the same interface must stay as it is.
         """
         given_cells = [t for t, cell in enumerate(self.template) if cell.role in _RESTORED_ROLES]
         holders = dict(holders_by_template)
@@ -126,7 +127,7 @@ class _Restoration:
         return 3 * sum(map(is_there, given_cells)) >= len(given_cells)
 
     def _trained_too(self, s: int) -> list[TemplateCell]:
-        """What a task cell trains beside its task although another cell is the train cell."""
+        """What a task cell trains in addition to its task, although another cell is the train cell."""
         parts, calls = self.parts_of[s], self.codes[s].calls
         if _role(parts, s).role != "task":
             return []
@@ -165,9 +166,9 @@ class _Restoration:
         added_statements = additions(self.codes[s], part)
         names = sorted(frozenset[str]().union(*(statement.binds for statement in added_statements)) - part.code.binds)
         addition = (
-            f"; what the student added ({one_line(', '.join(names), 80)}) runs after it" if added_statements else ""
+            f"; the student's additions ({one_line(', '.join(names), 80)}) ran after it" if added_statements else ""
         )
-        sentence = f"is given code that was changed; the template's was run instead{addition}"
+        sentence = f"is provided code that was changed; the template's version was run instead{addition}"
         self._remark("given_cell_changed", s, sentence, diff=changed_lines(source_of(part.cell), self.codes[s].source))
         new_cells = [({**cell, "source": source_of(part.cell)}, role)]
         if added_statements:
@@ -178,17 +179,17 @@ class _Restoration:
         return new_cells
 
     def _mend(self, cell: dict[str, Any], s: int, changed_parts: Sequence[TemplateCell]) -> dict[str, Any]:
-        """The mixed cell with its given statements as in the template, where there is a place for them."""
+        """The mixed cell with its provided statements as in the template, if they have a place in it."""
         code = self.codes[s]
         source = mend(code, changed_parts, self.all_keys, self.given_keys)
         if source is None:
-            what = "holds given code that was merged and changed; it could not be put back, and the cell was run as is"
+            what = "contains provided code that was merged and changed; it could not be restored, so the cell ran as is"
             self._remark("given_cell_changed", s, what, needs_person=True)
             return cell
         self.codes[s] = read_code(source)
         self.all_keys.subtract(code.keys or ())
         self.all_keys.update(self.codes[s].keys or ())
-        what = "holds given code that was merged and changed; the template's was put back, and the rest was kept"
+        what = "contains provided code that was merged and changed; the template's version was restored, the rest kept"
         self._remark("given_cell_changed", s, what, diff=changed_lines(source, code.source))
         return {**cell, "source": source}
 
@@ -215,12 +216,12 @@ class _Restoration:
         return only_adds or not self._is_split(part, given_counts, cell_counts)
 
     def _is_mixed(self, s: int) -> bool:
-        """Whether the cell holds parts of several template cells, or of one that stands in several cells."""
+        """Whether the cell contains parts of several template cells, or of a template cell that was split."""
         parts = self.parts_of.get(s, [])
         return len(parts) > 1 or (len(parts) == 1 and s not in self.match.primary.values())
 
     def _is_split(self, part: TemplateCell, given_counts: Counter[str], cell_counts: Counter[str]) -> bool:
-        """Whether the student split the cell: the rest of it stands in cells that are no template cell themselves."""
+        """Whether the student split the cell: its rest is in cells that are not template cells themselves."""
         primary_cells = set(self.match.primary.values())
         others = (code for s, code in self.codes.items() if s not in primary_cells)
         pieces = (code for code in others if not code.means_same_as(part.code))
@@ -247,11 +248,11 @@ class _Restoration:
                 previous_cell = max(holders)
                 continue
             title = cell_title(self.template_cells, cell.index)
-            sentence = f"The {cell.role} cell '{title}' ({cell.id}) of the template is missing"
+            sentence = f"The template's {_ROLE_WORDS.get(cell.role, cell.role)} cell '{title}' ({cell.id}) is missing"
             if cell.role in ("given", "constants", "train"):
                 missing_cells.setdefault(previous_cell, []).append(cell)
-                self.remarks.append(Remark("given_cell_missing", f"{sentence}; it was put back."))
-            elif cell.role != "check":  # nobody needs to keep what only told the student something
+                self.remarks.append(Remark("given_cell_missing", f"{sentence}; it was restored."))
+            elif cell.role != "check":  # a student may delete a self-check
                 self.remarks.append(Remark(f"{cell.role}_cell_missing", f"{sentence}."))
         return missing_cells
 
@@ -266,10 +267,10 @@ class _Restoration:
         given_cells = [cell for cell in self.template if cell.role in SIGNED and cell.code.keys]
         for s, code in self.codes.items():
             if s not in self.parts_of and any(code.means_same_as(cell.code) for cell in given_cells):
-                self._remark("given_cell_duplicated", s, "is a copy of a given cell; it was run once more where it is")
+                self._remark("given_cell_duplicated", s, "is a copy of a provided cell; it was run here as well")
 
     def _in_order(self, new_cells: Sequence[_CellWithRole]) -> list[_CellWithRole]:
-        """The cells in an order that works; tells what was moved and what shadows given code."""
+        """The cells in an order that works; reports moved cells and redefinitions of provided code."""
         positions = {cell.id: t for t, cell in enumerate(self.template)}
         codes = [read_code(source_of(cell)) if is_code(cell) else None for cell, _ in new_cells]
         placed_cells = [
@@ -287,7 +288,7 @@ class _Restoration:
             s = new_cells[order[shadow.index]][1].submitted
             if s is not None:
                 names = one_line(", ".join(shadow.names), 80)
-                sentence = f"defines or changes {names}, which given code defines; it was kept"
+                sentence = f"redefines or changes {names}, which the provided code defines; the change was kept"
                 warning = ", and training may depend on it" if shadow.trains else ""
                 self._remark("given_name_redefined", s, sentence + warning, needs_person=shadow.trains)
         return [new_cells[i] for i in order]
@@ -297,7 +298,7 @@ class _Restoration:
         for (_, previous), (s, t) in itertools.pairwise(order):
             if t < previous:
                 title = cell_title(self.template_cells, self.template[previous].index)
-                sentence = f"stands after '{title}', unlike in the template; the order was kept"
+                sentence = f"comes after '{title}', unlike in the template; the order was kept"
                 self._remark("cells_reordered", s, sentence)
                 return
 
@@ -314,7 +315,7 @@ def _role(parts: Sequence[TemplateCell], s: int) -> CellRole:
 
 
 def _holds(code: Code, given_code: Code) -> bool:
-    """Whether half of the given cell's statements, or a text much like it, are in the code."""
+    """Whether half of the provided cell's statements, or a similar text, are in the code."""
     given_keys = set(given_code.keys or ())
     shared_count = len(given_keys & set(code.keys or ()))
     return 2 * shared_count >= max(1, len(given_keys)) or likeness(given_code.source, code.source) >= LIKE_GIVEN
@@ -324,7 +325,7 @@ def _keys(codes: Iterable[Code]) -> Counter[str]:
     return Counter(key for code in codes for key in code.keys or ())
 
 
-Templates = Mapping[str, Notebook]  # by path, as the rubric has it; the one that is handed out now comes first
+Templates = Mapping[str, Notebook]  # by path, as in the rubric; the current template is first
 
 
 def load_templates(rubric_path: Path, rubric: Rubric) -> Templates:
@@ -338,12 +339,12 @@ def load_templates(rubric_path: Path, rubric: Rubric) -> Templates:
 
 
 def restore_from_templates(submission: Notebook, templates: Templates) -> RestoredNotebook:
-    """The submission with the given code of the template that it comes from put back.
+    """The submission with the provided code of its template restored.
 
-    It comes from the one of which it has most cells that students do not change; in doubt from the first.
+    Its template is the one with most unchangeable cells in the submission; the first in a tie.
 
     Raises:
-        GraderError: when one is not a template of ours.
+        GraderError: a template is not one of ours.
     """
     submitted_checksums = _checksums(filter(is_code, submission["cells"]))
     given_checksums = {
@@ -355,8 +356,8 @@ def restore_from_templates(submission: Notebook, templates: Templates) -> Restor
     result = replace(restore_given(submission, templates[name]), template=Path(name).name)
     if name == now or any(remark.kind == "not_from_template" for remark in result.remarks):
         return result
-    origin = f"comes from {result.template}, handed out earlier; that one's given code was put back, its constants hold"
-    return replace(result, remarks=(Remark("earlier_template", f"The notebook {origin}"), *result.remarks))
+    origin = f"comes from the earlier template {result.template}, whose provided code and constants were used"
+    return replace(result, remarks=(Remark("earlier_template", f"The notebook {origin}."), *result.remarks))
 
 
 def _checksums(cells: Iterable[Mapping[str, Any]]) -> frozenset[str]:

@@ -1,10 +1,10 @@
-"""The outputs that a notebook was handed in with, compared with those of the run that was graded.
+"""The outputs saved in the submitted notebook, compared with those of the graded run.
 
-Saved outputs are the student's word: they give no point and take none. Where they cannot come from the code that was
-handed in, a person is told, with both sides; there are innocent reasons, such as code edited after its last run.
+Saved outputs give and cost no points. If they cannot come from the submitted code, the staff see both; there are
+innocent reasons, such as code edited after its last run.
 
-Numbers are compared without knowing the exercise: lines that are the same but for their numbers make a table, whose
-columns count where they are called a loss or one of its terms. Timings, counters and progress bars never count.
+Numbers are compared without knowledge of the exercise: lines that differ only in their numbers make a table, and a
+column counts if it is named like a loss or one of its terms. Timings, counters and progress bars never count.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from grader.notebook.format import cell_title, is_code, source_of
 from grader.notebook.restore import RestoredNotebook
 from grader.records import CellRun, CellStatus, Comparison, Notebook, Remark
 
-_MAX_CELLS = 12  # about which one kind of remark is made
+_MAX_CELLS = 12  # per kind of remark
 _MAX_NUMBERS = 12  # cells that are listed in one remark
 _ERROR = 200  # characters of an error
 _MAX_COMPARED = 4_000_000  # printed characters of all cells whose numbers are compared: at worst 3 s
@@ -29,10 +29,10 @@ _MAX_COMPARED = 4_000_000  # printed characters of all cells whose numbers are c
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A submitted cell, and everything that ran in its place."""
+    """A submitted cell, and the cells that were run for it."""
 
     index: int  # in the submitted notebook
-    is_about_training: bool  # whether what it prints tells of the training or of what it stands on
+    is_about_training: bool  # whether its output is about training or what training depends on
     saved: Sequence[Mapping[str, Any]]
     count: int | None  # the saved execution count
     rerun: Sequence[Mapping[str, Any]]
@@ -42,10 +42,10 @@ class _Pair:
 def compare_saved(
     submitted: Notebook, restored: RestoredNotebook, executed: Notebook, runs: Sequence[CellRun]
 ) -> tuple[Remark, ...]:
-    """What a person should know about the saved outputs; empty where they fit, or where nothing can be said.
+    """Remarks on the saved outputs; empty if they match, or cannot be compared.
 
-    `executed` is the restored notebook with the outputs of the graded run, `runs` how its cells ended. Cells that did
-    not run are not compared.
+    `executed` is the restored notebook with the outputs of the graded run, `runs` says how its cells ended. Cells that
+    did not run are not compared.
     """
     cells = submitted["cells"]
     pairs = list(_pairs(cells, restored, executed, {run.index: run for run in runs}))
@@ -62,7 +62,7 @@ def _pairs(
         if role.submitted is not None and is_code(executed["cells"][index]):
             places.setdefault(role.submitted, []).append(index)
     for s, indices in sorted(places.items()):
-        # What the self-checks told the student is no claim about the work that is handed in.
+        # The output of a self-check is not a claim about the submitted work.
         if all(index in runs and restored.roles[index].role != "check" for index in indices):
             rerun = [output for index in indices for output in executed["cells"][index]["outputs"]]
             cell = cells[s]
@@ -72,7 +72,7 @@ def _pairs(
 
 
 def _all_numbers(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> tuple[list[Remark], list[Remark]]:
-    """What the cells' numbers contradict, and which are not compared; cells that tell of training come first."""
+    """The contradictions between the cells' numbers, and the cells not compared; cells about training come first."""
     chars_left = _MAX_COMPARED
     remark_by_cell: dict[int, Remark] = {}
     skipped = []
@@ -87,14 +87,14 @@ def _all_numbers(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> 
     remarks = [remark_by_cell[s] for s in sorted(remark_by_cell)]
     if not skipped:
         return remarks, []
-    why = "not compared with the saved outputs: there is more printed text than is compared."
+    why = "not compared with the saved outputs, because too much text was printed."
     return remarks, [Remark("outputs_not_compared", f"{_cells_were(sorted(skipped))} {why}")]
 
 
 def _numbers(
     cells: Sequence[Mapping[str, Any]], pair: _Pair, saved_text: tuple[str, bool], rerun_text: tuple[str, bool]
 ) -> Remark | None:
-    """What the two runs of a cell printed, each with whether that is all of it, where it contradicts."""
+    """The contradiction between the printed texts of a cell; each text comes with whether it is complete."""
     ran_to_end = all(run.status == CellStatus.OK for run in pair.runs)
     is_complete = ran_to_end and saved_text[1] and rerun_text[1] and _error(pair.saved) is None
     saved_curves = read_curves(saved_text[0])
@@ -103,8 +103,8 @@ def _numbers(
     if not differences:
         return None
     rows = tuple(row for difference in differences[:3] for row in difference.rows)
-    what = f"was handed in with outputs that differ from the run's: '{differences[0].what}', {differences[0].how}"
-    message = f"{_cell_name(cells, pair.index)} {one_line(what, 300)}; a look is worth it."
+    what = f"was submitted with outputs that differ from this run's: '{differences[0].what}', {differences[0].how}"
+    message = f"{_cell_name(cells, pair.index)} {one_line(what, 300)}; please check."
     return Remark("outputs_differ", message, pair.index, needs_person=True, beside=rows)
 
 
@@ -115,16 +115,16 @@ def _errors(cells: Sequence[Mapping[str, Any]], pairs: Sequence[_Pair]) -> Itera
         if not has_run or (saved_error is None) == (rerun_error is None):
             continue
         if saved_error is None and pair.count is None and not pair.saved:
-            continue  # never run, so that it could show no error
+            continue  # never run, so it cannot show an error
         comparison = (Comparison("error", saved_error or "none", rerun_error or "none"),)
         where = _cell_name(cells, pair.index)
         if rerun_error is None:
-            message = f"{where} was handed in with an error ({saved_error}) that the run does not show."
+            message = f"{where} was submitted with an error ({saved_error}) that did not occur in this run."
             yield Remark("error_differs", message, pair.index, beside=comparison)
         else:
-            # Perhaps something is missing on this machine: what worked for the student may deserve its points.
+            # Perhaps this machine lacks something: code that worked for the student may deserve its points.
             needs_look = pair.is_about_training and bool(pair.saved)
-            message = f"{where} shows an error in the run ({rerun_error}) that its saved output does not show."
+            message = f"{where} stopped with an error in this run ({rerun_error}) that its saved output does not show."
             yield Remark("error_differs", message, pair.index, needs_person=needs_look, beside=comparison)
 
 
@@ -134,11 +134,11 @@ def _missing_output_remarks(cells: Sequence[Mapping[str, Any]], pairs: Sequence[
     cleared_cells = [pair.index for pair in without_outputs if pair.count is not None]
     code = [cell for cell in cells if is_code(cell) and source_of(cell).strip()]
     unrun = [cell for cell in code if not cell.get("outputs") and cell.get("execution_count") is None]
-    if never_run and 2 * len(unrun) <= len(code):  # else the reader of the file has said so of the whole notebook
-        sentence = f"{_cells_were(never_run)} handed in without having been run; the run shows outputs."
+    if never_run and 2 * len(unrun) <= len(code):  # otherwise `read` has said so about the whole notebook
+        sentence = f"{_cells_were(never_run)} submitted without having been run; in this run there were outputs."
         yield Remark("outputs_missing", sentence)
     if cleared_cells:
-        sentence = f"{_cells_were(cleared_cells)} handed in without the outputs that the run shows."
+        sentence = f"{_cells_were(cleared_cells)} submitted without the outputs that this run shows."
         yield Remark("outputs_missing", sentence)
 
 
@@ -147,8 +147,8 @@ def _out_of_order(cells: Sequence[Mapping[str, Any]]) -> Iterator[Remark]:
     for (previous, count), (s, next_count) in itertools.pairwise(counts):
         if next_count < count:
             message = (
-                f"{_cell_name(cells, s)} was run as number {next_count}, the cell {previous + 1} above it as number "
-                f"{count}: the saved outputs do not come from one run from top to bottom."
+                f"{_cell_name(cells, s)} was run as number {next_count}, but cell {previous + 1} above it as number "
+                f"{count}: the saved outputs do not come from a single run from top to bottom."
             )
             yield Remark("cells_run_out_of_order", message, s)
             return
@@ -171,12 +171,13 @@ def _cells_were(indices: Sequence[int]) -> str:
     return f"Cell {numbers} was" if len(indices) == 1 else f"Cells {numbers}{rest} were"
 
 
-# Four seeds of the reference end within 0.3 % of each other and begin within 1.3 %; other honest ways to write the same
-# loss end within 0.1 %. Thirty times that is for other machines. A single number may come from a few images alone.
+# Four seeds of the reference end within 0.3 % of each other and begin within 1.3 %; other correct implementations of
+# the loss end within 0.1 %. Thirty times that allows for other machines. A single number may come from a few images
+# only.
 END_TOLERANCE = 0.1
 SINGLE_TOLERANCE = 0.2
-SHAPE_TOLERANCE = 0.3  # of a value on the way, relative
-SHAPE_SHARE = 0.25  # of the values on the way that may lie outside it
+SHAPE_TOLERANCE = 0.3  # of a value before the end, relative
+SHAPE_SHARE = 0.25  # of these values that may lie outside the tolerance
 _NEAR_ZERO = 0.02  # of the largest value of a curve: differences below it are noise
 _MAX_CHARS = 300_000  # of what one cell printed
 _MAX_LINES = 3000
@@ -193,10 +194,10 @@ Curves = dict[tuple[str, int], Curve]  # (the line without its numbers, column) 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """What two runs of a cell printed under one name, where it cannot be the same computation."""
+    """Printed numbers of one name in two runs of a cell that cannot come from the same computation."""
 
     what: str  # for instance "loss"
-    how: str  # in words: what differs
+    how: str  # the difference in words
     rows: tuple[Comparison, ...]
 
 
@@ -218,16 +219,16 @@ def read_curves(text: str) -> Curves:
 
 
 def contradictions(saved: Curves, rerun: Curves, *, is_complete: bool) -> Iterator[Contradiction]:
-    """What contradicts; where the run is not complete, only as far as it came."""
+    """The contradictions; if the run is not complete, only in its first part."""
     for key, saved_values in saved.items():
         what = _name(key)
         rerun_values = rerun.get(key, [])
         if not rerun_values:
             if is_complete and not rerun and len(saved_values) >= 3:
-                yield Contradiction(what, "the run printed nothing of that kind", _rows(what, saved_values, []))
+                yield Contradiction(what, "this run printed no such value", _rows(what, saved_values, []))
             continue
         if is_complete and len(saved_values) != len(rerun_values):
-            how = f"{len(saved_values)} values were handed in, the run printed {len(rerun_values)}"
+            how = f"{len(saved_values)} values were submitted, this run printed {len(rerun_values)}"
             yield Contradiction(what, how, _rows(what, saved_values, rerun_values))
             continue
         length = min(len(saved_values), len(rerun_values))
@@ -243,10 +244,10 @@ def _difference(saved_texts: Sequence[str], rerun_texts: Sequence[str]) -> str:
     tail = max(1, len(saved) // 10)  # single batches are noisy: the end is a mean where there are many
     tolerance = END_TOLERANCE if len(saved) >= 3 else SINGLE_TOLERANCE
     if _differ(_mean(saved[-tail:]), _mean(rerun[-tail:]), tolerance, noise):
-        return f"{saved_texts[-1]} was handed in at the end, the run ended at {rerun_texts[-1]}"
+        return f"the submitted value ends at {saved_texts[-1]}, this run's at {rerun_texts[-1]}"
     count_outside = sum(_differ(a, b, SHAPE_TOLERANCE, noise) for a, b in zip(saved, rerun, strict=True))
     if count_outside >= 2 and count_outside > SHAPE_SHARE * len(saved):
-        return f"the way there differs at {count_outside} of {len(saved)} values"
+        return f"{count_outside} of {len(saved)} values differ"
     return ""
 
 
@@ -283,7 +284,7 @@ def _name(key: tuple[str, int]) -> str:
 
 
 def printed_text(outputs: Sequence[Mapping[str, Any]]) -> tuple[str, bool]:
-    """What a cell printed, and whether that is all of it; standard error, full of progress bars, does not count."""
+    """What a cell printed to standard output, and whether that is complete; standard error has progress bars."""
     texts: list[str] = []
     chars_left = _MAX_CHARS
     for output in outputs:

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grader.errors import RubricError, nearest, one_line
+from grader.store.expectations import place_text, problem_text
 
 MAX_BYTES = 1_000_000
 
@@ -99,7 +100,7 @@ def _read_extended(path: Path, reference: object) -> tuple[Path, dict[str, Any]]
     except RubricError as error:
         raise RubricError(f"{where}: {error}") from None
     if not isinstance(content, dict):
-        raise RubricError(f"{where}: {reference} is no rubric")
+        raise RubricError(f"{where}: {reference}: expected a rubric, a table of keys")
     if "extends" in content:
         raise RubricError(f"{where}: {reference} extends {content['extends']!r:.60} itself; extend that one instead")
     return extended, content
@@ -107,8 +108,10 @@ def _read_extended(path: Path, reference: object) -> tuple[Path, dict[str, Any]]
 
 def _parse(path: Path) -> tuple[bytes, Any]:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise RubricError(f"{path.name}: larger than {MAX_BYTES // 1000} kB; is this the rubric?")
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise RubricError(
+                f"{path.name}: expected at most {MAX_BYTES // 1000} kB, got {size // 1000} kB; is this the rubric?"
+            )
         data = path.read_bytes()
         return data, yaml.load(data, Loader=_UniqueKeys)
     except OSError as error:
@@ -116,7 +119,7 @@ def _parse(path: Path) -> tuple[bytes, Any]:
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "")
         where = f", line {mark.line + 1}" if mark else ""
-        raise RubricError(f"{path.name}{where}: not YAML ({one_line(str(problem or error), 100)})") from None
+        raise RubricError(f"{path.name}{where}: not valid YAML ({one_line(str(problem or error), 100)})") from None
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -127,9 +130,11 @@ class _UniqueKeys(yaml.SafeLoader):
         keys = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key that is no name", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, "a key is not text", key.start_mark)
             if key.value in keys:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value!r} is given twice; remove one", key.start_mark
+                )
             keys.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -138,10 +143,11 @@ def _first_problem(error: ValidationError) -> str:
     problems = error.errors()
     # a misspelt key is also missing
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    where = ".".join(str(part) for part in problem["loc"]) or "the file"
+    where = place_text(problem["loc"]) or "the file"
     if problem["type"] == "extra_forbidden":
         nested: dict[str, type[BaseModel]] = {"items": FileItem, "follow_through": FileFollowThrough}
         shape = nested.get(str(problem["loc"][0]), RubricFile) if len(problem["loc"]) > 1 else RubricFile
         return f"{where}: unknown key{nearest(str(problem['loc'][-1]), shape.model_fields)}"
-    got = "" if problem["type"] == "missing" else f", got {problem['input']!r:.60}"
-    return f"{where}: {problem['msg'].lower()}{got}"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{where}: expected an id such as 'vae.loss', lower-case part and name, got {problem['input']!r:.60}"
+    return f"{where}: {problem_text(problem)}"

@@ -44,12 +44,14 @@ def _bind(file: RubricFile, exercise: Exercise, sha256: str) -> Rubric:
     ids: set[str] = set()
     for item in items:
         if item.id in ids:
-            raise RubricError(f"item {item.id!r}: the id is used twice")
+            raise RubricError(f"item {item.id!r}: two items have this id; rename one")
         ids.add(item.id)
     _add_up(items, file.points, exercise)
     section = file.follow_through
     if section and section.enabled and not file.reference:
-        raise RubricError("reference is missing; follow_through takes sound parts from the solution that it names")
+        raise RubricError(
+            "reference is missing; add the path of the reference notebook, from which follow_through takes correct code"
+        )
     return Rubric(
         title=file.title,
         exercise=file.exercise,
@@ -112,7 +114,7 @@ def _earlier_templates(file: RubricFile, checks: Mapping[str, Check], step: int)
     for path, numbers in file.earlier_templates.items():
         where = f"earlier_templates: {path}"
         if names[Path(path).name] > 1:
-            raise RubricError(f"{where}: expected a file name that no other template has")
+            raise RubricError(f"{where}: another template has the same file name; rename one")
         for item_id, checks_of_item in numbers.items():
             if item_id not in items:
                 raise RubricError(f"{where}: unknown item {item_id!r}{nearest(item_id, items)}")
@@ -121,7 +123,9 @@ def _earlier_templates(file: RubricFile, checks: Mapping[str, Check], step: int)
                 if name not in settings:
                     raise RubricError(f"{where}: item {item_id!r}: unknown check {name!r}{nearest(name, settings)}")
                 if fixed_numbers := sorted(RESERVED & values.keys()):
-                    raise RubricError(f"{where}: check {name!r}: {fixed_numbers[0]} cannot differ; leave it out here")
+                    raise RubricError(
+                        f"{where}: check {name!r}: {fixed_numbers[0]} is the same for all templates; remove it here"
+                    )
                 settings[name] = {**settings[name], **values}
             try:
                 bind_item(items[item_id].model_copy(update={"checks": settings}), checks, step)
@@ -141,7 +145,7 @@ def _limits(values: Mapping[str, float]) -> Limits:
             raise RubricError(f"limits: {key}: expected a whole number, got {value:g}")
     for key in type_by_name:
         if key not in values:
-            raise RubricError(f"limits: {key} is missing")
+            raise RubricError(f"limits: {key} is missing; write `{key}: <number>`")
     return Limits(**{key: int(v) if type_by_name[key] == "int" else v for key, v in values.items()})  # type: ignore[arg-type]
 
 
@@ -153,7 +157,7 @@ def _sizes(values: Mapping[str, int], exercise: Exercise) -> Mapping[str, int]:
             raise RubricError(f"sizes: {key}: expected a positive whole number, got {value}")
     for key in exercise.sizes:
         if key not in values:
-            raise RubricError(f"sizes: {key} is missing")
+            raise RubricError(f"sizes: {key} is missing; write `{key}: <number>`")
     return dict(values)
 
 
@@ -229,7 +233,7 @@ def bind_item(item: FileItem, checks: Mapping[str, Check], step_milli: int) -> R
     """
     where = f"item {item.id!r}"
     if not item.checks:
-        raise RubricError(f"{where}: has no checks")
+        raise RubricError(f"{where}: has no checks; add at least one")
     specs: list[CheckSpec] = []
     for name, settings in item.checks.items():
         if name not in checks:
@@ -266,10 +270,10 @@ def milli(points: object, where: str) -> int:
 
 def _check(where: str, settings: Mapping[str, Any], check: Check, item: FileItem, earlier: list[str]) -> CheckSpec:
     if "points" not in settings:
-        raise RubricError(f"{where}: points are missing")
+        raise RubricError(f"{where}: points are missing; write `points: <number>`")
     if "requires" in settings:
         raise RubricError(
-            f"{where}: requires stands in no rubric; the check says it, `@check(presupposes=...)`; leave it out here"
+            f"{where}: remove `requires`; the check itself declares what it presupposes, `@check(presupposes=...)`"
         )
     params = {key: value for key, value in settings.items() if key not in RESERVED}
     _numbers(where, params, check.numbers)
@@ -286,14 +290,14 @@ def _presupposes_here(where: str, check: Check, item: FileItem, earlier: list[st
     names = tuple(check_before.name for check_before in check.presupposes if check_before.name in item.checks)
     for name in names:
         if name not in earlier:
-            raise RubricError(f"{where}: presupposes {name!r}, which stands below it; put that one first")
+            raise RubricError(f"{where}: presupposes {name!r}, which is listed below it; move {name!r} above")
     return names
 
 
 def _numbers(where: str, params: Mapping[str, Any], check_numbers: Sequence[str]) -> None:
     for key, value in params.items():
         if key not in check_numbers:
-            raise RubricError(f"{where}: takes no number {key!r}{nearest(str(key), [*check_numbers, *RESERVED])}")
+            raise RubricError(f"{where}: unknown number {key!r}{nearest(str(key), [*check_numbers, *RESERVED])}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < HUGE:
             raise RubricError(f"{where}: {key}: expected a number, got {value!r:.60}")
     for key in check_numbers:
@@ -309,8 +313,10 @@ def _directions(where: str, params: Mapping[str, Any], check: Check) -> None:
             raise RubricError(f"{where}: zero_at and full_at are both {zero}; expected two different numbers")
         if (zero > full) is not check.smaller_is_better:
             order = "above full_at, because a smaller" if check.smaller_is_better else "below full_at, because a larger"
-            raise RubricError(f"{where}: expected zero_at {order} number is better, got {zero} and {full}")
+            raise RubricError(
+                f"{where}: expected zero_at {order} number is better; got zero_at {zero} and full_at {full}"
+            )
     for low, value in params.items():
         high = "max_" + low[4:] if low.startswith("min_") else low[:-4] + "_high" if low.endswith("_low") else low
         if high in params and value > params[high]:
-            raise RubricError(f"{where}: expected {low} not to be above {high}, got {value} and {params[high]}")
+            raise RubricError(f"{where}: expected {low} to be at most {high}, got {value} and {params[high]}")

@@ -1,7 +1,7 @@
-"""Where root grades, a box is run by a user of its own, whom nothing on the machine belongs to.
+"""If root grades, each box runs as its own user, who owns nothing on the machine.
 
-A user namespace alone does not do that: whoever is user 1000 inside is still root outside, and root's files are theirs,
-among them the kernel's settings in /proc/sys, whose owner needs no capability to write them.
+A user namespace alone is not enough: user 1000 inside is still root outside and owns root's files, among them the
+kernel's settings in /proc/sys, which their owner can write without any capability.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 from grader.errors import BoxError
 from grader.sandbox.launch import statuses
 
-# Ids that no account, container or service gets; each box has its own, so that none uses up what the kernel grants a
-# user. https://systemd.io/UIDS-GIDS/ lists the ranges that are given out.
+# Ids that no account, container or service gets; each box has its own, so that boxes do not share a user's kernel
+# limits. https://systemd.io/UIDS-GIDS/ lists the ranges that are given out.
 FIRST, COUNT = 0x7000_0000, 0x1000_0000
-ORDINARY, NOBODY = 20_000, 60_000  # between these lie no ids of services, and few of people
+ORDINARY, NOBODY = 20_000, 60_000  # in this range there are no ids of services, and few of people
 NEEDED_POWERS = {
     "CAP_CHOWN": 0,
     "CAP_DAC_OVERRIDE": 1,
@@ -33,20 +33,20 @@ NEEDED_POWERS = {
 
 
 def owns_the_kernel() -> bool:
-    """Whether the machine's kernel settings belong to this account: root, unless only of a user namespace."""
+    """Whether this account owns the machine's kernel settings: root does, except root of a user namespace."""
     return Path("/proc/sys").exists() and Path("/proc/sys").stat().st_uid == os.geteuid()
 
 
 def new_id() -> int:
-    """An id that nobody on this machine has."""
+    """An id that no user of this machine has."""
     return FIRST + secrets.randbelow(COUNT)
 
 
 def free_id(uid_map: Path = Path("/proc/self/uid_map")) -> int:
-    """The same where a container knows fewer users than the machine: of the ids that it can give, one without account.
+    """The same in a container with fewer user ids than the machine: one of its ids without an account.
 
     Raises:
-        BoxError: where it can give none.
+        BoxError: there is none.
     """
     lines = [list(map(int, line.split())) for line in uid_map.read_text().splitlines()]
     ranges = [(first, first + count) for first, _, count in lines]
@@ -56,25 +56,28 @@ def free_id(uid_map: Path = Path("/proc/self/uid_map")) -> int:
     used_ids = {account.pw_uid for account in pwd.getpwall()} | {group.gr_gid for group in grp.getgrall()}
     used_ids |= {int(id) for _, fields in statuses() for id in fields["Uid"]}
     if not (free_ids := sorted(set(candidates) - used_ids)):
-        raise BoxError("isolation: root knows no user but itself here, so that a box can have none of its own")
+        raise BoxError(
+            "isolation: this container has only root's user id, so the sandbox cannot have its own user; "
+            "start the container with more user ids"
+        )
     return secrets.choice(free_ids)
 
 
 def powers_missing() -> list[str]:
-    """The names of the powers that root has not got and needs, to run a process as another user and to end it."""
+    """The names of the missing capabilities that root needs to run a process as another user and to end it."""
     status = Path("/proc/self/status").read_text()
     effective = int(status.partition("CapEff:")[2].split()[0], 16)
     return [name for name, bit in NEEDED_POWERS.items() if not effective >> bit & 1]
 
 
 class Readable:
-    """Gives paths that everybody may read: those that are asked for, or copies of private ones, until `end`."""
+    """Provides paths that all users can read: the original paths, or copies of private ones, until `end`."""
 
     def __init__(self) -> None:
         self._copies: Path | None = None
 
     def path(self, path: Path) -> Path:
-        """The file or folder itself, or a copy; small ones only are copied."""
+        """The file or folder itself, or a copy; only for small ones."""
         if all(open_to_all(each) for each in (path, *path.rglob("*"))):
             return path
         if self._copies is None:
@@ -89,34 +92,34 @@ class Readable:
         return copy
 
     def end(self) -> None:
-        """The copies are gone."""
+        """The copies are removed."""
         if self._copies is not None:
             shutil.rmtree(self._copies, ignore_errors=True)
 
 
 def need_open(folders: Iterable[Path]) -> None:
-    """These folders, too large to be copied, can be read by everybody, as far as a look at them tells.
+    """These folders, too large to be copied, can be read by all users, as far as their own modes tell.
 
     Raises:
-        BoxError: where one is private.
+        BoxError: one of them is private.
     """
     for folder in folders:
         if not open_to_all(folder):
             raise BoxError(
-                f"isolation: {folder}: expected a Python that every user may read, because a box that root starts has a"
-                f" user of its own; got a private folder; try `chmod -R o+rX {folder}`"
+                f"isolation: {folder}: expected a Python that all users can read, because root's box runs as another"
+                f" user; got a private folder; run `chmod -R o+rX {folder}`"
             )
 
 
 def closed_above(path: Path) -> list[Path]:
-    """The folders above the path, and above what its links lead to, that others may not enter."""
+    """The folders above the path, and above the targets of its links, that other users may not enter."""
     above = (*reversed(path.absolute().parents), *reversed(path.resolve().parents))
     return [folder for folder in above if not folder.stat().st_mode & 0o001]
 
 
 def open_to_all(path: Path) -> bool:
-    """Whether others may read the file, or list and enter the folder; what lies above it does not count."""
-    if not path.exists():  # the box says so when it is built
+    """Whether other users may read the file, or list and enter the folder; folders above do not count."""
+    if not path.exists():  # building the box will report that
         return True
     mode_bits = 0o005 if path.is_dir() else 0o004
     return path.stat().st_mode & mode_bits == mode_bits

@@ -1,12 +1,12 @@
 """The backend for a machine whose users may start containers but no namespaces of their own: podman or docker.
 
-Podman is taken where both are installed, for it needs no daemon and no root. The image gives nothing but an empty
-root with today's folder layout (`/bin` a link to `/usr/bin`): system, interpreter and packages are this machine's own,
-mounted read-only as in bubblewrap. `VAE_GRADER_IMAGE` names another image; it is never pulled during a grade.
+If both are installed, podman is used, because it needs no daemon and no root. The image provides only an empty root
+with the usual folder layout (`/bin` a link to `/usr/bin`): system, interpreter and packages are this machine's own,
+mounted read-only as in bubblewrap. `VAE_GRADER_IMAGE` names another image; no image is ever pulled during a grade.
 
-What to know: with docker, everything mounted has to be readable by everybody, for the box's user 1000 is not the
-grader's. Rootless podman limits memory and tasks only where control groups are of version 2. A container that outlives
-a killed grader ends by itself soon after its wall time.
+Limitations: with docker, everything mounted has to be readable by all users, because the box's user 1000 is not the
+grader's. Rootless podman limits memory and tasks only with control groups of version 2. A container that outlives a
+killed grader ends soon after its wall time.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ from grader.sandbox.seccomp import engine_profile
 
 ENGINES = ("podman", "docker")
 IMAGE_VARIABLE, IMAGE = "VAE_GRADER_IMAGE", "debian:stable-slim"
-ANSWER_S = 60  # a busy daemon may take long to say something
-GRACE_S = 60  # beyond the wall time, at which the supervisor ends the box
+ANSWER_S = 60  # a busy daemon may take long to answer
+GRACE_S = 60  # after the wall time, when the supervisor ends the box
 PROXIES = [f"{kind}_proxy" for kind in ("http", "https", "ftp", "all", "no")]
-# What the engine's own client needs of the caller's environment; the box gets none of it.
+# What the engine's client needs from the caller's environment; the box gets none of it.
 CLIENT = (
     *("PATH", "HOME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "DBUS_SESSION_BUS_ADDRESS"),
     *("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "CONTAINER_HOST"),
@@ -56,7 +56,7 @@ class Container:
     """Runs the box in a container.
 
     Raises:
-        BoxError: where no engine is installed, it does not answer, or it has not got the image.
+        BoxError: no engine is installed, it does not answer, or it does not have the image.
     """
 
     name = "container"
@@ -67,17 +67,17 @@ class Container:
         self._private = private
         engines = [path for engine in ENGINES if (path := shutil.which(engine))]
         if not engines:
-            raise BoxError(f"isolation 'container': expected {' or '.join(ENGINES)} on the PATH, found neither")
+            raise BoxError(f"isolation 'container': expected {' or '.join(ENGINES)} on the PATH; install one")
         self.program = engines[0]
         self.engine = Path(self.program).name
         self.image = os.environ.get(IMAGE_VARIABLE) or IMAGE
         inspection = _engine_says(self.program, "image", "inspect", "--format", "{{.Id}}", self.image)
         if inspection.returncode:
-            lines = inspection.stderr.strip().splitlines() or ["it said nothing"]
+            lines = inspection.stderr.strip().splitlines() or ["no message"]
             raise BoxError(
                 f"isolation 'container': {self.engine} has no image {self.image!r} to run"
-                f" ({lines[-1][:200]}); try `{self.engine} pull {self.image}`,"
-                f" or set {IMAGE_VARIABLE} to one that it has"
+                f" ({lines[-1][:200]}); run `{self.engine} pull {self.image}`,"
+                f" or set {IMAGE_VARIABLE} to an image that it has"
             )
 
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
@@ -93,7 +93,7 @@ class Container:
         arguments += ["--network", "none", "--ipc", "private", "--cgroupns", "private", "--hostname", "box"]
         arguments += ["--read-only", "--cap-drop", "ALL", "--user", "1000:1000"]
         arguments += ["--security-opt", "no-new-privileges", "--security-opt", f"seccomp={profile}"]
-        arguments += ["--log-driver", "none"]  # else the engine would keep every frame on its disk
+        arguments += ["--log-driver", "none"]  # otherwise the engine would store every frame on disk
         if podman:
             arguments += ["--read-only-tmpfs=false", "--http-proxy=false"]
             if os.getuid() != 0:
@@ -114,7 +114,7 @@ class Container:
         return Command(arguments, client, end=partial(_end, self.program, name, folder))
 
     def _gpu(self, card: BoxGpu) -> list[str]:
-        """Podman knows a GPU by its number, docker by its UUID; all are asked for where neither is known."""
+        """Podman identifies a GPU by its number, docker by its UUID; if neither is known, all GPUs are requested."""
         if self.engine == "podman":
             return ["--device", f"nvidia.com/gpu={card.number or 'all'}"]
         return ["--gpus", f"device={card.uuid}" if card.uuid else "all"]
@@ -124,13 +124,13 @@ class Container:
         arguments = ["--memory", memory, "--memory-swap", memory]
         arguments += ["--pids-limit", str(limits.processes + SPARE_TASKS)]
         cores = sorted(os.sched_getaffinity(0))
-        if self.engine == "docker" and len(cores) < (os.cpu_count() or 1):  # podman's containers inherit them
+        if self.engine == "docker" and len(cores) < (os.cpu_count() or 1):  # podman's containers inherit the cores
             arguments += ["--cpuset-cpus", ",".join(map(str, cores))]
         for limit, value in rlimits(limits).items():
             arguments += ["--ulimit", f"{limit.lower()}={value}:{value}"]
         for path in WRITABLE:
             size = limits.disk_mb * 1_000_000
-            if path == "/dev/shm" and self.engine == "docker":  # which mounts one of its own there
+            if path == "/dev/shm" and self.engine == "docker":  # docker mounts its own there
                 arguments += ["--shm-size", str(size)]
             else:
                 arguments += ["--tmpfs", f"{path}:rw,exec,nosuid,nodev,size={size},mode=1777"]
@@ -150,7 +150,7 @@ class Container:
 
 
 def _engine_says(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What the engine answers; one that does not answer has failed."""
+    """The engine's answer; no answer counts as a failure."""
     command = [program, *arguments]
     try:
         return subprocess.run(
@@ -161,9 +161,9 @@ def _engine_says(program: str, *arguments: str) -> subprocess.CompletedProcess[s
 
 
 def _end(program: str, name: str, folder: Path) -> None:
-    """The container is gone, whether it ran or not, and has been seen to be gone."""
+    """The container is removed, whether it ran or not, and has been seen to be gone."""
     shutil.rmtree(folder, ignore_errors=True)
     _engine_says(program, "rm", "--force", "--volumes", name)
     listing = _engine_says(program, "ps", "--all", "--quiet", "--filter", f"name=^{name}$")
     if listing.returncode or listing.stdout.strip():
-        raise BoxError(f"the container {name} could not be ended: nothing of this run is used; end it by hand")
+        raise BoxError(f"the container {name} could not be ended, so this run is not used; end it by hand")

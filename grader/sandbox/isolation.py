@@ -1,4 +1,4 @@
-"""The isolations by name; `none`, which is no isolation at all, is only ever used when asked for."""
+"""The isolations by name; `none`, which is no isolation at all, is only used when it is asked for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from grader.sandbox.own_user import OwnUser
 
 
 class Unconfined:
-    """Runs the runner as an ordinary process, for a laptop without Linux: student code reads and changes what you can.
+    """Runs the runner as an ordinary process, for a laptop without Linux: student code can do what you can.
 
     Every report of such a run says so.
     """
@@ -31,7 +31,7 @@ class Unconfined:
     limits_itself = False
 
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
-        """See `Backend`; the student's home is in a temporary folder, which is removed in the end."""
+        """See `Backend`; the student's home is in a temporary folder, which is removed at the end."""
         root = Path(tempfile.mkdtemp(prefix="box-"))
         home = root / "home"
         home.mkdir()
@@ -53,16 +53,16 @@ BACKENDS: Mapping[str, Callable[[Collection[Path]], Backend]] = {
 
 
 def backend_named(name: str, private: Collection[Path] = ()) -> Backend:
-    """The backend of that name, with every layer that it has.
+    """The backend of that name, with all its layers.
 
-    `private` are folders that no box may read, also where they lie among Python's packages.
+    `private` are folders that no box may read, even if they are among Python's packages.
 
     Raises:
-        BoxError: for a name that is none, or a backend that this machine lacks.
+        BoxError: for an unknown name, or a backend that this machine does not support.
     """
     if find_spec("ipykernel") is None:
         raise BoxError(
-            "this environment judges stored runs, but runs no notebooks: it lacks Jupyter and PyTorch; "
+            "Jupyter and PyTorch are not installed, so notebooks cannot be run, only re-graded; "
             "install `vae-autograder[grade]`"
         )
     if name not in BACKENDS:

@@ -1,7 +1,7 @@
-"""The layers of the wall, by name: what each one stops, and which of them this machine cannot give.
+"""The layers of isolation, by name: what each one stops, and which of them this machine does not support.
 
-A backend and its supervisor can be built without some of them, so that tests and the doctor can show what each one is
-worth. Nothing that grades does: neither the command line nor `backend_named` can name a layer.
+A backend and its supervisor can be built without some layers, so that tests and the doctor can show the effect of each.
+Grading always uses all of them: neither the command line nor `backend_named` can name a layer.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from grader.sandbox.kernel_limits import can_be_made
 from grader.sandbox.seccomp import kernel_filter
 
 LAYERS: dict[str, str] = {
-    "network": "no interface but a loopback of the box's own",
-    "processes": "no process of the machine is in sight, and none of the box's outlives it",
-    "ipc": "no shared memory, semaphore or queue of the machine's",
-    "hostname": "the machine's name is not told",
-    "cgroup names": "where the box stands among the machine's control groups is not told",
-    "files": "of the machine's files only the system's libraries, Python and what the exercise needs are in sight",
-    "read only": "nothing can be made beside the few small folders that are there for it",
-    "disk": "each of these folders has a size",
-    "capabilities": "the box's user has no powers, not even over the box",
-    "user namespaces": "no further namespace, in which it would have some",
-    "another user": "where root grades: the box's user is nobody outside, too, and owns nothing of the machine's",
-    # With a GPU, files of the box's own processes there can be written, for CUDA's driver names its threads.
-    "kernel settings": "nothing in /proc can be written, and what it has for the machine's owner is not there",
-    "seccomp": "calls that no notebook needs are refused before the kernel's own code for them runs",
-    "environment": "no variable of the caller's",
-    "descriptors": "no file that the caller has open",
-    "cgroups": "memory and number of tasks, counted and limited by the kernel for the box as a whole",
+    "network": "only the box's own loopback interface",
+    "processes": "only the box's own processes are visible, and none outlives the box",
+    "ipc": "no shared memory, semaphore or queue of the machine",
+    "hostname": "the machine's name is hidden",
+    "cgroup names": "the box's place among the machine's control groups is hidden",
+    "files": "of the machine's files only system libraries, Python and the exercise's files are visible",
+    "read only": "nothing can be written except in a few small folders",
+    "disk": "each of these folders has a maximum size",
+    "capabilities": "the box's user has no capabilities, not even within the box",
+    "user namespaces": "no further namespace, in which it would have capabilities",
+    "another user": "if root grades: the box's user has no account outside either, and owns nothing of the machine",
+    # With a GPU, files of the box's own processes there can be written, because CUDA's driver names its threads.
+    "kernel settings": "nothing in /proc can be written, and files there for the machine's owner are hidden",
+    "seccomp": "kernel calls that no notebook needs are refused before their code runs",
+    "environment": "no environment variable of the caller",
+    "descriptors": "no open file of the caller",
+    "cgroups": "memory and number of tasks, counted and limited by the kernel for the whole box",
     "rlimits": "size of a file, open files, tasks, CPU time, core dumps",
-    "watch": "memory, files in memory and processes, counted by the supervisor ten times a second",
+    "watch": "memory, files in memory and processes, counted by the supervisor ten times per second",
 }
 
-# Those of a box without namespaces, `grader.sandbox.own_user`.
+# The layers of a box without namespaces, `grader.sandbox.own_user`.
 LAYERS_WITHOUT_NAMESPACES: dict[str, str] = {
-    "another user": "where root grades: no file, process or object of the machine belongs to the box's user",
-    "landlock": "of the machine's files only the system's libraries, Python and what the exercise needs can be opened",
-    "seccomp": "calls that no notebook needs are refused, among them all sockets but those of one machine",
+    "another user": "if root grades: no file, process or object of the machine belongs to the box's user",
+    "landlock": "of the machine's files only system libraries, Python and the exercise's files can be opened",
+    "seccomp": "kernel calls that no notebook needs are refused, among them all sockets except AF_UNIX",
     **{name: LAYERS[name] for name in ("environment", "descriptors", "cgroups", "rlimits", "watch")},
 }
 
@@ -48,7 +48,7 @@ def checked(without: Collection[str], layers: Collection[str] = LAYERS) -> froze
     """The layers to be left out.
 
     Raises:
-        BoxError: for a name that is none.
+        BoxError: for an unknown name.
     """
     if unknown := sorted(set(without) - set(layers)):
         raise BoxError(f"layer {unknown[0]!r}: expected one of {', '.join(layers)}")
@@ -56,16 +56,16 @@ def checked(without: Collection[str], layers: Collection[str] = LAYERS) -> froze
 
 
 def missing_here() -> dict[str, str]:
-    """The layers that this machine or account cannot give, and what is weaker without them; empty where all is well."""
+    """The layers that this machine or account does not support, and what is weaker without them."""
     missing = {}
     if kernel_filter(platform.machine()) is None:
         missing["seccomp"] = (
-            f"the numbers of the kernel calls of {platform.machine()} are not known: none is refused by number, "
-            "and capabilities and namespaces alone stand in the way"
+            f"the kernel call numbers of {platform.machine()} are not known, so no call is refused by number; "
+            "only capabilities and namespaces protect the machine"
         )
     if not can_be_made():
         missing["cgroups"] = (
-            "this account may make no control groups: memory and processes are watched ten times a second instead, "
-            "so that a box may be above its limit for a moment, and memory is limited only as far as it can be seen"
+            "this account may not create control groups, so memory and processes are checked ten times per second: "
+            "a sandbox may exceed its limit for a moment, and only visible memory is limited"
         )
     return missing

@@ -1,4 +1,4 @@
-"""What a box has sent so far: bounded, checked for form, and otherwise still just bytes."""
+"""The frames that a box has sent so far: bounded, checked for form, and otherwise still just bytes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from grader.sandbox.in_box.frames import (
 from grader.sandbox.in_box.wire import WireError
 from grader.store.bounded import Unreadable, json_value, values_in
 
-MAX_VALUES = 2_000_000  # lists, texts and numbers in the outputs of all cells: parsed, each takes a hundred bytes
+MAX_VALUES = 2_000_000  # lists, texts and numbers in the outputs of all cells; each takes about 100 bytes when parsed
 MAX_CELL_EXTRA = 500_000  # bytes of a cell's outputs for its error and the structure
-MAX_CELLS_FACTOR = 10  # times the cells that a notebook may have: restored ones come besides
+MAX_CELLS_FACTOR = 10  # times the cells that a notebook may have: restored cells are added
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Inbox:
         """Files a frame; returns it where something is to be done: questions are wanted, or progress is to be shown.
 
         Raises:
-            WireError: where the box sends frames without end.
+            WireError: the box has sent too many frames.
         """
         self.started = True
         self._frames += 1
@@ -74,7 +74,7 @@ class Inbox:
         try:
             frame = from_box(name, data)
         except Malformed:
-            self._output_bytes += len(data)  # it takes room like what is printed, so that there is an end to them
+            self._output_bytes += len(data)  # it counts as printed output, so that there is a limit
             return None
         match frame:
             case Want():
@@ -110,7 +110,7 @@ class Inbox:
         if address.stage in self.sealed or len(self.answers) >= Answer.bound.frames:
             return
         if self._evidence_bytes + size > self.limits.evidence_mb * 1e6:
-            message = f"the answers have more than the {self.limits.evidence_mb:g} MB that are taken"
+            message = f"the answers are larger than the limit of {self.limits.evidence_mb:g} MB"
             self._put_note(Note(address, message))
             return
         self._evidence_bytes += size
@@ -126,7 +126,7 @@ class Inbox:
             self.outputs[cell.index] = outputs
 
     def _read(self, outputs: bytes) -> list[Any] | None:
-        """The outputs; None where they are none, or more than are kept, of the cell or of all."""
+        """The outputs; None if they are malformed, or exceed the limit of the cell or of all cells."""
         limit = MAX_ESCAPED * self.limits.cell_output_mb * 1e6 + MAX_CELL_EXTRA
         if len(outputs) > limit or self._output_bytes > self.limits.output_mb * 1e6:
             return None

@@ -1,4 +1,4 @@
-"""Looks at a running box from outside, again and again: what it uses, who belongs to it, whether that is too much."""
+"""Watches a running box from outside: the resources it uses, its processes, and whether it exceeds a limit."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from grader.sandbox.in_box.patience import is_over
 
 START_GRACE_S = 120  # a machine under load may take long to import Jupyter
 SPARE_PROCESSES = 4  # the box's own
-MOST_ENDED = 20  # processes for their memory, or times that all are for their number, before the whole run is
-CLEAR_S = 20.0  # for the processes of a notebook to be ended: beside hundreds that run, we get little of the CPU
+MOST_ENDED = 20  # killed processes (for memory), or mass kills (for their number), before the whole run is ended
+CLEAR_S = 20.0  # until the processes of a notebook are ended: among hundreds of busy ones we get little CPU time
 MAX_FILES = 200_000  # in memory; each costs about a kilobyte that no limit of bytes counts
 
 End = tuple[Status, str]  # how a run ended, in one sentence
 
 
 class ResourceMonitor:
-    """What has been seen of a box so far; `counted` where the kernel counts its memory, `limited` where we limit it."""
+    """The observations of a box; `counted` if the kernel counts its memory, `limited` if we enforce its limits."""
 
     def __init__(self, pid: int, limits: Limits, command: Command, *, counted: bool, limited: bool) -> None:
         self.peak_mb, self.cpu_s = 0.0, 0.0
@@ -38,12 +38,12 @@ class ResourceMonitor:
         self._seen: dict[int, psutil.Process] = {}
 
     def look(self, wall_s: float, at: At, *, started: bool) -> End | None:
-        """Why the box has to be ended now; None where it may go on. `at` is what the box says is running."""
+        """Why the box has to be ended now; None if it may go on. `at` is what the box says is running."""
         limits = self._limits
         if is_over(wall_s, self.cpu_s, limits.wall_s):
             return Status.TIMEOUT, f"the run was ended: it took longer than {wall_s:.0f} s"
         if not started and wall_s > START_GRACE_S:
-            return Status.BOX_ERROR, f"the box did not start within {START_GRACE_S} s"
+            return Status.BOX_ERROR, f"the sandbox did not start within {START_GRACE_S} s"
         files = self._files() if started and self._limited else Files(0.0, 0.0, 0)
         current = usage(self._pid, limits.memory_mb, files.memory_mb)
         self._seen.update((process.pid, process) for process in current.family)
@@ -65,7 +65,7 @@ class ResourceMonitor:
         return None
 
     def _files(self) -> Files:
-        """What the box's files take, as far as nothing else limits that."""
+        """The size and number of the box's files, if nothing else limits them."""
         if self._command.files is not None:
             return self._command.files([process.pid for process in self._seen.values() if process.is_running()])
         if not self._counted and (inner := self._first_inside()) is not None:
@@ -73,15 +73,15 @@ class ResourceMonitor:
         return Files(0.0, 0.0, 0)
 
     def _too_many(self, current: Usage) -> bool:
-        """Whether the box is full, and mostly of processes; one that is full of threads just refuses more."""
+        """Whether the box has too many processes; a box full of threads only refuses to start more."""
         most, processes = self._limits.processes, len(current.family)
         full = processes > most / 2 and sum(map(_threads, current.family)) > most
         return full or processes > most + SPARE_PROCESSES
 
     def _end_the_notebooks(self) -> bool:
-        """Every process of the box but the runner and those above it is dead, so that the other cells can be run.
+        """Every process of the box except the runner and its ancestors is dead, so that the other cells can run.
 
-        They are stopped first: one that is stopped makes no other. False where that does not help.
+        They are stopped first, because a stopped process starts no other. False if that does not help.
         """
         self.ended_for_number += 1
         runner_and_above = _runner_and_above(self._pid)
@@ -93,7 +93,7 @@ class ResourceMonitor:
                 for process in stopped:
                     with contextlib.suppress(psutil.Error):
                         process.kill()
-                psutil.wait_procs(stopped, timeout=1)  # or the next look would count them once more
+                psutil.wait_procs(stopped, timeout=1)  # otherwise the next look would count them again
                 return True
             for process in moving:
                 with contextlib.suppress(psutil.Error):
@@ -102,7 +102,7 @@ class ResourceMonitor:
         return False
 
     def _make_room(self, current: Usage, files_mb: float) -> bool:
-        """Ends the largest process, as the kernel does where it counts; False where that would not help."""
+        """Ends the largest process, as the kernel does when it counts memory; False if that would not help."""
         if files_mb > self._limits.memory_mb or self.ended_for_memory >= MOST_ENDED:
             return False
         largest = max(current.family, key=resident_mb, default=None)
@@ -110,17 +110,17 @@ class ResourceMonitor:
             return False
         with contextlib.suppress(psutil.Error):
             largest.kill()
-            largest.wait(timeout=1)  # what it held is free, or the next look would end another
+            largest.wait(timeout=1)  # its memory is free then; otherwise the next look would end another process
         self.ended_for_memory += 1
         return True
 
     def family(self) -> list[psutil.Process]:
-        """Every process that was ever seen in the box and may still be alive: also those that have left its tree."""
+        """Every process ever seen in the box that may still be alive, also those that have left its process tree."""
         self._seen.update((process.pid, process) for process in _descendants(self._pid))
         return list(self._seen.values())
 
     def _first_inside(self) -> int | None:
-        """The box's first process; what the launcher starts before it, to make the box, is gone by then."""
+        """The box's first process; the launcher's earlier processes have ended by then."""
         alive = [pid for pid, process in self._seen.items() if process.is_running()]
         return min(alive, default=None, key=lambda pid: self._seen[pid].create_time())
 
@@ -132,7 +132,7 @@ def _threads(process: psutil.Process) -> int:
 
 
 def _runner_and_above(outermost: int) -> set[psutil.Process]:
-    """The runner, which is the first of its name that was started, and what started it; empty where it is gone."""
+    """The runner, which is the oldest process of its name, and its ancestors; empty if it has ended."""
     candidates: list[tuple[float, psutil.Process]] = []
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(outermost)
@@ -151,7 +151,7 @@ def _runner_and_above(outermost: int) -> set[psutil.Process]:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Of a process's descendants: memory in MB, CPU seconds, and who they are."""
+    """The descendants of a process, with their memory in MB and CPU seconds."""
 
     memory_mb: float
     cpu_s: float
@@ -159,11 +159,11 @@ class Usage:
 
 
 def usage(pid: int, memory_limit_mb: float, files_mb: float = 0.0) -> Usage:
-    """The descendants' use. Memory is what is theirs, what they share among each other, and `files_mb`.
+    """The resource use of all descendants. Memory is their private and shared memory, and `files_mb`.
 
     Files in memory may be among the shared pages, so the larger of the two counts. Pages that several processes share
-    are counted in each, which costs nothing to know; only where the sum is above `memory_limit_mb` are they shared
-    out among their users, so that the workers of a data loader are not their parent's memory over again.
+    are first counted for each process, which is cheap; only if the sum is above `memory_limit_mb` are they divided
+    among the processes, so that the workers of a data loader do not multiply their parent's memory.
     """
     family = _descendants(pid)
     cpu_s = 0.0
@@ -189,9 +189,9 @@ def _together(parts: list[tuple[float, float]], files_mb: float) -> float:
 
 
 def files_in_memory(pid: int, folders: Collection[str]) -> Files:
-    """What lies in these folders as the process sees them; nothing where we may not look.
+    """The size and number of files in these folders as the process sees them; zero without permission to look.
 
-    For folders that are file systems in memory, which no process's own memory shows.
+    For folders that are file systems in memory, which do not count as any process's memory.
     """
     megabytes, files = 0.0, 0
     root = Path("/proc", str(pid), "root")
@@ -204,12 +204,12 @@ def files_in_memory(pid: int, folders: Collection[str]) -> Files:
 
 
 def resident_mb(process: psutil.Process) -> float:
-    """What the process holds of memory, its own and shared."""
+    """The memory of the process, private and shared."""
     return sum(_resident_mb(process))
 
 
 def _resident_mb(process: psutil.Process) -> tuple[float, float]:
-    """Memory that no file on a disk stands behind: the process's own, and shared."""
+    """Memory without a file on disk behind it: private, and shared."""
     parts = _megabytes(Path(f"/proc/{process.pid}/status"), ("RssAnon", "RssShmem"))
     if parts is not None:
         return parts
@@ -226,7 +226,7 @@ def _proportional_mb(process: psutil.Process) -> tuple[float, float]:
 
 
 def _megabytes(path: Path, keys: tuple[str, str]) -> tuple[float, float] | None:
-    """The numbers of the file's two lines `key: number kB`; None where it has not got both."""
+    """The numbers in the file's two lines `key: number kB`; None if one is missing."""
     try:
         lines = path.read_text().splitlines()
     except OSError:

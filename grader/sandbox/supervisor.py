@@ -1,10 +1,11 @@
-"""The trusted side of a box: starts it, feeds it frames, reads what comes back, watches its limits, and ends it.
+"""The trusted side of a box: starts it, sends it frames, reads its answers, watches its limits, and ends it.
 
-Nothing that comes out is believed: frames are bounded, JSON is checked, arrays stay bytes until `grader.evidence` reads
+Nothing that comes out is trusted: frames are bounded, JSON is checked, arrays stay bytes until `grader.evidence` reads
 them. When `supervise` returns, every process of the box is dead and has been seen to be dead.
 
-A pool has boxes of one kind, each used once; some are started before it is known what they will run. A box that waits
-imports what a solution imports anyway. Nothing of a submission is in it until it is taken and gets its plan.
+A pool has boxes of one kind, each used once; some are started before it is known what they will run. A waiting box
+imports the modules that every solution imports. It contains nothing of a submission until it is taken and gets its
+plan.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ from grader.sandbox.received_frames import Inbox
 from grader.sandbox.resource_monitor import End, ResourceMonitor
 
 TICK_S = 0.1
-COUNTED_TICK_S = 0.3  # where the kernel itself holds the limits: each look takes the notebook's cores for a moment
+COUNTED_TICK_S = 0.3  # if the kernel enforces the limits: each look takes the notebook's cores for a moment
 LOG_BYTES = 20_000
 ENDED_ITSELF = "the run ended before its last cell: something in the notebook ended the process that runs it"
-END_S = 60.0  # for killed processes to be gone
+END_S = 60.0  # until killed processes are gone
 
 Questioner = Callable[[Stage, Inbox], bytes | None]
 
@@ -78,9 +79,9 @@ class Supervisor:
         except OSError as error:
             self._cgroups.remove()
             self._command.end()
-            raise BoxError(f"the box could not be started: {error}") from None
+            raise BoxError(f"the sandbox could not be started: {error}") from None
         pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
-        self._pipes = [cast(BinaryIO, pipe) for pipe in pipes]  # all three were asked for
+        self._pipes = [cast(BinaryIO, pipe) for pipe in pipes]  # all three are pipes
         counted = self._cgroups.limits_memory
         self._monitor = ResourceMonitor(
             self._process.pid, limits, self._command, counted=counted, limited="watch" not in absent
@@ -89,22 +90,22 @@ class Supervisor:
         self._log = bytearray()
         self._tick_s = COUNTED_TICK_S if counted else TICK_S
         self._end: End | None = None
-        self._over = threading.Event()  # the reader has seen why this run is over
+        self._over = threading.Event()  # set when the reader has seen why this run is over
 
     def warm(self, imports: Sequence[str], limits: Limits) -> None:
         """The box starts a kernel and imports modules while it waits for its plan; `supervise` or `end` must follow.
 
-        Nothing of a submission is in it yet, so nothing is watched, and no time counts.
+        It contains nothing of a submission yet, so it is not watched, and no time counts.
         """
         warm = Warm(tuple(imports), int(limits.cell_output_mb * 1e6))
-        with contextlib.suppress(OSError):  # a box that is gone says so when it is supervised
+        with contextlib.suppress(OSError):  # if the box has ended, `supervise` reports it
             write_frame(self._pipes[0], *warm.encode())
 
     def end(self) -> None:
-        """The box is gone, though nothing was run in it.
+        """The box is ended without having been used.
 
         Raises:
-            BoxError: where something of it could not be ended.
+            BoxError: some of its processes could not be ended.
         """
         try:
             alive = self._kill()
@@ -113,7 +114,7 @@ class Supervisor:
             self._cgroups.remove()
             self._command.end()
         if alive:
-            raise BoxError(f"{alive} processes of a box that was not needed could not be ended")
+            raise BoxError(f"{alive} processes of an unused sandbox could not be ended; end them by hand")
 
     def supervise(self, plan: Plan, questions: Questioner, say: Callable[[At | Printed], None]) -> SandboxResult:
         """Runs the plan to its end or to a limit.
@@ -122,7 +123,7 @@ class Supervisor:
         `say` hears what is running and what it has printed last, for a progress display: in another thread.
 
         Raises:
-            BoxError: where something of the box could not be ended: nothing of the run may be used.
+            BoxError: some processes of the box could not be ended; the run must not be used.
         """
         started = time.monotonic()
         stdin, stdout, stderr = self._pipes
@@ -135,7 +136,7 @@ class Supervisor:
                 self._over.wait(self._tick_s)
                 at, begun = self.inbox.running, self.inbox.started
                 end = self._monitor.look(time.monotonic() - started, at, started=begun)
-                self._end = self._end or end  # the reader may have set it meanwhile
+                self._end = self._end or end  # the reader may have set it in the meantime
                 if self._end is not None or self.inbox.finished:
                     break
         finally:
@@ -143,14 +144,16 @@ class Supervisor:
             reader.join(timeout=10)
             logger.join(timeout=10)
             for thread, streams in ((reader, (stdin, stdout)), (logger, (stderr,))):
-                if not thread.is_alive():  # else the stream is locked by its reader
+                if not thread.is_alive():  # otherwise the reader still holds the stream
                     _close(streams)
             peak = max(self._monitor.peak_mb, self._cgroups.peak_memory_mb)
             killed_for_memory = self._cgroups.killed_for_memory or self._monitor.ended_for_memory > 0
             self._cgroups.remove()
             self._command.end()
         if alive:
-            raise BoxError(f"{alive} processes of the box could not be ended; nothing of this run is used")
+            raise BoxError(
+                f"{alive} processes of the sandbox could not be ended; this run is not used; end them by hand"
+            )
         status, event = self._end or self._natural_end(killed_for_memory)
         return SandboxResult(
             inbox=self.inbox,
@@ -175,7 +178,7 @@ class Supervisor:
             return Status.KILLED, f"the run was ended: {too_much}"
         if self.inbox.started:
             return Status.KILLED, ENDED_ITSELF
-        return Status.BOX_ERROR, "the box did not start"
+        return Status.BOX_ERROR, "the sandbox did not start"
 
     def _read_frames(
         self,
@@ -194,7 +197,7 @@ class Supervisor:
                         reply = Refused(stage) if tensors is None else Questions(stage, tensors)
                         write_frame(stdin, *reply.encode())
                     case At() | Printed() as progress:
-                        with contextlib.suppress(OSError):  # nobody listens any more, or a log's disk is full
+                        with contextlib.suppress(OSError):  # the output is closed, or the disk of a log is full
                             say(progress)
                     case None if self.inbox.finished:
                         self._over.set()
@@ -202,12 +205,12 @@ class Supervisor:
             if self._end is None:
                 self._end = (
                     Status.KILLED,
-                    f"the run was ended: it sent back more than it may, or nonsense ({error})",
+                    f"the run was ended: it sent back too much data, or data of the wrong form ({error})",
                 )
                 self._over.set()
         except OSError:  # the pipe is closed: the box has ended
             return
-        except Exception as error:  # ours: the box would wait for its questions until its time is over
+        except Exception as error:  # our fault: without an end, the box would wait until its time is over
             if self._process.poll() is None:
                 self._end = self._end or (Status.BOX_ERROR, f"the supervisor failed ({type(error).__name__}: {error})")
                 self._over.set()
@@ -220,14 +223,14 @@ class Supervisor:
     def _kill(self) -> int:
         """Every process of the box is dead and has been seen to be dead; returns how many are not.
 
-        The namespace's first process takes the others with it. Those that are known by name or stand in the control
-        groups are killed besides, so that the box is over also where it had no process namespace.
+        The namespace's first process ends all others with it. Known processes and those in the control groups are also
+        killed, so that a box without a process namespace ends as well.
         """
         family = self._monitor.family()
         if self.inbox.finished:  # an orderly end may take a moment
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=5)
-        if self._command.confinement is not None:  # its guard ends what no namespace does, also what was not seen here
+        if self._command.confinement is not None:  # its guard ends the processes, also those not seen here
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=END_S)
@@ -246,7 +249,7 @@ class Supervisor:
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    """Whether it runs; one that has ended and waits to be buried, as the system's first process pleases, does not."""
+    """Whether the process runs; a zombie, which only waits for its parent, does not."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
@@ -255,18 +258,18 @@ def _is_alive(process: psutil.Process) -> bool:
 
 def _close(streams: Sequence[BinaryIO]) -> None:
     for stream in streams:
-        with contextlib.suppress(OSError):  # what was still to be written has no reader any more
+        with contextlib.suppress(OSError):  # unwritten data has no reader any more
             stream.close()
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxResult:
-    """What is left of a run: the frames, and what was measured from outside."""
+    """The result of a run: the frames, and what was measured from outside."""
 
     inbox: Inbox
     status: Status
     event: str
-    at: At  # what was running then, as the box says
+    at: At  # what was running then, according to the box
     exit_code: int | None
     wall_s: float
     cpu_s: float
@@ -275,7 +278,7 @@ class SandboxResult:
 
 
 class BoxPool:
-    """Gives boxes; as a context, it ends those that nobody has taken."""
+    """Provides boxes; as a context manager, it ends those that were not taken."""
 
     def __init__(self, backend: Backend, contents: Contents, limits: Limits, imports: Collection[str] = ()) -> None:
         self.isolation = backend.name
@@ -285,10 +288,10 @@ class BoxPool:
         self._waiting: list[Supervisor] = []
 
     def ready(self, count: int) -> None:
-        """So many boxes at least have been started, import, and wait.
+        """At least this many boxes have been started; they import modules, and wait.
 
         Raises:
-            BoxError: where no box could be built on this machine.
+            BoxError: no box could be built on this machine.
         """
         while len(self._waiting) < count:
             supervisor = self._new()
@@ -299,15 +302,15 @@ class BoxPool:
         """The box that has waited longest, or a new one.
 
         Raises:
-            BoxError: where no box could be built on this machine.
+            BoxError: no box could be built on this machine.
         """
         return self._waiting.pop(0) if self._waiting else self._new()
 
     def end(self) -> None:
-        """No box waits any more.
+        """All waiting boxes are ended.
 
         Raises:
-            BoxError: where something of one could not be ended.
+            BoxError: some processes could not be ended.
         """
         while self._waiting:
             self._waiting.pop().end()

@@ -1,6 +1,6 @@
 """Files and JSON from elsewhere, read within limits of size, count and depth.
 
-What cannot be read is one reason in plain words. Nothing is followed, waited for or executed.
+A file that cannot be read gives one reason in plain words. No link is followed, no pipe waited for, nothing executed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OTHERS = bytes(set(range(256)) - set(_SEPARATORS) - set(b'"'))
 
 
 class Unreadable(Exception):
-    """The bytes cannot be used; the text says why in a few words, to be put behind the name of the file."""
+    """The bytes cannot be used; the text gives the reason in a few words, to follow the name of the file."""
 
 
 def file_bytes(path: Path, most_bytes: int) -> bytes:
@@ -31,7 +31,7 @@ def file_bytes(path: Path, most_bytes: int) -> bytes:
     """
     content = leading_bytes(path, most_bytes, most_bytes + 1)
     if len(content) > most_bytes:  # it grew meanwhile
-        raise Unreadable(f"has more than the {most_bytes / 1e6:g} MB that are read")
+        raise Unreadable(f"has more than {most_bytes / 1e6:g} MB, the limit")
     return content
 
 
@@ -57,10 +57,10 @@ def leading_bytes(path: Path, most_bytes: int, count: int) -> bytes:
 def json_value(data: bytes, *, most_values: int, lenient: bool = False) -> Any:
     """The JSON value in UTF-8 bytes with or without a byte order mark, of at most about `most_values` values.
 
-    Numbers that are not finite, or have hundreds of digits, are refused; where it is `lenient`, they are None.
+    Numbers that are not finite, or have hundreds of digits, are refused; if `lenient`, they become None.
 
     Raises:
-        Unreadable: for bytes that are no such JSON, hold too many values, or are nested too deep.
+        Unreadable: the bytes are not such JSON, hold too many values, or are nested too deeply.
     """
     body = data.removeprefix(codecs.BOM_UTF8)
     if sum(map(body.count, (b",", b"[", b"{"))) > most_values and values_in(body, most_values) > most_values:
@@ -78,7 +78,7 @@ def json_value(data: bytes, *, most_values: int, lenient: bool = False) -> Any:
     except UnicodeDecodeError as error:
         raise Unreadable(f"is not UTF-8 text (byte {error.start})") from None
     except RecursionError:
-        raise Unreadable("is nested too deep") from None
+        raise Unreadable("is nested too deeply") from None
     except ValueError as error:
         raise Unreadable(f"is not JSON ({error})") from None
 
@@ -98,7 +98,7 @@ def values_in(data: bytes, most: int) -> int:
 
 def _check_file(status: os.stat_result, most_bytes: int) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise Unreadable("is a folder; give the file in it")
+        raise Unreadable("is a folder; give a file in it")
     if stat.S_ISLNK(status.st_mode):
         raise Unreadable("is a symbolic link; give the file itself")
     if not stat.S_ISREG(status.st_mode):
@@ -107,7 +107,7 @@ def _check_file(status: os.stat_result, most_bytes: int) -> None:
         raise Unreadable("is empty (0 bytes)")
     if status.st_size > most_bytes:
         size, most = status.st_size / 1e6, most_bytes / 1e6
-        raise Unreadable(f"has {size:.1f} MB, more than the {most:g} MB that are read")
+        raise Unreadable(f"has {size:.1f} MB, expected at most {most:g} MB")
 
 
 def _none(text: str) -> int | None:
@@ -117,7 +117,7 @@ def _none(text: str) -> int | None:
 def _refuse(text: str) -> int:
     if len(text) <= _MAX_DIGITS and text.lstrip("-").isdigit():
         return int(text)
-    raise ValueError("a number that is not finite, or has hundreds of digits")
+    raise ValueError("a number is not finite, or has hundreds of digits")
 
 
 def _finite(text: str) -> float:

@@ -1,7 +1,7 @@
-"""Where the course's own files are: rubric, reference, template, corpus and locks.
+"""The location of the course's files: rubric, reference, template, corpus and lock files.
 
-An installed package carries them as data, in `grader/course/`; in a checkout they lie at its root, where people edit
-them. pyproject.toml lists them under `force-include`.
+An installed package has them as data, in `grader/course/`; in a checkout they are at its root, where they are edited.
+pyproject.toml lists them under `force-include`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ from pathlib import Path
 from grader.errors import GraderError
 
 RUBRIC = "rubric.yaml"
-FOR_AN_INSTRUCTOR = (RUBRIC, "reference/vae_mnist.ipynb", "student_template")  # what `init` writes, to be changed
+FOR_AN_INSTRUCTOR = (
+    RUBRIC,
+    "reference/vae_mnist.ipynb",
+    "student_template",
+)  # what `init` writes
 _PACKAGE = Path(__file__).parents[1]
 _PACKED = _PACKAGE / "course"
 
@@ -23,9 +27,9 @@ def course_folder() -> Path:
 
 
 def usual_rubric() -> Path:
-    """`rubric.yaml` of the folder in which a command runs; where there is none, the course's own.
+    """`rubric.yaml` in the current folder if there is one, or else the course's own.
 
-    In a checkout's folder both are the same file.
+    In a checkout both are the same file.
     """
     here = Path(RUBRIC)
     return here if here.exists() else course_folder() / RUBRIC
@@ -35,14 +39,14 @@ def write_course(folder: Path) -> tuple[Path, ...]:
     """The folder holds a copy of the rubric, the reference and the templates; returns what was written.
 
     Raises:
-        GraderError: something of that name is there already; nothing is written.
+        GraderError: one of the files exists already; nothing is written.
     """
     source = course_folder()
     files = [path for name in FOR_AN_INSTRUCTOR for path in _files(source / name)]
     targets = [folder / path.relative_to(source) for path in files]
     for target in targets:
         if target.exists():
-            raise GraderError(f"{target}: exists already; choose another folder, or remove it first")
+            raise GraderError(f"{target}: exists already; use another folder, or remove it")
     for path, target in zip(files, targets, strict=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, tables as bytes, and the lock of a folder that one grader works in."""
+"""Files that are written completely or not at all, tables as bytes, and the lock that keeps a folder to one grader."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pathlib import Path
 
 from grader.errors import GraderError, one_line
 
-_ASIDE_BYTES = 8  # of chance, in the name of a file that is still being written
+_ASIDE_BYTES = 8  # random bytes in the name of a file that is being written
 _ASIDE = re.compile(rf"\.[0-9a-f]{{{2 * _ASIDE_BYTES}}}\.tmp")
 
 
 def csv_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
-    """The rows as CSV under the columns of all of them, in the order in which they first appear."""
+    """The rows as CSV, with the columns of all rows in the order in which they first appear."""
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     writer.writeheader()
@@ -30,7 +30,7 @@ def csv_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """`path` holds exactly `data`; a writer killed on the way leaves the old file, or none.
+    """`path` holds exactly `data`; a writer that is killed leaves the old file, or none.
 
     The temporary file lies in the same folder, so that the last step is one rename. A link at `path` is
     replaced, never followed.
@@ -53,7 +53,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to, which takes its place at the end, as `write_atomically` does.
+    """A file to write to, in the folder of `path`, which replaces `path` at the end, as in `write_atomically`.
 
     Raises:
         OSError: as there.
@@ -68,7 +68,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """What writers killed on the way left in the folder, and below it, is gone; for when nobody writes there."""
+    """Files left in and below the folder by killed writers are removed; call it only when nothing is being written."""
     for where, _, names in os.walk(folder):
         for name in names:
             if _ASIDE.fullmatch(name):
@@ -80,10 +80,10 @@ LOCK = ".lock"
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Nobody else grades into the folder meanwhile; the lock ends with the process, however it ends.
+    """No other process grades into the folder meanwhile; the lock ends with the process, however it ends.
 
     Raises:
-        GraderError: where another process has it.
+        GraderError: another process has the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
@@ -93,8 +93,8 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             holder = one_line(os.read(handle, 200).decode(errors="replace"), 100)
             raise GraderError(
-                f"{one_line(str(folder), 100)}: another grader is at work here ({holder or 'it does not say who'}); "
-                "wait for it, or end it"
+                f"{one_line(str(folder), 100)}: another grader is working here ({holder or 'unknown process'}); "
+                "wait for it, or stop it"
             ) from None
         os.truncate(handle, 0)
         holder = f"process {os.getpid()} of {user()}, since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
@@ -105,7 +105,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def user() -> str:
-    """The login name of who runs this."""
+    """The login name of the current user."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

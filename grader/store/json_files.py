@@ -1,7 +1,7 @@
-"""The grader's own JSON, written whole and read within bounds into the types that were written: files, lines, messages.
+"""The grader's own JSON, written completely and read within limits into the types that were written.
 
-Some files are caches. `store_cached` notes what their value was computed from, and `read_cached` gives nothing where
-that has changed, or where the file is damaged. docs/remembered.md lists them.
+Some files are caches. `store_cached` notes what their value was computed from, and `read_cached` returns None if that
+has changed, or if the file is damaged. docs/remembered.md lists them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from grader.store.bounded import Unreadable, file_bytes, json_value
+from grader.store.expectations import place_text, problem_text
 from grader.store.files import write_atomically
 
 MOST_BYTES = 50_000_000
@@ -29,7 +30,7 @@ def read_json(path: Path, adapter: TypeAdapter[Value], most_bytes: int = MOST_BY
     """
     values = _values(file_bytes(path, most_bytes))
     if form is not None and (not isinstance(values, dict) or values.get("format") != form):
-        raise Unreadable(f"expected format {form}")
+        raise Unreadable(f"expected a file of format {form}; it was written by another version of the grader")
     return validate(values, adapter)
 
 
@@ -37,27 +38,28 @@ def parse_json(data: bytes, adapter: TypeAdapter[Value], most_values: int = MOST
     """The value in the bytes of a line, a message or a file.
 
     Raises:
-        Unreadable: they are not JSON, hold too many values, or something else.
+        Unreadable: they are not JSON, hold too many values, or values of other types.
     """
     return validate(_values(data, most_values), adapter)
 
 
 def validate(values: Any, adapter: TypeAdapter[Value], place: str = "") -> Value:
-    """Plain JSON values, which stand at this place of a file, as the adapter's type.
+    """Plain JSON values, from this place of a file, as the adapter's type.
 
     Raises:
-        Unreadable: they are something else; the text names the first place where they are.
+        Unreadable: they have another type; the text names the first place.
     """
     try:
         return adapter.validate_python(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(filter(None, (place, *map(str, first["loc"]))))
-        raise Unreadable(f"{where}: {first['msg']}" if where else str(first["msg"])) from None
+        first = error.errors(include_url=False)[0]
+        where = place_text((place, *first["loc"]) if place else first["loc"])
+        problem = problem_text(first)
+        raise Unreadable(f"{where}: {problem}" if where else problem) from None
 
 
 def write_json(path: Path, adapter: TypeAdapter[Value], value: Value) -> None:
-    """The file holds the value; it is not touched where it did before.
+    """The file holds the value; a file that already does is not touched.
 
     Raises:
         OSError: it cannot be written.
@@ -66,7 +68,7 @@ def write_json(path: Path, adapter: TypeAdapter[Value], value: Value) -> None:
 
 
 def write_changed(path: Path, content: bytes) -> None:
-    """The file holds the content; it is not touched where it did before.
+    """The file holds the content; a file that already does is not touched.
 
     Raises:
         OSError: it cannot be written.
@@ -77,12 +79,12 @@ def write_changed(path: Path, content: bytes) -> None:
 
 
 def json_line(adapter: TypeAdapter[Value], value: Value) -> bytes:
-    """The value as one line, with its end."""
+    """The value as one line, with a newline."""
     return dump_json(adapter.dump_python(value, mode="json"), indent=None)
 
 
 def store_cached(path: Path, adapter: TypeAdapter[Value], value: Value, made_of: Mapping[str, str]) -> None:
-    """The file holds the value, and what it was made of.
+    """The file holds the value, and what it was computed from.
 
     Raises:
         OSError: it cannot be written.
@@ -92,7 +94,7 @@ def store_cached(path: Path, adapter: TypeAdapter[Value], value: Value, made_of:
 
 
 def read_cached(path: Path, adapter: TypeAdapter[Value], made_of: Mapping[str, str]) -> Value | None:
-    """What `store_cached` wrote, if it was made of the same; else None."""
+    """What `store_cached` wrote, if it was computed from the same; else None."""
     try:
         values = _values(file_bytes(path, MOST_BYTES))
         if not isinstance(values, dict) or values.get("made_of") != dict(made_of):

@@ -1,6 +1,6 @@
 """What must be the same for two grades to be comparable: versions of packages, and the grader's own files.
 
-Nothing heavy is imported, so that the command line can tell at once.
+Nothing heavy is imported, so that the command line is fast.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ def files_checksum(root: Path, paths: Iterable[Path]) -> str:
 
 
 def missing_packages(promised: Collection[str]) -> str:
-    """What to do about packages that students may use and that this environment lacks; empty where all are there.
+    """What to do about packages that students may use and that are not installed here; empty if all are.
 
-    Notebooks run in this environment, too.
+    Notebooks run in this environment as well.
     """
     if not (missing := [package for package in promised if _installed(package) == _ABSENT]):
         return ""
     return (
-        f"packages that the rubric promises to students are not installed: {', '.join(missing)}; run `make setup`, or "
-        f"`.venv/bin/python -m pip install {' '.join(missing)}` for those of your own"
+        f"packages that the rubric allows are not installed: {', '.join(missing)}; run `make setup`, or, for packages "
+        f"that you added, `.venv/bin/python -m pip install {' '.join(missing)}`"
     )
 
 

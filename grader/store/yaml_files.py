@@ -1,4 +1,4 @@
-"""A file that a person writes for the grader to read: YAML within bounds, and refusals that say what and where."""
+"""YAML files that instructors write for the grader: read within limits, and refused in one line that says where."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import yaml
 
 from grader.errors import GraderError, nearest, one_line
 from grader.store.bounded import Unreadable, file_bytes
+from grader.store.expectations import value_text
 
 MAX_BYTES = 5_000_000
 MAX_REASON = 500
+_MEANING = {"reason": "why", "by": "your name"}
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's own, which builds nothing but plain values, and takes the last of two entries of one name in silence."""
+    """PyYAML's safe loader, which builds only plain values; two entries of one name are an error here."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The table.
@@ -30,17 +32,17 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 continue
             if key.value in keys:
-                problem = f"{key.value[:60]!r} stands there twice"
+                problem = f"{key.value[:60]!r} is given twice; remove one"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             keys.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The table in the file; empty where there is no such file, or nothing in it.
+    """The table in the file; empty if the file is missing or empty.
 
     Raises:
-        GraderError: one line: it is no YAML, no table or too large.
+        GraderError: one line: not YAML, not a table, or too large.
     """
     if not path.exists() and not path.is_symlink():
         return {}
@@ -54,7 +56,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "") or ""
         where = f"line {mark.line + 1}: " if mark else ""
-        what = one_line(problem, 120) if "stands there twice" in problem else "not YAML; quote a text that holds ': '"
+        what = (
+            one_line(problem, 120)
+            if "is given twice" in problem
+            else "not valid YAML; put quotes around text that contains ': '"
+        )
         raise GraderError(f"{path_text}: {where}{what}") from None
     return table(content or {}, path_text)
 
@@ -63,10 +69,11 @@ def table(value: object, where: str, fields: Collection[str] = ()) -> dict[str, 
     """The value as a table, with no other fields than these, if any are given.
 
     Raises:
-        GraderError: it is none, or has another field, with the nearest right name.
+        GraderError: not a table, or an unknown field, with the nearest known name.
     """
     if not isinstance(value, dict):
-        raise GraderError(f"{where}: expected a table, got {type(value).__name__}")
+        form = f"{{{', '.join(f'{field}: …' for field in fields)}}}" if fields else "a table of `name: value`"
+        raise GraderError(f"{where}: expected {form}, got {value_text(value)}")
     entries = {str(key): entry for key, entry in value.items()}
     if unknown := [field for field in entries if fields and field not in fields]:
         raise GraderError(f"{where}: unknown field {unknown[0][:40]!r}{nearest(unknown[0], fields)}")
@@ -74,24 +81,24 @@ def table(value: object, where: str, fields: Collection[str] = ()) -> dict[str, 
 
 
 def reason_and_author(fields: Mapping[str, Any], where: str) -> tuple[str, str]:
-    """Why something was decided, and by whom.
+    """The reason for a decision, and who made it.
 
     Raises:
         GraderError: one of them is missing.
     """
     for needed in ("reason", "by"):
         if not isinstance(fields.get(needed), str) or not fields[needed].strip():
-            raise GraderError(f"{where}: expected {needed}, a text; a decision without it cannot be answered for")
+            raise GraderError(f"{where}: {needed} is missing; add `{needed}: <{_MEANING[needed]}>`")
     return one_line(fields["reason"].strip(), MAX_REASON), one_line(fields["by"].strip(), 100)
 
 
 def decision_date(fields: Mapping[str, Any], where: str) -> str:
-    """When it was decided, if that is said.
+    """The date of the decision; empty if none is given.
 
     Raises:
-        GraderError: it is neither a date nor a text.
+        GraderError: neither a date nor text.
     """
     when = fields.get("when", "")
     if not isinstance(when, str | datetime.date):
-        raise GraderError(f"{where}: when: expected a date, for instance 2026-11-23")
+        raise GraderError(f"{where}: when: expected a date such as 2026-11-23, got {value_text(when)}")
     return one_line(str(when), 40)

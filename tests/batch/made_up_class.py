@@ -81,7 +81,7 @@ def rows(count: int) -> list[GradebookRow]:
         )
         graded = state in {StudentState.GRADED, StudentState.LOOK}
         told = report(rng, of, look=state is StudentState.LOOK) if graded else None
-        reason = {StudentState.REFUSED: "is not JSON", StudentState.FAILED: "the box did not start"}.get(state, "")
+        reason = {StudentState.REFUSED: "is not JSON", StudentState.FAILED: "the sandbox did not start"}.get(state, "")
         made.append(GradebookRow(key, state, student, handed_in, told, Path(key) if handed_in else None, reason))
     return made
 

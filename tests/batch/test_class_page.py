@@ -57,7 +57,7 @@ def test_submissions_that_need_attention_are_listed_first_with_the_reason() -> N
             row.state in {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED}
         )
     assert "a given name was taken" in looks
-    assert "the box did not start" in looks
+    assert "the sandbox did not start" in looks
 
 
 def test_points_of_two_rubrics_in_one_class_are_warned_about() -> None:

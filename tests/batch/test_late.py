@@ -127,8 +127,8 @@ def test_a_team_has_the_latest_deadline_of_its_members(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("- a", "expected a table, got list"),
-        ("percent_a_day: 10", "deadline: missing"),
+        ("- a", "expected a table of `name: value`, got a list"),
+        ("percent_a_day: 10", "deadline is missing"),
         ("deadline: soon", "deadline: expected a time such as 2026-11-20 23:59, got 'soon'"),
         ("deadline: 2026-11-20\ntimezone: Berlin", "timezone: expected a name such as Europe/Berlin, got 'Berlin'"),
         ("deadline: 2026-11-20\npercent_a_day: 120", "percent_a_day: expected a number from 0 to 100, got '120'"),
@@ -136,10 +136,10 @@ def test_a_team_has_the_latest_deadline_of_its_members(tmp_path: Path) -> None:
         ("deadline: 2026-11-20\npercent_of: all", "percent_of: expected possible or earned"),
         ("deadline: 2026-11-20\npenalty: 10", "unknown field 'penalty'"),
         ("deadline: 2026-11-20\nstudents: {eve: {excused: true, reason: x, by: y}}", "students: eve: no such student"),
-        ("deadline: 2026-11-20\nstudents: {ada: {excused: true}}", "ada: expected reason"),
+        ("deadline: 2026-11-20\nstudents: {ada: {excused: true}}", "ada: reason is missing"),
         ("deadline: 2026-11-20\nstudents: {ada: {excused: 1, reason: x, by: y}}", "excused: expected true or false"),
         ("deadline: 2026-11-20\nstudents: {ada: {extended: 2, reason: x, by: y}}", "did you mean 'extended_to'?"),
-        ("deadline: 2026-13-40 10:00:00", "not YAML"),
+        ("deadline: 2026-13-40 10:00:00", "not valid YAML"),
         (
             "deadline: 2026-11-20\nstudents: {ada: {extended_to: 2026-11-10, reason: x, by: y}}",
             "expected a time after the deadline",
@@ -148,7 +148,7 @@ def test_a_team_has_the_latest_deadline_of_its_members(tmp_path: Path) -> None:
         (
             "deadline: 2026-11-20\nstudents:\n  ada: {excused: true, reason: x, by: y}\n"
             "  ada: {handed_in: 2026-11-10, reason: x, by: y}\n",
-            "line 4: 'ada' stands there twice",
+            "line 4: 'ada' is given twice",
         ),
     ],
 )

@@ -39,7 +39,7 @@ def test_a_second_grader_learns_who_is_at_work_and_a_killed_one_leaves_nothing_l
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "mine\n"
-        at_work = rf"another grader is at work here \(process {holder.pid} of"
+        at_work = rf"another grader is working here \(process {holder.pid} of"
         with pytest.raises(GraderError, match=at_work), locked(tmp_path):
             pass
         holder.kill()

@@ -106,7 +106,7 @@ def test_a_mistake_in_the_overrides_changes_nothing(world: World) -> None:
     (out / "overrides.yaml").write_text("nobody:\n  one.training: {points: 4, reason: x, by: y}\n")
     hand_in_again(world)
     (world.folder / "class" / "dora.ipynb").write_text(solution("ada", 3))
-    with pytest.raises(GraderError, match="no such submission"):
+    with pytest.raises(GraderError, match="unknown submission"):
         whole_class(None)(world)
     assert (out / "class.json").read_bytes() == before
 
@@ -150,7 +150,7 @@ def test_a_decision_in_a_students_folder_of_a_class_is_not_lost_without_a_word(w
     out = whole_class(None)(world).out  # type: ignore[attr-defined]
     folder = out / "submissions" / "ben"
     (folder / "overrides.yaml").write_text("ben:\n  one.training: {points: 4, reason: x, by: y}\n")
-    with pytest.raises(GraderError, match=r"belongs to a class, whose decisions stand in .*class/overrides.yaml"):
+    with pytest.raises(GraderError, match=r"belongs to a class; move the decisions to .*class/overrides.yaml"):
         regrade(folder, world.rubric)
 
 

@@ -36,17 +36,17 @@ def test_a_decision_is_read_by_key_or_by_student(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("ada: [", "line 1: not YAML"),
-        ("- ada", "expected a table, got list"),
-        (GOOD.replace("ada", "adda"), "adda: no such submission; did you mean 'ada'"),
-        (GOOD.replace(ITEM, ITEM + "s"), f"no such item; did you mean '{ITEM}'"),
+        ("ada: [", "line 1: not valid YAML"),
+        ("- ada", "expected a table of `name: value`, got a list"),
+        (GOOD.replace("ada", "adda"), "adda: unknown submission; did you mean 'ada'"),
+        (GOOD.replace(ITEM, ITEM + "s"), f"unknown item; did you mean '{ITEM}'"),
         (GOOD.replace("1.5", "99"), "points: expected 0 to 2, got 99"),
         (GOOD.replace("1.5", "-1"), "points: expected 0 to 2, got -1"),
         (GOOD.replace("1.5", "0.00001"), "at most 3 decimals"),
         (GOOD.replace("1.5", "many"), "expected a number"),
         (GOOD.replace("reason", "raeson"), "unknown field 'raeson'; did you mean 'reason'"),
-        (GOOD.replace("reason: 'the loss was right', ", ""), "expected reason"),
-        (GOOD.replace("by: A. Turing, ", ""), "expected by"),
+        (GOOD.replace("reason: 'the loss was right', ", ""), "reason is missing; add `reason: <why>`"),
+        (GOOD.replace("by: A. Turing, ", ""), "by is missing; add `by: <your name>`"),
         (GOOD.replace("2026-11-23", "[1]"), "when: expected a date"),
     ],
 )

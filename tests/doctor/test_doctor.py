@@ -214,5 +214,5 @@ def test_a_box_that_does_not_start_is_reported_with_what_to_do(tmp_path: Path, m
     monkeypatch.setattr("grader.doctor.boxes.ENGINE_FOLDER", tmp_path)
     (promise,) = examination.examine(write_exercise(tmp_path), "bubblewrap", lambda _: None)
     assert promise.state is PromiseState.BROKEN
-    assert promise.found.startswith("the box did not start")
+    assert promise.found.startswith("the sandbox did not start")
     assert "user namespaces" in promise.fix

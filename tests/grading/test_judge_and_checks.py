@@ -104,14 +104,14 @@ def test_faults_of_ours_are_for_a_person_and_leave_the_rest_alone(what: Any, sai
 def test_a_check_that_presupposes_a_lost_one_is_skipped() -> None:
     verdict = judged((0.0, 1000, ()), (1.0, 500, ("check_0",)), (1.0, 250, ("check_1",)))
     assert [check.outcome for check in verdict.checks] == [Outcome.FAILED, Outcome.SKIPPED, Outcome.SKIPPED]
-    assert verdict.checks[1].message == "not judged, because this one failed: What is found is found."
+    assert verdict.checks[1].message == "not graded, because an earlier check failed: What is found is found."
     assert verdict.points_milli == 0
 
 
 def test_what_presupposes_an_undecided_check_says_that_it_is_no_failure() -> None:
     verdict = judged((NotAnswered(Fault("ours", "the probe broke")), 1000, ()), (1.0, 500, ("check_0",)))
     assert verdict.checks[1].outcome is Outcome.NEEDS_REVIEW
-    assert verdict.checks[1].message.startswith("not judged, because this one could not be judged: ")
+    assert verdict.checks[1].message.startswith("not graded, because an earlier check could not be graded: ")
 
 
 def test_a_check_that_presupposes_a_partly_lost_one_is_judged() -> None:

@@ -215,5 +215,5 @@ def test_an_answer_beyond_the_limit_is_the_students_own_loss() -> None:
     inbox.put("done", b"")
     evidence = decode_answers(inbox, TOY.answer_specs(RUBRIC.sizes), QUESTIONS, Status.OK, "")
     fault = evidence.faults["components.one/function"]
-    assert (fault.blame, "more than the 0.001 MB" in fault.message) == ("student", True)
+    assert (fault.blame, "limit of 0.001 MB" in fault.message) == ("student", True)
     assert "quality.one/apply/y" in evidence.answers

@@ -184,7 +184,7 @@ def test_evidence_that_is_not_the_reports_own_is_refused(refilled: Callable[...,
     better = save_evidence(STORED)
     folder = refilled(**{EVIDENCE.replace(".", "__"): better})
     load_evidence(folder / EVIDENCE)
-    with pytest.raises(GraderError, match=r"made from other evidence; grade the notebook again$"):
+    with pytest.raises(GraderError, match=r"does not match the evidence file; grade the notebook again$"):
         regrade(folder, exercise)
 
 
@@ -193,7 +193,7 @@ def test_a_part_that_is_no_name_leads_to_no_other_file(
     part: str, refilled: Callable[..., Path], exercise: Path
 ) -> None:
     folder = refilled(followed__json=json.dumps({part: ["one.function"]}).encode())
-    with pytest.raises(GraderError, match="not what the grader wrote") as refused:
+    with pytest.raises(GraderError, match="not a file of this grader") as refused:
         regrade(folder, exercise)
     check_reason(str(refused.value))
 

@@ -111,10 +111,13 @@ def test_an_earlier_template_has_numbers_of_its_own(tmp_path: Path) -> None:
     [
         ("{old/one.ipynb: {one.trainin: {}}}", "unknown item 'one.trainin'; did you mean 'one.training'?"),
         ("{old/one.ipynb: {one.training: {lowers: {}}}}", "unknown check 'lowers'"),
-        ("{old/one.ipynb: {one.training: {training_lowers_the_loss: {zero: 1}}}}", "takes no number 'zero'"),
+        ("{old/one.ipynb: {one.training: {training_lowers_the_loss: {zero: 1}}}}", "unknown number 'zero'"),
         ("{old/one.ipynb: {one.training: {training_lowers_the_loss: {zero_at: 0.0}}}}", "zero_at above full_at"),
-        ("{old/one.ipynb: {one.training: {training_lowers_the_loss: {points: 1}}}}", "points cannot differ"),
-        ("{old/template.ipynb: {}}", "a file name that no other template has"),
+        (
+            "{old/one.ipynb: {one.training: {training_lowers_the_loss: {points: 1}}}}",
+            "points is the same for all templates",
+        ),
+        ("{old/template.ipynb: {}}", "another template has the same file name"),
         ("[old/one.ipynb]", "earlier_templates"),
     ],
 )

@@ -97,7 +97,7 @@ def test_constants_keep_the_student_s_values_and_are_reported_old_and_new() -> N
             ("constant_changed", 2),
             ("constant_changed", 12),
         ]
-        assert "EPOCHS to 30; the template gives 3" in restored.remarks[0].message
+        assert "EPOCHS to 30 (template: 3)" in restored.remarks[0].message
         assert "EPOCHS: int = 30" in script(restored)
 
 

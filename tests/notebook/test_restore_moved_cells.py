@@ -77,7 +77,7 @@ def test_changed_given_code_in_a_merged_cell_is_put_back_and_the_rest_is_kept() 
     notebook = edit(merge(handed_in(), "data", "model"), "data", "range(n)", "range(2 * n)")
     for restored in both_ways(notebook):
         assert kinds(restored) == ["given_cell_changed"]
-        assert "the template's was put back" in restored.remarks[0].message
+        assert "the template's version was restored" in restored.remarks[0].message
         assert restored.remarks[0].diff == (
             " def load(n):",
             "-    return list(range(n))",
@@ -146,7 +146,7 @@ def test_what_later_cells_need_is_run_above_them(identity: str) -> None:
     notebook["cells"].append(notebook["cells"].pop(index))
     for restored in both_ways(notebook):
         assert kinds(restored) == ["cells_reordered"]
-        assert "it was run above them" in restored.remarks[0].message
+        assert "it was run before them" in restored.remarks[0].message
         assert restored.remarks[0].cell == len(notebook["cells"]) - 1
         exec(compile(script(restored), "toy", "exec"), {})
 
@@ -160,7 +160,7 @@ def test_training_above_what_it_needs_is_run_below_it() -> None:
     notebook["cells"].insert(index_of(notebook, "train"), helper)
     for restored in both_ways(notebook):
         assert set(kinds(restored)) == {"cells_reordered"}
-        assert any("it was run below them" in remark.message for remark in restored.remarks)
+        assert any("it was run after them" in remark.message for remark in restored.remarks)
         exec(compile(script(restored), "toy", "exec"), {})
 
 

@@ -87,7 +87,7 @@ def test_the_reference_s_own_outputs_fit_a_run_with_other_seeds(tmp_path: Path) 
     remarks_of_run = trained_again(1.5)
     assert [(remark.kind, remark.needs_person) for remark in remarks_of_run] == [("outputs_differ", True)] * 2
     for remark, end in zip(remarks_of_run, ends, strict=True):
-        assert f"{end:.2f} was handed in at the end, the run ended at {end * 1.5:.2f}" in remark.message
+        assert f"the submitted value ends at {end:.2f}, this run's at {end * 1.5:.2f}" in remark.message
 
 
 @pytest.mark.parametrize(
@@ -105,20 +105,20 @@ def test_noise_is_no_contradiction(again: list[float]) -> None:
 @pytest.mark.parametrize(
     ("saved", "again", "says"),
     [
-        (CURVE, [value * 1.3 for value in CURVE], "106.03 was handed in at the end, the run ended at 137.84"),
-        ([60.0] * 10, CURVE, "60.00 was handed in at the end, the run ended at 106.03"),
-        (CURVE, [206.0] * 9 + [float("nan")], "the run ended at nan"),
-        ([400.0 - 29.4 * n for n in range(11)], [*CURVE, 106.0], "the way there differs at"),
-        (CURVE, CURVE[:3], "10 values were handed in, the run printed 3"),
-        (CURVE[:3], CURVE, "3 values were handed in, the run printed 10"),
-        (CURVE, [], "the run printed nothing of that kind"),
+        (CURVE, [value * 1.3 for value in CURVE], "the submitted value ends at 106.03, this run's at 137.84"),
+        ([60.0] * 10, CURVE, "the submitted value ends at 60.00, this run's at 106.03"),
+        (CURVE, [206.0] * 9 + [float("nan")], "this run's at nan"),
+        ([400.0 - 29.4 * n for n in range(11)], [*CURVE, 106.0], "values differ"),
+        (CURVE, CURVE[:3], "10 values were submitted, this run printed 3"),
+        (CURVE[:3], CURVE, "3 values were submitted, this run printed 10"),
+        (CURVE, [], "this run printed no such value"),
     ],
 )
 def test_contradictions_are_told_with_both_sides(saved: list[float], again: list[float], says: str) -> None:
     (remark,) = told(curve(saved), curve(again))
     assert (remark.kind, remark.cell, remark.needs_person) == ("outputs_differ", index_of(handed_in(), TRAIN), True)
     assert says in remark.message
-    assert remark.message.endswith("; a look is worth it.")
+    assert remark.message.endswith("; please check.")
     assert (remark.beside[0].what, remark.beside[0].saved) == (
         f"loss, 1 of {max(len(saved), len(again))}",
         f"{saved[0]:.2f}",
@@ -178,7 +178,10 @@ def test_errors_on_one_side_alone_are_told() -> None:
     saved, bare = run_once({TRAIN: [error()]}), run_once({TRAIN: [stdout(curve(CURVE))]})
     (remark,) = remarks(saved, {TRAIN: [stdout("x")]})
     assert (remark.kind, remark.needs_person) == ("error_differs", False)
-    assert "was handed in with an error (NameError: name 'x' is not defined) that the run does not" in remark.message
+    assert (
+        "was submitted with an error (NameError: name 'x' is not defined) that did not occur in this run"
+        in remark.message
+    )
     (remark,) = remarks(bare, {TRAIN: [error("ModuleNotFoundError")]}, {TRAIN: "error"})
     assert (remark.kind, remark.needs_person) == ("error_differs", True)
     assert (remark.beside[0].saved, remark.beside[0].again.split(":")[0]) == ("none", "ModuleNotFoundError")
@@ -188,10 +191,10 @@ def test_errors_on_one_side_alone_are_told() -> None:
 def test_outputs_that_were_cleared_or_never_made_are_told_once() -> None:
     notebook = run_once({})
     (remark,) = remarks(notebook, {TRAIN: [stdout("x")], "setup": [stdout("on cpu")]})
-    assert remark.message == "Cells 2, 9 were handed in without the outputs that the run shows."
+    assert remark.message == "Cells 2, 9 were submitted without the outputs that this run shows."
     notebook["cells"][index_of(notebook, TRAIN)]["execution_count"] = None
     (remark,) = remarks(notebook, {TRAIN: [stdout("x")]})
-    assert remark.message == "Cell 9 was handed in without having been run; the run shows outputs."
+    assert remark.message == "Cell 9 was submitted without having been run; in this run there were outputs."
     for cell in filter(is_code, notebook["cells"]):
         cell["execution_count"] = None
     assert remarks(notebook, {TRAIN: [stdout("x")]}) == ()  # the reader of the file has said so already
@@ -203,7 +206,7 @@ def test_execution_counts_out_of_order_are_told_and_cost_nobody_time(counts: tup
     first, second = (cell for cell in notebook["cells"] if cell["id"] in ("model", "train"))
     first["execution_count"], second["execution_count"] = counts
     first_told = next(r for r in remarks(notebook, {}) if r.kind == "cells_run_out_of_order")
-    assert "do not come from one run from top to bottom" in first_told.message
+    assert "do not come from a single run from top to bottom" in first_told.message
     assert not first_told.needs_person
 
 

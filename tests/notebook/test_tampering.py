@@ -87,7 +87,7 @@ def test_given_code_that_cannot_be_cut_out_is_left_to_a_person(tmp_path: Path) -
     notebook = edit(solved(), "data", "test_images, test_labels = load_mnist(train=False)", "a = 1; test_images = a")
     restored = restored_from(all_in_one(anonymous(notebook)), tmp_path)
     assert [remark.needs_person for remark in restored.remarks if remark.kind == "given_cell_changed"] == [True]
-    assert "run as is" in restored.remarks[0].message
+    assert "ran as is" in restored.remarks[0].message
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_changed_constant_is_kept_and_told_with_both_values(tmp_path: Path, na
             damage(edit(solved(), "constants", f"{name} = {written}", f"{name} = {mine}")), tmp_path
         )
         assert kinds(restored) == ["constant_changed"]
-        told = f"sets {name} to {mine}; the template gives {given}, and the student's value was kept"
+        told = f"sets {name} to {mine} (template: {given}); the student's value was kept"
         assert told in restored.remarks[0].message
 
 
@@ -159,7 +159,7 @@ def with_extra(source: str, after: str) -> Notebook:
 def test_given_names_that_training_needs_are_kept_redefined_and_told(tmp_path: Path, source: str, names: str) -> None:
     restored = restored_from(with_extra(source, "plots"), tmp_path)
     assert [(remark.kind, remark.needs_person) for remark in restored.remarks] == [("given_name_redefined", True)]
-    assert f"defines or changes {names}, which given code defines" in restored.remarks[0].message
+    assert f"redefines or changes {names}, which the provided code defines" in restored.remarks[0].message
     assert source in [source_of(cell) for cell in restored.notebook["cells"]]
 
 
@@ -212,7 +212,7 @@ def test_cells_moved_below_what_needs_them_run_above_it_and_are_told(tmp_path: P
     notebook["cells"].append(cell)
     restored = restored_from(notebook, tmp_path)
     assert kinds(restored) == ["cells_reordered"]
-    assert "it was run above them" in restored.remarks[0].message
+    assert "it was run before them" in restored.remarks[0].message
     assert restored.remarks[0].cell == len(notebook["cells"]) - 1
     order = [role.id for role in restored.roles]
     assert order.index(identity) < order.index("train-vae")

@@ -62,7 +62,7 @@ def test_the_terminal_says_it_without_control_characters(graded: Graded) -> None
     print_report(graded[0], console, graded[1])
     told = console.export_text()
     console.file.close()
-    assert "'final loss', 0.01 was handed in at the end, the run ended at 5.0; a look is worth it." in told
+    assert "'final loss', the submitted value ends at 0.01, this run's at 5.0; please check." in told
     assert told.count("Graded without isolation") == 2
     assert "\x1b" not in told
 

@@ -61,7 +61,7 @@ def test_the_toys_rubric_is_bound_to_the_toy() -> None:
 
 WRONG = {
     "unknown key": ("title: Toy", "tittle: Toy", ["tittle", "title"]),
-    "title missing": ("title: Toy\n", "", ["title", "required"]),
+    "title missing": ("title: Toy\n", "", ["title: is missing; add it"]),
     "unknown exercise": ("exercise: toy_exercise", "exercise: no_such.exercise", ["no_such.exercise"]),
     "not an exercise": ("exercise: toy_exercise", "exercise: json", ["json", "exercise()"]),
     "wrong part sum": ("{one: 6,", "{one: 7,", ["points", "one", "7", "6"]),
@@ -94,8 +94,8 @@ WRONG = {
         ["item 'one.function'", "'function_multiplies'", "multiple of points_step, 0.8, got 2"],
     ),
     "no step": ("points_step: 0.5", "points_step: 0", ["points_step", "positive", "0"]),
-    "step missing": ("points_step: 0.5\n", "", ["points_step", "required"]),
-    "negative item": ("    points: 4\n", "    points: -4\n", ["items.1.points", "-4"]),
+    "step missing": ("points_step: 0.5\n", "", ["points_step: is missing; add it"]),
+    "negative item": ("    points: 4\n", "    points: -4\n", ["items[1].points", "-4"]),
     "zero is full": (
         "{points: 1, zero_at: 1.0, full_at: 0.1}",
         "{points: 1, zero_at: 0.1, full_at: 0.1}",
@@ -104,11 +104,11 @@ WRONG = {
     "thresholds reversed": (
         "{points: 1, zero_at: 1.0, full_at: 0.1}",
         "{points: 1, zero_at: 0.1, full_at: 1.0}",
-        ["item 'two.training'", "zero_at above full_at", "smaller number is better", "0.1 and 1.0"],
+        ["item 'two.training'", "zero_at above full_at", "smaller number is better", "zero_at 0.1 and full_at 1.0"],
     ),
-    "duplicate id": ("id: two.function", "id: one.function", ["one.function", "twice"]),
+    "duplicate id": ("id: two.function", "id: one.function", ["one.function", "two items have this id"]),
     "unknown part": ("id: two.training", "id: tow.training", ["item 'tow.training'", "'tow'", "did you mean 'two'?"]),
-    "bad id": ("id: two.training", "id: Two Training", ["items.3.id", "Two Training"]),
+    "bad id": ("id: two.training", "id: Two Training", ["items[3].id", "Two Training"]),
     "duplicate key": ("  disk_mb: 20\n", "  disk_mb: 20\n  disk_mb: 30\n", ["line 19", "'disk_mb' is given twice"]),
     "unknown limit": ("  disk_mb: 20", "  disc_mb: 20", ["limits", "'disc_mb'", "did you mean 'disk_mb'?"]),
     "limit missing": ("  disk_mb: 20\n", "", ["limits: disk_mb is missing"]),
@@ -187,16 +187,16 @@ WRONG = {
         "      fresh_process_agrees: {points: 2, tolerance: 1.0e-4}\n",
         "      fresh_process_agrees: {points: 2, tolerance: 1.0e-4}\n"
         "      training_lowers_the_loss: {points: 2, zero_at: 1.0, full_at: 0.1}\n",
-        ["item 'one.training'", "'fresh_process_agrees'", "presupposes 'training_lowers_the_loss'", "first"],
+        ["item 'one.training'", "'fresh_process_agrees'", "presupposes 'training_lowers_the_loss'", "move"],
     ),
     "requires": (
         "tolerance: 1.0e-4}",
         "tolerance: 1.0e-4, requires: [training_lowers_the_loss]}",
-        ["item 'one.training'", "'fresh_process_agrees'", "requires", "@check(presupposes=...)", "leave it out"],
+        ["item 'one.training'", "'fresh_process_agrees'", "remove `requires`", "@check(presupposes=...)"],
     ),
     "settings are no mapping": ("{points: 1, zero_at: 1.0, full_at: 0.1}", "5", ["training_lowers_the_loss", "5"]),
-    "not YAML": ("limits:\n", "limits: [\n", ["line", "not YAML"]),
-    "a tab": ("  disk_mb: 20", "\tdisk_mb: 20", ["line 18", "not YAML"]),
+    "not YAML": ("limits:\n", "limits: [\n", ["line", "not valid YAML"]),
+    "a tab": ("  disk_mb: 20", "\tdisk_mb: 20", ["line 18", "not valid YAML"]),
     "a list as key": ("sizes:", "? [a, b]\n: 1\nsizes:", ["rubric.yaml"]),
 }
 
@@ -281,7 +281,7 @@ def test_a_rubric_extends_another_by_whole_keys(tmp_path: Path) -> None:
         ("extends: /rubric.yaml", "relative"),
         ("extends: ../missing.yaml", "cannot be read"),
         ("extends: rubric.yaml", "extends 'rubric.yaml' itself"),
-        ("extends: list.yaml", "no rubric"),
+        ("extends: list.yaml", "expected a rubric"),
     ],
 )
 def test_what_cannot_be_extended_is_refused(tmp_path: Path, line: str, said: str) -> None:

@@ -35,10 +35,10 @@ MUTATIONS: list[tuple[str, Any, list[str]]] = [
     ("interface", {"returns": {"VAE": ["mu", "logvar", "xhat"]}}, ["VAE", "'xhat'", "did you mean 'x_hat'?"]),
     ("interface", {"arguments": {"vae_los": ["x"]}}, ["arguments", "did you mean 'vae_loss'?"]),
     ("interface", {"labels": "onehot"}, ["labels", "'onehot'", "did you mean 'one_hot'?"]),
-    (f"{LOSS} id", "vae.training", ["'vae.training'", "twice"]),
+    (f"{LOSS} id", "vae.training", ["'vae.training'", "two items have this id"]),
     (f"{LOSS} id", "gan.loss", ["'gan'", "expected one of cvae, vae"]),
     (f"{LOSS} points", 6, ["expected its checks to add up to 6", "got 5"]),
-    (f"{LOSS} points", -5, ["items.2.points", "-5"]),
+    (f"{LOSS} points", -5, ["items[2].points", "-5"]),
     (f"{LOSS} checks", {}, ["has no checks"]),
     (f"{LOSS} checks kl_match", {"points": 1}, ["'kl_match'", "did you mean 'kl_matches_closed_form'?"]),
     (f"{TERMS} points", 1.6, ["'terms_are_in_proportion'", "multiple", "1.6"]),
@@ -46,11 +46,11 @@ MUTATIONS: list[tuple[str, Any, list[str]]] = [
     (f"{TERMS} points", True, ["'terms_are_in_proportion'", "True"]),
     (f"{TERMS} tolerance", GONE, ["'terms_are_in_proportion'", "tolerance is missing"]),
     (f"{TERMS} tolerance", "0.02", ["'terms_are_in_proportion'", "tolerance", "'0.02'"]),
-    (f"{TERMS} squared_error_low", 300, ["squared_error_low not to be above squared_error_high", "300"]),
+    (f"{TERMS} squared_error_low", 300, ["squared_error_low to be at most squared_error_high", "300"]),
     (f"{TERMS} requires", ["parts_add_up"], ["'terms_are_in_proportion'", "requires", "@check(presupposes=...)"]),
     ("vae.training checks every_batch_is_used zero_at", 1.5, ["zero_at below full_at", "1.5"]),
     ("vae.training checks every_batch_is_used full_at", 0.3, ["zero_at and full_at are both 0.3"]),
-    ("vae.generation checks codes_come_from_the_prior min_spread", 9, ["min_spread not to be above max_spread", "9"]),
+    ("vae.generation checks codes_come_from_the_prior min_spread", 9, ["min_spread to be at most max_spread", "9"]),
 ]
 
 

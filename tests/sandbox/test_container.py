@@ -70,9 +70,7 @@ def asked(folder: Path) -> list[str]:
 
 
 def test_without_an_engine_that_is_one_line(engines: Path) -> None:
-    with pytest.raises(
-        BoxError, match=r"^isolation 'container': expected podman or docker on the PATH, found neither$"
-    ):
+    with pytest.raises(BoxError, match=r"^isolation 'container': expected podman or docker on the PATH; install one$"):
         backend_named("container")
 
 

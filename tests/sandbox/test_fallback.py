@@ -87,7 +87,7 @@ def test_whom_to_end_is_known_without_measuring_anybodys_memory(monkeypatch: pyt
 
 
 def test_what_is_weaker_is_said() -> None:
-    assert "watched ten times a second" in layers.missing_here()["cgroups"]
+    assert "checked ten times per second" in layers.missing_here()["cgroups"]
 
 
 def test_a_machine_whose_calls_are_unknown_is_said_and_gets_a_box_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,9 +185,9 @@ def ran(**device: int) -> NotebookRun:
 def test_models_on_the_cpu_beside_a_gpu_are_remarked_upon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine(tmp_path, monkeypatch, [row(0)])
     (one,) = unused_gpu(ran(cuda=0, usable=1), Toy(), Boxes())  # type: ignore[arg-type]
-    assert one.message == f"This machine has a GPU ({H100}); the notebook's models were on the CPU."
+    assert one.message == f"This machine has a GPU ({H100}), but the notebook's models were on the CPU."
     (ours,) = unused_gpu(ran(cuda=0, usable=0), Toy(), Boxes())  # type: ignore[arg-type]
-    assert "the box could not use it: that is this machine's fault and not the notebook's" in ours.message
+    assert "the sandbox could not use it: this is a problem of this machine, not of the notebook" in ours.message
     assert not one.needs_person
     assert not ours.needs_person
 

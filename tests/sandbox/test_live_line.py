@@ -154,14 +154,14 @@ def test_on_a_terminal_each_live_line_replaces_the_one_before(terminal: Callable
     screen.live("")
     screen.live("cell 3, 5 s: loss 7")
     screen.live("cell 3, 8 s: loss 6")
-    screen.say("judging the answers")
+    screen.say("grading the answers")
     screen.live("")
     before, *drawn = tty.written().split("\r\x1b[K")
     assert before == ""
     assert [re.sub(r"\[ +\d+ s\] ", "", text) for text in drawn] == [
         "cell 3, 5 s: loss 7",
         "cell 3, 8 s: loss 6",
-        "judging the answers\r\n",
+        "grading the answers\r\n",
     ]
 
 

@@ -87,7 +87,7 @@ def graded(readable: Path, python: Python, isolation: str, *, wrapped: Sequence[
 
 
 def test_bubblewrap_says_that_it_cannot(readable: Path, for_all: Python) -> None:
-    assert "the box did not start" in graded(readable, for_all, "bubblewrap")["error"]
+    assert "the sandbox did not start" in graded(readable, for_all, "bubblewrap")["error"]
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can give a box a user of its own")

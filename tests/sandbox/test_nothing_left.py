@@ -101,6 +101,6 @@ def test_a_run_without_isolation_leaves_no_folder_and_no_child(own_tmp: Path) ->
 
 def test_a_box_that_cannot_be_started_leaves_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
-    with pytest.raises(BoxError, match=r"^the box could not be started: "):
+    with pytest.raises(BoxError, match=r"^the sandbox could not be started: "):
         run_script("tell(1)", backend=Unconfined())
     assert groups(os.getpid()) == []

@@ -33,7 +33,7 @@ def test_what_only_root_may_read_of_the_graders_is_copied_for_the_box(tmp_path: 
     copy = run._command.environment["BOX_ENGINE"]
     assert Path(copy, "runner.py").stat().st_uid == 0
     assert stat.S_IMODE(Path(copy, "runner.py").stat().st_mode) == 0o640
-    assert "nonsense" in run.supervise(running.plan(), lambda *_: None, lambda _: None).event
+    assert "of the wrong form" in run.supervise(running.plan(), lambda *_: None, lambda _: None).event
     assert not Path(copy).exists()
 
 

@@ -64,12 +64,12 @@ def inbox(**limits: float) -> Inbox:
 def test_nonsense_on_the_pipe_ends_the_run_with_one_sentence(script: str, event: str) -> None:
     run = run_script(script)
     assert run.status is Status.KILLED
-    assert run.event == f"the run was ended: it sent back more than it may, or nonsense ({event})"
+    assert run.event == f"the run was ended: it sent back too much data, or data of the wrong form ({event})"
 
 
 def test_a_runner_that_says_nothing_is_a_box_that_did_not_start() -> None:
     run = run_script("print('an error of ours', file=sys.stderr); sys.exit(1)")
-    assert (run.status, run.event) == (Status.BOX_ERROR, "the box did not start")
+    assert (run.status, run.event) == (Status.BOX_ERROR, "the sandbox did not start")
     assert "an error of ours" in run.log_tail
 
 
@@ -180,7 +180,7 @@ def test_what_a_box_may_send_is_bounded_in_bytes_and_in_number() -> None:
     box.put("answer/s.t/0", b"x" * 600_000)
     box.put("answer/s.t/1", b"x" * 600_000)
     assert list(box.answers) == ["s.t/0"]
-    assert "more than the 1 MB" in box.notes[Address("s.t/1")].error
+    assert "limit of 1 MB" in box.notes[Address("s.t/1")].error
     assert sum(map(len, box.answers.values())) <= 1_000_000
     assert box.room_bytes >= 4096
 

@@ -259,5 +259,5 @@ def test_a_probe_that_breaks_is_our_fault(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert ran.execution.status is Status.OK  # nothing is made of what a box says of itself
     assert ran.evidence.faults["components.one/function"].blame == "ours"
     assert ran.execution.events[0].startswith(
-        "the box reports a fault of the grader's: asking components.one failed: ModuleNotFound"
+        "the sandbox reports a grader fault: asking components.one failed: ModuleNotFound"
     )

@@ -24,13 +24,13 @@ PHASES = (START, CELLS, TRAINING, COMPONENTS, TRAINED, SECOND, JUDGING, PAGES)
 _MARKS: Sequence[tuple[str, str]] = (
     (r"cell \d+ of \d+: .*[Tt]raining", TRAINING),
     (r"cell \d+ of \d+:", CELLS),
-    (r"asking about components", COMPONENTS),
-    (r"asking about (sampling|trained|quality)", TRAINED),
-    (r"asking the rest in a fresh box", SECOND),
-    (r"judging the answers", JUDGING),
+    (r"testing \w+ \(components\)", COMPONENTS),
+    (r"testing \w+ \((sampling|trained|quality)\)", TRAINED),
+    (r"testing in a fresh sandbox", SECOND),
+    (r"grading the answers", JUDGING),
     (r"writing the report", PAGES),
 )
-_LAST = "asking about quality.cvae"
+_LAST = "testing cvae (quality)"
 
 
 def phases(lines: Iterable[Line], total: float) -> dict[str, float]:

@@ -30,7 +30,7 @@ class Measurement:
     standard_error: float
     good: str  # the clause that is true where nothing is lost
     hint: str
-    more: Measured = field(default_factory=dict)  # measured besides
+    more: Measured = field(default_factory=dict)  # further measured values
 
 
 def score_measurement(measurement: Measurement, *, zero_at: float, full_at: float) -> Finding:
@@ -131,10 +131,10 @@ def check(
     """The function below is a check: `name(evidence, part, *, numbers without defaults)`.
 
     has_thresholds: it returns a `Measurement`, which is scored between the rubric's `zero_at` and `full_at`.
-    smaller_is_better: a rubric's `zero_at` stands above its `full_at`.
-    needs_training: it is about what was trained; components alone are judged without it.
+    smaller_is_better: a rubric's `zero_at` is larger than its `full_at`.
+    needs_training: it is about what was trained; components are graded without it.
     presupposes: checks that must have earned something first, where the item has them; else this one is not judged.
-    affects_later: what is lost here can have spoilt a later item, which is then judged once more.
+    affects_later: a mistake here can affect a later item, which is then graded again.
 
     Raises:
         ExerciseError: one line that names the function, where it cannot be such a check.

@@ -67,7 +67,7 @@ class Exercise(Protocol):
     A stage has a kind and a part: `components` is asked before a part's training, `sampling`, `trained` and
     `quality` after it, in this order, and `decode` in a second box that holds the trained numbers but none of the
     earlier questions. Two kinds are the engine's: `ended` looks at the given names as soon as a part has trained, and
-    `replace` puts sound parts in. Other kinds, asked in the second box alone, are the exercise's own.
+    `replace` puts correct parts in. Other kinds are asked only in the second box and belong to the exercise.
 
     An exercise that is a subclass leaves out each method for which there is nothing to do.
     """
@@ -99,7 +99,7 @@ class Exercise(Protocol):
     def second_questions(self, evidence: Evidence, states: Mapping[str, Mapping[str, Array]]) -> Questions:
         """What a fresh box is asked that runs the notebook's definitions, stage by stage; empty where it is not needed.
 
-        states: part -> the trained numbers, of the parts that have any. What this box is told, no other box knows.
+        states: part -> the trained numbers, of the parts that have any. No other box knows what this box receives.
         """
         return {}
 
@@ -176,5 +176,5 @@ def _refuse_unknown_names(exercise: Exercise, where: str) -> None:
         for earlier in spec.depends_on:
             if earlier not in implemented_names(exercise):
                 raise ExerciseError(
-                    f"{where}: item {item!r}: depends_on: {earlier!r} is no item that asks for anything"
+                    f"{where}: item {item!r}: depends_on: {earlier!r} is not an item that has questions"
                 )

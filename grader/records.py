@@ -37,7 +37,7 @@ class Status(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of a check or an item; the last value is ours, never the student's."""
+    """The outcome of a check or an item; the last value is a grader fault, never the student's."""
 
     PASSED = "passed"
     PARTIAL = "partial"
@@ -54,7 +54,7 @@ class CheckSpec:
     points_milli: int
     params: Mapping[str, Any]
     presupposes: tuple[str, ...] = ()  # earlier checks of the item that must have earned something first
-    measured: Measured = field(default_factory=dict)  # what stands behind the numbers, by model
+    measured: Measured = field(default_factory=dict)  # the measurements behind the numbers, by model
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +105,13 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class FollowThrough:
-    """Whether a later item is judged once more where an earlier one spoilt it, and what that may give."""
+    """Whether a later item that an earlier mistake affected is graded again, and the points that this may give."""
 
     enabled: bool = False
     max_replaced: int = 1  # items of a part that may be replaced by sound ones, those of which least was earned first
     share: float = 1.0  # of the later item's points that the second judging may give
-    min_cost_milli: int = 0  # what a mistake costs at least, where it was made or else where it spoilt something
-    min_earned: Mapping[str, float] = field(default_factory=dict)  # item -> share of its points, for a sound part
+    min_cost_milli: int = 0  # the least that a mistake costs, in its own item or in one that it affects
+    min_earned: Mapping[str, float] = field(default_factory=dict)  # item -> share of its points, for a correct part
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Rubric:
     title: str
     exercise: str  # the exercise's package, for instance "grader.exercises.vae_mnist"
     template: str  # path of the student template, relative to the rubric
-    reference: str  # path of the solution notebook, likewise; follow-through takes sound parts from it
+    reference: str  # path of the solution notebook, as above; follow-through takes correct parts from it
     items: tuple[RubricItem, ...]
     limits: Limits
     interface: Interface
@@ -130,7 +130,7 @@ class Rubric:
     points_step_milli: int  # partial credit is given in steps of this
     sha256: str
     earlier_templates: Mapping[str, Numbers] = field(default_factory=dict)  # path, as the template's -> its own numbers
-    packages: tuple[str, ...] = ()  # that a notebook may import besides what the grader itself needs
+    packages: tuple[str, ...] = ()  # that a notebook may import in addition to the grader's own
 
     @property
     def points_milli(self) -> int:
@@ -257,7 +257,7 @@ class MeasuredValue:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check saw; it knows no points. `score` None means the grader itself could not tell."""
+    """The result of a check, without points. `score` None means that it could not be graded automatically."""
 
     score: float | None  # in [0, 1]
     message: str  # for the student: what was expected, what was got
@@ -309,7 +309,7 @@ class ItemVerdict:
     points_milli: int
     max_points_milli: int
     checks: tuple[CheckVerdict, ...]  # on the submission as it is
-    lost_in: tuple[str, ...] = ()  # earlier items that were replaced before this one was judged once more
+    lost_in: tuple[str, ...] = ()  # earlier items that were replaced before this one was graded again
     gained_milli: int = 0  # what that gave, part of `points_milli` and beside the sum of the checks
     override: Override | None = None  # a person decided; `points_milli` and `outcome` are theirs
 

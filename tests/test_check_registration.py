@@ -196,7 +196,7 @@ def test_two_checks_with_the_same_name_are_refused(written: Written) -> None:
         ),
         (
             "items = {'one.training': ItemSpec(depends_on=('one.func',))}",
-            "'one.func' is no item that asks for anything",
+            "'one.func' is not an item that has questions",
         ),
     ],
 )

@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 
 
 def zoo() -> list[CorpusRun]:
-    """A run per seed of the reference, of each model, and of each variant that changes what is learnt.
+    """A run per seed of the reference, of each model, and of each variant that changes what is learned.
 
     Models with several seeds come first: they show how much a result depends on the seed.
     """

@@ -23,7 +23,8 @@ from grader.store.files import user, write_atomically
 from grader.store.json_files import json_line, parse_json, read_json, write_json
 
 NAME = "history.jsonl"
-WORDS = {"judged again": "re-graded", "decided": "overridden", "decision withdrawn": "override withdrawn"}  # shown
+REGRADED = "judged again"  # as stored
+WORDS = {REGRADED: "re-graded", "decided": "overridden", "decision withdrawn": "override withdrawn"}  # shown
 MAX_LINE = 100_000
 MAX_BYTES = 200_000_000
 MAX_REASON = 500
@@ -35,7 +36,7 @@ class Event:
 
     when: str  # ISO 8601, UTC
     who: str  # the login name
-    what: str  # graded | judged again | decided | decision withdrawn | lateness | lost its report | released | lowered
+    what: str  # graded | REGRADED | decided | decision withdrawn | lateness | lost its report | released | lowered
     submission: str
     old_milli: int | None  # None where there were none
     new_milli: int | None
@@ -265,7 +266,7 @@ def _what(was: Standing | None, now: Standing | None) -> str:
         return "decided" if set(now.decided.items()) - set(before.items()) else "decision withdrawn"
     if was is None or was.evidence != now.evidence:
         return "graded"
-    return "judged again" if (was.points_milli, was.items) != (now.points_milli, now.items) else "lateness"
+    return REGRADED if (was.points_milli, was.items) != (now.points_milli, now.items) else "lateness"
 
 
 def _changed_items(was: Standing | None, now: Standing | None) -> dict[str, tuple[int, int]]:

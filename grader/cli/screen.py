@@ -112,7 +112,7 @@ def notes(remarks: Sequence[str], where: str) -> Callable[[Console], None]:
 
     def show(_: Console) -> None:
         for remark in remarks:
-            print(f"note: {_shortened(remark, 300)}")
+            print(f"note: {_plain(remark, 300)}")
         print(where)
 
     return show

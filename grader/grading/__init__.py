@@ -1,1 +1,1 @@
-"""One submission from file to report: planned, run in boxes, judged and written down; and judged again."""
+"""One submission from file to report: planned, run in boxes, graded and written down; and re-graded."""

@@ -28,7 +28,7 @@ class Kind(StrEnum):
     RUN = "run"  # what happens in a box: how a notebook is run, what it is asked, how its answers are read
     FIND = "find"  # what checks find in the answers
     SHOW = "show"  # what is drawn: pictures of the answers, and the notebook as its pages show it
-    NONE = "none"  # nothing that is stored: nouns, the command line, gradebooks, and pages, which are written anew
+    NONE = "none"  # nothing that is stored: nouns, the command line, gradebooks, and pages, which are written again
 
 
 # A path below `grader/`, of a folder or of a module, and its kind; of several that fit, the longest counts.
@@ -58,7 +58,7 @@ FILES: Mapping[str, Kind] = {
     "notebook/included": Kind.NONE,
     "notebook/saved_outputs": Kind.NONE,
 }
-# Likewise below the package of an exercise; what is not named there decides about its questions.
+# The same below the package of an exercise; what is not named there decides about its questions.
 FILES_OF_EXERCISE: Mapping[str, Kind] = {
     "": Kind.RUN,
     "checks": Kind.FIND,
@@ -113,8 +113,8 @@ def run_key(
 ) -> str:
     """SHA-256 over what decides how a notebook is run and what it is asked, beside the notebook and the seed.
 
-    Points, thresholds and checks are not part of it: where only they differ, stored evidence is judged again. Nor is
-    the reference: what was trained with its sound parts has a key of its own, see `sound_parts`.
+    Points, thresholds and checks are not part of it: where only they differ, stored evidence is re-graded. Nor is
+    the reference: what was trained with its correct parts has a key of its own, see `sound_parts`.
     """
     inputs = {
         "exercise": rubric.exercise,

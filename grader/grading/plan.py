@@ -131,7 +131,7 @@ class _FirstPlan:
 def sound_parts_plan(
     restored: RestoredNotebook, exercise: Exercise, names: Mapping[str, str], limits: Limits, part: str
 ) -> list[Step]:
-    """The plan of a part that is trained once more: sound parts are put in just before its first training cell.
+    """The plan of a part that is trained again: correct parts are put in just before its first training cell.
 
     Empty where no cell trains the part.
     """
@@ -189,7 +189,7 @@ def second_plan(
 def plan_frame(
     steps: Sequence[Step], interface: Interface, limits: Limits, definitions: GivenDefinitions | None = None
 ) -> Plan:
-    """The plan as the runner is told it; what the interface means is the probe's business."""
+    """The plan as the runner receives it; only the probe knows what the interface means."""
     return Plan(
         steps=tuple(steps),
         interface=asdict(interface),
@@ -264,7 +264,7 @@ def _replay(restored: RestoredNotebook, index: int, part: str | None) -> Replay:
 
 
 def _kinds(source: str) -> set[str]:
-    """What kinds of statements stand at the cell's top level."""
+    """The kinds of statements at the cell's top level."""
     return {statement.kind for statement in read_code(source).statements or ()}
 
 

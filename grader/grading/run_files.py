@@ -82,7 +82,7 @@ def put_in_place(folder: Path, finished: Path, keep_as: str = "") -> None:
 
 
 def settle(folder: Path) -> None:
-    """Every file of a finished run is in its place; without a finished run, nothing happens.
+    """Every file of a finished run is where it belongs; without a finished run, nothing happens.
 
     Each step may have been done before: the work of a killed grader is continued.
     """

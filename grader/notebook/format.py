@@ -19,7 +19,7 @@ from grader.store.bounded import Unreadable, file_bytes, json_value
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*)$", re.MULTILINE)
 _NEAR_CELLS = 30  # how far up a heading is looked for
-_MAX_BYTES = 200_000_000  # of a notebook of ours, outputs included
+_MAX_BYTES = 200_000_000  # of the course's notebooks, including outputs
 _MAX_VALUES = 5_000_000
 _LISTED_CHARS = 500_000  # of sources that are written line by line
 

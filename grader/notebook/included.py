@@ -3,8 +3,8 @@
 A given cell may hold the text of files: one source, which is linted, typed and tested as files. Such a cell names its
 files, relative to the notebook, in `metadata.grader.files`. The pictures come from a graded run.
 
-`python -m grader.notebook.included NOTEBOOK [--check]` writes the cells anew, or with `--check` says if one is stale.
-With `--outputs EXECUTED` the notebook gets the outputs of that run, too.
+`python -m grader.notebook.included NOTEBOOK [--check]` writes the cells again, or with `--check` says if one is out of
+date. With `--outputs EXECUTED` the notebook gets the outputs of that run, too.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Match:
 def read_template(template: Mapping[str, Any]) -> tuple[TemplateCell, ...]:
     """The template's code cells with their roles, names and checksummed ids.
 
-    Raises: GraderError when a code cell has no role: not a template of ours.
+    Raises: GraderError when a code cell has no role: not a template of this course.
     """
     cells = [(index, cell) for index, cell in enumerate(template["cells"]) if is_code(cell)]
     codes = [read_code(source_of(cell)) for _, cell in cells]
@@ -208,6 +208,6 @@ def likeness(source: str, other_source: str) -> float:
 
 @functools.lru_cache(maxsize=_KEPT_PAIRS)
 def _pairs(source: str) -> tuple[Mapping[tuple[str, str], int], int]:
-    """The source's token pairs with how often each stands there, and how many there are."""
+    """The source's token pairs with their counts, and their total."""
     tokens = ["", *_TOKEN.findall(source)]
     return Counter(itertools.pairwise(tokens)), len(tokens) - 1

@@ -57,7 +57,7 @@ def _first_that_needs(
     moved_code = order[position].code
     if moved_code is None:
         return None
-    # A definition may stand below another one that uses it: only running the two has an order.
+    # A definition may follow another one that uses it: only running the two has an order.
     is_task = template[t].role == "task"
     has_later = any(_follows(cell, t) for cell in order[:position])
     leading_names = {name: needs.leading_to(name) for name in template[t].own_names} if has_later else {}
@@ -140,7 +140,7 @@ def _by_name(
 
 
 def names_behind(names: Iterable[str], binders_by_name: Mapping[str, Sequence[Statement]]) -> frozenset[str]:
-    """The names and, through the statements that bind them, what stands behind them."""
+    """The names, and the names that the statements that bind them read."""
     all_names = _reachable([name for name in names if name in binders_by_name], binders_by_name, lambda s: s.reads)
     return frozenset(name for name in all_names if name in binders_by_name)
 

@@ -19,10 +19,10 @@ _ALIKE = 0.5  # likeness at which a statement that binds nothing is taken for a 
 def mend(
     code: Code, parts: Sequence[TemplateCell], key_counts: Mapping[str, int], given_keys: Collection[str]
 ) -> str | None:
-    """The source with each given statement of `parts` that the notebook lacks put back in its place.
+    """The source with each given statement of `parts` that the notebook lacks put back where it was.
 
     `key_counts` counts the statements of the whole notebook by their keys, `given_keys` are those of the template's
-    given code. What the student wrote in the place of a given statement goes; everything else stays. None where the
+    given code. What the student wrote instead of a given statement is removed; everything else stays. None where the
     source cannot be cut between its statements, or has no place for what is missing.
     """
     statements = code.statements

@@ -213,7 +213,7 @@ def reasons_for_person(report: GradeReport) -> tuple[str, ...]:
 
 def _undecided_because(item: ItemVerdict) -> str:
     messages = (check.message for check in item.checks if check.outcome is Outcome.NEEDS_REVIEW)
-    message = plain(next(messages, ""), _MAX_REASON).removesuffix("; a person decides").rstrip(".")
+    message = plain(next(messages, ""), _MAX_REASON).rstrip(".")
     if not message and item.lost_in:
         return "a second training with a correct version of an earlier item is due and was not run; grade it again"
     return message or "could not be graded automatically"

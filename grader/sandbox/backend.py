@@ -20,7 +20,7 @@ WORK = "/box/run"  # where the runner puts questions down: apart, so that a note
 SPARE_TASKS = 8  # the box's own, beside what the notebook may have
 
 
-# What a box holds besides the operating system and the Python environment, all of it read-only:
+# What a box contains in addition to the operating system and the Python environment, all of it read-only:
 # path in the box -> folder outside.
 Contents = Mapping[str, Path]
 

@@ -122,7 +122,7 @@ class Bubblewrap:
         return Command(arguments, environment, descriptors, user, memory_folders=WRITABLE, end=readable.end)
 
     def _another_user(self) -> BoxUser | None:
-        # With all the machine's files in sight, Python may lie below a folder that only root may enter.
+        # Because all the machine's files are visible, Python may lie below a folder that only root may enter.
         if not (self._with("another user") and self._with("files") and owns_the_kernel()):
             return None
         return BoxUser(new_id(), USER, USER_NAMESPACES, last=self._with("user namespaces"))
@@ -214,7 +214,7 @@ def _as_it_is(path: Path) -> list[str]:
 
 
 def _everything() -> list[str]:
-    """The machine's files, still read-only, but for those in the places of the box's own folders."""
+    """The machine's files, still read-only, except where the box has its own folders."""
     arguments: list[str] = []
     for path in sorted(Path("/").iterdir()):
         if path.name == "home":
@@ -268,7 +268,7 @@ def python_program() -> str:
 
 
 def gpu_arguments(card: BoxGpu) -> list[str]:
-    """Binds the GPU's devices, the driver's libraries where a box would not find them, and what CUDA reads besides."""
+    """Binds the GPU's devices, the driver's libraries if a box would not find them, and CUDA's other files."""
     arguments = []
     for device in card.devices:
         arguments += ["--dev-bind", str(device), str(device)]

@@ -23,7 +23,7 @@ from grader.records import Limits
 
 DEVICES = Path("/dev")
 DRIVER = "nvidiactl"  # there where NVIDIA's driver is loaded
-WSL = "dxg"  # in its place where Linux runs inside Windows
+WSL = "dxg"  # used instead if Linux runs inside Windows
 NODES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")  # of the driver itself, beside one of each GPU
 INSTANCES = "nvidia-caps"  # the nodes of instances
 OF_DRIVER = Path("/proc/driver/nvidia/gpus")
@@ -87,7 +87,7 @@ def present() -> bool:
 
 
 def visible() -> tuple[str, ...] | None:
-    """The GPUs that the caller's `CUDA_VISIBLE_DEVICES` names, each as it stands there; None where it is not set.
+    """The GPUs that the caller's `CUDA_VISIBLE_DEVICES` names, each as it is written there; None if it is not set.
 
     As in CUDA, the list ends at the first entry that names nothing: `-1` or `NoDevFiles` hides all.
     """
@@ -136,8 +136,8 @@ def memory_share(limits: Limits, card: Gpu | None = None) -> dict[str, str]:
 
 
 def box_gpu(limits: Limits) -> BoxGpu:
-    """What a box gets of this machine's GPUs: the first that may be used, and nothing of the others where they can be
-    told apart."""
+    """What a box gets of this machine's GPUs: the first that may be used, and nothing of the others if they can be
+    distinguished."""
     card, driver, names = gpu(), cuda_driver(), visible()
     device = names[0] if names else "0"
     if card is not None:

@@ -109,7 +109,7 @@ class Cgroups:
         return False
 
     def kill(self) -> bool:
-        """Every process in the groups is dead, wherever it stands in the tree of processes; False where one is not."""
+        """Every process in the groups is dead, wherever it is in the process tree; False if one is not."""
         deadline = time.monotonic() + END_S
         while members := {pid for folder in self.folders for pid in _members(folder)}:
             for pid in members:

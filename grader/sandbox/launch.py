@@ -101,7 +101,7 @@ def make_second(id: int, inside: int, last: bool) -> None:
 
 
 def process_in_namespace(act: Callable[[], None]) -> int:
-    """A process of ours that stands still in a new user namespace, and goes on with `act`."""
+    """Our process that waits in a new user namespace, and continues with `act`."""
     child = os.fork()
     if child:
         wait_for(child)
@@ -155,7 +155,7 @@ def stand_guard(supervisor: int, user: int | None, folder: str, shared: list[str
     """Goes on in a child, which becomes the box; this process stays outside, and ends with it or with the supervisor.
 
     No namespace would end what the child leaves, so this does: all processes of the box's user, or, where that is the
-    grader's own, all that stand below this one. Where the supervisor is gone, it also removes the box's folder and what
+    grader's own, all descendants of this one. If the supervisor is gone, it also removes the box's folder and what
     is that user's in the folders that all users share.
     """
     child = os.fork()
@@ -269,7 +269,7 @@ def give_up(
             prctl(PR_CAPBSET_DROP, power)
         become(id)
     must(libc.capset(struct.pack("=Ii", CAP_VERSION, 0), bytes(24)), "the powers cannot be given up")
-    die_with_parent(parent)  # whoever becomes another user is asked anew
+    die_with_parent(parent)  # a process that becomes another user must set it again
     must(prctl(PR_SET_NO_NEW_PRIVS, 1), "new powers cannot be forbidden")
     if landlock is not None:
         must(libc.syscall(LANDLOCK_RESTRICT, landlock, 0), "Landlock was refused")

@@ -96,14 +96,14 @@ DENIED: dict[str, dict[str, Numbers]] = {
     "clone3": {"clone3": (435, 435)},
 }
 
-# Besides, where a box has no namespaces: what all processes of the machine share.
+# In addition, if a box has no namespaces: what all processes of the machine share.
 DENIED_SHARED: dict[str, Numbers] = {
     **{"shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "shmdt": (67, 197)},
     **{"semget": (64, 190), "semop": (65, 193), "semctl": (66, 191), "semtimedop": (220, 192)},
     **{"msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "msgctl": (71, 187)},
     **{"mq_open": (240, 180), "mq_unlink": (241, 181), "mq_timedsend": (242, 182), "mq_timedreceive": (243, 183)},
 }
-# Besides, where the box's user is the grader's: whose a file is and who may open it, which Landlock leaves open. They
+# In addition, if the box's user is the grader's: whose a file is and who may open it, which Landlock leaves open. They
 # are pretended to have worked, for honest libraries that copy or unpack a file set its mode, too.
 PRETENDED_OWN: dict[str, Numbers] = {
     **{"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)},
@@ -125,7 +125,7 @@ class Argument:
 NEW_NAMESPACES = 0x7E02_0000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 TERMINAL = (0x5412, 0x541C, 0x5423)  # TIOCSTI, TIOCLINUX, TIOCSETD: they reach other programs
 FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
-FAMILIES_SHARED = (1,)  # where the network is the machine's: what netlink tells of it is no notebook's business either
+FAMILIES_SHARED = (1,)  # if the network is the machine's: netlink would tell a notebook about it
 ASK_PERSONALITY = 0xFFFF_FFFF
 
 ARGUMENTS: dict[str, Argument] = {

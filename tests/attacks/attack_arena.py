@@ -71,14 +71,14 @@ class Arena:
         }
 
     def tried(self, attack: Attack, folder: Path) -> Came:
-        """What came of the attack."""
+        """The result of the attack."""
         made = handed_in(built(attack, self.words), folder, attack.file)
         for _ in range(attack.times):
             came = graded(made, folder, attack)
         return came
 
     def without(self, attack: Attack) -> Came:
-        """What came of the same notebook without it."""
+        """The result of the same notebook without it."""
         return _without(self.temporary, attack.exercise, attack.base, attack.train, attack.part, attack.follow)
 
     def left_behind(self) -> list[str]:

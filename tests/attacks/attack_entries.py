@@ -1,4 +1,4 @@
-"""The attacks as they stand in this folder's YAML files, one entry a row, and the rows that must have one.
+"""The attacks as they are in this folder's YAML files, one entry per attack, and the rows that must have one.
 
 An entry says what a student would write and exactly what must come of it. It is checked when it is read: an unknown
 key, outcome, place or row is an error, not an attack that never ran.
@@ -48,7 +48,7 @@ class Attack:
     base: str = "half"
     train: bool = False  # the whole run with its second box; else the components alone
     part: str = ""  # the only part that is trained, of those that there are
-    follow: bool = False  # with a second judging by sound parts
+    follow: bool = False  # with a second judging by correct parts
     times: int = 1  # how often it is handed in, into the same folder
     limits: dict[str, float] = field(default_factory=dict)  # instead of the toy's
     stopped_by: list[str] = field(default_factory=list)  # layers of the box: all must fall before it wins

@@ -66,7 +66,7 @@ def _vae(name: str, code: Mapping[str, str]) -> Notebook:
 
 
 def _weak(regions: Mapping[str, str]) -> Notebook:
-    """Sound code with small networks, trained for two epochs."""
+    """Correct code with small networks, trained for two epochs."""
     small = {place: code for name in TOO_SMALL for place, code in corpus.entry(name).regions.items()}
     return corpus.narrow(corpus.changed({**small, **regions}, [["EPOCHS = 7", "EPOCHS = 2"]]))
 

@@ -1,4 +1,4 @@
-"""What came of a submission, in the words of the entries: its outcome class, its points, and what a student reads."""
+"""The result of a submission, in the words of the entries: its outcome class, its points, and what a student reads."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Came:
         return {f"{item.id}/{check.id}": check.message for item in items for check in item.checks}
 
     def sentences(self) -> list[str]:
-        """Everything of ours that is told, to the student or to the person who grades them."""
+        """Everything that the grader reports, to the student or to staff."""
         if self.report is None:
             return [self.refused]
         told = [*self.messages().values(), *self.report.events, *(remark.message for remark in self.report.remarks)]
@@ -58,11 +58,11 @@ class Came:
         return [*told, results["output"], *(test["output"] for test in results["tests"])]
 
     def says(self, fragment: str) -> bool:
-        """Whether the fragment is told in the report, or where the cell's own output ends."""
+        """Whether the report, or the end of the cell's own output, contains the fragment."""
         return any(fragment in sentence for sentence in (*self.sentences(), self.printed))
 
     def told_beside(self, without: Came) -> list[str]:
-        """What is told of this submission and not of the other; for the person who reads a failed test."""
+        """What is reported of this submission and not of the other; for the person who reads a failed test."""
         changed = [
             f"{check}: {text}" for check, text in self.messages().items() if text != without.messages().get(check)
         ]
@@ -71,7 +71,7 @@ class Came:
 
 
 def outcome_of(came: Came, without: Came) -> str:
-    """The outcome class, given what came of the same notebook without the attack."""
+    """The outcome class, given the result of the same notebook without the attack."""
     if came.report is None:
         return "ours" if came.ours else "bad_input"
     report = came.report

@@ -128,7 +128,7 @@ def test_a_team_has_the_latest_deadline_of_its_members(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("- a", "expected a table of `name: value`, got a list"),
-        ("percent_a_day: 10", "deadline is missing"),
+        ("percent_a_day: 10", "deadline: missing"),
         ("deadline: soon", "deadline: expected a time such as 2026-11-20 23:59, got 'soon'"),
         ("deadline: 2026-11-20\ntimezone: Berlin", "timezone: expected a name such as Europe/Berlin, got 'Berlin'"),
         ("deadline: 2026-11-20\npercent_a_day: 120", "percent_a_day: expected a number from 0 to 100, got '120'"),

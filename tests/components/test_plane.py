@@ -129,7 +129,7 @@ def test_every_point_is_asked_about_once_for_each_digit_with_the_trained_numbers
     assert (asked["codes"][: SIDES[part] ** 2] == asked["codes"][-(SIDES[part] ** 2) :]).all()
 
 
-def test_nothing_is_asked_without_trained_numbers_or_of_a_part_with_sound_parts() -> None:
+def test_nothing_is_asked_without_trained_numbers_or_of_a_part_with_correct_parts() -> None:
     assert plane_questions(evidence("vae", None), {}) == {}
     retrained = Evidence({"quality.vae/y": LABELS}, {"quality.vae/encode/mu": CODES}, {})
     assert plane_questions(retrained, {Stage.of("decode", "vae"): {}}) == {}

@@ -63,7 +63,7 @@ def test_components_alone(tmp_path: Path) -> None:
     assert report.items[1].outcome is Outcome.SKIPPED
 
 
-def test_what_is_no_notebook_is_one_line(tmp_path: Path) -> None:
+def test_what_is_not_a_notebook_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.ipynb").write_text("{}")
     with pytest.raises(GraderError) as error:
         grade(tmp_path / "x.ipynb", running.write_exercise(tmp_path), tmp_path / "run", say=lambda _: None)

@@ -1,4 +1,4 @@
-"""An earlier mistake is paid once: what it spoilt later is judged again with a sound part in its place."""
+"""An earlier mistake is paid once: what it affected later is graded again with a correct part instead."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ DOUBLE = Replacement(("one.function",), ("double",))
 SPOILT = item("one.training", 0, 4000, "training_lowers_the_loss")
 
 
-def test_an_affected_item_is_judged_again_only_where_an_earlier_one_was_lost() -> None:
+def test_an_affected_item_is_graded_again_only_where_an_earlier_one_was_lost() -> None:
     assert wanted(LOST, SPOILT) == {"one": ("one.function",)}
     assert wanted(item("one.function", 2000, 2000), SPOILT) == {}
     assert wanted(LOST, item("one.training", 4000, 4000, "training_lowers_the_loss")) == {}
@@ -70,11 +70,11 @@ def test_it_can_be_switched_off() -> None:
     assert wanted(LOST, SPOILT, enabled=False) == {}
 
 
-def test_what_does_not_depend_on_training_is_not_judged_again() -> None:
+def test_what_does_not_depend_on_training_is_not_graded_again() -> None:
     assert wanted(LOST, item("one.training", 0, 4000, "function_multiplies")) == {}
 
 
-def test_a_slip_that_spoils_nothing_brings_no_sound_part() -> None:
+def test_a_slip_that_spoils_nothing_brings_no_correct_part() -> None:
     class Forgiving(Toy):
         checks = MappingProxyType({name: replace(known, affects_later=False) for name, known in Toy.checks.items()})
 
@@ -83,7 +83,7 @@ def test_a_slip_that_spoils_nothing_brings_no_sound_part() -> None:
 
 
 @pytest.mark.parametrize(("share", "followed"), [(0.5, True), (0.6, False)])
-def test_a_sound_part_is_given_only_for_one_of_which_enough_was_earned(share: float, followed: bool) -> None:
+def test_a_correct_part_is_given_only_for_one_of_which_enough_was_earned(share: float, followed: bool) -> None:
     half = item("one.function", 1000, 2000, "function_multiplies")
     assert bool(wanted(half, SPOILT, min_earned={"one.function": share})) is followed
     assert wanted(half, SPOILT, min_earned={"two.function": 1.0})
@@ -136,7 +136,7 @@ def test_definitions_are_taken_and_nothing_that_runs() -> None:
     assert "train_one(one, STEPS)" not in source
 
 
-def test_a_box_is_told_the_notebooks_own_names() -> None:
+def test_a_box_receives_the_notebooks_own_names() -> None:
     texts = replacement_questions(["double"], Toy(), {"double": "twice"}, "x = 1")
     assert json.loads(bytes(texts["replaced"])) == ["twice"]
     assert "twice" in json.loads(bytes(texts["interface"]))

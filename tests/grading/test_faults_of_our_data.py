@@ -1,4 +1,4 @@
-"""Weights, MNIST or stored evidence that are damaged or missing: a person looks, or nothing is graded, in one line."""
+"""Weights, MNIST or stored evidence that are damaged or missing: manual review, or nothing is graded, in one line."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_mnist_is_damaged_before_grading(
 
 
 @pytest.mark.parametrize("fault", ["corrupt", "another one's", "not readable", "missing"])
-def test_stored_evidence_cannot_be_judged_again(fault: str, grade: Grade, tmp_path: Path) -> None:
+def test_stored_evidence_cannot_be_graded_again(fault: str, grade: Grade, tmp_path: Path) -> None:
     folder = grade().folder
     evidence = folder / run_folder.EVIDENCE
     if fault == "corrupt":

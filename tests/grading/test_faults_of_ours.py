@@ -1,4 +1,4 @@
-"""Faults of the grader or its machine are never paid by a student: a person looks (exit 1), or nothing is graded (2).
+"""Faults of the grader or its machine never cost a student points: manual review (exit 1), or nothing is graded (2).
 
 One test for each, through the command line and on the toy exercise; of stored files in `test_faults_of_our_data.py`.
 """
@@ -47,7 +47,7 @@ def test_without_a_fault_the_solution_has_all_points(grade: Grade) -> None:
 
 @pytest.fixture
 def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The toy's probe, in a copy that may be spoilt."""
+    """The toy's probe, in a copy that may be affected."""
     folder = tmp_path / "in_box"
     shutil.copytree(toy_exercise.Toy.in_box, folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(toy_exercise.Toy, "in_box", folder)
@@ -125,7 +125,7 @@ def test_the_supervisors_own_code_fails(grade: Grade, monkeypatch: pytest.Monkey
     grade().is_refused("the supervisor failed (AttributeError: a bug)")
 
 
-def test_a_fault_of_ours_leaves_the_grade_that_was_there(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_grader_fault_leaves_the_grade_that_was_there(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = grade().folder
     before = contents(folder)
     monkeypatch.setattr(Inbox, "put", lambda *_: 1 / 0)

@@ -1,4 +1,4 @@
-"""Judging from cached findings gives what judging anew gives, and another's findings are not believed."""
+"""Judging from cached findings gives what judging again gives, and another's findings are not believed."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_numbers_that_no_json_holds_are_not_cached(tmp_path: Path) -> None:
     assert read_back(findings, tmp_path).entries["b"] == findings.entries["b"]
 
 
-def test_missing_evidence_is_told_and_costs_nobody_a_point(tmp_path: Path) -> None:
+def test_missing_evidence_is_reported_and_costs_nobody_a_point(tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(b"damaged")
     with pytest.raises(EvidenceError, match="grade again"):
         verdicts(tmp_path, RUBRIC, Toy())

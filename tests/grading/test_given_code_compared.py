@@ -72,7 +72,7 @@ def test_nothing_is_compared_where_the_notebook_comes_from_elsewhere(tmp_path: P
 
 @pytest.fixture(scope="module")
 def ran() -> dict[str, Any]:
-    """Names as IPython leaves them that has run the template's own cells, but for those that need data."""
+    """Names as IPython leaves them that has run the template's own cells, except for those that need data."""
     shell = InteractiveShell()
     shell.run_cell("from __future__ import annotations")  # holds for all cells after it
     for cell in filter(is_code, TEMPLATE["cells"]):
@@ -113,7 +113,7 @@ def patched(self: Any) -> Any:
         ({"Batches": type("Batches", (), {"__iter__": patched})}, "`Batches.__iter__` was no longer the provided code"),
     ],
 )
-def test_what_only_running_code_can_have_changed_is_told(
+def test_what_only_running_code_can_have_changed_is_reported(
     tmp_path: Path, ran: dict[str, Any], changes: dict[str, Any], says: str
 ) -> None:
     definitions = given(tmp_path)
@@ -122,7 +122,9 @@ def test_what_only_running_code_can_have_changed_is_told(
     assert all(remark.needs_person for remark in remarks)
 
 
-def test_each_name_is_told_once_and_for_the_first_time_that_it_was_seen(tmp_path: Path, ran: dict[str, Any]) -> None:
+def test_each_name_is_reported_once_and_for_the_first_time_that_it_was_seen(
+    tmp_path: Path, ran: dict[str, Any]
+) -> None:
     definitions = given(tmp_path)
     both = [answers(definitions, {**ran, "EPOCHS": 50}, kind) for kind in ("components", "trained")]
     (remark,) = tampering_remarks(Evidence({}, {**both[1].answers, **both[0].answers}), definitions, ("vae", "cvae"))

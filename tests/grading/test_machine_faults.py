@@ -46,7 +46,7 @@ CUDA = "RuntimeError: Found no NVIDIA driver on your system."
         ("", ""),
     ],
 )
-def test_errors_that_come_of_the_machine_are_told_from_others(error: str, says: str) -> None:
+def test_errors_that_come_of_the_machine_are_distinguished_from_others(error: str, says: str) -> None:
     assert missing_resource(error) == says
 
 
@@ -123,7 +123,7 @@ def test_an_error_that_the_saved_outputs_show_is_theirs_wherever_it_comes_up() -
     assert told(submission, {ASKED: CUDA}, own_0=CUDA)[ASKED].blame is Blame.STUDENT
 
 
-def test_of_a_notebook_that_shows_no_run_at_all_a_person_decides() -> None:
+def test_a_notebook_that_shows_no_run_at_all_needs_manual_review() -> None:
     submission = handed_in("import lightning as L\ndef scale(x):\n    return x")
     for cell in submission["cells"]:
         cell["execution_count"] = None

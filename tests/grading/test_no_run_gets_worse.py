@@ -148,7 +148,7 @@ def test_a_single_run_goes_neither_into_a_class_nor_over_other_files(world: Worl
     assert (work / ".new-mine").is_dir()
 
 
-def test_a_run_is_judged_again_by_its_own_rubric_and_by_no_other_exercises(
+def test_a_run_is_graded_again_by_its_own_rubric_and_by_no_other_exercises(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = grade(world.file("ada"), world.rubric, None, Options(SEED), quiet)[1]

@@ -83,7 +83,7 @@ def again(*late: str) -> set[str]:
     return {step.stage for step in stage_steps(steps) if step.again}
 
 
-def test_components_defined_anew_after_training_are_asked_again() -> None:
+def test_components_defined_again_after_training_are_asked_again() -> None:
     assert "components.one" in again("def double(x):\n    return x + x")
 
 

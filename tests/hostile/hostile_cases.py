@@ -80,7 +80,7 @@ CODE: dict[str, tuple[Make, str]] = {
     "blocks": (lambda: with_code(["if 1:\n" + " a;b\n" * 18_000] * 10), "200,000 names, numbers and operators"),
     "lambdas": (lambda: with_code(["x=[" + "lambda x:x," * 9000 + "]"] * 9), "200,000 names, numbers and operators"),
     "no Python": (lambda: with_code(["@a\n" * 30_000] * 10), READ),
-    "no Python but for magics": (lambda: with_code(["%a\n@a\n" * 14_000] * 9), READ),
+    "no Python except for magics": (lambda: with_code(["%a\n@a\n" * 14_000] * 9), READ),
     "as many statements as there may be": (lambda: with_code(["a\n" * 1800] * 11), READ),
     "nearly a thousand honest cells": (lambda: with_code([HONEST] * 985), READ),
     "a chain of names": (lambda: with_code(chain(900, 20)), READ),

@@ -17,7 +17,7 @@ from grader.records import Limits
 from grader.sandbox.received_frames import Inbox
 
 ROOM_BYTES = 600_000_000  # beside what Python and NumPy take, for 100 MB of input
-CPU_S = 60  # far more than is needed, and processor time is no matter of load
+CPU_S = 60  # far more than is needed, and processor time is not a matter of load
 
 
 def limit() -> None:

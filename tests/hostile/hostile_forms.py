@@ -40,7 +40,7 @@ class Form:
             max_examples=self.examples,
             derandomize=self.same,
             database=None,
-            deadline=None,  # a loaded machine is no fault
+            deadline=None,  # a loaded machine is not a fault
             suppress_health_check=list(HealthCheck),
             phases=[Phase.explicit, Phase.generate, Phase.shrink],
         )

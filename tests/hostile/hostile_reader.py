@@ -2,7 +2,7 @@
 
 `hostile_reader.py <name> ...` reads named cases, `hostile_reader.py <first seed> <how many>` made-up ones. Each gets a
 line: the seconds of processor time that it took, the most megabytes that the process has had by then beyond what it
-began with, its name, and what became of it.
+began with, its name, and the result.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TEMPLATE, RUBRIC = notebook.template(), running.rubric()
 
 
 def read_all(made: Notebook, path: Path) -> str:
-    """What became of the notebook: one line, or "read", when every page of its run has been drawn."""
+    """The result of the notebook: one line, or "read", when every page of its run has been drawn."""
     path.write_text(json.dumps(made))
     outputs = [cell.get("outputs", []) for cell in made["cells"] if is_code(cell)]
     del made

@@ -160,7 +160,7 @@ REJECTED = {
         {f"x{n}": entry(offsets=(0, 0), shape=(0,)) for n in range(MAX_TENSORS + 1)}, b""
     ),
     "a name of a thousand characters": whole({"x" * 1000: entry()}, bytes(4)),
-    "a name that is no text": whole(b'{"\\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', bytes(4)),
+    "a name that is not a text": whole(b'{"\\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', bytes(4)),
     "half precision": whole({"x": entry("F16", (2,))}, bytes(4)),
     "brain floats": whole({"x": entry("BF16", (2,))}, bytes(4)),
     "truth values": whole({"x": entry("BOOL", (4,))}, bytes(4)),
@@ -184,7 +184,7 @@ REJECTED = {
 
 
 @pytest.mark.parametrize("name", REJECTED)
-def test_what_is_no_tensor_file_is_rejected_in_one_line(name: str, tmp_path: Path) -> None:
+def test_what_is_not_a_tensor_file_is_rejected_in_one_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(Rejected) as rejected:
         read_tensors(REJECTED[name])
     check_reason(str(rejected.value))

@@ -251,7 +251,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_notebook_is_refused_in_one_line_that_says_why(name: str, tmp_path: Path) -> None:
+def test_what_is_not_a_notebook_is_refused_in_one_line_that_says_why(name: str, tmp_path: Path) -> None:
     make, says = REFUSED[name]
     path = tmp_path / ("x" * 200 + ".ipynb")
     path.write_bytes(make())

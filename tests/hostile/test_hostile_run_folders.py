@@ -1,4 +1,4 @@
-"""Run folders that were damaged, or sent by somebody, are judged again or refused in one line."""
+"""Run folders that were damaged, or sent by someone, are graded again or refused in one line."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def exercise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def graded(exercise: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The files of a finished run: a wrong function, and a training that was judged once more without it."""
+    """The files of a finished run: a wrong function, and a training that was graded once more without it."""
     folder = tmp_path_factory.mktemp("graded")
     rubric, toy = load_rubric(exercise)
     wrong = {**STORED.answers, "components.one/function/y": np.zeros(16, np.float32)}
@@ -90,7 +90,7 @@ def refilled(graded: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def check(folder: Path, rubric_path: Path) -> None:
-    """The property: one line, or a report whose points the rubric allows; the folder's verdicts alone likewise."""
+    """The property: one line, or a report whose points the rubric allows; the same for the folder's verdicts alone."""
     rubric, toy = judging.load_rubric(rubric_path)
     allowed = {item.id: item.points_milli for item in rubric.items}
     for judged in (lambda: verdicts(folder, rubric, toy), lambda: regrade(folder, rubric_path).items):
@@ -189,7 +189,7 @@ def test_evidence_that_is_not_the_reports_own_is_refused(refilled: Callable[...,
 
 
 @pytest.mark.parametrize("part", ["../../../etc/passwd", "a/b", "", "a\0b", "one.two", "x" * 300])
-def test_a_part_that_is_no_name_leads_to_no_other_file(
+def test_a_part_that_is_not_a_name_leads_to_no_other_file(
     part: str, refilled: Callable[..., Path], exercise: Path
 ) -> None:
     folder = refilled(followed__json=json.dumps({part: ["one.function"]}).encode())

@@ -25,7 +25,7 @@ MANY, AT_ONCE = 5000, 250
 
 @dataclass(frozen=True)
 class Read:
-    """What one notebook took, and what became of it."""
+    """The resources that one notebook took, and its result."""
 
     seconds: float
     peak_mb: float

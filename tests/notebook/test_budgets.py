@@ -113,7 +113,7 @@ def test_what_cells_need_is_found_in_bounded_memory(cells: list[str]) -> None:
     "added",
     [lambda c: "\n".join(f"f({c}, {i})" for i in range(15)), lambda c: f"x{c} = 1", lambda c: f"x{c}()\n" * 15],
 )
-def test_mending_merged_cells_takes_no_square(added: Callable[[int], str]) -> None:
+def test_fixing_merged_cells_takes_no_square(added: Callable[[int], str]) -> None:
     def merged(count: int) -> Notebook:
         return below(*(GIVEN.replace("'cpu'", "'tpu'") + "\n" + added(c) for c in range(count)))
 

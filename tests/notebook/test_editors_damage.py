@@ -225,7 +225,7 @@ def test_text_stays_text_beside_the_cell_that_is_handed_in(tmp_path: Path) -> No
     assert meaning(restored) == meaning(handed_in(solved(), tmp_path)[1])
 
 
-def test_a_text_in_the_place_of_a_task_that_is_no_code_is_missing(tmp_path: Path) -> None:
+def test_a_text_instead_of_a_task_that_is_no_code_is_missing(tmp_path: Path) -> None:
     notebook = solved()
     cell_of(notebook, "loss").update(cell_type="markdown", source="I did not manage the loss.")
     restored = handed_in(notebook, tmp_path)[1]
@@ -246,7 +246,7 @@ def test_a_cell_that_is_timed_is_run_once_and_defines_its_names(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("identity", [cell["id"] for cell in code_of(solved())])
-def test_any_cell_can_stand_at_the_end_and_still_what_needs_it_runs(tmp_path: Path, identity: str) -> None:
+def test_any_cell_can_be_at_the_end_and_still_what_needs_it_runs(tmp_path: Path, identity: str) -> None:
     for damage in (copy.deepcopy, anonymous):
         notebook = solved()
         cell = cell_of(notebook, identity)

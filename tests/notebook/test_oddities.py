@@ -67,7 +67,7 @@ def test_some_drawn_notebooks_cost_nothing(seed: int, tmp_path: Path) -> None:
 @pytest.mark.whole
 @pytest.mark.parametrize("text", ["", "raise RuntimeError('mine')"])
 @pytest.mark.parametrize("ends", [False, True])
-def test_files_named_like_libraries_beside_an_empty_notebook_are_no_fault_of_ours(
+def test_files_named_like_libraries_beside_an_empty_notebook_are_not_our_fault(
     text: str, ends: bool, tmp_path: Path
 ) -> None:
     notebook = template()

@@ -1,4 +1,4 @@
-"""Saved outputs against the graded run: contradictions are told with both sides, ordinary noise never."""
+"""Saved outputs against the graded run: contradictions are reported with both sides, ordinary noise never."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_reference_s_own_outputs_fit_a_run_with_other_seeds(tmp_path: Path) 
     ends: list[float] = []
 
     def trained_again(factor: float) -> tuple[Remark, ...]:
-        """What is told of a run whose losses are the saved ones times the factor."""
+        """What is reported of a run whose losses are the saved ones times the factor."""
         ends.clear()
         executed = copy.deepcopy(restored.notebook)
         for cell in executed["cells"]:
@@ -114,7 +114,7 @@ def test_noise_is_no_contradiction(again: list[float]) -> None:
         (CURVE, [], "this run printed no such value"),
     ],
 )
-def test_contradictions_are_told_with_both_sides(saved: list[float], again: list[float], says: str) -> None:
+def test_contradictions_are_reported_with_both_sides(saved: list[float], again: list[float], says: str) -> None:
     (remark,) = told(curve(saved), curve(again))
     assert (remark.kind, remark.cell, remark.needs_person) == ("outputs_differ", index_of(handed_in(), TRAIN), True)
     assert says in remark.message
@@ -174,7 +174,7 @@ def test_cells_that_were_left_out_of_the_run_are_not_compared() -> None:
     assert told(curve(CURVE), "", "left out") == ()
 
 
-def test_errors_on_one_side_alone_are_told() -> None:
+def test_errors_on_one_side_alone_are_reported() -> None:
     saved, bare = run_once({TRAIN: [error()]}), run_once({TRAIN: [stdout(curve(CURVE))]})
     (remark,) = remarks(saved, {TRAIN: [stdout("x")]})
     assert (remark.kind, remark.needs_person) == ("error_differs", False)
@@ -188,7 +188,7 @@ def test_errors_on_one_side_alone_are_told() -> None:
     assert remarks(saved, {TRAIN: [error()]}, {TRAIN: "error"}) == ()
 
 
-def test_outputs_that_were_cleared_or_never_made_are_told_once() -> None:
+def test_outputs_that_were_cleared_or_never_made_are_reported_once() -> None:
     notebook = run_once({})
     (remark,) = remarks(notebook, {TRAIN: [stdout("x")], "setup": [stdout("on cpu")]})
     assert remark.message == "Cells 2, 9 were submitted without the outputs that this run shows."
@@ -201,7 +201,7 @@ def test_outputs_that_were_cleared_or_never_made_are_told_once() -> None:
 
 
 @pytest.mark.parametrize("counts", [(3, 2), (2, 2)])
-def test_execution_counts_out_of_order_are_told_and_cost_nobody_time(counts: tuple[int, int]) -> None:
+def test_execution_counts_out_of_order_are_reported_and_cost_nobody_time(counts: tuple[int, int]) -> None:
     notebook = run_once({})
     first, second = (cell for cell in notebook["cells"] if cell["id"] in ("model", "train"))
     first["execution_count"], second["execution_count"] = counts

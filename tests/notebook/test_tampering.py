@@ -116,7 +116,7 @@ def test_a_deleted_given_cell_is_put_back(tmp_path: Path, identity: str) -> None
 
 
 @pytest.mark.parametrize("changed_is_first", [True, False])
-def test_a_changed_copy_of_a_given_cell_is_told_and_training_on_it_is_for_a_person(
+def test_a_changed_copy_of_a_given_cell_is_reported_and_training_on_it_is_for_a_person(
     tmp_path: Path, changed_is_first: bool
 ) -> None:
     notebook = solved()
@@ -170,7 +170,7 @@ def test_given_names_that_training_needs_are_kept_redefined_and_told(tmp_path: P
         ("train_images = train_images.cpu()", "train-cvae"),
     ],
 )
-def test_what_no_training_needs_is_told_without_a_person(tmp_path: Path, source: str, after: str) -> None:
+def test_what_no_training_needs_is_reported_without_a_person(tmp_path: Path, source: str, after: str) -> None:
     restored = restored_from(with_extra(source, after), tmp_path)
     assert [(remark.kind, remark.needs_person) for remark in restored.remarks] == [("given_name_redefined", False)]
 
@@ -190,7 +190,7 @@ def test_ordinary_extra_cells_give_no_remark(tmp_path: Path, source: str) -> Non
     assert restored_from(with_extra(source, "plots"), tmp_path).remarks == ()
 
 
-def test_a_given_cell_split_with_one_piece_changed_is_told(tmp_path: Path) -> None:
+def test_a_given_cell_split_with_one_piece_changed_is_reported(tmp_path: Path) -> None:
     notebook = edit(anonymous_free(solved()), "data", "load_mnist(train=True)", "load_mnist(train=False)")
     cell = cell_of(notebook, "data")
     restored = restored_from(cut(notebook, cell, [starts(source_of(cell))[2]]), tmp_path)
@@ -205,7 +205,7 @@ def anonymous_free(notebook: Notebook) -> Notebook:
 
 
 @pytest.mark.parametrize("identity", ["setup", "constants", "data", "encoder", "vae", "loss", "train"])
-def test_cells_moved_below_what_needs_them_run_above_it_and_are_told(tmp_path: Path, identity: str) -> None:
+def test_cells_moved_below_what_needs_them_run_above_it_and_are_reported(tmp_path: Path, identity: str) -> None:
     notebook = solved()
     cell = cell_of(notebook, identity)
     notebook["cells"].remove(cell)

@@ -40,7 +40,7 @@ def test_it_costs_nothing_and_calls_a_person(graded: Graded) -> None:
     assert kinds.count("outputs_differ") == kinds.count("given_cell_changed") == 1
 
 
-def test_both_sides_stand_in_the_page_and_for_programs(graded: Graded) -> None:
+def test_both_sides_are_in_the_page_and_for_programs(graded: Graded) -> None:
     page = (graded[1] / "report.html").read_text()
     for part in ("final loss", "0.01", "5.0", "Graded without isolation", "which I like better &lt;script&gt;"):
         assert part in page

@@ -89,7 +89,7 @@ def trained(restored: RestoredNotebook) -> dict[str, list[str]]:
 
 
 def starts(source: str) -> list[int]:
-    """The first line of each statement, 0-based; the first statement takes what stands above it."""
+    """The first line of each statement, 0-based; the first statement takes what is above it."""
     found = [
         min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]) - 1
         for node in ast.parse(source).body

@@ -15,7 +15,7 @@ from grader.rubric import load_rubric
 SHIPPED = Path(__file__).parents[2] / "rubric.yaml"
 GONE = object()
 
-# Where, by keys and item ids; what stands there instead; what the refusal says beside the item.
+# Where, by keys and item ids; what is there instead; what the refusal says beside the item.
 LOSS, TERMS = "vae.loss", "vae.loss checks terms_are_in_proportion"
 MUTATIONS: list[tuple[str, Any, list[str]]] = [
     ("points vae", 49, ["points: vae", "49", "50"]),

@@ -1,4 +1,4 @@
-"""A real box with a few lines of Python in the place of the runner: no Jupyter, so it takes a fraction of a second."""
+"""A real box with a few lines of Python instead of the runner: no Jupyter, so it takes a fraction of a second."""
 
 from __future__ import annotations
 

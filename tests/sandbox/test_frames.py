@@ -370,7 +370,7 @@ def test_what_spells_or_splits_is_seen(tmp_path: Path) -> None:
 
 
 def row(record: type[Frame]) -> list[str]:
-    """What the page says of the record, but for what becomes of a wrong one."""
+    """What the page says of the record, except for what becomes of a wrong one."""
     name = f"`{record.kind}/<{record.about}>`" if record.about else f"`{record.kind}`"
     inside = [f"`{one.name}`" for one in fields(record) if one.name != record.about]
     frames_most = "" if record.bound.frames == MAX_FRAMES else f"{record.bound.frames} of "

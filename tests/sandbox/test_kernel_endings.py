@@ -1,4 +1,4 @@
-"""Cells that end, restart or empty the Python process: the right one is told, and the others keep their points."""
+"""Cells that end, restart or empty the Python process: the right one is reported, and the others keep their points."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ shell.kernel.do_shutdown(restart=True)
 
 
 def remarks(ran: NotebookRun) -> list[tuple[int, str]]:
-    """The numbers of the student's own cells that something is told of, and what."""
+    """The numbers of the student's own cells that something is reported about, and what."""
     first = next(n for n, cell in enumerate(ran.notebook["cells"]) if cell["id"] == "own-0")
     events = [event.removeprefix("cell ").split(" (", 1) for event in ran.execution.events]
     return [(int(number) - 1 - first, rest.rsplit(") ", 1)[1]) for number, rest in events]

@@ -74,7 +74,7 @@ def readable() -> Iterator[Path]:
 
 
 def graded(readable: Path, python: Python, isolation: str, *, wrapped: Sequence[str] = (), more: str = "") -> Any:
-    """What came of a toy's grade by a program that may make no namespaces."""
+    """The result of a toy's grade by a program that may make no namespaces."""
     home = readable / "home"
     script = GRADE.replace("TAKEN", python.taken).replace("HOSTILE", repr(HOSTILE.replace("HOME", repr(str(home)))))
     line = [sys.executable, FORBIDDEN, *([more] if more else []), *wrapped, python.program, "-c", script]
@@ -108,7 +108,7 @@ def test_root_that_lacks_a_power_is_refused_and_told_which(readable: Path, for_a
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
 @pytest.mark.skipif(landlock.version() < own_user.LEAST_LANDLOCK, reason="this kernel's Landlock is too old, or off")
-def test_an_ordinary_account_grades_and_a_person_must_look(readable: Path, for_all: Python) -> None:
+def test_an_ordinary_account_grades_and_the_result_needs_review(readable: Path, for_all: Python) -> None:
     os.chown(readable / "home", 12345, 12345)
     found = graded(readable, for_all, "user", wrapped=STRANGER)
     assert (found["points"], found["status"], found["person"]) == (9000, "ok", True)

@@ -1,4 +1,4 @@
-"""Somebody without powers grades: the box starts, the points are the same, and what is weaker is said."""
+"""Someone without powers grades: the box starts, the points are the same, and what is weaker is said."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_without_landlock_what_strangers_read_is_one_line_that_says_what_to_do(t
         course.chmod(0o700)
         with pytest.raises(BoxError) as error:
             run_script("tell(1)", backend=OwnUser(("landlock",), private=[course]))
-        assert name not in str(error.value)  # but for the checkout's
+        assert name not in str(error.value)  # except for the checkout's
 
 
 @needs_root

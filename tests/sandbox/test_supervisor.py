@@ -147,7 +147,7 @@ def test_what_a_cell_asked_for_is_one_of_two_words_or_nothing(asked: object) -> 
     assert box.cells[1].asked == (asked if asked in ("end", "clear") else "")
 
 
-def test_a_cell_that_is_told_again_without_outputs_keeps_them() -> None:
+def test_a_cell_that_is_reported_again_without_outputs_keeps_them() -> None:
     box = inbox()
     box.put("cell/1", b'{"status": "ok", "seconds": 1, "outputs": [{"output_type": "stream"}]}')
     box.put("cell/1", b'{"status": "died", "seconds": 1}')

@@ -74,7 +74,7 @@ def test_there_is_no_network_and_trying_takes_no_time(looked: NotebookRun, accep
     assert accepted[1] == []
 
 
-def test_nothing_of_the_grader_or_of_the_person_who_grades_is_in_sight(looked: NotebookRun) -> None:
+def test_nothing_of_the_grader_or_of_the_person_who_grades_is_visible(looked: NotebookRun) -> None:
     found = answers_of(looked, "sight")
     assert not found["grader"]
     assert found["seen"] == []
@@ -87,7 +87,7 @@ def test_the_environment_holds_nothing_of_the_callers(looked: NotebookRun) -> No
     assert found["environment"]["HOME"] == "/home/student"
 
 
-def test_no_process_of_the_machine_is_in_sight(looked: NotebookRun) -> None:
+def test_no_process_of_the_machine_is_visible(looked: NotebookRun) -> None:
     processes = answers_of(looked, "sight")["processes"]
     assert len(processes) <= 4
     assert not any("pytest" in command for command in processes.values())

@@ -18,7 +18,7 @@ from grader.rubric import load_rubric
 from grader.skeleton.write import write_skeleton
 
 ROOT = Path(__file__).parents[2]
-SEED = "5" * 32  # of a fresh line that is unlike the one to be learnt
+SEED = "5" * 32  # of a fresh line that is unlike the one to be learned
 NAME = "falling_stone"
 
 

@@ -70,9 +70,9 @@ def _widest(points: Array) -> Array:
 
 
 def plane_questions(evidence: Evidence, stages: Questions) -> Questions:
-    """The planes' points, for each part whose trained numbers the fresh box is told anyway.
+    """The planes' points, for each part whose trained numbers the fresh box receives anyway.
 
-    None where a part was trained once more with sound parts: the student would look at another's model.
+    None where a part was trained again with correct parts: the student would look at a different model.
     """
     planes: Questions = {}
     for part in SIDES:

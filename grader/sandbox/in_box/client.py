@@ -41,7 +41,7 @@ class UnreadableReply(Exception):
 class BoundedClient(NotebookClient):
     """Drops what a cell prints or shows beyond a number of bytes, so that a flood fills no memory.
 
-    `flooded` is set where a cell goes on and on: what it does besides is not worth twenty minutes of printing.
+    `flooded` is set if a cell prints without end: its other work is not worth twenty minutes of printing.
     """
 
     max_bytes = 1 << 22

@@ -2,8 +2,8 @@
 
 A frame is a name and bytes (`wire.py`). Its name is its kind and, for most, a slash and what it is about:
 `note/components.vae/encoder`. `docs/wall.md` has the table of them. The supervisor imports the same file that is copied
-into the box, so it needs the standard library alone. Student code runs beside the runner and may write frames in its
-place: `from_box` believes nothing of what it reads.
+into the box, so it needs the standard library alone. Student code runs beside the runner and may write frames
+instead of it: `from_box` trusts nothing that it reads.
 """
 
 from __future__ import annotations
@@ -191,11 +191,11 @@ class Bound:
 
 @dataclass(frozen=True)
 class Frame:
-    """A record of one kind of frame; its fields are in the data, but for the one that its name holds."""
+    """A record of one kind of frame; its fields are in the data, except the one in its name."""
 
     kind: ClassVar[str]
     bound: ClassVar[Bound]
-    about: ClassVar[str] = ""  # the field that stands in the frame's name
+    about: ClassVar[str] = ""  # the field in the frame's name
 
     def encode(self) -> tuple[str, bytes]:
         """The frame's name and data."""
@@ -240,7 +240,7 @@ class Plan(Frame):
     bound = Bound(1, LARGE)
     steps: tuple[Step, ...]
     interface: Mapping[str, Any]  # what it means is the probe's business
-    given: Mapping[str, Any]  # which names of given cells are to be told as they are by then, and in which `stages`
+    given: Mapping[str, Any]  # which names of given cells are sent with their values by then, and in which `stages`
     kernel_restarts: int
     replay_max_s: float  # a slower cell is not run again in a new kernel
     replay_timeout_s: float

@@ -48,7 +48,7 @@ def _is_written(name):
 
 for _name in ("json", "numpy", "safetensors", "torch"):
     if _is_written(str(getattr(sys.modules.get(_name), "__file__", ""))):
-        raise Spoilt(f"{_name} is a file of yours, not the library")
+        raise Spoilt(f"{_name} is your own file, not the library")
 
 with _libraries_alone():
     import json

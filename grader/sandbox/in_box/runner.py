@@ -2,7 +2,7 @@
 
 It shares the box with the student's code, so the supervisor believes none of it. It reads the plan, then
 executes the plan's steps: notebook cells, and stages of the probe, whose questions it asks the supervisor for only when
-their turn has come. A kernel that dies is started again and the quick cells are replayed, so that one fatal cell
+their turn has come. A kernel that dies is started again and the quick cells are replayed, so a fatal cell
 costs only what depends on it; of the fatal one itself, only what it defines is replayed.
 
 What is sent and read is in `frames.py`. Before the plan perhaps comes `Warm`, upon which a kernel is started and
@@ -82,7 +82,7 @@ class Channel:
 
 @dataclass
 class EarlierCell:
-    """A cell that has run: what a new kernel runs of it, and what was told of it."""
+    """A cell that has run: what a new kernel runs of it, and what was reported of it."""
 
     again: str
     definitions: str  # its imports, functions, classes and plain values
@@ -124,7 +124,7 @@ class Runner:
         """A kernel that has seen the prelude and, after a death, the quick cells again; None when none is left.
 
         Where one of these ends the kernel, at once or a moment later, a careful kernel finds which: it rests after
-        each. That cell is never run again, but for what it defines.
+        each. Of that cell, only definitions are run again.
         """
         if self.kernel is not None and self.kernel.alive:
             return self.kernel
@@ -298,7 +298,7 @@ class Runner:
 
 
 def as_frame(step: CellStep, result: CellResult) -> Cell:
-    """What is told of the cell, but for its outputs."""
+    """The report on the cell, without its outputs."""
     return Cell(step.index, result.status, result.seconds, result.error, result.asked)
 
 

@@ -32,7 +32,7 @@ TESTS = Path("tests/test_prose.py")  # full of such phrases
 CHECKS = ("archaism", "lexical_illusions", "malapropisms", "needless_variants", "nonwords", "redundancy", "spelling")
 _KINDS = frozenset({".md", ".py", ".j2", ".ipynb", ".yaml", ".js", ".css", ".sh", "Makefile"})
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,}).*?^\1\2`*~*$", re.M | re.S)
-_NOT_PROSE = re.compile(r"`+[^`]*`+|\]\([^)]*\)|https?://\S+|<[^>\n]*>")
+_NOT_PROSE = re.compile(r"`+[^`]*`+|\b[A-Za-z]\w*_\w*\b|\]\([^)]*\)|https?://\S+|<[^>\n]*>")
 _FILLED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|<style.*?</style>|<script.*?</script>|<[^>]*>", re.S)
 _PLACEHOLDER = re.compile(r"\{[^{}\n]*\}")
 _QUOTES = re.compile(r"^[A-Za-z]{0,2}(\"\"\"|'''|\"|')(.*)\1$", re.S)
@@ -172,7 +172,7 @@ def _notebook(text: str) -> str:
 
 
 def files() -> list[Path]:
-    """Every file of the repository with text for people, except the list of phrases, its tests, and templates of earlier terms."""
+    """Every file of the repository with text for people; not the list of phrases, its tests, or earlier templates."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split(
         "\n"
     )

@@ -51,7 +51,7 @@ def cell_groups(view: NotebookView, marks: Mapping[int, Sequence[Mark]]) -> list
     run: list[int] = []
     provided = frozenset(view.provided)
     for index in range(len(view.cells)):
-        if run and (index in marks or index in view.troubles or (index in provided) != (run[0] in provided)):
+        if run and (index in marks or has_comment(view, marks, index) or (index in provided) != (run[0] in provided)):
             groups.append(_folded(view, run))
             run = []
         if has_comment(view, marks, index):
@@ -65,7 +65,8 @@ def cell_groups(view: NotebookView, marks: Mapping[int, Sequence[Mark]]) -> list
 
 def has_comment(view: NotebookView, marks: Mapping[int, Sequence[Mark]], index: int) -> bool:
     """Whether there is more to say on the cell than that it is correct."""
-    return index in view.troubles or any(mark.notes for mark in marks.get(index, ()))
+    stopped = index in view.troubles and view.troubles[index].after is None
+    return stopped or any(mark.notes for mark in marks.get(index, ()))
 
 
 def _folded(view: NotebookView, run: Sequence[int]) -> CellGroup:

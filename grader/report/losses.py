@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from grader.records import CheckVerdict, ItemVerdict, Outcome
+from grader.report.notebook import NotebookView, Trouble
 from grader.report.text import of_points
 from grader.report.totals import is_lost
 from grader.report.tracebacks import Place, place_of_line, without_file
@@ -21,6 +22,10 @@ _KIND = r"[A-Za-z_][\w.]{0,80}"
 _RAISED = re.compile(rf"(?P<kind>{_KIND}): ?(?P<text>.*?)(?:, in your line `(?P<line>.*)`)?$", re.DOTALL)
 _IS_ERROR = ("Error", "Exception", "Warning", "Interrupt", "Exit", "Iteration")
 _STUB = re.compile(r"(?P<name>[\w.]{1,80}) is not (?:implemented|written) yet")
+_STUB_LINE = re.compile(
+    rf"^[ \t]*raise {NOT_WRITTEN}\([\"'](?P<name>[\w.]{{1,80}}) is not implemented yet", re.MULTILINE
+)
+_UNDEFINED = re.compile(r"`?\w{1,80}`? is not defined")
 _OF_A_CLASS = (".__init__", ".forward")  # a class without them is not written
 MOST_NAMES = 12
 _HINTS: Sequence[tuple[str, str, str]] = (  # kind, words in the message, hint
@@ -81,23 +86,50 @@ def losses(checks: Sequence[CheckVerdict]) -> tuple[Loss, ...]:
     return tuple(map(_loss, groups.values()))
 
 
-def item_losses(item: ItemVerdict) -> tuple[Loss, ...]:
-    """The item's losses, with all that is not written as one of them."""
+def item_losses(item: ItemVerdict, view: NotebookView | None = None) -> tuple[Loss, ...]:
+    """The item's losses, with all that is not written as one of them, and with what could not run because of it.
+
+    With a `view`, the functions are named that the item's own cells leave unwritten; else those that were called first.
+    """
     all_losses = losses(item.checks)
+    error = failed.error if (failed := failed_cell(item, view)) is not None else ""
     unwritten = [loss for loss in all_losses if loss.message.startswith(NOT_YET)]
-    if len(unwritten) < 2:
+    called = [name for loss in unwritten for name in loss.unwritten] + [unwritten_name(error) or ""]
+    if not unwritten and unwritten_name(error) is None:
         return all_losses
-    names = tuple(dict.fromkeys(name for loss in unwritten for name in loss.unwritten))
-    checks = tuple(check for loss in unwritten for check in loss.checks)
-    whole = replace(unwritten[0], message=_not_written(names), checks=checks, unwritten=names)
-    return (whole, *(loss for loss in all_losses if loss not in unwritten))
+    merged = [loss for loss in all_losses if loss in unwritten or is_consequence(loss)]
+    if not merged:
+        return all_losses
+    own = [name for cell in _cells_of(item, view) for name in stubs(view.written.get(cell, ""))] if view else []
+    names = tuple(dict.fromkeys(filter(None, own or called)))
+    checks = tuple(check for loss in merged for check in loss.checks)
+    whole = Loss(merged[0].outcome, not_written(names), next(_hints(checks), ""), checks, unwritten=names)
+    return (whole, *(loss for loss in all_losses if loss not in merged))
 
 
-def not_written_anywhere(items: Sequence[ItemVerdict]) -> str:
+def failed_cell(item: ItemVerdict, view: NotebookView | None) -> Trouble | None:
+    """The error of a cell that the item asks for, where the item lost points and the line is known; else None."""
+    if view is None or not any(map(is_lost, item.checks)):
+        return None
+    troubles = (view.troubles.get(cell) for cell in _cells_of(item, view))
+    return next((trouble for trouble in troubles if trouble and trouble.error and trouble.place), None)
+
+
+def is_consequence(loss: Loss) -> bool:
+    """Whether the loss only says that a name is not defined: the cell that defines it has not run to its end."""
+    return _UNDEFINED.fullmatch(loss.message) is not None
+
+
+def stubs(source: str) -> list[str]:
+    """The functions and classes that this code leaves as the template has them."""
+    return list(dict.fromkeys(_named(match["name"]) for match in _STUB_LINE.finditer(source)))
+
+
+def not_written_anywhere(items: Sequence[ItemVerdict], view: NotebookView | None = None) -> str:
     """A sentence on what is not written where that concerns several items; else empty."""
-    of_items = [[name for loss in losses(item.checks) for name in loss.unwritten] for item in items]
+    of_items = [[name for loss in item_losses(item, view) for name in loss.unwritten] for item in items]
     names = tuple(dict.fromkeys(name for of_item in of_items for name in of_item))
-    return f"{_not_written(names)}." if names and sum(map(bool, of_items)) > 1 else ""
+    return f"{not_written(names)}." if names and sum(map(bool, of_items)) > 1 else ""
 
 
 def raised(check: CheckVerdict) -> Raised | None:
@@ -123,13 +155,21 @@ def unwritten_name(error: str) -> str | None:
     if kind.rstrip(":") != NOT_WRITTEN:
         return None
     match = _STUB.match(text)
-    name = match["name"] if match else ""
-    return next((name.removesuffix(end) for end in _OF_A_CLASS if name.endswith(end)), name)
+    return _named(match["name"]) if match else ""
 
 
 def place_of(loss: Loss, sources: Mapping[int, str]) -> Place | None:
     """The line in which the error was raised, found by its text in the student's cells."""
     return place_of_line(sources, loss.raised.line) if loss.raised and loss.raised.line else None
+
+
+def _cells_of(item: ItemVerdict, view: NotebookView | None) -> Sequence[int]:
+    return view.places.get(item.id, ()) if view is not None else ()
+
+
+def _named(name: str) -> str:
+    """What the template's name says is not written: a class without `__init__` or `forward` is not."""
+    return next((name.removesuffix(end) for end in _OF_A_CLASS if name.endswith(end)), name)
 
 
 def _key(check: CheckVerdict) -> tuple[str, ...]:
@@ -149,13 +189,14 @@ def _loss(checks: Sequence[CheckVerdict]) -> Loss:
     if name is None:
         return Loss(first.outcome, error.error, hint or hint_on(error.error), tuple(checks), raised=error)
     names = (name,) if name else ()
-    return Loss(first.outcome, _not_written(names), hint, tuple(checks), unwritten=names)
+    return Loss(first.outcome, not_written(names), hint, tuple(checks), unwritten=names)
 
 
 def _hints(checks: Sequence[CheckVerdict]) -> Iterator[str]:
     return (check.hint for check in checks if check.hint)
 
 
-def _not_written(names: Sequence[str]) -> str:
+def not_written(names: Sequence[str]) -> str:
+    """The names that are not written, as the start of a sentence."""
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return NOT_YET + (f": {', '.join(names[:MOST_NAMES])}{more}" if names else "")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grader.records import GradeReport, ItemVerdict
-from grader.report.losses import Loss, losses
-from grader.report.notebook import Places
+from grader.report.losses import Loss, is_consequence, item_losses, losses, not_written, stubs
+from grader.report.notebook import NotebookView
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +20,25 @@ class Mark:
     notes: tuple[Loss, ...]
 
 
-def marks(report: GradeReport, at: Places, names: Mapping[str, Sequence[str]]) -> dict[int, list[Mark]]:
+def marks(report: GradeReport, view: NotebookView, names: Mapping[str, Sequence[str]]) -> dict[int, list[Mark]]:
     """The comments on each cell; an item without a place is in the list of items only."""
     cell_marks: dict[int, list[Mark]] = {}
     for number, item in enumerate(report.items, start=1):
-        cells = at.get(item.id, ())
+        cells = view.places.get(item.id, ())
         by_cell: dict[int, list[Loss]] = {cell: [] for cell in cells}
+        is_unwritten = any(loss.unwritten for loss in item_losses(item, view))
         for loss in losses(item.checks) if cells else ():
-            by_cell[cells[_which(loss.checks[0].id, names.get(item.id, ()))]].append(loss)
+            cell = cells[_which(loss.checks[0].id, names.get(item.id, ()))]
+            if not (is_unwritten and is_consequence(loss)):
+                by_cell[cell].append(_about(loss, stubs(view.written.get(cell, ""))))
         for cell, lost in by_cell.items():
             cell_marks.setdefault(cell, []).append(Mark(item, number, cell == cells[0], tuple(lost)))
     return cell_marks
+
+
+def _about(loss: Loss, own: Sequence[str]) -> Loss:
+    """The loss; where code is not written, with the names that the cell itself leaves open."""
+    return replace(loss, message=not_written(own), unwritten=tuple(own)) if loss.unwritten and own else loss
 
 
 def _which(check: str, names: Sequence[str]) -> int:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
+_UNDEFINED = re.compile(r"NameError: name '(?P<name>\w{1,80})' is not defined.*", re.DOTALL)
 Places = Mapping[str, tuple[int, ...]]  # item -> the cells that its comments belong to, one for each of its names
 MOST_CELLS = 400
 MOST_OUTPUTS = 200  # of a cell
@@ -64,6 +65,7 @@ class Trouble:
     message: str
     error: str = ""  # "TypeError: ..."; empty where none was raised
     place: Place | None = None
+    after: int | None = None  # the cell that stopped before it defined a name that this cell needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +137,28 @@ def places(notebook: Notebook, names: Mapping[str, Sequence[str]]) -> dict[str, 
 
 def troubles(runs: Sequence[CellRun], cells: Sequence[Mapping[str, Any]], own: Collection[int]) -> dict[int, Trouble]:
     """How each cell ended that did not run to its end, as a student reads it."""
-    found = {}
+    found: dict[int, Trouble] = {}
     for run in runs:
         if run.status in _TROUBLES:
             error = without_file(run.error or "an error") if run.status is CellStatus.ERROR else ""
+            missing = _UNDEFINED.fullmatch(error)
+            after = _stopped_before(missing["name"], found, cells) if missing else None
+            if missing and after is not None:
+                message = (
+                    f"Not run: this cell needs {missing['name']}, and cell {after + 1} stopped before defining it."
+                )
+                found[run.index] = Trouble(message, after=after)
+                continue
             place = place_of_error(cells, run.index, own) if error and run.index < len(cells) else None
             found[run.index] = Trouble(_TROUBLES[run.status].format(error), error, place)
     return found
+
+
+def _stopped_before(name: str, stopped: Collection[int], cells: Sequence[Mapping[str, Any]]) -> int | None:
+    """The last of the stopped cells that assigns the name at its top level; None if there is none."""
+    assigns = re.compile(rf"^(?:[\w ,]*,[ \t]*)?{re.escape(name)}(?:[ \t]*,[\w ,]*)?[ \t]*=[^=]", re.MULTILINE)
+    sources = {index: source_of(cells[index])[:MOST_SOURCE] for index in stopped if index < len(cells)}
+    return next((index for index, source in reversed(sources.items()) if assigns.search(source)), None)
 
 
 def _last_cell(sources: Mapping[int, str], name: str) -> int | None:

@@ -19,11 +19,20 @@ from markupsafe import Markup
 from grader.records import CheckVerdict, Execution, Figure, GradeReport, Measured, MeasuredValue
 from grader.report.folding import cell_sections, has_comment
 from grader.report.html_page import SHEET, html_page
-from grader.report.losses import NOT_YET, hint_on, item_losses, not_written_anywhere, place_of, unwritten_name
+from grader.report.losses import (
+    NOT_YET,
+    failed_cell,
+    hint_on,
+    is_consequence,
+    item_losses,
+    not_written_anywhere,
+    place_of,
+    unwritten_name,
+)
 from grader.report.marks import marks
 from grader.report.notebook import NotebookView
 from grader.report.plane import SCRIPT, STYLE, plane_views
-from grader.report.student_text import PERSON, UNDECIDED, failed_cell, notebook_name, open_box
+from grader.report.student_text import PERSON, UNDECIDED, notebook_name, open_box
 from grader.report.text import plain, points_text
 from grader.report.totals import is_complete, is_lost, judged_milli, trained_parts, undecided_milli
 from grader.report.words import (
@@ -201,7 +210,7 @@ def feedback_html(
 ) -> str:
     """One self-contained HTML page for the student; `names` are the notebook's names for each item."""
     planes = plane_views(figures)
-    cell_marks = marks(report, view.places, names or {}) if view else {}
+    cell_marks = marks(report, view, names or {}) if view else {}
     return html_page(
         "grader.report/feedback.html.j2",
         (SHEET, "grader.report/feedback.css", *([STYLE] if planes else [])),
@@ -219,13 +228,14 @@ def feedback_html(
         cell_of={mark.number: cell for cell, here in sorted(cell_marks.items(), reverse=True) for mark in here},
         failed_cell=lambda item: failed_cell(item, view),
         place_of=lambda loss: place_of(loss, view.written) if view else None,
-        item_losses=item_losses,
+        is_consequence=is_consequence,
+        item_losses=lambda item: item_losses(item, view),
         lost_ids=lambda item: [check.id for check in item.checks if is_lost(check)],
         outcomes_of=outcomes_of,
         is_unwritten=lambda here: all(note.message.startswith(NOT_YET) for mark in here for note in mark.notes),
         hint_on=hint_on,
         not_written=unwritten_name,
-        not_written_anywhere=not_written_anywhere(report.items),
+        not_written_anywhere=not_written_anywhere(report.items, view),
         summary=summary(report),
         student_notes=student_notes(report),
         late=late_sentence(report),

@@ -12,10 +12,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Status
-from grader.report.losses import Loss, hint_on, item_losses, not_written_anywhere, place_of, unwritten_name
-from grader.report.notebook import NotebookView, Trouble
+from grader.report.losses import (
+    Loss,
+    failed_cell,
+    hint_on,
+    is_consequence,
+    item_losses,
+    not_written_anywhere,
+    place_of,
+    unwritten_name,
+)
+from grader.report.notebook import NotebookView
 from grader.report.text import of_points, plain, points_number, without_paths
-from grader.report.totals import is_complete, is_left_out, is_lost, isolated, undecided_milli
+from grader.report.totals import is_complete, is_left_out, isolated, undecided_milli
 from grader.report.tracebacks import Place
 from grader.report.words import (
     LONGEST,
@@ -42,7 +51,7 @@ _OF_A_DOWNLOAD = re.compile(r".*?_(?:late_)?\d{3,}_\d{3,}_(?P<name>[^_].*?)(?:-\
 def feedback_text(report: GradeReport, view: NotebookView | None = None) -> str:
     """The whole feedback for systems that show only text; the `view` of the notebook adds the lines of errors."""
     lines = [f"{student_line(report.submission, 'name')}: {judged_points(report)}", ""]
-    lines += [*overview(report), ""]
+    lines += [*overview(report, view), ""]
     if view is not None and view.troubles:
         lines += [*_troubles(view), ""]
     for part, points, items in by_part(report.items):
@@ -60,12 +69,12 @@ def judged_so_far(report: GradeReport) -> str:
     return f"No score yet: {points} of {of} points so far; the rest was not graded in this run."
 
 
-def overview(report: GradeReport) -> Iterator[str]:
+def overview(report: GradeReport, view: NotebookView | None = None) -> Iterator[str]:
     """A few sentences on the whole."""
     if told_open := open_box(report):
         yield told_open
     yield summary(report)
-    if unwritten := not_written_anywhere(report.items):
+    if unwritten := not_written_anywhere(report.items, view):
         yield student_line(unwritten)
     if report.status is not Status.OK:
         yield f"The notebook {STATUS_WORDS[report.status]}."
@@ -91,11 +100,16 @@ def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookVi
         yield UNDECIDED
     for note in follow_notes(item, items):
         yield student_line(note)
-    if (failed := failed_cell(item, view)) is not None and failed.place is not None:
+    failed = failed_cell(item, view)
+    stopped = failed is not None and unwritten_name(failed.error) is None
+    if failed is not None and failed.place is not None and stopped:
         yield from _error_lines(failed.error, failed.place)
     lost: set[str] = set()
     repeated: set[str] = set()  # the reason is at the first check of the loss
-    for loss in item_losses(item):
+    for loss in item_losses(item, view):
+        if stopped and is_consequence(loss):
+            repeated |= {check.id for check in loss.checks}
+            continue
         if loss.is_one_mistake:
             lost |= {check.id for check in loss.checks}
             yield from _loss_lines(loss, view)
@@ -104,14 +118,6 @@ def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookVi
     for check in item.checks:
         if check.id not in lost:
             yield from _check_lines(check, with_reason=check.id not in repeated)
-
-
-def failed_cell(item: ItemVerdict, view: NotebookView | None) -> Trouble | None:
-    """The error of a cell that the item asks for, where the item lost points and the line is known; else None."""
-    if view is None or not any(map(is_lost, item.checks)):
-        return None
-    troubles = (view.troubles.get(cell) for cell in view.places.get(item.id, ()))
-    return next((trouble for trouble in troubles if trouble and trouble.error and trouble.place), None)
 
 
 def notebook_name(submission: str) -> str:
@@ -133,15 +139,21 @@ def student_line(text: str, kind: str = "message") -> str:
 def _troubles(view: NotebookView) -> Iterator[str]:
     """The cells that did not run to their end, with the line of the error and a hint."""
     yield "Cells that did not run to their end:"
-    for index, trouble in list(view.troubles.items())[:_MOST_TROUBLES]:
-        if trouble.error and trouble.place is not None:
+    own = {index: trouble for index, trouble in view.troubles.items() if trouble.after is None}
+    for index, trouble in list(own.items())[:_MOST_TROUBLES]:
+        if (name := unwritten_name(trouble.error)) is not None:
+            yield f"  Cell {index + 1} needs {student_line(name or 'code')}, which is not written yet."
+        elif trouble.error and trouble.place is not None:
             raised_in = f"In cell {index + 1}, " if trouble.place.cell != index else ""
             for line in _error_lines(trouble.error, trouble.place, raised_in):
                 yield f"  {line}"
         else:
             yield f"  Cell {index + 1}: {student_line(trouble.message)}"
-    if len(view.troubles) > _MOST_TROUBLES:
-        yield f"  and {len(view.troubles) - _MOST_TROUBLES} more"
+    if len(own) > _MOST_TROUBLES:
+        yield f"  and {len(own) - _MOST_TROUBLES} more"
+    if affected := [str(index + 1) for index in view.troubles if index not in own]:
+        cells = f"cell {affected[0]} needs" if len(affected) == 1 else f"cells {', '.join(affected)} need"
+        yield f"  Because of this, {cells} names that were not defined."
 
 
 def _error_lines(error: str, place: Place, running: str = "") -> Iterator[str]:
@@ -194,7 +206,7 @@ def results_json(report: GradeReport, view: NotebookView | None = None) -> dict[
     return {
         **({"score": points_number(report.points_milli)} if complete else {}),
         "execution_time": math.ceil(report.wall_s),
-        "output": "\n".join(overview(report) if complete else (judged_so_far(report), *overview(report))),
+        "output": "\n".join([*([] if complete else [judged_so_far(report)]), *overview(report, view)]),
         "output_format": "text",
         "test_output_format": "text",
         "test_name_format": "text",

@@ -171,7 +171,8 @@ _IDENTIFIERS = frozenset({"mu", "logvar", "kl", "elbo"})
 def sentence(text: str) -> str:
     """The message as a sentence: a capital, unless it begins with a name of code, and a full stop."""
     first = text.partition(" ")[0].rstrip(":,;")
-    if first.isalpha() and first.islower() and len(first) > 1 and first not in _IDENTIFIERS:
+    is_name = first in _IDENTIFIERS or text.startswith(f"{first} is not defined")
+    if first.isalpha() and first.islower() and len(first) > 1 and not is_name:
         text = text[0].upper() + text[1:]
     return text if not text or text[-1] in ".!?…:" else text + "."
 

@@ -136,10 +136,8 @@ def _verdict_after(cause: CheckVerdict, spec: CheckSpec, checks: Mapping[str, Ch
     outcome = Outcome.NEEDS_REVIEW if undecided else Outcome.SKIPPED
     if cause.outcome is Outcome.SKIPPED:
         return _verdict_without_finding(spec, checks[spec.check], outcome, cause.message)
-    how = "could not be graded" if undecided else "failed"
-    return _verdict_without_finding(
-        spec, checks[spec.check], outcome, f"not graded, because an earlier check {how}: {cause.title}"
-    )
+    how = "not graded, because an earlier check could not be graded" if undecided else "not met, because this failed"
+    return _verdict_without_finding(spec, checks[spec.check], outcome, f"{how}: {cause.title}")
 
 
 def _verdict_without_finding(spec: CheckSpec, check: Check, outcome: Outcome, message: str) -> CheckVerdict:

@@ -83,7 +83,8 @@ def write_pages(
     write_changed(folder / "results.json", dump_json(results_json(report, drawings.view)))
     write_changed(folder / "feedback.txt", feedback_text(report, drawings.view).encode())
     write_changed(folder / FEEDBACK, feedback_html(report, drawings.figures, drawings.view, names).encode())
-    write_changed(folder / "report.html", report_html(report, drawings.figures, execution, _again(home)).encode())
+    staff = report_html(report, drawings.figures, execution, _again(home), drawings.view)
+    write_changed(folder / "report.html", staff.encode())
     write_changed(folder / REPORT, dump(report))
 
 

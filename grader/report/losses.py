@@ -115,6 +115,46 @@ def failed_cell(item: ItemVerdict, view: NotebookView | None) -> Trouble | None:
     return next((trouble for trouble in troubles if trouble and trouble.error and trouble.place), None)
 
 
+def is_all_unwritten(item: ItemVerdict, view: NotebookView | None) -> bool:
+    """Whether the item lost points only because nothing of it is written."""
+    all_losses = item_losses(item, view)
+    return bool(all_losses) and all(loss.unwritten for loss in all_losses) and item.points_milli == 0
+
+
+def is_affected(loss: Loss, item: ItemVerdict, view: NotebookView | None) -> bool:
+    """Whether the loss follows from the item's cell that stopped with an error, and is not a separate mistake."""
+    failed = failed_cell(item, view)
+    if failed is None or view is None or unwritten_name(failed.error) is not None:
+        return False
+    is_provided = any(view.troubles.get(cell) == failed and cell in view.provided for cell in _cells_of(item, view))
+    return is_consequence(loss) or (is_provided and not loss.is_one_mistake)
+
+
+def cause_elsewhere(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookView | None) -> int | None:
+    """The provided cell of the item's part that stopped, so that the item lacks what this cell trains or defines.
+
+    None if the item has such a cell of its own, or lost nothing that another cell could explain.
+    """
+    own_reasons = (loss.is_one_mistake for loss in item_losses(item, view))
+    if view is None or failed_cell(item, view) is not None or all(own_reasons):
+        return None
+    part = item.id.partition(".")[0]
+    cells = [cell for other in items if other.id.partition(".")[0] == part for cell in _cells_of(other, view)]
+    stopped = (cell for cell in cells if cell in view.provided and cell in view.troubles)
+    return next((cell for cell in stopped if unwritten_name(view.troubles[cell].error) is None), None)
+
+
+def item_cause(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookView | None) -> str:
+    """A sentence on the cell that stopped and so cost the item points, for staff; empty if there is none."""
+    failed, elsewhere = failed_cell(item, view), cause_elsewhere(item, items, view)
+    if failed is not None and failed.place is not None:
+        place = failed.place
+        return f"{failed.error}, in cell {place.cell + 1}, line {place.line}: {place.source}"
+    if view is not None and elsewhere is not None:
+        return f"Probably because of cell {elsewhere + 1}: {view.troubles[elsewhere].message}"
+    return ""
+
+
 def is_consequence(loss: Loss) -> bool:
     """Whether the loss only says that a name is not defined: the cell that defines it has not run to its end."""
     return _UNDEFINED.fullmatch(loss.message) is not None

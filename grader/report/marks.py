@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from grader.records import GradeReport, ItemVerdict
-from grader.report.losses import Loss, is_consequence, item_losses, losses, not_written, stubs
+from grader.report.losses import Loss, is_affected, is_consequence, item_losses, losses, not_written, stubs
 from grader.report.notebook import NotebookView
 
 
@@ -29,7 +29,7 @@ def marks(report: GradeReport, view: NotebookView, names: Mapping[str, Sequence[
         is_unwritten = any(loss.unwritten for loss in item_losses(item, view))
         for loss in losses(item.checks) if cells else ():
             cell = cells[_which(loss.checks[0].id, names.get(item.id, ()))]
-            if not (is_unwritten and is_consequence(loss)):
+            if not (is_unwritten and is_consequence(loss)) and not is_affected(loss, item, view):
                 by_cell[cell].append(_about(loss, stubs(view.written.get(cell, ""))))
         for cell, lost in by_cell.items():
             cell_marks.setdefault(cell, []).append(Mark(item, number, cell == cells[0], tuple(lost)))

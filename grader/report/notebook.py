@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _UNDEFINED = re.compile(r"NameError: name '(?P<name>\w{1,80})' is not defined.*", re.DOTALL)
-Places = Mapping[str, tuple[int, ...]]  # item -> the cells that its comments belong to, one for each of its names
 MOST_CELLS = 400
 MOST_OUTPUTS = 200  # of a cell
 MOST_TEXT = 6000  # characters of an output
@@ -145,7 +144,7 @@ def troubles(runs: Sequence[CellRun], cells: Sequence[Mapping[str, Any]], own: C
             after = _stopped_before(missing["name"], found, cells) if missing else None
             if missing and after is not None:
                 message = (
-                    f"Not run: this cell needs {missing['name']}, and cell {after + 1} stopped before defining it."
+                    f"Stopped: this cell needs {missing['name']}, and cell {after + 1} stopped before defining it."
                 )
                 found[run.index] = Trouble(message, after=after)
                 continue
@@ -155,10 +154,13 @@ def troubles(runs: Sequence[CellRun], cells: Sequence[Mapping[str, Any]], own: C
 
 
 def _stopped_before(name: str, stopped: Collection[int], cells: Sequence[Mapping[str, Any]]) -> int | None:
-    """The last of the stopped cells that assigns the name at its top level; None if there is none."""
-    assigns = re.compile(rf"^(?:[\w ,]*,[ \t]*)?{re.escape(name)}(?:[ \t]*,[\w ,]*)?[ \t]*=[^=]", re.MULTILINE)
+    """The last of the stopped cells that defines the name at its top level; None if there is none."""
+    word = re.escape(name)
+    defines = re.compile(
+        rf"^(?:(?:[\w ,]*,[ \t]*)?{word}(?:[ \t]*,[\w ,]*)?[ \t]*=[^=]|(?:def|class)[ \t]+{word}\b)", re.M
+    )
     sources = {index: source_of(cells[index])[:MOST_SOURCE] for index in stopped if index < len(cells)}
-    return next((index for index, source in reversed(sources.items()) if assigns.search(source)), None)
+    return next((index for index, source in reversed(sources.items()) if defines.search(source)), None)
 
 
 def _last_cell(sources: Mapping[int, str], name: str) -> int | None:

@@ -21,9 +21,12 @@ from grader.report.folding import cell_sections, has_comment
 from grader.report.html_page import SHEET, html_page
 from grader.report.losses import (
     NOT_YET,
+    cause_elsewhere,
     failed_cell,
     hint_on,
-    is_consequence,
+    is_affected,
+    is_all_unwritten,
+    item_cause,
     item_losses,
     not_written_anywhere,
     place_of,
@@ -73,6 +76,7 @@ def report_html(
     figures: Sequence[Figure] = (),
     execution: Execution | None = None,
     again: Again | None = None,
+    view: NotebookView | None = None,
 ) -> str:
     """One self-contained HTML page: points, reasons, measured numbers, pictures, remarks and conditions."""
     return html_page(
@@ -98,6 +102,7 @@ def report_html(
         most_shown=_MOST_SHOWN,
         most=_MOST,
         most_reasons=_MOST_REASONS,
+        cause_of=lambda item: item_cause(item, report.items, view),
     )
 
 
@@ -228,7 +233,9 @@ def feedback_html(
         cell_of={mark.number: cell for cell, here in sorted(cell_marks.items(), reverse=True) for mark in here},
         failed_cell=lambda item: failed_cell(item, view),
         place_of=lambda loss: place_of(loss, view.written) if view else None,
-        is_consequence=is_consequence,
+        is_affected=lambda loss, item: is_affected(loss, item, view),
+        cause_of=lambda item: cause_elsewhere(item, report.items, view),
+        all_unwritten=lambda item: is_all_unwritten(item, view),
         item_losses=lambda item: item_losses(item, view),
         lost_ids=lambda item: [check.id for check in item.checks if is_lost(check)],
         outcomes_of=outcomes_of,

@@ -14,9 +14,10 @@ from typing import Any
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Status
 from grader.report.losses import (
     Loss,
+    cause_elsewhere,
     failed_cell,
     hint_on,
-    is_consequence,
+    is_affected,
     item_losses,
     not_written_anywhere,
     place_of,
@@ -84,7 +85,7 @@ def overview(report: GradeReport, view: NotebookView | None = None) -> Iterator[
         yield student_line(late)
     yield from student_notes(report)
     if report.device:
-        yield f"Run on a {'GPU' if report.device.startswith('cuda') else 'CPU'}."
+        yield f"Graded on a {'GPU' if report.device.startswith('cuda') else 'CPU'}."
 
 
 def open_box(report: GradeReport) -> str:
@@ -104,10 +105,12 @@ def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookVi
     stopped = failed is not None and unwritten_name(failed.error) is None
     if failed is not None and failed.place is not None and stopped:
         yield from _error_lines(failed.error, failed.place)
+    if view is not None and (cell := cause_elsewhere(item, items, view)) is not None:
+        yield f"Probably because of cell {cell + 1}: {student_line(view.troubles[cell].message)}"
     lost: set[str] = set()
     repeated: set[str] = set()  # the reason is at the first check of the loss
     for loss in item_losses(item, view):
-        if stopped and is_consequence(loss):
+        if is_affected(loss, item, view):
             repeated |= {check.id for check in loss.checks}
             continue
         if loss.is_one_mistake:
@@ -166,7 +169,8 @@ def _error_lines(error: str, place: Place, running: str = "") -> Iterator[str]:
 def _loss_lines(loss: Loss, view: NotebookView | None) -> Iterator[str]:
     """The mistake, its line and a hint, then the checks that it cost."""
     sign = f"{OUTCOME_MARKS[Outcome.FAILED]} " if loss.raised else ""
-    yield f"{sign}{student_line(loss.message)}"
+    more = f" ({len(loss.checks)} checks, {loss.points})" if loss.unwritten else ""
+    yield f"{sign}{student_line(loss.message)}{more}"
     place = place_of(loss, view.written) if view is not None else None
     if place is not None:
         yield f"    Cell {place.cell + 1}, line {place.line}: {student_line(place.source, 'title')}"
@@ -174,8 +178,10 @@ def _loss_lines(loss: Loss, view: NotebookView | None) -> Iterator[str]:
         yield f"    Your line: {student_line(loss.raised.line, 'title')}"
     if loss.hint:
         yield f"    Hint: {student_line(loss.hint)}"
-    count = len(loss.checks)
-    yield f"    This cost {count} {'check' if count == 1 else 'checks'} ({loss.points}):"
+    count = f"{len(loss.checks)} {'check' if len(loss.checks) == 1 else 'checks'}"
+    if loss.unwritten:
+        return
+    yield f"    {count} could not be met because of this ({loss.points}):"
     for check in loss.checks:
         yield f"    - {student_line(check.title or check.id, 'title')} ({_points_of(check)})"
 

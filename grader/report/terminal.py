@@ -13,7 +13,7 @@ from rich.text import Text
 from grader.records import GradeReport, ItemVerdict, Outcome, Remark
 from grader.report.losses import item_losses
 from grader.report.text import plain
-from grader.report.totals import LOOKED_AT, is_lost, shown_outcome
+from grader.report.totals import LOOKED_AT, shown_outcome
 from grader.report.words import (
     LONGEST,
     OUTCOME_WORDS,
@@ -79,19 +79,18 @@ def _table(report: GradeReport, console: Console) -> Table:
 
 def _why(item: ItemVerdict, items: Sequence[ItemVerdict], console: Console) -> Text:
     """The outcome, then each reason once: one exception fails many checks."""
-    lines = [_text(plain(note, _LONGEST), "cyan", console) for note in follow_notes(item, items)]
+    outcome = shown_outcome(item)
+    lines = [Text(OUTCOME_WORDS[outcome], style=_STYLES[outcome])]
+    lines += [_text(plain(note, _LONGEST), "cyan", console) for note in follow_notes(item, items)]
     for loss in item_losses(item):
-        ended = Text(OUTCOME_WORDS[loss.outcome], style=_STYLES[loss.outcome])
         count = f" ({len(loss.checks)} checks)" if len(loss.checks) > 1 else ""
         line = f", in `{plain(loss.raised.line, _LONGEST)}`" if loss.raised and loss.raised.line else ""
-        lines.append(ended.append_text(_text(f": {plain(loss.message, _LONGEST)}{line}{count}", "", console)))
+        reason = _text(f"{plain(loss.message, _LONGEST)}{line}{count}", "", console)
+        lines.append(Text("- ", style=_STYLES[loss.outcome]).append_text(reason))
     for check in item.checks:
         if check.borderline:
             title = _text(f": {plain(check.title or check.id, _LONGEST)}", "", console)
             lines.append(Text("borderline", style="cyan").append_text(title))
-    if not any(map(is_lost, item.checks)):
-        outcome = shown_outcome(item)
-        lines.insert(0, Text(OUTCOME_WORDS[outcome], style=_STYLES[outcome]))
     return Text("\n").join(lines)
 
 

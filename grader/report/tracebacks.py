@@ -15,7 +15,7 @@ from grader.notebook.format import source_of
 
 MOST_LINE = 160  # characters of the line
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_FRAME = re.compile(r"^\s*Cell In\s?\[\d{1,6}\], line (\d{1,6})", re.MULTILINE)
+_FRAME = re.compile(r"^\s*Cell In\s?\[\d{1,6}\], line (\d{1,6})(?:, in (?:[\w<>]{1,80}\.)*(\w{1,80})\()?", re.MULTILINE)
 _ARROW = re.compile(r"^-+> ?(\d{1,6}) (.*)$", re.MULTILINE)  # before the line itself
 _FILE = re.compile(r"\s*\((?:<[^<>]{1,40}>|[\w-]{1,40}\.py), line \d+\)$")  # at the end of a syntax error's message
 
@@ -60,19 +60,26 @@ def without_file(message: str) -> str:
     return _FILE.sub("", message)
 
 
-def _frames(traceback: str) -> Iterator[tuple[int, str]]:
-    """The line number and the line of each frame in a cell. Its `In[n]` is the kernel's count, not the notebook's."""
+def _frames(traceback: str) -> Iterator[tuple[int, str, str]]:
+    """The line number, the line and the function of each frame in a cell. `In[n]` counts as the kernel does."""
     matches = list(_FRAME.finditer(traceback))
     for match, end in zip(matches, [*(m.start() for m in matches[1:]), len(traceback)], strict=True):
         frame = traceback[match.end() : end]
         arrow = next((arrow for arrow in _ARROW.finditer(frame) if arrow[1] == match[1]), None)
         lines = frame.splitlines()  # a syntax error has no arrow: the line comes next
-        yield int(match[1]), arrow[2].strip() if arrow else lines[1].strip() if len(lines) > 1 else ""
+        line = arrow[2].strip() if arrow else lines[1].strip() if len(lines) > 1 else ""
+        yield int(match[1]), line, match[2] or ""
 
 
-def _place(cells: Sequence[Mapping[str, Any]], running: int, number: int, line: str) -> Place | None:
-    """The line with this number in the running cell, else in the only other cell that has it there."""
+def _place(cells: Sequence[Mapping[str, Any]], running: int, number: int, line: str, function: str) -> Place | None:
+    """The line with this number in the running cell, else in the only other cell that has it there.
+
+    Of several cells, the one that defines the `function` that ran the line.
+    """
     found = [index for index, cell in enumerate(cells) if line and _line(cell, number) == line]
+    if len(found) > 1 and function:
+        defines = re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(function)}\b", re.MULTILINE)
+        found = [index for index in found if defines.search(source_of(cells[index]))]
     if running in found or len(found) == 1:
         return Place(running if running in found else found[0], number, line[:MOST_LINE])
     return None

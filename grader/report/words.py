@@ -61,8 +61,12 @@ _STUDENT_NOTES = (  # kinds of remarks, and what a student reads where there is 
         "The notebook is based on an earlier template, and was run with the provided code of that template.",
     ),
     (
-        {"outputs_differ", "error_differs", "outputs_missing", "cells_run_out_of_order"},
-        "Some saved outputs are missing or differ from those of the graded run. This alone costs no points.",
+        {"outputs_missing"},
+        "Some cells were submitted without outputs. This alone costs no points.",
+    ),
+    (
+        {"outputs_differ", "error_differs", "cells_run_out_of_order"},
+        "Some saved outputs differ from those of the graded run. This alone costs no points.",
     ),
 )
 LONGEST = MappingProxyType({"name": 120, "id": 80, "title": 200, "message": 600, "number": 60})  # characters

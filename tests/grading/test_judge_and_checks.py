@@ -104,7 +104,7 @@ def test_faults_of_ours_are_for_a_person_and_leave_the_rest_alone(what: Any, sai
 def test_a_check_that_presupposes_a_lost_one_is_skipped() -> None:
     verdict = judged((0.0, 1000, ()), (1.0, 500, ("check_0",)), (1.0, 250, ("check_1",)))
     assert [check.outcome for check in verdict.checks] == [Outcome.FAILED, Outcome.SKIPPED, Outcome.SKIPPED]
-    assert verdict.checks[1].message == "not graded, because an earlier check failed: What is found is found."
+    assert verdict.checks[1].message == "not met, because this failed: What is found is found."
     assert verdict.points_milli == 0
 
 

@@ -10,7 +10,7 @@ from grader.notebook.format import normalise
 from grader.records import CellRun, CellStatus, GradeReport, ItemVerdict, Notebook, Outcome
 from grader.report.losses import hint_on, item_losses, losses, not_written_anywhere, raised
 from grader.report.notebook import NotebookView, make_view
-from grader.report.pages import feedback_html
+from grader.report.pages import feedback_html, report_html
 from grader.report.student_text import feedback_text, notebook_name
 from grader.report.tracebacks import place_of_line
 
@@ -71,7 +71,7 @@ def test_the_page_shows_an_exception_once_per_place_with_its_cell_line_and_hint(
     assert text.count("RuntimeError") == 2  # in the list of items, and in the notebook
     assert "Cell 4, line 3: h = x @ self.w" in text
     assert "Where to look Print the shapes" in text
-    assert "3 checks: 0 / 3" in text
+    assert "3 checks could not be met because of this: 0 / 3" in text
 
 
 def test_the_text_form_names_the_line_of_an_exception_and_a_hint() -> None:
@@ -79,7 +79,7 @@ def test_the_text_form_names_the_line_of_an_exception_and_a_hint() -> None:
     assert text.count("RuntimeError") == 1
     assert "Cell 4, line 3: h = x @ self.w" in text
     assert "Hint: Print the shapes here." in text
-    assert "This cost 3 checks (0 / 3):" in text
+    assert "3 checks could not be met because of this (0 / 3):" in text
     assert "Your line: h = x @ self.w" in feedback_text(one_exception())  # without the notebook
 
 
@@ -164,3 +164,80 @@ def test_a_page_is_named_after_the_notebook_and_not_after_the_download() -> None
     assert notebook_name("lovelaceada_LATE_12345_678901_vae_mnist-1") == "vae_mnist"
     assert notebook_name("hopper_12345_678901_my_vae") == "my_vae"
     assert notebook_name("exercise_7") == "exercise_7"
+
+
+def stub(*names: str) -> dict[str, object]:
+    """A cell as the template has it, with these functions to be written."""
+    lines = [
+        f'def {name}(x):\n    raise NotImplementedError("{name} is not implemented yet: see the text")'
+        for name in names
+    ]
+    return cell("code", "\n".join(lines))
+
+
+def test_an_item_names_the_functions_that_its_own_cell_leaves_open_not_those_that_were_called_first() -> None:
+    view = view_of(stub("vae_loss"))
+    one = lost("vae.loss", STUB.format("Encoder.forward"))
+    assert [loss.unwritten for loss in item_losses(one, view)] == [("vae_loss",)]
+    assert [loss.unwritten for loss in item_losses(one)] == [("Encoder",)]
+    text = feedback_text(report_of((one,)), view)
+    assert "Not written yet: vae_loss (2 checks, 0 / 2)" in text
+    assert "not written" in Page(feedback_html(report_of((one,)), (), view, NAMES)).text
+
+
+def test_what_cannot_run_because_of_unwritten_code_is_not_called_a_mistake() -> None:
+    unwritten = "NotImplementedError: vae_loss is not implemented yet: see the text"
+    trained = cell(
+        "code", "vae = train(vae_loss)\n", error(f"Cell In[2], line 1\n----> 1 vae = train(vae_loss)\n\n{unwritten}")
+    )
+    used = cell("code", "show(vae)")
+    runs = (
+        CellRun(5, CellStatus.ERROR, 0.1, unwritten),
+        CellRun(6, CellStatus.ERROR, 0.1, "NameError: name 'vae' is not defined"),
+    )
+    view = view_of(trained, used, runs=runs)
+    assert view.troubles[6].after == 5
+    text = feedback_text(report_of((lost("vae.loss", "vae is not defined"),)), view)
+    assert "Cell 6 needs vae_loss, which is not written yet." in text
+    assert "Because of this, cell 7 needs names that were not defined." in text
+    assert "NameError" not in text
+
+
+def test_a_name_whose_cell_had_no_error_stays_an_error() -> None:
+    runs = (CellRun(5, CellStatus.ERROR, 0.1, "NameError: name 'vea' is not defined"),)
+    view = view_of(cell("code", "show(vea)"), runs=runs)
+    assert view.troubles[5].after is None
+    assert "NameError" in view.troubles[5].message
+
+
+def test_of_two_equal_lines_the_one_in_the_function_that_ran_is_named() -> None:
+    loops = [cell("code", f"def train_{name}(x):\n    return model(x)") for name in ("vae", "cvae")]
+    frames = "Cell In[9], line 1\n----> 1 train_cvae(1)\n\nCell In[4], line 2, in train_cvae(x)\n"
+    frames += "----> 2     return model(x)\n"
+    calling = cell("code", "train_cvae(1)", error(frames))
+    trouble = view_of(*loops, calling, runs=(CellRun(7, CellStatus.ERROR, 0.1, "E: e"),)).troubles[7]
+    assert trouble.place is not None
+    assert (trouble.place.cell, trouble.place.line) == (6, 2)
+
+
+def test_an_item_whose_parts_training_cell_stopped_says_so_and_keeps_its_own_reasons() -> None:
+    source = "vae = train(1)"
+    training = cell("code", source, error(f"Cell In[2], line 1\n----> 1 {source}\n"))
+    runs = (CellRun(5, CellStatus.ERROR, 0.1, "TypeError: a argument is missing"),)
+    names = {**NAMES, "vae.quality": ("vae",)}
+    cells = [cell("code", "def vae_loss(x):\n    return x"), training]
+    notebook: Notebook = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {},
+        "cells": [cell("markdown", "# A"), *[cell("code", "pass")] * 3, *cells],
+    }
+    view = make_view(notebook, names, runs, frozenset({normalise(source)}))
+    items = (lost("vae.loss", "too small"), lost("vae.quality", "no better than an untrained one"))
+    text = feedback_text(report_of(items), view)
+    loss, quality = text.split("Implement vae.quality", 1)
+    assert "Probably because of cell 6: This cell stopped with an error: TypeError" in loss
+    assert "too small" in loss  # the item's own reason
+    assert "no better than" not in quality  # follows from the item's own cell
+    assert "TypeError: a argument is missing" in quality
+    assert "Probably because of cell 6" in Page(report_html(report_of(items), view=view)).text

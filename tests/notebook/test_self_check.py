@@ -148,7 +148,7 @@ def test_each_task_is_checked_without_the_unwritten_ones(sound: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        ("raise ValueError('no\\nway')", "✗ ValueError: no way in reparameterize, line "),
+        ("raise ValueError('no\\nway')", "✗ ValueError: no way, in reparameterize, line "),
         (
             "import sys; sys.exit(3)",
             "vae.reparameterization: not checked to the end: your code stopped\n  ✗ SystemExit: 3",

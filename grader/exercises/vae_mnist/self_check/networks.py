@@ -212,7 +212,8 @@ def _told(error: BaseException) -> str:
     ours = _told.__code__.co_filename
     for frame in reversed(_traceback.extract_tb(error.__traceback__)):
         if ("ipykernel" in frame.filename or "ipython-input" in frame.filename) and frame.filename != ours:
-            return f"{text} in {frame.name}, line {frame.lineno}: `{frame.line}`"
+            line = f": `{frame.line}`" if frame.line else ""
+            return f"{text}, in {frame.name}, line {frame.lineno}{line}"
     return text
 
 

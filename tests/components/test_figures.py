@@ -138,7 +138,7 @@ def test_the_worst_reconstruction_of_each_digit_is_found() -> None:
 def test_explained_variance_below_zero_is_said_without_a_number() -> None:
     good = evidence("vae")
     caption = by_id(good)["vae-reconstructions"].caption
-    assert re.search(rf"Explained variance over {COUNT} images: 9\d %; reference 6\d %\\.$", caption)
+    assert re.search(rf"Explained variance over {COUNT} images: 9\d %; reference 6\d %\.$", caption)
     inverted = with_answer(good, "quality.vae/here/images", 1 - good.questions["quality.vae/x"])
     assert by_id(inverted)["vae-reconstructions"].caption.endswith(
         "Explained variance below 0 (worse than always showing the mean image); reference 68 %."

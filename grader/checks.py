@@ -31,14 +31,15 @@ class Measurement:
     good: str  # the clause that is true where nothing is lost
     hint: str
     more: Measured = field(default_factory=dict)  # further measured values
+    poor: str = ""  # the clause that is true where nothing is earned; if not given, the message says what was expected
+    fair: str = ""  # the same where something is earned and something lost
 
 
 def score_measurement(measurement: Measurement, *, zero_at: float, full_at: float) -> Finding:
     """The finding on a measurement; its message holds no number that a student could aim at."""
     measured_value = MeasuredValue(measurement.name, measurement.value, measurement.standard_error, zero_at, full_at)
     score, borderline = score_of(measured_value)
-    progress = f"{'nearly' if score > 0.6 else 'partly'} achieved" if score else "not achieved"
-    message = measurement.good if score == 1 else f"expected: {measurement.good}; {progress}"
+    message = measurement.good if score == 1 else _lost(measurement, score)
     return Finding(
         score,
         message + CLOSE if borderline else message,
@@ -47,6 +48,13 @@ def score_measurement(measurement: Measurement, *, zero_at: float, full_at: floa
         measured_value,
         borderline,
     )
+
+
+def _lost(measurement: Measurement, score: float) -> str:
+    """The message where something is lost."""
+    progress = f"{'nearly' if score > 0.6 else 'partly'} achieved" if score else "not achieved"
+    own = measurement.fair if score else measurement.poor
+    return own or f"expected: {measurement.good}; {progress}"
 
 
 def score_of(measured_value: MeasuredValue) -> tuple[float, bool]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
+import re
 
 import numpy as np
 import pytest
@@ -16,7 +18,8 @@ from grader.exercises.vae_mnist.checks import real_digits
 from grader.exercises.vae_mnist.copies import copy_bank
 from grader.exercises.vae_mnist.figures import codes, drawing, losses, reconstructions, samples
 from grader.exercises.vae_mnist.figures.drawing import reference
-from grader.records import Array, Evidence, Figure
+from grader.exercises.vae_mnist.in_box import trained
+from grader.records import Array, Blame, Evidence, Fault, Figure
 
 COUNT = 120
 IDS = {
@@ -130,6 +133,32 @@ def test_the_worst_reconstruction_of_each_digit_is_found() -> None:
     even = np.broadcast_to(real_digits.mean_image(), x.shape)
     assert reconstructions.errors_of(x, even) == pytest.approx(1, abs=1e-4)
     assert "an error of 9.99" in by_id(with_answer(good, "quality.vae/here/images", 1 - x))["vae-worst"].alt
+
+
+def test_explained_variance_below_zero_is_said_without_a_number() -> None:
+    good = evidence("vae")
+    caption = by_id(good)["vae-reconstructions"].caption
+    assert re.search(rf"Explained variance over {COUNT} images: 9\d %; reference 6\d %\.$", caption)
+    inverted = with_answer(good, "quality.vae/here/images", 1 - good.questions["quality.vae/x"])
+    assert by_id(inverted)["vae-reconstructions"].caption.endswith(
+        "Explained variance below 0 (worse than always showing the mean image); reference 68 %."
+    )
+
+
+def test_pictures_of_a_model_that_was_not_trained_say_so_first() -> None:
+    good = evidence("vae", "cvae")
+    answers = {name: array for name, array in good.answers.items() if name != "trained.vae/history/history"}
+    fault = Fault(Blame.STUDENT, f"{drawing.NO_STEP} on vae")
+    pictures = by_id(Evidence(good.questions, answers, {"trained.vae/steps": fault}))
+    assert [*pictures] == [*IDS["vae"][1:], *IDS["cvae"]]
+    for name, figure in pictures.items():
+        assert figure.caption.startswith(drawing.NOT_TRAINED) is name.startswith("vae")
+        assert figure.alt.startswith(drawing.NOT_TRAINED) is name.startswith("vae")
+    without_optimizer = by_id(Evidence(good.questions, good.answers, {"trained.vae/steps": fault}))
+    unknown = by_id(Evidence(good.questions, answers, {}))
+    for figure in (*without_optimizer.values(), *unknown.values()):
+        assert drawing.NOT_TRAINED not in figure.caption
+    assert drawing.NO_STEP in inspect.getsource(trained)
 
 
 def test_copies_are_framed_above_their_originals() -> None:

@@ -15,10 +15,11 @@ from grader.evidence import NotAnswered, Rejected, read_answer
 from grader.exercises.vae_mnist import figures
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
 from grader.exercises.vae_mnist.figures import plane as plane_figure
+from grader.exercises.vae_mnist.figures.drawing import NO_STEP
 from grader.exercises.vae_mnist.figures.plane import code_plane
 from grader.exercises.vae_mnist.plane import DIGITS, SIDES, count_of_images, plane_of, plane_questions
 from grader.exercises.vae_mnist.plugin import VaeMnist
-from grader.records import Address, Array, Evidence, Fault, Stage
+from grader.records import Address, Array, Blame, Evidence, Fault, Stage
 from grader.report.plane import MOST_BYTES, plane_views
 
 PARTS = ("vae", "cvae")
@@ -271,3 +272,10 @@ def test_no_check_looks_at_the_plane() -> None:
 
     folder = Path(checks.__file__).parent
     assert not [path for path in folder.glob("*.py") if '"plane"' in path.read_text()]
+
+
+def test_a_model_that_was_not_trained_has_no_plane() -> None:
+    untrained = evidence("vae", ramps("vae"))
+    fault = Fault(Blame.STUDENT, f"{NO_STEP} on vae")
+    with pytest.raises(NotAnswered, match="not trained"):
+        code_plane(Evidence(untrained.questions, untrained.answers, {"trained.vae/steps": fault}), "vae")

@@ -246,14 +246,15 @@ def kl_matches_closed_form(evidence: Evidence, part: str, *, min_cosine: float) 
     """The KL term is the KL divergence of N(mu, sigma^2) from N(0, 1)."""
     cosines = _kl_cosines(evidence)
     wrong = [key for key in ("mu", "logvar") if cosines[key] < min_cosine]
-    no = f"the KL term's gradient with respect to {' and '.join(wrong)} is wrong"
+    no = f"your KL term depends on {' and '.join(wrong)} in the wrong way"
     if not wrong:
-        no = "the parts of the KL term with mu and with logvar are not in the right proportion"
+        no = "the parts of your KL term with mu and with logvar are not in the right proportion"
     return verdict(
         cosines["both"] >= min_cosine,
         "the KL term matches the closed form",
         no,
-        "Write the closed form down term by term, with logvar = log sigma^2, and compare.",
+        "Compare your line, term by term, with the closed form of the KL divergence between two normal distributions; "
+        "write sigma^2 as exp(logvar).",
         {f"cosine for {key}": value for key, value in cosines.items()},
     )
 
@@ -264,7 +265,7 @@ def terms_are_in_proportion(
 ) -> Finding:
     """Both terms are summed per image, and both are averaged over the batch (or neither)."""
     if _kl_cosines(evidence)["mu"] < SAME:
-        message = "the two terms cannot be compared while the KL term's gradient with respect to mu is wrong"
+        message = "the two terms cannot be compared while your KL term depends on mu in the wrong way"
         return Finding(0.0, message, "Correct the KL term first.")
     kind, _ = _reconstruction_kind(evidence)
     ratios = []

@@ -48,6 +48,7 @@ from grader.records import Array, Evidence, Finding, Stage
 
 NO_FRESH_MODEL = "no untrained model could be tested, so there is nothing to compare with; no points are lost"
 NO_DECODER = "the decoder could not be tested separately, so there is nothing to compare with; no points are lost"
+SLIGHT = 0.05  # of explained variance or of a Fréchet distance: a gain that nobody sees
 LEAST_VARIANCE = 0.1  # of real digits': a collapsed decoder draws one picture, whose variance is near 0
 
 
@@ -62,13 +63,16 @@ def reconstructions_come_from_training(evidence: Evidence, part: str) -> Measure
     if fresh is None:
         return Finding(1.0, NO_FRESH_MODEL)
     before = max(0.0, explained_variance(fresh[0], fresh[1], real_digits.mean_image()))
+    gain = explained_variance(x, x_hat, real_digits.mean_image()) - before
     return Measurement(
         "gain in explained variance",
-        explained_variance(x, x_hat, real_digits.mean_image()) - before,
+        gain,
         explained_variance_error(x, x_hat, real_digits.mean_image()),
         "the trained model reconstructs far better than an untrained one",
         "Compare the reconstructions of your trained model with those of a newly built one.",
         {"explained variance of a fresh model": before},
+        poor=f"your model reconstructs {_hardly(gain)} better than an untrained one",
+        fair="your model reconstructs only somewhat better than an untrained one",
     )
 
 
@@ -84,6 +88,8 @@ def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measur
         error,
         "reconstructions are close to the images",
         "Compare the test images with their reconstructions in your notebook's picture.",
+        poor="your reconstructions are not close to the images",
+        fair="your reconstructions are only somewhat close to the images",
     )
 
 
@@ -101,6 +107,8 @@ def reconstructions_keep_their_digit(evidence: Evidence, part: str) -> Measureme
         "reconstructions show the same digit as the image",
         "Which digits turn into other digits in your notebook's picture of reconstructions?",
         {"worst digit": agreement.worst},
+        poor="many of your reconstructions show a different digit than the image",
+        fair="some of your reconstructions show a different digit than the image",
     )
 
 
@@ -124,6 +132,8 @@ def samples_come_from_training(evidence: Evidence, part: str) -> Measurement | F
         "the trained decoder draws far better digits than an untrained one",
         "Compare images that your trained decoder draws with those of a newly built one.",
         {"of a fresh model": before},
+        poor=f"your decoder's digits are {_hardly(before - after)} better than an untrained one's",
+        fair="your decoder's digits are only somewhat better than an untrained one's",
     )
 
 
@@ -138,6 +148,8 @@ def samples_are_new(evidence: Evidence, part: str, *, copy_ratio: float, examine
         share_standard_error(copies, len(images)),
         "samples are new pictures, not copies of training images",
         "Where does your sampling function take its images from?",
+        poor="many of your samples are copies of training images",
+        fair="some of your samples are copies of training images",
     )
 
 
@@ -151,17 +163,19 @@ def samples_resemble_digits(evidence: Evidence, part: str) -> Measurement:
         name = "Fréchet joint distance"
         rows = [(with_labels(judged(images).features, labels),) for images, labels in drawn(evidence, part)]
         distance = worst(name, _from_labelled_digits, rows, max)
-        others = ", all alike, or of another digit"
+        others, wanted = ", all alike, or of another digit", "the requested digits in varied handwriting"
     else:
         name = "Fréchet distance"
         rows = [(judged(images).features,) for images, _ in drawn(evidence, part)]
         distance = worst(name, _from_digits, rows, max)
-        others = " or all alike"
+        others, wanted = " or all alike", "digits"
     return Measurement(
         name,
         *distance,
         "samples look like digits",
         f"Look at your samples: are they blurred, broken{others}?",
+        poor=f"your samples do not look like {wanted}",
+        fair=f"your samples look only somewhat like {wanted}",
     )
 
 
@@ -176,6 +190,8 @@ def samples_of_a_digit_differ(evidence: Evidence, part: str) -> Measurement:
         "samples of the same digit vary as handwriting does",
         "Look along a row of your picture of samples: is it always the same handwriting?",
         {"smallest spread": least},
+        poor="your samples of the same digit vary far less than handwriting does",
+        fair="your samples of the same digit vary less than handwriting does",
     )
 
 
@@ -191,6 +207,8 @@ def samples_are_sharp(evidence: Evidence, part: str) -> Measurement:
         *sharp,
         "samples have clear edges",
         "Are your samples blurred? What makes a decoder draw the average of many digits?",
+        poor="your samples have no clear edges",
+        fair="the edges of your samples are not quite clear",
     )
 
 
@@ -214,6 +232,8 @@ def samples_spread_their_ink_as_digits_do(evidence: Evidence, part: str) -> Meas
         *distance,
         "ink is distributed as in real digits",
         "Look at many samples at once: do they vary in position, slant and thickness as handwriting does?",
+        poor="the ink of your samples is not distributed as in real digits",
+        fair="the ink of your samples is distributed only roughly as in real digits",
     )
 
 
@@ -227,6 +247,8 @@ def samples_show_all_digits(evidence: Evidence, part: str) -> Measurement:
         *evenness,
         "all ten digits appear among the samples",
         "Count the digits in your picture of samples.",
+        poor="some digits are missing or very rare among your samples",
+        fair="some digits are rare among your samples",
     )
 
 
@@ -245,6 +267,8 @@ def samples_differ(evidence: Evidence, part: str, *, tolerance: float) -> Measur
         *distinct,
         "samples differ from each other",
         "How many different pictures are there among your samples?",
+        poor="many of your samples are identical, or nearly",
+        fair="some of your samples are identical, or nearly",
     )
 
 
@@ -266,6 +290,8 @@ def samples_show_the_requested_digit(evidence: Evidence, part: str, *, enough_sp
         "samples show the requested digit, in varied handwriting",
         "In your picture of samples, does each row show the digit beside it, and is the handwriting varied?",
         {"share of requested digits": agreement.overall, "spread within a digit": spread},
+        poor="too few of your samples show the requested digit, or the handwriting hardly varies",
+        fair="some of your samples do not show the requested digit, or the handwriting varies too little",
     )
 
 
@@ -280,6 +306,8 @@ def every_digit_can_be_requested(evidence: Evidence, part: str) -> Measurement:
         "every digit can be requested",
         f"Look at the row for digit {agreement.worst_class} in your picture of samples.",
         {"worst digit": agreement.worst_class, "its share": agreement.worst},
+        poor="some digits are drawn far too rarely when they are requested",
+        fair="some digits are drawn too rarely when they are requested",
     )
 
 
@@ -305,7 +333,14 @@ def samples_are_the_decoders_own(evidence: Evidence, part: str) -> Measurement |
         *_distance(images, expected),
         "the samples are what the trained decoder draws from the prior",
         "Which model draws the samples, and from which codes?",
+        poor="your samples are not what the trained decoder draws from the prior",
+        fair="your samples differ somewhat from what the trained decoder draws from the prior",
     )
+
+
+def _hardly(gain: float) -> str:
+    """How much better something is that earns nothing."""
+    return "no" if gain < SLIGHT else "hardly"
 
 
 def _from_digits(features: Array) -> float:

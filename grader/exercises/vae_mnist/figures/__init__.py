@@ -6,10 +6,12 @@ One module per kind of picture. No picture shows a threshold: they compare with 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from grader.errors import GraderError
 from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist.figures.codes import code_map
+from grader.exercises.vae_mnist.figures.drawing import NOT_TRAINED, not_trained
 from grader.exercises.vae_mnist.figures.losses import loss_curve
 from grader.exercises.vae_mnist.figures.plane import code_plane
 from grader.exercises.vae_mnist.figures.reconstructions import first_reconstructions, worst_reconstructions
@@ -53,7 +55,10 @@ def draw(evidence: Evidence) -> list[Figure]:
 
 def _made(picture: Picture, evidence: Evidence, part: str) -> Figure | None:
     try:
-        return picture(evidence, part)
+        figure = picture(evidence, part)
+        if not_trained(evidence, part):
+            return replace(figure, caption=f"{NOT_TRAINED} {figure.caption}", alt=f"{NOT_TRAINED} {figure.alt}")
+        return figure
     except NotAnswered:
         return None
     except GraderError:

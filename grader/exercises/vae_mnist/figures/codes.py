@@ -52,14 +52,14 @@ def code_map(evidence: Evidence, part: str) -> Figure:
 
     two = mu.shape[1] == 2
     directions = (
-        f", in the two directions in which the {mu.shape[1]} numbers vary most ({percent(share)} of their variance)"
+        f", seen along the two directions in which they vary most (these hold {percent(share)} of the variance)"
     )
     where = "" if two else directions
     return figure(
         f"{part}-codes",
-        f"{NAMES[part]}: codes of the hidden images",
-        caption="Each small digit is the code of a hidden image of that digit; a large digit marks the median of its "
-        f"class{where}. The grey ring contains 95 % of the codes from which new images are drawn.",
+        f"{NAMES[part]}: codes of hidden test images",
+        caption=f"The codes of hidden test images{where}. Small digit: one image; large digit: the median of its "
+        "class. 95 % of the codes drawn from the prior lie inside the grey ring.",
         alt=f"{len(points)} codes of hidden images as coloured digits in a plane"
         + ("." if two else f" that holds {percent(share)} of their variance.")
         + f" Their standard deviation is {points.std(axis=0).max():.2g}; that of new codes is 1.",

@@ -59,7 +59,7 @@ def loss_curve(evidence: Evidence, part: str) -> Figure:
     epochs = f"{values.size} epoch{'s' if values.size != 1 else ''}"
     return figure(
         f"{part}-loss",
-        f"{NAMES[part]}: loss of the notebook's own training",
+        f"{NAMES[part]}: training loss",
         caption="The mean loss of each epoch, as the notebook reported it"
         + (", and in grey that of the reference notebook." if has_reference else "."),
         alt=f"A curve of {epochs}: the loss {way}."

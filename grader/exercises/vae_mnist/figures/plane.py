@@ -7,7 +7,7 @@ import io
 import numpy as np
 
 from grader.evidence import answer, give_up
-from grader.exercises.vae_mnist.figures.drawing import NAMES, clean
+from grader.exercises.vae_mnist.figures.drawing import NAMES, clean, not_trained
 from grader.exercises.vae_mnist.plane import DIGITS, SIDES, CodePlane, count_of_images, plane_of
 from grader.records import Address, Array, Evidence, Figure, Plane, Stage
 
@@ -19,6 +19,8 @@ PER_ROW = 5  # planes side by side on the sheet
 
 def code_plane(evidence: Evidence, part: str) -> Figure:
     """The decoded plane, with the codes of some hidden images as dots."""
+    if not_trained(evidence, part):
+        give_up("a model that was not trained draws nothing to look at")
     (mu,) = answer(evidence, Address.of("quality", part, "encode"), "mu")
     (images,) = answer(evidence, Address.of("plane", part, "plane"), "images")
     labels = evidence.questions[Stage.of("quality", part).array("y")]
@@ -35,8 +37,8 @@ def code_plane(evidence: Evidence, part: str) -> Figure:
     return Figure(
         f"{part}-plane",
         f"{NAMES[part]}: your code space",
-        caption="Each point of this map is a code; your decoder turned it into the picture. Each small digit is a test "
-        "image of that digit, placed at its code.",
+        caption="Every point of the map is a code. Choose one, and the square beside it shows what your decoder draws "
+        "from it. Each small digit is a test image of that digit, placed at its code.",
         png=sheet,
         alt=f"{digits * side * side} pictures that your decoder drew along a plane of the code space.",
         plane=Plane(
@@ -54,13 +56,14 @@ def code_plane(evidence: Evidence, part: str) -> Figure:
 def _note(part: str, size: int, side: int) -> str:
     """What the map's directions and the picture are."""
     if size == 2:
-        where = "x and y are the two numbers of the code."
+        where = "x and y are the two numbers of the code; the prior's standard deviation is 1 for both."
     else:
         apart = "codes of test images differ most" if part == "cvae" else "codes of different digits lie furthest apart"
         where = (
-            f"The map shows the two directions in which the {apart}; in all other directions of the {size} numbers, "
-            "the code stays at its mean. The picture at a small digit can therefore differ from the reconstruction of "
-            "that image."
+            f"x and y are the code's coordinates along the two directions in which the {apart}, measured from the mean "
+            "code; the prior's standard deviation is 1 in every direction. In all other directions of the "
+            f"{size} numbers, the code stays at its mean. The picture at a small digit can therefore differ from the "
+            "reconstruction of that image."
         )
     each = " for each digit" if DIGITS[part] > 1 else ""
     drawn = f"Your decoder drew {side} × {side} points{each} when your notebook was graded; you see the nearest one."

@@ -43,8 +43,8 @@ def first_reconstructions(evidence: Evidence, part: str) -> Figure:
     return figure(
         f"{part}-reconstructions",
         f"{NAMES[part]}: reconstructions",
-        caption="Hidden test images, slightly shifted and rotated, each above its reconstruction. Explained variance "
-        f"{percent(max(explained, 0))} of {len(x):,} images; reference {percent(reference(part).kept)}.",
+        caption="Hidden test images, slightly shifted and rotated, each above its reconstruction. "
+        f"{_explained(explained, len(x))}; reference {percent(reference(part).kept)}.",
         alt=f"Pairs of digits: {count} hidden test images, each above its reconstruction by the {NAMES[part]}.",
         size=sheet.size,
         paint=lambda canvas: sheet.paint(canvas, images),
@@ -79,8 +79,9 @@ def worst_reconstructions(evidence: Evidence, part: str) -> Figure:
     return figure(
         f"{part}-worst",
         f"{NAMES[part]}: each digit's worst reconstruction",
-        caption="For each digit, the hidden test image with the worst reconstruction. Error 0 is a perfect "
-        "reconstruction; error 1 is as bad as the average of all digits. In grey: the worst error of the reference.",
+        caption="For each digit, the hidden test image with the worst reconstruction. Error 0: a perfect "
+        "reconstruction; error 1: no better than always answering with the mean image. In grey: the reference's worst "
+        "error for that digit, perhaps on another image.",
         alt=f"The worst reconstruction of each of {len(rows)} digits under its image; the worst of all is a picture of "
         f"digit {most}, with an error of {_told(errors[rows[most]])}.",
         size=sheet.size,
@@ -107,6 +108,13 @@ def _both(evidence: Evidence, part: str) -> tuple[Array, Array]:
     if not len(x):
         give_up("there are no hidden images")
     return clean(x), clean(x_hat)
+
+
+def _explained(share: float, count: int) -> str:
+    """The explained variance as a clause; how far it is below 0 means little."""
+    if share < 0:
+        return "Explained variance below 0 (worse than always showing the mean image)"
+    return f"Explained variance over {count:,} images: {percent(share)}"
 
 
 def _told(error: float) -> str:

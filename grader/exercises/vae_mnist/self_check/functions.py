@@ -98,10 +98,13 @@ class _SelfCheck(_Networks):
         )
         places = [(zero, zero), *((zero + s, zero) for s in (1, -1)), *((zero, zero + s) for s in (1, -1))]
         least, *more = (terms(x, x, mu, logvar)[2] for mu, logvar in places)
+        lowest = min(more)
+        where = ("mu = 1, logvar = 0", "mu = -1, logvar = 0", "mu = 0, logvar = 1", "mu = 0, logvar = -1")
+        than = "lower" if lowest < least - 1e-6 else "not higher"
         yield (
-            least < min(more) - 1e-6,
-            "expected the smallest KL term, 0, where mu = 0 and logvar = 0, "
-            f"got {least + 0.0:.4g} there and {min(more):.4g} elsewhere: check signs and constants",
+            least < lowest - 1e-6,
+            f"the KL term should be smallest, 0, at mu = 0, logvar = 0; yours is {than} ({lowest:.4g}) at "
+            f"{where[more.index(lowest)]}: compare every term of the formula, and their signs",
         )
         black = (self.x > 0.8).float()
         once = terms(_torch.full_like(x, 0.5), black, zero + 1, zero)

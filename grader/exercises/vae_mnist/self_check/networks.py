@@ -11,7 +11,7 @@ _Line = tuple[bool, str]  # whether the check passes, and what is printed where 
 
 
 class _NotFilled(Exception):
-    """A task is not written yet."""
+    """A name is missing, or its code returns nothing: the name, and what is the matter with it."""
 
 
 class _Networks:
@@ -30,7 +30,7 @@ class _Networks:
     def named(self, name: str) -> _Any:
         """The notebook's object of that name."""
         if name not in self.notebook:
-            raise _NotFilled(f"{name} is not defined: run the cells above first")
+            raise _NotFilled(name, "is not defined")
         return self.notebook[name]
 
     def call(self, module: _Any, first: _torch.Tensor, y: _torch.Tensor | None = None) -> _Any:
@@ -154,7 +154,7 @@ class _Networks:
 
 def _given_back(value: _Any, name: str) -> _Any:
     if value is None:
-        raise _NotFilled(f"{name} returns nothing yet")
+        raise _NotFilled(name, "returns nothing")
     return value
 
 
@@ -212,7 +212,8 @@ def _told(error: BaseException) -> str:
     ours = _told.__code__.co_filename
     for frame in reversed(_traceback.extract_tb(error.__traceback__)):
         if ("ipykernel" in frame.filename or "ipython-input" in frame.filename) and frame.filename != ours:
-            return f"{text} (in {frame.name}, line {frame.lineno} of its cell: {frame.line})"
+            line = f": `{frame.line}`" if frame.line else ""
+            return f"{text}, in {frame.name}, line {frame.lineno}{line}"
     return text
 
 

@@ -1,6 +1,7 @@
 """`self_check("vae.encoder")` checks one task and prints the result: it never raises and changes nothing."""
 
 import contextlib as _contextlib
+import inspect as _inspect
 import io as _io
 import random as _random
 import signal as _signal
@@ -49,7 +50,7 @@ def self_check(item: str) -> None:
             for line in getattr(_SelfCheck(globals(), part), task)():
                 lines.append(line)
     except (NotImplementedError, _NotFilled) as reason:
-        unfinished = f"– nothing to check yet ({_one_line(reason)})"
+        unfinished = _unfinished(reason, part, task)
     except _NoVerdict as reason:
         unfinished = f"– not checked to the end: {reason}"
     except _TooSlow:
@@ -57,12 +58,57 @@ def self_check(item: str) -> None:
     except KeyboardInterrupt:
         raise  # the student stops the cell
     except BaseException as error:
-        lines.append((False, f"stopped with {_told(error)}"))
+        missing = getattr(error, "name", None) if isinstance(error, NameError) else None
+        if missing in _written(part) and missing not in globals() and missing not in _own(part, task):
+            unfinished = f"– not checked: it needs {missing}, which is not defined"
+        else:
+            unfinished = "not checked to the end: your code stopped"
+            lines.append((False, _told(error)))
     failures = [message for passes, message in lines if not passes]
     count = f"{len(lines) - len(failures)} passed" + (f", {len(failures)} failed" if failures else "")
     print(f"{item}: {unfinished or count}")
     for message in failures:
         print(f"  ✗ {message}")
+
+
+def _own(part: str, task: str) -> tuple[str, ...]:
+    """The functions and methods that the task is to write, by name."""
+    kind = "Conditional" if part == "cvae" else ""
+    networks = {name.lower(): f"{kind}{name}" for name in ("Encoder", "Decoder")}
+    if task in networks:
+        return networks[task], f"{networks[task]}.__init__", f"{networks[task]}.forward"
+    names = {"loss": ("vae_loss",), "training": (f"train_{part}",), "sampling": (f"sample_{part}",)}
+    return names.get(task, (part.upper(), f"{part.upper()}.reparameterize", "reparameterize"))
+
+
+def _written(part: str) -> set[str]:
+    """The functions and classes that students write, as far as the part needs them."""
+    return {"vae_loss", *(name for task in _TASKS[part] for name in _own(part, task) if "." not in name)}
+
+
+def _unfinished(reason: Exception, part: str, task: str) -> str:
+    """Why there is nothing to check: what is missing, the task's own code first."""
+    own = _own(part, task)
+    text = _one_line(reason)
+    name, what = reason.args if isinstance(reason, _NotFilled) else (text.partition(" is not implemented yet")[0], "")
+    if name not in own:
+        name, what = next(((mine, "") for mine in own if _is_stub(mine)), (name, what))
+    if what == "is not defined":
+        if name in own:
+            return f"– not checked: {name} is not defined. Run its cell, and fix any error that it shows."
+        return f"– not checked: it needs {name}, which is not defined"
+    if name in own or name == text:  # the code's own words, or none
+        return f"– not written yet: {name or task}" + (f" {what}" if what else "")
+    return f"– not checked: it needs {name}, which {what or 'is not written yet'}"
+
+
+def _is_stub(name: str) -> bool:
+    """Whether the function or method still has the line that the template put in place of its code."""
+    head, _, method = name.partition(".")
+    found: _Any = globals().get(head)
+    function: _Any = getattr(found, method, None) if method else found
+    code = getattr(_inspect.unwrap(function), "__code__", None)
+    return code is not None and "NotImplementedError" in code.co_names
 
 
 @_contextlib.contextmanager

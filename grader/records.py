@@ -109,7 +109,7 @@ class FollowThrough:
 
     enabled: bool = False
     max_replaced: int = 1  # items of a part that may be replaced by sound ones, those of which least was earned first
-    share: float = 1.0  # of the later item's points that the second judging may give
+    share: float = 1.0  # of the later item's points that follow-through may give
     min_cost_milli: int = 0  # the least that a mistake costs, in its own item or in one that it affects
     min_earned: Mapping[str, float] = field(default_factory=dict)  # item -> share of its points, for a correct part
 

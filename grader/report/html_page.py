@@ -1,6 +1,6 @@
-"""What all HTML pages have in common: one environment with its escaping and formats, a base page and style, a policy.
+"""What all HTML pages share: a template environment with escaping and formats, a base page and style, and a policy.
 
-Pages of other rooms extend `page.html.j2`, or `sheet.html.j2` for a sheet with a margin line, and bring a template and
+Pages of other packages extend `page.html.j2`, or `sheet.html.j2` for a sheet with a margin line, and add a template and
 a style sheet of their own. A page is one file: its style and its scripts are in it, and the policy knows them by their
 digests and allows nothing else but pictures within the page.
 """

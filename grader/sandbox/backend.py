@@ -37,7 +37,7 @@ class BoxUser:
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What keeps a box that no namespace keeps: `launch.stand_guard` and `launch.give_up` see to it."""
+    """Restrictions for a box without namespaces, applied by `launch.stand_guard` and `launch.give_up`."""
 
     id: int | None  # of a user whom nothing else belongs to; None: the box's user is the grader's
     folder: str  # the box's own: removed by the guard where the supervisor is gone
@@ -50,7 +50,7 @@ class Confinement:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What a box's files take: MB in its fullest folder on a disk, MB in memory, and how many they are."""
+    """The space that a box's files take: MB in its fullest folder on a disk, MB in memory, and their number."""
 
     disk_mb: float
     memory_mb: float
@@ -59,7 +59,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How a box's outermost process is started, and how what it leaves is removed."""
+    """How a box's outermost process is started, and how anything that it leaves is removed."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
@@ -85,7 +85,7 @@ class Backend(Protocol):
 
 
 def box_environment(folders: Mapping[str, object], home: str, temporary: str, work: str = WORK) -> dict[str, str]:
-    """A clean environment: nothing of the caller's but what is named here.
+    """Returns a clean environment, which has only the variables that are named here.
 
     `folders` say where the box sees each folder of its contents: path -> where.
     """

@@ -135,7 +135,7 @@ class Bubblewrap:
         return ["--userns", first, "--userns2", second]
 
     def _turn(self, user: BoxUser | None) -> list[str]:
-        """What turns root into the box's user, in the second of its namespaces, and gives up all powers.
+        """The command that turns root into the box's user, in the second of its namespaces, without capabilities.
 
         Raises:
             BoxError: where this machine lacks the program.

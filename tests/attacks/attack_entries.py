@@ -48,7 +48,7 @@ class Attack:
     base: str = "half"
     train: bool = False  # the whole run with its second box; else the components alone
     part: str = ""  # the only part that is trained, of those that there are
-    follow: bool = False  # with a second judging by correct parts
+    follow: bool = False  # with follow-through
     times: int = 1  # how often it is handed in, into the same folder
     limits: dict[str, float] = field(default_factory=dict)  # instead of the toy's
     stopped_by: list[str] = field(default_factory=list)  # layers of the box: all must fall before it wins

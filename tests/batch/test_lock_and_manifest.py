@@ -61,7 +61,7 @@ def test_a_manifest_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{", '{"format": 2}', '{"format": 1, "title": 3}'])
-def test_another_file_of_that_name_is_one_line(damage: str, tmp_path: Path) -> None:
+def test_a_manifest_that_is_another_file_is_refused(damage: str, tmp_path: Path) -> None:
     (tmp_path / "class.json").write_text(damage)
     with pytest.raises(GraderError, match="grade the class first") as error:
         read_manifest(tmp_path)

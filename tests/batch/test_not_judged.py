@@ -159,6 +159,6 @@ def test_no_student_gets_a_zero_while_a_submission_is_unmatched() -> None:
         assert any("do not count as 0 yet" in remark for remark in books.remarks) == (points == "")
 
 
-def test_programs_read_the_same() -> None:
+def test_json_has_the_same_points() -> None:
     values: dict[str, Any] = class_values(ClassResult(Path("runs/x"), tuple(COMPONENTS), ()))
     assert [(one["points"], one["max_points"]) for one in values["rows"]] == [(4, 4), (4, 4)]

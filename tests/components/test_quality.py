@@ -197,7 +197,7 @@ def test_the_worse_of_two_sets_decides_and_the_error_is_its_own() -> None:
         assert far.level.standard_error < 0.02  # one picture, drawn again, is the same one: labels alone vary
 
 
-def test_what_a_fresh_model_draws_as_well_does_not_come_from_training() -> None:
+def test_pictures_that_an_untrained_model_also_draws_earn_no_points() -> None:
     table = digits(2 * COUNT)[0]
     for name in ("reconstructions_come_from_training", "samples_come_from_training"):
         assert finding_of(name, evidence(fresh=table), **ENDS).score == 0, name

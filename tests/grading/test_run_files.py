@@ -111,7 +111,7 @@ def test_a_run_that_fails_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["no list", "empty list", "no JSON", "a link"])
-def test_what_is_no_finished_run_is_not_put_in_place(broken: str, tmp_path: Path) -> None:
+def test_an_unfinished_run_is_not_put_in_place(broken: str, tmp_path: Path) -> None:
     folder = fill(tmp_path / "run", OLD)
     ready = fill(tmp_path / "elsewhere" if broken == "a link" else folder / READY, NEW)
     if broken == "a link":

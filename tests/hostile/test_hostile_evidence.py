@@ -184,7 +184,7 @@ REJECTED = {
 
 
 @pytest.mark.parametrize("name", REJECTED)
-def test_what_is_not_a_tensor_file_is_rejected_in_one_line(name: str, tmp_path: Path) -> None:
+def test_files_that_are_not_tensor_files_are_rejected(name: str, tmp_path: Path) -> None:
     with pytest.raises(Rejected) as rejected:
         read_tensors(REJECTED[name])
     check_reason(str(rejected.value))

@@ -167,7 +167,7 @@ PLACED: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("place", PLACED)
 @pytest.mark.parametrize("name", [REPORT, FOLLOWED, EVIDENCE, SECOND])
-def test_a_file_of_another_kind_is_refused_in_one_line_without_waiting(
+def test_special_files_are_refused_without_waiting(
     name: str, place: str, refilled: Callable[..., Path], exercise: Path
 ) -> None:
     folder = refilled()

@@ -246,7 +246,7 @@ def test_a_cell_that_is_timed_is_run_once_and_defines_its_names(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("identity", [cell["id"] for cell in code_of(solved())])
-def test_any_cell_can_be_at_the_end_and_still_what_needs_it_runs(tmp_path: Path, identity: str) -> None:
+def test_any_cell_can_be_moved_to_the_end_and_all_cells_still_run(tmp_path: Path, identity: str) -> None:
     for damage in (copy.deepcopy, anonymous):
         notebook = solved()
         cell = cell_of(notebook, identity)

@@ -28,7 +28,7 @@ def test_an_unchanged_notebook_is_left_alone(notebook: Notebook) -> None:
 
 
 @given(data=st.data())
-def test_what_editors_do_by_themselves_gives_no_remark(data: st.DataObject) -> None:
+def test_changes_that_editors_make_by_themselves_give_no_remark(data: st.DataObject) -> None:
     notebook = handed_in()
     for index, cell in enumerate(notebook["cells"]):
         lines = cell["source"].split("\n")

@@ -140,7 +140,7 @@ def test_moved_cells_that_work_where_they_are_stay_there() -> None:
 
 
 @pytest.mark.parametrize("identity", ["constants", "data", "model", "train"])
-def test_what_later_cells_need_is_run_above_them(identity: str) -> None:
+def test_definitions_are_moved_above_the_cells_that_need_them(identity: str) -> None:
     notebook = handed_in()
     index = index_of(notebook, identity)
     notebook["cells"].append(notebook["cells"].pop(index))

@@ -97,7 +97,7 @@ def test_the_system_is_read_only(looked: NotebookRun) -> None:
     assert answers_of(looked, "power")["writable"] == []
 
 
-def test_there_are_no_powers_to_be_had(looked: NotebookRun) -> None:
+def test_no_capabilities_can_be_gained(looked: NotebookRun) -> None:
     found = answers_of(looked, "power")
     for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(found["status"][kind], 16) == 0

@@ -75,7 +75,7 @@ def error(name: str, value: str) -> list[dict[str, Any]]:
     return [{"output_type": "error", "ename": name, "evalue": value, "traceback": []}]
 
 
-def test_an_answer_that_needs_a_missing_resource_is_no_mistake_of_the_students() -> None:
+def test_an_answer_that_needs_a_missing_resource_is_not_the_students_mistake() -> None:
     fault = told(handed_in("x = 1"), {ASKED: f"{CUDA}, in your line `x.cuda()`"})[ASKED]
     assert fault.blame is Blame.MACHINE
     assert fault.message == f"the GPU is missing where this was graded: {CUDA}, in your line `x.cuda()`"

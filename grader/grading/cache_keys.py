@@ -58,7 +58,7 @@ FILES: Mapping[str, Kind] = {
     "notebook/included": Kind.NONE,
     "notebook/saved_outputs": Kind.NONE,
 }
-# The same below the package of an exercise; what is not named there decides about its questions.
+# The same below the package of an exercise; files that are not listed affect its questions.
 FILES_OF_EXERCISE: Mapping[str, Kind] = {
     "": Kind.RUN,
     "checks": Kind.FIND,

@@ -141,7 +141,7 @@ def share(item: ItemVerdict) -> float:
 
 
 def _cost_beyond(item: ItemVerdict, rubric: Rubric) -> int:
-    """What a mistake that affects later items costs in addition to the points lost in its own item, in thousandths."""
+    """Returns the cost of a mistake for later items, beyond the points lost in its own item, in thousandths."""
     return max(0, rubric.follow_through.min_cost_milli - (item.max_points_milli - item.points_milli))
 
 

@@ -39,7 +39,7 @@ _VIEW: TypeAdapter[NotebookView] = TypeAdapter(NotebookView)
 
 @dataclass(frozen=True, slots=True)
 class Drawings:
-    """What the pages show of a run beside its report; no view where the notebook cannot be shown."""
+    """Parts of the pages in addition to the report; no view if the notebook cannot be shown."""
 
     figures: Sequence[Figure]
     view: NotebookView | None

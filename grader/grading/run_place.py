@@ -38,7 +38,7 @@ REPLACE = "use another folder with --out, or replace it with --replace"
 
 
 def extent_name(parts: Sequence[str] | None) -> str:
-    """What is added to the name of a folder or file if not everything is graded; empty if everything is."""
+    """Returns the suffix for the name of a folder or file if not everything is graded; empty if everything is."""
     return "" if parts is None else "components-only" if not parts else "-".join((*parts, "only"))
 
 

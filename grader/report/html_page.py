@@ -73,7 +73,7 @@ def _file(name: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    """Everything is escaped but what `made_here` marks: pieces that the grader itself has made safe."""
+    """Returns an environment that escapes everything except pieces that `made_here` marks as safe."""
     environment = Environment(
         loader=FunctionLoader(_file),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""What an isolation backend is: something that turns a box's contents into a command line.
+"""The protocol of an isolation backend, which turns a box's contents into a command line.
 
 Adding a backend is one file that provides `Backend` and one line in `isolation.BACKENDS`.
 """
@@ -17,7 +17,7 @@ ENGINE = "/box/engine"  # where the box sees that folder
 RUNNER = "runner.py"  # there, the program that every box begins with
 PROBE = "/box/probe"  # where it sees the exercise's in_box
 WORK = "/box/run"  # where the runner puts questions down: apart, so that a notebook that fills its folders leaves room
-SPARE_TASKS = 8  # the box's own, beside what the notebook may have
+SPARE_TASKS = 8  # the box's own, in addition to the notebook's limits
 
 
 # What a box contains in addition to the operating system and the Python environment, all of it read-only:
@@ -39,12 +39,12 @@ class BoxUser:
 class Confinement:
     """Restrictions for a box without namespaces, applied by `launch.stand_guard` and `launch.give_up`."""
 
-    id: int | None  # of a user whom nothing else belongs to; None: the box's user is the grader's
+    id: int | None  # of a user who owns nothing else; None: the box's user is the grader's own
     folder: str  # the box's own: removed by the guard where the supervisor is gone
     shared: Sequence[str]  # folders of the machine that all users write in, in which it may have left something
     tasks: int | None  # the most that the user may have
     ruleset: str | None  # Landlock's, in hexadecimal
-    rules: Sequence[tuple[str, int]]  # and what it leaves: the rights below a path
+    rules: Sequence[tuple[str, int]]  # and the rights that it leaves below each path
     filter: str | None  # of kernel calls, in hexadecimal
 
 

@@ -180,7 +180,7 @@ def open_parents(paths: Iterable[str]) -> list[str]:
 
 
 def masks(*, names_threads: bool = False) -> list[str]:
-    """Nothing in /proc can be written, and some of what it has for the machine's owner is not there.
+    """Makes /proc read-only, and hides some of its files for the machine's owner.
 
     Where a box `names_threads`, as CUDA's driver since 570 has to (it writes /proc/self/task/*/comm, or does not
     start), what belongs to processes can be written, and still nothing else.

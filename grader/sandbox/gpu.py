@@ -46,7 +46,7 @@ class Gpu:
     """A GPU, or an instance of one, and what it has left."""
 
     total_mb: int  # MiB, as everything that NVIDIA says of memory
-    free_mb: int  # of an instance: all of it, for nobody says what it has left
+    free_mb: int  # of an instance: all of it, because nvidia-smi does not report its free memory
     busy_percent: int | None
     name: str
     uuid: str
@@ -64,7 +64,7 @@ class Gpu:
 class BoxGpu:
     """What a box gets: a GPU's devices, the driver's libraries, and the environment that keeps it to its share."""
 
-    number: str = ""  # empty where nobody could be asked
+    number: str = ""  # empty if no GPU could be queried
     uuid: str = ""
     devices: tuple[Path, ...] = ()
     libraries: Mapping[str, Path] = field(default_factory=dict)  # path in the box -> file
@@ -274,7 +274,7 @@ class CudaDriver:
         return {} if self.known_to_loader else {f"{IN_BOX}/{file.name}": file for file in self.files}
 
     def environment(self, folder: str = IN_BOX) -> dict[str, str]:
-        """What a process needs to find the libraries in `folder`; nothing where the loader finds them by itself."""
+        """The variables that let a process find the libraries in `folder`; empty if the loader finds them by itself."""
         return {} if self.known_to_loader else {LIBRARY_PATH: folder}
 
 

@@ -29,7 +29,7 @@ PREFIX = "vae-autograder"
 OPEN_FILES = 4096
 FAIR = 1024  # cpu.shares of a box, however many processes it has
 END_S = 30.0  # for the kernel to let go of the last process of a group
-LEFT_BEHIND_S = 60.0  # a younger group may be that of a supervisor whom we cannot see, and not yet joined
+LEFT_BEHIND_S = 60.0  # a younger group may belong to a supervisor that we cannot see, and still be empty
 
 
 class Cgroups:

@@ -165,9 +165,9 @@ def stand_guard(supervisor: int, user: int | None, folder: str, shared: list[str
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     nothing = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1):  # the box's own alone, or nobody would see that it has closed them
+    for number in (0, 1):  # only the box keeps them, or the supervisor could not notice that it has closed them
         os.dup2(nothing, number)
-    status = 1 << 8  # of a process that ended with 1: so does this, where it is ended before it sees the child's end
+    status = 1 << 8  # as if the child had ended with 1, if this process is ended before the child
     try:
         end_with_parent(signal.SIGTERM)
         ended = 0
@@ -196,7 +196,7 @@ def end_all(user: int | None) -> bool:
         for process in stopped_below(deadline) if user is None else ():
             with contextlib.suppress(OSError):  # it is gone
                 os.kill(process, signal.SIGKILL)
-        with contextlib.suppress(OSError):  # there is nobody to bury
+        with contextlib.suppress(OSError):  # there are no children to wait for
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         if time.monotonic() > deadline:

@@ -48,10 +48,10 @@ from grader.sandbox.seccomp import kernel_filter
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/ptmx", "/dev/pts")
 LEAST_LANDLOCK = 3  # Landlock's version without which the grader's own account is not enough: files could be emptied
-# Times what a box may have: room for what else the grader's account starts meanwhile, other boxes among it.
+# Times the box's limit: the grader's account also starts other processes meanwhile, such as other boxes.
 TASKS_FACTOR = 4
 TRY = "import os, sys\nprint(*(int(os.access(p, os.R_OK) or os.access(p, os.X_OK)) for p in sys.argv[1:]))"
-MEMORY = "/dev/shm"  # where the C library puts semaphores and shared memory, whoever runs it
+MEMORY = "/dev/shm"  # where the C library puts every user's semaphores and shared memory
 SHARED_FOLDERS = ("/tmp", "/var/tmp", MEMORY, "/dev/mqueue", "/run/lock")
 OBJECTS = {"shm": "shmid", "sem": "semid", "msg": "msqid"}  # System V's, and their numbers' column in /proc/sysvipc
 REST_FACTOR = 10.0  # times as long as a look at the files took, until the next

@@ -16,7 +16,7 @@ from errno import ENOSYS, EOPNOTSUPP, EPERM
 from typing import Any
 
 MACHINES = ("x86_64", "aarch64")  # the columns below
-NEWEST = 466  # the last call that this table was made with; what came later has yet to be looked at
+NEWEST = 466  # the last call that this table considers; later ones have not been examined yet
 
 Numbers = tuple[int | None, int | None]
 

@@ -122,7 +122,7 @@ def test_an_unfinished_run_is_not_put_in_place(broken: str, tmp_path: Path) -> N
     assert run_in(folder) == OLD
 
 
-@pytest.mark.parametrize("trick", ["a name above", "a path of its own", "a link", "names that are none"])
+@pytest.mark.parametrize("trick", ["a name above", "a path of its own", "a link", "invalid names"])
 def test_the_list_of_a_folder_that_was_sent_moves_nothing_elsewhere(trick: str, tmp_path: Path) -> None:
     folder, outside = fill(tmp_path / "run", OLD), fill(tmp_path / "outside", {"report.json": b"another's"})
     ready = fill(folder / READY, NEW | {"x.txt": b"hostile"})
@@ -130,11 +130,11 @@ def test_the_list_of_a_folder_that_was_sent_moves_nothing_elsewhere(trick: str, 
     keep_as = {"a name above": "..", "a path of its own": str(outside)}.get(trick, "2026")
     if trick == "a link":
         (folder / EARLIER).symlink_to(outside)
-    if trick == "names that are none":
+    if trick == "invalid names":
         files.append([1])
     (ready / "files.json").write_text(json.dumps({"files": files, "keep_as": keep_as}))
     settle(folder)
     assert {path.name: path.read_bytes() for path in outside.iterdir()} == {"report.json": b"another's"}
-    assert run_in(folder) == (OLD if trick == "names that are none" else NEW)
+    assert run_in(folder) == (OLD if trick == "invalid names" else NEW)
     assert not (folder / "x.txt").exists()
     assert not (folder / READY).exists()

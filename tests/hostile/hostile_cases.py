@@ -124,6 +124,6 @@ PAGES: dict[str, tuple[Make, str]] = {
     "formulas": (lambda: prose(("$" + "{" * 780 + "$ ") * 10, 30), READ),
     "pictures in Markdown": (lambda: prose(f"![](data:image/png;base64,{PNG}{'A' * 1_000_000})" * 5, 8), READ),
     "text that is not rendered": (lambda: prose("<&>\"'" * 200_000, 40, "raw"), READ),
-    "headings that are none": (lambda: prose("# \n" * 6600, 300), READ),
+    "empty headings": (lambda: prose("# \n" * 6600, 300), READ),
 }  # fmt: skip
 CASES = {name: make for name, (make, _) in (CODE | PAGES).items()}

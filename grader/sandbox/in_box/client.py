@@ -22,11 +22,11 @@ MAX_DEPTH = 100  # of what a cell shows, as JSON
 MAX_LINE = 4000  # characters of one entry of a traceback, which is a whole frame
 MAX_LINES = 20  # entries kept at either end of a traceback
 ERROR_BYTES = 200_000
-FLOOD = 64  # times what is kept of a cell's output: then the cell is stopped
+FLOOD = 64  # times the output that is kept of a cell: then the cell is stopped
 DROPPED = "\n[the rest of this cell's output was dropped: it printed or showed too much]\n"
 LOST = "\n[an output of this cell was left out: it could not be read]\n"
 REPLY_GRACE_S = 1  # a reply is sent before the word that the kernel is idle, but on another socket
-TAIL = 2000  # characters of what a cell has printed last, for whoever waits
+TAIL = 2000  # characters of a cell's last output, for the progress line
 REPLY_LOST = "lost"  # the status of a cell's reply that never came
 _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 SHOWN = frozenset({"display_data", "error", "execute_result", "stream", "update_display_data"})
@@ -87,7 +87,7 @@ class BoundedClient(NotebookClient):
             message = await receive_reply(timeout=timeout)
             if not self.question_id or message["parent_header"].get("msg_id") != self.question_id:
                 return message
-            content = {"status": REPLY_LOST}  # what was asked later is answered: the cell's own reply will not come
+            content = {"status": REPLY_LOST}  # the later request is answered: the cell's own reply will not come
             return {**message, "parent_header": {"msg_id": self.cell_id}, "content": content}
 
         shell.get_msg = get_reply

@@ -239,7 +239,7 @@ class Plan(Frame):
     kind = "plan"
     bound = Bound(1, LARGE)
     steps: tuple[Step, ...]
-    interface: Mapping[str, Any]  # what it means is the probe's business
+    interface: Mapping[str, Any]  # only the probe interprets it
     given: Mapping[str, Any]  # which names of given cells are sent with their values by then, and in which `stages`
     kernel_restarts: int
     replay_max_s: float  # a slower cell is not run again in a new kernel
@@ -473,7 +473,7 @@ def _line(value: object) -> str:
     return line if len(line) <= MAX_TEXT else line[: MAX_TEXT - 3].rstrip() + "..."
 
 
-# How a field is read from what may be anything, by its type as it is written above.
+# How a field is read from a value of any type, by its annotation above.
 READ: Mapping[str, Callable[[Any], Any]] = {
     "Stage": lambda value: Stage(_plain(str, value)),
     "Stage | None": partial(_or_none, lambda value: Stage(_plain(str, value))),

@@ -20,12 +20,12 @@ from patience import is_over
 
 STARTUP_S = 120
 INTERRUPT_GRACE_S = 8
-LOOK_S = 2.0  # between looks at what a cell has worked whose wall time is spent
+LOOK_S = 2.0  # between looks at the processor time of a cell whose wall time is over
 MAX_ERROR = 400
 REQUESTS = {
     "ask_exit": CellRequest.END,
     "reset": CellRequest.CLEAR,
-}  # of a reply's payload: what the prelude has not done
+}  # of a reply's payload: requests that the prelude has not carried out
 
 
 @dataclass

@@ -63,7 +63,7 @@ def _without_ending(shell):
             shell.exit_now = False
             record("ask_exit")
 
-    shell.unobserve_all("exit_now")  # what `exit()` and a shutdown set; the kernel would stop 0.1 s later
+    shell.unobserve_all("exit_now")  # set by `exit()` and a shutdown; the kernel would stop 0.1 s later
     shell.observe(ends, "exit_now")
     shell.register_magic_function(lambda line: record("reset"), "line", "reset")
     shell.reset = lambda *_, **__: record("reset")

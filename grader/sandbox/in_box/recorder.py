@@ -106,7 +106,7 @@ def _write(name, data):
             with builtins.open(partial, "wb") as stream:
                 stream.write(data)
         except OSError:
-            os.remove(partial)  # what did not fit takes no room from the next answer
+            os.remove(partial)  # an answer that did not fit must not take space from the next one
             raise
         os.replace(partial, os.path.join(folder, name))
 
@@ -157,7 +157,7 @@ def _load_probe():
 
 
 def _ask(question, function, questions, no_answer):
-    arguments = {key: value.copy() for key, value in questions.items()}  # the student may change what they are given
+    arguments = {key: value.copy() for key, value in questions.items()}  # the student's code may change its arguments
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             answer = function(STUDENT, arguments)

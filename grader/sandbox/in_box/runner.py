@@ -57,7 +57,7 @@ from wire import WireError, read_frame, write_frame
 WORK = Path(os.environ["BOX_WORK"])
 PROGRESS_S = 3  # between two words on how far a cell is
 DEATH_S = 2  # until a kernel's death is noticed
-REST_S = 1.5  # in which a kernel dies that a cell has told to end soon
+REST_S = 1.5  # in which a kernel dies that a cell has asked to end soon
 
 
 class Channel:
@@ -136,7 +136,7 @@ class Runner:
                 await kernel.rest(REST_S)
             if not kernel.alive:
                 if careful:
-                    # A new kernel runs only what it defines; nothing where that ended one.
+                    # A new kernel runs only the cell's definitions, or nothing if these ended a kernel, too.
                     cell.again = cell.definitions if cell.again != cell.definitions else ""
                     self.channel.send(replace(cell.frame, status=CellStatus.DIED))  # its outputs stay
                 return await self.living_kernel(careful=not careful)
@@ -156,7 +156,7 @@ class Runner:
         except Exception:
             if first:
                 raise
-            self.restarts_left = 0  # the first one started: what keeps this one from it, the notebook left here
+            self.restarts_left = 0  # the first kernel started, so the notebook has left something that prevents this
             return None
         self.kernel = kernel
         for folder in (os.environ["BOX_ENGINE"], os.environ["BOX_PROBE"]):
@@ -197,7 +197,7 @@ class Runner:
         is fatal. Only quick cells are run again, and once: a cell that dies again has ended the kernel itself.
         """
         if result.status is not CellStatus.DIED:
-            return False  # and clears nobody: what a cell before has begun may still be on its way
+            return False  # and proves nothing about the earlier cells, whose effects may still be delayed
         doubtful, self.doubtful = self.doubtful, False
         if not doubtful or result.seconds > self.plan.replay_max_s + DEATH_S:
             return False
@@ -224,7 +224,7 @@ class Runner:
             return
         try:
             status = await self.ask(step, questions)
-        except (OSError, UnicodeError, Malformed, WireError):  # nobody but the notebook shares the box's disk with us
+        except (OSError, UnicodeError, Malformed, WireError):  # only the notebook shares the box's disk with us
             status = StageStatus.SPOILT
         self.channel.send(StageEnd(step.stage, status))
 
@@ -270,7 +270,7 @@ class Runner:
                     if interrupted == 2:
                         return StageStatus.INTERRUPTED
                     continue
-                if failed:  # the recorder catches what student code raises: this is its or the probe's
+                if failed:  # the recorder catches errors of student code: this one is its own or the probe's
                     self.channel.send(Event(f"asking {step.stage} failed: {result.error}"))
                 return StageStatus(result.status)
             current = folder / "asking"

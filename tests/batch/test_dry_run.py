@@ -1,4 +1,4 @@
-"""What judging again would change is shown for a class, a run and a folder of runs; nothing is written."""
+"""A dry run shows what re-grading would change in a class, a run or a folder of runs, and writes nothing."""
 
 from __future__ import annotations
 

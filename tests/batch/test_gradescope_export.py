@@ -1,4 +1,4 @@
-"""A list of submitters that is too much, or no list at all, names nobody, soon, and is reported in one line."""
+"""Submitter lists that are too large or invalid match no student, take little time, and are reported in one line."""
 
 from __future__ import annotations
 

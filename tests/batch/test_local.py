@@ -1,4 +1,4 @@
-"""Several submissions at once on this machine: each gets what it would get alone, and nobody stops the others."""
+"""Several submissions at once on this machine: each gets the same points as alone, and none stops the others."""
 
 from __future__ import annotations
 

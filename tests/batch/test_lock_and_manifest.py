@@ -1,4 +1,4 @@
-"""One grader a folder, and the class as it was found the last time."""
+"""The lock that keeps a folder to one grader, and the manifest of a class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A class keeps its points, its decisions, its rubric and its history, whatever comes after."""
+"""A class keeps its points, decisions, rubric and history through later commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was not judged is a dash, out of what was judged, wherever points are shown or handed on; never a zero."""
+"""Items that were not graded are shown and exported as a dash, never as zero points."""
 
 from __future__ import annotations
 

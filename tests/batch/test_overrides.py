@@ -1,4 +1,4 @@
-"""A person's decisions stand on top of the grader's, are shown everywhere, and are never written over."""
+"""Decisions of staff replace the grader's verdicts, are shown in every report, and are never overwritten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What students were shown does not fall silently, whatever comes after; and their feedback fits the systems' doors."""
+"""Released points never fall silently, and the feedback archives have the systems' formats."""
 
 from __future__ import annotations
 

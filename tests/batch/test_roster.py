@@ -1,4 +1,4 @@
-"""A roster in whatever form a system writes it, and whom a submission's name means."""
+"""Rosters in the formats of all systems, and matching a submission's name with a student."""
 
 from __future__ import annotations
 

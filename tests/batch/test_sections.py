@@ -1,4 +1,4 @@
-"""A class that is kept in sections, packed again or left beside its archive is read as the class that it is."""
+"""A class in sections, packed twice or beside its archive is read correctly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Of several notebooks the solved one of the exercise's name that came last is graded; doubt calls a person."""
+"""Of several notebooks, the latest solved one with the exercise's name is graded; doubtful choices need manual review."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A class in parts comes to what it comes to in one piece, however often any of the commands is killed."""
+"""A class that is graded in parts gets the same results as in one piece, however often a command is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A copy is found through what a copier changes; work of one's own, and what everybody writes, is not."""
+"""A copy is found despite renaming and reformatting; independent work and code of all students are not reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures for the report: what they show and say of known evidence, and that no answer of a box keeps them from it."""
+"""Pictures for the report: their content for known evidence, and that no answer of a box prevents them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What honest notebooks do beside the task costs no point: noise, magics, Colab, and what editors do to cells."""
+"""Harmless additions cost no points: printed noise, magics, code for Colab, and editors' changes of cells."""
 
 from __future__ import annotations
 

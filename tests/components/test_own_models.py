@@ -1,4 +1,4 @@
-"""Code that uses what the student's own model has is judged; what only a stand-in of ours stops goes to a person."""
+"""Code that relies on the student's own model is graded; errors that only our stand-in raises need manual review."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What recorded steps say of a training loop: pure functions of numbers made by hand."""
+"""Mistakes that recorded steps reveal in a training loop: pure functions of made-up numbers."""
 
 from __future__ import annotations
 

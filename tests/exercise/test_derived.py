@@ -1,4 +1,4 @@
-"""What follows from MNIST is computed once, and what was kept is used only where it is certainly that."""
+"""Data derived from MNIST are computed once; a stored file is used only if it is intact and from the same code."""
 
 from __future__ import annotations
 

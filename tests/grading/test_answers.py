@@ -1,4 +1,4 @@
-"""What boxes sent becomes evidence, and whose fault it is when something is missing."""
+"""The answers of boxes become evidence, and each missing answer becomes a fault with a cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is remembered, and what makes it stale: each file of the package is of one kind, and each kind has one key."""
+"""Stored results and the changes that make them stale: each file of the package has a kind, and each kind a key."""
 
 from __future__ import annotations
 

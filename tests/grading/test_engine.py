@@ -1,4 +1,4 @@
-"""The whole story on an exercise that the grader has never heard of."""
+"""Whole grades of an exercise that is not part of the grader."""
 
 from __future__ import annotations
 

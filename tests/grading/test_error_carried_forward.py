@@ -1,4 +1,4 @@
-"""An earlier mistake is paid once: what it affected later is graded again with a correct part instead."""
+"""Follow-through: an earlier mistake costs points once, and later items are graded again with correct code."""
 
 from __future__ import annotations
 

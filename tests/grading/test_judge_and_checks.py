@@ -1,4 +1,4 @@
-"""Points are made in one place: exact, never above what a check is worth, and never zero for a grader fault."""
+"""Points are computed in one place: exact, never above what a check is worth, and never zero for a grader fault."""
 
 from __future__ import annotations
 

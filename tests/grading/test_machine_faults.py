@@ -1,4 +1,4 @@
-"""What works for a student and fails only where it is graded goes to a person, with the reason; nothing else does."""
+"""Errors that occur only on the grading machine need manual review, with the reason; other errors do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a notebook is asked what, decided before it runs."""
+"""The order of cells and questions, planned before the notebook runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Preloading: never heard of when it fails, and done once for all who ask."""
+"""Preloading: its errors are dropped, and each value is computed once for all callers."""
 
 from __future__ import annotations
 

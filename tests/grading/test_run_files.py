@@ -1,4 +1,4 @@
-"""A finished run takes the place of an earlier one whole or not at all, wherever the grader is killed on the way."""
+"""A finished run replaces an earlier one completely or not at all, wherever the grader is killed."""
 
 from __future__ import annotations
 

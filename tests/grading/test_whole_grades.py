@@ -1,4 +1,4 @@
-"""The two notebooks that everybody starts from, graded in full as a stranger would: the reference and the template."""
+"""Full grades of the two notebooks that a course starts from: the reference and the template."""
 
 from __future__ import annotations
 

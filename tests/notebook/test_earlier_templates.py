@@ -1,4 +1,4 @@
-"""The templates that were handed out before: kept as they were, and what was made from them is graded as such."""
+"""Templates that were handed out earlier are unchanged, and solutions in them are graded with their template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What editors do to the whole notebook, solved or not, changes nothing of what is run and accuses nobody."""
+"""Changes that editors make to the whole notebook do not affect the code that is run, and raise no suspicion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits that change what given code means: what is run instead, and what staff read."""
+"""Edits that change the meaning of provided code: the code that is run instead, and the notes for staff."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A student's page says what was lost and why, beside the cell, and tells nothing that it must not."""
+"""A student's page shows the reason for each lost check beside its cell, and nothing that is meant for staff."""
 
 from __future__ import annotations
 

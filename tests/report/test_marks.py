@@ -1,4 +1,4 @@
-"""Where the remarks on an item stand in a notebook, and the bar that shows a level."""
+"""The places of an item's comments in a notebook, and the bar that shows a level."""
 
 from __future__ import annotations
 

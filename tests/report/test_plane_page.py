@@ -1,4 +1,4 @@
-"""The plane on a student's page: its numbers, its limits, and that nothing but the grader's own script runs."""
+"""The plane on a student's page: its numbers, its limits, and that only the grader's own script runs."""
 
 from __future__ import annotations
 

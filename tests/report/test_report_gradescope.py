@@ -1,4 +1,4 @@
-"""`results.json` has Gradescope's field names and types, and tells a student nothing that is not theirs."""
+"""`results.json` has Gradescope's field names and types, and shows a student nothing that is meant for staff."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in a cell is shown by a spreadsheet, and never computed."""
+"""A spreadsheet shows the text of each cell and never computes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine with GPUs that are not there: nodes, the driver's word on them, and a tool instead of `nvidia-smi`."""
+"""A machine with simulated GPUs: device nodes, the driver's files, and a stand-in for `nvidia-smi`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A box that root starts: outside, too, its user is nobody, and the machine's settings are not its own to change."""
+"""A box that root starts has an unprivileged user outside, too, and cannot change the machine's settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boxes that are started before it is known what they will run: they wait with nothing in them, and go unneeded."""
+"""Boxes that are started before their plan is known: they wait without a submission, and unused ones are ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The container backend's command line, with an engine that writes down what it is asked; no real one is needed."""
+"""The container backend's command line, with an engine that records its arguments; no real engine is needed."""
 
 from __future__ import annotations
 

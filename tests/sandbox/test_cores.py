@@ -1,4 +1,4 @@
-"""A box keeps to the cores that its supervisor was given, whoever asks for more; honest code is not disturbed."""
+"""A box cannot use more cores than its supervisor; ordinary code that requests cores still works."""
 
 from __future__ import annotations
 

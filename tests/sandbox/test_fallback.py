@@ -1,4 +1,4 @@
-"""A machine or an account without control groups: the supervisor watches instead, and says so."""
+"""A machine or an account without control groups: the supervisor enforces the limits instead, and reports it."""
 
 from __future__ import annotations
 

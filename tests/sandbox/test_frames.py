@@ -1,4 +1,4 @@
-"""The wall's schema: every record is read back as it was written, no bytes are believed, and nothing else spells it.
+"""Frames: every record is read back as written, invalid bytes are refused, and only `frames.py` writes their names.
 
 The records are found by introspection, so that a new one is tested without being named here.
 """

@@ -1,4 +1,4 @@
-"""The machine's GPUs and a box's part of them, with a tool instead of `nvidia-smi`: no GPU is needed."""
+"""The machine's GPUs and a box's part of them, with a stand-in for `nvidia-smi`: no GPU is needed."""
 
 from __future__ import annotations
 

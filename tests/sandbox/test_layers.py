@@ -1,4 +1,4 @@
-"""Each layer of the wall alone: what it stops is stopped, and goes through, or runs into the next, without it."""
+"""Each layer alone stops its actions; without it they succeed, or another layer stops them."""
 
 from __future__ import annotations
 

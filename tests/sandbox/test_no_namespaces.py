@@ -1,4 +1,4 @@
-"""Where namespaces are forbidden: bubblewrap cannot, a box with a user of its own can, and a grade is the same."""
+"""Without namespaces, bubblewrap is refused, a box with a user of its own works, and points are the same."""
 
 from __future__ import annotations
 

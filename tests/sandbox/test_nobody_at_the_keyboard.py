@@ -1,4 +1,4 @@
-"""There is no standard input in the box: what waits for a person goes on, or ends, in a moment."""
+"""There is no standard input in the box: code that waits for input goes on, or ends, at once."""
 
 from __future__ import annotations
 

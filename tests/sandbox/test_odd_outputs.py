@@ -1,4 +1,4 @@
-"""What a notebook shows in odd forms costs at most that output: each cell ends as it would without."""
+"""A malformed output is left out, and its cell ends as it would without that output."""
 
 from __future__ import annotations
 

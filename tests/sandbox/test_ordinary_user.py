@@ -1,4 +1,4 @@
-"""Someone without powers grades: the box starts, the points are the same, and what is weaker is said."""
+"""An ordinary user grades: the box starts, the points are the same, and weaker layers are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A box without namespaces: what a user of its own, Landlock and the filter stop, each alone and all together."""
+"""A box without namespaces: the actions that its user, Landlock and the filter stop, each alone and together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a box without namespaces could not keep a notebook in, it is refused in one line that says what to do."""
+"""A machine that cannot isolate a notebook without namespaces is refused in one line that says what to do."""
 
 from __future__ import annotations
 

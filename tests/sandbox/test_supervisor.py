@@ -1,4 +1,4 @@
-"""The supervisor and a runner that lies: whatever comes out of a box, `supervise` ends with a status and a sentence."""
+"""The supervisor against a dishonest runner: on any output of a box, `supervise` ends with a status and a sentence."""
 
 from __future__ import annotations
 

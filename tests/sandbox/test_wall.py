@@ -1,4 +1,4 @@
-"""What a notebook finds when it looks around in a real box, and what is left of one that misbehaves."""
+"""Isolation in a real box: the resources that a notebook can see, and the result of one that misbehaves."""
 
 from __future__ import annotations
 

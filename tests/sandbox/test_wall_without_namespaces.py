@@ -1,4 +1,4 @@
-"""What a notebook finds when it looks around in a box without namespaces, and what is left of one that misbehaves.
+"""Isolation in a box without namespaces: the resources that a notebook can see, and the result of one that misbehaves.
 
 The same cells as in `test_wall.py`; where less is promised, this says what.
 """

@@ -1,4 +1,4 @@
-"""Of several notebooks, the latest solved one with the exercise's name is graded; doubtful choices need manual review."""
+"""Of several notebooks, the latest solved one with the exercise's name is graded; doubtful choices need review."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class FollowThrough:
     """Whether a later item that an earlier mistake affected is graded again, and the points that this may give."""
 
     enabled: bool = False
-    max_replaced: int = 1  # items of a part that may be replaced by sound ones, those of which least was earned first
+    max_replaced: int = 1  # items of a part that may be replaced, those with the smallest share of points first
     share: float = 1.0  # of the later item's points that follow-through may give
     min_cost_milli: int = 0  # the least that a mistake costs, in its own item or in one that it affects
     min_earned: Mapping[str, float] = field(default_factory=dict)  # item -> share of its points, for a correct part
@@ -125,7 +125,7 @@ class Rubric:
     items: tuple[RubricItem, ...]
     limits: Limits
     interface: Interface
-    sizes: Mapping[str, int]  # how much is asked: draws, images, samples
+    sizes: Mapping[str, int]  # the size of the questions: draws, images, samples
     follow_through: FollowThrough
     points_step_milli: int  # partial credit is given in steps of this
     sha256: str
@@ -161,7 +161,7 @@ class Remark:
     message: str  # one sentence for the instructor
     cell: int | None = None  # index in the submitted notebook
     needs_person: bool = False
-    diff: tuple[str, ...] = ()  # lines with a sign: `-` only in the template, `+` only as handed in
+    diff: tuple[str, ...] = ()  # lines with a sign: `-` only in the template, `+` only as submitted
     beside: tuple[Comparison, ...] = ()
 
 
@@ -210,10 +210,10 @@ _LEFT_OUT_BEFORE = "not judged: this run left it out"  # the same, as stored rep
 class Blame(StrEnum):
     """Whose fault it is that an answer is missing."""
 
-    STUDENT = "student"  # their code raised, hung or answered nonsense
+    STUDENT = "student"  # their code raised an error, hung, or returned an invalid answer
     OURS = "ours"
-    MACHINE = "machine"  # it may work where the student worked, and cannot where it was graded
-    NOBODY = "nobody"  # it was not to be asked
+    MACHINE = "machine"  # it may have worked on the student's machine, and cannot on the grading machine
+    NOBODY = "nobody"  # the question was not due
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +311,7 @@ class ItemVerdict:
     checks: tuple[CheckVerdict, ...]  # on the submission as it is
     lost_in: tuple[str, ...] = ()  # earlier items that were replaced before this one was graded again
     gained_milli: int = 0  # what that gave, part of `points_milli` and beside the sum of the checks
-    override: Override | None = None  # a person decided; `points_milli` and `outcome` are theirs
+    override: Override | None = None  # a decision of staff; `points_milli` and `outcome` are theirs
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def found(tmp_path: Path, roster: str, files: dict[str, str]) -> Discovery:
 
 
 def student(tmp_path: Path, roster: str, name: str, more: dict[str, str] | None = None) -> str | None:
-    """Whose the one file is; if it is nobody's, staff must decide."""
+    """The owner of the only file; if it has none, staff must decide."""
     came = found(tmp_path, roster, {name: NOTEBOOK, **(more or {})})
     (one,) = [one for one in came.handed_in if one.shown == name]
     if one.student is None:

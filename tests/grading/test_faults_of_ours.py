@@ -163,7 +163,7 @@ def test_an_older_grade_survives_a_disk_that_is_full(grade: Grade, monkeypatch: 
 
 
 def private_mounts() -> list[str]:
-    """A command after which mounting is possible and touches nobody else; empty where this machine allows none."""
+    """A command that allows mounting without affecting other processes; empty where this machine has none."""
     command = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
     if shutil.which("unshare") is None:
         return []

@@ -346,7 +346,7 @@ class GradeReport:
     wall_s: float
     created: str  # ISO 8601, UTC
     template: str = ""  # file name of the template that the notebook comes from
-    late: Lateness | None = None  # where a course has a deadline, and it is known when this was handed in
+    late: Lateness | None = None  # if the course has a deadline and the time of submission is known
 
 
 @dataclass(frozen=True, slots=True)

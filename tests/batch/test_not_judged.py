@@ -28,7 +28,7 @@ PARTIAL = GradebookSettings(upload_partial=True)
 
 
 def judged(*trained: str, needs_review: str = "") -> GradeReport:
-    """A perfect report of a run that trained these parts; one item may wait for a person."""
+    """A perfect report of a run that trained these parts; one item may await manual review."""
     items = []
     for item in RUBRIC.items:
         part, _, name = item.id.partition(".")

@@ -277,7 +277,7 @@ def test_codes_that_become_wider_in_training_need_review(fresh_width: int, blame
     assert refusal.value.fault.blame is blame
 
 
-def test_draws_in_black_and_white_are_not_judged_by_their_looks() -> None:
+def test_black_and_white_draws_are_graded_by_the_decoders_images() -> None:
     draws = (np.random.default_rng(1).random(digits()[0].shape) < digits()[0]).astype(np.float32)
     assert finding_of("samples_resemble_digits", evidence(draws), **DOWNWARD).score == 1  # the decoder's images are
     alone = finding_of("samples_are_sharp", evidence(draws, decoded=False), **ENDS)

@@ -83,7 +83,7 @@ def test_a_mistake_without_later_effects_brings_no_correct_code() -> None:
 
 
 @pytest.mark.parametrize(("share", "followed"), [(0.5, True), (0.6, False)])
-def test_a_correct_part_is_given_only_for_one_of_which_enough_was_earned(share: float, followed: bool) -> None:
+def test_correct_code_replaces_only_items_that_earned_enough_points(share: float, followed: bool) -> None:
     half = item("one.function", 1000, 2000, "function_multiplies")
     assert bool(wanted(half, SPOILT, min_earned={"one.function": share})) is followed
     assert wanted(half, SPOILT, min_earned={"two.function": 1.0})
@@ -186,7 +186,7 @@ def test_output_of_the_follow_through_run_never_reaches_a_report(tmp_path: Path)
         assert "GIVEN AWAY" not in (tmp_path / "run" / name).read_text()
 
 
-def test_a_wrong_training_loop_is_not_paid_for_by_a_sound_function(tmp_path: Path) -> None:
+def test_a_correct_function_does_not_make_up_for_a_wrong_training_loop(tmp_path: Path) -> None:
     wrong = TRAIN.replace("-= double", "+= double")
     report = graded(tmp_path, **{"double": "def double(x):\n    return 9 * x", "train_one": wrong})
     assert report.items[1].points_milli == 0

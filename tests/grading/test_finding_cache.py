@@ -1,4 +1,4 @@
-"""Judging from cached findings gives what judging again gives, and another's findings are not believed."""
+"""Grading from cached findings gives the same as measuring again, and findings of other evidence are not used."""
 
 from __future__ import annotations
 

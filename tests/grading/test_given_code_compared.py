@@ -39,7 +39,7 @@ def given(tmp_path: Path, *lines: str) -> GivenDefinitions:
     return given_definitions(restore_given(submission.notebook, TEMPLATE), TEMPLATE)
 
 
-def test_the_constants_and_the_given_code_are_looked_at(tmp_path: Path) -> None:
+def test_constants_and_provided_code_are_compared(tmp_path: Path) -> None:
     definitions = given(tmp_path)
     assert {name: set(definitions.constants[name]) for name in CONSTANTS} == {k: {v} for k, v in CONSTANTS.items()}
     assert {"Batches.__init__", "Batches.__iter__", "Batches.__len__", "load_mnist"} <= definitions.codes.keys()
@@ -122,9 +122,7 @@ def test_changes_that_only_running_code_can_make_are_reported(
     assert all(remark.needs_person for remark in remarks)
 
 
-def test_each_name_is_reported_once_and_for_the_first_time_that_it_was_seen(
-    tmp_path: Path, ran: dict[str, Any]
-) -> None:
+def test_each_name_is_reported_once_at_its_first_change(tmp_path: Path, ran: dict[str, Any]) -> None:
     definitions = given(tmp_path)
     both = [answers(definitions, {**ran, "EPOCHS": 50}, kind) for kind in ("components", "trained")]
     (remark,) = tampering_remarks(Evidence({}, {**both[1].answers, **both[0].answers}), definitions, ("vae", "cvae"))

@@ -114,7 +114,7 @@ def test_a_check_that_presupposes_an_undecided_one_needs_review() -> None:
     assert verdict.checks[1].message.startswith("not graded, because an earlier check could not be graded: ")
 
 
-def test_a_check_that_presupposes_a_partly_lost_one_is_judged() -> None:
+def test_a_check_that_presupposes_a_partly_lost_one_is_graded() -> None:
     verdict = judged((0.2, 1000, ()), (1.0, 500, ("check_0",)))
     assert verdict.points_milli == 750
 

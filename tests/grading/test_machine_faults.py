@@ -118,7 +118,7 @@ def test_errors_that_the_machine_did_not_cause_stay_the_students_faults(saved: d
     assert after[ASKED] == Fault(Blame.STUDENT, fault)
 
 
-def test_an_error_that_the_saved_outputs_show_is_theirs_wherever_it_comes_up() -> None:
+def test_an_error_in_the_saved_outputs_is_the_students_fault_wherever_it_occurs() -> None:
     submission = handed_in("x.cuda()", outputs=error("RuntimeError", CUDA.partition(": ")[2]))
     assert told(submission, {ASKED: CUDA}, own_0=CUDA)[ASKED].blame is Blame.STUDENT
 

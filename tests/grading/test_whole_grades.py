@@ -31,7 +31,7 @@ OUTPUTS |= {
     "feedback.txt",
     ".source",
     ".lock",
-}  # what judging again needs not make again, and whose run it is
+}  # files that re-grading does not write again, and the owner of the run
 
 
 pytestmark = pytest.mark.whole

@@ -22,7 +22,7 @@ def with_code(sources: Iterable[str]) -> Notebook:
 
 
 def with_outputs(*outputs: dict[str, Any], source: str = "x = 1", cells: int = 1) -> Notebook:
-    """The toy's notebook with cells that were handed in with these outputs."""
+    """The toy's notebook with cells that were submitted with these outputs."""
     made = with_code(f"{source}  # {number}" for number in range(cells))
     for cell in made["cells"][-cells:]:
         cell["outputs"], cell["execution_count"] = list(outputs), 1

@@ -114,7 +114,7 @@ def test_an_untouched_folder_gives_the_same_points_again(refilled: Callable[...,
 
 
 @FORMS
-def test_a_folder_with_damaged_json_is_judged_or_refused(
+def test_a_folder_with_damaged_json_is_graded_or_refused(
     form: Form, refilled: Callable[..., Path], graded: dict[str, bytes], exercise: Path
 ) -> None:
     files = [REPORT] * 3 + [FOLLOWED]
@@ -128,7 +128,7 @@ def test_a_folder_with_damaged_json_is_judged_or_refused(
 
 
 @FORMS
-def test_a_folder_with_damaged_bytes_is_judged_or_refused(
+def test_a_folder_with_damaged_bytes_is_graded_or_refused(
     form: Form, refilled: Callable[..., Path], graded: dict[str, bytes], exercise: Path
 ) -> None:
     def damaged(example: tuple[str, Any]) -> None:

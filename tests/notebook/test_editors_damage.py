@@ -180,7 +180,7 @@ def test_a_cell_can_be_split_between_any_two_statements(tmp_path: Path, index: i
         assert meaning(restored) == whole
 
 
-def test_a_given_cell_turned_into_text_is_put_back(tmp_path: Path) -> None:
+def test_a_provided_cell_turned_into_text_is_restored(tmp_path: Path) -> None:
     for kind in ("raw", "markdown"):
         notebook = solved()
         cell_of(notebook, "data")["cell_type"] = kind
@@ -209,7 +209,7 @@ def test_a_solution_turned_into_text_is_run_as_code(tmp_path: Path, kind: str, c
         assert meaning(restored) == meaning(handed_in(solved(), tmp_path)[1])
 
 
-def test_text_stays_text_beside_the_cell_that_is_handed_in(tmp_path: Path) -> None:
+def test_text_stays_text_beside_the_submitted_cell(tmp_path: Path) -> None:
     notebook = solved()
     at = notebook["cells"].index(cell_of(notebook, "loss"))
     for text in (

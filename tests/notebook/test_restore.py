@@ -68,7 +68,7 @@ def test_comments_and_formatting_are_no_change(old: str, new: str) -> None:
         ("show-history", "max(history)", "history[0]"),
     ],
 )
-def test_changed_given_code_is_restored_and_reported(identity: str, old: str, new: str) -> None:
+def test_changed_provided_code_is_restored_and_reported(identity: str, old: str, new: str) -> None:
     for restored in both_ways(edit(handed_in(), identity, old, new)):
         assert kinds(restored) == ["given_cell_changed"]
         index = index_of(toy_reference(), identity)
@@ -121,7 +121,7 @@ def test_a_notebook_written_by_itself_for_the_same_interface_is_left_as_it_is() 
     assert len(restored.notebook["cells"]) == len(notebook["cells"])
 
 
-def test_deleted_given_cells_are_put_back_in_place() -> None:
+def test_deleted_provided_cells_are_restored() -> None:
     notebook = handed_in()
     for identity in ("setup", "constants", "train-model"):
         del notebook["cells"][index_of(notebook, identity)]

@@ -73,7 +73,7 @@ def test_a_flood_of_changes_is_reported_in_a_few_remarks() -> None:
     assert kinds(restore(notebook)) == ["constant_changed"] * 5
 
 
-def test_changed_given_code_in_a_merged_cell_is_put_back_and_the_rest_is_kept() -> None:
+def test_changed_provided_code_in_a_merged_cell_is_restored_and_the_rest_kept() -> None:
     notebook = edit(merge(handed_in(), "data", "model"), "data", "range(n)", "range(2 * n)")
     for restored in both_ways(notebook):
         assert kinds(restored) == ["given_cell_changed"]

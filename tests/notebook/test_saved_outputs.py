@@ -39,7 +39,7 @@ def curve(values: list[float], line: str = "epoch {n:2d}/{of}: loss {value:.2f}"
 
 
 def run_once(saved: dict[str, list[dict[str, Any]]]) -> Notebook:
-    """The toy notebook as handed in, run from top to bottom with these outputs."""
+    """The toy notebook as submitted, run from top to bottom with these outputs."""
     notebook = handed_in()
     for count, cell in enumerate(filter(is_code, notebook["cells"]), start=1):
         cell |= {"execution_count": count, "outputs": saved.get(cell["id"], [])}

@@ -60,7 +60,7 @@ def kinds(restored: RestoredNotebook) -> list[str]:
 
 @pytest.mark.parametrize("damage", [as_it_is, by_an_editor_without_ids, merged_with_its_neighbours])
 @pytest.mark.parametrize(("identity", "old", "new"), CHANGES)
-def test_changed_given_code_is_put_back_and_shown(
+def test_changed_provided_code_is_restored_and_shown(
     tmp_path: Path, identity: str, old: str, new: str, damage: Damage
 ) -> None:
     restored = restored_from(damage(edit(solved(), identity, old, new)), tmp_path)
@@ -107,7 +107,7 @@ def test_a_changed_constant_is_kept_and_reported_with_both_values(
 
 
 @pytest.mark.parametrize("identity", ["setup", "constants", "data", "plots", "train-vae"])
-def test_a_deleted_given_cell_is_put_back(tmp_path: Path, identity: str) -> None:
+def test_a_deleted_provided_cell_is_restored(tmp_path: Path, identity: str) -> None:
     for damage in (as_it_is, by_an_editor_without_ids):
         notebook = solved()
         notebook["cells"].remove(cell_of(notebook, identity))
@@ -194,7 +194,7 @@ def test_ordinary_extra_cells_give_no_remark(tmp_path: Path, source: str) -> Non
     assert restored_from(with_extra(source, "plots"), tmp_path).remarks == ()
 
 
-def test_a_given_cell_split_with_one_piece_changed_is_reported(tmp_path: Path) -> None:
+def test_a_provided_cell_split_with_one_piece_changed_is_reported(tmp_path: Path) -> None:
     notebook = edit(anonymous_free(solved()), "data", "load_mnist(train=True)", "load_mnist(train=False)")
     cell = cell_of(notebook, "data")
     restored = restored_from(cut(notebook, cell, [starts(source_of(cell))[2]]), tmp_path)

@@ -67,6 +67,6 @@ def test_the_terminal_shows_tampering_without_control_characters(graded: Graded)
     assert "\x1b" not in told
 
 
-def test_a_regrade_keeps_what_was_seen(graded: Graded) -> None:
+def test_a_regrade_keeps_the_notes_on_tampering(graded: Graded) -> None:
     report, folder = graded
     assert regrade(folder, folder.parent / "rubric.yaml").remarks == report.remarks

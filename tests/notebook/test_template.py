@@ -47,7 +47,7 @@ def test_template_keeps_instructions_and_no_solution() -> None:
         scope["Model"](3)
 
 
-def test_template_signs_given_cells_and_clears_outputs() -> None:
+def test_the_template_signs_provided_cells_and_clears_outputs() -> None:
     reference = toy_reference()
     cell_of(reference, "data")["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "x"}]
     template = make_template(reference)

@@ -34,7 +34,7 @@ def test_the_promised_fields_are_there() -> None:
 def test_whole_points_are_written_whole_and_add_up() -> None:
     written = dump(middling()).decode()
     assert '"rubric_points": 100,' in written
-    assert '"max_points": 91,' in written  # 9 more wait for a person
+    assert '"max_points": 91,' in written  # 9 more await manual review
     assert '"points": 79.5,' in written
     values = json.loads(written)
     assert sum(item["points"] or 0 for item in values["items"]) == values["points"]

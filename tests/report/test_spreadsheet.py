@@ -53,7 +53,7 @@ def test_a_formula_is_marked_as_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", HONEST)
-def test_an_honest_text_stays_as_it_is(text: str) -> None:
+def test_ordinary_text_stays_unchanged(text: str) -> None:
     assert cell(text) == text
 
 

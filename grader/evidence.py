@@ -1,4 +1,4 @@
-"""Reads hostile tensors against a specification, and keeps them in one file without pickle.
+"""Reads untrusted tensors against a specification; stores them in one file, without pickle.
 
 A box's answer is the bytes of a safetensors file. Its header is bounded before it is parsed, and only the arrays that
 the specification names, of the right kind, number and finiteness, become evidence; anything else is a fault of the

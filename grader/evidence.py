@@ -1,4 +1,4 @@
-"""Reads hostile tensors against a specification, and keeps them in one file without pickle.
+"""Reads untrusted tensors against a specification; stores them in one file, without pickle.
 
 A box's answer is the bytes of a safetensors file. Its header is bounded before it is parsed, and only the arrays that
 the specification names, of the right kind, number and finiteness, become evidence; anything else is a fault of the
@@ -51,7 +51,7 @@ _NO_FILE = "the answer is not a tensor file"
 
 
 class NotAnswered(Exception):
-    """There is no answer to look at; `fault` says whose fault that is and why."""
+    """There is no answer to check; `fault` says whose fault that is and why."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
@@ -76,7 +76,7 @@ def give_up(message: str) -> NoReturn:
 
 
 class Rejected(Exception):
-    """The bytes are no answer to the question; the message says why, for the student."""
+    """The bytes are not an answer to the question; the message says why, for the student."""
 
 
 def read_tensors(data: bytes) -> dict[str, Array]:
@@ -115,7 +115,7 @@ def _header(data: bytes) -> tuple[set[str], dict[str, Any]]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object, if its keys are different: of two entries, two readers may take a different one."""
+    """Returns the object, if its keys are all different: of two equal keys, readers may take different entries."""
     entries = dict(pairs)
     if len(entries) != len(pairs):
         raise ValueError("a key is given twice")
@@ -156,7 +156,7 @@ def _stored_dtype(array: Array) -> np.dtype[Any]:
 
 
 def as_stored(evidence: Evidence) -> Evidence:
-    """The evidence as `load_evidence` will give it, with what half precision takes off."""
+    """Returns the evidence as `load_evidence` will return it, rounded to half precision where that is stored."""
 
     def round_arrays(arrays: Mapping[str, Array]) -> dict[str, Array]:
         return {name: _full(array.astype(_stored_dtype(array), copy=False)) for name, array in arrays.items()}

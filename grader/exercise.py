@@ -1,4 +1,4 @@
-"""What the engine wants from an exercise; the rubric names the package, the engine imports none by name."""
+"""The protocol that an exercise implements; the rubric names its package, and the engine imports none by name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class InterfaceSpec:
-    """What a notebook of the exercise defines, and what of it a rubric may map to a course's own."""
+    """The names that a notebook of the exercise defines, and those that a rubric may map to a course's own."""
 
     names: tuple[str, ...]
     train_functions: Mapping[str, str]  # part -> the function whose call trains it
@@ -39,7 +39,7 @@ class InterfaceSpec:
 
 @dataclass(frozen=True)
 class ItemSpec:
-    """What the engine must know about one item of the rubric beside its checks."""
+    """Properties of one item of the rubric that the engine needs in addition to its checks."""
 
     implements: tuple[str, ...] = ()  # the interface's names that a student writes for it
     names_by_check: Mapping[str, str] = field(
@@ -94,7 +94,7 @@ class Exercise(Protocol):
         """Fresh questions of every stage but `decode`."""
 
     def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[Address, AnswerSpec]:
-        """What each answer may hold."""
+        """Returns the specification of each answer."""
 
     def second_questions(self, evidence: Evidence, states: Mapping[str, Mapping[str, Array]]) -> Questions:
         """What a fresh box is asked that runs the notebook's definitions, stage by stage; empty where it is not needed.
@@ -108,7 +108,7 @@ class Exercise(Protocol):
         return []
 
     def reasons_for_person(self, evidence: Evidence) -> list[str]:
-        """Why a person should look, one sentence each."""
+        """Returns the review reasons, one sentence each."""
         return []
 
 

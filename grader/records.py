@@ -1,4 +1,4 @@
-"""Every noun of the grader, as frozen dataclasses without I/O.
+"""The grader's data types, as frozen dataclasses without I/O.
 
 Points are integers of a thousandth (`*_milli`), so that sums are exact. Arrays follow the notebook's
 interface: images are `(N, 1, 28, 28)` in [0, 1], labels `(N,)`.
@@ -95,7 +95,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """How a notebook's own names and habits differ from the exercise's interface; everything absent is as there."""
+    """How a notebook's names, orders and options differ from the exercise's interface; absent entries do not differ."""
 
     names: Mapping[str, str] = field(default_factory=dict)  # the interface's name -> the notebook's
     arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # function -> its order of them
@@ -108,8 +108,8 @@ class FollowThrough:
     """Whether a later item that an earlier mistake affected is graded again, and the points that this may give."""
 
     enabled: bool = False
-    max_replaced: int = 1  # items of a part that may be replaced by sound ones, those of which least was earned first
-    share: float = 1.0  # of the later item's points that the second judging may give
+    max_replaced: int = 1  # items of a part that may be replaced, those with the smallest share of points first
+    share: float = 1.0  # of the later item's points that follow-through may give
     min_cost_milli: int = 0  # the least that a mistake costs, in its own item or in one that it affects
     min_earned: Mapping[str, float] = field(default_factory=dict)  # item -> share of its points, for a correct part
 
@@ -125,7 +125,7 @@ class Rubric:
     items: tuple[RubricItem, ...]
     limits: Limits
     interface: Interface
-    sizes: Mapping[str, int]  # how much is asked: draws, images, samples
+    sizes: Mapping[str, int]  # the size of the questions: draws, images, samples
     follow_through: FollowThrough
     points_step_milli: int  # partial credit is given in steps of this
     sha256: str
@@ -146,7 +146,7 @@ class Rubric:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One thing that the handed-in notebook shows, beside what the run of the grader's shows."""
+    """An output of the submitted notebook, beside the output of the grader's run."""
 
     what: str  # for instance "loss, 10 of 10"
     saved: str
@@ -155,19 +155,19 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something a person should know about a submission that costs no points by itself."""
+    """A finding about a submission for staff; it costs no points by itself."""
 
     kind: str  # for instance "given_cell_changed"
     message: str  # one sentence for the instructor
     cell: int | None = None  # index in the submitted notebook
     needs_person: bool = False
-    diff: tuple[str, ...] = ()  # lines with a sign: `-` only in the template, `+` only as handed in
+    diff: tuple[str, ...] = ()  # lines with a sign: `-` only in the template, `+` only as submitted
     beside: tuple[Comparison, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A readable notebook and what was noticed while reading it."""
+    """A readable notebook, and the remarks from reading it."""
 
     name: str  # safe as a folder name
     sha256: str
@@ -208,17 +208,17 @@ _LEFT_OUT_BEFORE = "not judged: this run left it out"  # the same, as stored rep
 
 
 class Blame(StrEnum):
-    """Whose fault it is that an answer is not there."""
+    """Whose fault it is that an answer is missing."""
 
-    STUDENT = "student"  # their code raised, hung or answered nonsense
+    STUDENT = "student"  # their code raised an error, hung, or returned an invalid answer
     OURS = "ours"
-    MACHINE = "machine"  # it may work where the student worked, and cannot where it was graded
-    NOBODY = "nobody"  # it was not to be asked
+    MACHINE = "machine"  # it may have worked on the student's machine, and cannot on the grading machine
+    NOBODY = "nobody"  # the question was not due
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why an answer is not there: whose fault that is, and what happened."""
+    """Why an answer is missing: whose fault that is, and what happened."""
 
     blame: Blame
     message: str
@@ -239,7 +239,7 @@ class Evidence:
     faults: Mapping[str, Fault] = field(default_factory=dict)
 
     def fault(self, source: Address, *names: str) -> Fault:
-        """Why these arrays of the answer are not there: one of them was nothing to compute with, or all are missing."""
+        """Returns why these arrays of the answer are missing: one of them was unusable, or all are missing."""
         keys = (*(source.array(name) for name in names), source)
         return next((self.faults[key] for key in keys if key in self.faults), UNANSWERED)
 
@@ -289,7 +289,7 @@ class CheckVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A person's decision about an item, on top of the grader's verdict."""
+    """An instructor's decision about an item, which replaces the grader's verdict."""
 
     points_milli: int
     reason: str
@@ -311,12 +311,12 @@ class ItemVerdict:
     checks: tuple[CheckVerdict, ...]  # on the submission as it is
     lost_in: tuple[str, ...] = ()  # earlier items that were replaced before this one was graded again
     gained_milli: int = 0  # what that gave, part of `points_milli` and beside the sum of the checks
-    override: Override | None = None  # a person decided; `points_milli` and `outcome` are theirs
+    override: Override | None = None  # a decision of staff; `points_milli` and `outcome` are theirs
 
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """When a submission was handed in, and what that costs beside its points, which it never touches."""
+    """When a notebook was submitted, and the penalty for lateness, which is kept apart from its points."""
 
     handed_in: str  # ISO 8601, with its zone
     deadline: str  # the same; the student's own, where theirs is another
@@ -328,7 +328,7 @@ class Lateness:
 
 @dataclass(frozen=True, slots=True)
 class GradeReport:
-    """Everything a report of any form shows."""
+    """The content of a report in any form."""
 
     submission: str
     points_milli: int
@@ -346,7 +346,7 @@ class GradeReport:
     wall_s: float
     created: str  # ISO 8601, UTC
     template: str = ""  # file name of the template that the notebook comes from
-    late: Lateness | None = None  # where a course has a deadline, and it is known when this was handed in
+    late: Lateness | None = None  # if the course has a deadline and the time of submission is known
 
 
 @dataclass(frozen=True, slots=True)

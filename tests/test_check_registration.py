@@ -163,7 +163,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("source", "said"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_use_is_refused_in_one_line_that_names_the_check(
+def test_wrong_use_of_the_decorator_is_refused_with_the_name_of_the_check(
     source: str, said: list[str], written: Written
 ) -> None:
     with pytest.raises(ExerciseError) as error:

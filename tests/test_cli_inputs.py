@@ -40,7 +40,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_bad_input_gives_one_line_and_exit_code_2(
+def test_invalid_input_prints_a_single_line_and_exits_with_2(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     make, said = FILES[name]
@@ -68,7 +68,9 @@ def test_bad_input_gives_one_line_and_exit_code_2(
         (["reference/vae_mnist.ipynb", "--isolation", "prayer"], "'prayer': unknown; expected one of bubblewrap, con"),
     ],
 )
-def test_the_command_itself_ends_with_one_line_and_exit_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
+def test_the_installed_command_prints_a_single_line_and_exits_with_2(
+    arguments: list[str], said: str, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "grader", "grade", *arguments, "--out", str(tmp_path / "run")]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     lines = [line for line in ended.stderr.splitlines() if not line.startswith("[")]  # without the progress

@@ -151,14 +151,14 @@ def test_evidence_is_read_back_unchanged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", GOOD, save({}, metadata={"faults": "not JSON"})])
-def test_a_file_without_evidence_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_evidence_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "evidence.safetensors"
     path.write_bytes(content)
     with pytest.raises(GraderError, match=r"evidence file of this grader \(.*\); grade again$"):
         load_evidence(path)
 
 
-def test_missing_evidence_is_reported_in_one_line(tmp_path: Path) -> None:
+def test_missing_evidence_is_reported(tmp_path: Path) -> None:
     with pytest.raises(GraderError, match=r"grade again$"):
         load_evidence(tmp_path / "nothing")
 

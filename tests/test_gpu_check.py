@@ -56,7 +56,7 @@ def folder_of_wheels(folder: Path, *without: str, tag: str = "py3-none-any") -> 
     return folder
 
 
-def test_missing_packages_are_named_in_one_line_with_the_command_that_fetches_them(tmp_path: Path) -> None:
+def test_missing_packages_are_listed_with_the_command_that_fetches_them(tmp_path: Path) -> None:
     folder = folder_of_wheels(tmp_path / "wheels", "attrs", "rich")
     (folder / "mnist" / MNIST_FILES[0]).unlink()
     lacking = gpu_wheels.missing(folder, 12, {"rich"})
@@ -142,7 +142,7 @@ def test_a_python_without_pytorch_is_reported_at_once(
         (["--has", "numpyy"], "numpyy: no such package is needed"),
     ],
 )
-def test_an_impossible_download_is_refused_in_one_line(
+def test_an_impossible_download_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     assert gpu_wheels.main([str(tmp_path), *arguments]) == 2

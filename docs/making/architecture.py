@@ -1,4 +1,4 @@
-"""`python -m docs.making.architecture`: draws `docs/architecture.svg`, the rooms of the package and their imports.
+"""`python -m docs.making.architecture`: draws `docs/architecture.svg`, the packages inside `grader` and their imports.
 
 The rows are those of the contract "rooms" in pyproject.toml; the arrows are the imports in the code. Arrows that follow
 from others are left out: if a imports b and b imports c, a may import c as well. The arrow from the sandbox to the
@@ -35,7 +35,7 @@ STYLE = """
 
 
 def rows_of_rooms() -> list[list[str]]:
-    """The rooms row by row from the top: exercises above the rooms that they import, code in the box at the bottom."""
+    """The packages row by row from the top: exercises above those that they import, code in the box at the bottom."""
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     contract = next(contract for contract in config["contracts"] if contract["id"] == "rooms")
     rows = [[name.strip() for name in layer.split(":")] for layer in contract["layers"]]
@@ -46,7 +46,7 @@ def rows_of_rooms() -> list[list[str]]:
 
 
 def imports_between_rooms() -> set[Edge]:
-    """The imports between rooms, read from the code."""
+    """The imports between packages, read from the code."""
     graph = grimp.build_graph("grader", exclude_type_checking_imports=True, cache_dir=None)
     modules = [module for module in graph.modules if "." in module and module != "grader.__main__"]
     edges = {(_room(a), _room(b)) for a in modules for b in graph.find_modules_directly_imported_by(a) if "." in b}
@@ -60,19 +60,19 @@ def without_implied(edges: Collection[Edge]) -> set[Edge]:
 
 
 def draw(rows: Sequence[Sequence[str]], edges: Collection[Edge], purposes: Mapping[str, str]) -> str:
-    """The picture as SVG; equal rooms and edges give equal text."""
+    """The picture as SVG; equal packages and edges give equal text."""
     places: dict[str, tuple[float, float]] = {}
     for number, row in reversed(list(enumerate(rows))):
         step = (WIDTH - 2 * MARGIN) / len(row)
         for position, room in enumerate(row):
             below = [places[b][0] for a, b in edges if a == room and b in places]
-            alone = len(row) == 1 and below  # a single box in a row is placed above the rooms that it imports
+            alone = len(row) == 1 and below  # a single box in a row is placed above the packages that it imports
             x = sum(below) / len(below) if alone else MARGIN + step * (position + 0.5)
             places[room] = (x, MARGIN + number * ROW)
     height = 2 * MARGIN + (len(rows) - 1) * ROW + BOX_HEIGHT
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
-        "<title>The rooms of the package, and their imports</title>",
+        "<title>The packages inside grader, and their imports</title>",
         f"<style>{STYLE}</style>",
         '<defs><marker id="head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 8 4 0 8z"/></marker></defs>',
@@ -85,7 +85,7 @@ def draw(rows: Sequence[Sequence[str]], edges: Collection[Edge], purposes: Mappi
 
 
 def purpose(room: str) -> str:
-    """The first words of the room's docstring, up to its first colon, semicolon or full stop."""
+    """The first words of the package's docstring, up to its first colon, semicolon or full stop."""
     path = PACKAGE / room / "__init__.py"
     text = ast.get_docstring(ast.parse((path if path.is_file() else path.parent.with_suffix(".py")).read_text())) or ""
     for end in ("\n\n", ":", ";", ". "):

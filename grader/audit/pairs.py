@@ -83,7 +83,7 @@ def _second(
     exercise: Exercise,
     part: str,
 ) -> SecondJudging:
-    """The second grading: with the pictures of solutions whose regions stay, or else of the reference."""
+    """The follow-through: with the pictures of solutions whose regions stay, or else of the reference."""
     due = due_replacements(combined, rubric, exercise)[part]
     stay = [items for items, regions in changes if not all(_is_in(region, due.names) for region in regions)]
     pictures = _combined(stay) if stay else sound

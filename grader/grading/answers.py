@@ -1,4 +1,4 @@
-"""Decoding answers: what two boxes sent back becomes evidence if it fits the specification, and a fault otherwise."""
+"""Decodes the answers of the two boxes: each becomes evidence if it fits the specification, and a fault otherwise."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def decode_answers(
     event: str,
     stages: Collection[Stage] | None = None,
 ) -> Evidence:
-    """The evidence in a box's frames. A missing answer is the run's fault, and ours only if the box broke.
+    """Returns the evidence in a box's frames. A missing answer is a grader fault only if the box broke.
 
     `stages` are those that were to be asked; None means all of them.
     """
@@ -94,5 +94,5 @@ def merge_evidence(first: Evidence, second: Evidence) -> Evidence:
 
 
 def _is_answered(name: str, answers: Mapping[str, Array]) -> bool:
-    """Whether the answers hold what the fault of that name says is missing: an array, or any of an answer's."""
+    """Whether the answers contain the array, or an array of the answer, that the fault of that name reports missing."""
     return name in answers or any(answer.startswith(f"{name}/") for answer in answers)

@@ -1,7 +1,7 @@
-"""What a stored result depends on: every file of the grader is of one kind, and each kind has one key.
+"""The keys of stored results: every file of the grader has a kind, and each kind has a key.
 
-A result is stale where a file of its kind, or of a kind before it, is another than when it was made. A file imports
-files of its own kind and of those before it, so that nothing decides about a result without being in its key.
+A result is stale if a file of its kind, or of an earlier kind, has changed since it was made. A file imports only
+files of its own kind and of earlier kinds, so that the key covers every file that affects the result.
 docs/remembered.md lists what is stored, where, and what makes it stale.
 """
 
@@ -23,7 +23,7 @@ from grader.store.versions import ROOT, files_checksum
 
 
 class Kind(StrEnum):
-    """What a file of the grader has a hand in, in the order in which it happens."""
+    """What a file affects, in the order of a grade: earlier kinds also affect everything later."""
 
     RUN = "run"  # what happens in a box: how a notebook is run, what it is asked, how its answers are read
     FIND = "find"  # what checks find in the answers
@@ -58,7 +58,7 @@ FILES: Mapping[str, Kind] = {
     "notebook/included": Kind.NONE,
     "notebook/saved_outputs": Kind.NONE,
 }
-# The same below the package of an exercise; what is not named there decides about its questions.
+# The same below the package of an exercise; files that are not listed affect its questions.
 FILES_OF_EXERCISE: Mapping[str, Kind] = {
     "": Kind.RUN,
     "checks": Kind.FIND,
@@ -77,7 +77,7 @@ _BEFORE = (Kind.RUN, Kind.FIND, Kind.SHOW)
 
 
 def kind_of(path: str, table: Mapping[str, Kind] = FILES) -> Kind | None:
-    """The kind of a file by its path below the table's root; None where the table has no kind for it."""
+    """Returns the kind of a file by its path below the table's root; None if the table has no kind for it."""
     pieces = path.removesuffix(".py").split("/")
     for length in range(len(pieces), -1, -1):
         if (kind := table.get("/".join(pieces[:length]))) is not None:

@@ -1,4 +1,4 @@
-"""What checks found on a submission's evidence, kept beside it, so that judging again measures nothing again.
+"""The findings of checks on a submission's evidence, stored beside it, so that re-grading does not measure again.
 
 Cached are whole findings under all their numbers, and measurements under the numbers that shape them. They belong to
 one content of the evidence and one state of the grader's own files; with any other they are dropped. Faults of the
@@ -35,7 +35,7 @@ class FindingCache:
     new_keys: list[str] = field(default_factory=list)
 
     def get(self, key: str, measure: Callable[[], Finding | Measurement]) -> Finding | Measurement:
-        """The result under this key; where there is none, what `measure` gives, which is cached.
+        """Returns the result under this key; if there is none, caches and returns the result of `measure`.
 
         Raises:
             NotAnswered: as `measure` does, also where that is cached.
@@ -71,7 +71,7 @@ def cache_key(part: str, check: str, numbers: Mapping[str, Any]) -> str:
 
 
 def write_findings(path: Path, findings: FindingCache, made_of: Mapping[str, str]) -> None:
-    """The file holds the findings, if there are new ones, and what they were made of.
+    """Writes the findings, if there are new ones, and checksums of what they were made from.
 
     Raises:
         OSError: it cannot be written.
@@ -82,15 +82,15 @@ def write_findings(path: Path, findings: FindingCache, made_of: Mapping[str, str
 
 
 def read_findings(path: Path, made_of: Mapping[str, str]) -> FindingCache:
-    """What `write_findings` wrote; an empty cache where that was made of something else, or is damaged."""
+    """Reads what `write_findings` wrote; returns an empty cache if it was made from other input, or is damaged."""
     entries = read_cached(path, _ENTRIES, made_of) or {}
     return FindingCache(entries if len(entries) <= MAX_ENTRIES else {})
 
 
 def _plain(result: Result) -> Result | None:
-    """The same with Python's own numbers, as it comes back from a file; None where it would not.
+    """Returns the result with Python's own numbers, as a file would return it; None if it cannot be stored.
 
-    Infinite numbers would not; and a fault of the grader's own is not to be cached.
+    Infinite numbers cannot be stored, and a grader fault must not be cached.
     """
     if isinstance(result, Fault) and result.blame == Blame.OURS:
         return None
@@ -101,7 +101,7 @@ def _plain(result: Result) -> Result | None:
 
 
 def _number(value: object) -> object:
-    """A number of numpy's as Python's."""
+    """Converts NumPy's numbers to Python's."""
     plain = getattr(value, "item", None)
     if plain is None:
         raise TypeError(f"{type(value).__name__} is not cached")

@@ -1,7 +1,7 @@
-"""Error carried forward: a later item that an earlier mistake affects is graded again, with correct code.
+"""Follow-through: a later item that an earlier mistake affects is graded again, with correct code.
 
 The rubric's key is `follow_through`. Code is replaced only in items that earned enough points, and a mistake that
-affects a later item costs at least what the rubric says. The second grading never takes points away, and a student sees
+affects a later item costs at least what the rubric says. Follow-through never takes points away, and a student sees
 only its points: in that run their code could print, draw or raise parts of the correct code.
 """
 
@@ -44,7 +44,7 @@ class CarriedForward:
 
 
 def due_replacements(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exercise) -> dict[str, Replacement]:
-    """Part -> what to replace in earlier items, for each part where they may affect a later item.
+    """Returns, for each part in which an earlier item may affect a later one, what to replace.
 
     Of an item with two networks only the wrong one is replaced: the correct one stays the student's.
     """
@@ -87,9 +87,9 @@ def with_carried_forward(
     carried_forward: Mapping[str, CarriedForward],
     findings: FindingCache | None = None,
 ) -> tuple[ItemVerdict, ...]:
-    """The verdicts, with the points that the second grading gives back under this rubric.
+    """Returns the verdicts, with the points that follow-through gives back under this rubric.
 
-    If a changed rubric requires a second grading that was never run, the items need manual review: that is not the
+    If a changed rubric requires a follow-through that was never run, the items need manual review: that is not the
     student's fault.
     """
 
@@ -115,9 +115,9 @@ def with_second_judging(
     exercise: Exercise,
     second_judging: Callable[[str], SecondJudging | None],
 ) -> tuple[ItemVerdict, ...]:
-    """The verdicts, with the points that the second grading of each part gives back; without one, manual review.
+    """Returns the verdicts, with the points that each part's follow-through gives back; if it is missing, for review.
 
-    second_judging: part -> its second grading, or None.
+    second_judging: part -> its verdicts with correct code, or None.
     """
     verdicts_by_id = {item.id: item for item in items}
     for part, replacement in due_replacements(items, rubric, exercise).items():
@@ -141,14 +141,14 @@ def share(item: ItemVerdict) -> float:
 
 
 def _cost_beyond(item: ItemVerdict, rubric: Rubric) -> int:
-    """What a mistake that affects later items costs in addition to the points lost in its own item, in thousandths."""
+    """Returns the cost of a mistake for later items, beyond the points lost in its own item, in thousandths."""
     return max(0, rubric.follow_through.min_cost_milli - (item.max_points_milli - item.points_milli))
 
 
 def _with_points_back(
     first: ItemVerdict, second: ItemVerdict, replaced_items: tuple[str, ...], rubric: Rubric, cost_left: int
 ) -> tuple[ItemVerdict, int]:
-    """The verdict with the points of the second grading, and the remaining cost of the mistakes."""
+    """Returns the verdict with the points of the follow-through, and the remaining cost of the mistakes."""
     if second.outcome is Outcome.NEEDS_REVIEW:
         return replace(first, outcome=Outcome.NEEDS_REVIEW, lost_in=replaced_items), cost_left
     second_points = round_to_step(rubric.follow_through.share * second.points_milli, rubric.points_step_milli)

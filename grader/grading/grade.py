@@ -1,7 +1,8 @@
-"""Grading one submission: read it, run it in the box, gather evidence, compute points, write the report.
+"""Grades one submission: reads it, runs it in the box, gathers evidence, computes points, writes the report.
 
-Three paths in, files out. Running ends in evidence; grading uses only the evidence, so a stored run can be re-graded at
-any time without running the notebook. The whole folder is written at the end.
+The input is three paths (notebook, rubric and run folder), the output files. A run produces evidence, and points are
+computed only from the evidence, so a stored run can be re-graded at any time without running the notebook. The whole
+folder is written at the end.
 
 A fault of the grader or the machine gives no points; one line says why.
 """
@@ -95,7 +96,7 @@ def grade(
     say: Say = print,
     live: Say = unseen,
 ) -> tuple[GradeReport, Path]:
-    """The submission is graded and its run folder holds every output; returns the report and the folder.
+    """Grades the submission and writes every output into its run folder; returns the report and the folder.
 
     Without `run_dir` the folder is chosen: see `run_place`. A run replaces the folder's earlier run when it is written
     completely; an instructor's decisions in the folder stay in force. While a cell runs, `live` gets a line that
@@ -129,7 +130,7 @@ def grade(
 
 @dataclass(frozen=True)
 class _Work:
-    """What is graded, and how."""
+    """The submission to grade, and how to grade it."""
 
     submission: Submission
     rubric_path: Path
@@ -142,7 +143,7 @@ class _Work:
 
 @dataclass(frozen=True)
 class _Run:
-    """The result, before anything is written."""
+    """The result of a run, before anything is written."""
 
     case: Case
     seed: str
@@ -155,7 +156,7 @@ class _Run:
 
 
 def _run_into(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
-    """The folder holds the submission's run, which is written into `finished` first."""
+    """Runs and grades the submission, writes the run into `finished`, and then puts it into the folder."""
     submission, rubric, exercise = work.submission, work.rubric, work.exercise
     old = earlier_report(folder)
     same_text = old is not None and old.checksums.get("notebook") == submission.sha256
@@ -174,7 +175,7 @@ def _run_into(work: _Work, folder: Path, finished: Path, say: Say) -> GradeRepor
 
 
 def _run(work: _Work, say: Say) -> _Run:
-    """The submission has run and is graded.
+    """Runs and grades the submission.
 
     Raises:
         GraderError: the box failed.
@@ -202,7 +203,7 @@ def _run(work: _Work, say: Say) -> _Run:
 
 
 def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
-    """The report on the run, whose evidence has this checksum.
+    """Returns the report on the run, whose evidence has this checksum.
 
     Raises:
         GraderError: nothing of the submission could be graded.
@@ -230,7 +231,7 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
 
 
 def kept_name(folder: Path, old: GradeReport | None) -> str:
-    """The name under which the folder's run is kept when a run of another text replaces it; empty without a run."""
+    """Returns the name that keeps the folder's run when a run of another text replaces it; empty without a run."""
     if old is None:  # damaged, or of another version: it may still be a grade
         return f"unreadable-{_moment(datetime.now(UTC).isoformat())}" if any(written(folder)) else ""
     return _moment(old.created)
@@ -242,7 +243,7 @@ def _moment(created: str) -> str:
 
 
 def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> None:
-    """Every part is one of the exercise's.
+    """Refuses parts that the exercise does not have.
 
     Raises:
         GraderError: for an unknown part, with the nearest name.
@@ -255,7 +256,7 @@ def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> N
 def carry_forward(
     evidence: Evidence, earlier: Mapping[str, CarriedForward], sound: str, case: Case, findings: FindingCache, say: Say
 ) -> dict[str, CarriedForward]:
-    """Part -> its answers when trained again with correct code, for each part with an item that an earlier one affects.
+    """Trains again, with correct code, each part that has an item affected by an earlier one; returns part -> answers.
 
     If the `earlier` run has the answers for the same items and the same correct code, the part is not trained again.
     """
@@ -286,7 +287,7 @@ def make_report(
     seed: str,
     checksums: dict[str, str],
 ) -> GradeReport:
-    """The report on these verdicts; `reasons` are review reasons."""
+    """Returns the report on these verdicts; `reasons` are review reasons."""
     box_faults = [event for event in execution.events if event.startswith(BOX_SAYS)]
     remarks += tuple(Remark("look", reason, needs_person=True) for reason in (*box_faults, *reasons))
     return GradeReport(
@@ -309,10 +310,10 @@ def make_report(
 
 
 def refuse_broken(notebook_run: NotebookRun) -> None:
-    """The box has not failed; if it has, the run gives no points.
+    """Refuses a run whose box has failed: it gives no points.
 
     Raises:
-        BoxError: it has failed; with the cause, if it is known, and the command that tells more.
+        BoxError: the box has failed; the line gives the cause, if it is known, and the command that shows more.
     """
     execution = notebook_run.execution
     if execution.status is not Status.BOX_ERROR:
@@ -325,7 +326,7 @@ def refuse_broken(notebook_run: NotebookRun) -> None:
 
 
 def refuse_undecided(report: GradeReport) -> None:
-    """At least one check could be graded; otherwise there are no points to report, not even zero.
+    """Refuses a run in which no check could be graded: there are no points to report, not even zero.
 
     Raises:
         GraderError: no check could be graded.

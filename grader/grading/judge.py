@@ -1,4 +1,4 @@
-"""Evidence and rubric in, verdicts out: pure, fast, and the only place where points are computed."""
+"""Computes the verdicts from evidence and rubric: pure, fast, and the only place where points are computed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from grader.records import (
 def judge(
     evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check], findings: FindingCache | None = None
 ) -> tuple[ItemVerdict, ...]:
-    """Every item of the rubric has a verdict; a check that stops with an error gives `needs_review`, never zero points.
+    """Returns a verdict per item of the rubric; a check that stops with an error gives `needs_review`, never no points.
 
     Findings on this evidence in `findings` are not measured again; new ones are added.
 
@@ -37,7 +37,7 @@ def judge(
 
 
 def round_to_step(points_milli: float, step_milli: int) -> int:
-    """The points in whole steps, the nearest; a half goes up.
+    """Rounds the points to the nearest whole step; a half is rounded up.
 
     >>> round_to_step(1130, 250), round_to_step(1120, 250)
     (1250, 1000)
@@ -71,7 +71,7 @@ def _item(
 def _finding(
     evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check], findings: FindingCache
 ) -> Finding | Outcome:
-    """What the check found; an outcome instead if the check was not run."""
+    """Returns the check's finding, or an outcome if the check was not run."""
     part = item.id.partition(".")[0]
     try:
         finding = _measure(evidence, part, spec, checks[spec.check], findings)
@@ -96,7 +96,7 @@ def _finding(
 
 
 def _measure(evidence: Evidence, part: str, spec: CheckSpec, check: Check, findings: FindingCache) -> Finding:
-    """The check's finding; for a check with thresholds, the cached measurement is scored."""
+    """Returns the check's finding; for a check with thresholds, scores the cached measurement."""
     if not check.has_thresholds:
         result = findings.get(cache_key(part, spec.check, spec.params), lambda: check(evidence, part, **spec.params))
         return check(evidence, part, **spec.params) if isinstance(result, Measurement) else result

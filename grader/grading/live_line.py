@@ -1,8 +1,8 @@
-"""The line that a person who waits for a notebook sees: which cell runs, for how long, and what it has printed last.
+"""The progress line that is shown while a notebook runs: which cell runs, for how long, and what it has printed last.
 
 "cell 24, 1 min 20 s: epoch 3/10 loss 112.4". The end of the line comes from the student's code, which may print
-anything, and may forge it. So it is one printable line (`in_box/frames.py`), shown at most once a second, and kept
-nowhere: no result depends on it. Whoever shows it makes it harmless for the medium and cuts it to the width.
+anything, and may forge it. So it is one printable line (`in_box/frames.py`), shown at most once per second and not
+stored: no result depends on it. The code that shows it escapes it for its medium and cuts it to the width.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ PACE_S = 1.0  # between two lines, however many a box sends
 
 
 def unseen(_: str) -> None:
-    """Shows nothing."""
+    """Ignores the line; for callers that show no progress."""
 
 
 class LiveLine:
-    """Says what runs now, in a line that replaces the one before; an empty line when that has ended."""
+    """Shows what runs now, in a line that replaces the one before; an empty line when it has ended."""
 
     def __init__(self, show: Say, clock: Callable[[], float] = time.monotonic) -> None:
         self._show, self._clock = show, clock
@@ -29,12 +29,12 @@ class LiveLine:
         self._started = self._shown = float("-inf")
 
     def at(self, at: At) -> None:
-        """Something else runs from now on."""
+        """Shows that something else runs from now on."""
         self.end()
         self._cell, self._started = at.cell, self._clock()
 
     def printed(self, line: str) -> None:
-        """The cell still runs, and this is the last line that it has printed; empty where it has printed none."""
+        """Shows that the cell still runs, and the last line that it has printed; empty if it has printed none."""
         now = self._clock()
         if self._cell is None or now - self._shown < PACE_S:
             return
@@ -42,13 +42,13 @@ class LiveLine:
         self._show(f"cell {self._cell + 1}, {duration(now - self._started)}{f': {line}' if line else ''}")
 
     def end(self) -> None:
-        """Nothing runs."""
+        """Clears the line, because nothing runs any more."""
         self._cell = None
         self._show("")
 
 
 def duration(seconds: float) -> str:
-    """The time as people say it.
+    """Formats a duration for people.
 
     >>> duration(12.3), duration(80), duration(3720)
     ('12 s', '1 min 20 s', '62 min')

@@ -49,7 +49,7 @@ _UNDEFINED = re.compile(r"(?:NameError: name '|^`?)(\w+)['`]? is not defined")
 
 
 def missing_resource(error: str) -> str:
-    """The missing resource that the error names, as a clause; empty if it names none.
+    """Returns the missing resource that the error names, as a clause; empty if it names none.
 
     >>> missing_resource("ModuleNotFoundError: No module named 'lightning'")
     'the package lightning is not installed'
@@ -61,7 +61,7 @@ def missing_resource(error: str) -> str:
 
 
 def with_machine_faults(evidence: Evidence, restored: RestoredNotebook, runs: Mapping[int, CellRun]) -> Evidence:
-    """The evidence, in which errors that only this machine causes are not the student's faults.
+    """Returns the evidence, in which errors that only this machine causes are not the student's faults.
 
     That is a question whose error says so, or one that needs a name which a cell did not define because it stopped with
     such an error.

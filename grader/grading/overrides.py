@@ -39,7 +39,7 @@ def read_overrides(path: Path, rubric: Rubric, submissions: Mapping[str, str]) -
     `submissions` are the names that the file may use, a key or a student's id, and the key of each.
 
     Raises:
-        GraderError: one line: where, what was expected, what was there, the nearest known name.
+        GraderError: one line says where, what was expected, what was there, and the nearest known name.
     """
     path_text = one_line(str(path), 120)
     decisions_by_key: dict[str, Decisions] = {}
@@ -78,7 +78,7 @@ def decisions_of_folder(folder: Path, name: str, rubric: Rubric) -> Decisions | 
 
 
 def with_overrides(report: GradeReport, decisions: Decisions | None) -> GradeReport:
-    """The report with these decisions and no earlier ones; totals follow, and the grader's own points are kept."""
+    """Returns the report with these decisions and no earlier ones; totals change, and the grader's points are kept."""
     in_force = decisions or Decisions({})
     items = tuple(_with_override(_without_override(item), in_force.items.get(item.id)) for item in report.items)
     remarks = tuple(remark for remark in report.remarks if remark.kind != LOOKED_AT)

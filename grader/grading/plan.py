@@ -1,10 +1,16 @@
-"""The order in which a box runs a notebook's cells and is asked the probe's questions.
+"""Plans a run: the order of the notebook's cells and of the stages of questions.
 
-Components are asked just before a part's training, so that a training cell that crashes or never ends costs no
-component; what it left is looked at as it ends; a part's quality is asked before the next part trains, for the same
-reason. At the end comes a sweep: what is still unanswered, and the code of a part whose names were defined once more
-after it was asked for. A cell that seems to end the Python process comes after the questions about what is trained by
-then: a new one would not have it.
+The cells keep their order. The stages of each part come between them:
+
+1. `components`, just before the part's first training cell: if that cell crashes or never ends, the components are
+   already answered.
+2. `ended`, as soon as the part's training cells have run.
+3. `sampling`, `trained` and `quality`, before the next part is trained, for the same reason.
+4. At the end of the notebook, every stage that still has unanswered questions, and once more the stages about code
+   that a cell has redefined since they were asked.
+
+Before a cell that seems to end the Python process, the questions about models that are trained by then are asked: a new
+process would not have these models.
 """
 
 from __future__ import annotations
@@ -37,7 +43,7 @@ def first_plan(
     limits: Limits,
     parts: Collection[str] | None = None,
 ) -> list[Step]:
-    """Every cell, with the stages of each part at their places; a sweep at the end.
+    """Returns the plan of the first box: every cell, with the stages of each part between them and again at the end.
 
     Where only some `parts` are to be trained, cells that only show something are left out, and of those that train
     another one all but what they define; what can be asked without them is asked at the same places.
@@ -46,7 +52,7 @@ def first_plan(
 
 
 class _FirstPlan:
-    """The plan while it is made, and what has been asked and trained so far."""
+    """The plan while it is built, and what has been asked and trained so far."""
 
     def __init__(
         self,
@@ -67,7 +73,7 @@ class _FirstPlan:
         self.parts_in_training: list[str] = []  # which are not asked about yet
 
     def build(self) -> list[Step]:
-        """All steps in order."""
+        """Returns all steps in order."""
         for index, part in self.part_by_cell.items():
             self._ask_before(index, part)
             self._run(index, part)
@@ -80,7 +86,7 @@ class _FirstPlan:
             self.steps.append(_stage(stage, self.limits))
 
     def _ask_before(self, index: int, part: str | None) -> None:
-        """The stages that must be asked before the cell: a training cell, or one that may end the process."""
+        """Adds the stages that must be asked before the cell: a training cell, or one that may end the process."""
         source = source_of(self.restored.notebook["cells"][index])
         may_end = not self._is_idle(index) and part is None and ENDING.search(source) is not None
         if part is not None or may_end:
@@ -99,7 +105,7 @@ class _FirstPlan:
                 self.parts_in_training.append(part)
 
     def _run(self, index: int, part: str | None) -> None:
-        """The cell, or what it defines if it trains a part that is not to be trained."""
+        """Adds the cell, or only its definitions if it trains a part that is not to be trained."""
         source = source_of(self.restored.notebook["cells"][index])
         is_trained = part in self.parts_to_train
         only_defines = part is not None and not is_trained
@@ -110,7 +116,7 @@ class _FirstPlan:
             self._ask(Stage.of("ended", part))
 
     def _sweep(self) -> None:
-        """Every stage at the end; of code once more where a cell defined it once more after it was asked."""
+        """Adds every stage at the end; stages about code again if a cell has redefined it since they were asked."""
         steps = self.steps[:]
         for part in self.exercise.parts:
             for kind in ("components", *self._kinds_after(part)):
@@ -120,7 +126,7 @@ class _FirstPlan:
                 self.steps.append(_stage(stage, self.limits, again=again))
 
     def _kinds_after(self, part: str) -> tuple[str, ...]:
-        """The kinds of stages that follow the part's training, or are left of them without it."""
+        """Returns the kinds of stages that follow the part's training; fewer without training."""
         return AFTER_TRAINING if part in self.parts_to_train else WITHOUT_TRAINING
 
     def _is_idle(self, index: int) -> bool:
@@ -131,7 +137,7 @@ class _FirstPlan:
 def sound_parts_plan(
     restored: RestoredNotebook, exercise: Exercise, names: Mapping[str, str], limits: Limits, part: str
 ) -> list[Step]:
-    """The plan of a part that is trained again: correct parts are put in just before its first training cell.
+    """Returns the plan of a part that is trained again: correct code is put in just before its first training cell.
 
     Empty where no cell trains the part.
     """
@@ -165,7 +171,7 @@ def second_plan(
     runs: Mapping[int, CellRun],
     stages: Sequence[Stage],
 ) -> list[Step]:
-    """The cells that define things, which ran quickly the first time, and then the stages; no training, no pictures.
+    """Returns the plan of the second box: the quick cells that define names, then the stages; no training, no pictures.
 
     Of a cell that trains, ended the process or did not end, only what it defines. So, too, of a cell behind all code
     that is asked: what it sets for the whole process, such as another default dtype, is no property of that code.

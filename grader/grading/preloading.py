@@ -24,14 +24,14 @@ class Preloading:
         self._may, self._begun, self._works = threading.Event(), False, works
 
     def go(self) -> None:
-        """The next task may start."""
+        """Allows the next task to start."""
         self._may.set()
         if not self._begun:
             self._begun = True
             threading.Thread(target=self._work, daemon=True).start()
 
     def pause(self) -> None:
-        """No further task starts until `go`."""
+        """Allows no further task to start until `go`."""
         self._may.clear()
 
     def __enter__(self) -> Preloading:

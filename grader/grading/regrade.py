@@ -1,4 +1,4 @@
-"""A stored run is re-graded from its evidence, with the current rubric; no notebook runs.
+"""Re-grades a stored run from its evidence with the current rubric, without running the notebook.
 
 The findings of the checks are stored with the evidence, so that only what has changed is measured again.
 """
@@ -34,7 +34,7 @@ from grader.store.versions import grader_checksum, versions
 
 
 def regrade(folder: Path, rubric_path: Path) -> GradeReport:
-    """The folder's stored evidence is re-graded with the current rubric; no notebook runs.
+    """Re-grades the folder's stored evidence with the current rubric, without running the notebook.
 
     An instructor's decisions stay in force: those in the folder's own `overrides.yaml`, or else those in the report.
 
@@ -69,7 +69,7 @@ def with_own_decisions(folder: Path, report: GradeReport, rubric: Rubric) -> Gra
 def regraded_report(
     folder: Path, old: GradeReport, rubric: Rubric, exercise: Exercise, *, keep: bool = True
 ) -> GradeReport:
-    """The report on the folder's evidence with this rubric; decisions are kept.
+    """Returns the report on the folder's evidence with this rubric; decisions are kept.
 
     Nothing is written, except the findings if `keep`.
     """
@@ -112,7 +112,7 @@ def load_findings(folder: Path, exercise: Exercise) -> FindingCache:
 
 
 def save_findings(folder: Path, exercise: Exercise, findings: FindingCache) -> None:
-    """The folder holds the checksums of its evidence, and the findings on it."""
+    """Writes the checksums of the folder's evidence, and the findings on it, into the folder."""
     remember_checksums(folder)
     write_findings(folder / JUDGED, findings, _made_of(folder, exercise))
 

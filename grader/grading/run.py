@@ -127,7 +127,7 @@ def run_submission(
     parts: Collection[str] | None = None,
     preloading: Preloading | None = None,
 ) -> NotebookRun:
-    """The notebook has run to its end or to a limit, and its answers are evidence.
+    """Runs the notebook to its end or to a limit, and returns its answers as evidence.
 
     If only some `parts` are to be trained, cells that train other parts or only show something are left out, and the
     other parts are asked about components only. The `preloading` runs from the first cell on, when the boxes have
@@ -153,7 +153,7 @@ def run_submission(
 
 
 def run_with_sound_parts(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -> Evidence:
-    """What the part's trained model answers when some of the student's code is replaced by correct code.
+    """Trains the part with correct code instead of some of the student's, and returns its answers.
 
     Only the stages that depend on training are answered. Outputs, events and logs of these boxes are
     dropped: they hold parts of a solution.
@@ -197,7 +197,7 @@ def box_pool(
 
 
 def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
-    """What the answers of these stages may hold."""
+    """Returns the specifications of these stages' answers."""
     specs = dict(case.exercise.answer_specs(case.rubric.sizes))
     specs |= given_answer_specs(case.exercise.parts) if case.given_definitions.questions() else {}
     return {source: spec for source, spec in specs.items() if source.stage in stages}
@@ -206,7 +206,7 @@ def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
 def _run(
     case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None = None
 ) -> SandboxResult:
-    """A box has run the steps.
+    """Runs the steps in a box.
 
     A cell that ends the runner and its whole box (`!kill -9 -1` was a way to restart Colab) costs the same as a cell
     that ends only the Python process: a fresh box runs the steps without it, as often as a kernel may be started again,
@@ -232,7 +232,7 @@ def _run(
 
 
 def _without(steps: list[Step], ending_cells: Collection[int]) -> list[Step]:
-    """The steps; of the `ending_cells`, which ended all processes, only their definitions are left."""
+    """Returns the steps with only the definitions of the `ending_cells`, which ended all processes."""
     remaining_steps: list[Step] = []
     for step in steps:
         if isinstance(step, CellStep) and step.index in ending_cells:
@@ -247,7 +247,7 @@ def _without(steps: list[Step], ending_cells: Collection[int]) -> list[Step]:
 def _run_once(
     case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None
 ) -> SandboxResult:
-    """One box has run the steps."""
+    """Runs the steps in one box."""
     cells = case.restored.notebook["cells"]
     names = case.rubric.interface.names
     indices = [step.index for step in cell_steps(steps)]
@@ -305,7 +305,7 @@ def _with_second_box(
     *,
     first_questions: Questions | None = None,
 ) -> Evidence:
-    """The evidence, with the answers of a fresh box that gets the trained parameters and the codes, but no image.
+    """Adds the answers of a fresh box that gets the trained parameters and the codes, but no image.
 
     `first_questions` are stages that the fresh box gets first.
     """
@@ -328,10 +328,10 @@ def _with_second_box(
 
 
 def _without_cut_off_training(evidence: Evidence, case: Case, first: SandboxResult) -> Evidence:
-    """The evidence without the answers about a trained model whose provided training cell ran out of time at work.
+    """Removes the answers about a trained model whose provided training cell was still working when its time ran out.
 
-    On a machine slower than the student's that is not a mistake, so it needs manual review. A cell that hangs, and
-    never got to work, loses its points.
+    On a machine slower than the student's that is not a mistake, so it needs manual review. A cell that hangs and never
+    started training loses its points.
     """
     training = {index: role for index, role in enumerate(case.restored.roles) if role.role == "train"}
     for index, role in training.items():
@@ -352,13 +352,13 @@ def _without_cut_off_training(evidence: Evidence, case: Case, first: SandboxResu
 
 
 def _has_trained(evidence: Evidence, part: str, question: str) -> bool:
-    """Whether the training got to work, as this question of the stage `trained` shows; False without a question."""
+    """Whether the training started, as this question of the stage `trained` shows; False without a question."""
     prefix = f"{Address.of('trained', part, question)}/" if question else ""
     return bool(prefix) and any(name.startswith(prefix) for name in evidence.answers)
 
 
 def _cut_off_reason(first: SandboxResult, index: int, training: Collection[int]) -> str:
-    """How a time limit, of the cell or the whole run, cut off the training in that cell; empty if none did."""
+    """Returns which time limit, of the cell or the whole run, stopped the training in that cell; empty if none did."""
     run = first.inbox.cells.get(index)
     if run is not None and run.status is CellStatus.TIMEOUT and OUT_OF_TIME.fullmatch(run.error):
         return f"the training in cell {index + 1} was {run.error}, before it was finished"

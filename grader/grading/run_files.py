@@ -75,14 +75,14 @@ def aside(folder: Path) -> Iterator[Path]:
 
 
 def put_in_place(folder: Path, finished: Path, keep_as: str = "") -> None:
-    """The new run is the folder's run; the run before it is removed, or kept below `EARLIER` as `keep_as`."""
+    """Makes the new run the folder's run; the run before it is removed, or kept below `EARLIER` as `keep_as`."""
     write_json(finished / _LIST, _FINISHED_RUN, _FinishedRun(sorted(path.name for path in finished.iterdir()), keep_as))
     finished.rename(folder / READY)
     settle(folder)
 
 
 def settle(folder: Path) -> None:
-    """Every file of a finished run is where it belongs; without a finished run, nothing happens.
+    """Moves every file of a finished run into place; does nothing without a finished run.
 
     Each step may have been done before: the work of a killed grader is continued.
     """
@@ -115,7 +115,7 @@ def written(folder: Path) -> Iterator[Path]:
 
 
 def _keep(folder: Path, name: str) -> None:
-    """The folder's run is moved below `EARLIER`; a link of that name is removed first."""
+    """Moves the folder's run below `EARLIER`; removes a link of that name first."""
     earlier = folder / EARLIER
     if earlier.is_symlink():
         earlier.unlink()

@@ -55,7 +55,7 @@ _SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 
 
 def note_source(folder: Path, of: Path, rubric: Path | None = None) -> None:
-    """The folder has a note on its notebook or class, and its rubric."""
+    """Writes a note on the folder's notebook or class, and its rubric."""
     write_json(folder / SOURCE, _SOURCE, Source(str(of.resolve()), str(rubric.resolve()) if rubric else ""))
 
 
@@ -84,7 +84,7 @@ _CHECKSUMS: TypeAdapter[_Checksums] = TypeAdapter(_Checksums)
 
 
 def store_run(folder: Path, run: NotebookRun, followed: Mapping[str, CarriedForward]) -> str:
-    """The folder holds the run's evidence, executed notebook and execution record, and no files of an older run.
+    """Writes the run's evidence, executed notebook and execution record into the folder; removes files of an older run.
 
     `followed` are the parts that were trained again. Returns the evidence's checksum.
 
@@ -141,7 +141,7 @@ def _prune_record(folder: Path) -> PruneRecord | None:
 
 
 def prune(folder: Path) -> int:
-    """The folder's evidence is removed, and a file says so; returns the freed bytes.
+    """Removes the folder's evidence and writes a file that says so; returns the freed bytes.
 
     Findings, pictures and reports stay. If it is killed, the next call continues.
 
@@ -227,7 +227,7 @@ def _checksums(folder: Path) -> dict[str, str]:
 
 
 def remember_checksums(folder: Path) -> None:
-    """The checksums of the folder's evidence are stored, so that unchanged files are not read again.
+    """Stores the checksums of the folder's evidence, so that unchanged files are not read again.
 
     Raises:
         EvidenceError: the folder holds no evidence.
@@ -259,7 +259,7 @@ def followed_file(part: str) -> str:
 
 
 def store_carried_forward(folder: Path, part: str, followed: CarriedForward) -> None:
-    """The folder holds the part's answers with correct code for some items."""
+    """Writes the part's answers with correct code for some items into the folder."""
     write_atomically(folder / followed_file(part), save_evidence(followed.evidence))
     known: dict[str, _Retraining | list[str]] = {**_retrainings(folder)}
     replaced = followed.replacement

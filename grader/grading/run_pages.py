@@ -1,4 +1,4 @@
-"""What people read in a run folder: the report in every form, its pictures and the notebook, each drawn once."""
+"""Writes the files that people read in a run folder: the report in every form, its pictures and the notebook."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ _VIEW: TypeAdapter[NotebookView] = TypeAdapter(NotebookView)
 
 @dataclass(frozen=True, slots=True)
 class Drawings:
-    """What the pages show of a run beside its report; no view where the notebook cannot be shown."""
+    """Parts of the pages in addition to the report; no view if the notebook cannot be shown."""
 
     figures: Sequence[Figure]
     view: NotebookView | None
 
 
 def draw(notebook_run: NotebookRun, exercise: Exercise, rubric: Rubric, templates: Templates) -> Drawings:
-    """The run's pictures, and its notebook as its pages show it."""
+    """Draws the run's pictures, and its notebook as its pages show it."""
     names = written_names(exercise, rubric)
     view = _view_or_none(notebook_run.notebook, names, notebook_run.execution, provided_sources(templates))
     return Drawings(exercise.figures(notebook_run.evidence), view)
 
 
 def store_drawings(folder: Path, drawings: Drawings, exercise: Exercise, rubric: Rubric) -> None:
-    """The folder, which holds the run that this was drawn of, keeps it."""
+    """Stores the drawings in the folder of their run."""
     _keep_figures(folder, drawings.figures, exercise)
     if drawings.view is not None:
         store_cached(
@@ -62,7 +62,7 @@ def store_drawings(folder: Path, drawings: Drawings, exercise: Exercise, rubric:
 
 
 def write_report(folder: Path, report: GradeReport, exercise: Exercise, rubric: Rubric) -> None:
-    """As `write_pages`, with what the folder keeps of its run; what it does not keep is drawn and kept."""
+    """As `write_pages`, with the drawings that are stored in the folder; missing ones are drawn and stored."""
     names, execution = written_names(exercise, rubric), stored_execution(folder)
     drawings = Drawings(_figures(folder, exercise), _view(folder, exercise, rubric, names, execution))
     write_pages(folder, report, drawings, execution, names, folder)
@@ -76,7 +76,7 @@ def write_pages(
     names: Mapping[str, tuple[str, ...]],
     home: Path,
 ) -> None:
-    """The folder holds the report in every form, `report.json` last; what would be the same is not written.
+    """Writes the report in every form into the folder, `report.json` last; unchanged files are not written again.
 
     `names` are those of `written_names`; `home` is where the folder's files will lie.
     """
@@ -89,20 +89,20 @@ def write_pages(
 
 
 def _again(home: Path) -> Again | None:
-    """What to type to see the run again; None where the folder does not say what it is of."""
+    """Returns the paths to type to repeat the run; None if the folder does not name its notebook."""
     if (source := run_source(home)) is None or not source.rubric:
         return None
     return Again(_typed(Path(source.of)), _typed(home.resolve()), _typed(Path(source.rubric)))
 
 
 def _typed(path: Path) -> str:
-    """The path as it is typed in the project's folder."""
+    """Returns the path as it is typed in the project's folder."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def load_pages() -> None:
-    """What only a report needs is in memory: a small notebook has been rendered."""
+    """Loads the modules that only a report needs, by rendering a small notebook."""
     text = {"cell_type": "markdown", "metadata": {}, "source": "*$x$*"}
     code: Notebook = {"cell_type": "code", "metadata": {}, "source": "x = 1", "outputs": [], "execution_count": None}
     make_view({"cells": [text, code], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}, {}, ())
@@ -147,7 +147,7 @@ def _view_or_none(
 def _view(
     folder: Path, exercise: Exercise, rubric: Rubric, names: Mapping[str, Sequence[str]], execution: Execution | None
 ) -> NotebookView | None:
-    """The executed notebook as it is shown; None where the folder holds none that can be."""
+    """The executed notebook as it is shown; None if the folder has none that can be shown."""
     try:
         made_of = _view_made_of(folder, exercise, names)
         stored_view = read_cached(folder / NOTEBOOK, _VIEW, made_of)
@@ -169,7 +169,7 @@ def _view_made_of(folder: Path, exercise: Exercise, names: Mapping[str, Sequence
 
 
 def _figures(folder: Path, exercise: Exercise) -> list[Figure]:
-    """The pictures of the folder's evidence, drawn once and kept."""
+    """Returns the pictures of the folder's evidence, which are drawn once and stored."""
     try:
         stored_figures = read_cached(folder / FIGURES, _FIGURES, _figures_made_of(folder, exercise))
         if stored_figures is not None:

@@ -38,7 +38,7 @@ REPLACE = "use another folder with --out, or replace it with --replace"
 
 
 def extent_name(parts: Sequence[str] | None) -> str:
-    """What is added to the name of a folder or file if not everything is graded; empty if everything is."""
+    """Returns the suffix for the name of a folder or file if not everything is graded; empty if everything is."""
     return "" if parts is None else "components-only" if not parts else "-".join((*parts, "only"))
 
 
@@ -86,7 +86,7 @@ def class_folder(submissions: Path, parts: Sequence[str] | None, part: str = "")
 
 
 def unclaim(folder: Path) -> None:
-    """A folder below `RUNS` that was chosen for a class is free again; for a class that was refused before it began."""
+    """Frees a folder below `RUNS` that was chosen for a class, if the class was refused before it began."""
     if folder.parent == RUNS and not (folder / CLASS).exists() and not any(written(folder)):
         (folder / SOURCE).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # it holds other files
@@ -94,7 +94,7 @@ def unclaim(folder: Path) -> None:
 
 
 def refuse_run(out: Path) -> None:
-    """The folder does not hold the run of a single notebook.
+    """Refuses a folder that holds the run of a single notebook.
 
     Raises:
         GraderError: it does.
@@ -115,7 +115,7 @@ def class_above(folder: Path) -> Path | None:
 
 
 def refuse_less(folder: Path, parts: Collection[str] | None) -> None:
-    """The folder holds no run that graded more parts than this one will.
+    """Refuses a folder that holds a run that graded more parts than this one will.
 
     Raises:
         GraderError: it does; raised before anything runs.
@@ -146,7 +146,7 @@ def is_weaker(new: GradeReport, old: GradeReport) -> str:
 
 
 def refuse_other_rubric(folder: Path, report: GradeReport, rubric: Rubric, path: Path) -> None:
-    """The report can be re-graded with this rubric.
+    """Refuses a rubric with which the report cannot be re-graded.
 
     Raises:
         GraderError: the rubric has no item in common with the report.
@@ -222,7 +222,7 @@ def _source(folder: Path) -> str:
 
 
 def _is_for(folder: Path, owner: str) -> bool:
-    """Whether the folder belongs to the owner, by its note or its class, or to nobody."""
+    """Whether the folder belongs to the owner, by its note or its class, or has no owner."""
     if _source(folder) == owner:
         return True
     if submissions := _text_under(folder / CLASS, "submissions"):
@@ -231,5 +231,5 @@ def _is_for(folder: Path, owner: str) -> bool:
 
 
 def listed(parts: Collection[str]) -> str:
-    """The parts as text for a sentence."""
+    """Formats the parts for a sentence."""
     return " and ".join(sorted(parts))

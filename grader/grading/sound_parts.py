@@ -1,4 +1,4 @@
-"""Correct code from the reference that replaces a student's when a part is trained again.
+"""Correct code from the reference that replaces a student's when follow-through trains a part again.
 
 It is taken from the reference's definitions; nothing is run here. The box gets only the source of this code, never the
 rest of the reference. If the code changes, results trained with it are stale: see `replacement_key`.
@@ -35,7 +35,7 @@ def sound_source(rubric_path: Path, rubric: Rubric) -> str:
 def replacement_questions(
     replaced_names: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str
 ) -> dict[str, Array]:
-    """What a box gets: the source of the correct code, the names to take from it, and all names of the interface.
+    """Returns what a box gets: the source of the correct code, the names to take from it, and the interface's names.
 
     replaced_names: names of the interface, `Class.method` for a method.
     """

@@ -36,7 +36,7 @@ _CLOSE = 1e-6  # of single precision
 
 @dataclass(frozen=True)
 class GivenDefinitions:
-    """What a notebook's provided cells define, except what another of its lines changes."""
+    """The names that a notebook's provided cells define, except those that another of its lines changes."""
 
     constants: Mapping[str, frozenset[float]] = field(default_factory=dict)  # name -> the values that lines give it
     codes: Mapping[str, frozenset[int]] = field(default_factory=dict)  # `function` or `Class.method` -> fingerprints
@@ -49,7 +49,7 @@ class GivenDefinitions:
 
 
 def given_definitions(restored: RestoredNotebook, template: Notebook) -> GivenDefinitions:
-    """What the template's provided cells define and the notebook leaves alone; empty for another template."""
+    """Returns the names that the template provides and the notebook does not change; empty for another template."""
     if any(remark.kind == "not_from_template" for remark in restored.remarks):
         return GivenDefinitions()
     cells = zip(restored.notebook["cells"], restored.roles, strict=True)
@@ -89,7 +89,7 @@ def tampering_remarks(evidence: Evidence, definitions: GivenDefinitions, parts: 
 
 
 def answer_specs(parts: Sequence[str]) -> dict[Address, AnswerSpec]:
-    """What the answers about provided code may hold."""
+    """Returns the specifications of the answers about provided code."""
     return {Address.of(kind, part, QUESTION): SPEC for part in parts for kind in STAGES}
 
 

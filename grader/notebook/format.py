@@ -25,7 +25,7 @@ _LISTED_CHARS = 500_000  # of sources that are written line by line
 
 
 def load_notebook(path: Path) -> Notebook:
-    """The trusted notebook in `path`.
+    """Reads the trusted notebook in `path`.
 
     Raises: GraderError if the file is missing or is not an nbformat 4 notebook.
     """

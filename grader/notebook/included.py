@@ -1,7 +1,7 @@
-"""What the reference notebook holds that is made elsewhere: the texts of our own Python files, and pictures.
+"""Puts content from elsewhere into the reference notebook: the texts of our own Python files, and pictures.
 
-A given cell may hold the text of files: one source, which is linted, typed and tested as files. Such a cell names its
-files, relative to the notebook, in `metadata.grader.files`. The pictures come from a graded run.
+A provided cell may hold the text of files, so that this code is linted, typed and tested as files. Such a cell names
+its files, relative to the notebook, in `metadata.grader.files`. The pictures come from a graded run.
 
 `python -m grader.notebook.included NOTEBOOK [--check]` writes the cells again, or with `--check` says if one is out of
 date. With `--outputs EXECUTED` the notebook gets the outputs of that run, too.

@@ -1,4 +1,4 @@
-"""Which template cell each submitted cell is: by id, by source, by names, by likeness, in this order.
+"""Matches each submitted cell with a template cell: by id, source, names and likeness, in this order.
 
 Metadata is a hint, never proof: editors strip it, students copy it along with a cell. A template cell without
 a cell of its own may still be *covered*: its names live in cells the student merged or split.
@@ -94,7 +94,7 @@ def read_codes(cells: Sequence[Mapping[str, Any]]) -> dict[int, Code]:
 def with_code_as_code(
     template: Sequence[TemplateCell], cells: Sequence[Mapping[str, Any]]
 ) -> tuple[list[Mapping[str, Any]], list[int]]:
-    """The cells, and which of them are code again that the file calls text: a slip of one key in an editor.
+    """Turns text cells that are code back into code cells, and returns which; a slip of one key in an editor.
 
     Such a cell has a template cell's id, or defines what is to be defined there, and no code cell does.
     """
@@ -127,7 +127,7 @@ def _ids(cell: Mapping[str, Any]) -> list[str]:
 def match_cells(
     template: Sequence[TemplateCell], cells: Sequence[Mapping[str, Any]], codes: Mapping[int, Code]
 ) -> Match:
-    """Each submitted cell is at most one template cell's primary, and each template cell has at most one."""
+    """Matches the cells: a submitted cell is the primary of at most one template cell, and each has at most one."""
     primary: dict[int, int] = {}
 
     def assign(scores: Iterator[tuple[float, int, int]]) -> None:

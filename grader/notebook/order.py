@@ -1,7 +1,7 @@
-"""The order in which a notebook works: given code before what needs it, training after what it needs.
+"""Finds an order in which a notebook runs: provided code before its users, training after the code that it needs.
 
-Cells that a student ran out of order fail from top to bottom. Only what is sure to fail where it stands is moved;
-everything else keeps the student's order.
+Cells that a student ran out of order fail from top to bottom. Only cells that are sure to fail in their place are
+moved; all others keep the student's order.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Move:
 
 
 def working_order(cells: Sequence[PlacedCell], template: Sequence[TemplateCell]) -> tuple[list[int], list[Move]]:
-    """The indices of the cells in the order in which to run them, and what was moved."""
+    """Returns the indices of the cells in the order in which to run them, and the cells that were moved."""
     order = list(cells)
     counts = Counter(cell.template for cell in cells)
     single = [t for t in range(len(template)) if counts[t] == 1]
@@ -53,7 +53,7 @@ def working_order(cells: Sequence[PlacedCell], template: Sequence[TemplateCell])
 def _first_that_needs(
     order: Sequence[PlacedCell], position: int, t: int, template: Sequence[TemplateCell], needs: _Needs
 ) -> int | None:
-    """Where a cell stands that follows `t` in the template, needs it and has nothing of it above."""
+    """Returns the position of a cell that follows `t` in the template and needs it, but has none of its names above."""
     moved_code = order[position].code
     if moved_code is None:
         return None
@@ -81,7 +81,7 @@ def _follows(cell: PlacedCell, t: int) -> bool:
 def _last_that_is_needed(
     order: Sequence[PlacedCell], position: int, t: int, template: Sequence[TemplateCell], needs: _Needs
 ) -> int | None:
-    """Where the last cell stands that comes before `t` in the template and that `t` cannot do without."""
+    """Returns the position of the last cell that comes before `t` in the template and that `t` needs."""
     code = order[position].code
     bound_names = frozenset[str]().union(*(cell.code.binds for cell in order[:position] if cell.code))
     missing_names = (needs.of(code) if code else frozenset()) - bound_names

@@ -1,6 +1,6 @@
-"""Cells that hold given code and a student's own: given code put back statement by statement, student code taken out.
+"""Separates provided code from a student's own in one cell: restores provided statements, and moves student code out.
 
-Taken out are additions to given code, and training beside definitions.
+Moved out are additions to provided code, and training beside definitions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ALIKE = 0.5  # likeness at which a statement that binds nothing is taken for a 
 def mend(
     code: Code, parts: Sequence[TemplateCell], key_counts: Mapping[str, int], given_keys: Collection[str]
 ) -> str | None:
-    """The source with each given statement of `parts` that the notebook lacks put back where it was.
+    """Returns the source with each provided statement of `parts` that the notebook lacks put back where it was.
 
     `key_counts` counts the statements of the whole notebook by their keys, `given_keys` are those of the template's
     given code. What the student wrote instead of a given statement is removed; everything else stays. None where the
@@ -109,7 +109,7 @@ def additions(code: Code, part: TemplateCell) -> list[Statement]:
 
 
 def cut_training(code: Code, parts: Sequence[TemplateCell]) -> list[tuple[str, TemplateCell | None]]:
-    """Sources, each with the train cell it is (None: other code), cut where training begins and ends.
+    """Cuts the source where training begins and ends; returns the pieces, each with its train cell (None: other code).
 
     Definitions can then be probed before anything is trained. One piece when there is nothing to cut.
     """

@@ -1,4 +1,4 @@
-"""A submitted file becomes a Submission, or one line that says why it cannot.
+"""Reads a submitted file as a Submission, or refuses it in one line that gives the reason.
 
 Everything about the file may be hostile: its kind, its size, its depth, the content of its cells. It is read up to
 the limit, never executed, and rebuilt as fresh nbformat 4.5; the only exception is SubmissionError.
@@ -56,7 +56,7 @@ _ADVICE = {
 
 
 def read_submission(path: Path, *, max_mb: float, max_cells: int) -> Submission:
-    """The submitted notebook, repaired where that is harmless, with remarks on what was noticed.
+    """Returns the submitted notebook, repaired where that is harmless, with remarks on the problems.
 
     Raises: SubmissionError (one line) if the file cannot be read or is not a Python notebook of nbformat 4 with at
     least one code cell, at most `max_mb` megabytes, at most `max_cells` cells and a limited amount of code.
@@ -134,7 +134,7 @@ def _check_format(raw: dict[str, Any]) -> None:
 
 
 def _check_language(metadata: Any, cells: Sequence[dict[str, Any]]) -> None:
-    """The notebook declares Python, or declares nothing and contains no other language.
+    """Refuses a notebook that declares another language than Python, or declares none and contains another language.
 
     A kernel's name is any text: `ir` is usual for R, but a student may have given it to a Python kernel. It counts only
     if no language is declared, as in Colab's R notebooks, and no cell looks like Python.
@@ -173,7 +173,7 @@ def _read_cells(cells: Any, max_cells: int) -> tuple[list[dict[str, Any]], list[
 
 
 def _without_timeit(cells: list[dict[str, Any]]) -> list[Remark]:
-    """Cells lose the magic `%%timeit`, which runs them many times and discards the names that they define."""
+    """Removes the magic `%%timeit`, which runs a cell many times and discards the names that it defines."""
     remarks = []
     for index, cell in enumerate(cells):
         if is_code(cell) and (magic := _TIMEIT.match(cell["source"])) is not None:
@@ -184,7 +184,7 @@ def _without_timeit(cells: list[dict[str, Any]]) -> list[Remark]:
 
 
 def _check_size(sources: Sequence[str]) -> None:
-    """There is only as much code as can be read, matched and shown in a few seconds."""
+    """Refuses more code than can be read, matched and shown in a few seconds."""
     characters = sum(map(len, sources))
     if characters > _MAX_CODE:
         _refuse_code(_MAX_CODE, "characters", f"{characters:,}", "data pasted into cells")

@@ -1,4 +1,4 @@
-"""A submission with the template's provided code restored, and a report of what the student changed in it.
+"""Restores the template's provided code in a submission, and reports the student's changes to it.
 
 The student's own code is not lost: definitions added to a given cell move into a cell after it, extra cells
 and the student's order stay, constants keep the student's values. Runs nothing; hostile sources are fine.
@@ -59,7 +59,7 @@ _ROLE_ORDER = ("train", "task", "constants", "given", "show", "check")  # strong
 
 @dataclass(frozen=True, slots=True)
 class CellRole:
-    """What a cell of the restored notebook is."""
+    """The role of a cell in the restored notebook."""
 
     role: str  # given | constants | task | train | show | check | extra | text
     id: str | None = None  # the template cell it is

@@ -1,4 +1,4 @@
-"""What a code cell says, read without running it: its top-level statements, the names they bind and call.
+"""Reads a code cell without running it: its top-level statements, and the names that they bind and call.
 
 The source may be hostile or broken: reading is bounded and never raises. A cell that is not Python, or is too
 long to parse, has `statements` None and its names guessed from the beginnings of its lines. IPython's magics
@@ -51,7 +51,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A code cell's normalised source and what was understood of it."""
+    """A code cell's normalised source, and the statements and names read from it."""
 
     source: str
     statements: tuple[Statement, ...] | None  # None: not Python, or not parsable
@@ -133,7 +133,7 @@ def _read(source: str) -> Code:
 
 
 def definitions_of(source: str) -> str:
-    """What of a cell can be run without the rest: its imports, functions and classes, and its plain values.
+    """Returns the parts of a cell that can be run without the rest: imports, functions, classes and plain values.
 
     Empty where there are none, or where the cell cannot be parsed.
     """
@@ -150,7 +150,7 @@ def definitions_of(source: str) -> str:
 
 
 def _is_plain(node: ast.stmt) -> bool:
-    """Whether it gives a name a number, a text, or a list or dictionary of such."""
+    """Whether the statement assigns a number, a text, or a list or dictionary of them to a name."""
     if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
         return False
     try:
@@ -251,7 +251,7 @@ def _names(statement: ast.stmt) -> Iterator[tuple[str, bool]]:
 
 
 def _uses(statement: ast.stmt) -> tuple[frozenset[str], frozenset[str], frozenset[tuple[str, str]]]:
-    """What the statement reads, changes and imports, in one walk."""
+    """Returns the names that the statement reads, changes and imports, in one walk."""
     reads: set[str] = set()
     changes: set[str] = set()
     imports: set[tuple[str, str]] = set()

@@ -1,4 +1,4 @@
-"""The student template, made from the reference notebook: solutions out, TODOs in, given cells signed.
+"""Makes the student template from the reference notebook: solutions become TODOs, and provided cells get checksums.
 
 `python -m grader.notebook.template REFERENCE TEMPLATE [--check]` writes the template, or with `--check` says
 whether the one on disk is stale. Refuses to make a template that leaks a line of the solution.
@@ -228,7 +228,7 @@ def solution_regions(notebook: Notebook) -> dict[str, Region]:
 def replace_regions(notebook: Notebook, sources: Mapping[str, str]) -> Notebook:
     """A copy whose named regions hold the given dedented sources; the markers stay where they are.
 
-    Raises: GraderError for a name that is no region, with the nearest one.
+    Raises: GraderError for an unknown region, with the nearest known name.
     """
     regions = solution_regions(notebook)
     for name in sources:

@@ -1,5 +1,4 @@
-"""The forms of a report: JSON, Gradescope, terminal and one HTML page.
+"""The forms of a report: two HTML pages, plain text, JSON, Gradescope's JSON, and the terminal's table.
 
-Everything here turns a `GradeReport` into text or bytes; nothing here decides points, and the only thing that
-touches the disk is `write_atomically`.
+Everything here turns a `GradeReport` into text, bytes or terminal output. Nothing here decides points or writes files.
 """

@@ -1,6 +1,6 @@
-"""What all HTML pages have in common: one environment with its escaping and formats, a base page and style, a policy.
+"""What all HTML pages share: a template environment with escaping and formats, a base page and style, and a policy.
 
-Pages of other rooms extend `page.html.j2`, or `sheet.html.j2` for a sheet with a margin line, and bring a template and
+Pages of other packages extend `page.html.j2`, or `sheet.html.j2` for a sheet with a margin line, and add a template and
 a style sheet of their own. A page is one file: its style and its scripts are in it, and the policy knows them by their
 digests and allows nothing else but pictures within the page.
 """
@@ -73,7 +73,7 @@ def _file(name: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    """Everything is escaped but what `made_here` marks: pieces that the grader itself has made safe."""
+    """Returns an environment that escapes everything except pieces that `made_here` marks as safe."""
     environment = Environment(
         loader=FunctionLoader(_file),
         autoescape=True,

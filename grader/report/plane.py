@@ -1,4 +1,4 @@
-"""Planes that students move through on their page: where the map's dots stand, and how much a page may hold of them.
+"""Planes that students move through on their page: places the map's dots, and limits the size of planes per page.
 
 No code of a student's runs there. A plane is a picture that the grader drew from checked arrays, and numbers; the few
 lines of script are the grader's own, and the page's policy knows them by their digest. Without a script, the page shows

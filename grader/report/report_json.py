@@ -95,7 +95,7 @@ def read_report_json(data: bytes) -> GradeReport:
 
 
 def _refuse_impossible(report: GradeReport) -> None:
-    """Refuses what the records allow, but no grader writes."""
+    """Refuses values that the records allow but that no grader writes."""
     if not math.isfinite(report.wall_s):
         raise Unreadable("wall_s is not finite")
     for item in report.items:

@@ -41,7 +41,7 @@ _Line = tuple[str, str]  # text and style
 
 
 def print_report(report: GradeReport, console: Console, folder: Path | None = None) -> None:
-    """The report is printed and its last line is the points, for instance `87.5 / 100`, and nothing else.
+    """Prints the report; its last line is the points, for instance `87.5 / 100`, and nothing else.
 
     Colours follow the console (none in a pipe or with NO_COLOR); text is never read as markup, and a
     character that the console's encoding lacks becomes a question mark.

@@ -1,6 +1,6 @@
 """Text that is safe to show, wherever it came from: one short line, points as exact decimals, a spreadsheet's cell.
 
-Nothing here escapes HTML or console markup: that is the job of whoever knows the medium.
+Nothing here escapes HTML or console markup: that is left to the code for each medium.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A rubric's YAML as data of the right shape; what the names in it mean is not known here.
+"""Reads a rubric's YAML as data of the right shape; the meaning of its names is checked elsewhere.
 
 `extends: <path>` at the top takes another rubric's keys; keys that are given replace the other's whole. The other
 rubric extends none itself.
@@ -123,10 +123,10 @@ def _parse(path: Path) -> tuple[bytes, Any]:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML that refuses a key given twice, where the last one would win in silence."""
+    """A YAML loader that refuses a repeated key, of which otherwise the last would count silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping, if its keys are different."""
+        """Returns the mapping, if its keys are all different."""
         keys = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):

@@ -1,6 +1,6 @@
-"""The rubric bound to the exercise it names.
+"""Binds the rubric to the exercise that it names.
 
-Its section `interface` says what a course's notebook does differently, in names, orders and options.
+Its section `interface` describes how a course's notebook deviates in names, orders and options.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _follow_through(file: RubricFile, items: tuple[RubricItem, ...]) -> FollowTh
 
 
 def _add_up(items: tuple[RubricItem, ...], points: Mapping[str, float], exercise: Exercise) -> None:
-    """The items of each part add up to the part's points."""
+    """Checks that the items of each part add up to the part's points."""
     sums: dict[str, int] = {}
     for item in items:
         part = item.id.partition(".")[0]
@@ -108,7 +108,7 @@ def _add_up(items: tuple[RubricItem, ...], points: Mapping[str, float], exercise
 
 
 def _earlier_templates(file: RubricFile, checks: Mapping[str, Check], step: int) -> Mapping[str, Numbers]:
-    """The section, whose numbers the checks would take in place of the rubric's."""
+    """Reads the section on earlier templates, whose numbers replace the rubric's in the checks."""
     names = Counter(Path(path).name for path in (file.template, *file.earlier_templates))
     items = {item.id: item for item in file.items}
     for path, numbers in file.earlier_templates.items():
@@ -162,10 +162,10 @@ def _sizes(values: Mapping[str, int], exercise: Exercise) -> Mapping[str, int]:
 
 
 def bind_interface(section: Mapping[str, Any], spec: InterfaceSpec) -> Interface:
-    """The section, whose names, functions, orders and options the exercise knows; what is as there is left out.
+    """Reads the section `interface`, if the exercise knows its names and options; omits entries equal to the interface.
 
     Raises:
-        RubricError: for an unknown name, an order that is none, or the flat form without `names`.
+        RubricError: an unknown name, an invalid order, or the flat form without `names`.
     """
     parts = ("names", "arguments", "returns")
     for key, value in section.items():
@@ -226,7 +226,7 @@ RESERVED = frozenset({"points", "measured"})
 
 
 def bind_item(item: FileItem, checks: Mapping[str, Check], step_milli: int) -> RubricItem:
-    """The item, whose checks exist, have their numbers, and add up to its points.
+    """Returns the item, after checking that its checks exist, have their numbers, and add up to its points.
 
     Raises:
         RubricError: one line that begins with the item.
@@ -258,7 +258,7 @@ def milli(points: object, where: str) -> int:
     """Points as whole thousandths.
 
     Raises:
-        RubricError: for what is no positive number of points, or finer than a thousandth.
+        RubricError: not a positive number of points, or finer than a thousandth.
     """
     if isinstance(points, bool) or not isinstance(points, int | float) or not 0 < points < 10_000:
         raise RubricError(f"{where}: expected a positive number of points, got {points!r:.60}")
@@ -306,7 +306,7 @@ def _numbers(where: str, params: Mapping[str, Any], check_numbers: Sequence[str]
 
 
 def _directions(where: str, params: Mapping[str, Any], check: Check) -> None:
-    """No pair of numbers stands the wrong way round."""
+    """Refuses a pair of thresholds in the wrong order."""
     if {"zero_at", "full_at"} <= params.keys():
         zero, full = params["zero_at"], params["full_at"]
         if zero == full:

@@ -1,4 +1,4 @@
-"""If root grades, each box runs as its own user, who owns nothing on the machine.
+"""If root grades, each box runs as a user of its own, who owns nothing on the machine.
 
 A user namespace alone is not enough: user 1000 inside is still root outside and owns root's files, among them the
 kernel's settings in /proc/sys, which their owner can write without any capability.
@@ -43,10 +43,10 @@ def new_id() -> int:
 
 
 def free_id(uid_map: Path = Path("/proc/self/uid_map")) -> int:
-    """The same in a container with fewer user ids than the machine: one of its ids without an account.
+    """Returns an id without an account; for a container that has fewer user ids than the machine.
 
     Raises:
-        BoxError: there is none.
+        BoxError: every id has an account.
     """
     lines = [list(map(int, line.split())) for line in uid_map.read_text().splitlines()]
     ranges = [(first, first + count) for first, _, count in lines]
@@ -71,7 +71,7 @@ def powers_missing() -> list[str]:
 
 
 class Readable:
-    """Provides paths that all users can read: the original paths, or copies of private ones, until `end`."""
+    """Provides paths that all users can read until `end`: the original path, or a copy of a private one."""
 
     def __init__(self) -> None:
         self._copies: Path | None = None
@@ -92,7 +92,7 @@ class Readable:
         return copy
 
     def end(self) -> None:
-        """The copies are removed."""
+        """Removes the copies."""
         if self._copies is not None:
             shutil.rmtree(self._copies, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""What an isolation backend is: something that turns a box's contents into a command line.
+"""The protocol of an isolation backend, which turns a box's contents into a command line.
 
 Adding a backend is one file that provides `Backend` and one line in `isolation.BACKENDS`.
 """
@@ -17,7 +17,7 @@ ENGINE = "/box/engine"  # where the box sees that folder
 RUNNER = "runner.py"  # there, the program that every box begins with
 PROBE = "/box/probe"  # where it sees the exercise's in_box
 WORK = "/box/run"  # where the runner puts questions down: apart, so that a notebook that fills its folders leaves room
-SPARE_TASKS = 8  # the box's own, beside what the notebook may have
+SPARE_TASKS = 8  # the box's own, in addition to the notebook's limits
 
 
 # What a box contains in addition to the operating system and the Python environment, all of it read-only:
@@ -37,20 +37,20 @@ class BoxUser:
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What keeps a box that no namespace keeps: `launch.stand_guard` and `launch.give_up` see to it."""
+    """Restrictions for a box without namespaces, applied by `launch.stand_guard` and `launch.give_up`."""
 
-    id: int | None  # of a user whom nothing else belongs to; None: the box's user is the grader's
+    id: int | None  # of a user who owns nothing else; None: the box's user is the grader's own
     folder: str  # the box's own: removed by the guard where the supervisor is gone
     shared: Sequence[str]  # folders of the machine that all users write in, in which it may have left something
     tasks: int | None  # the most that the user may have
     ruleset: str | None  # Landlock's, in hexadecimal
-    rules: Sequence[tuple[str, int]]  # and what it leaves: the rights below a path
+    rules: Sequence[tuple[str, int]]  # and the rights that it leaves below each path
     filter: str | None  # of kernel calls, in hexadecimal
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What a box's files take: MB in its fullest folder on a disk, MB in memory, and how many they are."""
+    """The space that a box's files take: MB in its fullest folder on a disk, MB in memory, and their number."""
 
     disk_mb: float
     memory_mb: float
@@ -59,7 +59,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How a box's outermost process is started, and how what it leaves is removed."""
+    """How a box's outermost process is started, and how anything that it leaves is removed."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
@@ -85,7 +85,7 @@ class Backend(Protocol):
 
 
 def box_environment(folders: Mapping[str, object], home: str, temporary: str, work: str = WORK) -> dict[str, str]:
-    """A clean environment: nothing of the caller's but what is named here.
+    """Returns a clean environment, which has only the variables that are named here.
 
     `folders` say where the box sees each folder of its contents: path -> where.
     """

@@ -135,7 +135,7 @@ class Bubblewrap:
         return ["--userns", first, "--userns2", second]
 
     def _turn(self, user: BoxUser | None) -> list[str]:
-        """What turns root into the box's user, in the second of its namespaces, and gives up all powers.
+        """The command that turns root into the box's user, in the second of its namespaces, without capabilities.
 
         Raises:
             BoxError: where this machine lacks the program.
@@ -180,7 +180,7 @@ def open_parents(paths: Iterable[str]) -> list[str]:
 
 
 def masks(*, names_threads: bool = False) -> list[str]:
-    """Nothing in /proc can be written, and some of what it has for the machine's owner is not there.
+    """Makes /proc read-only, and hides some of its files for the machine's owner.
 
     Where a box `names_threads`, as CUDA's driver since 570 has to (it writes /proc/self/task/*/comm, or does not
     start), what belongs to processes can be written, and still nothing else.

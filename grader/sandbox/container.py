@@ -150,7 +150,7 @@ class Container:
 
 
 def _engine_says(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The engine's answer; no answer counts as a failure."""
+    """Returns the engine's answer; no answer counts as a failure."""
     command = [program, *arguments]
     try:
         return subprocess.run(
@@ -161,7 +161,7 @@ def _engine_says(program: str, *arguments: str) -> subprocess.CompletedProcess[s
 
 
 def _end(program: str, name: str, folder: Path) -> None:
-    """The container is removed, whether it ran or not, and has been seen to be gone."""
+    """Removes the container, whether it ran or not, and checks that it is gone."""
     shutil.rmtree(folder, ignore_errors=True)
     _engine_says(program, "rm", "--force", "--volumes", name)
     listing = _engine_says(program, "ps", "--all", "--quiet", "--filter", f"name=^{name}$")

@@ -46,7 +46,7 @@ class Gpu:
     """A GPU, or an instance of one, and what it has left."""
 
     total_mb: int  # MiB, as everything that NVIDIA says of memory
-    free_mb: int  # of an instance: all of it, for nobody says what it has left
+    free_mb: int  # of an instance: all of it, because nvidia-smi does not report its free memory
     busy_percent: int | None
     name: str
     uuid: str
@@ -56,7 +56,7 @@ class Gpu:
 
     @property
     def number(self) -> str:
-        """As NVIDIA counts it: "1", or "1:0" for an instance."""
+        """The GPU's number as NVIDIA counts: "1", or "1:0" for an instance."""
         return f"{self.index}" if self.instance is None else f"{self.index}:{self.instance}"
 
 
@@ -64,7 +64,7 @@ class Gpu:
 class BoxGpu:
     """What a box gets: a GPU's devices, the driver's libraries, and the environment that keeps it to its share."""
 
-    number: str = ""  # empty where nobody could be asked
+    number: str = ""  # empty if no GPU could be queried
     uuid: str = ""
     devices: tuple[Path, ...] = ()
     libraries: Mapping[str, Path] = field(default_factory=dict)  # path in the box -> file
@@ -102,7 +102,7 @@ def visible() -> tuple[str, ...] | None:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """The GPUs that boxes may use, in the caller's order; none where there are none, or none could be asked."""
+    """The GPUs that boxes may use, in the caller's order; empty if there are none, or `nvidia-smi` does not answer."""
     if not present() or (tool := nvidia_smi()) is None:
         return ()
     rows = [row for line in _output(tool, *QUERY).splitlines() if (row := _row(line)) is not None]
@@ -113,7 +113,7 @@ def gpus() -> tuple[Gpu, ...]:
 
 
 def gpu() -> Gpu | None:
-    """The GPU that boxes of this process get; None where there is none to be asked."""
+    """The GPU that boxes of this process get; None if none is known."""
     return next(iter(gpus()), None)
 
 
@@ -136,7 +136,7 @@ def memory_share(limits: Limits, card: Gpu | None = None) -> dict[str, str]:
 
 
 def box_gpu(limits: Limits) -> BoxGpu:
-    """What a box gets of this machine's GPUs: the first that may be used, and nothing of the others if they can be
+    """The first GPU that may be used, and what a box needs for it; none of the other GPUs if they can be
     distinguished."""
     card, driver, names = gpu(), cuda_driver(), visible()
     device = names[0] if names else "0"
@@ -174,7 +174,7 @@ def _minor(uuid: str) -> int | None:
 
 
 def _output(tool: str, *arguments: str) -> str:
-    """What the tool prints; nothing where it fails or does not answer in time."""
+    """The tool's output; empty if it fails or does not answer in time."""
     try:
         result = subprocess.run(
             [tool, *arguments], capture_output=True, text=True, errors="replace", timeout=ANSWER_S, check=True
@@ -185,7 +185,7 @@ def _output(tool: str, *arguments: str) -> str:
 
 
 def _row(line: str) -> tuple[Gpu, bool] | None:
-    """The GPU that a line of the query tells of, and whether it is divided; None where its memory is not told."""
+    """The GPU that a line of the query describes, and whether it is divided; None if the line lacks its memory."""
     fields = [field.strip() for field in line.split(",", 6)]
     if len(fields) < 7:
         return None
@@ -212,7 +212,7 @@ def _instances(listing: str, cards: Mapping[int, Gpu]) -> dict[int, list[Gpu]]:
 
 
 def _selection(cards: Mapping[int, Sequence[Gpu]], names: Sequence[str] | None) -> tuple[Gpu, ...]:
-    """Those that the caller names, in that order, up to the first name that is none's; without names, all of them.
+    """The GPUs that the caller names, in that order, up to the first unknown name; without names, all GPUs.
 
     A number means the whole GPU, or the first instance of a divided one; a UUID may be cut short where it is clear.
     """
@@ -234,7 +234,7 @@ def _selection(cards: Mapping[int, Sequence[Gpu]], names: Sequence[str] | None) 
 
 
 def environment_in_place(card: BoxGpu | None) -> dict[str, str]:
-    """What a box is told where it sees the machine's own files: the driver's libraries are found where they lie.
+    """The environment for a box that sees the machine's own files: it finds the driver's libraries in their folder.
 
     Without a GPU for it, those that are there stay hidden.
     """
@@ -274,7 +274,7 @@ class CudaDriver:
         return {} if self.known_to_loader else {f"{IN_BOX}/{file.name}": file for file in self.files}
 
     def environment(self, folder: str = IN_BOX) -> dict[str, str]:
-        """What a process needs to find the libraries in `folder`; nothing where the loader finds them by itself."""
+        """The variables that let a process find the libraries in `folder`; empty if the loader finds them by itself."""
         return {} if self.known_to_loader else {LIBRARY_PATH: folder}
 
 

@@ -1,4 +1,4 @@
-"""The isolations by name; `none`, which is no isolation at all, is only used when it is asked for."""
+"""The isolation backends by name. `none` does not isolate at all, and is used only on request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from grader.sandbox.own_user import OwnUser
 
 
 class Unconfined:
-    """Runs the runner as an ordinary process, for a laptop without Linux: student code can do what you can.
+    """Runs the runner as an ordinary process, for machines that support no isolation: student code can do what you can.
 
     Every report of such a run says so.
     """

@@ -1,11 +1,12 @@
-"""The kernel's limits: control groups for one box as a whole, and limits for each single process of it.
+"""Limits that the Linux kernel enforces: control groups for a whole box, and resource limits for each of its processes.
 
-Control groups hold memory, number of processes and a fair share of the cores, where this machine lets us. Where it does
-not (an ordinary user without delegation), the resource monitor is the fallback. The others need no control group.
+Control groups limit memory and the number of processes, and give each box a fair share of the cores. If this account
+may not make any (an ordinary user without delegation), the resource monitor takes their place. Resource limits
+(setrlimit) need no control group.
 
-What is not among those, and why: AS, because CUDA and torch reserve far more addresses than they use. NPROC, because
-outside a box it counts every task of the real user on this machine, so that a busy account could start no box; the
-runner sets it on itself where it counts the box's tasks alone (`counts_tasks_by_box`).
+Two resource limits are not set here. AS: CUDA and torch reserve far more addresses than they use. NPROC: outside a box
+it counts every task of the real user on this machine, so that a busy account could start no box. The runner sets NPROC
+on itself if the kernel then counts only the box's tasks (`counts_tasks_by_box`).
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ PREFIX = "vae-autograder"
 OPEN_FILES = 4096
 FAIR = 1024  # cpu.shares of a box, however many processes it has
 END_S = 30.0  # for the kernel to let go of the last process of a group
-LEFT_BEHIND_S = 60.0  # a younger group may be that of a supervisor whom we cannot see, and not yet joined
+LEFT_BEHIND_S = 60.0  # a younger group may belong to a supervisor that we cannot see, and still be empty
 
 
 class Cgroups:
-    """The groups of one box; empty where none could be made, or they are not `enabled`."""
+    """The control groups of one box; empty if none could be made, or if they are not `enabled`."""
 
     def __init__(self, memory_mb: int, processes: int, *, enabled: bool = True) -> None:
         self.folders: list[Path] = []
@@ -60,7 +61,7 @@ class Cgroups:
                 self._peak = folder / peak
 
     def _make(self, folder: Path, settings: dict[str, int]) -> bool:
-        """Whether the group is there, with at least the first of the settings."""
+        """Makes a group; returns whether it exists and has at least the first of the settings."""
         required = next(iter(settings))
         _remove_left_behind(folder.parent)
         try:
@@ -85,12 +86,12 @@ class Cgroups:
 
     @property
     def limits_memory(self) -> bool:
-        """Whether the kernel counts the memory, so that nobody else has to."""
+        """Whether the kernel limits the memory, so that the resource monitor need not."""
         return self._peak is not None
 
     @property
     def peak_memory_mb(self) -> float:
-        """The most memory the group has held, in MB; 0 where nobody counted."""
+        """The most memory the group has held, in MB; 0 if the kernel did not count it."""
         try:
             return int(self._peak.read_text()) / 1e6 if self._peak else 0.0
         except (OSError, ValueError):
@@ -109,7 +110,7 @@ class Cgroups:
         return False
 
     def kill(self) -> bool:
-        """Every process in the groups is dead, wherever it is in the process tree; False if one is not."""
+        """Kills every process in the groups, wherever it is in the process tree; returns whether all are dead."""
         deadline = time.monotonic() + END_S
         while members := {pid for folder in self.folders for pid in _members(folder)}:
             for pid in members:
@@ -121,7 +122,7 @@ class Cgroups:
         return True
 
     def remove(self) -> None:
-        """The groups are gone, if every process in them is."""
+        """Removes the groups that have no process any more."""
         deadline = time.monotonic() + END_S
         for folder in self.folders:
             while folder.exists():
@@ -152,7 +153,7 @@ def _members(folder: Path) -> list[int]:
 
 
 def _remove_left_behind(parent: Path) -> None:
-    """No empty group is left of a supervisor that was killed before it could tidy up."""
+    """Removes the empty groups of supervisors that were killed before they could do so."""
     for folder in parent.glob(f"{PREFIX}-*-*"):
         supervisor = folder.name.removeprefix(f"{PREFIX}-").partition("-")[0]
         if supervisor.isdigit() and not psutil.pid_exists(int(supervisor)):
@@ -162,7 +163,7 @@ def _remove_left_behind(parent: Path) -> None:
 
 
 def _own(controller: str, root: Path) -> Path:
-    """The group this process is in: new ones must be made below it."""
+    """Returns the group that this process is in: new groups must be made below it."""
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if controller in controllers.split(",") and (root / path.lstrip("/")).is_dir():
@@ -171,7 +172,7 @@ def _own(controller: str, root: Path) -> Path:
 
 
 def rlimits(limits: Limits) -> dict[str, int]:
-    """The limits by the name that follows RLIMIT_; bytes, seconds, or a number of files."""
+    """Returns the resource limits by the name that follows RLIMIT_, in bytes, seconds, or number of files."""
     return {
         "CORE": 0,
         "NOFILE": OPEN_FILES,

@@ -1,6 +1,6 @@
-"""Landlock's words: what a process may still do with files once it has restricted itself, which needs no privilege.
+"""Constants and structures of Landlock, with which a process restricts its own access to files, without any privilege.
 
-`launch.open_rules` makes the calls; here is what it passes on. Each version of the kernel's interface can forbid more:
+`launch.open_rules` makes the calls with these values. Each version of the kernel's interface can forbid more:
 
 | version | since Linux | more that can be forbidden |
 | --- | --- | --- |
@@ -11,8 +11,8 @@
 | 5 | 6.10 | a device's own calls |
 | 6 | 6.12 | signals to a process outside, and abstract sockets that one outside has made |
 
-See landlock(7). What no version up to 6 forbids: to ask whether a path exists, to change a file's mode or times, and to
-connect to a socket that lies in a file.
+See landlock(7). No version up to 6 can forbid a process to ask whether a path exists, to change a file's mode or times,
+or to connect to a socket that lies in a file.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ SINCE = {1: "5.13", 2: "5.19", 3: "6.2", 4: "6.7", 5: "6.10", 6: "6.12"}  # the 
 
 
 def version() -> int:
-    """The version that this kernel offers; 0 where Landlock is not there, or was not switched on."""
+    """Returns the version that this kernel offers; 0 if it lacks Landlock, or has it switched off."""
     return max(0, int(ctypes.CDLL(None).syscall(CREATE_RULESET, None, 0, ASK_VERSION)))
 
 
 def supported(rights: int, offered: int) -> int:
-    """The rights, as far as that version knows them."""
+    """Returns those of the rights that this version knows."""
     return rights & sum(bits for since, bits in _NEW_RIGHTS.items() if offered >= since)
 
 
 def ruleset(offered: int) -> bytes:
-    """The kernel's `struct landlock_ruleset_attr`: everything is forbidden that this version can forbid."""
+    """Returns the kernel's `struct landlock_ruleset_attr`, which forbids everything that this version can forbid."""
     files = supported(sum(_NEW_RIGHTS.values()), offered)
     network, scopes = TCP if offered >= 4 else 0, SCOPES if offered >= 6 else 0
     fields = (files, network, scopes)[: 1 + (offered >= 4) + (offered >= 6)]

@@ -1,4 +1,4 @@
-"""Started by the supervisor instead of the box itself: joins control groups, lowers its limits and becomes the box.
+"""The program that the supervisor starts: it joins control groups, sets resource limits, and becomes the box.
 
 A separate program, because the alternative (code between fork and exec in a process with threads) is unsafe. Its only
 argument is JSON: {"supervisor": our parent's process id, "cgroups": [files to write our process id to],
@@ -7,7 +7,7 @@ argument is JSON: {"supervisor": our parent's process id, "cgroups": [files to w
 further user namespace}, "confinement": null, or what keeps a box without namespaces, see
 `grader.sandbox.backend.Confinement`}.
 
-With {"end": an id of a user} instead, every process of that user is dead when it ends.
+With {"end": an id of a user} instead, it kills every process of that user.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ AS_THEY_ARE = "0 0 4294967295"
 
 
 def main() -> None:
-    """Replaces this process; returns only by an exception."""
+    """Replaces this process by the box's; returns only by an exception."""
     request = json.loads(sys.argv[1])
     if "end" in request:
         sys.exit(0 if end_all(request["end"]) else 1)
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def stay_together(supervisor: int) -> None:
-    """This process dies with its supervisor from now on, not only once the box is built; its orphans stay below it."""
+    """Makes this process die with its supervisor, from now on and not only once the box is built, and adopt orphans."""
     end_with_parent()
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     if os.getppid() != supervisor:  # it died before we asked
@@ -71,7 +71,7 @@ def stay_together(supervisor: int) -> None:
 
 
 def make_user_namespaces(id: int, inside: int, descriptors: list[int], last: bool) -> None:
-    """On the two descriptors are user namespaces in which root builds a box that another user runs in.
+    """Opens, on the two descriptors, the user namespaces in which root builds a box that another user runs in.
 
     The first has all of the machine's users: in it, root binds what lies below folders that only root may enter. The
     second lies in the first and knows the one user alone, as `inside`. Whoever turns into that user there has no way
@@ -89,7 +89,7 @@ def make_user_namespaces(id: int, inside: int, descriptors: list[int], last: boo
 
 
 def make_second(id: int, inside: int, last: bool) -> None:
-    """This process has gone from the first namespace into the second, and stands still there."""
+    """Moves this process from the first namespace into the second, and stops it there."""
     if last:
         write("/proc/sys/user/max_user_namespaces", "1")
     other = process_in_namespace(lambda: None)
@@ -101,7 +101,7 @@ def make_second(id: int, inside: int, last: bool) -> None:
 
 
 def process_in_namespace(act: Callable[[], None]) -> int:
-    """Our process that waits in a new user namespace, and continues with `act`."""
+    """Starts a process that stops in a new user namespace, and later continues with `act`; returns its id."""
     child = os.fork()
     if child:
         wait_for(child)
@@ -118,45 +118,45 @@ def process_in_namespace(act: Callable[[], None]) -> int:
 
 
 def stand_still() -> None:
-    """This process waits until its parent, who may look at it, lets it go on; it dies with its parent."""
+    """Stops this process until its parent, who may inspect it meanwhile, continues it; it dies with its parent."""
     prctl(PR_SET_DUMPABLE, 1)
     end_with_parent()
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def wait_for(child: int) -> None:
-    """The process stands still.
+    """Waits until the process has stopped.
 
     Raises:
-        SystemExit: where it has ended instead, and has said why.
+        SystemExit: it has ended instead, after it printed the reason.
     """
     if not os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1]):
         raise SystemExit("launch: root cannot make a user namespace for the box, and runs no notebook as root")
 
 
 def end(child: int) -> None:
-    """The process is gone."""
+    """Kills the process, and waits until it is gone."""
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 
 
 def keep_namespace(process: int, descriptor: int) -> None:
-    """The user namespace of the process is open there."""
+    """Opens the user namespace of the process on this descriptor."""
     os.dup2(os.open(f"/proc/{process}/ns/user", os.O_RDONLY), descriptor, inheritable=True)
 
 
 def map_users(process: int, ids: str) -> None:
-    """The namespace of the process has these users, and groups of the same numbers."""
+    """Maps these users, and groups of the same numbers, into the namespace of the process."""
     for kind in ("uid_map", "gid_map"):
         write(f"/proc/{process}/{kind}", ids)
 
 
 def stand_guard(supervisor: int, user: int | None, folder: str, shared: list[str]) -> None:
-    """Goes on in a child, which becomes the box; this process stays outside, and ends with it or with the supervisor.
+    """Returns in a child process, which becomes the box; this process stays outside as its guard, and ends after it.
 
-    No namespace would end what the child leaves, so this does: all processes of the box's user, or, where that is the
-    grader's own, all descendants of this one. If the supervisor is gone, it also removes the box's folder and what
-    is that user's in the folders that all users share.
+    Without a namespace, nothing else would end the processes that the child leaves. The guard kills all processes of
+    the box's user, or, if that is the grader's own account, all descendants of the guard. If the supervisor is gone,
+    the guard ends the box, and also removes the box's folder and that user's files in the folders that users share.
     """
     child = os.fork()
     if child == 0:
@@ -165,9 +165,9 @@ def stand_guard(supervisor: int, user: int | None, folder: str, shared: list[str
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     nothing = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1):  # the box's own alone, or nobody would see that it has closed them
+    for number in (0, 1):  # only the box keeps them, or the supervisor could not notice that it has closed them
         os.dup2(nothing, number)
-    status = 1 << 8  # of a process that ended with 1: so does this, where it is ended before it sees the child's end
+    status = 1 << 8  # as if the child had ended with 1, if this process is ended before the child
     try:
         end_with_parent(signal.SIGTERM)
         ended = 0
@@ -184,7 +184,7 @@ def stand_guard(supervisor: int, user: int | None, folder: str, shared: list[str
 
 
 def end_all(user: int | None) -> bool:
-    """Every process of the user is dead; without one, every process below this. False where one is not."""
+    """Kills every process of the user, or, without a user, all below this process; returns whether all are dead."""
     deadline = time.monotonic() + END_S
     while list(processes_of(user)) if user is not None else below(os.getpid()):
         if user is not None and (child := os.fork()) == 0:
@@ -196,7 +196,7 @@ def end_all(user: int | None) -> bool:
         for process in stopped_below(deadline) if user is None else ():
             with contextlib.suppress(OSError):  # it is gone
                 os.kill(process, signal.SIGKILL)
-        with contextlib.suppress(OSError):  # there is nobody to bury
+        with contextlib.suppress(OSError):  # there are no children to wait for
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         if time.monotonic() > deadline:
@@ -206,7 +206,7 @@ def end_all(user: int | None) -> bool:
 
 
 def stopped_below(deadline: float) -> set[int]:
-    """The living processes below this one, all of which stand still: one that runs makes others while it is killed."""
+    """Stops the living processes below this one and returns them; a running one could start others meanwhile."""
     stopped: set[int] = set()
     while (moving := set(below(os.getpid())) - stopped) and time.monotonic() < deadline:
         for process in moving:
@@ -217,14 +217,14 @@ def stopped_below(deadline: float) -> set[int]:
 
 
 def processes_of(user: int) -> Iterator[int]:
-    """The living processes with that user among their ids."""
+    """Returns the living processes that have this user among their ids."""
     for process, fields in statuses():
         if str(user) in fields["Uid"]:
             yield process
 
 
 def files_of(user: int | None, folder: str) -> Iterator[str]:
-    """The paths of what lies in the folder and is the user's; nothing for the grader's own."""
+    """Returns the paths in the folder that belong to the user; empty for the grader's own account."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries if user is not None else ():
             with contextlib.suppress(OSError):
@@ -233,7 +233,7 @@ def files_of(user: int | None, folder: str) -> Iterator[str]:
 
 
 def below(ancestor: int) -> list[int]:
-    """The living processes whose parent, or whose parent's parent and so on, is this one."""
+    """Returns the living descendants of this process."""
     parents = {process: int(fields["PPid"][0]) for process, fields in statuses()}
     descendants, new = set[int](), {ancestor}
     while new := {process for process, parent in parents.items() if parent in new} - descendants:
@@ -242,7 +242,7 @@ def below(ancestor: int) -> list[int]:
 
 
 def statuses() -> Iterator[tuple[int, dict[str, list[str]]]]:
-    """Each living process of the machine, with the lines of its status file by their names."""
+    """Returns each living process of the machine, with the lines of its status file by their names."""
     for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
         try:
             with open(f"/proc/{name}/status", errors="replace") as stream:  # noqa: PTH123
@@ -257,7 +257,7 @@ def statuses() -> Iterator[tuple[int, dict[str, list[str]]]]:
 def give_up(
     id: int | None, tasks: int | None, ruleset: str | None, rules: list[tuple[str, int]], filter: str | None
 ) -> None:
-    """This process is the box's user, has no powers, and keeps to the ruleset and the filter."""
+    """Makes this process the box's user, without capabilities, and applies the ruleset and the filter."""
     libc, parent = ctypes.CDLL(None, use_errno=True), os.getppid()
     landlock = open_rules(libc, ruleset, rules)
     os.umask(0o077)
@@ -281,7 +281,7 @@ def give_up(
 
 
 def open_rules(libc: ctypes.CDLL, ruleset: str | None, rules: list[tuple[str, int]]) -> int | None:
-    """A Landlock ruleset: what it forbids stays allowed as far as the rules say, rights below a path; None for none."""
+    """Opens a Landlock ruleset that allows only these rights below these paths; returns None without a ruleset."""
     if ruleset is None:
         return None
     attributes = bytes.fromhex(ruleset)
@@ -295,34 +295,34 @@ def open_rules(libc: ctypes.CDLL, ruleset: str | None, rules: list[tuple[str, in
 
 
 def become(user: int) -> None:
-    """This process is that user, in a group of the same number alone, and in no other."""
+    """Makes this process run as that user, whose only group has the same number."""
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
 
 
 def die_with_parent(parent: int) -> None:
-    """This process dies with its parent, which was that one a moment ago."""
+    """Makes this process die with its parent, which was the given one a moment ago."""
     end_with_parent()
     if os.getppid() != parent:
         os._exit(1)
 
 
 def end_with_parent(by: int = signal.SIGKILL) -> None:
-    """From now on the kernel sends this process the signal as soon as its parent ends; on Linux alone."""
+    """Asks the kernel to send this process the signal as soon as its parent ends; only on Linux."""
     prctl(PR_SET_PDEATHSIG, by)
 
 
 def prctl(request: int, argument: int, address: bytes | int = 0) -> int:
-    """The kernel's answer to a request of this process about itself; below 0 where it was refused: see prctl(2)."""
+    """Calls prctl(2); returns the kernel's answer, below 0 if it refused."""
     return int(ctypes.CDLL(None, use_errno=True).prctl(request, argument, address, 0, 0))
 
 
 def must(result: int, refused: str) -> int:
-    """The result of a call that has worked.
+    """Returns the result of a call, if the call succeeded.
 
     Raises:
-        SystemExit: with what was refused, and the kernel's reason; the box does not start.
+        SystemExit: the call failed; the message names it and the kernel's reason. The box does not start.
     """
     if result < 0:
         raise SystemExit(f"launch: {refused}: {os.strerror(ctypes.get_errno())}")
@@ -330,7 +330,7 @@ def must(result: int, refused: str) -> int:
 
 
 def write(path: str, text: str) -> None:
-    """The kernel has taken the text."""
+    """Writes the text to a file of the kernel's."""
     with open(path, "w") as stream:  # noqa: PTH123  # this program imports as little as it can
         stream.write(text)
 

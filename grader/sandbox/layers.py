@@ -45,10 +45,10 @@ LAYERS_WITHOUT_NAMESPACES: dict[str, str] = {
 
 
 def checked(without: Collection[str], layers: Collection[str] = LAYERS) -> frozenset[str]:
-    """The layers to be left out.
+    """Returns the layers to leave out.
 
     Raises:
-        BoxError: for an unknown name.
+        BoxError: one of the names is unknown.
     """
     if unknown := sorted(set(without) - set(layers)):
         raise BoxError(f"layer {unknown[0]!r}: expected one of {', '.join(layers)}")
@@ -56,7 +56,7 @@ def checked(without: Collection[str], layers: Collection[str] = LAYERS) -> froze
 
 
 def missing_here() -> dict[str, str]:
-    """The layers that this machine or account does not support, and what is weaker without them."""
+    """Returns the layers that this machine or account does not support, and what is weaker without them."""
     missing = {}
     if kernel_filter(platform.machine()) is None:
         missing["seccomp"] = (

@@ -1,7 +1,7 @@
 """The backend for a machine that allows no namespaces: a user of its own, Landlock and a filter of kernel calls.
 
-None of the three needs a namespace. Where root grades, each box is run by a user whom nothing on the machine belongs
-to, so that files, processes and objects of others are closed to it as to any stranger. Landlock leaves it the files
+None of the three needs a namespace. If root grades, each box is run by a user who owns nothing on the machine, so that
+it has no access to the files, processes and objects of others. Landlock leaves it the files
 that a box needs, and its own folder. The filter refuses the network, and what processes of one machine share beside
 files. `launch.stand_guard` ends what the box leaves.
 
@@ -9,8 +9,8 @@ What namespaces give and this does not: names and arguments of the machine's pro
 files can be seen; `/tmp` and `/content` are not the box's; boxes that run at the same time can hand each other files
 in /dev/shm; and a socket that lies in a file open to every user can be reached.
 
-Where the grader is not root, there is no other user: the box's processes are the grader's own, and Landlock alone
-stands between. Reports say so, and such a grade waits for a person.
+If the grader is not root, there is no other user: the box's processes run as the grader's own account, and only
+Landlock restricts them. Reports say so, and such a grade needs manual review.
 
 What the box has on the machine is counted while it runs and removed when it is over. Nothing that does so follows a
 link: whoever runs in the box may put one wherever we look.
@@ -48,20 +48,20 @@ from grader.sandbox.seccomp import kernel_filter
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/ptmx", "/dev/pts")
 LEAST_LANDLOCK = 3  # Landlock's version without which the grader's own account is not enough: files could be emptied
-# Times what a box may have: room for what else the grader's account starts meanwhile, other boxes among it.
+# Times the box's limit: the grader's account also starts other processes meanwhile, such as other boxes.
 TASKS_FACTOR = 4
 TRY = "import os, sys\nprint(*(int(os.access(p, os.R_OK) or os.access(p, os.X_OK)) for p in sys.argv[1:]))"
-MEMORY = "/dev/shm"  # where the C library puts semaphores and shared memory, whoever runs it
+MEMORY = "/dev/shm"  # where the C library puts every user's semaphores and shared memory
 SHARED_FOLDERS = ("/tmp", "/var/tmp", MEMORY, "/dev/mqueue", "/run/lock")
 OBJECTS = {"shm": "shmid", "sem": "semid", "msg": "msqid"}  # System V's, and their numbers' column in /proc/sysvipc
 REST_FACTOR = 10.0  # times as long as a look at the files took, until the next
 
 
 class OwnUser:
-    """Runs the box as a user of its own; `private` are folders that it must not be able to read.
+    """Runs the box as a user of its own; `private` are folders that the box must not be able to read.
 
     Raises:
-        BoxError: where this machine or account cannot keep a notebook in, or a layer is unknown.
+        BoxError: this machine or account cannot isolate a notebook, or a layer is unknown.
     """
 
     limits_itself = False
@@ -135,7 +135,7 @@ class OwnUser:
     def _rules(
         self, contents: Mapping[str, Path], writable: Collection[Path], card: BoxGpu | None
     ) -> Iterator[tuple[str, int]]:
-        """The paths that the box may reach, with what it may do there, in the words of this kernel's Landlock."""
+        """Returns the paths that the box may reach, with its rights there, as this kernel's Landlock names them."""
         readable = [*SYSTEM, *SETTINGS, *map(str, python_folders()), *map(str, contents.values()), "/proc"]
         hidden = private_in_sight(self._private)
         rights = dict.fromkeys(DEVICES, landlock.DEVICE)
@@ -156,10 +156,10 @@ class OwnUser:
         return layer not in self.without
 
     def _refuse(self) -> None:
-        """This machine and account can keep a notebook in, without namespaces.
+        """Refuses a machine or account that cannot isolate a notebook without namespaces.
 
         Raises:
-            BoxError: where they cannot.
+            BoxError: it cannot.
         """
         if platform.system() != "Linux":
             raise BoxError("isolation 'user': expected Linux, for its Landlock and its filter of kernel calls")
@@ -183,10 +183,10 @@ class OwnUser:
             )
 
     def _refuse_what_strangers_read(self, user: int) -> None:
-        """A stranger can run Python and, where there is no Landlock, read nothing that is private.
+        """Checks that another user can run Python and, if there is no Landlock, can read nothing that is private.
 
         Raises:
-            BoxError: where that is not so: what to do, in one line.
+            BoxError: one of them fails; the line says what to do.
         """
         private = [] if self._landlock else sorted(_without_python({Path(grader.__file__).parent, *self._private}))
         command = [python_program(), "-I", "-S", "-c", TRY, *map(str, private)]
@@ -211,7 +211,7 @@ class OwnUser:
 
 
 def gpu_rights(card: BoxGpu | None) -> dict[str, int]:
-    """The GPU's devices, the driver's libraries, and what CUDA reads about them; nothing without one."""
+    """Returns rights on the GPU's devices, the driver's libraries, and CUDA's files about them; empty without a GPU."""
     if card is None:
         return {}
     readable = (
@@ -225,12 +225,12 @@ def gpu_rights(card: BoxGpu | None) -> dict[str, int]:
 
 
 def tasks_of(user: int) -> int:
-    """How many tasks the user has on this machine."""
+    """Returns the number of tasks that the user has on this machine."""
     return sum(int(fields["Threads"][0]) for _, fields in statuses() if str(user) in fields["Uid"])
 
 
 def _all_but(path: Path, hidden: Collection[Path]) -> dict[str, int]:
-    """What is allowed of the path so that all below it can be read but the hidden folders.
+    """Returns rights with which everything below the path can be read except the hidden folders.
 
     A folder with a hidden one below can be listed, since Python looks for its packages by listing them; what else is in
     it is allowed one by one. A link may lead to such a folder, as `lib64` does in an environment: it gets no right.
@@ -247,7 +247,7 @@ def _all_but(path: Path, hidden: Collection[Path]) -> dict[str, int]:
 
 
 def _without_python(folders: Collection[Path]) -> Iterator[Path]:
-    """The folders; of one that Python lies in, what is beside Python."""
+    """Returns the folders; for a folder that contains Python, everything in it except Python."""
     needed = python_folders()
     for folder in map(Path.resolve, folders):
         if not any(python.is_relative_to(folder) for python in needed):
@@ -257,7 +257,7 @@ def _without_python(folders: Collection[Path]) -> Iterator[Path]:
 
 
 def _within_reach(path: Path, folder: Path, user: int) -> Path:
-    """The path, where every user can get at it and all below; else a copy in the folder, for that user alone."""
+    """Returns the path, if every user can read it and all below it; else a copy in the folder, for that user alone."""
     everything = (path, *path.rglob("*"))
     if not closed_above(path) and all(open_to_all(each) for each in everything):
         return path
@@ -276,7 +276,7 @@ def _within_reach(path: Path, folder: Path, user: int) -> Path:
 
 
 class FileCounter:
-    """Counts the files of a box: in its own folders, in shared memory, and those that have no name any more."""
+    """Counts the files of a box: in its own folders, in shared memory, and deleted ones that are still open."""
 
     def __init__(self, user: int | None, folders: Sequence[Path]) -> None:
         self._user, self._folders = user, folders
@@ -284,7 +284,7 @@ class FileCounter:
         self._next = 0.0
 
     def __call__(self, processes: Collection[int]) -> Files:
-        """What they take now, or took a moment ago, for looking takes time, too."""
+        """Returns the space that the files take now, or took a moment ago, since counting takes time, too."""
         if (started := time.monotonic()) >= self._next:
             self._files = self._count(processes)
             self._next = time.monotonic() + REST_FACTOR * (time.monotonic() - started)
@@ -310,7 +310,7 @@ class FileCounter:
 
 
 def remove(user: int | None, folder: Path) -> None:
-    """No process, file or object of the user is left, where the user is the box's alone, and the folder is gone.
+    """Removes the folder and, if only the box has this user, every process, file and object of the user.
 
     Raises:
         BoxError: where something stays.
@@ -328,7 +328,7 @@ def remove(user: int | None, folder: Path) -> None:
 
 
 def _end_processes(user: int) -> list[str]:
-    """Those that are alive at the end, by name."""
+    """Kills the user's processes; returns the names of those that are still alive."""
     if any(processes_of(user)):
         launcher = str(Path(__file__).with_name("launch.py"))
         subprocess.run([sys.executable, "-I", "-S", launcher, json.dumps({"end": user})], check=False)
@@ -336,13 +336,13 @@ def _end_processes(user: int) -> list[str]:
 
 
 def _is_removed(path: str) -> bool:
-    """The file or folder is gone, however deep it is: deeper than Python's own function goes."""
+    """Removes the file or folder, even one that is too deep for Python's own function; returns whether it is gone."""
     subprocess.run(["/bin/rm", "-rf", "--", path], stderr=subprocess.DEVNULL, check=False)
     return not os.path.lexists(path)
 
 
 def _remove_objects(user: int) -> None:
-    """None of System V's objects belongs to the user; the filter lets a box make none in the first place."""
+    """Removes the user's System V objects, although the filter already keeps a box from making any."""
     libc = ctypes.CDLL(None)
     for kind, column in OBJECTS.items():
         with contextlib.suppress(OSError):  # a kernel without them
@@ -355,7 +355,7 @@ def _remove_objects(user: int) -> None:
 
 
 def _file_statuses_below(folder: str) -> Iterator[os.stat_result]:
-    """Everything below the folder; too much of it where something lies deeper than a path can say."""
+    """Yields the status of everything below the folder, without end if something lies too deep for a path."""
     waiting = [folder]
     while waiting:
         try:
@@ -367,7 +367,7 @@ def _file_statuses_below(folder: str) -> Iterator[os.stat_result]:
                         if stat.S_ISDIR(status.st_mode):
                             waiting.append(entry.path)
         except OSError as error:
-            while error.errno == ENAMETOOLONG:  # whoever hides something there is counted until it is too much
+            while error.errno == ENAMETOOLONG:  # files hidden there exceed any limit
                 yield status
 
 
@@ -378,7 +378,7 @@ def _file_statuses(paths: Iterable[str]) -> Iterator[os.stat_result]:
 
 
 def _nameless_files(processes: Collection[int]) -> Iterator[os.stat_result]:
-    """The files that these processes hold open, and that no folder shows."""
+    """Yields the status of each file that these processes hold open and that is in no folder."""
     for process in processes:
         with contextlib.suppress(OSError):
             for name in os.listdir(f"/proc/{process}/fd"):  # noqa: PTH208  # hundreds, ten times a second

@@ -1,4 +1,4 @@
-"""The frames that a box has sent so far: bounded, checked for form, and otherwise still just bytes."""
+"""The frames that a box has sent so far, bounded and checked for form; their content is not trusted."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class Inbox:
 
     @property
     def room_bytes(self) -> int:
-        """How large the next frame may be."""
+        """Returns how large the next frame may be."""
         evidence = self.limits.evidence_mb * 1e6 - self._evidence_bytes
         output = self.limits.output_mb * 1e6 - self._output_bytes
         return max(4096, int(max(evidence, output)))
 
     def put(self, name: str, data: bytes) -> Want | At | Printed | None:
-        """Files a frame; returns it where something is to be done: questions are wanted, or progress is to be shown.
+        """Stores a frame; returns it if the supervisor must act on it: to send questions, or to show progress.
 
         Raises:
             WireError: the box has sent too many frames.
@@ -126,7 +126,7 @@ class Inbox:
             self.outputs[cell.index] = outputs
 
     def _read(self, outputs: bytes) -> list[Any] | None:
-        """The outputs; None if they are malformed, or exceed the limit of the cell or of all cells."""
+        """Returns the outputs; None if they are malformed, or exceed the limit of the cell or of all cells."""
         limit = MAX_ESCAPED * self.limits.cell_output_mb * 1e6 + MAX_CELL_EXTRA
         if len(outputs) > limit or self._output_bytes > self.limits.output_mb * 1e6:
             return None

@@ -38,7 +38,7 @@ class ResourceMonitor:
         self._seen: dict[int, psutil.Process] = {}
 
     def look(self, wall_s: float, at: At, *, started: bool) -> End | None:
-        """Why the box has to be ended now; None if it may go on. `at` is what the box says is running."""
+        """Returns why the box has to be ended now; None if it may go on. `at` is what the box says is running."""
         limits = self._limits
         if is_over(wall_s, self.cpu_s, limits.wall_s):
             return Status.TIMEOUT, f"the run was ended: it took longer than {wall_s:.0f} s"
@@ -79,7 +79,7 @@ class ResourceMonitor:
         return full or processes > most + SPARE_PROCESSES
 
     def _end_the_notebooks(self) -> bool:
-        """Every process of the box except the runner and its ancestors is dead, so that the other cells can run.
+        """Kills every process of the box except the runner and its ancestors, so that the other cells can run.
 
         They are stopped first, because a stopped process starts no other. False if that does not help.
         """

@@ -1,4 +1,4 @@
-"""The kernel calls that no notebook needs, and the table of them as what a kernel or a container engine reads.
+"""The kernel calls that are denied to a box because no notebook needs them, in the forms that kernel and engines read.
 
 Everything else is allowed: a list of what torch, CUDA and Jupyter need would be longer, and wrong next year. Numbers
 are (x86_64, aarch64), from the kernel's own tables; None where a machine has no such call.
@@ -16,7 +16,7 @@ from errno import ENOSYS, EOPNOTSUPP, EPERM
 from typing import Any
 
 MACHINES = ("x86_64", "aarch64")  # the columns below
-NEWEST = 466  # the last call that this table was made with; what came later has yet to be looked at
+NEWEST = 466  # the last call that this table considers; later ones have not been examined yet
 
 Numbers = tuple[int | None, int | None]
 
@@ -146,7 +146,7 @@ ANSWERS = {"clone3": ENOSYS, "sched_setaffinity": PRETENDED, **dict.fromkeys(PRE
 
 
 def error_of(call: str) -> int:
-    """The error that a denied call ends with; 0 where it does nothing and says that it did."""
+    """The error that a denied call returns; 0 for a call that does nothing and reports success."""
     return ANSWERS.get(call, EPERM)
 
 
@@ -159,7 +159,7 @@ LOW_HALF = 0xFFFF_FFFF
 
 
 def kernel_filter(machine: str, *, shared: bool = False, own_files: bool = False) -> bytes | None:
-    """The filter for a machine as `platform.machine()` names it; None for one whose calls we do not know.
+    """The filter for a machine as `platform.machine()` names it; None if its calls are not in the table.
 
     `shared` is for a box without namespaces, `own_files` for one whose user is the grader's.
     """
@@ -191,12 +191,12 @@ Step = tuple[int, int, int, int]  # what to do, how far to jump if it is so and 
 
 
 def _unless(question: int, value: int, verdict: int) -> list[Step]:
-    """Goes on unless the question about the loaded number is answered by yes."""
+    """Returns the steps that give the verdict if the comparison with the loaded number is true, and go on otherwise."""
     return [(question, 0, 1, value), (RETURN, 0, 0, verdict)]
 
 
 def _argument_steps(argument: Argument) -> list[Step]:
-    """The verdict on a call whose number is already known to be the argument's; these machines are little-endian."""
+    """Returns the steps that check the argument of a call whose number matched; these machines are little-endian."""
     bits, all_but = argument.denied == "any of the bits", argument.denied == "all but these"
     refused = ERROR | argument.error
     on_match, otherwise = (ALLOW, refused) if all_but else (refused, ALLOW)
@@ -207,7 +207,7 @@ def _argument_steps(argument: Argument) -> list[Step]:
 
 
 def engine_profile() -> dict[str, Any]:
-    """The profile that docker and podman read: the same calls, on whichever of the two machines it is read."""
+    """Returns the profile that docker and podman read: the same calls, for both machines."""
     rules = []
     for error in (EPERM, ENOSYS, PRETENDED):
         names = [name for calls in DENIED.values() for name in calls if error_of(name) == error]
@@ -221,7 +221,7 @@ def engine_profile() -> dict[str, Any]:
 
 
 def _conditions(argument: Argument) -> list[dict[str, Any]]:
-    """One for each rule that the engine needs; only its comparison under a mask looks at the lower half alone."""
+    """Returns a condition per rule that the engine needs; only a masked comparison reads the lower 32 bits alone."""
     masked = "SCMP_CMP_MASKED_EQ"
     if argument.denied == "any of the bits":
         bits = [1 << n for n in range(32) if argument.values[0] >> n & 1]

@@ -93,7 +93,7 @@ class Supervisor:
         self._over = threading.Event()  # set when the reader has seen why this run is over
 
     def warm(self, imports: Sequence[str], limits: Limits) -> None:
-        """The box starts a kernel and imports modules while it waits for its plan; `supervise` or `end` must follow.
+        """Lets the box start a kernel and import modules while it waits for its plan; `supervise` or `end` must follow.
 
         It contains nothing of a submission yet, so it is not watched, and no time counts.
         """
@@ -102,7 +102,7 @@ class Supervisor:
             write_frame(self._pipes[0], *warm.encode())
 
     def end(self) -> None:
-        """The box is ended without having been used.
+        """Ends the box without having used it.
 
         Raises:
             BoxError: some of its processes could not be ended.
@@ -221,7 +221,7 @@ class Supervisor:
             del self._log[:-LOG_BYTES]
 
     def _kill(self) -> int:
-        """Every process of the box is dead and has been seen to be dead; returns how many are not.
+        """Kills every process of the box, and checks that each is dead; returns how many are still alive.
 
         The namespace's first process ends all others with it. Known processes and those in the control groups are also
         killed, so that a box without a process namespace ends as well.
@@ -288,7 +288,7 @@ class BoxPool:
         self._waiting: list[Supervisor] = []
 
     def ready(self, count: int) -> None:
-        """At least this many boxes have been started; they import modules, and wait.
+        """Starts boxes until at least this many import modules and wait.
 
         Raises:
             BoxError: no box could be built on this machine.
@@ -299,7 +299,7 @@ class BoxPool:
             supervisor.warm(self._imports, self._limits)
 
     def take(self) -> Supervisor:
-        """The box that has waited longest, or a new one.
+        """Returns the box that has waited longest, or a new one.
 
         Raises:
             BoxError: no box could be built on this machine.
@@ -307,7 +307,7 @@ class BoxPool:
         return self._waiting.pop(0) if self._waiting else self._new()
 
     def end(self) -> None:
-        """All waiting boxes are ended.
+        """Ends all waiting boxes.
 
         Raises:
             BoxError: some processes could not be ended.

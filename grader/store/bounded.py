@@ -27,7 +27,7 @@ def file_bytes(path: Path, most_bytes: int) -> bytes:
     """All bytes of a regular file of at most `most_bytes`.
 
     Raises:
-        Unreadable: for a file that is missing, empty, too large, a link, or no regular file.
+        Unreadable: the file is missing, empty, too large, a link, or not a regular file.
     """
     content = leading_bytes(path, most_bytes, most_bytes + 1)
     if len(content) > most_bytes:  # it grew meanwhile

@@ -36,7 +36,7 @@ def usual_rubric() -> Path:
 
 
 def write_course(folder: Path) -> tuple[Path, ...]:
-    """The folder holds a copy of the rubric, the reference and the templates; returns what was written.
+    """Copies the rubric, the reference and the templates into the folder; returns the files that were written.
 
     Raises:
         GraderError: one of the files exists already; nothing is written.

@@ -30,7 +30,7 @@ def csv_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """`path` holds exactly `data`; a writer that is killed leaves the old file, or none.
+    """Writes exactly `data` to `path`; a writer that is killed leaves the old file, or none.
 
     The temporary file lies in the same folder, so that the last step is one rename. A link at `path` is
     replaced, never followed.
@@ -68,7 +68,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Files left in and below the folder by killed writers are removed; call it only when nothing is being written."""
+    """Removes the files that killed writers left in and below the folder; call it only while nothing is written."""
     for where, _, names in os.walk(folder):
         for name in names:
             if _ASIDE.fullmatch(name):
@@ -80,7 +80,7 @@ LOCK = ".lock"
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """No other process grades into the folder meanwhile; the lock ends with the process, however it ends.
+    """Keeps other processes from grading into the folder; the lock ends with the process, however it ends.
 
     Raises:
         GraderError: another process has the lock.

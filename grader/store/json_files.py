@@ -84,7 +84,7 @@ def json_line(adapter: TypeAdapter[Value], value: Value) -> bytes:
 
 
 def store_cached(path: Path, adapter: TypeAdapter[Value], value: Value, made_of: Mapping[str, str]) -> None:
-    """The file holds the value, and what it was computed from.
+    """Writes the value, and what it was computed from, to the file.
 
     Raises:
         OSError: it cannot be written.
@@ -94,7 +94,7 @@ def store_cached(path: Path, adapter: TypeAdapter[Value], value: Value, made_of:
 
 
 def read_cached(path: Path, adapter: TypeAdapter[Value], made_of: Mapping[str, str]) -> Value | None:
-    """What `store_cached` wrote, if it was computed from the same; else None."""
+    """Returns the value that `store_cached` wrote, if it was computed from the same source; else None."""
     try:
         values = _values(file_bytes(path, MOST_BYTES))
         if not isinstance(values, dict) or values.get("made_of") != dict(made_of):

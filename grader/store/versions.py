@@ -1,4 +1,4 @@
-"""What must be the same for two grades to be comparable: versions of packages, and the grader's own files.
+"""Versions of packages and checksums of the grader's own files; grades are comparable if these are equal.
 
 Nothing heavy is imported, so that the command line is fast.
 """
@@ -43,7 +43,7 @@ def files_checksum(root: Path, paths: Iterable[Path]) -> str:
 
 
 def missing_packages(promised: Collection[str]) -> str:
-    """What to do about packages that students may use and that are not installed here; empty if all are.
+    """Returns how to install packages that students may use and that are missing here; empty if none are missing.
 
     Notebooks run in this environment as well.
     """

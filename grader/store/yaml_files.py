@@ -66,7 +66,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def table(value: object, where: str, fields: Collection[str] = ()) -> dict[str, Any]:
-    """The value as a table, with no other fields than these, if any are given.
+    """Returns the value as a table; refuses fields other than these, if any are given.
 
     Raises:
         GraderError: not a table, or an unknown field, with the nearest known name.

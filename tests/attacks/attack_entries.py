@@ -33,7 +33,7 @@ ISOLATIONS = ("bubblewrap", "user")
 
 @dataclass(frozen=True)
 class Attack:
-    """One entry: what is handed in, and what must come of it."""
+    """One entry: the submission, and its required result."""
 
     name: str
     family: str
@@ -48,8 +48,8 @@ class Attack:
     base: str = "half"
     train: bool = False  # the whole run with its second box; else the components alone
     part: str = ""  # the only part that is trained, of those that there are
-    follow: bool = False  # with a second judging by correct parts
-    times: int = 1  # how often it is handed in, into the same folder
+    follow: bool = False  # with follow-through
+    times: int = 1  # how often it is submitted, into the same folder
     limits: dict[str, float] = field(default_factory=dict)  # instead of the toy's
     stopped_by: list[str] = field(default_factory=list)  # layers of the box: all must fall before it wins
     isolation: str = "bubblewrap"  # one of ISOLATIONS: what it is graded in

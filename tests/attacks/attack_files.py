@@ -1,4 +1,4 @@
-"""What can be done to the file itself: each function turns a notebook into the bytes, or the path, handed in."""
+"""Attacks on the file itself: each function turns a notebook into the bytes, or the path, to submit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attack_edits import EDITS
 
 from grader.records import Notebook
 
-Change = Callable[[Notebook, Path], Path]  # the notebook and an empty folder -> the file handed in
+Change = Callable[[Notebook, Path], Path]  # the notebook and an empty folder -> the file to submit
 
 
 def written(notebook: Notebook, folder: Path, name: str = "submission.ipynb", **dumped: bool) -> Path:
@@ -107,7 +107,7 @@ FILES: dict[str, Change] = {"": written} | {form.__name__: form for form in FORM
 
 
 def handed_in(notebook: Notebook, folder: Path, change: str) -> Path:
-    """The file that is handed in, with what that change does to the notebook's cells or to the file."""
+    """The submitted file, after the change to the notebook's cells or to the file."""
     if change in EDITS:
         return written(EDITS[change](notebook), folder)
     return FILES[change](notebook, folder)

@@ -1,4 +1,4 @@
-"""What every attack must show: no point gained, none of a neighbour's lost, nothing left behind, and words to read."""
+"""Checks every attack: no point gained, none of a neighbour's lost, nothing left behind, and words to read."""
 
 from __future__ import annotations
 

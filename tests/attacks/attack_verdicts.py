@@ -13,7 +13,8 @@ from grader.records import GradeReport, Outcome, Status
 
 GOT = "got it"  # an attack prints this when it has reached what it wanted
 LIMITS = re.compile(
-    r"longer than|more than (the )?\d+ (MB|processes|files|bytes)|did not finish|stopped after|sent back (?:more|too much)"
+    r"longer than|more than (the )?\d+ (MB|processes|files|bytes)|did not finish|stopped after"
+    r"|sent back (?:more|too much)"
     r"|more than can be asked for"
     r"|printed or showed too much|frames\b"
 )

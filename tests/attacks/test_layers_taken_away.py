@@ -32,7 +32,7 @@ def clean_machine(arena: Arena) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("attack", STOPPED, ids=lambda attack: attack.name)
-def test_it_wins_without_its_layers_and_not_while_one_is_left(
+def test_an_attack_succeeds_only_if_all_of_its_layers_are_removed(
     attack: Attack, arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if gone := sorted(set(attack.stopped_by) & set(missing_here())):

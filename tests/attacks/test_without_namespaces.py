@@ -28,7 +28,7 @@ WEAKER = {
 
 
 @pytest.mark.parametrize("attack", TRIED, ids=lambda attack: attack.name)
-def test_it_gains_nothing_and_leaves_nothing(attack: Attack, arena: Arena, tmp_path: Path) -> None:
+def test_an_attack_gains_no_points_and_leaves_no_files(attack: Attack, arena: Arena, tmp_path: Path) -> None:
     came = arena.tried(replace(attack, isolation="user", same_user=False), tmp_path)
     assert came.report is not None, came.refused
     assert came.points_milli <= arena.without(attack).points_milli
@@ -36,5 +36,5 @@ def test_it_gains_nothing_and_leaves_nothing(attack: Attack, arena: Arena, tmp_p
     assert arena.left_behind() == []
 
 
-def test_what_is_weaker_is_tried() -> None:
+def test_every_weaker_attack_is_tried() -> None:
     assert set(WEAKER) <= {attack.name for attack in TRIED}

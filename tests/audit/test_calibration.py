@@ -117,7 +117,7 @@ def model(
         ),
     ],
 )
-def test_what_models_earn_is_held_to_what_they_deserve(models: list[ModelScore], fault: str) -> None:
+def test_models_that_earn_too_much_or_too_little_are_reported(models: list[ModelScore], fault: str) -> None:
     sentences = faults([], models)
     assert len(sentences) == bool(fault)
     assert all(fault in sentence for sentence in sentences)

@@ -89,7 +89,7 @@ def audited(weak: tuple[ItemVerdict, ...]) -> Audit:
     return audit(results, FOLLOWED, DRAWN, lambda _: ("one",), entries=entries)
 
 
-def test_the_audit_reports_pairs_that_gain_points_and_notes_mistakes_that_no_check_of_the_code_finds() -> None:
+def test_the_audit_reports_pairs_that_gain_points_and_notes_mistakes_without_a_check() -> None:
     (note,) = [note for note in audited(WEAK).notes if "correct one" in note]
     assert note.endswith(": weak.")
     assert not any(problem.kind == "pair" for problem in audited(WEAK).problems)

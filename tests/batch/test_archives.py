@@ -50,7 +50,7 @@ def test_a_declared_size_is_not_believed(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in (tmp_path / "into").rglob("*") if path.is_file()) < 100_000
 
 
-def test_a_bomb_ends_the_archive(tmp_path: Path) -> None:
+def test_a_decompression_bomb_stops_the_unpacking(tmp_path: Path) -> None:
     archive = write_zip(tmp_path / "a.zip", {f"{n}.ipynb": "0" * 900_000 for n in range(9)})
     with pytest.raises(UnusableArchive, match="holds more than 3 MB"):
         unpacked(archive, tmp_path / "into")

@@ -95,7 +95,7 @@ def test_a_submission_of_no_student_on_the_roster_says_so_and_needs_attention() 
     assert "not on the roster" not in class_page([stranger], rubric(), "VAE")  # without a roster
 
 
-def test_each_graded_student_has_links_to_the_report_and_the_feedback_and_the_page_to_the_gradebooks() -> None:
+def test_the_page_links_to_each_report_and_feedback_and_to_the_gradebooks() -> None:
     page = class_page([named("Ada", "Lund", "ada")], rubric(), "VAE", files=("gradebook.csv", "gradebook-moodle.csv"))
     assert {"submissions/ada/report.html", "submissions/ada/feedback.html"} <= set(re.findall('href="([^"]+)"', page))
     assert 'href="gradebook-moodle.csv"' in page

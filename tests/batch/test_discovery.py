@@ -110,7 +110,7 @@ def test_hostile_names_are_harmless_and_keys_stay_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "says"), [("nowhere", "no such folder"), ("one.ipynb", "make grade"), ("bare", "found none")]
 )
-def test_a_folder_without_submissions_is_refused_in_one_line(name: str, says: str, tmp_path: Path) -> None:
+def test_a_folder_without_submissions_is_refused(name: str, says: str, tmp_path: Path) -> None:
     write(tmp_path, {"one.ipynb": NOTEBOOK, "bare/notes.txt": ""})
     with pytest.raises(GraderError, match=says) as error:
         found(tmp_path / name, tmp_path)

@@ -1,4 +1,4 @@
-"""What judging again would change is shown for a class, a run and a folder of runs; nothing is written."""
+"""A dry run shows what re-grading would change in a class, a run or a folder of runs, and writes nothing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def shown(result: DryRun) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_an_unknown_number_is_one_line_with_the_nearest_name(text: str) -> None:
+def test_an_unknown_number_is_refused_with_the_nearest_name(text: str) -> None:
     with pytest.raises(GraderError) as refused:
         parse_change(text, running.rubric())
     assert REFUSED[text] in str(refused.value)

@@ -104,7 +104,7 @@ def test_the_tightest_bound_is_the_reason_for_one_at_a_time() -> None:
     assert reason_for_one(None, 2, bounds) == ""
 
 
-def test_more_workers_than_memory_allows_are_warned_about_in_one_line() -> None:
+def test_more_workers_than_memory_allows_cause_a_warning() -> None:
     bounds = [Bound(2, "16 GB of memory available, 8 GB per submission"), Bound(1, "1 core", of_memory=False)]
     assert too_many(6, bounds) == (
         "--workers 6: memory allows 2 (16 GB of memory available, 8 GB per submission); more may run out of memory"

@@ -1,4 +1,4 @@
-"""Everybody's points, as each system documents that it takes them in, and no cell that a spreadsheet would compute."""
+"""Gradebooks have each system's documented format, and no cell that a spreadsheet would compute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list of submitters that is too much, or no list at all, names nobody, soon, and is reported in one line."""
+"""Submitter lists that are too large or invalid match no student, take little time, and are reported in one line."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", SMALL)
-def test_what_would_grow_when_constructed_does_not(case: str, tmp_path: Path) -> None:
+def test_yaml_that_would_expand_stays_small(case: str, tmp_path: Path) -> None:
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     for people in read(SMALL[case], tmp_path).values():
         assert all(len(text) <= 200 for one in people for text in (one.sid, one.email, one.name))

@@ -1,4 +1,4 @@
-"""Who changed whose points, when and why: only changes, never lost, never torn for good."""
+"""The history of points: who changed them, when and why; only changes are recorded, and none is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of a class: evidence goes and points stay, a person goes and nothing names them, a class is shown."""
+"""Pruning keeps points, removing a student removes every trace, and an anonymous copy of a class names no student."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def test_a_team_has_the_latest_deadline_of_its_members(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_is_one_line_that_says_where(text: str, says: str, tmp_path: Path) -> None:
+def test_a_mistake_is_refused_with_its_place(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(GraderError) as error:
         written(tmp_path, text)
     assert says in str(error.value)
@@ -181,7 +181,7 @@ def test_points_are_never_touched_and_the_penalty_is_never_more_than_them(
     assert read_report_json(dump(after)) == after
 
 
-def test_every_form_of_a_report_says_it_beside_the_points() -> None:
+def test_every_form_of_a_report_shows_lateness_beside_the_points() -> None:
     told_so = late()
     words = late_sentence(told_so)
     assert words == (
@@ -241,7 +241,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return make_world(tmp_path, monkeypatch)
 
 
-def test_it_is_kept_through_regrades_and_gone_when_the_file_is(world: World) -> None:
+def test_lateness_is_kept_by_regrades_and_removed_with_its_file(world: World) -> None:
     out = Path("runs/class")
     whole_class(None)(world)
     entry = "  ada: {handed_in: 2026-11-22 10:00, reason: by e-mail, by: T}\n"

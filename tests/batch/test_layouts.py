@@ -31,7 +31,7 @@ def found(where: Path, tmp_path: Path, roster: str | None = ROSTER, template: Pa
 
 
 def whose(came: Discovery) -> dict[str, str]:
-    """Where each file lies, and whose it is: a student's id, or the key of nobody's."""
+    """The path of each file, and its owner: a student's id, or the key of a file without an owner."""
     return {one.shown: one.student.id if one.student else f"({one.key})" for one in came.handed_in}
 
 

@@ -1,4 +1,4 @@
-"""Several submissions at once on this machine: each gets what it would get alone, and nobody stops the others."""
+"""Several submissions at once on this machine: each gets the same points as alone, and none stops the others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(executor: LocalExecutor, todo: list) -> tuple[dict[str, JobResult], list
     return came, began
 
 
-def test_each_gets_what_it_gets_alone_and_the_folder_says_the_same(tmp_path: Path) -> None:
+def test_each_submission_gets_the_same_points_as_alone_and_the_folder_agrees(tmp_path: Path) -> None:
     submissions, rubric = write_class(tmp_path, len(KINDS))
     todo = jobs(tmp_path, submissions, rubric)
     came, began = run(LocalExecutor([Slot(frozenset({core})) for core in CORES[:2]], tmp_path / "log"), todo)

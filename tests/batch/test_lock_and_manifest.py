@@ -1,4 +1,4 @@
-"""One grader a folder, and the class as it was found the last time."""
+"""The lock that keeps a folder to one grader, and the manifest of a class."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_manifest_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{", '{"format": 2}', '{"format": 1, "title": 3}'])
-def test_another_file_of_that_name_is_one_line(damage: str, tmp_path: Path) -> None:
+def test_a_manifest_that_is_another_file_is_refused(damage: str, tmp_path: Path) -> None:
     (tmp_path / "class.json").write_text(damage)
     with pytest.raises(GraderError, match="grade the class first") as error:
         read_manifest(tmp_path)

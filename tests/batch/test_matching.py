@@ -32,7 +32,7 @@ def found(tmp_path: Path, roster: str, files: dict[str, str]) -> Discovery:
 
 
 def student(tmp_path: Path, roster: str, name: str, more: dict[str, str] | None = None) -> str | None:
-    """Whose the one file is; if it is nobody's, staff must decide."""
+    """The owner of the only file; if it has none, staff must decide."""
     came = found(tmp_path, roster, {name: NOTEBOOK, **(more or {})})
     (one,) = [one for one in came.handed_in if one.shown == name]
     if one.student is None:
@@ -219,7 +219,7 @@ def test_a_login_that_is_another_students_name_matches_no_student(name: str, tmp
         ["submitted/202.ipynb", "submitted/203/ps1/a.ipynb"],
     ],
 )
-def test_a_folder_called_submitted_hides_nobody(others: list[str], tmp_path: Path) -> None:
+def test_a_folder_called_submitted_hides_no_student(others: list[str], tmp_path: Path) -> None:
     roster = "Student ID,Name\n201,Ada Lovelace\n202,Ben Otto\n203,Cleo Park\n"
     came = found(tmp_path, roster, dict.fromkeys(["submitted/201/old/a.ipynb", *others], NOTEBOOK))
     assert sorted(one.student.id for one in came.handed_in if one.student) == ["201", "202", "203"]

@@ -1,4 +1,4 @@
-"""A class keeps its points, its decisions, its rubric and its history, whatever comes after."""
+"""A class keeps its points, decisions, rubric and history through later commands."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_two_classes_of_one_name_have_a_folder_each(world: World) -> None:
     assert outs == [Path("runs/class"), Path("runs/week4-class")] * 2
 
 
-def test_a_broken_file_handed_in_later_has_no_points_and_loses_no_run(
+def test_a_broken_file_submitted_later_has_no_points_and_loses_no_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     carry_out(world, ["grade-class"], monkeypatch)

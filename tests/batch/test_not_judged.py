@@ -1,4 +1,4 @@
-"""What was not judged is a dash, out of what was judged, wherever points are shown or handed on; never a zero."""
+"""Items that were not graded are shown and exported as a dash, never as zero points."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PARTIAL = GradebookSettings(upload_partial=True)
 
 
 def judged(*trained: str, needs_review: str = "") -> GradeReport:
-    """A perfect report of a run that trained these parts; one item may wait for a person."""
+    """A perfect report of a run that trained these parts; one item may await manual review."""
     items = []
     for item in RUBRIC.items:
         part, _, name = item.id.partition(".")
@@ -159,6 +159,6 @@ def test_no_student_gets_a_zero_while_a_submission_is_unmatched() -> None:
         assert any("do not count as 0 yet" in remark for remark in books.remarks) == (points == "")
 
 
-def test_programs_read_the_same() -> None:
+def test_json_has_the_same_points() -> None:
     values: dict[str, Any] = class_values(ClassResult(Path("runs/x"), tuple(COMPONENTS), ()))
     assert [(one["points"], one["max_points"]) for one in values["rows"]] == [(4, 4), (4, 4)]

@@ -1,4 +1,4 @@
-"""A person's decisions stand on top of the grader's, are shown everywhere, and are never written over."""
+"""Decisions of staff replace the grader's verdicts, are shown in every report, and are never overwritten."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_decision_is_read_by_key_or_by_student(tmp_path: Path) -> None:
         (GOOD.replace("2026-11-23", "[1]"), "when: expected a date"),
     ],
 )
-def test_a_mistake_is_one_line(text: str, says: str, tmp_path: Path) -> None:
+def test_a_mistake_is_refused(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(GraderError) as error:
         read(text, tmp_path)
     assert says in str(error.value)
@@ -68,7 +68,7 @@ def test_points_follow_and_the_graders_own_stay_beside(tmp_path: Path) -> None:
     assert again == decided
 
 
-def test_every_form_says_so_and_the_file_comes_back(tmp_path: Path) -> None:
+def test_every_form_shows_the_decision_and_the_json_is_read_back(tmp_path: Path) -> None:
     decided = with_overrides(report(LESS), read(GOOD, tmp_path)["ada"])
     assert read_report_json(dump(decided)) == decided
     said = "1.5 points instead of 1.25. Reason: the loss was right (A. Turing, 2026-11-23)"

@@ -1,4 +1,4 @@
-"""What students were shown does not fall silently, whatever comes after; and their feedback fits the systems' doors."""
+"""Released points never fall silently, and the feedback archives have the systems' formats."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_points_may_rise_and_are_released_the_next_time(world: World) -> None:
     assert [one.key for one in release_class(OUT).new] == ["ben"]
 
 
-def test_lateness_that_comes_after_the_release_lowers_nobody_silently(world: World) -> None:
+def test_lateness_after_the_release_lowers_no_points_silently(world: World) -> None:
     released(world)
     (OUT / "late.yaml").write_text(
         "deadline: 2026-11-20\npercent_a_day: 10\n"
@@ -185,9 +185,7 @@ ROSTER = "login,name,team\nada,Ada,{}\nben,Ben,{}\ncora,Cora,cleo\ncarl,Carl,cle
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_whatever_is_done_points_and_penalties_never_mix_and_nothing_published_falls_silently(
-    seed: int, world: World
-) -> None:
+def test_points_and_penalties_never_mix_and_released_points_never_fall_silently(seed: int, world: World) -> None:
     chance = random.Random(seed)
     Path("roster.csv").write_text(ROSTER.format("", ""))
     partial_class(world)()

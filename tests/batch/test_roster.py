@@ -1,4 +1,4 @@
-"""A roster in whatever form a system writes it, and whom a submission's name means."""
+"""Rosters in the formats of all systems, and matching a submission's name with a student."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_canvas_own_export_is_a_roster(tmp_path: Path) -> None:
         ("", None),
     ],
 )
-def test_a_clue_names_a_student_or_nobody(clue: str, student: str | None, tmp_path: Path) -> None:
+def test_a_clue_matches_one_student_or_none(clue: str, student: str | None, tmp_path: Path) -> None:
     found = read(ROSTER.encode(), tmp_path).match(clue)
     assert (found.id if found else None) == student
 
@@ -83,7 +83,7 @@ def test_two_students_of_one_name_are_not_guessed(tmp_path: Path) -> None:
         ("\n\n", "expected a row of headings"),
     ],
 )
-def test_a_wrong_roster_is_refused_in_one_line(text: str, says: str, tmp_path: Path) -> None:
+def test_a_wrong_roster_is_refused(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(GraderError, match=says) as error:
         read(text.encode(), tmp_path)
     assert "\n" not in str(error.value)
@@ -116,13 +116,13 @@ def test_headings_are_understood_in_the_languages_of_courses(language: str, tmp_
     assert roster.ids_named(Kind.PARTICIPANT, "4002") == expected
 
 
-def test_an_id_is_no_participants_number_because_its_heading_could_be_one(tmp_path: Path) -> None:
+def test_a_column_of_ids_is_not_read_as_participants_numbers(tmp_path: Path) -> None:
     roster = read(b"ID,Name\n4002,Zoe\n", tmp_path)
     assert roster.students[0].id == "4002"
     assert not roster.ids_named(Kind.PARTICIPANT, "4002")
 
 
-def test_canvas_s_test_student_is_nobody_and_a_name_is_found_as_it_is_spelled_without_accents(tmp_path: Path) -> None:
+def test_canvas_s_test_student_is_skipped_and_names_match_without_accents(tmp_path: Path) -> None:
     roster = read((CANVAS + '"Student, Test",4009,,,"CV 1"\n').encode(), tmp_path)
     assert [student.name for student in roster.students] == ["Ada Lovelace", "Zoë Müller"]
     assert roster.match("Zoe Mueller") == roster.students[1]

@@ -1,4 +1,4 @@
-"""A class that is kept in sections, packed again or left beside its archive is read as the class that it is."""
+"""A class in sections, packed twice or beside its archive is read correctly."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def test_a_students_own_archives_are_opened_within_limits(tmp_path: Path) -> Non
     assert any("only the first 20" in remark.message and remark.needs_person for remark in born.remarks)
 
 
-def test_an_archive_beside_a_folder_of_its_name_is_unpacked_no_further_than_the_folder_is_large(tmp_path: Path) -> None:
+def test_an_archive_beside_its_folder_is_unpacked_only_up_to_the_folders_size(tmp_path: Path) -> None:
     names = [f"{number}.ipynb" for number in range(40)]
     there = {
         "hw.zip": packed(dict.fromkeys(names, b" " * 900_000)),
@@ -250,7 +250,7 @@ def test_an_archive_beside_a_folder_of_its_name_is_unpacked_no_further_than_the_
     assert 0 < len(tried) < 20
 
 
-def test_a_folder_called_submitted_takes_nobodys_row_unseen(tmp_path: Path) -> None:
+def test_a_folder_called_submitted_takes_no_students_row_unreported(tmp_path: Path) -> None:
     there = files("201/v.ipynb=201", "202/v.ipynb=202", "submitted/201/v.ipynb=6", "submitted/203/v.ipynb=6")
     came = found(there, tmp_path)
     (ida,) = [one for one in came.handed_in if one.key == "201"]
@@ -265,7 +265,7 @@ BESIDE = {
 
 
 @pytest.mark.parametrize("beside", BESIDE)
-def test_a_class_beside_what_is_nobodys_is_opened(beside: str, tmp_path: Path) -> None:
+def test_a_class_beside_files_without_an_owner_is_opened(beside: str, tmp_path: Path) -> None:
     came = found({**{f"class/{k}": v for k, v in CLASS.items()}, **BESIDE[beside]}, tmp_path)
     assert {key: number for key, number in whose(came).items() if key in ALL} == ALL
 

@@ -1,4 +1,4 @@
-"""Of several notebooks the solved one of the exercise's name that came last is graded; doubt calls a person."""
+"""Of several notebooks, the latest solved one with the exercise's name is graded; doubtful choices need review."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_of_several_solved_notebooks_the_best_is_graded(
     assert ("check whether this is the right one" in remark.message) == doubt
 
 
-def test_copies_with_the_same_code_are_no_doubt(tmp_path: Path) -> None:
+def test_copies_with_the_same_code_need_no_review(tmp_path: Path) -> None:
     ada = of_ada({"vae_mnist.ipynb": SOLVED, "vae_mnist (1).ipynb": SOLVED}, tmp_path)
     assert [remark.needs_person for remark in ada.remarks] == [False]
 

@@ -1,4 +1,4 @@
-"""A class in parts comes to what it comes to in one piece, however often any of the commands is killed."""
+"""A class that is graded in parts gets the same results as in one piece, however often a command is killed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_every_submission_is_in_one_part_and_parts_are_of_a_size(of: int) -> Non
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "2", "2/", "a/b", "1/99999", "-1/3"])
-def test_a_part_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_part_is_refused(text: str) -> None:
     with pytest.raises(GraderError, match="expected part/parts"):
         shard_of(text)
 
@@ -123,7 +123,7 @@ def test_kills_anywhere_give_the_same_gradebook(seed: int, world: World, monkeyp
     assert {replace(row, report=None).reason for row in graded(world, seed=None).rows} == {""}
 
 
-def test_what_no_part_has_says_so_and_is_graded_by_the_same_command_without_collect(world: World) -> None:
+def test_submissions_of_no_part_are_reported_and_graded_without_collect(world: World) -> None:
     graded(world, shard=Shard(1, PARTS))
     write_kind(world.folder / "class" / "dora.ipynb", "no_json")
     came = graded(world, seed=None, collect=folders()[:1])

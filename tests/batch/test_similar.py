@@ -1,4 +1,4 @@
-"""A copy is found through what a copier changes; work of one's own, and what everybody writes, is not."""
+"""A copy is found despite renaming and reformatting; independent work and code of all students are not reported."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_renamed_and_reformatted_copy_is_found(crowd: dict[str, Notebook]) -> 
     assert all(pair.lines)
 
 
-def test_the_template_and_what_everybody_writes_are_nobodys(crowd: dict[str, Notebook]) -> None:
+def test_the_template_and_code_that_all_students_write_are_not_similar(crowd: dict[str, Notebook]) -> None:
     many = {f"student{number}": notebook("reference") for number in range(12)} | {"one": TEMPLATE, "two": TEMPLATE}
     found = found_among({**crowd, **many})
     assert not {pair.first for pair in found} & set(many)

@@ -1,4 +1,4 @@
-"""A class larger than one array of tasks: everybody is submitted, and the queue is never fuller than it may be."""
+"""A class larger than one array of tasks: every student is submitted, and the queue stays within its limit."""
 
 from __future__ import annotations
 

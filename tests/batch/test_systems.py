@@ -1,4 +1,4 @@
-"""What each system lets its users download is read as that system writes it: whose, which attempt, and when."""
+"""The downloads of each system are read in that system's format: student, attempt and time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A team has one run and each of its members their row, however the download or the roster tells of it."""
+"""A team has one run and a row per member, whether the download or the roster names its members."""
 
 from __future__ import annotations
 

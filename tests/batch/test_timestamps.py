@@ -1,4 +1,4 @@
-"""A time is read as systems write it, in five languages; what is no time is none."""
+"""Times are read as systems write them, in five languages; other texts are not read as times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up reports and rows of the toy exercise, for tests of what is made of them."""
+"""Made-up reports and rows of the toy exercise."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(FOUND is None, reason="no Chromium on the PATH")
 SHOTS = os.environ.get("VAE_GRADER_SCREENSHOTS")  # a folder, to look at
 
 
-def test_it_asks_for_nothing_and_needs_no_sideways_scroll(tmp_path: Path) -> None:
+def test_the_page_loads_nothing_and_needs_no_sideways_scroll(tmp_path: Path) -> None:
     slips = [wrong("slip", "one.turn"), wrong("blind", "two.turn", story=EVIL)]
     audit = audited(slips, {"reference": verdicts(), "slip": verdicts(LEFT), "blind": verdicts()})
     page, script = tmp_path / "audit.html", axe()

@@ -43,7 +43,7 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         yield tab
 
 
-def test_it_loads_quickly_and_asks_for_nothing(page: Path, browser: Browser) -> None:
+def test_the_page_loads_quickly_and_requests_nothing_else(page: Path, browser: Browser) -> None:
     assert browser.open(page) < 60  # about one on a quiet machine; with the square of the class it would take minutes
     assert browser.run(SHOWN) == COUNT
     assert browser.problems == []
@@ -52,7 +52,7 @@ def test_it_loads_quickly_and_asks_for_nothing(page: Path, browser: Browser) -> 
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_everybody_can_use_it(page: Path, browser: Browser, dark: bool) -> None:
+def test_the_page_is_accessible(page: Path, browser: Browser, dark: bool) -> None:
     script = axe()
     if script is None:
         pytest.skip("npm or its registry is not at hand")

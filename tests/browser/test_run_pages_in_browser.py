@@ -69,7 +69,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.mark.parametrize("name", [f"{reader}-{sample}" for reader, sample in itertools.product(READERS, SAMPLES)])
-def test_it_asks_for_nothing_and_needs_no_sideways_scroll(pages: Path, browser: Browser, name: str) -> None:
+def test_a_page_loads_nothing_and_needs_no_sideways_scroll(pages: Path, browser: Browser, name: str) -> None:
     script = axe()
     for width, dark in itertools.product(WIDTHS, (False, True)):
         browser.problems.clear()
@@ -118,7 +118,7 @@ def test_a_bar_is_drawn_where_a_level_was_measured(pages: Path, browser: Browser
     assert browser.run("getComputedStyle(document.querySelector('svg.bar .good')).fill") != "rgb(0, 0, 0)"
 
 
-def test_what_is_printed_is_unfolded(pages: Path, browser: Browser) -> None:
+def test_printed_pages_are_unfolded(pages: Path, browser: Browser) -> None:
     browser.open(pages / "feedback-perfect.html")
     browser.ask("Emulation.setEmulatedMedia", {"media": "print"})
     height = "document.querySelector('details:not([open]) .body').getBoundingClientRect().height"

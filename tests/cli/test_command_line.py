@@ -86,7 +86,7 @@ def test_completion_offers_the_numbers_of_the_rubric(tmp_path: Path) -> None:
         (["history", "runs/none-there"], "none-there"),
     ],
 )
-def test_a_misspelt_word_is_refused_in_one_line_with_the_nearest_right_one(arguments: list[str], line: str) -> None:
+def test_a_misspelt_word_is_refused_with_the_nearest_correct_one(arguments: list[str], line: str) -> None:
     came = subprocess.run(
         [sys.executable, "-m", "grader", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )

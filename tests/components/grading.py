@@ -1,4 +1,4 @@
-"""Grades notebooks of the corpus for the tests of this folder, components alone, and says what was lost."""
+"""Grades components of the corpus's notebooks for the tests of this folder, and returns the lost items."""
 
 from __future__ import annotations
 

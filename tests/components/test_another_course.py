@@ -1,4 +1,4 @@
-"""A notebook with other names, other orders and one-hot labels is graded by the same code, told by its rubric alone."""
+"""A notebook with other names, other orders and one-hot labels is graded by the same code; only its rubric differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The corpus is loaded strictly: what does not fit the reference is an error, not a silent copy of it."""
+"""The corpus is loaded strictly: an entry that does not fit the reference is an error, not a silent copy of it."""
 
 from __future__ import annotations
 

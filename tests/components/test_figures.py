@@ -1,4 +1,4 @@
-"""Pictures for the report: what they show and say of known evidence, and that no answer of a box keeps them from it."""
+"""Pictures for the report: their content for known evidence, and that no answer of a box prevents them."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def test_a_class_that_is_missing_and_a_few_samples_are_drawn_as_they_are() -> No
     assert figures.draw(evidence("vae", count=1))
 
 
-def test_what_was_never_answered_is_left_out() -> None:
+def test_figures_without_answers_are_left_out() -> None:
     good = evidence("vae")
     assert figures.draw(Evidence({}, {}, {})) == []
     assert figures.draw(Evidence({}, dict(good.answers), {})) != []  # the loss needs no question

@@ -1,4 +1,4 @@
-"""What honest notebooks do beside the task costs no point: noise, magics, Colab, and what editors do to cells."""
+"""Harmless additions cost no points: printed noise, magics, code for Colab, and editors' changes of cells."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_warnings_prints_bars_and_magics(tmp_path: Path) -> None:
     nothing_is_lost(graded(notebook, tmp_path))
 
 
-def test_colab_habits(tmp_path: Path) -> None:
+def test_habits_from_colab_lose_no_points(tmp_path: Path) -> None:
     notebook = corpus.build("reference")
     corpus.substitute(notebook, 'datasets.MNIST("data"', 'datasets.MNIST("/content/drive/MyDrive/mnist"')
     first = index_of(notebook, "import torch")
@@ -80,7 +80,7 @@ def test_colab_habits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("newline", ["\r\n", pytest.param("\r", marks=pytest.mark.long)])
-def test_what_editors_do_to_cells(newline: str, tmp_path: Path) -> None:
+def test_cells_changed_by_editors_lose_no_points(newline: str, tmp_path: Path) -> None:
     notebook = corpus.build("reference")
     for name in ("class Encoder", "def vae_loss", "class CVAE", "import torch"):  # cells pasted twice
         at = index_of(notebook, name)

@@ -1,4 +1,4 @@
-"""What the grader puts into the box earns nothing when it is handed in for a solution."""
+"""The grader's files in the box earn no points when they are submitted as a solution."""
 
 from __future__ import annotations
 

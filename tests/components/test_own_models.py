@@ -1,4 +1,4 @@
-"""Code that uses what the student's own model has is judged; what only a stand-in of ours stops goes to a person."""
+"""Code that relies on the student's own model is graded; errors that only our stand-in raises need manual review."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_a_loop_may_use_its_own_model(change: tuple[str, str], defects: tuple[tu
     assert len(answer["history"]) == 2
 
 
-def test_what_only_a_stand_in_stops_is_ours() -> None:
+def test_errors_that_only_a_stand_in_raises_are_grader_faults() -> None:
     change = (DECODE, "return model.decoder(z, temperature=0.9)")
     _, _, fault = answer_of(SAMPLING, notebook(change, ENCODER_STOPS))
     assert fault is not None
@@ -255,7 +255,7 @@ STUDENTS = {
 
 
 @pytest.mark.parametrize(("question", "change", "says"), STUDENTS.values(), ids=STUDENTS)
-def test_what_stops_with_the_students_own_model_is_theirs(
+def test_errors_with_the_students_own_model_are_the_students_faults(
     question: StandInQuestion, change: tuple[str, str], says: str
 ) -> None:
     source, _, fault = answer_of(question, notebook(change))
@@ -270,7 +270,7 @@ def test_a_model_that_returns_more_is_its_loops_own_matter() -> None:
     assert len(trained(OWN_SHAPE, (FORWARD, "x_hat, mu, logvar, _ = model(x)"))["batch"]) == 6
 
 
-def test_the_notebook_is_as_before() -> None:
+def test_questions_leave_the_notebooks_variables_unchanged() -> None:
     student = notebook(("latent_dim, Encoder(latent_dim), Decoder(latent_dim)", "latent_dim, ENCODER, DECODER"))
     student |= {"ENCODER": student["Encoder"](16), "DECODER": student["Decoder"](16)}
     before = dict(student)
@@ -323,7 +323,7 @@ def test_another_courses_names_and_orders(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.whole
-def test_what_only_a_throwaway_box_shows_is_judged(tmp_path: Path) -> None:
+def test_code_is_graded_although_the_students_networks_stop(tmp_path: Path) -> None:
     """With networks that stop, loops and sampling code keep their points, in real boxes."""
     stops = "no_such_thing(x)"
     report = graded(corpus.changed({"Encoder.forward": stops, "ConditionalDecoder.forward": stops}), tmp_path)

@@ -1,4 +1,4 @@
-"""The plane of a student's code space: which codes are asked for, and what becomes of any answer."""
+"""The plane of a student's code space: the codes that are asked for, and how each kind of answer is handled."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ def test_the_worse_of_two_sets_decides_and_the_error_is_its_own() -> None:
         assert far.level.standard_error < 0.02  # one picture, drawn again, is the same one: labels alone vary
 
 
-def test_what_a_fresh_model_draws_as_well_does_not_come_from_training() -> None:
+def test_pictures_that_an_untrained_model_also_draws_earn_no_points() -> None:
     table = digits(2 * COUNT)[0]
     for name in ("reconstructions_come_from_training", "samples_come_from_training"):
         assert finding_of(name, evidence(fresh=table), **ENDS).score == 0, name
@@ -288,7 +288,7 @@ def test_codes_that_become_wider_in_training_need_review(fresh_width: int, blame
     assert refusal.value.fault.blame is blame
 
 
-def test_draws_in_black_and_white_are_not_judged_by_their_looks() -> None:
+def test_black_and_white_draws_are_graded_by_the_decoders_images() -> None:
     draws = (np.random.default_rng(1).random(digits()[0].shape) < digits()[0]).astype(np.float32)
     assert finding_of("samples_resemble_digits", evidence(draws), **DOWNWARD).score == 1  # the decoder's images are
     alone = finding_of("samples_are_sharp", evidence(draws, decoded=False), **ENDS)

@@ -20,7 +20,7 @@ def indented(code: str) -> str:
 
 
 @pytest.mark.whole
-def test_a_rate_that_shrinks_over_the_real_batches_costs_and_another_way_is_seen(tmp_path: Path) -> None:
+def test_a_rate_that_shrinks_over_real_batches_costs_points_and_other_loops_are_found(tmp_path: Path) -> None:
     with_labels = LOOP.format(call="model(x, y)")
     regions = {
         "train_vae": SHRINKS + LOOP.format(call="model(x)"),

@@ -1,4 +1,4 @@
-"""The slopes that judging knows of each loss are those that PyTorch makes of it."""
+"""The grader's own gradients of each loss are those that PyTorch computes."""
 
 from __future__ import annotations
 

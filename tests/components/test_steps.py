@@ -1,4 +1,4 @@
-"""What recorded steps say of a training loop: pure functions of numbers made by hand."""
+"""Mistakes that recorded steps reveal in a training loop: pure functions of made-up numbers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_other_gradients_do_not_count_as_accumulated() -> None:
     assert not replace(SOUND, used=only_the_first_fits).heaped
 
 
-def test_gradients_too_small_for_a_step_are_seen_at_any_direction() -> None:
+def test_gradients_too_small_for_a_step_are_found_in_any_direction() -> None:
     assert replace(SOUND, used=1e-9 * GRADIENTS, came=1e-9 * GRADIENTS).faint.all()
     assert not replace(SOUND, used=1e-3 * GRADIENTS).faint.any()
 
@@ -94,7 +94,7 @@ def made(name: str, *, scale: float = 1.0, kl: float = 1.0, sign: float = 1.0) -
         ({"sign": 0.0}, "another loss"),
     ],
 )
-def test_what_is_wrong_with_a_pass(name: str, change: dict[str, float], wrong: str) -> None:
+def test_mistakes_in_a_training_step_are_named(name: str, change: dict[str, float], wrong: str) -> None:
     assert made(name, **change).judged(LOSSES[name], 0.999) == wrong
 
 

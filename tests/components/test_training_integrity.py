@@ -49,7 +49,7 @@ def of_data(names: dict[str, Any]) -> list[str]:
     return reasons(components__footing__data=data_sums(names))
 
 
-def test_what_the_given_cells_load_is_what_is_expected(student: dict[str, Any]) -> None:
+def test_data_loaded_by_the_provided_cells_match_the_expected_data(student: dict[str, Any]) -> None:
     assert of_data(student) == []
     assert of_data({}) == []
     assert reasons() == []
@@ -98,14 +98,14 @@ class Faster(torch.optim.Adam):
         return super().step(closure)
 
 
-def test_other_optimizers_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_optimizers_from_elsewhere_are_not_genuine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_genuine(Faster)
     monkeypatch.setattr(torch.optim, "Adam", torch.optim.SGD)
     assert ask_training_integrity(None, {}, {})["genuine"].tolist()[0] == 0
 
 
 @pytest.mark.parametrize("step", [torch.optim.SGD.step, lambda self, closure=None: None])
-def test_a_step_that_is_another_is_seen(monkeypatch: pytest.MonkeyPatch, step: Any) -> None:
+def test_another_optimizer_step_is_found(monkeypatch: pytest.MonkeyPatch, step: Any) -> None:
     monkeypatch.setattr(torch.optim.Adam, "step", step)
     assert not is_genuine(torch.optim.Adam)
 

@@ -53,7 +53,7 @@ def test_another_interface_breaks_the_promise() -> None:
 
 
 @pytest.mark.parametrize("gain", ["capabilities", "user_namespace", "mount", "descriptors", "root"])
-def test_each_power_breaks_the_promise(gain: str) -> None:
+def test_each_capability_breaks_the_promise(gain: str) -> None:
     assert states(promises.powers(TAME))["no powers"] is PromiseState.HOLDS
     assert states(promises.powers(TAME | {gain: True}))["no powers"] is PromiseState.BROKEN
 
@@ -112,7 +112,7 @@ def test_a_visible_path_is_reported_by_its_name() -> None:
     assert [promise.state for promise in found] == [PromiseState.BROKEN, PromiseState.HOLDS, PromiseState.HOLDS]
 
 
-def test_without_namespaces_visible_names_are_weaker_and_readable_contents_break_the_promise() -> None:
+def test_without_namespaces_visible_names_are_weaker_and_readable_files_are_refused() -> None:
     hidden = {"/somewhere/rubric.yaml": "the rubric"}
     answers = {"seen": ["/somewhere/rubric.yaml"], "read": [], "processes": 99}
     found = promises.sight(answers, hidden, namespaces=False)
@@ -122,7 +122,7 @@ def test_without_namespaces_visible_names_are_weaker_and_readable_contents_break
     assert promises.sight(answers, hidden)[0].state is PromiseState.BROKEN
 
 
-def test_a_box_whose_user_is_the_graders_breaks_the_promise_and_an_older_landlock_is_weaker() -> None:
+def test_boxes_of_the_graders_own_user_break_the_promise_and_old_landlock_is_weaker() -> None:
     assert [promise.state for promise in promises.own_user("user: Landlock 6", 6)] == [
         PromiseState.HOLDS,
         PromiseState.HOLDS,
@@ -148,7 +148,7 @@ def test_an_abstract_socket_is_weaker_only_where_no_kernel_could_close_it() -> N
     assert [promise.state for promise in both] == [PromiseState.WEAK, PromiseState.BROKEN]
 
 
-def test_bounds_that_an_account_cannot_lower_are_no_powers() -> None:
+def test_bounding_sets_that_an_account_cannot_lower_do_not_count() -> None:
     assert states(promises.powers(TAME | {"bounds": True}))["no powers"] is PromiseState.BROKEN
     assert states(promises.powers(TAME | {"bounds": True}, lowered=False))["no powers"] is PromiseState.HOLDS
 

@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_number() -> None:
     assert first == second
 
 
-def test_what_has_no_answer_is_refused() -> None:
+def test_unequal_lengths_and_invalid_shares_are_refused() -> None:
     with pytest.raises(ValueError, match="one length"):
         standard_error(np.mean, np.zeros(3), np.zeros(4), seed=0, resamples=10)
     with pytest.raises(ValueError, match="share"):

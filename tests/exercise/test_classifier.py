@@ -1,4 +1,4 @@
-"""The judge knows digits, also blurred ones, says the same twice, and refuses strange weights and pictures."""
+"""The classifier recognises digits, even blurred ones, is deterministic, and refuses unknown weights and pictures."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def noisy(images: Array) -> Array:
     ],
     ids=["plain", "moved", "darker", "noisy", "blurred", "turned"],
 )
-def test_disguised_training_images_are_seen(disguise: object, least: float, originals: Array, bank: CopyBank) -> None:
+def test_disguised_training_images_are_found(disguise: object, least: float, originals: Array, bank: CopyBank) -> None:
     assert callable(disguise)
     assert copy_share(disguise(originals), bank) >= least
 
@@ -73,7 +73,7 @@ def test_moving_and_dimming_a_picture_changes_nothing_after_preparation() -> Non
     np.testing.assert_allclose(prepared(images / 2) * 2, prepared(images), atol=1e-3)
 
 
-def test_what_has_no_answer_is_refused(bank: CopyBank) -> None:
+def test_images_and_banks_of_invalid_shapes_are_refused(bank: CopyBank) -> None:
     with pytest.raises(ValueError, match="28"):
         copy_search(np.zeros((2, 3, 28, 28)), bank)
     with pytest.raises(ValueError, match="16"):

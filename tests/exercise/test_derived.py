@@ -1,4 +1,4 @@
-"""What follows from MNIST is computed once, and what was kept is used only where it is certainly that."""
+"""Data derived from MNIST are computed once; a stored file is used only if it is intact and from the same code."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def same(result: dict[str, Array]) -> bool:
     )
 
 
-def test_it_is_made_once_for_each_maker(cache: Path) -> None:
+def test_a_derived_file_is_made_once_per_maker(cache: Path) -> None:
     make = Maker()
     assert all(same(derived("some", MADE_BY, make)) for _ in range(3))
     assert make.times == 1

@@ -80,7 +80,7 @@ def test_distinct_share_agrees_with_plain_loops() -> None:
         assert distinct_share(images, tolerance=tolerance) == np.mean(np.array(rms) > tolerance)
 
 
-def test_what_has_no_answer_is_refused() -> None:
+def test_invalid_labels_and_too_few_images_are_refused() -> None:
     with pytest.raises(ValueError, match=r"labels 0\.\.9"):
         class_shares(np.array([10]), classes=10)
     with pytest.raises(ValueError, match="at least 2 classes"):

@@ -64,7 +64,7 @@ def test_moments_stand_for_features_and_a_small_variance_can_be_bounded() -> Non
     assert normalised_frechet_distance(still + 1, still, least_variance=3.0) == pytest.approx(2.0)  # 6 of distance
 
 
-def test_what_cannot_be_compared_is_refused() -> None:
+def test_features_that_cannot_be_compared_are_refused() -> None:
     with pytest.raises(ValueError, match="constant"):
         normalised_frechet_distance(cloud(0), np.ones((5, 6)))
     with pytest.raises(ValueError, match="finite"):

@@ -77,7 +77,7 @@ def test_packed_files_are_unpacked_into_the_cache(
     assert sources.problem_with(empty_cache / "MNIST" / "raw") is None
 
 
-def test_a_wrong_mnist_root_is_one_line(empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_mnist_root_is_refused(empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_ROOT", str(tmp_path))
     with pytest.raises(DataError, match=r"\AMNIST_ROOT=[^\n]+unset it\Z"):
         ensure_mnist(print)

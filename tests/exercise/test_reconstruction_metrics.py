@@ -69,7 +69,7 @@ def test_label_agreement_is_sklearns_accuracy_and_worst_recall(expected: Array, 
     assert agreement.worst * (1 - 1e-9) <= agreement.even <= recalls.mean() + 1e-9
 
 
-def test_a_missing_class_leaves_nothing_even() -> None:
+def test_evenness_is_zero_if_a_class_is_missing() -> None:
     labels = np.repeat(np.arange(10), 20)
     assert label_agreement(labels, np.where(labels == 3, 5, labels)).even == 0
     assert label_agreement(labels, labels).even == 1

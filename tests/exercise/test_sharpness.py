@@ -21,7 +21,7 @@ def test_brightness_does_not_matter_and_blur_does() -> None:
     assert levels == sorted(levels, reverse=True)
 
 
-def test_nothing_has_no_edges() -> None:
+def test_the_sharpness_of_black_images_is_zero() -> None:
     assert sharpness(np.zeros((2, 1, 28, 28))) == 0
     with pytest.raises(ValueError, match="expected images"):
         sharpness(np.zeros((0, 28, 28)))

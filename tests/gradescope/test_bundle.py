@@ -218,7 +218,7 @@ def test_all_that_ubuntus_release_candidate_of_python_311_needs_is_pinned() -> N
                     assert canonicalize_name(need.name) in held, f"{name} needs {text}"
 
 
-def test_set_up_says_in_one_line_that_no_python_was_found(tmp_path: Path) -> None:
+def test_setup_reports_that_no_python_was_found(tmp_path: Path) -> None:
     with zipfile.ZipFile(write_bundle(SHIPPED, tmp_path / "a.zip").path) as archive:
         archive.extractall(tmp_path / "source")
     programs = tmp_path / "programs"  # an image with an old Python, no pip, and an apt that reaches nothing
@@ -249,7 +249,7 @@ def test_a_rubric_is_bundled_with_the_rubric_that_it_extends(tmp_path: Path) -> 
         ({}, "No such file"),
     ],
 )
-def test_an_invalid_option_is_refused_in_one_line(wish: dict[str, str], says: str, tmp_path: Path) -> None:
+def test_an_invalid_option_is_refused(wish: dict[str, str], says: str, tmp_path: Path) -> None:
     rubric = SHIPPED if wish else tmp_path / "rubric.yaml"
     with pytest.raises(GraderError, match=says) as error:
         write_bundle(rubric, tmp_path / "a.zip", **wish)

@@ -1,4 +1,4 @@
-"""What boxes sent becomes evidence, and whose fault it is when something is missing."""
+"""The answers of boxes become evidence, and each missing answer becomes a fault with a cause."""
 
 from __future__ import annotations
 
@@ -86,13 +86,11 @@ def test_an_array_that_is_nothing_to_compute_with_costs_no_other(bad: float) -> 
         ),
     ],
 )
-def test_what_is_missing_is_somebodys_fault(
-    frames: tuple[Frame, ...], status: Status, event: str, fault: Fault
-) -> None:
+def test_every_missing_answer_is_a_fault(frames: tuple[Frame, ...], status: Status, event: str, fault: Fault) -> None:
     assert fault_of(inbox(*frames), status, event) == fault
 
 
-def test_what_was_not_to_be_asked_is_nobodys_fault() -> None:
+def test_questions_that_were_not_due_blame_no_one() -> None:
     box = inbox(Answer(FUNCTION, NUMBERS))
     evidence = decode_answers(box, SPECS, {}, Status.OK, "", stages={Stage("components.one")})
     assert evidence.faults["quality.one/apply"].blame is Blame.NOBODY

@@ -1,4 +1,4 @@
-"""What is remembered, and what makes it stale: each file of the package is of one kind, and each kind has one key."""
+"""Stored results and the changes that make them stale: each file of the package has a kind, and each kind a key."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ LOOP = (
 
 
 @pytest.mark.whole
-def test_a_fixed_reference_reaches_whoever_got_its_parts_and_nobody_else(tmp_path: Path) -> None:
+def test_a_changed_reference_affects_only_runs_that_used_its_code(tmp_path: Path) -> None:
     for name in ("needs parts", "right"):
         (tmp_path / name).mkdir()
     spoilt, right = job_of(tmp_path / "needs parts", double=WRONG, train_one=LOOP), job_of(tmp_path / "right")
@@ -207,7 +207,7 @@ def test_a_fixed_reference_reaches_whoever_got_its_parts_and_nobody_else(tmp_pat
 
 @pytest.mark.whole
 @pytest.mark.parametrize("text", ["# a comment", "STEPS = 5", "def triple(x):\n    return 3 * x + 0"])
-def test_what_no_box_learns_of_a_reference_makes_nothing_stale(tmp_path: Path, text: str) -> None:
+def test_changes_of_the_reference_that_no_box_receives_make_nothing_stale(tmp_path: Path, text: str) -> None:
     spoilt = job_of(tmp_path, double=WRONG, train_one=LOOP)
     work(spoilt)
     reference = notebook.reference()

@@ -1,4 +1,4 @@
-"""The whole story on an exercise that the grader has never heard of."""
+"""Whole grades of an exercise that is not part of the grader."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def points(report: GradeReport) -> dict[str, float]:
     return {item.id: item.points_milli / 1000 for item in report.items}
 
 
-def test_a_right_solution_gets_all_points_and_every_file_is_there(tmp_path: Path) -> None:
+def test_a_correct_solution_gets_all_points_and_every_file_is_written(tmp_path: Path) -> None:
     report = graded(tmp_path, notebook.submission())
     assert points(report) == {"one.function": 2, "one.training": 4, "two.function": 2, "two.training": 1}
     assert (report.status, report.needs_person, report.isolation) == (Status.OK, False, "bubblewrap")
@@ -51,19 +51,19 @@ def test_a_mistake_costs_its_own_item_and_text_from_the_box_is_harmless(tmp_path
     assert "<script>" not in (tmp_path / "run" / "report.html").read_text()
 
 
-def test_the_template_gets_nothing_and_needs_nobody(tmp_path: Path) -> None:
+def test_the_template_gets_no_points_and_no_manual_review(tmp_path: Path) -> None:
     report = graded(tmp_path, notebook.template())
     assert report.points_milli == 0
     assert not report.needs_person
 
 
-def test_components_alone(tmp_path: Path) -> None:
+def test_components_can_be_graded_alone(tmp_path: Path) -> None:
     report = graded(tmp_path, notebook.submission(), train=False)
     assert points(report)["one.function"] == 2
     assert report.items[1].outcome is Outcome.SKIPPED
 
 
-def test_what_is_not_a_notebook_is_one_line(tmp_path: Path) -> None:
+def test_grading_a_file_that_is_not_a_notebook_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.ipynb").write_text("{}")
     with pytest.raises(GraderError) as error:
         grade(tmp_path / "x.ipynb", running.write_exercise(tmp_path), tmp_path / "run", say=lambda _: None)

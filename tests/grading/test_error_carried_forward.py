@@ -1,4 +1,4 @@
-"""An earlier mistake is paid once: what it affected later is graded again with a correct part instead."""
+"""Follow-through: an earlier mistake costs points once, and later items are graded again with correct code."""
 
 from __future__ import annotations
 
@@ -66,15 +66,15 @@ def test_where_another_part_was_never_written_nothing_is_trained_again(message: 
     assert due_replacements([LOST, open_one, SPOILT], replace(rubric, follow_through=both), Both())
 
 
-def test_it_can_be_switched_off() -> None:
+def test_follow_through_can_be_switched_off() -> None:
     assert wanted(LOST, SPOILT, enabled=False) == {}
 
 
-def test_what_does_not_depend_on_training_is_not_graded_again() -> None:
+def test_items_that_do_not_depend_on_training_are_not_graded_again() -> None:
     assert wanted(LOST, item("one.training", 0, 4000, "function_multiplies")) == {}
 
 
-def test_a_slip_that_spoils_nothing_brings_no_correct_part() -> None:
+def test_a_mistake_without_later_effects_brings_no_correct_code() -> None:
     class Forgiving(Toy):
         checks = MappingProxyType({name: replace(known, affects_later=False) for name, known in Toy.checks.items()})
 
@@ -83,7 +83,7 @@ def test_a_slip_that_spoils_nothing_brings_no_correct_part() -> None:
 
 
 @pytest.mark.parametrize(("share", "followed"), [(0.5, True), (0.6, False)])
-def test_a_correct_part_is_given_only_for_one_of_which_enough_was_earned(share: float, followed: bool) -> None:
+def test_correct_code_replaces_only_items_that_earned_enough_points(share: float, followed: bool) -> None:
     half = item("one.function", 1000, 2000, "function_multiplies")
     assert bool(wanted(half, SPOILT, min_earned={"one.function": share})) is followed
     assert wanted(half, SPOILT, min_earned={"two.function": 1.0})
@@ -142,7 +142,7 @@ def test_a_box_receives_the_notebooks_own_names() -> None:
     assert "twice" in json.loads(bytes(texts["interface"]))
 
 
-def test_the_second_judging_never_takes_points_and_may_be_worth_less() -> None:
+def test_follow_through_never_takes_points_and_may_be_worth_less() -> None:
     partly = item("one.training", 1000, 4000, "training_lowers_the_loss")
     evidence = Evidence({}, {}, {})
     carried_forward = {"one": CarriedForward(DOUBLE, "", evidence)}
@@ -151,7 +151,7 @@ def test_the_second_judging_never_takes_points_and_may_be_worth_less() -> None:
     assert with_carried_forward([LOST, partly], rubric, Toy(), evidence, carried_forward) == (LOST, partly)
 
 
-def test_a_second_judging_that_was_never_run_is_a_persons_matter() -> None:
+def test_a_follow_through_that_was_never_run_needs_review() -> None:
     toy = running.rubric()
     rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
     _, training = with_carried_forward([LOST, SPOILT], rubric, Toy(), Evidence({}, {}, {}), {})
@@ -177,7 +177,7 @@ def test_a_broken_function_costs_its_own_item_alone(function: str, tmp_path: Pat
     assert regrade(tmp_path / "run", tmp_path / "rubric.yaml").points_milli == report.points_milli
 
 
-def test_what_the_second_run_prints_never_reaches_a_report(tmp_path: Path) -> None:
+def test_output_of_the_follow_through_run_never_reaches_a_report(tmp_path: Path) -> None:
     loud = TRAIN + "\n    if double(1) == 2:\n        print('GIVEN ' + 'AWAY', double.__code__.co_consts)"
     loud += "\n        raise ValueError('GIVEN ' + 'AWAY')"
     report = graded(tmp_path, **{"double": "def double(x):\n    return -9 * x", "train_one": loud})
@@ -186,7 +186,7 @@ def test_what_the_second_run_prints_never_reaches_a_report(tmp_path: Path) -> No
         assert "GIVEN AWAY" not in (tmp_path / "run" / name).read_text()
 
 
-def test_a_wrong_training_loop_is_not_paid_for_by_a_sound_function(tmp_path: Path) -> None:
+def test_a_correct_function_does_not_make_up_for_a_wrong_training_loop(tmp_path: Path) -> None:
     wrong = TRAIN.replace("-= double", "+= double")
     report = graded(tmp_path, **{"double": "def double(x):\n    return 9 * x", "train_one": wrong})
     assert report.items[1].points_milli == 0

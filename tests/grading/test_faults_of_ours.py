@@ -163,7 +163,7 @@ def test_an_older_grade_survives_a_disk_that_is_full(grade: Grade, monkeypatch: 
 
 
 def private_mounts() -> list[str]:
-    """A command after which mounting is possible and touches nobody else; empty where this machine allows none."""
+    """A command that allows mounting without affecting other processes; empty where this machine has none."""
     command = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
     if shutil.which("unshare") is None:
         return []
@@ -189,7 +189,7 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
     assert NO_SPACE in lines[0]
 
 
-def test_nobody_can_hear_the_progress(tmp_path: Path) -> None:
+def test_a_closed_progress_output_costs_nothing(tmp_path: Path) -> None:
     rubric = running.write_exercise(tmp_path)
     (tmp_path / "someone.ipynb").write_text(json.dumps(notebook.submission()))
     with Path("/dev/full").open("wb") as full:
@@ -238,7 +238,7 @@ def test_a_notebook_that_cannot_be_shown_costs_nothing(grade: Grade, monkeypatch
     assert "The notebook cannot be shown here" in (result.folder / "feedback.html").read_text()
 
 
-def test_a_fault_nobody_thought_of(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_fault_gives_no_points(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
     def unexpected(*_: object) -> None:
         raise RuntimeError("first line\nsecond line \x1b[2J")
 

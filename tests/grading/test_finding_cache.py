@@ -1,4 +1,4 @@
-"""Judging from cached findings gives what judging again gives, and another's findings are not believed."""
+"""Grading from cached findings gives the same as measuring again, and findings of other evidence are not used."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_rubric_gives_the_same_with_what_another_left_in_the_cache(first: str,
     assert judge(answers, RUBRICS[second], Toy.checks, read_again) == judge(answers, RUBRICS[second], Toy.checks)
 
 
-def test_what_is_cached_is_not_measured_again_and_evidence_is_not_read(tmp_path: Path) -> None:
+def test_cached_findings_are_not_measured_again_and_evidence_is_not_read(tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
     once = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
 
@@ -107,7 +107,7 @@ def test_other_evidence_drops_the_folders_findings(tmp_path: Path) -> None:
     assert (before[0].points_milli, after[0].points_milli) == (2000, 0)
 
 
-def test_a_second_judging_has_findings_of_its_own(tmp_path: Path) -> None:
+def test_follow_through_has_findings_of_its_own(tmp_path: Path) -> None:
     rubric = replace(RUBRIC, follow_through=FollowThrough(enabled=True, max_replaced=1, share=1.0))
     affected = evidence(
         components_DOT_one__function__y=np.zeros(16, np.float32),
@@ -161,7 +161,7 @@ def test_numbers_that_no_json_holds_are_not_cached(tmp_path: Path) -> None:
     assert read_back(findings, tmp_path).entries["b"] == findings.entries["b"]
 
 
-def test_missing_evidence_is_reported_and_costs_nobody_a_point(tmp_path: Path) -> None:
+def test_missing_evidence_is_reported_and_costs_no_points(tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(b"damaged")
     with pytest.raises(EvidenceError, match="grade again"):
         verdicts(tmp_path, RUBRIC, Toy())

@@ -39,7 +39,7 @@ def given(tmp_path: Path, *lines: str) -> GivenDefinitions:
     return given_definitions(restore_given(submission.notebook, TEMPLATE), TEMPLATE)
 
 
-def test_the_constants_and_the_given_code_are_looked_at(tmp_path: Path) -> None:
+def test_constants_and_provided_code_are_compared(tmp_path: Path) -> None:
     definitions = given(tmp_path)
     assert {name: set(definitions.constants[name]) for name in CONSTANTS} == {k: {v} for k, v in CONSTANTS.items()}
     assert {"Batches.__init__", "Batches.__iter__", "Batches.__len__", "load_mnist"} <= definitions.codes.keys()
@@ -56,7 +56,7 @@ def test_the_constants_and_the_given_code_are_looked_at(tmp_path: Path) -> None:
         ("%%capture\nEPOCHS = len('abc')", {"EPOCHS"}),
     ],
 )
-def test_what_a_line_says_openly_is_left_out(tmp_path: Path, own: str, gone: set[str]) -> None:
+def test_changes_that_a_line_shows_are_not_compared(tmp_path: Path, own: str, gone: set[str]) -> None:
     before, after = given(tmp_path), given(tmp_path, own)
     assert {*before.constants, *before.codes} - {*after.constants, *after.codes} == gone
 
@@ -93,7 +93,7 @@ def answers(definitions: GivenDefinitions, names: dict[str, Any], kind: str = "c
     return Evidence({}, {source.array("constants"): constants, source.array("codes"): codes})
 
 
-def test_what_was_run_is_what_is_given(tmp_path: Path, ran: dict[str, Any]) -> None:
+def test_unchanged_provided_code_is_not_reported(tmp_path: Path, ran: dict[str, Any]) -> None:
     assert tampering_remarks(answers(given(tmp_path), ran), given(tmp_path), ("vae",)) == ()
 
 
@@ -113,7 +113,7 @@ def patched(self: Any) -> Any:
         ({"Batches": type("Batches", (), {"__iter__": patched})}, "`Batches.__iter__` was no longer the provided code"),
     ],
 )
-def test_what_only_running_code_can_have_changed_is_reported(
+def test_changes_that_only_running_code_can_make_are_reported(
     tmp_path: Path, ran: dict[str, Any], changes: dict[str, Any], says: str
 ) -> None:
     definitions = given(tmp_path)
@@ -122,9 +122,7 @@ def test_what_only_running_code_can_have_changed_is_reported(
     assert all(remark.needs_person for remark in remarks)
 
 
-def test_each_name_is_reported_once_and_for_the_first_time_that_it_was_seen(
-    tmp_path: Path, ran: dict[str, Any]
-) -> None:
+def test_each_name_is_reported_once_at_its_first_change(tmp_path: Path, ran: dict[str, Any]) -> None:
     definitions = given(tmp_path)
     both = [answers(definitions, {**ran, "EPOCHS": 50}, kind) for kind in ("components", "trained")]
     (remark,) = tampering_remarks(Evidence({}, {**both[1].answers, **both[0].answers}), definitions, ("vae", "cvae"))
@@ -147,7 +145,7 @@ def test_where_everything_is_another_a_few_are_named(tmp_path: Path) -> None:
     assert remarks[-1].message.endswith("more names from provided cells had other values while it ran.")
 
 
-def test_names_that_are_nothing_are_missing() -> None:
+def test_names_without_a_number_or_function_are_missing() -> None:
     names: dict[str, object] = {"a": 3, "b": True, "c": 1e300, "d": float("nan"), "E": int, "f": print}
     assert [number_of(names, name) for name in ("a", "b", "c", "d", "x")] == [3, MISSING, MISSING, MISSING, MISSING]
     assert [fingerprint_of(names, path) for path in ("a", "E.__add__", "E.x", "f", "x.y")] == [MISSING] * 5

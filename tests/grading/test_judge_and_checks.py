@@ -1,4 +1,4 @@
-"""Points are made in one place: exact, never above what a check is worth, and never zero for a grader fault."""
+"""Points are computed in one place: exact, never above what a check is worth, and never zero for a grader fault."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_sums_are_exact_and_within_the_item(checks: list[tuple[float, int]]) -> 
     assert (verdict.outcome is Outcome.PASSED) == (verdict.points_milli == verdict.max_points_milli)
 
 
-def test_what_students_did_not_answer_is_worth_nothing_and_says_why() -> None:
+def test_a_missing_answer_earns_no_points_and_has_its_reason() -> None:
     verdict = judged((NotAnswered(Fault("student", "`Encoder` is not defined")), 1000, ()), (1.0, 500, ()))
     assert (verdict.points_milli, verdict.outcome) == (500, Outcome.PARTIAL)
     assert verdict.checks[0].outcome is Outcome.FAILED
@@ -93,7 +93,7 @@ def test_what_students_did_not_answer_is_worth_nothing_and_says_why() -> None:
         ("passed", "not a finding"),
     ],
 )
-def test_faults_of_ours_are_for_a_person_and_leave_the_rest_alone(what: Any, said: str) -> None:
+def test_grader_faults_need_review_and_leave_the_other_checks_alone(what: Any, said: str) -> None:
     verdict = judged((what, 1000, ()), (1.0, 500, ()))
     assert verdict.outcome is Outcome.NEEDS_REVIEW
     assert [check.outcome for check in verdict.checks] == [Outcome.NEEDS_REVIEW, Outcome.PASSED]
@@ -108,23 +108,23 @@ def test_a_check_that_presupposes_a_lost_one_is_skipped() -> None:
     assert verdict.points_milli == 0
 
 
-def test_what_presupposes_an_undecided_check_says_that_it_is_no_failure() -> None:
+def test_a_check_that_presupposes_an_undecided_one_needs_review() -> None:
     verdict = judged((NotAnswered(Fault("ours", "the probe broke")), 1000, ()), (1.0, 500, ("check_0",)))
     assert verdict.checks[1].outcome is Outcome.NEEDS_REVIEW
     assert verdict.checks[1].message.startswith("not graded, because an earlier check could not be graded: ")
 
 
-def test_a_check_that_presupposes_a_partly_lost_one_is_judged() -> None:
+def test_a_check_that_presupposes_a_partly_lost_one_is_graded() -> None:
     verdict = judged((0.2, 1000, ()), (1.0, 500, ("check_0",)))
     assert verdict.points_milli == 750
 
 
-def test_a_check_that_presupposes_one_for_a_person_is_so_too() -> None:
+def test_a_check_that_presupposes_one_under_review_needs_review_too() -> None:
     verdict = judged((None, 1000, ()), (1.0, 500, ("check_0",)))
     assert [check.outcome for check in verdict.checks] == [Outcome.NEEDS_REVIEW] * 2
 
 
-def test_what_was_not_to_be_asked_is_skipped() -> None:
+def test_checks_whose_questions_were_not_due_are_skipped() -> None:
     verdict = judged((NotAnswered(Fault("nobody", "")), 1000, ()), (1.0, 500, ("check_0",)))
     assert verdict.outcome is Outcome.SKIPPED
     assert "failed" not in verdict.checks[1].message

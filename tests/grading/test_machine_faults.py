@@ -1,4 +1,4 @@
-"""What works for a student and fails only where it is graded goes to a person, with the reason; nothing else does."""
+"""Errors that occur only on the grading machine need manual review, with the reason; other errors do not."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def error(name: str, value: str) -> list[dict[str, Any]]:
     return [{"output_type": "error", "ename": name, "evalue": value, "traceback": []}]
 
 
-def test_an_answer_that_needs_what_is_not_there_is_nobodys_mistake() -> None:
+def test_an_answer_that_needs_a_missing_resource_is_not_the_students_mistake() -> None:
     fault = told(handed_in("x = 1"), {ASKED: f"{CUDA}, in your line `x.cuda()`"})[ASKED]
     assert fault.blame is Blame.MACHINE
     assert fault.message == f"the GPU is missing where this was graded: {CUDA}, in your line `x.cuda()`"
@@ -91,7 +91,7 @@ def test_names_that_a_stopped_cell_would_have_defined_are_missing_for_its_reason
     assert why in after[ASKED].message
 
 
-def test_what_needs_those_names_in_turn_is_missing_for_the_same_reason() -> None:
+def test_names_that_need_missing_names_are_missing_for_the_same_reason() -> None:
     submission = handed_in("import lightning as L")
     submission["cells"][3]["source"] = "class Own(L.Module):\n    pass\n\ndef double(x):\n    return 2 * x"
     errors = {
@@ -112,13 +112,13 @@ def test_what_needs_those_names_in_turn_is_missing_for_the_same_reason() -> None
         ({}, "ValueError: No"),
     ],
 )
-def test_what_failed_for_the_student_or_for_another_reason_is_theirs(saved: dict[str, Any], fault: str) -> None:
+def test_errors_that_the_machine_did_not_cause_stay_the_students_faults(saved: dict[str, Any], fault: str) -> None:
     submission = handed_in("import lightning as L\ndef scale(x):\n    return x", **saved)
     after = told(submission, {ASKED: fault}, own_0=NO_PACKAGE)
     assert after[ASKED] == Fault(Blame.STUDENT, fault)
 
 
-def test_an_error_that_the_saved_outputs_show_is_theirs_wherever_it_comes_up() -> None:
+def test_an_error_in_the_saved_outputs_is_the_students_fault_wherever_it_occurs() -> None:
     submission = handed_in("x.cuda()", outputs=error("RuntimeError", CUDA.partition(": ")[2]))
     assert told(submission, {ASKED: CUDA}, own_0=CUDA)[ASKED].blame is Blame.STUDENT
 

@@ -1,4 +1,4 @@
-"""Whatever commands are given in whatever order: no point, no evidence and no decision is lost without a word."""
+"""Commands in any order lose no points, evidence or decisions silently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a notebook is asked what, decided before it runs."""
+"""The order of cells and questions, planned before the notebook runs."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_the_second_box_runs_definitions_that_ran_and_no_training() -> None:
         "def restart():\n    os.abort()\nrestart()",
     ],
 )
-def test_what_is_trained_is_asked_before_a_cell_that_seems_to_end_the_process(source: str) -> None:
+def test_trained_models_are_asked_before_a_cell_that_seems_to_end_the_process(source: str) -> None:
     submission = notebook.submission()
     submission["cells"].append(notebook.code_cell(source, "late"))
     order = first(submission)

@@ -1,4 +1,4 @@
-"""Preloading: never heard of when it fails, and done once for all who ask."""
+"""Preloading: its errors are dropped, and each value is computed once for all callers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_fault_of_the_work_is_dropped_and_the_next_is_done() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere niceness is a whole process's")
-def test_its_thread_alone_steps_back() -> None:
+def test_only_the_preloading_thread_has_a_lower_priority() -> None:
     niceness: list[int] = []
     done = threading.Event()
 
@@ -50,7 +50,7 @@ def _nothing_remembered() -> None:
 
 
 @pytest.mark.usefixtures("_nothing_remembered")
-def test_what_two_ask_for_at_once_is_made_once() -> None:
+def test_a_value_requested_twice_at_once_is_computed_once() -> None:
     made: list[int] = []
 
     def make() -> int:
@@ -65,7 +65,7 @@ def test_what_two_ask_for_at_once_is_made_once() -> None:
 
 
 @pytest.mark.usefixtures("_nothing_remembered")
-def test_what_could_not_be_made_is_made_again_and_both_hear_why() -> None:
+def test_a_value_that_failed_is_computed_again_and_both_callers_get_the_error() -> None:
     began = threading.Event()
 
     def make() -> int:
@@ -84,13 +84,13 @@ def test_what_could_not_be_made_is_made_again_and_both_hear_why() -> None:
 
 
 @pytest.mark.usefixtures("_nothing_remembered")
-def test_forgetting_leaves_what_is_being_made() -> None:
+def test_values_are_computed_even_if_older_ones_are_dropped_from_memory() -> None:
     for number in range(3 * image_measures.MOST):
         assert image_measures.remembered(f"number {number}", lambda number=number: number) == number  # type: ignore[misc]
     assert len(image_measures._remembered) <= image_measures.MOST
 
 
-def test_works_wait_while_they_must() -> None:
+def test_tasks_wait_while_paused() -> None:
     first, second, third = threading.Event(), threading.Event(), threading.Event()
     paused = threading.Event()
 
@@ -111,7 +111,7 @@ def test_works_wait_while_they_must() -> None:
     assert second.is_set()
 
 
-def test_leaving_lets_what_was_begun_end_and_begins_nothing() -> None:
+def test_leaving_the_block_finishes_the_running_task_and_starts_no_other() -> None:
     first, last, never = threading.Event(), threading.Event(), threading.Event()
     with Preloading(first.set, last.set) as preloading:
         preloading.go()

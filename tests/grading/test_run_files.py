@@ -1,4 +1,4 @@
-"""A finished run takes the place of an earlier one whole or not at all, wherever the grader is killed on the way."""
+"""A finished run replaces an earlier one completely or not at all, wherever the grader is killed."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_run_that_fails_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["no list", "empty list", "no JSON", "a link"])
-def test_what_is_no_finished_run_is_not_put_in_place(broken: str, tmp_path: Path) -> None:
+def test_an_unfinished_run_is_not_put_in_place(broken: str, tmp_path: Path) -> None:
     folder = fill(tmp_path / "run", OLD)
     ready = fill(tmp_path / "elsewhere" if broken == "a link" else folder / READY, NEW)
     if broken == "a link":
@@ -122,7 +122,7 @@ def test_what_is_no_finished_run_is_not_put_in_place(broken: str, tmp_path: Path
     assert run_in(folder) == OLD
 
 
-@pytest.mark.parametrize("trick", ["a name above", "a path of its own", "a link", "names that are none"])
+@pytest.mark.parametrize("trick", ["a name above", "a path of its own", "a link", "invalid names"])
 def test_the_list_of_a_folder_that_was_sent_moves_nothing_elsewhere(trick: str, tmp_path: Path) -> None:
     folder, outside = fill(tmp_path / "run", OLD), fill(tmp_path / "outside", {"report.json": b"another's"})
     ready = fill(folder / READY, NEW | {"x.txt": b"hostile"})
@@ -130,11 +130,11 @@ def test_the_list_of_a_folder_that_was_sent_moves_nothing_elsewhere(trick: str, 
     keep_as = {"a name above": "..", "a path of its own": str(outside)}.get(trick, "2026")
     if trick == "a link":
         (folder / EARLIER).symlink_to(outside)
-    if trick == "names that are none":
+    if trick == "invalid names":
         files.append([1])
     (ready / "files.json").write_text(json.dumps({"files": files, "keep_as": keep_as}))
     settle(folder)
     assert {path.name: path.read_bytes() for path in outside.iterdir()} == {"report.json": b"another's"}
-    assert run_in(folder) == (OLD if trick == "names that are none" else NEW)
+    assert run_in(folder) == (OLD if trick == "invalid names" else NEW)
     assert not (folder / "x.txt").exists()
     assert not (folder / READY).exists()

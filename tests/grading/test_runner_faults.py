@@ -1,4 +1,4 @@
-"""A runner that breaks while a cell runs is the grader's fault: no cell is blamed for it, and none is left out."""
+"""A runner that fails while a cell runs is a grader fault: no cell is blamed or left out."""
 
 from __future__ import annotations
 

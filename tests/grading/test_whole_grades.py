@@ -1,4 +1,4 @@
-"""The two notebooks that everybody starts from, graded in full as a stranger would: the reference and the template."""
+"""Full grades of the two notebooks that a course starts from: the reference and the template."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OUTPUTS |= {
     "feedback.txt",
     ".source",
     ".lock",
-}  # what judging again needs not make again, and whose run it is
+}  # files that re-grading does not write again, and the owner of the run
 
 
 pytestmark = pytest.mark.whole
@@ -61,7 +61,7 @@ def test_the_reference_is_as_the_notebook_says_the_reference_is(reference: Any) 
         assert float(mine) == pytest.approx(float(given), abs=0.02)
 
 
-def test_the_reference_gets_all_points_and_needs_nobody(reference: Any) -> None:
+def test_the_reference_gets_all_points_without_manual_review(reference: Any) -> None:
     done, report, folder = reference
     lost = {
         check["id"]: check["message"]
@@ -109,7 +109,7 @@ def test_stored_evidence_gives_the_same_points_again(reference: Any) -> None:
     assert again.points_milli == 1000 * report["points"]
 
 
-def test_the_untouched_template_gets_nothing_and_needs_nobody(tmp_path: Path) -> None:
+def test_the_untouched_template_gets_no_points_and_no_manual_review(tmp_path: Path) -> None:
     done, report = graded("student_template/vae_mnist.ipynb", tmp_path / "template")
     assert report["points"] == 0
     assert report["needs_person"] is False

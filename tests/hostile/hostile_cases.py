@@ -22,7 +22,7 @@ def with_code(sources: Iterable[str]) -> Notebook:
 
 
 def with_outputs(*outputs: dict[str, Any], source: str = "x = 1", cells: int = 1) -> Notebook:
-    """The toy's notebook with cells that were handed in with these outputs."""
+    """The toy's notebook with cells that were submitted with these outputs."""
     made = with_code(f"{source}  # {number}" for number in range(cells))
     for cell in made["cells"][-cells:]:
         cell["outputs"], cell["execution_count"] = list(outputs), 1
@@ -124,6 +124,6 @@ PAGES: dict[str, tuple[Make, str]] = {
     "formulas": (lambda: prose(("$" + "{" * 780 + "$ ") * 10, 30), READ),
     "pictures in Markdown": (lambda: prose(f"![](data:image/png;base64,{PNG}{'A' * 1_000_000})" * 5, 8), READ),
     "text that is not rendered": (lambda: prose("<&>\"'" * 200_000, 40, "raw"), READ),
-    "headings that are none": (lambda: prose("# \n" * 6600, 300), READ),
+    "empty headings": (lambda: prose("# \n" * 6600, 300), READ),
 }  # fmt: skip
 CASES = {name: make for name, (make, _) in (CODE | PAGES).items()}

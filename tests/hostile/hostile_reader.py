@@ -54,7 +54,7 @@ def read_all(made: Notebook, path: Path) -> str:
     plan_frame(first_plan(restored, Toy(), {}, RUBRIC.limits), RUBRIC.interface, RUBRIC.limits).encode()
     cells = restored.notebook["cells"]
     runs = [CellRun(index, CellStatus.OK, 0.1) for index, cell in enumerate(cells) if is_code(cell)]
-    # The run printed and showed what was handed in, at other cells.
+    # The run has the submitted outputs, at other cells.
     again = {run.index: list(clean_outputs(shown)) for run, shown in zip(runs, reversed(outputs), strict=False)}
     ran = executed_notebook(restored.notebook, {run.index: run for run in runs}, again)
     differing = compare_saved(submission.notebook, restored, ran, runs)

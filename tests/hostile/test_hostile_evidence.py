@@ -164,7 +164,7 @@ REJECTED = {
     "half precision": whole({"x": entry("F16", (2,))}, bytes(4)),
     "brain floats": whole({"x": entry("BF16", (2,))}, bytes(4)),
     "truth values": whole({"x": entry("BOOL", (4,))}, bytes(4)),
-    "a kind that is none": whole({"x": entry("\x1b[2J" * 99, (4,))}, bytes(4)),
+    "an unknown kind": whole({"x": entry("\x1b[2J" * 99, (4,))}, bytes(4)),
     "a shape whose product overflows": whole({"x": entry(shape=(1 << 32, 1 << 32))}, bytes(4)),
     "a shape whose bytes overflow": whole({"x": entry(shape=(1 << 62,), offsets=(0, 1 << 64))}, b""),
     "nothing of an endless shape": whole({"x": entry(shape=(0, 1 << 62), offsets=(0, 0))}, b""),
@@ -184,7 +184,7 @@ REJECTED = {
 
 
 @pytest.mark.parametrize("name", REJECTED)
-def test_what_is_not_a_tensor_file_is_rejected_in_one_line(name: str, tmp_path: Path) -> None:
+def test_files_that_are_not_tensor_files_are_rejected(name: str, tmp_path: Path) -> None:
     with pytest.raises(Rejected) as rejected:
         read_tensors(REJECTED[name])
     check_reason(str(rejected.value))

@@ -146,7 +146,7 @@ def as_frames(damaged: Any) -> list[Frame]:
     return made
 
 
-def test_what_an_honest_run_sends_is_filed_whole() -> None:
+def test_frames_of_an_ordinary_run_are_stored_unchanged() -> None:
     inbox = check(stream_of(honest()))
     assert (len(inbox.cells), len(inbox.answers), len(inbox.notes), inbox.finished) == (4, 4, 1, True)
     assert inbox.faults == ["the prelude failed"]
@@ -199,7 +199,7 @@ def test_the_outputs_of_all_cells_together_are_bounded_and_commas_in_a_text_do_n
     assert len(inbox.cells) == 100
 
 
-def test_frames_without_end_end_the_run_and_are_not_all_told() -> None:
+def test_endless_frames_end_the_run_and_are_not_all_reported() -> None:
     inbox = Inbox(RUBRIC.limits)
     told = sum(inbox.put("at", b'{"cell": 1}') is not None for _ in range(MAX_FRAMES))
     assert told == At.bound.frames

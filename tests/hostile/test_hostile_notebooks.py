@@ -138,7 +138,7 @@ def test_a_notebook_with_any_text_as_code_is_read(form: Form, tmp_path: Path) ->
 
 
 @FORMS
-def test_any_file_name_gives_one_line_and_a_folder_of_its_own(form: Form, tmp_path: Path) -> None:
+def test_any_file_name_can_be_printed_and_gets_a_folder_of_its_own(form: Form, tmp_path: Path) -> None:
     names = st.text(st.characters(blacklist_characters="/\0"), min_size=1, max_size=90)
     raw = st.binary(min_size=1, max_size=250).filter(
         lambda name: not {b"/", b"\0"} & {name[i : i + 1] for i in range(250)}
@@ -251,7 +251,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_a_notebook_is_refused_in_one_line_that_says_why(name: str, tmp_path: Path) -> None:
+def test_files_that_are_not_notebooks_are_refused_with_the_reason(name: str, tmp_path: Path) -> None:
     make, says = REFUSED[name]
     path = tmp_path / ("x" * 200 + ".ipynb")
     path.write_bytes(make())

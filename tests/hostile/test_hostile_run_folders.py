@@ -114,7 +114,7 @@ def test_an_untouched_folder_gives_the_same_points_again(refilled: Callable[...,
 
 
 @FORMS
-def test_a_folder_with_damaged_json_is_judged_or_refused(
+def test_a_folder_with_damaged_json_is_graded_or_refused(
     form: Form, refilled: Callable[..., Path], graded: dict[str, bytes], exercise: Path
 ) -> None:
     files = [REPORT] * 3 + [FOLLOWED]
@@ -128,7 +128,7 @@ def test_a_folder_with_damaged_json_is_judged_or_refused(
 
 
 @FORMS
-def test_a_folder_with_damaged_bytes_is_judged_or_refused(
+def test_a_folder_with_damaged_bytes_is_graded_or_refused(
     form: Form, refilled: Callable[..., Path], graded: dict[str, bytes], exercise: Path
 ) -> None:
     def damaged(example: tuple[str, Any]) -> None:
@@ -167,7 +167,7 @@ PLACED: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("place", PLACED)
 @pytest.mark.parametrize("name", [REPORT, FOLLOWED, EVIDENCE, SECOND])
-def test_a_file_of_another_kind_is_refused_in_one_line_without_waiting(
+def test_special_files_are_refused_without_waiting(
     name: str, place: str, refilled: Callable[..., Path], exercise: Path
 ) -> None:
     folder = refilled()

@@ -1,4 +1,4 @@
-"""A handed-in toy notebook, and short ways to damage, restore and read it."""
+"""A submitted toy notebook, and short ways to damage, restore and read it."""
 
 import copy
 

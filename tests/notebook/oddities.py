@@ -345,7 +345,7 @@ FAMILIES: Mapping[str, Mapping[str, Edit]] = {
     "not here": CUDA,
 }
 LATE = ("magics", "editors", "kernels")  # a cell's magic is its first line; and what saves the file comes last
-PERSON = "not here"  # the family after which a person may be called
+PERSON = "not here"  # the family that may need manual review
 
 
 def kinds() -> dict[str, Edit]:

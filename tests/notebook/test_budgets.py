@@ -103,7 +103,7 @@ GIVEN = "\n".join(cell["source"] for cell in TEMPLATE["cells"][:6] if cell["cell
         ["\n".join(f"m{c}_{i}=n{c + 1}_{i}" for i in range(20)) for c in range(300)],
     ],
 )
-def test_what_cells_need_is_found_in_bounded_memory(cells: list[str]) -> None:
+def test_the_names_that_cells_need_are_found_in_bounded_memory(cells: list[str]) -> None:
     notebook = below(*cells)
     notebook["cells"].reverse()
     assert peak_mb(lambda: restore_given(notebook, TEMPLATE)) < 60

@@ -1,4 +1,4 @@
-"""What of a cell can be run without the rest."""
+"""The parts of a cell that can be run without the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The templates that were handed out before: kept as they were, and what was made from them is graded as such."""
+"""Templates that were handed out earlier are unchanged, and solutions in them are graded with their template."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEMPLATES = load_templates(ROOT / "rubric.yaml", RUBRIC)
 EARLIER = sorted((ROOT / "student_template" / "earlier").glob("*.ipynb"))
 
 
-def test_each_is_kept_as_it_was_and_listed() -> None:
+def test_every_earlier_template_is_unchanged_and_listed() -> None:
     assert EARLIER
     for path in EARLIER:
         assert path.stem.endswith(f"-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}")
@@ -30,7 +30,7 @@ def test_each_is_kept_as_it_was_and_listed() -> None:
 
 
 @pytest.mark.parametrize("path", EARLIER, ids=lambda path: path.stem)
-def test_what_was_made_from_it_is_restored_from_it(path: Path) -> None:
+def test_solutions_in_earlier_templates_are_restored_from_them(path: Path) -> None:
     earlier = load_notebook(path)
     restored = restore_from_templates(corpus.filled(earlier), TEMPLATES)
     assert restored.template == path.name
@@ -38,7 +38,7 @@ def test_what_was_made_from_it_is_restored_from_it(path: Path) -> None:
     assert given(restored.notebook) == given(earlier) != given(TEMPLATES[RUBRIC.template])
 
 
-def test_what_was_made_from_the_one_of_now_is_restored_from_this() -> None:
+def test_solutions_in_the_current_template_are_restored_from_it() -> None:
     restored = restore_from_templates(corpus.filled(TEMPLATES[RUBRIC.template]), TEMPLATES)
     assert (restored.template, restored.remarks) == (Path(RUBRIC.template).name, ())
 
@@ -51,7 +51,7 @@ def given(notebook: Notebook) -> list[str]:
 
 @pytest.mark.whole
 @pytest.mark.parametrize("path", EARLIER, ids=lambda path: path.stem)
-def test_what_was_made_from_it_gets_all_points_with_its_constants(path: Path, tmp_path: Path) -> None:
+def test_solutions_in_earlier_templates_get_all_points_with_their_constants(path: Path, tmp_path: Path) -> None:
     submission = tmp_path / "someone.ipynb"
     submission.write_text(dump_notebook(corpus.filled(load_notebook(path))))
     report, folder = grade(submission, ROOT / "rubric.yaml", tmp_path / "run", Options(seed="5"), say=lambda _: None)

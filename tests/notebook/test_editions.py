@@ -28,7 +28,7 @@ LENGTH = ("data", "        self.items = items", "        self.items = self.datas
 NOW = {"now.ipynb": later(RATE, LENGTH), "earlier/then.ipynb": TEMPLATE}
 
 
-def test_a_submission_from_the_template_of_now_is_its_own() -> None:
+def test_a_submission_from_the_current_template_is_recognised() -> None:
     restored = restore_from_templates(later(RATE, LENGTH, notebook=handed_in()), NOW)
     assert kinds(restored) == []
     assert "self.dataset" in script(restored)
@@ -55,7 +55,7 @@ def test_a_changed_earlier_cell_goes_back_to_what_it_was() -> None:
     assert "range(n + 1)" not in script(restored)
 
 
-def test_in_doubt_it_is_the_template_of_now() -> None:
+def test_in_doubt_the_current_template_is_used() -> None:
     notebook = handed_in()
     for identity in ("constants", "data"):
         cell_of(notebook, identity)["source"] += "\nmore = 1"

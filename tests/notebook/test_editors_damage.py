@@ -1,4 +1,4 @@
-"""What editors do to the whole notebook, solved or not, changes nothing of what is run and accuses nobody."""
+"""Changes that editors make to the whole notebook do not affect the code that is run, and raise no suspicion."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_cell_can_be_split_between_any_two_statements(tmp_path: Path, index: i
         assert meaning(restored) == whole
 
 
-def test_a_given_cell_turned_into_text_is_put_back(tmp_path: Path) -> None:
+def test_a_provided_cell_turned_into_text_is_restored(tmp_path: Path) -> None:
     for kind in ("raw", "markdown"):
         notebook = solved()
         cell_of(notebook, "data")["cell_type"] = kind
@@ -209,7 +209,7 @@ def test_a_solution_turned_into_text_is_run_as_code(tmp_path: Path, kind: str, c
         assert meaning(restored) == meaning(handed_in(solved(), tmp_path)[1])
 
 
-def test_text_stays_text_beside_the_cell_that_is_handed_in(tmp_path: Path) -> None:
+def test_text_stays_text_beside_the_submitted_cell(tmp_path: Path) -> None:
     notebook = solved()
     at = notebook["cells"].index(cell_of(notebook, "loss"))
     for text in (
@@ -246,7 +246,7 @@ def test_a_cell_that_is_timed_is_run_once_and_defines_its_names(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("identity", [cell["id"] for cell in code_of(solved())])
-def test_any_cell_can_be_at_the_end_and_still_what_needs_it_runs(tmp_path: Path, identity: str) -> None:
+def test_any_cell_can_be_moved_to_the_end_and_all_cells_still_run(tmp_path: Path, identity: str) -> None:
     for damage in (copy.deepcopy, anonymous):
         notebook = solved()
         cell = cell_of(notebook, identity)

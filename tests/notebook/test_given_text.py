@@ -214,7 +214,7 @@ def comparison() -> dict[str, Any]:
     return {ast.unparse(one.targets[0]): ast.literal_eval(one.value) for one in tables}
 
 
-def test_students_are_told_what_the_rubric_asks_of_reconstructions() -> None:
+def test_the_text_states_the_rubrics_thresholds_for_reconstructions() -> None:
     for part, (reference, *ends) in comparison()["EXPLAINED_VARIANCE"].items():
         item = next(item for item in RUBRIC["items"] if item["id"] == f"{part.lower()}.reconstruction")
         check = item["checks"]["reconstructions_resemble_the_images"]

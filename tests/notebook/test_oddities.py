@@ -1,4 +1,4 @@
-"""Everyday oddities around the reference cost nothing, or call a person with the reason."""
+"""Everyday oddities around the reference cost no points, or need manual review with the reason."""
 
 from __future__ import annotations
 

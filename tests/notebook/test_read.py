@@ -87,7 +87,7 @@ def with_cell(**changes: object) -> Notebook:
         (notebook(metadata={"language_info": {"name": "julia\n\x1b[31m"}}), "written for julia"),
     ],
 )
-def test_what_is_not_a_notebook_is_refused_in_one_line(tmp_path: Path, content: object, says: str) -> None:
+def test_files_that_are_not_notebooks_are_refused(tmp_path: Path, content: object, says: str) -> None:
     with pytest.raises(SubmissionError) as caught:
         read(saved(tmp_path, content))
     assert says in str(caught.value)

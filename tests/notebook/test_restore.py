@@ -28,7 +28,7 @@ def test_an_unchanged_notebook_is_left_alone(notebook: Notebook) -> None:
 
 
 @given(data=st.data())
-def test_what_editors_do_by_themselves_gives_no_remark(data: st.DataObject) -> None:
+def test_changes_that_editors_make_by_themselves_give_no_remark(data: st.DataObject) -> None:
     notebook = handed_in()
     for index, cell in enumerate(notebook["cells"]):
         lines = cell["source"].split("\n")
@@ -68,7 +68,7 @@ def test_comments_and_formatting_are_no_change(old: str, new: str) -> None:
         ("show-history", "max(history)", "history[0]"),
     ],
 )
-def test_changed_given_code_is_restored_and_reported(identity: str, old: str, new: str) -> None:
+def test_changed_provided_code_is_restored_and_reported(identity: str, old: str, new: str) -> None:
     for restored in both_ways(edit(handed_in(), identity, old, new)):
         assert kinds(restored) == ["given_cell_changed"]
         index = index_of(toy_reference(), identity)
@@ -121,7 +121,7 @@ def test_a_notebook_written_by_itself_for_the_same_interface_is_left_as_it_is() 
     assert len(restored.notebook["cells"]) == len(notebook["cells"])
 
 
-def test_deleted_given_cells_are_put_back_in_place() -> None:
+def test_deleted_provided_cells_are_restored() -> None:
     notebook = handed_in()
     for identity in ("setup", "constants", "train-model"):
         del notebook["cells"][index_of(notebook, identity)]

@@ -73,7 +73,7 @@ def test_a_flood_of_changes_is_reported_in_a_few_remarks() -> None:
     assert kinds(restore(notebook)) == ["constant_changed"] * 5
 
 
-def test_changed_given_code_in_a_merged_cell_is_put_back_and_the_rest_is_kept() -> None:
+def test_changed_provided_code_in_a_merged_cell_is_restored_and_the_rest_kept() -> None:
     notebook = edit(merge(handed_in(), "data", "model"), "data", "range(n)", "range(2 * n)")
     for restored in both_ways(notebook):
         assert kinds(restored) == ["given_cell_changed"]
@@ -140,7 +140,7 @@ def test_moved_cells_that_work_where_they_are_stay_there() -> None:
 
 
 @pytest.mark.parametrize("identity", ["constants", "data", "model", "train"])
-def test_what_later_cells_need_is_run_above_them(identity: str) -> None:
+def test_definitions_are_moved_above_the_cells_that_need_them(identity: str) -> None:
     notebook = handed_in()
     index = index_of(notebook, identity)
     notebook["cells"].append(notebook["cells"].pop(index))

@@ -39,7 +39,7 @@ def curve(values: list[float], line: str = "epoch {n:2d}/{of}: loss {value:.2f}"
 
 
 def run_once(saved: dict[str, list[dict[str, Any]]]) -> Notebook:
-    """The toy notebook as handed in, run from top to bottom with these outputs."""
+    """The toy notebook as submitted, run from top to bottom with these outputs."""
     notebook = handed_in()
     for count, cell in enumerate(filter(is_code, notebook["cells"]), start=1):
         cell |= {"execution_count": count, "outputs": saved.get(cell["id"], [])}
@@ -152,7 +152,7 @@ def test_a_student_s_own_way_of_printing_is_understood(line: str) -> None:
         ("\n".join(f"kl {value:.7f}" for value in (25.0, 3e-5, 2e-6)), "kl 25.1\nkl 0.0000004\nkl 0.000009"),
     ],
 )
-def test_what_is_no_loss_gives_no_contradiction(saved: str, again: str) -> None:
+def test_numbers_other_than_losses_give_no_contradiction(saved: str, again: str) -> None:
     assert [remark.kind for remark in told(saved, again) if remark.kind == "outputs_differ"] == []
 
 
@@ -201,7 +201,7 @@ def test_outputs_that_were_cleared_or_never_made_are_reported_once() -> None:
 
 
 @pytest.mark.parametrize("counts", [(3, 2), (2, 2)])
-def test_execution_counts_out_of_order_are_reported_and_cost_nobody_time(counts: tuple[int, int]) -> None:
+def test_execution_counts_out_of_order_are_reported_without_manual_review(counts: tuple[int, int]) -> None:
     notebook = run_once({})
     first, second = (cell for cell in notebook["cells"] if cell["id"] in ("model", "train"))
     first["execution_count"], second["execution_count"] = counts
@@ -210,7 +210,7 @@ def test_execution_counts_out_of_order_are_reported_and_cost_nobody_time(counts:
     assert not first_told.needs_person
 
 
-def test_gaps_between_execution_counts_are_nothing() -> None:
+def test_gaps_between_execution_counts_are_not_reported() -> None:
     notebook = run_once({})
     for cell in filter(is_code, notebook["cells"]):
         cell["execution_count"] *= 7
@@ -236,7 +236,7 @@ def test_a_flood_costs_neither_time_nor_space() -> None:
     assert time.perf_counter() - started < 20
 
 
-def test_what_other_cells_print_keeps_no_training_from_being_compared() -> None:
+def test_output_of_other_cells_does_not_prevent_the_comparison_of_training() -> None:
     notebook = run_once({TRAIN: [stdout(curve(CURVE))]})
     flood = {"cell_type": "code", "metadata": {}, "source": "print()", "execution_count": 1, "outputs": []}
     flood["outputs"] = [stdout("x" * 299_000)]
@@ -252,7 +252,7 @@ def test_what_other_cells_print_keeps_no_training_from_being_compared() -> None:
 
 
 @pytest.mark.parametrize("pieces", [[400_000], [299_999, 2, 400_000], [1000] * 5000])
-def test_of_what_a_cell_printed_so_much_is_read_and_no_more(pieces: list[int]) -> None:
+def test_only_a_limited_part_of_printed_text_is_read(pieces: list[int]) -> None:
     text, whole = printed_text([stdout("x" * length) for length in pieces])
     assert len(text) == 300_000
     assert not whole

@@ -65,7 +65,7 @@ def with_regions(**regions: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("item", ITEMS)
-def test_the_reference_passes_in_one_line_and_quickly(sound: dict[str, Any], item: str) -> None:
+def test_the_reference_passes_quickly_with_a_single_line(sound: dict[str, Any], item: str) -> None:
     start = time.process_time()
     text = said(sound, item)
     assert time.process_time() - start < 2
@@ -91,7 +91,7 @@ def of_code() -> list[str]:
 
 
 @pytest.mark.parametrize("name", of_code())
-def test_a_mistake_in_the_code_is_seen(name: str) -> None:
+def test_a_mistake_in_the_code_is_found(name: str) -> None:
     assert bool(flagged(name)) == (name not in itertools.chain(*UNSEEN.values()))
 
 
@@ -158,7 +158,7 @@ def test_each_task_is_checked_without_the_unwritten_ones(sound: dict[str, Any]) 
         ("return mu.long()", "got (512, 8) of torch.int64"),
     ],
 )
-def test_any_error_in_the_code_is_one_line(code: str, says: str) -> None:
+def test_any_error_in_the_code_is_shown_in_a_single_line(code: str, says: str) -> None:
     assert says in said(with_regions(**{"VAE.reparameterize": code}), "vae.reparameterization")
 
 

@@ -1,4 +1,4 @@
-"""Edits that change what given code means: what is run instead, and what staff read."""
+"""Edits that change the meaning of provided code: the code that is run instead, and the notes for staff."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def kinds(restored: RestoredNotebook) -> list[str]:
 
 @pytest.mark.parametrize("damage", [as_it_is, by_an_editor_without_ids, merged_with_its_neighbours])
 @pytest.mark.parametrize(("identity", "old", "new"), CHANGES)
-def test_changed_given_code_is_put_back_and_shown(
+def test_changed_provided_code_is_restored_and_shown(
     tmp_path: Path, identity: str, old: str, new: str, damage: Damage
 ) -> None:
     restored = restored_from(damage(edit(solved(), identity, old, new)), tmp_path)
@@ -83,7 +83,7 @@ def test_several_changes_in_one_merged_cell_are_all_put_back(tmp_path: Path) -> 
     assert kinds(restored) == ["given_cell_changed"]
 
 
-def test_given_code_that_cannot_be_cut_out_is_left_to_a_person(tmp_path: Path) -> None:
+def test_provided_code_that_cannot_be_cut_out_needs_review(tmp_path: Path) -> None:
     notebook = edit(solved(), "data", "test_images, test_labels = load_mnist(train=False)", "a = 1; test_images = a")
     restored = restored_from(all_in_one(anonymous(notebook)), tmp_path)
     assert [remark.needs_person for remark in restored.remarks if remark.kind == "given_cell_changed"] == [True]
@@ -93,7 +93,9 @@ def test_given_code_that_cannot_be_cut_out_is_left_to_a_person(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "given", "mine"), [("EPOCHS", "7", "30"), ("LATENT_DIM", "8", "784"), ("LEARNING_RATE", "0.002", "0.1")]
 )
-def test_a_changed_constant_is_kept_and_told_with_both_values(tmp_path: Path, name: str, given: str, mine: str) -> None:
+def test_a_changed_constant_is_kept_and_reported_with_both_values(
+    tmp_path: Path, name: str, given: str, mine: str
+) -> None:
     written = "2e-3" if name == "LEARNING_RATE" else given
     for damage in (as_it_is, all_in_one):
         restored = restored_from(
@@ -105,7 +107,7 @@ def test_a_changed_constant_is_kept_and_told_with_both_values(tmp_path: Path, na
 
 
 @pytest.mark.parametrize("identity", ["setup", "constants", "data", "plots", "train-vae"])
-def test_a_deleted_given_cell_is_put_back(tmp_path: Path, identity: str) -> None:
+def test_a_deleted_provided_cell_is_restored(tmp_path: Path, identity: str) -> None:
     for damage in (as_it_is, by_an_editor_without_ids):
         notebook = solved()
         notebook["cells"].remove(cell_of(notebook, identity))
@@ -116,7 +118,7 @@ def test_a_deleted_given_cell_is_put_back(tmp_path: Path, identity: str) -> None
 
 
 @pytest.mark.parametrize("changed_is_first", [True, False])
-def test_a_changed_copy_of_a_given_cell_is_reported_and_training_on_it_is_for_a_person(
+def test_a_changed_copy_of_a_provided_cell_is_reported_and_training_on_it_needs_review(
     tmp_path: Path, changed_is_first: bool
 ) -> None:
     notebook = solved()
@@ -156,7 +158,9 @@ def with_extra(source: str, after: str) -> Notebook:
         ("for train_batches in [[]]:\n    pass", "train_batches"),
     ],
 )
-def test_given_names_that_training_needs_are_kept_redefined_and_told(tmp_path: Path, source: str, names: str) -> None:
+def test_redefined_provided_names_that_training_needs_are_kept_and_reported(
+    tmp_path: Path, source: str, names: str
+) -> None:
     restored = restored_from(with_extra(source, "plots"), tmp_path)
     assert [(remark.kind, remark.needs_person) for remark in restored.remarks] == [("given_name_redefined", True)]
     assert f"redefines or changes {names}, which the provided code defines" in restored.remarks[0].message
@@ -170,7 +174,7 @@ def test_given_names_that_training_needs_are_kept_redefined_and_told(tmp_path: P
         ("train_images = train_images.cpu()", "train-cvae"),
     ],
 )
-def test_what_no_training_needs_is_reported_without_a_person(tmp_path: Path, source: str, after: str) -> None:
+def test_redefined_names_that_no_training_needs_give_no_manual_review(tmp_path: Path, source: str, after: str) -> None:
     restored = restored_from(with_extra(source, after), tmp_path)
     assert [(remark.kind, remark.needs_person) for remark in restored.remarks] == [("given_name_redefined", False)]
 
@@ -190,7 +194,7 @@ def test_ordinary_extra_cells_give_no_remark(tmp_path: Path, source: str) -> Non
     assert restored_from(with_extra(source, "plots"), tmp_path).remarks == ()
 
 
-def test_a_given_cell_split_with_one_piece_changed_is_reported(tmp_path: Path) -> None:
+def test_a_provided_cell_split_with_one_piece_changed_is_reported(tmp_path: Path) -> None:
     notebook = edit(anonymous_free(solved()), "data", "load_mnist(train=True)", "load_mnist(train=False)")
     cell = cell_of(notebook, "data")
     restored = restored_from(cut(notebook, cell, [starts(source_of(cell))[2]]), tmp_path)

@@ -32,7 +32,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     return grade(path, running.write_exercise(folder), folder / "run", options, say=lambda _: None)
 
 
-def test_it_costs_nothing_and_calls_a_person(graded: Graded) -> None:
+def test_tampering_costs_no_points_and_needs_review(graded: Graded) -> None:
     report, _ = graded
     assert [item.points_milli for item in report.items if item.id.endswith("function")] == [2000, 2000]
     assert report.needs_person
@@ -40,7 +40,7 @@ def test_it_costs_nothing_and_calls_a_person(graded: Graded) -> None:
     assert kinds.count("outputs_differ") == kinds.count("given_cell_changed") == 1
 
 
-def test_both_sides_are_in_the_page_and_for_programs(graded: Graded) -> None:
+def test_the_page_and_the_json_show_both_sides(graded: Graded) -> None:
     page = (graded[1] / "report.html").read_text()
     for part in ("final loss", "0.01", "5.0", "Graded without isolation", "which I like better &lt;script&gt;"):
         assert part in page
@@ -57,7 +57,7 @@ def test_the_student_reads_neutral_sentences_and_no_numbers(graded: Graded) -> N
     assert "0.01" not in told
 
 
-def test_the_terminal_says_it_without_control_characters(graded: Graded) -> None:
+def test_the_terminal_shows_tampering_without_control_characters(graded: Graded) -> None:
     console = Console(width=200, record=True, file=(graded[1] / "terminal.txt").open("w"))
     print_report(graded[0], console, graded[1])
     told = console.export_text()
@@ -67,6 +67,6 @@ def test_the_terminal_says_it_without_control_characters(graded: Graded) -> None
     assert "\x1b" not in told
 
 
-def test_a_regrade_keeps_what_was_seen(graded: Graded) -> None:
+def test_a_regrade_keeps_the_notes_on_tampering(graded: Graded) -> None:
     report, folder = graded
     assert regrade(folder, folder.parent / "rubric.yaml").remarks == report.remarks

@@ -47,7 +47,7 @@ def test_template_keeps_instructions_and_no_solution() -> None:
         scope["Model"](3)
 
 
-def test_template_signs_given_cells_and_clears_outputs() -> None:
+def test_the_template_signs_provided_cells_and_clears_outputs() -> None:
     reference = toy_reference()
     cell_of(reference, "data")["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "x"}]
     template = make_template(reference)
@@ -95,7 +95,7 @@ def test_template_bytes_do_not_depend_on_how_the_reference_was_saved() -> None:
         ("sample", "# END SOLUTION", "# END SOLUTION\n)", "does not parse"),
     ],
 )
-def test_malformed_references_are_refused_in_one_line(identity: str, old: str, new: str, says: str) -> None:
+def test_malformed_references_are_refused(identity: str, old: str, new: str, says: str) -> None:
     with pytest.raises(GraderError, match=says) as caught:
         make_template(with_source(identity, old, new))
     assert "\n" not in str(caught.value)
@@ -163,7 +163,7 @@ def test_an_address_gives_a_badge_at_the_top_that_stays_until_it_is_removed(tmp_
         "vae.ipynb",
     ],
 )
-def test_an_address_that_colab_cannot_open_is_refused_in_one_line(
+def test_an_address_that_colab_cannot_open_is_refused(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "reference.ipynb").write_text(json.dumps(toy_reference()))

@@ -1,4 +1,4 @@
-"""A student's page says what was lost and why, beside the cell, and tells nothing that it must not."""
+"""A student's page shows the reason for each lost check beside its cell, and nothing that is meant for staff."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_pictures_for_staff_are_not_shown_to_students() -> None:
     assert secret.title in report_html(perfect(), (open_one, secret))
 
 
-def test_what_was_not_judged_is_no_loss() -> None:
+def test_checks_that_were_not_graded_are_not_shown_as_lost() -> None:
     left_out = replace(check("y", 4000, 0), outcome=Outcome.SKIPPED, message=LEFT_OUT)
     part = ItemVerdict("p", "Partly", Outcome.PARTIAL, 1000, 5000, (check("x", 1000, 1), left_out))
     none = ItemVerdict("n", "Not at all", Outcome.SKIPPED, 0, 4000, (left_out,))
@@ -225,7 +225,7 @@ def test_of_a_progress_bar_only_its_last_state_is_shown(printed: str, drawn: str
     assert output.rstrip("\n") == drawn.rstrip("\n")
 
 
-def test_what_is_cut_says_so_and_everything_before_it_is_there() -> None:
+def test_text_that_is_cut_says_so_and_is_complete_up_to_there() -> None:
     def display(text: str) -> dict[str, object]:
         return {"output_type": "display_data", "metadata": {}, "data": {"text/plain": text}}
 

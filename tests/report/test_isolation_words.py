@@ -1,4 +1,4 @@
-"""What each form of the report says of a box: nothing, what is weaker, or a warning first."""
+"""The sentence on isolation in each form of the report: none, the weaker layers, or a warning at the top."""
 
 from __future__ import annotations
 

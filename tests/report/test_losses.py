@@ -83,7 +83,7 @@ def test_the_text_form_names_the_line_of_an_exception_and_a_hint() -> None:
     assert "Your line: h = x @ self.w" in feedback_text(one_exception())  # without the notebook
 
 
-def test_what_is_not_written_is_said_once_per_item_and_once_at_the_top() -> None:
+def test_unwritten_code_is_reported_once_per_item_and_once_at_the_top() -> None:
     names = ("Encoder.__init__", "Encoder.forward", "vae_loss")
     items = (lost("vae.encoder", STUB.format(names[0]), STUB.format(names[1])), lost("vae.loss", STUB.format(names[2])))
     assert [loss.message for loss in item_losses(items[0])] == ["Not written yet: Encoder"]

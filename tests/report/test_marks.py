@@ -1,4 +1,4 @@
-"""Where the remarks on an item stand in a notebook, and the bar that shows a level."""
+"""The places of an item's comments in a notebook, and the bar that shows a level."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_every_cell_has_a_piece_and_a_notebook_of_thousands_stays_small() -> Non
 
 
 @pytest.mark.parametrize("metadata", [{"cellView": "form"}, {"jupyter": {"source_hidden": True}}])
-def test_what_an_editor_folds_is_folded_here(metadata: dict[str, object]) -> None:
+def test_cells_that_an_editor_folds_are_folded_on_the_page(metadata: dict[str, object]) -> None:
     cells = [{"cell_type": "code", "source": "#@title Checks <b>\nx = 1", "outputs": [], "metadata": metadata}]
     (piece,) = cells_html({"cells": clean_cells(cells)[0]})
     assert Page(piece).is_inert()

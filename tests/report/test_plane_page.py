@@ -1,4 +1,4 @@
-"""The plane on a student's page: its numbers, its limits, and that nothing but the grader's own script runs."""
+"""The plane on a student's page: its numbers, its limits, and that only the grader's own script runs."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_planes_add_at_most_300_kb_to_a_page_however_large_they_are() -> None:
     assert 200_000 < len(full.encode()) - len(bare.encode()) <= 300_000
 
 
-def test_staff_and_pictures_are_spared_the_plane() -> None:
+def test_the_plane_is_neither_on_the_staff_page_nor_among_the_pictures() -> None:
     html = report_html(middling(), (*figures(1), figure()))
     assert "VAE: your code space" not in html
     assert Page(html).is_inert()

@@ -1,4 +1,4 @@
-"""`results.json` has Gradescope's field names and types, and tells a student nothing that is not theirs."""
+"""`results.json` has Gradescope's field names and types, and shows a student nothing that is meant for staff."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_one_test_an_item_with_its_points_and_reasons() -> None:
     assert results["execution_time"] == 184
 
 
-def test_a_person_is_announced() -> None:
+def test_manual_review_is_announced() -> None:
     assert "The course staff will review" in results_json(middling())["output"]
     assert "will review" not in results_json(perfect())["output"]
     assert "could not be graded automatically" in results_json(middling())["tests"][-1]["output"]

@@ -35,7 +35,7 @@ def test_the_policy_allows_only_our_own_style() -> None:
     assert policy.split("; ")[:3] == ["default-src 'none'", "img-src data:", f"style-src 'sha256-{digest}'"]
 
 
-def test_the_page_can_be_read_without_eyes() -> None:
+def test_the_page_is_readable_with_a_screen_reader() -> None:
     page = Page(report_html(middling(), figures(2)))
     assert page.all("html") == [{"lang": "en"}]
     assert {"header", "main", "footer", "h1"} <= {tag for tag, _ in page.elements}
@@ -46,7 +46,7 @@ def test_the_page_can_be_read_without_eyes() -> None:
     assert {link["href"][1:] for link in page.all("a") if link["href"].startswith("#")} <= set(ids)
 
 
-def test_what_staff_need_is_there() -> None:
+def test_the_page_has_the_information_that_staff_need() -> None:
     text = " ".join(Page(report_html(middling(), figures(1))).text.split())
     for part in ("mustermann_erika", "79.5 of 91 points", "9 points await manual review",
                  "worst_relative_error", "4096", middling().seed, "2.15.0",
@@ -131,6 +131,6 @@ def test_staff_see_both_sides_and_what_was_changed() -> None:
     assert [span["class"] for span in page.all("span") if span.get("class") in ("gone", "added")] == ["gone", "added"]
 
 
-def test_the_first_thing_on_the_page_says_that_there_was_no_isolation() -> None:
+def test_the_page_begins_with_the_warning_about_missing_isolation() -> None:
     html = report_html(middling())
     assert html.index("Graded without isolation") < html.index("Needs manual review")

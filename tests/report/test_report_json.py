@@ -34,14 +34,14 @@ def test_the_promised_fields_are_there() -> None:
 def test_whole_points_are_written_whole_and_add_up() -> None:
     written = dump(middling()).decode()
     assert '"rubric_points": 100,' in written
-    assert '"max_points": 91,' in written  # 9 more wait for a person
+    assert '"max_points": 91,' in written  # 9 more await manual review
     assert '"points": 79.5,' in written
     values = json.loads(written)
     assert sum(item["points"] or 0 for item in values["items"]) == values["points"]
     assert sum(item["max_points"] for item in values["items"]) == values["max_points"]
 
 
-def test_what_was_not_judged_has_no_points_and_says_so() -> None:
+def test_items_that_were_not_graded_have_no_points_and_say_so() -> None:
     left = check("q", 5000, 0, Outcome.SKIPPED, message=LEFT_OUT)
     items = (*perfect().items[:1], ItemVerdict("vae.quality", "Quality", Outcome.SKIPPED, 0, 5000, (left,)))
     earned = items[0].points_milli
@@ -61,7 +61,7 @@ def test_a_report_of_the_first_format_is_still_read() -> None:
     assert read_report_json(json.dumps(values).encode()) == perfect()
 
 
-def test_numbers_that_are_none_become_words() -> None:
+def test_numbers_that_are_not_finite_become_words() -> None:
     measured = {"a": float("nan"), "b": float("-inf"), "c": np.float32(0.5), "d": 7, "e": "word"}
     one = check("x", 1000, 1, measured=measured)
     items = (ItemVerdict("x", "X", Outcome.PASSED, 1000, 1000, (one,)),)
@@ -97,7 +97,7 @@ def _without(values: dict[str, Any], name: str) -> dict[str, Any]:
         json.dumps(_without(report_json(perfect()), "seed")).encode(),
     ],
 )
-def test_what_is_no_report_is_refused_in_one_line(broken: bytes) -> None:
+def test_files_that_are_not_reports_are_refused(broken: bytes) -> None:
     with pytest.raises(GraderError) as refused:
         read_report_json(broken)
     assert len(str(refused.value).splitlines()) == 1
@@ -109,7 +109,7 @@ def test_a_run_without_isolation_is_reported_loudly() -> None:
     assert report_json(perfect())["warnings"] == []
 
 
-def test_both_sides_and_the_changes_are_there_for_programs() -> None:
+def test_the_json_has_both_sides_and_the_changes() -> None:
     changed, differs, _ = report_json(middling())["remarks"]
     assert changed["diff"][1:] == ["-    return mnist(train)", "+    return mnist(False)"]
     assert differs["beside"] == [{"what": "loss, 10 of 10", "saved": "61.02", "again": "106.03"}]

@@ -75,7 +75,7 @@ def test_hostile_text_is_neither_markup_nor_escape() -> None:
     assert len(text) < 60_000
 
 
-def test_a_poor_encoding_is_no_reason_to_stop() -> None:
+def test_characters_that_an_encoding_lacks_do_not_stop_the_output() -> None:
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding="ascii", errors="strict", write_through=True)
     print_report(hostile(), Console(file=file, width=80))

@@ -28,7 +28,7 @@ def test_points_are_trimmed() -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, "5", True, 0.0001, float("nan"), float("inf"), 10**400, 1e300])
-def test_points_that_are_none_are_refused(wrong: object) -> None:
+def test_invalid_points_are_refused(wrong: object) -> None:
     with pytest.raises(GraderError, match="at most 3 decimals"):
         milli_of(wrong)
 

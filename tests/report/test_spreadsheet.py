@@ -1,4 +1,4 @@
-"""What stands in a cell is shown by a spreadsheet, and never computed."""
+"""A spreadsheet shows the text of each cell and never computes it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_formula_is_marked_as_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", HONEST)
-def test_an_honest_text_stays_as_it_is(text: str) -> None:
+def test_ordinary_text_stays_unchanged(text: str) -> None:
     assert cell(text) == text
 
 

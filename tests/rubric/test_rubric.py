@@ -210,7 +210,7 @@ def refusal(path: Path) -> str:
 
 
 @pytest.mark.parametrize(("old", "new", "said"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_rubric_is_refused_in_one_line_that_says_where(
+def test_a_wrong_rubric_is_refused_with_the_place_of_the_error(
     tmp_path: Path, old: str, new: str, said: list[str]
 ) -> None:
     text = (FOLDER / "rubric.yaml").read_text()
@@ -225,13 +225,13 @@ def test_a_wrong_rubric_is_refused_in_one_line_that_says_where(
 @pytest.mark.parametrize(
     "content", [b"", b"5", b"- a\n- b", b"\xff\xfe\x00", b"\x00", b"a: &a [*a]", b"!!python/object:os.system x"]
 )
-def test_what_is_no_rubric_at_all_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_rubrics_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "rubric.yaml"
     path.write_bytes(content)
     assert refusal(path).startswith("rubric.yaml")
 
 
-def test_a_folder_a_missing_file_and_a_huge_one_are_one_line(tmp_path: Path) -> None:
+def test_folders_missing_files_and_huge_files_are_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(tmp_path)
     assert "cannot be read" in refusal(tmp_path / "rubric.yaml")
     (tmp_path / "large.yaml").write_text("#" * 2_000_000)
@@ -244,7 +244,7 @@ def written(folder: Path, more: str) -> Path:
     return path
 
 
-def test_what_the_course_does_differently_is_kept_and_nothing_else(tmp_path: Path) -> None:
+def test_only_the_courses_deviations_from_the_interface_are_kept(tmp_path: Path) -> None:
     settings = "names: {double: twice, triple: triple}, arguments: {train_one: [steps, model]}, numbers: lists"
     interface = load_rubric(written(tmp_path, f"interface: {{{settings}}}"))[0].interface
     assert interface.names == {"double": "twice"}
@@ -284,7 +284,7 @@ def test_a_rubric_extends_another_by_whole_keys(tmp_path: Path) -> None:
         ("extends: list.yaml", "expected a rubric"),
     ],
 )
-def test_what_cannot_be_extended_is_refused(tmp_path: Path, line: str, said: str) -> None:
+def test_rubrics_that_cannot_be_extended_are_refused(tmp_path: Path, line: str, said: str) -> None:
     written(tmp_path, "")
     (tmp_path / "course").mkdir()
     path = tmp_path / "course" / "rubric.yaml"

@@ -77,7 +77,7 @@ def shipped() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("place", "value", "said"), MUTATIONS, ids=[f"{p}-{n}" for n, (p, _, _) in enumerate(MUTATIONS)]
 )
-def test_one_wrong_thing_is_refused_in_one_line_that_names_the_place(
+def test_a_single_error_is_refused_with_its_place(
     shipped: dict[str, Any], tmp_path: Path, place: str, value: object, said: list[str]
 ) -> None:
     path = tmp_path / "rubric.yaml"

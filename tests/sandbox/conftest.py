@@ -1,4 +1,4 @@
-"""Fixtures of the tests of boxes."""
+"""Fixtures for the tests of boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine with GPUs that are not there: nodes, the driver's word on them, and a tool instead of `nvidia-smi`."""
+"""A machine with simulated GPUs: device nodes, the driver's files, and a stand-in for `nvidia-smi`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def machine(
 
 
 def libraries(folder: Path, *names: str, start: bytes = b"\x7fELF\x02") -> Path:
-    """The folder has libraries of the driver, and two that are none of it."""
+    """Fills the folder with libraries of the driver, and two others."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*(names or LIBRARIES), "libnvidia-glcore.so.580", "libz.so.1"):
         (folder / name).write_bytes(start)

@@ -1,4 +1,4 @@
-"""Becomes a program that may make no namespace and mount nothing, as in a container.
+"""Runs a program that can neither make namespaces nor mount anything, as in a container.
 
     no_namespaces.py [--no-landlock] PROGRAM ARGUMENTS
 

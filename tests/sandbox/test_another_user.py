@@ -1,4 +1,4 @@
-"""A box that root starts: outside, too, its user is nobody, and the machine's settings are not its own to change."""
+"""A box that root starts has an unprivileged user outside, too, and cannot change the machine's settings."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_nothing_else_in_proc_can_be_written_and_the_machines_part_is_masked() -
 
 
 @needs_root
-def test_every_box_has_a_user_of_its_own_who_is_nobody_outside() -> None:
+def test_every_box_has_its_own_user_without_an_account_outside() -> None:
     who = "tell([open('/proc/self/uid_map').read().split(), open('/proc/self/gid_map').read().split(), os.getgroups()])"
     first, second = answer_of(who), answer_of(who)
     for users, groups, further in (first, second):
@@ -134,7 +134,7 @@ def test_the_first_process_is_not_the_box_users() -> None:
 
 
 @needs_root
-def test_what_only_root_may_read_of_the_graders_is_copied_for_the_box_and_the_copy_goes(
+def test_private_files_of_the_grader_are_copied_for_the_box_and_copies_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     private, temporary = tmp_path / "private", tmp_path / "temporary"
@@ -150,7 +150,7 @@ def test_what_only_root_may_read_of_the_graders_is_copied_for_the_box_and_the_co
     assert [path.stat().st_mode & 0o777 for path in (private, private / "runner.py")] == [0o700, 0o600]
 
 
-def test_what_everybody_may_read_is_not_copied(tmp_path: Path) -> None:
+def test_files_that_all_users_can_read_are_not_copied(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "word").write_text("word")
     (tmp_path / "word").chmod(0o644)
@@ -164,7 +164,7 @@ def test_what_everybody_may_read_is_not_copied(tmp_path: Path) -> None:
     assert not copy.exists()
 
 
-def test_a_container_that_knows_few_users_gives_one_without_account_and_one_that_knows_none_is_one_line(
+def test_a_container_with_few_users_gives_a_free_id_and_one_without_any_is_refused(
     tmp_path: Path,
 ) -> None:
     known = tmp_path / "uid_map"
@@ -178,11 +178,11 @@ def test_a_container_that_knows_few_users_gives_one_without_account_and_one_that
         free_id(known)
 
 
-def test_powers_are_those_that_this_process_has() -> None:
+def test_the_capabilities_of_this_process_are_found() -> None:
     assert powers_missing() == ([] if owns_the_kernel() else list(NEEDED_POWERS))
 
 
-def test_a_private_python_is_one_line(tmp_path: Path) -> None:
+def test_a_private_python_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     with pytest.raises(BoxError, match=r"expected a Python that all users can read.*chmod -R o\+rX"):
         need_open([tmp_path])
@@ -200,7 +200,7 @@ def test_a_python_below_a_folder_that_is_empty_in_the_box_can_be_used(monkeypatc
         assert answer_of(f"tell(tried(lambda: open({str(below / 'library')!r}).read()))") == ["through", "here"]
 
 
-def test_a_machine_without_setpriv_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_setpriv_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bubblewrap.shutil, "which", lambda *_, **__: None)
     with pytest.raises(BoxError, match="needs setpriv; install the package util-linux"):
         run_script("tell(1)")

@@ -1,4 +1,4 @@
-"""Boxes that are started before it is known what they will run: they wait with nothing in them, and go unneeded."""
+"""Boxes that are started before their plan is known: they wait without a submission, and unused ones are ended."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def printed(supervisor: Supervisor, limits: Limits, source: str) -> str:
 
 
 @pytest.mark.parametrize("modules", [(), ("colorsys",), ("no_such_module", "colorsys")])
-def test_what_was_to_be_imported_is_there_and_no_name_of_it(modules: Sequence[str]) -> None:
+def test_preloaded_modules_are_imported_but_bind_no_name(modules: Sequence[str]) -> None:
     supervisor, limits = box()
     if modules:
         supervisor.warm(modules, limits)
@@ -47,7 +47,7 @@ def test_what_was_to_be_imported_is_there_and_no_name_of_it(modules: Sequence[st
     assert printed(supervisor, limits, source) == f"{bool(modules)} False\n"
 
 
-def test_a_box_that_nobody_needs_is_gone_with_all_that_it_started() -> None:
+def test_unused_boxes_are_ended_with_all_their_processes() -> None:
     before = psutil.Process().num_fds()
     supervisor, limits = box()
     supervisor.warm(("colorsys",), limits)
@@ -91,7 +91,7 @@ class Counted(Supervisor):
     ],
     ids=["right", "components", "unwritten", "one part", "dies", "nothing to decode"],
 )
-def test_it_is_started_where_something_may_be_decoded(
+def test_the_second_box_is_started_only_if_something_can_be_decoded(
     changed: dict[str, str], train: bool, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Counted.calls.clear()

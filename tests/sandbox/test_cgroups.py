@@ -1,4 +1,4 @@
-"""Where a box's control groups are made, on a machine that is only a folder."""
+"""The places of a box's control groups, on a simulated machine."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_a_way_to_import_colab_works(code: str) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_what_colab_does_not_have_is_not_there_either() -> None:
+def test_modules_that_colab_lacks_cannot_be_imported() -> None:
     ended = in_python("import google.colab.drives")
     assert ended.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'google.colab.drives'"
 

@@ -1,4 +1,4 @@
-"""The container backend's command line, with an engine that writes down what it is asked; no real one is needed."""
+"""The container backend's command line, with an engine that records its arguments; no real engine is needed."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def asked(folder: Path) -> list[str]:
     return (folder / "said").read_text().splitlines()
 
 
-def test_without_an_engine_that_is_one_line(engines: Path) -> None:
+def test_a_machine_without_an_engine_is_refused(engines: Path) -> None:
     with pytest.raises(BoxError, match=r"^isolation 'container': expected podman or docker on the PATH; install one$"):
         backend_named("container")
 
 
-def test_an_image_that_is_not_there_is_one_line(engines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_image_is_refused(engines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(engines, "docker")
     monkeypatch.setenv(IMAGE_VARIABLE, "course:3")
     with pytest.raises(
@@ -162,7 +162,7 @@ def test_the_profile_is_a_file_for_as_long_as_the_box_is(engines: Path) -> None:
     assert not profile.parent.exists()
 
 
-def test_a_path_that_cannot_be_mounted_is_one_line(engines: Path) -> None:
+def test_a_path_that_cannot_be_mounted_is_refused(engines: Path) -> None:
     with pytest.raises(BoxError, match="a path with a comma cannot be mounted"):
         built(engines, "docker", contents={"/box/engine": Path("/a,b")})
 

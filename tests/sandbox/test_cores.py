@@ -1,4 +1,4 @@
-"""A box keeps to the cores that its supervisor was given, whoever asks for more; honest code is not disturbed."""
+"""A box cannot use more cores than its supervisor; ordinary code that requests cores still works."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def one_core(all_cores: set[int]) -> int:
 
 
 @pytest.mark.parametrize("way", ASKED)
-def test_no_core_is_taken_that_was_not_given(way: str, one_core: int) -> None:
+def test_a_box_cannot_take_cores_beyond_its_own(way: str, one_core: int) -> None:
     assert answer_of(ASKED[way] + HAS) == [[one_core], str(one_core)]
 
 
@@ -51,7 +51,7 @@ def test_without_the_filter_cores_are_taken(one_core: int) -> None:
     assert len(answer_of(ASKED["os"] + HAS, ("seccomp",))[0]) > 1
 
 
-def test_asking_for_fewer_does_nothing_and_says_nothing(all_cores: set[int]) -> None:
+def test_requesting_fewer_cores_succeeds_without_effect(all_cores: set[int]) -> None:
     before, after = answer_of(
         "before = sorted(os.sched_getaffinity(0))\nos.sched_setaffinity(0, before[:1])\n"
         "tell([before, sorted(os.sched_getaffinity(0))])"

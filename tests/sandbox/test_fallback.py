@@ -1,4 +1,4 @@
-"""A machine or an account without control groups: the supervisor watches instead, and says so."""
+"""A machine or an account without control groups: the supervisor enforces the limits instead, and reports it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_great_many_empty_files_are_too_many(monkeypatch: pytest.MonkeyPatch) 
     assert (run.status, run.event) == (Status.KILLED, "the run was ended: it made more than 1000 files")
 
 
-def test_the_box_is_looked_into_by_a_process_that_is_there() -> None:
+def test_the_monitor_skips_dead_processes() -> None:
     watched = resource_monitor.ResourceMonitor(0, running.rubric().limits, Command((), {}), counted=False, limited=True)
     gone, there = (psutil.Popen(["sleep", length]) for length in ("0", "60"))
     watched._seen = {process.pid: psutil.Process(process.pid) for process in (gone, there)}
@@ -73,7 +73,7 @@ def test_the_box_is_looked_into_by_a_process_that_is_there() -> None:
     there.wait()
 
 
-def test_whom_to_end_is_known_without_measuring_anybodys_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_to_kill_are_found_without_measuring_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of hundreds of processes that share much, measuring takes longer than they may go on."""
     monkeypatch.setattr(resource_monitor, "_resident_mb", lambda process: pytest.fail("measured"))
     monkeypatch.setattr(resource_monitor, "_proportional_mb", lambda process: pytest.fail("measured"))
@@ -86,11 +86,11 @@ def test_whom_to_end_is_known_without_measuring_anybodys_memory(monkeypatch: pyt
     child.wait()
 
 
-def test_what_is_weaker_is_said() -> None:
+def test_layers_that_are_missing_are_reported() -> None:
     assert "checked ten times per second" in layers.missing_here()["cgroups"]
 
 
-def test_a_machine_whose_calls_are_unknown_is_said_and_gets_a_box_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_with_unknown_calls_is_reported_and_still_gets_a_box(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
     assert "riscv64" in layers.missing_here()["seccomp"]
     assert run_script("tell(1)").status is Status.OK

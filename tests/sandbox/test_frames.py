@@ -1,4 +1,4 @@
-"""The wall's schema: every record is read back as it was written, no bytes are believed, and nothing else spells it.
+"""Frames: every record is read back as written, invalid bytes are refused, and only `frames.py` writes their names.
 
 The records are found by introspection, so that a new one is tested without being named here.
 """
@@ -212,7 +212,7 @@ def test_any_bytes_under_any_name_are_refused_or_made_harmless(record: type[Fram
 
 
 @pytest.mark.parametrize("record", RECORDS)
-def test_what_is_larger_than_its_bound_is_refused(record: type[Frame]) -> None:
+def test_frames_larger_than_their_limit_are_refused(record: type[Frame]) -> None:
     size, limit = record.bound.size, record.bound.limit
     if size is None:
         assert limit in {one.name for one in fields(Limits)}
@@ -245,7 +245,7 @@ def test_no_more_of_a_kind_are_kept_than_its_bound_says(record: type[Frame]) -> 
 
 
 @pytest.mark.parametrize("record", HOSTILE)
-def test_frames_without_end_end_the_run(record: type[Frame], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_frames_end_the_run(record: type[Frame], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(received_frames, "MAX_FRAMES", 500)
     inbox = Inbox(running.rubric().limits)
     name, data = example(record).encode()
@@ -272,7 +272,7 @@ def test_large_frames_use_up_the_room_that_there_is(record: type[Frame]) -> None
     "text",
     ["", "a", "a.", ".b", "a.b.c", "a.b/", "a b.c", "a/b.c", "a\n.b", "../..", "a.b\x00", "a." + "b" * MAX_ADDRESS],
 )
-def test_what_is_no_stage_is_no_address_either(text: str) -> None:
+def test_texts_that_are_not_stages_are_not_addresses_either(text: str) -> None:
     with pytest.raises(Malformed):
         Stage(text)
     for whole in (text, f"{text}/c", f"a.b/{text}/c", f"a.b/{text or '/'}."):
@@ -350,7 +350,7 @@ def test_no_other_file_spells_a_frames_name_or_splits_an_address() -> None:
     assert [f"{path.relative_to(ROOT)}:{found}" for path in PRODUCT for found in spelt(path)] == []
 
 
-def test_what_spells_or_splits_is_seen(tmp_path: Path) -> None:
+def test_hand_written_addresses_are_found(tmp_path: Path) -> None:
     for source in (
         'f"note/{stage}"',
         '"components.vae/loss"',

@@ -1,4 +1,4 @@
-"""The machine's GPUs and a box's part of them, with a tool instead of `nvidia-smi`: no GPU is needed."""
+"""The machine's GPUs and a box's part of them, with a stand-in for `nvidia-smi`: no GPU is needed."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_only_what_the_caller_names_is_used(
 @pytest.mark.parametrize(
     "says", ["", "No devices were found", "[N/A], [N/A], [N/A], [N/A]", "1, 2, 3", row(0, total="[N/A]"), "\x00\udcff"]
 )
-def test_a_card_that_cannot_be_asked_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str) -> None:
+def test_a_gpu_that_cannot_be_queried_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str) -> None:
     machine(tmp_path, monkeypatch, [says.encode(errors="replace").decode()])
     assert gpu.gpu() is None
     assert gpu.memory_share(LIMITS) == {}
@@ -161,7 +161,7 @@ def test_workers_divide_the_cores_among_them(workers: int, cores: list[int]) -> 
     assert sum(cores) in {0, len(frozenset().union(*found))}
 
 
-def test_what_trained_on_a_card_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_names_the_gpu_that_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_card = Evidence({}, {"trained.one/device/cuda": np.ones(1)}, {})
     machine(tmp_path, monkeypatch, [row(0)])
     assert _device(on_card, Toy()) == f"cuda ({H100})"
@@ -201,7 +201,7 @@ def test_nothing_is_remarked_where_there_is_no_gpu_or_it_was_used_or_nothing_tra
     assert unused_gpu(ran(cuda=0, usable=0), Toy(), Boxes()) == ()  # type: ignore[arg-type]
 
 
-def test_without_a_driver_nobody_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_driver_nvidia_smi_is_not_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     devices = machine(tmp_path, monkeypatch, [row(0)])
     (devices / "nvidiactl").unlink()
     assert gpus() == ()
@@ -323,7 +323,7 @@ def test_a_container_has_one_gpu_and_the_same_libraries(
     command.end()
 
 
-def test_what_the_caller_names_goes_before_what_the_loader_knows(
+def test_libraries_named_by_the_caller_come_before_those_of_the_loader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cuda_driver() is None
@@ -344,7 +344,7 @@ def test_what_the_caller_names_goes_before_what_the_loader_knows(
     assert found.environment() == {LIBRARY_PATH: IN_BOX}
 
 
-def test_what_the_loader_finds_in_the_system_is_left_where_it_is(
+def test_libraries_that_the_loader_finds_in_the_system_are_not_mounted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cached = libraries(tmp_path / "cached")
@@ -354,7 +354,7 @@ def test_what_the_loader_finds_in_the_system_is_left_where_it_is(
     assert (found.mounts(), found.environment()) == ({}, {})
 
 
-def test_a_loader_that_does_not_answer_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loader_that_does_not_answer_finds_no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ldconfig").write_text("#!/bin/sh\nexec sleep 60\n")
     monkeypatch.setattr("grader.sandbox.gpu.LDCONFIG_S", 0.2)
     assert cuda_driver() is None

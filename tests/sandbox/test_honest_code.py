@@ -1,4 +1,4 @@
-"""What honest notebooks do works in the box, with every layer in place."""
+"""Ordinary notebook code works in the box, with every layer in place."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def remarks(ran: NotebookRun) -> list[tuple[int, str]]:
     return [(int(number) - 1 - first, rest.rsplit(") ", 1)[1]) for number, rest in events]
 
 
-def test_a_restart_that_is_asked_for_is_not_done_but_told() -> None:
+def test_a_requested_restart_is_reported_and_not_carried_out() -> None:
     cells = [
         "import math\nx = 5",
         "!pip install -q not-there\nimport json\nget_ipython().kernel.do_shutdown(restart=True)\ny = 6",
@@ -60,7 +60,7 @@ def test_a_restart_that_is_asked_for_is_not_done_but_told() -> None:
         pytest.param("!kill -9 {os.getpid()}", marks=pytest.mark.long),
     ],
 )
-def test_a_cell_that_ends_the_process_is_never_replayed_and_what_it_defines_is_there_again(ends: str) -> None:
+def test_of_a_cell_that_ends_the_process_only_the_definitions_are_replayed(ends: str) -> None:
     fatal = f"import os, math\nN = 3\ndef f():\n    return N\nopen('runs', 'a').write('.')\n{ends}"
     ran = running.run(["x = 5", fatal, "print(x, f(), math.pi > 3, open('runs').read())"], train=False, **PATIENT)
     assert remarks(ran) == [(1, ENDED)]

@@ -1,4 +1,4 @@
-"""Each layer of the wall alone: what it stops is stopped, and goes through, or runs into the next, without it."""
+"""Each layer alone stops its actions; without it they succeed, or another layer stops them."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_every_layer_is_tried() -> None:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_what_a_layer_stops_goes_through_without_it_or_runs_into_the_next(layer: str, places: dict[str, str]) -> None:
+def test_without_its_layer_an_action_succeeds_or_another_layer_stops_it(layer: str, places: dict[str, str]) -> None:
     if layer in missing_here() or (layer == "cgroup names" and not can_be_made()):
         pytest.skip(f"this machine cannot give the layer: {layer}")
     if layer == "another user" and not ROOT:
@@ -156,10 +156,10 @@ def test_no_daemon_outlives_a_box_without_a_process_namespace() -> None:
         assert not [name for name in names if mark.encode() in name], without
 
 
-def test_a_layer_that_is_none_is_one_line() -> None:
+def test_an_unknown_layer_is_refused() -> None:
     with pytest.raises(BoxError, match=r"^layer 'moat': expected one of network, processes, "):
         Bubblewrap(without=("moat",))
 
 
-def test_what_grades_has_every_layer() -> None:
+def test_grading_uses_every_layer() -> None:
     assert backend_named("bubblewrap").without == frozenset()

@@ -192,7 +192,7 @@ def test_a_log_has_a_live_line_twice_a_minute(
     assert screens.LOGGED_S == 30
 
 
-def test_nothing_is_shown_where_quiet_was_asked_for(terminal: Callable[[int], Terminal]) -> None:
+def test_quiet_mode_shows_no_live_line(terminal: Callable[[int], Terminal]) -> None:
     tty = terminal(60)
     Screen(quiet=True).live("cell 3, 5 s")
     assert tty.written() == ""

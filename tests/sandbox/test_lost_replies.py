@@ -1,4 +1,4 @@
-"""A kernel that fails at replying to a cell has run it: nobody waits for the reply, and the cells after it run."""
+"""If a kernel cannot reply to a cell, the runner does not wait for the reply, and later cells run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where namespaces are forbidden: bubblewrap cannot, a box with a user of its own can, and a grade is the same."""
+"""Without namespaces, bubblewrap is refused, a box with a user of its own works, and points are the same."""
 
 from __future__ import annotations
 
@@ -86,13 +86,15 @@ def graded(readable: Path, python: Python, isolation: str, *, wrapped: Sequence[
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_bubblewrap_says_that_it_cannot(readable: Path, for_all: Python) -> None:
+def test_bubblewrap_is_refused_without_namespaces(readable: Path, for_all: Python) -> None:
     assert "the sandbox did not start" in graded(readable, for_all, "bubblewrap")["error"]
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can give a box a user of its own")
 @pytest.mark.parametrize("wrapped", [[], CONTAINER], ids=["all powers", "a container's powers"])
-def test_root_grades_and_the_report_says_what_is_weaker(readable: Path, for_all: Python, wrapped: list[str]) -> None:
+def test_root_grades_and_the_report_names_the_weaker_layers(
+    readable: Path, for_all: Python, wrapped: list[str]
+) -> None:
     found = graded(readable, for_all, "user", wrapped=wrapped)
     assert (found["points"], found["status"], found["person"], found["warning"]) == (9000, "ok", False, "")
     assert found["isolation"] == f"user: Landlock {landlock.version()}"
@@ -101,7 +103,7 @@ def test_root_grades_and_the_report_says_what_is_weaker(readable: Path, for_all:
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root has powers to lack")
-def test_root_that_lacks_a_power_is_refused_and_told_which(readable: Path, for_all: Python) -> None:
+def test_root_without_a_capability_is_refused_with_its_name(readable: Path, for_all: Python) -> None:
     error = graded(readable, for_all, "user", wrapped=["setpriv", "--bounding-set=-setuid,-kill"])["error"]
     assert "lacks CAP_KILL, CAP_SETUID; start the container with these" in error
 

@@ -1,4 +1,4 @@
-"""There is no standard input in the box: what waits for a person goes on, or ends, in a moment."""
+"""There is no standard input in the box: code that waits for input goes on, or ends, at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ENDED = {  # loops that ask until they like the answer
 }
 
 
-def test_what_waits_for_a_person_costs_neither_time_nor_the_cell() -> None:
+def test_waiting_for_input_costs_neither_time_nor_the_cell() -> None:
     ran = running.run(["x = 1 / 0", *WENT_ON], train=False, cell_s=20, wall_s=200)
     for number, (source, printed) in enumerate(WENT_ON.items(), 1):
         cell, text = running.own(ran, number)

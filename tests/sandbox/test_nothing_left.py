@@ -1,4 +1,4 @@
-"""What is left when a box is over, whichever way it ended: nothing."""
+"""A box leaves nothing behind, however it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a notebook shows in odd forms costs at most that output: each cell ends as it would without."""
+"""A malformed output is left out, and its cell ends as it would without that output."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_each_cell_ends_as_without_and_only_what_cannot_be_read_is_left_out() ->
     json.loads(dump_notebook(ran.notebook))
 
 
-def test_what_is_cleared_is_gone_and_makes_room() -> None:
+def test_cleared_outputs_are_removed_and_do_not_count() -> None:
     cells = [
         "from IPython.display import clear_output",
         "for n in range(5):\n    clear_output(wait=True)\n    print('epoch', n)",

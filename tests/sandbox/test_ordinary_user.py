@@ -1,4 +1,4 @@
-"""Someone without powers grades: the box starts, the points are the same, and what is weaker is said."""
+"""An ordinary user grades: the box starts, the points are the same, and weaker layers are reported."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def readable() -> Iterator[Path]:
         yield copy
 
 
-def test_an_ordinary_user_grades_and_is_told_what_is_weaker(readable: Path) -> None:
+def test_an_ordinary_user_grades_and_sees_which_layers_are_weaker(readable: Path) -> None:
     home = readable / "home"
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [*USER, sys.executable, "-c", GRADE, str(home)]

@@ -1,4 +1,4 @@
-"""A box without namespaces: what a user of its own, Landlock and the filter stop, each alone and all together."""
+"""A box without namespaces: the actions that its user, Landlock and the filter stop, each alone and together."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_every_layer_is_tried() -> None:
 @needs_landlock
 @pytest.mark.usefixtures("no_secrets")
 @pytest.mark.parametrize("layer", LAYERS_WITHOUT_NAMESPACES)
-def test_what_a_layer_stops_goes_through_without_it_or_runs_into_the_next(
+def test_without_its_layer_an_action_succeeds_or_another_layer_stops_it(
     layer: str, places: dict[str, str], for_everybody: Path
 ) -> None:
     if layer in missing_here() or (layer == "another user" and not AS_ROOT):
@@ -110,7 +110,7 @@ tell({"ids": [*os.getresuid(), *os.getresgid(), *os.getgroups()], "status": {k: 
 
 
 @needs_root
-def test_every_box_has_a_user_of_its_own_without_powers_or_groups() -> None:
+def test_every_box_has_its_own_user_without_capabilities_or_groups() -> None:
     first, second = answer_of(LOOK), answer_of(LOOK)
     for found in (first, second):
         assert len(set(found["ids"])) == 1
@@ -159,7 +159,7 @@ def test_no_object_that_the_whole_machine_shares_can_be_made() -> None:
 
 
 @needs_root
-def test_what_is_made_without_the_filter_is_removed() -> None:
+def test_objects_made_without_the_filter_are_removed() -> None:
     made = answer_of(SHARED_OBJECTS, "seccomp")
     assert "through" in (made["shm"], made["sem"], made["msg"])
     for kind in own_user.OBJECTS:
@@ -403,7 +403,7 @@ tell(1)
 """
 
 
-def test_what_its_files_take_together_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_total_size_and_number_of_a_boxs_files_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     few, much = MANY.replace("COUNT", "3"), MANY.replace("COUNT", "4").replace("SIZE", "15_000_000")
     assert run_script(few.replace("SIZE", "5_000_000"), backend=OwnUser(), disk_mb=20).status is Status.OK
     ended = (Status.KILLED, "the run was ended: its files in one folder took more than 20 MB")
@@ -443,7 +443,7 @@ def session_of(process: int) -> int | None:
 
 
 @needs_landlock
-def test_what_grades_has_every_layer_and_says_how_it_was_kept() -> None:
+def test_grading_uses_every_layer_and_names_its_isolation() -> None:
     backend = backend_named("user")
     assert backend.without == frozenset()
     assert backend.name == f"{'user' if AS_ROOT else AS_GRADER}: Landlock {OFFERED}"

@@ -1,4 +1,4 @@
-"""Where a box without namespaces could not keep a notebook in, it is refused in one line that says what to do."""
+"""A machine that cannot isolate a notebook without namespaces is refused in one line that says what to do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ needs_root = pytest.mark.skipif(not AS_ROOT, reason="only root can give a box a 
 
 
 @needs_root
-def test_what_only_root_may_read_of_the_graders_is_copied_for_the_box(tmp_path: Path) -> None:
+def test_private_files_of_the_grader_are_copied_for_the_box(tmp_path: Path) -> None:
     (tmp_path / "runner.py").write_text("import os\nos.write(1, b'nonsense ' + os.environ['BOX_ENGINE'].encode())")
     for path in (tmp_path, tmp_path / "runner.py"):
         path.chmod(0o700)
@@ -38,7 +38,7 @@ def test_what_only_root_may_read_of_the_graders_is_copied_for_the_box(tmp_path: 
 
 
 @needs_root
-def test_without_landlock_what_strangers_read_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+def test_without_landlock_a_course_that_other_users_can_read_is_refused(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         course = Path(name)
         course.chmod(0o755)
@@ -65,7 +65,7 @@ def test_without_landlock_a_course_that_is_closed_to_strangers_is_graded(monkeyp
 
 
 @needs_root
-def test_a_python_of_roots_alone_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_that_only_root_can_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         Path(name, "python").symlink_to("/usr/bin/env")
         monkeypatch.setattr("grader.sandbox.own_user.python_program", lambda: f"{name}/python")
@@ -74,7 +74,7 @@ def test_a_python_of_roots_alone_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @needs_root
-def test_a_temporary_folder_of_roots_alone_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_temporary_folder_that_only_root_can_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tmp_path.chmod(0o700)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(BoxError, match="set TMPDIR to another, or `chmod"):
@@ -82,7 +82,7 @@ def test_a_temporary_folder_of_roots_alone_is_one_line(tmp_path: Path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_machine_that_cannot_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_cannot_isolate_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
     with pytest.raises(BoxError, match=r"^isolation 'user': the numbers of the kernel calls of riscv64 are not known"):
         OwnUser()
@@ -100,6 +100,6 @@ def test_a_machine_that_cannot_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
         OwnUser(offered=2)
 
 
-def test_a_layer_that_is_none_is_one_line() -> None:
+def test_an_unknown_layer_is_refused() -> None:
     with pytest.raises(BoxError, match=r"^layer 'network': expected one of another user, landlock, "):
         OwnUser(("network",))

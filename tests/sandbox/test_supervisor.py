@@ -1,4 +1,4 @@
-"""The supervisor and a runner that lies: whatever comes out of a box, `supervise` ends with a status and a sentence."""
+"""The supervisor against a dishonest runner: on any output of a box, `supervise` ends with a status and a sentence."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_text_of_the_box_can_be_printed_and_written() -> None:
 
 
 @pytest.mark.parametrize("asked", ["end", "clear", "", "nonsense", 5, None, ["end"], {"end": 1}])
-def test_what_a_cell_asked_for_is_one_of_two_words_or_nothing(asked: object) -> None:
+def test_the_request_of_a_cell_is_one_of_two_words_or_missing(asked: object) -> None:
     box = inbox()
     box.put("cell/1", json.dumps({"status": "ok", "seconds": 1, "asked": asked, "outputs": []}).encode())
     assert box.cells[1].asked == (asked if asked in ("end", "clear") else "")
@@ -165,7 +165,7 @@ def test_answers_after_the_seal_change_nothing() -> None:
     assert box.notes == {}
 
 
-def test_what_a_box_may_send_is_bounded_in_bytes_and_in_number() -> None:
+def test_frames_of_a_box_are_limited_in_bytes_and_number() -> None:
     box = inbox(evidence_mb=1)
     for n in range(5000):
         box.put(f"answer/s.t/{n}", b"")
@@ -185,6 +185,6 @@ def test_what_a_box_may_send_is_bounded_in_bytes_and_in_number() -> None:
     assert box.room_bytes >= 4096
 
 
-def test_an_unknown_backend_is_one_line() -> None:
+def test_an_unknown_backend_is_refused() -> None:
     with pytest.raises(BoxError, match=r"^isolation 'jail': expected one of bubblewrap, container, user, none$"):
         backend_named("jail")

@@ -1,4 +1,4 @@
-"""What a notebook finds when it looks around in a real box, and what is left of one that misbehaves."""
+"""Isolation in a real box: the resources that a notebook can see, and the result of one that misbehaves."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_system_is_read_only(looked: NotebookRun) -> None:
     assert answers_of(looked, "power")["writable"] == []
 
 
-def test_there_are_no_powers_to_be_had(looked: NotebookRun) -> None:
+def test_no_capabilities_can_be_gained(looked: NotebookRun) -> None:
     found = answers_of(looked, "power")
     for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(found["status"][kind], 16) == 0

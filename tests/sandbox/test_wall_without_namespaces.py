@@ -1,4 +1,4 @@
-"""What a notebook finds when it looks around in a box without namespaces, and what is left of one that misbehaves.
+"""Isolation in a box without namespaces: the resources that a notebook can see, and the result of one that misbehaves.
 
 The same cells as in `test_wall.py`; where less is promised, this says what.
 """
@@ -123,7 +123,7 @@ def test_the_system_is_read_only(looked: Any) -> None:
     assert answers_of(looked, "power")["writable"] == []
 
 
-def test_there_are_no_powers_to_be_had(looked: Any) -> None:
+def test_no_capabilities_can_be_gained(looked: Any) -> None:
     found = answers_of(looked, "power")
     for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb", *(["CapBnd"] if AS_ROOT else [])):
         assert int(found["status"][kind], 16) == 0
@@ -196,7 +196,7 @@ def test_honest_code_with_workers_shared_memory_and_shells_runs(boxes: None) -> 
     assert ran.execution.status is Status.OK
 
 
-def test_a_right_solution_is_trained_and_its_decoder_asked_in_a_second_box(boxes: None) -> None:
+def test_a_correct_solution_is_trained_and_its_decoder_asked_in_a_second_box(boxes: None) -> None:
     ran = running.run(isolation="user")
     assert ran.execution.status is Status.OK
     assert ran.evidence.faults == {}

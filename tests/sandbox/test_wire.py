@@ -1,4 +1,4 @@
-"""Frames: what is written is read, and nothing else is."""
+"""Frames are read as written; other bytes are refused."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def points(notebook: Path, rubric: Path, folder: Path) -> dict[str, int]:
     return {item.id: item.points_milli for item in report.items}
 
 
-def test_the_exercise_is_one(rubric: Path) -> None:
+def test_the_new_exercise_implements_the_protocol(rubric: Path) -> None:
     settings, exercise = load_rubric(rubric)
     assert isinstance(exercise, Exercise)
     assert settings.exercise == f"grader.exercises.{NAME}"
@@ -76,7 +76,7 @@ def test_the_template_is_what_the_reference_makes(project: Path) -> None:
     assert (course / "template.ipynb").read_text(encoding="utf-8") == text
 
 
-def test_ruff_is_content_under_any_name(project: Path) -> None:
+def test_ruff_accepts_an_exercise_of_any_name(project: Path) -> None:
     for verb in (["check"], ["format", "--check"]):
         line = [sys.executable, "-m", "ruff", *verb, "--no-cache", "--config", str(ROOT / "pyproject.toml"), "."]
         result = subprocess.run(line, cwd=project, capture_output=True, text=True)

@@ -105,7 +105,7 @@ def test_a_killed_command_finds_its_tasks_again(slurm: Slurm, toys: tuple, tmp_p
     assert gradebook(tmp_path / "out") == local
 
 
-def test_without_slurm_the_command_is_refused_in_one_line(toys: tuple, tmp_path: Path) -> None:  # type: ignore[type-arg]
+def test_without_slurm_the_command_is_refused(toys: tuple, tmp_path: Path) -> None:  # type: ignore[type-arg]
     submissions, rubric, _ = toys
     empty = tmp_path / "bin"
     empty.mkdir()

@@ -1,4 +1,4 @@
-"""A file is there whole, or as it was before."""
+"""A file is written completely, or stays as it was before."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
     assert not path.is_symlink()
 
 
-def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_files_left_by_killed_writers_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     below = tmp_path / "submissions" / "ada"
     below.mkdir(parents=True)
 

@@ -64,7 +64,7 @@ def test_a_history_of_an_earlier_version_is_read_and_written_in_the_same_bytes(t
     assert (tmp_path / NAME).read_bytes() == (EARLIER / NAME).read_bytes()
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+def test_values_are_read_back_as_written(tmp_path: Path) -> None:
     pair = Pair("ada \udcff", (1, 2))
     write_json(tmp_path / "pair.json", PAIR, Pair("ada", (1, 2)))
     assert read_json(tmp_path / "pair.json", PAIR) == Pair("ada", (1, 2))

@@ -1,1 +1,1 @@
-"""All that runs beside student code, in the box: the standard library and Jupyter alone, nothing of the grader."""
+"""Code of the grader that runs in the box. It imports only the standard library, Jupyter, NumPy and safetensors."""

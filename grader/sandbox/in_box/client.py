@@ -1,7 +1,7 @@
-"""What a kernel says of one cell, taken in: its output bounded, and what cannot be read of it left out.
+"""Receives a kernel's messages about one cell: limits the output, and leaves out what cannot be read.
 
-A notebook may print and show anything, and write anything to the kernel's own sockets. Whatever comes of that costs
-the output, never the cell and never the run.
+A notebook may print and show anything, and write anything to the kernel's own sockets. At worst its output is lost; the
+cell and the run go on.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ MAX_DEPTH = 100  # of what a cell shows, as JSON
 MAX_LINE = 4000  # characters of one entry of a traceback, which is a whole frame
 MAX_LINES = 20  # entries kept at either end of a traceback
 ERROR_BYTES = 200_000
-FLOOD = 64  # times what is kept of a cell's output: then the cell is stopped
+FLOOD = 64  # times the output that is kept of a cell: then the cell is stopped
 DROPPED = "\n[the rest of this cell's output was dropped: it printed or showed too much]\n"
 LOST = "\n[an output of this cell was left out: it could not be read]\n"
 REPLY_GRACE_S = 1  # a reply is sent before the word that the kernel is idle, but on another socket
-TAIL = 2000  # characters of what a cell has printed last, for whoever waits
+TAIL = 2000  # characters of a cell's last output, for the progress line
 REPLY_LOST = "lost"  # the status of a cell's reply that never came
 _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 SHOWN = frozenset({"display_data", "error", "execute_result", "stream", "update_display_data"})
@@ -35,7 +35,7 @@ Message = dict[str, Any]
 
 
 class UnreadableReply(Exception):
-    """What the kernel replied when the cell had ended is no reply."""
+    """The kernel's reply at the end of the cell is malformed."""
 
 
 class BoundedClient(NotebookClient):
@@ -55,7 +55,7 @@ class BoundedClient(NotebookClient):
     question_id = ""  # of the request sent behind it
 
     def begin(self) -> None:
-        """The next cell starts with nothing said; outputs of the cells before it can no longer be updated."""
+        """Prepares for the next cell, without output; outputs of the cells before it can no longer be updated."""
         self.reset_execution_trackers()
         self.kept_bytes = self.output_bytes = 0
         self.tail = ""
@@ -77,7 +77,7 @@ class BoundedClient(NotebookClient):
         self.question_id = self.kc.kernel_info()
 
     def read_safely(self) -> None:
-        """From now on, messages that are none are left out, however they came to be."""
+        """Skips invalid messages from now on, whatever caused them."""
         assert self.kc is not None
         iopub, shell = self.kc.iopub_channel, self.kc.shell_channel
         iopub.get_msg = _next_readable(iopub, self._lose)
@@ -87,13 +87,13 @@ class BoundedClient(NotebookClient):
             message = await receive_reply(timeout=timeout)
             if not self.question_id or message["parent_header"].get("msg_id") != self.question_id:
                 return message
-            content = {"status": REPLY_LOST}  # what was asked later is answered: the cell's own reply will not come
+            content = {"status": REPLY_LOST}  # the later request is answered: the cell's own reply will not come
             return {**message, "parent_header": {"msg_id": self.cell_id}, "content": content}
 
         shell.get_msg = get_reply
 
     def process_message(self, msg: Message, cell: Any, cell_index: int) -> Any:
-        """Takes the message in; one that fails because of what it holds is left out."""
+        """Processes the message; one whose content raises an error is left out."""
         try:
             if not too_deep(msg["content"]):
                 return super().process_message(msg, cell, cell_index)
@@ -149,7 +149,7 @@ class BoundedClient(NotebookClient):
             self.kept_bytes = 0
 
     def handle_comm_msg(self, outs: list[Any], msg: Message, cell_index: int) -> None:
-        """Nothing comes of what widgets tell: there is nothing here that shows them, nor takes outputs for them."""
+        """Ignores the messages of widgets: nothing here shows widgets, or takes outputs for them."""
 
     def last_line(self) -> str:
         """The last line that this cell has printed and that is not blank, as a terminal would show it."""
@@ -161,7 +161,7 @@ class BoundedClient(NotebookClient):
 
 
 def _next_readable(channel: Any, refuse: Callable[[], None]) -> Callable[..., Awaitable[Message]]:
-    """The channel's `get_msg`, which calls `refuse` for a message that is none and waits for the next one."""
+    """Returns the channel's `get_msg`, which calls `refuse` for an invalid message and waits for the next one."""
     receive = channel.get_msg
 
     async def get_msg(timeout: float | None = None) -> Message:
@@ -182,7 +182,7 @@ def _next_readable(channel: Any, refuse: Callable[[], None]) -> Callable[..., Aw
 
 
 def _is_message(message: Message) -> bool:
-    """Whether it has the parts that every message of Jupyter's has, and a reply says how the cell ended."""
+    """Whether it has the parts of every Jupyter message, and, if it is a reply, says how the cell ended."""
     parts = all(isinstance(message.get(part), dict) for part in ("header", "parent_header", "content"))
     if not parts or not isinstance(message.get("msg_type"), str):
         return False
@@ -190,7 +190,7 @@ def _is_message(message: Message) -> bool:
 
 
 def _refuse_reply() -> None:
-    """Ends the waiting: no other reply will come.
+    """Ends the waiting, because no other reply will come.
 
     Raises:
         UnreadableReply: always.
@@ -199,7 +199,7 @@ def _refuse_reply() -> None:
 
 
 def too_deep(content: Any) -> bool:
-    """Whether JSON content is nested deeper than is passed on; deeper content overflows whoever walks it."""
+    """Whether JSON content is nested too deeply to be passed on; deep content overflows the stack of its readers."""
     level = [content]
     for _ in range(MAX_DEPTH):
         level = [child for value in level if isinstance(value, dict | list) for child in _children(value)]
@@ -213,7 +213,7 @@ def _children(value: dict[str, Any] | list[Any]) -> list[Any]:
 
 
 def shortened(error: dict[str, Any]) -> dict[str, Any]:
-    """The error message's content with what a person would read of it."""
+    """Returns the error message's content, cut to what a person would read."""
     traceback = [str(line)[:MAX_LINE] for line in error.get("traceback", [])]
     if len(traceback) > 2 * MAX_LINES:
         traceback = [*traceback[:MAX_LINES], "...", *traceback[-MAX_LINES:]]

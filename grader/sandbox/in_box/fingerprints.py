@@ -1,16 +1,16 @@
-"""Numbers that say whether a function is the code that it was: the same in a box and outside, wherever it stands."""
+"""Numbers that show whether a function's code has changed: equal in a box and outside, and in any cell."""
 
 from __future__ import annotations
 
 import zlib
 from types import CodeType
 
-MISSING = -1  # nothing of that name, or nothing with code of Python's
+MISSING = -1  # no such name, or its value has no Python code
 PLAIN = (str, bytes, int, float, complex, bool, type(None), type(...))
 
 
 def fingerprint(code: CodeType) -> int:
-    """A number for what the code does, wherever it stands: its instructions, names and constants."""
+    """A number for the code's instructions, names and constants, independent of its place in a file."""
     parts = [code.co_code.hex(), repr(code.co_names), repr(code.co_varnames), repr(code.co_freevars)]
     return zlib.crc32(" ".join([*parts, *map(_constant, code.co_consts)]).encode("utf-8", "replace"))
 
@@ -25,7 +25,7 @@ def _constant(value: object) -> str:
 
 
 def fingerprint_of(names: dict[str, object], path: str) -> int:
-    """The fingerprint of what is called `function` or `Class.method` among the names; `MISSING` where it has none."""
+    """The fingerprint of the `function` or `Class.method` of that name; `MISSING` if there is none."""
     first, _, method = path.partition(".")
     value: object = names.get(first)
     if method:
@@ -35,7 +35,7 @@ def fingerprint_of(names: dict[str, object], path: str) -> int:
 
 
 def number_of(names: dict[str, object], name: str) -> float:
-    """The number of that name; `MISSING` where it is none."""
+    """The number of that name; `MISSING` if it is not a number."""
     value = names.get(name)
     plain = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if plain and abs(value) < 1e9 else float(MISSING)  # type: ignore[arg-type]

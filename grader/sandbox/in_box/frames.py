@@ -1,9 +1,9 @@
-"""The wall's schema: every frame that crosses it, in either direction, as a record with its bound.
+"""The frames that cross the boundary of the box, in either direction, each as a record with its size limit.
 
 A frame is a name and bytes (`wire.py`). Its name is its kind and, for most, a slash and what it is about:
 `note/components.vae/encoder`. `docs/wall.md` has the table of them. The supervisor imports the same file that is copied
-into the box, so it needs the standard library alone. Student code runs beside the runner and may write frames
-instead of it: `from_box` trusts nothing that it reads.
+into the box, so it needs only the standard library. Student code runs beside the runner and may write frames of its
+own, so `from_box` trusts nothing that it reads.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ V = TypeVar("V")
 
 
 class Malformed(ValueError):
-    """A frame of no known kind, or not of its kind's form; or a text that is no address."""
+    """A frame of an unknown kind or with invalid fields, or a text that is not an address."""
 
 
 class _Place(str):
@@ -49,7 +49,7 @@ class _Place(str):
         return f"{self}/{name}"
 
     def holds(self, name: str) -> bool:
-        """Whether the name is that of something in it: an answer of the stage, or an array."""
+        """Whether the name lies in this place: an answer of the stage, or an array."""
         return name.startswith(f"{self}/")
 
 
@@ -85,7 +85,7 @@ class Stage(_Place):
         return Address(f"{self}/{name}")
 
     def arrays(self, among: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the arrays that are of this stage's questions, by their own names."""
+        """Returns the arrays of this stage's questions, by their own names."""
         return {name.removeprefix(f"{self}/"): among[name] for name in among if self.holds(name)}
 
 
@@ -141,7 +141,7 @@ class StageStatus(StrEnum):
 
 
 class CellRequest(StrEnum):
-    """What a cell asked for and did not get: the end of the Python process, or of all variables."""
+    """A request of a cell that was not carried out: to end the Python process, or to delete all variables."""
 
     NOTHING = ""
     END = "end"
@@ -169,7 +169,7 @@ class CellStep:
 
 @dataclass(frozen=True)
 class StageStep:
-    """A step of the plan: a stage of the probe, whose questions the runner asks the supervisor for."""
+    """A step of the plan: a stage of the probe; the runner requests its questions from the supervisor."""
 
     stage: Stage
     timeout_s: float
@@ -182,7 +182,7 @@ Step = CellStep | StageStep
 
 @dataclass(frozen=True)
 class Bound:
-    """The most that is taken of one kind of frame."""
+    """The limits for one kind of frame."""
 
     frames: int = MAX_FRAMES  # in a run
     size: int | None = None  # bytes of data of each; None where another bound says
@@ -202,7 +202,7 @@ class Frame:
         return f"{self.kind}/{getattr(self, self.about)}" if self.about else self.kind, self.data()
 
     def data(self) -> bytes:
-        """The frame's data: a tensor file, or its fields as JSON with texts cut to what is taken, or nothing."""
+        """The frame's data: a tensor file, or its fields as JSON with texts cut to their limits, or nothing."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != self.about}
         if "tensors" in values:
             return bytes(values["tensors"])
@@ -211,20 +211,20 @@ class Frame:
 
     @classmethod
     def decode(cls, about: str, data: bytes) -> Self:
-        """The record of the frame, `about` being what its name says after the kind; `Malformed` where it is none."""
+        """Returns the record of the frame; `about` is its name after the kind. Raises `Malformed` if it is invalid."""
         record: Self = _record(cls, {**cls.read(data), cls.about: about})
         return record
 
     @classmethod
     def read(cls, data: bytes) -> dict[str, Any]:
-        """The fields in the data as they were sent, whatever they are."""
+        """Returns the fields in the data as they were sent, unchecked."""
         names = {field.name for field in fields(cls)} - {cls.about}
         return {"tensors": data} if names == {"tensors"} else _object(data, cls.bound.size or SMALL) if names else {}
 
 
 @dataclass(frozen=True)
 class Warm(Frame):
-    """A kernel is to be started and these modules imported, while the plan is not known yet."""
+    """Start a kernel and import these modules, while the plan is not known yet."""
 
     kind = "warm"
     bound = Bound(1, LARGE)
@@ -234,12 +234,12 @@ class Warm(Frame):
 
 @dataclass(frozen=True)
 class Plan(Frame):
-    """What is to be run and asked, in this order."""
+    """The cells to run and the stages to ask, in this order."""
 
     kind = "plan"
     bound = Bound(1, LARGE)
     steps: tuple[Step, ...]
-    interface: Mapping[str, Any]  # what it means is the probe's business
+    interface: Mapping[str, Any]  # only the probe interprets it
     given: Mapping[str, Any]  # which names of given cells are sent with their values by then, and in which `stages`
     kernel_restarts: int
     replay_max_s: float  # a slower cell is not run again in a new kernel
@@ -261,7 +261,7 @@ class Questions(Frame):
 
 @dataclass(frozen=True)
 class Refused(Frame):
-    """A stage has no questions: none are known, they are answered, or it is not their turn."""
+    """A stage gets no questions: it has none, they are answered, or it is not their turn."""
 
     kind = "refused"
     bound = Bound(size=0)
@@ -271,7 +271,7 @@ class Refused(Frame):
 
 @dataclass(frozen=True)
 class At(Frame):
-    """What is running now: a cell of the notebook or a stage of the probe; false where it is neither."""
+    """The cell of the notebook or the stage of the probe that is running now; false if it is neither."""
 
     kind = "at"
     bound = Bound(20_000, SMALL)
@@ -293,7 +293,7 @@ class Printed(Frame):
 
 @dataclass(frozen=True)
 class Cell(Frame):
-    """A cell has ended; told once more, without outputs, where it is found to have ended a kernel later."""
+    """A cell has ended. Sent again, without outputs, if the cell turns out to have killed a kernel later."""
 
     kind = "cell"
     bound = Bound(limit="output_mb")
@@ -341,7 +341,7 @@ class Answer(Frame):
 
 @dataclass(frozen=True)
 class Note(Frame):
-    """Why a question has no answer, and whether that is the grader's own fault."""
+    """The reason why a question has no answer, and whether it is a grader fault."""
 
     kind = "note"
     bound = Bound(1000, SMALL)
@@ -353,7 +353,7 @@ class Note(Frame):
 
 @dataclass(frozen=True)
 class StageEnd(Frame):
-    """The asking of a stage has ended."""
+    """All questions of a stage have been asked."""
 
     kind = "stage"
     bound = Bound(1000, SMALL)
@@ -364,7 +364,7 @@ class StageEnd(Frame):
 
 @dataclass(frozen=True)
 class Event(Frame):
-    """A fault of the runner's own."""
+    """The runner has failed, which is a grader fault."""
 
     kind = "event"
     bound = Bound(20, SMALL)
@@ -385,17 +385,17 @@ RECORDED: Mapping[str, type[Frame]] = {".safetensors": Answer, ".json": Note}  #
 
 
 def to_box(name: str, data: bytes) -> Frame:
-    """The record of a frame that the supervisor has sent; `Malformed` where it is none."""
+    """Returns the record of a frame that the supervisor has sent; raises `Malformed` if it is invalid."""
     return _decoded(TO_BOX, name, data)
 
 
 def from_box(name: str, data: bytes) -> Frame:
-    """The record of a frame from a box, with printable texts and bounded numbers; `Malformed` if it is not a frame."""
+    """Returns the record of a frame from a box, with printable texts and bounded numbers; raises `Malformed`."""
     return _decoded(FROM_BOX, name, data)
 
 
 def recorded(stage: Stage, file_name: str, data: bytes) -> Frame:
-    """The frame of a file that the recorder has left, a tensor file or a note's data; `Malformed` where it is none."""
+    """Returns the frame of a file that the recorder wrote: a tensor file or a note's data; raises `Malformed`."""
     question, dot, suffix = file_name.rpartition(".")
     if (kind := RECORDED.get(dot + suffix)) is None:
         raise Malformed("no file of the recorder's")
@@ -421,7 +421,7 @@ def _object(data: bytes, most_bytes: int) -> dict[str, Any]:
 
 
 def _record(cls: type[Any], sent: object) -> Any:
-    """The record of what was sent, each field read by its type."""
+    """Returns the record of the fields that were sent, each read by its type."""
     values = _plain(dict, sent)
     return cls(**{field.name: READ[str(field.type)](values.get(field.name)) for field in fields(cls)})
 
@@ -457,7 +457,7 @@ def _seconds(value: object) -> float:
 
 
 def _member(words: type[E], value: object, otherwise: E | None = None) -> E:
-    """The enumeration's member; looked up by equality, for the value may be anything."""
+    """Returns the enumeration's member; looked up by equality, because the value may be of any type."""
     member = next((word for word in words if word == value), otherwise)
     if member is None:
         raise Malformed("no such word")
@@ -465,7 +465,7 @@ def _member(words: type[E], value: object, otherwise: E | None = None) -> E:
 
 
 def _line(value: object) -> str:
-    """The text on one line without control characters or lone surrogates: it is printed and written to files."""
+    """Returns the text as one line without control characters or lone surrogates, for terminals and files."""
     if not isinstance(value, str):
         return ""
     printable = "".join(character if character.isprintable() else " " for character in value[: 4 * MAX_TEXT])
@@ -473,7 +473,7 @@ def _line(value: object) -> str:
     return line if len(line) <= MAX_TEXT else line[: MAX_TEXT - 3].rstrip() + "..."
 
 
-# How a field is read from what may be anything, by its type as it is written above.
+# How a field is read from a value of any type, by its annotation above.
 READ: Mapping[str, Callable[[Any], Any]] = {
     "Stage": lambda value: Stage(_plain(str, value)),
     "Stage | None": partial(_or_none, lambda value: Stage(_plain(str, value))),

@@ -20,17 +20,17 @@ from patience import is_over
 
 STARTUP_S = 120
 INTERRUPT_GRACE_S = 8
-LOOK_S = 2.0  # between looks at what a cell has worked whose wall time is spent
+LOOK_S = 2.0  # between looks at the processor time of a cell whose wall time is over
 MAX_ERROR = 400
 REQUESTS = {
     "ask_exit": CellRequest.END,
     "reset": CellRequest.CLEAR,
-}  # of a reply's payload: what the prelude has not done
+}  # of a reply's payload: requests that the prelude has not carried out
 
 
 @dataclass
 class CellResult:
-    """How one piece of code ended, and what it asked for that was not done."""
+    """How one piece of code ended, and its request that was not carried out, if any."""
 
     status: CellStatus
     seconds: float
@@ -40,7 +40,7 @@ class CellResult:
 
 
 class Kernel:
-    """A kernel with a beginning and an end; `alive` turns false when it dies or cannot be interrupted."""
+    """A kernel that is started and stopped here; `alive` turns false when it dies or cannot be interrupted."""
 
     def __init__(self, max_output_bytes: int) -> None:
         self.alive = False
@@ -49,7 +49,7 @@ class Kernel:
         self._reply: dict[str, Any] = {}
 
     async def start(self, folder: str) -> None:
-        """A kernel is ready for its first cell, in that folder."""
+        """Starts a kernel in that folder, and waits until it is ready for its first cell."""
         os.chdir(folder)  # the names of the sockets between us are relative to where each of us stands
         log = logging.getLogger("kernel")
         log.setLevel(logging.CRITICAL)
@@ -76,9 +76,9 @@ class Kernel:
         self.alive = True
 
     async def execute(self, source: str, timeout_s: float) -> CellResult:
-        """Runs one cell; interrupts it after `timeout_s` or in a flood, gives the kernel up if that does not help.
+        """Runs one cell; interrupts it after `timeout_s` or too much output, and gives up the kernel if that fails.
 
-        On a machine that others use, too, the time is what the cell works: see `patience`.
+        On a busy machine the cell may take longer than that: see `patience`.
         """
         cell = nbformat.v4.new_code_cell(source)
         client = self._client
@@ -132,7 +132,7 @@ class Kernel:
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # utime, stime, and both of its children
 
     def _ended(self, seconds: float, outputs: list[dict[str, Any]]) -> CellResult:
-        """How a cell ended that the kernel is done with; where its reply was lost, what it has shown says how."""
+        """How a finished cell ended; if its reply was lost, the cell's outputs decide."""
         if self._reply.get("status") == REPLY_LOST:
             print("a cell has run, but the kernel's reply to it was lost", file=sys.stderr)
         request = _cell_request(self._reply.get("payload"))
@@ -147,17 +147,17 @@ class Kernel:
         self._reply = execute_reply["content"]
 
     def last_line(self) -> str:
-        """The last line that the running cell has printed; empty where it has printed nothing yet."""
+        """The last line that the running cell has printed; empty if it has printed nothing yet."""
         return str(self._client.last_line())
 
     async def rest(self, seconds: float) -> None:
-        """Nothing runs for so long; then it is known whether the kernel still answers."""
+        """Waits for so long without running a cell, then finds out whether the kernel still answers."""
         await asyncio.sleep(seconds)
         if self.alive:  # a kernel that is shutting down may wait for the next message before it ends
             self.alive = (await self.execute("None", INTERRUPT_GRACE_S)).status is CellStatus.OK and self.alive
 
     async def stop(self) -> None:
-        """The kernel is gone, dead or alive before."""
+        """Ends the kernel, whether it is still alive or not."""
         self.alive = False
         if self._client is not None:
             self._client.kc.stop_channels()
@@ -165,7 +165,7 @@ class Kernel:
 
 
 def _cell_request(payload: Any) -> CellRequest:
-    """What the cell asked for that the prelude has not done."""
+    """Returns the cell's request that the prelude has not carried out, if any."""
     for entry in payload if isinstance(payload, list) else ():
         source = entry.get("source") if isinstance(entry, dict) else None
         if isinstance(source, str) and source in REQUESTS:

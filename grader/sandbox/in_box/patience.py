@@ -1,13 +1,18 @@
-"""When a limit of time is spent: a loaded machine must not take from a notebook what the notebook did not use."""
+"""When a time limit is exceeded: a notebook must not lose time because other programs keep the processor busy."""
 
-IDLE = 0.1  # of the time that has passed; what works less waits for nothing, or for nobody but itself
-PATIENCE = 3  # limits, after which it is over however little of the processor it was given
+IDLE = 0.1  # share of the wall time: a process that used less does not wait for the processor
+PATIENCE = 3  # times the limit: the longest wall time, however busy the processor is
 
 
 def is_over(wall_s: float, cpu_s: float, limit_s: float) -> bool:
-    """Whether a limit is spent by what has run for `wall_s` and used `cpu_s` of processor time, all in seconds.
+    """Whether a process has exceeded its limit after `wall_s` of wall time and `cpu_s` of processor time, in seconds.
 
-    It is once the wall time is and, where others kept it from the processor, the processor time, too.
+    True once the wall time exceeds the limit, unless the process was waiting for a busy processor: then it may go on
+    until its processor time reaches the limit, or its wall time three times the limit. A process that used
+    less than a tenth of the wall time was idle, not waiting for the processor.
+
+    The limit is 10 s. After 11 s, a process that used the processor for 20 s is stopped, one that got it for only
+    6 s may go on, and one that was idle is stopped. After 31 s, each is stopped.
 
     >>> is_over(11, 20, 10), is_over(11, 6, 10), is_over(11, 0.1, 10), is_over(31, 6, 10)
     (True, False, True, True)

@@ -1,10 +1,10 @@
-"""Runs in a fresh kernel before the notebook, so that what Colab and a keyboard would give is harmless and quick.
+"""Runs in a fresh kernel before the notebook, so that code for Colab or a keyboard is harmless and quick.
 
-Nobody sits at the keyboard: `input()` answers with an empty line instead of failing, and a debugger goes on at once.
-What would end the kernel a moment later, in the middle of another cell, or empty it (`exit()`, Colab's line that
-restarts the runtime, `%reset`) is not done, but told: a notebook that runs once from top to bottom loses nothing by
-it. `google.colab` is a file of stand-ins, found last on the path. An import that fails takes nothing of its cell with
-it: the error is shown, and the cell goes on, so that what only this machine lacks costs no more than it has to.
+There is no keyboard: `input()` returns an empty line instead of failing, and a debugger goes on at once. Requests to
+end the kernel, which would take effect in the middle of a later cell, or to empty it (`exit()`, Colab's line that
+restarts the runtime, `%reset`) are reported but not carried out: a notebook that runs once from top to bottom loses
+nothing. `google.colab` is a file of stand-ins, found last on the path. If an import fails, its error is shown and the
+cell goes on, so that a package that only this machine lacks costs as few points as possible.
 """
 
 import sys
@@ -21,7 +21,7 @@ ipython = get_ipython()  # type: ignore[name-defined]  # noqa: F821  # IPython p
 
 
 class _Keyboard:
-    """Answers a cell's first questions with an empty line; then there is no more input, so that a loop ends.
+    """Answers a cell's first calls of `input()` with an empty line; later calls fail, so that a loop ends.
 
     A hundred, for honest code may ask in every epoch, and a loop that asks until it likes the answer makes a hundred
     in a moment. Code that swallows the error gets what Ctrl-C would give; the process of one that swallows this, too,
@@ -63,7 +63,7 @@ def _without_ending(shell):
             shell.exit_now = False
             record("ask_exit")
 
-    shell.unobserve_all("exit_now")  # what `exit()` and a shutdown set; the kernel would stop 0.1 s later
+    shell.unobserve_all("exit_now")  # set by `exit()` and a shutdown; the kernel would stop 0.1 s later
     shell.observe(ends, "exit_now")
     shell.register_magic_function(lambda line: record("reset"), "line", "reset")
     shell.reset = lambda *_, **__: record("reset")
@@ -78,7 +78,7 @@ def _without_input(shell):
 
 
 def _with_what_it_needs(shell, sys=sys, out=sys.stdout, err=sys.stderr):
-    """A cell may close the standard streams or drop the display; without them the kernel itself cannot reply."""
+    """Restores standard streams and display that a cell has closed; without them the kernel itself cannot reply."""
     parts = {name: getattr(shell, name) for name in ("display_pub", "display_formatter", "displayhook")}
 
     def restore(*_):
@@ -93,7 +93,7 @@ def _with_what_it_needs(shell, sys=sys, out=sys.stdout, err=sys.stderr):
 
 
 def _imports_apart(ast=ast):
-    """Each import at a cell's top level fails for itself: its error is shown as always, and the next line runs."""
+    """Lets each import at a cell's top level fail separately: its error is shown as usual, and the next line runs."""
     show_error = "__import__('IPython').get_ipython().showtraceback()"
 
     class Apart(ast.NodeTransformer):
@@ -120,7 +120,7 @@ def _imports_apart(ast=ast):
 
 
 def _goes_on(debugger, *_, **__):
-    """Instead of talking to a person, the debugger goes on to the next breakpoint or the end."""
+    """Lets the debugger go on to the next breakpoint or the end, instead of waiting for input."""
     debugger.botframe = getattr(debugger, "botframe", None)  # not there before a program runs
     debugger.set_continue()
 

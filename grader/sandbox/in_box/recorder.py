@@ -1,8 +1,8 @@
 """Executed in the student's kernel by the runner: asks a stage's questions and writes down the answers.
 
-It records and judges nothing. An exception in student code becomes a note; an exception of the probe's own code is
-marked as ours by the frame it was raised in. The names `student` (the notebook's variables) and `request` are put
-here by the runner.
+It records answers and grades nothing. An exception in student code becomes a note. An exception in the probe's own code
+is marked as a grader fault, according to the frame that raised it. The runner defines the names `student` (the
+notebook's variables) and `request` here.
 """
 
 import builtins
@@ -27,12 +27,12 @@ MAX_LINE = 100  # characters of a line of the notebook
 
 
 class Spoilt(Exception):
-    """Our files are in the notebook's reach: its code has changed them, filled their disk, or hidden a library."""
+    """The notebook's code has changed our files, filled their disk, or hidden a library."""
 
 
 @contextlib.contextmanager
 def _libraries_alone():
-    """Imports find libraries, and no file of the notebook's that has the name of one."""
+    """Makes imports find libraries, instead of the notebook's files of the same names."""
     path = sys.path[:]
     sys.path[:] = [folder for folder in path if not _is_written(os.path.abspath(folder) + "/")]
     try:
@@ -42,7 +42,7 @@ def _libraries_alone():
 
 
 def _is_written(name):
-    """Whether it lies where a notebook can write, and is no library all the same."""
+    """Whether the file lies in a folder that a notebook can write to, and outside Python's own folders."""
     return name.startswith(WRITABLE) and not name.startswith((sys.prefix, sys.base_prefix))
 
 
@@ -59,7 +59,7 @@ with _libraries_alone():
 
 
 class TooSlow(BaseException):
-    """A question took longer than it may; not an Exception, so that `except Exception` does not swallow it."""
+    """A question took too long; not an Exception, so that `except Exception` does not catch it."""
 
 
 def _alarm(*_):
@@ -67,7 +67,7 @@ def _alarm(*_):
 
 
 class NotNumbers(Exception):
-    """What the student's code returned is nothing to compute with."""
+    """The student's code returned a value that is not numeric."""
 
 
 @contextlib.contextmanager
@@ -106,7 +106,7 @@ def _write(name, data):
             with builtins.open(partial, "wb") as stream:
                 stream.write(data)
         except OSError:
-            os.remove(partial)  # what did not fit takes no room from the next answer
+            os.remove(partial)  # an answer that did not fit must not take space from the next one
             raise
         os.replace(partial, os.path.join(folder, name))
 
@@ -128,7 +128,7 @@ def _raised_in_student_code(error):
 
 
 def _is_their_own(frame):
-    """Whether the frame is of a cell, also under `%%time`, or of a module that the notebook has written."""
+    """Whether the frame belongs to a cell, also under `%%time`, or to a module that the notebook has written."""
     name = frame.filename
     if "ipykernel_" in name or name.startswith(("<ipython", "<timed")):
         return True
@@ -136,14 +136,14 @@ def _is_their_own(frame):
 
 
 def _own_line(error):
-    """The innermost line of the notebook's that the error came through, as the end of a message; else nothing."""
+    """The notebook's innermost line in the error's traceback, as the end of a message; empty if there is none."""
     lines = (frame.line for frame in reversed(traceback.extract_tb(error.__traceback__)) if _is_their_own(frame))
     line = next(lines, None)
     return f", in your line `{line.strip()[:MAX_LINE]}`" if line else ""
 
 
 def _load_probe():
-    """The exercise's `in_box` folder as a package under a name of its own."""
+    """Imports the exercise's `in_box` folder as a package under a name of its own."""
     folder = REQUEST["probe"]
     spec = importlib.util.spec_from_file_location(
         "exercise_probe", folder + "/__init__.py", submodule_search_locations=[folder]
@@ -157,7 +157,7 @@ def _load_probe():
 
 
 def _ask(question, function, questions, no_answer):
-    arguments = {key: value.copy() for key, value in questions.items()}  # the student may change what they are given
+    arguments = {key: value.copy() for key, value in questions.items()}  # the student's code may change its arguments
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             answer = function(STUDENT, arguments)
@@ -173,10 +173,10 @@ def _ask(question, function, questions, no_answer):
 
 @contextlib.contextmanager
 def _apart():
-    """The notebook's own random numbers go on as if nothing had been asked; questions set seeds.
+    """Restores the state of the notebook's random numbers after the questions, which set seeds.
 
-    What an odd cell has switched for the whole process, such as gradients off or warnings as errors, does not hold
-    for what is asked: it is no property of the code that is asked.
+    Meanwhile, settings for the whole process that a cell has changed, such as gradients off or warnings as errors, are
+    reset: they are not a property of the code that is tested.
     """
     torch = sys.modules.get("torch")
     python, numpy = random.getstate(), np.random.get_state()
@@ -201,7 +201,7 @@ def _usual_settings(torch):
 
 @contextlib.contextmanager
 def _settings_as_first_asked(torch):
-    """A stage that is asked once more, after the last cell, meets the default dtype and device that it met first."""
+    """Restores, for a stage that is asked again after the last cell, the default dtype and device of the first time."""
     first = sys.modules.setdefault("settings_as_first_asked", types.ModuleType("settings_as_first_asked")).__dict__
     now = torch.get_default_dtype(), torch.get_default_device()
     then = first.setdefault(REQUEST.get("stage", ""), now)
@@ -218,7 +218,7 @@ def _settings_as_first_asked(torch):
 
 
 def _replace(arrays):
-    """The named things are the sound source's; whatever else of the interface that calls stays the student's own."""
+    """Replaces the named functions and classes by the reference's; those that they call stay the student's own."""
     texts = {key: bytes(value).decode() for key, value in arrays.items()}
     replaced = json.loads(texts["replaced"])
     sound = dict(STUDENT)
@@ -237,7 +237,7 @@ def _replace(arrays):
 
 
 def _given_now():
-    """What is called like the things that given cells define, as it is now."""
+    """Returns the current values of the names that provided cells define."""
     spec = importlib.util.spec_from_file_location("fingerprints", REQUEST["engine"] + "/fingerprints.py")
     prints = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(prints)
@@ -249,7 +249,7 @@ def _given_now():
 
 
 def record():
-    """Every question of the stage that is not to be skipped has an answer or a note."""
+    """Answers every question of the stage that is not to be skipped, or writes a note."""
     with _our_files():
         questions = load_file(os.path.join(REQUEST["folder"], "questions.safetensors"))
     if REQUEST["kind"] == "replace":

@@ -1,12 +1,12 @@
 """Runs inside the box: drives a Jupyter kernel through the supervisor's plan and sends back what happened.
 
-It shares the box with the student's code, so the supervisor believes none of it. It reads the plan, then
-executes the plan's steps: notebook cells, and stages of the probe, whose questions it asks the supervisor for only when
-their turn has come. A kernel that dies is started again and the quick cells are replayed, so a fatal cell
-costs only what depends on it; of the fatal one itself, only what it defines is replayed.
+It shares the box with the student's code, so the supervisor does not trust it. It reads the plan, then
+executes the plan's steps: notebook cells, and stages of the probe, whose questions it requests from the supervisor only
+when their turn has come. If a kernel dies, a new one replays the quick cells, so that a fatal cell costs only the
+results that depend on it. Of the fatal cell itself, only the definitions are replayed.
 
-What is sent and read is in `frames.py`. Before the plan perhaps comes `Warm`, upon which a kernel is started and
-modules are imported, while nothing is known yet.
+`frames.py` defines the frames that are sent and read. `Warm` may come before the plan: then a kernel is started and
+modules are imported in advance.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ from wire import WireError, read_frame, write_frame
 WORK = Path(os.environ["BOX_WORK"])
 PROGRESS_S = 3  # between two words on how far a cell is
 DEATH_S = 2  # until a kernel's death is noticed
-REST_S = 1.5  # in which a kernel dies that a cell has told to end soon
+REST_S = 1.5  # in which a kernel dies that a cell has asked to end soon
 
 
 class Channel:
-    """The two pipes to the supervisor, taken away from everything that is started later."""
+    """The two pipes to the supervisor, which processes that are started later do not inherit."""
 
     def __init__(self) -> None:
         self.incoming: BinaryIO = os.fdopen(os.dup(0), "rb")
@@ -82,7 +82,7 @@ class Channel:
 
 @dataclass
 class EarlierCell:
-    """A cell that has run: what a new kernel runs of it, and what was reported of it."""
+    """A cell that has run: the code that a new kernel runs of it, and the report that was sent about it."""
 
     again: str
     definitions: str  # its imports, functions, classes and plain values
@@ -90,7 +90,7 @@ class EarlierCell:
 
 
 class Runner:
-    """Executes a plan; see the module's text."""
+    """Executes a plan; see the module's docstring."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
@@ -102,7 +102,7 @@ class Runner:
         self.doubtful = False  # whether a cell has run of which nothing shows yet that it ends no kernel later
 
     async def run(self) -> None:
-        """Every step has been executed or reported as skipped."""
+        """Executes every step, or reports it as skipped."""
         frame = self.channel.receive()
         if isinstance(frame, Warm):
             self.cell_output_bytes = frame.cell_output_bytes
@@ -121,10 +121,10 @@ class Runner:
             await self.kernel.stop()
 
     async def living_kernel(self, *, careful: bool = False) -> Kernel | None:
-        """A kernel that has seen the prelude and, after a death, the quick cells again; None when none is left.
+        """Returns a kernel that has run the prelude and, after a death, the quick cells; None when no restart is left.
 
-        Where one of these ends the kernel, at once or a moment later, a careful kernel finds which: it rests after
-        each. Of that cell, only definitions are run again.
+        If one of these cells ends the kernel, at once or a moment later, the next kernel waits after each cell to find
+        out which one it is. Of that cell, only definitions are run again.
         """
         if self.kernel is not None and self.kernel.alive:
             return self.kernel
@@ -136,14 +136,14 @@ class Runner:
                 await kernel.rest(REST_S)
             if not kernel.alive:
                 if careful:
-                    # A new kernel runs only what it defines; nothing where that ended one.
+                    # A new kernel runs only the cell's definitions, or nothing if these ended a kernel, too.
                     cell.again = cell.definitions if cell.again != cell.definitions else ""
                     self.channel.send(replace(cell.frame, status=CellStatus.DIED))  # its outputs stay
                 return await self.living_kernel(careful=not careful)
         return kernel
 
     async def new_kernel(self) -> Kernel | None:
-        """A new kernel that has seen the prelude; None where none is left."""
+        """Returns a new kernel that has run the prelude; None when no restart is left."""
         first = self.kernel is None
         if self.kernel is not None:
             if self.restarts_left == 0:
@@ -156,7 +156,7 @@ class Runner:
         except Exception:
             if first:
                 raise
-            self.restarts_left = 0  # the first one started: what keeps this one from it, the notebook left here
+            self.restarts_left = 0  # the first kernel started, so the notebook has left something that prevents this
             return None
         self.kernel = kernel
         for folder in (os.environ["BOX_ENGINE"], os.environ["BOX_PROBE"]):
@@ -181,7 +181,7 @@ class Runner:
         self.channel.send(replace(as_frame(step, result), outputs=outputs))
 
     async def execute(self, kernel: Kernel, step: CellStep) -> CellResult:
-        """How the cell ended; while it runs, its last line is sent every few seconds."""
+        """Runs the cell and returns how it ended; while it runs, its last line is sent every few seconds."""
         execution = asyncio.ensure_future(kernel.execute(step.source, step.timeout_s))
         try:
             while not (await asyncio.wait({execution}, timeout=PROGRESS_S))[0]:
@@ -191,13 +191,13 @@ class Runner:
         return result
 
     async def is_doubtful(self, result: CellResult) -> bool:
-        """Whether a cell before may have ended the kernel under this, which is then to run once more.
+        """Whether an earlier cell may have ended the kernel under this cell, which must then run again.
 
-        The new kernel has rested after those cells: what they do a moment later, it has survived, or they have been
-        found. Only for what is quick, and once: whatever dies again has ended the kernel itself.
+        The new kernel waits after each earlier cell, so it has survived their delayed effects, or has shown which one
+        is fatal. Only quick cells are run again, and once: a cell that dies again has ended the kernel itself.
         """
         if result.status is not CellStatus.DIED:
-            return False  # and clears nobody: what a cell before has begun may still be on its way
+            return False  # and proves nothing about the earlier cells, whose effects may still be delayed
         doubtful, self.doubtful = self.doubtful, False
         if not doubtful or result.seconds > self.plan.replay_max_s + DEATH_S:
             return False
@@ -209,14 +209,14 @@ class Runner:
         return True
 
     def earlier_cell(self, step: CellStep, result: CellResult) -> EarlierCell:
-        """What a new kernel will run of the cell: all, what it defines, or nothing."""
+        """Returns the code that a new kernel will run of the cell: all, its definitions, or nothing."""
         quick = step.replay == Replay.QUICK and result.seconds <= self.plan.replay_max_s
         definitions = step.definitions if step.replay != Replay.NEVER else ""
         whole = (quick or step.replay == Replay.ALWAYS) and result.status in {CellStatus.OK, CellStatus.ERROR}
         return EarlierCell(step.source if whole else definitions, definitions, as_frame(step, result))
 
     async def run_stage(self, step: StageStep) -> None:
-        """Asks a stage's questions; one that kills the kernel is left out and the rest asked again."""
+        """Asks a stage's questions; if one kills the kernel, it is left out and the rest is asked again."""
         self.channel.send(At(stage=step.stage))
         self.channel.send(Want(step.stage))
         questions = self.channel.receive()
@@ -224,12 +224,12 @@ class Runner:
             return
         try:
             status = await self.ask(step, questions)
-        except (OSError, UnicodeError, Malformed, WireError):  # nobody but the notebook shares the box's disk with us
+        except (OSError, UnicodeError, Malformed, WireError):  # only the notebook shares the box's disk with us
             status = StageStatus.SPOILT
         self.channel.send(StageEnd(step.stage, status))
 
     async def ask(self, step: StageStep, questions: Questions) -> StageStatus:
-        """How the stage ended, once what it answers has been sent."""
+        """Asks the stage, sends its answers, and returns how the stage ended."""
         folder = WORK / step.stage
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "answers").mkdir(parents=True)
@@ -270,7 +270,7 @@ class Runner:
                     if interrupted == 2:
                         return StageStatus.INTERRUPTED
                     continue
-                if failed:  # the recorder catches what student code raises: this is its or the probe's
+                if failed:  # the recorder catches errors of student code: this one is its own or the probe's
                     self.channel.send(Event(f"asking {step.stage} failed: {result.error}"))
                 return StageStatus(result.status)
             current = folder / "asking"
@@ -282,7 +282,7 @@ class Runner:
             done.add(question)
 
     def forward(self, stage: Stage, folder: Path, done: set[str]) -> None:
-        """Sends the answers and notes that are complete; the recorder renames a file when it is."""
+        """Sends the complete answers and notes; the recorder renames a file when it is complete."""
         most = self.plan.answer_bytes
         for path in sorted((folder / "answers").glob("[!.]*.*")):
             if not path.is_file() or path.suffix not in RECORDED:  # a pipe would have us wait for ever
@@ -298,12 +298,12 @@ class Runner:
 
 
 def as_frame(step: CellStep, result: CellResult) -> Cell:
-    """The report on the cell, without its outputs."""
+    """Returns the report on the cell, without its outputs."""
     return Cell(step.index, result.status, result.seconds, result.error, result.asked)
 
 
 def recorder_call(request: dict[str, Any]) -> str:
-    """The code that asks a stage's questions in the student's kernel."""
+    """Returns the code that asks a stage's questions in the student's kernel."""
     recorder = Path(__file__).with_name("recorder.py")
     builtins = "__import__('builtins')"  # a notebook may have a function `compile` or `open` of its own
     return (
@@ -313,7 +313,7 @@ def recorder_call(request: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Reads the plan, runs it, and reports the runner's own faults as such."""
+    """Reads the plan, runs it, and reports the runner's own errors as grader faults."""
     if tasks := int(os.environ.get("BOX_TASKS", 0)):  # here, for inside it counts the box's own tasks alone
         resource.setrlimit(resource.RLIMIT_NPROC, (tasks, tasks))
     channel = Channel()

@@ -1,6 +1,6 @@
-"""Frames: named byte strings on a pipe, the only thing that crosses the wall in either direction.
+"""Frames: named byte strings on a pipe. Nothing else crosses the boundary of the box, in either direction.
 
-Which there are, and what is in them, is in `frames.py`.
+`frames.py` defines their kinds and contents.
 
 A frame is an 8-byte header (name length, data length; big-endian unsigned), the UTF-8 name and the data. The same
 file is imported by the supervisor and copied into the box; the supervisor trusts nothing that it reads with it.
@@ -41,10 +41,10 @@ def _read_exactly(stream: BinaryIO, size: int) -> bytes:
 
 
 def read_frame(stream: BinaryIO, max_bytes: int) -> tuple[str, bytes] | None:
-    """Returns the next (name, data), or None where the stream ends between two frames.
+    """Returns the next (name, data), or None if the stream ends between two frames.
 
     Raises:
-        WireError: on a name that is not UTF-8 or too long, data over `max_bytes`, or a stream that ends early.
+        WireError: the name is not UTF-8 or too long, the data exceeds `max_bytes`, or the stream ends early.
     """
     first = stream.read(1)
     if not first:

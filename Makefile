@@ -97,10 +97,10 @@ screenshots: develop ## checks every page in a headless Chromium; pictures in bu
 test-slurm: develop ## grades a class on a real one-node Slurm (Debian: slurm-wlm, munge)
 	@$(RUN) -m pytest -q -m slurm tests/slurm
 
-test-long: develop ## runs every test except Slurm's, including those that train (hours)
+test-long: develop ## runs every test but Slurm's, including those that train (hours)
 	@$(RUN) -m pytest -q -m "not slurm"
 
-lint: $(DEVELOP) ## runs ruff, mypy, vulture (unused code), the import order and the prose linter
+lint: $(DEVELOP) ## runs ruff, mypy, vulture (unused code), import order, prose linter
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check --quiet . && $(RUN) -m mypy && $(RUN) -m vulture
 	@$(VENV)/bin/lint-imports --no-cache --no-logo
 	@$(RUN) -m docs.making.prose

@@ -97,10 +97,10 @@ screenshots: develop ## checks every page in a headless Chromium; pictures in bu
 test-slurm: develop ## grades a class on a real one-node Slurm (Debian: slurm-wlm, munge)
 	@$(RUN) -m pytest -q -m slurm tests/slurm
 
-test-long: develop ## runs every test, including those that train
+test-long: develop ## runs every test but Slurm's, including those that train (hours)
 	@$(RUN) -m pytest -q -m "not slurm"
 
-lint: $(DEVELOP) ## runs ruff, mypy, vulture (unused code) and the import order
+lint: $(DEVELOP) ## runs ruff, mypy, vulture (unused code), import order, prose linter
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check --quiet . && $(RUN) -m mypy && $(RUN) -m vulture
 	@$(VENV)/bin/lint-imports --no-cache --no-logo
 	@$(RUN) -m docs.making.prose
@@ -144,7 +144,7 @@ classifier: setup ## trains the classifier again (about 15 minutes on two cores)
 audit: setup ## tests the rubric on wrong and correct solutions, without training
 	@$(RUN) -m grader audit --rubric "$(RUBRIC)" $(OPTIONS)
 
-audit-full: setup ## does the same with training (hours the first time)
+audit-full: setup ## tests the rubric with training, too (hours the first time)
 	@$(RUN) -m grader audit --full --rubric "$(RUBRIC)" --jobs $(WORKERS) $(OPTIONS)
 
 audit-pairs: setup ## trains 40 pairs of wrong solutions: two mistakes must not earn more than one

@@ -35,7 +35,7 @@ from grader.records import Notebook
 
 ROOT = Path(__file__).parents[1]
 RUBRIC = ROOT / "rubric.yaml"
-EARLIER = ROOT / "student_template" / "earlier" / "vae_mnist-b8e69a72.ipynb"  # the first notebook
+EARLIER = ROOT / "student_template" / "earlier" / "vae_mnist-b8e69a72.ipynb"  # an earlier version of the template
 PYTHON = [sys.executable, "-m"]
 GRADER = [*PYTHON, "grader"]
 PARTS = ("whole", "short", "class", "data", "growth", "starts")
@@ -120,8 +120,8 @@ def _whole(folder: Path) -> dict[str, Rows]:
     runs = {
         "the notebook alone": Run([*execute, "vae.ipynb"], bare),
         "this grader": _grade(_submission(folder), folder / "graded"),
-        "the first notebook, alone": Run([*execute, "vae.ipynb"], folder / "first"),
-        "this grader, the first notebook": _grade(earlier, folder / "graded first"),
+        "an earlier version of the template, alone": Run([*execute, "vae.ipynb"], folder / "first"),
+        "this grader, an earlier version of the template": _grade(earlier, folder / "graded first"),
     }
     graded = {
         name: Run(rival.command, rival.folder, environment=_first(Path(rival.command[0]).parent))

@@ -13,7 +13,7 @@ from benchmarks.constants import DESIGNS, FINALISTS, FRONT, TABLE, TODAY, TRIED,
 HEAD = """# The notebook's given constants
 
 Why the notebook gives this learning rate, batch size, number of latents and number of epochs: **0.002, 128, 8 and 7**.
-With them, the reference trains in 0.69 of the time that the first notebook's constants took, and every correct design
+With them, the reference trains in 0.69 of the time that an earlier template's constants took, and every correct design
 that was tried reaches similar quality, except two weak ones.
 
 `make constants` trains the models that are not in `constants.csv` yet, and writes this page. *Requested* is the share
@@ -69,7 +69,7 @@ def _front_table(front: Mapping[Settings, Sequence[Row]]) -> list[str]:
     lines = [
         f"The reference with one seed. Each line shows the first epoch with {100 * REQUESTED:.0f} % requested, "
         f"{100 * KEPT:.0f} % kept and {EXPLAINED:.2f} explained variance, or else the last epoch. *Time* is relative "
-        f"to the {today.seconds:.0f} s of the first notebook's constants (0.001, 128, 16 and 10 epochs).",
+        f"to the {today.seconds:.0f} s of the earlier template's constants (0.001, 128, 16 and 10 epochs).",
         "",
         f"| learning rate | batch size | latents | epochs | time | {MEASURES} |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | --- | --- | --- |",

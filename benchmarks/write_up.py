@@ -18,7 +18,8 @@ NOTES = {
     "whole": "Measured alternately, in one run. The other graders run eleven public tests, one per rubric item, in "
     "the student's own process. They score the quality of reconstructions and samples as this grader does, with the "
     "same classifier on as many pictures; in a single round afterwards, they test shapes and ranges instead. They have "
-    "no box, no second process that decodes, no pictures and no pages. Each grader has its own environment.",
+    "no box, no second process that decodes, no pictures and no pages. Each grader has its own environment. The last "
+    "two rows are one round each and test only shapes and ranges; differences of this size are noise.",
     "profile": "Taken from the progress lines of the same grades. The notebook alone spends the same time on "
     "its training cells, and about seven seconds on starting, importing and reading MNIST.",
     "short": "Each measurement is a separate process, so it includes the interpreter's start and the imports.",
@@ -26,7 +27,7 @@ NOTES = {
     "starts": "Alternatives to a Jupyter kernel. A grade starts its kernels while it draws the questions.",
     "data": "The notebook's own `Batches` compared with torchvision's `DataLoader` with `ToTensor` in one process.",
     "growth": "Scoring is measured with `cvae.generation`, the most expensive item. Reading means reading a notebook "
-    "with saved outputs, restoring provided cells and comparing the outputs with the run's. Both grow at most "
+    "with saved outputs, restoring provided cells and comparing the outputs with the run's. Both grow about "
     "linearly. `make bench-class` measures the cost of a class beyond its submissions.",
 }
 HEAD = """# Benchmarks
@@ -74,7 +75,7 @@ def _table(part: str, rows: Sequence[Row]) -> list[str]:
     if part == "growth":
         lines += ["", "![Seconds against scored pictures, and against megabytes of outputs](benchmarks_growth.svg)"]
     taken = sorted({f"{row['when']} on {row['machine']}" for row in rows})
-    more = " MB: the peak of the process itself." if memory else ""
+    more = " MB: peak memory of the command's own process, without kernels, boxes and workers." if memory else ""
     return [*lines, "", f"Measured on {'; and on '.join(taken)}.{more}"]
 
 

@@ -112,6 +112,7 @@ def test_an_unknown_option_is_found() -> None:
 
 def test_shown_lines_must_come_in_order() -> None:
     printed = "[  12 s] one\n│ two  │ 3 │\nfour"
+    assert first_missing(["[… s] one"], printed) is None
     assert first_missing(["[ 999 s] one", "│ two │ 3 │", "…", "four"], printed) is None
     assert first_missing(["│ t…o … 3 │"], printed) is None
     assert first_missing(["│ two │ 4 │"], printed) == "│ two │ 4 │"

@@ -373,10 +373,19 @@ def row(record: type[Frame]) -> list[str]:
     """What the page says of the record, except for what becomes of a wrong one."""
     name = f"`{record.kind}/<{record.about}>`" if record.about else f"`{record.kind}`"
     inside = [f"`{one.name}`" for one in fields(record) if one.name != record.about]
-    frames_most = "" if record.bound.frames == MAX_FRAMES else f"{record.bound.frames} of "
-    size = f"`{record.bound.limit}` in all" if record.bound.size is None else f"{record.bound.size} bytes"
     way = "to" if record in TO_BOX else "from"
-    return [name, way, (record.__doc__ or "").strip().splitlines()[0], ", ".join(inside) or "none", frames_most + size]
+    return [name, way, (record.__doc__ or "").strip().splitlines()[0], ", ".join(inside) or "none", bound(record)]
+
+
+def bound(record: type[Frame]) -> str:
+    """The largest number of frames, if there is one for this kind, and the largest size."""
+    count, size = record.bound.frames, record.bound.size
+    frames_most = "" if count == MAX_FRAMES else "1 frame" if count == 1 else f"{count:,} frames"
+    if size is None:
+        return ", ".join(filter(None, (frames_most, f"`{record.bound.limit}` in all")))
+    if size == 0:
+        return f"{frames_most} without data" if frames_most else "no data"
+    return " of ".join(filter(None, (frames_most, f"at most {size:,} bytes")))
 
 
 def test_the_page_says_what_the_records_say() -> None:

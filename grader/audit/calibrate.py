@@ -16,6 +16,7 @@ from pathlib import Path
 
 from grader.audit import corpus
 from grader.audit.calibration import ModelMeasurement, Threshold, faults, measurements, thresholds
+from grader.audit.calibration_levels import caption, shown_models
 from grader.audit.calibration_page import PageContent, page
 from grader.audit.calibration_pictures import overview, sheet, strip_chart
 from grader.audit.calibration_tables import read_tables, write_tables
@@ -34,7 +35,6 @@ from grader.store.files import csv_bytes, write_atomically
 DOCS = Path("docs")
 PICTURES = "calibration"
 COLUMNS = 20  # images per row of a strip
-NEAR = 0.3  # of the way from no points to full points: a model this near to a level may illustrate it
 READ = ("reference", "kl_10", "epochs_1", "noise_of_a_tenth")  # models whose samples a second reader reads as well
 READ_ITEM = "vae.generation"
 ON_A_SHEET = 12  # strips per sheet that viewers sort
@@ -96,7 +96,9 @@ def redraw(rubric_path: Path, folder: Path = DOCS) -> list[str]:
     (folder / PICTURES).mkdir(parents=True, exist_ok=True)
     for name, chart in charts(tables.rows, tables.measurements):
         write_atomically(folder / PICTURES / name, chart)
-    content = PageContent(tables, rubric, exercise, corpus.level_words())
+    shown = {(row.item, row.check): [*shown_models(row, _measured(row, tables.measurements))] for row in tables.rows}
+    spoils = {m.model: corpus.entry(m.model).spoils for m in tables.models}
+    content = PageContent(tables, rubric, exercise, corpus.level_words(), shown, spoils)
     write_atomically(folder / "calibration.md", page(content).encode())
     return faults(tables.rows, tables.models)
 
@@ -106,6 +108,11 @@ def charts(rows: Sequence[Threshold], all_measurements: Sequence[ModelMeasuremen
     yield "overview.svg", overview(rows, [m for m in all_measurements if _is_spoilt(m) or m.group != "defective"])
     for row in rows:
         yield f"{row.item}.{row.check}.svg", strip_chart(row, all_measurements)
+
+
+def _measured(row: Threshold, all_measurements: Sequence[ModelMeasurement]) -> list[ModelMeasurement]:
+    """The measurements of one check of one item that have a value."""
+    return [m for m in all_measurements if (m.item, m.check) == (row.item, row.check) and math.isfinite(m.value)]
 
 
 def _is_spoilt(measurement: ModelMeasurement) -> bool:
@@ -144,9 +151,7 @@ def _write_strips(
         return exercise.strip(stored_evidence(folders[model, training]), item, COLUMNS)
 
     for row in rows:
-        of_check = [
-            m for m in all_measurements if (m.item, m.check) == (row.item, row.check) and math.isfinite(m.value)
-        ]
+        of_check = _measured(row, all_measurements)
         write_atomically(folder / f"{row.item}.{row.check}.strips.png", sheet(list(_strips(row, of_check, strip))))
 
 
@@ -155,15 +160,9 @@ def _strips(
 ) -> Iterator[tuple[str, Array]]:
     """Pictures of the models nearest to no points, half of the points and full points, and of the reference."""
     words = corpus.level_words()[row.check]
-    half = (row.zero_at + row.full_at) / 2
-    ends = {"no points": row.zero_at, "half of the points": half, "full points": row.full_at}
-    models = [m for m in of_check if m.model != corpus.REFERENCE]
-    nearest_models = {name: _nearest(models, at, abs(row.full_at - row.zero_at)) for name, at in ends.items()}
-    nearest_models["the reference"] = next(m for m in of_check if m.name == corpus.REFERENCE)
-    for name, measurement in nearest_models.items():
-        images = strip(measurement.model, measurement.training, row.item)
-        at = f"; {measurement.name.replace('_', ' ')}" if name != "the reference" else ""
-        yield f"{name}{at}: {words.format(value=measurement.value, percent=100 * measurement.value)}", images
+    for shown in shown_models(row, of_check):
+        measurement = shown.measurement
+        yield caption(shown, words), strip(measurement.model, measurement.training, row.item)
 
 
 def _readings(results: Sequence[RunResult], exercise: Pictured) -> list[Reading]:
@@ -171,13 +170,6 @@ def _readings(results: Sequence[RunResult], exercise: Pictured) -> list[Reading]
     folders = [r.run.folder for r in results if r.run.name in READ and not r.run.training and not r.error]
     images = {folder.name: exercise.strip(stored_evidence(folder), READ_ITEM, 1000) for folder in folders}
     return exercise.readings({name: of.reshape(-1, 1, *of.shape[2:]) for name, of in images.items()})
-
-
-def _nearest(models: Sequence[ModelMeasurement], level: float, span: float) -> ModelMeasurement:
-    """The model nearest to the level; a model that changes only the sampling where no other is near."""
-    learnt = [m for m in models if not corpus.entry(m.model).regions.keys() & {"sample_vae", "sample_cvae"}]
-    near = [m for m in learnt if abs(m.value - level) <= NEAR * span]
-    return min(near or models, key=lambda m: abs(m.value - level))
 
 
 def sheets_to_sort(rubric_path: Path, out: Path) -> list[Path]:

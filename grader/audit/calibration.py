@@ -2,9 +2,9 @@
 
 The rule, for each check of each item, where larger is better (mirrored where smaller is better):
 
-* `H` is the worst ordinary correct model over all seeds of its training. `E` is the total standard error of a result:
-  the pooled standard deviation over the seeds of those ordinary models that were trained with several seeds, which
-  includes the draws of questions and pictures as well as the training;
+* `H` is the worst ordinary correct model over all seeds of its training. `E` is the standard deviation between training
+  seeds, pooled over those ordinary models that were trained with several seeds. All runs have the same questions, so
+  `E` does not include the draws of questions; a measurement's own `standard_error` is an estimate of these;
 * `full_at` is `H - 2 E`, rounded to two digits in the student's favour;
 * `zero_at` is set by hand, so that pictures that viewers rejected because of what the check measures earn nothing, and
   each defect of the corpus earns at most the share that it deserves.
@@ -33,7 +33,8 @@ from grader.audit.corpus import Solution
 from grader.errors import GraderError
 from grader.records import ItemVerdict, Rubric
 
-ERRORS = 2.0  # total standard errors between the worst ordinary model and full points
+ERRORS = 2.0  # standard deviations between training seeds that lie between the worst ordinary model and full points
+SPREAD = "standard deviation between training seeds"
 LAST_RUNG = 0.2  # the most that a ladder's last rung may earn of the picture points of the items that it spoils
 RISE = 0.02  # of those points: how much more than the rung before it a rung may earn
 
@@ -78,7 +79,7 @@ class Margin:
         if self.gap < 0:
             return f"full_at is {self.full_at:g}, but the worst ordinary correct model reaches only {self.worst:.3g}"
         if self.gap < ERRORS * self.total_error:
-            return f"the margin is {self.gap:.2g}, expected at least two total errors of {self.total_error:.2g}"
+            return f"the margin is {self.gap:.2g}, expected at least {ERRORS:g} times {self.total_error:.2g} ({SPREAD})"
         return ""
 
 

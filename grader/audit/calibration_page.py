@@ -1,4 +1,4 @@
-"""The calibration as a page: the result and one picture first, then the rule, each check's levels, and the tables.
+"""The calibration as a page: the result, one table and one picture first, then the rule, pictures, and the tables.
 
 The page is made from the tables in `docs/` alone, so that it can be drawn again without running a model.
 """
@@ -7,12 +7,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from itertools import groupby
 
-from grader.audit.calibration import ERRORS, LAST_RUNG, ModelScore, Threshold, faults, ladders
-from grader.audit.calibration_tables import CLASSES, SIZES, Tables
+from grader.audit.calibration import (
+    ERRORS,
+    LAST_RUNG,
+    SPREAD,
+    ModelMeasurement,
+    ModelScore,
+    Threshold,
+    faults,
+    ladders,
+)
+from grader.audit.calibration_levels import ShownModel, amount, bound, bounds, caption, plain_name
+from grader.audit.calibration_tables import CLASSES, SIZES, StripRating, Tables
+from grader.checks import BORDERLINE
 from grader.exercise import Exercise, Reading
 from grader.records import Rubric
 from grader.report.text import points_text
@@ -20,8 +31,10 @@ from grader.report.text import points_text
 MILD = 0.8  # a defective model that earns at least this share is named in the summary
 _INTRO = (
     "A quality check measures a trained model and compares the number with two thresholds: no points up to",
-    "`zero_at`, full points from `full_at`, and a share of the points in between. This page shows how well the",
-    "thresholds separate correct models from defective ones, and how they were chosen.",
+    "`zero_at`, full points from `full_at`, and a share of the points in between, rounded to `points_step`. Full",
+    "points are given only from `full_at`, so a check that is worth a single step is all or nothing. A value within",
+    f"{BORDERLINE:g} standard errors (of its own draws) of a threshold gets the better side. This page shows where",
+    "correct and defective models lie between the thresholds, and how the thresholds were chosen.",
 )
 _OVERVIEW = (
     "![For each quality check, where correct and defective models lie between no points and full points]"
@@ -33,7 +46,7 @@ _OVERVIEW = (
     "a check that does not measure its defect.",
 )
 _RULE = (
-    "For each check, let H be the worst *ordinary* correct model and E the standard error between trainings.",
+    "For each check, let H be the worst *ordinary* correct model and E the standard deviation between training seeds.",
     "",
     f"- `full_at` is H - {ERRORS:g} E (H + {ERRORS:g} E where smaller is better), rounded to two digits in the",
     "  student's favour. Checks against tricks (copies, untrained models, samples from elsewhere) are more lenient.",
@@ -42,25 +55,32 @@ _RULE = (
     "",
     "*Ordinary* models have the right components, the given constants, and both terms of the loss in the proportion",
     "that the notebook asks for; they were named before they were trained. *Weak* models are correct but poor designs,",
-    "also named in advance, and may lose points. E is the pooled standard deviation over the seeds of the ordinary",
-    "models that were trained with several seeds.",
+    "also named in advance, and may lose points. E is pooled over the ordinary models that were trained with several",
+    "seeds. All of them answered the same questions, so E does not include the draw of questions; the *error of draws*",
+    "estimates it from the measurement itself.",
+)
+_CHECKS = (
+    "*Worst correct* is the worst ordinary model. *Best defective* is the best of the models",
+    "that spoil the item's pictures and lose points for their value in this check.",
 )
 _LEVELS = (
-    "Open a check to see what its thresholds mean: pictures of the models that lie nearest to no points, half of the",
-    "points and full points, beside the reference. They are always the first pictures of a model; none is chosen.",
+    "What the thresholds look like: for each check, pictures of the models nearest to no points, to half of the points",
+    "and to full points, and of the reference. They are always the first pictures of a model; none is chosen. The",
+    "captions in the pictures name a level and the value of the model; the list above each picture also says what the",
+    "model earned, and where no model is near the level.",
 )
+_DIFFERENT = "differ"  # in the table of sorted strips
 _LADDERS = (
     "A ladder is one defect in growing severity. The table shows the share of the points for pictures that each rung",
     "earns in the items that the defect spoils, before follow-through; points lost for the code come on top. A worse",
     f"rung must not earn more than a milder one, and the last rung earns at most {100 * LAST_RUNG:.0f} %.",
 )
 _BLIND = (
-    "Two viewers who had no part in setting the thresholds sorted the strips of all models independently, shuffled and",
-    "without names or numbers, into *no* (not what was asked for), *acceptable* and *good*. The table counts strips",
-    "that both sorted into the same class. A strip may be sorted as *no* for another reason than the check's (noise is",
-    "sharp), and an accepted strip may earn nothing in one check: `deep_and_narrow`, a weak design, explains 0.37 of",
-    "the variance. `python -m grader calibrate --to-sort DIR` writes the sheets; the sorting is in",
-    "`calibration_sorted.csv`.",
+    "Two viewers sorted the strips independently, shuffled and without names or numbers, into *no* (not what was asked",
+    "for), *acceptable* and *good*. `calibration_sorted.csv` holds both sortings, and does not record who the viewers",
+    "were. A viewer sees a whole strip, so the table compares the class with all picture points of the item. A strip",
+    "may look good and earn little: copies of training images look like digits. `python -m grader calibrate --to-sort",
+    "DIR` writes the sheets.",
 )
 _READER = (
     "The checks read digits with one convolutional network, the judge. A second reader of another kind, without",
@@ -77,13 +97,16 @@ class PageContent:
     rubric: Rubric
     exercise: Exercise
     words: Mapping[str, str]
+    shown: Mapping[tuple[str, str], Sequence[ShownModel]] = field(default_factory=dict)  # by item and check
+    spoils: Mapping[str, Sequence[str]] = field(default_factory=dict)  # model -> the items whose pictures it spoils
 
 
 def page(content: PageContent) -> str:
     """The page as Markdown; its pictures lie in `calibration/` beside it."""
     tables = content.tables
-    lines = ["# Calibration of the quality checks", "", *_INTRO, "", *_summary(tables), *_OVERVIEW, ""]
-    lines += ["## The rule", "", *_RULE, "", "## The checks", "", *_LEVELS, "", *_levels(content)]
+    lines = ["# Calibration of the quality checks", "", *_INTRO, "", *_summary(tables)]
+    lines += ["## The checks", "", *_CHECKS, "", *_checks(content), *_OVERVIEW, ""]
+    lines += ["## The rule", "", *_RULE, "", "## Pictures of the levels", "", *_LEVELS, "", *_levels(content)]
     lines += ["## Ladders", "", *_LADDERS, "", *_ladders(tables.models)]
     lines += ["## Sorted blind", "", *_BLIND, "", *_blind(tables)]
     if tables.readings:
@@ -96,24 +119,20 @@ def page(content: PageContent) -> str:
 
 def _summary(tables: Tables) -> Iterator[str]:
     models, rows, troubles = tables.models, tables.rows, faults(tables.rows, tables.models)
-    ordinary = [score for score in models if score.group == "ordinary"]
-    full = sum(score.points_milli == score.max_milli for score in ordinary)
-    wide = sum(not row.margin.fault for row in rows)
     weak = [score for score in models if score.group == "weak"]
+    ordinary = [score for score in models if score.group == "ordinary"]
     defective = [score for score in models if score.group == "defective"]
-    allowed = sum(score.share <= score.most for score in defective)
     first = sum(score.group == "first" for score in models)
     yield f"**What was tried.** {len(rows)} checks, measured on {len(models)} trained models of known quality:"
     yield f"{len(ordinary)} ordinary correct ones, {len(weak)} weak but correct ones, {first} with the constants of the"
     yield from (f"first notebook, and {len(defective)} defective ones.", "", "**Result.**", "")
-    yield f"- {full} of {len(ordinary)} ordinary correct models earn full points in every check."
-    yield f"- {wide} of {len(rows)} thresholds leave at least {ERRORS:g} standard errors to the worst of these models."
-    yield f"- {allowed} of {len(defective)} defective models earn at most the share that their defect allows."
+    yield from _by_construction(rows, ordinary)
+    yield from _limits(defective)
     if losing := [score for score in weak if score.points_milli < score.max_milli]:
         yield f"- Weak designs that lose points, with the share that they keep: {_shares(losing)}."
     mild = [score for score in defective if score.share >= MILD and not score.training]
     if slight := [score for score in mild if score.ladder]:
-        yield f"- Slight defects that keep at least {_percent(MILD)}, as intended: {_shares(slight)}."
+        yield f"- Milder variants of defects that keep at least {_percent(MILD)}, as intended: {_shares(slight)}."
     yield from ("", "**What needs attention.**", "")
     yield from (f"- {trouble}." for trouble in troubles)
     if hidden := [score for score in mild if not score.ladder]:
@@ -123,37 +142,98 @@ def _summary(tables: Tables) -> Iterator[str]:
     yield ""
 
 
+def _by_construction(rows: Sequence[Threshold], ordinary: Sequence[ModelScore]) -> Iterator[str]:
+    """What the rule itself ensures, which says nothing about further models."""
+    designs = len({score.model for score in ordinary})
+    full, wide = sum(score.points_milli == score.max_milli for score in ordinary), sum(not r.margin.fault for r in rows)
+    if full == len(ordinary):
+        whose = f"all {designs} ordinary correct designs ({full} trainings) earn"
+    else:
+        whose = f"only {full} of {len(ordinary)} trainings of the {designs} ordinary correct designs earn"
+    leave = "every threshold leaves" if wide == len(rows) else f"only {wide} of {len(rows)} thresholds leave"
+    yield f"- By construction, {whose} full points in every check, and"
+    yield f"  {leave} at least {ERRORS:g} times the {SPREAD} to the worst of them:"
+    yield "  thresholds follow the worst of these models. This does not show how other correct designs would fare."
+
+
+def _limits(defective: Sequence[ModelScore]) -> Iterator[str]:
+    """How many defective models keep the limit of their defect, of those that have one."""
+    limited = [score for score in defective if score.most < 1]
+    within, others = sum(score.share <= score.most for score in limited), len(defective) - len(limited)
+    yield f"- {within} of {len(limited)} defective models with a stated limit earn at most that share of the points."
+    yield f"  The other {others} have no limit of their own and are only shown; the ladders below compare some of them."
+
+
 def _shares(scores: Sequence[ModelScore]) -> str:
-    return ", ".join(f"{_plain(score.name)} ({_percent(score.share)})" for score in scores)
+    return ", ".join(f"{plain_name(score.name)} ({_percent(score.share)})" for score in scores)
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def _checks(content: PageContent) -> Iterator[str]:
+    """One table of all checks: thresholds in words, and the models that lie nearest on the wrong sides."""
+    titles = {item.id: item.title for item in content.rubric.items}
+    points = {(item.id, spec.check): spec.points_milli for item in content.rubric.items for spec in item.checks}
+    yield "| check | points | full points | no points | worst correct | best defective |"
+    yield "| --- | ---: | --- | --- | --- | --- |"
+    for item, of_item in groupby(content.tables.rows, key=lambda row: row.item):
+        yield f"| **{titles[item]}** (`{item}`) |  |  |  |  |  |"
+        for row in of_item:
+            words, (below, beyond) = content.words[row.check], bounds(row)
+            worth, full = points_text(points[item, row.check]), bound(words, row.full_at, beyond)
+            none, worst = f"{below} {amount(words, row.zero_at)}", f"{amount(words, row.worst)}"
+            yield (
+                f"| {_title(content, row)} | {worth} | {full} | {none} "
+                f"| {worst} ({plain_name(row.worst_model)}) | {_best_defective(content, row)} |"
+            )
+    yield ""
+
+
+def _title(content: PageContent, row: Threshold) -> str:
+    return content.exercise.checks[row.check].title.rstrip(".")
+
+
+def _best_defective(content: PageContent, row: Threshold) -> str:
+    """The best of the models that spoil the item and lose points for their value in the check."""
+    sign = 1 if row.full_at > row.zero_at else -1
+    losing = [
+        m
+        for m in _of_check(content.tables, row)
+        if m.group == "defective"
+        and row.item in (content.spoils.get(m.model) or [row.item])
+        and m.points_milli < m.max_milli
+        and sign * m.value < sign * row.full_at  # not because of a check that this one presupposes
+    ]
+    if not losing:
+        return "none"
+    best = max(losing, key=lambda m: sign * m.value)
+    value = amount(content.words[row.check], best.value)
+    return f"{value} ({plain_name(best.name)}), earned {points_text(best.points_milli)}"
+
+
+def _of_check(tables: Tables, row: Threshold) -> list[ModelMeasurement]:
+    return [m for m in tables.measurements if (m.item, m.check) == (row.item, row.check) and math.isfinite(m.value)]
+
+
 def _levels(content: PageContent) -> Iterator[str]:
-    """A table of the checks of each item; below it, each check in words and pictures."""
+    """The pictures of each item, folded; above each, what the models in it earned."""
     titles = {item.id: item.title for item in content.rubric.items}
     points = {(item.id, spec.check): spec.points_milli for item in content.rubric.items for spec in item.checks}
     for item, of_item in groupby(content.tables.rows, key=lambda row: row.item):
-        rows = list(of_item)
-        yield from (f"### {titles[item]} (`{item}`)", "")
-        yield "| check | points | no points at | full points from |"
-        yield "| --- | ---: | ---: | ---: |"
-        for row in rows:
-            worth = points_text(points[item, row.check])
-            yield f"| {_plain(row.check)} | {worth} | {row.zero_at:g} | {row.full_at:g} |"
-        yield ""
-        for row in rows:
-            yield from _level(content, row, points[item, row.check])
+        lines = [line for row in of_item for line in _level(content, row, points[item, row.check])]
+        yield from _folded(f"{titles[item]} ({item})", lines)
 
 
 def _level(content: PageContent, row: Threshold, points_milli: int) -> Iterator[str]:
-    words, name = content.words[row.check], f"{row.item}.{row.check}"
-    full, zero = (words.format(value=end, percent=100 * end) for end in (row.full_at, row.zero_at))
-    title = f"{content.exercise.checks[row.check].title.rstrip('.')} ({points_text(points_milli)} points)"
-    lines = (
-        f"Full points: {full}. No points: {zero}.",
+    name = f"{row.item}.{row.check}"
+    worth = f"{points_text(points_milli)} {'point' if points_milli == 1000 else 'points'}"
+    yield from (f"**{_title(content, row)}** ({worth})", "")
+    yield from (
+        f"- {caption(shown, content.words[row.check])}" for shown in content.shown.get((row.item, row.check), ())
+    )
+    yield from (
         "",
         f"![Pictures of models near no points, half of the points and full points, and of the reference: {name}]"
         f"(calibration/{name}.strips.png)",
@@ -161,7 +241,6 @@ def _level(content: PageContent, row: Threshold, points_milli: int) -> Iterator[
         f"![Where each model lies: {name}](calibration/{name}.svg)",
         "",
     )
-    yield from _folded(title, lines)
 
 
 def _folded(title: str, lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
@@ -171,7 +250,7 @@ def _folded(title: str, lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
 def _ladders(models: Sequence[ModelScore]) -> Iterator[str]:
     yield from ("| ladder | share of the points per rung, from mild to severe |", "| --- | --- |")
     for ladder, rungs in ladders(models).items():
-        yield f"| {ladder} | {', '.join(f'{_plain(rung.model)} {_percent(rung.share)}' for rung in rungs)} |"
+        yield f"| {ladder} | {', '.join(f'{plain_name(rung.model)} {_percent(rung.share)}' for rung in rungs)} |"
     yield ""
 
 
@@ -183,25 +262,43 @@ def _blind(tables: Tables) -> Iterator[str]:
     same = sum(rating.first == rating.second for rating in ratings)
     apart = sum({rating.first, rating.second} == {"no", "good"} for rating in ratings)
     yield f"Both viewers chose the same class for {same} of {len(ratings)} strips; {apart} were *no* for one and *good*"
-    yield from ("for the other.", "", *_folded("The sorted strips per check", _classes(tables)))
+    yield from ("for the other.", "", *_classes(tables))
 
 
 def _classes(tables: Tables) -> Iterator[str]:
-    yield "| check | best *no* | *acceptable*, worst to best | worst *good* | thresholds: no points, full points |"
-    yield "| --- | ---: | --- | ---: | --- |"
-    chosen = {(rating.item, rating.model): rating.first for rating in tables.ratings if rating.first == rating.second}
-    for row in tables.rows:
-        sign = 1 if row.full_at > row.zero_at else -1
-        here = [m for m in tables.measurements if (m.item, m.check) == (row.item, row.check) and not m.training]
-        ranked = sorted((m for m in here if math.isfinite(m.value)), key=lambda m: sign * m.value)
-        no, acceptable, good = ([m.value for m in ranked if chosen.get((m.item, m.model)) == name] for name in CLASSES)
-        cells = [
-            f"{no[-1]:.3g}" if no else "",
-            f"{acceptable[0]:.3g} to {acceptable[-1]:.3g}" if acceptable else "",
-            f"{good[0]:.3g}" if good else "",
-        ]
-        yield f"| {row.item}: {_plain(row.check)} | {' | '.join(cells)} | {row.zero_at:g}, {row.full_at:g} |"
-    yield ""
+    """The picture points of the sorted strips by class, and the models of each class, folded."""
+    earned: dict[tuple[str, str], int] = {}
+    for m in tables.measurements:
+        if not m.training:
+            earned[m.item, m.model] = earned.get((m.item, m.model), 0) + m.points_milli
+    most = dict.fromkeys((row.item for row in tables.rows), 0)
+    for (item, _), worth in {(m.item, m.check): m.max_milli for m in tables.measurements}.items():
+        most[item] += worth
+    groups = {
+        (item, said): sorted(
+            (earned.get((r.item, r.model), 0), r.model) for r in tables.ratings if r.item == item and _said(r) == said
+        )
+        for item in most
+        for said in (*CLASSES, _DIFFERENT)
+    }
+    yield "| item | both viewers | strips | points earned | of |"
+    yield "| --- | --- | ---: | ---: | ---: |"
+    for (item, said), models in groups.items():
+        if models:
+            points = [points_text(milli) for milli, _ in models]
+            ends = f"{points[0]} to {points[-1]}, median {points[len(points) // 2]}"
+            ends = f"each {points[0]}" if points[0] == points[-1] else ends
+            yield f"| `{item}` | {said} | {len(models)} | {ends} | {points_text(most[item])} |"
+    lines = ["| item | both viewers | models, with their points |", "| --- | --- | --- |"]
+    for (item, said), models in groups.items():
+        named = ", ".join(f"{plain_name(name)} ({points_text(milli)})" for milli, name in models)
+        lines += [f"| `{item}` | {said} | {named} |"] if models else []
+    yield from ("", *_folded("Each sorted strip, with the points of its model", [*lines, ""]))
+
+
+def _said(rating: StripRating) -> str:
+    """The class that both viewers chose."""
+    return rating.first if rating.first == rating.second else _DIFFERENT
 
 
 def _readings(readings: Sequence[Reading]) -> Iterator[str]:
@@ -210,7 +307,7 @@ def _readings(readings: Sequence[Reading]) -> Iterator[str]:
     yield "| --- | ---: |" + " ---: |" * 10
     for reading in readings:
         read = " | ".join(f"{100 * reading.read[d]:.0f} ({100 * reading.agreed[d]:.0f})" for d in digits)
-        yield f"| {_plain(reading.name)} | {_percent(reading.agreement)} | {read} |"
+        yield f"| {plain_name(reading.name)} | {_percent(reading.agreement)} | {read} |"
     yield from (
         "",
         "Under each digit: the percentage of samples that the judge reads as this digit; in brackets, the percentage",
@@ -233,13 +330,16 @@ def _made(made: Mapping[str, str]) -> Iterator[str]:
 
 def _table(rows: Sequence[Threshold]) -> Iterator[str]:
     yield from (
+        "E is the standard deviation between training seeds (same questions); the error of draws is the largest",
+        "standard error that an ordinary model's measurement has over other questions and draws.",
+        "",
         "| check | worst ordinary model | median | error of draws | E | `full_at` by the rule | `zero_at`, `full_at` |",
         "| --- | --- | ---: | ---: | ---: | ---: | --- |",
     )
     for row in rows:
-        worst = f"{row.worst:.3g} {_plain(row.worst_model)}"
+        worst = f"{row.worst:.3g} {plain_name(row.worst_model)}"
         yield (
-            f"| {row.item}: {_plain(row.check)} | {worst} | {row.median:.3g} | {row.draw_error:.2g} "
+            f"| {row.item}: {plain_name(row.check)} | {worst} | {row.median:.3g} | {row.draw_error:.2g} "
             f"| {row.total_error:.2g} | {row.full_by_rule:g} | {row.zero_at:g}, {row.full_at:g} |"
         )
     yield ""
@@ -248,16 +348,12 @@ def _table(rows: Sequence[Threshold]) -> Iterator[str]:
 def _models(models: Sequence[ModelScore]) -> Iterator[str]:
     yield from (
         "Correct models count in every item that they were trained for, defective ones in the items whose pictures the",
-        "defect spoils.",
+        "defect spoils. *First* are models with the constants of the first notebook that was handed out.",
         "",
         "| model | group | points for pictures | share |",
         "| --- | --- | ---: | ---: |",
     )
     for model in models:
         points = f"{points_text(model.points_milli)} of {points_text(model.max_milli)}"
-        yield f"| {_plain(model.name)} | {model.group} | {points} | {_percent(model.share)} |"
+        yield f"| {plain_name(model.name)} | {model.group} | {points} | {_percent(model.share)} |"
     yield ""
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")

@@ -27,7 +27,7 @@ from grader.audit.result import (
     wrong_sentence,
 )
 from grader.report.html_page import SHEET, data_uri, html_page
-from grader.report.text import cell, plain, points_number
+from grader.report.text import cell, plain, points_number, points_text
 from grader.store.files import csv_bytes
 
 _MOST_PICTURE = 2_000_000  # bytes
@@ -84,9 +84,12 @@ def audit_html(audit: Audit, levels: Sequence[LevelStrips] = ()) -> str:
         ADVICE=ADVICE,
         SHORT=SHORT,
         tested=_tested,
+        aimed_at={item for row in wrong for item in row.foretold} | {i.id for i in audit.items if i.lost_by},
         number=_number,
         numbers=_numbers,
         square_text=square_text,
+        counted=_counted,
+        worth=_worth,
     )
 
 
@@ -98,6 +101,14 @@ def _tested(item: ItemCoverage) -> str:
     """How many of the item's graded checks a wrong solution lost points in: "7 of 8"."""
     graded = [check for check in item.checks if check.judged]
     return f"{sum(bool(check.lost_by) for check in graded)} of {len(graded)}"
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def _worth(points_milli: int) -> str:
+    return f"{points_text(points_milli)} {'point' if points_milli == 1000 else 'points'}"
 
 
 def _parts(items: Sequence[ItemCoverage]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -224,7 +224,11 @@ def _untrue(rows: Sequence[SolutionResult], causes: Collection[str], *, whole: b
 def _untested(items: Sequence[ItemCoverage]) -> Iterator[Problem]:
     for item in items:
         if item.judged and not item.lost_by:
-            yield Problem("untested_item", item.id, f"{item.title}: graded {item.judged} times, never lost points")
+            yield Problem(
+                "untested_item",
+                item.id,
+                f"{item.title}: graded {item.judged} {'time' if item.judged == 1 else 'times'}, never lost points",
+            )
         for check in item.checks:
             if check.judged and not check.lost_by:
                 yield Problem("untested_check", f"{item.id}: {check.id}", check.title)

@@ -76,6 +76,9 @@ def test_a_long_table_is_folded_and_unexpected_results_are_shown_first() -> None
 def test_the_page_shows_how_well_each_item_is_tested() -> None:
     page = audit_html(sample())
     assert page.count('<svg class="count"') == 2  # of the items that were graded
+    partial = audit_html(audited([wrong("slip", "one.turn")], {"reference": verdicts(), "slip": verdicts(LEFT)}))
+    assert partial.count("not tested in this audit") == 1
+    assert "1 wrong solution lost points" in partial
     assert "1 of 2" in page[page.index('href="#i-one.turn"') : page.index('href="#i-one.draw"')]
 
 

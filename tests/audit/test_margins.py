@@ -28,7 +28,7 @@ def test_margins_use_the_rubrics_current_thresholds(tmp_path: Path) -> None:
     assert list(margins) == ["one.draw: draws_well", "two.draw: draws_well"]
     assert margins["one.draw: draws_well"].gap == pytest.approx(0.3)  # full_at is 0.6 in the rubric
     assert margins["one.draw: draws_well"].fault == ""
-    assert "expected at least two total errors" in margins["two.draw: draws_well"].fault
+    assert "expected at least 2 times" in margins["two.draw: draws_well"].fault
 
 
 def test_a_table_without_numbers_is_refused(tmp_path: Path) -> None:

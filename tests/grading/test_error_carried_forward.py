@@ -20,7 +20,7 @@ from grader.grading.follow_through import (
     due_replacements,
     with_carried_forward,
 )
-from grader.grading.grade import Options, outcomes_with_correct_code, grade
+from grader.grading.grade import Options, grade, outcomes_with_correct_code
 from grader.grading.regrade import regrade
 from grader.grading.sound_parts import definitions, replacement_questions
 from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome

@@ -24,13 +24,13 @@ PHASES = (START, CELLS, TRAINING, COMPONENTS, TRAINED, SECOND, JUDGING, PAGES)
 _MARKS: Sequence[tuple[str, str]] = (
     (r"cell \d+ of \d+: .*[Tt]raining", TRAINING),
     (r"cell \d+ of \d+:", CELLS),
-    (r"testing \w+ \(components\)", COMPONENTS),
-    (r"testing \w+ \((sampling|trained|quality)\)", TRAINED),
-    (r"testing in a fresh sandbox", SECOND),
+    (r"testing (the components of \w+|\w+ \(components\))", COMPONENTS),  # the second form is that of older checkouts
+    (r"testing the trained models in|testing in a fresh sandbox", SECOND),
+    (r"testing (the (trained|sampling code of) \w+|\w+ \((sampling|trained|quality)\))", TRAINED),
     (r"grading the answers", JUDGING),
     (r"writing the report", PAGES),
 )
-_LAST = "testing cvae (quality)"
+_LAST = ("testing the trained CVAE", "testing cvae (quality)")
 
 
 def phases(lines: Iterable[Line], total: float) -> dict[str, float]:
@@ -41,7 +41,7 @@ def phases(lines: Iterable[Line], total: float) -> dict[str, float]:
         following = next((phase for mark, phase in _MARKS if re.search(mark, text)), None)
         if trained and following == CELLS:
             following = SECOND  # cells after the last question are the fresh box's
-        trained = trained or _LAST in text
+        trained = trained or text.endswith(_LAST)
         if following is None or (now == SECOND and following not in {JUDGING, PAGES}):
             continue
         spent[now] += at - since

@@ -103,6 +103,13 @@ class Exercise(Protocol):
         """
         return {}
 
+    def stage_words(self) -> Mapping[str, str]:
+        """What the progress output says while a fresh box is asked the exercise's own kinds of stages, by kind.
+
+        "drawing the map of codes", for instance; nothing is said of a kind that is left out.
+        """
+        return {}
+
     def figures(self, evidence: Evidence) -> list[Figure]:
         """Pictures for the report; never raises for missing evidence. One with a `plane` is shown to students only."""
         return []

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from benchmarks import gpu_check, gpu_measure, gpu_wheels
 from benchmarks.gpu_measure import Budget, Came, Check, Step
 from benchmarks.gpu_wheels import CARRIED, MNIST_FILES, REPLACED, THEIRS, THERE, Refused, name_of
+from benchmarks.phases import COMPONENTS, SECOND, TRAINED, TRAINING, phases
 
 ROOT = Path(__file__).parents[1]
 MINOR = sys.version_info.minor
@@ -236,6 +237,28 @@ def test_a_grade_reports_points_device_and_time_by_phase(tmp_path: Path) -> None
     failed = gpu_measure.from_grade("one", Came(2, 1.0, [(0.5, "not graded: why")]), tmp_path / "absent")
     assert (failed.state, failed.told) == ("failed", "not graded: why")
     assert gpu_measure.from_grade("one", Came(None, 1.0, []), tmp_path / "absent").state == "ended"
+
+
+def test_the_phases_are_read_from_the_lines_of_this_version_and_of_older_ones() -> None:
+    now = [
+        (5.0, "cell 3 of 9: Training the VAE"),
+        (15.0, "testing the trained VAE"),
+        (16.0, "testing the components of CVAE"),
+        (18.0, "testing the sampling code of CVAE"),
+        (19.0, "testing the trained CVAE"),
+        (20.0, "testing the trained models in a fresh sandbox"),
+        (22.0, "drawing the map of codes"),
+        (25.0, "grading the answers"),
+    ]
+    before = [
+        *[(5.0, "cell 3 of 9: Training the VAE"), (15.0, "testing vae (quality)"), (16.0, "testing cvae (components)")],
+        *[(18.0, "testing cvae (sampling)"), (19.0, "testing cvae (quality)"), (20.0, "testing in a fresh sandbox")],
+        *[(21.0, "cell 1 of 9: Setup"), (22.0, "testing vae (plane)"), (25.0, "grading the answers")],
+    ]
+    expected = {TRAINING: 10.0, COMPONENTS: 2.0, TRAINED: 3.0, SECOND: 5.0}
+    for lines in (now, before):
+        spent = phases(lines, 30.0)
+        assert {phase: spent[phase] for phase in expected} == expected
 
 
 def test_a_class_reports_submissions_per_hour_and_whether_all_got_the_same_points(tmp_path: Path) -> None:

@@ -78,7 +78,9 @@ def _bounds(cores: int, cards: Sequence[Gpu], limits: Limits) -> list[Bound]:
     per_box = limits.gpu_memory_mb + CONTEXT_MB
     free = " and ".join(_gb(card.free_mb) for card in cards[:4]) + (" and more" if len(cards) > 4 else "")
     which = "one GPU" if len(cards) == 1 else f"{len(cards)} GPUs"
-    on_gpus = Bound(sum(card.free_mb // per_box for card in cards), f"{which} with {free} free, {_gb(per_box)} per box")
+    on_gpus = Bound(
+        sum(card.free_mb // per_box for card in cards), f"{which} with {free} free, {_gb(per_box)} per submission"
+    )
     needed = f"{cores} cores, {CORES_A_GPU_BOX} per submission on a GPU"
     return [*bounds, Bound(cores // CORES_A_GPU_BOX, needed, of_memory=False), on_gpus]
 

@@ -27,6 +27,7 @@ from grader.sandbox.gpu import gpus
 
 SHOWN_GPUS = 8
 EVERY_S = 1.0
+LEAST_DONE, LEAST_S = 10, 300.0  # submissions or seconds, before a time left is shown
 LONGEST = 60
 REASON = 100  # characters of a reason
 
@@ -52,8 +53,10 @@ class Progress:
         )
         self._whole = self._bars.add_task("", total=total)
         self._running: dict[str, TaskID] = {}
+        self._started: dict[str, float] = {}  # of those that are running
         self._counts: Counter[StudentState] = Counter()
         self._points = self._max_points = 0
+        self._seconds = 0.0  # of all that have ended
         self._began = time.monotonic()
         self._guard = threading.Lock()
         self._over = threading.Event()
@@ -68,8 +71,7 @@ class Progress:
     def _plan(self) -> str:
         why = f": {self._why}" if self._why else ""
         at_a_time = f" ({self._slots} at a time{why})" if self._total > 1 else ""
-        done = f"{self._before} of {self._before + self._total} done before" if self._before else "0 up to date"
-        return f"{self._total} to grade{at_a_time}, {done}"
+        return f"{self._total} to grade{at_a_time}, {self._before} up to date"
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._over.set()
@@ -81,6 +83,7 @@ class Progress:
         """The submission is being graded."""
         with self._guard:
             self._running[key] = self._bars.add_task(plain(key, LONGEST), total=None)
+            self._started[key] = time.monotonic()
         if not self._moving:
             self._write(f"started  {plain(key, LONGEST)}", only_log=True)
 
@@ -89,6 +92,8 @@ class Progress:
         with self._guard:
             if (task := self._running.pop(result.key, None)) is not None:
                 self._bars.remove_task(task)
+            self._started.pop(result.key, None)
+            self._seconds += result.seconds
             self._bars.advance(self._whole)
             self._counts[result.state] += 1
             self._points += result.points_milli
@@ -97,7 +102,9 @@ class Progress:
         outcome = of_points(result.points_milli, judged) if judged else plain(result.reason, REASON)
         look = f" ({STATE_WORDS[result.state]})" if result.state is StudentState.LOOK else ""
         kind = f"{STATE_WORDS[result.state]}: " if result.state in {StudentState.FAILED, StudentState.REFUSED} else ""
-        self._write(f"{self.summary()} | {plain(result.key, LONGEST)}: {kind}{outcome}{look}, {result.seconds:.0f} s")
+        self._write(
+            f"{self.summary()} | {plain(result.key, LONGEST)}: {kind}{outcome}{look}, graded in {clock(result.seconds)}"
+        )
 
     def summary(self) -> str:
         """The state of the run in one line."""
@@ -116,12 +123,17 @@ class Progress:
         return ", ".join(part for part in (*parts, *others, mean, left) if part)
 
     def _left(self, done: int) -> str:
-        waiting = self._total - done
-        if not waiting:
+        """The time left, from the submissions per second so far; a running one counts with the part of it that is over.
+
+        Empty at the beginning, when too few submissions have ended for an estimate.
+        """
+        now = time.monotonic()
+        elapsed = now - self._began
+        if done == self._total or not done or (done < LEAST_DONE and elapsed < LEAST_S):
             return ""
-        if not done:
-            return "time left unknown"
-        return f"about {clock(waiting * (time.monotonic() - self._began) / done)} left"
+        each = self._seconds / done
+        over = sum(min(1.0, (now - began) / each) for began in self._started.values()) if each else 0.0
+        return f"about {clock(max(0.0, self._total - done - over) * elapsed / (done + over))} left"
 
     def _write(self, text: str, *, only_log: bool = False) -> None:
         line = f"[{time.monotonic() - self._began:6.0f} s] {text}"

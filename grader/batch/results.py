@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.batch.class_records import ClassSubmission, GradebookRow, StudentState
-from grader.batch.gradebooks import gradebooks
+from grader.batch.gradebooks import gradebooks, has_rows
 from grader.batch.late import NAME as LATE
 from grader.batch.late import LatePolicy, read_policy, unknown_times, with_lateness
 from grader.batch.manifest import Manifest, folders
@@ -128,8 +128,9 @@ def write_results(
     assignment = manifest.gradebook.assignment or manifest.title
     books = gradebooks(rows, rubric, replace(manifest.gradebook, assignment=assignment))
     similar = similar_work(out, manifest, rubric, exercise)
+    files = {name: has_rows(content) for name, content in books.files.items()}
     title = f"{out.resolve().name}: {assignment}"
-    page = class_page(rows, rubric, title, similar, pictures(rows), tuple(books.files))
+    page = class_page(rows, rubric, title, similar, pictures(rows), files)
     for old in set(out.glob("gradebook*.csv")) - {out / name for name in books.files}:
         old.unlink()  # one that is no longer written would be out of date
     for name, content in {**books.files, PAGE: page.encode()}.items():

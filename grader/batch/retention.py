@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.batch.class_records import ClassSubmission, GradebookRow, Student
+from grader.batch.gradebooks import has_rows
 from grader.batch.gradebooks import plain as plain_gradebook
 from grader.batch.history import forget_in_history
 from grader.batch.late import NAME as LATE
@@ -26,7 +27,7 @@ from grader.grading.regrade import verdicts
 from grader.grading.run_files import EARLIER
 from grader.grading.run_folder import has_report, prune, source_of, stored_report
 from grader.grading.run_place import RUNS
-from grader.records import GradeReport, ItemVerdict
+from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome
 from grader.report.text import plain
 from grader.rubric import load_rubric
 from grader.store.files import locked, write_atomically
@@ -192,7 +193,9 @@ def export_anonymous(out: Path, to: Path) -> tuple[Path, ...]:
     to.mkdir(parents=True)
     files = plain_gradebook.files(bare_rows, rubric, manifest.gradebook)
     pictures_of = {keys[key]: image for key, image in images.items()}
-    page = class_page(bare_rows, rubric, manifest.title, (), pictures_of, tuple(files))
+    page = class_page(
+        bare_rows, rubric, manifest.title, (), pictures_of, {name: has_rows(data) for name, data in files.items()}
+    )
     for name, content in {**files, PAGE: page.encode()}.items():
         write_atomically(to / name, content)
     return tuple(sorted(to.iterdir()))
@@ -222,10 +225,16 @@ def _report(report: GradeReport) -> GradeReport:
 
 
 def _items(items: Sequence[ItemVerdict]) -> tuple[ItemVerdict, ...]:
-    """Points and outcomes; of an override only that there is one."""
+    """Points, outcomes and why a check was skipped, in the grader's words; of an override only that there is one."""
     bare = []
     for item in items:
-        checks = tuple(replace(check, message="", hint="", measured={}, level=None) for check in item.checks)
+        checks = tuple(
+            replace(check, message=_message(check), hint="", measured={}, level=None) for check in item.checks
+        )
         override = None if item.override is None else replace(item.override, reason="", by="", when="")
         bare.append(replace(item, checks=checks, override=override))
     return tuple(bare)
+
+
+def _message(check: CheckVerdict) -> str:
+    return check.message if check.outcome is Outcome.SKIPPED else ""

@@ -2,8 +2,8 @@
 
 Regions are compared by winnowed fingerprints of their tokens (Schleimer, Wilkerson and Aiken, "Winnowing: Local
 Algorithms for Document Fingerprinting", 2003), without names, comments, strings and layout, which are easy to
-change. Code from the template, and code that many of a class share, is ignored. Code is read, never run. The result is
-cached until a notebook changes.
+change. Code from the template, and code that many of a class share, is ignored. Two notebooks with the same code in
+every cell are always a pair. Code is read, never run. The result is cached until a notebook changes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tokenize
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -39,7 +39,9 @@ LEAST_RARE = 8  # rare fingerprints that a pair must share; fewer may be common 
 ALIKE = 0.7  # share of the shorter region's rare fingerprints
 COMMON = 0.08  # share of the class: a fingerprint of more submissions is not rare
 MOST_SHARE = 40  # limits this in large classes, since pairs grow with its square
+SMALL = 12  # submissions; of a smaller class, 2 may share a rare fingerprint, not 3
 MOST = 200  # pairs reported
+WHOLE = ""  # the item of a pair of notebooks with the same code in every cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class SimilarPair:
 
     first: str
     second: str
-    item: str
+    item: str  # or WHOLE
     similarity: float  # in [0, 1]: the share of the shorter one's rare fingerprints that the other has
     sources: tuple[str, str]
     lines: tuple[frozenset[int], frozenset[int]]  # the lines of each that the other has too, from 0
@@ -82,19 +84,53 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
         ]
         for item, names_of_item in implemented_names(exercise).items()
     }
+    template = asked_source(load_notebook(manifest.rubric.parent / rubric.template), names)
     sources: dict[str, dict[str, str]] = {}  # the only code kept in memory
+    checksums: dict[str, str] = {}
     limits = rubric.limits
     for submission in manifest.handed_in:
         try:
             if not submission.refused:
                 readable = read_submission(submission.path, max_mb=limits.notebook_mb, max_cells=limits.cells)
-                sources[submission.key] = asked_source(readable.notebook, names)
+                found = asked_source(readable.notebook, names)
+                sources[submission.key] = found
+                if found != template:
+                    checksums[submission.key] = _checksum(readable.notebook)
         except GraderError:
             continue
-    template = load_notebook(manifest.rubric.parent / rubric.template)
-    pairs = similar_pairs(sources, asked_source(template, names))
+    same = same_notebooks(checksums)
+    are_same = {(pair.first, pair.second) for pair in same}
+    others = [pair for pair in similar_pairs(sources, template) if (pair.first, pair.second) not in are_same]
+    pairs = [*same, *others][:MOST]
     store_cached(out / NAME, _PAIRS, pairs, made_of)
     return pairs
+
+
+def same_notebooks(checksums: Mapping[str, str]) -> list[SimilarPair]:
+    """The pairs of submissions with the same checksum: in a small class too, that is no coincidence."""
+    keys_with: dict[str, list[str]] = defaultdict(list)
+    for key in sorted(checksums):
+        keys_with[checksums[key]].append(key)
+    nothing: frozenset[int] = frozenset()
+    all_pairs = (pair for keys in keys_with.values() for pair in combinations(keys, 2))
+    return [SimilarPair(*pair, WHOLE, 1.0, ("", ""), (nothing, nothing)) for pair in islice(all_pairs, MOST)]
+
+
+def _checksum(notebook: Notebook) -> str:
+    """Of the code of all cells; outputs are left out."""
+    sources = "\0".join(source_of(cell).strip() for cell in filter(is_code, notebook["cells"]))
+    return hashlib.sha256(sources.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def most_sharing(count: int) -> int:
+    """How many of so many submissions may share a fingerprint that is rare.
+
+    In a class of four, code that three have is what everybody writes, so it takes 12 submissions before 3 may share it.
+
+    >>> most_sharing(4), most_sharing(12), most_sharing(100), most_sharing(1000)
+    (2, 3, 8, 40)
+    """
+    return max(3 if count >= SMALL else 2, min(MOST_SHARE, int(COMMON * count)))
 
 
 def asked_source(notebook: Notebook, implements: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -134,7 +170,7 @@ def similar_pairs(sources: Mapping[str, Mapping[str, str]], template: Mapping[st
 
 def _pairs(item: str, regions: Mapping[str, _Region], template_marks: set[int]) -> Iterator[SimilarPair]:
     users = Counter(mark for region in regions.values() for mark in region.marks)
-    most = max(3, min(MOST_SHARE, int(COMMON * len(regions))))
+    most = most_sharing(len(regions))
     rare = {
         key: {mark for mark in region.marks if mark not in template_marks and users[mark] <= most}
         for key, region in regions.items()

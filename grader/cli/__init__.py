@@ -1,6 +1,6 @@
 """The command line: `python -m grader grade x.ipynb`.
 
-Exit codes: 0 graded, 1 graded but manual review is needed, 2 not graded.
+Exit codes: 0 graded, 1 graded but at least one submission needs attention, 2 not graded.
 """
 
 from grader.cli.entry import main, program

@@ -32,11 +32,13 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "Testing the rubric": {"audit": commands.audit, "calibrate": commands.calibrate},
 }
 SETTINGS = {"help_option_names": ["-h", "--help"]}
-EPILOG = """Exit codes:
+EXIT_CODES = """Exit codes:
   0  graded
-  1  graded, but something needs manual review
+  1  graded, but at least one submission needs your attention
   2  not graded; one line says why
-  make exits with 2 for both 1 and 2
+  make exits with 2 for both 1 and 2"""
+WITH_EXIT_CODES = {"grade", "check", "grade-class", "regrade"}
+EPILOG = f"""{EXIT_CODES}
 
 Tab completion:
   .venv/bin/python -m pip install --no-deps -e .
@@ -55,7 +57,8 @@ def command(name: str = MODULE) -> Any:
     for heading, verbs in VERBS.items():
         for verb, run in verbs.items():
             text = _help_of(run).replace(MODULE, name)
-            app.command(verb, help=text, rich_help_panel=heading, context_settings=SETTINGS)(run)
+            epilog = EXIT_CODES if verb in WITH_EXIT_CODES else None
+            app.command(verb, help=text, epilog=epilog, rich_help_panel=heading, context_settings=SETTINGS)(run)
     group: Any = typer.main.get_command(app)
     for verb in (group, *group.commands.values()):
         for param in verb.params:

@@ -403,10 +403,16 @@ def _where(out: Path) -> str:
 
 
 def _places(out: Path) -> str:
-    """Where the other results of a class are, one kind per line."""
-    books = sorted(path.name for path in out.glob("gradebook-*.csv"))
-    lines = [f"gradebooks for course systems: {', '.join(books)}"] if books else []
-    lines += ["each submission: submissions/<key>/report.html (staff), feedback.html (student)", "log: grading.log"]
+    """Where the other results of a class are, one kind per line; gradebooks without a student's row are left out."""
+    from grader.batch.gradebooks import FOR_SCRIPTS, has_rows
+
+    books = sorted(path.name for path in out.glob("gradebook-*.csv") if has_rows(path.read_bytes()))
+    stems = tuple(system.NAME.removesuffix(".csv") for system in FOR_SCRIPTS)
+    of_scripts = [name for name in books if name.startswith(stems)]
+    to_import = [name for name in books if name not in of_scripts]
+    lines = [f"gradebooks to import into course systems: {', '.join(to_import)}"] if to_import else []
+    lines += [f"gradebooks for your own scripts: {', '.join(of_scripts)}"] if of_scripts else []
+    lines += ["each submission: submissions/<student>/report.html (staff), feedback.html (student)", "log: grading.log"]
     return "".join(f"{line}\n" for line in [f"in {out}/", *(f"  {line}" for line in lines)])
 
 

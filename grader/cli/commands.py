@@ -120,8 +120,8 @@ def doctor(
 ) -> None:
     """Checks whether this machine can grade untrusted notebooks.
 
-    Takes half a minute: tests each promise from inside real boxes, and says what to do where one does not hold. Exit
-    code 2 if a promise is broken.
+    Takes half a minute: tests each promise from inside real sandboxes, and says what to do where one does not hold.
+    Exit code 2 if a promise is broken.
 
     Examples:
       python -m grader doctor
@@ -233,7 +233,7 @@ def audit(
 
 def calibrate(
     rubric: options.Rubric = Path("rubric.yaml"),
-    jobs: Annotated[int, typer.Option(min=1, help="number of boxes at a time, one core each", metavar="N")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="number of sandboxes at a time, one core each", metavar="N")] = 2,
     stored: Annotated[bool, typer.Option("--stored", help="use only models that were run before")] = False,
     redraw: Annotated[
         bool, typer.Option("--redraw", help="run nothing; make the page again from docs/calibration*.csv")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -66,6 +66,7 @@ from grader.records import (
     Status,
     Submission,
 )
+from grader.report.text import points_text
 from grader.report.totals import is_judged, needs_person
 from grader.report.words import judged_points
 from grader.rubric import load_rubric
@@ -197,6 +198,8 @@ def _run(work: _Work, say: Say) -> _Run:
             drawing = pool.submit(draw, notebook_run, exercise, rubric, templates)
             carried_forward = carry_forward(notebook_run.evidence, {}, sound, case, findings, say)
             items = verdicts(notebook_run.evidence, carried_forward, case.rubric, exercise, findings)
+            for line in outcomes_with_correct_code(carried_forward, items):
+                say(line)
             drawings = drawing.result()
     key = run_key(rubric, exercise, templates, options.parts, options.isolation)
     return _Run(case, seed, notebook_run, carried_forward, items, findings, drawings, key)
@@ -275,6 +278,19 @@ def carry_forward(
         evidence_again = run_with_sound_parts(case, part, replacement_questions(*sound_parts), say)
         carried_forward[part] = CarriedForward(replacement, key, as_stored(evidence_again))
     return carried_forward
+
+
+def outcomes_with_correct_code(carried_forward: Collection[str], items: Sequence[ItemVerdict]) -> Iterator[str]:
+    """The outcome of training each part again with correct code, in a line each."""
+    for part in carried_forward:
+        of_part = [item for item in items if item.id.startswith(f"{part}.")]
+        gained = sum(item.gained_milli for item in of_part)
+        if gained:
+            yield f"{part.upper()} with correct code: points given back: {points_text(gained)}"
+        elif any(item.lost_in and item.outcome is Outcome.NEEDS_REVIEW for item in of_part):
+            yield f"{part.upper()} with correct code: could not be graded automatically; needs manual review"
+        else:
+            yield f"{part.upper()} with correct code: did not help; the points stay lost"
 
 
 def make_report(

@@ -66,6 +66,12 @@ OF_TRAINING = ("quality", "decode")  # stages that cannot be graded after an unf
 OUT_OF_TIME = re.compile(r"stopped after \d+ s")  # of a cell; a cell stopped for too much output has another text
 BOX_SAYS = "the sandbox reports a grader fault: "  # unverified: a notebook may have forged the report
 MAX_FRAMES_READ, MAX_CHARS_READ = 5, 2000  # of a traceback, which is the notebook's text
+FIRST_WORDS = {  # kind of a stage -> what the progress output says of it while the notebook itself runs
+    "components": "testing the components of {}",
+    "sampling": "testing the sampling code of {}",
+    "trained": "testing the trained {}",
+    "quality": "testing the trained {}",
+}
 _CELL_LINE = re.compile(r"Cell In\[\d{1,6}\], line (\d{1,5})\b")
 _COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}m")
 ENDED = {
@@ -140,7 +146,7 @@ def run_submission(
     steps = first_plan(case.restored, case.exercise, names, case.rubric.limits, parts)
     needs_second_box = parts is None and will_train(case.restored, case.exercise, names)
     case.boxes.ready(1 + needs_second_box)  # the second one imports while the first one leaves a core idle
-    first = _run(case, steps, case.questions, say, preloading)
+    first = _run(case, steps, case.questions, say, preloading, numbered=True)
     stages = {step.stage for step in stage_steps(steps)}
     specs = _specs(case, case.questions)
     evidence = decode_answers(first.inbox, specs, case.questions, first.status, first.event, stages)
@@ -204,9 +210,15 @@ def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
 
 
 def _run(
-    case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None = None
+    case: Case,
+    steps: list[Step],
+    questions: Questions,
+    say: Say,
+    preloading: Preloading | None = None,
+    *,
+    numbered: bool = False,
 ) -> SandboxResult:
-    """Runs the steps in a box.
+    """Runs the steps in a box; progress names the cells if `numbered`, which only the notebook's own run is.
 
     A cell that ends the runner and its whole box (`!kill -9 -1` was a way to restart Colab) costs the same as a cell
     that ends only the Python process: a fresh box runs the steps without it, as often as a kernel may be started again,
@@ -217,7 +229,7 @@ def _run(
     ending_cells: dict[int, CellRun] = {}
     seconds_used = 0.0
     while True:
-        result = _run_once(case, _without(steps, ending_cells), questions, say, preloading)
+        result = _run_once(case, _without(steps, ending_cells), questions, say, preloading, numbered=numbered)
         seconds_used += result.wall_s
         cell = result.at.cell
         is_last_try = len(ending_cells) >= limits.kernel_restarts or seconds_used >= limits.wall_s
@@ -245,7 +257,7 @@ def _without(steps: list[Step], ending_cells: Collection[int]) -> list[Step]:
 
 
 def _run_once(
-    case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None
+    case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None, *, numbered: bool
 ) -> SandboxResult:
     """Runs the steps in one box."""
     cells = case.restored.notebook["cells"]
@@ -254,6 +266,8 @@ def _run_once(
     training = {index for index in indices if training_part(case.restored, index, case.exercise, names) is not None}
 
     live = LiveLine(case.live)
+    words = FIRST_WORDS if numbered else case.exercise.stage_words()
+    said = {""}
 
     def report_progress(at: At | Printed) -> None:
         if isinstance(at, Printed):
@@ -262,10 +276,11 @@ def _run_once(
         live.at(at)
         if preloading is not None:
             (preloading.pause if at.cell in training else preloading.go)()
-        if at.cell is not None and at.cell < len(cells):
+        if at.cell is not None and at.cell < len(cells) and numbered:
             say(f"cell {at.cell + 1} of {len(cells)}: {cell_title(cells, at.cell)}")
-        elif at.stage is not None:
-            say(f"testing {at.stage.part[:40]} ({at.stage.kind[:40]})")
+        elif at.stage is not None and (line := words.get(at.stage.kind, "").format(at.stage.part.upper())) not in said:
+            said.add(line)
+            say(line)
 
     question_source = QuestionSource(questions, {step.stage for step in stage_steps(steps) if step.again})
     plan = plan_frame(steps, case.rubric.interface, case.rubric.limits, case.given_definitions)
@@ -318,7 +333,7 @@ def _with_second_box(
     second_questions = exercise.second_questions(evidence, state_by_part)
     if not second_questions:
         return evidence
-    say("testing in a fresh sandbox")
+    say("testing the trained models in a fresh sandbox")
     questions = {**(first_questions or {}), **second_questions}
     names = case.rubric.interface.names
     steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(questions))

@@ -14,6 +14,7 @@ from rich.console import Console
 from toy_reports import ADA, FULL, LESS, ZOE, row
 
 from grader.batch import class_grading
+from grader.batch import progress as progress_module
 from grader.batch.class_records import GradebookRow, JobResult, StudentState
 from grader.batch.local import Bound, reason_for_one, too_many
 from grader.batch.progress import MOST, Progress, class_table
@@ -67,19 +68,34 @@ def test_the_table_of_a_large_class_shows_only_submissions_that_need_attention()
     assert f"{MOST} more" in lines[-1]
 
 
-def test_the_progress_line_always_shows_the_time_left_and_every_worker(tmp_path: Path) -> None:
+def test_the_progress_line_shows_every_worker_and_the_time_left_after_ten_submissions(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=200)
-    with Progress(12, 10, console, tmp_path / "log") as progress:
+    with Progress(14, 10, console, tmp_path / "log") as progress:
         for number in range(10):
             progress.started(str(number))
         assert "10 running" in progress.summary()
-        assert "time left unknown" in progress.summary()
         assert len(progress._bars.tasks) == 11
-        for number in range(11):
+        for number in range(13):
             progress.ended(JobResult(str(number), StudentState.GRADED, points_milli=1, max_points_milli=1))
-            assert "left" in progress.summary()
-        progress.ended(JobResult("11", StudentState.GRADED))
+            assert ("left" in progress.summary()) == (number >= 9)
+        progress.ended(JobResult("13", StudentState.GRADED))
         assert "left" not in progress.summary()
+
+
+def test_the_time_left_counts_the_part_of_each_running_submission_that_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
+    with Progress(6, 2, Console(file=io.StringIO()), tmp_path / "log") as progress:
+        progress.started("a")
+        progress.started("b")
+        now[0] = 200.0
+        progress.ended(JobResult("a", StudentState.GRADED, seconds=200))
+        progress.started("c")
+        assert "left" not in progress.summary()
+        now[0] = 300.0  # "b" is as good as over, and half of "c": 2.5 of 6 in 300 s
+        assert progress.summary().endswith("about 7 min 0 s left")
 
 
 def test_after_a_resume_the_totals_count_the_submissions_that_were_done_before(tmp_path: Path) -> None:
@@ -87,7 +103,7 @@ def test_after_a_resume_the_totals_count_the_submissions_that_were_done_before(t
     with Progress(188, 2, console, tmp_path / "log", before=12) as progress:
         progress.ended(JobResult("a", StudentState.GRADED, points_milli=1, max_points_milli=2))
         assert progress.summary().startswith("13 of 200 done, mean 50 % in this run")
-    assert "188 to grade (2 at a time), 12 of 200 done before" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "188 to grade (2 at a time), 12 up to date" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_the_first_line_says_how_many_are_graded_at_a_time_and_why_if_it_is_one(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from toy_exercise import running
 
 from grader.batch.class_records import ClassSubmission, GradebookRow, Student, StudentState
-from grader.batch.gradebooks import GradebookSettings, gradebooks
+from grader.batch.gradebooks import GradebookSettings, gradebooks, has_rows
 from grader.errors import GraderError
 from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Status
 from grader.report.text import cell
@@ -112,13 +112,13 @@ def test_gradebook_csv_has_all_data_on_every_student() -> None:
     came = {line["key"]: line for line in tables()["gradebook.csv"]}
     ada, zoe = came["101"], came["103"]
     assert (ada["points"], ada["percent"], ada[RUBRIC.items[0].id]) == ("9", "100.00", "2")
-    assert (zoe["points"], zoe["percent"], zoe["state"]) == ("8.25", "91.67", "look")
-    assert (zoe["review reason"], zoe["notes"]) == ("a given name was taken", "no outputs")
+    assert (zoe["points"], zoe["percent"], zoe["state"]) == ("8.25", "91.67", "needs manual review")
+    assert (zoe["reason"], zoe["notes"]) == ("a given name was taken", "no outputs")
     assert (zoe["overrides"], zoe["overridden items"]) == ("1", RUBRIC.items[0].id)
     assert zoe["file notes"] == "the download marks this submission as late"
-    assert (zoe["device"], zoe["seconds"], zoe["rubric"]) == ("cpu", "12", "ab" * 6)
-    assert (came["104"]["state"], came["104"]["points"], came["104"]["reason"]) == ("failed", "", "no JSON")
-    assert (came["105"]["state"], came["105"]["points"], came["105"]["max"]) == ("missing", "", "9")
+    assert (zoe["device"], zoe["notebook run time (s)"], zoe["rubric"]) == ("cpu", "12", "ab" * 6)
+    assert (came["104"]["state"], came["104"]["points"], came["104"]["reason"]) == ("grader fault", "", "no JSON")
+    assert (came["105"]["state"], came["105"]["points"], came["105"]["max"]) == ("no submission", "", "9")
 
 
 def test_in_gradebook_csv_ids_are_texts_and_points_are_numbers() -> None:
@@ -256,6 +256,9 @@ def test_without_a_roster_the_files_have_only_headings_and_a_note_says_so() -> N
     made = gradebooks([row(None, StudentState.GRADED, FULL)], RUBRIC, GradebookSettings())
     assert read(made.files["gradebook.csv"])[0]["points"] == "9"
     assert read(made.files["gradebook-moodle.csv"]) == []
+    with_rows = {name for name, content in made.files.items() if has_rows(content)}
+    assert with_rows == {"gradebook.csv", "gradebook-nbgrader.csv"}
+    assert all(map(has_rows, gradebooks(ROWS, RUBRIC, GradebookSettings()).files.values()))
     assert f"{RUBRIC.title}\n".encode() in made.files["gradebook-canvas.csv"]  # the rubric's title, if nothing is said
     assert any("no roster given" in remark for remark in made.remarks)
 

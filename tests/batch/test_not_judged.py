@@ -154,7 +154,7 @@ def test_no_student_gets_a_zero_while_a_submission_is_unmatched() -> None:
     missing = GradebookRow("105", StudentState.MISSING, replace(ADA, id="105", email="105@uni.example"))
     for others, points in ([graded], "0"), ([graded, replace(stranger, student=None)], ""):
         books = gradebooks([*others, missing], RUBRIC, zeros)
-        line = next(line for line in table(books.files["gradebook.csv"]) if line["state"] == "missing")
+        line = next(line for line in table(books.files["gradebook.csv"]) if line["state"] == "no submission")
         assert line["points"] == points
         assert any("do not count as 0 yet" in remark for remark in books.remarks) == (points == "")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from grader.audit import corpus
-from grader.batch.similar import SimilarPair, asked_source, similar_pairs
+from grader.batch.similar import MOST, WHOLE, SimilarPair, asked_source, same_notebooks, similar_pairs
 from grader.exercise import implemented_names
 from grader.exercises.vae_mnist import exercise
 from grader.notebook.format import load_notebook
@@ -62,6 +62,26 @@ def test_the_template_and_code_that_all_students_write_are_not_similar(crowd: di
     found = found_among({**crowd, **many})
     assert not {pair.first for pair in found} & set(many)
     assert not {pair.second for pair in found} & set(many)
+
+
+def test_in_a_small_class_what_three_of_four_wrote_is_not_alike() -> None:
+    practice = {name: strip_markers(corpus.build(*of)) for name, of in corpus.practice().items() if of}
+    assert len(practice) == 4
+    assert found_among(practice) == []
+    assert found_among({"one": notebook("reference"), **practice}) == []
+
+
+def test_in_a_small_class_a_copy_of_unusual_code_is_found(crowd: dict[str, Notebook]) -> None:
+    copy = changed(crowd["residual_blocks"], ("h = ", "hidden_state  =  "), ("h)", "hidden_state)"))
+    names = ("reference", "residual_blocks", "gelu")
+    found = found_among({"copier": copy, **{name: crowd[name] for name in names}})
+    assert ("copier", "residual_blocks") in {(pair.first, pair.second) for pair in found}
+
+
+def test_notebooks_with_the_same_code_are_a_pair_however_small_the_class() -> None:
+    (pair,) = same_notebooks({"niels": "1", "ada": "1", "emmy": "2"})
+    assert (pair.first, pair.second, pair.item, pair.similarity) == ("ada", "niels", WHOLE, 1.0)
+    assert len(same_notebooks(dict.fromkeys(map(str, range(50)), "1"))) == MOST
 
 
 def test_hostile_code_is_read_and_not_run(crowd: dict[str, Notebook]) -> None:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from toy_exercise import notebook, running
 
-from grader.cli import app, completion
+from grader.cli import app, classes, completion
 from grader.cli.app import command
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +52,33 @@ def test_help_lists_every_command_and_each_command_shows_an_example() -> None:
         own = said(verb, "--help").stdout
         assert "Examples:" in own
         assert f"python -m grader {verb} " in own
+
+
+def test_the_help_of_a_command_that_grades_says_what_its_exit_codes_mean() -> None:
+    for verb in ("grade", "check", "grade-class", "regrade"):
+        assert "1  graded, but at least one submission needs your attention" in said(verb, "--help").stdout
+
+
+def test_each_cell_and_each_test_is_said_once(toy: tuple[Path, Path], tmp_path: Path) -> None:
+    rubric, submissions = toy
+    came = said("grade", submissions / "ada.ipynb", "--rubric", rubric, "--out", tmp_path / "run")
+    lines = [line.partition("] ")[2] for line in came.stderr.splitlines()]
+    steps = [line for line in lines if line.startswith(("cell ", "testing "))]
+    assert len(steps) == len(set(steps)), came.stderr
+    assert "testing the components of ONE" in steps
+    assert "testing the trained ONE" in steps
+    assert any(line.startswith("cell 1 of ") for line in steps)
+    assert not [line for line in lines if "(" in line and line.startswith("testing")]
+
+
+def test_the_terminal_lists_only_gradebooks_with_rows_and_says_which_can_be_imported(tmp_path: Path) -> None:
+    (tmp_path / "gradebook-canvas.csv").write_text("Student,ID\n    Points Possible,\n")
+    (tmp_path / "gradebook-moodle.csv").write_text("Email,Points\nada@uni.example,9\n")
+    (tmp_path / "gradebook-nbgrader.csv").write_text("student_id,score\nada,9\n")
+    places = classes._places(tmp_path)
+    assert "gradebooks to import into course systems: gradebook-moodle.csv\n" in places
+    assert "gradebooks for your own scripts: gradebook-nbgrader.csv\n" in places
+    assert "canvas" not in places
 
 
 def test_help_is_readable_in_eighty_columns_and_plain_in_a_pipe() -> None:

@@ -20,7 +20,7 @@ from grader.grading.follow_through import (
     due_replacements,
     with_carried_forward,
 )
-from grader.grading.grade import Options, grade
+from grader.grading.grade import Options, grade, outcomes_with_correct_code
 from grader.grading.regrade import regrade
 from grader.grading.sound_parts import definitions, replacement_questions
 from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
@@ -198,3 +198,16 @@ TRAIN = (
     "        loss = (model['weight'] - 5.0) ** 2\n        model['weight'] -= double(0.2 * (model['weight'] - 5.0))\n"
     "        model['history'].append(loss)"
 )
+
+
+def test_the_progress_says_what_outcomes_with_correct_code_correct_code() -> None:
+    helped = ItemVerdict("cvae.samples", "samples", Outcome.PARTIAL, 7750, 9000, (), gained_milli=7750)
+    lost = replace(helped, id="vae.samples", gained_milli=0)
+    unsure = replace(lost, outcome=Outcome.NEEDS_REVIEW, lost_in=("vae.loss",))
+    assert list(outcomes_with_correct_code(["vae", "cvae"], [lost, helped])) == [
+        "VAE with correct code: did not help; the points stay lost",
+        "CVAE with correct code: points given back: 7.75",
+    ]
+    assert list(outcomes_with_correct_code(["vae"], [unsure])) == [
+        "VAE with correct code: could not be graded automatically; needs manual review"
+    ]

@@ -6,6 +6,8 @@ All files are UTF-8 without a byte order mark, with decimal points and line feed
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -25,9 +27,10 @@ from grader.batch.students.roster import OUT_OF, Roster
 from grader.records import Rubric
 from grader.report.text import points_text
 
-__all__ = ["GradebookOptions", "GradebookSettings", "Gradebooks", "gradebooks"]
+__all__ = ["GradebookOptions", "GradebookSettings", "Gradebooks", "gradebooks", "has_rows"]
 
 SYSTEMS = (moodle, canvas, gradescope, nbgrader)
+FOR_SCRIPTS = (gradescope, nbgrader)  # their systems import no points
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,12 @@ def gradebooks(rows: Sequence[GradebookRow], rubric: Rubric, settings: Gradebook
     remarks = _remarks(ordered, rubric, settings)
     of_systems = (*moodle.remarks(ordered, settings), *canvas.remarks(ordered, settings))
     return Gradebooks(files, (*zeros_held, *remarks, *of_systems))
+
+
+def has_rows(content: bytes) -> bool:
+    """Whether a gradebook has the row of at least one student, below its headings."""
+    rows = list(csv.reader(io.StringIO(content.decode("utf-8"))))[1:]
+    return any(row[:1] != [canvas.POSSIBLE] for row in rows)
 
 
 def other_points(roster: Roster, rubric: Rubric, settings: GradebookSettings) -> tuple[str, ...]:

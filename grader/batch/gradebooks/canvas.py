@@ -28,6 +28,7 @@ from grader.records import Rubric
 from grader.report.text import cell, points_text
 
 NAME = "gradebook-canvas.csv"
+POSSIBLE = "    Points Possible"  # begins the row of maximum points, below the headings
 HEADS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 _ASSIGNMENT = re.compile(r"(?P<name>.*) \((?P<id>[0-9]+)\)")
 
@@ -36,7 +37,7 @@ def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSetti
     """One row per student with points, with Canvas's own ids if the roster is its export."""
     assignment = _assignment(rows, settings)
     heading = f"{settings.assignment} ({assignment})" if assignment else settings.assignment
-    table = [[*HEADS, cell(heading)], ["    Points Possible", "", "", "", "", points_text(out_of(rows, rubric))]]
+    table = [[*HEADS, cell(heading)], [POSSIBLE, "", "", "", "", points_text(out_of(rows, rubric))]]
     for row in with_points(rows, settings):
         if row.student is not None:
             name = column(row, "student") if _of_canvas(row) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from grader.batch.class_records import GradebookRow, StudentState
+from grader.batch.class_records import STATE_WORDS, GradebookRow, StudentState
 from grader.batch.gradebooks.entries import GradebookSettings, csv_file, out_of, points
 from grader.records import GradeReport, Remark, Rubric
 from grader.report.text import cell, points_text
@@ -16,8 +16,8 @@ NAME = "gradebook.csv"
 OF_THE_FILE = ("late", "other_notebook")  # kinds of remarks that have a column of their own, "file notes"
 WHO = ["key", "student id", "name", "email", "team", "state", "points", "max", "percent"]
 LATE = ["submitted", "days late", "late penalty", "points after penalty"]
-WHAT = ["review reason", "notes", "overrides", "overridden items", "file notes", "file"]
-HOW = ["device", "seconds", "graded at", "rubric", "grader", "reason"]
+WHAT = ["reason", "notes", "overrides", "overridden items", "file notes", "file"]
+HOW = ["device", "notebook run time (s)", "graded at", "rubric", "grader"]
 SHORT = 12  # digits of a checksum
 
 
@@ -28,7 +28,7 @@ def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSetti
     table: list[list[str | Decimal]] = [[*WHO, *LATE, *items, *WHAT, *HOW]]
     for row in rows:
         cells = [*_who(row, most, settings), *_late(row, settings), *_earned(row, items)]
-        table.append([*cells, *_what(row), *_how(row.report), cell(row.reason)])
+        table.append([*cells, *_what(row), *_how(row.report)])
     return {NAME: csv_file(table, quoted=True)}
 
 
@@ -44,7 +44,7 @@ def _who(row: GradebookRow, most_of_class: int, settings: GradebookSettings) -> 
     percent = f"{100 * Decimal(got) * 1000 / most:.2f}" if got and most else ""
     numbers = (got, points_text(most or 0), percent)
     team = ", ".join(student.name or student.id for student in row.team)
-    return [*map(cell, (row.key, *student, team)), str(row.state), *map(_number, numbers)]
+    return [*map(cell, (row.key, *student, team)), STATE_WORDS[row.state], *map(_number, numbers)]
 
 
 def _late(row: GradebookRow, settings: GradebookSettings) -> list[str | Decimal]:
@@ -65,11 +65,14 @@ def _earned(row: GradebookRow, items: Sequence[str]) -> list[str | Decimal]:
 
 
 def _what(row: GradebookRow) -> list[str | Decimal]:
+    """The reason of the state, the notes, and what staff decided."""
     report = row.report
     remarks = (row.handed_in.remarks if row.handed_in else ()) + (report.remarks if report else ())
+    of_review = reasons_for_person(report) if report and row.state is StudentState.LOOK else ()
+    reasons = dict.fromkeys(filter(None, (row.reason, *of_review)))
     overridden = [item.id for item in report.items if item.override] if report else []
     return [
-        cell("; ".join(reasons_for_person(report))) if report and row.state is StudentState.LOOK else "",
+        cell("; ".join(reasons)),
         _joined(remark for remark in remarks if not remark.needs_person and remark.kind not in OF_THE_FILE),
         Decimal(len(overridden)) if report else "",
         cell(", ".join(overridden)),

@@ -14,17 +14,22 @@ from dataclasses import dataclass
 from grader.batch.class_records import STATE_WORDS, GradebookRow, StudentState, counted
 from grader.batch.gradebooks.entries import extent_of, out_of, sort_key
 from grader.batch.progress import clock
-from grader.batch.similar import SimilarPair
+from grader.batch.similar import SMALL, SimilarPair, most_sharing
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Rubric
 from grader.report.html_page import html_page
 from grader.report.text import plain, points_text
-from grader.report.totals import is_lost
+from grader.report.totals import is_left_out, is_lost
 from grader.report.words import reasons_for_person
 
 _MOST_FAILED = 15
 _MOST_ALIKE = 40
 _MOST_LINES = 120  # shown of a student's code
 NOT_ON_ROSTER = "not on the roster"
+SET_BY_HAND = "points that were set by hand"
+_LEAST_CLASS = 3  # graded submissions, before a note is said of the class instead of each of them
+_SHARED = {  # kind of a remark -> what most of a class may have done
+    "outputs_missing": "have no outputs in most of their code cells: they were saved without outputs, or never run."
+}
 _ATTENTION = {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED}
 
 BINS = 20  # of the histogram
@@ -41,7 +46,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class FailedCheck:
-    """A check that cost points, and how many students it cost how much."""
+    """A check that cost points, and how many submissions lost how much; `check` is empty for points set by hand."""
 
     item: str
     check: str
@@ -57,18 +62,26 @@ def class_page(
     title: str,
     similar: Sequence[SimilarPair] = (),
     pictures: Mapping[str, bytes] | None = None,
-    files: Sequence[str] = (),
+    files: Mapping[str, bool] | None = None,
 ) -> str:
-    """The page; `pictures` are WebP images drawn by each submission's models, by key; `files` lie beside the page."""
+    """The page; `pictures` are WebP images drawn by each submission's models, by key.
+
+    `files` lie beside the page: the name of each gradebook, and whether it has the row of at least one student.
+    """
     ordered = sorted(rows, key=sort_key)
     graded = [row for row in rows if row.report is not None]
-    bars, strangers = histogram(rows, rubric), _strangers(rows)
+    bars, strangers, shared = histogram(rows, rubric), _strangers(rows), shared_remarks(rows)
+    compared = sum(row.handed_in is not None and row.state is not StudentState.REFUSED for row in rows)
     return html_page(
         "grader.batch.page/class.html.j2",
         ("grader.batch.page/class.css",),
         scripts=("grader.batch.page/class.js",),
         title=title,
-        files=files,
+        files=files or {},
+        empty="no points yet" if any(row.student for row in rows) else "no roster",
+        shared=[_shared_words(kind, count, len(graded)) for kind, count in shared.items()],
+        sharing=most_sharing(compared),
+        small=compared < SMALL,
         rows=ordered,
         items=rubric.items,
         max_milli=out_of(rows, rubric),
@@ -92,7 +105,7 @@ def class_page(
         STATES=STATE_WORDS,
         NOT_ON_ROSTER=NOT_ON_ROSTER,
         clock=clock,
-        flags=lambda row: _flags(row, strangers),
+        flags=lambda row: _flags(row, strangers, shared),
         lost_checks=_lost_checks,
         mean=statistics.fmean,
         name=_name,
@@ -146,15 +159,28 @@ def _lost_checks(item: ItemVerdict) -> list[CheckVerdict]:
     return [check for check in item.checks if is_lost(check)]
 
 
-def _flags(row: GradebookRow, strangers: Collection[str]) -> str:
-    """The filters of the page that show this row."""
+def shared_remarks(rows: Sequence[GradebookRow]) -> dict[str, int]:
+    """The kinds of notes that most graded submissions of a class have, with their number; of those in `_SHARED`."""
+    graded = reports(rows)
+    kinds = [{remark.kind for remark in report.remarks} for report in graded]
+    count_of = {kind: sum(kind in of_report for of_report in kinds) for kind in _SHARED}
+    return {kind: count for kind, count in count_of.items() if len(graded) >= _LEAST_CLASS and 2 * count > len(graded)}
+
+
+def _shared_words(kind: str, count: int, graded: int) -> str:
+    of_all = f"All {graded}" if count == graded else f"{count} of {graded}"
+    return f"{of_all} graded submissions {_SHARED[kind]}"
+
+
+def _flags(row: GradebookRow, strangers: Collection[str], shared: Collection[str]) -> str:
+    """The filters of the page that show this row; notes of the kinds `shared` are said once, for the whole class."""
     flags = ["look"] if row.state in _ATTENTION else []
     flags += ["look", "stranger"] if row.key in strangers else []
     if row.report is not None:
         checks = [check for item in row.report.items for check in item.checks]
         flags += ["borderline"] if any(check.borderline for check in checks) else []
         flags += ["override"] if any(item.override for item in row.report.items) else []
-        flags += ["remark"] if row.report.remarks else []
+        flags += ["remark"] if any(remark.kind not in shared for remark in row.report.remarks) else []
     return " ".join(flags)
 
 
@@ -215,21 +241,41 @@ def _exact(number: float) -> float:
 
 def failed_most(rows: Sequence[GradebookRow]) -> list[FailedCheck]:
     """The checks that cost points, the most costly for the whole class first."""
-    lost: dict[tuple[str, str], list[int]] = defaultdict(list)
+    lost: dict[tuple[str, str], list[float]] = defaultdict(list)
     titles: dict[tuple[str, str], str] = {}
     graded = reports(rows)
     for report in graded:
         for item in report.items:
-            for check in item.checks:
-                missing = check.max_points_milli - check.points_milli
-                if missing and check.outcome in {Outcome.FAILED, Outcome.PARTIAL}:
-                    lost[item.id, check.id].append(missing)
-                    titles[item.id, check.id] = check.title
+            for check, milli in _costs(item).items():
+                lost[item.id, check].append(milli)
+                titles[item.id, check] = next((c.title for c in item.checks if c.id == check), SET_BY_HAND)
     checks = [
         FailedCheck(item, check, titles[item, check], len(of), len(of) / len(graded), statistics.fmean(of))
         for (item, check), of in lost.items()
     ]
     return sorted(checks, key=lambda check: (-check.count * check.mean_lost_milli, check.item, check.check))
+
+
+def _costs(item: ItemVerdict) -> dict[str, float]:
+    """The thousandths that each failed check cost in the end; they add up to what the item lost.
+
+    A check that was not graded because another one failed counts with that one. Points that were given back are taken
+    off in proportion, since a report does not say for which check they were given. An item whose points were set by
+    hand has no check to blame.
+    """
+    if item.override is not None:
+        lost = item.max_points_milli - item.points_milli
+        return {"": lost} if lost > 0 else {}
+    failed = [check for check in item.checks if check.outcome in {Outcome.FAILED, Outcome.PARTIAL}]
+    costs: dict[str, float] = defaultdict(float)
+    for check in failed:
+        costs[check.id] += check.max_points_milli - check.points_milli
+    for check in item.checks if item.outcome is not Outcome.NEEDS_REVIEW else ():
+        if check.outcome is Outcome.SKIPPED and not is_left_out(check):
+            cause = next((other for other in failed if check.message.endswith(other.title)), check)
+            costs[cause.id] += check.max_points_milli
+    left = 1 - item.gained_milli / max(1, sum(costs.values()))
+    return {check: milli * left for check, milli in costs.items() if milli * left > 0}
 
 
 def mixed(rows: Sequence[GradebookRow]) -> list[str]:

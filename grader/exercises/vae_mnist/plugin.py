@@ -118,6 +118,14 @@ class VaeMnist:
         toys = stand_in_answers.questions(evidence, STAND_IN.read_bytes())
         return stages | toys | plane_questions(evidence, stages)  # last: what it costs, it costs no other question
 
+    def stage_words(self) -> Mapping[str, str]:
+        """The stages that only a fresh box is asked."""
+        return {
+            "untrained": "comparing with an untrained model",
+            "training_by_toys": "testing the training loop with the grader's networks",
+            "plane": "drawing the map of codes",
+        }
+
     def figures(self, evidence: Evidence) -> list[Figure]:
         """See `figures`."""
         return figures.draw(evidence)

@@ -60,8 +60,10 @@ _RULE = (
     "estimates it from the measurement itself.",
 )
 _CHECKS = (
-    "*Worst correct* is the worst ordinary model. *Best defective* is the best of the models",
-    "that spoil the item's pictures and lose points for their value in this check.",
+    "*Worst correct* is the worst ordinary model. *Best defective that loses points* is the best of the models",
+    "that spoil the item's pictures and lose points for their value in this check; defective models that get full points",
+    'here are not in that column. "Earned 0" between the thresholds means that another check failed first, or that the',
+    "check is worth a single step.",
 )
 _LEVELS = (
     "What the thresholds look like: for each check, pictures of the models nearest to no points, to half of the points",
@@ -176,7 +178,7 @@ def _checks(content: PageContent) -> Iterator[str]:
     """One table of all checks: thresholds in words, and the models that lie nearest on the wrong sides."""
     titles = {item.id: item.title for item in content.rubric.items}
     points = {(item.id, spec.check): spec.points_milli for item in content.rubric.items for spec in item.checks}
-    yield "| check | points | full points | no points | worst correct | best defective |"
+    yield "| check | points | full points | no points | worst correct | best defective that loses points |"
     yield "| --- | ---: | --- | --- | --- | --- |"
     for item, of_item in groupby(content.tables.rows, key=lambda row: row.item):
         yield f"| **{titles[item]}** (`{item}`) |  |  |  |  |  |"

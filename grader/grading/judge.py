@@ -1,4 +1,4 @@
-"""Computes the verdicts from evidence and rubric: pure, fast, and the only place where points are computed."""
+"""Computes the verdicts from evidence and rubric. Only `follow_through` and `overrides` change points afterwards."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from grader.records import (
 def judge(
     evidence: Evidence, rubric: Rubric, checks: Mapping[str, Check], findings: FindingCache | None = None
 ) -> tuple[ItemVerdict, ...]:
-    """Returns a verdict per item of the rubric; a check that stops with an error gives `needs_review`, never no points.
+    """Returns a verdict per item of the rubric.
+
+    If a check's own code raises, its outcome is `needs_review`, not `failed`; it counts as 0 points until staff decide.
 
     Findings on this evidence in `findings` are not measured again; new ones are added.
 

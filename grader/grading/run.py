@@ -1,8 +1,8 @@
 """Runs one notebook in two boxes: one executes it and answers the questions, a fresh one decodes codes new to it.
 
 The order in which questions are sent is part of the isolation: the trained parameters of a part are recorded, and can
-no longer change, before the box knows the hidden images; the second box gets the parameters and the codes, but no
-image.
+no longer change, before the box knows the hidden images; the second box gets the parameters and the codes, but never
+the images that were encoded into those codes. It may get other images, for an untrained model and the stand-ins.
 """
 
 from __future__ import annotations
@@ -320,7 +320,7 @@ def _with_second_box(
     *,
     first_questions: Questions | None = None,
 ) -> Evidence:
-    """Adds the answers of a fresh box that gets the trained parameters and the codes, but no image.
+    """Adds the answers of a fresh box that gets the trained parameters and the codes, not their images.
 
     `first_questions` are stages that the fresh box gets first.
     """

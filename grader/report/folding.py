@@ -41,7 +41,7 @@ def cell_sections(view: NotebookView, marks: Mapping[int, Sequence[Mark]]) -> li
 def _section(rows: tuple[CellGroup, ...]) -> CellGroup:
     cells = tuple(cell for row in rows for cell in row.cells)
     correct = tuple(row.titles[0] for row in rows if ":" not in row.label)
-    label = f"Cells {cells[0] + 1}–{cells[-1] + 1}: no comments"
+    label = f"Cells {cells[0] + 1}–{cells[-1] + 1}: nothing to change"
     return CellGroup(cells, True, label, tuple(f"✓ {title}" for title in correct[:MOST_TITLES]), rows)
 
 
@@ -73,5 +73,7 @@ def _folded(view: NotebookView, run: Sequence[int]) -> CellGroup:
     first, last = run[0] + 1, run[-1] + 1
     numbers = f"Cell {first}" if first == last else f"Cells {first}–{last}"
     whose = "provided" if run[0] in view.provided else "no comments"
+    if stopped := [str(index + 1) for index in run if index in view.troubles]:
+        whose = f"nothing to change here ({', '.join(stopped)} stopped because of an earlier cell)"
     texts = [index for index in run if view.kinds[index] != "code"] or run
     return CellGroup(tuple(run), True, f"{numbers}: {whose}", tuple(view.titles[n] for n in texts[:MOST_TITLES]))

@@ -17,6 +17,7 @@ from grader.report.totals import is_lost
 from grader.report.tracebacks import Place, place_of_line, without_file
 
 NOT_YET = "Not written yet"  # how the message on an unwritten function begins
+NEEDS_UNWRITTEN = "Needs code that is not written yet"
 NOT_WRITTEN = "NotImplementedError"  # what the functions of a template raise
 _KIND = r"[A-Za-z_][\w.]{0,80}"
 _RAISED = re.compile(rf"(?P<kind>{_KIND}): ?(?P<text>.*?)(?:, in your line `(?P<line>.*)`)?$", re.DOTALL)
@@ -70,7 +71,7 @@ class Loss:
     @property
     def is_one_mistake(self) -> bool:
         """Whether the reason is shown instead of the checks, which are folded."""
-        return self.raised is not None or self.message.startswith(NOT_YET)
+        return self.raised is not None or bool(self.unwritten) or self.message.startswith(NOT_YET)
 
 
 def losses(checks: Sequence[CheckVerdict]) -> tuple[Loss, ...]:
@@ -103,7 +104,8 @@ def item_losses(item: ItemVerdict, view: NotebookView | None = None) -> tuple[Lo
     own = [name for cell in _cells_of(item, view) for name in stubs(view.written.get(cell, ""))] if view else []
     names = tuple(dict.fromkeys(filter(None, own or called)))
     checks = tuple(check for loss in merged for check in loss.checks)
-    whole = Loss(merged[0].outcome, not_written(names), next(_hints(checks), ""), checks, unwritten=names)
+    message = not_written(names) if own or not view else f"{NEEDS_UNWRITTEN}: {', '.join(names[:MOST_NAMES])}"
+    whole = Loss(merged[0].outcome, message, next(_hints(checks), ""), checks, unwritten=names)
     return (whole, *(loss for loss in all_losses if loss not in merged))
 
 
@@ -115,10 +117,12 @@ def failed_cell(item: ItemVerdict, view: NotebookView | None) -> Trouble | None:
     return next((trouble for trouble in troubles if trouble and trouble.error and trouble.place), None)
 
 
-def is_all_unwritten(item: ItemVerdict, view: NotebookView | None) -> bool:
-    """Whether the item lost points only because nothing of it is written."""
+def unwritten_mark(item: ItemVerdict, view: NotebookView | None) -> str:
+    """The mark of an item that earned nothing only because code is not written; empty for any other item."""
     all_losses = item_losses(item, view)
-    return bool(all_losses) and all(loss.unwritten for loss in all_losses) and item.points_milli == 0
+    if not all_losses or item.points_milli or not all(loss.unwritten for loss in all_losses):
+        return ""
+    return "not ready" if any(loss.message.startswith(NEEDS_UNWRITTEN) for loss in all_losses) else "not written"
 
 
 def is_affected(loss: Loss, item: ItemVerdict, view: NotebookView | None) -> bool:
@@ -151,8 +155,17 @@ def item_cause(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookVi
         place = failed.place
         return f"{failed.error}, in cell {place.cell + 1}, line {place.line}: {place.source}"
     if view is not None and elsewhere is not None:
-        return f"Probably because of cell {elsewhere + 1}: {view.troubles[elsewhere].message}"
+        return cause_sentence(elsewhere, view)
     return ""
+
+
+def cause_sentence(cell: int, view: NotebookView) -> str:
+    """A sentence on a cell that stopped, as the probable cause of lost points, with the line to look at."""
+    trouble = view.troubles[cell]
+    if trouble.place is None:
+        return f"Probably because of cell {cell + 1}. {trouble.message}"
+    place = f"cell {trouble.place.cell + 1}, line {trouble.place.line}"
+    return f"Probably because cell {cell + 1} stopped with an error ({place}): {trouble.error}"
 
 
 def is_consequence(loss: Loss) -> bool:

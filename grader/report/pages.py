@@ -22,14 +22,15 @@ from grader.report.html_page import SHEET, html_page
 from grader.report.losses import (
     NOT_YET,
     cause_elsewhere,
+    cause_sentence,
     failed_cell,
     hint_on,
     is_affected,
-    is_all_unwritten,
     item_cause,
     item_losses,
     not_written_anywhere,
     place_of,
+    unwritten_mark,
     unwritten_name,
 )
 from grader.report.marks import marks
@@ -235,7 +236,8 @@ def feedback_html(
         place_of=lambda loss: place_of(loss, view.written) if view else None,
         is_affected=lambda loss, item: is_affected(loss, item, view),
         cause_of=lambda item: cause_elsewhere(item, report.items, view),
-        all_unwritten=lambda item: is_all_unwritten(item, view),
+        all_unwritten=lambda item: unwritten_mark(item, view),
+        cause_sentence=lambda cell: cause_sentence(cell, view) if view else "",
         item_losses=lambda item: item_losses(item, view),
         lost_ids=lambda item: [check.id for check in item.checks if is_lost(check)],
         outcomes_of=outcomes_of,

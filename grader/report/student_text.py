@@ -15,6 +15,7 @@ from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome, Stat
 from grader.report.losses import (
     Loss,
     cause_elsewhere,
+    cause_sentence,
     failed_cell,
     hint_on,
     is_affected,
@@ -106,7 +107,7 @@ def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookVi
     if failed is not None and failed.place is not None and stopped:
         yield from _error_lines(failed.error, failed.place)
     if view is not None and (cell := cause_elsewhere(item, items, view)) is not None:
-        yield f"Probably because of cell {cell + 1}: {student_line(view.troubles[cell].message)}"
+        yield student_line(cause_sentence(cell, view))
     lost: set[str] = set()
     repeated: set[str] = set()  # the reason is at the first check of the loss
     for loss in item_losses(item, view):
@@ -141,7 +142,7 @@ def student_line(text: str, kind: str = "message") -> str:
 
 def _troubles(view: NotebookView) -> Iterator[str]:
     """The cells that did not run to their end, with the line of the error and a hint."""
-    yield "Cells that did not run to their end:"
+    yield "Cells that did not run to their end (counted from the top, text cells included):"
     own = {index: trouble for index, trouble in view.troubles.items() if trouble.after is None}
     for index, trouble in list(own.items())[:_MOST_TROUBLES]:
         if (name := unwritten_name(trouble.error)) is not None:
@@ -155,8 +156,8 @@ def _troubles(view: NotebookView) -> Iterator[str]:
     if len(own) > _MOST_TROUBLES:
         yield f"  and {len(own) - _MOST_TROUBLES} more"
     if affected := [str(index + 1) for index in view.troubles if index not in own]:
-        cells = f"cell {affected[0]} needs" if len(affected) == 1 else f"cells {', '.join(affected)} need"
-        yield f"  Because of this, {cells} names that were not defined."
+        cells = f"cell{'s' if len(affected) > 1 else ''} {', '.join(affected)}"
+        yield f"  Because of this, {cells} stopped, too."
 
 
 def _error_lines(error: str, place: Place, running: str = "") -> Iterator[str]:

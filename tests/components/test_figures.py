@@ -15,6 +15,7 @@ from grader.errors import EvidenceError
 from grader.evidence import NotAnswered
 from grader.exercises.vae_mnist import figures
 from grader.exercises.vae_mnist.checks import real_digits
+from grader.exercises.vae_mnist.checks.answers import NO_STEP
 from grader.exercises.vae_mnist.copies import copy_bank
 from grader.exercises.vae_mnist.figures import codes, drawing, losses, reconstructions, samples
 from grader.exercises.vae_mnist.figures.drawing import reference
@@ -148,7 +149,7 @@ def test_explained_variance_below_zero_is_said_without_a_number() -> None:
 def test_pictures_of_a_model_that_was_not_trained_say_so_first() -> None:
     good = evidence("vae", "cvae")
     answers = {name: array for name, array in good.answers.items() if name != "trained.vae/history/history"}
-    fault = Fault(Blame.STUDENT, f"{drawing.NO_STEP} on vae")
+    fault = Fault(Blame.STUDENT, f"{NO_STEP} on vae")
     pictures = by_id(Evidence(good.questions, answers, {"trained.vae/steps": fault}))
     assert [*pictures] == [*IDS["vae"][1:], *IDS["cvae"]]
     for name, figure in pictures.items():
@@ -158,7 +159,7 @@ def test_pictures_of_a_model_that_was_not_trained_say_so_first() -> None:
     unknown = by_id(Evidence(good.questions, answers, {}))
     for figure in (*without_optimizer.values(), *unknown.values()):
         assert drawing.NOT_TRAINED not in figure.caption
-    assert drawing.NO_STEP in inspect.getsource(trained)
+    assert NO_STEP in inspect.getsource(trained)
 
 
 def test_copies_are_framed_above_their_originals() -> None:

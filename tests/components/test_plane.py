@@ -13,9 +13,9 @@ from PIL import Image
 
 from grader.evidence import NotAnswered, Rejected, read_answer
 from grader.exercises.vae_mnist import figures
+from grader.exercises.vae_mnist.checks.answers import NO_STEP
 from grader.exercises.vae_mnist.evidence_spec import answer_specs
 from grader.exercises.vae_mnist.figures import plane as plane_figure
-from grader.exercises.vae_mnist.figures.drawing import NO_STEP
 from grader.exercises.vae_mnist.figures.plane import code_plane
 from grader.exercises.vae_mnist.plane import DIGITS, SIDES, count_of_images, plane_of, plane_questions
 from grader.exercises.vae_mnist.plugin import VaeMnist

@@ -122,7 +122,9 @@ def _remarks(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSe
     ready = with_points(matched, settings)
     remarks = []
     if not matched:
-        remarks.append("no roster given, so the Moodle, Canvas and Gradescope files are empty; add --roster")
+        remarks.append(
+            "no roster given, so gradebook-moodle.csv, -canvas.csv and -gradescope.csv have no students; add --roster"
+        )
     elif strangers := len(rows) - len(matched):
         remarks.append(
             f"{strangers} of {len({row.key for row in rows})} submissions match no student on the roster; "

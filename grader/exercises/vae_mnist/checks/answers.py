@@ -10,6 +10,18 @@ from grader.evidence import answer as answer
 from grader.evidence import give_up as give_up
 from grader.records import Address, Array, Evidence, Finding, Measured
 
+NO_STEP = "no optimizer made a step"  # the fault that in_box/trained.py reports
+
+
+def not_trained(evidence: Evidence, part: str) -> bool:
+    """Whether the notebook never trained the part's model: no optimizer made a step, and there is no loss curve.
+
+    A model that was trained without an optimizer has a loss curve. Where either is unknown, the model may be trained.
+    """
+    steps, history = (Address.of("trained", part, about) for about in ("steps", "history"))
+    no_step = steps.array("mean_rate") not in evidence.answers and NO_STEP in evidence.fault(steps, "mean_rate").message
+    return no_step and history.array("history") not in evidence.answers
+
 
 def number(evidence: Evidence, source: Address, name: str) -> int:
     """An answer that is one whole number."""

@@ -253,8 +253,8 @@ def kl_matches_closed_form(evidence: Evidence, part: str, *, min_cosine: float) 
         cosines["both"] >= min_cosine,
         "the KL term matches the closed form",
         no,
-        "Compare your line, term by term, with the closed form of the KL divergence between two normal distributions; "
-        "write sigma^2 as exp(logvar).",
+        "The closed form contains both sigma^2 and log sigma^2. Compare each term with your line: is one missing, "
+        "doubled or of the wrong sign?",
         {f"cosine for {key}": value for key, value in cosines.items()},
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from grader.checks import Measurement, check
 from grader.exercises.vae_mnist.checks import real_digits
+from grader.exercises.vae_mnist.checks.answers import not_trained
 from grader.exercises.vae_mnist.checks.image_measures import (
     Measure,
     black_and_white,
@@ -47,9 +48,16 @@ from grader.exercises.vae_mnist.metrics import (
 from grader.records import Array, Evidence, Finding, Stage
 
 NO_FRESH_MODEL = "no untrained model could be tested, so there is nothing to compare with; no points are lost"
+NOT_TRAINED = "your model was not trained: no optimizer made a step on it"
+FIND_THE_STOP = "Find out why the training cell stopped, or why the training loop makes no step."
 NO_DECODER = "the decoder could not be tested separately, so there is nothing to compare with; no points are lost"
 SLIGHT = 0.05  # of explained variance or of a Fréchet distance: a gain that nobody sees
 LEAST_VARIANCE = 0.1  # of real digits': a collapsed decoder draws one picture, whose variance is near 0
+
+
+def _unless_untrained(evidence: Evidence, part: str, text: str, instead: str = FIND_THE_STOP) -> str:
+    """The text; `instead` of it if no optimizer ever made a step on the part's model."""
+    return instead if not_trained(evidence, part) else text
 
 
 @check(has_thresholds=True, needs_training=True)
@@ -69,9 +77,11 @@ def reconstructions_come_from_training(evidence: Evidence, part: str) -> Measure
         gain,
         explained_variance_error(x, x_hat, real_digits.mean_image()),
         "the trained model reconstructs far better than an untrained one",
-        "Compare the reconstructions of your trained model with those of a newly built one.",
+        _unless_untrained(evidence, part, "Compare the reconstructions of your trained model with those of a new one."),
         {"explained variance of a fresh model": before},
-        poor=f"your model reconstructs {_hardly(gain)} better than an untrained one",
+        poor=_unless_untrained(
+            evidence, part, f"your model reconstructs {_hardly(gain)} better than an untrained one", NOT_TRAINED
+        ),
         fair="your model reconstructs only somewhat better than an untrained one",
     )
 
@@ -130,9 +140,14 @@ def samples_come_from_training(evidence: Evidence, part: str) -> Measurement | F
         before - after,
         math.hypot(before_error, error),
         "the trained decoder draws far better digits than an untrained one",
-        "Compare images that your trained decoder draws with those of a newly built one.",
+        _unless_untrained(evidence, part, "Compare images that your trained decoder draws with those of a new one."),
         {"of a fresh model": before},
-        poor=f"your decoder's digits are {_hardly(before - after)} better than an untrained one's",
+        poor=_unless_untrained(
+            evidence,
+            part,
+            f"your decoder's digits are {_hardly(before - after)} better than an untrained one's",
+            NOT_TRAINED,
+        ),
         fair="your decoder's digits are only somewhat better than an untrained one's",
     )
 

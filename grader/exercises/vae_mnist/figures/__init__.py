@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from grader.errors import GraderError
 from grader.evidence import NotAnswered
+from grader.exercises.vae_mnist.checks.answers import not_trained
 from grader.exercises.vae_mnist.figures.codes import code_map
-from grader.exercises.vae_mnist.figures.drawing import NOT_TRAINED, not_trained
+from grader.exercises.vae_mnist.figures.drawing import NOT_TRAINED
 from grader.exercises.vae_mnist.figures.losses import loss_curve
 from grader.exercises.vae_mnist.figures.plane import code_plane
 from grader.exercises.vae_mnist.figures.reconstructions import first_reconstructions, worst_reconstructions

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from grader.records import Address, Array, Evidence, Figure
+from grader.records import Array, Figure
 from grader.store.json_files import read_json
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ NAMES = {"vae": "VAE", "cvae": "CVAE"}
 SCALE = 2  # a whole number, so that no pixel of a digit is wider than another
 TILE = 28 * SCALE
 GAP = 6
-NO_STEP = "no optimizer made a step"  # the fault that in_box/trained.py reports
 NOT_TRAINED = "This model was not trained, so the picture shows its random initial weights."
 Place = tuple[int, int]  # row, column
 Paint = Callable[["Canvas"], object]
@@ -86,16 +85,6 @@ def png(pixels: Array) -> bytes:
 def clean(images: Array) -> Array:
     """The images with NaN replaced by black; values outside [0, 1] have been clipped before."""
     return np.nan_to_num(images, nan=0.0, posinf=1.0, neginf=0.0)
-
-
-def not_trained(evidence: Evidence, part: str) -> bool:
-    """Whether the notebook never trained the part's model: no optimizer made a step, and there is no loss curve.
-
-    A model that was trained without an optimizer has a loss curve. Where either is unknown, the model may be trained.
-    """
-    steps, history = (Address.of("trained", part, about) for about in ("steps", "history"))
-    no_step = steps.array("mean_rate") not in evidence.answers and NO_STEP in evidence.fault(steps, "mean_rate").message
-    return no_step and history.array("history") not in evidence.answers
 
 
 def short(value: float) -> str:

@@ -7,7 +7,8 @@ import io
 import numpy as np
 
 from grader.evidence import answer, give_up
-from grader.exercises.vae_mnist.figures.drawing import NAMES, clean, not_trained
+from grader.exercises.vae_mnist.checks.answers import not_trained
+from grader.exercises.vae_mnist.figures.drawing import NAMES, clean
 from grader.exercises.vae_mnist.plane import DIGITS, SIDES, CodePlane, count_of_images, plane_of
 from grader.records import Address, Array, Evidence, Figure, Plane, Stage
 

@@ -181,8 +181,8 @@ MissingIsZero = Annotated[
     bool | None,
     typer.Option(
         "--missing-is-zero/--missing-is-empty",
-        help="students without a submission: 0 points, or none, which means no row in the Canvas and Moodle files and an"
-        " empty cell in the others (default: none)",
+        help="students without a submission: 0 points, or none, which means no row in the Canvas and Moodle files and"
+        " an empty cell in the others (default: none)",
         rich_help_panel=WHO_GETS,
     ),
 ]

@@ -62,8 +62,8 @@ _RULE = (
 _CHECKS = (
     "*Worst correct* is the worst ordinary model. *Best defective that loses points* is the best of the models",
     "that spoil the item's pictures and lose points for their value in this check; defective models that get full",
-    'points here are not in that column. "Earned 0" between the thresholds means that another check failed first, or that the',
-    "check is worth a single step.",
+    'points here are not in that column. "Earned 0" between the thresholds means that another check failed first, or',
+    "that the check is worth a single step.",
 )
 _LEVELS = (
     "What the thresholds look like: for each check, pictures of the models nearest to no points, to half of the points",

@@ -29,7 +29,7 @@ def test_a_rate_that_shrinks_over_real_batches_costs_points_and_other_loops_are_
     report = graded(corpus.changed(regions, [("EPOCHS = 7", "EPOCHS = 1")]), tmp_path, train=True)
     ((item, (message,)),) = lost(report).items()
     assert item == "vae.training"
-    assert "the learning rate shrinks until nothing is learnt" in message
+    assert "the learning rate shrinks until nothing is learned" in message
     (reason,) = [reason for reason in reasons_for_person(report) if "in lines that made none" in reason]
     assert reason.startswith("cvae: the notebook's own training")
 
@@ -41,4 +41,4 @@ def test_a_model_that_is_trained_again_elsewhere_is_reported(tmp_path: Path) -> 
     at = next(n for n, cell in enumerate(notebook["cells"]) if cell["id"] == "train-vae")
     notebook["cells"].insert(at + 1, code_cell("own-more", more))
     reasons = reasons_for_person(graded(notebook, tmp_path, train=True))
-    assert [reason.partition(":")[0] for reason in reasons if "the model had other weights" in reason] == ["vae"]
+    assert [reason.partition(":")[0] for reason in reasons if "the model's weights changed" in reason] == ["vae"]

@@ -163,7 +163,7 @@ def test_a_run_that_cannot_be_regraded_is_listed_and_none_at_all_is_refused(worl
     assert line.startswith("ada: not re-graded: ")
     for name in ("ben", "cleo"):
         (OUT / "submissions" / name / "judged.json").unlink()
-    with pytest.raises(GraderError, match="its evidence was pruned"):
+    with pytest.raises(GraderError, match="the evidence, which was pruned"):
         tried(world)
 
 

@@ -78,7 +78,7 @@ REFUSED = {
     "control characters": (b"a: \x01\x02", "is not valid YAML"),
     "an alias of nothing": ("- *a: b: c", "is not valid YAML"),
     "nothing": ("", "is empty"),
-    "too large": ("#" * (MAX_BYTES + 1), "more than"),
+    "too large": ("#" * (MAX_BYTES + 1), "expected at most"),
 }
 
 

@@ -68,7 +68,7 @@ def test_checks_that_need_the_evidence_say_that_it_was_pruned(world: World, monk
         path.unlink()
     again = class_again(world)
     assert len(again.wrong) == 3  # type: ignore[attr-defined]
-    assert all("its evidence was pruned on 20" in line for line in again.wrong)  # type: ignore[attr-defined]
+    assert all("the evidence, which was pruned on 20" in line for line in again.wrong)  # type: ignore[attr-defined]
     assert points(again.rows) == {"ada": 9000, "ben": 4000, "cleo": 9000}  # type: ignore[attr-defined]
 
 

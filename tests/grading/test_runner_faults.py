@@ -18,7 +18,7 @@ def boxes_and_cells(faults: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple
     """How many boxes ran where the first one ended in a cell, with these faults of its runner, and the cells' ends."""
     results: list[Any] = []
 
-    def one_box(*_: object) -> Any:
+    def one_box(*_: object, numbered: bool = False) -> Any:
         ends = not results
         inbox = SimpleNamespace(faults=faults, cells={})
         event, cell = (ENDED_ITSELF, CELL) if ends else ("", None)

@@ -53,7 +53,7 @@ def test_the_page_and_the_json_show_both_sides(graded: Graded) -> None:
 def test_the_student_reads_neutral_sentences_and_no_numbers(graded: Graded) -> None:
     told = json.loads((graded[1] / "results.json").read_bytes())["output"]
     assert "GRADED WITHOUT ISOLATION" in told
-    assert told.count("This alone costs no points.") == 2
+    assert told.count("This alone costs no points.") == 3
     assert "0.01" not in told
 
 

@@ -1,4 +1,4 @@
-"""The backend for a machine that allows no namespaces: a user of its own, Landlock and a filter of kernel calls.
+"""The backend for a machine that allows no namespaces: a separate user, Landlock and a system-call filter.
 
 None of the three needs a namespace. If root grades, each box is run by a user who owns nothing on the machine, so that
 it has no access to the files, processes and objects of others. Landlock leaves it the files
@@ -58,7 +58,7 @@ REST_FACTOR = 10.0  # times as long as a look at the files took, until the next
 
 
 class OwnUser:
-    """Runs the box as a user of its own; `private` are folders that the box must not be able to read.
+    """Runs the box as a separate user; `private` are folders that the box must not be able to read.
 
     Raises:
         BoxError: this machine or account cannot isolate a notebook, or a layer is unknown.

@@ -41,7 +41,7 @@ def test_answers_become_evidence_beside_the_questions() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_an_array_that_is_nothing_to_compute_with_costs_no_other(bad: float) -> None:
+def test_an_unusable_array_does_not_affect_the_others(bad: float) -> None:
     specs = {FUNCTION: {"y": ArraySpec("float", 3), "grad_y": ArraySpec("float", 3)}}
     sent = save({"y": np.ones(3, dtype=np.float32), "grad_y": np.array([1, bad, 2], dtype=np.float32)})
     evidence = decode_answers(inbox(Answer(FUNCTION, sent)), specs, {}, Status.OK, "")
@@ -97,7 +97,7 @@ def test_questions_that_were_not_due_blame_no_one() -> None:
     assert "components.one/function/y" in evidence.answers
 
 
-def test_trained_numbers_are_taken_with_care() -> None:
+def test_trained_parameters_are_read_with_care() -> None:
     state = save({"decoder/weight": np.ones(2, dtype=np.float32), "other": np.ones(1, dtype=np.float32)})
     box = inbox(Answer(STATE, state))
     assert set(trained_state(box, "one", 1)) == {"decoder/weight", "other"}

@@ -115,7 +115,7 @@ def test_of_an_item_with_two_halves_only_the_wrong_one_is_replaced(lost: str, na
     assert (training.outcome is Outcome.NEEDS_REVIEW) is (len(names) == 1)  # a half was replaced that was sound
 
 
-def test_a_mistake_that_spoils_later_items_costs_at_least_what_the_rubric_says() -> None:
+def test_a_mistake_that_affects_later_items_costs_at_least_what_the_rubric_says() -> None:
     rubric = replace(running.rubric(), follow_through=replace(SETTINGS, min_cost_milli=1000))
     cheap = item("one.function", 1750, 2000, "function_multiplies")
     assert _cost_beyond(cheap, rubric) == 750

@@ -137,7 +137,7 @@ def test_findings_of_another_grader_are_dropped(tmp_path: Path) -> None:
     assert read_back(findings, tmp_path, {"code": "y"}).entries == {}
 
 
-def test_faults_of_ours_are_not_cached_and_the_students_are(tmp_path: Path) -> None:
+def test_grader_faults_are_not_cached_and_students_faults_are(tmp_path: Path) -> None:
     def fails(blame: str) -> Any:
         def make() -> Finding:
             raise NotAnswered(Fault(blame, "no answer"))

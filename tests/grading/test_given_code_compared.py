@@ -138,7 +138,7 @@ def test_answers_of_another_size_are_nothing_to_compare(tmp_path: Path, ran: dic
     assert tampering_remarks(short, definitions, ("vae",)) == ()
 
 
-def test_where_everything_is_another_a_few_are_named(tmp_path: Path) -> None:
+def test_of_many_changed_names_only_a_few_are_listed(tmp_path: Path) -> None:
     definitions = given(tmp_path)
     remarks = tampering_remarks(answers(definitions, {}), definitions, ("vae",))
     assert len(remarks) == MAX_REMARKS + 1

@@ -101,7 +101,7 @@ def test_grader_faults_need_review_and_leave_the_other_checks_alone(what: Any, s
     assert said in verdict.checks[0].message
 
 
-def test_a_check_that_presupposes_a_lost_one_is_skipped() -> None:
+def test_a_check_that_presupposes_a_failed_one_is_skipped() -> None:
     verdict = judged((0.0, 1000, ()), (1.0, 500, ("check_0",)), (1.0, 250, ("check_1",)))
     assert [check.outcome for check in verdict.checks] == [Outcome.FAILED, Outcome.SKIPPED, Outcome.SKIPPED]
     assert verdict.checks[1].message == "not met, because this failed: What is found is found."

@@ -81,7 +81,7 @@ def test_an_answer_that_needs_a_missing_resource_is_not_the_students_mistake() -
     assert fault.message == f"the GPU is missing where this was graded: {CUDA}, in your line `x.cuda()`"
 
 
-def test_names_that_a_stopped_cell_would_have_defined_are_missing_for_its_reason() -> None:
+def test_names_that_a_stopped_cell_did_not_define_have_its_error_as_reason() -> None:
     submission = handed_in("import lightning as L\nBase = L.Module\ndef scale(x):\n    return x")
     faults = {ASKED: "NameError: name 'scale' is not defined", LATER: "`Base` is not defined"}
     after = told(submission, faults, own_0=NO_PACKAGE)

@@ -123,7 +123,7 @@ def test_an_unfinished_run_is_not_put_in_place(broken: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("trick", ["a name above", "a path of its own", "a link", "invalid names"])
-def test_the_list_of_a_folder_that_was_sent_moves_nothing_elsewhere(trick: str, tmp_path: Path) -> None:
+def test_the_list_in_a_foreign_folder_moves_nothing_elsewhere(trick: str, tmp_path: Path) -> None:
     folder, outside = fill(tmp_path / "run", OLD), fill(tmp_path / "outside", {"report.json": b"another's"})
     ready = fill(folder / READY, NEW | {"x.txt": b"hostile"})
     files: list[Any] = [*NEW, "../../outside/report.json", str(outside / "report.json"), "x.txt"]

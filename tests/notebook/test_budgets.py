@@ -52,7 +52,7 @@ def below(*sources: str) -> Notebook:
         ("%a\n" * 30_000, 30_000),
     ],
 )
-def test_statements_are_counted_also_where_they_are_too_many_to_be_read(source: str, count: int) -> None:
+def test_statements_are_counted_even_if_they_are_too_many_to_be_read(source: str, count: int) -> None:
     code = read_code(source)
     assert code.count == count
     assert (code.statements is None) == (count > MAX_STATEMENTS)

@@ -38,7 +38,7 @@ def test_a_submission_from_the_current_template_is_recognised() -> None:
 @pytest.mark.parametrize(
     "change", [None, ("setup", "print(f'on {DEVICE}')", "print(f'{DEVICE}')"), ("show-history", "max", "min")]
 )
-def test_an_earlier_one_keeps_its_given_code_and_constants(
+def test_an_earlier_template_keeps_its_provided_code_and_constants(
     change: tuple[str, str, str] | None, anonymously: bool
 ) -> None:
     notebook = later(*filter(None, [change]), notebook=handed_in())
@@ -49,7 +49,7 @@ def test_an_earlier_one_keeps_its_given_code_and_constants(
     assert script(restored) == script(restore_from_templates(handed_in(), {"then.ipynb": TEMPLATE}))
 
 
-def test_a_changed_earlier_cell_goes_back_to_what_it_was() -> None:
+def test_a_changed_cell_of_an_earlier_template_is_restored() -> None:
     restored = restore_from_templates(edit(handed_in(), "data", "list(range(n))", "list(range(n + 1))"), NOW)
     assert kinds(restored) == ["earlier_template", "given_cell_changed"]
     assert "range(n + 1)" not in script(restored)
@@ -62,7 +62,7 @@ def test_in_doubt_the_current_template_is_used() -> None:
     assert "earlier_template" not in kinds(restore_from_templates(notebook, NOW))
 
 
-def test_a_notebook_of_its_own_comes_from_none() -> None:
+def test_an_independent_notebook_comes_from_no_template() -> None:
     notebook = handed_in()
     notebook["cells"] = [cell_of(notebook, "model"), cell_of(notebook, "setup")]
     assert kinds(restore_from_templates(notebook, NOW)) == ["not_from_template"]
@@ -89,7 +89,7 @@ def test_a_rubric_names_the_earlier_templates(tmp_path: Path) -> None:
 LOOSER = "{training_lowers_the_loss: {zero_at: 2.0, full_at: 1.0}}"
 
 
-def test_an_earlier_template_has_numbers_of_its_own(tmp_path: Path) -> None:
+def test_an_earlier_template_can_have_its_own_numbers(tmp_path: Path) -> None:
     path = write_exercise(tmp_path)
     path.write_text(path.read_text() + f"\nearlier_templates: {{old/one.ipynb: {{one.training: {LOOSER}}}}}\n")
     rubric, _ = load_rubric(path)
@@ -121,7 +121,7 @@ def test_an_earlier_template_has_numbers_of_its_own(tmp_path: Path) -> None:
         ("[old/one.ipynb]", "earlier_templates"),
     ],
 )
-def test_numbers_that_an_earlier_template_cannot_have(tmp_path: Path, section: str, words: str) -> None:
+def test_wrong_numbers_of_an_earlier_template_are_refused(tmp_path: Path, section: str, words: str) -> None:
     path = write_exercise(tmp_path)
     path.write_text(path.read_text() + f"\nearlier_templates: {section}\n")
     with pytest.raises(RubricError) as refused:

@@ -153,7 +153,9 @@ HARMLESS: list[Damage] = [
 
 @pytest.mark.parametrize("start", [solved, template])
 @pytest.mark.parametrize("damage", HARMLESS, ids=lambda damage: damage.__name__)
-def test_harmless_damage_is_no_tampering_and_the_same_code_runs(tmp_path: Path, damage: Damage, start: Damage) -> None:
+def test_harmless_damage_does_not_count_as_tampering_and_the_same_code_runs(
+    tmp_path: Path, damage: Damage, start: Damage
+) -> None:
     whole = handed_in(start(), tmp_path)[1]  # type: ignore[call-arg]
     restored = handed_in(damage(start()), tmp_path)[1]  # type: ignore[call-arg]
     assert restored.remarks == ()

@@ -184,7 +184,7 @@ def test_the_table_at_the_top_is_the_rubric() -> None:
         assert listed == wanted | {"**Sum**": f"**{RUBRIC['points'][part]}**"}
 
 
-def test_beside_every_todo_stand_the_points_of_its_item() -> None:
+def test_every_todo_names_the_points_of_its_item() -> None:
     cells = template()["cells"]
     todo = 0
     item = ""
@@ -245,7 +245,7 @@ def test_the_notebook_holds_its_files_as_they_are(capsys: pytest.CaptureFixture[
     assert "files" not in cell_of(template(), cell["id"])["metadata"]["grader"]
 
 
-def test_several_files_become_one_text_without_what_binds_them() -> None:
+def test_several_files_become_one_text_without_the_imports_between_them() -> None:
     one = '"""What it is for."""\n\nimport sys\nfrom typing import (\n    Any,\n)\n\nLEAST = 2\n'
     two = '"""More."""\n\nimport sys\nimport abc\n\nfrom grader.one import LEAST\n\n\ndef most():\n    return LEAST\n'
     wanted = "import abc\nimport sys\nfrom typing import Any\n\n\nLEAST = 2\n\n\ndef most():\n    return LEAST"

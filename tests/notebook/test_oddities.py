@@ -87,7 +87,7 @@ LAST_LINES = {
 
 @pytest.mark.whole
 @pytest.mark.parametrize("line", LAST_LINES.values(), ids=LAST_LINES)
-def test_a_last_cell_that_sets_things_is_not_met_by_what_is_asked_once_more(line: str, tmp_path: Path) -> None:
+def test_settings_of_a_last_cell_do_not_affect_questions_that_are_asked_again(line: str, tmp_path: Path) -> None:
     notebook = single(f"{PERSON}: training on the GPU")  # its questions are asked again, after the last cell
     notebook["cells"].append(fresh(line))
     hold(graded(notebook, tmp_path), [f"{PERSON}: training on the GPU", line])

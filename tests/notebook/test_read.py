@@ -108,11 +108,11 @@ def test_files_that_are_not_notebooks_are_refused(tmp_path: Path, content: objec
         {},
     ],
 )
-def test_a_kernels_name_decides_nothing(tmp_path: Path, metadata: dict[str, object]) -> None:
+def test_the_name_of_a_kernel_does_not_decide_the_language(tmp_path: Path, metadata: dict[str, object]) -> None:
     assert read(saved(tmp_path, notebook(metadata=metadata))).remarks is not None
 
 
-def test_paths_that_are_no_files_are_refused_without_waiting(tmp_path: Path) -> None:
+def test_paths_that_are_not_files_are_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.ipynb")
     (tmp_path / "link.ipynb").symlink_to(saved(tmp_path, notebook()))
     paths = [
@@ -132,7 +132,7 @@ def test_paths_that_are_no_files_are_refused_without_waiting(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_a_plain_notebook_is_read_as_it_is(tmp_path: Path, encoding: str) -> None:
+def test_a_plain_notebook_is_read_unchanged(tmp_path: Path, encoding: str) -> None:
     submission = read(saved(tmp_path, json.dumps(notebook()).encode(encoding)))
     assert [c["source"] for c in submission.notebook["cells"]] == [c["source"] for c in notebook()["cells"]]
     assert [c["id"] for c in submission.notebook["cells"]] == [c["id"] for c in notebook()["cells"]]
@@ -176,7 +176,7 @@ def test_unreadable_cells_become_comments_with_a_remark(tmp_path: Path, cell: No
     assert [(remark.kind, remark.cell) for remark in submission.remarks] == [("cell_unreadable", 1)]
 
 
-def test_cleared_outputs_are_remarked_and_a_single_unrun_cell_is_not(tmp_path: Path) -> None:
+def test_cleared_outputs_give_a_remark_and_a_single_unrun_cell_does_not(tmp_path: Path) -> None:
     cleared = notebook()
     for cell in cleared["cells"]:
         cell |= {"execution_count": None} if cell["cell_type"] == "code" else {}

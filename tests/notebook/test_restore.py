@@ -50,7 +50,7 @@ def test_changes_that_editors_make_by_themselves_give_no_remark(data: st.DataObj
         ("import math", "%%time\nimport math"),
     ],
 )
-def test_comments_and_formatting_are_no_change(old: str, new: str) -> None:
+def test_comments_and_formatting_do_not_count_as_changes(old: str, new: str) -> None:
     restored = restore(edit(handed_in(), "setup", old, new))
     assert restored.remarks == ()
     assert new in cell_of(restored.notebook, "setup")["source"]
@@ -80,7 +80,7 @@ def test_changed_provided_code_is_restored_and_reported(identity: str, old: str,
         assert not remark.needs_person
 
 
-def test_definitions_added_to_a_given_cell_move_after_it() -> None:
+def test_definitions_added_to_a_provided_cell_move_after_it() -> None:
     added = "\nimport sys\n@staticmethod\ndef helper(x):\n    return x\n\nprint('mine')"
     for restored in both_ways(edit(handed_in(), "setup", "import random", "import random" + added)):
         assert kinds(restored) == ["given_cell_changed"]
@@ -112,7 +112,7 @@ def test_a_deleted_show_cell_is_reported_and_stays_away() -> None:
     assert kinds(restore(notebook)) == ["show_cell_missing"]
 
 
-def test_a_notebook_written_by_itself_for_the_same_interface_is_left_as_it_is() -> None:
+def test_an_independent_notebook_for_the_same_interface_is_not_changed() -> None:
     notebook = handed_in()
     for identity in ("setup", "constants", "data", "train-model", "show-history"):
         del notebook["cells"][index_of(notebook, identity)]

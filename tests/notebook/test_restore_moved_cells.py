@@ -151,7 +151,7 @@ def test_definitions_are_moved_above_the_cells_that_need_them(identity: str) -> 
         exec(compile(script(restored), "toy", "exec"), {})
 
 
-def test_training_above_what_it_needs_is_run_below_it() -> None:
+def test_training_placed_before_what_it_needs_is_run_after_it() -> None:
     notebook = handed_in()
     helper = code_cell("def squared(x):\n    return x ** 2")
     edit(notebook, "train", "model.forward(epoch) ** 2", "squared(model.forward(epoch))")
@@ -164,7 +164,7 @@ def test_training_above_what_it_needs_is_run_below_it() -> None:
         exec(compile(script(restored), "toy", "exec"), {})
 
 
-def test_an_id_on_other_code_is_not_believed() -> None:
+def test_an_id_on_different_code_does_not_count() -> None:
     notebook = handed_in()
     cell_of(notebook, "data")["source"] = "for k in range(3):\n    print('something else entirely', k)"
     restored = restore(notebook)
@@ -180,7 +180,7 @@ def test_a_broken_task_cell_is_still_the_task() -> None:
         assert restored.roles[6].role == "task"
 
 
-def test_a_foreign_notebook_is_not_touched() -> None:
+def test_a_foreign_notebook_is_not_changed() -> None:
     notebook = {
         **handed_in(),
         "cells": [code_cell("print('hello')"), code_cell("class Model:\n    pass", "two")],
@@ -190,7 +190,7 @@ def test_a_foreign_notebook_is_not_touched() -> None:
     assert restored.notebook["cells"] == notebook["cells"]
 
 
-def test_colab_and_shell_lines_do_not_get_in_the_way() -> None:
+def test_colab_and_shell_lines_do_not_disturb_the_matching() -> None:
     notebook = handed_in()
     extra = "!pip install \\\n  torch\nif DEVICE == 'gpu':\n    !nvidia-smi\nfiles = !ls\nprint?\n%matplotlib inline"
     notebook["cells"].insert(1, code_cell(extra))

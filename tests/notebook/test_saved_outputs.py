@@ -98,7 +98,7 @@ def test_the_reference_s_own_outputs_fit_a_run_with_other_seeds(tmp_path: Path) 
         [*CURVE[:4], 130.0, *CURVE[5:]],
     ],
 )
-def test_noise_is_no_contradiction(again: list[float]) -> None:
+def test_noise_does_not_count_as_a_contradiction(again: list[float]) -> None:
     assert told(curve(CURVE), curve(again)) == ()
 
 
@@ -135,7 +135,7 @@ def test_contradictions_are_reported_with_both_sides(saved: list[float], again: 
         "epoch {n}: -elbo = {value:e}",
     ],
 )
-def test_a_student_s_own_way_of_printing_is_understood(line: str) -> None:
+def test_other_ways_of_printing_a_loss_are_recognised(line: str) -> None:
     half = [value / 2 for value in CURVE]
     assert told(curve(CURVE, line), curve(CURVE, line)) == ()
     assert [remark.kind for remark in told(curve(CURVE, line), curve(half, line))] == ["outputs_differ"]
@@ -162,7 +162,7 @@ def test_a_final_number_is_compared_more_loosely() -> None:
     assert [(row.what, row.saved, row.again) for row in remark.beside] == [("final loss", "106.0", "180.0")]
 
 
-def test_a_run_that_was_cut_short_is_compared_as_far_as_it_came() -> None:
+def test_a_run_that_was_cut_short_is_compared_up_to_its_end() -> None:
     assert told(curve(CURVE), curve(CURVE)[:60], "timeout") == ()
     assert [r.kind for r in told(curve(CURVE), curve([900.0] * 3, "epoch {n:2d}/10: loss {value:.2f}"), "timeout")] == [
         "outputs_differ"

@@ -73,7 +73,7 @@ def test_changed_provided_code_is_restored_and_shown(
     assert not remark.needs_person
 
 
-def test_several_changes_in_one_merged_cell_are_all_put_back(tmp_path: Path) -> None:
+def test_several_changes_in_one_merged_cell_are_all_restored(tmp_path: Path) -> None:
     notebook = solved()
     for identity, old, new in CHANGES[:1] + CHANGES[2:5]:
         edit(notebook, identity, old, new)

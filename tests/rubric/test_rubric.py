@@ -42,7 +42,7 @@ def test_every_check_of_the_exercise_is_worth_something() -> None:
     assert set(exercise.checks) == {spec.check for item in rubric.items for spec in item.checks}
 
 
-def test_the_exercise_speaks_of_every_item_and_of_no_other() -> None:
+def test_the_exercise_describes_every_item_and_no_other() -> None:
     rubric, exercise = load_rubric(SHIPPED)
     assert set(exercise.items) == {item.id for item in rubric.items}
     for spec in exercise.items.values():

@@ -115,6 +115,6 @@ def test_the_two_ends_of_partial_credit_cannot_be_exchanged(
         load_rubric(tmp_path / "rubric.yaml")
 
 
-def test_the_unchanged_rubric_written_in_the_same_way_is_taken(shipped: dict[str, Any], tmp_path: Path) -> None:
+def test_the_unchanged_rubric_written_in_the_same_way_is_accepted(shipped: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "rubric.yaml").write_text(yaml.safe_dump(shipped, sort_keys=False))
     assert load_rubric(tmp_path / "rubric.yaml")[0].items == load_rubric(SHIPPED)[0].items

@@ -23,14 +23,14 @@ def unified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return own
 
 
-def test_a_group_is_made_in_our_own_where_it_may(unified: Path) -> None:
+def test_a_group_is_created_in_our_own_group_if_allowed(unified: Path) -> None:
     (folder,) = Cgroups(100, 20).folders
     assert folder.parent == unified
     assert (folder / "memory.max").read_text() == str(100 << 20)
     assert (folder / "pids.max").read_text() == "20"
 
 
-def test_a_group_is_made_further_up_where_our_own_does_not_hand_its_controllers_on(
+def test_a_group_is_created_in_a_parent_if_our_own_does_not_delegate_its_controllers(
     unified: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[Path] = []
@@ -44,13 +44,13 @@ def test_a_group_is_made_further_up_where_our_own_does_not_hand_its_controllers_
     assert tried == [unified, unified.parent, unified.parents[1]]
 
 
-def test_a_place_whose_processes_we_may_not_move_is_passed_over(unified: Path) -> None:
+def test_a_group_whose_processes_we_may_not_move_is_skipped(unified: Path) -> None:
     (unified / "cgroup.procs").unlink()
     (folder,) = Cgroups(100, 20).folders
     assert folder.parent == unified.parent
 
 
-def test_each_box_has_its_share_of_the_cores_where_groups_are_of_version_1(
+def test_each_box_has_its_share_of_the_cores_with_groups_of_version_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for controller in ("memory", "pids", "cpu"):
@@ -63,6 +63,6 @@ def test_each_box_has_its_share_of_the_cores_where_groups_are_of_version_1(
     assert len(made.join) == 3
 
 
-def test_no_group_is_made_where_none_is_wanted(unified: Path) -> None:
+def test_no_group_is_created_if_groups_are_disabled(unified: Path) -> None:
     assert Cgroups(100, 20, enabled=False).folders == []
     assert [path.name for path in unified.iterdir()] == ["cgroup.procs"]

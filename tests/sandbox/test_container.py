@@ -176,7 +176,7 @@ def test_a_run_goes_through_the_engine_and_the_container_is_removed_by_name(engi
     assert f"name=^{name}$" in looked
 
 
-def test_a_container_that_stays_spoils_the_run(engines: Path) -> None:
+def test_a_run_is_not_used_if_its_container_cannot_be_removed(engines: Path) -> None:
     install(engines, "docker")
     (engines / "stubborn").touch()
     with pytest.raises(BoxError, match=r"^the container vae-autograder-\S+ could not be ended"):

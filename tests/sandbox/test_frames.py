@@ -150,7 +150,7 @@ def is_believed_or_refused(record: type[Frame], name: str, data: bytes) -> None:
             assert len(data) <= read.bound.size
 
 
-def test_every_record_crosses_in_one_direction_under_a_name_of_its_own() -> None:
+def test_every_record_crosses_in_one_direction_under_its_own_name() -> None:
     records = (*TO_BOX, *FROM_BOX)
     assert sorted(map(id, records)) == sorted(map(id, Frame.__subclasses__()))
     assert len({record.kind for record in records}) == len(records)
@@ -256,7 +256,7 @@ def test_endless_frames_end_the_run(record: type[Frame], monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("record", HOSTILE)
-def test_large_frames_use_up_the_room_that_there_is(record: type[Frame]) -> None:
+def test_large_frames_use_up_the_available_room(record: type[Frame]) -> None:
     inbox = Inbox(running.rubric(evidence_mb=2, output_mb=1).limits)
     name, data = example(record).encode()
     for _ in range(100):
@@ -402,7 +402,7 @@ def test_the_page_names_code_that_is_there() -> None:
         assert re.search(rf"\b(def|class) {name}\b|^{name} =", text, re.MULTILINE), f"{module}: {name}"
 
 
-def test_the_schema_needs_the_standard_library_alone() -> None:
+def test_the_schema_needs_only_the_standard_library() -> None:
     tree = ast.parse(Path(frames.__file__).read_text())
     named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     named |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

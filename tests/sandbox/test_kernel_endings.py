@@ -108,7 +108,7 @@ def test_a_notebook_that_ends_every_process_later_and_later_is_not_run_for_ever(
         ),
     ],
 )
-def test_a_process_that_ends_a_moment_later_is_laid_to_the_right_cell(fatal: str) -> None:
+def test_a_process_that_ends_a_moment_later_is_attributed_to_the_right_cell(fatal: str) -> None:
     cells = ["x = 5", fatal, "print(x, math.pi > 3)", "import time\ntime.sleep(1)", "print(x)"]
     ran = running.run(cells, train=False, **PATIENT)
     assert remarks(ran) == [(1, ENDED)]

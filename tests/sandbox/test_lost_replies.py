@@ -41,7 +41,7 @@ def test_a_cell_whose_reply_is_lost_has_run_at_once_and_the_kernel_lives() -> No
     assert sorted(ran.evidence.answers) == ASKED
 
 
-def test_a_cell_that_says_itself_that_it_has_ended_is_waited_for() -> None:
+def test_a_cell_that_forges_its_end_is_still_waited_for() -> None:
     cells = [BUSY + "time.sleep(4)\nx = 5", "print('next', x)", BUSY + "time.sleep(4)\n1 / 0", "print(x)"]
     ran = running.run(cells, train=False, **PATIENT)
     assert [running.own(ran, n)[0].status for n in range(4)] == ["ok", "ok", "error", "ok"]
@@ -50,7 +50,7 @@ def test_a_cell_that_says_itself_that_it_has_ended_is_waited_for() -> None:
     assert sorted(ran.evidence.answers) == ASKED
 
 
-def test_a_busy_cell_that_says_that_it_has_ended_keeps_its_limit() -> None:
+def test_a_busy_cell_that_forges_its_end_keeps_its_limit() -> None:
     limits = {**PATIENT, "cell_s": 4}
     ran = running.run(["x = 5", BUSY + "time.sleep(60)", "print('next', x)"], train=False, **limits)
     assert running.own(ran, 1)[0].status == "timeout"
@@ -58,7 +58,7 @@ def test_a_busy_cell_that_says_that_it_has_ended_keeps_its_limit() -> None:
     assert sorted(ran.evidence.answers) == ASKED
 
 
-def test_a_question_whose_code_says_that_it_has_ended_is_waited_for() -> None:
+def test_a_question_whose_code_forges_its_end_is_still_waited_for() -> None:
     body = (BUSY + "time.sleep(1.5)\nreturn 3 * x").strip()
     saying = "def triple(x):\n" + indent(body, "    ")
     ran = running.run(train=False, changed={"triple": saying}, question_s=10, **PATIENT)

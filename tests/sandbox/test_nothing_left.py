@@ -67,7 +67,7 @@ def own_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_no_file_group_process_or_descriptor_is_left_of_a_box(script: str, status: Status, own_tmp: Path) -> None:
-    mark, descriptors = "child-of-the-nothing-left-test", psutil.Process().num_fds()
+    mark, descriptors = f"nothing-left-{os.getpid()}", psutil.Process().num_fds()
     child = f"open('/tmp/{mark}', 'w').close()\nif os.fork() == 0:\n    os.setsid()\n"
     child += f"    os.execv('/bin/sleep', ['{mark}', '77'])\n"
     assert run_script(child + script, wall_s=3).status is status

@@ -104,7 +104,9 @@ def item_losses(item: ItemVerdict, view: NotebookView | None = None) -> tuple[Lo
     own = [name for cell in _cells_of(item, view) for name in stubs(view.written.get(cell, ""))] if view else []
     names = tuple(dict.fromkeys(filter(None, own or called)))
     checks = tuple(check for loss in merged for check in loss.checks)
-    message = not_written(names) if own or not view else f"{NEEDS_UNWRITTEN}: {', '.join(names[:MOST_NAMES])}"
+    cells = _cells_of(item, view)
+    nothing_to_write = view is not None and bool(cells) and all(cell in view.provided for cell in cells)
+    message = f"{NEEDS_UNWRITTEN}: {', '.join(names[:MOST_NAMES])}" if nothing_to_write else not_written(names)
     whole = Loss(merged[0].outcome, message, next(_hints(checks), ""), checks, unwritten=names)
     return (whole, *(loss for loss in all_losses if loss not in merged))
 

@@ -31,7 +31,7 @@ def test_a_rate_that_shrinks_over_real_batches_costs_points_and_other_loops_are_
     assert item == "vae.training"
     assert "the learning rate shrinks until nothing is learned" in message
     (reason,) = [reason for reason in reasons_for_person(report) if "in lines that made none" in reason]
-    assert reason.startswith("cvae: the notebook's own training")
+    assert reason.startswith("cvae: during the notebook's own training")
 
 
 @pytest.mark.whole

@@ -199,7 +199,7 @@ def test_what_cannot_run_because_of_unwritten_code_is_not_called_a_mistake() -> 
     assert view.troubles[6].after == 5
     text = feedback_text(report_of((lost("vae.loss", "vae is not defined"),)), view)
     assert "Cell 6 needs vae_loss, which is not written yet." in text
-    assert "Because of this, cell 7 needs names that were not defined." in text
+    assert "Because of this, cell 7 stopped, too." in text
     assert "NameError" not in text
 
 
@@ -236,8 +236,20 @@ def test_an_item_whose_parts_training_cell_stopped_says_so_and_keeps_its_own_rea
     items = (lost("vae.loss", "too small"), lost("vae.quality", "no better than an untrained one"))
     text = feedback_text(report_of(items), view)
     loss, quality = text.split("Implement vae.quality", 1)
-    assert "Probably because of cell 6: This cell stopped with an error: TypeError" in loss
+    assert "Probably because cell 6 stopped with an error (cell 6, line 1): TypeError" in loss
     assert "too small" in loss  # the item's own reason
     assert "no better than" not in quality  # follows from the item's own cell
     assert "TypeError: a argument is missing" in quality
-    assert "Probably because of cell 6" in Page(report_html(report_of(items), view=view)).text
+    assert "Probably because cell 6" in Page(report_html(report_of(items), view=view)).text
+
+
+def test_an_item_with_nothing_to_write_says_what_it_needs() -> None:
+    unwritten = "NotImplementedError: vae_loss is not implemented yet: see the text"
+    source = "vae = train(vae_loss)"
+    training = cell("code", source, error(f"Cell In[2], line 1\n----> 1 {source}\n\n{unwritten}"))
+    notebook: Notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [training]}
+    runs = (CellRun(0, CellStatus.ERROR, 0.1, unwritten),)
+    view = make_view(notebook, {"vae.quality": ("vae",)}, runs, frozenset({normalise(source)}))
+    one = lost("vae.quality", "vae is not defined")
+    assert [loss.message for loss in item_losses(one, view)] == ["Needs code that is not written yet: vae_loss"]
+    assert "not ready" in Page(feedback_html(report_of((one,)), (), view, {"vae.quality": ("vae",)})).text

@@ -18,7 +18,7 @@ from toy_class import KINDS, SEED, environment, write_class, write_kind
 
 pytestmark = pytest.mark.whole
 
-TIMES = ("seconds", "graded at")
+TIMES = ("notebook run time (s)", "graded at")
 
 
 def command(submissions: Path, rubric: Path, out: Path, *more: str) -> list[str]:

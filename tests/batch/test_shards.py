@@ -18,7 +18,7 @@ from grader.batch.shards import NOT_THERE, Shard, shard_of
 from grader.errors import GraderError
 
 PARTS = 3
-TIMES = {"seconds", "graded at"}
+TIMES = {"notebook run time (s)", "graded at"}
 
 
 @pytest.fixture

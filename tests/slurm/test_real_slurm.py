@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"not here: {', '.join(MISSING)} (Debian: slurm-wlm, munge)"),
 ]
 KINDS = ("right", "wrong_double", "half_trained")
-TIMES = ("seconds", "graded at")
+TIMES = ("notebook run time (s)", "graded at")
 COUNT = 6
 
 

@@ -107,7 +107,7 @@ def page(content: PageContent) -> str:
     """The page as Markdown; its pictures lie in `calibration/` beside it."""
     tables = content.tables
     lines = ["# Calibration of the quality checks", "", *_INTRO, "", *_summary(tables)]
-    lines += ["## The checks", "", *_CHECKS, "", *_checks(content), *_OVERVIEW, ""]
+    lines += ["## The checks", "", *_OVERVIEW, "", *_CHECKS, "", *_checks(content), ""]
     lines += ["## The rule", "", *_RULE, "", "## Pictures of the levels", "", *_LEVELS, "", *_levels(content)]
     lines += ["## Ladders", "", *_LADDERS, "", *_ladders(tables.models)]
     lines += ["## Sorted blind", "", *_BLIND, "", *_blind(tables)]

@@ -42,22 +42,25 @@ SEPARATE = {
     "normal noise": ["noise_is_normal"],
     "separate noise for every number": ["draws_are_independent"],
 }
+OUTPUTS = {  # of the networks of both parts
+    "outputs that depend on the whole image and the whole code": [
+        "encoder_uses_the_image",
+        "decoder_uses_every_latent",
+    ],
+    "separate mu and logvar, positive and negative": ["encoder_heads_are_free"],
+    "pixel values in range and independent": ["decoder_values_are_in_range", "decoder_pixels_are_free"],
+    "no influence of the rest of the batch": ["encoder_sees_each_image_alone", "decoder_sees_each_code_alone"],
+    "shapes, also with another `latent_dim`": [
+        "encoder_gives_mu_and_logvar",
+        "decoder_gives_images",
+        "latent_size_is_obeyed",
+    ],
+}
 SPLITS = {  # item -> what its text calls a group of checks -> the checks
     "vae.encoder_decoder": {
         "nonlinear networks": ["encoder_is_nonlinear", "decoder_is_nonlinear"],
         "layers that can learn": ["encoder_can_learn", "decoder_can_learn"],
-        "outputs that depend on the whole image and the whole code": [
-            "encoder_uses_the_image",
-            "decoder_uses_every_latent",
-        ],
-        "separate mu and logvar, positive and negative": ["encoder_heads_are_free"],
-        "pixel values in range and independent": ["decoder_values_are_in_range", "decoder_pixels_are_free"],
-        "no influence of the rest of the batch": ["encoder_sees_each_image_alone", "decoder_sees_each_code_alone"],
-        "shapes, also with another `latent_dim`": [
-            "encoder_gives_mu_and_logvar",
-            "decoder_gives_images",
-            "latent_size_is_obeyed",
-        ],
+        **OUTPUTS,
     },
     "vae.reparameterization": SEPARATE,
     "vae.loss": {
@@ -94,18 +97,7 @@ SPLITS = {  # item -> what its text calls a group of checks -> the checks
         "nonlinear networks": ["encoder_is_nonlinear", "decoder_is_nonlinear"],
         "layers that can learn": ["encoder_can_learn", "decoder_can_learn"],
         "outputs that depend on the label": ["encoder_uses_the_label", "decoder_uses_the_label"],
-        "outputs that depend on the whole image and the whole code": [
-            "encoder_uses_the_image",
-            "decoder_uses_every_latent",
-        ],
-        "separate mu and logvar, positive and negative": ["encoder_heads_are_free"],
-        "pixel values in range and independent": ["decoder_values_are_in_range", "decoder_pixels_are_free"],
-        "no influence of the rest of the batch": ["encoder_sees_each_image_alone", "decoder_sees_each_code_alone"],
-        "shapes, also with another `latent_dim`": [
-            "encoder_gives_mu_and_logvar",
-            "decoder_gives_images",
-            "latent_size_is_obeyed",
-        ],
+        **OUTPUTS,
     },
     "cvae.training": {
         "steps that follow the gradient": ["steps_follow_the_gradient"],

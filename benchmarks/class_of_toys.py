@@ -28,7 +28,7 @@ LARGE = (20, 200, 2000)
 
 def main(count: int) -> None:
     """Prints one figure per line."""
-    from toy_exercise import running
+    from small_exercise import running
 
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
     with tempfile.TemporaryDirectory() as temporary:
@@ -61,7 +61,7 @@ def main(count: int) -> None:
 
 
 def _submissions(folder: Path, count: int) -> Path:
-    from toy_exercise import notebook
+    from small_exercise import notebook
 
     folder.mkdir()
     wrong = {"train_one": "def train_one(model, steps):\n    model['history'] = [1.0, 0.5]"}

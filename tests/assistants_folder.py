@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from toy_exercise import notebook, running
+from small_exercise import notebook, running
 
 from grader.batch import class_grading
 from grader.batch.class_grading import ClassOptions, grade_class

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_exercise import notebook, running
+from small_exercise import notebook, running
 
 from grader.cli import main
 

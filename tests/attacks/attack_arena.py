@@ -23,7 +23,7 @@ from attack_files import handed_in, written
 from attack_notebooks import base, built
 from attack_verdicts import Came
 from python_for_all import AS_ROOT, boxes_for_all
-from toy_exercise import running
+from small_exercise import running
 
 from grader.audit import corpus
 from grader.errors import GraderError, SubmissionError

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from attack_entries import Attack
-from toy_exercise import notebook as toy
+from small_exercise import notebook as toy
 
 from grader.audit import corpus
 from grader.notebook.format import is_code, source_of

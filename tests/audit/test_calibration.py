@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy_exercise import Toy
-from toy_exercise.running import rubric as toy_rubric
+from small_exercise import Toy
+from small_exercise.running import rubric as toy_rubric
 
 from grader.audit.calibrate import charts, redraw
 from grader.audit.calibration import (
@@ -257,7 +257,7 @@ def test_a_malformed_table_of_sorted_strips_is_refused(table: str, why: str, tmp
 
 
 def test_an_exercise_without_pictures_cannot_be_calibrated(tmp_path: Path) -> None:
-    from toy_exercise.running import write_exercise
+    from small_exercise.running import write_exercise
 
     from grader.audit.calibrate import calibrate
 

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from toy_exercise import notebook
+from small_exercise import notebook
 
 NOTEBOOK = json.dumps(notebook.submission())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import downloads
 import pytest
 from downloads import NOTEBOOK, ROSTER, write, write_zip
-from toy_exercise import notebook
+from small_exercise import notebook
 
 from grader.batch.students.discovery import Discovery, find
 from grader.batch.students.roster import read_roster

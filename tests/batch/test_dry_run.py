@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from assistants_folder import SEED, World, decide, make_world, quiet, whole_class
-from toy_exercise import running
+from small_exercise import running
 
 from grader.batch.dry_run import DryRun, dry_run, graded_folders, parse_change, summary, with_changes
 from grader.batch.regrading import regrade_class

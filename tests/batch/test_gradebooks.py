@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_exercise import running
+from small_exercise import running
 
 from grader.batch.class_records import ClassSubmission, GradebookRow, Student, StudentState
 from grader.batch.gradebooks import GradebookSettings, gradebooks, has_rows

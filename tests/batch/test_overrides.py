@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from toy_exercise import running
+from small_exercise import running
 from toy_reports import FULL, LESS, RUBRIC, report
 
 from grader.errors import GraderError

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from downloads import NOTEBOOK, ROSTER, write
 from rich.console import Console
+from small_exercise import notebook, running
 from test_roster import read
 from toy_class import SEED, environment, write_class
-from toy_exercise import notebook, running
 
 from grader.batch.class_grading import ClassOptions, plan_class
 from grader.batch.gradebooks import GradebookSettings, other_points

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from downloads import write, write_zip
-from toy_exercise import notebook
+from small_exercise import notebook
 
 from grader.batch.class_records import ClassSubmission
 from grader.batch.students.discovery import alone, find

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from toy_exercise import notebook, running
+from small_exercise import notebook, running
 
 from grader.batch.class_records import Job
 

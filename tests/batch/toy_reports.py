@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toy_exercise import running
+from small_exercise import running
 
 from grader.batch.class_records import ClassSubmission, GradebookRow, Student, StudentState
 from grader.records import GradeReport, ItemVerdict, Outcome, Remark, Status

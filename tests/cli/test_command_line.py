@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from toy_exercise import notebook, running
+from small_exercise import notebook, running
 
 from grader.cli import app, classes, completion
 from grader.cli.app import command

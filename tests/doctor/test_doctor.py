@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from python_for_all import AS_ROOT, boxes_for_all
 from rich.console import Console
-from toy_exercise.running import write_exercise
+from small_exercise.running import write_exercise
 
 from grader.doctor import cells, examination, promises
 from grader.doctor.boxes import run_box

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from toy_exercise import notebook, running
+from small_exercise import notebook, running
 
 from grader.errors import GraderError
 from grader.gradescope.bundle import LOCKS, PIN, SETTINGS, write_bundle

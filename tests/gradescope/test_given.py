@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from toy_exercise import running
+from small_exercise import running
 
 from grader.gradescope.given import Given, given, other_points, risks
 from grader.gradescope.on_platform import shown_when

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from python_for_all import AS_ROOT, Python, python_for_all
-from toy_exercise import notebook, running
+from small_exercise import notebook, running
 
 from grader.gradescope.bundle import write_bundle
 

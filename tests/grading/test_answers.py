@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from safetensors.numpy import save
-from toy_exercise import Toy, running
+from small_exercise import Toy, running
 
 from grader.evidence import ArraySpec
 from grader.grading.answers import decode_answers, merge_evidence, trained_state

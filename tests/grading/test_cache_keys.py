@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_exercise import FOLDER as TOY
-from toy_exercise import Toy, notebook, running
+from small_exercise import FOLDER as TOY
+from small_exercise import Toy, notebook, running
 
 from grader.audit.runs import key_of, planned
 from grader.batch.class_records import Job

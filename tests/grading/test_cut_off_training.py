@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy_exercise import Toy, running
+from small_exercise import Toy, running
 
 from grader.grading.run import _error_line, _without_cut_off_training
 from grader.grading.tampering import GivenDefinitions

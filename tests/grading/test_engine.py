@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from toy_exercise import notebook, running
+from small_exercise import notebook, running
 
 from grader.errors import GraderError
 from grader.grading.grade import Options, grade

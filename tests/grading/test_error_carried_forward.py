@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from toy_exercise import Toy, notebook, running
+from small_exercise import Toy, notebook, running
 
 from grader.exercise import ItemSpec
 from grader.grading.follow_through import (

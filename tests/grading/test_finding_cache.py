@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy_exercise import Toy, running
-from toy_exercise.checks import FACTORS
+from small_exercise import Toy, running
+from small_exercise.checks import FACTORS
 
 from grader.checks import Measurement, check, score_measurement
 from grader.errors import EvidenceError

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_exercise.running import rubric as toy_rubric
+from small_exercise.running import rubric as toy_rubric
 
 from grader.checks import Check
 from grader.evidence import NotAnswered

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from toy_exercise import Toy, notebook, running
+from small_exercise import Toy, notebook, running
 
 from grader.grading.judge import judge
 from grader.grading.machine_faults import missing_resource, with_machine_faults

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from toy_exercise import Toy, notebook, running
+from small_exercise import Toy, notebook, running
 
 from grader.grading.plan import cell_steps, executed_notebook, first_plan, plan_frame, second_plan, stage_steps
 from grader.notebook.format import source_of

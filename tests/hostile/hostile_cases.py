@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hostile_shapes import PNG
-from toy_exercise import notebook as toy
+from small_exercise import notebook as toy
 
 from grader.records import Notebook
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hostile_cases import CASES, Make
 from hostile_shapes import shaped
-from toy_exercise import Toy, notebook, running
+from small_exercise import Toy, notebook, running
 
 from grader.batch.similar import asked_source, similar_pairs
 from grader.errors import SubmissionError

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from toy_exercise import notebook as toy
+from small_exercise import notebook as toy
 
 from grader.notebook.format import is_code
 from grader.records import Notebook

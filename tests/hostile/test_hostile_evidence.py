@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import toy_exercise
+import small_exercise
 from hostile_forms import FORMS, Form, check_reason
 from hostile_mutations import BYTE_DAMAGE, JSON_DAMAGE, bytes_damaged, json_damaged
 from hypothesis import strategies as st
 from safetensors.numpy import save
-from toy_exercise import running
+from small_exercise import running
 
 from grader.errors import GraderError
 from grader.evidence import (
@@ -32,7 +32,7 @@ from grader.records import Array, Evidence, Fault
 
 SPEC = {"x": ArraySpec("float", 600), "labels": ArraySpec("int", 8), "mu": ArraySpec("float", 40, 2)}
 RUBRIC = running.rubric()
-TOY = toy_exercise.Toy()
+TOY = small_exercise.Toy()
 X = np.linspace(-1, 1, 16, dtype=np.float32)
 STORED = Evidence(
     {f"{kind}.{part}/x": X for kind in ("components", "quality") for part in ("one", "two")},

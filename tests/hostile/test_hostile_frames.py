@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import toy_exercise
+import small_exercise
 from hostile_forms import FORMS, Form, check_reason
 from hostile_mutations import BYTE_DAMAGE, JSON_DAMAGE, bytes_damaged, json_damaged
 from safetensors.numpy import save
-from toy_exercise import notebook, running
+from small_exercise import notebook, running
 
 from grader.evidence import save_evidence
 from grader.grading.answers import decode_answers, merge_evidence, trained_state
@@ -42,7 +42,7 @@ from grader.sandbox.in_box.wire import HEADER, WireError, read_frame, write_fram
 from grader.sandbox.received_frames import MAX_VALUES, Inbox
 
 RUBRIC = running.rubric()
-TOY = toy_exercise.Toy()
+TOY = small_exercise.Toy()
 QUESTIONS = TOY.questions(np.random.default_rng(1), RUBRIC.sizes)
 X = QUESTIONS["components.one"]["x"]
 NOTEBOOK = running.restored(notebook.submission()).notebook

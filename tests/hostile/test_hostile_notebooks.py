@@ -9,11 +9,11 @@ from typing import Any
 
 import nbformat
 import pytest
-import toy_exercise
+import small_exercise
 from hostile_forms import FORMS, Form, check_reason
 from hostile_mutations import BYTE_DAMAGE, JSON_DAMAGE, bytes_damaged, json_damaged
 from hypothesis import strategies as st
-from toy_exercise import notebook, running
+from small_exercise import notebook, running
 
 from grader.errors import SubmissionError
 from grader.grading.plan import executed_notebook, first_plan, plan_frame
@@ -68,7 +68,7 @@ def check(path: Path, content: bytes, template: Notebook) -> None:
         json.dumps(made, allow_nan=False, ensure_ascii=False).encode()  # no lone surrogate, no NaN
         dump_notebook(made).encode()
     nbformat.validate(nbformat.from_dict(restored.notebook))
-    plan = first_plan(restored, toy_exercise.Toy(), {}, RUBRIC.limits)
+    plan = first_plan(restored, small_exercise.Toy(), {}, RUBRIC.limits)
     frame = plan_frame(plan, RUBRIC.interface, RUBRIC.limits)
     assert to_box(*frame.encode()) == frame
     again = executed_notebook(restored.notebook, {}, {})

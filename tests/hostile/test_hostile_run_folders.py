@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import toy_exercise
+import small_exercise
 from hostile_forms import FORMS, Form, check_reason
 from hostile_mutations import BYTE_DAMAGE, JSON_DAMAGE, bytes_damaged, json_damaged
 from hypothesis import strategies as st
+from small_exercise import notebook, running
 from test_hostile_evidence import STORED
-from toy_exercise import notebook, running
 
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
@@ -42,7 +42,7 @@ from grader.report.report_json import dump, read_report_json
 from grader.rubric import load_rubric
 
 SECOND = f"followed-one{Path(EVIDENCE).suffix}"
-TOY = toy_exercise.Toy()
+TOY = small_exercise.Toy()
 
 
 @pytest.fixture(scope="module")

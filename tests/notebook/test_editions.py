@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from handed_in_notebook import TEMPLATE, anonymous, edit, handed_in, kinds, script
-from toy_exercise.running import write_exercise
+from small_exercise.running import write_exercise
 from toy_notebook import Notebook, cell_of
 
 from grader.errors import GraderError, RubricError

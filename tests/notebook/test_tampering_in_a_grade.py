@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from toy_exercise import notebook, running
+from small_exercise import notebook, running
 
 from grader.grading.grade import Options, grade
 from grader.grading.regrade import regrade

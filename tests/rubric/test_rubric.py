@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from toy_exercise import FOLDER
+from small_exercise import FOLDER
 
 from grader.errors import RubricError
 from grader.records import FollowThrough, Interface
@@ -53,7 +53,7 @@ def test_the_exercise_describes_every_item_and_no_other() -> None:
 
 def test_the_toys_rubric_is_bound_to_the_toy() -> None:
     rubric, exercise = load_rubric(FOLDER / "rubric.yaml")
-    assert rubric.exercise == "toy_exercise"
+    assert rubric.exercise == "small_exercise"
     assert rubric.items[1].checks[1].presupposes == ("training_lowers_the_loss",)
     assert rubric.items[0].checks[0].params == {"tolerance": 1e-5}
     assert list(exercise.parts) == ["one", "two"]
@@ -62,8 +62,8 @@ def test_the_toys_rubric_is_bound_to_the_toy() -> None:
 WRONG = {
     "unknown key": ("title: Toy", "tittle: Toy", ["tittle", "title"]),
     "title missing": ("title: Toy\n", "", ["title: is missing; add it"]),
-    "unknown exercise": ("exercise: toy_exercise", "exercise: no_such.exercise", ["no_such.exercise"]),
-    "not an exercise": ("exercise: toy_exercise", "exercise: json", ["json", "exercise()"]),
+    "unknown exercise": ("exercise: small_exercise", "exercise: no_such.exercise", ["no_such.exercise"]),
+    "not an exercise": ("exercise: small_exercise", "exercise: json", ["json", "exercise()"]),
     "wrong part sum": ("{one: 6,", "{one: 7,", ["points", "one", "7", "6"]),
     "a part left out": ("points: {one: 6, two: 3}", "points: {one: 6}", ["points", "two", "3"]),
     "wrong item sum": ("    points: 4\n", "    points: 5\n", ["item 'one.training'", "5", "4"]),

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from toy_exercise import running
+from small_exercise import running
 
 from grader.sandbox.backend import ENGINE, Backend
 from grader.sandbox.bubblewrap import Bubblewrap

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from small_box import answer_of, run_script
-from toy_exercise import running
+from small_exercise import running
 
 from grader.errors import BoxError
 from grader.sandbox import bubblewrap

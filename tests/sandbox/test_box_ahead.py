@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import psutil
 import pytest
-import toy_exercise
-from toy_exercise import running
+import small_exercise
+from small_exercise import running
 
 from grader.grading import run as engine
 from grader.grading.plan import plan_frame
@@ -20,7 +20,7 @@ from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.in_box.frames import CellStep
 from grader.sandbox.supervisor import Supervisor
 
-PROBED = toy_exercise.Toy.in_box
+PROBED = small_exercise.Toy.in_box
 UNWRITTEN = "def {0}(model, steps):\n    raise NotImplementedError('later')"
 
 SPOILING = "def {0}(model, steps):\n    model.clear()"
@@ -105,7 +105,7 @@ def test_a_pool_gives_the_box_that_waits_and_ends_the_others(monkeypatch: pytest
     monkeypatch.setattr(boxes, "Supervisor", Counted)
     limits = running.rubric().limits
     before = psutil.Process().num_fds()
-    with engine.box_pool(toy_exercise.Toy(), limits, {}, "bubblewrap") as pool:
+    with engine.box_pool(small_exercise.Toy(), limits, {}, "bubblewrap") as pool:
         pool.ready(1)
         pool.ready(3)
         assert printed(pool.take(), limits, "import sys\nprint('json' in sys.modules)") == "True\n"
@@ -116,7 +116,7 @@ def test_a_pool_gives_the_box_that_waits_and_ends_the_others(monkeypatch: pytest
 def test_boxes_that_wait_are_ended_by_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     Counted.calls.clear()
     monkeypatch.setattr(boxes, "Supervisor", Counted)
-    pool = engine.box_pool(toy_exercise.Toy(), running.rubric().limits, {}, "bubblewrap")
+    pool = engine.box_pool(small_exercise.Toy(), running.rubric().limits, {}, "bubblewrap")
     pool.ready(1)
     with pytest.raises(KeyError), pool:
         raise KeyError("a notebook that cannot be read")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from small_box import run_script
-from toy_exercise import running
+from small_exercise import running
 
 from grader.errors import BoxError
 from grader.records import Status

@@ -7,7 +7,7 @@ import os
 import psutil
 import pytest
 from small_box import answer_of, run_script
-from toy_exercise import running
+from small_exercise import running
 
 from grader.records import Status
 from grader.sandbox import layers, resource_monitor

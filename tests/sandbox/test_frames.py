@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_exercise import running
+from small_exercise import running
 
 from grader.records import Limits
 from grader.sandbox import received_frames

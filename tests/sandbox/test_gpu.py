@@ -12,7 +12,7 @@ import psutil
 import pytest
 import torch
 from made_up_gpus import H100, LIBRARIES, libraries, machine, row
-from toy_exercise import Toy, running
+from small_exercise import Toy, running
 
 from grader.batch import local
 from grader.batch.local import Slot, slots

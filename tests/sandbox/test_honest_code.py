@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from toy_exercise import running
+from small_exercise import running
 
 from grader.records import Status
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO
 
 import pytest
-from toy_exercise import running
+from small_exercise import running
 
 from grader.cli import screen as screens
 from grader.cli.screen import Screen

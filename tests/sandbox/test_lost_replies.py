@@ -6,7 +6,7 @@ from textwrap import indent
 
 import numpy as np
 import pytest
-from toy_exercise import running
+from small_exercise import running
 
 pytestmark = pytest.mark.whole
 

@@ -32,7 +32,7 @@ TAKEN
 from grader.errors import GraderError
 from grader.grading.grade import Options, grade
 from grader.report.words import isolation_note, isolation_warning
-from toy_exercise import notebook, running
+from small_exercise import notebook, running
 home, isolation = Path(sys.argv[1]), sys.argv[2]
 submission = home / "someone.ipynb"
 submission.write_text(json.dumps(notebook.submission([HOSTILE])))
@@ -66,7 +66,7 @@ def readable() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         copy = Path(folder)
         copy.chmod(0o755)
-        for name in ("grader", "tests/toy_exercise"):
+        for name in ("grader", "tests/small_exercise"):
             ignored = shutil.ignore_patterns("weights", "__pycache__")
             shutil.copytree(ROOT / name, copy / name, ignore=ignored)
         (copy / "home").mkdir()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toy_exercise import running
+from small_exercise import running
 
 NONE = "asked for input more than {} times, and there is none"
 WENT_ON = {  # each prints what it must, and raises nothing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from toy_exercise import running
+from small_exercise import running
 
 from grader.notebook.format import dump_notebook
 

@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path[:0] = ["tests", "."]
 from grader.sandbox.layers import missing_here
 from grader.grading.grade import grade
-from toy_exercise import notebook, running
+from small_exercise import notebook, running
 home = Path(sys.argv[1])
 submission = home / "someone.ipynb"
 submission.write_text(json.dumps(notebook.submission()))
@@ -41,7 +41,7 @@ def readable() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         copy.chmod(0o755)
-        for name in ("grader", "tests/toy_exercise"):
+        for name in ("grader", "tests/small_exercise"):
             ignored = shutil.ignore_patterns("weights", "__pycache__")
             shutil.copytree(ROOT / name, copy / name, ignore=ignored)
         home = copy / "home"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 import pytest
-from toy_exercise import running
+from small_exercise import running
 
 from grader.errors import BoxError
 from grader.records import Limits, Status

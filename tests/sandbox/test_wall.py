@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
-from toy_exercise import Toy, running
+from small_exercise import Toy, running
 from wall_cells import CELLS, MARK, accept
 
 from grader.grading.run import NotebookRun

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 from python_for_all import AS_ROOT, boxes_for_all
-from toy_exercise import running
+from small_exercise import running
 from wall_cells import CELLS, MARK, accept
 
 from grader.grading.run import NotebookRun

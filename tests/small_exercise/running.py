@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-import toy_exercise
+import small_exercise
 from grader.grading.plan import plan_frame
 from grader.grading.run import Case, NotebookRun, box_pool, run_submission
 from grader.notebook.restore import RestoredNotebook, restore_given
 from grader.records import CellRun, Interface, Notebook, Rubric
 from grader.rubric import load_rubric
 from grader.sandbox.in_box.frames import Plan, Step
-from toy_exercise import notebook
+from small_exercise import notebook
 
 FOLLOW = "\nreference: reference.ipynb\nfollow_through: {enabled: true, max_replaced: 1, share: 1.0}\n"
 
@@ -25,7 +25,7 @@ FOLLOW = "\nreference: reference.ipynb\nfollow_through: {enabled: true, max_repl
 def write_exercise(folder: Path, *, follow: bool = False) -> Path:
     """The folder holds the toy's rubric, template and reference; returns the rubric's path."""
     rubric = folder / "rubric.yaml"
-    rubric.write_text((toy_exercise.FOLDER / "rubric.yaml").read_text() + (FOLLOW if follow else ""))
+    rubric.write_text((small_exercise.FOLDER / "rubric.yaml").read_text() + (FOLLOW if follow else ""))
     (folder / "reference.ipynb").write_text(json.dumps(notebook.reference()))
     (folder / "template.ipynb").write_text(json.dumps(notebook.template()))
     return rubric
@@ -33,7 +33,7 @@ def write_exercise(folder: Path, *, follow: bool = False) -> Path:
 
 def rubric(**limits: Any) -> Rubric:
     """The toy's rubric with other limits."""
-    toy, _ = load_rubric(toy_exercise.FOLDER / "rubric.yaml")
+    toy, _ = load_rubric(small_exercise.FOLDER / "rubric.yaml")
     return replace(toy, limits=replace(toy.limits, **limits))
 
 
@@ -56,7 +56,7 @@ def run(
     **limits: Any,
 ) -> NotebookRun:
     """A right solution with these cells before its own has run in a real box."""
-    exercise = toy_exercise.Toy()
+    exercise = small_exercise.Toy()
     settings = rubric(**limits)
     questions = exercise.questions(np.random.default_rng(1), settings.sizes)
     submission = restored(notebook.submission(before, **(changed or {})))

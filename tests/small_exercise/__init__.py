@@ -15,7 +15,7 @@ from grader.checks import Check, checks_of
 from grader.evidence import AnswerSpec, ArraySpec
 from grader.exercise import Exercise, InterfaceSpec, ItemSpec, Questions
 from grader.records import Address, Array, Evidence, Stage
-from toy_exercise import checks
+from small_exercise import checks
 
 FOLDER = Path(__file__).parent
 

@@ -123,8 +123,8 @@ reference: setup ## trains and runs the reference notebook and keeps its picture
 practice: $(STAMP) ## writes a small practice class to build/practice/
 	@$(RUN) -m grader practice build/practice
 
-new-exercise: $(STAMP) ## writes a small second exercise for you to change (NAME=straight_line)
-	@test -n "$$NAME" || { echo "not written: no name given; use make new-exercise NAME=straight_line" >&2; exit 2; }
+new-exercise: $(STAMP) ## writes a small second exercise for you to change (NAME=two_numbers)
+	@test -n "$$NAME" || { echo "not written: no name given; use make new-exercise NAME=two_numbers" >&2; exit 2; }
 	@$(RUN) -m grader new-exercise "$$NAME"
 
 site: $(DOCS) ## builds a website of all pages in build/site/

@@ -1,4 +1,4 @@
-"""Lets every test import the grader and `small_exercise`, which lies outside the grader's package on purpose.
+"""Lets every test import the grader and the helpers beside this file.
 
 This file sets how many examples property tests use: `everyday` uses the same examples each time, `long` new ones
 (`pytest --hypothesis-profile long`).

@@ -15,7 +15,6 @@ from types import ModuleType
 from typing import Protocol
 
 import pytest
-import small_exercise
 from small_exercise import running
 
 import grader.exercises.vae_mnist.checks as vae_checks
@@ -33,6 +32,7 @@ import grader.records as records
 from grader.checks import check
 from grader.checks import Measurement
 from grader.records import Evidence, Finding
+from grader.skeleton.exercise.plugin import TwoNumbers
 """
 NOTHING = Evidence({}, {})
 SKELETON = load_exercise("grader.skeleton.exercise")
@@ -90,18 +90,17 @@ def test_imported_checks_and_undecorated_functions_are_not_checks_of_a_module(wr
 
 
 def test_an_exercise_has_only_the_checks_of_its_own_modules() -> None:
-    toy, skeleton = small_exercise.Toy.checks, SKELETON.checks
-    assert set(toy) == {"function_multiplies", "training_lowers_the_loss", "fresh_process_agrees"}
-    assert not set(toy) & (set(skeleton) | set(vae_checks.CHECKS))
+    assert set(SKELETON.checks) == {"function_multiplies", "training_lowers_the_loss", "fresh_process_agrees"}
+    assert not set(SKELETON.checks) & set(vae_checks.CHECKS)
 
 
 def modules() -> Iterator[ModuleType]:
-    yield from (small_exercise.checks, skeleton_checks)
+    yield skeleton_checks
     for found in pkgutil.iter_modules(vae_checks.__path__):
         yield importlib.import_module(f"{vae_checks.__name__}.{found.name}")
 
 
-GATHERED = [*vae_checks.CHECKS.values(), *small_exercise.Toy.checks.values(), *SKELETON.checks.values()]
+GATHERED = [*vae_checks.CHECKS.values(), *SKELETON.checks.values()]
 
 
 @pytest.mark.parametrize("module", list(modules()), ids=lambda module: module.__name__)
@@ -202,8 +201,9 @@ def test_two_checks_with_the_same_name_are_refused(written: Written) -> None:
 )
 def test_an_exercise_that_names_unknown_items_or_names_is_refused(changed: str, said: str, written: Written) -> None:
     module = written(
-        "from dataclasses import replace\nfrom grader.exercise import ItemSpec\nfrom small_exercise import Toy\n"
-        f"class Other(Toy):\n    {changed}\nexercise = Other"
+        "from dataclasses import replace\nfrom grader.exercise import ItemSpec\n"
+        "from grader.skeleton.exercise.plugin import TwoNumbers\n"
+        f"class Other(TwoNumbers):\n    {changed}\nexercise = Other"
     )
     with pytest.raises(ExerciseError, match=f"exercise '{module.__name__}': .*{said}"):
         load_exercise(module.__name__)
@@ -224,7 +224,7 @@ def test_a_measurement_without_has_thresholds_is_a_grader_fault(written: Written
 
 
 def test_a_check_that_an_item_does_not_have_is_not_presupposed_there(tmp_path: Path) -> None:
-    text = (small_exercise.FOLDER / "rubric.yaml").read_text()
+    text = running.rubric_text()
     alone = text.replace("      training_lowers_the_loss: {points: 2, zero_at: 1.0, full_at: 0.1}\n", "")
     path = tmp_path / "rubric.yaml"
     path.write_text(alone.replace("{points: 2, tolerance: 1.0e-4}", "{points: 4, tolerance: 1.0e-4}"))

@@ -60,13 +60,13 @@ def practice(
 
 
 def new_exercise(
-    name: Annotated[str, typer.Argument(help="the name of the package, e.g. straight_line", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help="the name of the package, e.g. two_numbers", metavar="NAME")],
     into: Annotated[Path, typer.Option(help="the folder to write into (default: this one)", metavar="DIR")] = Path(),
 ) -> None:
     """Writes a new exercise that works, for you to change: code, rubric, reference and template.
 
     Examples:
-      python -m grader new-exercise straight_line
+      python -m grader new-exercise two_numbers
     """
     from grader.skeleton.write import write_skeleton
 

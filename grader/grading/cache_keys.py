@@ -140,9 +140,10 @@ def questions_checksum(questions: Questions) -> str:
 
 
 def _exercise_of(path: Path) -> Path | None:
-    """The package below `grader/exercises/` that the file belongs to; None for a file of none."""
+    """The package of an exercise that the file belongs to; None for a file of none."""
     pieces = path.relative_to(ROOT).parts
-    return ROOT / pieces[0] / pieces[1] if pieces[0] == "exercises" and len(pieces) > 2 else None
+    in_a_package = pieces[0] == "exercises" or pieces[:2] == ("skeleton", "exercise")
+    return ROOT / pieces[0] / pieces[1] if in_a_package and len(pieces) > 2 else None
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -30,7 +30,7 @@ def write_skeleton(folder: Path, name: str) -> tuple[Path, ...]:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or keyword.iskeyword(name):
         raise GraderError(
-            f"name {name[:60]!r}: expected lower-case letters, digits and underscores, for instance straight_line"
+            f"name {name[:60]!r}: expected lower-case letters, digits and underscores, for instance two_numbers"
         )
     in_project = (folder / "grader" / "exercises").is_dir()
     course = folder / "exercises" / name if in_project else folder / name

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_exercise import Toy
 from small_exercise.running import rubric as toy_rubric
 
 from grader.audit.calibrate import charts, redraw
@@ -34,6 +33,7 @@ from grader.exercise import Reading
 from grader.exercises.vae_mnist.checks import CHECKS
 from grader.records import CheckSpec, CheckVerdict, ItemVerdict, MeasuredValue, Outcome, Rubric, RubricItem
 from grader.rubric import load_rubric
+from grader.skeleton.exercise.plugin import TwoNumbers
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
@@ -194,7 +194,7 @@ def test_the_page_says_what_levels_mean_and_how_viewers_sorted_the_strips() -> N
     words = {CHECK: "{percent:.0f} of 100 are right"}
     models = [model("bad", 0, "l"), model("good", 1000, group="ordinary", seed=2)]
     tables = Tables([threshold], LARGER, models, [reading], {"torch": "2", "samples": "9"}, opinions)
-    text = page(PageContent(tables, rubric(0.3, 0.77), Toy(), words))
+    text = page(PageContent(tables, rubric(0.3, 0.77), TwoNumbers(), words))
     assert (
         "| 1 | at least 77 of 100 are right | at most 30 of 100 | 80 of 100 (plain) | 20 of 100 (bad), earned 0 |"
         in text

@@ -154,7 +154,7 @@ def test_the_commands_on_a_page_name_the_notebook_the_folder_and_the_rubric(worl
     assert "SUBMISSION=class/ada/vae_mnist.ipynb" in page
     assert "--rubric" not in page  # the project's own is what the command takes by itself
     other = world.rubric.with_name("other.yaml")
-    other.write_text(world.rubric.read_text().replace("title: Toy", "title: Another"))
+    other.write_text(world.rubric.read_text().replace("title: Two numbers", "title: Another"))
     regrade_class(Path("runs/class"), other, "", 1, lambda _: None)
     assert "--rubric other.yaml" in unescape(Path("runs/class/submissions/ada/report.html").read_text())
     class_again(world)

@@ -137,7 +137,7 @@ def test_the_history_tells_what_a_killed_command_did(world: World, monkeypatch: 
 def test_a_class_keeps_the_rubric_of_its_last_grading(world: World) -> None:
     out = whole_class(None)(world).out  # type: ignore[attr-defined]
     other = world.rubric.with_name("other.yaml")
-    other.write_text(world.rubric.read_text().replace("title: Toy", "title: Another"))
+    other.write_text(world.rubric.read_text().replace("title: Two numbers", "title: Another"))
     regrade_class(out, other, "", 1, quiet)
     grade_class(world.folder / "class", ClassOptions(seed=SEED), Silent(), quiet)  # type: ignore[arg-type]
     assert json.loads((out / "class.json").read_text())["rubric"] == str(other)

@@ -99,8 +99,8 @@ def test_files_for_other_systems_are_written_only_when_asked_for_and_say_so(
     canvas = table(asked.files[f"gradebook-canvas-{name}.csv"])
     assert [list(line.values())[-1] for line in canvas] == [points, points, points]  # the first: points possible
     (moodle, _) = table(asked.files[f"gradebook-moodle-{name}.csv"])
-    assert f"Graded so far: {points} of {points} points" in moodle["Toy (Feedback)"]
-    assert "Points were lost" not in moodle["Toy (Feedback)"]
+    assert f"Graded so far: {points} of {points} points" in moodle["Two numbers (Feedback)"]
+    assert "Points were lost" not in moodle["Two numbers (Feedback)"]
     theirs = table(asked.files[f"gradebook-gradescope-{name}.csv"])[0]
     assert (theirs["Total Score"], theirs["Max Points"]) == (points, points)
     assert [bool(value) for head, value in theirs.items() if " pts)" in head] == [

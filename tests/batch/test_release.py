@@ -215,7 +215,7 @@ def test_points_and_penalties_never_mix_and_released_points_never_fall_silently(
 def moodle_scores() -> dict[str, str]:
     """What Moodle's file gives each student, by name."""
     lines = csv.DictReader((OUT / "gradebook-moodle.csv").read_text().splitlines())
-    return {line["Full name"]: line["Toy"] for line in lines}
+    return {line["Full name"]: line["Two numbers"] for line in lines}
 
 
 def carry_out(step: str, world: World, chance: random.Random) -> None:

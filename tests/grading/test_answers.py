@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from safetensors.numpy import save
-from small_exercise import Toy, running
+from small_exercise import running
 
 from grader.evidence import ArraySpec
 from grader.grading.answers import decode_answers, merge_evidence, trained_state
@@ -13,6 +13,7 @@ from grader.grading.run import QuestionSource
 from grader.records import Address, Blame, Evidence, Fault, Stage, Status
 from grader.sandbox.in_box.frames import Answer, Event, Frame, Note, StageEnd, StageStatus
 from grader.sandbox.received_frames import Inbox
+from grader.skeleton.exercise.plugin import TwoNumbers
 
 FUNCTION, APPLY = Address.of("components", "one", "function"), Address.of("quality", "one", "apply")
 STATE = Address.of("trained", "one", "state")
@@ -115,7 +116,7 @@ def test_the_second_box_adds_answers_and_replaces_faults() -> None:
 
 
 def test_trained_numbers_are_sealed_before_the_questions_about_quality_are_given() -> None:
-    toy = Toy()
+    toy = TwoNumbers()
     giver = QuestionSource(toy.questions(np.random.default_rng(0), {"numbers": 4}), ())
     box = inbox(Answer(STATE, b"first"))
     assert giver(Stage("components.one"), box) is not None
@@ -128,7 +129,7 @@ def test_trained_numbers_are_sealed_before_the_questions_about_quality_are_given
 
 
 def test_questions_are_given_again_only_for_what_is_unanswered_and_at_most_three_times() -> None:
-    giver = QuestionSource(Toy().questions(np.random.default_rng(0), {"numbers": 4}), ())
+    giver = QuestionSource(TwoNumbers().questions(np.random.default_rng(0), {"numbers": 4}), ())
     box = inbox()
     assert giver(Stage("decode.one"), box) is None
     assert giver(Stage("non.sense"), box) is None

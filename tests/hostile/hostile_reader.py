@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hostile_cases import CASES, Make
 from hostile_shapes import shaped
-from small_exercise import Toy, notebook, running
+from small_exercise import notebook, running
 
 from grader.batch.similar import asked_source, similar_pairs
 from grader.errors import SubmissionError
@@ -33,11 +33,12 @@ from grader.notebook.saved_outputs import compare_saved
 from grader.records import CellRun, CellStatus, Evidence, GradeReport, Notebook, Remark, Status
 from grader.report.notebook import make_view
 from grader.report.pages import feedback_html, report_html
+from grader.skeleton.exercise.plugin import TwoNumbers
 
 ADDRESS_SPACE = 6 << 30  # a notebook that takes that much ends the process
 CPU_S = 1200
 SIZES = (1000, 5000, 20_000, 90_000)  # characters
-NAMES = {item: spec.annotated_names for item, spec in Toy.items.items()}
+NAMES = {item: spec.annotated_names for item, spec in TwoNumbers.items.items()}
 TEMPLATE, RUBRIC = notebook.template(), running.rubric()
 
 
@@ -51,7 +52,7 @@ def read_all(made: Notebook, path: Path) -> str:
     except SubmissionError as error:
         return str(error)
     restored = restore_given(submission.notebook, TEMPLATE)
-    plan_frame(first_plan(restored, Toy(), {}, RUBRIC.limits), RUBRIC.interface, RUBRIC.limits).encode()
+    plan_frame(first_plan(restored, TwoNumbers(), {}, RUBRIC.limits), RUBRIC.interface, RUBRIC.limits).encode()
     cells = restored.notebook["cells"]
     runs = [CellRun(index, CellStatus.OK, 0.1) for index, cell in enumerate(cells) if is_code(cell)]
     # The run has the submitted outputs, at other cells.
@@ -61,7 +62,7 @@ def read_all(made: Notebook, path: Path) -> str:
     dump_notebook(ran)
     remarks = (*submission.remarks, *restored.remarks, *differing)
     drawn = sum(map(len, pages(ran, remarks, runs)))
-    names = implemented_names(Toy())
+    names = implemented_names(TwoNumbers())
     two = {key: asked_source(submission.notebook, names) for key in ("one", "two")}
     similar_pairs(two, asked_source(TEMPLATE, names))
     return f"read, {drawn / 1e6:.0f} MB of pages"
@@ -69,7 +70,7 @@ def read_all(made: Notebook, path: Path) -> str:
 
 def pages(ran: Notebook, remarks: tuple[Remark, ...], runs: list[CellRun]) -> tuple[str, str]:
     """The student's page and the staff's."""
-    items = judge(Evidence({}, {}, {}), RUBRIC, Toy().checks)
+    items = judge(Evidence({}, {}, {}), RUBRIC, TwoNumbers().checks)
     report = GradeReport(
         submission="x",
         points_milli=sum(item.points_milli for item in items),

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import small_exercise
 from hostile_forms import FORMS, Form, check_reason
 from hostile_mutations import BYTE_DAMAGE, JSON_DAMAGE, bytes_damaged, json_damaged
 from hypothesis import strategies as st
@@ -29,10 +28,11 @@ from grader.evidence import (
 )
 from grader.grading.judge import judge
 from grader.records import Array, Evidence, Fault
+from grader.skeleton.exercise.plugin import TwoNumbers
 
 SPEC = {"x": ArraySpec("float", 600), "labels": ArraySpec("int", 8), "mu": ArraySpec("float", 40, 2)}
 RUBRIC = running.rubric()
-TOY = small_exercise.Toy()
+TOY = TwoNumbers()
 X = np.linspace(-1, 1, 16, dtype=np.float32)
 STORED = Evidence(
     {f"{kind}.{part}/x": X for kind in ("components", "quality") for part in ("one", "two")},

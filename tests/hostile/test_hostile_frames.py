@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import small_exercise
 from hostile_forms import FORMS, Form, check_reason
 from hostile_mutations import BYTE_DAMAGE, JSON_DAMAGE, bytes_damaged, json_damaged
 from safetensors.numpy import save
@@ -40,9 +39,10 @@ from grader.sandbox.in_box.frames import (
 )
 from grader.sandbox.in_box.wire import HEADER, WireError, read_frame, write_frame
 from grader.sandbox.received_frames import MAX_VALUES, Inbox
+from grader.skeleton.exercise.plugin import TwoNumbers
 
 RUBRIC = running.rubric()
-TOY = small_exercise.Toy()
+TOY = TwoNumbers()
 QUESTIONS = TOY.questions(np.random.default_rng(1), RUBRIC.sizes)
 X = QUESTIONS["components.one"]["x"]
 NOTEBOOK = running.restored(notebook.submission()).notebook

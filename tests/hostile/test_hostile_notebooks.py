@@ -9,7 +9,6 @@ from typing import Any
 
 import nbformat
 import pytest
-import small_exercise
 from hostile_forms import FORMS, Form, check_reason
 from hostile_mutations import BYTE_DAMAGE, JSON_DAMAGE, bytes_damaged, json_damaged
 from hypothesis import strategies as st
@@ -23,6 +22,7 @@ from grader.notebook.restore import restore_given
 from grader.notebook.saved_outputs import compare_saved
 from grader.records import Notebook, Submission
 from grader.sandbox.in_box.frames import to_box
+from grader.skeleton.exercise.plugin import TwoNumbers
 
 ROOT = Path(__file__).parents[2]
 OUTPUTS: list[dict[str, Any]] = [
@@ -68,7 +68,7 @@ def check(path: Path, content: bytes, template: Notebook) -> None:
         json.dumps(made, allow_nan=False, ensure_ascii=False).encode()  # no lone surrogate, no NaN
         dump_notebook(made).encode()
     nbformat.validate(nbformat.from_dict(restored.notebook))
-    plan = first_plan(restored, small_exercise.Toy(), {}, RUBRIC.limits)
+    plan = first_plan(restored, TwoNumbers(), {}, RUBRIC.limits)
     frame = plan_frame(plan, RUBRIC.interface, RUBRIC.limits)
     assert to_box(*frame.encode()) == frame
     again = executed_notebook(restored.notebook, {}, {})

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import small_exercise
 from hostile_forms import FORMS, Form, check_reason
 from hostile_mutations import BYTE_DAMAGE, JSON_DAMAGE, bytes_damaged, json_damaged
 from hypothesis import strategies as st
@@ -40,9 +39,10 @@ from grader.grading.run_pages import write_report
 from grader.records import Execution, Fault, GradeReport, Outcome, Remark, Status
 from grader.report.report_json import dump, read_report_json
 from grader.rubric import load_rubric
+from grader.skeleton.exercise.plugin import TwoNumbers
 
 SECOND = f"followed-one{Path(EVIDENCE).suffix}"
-TOY = small_exercise.Toy()
+TOY = TwoNumbers()
 
 
 @pytest.fixture(scope="module")

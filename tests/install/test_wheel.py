@@ -116,12 +116,12 @@ def test_a_class_gets_its_gradebook_and_is_re_graded(installed: Installed) -> No
 
 def test_the_bundle_for_gradescope_and_a_new_exercise_are_written(installed: Installed) -> None:
     assert "MB" in installed.run("gradescope", "--out", "autograder.zip")
-    installed.run("new-exercise", "fitted_line")
-    course = Path("fitted_line")
+    installed.run("new-exercise", "two_more")
+    course = Path("two_more")
     report = json.loads(
         installed.run("grade", course / "reference.ipynb", "--rubric", course / "rubric.yaml", "--json")
     )
-    assert report["points"] == report["max_points"] == 5
+    assert report["points"] == report["max_points"] == 9
 
 
 def test_the_doctor_finds_the_installed_grader_hidden(installed: Installed) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small_exercise import FOLDER
+from small_exercise import running
 
 from grader.errors import RubricError
 from grader.records import FollowThrough, Interface
@@ -51,19 +51,19 @@ def test_the_exercise_describes_every_item_and_no_other() -> None:
         assert {name.partition(".")[0] for name in spec.implements} <= set(exercise.interface.names)
 
 
-def test_the_toys_rubric_is_bound_to_the_toy() -> None:
-    rubric, exercise = load_rubric(FOLDER / "rubric.yaml")
-    assert rubric.exercise == "small_exercise"
+def test_another_exercises_rubric_is_bound_to_it(tmp_path: Path) -> None:
+    rubric, exercise = load_rubric(written(tmp_path, ""))
+    assert rubric.exercise == "grader.skeleton.exercise"
     assert rubric.items[1].checks[1].presupposes == ("training_lowers_the_loss",)
     assert rubric.items[0].checks[0].params == {"tolerance": 1e-5}
     assert list(exercise.parts) == ["one", "two"]
 
 
 WRONG = {
-    "unknown key": ("title: Toy", "tittle: Toy", ["tittle", "title"]),
-    "title missing": ("title: Toy\n", "", ["title: is missing; add it"]),
-    "unknown exercise": ("exercise: small_exercise", "exercise: no_such.exercise", ["no_such.exercise"]),
-    "not an exercise": ("exercise: small_exercise", "exercise: json", ["json", "exercise()"]),
+    "unknown key": ("title: Two numbers", "tittle: Two numbers", ["tittle", "title"]),
+    "title missing": ("title: Two numbers\n", "", ["title: is missing; add it"]),
+    "unknown exercise": ("exercise: grader.skeleton.exercise", "exercise: no_such.exercise", ["no_such.exercise"]),
+    "not an exercise": ("exercise: grader.skeleton.exercise", "exercise: json", ["json", "exercise()"]),
     "wrong part sum": ("{one: 6,", "{one: 7,", ["points", "one", "7", "6"]),
     "a part left out": ("points: {one: 6, two: 3}", "points: {one: 6}", ["points", "two", "3"]),
     "wrong item sum": ("    points: 4\n", "    points: 5\n", ["item 'one.training'", "5", "4"]),
@@ -109,7 +109,7 @@ WRONG = {
     "duplicate id": ("id: two.function", "id: one.function", ["one.function", "two items have this id"]),
     "unknown part": ("id: two.training", "id: tow.training", ["item 'tow.training'", "'tow'", "did you mean 'two'?"]),
     "bad id": ("id: two.training", "id: Two Training", ["items[3].id", "Two Training"]),
-    "duplicate key": ("  disk_mb: 20\n", "  disk_mb: 20\n  disk_mb: 30\n", ["line 19", "'disk_mb' is given twice"]),
+    "duplicate key": ("  disk_mb: 20\n", "  disk_mb: 20\n  disk_mb: 30\n", ["line 42", "'disk_mb' is given twice"]),
     "unknown limit": ("  disk_mb: 20", "  disc_mb: 20", ["limits", "'disc_mb'", "did you mean 'disk_mb'?"]),
     "limit missing": ("  disk_mb: 20\n", "", ["limits: disk_mb is missing"]),
     "zero limit": ("  disk_mb: 20", "  disk_mb: 0", ["limits: disk_mb", "got 0"]),
@@ -196,7 +196,7 @@ WRONG = {
     ),
     "settings are no mapping": ("{points: 1, zero_at: 1.0, full_at: 0.1}", "5", ["training_lowers_the_loss", "5"]),
     "not YAML": ("limits:\n", "limits: [\n", ["line", "not valid YAML"]),
-    "a tab": ("  disk_mb: 20", "\tdisk_mb: 20", ["line 18", "not valid YAML"]),
+    "a tab": ("  disk_mb: 20", "\tdisk_mb: 20", ["line 41", "not valid YAML"]),
     "a list as key": ("sizes:", "? [a, b]\n: 1\nsizes:", ["rubric.yaml"]),
 }
 
@@ -213,7 +213,7 @@ def refusal(path: Path) -> str:
 def test_a_wrong_rubric_is_refused_with_the_place_of_the_error(
     tmp_path: Path, old: str, new: str, said: list[str]
 ) -> None:
-    text = (FOLDER / "rubric.yaml").read_text()
+    text = running.rubric_text()
     assert old in text
     path = tmp_path / "rubric.yaml"
     path.write_text(text.replace(old, new, 1))
@@ -240,7 +240,7 @@ def test_folders_missing_files_and_huge_files_are_refused(tmp_path: Path) -> Non
 
 def written(folder: Path, more: str) -> Path:
     path = folder / "rubric.yaml"
-    path.write_text((FOLDER / "rubric.yaml").read_text() + "\n" + more + "\n")
+    path.write_text(running.rubric_text() + "\n" + more + "\n")
     return path
 
 
@@ -255,7 +255,7 @@ def test_only_the_courses_deviations_from_the_interface_are_kept(tmp_path: Path)
 
 
 def test_follow_through_is_off_unless_it_is_asked_for(tmp_path: Path) -> None:
-    assert load_rubric(FOLDER / "rubric.yaml")[0].follow_through == FollowThrough(enabled=False)
+    assert load_rubric(written(tmp_path, ""))[0].follow_through == FollowThrough(enabled=False)
     more = "reference: reference.ipynb\nfollow_through: {enabled: true, max_replaced: 2, share: 0.5}"
     assert load_rubric(written(tmp_path, more))[0].follow_through == FollowThrough(True, 2, 0.5)
 

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import psutil
 import pytest
-import small_exercise
 from small_exercise import running
 
 from grader.grading import run as engine
@@ -19,8 +18,9 @@ from grader.sandbox.backend import ENGINE, PROBE
 from grader.sandbox.bubblewrap import Bubblewrap
 from grader.sandbox.in_box.frames import CellStep
 from grader.sandbox.supervisor import Supervisor
+from grader.skeleton.exercise.plugin import TwoNumbers
 
-PROBED = small_exercise.Toy.in_box
+PROBED = TwoNumbers.in_box
 UNWRITTEN = "def {0}(model, steps):\n    raise NotImplementedError('later')"
 
 SPOILING = "def {0}(model, steps):\n    model.clear()"
@@ -105,10 +105,10 @@ def test_a_pool_gives_the_box_that_waits_and_ends_the_others(monkeypatch: pytest
     monkeypatch.setattr(boxes, "Supervisor", Counted)
     limits = running.rubric().limits
     before = psutil.Process().num_fds()
-    with engine.box_pool(small_exercise.Toy(), limits, {}, "bubblewrap") as pool:
+    with engine.box_pool(TwoNumbers(), limits, {}, "bubblewrap") as pool:
         pool.ready(1)
         pool.ready(3)
-        assert printed(pool.take(), limits, "import sys\nprint('json' in sys.modules)") == "True\n"
+        assert printed(pool.take(), limits, "import sys\nprint('numpy' in sys.modules)") == "True\n"
     assert Counted.calls == ["warm", "warm", "warm", "end", "end"]
     assert psutil.Process().num_fds() <= before
 
@@ -116,7 +116,7 @@ def test_a_pool_gives_the_box_that_waits_and_ends_the_others(monkeypatch: pytest
 def test_boxes_that_wait_are_ended_by_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     Counted.calls.clear()
     monkeypatch.setattr(boxes, "Supervisor", Counted)
-    pool = engine.box_pool(small_exercise.Toy(), running.rubric().limits, {}, "bubblewrap")
+    pool = engine.box_pool(TwoNumbers(), running.rubric().limits, {}, "bubblewrap")
     pool.ready(1)
     with pytest.raises(KeyError), pool:
         raise KeyError("a notebook that cannot be read")

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import torch
 from made_up_gpus import H100, LIBRARIES, libraries, machine, row
-from small_exercise import Toy, running
+from small_exercise import running
 
 from grader.batch import local
 from grader.batch.local import Slot, slots
@@ -26,6 +26,7 @@ from grader.sandbox.bubblewrap import Bubblewrap, gpu_arguments
 from grader.sandbox.container import Container
 from grader.sandbox.gpu import IN_BOX, LIBRARY_PATH, VISIBLE, BoxGpu, box_gpu, cuda_driver, gpus, present
 from grader.sandbox.isolation import Unconfined
+from grader.skeleton.exercise.plugin import TwoNumbers
 
 LIMITS = running.rubric(memory_mb=1000, gpu_memory_mb=4000).limits
 SHARE = "PYTORCH_CUDA_ALLOC_CONF"
@@ -164,10 +165,10 @@ def test_workers_divide_the_cores_among_them(workers: int, cores: list[int]) -> 
 def test_the_report_names_the_gpu_that_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_card = Evidence({}, {"trained.one/device/cuda": np.ones(1)}, {})
     machine(tmp_path, monkeypatch, [row(0)])
-    assert _device(on_card, Toy()) == f"cuda ({H100})"
+    assert _device(on_card, TwoNumbers()) == f"cuda ({H100})"
     machine(tmp_path, monkeypatch, [])
-    assert _device(on_card, Toy()) == "cuda"
-    assert _device(Evidence({}, {}, {}), Toy()) == "cpu"
+    assert _device(on_card, TwoNumbers()) == "cuda"
+    assert _device(Evidence({}, {}, {}), TwoNumbers()) == "cpu"
 
 
 class Boxes:
@@ -184,9 +185,9 @@ def ran(**device: int) -> NotebookRun:
 
 def test_models_on_the_cpu_beside_a_gpu_are_remarked_upon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine(tmp_path, monkeypatch, [row(0)])
-    (one,) = unused_gpu(ran(cuda=0, usable=1), Toy(), Boxes())  # type: ignore[arg-type]
+    (one,) = unused_gpu(ran(cuda=0, usable=1), TwoNumbers(), Boxes())  # type: ignore[arg-type]
     assert one.message == f"This machine has a GPU ({H100}), but the notebook's models were on the CPU."
-    (ours,) = unused_gpu(ran(cuda=0, usable=0), Toy(), Boxes())  # type: ignore[arg-type]
+    (ours,) = unused_gpu(ran(cuda=0, usable=0), TwoNumbers(), Boxes())  # type: ignore[arg-type]
     assert "the sandbox could not use it: this is a problem of this machine, not of the notebook" in ours.message
     assert not one.needs_person
     assert not ours.needs_person
@@ -195,10 +196,10 @@ def test_models_on_the_cpu_beside_a_gpu_are_remarked_upon(tmp_path: Path, monkey
 def test_nothing_is_remarked_where_there_is_no_gpu_or_it_was_used_or_nothing_trained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert unused_gpu(ran(cuda=1, usable=1), Toy(), Boxes()) == ()  # type: ignore[arg-type]
-    assert unused_gpu(ran(), Toy(), Boxes()) == ()  # type: ignore[arg-type]
+    assert unused_gpu(ran(cuda=1, usable=1), TwoNumbers(), Boxes()) == ()  # type: ignore[arg-type]
+    assert unused_gpu(ran(), TwoNumbers(), Boxes()) == ()  # type: ignore[arg-type]
     monkeypatch.setattr(Boxes, "has_gpu", False)
-    assert unused_gpu(ran(cuda=0, usable=0), Toy(), Boxes()) == ()  # type: ignore[arg-type]
+    assert unused_gpu(ran(cuda=0, usable=0), TwoNumbers(), Boxes()) == ()  # type: ignore[arg-type]
 
 
 def test_without_a_driver_nvidia_smi_is_not_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import psutil
 import pytest
-from small_exercise import Toy, running
+from small_exercise import running
 from wall_cells import CELLS, MARK, accept
 
 from grader.grading.run import NotebookRun
 from grader.records import Status
 from grader.sandbox.kernel_limits import Cgroups
+from grader.skeleton.exercise.plugin import TwoNumbers
 
 pytestmark = pytest.mark.whole
 
@@ -254,7 +255,7 @@ def test_a_box_that_does_not_start_is_our_fault(monkeypatch: pytest.MonkeyPatch,
 def test_a_probe_that_breaks_is_our_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "__init__.py").touch()
     (tmp_path / "probe.py").write_text("import no_such_package")
-    monkeypatch.setattr(Toy, "in_box", tmp_path)
+    monkeypatch.setattr(TwoNumbers, "in_box", tmp_path)
     ran = running.run(train=False)
     assert ran.execution.status is Status.OK  # nothing is made of what a box says of itself
     assert ran.evidence.faults["components.one/function"].blame == "ours"

@@ -18,8 +18,9 @@ from grader.rubric import load_rubric
 from grader.skeleton.write import write_skeleton
 
 ROOT = Path(__file__).parents[2]
-SEED = "5" * 32  # of a fresh line that is unlike the one to be learned
+SEED = "5" * 32
 NAME = "falling_stone"
+FULL = {"one.function": 2000, "one.training": 4000, "two.function": 2000, "two.training": 1000}
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +58,17 @@ def test_the_new_exercise_implements_the_protocol(rubric: Path) -> None:
 
 
 def test_the_reference_earns_everything(rubric: Path, tmp_path: Path) -> None:
-    assert points(rubric.parent / "reference.ipynb", rubric, tmp_path) == {"line.loss": 2000, "line.training": 3000}
+    assert points(rubric.parent / "reference.ipynb", rubric, tmp_path) == FULL
 
 
 def test_a_wrong_solution_loses_what_it_must(rubric: Path, tmp_path: Path) -> None:
-    wrong = {"mean_squared_error": "return np.sum((y_hat - y) ** 2)", "fit": "slope, intercept = 2.0, 1.0"}
+    wrong = {"double": "return x ** 2", "train_one": "loss = (model['weight'] - 5.0) ** 2"}
     notebook = tmp_path / "wrong.ipynb"
     reference = load_notebook(rubric.parent / "reference.ipynb")
     for cell in filter(is_code, reference["cells"]):
         cell["outputs"] = []  # those of the right solution
     notebook.write_text(dump_notebook(strip_markers(replace_regions(reference, wrong))))
-    assert points(notebook, rubric, tmp_path / "run") == {"line.loss": 0, "line.training": 1500}
+    assert points(notebook, rubric, tmp_path / "run") == {**FULL, "one.function": 0, "one.training": 0}
 
 
 def test_the_template_is_what_the_reference_makes(project: Path) -> None:
@@ -110,10 +111,7 @@ def test_the_command_says_what_it_wrote_and_what_to_try(
 
 
 def test_in_any_other_folder_the_code_lies_beside_the_rubric_and_grades(tmp_path: Path) -> None:
-    write_skeleton(tmp_path, "fitted_line")
-    course = tmp_path / "fitted_line"
-    assert (course / "fitted_line" / "plugin.py").exists()
-    assert points(course / "reference.ipynb", course / "rubric.yaml", tmp_path / "run") == {
-        "line.loss": 2000,
-        "line.training": 3000,
-    }
+    write_skeleton(tmp_path, "two_more")
+    course = tmp_path / "two_more"
+    assert (course / "two_more" / "plugin.py").exists()
+    assert points(course / "reference.ipynb", course / "rubric.yaml", tmp_path / "run") == FULL

@@ -1,51 +1,25 @@
-"""The toy's reference notebook, the template made from it, and submissions with cells of their own."""
+"""The skeleton's reference notebook without its texts, the template made from it, and submissions with own cells."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from grader.notebook.format import is_code, load_notebook
 from grader.notebook.template import make_template, strip_markers
 from grader.records import Notebook
-
-_TRAIN = (
-    "def train_{part}(model, steps):\n    model['history'] = []\n    for _ in range(steps):\n"
-    "        # BEGIN SOLUTION train_{part}\n        loss = (model['weight'] - 5.0) ** 2\n"
-    "        model['weight'] -= 0.4 * (model['weight'] - 5.0)\n        # END SOLUTION\n"
-    "        model['history'].append(loss)"
-)
-
-
-def _cells(part: str, function: str, factor: int) -> list[tuple[str, str, str]]:
-    return [
-        (
-            function,
-            "task",
-            f"def {function}(x):\n    # BEGIN SOLUTION {function}\n    return {factor} * x\n    # END SOLUTION",
-        ),
-        (f"train-{part}", "task", _TRAIN.format(part=part)),
-        (f"run-{part}", "train", f"{part} = {{'weight': 1.0}}\ntrain_{part}({part}, STEPS)"),
-        (f"show-{part}", "show", f"print('weight', {part}['weight'])"),
-    ]
+from grader.skeleton.write import HERE as SKELETON
 
 
 def reference() -> Notebook:
-    """A fresh reference notebook, with its solution markers."""
-    cells: list[dict[str, Any]] = []
-    for identity, role, source in [
-        ("setup", "given", "import os"),
-        ("constants", "constants", "STEPS = 4"),
-        *_cells("one", "double", 2),
-        *_cells("two", "triple", 3),
-    ]:
-        grader = {"role": role} | ({"part": identity.removeprefix("run-")} if role == "train" else {})
-        cells.append({"cell_type": "code", "id": identity, "metadata": {"grader": grader}, "source": source})
-        cells[-1] |= {"execution_count": None, "outputs": []}
-    return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    """A fresh reference notebook, with its solution markers and without outputs."""
+    notebook = load_notebook(SKELETON / "course" / "reference.ipynb")
+    cells = [cell | {"execution_count": None, "outputs": []} for cell in notebook["cells"] if is_code(cell)]
+    return {**notebook, "cells": cells}
 
 
 def template() -> Notebook:
-    """What students start from."""
+    """The notebook that students start from."""
     return make_template(reference())
 
 

@@ -12,50 +12,36 @@ import numpy as np
 
 from grader.checks import Measurement, check
 from grader.evidence import answer, give_up
-from grader.records import Address, Array, Evidence, Finding, Stage
+from grader.records import Address, Evidence, Finding, Stage
 
-from .questions import TRUE_INTERCEPT, TRUE_SLOPE
+from .questions import FACTORS
 
 
 @check()
-def loss_is_the_mean_square(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
-    """The loss is the mean of the squared errors."""
-    loss = _number(evidence, Address.of("components", part, "loss"), "loss")
-    y_hat, y = (evidence.questions[Stage.of("components", part).array(name)] for name in ("y_hat", "y"))
-    right = abs(loss - float(np.mean((y_hat - y) ** 2))) <= tolerance
-    return Finding(
-        float(right),
-        "the loss is the mean of the squared errors" if right else "expected the mean of the squared errors",
-        "" if right else "Try it by hand on two points.",
-        {"loss": loss},
-    )
+def function_multiplies(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
+    """The function multiplies by the part's factor."""
+    (y,) = answer(evidence, Address.of("components", part, "function"), "y")
+    x = evidence.questions[Stage.of("components", part).array("x")]
+    right = np.allclose(y, FACTORS[part] * x, atol=tolerance)
+    message = f"{'multiplies' if right else 'does not multiply'} by {FACTORS[part]}"
+    return Finding(float(right), message, "" if right else "Try it by hand on two numbers.")
 
 
-@check(has_thresholds=True)
-def fit_finds_a_fresh_line(evidence: Evidence, part: str) -> Measurement:
-    """`fit` finds a line that it has not seen before."""
-    x, y = (evidence.questions[Stage.of("components", part).array(name)] for name in ("x_fresh", "y_fresh"))
-    return _explained_variance(evidence, Address.of("components", part, "fit"), x, y)
+@check(has_thresholds=True, smaller_is_better=True, needs_training=True)
+def training_lowers_the_loss(evidence: Evidence, part: str) -> Measurement:
+    """The last loss is a small share of the first."""
+    (history,) = answer(evidence, Address.of("trained", part, "history"), "history")
+    if history.size < 2:
+        give_up("expected one loss per step")
+    share = float(history[-1] / history[0])
+    return Measurement("share of the first loss", share, 0.0, "the loss falls", "Does the loss fall in every step?")
 
 
-@check(has_thresholds=True, needs_training=True)
-def trained_line_meets_the_points(evidence: Evidence, part: str) -> Measurement:
-    """The line that the notebook trained goes through the points."""
-    x = evidence.questions[Stage.of("trained", part).array("x")]
-    return _explained_variance(evidence, Address.of("trained", part, "line"), x, TRUE_SLOPE * x + TRUE_INTERCEPT)
-
-
-def _explained_variance(evidence: Evidence, source: Address, x: Array, y: Array) -> Measurement:
-    """The share of the variance of `y` `(N,)` that the answered line explains, at most 1."""
-    slope, intercept = (_number(evidence, source, name) for name in ("slope", "intercept"))
-    share = 1 - float(np.mean((slope * x + intercept - y) ** 2) / np.var(y))
-    good = "the line's predictions meet the points"
-    return Measurement("explained variance", share, 0.0, good, "Does the loss fall in every step?")
-
-
-def _number(evidence: Evidence, source: Address, name: str) -> float:
-    """The single number of an answer; without an answer, the check ends with the reason from the box."""
-    (array,) = answer(evidence, source, name)
-    if array.size != 1:
-        give_up(f"expected {name} to be one number, got {array.size}")
-    return float(array.reshape(-1)[0])
+@check(needs_training=True, presupposes=(training_lowers_the_loss,))
+def fresh_process_agrees(evidence: Evidence, part: str, *, tolerance: float) -> Finding:
+    """The trained number means the same in a process that has not trained it."""
+    (once,) = answer(evidence, Address.of("quality", part, "apply"), "y")
+    (twice,) = answer(evidence, Address.of("decode", part, "apply"), "y")
+    x = evidence.questions[Stage.of("quality", part).array("x")]
+    right = np.allclose(twice * x, once * once, atol=tolerance)
+    return Finding(float(right), "agrees" if right else "does not agree")

@@ -10,40 +10,47 @@ import numpy as np
 from grader.checks import Check, checks_of
 from grader.evidence import AnswerSpec
 from grader.exercise import Exercise, InterfaceSpec, ItemSpec, Questions
-from grader.records import Address
+from grader.records import Address, Array, Evidence
 
 from . import checks, questions
 from .in_box import probe
 
 
-class StraightLine(Exercise):
-    """One part, `line`. A notebook that trains several models has several parts, each with its own training cell.
+class TwoNumbers(Exercise):
+    """Two parts, `one` and `two`, each with a training cell; a notebook that trains one model has one part.
 
-    Methods that this exercise does not need are left out: `prepare` (downloads data), `second_questions` (questions
-    for a second, fresh box) and `figures` (pictures for the report).
+    Methods that this exercise does not need are left out, for instance `prepare` (downloads data) and `figures`
+    (pictures for the report).
     """
 
-    parts: tuple[str, ...] = ("line",)
+    parts: tuple[str, ...] = questions.PARTS
     interface: InterfaceSpec = InterfaceSpec(
         names=probe.NAMES,
-        train_functions={"line": "fit"},
+        train_functions={"one": "train_one", "two": "train_two"},
         arguments=probe.ARGUMENTS,
-        returns=probe.RETURNS,
+        options=probe.OPTIONS,
+        imports=("numpy",),  # modules that every solution uses; a waiting box imports them in advance
     )
-    # No item here depends on an earlier one. If a wrong loss spoils training, name it in the later item's `depends_on`;
-    # a correct part then replaces the wrong one before the later item is graded: see vae_mnist.
+    # If an item that `depends_on` names lost points, the later item can be graded again with a correct version of the
+    # code: see `follow_through` in the rubric.
     items: Mapping[str, ItemSpec] = {
-        "line.loss": ItemSpec(implements=("mean_squared_error",)),
-        "line.training": ItemSpec(implements=("fit",)),
+        "one.function": ItemSpec(implements=("double",)),
+        "one.training": ItemSpec(implements=("train_one",), annotate_at=("train_one()",), depends_on=("one.function",)),
+        "two.function": ItemSpec(implements=("triple",)),
+        "two.training": ItemSpec(implements=("train_two",), annotate_at=("train_two()",), depends_on=("two.function",)),
     }
-    sizes: tuple[str, ...] = ("points",)
+    sizes: tuple[str, ...] = ("numbers",)
     checks: Mapping[str, Check] = checks_of(checks)
     in_box: Path = Path(__file__).parent / "in_box"
 
     def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
         """See `questions.make_questions`."""
-        return questions.make_questions(rng, sizes["points"])
+        return questions.make_questions(rng, sizes["numbers"])
 
     def answer_specs(self, sizes: Mapping[str, int]) -> Mapping[Address, AnswerSpec]:
-        """See `questions.ANSWERS`; if answers grow with a size of the rubric, compute the specifications here."""
-        return questions.ANSWERS
+        """See `questions.make_answer_specs`."""
+        return questions.make_answer_specs(sizes["numbers"])
+
+    def second_questions(self, evidence: Evidence, states: Mapping[str, Mapping[str, Array]]) -> Questions:
+        """See `questions.make_second_questions`; without this method there is no second box."""
+        return questions.make_second_questions(evidence, states)

@@ -11,40 +11,46 @@ import numpy as np
 
 from grader.evidence import AnswerSpec, ArraySpec
 from grader.exercise import Questions
-from grader.records import Address, Stage
+from grader.records import Address, Array, Evidence, Stage
 
-TRUE_SLOPE, TRUE_INTERCEPT = 2.0, 1.0  # of the line through the notebook's points
+PARTS = ("one", "two")
+FACTORS = {"one": 2, "two": 3}  # by which the function of the part multiplies
+LONGEST_HISTORY = 100  # losses
 
 
 def make_questions(rng: np.random.Generator, count: int) -> Questions:
     """Stage -> name -> float32 array `(count,)`.
 
-    `components.line` is asked just before the notebook trains: predictions to compare with targets, and points
-    on a new line to fit. `trained.line` is asked after training. Only numpy arrays of float32 and int64 can be sent
-    into the box.
+    `components` is asked just before a part trains, `trained` and `quality` after it. Only numpy arrays of float32
+    and int64 can be sent into the box.
     """
-    x = rng.uniform(-1, 1, count)
-    slope, intercept = rng.choice([-1, 1], 2) * rng.uniform(
-        1, 3, 2
-    )  # not near zero, so that leaving one out is noticed
-    components = {
-        "y_hat": rng.standard_normal(count),
-        "y": rng.standard_normal(count),
-        "x_fresh": x,
-        "y_fresh": slope * x + intercept,
-    }
-    return {
-        Stage.of("components", "line"): {name: array.astype(np.float32) for name, array in components.items()},
-        Stage.of("trained", "line"): {"x": rng.uniform(-1, 1, count).astype(np.float32)},
-    }
+    stages = [Stage.of(kind, part) for kind in ("components", "trained", "quality") for part in PARTS]
+    return {stage: {"x": rng.standard_normal(count).astype(np.float32)} for stage in stages}
 
 
-# Stage and question, as in `in_box/probe.py` -> the arrays by name: kind, and the largest number of values. Anything
-# else that the box sends is refused before a check sees it.
-_NUMBER = ArraySpec("float", 1)
-_LINE = {"slope": _NUMBER, "intercept": _NUMBER}
-ANSWERS: Mapping[Address, AnswerSpec] = {
-    Address.of("components", "line", "loss"): {"loss": _NUMBER},
-    Address.of("components", "line", "fit"): _LINE,
-    Address.of("trained", "line", "line"): _LINE,
-}
+def make_second_questions(evidence: Evidence, states: Mapping[str, Mapping[str, Array]]) -> Questions:
+    """The questions for a second box, which has run the notebook's definitions but has trained nothing.
+
+    It receives the trained number and the first box's answers, so it can neither have stored nor learned anything.
+    """
+    questions: Questions = {}
+    for part, state in states.items():
+        answered = evidence.answers.get(Address.of("quality", part, "apply").array("y"))
+        if answered is not None and state:
+            questions[Stage.of("decode", part)] = {"x": answered, **state}
+    return questions
+
+
+def make_answer_specs(count: int) -> Mapping[Address, AnswerSpec]:
+    """Stage and question, as in `in_box/probe.py` -> the arrays by name: kind, and the largest number of values.
+
+    Anything else that the box sends is refused before a check sees it.
+    """
+    numbers = {"y": ArraySpec("float", count)}
+    specs: dict[Address, AnswerSpec] = {}
+    for part in PARTS:
+        specs[Address.of("components", part, "function")] = numbers
+        specs[Address.of("trained", part, "history")] = {"history": ArraySpec("float", LONGEST_HISTORY)}
+        specs[Address.of("quality", part, "apply")] = numbers
+        specs[Address.of("decode", part, "apply")] = numbers
+    return specs

@@ -5,32 +5,50 @@ arrays of its stage in `questions.py`, which also specifies the allowed answers.
 `NoAnswer` and `interface`.
 """
 
-# A course with other names or orders sets them in its rubric's `interface`.
-NAMES = ("STEPS", "RATE", "mean_squared_error", "fit", "line")
-ARGUMENTS = {"mean_squared_error": ("y_hat", "y"), "fit": ("x", "y", "steps", "rate")}
-RETURNS = {"fit": ("slope", "intercept")}
+import numpy as np
+
+# A course with other names, orders or options sets them in its rubric's `interface`.
+NAMES = ("STEPS", "double", "triple", "train_one", "train_two", "one", "two")
+ARGUMENTS = {"double": ("x",), "triple": ("x",), "train_one": ("model", "steps"), "train_two": ("model", "steps")}
+OPTIONS = {"numbers": ("arrays", "lists")}  # what `double` and `triple` are given; the first is the default
 
 
-def ask_loss(student, arrays):
-    """The notebook's loss for given predictions."""
-    return {"loss": call(student, "mean_squared_error", arrays["y_hat"], arrays["y"])}
+def _function(name):
+    """The notebook's function for given numbers."""
+
+    def asked(student, arrays):
+        x = arrays["x"]
+        return {"y": call(student, name, x.tolist() if interface["options"].get("numbers") == "lists" else x)}
+
+    return asked
 
 
-def ask_fit(student, arrays):
-    """The line that the notebook fits to given points, with its own steps and rate."""
-    settings = named(student, "STEPS"), named(student, "RATE")
-    return by_name("fit", call(student, "fit", arrays["x_fresh"], arrays["y_fresh"], *settings))
+def _state(part):
+    """The trained number, for the second box."""
+    return lambda student, arrays: {"decoder/weight": named(student, part)["weight"]}
 
 
-def ask_line(student, arrays):
-    """The line that the notebook trained."""
-    return by_name("fit", named(student, "line"))
+def _history(part):
+    """The losses that the notebook recorded."""
+    return lambda student, arrays: {"history": np.array(named(student, part)["history"], dtype=np.float32)}
 
 
-STAGES = {
-    "components.line": {"loss": ask_loss, "fit": ask_fit},
-    "trained.line": {"line": ask_line},
-}
+def _apply(part):
+    """The trained number, applied to given numbers."""
+    return lambda student, arrays: {"y": named(student, part)["weight"] * arrays["x"]}
+
+
+def _apply_in_second_box(student, arrays):
+    """The same with the trained number that the second box was given."""
+    return {"y": arrays["decoder/weight"] * arrays["x"]}
+
+
+STAGES = {}
+for _part, _name in (("one", "double"), ("two", "triple")):
+    STAGES[f"components.{_part}"] = {"function": _function(_name)}
+    STAGES[f"trained.{_part}"] = {"state": _state(_part), "history": _history(_part)}
+    STAGES[f"quality.{_part}"] = {"apply": _apply(_part)}
+    STAGES[f"decode.{_part}"] = {"apply": _apply_in_second_box}
 
 # The rest does not depend on the exercise.
 
@@ -55,12 +73,3 @@ def call(student, name, *arguments):
     by_argument = dict(zip(ARGUMENTS[name], arguments, strict=True))
     order = interface["arguments"].get(name, ARGUMENTS[name])
     return named(student, name)(*(by_argument[key] for key in order))
-
-
-def by_name(name, values):
-    """The values that the notebook's function returned, by name."""
-    order = interface["returns"].get(name, RETURNS[name])
-    try:
-        return dict(zip(order, values, strict=True))
-    except (TypeError, ValueError):
-        raise NoAnswer(f"expected {interface['names'].get(name, name)} to return {', '.join(order)}") from None

@@ -62,8 +62,8 @@ def amount(words: str, value: float) -> str:
     >>> amount("{percent:.0f} of 100 samples are copies", 0.02), amount("sharpness is {value:.2f}", 0.5)
     ('2 of 100', '0.50')
     """
-    found = _NUMBER.search(words)
-    return (found.group() if found else "{value:g}").format(value=value, percent=100 * value)
+    number = _NUMBER.search(words)
+    return (number.group() if number else "{value:g}").format(value=value, percent=100 * value)
 
 
 def bound(words: str, value: float, kind: str) -> str:
@@ -72,7 +72,9 @@ def bound(words: str, value: float, kind: str) -> str:
     >>> bound("{percent:.0f} of 100 samples are copies", 0.02, "at most")
     'at most 2 of 100 samples are copies'
     """
-    return _NUMBER.sub(lambda found: f"{kind} {found.group()}", words, count=1).format(value=value, percent=100 * value)
+    return _NUMBER.sub(lambda number: f"{kind} {number.group()}", words, count=1).format(
+        value=value, percent=100 * value
+    )
 
 
 def bounds(row: Threshold) -> tuple[str, str]:

@@ -65,8 +65,8 @@ def write_tables(
     write_atomically(folder / FIRST, csv_bytes([_plain(row) for row in first]))
     write_atomically(folder / MODELS, csv_bytes(_by_model(measurements)))
     write_atomically(folder / READ, csv_bytes([_by_digit(reading) for reading in readings]))
-    made = versions() | {name: str(count) for name, count in rubric.sizes.items() if name in SIZES}
-    write_atomically(folder / MADE, csv_bytes([{"name": name, "value": value} for name, value in made.items()]))
+    settings = versions() | {name: str(count) for name, count in rubric.sizes.items() if name in SIZES}
+    write_atomically(folder / MADE, csv_bytes([{"name": name, "value": value} for name, value in settings.items()]))
 
 
 def read_tables(folder: Path, rubric: Rubric) -> Tables:
@@ -81,8 +81,8 @@ def read_tables(folder: Path, rubric: Rubric) -> Tables:
         for (name, _), of_run in groupby(measurements, key=lambda m: (m.model, m.training))
     ]
     rows, readings = _thresholds(folder / CHECKS, rubric), _readings(folder / READ)
-    made = {row.get("name", ""): row.get("value", "") for row in _rows(folder / MADE)}
-    return Tables(rows, measurements, models, readings, made, read_sorted(folder / SORTED))
+    settings = {row.get("name", ""): row.get("value", "") for row in _rows(folder / MADE)}
+    return Tables(rows, measurements, models, readings, settings, read_sorted(folder / SORTED))
 
 
 def read_sorted(path: Path) -> list[StripRating]:

@@ -177,8 +177,8 @@ def print_seeds(faults: Sequence[str], solutions: int, seeds: int, console: Cons
 
 def seeds_line(faults: Sequence[str], solutions: int, seeds: int) -> str:
     """How many differences between seeds were found."""
-    found = f"{len(faults)} differences found" if faults else "the same points with every seed"
-    return f"{solutions} solutions with {seeds} seeds each: {found}."
+    result = f"{len(faults)} differences found" if faults else "the same points with every seed"
+    return f"{solutions} solutions with {seeds} seeds each: {result}."
 
 
 def _print(console: Console, text: str, style: str = "") -> None:

@@ -172,20 +172,20 @@ MOST = 60  # rows; of a larger class, only those that need attention are shown
 
 def class_table(rows: Sequence[GradebookRow]) -> Table:
     """A row per submission: student, points, points after lateness, state and reason."""
-    seen = [row for row in rows if len(rows) <= MOST or row.state not in {StudentState.GRADED, StudentState.MISSING}]
-    some_late = any(row.counted_milli != row.points_milli for row in seen)
+    shown = [row for row in rows if len(rows) <= MOST or row.state not in {StudentState.GRADED, StudentState.MISSING}]
+    some_late = any(row.counted_milli != row.points_milli for row in shown)
     stranger = "not on the roster" if any(row.student for row in rows) else ""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for head in ("submission", "student", "points", *([AFTER_LATENESS] if some_late else []), "state"):
         table.add_column(head, overflow="fold", justify="right" if head in {"points", AFTER_LATENESS} else "left")
-    for row in sorted(seen, key=lambda row: row.key):
+    for row in sorted(shown, key=lambda row: row.key):
         names = ", ".join(plain(student.name or student.id, 60) for student in row.students) or stranger
         cells = [plain(row.key, 60), names, _points(row)]
         if some_late:
             cells.append("" if row.counted_milli is None else points_text(row.counted_milli))
         table.add_row(*map(Text, cells), Text(_state(row)))
-    if len(seen) < len(rows):
-        table.caption = f"{len(rows) - len(seen)} more that need no attention"
+    if len(shown) < len(rows):
+        table.caption = f"{len(rows) - len(shown)} more that need no attention"
     return table
 
 

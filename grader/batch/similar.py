@@ -92,9 +92,9 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
         try:
             if not submission.refused:
                 readable = read_submission(submission.path, max_mb=limits.notebook_mb, max_cells=limits.cells)
-                found = asked_source(readable.notebook, names)
-                sources[submission.key] = found
-                if found != template:
+                own_source = asked_source(readable.notebook, names)
+                sources[submission.key] = own_source
+                if own_source != template:
                     checksums[submission.key] = _checksum(readable.notebook)
         except GraderError:
             continue

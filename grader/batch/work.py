@@ -145,8 +145,8 @@ def _same_sound_parts(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
     """
     if not (followed := stored_carried_forward(job.folder)):
         return True
-    asked = (exercise, rubric.interface.names, sound_source(job.rubric, rubric))
-    return all(one.key == replacement_key(one.replacement.names, *asked) for one in followed.values())
+    setting = (exercise, rubric.interface.names, sound_source(job.rubric, rubric))
+    return all(one.key == replacement_key(one.replacement.names, *setting) for one in followed.values())
 
 
 def _result(key: str, report: GradeReport, seconds: float) -> JobResult:

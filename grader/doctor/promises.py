@@ -338,8 +338,8 @@ def verdict(promises: Sequence[Promise]) -> str:
     if broken:
         return f"Do not grade untrusted notebooks on this machine: {broken} of {len(promises)} promises broken"
     if weak:
-        kept = len(promises) - weak
-        return f"This machine can grade untrusted notebooks: {kept} of {len(promises)} promises hold, {weak} weaker"
+        holding = len(promises) - weak
+        return f"This machine can grade untrusted notebooks: {holding} of {len(promises)} promises hold, {weak} weaker"
     return f"This machine can grade untrusted notebooks: {len(promises)} of {len(promises)} promises hold"
 
 

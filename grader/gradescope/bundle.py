@@ -128,8 +128,8 @@ def _requirements(packages: Sequence[str]) -> dict[str, bytes]:
     inside = {name: path.read_bytes() for name, path in locks.items()}
     pinned = {name: _pins(inside[name].decode()) for name in LOCKS}
     every = {**pinned[LOCKS[0]], **pinned[LOCKS[2]]}
-    wanted = {**pinned[LOCKS[1]], **pinned[LOCKS[2]], **{name: every[name] for name in WITH_BUILDS}}
-    lines = [line for pins in wanted.values() for line in pins]
+    installed = {**pinned[LOCKS[1]], **pinned[LOCKS[2]], **{name: every[name] for name in WITH_BUILDS}}
+    lines = [line for pins in installed.values() for line in pins]
     lines += [name for name in packages if name.lower() not in every]
     inside["pins.txt"] = ("\n".join(line for pins in every.values() for line in pins) + "\n").encode()
     inside["requirements.txt"] = ("\n".join(lines) + "\n").encode()
@@ -138,20 +138,20 @@ def _requirements(packages: Sequence[str]) -> dict[str, bytes]:
 
 def _pins(lock: str) -> dict[str, list[str]]:
     """The packages of a lock with their pins: one, or one per range of Python versions."""
-    found: dict[str, list[str]] = {}
+    pins: dict[str, list[str]] = {}
     for match in PIN.finditer(lock):
-        found.setdefault(match[1].lower(), []).append(match[0].strip())
-    return found
+        pins.setdefault(match[1].lower(), []).append(match[0].strip())
+    return pins
 
 
 def _exercise(package: str) -> Iterator[tuple[str, bytes]]:
     """The files of the exercise's package, unless it is part of the grader."""
     if package.startswith("grader."):
         return
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
         raise GraderError(f"exercise {package!r}: package not found; install it")
-    yield from _package(Path(found.origin).parent, package.replace(".", "/"))
+    yield from _package(Path(spec.origin).parent, package.replace(".", "/"))
 
 
 def _package(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:

@@ -93,16 +93,16 @@ def other_points(metadata: Path, points_milli: int) -> list[str]:
         assignment = read_json(metadata, _METADATA, MOST_BYTES).get("assignment")
     except Unreadable:
         return []  # written by the platform; missing in tests
-    told = assignment.get("total_points") if isinstance(assignment, dict) else None
+    total = assignment.get("total_points") if isinstance(assignment, dict) else None
     try:
-        worth_milli = round(float(str(told)) * 1000)
+        worth_milli = round(float(str(total)) * 1000)
     except (ValueError, OverflowError):
         return []
     if worth_milli == points_milli:
         return []
     ours = points_text(points_milli)
     return [
-        f"points: the assignment is worth {plain(str(told), 20)} points, the rubric {ours}; points are never scaled: "
+        f"points: the assignment is worth {plain(str(total), 20)} points, the rubric {ours}; points are never scaled: "
         f"set the assignment's autograder points to {ours}, unless the rest is graded by hand"
     ]
 

@@ -123,14 +123,14 @@ def _grade(root: Path, rubric: Path, settings: Settings, sender: Connection) -> 
 def _graded(root: Path, rubric: Path, settings: Settings) -> dict[str, Any]:
     from grader.grading.grade import Options, grade
 
-    told = load_rubric(rubric)[0]
+    rubric_as_read = load_rubric(rubric)[0]
     try:
         handed_in = alone(
             root / "submission",
             root / "run" / "unpacked",
-            max_mb=told.limits.notebook_mb,
+            max_mb=rubric_as_read.limits.notebook_mb,
             usual=settings.template,
-            template=rubric.parent / told.template,
+            template=rubric.parent / rubric_as_read.template,
         )
         if handed_in.refused:
             return _refused(f"{NOTHING} ({without_paths(plain(handed_in.refused, SHOWN))})")

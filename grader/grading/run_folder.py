@@ -273,11 +273,13 @@ def stored_carried_forward(folder: Path) -> dict[str, CarriedForward]:
     Raises:
         GraderError: the file was not written by `store_carried_forward`.
     """
-    made = {}
+    carried_forward = {}
     for part, one in _retrainings(folder).items():
         replaced = Replacement(tuple(one.replaced), tuple(one.names))
-        made[part] = CarriedForward(replaced, one.key, read_later(partial(_load, folder, followed_file(part))))
-    return made
+        carried_forward[part] = CarriedForward(
+            replaced, one.key, read_later(partial(_load, folder, followed_file(part)))
+        )
+    return carried_forward
 
 
 def _retrainings(folder: Path) -> dict[str, _Retraining]:

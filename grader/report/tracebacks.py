@@ -38,21 +38,21 @@ def place_of_error(cells: Sequence[Mapping[str, Any]], index: int, own: Collecti
     for output in cells[index].get("outputs", ()):
         if output.get("output_type") == "error":
             traceback = "\n".join(line for line in output.get("traceback", ()) if isinstance(line, str))
-            found = (_place(cells, index, *frame) for frame in _frames(_ANSI.sub("", traceback)))
-            places += [place for place in found if place is not None]
+            candidates = (_place(cells, index, *frame) for frame in _frames(_ANSI.sub("", traceback)))
+            places += [place for place in candidates if place is not None]
     return next((place for place in reversed(places) if place.cell in own), places[-1] if places else None)
 
 
 def place_of_line(sources: Mapping[int, str], line: str) -> Place | None:
     """The only line of these sources that begins so, indentation aside; None where there is none, or more than one."""
-    found = [
+    places = [
         Place(cell, number, text.strip()[:MOST_LINE])
         for cell, source in sources.items()
         if line and line in source
         for number, text in enumerate(source.splitlines(), start=1)
         if text.strip() == line or (len(line) >= MOST_LINE // 2 and text.strip().startswith(line))
     ]
-    return found[0] if len(found) == 1 else None
+    return places[0] if len(places) == 1 else None
 
 
 def without_file(message: str) -> str:
@@ -76,12 +76,12 @@ def _place(cells: Sequence[Mapping[str, Any]], running: int, number: int, line: 
 
     Of several cells, the one that defines the `function` that ran the line.
     """
-    found = [index for index, cell in enumerate(cells) if line and _line(cell, number) == line]
-    if len(found) > 1 and function:
+    indices = [index for index, cell in enumerate(cells) if line and _line(cell, number) == line]
+    if len(indices) > 1 and function:
         defines = re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(function)}\b", re.MULTILINE)
-        found = [index for index in found if defines.search(source_of(cells[index]))]
-    if running in found or len(found) == 1:
-        return Place(running if running in found else found[0], number, line[:MOST_LINE])
+        indices = [index for index in indices if defines.search(source_of(cells[index]))]
+    if running in indices or len(indices) == 1:
+        return Place(running if running in indices else indices[0], number, line[:MOST_LINE])
     return None
 
 

@@ -54,4 +54,4 @@ def write_course(folder: Path) -> tuple[Path, ...]:
 
 
 def _files(path: Path) -> list[Path]:
-    return sorted(found for found in path.rglob("*") if found.is_file()) if path.is_dir() else [path]
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]

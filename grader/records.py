@@ -310,6 +310,8 @@ class ItemVerdict:
     max_points_milli: int
     checks: tuple[CheckVerdict, ...]  # on the submission as it is
     lost_in: tuple[str, ...] = ()  # earlier items that were replaced before this one was graded again
+    # Earlier items whose mistakes may affect this one, but which earned too little to be replaced -> the least share.
+    not_replaced: Mapping[str, float] = field(default_factory=dict)
     gained_milli: int = 0  # what that gave, part of `points_milli` and beside the sum of the checks
     override: Override | None = None  # a decision of staff; `points_milli` and `outcome` are theirs
 

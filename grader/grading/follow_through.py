@@ -132,7 +132,28 @@ def with_second_judging(
         for first in affected:
             second = second_verdicts[first.id]
             verdicts_by_id[first.id], cost_left = _with_points_back(first, second, replaced_items, rubric, cost_left)
-    return tuple(verdicts_by_id.values())
+    return tuple(_with_reasons(item, verdicts_by_id, rubric, exercise) for item in verdicts_by_id.values())
+
+
+def _with_reasons(
+    item: ItemVerdict, verdicts_by_id: Mapping[str, ItemVerdict], rubric: Rubric, exercise: Exercise
+) -> ItemVerdict:
+    """The verdict with the earlier items whose mistakes may affect it, but which earned too little to be replaced.
+
+    Code that was not written is left out: there is nothing to replace, and reports name it by itself.
+    """
+    settings = rubric.follow_through
+    if not settings.enabled or not _is_affected(item, exercise) or not _lost_points(item):
+        return item
+    causes = [verdicts_by_id[name] for name in _dependencies(item, exercise) if name in verdicts_by_id]
+    too_low = {
+        cause.id: settings.min_earned[cause.id]
+        for cause in causes
+        if share(cause) < settings.min_earned.get(cause.id, 0.0)
+        and _affects_later(cause, exercise)
+        and not _is_unwritten(cause)
+    }
+    return replace(item, not_replaced=too_low) if too_low else item
 
 
 def share(item: ItemVerdict) -> float:

@@ -107,6 +107,8 @@ def _refuse_impossible(report: GradeReport) -> None:
 
 def _item(item: ItemVerdict) -> _Object:
     values: _Object = _plain(item)
+    if not item.not_replaced:
+        del values["not_replaced"]  # a report without it has the bytes that earlier versions wrote
     return values | {
         "points": points_number(item.points_milli) if is_judged(item) else None,
         "max_points": points_number(judged_milli([item])),

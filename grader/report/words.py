@@ -250,6 +250,11 @@ def follow_notes(item: ItemVerdict, items: Sequence[ItemVerdict]) -> tuple[str, 
             f"{points_text(item.gained_milli)} more {'point' if item.gained_milli == 1000 else 'points'}, "
             "which are included."
         )
+    notes += [
+        f"Mistakes in {titles.get(cause, cause)} may have cost points here, too. This code is re-run with a correct "
+        f"version of it only if that item earned at least {100 * needed:.0f} % of its points."
+        for cause, needed in item.not_replaced.items()
+    ]
     spared = dict.fromkeys(titles[other.id] for other in items if other.gained_milli and item.id in other.lost_in)
     if spared:
         notes.append(f"Lost here, not counted again in {' and '.join(spared)}.")

@@ -156,6 +156,34 @@ def test_follow_through_never_takes_points_and_may_be_worth_less() -> None:
     assert with_carried_forward([LOST, partly], rubric, TwoNumbers(), evidence, carried_forward) == (LOST, partly)
 
 
+@pytest.mark.parametrize(
+    ("earned", "message", "needed"),
+    [
+        (500, "does not multiply by 2", {"one.function": 0.6}),
+        (1000, "NotImplementedError: double", {"one.function": 0.6}),  # partly earned: it was written
+        (0, "NotImplementedError: double", {}),  # a report names unwritten code by itself
+        (2000, "", {}),
+    ],
+)
+def test_a_report_says_that_an_item_earned_too_little_to_be_replaced(
+    earned: int, message: str, needed: dict[str, float]
+) -> None:
+    toy = running.rubric()
+    follow = replace(SETTINGS, min_earned={"one.function": 0.6})
+    rubric = replace(toy, items=toy.items[:2], follow_through=follow)
+    cause = item("one.function", earned, 2000, "function_multiplies")
+    cause = replace(cause, checks=(replace(cause.checks[0], message=message),))
+    evidence = Evidence({}, {}, {})
+    first, training = with_carried_forward([cause, SPOILT], rubric, TwoNumbers(), evidence, {})
+    assert (training.outcome, training.lost_in, training.not_replaced) == (Outcome.FAILED, (), needed)
+    said = [note for note in follow_notes(training, [first, training]) if "at least 60 % of its points" in note]
+    assert len(said) == len(needed)
+    _, passed = with_carried_forward(
+        [cause, item("one.training", 4000, 4000, "training_lowers_the_loss")], rubric, TwoNumbers(), evidence, {}
+    )
+    assert passed.not_replaced == {}
+
+
 def test_a_follow_through_that_was_never_run_needs_review() -> None:
     toy = running.rubric()
     rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)

@@ -45,6 +45,13 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
     NEEDS_REVIEW = "needs_review"
 
+    @staticmethod
+    def of_points(points_milli: int, max_points_milli: int) -> Outcome:
+        """Passed with all points, partial with some, failed with none."""
+        if points_milli == max_points_milli:
+            return Outcome.PASSED
+        return Outcome.PARTIAL if points_milli else Outcome.FAILED
+
 
 @dataclass(frozen=True, slots=True)
 class CheckSpec:
@@ -65,6 +72,11 @@ class RubricItem:
     title: str
     points_milli: int
     checks: tuple[CheckSpec, ...]
+
+    @property
+    def part(self) -> str:
+        """The exercise's part that the item belongs to: what is before the dot of its id."""
+        return self.id.partition(".")[0]
 
     def with_numbers(self, numbers: Mapping[str, Mapping[str, float]]) -> RubricItem:
         """The item whose checks have these numbers, by the check's name; others stay."""
@@ -314,6 +326,11 @@ class ItemVerdict:
     not_replaced: Mapping[str, float] = field(default_factory=dict)
     gained_milli: int = 0  # what that gave, part of `points_milli` and beside the sum of the checks
     override: Override | None = None  # a decision of staff; `points_milli` and `outcome` are theirs
+
+    @property
+    def part(self) -> str:
+        """The exercise's part that the item belongs to: what is before the dot of its id."""
+        return self.id.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)

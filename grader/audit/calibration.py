@@ -143,7 +143,7 @@ def measurements(
     level_of = {(item.id, check.id): check.level for item in levels for check in item.checks}
     rows = []
     for item in items:
-        for check in item.checks if item.id.partition(".")[0] in parts else ():
+        for check in item.checks if item.part in parts else ():
             if check.id not in pictures:
                 continue
             level = level_of.get((item.id, check.id))

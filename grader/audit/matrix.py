@@ -118,7 +118,7 @@ def _row(
         state = _state(solution, item.id, lost_milli, bool(checks), unsure)
         if state is SolutionState.UNEXPECTED and _is_spoilt(by_id, item.id, lost_milli, solution, rubric, exercise):
             state = SolutionState.LOST
-        if state is SolutionState.UNTOUCHED and item.id.partition(".")[0] not in trained:
+        if state is SolutionState.UNTOUCHED and item.part not in trained:
             state = SolutionState.UNJUDGED  # the same as the reference's, which has a row of its own
         named_here = {f"{item.id}.{spec.check}" for spec in item.checks if _names(solution.checks, item.id, spec.check)}
         if state is SolutionState.KEPT and named_here - judged_here:

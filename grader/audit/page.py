@@ -165,7 +165,7 @@ def print_audit(audit: Audit, console: Console, files: Sequence[Path] = ()) -> N
         _print(console, f"Note: {note}", "dim")
     for path in files:  # unwrapped, so that it can be copied
         console.print(Text(f"File: {path}"), soft_wrap=True)
-    _print(console, summary(audit), "green" if audit.sound else "bold red")
+    _print(console, summary(audit), "green" if audit.has_no_problems else "bold red")
 
 
 def print_seeds(faults: Sequence[str], solutions: int, seeds: int, console: Console, file: Path) -> None:

@@ -13,7 +13,7 @@ from itertools import combinations
 
 from grader.audit.corpus import BOTH
 from grader.exercise import Exercise
-from grader.grading.follow_through import SecondJudging, due_replacements, with_second_judging
+from grader.grading.follow_through import JudgedAgain, due_replacements, with_points_back
 from grader.records import ItemVerdict, Outcome, Rubric
 
 Items = Sequence[ItemVerdict]
@@ -32,15 +32,19 @@ class Pair:
 
 
 def paying_pairs(
-    results: Mapping[str, Items], regions: Mapping[str, Collection[str]], rubric: Rubric, exercise: Exercise, sound: str
+    results: Mapping[str, Items],
+    regions: Mapping[str, Collection[str]],
+    rubric: Rubric,
+    exercise: Exercise,
+    reference: str,
 ) -> Iterator[Pair]:
     """Pairs in which a student with one mistake would gain points by making the other as well.
 
-    regions: solution -> the regions that it changes; solutions that change the same region cannot be combined. sound:
-    the name of the reference.
+    regions: solution -> the regions that it changes; solutions that change the same region cannot be combined.
+    reference: the name of the reference solution.
     """
     for part in exercise.parts:
-        reference_items = _of_part(results[sound], part)
+        reference_items = _of_part(results[reference], part)
         verdicts_of = {name: _of_part(results[name], part) for name in regions}
         trained = {name: items for name, items in verdicts_of.items() if not any(map(_is_left_out, items))}
         for names in combinations(trained, 2):
@@ -49,7 +53,7 @@ def paying_pairs(
                 again = partial(
                     _second, combined, reference_items, [(trained[n], regions[n]) for n in names], rubric, exercise
                 )
-                together = with_second_judging(combined, rubric, exercise, again)
+                together = with_points_back(combined, rubric, exercise, again)
                 yield from _paying(part, {name: trained[name] for name in names}, together, exercise)
 
 
@@ -77,22 +81,22 @@ def _paying(part: str, alone: Mapping[str, Items], together: Items, exercise: Ex
 
 def _second(
     combined: Items,
-    sound: Items,
+    reference_items: Items,
     changes: Sequence[tuple[Items, Collection[str]]],
     rubric: Rubric,
     exercise: Exercise,
     part: str,
-) -> SecondJudging:
+) -> JudgedAgain:
     """The follow-through: with the pictures of solutions whose regions stay, or else of the reference."""
     due = due_replacements(combined, rubric, exercise)[part]
     stay = [items for items, regions in changes if not all(_is_in(region, due.names) for region in regions)]
-    pictures = _combined(stay) if stay else sound
+    pictures = _combined(stay) if stay else reference_items
     again = (_with_pictures_of(whole, item, exercise) for whole, item in zip(pictures, combined, strict=True))
     return due.items, {item.id: item for item in again}
 
 
 def _of_part(items: Items, part: str) -> list[ItemVerdict]:
-    return [item for item in items if item.id.startswith(f"{part}.")]
+    return [item for item in items if item.part == part]
 
 
 def _is_left_out(item: ItemVerdict) -> bool:
@@ -128,8 +132,7 @@ def _with_pictures_of(other: ItemVerdict, item: ItemVerdict, exercise: Exercise)
 
 def _of_checks(item: ItemVerdict) -> ItemVerdict:
     points = sum(check.points_milli for check in item.checks)
-    whole = Outcome.PASSED if points == item.max_points_milli else Outcome.PARTIAL if points else Outcome.FAILED
-    return replace(item, points_milli=points, outcome=whole)
+    return replace(item, points_milli=points, outcome=Outcome.of_points(points, item.max_points_milli))
 
 
 def _total(items: Items) -> int:

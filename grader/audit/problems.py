@@ -152,7 +152,7 @@ def pair_notes(pairs: Iterable[Pair]) -> tuple[str, ...]:
 def _points(rubric: Rubric, results: Mapping[str, Sequence[ItemVerdict]]) -> Iterator[Problem]:
     parts: dict[str, int] = {}
     for item in rubric.items:
-        part = item.id.partition(".")[0]
+        part = item.part
         parts[part] = parts.get(part, 0) + item.points_milli
         total = sum(spec.points_milli for spec in item.checks)
         if total != item.points_milli:

@@ -155,7 +155,7 @@ class Audit:
         return tuple(row for row in self.rows if row.kind == kind)
 
     @property
-    def sound(self) -> bool:
+    def has_no_problems(self) -> bool:
         """Whether no problem was found."""
         return not self.problems
 

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from grader.audit import corpus
 from grader.grading.cache_keys import questions_checksum, run_key
-from grader.grading.grade import carry_forward
+from grader.grading.correct_code import reference_definitions
+from grader.grading.grade import retrain_affected_parts
 from grader.grading.regrade import load_findings, verdicts
 from grader.grading.run import box_pool, case_of, run_submission
-from grader.grading.run_folder import store_carried_forward, store_run, stored_carried_forward, stored_evidence
-from grader.grading.sound_parts import sound_source
+from grader.grading.run_folder import store_retraining, store_run, stored_evidence, stored_retrainings
 from grader.notebook.format import dump_notebook
 from grader.records import ItemVerdict, Notebook
 from grader.rubric import load_rubric
@@ -93,11 +93,13 @@ def run_once(run: CorpusRun, rubric_path: Path) -> tuple[ItemVerdict, ...]:
             store_run(run.folder, run_submission(case, _silent, parts=run.parts), {})
             write_atomically(key_file, key.encode())
         if run.follows_through:
-            evidence, stored_parts = stored_evidence(run.folder), stored_carried_forward(run.folder)
-            sound, memory = sound_source(rubric_path, rubric), load_findings(run.folder, exercise)
-            for part, result in carry_forward(evidence, stored_parts, sound, case, memory, _silent).items():
+            evidence, stored_parts = stored_evidence(run.folder), stored_retrainings(run.folder)
+            reference_code, memory = reference_definitions(rubric_path, rubric), load_findings(run.folder, exercise)
+            for part, result in retrain_affected_parts(
+                evidence, stored_parts, reference_code, case, memory, _silent
+            ).items():
                 if result is not stored_parts.get(part):
-                    store_carried_forward(run.folder, part, result)
+                    store_retraining(run.folder, part, result)
     return verdicts(run.folder, rubric, exercise, keep=True)
 
 

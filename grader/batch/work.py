@@ -17,11 +17,11 @@ from grader.batch.class_records import Job, JobResult, StudentState
 from grader.errors import GraderError, SubmissionError, one_line
 from grader.exercise import Exercise
 from grader.grading.cache_keys import run_key
+from grader.grading.correct_code import correct_code_key, reference_definitions
 from grader.grading.grade import OURS, Options, grade
 from grader.grading.regrade import regrade
 from grader.grading.run_files import ENDED, settle
-from grader.grading.run_folder import stored_carried_forward, stored_report
-from grader.grading.sound_parts import replacement_key, sound_source
+from grader.grading.run_folder import stored_report, stored_retrainings
 from grader.notebook.restore import load_templates
 from grader.records import GradeReport, Outcome, Rubric, Status
 from grader.report.totals import judged_milli
@@ -120,7 +120,7 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
         rubric, exercise = load_rubric(job.rubric)
         templates = load_templates(job.rubric, rubric)
         key = run_key(rubric, exercise, templates, job.parts, job.isolation)
-        same_sound = _same_sound_parts(job, rubric, exercise)
+        same_correct_code = _same_correct_code(job, rubric, exercise)
     except GraderError:
         return "run", None
     notebook = _checksum(job)
@@ -128,7 +128,7 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
     same_run = checksums.get("run") == key and checksums.get("notebook") == notebook and job.seed in {None, report.seed}
     if (
         not same_run
-        or not same_sound
+        or not same_correct_code
         or report.status is Status.BOX_ERROR
         or not set(job.remarks) <= set(report.remarks)
     ):
@@ -137,16 +137,16 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
     return ("current" if same_judging else "grade again"), report
 
 
-def _same_sound_parts(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
+def _same_correct_code(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
     """Whether second trainings used the same correct parts as the reference has now.
 
     Raises:
         GraderError: if the reference, or the folder's record of it, cannot be read.
     """
-    if not (followed := stored_carried_forward(job.folder)):
+    if not (retrainings := stored_retrainings(job.folder)):
         return True
-    setting = (exercise, rubric.interface.names, sound_source(job.rubric, rubric))
-    return all(one.key == replacement_key(one.replacement.names, *setting) for one in followed.values())
+    setting = (exercise, rubric.interface.names, reference_definitions(job.rubric, rubric))
+    return all(one.key == correct_code_key(one.replacement.names, *setting) for one in retrainings.values())
 
 
 def _result(key: str, report: GradeReport, seconds: float) -> JobResult:

@@ -228,7 +228,7 @@ def audit(
         lambda console: page.print_audit(trial.audit, console, trial.files),
         lambda: summary(trial.audit),
     )
-    raise typer.Exit(GRADED if trial.audit.sound else LOOK)
+    raise typer.Exit(GRADED if trial.audit.has_no_problems else LOOK)
 
 
 def calibrate(

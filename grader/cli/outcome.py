@@ -172,7 +172,7 @@ def audit_values(trial: CorpusTrial) -> Values:
 
     audit = trial.audit
     return {
-        "sound": audit.sound,
+        "sound": audit.has_no_problems,
         "summary": summary(audit),
         "troubles": [{"kind": t.kind, "subject": t.subject, "text": t.text} for t in audit.problems],
         "notes": list(audit.notes),

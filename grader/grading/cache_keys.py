@@ -42,7 +42,7 @@ FILES: Mapping[str, Kind] = {
     "grading/plan": Kind.RUN,
     "grading/preloading": Kind.RUN,
     "grading/run": Kind.RUN,
-    "grading/sound_parts": Kind.RUN,
+    "grading/correct_code": Kind.RUN,
     "grading/tampering": Kind.RUN,
     "notebook": Kind.RUN,
     "sandbox": Kind.RUN,
@@ -114,7 +114,7 @@ def run_key(
     """SHA-256 over what decides how a notebook is run and what it is asked, beside the notebook and the seed.
 
     Points, thresholds and checks are not part of it: where only they differ, stored evidence is re-graded. Nor is
-    the reference: what was trained with its correct parts has a key of its own, see `sound_parts`.
+    the reference: what was trained with its correct parts has a key of its own, see `correct_code`.
     """
     inputs = {
         "exercise": rubric.exercise,

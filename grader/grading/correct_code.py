@@ -1,7 +1,7 @@
 """Correct code from the reference that replaces a student's when follow-through trains a part again.
 
 It is taken from the reference's definitions; nothing is run here. The box gets only the source of this code, never the
-rest of the reference. If the code changes, results trained with it are stale: see `replacement_key`.
+rest of the reference. If the code changes, results trained with it are stale: see `correct_code_key`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from grader.notebook.template import strip_markers
 from grader.records import Array, Notebook, Rubric
 
 
-def sound_source(rubric_path: Path, rubric: Rubric) -> str:
+def reference_definitions(rubric_path: Path, rubric: Rubric) -> str:
     """The reference's definitions, from which correct code is taken; empty if follow-through is off.
 
     Raises:
@@ -32,7 +32,7 @@ def sound_source(rubric_path: Path, rubric: Rubric) -> str:
     return definitions(load_notebook(rubric_path.parent / rubric.reference))
 
 
-def replacement_questions(
+def correct_code_questions(
     replaced_names: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str
 ) -> dict[str, Array]:
     """Returns what a box gets: the source of the correct code, the names to take from it, and the interface's names.
@@ -43,7 +43,7 @@ def replacement_questions(
     return {key: np.frombuffer(text.encode(), dtype=np.uint8).copy() for key, text in texts.items()}
 
 
-def replacement_key(replaced_names: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str) -> str:
+def correct_code_key(replaced_names: Iterable[str], exercise: Exercise, names: Mapping[str, str], source: str) -> str:
     """SHA-256 over what a box gets: results under another key may come from other correct code."""
     return hashlib.sha256(json.dumps(_question_texts(replaced_names, exercise, names, source)).encode()).hexdigest()
 

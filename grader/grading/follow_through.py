@@ -23,7 +23,7 @@ AFFECTED_STAGES = ("trained", "quality", "decode")  # their answers depend on tr
 LOST = frozenset({Outcome.FAILED, Outcome.PARTIAL})
 
 # The ids of the replaced items, and the verdicts by item with correct code for them.
-SecondJudging = tuple[tuple[str, ...], Mapping[str, ItemVerdict]]
+JudgedAgain = tuple[tuple[str, ...], Mapping[str, ItemVerdict]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class Replacement:
 
 
 @dataclass(frozen=True)
-class CarriedForward:
+class Retraining:
     """A part that was trained again, with correct code for some of the student's."""
 
     replacement: Replacement
-    key: str  # of the correct code: see `sound_parts.replacement_key`
+    key: str  # of the correct code: see `correct_code.correct_code_key`
     evidence: Evidence  # the answers of the stages that depend on training
 
 
@@ -59,13 +59,13 @@ def due_replacements(items: Sequence[ItemVerdict], rubric: Rubric, exercise: Exe
         remaining = [cause for cause in wrong if cause not in to_replace]
         if to_replace and _is_affected(item, exercise) and not any(map(_is_unwritten, remaining)):
             names = tuple(name for cause in to_replace for name in _wrong_names(cause, exercise))
-            replacements[item.id.partition(".")[0]] = Replacement(tuple(cause.id for cause in to_replace), names)
+            replacements[item.part] = Replacement(tuple(cause.id for cause in to_replace), names)
     return replacements
 
 
 def verdicts(
     evidence: Evidence,
-    carried_forward: Mapping[str, CarriedForward],
+    retrainings: Mapping[str, Retraining],
     rubric: Rubric,
     exercise: Exercise,
     findings: FindingCache,
@@ -76,15 +76,15 @@ def verdicts(
         EvidenceError: the evidence is read lazily, and cannot be read.
     """
     items = judge(evidence, rubric, exercise.checks, findings)
-    return with_carried_forward(items, rubric, exercise, evidence, carried_forward, findings)
+    return with_follow_through(items, rubric, exercise, evidence, retrainings, findings)
 
 
-def with_carried_forward(
+def with_follow_through(
     items: Sequence[ItemVerdict],
     rubric: Rubric,
     exercise: Exercise,
     evidence: Evidence,
-    carried_forward: Mapping[str, CarriedForward],
+    retrainings: Mapping[str, Retraining],
     findings: FindingCache | None = None,
 ) -> tuple[ItemVerdict, ...]:
     """Returns the verdicts, with the points that follow-through gives back under this rubric.
@@ -93,8 +93,8 @@ def with_carried_forward(
     student's fault.
     """
 
-    def judge_with_sound_parts(part: str) -> SecondJudging | None:
-        carried = carried_forward.get(part)
+    def judge_again(part: str) -> JudgedAgain | None:
+        carried = retrainings.get(part)
         wrong = {item.id: _wrong_names(item, exercise) for item in items if _lost_points(item)}
         wrong_names = {name for names in wrong.values() for name in names}
         if carried is None:
@@ -106,23 +106,23 @@ def with_carried_forward(
         second_verdicts = judge(both_runs, rubric, exercise.checks, own_findings)
         return carried.replacement.items, {verdict.id: verdict for verdict in second_verdicts}
 
-    return with_second_judging(items, rubric, exercise, judge_with_sound_parts)
+    return with_points_back(items, rubric, exercise, judge_again)
 
 
-def with_second_judging(
+def with_points_back(
     items: Sequence[ItemVerdict],
     rubric: Rubric,
     exercise: Exercise,
-    second_judging: Callable[[str], SecondJudging | None],
+    judged_again: Callable[[str], JudgedAgain | None],
 ) -> tuple[ItemVerdict, ...]:
     """Returns the verdicts, with the points that each part's follow-through gives back; if it is missing, for review.
 
-    second_judging: part -> its verdicts with correct code, or None.
+    judged_again: part -> its verdicts with correct code, or None.
     """
     verdicts_by_id = {item.id: item for item in items}
     for part, replacement in due_replacements(items, rubric, exercise).items():
-        affected = [item for item in items if item.id.startswith(f"{part}.") and _is_affected(item, exercise)]
-        judging = second_judging(part)
+        affected = [item for item in items if item.part == part and _is_affected(item, exercise)]
+        judging = judged_again(part)
         if judging is None:
             undecided = [replace(item, outcome=Outcome.NEEDS_REVIEW, lost_in=replacement.items) for item in affected]
             verdicts_by_id |= {item.id: item for item in undecided}
@@ -179,7 +179,7 @@ def _with_points_back(
     if not gained:  # the gain is not above the least cost of the mistake
         return replace(first, lost_in=replaced_items if cost else ()), cost_left - cost
     points = first.points_milli + gained
-    outcome = Outcome.PASSED if points == first.max_points_milli else Outcome.PARTIAL
+    outcome = Outcome.of_points(points, first.max_points_milli)
     return replace(
         first, points_milli=points, gained_milli=gained, lost_in=replaced_items, outcome=outcome
     ), cost_left - cost

@@ -22,8 +22,9 @@ from grader.errors import BoxError, GraderError, nearest, one_line
 from grader.evidence import as_stored
 from grader.exercise import Exercise, Say
 from grader.grading.cache_keys import questions_checksum, run_key
+from grader.grading.correct_code import correct_code_key, correct_code_questions, reference_definitions
 from grader.grading.finding_cache import FindingCache
-from grader.grading.follow_through import CarriedForward, due_replacements, verdicts
+from grader.grading.follow_through import Retraining, due_replacements, verdicts
 from grader.grading.judge import judge
 from grader.grading.live_line import unseen
 from grader.grading.overrides import decisions_on, with_overrides
@@ -35,8 +36,8 @@ from grader.grading.run import (
     NotebookRun,
     box_pool,
     case_of,
+    retrain,
     run_submission,
-    run_with_sound_parts,
     unused_gpu,
 )
 from grader.grading.run_files import aside, put_in_place, written
@@ -49,7 +50,6 @@ from grader.grading.run_place import (
     own_folder,
     refuse_less,
 )
-from grader.grading.sound_parts import replacement_key, replacement_questions, sound_source
 from grader.grading.tampering import tampering_remarks
 from grader.notebook.read import read_submission
 from grader.notebook.restore import load_templates
@@ -149,7 +149,7 @@ class _Run:
     case: Case
     seed: str
     notebook_run: NotebookRun
-    carried_forward: Mapping[str, CarriedForward]
+    retrainings: Mapping[str, Retraining]
     items: tuple[ItemVerdict, ...]
     findings: FindingCache
     drawings: Drawings
@@ -164,7 +164,7 @@ def _run_into(work: _Work, folder: Path, finished: Path, say: Say) -> GradeRepor
     decisions = decisions_on(folder, submission, rubric, old if same_text else None, held=work.options.held)
     run = _run(work, say)
     say("writing the report")
-    report = with_overrides(_report(work, run, store_run(finished, run.notebook_run, run.carried_forward)), decisions)
+    report = with_overrides(_report(work, run, store_run(finished, run.notebook_run, run.retrainings)), decisions)
     weaker = is_weaker(report, old) if old is not None else ""
     if old is not None and weaker and not work.options.replace:
         raise GraderError(f"{folder}: the earlier run was kept, {judged_points(old)}: {weaker}; {REPLACE}")
@@ -186,7 +186,7 @@ def _run(work: _Work, say: Say) -> _Run:
         say("starting the sandbox")
         boxes.ready(1)
         templates = load_templates(work.rubric_path, rubric)
-        sound = sound_source(work.rubric_path, rubric)
+        reference_code = reference_definitions(work.rubric_path, rubric)
         seed = options.seed or secrets.token_hex(16)
         case = case_of(work.submission.notebook, templates, rubric, exercise, seed, boxes, work.live)
         with Preloading(*exercise.to_preload(), load_pages) as preloading:
@@ -196,13 +196,13 @@ def _run(work: _Work, say: Say) -> _Run:
         findings = FindingCache()
         with ThreadPoolExecutor(1) as pool:
             drawing = pool.submit(draw, notebook_run, exercise, rubric, templates)
-            carried_forward = carry_forward(notebook_run.evidence, {}, sound, case, findings, say)
-            items = verdicts(notebook_run.evidence, carried_forward, case.rubric, exercise, findings)
-            for line in outcomes_with_correct_code(carried_forward, items):
+            retrainings = retrain_affected_parts(notebook_run.evidence, {}, reference_code, case, findings, say)
+            items = verdicts(notebook_run.evidence, retrainings, case.rubric, exercise, findings)
+            for line in outcomes_with_correct_code(retrainings, items):
                 say(line)
             drawings = drawing.result()
     key = run_key(rubric, exercise, templates, options.parts, options.isolation)
-    return _Run(case, seed, notebook_run, carried_forward, items, findings, drawings, key)
+    return _Run(case, seed, notebook_run, retrainings, items, findings, drawings, key)
 
 
 def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
@@ -256,34 +256,39 @@ def refuse_unknown_parts(parts: Collection[str] | None, exercise: Exercise) -> N
             raise GraderError(f"--parts: unknown part {part[:40]!r}{nearest(part, exercise.parts)}")
 
 
-def carry_forward(
-    evidence: Evidence, earlier: Mapping[str, CarriedForward], sound: str, case: Case, findings: FindingCache, say: Say
-) -> dict[str, CarriedForward]:
+def retrain_affected_parts(
+    evidence: Evidence,
+    earlier: Mapping[str, Retraining],
+    reference_code: str,
+    case: Case,
+    findings: FindingCache,
+    say: Say,
+) -> dict[str, Retraining]:
     """Trains again, with correct code, each part that has an item affected by an earlier one; returns part -> answers.
 
     If the `earlier` run has the answers for the same items and the same correct code, the part is not trained again.
     """
     rubric, exercise = case.rubric, case.exercise
     titles = {item.id: item.title for item in rubric.items}
-    carried_forward: dict[str, CarriedForward] = {}
+    retrainings: dict[str, Retraining] = {}
     items = judge(evidence, rubric, exercise.checks, findings)
     for part, replacement in due_replacements(items, rubric, exercise).items():
-        sound_parts = (replacement.names, exercise, rubric.interface.names, sound)
-        previous, key = earlier.get(part), replacement_key(*sound_parts)
+        correct_parts = (replacement.names, exercise, rubric.interface.names, reference_code)
+        previous, key = earlier.get(part), correct_code_key(*correct_parts)
         if previous is not None and (previous.replacement, previous.key) == (replacement, key):
-            carried_forward[part] = previous
+            retrainings[part] = previous
             continue
         replaced_titles = ", ".join(titles[item] for item in replacement.items)
         say(f"training {part.upper()} again with correct code for: {replaced_titles}")
-        evidence_again = run_with_sound_parts(case, part, replacement_questions(*sound_parts), say)
-        carried_forward[part] = CarriedForward(replacement, key, as_stored(evidence_again))
-    return carried_forward
+        evidence_again = retrain(case, part, correct_code_questions(*correct_parts), say)
+        retrainings[part] = Retraining(replacement, key, as_stored(evidence_again))
+    return retrainings
 
 
-def outcomes_with_correct_code(carried_forward: Collection[str], items: Sequence[ItemVerdict]) -> Iterator[str]:
+def outcomes_with_correct_code(retrainings: Collection[str], items: Sequence[ItemVerdict]) -> Iterator[str]:
     """The outcome of training each part again with correct code, in a line each."""
-    for part in carried_forward:
-        of_part = [item for item in items if item.id.startswith(f"{part}.")]
+    for part in retrainings:
+        of_part = [item for item in items if item.part == part]
         gained = sum(item.gained_milli for item in of_part)
         if gained:
             yield f"{part.upper()} with correct code: points given back: {points_text(gained)}"

@@ -74,7 +74,7 @@ def _finding(
     evidence: Evidence, item: RubricItem, spec: CheckSpec, checks: Mapping[str, Check], findings: FindingCache
 ) -> Finding | Outcome:
     """Returns the check's finding, or an outcome if the check was not run."""
-    part = item.id.partition(".")[0]
+    part = item.part
     try:
         finding = _measure(evidence, part, spec, checks[spec.check], findings)
     except EvidenceError:
@@ -112,7 +112,7 @@ def _verdict_of(spec: CheckSpec, check: Check, finding: Finding | Outcome, step:
     if isinstance(finding, Outcome):
         return _verdict_without_finding(spec, check, finding, LEFT_OUT)
     points = _points(finding.score or 0.0, spec.points_milli, step)
-    outcome = Outcome.NEEDS_REVIEW if finding.score is None else _outcome(points, spec.points_milli)
+    outcome = Outcome.NEEDS_REVIEW if finding.score is None else Outcome.of_points(points, spec.points_milli)
     return CheckVerdict(
         id=spec.check,
         title=check.title,
@@ -153,16 +153,10 @@ def _verdict_without_finding(spec: CheckSpec, check: Check, outcome: Outcome, me
     )
 
 
-def _outcome(points: int, of: int) -> Outcome:
-    if points == of:
-        return Outcome.PASSED
-    return Outcome.PARTIAL if points else Outcome.FAILED
-
-
 def _outcome_of(verdicts: tuple[CheckVerdict, ...]) -> Outcome:
     if any(verdict.outcome is Outcome.NEEDS_REVIEW for verdict in verdicts):
         return Outcome.NEEDS_REVIEW
     if all(verdict.outcome is Outcome.SKIPPED for verdict in verdicts):
         return Outcome.SKIPPED
     points = sum(verdict.points_milli for verdict in verdicts)
-    return _outcome(points, sum(verdict.max_points_milli for verdict in verdicts))
+    return Outcome.of_points(points, sum(verdict.max_points_milli for verdict in verdicts))

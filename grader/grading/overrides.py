@@ -16,7 +16,7 @@ from typing import Any
 from grader.errors import GraderError, nearest, one_line
 from grader.records import GradeReport, ItemVerdict, Outcome, Override, Remark, Rubric, Submission
 from grader.report.text import milli_of, points_text
-from grader.report.totals import LOOKED_AT, needs_person
+from grader.report.totals import LOOKED_AT, with_items
 from grader.store.yaml_files import decision_date, read_yaml, reason_and_author, table
 
 NAME = "overrides.yaml"
@@ -84,13 +84,7 @@ def with_overrides(report: GradeReport, decisions: Decisions | None) -> GradeRep
     remarks = tuple(remark for remark in report.remarks if remark.kind != LOOKED_AT)
     if in_force.looked_at is not None:
         remarks += (Remark(LOOKED_AT, f"{_LOOKED_BY}{in_force.looked_at.by}: {in_force.looked_at.reason}"),)
-    return replace(
-        report,
-        items=items,
-        remarks=remarks,
-        points_milli=sum(item.points_milli for item in items),
-        needs_person=needs_person(items, remarks, report.status, report.isolation),
-    )
+    return with_items(report, items, remarks)
 
 
 def decisions_in(report: GradeReport) -> Decisions:
@@ -112,10 +106,9 @@ def _without_override(item: ItemVerdict) -> ItemVerdict:
 def _with_override(item: ItemVerdict, override: Override | None) -> ItemVerdict:
     if override is None:
         return item
-    points = override.points_milli
-    outcome = Outcome.PASSED if points == item.max_points_milli else Outcome.PARTIAL if points else Outcome.FAILED
+    outcome = Outcome.of_points(override.points_milli, item.max_points_milli)
     completed = replace(override, was_milli=item.points_milli, was_outcome=str(item.outcome))
-    return replace(item, points_milli=points, outcome=outcome, override=completed)
+    return replace(item, points_milli=override.points_milli, outcome=outcome, override=completed)
 
 
 def _decisions(entries: Mapping[str, Any], where: str, rubric: Rubric) -> Decisions:

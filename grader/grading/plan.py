@@ -134,7 +134,7 @@ class _FirstPlan:
         return not self.trains_all and self.restored.roles[index].role in IDLE
 
 
-def sound_parts_plan(
+def retraining_plan(
     restored: RestoredNotebook, exercise: Exercise, names: Mapping[str, str], limits: Limits, part: str
 ) -> list[Step]:
     """Returns the plan of a part that is trained again: correct code is put in just before its first training cell.

@@ -21,14 +21,14 @@ from grader.grading.run_files import JUDGED, settle
 from grader.grading.run_folder import (
     evidence_checksum,
     remember_checksums,
-    stored_carried_forward,
     stored_evidence,
     stored_report,
+    stored_retrainings,
 )
 from grader.grading.run_pages import write_report
 from grader.grading.run_place import class_above, refuse_other_rubric
 from grader.records import GradeReport, ItemVerdict, Rubric
-from grader.report.totals import needs_person
+from grader.report.totals import with_items
 from grader.rubric import load_rubric
 from grader.store.versions import grader_checksum, versions
 
@@ -75,11 +75,8 @@ def regraded_report(
     """
     items = verdicts(folder, rubric.for_template(old.template), exercise, keep=keep)
     report = replace(
-        old,
-        items=items,
-        points_milli=sum(item.points_milli for item in items),
+        with_items(old, items, old.remarks),
         max_points_milli=rubric.points_milli,
-        needs_person=needs_person(items, old.remarks, old.status, old.isolation),
         checksums={**old.checksums, "rubric": rubric.sha256, "grader": grader_checksum()},
         versions=versions(),
     )
@@ -96,7 +93,7 @@ def verdicts(folder: Path, rubric: Rubric, exercise: Exercise, *, keep: bool = F
     """
     findings = load_findings(folder, exercise)
     evidence = read_later(partial(stored_evidence, folder))
-    items = follow_through.verdicts(evidence, stored_carried_forward(folder), rubric, exercise, findings)
+    items = follow_through.verdicts(evidence, stored_retrainings(folder), rubric, exercise, findings)
     if keep:
         save_findings(folder, exercise, findings)
     return items

@@ -26,8 +26,8 @@ from grader.grading.plan import (
     executed_notebook,
     first_plan,
     plan_frame,
+    retraining_plan,
     second_plan,
-    sound_parts_plan,
     stage_steps,
     training_part,
     will_train,
@@ -158,7 +158,7 @@ def run_submission(
     return NotebookRun(evidence, notebook, _execution(first, case, evidence))
 
 
-def run_with_sound_parts(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -> Evidence:
+def retrain(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -> Evidence:
     """Trains the part with correct code instead of some of the student's, and returns its answers.
 
     Only the stages that depend on training are answered. Outputs, events and logs of these boxes are
@@ -167,18 +167,18 @@ def run_with_sound_parts(case: Case, part: str, replacement: Mapping[str, Array]
     Raises:
         BoxError: where no box could be built on this machine.
     """
-    replacement_questions = {Stage.of("replace", part): dict(replacement)}
+    correct_code_questions = {Stage.of("replace", part): dict(replacement)}
     stages = (Stage.of("trained", part), Stage.of("quality", part))
     stage_questions = {stage: case.questions[stage] for stage in stages}
-    steps = sound_parts_plan(case.restored, case.exercise, case.rubric.interface.names, case.rubric.limits, part)
+    steps = retraining_plan(case.restored, case.exercise, case.rubric.interface.names, case.rubric.limits, part)
     case.boxes.ready(2)
-    first = _run(case, steps, replacement_questions | stage_questions, say)
+    first = _run(case, steps, correct_code_questions | stage_questions, say)
     specs = _specs(case, stage_questions)
     evidence = decode_answers(first.inbox, specs, stage_questions, first.status, first.event)
     if (note := first.inbox.notes.get(Address.of("replace", part, "replaced"))) is not None:
         fault = Fault(Blame.OURS, f"correct code could not be inserted: {note.error}")
         return Evidence({}, {}, dict.fromkeys(specs, fault))
-    evidence = _with_second_box(case, first, evidence, say, first_questions=replacement_questions)
+    evidence = _with_second_box(case, first, evidence, say, first_questions=correct_code_questions)
     evidence = _without_cut_off_training(evidence, case, first)
     case.boxes.end()
     return Evidence({}, evidence.answers, evidence.faults)

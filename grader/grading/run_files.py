@@ -23,7 +23,7 @@ from grader.store.files import sweep
 from grader.store.json_files import read_json, write_json
 
 EVIDENCE = "evidence.safetensors"
-FOLLOWED = "followed.json"  # part -> the items that were replaced; staff only
+RETRAININGS = "followed.json"  # part -> the items that were replaced; staff only
 REPORT = "report.json"
 REPORTS = (REPORT, "report.html", "results.json", "feedback.html", "feedback.txt")
 EXECUTED = "executed.ipynb"
@@ -35,8 +35,8 @@ WALL = "wall.webp"  # the same in one small image, for the page of a class
 SEEN = "evidence.json"  # the evidence files' checksums, and the files that they were taken of
 ENDED = "ended.json"  # why the latest attempt left no report
 PRUNED = "pruned.json"  # which evidence was removed to save space, and when
-WRITTEN = (EVIDENCE, *REPORTS, FOLLOWED, EXECUTED, EXECUTION, NOTEBOOK, JUDGED, FIGURES, WALL, SEEN, ENDED, PRUNED)
-SECOND = "followed-*.safetensors"  # answers of a part that was trained again
+WRITTEN = (EVIDENCE, *REPORTS, RETRAININGS, EXECUTED, EXECUTION, NOTEBOOK, JUDGED, FIGURES, WALL, SEEN, ENDED, PRUNED)
+RETRAINING_EVIDENCE = "followed-*.safetensors"  # answers of a part that was trained again
 EARLIER = "earlier"  # runs of other versions of the notebook, each in its own folder
 READY = ".ready"  # a finished run whose files are being moved into place
 _ASIDE = ".new-"  # a run that is being written
@@ -109,7 +109,7 @@ def settle(folder: Path) -> None:
 
 def written(folder: Path) -> Iterator[Path]:
     """The files of a run that are in the folder."""
-    for path in (*(folder / name for name in WRITTEN), *folder.glob(SECOND)):
+    for path in (*(folder / name for name in WRITTEN), *folder.glob(RETRAINING_EVIDENCE)):
         if path.is_file() or path.is_symlink():
             yield path
 

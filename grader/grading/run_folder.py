@@ -14,16 +14,16 @@ from pydantic import StringConstraints, TypeAdapter
 
 from grader.errors import EvidenceError, GraderError, one_line
 from grader.evidence import MAX_FILE, load_evidence, read_later, save_evidence
-from grader.grading.follow_through import CarriedForward, Replacement
+from grader.grading.follow_through import Replacement, Retraining
 from grader.grading.run import NotebookRun
 from grader.grading.run_files import (
     EVIDENCE,
     EXECUTED,
     EXECUTION,
-    FOLLOWED,
     PRUNED,
     REPORT,
-    SECOND,
+    RETRAINING_EVIDENCE,
+    RETRAININGS,
     SEEN,
     settle,
     written,
@@ -68,8 +68,8 @@ def source_of(folder: Path) -> Source | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Retraining:
-    """The entry in `FOLLOWED` of a part that was trained again."""
+class _StoredRetraining:
+    """The entry in `RETRAININGS` of a part that was trained again."""
 
     replaced: list[str]
     key: str = ""
@@ -77,16 +77,18 @@ class _Retraining:
 
 
 _Part = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,80}$")]  # it becomes part of a file's name
-_RETRAININGS: TypeAdapter[dict[str, _Retraining | list[str]]] = TypeAdapter(dict[_Part, _Retraining | list[str]])
+_STORED_RETRAININGS: TypeAdapter[dict[str, _StoredRetraining | list[str]]] = TypeAdapter(
+    dict[_Part, _StoredRetraining | list[str]]
+)
 _Checksum = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _Checksums = dict[str, tuple[list[int], _Checksum]]  # file -> its stamp, and its SHA-256
 _CHECKSUMS: TypeAdapter[_Checksums] = TypeAdapter(_Checksums)
 
 
-def store_run(folder: Path, run: NotebookRun, followed: Mapping[str, CarriedForward]) -> str:
+def store_run(folder: Path, run: NotebookRun, retrainings: Mapping[str, Retraining]) -> str:
     """Writes the run's evidence, executed notebook and execution record into the folder; removes files of an older run.
 
-    `followed` are the parts that were trained again. Returns the evidence's checksum.
+    `retrainings` are the parts that were trained again. Returns the evidence's checksum.
 
     Raises:
         OSError: a file cannot be written, as on a full disk.
@@ -97,8 +99,8 @@ def store_run(folder: Path, run: NotebookRun, followed: Mapping[str, CarriedForw
     write_atomically(folder / EVIDENCE, save_evidence(run.evidence))
     write_atomically(folder / EXECUTED, dump_notebook(run.notebook).encode())
     write_json(folder / EXECUTION, _EXECUTION, run.execution)
-    for part, one in followed.items():
-        store_carried_forward(folder, part, one)
+    for part, one in retrainings.items():
+        store_retraining(folder, part, one)
     remember_checksums(folder)
     return evidence_checksum(folder)
 
@@ -152,7 +154,7 @@ def prune(folder: Path) -> int:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         write_json(folder / PRUNED, _PRUNED, PruneRecord(when, user(), _checksums(folder)))
     freed = 0
-    for path in (folder / EVIDENCE, *folder.glob(SECOND)):
+    for path in (folder / EVIDENCE, *folder.glob(RETRAINING_EVIDENCE)):
         if path.is_file() and not path.is_symlink():
             freed += path.stat().st_size
             path.unlink()
@@ -214,7 +216,7 @@ def _checksums(folder: Path) -> dict[str, str]:
     Raises:
         EvidenceError: one of them is missing.
     """
-    names = [EVIDENCE, *(followed_file(part) for part in sorted(_retrainings(folder)))]
+    names = [EVIDENCE, *(retraining_file(part) for part in sorted(_retrainings(folder)))]
     if (pruned := _prune_record(folder)) is not None and set(names) <= set(pruned.files):
         return {name: pruned.files[name] for name in names}
     stamps = {name: _stamp(folder / name) for name in names}
@@ -253,46 +255,44 @@ def _stamp(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns, status.st_ino]
 
 
-def followed_file(part: str) -> str:
+def retraining_file(part: str) -> str:
     """The name of the file with the part's answers after it was trained again."""
     return f"followed-{part}.safetensors"
 
 
-def store_carried_forward(folder: Path, part: str, followed: CarriedForward) -> None:
+def store_retraining(folder: Path, part: str, retraining: Retraining) -> None:
     """Writes the part's answers with correct code for some items into the folder."""
-    write_atomically(folder / followed_file(part), save_evidence(followed.evidence))
-    known: dict[str, _Retraining | list[str]] = {**_retrainings(folder)}
-    replaced = followed.replacement
-    trained = _Retraining(list(replaced.items), followed.key, list(replaced.names))
-    write_json(folder / FOLLOWED, _RETRAININGS, known | {part: trained})
+    write_atomically(folder / retraining_file(part), save_evidence(retraining.evidence))
+    known: dict[str, _StoredRetraining | list[str]] = {**_retrainings(folder)}
+    replaced = retraining.replacement
+    trained = _StoredRetraining(list(replaced.items), retraining.key, list(replaced.names))
+    write_json(folder / RETRAININGS, _STORED_RETRAININGS, known | {part: trained})
 
 
-def stored_carried_forward(folder: Path) -> dict[str, CarriedForward]:
+def stored_retrainings(folder: Path) -> dict[str, Retraining]:
     """Part -> its answers after it was trained again, read when they are needed; empty if nothing was.
 
     Raises:
-        GraderError: the file was not written by `store_carried_forward`.
+        GraderError: the file was not written by `store_retraining`.
     """
-    carried_forward = {}
+    retrainings = {}
     for part, one in _retrainings(folder).items():
         replaced = Replacement(tuple(one.replaced), tuple(one.names))
-        carried_forward[part] = CarriedForward(
-            replaced, one.key, read_later(partial(_load, folder, followed_file(part)))
-        )
-    return carried_forward
+        retrainings[part] = Retraining(replaced, one.key, read_later(partial(_load, folder, retraining_file(part))))
+    return retrainings
 
 
-def _retrainings(folder: Path) -> dict[str, _Retraining]:
-    path = folder / FOLLOWED
+def _retrainings(folder: Path) -> dict[str, _StoredRetraining]:
+    path = folder / RETRAININGS
     if not path.exists() and not path.is_symlink():
         return {}
     try:
-        stored = read_json(path, _RETRAININGS, _MAX_SMALL)
+        stored = read_json(path, _STORED_RETRAININGS, _MAX_SMALL)
     except Unreadable as reason:
         what = f"not a file of this grader ({one_line(str(reason), 100)})"
         raise GraderError(f"{shown(path)}: {what}; grade the notebook again") from None
     # An older version wrote only the items, not the key of the correct code.
-    return {part: _Retraining(entry) if isinstance(entry, list) else entry for part, entry in stored.items()}
+    return {part: _StoredRetraining(entry) if isinstance(entry, list) else entry for part, entry in stored.items()}
 
 
 def shown(path: Path) -> str:

@@ -144,8 +144,8 @@ def cause_elsewhere(item: ItemVerdict, items: Sequence[ItemVerdict], view: Noteb
     own_reasons = (loss.is_one_mistake for loss in item_losses(item, view))
     if view is None or failed_cell(item, view) is not None or all(own_reasons):
         return None
-    part = item.id.partition(".")[0]
-    cells = [cell for other in items if other.id.partition(".")[0] == part for cell in _cells_of(other, view)]
+    part = item.part
+    cells = [cell for other in items if other.part == part for cell in _cells_of(other, view)]
     stopped = (cell for cell in cells if cell in view.provided and cell in view.troubles)
     return next((cell for cell in stopped if unwritten_name(view.troubles[cell].error) is None), None)
 

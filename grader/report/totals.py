@@ -6,6 +6,7 @@ All points are thousandths (`*_milli`). The sentences on these numbers are in `w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from grader.records import AS_GRADER, LEFT_OUT, CheckVerdict, GradeReport, ItemVerdict, Outcome, Remark, Status
@@ -25,6 +26,17 @@ def needs_person(items: Sequence[ItemVerdict], remarks: Sequence[Remark], status
     unsure = any(item.outcome is Outcome.NEEDS_REVIEW for item in items)
     remarked = any(remark.needs_person for remark in remarks)
     return unsure or remarked or status is Status.BOX_ERROR or not isolated(isolation)
+
+
+def with_items(report: GradeReport, items: tuple[ItemVerdict, ...], remarks: tuple[Remark, ...]) -> GradeReport:
+    """The report with these verdicts and remarks, the sum of their points, and whether they need manual review."""
+    return replace(
+        report,
+        items=items,
+        remarks=remarks,
+        points_milli=sum(item.points_milli for item in items),
+        needs_person=needs_person(items, remarks, report.status, report.isolation),
+    )
 
 
 def is_lost(check: CheckVerdict) -> bool:
@@ -57,8 +69,8 @@ def is_left_out(check: CheckVerdict) -> bool:
 
 def trained_parts(report: GradeReport) -> frozenset[str]:
     """The parts that were graded completely, including what needs training."""
-    parts = {item.id.partition(".")[0] for item in report.items}
-    return frozenset(parts - {item.id.partition(".")[0] for item in report.items if any(map(is_left_out, item.checks))})
+    parts = {item.part for item in report.items}
+    return frozenset(parts - {item.part for item in report.items if any(map(is_left_out, item.checks))})
 
 
 def judged_milli(items: Sequence[ItemVerdict]) -> int:

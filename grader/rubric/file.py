@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grader.errors import RubricError, nearest, one_line
 from grader.store.expectations import place_text, problem_text
+from grader.store.yaml_files import UniqueKeyLoader
 
 MAX_BYTES = 1_000_000
 
@@ -69,7 +70,7 @@ def read_file(path: Path) -> tuple[RubricFile, str]:
     """
     data, content = _parse(path)
     if isinstance(content, dict) and "extends" in content:
-        extended, base = _read_extended(path, content.pop("extends"))
+        extended, extended_data, base = _read_extended(path, content.pop("extends"))
         if "template" in content:  # another notebook, of which nothing else was handed out before
             base.pop("earlier_templates", None)
         for key in {"template", "reference", "earlier_templates"} - content.keys():  # relative to its own folder
@@ -83,27 +84,28 @@ def read_file(path: Path) -> tuple[RubricFile, str]:
         if "items" in content and isinstance(section := base.get("follow_through"), dict):
             section.pop("min_earned", None)  # it is about the other rubric's items
         content = {**base, **content}
-        data += b"\0" + extended.read_bytes()
+        data += b"\0" + extended_data
     try:
         return RubricFile.model_validate(content), hashlib.sha256(data).hexdigest()
     except ValidationError as error:
         raise RubricError(f"{path.name}: {_first_problem(error)}") from None
 
 
-def _read_extended(path: Path, reference: object) -> tuple[Path, dict[str, Any]]:
+def _read_extended(path: Path, reference: object) -> tuple[Path, bytes, dict[str, Any]]:
+    """The path, the bytes and the content of the rubric that this one extends."""
     where = f"{path.name}: extends"
     if not isinstance(reference, str) or not reference.endswith(".yaml") or Path(reference).is_absolute():
         raise RubricError(f"{where}: expected another rubric's path relative to this one, got {reference!r:.60}")
     extended = path.parent / reference
     try:
-        _, content = _parse(extended)
+        data, content = _parse(extended)
     except RubricError as error:
         raise RubricError(f"{where}: {error}") from None
     if not isinstance(content, dict):
         raise RubricError(f"{where}: {reference}: expected a rubric, a table of keys")
     if "extends" in content:
         raise RubricError(f"{where}: {reference} extends {content['extends']!r:.60} itself; extend that one instead")
-    return extended, content
+    return extended, data, content
 
 
 def _parse(path: Path) -> tuple[bytes, Any]:
@@ -113,30 +115,13 @@ def _parse(path: Path) -> tuple[bytes, Any]:
                 f"{path.name}: expected at most {MAX_BYTES // 1000} kB, got {size // 1000} kB; is this the rubric?"
             )
         data = path.read_bytes()
-        return data, yaml.load(data, Loader=_UniqueKeys)
+        return data, yaml.load(data, Loader=UniqueKeyLoader)
     except OSError as error:
         raise RubricError(f"{path}: cannot be read ({error.strerror}); give the path of a rubric") from None
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "")
         where = f", line {mark.line + 1}" if mark else ""
         raise RubricError(f"{path.name}{where}: not valid YAML ({one_line(str(problem or error), 100)})") from None
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A YAML loader that refuses a repeated key, of which otherwise the last would count silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Returns the mapping, if its keys are all different."""
-        keys = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key is not text", key.start_mark)
-            if key.value in keys:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key.value!r} is given twice; remove one", key.start_mark
-                )
-            keys.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -94,7 +94,7 @@ def _add_up(items: tuple[RubricItem, ...], points: Mapping[str, float], exercise
     """Checks that the items of each part add up to the part's points."""
     sums: dict[str, int] = {}
     for item in items:
-        part = item.id.partition(".")[0]
+        part = item.part
         if part not in exercise.parts:
             raise RubricError(f"item {item.id!r}: unknown part {part!r}{nearest(part, exercise.parts)}")
         sums[part] = sums.get(part, 0) + item.points_milli

@@ -18,19 +18,19 @@ MAX_REASON = 500
 _MEANING = {"reason": "why", "by": "your name"}
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which builds only plain values; two entries of one name are an error here."""
+class UniqueKeyLoader(yaml.SafeLoader):
+    """PyYAML's safe loader, which builds only plain values; refuses a repeated key, so that none is lost."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The table.
+        """Returns the table.
 
         Raises:
-            YAMLError: two entries have one name.
+            YAMLError: two keys are the same, or a key is not text.
         """
         keys: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                continue
+                raise yaml.MarkedYAMLError(problem="a key is not text", problem_mark=key.start_mark)
             if key.value in keys:
                 problem = f"{key.value[:60]!r} is given twice; remove one"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
@@ -48,7 +48,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         return {}
     path_text = one_line(str(path), 120)
     try:
-        content = yaml.load(file_bytes(path, MAX_BYTES).decode(), Loader=_Loader)  # a SafeLoader
+        content = yaml.load(file_bytes(path, MAX_BYTES).decode(), Loader=UniqueKeyLoader)  # a SafeLoader
     except Unreadable as reason:
         if "0 bytes" in str(reason):
             return {}

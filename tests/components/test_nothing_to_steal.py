@@ -17,9 +17,9 @@ from grading import RUBRIC as RUBRIC_FILE
 
 from grader.exercises.vae_mnist import in_box
 from grader.exercises.vae_mnist.in_box.probe import STAGES
+from grader.grading.correct_code import definitions
 from grader.grading.judge import judge
 from grader.grading.run import ENGINE_FOLDER
-from grader.grading.sound_parts import definitions
 from grader.notebook.format import load_notebook
 from grader.records import Evidence, Fault, ItemVerdict, Stage
 from grader.rubric import load_rubric

@@ -129,7 +129,7 @@ def keys(root: Path) -> dict[Kind, str]:
         ("sandbox/in_box/runner.py", ORDER[:3]),
         ("grading/plan.py", ORDER[:3]),
         ("grading/answers.py", ORDER[:3]),
-        ("grading/sound_parts.py", ORDER[:3]),
+        ("grading/correct_code.py", ORDER[:3]),
         ("exercises/vae_mnist/evidence_spec.py", ORDER[:3]),
         ("exercises/vae_mnist/in_box/probe.py", ORDER[:3]),
     ],

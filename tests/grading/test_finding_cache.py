@@ -16,11 +16,11 @@ from grader.checks import Measurement, check, score_measurement
 from grader.errors import EvidenceError
 from grader.evidence import NotAnswered, save_evidence
 from grader.grading.finding_cache import FindingCache, cache_key, read_findings, write_findings
-from grader.grading.follow_through import CarriedForward, Replacement
+from grader.grading.follow_through import Replacement, Retraining
 from grader.grading.judge import judge
 from grader.grading.regrade import verdicts
 from grader.grading.run_files import EVIDENCE, JUDGED
-from grader.grading.run_folder import store_carried_forward
+from grader.grading.run_folder import store_retraining
 from grader.records import Evidence, Fault, Finding, FollowThrough, Outcome, Rubric
 from grader.skeleton.exercise.plugin import TwoNumbers
 from grader.skeleton.exercise.questions import FACTORS
@@ -118,9 +118,7 @@ def test_follow_through_has_findings_of_its_own(tmp_path: Path) -> None:
     )
     (tmp_path / EVIDENCE).write_bytes(save_evidence(affected))
     sound = {name: array for name, array in evidence().answers.items() if not name.startswith("components")}
-    store_carried_forward(
-        tmp_path, "one", CarriedForward(Replacement(("one.function",), ("double",)), "", Evidence({}, sound))
-    )
+    store_retraining(tmp_path, "one", Retraining(Replacement(("one.function",), ("double",)), "", Evidence({}, sound)))
     once = verdicts(tmp_path, rubric, TwoNumbers(), keep=True)
     assert once[1].gained_milli > 0
     assert verdicts(tmp_path, rubric, TwoNumbers()) == once

@@ -22,15 +22,15 @@ from test_hostile_evidence import STORED
 from grader.errors import GraderError
 from grader.evidence import load_evidence, save_evidence
 from grader.grading import regrade as judging
-from grader.grading.follow_through import CarriedForward, Replacement
+from grader.grading.follow_through import Replacement, Retraining
 from grader.grading.grade import make_report
 from grader.grading.regrade import regrade, verdicts
 from grader.grading.run import NotebookRun
 from grader.grading.run_folder import (
     EVIDENCE,
     EVIDENCE_CHECKSUM,
-    FOLLOWED,
     REPORT,
+    RETRAININGS,
     evidence_checksum,
     store_run,
     stored_report,
@@ -41,7 +41,7 @@ from grader.report.report_json import dump, read_report_json
 from grader.rubric import load_rubric
 from grader.skeleton.exercise.plugin import TwoNumbers
 
-SECOND = f"followed-one{Path(EVIDENCE).suffix}"
+RETRAINING_EVIDENCE = f"followed-one{Path(EVIDENCE).suffix}"
 TOY = TwoNumbers()
 
 
@@ -60,7 +60,7 @@ def graded(exercise: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     wrong["trained.one/history/history"] = np.ones(5, np.float32)
     evidence = replace(STORED, answers=wrong, faults={"components.two/function": Fault("student", "raised")})
     execution = Execution(Status.OK, 0, 1.5, 1.25, 90, "cpu", "bubblewrap", events=("cell 3 raised",))
-    followed = {"one": CarriedForward(Replacement(("one.function",), ("double",)), "", STORED)}
+    followed = {"one": Retraining(Replacement(("one.function",), ("double",)), "", STORED)}
     store_run(folder, NotebookRun(evidence, notebook.submission(), execution), followed)
     checksums = {"notebook": "a" * 64, EVIDENCE_CHECKSUM: evidence_checksum(folder)}
     remarks = (Remark("given_cell_changed", "Cell 3 was changed.", 3),)
@@ -117,7 +117,7 @@ def test_an_untouched_folder_gives_the_same_points_again(refilled: Callable[...,
 def test_a_folder_with_damaged_json_is_graded_or_refused(
     form: Form, refilled: Callable[..., Path], graded: dict[str, bytes], exercise: Path
 ) -> None:
-    files = [REPORT] * 3 + [FOLLOWED]
+    files = [REPORT] * 3 + [RETRAININGS]
 
     def damaged(example: tuple[str, Any]) -> None:
         name, damage = example
@@ -135,7 +135,7 @@ def test_a_folder_with_damaged_bytes_is_graded_or_refused(
         name, damage = example
         check(refilled(**{name.replace(".", "__"): bytes_damaged(graded[name], damage)}), exercise)
 
-    form.holds(st.tuples(st.sampled_from([REPORT, FOLLOWED, EVIDENCE, SECOND]), BYTE_DAMAGE), damaged)
+    form.holds(st.tuples(st.sampled_from([REPORT, RETRAININGS, EVIDENCE, RETRAINING_EVIDENCE]), BYTE_DAMAGE), damaged)
 
 
 @FORMS
@@ -166,7 +166,7 @@ PLACED: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("place", PLACED)
-@pytest.mark.parametrize("name", [REPORT, FOLLOWED, EVIDENCE, SECOND])
+@pytest.mark.parametrize("name", [REPORT, RETRAININGS, EVIDENCE, RETRAINING_EVIDENCE])
 def test_special_files_are_refused_without_waiting(
     name: str, place: str, refilled: Callable[..., Path], exercise: Path
 ) -> None:

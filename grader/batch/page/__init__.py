@@ -129,7 +129,7 @@ def _parts(rubric: Rubric) -> list[tuple[str, int]]:
     """Each part and its number of items, in the rubric's order."""
     counts_of_parts: dict[str, int] = {}
     for item in rubric.items:
-        part = item.id.partition(".")[0]
+        part = item.part
         counts_of_parts[part] = counts_of_parts.get(part, 0) + 1
     return list(counts_of_parts.items())
 

@@ -221,13 +221,15 @@ def _replace(arrays):
     """Replaces the named functions and classes by the reference's; those that they call stay the student's own."""
     texts = {key: bytes(value).decode() for key, value in arrays.items()}
     replaced = json.loads(texts["replaced"])
-    sound = dict(STUDENT)
-    exec(compile(texts["source"], "<sound parts>", "exec"), sound)
+    correct = dict(STUDENT)
+    exec(compile(texts["source"], "<correct code>", "exec"), correct)
     owners = {name.partition(".")[0] for name in replaced}
-    parts = {owner: sound[owner] for owner in owners}  # before a class whose method alone is replaced is the student's
+    parts = {
+        owner: correct[owner] for owner in owners
+    }  # before a class whose method alone is replaced is the student's
     for name in json.loads(texts["interface"]):
         if name not in replaced and name in STUDENT:
-            sound[name] = STUDENT[name]
+            correct[name] = STUDENT[name]
     for name in replaced:
         owner, _, method = name.partition(".")
         if method and isinstance(STUDENT.get(owner), type):

@@ -12,17 +12,17 @@ import pytest
 from small_exercise import notebook, running
 
 from grader.exercise import ItemSpec
+from grader.grading.correct_code import correct_code_questions, definitions
 from grader.grading.follow_through import (
-    CarriedForward,
     Replacement,
+    Retraining,
     _cost_beyond,
     _with_points_back,
     due_replacements,
-    with_carried_forward,
+    with_follow_through,
 )
 from grader.grading.grade import Options, grade, outcomes_with_correct_code
 from grader.grading.regrade import regrade
-from grader.grading.sound_parts import definitions, replacement_questions
 from grader.records import CheckVerdict, Evidence, FollowThrough, ItemVerdict, Outcome
 from grader.report.words import follow_notes
 from grader.skeleton.exercise.plugin import TwoNumbers
@@ -112,9 +112,9 @@ def test_of_an_item_with_two_halves_only_the_wrong_one_is_replaced(lost: str, na
     rubric = replace(running.rubric(), follow_through=SETTINGS)
     (replacement,) = due_replacements([item("one.function", 0, 2000, lost), SPOILT], rubric, Halved()).values()
     assert replacement == Replacement(("one.function",), names)
-    other = CarriedForward(Replacement(("one.function",), ("double", "triple")), "", Evidence({}, {}, {}))
+    other = Retraining(Replacement(("one.function",), ("double", "triple")), "", Evidence({}, {}, {}))
     toy = replace(rubric, items=running.rubric().items[:2])
-    _, training = with_carried_forward(
+    _, training = with_follow_through(
         [item("one.function", 0, 2000, lost), SPOILT], toy, Halved(), Evidence({}, {}, {}), {"one": other}
     )
     assert (training.outcome is Outcome.NEEDS_REVIEW) is (len(names) == 1)  # a half was replaced that was sound
@@ -142,7 +142,7 @@ def test_definitions_are_taken_and_nothing_that_runs() -> None:
 
 
 def test_a_box_receives_the_notebooks_own_names() -> None:
-    texts = replacement_questions(["double"], TwoNumbers(), {"double": "twice"}, "x = 1")
+    texts = correct_code_questions(["double"], TwoNumbers(), {"double": "twice"}, "x = 1")
     assert json.loads(bytes(texts["replaced"])) == ["twice"]
     assert "twice" in json.loads(bytes(texts["interface"]))
 
@@ -150,10 +150,10 @@ def test_a_box_receives_the_notebooks_own_names() -> None:
 def test_follow_through_never_takes_points_and_may_be_worth_less() -> None:
     partly = item("one.training", 1000, 4000, "training_lowers_the_loss")
     evidence = Evidence({}, {}, {})
-    carried_forward = {"one": CarriedForward(DOUBLE, "", evidence)}
+    retrainings = {"one": Retraining(DOUBLE, "", evidence)}
     toy = running.rubric()
     rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
-    assert with_carried_forward([LOST, partly], rubric, TwoNumbers(), evidence, carried_forward) == (LOST, partly)
+    assert with_follow_through([LOST, partly], rubric, TwoNumbers(), evidence, retrainings) == (LOST, partly)
 
 
 @pytest.mark.parametrize(
@@ -174,11 +174,11 @@ def test_a_report_says_that_an_item_earned_too_little_to_be_replaced(
     cause = item("one.function", earned, 2000, "function_multiplies")
     cause = replace(cause, checks=(replace(cause.checks[0], message=message),))
     evidence = Evidence({}, {}, {})
-    first, training = with_carried_forward([cause, SPOILT], rubric, TwoNumbers(), evidence, {})
+    first, training = with_follow_through([cause, SPOILT], rubric, TwoNumbers(), evidence, {})
     assert (training.outcome, training.lost_in, training.not_replaced) == (Outcome.FAILED, (), needed)
     said = [note for note in follow_notes(training, [first, training]) if "at least 60 % of its points" in note]
     assert len(said) == len(needed)
-    _, passed = with_carried_forward(
+    _, passed = with_follow_through(
         [cause, item("one.training", 4000, 4000, "training_lowers_the_loss")], rubric, TwoNumbers(), evidence, {}
     )
     assert passed.not_replaced == {}
@@ -187,7 +187,7 @@ def test_a_report_says_that_an_item_earned_too_little_to_be_replaced(
 def test_a_follow_through_that_was_never_run_needs_review() -> None:
     toy = running.rubric()
     rubric = replace(toy, items=toy.items[:2], follow_through=SETTINGS)
-    _, training = with_carried_forward([LOST, SPOILT], rubric, TwoNumbers(), Evidence({}, {}, {}), {})
+    _, training = with_follow_through([LOST, SPOILT], rubric, TwoNumbers(), Evidence({}, {}, {}), {})
     assert training.outcome is Outcome.NEEDS_REVIEW
     assert training.lost_in == ("one.function",)
 

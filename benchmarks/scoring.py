@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from grader.grading.regrade import verdicts
-from grader.grading.run_files import JUDGED
+from grader.grading.run_files import FINDINGS
 from grader.rubric import load_rubric
 
 ROOT = Path(__file__).parents[1]
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 def main(folder: Path) -> None:
     """Prints the points; stored results of earlier scoring are not used."""
     rubric, exercise = load_rubric(ROOT / "rubric.yaml")
-    (folder / JUDGED).unlink(missing_ok=True)
+    (folder / FINDINGS).unlink(missing_ok=True)
     items = verdicts(folder, rubric, exercise)
     print(sum(item.points_milli for item in items) / 1000)
 

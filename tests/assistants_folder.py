@@ -32,7 +32,7 @@ from grader.grading.answers import NOT_ASKED
 from grader.grading.grade import Options, grade
 from grader.grading.regrade import regrade
 from grader.grading.run import Case, NotebookRun
-from grader.grading.run_files import settle
+from grader.grading.run_files import finish_swap
 from grader.grading.run_folder import stored_evidence, stored_report
 from grader.records import CellRun, CellStatus, Evidence, Execution, Fault, GradeReport, Status
 from grader.report.totals import trained_parts
@@ -139,7 +139,7 @@ class World:
         """Every readable run by its folder; its evidence and report belong together."""
         found = {}
         for ready in (self.folder / "runs").rglob(".ready"):
-            settle(ready.parent)  # as every reader does
+            finish_swap(ready.parent)  # as every reader does
         for path in sorted((self.folder / "runs").rglob("evidence.safetensors")):
             if any(part.startswith(".") for part in path.relative_to(self.folder).parts):
                 continue

@@ -24,7 +24,7 @@ from grader.batch.results import Ruling, each_row, read_rows, rulings_of, write_
 from grader.errors import GraderError
 from grader.grading.regrade import regraded_report
 from grader.grading.run_files import REPORT
-from grader.grading.run_folder import has_report, note_source, source_of, stored_report
+from grader.grading.run_folder import has_report, read_source_note, stored_report, write_source_note
 from grader.grading.run_pages import write_report
 from grader.grading.run_place import refuse_other_rubric
 from grader.records import Rubric
@@ -185,8 +185,8 @@ def _judge_one(run: _Run) -> _Judgement:
         rubric, exercise = load_once(run.rubric)
         old = stored_report(run.folder)
         report = run.ruling.over(regraded_report(run.folder, old, rubric, exercise))
-        if not run.trial and (source := source_of(run.folder)) is not None:
-            note_source(run.folder, Path(source.of), run.rubric)
+        if not run.trial and (source := read_source_note(run.folder)) is not None:
+            write_source_note(run.folder, Path(source.of), run.rubric)
         if not run.trial and dump(report) != (run.folder / REPORT).read_bytes():
             write_report(run.folder, report, exercise, rubric)
     except (GraderError, OSError) as error:

@@ -18,8 +18,7 @@ from grader.batch.similar import similar_work
 from grader.batch.work import failed_try
 from grader.errors import GraderError
 from grader.exercise import Exercise
-from grader.grading.overrides import NAME as OVERRIDES
-from grader.grading.overrides import Decisions, names_of, read_overrides, with_overrides
+from grader.grading.overrides import OVERRIDES, Decisions, names_of, read_overrides, with_overrides
 from grader.grading.run_files import WALL
 from grader.grading.run_folder import has_report, stored_report
 from grader.grading.run_pages import write_report

@@ -21,11 +21,10 @@ from grader.batch.released_points import forget_released
 from grader.batch.results import PAGE, pictures, read_rows, write_results
 from grader.batch.similar import NAME as SIMILAR
 from grader.errors import GraderError, nearest, one_line
-from grader.grading.overrides import NAME as OVERRIDES
-from grader.grading.overrides import names_of
+from grader.grading.overrides import OVERRIDES, names_of
 from grader.grading.regrade import verdicts
 from grader.grading.run_files import EARLIER
-from grader.grading.run_folder import has_report, prune, source_of, stored_report
+from grader.grading.run_folder import has_report, prune, read_source_note, stored_report
 from grader.grading.run_place import RUNS
 from grader.records import CheckVerdict, GradeReport, ItemVerdict, Outcome
 from grader.report.text import plain
@@ -166,7 +165,7 @@ def _remaining(manifest: Manifest, submission: ClassSubmission | None) -> Iterat
     yield "the roster, the course system, and files that were uploaded or sent"
     notebook = str(submission.path.resolve()) if submission else ""
     for folder in sorted(RUNS.glob("*")) if notebook else ():
-        if (source := source_of(folder)) is not None and source.of == notebook:
+        if (source := read_source_note(folder)) is not None and source.of == notebook:
             yield f"{folder}: a separate run of the same file"
 
 

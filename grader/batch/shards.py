@@ -19,8 +19,8 @@ from grader.batch.manifest import Manifest, folder_of, read_manifest
 from grader.batch.work import failed_try, outcome, stands_for, store_failed_try
 from grader.errors import GraderError, one_line
 from grader.grading.grade import kept_name
-from grader.grading.run_files import aside, put_in_place, settle, written
-from grader.grading.run_folder import note_source
+from grader.grading.run_files import files_of_run, finish_swap, new_run_folder, put_in_place
+from grader.grading.run_folder import write_source_note
 from grader.grading.run_place import earlier_report, is_weaker
 from grader.report.words import judged_points
 from grader.store.files import locked
@@ -98,7 +98,7 @@ class CollectExecutor:
         folders = [folder_of(part, job.key) for part in self._parts]
         for folder in folders:
             if folder.is_dir():
-                settle(folder)
+                finish_swap(folder)
         try:
             if source := next((folder for folder in folders if stands_for(replace(job, folder=folder))), None):
                 _take(source, job)
@@ -118,8 +118,8 @@ def _take(source: Path, job: Job) -> None:
     Raises:
         GraderError: if the folder's own run is more complete.
     """
-    with aside(job.folder) as finished:
-        for path in written(source):
+    with new_run_folder(job.folder) as finished:
+        for path in files_of_run(source):
             if not path.is_symlink():
                 shutil.copyfile(path, finished / path.name)
         new, old = earlier_report(finished), earlier_report(job.folder)
@@ -129,7 +129,7 @@ def _take(source: Path, job: Job) -> None:
         if old is not None and weaker and not job.replace:
             raise GraderError(f"{_path_text(job.folder)}: the earlier run was kept, {judged_points(old)}: {weaker}")
         same_text = old is not None and old.checksums.get("notebook") == new.checksums.get("notebook")
-        note_source(job.folder, job.notebook, job.rubric)
+        write_source_note(job.folder, job.notebook, job.rubric)
         put_in_place(job.folder, finished, keep_as=kept_name(job.folder, old) if weaker or not same_text else "")
 
 

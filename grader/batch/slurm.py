@@ -21,7 +21,7 @@ from grader.batch.class_records import Job, JobResult, StudentState
 from grader.batch.work import outcome
 from grader.batch.worker import JOB, grade_chunk
 from grader.errors import GraderError, one_line
-from grader.grading.run_files import ENDED, REPORT
+from grader.grading.run_files import FAILED_ATTEMPT, REPORT
 from grader.store.bounded import Unreadable
 from grader.store.json_files import json_line, read_json, validate, write_json
 from grader.store.yaml_files import read_yaml, table
@@ -185,7 +185,7 @@ def _absolute(job: Job) -> Job:
 
 def _mark(job: Job) -> tuple[object, ...]:
     """A value that changes when the folder gets a new result."""
-    return tuple(_stamp(job.folder / name) for name in (REPORT, ENDED))
+    return tuple(_stamp(job.folder / name) for name in (REPORT, FAILED_ATTEMPT))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -20,7 +20,7 @@ from grader.grading.cache_keys import run_key
 from grader.grading.correct_code import correct_code_key, reference_definitions
 from grader.grading.grade import OURS, Options, grade
 from grader.grading.regrade import regrade
-from grader.grading.run_files import ENDED, settle
+from grader.grading.run_files import FAILED_ATTEMPT, finish_swap
 from grader.grading.run_folder import stored_report, stored_retrainings
 from grader.notebook.restore import load_templates
 from grader.records import GradeReport, Outcome, Rubric, Status
@@ -30,7 +30,7 @@ from grader.store.bounded import Unreadable, file_bytes
 from grader.store.json_files import read_json, write_json
 from grader.store.versions import grader_checksum
 
-MAX_ENDED = 100_000
+MAX_FAILED_ATTEMPT = 100_000
 MEMORY = ("out of memory", "mb of memory", "ended the process that runs it")  # in events of runs that ran out of memory
 GPU_MEMORY = "cuda out of memory"  # PyTorch's message
 
@@ -46,7 +46,7 @@ def work(job: Job) -> JobResult:
     except Exception as error:  # any error: one bad submission must not stop the class
         message = str(error) if isinstance(error, GraderError) else f"{OURS}: {type(error).__name__}: {error}"
         return _without_report(job, StudentState.FAILED, message, started)
-    (job.folder / ENDED).unlink(missing_ok=True)
+    (job.folder / FAILED_ATTEMPT).unlink(missing_ok=True)
     return _result(job.key, report, time.monotonic() - started)
 
 
@@ -75,7 +75,7 @@ _FAILED: TypeAdapter[FailedTry] = TypeAdapter(FailedTry)
 def failed_try(folder: Path) -> FailedTry | None:
     """The failure of the latest try; None if it gave a report, or there was no try."""
     try:
-        return read_json(folder / ENDED, _FAILED, MAX_ENDED)
+        return read_json(folder / FAILED_ATTEMPT, _FAILED, MAX_FAILED_ATTEMPT)
     except Unreadable:
         return None
 
@@ -87,12 +87,12 @@ def store_failed_try(folder: Path, failed: FailedTry) -> None:
         OSError: if it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / ENDED, _FAILED, failed)
+    write_json(folder / FAILED_ATTEMPT, _FAILED, failed)
 
 
 def is_current(job: Job) -> bool:
     """Whether the folder's report is up to date for the job."""
-    settle(job.folder)
+    finish_swap(job.folder)
     return failed_try(job.folder) is None and _standing(job)[0] == "current"
 
 
@@ -109,7 +109,7 @@ def _report(job: Job) -> GradeReport:
         again = regrade(job.folder, job.rubric)
         if not any(item.outcome is Outcome.NEEDS_REVIEW and item.lost_in for item in again.items):
             return again  # else a second training is due that was never run
-    options = Options(job.seed, job.isolation, job.parts, job.remarks, replace=job.replace, held=True)
+    options = Options(job.seed, job.isolation, job.parts, job.remarks, replace=job.replace, locked_by_caller=True)
     return grade(job.notebook, job.rubric, job.folder, options, lambda _: None)[0]
 
 

@@ -13,7 +13,7 @@ from grader.sandbox.in_box.frames import StageStatus
 from grader.sandbox.received_frames import Inbox
 
 # How a stage ends when the notebook has left nothing to ask in, or no way to ask.
-LOST = {
+LOST_STAGE_TEXTS = {
     **dict.fromkeys(
         (StageStatus.TIMEOUT, StageStatus.DIED, StageStatus.SKIPPED),
         "the notebook's Python process ended before this could be tested",
@@ -59,10 +59,13 @@ def decode_answers(
             faults[source] = Fault(Blame.OURS if note.ours else Blame.STUDENT, note.error)
         elif status is Status.BOX_ERROR or inbox.faults:
             faults[source] = Fault(Blame.OURS, (inbox.faults or [event])[0])
-        elif inbox.finished and end not in LOST:
+        elif inbox.finished and end not in LOST_STAGE_TEXTS:
             faults[source] = Fault(Blame.OURS, f"the probe gave no answer to {source}")
         else:
-            faults[source] = Fault(Blame.STUDENT, event or LOST.get(end or StageStatus.DIED, LOST[StageStatus.DIED]))
+            faults[source] = Fault(
+                Blame.STUDENT,
+                event or LOST_STAGE_TEXTS.get(end or StageStatus.DIED, LOST_STAGE_TEXTS[StageStatus.DIED]),
+            )
     return Evidence(question_arrays(questions), answers, faults)
 
 

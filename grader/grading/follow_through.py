@@ -20,7 +20,7 @@ from grader.records import Evidence, ItemVerdict, Outcome, Rubric, Stage
 
 UNDEFINED = "is not defined"  # in verdicts on missing code, as is UNWRITTEN
 AFFECTED_STAGES = ("trained", "quality", "decode")  # their answers depend on training
-LOST = frozenset({Outcome.FAILED, Outcome.PARTIAL})
+LOSING_OUTCOMES = frozenset({Outcome.FAILED, Outcome.PARTIAL})
 
 # The ids of the replaced items, and the verdicts by item with correct code for them.
 JudgedAgain = tuple[tuple[str, ...], Mapping[str, ItemVerdict]]
@@ -201,7 +201,7 @@ def _overlay_evidence(first: Evidence, second: Evidence, part: str) -> Evidence:
 
 
 def _lost_points(item: ItemVerdict) -> bool:
-    return item.outcome in LOST
+    return item.outcome in LOSING_OUTCOMES
 
 
 def _affects_later(item: ItemVerdict, exercise: Exercise) -> bool:
@@ -215,7 +215,7 @@ def _affects_later(item: ItemVerdict, exercise: Exercise) -> bool:
 def _wrong_names(item: ItemVerdict, exercise: Exercise) -> tuple[str, ...]:
     """The names of the item whose code lost points in a check that can affect a later item."""
     spec = exercise.items.get(item.id, ItemSpec())
-    failed_checks = [check.id for check in item.checks if check.outcome in LOST]
+    failed_checks = [check.id for check in item.checks if check.outcome in LOSING_OUTCOMES]
     causes = [check for check in failed_checks if exercise.checks[check].affects_later]
     names = {name for check in causes for name in spec.meant_by(check)}
     return tuple(name for name in spec.implements if name in names) if _lost_points(item) else ()
@@ -235,4 +235,4 @@ def _dependencies(item: ItemVerdict, exercise: Exercise) -> tuple[str, ...]:
 def _is_affected(item: ItemVerdict, exercise: Exercise) -> bool:
     """Whether the item lost points in a check that depends on training."""
     training_checks = [check for check in item.checks if exercise.checks[check.id].needs_training]
-    return bool(_dependencies(item, exercise)) and any(check.outcome in LOST for check in training_checks)
+    return bool(_dependencies(item, exercise)) and any(check.outcome in LOSING_OUTCOMES for check in training_checks)

@@ -40,8 +40,8 @@ from grader.grading.run import (
     run_submission,
     unused_gpu,
 )
-from grader.grading.run_files import aside, put_in_place, written
-from grader.grading.run_folder import EVIDENCE_CHECKSUM, note_source, store_run
+from grader.grading.run_files import files_of_run, new_run_folder, put_in_place
+from grader.grading.run_folder import EVIDENCE_CHECKSUM, store_run, write_source_note
 from grader.grading.run_pages import Drawings, draw, load_pages, store_drawings, write_pages, written_names
 from grader.grading.run_place import (
     REPLACE,
@@ -86,7 +86,7 @@ class Options:
     parts: tuple[str, ...] | None = None  # those to train; None: all, (): components only
     remarks: tuple[Remark, ...] = ()  # made before the file was read
     replace: bool = False  # a run may replace that of another notebook, or a stronger one
-    held: bool = False  # the caller, such as a class, owns the folder and has locked it
+    locked_by_caller: bool = False  # the caller, such as a class, owns the folder and has locked it
 
 
 def grade(
@@ -115,22 +115,22 @@ def grade(
         say(missing_line)
     limits = rubric.limits
     submission = read_submission(submission_path, max_mb=limits.notebook_mb, max_cells=limits.cells)
-    if options.held and run_dir is not None:
+    if options.locked_by_caller and run_dir is not None:
         place: AbstractContextManager[Path] = nullcontext(run_dir)
     else:
         place = own_folder(submission_path, submission, rubric_path, run_dir, options.parts, replace=options.replace)
-    with place as folder, aside(folder) as finished:
-        if options.held:
-            note_source(folder, submission_path, rubric_path)
+    with place as folder, new_run_folder(folder) as finished:
+        if options.locked_by_caller:
+            write_source_note(folder, submission_path, rubric_path)
         if not options.replace:
             refuse_less(folder, options.parts)
         private = (rubric_path.parent, exercise.in_box.parent, submission_path.parent, folder.parent)
-        work = _Work(submission, rubric_path, rubric, exercise, options, private, live)
-        return _run_into(work, folder, finished, say), folder
+        task = _Task(submission, rubric_path, rubric, exercise, options, private, live)
+        return _run_into(task, folder, finished, say), folder
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Task:
     """The submission to grade, and how to grade it."""
 
     submission: Submission
@@ -143,7 +143,7 @@ class _Work:
 
 
 @dataclass(frozen=True)
-class _Run:
+class _GradedRun:
     """The result of a run, before anything is written."""
 
     case: Case
@@ -156,17 +156,19 @@ class _Run:
     key: str  # what decided how it was run
 
 
-def _run_into(work: _Work, folder: Path, finished: Path, say: Say) -> GradeReport:
+def _run_into(task: _Task, folder: Path, finished: Path, say: Say) -> GradeReport:
     """Runs and grades the submission, writes the run into `finished`, and then puts it into the folder."""
-    submission, rubric, exercise = work.submission, work.rubric, work.exercise
+    submission, rubric, exercise = task.submission, task.rubric, task.exercise
     old = earlier_report(folder)
     same_text = old is not None and old.checksums.get("notebook") == submission.sha256
-    decisions = decisions_on(folder, submission, rubric, old if same_text else None, held=work.options.held)
-    run = _run(work, say)
+    decisions = decisions_on(
+        folder, submission, rubric, old if same_text else None, in_class=task.options.locked_by_caller
+    )
+    run = _run_and_judge(task, say)
     say("writing the report")
-    report = with_overrides(_report(work, run, store_run(finished, run.notebook_run, run.retrainings)), decisions)
+    report = with_overrides(_report(task, run, store_run(finished, run.notebook_run, run.retrainings)), decisions)
     weaker = is_weaker(report, old) if old is not None else ""
-    if old is not None and weaker and not work.options.replace:
+    if old is not None and weaker and not task.options.replace:
         raise GraderError(f"{folder}: the earlier run was kept, {judged_points(old)}: {weaker}; {REPLACE}")
     save_findings(finished, exercise, run.findings)
     store_drawings(finished, run.drawings, exercise, rubric)
@@ -175,20 +177,20 @@ def _run_into(work: _Work, folder: Path, finished: Path, say: Say) -> GradeRepor
     return report
 
 
-def _run(work: _Work, say: Say) -> _Run:
+def _run_and_judge(task: _Task, say: Say) -> _GradedRun:
     """Runs and grades the submission.
 
     Raises:
         GraderError: the box failed.
     """
-    rubric, exercise, options = work.rubric, work.exercise, work.options
-    with box_pool(exercise, rubric.limits, exercise.prepare(say), options.isolation, work.private) as boxes:
+    rubric, exercise, options = task.rubric, task.exercise, task.options
+    with box_pool(exercise, rubric.limits, exercise.prepare(say), options.isolation, task.private) as boxes:
         say("starting the sandbox")
         boxes.ready(1)
-        templates = load_templates(work.rubric_path, rubric)
-        reference_code = reference_definitions(work.rubric_path, rubric)
+        templates = load_templates(task.rubric_path, rubric)
+        reference_code = reference_definitions(task.rubric_path, rubric)
         seed = options.seed or secrets.token_hex(16)
-        case = case_of(work.submission.notebook, templates, rubric, exercise, seed, boxes, work.live)
+        case = case_of(task.submission.notebook, templates, rubric, exercise, seed, boxes, task.live)
         with Preloading(*exercise.to_preload(), load_pages) as preloading:
             notebook_run = run_submission(case, say, parts=options.parts, preloading=preloading)
         refuse_broken(notebook_run)
@@ -202,29 +204,29 @@ def _run(work: _Work, say: Say) -> _Run:
                 say(line)
             drawings = drawing.result()
     key = run_key(rubric, exercise, templates, options.parts, options.isolation)
-    return _Run(case, seed, notebook_run, retrainings, items, findings, drawings, key)
+    return _GradedRun(case, seed, notebook_run, retrainings, items, findings, drawings, key)
 
 
-def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
+def _report(task: _Task, run: _GradedRun, evidence_checksum: str) -> GradeReport:
     """Returns the report on the run, whose evidence has this checksum.
 
     Raises:
         GraderError: nothing of the submission could be graded.
     """
-    submission, rubric, restored, notebook_run = work.submission, work.rubric, run.case.restored, run.notebook_run
+    submission, rubric, restored, notebook_run = task.submission, task.rubric, run.case.restored, run.notebook_run
     checksums = {
         "notebook": submission.sha256,
         "rubric": rubric.sha256,
         "grader": grader_checksum(),
         "questions": questions_checksum(run.case.questions),
         "run": run.key,
-        EVIDENCE_CHECKSUM: evidence,
+        EVIDENCE_CHECKSUM: evidence_checksum,
     }
     output_remarks = compare_saved(submission.notebook, restored, notebook_run.notebook, notebook_run.execution.cells)
-    tampering = tampering_remarks(notebook_run.evidence, run.case.given_definitions, work.exercise.parts)
-    gpu_remarks = unused_gpu(notebook_run, work.exercise, run.case.boxes)
-    remarks = (*work.options.remarks, *submission.remarks, *restored.remarks, *output_remarks, *tampering, *gpu_remarks)
-    reasons = work.exercise.reasons_for_person(notebook_run.evidence)
+    tampering = tampering_remarks(notebook_run.evidence, run.case.given_definitions, task.exercise.parts)
+    gpu_remarks = unused_gpu(notebook_run, task.exercise, run.case.boxes)
+    remarks = (*task.options.remarks, *submission.remarks, *restored.remarks, *output_remarks, *tampering, *gpu_remarks)
+    reasons = task.exercise.reasons_for_person(notebook_run.evidence)
     execution = notebook_run.execution
     report = make_report(submission.name, run.items, rubric, execution, remarks, reasons, run.seed, checksums)
     report = replace(report, template=restored.template)
@@ -236,7 +238,7 @@ def _report(work: _Work, run: _Run, evidence: str) -> GradeReport:
 def kept_name(folder: Path, old: GradeReport | None) -> str:
     """Returns the name that keeps the folder's run when a run of another text replaces it; empty without a run."""
     if old is None:  # damaged, or of another version: it may still be a grade
-        return f"unreadable-{_moment(datetime.now(UTC).isoformat())}" if any(written(folder)) else ""
+        return f"unreadable-{_moment(datetime.now(UTC).isoformat())}" if any(files_of_run(folder)) else ""
     return _moment(old.created)
 
 

@@ -19,7 +19,7 @@ from grader.report.text import milli_of, points_text
 from grader.report.totals import LOOKED_AT, with_items
 from grader.store.yaml_files import decision_date, read_yaml, reason_and_author, table
 
-NAME = "overrides.yaml"
+OVERRIDES = "overrides.yaml"
 _LOOKED_BY = "looked at by "
 LONGEST_LIST = 200  # characters
 FIELDS = ("points", "reason", "by", "when")
@@ -54,16 +54,16 @@ def read_overrides(path: Path, rubric: Rubric, submissions: Mapping[str, str]) -
 
 
 def decisions_on(
-    folder: Path, submission: Submission, rubric: Rubric, old: GradeReport | None, *, held: bool
+    folder: Path, submission: Submission, rubric: Rubric, old: GradeReport | None, *, in_class: bool
 ) -> Decisions | None:
     """The decisions on this notebook: those in the folder's own file, else those in the earlier report, if any.
 
-    In a folder that is `held` by a class, the class's file counts.
+    `in_class`: the folder belongs to a class, whose file counts.
 
     Raises:
         GraderError: the file is wrong.
     """
-    if (folder / NAME).exists() and not held:
+    if (folder / OVERRIDES).exists() and not in_class:
         return decisions_of_folder(folder, submission.name, rubric)
     return None if old is None else decisions_in(old)
 
@@ -74,7 +74,7 @@ def decisions_of_folder(folder: Path, name: str, rubric: Rubric) -> Decisions | 
     Raises:
         GraderError: the file is wrong.
     """
-    return read_overrides(folder / NAME, rubric, {name: name, folder.name: name}).get(name)
+    return read_overrides(folder / OVERRIDES, rubric, {name: name, folder.name: name}).get(name)
 
 
 def with_overrides(report: GradeReport, decisions: Decisions | None) -> GradeReport:

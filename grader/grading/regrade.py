@@ -15,9 +15,8 @@ from grader.exercise import Exercise
 from grader.grading import follow_through
 from grader.grading.cache_keys import Kind, code_key
 from grader.grading.finding_cache import FindingCache, read_findings, write_findings
-from grader.grading.overrides import NAME as OVERRIDES
-from grader.grading.overrides import decisions_in, decisions_of_folder, with_overrides
-from grader.grading.run_files import JUDGED, settle
+from grader.grading.overrides import OVERRIDES, decisions_in, decisions_of_folder, with_overrides
+from grader.grading.run_files import FINDINGS, finish_swap
 from grader.grading.run_folder import (
     evidence_checksum,
     remember_checksums,
@@ -42,7 +41,7 @@ def regrade(folder: Path, rubric_path: Path) -> GradeReport:
         GraderError: the folder holds no finished run, the rubric is another exercise's, or `overrides.yaml` is wrong.
     """
     rubric, exercise = load_rubric(rubric_path)
-    settle(folder)
+    finish_swap(folder)
     old = stored_report(folder)
     refuse_other_rubric(folder, old, rubric, rubric_path)
     report = with_own_decisions(folder, regraded_report(folder, old, rubric, exercise), rubric)
@@ -105,13 +104,13 @@ def load_findings(folder: Path, exercise: Exercise) -> FindingCache:
     Raises:
         GraderError: the folder holds no evidence.
     """
-    return read_findings(folder / JUDGED, _made_of(folder, exercise))
+    return read_findings(folder / FINDINGS, _made_of(folder, exercise))
 
 
 def save_findings(folder: Path, exercise: Exercise, findings: FindingCache) -> None:
     """Writes the checksums of the folder's evidence, and the findings on it, into the folder."""
     remember_checksums(folder)
-    write_findings(folder / JUDGED, findings, _made_of(folder, exercise))
+    write_findings(folder / FINDINGS, findings, _made_of(folder, exercise))
 
 
 def _made_of(folder: Path, exercise: Exercise) -> dict[str, str]:

@@ -65,6 +65,7 @@ from grader.sandbox.supervisor import ENDED_ITSELF, BoxPool, SandboxResult
 OF_TRAINING = ("quality", "decode")  # stages that cannot be graded after an unfinished training
 OUT_OF_TIME = re.compile(r"stopped after \d+ s")  # of a cell; a cell stopped for too much output has another text
 BOX_SAYS = "the sandbox reports a grader fault: "  # unverified: a notebook may have forged the report
+MOST_TIMES_GIVEN = 3  # that a stage's questions are sent: kernels may die while they are asked
 MAX_FRAMES_READ, MAX_CHARS_READ = 5, 2000  # of a traceback, which is the notebook's text
 FIRST_WORDS = {  # kind of a stage -> what the progress output says of it while the notebook itself runs
     "components": "testing the components of {}",
@@ -74,7 +75,7 @@ FIRST_WORDS = {  # kind of a stage -> what the progress output says of it while 
 }
 _CELL_LINE = re.compile(r"Cell In\[\d{1,6}\], line (\d{1,5})\b")
 _COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}m")
-ENDED = {
+CELL_END_TEXTS = {
     CellStatus.ERROR: "raised {}",
     CellStatus.TIMEOUT: "did not finish: {}",
     CellStatus.DIED: "ended the Python process; the cells after it ran in a new one",
@@ -146,7 +147,7 @@ def run_submission(
     steps = first_plan(case.restored, case.exercise, names, case.rubric.limits, parts)
     needs_second_box = parts is None and will_train(case.restored, case.exercise, names)
     case.boxes.ready(1 + needs_second_box)  # the second one imports while the first one leaves a core idle
-    first = _run(case, steps, case.questions, say, preloading, numbered=True)
+    first = _run_in_box(case, steps, case.questions, say, preloading, whole_notebook=True)
     stages = {step.stage for step in stage_steps(steps)}
     specs = _specs(case, case.questions)
     evidence = decode_answers(first.inbox, specs, case.questions, first.status, first.event, stages)
@@ -172,7 +173,7 @@ def retrain(case: Case, part: str, replacement: Mapping[str, Array], say: Say) -
     stage_questions = {stage: case.questions[stage] for stage in stages}
     steps = retraining_plan(case.restored, case.exercise, case.rubric.interface.names, case.rubric.limits, part)
     case.boxes.ready(2)
-    first = _run(case, steps, correct_code_questions | stage_questions, say)
+    first = _run_in_box(case, steps, correct_code_questions | stage_questions, say)
     specs = _specs(case, stage_questions)
     evidence = decode_answers(first.inbox, specs, stage_questions, first.status, first.event)
     if (note := first.inbox.notes.get(Address.of("replace", part, "replaced"))) is not None:
@@ -209,16 +210,16 @@ def _specs(case: Case, stages: Collection[Stage]) -> dict[Address, AnswerSpec]:
     return {source: spec for source, spec in specs.items() if source.stage in stages}
 
 
-def _run(
+def _run_in_box(
     case: Case,
     steps: list[Step],
     questions: Questions,
     say: Say,
     preloading: Preloading | None = None,
     *,
-    numbered: bool = False,
+    whole_notebook: bool = False,
 ) -> SandboxResult:
-    """Runs the steps in a box; progress names the cells if `numbered`, which only the notebook's own run is.
+    """Runs the steps in a box; if they are the `whole_notebook`, progress messages name the cells.
 
     A cell that ends the runner and its whole box (`!kill -9 -1` was a way to restart Colab) costs the same as a cell
     that ends only the Python process: a fresh box runs the steps without it, as often as a kernel may be started again,
@@ -229,7 +230,8 @@ def _run(
     ending_cells: dict[int, CellRun] = {}
     seconds_used = 0.0
     while True:
-        result = _run_once(case, _without(steps, ending_cells), questions, say, preloading, numbered=numbered)
+        remaining = _without(steps, ending_cells)
+        result = _run_once(case, remaining, questions, say, preloading, whole_notebook=whole_notebook)
         seconds_used += result.wall_s
         cell = result.at.cell
         is_last_try = len(ending_cells) >= limits.kernel_restarts or seconds_used >= limits.wall_s
@@ -257,7 +259,13 @@ def _without(steps: list[Step], ending_cells: Collection[int]) -> list[Step]:
 
 
 def _run_once(
-    case: Case, steps: list[Step], questions: Questions, say: Say, preloading: Preloading | None, *, numbered: bool
+    case: Case,
+    steps: list[Step],
+    questions: Questions,
+    say: Say,
+    preloading: Preloading | None,
+    *,
+    whole_notebook: bool,
 ) -> SandboxResult:
     """Runs the steps in one box."""
     cells = case.restored.notebook["cells"]
@@ -266,7 +274,7 @@ def _run_once(
     training = {index for index in indices if training_part(case.restored, index, case.exercise, names) is not None}
 
     live = LiveLine(case.live)
-    words = FIRST_WORDS if numbered else case.exercise.stage_words()
+    words = FIRST_WORDS if whole_notebook else case.exercise.stage_words()
     said = {""}
 
     def report_progress(at: At | Printed) -> None:
@@ -276,7 +284,7 @@ def _run_once(
         live.at(at)
         if preloading is not None:
             (preloading.pause if at.cell in training else preloading.go)()
-        if at.cell is not None and at.cell < len(cells) and numbered:
+        if at.cell is not None and at.cell < len(cells) and whole_notebook:
             say(f"cell {at.cell + 1} of {len(cells)}: {cell_title(cells, at.cell)}")
         elif at.stage is not None and (line := words.get(at.stage.kind, "").format(at.stage.part.upper())) not in said:
             said.add(line)
@@ -291,7 +299,10 @@ def _run_once(
 
 
 class QuestionSource:
-    """Gives each stage's questions when the box asks for them, in an order that the box cannot choose."""
+    """Gives each stage's questions when the box asks for them.
+
+    Before the hidden images of a part are sent, the answers about the part's trained weights are sealed.
+    """
 
     def __init__(self, questions: Questions, asked_twice: Collection[Stage]) -> None:
         self._questions, self._asked_twice = questions, asked_twice
@@ -304,12 +315,17 @@ class QuestionSource:
         times_given = self._times_given.get(stage, 0)
         is_second_asking = stage in self._asked_twice and times_given == 1
         is_unanswered = any(address.stage == stage for address in inbox.notes) or stage not in inbox.stages
-        if times_given >= 3 or (times_given and not is_second_asking and not is_unanswered):
+        if times_given >= MOST_TIMES_GIVEN or (times_given and not is_second_asking and not is_unanswered):
             return None
-        if stage.kind == "quality":
-            inbox.sealed.add(Stage.of("trained", stage.part))
+        _seal_trained_before_images(stage, inbox)
         self._times_given[stage] = times_given + 1
         return save(self._questions[stage])
+
+
+def _seal_trained_before_images(stage: Stage, inbox: Inbox) -> None:
+    """From the moment at which a box gets the hidden images of a part, it can no longer change the trained weights."""
+    if stage.kind == "quality":
+        inbox.sealed.add(Stage.of("trained", stage.part))
 
 
 def _with_second_box(
@@ -337,7 +353,7 @@ def _with_second_box(
     questions = {**(first_questions or {}), **second_questions}
     names = case.rubric.interface.names
     steps = second_plan(case.restored, exercise, names, limits, first.inbox.cells, list(questions))
-    result = _run(case, steps, questions, say)
+    result = _run_in_box(case, steps, questions, say)
     specs = _specs(case, second_questions)
     return merge_evidence(evidence, decode_answers(result.inbox, specs, {}, result.status, result.event))
 
@@ -393,8 +409,8 @@ def _execution(first: SandboxResult, case: Case, evidence: Evidence) -> Executio
             where += f", line {line},"
         if run.asked:
             events.append(f"{where} {NOT_DONE[run.asked]}")
-        if run.status in ENDED:
-            events.append(f"{where} {ENDED[run.status].format(run.error)}")
+        if run.status in CELL_END_TEXTS:
+            events.append(f"{where} {CELL_END_TEXTS[run.status].format(run.error)}")
     if first.event:
         where = "" if first.at.cell is None else f" while cell {first.at.cell + 1} was running"
         events.append(first.event + where)

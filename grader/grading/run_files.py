@@ -1,9 +1,9 @@
 """The files of a run's folder, and how a finished run replaces an earlier one: completely, or not at all.
 
 A run is written into a temporary folder within its folder. When all of its files are on the disk, one rename turns that
-folder into `READY`. From then on the new run counts: `settle` moves its files into place, and continues where a killed
-grader stopped. The earlier run is kept below `EARLIER` if the notebook has changed since, and replaced otherwise. Files
-that the grader did not write, such as a person's decisions, stay where they are.
+folder into `READY`. From then on the new run counts: `finish_swap` moves its files into place, and continues where a
+killed grader stopped. The earlier run is kept below `EARLIER` if the notebook has changed since, and replaced
+otherwise. Files that the grader did not write, such as decisions of staff, stay where they are.
 """
 
 from __future__ import annotations
@@ -28,14 +28,27 @@ REPORT = "report.json"
 REPORTS = (REPORT, "report.html", "results.json", "feedback.html", "feedback.txt")
 EXECUTED = "executed.ipynb"
 EXECUTION = "execution.json"  # how the run went: time, memory, device, each cell
-NOTEBOOK = "notebook.json"  # the executed notebook as its pages show it
-JUDGED = "judged.json"  # the findings, so that re-grading measures nothing again
+NOTEBOOK_VIEW = "notebook.json"  # the executed notebook as its pages show it
+FINDINGS = "judged.json"  # the findings, so that re-grading measures nothing again
 FIGURES = "figures.json"  # the report's pictures, kept for the same reason
 WALL = "wall.webp"  # the same in one small image, for the page of a class
-SEEN = "evidence.json"  # the evidence files' checksums, and the files that they were taken of
-ENDED = "ended.json"  # why the latest attempt left no report
+EVIDENCE_STAMPS = "evidence.json"  # the evidence files' checksums, and the files that they were taken of
+FAILED_ATTEMPT = "ended.json"  # why the latest attempt left no report
 PRUNED = "pruned.json"  # which evidence was removed to save space, and when
-WRITTEN = (EVIDENCE, *REPORTS, RETRAININGS, EXECUTED, EXECUTION, NOTEBOOK, JUDGED, FIGURES, WALL, SEEN, ENDED, PRUNED)
+RUN_FILES = (
+    EVIDENCE,
+    *REPORTS,
+    RETRAININGS,
+    EXECUTED,
+    EXECUTION,
+    NOTEBOOK_VIEW,
+    FINDINGS,
+    FIGURES,
+    WALL,
+    EVIDENCE_STAMPS,
+    FAILED_ATTEMPT,
+    PRUNED,
+)
 RETRAINING_EVIDENCE = "followed-*.safetensors"  # answers of a part that was trained again
 EARLIER = "earlier"  # runs of other versions of the notebook, each in its own folder
 READY = ".ready"  # a finished run whose files are being moved into place
@@ -56,13 +69,13 @@ _FINISHED_RUN: TypeAdapter[_FinishedRun] = TypeAdapter(_FinishedRun)
 
 
 @contextlib.contextmanager
-def aside(folder: Path) -> Iterator[Path]:
+def new_run_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder within `folder` for a new run; it is removed at the end unless it was put in place.
 
     Temporary folders of killed runs are removed, too. The caller must hold the folder's lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    settle(folder)
+    finish_swap(folder)
     sweep(folder)
     for leftover in folder.glob(f"{_ASIDE}{'[0-9a-f]' * 16}"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -78,10 +91,10 @@ def put_in_place(folder: Path, finished: Path, keep_as: str = "") -> None:
     """Makes the new run the folder's run; the run before it is removed, or kept below `EARLIER` as `keep_as`."""
     write_json(finished / _LIST, _FINISHED_RUN, _FinishedRun(sorted(path.name for path in finished.iterdir()), keep_as))
     finished.rename(folder / READY)
-    settle(folder)
+    finish_swap(folder)
 
 
-def settle(folder: Path) -> None:
+def finish_swap(folder: Path) -> None:
     """Moves every file of a finished run into place; does nothing without a finished run.
 
     Each step may have been done before: the work of a killed grader is continued.
@@ -98,18 +111,18 @@ def settle(folder: Path) -> None:
     if keep_as:
         _keep(folder, re.sub(r"[^A-Za-z0-9-]", "-", keep_as)[:80])
         write_json(ready / _LIST, _FINISHED_RUN, _FinishedRun(sorted(files)))
-    for path in written(folder):
+    for path in files_of_run(folder):
         if path.name not in files:
             path.unlink(missing_ok=True)
     # Only names of a run's files: the list may come from someone else's folder. The report comes last.
-    for path in sorted(written(ready), key=lambda path: path.name == REPORT):
+    for path in sorted(files_of_run(ready), key=lambda path: path.name == REPORT):
         path.replace(folder / path.name)
     shutil.rmtree(ready, ignore_errors=True)
 
 
-def written(folder: Path) -> Iterator[Path]:
+def files_of_run(folder: Path) -> Iterator[Path]:
     """The files of a run that are in the folder."""
-    for path in (*(folder / name for name in WRITTEN), *folder.glob(RETRAINING_EVIDENCE)):
+    for path in (*(folder / name for name in RUN_FILES), *folder.glob(RETRAINING_EVIDENCE)):
         if path.is_file() or path.is_symlink():
             yield path
 
@@ -121,5 +134,5 @@ def _keep(folder: Path, name: str) -> None:
         earlier.unlink()
     place = earlier / name
     place.mkdir(parents=True, exist_ok=True)
-    for path in written(folder):
+    for path in files_of_run(folder):
         path.replace(place / path.name)

@@ -18,15 +18,15 @@ from grader.grading.follow_through import Replacement, Retraining
 from grader.grading.run import NotebookRun
 from grader.grading.run_files import (
     EVIDENCE,
+    EVIDENCE_STAMPS,
     EXECUTED,
     EXECUTION,
     PRUNED,
     REPORT,
     RETRAINING_EVIDENCE,
     RETRAININGS,
-    SEEN,
-    settle,
-    written,
+    files_of_run,
+    finish_swap,
 )
 from grader.notebook.format import dump_notebook
 from grader.records import Evidence, Execution, GradeReport
@@ -54,12 +54,12 @@ class Source:
 _SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 
 
-def note_source(folder: Path, of: Path, rubric: Path | None = None) -> None:
+def write_source_note(folder: Path, of: Path, rubric: Path | None = None) -> None:
     """Writes a note on the folder's notebook or class, and its rubric."""
     write_json(folder / SOURCE, _SOURCE, Source(str(of.resolve()), str(rubric.resolve()) if rubric else ""))
 
 
-def source_of(folder: Path) -> Source | None:
+def read_source_note(folder: Path) -> Source | None:
     """The folder's note on its notebook or class; None without a note."""
     try:
         return read_json(folder / SOURCE, _SOURCE, _MAX_SMALL)
@@ -94,7 +94,7 @@ def store_run(folder: Path, run: NotebookRun, retrainings: Mapping[str, Retraini
         OSError: a file cannot be written, as on a full disk.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for old in written(folder):
+    for old in files_of_run(folder):
         old.unlink(missing_ok=True)
     write_atomically(folder / EVIDENCE, save_evidence(run.evidence))
     write_atomically(folder / EXECUTED, dump_notebook(run.notebook).encode())
@@ -174,7 +174,7 @@ def has_report(folder: Path) -> bool:
 
     The caller must hold the lock of the folder, or of its class.
     """
-    settle(folder)
+    finish_swap(folder)
     return (folder / REPORT).exists()
 
 
@@ -221,7 +221,7 @@ def _checksums(folder: Path) -> dict[str, str]:
         return {name: pruned.files[name] for name in names}
     stamps = {name: _stamp(folder / name) for name in names}
     try:
-        stored = read_json(folder / SEEN, _CHECKSUMS, _MAX_SMALL)
+        stored = read_json(folder / EVIDENCE_STAMPS, _CHECKSUMS, _MAX_SMALL)
     except Unreadable:
         stored = {}
     current = {name: stored[name][1] for name in names if name in stored and stored[name][0] == stamps[name]}
@@ -236,7 +236,7 @@ def remember_checksums(folder: Path) -> None:
     """
     if _prune_record(folder) is None:
         checksums = {name: (_stamp(folder / name), checksum) for name, checksum in _checksums(folder).items()}
-        write_json(folder / SEEN, _CHECKSUMS, checksums)
+        write_json(folder / EVIDENCE_STAMPS, _CHECKSUMS, checksums)
 
 
 def _checksum(path: Path) -> str:

@@ -16,9 +16,8 @@ from grader.evidence import MAX_FILE
 from grader.exercise import Exercise
 from grader.grading.cache_keys import Kind, code_key
 from grader.grading.run import NotebookRun
-from grader.grading.run_files import EXECUTED, FIGURES, NOTEBOOK, REPORT, WALL
-from grader.grading.run_folder import evidence_checksum, stored_evidence, stored_execution
-from grader.grading.run_folder import source_of as run_source
+from grader.grading.run_files import EXECUTED, FIGURES, NOTEBOOK_VIEW, REPORT, WALL
+from grader.grading.run_folder import evidence_checksum, read_source_note, stored_evidence, stored_execution
 from grader.notebook.format import is_task, load_notebook, normalise, source_of
 from grader.notebook.restore import Templates, load_templates
 from grader.records import Execution, Figure, GradeReport, Notebook, Plane, Rubric
@@ -57,7 +56,10 @@ def store_drawings(folder: Path, drawings: Drawings, exercise: Exercise, rubric:
     _keep_figures(folder, drawings.figures, exercise)
     if drawings.view is not None:
         store_cached(
-            folder / NOTEBOOK, _VIEW, drawings.view, _view_made_of(folder, exercise, written_names(exercise, rubric))
+            folder / NOTEBOOK_VIEW,
+            _VIEW,
+            drawings.view,
+            _view_made_of(folder, exercise, written_names(exercise, rubric)),
         )
 
 
@@ -90,7 +92,7 @@ def write_pages(
 
 def _again(home: Path) -> Again | None:
     """Returns the paths to type to repeat the run; None if the folder does not name its notebook."""
-    if (source := run_source(home)) is None or not source.rubric:
+    if (source := read_source_note(home)) is None or not source.rubric:
         return None
     return Again(_typed(Path(source.of)), _typed(home.resolve()), _typed(Path(source.rubric)))
 
@@ -128,7 +130,7 @@ def provided_sources(templates: Templates) -> frozenset[str]:
 
 def _templates_of(folder: Path, rubric: Rubric) -> Templates:
     """The templates of the folder's rubric; none where they are no longer there."""
-    source = run_source(folder)
+    source = read_source_note(folder)
     try:
         return load_templates(Path(source.rubric), rubric) if source is not None and source.rubric else {}
     except GraderError:
@@ -150,13 +152,13 @@ def _view(
     """The executed notebook as it is shown; None if the folder has none that can be shown."""
     try:
         made_of = _view_made_of(folder, exercise, names)
-        stored_view = read_cached(folder / NOTEBOOK, _VIEW, made_of)
+        stored_view = read_cached(folder / NOTEBOOK_VIEW, _VIEW, made_of)
         if stored_view is not None and len(stored_view.cells) == len(stored_view.kinds):
             return stored_view
         provided = provided_sources(_templates_of(folder, rubric))
         view = _view_or_none(load_notebook(folder / EXECUTED), names, execution, provided)
         if view is not None:
-            store_cached(folder / NOTEBOOK, _VIEW, view, made_of)
+            store_cached(folder / NOTEBOOK_VIEW, _VIEW, view, made_of)
     except (Unreadable, GraderError):  # an older run's folder
         return None
     return view

@@ -17,8 +17,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from grader.errors import GraderError, one_line
-from grader.grading.run_files import REPORT, written
-from grader.grading.run_folder import SOURCE, note_source, shown, source_of, stored_report
+from grader.grading.run_files import REPORT, files_of_run
+from grader.grading.run_folder import SOURCE, read_source_note, shown, stored_report, write_source_note
 from grader.notebook.read import safe_name
 from grader.records import GradeReport, Rubric, Status, Submission
 from grader.report.report_json import MAX_BYTES, read_report_json
@@ -65,7 +65,7 @@ def own_folder(
     _refuse_another(folder, owner, submission, replace=replace)
     with locked(folder):
         _refuse_another(folder, owner, submission, replace=replace)  # another grader may have chosen it meanwhile
-        note_source(folder, notebook, rubric)
+        write_source_note(folder, notebook, rubric)
         yield folder
 
 
@@ -81,13 +81,13 @@ def class_folder(submissions: Path, parts: Sequence[str] | None, part: str = "")
     ]
     folder = next((path for path in choices if _is_for(path, owner)), choices[-1])
     folder.mkdir(parents=True, exist_ok=True)
-    note_source(folder, submissions)
+    write_source_note(folder, submissions)
     return folder
 
 
 def unclaim(folder: Path) -> None:
     """Frees a folder below `RUNS` that was chosen for a class, if the class was refused before it began."""
-    if folder.parent == RUNS and not (folder / CLASS).exists() and not any(written(folder)):
+    if folder.parent == RUNS and not (folder / CLASS).exists() and not any(files_of_run(folder)):
         (folder / SOURCE).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # it holds other files
             folder.rmdir()
@@ -160,7 +160,7 @@ def refuse_other_rubric(folder: Path, report: GradeReport, rubric: Rubric, path:
 
 def rubric_of(folder: Path) -> Path | None:
     """The rubric with which the run, or its class, was graded; None if it is not noted."""
-    rubric_path = source.rubric if (source := source_of(folder)) else ""
+    rubric_path = source.rubric if (source := read_source_note(folder)) else ""
     if not rubric_path and (of_class := class_above(folder)) is not None:
         rubric_path = _text_under(of_class / CLASS, "rubric")
     return Path(rubric_path) if rubric_path and Path(rubric_path).is_file() else None
@@ -200,7 +200,7 @@ def _of_another(folder: Path, owner: str, submission: Submission) -> str:
     try:
         old = read_report_json(file_bytes(folder / REPORT, MAX_BYTES))
     except (Unreadable, GraderError):
-        return FILES if any(written(folder)) else ""
+        return FILES if any(files_of_run(folder)) else ""
     return "" if old.checksums.get("notebook") == submission.sha256 else "the run of another notebook"
 
 
@@ -218,7 +218,7 @@ def _text_under(path: Path, key: str) -> str:
 
 def _source(folder: Path) -> str:
     """The owner of the folder, according to its note; empty without a note."""
-    return source.of if (source := source_of(folder)) else ""
+    return source.of if (source := read_source_note(folder)) else ""
 
 
 def _is_for(folder: Path, owner: str) -> bool:
@@ -227,7 +227,7 @@ def _is_for(folder: Path, owner: str) -> bool:
         return True
     if submissions := _text_under(folder / CLASS, "submissions"):
         return str(Path(submissions).resolve()) == owner
-    return not _source(folder) and not (folder / CLASS).exists() and not any(written(folder))
+    return not _source(folder) and not (folder / CLASS).exists() and not any(files_of_run(folder))
 
 
 def listed(parts: Collection[str]) -> str:

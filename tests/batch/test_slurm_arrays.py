@@ -11,7 +11,7 @@ import pytest
 from grader.batch import slurm
 from grader.batch.class_records import Job, JobResult, StudentState
 from grader.batch.slurm import SlurmConfig, SlurmExecutor
-from grader.batch.work import ENDED
+from grader.batch.work import FAILED_ATTEMPT
 
 
 class Scheduler(SlurmExecutor):
@@ -28,7 +28,7 @@ class Scheduler(SlurmExecutor):
         for task in list(self._queue)[: self._each_poll]:
             for job in self._queue.pop(task):
                 job.folder.mkdir(parents=True, exist_ok=True)
-                (job.folder / ENDED).write_text(json.dumps({"state": "refused", "reason": "a test"}))
+                (job.folder / FAILED_ATTEMPT).write_text(json.dumps({"state": "refused", "reason": "a test"}))
         return dict.fromkeys(self._queue, "PENDING")
 
     def _known(self) -> dict[str, list[str]]:

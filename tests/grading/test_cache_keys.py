@@ -23,7 +23,7 @@ from grader.evidence import load_evidence
 from grader.grading import cache_keys, run_folder
 from grader.grading.cache_keys import FILES, FILES_OF_EXERCISE, Kind, code_key, files_of, run_key
 from grader.grading.grade import Options, grade
-from grader.grading.run_files import WRITTEN
+from grader.grading.run_files import RUN_FILES
 from grader.records import Evidence
 from grader.rubric import load_rubric
 from grader.skeleton.exercise.plugin import TwoNumbers
@@ -241,4 +241,4 @@ def test_a_grade_of_components_asks_each_check_once_and_reads_no_evidence_back(
 
 def test_the_page_names_every_file_that_a_run_leaves() -> None:
     page = (ROOT / "docs" / "remembered.md").read_text()
-    assert [name for name in WRITTEN if f"`{name}`" not in page] == []
+    assert [name for name in RUN_FILES if f"`{name}`" not in page] == []

@@ -19,7 +19,7 @@ from grader.grading.finding_cache import FindingCache, cache_key, read_findings,
 from grader.grading.follow_through import Replacement, Retraining
 from grader.grading.judge import judge
 from grader.grading.regrade import verdicts
-from grader.grading.run_files import EVIDENCE, JUDGED
+from grader.grading.run_files import EVIDENCE, FINDINGS
 from grader.grading.run_folder import store_retraining
 from grader.records import Evidence, Fault, Finding, FollowThrough, Outcome, Rubric
 from grader.skeleton.exercise.plugin import TwoNumbers
@@ -128,7 +128,7 @@ def test_follow_through_has_findings_of_its_own(tmp_path: Path) -> None:
 def test_a_damaged_cache_is_dropped(damage: bytes, tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
     once = verdicts(tmp_path, RUBRIC, TwoNumbers(), keep=True)
-    (tmp_path / JUDGED).write_bytes(damage)
+    (tmp_path / FINDINGS).write_bytes(damage)
     assert verdicts(tmp_path, RUBRIC, TwoNumbers()) == once
 
 
@@ -184,6 +184,6 @@ def test_a_check_with_thresholds_is_bound_like_any_other_and_scores_what_it_meas
 def test_the_file_of_findings_is_small_and_plain(tmp_path: Path) -> None:
     (tmp_path / EVIDENCE).write_bytes(save_evidence(evidence()))
     items = verdicts(tmp_path, RUBRIC, TwoNumbers(), keep=True)
-    content = json.loads((tmp_path / JUDGED).read_text())
+    content = json.loads((tmp_path / FINDINGS).read_text())
     assert len(content["value"]) == 5
     assert all(item.outcome is not Outcome.NEEDS_REVIEW for item in items)

@@ -11,10 +11,19 @@ from typing import Any
 
 import pytest
 
-from grader.grading.run_files import EARLIER, READY, REPORT, WRITTEN, aside, put_in_place, settle, written
+from grader.grading.run_files import (
+    EARLIER,
+    READY,
+    REPORT,
+    RUN_FILES,
+    files_of_run,
+    finish_swap,
+    new_run_folder,
+    put_in_place,
+)
 
-OLD = {name: f"old {name}".encode() for name in (*WRITTEN, "followed-one.safetensors", "followed-two.safetensors")}
-NEW = {name: f"new {name}".encode() for name in WRITTEN[:9]} | {"followed-two.safetensors": b"new"}
+OLD = {name: f"old {name}".encode() for name in (*RUN_FILES, "followed-one.safetensors", "followed-two.safetensors")}
+NEW = {name: f"new {name}".encode() for name in RUN_FILES[:9]} | {"followed-two.safetensors": b"new"}
 THEIRS = {"overrides.yaml": b"a person's", "notes.txt": b"likewise"}
 
 
@@ -26,11 +35,11 @@ def fill(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def run_in(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in written(folder)}
+    return {path.name: path.read_bytes() for path in files_of_run(folder)}
 
 
 def replace_run(folder: Path, keep_as: str = "") -> None:
-    with aside(folder) as finished:
+    with new_run_folder(folder) as finished:
         fill(finished, NEW)
         put_in_place(folder, finished, keep_as)
 
@@ -69,15 +78,15 @@ def test_a_grader_killed_anywhere_leaves_the_old_run_or_the_new_one(
     for step in range(500):
         folder = shutil.copytree(start, tmp_path / str(step))
         killed = killed_at(step, lambda folder=folder: replace_run(folder, keep_as))  # type: ignore[misc]
-        if killed_at(step % 7, lambda folder=folder: settle(folder)):  # type: ignore[misc]  # whoever takes it up, too
+        if killed_at(step % 7, lambda folder=folder: finish_swap(folder)):  # type: ignore[misc]  # whoever takes it up, too
             seen.append(step)
-        settle(folder)
+        finish_swap(folder)
         assert run_in(folder) in (OLD, NEW), step
         kept = folder / EARLIER / keep_as
         if keep_as and run_in(folder) == NEW:
             assert run_in(kept) == OLD
         assert {name: (folder / name).read_bytes() for name in THEIRS} == THEIRS
-        with aside(folder):
+        with new_run_folder(folder):
             pass
         assert not list(folder.glob(".*")), "what killed runs left is swept"
         shutil.rmtree(folder)
@@ -101,7 +110,7 @@ def test_a_run_that_fails_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def full() -> None:
-        with aside(folder) as finished:
+        with new_run_folder(folder) as finished:
             fill(finished, NEW)
             raise OSError("full")
 
@@ -118,7 +127,7 @@ def test_an_unfinished_run_is_not_put_in_place(broken: str, tmp_path: Path) -> N
         (folder / READY).symlink_to(ready)
     elif broken != "no list":
         (ready / "files.json").write_text("{}" if broken == "empty list" else "?")
-    settle(folder)
+    finish_swap(folder)
     assert run_in(folder) == OLD
 
 
@@ -133,7 +142,7 @@ def test_the_list_in_a_foreign_folder_moves_nothing_elsewhere(trick: str, tmp_pa
     if trick == "invalid names":
         files.append([1])
     (ready / "files.json").write_text(json.dumps({"files": files, "keep_as": keep_as}))
-    settle(folder)
+    finish_swap(folder)
     assert {path.name: path.read_bytes() for path in outside.iterdir()} == {"report.json": b"another's"}
     assert run_in(folder) == (OLD if trick == "invalid names" else NEW)
     assert not (folder / "x.txt").exists()

@@ -53,7 +53,7 @@ def decoder_uses_every_latent(
         give_up("the decoder does not return one image per code")
     differences = np.abs(moves - still)  # (instances, 1 + D, 784); the first row's code was not moved
     changes = differences[:, 1:].max(axis=(0, 2))  # (D,)
-    chance = differences[:, 0].mean()  # noise that no seed sets, or what other codes of a batch do to this one
+    chance = differences[:, 0].mean()  # noise without a seed, or the effect of other codes in the batch
     used_latents = int(
         ((changes > min_change) & (differences[:, 1:].mean(axis=(0, 2)) > MORE_THAN_CHANCE * chance)).sum()
     )

@@ -82,7 +82,7 @@ def standard_error(metric: Callable[..., float], *arrays: Array, seed: int, resa
 def share_standard_error(share: float, count: int) -> float:
     """The standard error of a share in [0, 1] of `count` independent trials: `sqrt(p (1 - p) / N)`.
 
-    Raises: ValueError where the share lies outside [0, 1] or the count is below 1.
+    Raises: ValueError if the share lies outside [0, 1] or the count is below 1.
 
     >>> share_standard_error(0.5, 100)
     0.05
@@ -114,7 +114,7 @@ def explained_variance(x: Array, x_hat: Array, mean_image: Array) -> float:
     training set's mean image as the baseline (Draper and Smith, Applied Regression Analysis, 1998). At most
     1, may be negative. `x`, `x_hat` `(N, ...)`, `mean_image` the shape of one image.
 
-    Raises: ValueError where the shapes do not fit or every image is the mean image.
+    Raises: ValueError if the shapes do not fit or every image is the mean image.
 
     >>> x = np.array([[0.0, 1.0], [1.0, 0.0]])
     >>> explained_variance(x, 0.5 * x + 0.25, np.array([0.5, 0.5]))
@@ -133,7 +133,7 @@ def explained_variance_error(x: Array, x_hat: Array, mean_image: Array) -> float
     the squared distances of image i from its reconstruction and from the mean image and `q = mean a / mean b`,
     `s(a_i - q b_i) / (mean b sqrt(N))`. Shapes as in `explained_variance`, N at least 2.
 
-    Raises: ValueError where the shapes do not fit, N is below 2, or every image is the mean image.
+    Raises: ValueError if the shapes do not fit, N is below 2, or every image is the mean image.
     """
     if len(x) < 2:
         raise ValueError(f"explained_variance_error: expected at least 2 images, got {len(x)}")
@@ -162,7 +162,7 @@ class Spread(NamedTuple):
 def class_shares(labels: Array, *, classes: int) -> Array:
     """The share of each class among `labels` `(N,)`: `(classes,)`, sums to 1.
 
-    Raises: ValueError where there are no labels or one lies outside 0..classes-1.
+    Raises: ValueError if there are no labels or one lies outside 0..classes-1.
 
     >>> class_shares(np.array([0, 1, 1, 1]), classes=3).tolist()
     [0.25, 0.75, 0.0]
@@ -178,7 +178,7 @@ def class_entropy(labels: Array, *, classes: int = 10) -> float:
 
     `-sum p log p / log K`, the entropy of the class shares over its maximum (Shannon, 1948; Pielou, 1966).
 
-    Raises: ValueError where there are no labels, one lies outside 0..classes-1, or classes is below 2.
+    Raises: ValueError if there are no labels, one lies outside 0..classes-1, or classes is below 2.
 
     >>> class_entropy(np.array([0, 1, 2, 3]), classes=4)
     1.0
@@ -195,7 +195,7 @@ def class_deviations(images: Array, labels: Array) -> dict[int, float]:
 
     Images `(N, ...)`, labels `(N,)`; a class of one image is left out.
 
-    Raises: ValueError where the lengths differ.
+    Raises: ValueError if the lengths differ.
     """
     if len(images) != len(labels):
         raise ValueError(f"class_deviations: expected one label an image, got {len(labels)} for {len(images)}")
@@ -212,7 +212,7 @@ def spread_against(images: Array, labels: Array, real: Mapping[int, float]) -> S
     Odena et al., Conditional Image Synthesis with Auxiliary Classifier GANs, 2017). Images `(N, ...)`, labels `(N,)`. A
     class of one image on either side is left out.
 
-    Raises: ValueError where the lengths differ or no class is left.
+    Raises: ValueError if the lengths differ or no class is left.
 
     >>> real, labels = np.array([[0.0], [1.0], [0.0], [1.0]]), np.array([0, 0, 1, 1])
     >>> spread_against(np.array([[0.0], [0.5], [0.2], [0.2]]), labels, class_deviations(real, labels))
@@ -231,7 +231,7 @@ def distinct_share(images: Array, *, tolerance: float) -> float:
     `mean_j [min_(i != j) rms(x_j - x_i) > tolerance]`, with rms the root of the mean squared pixel
     difference. Only the first 5000 images are used, since they are compared pairwise.
 
-    Raises: ValueError where there are fewer than 2 images or the tolerance is negative.
+    Raises: ValueError if there are fewer than 2 images or the tolerance is negative.
 
     >>> distinct_share(np.array([[0.0], [0.01], [1.0], [0.5]]), tolerance=0.1)
     0.5
@@ -261,7 +261,7 @@ def frechet_distance(mean_a: Array, covariance_a: Array, mean_b: Array, covarian
     singular: the trace of the root comes from the eigenvalues of `C_b^(1/2) C_a C_b^(1/2)`, which are real
     and not negative. Faster if the second distribution is the same as in an earlier call, since its root is cached.
 
-    Raises: ValueError where the shapes do not fit.
+    Raises: ValueError if the shapes do not fit.
 
     >>> one = np.eye(1)
     >>> frechet_distance(np.zeros(1), one, np.array([2.0]), 9 * one)  # 2^2 + (1 - 3)^2
@@ -286,7 +286,7 @@ def normalised_frechet_distance(
     M at least 2; compare only values of the same N and M, since a covariance of few samples makes the distance
     larger. A total variance below `least_variance` is replaced by it.
 
-    Raises: ValueError where the shapes do not fit, a value is not finite, or there is no variance to divide by.
+    Raises: ValueError if the shapes do not fit, a value is not finite, or there is no variance to divide by.
 
     >>> real = np.array([[0.0], [2.0], [4.0]])
     >>> round(normalised_frechet_distance(np.full((5, 1), 2.0), real), 6)
@@ -328,7 +328,7 @@ def sharpness(images: Array) -> float:
     the gradient: the root mean square spatial frequency in radians per pixel (by Parseval's theorem). It does not
     depend on brightness. Images `(N, ..., H, W)`, N at least 1.
 
-    Raises: ValueError where there are no images.
+    Raises: ValueError if there are no images.
 
     >>> step, ramp = np.zeros((1, 8, 8)), np.zeros((1, 8, 8))
     >>> step[..., 4:], ramp[..., 3], ramp[..., 4], ramp[..., 5:] = 1, 1 / 3, 2 / 3, 1

@@ -43,8 +43,8 @@ def plane_of(part: str, mu: Array, labels: Array) -> CodePlane | None:
     """A plane through codes `(N, D)` of images with these labels; None if D is below 2 or there are too few codes.
 
     If D is 2, it is the code space itself. Otherwise it goes through the mean code, along the two directions in which
-    the digits' mean codes differ most, or in a conditional model, where the code need not contain the digit, the codes
-    themselves.
+    the digits' mean codes differ most; in a conditional model, whose codes need not contain the digit, along those in
+    which the codes themselves differ most.
     """
     if mu.ndim != 2 or mu.shape[1] < 2 or len(mu) != len(labels):
         return None

@@ -135,7 +135,7 @@ class VaeMnist:
         return figures.draw(evidence)
 
     def strip(self, evidence: Evidence, item: str, columns: int) -> Array:
-        """See `figures.strips`."""
+        """See `figures.strip`."""
         return figures.strip(evidence, item, columns)
 
     def readings(self, samples: Mapping[str, Array]) -> list[Reading]:

@@ -21,7 +21,7 @@ Questions = dict[Stage, dict[str, Array]]  # stage -> name -> array
 
 
 def make_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mnist) -> Questions:
-    """The questions of all stages that do not depend on a box's answers."""
+    """The first questions, which do not depend on a box's answers."""
     questions: Questions = {}
     for part in PARTS:
         components = _component_questions(rng, sizes, mnist)

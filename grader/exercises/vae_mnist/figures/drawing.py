@@ -83,7 +83,7 @@ def png(pixels: Array) -> bytes:
 
 
 def clean(images: Array) -> Array:
-    """The images with NaN replaced by black; values outside [0, 1] have been clipped before."""
+    """The numbers with NaN replaced by 0 and infinities by 1 or 0; others are unchanged, also outside [0, 1]."""
     return np.nan_to_num(images, nan=0.0, posinf=1.0, neginf=0.0)
 
 

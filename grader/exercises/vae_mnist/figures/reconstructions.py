@@ -93,7 +93,7 @@ def errors_of(x: Array, x_hat: Array) -> Array:
     """Each reconstruction's squared error, relative to that of the mean image: `(N,)`, 0 or more."""
     squares = ((x - x_hat).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
     whole = ((x - real_digits.mean_image()).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
-    shares: Array = squares / np.maximum(whole, 1.0)  # every digit is further from the mean image
+    shares: Array = squares / np.maximum(whole, 1.0)  # no digit is this close to the mean image
     return shares
 
 

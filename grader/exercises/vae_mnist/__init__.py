@@ -6,7 +6,7 @@ from grader.exercise import Exercise
 
 
 def exercise() -> Exercise:
-    """The exercise's questions, specification, checks and pictures."""
+    """Returns the exercise: its questions, evidence specification, checks and pictures."""
     from grader.exercises.vae_mnist.plugin import VaeMnist  # torch and scikit-learn take a second to import
 
     return VaeMnist()

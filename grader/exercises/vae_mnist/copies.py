@@ -1,8 +1,8 @@
-"""Samples that are training images in disguise: moved, turned a little, noisy, blurred, lighter or darker.
+"""Finds samples that are altered training images: shifted, slightly rotated, noisy, blurred, lighter or darker.
 
-Pictures are prepared for a comparison that forgives small changes: blurred, centred, and their tangents. A tangent is
-how a picture's pixels change under a small move, turn or blur (Simard, LeCun and Denker, Efficient Pattern Recognition
-Using a New Transformation Distance, 1993).
+Pictures are blurred and centred, and compared up to small changes with the help of tangents. A tangent is the change of
+a picture's pixels under a small shift, rotation or blur (Simard, LeCun and Denker, Efficient Pattern Recognition Using
+a New Transformation Distance, 1993).
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import numpy as np
 
 from grader.records import Array
 
-_COARSE = 64  # principal components in which candidates are looked for
+_COARSE = 64  # principal components in which candidates are searched
 _BASIS_STRIDE = 15  # the components come from every 15th training image
-_GROUPS = 16  # rivals a sample is compared with
-_ROWS = 250  # samples at once: bounds the memory
-_BANK_ROWS = 500  # training images at once: stays in the processor's cache
+_GROUPS = 16  # parts of the training set, each of which gives a sample one candidate
+_ROWS = 250  # samples per batch: bounds the memory
+_BANK_ROWS = 500  # training images per batch: fits into the processor's cache
 SIDE = 28
-BLUR_PX = 1.0  # takes noise and half pixels out of the comparison, and makes tangents hold for about a pixel
-_INK = 0.3  # of the brightest pixel: fainter ones are background and must not pull the centre
+BLUR_PX = 1.0  # removes noise and subpixel shifts, and makes tangents accurate for about a pixel
+_INK = 0.3  # share of the brightest pixel; fainter pixels are background and must not shift the centre
 _PLACES = np.arange(SIDE, dtype=np.float32) - (SIDE - 1) / 2
 
 
 class CopyBank:
-    """M training images made ready for the search; 15 MB beside the images for the whole training set.
+    """An index of M training images for the search; 15 MB for the whole training set, in addition to the images.
 
-    Candidates are looked for in `coarse` `(M or a few more, 64)`, rows of length 1, filled up to whole groups with
-    zeros, and `basis` `(784, 64)`. The pictures themselves are prepared when they become candidates.
+    Candidates are searched in `coarse` `(M or a few more, 64)`, the images in the basis `(784, 64)` as rows of length
+    1, padded with zeros to a multiple of 16 rows. A picture itself is prepared only when it becomes a candidate.
     """
 
     def __init__(self, train_images: Array, coarse: Array, basis: Array) -> None:
@@ -42,7 +42,7 @@ class CopyBank:
         return len(self._images)
 
     def pictures(self, rows: Array) -> Array:
-        """The training images of these rows `(...)`, each of mean 0 and length 1: `(..., 784)`."""
+        """The prepared training images of these rows `(...)`, each of mean 0 and length 1: `(..., 784)`."""
         unique_rows, where = np.unique(rows, return_inverse=True)
         pictures = np.empty((len(unique_rows), SIDE * SIDE), dtype=np.float32)
         for start in range(0, len(unique_rows), _BANK_ROWS):
@@ -52,11 +52,11 @@ class CopyBank:
 
 
 def copy_bank(train_images: Array) -> CopyBank:
-    """The bank of `train_images` `(M, 28, 28)` or `(M, 1, 28, 28)`, uint8 or in [0, 1]; make it once, use it often.
+    """The bank of `train_images` `(M, 28, 28)` or `(M, 1, 28, 28)`, uint8 or in [0, 1]; slow, so make it once.
 
-    Its `coarse` and `basis` may be kept, for a `CopyBank` of the same images.
+    Its `coarse` and `basis` may be stored, to construct a `CopyBank` of the same images later.
 
-    Raises: ValueError where the shape is another or there are fewer than 16 images.
+    Raises: ValueError if the shape is wrong or there are fewer than 16 images.
     """
     if len(train_images) < _GROUPS:
         raise ValueError(f"copy_bank: expected at least {_GROUPS} training images, got {len(train_images)}")
@@ -71,23 +71,23 @@ def copy_bank(train_images: Array) -> CopyBank:
 
 
 class CopySearch(NamedTuple):
-    """For each of N samples, how near the nearest training image is, and which one that is."""
+    """For each of N samples, its distance ratio and its nearest training image."""
 
     ratios: Array  # (N,) in [0, 1], see `copy_search`
     nearest: Array  # (N,), rows of the training images
 
 
 def copy_search(samples: Array, bank: CopyBank) -> CopySearch:
-    """How much nearer each sample is to its nearest training image than to the rivals, and which one that is.
+    """The distance of each sample from its nearest training image, relative to other candidates, and that image.
 
-    A ratio is 0.0 to 0.4 for a copy, 0.6 to 0.95 for a new picture, 1 for an empty one. `min_g d_g / median_g d_g`
-    over the nearest training image of each of 16 equal parts of the training set: the ratio test of Lowe
-    (Distinctive Image Features from Scale-Invariant Keypoints, 2004, section 7.1), so no digit needs a
-    threshold of its own. `d` is the one-sided tangent distance: what of the training image is left outside
-    the span of the sample and its tangents. Sees copies moved by any number of pixels; mixed, flipped or
-    strongly turned ones pass as new.
+    A ratio is 0.0 to 0.4 for a copy, 0.6 to 0.95 for a new picture, 1 for an empty one: `min_g d_g / median_g d_g`
+    over the nearest training image of each of 16 equal parts of the training set, the ratio test of Lowe
+    (Distinctive Image Features from Scale-Invariant Keypoints, 2004, section 7.1), so that no digit needs its own
+    threshold. `d` is the one-sided tangent distance: the length of the training image outside the span of the sample
+    and its tangents. Copies shifted by any number of pixels are found; mixed, flipped or strongly rotated ones
+    pass as new.
 
-    Raises: ValueError where the shape is not `(N, 28, 28)` or `(N, 1, 28, 28)`.
+    Raises: ValueError if the shape is not `(N, 28, 28)` or `(N, 1, 28, 28)`.
     """
     pictures = prepared(samples)
     ratios, nearest = np.ones(len(pictures)), np.zeros(len(pictures), dtype=np.int64)
@@ -107,7 +107,7 @@ def copy_search(samples: Array, bank: CopyBank) -> CopySearch:
 
 def _outside(rivals: Array, spans: Array) -> Array:
     """The length of each of `rivals` `(N, G, 784)` outside the span of `spans` `(N, K, 784)`: `(N, G)` in [0, 1]."""
-    weight = np.float32(1e-4) * np.eye(spans.shape[1], dtype=np.float32)  # for tangents that nearly coincide
+    weight = np.float32(1e-4) * np.eye(spans.shape[1], dtype=np.float32)  # in case tangents nearly coincide
     gram = spans @ spans.transpose(0, 2, 1) + weight  # (N, K, K)
     shadow = spans @ rivals.transpose(0, 2, 1)  # (N, K, G)
     inside = (shadow * np.linalg.solve(gram, shadow)).sum(axis=1)
@@ -118,7 +118,7 @@ def _outside(rivals: Array, spans: Array) -> Array:
 def prepared(images: Array) -> Array:
     """`images` `(N, 28, 28)` or `(N, 1, 28, 28)`, uint8 or in [0, 1], blurred and centred: `(N, 28, 28)` float32.
 
-    Raises: ValueError where the shape is another.
+    Raises: ValueError if the shape is wrong.
     """
     if images.ndim not in (3, 4) or images.shape[-2:] != (SIDE, SIDE) or images.size != len(images) * SIDE**2:
         raise ValueError(f"images: expected shape (N, 28, 28) or (N, 1, 28, 28), got {images.shape}")
@@ -136,14 +136,14 @@ def flat(pictures: Array) -> Array:
 
 
 def unit(rows: Array) -> Array:
-    """Each of the last axis' vectors divided by its length; one next to zero becomes zero."""
+    """The vectors along the last axis, scaled to length 1; those close to zero become zero."""
     length = np.sqrt((rows * rows).sum(axis=-1, keepdims=True))
     scaled: Array = np.where(length > 1e-5, rows / length.clip(min=1e-5), 0)
     return scaled
 
 
 def tangents(pictures: Array) -> Array:
-    """Each picture with its changes when moved, turned, scaled, stretched and blurred: `(N, 8, 784)`, unit rows."""
+    """Each picture and its tangents of shift, rotation, scale, stretch, shear and blur: `(N, 8, 784)`, unit rows."""
     down, right = np.gradient(pictures, axis=1), np.gradient(pictures, axis=2)
     y, x = _PLACES[:, None], _PLACES[None, :]
     blur = np.gradient(down, axis=1) + np.gradient(right, axis=2)
@@ -154,7 +154,7 @@ def tangents(pictures: Array) -> Array:
 
 
 def _centred(pictures: Array) -> Array:
-    """Each picture moved, by parts of a pixel too, until its ink is centred; nothing wraps."""
+    """Each picture shifted, by fractions of a pixel, so that its ink is centred; pixels do not wrap around."""
     ink = (pictures - _INK * pictures.max(axis=(1, 2), keepdims=True)).clip(min=0)
     mass = ink.sum(axis=(1, 2)).clip(min=1e-6)
     down = _mover(ink.sum(axis=2) @ _PLACES / mass)
@@ -164,7 +164,7 @@ def _centred(pictures: Array) -> Array:
 
 
 def _mover(place: Array) -> Array:
-    """Matrices `(N, 28, 28)` that read a row `place` `(N,)` pixels further on, between pixels linearly."""
+    """Matrices `(N, 28, 28)` that shift an axis by `place` `(N,)` pixels, with linear interpolation."""
     steps = _PLACES[None, :] - _PLACES[:, None]
     hat: Array = (1 - np.abs(steps - place[:, None, None].astype(np.float32))).clip(min=0)
     return hat

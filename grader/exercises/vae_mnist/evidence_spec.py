@@ -1,4 +1,4 @@
-"""Which arrays each answer of the probe may hold. Shapes are left to the checks, which can say what was expected."""
+"""The arrays that each answer may hold. Shapes are left to the checks, which can report what was expected."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def _ints(max_elements: int, *names: str) -> dict[str, ArraySpec]:
 
 
 def _with_stand_ins(question: StandInQuestion, part: str, spec: AnswerSpec) -> dict[Address, AnswerSpec]:
-    """With the student's own model and with stand-ins alike."""
+    """The same specification for the answers with the student's own model and with stand-ins."""
     return dict.fromkeys((question.with_own_model(part), *question.with_stand_ins(part)), spec)
 
 
 def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
-    """The specification of each answer."""
+    """The specification of each answer, by its address."""
     specs: dict[Address, AnswerSpec] = {}
     for part in ("vae", "cvae"):
         conditional = part == "cvae"
@@ -44,7 +44,7 @@ def answer_specs(sizes: Mapping[str, int]) -> dict[Address, AnswerSpec]:
         decoder |= _floats(2 * (LATENTS + 1) * PIXELS, "still", "moves") | _floats(128 * LATENTS, "gradients")
         draws = sizes["draw_rows"] * LATENTS
         steps = 2 * sizes["train_epochs"] * sizes["train_batches"]
-        of_step = 4 * sizes["train_batch"]  # rows: MOST_BATCHES of in_box/training.py
+        of_step = 4 * sizes["train_batch"]  # most rows of one step; 4 is MOST_BATCHES of in_box/training.py
         rows = of_step * (steps // 6 + 3)
         passes = [f"pass_{name}{head}" for name in ("", "grad_", "path_") for head in ("mu", "logvar")]
         count = 3 * sizes["toy_samples"]

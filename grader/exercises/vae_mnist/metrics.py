@@ -1,4 +1,4 @@
-"""Pure functions on arrays: numbers in the field's own terms, no thresholds, no files."""
+"""Metrics as pure functions of arrays, in the field's standard terms, without thresholds or files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from grader.records import Array
 class Agreement(NamedTuple):
     """Shares in [0, 1]; `worst_class` is the class that `worst` belongs to.
 
-    `even` is the harmonic mean of the classes' shares, 0 where one of them is: a class that is missing cannot be made
-    up for by the others, and yet every answer counts, so it is known far better than `worst`.
+    `even` is the harmonic mean of the classes' shares, and 0 if one of them is 0: other classes cannot make up for a
+    missing one. It uses every answer, so its standard error is far smaller than that of `worst`.
     """
 
     overall: float
@@ -31,10 +31,10 @@ def label_agreement(labels: Array, predicted: Array) -> Agreement:
 
     `mean [predicted_i = labels_i]`, and its least value over the classes that occur in `labels`: accuracy and
     worst-class recall of a confusion matrix. With K classes of shares `s_k`, `even = K / sum 1/s_k`, and by the delta
-    method `even_error^2 = (even^2 / K)^2 sum var(s_k) / s_k^4`. Both arguments `(N,)` integers, N at least 1. Serves
+    method `even_error^2 = (even^2 / K)^2 sum var(s_k) / s_k^4`. Both arguments are `(N,)` integers, N at least 1. Used
     for the labels of reconstructions and for the requested labels of conditional samples.
 
-    Raises: ValueError where the shapes differ or nothing is given.
+    Raises: ValueError if the shapes differ or the arrays are empty.
 
     >>> found = label_agreement(np.array([3, 3, 7, 7]), np.array([3, 3, 7, 1]))
     >>> found.overall, found.worst, found.worst_class, round(found.even, 3)
@@ -58,11 +58,10 @@ def standard_error(metric: Callable[..., float], *arrays: Array, seed: int, resa
     """The bootstrap standard error of `metric(*arrays)`; at least 0, the same for the same seed.
 
     The standard deviation of the metric over `resamples` draws with replacement of the rows, the same rows
-    from every array (Efron, Bootstrap Methods, 1979). All arrays `(N, ...)` with one N, at least 2. Bind what
-    is not to be resampled beforehand. Rows drawn twice are distance 0 apart: not for metrics of neighbours.
+    from every array (Efron, Bootstrap Methods, 1979). All arrays are `(N, ...)` with the same N, at least 2. Bind
+    arguments that must not be resampled beforehand. Not for metrics of neighbours: rows drawn twice have distance 0.
 
-    Raises: ValueError where the lengths differ or fewer than 2 rows or resamples are given; what `metric`
-    raises.
+    Raises: ValueError if the lengths differ or there are fewer than 2 rows or resamples; whatever `metric` raises.
 
     >>> flips = np.tile([0.0, 1.0], 200)
     >>> bool(abs(standard_error(np.mean, flips, seed=0, resamples=400) - 0.025) < 0.003)
@@ -83,7 +82,7 @@ def standard_error(metric: Callable[..., float], *arrays: Array, seed: int, resa
 def share_standard_error(share: float, count: int) -> float:
     """The standard error of a share in [0, 1] of `count` independent trials: `sqrt(p (1 - p) / N)`.
 
-    Raises: ValueError where the share lies outside [0, 1] or the count is below 1.
+    Raises: ValueError if the share lies outside [0, 1] or the count is below 1.
 
     >>> share_standard_error(0.5, 100)
     0.05
@@ -96,9 +95,9 @@ def share_standard_error(share: float, count: int) -> float:
 def mean_squared_error(x: Array, x_hat: Array) -> float:
     """The mean of `(x - x_hat)**2` over all images and pixels; in [0, 1] for pixels in [0, 1].
 
-    `x` and `x_hat` share one shape `(N, ...)`, N at least 1.
+    `x` and `x_hat` have the same shape `(N, ...)`, N at least 1.
 
-    Raises: ValueError where the shapes differ or nothing is given.
+    Raises: ValueError if the shapes differ or the arrays are empty.
 
     >>> mean_squared_error(np.array([[0.0, 1.0]]), np.array([[0.5, 1.0]]))
     0.125
@@ -115,7 +114,7 @@ def explained_variance(x: Array, x_hat: Array, mean_image: Array) -> float:
     training set's mean image as the baseline (Draper and Smith, Applied Regression Analysis, 1998). At most
     1, may be negative. `x`, `x_hat` `(N, ...)`, `mean_image` the shape of one image.
 
-    Raises: ValueError where the shapes do not fit or every image is the mean image.
+    Raises: ValueError if the shapes do not fit or every image is the mean image.
 
     >>> x = np.array([[0.0, 1.0], [1.0, 0.0]])
     >>> explained_variance(x, 0.5 * x + 0.25, np.array([0.5, 0.5]))
@@ -128,13 +127,13 @@ def explained_variance(x: Array, x_hat: Array, mean_image: Array) -> float:
 
 
 def explained_variance_error(x: Array, x_hat: Array, mean_image: Array) -> float:
-    """The standard error of `explained_variance` over other images; at least 0.
+    """The standard error of `explained_variance` over the choice of the images; at least 0.
 
     The delta method for a ratio of means (Cochran, Sampling Techniques, 1977, section 6.4): with a_i and b_i
     the squared distances of image i from its reconstruction and from the mean image and `q = mean a / mean b`,
-    `s(a_i - q b_i) / (mean b sqrt(N))`. Shapes as there, N at least 2.
+    `s(a_i - q b_i) / (mean b sqrt(N))`. Shapes as in `explained_variance`, N at least 2.
 
-    Raises: ValueError where the shapes do not fit, N is below 2, or every image is the mean image.
+    Raises: ValueError if the shapes do not fit, N is below 2, or every image is the mean image.
     """
     if len(x) < 2:
         raise ValueError(f"explained_variance_error: expected at least 2 images, got {len(x)}")
@@ -145,12 +144,12 @@ def explained_variance_error(x: Array, x_hat: Array, mean_image: Array) -> float
 
 
 def _squares(x: Array, other: Array) -> Array:
-    """The squared distance of each image from its counterpart, over the pixels: `(N,)`."""
+    """The mean squared difference of each image from its counterpart: `(N,)`."""
     squares: Array = ((x.astype(np.float64) - other) ** 2).reshape(len(x), -1).mean(axis=1)
     return squares
 
 
-_MOST = 5000  # pictures of which every two are compared
+_MOST = 5000  # images that are compared pairwise
 
 
 class Spread(NamedTuple):
@@ -163,7 +162,7 @@ class Spread(NamedTuple):
 def class_shares(labels: Array, *, classes: int) -> Array:
     """The share of each class among `labels` `(N,)`: `(classes,)`, sums to 1.
 
-    Raises: ValueError where there are no labels or one lies outside 0..classes-1.
+    Raises: ValueError if there are no labels or one lies outside 0..classes-1.
 
     >>> class_shares(np.array([0, 1, 1, 1]), classes=3).tolist()
     [0.25, 0.75, 0.0]
@@ -175,11 +174,11 @@ def class_shares(labels: Array, *, classes: int) -> Array:
 
 
 def class_entropy(labels: Array, *, classes: int = 10) -> float:
-    """How evenly `labels` `(N,)` fill the classes: 1 all alike, 0 a single class.
+    """The evenness of `labels` `(N,)` over the classes: 1 if all are equally frequent, 0 if there is a single class.
 
     `-sum p log p / log K`, the entropy of the class shares over its maximum (Shannon, 1948; Pielou, 1966).
 
-    Raises: ValueError where there are no labels, one lies outside 0..classes-1, or classes is below 2.
+    Raises: ValueError if there are no labels, one lies outside 0..classes-1, or classes is below 2.
 
     >>> class_entropy(np.array([0, 1, 2, 3]), classes=4)
     1.0
@@ -196,7 +195,7 @@ def class_deviations(images: Array, labels: Array) -> dict[int, float]:
 
     Images `(N, ...)`, labels `(N,)`; a class of one image is left out.
 
-    Raises: ValueError where the lengths differ.
+    Raises: ValueError if the lengths differ.
     """
     if len(images) != len(labels):
         raise ValueError(f"class_deviations: expected one label an image, got {len(labels)} for {len(images)}")
@@ -206,14 +205,14 @@ def class_deviations(images: Array, labels: Array) -> dict[int, float]:
 
 
 def spread_against(images: Array, labels: Array, real: Mapping[int, float]) -> Spread:
-    """How much samples of one class differ, as a ratio to real digits: mean and worst over the classes.
+    """The variation among samples of one class relative to real digits: mean and worst over the classes.
 
-    Per class, the standard deviation of each pixel over the images, averaged over the pixels, divided by the
-    same of the real images, their `class_deviations` (the pixel-space reading of mode collapse; compare intra-class
-    diversity in Odena et al., Conditional Image Synthesis with Auxiliary Classifier GANs, 2017). Images `(N, ...)`,
-    labels `(N,)`. A class of one image on either side is left out.
+    Per class, the standard deviation of each pixel over the images, averaged over the pixels, divided by that of the
+    real images, their `class_deviations` (mode collapse, measured in pixel space; compare intra-class diversity in
+    Odena et al., Conditional Image Synthesis with Auxiliary Classifier GANs, 2017). Images `(N, ...)`, labels `(N,)`. A
+    class of one image on either side is left out.
 
-    Raises: ValueError where the lengths differ or no class is left.
+    Raises: ValueError if the lengths differ or no class is left.
 
     >>> real, labels = np.array([[0.0], [1.0], [0.0], [1.0]]), np.array([0, 0, 1, 1])
     >>> spread_against(np.array([[0.0], [0.5], [0.2], [0.2]]), labels, class_deviations(real, labels))
@@ -227,12 +226,12 @@ def spread_against(images: Array, labels: Array, real: Mapping[int, float]) -> S
 
 
 def distinct_share(images: Array, *, tolerance: float) -> float:
-    """The share of `images` `(N, ...)` that are no near-duplicate of another one; in [0, 1], N at least 2.
+    """The share of `images` `(N, ...)` that are not near-duplicates of another image; in [0, 1], N at least 2.
 
     `mean_j [min_(i != j) rms(x_j - x_i) > tolerance]`, with rms the root of the mean squared pixel
-    difference. Of more than 5000 images the first 5000 stand for all, since every two of them are compared.
+    difference. Only the first 5000 images are used, since they are compared pairwise.
 
-    Raises: ValueError where there are fewer than 2 images or the tolerance is negative.
+    Raises: ValueError if there are fewer than 2 images or the tolerance is negative.
 
     >>> distinct_share(np.array([[0.0], [0.01], [1.0], [0.5]]), tolerance=0.1)
     0.5
@@ -243,12 +242,12 @@ def distinct_share(images: Array, *, tolerance: float) -> float:
 
     flat = images[:_MOST].reshape(len(images[:_MOST]), -1)
     search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(flat)
-    nearest = search.kneighbors()[0][:, 0]  # without an argument, a picture is no neighbour of itself
+    nearest = search.kneighbors()[0][:, 0]  # without an argument, an image is not its own neighbour
     return float((nearest > tolerance * math.sqrt(flat.shape[1])).mean())
 
 
 class Moments(NamedTuple):
-    """All that the distance sees of a set of features."""
+    """The mean and the covariance of a set of features, on which alone the Fréchet distance depends."""
 
     mean: Array  # (F,)
     covariance: Array  # (F, F)
@@ -260,9 +259,9 @@ def frechet_distance(mean_a: Array, covariance_a: Array, mean_b: Array, covarian
     `|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))` (Dowson and Landau, 1982; Heusel et al., GANs Trained
     by a Two Time-Scale Update Rule, 2017). Means `(F,)`, covariances `(F, F)` symmetric, which may be
     singular: the trace of the root comes from the eigenvalues of `C_b^(1/2) C_a C_b^(1/2)`, which are real
-    and not negative. Fastest where the second distribution is often the same one.
+    and not negative. Faster if the second distribution is the same as in an earlier call, since its root is cached.
 
-    Raises: ValueError where the shapes do not fit.
+    Raises: ValueError if the shapes do not fit.
 
     >>> one = np.eye(1)
     >>> frechet_distance(np.zeros(1), one, np.array([2.0]), 9 * one)  # 2^2 + (1 - 3)^2
@@ -280,14 +279,14 @@ def frechet_distance(mean_a: Array, covariance_a: Array, mean_b: Array, covarian
 def normalised_frechet_distance(
     features: Array | Moments, real: Array | Moments, *, least_variance: float = 0.0
 ) -> float:
-    """The Fréchet distance of two feature sets over the total variance of the real one: 0 alike, 1 far off.
+    """The Fréchet distance of two feature sets, divided by the total variance of the real one: 0 equal, 1 far apart.
 
-    `frechet_distance / tr(C_real)`; by the division it does not depend on the scale of the features. A single
+    `frechet_distance / tr(C_real)`; the division makes it independent of the scale of the features. A single
     point at the real mean scores exactly 1. `features` `(N, F)` and `real` `(M, F)`, or their moments, N and
     M at least 2; compare only values of the same N and M, since a covariance of few samples makes the distance
-    larger. A total variance below `least_variance` counts as that.
+    larger. A total variance below `least_variance` is replaced by it.
 
-    Raises: ValueError where the shapes do not fit, a value is not finite, or there is no variance to divide by.
+    Raises: ValueError if the shapes do not fit, a value is not finite, or there is no variance to divide by.
 
     >>> real = np.array([[0.0], [2.0], [4.0]])
     >>> round(normalised_frechet_distance(np.full((5, 1), 2.0), real), 6)
@@ -303,7 +302,7 @@ def normalised_frechet_distance(
 
 @lru_cache(maxsize=4)
 def _root(covariance: bytes, width: int) -> Array:
-    """The symmetric root of a covariance `(width, width)` of float64, given as bytes so that it can be remembered."""
+    """The symmetric root of a covariance `(width, width)` of float64, passed as bytes so that it can be cached."""
     values, vectors = np.linalg.eigh(np.frombuffer(covariance).reshape(width, width))
     root: Array = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
     return root
@@ -312,7 +311,7 @@ def _root(covariance: bytes, width: int) -> Array:
 def moments(features: Array) -> Moments:
     """The mean and the covariance, divided by N - 1, of `features` `(N, F)`, N at least 2.
 
-    Raises: ValueError where the shape is another or a value is not finite.
+    Raises: ValueError if the shape is wrong or a value is not finite.
     """
     if features.ndim != 2 or len(features) < 2:
         raise ValueError(f"features: expected shape (N, F) with N at least 2, got {features.shape}")
@@ -323,13 +322,13 @@ def moments(features: Array) -> Moments:
 
 
 def sharpness(images: Array) -> float:
-    """The root of the summed squared gradients over the root of the summed squares; at least 0, small where blurred.
+    """The root of the summed squared gradients over the root of the summed squares; at least 0, small if blurred.
 
     `sqrt(sum |grad x|^2 / sum x^2)` over all images, with the differences of neighbouring pixels, down and across, for
-    the gradient: the root mean square spatial frequency in radians a pixel (by Parseval's theorem). It does not depend
-    on brightness. Images `(N, ..., H, W)`, N at least 1.
+    the gradient: the root mean square spatial frequency in radians per pixel (by Parseval's theorem). It does not
+    depend on brightness. Images `(N, ..., H, W)`, N at least 1.
 
-    Raises: ValueError where there are no images.
+    Raises: ValueError if there are no images.
 
     >>> step, ramp = np.zeros((1, 8, 8)), np.zeros((1, 8, 8))
     >>> step[..., 4:], ramp[..., 3], ramp[..., 4], ramp[..., 5:] = 1, 1 / 3, 2 / 3, 1

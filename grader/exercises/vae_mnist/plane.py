@@ -1,6 +1,6 @@
-"""A plane through a trained model's codes: the points on it that a fresh box decodes, for students to look at.
+"""A plane through a trained model's codes, and the grid on it that a fresh box decodes for students to look at.
 
-It decides no points. The points follow from the codes alone, without a random number, so that they need not be stored.
+It does not affect the grade. The grid follows from the codes alone, without random numbers, so it need not be stored.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from grader.exercise import Questions
 from grader.records import Address, Array, Evidence, Stage
 
 SIDES = {"vae": 17, "cvae": 9}  # points per direction; a side of 2^n + 1 can be halved
-DIGITS = {"vae": 1, "cvae": 10}  # planes of pictures: one per digit that the decoder can be asked for
+DIGITS = {"vae": 1, "cvae": 10}  # decoded grids: one per digit that can be requested
 EXTENT = 3.0  # standard deviations of the codes to either side
-LEAST_REACH = 2.5  # where the codes hardly differ: as far as codes from the prior reach
+LEAST_REACH = 2.5  # if the codes hardly differ; codes from the prior reach about as far
 
 
 @dataclass(frozen=True, slots=True)
 class CodePlane:
-    """A point of the code space and two directions at right angles, each of length 1."""
+    """A plane in the code space: a point and two orthonormal directions."""
 
     middle: Array  # (D,)
     directions: Array  # (2, D)
-    reach: float  # how far the plane is decoded in both directions, to either side
+    reach: float  # the grid extends from -reach to reach along both directions
 
     def coordinates(self, codes: Array) -> Array:
-        """Where codes `(N, D)` lie on the plane, seen at right angles: `(N, 2)`."""
+        """The coordinates of codes `(N, D)`, projected orthogonally onto the plane: `(N, 2)`."""
         places: Array = (codes - self.middle) @ self.directions.T
         return places
 
@@ -40,15 +40,16 @@ class CodePlane:
 
 
 def plane_of(part: str, mu: Array, labels: Array) -> CodePlane | None:
-    """The plane through codes `(N, D)` of images with these labels; None where there is none to be had.
+    """A plane through codes `(N, D)` of images with these labels; None if D is below 2 or there are too few codes.
 
-    Two numbers are the plane themselves. Of more, it is the plane through the mean code along which the mean codes of
-    the digits lie furthest apart; where the label is told to the decoder, along which the codes themselves do.
+    If D is 2, it is the code space itself. Otherwise it goes through the mean code, along the two directions in which
+    the digits' mean codes differ most; in a conditional model, whose codes need not contain the digit, along those in
+    which the codes themselves differ most.
     """
     if mu.ndim != 2 or mu.shape[1] < 2 or len(mu) != len(labels):
         return None
     with np.errstate(all="ignore"):
-        mu = mu.astype(np.float16).astype(np.float64)  # stored codes may be as coarse: the plane stays the same
+        mu = mu.astype(np.float16).astype(np.float64)  # the plane stays the same for codes stored in half precision
         finite = np.isfinite(mu).all(axis=1)
         mu, labels = mu[finite], labels[finite]
         if len(mu) < 3:
@@ -64,15 +65,15 @@ def plane_of(part: str, mu: Array, labels: Array) -> CodePlane | None:
 
 
 def _widest(points: Array) -> Array:
-    """The first two principal directions of the points, `(2, D)`; their signs, which mean nothing, are fixed."""
+    """The first two principal directions of the points, `(2, D)`; the arbitrary signs make each sum non-negative."""
     directions = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2][:2]
     return directions * np.where(directions.sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
 
 
 def plane_questions(evidence: Evidence, stages: Questions) -> Questions:
-    """The planes' points, for each part whose trained numbers the fresh box receives anyway.
+    """The grids to decode, for each part whose trained decoder a fresh box receives anyway.
 
-    None where a part was trained again with correct parts: the student would look at a different model.
+    A part that was trained again for follow-through gets none: the student would look at a different model.
     """
     planes: Questions = {}
     for part in SIDES:
@@ -93,5 +94,5 @@ def plane_questions(evidence: Evidence, stages: Questions) -> Questions:
 
 
 def count_of_images(part: str) -> int:
-    """How many images the fresh box is asked for."""
+    """The number of images that the fresh box decodes for the plane."""
     return DIGITS[part] * SIDES[part] ** 2

@@ -1,4 +1,4 @@
-"""The exercise as the engine sees it."""
+"""The exercise as the engine uses it: an implementation of `grader.exercise.Exercise`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from grader.records import Address, Array, Evidence, Figure, Stage
 
 
 def _drawn(part: str, cell: str) -> ItemSpec:
-    """An item about what a trained model draws, which any earlier mistake may affect."""
+    """An item about the images that a trained model draws; any mistake in an earlier item may affect it."""
     earlier = (f"{part}.encoder_decoder", f"{part}.reparameterization", "vae.loss", f"{part}.training")
     return ItemSpec(annotate_at=(cell,), depends_on=earlier)
 
@@ -43,8 +43,8 @@ def _networks(encoder: str, decoder: str) -> ItemSpec:
     return ItemSpec(implements=(encoder, decoder), names_by_check={"encoder_": encoder, "decoder_": decoder})
 
 
-MNIST = "/box/mnist"  # where a box sees the raw files, and nothing else of the cache: BOX_MNIST of in_box/prelude.py
-STAND_IN = Path(__file__).parent / "stand_in.py"  # told to a throwaway box, never imported here
+MNIST = "/box/mnist"  # the raw files in a box, which sees nothing else of the cache; BOX_MNIST in in_box/prelude.py
+STAND_IN = Path(__file__).parent / "stand_in.py"  # sent as text to a throwaway box, never imported here
 ITEMS = {
     "vae.encoder_decoder": _networks("Encoder", "Decoder"),
     "vae.reparameterization": ItemSpec(implements=("VAE.reparameterize",)),
@@ -82,7 +82,7 @@ class VaeMnist:
     in_box: Path = Path(__file__).parent / "in_box"
 
     def to_preload(self) -> Sequence[Callable[[], object]]:
-        """scikit-learn, the classifier and its features of digits, the index of training images, and matplotlib."""
+        """Functions that load scikit-learn, matplotlib, the classifier, measures of real digits and the copy index."""
         measures = (real_digits.mean_image, digit_moments, digit_deviations, ink_moments, real_digits.training_bank)
         learn = [partial(import_module, f"sklearn.{name}") for name in ("metrics", "neighbors", "decomposition")]
         draw = [partial(import_module, f"matplotlib.{name}") for name in ("backends.backend_agg", "figure")]
@@ -90,7 +90,7 @@ class VaeMnist:
         return (*learn, _one_thread_each, lambda: classify(real_digits.digits()[0][:1]), *measures, *draw)
 
     def prepare(self, say: Say) -> Mapping[str, Path]:
-        """Makes sure that MNIST is here; the box sees it read-only."""
+        """Fetches MNIST if it is missing; returns its raw folder by its path in the box, where it is read-only."""
         return {MNIST: raw_folder(ensure_mnist(say))}
 
     def questions(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> Questions:
@@ -102,8 +102,12 @@ class VaeMnist:
         return answer_specs(sizes)
 
     def second_questions(self, evidence: Evidence, states: Mapping[str, Mapping[str, Array]]) -> Questions:
-        """The hidden images' codes, slightly moved, and codes from the prior; questions with a stand-in for code that
-        could not be graded with the student's own model; at the end, a plane of codes for the student."""
+        """The questions that need the answers to the first ones, all for fresh boxes.
+
+        Codes to decode with the trained decoder, slightly moved ones and ones from the prior; images and codes for an
+        untrained model; stand-ins for code that could not be graded with the student's own model; and a plane of codes
+        for the student to look at.
+        """
         stages: Questions = {}
         for part, state in states.items():
             codes = evidence.answers.get(Address.of("quality", part, "encode").array("mu"))
@@ -116,10 +120,10 @@ class VaeMnist:
             stages[Stage.of("decode", part)] = questions.decode_questions(codes, quality, decoder)
             stages[Stage.of("untrained", part)] = questions.untrained_questions(quality)
         toys = stand_in_answers.questions(evidence, STAND_IN.read_bytes())
-        return stages | toys | plane_questions(evidence, stages)  # last: what it costs, it costs no other question
+        return stages | toys | plane_questions(evidence, stages)  # last, so that no other question loses time to it
 
     def stage_words(self) -> Mapping[str, str]:
-        """The stages that only a fresh box is asked."""
+        """Descriptions of the stages that only fresh boxes receive."""
         return {
             "untrained": "comparing with an untrained model",
             "training_by_toys": "testing the training loop with the grader's networks",
@@ -131,19 +135,19 @@ class VaeMnist:
         return figures.draw(evidence)
 
     def strip(self, evidence: Evidence, item: str, columns: int) -> Array:
-        """See `figures.strips`."""
+        """See `figures.strip`."""
         return figures.strip(evidence, item, columns)
 
     def readings(self, samples: Mapping[str, Array]) -> list[Reading]:
-        """See `classifier.second_reader`; none where there are no samples."""
+        """See `classifier.second_reader`; an empty list if there are no samples."""
         from grader.exercises.vae_mnist.classifier.second_reader import SecondReader
 
         reader = SecondReader(real_digits.mnist()) if samples else None
         return [reader.reading(name, images) for name, images in samples.items()] if reader else []
 
     def reasons_for_person(self, evidence: Evidence) -> list[str]:
-        """Decoders that could not be tested separately or that no training can have made, and trainings that used other
-        lines, data or optimizers than expected."""
+        """Review reasons: decoders that could not be tested separately or cannot result from training, and training
+        with unexpected lines, data or optimizers."""
         reasons = []
         for part in self.parts:
             reasons += [*_other_lines(evidence, part), *training_integrity.integrity_reasons(evidence, part)]
@@ -169,7 +173,7 @@ class VaeMnist:
 
 
 def _other_lines(evidence: Evidence, part: str) -> list[str]:
-    """The review reason for a training that used other lines than the tested loop did; else nothing."""
+    """A review reason if the notebook's training made steps in lines that made none in the tested loop, else []."""
     loop_lines, notebook_lines = (
         evidence.answers.get(source.array("lines"))
         for source in (TRAINING.with_own_model(part), Address.of("trained", part, "steps"))

@@ -1,7 +1,7 @@
-"""What is asked, drawn afresh for each run from its secret seed; made outside the box and copied in.
+"""The questions of a run, drawn from its secret seed outside the box and copied in.
 
-Hidden images are test images moved and turned a little, so that no table of known answers helps. Every stage's
-questions are a dictionary of float32 and int64 arrays; `sizes` comes from the rubric.
+Hidden images are slightly shifted and rotated test images, so that a table of known answers is useless. The questions
+of a stage are a dictionary of float32 and int64 arrays; `sizes` comes from the rubric.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from grader.records import Array, Stage
 
 PARTS = ("vae", "cvae")
 MAX_LATENT = 512
-MANY = 64  # images that show what an encoder's numbers have to do with each other, or what a fresh model makes of them
-UNTRAINED = 500  # codes from the prior that are decoded with a model with which no step was made
+MANY = 64  # images on which mu and logvar are compared, or that an untrained model reconstructs
+UNTRAINED = 500  # codes from the prior that an untrained model decodes
 Questions = dict[Stage, dict[str, Array]]  # stage -> name -> array
 
 
 def make_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mnist) -> Questions:
-    """The questions of every stage but `decode`, which depends on the box's own codes."""
+    """The first questions, which do not depend on a box's answers."""
     questions: Questions = {}
     for part in PARTS:
         components = _component_questions(rng, sizes, mnist)
@@ -36,9 +36,9 @@ def make_questions(rng: np.random.Generator, sizes: Mapping[str, int], mnist: Mn
 
 
 def decode_questions(codes: Array, quality: Mapping[str, Array], state: Mapping[str, Array]) -> dict[str, Array]:
-    """What a fresh box is asked: images of slightly moved codes, then of codes from the prior.
+    """The trained decoder's state and the codes to decode: slightly moved codes, then codes from the prior.
 
-    `codes` `(N, D)` are the box's own for the hidden images; no image is among the questions.
+    `codes` `(N, D)` are the first box's answers for the hidden images, which the fresh box does not receive.
     """
     size = codes.shape[1]
     near_codes = codes + quality["noise"][: len(codes), :size]
@@ -48,7 +48,7 @@ def decode_questions(codes: Array, quality: Mapping[str, Array], state: Mapping[
 
 
 def untrained_questions(quality: Mapping[str, Array]) -> dict[str, Array]:
-    """What a fresh box is asked about a model with which no step was made; the hidden images are not among it."""
+    """Images and codes for an untrained model in a fresh box; the hidden images are not among them."""
     return {
         "x": quality["fresh_x"],
         "y": quality["fresh_y"],
@@ -58,7 +58,7 @@ def untrained_questions(quality: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def hidden_images(rng: np.random.Generator, images: Array, count: int) -> tuple[Array, Array]:
-    """`count` of the images, moved by up to one pixel and turned by up to six degrees, and their indices.
+    """`count` of the images, shifted by up to one pixel and rotated by up to six degrees, and their indices.
 
     images `(M, 28, 28)` uint8 -> `(count, 1, 28, 28)` float32 in [0, 1].
     """

@@ -1,8 +1,8 @@
-"""Toy networks that replace a student's, where an earlier mistake may have broken them.
+"""Toy networks that replace a student's networks where an earlier mistake may have broken them.
 
-Read as text and told to a throwaway box, which is asked about nothing else: in the box that answers for the networks
-lies nothing that could be handed in for them. They are no solution: the encoder sees a 4 x 4 summary of the image, the
-decoder is one layer, nothing is random.
+This file is sent as text to a throwaway box that answers no other questions, so that the box in which the networks are
+graded contains nothing that could be submitted instead of them. The toys are not a solution: the encoder sees a 4 x 4
+summary of the image, the decoder has one layer, and nothing is random.
 """
 
 import torch
@@ -52,7 +52,7 @@ def noiseless(mu, logvar):
 
 
 def networks(latent_dim, conditional, seed):
-    """A toy encoder and decoder, whose parameters are small random numbers that depend on the seed alone."""
+    """A toy encoder and a toy decoder with small random parameters that depend only on the seed."""
     toys = ToyEncoder(latent_dim, conditional), ToyDecoder(latent_dim, conditional)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -1,7 +1,7 @@
-"""Which answer of a loop or a sampling function is graded: that with the student's own model, or one with a stand-in.
+"""Decides which answer of a loop or sampling function is graded: with the student's own model, or with a stand-in.
 
-Their own model's answer counts where it can show whether the code is right. Where an earlier mistake keeps it from
-that, a throwaway box asks once more, with toy networks in their model and then with a toy alone.
+The answer with the student's own model counts if it shows whether the code is right. If an earlier mistake prevents
+that, a throwaway box runs the code again, with toy networks in the student's model and then with a toy model alone.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from grader.exercise import Questions
 from grader.exercises.vae_mnist.questions import PARTS
 from grader.records import Address, Array, Blame, Evidence, Stage
 
-STAND_INS = ("in_own_model", "alone")  # in the order in which they count
-CUT_OFF = 3  # the way of a pass from whose images no gradient came back to the encoder
-RANGE = 1e-4  # by which a pixel may leave [0, 1]
-ENDLESS = ("did not finish", "ended the whole Python process")  # what faults say of code that is not asked once more
+STAND_INS = ("in_own_model", "alone")  # in order of preference
+CUT_OFF = 3  # `way` of a pass whose images gave the encoder no gradient, see WAYS of checks/steps.py
+RANGE = 1e-4  # tolerance of pixels outside [0, 1]
+ENDLESS = ("did not finish", "ended the whole Python process")  # in faults after which the code is not run again
 
 
 def _learns(evidence: Evidence, source: Address) -> bool:
-    """Whether gradients came, through both networks, and were numbers: else the model may be what is wrong."""
+    """Whether gradients other than 0 and NaN came back through both networks; if not, the model may be at fault."""
     gradients, rows, way = (evidence.answers.get(source.array(name)) for name in ("came", "pass_rows", "way"))
     if gradients is None or rows is None or way is None or not rows.any() or (way == CUT_OFF).all():
         return False
@@ -30,7 +30,7 @@ def _learns(evidence: Evidence, source: Address) -> bool:
 
 
 def _draws(evidence: Evidence, source: Address) -> bool:
-    """Whether the decoder gave images, one for each code: otherwise the sampling code is not at fault."""
+    """Whether the decoder gave one image in [0, 1] for each code; if not, the decoder may be at fault."""
     decoded, as_images = (evidence.answers.get(source.array(name)) for name in ("decoded", "as_images"))
     counts = evidence.questions[Stage.of("sampling", source.stage.part).array("sample_counts")]
     if decoded is None or as_images is None or len(decoded) != counts.sum() or not as_images.all():
@@ -40,23 +40,23 @@ def _draws(evidence: Evidence, source: Address) -> bool:
 
 @dataclass(frozen=True)
 class StandInQuestion:
-    """What is asked with the student's own model and, where that shows nothing, with a stand-in."""
+    """A question that is asked with the student's own model and, if that is inconclusive, with stand-ins."""
 
     name: str
-    stage: str  # the kind of stage in which their own model is asked
+    stage: str  # the kind of stage that asks with the student's own model
     mark: str  # an array that every answer has
-    shows: Callable[[Evidence, Address], bool]  # whether an answer shows whether the code is right
+    shows: Callable[[Evidence, Address], bool]  # whether an answer is conclusive about the code
 
     def with_own_model(self, part: str) -> Address:
-        """The answer with their own model."""
+        """The address of the answer with the student's own model."""
         return Address.of(self.stage, part, self.name)
 
     def with_stand_ins(self, part: str) -> tuple[Address, ...]:
-        """The answers with stand-ins."""
+        """The addresses of the answers with stand-ins, in order of preference."""
         return tuple(Address.of(f"{self.name}_by_toys", part, how) for how in STAND_INS)
 
     def decisive(self, evidence: Evidence, part: str) -> Address:
-        """The answer that counts, or whose fault does."""
+        """The address of the answer, or of the fault, that is graded."""
         own_source, stand_in_sources = self.with_own_model(part), self.with_stand_ins(part)
         sources = (own_source, *stand_in_sources)
         for source in sources:
@@ -75,7 +75,7 @@ class StandInQuestion:
         )
 
     def needs_stand_in(self, evidence: Evidence, part: str) -> bool:
-        """Whether a stand-in may show what their own model does not."""
+        """Whether a stand-in may be conclusive where the student's own model is not."""
         own_source = self.with_own_model(part)
         if self.shows(evidence, own_source):
             return False
@@ -88,7 +88,7 @@ SAMPLING = StandInQuestion("sampling", "sampling", "shapes", _draws)
 
 
 def questions(evidence: Evidence, stand_in: bytes) -> Questions:
-    """What the throwaway box is asked; `stand_in` is the source of the toys."""
+    """The questions for the throwaway box; `stand_in` is the source code of the toys."""
     stages: Questions = {}
     for part in PARTS:
         for question in (TRAINING, SAMPLING):

@@ -1,6 +1,6 @@
-"""What a training stood on, before, while and after it ran: data, optimizer and weights that running code can change.
+"""Review reasons for data, optimizers and weights that running code changed before, during or after training.
 
-Other modules report what is visible in the notebook's lines. Each sentence here is a review reason.
+Changes that are visible in the notebook's source are reported by other modules.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ NAMES = (
     *("the training images", "the training labels", "the test images", "the test labels"),
     *("the images that the loader serves", "the labels that the loader serves"),
 )
-LOADED = 4  # of them; the others are the first two, as the loader serves them
-CLOSE = 1e-3  # of the sums: single precision, and rows added in another order
-MOVED = 1e-2  # of the weights: half precision, and nothing that another step makes
+LOADED = 4  # names of loaded data; the others are the first two, as the loader serves them
+CLOSE = 1e-3  # relative, for the sums: allows single precision, and rows added in another order
+MOVED = 1e-2  # relative, for the weights: allows half precision, but not another step
 
 
 @lru_cache(maxsize=1)
 def _expected() -> Array:
-    """The sums of what the given cells load, in the order of `NAMES`."""
+    """The checksums of the data that the provided cells load, in the order of `NAMES`: `(6, SUMS)`."""
     data = real_digits.mnist()
     train, test = (images.astype(np.float32) / 255 for images in (data.train_images, data.test_images))
     checksums = [sums(rows) for rows in (train, data.train_labels, test, data.test_labels)]
@@ -33,7 +33,7 @@ def _expected() -> Array:
 
 
 def integrity_reasons(evidence: Evidence, part: str) -> Iterator[str]:
-    """What differed from the given cells' data, optimizers and model, one sentence each."""
+    """Yields one sentence for each difference from the expected data, optimizers and weights."""
     title = part.upper()
     before, steps, after = (
         Address.of(kind, part, question)
@@ -58,7 +58,7 @@ def integrity_reasons(evidence: Evidence, part: str) -> Iterator[str]:
 
 
 def _other_data(data: Array | None) -> Iterator[str]:
-    """The names of data that differ from what the given cells load; missing data are not compared."""
+    """Yields the names of data that differ from what the provided cells load; missing data are not compared."""
     if data is None or data.size % (len(NAMES) * SUMS):
         return
     expected = _expected()
@@ -69,7 +69,7 @@ def _other_data(data: Array | None) -> Iterator[str]:
             for actual_sums, expected_sums in zip(look, expected, strict=True)
         ]
         for row, name in enumerate(NAMES):
-            served = row - LOADED  # of what the loader serves: told where it is not what the names hold
+            served = row - LOADED  # the loader's data are reported only if the data that they come from are unchanged
             if not same[row] and not (served >= 0 and not same[served]):
                 yield name
 

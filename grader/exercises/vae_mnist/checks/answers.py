@@ -1,4 +1,4 @@
-"""How checks read evidence and word findings: a missing answer ends the check with the reason."""
+"""Functions with which checks read evidence and make findings; a missing answer ends the check with the reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def not_trained(evidence: Evidence, part: str) -> bool:
 
 
 def number(evidence: Evidence, source: Address, name: str) -> int:
-    """An answer that is one whole number."""
+    """An answer that is one whole number; ends the check if it is not."""
     (array,) = answer(evidence, source, name)
     if array.size != 1:
         give_up(f"expected one number, got {array.size}")
@@ -44,19 +44,19 @@ def between(value: float, *, zero_at: float, full_at: float) -> float:
 
 
 def verdict(right: bool, yes: str, no: str, hint: str = "", measured: Measured | None = None) -> Finding:
-    """A finding that is all or nothing."""
+    """A finding with all points or none."""
     return Finding(1.0 if right else 0.0, yes if right else no, "" if right else hint, measured or {})
 
 
 def names_by_check(results: Mapping[str, str], good: str, hint: str, measured: Measured | None = None) -> Finding:
-    """Equal shares for several requirements: each key is one, its value is "" or what is wrong with it."""
+    """A finding with equal shares for several requirements: `results` maps each to "" or what is wrong with it."""
     wrong = [text for text in results.values() if text]
     score = 1 - len(wrong) / len(results)
     return Finding(score, good if not wrong else "; ".join(wrong), hint if wrong else "", measured or {})
 
 
 def percent(share: float) -> str:
-    """A share as a person says it: "46 %"."""
+    """A share in percent, for instance "46 %"."""
     return f"{100 * share:.0f} %"
 
 

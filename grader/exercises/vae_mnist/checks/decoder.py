@@ -53,7 +53,7 @@ def decoder_uses_every_latent(
         give_up("the decoder does not return one image per code")
     differences = np.abs(moves - still)  # (instances, 1 + D, 784); the first row's code was not moved
     changes = differences[:, 1:].max(axis=(0, 2))  # (D,)
-    chance = differences[:, 0].mean()  # noise that no seed sets, or what other codes of a batch do to this one
+    chance = differences[:, 0].mean()  # noise without a seed, or the effect of other codes in the batch
     used_latents = int(
         ((changes > min_change) & (differences[:, 1:].mean(axis=(0, 2)) > MORE_THAN_CHANCE * chance)).sum()
     )
@@ -149,7 +149,7 @@ def decoder_pixels_are_free(evidence: Evidence, part: str, *, min_variation: flo
     }
     variation = {name: float(s.std() / (abs(s.mean()) + 1e-9)) for name, s in sums.items()}
     constant_sums = [name for name, value in variation.items() if value < min_variation]
-    each = np.concatenate([x_hat.reshape(-1, ROWS, PIXELS), far.reshape(-1, ROWS, PIXELS)], axis=1)  # of each decoder
+    each = np.concatenate([x_hat.reshape(-1, ROWS, PIXELS), far.reshape(-1, ROWS, PIXELS)], axis=1)
     still = float((np.ptp(each, axis=1).max(axis=0) <= STILL).mean())
     wrong = f"the sum over {constant_sums[0]} is always the same" if constant_sums else ""
     hint = "Which operation of the decoder ties different pixels or different images together?"

@@ -23,7 +23,7 @@ from grader.records import Address, Array, Evidence, Finding, Stage
 
 HEADS = ("mu", "logvar")
 LEAST_DIRECTION = (
-    1e-4  # singular value against the largest: tied heads of the corpus reach 1.2e-7, correct ones start at 0.5
+    1e-4  # singular value relative to the largest: tied heads of the corpus reach 1.2e-7, correct ones start at 0.5
 )
 SIGN_HINT = "A mean and a log variance may be any real number: which values can the last operation before each give?"
 TIED_HINT = "Follow mu and logvar back through forward: where does each of them come from?"
@@ -44,7 +44,7 @@ def encoder_gives_mu_and_logvar(evidence: Evidence, part: str) -> Finding:
     """The encoder returns mu and logvar with one row per image and latent_dim columns."""
     size = number(evidence, _source(part), "latent_dim")
     wrong = []
-    for kind in ("", "train_", "single_"):  # of the last, the rows of seven calls
+    for kind in ("", "train_", "single_"):  # `single_` holds the rows of seven calls
         for head, array in zip(HEADS, _heads(evidence, part, kind), strict=True):
             shape = array.shape[1:] if kind == "" else array.shape
             if shape != (ROWS, size):
@@ -166,14 +166,14 @@ def encoder_heads_are_free(
 
 
 def _one_follows(gradients: Array) -> bool:
-    """Whether logvar is some function of mu: with mu's gradients known, logvar's bring no new direction anywhere.
+    """Whether logvar is a function of mu: for every image, its gradients lie in the span of mu's gradients.
 
     `gradients` `(numbers, images, pixels)`, the first half of mu, the second of logvar.
     """
     half = len(gradients) // 2
     sizes = np.linalg.norm(gradients.astype(np.float64), axis=2, keepdims=True)
     if not half or not (sizes > 0).all() or len(gradients) % 2:
-        return False  # a number that nothing changes is another check's matter
+        return False  # another check reports outputs that never change
     scales = np.linalg.svd((gradients / sizes).swapaxes(0, 1), compute_uv=False)  # (images, numbers)
     return bool((scales[:, half] < LEAST_DIRECTION * scales[:, 0]).all())
 

@@ -11,8 +11,8 @@ from grader.exercises.vae_mnist.checks.answers import answer, expect_shape, name
 from grader.records import Address, Array, Evidence, Finding, Stage
 
 BATCHES = ("random", "digits", "shifted", "small")
-SAME = 0.99  # correlation of two draws that are one; cosine of two gradients
-SOME = 0.5  # cosine below which a gradient has little to do with the right one; an absolute error reaches 0.8
+SAME = 0.99  # correlation of two equal draws; cosine of two equal gradients
+SOME = 0.5  # a gradient with a smaller cosine is unrelated to the right one; an absolute error reaches 0.8
 LOGITS = "binary cross-entropy of logits"
 STILL_HINT = "What is random in z, and does every number of z get its own random value?"
 
@@ -63,7 +63,7 @@ def _gradient_fault(name: str, gradient: Array) -> str:
 
 
 def _gradient_hints(results: Mapping[str, str]) -> Iterator[str]:
-    """A hint for the missing gradients among the faults, and one for the wrong ones."""
+    """Yields a hint for missing gradients and a hint for wrong gradients."""
     if any(text.startswith("no gradient") for text in results.values()):
         yield "Is z computed from mu and logvar by operations that autograd can follow?"
     if wrong := [name for name, text in results.items() if text.endswith("wrong")]:
@@ -105,7 +105,7 @@ def spread_is_sigma(evidence: Evidence, part: str, *, max_error: float) -> Findi
 
 
 def _still(spread: Array) -> str:
-    """The message for draws of which all numbers, or some, never change."""
+    """The message for draws in which all or some numbers never change."""
     return f"{'all' if spread.max() < 1e-6 else 'some'} numbers of z are the same in every draw"
 
 
@@ -147,7 +147,7 @@ def draws_are_independent(evidence: Evidence, part: str, *, max_correlation: flo
 
 
 def _most_related(noise: Array) -> float:
-    """The largest correlation, without its sign, of any two of the middle axis; standardized noise `(draws, K, M)`."""
+    """The largest absolute correlation of two entries of the middle axis; standardized noise `(draws, K, M)`."""
     flat = noise.swapaxes(0, 1).reshape(noise.shape[1], -1)
     related = np.abs(flat @ flat.T) / flat.shape[1]
     np.fill_diagonal(related, 0.0)
@@ -158,7 +158,7 @@ def _alike(correlation: float) -> str:
     return "the same" if correlation > SAME else "correlated"
 
 
-# Loss. Gradients tell correct from wrong for every form of the loss, up to a positive factor: a mean or a sum.
+# Loss. Gradients are compared up to a positive factor, since the loss may be a mean or a sum.
 
 
 def _cosine(a: Array, b: Array) -> float:
@@ -199,7 +199,7 @@ def _decoder_gives_logits(evidence: Evidence) -> bool:
 
 
 def _reconstruction_kind(evidence: Evidence) -> tuple[str, float]:
-    """The form whose gradient is closest over all batches, and the worst batch's cosine with it."""
+    """The form of the reconstruction term whose gradient fits best, and its cosine in the worst batch."""
     kinds = ["binary cross-entropy", "squared error"]
     if _decoder_gives_logits(evidence):
         kinds.append(LOGITS)
@@ -226,7 +226,7 @@ def reconstruction_compares_the_images(evidence: Evidence, part: str, *, min_cos
 
 
 def _kl_cosines(evidence: Evidence) -> dict[str, float]:
-    """The worst batch's cosine with the closed form's gradients, for mu, for logvar and for both in one."""
+    """The cosine with the closed form's gradients in the worst batch, for mu, for logvar and for both together."""
     cosines = {"mu": 1.0, "logvar": 1.0, "both": 1.0}
     for name in BATCHES:
         batch = _loss_batch(evidence, name)

@@ -1,7 +1,7 @@
-"""What the quality checks look at: pictures in the evidence, what a classifier sees in them, and measures of them.
+"""Inputs of the quality checks: images in the evidence, a classifier's predictions for them, and measures of them.
 
-Nothing here knows a threshold. Slow results are cached by the content of the pictures: several checks look at the same
-set, and grading again with correct parts often meets the same pictures.
+No thresholds are applied here. Slow results are cached by the content of the images, since several checks use the same
+images and follow-through often grades the same images again.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from grader.exercises.vae_mnist.copies import CopySearch, copy_search
 from grader.exercises.vae_mnist.metrics import Moments, class_deviations, moments, standard_error
 from grader.records import Address, Array, Blame, Evidence, Fault, Stage
 
-RESAMPLES = 25  # a standard error of them is right to about a seventh
+RESAMPLES = 25  # draws for a bootstrap standard error, which is then accurate to about a seventh
 SEED = 0  # the same evidence always gives the same standard error
 PIXELS, CLASSES = 784, 10
-MOST = 64  # cached results: a class of submissions is graded in one process
+MOST = 64  # cached results; bounded, since one process grades a whole class
 T = TypeVar("T")
 _remembered: dict[str, Future[Any]] = {}
 _remembering = threading.Lock()
@@ -67,12 +67,12 @@ def remembered(name: str, make: Callable[[], T], *arrays: Array) -> T:
 
 
 def judged(images: Array) -> Prediction:
-    """What the classifier sees on `images` `(N, 1, 28, 28)` in [0, 1]."""
+    """The classifier's predictions for `images` `(N, 1, 28, 28)` in [0, 1]."""
     return remembered("judgement", lambda: classify(images), images)
 
 
 def searched(images: Array) -> CopySearch:
-    """How near each of `images` is to the training images, and which one is the nearest."""
+    """The `copy_search` of `images` among the training images."""
     return remembered("nearest training images", lambda: copy_search(images, real_digits.training_bank()), images)
 
 
@@ -84,7 +84,7 @@ def error_of(metric: Callable[..., float], *arrays: Array) -> float:
 def worst(
     name: str, metric: Callable[..., float], sets: Sequence[tuple[Array, ...]], by: Callable[..., float]
 ) -> Measure:
-    """The measure of the set where `metric` is worst: `by` is `min` or `max`."""
+    """The value and standard error of `metric` for the worst set; `by`, `min` or `max`, selects the worst."""
     values = [remembered(name, partial(metric, *rows), *rows) for rows in sets]
     decides = sets[values.index(by(values))]
     error = remembered(f"{name}, its standard error", partial(error_of, metric, *decides), *decides)
@@ -93,30 +93,30 @@ def worst(
 
 @lru_cache(maxsize=1)
 def digit_moments() -> Moments:
-    """The mean and the covariance of what the classifier sees on real digits."""
+    """The mean and the covariance of the classifier's features of real digits."""
     return moments(real_digits.digit_features())
 
 
 def with_labels(features: Array, labels: Array) -> Array:
-    """Features `(N, F)` beside their labels' unit vectors `(N, 10)`, scaled so that both vary alike among real digits.
+    """Features `(N, F)` joined with one-hot labels `(N, 10)`, scaled so that both vary equally among real digits.
 
-    The Fréchet distance of such rows sees in one number whether pictures look right, show what was asked for and vary
-    within a class: the Fréchet joint distance (DeVries et al., On the Evaluation of Conditional GANs, 2019).
+    The Fréchet distance of such rows measures in one number whether images look right, show the requested digit and
+    vary within a class: the Fréchet joint distance (DeVries et al., On the Evaluation of Conditional GANs, 2019).
     """
     units = np.eye(CLASSES)
-    spread = float(np.trace(digit_moments().covariance)) / (1 - 1 / CLASSES)  # the units' own is 1 - 1/10
+    spread = float(np.trace(digit_moments().covariance)) / (1 - 1 / CLASSES)  # unscaled, it is 1 - 1/10
     rows: Array = np.concatenate([features, math.sqrt(spread) * units[labels]], axis=1)
     return rows
 
 
 @lru_cache(maxsize=1)
 def labelled_digit_moments() -> Moments:
-    """The mean and the covariance of real digits' features beside their labels."""
+    """The mean and the covariance of real digits' features, joined with their labels."""
     return moments(with_labels(real_digits.digit_features(), real_digits.digits()[1]))
 
 
 def ink(images: Array) -> Array:
-    """Where `images` `(N, 1, 28, 28)` are bright: the means of 49 squares of 4 by 4 pixels, `(N, 49)`."""
+    """The mean brightness of 49 squares of 4 by 4 pixels in `images` `(N, 1, 28, 28)`: `(N, 49)`."""
     squares: Array = images.reshape(len(images), 7, 4, 7, 4).mean(axis=(2, 4)).reshape(len(images), 49)
     return squares
 
@@ -129,12 +129,12 @@ def ink_moments() -> Moments:
 
 @lru_cache(maxsize=1)
 def digit_deviations() -> dict[int, float]:
-    """How much real digits of each class differ."""
+    """The `class_deviations` of real digits."""
     return class_deviations(*real_digits.digits())
 
 
 def black_and_white(images: Array) -> bool:
-    """Whether nearly every pixel of `images` in [0, 1] is 0 or 1: the edges of what a sigmoid draws are grey."""
+    """Whether nearly every pixel of `images` in [0, 1] is 0 or 1; images from a sigmoid have grey edges."""
     extreme = (images < 1e-3) | (images > 1 - 1e-3)
     return bool(extreme.sum() > 0.999 * images.size)
 
@@ -145,9 +145,9 @@ def fresh_decoder_answered(evidence: Evidence, part: str) -> bool:
 
 
 def wrong_width(evidence: Evidence, part: str) -> str:
-    """What is wrong with the width of the trained model's codes, or "": as many numbers as the notebook's LATENT_DIM.
+    """What is wrong with the width of the trained model's codes, or "" if it is the notebook's LATENT_DIM.
 
-    The more numbers a code has, the less there is to learn.
+    The more numbers a code has, the easier the task.
     """
     codes = evidence.answers.get(Address.of("quality", part, "encode").array("mu"))
     size = evidence.answers.get(Address.of("components", part, "encoder").array("latent_dim"))
@@ -181,18 +181,18 @@ def samples(evidence: Evidence, part: str) -> tuple[Array, Array]:
 
 
 def prior_images(evidence: Evidence, part: str) -> Array | None:
-    """What the trained decoder makes of our own codes from the prior, or None where it was not asked."""
+    """The trained decoder's images of our own codes from the prior, or None if it was not rebuilt in a fresh box."""
     if not fresh_decoder_answered(evidence, part):
         return None
     return _decoded(evidence, part)[len(evidence.questions[Stage.of("quality", part).array("x")]) :]
 
 
 def drawn(evidence: Evidence, part: str) -> list[tuple[Array, Array]]:
-    """Sets of drawn images with their labels: the samples, and what the decoder makes of our own codes.
+    """Sets of drawn images with their labels: the samples, and the decoder's images of our own codes.
 
-    The worse of the two counts. Samples alone would pay copies and collapsed models that hide behind them; the
-    decoder alone would pay sampling code that does not use it. Black and white samples are draws with the decoder's
-    probabilities, if they are its own at all, which another check looks at: then the decoder's images count alone.
+    The worse set counts. Samples alone would reward copies, behind which a collapsed model can hide; the decoder alone
+    would reward sampling code that does not use it. Black-and-white samples are draws with the decoder's pixels as
+    probabilities, if they are from the decoder, which another check tests: then only the decoder's images count.
     """
     sets = [samples(evidence, part)]
     expected = prior_images(evidence, part)
@@ -203,7 +203,7 @@ def drawn(evidence: Evidence, part: str) -> list[tuple[Array, Array]]:
 
 
 def untrained(evidence: Evidence, part: str) -> tuple[Array, Array, Array] | None:
-    """Images, what a model made of them with which no step was made, and what it drew; None where it was not asked."""
+    """Images, an untrained model's reconstructions of them, and images that it drew; None without valid answers."""
     source = Address.of("untrained", part, "untrained")
     names = [source.array(name) for name in ("reconstructions", "drawn")]
     if not all(name in evidence.answers for name in names):
@@ -216,9 +216,9 @@ def untrained(evidence: Evidence, part: str) -> tuple[Array, Array, Array] | Non
 
 
 def _same_width(evidence: Evidence, part: str) -> None:
-    """Ends the check where the codes have another width than LATENT_DIM.
+    """Ends the check if the width of the codes differs from LATENT_DIM.
 
-    An encoder that had the right width when its code was tested was replaced later, which needs manual review.
+    If the encoder had the right width when its code was tested, it was replaced later, which needs manual review.
     """
     if not (problem := wrong_width(evidence, part)):
         return
@@ -231,7 +231,7 @@ def _same_width(evidence: Evidence, part: str) -> None:
 
 
 def _decoded(evidence: Evidence, part: str) -> Array:
-    """The fresh decoder's images: of the hidden images' codes, then of our own from the prior."""
+    """The fresh decoder's images: first of the hidden images' codes, then of our own codes from the prior."""
     (images,) = answer(evidence, Address.of("decode", part, "decode"), "images")
     stage = Stage.of("quality", part)
     count = sum(len(evidence.questions[stage.array(name)]) for name in ("x", "prior"))
@@ -239,7 +239,7 @@ def _decoded(evidence: Evidence, part: str) -> Array:
 
 
 def _pictures(array: Array, count: int, name: str) -> Array:
-    """`(count, 1, 28, 28)` float32 in [0, 1]; values outside are clipped, and another check takes points for them."""
+    """`(count, 1, 28, 28)` float32 in [0, 1]; values outside are clipped, and cost points in another check."""
     if array.size != count * 784:
         give_up(f"expected {count} {name}, got an array of shape {shape_text(array)}")
     return np.clip(array.reshape(count, 1, 28, 28), 0, 1).astype(np.float32)

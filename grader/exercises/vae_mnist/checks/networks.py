@@ -1,4 +1,4 @@
-"""What the checks of encoders and decoders have in common."""
+"""Functions that the checks of encoders and decoders share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def differs(first: Array, second: Array, tolerance: float) -> bool:
 def row_by_row(
     network: str, together: Array, again: Array, alone: Array, reordered: Array, tolerance: float
 ) -> tuple[str, str]:
-    """What differs between several answers for the same rows, and a hint; `reordered` is back in the old order."""
+    """What differs between several answers for the same rows, and a hint; `reordered` is back in the original order."""
     row = "image" if network == "encoder" else "code"
     if differs(together, again, tolerance):
         wrong = f"in eval mode, the {network} gives different outputs for the same {row}"
@@ -40,7 +40,7 @@ def row_by_row(
 
 
 def back_in_order(array: Array, order: Array) -> Array:
-    """The rows `array[i]`, which answer the question's row `order[i]`, in the question's order."""
+    """The rows of the array in the question's order; `array[i]` answers the question's row `order[i]`."""
     return array[np.argsort(order)] if len(array) == len(order) else array
 
 
@@ -60,7 +60,7 @@ def one_direction(gradients: Array, least_rank: float) -> bool:
 def same_direction(gradients: Array, min_angle: float) -> bool | None:
     """Whether each output's gradient has the same direction everywhere, or None where there is no gradient.
 
-    That is so for one linear map, also when a function is applied to each of its outputs.
+    This holds for a single linear map, also if a function is applied to each of its outputs.
     `gradients` `(outputs, points, inputs)`.
     """
     if gradients.shape[2] < 2 or gradients.shape[1] < 2:
@@ -86,7 +86,7 @@ def curvature(values: Array) -> float:
 
 
 def can_learn(evidence: Evidence, part: str, network: str, min_reached_share: float) -> tuple[str, str, dict[str, int]]:
-    """What keeps the network's parameters from being trained, a hint, and how many parameters there are."""
+    """What keeps the network's parameters from being trained, a hint, and the parameter counts."""
     (counts,) = answer(evidence, Address.of("components", part, f"{network}_parameters"), "counts")
     if counts.size != 3:
         give_up("the parameters could not be counted")
@@ -105,7 +105,7 @@ def can_learn(evidence: Evidence, part: str, network: str, min_reached_share: fl
 
 
 def uses_label(rows: Array, repeated: Array, output: str, by_others: float, min_change: float) -> Finding:
-    """Whether the output is different for every label, by more than between calls with the same label.
+    """The finding for an output that should differ between labels more than between calls with the same label.
 
     `min_change` is a share of `by_others`, the change that the other input causes.
     """

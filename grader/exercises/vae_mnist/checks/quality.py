@@ -1,6 +1,6 @@
-"""Checks of what the trained models draw, measured by a classifier and metrics that never enter the box.
+"""Checks of the trained models' images, measured by a classifier and metrics that never enter the box.
 
-Each measures one value and its standard error over other images and draws.
+Each check measures one value and its standard error over the choice of images and draws.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ NO_FRESH_MODEL = "no untrained model could be tested, so there is nothing to com
 NOT_TRAINED = "your model was not trained: no optimizer made a step on it"
 FIND_THE_STOP = "Find out why the training cell stopped, or why the training loop makes no step."
 NO_DECODER = "the decoder could not be tested separately, so there is nothing to compare with; no points are lost"
-SLIGHT = 0.05  # of explained variance or of a Fréchet distance: a gain that nobody sees
-LEAST_VARIANCE = 0.1  # of real digits': a collapsed decoder draws one picture, whose variance is near 0
+SLIGHT = 0.05  # gain in explained variance or Fréchet distance that is not visible
+LEAST_VARIANCE = 0.1  # share of real digits' variance: the variance of a collapsed decoder's images is near 0
 
 
 def _unless_untrained(evidence: Evidence, part: str, text: str, instead: str = FIND_THE_STOP) -> str:
-    """The text; `instead` of it if no optimizer ever made a step on the part's model."""
+    """The text, or `instead` if no optimizer ever made a step on the part's model."""
     return instead if not_trained(evidence, part) else text
 
 
@@ -103,7 +103,7 @@ def reconstructions_resemble_the_images(evidence: Evidence, part: str) -> Measur
     )
 
 
-# The label alone lets a conditional model keep every digit, so this counts only for reconstructions that resemble.
+# A conditional model can keep the digit from the label alone, so this counts only if reconstructions resemble images.
 @check(has_thresholds=True, needs_training=True, presupposes=(reconstructions_resemble_the_images,))
 def reconstructions_keep_their_digit(evidence: Evidence, part: str) -> Measurement:
     """Reconstructions of hidden test images show the same digit as the image."""
@@ -128,7 +128,7 @@ def samples_come_from_training(evidence: Evidence, part: str) -> Measurement | F
 
     Without answers of an untrained model, no points are lost, and the result needs manual review.
     """
-    samples(evidence, part)  # ends the check first where there are none
+    samples(evidence, part)  # ends the check if there are none
     fresh, trained = untrained(evidence, part), prior_images(evidence, part)
     if fresh is None or trained is None:
         return Finding(1.0, NO_FRESH_MODEL)
@@ -236,7 +236,8 @@ def samples_are_sharp(evidence: Evidence, part: str) -> Measurement:
 def samples_spread_their_ink_as_digits_do(evidence: Evidence, part: str) -> Measurement:
     """Samples are bright in the same places as real digits.
 
-    A classifier looks at strokes and may accept codes that hardly vary, or a decoder far from the prior; this does not.
+    A classifier looks at strokes and may accept codes that hardly vary or a decoder far from the prior; this check does
+    not.
     """
     squares = [(ink(images),) for images, _ in drawn(evidence, part)]
     distance = worst(
@@ -354,22 +355,22 @@ def samples_are_the_decoders_own(evidence: Evidence, part: str) -> Measurement |
 
 
 def _hardly(gain: float) -> str:
-    """How much better something is that earns nothing."""
+    """The word for a gain that earns no points: "no" or "hardly"."""
     return "no" if gain < SLIGHT else "hardly"
 
 
 def _from_digits(features: Array) -> float:
-    """The Fréchet distance of the classifier's features from real digits'."""
+    """The Fréchet distance of the classifier's features from those of real digits."""
     return normalised_frechet_distance(features, digit_moments())
 
 
 def _from_labelled_digits(rows: Array) -> float:
-    """The Fréchet joint distance of features beside labels from real digits'."""
+    """The Fréchet joint distance of features with labels from those of real digits."""
     return normalised_frechet_distance(rows, labelled_digit_moments())
 
 
 def _spread(evidence: Evidence, part: str) -> Measure:
-    """How much drawn images of one digit differ, relative to real digits; of the worse set."""
+    """The variation among drawn images of one digit, relative to real digits, in the worse set."""
     return worst(
         "spread within a digit",
         lambda images, labels: spread_against(images, labels, digit_deviations()).mean,

@@ -1,6 +1,6 @@
-"""Real digits, as the quality checks compare with them: loaded once, on the trusted side only.
+"""Real digits with which the quality checks compare; loaded once, and only outside the box.
 
-What is computed from them and never changes is kept in the cache.
+Arrays that are computed from them are cached on disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from grader.store.versions import SUFFIXES, files_checksum, versions
 EXERCISE = Path(__file__).parents[1]
 COMPARED = 5000  # real images in each comparison of distributions
 MAX_BYTES = 200_000_000
-_KEY = 16  # characters of a checksum that are enough to tell two makers apart
+_KEY = 16  # characters of a checksum, enough to distinguish two versions
 
 
 @lru_cache(maxsize=1)
@@ -35,7 +35,7 @@ def mnist() -> Mnist:
     """The verified data set.
 
     Raises:
-        DataError: where it has not been fetched yet.
+        DataError: if it has not been fetched yet.
     """
     root = find_mnist()
     if root is None:
@@ -78,7 +78,7 @@ def training_bank() -> CopyBank:
 
 
 def _made_by(name: str) -> str:
-    """A checksum of what decides the derived arrays: that file or folder of the exercise, the data's, and versions."""
+    """A checksum of all that determines derived arrays: that file or folder of the exercise, data/, and versions."""
     source = EXERCISE / name
     files = [source, *source.rglob("*.*"), *(EXERCISE / "data").rglob("*.py")]
     code = files_checksum(EXERCISE, [path for path in files if path.suffix in SUFFIXES])
@@ -87,10 +87,10 @@ def _made_by(name: str) -> str:
 
 
 def derived(name: str, checksum: str, make: Callable[[], Mapping[str, Array]]) -> dict[str, Array]:
-    """What `make` gives, by name; kept for as long as `checksum` stays the same.
+    """The arrays of `make`, cached on disk under `name` for as long as `checksum` stays the same.
 
-    `checksum` is a checksum of all that decides the arrays, code and versions included. A file's name says the SHA-256
-    of its content, and one that differs is made again; where nothing can be written, nothing is kept.
+    `checksum` covers all that determines the arrays, including code and versions. A file's name contains the SHA-256 of
+    its content; a file that does not match is made again. If the cache cannot be written, nothing is stored.
     """
     folder = cache_root() / "derived" / name
     for path in folder.glob(f"{checksum[:_KEY]}-*.safetensors"):
@@ -98,7 +98,7 @@ def derived(name: str, checksum: str, make: Callable[[], Mapping[str, Array]]) -
             content = file_bytes(path, MAX_BYTES)
             if path == _path(folder, checksum, content):
                 return load(content)
-    arrays = {key: array.copy() for key, array in make().items()}  # contiguous, as the file wants them
+    arrays = {key: array.copy() for key, array in make().items()}  # contiguous, as safetensors requires
     with suppress(OSError):
         _keep(folder, checksum, save(arrays))
     return arrays

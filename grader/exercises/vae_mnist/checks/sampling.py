@@ -10,7 +10,7 @@ from grader.exercises.vae_mnist.stand_in_answers import SAMPLING
 from grader.records import Array, Evidence, Finding, Stage
 
 SPREAD_ERRORS = 4.0  # standard errors; a spread this far off may still be chance
-NUMBER_ERRORS = 5.5  # standard errors; the worst of 512 numbers is 5.0 off in 200 sets of 508 codes
+NUMBER_ERRORS = 5.5  # standard errors; 512 numbers deviate by up to 5.0 in 200 sets of 508 codes
 LEAST_SPREAD = 0.88  # of one number of the codes
 MOST_RELATED = 0.5  # correlation of two of 512 numbers; chance reaches 0.21, and 0.31 where -z is drawn with each z
 PRIOR_HINT = "From which distribution should the codes of new images be drawn?"
@@ -68,7 +68,7 @@ def codes_come_from_the_prior(
 
 
 def _unlike_numbers(codes: Array, max_mean: float) -> str:
-    """What is wrong with single columns of the codes, `(N, D)`, where all of them together look right."""
+    """What is wrong with single columns of codes `(N, D)` that look right as a whole."""
     means, spreads = codes.mean(axis=0), codes.std(axis=0, ddof=1)
     mean, worst = means[np.abs(means).argmax()], spreads[np.abs(spreads - 1).argmax()]
     chance = NUMBER_ERRORS / np.sqrt(2 * (len(codes) - 1))  # of the spread of one column
@@ -109,7 +109,7 @@ def samples_are_decoded(evidence: Evidence, part: str, *, tolerance: float) -> F
 
 
 def order_of(images: Array, decoded: Array, tolerance: float) -> Array | None:
-    """For each image, its row among the decoded ones, or None; code may decode class by class.
+    """Each image's row among the decoded images, or None if they differ; code may decode class by class.
 
     images, decoded `(N, 784)` -> `(N,)`.
     """
@@ -126,7 +126,7 @@ def _are_draws(images: Array, decoded: Array) -> bool:
     """Whether the images could be black-and-white draws with the decoded values as probabilities."""
     black_and_white = bool(((images < 1e-3) | (images > 1 - 1e-3)).all())
     error = float(abs((images - decoded).mean()))
-    against = float((images != (decoded > 0.5)).mean())  # of a threshold none, of draws some
+    against = float((images != (decoded > 0.5)).mean())  # zero for thresholded images, positive for draws
     correlation = float(np.corrcoef(images.reshape(-1), decoded.reshape(-1))[0, 1]) if images.std() > 0 else 0.0
     by_chance = against > float(np.minimum(decoded, 1 - decoded).mean()) / 2
     return black_and_white and by_chance and error < 0.05 and correlation > 0.1
@@ -135,7 +135,7 @@ def _are_draws(images: Array, decoded: Array) -> bool:
 def _sigmoid(images: Array, decoded: Array) -> bool:
     """Whether the function treats the decoder's output as logits, which is right if the decoder gives logits.
 
-    Where it does not, the samples of the trained model are grey, and the quality checks notice.
+    If the decoder does not, the samples of the trained model are grey, which the quality checks measure.
     """
     return bool(np.abs(images - 1 / (1 + np.exp(-decoded))).max() < 1e-3)
 

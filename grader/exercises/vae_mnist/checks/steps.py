@@ -1,8 +1,8 @@
-"""Recorded steps of a training loop, and what a right loop does: pure functions of what the box wrote down.
+"""Recorded steps of a training loop, compared with a correct loop: pure functions of the box's recording.
 
-Of each step there are projections on a few random directions: of the parameters before and after it, of their
-gradients as the step found them (`used`), and of those that came back since the step before (`came`). Of some steps
-there is the whole pass: what the networks gave, and the gradients that came back to it.
+Each step is recorded as projections onto a few random directions: of the parameters before and after it, of the
+gradients that the optimizer used (`used`), and of those that came back since the previous step (`came`). For some steps
+the whole pass is recorded: the networks' outputs and the gradients with respect to them.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from grader.records import Address, Array, Evidence, Stage
 
 PIXELS = 784
 SAME_STATE = 1e-5  # relative: rounding of a projection
-LARGEST_SCALE = 1000.0  # by which a loss may be multiplied or divided: Adam makes the same steps of it
-WEIGHTS = 0.5 + np.arange(PIXELS) % 2  # of the pixels in the loss that a loop is given
-FAINT = 1e-4  # of a gradient: Adam's epsilon of 1e-8 for each of some hundred thousand numbers, and a margin
-MISSING = 1e-3  # of what is expected: less is nothing
+LARGEST_SCALE = 1000.0  # a loss may be multiplied or divided by this factor: Adam's steps stay the same
+WEIGHTS = 0.5 + np.arange(PIXELS) % 2  # of the pixels in `our_loss` of in_box/training.py
+FAINT = 1e-4  # norm of a gradient: Adam's epsilon of 1e-8 over some hundred thousand parameters, and a margin
+MISSING = 1e-3  # share of the expected gradient; a smaller one counts as missing
 WAYS = {1: "mu itself is decoded", 2: "other heads are drawn from", 3: "nothing comes back"}
-Slope = Callable[[Array, Array], Array]  # of x_hat and x
+Slope = Callable[[Array, Array], Array]  # (x_hat, x) -> derivative of the loss
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss that a right loop may use, by its slopes, up to one factor for both terms."""
+    """A loss that a correct loop may use: its derivatives, up to one factor for both terms."""
 
     x_hat: Slope
     mu: Callable[[Array], Array]
     logvar: Callable[[Array], Array]
-    heaviest: float = 1.0  # the reconstruction term may weigh up to so many times the KL term
+    heaviest: float = 1.0  # largest weight of the reconstruction term relative to the KL term
 
 
 def _cross_entropy(x_hat: Array, x: Array) -> Array:
@@ -54,19 +54,19 @@ LOSSES: dict[str, Loss] = {
 
 @dataclass(frozen=True)
 class Pass:
-    """What one step's networks gave, rows of its batches, and the gradients of the loss with respect to it."""
+    """The networks' outputs in one step, the images, and the gradients of the loss with respect to the outputs."""
 
-    x: Array  # (N, 784), the images that the encoder was given, or else the batch that had been served last
+    x: Array  # (N, 784), the encoder's inputs, or the batch that was served last if they are unknown
     x_hat: Array
     grad_x_hat: Array
     mu: Array  # (M, D); N is a multiple of M where images are decoded several times
     logvar: Array
-    kl_mu: Array | None  # of the loss, but not by way of the code; None where the two ways cannot be separated
+    kl_mu: Array | None  # gradient past the code, from the KL term; None if the two paths cannot be separated
     kl_logvar: Array | None
-    way: str = ""  # what is wrong with the way from mu and logvar to the images: see WAYS
+    way: str = ""  # what is wrong with the path from mu and logvar to the images: see WAYS
 
     def judged(self, loss: Loss, min_cosine: float) -> str:
-        """What is wrong with the gradients, if this is the loss; empty where nothing is."""
+        """What is wrong with the gradients if `loss` was used; empty if nothing is wrong."""
         if self.x.shape != self.x_hat.shape:
             return "its batch"
         count = len(self.x)
@@ -96,13 +96,13 @@ class Steps:
     """The recorded steps, and the batches that they were made on."""
 
     batches: list[tuple[Array, Array]]  # images (N, 784), labels (N,)
-    before: Array  # (S, K), and so the next three
+    before: Array  # (S, K), as are the next three
     after: Array
     used: Array
     came: Array
     rates: Array  # (S,)
     losses: Array  # (S, 6): the values of LOSSES, then those of their reconstruction terms alone
-    rows: list[Array]  # (S,): the images, by their number, that each step was made on
+    rows: list[Array]  # (S,): the numbers of the images that each step was made on
     start: Array  # (K,)
     end: Array
     epochs: int
@@ -113,31 +113,31 @@ class Steps:
 
     @cached_property
     def goes_on(self) -> Array:
-        """Of each step, whether it begins where the one before it ended, `(S,)`."""
+        """Whether each step begins where the previous one ended, `(S,)`."""
         earlier = np.concatenate([self.start[None], self.after[:-1]]) if len(self) else self.before
         return self._same(self.before, earlier)
 
     @cached_property
     def clear(self) -> Array:
-        """Of each step, whether it was made with the gradients that came since the one before it, `(S,)`."""
+        """The cosine of the gradients that each step used and those that came since the previous step, `(S,)`."""
         return np.array([cosine(u, c) for u, c in zip(self.used, self.came, strict=True)])
 
     @cached_property
     def faint(self) -> Array:
-        """Of each step, whether its gradients are lost beside what Adam adds to its denominator, `(S,)`."""
+        """Whether each step's gradients are negligible compared with Adam's epsilon, `(S,)`."""
         size: Array = np.linalg.norm(self.used, axis=1)
         return size < FAINT
 
     @cached_property
     def repeated(self) -> Array:
-        """Of each step, whether it was made once more with the gradient of the step before it, `(S,)`."""
+        """Whether each step used the gradient of the previous step again, `(S,)`."""
         again = self._same(self.used, np.concatenate([np.zeros_like(self.used[:1]), self.used[:-1]]))
         none_came: Array = np.abs(self.came).max(axis=1, initial=0) == 0
         return again & none_came
 
     @cached_property
     def heaped(self) -> bool:
-        """Whether each step also contains all gradients of some or all steps before it."""
+        """Whether steps also used the gradients of earlier steps, which had not been cleared."""
         if len(self) < 2:
             return False
         remainder = self.used[1:] - self.came[1:]
@@ -146,7 +146,7 @@ class Steps:
         ) and not bool(np.all(self._same(self.used, self.came)))
 
     def ends_in(self, step: int) -> bool:
-        """Whether the state at the end is the one after that step."""
+        """Whether the final parameters are those after that step."""
         return bool(self._same(self.end[None], self.after[step : step + 1])[0])
 
     def _same(self, first: Array, second: Array) -> Array:
@@ -157,7 +157,7 @@ class Steps:
 
 
 def cosine(a: Array, b: Array) -> float:
-    """Of two arrays of one shape, as vectors."""
+    """The cosine of two arrays of the same shape, as vectors."""
     a, b = a.reshape(-1).astype(np.float64), b.reshape(-1).astype(np.float64)
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-30))
 
@@ -168,12 +168,12 @@ def _factor(gradient: Array, expected: Array) -> float:
 
 
 def source_of(evidence: Evidence, part: str) -> Address:
-    """The answer that holds the recording."""
+    """The address of the answer that holds the recording."""
     return TRAINING.decisive(evidence, part)
 
 
 def recorded_steps(evidence: Evidence, part: str) -> Steps:
-    """The steps that the box recorded; ends the check where they do not fit each other."""
+    """The steps that the box recorded; ends the check if the arrays do not fit together."""
     names = ("before", "after", "used", "came", "rates", "losses", "batch", "rows", "start", "end")
     arrays = dict(zip(names, answer(evidence, source_of(evidence, part), *names), strict=True))
     questions = {
@@ -225,7 +225,7 @@ def _passes(evidence: Evidence, part: str, images: Array, rows: list[Array], siz
             values[f"grad_{head}"] - values[f"path_{head}"] if tapped_here else None for head in ("mu", "logvar")
         )
         of_step = rows[int(step)]
-        way = WAYS.get(int(wrong), "") if len(of_step) >= size // 2 else "its batch"  # the last batch is a half
+        way = WAYS.get(int(wrong), "") if len(of_step) >= size // 2 else "its batch"  # the last batch is half as large
         x = images[of_step].astype(np.float64)
         x = np.tile(x, (max(1, len(values["x_hat"]) // max(1, len(x))), 1))  # decoded several times
         passes[int(step)] = Pass(

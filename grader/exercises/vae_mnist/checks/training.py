@@ -35,7 +35,7 @@ WRONG = {  # what a pass shows -> the message, the share of the points that it k
     ),
     "another KL term": ("the KL term in the steps is not that of the loss function", 0.5, HINT),
 }
-HEAPED = 0.3  # of the points, where every gradient is right and only the earlier ones are not cleared
+HEAPED = 0.3  # share of the points if every gradient is right and only earlier gradients are not cleared
 
 
 @check()
@@ -93,7 +93,7 @@ def steps_follow_the_gradient(
 
 
 def _made_steps(evidence: Evidence, part: str) -> Steps:
-    """The recorded steps; ends the check where there are none."""
+    """The recorded steps; ends the check if there are none."""
     steps = recorded_steps(evidence, part)
     if not len(steps):
         give_up("the optimizer never made a step")
@@ -101,7 +101,7 @@ def _made_steps(evidence: Evidence, part: str) -> Steps:
 
 
 def _passes(steps: Steps, min_cosine: float) -> tuple[str, float]:
-    """What most passes do wrong under the loss that fits best, and the share of passes that are right."""
+    """The most common mistake of the passes under the loss that fits best, and the share of correct passes."""
     best, fault, right = -1.0, "", 1.0
     for loss in LOSSES.values():
         counts = Counter(step_pass.judged(loss, min_cosine) for step_pass in steps.passes.values())
@@ -176,7 +176,7 @@ def what_is_learnt_is_kept(evidence: Evidence, part: str, *, min_rate: float) ->
 def _rate_in_the_notebook(evidence: Evidence, part: str) -> float | None:
     """The mean learning rate of the notebook's own training, as a share of the given one; None where it is unknown.
 
-    A schedule can look harmless over our few batches and have reached its end after 1 % of the real ones.
+    A schedule can look harmless over our few batches and yet reach its end after 1 % of the notebook's own batches.
     """
     rate = evidence.answers.get(Address.of("trained", part, "steps").array("mean_rate"))
     return None if rate is None or rate.size != 1 else float(rate.reshape(-1)[0])

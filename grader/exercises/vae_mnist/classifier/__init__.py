@@ -1,4 +1,4 @@
-"""The pretrained judge of MNIST digits."""
+"""The pretrained classifier of MNIST digits, called the judge."""
 
 from grader.exercises.vae_mnist.classifier.pretrained import Prediction, classify
 

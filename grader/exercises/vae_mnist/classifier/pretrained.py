@@ -1,7 +1,7 @@
-"""What digits a pretrained network sees on pictures: labels and features, never a verdict.
+"""Predictions of a pretrained network for images: labels and features, never a verdict.
 
-The network is an ONNX file, read only when its checksum is the published one, and run on the processor: a judge
-that needs no PyTorch starts two seconds sooner in half a gigabyte less, and leaves the GPU to the box.
+The network is an ONNX file, read only if its checksum is the published one, and run on the CPU. Without PyTorch the
+judge starts two seconds sooner and takes half a gigabyte less, and the GPU is left to the box.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from numpy.typing import NDArray
 from grader.errors import ClassifierError
 from grader.exercises.vae_mnist.classifier import published
 
-if TYPE_CHECKING:  # takes a moment to load, and is not needed where nothing is looked at
+if TYPE_CHECKING:  # slow to import, and not needed if nothing is classified
     from onnxruntime import InferenceSession
 
-BATCH = 200  # what a layer gives for so many pictures stays in a processor's cache
+BATCH = 200  # images; a layer's outputs for one batch fit into the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the network says of N pictures."""
+    """The network's predictions for N images."""
 
     labels: NDArray[np.int64]  # (N,), the likeliest class
     features: NDArray[np.float32]  # (N, F), the last hidden layer
 
 
 def classify(images: NDArray[np.float32]) -> Prediction:
-    """The network has looked at `images` `(N, 1, 28, 28)` float32 in [0, 1]; N may be 0.
+    """Predictions for `images` `(N, 1, 28, 28)` float32 in [0, 1]; N may be 0.
 
-    The same pictures in the same order give the same numbers on the same machine, with and without a GPU.
+    The same images in the same order give the same numbers on the same machine, with or without a GPU.
 
-    Raises: ValueError where the shape, dtype or range is another or a value is not finite; ClassifierError
-    where the weights are missing or not the published ones.
+    Raises: ValueError if the shape, dtype or range is wrong or a value is not finite; ClassifierError if the weights
+    are missing or not the published ones.
     """
     _check(images)
     network = _network()
@@ -64,7 +64,7 @@ def _network() -> InferenceSession:
             f"{path}: expected SHA-256 {published.SHA256[:12]}..., got {checksum[:12]}...; restore the file"
         )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # other work goes on beside it
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # other work runs in parallel
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own errors have no common class

@@ -1,4 +1,4 @@
-"""The published weights: which file, how wide, which checksum. The training command prints them."""
+"""The published weights: file, layer widths and checksum, which the training command prints."""
 
 from __future__ import annotations
 

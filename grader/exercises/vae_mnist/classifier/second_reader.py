@@ -1,4 +1,4 @@
-"""A second reader of digits, of another kind than the judge: how far the two agree on what models draw."""
+"""A second classifier of a different kind than the judge, to see how far the two agree on images that models draw."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNITS, EPOCHS = 256, 12
 
 
 class SecondReader:
-    """A network of two layers without convolutions, trained on the training images as they are."""
+    """A network of two layers without convolutions, trained on the unaugmented training images."""
 
     def __init__(self, mnist: Mnist) -> None:
         from sklearn.neural_network import MLPClassifier
@@ -24,16 +24,16 @@ class SecondReader:
         x = mnist.train_images.reshape(-1, 784).astype(np.float32) / 255
         network: Any = MLPClassifier((UNITS,), max_iter=EPOCHS, batch_size=256, random_state=0, tol=0)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it has read enough when its epochs are over
+            warnings.simplefilter("ignore")  # a few epochs are enough, without convergence
             self._network: Any = network.fit(x, mnist.train_labels)
 
     def labels(self, images: Array) -> Array:
-        """The digit that it sees on each image `(N, 1, 28, 28)` in [0, 1]."""
+        """The predicted digit of each image, `(N, 1, 28, 28)` in [0, 1]."""
         labels: Array = self._network.predict(images.reshape(len(images), -1).astype(np.float32))
         return labels
 
     def reading(self, name: str, images: Array) -> Reading:
-        """Its words on the images beside the judge's."""
+        """The agreement of both classifiers on the images, and each digit's share."""
         first, second = classify(images).labels, self.labels(images)
         shares = [float((first == digit).mean()) for digit in range(10)]
         agreements = [

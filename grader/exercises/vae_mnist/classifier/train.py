@@ -1,8 +1,8 @@
 """Trains the classifier again on MNIST, and measures it on its test set: `make classifier`.
 
-Training pictures are made harder: moved, turned, scaled, blurred as a VAE blurs, drawn as Bernoulli pixels. The test
-set is looked at once, after the last step: no epoch and no weight is chosen by it. The lines printed at the end go into
-`published.py` and MODEL_CARD.md by hand, so that new weights are a decision.
+Training images are augmented: shifted, rotated, scaled, blurred like a VAE's images, or drawn as Bernoulli pixels. The
+test set is used once, after the last step, and selects neither epochs nor weights. The lines printed at the end are
+copied into `published.py` and MODEL_CARD.md by hand, so that publishing new weights is a deliberate decision.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from grader.records import Array
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """How far pictures are changed; shares are of a batch."""
+    """The strength of the augmentation; shares are of a batch."""
 
     shift_px: float
     degrees: float
     scale: float
     blur_share: float
     blur_px: float  # largest standard deviation
-    draw_share: float  # pixels drawn as 0 or 1
+    draw_share: float  # images whose pixels are drawn as 0 or 1
 
 
 def augmented(x: Tensor, strength: Strength, generator: torch.Generator) -> Tensor:
-    """`x` `(N, 1, 28, 28)` in [0, 1] -> the same shape and range, each picture changed at random."""
+    """`x` `(N, 1, 28, 28)` in [0, 1] -> the same shape and range, each image changed at random."""
     count = len(x)
 
     def uniform(limit: float) -> Tensor:
@@ -53,7 +53,7 @@ def augmented(x: Tensor, strength: Strength, generator: torch.Generator) -> Tens
     ]
     grid = functional.affine_grid(torch.stack(rows, dim=1), list(x.shape), align_corners=False)
     x = functional.grid_sample(x, grid, align_corners=False)
-    blur_count = int(count * strength.blur_share)  # the loader shuffles, so the first ones are random ones
+    blur_count = int(count * strength.blur_share)  # batches are shuffled, so the first images are random
     sigma = float(torch.rand(1, generator=generator)) * strength.blur_px + 0.3
     bernoulli_count = int(count * strength.draw_share)
     return torch.cat(
@@ -81,10 +81,7 @@ PEAK_LEARNING_RATE, WEIGHT_DECAY = 0.15, 5e-4
 
 
 def train(images: Tensor, labels: Tensor) -> Network:
-    """The judge's network trained on `images` `(N, 1, 28, 28)` in [0, 1] and `labels` `(N,)`.
-
-    Raises: nothing of its own.
-    """
+    """The judge's network, trained on `images` `(N, 1, 28, 28)` in [0, 1] and `labels` `(N,)`, in eval mode."""
     torch.manual_seed(SEED)
     generator = torch.Generator().manual_seed(SEED)
     network = Network(WIDTHS).train()
@@ -122,7 +119,7 @@ def _tensor(images: Array) -> Tensor:
 
 
 def main() -> None:
-    """Weights are written, their checksum and accuracy printed."""
+    """Writes the trained weights, and prints their accuracy and checksum."""
     parser = argparse.ArgumentParser(prog="python -m grader.exercises.vae_mnist.classifier.train")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=PATH.parent)

@@ -1,4 +1,4 @@
-"""`python -m grader.exercises.vae_mnist.data`: MNIST is in the cache and verified, or one line says why not."""
+"""`python -m grader.exercises.vae_mnist.data` fetches and verifies MNIST, or prints one line that says why not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from grader.exercises.vae_mnist.data.mnist import ensure_mnist
 
 
 def main() -> int:
-    """Exit code 0 with MNIST in place, 2 with one line on standard error."""
+    """The exit code: 0 if MNIST is there, 2 after one line on standard error."""
     try:
         ensure_mnist(lambda line: print(line, flush=True))
     except DataError as error:

@@ -1,7 +1,7 @@
-"""MNIST, found, fetched and verified: the one place that knows where the data lies.
+"""Finds, fetches and verifies MNIST; the only module that knows where the data set is.
 
-Every file is compared with its published SHA-256 before it is used. Files are written aside and moved into
-place as one folder, so two processes may do it at once and a killed one leaves no half of a data set.
+Every file is compared with its published SHA-256 before it is used. Files are written to a temporary folder, which is
+then renamed: two processes may do this at once, and a killed process leaves no incomplete data set.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Mnist:
 def cache_root() -> Path:
     """The folder the grader keeps downloaded files in: `VAE_GRADER_CACHE`, or a folder of the user's cache.
 
-    Raises: RuntimeError where the user has no home folder.
+    Raises: RuntimeError if the user has no home folder.
     """
     named = os.environ.get("VAE_GRADER_CACHE")
     return Path(named).expanduser().absolute() if named else Path.home() / ".cache" / "vae-autograder"
@@ -45,7 +45,7 @@ def cache_root() -> Path:
 def find_mnist() -> Path | None:
     """The verified folder ROOT with `ROOT/MNIST/raw/`, from `MNIST_ROOT` or the cache, or None; no network.
 
-    Raises: DataError where `MNIST_ROOT` is set and holds no MNIST.
+    Raises: DataError if `MNIST_ROOT` is set and contains no MNIST.
     """
     folder = os.environ.get("MNIST_ROOT")
     if folder:
@@ -55,11 +55,11 @@ def find_mnist() -> Path | None:
 
 
 def ensure_mnist(say: Say) -> Path:
-    """`ROOT/MNIST/raw/` holds the four verified raw files, as torchvision lays them out; ROOT is returned.
+    """The folder ROOT with the four verified raw files in `ROOT/MNIST/raw/`, torchvision's layout; fetched if missing.
 
-    Looks at `MNIST_ROOT`, then the cache, then asks each source in turn. `say` gets one line for each step.
+    Tries `MNIST_ROOT`, then the cache, then each source in turn. `say` receives one line for each step.
 
-    Raises: DataError, one line, where no source had it or `MNIST_ROOT` is set and wrong.
+    Raises: DataError, one line, if no source had the files or `MNIST_ROOT` is set and wrong.
     """
     root = find_mnist()
     if root is not None:
@@ -70,7 +70,7 @@ def ensure_mnist(say: Say) -> Path:
         say(f"MNIST: trying {name} ...")
         try:
             root = _install(source)
-        except Exception as error:  # a source may fail in any way; the next one is asked
+        except Exception as error:  # a source may fail in any way; the next one is tried
             reason = " ".join(str(error).split())[:160] or type(error).__name__
             failures.append(f"{name} ({reason})")
             say(f"MNIST: {name}: {reason}")
@@ -86,7 +86,7 @@ def ensure_mnist(say: Say) -> Path:
 def load_mnist(root: Path) -> Mnist:
     """The data set in `root`, its images memory-mapped.
 
-    Raises: DataError where a file is missing or has another size; checksums are `ensure_mnist`'s.
+    Raises: DataError if a file is missing or has the wrong size; checksums are left to `ensure_mnist`.
     """
     folder = raw_folder(root)
     return Mnist(
@@ -103,14 +103,14 @@ def raw_folder(root: Path) -> Path:
 
 
 def _root_from(named: Path) -> Path:
-    """ROOT for a folder that is ROOT, ROOT/MNIST, ROOT/MNIST/raw, or any with the files or their .gz."""
+    """ROOT for a folder that is ROOT, ROOT/MNIST or ROOT/MNIST/raw, or that contains the files or their .gz."""
     for folder in (named / "MNIST" / "raw", named / "raw", named):
         if not any((folder / f"{name}{end}").is_file() for name in sources.SIZES for end in ("", ".gz")):
             continue
         problem = sources.problem_with(folder)
         if problem is None and folder.parts[-2:] == ("MNIST", "raw"):
             return folder.parent.parent
-        try:  # packed, or laid out in another way: a verified copy goes into the cache
+        try:  # compressed, or in another layout: a verified copy goes into the cache
             return _install(lambda raw, folder=folder: _copy(folder, raw))  # type: ignore[misc]
         except (DataError, OSError, EOFError) as error:
             raise DataError(f"MNIST_ROOT={named}: {error}; give the four raw files or unset it") from None
@@ -129,7 +129,7 @@ def _copy(folder: Path, raw: Path) -> None:
 
 
 def _install(source: Callable[[Path], None]) -> Path:
-    """The cache holds what `source` wrote, verified; a folder another process put there meanwhile is kept."""
+    """Moves the verified files of `source` into the cache, unless another process did so meanwhile; returns ROOT."""
     root = cache_root()
     root.mkdir(parents=True, exist_ok=True)
     final = root / "MNIST"
@@ -141,13 +141,13 @@ def _install(source: Callable[[Path], None]) -> Path:
         if problem is not None:
             raise DataError(problem)
         if final.exists() and sources.problem_with(final / "raw") is not None:
-            final.replace(Path(aside) / "damaged")  # leaves with the temporary folder
+            final.replace(Path(aside) / "damaged")  # deleted with the temporary folder
         (Path(aside) / "MNIST").mkdir()
         raw.rename(Path(aside) / "MNIST" / "raw")
         try:
             (Path(aside) / "MNIST").rename(final)
         except OSError:
-            if sources.problem_with(final / "raw") is not None:  # not a neighbour who was faster
+            if sources.problem_with(final / "raw") is not None:  # no other process was faster
                 raise
     return root
 

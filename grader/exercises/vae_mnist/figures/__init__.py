@@ -44,7 +44,7 @@ def draw(evidence: Evidence) -> list[Figure]:
     """Every picture that the evidence allows, VAE first.
 
     Raises:
-        GraderError: where the evidence, MNIST or the classifier cannot be read.
+        GraderError: if the evidence, MNIST or the classifier cannot be read.
     """
     return [
         figure
@@ -64,5 +64,5 @@ def _made(picture: Picture, evidence: Evidence, part: str) -> Figure | None:
         return None
     except GraderError:
         raise
-    except Exception:  # a submission's answers may be anything, and none of them may cost the whole report
+    except Exception:  # a submission's answers may be anything, and must not make the whole report fail
         return None

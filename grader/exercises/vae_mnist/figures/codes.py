@@ -1,4 +1,4 @@
-"""A picture of where the encoder puts the hidden images: two coordinates of their mean codes."""
+"""A picture of the hidden images' codes: two coordinates of each mean code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SIDE = 640
 RING = 2.448  # the radius that holds 95 % of a standard normal in two dimensions
 LABEL = 0.075  # the least distance of two large digits, as a share of the picture's side
-# Paul Tol's muted scheme, which common colour blindness keeps apart, grey for the tenth; each point is a digit as well.
+# Paul Tol's muted scheme, safe for common colour blindness, and grey; each point also has the shape of its digit.
 COLOURS = (
     *("#332288", "#cc6677", "#117733", "#b8a13c", "#5aaed6", "#882255", "#44aa99", "#83832a", "#aa4499"),
     "#5c5c5c",
@@ -69,13 +69,13 @@ def code_map(evidence: Evidence, part: str) -> Figure:
 
 
 def flat(mu: Array) -> tuple[Array, Array, float]:
-    """Two coordinates of codes `(N, D)`: `(N, 2)`, the place of the prior's mean, and their share of the variance.
+    """Two coordinates of codes `(N, D)`: `(N, 2)`, those of the prior's mean, and their share of the variance.
 
-    Two numbers stay as they are; of more, the first two principal components (Pearson, On Lines and Planes of Closest
-    Fit, 1901).
+    If D is 2, the codes are unchanged; else the coordinates are the first two principal components (Pearson, On Lines
+    and Planes of Closest Fit, 1901).
 
     Raises:
-        NotAnswered: where the codes are all the same.
+        NotAnswered: if the codes are all the same.
     """
     if len(mu) < 2 or not (spread := mu.std(axis=0)).max() > 1e-12:
         give_up("the codes are all the same")
@@ -83,15 +83,15 @@ def flat(mu: Array) -> tuple[Array, Array, float]:
         return mu, np.zeros(2), 1.0
     from sklearn.decomposition import PCA
 
-    middle, scale = mu.mean(axis=0), float(spread.max())  # by the scale, so that no square is infinite
+    middle, scale = mu.mean(axis=0), float(spread.max())  # scaled, so that squares do not overflow
     components = PCA(2, svd_solver="full").fit((mu - middle) / scale)
     directions = components.components_
-    towards = directions * np.sign(directions.sum(axis=1, keepdims=True) + 1e-12)  # a sign means nothing: fixed
+    towards = directions * np.sign(directions.sum(axis=1, keepdims=True) + 1e-12)  # fixes the arbitrary signs
     return (mu - middle) @ towards.T, -middle @ towards.T, float(components.explained_variance_ratio_.sum())
 
 
 def extent(points: Array, centre: Array) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Limits of x and y, equally long, that hold all but the outermost points, and the ring."""
+    """Limits of x and y, equally far apart, that include the ring and all but the outermost points."""
     low = np.minimum(np.quantile(points, 0.002, axis=0), centre - RING)
     high = np.maximum(np.quantile(points, 0.998, axis=0), centre + RING)
     middle, half = (low + high) / 2, float((high - low).max()) * 0.53

@@ -1,4 +1,4 @@
-"""What all pictures share: colours, text sizes, digits in rows and columns, and the way to a small PNG.
+"""Shared parts of all pictures: colours, text sizes, digits in rows and columns, and small PNG files.
 
 A picture is about 700 pixels wide and shown at half of that on a phone, so text is at least 20 pixels high. All lengths
 are pixels of the PNG. Pictures compare with the values of the reference notebook, which `make_reference` writes into
@@ -53,7 +53,7 @@ def figure(
     on_wall: bool = False,
     for_staff: bool = False,
 ) -> Figure:
-    """What `paint` draws on a white canvas of `size` (width, height) pixels; a point is a pixel there."""
+    """The picture that `paint` draws on a white canvas of `size` (width, height) pixels, where a point is a pixel."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
@@ -67,7 +67,7 @@ def figure(
 
 
 def write(axes: Axes, at: tuple[float, float], words: str, *, size: int = WORDS, **look: Any) -> None:
-    """Words on the axes, centred at a place unless `look`, which is matplotlib's, says otherwise."""
+    """Writes words on the axes, centred at a place unless `look`, matplotlib's text properties, says otherwise."""
     axes.text(*at, words, size=size, **{"ha": "center", "va": "center_baseline", **look})
 
 
@@ -83,18 +83,18 @@ def png(pixels: Array) -> bytes:
 
 
 def clean(images: Array) -> Array:
-    """The images with NaN replaced by black; values outside [0, 1] have been clipped before."""
+    """The numbers with NaN replaced by 0 and infinities by 1 or 0; others are unchanged, also outside [0, 1]."""
     return np.nan_to_num(images, nan=0.0, posinf=1.0, neginf=0.0)
 
 
 def short(value: float) -> str:
-    """A number with as many digits as are read at a glance."""
+    """A number with about three significant digits."""
     return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Rows of tiles that begin `left` pixels from the left and `tops` from the top; `below` is free under them."""
+    """Rows of tiles, `left` pixels from the left and `tops` pixels from the top; `below` pixels under them are free."""
 
     tops: tuple[int, ...]
     columns: int
@@ -107,11 +107,11 @@ class Sheet:
         return self.left + self.columns * (TILE + GAP) - GAP, self.tops[-1] + TILE + self.below
 
     def corner(self, place: Place) -> tuple[int, int]:
-        """Where the tile's upper left corner is: x, y."""
+        """x and y of the tile's upper left corner."""
         return self.left + place[1] * (TILE + GAP), self.tops[place[0]]
 
     def paint(self, canvas: Canvas, images: Mapping[Place, Array]) -> Axes:
-        """The images, black on white, each 784 numbers in [0, 1]; the axes count pixels from the upper left."""
+        """Draws the images, 784 numbers in [0, 1] each, black on white; the axes count pixels from the upper left."""
         width, height = self.size
         raster = np.ones((height, width), dtype=np.float32)
         for place, image in images.items():
@@ -123,13 +123,13 @@ class Sheet:
         return axes
 
     def name_rows(self, axes: Axes, names: Sequence[str], *, size: int = SMALL, weight: str = "normal") -> None:
-        """A name to the left of each row, as far as there are names."""
+        """Writes a name to the left of each row that has one."""
         for top, name in zip(self.tops, names, strict=False):
             middle = top + TILE / 2
             write(axes, (self.left - 10, middle), name, size=size, weight=weight, ha="right")
 
     def frame(self, axes: Axes, place: Place, corner: str = "") -> None:
-        """A frame around the tile, and a few characters in its lower right corner."""
+        """Draws a frame around the tile, and a few characters in its lower right corner."""
         from matplotlib.patches import Rectangle
 
         x, y = self.corner(place)
@@ -153,7 +153,7 @@ class Reference:
     loss: tuple[float, ...]  # the mean loss of each epoch
     kept: float  # explained variance of hidden images
     worst: tuple[float, ...]  # the error of each digit's worst reconstruction, see `reconstructions.errors_of`
-    nearest: float  # the smallest ratio of a sample's distances to training images, see `metrics.copies`
+    nearest: float  # the smallest ratio of a sample's distances to training images, see `copies.copy_search`
     read_as_asked: float | None = (
         None  # the share of conditional samples in which the classifier sees the requested digit
     )

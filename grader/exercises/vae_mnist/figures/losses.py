@@ -13,8 +13,8 @@ from grader.records import Address, Array, Evidence, Figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-# Another loss or another average has another scale, which cannot be compared with the reference: squared errors are a
-# third of cross-entropies, and a correct cross-entropy never falls to half of the reference's. Even a bad model's
+# A different loss or average has a different scale and cannot be compared with the reference: squared errors are a
+# third of cross-entropies, while a correct cross-entropy never falls to half of the reference's. Even a bad model's
 # cross-entropy stays within five times the reference's.
 COMPARABLE = (0.5, 5.0)
 LOOKS: dict[str, dict[str, Any]] = {
@@ -25,7 +25,7 @@ LINE = 0.1  # height of a text line, as a share of the axes'
 
 
 def loss_curve(evidence: Evidence, part: str) -> Figure:
-    """The mean loss of each epoch; the reference notebook's beside it where the scale is the same."""
+    """The mean loss of each epoch, with the reference notebook's curve if the scale is the same."""
     (history,) = answer(evidence, Address.of("trained", part, "history"), "history")
     values = history.reshape(-1).astype(np.float64)
     finite = values[np.isfinite(values)]

@@ -25,10 +25,10 @@ from grader.store.json_files import dump_json
 
 
 def levels(runs: Sequence[Evidence], part: str) -> dict[str, object]:
-    """What `Reference` holds of a part: means over the runs, and the nearest sample of all.
+    """The fields of a part's `Reference`: means over the runs, and the smallest ratio of all samples.
 
     Raises:
-        NotAnswered: where a run has not got as far as its pictures.
+        NotAnswered: if a run did not get as far as its images.
     """
     losses, explained, worst, nearest, agreements = [], [], [], [], []
     for evidence in runs:
@@ -52,7 +52,7 @@ def levels(runs: Sequence[Evidence], part: str) -> dict[str, object]:
 
 
 def main(paths: Sequence[str]) -> None:
-    """`reference.json` holds the levels of these files of evidence."""
+    """Writes `reference.json` from these evidence files."""
     runs = [load_evidence(Path(path)) for path in paths]
     reference = {part: levels(runs, part) for part in NAMES}
     FILE.write_bytes(dump_json(reference, indent=1))

@@ -1,4 +1,4 @@
-"""What the decoder draws along a plane of the code space: a sheet of tiles that students move through on their page."""
+"""The decoder's images along a plane of the code space: a sheet of tiles for the interactive map in a report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grader.exercises.vae_mnist.figures.drawing import NAMES, clean
 from grader.exercises.vae_mnist.plane import DIGITS, SIDES, CodePlane, count_of_images, plane_of
 from grader.records import Address, Array, Evidence, Figure, Plane, Stage
 
-LEVELS = 16  # of grey, four bits per pixel: noise cannot be packed any smaller, digits take a third of it
+LEVELS = 16  # of grey, four bits per pixel; noise does not compress further, digits take a third of that
 MOST_BYTES = {"vae": 50_000, "cvae": 145_000}  # of the PNG; with dots and base64 both stay below 300 kB
 DOTS = 200  # codes of images that the map shows
 PER_ROW = 5  # planes side by side on the sheet
@@ -32,7 +32,7 @@ def code_plane(evidence: Evidence, part: str) -> Figure:
     tiles = np.clip(clean(images), 0, 1).reshape(digits, side, side, 28, 28)
     sheet = png(tiles)
     while len(sheet) > MOST_BYTES[part] and tiles.shape[1] > 3:
-        tiles = tiles[:, ::2, ::2]  # every second point: noise is no smaller in any other way
+        tiles = tiles[:, ::2, ::2]  # every second point, since noise does not compress
         sheet = png(tiles)
     side = tiles.shape[1]
     return Figure(
@@ -55,7 +55,7 @@ def code_plane(evidence: Evidence, part: str) -> Figure:
 
 
 def _note(part: str, size: int, side: int) -> str:
-    """What the map's directions and the picture are."""
+    """The explanation of the map's axes and pictures."""
     if size == 2:
         where = "x and y are the two numbers of the code; the prior's standard deviation is 1 for both."
     else:

@@ -93,7 +93,7 @@ def errors_of(x: Array, x_hat: Array) -> Array:
     """Each reconstruction's squared error, relative to that of the mean image: `(N,)`, 0 or more."""
     squares = ((x - x_hat).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
     whole = ((x - real_digits.mean_image()).astype(np.float64) ** 2).reshape(len(x), -1).sum(axis=1)
-    shares: Array = squares / np.maximum(whole, 1.0)  # no digit is as near to the mean image as that
+    shares: Array = squares / np.maximum(whole, 1.0)  # no digit is this close to the mean image
     return shares
 
 
@@ -111,7 +111,7 @@ def _both(evidence: Evidence, part: str) -> tuple[Array, Array]:
 
 
 def _explained(share: float, count: int) -> str:
-    """The explained variance as a clause; how far it is below 0 means little."""
+    """The explained variance in words; a negative value is not shown, since its size means little."""
     if share < 0:
         return "Explained variance below 0 (worse than always showing the mean image)"
     return f"Explained variance over {count:,} images: {percent(share)}"

@@ -34,7 +34,7 @@ COLUMNS, ROWS = 12, 4
 CELL = 62
 LEFT, BELOW = 92, 84  # room for the labels of the table's sides
 EXAMINED = 300  # as many as the check of the default rubric examines, so that both use the same search
-SHOWN = 10  # of those that are nearest to a training image
+SHOWN = 10  # of these, the nearest to a training image
 
 
 def new_images(evidence: Evidence, part: str) -> Figure:
@@ -87,8 +87,8 @@ def digits_on_request(evidence: Evidence, part: str) -> Figure:
 
 
 def digits_read(evidence: Evidence, part: str) -> Figure:
-    """How often the classifier sees which digit, for each requested digit."""
-    from sklearn.metrics import confusion_matrix  # here, since it takes a second
+    """A table of the digits that the classifier sees, for each requested digit."""
+    from sklearn.metrics import confusion_matrix  # imported here, since it takes a second
 
     images, labels = _samples(evidence, part)
     counts = confusion_matrix(labels, image_measures.judged(images).labels, labels=range(10))
@@ -196,12 +196,12 @@ def _samples(evidence: Evidence, part: str) -> tuple[Array, Array]:
 
 
 def strip(evidence: Evidence, item: str, columns: int) -> Array:
-    """`(2, columns, 28, 28)` in [0, 1]: hidden images above their reconstructions, or samples; the first ones.
+    """The first hidden images above their reconstructions, or the first samples: `(2, columns, 28, 28)` in [0, 1].
 
-    Conditional samples are in the order of the requested digits, 0 to 9, equally many of each side by side.
+    Conditional samples are ordered by the requested digit, 0 to 9, with equally many columns for each.
 
     Raises:
-        NotAnswered: where the model gave none.
+        NotAnswered: if the model gave no such images.
     """
     part, _, about = item.partition(".")
     if about == "reconstruction":

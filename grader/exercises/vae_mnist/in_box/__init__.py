@@ -1,1 +1,1 @@
-"""Code that runs in the box beside the student's: nothing of it could be handed in for a solution."""
+"""Code that runs in the box next to the student's code; none of it could be submitted as a solution."""

@@ -1,4 +1,4 @@
-"""Checksums of arrays that are the same inside a box and outside."""
+"""Checksums of arrays, which are equal inside and outside a box."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def fixed(count: int, columns: int) -> Any:
 
 
 def sums(rows: Any) -> Any:
-    """`(N, ...)` of any numbers -> `(SUMS,)` float64."""
+    """The checksums of `rows` `(N, ...)`, of any numeric dtype: `(SUMS,)` float64."""
     sample = np.asarray(rows)[::EVERY]
     sample = sample.reshape(len(sample), -1).astype(np.float64)
     products = sample @ fixed(sample.shape[1], SUMS)

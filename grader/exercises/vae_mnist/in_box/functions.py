@@ -1,4 +1,4 @@
-"""Questions for the reparameterization and the loss."""
+"""Questions about the reparameterization and the loss."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from .own_model import NETWORKS, bare, built, needs_review
 
 
 def ask_reparameterize(part, student, questions):
-    """Many draws for a few rows, and the gradient of one; on a real model, or a bare one if that cannot be built."""
+    """Many draws for a few rows, and the gradients of one draw; with a bare model if the student's cannot be built."""
     size = latent_dim(student)
     notebook_object(student, part.model)
     whole = True
@@ -47,7 +47,7 @@ def ask_reparameterize(part, student, questions):
 
 
 def ask_loss(student, questions):
-    """The loss's values and gradients on four batches."""
+    """The values and gradients of the loss on four batches."""
     vae_loss = notebook_object(student, "vae_loss")
     answer = {}
     for batch in ("random", "digits", "shifted", "small"):

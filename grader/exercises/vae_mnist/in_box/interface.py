@@ -1,7 +1,7 @@
-"""The exercise's interface, and what a course's notebook does differently: its names, orders and form of labels.
+"""The exercise's interface, and how a course's notebook differs from it: in names, orders and the form of labels.
 
-Inside the box the recorder fills `interface`; outside nobody does, so there everything is the exercise's own. A call
-of the notebook's code goes through `call`; what the notebook's code calls is wrapped by `as_notebook`.
+Inside the box the recorder fills `interface`; outside it stays empty, so that the exercise's own names and orders
+apply. Calls of the notebook's code go through `call`; functions that the notebook calls are wrapped by `as_notebook`.
 """
 
 NAMES = (
@@ -35,22 +35,22 @@ interface: dict[str, dict[str, object]] = {"names": {}, "arguments": {}, "return
 
 
 def actual(name):
-    """The notebook's own name for that name of the interface."""
+    """The notebook's name for a name of the interface."""
     return interface["names"].get(name, name)
 
 
 def one_hot():
-    """Whether the notebook's conditional parts take rows `(N, 10)` instead of numbers `(N,)`."""
+    """Whether the notebook's conditional modules take one-hot rows `(N, 10)` instead of numbers `(N,)`."""
     return interface["options"].get("labels") == "one_hot"
 
 
 def returned_order(name):
-    """The values of that function in the order in which the notebook returns them."""
+    """The names of that function's values, in the order in which the notebook returns them."""
     return tuple(interface["returns"].get(name, RETURNS[name]))
 
 
 def call(function, name, *arguments):
-    """What the notebook's function returns for these arguments of the interface, given in the notebook's order."""
+    """Calls the notebook's function with `arguments` of the interface, which are passed in the notebook's order."""
     order = interface["arguments"].get(name)
     if order is not None:
         by_name = dict(zip(ARGUMENTS[name], arguments, strict=True))
@@ -59,7 +59,7 @@ def call(function, name, *arguments):
 
 
 def in_our_order(name, values):
-    """The values that the notebook's function returned, in the interface's order; a wrong number of them as it is."""
+    """The values of the notebook's function in the interface's order; unchanged if their number is wrong."""
     order = interface["returns"].get(name)
     if order is None or len(values) != len(order):
         return list(values)
@@ -68,14 +68,14 @@ def in_our_order(name, values):
 
 
 def as_notebook(function, name):
-    """Our function as the notebook's code calls it: arguments and values in the notebook's order."""
+    """Wraps our function for calls by the notebook's code: arguments and values are in the notebook's order."""
     takes, gives = interface["arguments"].get(name), interface["returns"].get(name)
     if takes is None and gives is None:
         return function
 
     def called(*args, **kwargs):
         if takes is not None:
-            kwargs = {**dict(zip(takes, args, strict=False)), **kwargs}  # more arguments do no harm
+            kwargs = {**dict(zip(takes, args, strict=False)), **kwargs}  # extra arguments are ignored
             args = ()
         values = function(*args, **kwargs)
         if gives is not None:

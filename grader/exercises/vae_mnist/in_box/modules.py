@@ -1,4 +1,4 @@
-"""Questions for freshly built encoders and decoders."""
+"""Questions about freshly built encoders and decoders."""
 
 import numpy as np
 import torch
@@ -7,15 +7,15 @@ from .interface import actual, call
 from .notebook_objects import NoAnswer, latent_dim, normal, tensor
 
 INSTANCES = 3  # fresh modules that are tested, so that no single unlucky initialization matters
-FLIPPED = 2  # images of which each pixel is turned to its opposite
-COPIES = 32  # of the same input in one batch: what differs between them is chance
+FLIPPED = 2  # images of which each pixel is inverted, one at a time
+COPIES = 32  # of the same input in one batch; their outputs differ only by chance
 PIXELS = 784
-DRAWN = 32  # pixels of x_hat whose gradients are looked at
-HEADS = 4  # numbers of mu, and as many of logvar, whose gradients are looked at
+DRAWN = 32  # pixels of x_hat whose gradients are recorded
+HEADS = 4  # numbers of mu, and as many of logvar, whose gradients are recorded
 
 
 def perturbed(module, seed):
-    """The module with every parameter moved at random, so that a bias or an initialization decides nothing."""
+    """The module with every parameter moved at random, so that no result depends on a bias or an initialization."""
     with torch.no_grad():
         for number, parameter in enumerate(module.parameters()):
             scale = 0.5 * parameter.std(correction=0).item() + 0.05
@@ -24,14 +24,14 @@ def perturbed(module, seed):
 
 
 def by_the_same_chance(function, *arguments):
-    """What the call gives with freshly seeded random numbers: what differs between two such calls is no chance."""
+    """Calls the function with reseeded random numbers, so that two such calls do not differ by chance."""
     torch.manual_seed(17)
     np.random.seed(17)
     return function(*arguments)
 
 
 def fresh(part, student, kind, seed, size, inputs, y):
-    """A fresh module of that kind, after one call that lets lazy layers take their shape; in eval mode."""
+    """A new instance of that class in eval mode, after one call in which lazy layers infer their shapes."""
     torch.manual_seed(seed)
     module = part.build(student, kind, size)
     with torch.no_grad():
@@ -40,7 +40,7 @@ def fresh(part, student, kind, seed, size, inputs, y):
 
 
 def one_a_code(images, count, decoder):
-    """The images, `(count, pixels)`, where there is one for each code."""
+    """The images as `(count, pixels)`; raises NoAnswer unless there is one for each code."""
     if images.ndim == 0 or len(images) != count:
         raise NoAnswer(
             f"expected {actual(decoder)} to give one image for each of {count} codes, got {tuple(images.shape)}"
@@ -49,7 +49,7 @@ def one_a_code(images, count, decoder):
 
 
 def ask_encoder(part, student, questions):
-    """Fresh encoders on digits, on moved parameters, with a pixel or label changed, row by row, in another order."""
+    """Outputs of fresh encoders: for digits, with moved parameters, a changed pixel or label, row by row, reordered."""
     x, y, size = questions["x"], questions["y"], latent_dim(student)
     many, order = questions["many_x"], questions["order"]
     answer = {"latent_dim": size}
@@ -101,20 +101,20 @@ def ask_encoder(part, student, questions):
 
 
 def one_a_row(values, count):
-    """Nothing, where there is one row for each input."""
+    """Raises NoAnswer unless there is one row for each input."""
     if values.ndim == 0 or len(values) != count:
         raise NoAnswer(f"expected one row for each of {count} inputs, got shape {tuple(values.shape)}")
 
 
 def _gradients_at_images(part, student, encoder, images, labels):
-    """How some numbers of mu and logvar change with each pixel, `(numbers, images, 784)`; zeros without a gradient."""
+    """Gradients of some numbers of mu and logvar with respect to the pixels, `(numbers, images, 784)`, or zeros."""
     x = tensor(images, student).clone().requires_grad_()
     heads = [head.flatten(1)[:, :HEADS] for head in part.encode(encoder, x, labels, student)]
     return _gradients(torch.cat(heads, dim=1), x)
 
 
 def _gradients(outputs, inputs):
-    """The gradient of each column of the outputs, of rows that do not know each other, `(columns, rows, numbers)`."""
+    """The gradient of each column of the outputs, `(columns, rows, numbers)`; rows must not depend on each other."""
     if not outputs.requires_grad:
         return torch.zeros(outputs.shape[1], len(inputs), inputs[0].numel())
     grads = [
@@ -125,7 +125,7 @@ def _gradients(outputs, inputs):
 
 
 def ask_decoder(part, student, questions):
-    """Fresh decoders at codes, far codes, each latent and label changed alone, row by row, and in another order."""
+    """Outputs of fresh decoders: for codes, far codes, one changed latent or label, row by row, reordered."""
     z, y, size, order = questions["z"], questions["y"], latent_dim(student), questions["order"]
     answer = {"latent_dim": size}
 
@@ -165,14 +165,14 @@ def ask_decoder(part, student, questions):
 
 
 def _gradients_at_codes(part, student, decoder, codes, labels):
-    """How some pixels change with each number of the code, `(pixels, codes, D)`; zeros where no gradient is."""
+    """Gradients of some pixels with respect to the code, `(pixels, codes, D)`, or zeros."""
     z = tensor(np.ascontiguousarray(codes), student).clone().requires_grad_()
     images = one_a_code(part.decode(decoder, z, labels, student), len(codes), part.decoder)
     return _gradients(images[:, torch.linspace(0, images.shape[1] - 1, DRAWN).long()], z)
 
 
 def ask_other_sizes(part, student, questions):
-    """Encoder and decoder built for a latent size that is not the notebook's."""
+    """Outputs of an encoder and a decoder built for another latent size than the notebook's."""
     size = 5 if latent_dim(student) != 5 else 6
     x, y, codes = questions["x"], questions["y"], np.ascontiguousarray(questions["z"][:, :size])
     encoder = fresh(part, student, part.encoder, 400, size, x, y)
@@ -184,7 +184,7 @@ def ask_other_sizes(part, student, questions):
 
 
 def leaves(outputs):
-    """The parameters that the outputs' gradient reaches, by walking the graph back."""
+    """The parameters that the outputs' gradient reaches, by their ids; found by walking the graph backwards."""
     parameters, visited = {}, set()
     queue = [output.grad_fn for output in outputs if output.grad_fn is not None]
     while queue:
@@ -204,14 +204,14 @@ def _numbers(parameters):
 
 
 def ask_encoder_parameters(part, student, questions):
-    """How many numbers of an encoder are registered, reached by the gradient, and reached without being registered."""
+    """Counts of an encoder's parameters: registered, of these reached by the gradient, reached but not registered."""
     size, x, y = latent_dim(student), questions["x"], questions["y"]
     module = fresh(part, student, part.encoder, 500, size, x, y).train()
     return {"counts": _counts(module, part.encode(module, x, y, student))}
 
 
 def ask_decoder_parameters(part, student, questions):
-    """The same of a decoder."""
+    """The same counts for a decoder, see `ask_encoder_parameters`."""
     codes, y = np.ascontiguousarray(questions["z"][:, : latent_dim(student)]), questions["y"]
     module = fresh(part, student, part.decoder, 500, codes.shape[1], codes, y).train()
     return {"counts": _counts(module, [part.decode(module, codes, y, student)])}

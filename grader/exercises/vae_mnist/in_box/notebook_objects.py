@@ -1,4 +1,4 @@
-"""What the notebook defines, looked up by the interface's names and checked for being what it should be."""
+"""The notebook's objects, looked up by their names in the interface and checked for the expected type."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ MAX_LATENT = 512
 
 
 class NoAnswer(Exception):
-    """The student's code returned something that is not an answer; the message says what was expected.
+    """The student's code returned no valid answer; the message says what was expected.
 
     `ours` marks the fault of a stand-in: no points are lost, and the item needs manual review.
     """
@@ -22,14 +22,14 @@ class NoAnswer(Exception):
 
 
 def notebook_object(student, name):
-    """The notebook's object of that interface name."""
+    """The notebook's object with that name in the interface."""
     if actual(name) not in student:
         raise NoAnswer(f"{actual(name)} is not defined")
     return student[actual(name)]
 
 
 def device_of(student):
-    """The notebook's device: its DEVICE if that is one, else CUDA if available, else the CPU."""
+    """The notebook's device: its DEVICE if that is valid, else CUDA if available, else the CPU."""
     device = student.get(actual("DEVICE"), "cuda" if torch.cuda.is_available() else "cpu")
     try:
         return torch.device(device)
@@ -62,24 +62,24 @@ def mu_and_logvar(value, name):
 
 
 def rebuilt(value, items):
-    """The items in a tuple or list of the value's own kind, also a named one."""
+    """The items in a tuple, named tuple or list of the same type as the value."""
     return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
 
 
 def checked_tensor(value, name):
-    """The value, if it is a tensor of numbers."""
+    """The value as a floating-point tensor; raises NoAnswer if it is not a tensor."""
     if not isinstance(value, torch.Tensor):
         raise NoAnswer(f"expected {name} to return a tensor, got {type(value).__name__}")
     return value if value.is_floating_point() else value.float()
 
 
 def normal(seed, *shape):
-    """Normal random numbers, float32; not from PyTorch's functions, which a notebook may have changed."""
+    """Normal random numbers, float32; drawn by NumPy, since a notebook may have changed PyTorch's functions."""
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32))
 
 
 class Part:
-    """One half of the exercise: which classes it has, and whether they also take labels."""
+    """One part of the exercise: the names of its objects, and whether its networks also take labels."""
 
     def __init__(self, name, encoder, decoder, model, train, sample, trained, history, conditional):
         self.name, self.encoder, self.decoder, self.model = name, encoder, decoder, model
@@ -87,7 +87,7 @@ class Part:
         self.conditional = conditional
 
     def build(self, student, kind, size):
-        """A fresh module of that kind on the notebook's device."""
+        """A new instance of that class on the notebook's device."""
         arguments = (size, 10) if self.conditional else (size,)
         module = notebook_object(student, kind)(*arguments)
         if not isinstance(module, torch.nn.Module):
@@ -95,7 +95,7 @@ class Part:
         return module.to(device_of(student))
 
     def labels(self, y, student):
-        """The extra arguments of a conditional module: labels in the form that the notebook's parts take."""
+        """The extra arguments of a conditional module: labels in the form that the notebook expects; else none."""
         if not self.conditional:
             return ()
         y = tensor(y, student)
@@ -111,7 +111,7 @@ class Part:
         return checked_tensor(value, actual(self.decoder))
 
     def draw(self, student, model, count, labels):
-        """Images by the notebook's sampling function: `count` of them, or one for each label."""
+        """Images drawn by the notebook's sampling function: `count` of them, or one for each label."""
         request = self.labels(labels, student)[0] if self.conditional else count
         return checked_tensor(
             call(notebook_object(student, self.sample), self.sample, model, request), actual(self.sample)

@@ -1,8 +1,8 @@
 """The student's own model, and the stand-ins for a model that an earlier mistake has broken.
 
-The student's code is tried with a fresh model of their own class. Where that fails, it may be another part's fault:
-then a throwaway box tries it with a model of their own class whose networks compute what a toy's do, and with the toy
-alone, which has none of the methods and attributes that a student gave to their model. No other box gets the toys.
+The student's code runs with a fresh model of their own class. If that fails, another item may be at fault: a throwaway
+box then runs the code with a model of the same class whose networks compute what a toy's networks compute, and with the
+toy alone, which lacks methods and attributes that the student added to their model. No other box receives the toys.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ SHOWN = {  # names of stand-ins, which mean nothing to a student, and what is sh
 
 @contextlib.contextmanager
 def rebound(variables, values):
-    """Some variables hold these values for a while."""
+    """A context in which the variables have these values."""
     before = {name: variables[name] for name in values if name in variables}
     variables.update(values)
     try:
@@ -40,7 +40,7 @@ def rebound(variables, values):
 
 
 class ToyModel(torch.nn.Module):
-    """Has the parts and the forward of a VAE or CVAE, with toy networks; its reparameterization adds no noise."""
+    """A VAE or CVAE with toy networks and a reparameterization without noise."""
 
     def __init__(self, part, stand_in, size, seed):
         super().__init__()
@@ -58,7 +58,7 @@ class ToyModel(torch.nn.Module):
 
 
 def forward_of(model, conditional):
-    """The forward of a VAE or CVAE, as the notebook's code calls it, with the model's own parts."""
+    """The `forward` of a VAE or CVAE with the model's own parts, to be called by the notebook's code."""
     prefix = "Conditional" if conditional else ""
 
     def reconstruct(x, y=None):
@@ -72,7 +72,7 @@ def forward_of(model, conditional):
 
 
 def toy_of(part, student, questions, seed):
-    """A toy on the notebook's device; its networks come from the source that the throwaway box gets."""
+    """A toy model on the notebook's device; its networks come from the source code in `questions`."""
     name = f"{__package__}.stand_in"
     stand_in = sys.modules[name] = types.ModuleType(name)
     source = bytes(questions["stand_in"]).decode()
@@ -81,16 +81,16 @@ def toy_of(part, student, questions, seed):
 
 
 def own_model(part, student):
-    """A fresh model of the student's own class; what it holds may be shared with models that they train."""
+    """A fresh model of the student's own class, copied since it may share objects with the trained models."""
     model = part.build(student, part.model, latent_dim(student))
     try:
         return copy.deepcopy(model)
-    except Exception:  # it holds what cannot be copied, such as a result that has a gradient
+    except Exception:  # it holds something that cannot be copied, such as a result with a gradient
         return model
 
 
 def built(part, student, size, networks):
-    """A model of the student's own class; the given `networks` are in it where their own cannot be built."""
+    """A model of the student's own class; contains `networks` if it cannot be built with its own."""
     try:
         return part.build(student, part.model, size)
     except Exception:
@@ -104,7 +104,7 @@ def _always(module):
 
 
 def bare(part, student, size):
-    """An instance of the student's class whose `__init__` was not run: it has the given sizes and nothing else."""
+    """An instance of the student's class whose `__init__` was not run; only its sizes are set."""
     cls = notebook_object(student, part.model)
     model = cls.__new__(cls)
     torch.nn.Module.__init__(model)
@@ -114,15 +114,15 @@ def bare(part, student, size):
 
 
 def around(part, student, toy, *, noise):
-    """A model of the student's own class that computes what the toy does, with the toy's parameters among its own.
+    """A model of the student's own class that computes what the toy computes, and also has the toy's parameters.
 
-    Only `forward` is replaced, in the networks and in the model, and without `noise` the reparameterization; layers,
-    attributes and methods are the student's.
+    Only the `forward` of the networks and of the model is replaced, and the reparameterization unless `noise`; layers,
+    attributes and other methods are the student's.
     """
     networks = {name: getattr(toy, name) for name in NETWORKS}
     memo = {id(network): network for network in networks.values()}
     model = built(part, student, toy.latent_dim, networks)
-    model = copy.deepcopy(model, memo)  # what it holds may be shared with models that they train
+    model = copy.deepcopy(model, memo)  # it may share objects with the trained models
     for name in NETWORKS:
         network, toy_network = getattr(model, actual(name)), getattr(toy, name)
         if network is not toy_network:
@@ -136,23 +136,23 @@ def around(part, student, toy, *, noise):
 
 
 def stand_in_answer(ask, questions):
-    """What a question gives that is asked with a stand-in, after the student's own model gave nothing to judge.
+    """The answer to a question that is asked again with a stand-in, because the student's own model was inconclusive.
 
     Raises:
-        NoAnswer: as ours, where nothing is known but that the code does not go with the stand-in; else as theirs, which
-            changes nothing of what is said of their own model.
+        NoAnswer: with `ours` if it is only known that the code does not work with the stand-in; else without, and the
+            fault with the student's own model stands.
     """
     try:
         return ask()
     except Exception as error:
-        own_error = bytes(questions["own_error"]).decode()  # the kind of exception that it raised with their own model
+        own_error = bytes(questions["own_error"]).decode()  # the exception's kind with their own model
         if own_error and names_stand_in(error) and type(error).__name__ != own_error:
             raise needs_review(error, "and your own model cannot show whether it is right") from None
         raise NoAnswer(f"{type(error).__name__}: {error}") from None
 
 
 def passed_on(function, args, kwargs):
-    """What the student's function gives; arguments that it does not take are a mistake of who called it, not ours."""
+    """Calls the student's function; arguments that it does not take are a mistake of its caller, the student's code."""
     try:
         return function(*args, **kwargs)
     except TypeError as error:
@@ -162,13 +162,13 @@ def passed_on(function, args, kwargs):
 
 
 def names_stand_in(error):
-    """Whether the error tells of one of our objects: a student's own might have done what was asked."""
+    """Whether the error is about one of our objects; with the student's own object it might not have occurred."""
     kind = type(getattr(error, "obj", None)).__module__
     return kind.startswith(f"{__package__}.") or any(name in str(error) for name in SHOWN)
 
 
 def needs_review(error, reason):
-    """The answer that is missing because of a stand-in; `own` says how the student's own model fared."""
+    """The NoAnswer for code that fails because of a stand-in; `reason` says why their own model is inconclusive."""
     why = f"{type(error).__name__}: {error}"
     for name, words in SHOWN.items():
         why = why.replace(name, words)

@@ -1,4 +1,4 @@
-"""Runs in a fresh kernel before the notebook: torchvision finds MNIST under any root, without a network."""
+"""Runs in a fresh kernel before the notebook, so that torchvision finds MNIST under any root without a network."""
 
 import importlib.abc
 import importlib.machinery
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class _LocalMnist(importlib.abc.MetaPathFinder):
-    """Lets `torchvision.datasets.mnist` load as always, then teaches it to link missing files to the box's own copy."""
+    """Imports `torchvision.datasets.mnist` as usual, then makes it link missing files to the box's own copy."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "torchvision.datasets.mnist":

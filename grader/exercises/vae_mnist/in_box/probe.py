@@ -1,4 +1,4 @@
-"""Asks the student's VAE and CVAE the supervisor's questions, inside the box; records raw arrays and judges nothing.
+"""Answers the supervisor's questions about the student's VAE and CVAE inside the box: records arrays, grades nothing.
 
 Each question is a function `(part, student, questions) -> {name: array}`: `student` holds the notebook's variables,
 `questions` the stage's question arrays. The recorder imports this folder as a package of its own and reads `STAGES`."""

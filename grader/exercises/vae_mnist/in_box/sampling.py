@@ -1,4 +1,4 @@
-"""Questions for the sampling code, with the student's own model: what reaches its decoder and what comes back."""
+"""Questions about the sampling code: what it passes to the model's decoder and what it returns."""
 
 import numpy as np
 import torch
@@ -8,26 +8,26 @@ from .modules import PIXELS, perturbed
 from .notebook_objects import NoAnswer, latent_dim, rebuilt, tensor
 from .own_model import around, own_model, passed_on, stand_in_answer, toy_of
 
-SAME = 1e-4  # of two pixels
+SAME = 1e-4  # largest difference between equal pixels
 MOST_DECODED = 5000  # images in one call of the sampling function
-AWAY = 3.0  # how far codes that come from images are from the prior
+AWAY = 3.0  # added to mu and logvar, so that codes of images are far from the prior
 SEED = 11  # of the networks' parameters
 
 
 def ask_sampling(part, student, questions):
-    """The student's sampling function, with a model of their own: what reaches the decoder and what comes back."""
+    """Records a run of the student's sampling function with their own model."""
     size = latent_dim(student)
     model = own_model(part, student)
     codes, labels = questions["sample_codes"][:2, :size], questions["sample_labels"][:2]
-    with torch.no_grad():  # lazy layers take their shape
+    with torch.no_grad():  # lazy layers infer their shapes
         decoder = getattr(model.eval(), actual("decoder"))
         call(decoder, part.decoder, tensor(np.ascontiguousarray(codes), student), *part.labels(labels, student))
-    perturbed(decoder, SEED)  # fresh ones draw the same grey everywhere
+    perturbed(decoder, SEED)  # a fresh decoder draws the same grey everywhere
     return _drawn(part, student, questions, model, size)
 
 
 def ask_sampling_in_own_model(part, student, questions):
-    """The same with toy networks in their model."""
+    """Records a run of the sampling function with toy networks in the student's model."""
 
     def ask():
         toy = toy_of(part, student, questions, SEED)
@@ -37,7 +37,7 @@ def ask_sampling_in_own_model(part, student, questions):
 
 
 def ask_sampling_alone(part, student, questions):
-    """The same with a toy."""
+    """Records a run of the sampling function with a toy model."""
 
     def ask():
         toy = toy_of(part, student, questions, SEED)
@@ -47,13 +47,13 @@ def ask_sampling_alone(part, student, questions):
 
 
 class _SamplingRecord:
-    """What a model's decoder was given and gave, and how often its encoder was asked."""
+    """The inputs and outputs of a model's decoder, and the number of calls of its encoder."""
 
     def __init__(self, part, model):
         self.part, self.encoder_calls = part, 0
         self.codes, self.labels, self.images = [], [], []
         self.as_images = True
-        self.loose_layers = False  # whether a layer of the decoder was called, and not by the decoder
+        self.loose_layers = False  # whether a layer of the decoder was called from outside it
         self._inside = False
         for name, then in (("encoder", self._encoded), ("decoder", self._decoded)):
             network = getattr(model, actual(name), None)
@@ -65,7 +65,7 @@ class _SamplingRecord:
                         layer.register_forward_pre_hook(self._layer_called)
 
     def drawn(self, student, model, count, labels):
-        """So many images by the student's function; from now on, only what it does for them is remembered."""
+        """Draws `count` images with the student's function; the record then holds only this call."""
         self.codes, self.labels, self.images = [], [], []
         return self.part.draw(student, model, count, labels[:count]).detach()
 
@@ -102,13 +102,13 @@ class _SamplingRecord:
 
 
 def _rows_of(images, decoded):
-    """For each image, its row among the decoded ones; an empty list where one is missing."""
+    """Each image's row among the decoded images; an empty list if one is missing."""
     rows = [int((decoded - image).abs().amax(1).argmin()) for image in images]
     return rows if float((decoded[rows] - images).abs().max()) <= SAME else []
 
 
 def _matched(result, count, watch, size):
-    """The codes, decoded images and labels that belong to the drawn images, one row for each; empty where unknown."""
+    """The code, decoded image and label of each drawn image, one row for each; empty if they are unknown."""
     codes = [code for code in watch.codes if code.shape[1] == size]
     total = sum(map(len, codes))
     enough = count <= total <= MOST_DECODED
@@ -125,10 +125,10 @@ def _matched(result, count, watch, size):
 
 
 def _drawn(part, student, questions, model, size):
-    """What is recorded while the student's function draws from the model.
+    """The recording of the student's function drawing from the model.
 
-    More images than were asked for may be decoded where those that are returned are always the same ones: then they
-    were not chosen by their looks.
+    The function may decode more images than requested if it always returns those of the same rows: then it does not
+    select them by how they look.
     """
     watch = _SamplingRecord(part, model.eval())
     torch.manual_seed(int(questions["draw_seed"]))

@@ -1,6 +1,6 @@
 """Counts the steps of the notebook's own training: how many, with which learning rates, and from which lines.
 
-At some of them it looks at what the training stands on, which may be another thing by then than before and after.
+Also records the optimizer's class and, at some steps, the data: both may differ from those before and after training.
 """
 
 import sys
@@ -15,14 +15,15 @@ import __main__
 from .training_integrity import data_sums, is_genuine
 
 MOST_LINES = 20
-LOOKS = (1, 60, 500)  # steps at which the data are looked at
+LOOKS = (1, 60, 500)  # steps at which checksums of the data are recorded
 COUNTER = "_steps_counter"
 
 
 class Counter:
-    """What each optimizer has done that is still there: `(steps, sum of rates / given rate, lines)`.
+    """The record of each optimizer that still exists: `(steps, sum of rates / initial rate, lines)`.
 
-    `looks` holds, of the same optimizers, whether their class was PyTorch's own and the data at some steps.
+    `looks` holds, for the same optimizers, whether the class was PyTorch's own at every step, and checksums of the data
+    at some steps.
     """
 
     def __init__(self):
@@ -41,7 +42,7 @@ class Counter:
         self.looks[optimizer] = genuine and is_genuine(type(optimizer)), data
 
     def of(self, model):
-        """The count and the looks of the optimizer that made most steps with the model's parameters, or None."""
+        """The record, looks and initial rate of the optimizer with the most steps on the model, or None."""
         parameters = {id(parameter) for parameter in model.parameters()}
         counts = [
             (*count, *self.looks[optimizer], float(optimizer.defaults.get("lr", 0)))
@@ -52,8 +53,8 @@ class Counter:
 
 
 def counting():
-    """The process's counter; from the first call on, every optimizer's steps are counted."""
-    variables = vars(torch.optim)  # this package is loaded again for each stage
+    """The counter of this process; the first call starts counting the steps of every optimizer."""
+    variables = vars(torch.optim)  # survives this package, which is loaded again for each stage
     if COUNTER not in variables:
         variables[COUNTER] = Counter()
         register_optimizer_step_pre_hook(variables[COUNTER])
@@ -61,12 +62,12 @@ def counting():
 
 
 def line_of_the_notebook():
-    """A number for the innermost line of the notebook's that is running, the same each time; 0 where none is."""
+    """A number that identifies the innermost running line of the notebook, stable across runs; 0 if there is none."""
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
         if "ipykernel_" in name or name.startswith("<ipython"):
-            cell = name.rpartition("/")[2]  # its folder is the process's, which may have been started again
+            cell = name.rpartition("/")[2]  # the folder differs between processes
             return zlib.crc32(f"{cell}:{frame.f_lineno}".encode())
         frame = frame.f_back
     return 0

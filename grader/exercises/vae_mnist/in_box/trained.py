@@ -1,4 +1,4 @@
-"""Questions for the trained model."""
+"""Questions about the trained model."""
 
 import numpy as np
 import torch
@@ -10,13 +10,13 @@ from .notebook_objects import NoAnswer, latent_dim, notebook_object, tensor
 from .step_counter import counting
 
 STATISTICS = (torch.nn.modules.batchnorm._NormBase, torch.nn.utils.parametrizations._SpectralNorm)
-MOST_BUFFERED = 4096  # numbers: a normalisation of one's own has fewer, a table of pictures more
+MOST_BUFFERED = 4096  # numbers: a student's own normalisation has fewer, a table of images has more
 
 
 def ask_trained(part, student, questions):
-    """The trained decoder's parameters and what its normalisations remember; asked before any question about pictures.
+    """The trained decoder's parameters and its normalisations' statistics, before any question with images.
 
-    What else lies in buffers is no result of training: a few numbers are taken, of more a fresh decoder has its own.
+    Other buffers are not a result of training: they are included if they are small, else a fresh decoder has its own.
     """
     model = notebook_object(student, part.trained)
     if not isinstance(model, Module):
@@ -44,7 +44,7 @@ def ask_history(part, student, questions):
 
 
 def ask_steps(part, student, questions):
-    """How the notebook's own training made its steps: the mean learning rate against the given one, and the lines."""
+    """The steps of the notebook's own training: mean learning rate relative to the initial one, lines and data."""
     count = counting().of(notebook_object(student, part.trained))
     if count is None:
         raise NoAnswer(f"no optimizer made a step on {actual(part.trained)}")
@@ -59,19 +59,19 @@ def ask_steps(part, student, questions):
 
 
 def ask_device(part, student, questions):
-    """Where the trained model lives, and whether there was a GPU that it could have lived on."""
+    """Whether the trained model is on a GPU, and whether a GPU was available."""
     parameter = next(iter(notebook_object(student, part.trained).parameters()))
     return {"cuda": int(parameter.is_cuda), "usable": int(torch.cuda.is_available())}
 
 
 def batches(*arrays):
-    """500 rows of each array after the other."""
+    """Yields batches of 500 rows of each array."""
     for start in range(0, len(arrays[0]), 500):
         yield [array[start : start + 500] for array in arrays]
 
 
 def ask_encode(part, student, questions):
-    """The codes of the hidden images, in eval mode, one batch after the other."""
+    """mu and logvar of the hidden images, in eval mode, batch by batch."""
     encoder = getattr(notebook_object(student, part.trained).eval(), actual("encoder"))
     with torch.no_grad():
         pairs = [
@@ -83,7 +83,7 @@ def ask_encode(part, student, questions):
 
 
 def ask_samples(part, student, questions):
-    """New images from the trained model, by the student's sampling function, in a few calls."""
+    """Images that the student's sampling function draws from the trained model in a few calls."""
     model = notebook_object(student, part.trained).eval()
     torch.manual_seed(int(questions["draw_seed"]))
     label_batches = batches(questions["labels"])
@@ -100,7 +100,7 @@ def decode(decoder, part, student, codes, labels):
 
 
 def ask_decode(part, student, questions):
-    """Images of given codes by a freshly built decoder that holds the trained numbers and has seen no image."""
+    """Images of the codes, by a freshly built decoder with the trained parameters, which never received an image."""
     codes = questions["codes"]
     decoder = part.build(student, part.decoder, codes.shape[1])
     prefix = "decoder/"
@@ -117,7 +117,7 @@ def ask_decode(part, student, questions):
 
 
 def ask_here(part, student, questions):
-    """Reconstructions by the trained model itself, codes slightly moved: used only where `ask_decode` cannot be."""
+    """Reconstructions by the trained model itself, from slightly moved codes; used only if `ask_decode` fails."""
     model, size = notebook_object(student, part.trained), latent_dim(student)
     mu = ask_encode(part, student, questions)["mu"]
     if mu.shape != (len(questions["x"]), size):
@@ -127,7 +127,7 @@ def ask_here(part, student, questions):
 
 
 def ask_untrained(part, student, questions):
-    """Reconstructions, and images of codes from the prior, by a model with which no step was made."""
+    """Reconstructions, and images of codes from the prior, by an untrained model."""
     model = part.build(student, part.model, latent_dim(student)).eval()
     encoder, decoder = getattr(model, actual("encoder")), getattr(model, actual("decoder"))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Questions for the training loop: the student's own model, recorded, with our own loss and a recording optimizer."""
+"""Questions about the training loop, which runs with a recorded model, our own loss and a recording optimizer."""
 
 import contextlib
 
@@ -10,21 +10,21 @@ from .notebook_objects import NoAnswer, normal, notebook_object, rebuilt, tensor
 from .own_model import around, own_model, passed_on, rebound, stand_in_answer, toy_of
 from .step_counter import MOST_LINES, counting, line_of_the_notebook
 
-DIRECTIONS = 8  # random ones on which parameters and gradients are projected
-MOST_NUMBERS = 100_000  # of a model that are projected, spread over all of it
+DIRECTIONS = 8  # random directions onto which parameters and gradients are projected
+MOST_NUMBERS = 100_000  # parameters that are projected, spread over the whole model
 RATE = 1e-3
 PIXELS = 784
-LOSSES = 6  # that are worked out beside each step
-MOST_BATCHES = 4  # of which the passes of one step may be made
-MOST_PASSES = 32  # between two steps
+LOSSES = 6  # values that are recorded for each step, see `Recorder._losses`
+MOST_BATCHES = 4  # batches that the passes of one step may contain
+MOST_PASSES = 32  # passes kept between two steps
 ALONE = {"Encoder": ("x",), "Decoder": ("z",)}  # the argument of networks that take only one
 GRADIENTS = ("grad_mu", "grad_logvar", "path_mu", "path_logvar")
 SEED = 7  # of a toy's parameters
-KEPT = 6  # of this many steps, one is recorded in full
+KEPT = 6  # one in this many steps is recorded in full
 
 
 class Loader:
-    """The notebook's batches, in order, again and again; counts what was taken."""
+    """Serves the same batches in the same order in every epoch, and counts them."""
 
     def __init__(self, x, y, size):
         self.batches = list(zip(x.split(size), y.split(size), strict=True))
@@ -38,11 +38,11 @@ class Loader:
         return len(self.batches)
 
     def _key(self, x):
-        """A number for each image, the same in mixed precision, which leaves products and sums alone."""
+        """A number for each image; the same in mixed precision, which does not change elementwise products and sums."""
         return (x.flatten(1) * self._direction).sum(1)
 
     def rows_of(self, x):
-        """Which of the images these are, in whatever order; None where some are none of them."""
+        """The rows of these images in the data, in any order; None if some are not in the data."""
         if not isinstance(x, torch.Tensor) or not x.is_floating_point() or x.numel() != len(x) * PIXELS:
             return None
         x = x.detach().float().reshape(len(x), *self.images.shape[1:])
@@ -56,7 +56,7 @@ class Loader:
 
 
 class Projection:
-    """Summarises many numbers as a few: their products with random directions."""
+    """Summarises the values of many parameters as a few numbers, their products with random directions."""
 
     def __init__(self, parameters, seed):
         total = sum(p.numel() for p in parameters)
@@ -69,11 +69,11 @@ class Projection:
         return values.detach().reshape(-1)[:: self.stride]
 
     def one(self, index, values):
-        """Of the parameter of that index."""
+        """The projection of values of the parameter with that index."""
         return self.directions[index] @ self._some(values).float()
 
     def all(self, groups):
-        """Of values for every parameter; of None, zeros."""
+        """The projection of values of all parameters; None counts as zeros."""
         ones = [self.one(index, values).cpu() for index, values in enumerate(groups) if values is not None]
         return sum(ones, torch.zeros(DIRECTIONS))
 
@@ -81,7 +81,7 @@ class Projection:
 class Watch:
     """Records the inputs and outputs of a model's networks and the gradients that flow back to them.
 
-    A pass begins with each call of the encoder; the decoder's calls and those of the reparameterization belong to it.
+    Each call of the encoder begins a pass, which includes the calls of reparameterization and decoder that follow.
     """
 
     def __init__(self, part, model, loader):
@@ -100,7 +100,7 @@ class Watch:
         vars(owner)[name] = wrapped
 
     def _tap(self, model, name):
-        """Gives the reparameterization copies of mu and logvar, whose gradients show which way they came."""
+        """Passes copies of mu and logvar to the reparameterization; their gradients are those through the code."""
         original = getattr(model, name)
 
         def tapped(*args, **kwargs):
@@ -113,7 +113,7 @@ class Watch:
         vars(model)[name] = tapped
 
     def _are_heads(self, arguments):
-        """Whether the reparameterization is given what the encoder gave."""
+        """Whether the reparameterization receives the encoder's outputs."""
         heads = self.passes[-1]
         return all(key in heads and _same(arguments.get(key), heads[key]) for key in ("mu", "logvar"))
 
@@ -131,7 +131,7 @@ class Watch:
         arguments = {**dict(zip(_order(self.part.encoder), args, strict=False)), **kwargs}
         self.passes[-1]["rows"] = self.loader.rows_of(arguments.get("x"))
         self._note_labels("encoder_labels", arguments)
-        # copies, so that a head that is made of the other one has a gradient of its own
+        # copies, so that each head has its own gradient even if one is computed from the other
         value = rebuilt(value, [head * 1.0 if isinstance(head, torch.Tensor) else head for head in value])
         for key, head in zip(("mu", "logvar"), in_our_order(self.part.encoder, value), strict=True):
             _keep(key, head, self.passes[-1])
@@ -152,15 +152,15 @@ class Watch:
             self.passes[-1][key] = as_labels(arguments["y"]).detach().cpu()
 
     def forget_trained(self):
-        """Passes whose gradients have been cleared take no part in the next step."""
+        """Drops the passes that have gradients, which were cleared and do not affect the next step."""
         self.passes = [record for record in self.passes if not _trained(record)]
 
     def trained(self):
-        """All passes through which gradients came, as one; an empty one where there is none."""
+        """All passes that have gradients, joined into one; empty if there are none."""
         passes = [record for record in self.passes if _trained(record)]
         if not passes:
             return {}
-        for other in self.passes:  # the same images once more, for their KL term alone
+        for other in self.passes:  # another pass of the same images, for the KL term only
             if not _trained(other) and (
                 owner := next((record for record in passes if _same_heads(record, other)), None)
             ):
@@ -217,14 +217,14 @@ def _whole(record):
 
 
 def _cat(tensors):
-    """The tensors one below the other; None where one is missing or has another shape."""
+    """The concatenated tensors; None if one is missing or has rows of another shape."""
     if any(tensor is None or tensor.shape[1:] != tensors[0].shape[1:] for tensor in tensors):
         return None
     return torch.cat(tensors)
 
 
 def _way(record):
-    """How the images of a trained pass came from mu and logvar: see `WAYS` of `checks/steps.py`."""
+    """How the images of a pass were computed from mu and logvar: 0, or a key of `WAYS` in `checks/steps.py`."""
     if any(not are_heads for are_heads in record.get("drawn", ())):
         return 2
     if not record.get("drawn") and all(images["is_mu"] for images in record["decoded"] if "grad_x_hat" in images):
@@ -252,7 +252,7 @@ def _remember(value, where, key):
 
 
 class Recorder(torch.optim.Adam):
-    """The notebook's optimizer, which records parameters and gradients around each of its steps."""
+    """The optimizer that the student's loop receives; records parameters and gradients around each step."""
 
     def __init__(self, model, loader, watch, seed, limit):
         super().__init__(model.parameters(), lr=RATE)
@@ -272,20 +272,20 @@ class Recorder(torch.optim.Adam):
         self.gradient_sum = self.gradient_sum + self.projection.one(index, gradient).cpu()
 
     def _padded(self, rows):
-        """The rows' numbers in an array of the same width for every step, -1 behind them or where they are unknown."""
+        """The rows' numbers in an array of fixed width, padded with -1; only -1 if they are unknown."""
         padded = np.full(MOST_BATCHES * self.loader.batch_size, -1, dtype=np.int64)
         if rows is not None and len(rows) <= len(padded):
             padded[: len(rows)] = rows.numpy()
         return padded
 
     def zero_grad(self, set_to_none=True):
-        """What came before takes no part in the next step."""
+        """Clears the gradients, and the record of those that came before, which do not affect the next step."""
         super().zero_grad(set_to_none)
         self.gradient_sum = torch.zeros(DIRECTIONS)
         self.watch.forget_trained()
 
     def state_now(self):
-        """The parameters' projections."""
+        """The projection of the current parameters."""
         return self.projection.all(self.watched)
 
     def step(self, closure=None):
@@ -324,17 +324,17 @@ class Recorder(torch.optim.Adam):
         return loss
 
     def _losses(self, record):
-        """What the losses would have been that a right loop may use, the given one and the exercise's two, each with
-        and without its KL term."""
+        """The values of the losses that a correct loop may use, ours and the exercise's two, then those of their
+        reconstruction terms alone; NaN if they cannot be computed."""
         is_whole = {"x_hat", "mu", "logvar"} <= record.keys()
         if not is_whole or ("rows" not in record and self.loader.current < 0):
             return [float("nan")] * LOSSES
         x = self.loader.images[record["rows"]] if "rows" in record else self.loader.batches[self.loader.current][0]
-        x_hat, mu, logvar = (record[name].float() for name in ("x_hat", "mu", "logvar"))  # mixed precision has halves
+        x_hat, mu, logvar = (record[name].float() for name in ("x_hat", "mu", "logvar"))  # may be half precision
         if x_hat.numel() != x.numel() or len(x) % len(mu) or not bool(torch.isfinite(x_hat).all()):
             return [float("nan")] * LOSSES
         x_hat, count = x_hat.reshape(x.shape), len(x)
-        mu, logvar = mu.repeat(len(x) // len(mu), 1), logvar.repeat(len(x) // len(mu), 1)  # decoded so many times
+        mu, logvar = mu.repeat(len(x) // len(mu), 1), logvar.repeat(len(x) // len(mu), 1)  # codes decoded repeatedly
         kl = -0.5 * (1 + logvar - mu.pow(2) - logvar.exp()).sum() / count
         cross_entropy = torch.nn.functional.binary_cross_entropy(x_hat.clamp(0, 1), x, reduction="sum") / count
         squared = (x_hat - x).pow(2).sum() / count
@@ -344,9 +344,9 @@ class Recorder(torch.optim.Adam):
 
 
 def our_loss(x_hat, x, mu, logvar, *args, **kwargs):
-    """(loss, reconstruction, kl): smooth, per image, and not the exercise's loss; `checks/steps.py` has its slopes.
+    """(loss, reconstruction, kl) of a smooth loss, per image; its derivatives are in `checks/steps.py`.
 
-    Every second pixel counts three times as much as the others, so that it is no loss of the exercise's.
+    Every second pixel counts three times as much as the others, so that the loss differs from the exercise's losses.
     """
     if x_hat.numel() != x.numel():
         raise NoAnswer(f"expected one image for each of {len(x)}, got shape {tuple(x_hat.shape)} from the model")
@@ -359,9 +359,9 @@ def our_loss(x_hat, x, mu, logvar, *args, **kwargs):
 
 
 def ask_training(part, student, questions):
-    """The student's loop with their model, our own loss, a recording optimizer and a few batches.
+    """Records a run of the student's loop with their own model, our loss, a recording optimizer and a few batches.
 
-    A loop may want of the loss what only the student's own gives: where it stops with ours, theirs is tried.
+    A loop may need something that only the student's own loss provides: if it fails with ours, it runs with theirs.
     """
 
     def recorded(*own_loss):
@@ -376,7 +376,7 @@ def ask_training(part, student, questions):
 
 
 def ask_training_in_own_model(part, student, questions):
-    """The same with toy networks in their model."""
+    """Records a run of the loop with toy networks in the student's model."""
 
     def ask():
         model = around(part, student, toy_of(part, student, questions, SEED), noise=False)
@@ -386,19 +386,19 @@ def ask_training_in_own_model(part, student, questions):
 
 
 def ask_training_alone(part, student, questions):
-    """The same with a toy."""
+    """Records a run of the loop with a toy model."""
     return stand_in_answer(
         lambda: _recorded(part, student, questions, toy_of(part, student, questions, SEED)), questions
     )
 
 
 def _recorded(part, student, questions, model, own_loss=False):
-    """What is recorded of a run of the loop, with our loss or the student's own."""
-    counting()  # of the notebook's own training, which comes next
+    """Runs the loop with our loss or the student's own; returns the recording."""
+    counting()  # starts to count the steps of the notebook's own training, which comes next
     train = notebook_object(student, part.train)
     data = tensor(questions["train_x"], student), tensor(questions["train_y"], student)
     epochs, seed = int(questions["train_epochs"]), int(questions["draw_seed"])
-    our_loss.__qualname__ = actual("vae_loss")  # as errors call it
+    our_loss.__qualname__ = actual("vae_loss")  # its name in errors
     loss_names = {} if own_loss else {actual("vae_loss"): as_notebook(our_loss, "vae_loss")}
     torch.manual_seed(seed)
     loader = Loader(*data, int(questions["train_batch"]))
@@ -413,14 +413,14 @@ def _recorded(part, student, questions, model, own_loss=False):
 
 
 def _take_shape(part, student, model, questions):
-    """Lazy layers take their shape."""
+    """Calls the model once, in which lazy layers infer their shapes."""
     images, labels = tensor(questions["train_x"][:2], student), part.labels(questions["train_y"][:2], student)
     with torch.no_grad():
         call(model.eval(), part.model, images, *labels)
 
 
 def _answer(start, loader, optimizer, history):
-    """What is recorded of a run of the loop."""
+    """The arrays of a recorded run of the loop."""
     try:
         reported = np.array([float(value) for value in history], dtype=np.float32)
     except (TypeError, ValueError):
@@ -442,8 +442,8 @@ def _answer(start, loader, optimizer, history):
 
 
 def _passes(steps, passes):
-    """Rows of the recorded passes, one below the other; `pass_rows` and `pass_images` say how many rows of heads and of
-    images each has, none where they are unknown."""
+    """The recorded passes, concatenated; `pass_rows` and `pass_images` hold each pass's number of rows of heads and of
+    images, 0 if they are unknown."""
     heads, images = ("mu", "logvar", *GRADIENTS), ("x_hat", "grad_x_hat")
     answer = {"kept": np.array(steps, dtype=np.int64)}
     counts = {"pass_rows": [], "pass_images": []}

@@ -1,4 +1,4 @@
-"""The present state of what training depends on: the data, PyTorch's optimizers, the model's weights."""
+"""The current state of what training depends on: the data, PyTorch's optimizers, the model's weights."""
 
 import os
 
@@ -8,14 +8,14 @@ import torch
 from .checksums import SUMS, sums
 from .notebook_objects import notebook_object
 
-DATA = ("train_images", "train_labels", "test_images", "test_labels")  # of a given cell; not of the interface
+DATA = ("train_images", "train_labels", "test_images", "test_labels")  # from a provided cell, not from the interface
 LOADER = ("train_batches", ("images", "labels"))
 OPTIMIZERS = ("Adam", "AdamW", "SGD", "RMSprop")
 MOST_WEIGHTS = 400
 
 
 def data_sums(student):
-    """`sums` of the training and test data and of what the loader serves, zeros for what is not there; `(6, SUMS)`."""
+    """`sums` of the training data, the test data and the loader's data, `(6, SUMS)`; zeros for missing data."""
     loader = student.get(LOADER[0])
     arrays = [*(student.get(name) for name in DATA), *(getattr(loader, name, None) for name in LOADER[1])]
     rows = np.zeros((len(arrays), SUMS))
@@ -26,7 +26,7 @@ def data_sums(student):
 
 
 def is_genuine(kind):
-    """Whether the class of optimizers is PyTorch's own, and its steps are."""
+    """Whether an optimizer class and its `step` are PyTorch's own."""
     step = getattr(kind, "step", None)
     code, home = getattr(step, "__code__", None), os.path.dirname(torch.__file__)
     owner = getattr(step, "__qualname__", "").partition(".")[0]
@@ -37,14 +37,14 @@ def is_genuine(kind):
 
 
 def ask_training_integrity(part, student, questions):
-    """The data, and whether PyTorch's optimizers are still PyTorch's own under their own names."""
+    """Checksums of the data, and whether each name in `OPTIMIZERS` still refers to PyTorch's own class."""
     kinds = {name: getattr(torch.optim, name, None) for name in OPTIMIZERS}
     genuine = [isinstance(k, type) and k.__name__ == name and is_genuine(k) for name, k in kinds.items()]
     return {"data": data_sums(student), "genuine": np.array(genuine, dtype=np.int64)}
 
 
 def ask_weights(part, student, questions):
-    """Sums over the parameters of the trained model, in their order: `(parameters, 2)`."""
+    """The sum of values and of magnitudes of each of the trained model's parameters, in order: `(parameters, 2)`."""
     rows = []
     for parameter in list(torch.nn.Module.parameters(notebook_object(student, part.trained)))[:MOST_WEIGHTS]:
         flat = parameter.detach().double().cpu().reshape(-1).numpy()

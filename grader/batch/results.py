@@ -1,4 +1,4 @@
-"""The rows of a class from its stored reports, and the files that are made of them."""
+"""Reads the rows of a class from its stored reports, and writes the files that are made from them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_WALL = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What staff decided for one submission: overrides and lateness."""
+    """The decisions of staff on one submission: overrides and lateness."""
 
     decisions: Decisions | None = None
     late: Lateness | None = None
@@ -50,7 +50,7 @@ def read_rows(out: Path, manifest: Manifest) -> tuple[GradebookRow, ...]:
 
 
 def each_row(out: Path, manifest: Manifest) -> Iterator[GradebookRow]:
-    """The same rows as an iterator."""
+    """The rows of `read_rows` as an iterator."""
     return mark_held(_as_graded(out, manifest), read_released(out))
 
 
@@ -172,7 +172,7 @@ def _row(handed_in: ClassSubmission, folder: Path) -> GradebookRow:
         report = stored_report(folder) if is_graded else None
     except GraderError as error:
         return row(StudentState.FAILED, f"its run folder cannot be read ({str(error)[:300]}); grade it again")
-    if report is not None and report.status is Status.BOX_ERROR:  # from a version that wrote reports of such runs
+    if report is not None and report.status is Status.BOX_ERROR:  # written by an older version of the grader
         return row(StudentState.FAILED, "; ".join(report.events[-1:]))
     if failure is not None and report is not None and failure.notebook == report.checksums.get("notebook"):
         return row(

@@ -40,7 +40,7 @@ _RESULTS: TypeAdapter[_Results] = TypeAdapter(_Results)
 
 
 def main(arguments: list[str]) -> int:
-    """The command line: `[--prepare] ROOT`."""
+    """Runs the command line `[--prepare] ROOT`; returns the exit code."""
     root = Path(arguments[-1])
     source = root / "source"
     settings = read_json(source / SETTINGS, _SETTINGS)
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _notes(root: Path, rubric: Path) -> list[str]:
-    """What staff should know about the container and the assignment's settings."""
+    """Notes for staff on the container and the assignment's settings."""
     try:
         course = load_rubric(rubric)[0]
     except (GraderError, Unreadable, OSError):

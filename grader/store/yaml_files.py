@@ -19,13 +19,13 @@ _MEANING = {"reason": "why", "by": "your name"}
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which builds only plain values; two entries of one name are an error here."""
+    """PyYAML's safe loader, which builds only plain values; two entries with the same name are an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The table.
+        """The table of the node.
 
         Raises:
-            YAMLError: two entries have one name.
+            YAMLError: two entries have the same name.
         """
         keys: set[str] = set()
         for key, _ in node.value:

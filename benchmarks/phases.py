@@ -1,7 +1,7 @@
 """The seconds of each phase of one grade, from the progress lines of its command.
 
-`python -m benchmarks.phases OTHER-CHECKOUT` grades the reference with this checkout and with another one by turns and
-prints both: what a change has gained or lost.
+`python -m benchmarks.phases OTHER-CHECKOUT` grades the reference with this checkout and with another one in turn, and
+prints both, to show what a change has gained or lost.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def phases(lines: Iterable[Line], total: float) -> dict[str, float]:
     for at, text in lines:
         following = next((phase for mark, phase in _MARKS if re.search(mark, text)), None)
         if trained and following == CELLS:
-            following = SECOND  # cells after the last question are the fresh box's
+            following = SECOND  # cells after the last question run in the second box
         trained = trained or text.endswith(_LAST)
         if following is None or (now == SECOND and following not in {JUDGING, PAGES}):
             continue
@@ -51,7 +51,7 @@ def phases(lines: Iterable[Line], total: float) -> dict[str, float]:
 
 
 def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The figures of each phase over the rounds."""
+    """The median seconds of each phase over the rounds."""
     return {phase: statistics.median(one[phase] for one in rounds) for phase in PHASES}
 
 

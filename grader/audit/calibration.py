@@ -70,7 +70,7 @@ class Margin:
 
     @property
     def gap(self) -> float:
-        """How far the worst ordinary model lies beyond full points; negative where it loses points."""
+        """How far the worst ordinary model lies beyond full points; negative if it loses points."""
         return (1 if self.full_at > self.zero_at else -1) * (self.worst - self.full_at)
 
     @property

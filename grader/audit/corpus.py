@@ -130,7 +130,7 @@ def parts_of(name: str) -> tuple[str, ...]:
 
 
 def names(kind: str, *, train: bool = False) -> list[str]:
-    """The names of one kind; with `train`, only of the entries marked so."""
+    """The names of one kind; with `train`, only those of entries marked with `train`."""
     return [name for name, solution in solutions().items() if solution.kind == kind and (solution.train or not train)]
 
 

@@ -309,7 +309,7 @@ def _refuse_another(out: Path, earlier: Manifest, now: Manifest) -> None:
 
 
 def _jobs(out: Path, manifest: Manifest, *, replace: bool) -> list[Job]:
-    """Returns a job per gradable submission; for each other one, writes the reason to its folder."""
+    """Returns a job per gradable submission; for each refused one, writes the reason to its folder."""
     jobs = []
     for handed_in in manifest.handed_in:
         folder = folder_of(out, handed_in.key)

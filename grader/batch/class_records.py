@@ -26,7 +26,7 @@ class StudentState(StrEnum):
 
     GRADED = "graded"
     LOOK = "look"  # graded, but needs manual review
-    REFUSED = "refused"  # the file cannot be graded: no notebook, no JSON, too large; no points were given
+    REFUSED = "refused"  # the file cannot be graded: not a notebook, not JSON, or too large; no points were given
     FAILED = "failed"  # a grader fault; the next run tries again
     WAITING = "waiting"  # not graded yet
     MISSING = "missing"  # on the roster, but without a submission

@@ -68,7 +68,7 @@ def apply_rulings(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerc
     """Applies the current `overrides.yaml` and `late.yaml` to every report, instead of earlier ones.
 
     Raises:
-        GraderError: if one of the files is wrong, in one line.
+        GraderError: if one of the files is invalid; the message is one line.
     """
     rulings = rulings_of(out, manifest, rubric)
     for handed_in, folder in folders(out, manifest):
@@ -85,7 +85,7 @@ def rulings_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Rulin
     """The decisions of staff for each submission.
 
     Raises:
-        GraderError: if a file is wrong, in one line.
+        GraderError: if a file is invalid; the message is one line.
     """
     decisions, policy = decisions_of(out, manifest, rubric), policy_of(out, manifest)
     return {
@@ -98,7 +98,7 @@ def decisions_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Dec
     """The overrides by submission.
 
     Raises:
-        GraderError: if the file is wrong, in one line.
+        GraderError: if the file is invalid; the message is one line.
     """
     return read_overrides(out / OVERRIDES, rubric, names_of(_students(manifest)))
 
@@ -107,7 +107,7 @@ def policy_of(out: Path, manifest: Manifest) -> LatePolicy | None:
     """The class's late policy; None if it has none.
 
     Raises:
-        GraderError: if the file is wrong, in one line.
+        GraderError: if the file is invalid; the message is one line.
     """
     missing = [student.id for student in manifest.missing]
     return read_policy(out / LATE, names_of(_students(manifest), missing))

@@ -59,7 +59,7 @@ def read_config(path: Path) -> SlurmConfig:
     """The configuration; the defaults if there is no such file.
 
     Raises:
-        GraderError: if the file is wrong, in one line.
+        GraderError: if the file is invalid; the message is one line.
     """
     path_text = one_line(str(path), 120)
     fields = table(read_yaml(path), path_text, SlurmConfig.__dataclass_fields__)

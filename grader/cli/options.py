@@ -92,7 +92,7 @@ def usage_line(error: Any) -> str:
 
 
 def _nearest_option(option: str, command: Any) -> str:
-    """A hint: the nearest option of the command; before a command, where the option belongs."""
+    """A hint: the nearest option of the command, or where an option before the command belongs."""
     options = [name for param in command.params for name in (*param.opts, *param.secondary_opts) if name[:1] == "-"]
     for name, verb in getattr(command, "commands", {}).items():
         if any(option in param.opts for param in verb.params):

@@ -100,7 +100,7 @@ def shown_when(results: _Results, visibility: str) -> _Results:
 def close(root: Path) -> None:
     """Makes the submission's files readable for root only, as set-up did for the grader and the course.
 
-    A box with a user of its own then cannot read them, even if the platform's kernel has no Landlock.
+    A box with another user then cannot read them, even if the platform's kernel has no Landlock.
     """
     (root / "run").mkdir(exist_ok=True)
     for name in ("run", "submission", "submission_metadata.json"):

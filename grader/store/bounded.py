@@ -31,7 +31,7 @@ def file_bytes(path: Path, most_bytes: int) -> bytes:
         Unreadable: the file is missing, empty, too large, a link, or not a regular file.
     """
     content = leading_bytes(path, most_bytes, most_bytes + 1)
-    if len(content) > most_bytes:  # it grew meanwhile
+    if len(content) > most_bytes:  # the file grew meanwhile
         raise Unreadable(f"has more than {most_bytes / 1e6:g} MB, the limit")
     return content
 

@@ -32,7 +32,7 @@ def csv_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes exactly `data` to `path`; a writer that is killed leaves the old file, or none.
 
-    The temporary file lies in the same folder, so that the last step is one rename. A link at `path` is
+    The temporary file is in the same folder, so that the last step is one rename. A link at `path` is
     replaced, never followed.
 
     Raises:

@@ -105,7 +105,7 @@ def read_cached(path: Path, adapter: TypeAdapter[Value], made_of: Mapping[str, s
 
 
 def dump_json(values: Any, indent: int | None = 2) -> bytes:
-    """Plain JSON values in ASCII, with a newline at the end: a terminal can show whatever a notebook has printed.
+    """Plain JSON values in ASCII, with a newline at the end, so that a terminal can show whatever a notebook printed.
 
     Raises:
         ValueError: a number is not finite.

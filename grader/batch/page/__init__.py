@@ -118,7 +118,7 @@ def class_page(
 
 
 def _partial(rows: Sequence[GradebookRow], rubric: Rubric) -> str:
-    """The warning on the page of a class that was not graded in full; empty for one that was."""
+    """The warning that the class was not graded in full; empty if it was."""
     if not extent_of(rows):
         return ""
     graded, most = points_text(out_of(rows, rubric)), points_text(rubric.points_milli)
@@ -260,8 +260,8 @@ def _costs(item: ItemVerdict) -> dict[str, float]:
     """The thousandths that each failed check cost in the end; they add up to what the item lost.
 
     A check that was not graded because another one failed counts with that one. Points that were given back are taken
-    off in proportion, since a report does not say for which check they were given. Points set by hand
-    belong to no check; their loss is under the empty name.
+    off in proportion, since a report does not say for which check they were given. Points set by hand belong to no
+    check; their loss is under the empty name.
     """
     if item.override is not None:
         lost = item.max_points_milli - item.points_milli

@@ -1,7 +1,7 @@
-"""The cost of grading beside running the notebook, and beside other graders; `make bench` writes docs/benchmarks.md.
+"""The cost of grading, compared with the notebook alone and other graders; `make bench` writes docs/benchmarks.md.
 
-The graders that are compared alternate in one run. Medians and spreads are reported; compare the ratios: a shared
-machine is slower in one hour than in another.
+The graders that are compared alternate in one run. Medians and spreads are reported. Compare ratios, since a
+shared machine is slower at some times than at others.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EARLIER = ROOT / "student_template" / "earlier" / "vae_mnist-b8e69a72.ipynb"  # 
 PYTHON = [sys.executable, "-m"]
 GRADER = [*PYTHON, "grader"]
 PARTS = ("whole", "short", "class", "data", "growth", "starts")
-WRITES = {"whole": ("whole", "profile")}  # where it is more than the part itself
+WRITES = {"whole": ("whole", "profile")}  # part -> the tables that it writes, if not only its own
 CLASS = 8
 UNSCORED = ", quality not scored"
 COLUMNS = ("part", "what", "median_s", "spread_s", "rounds", "grader_mb", "note", "when", "machine")
@@ -144,7 +144,7 @@ def _whole(folder: Path) -> dict[str, Rows]:
 
 
 def _short(folder: Path) -> Rows:
-    """Measures what needs no training: components, the template, re-grading stored evidence, the help."""
+    """Measures commands without training: components, the template, re-grading stored evidence, the help."""
     submission, graded = _submission(folder), folder / "graded"
     if not (graded / "report.json").exists():
         alternate({"one grade": _grade(submission, graded)}, 1)

@@ -1,7 +1,7 @@
-"""The overhead of grading a class: one at a time against two, the parent's memory, a regrade of stored runs.
+"""The overhead of grading a class: one submission at a time against two, the supervisor's memory, and a regrade.
 
-The submissions are the toy exercise's, so that what is measured is the grader's own. Run by `make bench-class`; the
-number of submissions may be given.
+The submissions are those of `tests/small_exercise`, so nearly all of the time is the grader's own. `make bench-class`
+runs this module; an argument sets the number of submissions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LARGE = (20, 200, 2000)
 
 
 def main(count: int) -> None:
-    """Prints one figure per line."""
+    """Prints one measurement per line."""
     from small_exercise import running
 
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
@@ -87,7 +87,7 @@ def _many(folder: Path, submissions: Path, graded: Path, count: int, out: Path) 
 def _run(
     verb: str, where: Path, rubric: Path, out: Path | None, environment: dict[str, str], *more: str
 ) -> tuple[float, float]:
-    """Seconds, and the supervisor's peak memory in MB."""
+    """Runs the command; returns its seconds, and its own process's peak memory in MB."""
     line = [sys.executable, "-m", "grader", verb, str(where), "--rubric", str(rubric), *more]
     line += ["--out", str(out), "--seed", SEED] if out else []
     started, peak = time.perf_counter(), 0.0

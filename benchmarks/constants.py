@@ -1,6 +1,6 @@
 """The cost and quality of the notebook's provided constants: pictures against seconds, over many trainings.
 
-`make constants` trains both models of the reference with each entry of `FRONT`, looks at what they draw after each
+`make constants` trains both models of the reference with each entry of `FRONT`, evaluates their pictures after each
 epoch, and adds one row per epoch to `docs/constants.csv`. Then it trains the reference and correct solutions of other
 kinds with the `FINALISTS`, three seeds each, and writes `docs/constants.md` with a picture. A training that is in the
 table already is skipped. Forty conditional samples per epoch are saved in `build/constants/`.
@@ -76,7 +76,7 @@ FRONT = [
     for rate in rates
 ]
 TODAY = Constants(1e-3, 128, 16, 10)  # as in the notebook that was handed out first
-FINALISTS = [Constants(2e-3, 128, 8, 7)]  # trained for every design with every seed
+FINALISTS = [Constants(2e-3, 128, 8, 7)]  # trained with every design and seed
 TRIED = [Constants(4e-3, 256, 8, 7), Constants(4e-3, 256, 10, 8), Constants(6e-3, 256, 10, 8)]  # until one failed
 DESIGNS = [
     corpus.REFERENCE,
@@ -171,7 +171,7 @@ def _typed(kind: Any, text: str) -> Any:
 
 
 def train(work: tuple[Path, str, Constants, int]) -> str:
-    """Adds the training's rows to the table at once; returns a line about its last epoch."""
+    """Runs one training and adds its rows to the table; returns a line about its last epoch."""
     path, design, constants, seed = work
     rows, grids = zip(*trained(design, constants, seed), strict=True)
     GRIDS.mkdir(parents=True, exist_ok=True)
@@ -181,13 +181,13 @@ def train(work: tuple[Path, str, Constants, int]) -> str:
     writer.writerows(
         {name: f"{v:.4g}" if isinstance(v, float) else v for name, v in asdict(row).items()} for row in rows
     )
-    with path.open("a") as stream:  # one write: two processes do not mix their rows
+    with path.open("a") as stream:  # in one write, so that two processes do not mix their rows
         stream.write(text.getvalue())
     return f"{rows[-1]}"
 
 
 def measure(path: Path, works: Iterable[tuple[str, Constants, int]], jobs: int) -> None:
-    """Adds the rows of these trainings to the table."""
+    """Runs those trainings that are not in the table yet, in `jobs` processes, and adds their rows."""
     if not path.exists():
         path.write_text(",".join(f.name for f in fields(Row)) + "\n")
     known = {(row.design, row.seed, row.learning_rate, row.batch_size, row.latents) for row in stored(path)}

@@ -19,7 +19,7 @@ MARK = "<!-- what follows is written by `make costs` -->"
 
 
 def table(item: str, rows: list[dict[str, str]]) -> list[str]:
-    """A table line per mistake that costs points of the item, the costliest first."""
+    """The lines of a table with one row per mistake that costs points in the item, most expensive first."""
     found = [
         (float(row[item]), row["story"], checks)
         for row in rows

@@ -1,4 +1,4 @@
-"""One epoch of the reference's `Batches` against a torchvision `DataLoader` with `ToTensor`, without training.
+"""Times one epoch of the reference's `Batches` and of a `DataLoader` with torchvision's `ToTensor`, without training.
 
 Alternates the two in one process and prints medians and their ratio. Run by `make bench-data`.
 """

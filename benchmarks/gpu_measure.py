@@ -1,7 +1,7 @@
-"""What `make gpu-check` measures: the doctor, the reference on the GPU and on the CPU, and several boxes at once.
+"""The measurements of `make gpu-check`: the doctor, the reference on the GPU and on the CPU, and several boxes at once.
 
-Each step is started only where it is likely to end in time, and ended where it does not; what was left out is said. The
-table is written again after every step, so that a command that is killed has lost only the step that ran.
+A step is started only if it is likely to end in time, and is stopped if it does not; the table lists all steps, also
+those that were left out. The table is written after every step, so that a killed command loses only its current step.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "reference" / "vae_mnist.ipynb"
 SEED = "0123456789abcdef" * 2
 AT_ONCE = (4, 8)
-RESERVE_S = 25.0  # for ending what runs, for the table, and for taking the environment away
-BOX_GB = 3.0  # of the machine's own memory, for a box that trains the reference
+RESERVE_S = 25.0  # for stopping the current step, writing the table and removing the environment
+BOX_GB = 3.0  # memory, without the GPU's, of a box that trains the reference
 LOOK_S = 1.0
 GUESSES = {"the doctor": 40.0, "the reference": 60.0, "the reference on the CPU": 75.0}
 PROBE = """
@@ -62,7 +62,7 @@ class Came:
     code: int | None
     seconds: float
     lines: Sequence[Line]
-    gpu_mib: float = 0.0  # at most, beyond what was taken before
+    gpu_mib: float = 0.0  # peak, without the memory that was in use before
 
     def printed(self) -> dict[str, Any]:
         """The first JSON object that the command printed; empty if there is none."""
@@ -73,12 +73,12 @@ class Came:
         return {}
 
     def last(self) -> str:
-        """The last lines of output."""
+        """The last line of output that is not blank, up to 300 characters."""
         return next((text for _, text in reversed(self.lines) if text.strip()), "nothing was printed")[:300]
 
 
 class Budget:
-    """Whether there is time for one more step; `now` is a clock in seconds."""
+    """The time that is left for more steps; `now` is a clock in seconds."""
 
     def __init__(self, seconds: float, spent: float = 0.0, now: Callable[[], float] = time.monotonic) -> None:
         self._now, self._end = now, now() + seconds - spent
@@ -186,7 +186,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def _gpu_memory() -> Iterator[list[float]]:
-    """Samples the MiB in use on all usable GPUs while the block runs; the first sample is from before."""
+    """Samples the MiB in use on all usable GPUs while the block runs; the first sample is taken before it."""
     from grader.sandbox.gpu import gpus
 
     def look() -> float:
@@ -237,7 +237,7 @@ def from_grade(name: str, came: Came, report: Path) -> Step:
 
 
 def from_class(name: str, came: Came, folder: Path, size: int) -> Step:
-    """The row of a class: submissions per hour, memory per box, and whether all got the same points."""
+    """The row of a class: submissions per hour, the different points, and GPU memory per box."""
     reports = sorted(folder.glob("submissions/*/report.json"))
     sums = sorted({sum(points_of(report).values()) for report in reports})
     if came.code is None:
@@ -252,7 +252,7 @@ def from_class(name: str, came: Came, folder: Path, size: int) -> Step:
 
 
 def compared(one: Mapping[str, float], other: Mapping[str, float]) -> str:
-    """The items whose points differ."""
+    """The items whose points differ between GPU and CPU, in words."""
     differing = [
         f"{item} {one.get(item)} and {other.get(item)}" for item in {**one, **other} if one.get(item) != other.get(item)
     ]
@@ -264,7 +264,7 @@ def compared(one: Mapping[str, float], other: Mapping[str, float]) -> str:
 
 
 def class_estimate(one_s: float, boxes: int, cores: int, *, gpu: bool) -> float:
-    """The seconds that this many notebooks at once may take if one alone, on all cores, took `one_s`."""
+    """The estimated seconds for this many notebooks at once, if one alone took `one_s` on all cores."""
     if gpu:
         return one_s * (1.2 + 0.1 * boxes)
     return one_s * max(1.2, 1.5 * boxes / max(cores, 2))
@@ -355,7 +355,7 @@ def _at_once(check: Check, one: Step, boxes: int, environment: Mapping[str, str]
 
 
 def copies(folder: Path, count: int) -> None:
-    """Writes notebooks that differ in a line without effect."""
+    """Writes copies of the reference that differ only in a cell of text."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         notebook = json.loads(REFERENCE.read_text())

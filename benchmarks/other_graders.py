@@ -1,4 +1,4 @@
-"""Otter-Grader and nbgrader in environments of their own, and the commands that grade the reference with them.
+"""Otter-Grader and nbgrader in their own environments, and the commands that grade the reference with them.
 
 Their environments see this project and its PyTorch through a `.pth` file, so that nothing is installed again.
 """
@@ -36,7 +36,7 @@ class Contender:
 
 
 def environment(name: str) -> Path:
-    """The environment's folder of programs; the environment is created if missing."""
+    """The environment's folder of programs; creates the environment if it is missing."""
     home = ENVIRONMENTS / name
     programs = (home / "bin").resolve()
     if not (programs / name).exists():

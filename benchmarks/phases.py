@@ -1,7 +1,7 @@
 """The seconds of each phase of one grade, from the progress lines of its command.
 
-`python -m benchmarks.phases OTHER-CHECKOUT` grades the reference with this checkout and with another one by turns and
-prints both: what a change has gained or lost.
+`python -m benchmarks.phases OTHER-CHECKOUT` grades the reference with this checkout and with another one in turn, and
+prints both, to show what a change has gained or lost.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ ROOT = Path(__file__).parents[1]
 ROUNDS = 3
 START, CELLS, TRAINING = "start, before the first cell", "other cells", "training cells"
 COMPONENTS, TRAINED = "questions about components", "questions about what was trained"
-RETRAINING_EVIDENCE, JUDGING, PAGES = "decoding in the second box", "grading the answers, and drawing", "writing pages"
-PHASES = (START, CELLS, TRAINING, COMPONENTS, TRAINED, RETRAINING_EVIDENCE, JUDGING, PAGES)
+SECOND, JUDGING, PAGES = "decoding in the second box", "grading the answers, and drawing", "writing pages"
+PHASES = (START, CELLS, TRAINING, COMPONENTS, TRAINED, SECOND, JUDGING, PAGES)
 _MARKS: Sequence[tuple[str, str]] = (
     (r"cell \d+ of \d+: .*[Tt]raining", TRAINING),
     (r"cell \d+ of \d+:", CELLS),
     (r"testing (the components of \w+|\w+ \(components\))", COMPONENTS),  # the second form is that of older checkouts
-    (r"testing the trained models in|testing in a fresh sandbox", RETRAINING_EVIDENCE),
+    (r"testing the trained models in|testing in a fresh sandbox", SECOND),
     (r"testing (the (trained|sampling code of) \w+|\w+ \((sampling|trained|quality)\))", TRAINED),
     (r"grading the answers", JUDGING),
     (r"writing the report", PAGES),
@@ -40,9 +40,9 @@ def phases(lines: Iterable[Line], total: float) -> dict[str, float]:
     for at, text in lines:
         following = next((phase for mark, phase in _MARKS if re.search(mark, text)), None)
         if trained and following == CELLS:
-            following = RETRAINING_EVIDENCE  # cells after the last question are the fresh box's
+            following = SECOND  # cells after the last question run in the second box
         trained = trained or text.endswith(_LAST)
-        if following is None or (now == RETRAINING_EVIDENCE and following not in {JUDGING, PAGES}):
+        if following is None or (now == SECOND and following not in {JUDGING, PAGES}):
             continue
         spent[now] += at - since
         now, since = following, at
@@ -51,7 +51,7 @@ def phases(lines: Iterable[Line], total: float) -> dict[str, float]:
 
 
 def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The figures of each phase over the rounds."""
+    """The median seconds of each phase over the rounds."""
     return {phase: statistics.median(one[phase] for one in rounds) for phase in PHASES}
 
 

@@ -1,8 +1,8 @@
 """The rubric's eleven items as public tests for other graders, to measure what grading the same notebook costs there.
 
-Two sets. `SEEN` looks at what a course would let its students see: shapes, ranges, statistics, falling losses. `SCORED`
-is equivalent to this project's rubric as far as a test in the student's own process can be: quality is scored by the
-same classifier with the same measures, on as many pictures. Neither has a box, a second process or a report.
+There are two sets. `SEEN` tests what a course would let its students see: shapes, ranges, statistics, falling losses.
+`SCORED` is equivalent to this project's rubric as far as a test in the student's own process can be: quality is scored
+by the same classifier with the same measures, on as many pictures. Neither has a box, a second process or a report.
 """
 
 from __future__ import annotations

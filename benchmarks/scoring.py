@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def main(folder: Path) -> None:
-    """Prints the points; stored results of earlier scoring are not used."""
+    """Prints the points; removes the stored findings first, so that everything is scored again."""
     rubric, exercise = load_rubric(ROOT / "rubric.yaml")
     (folder / FINDINGS).unlink(missing_ok=True)
     items = verdicts(folder, rubric, exercise)

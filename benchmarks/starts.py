@@ -47,7 +47,7 @@ print((time.perf_counter() - began) / 20)
 
 
 def measure(say: Callable[[str], object] = print) -> dict[str, list[float]]:
-    """What is started -> seconds of each round, all of them by turns."""
+    """What is started -> the seconds of each round; each round measures all of them in turn."""
     rubric, exercise = load_rubric(ROOT / "rubric.yaml")
     works: dict[str, Callable[[], float]] = {
         "an interpreter that does nothing": lambda: _command("pass"),

@@ -1,4 +1,4 @@
-"""Runs commands and takes their time, so that those to be compared alternate in one run."""
+"""Times commands; commands that are compared alternate in one run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Line = tuple[float, str]  # seconds since the command was started, and what it w
 
 @dataclass
 class Measured:
-    """Seconds and lines of each round, and peak memory in MB of the process that was started alone."""
+    """Seconds and lines of each round, and peak memory in MB of the started process without its children."""
 
     seconds: list[float] = field(default_factory=list)
     peak_mb: float = 0.0
@@ -32,7 +32,7 @@ class Measured:
 
     @property
     def median(self) -> float:
-        """Of the rounds, in seconds."""
+        """The median of the rounds, in seconds."""
         return statistics.median(self.seconds)
 
     @property
@@ -44,7 +44,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Run:
-    """One thing to be measured: what makes it ready, not timed, and its command."""
+    """A command to measure, and `before`, which prepares it and is not timed."""
 
     command: Sequence[str]
     folder: Path
@@ -54,10 +54,10 @@ class Run:
 
 
 def alternate(runs: Mapping[str, Run], rounds: int, say: Callable[[str], object] = print) -> dict[str, Measured]:
-    """Each was run so often, one after the other in every round.
+    """Runs each command `rounds` times, one after the other in every round.
 
     Raises:
-        SystemExit: where a command fails; its last lines say why.
+        SystemExit: if a command fails; the message has its last lines.
     """
     found = {name: Measured() for name in runs}
     for number in range(rounds):

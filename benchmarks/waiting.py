@@ -1,7 +1,7 @@
-"""What it costs where the threads of a training wait by spinning, on an idle machine and on a busy one.
+"""The cost of training with threads that wait by spinning, on an idle machine and on a busy one.
 
-`python -m benchmarks.waiting` trains the reference's VAE on some batches as PyTorch waits by default, and as in a box,
-in turn: first alone, then beside as many busy processes as there are cores.
+`python -m benchmarks.waiting` trains the reference's VAE on some batches, in turn with PyTorch's default waiting and
+with that of a box: first alone, then beside as many busy processes as there are cores.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the wall costs: the reference run in the box and outside it, alternating, with the same questions.
+"""The cost of isolation: runs the reference with and without it, alternating, with the same questions.
 
-Everything is the same but the isolation: the engine, the probes and both boxes' worth of processes. Prints medians and
-their ratio, for the components alone and for the whole notebook. Run by `make bench-wall`.
+Everything else is the same: the engine, the probes and the processes of both boxes. Prints medians and their ratio,
+for the components alone and for the whole notebook. Run by `make bench-wall`.
 """
 
 from __future__ import annotations

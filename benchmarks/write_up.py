@@ -44,7 +44,7 @@ Row = Mapping[str, str]
 
 
 def write_up(rows: Sequence[Row], docs: Path) -> None:
-    """The page and the picture show the rows."""
+    """Writes the page and its pictures from the rows."""
     lines = [HEAD]
     for part, heading in HEADINGS.items():
         of_part = [row for row in rows if row["part"] == part]

@@ -34,7 +34,7 @@ class Lock:
     file: str
     words: str  # its first line
     extras: Sequence[str] = ()
-    without: Sequence[str] = ()  # other lock files
+    without: Sequence[str] = ()  # lock files that are installed before it
     cuda: bool = True
 
 
@@ -94,7 +94,7 @@ def compiled(extras: Sequence[str], output: Path, constraints: Collection[Path],
 
 
 def blocks(text: str) -> dict[str, str]:
-    """The pins of a lock file: the lines of each package with hashes; both, if there are two pins for two Pythons."""
+    """Package -> its lines in a lock file, with hashes: one pin, or one per range of Python versions."""
     found: dict[str, str] = {}
     for block in re.split(r"\n(?=[a-zA-Z0-9])", "\n" + re.sub(r"(?m)^#.*\n", "", text)):
         if name := block.strip().partition("==")[0]:

@@ -1,3 +1,3 @@
-"""Instead of torchvision on a machine that has PyTorch alone: what the reference notebook takes of it."""
+"""A replacement for torchvision on a machine without it, with only what the reference notebook uses."""
 
 __version__ = "0.0.0+stand-in"

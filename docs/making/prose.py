@@ -1,9 +1,9 @@
-"""`python -m docs.making.prose [FILE ...]`: the prose linter, over every sentence of the project that a person reads.
+"""`python -m docs.making.prose [FILE ...]`: runs the prose linter on all text of the project that people read.
 
 proselint finds what is wrong in any English text; `phrases.yaml` beside this module lists phrases of this project that
-readers stumbled over, each with a better one. Linted are the Markdown pages, the pages' templates, the notebooks' text,
-and of Python files the docstrings, the comments, the texts in quotes and the names of tests. Code is blanked out first,
-so that each finding has its line.
+readers stumbled over, each with a better one. Both read the Markdown pages, the pages' templates, the notebooks' text,
+and in Python files the docstrings, comments, quoted texts and names of tests. Code is blanked out first, so that each
+finding keeps its line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from docs.making.reading import ROOT
 
 PHRASES = Path(__file__).with_name("phrases.yaml")
 TESTS = Path("tests/test_prose.py")  # full of such phrases
-# The others are matters of taste, or take code and figures for prose.
+# proselint's other checks are matters of taste, or take code and figures for prose.
 CHECKS = ("archaism", "lexical_illusions", "malapropisms", "needless_variants", "nonwords", "redundancy", "spelling")
 _KINDS = frozenset({".md", ".py", ".j2", ".ipynb", ".yaml", ".js", ".css", ".sh", "Makefile"})
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,}).*?^\1\2`*~*$", re.M | re.S)
@@ -36,7 +36,7 @@ _NOT_PROSE = re.compile(r"`+[^`]*`+|\b[A-Za-z]\w*_\w*\b|\]\([^)]*\)|https?://\S+
 _FILLED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|<style.*?</style>|<script.*?</script>|<[^>]*>", re.S)
 _PLACEHOLDER = re.compile(r"\{[^{}\n]*\}")
 _QUOTES = re.compile(r"^[A-Za-z]{0,2}(\"\"\"|'''|\"|')(.*)\1$", re.S)
-_STORED = re.compile(r"^.*# as stored$", re.M)  # a word of files that older versions wrote
+_STORED = re.compile(r"^.*# as stored$", re.M)  # marks a word that is stored in files of older versions
 _SPACE = r"(?:[^\S\n]+\n?[^\S\n]*|\n[^\S\n]*)"  # also the end of a line, but not of a paragraph
 _TEST = re.compile(r"^\s*(?:async )?def test_(\w+)", re.M)
 
@@ -56,7 +56,7 @@ class Finding:
 
     path: Path
     line: int  # from 1
-    words: str  # as they are there
+    words: str  # as in the file
     advice: str
 
     def __str__(self) -> str:
@@ -105,7 +105,7 @@ def prose_of(text: str, path: Path) -> str:
     if path.suffix == ".ipynb":
         return _notebook(text)
     if path.suffix == ".md":
-        return _blanked(_blanked(text, _FENCE), _NOT_PROSE, "·")  # the words around code do not meet
+        return _blanked(_blanked(text, _FENCE), _NOT_PROSE, "·")  # keeps the words around code apart
     return _blanked(text, _NOT_PROSE)
 
 
@@ -141,7 +141,7 @@ _LAYOUT = {tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, toke
 
 
 def _content(string: str) -> str:
-    """A string without its quotes, placeholders and code, in its length; empty where it is a word and no text."""
+    """A string without its quotes, placeholders and code, in its length; empty if it is a single word."""
     match = _QUOTES.match(string)
     text = match.group(2) if match else string
     if " " not in text.strip():
@@ -187,7 +187,7 @@ def lint(paths: Iterable[Path]) -> list[Finding]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints each finding in a line; 1 where there is one."""
+    """Prints one line per finding; returns 1 if there is any."""
     paths = [Path(name).resolve().relative_to(ROOT) for name in arguments] or files()
     found = lint(paths)
     for finding in found:

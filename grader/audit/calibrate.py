@@ -1,8 +1,8 @@
 """`make calibrate`: trains and measures models of known quality; writes tables, pictures and a page to `docs/`.
 
-`calibration_tables` says which tables there are. In `calibration/` lie an overview and, per check, a chart of all
-models and strips of pictures. A model whose evidence is stored is not run again. `redraw` makes charts and page again
-from the tables alone.
+`calibration_tables` describes the tables. The folder `calibration/` gets an overview and, for each check, a chart of
+all models and strips of pictures. A model whose evidence is stored is not run again. `redraw` makes charts and page
+again from the tables alone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from grader.store.files import csv_bytes, write_atomically
 DOCS = Path("docs")
 PICTURES = "calibration"
 COLUMNS = 20  # images per row of a strip
-READ = ("reference", "kl_10", "epochs_1", "noise_of_a_tenth")  # models whose samples a second reader reads as well
+READ = ("reference", "kl_10", "epochs_1", "noise_of_a_tenth")  # models whose samples the second reader also reads
 READ_ITEM = "vae.generation"
 ON_A_SHEET = 12  # strips per sheet that viewers sort
 SHUFFLE = 11  # the seed of the strips' order
@@ -56,14 +56,14 @@ def _names() -> list[str]:
 
 
 def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -> list[str]:
-    """Tables, pictures and page are written; returns the faults, one sentence each.
+    """Writes tables, pictures and page; returns the faults, one sentence each.
 
     With `stored`, only models that were run before are graded, and none is run.
     """
     rubric, exercise = _pictured(rubric_path)
     exercise.prepare(say)
     runs = [run for run in zoo() if not stored or (run.folder / "key").exists()]
-    order = {name: number for number, name in enumerate(_names())}  # as in the files: ladders go down
+    order = {name: number for number, name in enumerate(_names())}  # as in the files: ladders from mild to severe
     finished = run_all(runs, rubric_path, jobs, say)
     results = sorted(finished, key=lambda result: (order[result.run.name], result.run.training))
     if not any(result.run.name == corpus.REFERENCE and not result.error for result in results):
@@ -90,7 +90,7 @@ def calibrate(rubric_path: Path, jobs: int, say: Say, *, stored: bool = False) -
 
 
 def redraw(rubric_path: Path, folder: Path = DOCS) -> list[str]:
-    """Charts and page are made again from the tables in the folder; returns the faults, one sentence each."""
+    """Makes charts and page again from the tables in the folder; returns the faults, one sentence each."""
     rubric, exercise = _pictured(rubric_path)
     tables = read_tables(folder, rubric)
     (folder / PICTURES).mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def redraw(rubric_path: Path, folder: Path = DOCS) -> list[str]:
 
 
 def charts(rows: Sequence[Threshold], all_measurements: Sequence[ModelMeasurement]) -> Iterator[tuple[str, bytes]]:
-    """The file name and content of each chart."""
+    """Yields the file name and content of each chart."""
     yield "overview.svg", overview(rows, [m for m in all_measurements if _is_spoilt(m) or m.group != "defective"])
     for row in rows:
         yield f"{row.item}.{row.check}.svg", strip_chart(row, all_measurements)
@@ -128,7 +128,7 @@ def _pictured(rubric_path: Path) -> tuple[Rubric, Pictured]:
 
 
 def _each_alone(rubric: Rubric) -> Rubric:
-    """The rubric without `presupposes`, so that each check is measured whatever else a model has lost."""
+    """The rubric without `presupposes`, so that each check is measured even if an earlier one failed."""
     items = (
         replace(item, checks=tuple(replace(spec, presupposes=()) for spec in item.checks)) for item in rubric.items
     )
@@ -141,7 +141,7 @@ def _write_strips(
     results: Sequence[RunResult],
     exercise: Pictured,
 ) -> None:
-    """For each check, strips of pictures that show what its thresholds mean."""
+    """Writes, for each check, strips of pictures that show what its thresholds mean."""
     folder = DOCS / PICTURES
     folder.mkdir(parents=True, exist_ok=True)
     folders = {(result.run.name, result.run.training): result.run.folder for result in results}
@@ -173,7 +173,7 @@ def _readings(results: Sequence[RunResult], exercise: Pictured) -> list[Reading]
 
 
 def sheets_to_sort(rubric_path: Path, out: Path) -> list[Path]:
-    """Sheets of numbered strips of the stored models in random order, for viewers to sort; returns their paths.
+    """Writes sheets of numbered strips of the stored models, shuffled, for viewers to sort; returns the paths.
 
     `out/key.csv` says which strip belongs to which model; do not give it to the viewers.
     """

@@ -6,13 +6,13 @@ The rule, for each check of each item, where larger is better (mirrored where sm
   seeds, pooled over those ordinary models that were trained with several seeds. All runs have the same questions, so
   `E` does not include the draws of questions; a measurement's own `standard_error` is an estimate of these;
 * `full_at` is `H - 2 E`, rounded to two digits in the student's favour;
-* `zero_at` is set by hand, so that pictures that viewers rejected because of what the check measures earn nothing, and
-  each defect of the corpus earns at most the share that it deserves.
+* `zero_at` is set by hand. Pictures that viewers rejected because of the property that the check measures must earn
+  nothing, and each defect at most the share that its entry in the corpus allows.
 
-Ordinary models are named in advance, in `corpus/`: the right components, the given constants, both terms of the loss
-in the proportion that the notebook asks for. Weak designs are named as well, and may lose some points. Defects form
-ladders, each rung worse than the one before: a rung must not earn more than the one before it, and the last one almost
-nothing.
+Ordinary models are named in advance, in `corpus/`: they have the right components, the provided constants, and both
+terms of the loss in the proportion that the notebook asks for. Weak designs are also named, and may lose some points.
+Defects form ladders, each rung worse than the one before: a rung must not earn more than the one before it, and the
+last rung almost nothing.
 
 The tables hold measurements; thresholds come from the rubric, so a threshold that was moved after the calibration is
 compared with the same models.
@@ -36,12 +36,12 @@ from grader.records import ItemVerdict, Rubric
 ERRORS = 2.0  # standard deviations between training seeds that lie between the worst ordinary model and full points
 SPREAD = "standard deviation between training seeds"
 LAST_RUNG = 0.2  # the most that a ladder's last rung may earn of the picture points of the items that it spoils
-RISE = 0.02  # of those points: how much more than the rung before it a rung may earn
+RISE = 0.02  # the share of these points that a rung may earn above the rung before it
 
 
 @dataclass(frozen=True)
 class ModelMeasurement:
-    """One model's value in one check and its points; the value is NaN where it was not measured."""
+    """One model's value in one check and its points; the value is NaN if it was not measured."""
 
     model: str
     training: int  # the seed
@@ -55,7 +55,7 @@ class ModelMeasurement:
 
     @property
     def name(self) -> str:
-        """The model and the seed of its training; without the seed where that is 0."""
+        """The model and the seed of its training; without the seed if that is 0."""
         return f"{self.model}, seed {self.training}" if self.training else self.model
 
 
@@ -70,7 +70,7 @@ class Margin:
 
     @property
     def gap(self) -> float:
-        """How far the worst ordinary model lies beyond full points; negative where it loses points."""
+        """How far the worst ordinary model lies beyond full points; negative if it loses points."""
         return (1 if self.full_at > self.zero_at else -1) * (self.worst - self.full_at)
 
     @property
@@ -115,16 +115,16 @@ class ModelScore:
     ladder: str
     points_milli: int
     max_milli: int
-    most: float  # the largest share of them that it may earn
+    most: float  # the largest share of these points that the model may earn
 
     @property
     def share(self) -> float:
-        """From 0 to 1."""
+        """The share of the points that the model earned, from 0 to 1."""
         return self.points_milli / self.max_milli if self.max_milli else 0.0
 
     @property
     def name(self) -> str:
-        """The model and the seed of its training; without the seed where that is 0."""
+        """The model and the seed of its training; without the seed if that is 0."""
         return f"{self.model}, seed {self.training}" if self.training else self.model
 
 
@@ -196,7 +196,7 @@ def _threshold(of_check: Sequence[ModelMeasurement], zero_at: float, full_at: fl
 
 
 def total_error(of_check: Iterable[ModelMeasurement]) -> float:
-    """The pooled standard deviation over the seeds of each model with several seeds; 0 where there is none.
+    """The pooled standard deviation over the seeds of each model with several seeds; 0 if there is none.
 
     `sqrt(sum of squared deviations from the model's mean / sum of (seeds - 1))`, the root of a one-way analysis of
     variance's mean square within groups (Fisher, 1925).
@@ -251,10 +251,10 @@ def ladders(models: Sequence[ModelScore]) -> dict[str, list[ModelScore]]:
 
 
 def read_margins(path: Path, rubric: Rubric) -> dict[str, Margin] | None:
-    """The margin of every calibrated check, by "<item>: <check>"; None where nothing has been calibrated.
+    """The margin of every calibrated check, by "<item>: <check>"; None if nothing has been calibrated.
 
     Raises:
-        GraderError: where the table is not one that calibration writes.
+        GraderError: if the table was not written by the calibration.
     """
     try:
         with path.open(encoding="utf-8", newline="") as stream:

@@ -39,7 +39,7 @@ def shown_models(row: Threshold, of_check: Sequence[ModelMeasurement]) -> Iterat
 
 
 def _nearest(models: Sequence[ModelMeasurement], level: float, span: float) -> ModelMeasurement:
-    """The model nearest to the level; a model that changes only the sampling where no other is near."""
+    """The model nearest to the level; a model with changed sampling only if no other is near."""
     learnt = [m for m in models if not corpus.entry(m.model).regions.keys() & {"sample_vae", "sample_cvae"}]
     near = [m for m in learnt if abs(m.value - level) <= NEAR * span]
     return min(near or models, key=lambda m: abs(m.value - level))
@@ -78,7 +78,7 @@ def bound(words: str, value: float, kind: str) -> str:
 
 
 def bounds(row: Threshold) -> tuple[str, str]:
-    """How a value compares with `zero_at` where it earns no points, and with `full_at` where it earns all."""
+    """How a value without points compares with `zero_at`, and a value with full points with `full_at`."""
     return ("at most", "at least") if row.full_at > row.zero_at else ("at least", "at most")
 
 

@@ -93,7 +93,7 @@ _READER = (
 
 @dataclass(frozen=True)
 class PageContent:
-    """Everything that the page shows; `words` says what a level of a check means, by check."""
+    """Everything that the page shows; `words` has the meaning of a level, by check."""
 
     tables: Tables
     rubric: Rubric
@@ -104,7 +104,7 @@ class PageContent:
 
 
 def page(content: PageContent) -> str:
-    """The page as Markdown; its pictures lie in `calibration/` beside it."""
+    """The page as Markdown; its pictures are in `calibration/` beside it."""
     tables = content.tables
     lines = ["# Calibration of the quality checks", "", *_INTRO, "", *_summary(tables)]
     lines += ["## The checks", "", *_OVERVIEW, "", *_CHECKS, "", *_checks(content), ""]
@@ -145,7 +145,7 @@ def _summary(tables: Tables) -> Iterator[str]:
 
 
 def _by_construction(rows: Sequence[Threshold], ordinary: Sequence[ModelScore]) -> Iterator[str]:
-    """What the rule itself ensures, which says nothing about further models."""
+    """The results that the rule itself ensures, which say nothing about other models."""
     designs = len({score.model for score in ordinary})
     full, wide = sum(score.points_milli == score.max_milli for score in ordinary), sum(not r.margin.fault for r in rows)
     if full == len(ordinary):
@@ -159,7 +159,7 @@ def _by_construction(rows: Sequence[Threshold], ordinary: Sequence[ModelScore]) 
 
 
 def _limits(defective: Sequence[ModelScore]) -> Iterator[str]:
-    """How many defective models keep the limit of their defect, of those that have one."""
+    """How many of the defective models with a stated limit keep it."""
     limited = [score for score in defective if score.most < 1]
     within, others = sum(score.share <= score.most for score in limited), len(defective) - len(limited)
     yield f"- {within} of {len(limited)} defective models with a stated limit earn at most that share of the points."
@@ -175,7 +175,7 @@ def _percent(share: float) -> str:
 
 
 def _checks(content: PageContent) -> Iterator[str]:
-    """One table of all checks: thresholds in words, and the models that lie nearest on the wrong sides."""
+    """One table of all checks: thresholds, the worst correct model, and the best defective one that loses points."""
     titles = {item.id: item.title for item in content.rubric.items}
     points = {(item.id, spec.check): spec.points_milli for item in content.rubric.items for spec in item.checks}
     yield "| check | points | full points | no points | worst correct | best defective that loses points |"
@@ -299,7 +299,7 @@ def _classes(tables: Tables) -> Iterator[str]:
 
 
 def _said(rating: StripRating) -> str:
-    """The class that both viewers chose."""
+    """The class that both viewers chose, or `_DIFFERENT`."""
     return rating.first if rating.first == rating.second else _DIFFERENT
 
 

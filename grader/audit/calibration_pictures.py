@@ -25,7 +25,7 @@ GROUPS = (  # group, its name, and the form of its marks
 )
 WIDTH = 480  # of a chart, in its own units; text stays readable on a phone
 LEFT, RIGHT = 14.0, WIDTH - 14.0
-SPAN = (-1.0, 2.5)  # on the scale of thresholds; what lies beyond is drawn at the edge
+SPAN = (-1.0, 2.5)  # on the scale of thresholds; models beyond are drawn at the edge
 _FORMS: dict[str, Callable[[float, float], str]] = {
     "dot": lambda x, y: f"M{x:.1f} {y:.1f}h0",
     "ring": lambda x, y: f"M{x - 3.5:.1f} {y:.1f}l3.5-3.5 3.5 3.5-3.5 3.5z",
@@ -75,7 +75,7 @@ def strip_chart(row: Threshold, measurements: Sequence[ModelMeasurement]) -> byt
 
 
 def _place(row: Threshold, value: float) -> float:
-    """Where a value lies: 0 at `zero_at`, 1 at `full_at`."""
+    """The place of a value on the scale of thresholds: 0 at `zero_at`, 1 at `full_at`."""
     return (value - row.zero_at) / (row.full_at - row.zero_at)
 
 
@@ -105,7 +105,7 @@ def _lanes(
 
 
 def _ends(y: float, row: Threshold | None = None) -> Iterator[str]:
-    """The words over the two thresholds, with the numbers of one check."""
+    """The words above the two thresholds, with their numbers if a check is given."""
     zero, full = (f" {end:g}" if row else "" for end in ((row.zero_at, row.full_at) if row else (0, 0)))
     yield _text(_x(0), y, f"no points{' up to' if row is None else ' at'}{zero}", "soft", "end")
     yield _text(_x(1), y, f"full points{' from here' if row is None else ' from'}{full}", "soft")
@@ -130,8 +130,8 @@ def _svg(parts: Sequence[str], height: float, title: str) -> bytes:
 
 
 SCALE = 2  # a whole number, so that no pixel of a digit is wider than another
-LINE, SPACE = 30, 14  # pixels: a line of words, and what is free below a strip
-WORDS = 19  # pixels
+LINE, SPACE = 30, 14  # pixels: the height of a line of words, and the space below a strip
+WORDS = 19  # pixels: the size of the words
 
 
 def sheet(strips: Sequence[tuple[str, Array]]) -> bytes:

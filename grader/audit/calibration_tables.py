@@ -1,7 +1,7 @@
 """The calibration's tables in `docs/`: written after models were measured, and read to draw the page again.
 
 `calibration.csv` has one row per check, `calibration_first.csv` the same for the constants of the first notebook,
-`calibration_models.csv` one row per model and seed, `calibration_read.csv` what a second reader says of samples,
+`calibration_models.csv` one row per model and seed, `calibration_read.csv` how a second reader reads samples,
 `calibration_made.csv` versions and sample sizes, and `calibration_sorted.csv` how viewers sorted strips of pictures.
 """
 
@@ -25,7 +25,7 @@ from grader.store.versions import versions
 CHECKS, FIRST, MODELS, READ, MADE, SORTED = (
     f"calibration{name}.csv" for name in ("", "_first", "_models", "_read", "_made", "_sorted")
 )
-SIZES = ("reconstructions", "samples", "prior_samples")  # of the rubric's, those that calibration depends on
+SIZES = ("reconstructions", "samples", "prior_samples")  # the rubric's sizes on which the calibration depends
 CLASSES = ("no", "acceptable", "good")  # how a strip may be sorted
 DIGITS = range(10)
 
@@ -48,7 +48,7 @@ class Tables:
     measurements: Sequence[ModelMeasurement]
     models: Sequence[ModelScore]
     readings: Sequence[Reading]
-    made: Mapping[str, str]  # the versions of what measured the models, and how many samples were drawn
+    made: Mapping[str, str]  # package versions and sample sizes of the measurement
     ratings: Sequence[StripRating]
 
 
@@ -60,7 +60,7 @@ def write_tables(
     readings: Sequence[Reading],
     rubric: Rubric,
 ) -> None:
-    """The folder holds all tables but the sorted strips, which people fill in."""
+    """Writes all tables to the folder, except that of the sorted strips, which people fill in."""
     write_atomically(folder / CHECKS, csv_bytes([_plain(row) for row in rows]))
     write_atomically(folder / FIRST, csv_bytes([_plain(row) for row in first]))
     write_atomically(folder / MODELS, csv_bytes(_by_model(measurements)))
@@ -70,10 +70,10 @@ def write_tables(
 
 
 def read_tables(folder: Path, rubric: Rubric) -> Tables:
-    """What the folder's tables say, beside the thresholds of the rubric as it is now.
+    """Reads the tables in the folder, with the thresholds of the current rubric.
 
     Raises:
-        GraderError: where a table is missing or holds something else than the calibration writes.
+        GraderError: if a table is missing, or was not written by the calibration.
     """
     measurements = _measurements(folder / MODELS, rubric)
     models = [
@@ -86,7 +86,7 @@ def read_tables(folder: Path, rubric: Rubric) -> Tables:
 
 
 def read_sorted(path: Path) -> list[StripRating]:
-    """How strips were sorted; an empty list where there is no table.
+    """How the viewers sorted the strips; empty if there is no table.
 
     Raises:
         GraderError: for a missing column or an unknown class.

@@ -130,7 +130,7 @@ def parts_of(name: str) -> tuple[str, ...]:
 
 
 def names(kind: str, *, train: bool = False) -> list[str]:
-    """The names of one kind; with `train`, only of the entries marked so."""
+    """The names of one kind; with `train`, only those of entries marked with `train`."""
     return [name for name, solution in solutions().items() if solution.kind == kind and (solution.train or not train)]
 
 
@@ -177,7 +177,7 @@ def substitute(notebook: Notebook, old: str, new: str) -> None:
     """Replaces `old` by `new` in every code cell.
 
     Raises:
-        GraderError: where no code cell contains `old`.
+        GraderError: if no code cell contains `old`.
     """
     cells = [cell for cell in filter(is_code, notebook["cells"]) if old in source_of(cell)]
     if not cells:
@@ -199,7 +199,7 @@ def level_words() -> dict[str, str]:
 
 
 def causes() -> tuple[str, ...]:
-    """Texts with which feedback states a cause; allowed only for solutions that name the cause."""
+    """Texts that state a cause; feedback may contain one only for solutions that name this cause."""
     return tuple(_settings()["causes"])
 
 

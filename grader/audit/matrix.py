@@ -1,6 +1,6 @@
 """Tests the rubric by mutation: compares what each solution of the corpus lost with what the corpus expects.
 
-Mutants must lose points on the expected items, variants none. Pure: verdicts in, audit out. Items that a run did not
+Mutants must lose points on the expected items, variants none. Nothing is run or written here. Items that a run did not
 grade (skipped checks) count neither as kept nor as lost.
 """
 
@@ -36,8 +36,8 @@ def audit(
     """The audit of these results.
 
     results: entry -> its verdicts; models and unknown names are ignored. parts: entry -> the parts that were trained
-    for it, None where only components were graded. broken: entry -> why it has no verdicts. margins: by
-    "<item>: <check>", None where nothing was calibrated. answers: the solution's lines, which feedback must not
+    for it, None if only components were graded. broken: entry -> why it has no verdicts. margins: by
+    "<item>: <check>", None if nothing was calibrated. answers: the solution's lines, which feedback must not
     contain. causes: texts that feedback may state only for a solution that names them.
     """
     corpus_entries = _audited_entries(solutions() if entries is None else entries)
@@ -119,10 +119,10 @@ def _row(
         if state is SolutionState.UNEXPECTED and _is_spoilt(by_id, item.id, lost_milli, solution, rubric, exercise):
             state = SolutionState.LOST
         if state is SolutionState.UNTOUCHED and item.part not in trained:
-            state = SolutionState.UNJUDGED  # the same as the reference's, which has a row of its own
+            state = SolutionState.UNJUDGED  # its verdict is the reference's, which has its own row
         named_here = {f"{item.id}.{spec.check}" for spec in item.checks if _names(solution.checks, item.id, spec.check)}
         if state is SolutionState.KEPT and named_here - judged_here:
-            state = SolutionState.UNJUDGED  # only a check that needs training shows the expected loss
+            state = SolutionState.UNJUDGED  # the loss may show only in a named check that was not graded
         squares.append(Square(item.id, state, lost_milli, of))
     named = tuple(solution.checks)
     of_foretold = [check for check in judged_checks if check.rpartition(".")[0] in solution.loses]
@@ -179,7 +179,7 @@ def _names(named: Collection[str], item: str, check: str) -> bool:
 def _exact(named: Collection[str], losses: Sequence[CheckLoss], judged_checks: Collection[str]) -> bool | None:
     """Whether exactly the named component checks lost points, and all named checks of trained models.
 
-    judged_checks: `item.check` of the items that are expected to lose points. None where no named check was graded.
+    judged_checks: `item.check` of the items that are expected to lose points. None if no named check was graded.
     Affected pictures may lose points in further checks of pictures.
     """
     expected_names = {

@@ -32,7 +32,7 @@ from grader.store.files import csv_bytes
 
 _MOST_PICTURE = 2_000_000  # bytes
 _LONGEST = 400
-SHORT = 12  # solutions: the table of so few is not folded
+SHORT = 12  # solutions: a table of at most this many is not folded
 _NOT_AS_EXPECTED = {SolutionState.KEPT, SolutionState.UNEXPECTED, SolutionState.UNDECIDED}
 
 
@@ -47,7 +47,7 @@ class LevelStrips:
 
 
 def levels_of(items: Sequence[ItemCoverage], folder: Path) -> list[LevelStrips]:
-    """The checks for which the calibration has written strips to the folder."""
+    """The strips that the calibration has written to the folder, for the checks of these items."""
     strips = []
     for item in items:
         for check in item.checks:

@@ -1,7 +1,7 @@
-"""Whether a second mistake, made on purpose, could gain points: combines the verdicts on two mutants.
+"""Tests whether a second, deliberate mistake could gain points, by combining the verdicts on two mutants.
 
-For each check, the lower verdict counts. Follow-through is applied to the combined verdicts, with the reference's
-pictures where correct parts replace everything that the two solutions changed.
+For each check, the lower verdict counts. Follow-through is applied to the combined verdicts; if correct parts replace
+everything that the two solutions changed, it uses the reference's pictures.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _second(
     exercise: Exercise,
     part: str,
 ) -> JudgedAgain:
-    """The follow-through: with the pictures of solutions whose regions stay, or else of the reference."""
+    """The follow-through, with the pictures of solutions that are not fully replaced, or else of the reference."""
     due = due_replacements(combined, rubric, exercise)[part]
     stay = [items for items, regions in changes if not all(_is_in(region, due.names) for region in regions)]
     pictures = _combined(stay) if stay else reference_items

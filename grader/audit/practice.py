@@ -1,6 +1,6 @@
-"""Solutions of the corpus as submitted notebooks.
+"""Writes solutions of the corpus as submitted notebooks.
 
-Without names: the practice class of `corpus/settings.yaml`. With names: one notebook per solution.
+These are the practice class of `corpus/settings.yaml`, or one notebook per named solution.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The problems of a rubric in one sentence each, with what to do, and the limits of an audit.
+"""The problems of a rubric in one sentence each, with advice for each kind, and the limits of an audit.
 
-Texts for students must keep the rules of feedback: short, about their work, and never the answer.
+Feedback must be short and about the student's work, without grader internals, and must not give away the solution.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from grader.records import ItemVerdict, Notebook, Rubric
 from grader.report.text import points_text
 from grader.report.words import LONGEST
 
-TOTAL_MILLI = 100_000  # of the rubric; its parts are worth the same
+TOTAL_MILLI = 100_000  # points of the rubric in thousandths; all parts are worth the same
 NAMED_SHARE = 0.98  # of the wrong solutions with named checks, the share that must lose points in exactly those
 
 MOST_SENTENCES = 3
@@ -84,7 +84,7 @@ def problems_of(
 ) -> tuple[Problem, ...]:
     """All problems, in the order of `HEADINGS`.
 
-    Items and checks that no solution tests are problems only where the `whole` corpus was graded. `answers` are the
+    Items and checks that no solution tests are problems only if the `whole` corpus was graded. `answers` are the
     lines of the solution; `causes` are texts that feedback may state only for solutions that name them.
     """
     problems = [
@@ -141,7 +141,7 @@ def pair_problems(pairs: Iterable[Pair]) -> tuple[Problem, ...]:
 
 
 def pair_notes(pairs: Iterable[Pair]) -> tuple[str, ...]:
-    """Solutions with poor pictures whose mistake no check of the code finds: a second mistake would gain points."""
+    """A note on solutions whose mistake only their pictures show, so that a second mistake would gain points."""
     unseen = sorted({pair.worse for pair in pairs if pair.unseen})
     if not unseen:
         return ()
@@ -246,7 +246,7 @@ def _was_judged(row: SolutionResult, item: str) -> bool:
 
 
 def wording_faults(results: Mapping[str, Iterable[ItemVerdict]], answers: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Solution and sentence for each text that breaks a rule; each text is reported once, for the first solution."""
+    """Yields solution and sentence for each text that breaks a rule; each text is reported once, for the first one."""
     texts = set()
     for name, verdicts in results.items():
         for item in verdicts:

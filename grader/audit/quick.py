@@ -46,7 +46,7 @@ LOG_TAIL = 200  # characters of the output of a child that died
 
 @dataclass(frozen=True)
 class Results:
-    """The verdicts by entry, and the reason where an entry has none."""
+    """The verdicts by entry, and the reason if an entry has none."""
 
     results: dict[str, tuple[ItemVerdict, ...]]
     broken: dict[str, str]
@@ -219,7 +219,7 @@ def _given_cells(warm: WarmProcess) -> tuple[str, ...]:
 
 
 def _ask(warm: WarmProcess, plan: Plan, stage: Stage, questions: bytes, folder: Path, inbox: Inbox) -> None:
-    """The stage's answers and notes are in the inbox, recorded by the box's own recorder."""
+    """Puts the stage's answers and notes into the inbox, recorded by the box's own recorder."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "answers").mkdir(parents=True)
     (folder / "questions.safetensors").write_bytes(questions)

@@ -1,8 +1,8 @@
 """Runs entries of the corpus in boxes, and keeps each run for the next audit of the same notebook and questions.
 
 Each run has a folder under `runs/audit/` with the files of a graded notebook, and `key`, a checksum of everything that
-the evidence depends on: see `grader.grading.cache_keys`. Grading is not part of the key, so a moved threshold needs no
-new run, unless it makes another follow-through necessary.
+the evidence depends on: see `grader.grading.cache_keys`. Grading is not part of the key, so a changed threshold needs
+no new run, unless it makes another follow-through necessary.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class RunResult:
 
 
 def planned(name: str) -> CorpusRun:
-    """How an entry is run in full: unchanged if its model is measured, otherwise with a narrow network."""
+    """The full run of an entry: unchanged if its model is measured, otherwise with a narrow network."""
     entry = corpus.entry(name)
     is_measured = name == corpus.REFERENCE or entry.kind == corpus.MODEL or entry.train
     return CorpusRun(name, corpus.parts_of(name), narrow=not is_measured, follows_through=entry.kind != corpus.MODEL)

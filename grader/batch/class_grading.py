@@ -40,24 +40,24 @@ from grader.store.versions import missing_packages
 
 LOG = "grading.log"
 WORKERS_LOG = "workers.log"
-A_RUN_MB = 50  # of disk space: 49 for the reference, nearly all of it evidence
+A_RUN_MB = 50  # disk space per run; 49 MB for the reference, nearly all of it evidence
 LEAST_FREE_MB = 200
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class ClassOptions:
-    """How to grade a class, beside the rubric."""
+    """The options for grading a class."""
 
-    rubric: Path | None = None  # None: the one of the class's last run, else rubric.yaml
-    out: Path | None = None  # None: below runs/, by the submissions' name
-    roster: Path | None = None  # None: the one of the class's last run
+    rubric: Path | None = None  # None: that of the class's last run, or else rubric.yaml
+    out: Path | None = None  # None: in runs/, with the name of the submissions' folder
+    roster: Path | None = None  # None: that of the class's last run
     workers: int | None = None  # None: as many as this machine allows
     isolation: str = "bubblewrap"
-    parts: tuple[str, ...] | None = None  # as of `Options`
-    seed: str | None = None  # of every student's test inputs; None: a random one for a new class
+    parts: tuple[str, ...] | None = None  # as in `grader.grading.grade.Options`
+    seed: str | None = None  # for all students' test inputs; None: that of the last run, or else random
     executor: str = "local"
-    cluster: Path = Path("slurm.yaml")  # what each task gets on a Slurm cluster
+    cluster: Path = Path("slurm.yaml")  # the resources of each task on a Slurm cluster
     gradebook: GradebookOptions = field(default_factory=GradebookOptions)
     replace: bool = False  # less complete runs may replace more complete ones
     shard: Shard | None = None  # grade only this part, into its own folder
@@ -79,10 +79,10 @@ class ClassResult:
 
 
 def grade_class(submissions: Path, wishes: ClassOptions, console: Console, say: Say) -> ClassResult:
-    """Tries every submission, and writes gradebooks, page and history.
+    """Grades every new or changed submission, and writes gradebooks, page and history.
 
     Raises:
-        GraderError: if nothing could be started: no submissions, a wrong rubric or roster, or another running grader.
+        GraderError: if grading cannot start: no submissions, an invalid rubric or roster, or another running grader.
     """
     backend_named(wishes.isolation)  # refuses a machine without isolation before anything else
     out = wishes.out or class_folder(submissions, wishes.parts, str(wishes.shard or ""))
@@ -139,7 +139,7 @@ def _grade_into(out: Path, submissions: Path, wishes: ClassOptions, console: Con
         manifest = in_part(manifest, wishes.shard)
         if earlier and not wishes.replace:
             _refuse_another(out, earlier, manifest)
-        rulings_of(out, manifest, rubric)  # refuses a mistake in them before anything runs or is written
+        rulings_of(out, manifest, rubric)  # raises for invalid overrides or deadlines before anything runs
         write_manifest(out, manifest)
         jobs = _jobs(out, manifest, replace=wishes.replace)
         exercise.prepare(_without_what_make_said(say))
@@ -164,7 +164,7 @@ def _grade_into(out: Path, submissions: Path, wishes: ClassOptions, console: Con
 
 
 def _without_what_make_said(say: Say) -> Say:
-    """`say`; under make without the line that the data were found, which `make setup` has just printed."""
+    """Returns `say`, but under make without the line that the data were found, which `make setup` has just printed."""
     if "MAKELEVEL" not in os.environ:
         return say
     return lambda text: None if ": found in " in text else say(text)
@@ -174,7 +174,7 @@ def _look_at_disk(out: Path, count: int, say: Say) -> None:
     """Checks for free disk space, and warns if it is too little for all runs.
 
     Raises:
-        GraderError: if there is hardly any.
+        GraderError: if there is hardly any space.
     """
     free, needed = shutil.disk_usage(out).free, count * A_RUN_MB * 1_000_000
     message = f"{one_line(str(out.resolve()), 120)}: {free / 1e9:.1f} GB of disk space free"
@@ -188,7 +188,7 @@ def _look_at_disk(out: Path, count: int, say: Say) -> None:
 
 
 def _show_plan(plan: Plan, earlier: Manifest | None, console: Console, say: Say) -> None:
-    """Shows the plan before anything runs: all submissions at first, later those that changed."""
+    """Shows the plan before anything runs: all submissions in the first run, later only those that changed."""
     say(summary(plan))
     for remark in plan.remarks:
         console.print(f"note: {plain(remark, 300)}", highlight=False, markup=False, soft_wrap=True)
@@ -292,7 +292,7 @@ def _refuse_less(out: Path, earlier: Manifest, wishes: ClassOptions, exercise: E
 
 
 def _refuse_another(out: Path, earlier: Manifest, now: Manifest) -> None:
-    """Checks that the folder belongs to this class: a later download has most of its submissions.
+    """Checks that the folder belongs to this class: a later download has most of the earlier submissions.
 
     Raises:
         GraderError: if it belongs to another class.
@@ -309,7 +309,7 @@ def _refuse_another(out: Path, earlier: Manifest, now: Manifest) -> None:
 
 
 def _jobs(out: Path, manifest: Manifest, *, replace: bool) -> list[Job]:
-    """The jobs for the gradable submissions; the reason of each other one is written to its folder."""
+    """Returns a job per gradable submission; for each refused one, writes the reason to its folder."""
     jobs = []
     for handed_in in manifest.handed_in:
         folder = folder_of(out, handed_in.key)
@@ -335,7 +335,7 @@ def _job(out: Path, manifest: Manifest, submission: ClassSubmission, *, replace:
 
 
 def _executor(wishes: ClassOptions, out: Path, rubric: Rubric, say: Say) -> tuple[Executor, int, str]:
-    """What runs the jobs, how many at a time, and why if it is only one."""
+    """The executor, how many jobs it runs at a time, and the reason if that is only one."""
     if wishes.collect:
         return CollectExecutor(wishes.collect), 1, "collected from the parts"
     if wishes.executor == "slurm":

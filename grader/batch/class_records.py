@@ -26,7 +26,7 @@ class StudentState(StrEnum):
 
     GRADED = "graded"
     LOOK = "look"  # graded, but needs manual review
-    REFUSED = "refused"  # the file cannot be graded: no notebook, no JSON, too large; no points were given
+    REFUSED = "refused"  # the file cannot be graded: not a notebook, not JSON, or too large; no points were given
     FAILED = "failed"  # a grader fault; the next run tries again
     WAITING = "waiting"  # not graded yet
     MISSING = "missing"  # on the roster, but without a submission
@@ -40,7 +40,7 @@ STATE_WORDS: Mapping[StudentState, str] = {
     StudentState.WAITING: "not graded yet",
     StudentState.MISSING: "no submission",
 }
-_COUNTED: Mapping[StudentState, tuple[str, str]] = {  # for 1, for more
+_COUNTED: Mapping[StudentState, tuple[str, str]] = {  # singular, plural
     StudentState.LOOK: ("needs manual review", "need manual review"),
     StudentState.FAILED: ("grader fault", "grader faults"),
     StudentState.MISSING: ("without a submission", "without a submission"),
@@ -68,14 +68,14 @@ class ClassSubmission:
 
     key: str  # safe as a folder's name, unique in its class, the same in every run
     path: Path  # the notebook, or the file submitted instead of one
-    shown: str  # its place below the submissions' folder, for people: "archive.zip: work/vae.ipynb"
+    shown: str  # its path below the submissions' folder, for display: "archive.zip: work/vae.ipynb"
     student: Student | None = None
     remarks: tuple[Remark, ...] = ()  # for instance that an older notebook lay beside it
     refused: str = ""  # why it cannot be graded, one line for the student; `path` is then the file that was found
-    team: tuple[Student, ...] = ()  # the other students whose submission it is
-    by: str = ""  # by what it was matched with the student: "student id and name"
-    why: str = ""  # why this file was chosen, of those that were submitted
-    left_out: tuple[str, ...] = ()  # the other files
+    team: tuple[Student, ...] = ()  # the other members of the team
+    by: str = ""  # what matched it with the student: "student id and name"
+    why: str = ""  # why this file was chosen among those that were submitted
+    left_out: tuple[str, ...] = ()  # the notebooks that were not chosen
     when: datetime | None = None  # the time of submission, by the download or the roster; in the course's time zone
 
     @property
@@ -85,7 +85,7 @@ class ClassSubmission:
 
     @property
     def students(self) -> tuple[Student, ...]:
-        """All students on the roster whose submission it is."""
+        """All students of this submission who are on the roster."""
         return (self.student, *self.team) if self.student else self.team
 
 
@@ -118,13 +118,13 @@ class JobResult:
 
 
 class Executor(Protocol):
-    """Runs the jobs of a class: worker processes on this machine, or a cluster's scheduler.
+    """Runs the jobs of a class, in worker processes on this machine or on a cluster.
 
-    Tries each job once. The result is in the job's folder, wherever the job ran.
+    The result of each job is in the job's folder, wherever the job ran.
     """
 
     def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
-        """Every job has been tried; `ended` was called for each, in any order, from the caller's own thread."""
+        """Runs all jobs, and calls `ended` once for each, in any order and in the caller's thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +138,13 @@ class GradebookRow:
     report: GradeReport | None = None  # with overrides applied; None if nothing was graded
     folder: Path | None = None  # the run folder
     reason: str = ""
-    team: tuple[Student, ...] = ()  # the other students whose submission it is
+    team: tuple[Student, ...] = ()  # the other members of the team
     excused: bool = False  # a student who does not have to submit
     held: bool = False  # its points fell below the released ones, so no course system gets them
 
     @property
     def students(self) -> tuple[Student, ...]:
-        """All students on the roster whose row it is."""
+        """All students of this row who are on the roster."""
         return (self.student, *self.team) if self.student else self.team
 
     def each_student(self) -> Iterator[GradebookRow]:

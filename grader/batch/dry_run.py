@@ -1,4 +1,4 @@
-"""What a regrade would change, under the current rubric or with other numbers in it; writes nothing.
+"""Computes what a regrade would change, under the current rubric or with other numbers in it; writes nothing.
 
 A class, a single run or a folder of runs is re-graded from stored evidence; the rubric is changed in memory only.
 """
@@ -48,7 +48,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """One graded submission before and after, in thousandths of a point; `event` holds the changes, if any."""
+    """A graded submission before and after a regrade, in thousandths of a point; `event` holds the changes, if any."""
 
     submission: str
     reported_milli: int  # of the stored report; differs from the old points if the rubric has changed since
@@ -76,7 +76,7 @@ class DryRun:
 
     @property
     def events(self) -> list[Event]:
-        """The changes."""
+        """The changes, one per submission that has any."""
         return [shift.event for shift in self.shifts if shift.event is not None]
 
 
@@ -157,7 +157,7 @@ def with_changes(rubric: Rubric, changes: Sequence[Change]) -> Rubric:
 
 
 def graded_folders(root: Path) -> dict[str, Path]:
-    """Every folder below `root`, or itself, that holds a report and its evidence, by its path from there.
+    """Each folder with a report and its evidence, `root` itself or below it, by its path relative to `root`.
 
     Runs that were replaced by a later one are left out.
 
@@ -196,7 +196,7 @@ def _rulings(root: Path, runs: Iterable[Path], rubric: Rubric) -> tuple[dict[Pat
     """The overrides and deadlines of the runs that belong to classes, and notes on classes whose files are wrong.
 
     Raises:
-        GraderError: if `root` itself is such a class.
+        GraderError: if `root` itself is a class with such a file.
     """
     rulings: dict[Path, Ruling] = {}
     remarks = []
@@ -253,7 +253,7 @@ def _stale(shifts: Sequence[Shift]) -> list[str]:
 
 
 def _falls(root: Path, shifts: Sequence[Shift]) -> list[str]:
-    """The submissions whose points would fall below the released ones."""
+    """Notes on submissions whose points would fall below the released ones."""
     released = read_released(root)
     before = {shift.submission: shift.old_counted_milli for shift in shifts if shift.submission in released}
     after = {shift.submission: shift.new_counted_milli for shift in shifts if shift.submission in released}
@@ -265,7 +265,7 @@ def _falls(root: Path, shifts: Sequence[Shift]) -> list[str]:
 
 
 def summary(shifts: Sequence[Shift]) -> str:
-    """The number of submissions that would gain or lose; and that nothing was written."""
+    """One line: how many submissions would gain or lose points, and that nothing was written."""
     gain = sum(shift.gain_milli > 0 for shift in shifts)
     lose = sum(shift.gain_milli < 0 for shift in shifts)
     counts = f"{gain} of {len(shifts)} would gain, {lose} would lose, {len(shifts) - gain - lose} would not change"

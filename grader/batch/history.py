@@ -1,4 +1,4 @@
-"""`history.jsonl`: each change of points, when, by whom and why; lines are only added, until a student is removed."""
+"""`history.jsonl`: each change of points, when, by whom and why; only removing a student changes existing lines."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Event:
     who: str  # the login name
     what: str  # graded | REGRADED | decided | decision withdrawn | lateness | lost its report | released | lowered
     submission: str
-    old_milli: int | None  # None where there were none
+    old_milli: int | None  # None if there were none
     new_milli: int | None
-    items: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # item -> old and new, where both are known
+    items: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # item -> old and new, if both are known
     why: str = ""
     rubric: str = ""
     grader: str = ""
-    old_penalty_milli: int = 0  # for lateness; the points are before it
+    old_penalty_milli: int = 0  # the late penalty; the points do not include it
     new_penalty_milli: int = 0
 
 
@@ -125,7 +125,7 @@ def event_of(row: GradebookRow, what: str, why: str = "") -> Event:
 
 
 def begin(out: Path, now: Iterable[GradebookRow]) -> None:
-    """Stores the points before a command for the history, unless they already are stored.
+    """Stores the current points, which `record` compares with later ones, unless earlier points are stored already.
 
     If the command is killed before `record`, the next command still records its changes.
     """
@@ -134,7 +134,7 @@ def begin(out: Path, now: Iterable[GradebookRow]) -> None:
 
 
 def record(out: Path, after: Sequence[GradebookRow], why: str) -> list[Event]:
-    """Adds an event to the history for each change since the last recorded one; returns the new events."""
+    """Appends an event to the history for each change since the stored points; returns the new events."""
     events = changes(_last_standings(out) or {}, after, why)
     append(out, events)
     _store_standings(out, standings(after))
@@ -171,7 +171,7 @@ def append(out: Path, events: Sequence[Event]) -> None:
     handle = os.open(out / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
         if os.fstat(handle).st_size and not _ends_whole(out / NAME):
-            os.write(handle, b"\n")  # keeps the torn line of a killed run apart
+            os.write(handle, b"\n")  # ends the incomplete line of a killed run
         for event in events:
             os.write(handle, json_line(_EVENT, event))
         os.fsync(handle)
@@ -180,7 +180,7 @@ def append(out: Path, events: Sequence[Event]) -> None:
 
 
 def read_history(out: Path) -> list[Event]:
-    """The events, oldest first, without torn or invalid lines."""
+    """The events, oldest first; incomplete and invalid lines are skipped."""
     path = out / NAME
     if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
         return []
@@ -216,7 +216,7 @@ def events_of(out: Path, student: str | None) -> list[Event]:
 
 
 def _students(out: Path) -> dict[str, str]:
-    """Keys and students' ids, as overrides may use them; empty if the class's list cannot be read."""
+    """Each name that overrides may use, with the key that it stands for; empty if the class's list cannot be read."""
     try:
         manifest = read_manifest(out)
     except GraderError:

@@ -1,7 +1,7 @@
 """`late.yaml`: a class's deadline, the penalty per day, and extensions; the grader reads it and never writes it.
 
 deadline: 2026-11-20 23:59
-timezone: Europe/Berlin      # of every time that names no zone; default: this machine's
+timezone: Europe/Berlin      # of times without a zone; default: this machine's
 grace_minutes: 15
 percent_a_day: 10            # per started day, of the possible points
 at_most_percent: 50
@@ -61,14 +61,14 @@ class LatePolicy:
     )
 
     def lateness(self, submission: ClassSubmission) -> Lateness | None:
-        """How late it was and the penalty; None if the time of submission is unknown."""
+        """How late the submission was, and the penalty; None if the time of submission is unknown."""
         decision = (self.decisions or {}).get(submission.key, LateDecision())
         when = decision.handed_in or submission.when
         if when is None:
             return None
         handed_in = _in_zone(when, self.zone)
         deadline = decision.extended_to or self.deadline
-        delay = handed_in.astimezone(UTC) - deadline.astimezone(UTC)  # in local time, a change of the clock would count
+        delay = handed_in.astimezone(UTC) - deadline.astimezone(UTC)  # a change to summer time must not count
         days = 0 if decision.excused or delay <= self.grace else math.ceil(delay / _DAY)
         percent = min(days * self.percent_a_day, self.at_most_percent)
         return Lateness(_time_text(handed_in), _time_text(deadline), days, percent, self.of_earned, decision.note)
@@ -169,7 +169,7 @@ def _students(
 
 
 def _most_time(first: LateDecision, second: LateDecision) -> LateDecision:
-    """The decision for a team with decisions for two of its members."""
+    """The decision for a team from the decisions for two of its members: of each field, the more generous value."""
 
     def later(
         a: datetime | None, b: datetime | None, pick: Callable[[datetime, datetime], datetime]

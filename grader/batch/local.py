@@ -26,7 +26,7 @@ from grader.store.bounded import Unreadable
 from grader.store.json_files import json_line, parse_json
 
 TRIES = 2  # of a job whose worker died
-CORES_A_GPU_BOX = 2  # the notebook's own process and the one that watches it
+CORES_A_GPU_BOX = 2  # the notebook's process and the one that supervises it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def slots(workers: int | None, limits: Limits) -> list[Slot]:
 
 
 def slots_within(workers: int | None, limits: Limits) -> tuple[list[Slot], list[Bound]]:
-    """One slot per worker, and what bounds their number on this machine.
+    """One slot per worker, and the bounds on their number on this machine.
 
     On a CPU there is one worker per core, and PyTorch's kernels run in one thread each: that is faster than kernels
     that share all cores (docs/measurements.md). Fewer workers have several cores each. On GPUs, the memory of each GPU
@@ -105,7 +105,7 @@ def too_many(workers: int | None, bounds: Sequence[Bound]) -> str:
 
 
 def _on_gpus(cards: Sequence[Gpu], workers: int, limits: Limits) -> list[Slot]:
-    """Each worker gets the GPU with the most memory left."""
+    """One slot per worker, each on the GPU with the most memory left."""
     capacities = [card.free_mb // (limits.gpu_memory_mb + CONTEXT_MB) for card in cards]
     counts = [0] * len(cards)
     for _ in range(workers):
@@ -115,14 +115,14 @@ def _on_gpus(cards: Sequence[Gpu], workers: int, limits: Limits) -> list[Slot]:
 
 
 class LocalExecutor:
-    """See `grader.batch.class_records.Executor`; one worker per slot."""
+    """Runs jobs with one worker process per slot; see `grader.batch.class_records.Executor`."""
 
     def __init__(self, slots: Sequence[Slot], log: Path) -> None:
         self._slots = tuple(slots) or (Slot(),)
         self._log = log
 
     def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
-        """Every job has been tried; `ended` was called for each, in any order, in the caller's thread."""
+        """Runs all jobs, and calls `ended` once for each, in any order and in the caller's thread."""
         again = self._round(jobs, self._slots[: len(jobs)], started, ended, keep_short=len(self._slots) > 1)
         if again:
             self._round(again, self._slots[:1], started, ended, keep_short=False)
@@ -178,7 +178,7 @@ def _serve(worker: _Worker, waiting: deque[Job], messages: SimpleQueue[JobResult
 
 
 class _Worker:
-    """One process at a time, started when first needed and again after it has died."""
+    """A worker process, started when first needed, and again after it has died."""
 
     def __init__(self, slot: Slot, log: Path) -> None:
         self._slot, self._log = slot, log
@@ -187,7 +187,7 @@ class _Worker:
         self._starting = threading.Lock()
 
     def grade(self, job: Job) -> JobResult:
-        """The result of the job."""
+        """Runs the job in the process; returns its result."""
         why = ""
         for _ in range(TRIES):
             with self._starting:
@@ -211,7 +211,7 @@ class _Worker:
         return JobResult(job.key, StudentState.FAILED, reason)
 
     def stop(self) -> None:
-        """The worker has ended, and its boxes with it."""
+        """Ends the worker and its boxes."""
         with self._starting:
             self._stopped = True
         self._bury()
@@ -235,5 +235,5 @@ class _Worker:
         process.kill()
         process.wait()
         for stream in filter(None, (process.stdin, process.stdout)):
-            with contextlib.suppress(OSError, ValueError):  # unwritten data has no reader any more
+            with contextlib.suppress(OSError, ValueError):  # there may be unwritten data, which nothing reads any more
                 stream.close()

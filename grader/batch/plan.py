@@ -32,7 +32,7 @@ class Plan:
 
 
 def doubts(submission: ClassSubmission) -> list[str]:
-    """What to check by hand: doubts about the student, or about the choice of the file."""
+    """Doubts about the student or about the choice of the file, for staff to check by hand."""
     return [remark.message for remark in submission.remarks if remark.needs_person]
 
 
@@ -60,7 +60,7 @@ def table(handed_in: Sequence[ClassSubmission]) -> Table:
     nobody = "not on the roster" if any(submission.students for submission in handed_in) else "–"
     for submission in sorted(
         handed_in, key=lambda submission: (bool(submission.refused or doubts(submission)), submission.key)
-    ):  # the doubtful ones last
+    ):  # doubtful submissions last
         rows.add_row(
             Text(plain(submission.key, MAX_NAME)),
             Text(_whose(submission) or nobody),

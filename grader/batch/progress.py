@@ -27,7 +27,7 @@ from grader.sandbox.gpu import gpus
 
 SHOWN_GPUS = 8
 EVERY_S = 1.0
-LEAST_DONE, LEAST_S = 10, 300.0  # submissions or seconds, before a time left is shown
+LEAST_DONE, LEAST_S = 10, 300.0  # submissions or seconds after which the time left is shown
 LONGEST = 60
 REASON = 100  # characters of a reason
 
@@ -53,10 +53,10 @@ class Progress:
         )
         self._whole = self._bars.add_task("", total=total)
         self._running: dict[str, TaskID] = {}
-        self._started: dict[str, float] = {}  # of those that are running
+        self._started: dict[str, float] = {}  # of the running submissions
         self._counts: Counter[StudentState] = Counter()
         self._points = self._max_points = 0
-        self._seconds = 0.0  # of all that have ended
+        self._seconds = 0.0  # of all finished submissions
         self._began = time.monotonic()
         self._guard = threading.Lock()
         self._over = threading.Event()
@@ -80,7 +80,7 @@ class Progress:
         self._write(f"{self.summary()}; took {clock(time.monotonic() - self._began)}")
 
     def started(self, key: str) -> None:
-        """The submission is being graded."""
+        """Shows that the submission is being graded."""
         with self._guard:
             self._running[key] = self._bars.add_task(plain(key, LONGEST), total=None)
             self._started[key] = time.monotonic()
@@ -88,7 +88,7 @@ class Progress:
             self._write(f"started  {plain(key, LONGEST)}", only_log=True)
 
     def ended(self, result: JobResult) -> None:
-        """The submission has been graded or tried."""
+        """Counts the result of a submission, and shows it."""
         with self._guard:
             if (task := self._running.pop(result.key, None)) is not None:
                 self._bars.remove_task(task)
@@ -123,7 +123,7 @@ class Progress:
         return ", ".join(part for part in (*parts, *others, mean, left) if part)
 
     def _left(self, done: int) -> str:
-        """The time left, from the submissions per second so far; a running one counts with the part of it that is over.
+        """The estimated time left, from the rate so far; a running submission counts as partly done.
 
         Empty at the beginning, when too few submissions have ended for an estimate.
         """

@@ -74,7 +74,7 @@ def regrade_class(
     With `lower`, which needs a reason, points may fall below the released ones.
 
     Raises:
-        GraderError: if nothing could be started: no class here, a wrong rubric or override, another running grader.
+        GraderError: if the regrade cannot start: no class, an invalid rubric or override, or another running grader.
         WouldLower: if points would fall below the released ones, without `lower`.
     """
     if lower and not reason.strip():
@@ -112,7 +112,7 @@ def regrade_class(
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A run to re-grade; in a trial, its folder is not changed."""
+    """A run to re-grade; in a trial, only findings are stored, and its report is not changed."""
 
     key: str
     folder: Path
@@ -161,7 +161,7 @@ def _refuse_lower(out: Path, work: Sequence[_Run], released: Mapping[str, Releas
 
 
 def judge_each(judge: Callable[[Work], Judgement], work: Sequence[Work], jobs: int, say: Say) -> list[Judgement]:
-    """The results of re-grading each; in several processes if there are enough runs."""
+    """The results of `judge` for each piece of work, in order; in several processes if there is enough work."""
     if jobs == 1 or len(work) < 2 * CHUNK:
         return _counted(map(judge, work), len(work), say)
     context = multiprocessing.get_context("fork")  # safe: no threads were started, and no large library is loaded
@@ -170,7 +170,7 @@ def judge_each(judge: Callable[[Work], Judgement], work: Sequence[Work], jobs: i
 
 
 def _counted(results: Iterable[Judgement], count: int, say: Say) -> list[Judgement]:
-    """All results, with progress lines meanwhile."""
+    """All results; reports progress while waiting for them."""
     judgements, last = [], time.monotonic()
     for result in results:
         judgements.append(result)

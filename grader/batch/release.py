@@ -1,7 +1,7 @@
 """Releases a class: records the points that students see, and writes the archives with their feedback.
 
 Moodle's "Upload multiple feedback files in a zip" (github.com/moodle/moodle, mod/assign/feedback/file/importziplib.php)
-splits the first folder of a name at its underscores: a name that it ignores, the participant's number (or the group's,
+splits the first folder of a path at its underscores: a name that it ignores, the participant's number (or the group's,
 for group submissions), and the plugin, `assignsubmission_file`. The feedback's own file name follows. The last
 underscore is that of versions before 4.1.
 
@@ -44,7 +44,7 @@ class Release:
     released: tuple[GradebookRow, ...]
     held: tuple[GradebookRow, ...]  # their points would fall below the released ones
     left_out: tuple[GradebookRow, ...]  # they have no points to release
-    new: tuple[GradebookRow, ...]  # of the released: those whose points are new to students
+    new: tuple[GradebookRow, ...]  # those of the released whose points are new to students
     files: tuple[Path, ...]
     remarks: tuple[str, ...]
 
@@ -77,7 +77,7 @@ def release_class(out: Path) -> Release:
 
 ALL, MOODLE, CANVAS = "feedback.zip", "feedback-moodle.zip", "feedback-canvas.zip"
 MAX_PAGE = 100_000_000  # bytes
-_WHEN = (1980, 1, 1, 0, 0, 0)  # of every file in the archives, so that the same feedback gives the same bytes
+_WHEN = (1980, 1, 1, 0, 0, 0)  # date of every file in the archives, so that the same feedback gives the same bytes
 _IN_MOODLE = re.compile(r"(?P<prefix>[^/_]+_\d+_assignsubmission)_[a-z]+(?:_.*)?", re.DOTALL)
 _REMOVED = re.compile(r"[^\w .-]")
 
@@ -154,7 +154,7 @@ def _canvas(rows: Sequence[GradebookRow]) -> Iterator[File]:
 
 
 def _page(row: GradebookRow) -> bytes:
-    """The student's page; if it cannot be read, its text."""
+    """The student's page; if it cannot be read, a page with only the text of the feedback."""
     assert row.folder is not None
     assert row.report is not None
     try:

@@ -50,7 +50,7 @@ _RELEASED: TypeAdapter[dict[str, ReleasedPoints]] = TypeAdapter(dict[str, Releas
 
 
 class WouldLower(GraderError):
-    """A regrade without `--lower` would lower released points; it has written nothing."""
+    """A regrade without `--lower` would lower released points; nothing was written."""
 
     def __init__(self, out: Path, falls: Sequence[Fall]) -> None:
         many = f"{len(falls)} submissions" if len(falls) > 1 else "1 submission"
@@ -112,7 +112,7 @@ def forget_released(out: Path, key: str, ids: Collection[str]) -> None:
 
 
 def note_lowered(out: Path, rows: Sequence[GradebookRow]) -> None:
-    """Records the lower points as the released ones; a row without points is removed from them."""
+    """Records the lower points as the released ones; a row without points is removed from the file."""
     for row in rows:
         if row.report is None:
             forget_released(out, row.key, {student.id for student in row.students})

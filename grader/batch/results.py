@@ -1,4 +1,4 @@
-"""The rows of a class from its stored reports, and the files that are made of them."""
+"""Reads the rows of a class from its stored reports, and writes the files that are made from them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MAX_WALL = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What staff decided for one submission: overrides and lateness."""
+    """The decisions of staff on one submission: overrides and lateness."""
 
     decisions: Decisions | None = None
     late: Lateness | None = None
@@ -49,7 +49,7 @@ def read_rows(out: Path, manifest: Manifest) -> tuple[GradebookRow, ...]:
 
 
 def each_row(out: Path, manifest: Manifest) -> Iterator[GradebookRow]:
-    """The same rows as an iterator."""
+    """The rows of `read_rows` as an iterator."""
     return mark_held(_as_graded(out, manifest), read_released(out))
 
 
@@ -67,7 +67,7 @@ def apply_rulings(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerc
     """Applies the current `overrides.yaml` and `late.yaml` to every report, instead of earlier ones.
 
     Raises:
-        GraderError: if one of the files is wrong, in one line.
+        GraderError: if one of the files is invalid; the message is one line.
     """
     rulings = rulings_of(out, manifest, rubric)
     for handed_in, folder in folders(out, manifest):
@@ -84,7 +84,7 @@ def rulings_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Rulin
     """The decisions of staff for each submission.
 
     Raises:
-        GraderError: if a file is wrong, in one line.
+        GraderError: if a file is invalid; the message is one line.
     """
     decisions, policy = decisions_of(out, manifest, rubric), policy_of(out, manifest)
     return {
@@ -97,7 +97,7 @@ def decisions_of(out: Path, manifest: Manifest, rubric: Rubric) -> dict[str, Dec
     """The overrides by submission.
 
     Raises:
-        GraderError: if the file is wrong, in one line.
+        GraderError: if the file is invalid; the message is one line.
     """
     return read_overrides(out / OVERRIDES, rubric, names_of(_students(manifest)))
 
@@ -106,7 +106,7 @@ def policy_of(out: Path, manifest: Manifest) -> LatePolicy | None:
     """The class's late policy; None if it has none.
 
     Raises:
-        GraderError: if the file is wrong, in one line.
+        GraderError: if the file is invalid; the message is one line.
     """
     missing = [student.id for student in manifest.missing]
     return read_policy(out / LATE, names_of(_students(manifest), missing))
@@ -171,7 +171,7 @@ def _row(handed_in: ClassSubmission, folder: Path) -> GradebookRow:
         report = stored_report(folder) if is_graded else None
     except GraderError as error:
         return row(StudentState.FAILED, f"its run folder cannot be read ({str(error)[:300]}); grade it again")
-    if report is not None and report.status is Status.BOX_ERROR:  # from a version that wrote reports of such runs
+    if report is not None and report.status is Status.BOX_ERROR:  # written by an older version of the grader
         return row(StudentState.FAILED, "; ".join(report.events[-1:]))
     if failure is not None and report is not None and failure.notebook == report.checksums.get("notebook"):
         return row(

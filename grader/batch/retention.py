@@ -1,4 +1,4 @@
-"""Removing stored data of a class: prune the evidence, remove a student, export an anonymous copy."""
+"""Removes stored data of a class: prunes the evidence, removes a student, or exports an anonymous copy."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def forget(out: Path, student: str) -> ForgetResult:
     """Removes the student from the class's folder, and from later runs.
 
     Raises:
-        GraderError: if there is no such student, or a file that staff write still has an entry.
+        GraderError: if there is no such student, or `overrides.yaml` or `late.yaml` still has an entry for the student.
     """
     manifest = read_manifest(out)
     rubric, exercise = load_rubric(manifest.rubric)
@@ -224,7 +224,7 @@ def _report(report: GradeReport) -> GradeReport:
 
 
 def _items(items: Sequence[ItemVerdict]) -> tuple[ItemVerdict, ...]:
-    """Points, outcomes and why a check was skipped, in the grader's words; of an override only that there is one."""
+    """The items with points, outcomes and the reasons for skipped checks; of an override, only that there is one."""
     bare = []
     for item in items:
         checks = tuple(

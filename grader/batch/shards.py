@@ -58,7 +58,7 @@ def shard_of(text: str) -> Shard:
 
 
 def refuse_no_seed() -> GraderError:
-    """The refusal of a part without a seed: each part would use other test inputs."""
+    """The error for a part without a seed, since each part would use other test inputs."""
     seed = secrets.token_hex(16)
     return GraderError(
         f"--shard: all parts need the same seed, so that all students get the same test inputs; add --seed {seed}"
@@ -82,13 +82,13 @@ def seed_of_parts(parts: Sequence[Path]) -> str:
 
 
 class CollectExecutor:
-    """See `grader.batch.class_records.Executor`: collects the results of the parts, and runs nothing."""
+    """Collects the results of the parts, and runs nothing; see `grader.batch.class_records.Executor`."""
 
     def __init__(self, parts: Sequence[Path]) -> None:
         self._parts = tuple(parts)
 
     def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
-        """Copies the run of each job from a part, if it is the run that the job would give."""
+        """Copies the run of each job from a part, if it has the notebook and the settings of the job."""
         with _locks(self._parts):
             for job in jobs:
                 started(job.key)

@@ -32,14 +32,14 @@ from grader.store.json_files import read_cached, store_cached
 
 NAME = "similar.json"
 GRAM = 10  # tokens per fingerprint: one or two lines
-WINDOW = 4  # one of so many neighbouring fingerprints is kept
+WINDOW = 4  # neighbouring fingerprints of which one is kept
 MAX_TOKENS = 5000  # per region; ten times the largest region of the reference
 MAX_SOURCE = 40_000  # characters per region
 LEAST_RARE = 8  # rare fingerprints that a pair must share; fewer may be common idioms
-ALIKE = 0.7  # share of the shorter region's rare fingerprints
+ALIKE = 0.7  # share of the shorter region's rare fingerprints that a pair must share
 COMMON = 0.08  # share of the class: a fingerprint of more submissions is not rare
-MOST_SHARE = 40  # limits this in large classes, since pairs grow with its square
-SMALL = 12  # submissions; of a smaller class, 2 may share a rare fingerprint, not 3
+MOST_SHARE = 40  # submissions; the limit in large classes, since pairs grow with its square
+SMALL = 12  # submissions; in a smaller class, 2 may share a rare fingerprint, not 3
 MOST = 200  # pairs reported
 WHOLE = ""  # the item of a pair of notebooks with the same code in every cell
 
@@ -107,7 +107,7 @@ def similar_work(out: Path, manifest: Manifest, rubric: Rubric, exercise: Exerci
 
 
 def same_notebooks(checksums: Mapping[str, str]) -> list[SimilarPair]:
-    """The pairs of submissions with the same checksum: in a small class too, that is no coincidence."""
+    """The pairs of submissions with the same checksum: even in a small class, that is not a coincidence."""
     keys_with: dict[str, list[str]] = defaultdict(list)
     for key in sorted(checksums):
         keys_with[checksums[key]].append(key)
@@ -117,15 +117,15 @@ def same_notebooks(checksums: Mapping[str, str]) -> list[SimilarPair]:
 
 
 def _checksum(notebook: Notebook) -> str:
-    """Of the code of all cells; outputs are left out."""
+    """The SHA-256 of the code of all cells, without outputs."""
     sources = "\0".join(source_of(cell).strip() for cell in filter(is_code, notebook["cells"]))
     return hashlib.sha256(sources.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def most_sharing(count: int) -> int:
-    """How many of so many submissions may share a fingerprint that is rare.
+    """The largest number of submissions that may share a rare fingerprint, in a class of `count`.
 
-    In a class of four, code that three have is what everybody writes, so it takes 12 submissions before 3 may share it.
+    In a class of four, code that three share is probably what everyone writes, so 3 may share it only from 12 on.
 
     >>> most_sharing(4), most_sharing(12), most_sharing(100), most_sharing(1000)
     (2, 3, 8, 40)
@@ -134,7 +134,7 @@ def most_sharing(count: int) -> int:
 
 
 def asked_source(notebook: Notebook, implements: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Item -> what the notebook defines under the item's names, `Class.method` for a method; the last one counts."""
+    """Item -> the source of the item's names in the notebook, `Class.method` for a method; the last one counts."""
     asked_names = {name for names in implements.values() for name in names}
     owners = {name.partition(".")[0] for name in asked_names}
     defined: dict[str, str] = {}
@@ -159,7 +159,7 @@ def asked_source(notebook: Notebook, implements: Mapping[str, Sequence[str]]) ->
 def similar_pairs(sources: Mapping[str, Mapping[str, str]], template: Mapping[str, str]) -> list[SimilarPair]:
     """The pairs of similar solutions, most similar first.
 
-    `sources` is what `asked_source` found, by submission; `template` what it found in the template.
+    `sources` has the result of `asked_source` for each submission, `template` its result for the template.
     """
     pairs: list[SimilarPair] = []
     for item, source in template.items():
@@ -225,7 +225,7 @@ def _region(source: str) -> _Region:
 
 
 def _tokens(source: str) -> Iterator[tuple[str, int]]:
-    """Tokens with their lines, without names, strings and comments; stops at the first error."""
+    """Tokens with their lines, from 0, with placeholders for names and strings; stops at the first error."""
     after_dot, count = False, 0
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):

@@ -59,7 +59,7 @@ def read_config(path: Path) -> SlurmConfig:
     """The configuration; the defaults if there is no such file.
 
     Raises:
-        GraderError: if the file is wrong, in one line.
+        GraderError: if the file is invalid; the message is one line.
     """
     path_text = one_line(str(path), 120)
     fields = table(read_yaml(path), path_text, SlurmConfig.__dataclass_fields__)
@@ -74,7 +74,7 @@ def read_config(path: Path) -> SlurmConfig:
 
 
 class SlurmExecutor:
-    """See `grader.batch.class_records.Executor`."""
+    """Runs jobs as an array of Slurm tasks; see `grader.batch.class_records.Executor`."""
 
     def __init__(self, out: Path, config: SlurmConfig) -> None:
         self._folder = out.resolve() / FOLDER
@@ -83,7 +83,7 @@ class SlurmExecutor:
         self.at_once = config.at_once
 
     def run(self, jobs: Sequence[Job], started: Callable[[str], None], ended: Callable[[JobResult], None]) -> None:
-        """Every job has been tried; `ended` was called for each."""
+        """Runs all jobs, and calls `ended` once for each."""
         self._folder.mkdir(parents=True, exist_ok=True)
         waiting = {job.key: _absolute(job) for job in jobs}
         mark_of = {key: _mark(job) for key, job in waiting.items()}
@@ -108,7 +108,7 @@ class SlurmExecutor:
             if len(tasks) >= self.at_once:  # the next array starts only when this one is nearly done
                 lost_keys = [key for key in lost_keys if tries[key]]
             lost_keys = lost_keys[: MOST_TASKS * self._config.chunk]
-            if lost_keys and set(states) <= set(tasks):  # an unknown task of an earlier command may be theirs
+            if lost_keys and set(states) <= set(tasks):  # an unknown task of an earlier command may grade them
                 for key in [key for key in lost_keys if tries[key] >= TRIES]:
                     ended(JobResult(key, StudentState.FAILED, GIVEN_UP))
                     del waiting[key]
@@ -179,7 +179,7 @@ class SlurmExecutor:
 
 
 def _absolute(job: Job) -> Job:
-    """The job for another machine and another working directory."""
+    """The job with absolute paths, for another working directory."""
     return replace(job, notebook=job.notebook.resolve(), folder=job.folder.resolve(), rubric=job.rubric.resolve())
 
 

@@ -36,7 +36,7 @@ GPU_MEMORY = "cuda out of memory"  # PyTorch's message
 
 
 def work(job: Job) -> JobResult:
-    """Writes a report under the job's rubric into its folder, or the reason why there is none; raises nothing."""
+    """Grades the job: writes a report to its folder, or the reason why there is none. Never raises."""
     started = time.monotonic()
     try:
         report = _report(job)
@@ -51,7 +51,7 @@ def work(job: Job) -> JobResult:
 
 
 def outcome(job: Job) -> JobResult | None:
-    """The result of the job's last run from its folder; None if no run was finished."""
+    """The result of the job's last run, read from its folder; None if no run was finished."""
     if (failure := failed_try(job.folder)) is not None:
         return JobResult(job.key, failure.state, failure.reason)
     try:
@@ -108,7 +108,7 @@ def _report(job: Job) -> GradeReport:
     if standing == "grade again":
         again = regrade(job.folder, job.rubric)
         if not any(item.outcome is Outcome.NEEDS_REVIEW and item.lost_in for item in again.items):
-            return again  # else a second training is due that was never run
+            return again  # otherwise follow-through needs a training that was not run
     options = Options(job.seed, job.isolation, job.parts, job.remarks, replace=job.replace, locked_by_caller=True)
     return grade(job.notebook, job.rubric, job.folder, options, lambda _: None)[0]
 
@@ -138,7 +138,7 @@ def _standing(job: Job) -> tuple[str, GradeReport | None]:
 
 
 def _same_correct_code(job: Job, rubric: Rubric, exercise: Exercise) -> bool:
-    """Whether second trainings used the same correct parts as the reference has now.
+    """Whether the trainings for follow-through used the correct parts of the current reference.
 
     Raises:
         GraderError: if the reference, or the folder's record of it, cannot be read.

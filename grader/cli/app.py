@@ -63,7 +63,7 @@ def command(name: str = MODULE) -> Any:
     for verb in (group, *group.commands.values()):
         for param in verb.params:
             if getattr(param, "is_flag", False):
-                param.metavar = ""  # else help shows a value, which no flag takes
+                param.metavar = ""  # else help shows a value, but flags take none
         verb.get_help_option(typer.Context(verb, help_option_names=SETTINGS["help_option_names"])).metavar = ""
     return group
 
@@ -75,7 +75,7 @@ def _help_of(run: Callable[..., None]) -> str:
 
 
 def _version(asked: bool) -> None:
-    """Prints what must be equal for two grades to be comparable: versions, and checksums as in reports."""
+    """Prints the versions and checksums that must be equal for two grades to be comparable, as in reports."""
     if asked:
         from grader.store.versions import grader_checksum, versions
 

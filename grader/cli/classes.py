@@ -161,7 +161,7 @@ def grade_class(
         if quiet and row.state in {
             StudentState.FAILED,
             StudentState.REFUSED,
-        }:  # else the progress lines have said it
+        }:  # else the progress lines have shown it
             screen.wrong(f"{STATE_WORDS[row.state]}: {row.key}: {row.reason}")
     where = _where(result.out)
 

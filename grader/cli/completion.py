@@ -39,7 +39,7 @@ def extended(path: Path) -> Path | None:
     """The rubric that this one extends.
 
     Raises:
-        OSError: where the file cannot be read.
+        OSError: if the file cannot be read.
     """
     line = _EXTENDS.search(path.read_text(encoding="utf-8", errors="replace"))
     return path.parent / line[1].strip() if line else None

@@ -81,7 +81,7 @@ def _run(line: list[str]) -> int:
 
 
 def _called(line: list[str]) -> str:
-    """The command as the user typed it, for help; to set up completion, the one that shells can complete."""
+    """The program's name as the user typed it; for setting up completion, the installed command."""
     from grader.cli.app import MODULE
     from grader.cli.options import INSTALLED
 

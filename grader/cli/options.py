@@ -24,7 +24,7 @@ OUTPUT = "Output"  # the heading of the options for the output
 GRADEBOOK = "Gradebooks (remembered for later runs of the class)"
 WHO_GETS = "Points in gradebooks (remembered too)"
 
-MOST = 5000  # names of a folder that are compared
+MOST = 5000  # names in a folder that are compared with a missing one
 LONGEST = 160  # characters of a hint; a longer one would list a whole folder
 _TRY = "python -m grader regrade DIR --dry-run --set CHANGE"
 MOVED = {"--what-if": _TRY, "--graded": _TRY}  # removed options, and what replaces them
@@ -42,7 +42,7 @@ def one_of(what: str, name: str, names: Collection[str]) -> str:
 
 
 def isolation_of(name: str, names: Collection[str]) -> str:
-    """Returns the name of an isolation, as `one_of`; `none` is never suggested for a misspelt name."""
+    """Returns the name of an isolation, as `one_of` does; `none` is never suggested for a misspelt name."""
     if name not in names and "did you mean" in (hint := nearest(name, set(names) - {"none"})):
         raise GraderError(f"--isolation {name[:40]!r}: unknown{hint}")
     if name not in names:
@@ -92,7 +92,7 @@ def usage_line(error: Any) -> str:
 
 
 def _nearest_option(option: str, command: Any) -> str:
-    """A hint: the nearest option of the command; before a command, where the option belongs."""
+    """A hint: the nearest option of the command, or where an option before the command belongs."""
     options = [name for param in command.params for name in (*param.opts, *param.secondary_opts) if name[:1] == "-"]
     for name, verb in getattr(command, "commands", {}).items():
         if any(option in param.opts for param in verb.params):

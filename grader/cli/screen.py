@@ -35,7 +35,7 @@ def console(stream: TextIO | None = None, *, quiet: bool = False) -> Console:
 
 @dataclass
 class _LiveLine:
-    """Whether a terminal shows one, and when a log had one last."""
+    """Whether the terminal shows a live line, and when a log last got one."""
 
     shown: bool = False
     logged: float = 0.0
@@ -56,7 +56,7 @@ class Screen:
             self._to_error(self._elapsed(), text, SHOWN)
 
     def live(self, text: str) -> None:
-        """A terminal has this as its last line until something else is written; a log has such a line twice a minute.
+        """Shows the text as the last line of a terminal until something else is written; a log gets one twice a minute.
 
         An empty text removes the line. The text may come from anywhere: it is made plain and cut to the width.
         """
@@ -108,7 +108,7 @@ def write_json(values: Mapping[str, Any]) -> None:
 
 
 def notes(remarks: Sequence[str], where: str) -> Callable[[Console], None]:
-    """Shows the notes for staff, and where the results are."""
+    """Returns a function that shows the notes for staff, and where the results are."""
 
     def show(_: Console) -> None:
         for remark in remarks:
@@ -133,7 +133,7 @@ def _fitting(text: str, width: int) -> str:
 
 
 def _width() -> int:
-    """The columns that a terminal on standard error has beside the seconds; the last one is left free: some wrap."""
+    """The columns left beside the seconds on standard error, without the last, at which some terminals wrap."""
     try:
         columns = os.get_terminal_size(sys.stderr.fileno()).columns
     except (OSError, ValueError):

@@ -71,9 +71,9 @@ def write_bundle(
 ) -> Bundle:
     """Writes the zip to `out`, with the same bytes for the same grader, course and options.
 
-    `isolation` says how student code is isolated on the platform: "user" is for containers that do not allow
-    namespaces, "none" an instructor's explicit choice of no isolation. `visibility` says when students see points and
-    reasons. `pip_options` are passed to pip during set-up, for instance to install the pinned versions from elsewhere.
+    `isolation` says how student code is isolated on the platform: "user" is for containers without namespaces, "none"
+    is an instructor's explicit choice of no isolation. `visibility` says when students see points and reasons.
+    `pip_options` are passed to pip during set-up, for instance to install the pinned versions from elsewhere.
 
     Raises:
         GraderError: for an invalid rubric, notebook or option.
@@ -120,7 +120,7 @@ def _course(path: Path, rubric: Rubric) -> list[Path]:
 
 
 def _requirements(packages: Sequence[str]) -> dict[str, bytes]:
-    """The locks, all pins without hashes, and what set-up installs, with other packages that the rubric promises."""
+    """The locks, all pins without hashes, and the packages for set-up, with others that the rubric lists."""
     locks = {name: course_folder() / name for name in LOCKS}
     for name, path in locks.items():
         if not path.exists():

@@ -40,7 +40,7 @@ _RESULTS: TypeAdapter[_Results] = TypeAdapter(_Results)
 
 
 def main(arguments: list[str]) -> int:
-    """The command line: `[--prepare] ROOT`."""
+    """Runs the command line `[--prepare] ROOT`; returns the exit code."""
     root = Path(arguments[-1])
     source = root / "source"
     settings = read_json(source / SETTINGS, _SETTINGS)
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _notes(root: Path, rubric: Path) -> list[str]:
-    """What staff should know about the container and the assignment's settings."""
+    """Notes for staff on the container and the assignment's settings."""
     try:
         course = load_rubric(rubric)[0]
     except (GraderError, Unreadable, OSError):
@@ -100,7 +100,7 @@ def shown_when(results: _Results, visibility: str) -> _Results:
 def close(root: Path) -> None:
     """Makes the submission's files readable for root only, as set-up did for the grader and the course.
 
-    A box with a user of its own then cannot read them, even if the platform's kernel has no Landlock.
+    A box with another user then cannot read them, even if the platform's kernel has no Landlock.
     """
     (root / "run").mkdir(exist_ok=True)
     for name in ("run", "submission", "submission_metadata.json"):

@@ -1,1 +1,1 @@
-"""Files of the grader's own: read within bounds, written whole or not at all, locked, and known by their versions."""
+"""Files of the grader's own: read within limits, written completely or not at all, and locked; also its versions."""

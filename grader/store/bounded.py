@@ -1,6 +1,7 @@
 """Files and JSON from elsewhere, read within limits of size, count and depth.
 
-A file that cannot be read gives one reason in plain words. No link is followed, no pipe waited for, nothing executed.
+The error for a file that cannot be read gives one reason in plain words. Links are not followed, pipes are not waited
+for, and nothing is executed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def file_bytes(path: Path, most_bytes: int) -> bytes:
         Unreadable: the file is missing, empty, too large, a link, or not a regular file.
     """
     content = leading_bytes(path, most_bytes, most_bytes + 1)
-    if len(content) > most_bytes:  # it grew meanwhile
+    if len(content) > most_bytes:  # the file grew meanwhile
         raise Unreadable(f"has more than {most_bytes / 1e6:g} MB, the limit")
     return content
 
@@ -43,7 +44,7 @@ def leading_bytes(path: Path, most_bytes: int, count: int) -> bytes:
     """
     try:
         _check_file(path.lstat(), most_bytes)
-        # Between the two looks the file may have become a pipe: do not wait for a writer.
+        # Between the two checks, the file may have been replaced by a pipe: do not wait for a writer.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
         with open(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:  # noqa: PTH123
             _check_file(os.fstat(file.fileno()), most_bytes)
@@ -73,7 +74,7 @@ def json_value(data: bytes, *, most_values: int, lenient: bool = False) -> Any:
             return json.loads(text, parse_constant=none, parse_float=finite)
         except json.JSONDecodeError:
             raise
-        except ValueError:  # a number: looked at one by one only here, since that is slow
+        except ValueError:  # a number: each one is parsed in Python only here, since that is slow
             return json.loads(text, parse_constant=none, parse_float=finite, parse_int=none if lenient else _refuse)
     except UnicodeDecodeError as error:
         raise Unreadable(f"is not UTF-8 text (byte {error.start})") from None
@@ -84,8 +85,8 @@ def json_value(data: bytes, *, most_values: int, lenient: bool = False) -> Any:
 
 
 def values_in(data: bytes, most: int) -> int:
-    """How many values the JSON holds, at most two for each that is there; stops counting somewhere above `most`."""
-    plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")  # every quote that is left begins or ends a string
+    """Roughly how many values the JSON holds, at most twice as many; stops counting somewhere above `most`."""
+    plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")  # every remaining quote begins or ends a string
     count, inside = 0, 0
     for start in range(0, len(plain), _CHUNK):
         pieces = plain[start : start + _CHUNK].translate(None, _OTHERS).split(b'"')

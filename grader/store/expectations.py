@@ -1,4 +1,4 @@
-"""What is wrong with a value from a file, in plain words: where it is, what was expected, and what was there instead.
+"""Describes what is wrong with a value from a file: its place, what was expected, and what was found.
 
 pydantic finds the problems; its own sentences ("Input should be a valid integer") are for programmers.
 """
@@ -52,7 +52,7 @@ def place_text(place: Sequence[str | int]) -> str:
 
 
 def problem_text(problem: ErrorDetails) -> str:
-    """What was expected at that place, and what is there.
+    """What was expected at the place of the problem, and what was found.
 
     >>> problem_text({"type": "float_type", "loc": ("points",), "msg": "...", "input": "ten"})
     "expected a number, got 'ten'"
@@ -70,7 +70,7 @@ def problem_text(problem: ErrorDetails) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value in a few characters: of a table or a list, only what it is.
+    """A value in a few characters; for a table or a list, only its type.
 
     >>> value_text("ten"), value_text([1, 2]), value_text(None)
     ("'ten'", 'a list', 'nothing')

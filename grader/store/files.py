@@ -32,7 +32,7 @@ def csv_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes exactly `data` to `path`; a writer that is killed leaves the old file, or none.
 
-    The temporary file lies in the same folder, so that the last step is one rename. A link at `path` is
+    The temporary file is in the same folder, so that the last step is one rename. A link at `path` is
     replaced, never followed.
 
     Raises:
@@ -53,10 +53,10 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A file to write to, in the folder of `path`, which replaces `path` at the end, as in `write_atomically`.
+    """Yields the path of a temporary file in the same folder, which replaces `path` at the end.
 
     Raises:
-        OSError: as there.
+        OSError: as `write_atomically` does.
     """
     temporary = path.with_name(f".{secrets.token_hex(_ASIDE_BYTES)}.tmp")
     try:

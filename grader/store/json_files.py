@@ -1,4 +1,4 @@
-"""The grader's own JSON, written completely and read within limits into the types that were written.
+"""JSON files of the grader, written completely or not at all, and read within limits as the types that were written.
 
 Some files are caches. `store_cached` notes what their value was computed from, and `read_cached` returns None if that
 has changed, or if the file is damaged. docs/remembered.md lists them.
@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 
 
 def read_json(path: Path, adapter: TypeAdapter[Value], most_bytes: int = MOST_BYTES, form: int | None = None) -> Value:
-    """The value in the file. With a `form`, the file is an object whose `format` is that number.
+    """The value in the file. With a `form`, the file must be an object whose `format` is that number.
 
     Raises:
         Unreadable: the file is missing, a link, too large, or holds something else.
@@ -44,7 +44,7 @@ def parse_json(data: bytes, adapter: TypeAdapter[Value], most_values: int = MOST
 
 
 def validate(values: Any, adapter: TypeAdapter[Value], place: str = "") -> Value:
-    """Plain JSON values, from this place of a file, as the adapter's type.
+    """The plain JSON values, which are at this place of a file, as the adapter's type.
 
     Raises:
         Unreadable: they have another type; the text names the first place.
@@ -59,7 +59,7 @@ def validate(values: Any, adapter: TypeAdapter[Value], place: str = "") -> Value
 
 
 def write_json(path: Path, adapter: TypeAdapter[Value], value: Value) -> None:
-    """The file holds the value; a file that already does is not touched.
+    """Writes the value to the file, unless the file already holds it.
 
     Raises:
         OSError: it cannot be written.
@@ -68,7 +68,7 @@ def write_json(path: Path, adapter: TypeAdapter[Value], value: Value) -> None:
 
 
 def write_changed(path: Path, content: bytes) -> None:
-    """The file holds the content; a file that already does is not touched.
+    """Writes the content to the file, unless the file already holds it.
 
     Raises:
         OSError: it cannot be written.
@@ -105,7 +105,7 @@ def read_cached(path: Path, adapter: TypeAdapter[Value], made_of: Mapping[str, s
 
 
 def dump_json(values: Any, indent: int | None = 2) -> bytes:
-    """Plain JSON values in ASCII, with a newline at the end: a terminal can show whatever a notebook has printed.
+    """Plain JSON values in ASCII, with a newline at the end, so that a terminal can show whatever a notebook printed.
 
     Raises:
         ValueError: a number is not finite.

@@ -34,7 +34,7 @@ def grader_checksum() -> str:
 
 
 def files_checksum(root: Path, paths: Iterable[Path]) -> str:
-    """SHA-256 over the files' paths below `root` and their bytes, whatever the order of `paths`."""
+    """SHA-256 over the files' paths below `root` and their bytes, independent of the order of `paths`."""
     total = hashlib.sha256()
     for path in sorted(paths):
         total.update(path.relative_to(root).as_posix().encode() + b"\0")

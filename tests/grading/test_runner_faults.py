@@ -18,7 +18,7 @@ def boxes_and_cells(faults: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple
     """How many boxes ran where the first one ended in a cell, with these faults of its runner, and the cells' ends."""
     results: list[Any] = []
 
-    def one_box(*_: object, numbered: bool = False) -> Any:
+    def one_box(*_: object, whole_notebook: bool = False) -> Any:
         ends = not results
         inbox = SimpleNamespace(faults=faults, cells={})
         event, cell = (ENDED_ITSELF, CELL) if ends else ("", None)
@@ -28,7 +28,7 @@ def boxes_and_cells(faults: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple
     monkeypatch.setattr(run, "_run_once", one_box)
     limits = SimpleNamespace(kernel_restarts=3, wall_s=100.0)
     case: Any = SimpleNamespace(rubric=SimpleNamespace(limits=limits), boxes=SimpleNamespace(ready=lambda _: None))
-    cells = run._run(case, [], {}, lambda _: None).inbox.cells
+    cells = run._run_in_box(case, [], {}, lambda _: None).inbox.cells
     return len(results), cells
 
 

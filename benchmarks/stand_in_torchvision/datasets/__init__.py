@@ -1,4 +1,4 @@
-"""The one data set that the notebook loads."""
+"""The only data set that the notebook loads."""
 
 from .mnist import MNIST
 

@@ -1,4 +1,4 @@
-"""MNIST as torchvision lays it out: the raw files below `ROOT/MNIST/raw`, read into two tensors."""
+"""MNIST from files in torchvision's layout, `ROOT/MNIST/raw`, as two tensors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MNIST:
 
     @property
     def raw_folder(self) -> Path:
-        """Where the files lie."""
+        """The folder of the raw files."""
         return self.root / "MNIST" / "raw"
 
     def _check_exists(self) -> bool:
@@ -36,7 +36,7 @@ class MNIST:
 
 
 def _read(path: Path) -> torch.Tensor:
-    """An IDX file of bytes, in the shape that its header says."""
+    """The bytes of an IDX file, in the shape of its header."""
     raw = path.read_bytes()
     sizes = struct.unpack(f">{raw[3]}i", raw[4 : 4 + 4 * raw[3]])
     return torch.frombuffer(bytearray(raw[4 + 4 * raw[3] :]), dtype=torch.uint8).reshape(sizes)

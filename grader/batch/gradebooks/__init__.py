@@ -30,7 +30,7 @@ from grader.report.text import points_text
 __all__ = ["GradebookOptions", "GradebookSettings", "Gradebooks", "gradebooks", "has_rows"]
 
 SYSTEMS = (moodle, canvas, gradescope, nbgrader)
-FOR_SCRIPTS = (gradescope, nbgrader)  # their systems import no points
+FOR_SCRIPTS = (gradescope, nbgrader)  # their systems do not import points
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Gradebooks:
 
 
 def gradebooks(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> Gradebooks:
-    """A file per system, sorted by last name: the same bytes for the same rows, in whatever order they come.
+    """The files for each system, sorted by last name; the same rows in any order give the same bytes.
 
-    Each student has a row, also each member of a team. A class that was not graded in full has only the file for
+    Each student has a row, including each member of a team. A class that was not graded in full has only the file for
     staff, unless the settings say otherwise; the names of the other files then say what was graded.
     """
     settings = replace(settings, assignment=settings.assignment or rubric.title)

@@ -66,7 +66,7 @@ def remarks(rows: Sequence[GradebookRow], settings: GradebookSettings) -> tuple[
 
 
 def _from_canvas(row: GradebookRow) -> bool:
-    """Whether it was downloaded from Canvas."""
+    """Whether the submission was downloaded from Canvas."""
     return row.handed_in is not None and bool(canvas_file(row.handed_in.shown.partition(": ")[0].rpartition("/")[2]))
 
 

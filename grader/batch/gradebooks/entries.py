@@ -1,4 +1,4 @@
-"""What all gradebooks need of a row: the student, in the roster's own words, and the points to import."""
+"""Helpers for all gradebooks: the student of a row as the roster has it, and the points to import."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _key_of = lru_cache(maxsize=10_000)(key_of)  # the headings are the same for eve
 
 @dataclass(frozen=True)
 class GradebookSettings:
-    """What the course decides about the files.
+    """The settings of a class's gradebooks.
 
     Raises:
         GraderError: Canvas's id is not a number.
@@ -79,7 +79,7 @@ def points(row: GradebookRow, settings: GradebookSettings) -> str:
 
 
 def left_out(row: GradebookRow) -> int:
-    """The thousandths that the row's run was told not to grade, such as items that need training."""
+    """The thousandths of a point that the row's run did not grade, for instance for items that need training."""
     return left_out_milli(row.report.items) if row.report else 0
 
 
@@ -114,18 +114,18 @@ def with_points(rows: Iterable[GradebookRow], settings: GradebookSettings) -> li
 
 
 def column(row: GradebookRow, *names: str) -> str:
-    """The first of these roster columns that is not empty, in any language; names as from `key_of`."""
+    """The value of the first of these roster columns that is not empty; names as `key_of` returns them."""
     columns = {_key_of(heading, value): value for heading, value in row.student.columns.items()} if row.student else {}
     return next((columns[name] for name in names if columns.get(name)), "")
 
 
 def has_columns(row: GradebookRow, *names: str) -> bool:
-    """Whether the roster has all of these columns; names as from `key_of`."""
+    """Whether the roster has all of these columns; names as `key_of` returns them."""
     return row.student is not None and set(names) <= {_key_of(*column) for column in row.student.columns.items()}
 
 
 def first_last(row: GradebookRow) -> tuple[str, str]:
-    """First and last name: from the roster's columns, else the last name begins at a particle or is the last word."""
+    """First and last name, from the roster's columns; else the last name begins at a particle or is the last word."""
     first, last = column(row, "firstname"), column(row, "lastname")
     if first and not last:
         last = column(row, "name").replace(first, "").strip(" ,")
@@ -139,12 +139,12 @@ def first_last(row: GradebookRow) -> tuple[str, str]:
     return " ".join(words[: max(cut, 0)]), " ".join(words[max(cut, 0) :])
 
 
-# Letters that lists of names sort with a plain one, and that have no accent to be taken off.
+# Letters that are sorted like a plain letter, but that Unicode does not decompose into a letter and an accent.
 _PLAIN_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 
 
 def sort_key(row: GradebookRow) -> tuple[str, str, str, str]:
-    """Rows in the order of a class list: by last name, first name, student id and key, whatever the accents."""
+    """The sort key of a row in a class list: last name, first name, student id and key, without accents."""
     first, last = first_last(row)
     student_id = row.student.id if row.student else ""
     return _sortable(last or student_id or row.key), _sortable(first), student_id, row.key
@@ -178,7 +178,7 @@ def feedback(row: GradebookRow) -> str:
 
 
 def csv_file(table: Iterable[Sequence[object]], *, quoted: bool = False) -> bytes:
-    """The table in UTF-8, without a byte order mark, which no system needs; texts in quotes if `quoted`."""
+    """The table as CSV in UTF-8, without a byte order mark, which no system needs; text is quoted if `quoted`."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL)
     writer.writerows(table)

@@ -1,7 +1,7 @@
 """`gradebook-gradescope.csv`: the columns of Gradescope's "Download Grades", for programs that read such an export.
 
 Gradescope does not import points from a file; its points come from the autograder. Its guides (https://guides.gradescope.com)
-list no columns, so they follow its exports, for instance `1: Honor Pledge (0.0 pts)` for a question. Columns that only
+list no columns, so these follow its exports, for instance `1: Honor Pledge (0.0 pts)` for a question. Columns that only
 Gradescope can fill are empty. Its exports have no byte order mark.
 """
 

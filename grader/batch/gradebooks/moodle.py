@@ -1,6 +1,6 @@
 """The two files that Moodle imports: the course's grade import, and the assignment's grading worksheet.
 
-`gradebook-moodle.csv` is for the grade import: a row of headings, a column that tells users apart (email address, ID
+`gradebook-moodle.csv` is for the grade import: a row of headings, a column that identifies users (email address, ID
 number or username), a column of grades and a column of feedback, mapped by hand: https://docs.moodle.org/311/en/Grade_import.
 `gradebook-moodle-worksheet.csv` is an "offline grading worksheet": `Identifier`, `Grade` and `Last modified (grade)`
 are required, `Feedback comments` is optional (https://github.com/moodle/moodle, mod/assign/feedback/offline). It
@@ -41,9 +41,7 @@ _WORKSHEET = {
     "lastmodifiedgrade": "Last modified (grade)",
     "feedbackcomments": "Feedback comments",
 }
-_DOWNLOADED = re.compile(
-    r"[^/_]+_([0-9]+)_assignsubmission_"
-)  # at the root only; no underscore in Moodle's form of a name
+_DOWNLOADED = re.compile(r"[^/_]+_([0-9]+)_assignsubmission_")  # only at the root; a name has no underscore in Moodle
 _IDENTIFIER = re.compile(r"\S+ ?[0-9]+")
 
 
@@ -116,7 +114,7 @@ def _worksheet(ready: dict[str, GradebookRow], most_milli: int, settings: Gradeb
 
 
 def _headings(rows: Iterable[GradebookRow]) -> list[str]:
-    """Moodle reads a worksheet in the language of its user; a roster that is a worksheet shows which language."""
+    """The headings in the language of the roster if it is a worksheet: Moodle expects the language of its user."""
     for row in rows:
         columns = row.student.columns if row.student else {}
         heading_of = {key_of(heading, value): heading for heading, value in columns.items()}

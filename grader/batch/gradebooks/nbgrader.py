@@ -1,7 +1,7 @@
 """`gradebook-nbgrader.csv`: the columns that `nbgrader export` writes, for programs that read such a file.
 
-`CsvExportPlugin` (https://github.com/jupyter/nbgrader, nbgrader/plugins/export.py); its file has no byte order mark. It
-writes 0.0 for students without a submission; here that is an empty cell unless the course says zero.
+The plugin is `CsvExportPlugin` (https://github.com/jupyter/nbgrader, nbgrader/plugins/export.py); its file has no byte
+order mark. It writes 0.0 for students without a submission; here the cell is empty, unless the course sets 0.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SCORES = ["raw_score", "late_submission_penalty", "score", "max_score"]
 
 
 def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
-    """One row per student; without a roster, the student is the folder's name, as in nbgrader."""
+    """One row per student; without a roster, the submission's key serves as the student id."""
     table = [[*PERSON, *SCORES]]
     for row in rows:
         first, last = first_last(row)

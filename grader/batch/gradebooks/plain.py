@@ -13,7 +13,7 @@ from grader.report.totals import counted_milli, is_judged, penalty_milli
 from grader.report.words import reasons_for_person
 
 NAME = "gradebook.csv"
-OF_THE_FILE = ("late", "other_notebook")  # kinds of remarks that have a column of their own, "file notes"
+OF_THE_FILE = ("late", "other_notebook")  # kinds of notes that have their own column, "file notes"
 WHO = ["key", "student id", "name", "email", "team", "state", "points", "max", "percent"]
 LATE = ["submitted", "days late", "late penalty", "points after penalty"]
 WHAT = ["reason", "notes", "overrides", "overridden items", "file notes", "file"]
@@ -22,7 +22,7 @@ SHORT = 12  # digits of a checksum
 
 
 def files(rows: Sequence[GradebookRow], rubric: Rubric, settings: GradebookSettings) -> dict[str, bytes]:
-    """One row per student. All text is quoted and no number is, so that an id such as 007 can stay text."""
+    """One row per student. Text is quoted and numbers are not, so that an id such as 007 can stay text."""
     items = [item.id for item in rubric.items]
     most = out_of(rows, rubric)
     table: list[list[str | Decimal]] = [[*WHO, *LATE, *items, *WHAT, *HOW]]
@@ -37,7 +37,7 @@ def _number(text: str) -> str | Decimal:
 
 
 def _who(row: GradebookRow, most_of_class: int, settings: GradebookSettings) -> list[str | Decimal]:
-    """Who it is, the state and the points, out of what was graded so far; the state says if a review is due."""
+    """The student, the state, and the points with the maximum of what was graded so far."""
     student = [row.student.id, row.student.name, row.student.email] if row.student else ["", "", ""]
     most = row.judged_milli if row.report else most_of_class
     got = points_text(row.report.points_milli) if row.report and most else points(row, settings)
@@ -48,7 +48,7 @@ def _who(row: GradebookRow, most_of_class: int, settings: GradebookSettings) -> 
 
 
 def _late(row: GradebookRow, settings: GradebookSettings) -> list[str | Decimal]:
-    """When it was submitted, if that is known, how late that was and what it costs."""
+    """The time of submission, if known, the days late, the penalty and the points after it."""
     late = row.report.late if row.report else None
     when = late.handed_in if late else row.handed_in.when.isoformat() if row.handed_in and row.handed_in.when else ""
     if row.report is None:
@@ -65,7 +65,7 @@ def _earned(row: GradebookRow, items: Sequence[str]) -> list[str | Decimal]:
 
 
 def _what(row: GradebookRow) -> list[str | Decimal]:
-    """The reason of the state, the notes, and what staff decided."""
+    """The reason of the state, the notes, the overrides, and the file."""
     report = row.report
     remarks = (row.handed_in.remarks if row.handed_in else ()) + (report.remarks if report else ())
     of_review = reasons_for_person(report) if report and row.state is StudentState.LOOK else ()

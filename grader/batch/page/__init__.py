@@ -26,8 +26,8 @@ _MOST_ALIKE = 40
 _MOST_LINES = 120  # shown of a student's code
 NOT_ON_ROSTER = "not on the roster"
 SET_BY_HAND = "points that were set by hand"
-_LEAST_CLASS = 3  # graded submissions, before a note is said of the class instead of each of them
-_SHARED = {  # kind of a remark -> what most of a class may have done
+_LEAST_CLASS = 3  # graded submissions from which on a note may be about the class instead of each submission
+_SHARED = {  # kind of a note that most submissions of a class may have -> its words
     "outputs_missing": "have no outputs in most of their code cells: they were saved without outputs, or never run."
 }
 _ATTENTION = {StudentState.LOOK, StudentState.FAILED, StudentState.REFUSED}
@@ -66,7 +66,7 @@ def class_page(
 ) -> str:
     """The page; `pictures` are WebP images drawn by each submission's models, by key.
 
-    `files` lie beside the page: the name of each gradebook, and whether it has the row of at least one student.
+    `files` are the gradebooks beside the page: name -> whether the file has the row of at least one student.
     """
     ordered = sorted(rows, key=sort_key)
     graded = [row for row in rows if row.report is not None]
@@ -118,7 +118,7 @@ def class_page(
 
 
 def _partial(rows: Sequence[GradebookRow], rubric: Rubric) -> str:
-    """The warning on the page of a class that was not graded in full; empty for one that was."""
+    """The warning that the class was not graded in full; empty if it was."""
     if not extent_of(rows):
         return ""
     graded, most = points_text(out_of(rows, rubric)), points_text(rubric.points_milli)
@@ -160,7 +160,7 @@ def _lost_checks(item: ItemVerdict) -> list[CheckVerdict]:
 
 
 def shared_remarks(rows: Sequence[GradebookRow]) -> dict[str, int]:
-    """The kinds of notes that most graded submissions of a class have, with their number; of those in `_SHARED`."""
+    """The kinds of `_SHARED` that most graded submissions of a class have a note of, with the number of submissions."""
     graded = reports(rows)
     kinds = [{remark.kind for remark in report.remarks} for report in graded]
     count_of = {kind: sum(kind in of_report for of_report in kinds) for kind in _SHARED}
@@ -173,7 +173,7 @@ def _shared_words(kind: str, count: int, graded: int) -> str:
 
 
 def _flags(row: GradebookRow, strangers: Collection[str], shared: Collection[str]) -> str:
-    """The filters of the page that show this row; notes of the kinds `shared` are said once, for the whole class."""
+    """The filters of the page that show this row; notes of the kinds `shared` are shown once for the whole class."""
     flags = ["look"] if row.state in _ATTENTION else []
     flags += ["look", "stranger"] if row.key in strangers else []
     if row.report is not None:
@@ -185,7 +185,7 @@ def _flags(row: GradebookRow, strangers: Collection[str], shared: Collection[str
 
 
 def _numbered(source: str, marked: frozenset[int]) -> list[tuple[str, bool]]:
-    """The lines of a student's code as they are shown, and whether the other student's code has them too."""
+    """The lines of a student's code as shown, each with whether the other student's code has it too."""
     lines = source.split("\n")[:_MOST_LINES]
     numbered = []
     for number, line in enumerate(lines):
@@ -216,7 +216,7 @@ def spread(rows: Sequence[GradebookRow]) -> dict[str, float]:
 
 
 def histogram(rows: Sequence[GradebookRow], rubric: Rubric) -> list[Bar]:
-    """The number of submissions by points, in `BINS` bars of equal width from 0 to the most that was graded."""
+    """The number of submissions by points, in `BINS` bars of equal width from 0 to the maximum of what was graded."""
     most = out_of(rows, rubric)
     count_of_bar = Counter(min(BINS - 1, report.points_milli * BINS // most) for report in reports(rows))
     return [Bar(n * most / BINS / 1000, (n + 1) * most / BINS / 1000, count_of_bar[n]) for n in range(BINS)]
@@ -260,8 +260,8 @@ def _costs(item: ItemVerdict) -> dict[str, float]:
     """The thousandths that each failed check cost in the end; they add up to what the item lost.
 
     A check that was not graded because another one failed counts with that one. Points that were given back are taken
-    off in proportion, since a report does not say for which check they were given. An item whose points were set by
-    hand has no check to blame.
+    off in proportion, since a report does not say for which check they were given. Points set by hand belong to no
+    check; their loss is under the empty name.
     """
     if item.override is not None:
         lost = item.max_points_milli - item.points_milli

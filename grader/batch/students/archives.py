@@ -43,7 +43,7 @@ _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\\
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a download: its place there, and the path of its bytes; no path for a file that is not needed."""
+    """A file of a download: its place there, and the path of its content; None for a file that is not needed."""
 
     parts: tuple[str, ...]  # folders and name as in the download, made safe
     path: Path | None
@@ -53,12 +53,12 @@ class File:
 
     @property
     def place(self) -> str:
-        """Its place, for people."""
+        """The file's place in the download, for display."""
         return "/".join(filter(None, (self.section, *self.parts)))
 
     @property
     def name(self) -> str:
-        """Its name without the folders."""
+        """The file's name without the folders."""
         return self.parts[-1]
 
 
@@ -71,7 +71,7 @@ class _Member:
     """A file of an archive, as the archive describes it."""
 
     name: str
-    changed: float  # of a zip not a true time, only comparable
+    changed: float  # for a zip not a true time, but comparable
     plain: bool  # a regular file that needs no password
     open: Callable[[], IO[bytes] | None]
 
@@ -156,7 +156,7 @@ def _parts(name: str) -> tuple[str, ...]:
 
 
 def component(text: str) -> str:
-    """A folder's or file's name without control and direction marks, cut to a length that every system allows."""
+    """A folder's or file's name without control and direction marks, cut to a length that every file system allows."""
     clean = _ODD.sub("_", unicodedata.normalize("NFC", text).encode("utf-8", "replace").decode())
     if len(clean.encode()) <= MAX_COMPONENT:
         return clean
@@ -175,7 +175,7 @@ def _content(member: _Member, limit: float) -> tuple[bytes, str, int]:
     data = bytearray()
     try:
         stream = member.open()
-        assert stream is not None  # only None for irregular files, and a plain member is regular
+        assert stream is not None  # None only for irregular files, and a plain member is regular
         with stream:
             while chunk := stream.read(CHUNK):
                 data += chunk

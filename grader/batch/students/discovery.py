@@ -32,7 +32,7 @@ MOST_LISTED = 5  # archives other than zip that are listed, which takes unpackin
 MOST_COMPARED = 200_000_000  # bytes
 LISTED_MB = 1000  # of a compressed tar, to list its files
 MAX_PLACE = 200
-MOST_NAMES = 5  # names in a remark
+MOST_NAMES = 5  # names in a note
 MOST_DOUBTS = 100  # notes on doubtful matches; each is shown with its submission too
 LONGEST_KEY = 60
 UNREADABLE = "is a symbolic link"
@@ -59,7 +59,7 @@ class _Pile:
 
     @property
     def identity(self) -> str:
-        """A text that no other pile has."""
+        """A text that identifies the pile."""
         name = f"student {self.match.student.id}" if self.match.student else f"owner {self.owner.id}"
         return " ".join([name, *(other.identity for other in self.others)])
 
@@ -70,13 +70,13 @@ class _Pile:
 
     @property
     def students(self) -> tuple[Student, ...]:
-        """All students on the roster whose submission it is."""
+        """All students of this pile who are on the roster."""
         matches = [pile.match for pile in self.people]
         return tuple(student for match in matches if match.student for student in (match.student, *match.team))
 
     @property
     def by(self) -> str:
-        """By what it was matched."""
+        """What matched the pile with its students: "student id and name"."""
         return ", ".join(dict.fromkeys(pile.match.by for pile in self.people if pile.match.by))
 
     @property
@@ -101,7 +101,7 @@ class _Exercise:
 def find(
     submissions: Path, unpacked: Path, roster: Roster | None, *, max_mb: float, template: Path | None = None
 ) -> Discovery:
-    """All submissions, the same in every run.
+    """Finds all submissions of a class; the result is the same in every run.
 
     `submissions` is a folder or an archive. Archives are unpacked below `unpacked`; nothing else is written. `template`
     is the notebook that students got: an unchanged copy is not graded if there is a solved notebook beside it.
@@ -135,7 +135,7 @@ def find(
 
 
 def _opening(unpacked: Path, roster: Roster | None, template: Path | None, max_mb: float) -> Opening:
-    """How to look into enclosing folders and archives."""
+    """The functions with which `unwrap` looks into enclosing folders and archives."""
 
     def contents(archive: File, most_mb: float) -> list[File]:
         assert archive.path is not None
@@ -273,7 +273,7 @@ def _piles(file_owners: Sequence[tuple[File, Owner]], roster: Roster | None, exe
 
 
 def _together(piles: Sequence[_Pile]) -> list[_Pile]:
-    """Joins piles of the same files, and piles of a group's members with the same work, to one team each."""
+    """Joins piles of the same files, and piles of a group's members with the same work, into one team each."""
     teams: dict[Hashable, list[_Pile]] = {}
     for pile in piles:
         files = frozenset((file.section, *file.parts) for file, _ in pile.files)
@@ -337,7 +337,7 @@ def _digest(text: str) -> str:
 
 
 def _is_submission(pile: _Pile, layouts: Mapping[str, Layout]) -> bool:
-    """Whether this is a submission, and not a file that lies beside submissions."""
+    """Whether the pile is a submission, and not a file that lies beside submissions."""
     files = [file for file, _ in pile.files if not ignored(file) or "checkpoint" in "/".join(file.parts)]
     if files and (pile.match.student or pile.owner.number):
         return True
@@ -346,7 +346,7 @@ def _is_submission(pile: _Pile, layouts: Mapping[str, Layout]) -> bool:
 
 
 def _is_handed_out(pile: _Pile, exercise: _Exercise) -> bool:
-    """Whether it is the template, left beside the submissions."""
+    """Whether the pile is only the template, left beside the submissions."""
     file, _ = pile.files[0]
     alone = len(pile.files) == len(file.parts) == 1 and pile.match == Match() and not file.problem
     is_usual_name = plain_name(file.name) == exercise.name and bool(exercise.template.tasks)
@@ -393,7 +393,7 @@ def _leftover_remark(piles: Sequence[_Pile]) -> tuple[str, ...]:
 
 
 def _submission(key: str, pile: _Pile, into: Path, exercise: _Exercise, *, has_roster: bool) -> ClassSubmission:
-    """The submission of the pile: its notebook, or why there is none; `has_roster`: whether there is a roster."""
+    """The submission of the pile: its notebook, or the reason why there is none."""
     candidates = [(file, owner) for file, owner in pile.files if is_work(file)]
     remarks = _doubt(pile)
     packed = [(file, owner) for file, owner in candidates if is_archive(file.name) and file.path is not None]

@@ -31,7 +31,7 @@ MAX_TEAM = 20
 MAX_TEXT = 200
 _DIRECTIVE = re.compile(
     "(?:^|[\r\n\x85\u2028\u2029\ufeff])%"
-)  # no system writes them, and many of them would take libyaml minutes
+)  # no system writes directives, and many of them would take libyaml minutes
 _STEP = {yaml.SequenceStartEvent: 1, yaml.MappingStartEvent: 1, yaml.SequenceEndEvent: -1, yaml.MappingEndEvent: -1}
 _NOTHING = {"", "~", "null", "Null", "NULL"}
 

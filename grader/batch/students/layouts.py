@@ -1,7 +1,7 @@
 """The student of each file, from its path: the layouts of course systems, and those that people make by hand.
 
-Only entries at the root of a download show its layout, each for itself: nothing in a student's folder can change the
-owner of another file. What each system writes:
+The layout is recognised only from the entries at the root of a download, each on its own: nothing in a student's folder
+can change the owner of another file. What each system writes:
 
 Moodle: `Full name_12345_assignsubmission_file/` (with a last `_` before 4.1; or, flat, `..._file_name.ipynb`),
 `_onlinetext` for a typed text. The number is the participant's in this assignment, or the group's in group
@@ -60,7 +60,7 @@ _GRADESCOPE = re.compile(r"submission_\d+")
 _LEFT_IN = {".ipynb_checkpoints", "__MACOSX", ".git", "__pycache__", ".Trash", ".Trashes", ".AppleDouble"}
 _LEFT_IN |= {".Spotlight-V100", ".fseventsd", ".TemporaryItems", "$RECYCLE.BIN", "System Volume Information"}
 _LEFT = {".DS_Store", "Thumbs.db", "desktop.ini", "Icon\r", "Icon_", ".directory", ".localized"}
-# Files that staff leave beside submissions; no submissions unless named after a student.
+# Files that staff leave beside submissions; they are not submissions unless named after a student.
 ASIDE = (
     ".txt",
     ".md",
@@ -106,7 +106,7 @@ Owners = Callable[[File], tuple[Owner, ...]]
 
 @dataclass(frozen=True)
 class Layout:
-    """The layout of a download in words, and the owners of each file; none for a file that is no submission."""
+    """The layout of a download in words, and the owners of each file; none for a file that is not a submission."""
 
     words: str
     owners: Owners
@@ -122,12 +122,12 @@ def ignored(file: File) -> bool:
 
 
 def left_at_root(file: File) -> bool:
-    """Whether it is such a leftover at the root of a download."""
+    """Whether the file is a leftover, as in `ignored`, at the root of a download."""
     return file.parts[0] in _LEFT_IN or (len(file.parts) == 1 and _litter(file.name))
 
 
 def is_systems(name: str) -> bool:
-    """Whether a system gives such names to the folder or archive of one submission."""
+    """Whether a course system gives such a name to the folder or archive of one submission."""
     packed = is_archive(name)
     match = _canvas(name) if packed else None
     of_canvas = match and len(match["file"] or "") >= SHORTEST_FILE_ID
@@ -135,7 +135,7 @@ def is_systems(name: str) -> bool:
 
 
 def is_work(file: File) -> bool:
-    """Whether it is a notebook or an archive."""
+    """Whether the file is a notebook or an archive, and not a leftover."""
     return not ignored(file) and (file.name.lower().endswith(".ipynb") or is_archive(file.name))
 
 
@@ -145,7 +145,7 @@ def stem_of(name: str) -> str:
 
 
 def layout_of(files: Sequence[File]) -> Layout:
-    """The layout of the files, whose first part is an entry at the root."""
+    """The layout of the download with these files; the first part of each is an entry at the root."""
     export = next((file for file in files if file.parts == (METADATA,)), None)
     exported = export and any(len(file.parts) > 1 and _GRADESCOPE.fullmatch(file.parts[0]) for file in files)
     if export and exported:
@@ -222,7 +222,7 @@ def _stamp(file: File) -> datetime | None:
 
 
 def _by_entries(files: Sequence[File]) -> Layout:
-    """Each entry for itself: a system's name, Canvas's if most files are, else a name given by a person."""
+    """Each entry on its own: a system's name, Canvas's if most files have one, else a name given by a person."""
     entries = {file.parts[0] for file in files}
     flat = {file.name for file in files if len(file.parts) == 1}
     system_of = {entry: system for entry in sorted(entries) if (system := _system(entry, flat=entry in flat))}

@@ -17,7 +17,7 @@ from grader.batch.students.layouts import Clue, Owner, stem_of
 from grader.batch.students.roster import Kind, Roster, exact, name_words, participant_word, spelled
 
 SHORTEST = 3  # characters of a piece of a file's name that may name a student
-MOST_WORDS = 12  # of a file's name that are read, and of a name in it
+MOST_WORDS = 12  # words of a file's name that are read, and parts of a hyphenated name
 # Words that people add to file names, and that are not names of people.
 NO_NAMES = {"final", "finished", "done", "draft", "version", "solution", "solutions", "solved", "submission", "new"}
 NO_NAMES |= {"homework", "assignment", "exercise", "project", "lab", "hw", "ex", "task", "notebook", "copy", "of", "my"}
@@ -89,13 +89,13 @@ def _of_team(members: Sequence[Student], alone: Collection[str]) -> Match:
 
 
 def match_name(text: str, roster: Roster | None, exercise: Iterable[str]) -> Match:
-    """The student in a name given by a person, by this name alone."""
+    """Matches a name given by a person, by this name alone."""
     usual = {word for name in exercise for word in _words(name)}
     return _by_words(text, roster, usual | NO_NAMES, usual) if roster else Match()
 
 
 def is_nobodys(text: str, exercise: Iterable[str]) -> bool:
-    """Whether nothing in a file's name can be a person's name or number: vae_mnist_solution_2."""
+    """Whether nothing in a file's name can be a person's name or number, as in vae_mnist_solution_2."""
     usual = {word for name in exercise for word in _words(name)}
     return all(len(word) < SHORTEST if word.isdigit() else word in usual | NO_NAMES for word in _words(text))
 
@@ -107,7 +107,7 @@ def _rivals(
     unsure = [key for key in keys if not match_of[key].sure]
     numbers = {owners[key].number for key in keys if owners[key].number}
     if len(keys) == 1 or (len(numbers) < 2 and sum(key in work for key in keys) < 2):
-        return []  # one person; a file without a notebook is no rival
+        return []  # one person; an owner without a notebook is not a rival
     return unsure
 
 
@@ -221,7 +221,7 @@ def _behind(parts: Iterable[str]) -> list[str]:
 
 
 def _may_be_no_id(words: Sequence[str], student: Student, roster: Roster) -> bool:
-    """Whether the id may be no id: beside another number (2024-101), or after a counting word (Lab 103)."""
+    """Whether the number may not be an id: beside another number (2024-101), or after a counting word (Lab 103)."""
     is_own = [student.id in _all(roster, _STRONG, [word]) for word in words]
     others = [word for word, is_id in zip(words, is_own, strict=True) if not is_id and len(word) >= SHORTEST]
     counted = [is_own[at] and at > 0 and words[at - 1] in COUNTED for at in range(len(words))]

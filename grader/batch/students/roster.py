@@ -128,7 +128,7 @@ def handed_in_at(student: Student) -> datetime | None:
 
 
 def exact(text: str) -> str:
-    """An id, login or address as it is compared: case does not matter."""
+    """An id, login or address in the form for comparison: case does not matter."""
     return unicodedata.normalize("NFKC", text).casefold().strip()
 
 

@@ -36,7 +36,7 @@ class Work:
 
     file: File
     owner: Owner
-    place: str  # its place, for people
+    place: str  # its place in the download, for display
     file_name: str  # as the student named it
 
 
@@ -54,10 +54,10 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class TemplateCode:
-    """The notebook that students got."""
+    """The code of the template, the notebook that students got."""
 
     code: frozenset[str] = frozenset()  # the checksums of its code cells
-    tasks: frozenset[str] = frozenset()  # of the cells to fill in
+    tasks: frozenset[str] = frozenset()  # those of the cells to fill in
 
     def changed(self, code: Code | None) -> int:
         """The number of a notebook's code cells that are not the template's; 0 if every task is unchanged.
@@ -69,7 +69,7 @@ class TemplateCode:
 
 
 def template_code(path: Path, max_mb: float) -> TemplateCode:
-    """The template's code, as far as it can be read; task cells are marked as such."""
+    """The template's code; empty if it cannot be read."""
     cells = _code_cells(path, max_mb) or []
     return TemplateCode(frozenset(_checksums(cells)), frozenset(_checksums(filter(is_task, cells))))
 
@@ -111,7 +111,7 @@ class Choice:
 
     work: Work
     why: str = "the only notebook"
-    left_out: tuple[str, ...] = ()  # the others, perhaps with what is wrong with them
+    left_out: tuple[str, ...] = ()  # the other notebooks, some with the reason why not
     doubtful: bool = False  # another notebook may be the right one
 
     @property
@@ -126,7 +126,7 @@ class Choice:
 
 
 def choose(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: float) -> Choice:
-    """Chooses one of the notebooks."""
+    """Chooses the notebook to grade: of the solved ones, that with the best name, or else the newest."""
     if len(works) == 1:
         return Choice(works[0])
     ordered = sorted(
@@ -150,7 +150,7 @@ def choose(works: Sequence[Work], usual: str, template: TemplateCode, max_mb: fl
 
 
 def _why(winner: _Reading, solved: Sequence[_Reading], pool: Sequence[_Reading]) -> str:
-    """Why this one: of the solved notebooks, the best name, then the newest."""
+    """Why this notebook was chosen: the only solved one, the best name, or the newest."""
     if len(solved) == 1:
         return "the only one with solved tasks" if winner.changed else "the only one that can be read"
     if len(pool) == 1:

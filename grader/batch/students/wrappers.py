@@ -12,7 +12,7 @@ is treated like a folder. While everything lies in one folder, these rules decid
 
 Several folders are sections if none is named after a student, at least one holds a system's files or the work of
 several students (or each holds another student's work), and none looks like a student's own. A student cannot cause
-this from inside the own folder, since the folders of other students do not look like sections.
+this from inside their own folder, since the folders of other students do not look like sections.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Inside = Callable[[File], Sequence[File]]
 class Opening:
     """The functions needed to look into a download."""
 
-    names_one: Callable[[str], bool]  # whether the text is a student's id, login, address or name
+    names_one: Callable[[str], bool]  # whether the whole text is a student's id, login, address or name
     match_name: Callable[[str], Match]  # the student whom its words name
     is_nobodys: Callable[[str], bool]  # whether none of its words can be a person's name or number
     list_files: Inside  # the names in an archive; empty if it cannot be read
@@ -202,7 +202,7 @@ def sections(files: Iterable[File]) -> dict[str, list[File]]:
 
 
 def _is_systems(files: Sequence[File]) -> bool:
-    """Whether it is a system's download, or has several sections."""
+    """Whether the files are a system's download, or have several sections."""
     parts = sections(files)
     return len(parts) > 1 or any(layout_of(part).of_system for part in parts.values())
 
@@ -247,7 +247,7 @@ def _kinds(
 
 
 def _are_sections(kinds: Sequence[_Kind], students: int) -> bool:
-    """Whether one is certainly a class, or each belongs to another student, and none may be a student's own."""
+    """Whether the units are sections: one is a class, or each is another student's, and none may be a student's own."""
     classes, lone = kinds.count(_Kind.CLASS), kinds.count(_Kind.LONE)
     several = classes > 0 or students == len(kinds) > 1
     return several and lone <= classes and _Kind.OWN not in kinds

@@ -14,14 +14,14 @@ from grader.exercise import Questions
 from grader.records import Address, Array, Evidence, Stage
 
 PARTS = ("one", "two")
-FACTORS = {"one": 2, "two": 3}  # by which the function of the part multiplies
+FACTORS = {"one": 2, "two": 3}  # the factor by which the part's function multiplies
 LONGEST_HISTORY = 100  # losses
 
 
 def make_questions(rng: np.random.Generator, count: int) -> Questions:
     """Stage -> name -> float32 array `(count,)`.
 
-    `components` is asked just before a part trains, `trained` and `quality` after it. Only numpy arrays of float32
+    `components` is asked just before a part trains, `trained` and `quality` afterwards. Only numpy arrays of float32
     and int64 can be sent into the box.
     """
     stages = [Stage.of(kind, part) for kind in ("components", "trained", "quality") for part in PARTS]
@@ -42,7 +42,7 @@ def make_second_questions(evidence: Evidence, states: Mapping[str, Mapping[str, 
 
 
 def make_answer_specs(count: int) -> Mapping[Address, AnswerSpec]:
-    """Stage and question, as in `in_box/probe.py` -> the arrays by name: kind, and the largest number of values.
+    """Address of a question -> the arrays of its answer by name: kind, and the largest number of values.
 
     Anything else that the box sends is refused before a check sees it.
     """

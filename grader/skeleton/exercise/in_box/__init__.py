@@ -1,1 +1,1 @@
-"""What runs beside the student's code: it asks, records raw numbers, and judges nothing."""
+"""Code that runs beside the student's code: it asks questions and records raw numbers, but grades nothing."""

@@ -10,11 +10,11 @@ import numpy as np
 # A course with other names, orders or options sets them in its rubric's `interface`.
 NAMES = ("STEPS", "double", "triple", "train_one", "train_two", "one", "two")
 ARGUMENTS = {"double": ("x",), "triple": ("x",), "train_one": ("model", "steps"), "train_two": ("model", "steps")}
-OPTIONS = {"numbers": ("arrays", "lists")}  # what `double` and `triple` are given; the first is the default
+OPTIONS = {"numbers": ("arrays", "lists")}  # the type that `double` and `triple` get; the first is the default
 
 
 def _function(name):
-    """The notebook's function for given numbers."""
+    """A question that calls the notebook's function with the stage's numbers."""
 
     def asked(student, arrays):
         x = arrays["x"]
@@ -24,22 +24,22 @@ def _function(name):
 
 
 def _state(part):
-    """The trained number, for the second box."""
+    """A question for the trained number, which the second box gets."""
     return lambda student, arrays: {"decoder/weight": named(student, part)["weight"]}
 
 
 def _history(part):
-    """The losses that the notebook recorded."""
+    """A question for the losses that the notebook recorded."""
     return lambda student, arrays: {"history": np.array(named(student, part)["history"], dtype=np.float32)}
 
 
 def _apply(part):
-    """The trained number, applied to given numbers."""
+    """A question that applies the trained number to the stage's numbers."""
     return lambda student, arrays: {"y": named(student, part)["weight"] * arrays["x"]}
 
 
 def _apply_in_second_box(student, arrays):
-    """The same with the trained number that the second box was given."""
+    """Applies the trained number that the second box received to the first box's answers."""
     return {"y": arrays["decoder/weight"] * arrays["x"]}
 
 

@@ -51,7 +51,7 @@ def left_out_milli(items: Sequence[ItemVerdict]) -> int:
 
 
 def is_left_out(check: CheckVerdict) -> bool:
-    """Whether the run was told to leave this check out."""
+    """Whether the run left this check out, as requested."""
     return check.outcome is Outcome.SKIPPED and check.message == LEFT_OUT
 
 

@@ -1,4 +1,4 @@
-"""Tests with a small matrix product whether a real box can compute on the machine's GPU, and why if it cannot.
+"""Tests with a small matrix product whether a real box can compute on the machine's GPU; if not, finds the reason.
 
 The result combines the box's output with what the machine shows outside: cards, the driver's nodes and its libraries.
 """

@@ -27,7 +27,7 @@ _STUB_LINE = re.compile(
     rf"^[ \t]*raise {NOT_WRITTEN}\([\"'](?P<name>[\w.]{{1,80}}) is not implemented yet", re.MULTILINE
 )
 _UNDEFINED = re.compile(r"`?\w{1,80}`? is not defined")
-_OF_A_CLASS = (".__init__", ".forward")  # a class without them is not written
+_OF_A_CLASS = (".__init__", ".forward")  # if one of them is not written, the class counts as unwritten
 MOST_NAMES = 12
 _HINTS: Sequence[tuple[str, str, str]] = (  # kind, words in the message, hint
     ("NameError|UnboundLocalError", "", "Check the spelling, and that the name is defined before this line runs."),
@@ -138,7 +138,7 @@ def is_affected(loss: Loss, item: ItemVerdict, view: NotebookView | None) -> boo
 
 
 def cause_elsewhere(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookView | None) -> int | None:
-    """The index of a stopped, provided cell of the item's part, whose trained or defined names the item may lack.
+    """The index of a provided cell of the item's part that stopped, and so did not train or define what the item needs.
 
     None if there is no such cell, if a cell of the item itself failed, or if the losses have reasons of their own.
     """

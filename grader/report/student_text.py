@@ -207,7 +207,7 @@ def _points_of(check: CheckVerdict) -> str:
 def results_json(report: GradeReport, view: NotebookView | None = None) -> dict[str, Any]:
     """The report as Gradescope's values: one test per item, the checks' messages inside.
 
-    There are scores only if nothing was left out, because the points of a part would be taken for the grade.
+    There are scores only if nothing was left out, because the points so far would be taken for the grade.
     """
     complete = is_complete(report)
     return {

@@ -28,7 +28,7 @@ _READ_AHEAD = 8
 def plain(text: str, limit: int) -> str:
     """`text` as one line of at most `limit` characters, free of control, escape and bidi characters.
 
-    White space becomes single spaces; what does not fit is cut and marked with an ellipsis. Applying it twice
+    White space becomes single spaces; text that does not fit is cut and marked with an ellipsis. Applying this twice
     changes nothing.
 
     Raises:
@@ -77,7 +77,7 @@ def points_text(milli: int) -> str:
 
 
 def points_number(milli: int) -> int | float:
-    """The number that JSON writes as `points_text` does: an int where whole, else at most 3 decimals."""
+    """The number that JSON writes like `points_text`: an int if it is whole, else a float with at most 3 decimals."""
     return milli // 1000 if milli % 1000 == 0 else float(points_text(milli))
 
 
@@ -108,9 +108,9 @@ _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 def cell(text: str, limit: int = LONGEST) -> str:
     """The text in one line, with an apostrophe before anything that a spreadsheet would take for a formula.
 
-    A formula's sign is also recognised in its full-width form, and after spaces and quotes. If a spreadsheet
-    separates columns by `;`, quotes around a field with commas do not protect it, so text after a `;` is treated
-    like the beginning, too. A number is not changed. Applying this twice changes nothing.
+    A formula's sign is also recognised in its full-width form, and after spaces and quotes. A spreadsheet may separate
+    columns by `;`, although the file quotes fields only for commas, so text after a `;` is treated like the beginning,
+    too. A number is not changed. Applying this twice changes nothing.
 
     >>> cell("=1+1"), cell("Jean-Luc"), cell('"@SUM(1)'), cell("-0.5"), cell("x;=A1")
     ("'=1+1", 'Jean-Luc', '\\'"@SUM(1)', '-0.5', "x;'=A1")

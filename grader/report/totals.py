@@ -14,7 +14,7 @@ LOOKED_AT = "looked_at"  # the kind of a remark: staff have reviewed the submiss
 
 
 def isolated(isolation: str) -> bool:
-    """Whether the notebook was isolated; every report warns where there was little isolation, or none."""
+    """Whether the notebook was isolated; every report warns if there was little isolation, or none."""
     return not isolation.startswith(("none", AS_GRADER))
 
 

@@ -38,7 +38,7 @@ ANSWER_S = 20
 CONTEXT_MB = 700  # GPU memory of a process for CUDA and its libraries, in addition to PyTorch's tensors
 _CARD = re.compile(r"GPU (\d+): .*\(UUID: GPU-")
 _INSTANCE = re.compile(r"\s+MIG (\d+c?\.?\d*g\.(\d+)gb\S*)\s+Device\s+(\d+): \(UUID: (MIG-[\w/-]+)\)")
-_MIB_A_GB = 950  # of an instance's name: a "20gb" instance has 19,968 MiB, and a "5gb" instance 4,864 MiB
+_MIB_A_GB = 950  # a lower bound per "gb" in the name of an instance: "20gb" has 19,968 MiB, "5gb" has 4,864 MiB
 
 
 @dataclass(frozen=True, slots=True)

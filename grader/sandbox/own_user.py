@@ -10,7 +10,7 @@ are visible; `/tmp` and `/content` are not private to the box; boxes that run at
 /dev/shm; and a socket file that is open to every user can be reached.
 
 If the grader is not root, there is no other user: the box's processes run as the grader's own account, and only
-Landlock restricts them. Reports say so, and such a grade needs manual review.
+Landlock and the filter restrict them. Reports say so, and such a grade needs manual review.
 
 The files of a box are counted while it runs and removed when it has ended. The code that does this never follows a
 link, because code in the box may create one in any place that is searched.
@@ -135,7 +135,7 @@ class OwnUser:
     def _rules(
         self, contents: Mapping[str, Path], writable: Collection[Path], card: BoxGpu | None
     ) -> Iterator[tuple[str, int]]:
-        """Yields the paths that the box may access, with its rights there that this kernel's Landlock supports."""
+        """Yields the paths that the box may access, each with its rights as far as this kernel's Landlock has them."""
         readable = [*SYSTEM, *SETTINGS, *map(str, python_folders()), *map(str, contents.values()), "/proc"]
         hidden = private_in_sight(self._private)
         rights = dict.fromkeys(DEVICES, landlock.DEVICE)

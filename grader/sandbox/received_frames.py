@@ -34,7 +34,7 @@ MAX_CELLS_FACTOR = 10  # times the cells that a notebook may have: restored cell
 
 @dataclass
 class Inbox:
-    """Frames by kind; a later frame of the same name replaces the earlier one, but never after `seal`."""
+    """Frames by kind; a later frame of the same name replaces the earlier one, except in a stage that is `sealed`."""
 
     limits: Limits
     started: bool = False

@@ -81,8 +81,8 @@ class ResourceMonitor:
     def _end_the_notebooks(self) -> bool:
         """Kills every process of the box except the runner and its ancestors, so that the other cells can run.
 
-        They are stopped first, because a stopped process starts no other. Returns False if some are still running in
-        the end, or if this has happened too often.
+        They are stopped first, because a stopped process starts no other. Returns False if some could not be stopped
+        in time, or if this has happened too often.
         """
         self.ended_for_number += 1
         runner_and_above = _runner_and_above(self._pid)

@@ -27,7 +27,7 @@ LARGE = 1 << 28  # bytes of a frame that the grader writes
 _OUTPUTS = b', "outputs": ['  # starts the last field of a cell's frame; within a text, its quotes would be escaped
 _WORD = re.compile(r"[\w-]+")
 
-Source = str  # code, which is not changed
+Source = str  # code, passed on unchanged
 Index = int  # of a cell, below MAX_CELLS
 Seconds = float  # as a box has measured them, below MAX_SECONDS
 

@@ -23,9 +23,9 @@ ipython = get_ipython()  # type: ignore[name-defined]  # noqa: F821  # IPython p
 class _Keyboard:
     """Answers a cell's first calls of `input()` with an empty line; later calls fail, so that a loop ends.
 
-    The first calls are a hundred, because code may ask in every epoch, and a loop that repeats a question until the
-    answer is valid reaches this number at once. Code that catches the error gets a KeyboardInterrupt; if the code
-    catches this, too, its process is ended here, instead of at the cell's time limit.
+    A hundred calls are answered: code may ask in every epoch, and a loop that repeats a question until the answer is
+    valid makes a hundred calls at once. Code that catches the error later gets a KeyboardInterrupt; if it catches this,
+    too, its process is ended here, instead of at the cell's time limit.
     """
 
     answers, errors, interrupts = 100, 1000, 10_000
@@ -50,7 +50,7 @@ class _Keyboard:
 
     def end(self, show=print, wait=time.sleep, end=os._exit):
         show(f"\nasked for input more than {self.interrupts} times, and there is none: ended", flush=True)
-        wait(0.2)  # until it has been sent
+        wait(0.2)  # until the message has been sent
         end(1)
 
 

@@ -58,7 +58,7 @@ def run_box(backend: Backend, cells: Mapping[str, str], limits: Limits = LIMITS,
     """Runs the cells one after the other in a box that holds only the engine's files.
 
     Raises:
-        BoxError: where the box could not be built.
+        BoxError: the box could not be built.
     """
     steps = [
         CellStep(index, source, BUSY_S if name in BUSY else limits.cell_s)

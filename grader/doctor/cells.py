@@ -205,7 +205,7 @@ def first_box(inputs: Mapping[str, object], *, gpu: bool) -> dict[str, str]:
 
 
 def exhausting_boxes(inputs: Mapping[str, object]) -> dict[str, dict[str, str]]:
-    """Cells for boxes of their own: each uses up one resource until the box, or the cell, is stopped."""
+    """The cells of the further boxes, by box and name: each box exhausts one resource until box or cell is stopped."""
     forks = {"processes": _with(inputs, _PROCESSES), "bomb": _with(inputs, _BOMB)}
     return {"memory": {"memory": _MEMORY}, "processes": forks, "wall": {"wall": _BUSY}}
 
@@ -228,7 +228,7 @@ class Host:
 
 @contextlib.contextmanager
 def host(hidden: Mapping[str, str]) -> Iterator[Host]:
-    """Until the end, listeners wait on this machine's loopback interface, and the environment holds a secret."""
+    """Until the context ends, listeners wait on this machine's sockets, and the environment contains a secret."""
     secret = secrets.token_hex(16)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="doctor-")))

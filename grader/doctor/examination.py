@@ -1,4 +1,4 @@
-"""The examination: builds boxes that attempt what they must not be able to do, one promise after the other."""
+"""The examination: builds boxes that attempt what a box must prevent, and judges one promise after the other."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _START = (
 
 
 def examine(rubric_path: Path, isolation: str, say: Say) -> list[Promise]:
-    """The promises, in the order in which they are shown.
+    """Examines this machine and returns the promises, in the order in which they are shown.
 
     Raises:
-        BoxError: for an unknown isolation, or one that this machine lacks.
+        BoxError: the isolation is unknown, or this machine does not support it.
     """
     if platform.system() != "Linux":
         return [
@@ -51,7 +51,7 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Promise]:
             )
         ]
     backend = backend_named(isolation, (rubric_path.absolute().parent, Path("runs").absolute()))
-    if isolation == "none":  # attempts would only do harm
+    if isolation == "none":  # the attempts would succeed, and could do harm
         open_door = "student code runs as you, and can read and change all your files"
         return [Promise("isolation", PromiseState.BROKEN, open_door, promises.ISOLATE)]
     gpu, namespaces = present(), isolation != "user"
@@ -90,7 +90,7 @@ def examine(rubric_path: Path, isolation: str, say: Say) -> list[Promise]:
 
 
 def _resource_limits(backend: Backend, inputs: Mapping[str, object], say: Say) -> list[Promise]:
-    """Whether memory, processes and time are limited, each tested in a box of its own."""
+    """Whether memory, processes and time are limited, each tested in a separate box."""
     sources = cells.exhausting_boxes(inputs)
     say("testing the memory limit")
     memory_box = run_box(backend, sources["memory"], replace(LIMITS, memory_mb=MEMORY_MB, cell_s=120))
@@ -107,8 +107,8 @@ def _resource_limits(backend: Backend, inputs: Mapping[str, object], say: Say) -
 
 
 def hidden_paths(rubric_path: Path) -> dict[str, str]:
-    """Paths that a box must not see, each with a name; only existing ones, since others prove nothing."""
-    paths = {  # single files of packages: the code for boxes, which is in the same packages, may be read
+    """Paths that a box must not see, each with a name; only existing ones, because others prove nothing."""
+    paths = {  # of packages only single files: the code for boxes, which is in the same packages, may be read
         Path(grader.__file__).resolve(): "the grader",
         _exercise_file(rubric_path): "the exercise, with its checks",
         rubric_path.absolute(): "the rubric",
@@ -122,7 +122,7 @@ def hidden_paths(rubric_path: Path) -> dict[str, str]:
 
 
 def _exercise_file(rubric_path: Path) -> Path:
-    """A file of the rubric's exercise; the rubric itself where it cannot be loaded."""
+    """A file of the rubric's exercise; the rubric itself if it cannot be loaded."""
     try:
         return load_rubric(rubric_path)[1].in_box.parent / "__init__.py"
     except GraderError:

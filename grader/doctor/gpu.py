@@ -1,6 +1,6 @@
-"""Whether a box computes on the machine's GPU, by a small matrix product in a real box, or why it does not.
+"""Tests with a small matrix product whether a real box can compute on the machine's GPU; if not, finds the reason.
 
-The answer combines the box's output with what the machine shows outside: cards, the driver's nodes and its libraries.
+The result combines the box's output with what the machine shows outside: cards, the driver's nodes and its libraries.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Outside:
 
 
 def outside() -> Outside:
-    """What this machine shows now."""
+    """Returns what this machine shows about its GPUs now."""
     library = cuda_driver()
     nodes = () if is_wsl() else NODES
     missing = tuple(f"/dev/{name}" for name in nodes if not (DEVICES / name).exists())
@@ -98,7 +98,7 @@ def outside() -> Outside:
 
 
 def promise(machine: Outside, answers: Mapping[str, Any]) -> Promise:
-    """The GPU that a box computed on, or why it runs on the CPU; `answers` is what the cell in the box printed."""
+    """The GPU that a box computed on, or why notebooks run on the CPU; `answers` is what the cell printed."""
     if machine.hidden:
         names_none = f"{VISIBLE}={os.environ.get(VISIBLE, '')!r} names no GPU, so {NOTHING}"
         return Promise(TITLE, PromiseState.HOLDS, names_none)
@@ -119,7 +119,7 @@ def promise(machine: Outside, answers: Mapping[str, Any]) -> Promise:
 
 
 def _why_not(machine: Outside, answers: Mapping[str, Any]) -> tuple[str, str]:
-    """The first reason that applies, and what to do."""
+    """The first reason that applies, and what to do about it."""
     torch, cuda = plain(str(answers.get("torch")), 30), plain(str(answers.get("cuda")), 20)
     init, driver = answers.get("init"), answers.get("driver")
     error, name = plain(str(answers.get("error")), 200), plain(str(answers.get("name")), 60)

@@ -1,4 +1,4 @@
-"""Judges the boxes' answers: whether each promise holds, what to do where it does not, and the lines on the screen."""
+"""Judges the boxes' answers: whether each promise holds, and what to do if it does not; prints the result."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _MARKS = {
 
 
 def own_user(isolation: str, landlock: int) -> list[Promise]:
-    """What replaces namespaces: the user that runs the box, and what this kernel's version of Landlock forbids."""
+    """Whether the replacements of namespaces hold: a separate user, and the restrictions of this kernel's Landlock."""
     alone = not isolation.startswith(AS_GRADER)
     yours = "the box runs as your account, so services that act for you also act for the notebook"
     fix = "grade as root, for instance in a container, or choose --isolation bubblewrap"

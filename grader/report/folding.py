@@ -1,4 +1,4 @@
-"""Which cells of a notebook its page shows open, and which it folds into one row."""
+"""Decides which cells of a notebook are open on its page, and which are folded into one row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CellGroup:
 
 
 def cell_sections(view: NotebookView, marks: Mapping[int, Sequence[Mark]]) -> list[CellGroup]:
-    """As `cell_groups`, where only one row is shown between two open cells; with no open cell every row is shown."""
+    """Like `cell_groups`, but folds long runs of folded rows once more, unless all cells are folded."""
     groups = cell_groups(view, marks)
     if all(group.folded for group in groups):
         return groups
@@ -46,7 +46,7 @@ def _section(rows: tuple[CellGroup, ...]) -> CellGroup:
 
 
 def cell_groups(view: NotebookView, marks: Mapping[int, Sequence[Mark]]) -> list[CellGroup]:
-    """All cells in order: those with a comment are open, correct ones are folded each, all others in runs."""
+    """All cells in order: cells with a comment are open, correct ones are folded one by one, all others in runs."""
     groups: list[CellGroup] = []
     run: list[int] = []
     provided = frozenset(view.provided)
@@ -64,7 +64,7 @@ def cell_groups(view: NotebookView, marks: Mapping[int, Sequence[Mark]]) -> list
 
 
 def has_comment(view: NotebookView, marks: Mapping[int, Sequence[Mark]], index: int) -> bool:
-    """Whether there is more to say on the cell than that it is correct."""
+    """Whether the cell has a comment or stopped by itself, so that it is shown open."""
     stopped = index in view.troubles and view.troubles[index].after is None
     return stopped or any(mark.notes for mark in marks.get(index, ()))
 

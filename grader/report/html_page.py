@@ -1,8 +1,8 @@
-"""What all HTML pages share: a template environment with escaping and formats, a base page and style, and a policy.
+"""The common parts of all HTML pages: a template environment with escaping and formats, a base page, style and policy.
 
 Pages of other packages extend `page.html.j2`, or `sheet.html.j2` for a sheet with a margin line, and add a template and
-a style sheet of their own. A page is one file: its style and its scripts are in it, and the policy knows them by their
-digests and allows nothing else but pictures within the page.
+a style sheet of their own. A page is one file that includes its style and scripts. Its content security policy allows
+them by their digests, and pictures within the page, and nothing else.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ SHEET = "grader.report/sheet.css"  # of the pages with a margin line
 def html_page(
     template: str, styles: Sequence[str] = (), *, scripts: Sequence[str] = (), policy: str = "", **values: object
 ) -> str:
-    """The page of a template with these values; `styles` follow the style of every page.
+    """Renders a template with these values; `styles` follow the style of every page.
 
-    Files are named as `package/file`. Without a `policy` of its own, the page gets the one that is described above.
+    Files are named as `package/file`. Without a `policy`, the page gets the one that is described above.
     """
     style, code = "".join(map(_file, (STYLE, *styles))), "".join(map(_file, scripts))
     return (
@@ -52,7 +52,7 @@ def html_page(
 
 
 def data_uri(content: bytes, kind: str = "png") -> str:
-    """The picture as an address that needs no file."""
+    """The picture as a `data:` URI, which needs no file."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 

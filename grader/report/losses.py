@@ -27,7 +27,7 @@ _STUB_LINE = re.compile(
     rf"^[ \t]*raise {NOT_WRITTEN}\([\"'](?P<name>[\w.]{{1,80}}) is not implemented yet", re.MULTILINE
 )
 _UNDEFINED = re.compile(r"`?\w{1,80}`? is not defined")
-_OF_A_CLASS = (".__init__", ".forward")  # a class without them is not written
+_OF_A_CLASS = (".__init__", ".forward")  # if one of them is not written, the class counts as unwritten
 MOST_NAMES = 12
 _HINTS: Sequence[tuple[str, str, str]] = (  # kind, words in the message, hint
     ("NameError|UnboundLocalError", "", "Check the spelling, and that the name is defined before this line runs."),
@@ -46,10 +46,10 @@ _OTHER_HINT = "Run this line on a small batch, and print the values that it uses
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An error that a student's code stopped with."""
+    """An error that stopped a student's code."""
 
     error: str  # "TypeError: ..."
-    line: str  # of the student's, cut; empty where it is not known
+    line: str  # of the student's code, cut; empty if it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Loss:
 
     @property
     def points(self) -> str:
-        """What these checks earned out of what they can earn, "0 / 20"."""
+        """The points of these checks out of their maximum, for instance "0 / 20"."""
         return of_points(sum(c.points_milli for c in self.checks), sum(c.max_points_milli for c in self.checks))
 
     @property
@@ -88,9 +88,10 @@ def losses(checks: Sequence[CheckVerdict]) -> tuple[Loss, ...]:
 
 
 def item_losses(item: ItemVerdict, view: NotebookView | None = None) -> tuple[Loss, ...]:
-    """The item's losses, with all that is not written as one of them, and with what could not run because of it.
+    """The item's losses, where one loss combines all unwritten code and the checks that could not run without it.
 
-    With a `view`, the functions are named that the item's own cells leave unwritten; else those that were called first.
+    With a `view`, this loss names the functions that the item's own cells leave unwritten; else those that were called
+    first.
     """
     all_losses = losses(item.checks)
     error = failed.error if (failed := failed_cell(item, view)) is not None else ""
@@ -112,7 +113,7 @@ def item_losses(item: ItemVerdict, view: NotebookView | None = None) -> tuple[Lo
 
 
 def failed_cell(item: ItemVerdict, view: NotebookView | None) -> Trouble | None:
-    """The error of a cell that the item asks for, where the item lost points and the line is known; else None."""
+    """The error in a cell of the item, if the item lost points and the line is known; else None."""
     if view is None or not any(map(is_lost, item.checks)):
         return None
     troubles = (view.troubles.get(cell) for cell in _cells_of(item, view))
@@ -120,7 +121,7 @@ def failed_cell(item: ItemVerdict, view: NotebookView | None) -> Trouble | None:
 
 
 def unwritten_mark(item: ItemVerdict, view: NotebookView | None) -> str:
-    """The mark of an item that earned nothing only because code is not written; empty for any other item."""
+    """A mark for an item that earned nothing only because code is not written; empty for any other item."""
     all_losses = item_losses(item, view)
     if not all_losses or item.points_milli or not all(loss.unwritten for loss in all_losses):
         return ""
@@ -137,9 +138,9 @@ def is_affected(loss: Loss, item: ItemVerdict, view: NotebookView | None) -> boo
 
 
 def cause_elsewhere(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookView | None) -> int | None:
-    """The provided cell of the item's part that stopped, so that the item lacks what this cell trains or defines.
+    """The index of a provided cell of the item's part that stopped, and so did not train or define what the item needs.
 
-    None if the item has such a cell of its own, or lost nothing that another cell could explain.
+    None if there is no such cell, if a cell of the item itself failed, or if the losses have reasons of their own.
     """
     own_reasons = (loss.is_one_mistake for loss in item_losses(item, view))
     if view is None or failed_cell(item, view) is not None or all(own_reasons):
@@ -151,7 +152,7 @@ def cause_elsewhere(item: ItemVerdict, items: Sequence[ItemVerdict], view: Noteb
 
 
 def item_cause(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookView | None) -> str:
-    """A sentence on the cell that stopped and so cost the item points, for staff; empty if there is none."""
+    """A sentence for staff on the stopped cell that cost the item points; empty if there is no such cell."""
     failed, elsewhere = failed_cell(item, view), cause_elsewhere(item, items, view)
     if failed is not None and failed.place is not None:
         place = failed.place
@@ -176,19 +177,19 @@ def is_consequence(loss: Loss) -> bool:
 
 
 def stubs(source: str) -> list[str]:
-    """The functions and classes that this code leaves as the template has them."""
+    """The functions and classes that this code leaves unwritten, as the template has them."""
     return list(dict.fromkeys(_named(match["name"]) for match in _STUB_LINE.finditer(source)))
 
 
 def not_written_anywhere(items: Sequence[ItemVerdict], view: NotebookView | None = None) -> str:
-    """A sentence on what is not written where that concerns several items; else empty."""
+    """A sentence on the unwritten functions and classes if they affect several items; else empty."""
     of_items = [[name for loss in item_losses(item, view) for name in loss.unwritten] for item in items]
     names = tuple(dict.fromkeys(name for of_item in of_items for name in of_item))
     return f"{not_written(names)}." if names and sum(map(bool, of_items)) > 1 else ""
 
 
 def raised(check: CheckVerdict) -> Raised | None:
-    """The error that the student's code stopped with when the check was made; None where it did not."""
+    """The error that stopped the student's code during the check, from the check's message; None for other outcomes."""
     match = _RAISED.fullmatch(check.message) if check.outcome in (Outcome.FAILED, Outcome.PARTIAL) else None
     if match is None or not (match["line"] or match["kind"].endswith(_IS_ERROR)):
         return None
@@ -196,7 +197,7 @@ def raised(check: CheckVerdict) -> Raised | None:
 
 
 def hint_on(error: str) -> str:
-    """Where to look after an error, by its kind and its message."""
+    """A hint on where to look, by the kind and the message of an error."""
     kind, _, text = error.partition(":")
     for kinds, words, hint in _HINTS:
         if re.fullmatch(kinds, kind) and re.search(words, text[:1000]):
@@ -205,7 +206,7 @@ def hint_on(error: str) -> str:
 
 
 def unwritten_name(error: str) -> str | None:
-    """What is not written, empty where the error does not name it; None for an error of another kind."""
+    """The unwritten function or class, empty if the error does not name it; None for an error of another kind."""
     kind, _, text = error.partition(": ")
     if kind.rstrip(":") != NOT_WRITTEN:
         return None
@@ -223,7 +224,7 @@ def _cells_of(item: ItemVerdict, view: NotebookView | None) -> Sequence[int]:
 
 
 def _named(name: str) -> str:
-    """What the template's name says is not written: a class without `__init__` or `forward` is not."""
+    """The function or class that counts as unwritten: `Encoder` for `Encoder.forward` or `Encoder.__init__`."""
     return next((name.removesuffix(end) for end in _OF_A_CLASS if name.endswith(end)), name)
 
 

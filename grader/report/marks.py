@@ -1,4 +1,4 @@
-"""Comments on the cells of a notebook: what an item's checks found, at the cell that the item asks for."""
+"""Comments on the cells of a notebook: the losses of each item, at the cells that the item asks for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Mark:
 
 
 def marks(report: GradeReport, view: NotebookView, names: Mapping[str, Sequence[str]]) -> dict[int, list[Mark]]:
-    """The comments on each cell; an item without a place is in the list of items only."""
+    """The comments on each cell, by its index; an item without a cell appears only in the list of items."""
     cell_marks: dict[int, list[Mark]] = {}
     for number, item in enumerate(report.items, start=1):
         cells = view.places.get(item.id, ())
@@ -37,11 +37,11 @@ def marks(report: GradeReport, view: NotebookView, names: Mapping[str, Sequence[
 
 
 def _about(loss: Loss, own: Sequence[str]) -> Loss:
-    """The loss; where code is not written, with the names that the cell itself leaves open."""
+    """The loss; if it is unwritten code, with the names that the cell itself leaves unwritten."""
     return replace(loss, message=not_written(own), unwritten=tuple(own)) if loss.unwritten and own else loss
 
 
 def _which(check: str, names: Sequence[str]) -> int:
-    """The number of the name that the check is about: `encoder_uses_the_image` is about `Encoder`."""
+    """The index of the name that the check is about: `encoder_uses_the_image` is about `Encoder`; else 0."""
     subject = check.partition("_")[0].lower()
     return next((number for number, name in enumerate(names) if subject in name.lower()), 0)

@@ -1,11 +1,11 @@
 """A student's executed notebook as a page shows it: safe HTML for each cell, and the cells that comments belong to.
 
 Text, outputs and pictures come from a submission. Only a short list of forms is shown: escaped text, a few tags of
-Markdown, formulas, PNG and JPEG; HTML that a cell shows is never shown. Markdown is rendered with its HTML switched
-off, and what comes out is cleaned once more.
+Markdown, formulas, PNG and JPEG; HTML outputs are never shown. Markdown is rendered with HTML disabled, and the result
+is sanitised once more.
 
-How much of a notebook its page shows is counted by size, so that the same notebook always gets the same page. Where
-something is cut, the page says so. That costs no points: a notebook that ran is graded.
+A page is limited by the size of its contents and not by time, so that the same notebook always gets the same page. If
+something is cut, the page says so. A cut costs no points: a notebook that ran is graded.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ MOST_CELLS = 400
 MOST_OUTPUTS = 200  # of a cell
 MOST_TEXT = 6000  # characters of an output
 MOST_SOURCE = 20_000  # characters of a cell that are coloured, or shown of one that is not rendered
-MOST_LINE = 500  # characters of a line, and
-MOST_BLANK = 20  # blank lines in a row: the time for colouring grows with their square
+MOST_LINE = 500  # characters of a line in coloured code, and
+MOST_BLANK = 20  # blank lines in a row: the time for colouring grows with the square of both
 MOST_MARKDOWN = 8000  # characters of a cell that is rendered: the renderer's time grows with their square
 MOST_TOKENS = 10_000  # of the renderer, in a cell: a wide table of few characters has many cells
 MOST_FORMULA = 800  # characters
 MOST_TITLE = 120  # characters of a folded cell's first line
 MOST_IMAGE = 2_000_000  # bytes
 IMAGES = ("image/png", "image/jpeg")
-CALL = "()"  # at the end of a name: where it is called, not where it is defined
-_LOOKED_AT = 4  # of an output, so many times the characters that are shown are looked at
+CALL = "()"  # at the end of a name: the cell that calls it is meant, not the cell that defines it
+_LOOKED_AT = 4  # times MOST_TEXT: so many characters of an output are processed
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[^\[]|[\x00-\x08\x0b-\x1f\x7f]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _LONG_LINE = re.compile(rf"[^\n]{{{MOST_LINE + 1}}}")
@@ -59,10 +59,10 @@ _TROUBLES = {
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """How a cell ended other than by running to its end, and the line that raised an error, where it is known."""
+    """Why a cell did not run to its end, and the line that raised an error, if it is known."""
 
     message: str
-    error: str = ""  # "TypeError: ..."; empty where none was raised
+    error: str = ""  # "TypeError: ..."; empty if no error was raised
     place: Place | None = None
     after: int | None = None  # the cell that stopped before it defined a name that this cell needs
 
@@ -76,7 +76,7 @@ class NotebookView:
     places: Mapping[str, tuple[int, ...]]
     troubles: Mapping[int, Trouble]
     titles: tuple[str, ...]  # of the cells: the heading of a text, the first line of code
-    provided: tuple[int, ...]  # cells that are as the template provides them
+    provided: tuple[int, ...]  # provided cells that are unchanged
     written: Mapping[int, str]  # the source of the student's own code cells, cut
 
 
@@ -86,7 +86,7 @@ def make_view(
     runs: Sequence[CellRun],
     provided_sources: Collection[str] = (),
 ) -> NotebookView:
-    """The notebook as it is shown; `names` are those at whose cells each item's comments are shown.
+    """The notebook as its page shows it; an item's comments are shown at the cells of its `names`.
 
     `provided_sources` are the normalised sources of the cells that the template provides.
     """
@@ -119,10 +119,10 @@ def cell_title(cell: Mapping[str, Any]) -> str:
 
 
 def places(notebook: Notebook, names: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, ...]]:
-    """The cells for each item's names: where a name is defined last, or called last for `name()`; none is left out.
+    """The cell of each of an item's names: the last that defines the name or, for `name()`, the last that calls it.
 
-    Found by the words in the source, so that a cell that does not parse is found too. Where a later name of an item
-    is nowhere, its place is the first one's.
+    The source is searched for words, so that a cell that does not parse is found, too. A name that is nowhere gets the
+    first cell found for the item; an item without any cell is left out.
     """
     sources = {index: source_of(cell) for index, cell in enumerate(notebook["cells"]) if is_code(cell)}
     places_of_items = {}
@@ -135,7 +135,7 @@ def places(notebook: Notebook, names: Mapping[str, Sequence[str]]) -> dict[str, 
 
 
 def troubles(runs: Sequence[CellRun], cells: Sequence[Mapping[str, Any]], own: Collection[int]) -> dict[int, Trouble]:
-    """How each cell ended that did not run to its end, as a student reads it."""
+    """Why each cell that stopped did not run to its end, by the cell's index, in words for the student."""
     found: dict[int, Trouble] = {}
     for run in runs:
         if run.status in _TROUBLES:
@@ -183,7 +183,7 @@ def _last_cell(sources: Mapping[int, str], name: str) -> int | None:
 
 @dataclass
 class Budget:
-    """What may still be shown. Drawing all of it takes a few seconds at worst, and a page has to open on a phone."""
+    """How much may still be shown. Rendering all of it takes a few seconds at most, and the page opens on a phone."""
 
     picture_bytes: int = 6_000_000
     pictures: int = 500
@@ -193,7 +193,7 @@ class Budget:
     markdown: int = 50_000  # characters that are rendered
 
     def take(self, kind: str, size: int = 1) -> bool:
-        """Whether there is room for so much of it; then there is less room afterwards."""
+        """Takes this much of the room for a kind; returns False, and takes nothing, if there is less."""
         room: int = getattr(self, kind)
         if size > room:
             return False
@@ -202,7 +202,7 @@ class Budget:
 
 
 def cells_html(notebook: Notebook) -> tuple[str, ...]:
-    """A piece of safe HTML for each cell, in order; those after the 400th say only that they are there."""
+    """A piece of safe HTML for each cell, in order; after the 400th, only a line that says so."""
     budget, cells = Budget(), notebook["cells"]
     pieces = [_cell_html(cell, budget) for cell in cells[:MOST_CELLS]]
     rest = _cut(f"the notebook has too many cells; the first {MOST_CELLS} are shown")
@@ -214,7 +214,7 @@ def _cell_html(cell: Mapping[str, Any], budget: Budget) -> str:
     if cell["cell_type"] == "code":
         outputs = "".join(_outputs(cell, budget))
         code = f'<div class="source">{_code_html(source, budget)}</div>'
-        if "jupyter" in cell.get("metadata", {}):  # Colab or Jupyter would show one line, as `clean` has kept it
+        if "jupyter" in cell.get("metadata", {}):  # folded in Colab or Jupyter, too
             summary = html.escape(_summary(source))
             code = f'<details class="folded"><summary>{summary}</summary>{code}</details>'
         return code + (f'<div class="outputs">{outputs}</div>' if outputs else "")
@@ -227,14 +227,14 @@ def _cell_html(cell: Mapping[str, Any], budget: Budget) -> str:
 
 
 def _summary(source: str) -> str:
-    """The folded cell's own title, else its first line, and how long it is."""
+    """The folded cell's own title, else its first line, and its number of lines."""
     lines = source.strip().splitlines() or [""]
     title = re.sub(r"^#\s*(@title)?\s*", "", lines[0])[:MOST_TITLE] or "A folded cell"
     return f"{title} ({len(lines)} lines)"
 
 
 def _code_html(source: str, budget: Budget) -> str:
-    """The code in colours, where the highlighter's time is bounded: it looks far ahead on long lines and gaps."""
+    """The code in colours, or plain if the highlighter could take long, as on long lines and gaps."""
     slow = len(source) > MOST_SOURCE or _LONG_LINE.search(source) or _LONG_GAP.search(f"\n{source}\n")
     if slow or not budget.take("coloured", len(source)):
         return f"<pre>{html.escape(source)}</pre>"
@@ -257,7 +257,7 @@ def _outputs(cell: Mapping[str, Any], budget: Budget) -> Iterator[str]:
             yield picture
         elif output.get("output_type") == "stream":
             yield _output_text(_joined(output.get("text")), budget)
-        elif output.get("output_type") == "error":  # what was raised; the report says where
+        elif output.get("output_type") == "error":  # only the error itself: the report shows its line
             error = f"{_joined(output.get('ename'))}: {_joined(output.get('evalue'))}"
             yield f'<pre class="error">{_escaped(error[:1000])}</pre>'
         elif "text/plain" in data:
@@ -280,9 +280,9 @@ def _output_text(text: str, budget: Budget) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Escaped, cut, without colours, and without the paths of the machine on which it ran."""
+    """The text escaped, cut, without colours, and without paths of the machine on which the notebook ran."""
     lines = text[: _LOOKED_AT * MOST_TEXT].replace("\r\n", "\n").split("\n")
-    # What a terminal shows at the end of a line that a progress bar has drawn over and over.
+    # Of a line that a progress bar has redrawn many times, only the last version, as on a terminal.
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
     clean = "\n".join(without_paths(line) for line in _ESCAPE.sub("", "\n".join(lines)).splitlines())
     is_cut = len(clean) > MOST_TEXT or len(text) > _LOOKED_AT * MOST_TEXT
@@ -296,7 +296,7 @@ def _joined(value: Any) -> str:
 
 
 def _text_html(text: str, budget: Budget) -> str:
-    """The text as it is written, cut where it is long."""
+    """The text, not rendered, and cut if it is long."""
     if not budget.take("text", min(len(text), MOST_SOURCE)):
         return _cut(f"a cell of {len(text):,} characters; the notebook has shown too much above")
     more = _cut(f"the cell has {len(text):,} characters") if len(text) > MOST_SOURCE else ""
@@ -309,7 +309,7 @@ def _cut(reason: str) -> str:
 
 
 def _image_html(kind: str, content: str, alt: str, budget: Budget) -> str:
-    """The picture, which is base64 of this kind; nothing where it is none."""
+    """The picture of this kind, given as base64; empty if it is not one."""
     size = len(content) * 3 // 4
     if size > MOST_IMAGE + 100 or size > budget.picture_bytes or not budget.take("pictures"):
         return _cut("a picture; it is too large, or there are too many above")
@@ -349,10 +349,10 @@ _DATA_ADDRESS = re.compile(r"\(data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/=]+
 
 
 def markdown_html(text: str, attachments: Mapping[str, Any] | None = None, budget: Budget | None = None) -> str:
-    """The Markdown as HTML of a few tags; formulas as MathML, pictures only from within the text.
+    """The Markdown as HTML with only a few tags; formulas as MathML, pictures only if they are in the text.
 
-    Tags that the text brings along are shown as text, and so is a text that the budget has no room for. Links lead
-    nowhere: a page that loads nothing opens nothing either.
+    HTML tags in the text are shown as text. A text that exceeds the budget is shown as it is written. Links become
+    plain text, because the page loads and opens nothing.
     """
     budget = budget or Budget()
     text, pictures = _without_pictures(text)
@@ -366,7 +366,7 @@ def markdown_html(text: str, attachments: Mapping[str, Any] | None = None, budge
         if len(tokens) > MOST_TOKENS:
             return _text_html(text, budget)
         rendered = markdown.renderer.render(tokens, markdown.options, env)
-    except Exception:  # whatever text makes the renderer stumble can still be read
+    except Exception:  # a text that the renderer fails on can still be read
         return f"<pre>{html.escape(text)}</pre>"
     return nh3.clean(
         rendered,
@@ -379,7 +379,7 @@ def markdown_html(text: str, attachments: Mapping[str, Any] | None = None, budge
 
 
 def _without_pictures(text: str) -> tuple[str, dict[str, dict[str, str]]]:
-    """The text with pictures that stand within it as attachments: to the renderer they would be very long words."""
+    """The text with its embedded pictures as attachments: to the renderer, they would be very long words."""
     pictures: dict[str, dict[str, str]] = {}
 
     def attached(address: re.Match[str]) -> str:
@@ -392,7 +392,7 @@ def _without_pictures(text: str) -> tuple[str, dict[str, dict[str, str]]]:
 
 @cache
 def _renderer() -> MarkdownIt:
-    """Markdown as Jupyter writes it: CommonMark with tables and formulas, and without HTML."""
+    """A renderer of Markdown as in Jupyter: CommonMark with tables and formulas, but without HTML."""
     from markdown_it import MarkdownIt
     from mdit_py_plugins.amsmath import amsmath_plugin
     from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -417,7 +417,7 @@ def _renderer() -> MarkdownIt:
 
 
 def _other_math(state: StateInline, silent: bool) -> bool:
-    """Formulas that Jupyter knows beside those between dollars: double backslashes with brackets, environments."""
+    """Parses the formulas that Jupyter allows without dollars: double backslashes with brackets, and environments."""
     if (match := _OTHER_MATH.match(state.src, state.pos)) is None:
         return False
     if not silent:
@@ -428,7 +428,7 @@ def _other_math(state: StateInline, silent: bool) -> bool:
 
 
 def _formula_html(tex: str, *, block: bool) -> str:
-    """The formula as MathML, which browsers draw by themselves; as code where it cannot be read."""
+    """The formula as MathML, which browsers draw by themselves; as code if it is too long or cannot be parsed."""
     from xml.etree.ElementTree import tostring
 
     from latex2mathml.converter import convert_to_element
@@ -438,7 +438,7 @@ def _formula_html(tex: str, *, block: bool) -> str:
     if len(tex) <= MOST_FORMULA:
         try:
             element = convert_to_element(tex, display="block" if block else "inline")
-        except Exception:  # a formula of a student's may be anything
+        except Exception:  # a student's formula may be anything
             pass
         else:  # it writes some characters as `&#x2212;`
             formula = _ENTITY.sub(r"&\1", tostring(element, encoding="unicode"))

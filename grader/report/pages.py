@@ -1,8 +1,8 @@
 """The two pages of a run.
 
-`feedback.html` is for the student and everybody to whom they show it: it has no threshold, seed, measured number, path
-or detail of the machine. `report.html`, for staff, adds measured numbers, how the run went, and how to repeat it.
-Every string passes `plain` and then the template's escaping; the policy of the page stops what slips through.
+`feedback.html` is for the student, who may show it to anybody: it has no threshold, seed, measured number, path or
+detail of the machine. `report.html`, for staff, adds measured numbers, how the run went, and how to repeat it. Every
+string passes `plain` and then the template's escaping; the page's policy blocks anything that passes both.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ from grader.report.words import (
 _MOST = 100  # remarks, events or measured numbers shown; all of them are in report.json
 _MOST_ROWS = 32  # of a comparison or a diff
 _MOST_SHOWN = 12  # remarks with their comparison or diff; the others are in report.json
-_MOST_LOG = 60  # last lines of what was written to the box's log
+_MOST_LOG = 60  # last lines of the box's log
 _MOST_PICTURES = 4  # on the student's page before they are folded
 _DEEPEST = 40  # spaces of indentation
-_MOST_REASONS = 8  # in the banner, which only points at what is below
-WIDTH, HEIGHT, MARGIN = 420, 46, 24  # of the bar of a level
-_TRACK = 20  # from above
-_NEAR = 74  # pixels: labels that are nearer would stand on each other
+_MOST_REASONS = 8  # in the banner; all of them are further below on the page
+WIDTH, HEIGHT, MARGIN = 420, 46, 24  # of a level's bar, in pixels
+_TRACK = 20  # the track's distance from the top
+_NEAR = 74  # pixels: labels that are nearer would overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _score(report: GradeReport) -> tuple[str, str, str]:
 
 
 def _code(line: str) -> str:
-    """A line of a diff: its sign, its indentation, and what may be shown of the rest."""
+    """A line of a diff as safe text: its sign, its indentation, and the rest, cut."""
     sign, rest = line[:1], line[1:]
     depth = len(rest) - len(rest.lstrip(" \t"))
     return plain(sign, 1) + " " * (min(depth, _DEEPEST) + (sign not in ("+", "-"))) + plain(rest, LONGEST["name"])
@@ -124,7 +124,7 @@ def _numbers(measured: Measured | Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _measurements(check: CheckVerdict) -> Measured:
-    """What was measured, and where the level stands between its two ends."""
+    """The measured numbers of a check; if it has a level, also the level's value, standard error and thresholds."""
     if check.level is None:
         return check.measured
     level = check.level
@@ -141,9 +141,9 @@ def _number(value: float | int | str) -> str:
 
 
 def level_bar(level: MeasuredValue) -> Markup:
-    """An SVG of the scale: grey track, the stretch of partial credit, its two ends, and the value with its error.
+    """An SVG of the scale: grey track, the range of partial credit, its two ends, and the value with its error.
 
-    Nothing where a number is not finite. Colours come from the page's style.
+    Empty if a number is not finite. Colours come from the page's style.
     """
     numbers = (level.value, level.standard_error, level.zero_at, level.full_at)
     if not all(map(math.isfinite, numbers)):
@@ -190,7 +190,7 @@ def _rect(kind: str, x: float, width: float, y: float, height: float) -> Markup:
 
 
 def commands(report: GradeReport, again: Again | None = None) -> tuple[tuple[str, str], ...]:
-    """Descriptions and commands, as typed in the project's folder: a re-grade of seconds, then a whole run."""
+    """Descriptions and commands, as typed in the project's folder: first a re-grade, then a whole run."""
     trained = sorted(trained_parts(report))
     verb = "grade" if trained else "check"
     name = shlex.quote(again.notebook if again else f"{report.submission}.ipynb")

@@ -1,8 +1,8 @@
-"""Planes that students move through on their page: places the map's dots, and limits the size of planes per page.
+"""Planes that students move through on their page: the positions of the map's dots, and a limit on the planes' size.
 
-No code of a student's runs there. A plane is a picture that the grader drew from checked arrays, and numbers; the few
-lines of script are the grader's own, and the page's policy knows them by their digest. Without a script, the page shows
-the picture as it is.
+No student code runs there. A plane is a picture that the grader drew from checked arrays, and numbers; the few lines of
+script are the grader's own, and the page's policy allows them by their digest. Without scripts, the page shows the
+whole picture.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from grader.records import Figure, Plane
 
 STYLE, SCRIPT = "grader.report/plane.css", "grader.report/plane.js"
-MOST_BYTES = 290_000  # what all planes of a page add to it, with base64; style and script come to a few kB
+MOST_BYTES = 290_000  # that all planes together add to a page, as base64; style and script are a few kB
 MAP = 1000  # the map's width and height in units of its drawing
 _DOT_BYTES = 30  # of the page, at most
 
@@ -25,7 +25,7 @@ class PlaneView:
 
     figure: Figure
     plane: Plane
-    dots: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]  # label -> where it stands on the map: x, y from above
+    dots: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]  # label -> its dots on the map: x, and y from the top
 
     @property
     def cell(self) -> float:
@@ -52,7 +52,7 @@ def _can_be_shown(plane: Plane) -> bool:
 
 
 def _dots(plane: Plane) -> tuple[tuple[str, tuple[tuple[int, int], ...]], ...]:
-    """The dots by their labels. Points of the plane lie in the middle of their cells: the map is half a cell wider."""
+    """The dots by label. Points of the plane are the centres of cells, so the map is half a cell wider on each side."""
     scale = MAP * (plane.side - 1) / (2 * plane.side * plane.reach)
     places: dict[str, list[tuple[int, int]]] = {}
     for x, y, label in plane.dots:

@@ -18,7 +18,7 @@ from grader.store.bounded import Unreadable
 from grader.store.json_files import dump_json, parse_json, validate
 
 FORMAT = 2  # raised when an old reader would misread a new file
-READABLE = (1, FORMAT)  # in the first, `max_points` were the rubric's, also of what was not judged
+READABLE = (1, FORMAT)  # in format 1, `max_points` were the rubric's, including points that were not graded
 MAX_BYTES = 200_000_000
 MAX_VALUES = 1_000_000
 _MILLI = "_milli"  # ends the names of numbers in thousandths
@@ -32,10 +32,10 @@ _OBJECTS: TypeAdapter[list[_Object]] = TypeAdapter(list[_Object])
 def report_json(report: GradeReport) -> dict[str, Any]:
     """The report as plain JSON values; points are exact numbers with at most three decimals.
 
-    `counted_points` are the points without what handing in late costs.
+    `counted_points` are the points less the penalty for a late submission.
 
-    `max_points` is what was judged, of the report and of each item; `rubric_points` is all that there is. An item of
-    which nothing was judged has no points: null.
+    `max_points`, of the report and of each item, is the maximum of what was graded; `rubric_points` is the rubric's
+    maximum. An item of which nothing was graded has null as its points.
     """
     return {
         "format": FORMAT,
@@ -64,7 +64,7 @@ def report_json(report: GradeReport) -> dict[str, Any]:
 
 
 def dump(report: GradeReport) -> bytes:
-    """The bytes of `report.json`: pure ASCII, so that showing the file can do nothing to a terminal.
+    """The bytes of `report.json`: pure ASCII, so that the file can be shown on a terminal safely.
 
     Raises:
         ValueError: `wall_s` is not finite.
@@ -117,7 +117,7 @@ def _item(item: ItemVerdict) -> _Object:
 
 
 def _plain(value: Any) -> Any:
-    """The value as plain JSON: a record by its fields' names, thousandths as points, infinite numbers as words."""
+    """The value as plain JSON: records as objects, thousandths as points, numbers that are not finite as strings."""
     if is_dataclass(value):
         record = ((field.name, getattr(value, field.name)) for field in fields(value))
         return {
@@ -144,7 +144,7 @@ def _item_fields(values: _Object) -> _Object:
 
 
 def _total_fields(values: _Object, record: type[GradeReport | ItemVerdict]) -> _Object:
-    """The record's fields, where null stands for no points, and the rubric's points are all that there are."""
+    """The record's fields, with 0 for points that are null, and with the rubric's points as the maximum."""
     totals: _Object = {}
     if values.get("points", 0) is None:
         totals["points"] = 0

@@ -1,6 +1,6 @@
-"""What a student reads, in words alone: the feedback page says the same, and `results.json` for Gradescope holds it.
+"""The student's feedback as plain text, the same as on the feedback page, and as `results.json` for Gradescope.
 
-No measured number, seed, path or threshold leaves through that file. Its format:
+That file contains no measured number, seed, path or threshold. Its format:
 https://gradescope-autograders.readthedocs.io/en/latest/specs/
 """
 
@@ -66,13 +66,13 @@ def feedback_text(report: GradeReport, view: NotebookView | None = None) -> str:
 
 
 def judged_so_far(report: GradeReport) -> str:
-    """The sentence that is shown instead of a score where something was left out."""
+    """The sentence that is shown instead of a score if something was left out."""
     points, _, of = judged_points(report).partition(" / ")
     return f"No score yet: {points} of {of} points so far; the rest was not graded in this run."
 
 
 def overview(report: GradeReport, view: NotebookView | None = None) -> Iterator[str]:
-    """A few sentences on the whole."""
+    """Yields a few sentences on the whole report."""
     if told_open := open_box(report):
         yield told_open
     yield summary(report)
@@ -90,14 +90,14 @@ def overview(report: GradeReport, view: NotebookView | None = None) -> Iterator[
 
 
 def open_box(report: GradeReport) -> str:
-    """What a student reads where the notebook was not isolated; empty where it was."""
+    """A warning for the student if the notebook ran with little or no isolation; else empty."""
     words = not_isolated(report.isolation)
     protected = "unprotected" if words == NO_ISOLATION else "with little protection"
     return f"{words.upper()}. {NOT_FINAL.format(protected)}" if words else ""
 
 
 def item_lines(item: ItemVerdict, items: Sequence[ItemVerdict], view: NotebookView | None = None) -> Iterator[str]:
-    """An item's checks with points, reasons and hints; the checks that one mistake cost are listed below it."""
+    """Yields the checks of an item with points, reasons and hints; those that one mistake cost are listed below it."""
     if undecided_milli(item):
         yield UNDECIDED
     for note in follow_notes(item, items):
@@ -207,7 +207,7 @@ def _points_of(check: CheckVerdict) -> str:
 def results_json(report: GradeReport, view: NotebookView | None = None) -> dict[str, Any]:
     """The report as Gradescope's values: one test per item, the checks' messages inside.
 
-    There are numbers only where nothing was left out: points of a part would be taken for the grade.
+    There are scores only if nothing was left out, because the points so far would be taken for the grade.
     """
     complete = is_complete(report)
     return {
@@ -233,7 +233,7 @@ def results_json(report: GradeReport, view: NotebookView | None = None) -> dict[
 
 
 def _test(number: int, report: GradeReport, view: NotebookView | None) -> dict[str, Any]:
-    """A test; without numbers and without a mark of its own where the report is not complete."""
+    """One of Gradescope's tests: an item; without scores and status if the report is not complete."""
     item, complete = report.items[number - 1], is_complete(report)
     passed = item.outcome is Outcome.PASSED and item.points_milli >= item.max_points_milli
     numbers = {

@@ -101,7 +101,7 @@ def _notes(report: GradeReport) -> Iterator[_Line]:
         yield from _listed("Needs manual review:", reasons_for_person(report), "bold magenta")
     yield from _listed("Notes:", others, "bold")
     yield from _listed("Events:", report.events, "bold")
-    if warning := isolation_warning(report):  # once more: the first line has scrolled away
+    if warning := isolation_warning(report):  # again, because the first line may have scrolled away
         yield warning, "bold red"
     if note := isolation_note(report):
         yield note, ""

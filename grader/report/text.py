@@ -21,14 +21,14 @@ _ESCAPES = re.compile(
 _PATH = re.compile(r"(?<![\w.:/\\])(?:~|[A-Za-z]:)?(?:[/\\][\w.@+-]+){2,}[/\\]?")
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})  # controls, bidi, surrogates, private
 _MARKS = frozenset({"Mn", "Me"})
-_MOST_MARKS = 3  # accents on one letter; more climb over the neighbouring lines
+_MOST_MARKS = 3  # accents on one letter; more would cover the neighbouring lines
 _READ_AHEAD = 8
 
 
 def plain(text: str, limit: int) -> str:
     """`text` as one line of at most `limit` characters, free of control, escape and bidi characters.
 
-    White space becomes single spaces; what does not fit is cut and marked with an ellipsis. Applying it twice
+    White space becomes single spaces; text that does not fit is cut and marked with an ellipsis. Applying this twice
     changes nothing.
 
     Raises:
@@ -77,7 +77,7 @@ def points_text(milli: int) -> str:
 
 
 def points_number(milli: int) -> int | float:
-    """The number that JSON writes as `points_text` does: an int where whole, else at most 3 decimals."""
+    """The number that JSON writes like `points_text`: an int if it is whole, else a float with at most 3 decimals."""
     return milli // 1000 if milli % 1000 == 0 else float(points_text(milli))
 
 
@@ -87,7 +87,7 @@ def milli_of(number: object) -> int:
     Raises:
         GraderError: it is not a number, or finer than a thousandth.
     """
-    if type(number) in (int, float) and -_MOST < number < _MOST:  # type: ignore[operator]  # narrowed by the line
+    if type(number) in (int, float) and -_MOST < number < _MOST:  # type: ignore[operator]  # narrowed in this line
         milli = Decimal(repr(number)) * 1000
         if milli == milli.to_integral_value():
             return int(milli)
@@ -106,11 +106,11 @@ _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 
 
 def cell(text: str, limit: int = LONGEST) -> str:
-    """The text in one line; with an apostrophe before whatever a spreadsheet would take for a formula.
+    """The text in one line, with an apostrophe before anything that a spreadsheet would take for a formula.
 
-    Spaces and quotes before the sign do not hide it, nor does a full-width form of it. Where `;` separates
-    columns, a comma's quotes protect nothing, so that what follows a `;` counts as a beginning, too. A number
-    stays one. Applying it twice changes nothing.
+    A formula's sign is also recognised in its full-width form, and after spaces and quotes. A spreadsheet may separate
+    columns by `;`, although the file quotes fields only for commas, so text after a `;` is treated like the beginning,
+    too. A number is not changed. Applying this twice changes nothing.
 
     >>> cell("=1+1"), cell("Jean-Luc"), cell('"@SUM(1)'), cell("-0.5"), cell("x;=A1")
     ("'=1+1", 'Jean-Luc', '\\'"@SUM(1)', '-0.5', "x;'=A1")
@@ -123,12 +123,12 @@ def cell(text: str, limit: int = LONGEST) -> str:
 
 
 def _harmless(text: str) -> str:
-    """The text, marked as such where it begins like a formula and is not marked yet."""
+    """The text, with an apostrophe before it if it begins like a formula and has none yet."""
     return f"'{text}" if not text.startswith("'") and _first(text) in _SIGNS else text
 
 
 def _first(text: str) -> str:
-    """The first character that counts, in its usual width."""
+    """The first character that is not skipped, in its normal width; empty if there is no such character."""
     for character in unicodedata.normalize("NFKC", text):
         if character not in "\"'`" and unicodedata.category(character) not in _SKIPPED:
             return character

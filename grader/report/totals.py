@@ -15,7 +15,7 @@ LOOKED_AT = "looked_at"  # the kind of a remark: staff have reviewed the submiss
 
 
 def isolated(isolation: str) -> bool:
-    """Whether the notebook was isolated; every report warns where there was little isolation, or none."""
+    """Whether the notebook was isolated; every report warns if there was little isolation, or none."""
     return not isolation.startswith(("none", AS_GRADER))
 
 
@@ -63,7 +63,7 @@ def left_out_milli(items: Sequence[ItemVerdict]) -> int:
 
 
 def is_left_out(check: CheckVerdict) -> bool:
-    """Whether the run was told to leave this check out."""
+    """Whether the run left this check out, as requested."""
     return check.outcome is Outcome.SKIPPED and check.message == LEFT_OUT
 
 

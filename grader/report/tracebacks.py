@@ -30,9 +30,9 @@ class Place:
 
 
 def place_of_error(cells: Sequence[Mapping[str, Any]], index: int, own: Collection[int]) -> Place | None:
-    """The innermost line that the cell's recorded error came through, in one of the student's `own` cells if possible.
+    """The innermost line of this notebook in the cell's traceback, in one of the student's `own` cells if possible.
 
-    None where the cell recorded no traceback, or one without a line of this notebook.
+    None if the cell recorded no traceback, or one without a line of this notebook.
     """
     places = []
     for output in cells[index].get("outputs", ()):
@@ -44,7 +44,10 @@ def place_of_error(cells: Sequence[Mapping[str, Any]], index: int, own: Collecti
 
 
 def place_of_line(sources: Mapping[int, str], line: str) -> Place | None:
-    """The only line of these sources that begins so, indentation aside; None where there is none, or more than one."""
+    """The only line of these sources that equals `line`, indentation aside; None if no or several lines do.
+
+    A long `line` may have been cut, so a line that begins with it also counts.
+    """
     places = [
         Place(cell, number, text.strip()[:MOST_LINE])
         for cell, source in sources.items()
@@ -61,7 +64,10 @@ def without_file(message: str) -> str:
 
 
 def _frames(traceback: str) -> Iterator[tuple[int, str, str]]:
-    """The line number, the line and the function of each frame in a cell. `In[n]` counts as the kernel does."""
+    """Yields the line number, the line and the function of each frame in a cell.
+
+    The number in `In [n]` is not used: it is the kernel's execution count, not the cell's index.
+    """
     matches = list(_FRAME.finditer(traceback))
     for match, end in zip(matches, [*(m.start() for m in matches[1:]), len(traceback)], strict=True):
         frame = traceback[match.end() : end]
@@ -72,9 +78,9 @@ def _frames(traceback: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _place(cells: Sequence[Mapping[str, Any]], running: int, number: int, line: str, function: str) -> Place | None:
-    """The line with this number in the running cell, else in the only other cell that has it there.
+    """The line with this number in the running cell, else in the only other cell that has the same line there.
 
-    Of several cells, the one that defines the `function` that ran the line.
+    If several cells have it, only those count that define the `function` that ran the line.
     """
     indices = [index for index, cell in enumerate(cells) if line and _line(cell, number) == line]
     if len(indices) > 1 and function:

@@ -13,7 +13,7 @@ QUALITY = 45
 
 
 def wall_strip(figures: Sequence[Figure]) -> bytes:
-    """The figures that belong on the wall, one below the other, as a grey WebP image; empty where there is none.
+    """The figures that belong on the wall, one below the other, as a grey WebP image; empty if there are no figures.
 
     The figures are the grader's own drawings, never a submission's files.
     """

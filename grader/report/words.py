@@ -51,7 +51,7 @@ STATUS_WORDS: Mapping[Status, str] = MappingProxyType(
 _MAX_REASON = 300  # characters of a check's message
 NO_ISOLATION = "Graded without isolation"
 LITTLE_ISOLATION = "Graded with little isolation"
-_STUDENT_NOTES = (  # kinds of remarks, and what a student reads where there is one of them
+_STUDENT_NOTES = (  # kinds of remarks, and the sentence for the student if the report has one of them
     (
         {"given_cell_changed", "given_cell_missing"},
         "Some provided cells were changed or deleted. They were run as handed out. This alone costs no points.",
@@ -73,14 +73,14 @@ LONGEST = MappingProxyType({"name": 120, "id": 80, "title": 200, "message": 600,
 
 
 def not_isolated(isolation: str) -> str:
-    """The first words of a warning; empty where there is none."""
+    """The first words of the warning about isolation; empty if the notebook was isolated."""
     if isolated(isolation):
         return ""
     return LITTLE_ISOLATION if isolation.startswith(AS_GRADER) else NO_ISOLATION
 
 
 def isolation_warning(report: GradeReport) -> str:
-    """A warning for staff where the notebook ran with little or no isolation; else empty."""
+    """A warning for staff if the notebook ran with little or no isolation; else empty."""
     if isolated(report.isolation):
         return ""
     if report.isolation.startswith(AS_GRADER):
@@ -96,7 +96,7 @@ def isolation_warning(report: GradeReport) -> str:
 
 
 def isolation_note(report: GradeReport) -> str:
-    """A note for staff where the isolation was weaker than the default; else empty."""
+    """A note for staff if the isolation was weaker than the default; else empty."""
     if not isolated(report.isolation) or not report.isolation.startswith("user"):
         return ""
     files = "only file permissions protected files, " if "no Landlock" in report.isolation else ""
@@ -113,7 +113,7 @@ def student_notes(report: GradeReport) -> tuple[str, ...]:
 
 
 def judged_points(report: GradeReport) -> str:
-    """Points out of those that were graded, for instance "60 / 60" where 40 more would need training."""
+    """Points out of those that were graded, for instance "60 / 60" if 40 more would need training."""
     return of_points(report.points_milli, judged_milli(report.items))
 
 
@@ -143,20 +143,20 @@ def _moment(timestamp: str) -> str:
 
 
 def item_points(item: ItemVerdict) -> str:
-    """An item's points out of those that were graded; a dash where none were."""
+    """An item's points out of those that were graded; a dash if none were graded."""
     return of_points(item.points_milli, judged_milli([item])) if is_judged(item) else "–"
 
 
 def outcomes_of(checks: Sequence[CheckVerdict]) -> str:
-    """How the checks ended, counted: "7 passed, 2 not graded"."""
+    """The number of checks by outcome, for instance "7 passed, 2 not graded"."""
     words = ["not graded" if is_left_out(check) else OUTCOME_WORDS[check.outcome] for check in checks]
     return ", ".join(f"{count} {word}" for word, count in Counter(words).items())
 
 
 def by_part(items: Sequence[ItemVerdict]) -> list[tuple[str, str, list[tuple[int, ItemVerdict]]]]:
-    """For each part, in the ids `part.item`: its name, its points, and its items with their numbers from 1.
+    """For each part, named in the ids `part.item`: its name, its points, and its items with their numbers from 1.
 
-    Two parts may have items with the same title; a part without a name has no points of its own.
+    Two parts may have items with the same title. Items without a part have an empty name and empty points.
     """
     groups: dict[str, list[tuple[int, ItemVerdict]]] = {}
     for number, item in enumerate(items, start=1):
@@ -204,7 +204,7 @@ def summary(report: GradeReport) -> str:
 
 
 def reasons_for_person(report: GradeReport) -> tuple[str, ...]:
-    """The review reasons, one sentence each; for staff. There is at least one where the report needs manual review."""
+    """The review reasons, one sentence each; for staff. There is at least one if the report needs manual review."""
     reasons = [remark.message for remark in report.remarks if remark.needs_person]
     reasons += [f"{item.id}: {_undecided_because(item)}." for item in report.items if undecided_milli(item)]
     if report.needs_person and report.status is Status.BOX_ERROR:
@@ -231,7 +231,7 @@ def override_notes(report: GradeReport) -> tuple[str, ...]:
 
 
 def _decision(override: Override) -> str:
-    """The points of a decision, those of the grader, the reason, and whose decision it is."""
+    """A sentence with the points of a decision, the grader's points, the reason, and who decided."""
     who = ", ".join(filter(None, (override.by, override.when)))
     given, was = _points(override.points_milli), points_text(override.was_milli)
     return f"{given} instead of {was}. Reason: {override.reason} ({who})"

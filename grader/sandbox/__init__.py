@@ -1,1 +1,1 @@
-"""How student code is isolated: boxes built, supervised, limited and ended."""
+"""How student code is isolated: builds, supervises, limits and ends boxes."""

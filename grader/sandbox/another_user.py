@@ -1,4 +1,4 @@
-"""If root grades, each box runs as a user of its own, who owns nothing on the machine.
+"""If root grades, each box runs as a separate user, who owns nothing on the machine.
 
 A user namespace alone is not enough: user 1000 inside is still root outside and owns root's files, among them the
 kernel's settings in /proc/sys, which their owner can write without any capability.
@@ -19,7 +19,7 @@ from grader.errors import BoxError
 from grader.sandbox.launch import statuses
 
 # Ids that no account, container or service gets; each box has its own, so that boxes do not share a user's kernel
-# limits. https://systemd.io/UIDS-GIDS/ lists the ranges that are given out.
+# limits. https://systemd.io/UIDS-GIDS/ lists the assigned ranges.
 FIRST, COUNT = 0x7000_0000, 0x1000_0000
 ORDINARY, NOBODY = 20_000, 60_000  # in this range there are no ids of services, and few of people
 NEEDED_POWERS = {
@@ -43,10 +43,10 @@ def new_id() -> int:
 
 
 def free_id(uid_map: Path = Path("/proc/self/uid_map")) -> int:
-    """Returns an id without an account; for a container that has fewer user ids than the machine.
+    """Returns an unused id, also in a container that has fewer user ids than the machine.
 
     Raises:
-        BoxError: every id has an account.
+        BoxError: no id is free.
     """
     lines = [list(map(int, line.split())) for line in uid_map.read_text().splitlines()]
     ranges = [(first, first + count) for first, _, count in lines]
@@ -77,7 +77,7 @@ class Readable:
         self._copies: Path | None = None
 
     def path(self, path: Path) -> Path:
-        """The file or folder itself, or a copy; only for small ones."""
+        """Returns the file or folder itself, or a copy if it is private; only for small ones."""
         if all(open_to_all(each) for each in (path, *path.rglob("*"))):
             return path
         if self._copies is None:
@@ -98,7 +98,7 @@ class Readable:
 
 
 def need_open(folders: Iterable[Path]) -> None:
-    """These folders, too large to be copied, can be read by all users, as far as their own modes tell.
+    """Checks by their own modes that all users can read these folders, which are too large to be copied.
 
     Raises:
         BoxError: one of them is private.

@@ -14,10 +14,10 @@ from grader.records import Limits
 
 ENGINE_FOLDER = Path(__file__).parent / "in_box"
 ENGINE = "/box/engine"  # where the box sees that folder
-RUNNER = "runner.py"  # there, the program that every box begins with
-PROBE = "/box/probe"  # where it sees the exercise's in_box
-WORK = "/box/run"  # where the runner puts questions down: apart, so that a notebook that fills its folders leaves room
-SPARE_TASKS = 8  # the box's own, in addition to the notebook's limits
+RUNNER = "runner.py"  # in that folder: the program that every box runs first
+PROBE = "/box/probe"  # where the box sees the exercise's folder `in_box`
+WORK = "/box/run"  # the runner's folder for questions: separate, because a notebook may fill its own folders
+SPARE_TASKS = 8  # tasks that the box itself needs, in addition to the notebook's limit
 
 
 # What a box contains in addition to the operating system and the Python environment, all of it read-only:
@@ -27,10 +27,10 @@ Contents = Mapping[str, Path]
 
 @dataclass(frozen=True, slots=True)
 class BoxUser:
-    """The user of a box that root starts: `launch.make_user_namespaces` makes its namespaces."""
+    """The user of a box that root starts; `launch.make_user_namespaces` creates its namespaces."""
 
-    id: int  # of the machine's
-    inside: int
+    id: int  # on the machine
+    inside: int  # the id in the box
     descriptors: tuple[int, int]  # where the box's outermost process finds its two user namespaces
     last: bool  # no further user namespace can be made inside
 
@@ -39,18 +39,18 @@ class BoxUser:
 class Confinement:
     """Restrictions for a box without namespaces, applied by `launch.stand_guard` and `launch.give_up`."""
 
-    id: int | None  # of a user who owns nothing else; None: the box's user is the grader's own
-    folder: str  # the box's own: removed by the guard where the supervisor is gone
-    shared: Sequence[str]  # folders of the machine that all users write in, in which it may have left something
-    tasks: int | None  # the most that the user may have
+    id: int | None  # of a user who owns nothing else; None: the box runs as the grader's own account
+    folder: str  # of this box only; the guard removes it if the supervisor is gone
+    shared: Sequence[str]  # folders of the machine that all users can write to, where the box may have left files
+    tasks: int | None  # the largest number of tasks that the user may have
     ruleset: str | None  # Landlock's, in hexadecimal
-    rules: Sequence[tuple[str, int]]  # and the rights that it leaves below each path
-    filter: str | None  # of kernel calls, in hexadecimal
+    rules: Sequence[tuple[str, int]]  # paths, and the rights that the ruleset leaves below each
+    filter: str | None  # of system calls, in hexadecimal
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The space that a box's files take: MB in its fullest folder on a disk, MB in memory, and their number."""
+    """The size and number of a box's files: MB in its fullest folder on a disk, MB in memory, and a count."""
 
     disk_mb: float
     memory_mb: float
@@ -63,22 +63,22 @@ class Command:
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
-    descriptors: Mapping[int, bytes] = field(default_factory=dict)  # number -> what that process reads from it
+    descriptors: Mapping[int, bytes] = field(default_factory=dict)  # number -> the bytes that the process reads from it
     user: BoxUser | None = None  # None: the box's user is the one that runs the grader
-    confinement: Confinement | None = None  # None: namespaces keep the box, or nothing does
-    # What its files take, asked with the ids of its processes; None where the folders themselves have a size.
+    confinement: Confinement | None = None  # None: namespaces isolate the box, or nothing does
+    # Measures the box's files, given the ids of its processes; None if the folders themselves have a maximum size.
     files: Callable[[Collection[int]], Files] | None = None
-    memory_folders: Sequence[str] = ()  # in the box: files there lie in memory that no process's own shows
-    # Called once when that process is dead; raises BoxError where something stays.
+    memory_folders: Sequence[str] = ()  # in the box: files there are in memory, but count as no process's memory
+    # Called once when that process is dead; raises BoxError if something could not be removed.
     end: Callable[[], None] = lambda: None
 
 
 class Backend(Protocol):
     """Builds the command that runs the in-box runner with its frames on standard input and output."""
 
-    name: str  # as reports call it: the option's word, and how it was kept where that is not always the same
-    without: frozenset[str]  # layers that are left out, for tests and the doctor alone
-    limits_itself: bool  # memory, tasks and files are limited by what the command starts, not by the supervisor
+    name: str  # in reports: the option's word, with details if the isolation differs between machines
+    without: frozenset[str]  # layers that are left out; only tests and the doctor leave out any
+    limits_itself: bool  # memory, tasks and files are limited by the container engine, not by the supervisor
 
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
         """How the box's outermost process is started."""
@@ -87,7 +87,7 @@ class Backend(Protocol):
 def box_environment(folders: Mapping[str, object], home: str, temporary: str, work: str = WORK) -> dict[str, str]:
     """Returns a clean environment, which has only the variables that are named here.
 
-    `folders` say where the box sees each folder of its contents: path -> where.
+    `folders` maps each path of the contents, such as `/box/engine`, to the place where this box sees that folder.
     """
     return {
         "BOX_WORK": work,
@@ -108,8 +108,8 @@ def box_environment(folders: Mapping[str, object], home: str, temporary: str, wo
         "HF_HUB_OFFLINE": "1",
         "WANDB_MODE": "disabled",
         "TQDM_MININTERVAL": "1",
-        # Threads that wait for each other soon sleep. Where other work takes the cores, threads that spin for long cost
-        # a training several times its time (`python -m benchmarks.waiting`).
+        # Waiting threads sleep after a short time. If other work uses the cores, threads that spin for long make a
+        # training take several times as long (`python -m benchmarks.waiting`).
         "GOMP_SPINCOUNT": "10000",
         **{f"BOX_{Path(path).name.upper()}": str(where) for path, where in folders.items()},
     }

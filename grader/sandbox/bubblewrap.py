@@ -2,8 +2,8 @@
 
 New user, pid, network, ipc, uts and cgroup namespaces; a read-only view of the system's libraries, the interpreter
 and its packages; small in-memory folders to write in; no capabilities, no new privileges, no further user namespaces;
-a filter of kernel calls. A box that root starts has a user of its own outside, too. `grader.sandbox.layers` says what
-each layer stops.
+a filter of system calls. A box that root starts also runs as a separate user outside. `grader.sandbox.layers` says
+what each layer stops.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ SETTINGS = (
 )
 PASSWD = Path(__file__).parent / "in_box" / "passwd"
 USER = 1000  # in the box
-FILTER = 9  # the descriptor on which bubblewrap finds the filter; it reads and closes it
+FILTER = 9  # the descriptor from which bubblewrap reads the filter, and which it then closes
 USER_NAMESPACES = (10, 11)
-TO_TURN = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")  # of the program that turns root into another user, and goes
-# What a box could see of the machine there; the rest of /proc is its own, or nothing that is secret.
+TO_TURN = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")  # for the program that turns root into another user
+# Files of /proc that show something of the machine; the rest of /proc is the box's own, or not secret.
 MASKED_FILES = (
     *("interrupts", "kallsyms", "kcore", "key-users", "keys", "kmsg", "latency_stats", "mtrr", "sched_debug"),
     *("slabinfo", "sysrq-trigger", "timer_list", "timer_stats", "vmallocinfo"),
@@ -59,13 +59,13 @@ NAMESPACES = {
 
 
 class Bubblewrap:
-    """Runs the box with bubblewrap, `without` some layers where a test or the doctor asks for that.
+    """Runs the box with bubblewrap; tests and the doctor may leave out layers, with `without`.
 
-    What is `private` and lies in a folder that the box sees, such as an installed grader among Python's packages, is
+    A `private` folder inside a folder that the box sees, such as an installed grader among Python's packages, is
     covered by an empty folder.
 
     Raises:
-        BoxError: where the package is not installed, or a layer is unknown.
+        BoxError: the package is not installed, or a layer is unknown.
     """
 
     name = "bubblewrap"
@@ -122,7 +122,7 @@ class Bubblewrap:
         return Command(arguments, environment, descriptors, user, memory_folders=WRITABLE, end=readable.end)
 
     def _another_user(self) -> BoxUser | None:
-        # Because all the machine's files are visible, Python may lie below a folder that only root may enter.
+        # Without the layer "files", Python may be below a folder that only root may enter.
         if not (self._with("another user") and self._with("files") and owns_the_kernel()):
             return None
         return BoxUser(new_id(), USER, USER_NAMESPACES, last=self._with("user namespaces"))
@@ -138,7 +138,7 @@ class Bubblewrap:
         """The command that turns root into the box's user, in the second of its namespaces, without capabilities.
 
         Raises:
-            BoxError: where this machine lacks the program.
+            BoxError: this machine lacks the program `setpriv`.
         """
         if user is None:
             return []
@@ -174,16 +174,16 @@ class Bubblewrap:
 
 
 def open_parents(paths: Iterable[str]) -> list[str]:
-    """The folders above them are made for everybody: those that bubblewrap makes only their maker may enter."""
+    """Returns arguments that create the folders above the paths for all users; bubblewrap's own would be private."""
     parents = dict.fromkeys(str(parent) for path in paths for parent in reversed(Path(path).parents[:-1]))
     return [word for parent in parents for word in ("--dir", parent)]
 
 
 def masks(*, names_threads: bool = False) -> list[str]:
-    """Makes /proc read-only, and hides some of its files for the machine's owner.
+    """Returns arguments that make /proc read-only, and hide some of its files that are for the machine's owner.
 
-    Where a box `names_threads`, as CUDA's driver since 570 has to (it writes /proc/self/task/*/comm, or does not
-    start), what belongs to processes can be written, and still nothing else.
+    With `names_threads`, the files of processes stay writable, and nothing else: CUDA's driver since 570 has to write
+    /proc/self/task/*/comm, or does not start.
     """
     arguments = []
     for name in MASKED_FILES:
@@ -198,7 +198,7 @@ def masks(*, names_threads: bool = False) -> list[str]:
 
 
 def _read_only_but_processes() -> Iterator[str]:
-    """Covers what lies in /proc beside the processes, and can be written or holds what can be."""
+    """Yields arguments that make the folders and writable files in /proc read-only, except those of processes."""
     for path in sorted(Path("/proc").iterdir()):
         if path.name.isdigit() or path.name in {*MASKED_FILES, *MASKED_FOLDERS}:
             continue
@@ -214,7 +214,7 @@ def _as_it_is(path: Path) -> list[str]:
 
 
 def _everything() -> list[str]:
-    """The machine's files, still read-only, except where the box has its own folders."""
+    """Returns arguments for all files of the machine, still read-only, except where the box has its own folders."""
     arguments: list[str] = []
     for path in sorted(Path("/").iterdir()):
         if path.name == "home":
@@ -226,8 +226,10 @@ def _everything() -> list[str]:
 
 
 def python_folders() -> list[Path]:
-    """The folders the interpreter needs: the environment and the installation it was made from, outermost first, and
-    other environments' packages that it uses."""
+    """Returns the folders outside `SYSTEM` that the interpreter needs.
+
+    They are the installation, the environment that was made from it, and packages of other environments that it uses.
+    """
     folders: list[Path] = []
     for prefix in dict.fromkeys((sys.base_prefix, sys.exec_prefix, sys.prefix, *_packages_elsewhere())):
         folder = Path(prefix).resolve()
@@ -238,8 +240,10 @@ def python_folders() -> list[Path]:
 
 
 def _packages_elsewhere() -> Iterator[str]:
-    """The folders of packages that a `.pth` file of the environment names; not what lies in a folder of another name,
-    such as the source of a package that is worked on."""
+    """Yields the folders of packages that a `.pth` file of the environment names.
+
+    Folders with other names are left out, such as the source of an editable package.
+    """
     for pth_file in sorted(Path(sysconfig.get_path("purelib")).glob("*.pth")):
         for line in pth_file.read_text(errors="replace").splitlines():
             if line.startswith("/") and Path(line).name in {"site-packages", "dist-packages"} and Path(line).is_dir():
@@ -247,9 +251,9 @@ def _packages_elsewhere() -> Iterator[str]:
 
 
 def private_in_sight(private: Collection[Path]) -> list[Path]:
-    """The grader's own folder and the `private` ones, as far as they lie where a box sees Python or the system.
+    """Returns the grader's own folder and the `private` ones that are inside a folder of Python or the system.
 
-    Where one lies in another, the outer one alone.
+    A box would see these. Of nested folders, only the outermost is returned.
     """
     visible = [*python_folders(), *map(Path, SYSTEM)]
     folders = sorted({path.resolve() for path in (Path(grader.__file__).parent, *private)})
@@ -262,17 +266,17 @@ def private_in_sight(private: Collection[Path]) -> list[Path]:
 
 
 def python_program() -> str:
-    """The interpreter by its path below one of those folders: the environment's own may lead through a link."""
+    """Returns the interpreter's path below one of `python_folders()`; `sys.executable` may lead through a link."""
     program, prefix = Path(sys.executable), Path(sys.prefix)
     return str(prefix.resolve() / program.relative_to(prefix) if program.is_relative_to(prefix) else program)
 
 
 def gpu_arguments(card: BoxGpu) -> list[str]:
-    """Binds the GPU's devices, the driver's libraries if a box would not find them, and CUDA's other files."""
+    """Returns arguments that bind the GPU's devices, driver libraries that a box would not find, and CUDA's files."""
     arguments = []
     for device in card.devices:
         arguments += ["--dev-bind", str(device), str(device)]
-    for path in ("/sys", "/run/nvidia-persistenced"):  # what lies below /usr is in the box already
+    for path in ("/sys", "/run/nvidia-persistenced"):  # files below /usr are in the box already
         arguments += ["--ro-bind-try", path, path]
     arguments += open_parents(card.libraries)
     for inside, outside in card.libraries.items():

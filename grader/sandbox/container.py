@@ -1,8 +1,8 @@
-"""The backend for a machine whose users may start containers but no namespaces of their own: podman or docker.
+"""The backend for a machine whose users may start containers but may not create namespaces: podman or docker.
 
 If both are installed, podman is used, because it needs no daemon and no root. The image provides only an empty root
 with the usual folder layout (`/bin` a link to `/usr/bin`): system, interpreter and packages are this machine's own,
-mounted read-only as in bubblewrap. `VAE_GRADER_IMAGE` names another image; no image is ever pulled during a grade.
+mounted read-only as in bubblewrap. `VAE_GRADER_IMAGE` names another image; no image is ever pulled during grading.
 
 Limitations: with docker, everything mounted has to be readable by all users, because the box's user 1000 is not the
 grader's. Rootless podman limits memory and tasks only with control groups of version 2. A container that outlives a
@@ -150,7 +150,7 @@ class Container:
 
 
 def _engine_says(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Returns the engine's answer; no answer counts as a failure."""
+    """Runs a command of the engine and returns its result; no answer counts as a failure."""
     command = [program, *arguments]
     try:
         return subprocess.run(

@@ -1,12 +1,12 @@
-"""The machine's GPUs: which ones boxes may use, what they have left, and what one box gets of them.
+"""The machine's GPUs: which ones boxes may use, their memory, and the devices and libraries that a box gets.
 
-This is the one place that decides whether there is a GPU. Each box gets one. `CUDA_VISIBLE_DEVICES` of the caller,
-set by hand or by a cluster's scheduler, says which may be used at all. A GPU that is divided into instances (MIG)
-counts as so many. What `nvidia-smi` says is read with care: other versions and machines answer otherwise, or never.
+Only this module decides whether there is a GPU. Each box gets one. The caller's `CUDA_VISIBLE_DEVICES`, set by hand or
+by a cluster's scheduler, says which GPUs may be used at all. A GPU that is divided into instances (MIG) counts as that
+many GPUs. The output of `nvidia-smi` is read with care: it differs between versions and machines, or never comes.
 
-The libraries of NVIDIA's driver belong to the driver and not to PyTorch, and lie wherever the machine's owner has put
-them. A box has a clean environment, so a folder that only `LD_LIBRARY_PATH` names is unknown to it: then the libraries
-are mounted into a folder of their own, and nothing else of the folder that they lie in.
+The libraries of NVIDIA's driver belong to the driver and not to PyTorch, and are in a folder that the machine's owner
+has chosen. A box has a clean environment and does not know a folder that only `LD_LIBRARY_PATH` names: then these
+libraries, and nothing else of their folder, are mounted into a separate folder.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from pathlib import Path
 from grader.records import Limits
 
 DEVICES = Path("/dev")
-DRIVER = "nvidiactl"  # there where NVIDIA's driver is loaded
+DRIVER = "nvidiactl"  # exists if NVIDIA's driver is loaded
 WSL = "dxg"  # used instead if Linux runs inside Windows
-NODES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")  # of the driver itself, beside one of each GPU
-INSTANCES = "nvidia-caps"  # the nodes of instances
+NODES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")  # of the driver itself; each GPU has one more
+INSTANCES = "nvidia-caps"  # the folder of the nodes of instances
 OF_DRIVER = Path("/proc/driver/nvidia/gpus")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 SHARE = "PYTORCH_CUDA_ALLOC_CONF"
@@ -33,19 +33,19 @@ QUERY = (
     "--query-gpu=index,uuid,mig.mode.current,memory.total,memory.free,utilization.gpu,name",
     "--format=csv,noheader,nounits",
 )
-TOOL_FOLDERS = ("/usr/local/nvidia/bin", "/usr/lib/wsl/lib")  # where `nvidia-smi` lies that is not on the PATH
+TOOL_FOLDERS = ("/usr/local/nvidia/bin", "/usr/lib/wsl/lib")  # where `nvidia-smi` may be if it is not on the PATH
 ANSWER_S = 20
-CONTEXT_MB = 700  # what CUDA and its libraries take for a process, beside what PyTorch gives out
+CONTEXT_MB = 700  # GPU memory of a process for CUDA and its libraries, in addition to PyTorch's tensors
 _CARD = re.compile(r"GPU (\d+): .*\(UUID: GPU-")
 _INSTANCE = re.compile(r"\s+MIG (\d+c?\.?\d*g\.(\d+)gb\S*)\s+Device\s+(\d+): \(UUID: (MIG-[\w/-]+)\)")
-_MIB_A_GB = 950  # of an instance: its name says "20gb" where it has 19,968 MiB, or 4,864 MiB of "5gb"
+_MIB_A_GB = 950  # a lower bound per "gb" in the name of an instance: "20gb" has 19,968 MiB, "5gb" has 4,864 MiB
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """A GPU, or an instance of one, and what it has left."""
+    """A GPU, or an instance of one, with its memory and utilization."""
 
-    total_mb: int  # MiB, as everything that NVIDIA says of memory
+    total_mb: int  # MiB, like all of NVIDIA's memory sizes
     free_mb: int  # of an instance: all of it, because nvidia-smi does not report its free memory
     busy_percent: int | None
     name: str
@@ -62,7 +62,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class BoxGpu:
-    """What a box gets: a GPU's devices, the driver's libraries, and the environment that keeps it to its share."""
+    """What a box gets: a GPU's devices, the driver's libraries, and the environment that limits its GPU memory."""
 
     number: str = ""  # empty if no GPU could be queried
     uuid: str = ""
@@ -118,16 +118,16 @@ def gpu() -> Gpu | None:
 
 
 def nvidia_smi() -> str | None:
-    """The path of NVIDIA's own tool."""
+    """The path of the program `nvidia-smi`; None if it is not installed."""
     return shutil.which("nvidia-smi", path=os.pathsep.join([os.environ.get("PATH", ""), *TOOL_FOLDERS]))
 
 
 def memory_share(limits: Limits, card: Gpu | None = None) -> dict[str, str]:
-    """The environment in which each PyTorch process keeps to the limit; nothing where the GPU has less, or is unknown.
+    """The environment that limits each PyTorch process's GPU memory; empty if the GPU has less, or is unknown.
 
-    PyTorch's allocator refuses what would go beyond it with its own `OutOfMemoryError`, before it asks the GPU.
-    Code that calls CUDA past PyTorch is not held; its neighbours' runs, if they fall short of memory then, are
-    repeated alone.
+    PyTorch's allocator raises its own `OutOfMemoryError` beyond the limit, before it asks the GPU. Code that calls
+    CUDA without PyTorch is not limited; if other boxes run out of memory because of it, their runs are repeated
+    alone.
     """
     card = card or gpu()
     if card is None or card.total_mb <= limits.gpu_memory_mb:
@@ -136,8 +136,10 @@ def memory_share(limits: Limits, card: Gpu | None = None) -> dict[str, str]:
 
 
 def box_gpu(limits: Limits) -> BoxGpu:
-    """The first GPU that may be used, and what a box needs for it; none of the other GPUs if they can be
-    distinguished."""
+    """Returns the first GPU that may be used, with everything that a box needs for it.
+
+    The box gets no other GPU, as far as the GPUs can be distinguished.
+    """
     card, driver, names = gpu(), cuda_driver(), visible()
     device = names[0] if names else "0"
     if card is not None:
@@ -150,7 +152,7 @@ def box_gpu(limits: Limits) -> BoxGpu:
 
 
 def _devices(card: Gpu | None) -> list[Path]:
-    """The driver's nodes and those of the GPU; of every GPU where it is not known which are its."""
+    """The device nodes of the driver and of the GPU; those of every GPU if the GPU's own is not known."""
     if is_wsl():
         return [DEVICES / WSL]
     minor = None if card is None else _minor(card.card or card.uuid)
@@ -161,7 +163,7 @@ def _devices(card: Gpu | None) -> list[Path]:
 
 
 def _minor(uuid: str) -> int | None:
-    """The number of the GPU's node; None where the driver does not say."""
+    """The number of the GPU's device node; None if the driver does not say."""
     for path in sorted(OF_DRIVER.glob("*/information")):
         try:
             fields = dict(line.split(":", 1) for line in path.read_text(errors="replace").splitlines() if ":" in line)
@@ -197,7 +199,7 @@ def _row(line: str) -> tuple[Gpu, bool] | None:
 
 
 def _instances(listing: str, cards: Mapping[int, Gpu]) -> dict[int, list[Gpu]]:
-    """The instances of each divided GPU, from what `nvidia-smi -L` lists."""
+    """The instances of each divided GPU, from the output of `nvidia-smi -L`."""
     instances: dict[int, list[Gpu]] = {}
     index = -1
     for line in listing.splitlines():
@@ -214,7 +216,7 @@ def _instances(listing: str, cards: Mapping[int, Gpu]) -> dict[int, list[Gpu]]:
 def _selection(cards: Mapping[int, Sequence[Gpu]], names: Sequence[str] | None) -> tuple[Gpu, ...]:
     """The GPUs that the caller names, in that order, up to the first unknown name; without names, all GPUs.
 
-    A number means the whole GPU, or the first instance of a divided one; a UUID may be cut short where it is clear.
+    A number means the whole GPU, or the first instance of a divided one; a UUID may be shortened if it stays unique.
     """
     candidates = [candidate for index in sorted(cards) for candidate in cards[index]]
     if names is None:
@@ -234,9 +236,9 @@ def _selection(cards: Mapping[int, Sequence[Gpu]], names: Sequence[str] | None) 
 
 
 def environment_in_place(card: BoxGpu | None) -> dict[str, str]:
-    """The environment for a box that sees the machine's own files: it finds the driver's libraries in their folder.
+    """The environment for a box that sees the machine's own files: the driver's libraries stay in their folder.
 
-    Without a GPU for it, those that are there stay hidden.
+    Without a `card`, the machine's GPUs are hidden from the box.
     """
     if card is None:
         return {VISIBLE: ""} if has_driver() else {}
@@ -247,30 +249,30 @@ def environment_in_place(card: BoxGpu | None) -> dict[str, str]:
 IN_BOX = "/box/cuda"
 LIBRARY_PATH = "LD_LIBRARY_PATH"
 LIBRARY = "libcuda.so.1"
-# What belongs to CUDA, of the driver's libraries; the others draw on screens.
+# The driver's libraries that belong to CUDA; the others are for graphics.
 CUDA_LIBRARIES = re.compile(
     r"lib(cuda|cudadebugger|dxcore|nvidia-(ptxjitcompiler|ml|nvvm|nvvm70|gpucomp|cfg|allocator|compiler|"
     r"fatbinaryloader|pkcs11|pkcs11-openssl3|tileiras))\.so(\.\d+)*"
 )
-FOLDERS = (  # where images for containers, WSL and distributions put them, beside what the loader knows
+FOLDERS = (  # where container images, WSL and distributions put them, in addition to the loader's cache
     *("/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib", "/run/opengl-driver/lib"),
     *("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"),
 )
-SYSTEM = ("/usr/", "/lib/", "/lib64/")  # what every box sees as the machine has it
+SYSTEM = ("/usr/", "/lib/", "/lib64/")  # in every box the same as on the machine
 _64_BIT = b"\x7fELF\x02"
 LDCONFIG_S = 10
 
 
 @dataclass(frozen=True, slots=True)
 class CudaDriver:
-    """Where `libcuda.so.1` lies, and the driver's libraries beside it."""
+    """The folder of `libcuda.so.1`, and the driver's libraries in it."""
 
     folder: Path
     files: tuple[Path, ...]
-    known_to_loader: bool  # a box finds it with nothing set
+    known_to_loader: bool  # a box finds them without any variable
 
     def mounts(self) -> dict[str, Path]:
-        """Path in a box -> file; empty where a box's loader finds the driver by itself."""
+        """Path in a box -> file; empty if a box's loader finds the driver by itself."""
         return {} if self.known_to_loader else {f"{IN_BOX}/{file.name}": file for file in self.files}
 
     def environment(self, folder: str = IN_BOX) -> dict[str, str]:
@@ -279,7 +281,7 @@ class CudaDriver:
 
 
 def cuda_driver(environment: Mapping[str, str] = os.environ) -> CudaDriver | None:
-    """The driver's libraries, found as the loader finds them, then in the known folders; None where there are none."""
+    """The driver's libraries, searched for like the loader does, then in the known folders; None if not found."""
     cached = _cached()
     for folder in _folders(environment, cached):
         if _is_library(folder / LIBRARY):
@@ -290,7 +292,7 @@ def cuda_driver(environment: Mapping[str, str] = os.environ) -> CudaDriver | Non
 
 
 def _folders(environment: Mapping[str, str], cached: Path | None) -> Iterator[Path]:
-    """Where to look, in the loader's own order: what the caller names, what its cache knows, and the known folders."""
+    """Yields the folders to search, in the loader's order: the caller's `LD_LIBRARY_PATH`, its cache, known folders."""
     yield from (Path(folder) for folder in environment.get(LIBRARY_PATH, "").split(":") if folder.startswith("/"))
     if cached is not None:
         yield cached.parent
@@ -298,7 +300,7 @@ def _folders(environment: Mapping[str, str], cached: Path | None) -> Iterator[Pa
 
 
 def _is_library(path: Path) -> bool:
-    """Whether this is a library for a 64-bit program; a folder with 32-bit ones may come first."""
+    """Whether this is a library for 64-bit programs; a folder of 32-bit libraries may come first in the search."""
     try:
         with path.open("rb") as stream:
             return stream.read(len(_64_BIT)) == _64_BIT
@@ -307,7 +309,7 @@ def _is_library(path: Path) -> bool:
 
 
 def _cached() -> Path | None:
-    """Where the loader's cache has the library for this machine's programs; None where it has none or cannot say."""
+    """The path of the 64-bit library in the loader's cache; None if it is not there, or the cache cannot be read."""
     tool = shutil.which("ldconfig", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if tool is None:
         return None

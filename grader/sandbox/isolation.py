@@ -53,12 +53,12 @@ BACKENDS: Mapping[str, Callable[[Collection[Path]], Backend]] = {
 
 
 def backend_named(name: str, private: Collection[Path] = ()) -> Backend:
-    """The backend of that name, with all its layers.
+    """Returns the backend of that name, with all its layers.
 
     `private` are folders that no box may read, even if they are among Python's packages.
 
     Raises:
-        BoxError: for an unknown name, or a backend that this machine does not support.
+        BoxError: the name is unknown, or this machine does not support the backend.
     """
     if find_spec("ipykernel") is None:
         raise BoxError(

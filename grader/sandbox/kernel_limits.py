@@ -1,7 +1,7 @@
 """Limits that the Linux kernel enforces: control groups for a whole box, and resource limits for each of its processes.
 
 Control groups limit memory and the number of processes, and give each box a fair share of the cores. If this account
-may not make any (an ordinary user without delegation), the resource monitor takes their place. Resource limits
+may not create any (an ordinary user without delegation), the resource monitor replaces them. Resource limits
 (setrlimit) need no control group.
 
 Two resource limits are not set here. AS: CUDA and torch reserve far more addresses than they use. NPROC: outside a box
@@ -28,7 +28,7 @@ ROOT = Path("/sys/fs/cgroup")
 PREFIX = "vae-autograder"
 OPEN_FILES = 4096
 FAIR = 1024  # cpu.shares of a box, however many processes it has
-END_S = 30.0  # for the kernel to let go of the last process of a group
+END_S = 30.0  # until the kernel must have removed the last process of a group
 LEFT_BEHIND_S = 60.0  # a younger group may belong to a supervisor that we cannot see, and still be empty
 
 
@@ -44,7 +44,7 @@ class Cgroups:
         if (ROOT / "cgroup.controllers").exists():
             peak = "memory.peak"
             settings = {"memory.max": memory_mb << 20, "memory.swap.max": 0, "pids.max": processes}
-            # A group with processes in it, as our own is, seldom hands its controllers on: one further up may.
+            # A group that contains processes, like ours, can seldom delegate its controllers; one further up may.
             own_group = _own("", ROOT)
             above = [parent for parent in own_group.parents if parent.is_relative_to(ROOT)]
             places = [place for place in (own_group, *above) if os.access(place / "cgroup.procs", os.W_OK)]
@@ -73,7 +73,7 @@ class Cgroups:
         except OSError:
             folder.rmdir()
             return False
-        for key in list(settings)[1:]:  # swap accounting is not everywhere
+        for key in list(settings)[1:]:  # not every kernel counts swap
             with contextlib.suppress(OSError):
                 (folder / key).write_text(str(settings[key]))
         self.folders.append(folder)
@@ -177,7 +177,7 @@ def rlimits(limits: Limits) -> dict[str, int]:
         "CORE": 0,
         "NOFILE": OPEN_FILES,
         "FSIZE": limits.disk_mb * 1_000_000,
-        # Never reached before the wall time by a process that is ended with its box; the end of one that is not.
+        # A process cannot reach this before the wall time; it ends a process that outlives its box.
         "CPU": math.ceil(limits.wall_s) * (os.cpu_count() or 1),
     }
 

@@ -9,10 +9,10 @@
 | 3 | 6.2 | emptying a file |
 | 4 | 6.7 | TCP |
 | 5 | 6.10 | a device's own calls |
-| 6 | 6.12 | signals to a process outside, and abstract sockets that one outside has made |
+| 6 | 6.12 | signals to a process outside, and abstract sockets of such a process |
 
-See landlock(7). No version up to 6 can forbid a process to ask whether a path exists, to change a file's mode or times,
-or to connect to a socket that lies in a file.
+See landlock(7). No version up to 6 can forbid a process to test whether a path exists, to change a file's mode or
+times, or to connect to a socket file.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from __future__ import annotations
 import ctypes
 import struct
 
-CREATE_RULESET = 444  # on every machine
+CREATE_RULESET = 444  # on every architecture
 ASK_VERSION = 1
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 REMOVE_FILE, MAKE_REG = 1 << 5, 1 << 8
 REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
-FIRST = (1 << 13) - 1  # what the first version knows: all below REFER
-OF_FILE = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV  # the others mean something for a folder alone
+FIRST = (1 << 13) - 1  # the rights of the first version: all below REFER
+OF_FILE = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV  # the others apply only to folders
 TCP = 0b11  # to bind, to connect
 SCOPES = 0b11  # abstract sockets, signals
 
@@ -47,7 +47,7 @@ def version() -> int:
 
 
 def supported(rights: int, offered: int) -> int:
-    """Returns those of the rights that this version knows."""
+    """Returns those of the rights that the version `offered` knows."""
     return rights & sum(bits for since, bits in _NEW_RIGHTS.items() if offered >= since)
 
 

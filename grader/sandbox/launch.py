@@ -2,12 +2,12 @@
 
 A separate program, because the alternative (code between fork and exec in a process with threads) is unsafe. Its only
 argument is JSON: {"supervisor": our parent's process id, "cgroups": [files to write our process id to],
-"limits": {"NOFILE": 4096, ...}, "descriptors": {"9": hexadecimal of what is to be read there}, "command": [...],
-"user": null, or {"id": of the machine's, "inside": 1000, "descriptors": [10, 11], "last": whether the box may make no
-further user namespace}, "confinement": null, or what keeps a box without namespaces, see
+"limits": {"NOFILE": 4096, ...}, "descriptors": {"9": the bytes to be read there, in hexadecimal}, "command": [...],
+"user": null, or {"id": on the machine, "inside": 1000, "descriptors": [10, 11], "last": whether the box may create no
+further user namespace}, "confinement": null, or the restrictions of a box without namespaces, see
 `grader.sandbox.backend.Confinement`}.
 
-With {"end": an id of a user} instead, it kills every process of that user.
+With {"end": user id} instead, it kills every process of that user.
 """
 
 import contextlib
@@ -26,14 +26,14 @@ PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 22, 24, 3
 PR_CAP_AMBIENT_CLEAR_ALL, SECCOMP_MODE_FILTER = 4, 2
 CAP_VERSION, LAST_CAP = 0x2008_0522, 63
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT, BENEATH = 444, 445, 446, 1
-O_PATH = 0o10000000  # of Linux on every machine
+O_PATH = 0o10000000  # of Linux, on x86_64 and aarch64
 NEW_USER = 0x1000_0000
-END_S = 30.0  # for killed processes to be gone
+END_S = 30.0  # until killed processes must be gone
 AS_THEY_ARE = "0 0 4294967295"
 
 
 def main() -> None:
-    """Replaces this process by the box's; returns only by an exception."""
+    """Replaces this process by the box's outermost process; returns only by an exception."""
     request = json.loads(sys.argv[1])
     if "end" in request:
         sys.exit(0 if end_all(request["end"]) else 1)
@@ -50,7 +50,7 @@ def main() -> None:
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(which, (value, value))
     for number, content in request["descriptors"].items():
-        readable, writable = os.pipe()  # what is written here is far smaller than a pipe
+        readable, writable = os.pipe()  # the content is far smaller than the pipe's buffer
         os.write(writable, bytes.fromhex(content))
         os.close(writable)
         os.dup2(readable, int(number), inheritable=True)
@@ -63,19 +63,19 @@ def main() -> None:
 
 
 def stay_together(supervisor: int) -> None:
-    """Makes this process die with its supervisor, from now on and not only once the box is built, and adopt orphans."""
+    """Makes this process die with its supervisor, even while the box is being built, and adopt orphans."""
     end_with_parent()
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    if os.getppid() != supervisor:  # it died before we asked
+    if os.getppid() != supervisor:  # it died before the call above
         os._exit(1)
 
 
 def make_user_namespaces(id: int, inside: int, descriptors: list[int], last: bool) -> None:
-    """Opens, on the two descriptors, the user namespaces in which root builds a box that another user runs in.
+    """Opens, on the two descriptors, the user namespaces in which root builds a box for another user.
 
-    The first has all of the machine's users: in it, root binds what lies below folders that only root may enter. The
-    second lies in the first and knows the one user alone, as `inside`. Whoever turns into that user there has no way
-    back, for root is not among those that it has.
+    The first maps all users of the machine: in it, root can bind files below folders that only root may enter. The
+    second is nested in the first and maps only the box's user, as `inside`. A process that becomes this user there
+    cannot become root again, because root is not mapped.
     """
     os.setgroups([])
     first, second = descriptors
@@ -118,7 +118,7 @@ def process_in_namespace(act: Callable[[], None]) -> int:
 
 
 def stand_still() -> None:
-    """Stops this process until its parent, who may inspect it meanwhile, continues it; it dies with its parent."""
+    """Stops this process until its parent, which may inspect it meanwhile, continues it; it dies with its parent."""
     prctl(PR_SET_DUMPABLE, 1)
     end_with_parent()
     os.kill(os.getpid(), signal.SIGSTOP)
@@ -128,7 +128,7 @@ def wait_for(child: int) -> None:
     """Waits until the process has stopped.
 
     Raises:
-        SystemExit: it has ended instead, after it printed the reason.
+        SystemExit: the process has ended instead, after printing the reason.
     """
     if not os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1]):
         raise SystemExit("launch: root cannot make a user namespace for the box, and runs no notebook as root")
@@ -165,7 +165,7 @@ def stand_guard(supervisor: int, user: int | None, folder: str, shared: list[str
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     nothing = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1):  # only the box keeps them, or the supervisor could not notice that it has closed them
+    for number in (0, 1):  # otherwise the supervisor could not notice that the box has closed its pipes
         os.dup2(nothing, number)
     status = 1 << 8  # as if the child had ended with 1, if this process is ended before the child
     try:
@@ -184,12 +184,12 @@ def stand_guard(supervisor: int, user: int | None, folder: str, shared: list[str
 
 
 def end_all(user: int | None) -> bool:
-    """Kills every process of the user, or, without a user, all below this process; returns whether all are dead."""
+    """Kills every process of the user, or with None all descendants of this process; returns whether all are dead."""
     deadline = time.monotonic() + END_S
     while list(processes_of(user)) if user is not None else below(os.getpid()):
         if user is not None and (child := os.fork()) == 0:
             become(user)
-            os.kill(-1, signal.SIGKILL)  # all at once, so that none can make another meanwhile
+            os.kill(-1, signal.SIGKILL)  # all at once, so that none can start another meanwhile
             os._exit(0)
         elif user is not None:
             os.waitpid(child, 0)
@@ -206,7 +206,7 @@ def end_all(user: int | None) -> bool:
 
 
 def stopped_below(deadline: float) -> set[int]:
-    """Stops the living processes below this one and returns them; a running one could start others meanwhile."""
+    """Stops all living descendants and returns their ids; a running process could start others meanwhile."""
     stopped: set[int] = set()
     while (moving := set(below(os.getpid())) - stopped) and time.monotonic() < deadline:
         for process in moving:
@@ -217,14 +217,14 @@ def stopped_below(deadline: float) -> set[int]:
 
 
 def processes_of(user: int) -> Iterator[int]:
-    """Returns the living processes that have this user among their ids."""
+    """Yields the ids of the living processes that have this user among their user ids."""
     for process, fields in statuses():
         if str(user) in fields["Uid"]:
             yield process
 
 
 def files_of(user: int | None, folder: str) -> Iterator[str]:
-    """Returns the paths in the folder that belong to the user; empty for the grader's own account."""
+    """Yields the paths in the folder that belong to the user; none for the grader's own account."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries if user is not None else ():
             with contextlib.suppress(OSError):
@@ -233,7 +233,7 @@ def files_of(user: int | None, folder: str) -> Iterator[str]:
 
 
 def below(ancestor: int) -> list[int]:
-    """Returns the living descendants of this process."""
+    """Returns the ids of the living descendants of a process, sorted."""
     parents = {process: int(fields["PPid"][0]) for process, fields in statuses()}
     descendants, new = set[int](), {ancestor}
     while new := {process for process, parent in parents.items() if parent in new} - descendants:
@@ -242,7 +242,7 @@ def below(ancestor: int) -> list[int]:
 
 
 def statuses() -> Iterator[tuple[int, dict[str, list[str]]]]:
-    """Returns each living process of the machine, with the lines of its status file by their names."""
+    """Yields the id of each living process of the machine, and the fields of its status file by name."""
     for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
         try:
             with open(f"/proc/{name}/status", errors="replace") as stream:  # noqa: PTH123
@@ -265,7 +265,7 @@ def give_up(
         resource.setrlimit(resource.RLIMIT_NPROC, (tasks, tasks))
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     if id is not None:
-        for power in range(LAST_CAP + 1):  # those that the kernel has not are refused
+        for power in range(LAST_CAP + 1):  # the kernel refuses those that it does not know
             prctl(PR_CAPBSET_DROP, power)
         become(id)
     must(libc.capset(struct.pack("=Ii", CAP_VERSION, 0), bytes(24)), "the powers cannot be given up")
@@ -302,7 +302,7 @@ def become(user: int) -> None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Makes this process die with its parent, which was the given one a moment ago."""
+    """Makes this process die with its parent; ends it at once if its parent is no longer `parent`."""
     end_with_parent()
     if os.getppid() != parent:
         os._exit(1)
@@ -330,7 +330,7 @@ def must(result: int, refused: str) -> int:
 
 
 def write(path: str, text: str) -> None:
-    """Writes the text to a file of the kernel's."""
+    """Writes the text to a file that the kernel provides."""
     with open(path, "w") as stream:  # noqa: PTH123  # this program imports as little as it can
         stream.write(text)
 

@@ -1,19 +1,19 @@
 """The backend for a machine that allows no namespaces: a separate user, Landlock and a system-call filter.
 
 None of the three needs a namespace. If root grades, each box is run by a user who owns nothing on the machine, so that
-it has no access to the files, processes and objects of others. Landlock leaves it the files
-that a box needs, and its own folder. The filter refuses the network, and what processes of one machine share beside
-files. `launch.stand_guard` ends what the box leaves.
+it has no access to the files, processes and objects of others. With Landlock, the box can open only the files that it
+needs, and its own folder. The filter refuses network access, and objects other than files that processes of a machine
+share, such as shared memory. `launch.stand_guard` ends the processes that the box leaves.
 
-What namespaces give and this does not: names and arguments of the machine's processes, its host name and the names of
-files can be seen; `/tmp` and `/content` are not the box's; boxes that run at the same time can hand each other files
-in /dev/shm; and a socket that lies in a file open to every user can be reached.
+This is weaker than namespaces: names and arguments of the machine's processes, its host name and the names of files
+are visible; `/tmp` and `/content` are not private to the box; boxes that run at the same time can exchange files in
+/dev/shm; and a socket file that is open to every user can be reached.
 
 If the grader is not root, there is no other user: the box's processes run as the grader's own account, and only
-Landlock restricts them. Reports say so, and such a grade needs manual review.
+Landlock and the filter restrict them. Reports say so, and such a grade needs manual review.
 
-What the box has on the machine is counted while it runs and removed when it is over. Nothing that does so follows a
-link: whoever runs in the box may put one wherever we look.
+The files of a box are counted while it runs and removed when it has ended. The code that does this never follows a
+link, because code in the box may create one in any place that is searched.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ from grader.sandbox.resource_monitor import MAX_FILES
 from grader.sandbox.seccomp import kernel_filter
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/ptmx", "/dev/pts")
-LEAST_LANDLOCK = 3  # Landlock's version without which the grader's own account is not enough: files could be emptied
+LEAST_LANDLOCK = 3  # needed if boxes run as the grader's account: earlier versions cannot forbid truncating its files
 # Times the box's limit: the grader's account also starts other processes meanwhile, such as other boxes.
 TASKS_FACTOR = 4
 TRY = "import os, sys\nprint(*(int(os.access(p, os.R_OK) or os.access(p, os.X_OK)) for p in sys.argv[1:]))"
 MEMORY = "/dev/shm"  # where the C library puts every user's semaphores and shared memory
 SHARED_FOLDERS = ("/tmp", "/var/tmp", MEMORY, "/dev/mqueue", "/run/lock")
-OBJECTS = {"shm": "shmid", "sem": "semid", "msg": "msqid"}  # System V's, and their numbers' column in /proc/sysvipc
-REST_FACTOR = 10.0  # times as long as a look at the files took, until the next
+OBJECTS = {"shm": "shmid", "sem": "semid", "msg": "msqid"}  # of System V, and the column of their ids in /proc/sysvipc
+REST_FACTOR = 10.0  # the pause until the files are counted again, as a multiple of the time that counting took
 
 
 class OwnUser:
@@ -78,7 +78,7 @@ class OwnUser:
         self._refuse()
 
     def command(self, contents: Contents, limits: Limits, *, gpu: bool) -> Command:
-        """See `Backend`; all that the box may write lies in one folder, which is removed in the end."""
+        """See `Backend`; everything that the box may write is in one folder, which is removed at the end."""
         user = free_id() if self._another else None
         if user is not None:
             need_open(python_folders())
@@ -113,7 +113,7 @@ class OwnUser:
         if not self._with("environment"):
             environment = {**os.environ, **environment}
         tasks = limits.processes + SPARE_TASKS
-        if user is None:  # then the kernel counts all that the account has
+        if user is None:  # then the kernel counts all tasks of the account
             tasks = tasks_of(os.getuid()) + TASKS_FACTOR * limits.processes
         confinement = Confinement(
             id=user,
@@ -135,7 +135,7 @@ class OwnUser:
     def _rules(
         self, contents: Mapping[str, Path], writable: Collection[Path], card: BoxGpu | None
     ) -> Iterator[tuple[str, int]]:
-        """Returns the paths that the box may reach, with its rights there, as this kernel's Landlock names them."""
+        """Yields the paths that the box may access, each with its rights as far as this kernel's Landlock has them."""
         readable = [*SYSTEM, *SETTINGS, *map(str, python_folders()), *map(str, contents.values()), "/proc"]
         hidden = private_in_sight(self._private)
         rights = dict.fromkeys(DEVICES, landlock.DEVICE)
@@ -156,10 +156,10 @@ class OwnUser:
         return layer not in self.without
 
     def _refuse(self) -> None:
-        """Refuses a machine or account that cannot isolate a notebook without namespaces.
+        """Checks that this machine and account can isolate a notebook without namespaces.
 
         Raises:
-            BoxError: it cannot.
+            BoxError: they cannot.
         """
         if platform.system() != "Linux":
             raise BoxError("isolation 'user': expected Linux, for its Landlock and its filter of kernel calls")
@@ -186,7 +186,7 @@ class OwnUser:
         """Checks that another user can run Python and, if there is no Landlock, can read nothing that is private.
 
         Raises:
-            BoxError: one of them fails; the line says what to do.
+            BoxError: one of the two is not the case; the message says what to do.
         """
         private = [] if self._landlock else sorted(_without_python({Path(grader.__file__).parent, *self._private}))
         command = [python_program(), "-I", "-S", "-c", TRY, *map(str, private)]
@@ -232,8 +232,8 @@ def tasks_of(user: int) -> int:
 def _all_but(path: Path, hidden: Collection[Path]) -> dict[str, int]:
     """Returns rights with which everything below the path can be read except the hidden folders.
 
-    A folder with a hidden one below can be listed, since Python looks for its packages by listing them; what else is in
-    it is allowed one by one. A link may lead to such a folder, as `lib64` does in an environment: it gets no right.
+    A folder that contains a hidden one can be listed, because Python lists folders to find its packages; its other
+    contents are allowed one by one. A link to such a folder, such as `lib64` in an environment, gets no rights.
     """
     real = path.resolve()
     if not any(folder.is_relative_to(real) for folder in hidden):
@@ -247,7 +247,7 @@ def _all_but(path: Path, hidden: Collection[Path]) -> dict[str, int]:
 
 
 def _without_python(folders: Collection[Path]) -> Iterator[Path]:
-    """Returns the folders; for a folder that contains Python, everything in it except Python."""
+    """Yields the folders; for a folder that contains Python, everything in it except Python."""
     needed = python_folders()
     for folder in map(Path.resolve, folders):
         if not any(python.is_relative_to(folder) for python in needed):
@@ -284,7 +284,7 @@ class FileCounter:
         self._next = 0.0
 
     def __call__(self, processes: Collection[int]) -> Files:
-        """Returns the space that the files take now, or took a moment ago, since counting takes time, too."""
+        """Returns the size and number of the files, counted now or a moment ago, because counting takes time."""
         if (started := time.monotonic()) >= self._next:
             self._files = self._count(processes)
             self._next = time.monotonic() + REST_FACTOR * (time.monotonic() - started)
@@ -313,7 +313,7 @@ def remove(user: int | None, folder: Path) -> None:
     """Removes the folder and, if only the box has this user, every process, file and object of the user.
 
     Raises:
-        BoxError: where something stays.
+        BoxError: something could not be removed.
     """
     leftovers = []
     if user is not None:
@@ -367,7 +367,7 @@ def _file_statuses_below(folder: str) -> Iterator[os.stat_result]:
                         if stat.S_ISDIR(status.st_mode):
                             waiting.append(entry.path)
         except OSError as error:
-            while error.errno == ENAMETOOLONG:  # files hidden there exceed any limit
+            while error.errno == ENAMETOOLONG:  # so that files hidden there exceed any limit
                 yield status
 
 
@@ -381,7 +381,7 @@ def _nameless_files(processes: Collection[int]) -> Iterator[os.stat_result]:
     """Yields the status of each file that these processes hold open and that is in no folder."""
     for process in processes:
         with contextlib.suppress(OSError):
-            for name in os.listdir(f"/proc/{process}/fd"):  # noqa: PTH208  # hundreds, ten times a second
+            for name in os.listdir(f"/proc/{process}/fd"):  # noqa: PTH208  # hundreds of files: faster
                 with contextlib.suppress(OSError):
                     status = os.stat(f"/proc/{process}/fd/{name}")  # noqa: PTH116
                     if stat.S_ISREG(status.st_mode) and status.st_nlink == 0:

@@ -28,13 +28,13 @@ from grader.sandbox.in_box.wire import WireError
 from grader.store.bounded import Unreadable, json_value, values_in
 
 MAX_VALUES = 2_000_000  # lists, texts and numbers in the outputs of all cells; each takes about 100 bytes when parsed
-MAX_CELL_EXTRA = 500_000  # bytes of a cell's outputs for its error and the structure
+MAX_CELL_EXTRA = 500_000  # bytes that a cell's error and the structure of the JSON may take in addition
 MAX_CELLS_FACTOR = 10  # times the cells that a notebook may have: restored cells are added
 
 
 @dataclass
 class Inbox:
-    """Frames by kind; a later frame of the same name replaces the earlier one, but never after `seal`."""
+    """Frames by kind; a later frame of the same name replaces the earlier one, except in a stage that is `sealed`."""
 
     limits: Limits
     started: bool = False
@@ -45,7 +45,7 @@ class Inbox:
     notes: dict[Address, Note] = field(default_factory=dict)
     stages: dict[Stage, StageStatus] = field(default_factory=dict)
     running: At = field(default_factory=At)
-    faults: list[str] = field(default_factory=list)  # the runner's own
+    faults: list[str] = field(default_factory=list)  # errors of the runner itself
     sealed: set[Stage] = field(default_factory=set)  # stages whose answers may no longer change
     _evidence_bytes: int = 0
     _output_bytes: int = 0
@@ -56,7 +56,7 @@ class Inbox:
 
     @property
     def room_bytes(self) -> int:
-        """Returns how large the next frame may be."""
+        """The largest permitted size of the next frame, in bytes."""
         evidence = self.limits.evidence_mb * 1e6 - self._evidence_bytes
         output = self.limits.output_mb * 1e6 - self._output_bytes
         return max(4096, int(max(evidence, output)))

@@ -17,7 +17,7 @@ from grader.sandbox.in_box.frames import At
 from grader.sandbox.in_box.patience import is_over
 
 START_GRACE_S = 120  # a machine under load may take long to import Jupyter
-SPARE_PROCESSES = 4  # the box's own
+SPARE_PROCESSES = 4  # processes that the box itself needs
 MOST_ENDED = 20  # killed processes (for memory), or mass kills (for their number), before the whole run is ended
 CLEAR_S = 20.0  # until the processes of a notebook are ended: among hundreds of busy ones we get little CPU time
 MAX_FILES = 200_000  # in memory; each costs about a kilobyte that no limit of bytes counts
@@ -26,13 +26,13 @@ End = tuple[Status, str]  # how a run ended, in one sentence
 
 
 class ResourceMonitor:
-    """The observations of a box; `counted` if the kernel counts its memory, `limited` if we enforce its limits."""
+    """Watches a box; `counted`: the kernel counts its memory, `limited`: this monitor enforces its limits."""
 
     def __init__(self, pid: int, limits: Limits, command: Command, *, counted: bool, limited: bool) -> None:
         self.peak_mb, self.cpu_s = 0.0, 0.0
-        self.ended_for_memory = 0  # processes
-        self.ended_for_number = 0  # times
-        self.crowded_at = At()  # what was running the first time
+        self.ended_for_memory = 0  # number of processes
+        self.ended_for_number = 0  # how often all processes were ended
+        self.crowded_at = At()  # what was running when there were too many processes for the first time
         self._pid, self._limits, self._command = pid, limits, command
         self._counted, self._limited = counted, limited
         self._seen: dict[int, psutil.Process] = {}
@@ -73,7 +73,7 @@ class ResourceMonitor:
         return Files(0.0, 0.0, 0)
 
     def _too_many(self, current: Usage) -> bool:
-        """Whether the box has too many processes; a box full of threads only refuses to start more."""
+        """Whether the box has too many processes; with many threads in few processes, only new ones are refused."""
         most, processes = self._limits.processes, len(current.family)
         full = processes > most / 2 and sum(map(_threads, current.family)) > most
         return full or processes > most + SPARE_PROCESSES
@@ -81,7 +81,8 @@ class ResourceMonitor:
     def _end_the_notebooks(self) -> bool:
         """Kills every process of the box except the runner and its ancestors, so that the other cells can run.
 
-        They are stopped first, because a stopped process starts no other. False if that does not help.
+        They are stopped first, because a stopped process starts no other. Returns False if some could not be stopped
+        in time, or if this has happened too often.
         """
         self.ended_for_number += 1
         runner_and_above = _runner_and_above(self._pid)
@@ -120,7 +121,7 @@ class ResourceMonitor:
         return list(self._seen.values())
 
     def _first_inside(self) -> int | None:
-        """The box's first process; the launcher's earlier processes have ended by then."""
+        """The id of the box's oldest living process; the launcher's earlier processes have ended by then."""
         alive = [pid for pid, process in self._seen.items() if process.is_running()]
         return min(alive, default=None, key=lambda pid: self._seen[pid].create_time())
 
@@ -138,7 +139,7 @@ def _runner_and_above(outermost: int) -> set[psutil.Process]:
         process = psutil.Process(outermost)
         for each in (process, *process.children(recursive=True)):
             with contextlib.suppress(psutil.Error):
-                command = each.cmdline()  # of what starts the runner, it is only the end
+                command = each.cmdline()  # the programs that start the runner have longer command lines
                 if len(command) == 2 and Path(command[1]).name == RUNNER:
                     candidates.append((each.create_time(), each))
     if not candidates:
@@ -191,7 +192,7 @@ def _together(parts: list[tuple[float, float]], files_mb: float) -> float:
 def files_in_memory(pid: int, folders: Collection[str]) -> Files:
     """The size and number of files in these folders as the process sees them; zero without permission to look.
 
-    For folders that are file systems in memory, which do not count as any process's memory.
+    For folders that are file systems in memory, whose files count as no process's memory.
     """
     megabytes, files = 0.0, 0
     root = Path("/proc", str(pid), "root")
@@ -204,12 +205,12 @@ def files_in_memory(pid: int, folders: Collection[str]) -> Files:
 
 
 def resident_mb(process: psutil.Process) -> float:
-    """The memory of the process, private and shared."""
+    """The private and shared memory of the process, in MB."""
     return sum(_resident_mb(process))
 
 
 def _resident_mb(process: psutil.Process) -> tuple[float, float]:
-    """Memory without a file on disk behind it: private, and shared."""
+    """Memory that is not backed by a file on disk, in MB: private, and shared."""
     parts = _megabytes(Path(f"/proc/{process.pid}/status"), ("RssAnon", "RssShmem"))
     if parts is not None:
         return parts
@@ -220,7 +221,7 @@ def _resident_mb(process: psutil.Process) -> tuple[float, float]:
 
 
 def _proportional_mb(process: psutil.Process) -> tuple[float, float]:
-    """The same, each page divided by the number of processes that share it."""
+    """The same memory, where each page is divided by the number of processes that share it."""
     parts = _megabytes(Path(f"/proc/{process.pid}/smaps_rollup"), ("Pss_Anon", "Pss_Shmem"))
     return _resident_mb(process) if parts is None else parts
 

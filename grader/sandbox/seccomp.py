@@ -1,11 +1,11 @@
-"""The kernel calls that are denied to a box because no notebook needs them, in the forms that kernel and engines read.
+"""The system calls denied to a box because no notebook needs them, in the forms that the kernel and engines read.
 
-Everything else is allowed: a list of what torch, CUDA and Jupyter need would be longer, and wrong next year. Numbers
-are (x86_64, aarch64), from the kernel's own tables; None where a machine has no such call.
+All other calls are allowed: a list of those that torch, CUDA and Jupyter need would be longer, and soon out of date.
+Numbers are (x86_64, aarch64), from the kernel's own tables; None if a machine has no such call.
 
-`kernel_filter` is a program for the kernel's classic packet filter, as bytes, made here without a library: bubblewrap
-reads it from a descriptor. `engine_profile` is the same table as the JSON that container engines read. Calls of
-foreign ABIs (i386, x32) are refused altogether, for their numbers mean other calls.
+`kernel_filter` is a program for the kernel's classic packet filter, as bytes, built without a library; bubblewrap
+reads it from a descriptor. `engine_profile` is the same table as the JSON that container engines read. All calls of
+foreign ABIs (i386, x32) are refused, because their numbers mean other calls.
 """
 
 from __future__ import annotations
@@ -90,21 +90,21 @@ DENIED: dict[str, dict[str, Numbers]] = {
         "adjtimex": (159, 171),
         "clock_adjtime": (305, 266),
     },
-    # Pretended to have worked, for honest libraries take it for advice: a box keeps to the cores that it was given.
+    # Does nothing and reports success: a box keeps its cores, and libraries use this call only as advice.
     "cores": {"sched_setaffinity": (203, 122)},
     # ENOSYS: the C library then makes its threads with clone, whose flags a filter can read.
     "clone3": {"clone3": (435, 435)},
 }
 
-# In addition, if a box has no namespaces: what all processes of the machine share.
+# Also denied to a box without namespaces: access to objects that all processes of the machine share.
 DENIED_SHARED: dict[str, Numbers] = {
     **{"shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "shmdt": (67, 197)},
     **{"semget": (64, 190), "semop": (65, 193), "semctl": (66, 191), "semtimedop": (220, 192)},
     **{"msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "msgctl": (71, 187)},
     **{"mq_open": (240, 180), "mq_unlink": (241, 181), "mq_timedsend": (242, 182), "mq_timedreceive": (243, 183)},
 }
-# In addition, if the box's user is the grader's: whose a file is and who may open it, which Landlock leaves open. They
-# are pretended to have worked, for honest libraries that copy or unpack a file set its mode, too.
+# Also denied if the box runs as the grader's account: changing the mode or owner of a file, which Landlock cannot
+# forbid. These calls do nothing and report success, because libraries that copy or unpack a file also set its mode.
 PRETENDED_OWN: dict[str, Numbers] = {
     **{"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)},
     **{"chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54)},
@@ -125,7 +125,7 @@ class Argument:
 NEW_NAMESPACES = 0x7E02_0000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 TERMINAL = (0x5412, 0x541C, 0x5423)  # TIOCSTI, TIOCLINUX, TIOCSETD: they reach other programs
 FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
-FAMILIES_SHARED = (1,)  # if the network is the machine's: netlink would tell a notebook about it
+FAMILIES_SHARED = (1,)  # if the box shares the machine's network, which netlink would describe
 ASK_PERSONALITY = 0xFFFF_FFFF
 
 ARGUMENTS: dict[str, Argument] = {
@@ -135,7 +135,7 @@ ARGUMENTS: dict[str, Argument] = {
     "socketpair": Argument((53, 199), 0, "all but these", FAMILIES),
     "personality": Argument((135, 92), 0, "all but these", (ASK_PERSONALITY,)),
 }
-# EOPNOTSUPP: on any other error to its question for network interfaces, the kernel's messaging library aborts.
+# EOPNOTSUPP: ZeroMQ, which the Jupyter kernel uses, aborts on any other error when it lists network interfaces.
 ARGUMENTS_SHARED = {
     name: replace(ARGUMENTS[name], values=FAMILIES_SHARED, error=EOPNOTSUPP) for name in ("socket", "socketpair")
 }
@@ -152,16 +152,16 @@ def error_of(call: str) -> int:
 
 ARCHITECTURES = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}  # AUDIT_ARCH_*
 X32 = 0x4000_0000  # the bit that marks x32's numbers; no call of aarch64 has it either
-NUMBER, ARCHITECTURE, FIRST_ARGUMENT, ARGUMENT_BYTES = 0, 4, 16, 8  # offsets in what the filter sees
+NUMBER, ARCHITECTURE, FIRST_ARGUMENT, ARGUMENT_BYTES = 0, 4, 16, 8  # offsets in `struct seccomp_data`
 LOAD, IF_EQUAL, IF_AT_LEAST, IF_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, ERROR = 0x7FFF_0000, 0x0005_0000
 LOW_HALF = 0xFFFF_FFFF
 
 
 def kernel_filter(machine: str, *, shared: bool = False, own_files: bool = False) -> bytes | None:
-    """The filter for a machine as `platform.machine()` names it; None if its calls are not in the table.
+    """Returns the filter for a machine, named as by `platform.machine()`; None if its calls are not in the table.
 
-    `shared` is for a box without namespaces, `own_files` for one whose user is the grader's.
+    `shared` is for a box without namespaces, `own_files` for a box that runs as the grader's account.
     """
     if machine not in MACHINES:
         return None
@@ -187,7 +187,7 @@ def kernel_filter(machine: str, *, shared: bool = False, own_files: bool = False
     return b"".join(struct.pack("=HBBI", *step) for step in program)
 
 
-Step = tuple[int, int, int, int]  # what to do, how far to jump if it is so and if not, with which number
+Step = tuple[int, int, int, int]  # operation, steps to skip if true, steps to skip if false, operand
 
 
 def _unless(question: int, value: int, verdict: int) -> list[Step]:

@@ -1,11 +1,10 @@
 """The trusted side of a box: starts it, sends it frames, reads its answers, watches its limits, and ends it.
 
-Nothing that comes out is trusted: frames are bounded, JSON is checked, arrays stay bytes until `grader.evidence` reads
-them. When `supervise` returns, every process of the box is dead and has been seen to be dead.
+Nothing that the box sends is trusted: frames are bounded, JSON is checked, arrays stay bytes until `grader.evidence`
+reads them. Before `supervise` returns, it checks that every process of the box is dead.
 
-A pool has boxes of one kind, each used once; some are started before it is known what they will run. A waiting box
-imports the modules that every solution imports. It contains nothing of a submission until it is taken and gets its
-plan.
+A pool has boxes of one kind, each used once; some are started before their submission is known. A waiting box imports
+the modules that every solution imports. It contains nothing of a submission until it is taken and gets its plan.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ from grader.sandbox.received_frames import Inbox
 from grader.sandbox.resource_monitor import End, ResourceMonitor
 
 TICK_S = 0.1
-COUNTED_TICK_S = 0.3  # if the kernel enforces the limits: each look takes the notebook's cores for a moment
+COUNTED_TICK_S = 0.3  # if the kernel enforces the limits: each look takes CPU time from the notebook
 LOG_BYTES = 20_000
 ENDED_ITSELF = "the run ended before its last cell: something in the notebook ended the process that runs it"
-END_S = 60.0  # until killed processes are gone
+END_S = 60.0  # until killed processes must be gone
 
 Questioner = Callable[[Stage, Inbox], bytes | None]
 
@@ -48,7 +47,7 @@ class Supervisor:
     """One run of one box.
 
     Raises:
-        BoxError: where the box could not be started.
+        BoxError: the box could not be started.
     """
 
     def __init__(self, backend: Backend, contents: Contents, limits: Limits, *, gpu: bool) -> None:
@@ -90,12 +89,12 @@ class Supervisor:
         self._log = bytearray()
         self._tick_s = COUNTED_TICK_S if counted else TICK_S
         self._end: End | None = None
-        self._over = threading.Event()  # set when the reader has seen why this run is over
+        self._over = threading.Event()  # set when the reader knows why this run is over
 
     def warm(self, imports: Sequence[str], limits: Limits) -> None:
         """Lets the box start a kernel and import modules while it waits for its plan; `supervise` or `end` must follow.
 
-        It contains nothing of a submission yet, so it is not watched, and no time counts.
+        The box contains nothing of a submission yet, so it is not monitored, and the time does not count.
         """
         warm = Warm(tuple(imports), int(limits.cell_output_mb * 1e6))
         with contextlib.suppress(OSError):  # if the box has ended, `supervise` reports it
@@ -119,8 +118,8 @@ class Supervisor:
     def supervise(self, plan: Plan, questions: Questioner, say: Callable[[At | Printed], None]) -> SandboxResult:
         """Runs the plan to its end or to a limit.
 
-        `questions(stage, inbox)` gives a stage's questions when the box asks for them, or None to refuse;
-        `say` hears what is running and what it has printed last, for a progress display: in another thread.
+        `questions(stage, inbox)` returns a stage's questions when the box requests them, or None to refuse. `say` is
+        called in another thread, for a progress display, with what is running and with its last printed line.
 
         Raises:
             BoxError: some processes of the box could not be ended; the run must not be used.
@@ -210,7 +209,7 @@ class Supervisor:
                 self._over.set()
         except OSError:  # the pipe is closed: the box has ended
             return
-        except Exception as error:  # our fault: without an end, the box would wait until its time is over
+        except Exception as error:  # a grader fault: without an end, the box would wait until its time limit
             if self._process.poll() is None:
                 self._end = self._end or (Status.BOX_ERROR, f"the supervisor failed ({type(error).__name__}: {error})")
                 self._over.set()
@@ -269,7 +268,7 @@ class SandboxResult:
     inbox: Inbox
     status: Status
     event: str
-    at: At  # what was running then, according to the box
+    at: At  # what was running at the event, according to the box
     exit_code: int | None
     wall_s: float
     cpu_s: float
@@ -288,7 +287,7 @@ class BoxPool:
         self._waiting: list[Supervisor] = []
 
     def ready(self, count: int) -> None:
-        """Starts boxes until at least this many import modules and wait.
+        """Starts boxes until at least `count` of them are waiting, each importing modules meanwhile.
 
         Raises:
             BoxError: no box could be built on this machine.

@@ -17,7 +17,7 @@ from grader.audit.result import Audit
 from grader.exercise import Exercise, ItemSpec
 from grader.records import FollowThrough, ItemVerdict
 
-RETRAININGS = replace(rubric(), follow_through=FollowThrough(enabled=True, max_replaced=1, share=1.0))
+FOLLOWED = replace(rubric(), follow_through=FollowThrough(enabled=True, max_replaced=1, share=1.0))
 ITEMS = {
     "one.turn": ItemSpec(implements=("Turner",)),
     "one.draw": ItemSpec(depends_on=("one.turn",)),
@@ -41,7 +41,7 @@ OTHER = earned({"one.turn: turns_right": 2_000}, gained=20_000)
 
 
 def pairs(min_cost: int = 0, **results: tuple[ItemVerdict, ...]) -> list[Pair]:
-    rules = replace(RETRAININGS, follow_through=replace(RETRAININGS.follow_through, min_cost_milli=min_cost))
+    rules = replace(FOLLOWED, follow_through=replace(FOLLOWED.follow_through, min_cost_milli=min_cost))
     return list(paying_pairs({REFERENCE: SOUND, **results}, REGIONS, rules, DRAWN, REFERENCE))
 
 
@@ -61,7 +61,7 @@ def test_a_second_mistake_elsewhere_does_not_replace_the_poor_part() -> None:
 def test_two_solutions_that_change_the_same_lines_are_no_pair() -> None:
     regions = {"weak": ["Turner.left"], "slip": ["Turner.right", "Turner.left"]}
     every = {REFERENCE: SOUND, "weak": WEAK, "slip": SLIP}
-    assert list(paying_pairs(every, regions, RETRAININGS, DRAWN, REFERENCE)) == []
+    assert list(paying_pairs(every, regions, FOLLOWED, DRAWN, REFERENCE)) == []
 
 
 def test_a_trained_pair_is_compared_with_what_each_earns_alone() -> None:
@@ -86,7 +86,7 @@ def test_two_solutions_in_one_notebook() -> None:
 def audited(weak: tuple[ItemVerdict, ...]) -> Audit:
     entries = {name: replace(wrong(name, "one.turn"), regions={REGIONS[name][0]: ""}) for name in ("weak", "slip")}
     results = {REFERENCE: SOUND, "weak": weak, "slip": SLIP}
-    return audit(results, RETRAININGS, DRAWN, lambda _: ("one",), entries=entries)
+    return audit(results, FOLLOWED, DRAWN, lambda _: ("one",), entries=entries)
 
 
 def test_the_audit_reports_pairs_that_gain_points_and_notes_mistakes_without_a_check() -> None:

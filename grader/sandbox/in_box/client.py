@@ -1,4 +1,4 @@
-"""Receives a kernel's messages about one cell: limits the output, and leaves out what cannot be read.
+"""Receives a kernel's messages about one cell: limits the output, and leaves out messages that cannot be read.
 
 A notebook may print and show anything, and write anything to the kernel's own sockets. At worst its output is lost; the
 cell and the run go on.
@@ -18,14 +18,14 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionComplete
 from zmq import ZMQError
 
-MAX_DEPTH = 100  # of what a cell shows, as JSON
+MAX_DEPTH = 100  # of nesting in an output, as JSON
 MAX_LINE = 4000  # characters of one entry of a traceback, which is a whole frame
 MAX_LINES = 20  # entries kept at either end of a traceback
 ERROR_BYTES = 200_000
-FLOOD = 64  # times the output that is kept of a cell: then the cell is stopped
+FLOOD = 64  # a cell is stopped after so many times the output that is kept
 DROPPED = "\n[the rest of this cell's output was dropped: it printed or showed too much]\n"
 LOST = "\n[an output of this cell was left out: it could not be read]\n"
-REPLY_GRACE_S = 1  # a reply is sent before the word that the kernel is idle, but on another socket
+REPLY_GRACE_S = 1  # the kernel sends its reply before the message that it is idle, but on another socket
 TAIL = 2000  # characters of a cell's last output, for the progress line
 REPLY_LOST = "lost"  # the status of a cell's reply that never came
 _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -39,20 +39,20 @@ class UnreadableReply(Exception):
 
 
 class BoundedClient(NotebookClient):
-    """Drops what a cell prints or shows beyond a number of bytes, so that a flood fills no memory.
+    """Drops a cell's output beyond a number of bytes, so that it cannot fill the memory.
 
-    `flooded` is set if a cell prints without end: its other work is not worth twenty minutes of printing.
+    `flooded` is set if a cell prints without end, so that the cell can be stopped before its time limit.
     """
 
     max_bytes = 1 << 22
     kept_bytes = 0
-    output_bytes = 0  # with what was dropped
-    tail = ""  # the last that this cell has printed, also of what was dropped
-    lost = False  # whether something was left out that could not be read
+    output_bytes = 0  # including dropped output
+    tail = ""  # the end of the text that this cell has printed, including dropped text
+    lost = False  # whether an output was left out because it could not be read
     flooded: asyncio.Event
     idle: asyncio.Event  # whether the kernel says that this cell has ended
     cell_id = ""  # of the request to run the cell, known once idle
-    question_id = ""  # of the request sent behind it
+    question_id = ""  # of the request that is sent after it
 
     def begin(self) -> None:
         """Prepares for the next cell, without output; outputs of the cells before it can no longer be updated."""
@@ -67,9 +67,9 @@ class BoundedClient(NotebookClient):
     async def ask_after_reply(self) -> None:
         """Once the kernel is idle and no reply has come, sends it a request that it answers after the cell.
 
-        A kernel that fails at writing its reply sends none. That it is idle is not enough: the cell can say so itself.
-        That gains it nothing, for a kernel answers one request after the other: a busy one answers only when the cell
-        has ended and replied, and the cell keeps its limit.
+        A kernel that fails to write its reply sends none. The message that it is idle does not suffice, because the
+        cell can forge it. A forged message gains nothing: a kernel answers requests in order, so a busy one answers
+        this request only after the cell has ended and replied, and the cell's time limit still applies.
         """
         await self.idle.wait()
         await asyncio.sleep(REPLY_GRACE_S)
@@ -101,14 +101,14 @@ class BoundedClient(NotebookClient):
             self.cell_id = msg["parent_header"]["msg_id"]
             self.idle.set()
             raise
-        except Exception:  # whatever it is, it comes of the content: the cell has ended as its reply says
+        except Exception:  # caused by the message's content; the reply says how the cell ended
             pass
         if msg["msg_type"] in SHOWN:
             self._lose()
         return None
 
     def output(self, outs: list[Any], msg: Message, display_id: str | None, cell_index: int) -> Any:
-        """Appends the message's output, merges streams, or drops it when the cell has said enough."""
+        """Appends the message's output and merges streams; drops the output if the cell has printed too much."""
         kind, content = msg["msg_type"], msg["content"]
         if self.clear_before_next_output:
             self.clear_before_next_output = False
@@ -124,7 +124,7 @@ class BoundedClient(NotebookClient):
         if self.output_bytes > FLOOD * self.max_bytes:
             self.flooded.set()
         room = self.max_bytes - self.kept_bytes
-        if room + (ERROR_BYTES if kind == "error" else 0) <= 0:  # how a cell ended is kept in any case
+        if room + (ERROR_BYTES if kind == "error" else 0) <= 0:  # an error has room of its own
             return None
         self.kept_bytes += size + 64
         out = None
@@ -170,19 +170,19 @@ def _next_readable(channel: Any, refuse: Callable[[], None]) -> Callable[..., Aw
                 message: Message = await receive(timeout=timeout)
             except (Empty, ZMQError):
                 raise
-            except Exception:  # no signature, no JSON, no header, too deep: there are many ways
+            except Exception:  # no signature, no JSON, no header, nested too deeply, and so on
                 message = {}
             if _is_message(message):
                 return message
             refuse()
-            await asyncio.sleep(0)  # others have their turn, however many there are
+            await asyncio.sleep(0)  # lets other tasks run, however many invalid messages there are
         raise Empty
 
     return get_msg
 
 
 def _is_message(message: Message) -> bool:
-    """Whether it has the parts of every Jupyter message, and, if it is a reply, says how the cell ended."""
+    """Whether this has the parts of every Jupyter message and, if it is a reply, says how the cell ended."""
     parts = all(isinstance(message.get(part), dict) for part in ("header", "parent_header", "content"))
     if not parts or not isinstance(message.get("msg_type"), str):
         return False
@@ -213,7 +213,7 @@ def _children(value: dict[str, Any] | list[Any]) -> list[Any]:
 
 
 def shortened(error: dict[str, Any]) -> dict[str, Any]:
-    """Returns the error message's content, cut to what a person would read."""
+    """Returns the error message's content, cut to a readable length."""
     traceback = [str(line)[:MAX_LINE] for line in error.get("traceback", [])]
     if len(traceback) > 2 * MAX_LINES:
         traceback = [*traceback[:MAX_LINES], "...", *traceback[-MAX_LINES:]]
@@ -225,7 +225,7 @@ def shortened(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def without_overwritten(text: str) -> str:
-    """Keeps of a progress bar's lines only what a terminal would still show; only the tail can change."""
+    """Returns the text as a terminal shows a progress bar: in the last line, carriage returns overwrite text."""
     head, newline, tail = text.rpartition("\n")
     if "\r" in tail[:-1]:
         tail = tail[tail.rstrip("\r").rfind("\r") + 1 :]

@@ -1,4 +1,4 @@
-"""Numbers that show whether a function's code has changed: equal in a box and outside, and in any cell."""
+"""Numbers that show whether a function's code has changed: the same inside and outside a box, and in any cell."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The frames that cross the boundary of the box, in either direction, each as a record with its size limit.
 
-A frame is a name and bytes (`wire.py`). Its name is its kind and, for most, a slash and what it is about:
-`note/components.vae/encoder`. `docs/wall.md` has the table of them. The supervisor imports the same file that is copied
-into the box, so it needs only the standard library. Student code runs beside the runner and may write frames of its
-own, so `from_box` trusts nothing that it reads.
+A frame is a name and bytes (`wire.py`). Its name is its kind and, for most kinds, a slash and its subject:
+`note/components.vae/encoder`. `docs/wall.md` has a table of all kinds. The supervisor imports the same file that is
+copied into the box, so this file needs only the standard library. Student code in the box may write frames, too, so
+`from_box` trusts nothing that it reads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
 
-MAX_FRAMES = 100_000  # of all kinds from one box; an honest run of a thousand cells sends some thousands
+MAX_FRAMES = 100_000  # of all kinds from one box; a normal run of a thousand cells sends a few thousand
 MAX_TEXT = 400  # characters of a sentence
 MAX_ADDRESS = 180  # characters, so that it fits in a frame's name
 MAX_CELLS = 100_000
@@ -24,10 +24,10 @@ MAX_SECONDS = 1e6
 MAX_ESCAPED = 6  # bytes that JSON may take for one character
 SMALL = 20_000  # bytes of a frame that holds a sentence
 LARGE = 1 << 28  # bytes of a frame that the grader writes
-_OUTPUTS = b', "outputs": ['  # begins what a cell's frame ends with; in a text these quotes would be escaped
+_OUTPUTS = b', "outputs": ['  # starts the last field of a cell's frame; within a text, its quotes would be escaped
 _WORD = re.compile(r"[\w-]+")
 
-Source = str  # code, which is taken as it is
+Source = str  # code, passed on unchanged
 Index = int  # of a cell, below MAX_CELLS
 Seconds = float  # as a box has measured them, below MAX_SECONDS
 
@@ -40,16 +40,16 @@ class Malformed(ValueError):
 
 
 class _Place(str):
-    """A text that names what holds arrays: a stage its questions', an address its answer's."""
+    """A name under which arrays are stored: a stage for its questions, an address for its answer."""
 
     __slots__ = ()
 
     def array(self, name: str) -> str:
-        """The name of one of its arrays in evidence."""
+        """The name in the evidence of an array stored under this name."""
         return f"{self}/{name}"
 
     def holds(self, name: str) -> bool:
-        """Whether the name lies in this place: an answer of the stage, or an array."""
+        """Whether the other name begins with this one: an answer of the stage, or an array."""
         return name.startswith(f"{self}/")
 
 
@@ -59,7 +59,7 @@ class Stage(_Place):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        """The stage of that text."""
+        """The stage with this name."""
         words = text.split(".")
         if len(text) > MAX_ADDRESS or len(words) != 2 or not all(map(_WORD.fullmatch, words)):
             raise Malformed("a stage is `kind.part`")
@@ -67,7 +67,7 @@ class Stage(_Place):
 
     @classmethod
     def of(cls, kind: str, part: str) -> Self:
-        """The stage of that kind of that part."""
+        """The stage of this kind for this part."""
         return cls(f"{kind}.{part}")
 
     @property
@@ -77,11 +77,11 @@ class Stage(_Place):
 
     @property
     def part(self) -> str:
-        """The exercise's part that it is about."""
+        """The part of the exercise that the stage asks about."""
         return self.split(".")[1]
 
     def question(self, name: str) -> Address:
-        """The address of one of its questions."""
+        """The address of one of the stage's questions."""
         return Address(f"{self}/{name}")
 
     def arrays(self, among: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Address(_Place):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        """The address of that text."""
+        """The address with this name."""
         stage, _, question = text.partition("/")
         Stage(stage)
         if len(text) > MAX_ADDRESS or not _WORD.fullmatch(question):
@@ -104,12 +104,12 @@ class Address(_Place):
 
     @classmethod
     def of(cls, kind: str, part: str, question: str) -> Self:
-        """The address of that question of that kind of that part."""
+        """The address of this question in the stage of this kind for this part."""
         return cls(f"{kind}.{part}/{question}")
 
     @property
     def stage(self) -> Stage:
-        """The stage in which it is asked."""
+        """The stage in which the question is asked."""
         return Stage(self.partition("/")[0])
 
     @property
@@ -124,19 +124,19 @@ class CellStatus(StrEnum):
     OK = "ok"
     ERROR = "error"
     TIMEOUT = "timeout"
-    DIED = "died"  # the Python process ended under it
+    DIED = "died"  # the Python process ended while the cell ran
     SKIPPED = "skipped"  # there was no Python process left to run it
 
 
 class StageStatus(StrEnum):
-    """How the asking of a stage ended."""
+    """How a stage ended."""
 
     OK = "ok"
     ERROR = "error"
     TIMEOUT = "timeout"
     DIED = "died"
     SKIPPED = "skipped"
-    SPOILT = "spoilt"  # our files were changed, or there was no room for them
+    SPOILT = "spoilt"  # the grader's files in the box were changed, or there was no room for them
     INTERRUPTED = "interrupted"
 
 
@@ -164,7 +164,7 @@ class CellStep:
     source: Source
     timeout_s: float
     replay: Replay = Replay.NEVER
-    definitions: Source = ""  # its imports, functions, classes and plain values, for a kernel after one that it ended
+    definitions: Source = ""  # its imports, functions, classes and plain values: run again if the whole cell is not
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,8 @@ class StageStep:
 
     stage: Stage
     timeout_s: float
-    question_s: float  # for one question of it
-    again: bool = False  # also where it has been answered: its names have been defined once more since then
+    question_s: float  # for each question
+    again: bool = False  # even if it has been answered, because its names have been redefined since then
 
 
 Step = CellStep | StageStep
@@ -185,8 +185,8 @@ class Bound:
     """The limits for one kind of frame."""
 
     frames: int = MAX_FRAMES  # in a run
-    size: int | None = None  # bytes of data of each; None where another bound says
-    limit: str = ""  # the rubric's limit that bounds all of them together
+    size: int | None = None  # bytes of data in each; None if `limit` applies
+    limit: str = ""  # the name of the rubric's limit for all frames of the kind together
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ class Plan(Frame):
     bound = Bound(1, LARGE)
     steps: tuple[Step, ...]
     interface: Mapping[str, Any]  # only the probe interprets it
-    given: Mapping[str, Any]  # which names of given cells are sent with their values by then, and in which `stages`
+    given: Mapping[str, Any]  # names of provided cells whose current values are sent, and the `stages` that send them
     kernel_restarts: int
     replay_max_s: float  # a slower cell is not run again in a new kernel
     replay_timeout_s: float
@@ -286,7 +286,7 @@ class At(Frame):
 class Printed(Frame):
     """The last line that the running cell has printed, perhaps empty; sent every few seconds, to be shown."""
 
-    kind = "printed"  # the student's code can forge it: it is shown and forgotten, and no result depends on it
+    kind = "printed"  # the student's code can forge it, so it is only shown, and no result depends on it
     bound = Bound(10_000, 5000)
     line: str
 
@@ -303,7 +303,7 @@ class Cell(Frame):
     seconds: Seconds
     error: str = ""
     asked: CellRequest = CellRequest.NOTHING
-    outputs: bytes | None = None  # a JSON list, which is not looked into here
+    outputs: bytes | None = None  # a JSON list, which is not parsed here
 
     def data(self) -> bytes:
         values = {"status": self.status, "seconds": round(self.seconds, 3), "error": self.error[:MAX_TEXT]}
@@ -421,7 +421,7 @@ def _object(data: bytes, most_bytes: int) -> dict[str, Any]:
 
 
 def _record(cls: type[Any], sent: object) -> Any:
-    """Returns the record of the fields that were sent, each read by its type."""
+    """Returns the record made of the fields that were sent, each read according to its type."""
     values = _plain(dict, sent)
     return cls(**{field.name: READ[str(field.type)](values.get(field.name)) for field in fields(cls)})
 
@@ -490,7 +490,7 @@ READ: Mapping[str, Callable[[Any], Any]] = {
     "bool": lambda value: value is True,
     "str": _line,
     "Source": partial(_plain, str),
-    "bytes": partial(_plain, bytes),  # of `read`, never of JSON
+    "bytes": partial(_plain, bytes),  # from `read`, never from JSON
     "bytes | None": lambda value: value if isinstance(value, bytes) else None,
     "Mapping[str, Any]": partial(_plain, dict),
     "tuple[str, ...]": partial(_list, _line),

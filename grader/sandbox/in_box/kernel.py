@@ -1,4 +1,4 @@
-"""One Jupyter kernel in the box: started over `ipc`, fed one cell at a time, its output bounded."""
+"""One Jupyter kernel in the box: reached over `ipc`, runs one cell at a time, with bounded output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from patience import is_over
 
 STARTUP_S = 120
 INTERRUPT_GRACE_S = 8
-LOOK_S = 2.0  # between looks at the processor time of a cell whose wall time is over
+LOOK_S = 2.0  # between checks of the processor time of a cell whose wall time is over
 MAX_ERROR = 400
 REQUESTS = {
     "ask_exit": CellRequest.END,
@@ -50,7 +50,7 @@ class Kernel:
 
     async def start(self, folder: str) -> None:
         """Starts a kernel in that folder, and waits until it is ready for its first cell."""
-        os.chdir(folder)  # the names of the sockets between us are relative to where each of us stands
+        os.chdir(folder)  # the paths of the sockets are relative to the working folders of runner and kernel
         log = logging.getLogger("kernel")
         log.setLevel(logging.CRITICAL)
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("")])
@@ -76,7 +76,7 @@ class Kernel:
         self.alive = True
 
     async def execute(self, source: str, timeout_s: float) -> CellResult:
-        """Runs one cell; interrupts it after `timeout_s` or too much output, and gives up the kernel if that fails.
+        """Runs one cell; interrupts it after `timeout_s` or too much output, and ends the kernel if that fails.
 
         On a busy machine the cell may take longer than that: see `patience`.
         """
@@ -124,12 +124,12 @@ class Kernel:
         return self._ended(seconds, outputs)
 
     def _processor_s(self) -> float:
-        """Seconds of processor time that the kernel has used, with the processes that it has waited for."""
+        """The processor time that the kernel and the processes that it has waited for have used, in seconds."""
         try:
             fields = Path(f"/proc/{self._client.km.provisioner.pid}/stat").read_text().rpartition(")")[2].split()
         except (OSError, AttributeError):
             return 0.0  # it is gone: then the wall time counts
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # utime, stime, and both of its children
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # utime, stime, and both for its children
 
     def _ended(self, seconds: float, outputs: list[dict[str, Any]]) -> CellResult:
         """How a finished cell ended; if its reply was lost, the cell's outputs decide."""
@@ -151,7 +151,7 @@ class Kernel:
         return str(self._client.last_line())
 
     async def rest(self, seconds: float) -> None:
-        """Waits for so long without running a cell, then finds out whether the kernel still answers."""
+        """Waits without running a cell, then checks whether the kernel still answers."""
         await asyncio.sleep(seconds)
         if self.alive:  # a kernel that is shutting down may wait for the next message before it ends
             self.alive = (await self.execute("None", INTERRUPT_GRACE_S)).status is CellStatus.OK and self.alive

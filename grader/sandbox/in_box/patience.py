@@ -11,8 +11,8 @@ def is_over(wall_s: float, cpu_s: float, limit_s: float) -> bool:
     until its processor time reaches the limit, or its wall time three times the limit. A process that used
     less than a tenth of the wall time was idle, not waiting for the processor.
 
-    The limit is 10 s. After 11 s, a process that used the processor for 20 s is stopped, one that got it for only
-    6 s may go on, and one that was idle is stopped. After 31 s, each is stopped.
+    For example, with a limit of 10 s: after 11 s, a process that used the processor for 20 s is stopped, a process
+    that got it for only 6 s may go on, and an idle process is stopped. After 31 s, each is stopped.
 
     >>> is_over(11, 20, 10), is_over(11, 6, 10), is_over(11, 0.1, 10), is_over(31, 6, 10)
     (True, False, True, True)

@@ -1,10 +1,10 @@
-"""Runs in a fresh kernel before the notebook, so that code for Colab or a keyboard is harmless and quick.
+"""Runs in a new kernel before the notebook, so that code that expects Colab or a keyboard is harmless and quick.
 
-There is no keyboard: `input()` returns an empty line instead of failing, and a debugger goes on at once. Requests to
+There is no keyboard: `input()` returns an empty line instead of failing, and a debugger continues at once. Requests to
 end the kernel, which would take effect in the middle of a later cell, or to empty it (`exit()`, Colab's line that
-restarts the runtime, `%reset`) are reported but not carried out: a notebook that runs once from top to bottom loses
-nothing. `google.colab` is a file of stand-ins, found last on the path. If an import fails, its error is shown and the
-cell goes on, so that a package that only this machine lacks costs as few points as possible.
+restarts the runtime, `%reset`) are reported but not carried out, because a notebook that runs once from top to bottom
+does not need them. `google.colab` is a file of stand-ins, found last on the path. If an import fails, its error is
+shown and the cell goes on, so that a package that only this machine lacks costs as few points as possible.
 """
 
 import sys
@@ -23,9 +23,9 @@ ipython = get_ipython()  # type: ignore[name-defined]  # noqa: F821  # IPython p
 class _Keyboard:
     """Answers a cell's first calls of `input()` with an empty line; later calls fail, so that a loop ends.
 
-    A hundred, for honest code may ask in every epoch, and a loop that asks until it likes the answer makes a hundred
-    in a moment. Code that swallows the error gets what Ctrl-C would give; the process of one that swallows this, too,
-    ends here, and not after all the time that a cell may take.
+    A hundred calls are answered: code may ask in every epoch, and a loop that repeats a question until the answer is
+    valid makes a hundred calls at once. Code that catches the error later gets a KeyboardInterrupt; if it catches this,
+    too, its process is ended here, instead of at the cell's time limit.
     """
 
     answers, errors, interrupts = 100, 1000, 10_000
@@ -50,7 +50,7 @@ class _Keyboard:
 
     def end(self, show=print, wait=time.sleep, end=os._exit):
         show(f"\nasked for input more than {self.interrupts} times, and there is none: ended", flush=True)
-        wait(0.2)  # until it has been sent
+        wait(0.2)  # until the message has been sent
         end(1)
 
 
@@ -74,11 +74,11 @@ def _without_input(shell):
     shell.events.register("pre_execute", keyboard.begin)
     shell.kernel.raw_input, shell.kernel.getpass = keyboard.input, keyboard.getpass
     system = shell.system
-    shell.system = lambda command: system("exec < /dev/null\n" + command)  # it runs at a terminal, and would wait
+    shell.system = lambda command: system("exec < /dev/null\n" + command)  # it has a terminal, and would wait
 
 
 def _with_what_it_needs(shell, sys=sys, out=sys.stdout, err=sys.stderr):
-    """Restores standard streams and display that a cell has closed; without them the kernel itself cannot reply."""
+    """Restores standard streams and display that a cell has closed; without them the kernel cannot reply."""
     parts = {name: getattr(shell, name) for name in ("display_pub", "display_formatter", "displayhook")}
 
     def restore(*_):
@@ -120,8 +120,8 @@ def _imports_apart(ast=ast):
 
 
 def _goes_on(debugger, *_, **__):
-    """Lets the debugger go on to the next breakpoint or the end, instead of waiting for input."""
-    debugger.botframe = getattr(debugger, "botframe", None)  # not there before a program runs
+    """Lets the debugger continue to the next breakpoint or the end, instead of waiting for input."""
+    debugger.botframe = getattr(debugger, "botframe", None)  # missing until a program runs
     debugger.set_continue()
 
 
@@ -129,7 +129,7 @@ _without_ending(ipython)
 _without_input(ipython)
 _with_what_it_needs(ipython)
 ipython.ast_transformers.append(_imports_apart())
-pdb.Pdb.interaction = _goes_on  # type: ignore[method-assign, assignment]  # every debugger of IPython's is one
+pdb.Pdb.interaction = _goes_on  # type: ignore[method-assign, assignment]  # IPython's debuggers inherit this
 sys.path[:] = [*path_of_its_own, os.environ["BOX_ENGINE"] + "/stubs"]
 warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*")
 del ast, path_of_its_own, pdb, time  # the notebook has to import them itself

@@ -27,7 +27,7 @@ MAX_LINE = 100  # characters of a line of the notebook
 
 
 class Spoilt(Exception):
-    """The notebook's code has changed our files, filled their disk, or hidden a library."""
+    """The notebook's code has changed the grader's files, filled their disk, or hidden a library."""
 
 
 @contextlib.contextmanager
@@ -85,7 +85,7 @@ def _plain(value):
     try:
         if hasattr(value, "detach"):
             value = value.detach().cpu()
-            value = (value.float() if value.is_floating_point() else value).numpy()  # numpy knows no bfloat16
+            value = (value.float() if value.is_floating_point() else value).numpy()  # numpy has no bfloat16
         value = np.array(value, order="C")
     except Exception as error:
         raise NotNumbers(f"expected numbers, got {kind} ({error})") from error
@@ -116,10 +116,10 @@ def _note(question, error, ours):
 
 
 def _raised_in_student_code(error):
-    """True when, of the frames that are a notebook cell's or the probe's, the innermost is a cell's."""
+    """Whether the innermost frame that belongs to the notebook or to the probe belongs to the notebook."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename.endswith("/stand_in.py"):
-            continue  # a toy that was called wrongly says so like any library
+            continue  # the fault of the code that calls the stand-in, as with any library
         if frame.filename.startswith(REQUEST["probe"]):
             return False
         if _is_their_own(frame):
@@ -165,7 +165,7 @@ def _ask(question, function, questions, no_answer):
     except (no_answer, TooSlow, NotNumbers, Spoilt) as error:
         _note(question, str(error), getattr(error, "ours", False) is True)
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt) and not error.args  # by the runner: the stage's time is over
+        interrupted = isinstance(error, KeyboardInterrupt) and not error.args  # the runner does so at the stage's limit
         text = f"{type(error).__name__}: {error}"[: MAX_MESSAGE - MAX_LINE - 20] + _own_line(error)
         text = "did not finish in time" if interrupted else text
         _note(question, text, not interrupted and not _raised_in_student_code(error))
@@ -201,7 +201,7 @@ def _usual_settings(torch):
 
 @contextlib.contextmanager
 def _settings_as_first_asked(torch):
-    """Restores, for a stage that is asked again after the last cell, the default dtype and device of the first time."""
+    """Gives a stage that is asked again after the last cell the default dtype and device that it had the first time."""
     first = sys.modules.setdefault("settings_as_first_asked", types.ModuleType("settings_as_first_asked")).__dict__
     now = torch.get_default_dtype(), torch.get_default_device()
     then = first.setdefault(REQUEST.get("stage", ""), now)
@@ -218,15 +218,14 @@ def _settings_as_first_asked(torch):
 
 
 def _replace(arrays):
-    """Replaces the named functions and classes by the reference's; those that they call stay the student's own."""
+    """Replaces the named functions and classes by the reference's; the others that these call stay the student's."""
     texts = {key: bytes(value).decode() for key, value in arrays.items()}
     replaced = json.loads(texts["replaced"])
     correct = dict(STUDENT)
     exec(compile(texts["source"], "<correct code>", "exec"), correct)
     owners = {name.partition(".")[0] for name in replaced}
-    parts = {
-        owner: correct[owner] for owner in owners
-    }  # before a class whose method alone is replaced is the student's
+    # Before the loop below, which restores the student's class if only a method of the class is replaced.
+    parts = {owner: correct[owner] for owner in owners}
     for name in json.loads(texts["interface"]):
         if name not in replaced and name in STUDENT:
             correct[name] = STUDENT[name]
@@ -251,7 +250,7 @@ def _given_now():
 
 
 def record():
-    """Answers every question of the stage that is not to be skipped, or writes a note."""
+    """Writes an answer or a note for every question of the stage that is not to be skipped."""
     with _our_files():
         questions = load_file(os.path.join(REQUEST["folder"], "questions.safetensors"))
     if REQUEST["kind"] == "replace":
@@ -275,7 +274,7 @@ def record():
             signal.setitimer(signal.ITIMER_REAL, REQUEST["question_s"])
         try:
             _ask(question, function, questions, probe.NoAnswer)
-        except TooSlow as error:  # the alarm rang between the answer and its end
+        except TooSlow as error:  # the alarm came after the answer, before the timer was stopped
             _note(question, str(error), False)
         finally:
             if in_main_thread:

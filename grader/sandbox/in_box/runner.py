@@ -55,9 +55,9 @@ from kernel import CellResult, Kernel
 from wire import WireError, read_frame, write_frame
 
 WORK = Path(os.environ["BOX_WORK"])
-PROGRESS_S = 3  # between two words on how far a cell is
+PROGRESS_S = 3  # between two messages about a running cell's progress
 DEATH_S = 2  # until a kernel's death is noticed
-REST_S = 1.5  # in which a kernel dies that a cell has asked to end soon
+REST_S = 1.5  # within this time, a kernel dies that a cell has asked to end soon
 
 
 class Channel:
@@ -66,7 +66,7 @@ class Channel:
     def __init__(self) -> None:
         self.incoming: BinaryIO = os.fdopen(os.dup(0), "rb")
         self.outgoing: BinaryIO = os.fdopen(os.dup(1), "wb")
-        with open(os.devnull, "rb") as nothing:  # a descriptor is wanted
+        with open(os.devnull, "rb") as nothing:
             os.dup2(nothing.fileno(), 0)
         os.dup2(2, 1)  # whatever prints to descriptor 1 from now on goes to the log
 
@@ -82,7 +82,7 @@ class Channel:
 
 @dataclass
 class EarlierCell:
-    """A cell that has run: the code that a new kernel runs of it, and the report that was sent about it."""
+    """A cell that has run: the code of it that a new kernel runs, and the report that was sent about it."""
 
     again: str
     definitions: str  # its imports, functions, classes and plain values
@@ -99,7 +99,7 @@ class Runner:
         self.kernel: Kernel | None = None
         self.restarts_left = 0
         self.earlier_cells: list[EarlierCell] = []
-        self.doubtful = False  # whether a cell has run of which nothing shows yet that it ends no kernel later
+        self.doubtful = False  # whether a cell has run that may still end the kernel later
 
     async def run(self) -> None:
         """Executes every step, or reports it as skipped."""
@@ -197,11 +197,11 @@ class Runner:
         is fatal. Only quick cells are run again, and once: a cell that dies again has ended the kernel itself.
         """
         if result.status is not CellStatus.DIED:
-            return False  # and proves nothing about the earlier cells, whose effects may still be delayed
+            return False  # `doubtful` stays: an earlier cell may still end the kernel later
         doubtful, self.doubtful = self.doubtful, False
         if not doubtful or result.seconds > self.plan.replay_max_s + DEATH_S:
             return False
-        self.restarts_left += 1  # finding out costs none
+        self.restarts_left += 1  # this test must not use up a restart
         if (kernel := await self.living_kernel()) is not None:
             await kernel.rest(REST_S)
             if not kernel.alive:
@@ -216,7 +216,7 @@ class Runner:
         return EarlierCell(step.source if whole else definitions, definitions, as_frame(step, result))
 
     async def run_stage(self, step: StageStep) -> None:
-        """Asks a stage's questions; if one kills the kernel, it is left out and the rest is asked again."""
+        """Asks a stage's questions; a question that kills the kernel is left out, and the rest is asked again."""
         self.channel.send(At(stage=step.stage))
         self.channel.send(Want(step.stage))
         questions = self.channel.receive()
@@ -224,7 +224,7 @@ class Runner:
             return
         try:
             status = await self.ask(step, questions)
-        except (OSError, UnicodeError, Malformed, WireError):  # only the notebook shares the box's disk with us
+        except (OSError, UnicodeError, Malformed, WireError):  # only the notebook can have changed the runner's files
             status = StageStatus.SPOILT
         self.channel.send(StageEnd(step.stage, status))
 
@@ -266,7 +266,7 @@ class Runner:
                 if failed and result.error.startswith("Spoilt:"):
                     return StageStatus.SPOILT
                 if failed and result.error.startswith(("KeyboardInterrupt", "OSError: [Errno 24]")):
-                    interrupted += 1  # a late one, meant for a cell; or numpy's, which finds no room for its threads
+                    interrupted += 1  # a late interrupt meant for a cell, or numpy's, which could not start its threads
                     if interrupted == 2:
                         return StageStatus.INTERRUPTED
                     continue
@@ -285,10 +285,10 @@ class Runner:
         """Sends the complete answers and notes; the recorder renames a file when it is complete."""
         most = self.plan.answer_bytes
         for path in sorted((folder / "answers").glob("[!.]*.*")):
-            if not path.is_file() or path.suffix not in RECORDED:  # a pipe would have us wait for ever
+            if not path.is_file() or path.suffix not in RECORDED:  # reading a pipe could block forever
                 continue
-            with contextlib.suppress(Malformed):  # the notebook's own file: nothing that was asked has that name
-                if (size := path.stat().st_size) > most:  # would end the whole run
+            with contextlib.suppress(Malformed):  # a file that the notebook wrote: no question has this name
+                if (size := path.stat().st_size) > most:  # as a frame, it would end the whole run
                     error = f"the answer has {size / 1e6:.0f} MB, more than the {most / 1e6:g} MB that are taken"
                     self.channel.send(Note(stage.question(path.stem), error))
                 else:
@@ -314,7 +314,7 @@ def recorder_call(request: dict[str, Any]) -> str:
 
 def main() -> None:
     """Reads the plan, runs it, and reports the runner's own errors as grader faults."""
-    if tasks := int(os.environ.get("BOX_TASKS", 0)):  # here, for inside it counts the box's own tasks alone
+    if tasks := int(os.environ.get("BOX_TASKS", 0)):  # set here, because inside the box only the box's tasks count
         resource.setrlimit(resource.RLIMIT_NPROC, (tasks, tasks))
     channel = Channel()
     started = time.monotonic()

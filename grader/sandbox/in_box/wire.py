@@ -2,8 +2,8 @@
 
 `frames.py` defines their kinds and contents.
 
-A frame is an 8-byte header (name length, data length; big-endian unsigned), the UTF-8 name and the data. The same
-file is imported by the supervisor and copied into the box; the supervisor trusts nothing that it reads with it.
+A frame is an 8-byte header (name length, data length; big-endian unsigned), the UTF-8 name and the data. The
+supervisor imports this file, and a copy is in the box; the supervisor trusts nothing that it reads from a box.
 """
 
 from __future__ import annotations

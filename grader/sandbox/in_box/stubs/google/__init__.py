@@ -1,1 +1,1 @@
-"""Holds the stand-ins for what only Colab has."""
+"""Holds the stand-ins for modules that only Colab has."""

@@ -1,4 +1,4 @@
-"""Stand-ins for Colab's own modules: they do nothing, quickly, so that a notebook from Colab runs as it is.
+"""Stand-ins for Colab's own modules: they return at once without effect, so that a notebook from Colab runs unchanged.
 
 Each class is turned into the module of its name, `google.colab.drive` and so on.
 """
@@ -14,7 +14,7 @@ __path__ = []  # a package, whose modules are all loaded with it
 
 
 def _module(contents):
-    """The class becomes a module that can be imported by its name."""
+    """Turns the class into a module that can be imported by its name."""
     module = _ModuleType(f"{__name__}.{contents.__name__}", contents.__doc__)
     module.__spec__ = _ModuleSpec(module.__name__, None)
     for name, value in vars(contents).items():
@@ -27,7 +27,7 @@ def _module(contents):
 
 @_module
 class auth:
-    """Nobody signs in, and nothing asks for it."""
+    """Signing in does nothing."""
 
     def authenticate_user(*args, **kwargs):
         """Does nothing."""
@@ -38,7 +38,7 @@ class auth:
 
 @_module
 class data_table:
-    """Tables are shown as they always are."""
+    """Tables are shown as usual."""
 
     class DataTable:
         """Holds a table, which is shown as plain text."""
@@ -82,7 +82,7 @@ class drive:
 
 @_module
 class files:
-    """Uploads give nothing and downloads go nowhere."""
+    """Uploads return no files, and downloads do nothing."""
 
     def upload(*args, **kwargs):
         """Returns no files."""
@@ -122,7 +122,7 @@ class patches:
 
 @_module
 class runtime:
-    """The runtime goes on: a notebook that ends its own in the last cell has lost nothing by it."""
+    """The runtime keeps running; a notebook that ends its runtime in the last cell loses nothing."""
 
     def unassign():
         """Does nothing."""
@@ -139,14 +139,14 @@ class userdata:
 
 @_module
 class widgets:
-    """Colab's own layouts: what is shown in one is shown as always."""
+    """Colab's own layouts: outputs inside them are shown as usual."""
 
     class _Container:
         def __init__(self, *args, **kwargs):
             pass
 
         def output_to(self, *args, **kwargs):
-            """What is shown in the block is shown as always."""
+            """Outputs in the block are shown as usual."""
             return _contextlib.nullcontext()
 
         def clear_cell(self, *args, **kwargs):
